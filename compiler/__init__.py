@@ -1,0 +1,1 @@
+"""YAML in, Plan and Pod out."""

@@ -1,0 +1,1 @@
+"""Runs a compiled Pod and follows it."""

@@ -1,0 +1,287 @@
+"""The Plan: all that the coordinator must know to run one Pipeline, as the compiler leaves it.
+
+Rules:
+
+- Standard library only, since the coordinator imports it at every start.
+- Texts in a Plan are *templates*: what the author wrote, with its ``$(...)`` references still in place. They are
+  evaluated once, while running, against a scope (``monopod.schemas.variables``); a value is never scanned for
+  references again. What the Pod's own fields need (images, volumes, static environment) is in the Pod, not here.
+- Durations are seconds (float). ``None`` means "no limit" wherever a timeout is meant.
+- Collections are tuples; mappings are tuples of pairs where their order matters.
+
+What is left to others: making a Plan (``monopod.compiler``), deciding what runs next (``monopod.entrypoint.engine``).
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import types
+import typing
+import zlib
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, TypeAlias, TypeVar
+
+Value: TypeAlias = str | tuple[str, ...] | dict[str, str]
+"""A param or Result: string, array or object. In a Plan its strings are templates."""
+
+ValueType: TypeAlias = Literal["string", "array", "object"]
+
+PLAN_VERSION = 1
+PIECE_BYTES = 96 * 1024
+"""Longest piece of an encoded Plan: the kernel takes 128 KiB for one argument of a program, its NUL included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One param handed to a Task or a Pipeline; ``value`` is a template in the scope of whoever hands it over."""
+
+    name: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class WhenExpression:
+    """A guard: ``input`` is (not) among ``values``, or the CEL expression ``cel`` is true.
+
+    An element of ``values`` that is a whole-array reference (``$(params.list[*])``) stands for all its elements.
+    """
+
+    input: str = ""
+    operator: Literal["in", "notin"] = "in"
+    values: tuple[str, ...] = ()
+    cel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultDeclaration:
+    """A Result that a Task, Step or Pipeline declares.
+
+    ``properties`` are the keys that an object Result must have. ``value`` is the template a Pipeline Result is computed
+    from, or a Task Result that is taken from a Step's Result; ``None``: the Steps write it to its file.
+    """
+
+    name: str
+    type: ValueType = "string"
+    properties: tuple[str, ...] = ()
+    value: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One Step (or the program of a Sidecar): what the entrypoint of its container is asked to run.
+
+    Exactly one of ``script`` and ``command`` + ``args`` is used: with a ``script`` the ``args`` are the script's.
+    ``environment`` holds only what cannot be said in the Pod because it refers to something known while running.
+    ``params`` are those of a StepAction, evaluated in the Task's scope; they shadow the Task's within the Step.
+    ``variables`` are references that are fixed for this Step alone (``step.results.digest.path`` and the like).
+    ``timeout`` and ``on_error`` are as in Tekton docs/tasks.md; ``on_error`` may be a template.
+    """
+
+    name: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    script: str | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    working_directory: str | None = None
+    timeout: float | None = None
+    on_error: str = "stopAndFail"
+    stdout_path: str | None = None
+    stderr_path: str | None = None
+    results: tuple[ResultDeclaration, ...] = ()
+    when: tuple[WhenExpression, ...] = ()
+    params: tuple[Param, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A readinessProbe of a Sidecar (Kubernetes API, Probe). Exactly one of the actions is set. Times in seconds."""
+
+    command: tuple[str, ...] = ()
+    http_url: str | None = None
+    http_headers: tuple[tuple[str, str], ...] = ()
+    tcp_host: str = "127.0.0.1"
+    tcp_port: int | None = None
+    initial_delay: float = 0
+    period: float = 10
+    timeout: float = 1
+    success_threshold: int = 1
+    failure_threshold: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A Sidecar of a Task: runs from before the first Step until after the last, and never decides the outcome."""
+
+    step: Step
+    readiness: Probe | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The containers in which one Task instance runs: one per Step and one per Sidecar, in the order of the Task's."""
+
+    name: str
+    containers: tuple[str, ...]
+    sidecars: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixInclude:
+    """One entry of ``matrix.include``: further params for the combinations it matches, or a combination of its own."""
+
+    name: str
+    params: tuple[Param, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A fan-out of a Task over combinations of params (Tekton docs/matrix.md).
+
+    ``pinned``: combination *i* must run in slot *i*, because the containers of the slot were made for it; otherwise any
+    combination may run in any free slot of the Task.
+    """
+
+    params: tuple[Param, ...] = ()
+    include: tuple[MatrixInclude, ...] = ()
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A PipelineTask of the Plan: a Task with its params bound, or a whole Pipeline in its place (``pipeline``).
+
+    ``name`` is unique within its Pipeline. ``after`` names every PipelineTask of the same Pipeline that must have ended
+    before this one starts: those of ``runAfter`` and those whose Results it refers to. ``result_sources`` is the part of
+    ``after`` whose Results it refers to. ``timeout`` is that of one attempt.
+    ``variables`` are references with a fixed value, such as ``workspaces.source.path``.
+    """
+
+    name: str
+    task_name: str = ""
+    display_name: str = ""
+    after: tuple[str, ...] = ()
+    result_sources: tuple[str, ...] = ()
+    when: tuple[WhenExpression, ...] = ()
+    params: tuple[Param, ...] = ()
+    matrix: Matrix | None = None
+    retries: int = 0
+    timeout: float | None = None
+    on_error: str = "stopAndFail"
+    steps: tuple[Step, ...] = ()
+    sidecars: tuple[Sidecar, ...] = ()
+    results: tuple[ResultDeclaration, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    slots: tuple[Slot, ...] = ()
+    pipeline: Pipeline | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A Pipeline of the Plan. Its ``params`` are templates in the scope of the Task it stands for; fixed at the top.
+
+    ``variables`` are references with a fixed value, such as ``workspaces.source.bound`` and ``context.pipeline.name``.
+    """
+
+    name: str
+    params: tuple[Param, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    final_tasks: tuple[Task, ...] = ()
+    results: tuple[ResultDeclaration, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    timeout: float | None = None
+    tasks_timeout: float | None = None
+    finally_timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled run.
+
+    ``document`` is the PipelineRun or TaskRun that is being run, as JSON (``apiVersion``, ``kind``, ``metadata``,
+    ``spec``): what was given, or what the compiler made for a bare Pipeline or Task. The coordinator adds ``status``.
+    A TaskRun is a Pipeline of a single Task; ``document`` tells which it is.
+    ``container_start_timeout``: how long a Task waits for a container that does not start before it fails.
+    """
+
+    pipeline: Pipeline
+    document: dict[str, Any]
+    container_start_timeout: float = 600.0
+    stop_grace: float = 10.0
+    version: int = PLAN_VERSION
+
+
+def encode(plan: Plan) -> tuple[str, ...]:
+    """Return the Plan as pieces of ASCII text, each short enough for one argument; equal Plans give equal pieces."""
+    text = json.dumps(_to_json(plan), separators=(",", ":"), ensure_ascii=False)
+    data = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+    return tuple(data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES))
+
+
+def decode(pieces: typing.Iterable[str]) -> Plan:
+    """Return the Plan that `encode` was given. Raises ValueError for anything else."""
+    try:
+        fields = json.loads(zlib.decompress(base64.b64decode("".join(pieces), validate=True)))
+    except (ValueError, zlib.error) as error:
+        raise ValueError(f"this is not an encoded Plan: {error}") from error
+    if not isinstance(fields, dict) or fields.get("version", PLAN_VERSION) != PLAN_VERSION:
+        raise ValueError("this Plan was made by another version of monopod; compile the Pipeline again")
+    return _from_json(Plan, fields)
+
+
+def _to_json(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {
+            field.name: _to_json(item)
+            for field in dataclasses.fields(value)
+            if (item := getattr(value, field.name)) != field.default
+        }
+    if isinstance(value, tuple):
+        return [_to_json(item) for item in value]
+    return value
+
+
+_T = TypeVar("_T")
+
+
+def _from_json(kind: type[_T], fields: dict[str, Any]) -> _T:
+    decoders = _field_decoders(kind)  # type: ignore[arg-type]  # a class is hashable
+    return kind(**{name: decoders[name](value) for name, value in fields.items()})
+
+
+@cache
+def _field_decoders(kind: type[Any]) -> dict[str, typing.Callable[[Any], Any]]:
+    return {name: _decoder(hint) for name, hint in typing.get_type_hints(kind).items()}
+
+
+def _decoder(hint: Any) -> typing.Callable[[Any], Any]:
+    """Return what turns JSON into a value of the annotation `hint`, of the forms that this module uses."""
+    origin = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint):
+        return lambda value: _from_json(typing.cast(type, hint), value)
+    if origin is tuple:
+        item_hints = typing.get_args(hint)
+        if item_hints[-1] is Ellipsis:
+            item = _decoder(item_hints[0])
+            return lambda value: tuple(item(each) for each in value)
+        return tuple
+    if origin in (typing.Union, types.UnionType):
+        return _union_decoder(typing.get_args(hint))
+    return lambda value: value
+
+
+def _union_decoder(hints: tuple[Any, ...]) -> typing.Callable[[Any], Any]:
+    """A union here is `X | None` for a dataclass X, or holds at most one kind of array and one kind of mapping."""
+    record = next((hint for hint in hints if dataclasses.is_dataclass(hint)), None)
+
+    def decode_value(value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(value)
+        if isinstance(value, dict) and record is not None:
+            return _from_json(typing.cast(type, record), value)
+        return value
+
+    return decode_value
