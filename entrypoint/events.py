@@ -1,0 +1,263 @@
+"""What the engine is told (events) and what it wants done (commands): the language between it and the world.
+
+Rules:
+
+- An event carries the time at which it was noticed (``at``, seconds since the epoch); the engine has no other clock.
+- Events are plain data, so that the journal of a run is the list of them and a replay gives the same commands.
+- Every command may be carried out twice (after a restart the last ones are), with the same effect as once.
+
+What is left to others: what follows from an event (``engine``), turning files into events and commands into files
+(``coordinator``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from monopod.schemas.plan import Probe
+from monopod.schemas.run_events import RunEvent
+
+CancelMode: TypeAlias = Literal["Cancelled", "CancelledRunFinally", "StoppedRunFinally"]
+
+
+# Events
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The first event: the run starts, under this name."""
+
+    at: float
+    name: str
+    namespace: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerReady:
+    """The entrypoint of a container is there and takes requests."""
+
+    at: float
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerDied:
+    """A container is gone for good without having been released: its entrypoint was killed."""
+
+    at: float
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a request ended, as `exited.N` says (docs/control-directory.md). Exactly one of code and signal is set."""
+
+    code: int | None = None
+    signal: int | None = None
+    error: str = ""
+    start: float = 0
+    end: float = 0
+    cpu: float = 0
+    peak: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StepExited:
+    """Request `request` of a container has ended."""
+
+    at: float
+    container: str
+    request: int
+    exit: Exit
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsRead:
+    """The files asked for with ReadResults: by path, the content of each one that is there.
+
+    ``problems`` holds, by path, why one that is there was not read: too large, no regular file, not UTF-8.
+    """
+
+    at: float
+    slot: str
+    files: dict[str, str]
+    problems: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarReady:
+    """The readiness probe of a Sidecar's container has succeeded."""
+
+    at: float
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer set with SetTimer has come."""
+
+    at: float
+    timer: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Somebody wants the run to end (Tekton docs/pipelineruns.md, "Cancelling a PipelineRun" and the next two)."""
+
+    at: float
+    mode: CancelMode
+
+
+Event: TypeAlias = (
+    Begun | ContainerReady | ContainerDied | StepExited | ResultsRead | SidecarReady | TimerFired | CancelRequested
+)
+
+_EVENTS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        Begun,
+        ContainerReady,
+        ContainerDied,
+        StepExited,
+        ResultsRead,
+        SidecarReady,
+        TimerFired,
+        CancelRequested,
+    )
+}
+
+
+def event_to_line(event: Event) -> str:
+    """Return an event as one line of JSON, without the newline."""
+    return json.dumps({"event": type(event).__name__, **dataclasses.asdict(event)}, separators=(",", ":"))
+
+
+def event_from_line(line: str) -> Event:
+    """Return the event of a line that `event_to_line` made. Raises ValueError for any other line."""
+    try:
+        fields = json.loads(line)
+        kind = _EVENTS[fields.pop("event")]
+        if kind is StepExited:
+            fields["exit"] = Exit(**fields["exit"])
+        event: Event = kind(**fields)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not an event of the engine: {line[:80]!r}") from error
+    return event
+
+
+# Commands
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """Write `run.N`: run `arguments` in a container, as its request `request`.
+
+    ``script`` is a text to be written to the slot's scripts, readable and executable, under ``script_name``; the
+    arguments then start with its path in the container. ``fresh``: this starts an attempt, so what an earlier attempt
+    left in the slot's `/tekton/results`, `/tekton/steps` and `/tekton/artifacts` is removed first. ``directories`` are
+    made (mode 0777), ``readable`` made readable for the coordinator when the request has ended; both are paths in the
+    container, below `/tekton`.
+    """
+
+    slot: str
+    container: str
+    request: int
+    arguments: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+    working_directory: str | None = None
+    stdout_path: str | None = None
+    stderr_path: str | None = None
+    script_name: str | None = None
+    script: str | None = None
+    fresh: bool = False
+    directories: tuple[str, ...] = ()
+    readable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StopStep:
+    """Write `kill.N`: SIGTERM to a request, SIGKILL after `grace` seconds."""
+
+    container: str
+    request: int
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResults:
+    """Read these files (paths in the slot's containers, below `/tekton`) and answer with ResultsRead."""
+
+    slot: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFile:
+    """Write a small text to a file below the slot's `/tekton` for later Steps to read, such as a Step's exit code."""
+
+    slot: str
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSidecar:
+    """Probe a Sidecar that request 1 of its container has started, until it is ready; answer with SidecarReady."""
+
+    container: str
+    probe: Probe
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Answer with TimerFired at the time `at`; one of the same name is replaced."""
+
+    timer: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClearTimer:
+    """Forget a timer."""
+
+    timer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseContainer:
+    """The container is needed no more: let its entrypoint exit with `code`."""
+
+    container: str
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell whoever follows the run."""
+
+    event: RunEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The run is over, with this exit code for the coordinator: 0 Succeeded or Completed, 1 anything else."""
+
+    code: int
+
+
+Command: TypeAlias = (
+    RunStep
+    | StopStep
+    | ReadResults
+    | WriteFile
+    | WatchSidecar
+    | SetTimer
+    | ClearTimer
+    | ReleaseContainer
+    | Tell
+    | Finish
+)

@@ -1,0 +1,165 @@
+"""References such as ``$(params.version)``: finding them in a text, and putting values in their place.
+
+Rules (Tekton docs/variables.md):
+
+- A reference starts with one of the words in `ROOTS`; any other ``$(...)`` is left alone: it is the shell's.
+- A name follows a dot, or stands in ``['...']`` or ``["..."]`` where it has dots of its own.
+- ``[*]`` means a whole array or object, ``[3]`` the element with that index.
+- Values are put in once: what a value holds is never scanned for references again.
+
+Standard library only, since the coordinator imports it. What is left to others: which names exist where
+(``monopod.compiler``), and where the values come from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from monopod.schemas.plan import Value
+
+ROOTS = ("params", "tasks", "context", "workspaces", "results", "steps", "step", "artifacts", "credentials", "inputs")
+
+Path: TypeAlias = tuple[str, ...]
+
+_SEGMENT = r"""\.[A-Za-z0-9_-]+|\['[^']+'\]|\["[^"]+"\]"""
+_REFERENCE = re.compile(rf"\$\(({'|'.join(ROOTS)})((?:{_SEGMENT})+)(\[(?:\*|\d+)\])?((?:{_SEGMENT})*)\)")
+_SEGMENTS = re.compile(_SEGMENT)
+
+
+class EvaluationError(ValueError):
+    """A reference that has a value, but not one that fits where the reference stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One reference in a text: ``$(tasks.a.results.b[0])`` is path ``("tasks", "a", "results", "b")`` with index 0."""
+
+    text: str
+    path: Path
+    index: int | Literal["*"] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it means a whole array or object."""
+        return self.index == "*"
+
+
+def references(text: str) -> Iterator[Reference]:
+    """Yield the references in `text`, in order."""
+    return map(_reference, _REFERENCE.finditer(text))
+
+
+def references_in(value: Value) -> Iterator[Reference]:
+    """Yield the references in all the strings of a param's value."""
+    for text in [value] if isinstance(value, str) else value.values() if isinstance(value, dict) else value:
+        yield from references(text)
+
+
+def only_reference(text: str) -> Reference | None:
+    """Return the reference that `text` consists of, or None if it is anything else."""
+    match = _REFERENCE.fullmatch(text)
+    return _reference(match) if match else None
+
+
+def parse_path(name: str) -> Path:
+    """Return the path of a reference's name: ``workspaces['a.b'].path`` gives ``("workspaces", "a.b", "path")``."""
+    reference = only_reference(f"$({name})")
+    if reference is None:
+        raise ValueError(f"{name!r} is not the name of a variable")
+    return reference.path
+
+
+def _reference(match: re.Match[str]) -> Reference:
+    root, segments, index, further = match.groups()
+    path = (root, *map(_segment_name, _SEGMENTS.findall(segments + further)))
+    if path[0] == "inputs" and len(path) > 2 and path[1] == "params":
+        path = path[1:]  # an old spelling of params that Tekton still takes
+    return Reference(match.group(), path, _index(index))
+
+
+def _segment_name(segment: str) -> str:
+    return segment[1:] if segment.startswith(".") else segment[2:-2]
+
+
+def _index(text: str | None) -> int | Literal["*"] | None:
+    if text is None:
+        return None
+    return "*" if text == "[*]" else int(text[1:-1])
+
+
+class Scope:
+    """Values by path, with an outer scope in which what is not here is looked up."""
+
+    def __init__(self, values: Mapping[Path, Value], outer: Scope | None = None) -> None:
+        self._values = values
+        self._outer = outer
+
+    def get(self, path: Path) -> Value | None:
+        """Return the value at `path`, which may go on to a key of an object; None if there is none."""
+        value = self._values.get(path)
+        if value is None and len(path) > 2:
+            holder = self._values.get(path[:-1])
+            value = holder.get(path[-1]) if isinstance(holder, dict) else None
+        if value is None and self._outer is not None:
+            return self._outer.get(path)
+        return value
+
+    def resolve(self, reference: Reference) -> Value | None:
+        """Return what `reference` stands for, its index applied; None if it has no value here.
+
+        Raises EvaluationError for an index into something that is no array, or beyond its end.
+        """
+        value = self.get(reference.path)
+        if value is None or not isinstance(reference.index, int):
+            return value
+        if not isinstance(value, tuple):
+            raise EvaluationError(f"{reference.text}: there is no array to take an element of")
+        if reference.index >= len(value):
+            raise EvaluationError(f"{reference.text}: the array has only {len(value)} elements")
+        return value[reference.index]
+
+
+def substitute(text: str, scope: Scope) -> str:
+    """Return `text` with the value of each reference in its place; one without a value stays as it is written.
+
+    Raises EvaluationError where an array or object is met: it has no place inside a text.
+    """
+
+    def replacement(match: re.Match[str]) -> str:
+        reference = _reference(match)
+        value = scope.resolve(reference)
+        if value is None:
+            return reference.text
+        if not isinstance(value, str):
+            kind = "an object" if isinstance(value, dict) else "an array"
+            raise EvaluationError(f"{reference.text} is {kind} where a string is needed")
+        return value
+
+    return _REFERENCE.sub(replacement, text) if "$(" in text else text
+
+
+def substitute_all(texts: Iterable[str], scope: Scope) -> tuple[str, ...]:
+    """Return `texts` with references replaced; an element that is a whole-array reference becomes its elements."""
+    result: list[str] = []
+    for text in texts:
+        reference = only_reference(text)
+        value = scope.resolve(reference) if reference and reference.whole else None
+        if isinstance(value, tuple):
+            result.extend(value)
+        else:
+            result.append(substitute(text, scope))
+    return tuple(result)
+
+
+def evaluate(template: Value, scope: Scope) -> Value:
+    """Return the value of a param's template: a whole reference gives the array or object itself."""
+    if isinstance(template, dict):
+        return {key: substitute(text, scope) for key, text in template.items()}
+    if isinstance(template, tuple):
+        return substitute_all(template, scope)
+    reference = only_reference(template)
+    value = scope.resolve(reference) if reference and reference.whole else None
+    return substitute(template, scope) if value is None else value
