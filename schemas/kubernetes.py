@@ -1,0 +1,845 @@
+"""The parts of Kubernetes' core/v1 API that may stand in a Tekton document or beside it.
+
+Fields are those of Kubernetes 1.37. Sources of volumes that are hardly ever met are kept as they are. What is checked
+is what lets an author find a slip early; the API server has the last word on the Pod that is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, TypeAlias
+
+from monopod.schemas.model import ListOf, Model, Path
+from monopod.schemas.quantity import Quantity
+from pydantic import AfterValidator, Field, PlainValidator
+
+Anything: TypeAlias = dict[str, Any]
+"""A mapping that is passed on as it is."""
+
+
+def _int_or_string(value: Any) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("expected a number or a name")
+    return value
+
+
+def _pull_policy(value: str) -> str:
+    if value not in {"Always", "IfNotPresent", "Never"} and "$(" not in value:
+        raise ValueError(f"expected Always, IfNotPresent or Never, got '{value}'")
+    return value
+
+
+IntOrString: TypeAlias = Annotated[int | str, PlainValidator(_int_or_string)]
+"""A port: its number or its name."""
+
+Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
+FileMode: TypeAlias = Annotated[int, Field(ge=0, le=0o777)]
+PullPolicy: TypeAlias = Annotated[str, AfterValidator(_pull_policy)]
+
+
+def several(model: Model, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which of these fields were given, in the YAML's names."""
+    fields = type(model).model_fields
+    return tuple(fields[name].alias or name for name in names if getattr(model, name) is not None)
+
+
+def at_most_one(model: Model, *names: str) -> Iterator[tuple[Path, str]]:
+    """Yield a problem at the second of these fields if more than one was given."""
+    given = several(model, names)
+    if len(given) > 1:
+        yield (given[1],), f"only one of {', '.join(given)} may be given"
+
+
+def exactly_one(model: Model, *names: str) -> Iterator[tuple[Path, str]]:
+    """Yield a problem if none or more than one of these fields was given."""
+    if not several(model, names):
+        fields = type(model).model_fields
+        yield (), f"one of {', '.join(fields[name].alias or name for name in names)} is required"
+    yield from at_most_one(model, *names)
+
+
+class ObjectMeta(Model):
+    """What identifies an object; the fields that a server sets are accepted and kept."""
+
+    name: str | None = None
+    generate_name: str | None = None
+    namespace: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    creation_timestamp: Any = None
+    deletion_grace_period_seconds: int | None = None
+    deletion_timestamp: Any = None
+    finalizers: ListOf[str] = ()
+    generation: int | None = None
+    managed_fields: ListOf[Anything] = ()
+    owner_references: ListOf[Anything] = ()
+    resource_version: str | None = None
+    self_link: str | None = None
+    uid: str | None = None
+
+
+class LocalObjectReference(Model):
+    """The name of an object in the same namespace."""
+
+    name: str = ""
+
+
+class LabelSelectorRequirement(Model):
+    """A condition on one label."""
+
+    key: str
+    operator: str
+    values: ListOf[str] = ()
+
+
+class LabelSelector(Model):
+    """Selects objects by their labels."""
+
+    match_expressions: ListOf[LabelSelectorRequirement] = ()
+    match_labels: dict[str, str] = Field(default_factory=dict)
+
+
+# Environment variables
+
+
+class ConfigMapKeySelector(Model):
+    """One key of a ConfigMap."""
+
+    key: str
+    name: str = ""
+    optional: bool = False
+
+
+class SecretKeySelector(Model):
+    """One key of a Secret."""
+
+    key: str
+    name: str = ""
+    optional: bool = False
+
+
+class FileKeySelector(Model):
+    """One key of a file in a volume."""
+
+    key: str
+    path: str
+    volume_name: str
+    optional: bool = False
+
+
+class ObjectFieldSelector(Model):
+    """A field of the Pod."""
+
+    field_path: str
+    api_version: str | None = None
+
+
+class ResourceFieldSelector(Model):
+    """A resource that a container asks for."""
+
+    resource: str
+    container_name: str | None = None
+    divisor: Quantity | None = None
+
+
+class EnvVarSource(Model):
+    """Where the value of an environment variable comes from."""
+
+    config_map_key_ref: ConfigMapKeySelector | None = None
+    secret_key_ref: SecretKeySelector | None = None
+    field_ref: ObjectFieldSelector | None = None
+    resource_field_ref: ResourceFieldSelector | None = None
+    file_key_ref: FileKeySelector | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """Exactly one source (Kubernetes API, EnvVarSource)."""
+        yield from exactly_one(self, *type(self).model_fields)
+
+
+class EnvVar(Model):
+    """An environment variable."""
+
+    name: Annotated[str, Field(min_length=1)]
+    value: str = ""
+    value_from: EnvVarSource | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """A value or a source of one (Kubernetes API, EnvVar)."""
+        if self.value and self.value_from is not None:
+            yield ("valueFrom",), "only one of value, valueFrom may be given"
+
+
+class ConfigMapEnvSource(Model):
+    """A ConfigMap whose keys become environment variables."""
+
+    name: str = ""
+    optional: bool = False
+
+
+class SecretEnvSource(Model):
+    """A Secret whose keys become environment variables."""
+
+    name: str = ""
+    optional: bool = False
+
+
+class EnvFromSource(Model):
+    """A source of a whole set of environment variables."""
+
+    prefix: str = ""
+    config_map_ref: ConfigMapEnvSource | None = None
+    secret_ref: SecretEnvSource | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """Exactly one source (Kubernetes API, EnvFromSource)."""
+        yield from exactly_one(self, "config_map_ref", "secret_ref")
+
+
+# Volumes
+
+
+class VolumeMount(Model):
+    """Where a volume is mounted in a container."""
+
+    name: str
+    mount_path: str
+    read_only: bool = False
+    recursive_read_only: Literal["Disabled", "IfPossible", "Enabled"] | None = None
+    mount_propagation: Literal["None", "HostToContainer", "Bidirectional"] | None = None
+    bind_mount_options: ListOf[str] = ()
+    sub_path: str = ""
+    sub_path_expr: str = ""
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """A sub-path or an expression for one (Kubernetes API, VolumeMount)."""
+        if self.sub_path and self.sub_path_expr:
+            yield ("subPathExpr",), "only one of subPath, subPathExpr may be given"
+
+
+class VolumeDevice(Model):
+    """Where a raw block volume appears in a container."""
+
+    name: str
+    device_path: str
+
+
+class KeyToPath(Model):
+    """The file that a key becomes."""
+
+    key: str
+    path: str
+    mode: FileMode | None = None
+    user: int | None = None
+
+
+class EmptyDirVolumeSource(Model):
+    """An empty directory that lives as long as the Pod."""
+
+    medium: str = ""
+    mode: FileMode | None = None
+    size_limit: Quantity | None = None
+
+
+class HostPathVolumeSource(Model):
+    """A file or directory of the node."""
+
+    path: str
+    type: (
+        Literal["", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"]
+        | None
+    ) = None
+
+
+class ConfigMapVolumeSource(Model):
+    """A ConfigMap whose keys become files."""
+
+    name: str = ""
+    default_mode: FileMode | None = None
+    default_user: int | None = None
+    items: ListOf[KeyToPath] = ()
+    optional: bool = False
+
+
+class SecretVolumeSource(Model):
+    """A Secret whose keys become files."""
+
+    secret_name: str = ""
+    default_mode: FileMode | None = None
+    default_user: int | None = None
+    items: ListOf[KeyToPath] = ()
+    optional: bool = False
+
+
+class DownwardAPIVolumeFile(Model):
+    """A file that holds a field of the Pod."""
+
+    path: str
+    field_ref: ObjectFieldSelector | None = None
+    resource_field_ref: ResourceFieldSelector | None = None
+    mode: FileMode | None = None
+    user: int | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """Exactly one source (Kubernetes API, DownwardAPIVolumeFile)."""
+        yield from exactly_one(self, "field_ref", "resource_field_ref")
+
+
+class DownwardAPIVolumeSource(Model):
+    """Fields of the Pod as files."""
+
+    default_mode: FileMode | None = None
+    default_user: int | None = None
+    items: ListOf[DownwardAPIVolumeFile] = ()
+
+
+class ConfigMapProjection(Model):
+    """A ConfigMap in a projected volume."""
+
+    name: str = ""
+    items: ListOf[KeyToPath] = ()
+    optional: bool = False
+
+
+class SecretProjection(Model):
+    """A Secret in a projected volume."""
+
+    name: str = ""
+    items: ListOf[KeyToPath] = ()
+    optional: bool = False
+
+
+class DownwardAPIProjection(Model):
+    """Fields of the Pod in a projected volume."""
+
+    items: ListOf[DownwardAPIVolumeFile] = ()
+
+
+class ServiceAccountTokenProjection(Model):
+    """A token of the Pod's ServiceAccount in a projected volume."""
+
+    path: str
+    audience: str | None = None
+    expiration_seconds: int | None = None
+    user: int | None = None
+
+
+class ClusterTrustBundleProjection(Model):
+    """Trust anchors in a projected volume."""
+
+    path: str
+    name: str | None = None
+    signer_name: str | None = None
+    label_selector: LabelSelector | None = None
+    optional: bool = False
+    user: int | None = None
+
+
+class PodCertificateProjection(Model):
+    """A certificate for the Pod in a projected volume."""
+
+    key_type: str
+    signer_name: str
+    certificate_chain_path: str | None = None
+    credential_bundle_path: str | None = None
+    key_path: str | None = None
+    max_expiration_seconds: int | None = None
+    user: int | None = None
+    user_annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class VolumeProjection(Model):
+    """One source of a projected volume."""
+
+    config_map: ConfigMapProjection | None = None
+    secret: SecretProjection | None = None
+    downward_api: DownwardAPIProjection | None = Field(None, alias="downwardAPI")
+    service_account_token: ServiceAccountTokenProjection | None = None
+    cluster_trust_bundle: ClusterTrustBundleProjection | None = None
+    pod_certificate: PodCertificateProjection | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """Exactly one source (Kubernetes API, VolumeProjection)."""
+        yield from exactly_one(self, *type(self).model_fields)
+
+
+class ProjectedVolumeSource(Model):
+    """Several sources in one directory."""
+
+    sources: ListOf[VolumeProjection] = ()
+    default_mode: FileMode | None = None
+    default_user: int | None = None
+
+
+class PersistentVolumeClaimVolumeSource(Model):
+    """A PersistentVolumeClaim of the same namespace."""
+
+    claim_name: str
+    read_only: bool = False
+
+
+class CSIVolumeSource(Model):
+    """A volume of a CSI driver."""
+
+    driver: str
+    fs_type: str | None = None
+    node_publish_secret_ref: LocalObjectReference | None = None
+    read_only: bool = False
+    volume_attributes: dict[str, str] = Field(default_factory=dict)
+
+
+class NFSVolumeSource(Model):
+    """A directory of an NFS server."""
+
+    server: str
+    path: str
+    read_only: bool = False
+
+
+class ImageVolumeSource(Model):
+    """An OCI image or artifact."""
+
+    reference: str = ""
+    pull_policy: PullPolicy | None = None
+
+
+class VolumeResourceRequirements(Model):
+    """The storage that a claim asks for."""
+
+    limits: dict[str, Quantity] = Field(default_factory=dict)
+    requests: dict[str, Quantity] = Field(default_factory=dict)
+
+
+class TypedLocalObjectReference(Model):
+    """An object of some kind in the same namespace."""
+
+    kind: str
+    name: str
+    api_group: str | None = None
+
+
+class TypedObjectReference(Model):
+    """An object of some kind."""
+
+    kind: str
+    name: str
+    api_group: str | None = None
+    namespace: str | None = None
+
+
+class PersistentVolumeClaimSpec(Model):
+    """What a claim asks for."""
+
+    access_modes: ListOf[Literal["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"]] = ()
+    resources: VolumeResourceRequirements = VolumeResourceRequirements()
+    storage_class_name: str | None = None
+    volume_mode: Literal["Filesystem", "Block"] | None = None
+    volume_name: str | None = None
+    selector: LabelSelector | None = None
+    data_source: TypedLocalObjectReference | None = None
+    data_source_ref: TypedObjectReference | None = None
+    volume_attributes_class_name: str | None = None
+
+
+class PersistentVolumeClaim(Model):
+    """A PersistentVolumeClaim: a document of its own, or a template in a workspace binding."""
+
+    api_version: Literal["v1"] | None = None
+    kind: Literal["PersistentVolumeClaim"] | None = None
+    metadata: ObjectMeta = ObjectMeta()
+    spec: PersistentVolumeClaimSpec = PersistentVolumeClaimSpec()
+    status: Anything | None = None
+
+
+class PersistentVolumeClaimTemplate(Model):
+    """A claim that is made together with its Pod."""
+
+    spec: PersistentVolumeClaimSpec
+    metadata: ObjectMeta = ObjectMeta()
+
+
+class EphemeralVolumeSource(Model):
+    """A volume that is claimed for the Pod and goes with it."""
+
+    volume_claim_template: PersistentVolumeClaimTemplate | None = None
+
+
+class Volume(Model):
+    """A named volume. Without a source it is an empty directory (Kubernetes API, Volume)."""
+
+    name: str
+    empty_dir: EmptyDirVolumeSource | None = None
+    host_path: HostPathVolumeSource | None = None
+    config_map: ConfigMapVolumeSource | None = None
+    secret: SecretVolumeSource | None = None
+    projected: ProjectedVolumeSource | None = None
+    downward_api: DownwardAPIVolumeSource | None = Field(None, alias="downwardAPI")
+    persistent_volume_claim: PersistentVolumeClaimVolumeSource | None = None
+    csi: CSIVolumeSource | None = None
+    ephemeral: EphemeralVolumeSource | None = None
+    nfs: NFSVolumeSource | None = None
+    image: ImageVolumeSource | None = None
+    aws_elastic_block_store: Anything | None = None
+    azure_disk: Anything | None = None
+    azure_file: Anything | None = None
+    cephfs: Anything | None = None
+    cinder: Anything | None = None
+    fc: Anything | None = None
+    flex_volume: Anything | None = None
+    flocker: Anything | None = None
+    gce_persistent_disk: Anything | None = None
+    git_repo: Anything | None = None
+    glusterfs: Anything | None = None
+    iscsi: Anything | None = None
+    photon_persistent_disk: Anything | None = None
+    portworx_volume: Anything | None = None
+    quobyte: Anything | None = None
+    rbd: Anything | None = None
+    scale_io: Anything | None = Field(None, alias="scaleIO")
+    storageos: Anything | None = None
+    vsphere_volume: Anything | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """At most one source."""
+        yield from at_most_one(self, *(name for name in type(self).model_fields if name != "name"))
+
+
+# Security
+
+
+class AppArmorProfile(Model):
+    """An AppArmor profile."""
+
+    type: str
+    localhost_profile: str | None = None
+
+
+class SeccompProfile(Model):
+    """A seccomp profile."""
+
+    type: str
+    localhost_profile: str | None = None
+
+
+class Capabilities(Model):
+    """Linux capabilities to add and to drop."""
+
+    add: ListOf[str] = ()
+    drop: ListOf[str] = ()
+
+
+class SELinuxOptions(Model):
+    """An SELinux label."""
+
+    user: str | None = None
+    role: str | None = None
+    type: str | None = None
+    level: str | None = None
+
+
+class WindowsSecurityContextOptions(Model):
+    """Security options of a Windows container."""
+
+    gmsa_credential_spec: str | None = None
+    gmsa_credential_spec_name: str | None = None
+    host_process: bool | None = None
+    run_as_user_name: str | None = None
+
+
+class Sysctl(Model):
+    """A kernel parameter."""
+
+    name: str
+    value: str
+
+
+class SecurityContext(Model):
+    """The security options of a container."""
+
+    allow_privilege_escalation: bool | None = None
+    app_armor_profile: AppArmorProfile | None = None
+    capabilities: Capabilities | None = None
+    privileged: bool | None = None
+    proc_mount: str | None = None
+    read_only_root_filesystem: bool | None = None
+    run_as_group: int | None = None
+    run_as_non_root: bool | None = None
+    run_as_user: int | None = None
+    se_linux_options: SELinuxOptions | None = None
+    seccomp_profile: SeccompProfile | None = None
+    windows_options: WindowsSecurityContextOptions | None = None
+
+
+class PodSecurityContext(Model):
+    """The security options of a Pod."""
+
+    app_armor_profile: AppArmorProfile | None = None
+    fs_group: int | None = None
+    fs_group_change_policy: str | None = None
+    run_as_group: int | None = None
+    run_as_non_root: bool | None = None
+    run_as_user: int | None = None
+    se_linux_change_policy: str | None = None
+    se_linux_options: SELinuxOptions | None = None
+    seccomp_profile: SeccompProfile | None = None
+    supplemental_groups: ListOf[int] = ()
+    supplemental_groups_policy: str | None = None
+    sysctls: ListOf[Sysctl] = ()
+    windows_options: WindowsSecurityContextOptions | None = None
+
+
+# Probes and lifecycle
+
+
+class ExecAction(Model):
+    """A command that is run in the container."""
+
+    command: ListOf[str] = ()
+
+
+class GRPCAction(Model):
+    """A gRPC health check."""
+
+    port: Port
+    service: str | None = None
+    mode: str | None = None
+
+
+class HTTPHeader(Model):
+    """A header of a request."""
+
+    name: str
+    value: str
+
+
+class HTTPGetAction(Model):
+    """An HTTP request."""
+
+    port: IntOrString
+    path: str | None = None
+    host: str | None = None
+    scheme: Literal["HTTP", "HTTPS"] | None = None
+    http_headers: ListOf[HTTPHeader] = ()
+    protocol: str | None = None
+
+
+class TCPSocketAction(Model):
+    """A TCP connection."""
+
+    port: IntOrString
+    host: str | None = None
+
+
+class SleepAction(Model):
+    """A pause."""
+
+    seconds: int
+
+
+Seconds: TypeAlias = Annotated[int, Field(ge=0)]
+
+
+class Probe(Model):
+    """A check on a container."""
+
+    exec: ExecAction | None = None
+    grpc: GRPCAction | None = None
+    http_get: HTTPGetAction | None = None
+    tcp_socket: TCPSocketAction | None = None
+    initial_delay_seconds: Seconds | None = None
+    period_seconds: Seconds | None = None
+    timeout_seconds: Seconds | None = None
+    success_threshold: Seconds | None = None
+    failure_threshold: Seconds | None = None
+    termination_grace_period_seconds: Seconds | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """Exactly one action (Kubernetes API, Probe)."""
+        yield from exactly_one(self, "exec", "http_get", "tcp_socket", "grpc")
+
+
+class LifecycleHandler(Model):
+    """What is done when a container has started or is about to stop."""
+
+    exec: ExecAction | None = None
+    http_get: HTTPGetAction | None = None
+    sleep: SleepAction | None = None
+    tcp_socket: TCPSocketAction | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """Exactly one action (Kubernetes API, LifecycleHandler)."""
+        yield from exactly_one(self, "exec", "http_get", "tcp_socket", "sleep")
+
+
+class Lifecycle(Model):
+    """The handlers of a container."""
+
+    post_start: LifecycleHandler | None = None
+    pre_stop: LifecycleHandler | None = None
+    stop_signal: str | None = None
+
+
+class ContainerPort(Model):
+    """A port of a container."""
+
+    container_port: Port
+    name: str | None = None
+    host_ip: str | None = Field(None, alias="hostIP")
+    host_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    protocol: Literal["TCP", "UDP", "SCTP"] | None = None
+
+
+class ResourceClaim(Model):
+    """A claim of the Pod that a container uses."""
+
+    name: str
+    request: str | None = None
+
+
+class ResourceRequirements(Model):
+    """What a container asks for and what it may use at most."""
+
+    limits: dict[str, Quantity] = Field(default_factory=dict)
+    requests: dict[str, Quantity] = Field(default_factory=dict)
+    claims: ListOf[ResourceClaim] = ()
+
+
+# Scheduling
+
+
+class NodeSelectorRequirement(Model):
+    """A condition on a node."""
+
+    key: str
+    operator: str
+    values: ListOf[str] = ()
+
+
+class NodeSelectorTerm(Model):
+    """Conditions on a node, all of which must hold."""
+
+    match_expressions: ListOf[NodeSelectorRequirement] = ()
+    match_fields: ListOf[NodeSelectorRequirement] = ()
+
+
+class NodeSelector(Model):
+    """Terms of which one must hold."""
+
+    node_selector_terms: ListOf[NodeSelectorTerm]
+
+
+class PreferredSchedulingTerm(Model):
+    """A term that is preferred."""
+
+    preference: NodeSelectorTerm
+    weight: int
+
+
+class NodeAffinity(Model):
+    """The nodes a Pod may or should run on."""
+
+    preferred_during_scheduling_ignored_during_execution: ListOf[PreferredSchedulingTerm] = ()
+    required_during_scheduling_ignored_during_execution: NodeSelector | None = None
+
+
+class PodAffinityTerm(Model):
+    """Pods to be near to, or not."""
+
+    topology_key: str
+    label_selector: LabelSelector | None = None
+    match_label_keys: ListOf[str] = ()
+    mismatch_label_keys: ListOf[str] = ()
+    namespace_selector: LabelSelector | None = None
+    namespaces: ListOf[str] = ()
+
+
+class WeightedPodAffinityTerm(Model):
+    """A term that is preferred."""
+
+    pod_affinity_term: PodAffinityTerm
+    weight: int
+
+
+class PodAffinity(Model):
+    """The Pods to be near to (or, as an anti-affinity, not)."""
+
+    preferred_during_scheduling_ignored_during_execution: ListOf[WeightedPodAffinityTerm] = ()
+    required_during_scheduling_ignored_during_execution: ListOf[PodAffinityTerm] = ()
+
+
+class Affinity(Model):
+    """Where a Pod may or should run."""
+
+    node_affinity: NodeAffinity | None = None
+    pod_affinity: PodAffinity | None = None
+    pod_anti_affinity: PodAffinity | None = None
+
+
+class Toleration(Model):
+    """A taint that a Pod tolerates."""
+
+    key: str | None = None
+    operator: str | None = None
+    value: str | None = None
+    effect: str | None = None
+    toleration_seconds: int | None = None
+
+
+class TopologySpreadConstraint(Model):
+    """How Pods spread over a topology."""
+
+    max_skew: int
+    topology_key: str
+    when_unsatisfiable: str
+    label_selector: LabelSelector | None = None
+    match_label_keys: ListOf[str] = ()
+    min_domains: int | None = None
+    node_affinity_policy: str | None = None
+    node_taints_policy: str | None = None
+
+
+class HostAlias(Model):
+    """A line of ``/etc/hosts``."""
+
+    ip: str
+    hostnames: ListOf[str] = ()
+
+
+class PodDNSConfigOption(Model):
+    """An option of the resolver."""
+
+    name: str | None = None
+    value: str | None = None
+
+
+class PodDNSConfig(Model):
+    """The resolver of a Pod."""
+
+    nameservers: ListOf[str] = ()
+    options: ListOf[PodDNSConfigOption] = ()
+    searches: ListOf[str] = ()
+
+
+# Objects
+
+
+class ConfigMap(Model):
+    """A ConfigMap."""
+
+    api_version: Literal["v1"]
+    kind: Literal["ConfigMap"]
+    metadata: ObjectMeta = ObjectMeta()
+    data: dict[str, str] = Field(default_factory=dict)
+    binary_data: dict[str, str] = Field(default_factory=dict)
+    immutable: bool | None = None
+
+
+class Secret(Model):
+    """A Secret."""
+
+    api_version: Literal["v1"]
+    kind: Literal["Secret"]
+    metadata: ObjectMeta = ObjectMeta()
+    type: str | None = None
+    data: dict[str, str] = Field(default_factory=dict)
+    string_data: dict[str, str] = Field(default_factory=dict)
+    immutable: bool | None = None
