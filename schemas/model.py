@@ -1,6 +1,7 @@
 """What all models of foreign documents (Tekton's, Kubernetes') have in common.
 
-- Fields are snake_case here and camelCase outside; a field that is not declared is refused.
+- Fields are snake_case here and camelCase outside; a field that is not declared is refused. Upper and lower case are not
+  told apart in the name of a field, since Go's JSON does not (``mountpath`` is ``mountPath`` to Tekton).
 - No value is converted: ``"1"`` is not a number. Lists become tuples, and a model cannot be changed once made.
 - A field that is ``null`` is a field that is not there, as the Kubernetes API reads it.
 - What is wrong with an object although each of its fields is right, the object itself tells: `Model.problems`.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Any, ClassVar, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, Strict, ValidationInfo, model_validator
@@ -45,7 +47,6 @@ class Model(BaseModel):
         extra="forbid",
         strict=True,
         frozen=True,
-        use_attribute_docstrings=False,
     )
 
     null_means_empty: ClassVar[frozenset[str]] = frozenset()
@@ -62,16 +63,35 @@ class Model(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _validate_whole(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
-        given = data
-        if type(data) is dict and None in data.values():
-            data = {name: value for name, value in data.items() if value is not None or name in cls.null_means_empty}
-        model = handler(data)
+        model = handler(cls._as_read_by_go(data) if isinstance(data, dict) else data)
         found = tuple(model.problems())
         if found and isinstance(info.context, Findings):
-            info.context.items.extend((given, path, message) for path, message in found)
+            info.context.items.extend((data, path, message) for path, message in found)
         elif found:
             raise ValueError("; ".join(f"{format_path(path)}: {message}" for path, message in found))
         return model
+
+    @classmethod
+    def _as_read_by_go(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the mapping without its nulls, and with the names of its fields as declared."""
+        names = field_names(cls)
+        if not names.issuperset(data):
+            declared = {name.lower(): name for name in names}
+            renamed = {key: declared.get(key.lower(), key) for key in data if isinstance(key, str)}
+            data = {
+                name if name == key or name not in data else key: value
+                for key, value in data.items()
+                for name in (renamed.get(key, key),)
+            }
+        if None in data.values():
+            return {name: value for name, value in data.items() if value is not None or name in cls.null_means_empty}
+        return data
+
+
+@cache
+def field_names(model: type[Model]) -> frozenset[str]:
+    """Return the names of a model's fields in the YAML."""
+    return frozenset(field.alias or name for name, field in model.model_fields.items())
 
 
 def format_path(path: Path) -> str:

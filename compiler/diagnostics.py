@@ -1,0 +1,66 @@
+"""What is wrong with the input, and where. Problems are values until the edge, where `Problems` carries them all out.
+
+Left to others: finding problems (all of the compiler), printing them and the exit code (the command line).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Severity: TypeAlias = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a file; the first line and the first column are 1. Columns count characters."""
+
+    file: str
+    line: int = 1
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, in one line a person can act on.
+
+    `rule` is a short constant name, such as ``unknown-field``, for tests and for tools that read our output. A problem
+    of no file (a wrong option on the command line) has no position.
+    """
+
+    position: Position | None
+    message: str
+    rule: str
+    severity: Severity = "error"
+
+    def __str__(self) -> str:
+        message = self.message if self.severity == "error" else f"warning: {self.message}"
+        return message if self.position is None else f"{self.position}: {message}"
+
+    def __lt__(self, other: Problem) -> bool:
+        return self._key() < other._key()
+
+    def _key(self) -> tuple[str, int, int, str]:
+        if self.position is None:
+            return ("", 0, 0, self.message)
+        return (self.position.file, self.position.line, self.position.column, self.message)
+
+
+class Problems(Exception):  # noqa: N818  # named after what it carries
+    """Raised at the edge of the compiler when the input has errors. Carries all problems, in order, each once."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """Return `` (did you mean 'x'?)`` for the candidate that is most like the name, or nothing if none is like it."""
+    by_lower_case = {candidate.lower(): candidate for candidate in sorted(candidates, reverse=True)}
+    close = difflib.get_close_matches(name.lower(), sorted(by_lower_case), n=1, cutoff=0.6)
+    return f" (did you mean '{by_lower_case[close[0]]}'?)" if close else ""
