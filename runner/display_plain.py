@@ -1,0 +1,129 @@
+"""A run as lines of text, for pipes, files and the logs of CI systems.
+
+Every line that a Step wrote stands behind its Task and Step (``[build : compile] ...``), every change of a Task is a
+line of its own (``[build] Succeeded in 3.1s``), and nothing that was written is changed later.
+"""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from monopod.runner.follow import Follower, OutputLine, Shown, label
+from monopod.runner.printable import printable
+from monopod.runner.summary import Summary, duration_in_words, ending_in_words, exit_code_in_words
+from monopod.schemas.run_events import (
+    RunEvent,
+    RunStarted,
+    RunWarning,
+    StepFinished,
+    TaskFinished,
+    TaskSkipped,
+    TaskStarted,
+)
+
+
+class PlainDisplay:
+    """Writes to a stream. ``colours``: those that the Steps write are kept; it adds none."""
+
+    def __init__(self, stream: TextIO, follower: Follower, *, colours: bool) -> None:
+        self._stream = stream
+        self._follower = follower
+        self._colours = colours
+
+    def show(self, shown: Shown) -> None:
+        """Write a line, or what an event means, if it means anything to a person."""
+        if isinstance(shown, OutputLine):
+            self._write(f"[{f'{shown.task} : {shown.step}' if shown.step else shown.task}] {shown.text}")
+        elif text := self._event(shown):
+            self._write(text)
+
+    def notice(self, text: str) -> None:
+        """Write something that the runner itself has to say."""
+        self._write(text)
+
+    def refresh(self, _now: float, /) -> None:
+        """Hand on what was written. Nothing changes by itself."""
+        self._stream.flush()
+
+    def close(self, summary: Summary | None) -> None:
+        """Write the summary."""
+        for line in summary_lines(summary) if summary is not None else ():
+            self._write(line)
+        self._stream.flush()
+
+    def _write(self, text: str) -> None:
+        self._stream.write(printable(text, colours=self._colours).rstrip(" ") + "\n")
+
+    def _event(self, event: RunEvent) -> str:
+        text = ""
+        match event:
+            case RunStarted():
+                text = f"Run {event.name} started in namespace {event.namespace}"
+            case RunWarning():
+                text = f"warning: {event.message}"
+            case TaskSkipped():
+                text = f"[{event.task}] Skipped: {event.reason}"
+            case TaskStarted():
+                text = _task_started(event)
+            case TaskFinished():
+                text = self._task_finished(event)
+            case StepFinished():
+                text = step_finished(event)
+            case _:
+                pass  # that a Step started is seen by its output
+        return text
+
+    def _task_finished(self, event: TaskFinished) -> str:
+        name = label(event.task, event.index)
+        if event.will_retry:
+            return f"[{name}] attempt {event.attempt + 1}: {event.status}; it is tried again"
+        started = next((task.started for task in self._follower.tasks if task.label == name), None)
+        took = "" if started is None else f" in {duration_in_words(event.at - started)}"
+        why = f": {event.message}" if event.message and event.status != "Succeeded" else ""
+        return f"[{name}] {event.status}{took}{why}"
+
+
+def _task_started(event: TaskStarted) -> str:
+    name = label(event.task, event.index)
+    params = ", ".join(f"{param}={value}" for param, value in event.params.items())
+    started = f"attempt {event.attempt + 1} started" if event.attempt else "started"
+    return f"[{name}] {started}" + (f" ({params})" if params else "")
+
+
+def step_finished(event: StepFinished) -> str:
+    """Return the line that tells of the end of a Step; empty if it ended well."""
+    source = f"[{label(event.task, event.index)} : {event.step}]"
+    if event.reason == "Skipped" and event.exit_code == 0:
+        return f"{source} skipped: {event.message or 'its when-expressions are false'}"
+    if event.reason in ("Completed", "Skipped"):
+        return ""  # a Step is skipped too when an earlier one failed, which was told then
+    words = event.message or exit_code_in_words(event.exit_code)
+    if event.reason == "Continued":
+        return f"{source} {words}; the Task goes on (onError: continue)"
+    return f"{source} {words}" if event.reason == "Error" else f"{source} {event.reason}: {words}"
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """Return the summary as lines of text."""
+    lines: list[str] = []
+    for step in summary.failed_steps:
+        lines += ["", f"=== {step.task} : {step.step} failed: {ending_in_words(step)}"]
+        lines += [f"  {text}" for text in step.last_lines] or ["  (it wrote nothing)"]
+    lines += ["", *table_lines([("TASK", "STATUS", "STARTED", "TOOK", "WHY"), *_rows(summary)])]
+    if summary.results:
+        lines += ["", *table_lines([("RESULT", "VALUE"), *summary.results])]
+    message = f": {summary.outcome.message}" if summary.outcome.message else ""
+    lines += ["", summary.headline + message]
+    if summary.logs is not None:
+        lines += [f"Kept in {summary.logs}"]
+    return lines
+
+
+def _rows(summary: Summary) -> list[tuple[str, ...]]:
+    return [(row.task, row.status, row.started, row.took, row.why) for row in summary.rows]
+
+
+def table_lines(rows: list[tuple[str, ...]]) -> list[str]:
+    """Return rows as lines with aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,0 +1,147 @@
+"""What is said when a run is over: its outcome, a row per Task, and the last lines of the Steps that failed.
+
+Pure: made of what a `Follower` knows, in words for a person. How it looks is left to the displays.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from monopod.runner.follow import FailedStep, Follower, TaskState, TaskStatus
+from monopod.schemas.run_events import FinalStatus
+
+MOST_FAILED_STEPS = 10
+"""How many failed Steps have their last lines told again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the run ended, and the exit code of whoever ran it (DESIGN.md, "The contract of the command line")."""
+
+    status: FinalStatus
+    reason: str
+    message: str
+
+    @property
+    def exit_code(self) -> int:
+        """0 Succeeded or Completed, 1 Failed, 130 cancelled."""
+        return {"Succeeded": 0, "Cancelled": 130}.get(self.status, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A Task instance in the closing table. ``started`` counts from the start of the run."""
+
+    task: str
+    status: TaskStatus
+    started: str
+    took: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All that is said when a run is over. ``logs`` is the folder in which they were kept, if they were."""
+
+    name: str
+    outcome: Outcome
+    took: str
+    rows: tuple[Row, ...]
+    failed_steps: tuple[FailedStep, ...]
+    results: tuple[tuple[str, str], ...]
+    logs: str | None
+
+    @property
+    def headline(self) -> str:
+        """One line that says it all."""
+        outcome = self.outcome.status if self.outcome.reason != "Completed" else "Completed"
+        return f"{self.name or 'The run'} {outcome}" + (f" in {self.took}" if self.took else "")
+
+
+def summarize(follower: Follower, outcome: Outcome, ended: float, logs: str | None) -> Summary:
+    """Return what is to be said of a run that ended at `ended` (seconds since the epoch)."""
+    start = follower.started
+    return Summary(
+        name=follower.name,
+        outcome=outcome,
+        took="" if start is None else duration_in_words(ended - start),
+        rows=tuple(_row(task, start or 0.0, ended) for task in follower.tasks),
+        failed_steps=() if outcome.status == "Succeeded" else follower.failed_steps[:MOST_FAILED_STEPS],
+        results=_results(follower.finished.document) if follower.finished else (),
+        logs=logs,
+    )
+
+
+def _row(task: TaskState, run_started: float, run_ended: float) -> Row:
+    if task.started is None:
+        return Row(task.label, task.status, "-", "-", _why(task))
+    ended = run_ended if task.ended is None else task.ended
+    started = "+" + duration_in_words(task.started - run_started)
+    return Row(task.label, task.status, started, duration_in_words(ended - task.started), _why(task))
+
+
+def _why(task: TaskState) -> str:
+    """Return why a Task was skipped or did not succeed, and how many attempts it took."""
+    match task.status:
+        case "Succeeded":
+            reasons = []
+        case "Skipped":
+            reasons = [task.reason]
+        case "Waiting":
+            reasons = ["never started"]
+        case "Running":
+            reasons = ["did not end"]
+        case "Failed" if task.failed_steps:
+            reasons = [f"{step.step}: {ending_in_words(step)}" for step in task.failed_steps]
+        case _:
+            reasons = [task.message or task.reason]
+    if task.attempt:
+        reasons.append(f"{task.attempt + 1} attempts")
+    return "; ".join(reasons)
+
+
+def _results(document: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the Results of the run, each value as one line of text."""
+    found = document.get("status", {}).get("results", [])
+    return tuple((result["name"], _one_line(result["value"])) for result in found)
+
+
+def _one_line(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.strip() if "\n" not in text.strip() else json.dumps(text, ensure_ascii=False)
+
+
+def duration_in_words(seconds: float) -> str:
+    """Return a duration as a person reads it: ``0.3s``, ``12.0s``, ``3m05s``, ``1h02m``."""
+    seconds = max(seconds, 0.0)
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02d}s"
+    return f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+def exit_code_in_words(code: int) -> str:
+    """Return what an exit code says, by the habits of shells and Kubernetes: 137 is ``killed by SIGKILL``."""
+    if code == 126:
+        return "exit code 126: it could not be run"
+    if code == 127:
+        return "exit code 127: there is no such command"
+    if code > 128:
+        try:
+            return f"exit code {code}: ended by {signal.Signals(code - 128).name}"
+        except ValueError:
+            pass  # a program may choose any number
+    return f"exit code {code}"
+
+
+def ending_in_words(step: FailedStep) -> str:
+    """Return how a Step failed."""
+    words = exit_code_in_words(step.exit_code)
+    if step.reason == "OOMKilled":
+        words += " (out of memory)"
+    return f"{step.message} ({words})" if step.message and step.message not in words else words
