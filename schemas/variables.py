@@ -14,13 +14,25 @@ Standard library only, since the coordinator imports it. What is left to others:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from monopod.schemas.plan import Value
 
-ROOTS = ("params", "tasks", "context", "workspaces", "results", "steps", "step", "artifacts", "credentials", "inputs")
+ROOTS = (
+    "params",
+    "tasks",
+    "finally",
+    "context",
+    "workspaces",
+    "results",
+    "steps",
+    "step",
+    "artifacts",
+    "credentials",
+    "inputs",
+)
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -122,10 +134,11 @@ class Scope:
         return value[reference.index]
 
 
-def substitute(text: str, scope: Scope) -> str:
+def substitute(text: str, scope: Scope, quote: Callable[[str], str] = str) -> str:
     """Return `text` with the value of each reference in its place; one without a value stays as it is written.
 
-    Raises EvaluationError where an array or object is met: it has no place inside a text.
+    `quote` is applied to each value that is put in. Raises EvaluationError where an array or object is met: it has no
+    place inside a text.
     """
 
     def replacement(match: re.Match[str]) -> str:
@@ -136,21 +149,21 @@ def substitute(text: str, scope: Scope) -> str:
         if not isinstance(value, str):
             kind = "an object" if isinstance(value, dict) else "an array"
             raise EvaluationError(f"{reference.text} is {kind} where a string is needed")
-        return value
+        return quote(value)
 
     return _REFERENCE.sub(replacement, text) if "$(" in text else text
 
 
-def substitute_all(texts: Iterable[str], scope: Scope) -> tuple[str, ...]:
+def substitute_all(texts: Iterable[str], scope: Scope, quote: Callable[[str], str] = str) -> tuple[str, ...]:
     """Return `texts` with references replaced; an element that is a whole-array reference becomes its elements."""
     result: list[str] = []
     for text in texts:
         reference = only_reference(text)
         value = scope.resolve(reference) if reference and reference.whole else None
         if isinstance(value, tuple):
-            result.extend(value)
+            result.extend(map(quote, value))
         else:
-            result.append(substitute(text, scope))
+            result.append(substitute(text, scope, quote))
     return tuple(result)
 
 

@@ -1,0 +1,31 @@
+"""What a Step wrote as a Result, made into a value of the declared type (Tekton docs/tasks.md, "Emitting Results").
+
+Rules: a string Result is the file's content as it is, without a strip; an array or object Result is JSON whose elements
+are strings, and an object must have the keys that its declaration names as ``properties``.
+"""
+
+from __future__ import annotations
+
+import json
+
+from monopod.schemas.plan import ResultDeclaration, Value
+
+
+def parse_result(declaration: ResultDeclaration, text: str) -> Value:
+    """Return the value that `text` is. Raises ValueError, in words, if it is not of the declared type."""
+    if declaration.type == "string":
+        return text
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if declaration.type == "array":
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ValueError(f'Result "{declaration.name}" is declared as an array, but is not a JSON array of strings')
+        return tuple(value)
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise ValueError(f'Result "{declaration.name}" is declared as an object, but is not a JSON object of strings')
+    missing = [key for key in declaration.properties if key not in value]
+    if missing:
+        raise ValueError(f'Result "{declaration.name}" lacks the declared keys {", ".join(missing)}')
+    return value

@@ -1,0 +1,256 @@
+"""A run's records as Tekton tells them: the condition, the Results, the finished PipelineRun or TaskRun.
+
+Rules: shapes and reasons are those of `tekton.dev/v1` (Tekton docs/pipelineruns.md, "Monitoring execution status").
+There are no TaskRun objects here, so a PipelineRun's status also carries the status of each in a map ``taskRuns`` (and
+``pipelineRuns`` for Pipelines in Pipelines), as Tekton's `v1beta1` did. Pure: from records to plain data.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from monopod.entrypoint.run_state import AttemptState, InstanceState, Outcome, PipelineState, StepState, TaskState
+from monopod.schemas.plan import Plan, ResultDeclaration, Value, WhenExpression
+from monopod.schemas.variables import EvaluationError, evaluate, references_in
+
+
+def task_run_name(task: TaskState, index: int | None, plan: Plan) -> str:
+    """Return the name that the TaskRun of a Task instance would have in Tekton."""
+    if plan.document.get("kind") == "TaskRun":
+        return task.pipeline.name
+    name = f"{task.pipeline.name}-{task.plan.name}"
+    return name if index is None else f"{name}-{index}"
+
+
+def uid_of(run_uid: str, name: str) -> str:
+    """Return a UID for a TaskRun or a child PipelineRun: made from the run's, since there is no such object."""
+    from hashlib import sha256  # noqa: PLC0415  # only texts that name a UID pay for it
+
+    digits = sha256(f"{run_uid}/{name}".encode()).hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-a{digits[17:20]}-{digits[20:32]}"
+
+
+def pipeline_results(pipeline: PipelineState) -> tuple[dict[str, Value], str]:
+    """Return a Pipeline's Results, and what is wrong with those that cannot be had (empty: nothing).
+
+    A Result whose Task did not succeed is left out without a word (Tekton docs/pipelines.md, "Emitting Results from a
+    Pipeline").
+    """
+    results: dict[str, Value] = {}
+    invalid = []
+    for declaration in pipeline.plan.results:
+        assert declaration.value is not None
+        missing = [each for each in references_in(declaration.value) if pipeline.scope.get(each.path) is None]
+        if not missing:
+            try:
+                results[declaration.name] = evaluate(declaration.value, pipeline.scope)
+            except EvaluationError:
+                invalid.append(declaration.name)
+        elif all(_emitted_nothing_by_right(pipeline, each.path) for each in missing):
+            continue
+        else:
+            invalid.append(declaration.name)
+    return (
+        results,
+        f"invalid pipelineresults [{' '.join(invalid)}]: the referenced results don't exist" if invalid else "",
+    )
+
+
+def _emitted_nothing_by_right(pipeline: PipelineState, path: tuple[str, ...]) -> bool:
+    tasks = pipeline.final_tasks if path[0] == "finally" else pipeline.tasks
+    return len(path) > 1 and path[1] in tasks and tasks[path[1]].phase != "Succeeded"
+
+
+def pipeline_outcome(pipeline: PipelineState, results_problem: str) -> Outcome:
+    """Return how a Pipeline ended whose Tasks have all ended (Tekton's GetPipelineConditionStatus)."""
+    plan, name = pipeline.plan, pipeline.name
+    if pipeline.cancel == "Cancelled":
+        return Outcome("Cancelled", "Cancelled", f'PipelineRun "{name}" was cancelled')
+    if pipeline.timed_out == "pipeline":
+        text = f'PipelineRun "{name}" failed to finish within "{in_go_notation(plan.timeout or 0)}"'
+        return Outcome("TimedOut", "PipelineRunTimeout", text)
+    if pipeline.timed_out == "tasks":
+        limit = in_go_notation(plan.tasks_timeout or 0)
+        text = f'PipelineRun "{name}" failed due to tasks failed to finish within "{limit}"'
+        return Outcome("TimedOut", "PipelineRunTimeout", text)
+    return _outcome_of_tasks(pipeline, results_problem)
+
+
+def _outcome_of_tasks(pipeline: PipelineState, results_problem: str) -> Outcome:
+    tasks = pipeline.all_tasks()
+    invalid = [task for task in tasks if task.phase == "Invalid"]
+    ended_badly = [task for task in tasks if task.failed and task.phase != "Invalid"]
+    cut_off = pipeline.cancel is not None
+    cancelled = [task for task in ended_badly if task.phase == "Cancelled" and cut_off]
+    ignored = [task for task in ended_badly if task.tolerated and task not in cancelled]
+    failed = len(ended_badly) - len(cancelled) - len(ignored)
+    skipped = [task for task in tasks if task.phase == "Skipped"]
+    completed = len(tasks) - len(skipped) - len(invalid)
+    of_these = f" (Ignored: {len(ignored)})" if ignored else ""
+    message = (
+        f"Tasks Completed: {completed} (Failed: {failed + len(ignored)}{of_these}, Cancelled {len(cancelled)}), "
+        f"Skipped: {len(skipped)}"
+    )
+    if invalid:
+        why = "; ".join(f"{task.plan.name}: {task.message}" for task in invalid)
+        return Outcome("Failed", invalid[0].reason, f"{message}, Failed Validation: {len(invalid)} ({why})")
+    if failed or any("timeout has been reached" in task.reason for task in skipped):
+        return Outcome("Failed", "Failed", message)
+    if cut_off or cancelled:
+        return Outcome("Cancelled", "Cancelled", f'PipelineRun "{pipeline.name}" was cancelled')
+    if results_problem:
+        return Outcome("Failed", "CouldntGetPipelineResult", results_problem)
+    return Outcome("Succeeded", "Completed" if skipped else "Succeeded", message)
+
+
+def in_go_notation(seconds: float) -> str:
+    """Return a duration as Go writes it: 90 seconds are ``1m30s``."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    text = f"{hours}h" if hours else ""
+    text += f"{minutes}m" if minutes or hours else ""
+    return f"{text}{rest:g}s"
+
+
+def finished_document(plan: Plan, run: PipelineState) -> dict[str, Any]:
+    """Return the PipelineRun or TaskRun of the Plan with its status, as plain data of Tekton's v1 API."""
+    metadata = {key: value for key, value in plan.document.get("metadata", {}).items() if key != "generateName"}
+    document = {**plan.document, "metadata": {"name": run.name, **metadata}}
+    document["metadata"]["namespace"] = run.values["context", "pipelineRun", "namespace"]
+    document["metadata"]["uid"] = run.values["context", "pipelineRun", "uid"]
+    if document.get("kind") == "TaskRun":
+        instances = next(iter(run.tasks.values())).instances
+        status = _instance_status(instances[0], run.name) if instances else _pipeline_status(run, run.name)
+    else:
+        status = _pipeline_status(run, run.name)
+    return {**document, "status": status}
+
+
+def _pipeline_status(pipeline: PipelineState, pod: str) -> dict[str, Any]:
+    tasks = pipeline.all_tasks()
+    assert pipeline.outcome is not None
+    status: dict[str, Any] = {
+        "conditions": [_condition(pipeline.outcome, pipeline.finished)],
+        "startTime": _time(pipeline.started),
+        "completionTime": _time(pipeline.finished),
+    }
+    if pipeline.finally_started is not None:
+        status["finallyStartTime"] = _time(pipeline.finally_started)
+    status["childReferences"] = [reference for task in tasks for reference in _child_references(task)]
+    status["taskRuns"] = {
+        instance.name: {"pipelineTaskName": task.plan.name, "status": _instance_status(instance, pod)}
+        for task in tasks
+        for instance in task.instances
+    }
+    children = {
+        task.child.name: {"pipelineTaskName": task.plan.name, "status": _pipeline_status(task.child, pod)}
+        for task in tasks
+        if task.child is not None
+    }
+    if children:
+        status["pipelineRuns"] = children
+    skipped = [_skipped(task) for task in tasks if task.phase == "Skipped"]
+    if skipped:
+        status["skippedTasks"] = skipped
+    if pipeline.results:
+        status["results"] = [{"name": name, "value": _plain(value)} for name, value in pipeline.results.items()]
+    return status
+
+
+def _child_references(task: TaskState) -> list[dict[str, Any]]:
+    if task.child is not None:
+        kinds = [("PipelineRun", task.child.name)]
+    else:
+        kinds = [("TaskRun", instance.name) for instance in task.instances]
+    display: dict[str, Any] = {"displayName": task.plan.display_name} if task.plan.display_name else {}
+    when = {"whenExpressions": list(map(_when, task.when))} if task.when else {}
+    return [
+        {
+            "apiVersion": "tekton.dev/v1",
+            "kind": kind,
+            "name": name,
+            "pipelineTaskName": task.plan.name,
+            **display,
+            **when,
+        }
+        for kind, name in kinds
+    ]
+
+
+def _skipped(task: TaskState) -> dict[str, Any]:
+    when = {"whenExpressions": list(map(_when, task.when))} if task.when else {}
+    return {"name": task.plan.name, "reason": task.reason, **when}
+
+
+def _when(expression: WhenExpression) -> dict[str, Any]:
+    if expression.cel:
+        return {"cel": expression.cel}
+    return {"input": expression.input, "operator": expression.operator, "values": list(expression.values)}
+
+
+def _instance_status(instance: InstanceState, pod: str) -> dict[str, Any]:
+    assert instance.outcome is not None
+    if not instance.attempts:
+        return {"conditions": [_condition(instance.outcome, instance.task.pipeline.finished)]}
+    status = _attempt_status(instance, instance.attempt, pod)
+    status["conditions"] = [_condition(instance.outcome, instance.attempt.finished)]
+    earlier = [_attempt_status(instance, attempt, pod) for attempt in instance.attempts[:-1]]
+    return {**status, "retriesStatus": earlier} if earlier else status
+
+
+def _attempt_status(instance: InstanceState, attempt: AttemptState, pod: str) -> dict[str, Any]:
+    assert attempt.outcome is not None
+    status: dict[str, Any] = {
+        "conditions": [_condition(attempt.outcome, attempt.finished)],
+        "podName": pod,
+        "startTime": _time(attempt.started),
+        "completionTime": _time(attempt.finished),
+        "steps": [_step_status(step) for step in attempt.steps if step.reason],
+    }
+    if attempt.results:
+        status["results"] = _results(instance.task.plan.results, attempt.results)
+    return status
+
+
+def _results(declarations: tuple[ResultDeclaration, ...], values: dict[str, Value]) -> list[dict[str, Any]]:
+    types = {declaration.name: declaration.type for declaration in declarations}
+    return [{"name": name, "type": types[name], "value": _plain(value)} for name, value in values.items()]
+
+
+def _step_status(step: StepState) -> dict[str, Any]:
+    terminated: dict[str, Any] = {
+        "exitCode": step.exit_code,
+        "reason": "Completed" if step.reason in ("Completed", "Continued") else "Error",
+    }
+    if step.start:
+        terminated |= {"startedAt": _time(step.start), "finishedAt": _time(step.end)}
+    if step.message:
+        terminated["message"] = step.message
+    status: dict[str, Any] = {
+        "name": step.plan.name,
+        "container": step.container,
+        "terminated": terminated,
+        "terminationReason": {"TimedOut": "TimeoutExceeded"}.get(step.reason, step.reason),
+    }
+    if step.results:
+        status["results"] = _results(step.plan.results, step.results)
+    return status
+
+
+def _condition(outcome: Outcome, at: float) -> dict[str, str]:
+    return {
+        "type": "Succeeded",
+        "status": "True" if outcome.succeeded else "False",
+        "reason": outcome.reason,
+        "message": outcome.message,
+        "lastTransitionTime": _time(at),
+    }
+
+
+def _plain(value: Value) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
