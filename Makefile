@@ -1,0 +1,82 @@
+# What one does with a clone of monopod. `make` alone tells.
+#
+# Everything is installed into .venv/. The build requirements are there too, so that a change of the C entrypoint is
+# built in a second, without a fresh copy of the compiler. Paths are relative: the clone's own may hold blanks.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint bench clean
+
+PYTHON =
+PYTEST_ARGS =
+REPOSITORY = $(CURDIR)
+REVISION = HEAD
+
+# Byte-compiling all of a large package takes longer than installing it; Python compiles what is used, when it is used.
+# PIP_COMPILE=0 is --no-compile, and older versions of pip understand it as well.
+pip := PIP_COMPILE=0 PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip
+build_inputs := pyproject.toml $(wildcard setup.py entrypoint/build.py entrypoint/entrypoint.c)
+
+# quietly COMMAND: what the command prints is shown only if it fails.
+define quietly
+@($(1)) > .venv/log 2>&1 || { cat .venv/log >&2; exit 1; }
+endef
+
+help:
+	@echo 'make demo    install monopod into .venv and run examples/python-ci on this machine, on this clone'
+	@echo '             (REPOSITORY=URL-or-path REVISION=branch-tag-or-commit: on another git repository)'
+	@echo 'make test    lint, check the types and run the tests (PYTEST_ARGS="-k name": only some)'
+	@echo 'make lint    ruff and mypy alone'
+	@echo 'make bench   measure speed and size, and print them beside their goals'
+	@echo 'make clean   remove .venv, build/ and all that tools leave behind'
+	@echo 'PYTHON=python3.12 chooses the Python of .venv (3.11 or newer)'
+
+demo: .venv/monopod-installed
+	@.venv/bin/monopod run -f examples/python-ci/pipeline.yaml \
+	    -p repository="$(REPOSITORY)" -p revision="$(REVISION)" -p base-revision=none
+
+test: lint
+	@.venv/bin/python -m pytest -n auto $(PYTEST_ARGS)
+
+lint: .venv/tools-installed build/src/monopod
+	@.venv/bin/ruff check --quiet
+	@.venv/bin/ruff format --quiet --check || { .venv/bin/ruff format --check; exit 1; }
+	@.venv/bin/mypy --no-error-summary
+
+bench: .venv/monopod-installed
+	@.venv/bin/python benchmarks/run.py
+
+clean:
+	rm -rf .venv build dist *.egg-info entrypoint/bin .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/created:
+	@for python in $(PYTHON) $(if $(PYTHON),,python3 python3.13 python3.12 python3.11); do \
+	    if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then \
+	        echo "creating .venv with $$("$$python" --version)"; \
+	        "$$python" -m venv .venv && touch $@; exit; \
+	    fi; \
+	done; \
+	echo 'monopod needs Python 3.11 or newer with its venv module (Debian: apt-get install python3-venv);' >&2; \
+	echo 'PYTHON=/path/of/python3 says where it is.' >&2; exit 1
+
+.venv/build-requirements-installed: .venv/created pyproject.toml
+	@echo 'installing the build requirements'
+	@.venv/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	    > .venv/build-requirements.txt
+	$(call quietly,$(pip) install --upgrade pip && $(pip) install -r .venv/build-requirements.txt)
+	@touch $@
+
+.venv/monopod-installed: .venv/build-requirements-installed $(build_inputs)
+	@echo 'installing monopod'
+	$(call quietly,$(pip) install --no-build-isolation --editable .)
+	@touch $@
+
+.venv/tools-installed: .venv/monopod-installed
+	@echo 'installing the tools of the tests'
+	$(call quietly,$(pip) install --no-build-isolation --editable '.[dev]')
+	@touch $@
+
+# mypy sees the folders at the top as the package that they are once installed.
+build/src/monopod:
+	@mkdir -p build/src && ln -s ../.. $@
