@@ -26,6 +26,7 @@ _MAX_STEP_WORD = 32
 _DIGEST_LENGTH = 6
 
 _NOT_IN_LABEL = re.compile(r"[^a-z0-9]+")
+_NOT_IN_LABEL_VALUE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 def slot_name(task_path: Sequence[str], index: int | None, taken: MutableSet[str]) -> str:
@@ -50,6 +51,12 @@ def volume_name(words: Sequence[str], taken: MutableSet[str]) -> str:
     return _unique(_label(words, MAX_NAME), words, MAX_NAME, taken)
 
 
+def label_value(text: str) -> str:
+    """Return `text` as the value of a Kubernetes label, unchanged where it can be one."""
+    value = _NOT_IN_LABEL_VALUE.sub("-", text).strip("-_.")
+    return value if value == text and len(value) <= MAX_NAME else _with_digest(value, (text,), MAX_NAME)
+
+
 def _label(words: Sequence[str], limit: int) -> str:
     """Return `words` as one DNS label of at most `limit` characters."""
     text = "-".join(words)
@@ -71,4 +78,4 @@ def _unique(name: str, words: Sequence[str], limit: int, taken: MutableSet[str])
 def _with_digest(label: str, words: Sequence[str], limit: int) -> str:
     """Return `label` cut so that it ends, within `limit`, in a hash of `words`."""
     digest = hashlib.sha256("\0".join(words).encode()).hexdigest()[:_DIGEST_LENGTH]
-    return f"{label[: limit - 1 - _DIGEST_LENGTH].rstrip('-')}-{digest}".lstrip("-")
+    return f"{label[: limit - 1 - _DIGEST_LENGTH].rstrip('-_.')}-{digest}".lstrip("-")

@@ -1,0 +1,235 @@
+"""The Pod of a run, as a plain object of the Kubernetes API: the coordinator and a container for each Step and Sidecar.
+
+Rules:
+
+- Equal Plans and parts give equal Pods, in the order of their keys too.
+- Containers come in the order in which they are first needed, because kubelet starts them in that order.
+- The Steps of a slot share ``/tekton`` and ``/workspace``; each container alone has its control directory
+  (docs/control-directory.md). A Step that mounts something of its own at ``/workspace`` has that instead.
+- A Sidecar gets neither, as in Tekton.
+- The coordinator runs without any privilege. It needs none: every emptyDir is 0777, and the entrypoint makes readable
+  what a Step wrote.
+
+What is left to others: what the containers and volumes of the author are (``monopod.compiler.pod_parts``), and how much
+is requested (``monopod.compiler.requests``).
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import monopod
+from monopod.compiler.naming import label_value, volume_name
+from monopod.compiler.pod_parts import ContainerPart, PodParts
+from monopod.compiler.requests import shared_requests
+from monopod.compiler.running_order import container_starts
+from monopod.schemas.plan import Plan, encode
+
+COORDINATOR = "coordinator"
+COORDINATOR_USER = 65532
+"""The uid and gid that images without root call ``nonroot`` by custom. Any but 0 would do."""
+COORDINATOR_REQUESTS = {"cpu": "10m", "memory": "32Mi"}
+
+MAX_STORED_BYTES = 3 * 512 * 1024
+"""The longest object that etcd takes (its --max-request-bytes, 1.5 MiB by default)."""
+
+_COORDINATOR_ENVIRONMENT = {
+    "MONOPOD_RUN_NAME": "metadata.name",
+    "MONOPOD_NAMESPACE": "metadata.namespace",
+    "MONOPOD_RUN_UID": "metadata.uid",
+}
+_IMPLICIT_WORKSPACE = "/workspace"
+
+
+def make_pod(
+    plan: Plan, parts: PodParts, *, runtime_image: str, log_format: Literal["human", "json"]
+) -> dict[str, Any]:
+    """Return the Pod (core/v1, JSON-like) that runs `plan`.
+
+    Every container of the Plan's slots has its part in `parts`, and the other way round. Raises ValueError for a
+    malformed Quantity in a container's resources.
+    """
+    volumes = _Volumes.of(parts)
+    resources = {part.name: part.fields.get("resources") or {} for part in parts.containers}
+    requests = shared_requests(plan.pipeline, resources)
+    starts = container_starts(plan.pipeline)
+    ordered = sorted(parts.containers, key=lambda part: starts[part.name])
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": _metadata(plan, parts),
+        "spec": {
+            "restartPolicy": "Never",
+            **parts.pod_fields,
+            "initContainers": [_coordinator(plan, volumes, runtime_image, log_format)],
+            "containers": [_container(part, volumes, requests.get(part.name, {})) for part in ordered],
+            "volumes": [*parts.volumes, *({"name": name, "emptyDir": {}} for name in volumes.names())],
+        },
+    }
+
+
+def mount_conflict(mount_path: str) -> str | None:
+    """Return why nothing of an author's may be mounted at this path; None if it may."""
+    path = posixpath.normpath(mount_path)
+    if path == "/" or path.startswith("//"):
+        return "nothing can be mounted over the whole file system"
+    if path == "/monopod" or path.startswith("/monopod/"):
+        return "/monopod is where monopod's own files are"
+    if path == "/tekton" or (path.startswith("/tekton/") and not (path + "/").startswith("/tekton/home/")):
+        return "/tekton is where Results and scripts are; only /tekton/home may be mounted"
+    return None
+
+
+def size_problem(pod: dict[str, Any]) -> str | None:
+    """Return what is wrong with the size of a Pod for a cluster, in words; None if nothing is."""
+    size = stored_bytes(pod)
+    if size <= MAX_STORED_BYTES:
+        return None
+    return (
+        f"this Pod has {len(pod['spec']['containers'])} containers and grows to about {size / 2**20:.1f} MiB in a "
+        f"cluster, whose store takes {MAX_STORED_BYTES / 2**20:.1f} MiB; split the Pipeline, or join Steps into one"
+    )
+
+
+def stored_bytes(pod: dict[str, Any]) -> int:
+    """Return how much a Pod takes in a cluster's store when it has run, estimated a little too high.
+
+    Beside the spec there is the record of who set each field (managedFields, 1.5 times as long) and the status of each
+    container, which repeats its mounts and resources (as long as the spec). The Plan is stored once.
+    """
+    plan = sum(map(len, pod["spec"]["initContainers"][0]["args"]))
+    return plan + (len(json.dumps(pod, separators=(",", ":"))) - plan) * 34 // 10
+
+
+def _metadata(plan: Plan, parts: PodParts) -> dict[str, Any]:
+    names = {"name": parts.name, "generateName": parts.generate_name, "namespace": parts.namespace}
+    return {
+        **{key: name for key, name in names.items() if name is not None},
+        "labels": {
+            **parts.labels,
+            "app.kubernetes.io/managed-by": "monopod",
+            "monopod.dev/pipeline": label_value(plan.pipeline.name),
+        },
+        "annotations": {
+            "kubectl.kubernetes.io/default-container": COORDINATOR,  # whose log tells what happened
+            **parts.annotations,
+            "monopod.dev/version": monopod.__version__,
+        },
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Volumes:
+    """The names of monopod's own volumes: one for all, one for each slot, or one for each container."""
+
+    binary: str
+    state: str
+    tekton: dict[str, str]
+    workspace: dict[str, str]
+    scripts: dict[str, str]
+    control: dict[str, str]
+
+    @classmethod
+    def of(cls, parts: PodParts) -> _Volumes:
+        taken = {volume["name"] for volume in parts.volumes}
+        steps = [part for part in parts.containers if not part.is_sidecar]
+
+        def named(kind: str, owners: Iterable[str]) -> dict[str, str]:
+            return {owner: volume_name((kind, owner), taken) for owner in dict.fromkeys(owners)}
+
+        return cls(
+            binary=volume_name(("bin",), taken),
+            state=volume_name(("state",), taken),
+            tekton=named("tekton", (part.slot for part in steps)),
+            workspace=named("workspace", (part.slot for part in steps if not _has_own_workspace(part))),
+            scripts=named("scripts", (part.slot for part in parts.containers if part.has_script)),
+            control=named("control", (part.name for part in parts.containers)),
+        )
+
+    def names(self) -> Iterator[str]:
+        yield self.binary
+        yield self.state
+        for by_owner in (self.tekton, self.workspace, self.scripts, self.control):
+            yield from by_owner.values()
+
+
+def _coordinator(plan: Plan, volumes: _Volumes, image: str, log_format: str) -> dict[str, Any]:
+    return {
+        "name": COORDINATOR,
+        "image": image,
+        "restartPolicy": "Always",
+        "args": ["--format", log_format, *encode(plan)],
+        "env": [
+            {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+            for name, path in _COORDINATOR_ENVIRONMENT.items()
+        ],
+        "lifecycle": {"postStart": {"exec": {"command": ["/monopod/runtime/entrypoint", "install", "/monopod/bin"]}}},
+        "resources": {"requests": dict(COORDINATOR_REQUESTS)},
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": COORDINATOR_USER,
+            "runAsGroup": COORDINATOR_USER,
+            "readOnlyRootFilesystem": True,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumeMounts": [
+            _mount(volumes.binary, "/monopod/bin"),
+            _mount(volumes.state, "/monopod/state"),
+            *(_mount(name, f"/monopod/slots/{slot}/tekton") for slot, name in volumes.tekton.items()),
+            *(_mount(name, f"/monopod/slots/{slot}/scripts") for slot, name in volumes.scripts.items()),
+            *(_mount(name, f"/monopod/steps/{container}") for container, name in volumes.control.items()),
+        ],
+    }
+
+
+def _container(part: ContainerPart, volumes: _Volumes, requests: dict[str, str]) -> dict[str, Any]:
+    built = ("image", "env", "resources", "volumeMounts")
+    container = {
+        "name": part.name,
+        "image": part.fields.get("image"),
+        "command": ["/monopod/bin/entrypoint"],
+        **{key: value for key, value in part.fields.items() if key not in built},
+        "env": _environment(part),
+        "resources": _resources(part, requests),
+        "volumeMounts": [*_own_mounts(part, volumes), *(part.fields.get("volumeMounts") or ())],
+    }
+    return {key: value for key, value in container.items() if value not in ([], {}, None)}
+
+
+def _environment(part: ContainerPart) -> list[dict[str, Any]]:
+    given = part.fields.get("env") or []
+    if part.is_sidecar or any(variable["name"] == "HOME" for variable in given):
+        return list(given)
+    return [{"name": "HOME", "value": "/tekton/home"}, *given]
+
+
+def _resources(part: ContainerPart, requests: dict[str, str]) -> dict[str, Any]:
+    given = part.fields.get("resources") or {}
+    merged = {**(given.get("requests") or {}), **requests}
+    return {**given, "requests": merged} if merged else given
+
+
+def _own_mounts(part: ContainerPart, volumes: _Volumes) -> Iterator[dict[str, Any]]:
+    yield _mount(volumes.binary, "/monopod/bin", read_only=True)
+    yield _mount(volumes.control[part.name], "/monopod/step")
+    if not part.is_sidecar:
+        yield _mount(volumes.tekton[part.slot], "/tekton")
+    if part.has_script:
+        yield _mount(volumes.scripts[part.slot], "/tekton/scripts", read_only=True)
+    if not part.is_sidecar and not _has_own_workspace(part):
+        yield _mount(volumes.workspace[part.slot], _IMPLICIT_WORKSPACE)
+
+
+def _has_own_workspace(part: ContainerPart) -> bool:
+    mounts = part.fields.get("volumeMounts") or ()
+    return any(posixpath.normpath(mount["mountPath"]) == _IMPLICIT_WORKSPACE for mount in mounts)
+
+
+def _mount(volume: str, path: str, *, read_only: bool = False) -> dict[str, Any]:
+    return {"name": volume, "mountPath": path, **({"readOnly": True} if read_only else {})}

@@ -1,0 +1,66 @@
+"""In which order the Tasks and containers of a Pipeline are needed, if every Step took the same time.
+
+What is left to others: what really runs when (``monopod.entrypoint.engine``).
+"""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Iterator, Sequence
+
+from monopod.schemas.plan import Pipeline, Task
+
+
+def task_levels(tasks: Sequence[Task]) -> dict[str, int]:
+    """Return for each Task the number of Tasks in the longest chain of those before it.
+
+    The Tasks come in a topological order: by level, then as they are declared.
+    """
+    names = {task.name: None for task in tasks}
+    levels: dict[str, int] = {}
+    before = {task.name: names.keys() & task.after for task in tasks}
+    for name in graphlib.TopologicalSorter(before).static_order():
+        levels[name] = max((levels[each] + 1 for each in before[name]), default=0)
+    return {task.name: levels[task.name] for task in sorted(tasks, key=lambda task: levels[task.name])}
+
+
+def container_starts(pipeline: Pipeline) -> dict[str, int]:
+    """Return for each container how many Steps must have ended one after the other before it is needed.
+
+    The containers come in the order of the Pipeline's declaration.
+    """
+    starts: dict[str, int] = {}
+    _place_pipeline(pipeline, 0, starts)
+    return starts
+
+
+def _place_pipeline(pipeline: Pipeline, start: int, starts: dict[str, int]) -> int:
+    """Note where the containers of a Pipeline start that starts at `start`; return where it ends."""
+    return _place_tasks(pipeline.final_tasks, _place_tasks(pipeline.tasks, start, starts), starts)
+
+
+def _place_tasks(tasks: Sequence[Task], start: int, starts: dict[str, int]) -> int:
+    by_name = {task.name: task for task in tasks}
+    ends: dict[str, int] = {}
+    for name in task_levels(tasks):
+        task_start = max((ends[each] for each in by_name[name].after if each in ends), default=start)
+        ends[name] = _place_task(by_name[name], task_start, starts)
+    return max(ends.values(), default=start)
+
+
+def _place_task(task: Task, start: int, starts: dict[str, int]) -> int:
+    if task.pipeline is not None:
+        return _place_pipeline(task.pipeline, start, starts)
+    for slot in task.slots:
+        starts.update(dict.fromkeys(slot.sidecars, start))
+        starts.update({container: start + index for index, container in enumerate(slot.containers)})
+    return start + len(task.steps)
+
+
+def all_tasks(pipeline: Pipeline) -> Iterator[Task]:
+    """Yield every Task that has slots, those of nested Pipelines included, in the order of declaration."""
+    for task in (*pipeline.tasks, *pipeline.final_tasks):
+        if task.pipeline is None:
+            yield task
+        else:
+            yield from all_tasks(task.pipeline)
