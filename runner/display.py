@@ -36,9 +36,11 @@ def make_display(stream: TextIO, follower: Follower, environment: Mapping[str, s
     """
     # rich is imported only where it is used
     if is_live(stream, environment):
+        from rich.console import Console  # noqa: PLC0415
+
         from monopod.runner.display_live import LiveDisplay  # noqa: PLC0415
 
-        return LiveDisplay(stream, follower)
+        return LiveDisplay(Console(file=stream, highlight=False, markup=False, emoji=False), follower)
     from monopod.runner.display_plain import PlainDisplay  # noqa: PLC0415
 
     return PlainDisplay(stream, follower, colours=not environment.get("NO_COLOR"))

@@ -67,10 +67,10 @@ class PlainDisplay:
                 text = _task_started(event)
             case TaskFinished():
                 text = self._task_finished(event)
-            case StepFinished():
-                text = step_finished(event)
+            case StepFinished() if ending := step_ending(event):
+                text = f"[{label(event.task, event.index)} : {event.step}] {ending}"
             case _:
-                pass  # that a Step started is seen by its output
+                pass  # a Step that goes well is seen by its output
         return text
 
     def _task_finished(self, event: TaskFinished) -> str:
@@ -90,17 +90,16 @@ def _task_started(event: TaskStarted) -> str:
     return f"[{name}] {started}" + (f" ({params})" if params else "")
 
 
-def step_finished(event: StepFinished) -> str:
-    """Return the line that tells of the end of a Step; empty if it ended well."""
-    source = f"[{label(event.task, event.index)} : {event.step}]"
+def step_ending(event: StepFinished) -> str:
+    """Return what is to be told of the end of a Step; empty if it ended well."""
     if event.reason == "Skipped" and event.exit_code == 0:
-        return f"{source} skipped: {event.message or 'its when-expressions are false'}"
+        return f"skipped: {event.message or 'its when-expressions are false'}"
     if event.reason in ("Completed", "Skipped"):
         return ""  # a Step is skipped too when an earlier one failed, which was told then
     words = event.message or exit_code_in_words(event.exit_code)
     if event.reason == "Continued":
-        return f"{source} {words}; the Task goes on (onError: continue)"
-    return f"{source} {words}" if event.reason == "Error" else f"{source} {event.reason}: {words}"
+        return f"{words}; the Task goes on (onError: continue)"
+    return words if event.reason == "Error" else f"{event.reason}: {words}"
 
 
 def summary_lines(summary: Summary) -> list[str]:

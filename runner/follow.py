@@ -156,6 +156,11 @@ class Follower:
             self._slots[slot.name] = slot.sidecars
 
     @property
+    def longest_source(self) -> int:
+        """How long the longest pair of a Task's label and a Step's name is, with a blank between them."""
+        return max((len(f"{each.task} {each.step}") for each in self._containers.values()), default=0)
+
+    @property
     def tasks(self) -> tuple[TaskState, ...]:
         """Every Task instance, in the order of the Pipeline, finally Tasks last."""
         return tuple(task for instances in self._tasks.values() for task in instances.values())

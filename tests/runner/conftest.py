@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+
 from monopod.schemas import plan
 from monopod.schemas.run_events import (
     RunFinished,

@@ -3,6 +3,7 @@
 import io
 
 import pytest
+
 from monopod.runner.display_plain import PlainDisplay
 from monopod.runner.follow import Follower
 from monopod.runner.summary import Outcome, duration_in_words, exit_code_in_words, summarize
