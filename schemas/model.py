@@ -1,12 +1,12 @@
 """What all models of foreign documents (Tekton's, Kubernetes') have in common.
 
-- Fields are snake_case here and camelCase outside; a field that is not declared is refused. Upper and lower case are not
-  told apart in the name of a field, since Go's JSON does not (``mountpath`` is ``mountPath`` to Tekton).
+- Fields are snake_case here and camelCase outside; a field that is not declared is refused. Upper and lower case are
+  not told apart in the name of a field, since Go's JSON does not (``mountpath`` is ``mountPath`` to Tekton).
 - No value is converted: ``"1"`` is not a number. Lists become tuples, and a model cannot be changed once made.
 - A field that is ``null`` is a field that is not there, as the Kubernetes API reads it.
 - What is wrong with an object although each of its fields is right, the object itself tells: `Model.problems`.
 
-Left to others: positions in files and the wording of pydantic's own messages (``monopod.compiler.documents``).
+Left to others: positions in files and the wording of pydantic's own messages (``monopod.compiler.validation``).
 """
 
 from __future__ import annotations
@@ -14,40 +14,68 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Any, ClassVar, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeAlias, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, Strict, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
 
 T = TypeVar("T")
-
-ListOf: TypeAlias = Annotated[tuple[T, ...], Strict(False)]
-"""A list outside, a tuple here. What it holds is as strict as everything else."""
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where something is in a document: field names as in the YAML, indices of list elements."""
 
 
+class _FromList:
+    """Makes a tuple of a list, and says in words what else was expected."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        expected = "a list of strings" if get_args(source)[0] is str else "a list"
+
+        def check(value: Any) -> Any:
+            if isinstance(value, list | tuple):
+                return tuple(value)
+            raise ValueError(f"expected {expected}")
+
+        return core_schema.no_info_before_validator_function(check, handler(source))
+
+
+ListOf: TypeAlias = Annotated[tuple[T, ...], _FromList]
+"""A list outside, a tuple here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong with `mapping`, at `path` inside it. `unknown`: it is a key that is none of these fields."""
+
+    mapping: dict[str, Any]
+    path: Path
+    message: str
+    unknown: frozenset[str] | None = None
+
+
 @dataclass
 class Findings:
-    """Collects what `Model.problems` tells while a document is validated, so that one problem does not hide another.
+    """Collects what models find out about the mappings they are made from, so that one problem does not hide another.
 
-    Given as the ``context`` of a validation. Each finding is the mapping it was found in, a path inside it, and what is
-    wrong. Without a context, a model with problems raises ValidationError instead.
+    Given as the ``context`` of a validation. Without it, a model that finds a problem raises ValidationError.
     """
 
-    items: list[tuple[dict[str, Any], Path, str]] = field(default_factory=list)
+    items: list[Finding] = field(default_factory=list)
 
 
 class Model(BaseModel):
     """The base of all models of foreign documents."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        extra="forbid",
-        strict=True,
-        frozen=True,
-    )
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True, frozen=True)
 
     null_means_empty: ClassVar[frozenset[str]] = frozenset()
     """Fields, as in the YAML, for which ``null`` is a value of its own."""
@@ -57,35 +85,49 @@ class Model(BaseModel):
         yield from ()
 
     def to_kubernetes(self) -> dict[str, Any]:
-        """Return the plain mapping this was made from: camelCase names, lists, and only what was given."""
+        """Return the plain mapping this was made from: camelCase names, lists, and only what was given.
+
+        Nulls are left out, and a Quantity that was a number is a string.
+        """
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
     @model_validator(mode="wrap")
     @classmethod
     def _validate_whole(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
-        model = handler(cls._as_read_by_go(data) if isinstance(data, dict) else data)
-        found = tuple(model.problems())
-        if found and isinstance(info.context, Findings):
-            info.context.items.extend((data, path, message) for path, message in found)
+        findings = info.context.items if isinstance(info.context, Findings) else None
+        if not isinstance(data, dict):
+            return handler(data)
+        model = handler(cls._as_read_by_go(data, findings))
+        found = [Finding(data, path, message) for path, message in model.problems()]
+        if findings is not None:
+            findings += found
         elif found:
-            raise ValueError("; ".join(f"{format_path(path)}: {message}" for path, message in found))
+            raise ValueError("; ".join(f"{format_path(finding.path)}: {finding.message}" for finding in found))
         return model
 
     @classmethod
-    def _as_read_by_go(cls, data: dict[str, Any]) -> dict[str, Any]:
-        """Return the mapping without its nulls, and with the names of its fields as declared."""
+    def _as_read_by_go(cls, data: dict[str, Any], findings: list[Finding] | None) -> dict[str, Any]:
+        """Return the mapping without nulls and with its fields spelled as declared."""
         names = field_names(cls)
         if not names.issuperset(data):
-            declared = {name.lower(): name for name in names}
-            renamed = {key: declared.get(key.lower(), key) for key in data if isinstance(key, str)}
-            data = {
-                name if name == key or name not in data else key: value
-                for key, value in data.items()
-                for name in (renamed.get(key, key),)
-            }
+            data = _respell(data, names, findings)
         if None in data.values():
             return {name: value for name, value in data.items() if value is not None or name in cls.null_means_empty}
         return data
+
+
+def _respell(data: dict[str, Any], names: frozenset[str], findings: list[Finding] | None) -> dict[str, Any]:
+    by_lower_case = {name.lower(): name for name in names}
+    result: dict[str, Any] = {}
+    for key, value in data.items():
+        name = key if key in names else by_lower_case.get(key.lower())
+        if name is not None and (name == key or name not in data):
+            result[name] = value
+        elif findings is not None:
+            findings.append(Finding(data, (key,), "unknown field", unknown=names))
+        else:
+            result[key] = value
+    return result
 
 
 @cache

@@ -744,6 +744,9 @@ class PipelineSpec(Model):
                 yield ("finally", index, "runAfter"), "a finally Task has no runAfter: all of them start together"
 
 
+PipelineTask.model_rebuild()
+
+
 class Pipeline(Model):
     """A Pipeline."""
 

@@ -1,0 +1,312 @@
+"""The documents a run is made from: read, checked one by one, and each able to tell where its parts are.
+
+Rules:
+
+- Files hold YAML or JSON, any number of documents. ``-`` is standard input. A directory stands for its files that end
+  in .yaml, .yml or .json, in the order of their names, and not for those of its subdirectories (as kubectl has it).
+- A file has at most `MAX_BYTES`; more is refused without being read.
+- Tekton's kinds, and ConfigMap, Secret and PersistentVolumeClaim, become models. A ``List`` is its items. Everything
+  else must have an apiVersion and a kind and is kept as it is.
+- All problems of all files are told at once.
+
+Left to others: YAML itself (``yaml_tree``), the rules for each kind (``monopod.schemas``), what refers to what.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, BinaryIO, TypeVar
+
+from monopod.compiler import yaml_tree
+from monopod.compiler.diagnostics import Position, Problem, Problems, Severity, did_you_mean
+from monopod.compiler.validation import describe, validate
+from monopod.schemas import kubernetes, tekton
+from monopod.schemas.model import Model, Path, format_path
+
+MAX_BYTES = 10 * 1024 * 1024
+STANDARD_INPUT = "-"
+
+_STEP_ACTION = {"StepAction": tekton.StepAction}
+_MODELS: dict[str, dict[str, type[Model]]] = {
+    "tekton.dev/v1": {
+        "Pipeline": tekton.Pipeline,
+        "PipelineRun": tekton.PipelineRun,
+        "Task": tekton.Task,
+        "TaskRun": tekton.TaskRun,
+        **_STEP_ACTION,
+    },
+    "tekton.dev/v1beta1": {**_STEP_ACTION},
+    "tekton.dev/v1alpha1": {**_STEP_ACTION},
+    "v1": {
+        "ConfigMap": kubernetes.ConfigMap,
+        "PersistentVolumeClaim": kubernetes.PersistentVolumeClaim,
+        "Secret": kubernetes.Secret,
+    },
+}
+_TEKTON_KINDS = frozenset(_MODELS["tekton.dev/v1"])
+_OTHER_TEKTON_KINDS = frozenset({"CustomRun", "VerificationPolicy"})
+"""Kinds of Tekton's that are passed on: they have no part in a run."""
+
+_DIRECTORY_SUFFIXES = (".json", ".yaml", ".yml")
+_CONTROL = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Document:
+    """One Kubernetes object.
+
+    `data` is the object as plain data and must not be changed. `model` is there if the kind is one of those we know.
+    `name` is ``metadata.name``, or empty if there is none (yet).
+    """
+
+    file: str
+    api_version: str
+    kind: str
+    name: str
+    data: dict[str, Any]
+    model: Model | None
+    marks: yaml_tree.Place | yaml_tree.Marks = field(repr=False)
+
+    def position(self, path: Path = (), *, key: bool = False) -> Position:
+        """Return where `path`, such as ``("spec", "tasks", 3, "runAfter", 0)``, is, or the last of it that is there.
+
+        With `key`, that is where the key at the end of the path is, not its value. What an alias or a merge key brought
+        in is where it was written.
+        """
+        line, column = yaml_tree.find(self.marks, path, key=key)
+        return Position(self.file, line + 1, column + 1)
+
+    def problem(
+        self, path: Path, message: str, rule: str, *, key: bool = False, severity: Severity = "error"
+    ) -> Problem:
+        """Return a problem at `path`, its message beginning with the path."""
+        text = f"{format_path(path)}: {message}" if path else message
+        return Problem(self.position(path, key=key), text, rule, severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """All documents given, in their order."""
+
+    items: tuple[Document, ...]
+
+    def __iter__(self) -> Iterator[Document]:
+        return iter(self.items)
+
+    def of(self, model: type[M]) -> tuple[tuple[Document, M], ...]:
+        """Return the documents of one kind, each with its model."""
+        return tuple((document, document.model) for document in self.items if isinstance(document.model, model))
+
+    def find(self, model: type[M], name: str) -> tuple[Document, M] | None:
+        """Return the document of that kind with that name."""
+        return next((found for found in self.of(model) if found[0].name == name), None)
+
+    def others(self) -> tuple[Document, ...]:
+        """Return the documents of kinds we do not know."""
+        return tuple(document for document in self.items if document.model is None)
+
+
+def load(paths: Sequence[str], standard_input: BinaryIO | None = None) -> Documents:
+    """Return the documents in these files. Raises Problems, with everything that is wrong with any of them.
+
+    `standard_input` is what ``-`` stands for; by default, the process's own.
+    """
+    loader = _Loader(standard_input)
+    with _without_garbage_collection():
+        for path in paths:
+            loader.read(path)
+    loader.check_names()
+    if loader.problems:
+        raise Problems(loader.problems)
+    return Documents(tuple(loader.documents))
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Loading makes many objects and no garbage; looking for it would take half of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+class _Loader:
+    """Collects documents and problems."""
+
+    def __init__(self, standard_input: BinaryIO | None) -> None:
+        self.documents: list[Document] = []
+        self.problems: list[Problem] = []
+        self._standard_input = standard_input
+
+    def read(self, path: str) -> None:
+        """Read a file, a directory or standard input."""
+        try:
+            if path == STANDARD_INPUT:
+                stream = self._standard_input if self._standard_input is not None else sys.stdin.buffer
+                self._read_bytes("<stdin>", stream.read(MAX_BYTES + 1))
+            elif os.path.isdir(path):
+                self._read_directory(path)
+            else:
+                self._read_file(path)
+        except OSError as error:
+            self._tell_of_file(path, f"cannot be read: {error.strerror or error}", "unreadable-file")
+
+    def _read_directory(self, path: str) -> None:
+        names = sorted(name for name in os.listdir(path) if name.endswith(_DIRECTORY_SUFFIXES))
+        files = [file for file in (os.path.join(path, name) for name in names) if not os.path.isdir(file)]
+        if not files:
+            self._tell_of_file(path, "the directory has no file that ends in .yaml, .yml or .json", "empty-directory")
+        for file in files:
+            self._read_file(file)
+
+    def _read_file(self, path: str) -> None:
+        with open(path, "rb") as stream:
+            status = os.fstat(stream.fileno())
+            if stat.S_ISREG(status.st_mode) and status.st_size > MAX_BYTES:
+                self._refuse_size(path, f"{status.st_size / 2**20:.1f} MiB")
+            else:
+                self._read_bytes(path, stream.read(MAX_BYTES + 1))
+
+    def _read_bytes(self, file: str, content: bytes) -> None:
+        if len(content) > MAX_BYTES:
+            self._refuse_size(file, f"more than {MAX_BYTES // 2**20} MiB")
+            return
+        text = self._decode(file, content)
+        if text is None:
+            return
+        trees, problems = yaml_tree.parse(text, file)
+        self.problems += problems
+        if not trees and not problems:
+            self._tell_of_file(file, "there is nothing in this file", "empty-file")
+        for tree in trees:
+            self._take(file, tree.data, tree.marks)
+
+    def _refuse_size(self, file: str, size: str) -> None:
+        message = f"the file has {size}; at most {MAX_BYTES // 2**20} MiB are read"
+        self._tell_of_file(file, message, "file-too-large")
+
+    def _decode(self, file: str, content: bytes) -> str | None:
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            before = content[: error.start].decode("utf-8-sig", "replace")
+            message = f"this is not UTF-8: there is a byte 0x{content[error.start]:02x}"
+            self.problems.append(Problem(_end_of(before, file), message, "encoding"))
+            return None
+        if found := _CONTROL.search(text):
+            message = f"the character U+{ord(found[0]):04X} cannot stand in YAML; is this a text file?"
+            self.problems.append(Problem(_end_of(text[: found.start()], file), message, "encoding"))
+            return None
+        return text
+
+    def _tell_of_file(self, file: str, message: str, rule: str) -> None:
+        self.problems.append(Problem(Position(file), message, rule))
+
+    def _take(self, file: str, data: Any, marks: yaml_tree.Place | yaml_tree.Marks) -> None:
+        """Take one value of a file: an object, or a List of them."""
+        if not isinstance(data, dict):
+            message = f"expected a Kubernetes object, a mapping with apiVersion and kind; got {describe(data)}"
+            self.problems.append(Document(file, "", "", "", {}, None, marks).problem((), message, "not-an-object"))
+            return
+        api_version, kind = data.get("apiVersion"), data.get("kind")
+        document = Document(file, str(api_version), str(kind), _name(data), data, None, marks)
+        if wrong := list(_type_problems(document, api_version, kind)):
+            self.problems += wrong
+        elif document.api_version == "v1" and kind == "List":
+            self._take_items(document)
+        else:
+            self._take_object(document)
+
+    def _take_items(self, document: Document) -> None:
+        items = document.data.get("items")
+        marks = document.marks
+        parts = marks.parts if isinstance(marks, yaml_tree.Marks) else None
+        item_marks = parts.get("items") if isinstance(parts, dict) else None
+        if not isinstance(items, list) or not isinstance(item_marks, yaml_tree.Marks):
+            self.problems.append(document.problem(("items",), "a List needs items, a list", "missing-field"))
+            return
+        for item, place in zip(items, item_marks.parts, strict=True):
+            self._take(document.file, item, place)  # type: ignore[arg-type]  # the parts of a list are a list
+
+    def _take_object(self, document: Document) -> None:
+        known = _MODELS.get(document.api_version, {}).get(document.kind)
+        if known is None:
+            self.documents.append(document)
+            return
+        model, complaints = validate(known, document.data)
+        for complaint in complaints:
+            self.problems.append(
+                document.problem(complaint.path, complaint.message, complaint.rule, key=complaint.at_key)
+            )
+        self.documents.append(replace(document, model=model))
+
+    def check_names(self) -> None:
+        """Tell of objects that are there twice."""
+        seen: dict[tuple[str, str, str, str], Document] = {}
+        for document in self.documents:
+            metadata = document.data.get("metadata")
+            namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
+            group = document.api_version.rpartition("/")[0]
+            identity = (group, document.kind, str(namespace or ""), document.name)
+            first = seen.setdefault(identity, document)
+            if document.name and first is not document:
+                message = f"there is already a {document.kind} '{document.name}' at {first.position()}"
+                self.problems.append(document.problem(("metadata", "name"), message, "duplicate-object"))
+
+
+def _name(data: dict[str, Any]) -> str:
+    metadata = data.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _end_of(text: str, file: str) -> Position:
+    """Return the position of what follows this text."""
+    return Position(file, text.count("\n") + 1, len(text) - text.rfind("\n"))
+
+
+def _type_problems(document: Document, api_version: Any, kind: Any) -> Iterator[Problem]:
+    """Yield what is wrong with the apiVersion and the kind of an object."""
+    missing = False
+    for name, value in (("apiVersion", api_version), ("kind", kind)):
+        if value is None or value == "":
+            missing = True
+            yield document.problem((), f"the field '{name}' is required", "missing-field")
+        elif not isinstance(value, str):
+            missing = True
+            yield document.problem((name,), f"expected a string, got {describe(value)}", "wrong-type")
+    if missing:
+        return
+    if api_version.startswith("tekton.dev/"):
+        yield from _tekton_type_problems(document, api_version, kind)
+    elif "/" not in api_version and kind in _TEKTON_KINDS:
+        message = f"expected tekton.dev/v1 for the kind {kind}, got '{api_version}'"
+        yield document.problem(("apiVersion",), message, "unknown-api-version")
+
+
+def _tekton_type_problems(document: Document, api_version: str, kind: str) -> Iterator[Problem]:
+    if kind in _OTHER_TEKTON_KINDS or kind in _MODELS.get(api_version, {}):
+        return
+    supported = [version for version, models in _MODELS.items() if kind in models]
+    if supported:
+        message = f"'{api_version}' is not supported for the kind {kind}; supported: {_listed(supported)}"
+        yield document.problem(("apiVersion",), message, "unknown-api-version")
+        return
+    hint = did_you_mean(kind, _TEKTON_KINDS) or f"; Tekton has {_listed(sorted(_TEKTON_KINDS))}"
+    yield document.problem(("kind",), f"unknown kind '{kind}'{hint}", "unknown-kind")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
