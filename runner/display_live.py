@@ -225,7 +225,7 @@ class LiveDisplay:
                 return f"{task.failed_steps[0].step}: {ending_in_words(task.failed_steps[0])}"
             case "Succeeded":
                 return ""
-        return task.reason
+        return task.message or task.reason
 
     # The end
 

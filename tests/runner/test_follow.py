@@ -1,6 +1,7 @@
 """Whose line is whose, in which order lines and events are shown, and how the Tasks stand."""
 
 import pytest
+
 from monopod.runner.follow import LAST_LINES, MOST_HELD_BYTES, Follower, OutputLine
 from monopod.schemas import plan
 
