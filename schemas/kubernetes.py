@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
+from pydantic import AfterValidator, Field, PlainValidator
+
 from monopod.schemas.model import ListOf, Model, Path
 from monopod.schemas.quantity import Quantity
-from pydantic import AfterValidator, Field, PlainValidator
 
 Anything: TypeAlias = dict[str, Any]
 """A mapping that is passed on as it is."""

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
+from pydantic import AfterValidator, Field, PlainValidator
+
 from monopod.schemas.duration import Duration
 from monopod.schemas.kubernetes import (
     Affinity,
@@ -47,7 +49,6 @@ from monopod.schemas.kubernetes import (
     exactly_one,
 )
 from monopod.schemas.model import ListOf, Model, Path, repeated
-from pydantic import AfterValidator, Field, PlainValidator
 
 Value: TypeAlias = str | tuple[str, ...] | dict[str, str]
 """The value of a param or Result: string, array or object."""
