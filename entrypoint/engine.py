@@ -234,11 +234,10 @@ class Engine:
         """Let `finally` Tasks know how the others ended (Tekton docs/pipelines.md, "Using execution status")."""
         tasks = pipeline.tasks.values()
         for task in tasks:
-            status = "Succeeded" if task.phase == "Succeeded" else "Failed" if task.failed else "None"
-            if task.phase == "Invalid":
-                status = "None"
+            ran = task.phase not in ("Skipped", "Invalid")
+            status = "None" if not ran else "Failed" if task.failed else "Succeeded"
             pipeline.values["tasks", task.plan.name, "status"] = status
-            pipeline.values["tasks", task.plan.name, "reason"] = task.reason
+            pipeline.values["tasks", task.plan.name, "reason"] = task.reason if ran else ""
         aggregate = "Completed" if any(task.phase == "Skipped" for task in tasks) else "Succeeded"
         if any(task.failed and task.phase != "Invalid" for task in tasks):
             aggregate = "Failed"

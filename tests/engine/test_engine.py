@@ -1,0 +1,520 @@
+"""The engine in simulated time: one small Pipeline for each rule of Tekton's that it follows."""
+
+from __future__ import annotations
+
+import pytest
+from simulation import Behaviour, cancel, death, plan_of, simulate, task
+
+from monopod.entrypoint.events import RunStep, StopStep, WriteFile
+from monopod.schemas.plan import (
+    Matrix,
+    MatrixInclude,
+    Param,
+    Pipeline,
+    Plan,
+    Probe,
+    ResultDeclaration,
+    Sidecar,
+    Step,
+    WhenExpression,
+    decode,
+    encode,
+)
+
+
+def failing(*containers: str, code: int = 1):
+    return lambda request: Behaviour(code=code if request.container in containers else 0)
+
+
+def writing(files: dict[str, dict[str, str]]):
+    return lambda request: Behaviour(files=files.get(request.container, {}))
+
+
+class TestOrder:
+    def test_tasks_without_order_start_together(self):
+        run = simulate(plan_of(task("a"), task("b")))
+        assert run.started() == {"a-run": [0], "b-run": [0]}
+        assert run.condition["reason"] == "Succeeded"
+        assert run.condition["message"] == "Tasks Completed: 2 (Failed: 0, Cancelled 0), Skipped: 0"
+        assert run.exit_code == 0
+        assert run.released == {"a-run": 0, "b-run": 0}
+
+    def test_a_task_waits_for_all_that_it_follows(self):
+        slow = lambda request: Behaviour(duration=5 if request.container == "b-run" else 1)  # noqa: E731
+        run = simulate(plan_of(task("a"), task("b"), task("c", after=("a", "b"))), slow)
+        assert run.started()["c-run"] == [5]
+
+    def test_steps_run_one_after_another_and_leave_their_exit_codes(self):
+        run = simulate(plan_of(task("a", steps=(Step("one", script="true"), Step("two", script="true")))))
+        assert run.started() == {"a-one": [0], "a-two": [1]}
+        assert [each for _, each in run.commands if isinstance(each, WriteFile)] == [
+            WriteFile("a", "/tekton/steps/step-one/exitCode", "0")
+        ]
+
+    def test_a_step_waits_for_its_container_only(self):
+        run = simulate(plan_of(task("a"), task("b")), ready=lambda name: 7 if name == "b-run" else 0)
+        assert run.started() == {"a-run": [0], "b-run": [7]}
+
+    def test_a_container_that_never_comes_fails_its_task_alone(self):
+        run = simulate(
+            plan_of(task("a"), task("b"), final_tasks=(task("f"),)), ready=lambda name: None if name == "b-run" else 0
+        )
+        assert run.task_reasons() == {"run-a": "Succeeded", "run-b": "PodCreationFailed", "run-f": "Succeeded"}
+        assert run.started()["f-run"] == [600]
+
+    def test_ten_thousand_skipped_tasks_are_no_recursion(self):
+        chain = [task("t0", when=(WhenExpression("a", "in", ("b",)),), results=(ResultDeclaration("r"),))]
+        chain += [
+            task(f"t{n}", after=(f"t{n - 1}",), result_sources=("t0",) if n == 1 else (),
+                 params=(Param("p", "$(tasks.t0.results.r)"),) if n == 1 else ())
+            for n in range(1, 10_000)
+        ]  # fmt: skip
+        run = simulate(plan_of(*chain))
+        assert len(run.skipped()) == 10_000
+        assert run.skipped()["t1"] == "Results were missing"
+        assert run.skipped()["t9999"] == "Parent Tasks were skipped"
+
+
+class TestFailure:
+    def test_what_runs_stays_and_nothing_new_starts_but_finally(self):
+        slow = lambda request: Behaviour(  # noqa: E731
+            duration=3 if request.container == "b-run" else 1, code=2 if request.container == "a-run" else 0
+        )
+        run = simulate(plan_of(task("a"), task("b"), task("c", after=("b",)), final_tasks=(task("f"),)), slow)
+        assert run.skipped() == {"c": "PipelineRun was stopping"}
+        assert run.task_reasons() == {"run-a": "Failed", "run-b": "Succeeded", "run-f": "Succeeded"}
+        assert run.started()["f-run"] == [3]
+        assert run.condition["reason"] == "Failed"
+        assert run.condition["message"] == "Tasks Completed: 3 (Failed: 1, Cancelled 0), Skipped: 1"
+        assert run.exit_code == 1
+        assert run.released["a-run"] == 2
+
+    def test_the_steps_after_a_failed_one_are_skipped(self):
+        run = simulate(plan_of(task("a", steps=(Step("x", script=""), Step("y", script="")))), failing("a-x"))
+        steps = run.status["taskRuns"]["run-a"]["status"]["steps"]
+        assert [(step["name"], step["terminationReason"]) for step in steps] == [("x", "Error"), ("y", "Skipped")]
+
+    def test_a_step_with_on_error_continue_does_not_fail_the_task(self):
+        steps = (Step("x", script="", on_error="continue"), Step("y", script=""))
+        run = simulate(plan_of(task("a", steps=steps)), failing("a-x", code=42))
+        assert run.condition["reason"] == "Succeeded"
+        assert run.status["taskRuns"]["run-a"]["status"]["steps"][0]["terminated"]["exitCode"] == 42
+        assert run.released["a-x"] == 0
+
+    def test_a_task_with_on_error_continue_does_not_fail_the_pipeline(self):
+        run = simulate(plan_of(task("a", on_error="continue"), task("b", after=("a",))), failing("a-run"))
+        assert run.task_reasons() == {"run-a": "FailureIgnored", "run-b": "Succeeded"}
+        assert run.condition["reason"] == "Succeeded"
+        assert run.condition["message"] == "Tasks Completed: 2 (Failed: 1 (Ignored: 1), Cancelled 0), Skipped: 0"
+        assert run.released["a-run"] == 0
+
+    def test_a_killed_container_fails_its_step_in_words(self):
+        run = simulate(plan_of(task("a")), extra=[death(0.5, "a-run")])
+        assert "its container was killed" in run.status["taskRuns"]["run-a"]["status"]["conditions"][0]["message"]
+        assert run.released["a-run"] == 137
+
+    def test_a_failed_run_always_has_a_failed_container(self):
+        result = task("a", results=(ResultDeclaration("r", "array"),))
+        run = simulate(plan_of(result), writing({"a-run": {"/tekton/results/r": "no array"}}))
+        assert run.task_reasons() == {"run-a": "TaskRunValidationFailed"}
+        assert run.released == {"a-run": 1}
+
+
+class TestGuards:
+    def test_a_guarded_task_is_skipped_alone(self):
+        guarded = task("a", when=(WhenExpression("x", "in", ("y",)),))
+        run = simulate(plan_of(guarded, task("b", after=("a",))))
+        assert run.skipped() == {"a": "When Expressions evaluated to false"}
+        assert run.task_reasons() == {"run-b": "Succeeded"}
+        assert run.condition["reason"] == "Completed"
+
+    @pytest.mark.parametrize(
+        ("expression", "runs"),
+        [
+            (WhenExpression("$(params.p)", "in", ("v", "w")), True),
+            (WhenExpression("$(params.p)", "notin", ("v", "w")), False),
+            (WhenExpression("b", "in", ("$(params.list[*])",)), True),
+            (WhenExpression("$(params.list[1])", "in", ("b",)), True),
+            (WhenExpression("c", "notin", ("$(params.list[*])",)), True),
+            (WhenExpression(cel="'$(params.p)' == 'v'"), True),
+            (WhenExpression(cel="'$(params.p)' in ['x']"), False),
+        ],
+    )
+    def test_expressions(self, expression: WhenExpression, runs: bool):
+        params = (Param("p", "v"), Param("list", ("a", "b")))
+        run = simulate(plan_of(task("a", when=(expression,)), params=params))
+        assert (run.skipped() == {}) is runs
+
+    def test_who_needs_a_result_of_a_guarded_task_is_skipped_and_so_are_its_dependents(self):
+        guarded = task("a", when=(WhenExpression("x", "in", ("y",)),), results=(ResultDeclaration("r"),))
+        needs = task("b", after=("a",), result_sources=("a",), params=(Param("p", "$(tasks.a.results.r)"),))
+        run = simulate(plan_of(guarded, needs, task("c", after=("b",))))
+        assert run.skipped()["b"] == "Results were missing"
+        assert run.skipped()["c"] == "Parent Tasks were skipped"
+
+    def test_a_guard_that_cannot_be_evaluated_fails_the_run(self):
+        run = simulate(plan_of(task("a", when=(WhenExpression(cel="1/0 == 1"),)), final_tasks=(task("f"),)))
+        assert run.condition["reason"] == "PipelineValidationFailed"
+        assert "division by zero" in run.condition["message"]
+        assert run.task_reasons() == {"run-f": "Succeeded"}
+        assert run.exit_code == 1
+
+
+class TestResults:
+    def test_results_reach_params_steps_finally_and_the_pipeline(self):
+        source = task(
+            "a", results=(ResultDeclaration("s"), ResultDeclaration("l", "array"), ResultDeclaration("o", "object"))
+        )
+        step = Step("run", command=("echo",), args=("$(params.s)", "$(params.l[*])", "$(params.o.k)"))
+        params = (
+            Param("s", "<$(tasks.a.results.s)>"),
+            Param("l", "$(tasks.a.results.l[*])"),
+            Param("o", "$(tasks.a.results.o[*])"),
+        )
+        user = task("b", after=("a",), result_sources=("a",), params=params, steps=(step,))
+        results = (
+            ResultDeclaration("whole", value="$(tasks.a.results.l[*])"),
+            ResultDeclaration("one", value="$(tasks.a.results.l[1])"),
+        )
+        files = {
+            "/tekton/results/s": "text\n",
+            "/tekton/results/l": '["x", "$(params.s)"]',
+            "/tekton/results/o": '{"k": "v"}',
+        }
+        run = simulate(plan_of(source, user, results=results), writing({"a-run": files}))
+        arguments = run.requests()[1][1].arguments
+        assert arguments == ("echo", "<text\n>", "x", "$$(params.s)", "v")
+        assert run.status["results"] == [
+            {"name": "whole", "value": ["x", "$(params.s)"]},
+            {"name": "one", "value": "$(params.s)"},
+        ]
+
+    def test_a_result_that_was_never_written_fails_who_needs_it(self):
+        source = task("a", results=(ResultDeclaration("r"),))
+        user = task("b", after=("a",), result_sources=("a",), params=(Param("p", "$(tasks.a.results.r)"),))
+        run = simulate(plan_of(source, user, final_tasks=(task("f"),)))
+        assert run.condition["reason"] == "PipelineValidationFailed"
+        assert "$(tasks.a.results.r)" in run.condition["message"]
+        assert list(run.started()) == ["a-run", "f-run"]
+
+    def test_finally_is_skipped_without_the_results_it_needs(self):
+        source = task("a", results=(ResultDeclaration("r"),))
+        final = task("f", result_sources=("a",), params=(Param("p", "$(tasks.a.results.r)"),))
+        run = simulate(plan_of(source, final_tasks=(final, task("g"))), failing("a-run"))
+        assert run.skipped() == {"f": "Results were missing"}
+        assert "g-run" in run.started()
+
+    def test_an_object_result_must_have_its_declared_keys(self):
+        source = task("a", results=(ResultDeclaration("o", "object", ("url", "commit")),))
+        run = simulate(plan_of(source), writing({"a-run": {"/tekton/results/o": '{"url": "x"}'}}))
+        assert "lacks the declared keys commit" in run.status["taskRuns"]["run-a"]["status"]["conditions"][0]["message"]
+
+    def test_only_the_last_attempt_s_results_count(self):
+        source = task("a", results=(ResultDeclaration("r"),), retries=1)
+
+        def behave(request: RunStep) -> Behaviour:
+            first = request.request == 1
+            return Behaviour(code=1 if first else 0, files={"/tekton/results/r": "old"} if first else {})
+
+        run = simulate(plan_of(source, results=(ResultDeclaration("p", value="$(tasks.a.results.r)"),)), behave)
+        assert run.condition["reason"] == "CouldntGetPipelineResult"
+        assert "results" not in run.status
+
+    def test_a_step_s_results_reach_the_next_step_and_the_task(self):
+        steps = (
+            Step("one", script="", results=(ResultDeclaration("r"),)),
+            Step("two", script="echo $(steps.one.results.r)"),
+        )
+        owner = task("a", steps=steps, results=(ResultDeclaration("t", value="$(steps.one.results.r)"),))
+        run = simulate(plan_of(owner), writing({"a-one": {"/tekton/steps/step-one/results/r": "v"}}))
+        assert run.requests()[1][1].script == "#!/bin/sh\nset -e\necho v"
+        assert run.status["taskRuns"]["run-a"]["status"]["results"] == [{"name": "t", "type": "string", "value": "v"}]
+
+
+class TestFinally:
+    def test_statuses(self):
+        text = (
+            "$(tasks.status) $(tasks.a.status) $(tasks.a.reason) $(tasks.b.status) $(tasks.c.status)[$(tasks.c.reason)]"
+        )
+        final = task("f", params=(Param("s", text),), steps=(Step("run", command=("echo", "$(params.s)")),))
+        guarded = task("c", when=(WhenExpression("x", "in", ()),))
+        run = simulate(plan_of(task("a"), task("b"), guarded, final_tasks=(final,)), failing("a-run"))
+        said = next(request.arguments[1] for _, request in run.requests() if request.container == "f-run")
+        assert said == "Failed Failed Failed Succeeded None[]"
+
+    @pytest.mark.parametrize(
+        ("guard", "code", "aggregate"), [((), 0, "Succeeded"), (("x",), 0, "Completed"), (("x",), 1, "Failed")]
+    )
+    def test_aggregate_status(self, guard: tuple[str, ...], code: int, aggregate: str):
+        tasks = [task("a"), *(task(name, when=(WhenExpression("1", "in", ()),)) for name in guard)]
+        final = task("f", when=(WhenExpression("$(tasks.status)", "in", (aggregate,)),))
+        run = simulate(plan_of(*tasks, final_tasks=(final,)), failing("a-run", code=code))
+        assert "f-run" in run.started()
+
+    def test_a_failed_finally_task_fails_the_run(self):
+        run = simulate(plan_of(task("a"), final_tasks=(task("f"), task("g"))), failing("f-run"))
+        assert run.condition["reason"] == "Failed"
+        assert "g-run" in run.started()
+
+
+class TestRetries:
+    def test_attempts_until_one_succeeds(self):
+        run = simulate(
+            plan_of(
+                task(
+                    "a",
+                    retries=3,
+                    steps=(Step("run", script="$(context.task.retry-count)/$(context.pipelineTask.retries)"),),
+                )
+            ),
+            lambda request: Behaviour(code=0 if request.request == 3 else 1),
+        )
+        assert [request.script.splitlines()[-1] for _, request in run.requests()] == ["0/3", "1/3", "2/3"]
+        assert all(request.fresh for _, request in run.requests())
+        assert len(run.status["taskRuns"]["run-a"]["status"]["retriesStatus"]) == 2
+        assert run.released == {"a-run": 0}
+
+    def test_retries_go_on_while_the_pipeline_is_stopping(self):
+        behave = lambda request: Behaviour(code=0 if request.request == 2 or request.container == "c-run" else 1)  # noqa: E731
+        run = simulate(plan_of(task("a"), task("b", retries=1)), behave)
+        assert run.task_reasons() == {"run-a": "Failed", "run-b": "Succeeded"}
+
+    def test_a_lost_container_is_not_tried_again(self):
+        run = simulate(plan_of(task("a", retries=5)), extra=[death(0.5, "a-run")])
+        assert len(run.requests()) == 1
+
+
+class TestTimeouts:
+    def test_a_task_that_takes_too_long(self):
+        run = simulate(plan_of(task("a", timeout=10.0), final_tasks=(task("f"),)), lambda r: Behaviour(duration=99))
+        assert run.task_reasons()["run-a"] == "TaskRunTimeout"
+        assert run.condition["reason"] == "Failed"
+        assert run.started()["f-run"] == [10.25]
+
+    def test_a_timed_out_task_is_tried_again(self):
+        run = simulate(
+            plan_of(task("a", timeout=10.0, retries=1)), lambda r: Behaviour(duration=99 if r.request == 1 else 1)
+        )
+        assert run.condition["reason"] == "Succeeded"
+        assert run.started() == {"a-run": [0, 10.25]}
+
+    def test_a_step_that_takes_too_long(self):
+        steps = (Step("run", script="", timeout=2.0, on_error="continue"), Step("next", script=""))
+        run = simulate(plan_of(task("a", steps=steps)), lambda r: Behaviour(duration=99))
+        status = run.status["taskRuns"]["run-a"]["status"]
+        assert "exceeded the specified timeout limit" in status["conditions"][0]["message"]
+        assert status["steps"][0]["terminationReason"] == "TimeoutExceeded"
+        assert status["steps"][1]["terminationReason"] == "Skipped"
+
+    def test_the_pipeline_s_time_cuts_finally_off_too(self):
+        run = simulate(plan_of(task("a"), final_tasks=(task("f"),), timeout=5.0), lambda r: Behaviour(duration=4))
+        assert run.task_reasons() == {"run-a": "Succeeded", "run-f": "TaskRunCancelled"}
+        assert run.condition["reason"] == "PipelineRunTimeout"
+
+    def test_the_pipeline_s_time_skips_what_has_not_started(self):
+        plan = plan_of(task("a"), task("b", after=("a",)), final_tasks=(task("f"),), timeout=5.0)
+        run = simulate(plan, lambda r: Behaviour(duration=9))
+        reason = "PipelineRun timeout has been reached"
+        assert run.skipped() == {"b": reason, "f": reason}
+
+    def test_the_tasks_time_leaves_finally_its_own(self):
+        plan = plan_of(
+            task("a"), task("b", after=("a",)), final_tasks=(task("f"),), tasks_timeout=5.0, finally_timeout=60.0
+        )
+        run = simulate(plan, lambda r: Behaviour(duration=9))
+        assert run.skipped() == {"b": "PipelineRun Tasks timeout has been reached"}
+        assert run.task_reasons() == {"run-a": "TaskRunCancelled", "run-f": "Succeeded"}
+        assert run.condition["reason"] == "PipelineRunTimeout"
+
+    def test_finally_s_time(self):
+        plan = plan_of(task("a"), final_tasks=(task("f"),), finally_timeout=5.0)
+        run = simulate(plan, lambda r: Behaviour(duration=9))
+        assert run.task_reasons() == {"run-a": "Succeeded", "run-f": "TaskRunCancelled"}
+        assert run.condition["reason"] == "Failed"
+
+
+class TestCancelling:
+    plan = plan_of(task("a", retries=2), task("b", after=("a",)), final_tasks=(task("f"),))
+
+    def test_cancelled(self):
+        run = simulate(self.plan, extra=[cancel(0.5)])
+        assert run.task_reasons() == {"run-a": "TaskRunCancelled"}
+        assert run.condition["reason"] == "Cancelled"
+        assert "f-run" not in run.started()
+        assert run.exit_code == 1
+
+    def test_cancelled_run_finally(self):
+        run = simulate(self.plan, extra=[cancel(0.5, "CancelledRunFinally")])
+        assert run.task_reasons() == {"run-a": "TaskRunCancelled", "run-f": "Succeeded"}
+        assert run.skipped() == {"b": "PipelineRun was gracefully cancelled"}
+        assert run.condition["reason"] == "Cancelled"
+
+    def test_stopped_run_finally(self):
+        run = simulate(self.plan, extra=[cancel(0.5, "StoppedRunFinally")])
+        assert run.task_reasons() == {"run-a": "Succeeded", "run-f": "Succeeded"}
+        assert run.skipped() == {"b": "PipelineRun was gracefully stopped"}
+        assert run.condition["reason"] == "Cancelled"
+
+    def test_harder_while_finally_runs(self):
+        run = simulate(self.plan, extra=[cancel(0.5, "CancelledRunFinally"), cancel(1.0)])
+        assert run.task_reasons() == {"run-a": "TaskRunCancelled", "run-f": "TaskRunCancelled"}
+
+    def test_a_milder_way_changes_nothing(self):
+        run = simulate(self.plan, extra=[cancel(0.5), cancel(0.6, "StoppedRunFinally")])
+        assert run.condition["reason"] == "Cancelled"
+        assert "f-run" not in run.started()
+
+    def test_while_the_container_has_not_come(self):
+        run = simulate(plan_of(task("a")), ready=lambda _: None, extra=[cancel(3)])
+        assert run.task_reasons() == {"run-a": "TaskRunCancelled"}
+        assert run.finished_at == 3
+
+    def test_a_queued_combination_never_starts(self):
+        plan = plan_of(task("m", matrix=Matrix((Param("k", ("1", "2", "3")),))))
+        run = simulate(plan, extra=[cancel(0.5)])
+        assert len(run.requests()) == 1
+        assert set(run.task_reasons().values()) == {"TaskRunCancelled"}
+
+
+class TestMatrix:
+    def test_combinations_run_in_their_slots_at_once(self):
+        step = Step("run", command=("echo", "$(params.os)-$(params.arch)"))
+        matrix = Matrix((Param("os", ("linux", "mac")), Param("arch", ("x", "y"))), pinned=True)
+        run = simulate(plan_of(task("m", matrix=matrix, slot_count=4, steps=(step,))))
+        assert [at for at, _ in run.requests()] == [0, 0, 0, 0]
+        assert {request.arguments[1] for _, request in run.requests()} == {"linux-x", "mac-x", "linux-y", "mac-y"}
+        assert list(run.task_reasons()) == ["run-m-0", "run-m-1", "run-m-2", "run-m-3"]
+
+    def test_a_queue_over_fewer_slots_sized_by_a_result(self):
+        source = task("a", results=(ResultDeclaration("list", "array"),))
+        matrix = Matrix((Param("item", "$(tasks.a.results.list[*])"),))
+        fan = task("m", after=("a",), result_sources=("a",), matrix=matrix, slot_count=2)
+        run = simulate(plan_of(source, fan), writing({"a-run": {"/tekton/results/list": '["1","2","3","4","5"]'}}))
+        assert sorted(at for at, request in run.requests() if request.slot != "a") == [1, 1, 2, 2, 3]
+        assert len(run.task_reasons()) == 6
+
+    def test_results_of_all_combinations_are_an_array(self):
+        matrix = Matrix((Param("k", ("1", "2")),))
+        fan = task("m", matrix=matrix, slot_count=2, results=(ResultDeclaration("r"),))
+        text = ("$(tasks.m.matrix.length)", "$(tasks.m.matrix.r.length)", "$(tasks.m.results.r[*])")
+        user = task(
+            "b",
+            after=("m",),
+            result_sources=("m",),
+            params=(Param("l", text),),
+            steps=(Step("run", command=("$(params.l[*])",)),),
+        )
+        behave = lambda request: Behaviour(files={"/tekton/results/r": request.container})  # noqa: E731
+        run = simulate(plan_of(fan, user), behave)
+        assert run.requests()[-1][1].arguments == ("2", "2", "m-0-run", "m-1-run")
+
+    def test_an_empty_array_skips(self):
+        run = simulate(plan_of(task("m", matrix=Matrix((Param("k", ()),))), task("b", after=("m",))))
+        assert run.skipped() == {"m": "Matrix Parameters have an empty array", "b": "Parent Tasks were skipped"}
+
+    def test_include(self):
+        matrix = Matrix((Param("k", ("1", "2")),), (MatrixInclude("x", (Param("k", "2"), Param("extra", "e"))),))
+        step = Step("run", command=("$(params.k)$(params.extra)",))
+        run = simulate(plan_of(task("m", matrix=matrix, slot_count=2, steps=(step,), params=(Param("extra", "-"),))))
+        assert [request.arguments for _, request in run.requests()] == [("1-",), ("2e",)]
+
+    def test_one_failed_combination_fails_the_task_after_all_have_run(self):
+        matrix = Matrix((Param("k", ("1", "2", "3")),))
+        run = simulate(plan_of(task("m", matrix=matrix)), lambda request: Behaviour(code=request.request == 1))
+        assert len(run.requests()) == 3
+        assert run.condition["reason"] == "Failed"
+        assert set(run.released.values()) == {1}
+
+
+class TestSidecars:
+    def test_steps_wait_until_they_are_ready_and_they_end_with_the_steps(self):
+        sidecar = Sidecar(Step("db", command=("serve",)), Probe(tcp_port=5432))
+        run = simulate(
+            plan_of(task("a", sidecars=(sidecar,))), lambda r: Behaviour(duration=1e6 if "db" in r.container else 1)
+        )
+        assert run.started() == {"a-db": [0], "a-run": [0.5]}
+        assert [command for at, command in run.commands if isinstance(command, StopStep)] == [StopStep("a-db", 1, 10.0)]
+        assert run.released == {"a-run": 0, "a-db": 0}
+        assert run.condition["reason"] == "Succeeded"
+
+    def test_a_sidecar_that_ends_never_decides_the_outcome(self):
+        sidecar = Sidecar(Step("db", command=("x",)), Probe(tcp_port=1))
+        behave = lambda r: Behaviour(duration=0.1, code=7) if "db" in r.container else Behaviour()  # noqa: E731
+        run = simulate(plan_of(task("a", sidecars=(sidecar,))), behave)
+        assert run.condition["reason"] == "Succeeded"
+        assert run.started()["a-run"] == [0.1]
+
+    def test_a_new_attempt_starts_it_again(self):
+        sidecar = Sidecar(Step("db", command=("serve",)))
+        behave = lambda r: Behaviour(duration=1e6 if "db" in r.container else 1, code=r.request == 1)  # noqa: E731
+        run = simulate(plan_of(task("a", retries=1, sidecars=(sidecar,))), behave)
+        assert run.started() == {"a-db": [0, 1.25], "a-run": [0, 1.25]}
+
+
+class TestPipelinesInPipelines:
+    inner = Pipeline(
+        "inner",
+        params=(Param("p", "default"), Param("q", "kept")),
+        tasks=(
+            task("x", steps=(Step("run", command=("$(params.p)", "$(params.q)")),), results=(ResultDeclaration("r"),)),
+        ),
+        final_tasks=(task("y"),),
+        results=(ResultDeclaration("out", value="$(tasks.x.results.r)!"),),
+    )
+
+    def test_params_go_in_and_results_come_out(self):
+        outer = task("sub", pipeline=self.inner, params=(Param("p", "$(params.top)"),), steps=(), slot_count=0)
+        after = task(
+            "z",
+            after=("sub",),
+            result_sources=("sub",),
+            params=(Param("v", "$(tasks.sub.results.out)"),),
+            steps=(Step("run", command=("$(params.v)",)),),
+        )
+        plan = plan_of(outer, after, params=(Param("top", "given"),))
+        run = simulate(plan, writing({"x-run": {"/tekton/results/r": "v"}}))
+        assert [request.arguments for _, request in run.requests() if request.container in ("x-run", "z-run")] == [
+            ("given", "kept"),
+            ("v!",),
+        ]
+        assert run.started() == {"x-run": [0], "y-run": [1], "z-run": [2]}
+        assert run.status["childReferences"][0]["kind"] == "PipelineRun"
+        assert run.status["pipelineRuns"]["run-sub"]["status"]["results"] == [{"name": "out", "value": "v!"}]
+
+    def test_its_failure_is_the_task_s_and_its_finally_runs(self):
+        outer = task("sub", pipeline=self.inner, steps=(), slot_count=0)
+        run = simulate(plan_of(outer, task("z", after=("sub",))), failing("x-run"))
+        assert "y-run" in run.started()
+        assert run.skipped() == {"z": "PipelineRun was stopping"}
+        assert run.condition["reason"] == "Failed"
+
+    def test_a_skipped_one_lets_its_containers_go(self):
+        outer = task("sub", pipeline=self.inner, steps=(), slot_count=0, when=(WhenExpression("1", "in", ()),))
+        run = simulate(plan_of(outer, task("z")))
+        assert run.released == {"x-run": 0, "y-run": 0, "z-run": 0}
+
+
+def test_a_task_run_is_told_as_one():
+    run = simulate(plan_of(task("a"), kind="TaskRun"))
+    assert run.document["kind"] == "TaskRun"
+    assert run.status["podName"] == "run"
+    assert [step["name"] for step in run.status["steps"]] == ["run"]
+
+
+def test_the_same_events_give_the_same_commands():
+    plan = plan_of(task("a", retries=1), task("b", after=("a",)), final_tasks=(task("f"),))
+    first = simulate(plan, failing("a-run"))
+    again = type(first)()
+    from monopod.entrypoint.engine import Engine  # noqa: PLC0415
+
+    engine = Engine(decode(encode(plan)))
+    for event in first.events:
+        again.commands += [(event.at, command) for command in engine.handle(event)]
+    assert again.commands == first.commands
+
+
+def test_a_plan_survives_its_journey():
+    plan = Plan(TestPipelinesInPipelines.inner, {"kind": "PipelineRun", "spec": {"params": ["ü"]}})
+    assert decode(encode(plan)) == plan
+    with pytest.raises(ValueError, match="not an encoded Plan"):
+        decode(["AAAA"])

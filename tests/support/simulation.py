@@ -1,0 +1,231 @@
+"""Runs a Plan on the engine in simulated time, with Steps that behave as a test says.
+
+Rules: nothing here decides anything about a run. What happens at the same moment happens in the order in which it was
+caused. A Step that is stopped ends by SIGTERM after `stop_delay`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from monopod.entrypoint.engine import Engine
+from monopod.entrypoint.events import (
+    Begun,
+    CancelRequested,
+    ClearTimer,
+    Command,
+    ContainerDied,
+    ContainerReady,
+    Event,
+    Exit,
+    Finish,
+    ReadResults,
+    ReleaseContainer,
+    ResultsRead,
+    RunStep,
+    SetTimer,
+    SidecarReady,
+    StepExited,
+    StopStep,
+    Tell,
+    TimerFired,
+    WatchSidecar,
+)
+from monopod.schemas.plan import Pipeline, Plan, Slot, Step, Task
+from monopod.schemas.run_events import RunEvent, RunFinished
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What one run of a Step does: how long it takes, how it ends, which files it leaves (path -> content)."""
+
+    duration: float = 1.0
+    code: int = 0
+    files: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Simulation:
+    """What came of a run: all commands in order with their time, the story, the finished document."""
+
+    commands: list[tuple[float, Command]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    told: list[RunEvent] = field(default_factory=list)
+    released: dict[str, int] = field(default_factory=dict)
+    document: dict[str, Any] = field(default_factory=dict)
+    exit_code: int | None = None
+    finished_at: float = 0
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return self.document["status"]
+
+    @property
+    def condition(self) -> dict[str, str]:
+        return self.status["conditions"][0]
+
+    def requests(self) -> list[tuple[float, RunStep]]:
+        return [(at, command) for at, command in self.commands if isinstance(command, RunStep)]
+
+    def started(self) -> dict[str, list[float]]:
+        """Start times of the requests of each container."""
+        times: dict[str, list[float]] = {}
+        for at, command in self.requests():
+            times.setdefault(command.container, []).append(at)
+        return times
+
+    def task_reasons(self) -> dict[str, str]:
+        """Reason of each TaskRun, by its name."""
+        runs = self.status["taskRuns"].items()
+        return {name: run["status"]["conditions"][0]["reason"] for name, run in runs}
+
+    def skipped(self) -> dict[str, str]:
+        return {each["name"]: each["reason"] for each in self.status.get("skippedTasks", [])}
+
+
+def containers_of(pipeline: Pipeline) -> Iterator[str]:
+    for task in (*pipeline.tasks, *pipeline.final_tasks):
+        if task.pipeline is not None:
+            yield from containers_of(task.pipeline)
+        for slot in task.slots:
+            yield from slot.containers
+            yield from slot.sidecars
+
+
+class _World:
+    def __init__(
+        self,
+        plan: Plan,
+        behave: Callable[[RunStep], Behaviour],
+        ready: Callable[[str], float | None],
+        extra: Iterable[tuple[float, Event]],
+        probe_delay: float,
+        stop_delay: float,
+    ) -> None:
+        self.engine = Engine(plan)
+        self.result = Simulation()
+        self._queue: list[tuple[float, int, Callable[[float], Event | None]]] = []
+        self._order = itertools.count()
+        self._behave = behave
+        self._probe_delay, self._stop_delay = probe_delay, stop_delay
+        self._timers: dict[str, float] = {}
+        self._files: dict[str, dict[str, str]] = {}
+        self._running: set[tuple[str, int]] = set()
+        self.at(0.0, lambda at: Begun(at, "run", "default", "uid-0"))
+        for container in containers_of(plan.pipeline):
+            moment = ready(container)
+            if moment is not None:
+                self.at(moment, lambda at, container=container: ContainerReady(at, container))
+        for moment, event in extra:
+            self.at(moment, lambda _, event=event: event)
+
+    def at(self, moment: float, make: Callable[[float], Event | None]) -> None:
+        heapq.heappush(self._queue, (moment, next(self._order), make))
+
+    def run(self) -> Simulation:
+        while not self.engine.finished:
+            assert self._queue, "the engine waits for something that never comes"
+            moment, _, make = heapq.heappop(self._queue)
+            event = make(moment)
+            if event is None:
+                continue
+            self.result.events.append(event)
+            for command in self.engine.handle(event):
+                self.result.commands.append((moment, command))
+                self._carry_out(moment, command)
+            self.result.finished_at = moment
+        return self.result
+
+    def _carry_out(self, now: float, command: Command) -> None:  # noqa: C901  # a flat list of cases
+        match command:
+            case RunStep():
+                self._start(now, command)
+            case StopStep(container, request, _):
+                self._end(now + self._stop_delay, container, request, Exit(signal=15, start=now, end=now), {}, "")
+            case ReadResults(slot, paths):
+                files = {path: text for path, text in self._files.get(slot, {}).items() if path in paths}
+                self.at(now, lambda at: ResultsRead(at, slot, files, {}))
+            case SetTimer(name, moment):
+                self._timers[name] = moment
+                self.at(moment, lambda at: TimerFired(at, name) if self._timers.get(name) == moment else None)
+            case ClearTimer(name):
+                self._timers.pop(name, None)
+            case WatchSidecar(container, _):
+                self.at(now + self._probe_delay, lambda at: SidecarReady(at, container))
+            case ReleaseContainer(container, code):
+                assert container not in self.result.released, "a container is released once"
+                self.result.released[container] = code
+            case Tell(event):
+                self.result.told.append(event)
+                if isinstance(event, RunFinished):
+                    self.result.document = event.document
+            case Finish(code):
+                self.result.exit_code = code
+
+    def _start(self, now: float, command: RunStep) -> None:
+        assert command.container not in self.result.released, "nothing runs in a container that was released"
+        if command.fresh:
+            self._files[command.slot] = {}
+        behaviour = self._behave(command)
+        key = (command.container, command.request)
+        self._running.add(key)
+        how = Exit(code=behaviour.code, start=now, end=now + behaviour.duration)
+        self._end(now + behaviour.duration, *key, how, behaviour.files, command.slot)
+
+    def _end(self, moment: float, container: str, request: int, how: Exit, files: dict[str, str], slot: str) -> None:
+        def make(at: float) -> Event | None:
+            if (container, request) not in self._running:
+                return None
+            self._running.discard((container, request))
+            self._files.setdefault(slot, {}).update(files)
+            return StepExited(at, container, request, how)
+
+        self.at(moment, make)
+
+
+def simulate(
+    plan: Plan,
+    behave: Callable[[RunStep], Behaviour] = lambda _: Behaviour(),
+    *,
+    ready: Callable[[str], float | None] = lambda _: 0.0,
+    extra: Iterable[tuple[float, Event]] = (),
+    probe_delay: float = 0.5,
+    stop_delay: float = 0.25,
+) -> Simulation:
+    """Run `plan` to its end. `ready` gives the time a container comes (None: never); `extra` are further events."""
+    return _World(plan, behave, ready, extra, probe_delay, stop_delay).run()
+
+
+def task(name: str, *, steps: tuple[Step, ...] | None = None, slot_count: int = 1, **fields: Any) -> Task:
+    """Return a Task with one Step `run` (or `steps`) and slots named after it."""
+    steps = steps if steps is not None else (Step("run", script="true"),)
+    names = [name] if slot_count == 1 else [f"{name}-{number}" for number in range(slot_count)]
+    sidecars = fields.get("sidecars", ())
+    slots = tuple(
+        Slot(
+            slot,
+            tuple(f"{slot}-{step.name}" for step in steps),
+            tuple(f"{slot}-{sidecar.step.name}" for sidecar in sidecars),
+        )
+        for slot in names
+    )
+    return Task(name, steps=steps, slots=slots, **fields)
+
+
+def plan_of(*tasks: Task, kind: str = "PipelineRun", **fields: Any) -> Plan:
+    """Return a Plan of a Pipeline of these Tasks; `fields` are the Pipeline's."""
+    return Plan(
+        Pipeline("pipeline", tasks=tasks, **fields), {"apiVersion": "tekton.dev/v1", "kind": kind, "metadata": {}}
+    )
+
+
+def cancel(at: float, mode: Any = "Cancelled") -> tuple[float, Event]:
+    return at, CancelRequested(at, mode)
+
+
+def death(at: float, container: str) -> tuple[float, Event]:
+    return at, ContainerDied(at, container)
