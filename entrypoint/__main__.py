@@ -1,0 +1,157 @@
+"""The program of the coordinator's container: ``python3 -m monopod.entrypoint [--format human|json] PIECE...``
+
+Takes the Plan in pieces (``monopod.schemas.plan.encode``) and the run's name from the environment (the downward API),
+runs the coordinator, and tells on standard output what happens. It stays when the run is over, until SIGTERM: a native
+sidecar that exits would be started again. SIGTERM and SIGINT before that cancel the run, SIGUSR1 and SIGUSR2 cancel and
+stop it gracefully (Tekton: CancelledRunFinally, StoppedRunFinally).
+
+Exit codes: 0 the run succeeded, 1 it did not, 2 it could not be started. Options are read by hand, since importing
+``argparse`` takes as long as all else here together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from monopod.entrypoint.coordinator import Coordinator
+from monopod.entrypoint.engine import Engine
+from monopod.entrypoint.events import Begun
+from monopod.entrypoint.journal import JournalError
+from monopod.entrypoint.story import Story
+from monopod.schemas.plan import Pipeline, Plan, Slot, decode
+from monopod.schemas.run_events import RunEvent, RunFinished, to_line
+
+USAGE = "usage: python3 -m monopod.entrypoint [--format human|json] [--root DIR] PIECE..."
+TERMINATION_LOG = "/dev/termination-log"
+
+
+class UsageError(Exception):
+    """What is wrong with the command line, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says. ``root`` is /monopod, but for tests."""
+
+    pieces: tuple[str, ...]
+    form: Literal["human", "json"] = "human"
+    root: str = "/monopod"
+
+
+def parse_options(arguments: Sequence[str]) -> Options:
+    """Return what a command line says. Raises UsageError."""
+    form: Literal["human", "json"] = "human"
+    root = "/monopod"
+    pieces = []
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if name not in ("--format", "--root"):
+            if argument.startswith("-"):
+                raise UsageError(f"unknown option {argument[:40]!r}; {USAGE}")
+            pieces.append(argument)
+            continue
+        given = value if equals else next(rest, "")
+        if name == "--root":
+            root = given
+        elif given == "human":
+            form = "human"
+        elif given == "json":
+            form = "json"
+        else:
+            raise UsageError(f"--format must be human or json, not {given[:40]!r}")
+    if not pieces:
+        raise UsageError(f"there is no Plan; {USAGE}")
+    return Options(tuple(pieces), form, root)
+
+
+def slots_of(pipeline: Pipeline) -> Iterator[Slot]:
+    """Yield the slots of a Pipeline and of those inside it."""
+    for task in (*pipeline.tasks, *pipeline.final_tasks):
+        yield from task.slots
+        if task.pipeline is not None:
+            yield from slots_of(task.pipeline)
+
+
+def identity(environment: Mapping[str, str]) -> Begun:
+    """Return the first event of a run that starts now, under the name that the environment says."""
+    return Begun(
+        at=time.time(),
+        name=environment.get("MONOPOD_RUN_NAME", "run"),
+        namespace=environment.get("MONOPOD_NAMESPACE", "default"),
+        uid=environment.get("MONOPOD_RUN_UID", ""),
+    )
+
+
+class Output:
+    """Tells the run on standard output, and its end in the termination message. A reader who leaves is not missed."""
+
+    def __init__(self, form: Literal["human", "json"]) -> None:
+        self._form = form
+        self._story = Story()
+
+    def tell(self, events: Sequence[RunEvent], *, again: bool) -> None:
+        """Write the events; with `again` only take note of them."""
+        lines = []
+        for event in events:
+            told = self._story.lines(event)
+            lines += [to_line(event)] if self._form == "json" else told
+            if isinstance(event, RunFinished):
+                _write_termination_message(self._story.summary(event))
+        if not again:
+            with contextlib.suppress(OSError):
+                _write(1, "".join(f"{line}\n" for line in lines).encode(errors="replace"))
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _write_termination_message(text: str) -> None:
+    with contextlib.suppress(OSError):  # it is not there outside of Kubernetes
+        descriptor = os.open(TERMINATION_LOG, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+        try:
+            _write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
+
+
+def _take_up(plan: Plan, options: Options) -> Coordinator:
+    slots = tuple(slots_of(plan.pipeline))
+    return Coordinator(Engine(plan), slots, options.root, Output(options.form), plan.stop_grace)
+
+
+def main() -> int:
+    """Run the coordinator and return its exit code."""
+    gc.disable()  # until all that lives as long as the run is there
+    os.umask(0)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a container takes five descriptors
+    try:
+        options = parse_options(sys.argv[1:])
+        plan = decode(options.pieces)
+    except (UsageError, ValueError) as error:
+        print(f"coordinator: {error}", file=sys.stderr)
+        return 2
+    try:
+        coordinator = _take_up(plan, options)
+        gc.freeze()
+        gc.enable()
+        return coordinator.run(identity(os.environ))
+    except (OSError, JournalError) as error:
+        print(f"coordinator: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""The story of a run, as a person reads it in ``kubectl logs POD -c coordinator``.
+
+Rules: a line for each event, with the time of day and the time since the start; plain text; what comes from a Step or
+an author can neither break a line nor move the cursor. At the end there is a table with a row for each Task.
+
+Pure: events in, lines out. What is left to others: writing them (``__main__``).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from monopod.schemas.run_events import (
+    RunEvent,
+    RunFinished,
+    RunStarted,
+    RunWarning,
+    StepFinished,
+    StepStarted,
+    TaskFinished,
+    TaskSkipped,
+    TaskStarted,
+)
+from monopod.schemas.words import duration_in_words, exit_code_in_words, table_lines
+
+SUMMARY_BYTES = 4096
+"""What Kubernetes keeps of a termination message."""
+
+_WIDEST_NAME = 32
+
+
+@dataclass(slots=True)
+class _Row:
+    """A Task in the closing table."""
+
+    name: str
+    status: str
+    why: str = ""
+    started: float | None = None
+    ended: float | None = None
+    attempts: int = 1
+
+
+class Story:
+    """Turns the events of one run into lines."""
+
+    def __init__(self) -> None:
+        self._started: float | None = None
+        self._attempt_started: dict[str, float] = {}
+        self._rows: dict[str, _Row] = {}
+        self._width = 12
+
+    def lines(self, event: RunEvent) -> list[str]:
+        """Return the lines that tell `event`, without newlines."""
+        if self._started is None:
+            self._started = event.at
+        who, what = self._words(event)
+        self._width = min(max(self._width, len(who)), _WIDEST_NAME)
+        clock = time.strftime("%H:%M:%S", time.localtime(event.at))
+        elapsed = f"+{duration_in_words(event.at - self._started)}"
+        line = _printable(f"{clock} {elapsed:>7}  {who:<{self._width}}  {what}")
+        if isinstance(event, RunFinished):
+            return ["", *map(_printable, self._table()), "", line]
+        return [line]
+
+    def summary(self, event: RunFinished) -> str:
+        """Return the end of the run for its termination message: at most 4 KiB in UTF-8."""
+        lines = [f"{event.status} ({event.reason}): {event.message}"]
+        lines += [f"{row.name}: {row.status}: {row.why}" for row in self._rows.values() if row.status != "Succeeded"]
+        data = "\n".join(map(_printable, lines)).encode(errors="replace")
+        return data[:SUMMARY_BYTES].decode(errors="ignore")
+
+    def _words(self, event: RunEvent) -> tuple[str, str]:
+        """Return who an event is about, and what it says."""
+        match event:
+            case TaskStarted() | TaskFinished():
+                return _name(event.task, event.index), self._task_words(event)
+            case StepStarted():
+                return _name(event.task, event.index), f"{event.step}: started"
+            case StepFinished():
+                return _name(event.task, event.index), f"{event.step}: {_step_words(event)}"
+            case TaskSkipped():
+                self._rows[event.task] = _Row(event.task, "Skipped", event.reason)
+                return event.task, f"skipped: {event.reason}"
+            case RunStarted() | RunWarning() | RunFinished():
+                return "", _run_words(event)
+
+    def _task_words(self, event: TaskStarted | TaskFinished) -> str:
+        name = _name(event.task, event.index)
+        row = self._rows.setdefault(name, _Row(name, "Running"))
+        row.attempts = event.attempt + 1
+        if isinstance(event, TaskStarted):
+            row.started = event.at if row.started is None else row.started
+            self._attempt_started[name] = event.at
+            params = ", ".join(f"{param}={value}" for param, value in event.params.items())
+            return f"{_attempt(event.attempt)}started" + (f" ({params})" if params else "")
+        row.ended, row.status = event.at, event.status
+        row.why = "" if event.status == "Succeeded" else event.message or event.reason
+        took = duration_in_words(event.at - self._attempt_started.get(name, event.at))
+        words = f"{_attempt(event.attempt)}{event.status} after {took}" + (f": {row.why}" if row.why else "")
+        return f"{words}; it is tried again" if event.will_retry else words
+
+    def _table(self) -> list[str]:
+        if not self._rows:
+            return []
+        return table_lines([("TASK", "STATUS", "STARTED", "TOOK", "WHY"), *map(self._cells, self._rows.values())])
+
+    def _cells(self, row: _Row) -> tuple[str, ...]:
+        why = f"{row.why}; {row.attempts} attempts".removeprefix("; ") if row.attempts > 1 else row.why
+        if row.started is None or self._started is None:
+            return row.name, row.status, "-", "-", why
+        took = "-" if row.ended is None else duration_in_words(row.ended - row.started)
+        return row.name, row.status, f"+{duration_in_words(row.started - self._started)}", took, why
+
+
+def _name(task: str, index: int | None) -> str:
+    return task if index is None else f"{task}[{index}]"
+
+
+def _attempt(attempt: int) -> str:
+    return f"attempt {attempt + 1} " if attempt else ""
+
+
+def _run_words(event: RunStarted | RunWarning | RunFinished) -> str:
+    if isinstance(event, RunStarted):
+        return f"run {event.name} started" + (f" in namespace {event.namespace}" if event.namespace else "")
+    if isinstance(event, RunWarning):
+        return f"warning: {event.message}"
+    return f"run {event.status} ({event.reason}): {event.message}"
+
+
+def _step_words(event: StepFinished) -> str:
+    if event.reason == "Skipped":
+        return f"skipped: {event.message}" if event.message else "skipped"
+    words = event.reason.lower() if event.reason in ("Completed", "Cancelled") else event.reason
+    if event.reason != "Completed":
+        words += f": {event.message or exit_code_in_words(event.exit_code)}"
+    if not event.end > event.start > 0:
+        return words
+    used = f"CPU {event.cpu:.1f}s, {event.peak / 1024:.1f} MiB"
+    return f"{words} after {duration_in_words(event.end - event.start)} ({used})"
+
+
+def _printable(text: str) -> str:
+    """Return the text as one line without control characters."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else " " for character in text)

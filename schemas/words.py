@@ -1,0 +1,40 @@
+"""How durations, exit codes and tables are put for a person, the same inside the Pod and outside.
+
+Standard library only, since the coordinator imports it.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+
+
+def duration_in_words(seconds: float) -> str:
+    """Return a duration as a person reads it: ``0.3s``, ``12.0s``, ``3m05s``, ``1h02m``."""
+    seconds = max(seconds, 0.0)
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02d}s"
+    return f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+def exit_code_in_words(code: int) -> str:
+    """Return what an exit code says, by the habits of shells and Kubernetes: 137 is ``ended by SIGKILL``."""
+    if code == 126:
+        return "exit code 126: it could not be run"
+    if code == 127:
+        return "exit code 127: there is no such command"
+    if code > 128:
+        try:
+            return f"exit code {code}: ended by {signal.Signals(code - 128).name}"
+        except ValueError:
+            pass  # a program may choose any number
+    return f"exit code {code}"
+
+
+def table_lines(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return rows as lines with aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
