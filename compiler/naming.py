@@ -61,7 +61,7 @@ def _label(words: Sequence[str], limit: int) -> str:
     """Return `words` as one DNS label of at most `limit` characters."""
     text = "-".join(words)
     label = _NOT_IN_LABEL.sub("-", text.lower()).strip("-") if not _is_label(text) else text
-    return label if label == text and len(label) <= limit else _with_digest(label, words, limit)
+    return label if label and label == text and len(label) <= limit else _with_digest(label, words, limit)
 
 
 def _is_label(text: str) -> bool:

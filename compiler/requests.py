@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from monopod.compiler.antichain import heaviest_antichain
@@ -82,16 +83,22 @@ def _asked(resources: Mapping[str, Any], resource: str) -> str | None:
 def _share(pipeline: Pipeline, texts: Mapping[str, str], resource: str) -> dict[str, str]:
     """Return by container its share of the peak of one resource, in the units that its author uses."""
     unit = Fraction(1, 1000) if resource == "cpu" else Fraction(1)
-    amounts = {name: -(-quantity.parse(text) // unit) for name, text in texts.items()}
+    amount_of = {text: -(-quantity.parse(text) // unit) for text in set(texts.values())}
+    amounts = {name: amount_of[text] for name, text in texts.items()}
     highest = peak(pipeline, amounts)
     if highest == sum(amounts.values()):
         return dict(texts)
     grain = 1 if resource == "cpu" else next(each for each in (1024, 1000, 1) if _all_divisible(amounts.values(), each))
     shares = apportion([amount // grain for amount in amounts.values()], highest // grain)
     return {
-        name: quantity.canonical(share * grain * unit, quantity.family(texts[name]))
+        name: _written(share * grain * unit, texts[name])
         for name, share in zip(amounts, shares, strict=True)
     }
+
+
+@cache  # a Pod has few different ones, and exact arithmetic is slow
+def _written(value: Fraction, as_written: str) -> str:
+    return quantity.canonical(value, quantity.family(as_written))
 
 
 def _all_divisible(amounts: Iterable[int], divisor: int) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 _PLAIN = re.compile(
@@ -22,47 +23,45 @@ _UNPRINTABLE = re.compile(f"[{_UNPRINTABLE_CHARACTERS}]")
 _BLOCK = re.compile(rf"(?!\s)[^\x00-\x08\x0b-\x1f{_UNPRINTABLE_CHARACTERS}]+")
 
 
-def to_yaml(value: Mapping[str, Any]) -> str:
+def to_yaml(value: dict[str, Any]) -> str:
     """Return the YAML document of `value`: mappings with texts as keys, sequences, texts, numbers, booleans, None."""
-    return "".join(_mapping_lines(value, ""))
+    if not value:
+        return "{}\n"
+    parts: list[str] = []
+    _write_mapping(value, "", "", parts)
+    return "".join(parts)
 
 
-def _mapping_lines(mapping: Mapping[str, Any], indent: str, first: str | None = None) -> Iterator[str]:
-    """Yield the lines of a mapping; `first` is what stands before its first key, if not the indent."""
-    lead = indent if first is None else first
+def _write_mapping(mapping: dict[str, Any], indent: str, lead: str, parts: list[str]) -> None:
+    """Append the lines of a mapping that is not empty; `lead` is what stands before its first key."""
     for key, value in mapping.items():
-        yield f"{lead}{_scalar(key)}:"
-        yield from _value_lines(value, indent)
+        parts.append(f"{lead}{_scalar(key)}:")
         lead = indent
-
-
-def _value_lines(value: Any, indent: str) -> Iterator[str]:
-    """Yield the rest of the line on which a key stands, and the lines of its value."""
-    if isinstance(value, Mapping) and value:
-        yield "\n"
-        yield from _mapping_lines(value, indent + "  ")
-    elif isinstance(value, list | tuple) and value:
-        yield "\n"
-        yield from _sequence_lines(value, indent)
-    else:
-        yield f" {_leaf(value, indent)}\n"
-
-
-def _sequence_lines(sequence: Sequence[Any], indent: str) -> Iterator[str]:
-    for item in sequence:
-        if isinstance(item, Mapping) and item:
-            yield from _mapping_lines(item, indent + "  ", f"{indent}- ")
-        elif isinstance(item, list | tuple) and item:
-            yield f"{indent}-\n"
-            yield from _sequence_lines(item, indent + "  ")
+        if not value or not isinstance(value, dict | list | tuple):
+            parts.append(f" {_leaf(value, indent)}\n")
+            continue
+        parts.append("\n")
+        if isinstance(value, dict):
+            _write_mapping(value, indent + "  ", indent + "  ", parts)
         else:
-            yield f"{indent}- {_leaf(item, indent)}\n"
+            _write_sequence(value, indent, parts)
+
+
+def _write_sequence(sequence: Sequence[Any], indent: str, parts: list[str]) -> None:
+    for item in sequence:
+        if not item or not isinstance(item, dict | list | tuple):
+            parts.append(f"{indent}- {_leaf(item, indent)}\n")
+        elif isinstance(item, dict):
+            _write_mapping(item, indent + "  ", f"{indent}- ", parts)
+        else:
+            parts.append(f"{indent}-\n")
+            _write_sequence(item, indent + "  ", parts)
 
 
 def _leaf(value: Any, indent: str) -> str:
     if isinstance(value, str):
         return _block(value, indent + "  ") if "\n" in value and _BLOCK.fullmatch(value) else _scalar(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return "{}"
     if isinstance(value, list | tuple):
         return "[]"
@@ -71,6 +70,7 @@ def _leaf(value: Any, indent: str) -> str:
     return json.dumps(value)
 
 
+@lru_cache(maxsize=4096)  # most of a Pod's texts are the same few keys and values
 def _scalar(text: str) -> str:
     if _PLAIN.fullmatch(text) and not _RESERVED.fullmatch(text):
         return text
