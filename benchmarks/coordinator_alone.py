@@ -1,0 +1,67 @@
+"""Starts the coordinator of a compiled Pod by itself, and finds out when it first wants a Step to run."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from measured_run import MONOPOD, MeasurementError, resident_kib, written
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Start:
+    """Seconds from the start of the coordinator's process to its first request; its resident set then, in KiB."""
+
+    seconds: float
+    resident: int
+
+
+def start_coordinator(pipeline: str) -> Start:
+    """Compile a Pipeline, lay out the Pod's folders, start the coordinator and wait for its first `run.1`.
+
+    The first container counts as there already: its `alive` is held here. Raises MeasurementError.
+    """
+    with written(pipeline) as file:
+        compiled = subprocess.run([MONOPOD, "compile", "-f", file], stdout=subprocess.PIPE, check=True).stdout
+    pod = next(document for document in yaml.safe_load_all(compiled) if document["kind"] == "Pod")
+    coordinator = pod["spec"]["initContainers"][0]
+    with tempfile.TemporaryDirectory(prefix="monopod-bench-") as name:
+        root = Path(name)
+        for mount in coordinator["volumeMounts"]:
+            root.joinpath(Path(mount["mountPath"]).relative_to("/monopod")).mkdir(parents=True, exist_ok=True)
+        first = root / "steps" / pod["spec"]["containers"][0]["name"]
+        alive = os.open(first / "alive", os.O_CREAT | os.O_RDWR)
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        packages = root / "packages"
+        packages.mkdir()
+        packages.joinpath("monopod").symlink_to(_PACKAGE)
+        try:
+            return _start(root, first / "run.1", coordinator["args"])
+        finally:
+            os.close(alive)
+
+
+def _start(root: Path, request: Path, arguments: list[str]) -> Start:
+    command = [sys.executable, "-P", "-S", "-m", "monopod.entrypoint", "--root", str(root), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(root / "packages")}
+    began = time.monotonic()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        while not request.exists():
+            if process.poll() is not None or time.monotonic() > began + 30:
+                raise MeasurementError("the coordinator did not run a Step")
+            time.sleep(0.0005)
+        seconds = time.monotonic() - began
+        return Start(seconds, resident_kib(process.pid))
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,112 @@
+"""The figures: what is measured, how, and the goal that the design sets for it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import generated
+from coordinator_alone import start_coordinator
+from measured_run import StepTimes, command_seconds, step_times, step_times_and_memory, written
+from polling import hand_offs
+
+_BINARIES = Path(__file__).resolve().parent.parent / "entrypoint" / "bin"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table. ``reached`` is None where there is no goal."""
+
+    what: str
+    measured: str
+    goal: str = ""
+    reached: bool | None = None
+
+
+def hand_off() -> Iterator[Figure]:
+    """From a Step's exit to the next Step's exec, beside a poll loop."""
+    yield from _hand_off("chain of 100 Tasks", gaps(step_times(generated.chain_of_tasks(100))), goal=1.5e-3)
+    steps = gaps(step_times(generated.chain_of_steps(100)))
+    yield from _hand_off("chain of 100 Steps in one Task", steps, goal=1.5e-3)
+    ours = statistics.median(steps)
+    for interval, count in ((1.0, 12), (0.01, 100)):
+        polled = statistics.median(hand_offs(count, interval))
+        factor = polled / ours
+        goal, reached = (">= 250 x", factor >= 250) if interval == 1.0 else ("", None)
+        yield Figure(f"a poll loop of {interval:g} s takes, p50", f"{_ms(polled)}, {factor:.0f} x", goal, reached)
+
+
+def gaps(steps: list[StepTimes]) -> list[float]:
+    """Return the seconds from each Step's exit to the next one's exec."""
+    return [later.start - earlier.end for earlier, later in pairwise(steps)]
+
+
+def _hand_off(what: str, seconds: list[float], goal: float) -> Iterator[Figure]:
+    p50, p99 = statistics.median(seconds), statistics.quantiles(seconds, n=100, method="inclusive")[98]
+    yield Figure(f"exit to next exec, {what}, p50", _ms(p50), f"<= {_ms(goal)}", p50 <= goal)
+    yield Figure(f"exit to next exec, {what}, p99", _ms(p99))
+
+
+def fan_out() -> Iterator[Figure]:
+    """One Step fans out to 200; and what those take in memory while they wait."""
+    steps, waiting = step_times_and_memory(generated.fan_out(200), waiting=200)
+    starts = [step.start for step in steps[1:]]
+    spread = max(starts) - min(starts)
+    yield Figure("fan-out to 200 Steps, first to last exec", _ms(spread), "<= 150 ms", spread <= 0.150)
+    yield Figure("fan-out to 200 Steps, exit to last exec", _ms(max(starts) - steps[0].end))
+    typical = int(statistics.median(waiting.entrypoints))
+    yield Figure("resident memory of a waiting entrypoint", f"{typical} KiB", "<= 100 KiB", typical <= 100)
+    megabytes = waiting.coordinator / 1024
+    yield Figure("coordinator, resident with 200 Steps", f"{megabytes:.1f} MiB", "<= 25 MiB", megabytes <= 25)
+
+
+def coordinator_start() -> Iterator[Figure]:
+    """From the start of the coordinator's process to its first request, in a Pod of 200 Steps."""
+    starts = [start_coordinator(generated.chain_of_tasks(200)) for _ in range(5)]
+    seconds = statistics.median(start.seconds for start in starts)
+    yield Figure("coordinator, start to first RunStep, 200 Steps", _ms(seconds), "<= 120 ms", seconds <= 0.120)
+
+
+def binary_size() -> Iterator[Figure]:
+    """The entrypoint's size on each architecture."""
+    for binary in sorted(_BINARIES.glob("entrypoint-*")):
+        kib = binary.stat().st_size / 1024
+        yield Figure(f"size of {binary.name}", f"{kib:.1f} KiB", "<= 40 KiB", kib <= 40)
+
+
+def compiling() -> Iterator[Figure]:
+    """`monopod compile` as a whole process, for Pipelines of growing size."""
+    seconds = {}
+    for tasks in (500, 1000, 2000):
+        with written(generated.realistic(tasks)) as file:
+            seconds[tasks] = min(command_seconds("compile", "-f", file, "-o", "/dev/null") for _ in range(3))
+        goal, reached = ("<= 2 s", seconds[tasks] <= 2) if tasks == 1000 else ("", None)
+        yield Figure(f"monopod compile, {tasks} Tasks", f"{seconds[tasks]:.2f} s", goal, reached)
+    growth = seconds[2000] / seconds[1000]
+    yield Figure("monopod compile, 2000 Tasks against 1000", f"{growth:.2f} x", "about 2 x", growth <= 2.5)
+
+
+def command_line() -> Iterator[Figure]:
+    """What a person waits for: --help, and a small run."""
+    seconds = statistics.median(command_seconds("--help") for _ in range(9))
+    yield Figure("monopod --help", _ms(seconds), "<= 200 ms", seconds <= 0.200)
+    with written(generated.chain_of_tasks(10)) as file:
+        run = statistics.median(command_seconds("run", "--backend", "host", "-f", file) for _ in range(5))
+    yield Figure("monopod run, 10 Tasks that do nothing", f"{run:.2f} s", "<= 1 s", run <= 1)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+FIGURES: dict[str, Callable[[], Iterator[Figure]]] = {
+    "hand-off": hand_off,
+    "fan-out": fan_out,
+    "coordinator": coordinator_start,
+    "binary": binary_size,
+    "compile": compiling,
+    "command-line": command_line,
+}

@@ -1,0 +1,98 @@
+"""Pipelines for measuring, as YAML text: what the measured commands read is what anybody could have written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+_IMAGE = "docker.io/library/busybox:stable"
+
+
+def chain_of_tasks(count: int) -> str:
+    """Return a Pipeline of `count` Tasks, each of one Step that does nothing, one after the other."""
+    return _pipeline(
+        "chain-of-tasks",
+        (_task(f"task-{number}", after=[f"task-{number - 1}"] if number else []) for number in range(count)),
+    )
+
+
+def chain_of_steps(count: int) -> str:
+    """Return a Pipeline of one Task with `count` Steps that do nothing."""
+    return _pipeline("chain-of-steps", [_task("task-0", steps=count)])
+
+
+def fan_out(count: int) -> str:
+    """Return a Pipeline of one Task, and `count` Tasks that all wait for it alone.
+
+    The first Task waits until there is a file called `open` in the Workspace `gate`.
+    """
+    gate = f"""\
+    - name: gate
+      workspaces:
+        - name: gate
+      taskSpec:
+        workspaces:
+          - name: gate
+        steps:
+          - name: wait
+            image: {_IMAGE}
+            script: |
+              #!/bin/sh
+              while [ ! -e "$(workspaces.gate.path)/open" ]; do sleep 0.1; done
+"""
+    branches = (_task(f"branch-{number}", after=["gate"]) for number in range(count))
+    return _pipeline("fan-out", [gate, *branches], workspaces=["gate"])
+
+
+def realistic(count: int) -> str:
+    """Return a Pipeline of `count` Tasks as real ones are: in layers of ten, with params, Results, guards, a Workspace.
+
+    Each Task waits for two Tasks of the layer above: for one by `runAfter`, for the other by using its Result.
+    """
+    tasks = []
+    for number in range(count):
+        above = number // 10 * 10 - 10
+        after = f"      runAfter: [task-{above + number % 10}]\n" if above >= 0 else ""
+        source = f"$(tasks.task-{above + (number + 3) % 10}.results.digest)" if above >= 0 else "$(params.revision)"
+        when = f'      when: [{{input: "{source}", operator: notin, values: ["", "none"]}}]\n'
+        tasks.append(
+            f"""\
+    - name: task-{number}
+{after}{when if number % 4 == 0 else ""}      params: [{{name: source, value: "{source}"}}]
+      workspaces: [{{name: shared}}]
+      taskSpec:
+        params: [{{name: source}}]
+        workspaces: [{{name: shared}}]
+        results: [{{name: digest}}]
+        steps:
+          - name: make
+            image: {_IMAGE}
+            env: [{{name: SOURCE, value: "$(params.source)"}}]
+            workingDir: $(workspaces.shared.path)
+            computeResources: {{requests: {{cpu: {100 + number % 7 * 50}m, memory: 64Mi}}}}
+            script: |
+              #!/bin/sh
+              echo "$SOURCE" | sha256sum | cut -d ' ' -f 1 > $(results.digest.path)
+"""
+        )
+    return _pipeline("realistic", tasks, workspaces=["shared"], params={"revision": "main"})
+
+
+def _task(name: str, after: Sequence[str] = (), steps: int = 1) -> str:
+    run_after = f"      runAfter: [{', '.join(after)}]\n" if after else ""
+    return f"    - name: {name}\n{run_after}      taskSpec:\n        steps:\n" + "".join(
+        f"          - {{name: step-{number}, image: {_IMAGE}, command: ['true']}}\n" for number in range(steps)
+    )
+
+
+def _pipeline(
+    name: str, tasks: Iterable[str], workspaces: Sequence[str] = (), params: dict[str, str] | None = None
+) -> str:
+    declared = "".join(f"    - name: {workspace}\n" for workspace in workspaces)
+    defaults = "".join(f"    - {{name: {param}, default: {value}}}\n" for param, value in (params or {}).items())
+    return (
+        f"apiVersion: tekton.dev/v1\nkind: Pipeline\nmetadata:\n  name: {name}\nspec:\n"
+        + (f"  params:\n{defaults}" if defaults else "")
+        + (f"  workspaces:\n{declared}" if declared else "")
+        + "  tasks:\n"
+        + "".join(tasks)
+    )

@@ -1,0 +1,147 @@
+"""Runs the real commands and reads what they left: the journal of a run has the time of each exec and exit.
+
+Rules: the commands are those of the installed monopod; what they write lies in a temporary folder that goes away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from monopod.entrypoint.events import Event, Exit, StepExited, event_from_line
+
+MONOPOD = str(Path(sys.executable).with_name("monopod"))
+_PATIENCE = 300.0
+
+
+class MeasurementError(Exception):
+    """Something could not be measured, in words."""
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """When a Step's program was started and when it had ended, seconds since the epoch."""
+
+    container: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What the processes of a run take in KiB while all but one of its Steps wait."""
+
+    entrypoints: list[int]
+    coordinator: int
+
+
+def command_seconds(*arguments: str) -> float:
+    """Return how long a command of monopod takes as a whole process. Raises MeasurementError if it fails."""
+    began = time.monotonic()
+    done = subprocess.run([MONOPOD, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    seconds = time.monotonic() - began
+    if done.returncode != 0:
+        raise MeasurementError(f"monopod {arguments[0]}: {done.stderr.decode(errors='replace').strip()[-400:]}")
+    return seconds
+
+
+@contextlib.contextmanager
+def written(pipeline: str) -> Iterator[str]:
+    """Yield the path of a file that holds the YAML text."""
+    with tempfile.TemporaryDirectory(prefix="monopod-bench-") as folder:
+        file = Path(folder, "pipeline.yaml")
+        file.write_text(pipeline)
+        yield str(file)
+
+
+def step_times(pipeline: str) -> list[StepTimes]:
+    """Run a Pipeline on the host backend; return its Steps in the order in which they ran. Raises MeasurementError."""
+    with written(pipeline) as file, _kept_folder() as folder:
+        _finish(_start(file, folder))
+        return _read_journal(folder)
+
+
+def step_times_and_memory(pipeline: str, waiting: int) -> tuple[list[StepTimes], Waiting]:
+    """Run a Pipeline whose first Task waits at a gate (see `generated.fan_out`); open it when `waiting` Steps wait.
+
+    Raises MeasurementError.
+    """
+    with written(pipeline) as file, _kept_folder() as folder, tempfile.TemporaryDirectory() as gate:
+        Path(gate).chmod(0o777)
+        run = _start(file, folder, "-w", f"gate=hostPath:{gate}")
+        try:
+            memory = _memory_of(run, waiting)
+        finally:
+            Path(gate, "open").touch()
+            _finish(run)
+        return _read_journal(folder), memory
+
+
+@contextlib.contextmanager
+def _kept_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="monopod-bench-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def _start(file: str, folder: Path, *options: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [MONOPOD, "run", "--backend", "host", "--keep", "-f", file, "-o", "name", *options],
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _finish(run: subprocess.Popen[bytes]) -> None:
+    _, errors = run.communicate(timeout=_PATIENCE)
+    if run.returncode != 0:
+        raise MeasurementError(f"monopod run: {errors.decode(errors='replace').strip()[-400:]}")
+
+
+def _read_journal(folder: Path) -> list[StepTimes]:
+    journals = [path for path in folder.rglob("journal") if path.is_file()]
+    if len(journals) != 1:
+        raise MeasurementError(f"expected one journal of the run, found {len(journals)}")
+    events = [event_from_line(line) for line in journals[0].read_text().splitlines()]
+    return sorted(_exits(events), key=lambda step: step.start)
+
+
+def _exits(events: list[Event]) -> Iterator[StepTimes]:
+    for event in events:
+        match event:
+            case StepExited(container=container, exit=Exit(start=start, end=end)):
+                yield StepTimes(container, start, end)
+
+
+def _memory_of(run: subprocess.Popen[bytes], waiting: int) -> Waiting:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline and run.poll() is None:
+        entrypoints, coordinators = [], []
+        for process in psutil.Process(run.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess, OSError):
+                if Path(f"/proc/{process.pid}/exe").readlink().name.startswith("entrypoint"):
+                    entrypoints.append(resident_kib(process.pid))
+                elif "monopod.entrypoint" in process.cmdline():
+                    coordinators.append(resident_kib(process.pid))
+        if len(entrypoints) > waiting and coordinators:
+            return Waiting(sorted(entrypoints), max(coordinators))
+        time.sleep(0.2)
+    raise MeasurementError(f"{waiting} waiting Steps were never seen at the same time")
+
+
+def resident_kib(pid: int) -> int:
+    """Return the resident set of a process. (The kernel's other counters are off by some dozens of pages.)"""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Rss:"):
+            return int(line.split()[1])
+    raise ProcessLookupError(pid)
