@@ -26,8 +26,9 @@ from rich.text import Text
 from monopod.runner.display_plain import step_ending
 from monopod.runner.follow import FailedStep, Follower, OutputLine, Shown, TaskState, TaskStatus, label
 from monopod.runner.printable import printable
-from monopod.runner.summary import Row, Summary, duration_in_words, ending_in_words
+from monopod.runner.summary import Row, Summary, ending_in_words
 from monopod.schemas.run_events import RunWarning, StepFinished
+from monopod.schemas.words import duration_in_words
 
 REDRAW_SECONDS = 0.1
 MOST_PENDING = 256 * 1024

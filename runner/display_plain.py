@@ -10,7 +10,7 @@ from typing import TextIO
 
 from monopod.runner.follow import Follower, OutputLine, Shown, label
 from monopod.runner.printable import printable
-from monopod.runner.summary import Summary, duration_in_words, ending_in_words, exit_code_in_words
+from monopod.runner.summary import Summary, ending_in_words
 from monopod.schemas.run_events import (
     RunEvent,
     RunStarted,
@@ -20,6 +20,7 @@ from monopod.schemas.run_events import (
     TaskSkipped,
     TaskStarted,
 )
+from monopod.schemas.words import duration_in_words, exit_code_in_words, table_lines
 
 
 class PlainDisplay:
@@ -120,9 +121,3 @@ def summary_lines(summary: Summary) -> list[str]:
 
 def _rows(summary: Summary) -> list[tuple[str, ...]]:
     return [(row.task, row.status, row.started, row.took, row.why) for row in summary.rows]
-
-
-def table_lines(rows: list[tuple[str, ...]]) -> list[str]:
-    """Return rows as lines with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -6,12 +6,12 @@ Pure: made of what a `Follower` knows, in words for a person. How it looks is le
 from __future__ import annotations
 
 import json
-import signal
 from dataclasses import dataclass
 from typing import Any
 
 from monopod.runner.follow import FailedStep, Follower, TaskState, TaskStatus
 from monopod.schemas.run_events import FinalStatus
+from monopod.schemas.words import duration_in_words, exit_code_in_words
 
 MOST_FAILED_STEPS = 10
 """How many failed Steps have their last lines told again."""
@@ -112,31 +112,6 @@ def _results(document: dict[str, Any]) -> tuple[tuple[str, str], ...]:
 def _one_line(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text.strip() if "\n" not in text.strip() else json.dumps(text, ensure_ascii=False)
-
-
-def duration_in_words(seconds: float) -> str:
-    """Return a duration as a person reads it: ``0.3s``, ``12.0s``, ``3m05s``, ``1h02m``."""
-    seconds = max(seconds, 0.0)
-    if round(seconds, 1) < 60:
-        return f"{seconds:.1f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}m{rest:02d}s"
-    return f"{minutes // 60}h{minutes % 60:02d}m"
-
-
-def exit_code_in_words(code: int) -> str:
-    """Return what an exit code says, by the habits of shells and Kubernetes: 137 is ``killed by SIGKILL``."""
-    if code == 126:
-        return "exit code 126: it could not be run"
-    if code == 127:
-        return "exit code 127: there is no such command"
-    if code > 128:
-        try:
-            return f"exit code {code}: ended by {signal.Signals(code - 128).name}"
-        except ValueError:
-            pass  # a program may choose any number
-    return f"exit code {code}"
 
 
 def ending_in_words(step: FailedStep) -> str:

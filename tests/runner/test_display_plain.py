@@ -6,7 +6,8 @@ import pytest
 
 from monopod.runner.display_plain import PlainDisplay
 from monopod.runner.follow import Follower
-from monopod.runner.summary import Outcome, duration_in_words, exit_code_in_words, summarize
+from monopod.runner.summary import Outcome, summarize
+from monopod.schemas.words import duration_in_words, exit_code_in_words
 
 
 @pytest.fixture
