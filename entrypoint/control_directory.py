@@ -55,11 +55,11 @@ class ControlDirectory:
         self.hold_lock()
 
     def close(self) -> None:
-        """Close every descriptor, which gives the lock back."""
+        """Close every descriptor, which gives the lock back. What is asked for afterwards fails with OSError."""
         for descriptor in (self._directory, self._alive, self._lock, self._bell, self.ring):
-            if descriptor is not None:
+            if descriptor is not None and descriptor >= 0:
                 os.close(descriptor)
-        self._directory = -1  # no descriptor: what is still asked for fails as it should
+        self._directory = -1
         self._alive = self._lock = self._bell = self.ring = None
 
     def hold_lock(self) -> bool:
