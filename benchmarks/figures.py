@@ -10,7 +10,7 @@ from pathlib import Path
 
 import generated
 from coordinator_alone import start_coordinator
-from measured_run import StepTimes, command_seconds, step_times, step_times_and_memory, written
+from measured_run import MeasurementError, StepTimes, command_seconds, step_times, step_times_and_memory, written
 from polling import hand_offs
 
 _BINARIES = Path(__file__).resolve().parent.parent / "entrypoint" / "bin"
@@ -71,8 +71,11 @@ def coordinator_start() -> Iterator[Figure]:
 
 
 def binary_size() -> Iterator[Figure]:
-    """The entrypoint's size on each architecture."""
-    for binary in sorted(_BINARIES.glob("entrypoint-*")):
+    """The entrypoint's size on each architecture. Raises MeasurementError if there is none."""
+    binaries = sorted(_BINARIES.glob("entrypoint-*"))
+    if not binaries:
+        raise MeasurementError("the entrypoint has not been built: pip install -e . builds it")
+    for binary in binaries:
         kib = binary.stat().st_size / 1024
         yield Figure(f"size of {binary.name}", f"{kib:.1f} KiB", "<= 40 KiB", kib <= 40)
 

@@ -25,7 +25,7 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"there is no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}", file=sys.stderr)
         return 2
-    table = Table("what", "measured", "goal", "", title_justify="left", title=_machine())
+    table = Table("what", "measured", "goal", "")
     problems = []
     for name in names or FIGURES:
         print(f"measuring: {name}", file=sys.stderr)
@@ -35,6 +35,7 @@ def main(names: list[str]) -> int:
         except MeasurementError as error:
             problems.append(f"{name}: {error}")
         table.add_section()
+    print(_machine())
     Console().print(table)
     for problem in problems:
         print(problem, file=sys.stderr)
