@@ -62,6 +62,8 @@ def parse_options(arguments: Sequence[str]) -> Options:
         given = value if equals else next(rest, "")
         if name == "--root":
             root = given
+            if not root:
+                raise UsageError("--root must be a directory")
         elif given == "human":
             form = "human"
         elif given == "json":
