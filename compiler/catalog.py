@@ -1,0 +1,106 @@
+"""The Tasks, Pipelines and StepActions that references by name can mean.
+
+Rules:
+
+- A name means the document of that kind and name that was given. Nothing is fetched.
+
+Left to others: what a reference stands for in the Plan (``pipelines``, ``tasks``, ``step_actions``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from monopod.compiler.diagnostics import Problem, did_you_mean
+from monopod.compiler.documents import Documents
+from monopod.compiler.places import DocumentPlace, Place
+from monopod.schemas.model import Model
+from monopod.schemas.tekton import (
+    Pipeline,
+    PipelineSpec,
+    Reference,
+    StepAction,
+    StepActionSpec,
+    Task,
+    TaskRef,
+    TaskSpec,
+)
+
+Spec = TypeVar("Spec", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[Spec]):
+    """A spec, the name it goes by, and where it is written. `embedded`: it stands where it is used."""
+
+    name: str
+    spec: Spec
+    place: Place
+    embedded: bool = False
+
+
+class Catalog:
+    """What documents were given, by kind and name."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._pipelines = {
+            document.name: Found(document.name, model.spec, DocumentPlace(document, ("spec",)))
+            for document, model in documents.of(Pipeline)
+        }
+        self._tasks = {
+            document.name: Found(document.name, model.spec, DocumentPlace(document, ("spec",)))
+            for document, model in documents.of(Task)
+        }
+        self._step_actions = {
+            document.name: Found(document.name, model.spec, DocumentPlace(document, ("spec",)))
+            for document, model in documents.of(StepAction)
+        }
+
+    def pipeline(self, reference: Reference, place: Place, problems: list[Problem]) -> Found[PipelineSpec] | None:
+        """Return the Pipeline that is referred to; if there is none, that is a problem."""
+        return _find(self._pipelines, "Pipeline", reference, place, problems)
+
+    def task(self, reference: TaskRef, place: Place, problems: list[Problem]) -> Found[TaskSpec] | None:
+        """Return the Task that is referred to; if there is none, or it is no Task, that is a problem."""
+        if reference.kind == "ClusterTask":
+            message = "there are no ClusterTasks in Tekton's v1 API; give the Task beside the Pipeline, as kind Task"
+            problems.append(place.at("kind").problem("cluster-task", message))
+            return None
+        foreign = bool(reference.api_version) and not reference.api_version.startswith("tekton.dev/")
+        if foreign or reference.kind.lower() not in {"", "task"}:
+            problems.append(place.problem("custom-task", _CUSTOM_TASK))
+            return None
+        return _find(self._tasks, "Task", reference, place, problems)
+
+    def step_action(self, reference: Reference, place: Place, problems: list[Problem]) -> Found[StepActionSpec] | None:
+        """Return the StepAction that is referred to; if there is none, that is a problem."""
+        return _find(self._step_actions, "StepAction", reference, place, problems)
+
+
+_CUSTOM_TASK = (
+    "a custom task needs a controller of its own in a cluster, which one Pod does not have; "
+    "use a Task that does the same"
+)
+
+
+def custom_task_problem(place: Place) -> Problem:
+    """Return the problem with a custom task that is embedded."""
+    return place.problem("custom-task", _CUSTOM_TASK)
+
+
+def _find(
+    known: dict[str, Found[Spec]], kind: str, reference: Reference, place: Place, problems: list[Problem]
+) -> Found[Spec] | None:
+    if reference.resolver:
+        message = (
+            f"remote references are not supported yet; give the {kind} as a document with -f and refer to its name"
+        )
+        problems.append(place.at("resolver").problem("unsupported", message))
+        return None
+    found = known.get(reference.name)
+    if found is None:
+        hint = did_you_mean(reference.name, known) or "; give it as a document, with -f"
+        message = f"there is no {kind} '{reference.name}' among the documents{hint}"
+        problems.append(place.at("name").problem("unknown-reference", message))
+    return found

@@ -1,0 +1,103 @@
+"""Ordering: which PipelineTasks must have ended before one starts, and that there is a way to start at all.
+
+Rules (Tekton docs/pipelines.md, "Configuring the Task execution order"):
+
+- A Task comes after those of its ``runAfter``, and after those whose Results (or Artifacts) it refers to, in its own
+  fields or in its embedded spec.
+- Finally Tasks have no order among themselves.
+
+Left to others: whether a reference means anything (``references``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+from pydantic import BaseModel
+
+from monopod.compiler.diagnostics import Problem, did_you_mean
+from monopod.compiler.places import Place
+from monopod.schemas.tekton import PipelineTask
+from monopod.schemas.variables import Reference, references
+
+_SOURCES = frozenset({"results", "outputs", "inputs"})
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one PipelineTask waits for; `sources` are the Tasks whose Results it needs."""
+
+    after: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Yield all texts in a model, at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, BaseModel):
+        for each in value.__dict__.values():
+            yield from texts(each)
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from texts(each)
+    elif isinstance(value, tuple | list):
+        for each in value:
+            yield from texts(each)
+
+
+def sources(task: PipelineTask) -> tuple[str, ...]:
+    """Return the Tasks whose Results a PipelineTask refers to, each once, in the order met."""
+    found = (_source(each) for text in texts(task) if "$(tasks" in text for each in references(text))
+    return tuple(dict.fromkeys(name for name in found if name is not None))
+
+
+def _source(reference: Reference) -> str | None:
+    path = reference.path
+    if path[0] != "tasks" or len(path) < 3:
+        return None
+    of_matrix = path[2] == "matrix" and len(path) == 5
+    return path[1] if path[2] in _SOURCES or of_matrix else None
+
+
+def order_tasks(tasks: Sequence[tuple[PipelineTask, Place]], problems: list[Problem]) -> dict[str, Order]:
+    """Return what each of a Pipeline's tasks waits for. Names that are none and cycles are problems."""
+    places = {task.name: place for task, place in tasks}
+    orders = {}
+    for task, place in tasks:
+        for index, name in enumerate(task.run_after):
+            if name not in places:
+                hint = did_you_mean(name, places.keys() - {task.name})
+                problems.append(place.at("runAfter", index).problem("unknown-task", f"there is no Task '{name}'{hint}"))
+        needed = tuple(name for name in sources(task) if name in places)
+        after = dict.fromkeys((*(name for name in task.run_after if name in places), *needed))
+        orders[task.name] = Order(tuple(after), needed)
+    problems.extend(_cycles(orders, places))
+    return orders
+
+
+def _cycles(orders: Mapping[str, Order], places: Mapping[str, Place]) -> Iterator[Problem]:
+    """Yield one problem for each knot of Tasks that wait for each other: a shortest circle in it."""
+    graph: nx.DiGraph[str] = nx.DiGraph([(before, name) for name, order in orders.items() for before in order.after])
+    position = {name: index for index, name in enumerate(orders)}
+    for knot in nx.strongly_connected_components(graph):
+        first = min(knot, key=position.__getitem__)
+        if len(knot) == 1 and not graph.has_edge(first, first):
+            continue
+        back = nx.shortest_path(graph.subgraph(knot), first, _last_on_a_circle(graph, first, knot, position))
+        circle = " → ".join((*back, first))
+        if len(knot) == 1:
+            message = f"the Task waits for itself: {circle}"
+        else:
+            message = f"the Tasks wait for each other: {circle}"
+        yield places[first].problem("cycle", message)
+
+
+def _last_on_a_circle(graph: nx.DiGraph[str], first: str, knot: set[str], position: Mapping[str, int]) -> str:
+    """Return the Task before `first` on a shortest circle through it."""
+    distance = nx.single_source_shortest_path_length(graph.subgraph(knot), first)
+    before: list[str] = [name for name in graph.predecessors(first) if name in knot]
+    return min(before, key=lambda name: (distance[name], position[name]))

@@ -1,0 +1,240 @@
+"""Binding params: what a Pipeline, Task or StepAction declares, and what it is given.
+
+Rules (Tekton docs/pipelines.md, tasks.md and pipelineruns.md, "Propagated Parameters"):
+
+- A param that is given wins over one of the same name in the scope around an embedded spec, and that over the default.
+- An object that is given is completed by the keys of the default.
+- A default may refer to other params of the same declaration.
+- What is given and not declared can be used in an embedded spec; a referenced one never sees it.
+
+A bound param is a template in the scope of whoever gives it; `Bound.known` has the values that are known already.
+Left to others: checking the references in what is given (``references``), where the values come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from monopod.compiler.diagnostics import Problem, did_you_mean
+from monopod.compiler.places import Place
+from monopod.compiler.references import Names, Shape, check_value, shape_of
+from monopod.schemas.plan import Param, Value
+from monopod.schemas.tekton import ParamSpec
+from monopod.schemas.variables import EvaluationError, Path, Scope, evaluate, references_in
+
+NO_NAMES = Names({})
+NO_VALUES = Scope({})
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A param that is handed over, and where that is written."""
+
+    name: str
+    value: Value
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The scope around a declaration: what the values given may refer to.
+
+    ``values`` holds what is known when compiling. ``inherited``: its params can be seen inside (embedded specs).
+    """
+
+    names: Names = NO_NAMES
+    values: Scope = NO_VALUES
+    inherited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Bound params: templates for the Plan, what can be referred to, and the values known when compiling."""
+
+    params: tuple[Param, ...]
+    shapes: dict[Path, Shape]
+    known: dict[Path, Value]
+
+
+def value_if_known(template: Value, values: Scope) -> Value | None:
+    """Return the value of a template, or None if it refers to something that is known only while running."""
+    try:
+        if any(values.resolve(reference) is None for reference in references_in(template)):
+            return None
+        return evaluate(template, values)
+    except EvaluationError:
+        return None
+
+
+def whole(name: str, shape: Shape) -> str:
+    """Return the reference to a whole param."""
+    path = f'params["{name}"]' if "." in name else f"params.{name}"
+    return f"$({path})" if shape.type == "string" else f"$({path}[*])"
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What declares params: in messages `receiver`, such as ``the Task 'build'``.
+
+    Defaults may refer to `default_names` beside other params.
+    """
+
+    receiver: str
+    params: Sequence[tuple[ParamSpec, Place]]
+    default_names: Names = NO_NAMES
+
+
+def bind(  # noqa: PLR0917  # one call a Task, of things that have nothing in common
+    declaration: Declaration,
+    given: Iterable[Given],
+    around: Around,
+    place: Place,
+    problems: list[Problem],
+    given_otherwise: Mapping[str, Shape] | None = None,
+) -> Bound:
+    """Return the params that something declares, adding what is wrong to `problems`.
+
+    `place` is where a missing param should have been given. `given_otherwise` are given by a matrix; their defaults
+    are bound too, for the combinations without them.
+    """
+    return _Binder(declaration, given, around, place, problems, given_otherwise or {}).bound()
+
+
+class _Binder:
+    """The work of one `bind`."""
+
+    def __init__(  # noqa: PLR0917  # the same as those of `bind`
+        self,
+        declaration: Declaration,
+        given: Iterable[Given],
+        around: Around,
+        place: Place,
+        problems: list[Problem],
+        given_otherwise: Mapping[str, Shape],
+    ) -> None:
+        self._declared = {spec.name: (spec, where) for spec, where in declaration.params}
+        self._default_names = declaration.default_names
+        self._receiver = declaration.receiver
+        self._given = {each.name: each for each in given}
+        self._around = around
+        self._place = place
+        self._problems = problems
+        self._given_otherwise = given_otherwise
+        self._templates: dict[str, Value | None] = {}
+
+    def bound(self) -> Bound:
+        for name in self._declared:
+            self._template(name, ())
+        self._check_missing()
+        self._check_defaults()
+        shapes: dict[Path, Shape] = {("params", name): self._shape(name) for name in self._declared}
+        if self._around.inherited:
+            for name, each in self._given.items():
+                self._templates.setdefault(name, each.value)
+                shapes.setdefault(("params", name), shape_of(each.value, self._around.names))
+        shapes.update((("params", name), shape) for name, shape in self._given_otherwise.items())
+        params = tuple(Param(name, value) for name, value in self._templates.items() if value is not None)
+        known: dict[Path, Value] = {}
+        for param in params:
+            value = value_if_known(param.value, self._around.values)
+            if value is not None and param.name not in self._given_otherwise:
+                known["params", param.name] = value
+                self._check_enum(param.name, value)
+        return Bound(params, shapes, known)
+
+    def _template(self, name: str, used_by: tuple[str, ...]) -> Value | None:
+        """Return the template of a declared param, None if there is none; `used_by` are the defaults that need it."""
+        if name not in self._templates:
+            spec, _ = self._declared[name]
+            if name in self._given:
+                self._templates[name] = self._from_given(spec, self._given[name])
+            elif (shape := self._inherited_shape(spec)) is not None:
+                self._templates[name] = whole(name, shape)
+            else:
+                self._templates[name] = self._from_default(spec, (*used_by, name))
+        return self._templates[name]
+
+    def _from_given(self, spec: ParamSpec, given: Given) -> Value:
+        value, kind = given.value, spec.value_type
+        shape = shape_of(value, self._around.names)
+        unknown = any(self._around.names.shape(each.path) is None for each in references_in(value))
+        if shape.type != kind and not (unknown and isinstance(value, str)):
+            message = f"the param '{spec.name}' of {self._receiver} is of type {kind}, this is of type {shape.type}"
+            self._problems.append(given.place.problem("param-type", message))
+        if kind != "object":
+            return value
+        default = spec.default if isinstance(spec.default, dict) else {}
+        if shape.keys is not None:
+            missing = [key for key in spec.properties or () if key not in shape.keys and key not in default]
+            if missing:
+                message = f"the object param '{spec.name}' of {self._receiver} needs {_list('the key', missing)} too"
+                self._problems.append(given.place.problem("object-keys", message))
+        return {**default, **value} if isinstance(value, dict) else value
+
+    def _inherited_shape(self, spec: ParamSpec) -> Shape | None:
+        if not self._around.inherited or spec.name in self._given_otherwise:
+            return None
+        shape = self._around.names.shape(("params", spec.name))
+        return shape if shape is not None and shape.type == spec.value_type else None
+
+    def _from_default(self, spec: ParamSpec, chain: tuple[str, ...]) -> Value | None:
+        if spec.default is None:
+            return None
+        needed = {each.path[1] for each in references_in(spec.default) if each.path[0] == "params"}
+        others: dict[Path, Value] = {}
+        for name in sorted(needed & self._declared.keys()):
+            if name in chain:
+                if name == chain[0]:
+                    message = f"the defaults refer to each other in a circle: {' → '.join((*chain, name))}"
+                    self._problems.append(self._declared[name][1].at("default").problem("default-cycle", message))
+                return spec.default
+            other = self._template(name, chain)
+            if other is not None:
+                others["params", name] = other
+        try:
+            return evaluate(spec.default, Scope(others)) if others else spec.default
+        except EvaluationError as error:
+            self._problems.append(self._declared[spec.name][1].at("default").problem("reference-type", str(error)))
+            return spec.default
+
+    def _check_defaults(self) -> None:
+        names = Names({("params", name): self._shape(name) for name in self._declared}, self._default_names)
+        for spec, where in self._declared.values():
+            if spec.default is not None:
+                self._problems.extend(check_value(spec.default, names, where.at("default")))
+
+    def _check_missing(self) -> None:
+        missing = [name for name, template in self._templates.items() if template is None]
+        missing = [name for name in missing if name not in self._given_otherwise]
+        if missing:
+            hints = "".join(did_you_mean(name, self._given.keys() - self._declared.keys()) for name in missing[:1])
+            message = f"{self._receiver} needs {_list('the param', missing)}{hints}"
+            self._problems.append(self._place.problem("missing-param", message))
+
+    def _check_enum(self, name: str, value: Value) -> None:
+        spec = self._declared[name][0] if name in self._declared else None
+        if spec is None or not spec.enum or value in spec.enum or name not in self._given:
+            return
+        message = f"'{value}' is none of the values that {self._receiver} takes for '{name}': {', '.join(spec.enum)}"
+        self._problems.append(self._given[name].place.problem("param-enum", message))
+
+    def _shape(self, name: str) -> Shape:
+        spec, template = self._declared[name][0], self._templates.get(name)
+        shape = None if template is None else shape_of(template, self._around.names)
+        if spec.value_type == "object":
+            keys = frozenset(spec.properties or ()) | ((shape.keys if shape is not None else None) or frozenset())
+            return Shape("object", keys=keys)
+        known = shape is not None and shape.type == spec.value_type
+        return Shape(spec.value_type, shape.length if known and shape is not None else None)
+
+
+def undeclared(given: Iterable[Given], declared: Iterable[str]) -> list[tuple[Given, str]]:
+    """Return what is given and not declared, each with a suggestion."""
+    names = set(declared)
+    return [(each, did_you_mean(each.name, names)) for each in given if each.name not in names]
+
+
+def _list(what: str, names: Sequence[str]) -> str:
+    """Return ``the param 'a'`` or ``the params 'a', 'b'``."""
+    return f"{what}{'s' if len(names) > 1 else ''} {', '.join(repr(name) for name in names)}"

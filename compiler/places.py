@@ -1,0 +1,61 @@
+"""Places: where something that may be wrong was written, so that a problem can be told there.
+
+Left to others: what is wrong (all stages), where a path of a document stands in its file (``documents``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from monopod.compiler.diagnostics import Position, Problem, Severity
+from monopod.schemas.model import Path, format_path
+
+
+class Positioned(Protocol):
+    """A document that knows where in its file each of its paths stands."""
+
+    def position(self, path: Path) -> Position:
+        """Return the position of `path`, or of the closest place around it."""
+
+
+class Place(Protocol):
+    """Where something was written."""
+
+    def at(self, *parts: str | int) -> Place:
+        """Return a place inside this one."""
+
+    def problem(self, rule: str, message: str, severity: Severity = "error") -> Problem:
+        """Return a problem at this place."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPlace:
+    """A place in a document."""
+
+    document: Positioned
+    path: Path = ()
+
+    def at(self, *parts: str | int) -> DocumentPlace:
+        """Return the place at a path inside this one."""
+        return DocumentPlace(self.document, self.path + parts)
+
+    def problem(self, rule: str, message: str, severity: Severity = "error") -> Problem:
+        """Return a problem at this place; the message starts with the path, as people write it."""
+        text = f"{format_path(self.path)}: {message}" if self.path else message
+        return Problem(self.document.position(self.path), text, rule, severity)
+
+
+@dataclass(frozen=True, slots=True)
+class OptionPlace:
+    """An option of the command line, as it was given: ``-p version=1``."""
+
+    option: str
+
+    def at(self, *parts: str | int) -> OptionPlace:  # noqa: ARG002  # an option has no inside
+        """Return this place."""
+        return self
+
+    def problem(self, rule: str, message: str, severity: Severity = "error") -> Problem:
+        """Return a problem with the option."""
+        return Problem(None, f"{self.option}: {message}", rule, severity)

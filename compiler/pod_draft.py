@@ -1,0 +1,67 @@
+"""The Pod as it grows while Tasks are compiled: its slots, containers and volumes, each under a name of its own.
+
+Rules:
+
+- Volumes that are the same thing wherever they are mounted (a ConfigMap, a Secret, a claim) are one volume of the Pod;
+  what would be a Pod's own in Tekton (an emptyDir of a Task) is one volume per slot.
+
+Left to others: what the fields hold (``steps``, ``workspaces``), putting the Pod together (``pod``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from monopod.compiler.naming import container_name, slot_name, volume_name
+from monopod.compiler.pod_parts import ContainerPart
+
+_SHARED = frozenset(
+    {"configMap", "secret", "projected", "downwardAPI", "persistentVolumeClaim", "hostPath", "nfs", "image"}
+)
+
+
+class PodDraft:
+    """Collects the parts of a Pod."""
+
+    def __init__(self) -> None:
+        self.containers: list[ContainerPart] = []
+        self.volumes: list[dict[str, Any]] = []
+        self._slots: set[str] = set()
+        self._container_names: set[str] = set()
+        self._volume_names: set[str] = set()
+        self._volumes_by_key: dict[str, str] = {}
+
+    def slot(self, task_path: Sequence[str], index: int | None) -> str:
+        """Return the name of a new slot."""
+        return slot_name(task_path, index, self._slots)
+
+    def container(self, slot: str, step: str, fields: dict[str, Any], *, is_sidecar: bool, has_script: bool) -> str:
+        """Add a container and return its name."""
+        name = container_name(slot, step, self._container_names)
+        self.containers.append(ContainerPart(name, slot, is_sidecar, fields, has_script))
+        return name
+
+    def volume(self, words: Sequence[str], source: dict[str, Any]) -> str:
+        """Return the name of the volume with this source, adding it if it is not there yet.
+
+        `words` name it, and tell it from others where the source alone does not.
+        """
+        content = json.dumps(source, sort_keys=True)
+        key = content if is_shared(source) else json.dumps([list(words), content])
+        name = self._volumes_by_key.get(key)
+        if name is None:
+            name = self._volumes_by_key[key] = volume_name(words, self._volume_names)
+            self.volumes.append({"name": name, **source})
+        return name
+
+    def keep_volume(self, volume: dict[str, Any]) -> None:
+        """Add a volume of the podTemplate, under the name that it has."""
+        self._volume_names.add(volume["name"])
+        self.volumes.append(volume)
+
+
+def is_shared(source: dict[str, Any]) -> bool:
+    """Return whether a volume with this source is the same thing wherever it is mounted."""
+    return not _SHARED.isdisjoint(source) or bool(source.get("csi", {}).get("readOnly"))

@@ -1,0 +1,201 @@
+"""Which ``$(...)`` references mean something at a place, what is known of their values, and whether they fit.
+
+Rules (Tekton docs/variables.md):
+
+- `Names` holds what may be referred to at a place, each with its `Shape`; names of an outer scope can be seen from an
+  inner one, and are shadowed by it.
+- Where a text is only part of a string, references must be strings. An element of a list may be a whole array by
+  itself, a param's value a whole array or object.
+- A reference without a known first word is the shell's, and is left alone.
+
+Left to others: which names there are (``params``, ``pipelines``, ``tasks``), and their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from monopod.compiler.diagnostics import Problem, Severity, did_you_mean
+from monopod.compiler.places import Place
+from monopod.schemas.plan import Value, ValueType
+from monopod.schemas.variables import Path, Reference, only_reference, references
+
+Use: TypeAlias = Literal["text", "element", "value"]
+"""What a text is: a string, an element of a list (or a list of its own), or the value of a param."""
+
+_ARTICLE = {"string": "a string", "array": "an array", "object": "an object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is known of a value: its type, the number of elements of an array, the keys of an object."""
+
+    type: ValueType = "string"
+    length: int | None = None
+    keys: frozenset[str] | None = None
+
+
+STRING = Shape()
+
+
+class Names:
+    """What may be referred to at a place."""
+
+    def __init__(
+        self,
+        shapes: Mapping[Path, Shape],
+        outer: Names | None = None,
+        *,
+        open_ended: Iterable[Path] = (),
+        refused: Mapping[Path, str] | None = None,
+        hidden: Iterable[str] = (),
+    ) -> None:
+        """`open_ended`: every path that starts with one of these is a string. `refused`: why such paths are wrong.
+
+        `hidden`: first words that cannot be seen in the outer scope.
+        """
+        self._shapes = shapes
+        self._hidden = frozenset(hidden)
+        self._outer = outer
+        self._open_ended = tuple(open_ended)
+        self._refused = refused or {}
+
+    def shape(self, path: Path) -> Shape | None:
+        """Return what `path`, which may go on to a key of an object, stands for; None if it means nothing."""
+        shape = self._shapes.get(path)
+        if shape is None and len(path) > 2:
+            holder = self._shapes.get(path[:-1])
+            if holder is not None and holder.type == "object" and (holder.keys is None or path[-1] in holder.keys):
+                shape = STRING
+        if shape is None and any(path[: len(prefix)] == prefix for prefix in self._open_ended):
+            shape = STRING
+        if shape is None and self._outer is not None and path[0] not in self._hidden:
+            return self._outer.shape(path)
+        return shape
+
+    def paths(self) -> Iterator[Path]:
+        """Yield all that may be referred to, the keys of objects too."""
+        for path, shape in self._shapes.items():
+            yield path
+            yield from ((*path, key) for key in sorted(shape.keys or ()))
+        if self._outer is not None:
+            yield from (path for path in self._outer.paths() if path[0] not in self._hidden)
+
+    def refusal(self, path: Path) -> str | None:
+        """Return why `path` is something, but nothing that may be used here."""
+        for end in range(1, len(path) + 1):
+            if path[:end] in self._refused:
+                return self._refused[path[:end]]
+        return self._outer.refusal(path) if self._outer is not None else None
+
+
+def check(text: str, use: Use, names: Names, place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with the references in `text`."""
+    if "$(" not in text:
+        return
+    alone = only_reference(text) is not None
+    for reference in references(text):
+        shape = names.shape(reference.path)
+        if shape is None:
+            severity: Severity = "warning" if _left_alone(reference) else "error"
+            yield place.problem("unknown-reference", _unknown(reference, names), severity)
+        elif message := _misfit(reference, shape, use if alone else "text"):
+            yield place.problem("reference-type", message)
+
+
+def check_value(value: Value, names: Names, place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with the references in a param's value."""
+    if isinstance(value, str):
+        yield from check(value, "value", names, place)
+    elif isinstance(value, tuple):
+        for index, element in enumerate(value):
+            yield from check(element, "element", names, place.at(index))
+    else:
+        for key, text in value.items():
+            yield from check(text, "text", names, place.at(key))
+
+
+def shape_of(value: Value, names: Names) -> Shape:
+    """Return what is known of a param's value, by what it refers to."""
+    if isinstance(value, dict):
+        return Shape("object", keys=frozenset(value))
+    if isinstance(value, tuple):
+        return Shape("array", _length(value, names))
+    reference = only_reference(value) if value.startswith("$(") else None
+    if reference is None or isinstance(reference.index, int):
+        return STRING
+    return names.shape(reference.path) or STRING
+
+
+def _length(elements: tuple[str, ...], names: Names) -> int | None:
+    total = 0
+    for element in elements:
+        shape = shape_of(element, names) if "$(" in element else STRING
+        length = shape.length if shape.type == "array" else 1
+        if length is None:
+            return None
+        total += length
+    return total
+
+
+_CONTEXTS = frozenset({"pipelineRun", "pipeline", "pipelineTask", "taskRun", "task"})
+
+
+def _left_alone(reference: Reference) -> bool:
+    """Return whether Tekton takes no offence at such a reference that means nothing, and leaves it as it is."""
+    path = reference.path
+    return (path[0] == "context" and path[1] not in _CONTEXTS) or (path[0] == "workspaces" and path[2:] == ("bound",))
+
+
+def _misfit(reference: Reference, shape: Shape, use: Use) -> str | None:
+    """Return why a value of this shape does not fit where the reference stands."""
+    text = reference.text
+    if isinstance(reference.index, int):
+        if shape.type != "array":
+            return f"{text}: there is no array to take an element of, it is {_ARTICLE[shape.type]}"
+        if shape.length is not None and reference.index >= shape.length:
+            return f"{text}: the array has only {shape.length} element{'' if shape.length == 1 else 's'}"
+        return None
+    if shape.type == "string":
+        return f"{text}: it is a string, [*] is for arrays and objects" if reference.whole else None
+    if use == "value" or (use == "element" and shape.type == "array"):
+        return None
+    way_out = "stand alone as an element of a list" if shape.type == "array" and use == "text" else "be used key by key"
+    instead = f"; refer to an element of it, as in {text[:-1].removesuffix('[*]')}[0])" if shape.type == "array" else ""
+    return f"{text} is {_ARTICLE[shape.type]}, which has no place inside a string: it can only {way_out}{instead}"
+
+
+_WHAT: dict[Path, str] = {
+    ("params",): "there is no param '{}'",
+    ("tasks",): "there is no Task '{}'",
+    ("finally",): "there is no finally Task '{}'",
+    ("workspaces",): "there is no Workspace '{}'",
+    ("results",): "the Task declares no Result '{}'",
+    ("steps",): "there is no earlier Step '{}'",
+    ("step", "results"): "the Step declares no Result '{}'",
+}
+
+
+def _unknown(reference: Reference, names: Names) -> str:
+    """Return a message about a reference that means nothing here."""
+    path = reference.path
+    if refusal := names.refusal(path):
+        return f"{reference.text}: {refusal}"
+    known = list(names.paths())
+    depth = max(end for end in range(len(path)) if end < 2 or any(each[:end] == path[:end] for each in known))
+    siblings = {each[depth] for each in known if each[:depth] == path[:depth] and len(each) > depth}
+    message = _what_is_missing(path[:depth], path[depth]) or f"there is no variable '{'.'.join(path)}' here"
+    return f"{reference.text}: {message}{did_you_mean(path[depth], siblings)}"
+
+
+def _what_is_missing(prefix: Path, word: str) -> str | None:
+    if prefix in _WHAT:
+        return _WHAT[prefix].format(word)
+    if prefix[2:] == ("results",):
+        what = "Step" if prefix[0] == "steps" else "Task"
+        return f"the {what} '{prefix[1]}' has no Result '{word}'"
+    if prefix[0] == "params" or prefix[2:3] == ("results",):
+        return f"the object '{'.'.join(prefix)}' has no key '{word}'"
+    return None

@@ -1,0 +1,274 @@
+"""What is run: the one PipelineRun or TaskRun among the documents, or one made for a bare Pipeline or Task.
+
+Rules:
+
+- A run that is given is what is run; of several, the one that is asked for by name. Without a run it is the Pipeline
+  (of several, the one that no other uses), and without a Pipeline the Task.
+- ``-p`` and ``-w`` take precedence over the run's own params and Workspaces, and must name something that is declared.
+- A Workspace that a bare Pipeline or Task needs and that is not bound is an emptyDir, with a note.
+
+Left to others: whether the values fit (``params``), and what is bound to a Workspace (``workspaces``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from monopod.compiler.catalog import Catalog, Found
+from monopod.compiler.diagnostics import Problem, did_you_mean
+from monopod.compiler.documents import Document, Documents
+from monopod.compiler.option_values import parse_binding, parse_param
+from monopod.compiler.params import Given
+from monopod.compiler.places import DocumentPlace, OptionPlace, Place
+from monopod.schemas.plan import Value
+from monopod.schemas.tekton import (
+    Pipeline,
+    PipelineRun,
+    PipelineRunSpec,
+    PipelineSpec,
+    PipelineWorkspaceDeclaration,
+    Task,
+    TaskRun,
+    TaskRunSpec,
+    TaskSpec,
+    WorkspaceDeclaration,
+    type_of,
+)
+
+RunKind = Literal["PipelineRun", "TaskRun"]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundByRun:
+    """A volume that the run binds to a Workspace: the fields of a WorkspaceBinding, or of ``-w``."""
+
+    name: str
+    fields: dict[str, Any]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is run. Exactly one of `pipeline` and `task` is there; `spec` only if a run was given.
+
+    `document` is the run as it is told afterwards. `place` is that of the run's spec or, for a run that was made,
+    that of the Pipeline's or Task's.
+    """
+
+    kind: RunKind
+    document: dict[str, Any]
+    place: Place
+    pipeline: Found[PipelineSpec] | None = None
+    task: Found[TaskSpec] | None = None
+    params: tuple[Given, ...] = ()
+    workspaces: tuple[BoundByRun, ...] = ()
+    spec: PipelineRunSpec | TaskRunSpec | None = None
+    warnings: tuple[Problem, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for."""
+
+    name: str | None = None
+    params: Sequence[tuple[str, str]] = ()
+    workspaces: Sequence[tuple[str, str]] = ()
+
+
+def select(documents: Documents, catalog: Catalog, asked: Asked, problems: list[Problem]) -> Run | None:
+    """Return what is run; None, with a problem added, if nothing can be."""
+    chosen = _choose(documents, asked.name, problems)
+    if chosen is None:
+        return None
+    run = _given_run(chosen, catalog, problems) if chosen.kind in {"PipelineRun", "TaskRun"} else _made_run(chosen)
+    return None if run is None else _with_options(run, asked, problems)
+
+
+# Choosing the document
+
+
+def _choose(documents: Documents, name: str | None, problems: list[Problem]) -> Document | None:
+    runs = [document for document in documents if isinstance(document.model, PipelineRun | TaskRun)]
+    pipelines = [document for document in documents if isinstance(document.model, Pipeline)]
+    tasks = [document for document in documents if isinstance(document.model, Task)]
+    if name is not None:
+        return _by_name((*runs, *pipelines, *tasks), name, problems)
+    for candidates in (runs, _not_used_by_others(pipelines), tasks):
+        if len(candidates) == 1:
+            return candidates[0]
+        if candidates:
+            message = f"there are several things to run: {', '.join(map(_described, candidates))}; choose one by name"
+            problems.append(DocumentPlace(candidates[1]).problem("several-runs", message))
+            return None
+    message = "there is nothing to run: no PipelineRun, TaskRun, Pipeline or Task among the documents"
+    problems.append(Problem(None, message, "nothing-to-run"))
+    return None
+
+
+def _by_name(candidates: Iterable[Document], name: str, problems: list[Problem]) -> Document | None:
+    by_name = {_name(document): document for document in reversed(tuple(candidates))}
+    if name not in by_name:
+        message = f"there is nothing to run with the name '{name}'{did_you_mean(name, by_name)}"
+        problems.append(Problem(None, message, "nothing-to-run"))
+    return by_name.get(name)
+
+
+def _name(document: Document) -> str:
+    return document.name or str(document.data["metadata"].get("generateName", ""))
+
+
+def _described(document: Document) -> str:
+    return f"{document.kind} '{_name(document)}'"
+
+
+def _not_used_by_others(pipelines: Sequence[Document]) -> Sequence[Document]:
+    if len(pipelines) < 2:
+        return pipelines
+    used = {
+        task.pipeline_ref.name
+        for document in pipelines
+        if isinstance(document.model, Pipeline)
+        for task in (*document.model.spec.tasks, *document.model.spec.finally_)
+        if task.pipeline_ref is not None
+    }
+    return [document for document in pipelines if document.name not in used] or pipelines
+
+
+# The run
+
+
+def _given_run(document: Document, catalog: Catalog, problems: list[Problem]) -> Run | None:
+    place = DocumentPlace(document, ("spec",))
+    model = document.model
+    assert isinstance(model, PipelineRun | TaskRun)
+    spec = model.spec
+    pipeline: Found[PipelineSpec] | None = None
+    task: Found[TaskSpec] | None = None
+    kind: RunKind
+    if isinstance(spec, PipelineRunSpec):
+        kind = "PipelineRun"
+        if spec.pipeline_spec is not None:
+            pipeline = Found(_name(document).rstrip("-"), spec.pipeline_spec, place.at("pipelineSpec"), embedded=True)
+        elif spec.pipeline_ref is not None:
+            pipeline = catalog.pipeline(spec.pipeline_ref, place.at("pipelineRef"), problems)
+    else:
+        kind = "TaskRun"
+        if spec.task_spec is not None:
+            task = Found(_name(document).rstrip("-"), spec.task_spec, place.at("taskSpec"), embedded=True)
+        elif spec.task_ref is not None:
+            task = catalog.task(spec.task_ref, place.at("taskRef"), problems)
+    if pipeline is None and task is None:
+        return None
+    params = tuple(
+        Given(param.name, param.value, place.at("params", index, "value")) for index, param in enumerate(spec.params)
+    )
+    workspaces = tuple(
+        BoundByRun(binding.name, binding.to_kubernetes(), place.at("workspaces", index))
+        for index, binding in enumerate(spec.workspaces)
+    )
+    told = {key: value for key, value in document.data.items() if key != "status"}
+    return Run(kind, told, place, pipeline, task, params, workspaces, spec)
+
+
+def _made_run(document: Document) -> Run:
+    place = DocumentPlace(document, ("spec",))
+    model = document.model
+    assert isinstance(model, Pipeline | Task)
+    is_pipeline = isinstance(model, Pipeline)
+    kind: RunKind = "PipelineRun" if is_pipeline else "TaskRun"
+    told = {
+        "apiVersion": "tekton.dev/v1",
+        "kind": kind,
+        "metadata": {"generateName": f"{document.name}-run-"},
+        "spec": {"pipelineRef" if is_pipeline else "taskRef": {"name": document.name}},
+    }
+    if isinstance(model, Pipeline):
+        return Run(kind, told, place, pipeline=Found(document.name, model.spec, place))
+    return Run(kind, told, place, task=Found(document.name, model.spec, place))
+
+
+# The options
+
+
+def _with_options(run: Run, asked: Asked, problems: list[Problem]) -> Run:
+    params = {given.name: given for given in run.params}
+    params.update((given.name, given) for given in _params(run, asked.params, problems))
+    workspaces = {bound.name: bound for bound in run.workspaces}
+    workspaces.update((bound.name, bound) for bound in _workspaces(run, asked.workspaces, problems))
+    warnings = []
+    if run.spec is None:
+        for name, place in _unbound(run, workspaces):
+            fields = {"name": name, "emptyDir": {}}
+            workspaces[name] = BoundByRun(name, fields, place)
+            message = (
+                f"nothing is bound to the Workspace '{name}', so it is an emptyDir; bind something with -w {name}=…"
+            )
+            warnings.append(place.problem("unbound-workspace", message, "warning"))
+    spec = dict(run.document["spec"])
+    if params:
+        spec["params"] = [{"name": name, "value": _to_json(given.value)} for name, given in params.items()]
+    if workspaces:
+        spec["workspaces"] = [bound.fields for bound in workspaces.values()]
+    return Run(
+        run.kind,
+        {**run.document, "spec": spec},
+        run.place,
+        run.pipeline,
+        run.task,
+        tuple(params.values()),
+        tuple(workspaces.values()),
+        run.spec,
+        tuple(warnings),
+    )
+
+
+def _declarer(run: Run) -> tuple[PipelineSpec | TaskSpec, Place]:
+    """Return the spec that declares the run's params and Workspaces, and where it is."""
+    if run.pipeline is not None:
+        return run.pipeline.spec, run.pipeline.place
+    assert run.task is not None
+    return run.task.spec, run.task.place
+
+
+def _params(run: Run, options: Sequence[tuple[str, str]], problems: list[Problem]) -> Iterable[Given]:
+    types = {given.name: type_of(given.value) for given in run.params}
+    types.update((spec.name, spec.value_type) for spec in _declarer(run)[0].params)
+    for name, text in options:
+        place = OptionPlace(f"-p {name}={text}")
+        if name not in types:
+            message = f"there is no param '{name}'{did_you_mean(name, types)}"
+            problems.append(place.problem("unknown-param", message))
+            continue
+        try:
+            yield Given(name, parse_param(text, types[name]), place)
+        except ValueError as error:
+            problems.append(place.problem("param-type", str(error)))
+
+
+def _workspaces(run: Run, options: Sequence[tuple[str, str]], problems: list[Problem]) -> Iterable[BoundByRun]:
+    known = {declaration.name for declaration in _declarer(run)[0].workspaces} | {each.name for each in run.workspaces}
+    for name, text in options:
+        place = OptionPlace(f"-w {name}={text}")
+        if name not in known:
+            message = f"there is no Workspace '{name}'{did_you_mean(name, known)}"
+            problems.append(place.problem("unknown-workspace", message))
+            continue
+        try:
+            yield BoundByRun(name, {"name": name, **parse_binding(text)}, place)
+        except ValueError as error:
+            problems.append(place.problem("workspace-binding", str(error)))
+
+
+def _unbound(run: Run, bound: Iterable[str]) -> Iterable[tuple[str, Place]]:
+    spec, place = _declarer(run)
+    taken = set(bound)
+    declarations: Sequence[PipelineWorkspaceDeclaration | WorkspaceDeclaration] = spec.workspaces
+    for index, declaration in enumerate(declarations):
+        if not declaration.optional and declaration.name not in taken:
+            yield declaration.name, place.at("workspaces", index)
+
+
+def _to_json(value: Value) -> str | list[str] | dict[str, str]:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,53 @@
+"""Settling: putting values into what must stand in the Pod itself, where nothing can be put in while running.
+
+Left to others: which fields these are (``steps``, ``workspaces``, ``volumes``); that their references mean something
+(``references``).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.params import value_if_known
+from monopod.compiler.places import Place
+from monopod.compiler.references import Names
+from monopod.schemas.variables import Scope, references
+
+T = TypeVar("T")
+
+
+def is_settled(text: str, values: Scope) -> bool:
+    """Return whether all that `text` refers to is known."""
+    return "$(" not in text or value_if_known(text, values) is not None
+
+
+def settle(field: T, values: Scope, names: Names, place: Place, problems: list[Problem]) -> T:
+    """Return a field, its texts at any depth with values in place of references.
+
+    What refers to something that is known only while running is a problem, told once for each text. References that
+    mean nothing are left alone: `references.check` has told them.
+    """
+    result: Any = field
+    if isinstance(field, str):
+        result = _settle_text(field, values, names, place, problems) if "$(" in field else field
+    elif isinstance(field, dict):
+        result = {key: settle(each, values, names, place.at(key), problems) for key, each in field.items()}
+    elif isinstance(field, list):
+        result = [settle(each, values, names, place.at(index), problems) for index, each in enumerate(field)]
+    return result  # type: ignore[no-any-return]
+
+
+def _settle_text(text: str, values: Scope, names: Names, place: Place, problems: list[Problem]) -> str:
+    value = value_if_known(text, values)
+    if isinstance(value, str):
+        return value
+    found = list(references(text))
+    late = [each.text for each in found if values.get(each.path) is None]
+    if late and all(names.shape(each.path) is not None for each in found):
+        message = (
+            f"{late[0]} is known only while running, but this is part of the Pod, which is made before; "
+            "use a param of the run, or a fixed value"
+        )
+        problems.append(place.problem("known-too-late", message))
+    return text

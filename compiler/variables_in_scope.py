@@ -1,0 +1,145 @@
+"""Which variables there are in a Pipeline, in a Task and in a Step, apart from params (Tekton docs/variables.md).
+
+Left to others: params (``params``), Workspaces (``workspaces``), checking references against these (``references``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from monopod.compiler.references import STRING, Names, Shape
+from monopod.schemas.plan import Value
+from monopod.schemas.tekton import PipelineSpec, PipelineTask, StepResult, TaskSpec
+from monopod.schemas.variables import Path
+
+RUN_CONTEXT: dict[Path, Shape] = {("context", "pipelineRun", name): STRING for name in ("name", "namespace", "uid")}
+TASK_RUN_CONTEXT: dict[Path, Shape] = {("context", "taskRun", name): STRING for name in ("name", "namespace", "uid")}
+_PIPELINE_CONTEXT: dict[Path, Shape] = {
+    **RUN_CONTEXT,
+    ("context", "pipeline", "name"): STRING,
+    ("context", "pipelineTask", "retries"): STRING,
+}
+CREDENTIALS_PATH = "/tekton/creds"
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a PipelineTask leaves for others: its Results, and whether it is fanned out by a matrix."""
+
+    results: Mapping[str, Shape]
+    has_matrix: bool = False
+
+
+def declared_results(results: Iterable[StepResult]) -> dict[str, Shape]:
+    """Return the shapes of the Results that a Task or Step declares."""
+    return {
+        result.name: Shape(
+            result.value_type,
+            keys=frozenset(result.properties or ()) if result.value_type == "object" else None,
+        )
+        for result in results
+    }
+
+
+def pipeline_names(
+    spec: PipelineSpec, outputs: Mapping[str, Outputs], workspaces: Iterable[str], inner: Names
+) -> tuple[Names, Names]:
+    """Return what the tasks and the finally Tasks of a Pipeline may refer to; `inner` are its params."""
+    shapes: dict[Path, Shape] = dict(_PIPELINE_CONTEXT)
+    shapes.update((("workspaces", name, "bound"), STRING) for name in workspaces)
+    for task in spec.tasks:
+        shapes.update(_of_task(task.name, outputs[task.name]))
+    artifacts = [("tasks", task.name, kind) for task in spec.tasks for kind in ("outputs", "inputs")]
+    status: dict[Path, Shape] = {("tasks", "status"): STRING}
+    refused: dict[Path, str] = {("tasks", "status"): "only finally Tasks can use it, when all others have ended"}
+    for task in spec.tasks:
+        for field in ("status", "reason"):
+            status["tasks", task.name, field] = STRING
+            refused["tasks", task.name, field] = "only finally Tasks can use it, when all others have ended"
+    final = _final_refusals(spec.finally_)
+    return (
+        Names(shapes, inner, open_ended=artifacts, refused={**refused, **final}),
+        Names({**shapes, **status}, inner, open_ended=artifacts, refused=final),
+    )
+
+
+def result_names(spec: PipelineSpec, outputs: Mapping[str, Outputs], inner: Names) -> Names:
+    """Return what the Results of a Pipeline may refer to (Tekton docs/pipelines.md, "Emitting Results")."""
+    shapes: dict[Path, Shape] = dict(_PIPELINE_CONTEXT)
+    for task in (*spec.tasks, *spec.finally_):
+        shapes.update(_of_task(task.name, outputs[task.name]))
+    for task in spec.finally_:
+        results = _result_shapes(outputs[task.name])
+        shapes.update((("finally", task.name, "results", name), shape) for name, shape in results.items())
+    return Names(shapes, inner)
+
+
+def _final_refusals(tasks: Sequence[PipelineTask]) -> dict[Path, str]:
+    return {
+        ("tasks", task.name): f"'{task.name}' is a finally Task: no other Task can wait for it or use its Results"
+        for task in tasks
+    }
+
+
+def _of_task(name: str, outputs: Outputs) -> dict[Path, Shape]:
+    shapes: dict[Path, Shape] = {
+        ("tasks", name, "results", result): shape for result, shape in _result_shapes(outputs).items()
+    }
+    if outputs.has_matrix:
+        shapes["tasks", name, "matrix", "length"] = STRING
+        shapes.update((("tasks", name, "matrix", result, "length"), STRING) for result in outputs.results)
+    return shapes
+
+
+def _result_shapes(outputs: Outputs) -> Mapping[str, Shape]:
+    """Return the shapes of Results as others see them: a matrix makes an array of each string."""
+    if not outputs.has_matrix:
+        return outputs.results
+    return {name: Shape("array") for name, shape in outputs.results.items() if shape.type == "string"}
+
+
+def step_name(name: str, index: int) -> str:
+    """Return the name of a Step, which without one of its own is called after its place (container contract)."""
+    return name or f"unnamed-{index}"
+
+
+def task_variables(spec: TaskSpec, task_name: str) -> dict[Path, Value]:
+    """Return the variables of a Task whose values are fixed, apart from those of its Workspaces."""
+    fixed: dict[Path, Value] = {
+        ("context", "task", "name"): task_name,
+        ("artifacts", "path"): "/tekton/artifacts/provenance.json",
+        ("credentials", "path"): CREDENTIALS_PATH,
+    }
+    for result in spec.results:
+        fixed["results", result.name, "path"] = f"/tekton/results/{result.name}"
+    for index, step in enumerate(spec.steps):
+        directory = f"step-{step_name(step.name, index)}"
+        fixed["steps", directory, "exitCode", "path"] = f"/tekton/steps/{directory}/exitCode"
+    return fixed
+
+
+def running_task_shapes() -> dict[Path, Shape]:
+    """Return the variables of a Task that get their values while running, apart from Results of its Steps."""
+    return {**TASK_RUN_CONTEXT, ("context", "task", "retry-count"): STRING}
+
+
+def step_variables(results: Iterable[StepResult], name: str) -> dict[Path, Value]:
+    """Return the variables of a Step whose values are fixed."""
+    directory = f"/tekton/steps/step-{name}"
+    fixed: dict[Path, Value] = {("step", "artifacts", "path"): f"{directory}/artifacts/provenance.json"}
+    for result in results:
+        fixed["step", "results", result.name, "path"] = f"{directory}/results/{result.name}"
+    return fixed
+
+
+def variable_name(path: Path) -> str:
+    """Return the name under which the Plan lists a variable: ``workspaces["a.b"].path``."""
+    return path[0] + "".join(f'["{part}"]' if "." in part else f".{part}" for part in path[1:])
+
+
+def listed(variables: Mapping[Path, Value], used: Container[Path]) -> tuple[tuple[str, str], ...]:
+    """Return those fixed variables (all of them strings) that are used, as the Plan lists them."""
+    return tuple(
+        (variable_name(path), value) for path, value in variables.items() if path in used and isinstance(value, str)
+    )

@@ -1,0 +1,72 @@
+"""Combinations of a matrix, against the tables of Tekton's docs/matrix.md and against a plain product."""
+
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monopod.schemas.matrix import combinations
+
+
+def test_the_first_param_varies_fastest():
+    assert combinations({"platform": ["linux", "mac"], "browser": ["safari", "chrome"]}) == (
+        {"platform": "linux", "browser": "safari"},
+        {"platform": "mac", "browser": "safari"},
+        {"platform": "linux", "browser": "chrome"},
+        {"platform": "mac", "browser": "chrome"},
+    )
+
+
+def test_an_include_extends_what_it_fits_and_stands_alone_otherwise():
+    made = combinations(
+        {"arch": ["amd64", "s390x"], "version": ["1.17", "1.18"]},
+        [
+            ("common", {"package": "p"}),
+            ("race", {"arch": "s390x", "flags": "-v"}),
+            ("context", {"version": "1.17", "context": "c"}),
+            ("other", {"arch": "none"}),
+        ],
+    )
+    assert made == (
+        {"arch": "amd64", "version": "1.17", "package": "p", "context": "c"},
+        {"arch": "s390x", "version": "1.17", "package": "p", "flags": "-v", "context": "c"},
+        {"arch": "amd64", "version": "1.18", "package": "p"},
+        {"arch": "s390x", "version": "1.18", "package": "p", "flags": "-v"},
+        {"arch": "none"},
+    )
+
+
+def test_includes_alone_are_the_combinations():
+    assert combinations({}, [("a", {"x": "1"}), ("b", {"x": "1"}), ("c", {})]) == ({"x": "1"}, {"x": "1"}, {})
+
+
+def test_names_are_in_sorted_order():
+    assert [list(each) for each in combinations({"b": ["1"], "a": ["2"]}, [("", {"0": "3"})])] == [["0", "a", "b"]]
+
+
+def test_an_empty_array_leaves_nothing():
+    assert combinations({"a": ["1"], "b": []}, [("x", {"a": "2"})]) == ()
+
+
+NAMES = st.sampled_from("abc")
+ARRAYS = st.dictionaries(NAMES, st.lists(st.sampled_from("123"), max_size=3), min_size=1)
+
+
+@given(ARRAYS)
+def test_params_give_their_product(params):
+    expected = [
+        dict(zip(reversed(list(params)), values, strict=True)) for values in product(*reversed(list(params.values())))
+    ]
+    assert list(combinations(params)) == expected
+
+
+@given(ARRAYS, st.lists(st.dictionaries(NAMES, st.sampled_from("1239"), min_size=1), max_size=4))
+def test_an_include_never_changes_a_value_and_is_always_found(params, entries):
+    plain = combinations(params)
+    made = combinations(params, [("", entry) for entry in entries])
+    assert [{name: each[name] for name in params} for each in made[: len(plain)]] == list(plain)
+    if plain:
+        extended_with_params = [entry for entry in entries if set(entry) <= set(params)]
+        for entry in extended_with_params:
+            contradicted = not any(entry.items() <= each.items() for each in made)
+            assert not contradicted or any(entry.items() & each.items() for each in made)
