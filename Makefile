@@ -32,7 +32,7 @@ help:
 	@echo 'PYTHON=python3.12 chooses the Python of .venv (3.11 or newer)'
 
 demo: .venv/monopod-installed
-	@.venv/bin/monopod run -f examples/python-ci/pipeline.yaml \
+	@.venv/bin/monopod run -f examples/python-ci/pipeline.yaml -w source=emptyDir \
 	    -p repository="$(REPOSITORY)" -p revision="$(REVISION)" -p base-revision=none
 
 test: lint
