@@ -11,36 +11,31 @@ from monopod.compiler.naming import container_name, slot_name
 from monopod.compiler.pod_parts import ContainerPart, PodParts
 from monopod.schemas.plan import Param, Pipeline, Plan, Sidecar, Slot, Step, Task, WhenExpression
 
-CPU = st.sampled_from(["100m", "250m", "1", "0.5", "2"])
-MEMORY = st.sampled_from(["64Mi", "1Gi", "500M", "0", "123456789", "1e9"])
-WORKSPACE_MOUNTS = ["/workspace/source", "/workspace", "/data", "/tekton/home"]
+
+def _fields(
+    env: list[str], requests: tuple[str, str] | None, has_limits: bool, mount_paths: list[str]
+) -> dict[str, Any]:
+    limits = {"cpu": "2", "memory": "2Gi", "example.com/device": "1"}
+    resources = {
+        **({"requests": {"cpu": requests[0], "memory": requests[1]}} if requests else {}),
+        **({"limits": limits} if has_limits else {}),
+    }
+    return {
+        "image": "registry.example.com/a/b@sha256:" + "0" * 64,
+        **({"env": [{"name": name, "value": "x: 1\n"} for name in env]} if env else {}),
+        **({"resources": resources} if resources else {}),
+        "volumeMounts": [{"name": "control-a-b", "mountPath": path} for path in mount_paths],
+        "securityContext": {"runAsUser": 1000},
+    }
 
 
-def _some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({}, optional=fields)
-
-
-RESOURCES = _some(
-    requests=_some(cpu=CPU, memory=MEMORY),
-    limits=st.just({"cpu": "2", "memory": "2Gi", "example.com/device": "1"}),
-)
-FIELDS = st.builds(
-    lambda required, optional: {**required, **optional},
-    st.fixed_dictionaries({"image": st.sampled_from(["alpine", "registry.example.com/a/b@sha256:" + "0" * 64])}),
-    _some(
-        env=st.lists(
-            st.builds(lambda name, value: {"name": name, "value": value}, st.sampled_from(["HOME", "A"]), st.text()),
-            max_size=2,
-            unique_by=lambda variable: variable["name"],
-        ),
-        resources=RESOURCES,
-        volumeMounts=st.lists(st.sampled_from(WORKSPACE_MOUNTS), unique=True).map(
-            lambda paths: [{"name": "control-a-b", "mountPath": path} for path in paths]
-        ),
-        securityContext=st.just({"runAsUser": 1000}),
-        terminationMessagePolicy=st.just("FallbackToLogsOnError"),
-    ),
-)
+FIELDS = [
+    _fields(env, requests, has_limits, mount_paths)
+    for env in ([], ["A"], ["A", "HOME"])
+    for requests in (None, ("100m", "64Mi"), ("0.5", "500M"), ("2", "1e9"), ("1", "123456789"), ("0", "1Gi"))
+    for has_limits in (False, True)
+    for mount_paths in ([], ["/workspace/source"], ["/workspace"], ["/data", "/tekton/home"])
+]
 
 
 class _Plans:
@@ -83,7 +78,9 @@ class _Plans:
 
     def container(self, slot: str, step: str, *, is_sidecar: bool) -> str:
         name = container_name(slot, step, self.containers)
-        self.parts.append(ContainerPart(name, slot, is_sidecar, self.draw(FIELDS), self.draw(st.booleans())))
+        self.parts.append(
+            ContainerPart(name, slot, is_sidecar, self.draw(st.sampled_from(FIELDS)), self.draw(st.booleans()))
+        )
         return name
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kubernetes_validate import utils as kubernetes_schemas
 
@@ -68,6 +68,7 @@ def test_the_api_accepts_a_pod(accept: Any, chain: Any, version: str) -> None:
     accept(pod_of(*chain(["a", "b"], **fields)), version)
 
 
+@settings(max_examples=30)
 @given(st.data())
 def test_the_api_accepts_any_pod(accept: Any, plans: Any, data: st.DataObject) -> None:
     accept(pod_of(*data.draw(plans)), data.draw(st.sampled_from([VERSIONS[0], VERSIONS[-1]])))
@@ -155,7 +156,9 @@ def places_of(task: Task, order: dict[str, int]) -> list[int]:
 def test_a_pod_is_the_same_whatever_the_order_of_sets_in_python(chain: Any) -> None:
     plan, parts = chain([f"task-{number}" for number in range(9)], resources={"limits": {"cpu": "1", "memory": "1Gi"}})
     program = (
-        "import pickle, sys; from monopod.compiler.pod import make_pod; from monopod.compiler.yaml_text import to_yaml\n"
+        "import pickle, sys\n"
+        "from monopod.compiler.pod import make_pod\n"
+        "from monopod.compiler.yaml_text import to_yaml\n"
         "plan, parts = pickle.load(sys.stdin.buffer)\n"
         "print(to_yaml(make_pod(plan, parts, runtime_image='example.com/monopod:1', log_format='human')), end='')"
     )

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monopod.compiler.antichain import heaviest_antichain
@@ -98,6 +98,7 @@ def amount(resources: dict[str, Any], resource: str) -> Fraction | None:
     return None
 
 
+@settings(max_examples=50)
 @given(st.data())
 def test_the_requests_of_the_pod_add_up_to_its_peak(plans: Any, data: st.DataObject) -> None:
     plan, parts = data.draw(plans)

@@ -1,0 +1,222 @@
+"""The graph of a Plan for people: as text for a terminal, or for Mermaid and Graphviz to draw.
+
+Rules:
+
+- In text, Tasks come in running order; those in one bracket have equally many Tasks before them at the most, and none
+  of them waits for another of the bracket.
+- An edge means that a Task waits for another. Final Tasks are a group of their own, which waits for all others, and so
+  is a Pipeline that stands for a Task.
+- The author's texts are escaped, so that none of them is taken for syntax.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from monopod.compiler.running_order import task_levels
+from monopod.schemas.plan import Matrix, Pipeline, Plan, Task, WhenExpression
+
+Form: TypeAlias = Literal["text", "mermaid", "dot"]
+
+
+def render(plan: Plan, form: Form) -> str:
+    """Return the graph of `plan` in one of the forms, with a line break at its end."""
+    lines = {"text": _text, "mermaid": _mermaid, "dot": _dot}[form](plan.pipeline)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def remarks(task: Task) -> list[str]:
+    """Return in words what is special about how a Task runs."""
+    found = [f"Pipeline {task.pipeline.name}"] if task.pipeline is not None else []
+    if task.matrix is not None:
+        found.append(_matrix_remark(task.matrix, len(task.slots)))
+    if task.when:
+        found.append("when " + " and ".join(map(_when_remark, task.when)))
+    if task.retries:
+        found.append(f"retries {task.retries}")
+    if task.on_error != "stopAndFail":
+        found.append(f"on error {task.on_error}")
+    return [_visible(remark) for remark in found]
+
+
+def _matrix_remark(matrix: Matrix, slots: int) -> str:
+    params = itertools.chain(matrix.params, *(combination.params for combination in matrix.include))
+    names = dict.fromkeys(param.name for param in params)
+    size = f"matrix of {slots}" if matrix.pinned else f"matrix, at most {slots} at a time"
+    return f"{size} ({', '.join(names)})" if names else size
+
+
+def _when_remark(when: WhenExpression) -> str:
+    return when.cel or f"{when.input} {when.operator} [{', '.join(when.values)}]"
+
+
+def _visible(text: str) -> str:
+    """Return `text` with line breaks and control characters as their escapes."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def _label(task: Task) -> list[str]:
+    return [_visible(task.name), *remarks(task)]
+
+
+# Text
+
+
+def _text(pipeline: Pipeline) -> Iterator[str]:
+    yield _visible(pipeline.name)
+    yield from _text_of_tasks(pipeline)
+
+
+def _text_of_tasks(pipeline: Pipeline) -> Iterator[str]:
+    levels = task_levels(pipeline.tasks)
+    by_name = {task.name: task for task in pipeline.tasks}
+    width = max((len(task.name) for task in (*pipeline.tasks, *pipeline.final_tasks)), default=0)
+    for level, names in itertools.groupby(levels, key=lambda name: levels[name]):
+        yield from _text_of_bracket([by_name[name] for name in names], f"{level + 1:3}", width)
+    if pipeline.final_tasks:
+        yield "finally"
+        yield from _text_of_bracket(pipeline.final_tasks, "   ", width)
+
+
+def _text_of_bracket(tasks: Sequence[Task], margin: str, width: int) -> Iterator[str]:
+    last = len(tasks) - 1
+    for place, task in enumerate(tasks):
+        sign = "──" if last == 0 else "┬─" if place == 0 else "├─" if place < last else "└─"
+        name, *notes = _label(task)
+        notes = [f"after {_visible(', '.join(task.after))}", *notes] if task.after else notes
+        yield f"{margin if place == 0 else '   '} {sign} {name:{width}}  {' · '.join(notes)}".rstrip()
+        if task.pipeline is not None:
+            gutter = "    │   " if place < last else "        "
+            yield from (gutter + line for line in _text_of_tasks(task.pipeline))
+
+
+# Mermaid and Graphviz: one walk, two languages
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """What an edge can lead to: a Task's node, or a group of nodes with the first and the last in running order."""
+
+    identity: str
+    first: str
+    last: str
+    is_group: bool
+
+
+class _Language(Protocol):
+    def opening(self, identity: str, label: Sequence[str]) -> str: ...
+    def closing(self) -> str: ...
+    def node(self, identity: str, label: Sequence[str], *, guarded: bool) -> str: ...
+    def edge(self, before: _Item, after: _Item, *, dashed: bool) -> str: ...
+
+
+class _Mermaid:
+    """https://mermaid.js.org/syntax/flowchart.html."""
+
+    def opening(self, identity: str, label: Sequence[str]) -> str:
+        return f"subgraph {identity}[{self._quoted(label)}]"
+
+    def closing(self) -> str:
+        return "end"
+
+    def node(self, identity: str, label: Sequence[str], *, guarded: bool) -> str:
+        return f"{identity}{{{{{self._quoted(label)}}}}}" if guarded else f"{identity}[{self._quoted(label)}]"
+
+    def edge(self, before: _Item, after: _Item, *, dashed: bool) -> str:
+        return f"{before.identity} {'-.->' if dashed else '-->'} {after.identity}"
+
+    def _quoted(self, lines: Sequence[str]) -> str:
+        """Return a label with a number for each character that could mean something to Mermaid."""
+        return (
+            '"'
+            + "<br/>".join(re.sub(r"[^\w .,/:=+$()·-]", lambda each: f"#{ord(each[0])};", each) for each in lines)
+            + '"'
+        )
+
+
+class _Dot:
+    """https://graphviz.org/doc/info/lang.html. Edges join nodes and are cut off where they meet a cluster's border."""
+
+    def opening(self, identity: str, label: Sequence[str]) -> str:
+        return f"subgraph cluster_{identity} {{ label={self.quoted(label)}"
+
+    def closing(self) -> str:
+        return "}"
+
+    def node(self, identity: str, label: Sequence[str], *, guarded: bool) -> str:
+        return f"{identity} [label={self.quoted(label)}{', shape=hexagon' if guarded else ''}]"
+
+    def edge(self, before: _Item, after: _Item, *, dashed: bool) -> str:
+        attributes = [
+            *([f"ltail=cluster_{before.identity}"] if before.is_group else []),
+            *([f"lhead=cluster_{after.identity}"] if after.is_group else []),
+            *(["style=dashed"] if dashed else []),
+        ]
+        return f"{before.last} -> {after.first}" + (f" [{', '.join(attributes)}]" if attributes else "")
+
+    def quoted(self, lines: Sequence[str]) -> str:
+        return '"' + "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in lines) + '"'
+
+
+def _mermaid(pipeline: Pipeline) -> Iterator[str]:
+    yield "flowchart LR"
+    yield from _pipeline_lines(pipeline, "p", [_visible(pipeline.name)], _Mermaid(), "  ")
+
+
+def _dot(pipeline: Pipeline) -> Iterator[str]:
+    yield "digraph {"
+    yield '  graph [rankdir=LR, compound=true, fontname="sans-serif"]'
+    yield '  node [shape=box, fontname="sans-serif"]'
+    yield from _pipeline_lines(pipeline, "p", [_visible(pipeline.name)], _Dot(), "  ")
+    yield "}"
+
+
+_Lines: TypeAlias = Generator[str, None, _Item]
+
+
+def _pipeline_lines(
+    pipeline: Pipeline, identity: str, label: Sequence[str], language: _Language, indent: str
+) -> _Lines:
+    """Yield the lines of a Pipeline as a group. The identities in it start with its own, which keeps them unique."""
+    yield indent + language.opening(identity, label)
+    inner = indent + "  "
+    if pipeline.final_tasks:
+        tasks = yield from _group_lines(pipeline.tasks, f"{identity}t", "tasks", language, inner)
+        final = yield from _group_lines(pipeline.final_tasks, f"{identity}f", "finally", language, inner)
+        yield inner + language.edge(tasks, final, dashed=True)
+        first, last = tasks.first, final.last
+    else:
+        first, last = yield from _task_lines(pipeline.tasks, f"{identity}t", language, inner)
+    yield indent + language.closing()
+    return _Item(identity, first, last, is_group=True)
+
+
+def _group_lines(tasks: Sequence[Task], identity: str, label: str, language: _Language, indent: str) -> _Lines:
+    yield indent + language.opening(identity, [label])
+    first, last = yield from _task_lines(tasks, identity, language, indent + "  ")
+    yield indent + language.closing()
+    return _Item(identity, first, last, is_group=True)
+
+
+def _task_lines(
+    tasks: Sequence[Task], prefix: str, language: _Language, indent: str
+) -> Generator[str, None, tuple[str, str]]:
+    """Yield the nodes of Tasks and the edges between them; return the first and the last node in running order."""
+    items: dict[str, _Item] = {}
+    for number, task in enumerate(tasks):
+        identity = f"{prefix}{number}"
+        if task.pipeline is not None:
+            items[task.name] = yield from _pipeline_lines(task.pipeline, identity, _label(task), language, indent)
+        else:
+            yield indent + language.node(identity, _label(task), guarded=bool(task.when))
+            items[task.name] = _Item(identity, identity, identity, is_group=False)
+    for task in tasks:
+        for name in task.after:
+            if name in items:
+                yield indent + language.edge(items[name], items[task.name], dashed=False)
+    order = list(task_levels(tasks))
+    return items[order[0]].first, items[order[-1]].last
