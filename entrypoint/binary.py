@@ -1,18 +1,22 @@
-"""Where the entrypoint's binaries are: beside this module, one for each architecture, as the build left them."""
+"""Where the binary of the entrypoint for a machine is (`build.py` makes them, a wheel holds them all)."""
 
 from __future__ import annotations
 
 import platform
 from pathlib import Path
 
+_BINARIES = Path(__file__).with_name("bin")
+
 
 def path(machine: str | None = None) -> Path:
-    """Return the entrypoint's binary for a machine as `platform.machine()` names it; None is this one.
+    """Return the path of the entrypoint for `machine`, named as `platform.machine()` does; for this one if None.
 
-    Raises FileNotFoundError, in words, if the installed package has none for it.
+    Raises FileNotFoundError, with a message for the user, if there is none.
     """
-    machine = machine or platform.machine()
-    binary = Path(__file__).parent / "bin" / f"entrypoint-{machine}"
-    if not binary.exists():
-        raise FileNotFoundError(f"monopod was installed without an entrypoint for {machine}: install it again with pip")
+    wanted = machine or platform.machine()
+    binary = _BINARIES / f"entrypoint-{wanted}"
+    if not binary.is_file():
+        built = sorted(other.name.removeprefix("entrypoint-") for other in _BINARIES.glob("entrypoint-*"))
+        there = f"there is one for {', '.join(built)}" if built else "none was built: install monopod with pip"
+        raise FileNotFoundError(f"no entrypoint for the machine {wanted} in {_BINARIES}; {there}")
     return binary

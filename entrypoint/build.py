@@ -1,14 +1,21 @@
-"""Builds the entrypoint for every architecture that Kubernetes runs on, with the C compiler of the `ziglang` package.
+"""Builds the entrypoint (entrypoint.c) for each machine that a Pod may run on, with the compiler of `ziglang`.
 
-Rules: used at build time only, by `setup.py`, before monopod can be imported: standard library alone. No libc is linked
-(see `entrypoint.c`), so that a cold build of all takes about a second.
+The release build is freestanding: only libc's headers are used, since compiling musl itself takes most of a minute for
+each machine, and the entrypoint alone a fraction of a second. `setup.py` calls `build_all` by the path of this file, at
+a time when monopod cannot be imported; hence the standard library alone.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+SOURCE = Path(__file__).with_name("entrypoint.c")
+BINARIES = Path(__file__).with_name("bin")
 
 TARGETS = {
     "x86_64": "x86_64-linux-musl",
@@ -18,38 +25,57 @@ TARGETS = {
     "armv7l": "arm-linux-musleabihf",
     "riscv64": "riscv64-linux-musl",
 }
-"""The machines, as `platform.machine()` names them, and zig's names for them."""
+"""The target of the compiler for each machine, which is named as `platform.machine()` names it."""
 
-SOURCE = Path(__file__).with_name("entrypoint.c")
-
-_FLAGS = [
-    *("-std=c11", "-Wall", "-Wextra", "-Werror", "-Os"),
-    *("-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-fno-sanitize=all", "-fno-pic"),
-    *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-ffunction-sections"),
-]
+_COMPILE = (
+    "-std=c11 -Wall -Wextra -Werror -Os -ffreestanding -fno-builtin -fno-sanitize=all -fno-stack-protector"
+    " -fno-unwind-tables -fno-asynchronous-unwind-tables -fno-pic -ffunction-sections -fdata-sections"
+).split()
+_LINK = "-nostdlib -static -s -Wl,--gc-sections -Wl,--build-id=none".split()
 
 
-def build(machine: str, output: Path, version: str) -> None:
-    """Compile the entrypoint for `machine` (a key of `TARGETS`) into the file `output`.
-
-    Raises CalledProcessError if the compiler refuses; it has said why.
-    """
-    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", TARGETS[machine]]
-    special = ["-marm"] if machine == "armv7l" else []
-    object_file = output.with_suffix(".o")
-    define = f'-DMONOPOD_VERSION="{version}"'
-    subprocess.run([*compiler, *_FLAGS, *special, define, "-c", "-o", object_file, SOURCE], check=True)
-    link = ["-nostdlib", "-static", "-s", "-Wl,--gc-sections", "-o", output, object_file]
-    subprocess.run([*compiler, *link], check=True)
-    object_file.unlink()
+class BuildError(Exception):
+    """The compiler is not there, or failed. The message holds what it said."""
 
 
-def build_all(folder: Path, version: str) -> list[Path]:
-    """Compile the entrypoint for every machine into `folder`, as `entrypoint-<machine>`, and return the files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    outputs = []
-    for machine in TARGETS:
-        output = folder / f"entrypoint-{machine}"
-        build(machine, output, version)
-        outputs.append(output)
+def build(machine: str, output: Path, version: str = "unknown") -> None:
+    """Build the static binary for `machine` (a key of TARGETS) as `output`. Raises BuildError, KeyError."""
+    target = TARGETS[machine]
+    with tempfile.TemporaryDirectory() as directory:
+        compiled = str(Path(directory, "entrypoint.o"))
+        linked = Path(directory, "entrypoint")
+        _compiler(target, *_COMPILE, f'-DVERSION="{version}"', "-c", str(SOURCE), "-o", compiled)
+        _compiler(target, *_LINK, compiled, "-o", str(linked))
+        content = linked.read_bytes()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f".{output.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    temporary.chmod(0o755)
+    temporary.replace(output)  # a running entrypoint keeps its own file
+
+
+def build_all(directory: Path = BINARIES, version: str | None = None) -> list[Path]:
+    """Build `entrypoint-<machine>` for every machine in `directory`; return their paths. Raises BuildError."""
+    outputs = [directory / f"entrypoint-{machine}" for machine in TARGETS]
+    for machine, output in zip(TARGETS, outputs, strict=True):
+        build(machine, output, version or source_version())
     return outputs
+
+
+def source_version() -> str:
+    """Return the version of monopod as its `__init__.py` says it."""
+    text = SOURCE.parent.with_name("__init__.py").read_text()
+    match = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    return match[1] if match else "unknown"
+
+
+def _compiler(target: str, *arguments: str) -> None:
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", target, *arguments]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if result.returncode != 0:
+        raise BuildError(f"{' '.join(command)} failed with {result.returncode}:\n{result.stdout}")
+
+
+if __name__ == "__main__":
+    for path in build_all():
+        print(path)

@@ -1,1364 +1,1574 @@
-/* The entrypoint: PID 1 of every container of a monopod Pod.
+/*
+ * The entrypoint: the first process of every container of a monopod Pod.
  *
- * It waits for requests in its control directory (docs/control-directory.md), runs each, and tells how it ended. It
- * knows nothing of Tasks, DAGs or Results.
+ * It waits for requests in the container's control directory, runs them, and tells there how they ended. It knows
+ * nothing of Tasks or Pipelines; docs/control-directory.md is all that it shares with the coordinator.
  *
- * Rules:
- * - The parent allocates nothing and parses nothing: a request is read, expanded and turned into a program by the forked
- *   child, which tells what went wrong through a page of memory that both share.
- * - State is in files; the bell only wakes. Once a second everything is looked at anyway.
- * - All signals are blocked and read from a signalfd, so that there is no handler and no race.
- * - Every system call goes through `call6`, which returns -errno. The release build is freestanding: no libc is linked,
- *   since the kernel is all that is needed. Built with a libc (HOSTED), the same code runs under the sanitizers.
+ * How it works:
+ *
+ * - The parent is one loop around ppoll(2). Whatever woke it (a signal, the bell, the tick of each second), it looks at
+ *   everything: signals, dead children, requests, orders to stop. So a wake-up that is lost only costs time.
+ * - The parent allocates nothing and reads no request. A forked child does (section "The child"), so that a request can
+ *   break nothing but itself. A socket brings back what the child has to say; it is closed by exec.
+ * - All signals are blocked, and read from a signalfd: there are no handlers, and no system call is interrupted.
+ * - A request passes through the phases below, in this order, each time as far as it can (function `advance`).
+ *
+ * It is built in two ways: freestanding for a release (own system calls, own _start, no libc: a few KiB that need no
+ * libc to be compiled first), and hosted for the sanitizers of the tests. Both take types and constants from libc's
+ * headers. Every system call gives a negative errno if it fails, and is checked, or it is said why not.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/stat.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#if __STDC_HOSTED__
+#include <stdlib.h>
+#endif
 
-#ifndef MONOPOD_VERSION
-#define MONOPOD_VERSION "unknown"
+#ifndef VERSION
+#define VERSION "unknown"
 #endif
 
 enum {
-    REQUESTS = 64,             /* as many may run at the same time */
-    TICK_MS = 1000,            /* how often to look without having been woken */
-    SWEEP_MS = 2000,           /* how long to wait for killed processes to be gone */
-    PAGE = 4096,               /* what a child and its parent share */
-    RUN_BYTES = 64 << 20,      /* the largest run.N that is read */
-    EXIT_ORPHANED = 75,
+    MAX_REQUESTS = 64,               /* that run at the same time; further ones wait */
+    MAX_REQUEST_BYTES = 16 << 20,    /* of one run.N; Linux takes 6 MiB of arguments and environment at most */
+    MAX_ALLOCATED_BYTES = 64 << 20,  /* by one child */
+    MAX_TEXT_BYTES = 4096 + 512,     /* of one line that says what is wrong: a path and a sentence */
+    TICK = 1000,                     /* ms */
+    GROUP_PATIENCE = 10000,          /* ms that a killed process group may take to be gone */
+    DEFAULT_ORPHAN_SECONDS = 300,
+
+    EXIT_USAGE = 2,
+    EXIT_CANNOT = 74,                /* the control directory cannot be used */
+    EXIT_ORPHAN = 75,
     EXIT_STARTED_TWICE = 76,
-    EXIT_BROKEN = 70,
+    CODE_CANNOT_RUN = 126,
+    CODE_NOT_FOUND = 127,
 };
 
-/* ---- The kernel ------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------------
+ * The kernel: system calls without a libc, the same on six architectures
+ */
 
-#ifdef HOSTED
+/* What the kernel calls struct __kernel_timespec; on 64-bit machines the same as struct timespec. */
+struct moment {
+    int64_t seconds;
+    int64_t nanoseconds;
+};
 
-static long call6(long number, long a, long b, long c, long d, long e, long f)
+/* What wait4(2) fills in: on 32-bit machines not what libc declares. */
+struct usage {
+    long user_seconds, user_microseconds, system_seconds, system_microseconds, peak, others[13];
+};
+
+#ifdef SYS_clock_gettime64
+#define SYS_clock_gettime_wide SYS_clock_gettime64
+#define SYS_ppoll_wide SYS_ppoll_time64
+#else
+#define SYS_clock_gettime_wide SYS_clock_gettime
+#define SYS_ppoll_wide SYS_ppoll
+#endif
+
+#if __STDC_HOSTED__
+
+static char **environment_at_start;
+extern char **environ;
+
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
     long result = syscall(number, a, b, c, d, e, f);
     return result == -1 ? -errno : result;
 }
 
+static long fork_process(void)
+{
+    long pid = fork();
+    return pid == -1 ? -errno : pid;
+}
+
+static void *more_memory(size_t size)
+{
+    return malloc(size);
+}
+
 #else
 
+static char **environment_at_start;
+
 #if defined(__x86_64__)
-static long call6(long number, long a, long b, long c, long d, long e, long f)
+
+__asm__(".globl _start\n_start: xorl %ebp, %ebp\n movq %rsp, %rdi\n andq $-16, %rsp\n call begin\n");
+
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
+    register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
     long result;
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
     __asm__ volatile("syscall"
                      : "=a"(result)
                      : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
                      : "rcx", "r11", "memory");
     return result;
 }
-__asm__(".global _start\n_start:\n xor %ebp,%ebp\n mov %rsp,%rdi\n and $-16,%rsp\n call start\n");
-#elif defined(__aarch64__)
-static long call6(long number, long a, long b, long c, long d, long e, long f)
-{
-    register long x8 __asm__("x8") = number;
-    register long x0 __asm__("x0") = a;
-    register long x1 __asm__("x1") = b;
-    register long x2 __asm__("x2") = c;
-    register long x3 __asm__("x3") = d;
-    register long x4 __asm__("x4") = e;
-    register long x5 __asm__("x5") = f;
-    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory", "cc");
-    return x0;
-}
-__asm__(".global _start\n_start:\n mov x29,#0\n mov x30,#0\n mov x0,sp\n and sp,x0,#-16\n b start\n");
-#elif defined(__arm__)
-static long call6(long number, long a, long b, long c, long d, long e, long f)
-{
-    register long r7 __asm__("r7") = number;
-    register long r0 __asm__("r0") = a;
-    register long r1 __asm__("r1") = b;
-    register long r2 __asm__("r2") = c;
-    register long r3 __asm__("r3") = d;
-    register long r4 __asm__("r4") = e;
-    register long r5 __asm__("r5") = f;
-    __asm__ volatile("svc 0" : "+r"(r0) : "r"(r7), "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5) : "memory", "cc");
-    return r0;
-}
-__asm__(".arm\n.global _start\n_start:\n mov fp,#0\n mov lr,#0\n mov r0,sp\n bic sp,sp,#15\n bl start\n");
-#elif defined(__riscv)
-static long call6(long number, long a, long b, long c, long d, long e, long f)
-{
-    register long a7 __asm__("a7") = number;
-    register long a0 __asm__("a0") = a;
-    register long a1 __asm__("a1") = b;
-    register long a2 __asm__("a2") = c;
-    register long a3 __asm__("a3") = d;
-    register long a4 __asm__("a4") = e;
-    register long a5 __asm__("a5") = f;
-    __asm__ volatile("ecall" : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5) : "memory");
-    return a0;
-}
-__asm__(".global _start\n_start:\n mv a0,sp\n andi sp,sp,-16\n tail start\n");
-#elif defined(__powerpc64__)
-static long call6(long number, long a, long b, long c, long d, long e, long f)
-{
-    register long r0 __asm__("r0") = number;
-    register long r3 __asm__("r3") = a;
-    register long r4 __asm__("r4") = b;
-    register long r5 __asm__("r5") = c;
-    register long r6 __asm__("r6") = d;
-    register long r7 __asm__("r7") = e;
-    register long r8 __asm__("r8") = f;
-    __asm__ volatile("sc\n bns+ 1f\n neg 3,3\n 1:"
-                     : "+r"(r0), "+r"(r3), "+r"(r4), "+r"(r5), "+r"(r6), "+r"(r7), "+r"(r8)
-                     :
-                     : "memory", "cr0", "ctr", "lr", "r9", "r10", "r11", "r12");
-    return r3;
-}
-__asm__(".global _start\n.type _start,%function\n_start:\n addis 2,12,.TOC.-_start@ha\n addi 2,2,.TOC.-_start@l\n"
-        " .localentry _start,.-_start\n mr 3,1\n clrrdi 1,1,4\n li 0,0\n stdu 0,-32(1)\n mtlr 0\n bl start\n nop\n");
-#elif defined(__s390x__)
-static long call6(long number, long a, long b, long c, long d, long e, long f)
-{
-    register long r1 __asm__("r1") = number;
-    register long r2 __asm__("r2") = a;
-    register long r3 __asm__("r3") = b;
-    register long r4 __asm__("r4") = c;
-    register long r5 __asm__("r5") = d;
-    register long r6 __asm__("r6") = e;
-    register long r7 __asm__("r7") = f;
-    __asm__ volatile("svc 0" : "+d"(r2) : "d"(r1), "d"(r3), "d"(r4), "d"(r5), "d"(r6), "d"(r7) : "memory");
-    return r2;
-}
-__asm__(".global _start\n_start:\n lgr %r2,%r15\n aghi %r15,-160\n xc 0(8,%r15),0(%r15)\n jg start\n");
+
 #else
-#error "this architecture is not supported"
+#error "no system calls for this architecture"
 #endif
 
-/* What a compiler may call by itself. */
-void *memcpy(void *to, const void *from, size_t length)
+static long fork_process(void)
 {
-    unsigned char *target = to;
-    const unsigned char *source = from;
-    while (length--)
-        *target++ = *source++;
+#ifdef __s390x__
+    return kernel(SYS_clone, 0, SIGCHLD, 0, 0, 0, 0);
+#else
+    return kernel(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+#endif
+}
+
+/* The end of the heap is only moved up: what a child allocates, it keeps until it execs or exits. */
+static void *more_memory(size_t size)
+{
+    static uintptr_t next, end;
+    if (end == 0)
+        next = end = ((uintptr_t)kernel(SYS_brk, 0, 0, 0, 0, 0, 0) + 15) & ~(uintptr_t)15;
+    size = (size + 15) & ~(size_t)15;
+    if (end - next < size) {
+        uintptr_t wanted = next + size + (64 << 10);
+        if ((uintptr_t)kernel(SYS_brk, (long)wanted, 0, 0, 0, 0, 0) < wanted)
+            return NULL;
+        end = wanted;
+    }
+    void *memory = (void *)next;
+    next += size;
+    return memory;
+}
+
+/* What a compiler may call though nobody wrote it, and the few string functions used here. */
+void *memcpy(void *restrict to, const void *restrict from, size_t size)
+{
+    char *out = to;
+    for (const char *in = from; size > 0; size--)
+        *out++ = *in++;
     return to;
 }
 
-void *memset(void *to, int byte, size_t length)
+void *memmove(void *to, const void *from, size_t size)
 {
-    unsigned char *target = to;
-    while (length--)
-        *target++ = (unsigned char)byte;
+    char *out = to;
+    const char *in = from;
+    if (out <= in)
+        return memcpy(to, from, size);
+    while (size-- > 0)
+        out[size] = in[size];
     return to;
+}
+
+void *memset(void *to, int value, size_t size)
+{
+    for (char *out = to; size > 0; size--)
+        *out++ = (char)value;
+    return to;
+}
+
+int memcmp(const void *one, const void *other, size_t size)
+{
+    const unsigned char *a = one, *b = other;
+    for (; size > 0; size--, a++, b++)
+        if (*a != *b)
+            return *a - *b;
+    return 0;
+}
+
+void *memchr(const void *in, int wanted, size_t size)
+{
+    for (const char *at = in; size > 0; size--, at++)
+        if (*at == (char)wanted)
+            return (void *)(uintptr_t)at;
+    return NULL;
+}
+
+size_t strlen(const char *text)
+{
+    size_t length = 0;
+    while (text[length] != '\0')
+        length++;
+    return length;
+}
+
+char *strchr(const char *text, int wanted)
+{
+    return memchr(text, wanted, strlen(text) + 1);
+}
+
+int strcmp(const char *one, const char *other)
+{
+    size_t a = strlen(one), b = strlen(other);
+    return memcmp(one, other, (a < b ? a : b) + 1);
 }
 
 #endif
 
-/* Kernel calls that are not the same everywhere: 32-bit arm has times of 64 bits under other numbers. */
-#ifdef SYS_clock_gettime64
-#define CLOCK_GETTIME SYS_clock_gettime64
-#define PPOLL SYS_ppoll_time64
-#else
-#define CLOCK_GETTIME SYS_clock_gettime
-#define PPOLL SYS_ppoll
-#endif
+/* CALL(name, arguments...) gives a result or a negative errno, and tries again after EINTR. */
+#define CALL(name, ...) CALL_PADDED(name, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define CALL_PADDED(name, a, b, c, d, e, f, ...) \
+    call(SYS_##name, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
-struct kernel_time {
-    int64_t seconds;
-    int64_t nanoseconds;
-};
-
-struct kernel_usage {
-    long user_seconds, user_microseconds, system_seconds, system_microseconds, peak_kib, rest[13];
-};
-
-static long call(long number, long a, long b, long c, long d, long e) { return call6(number, a, b, c, d, e, 0); }
-
-#define AS_LONG(pointer) ((long)(intptr_t)(pointer))
-
-static long os_open(int directory, const char *path, int flags, int mode)
+static long call(long number, long a, long b, long c, long d, long e, long f)
 {
     long result;
     do
-        result = call(SYS_openat, directory, AS_LONG(path), flags | O_CLOEXEC, mode, 0);
+        result = kernel(number, a, b, c, d, e, f);
     while (result == -EINTR);
     return result;
 }
 
-static void os_close(int fd) { call(SYS_close, fd, 0, 0, 0, 0); /* there is nothing to do about a failure */ }
-
-static long os_read(int fd, void *buffer, size_t size)
+static _Noreturn void leave(int code)
 {
-    long result;
-    do
-        result = call(SYS_read, fd, AS_LONG(buffer), (long)size, 0, 0);
-    while (result == -EINTR);
-    return result;
+    for (;;)
+        kernel(SYS_exit_group, code, 0, 0, 0, 0, 0);
 }
 
-static long os_write(int fd, const void *buffer, size_t size)
+/* Nothing here depends on whether a descriptor could be closed; Linux frees it even after EINTR. */
+static void close_descriptor(int descriptor)
 {
-    const char *rest = buffer;
-    while (size) {
-        long result = call(SYS_write, fd, AS_LONG(rest), (long)size, 0, 0);
-        if (result == -EINTR)
-            continue;
-        if (result < 0)
-            return result;
-        rest += result;
-        size -= (size_t)result;
+    kernel(SYS_close, descriptor, 0, 0, 0, 0, 0);
+}
+
+static struct moment clock_now(int clock)
+{
+    struct moment now = {0, 0};
+    CALL(clock_gettime_wide, clock, &now); /* both clocks are there on every Linux */
+    return now;
+}
+
+static int64_t milliseconds_now(void)
+{
+    struct moment now = clock_now(CLOCK_MONOTONIC);
+    return now.seconds * 1000 + (uint32_t)now.nanoseconds / 1000000;
+}
+
+static long write_all(int descriptor, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        long written = CALL(write, descriptor, bytes, size);
+        if (written < 0)
+            return written;
+        bytes += written;
+        size -= (size_t)written;
     }
     return 0;
 }
 
-static long os_fork(void)
+/* The type and mode of what a path or, with an empty path, a descriptor stands for; 0 if that cannot be known. */
+static unsigned mode_of(int directory, const char *path, int flags)
 {
-#ifdef __s390x__
-    return call(SYS_clone, 0, SIGCHLD, 0, 0, 0);
-#else
-    return call(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-#endif
+    struct statx status = {0};
+    if (CALL(statx, directory, path, flags, STATX_TYPE | STATX_MODE, &status) < 0)
+        return 0;
+    return status.stx_mode;
 }
 
-static long os_kill(long pid, int signal) { return call(SYS_kill, pid, signal, 0, 0, 0); }
-
-static _Noreturn void os_exit(int code)
-{
-    for (;;)
-        call(SYS_exit_group, code, 0, 0, 0, 0);
-}
-
-static long os_wait(long pid, int *status, int options, struct kernel_usage *usage)
-{
-    long result;
-    do
-        result = call(SYS_wait4, pid, AS_LONG(status), options, AS_LONG(usage), 0);
-    while (result == -EINTR);
-    return result;
-}
-
-static void *os_map(size_t size, int flags)
-{
-#ifdef SYS_mmap2
-    long number = SYS_mmap2;
-#else
-    long number = SYS_mmap;
-#endif
-#ifdef __s390x__ /* takes its arguments in memory */
-    long arguments[] = {0, (long)size, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0};
-    long result = call(number, AS_LONG(arguments), 0, 0, 0, 0);
-#else
-    long result = call6(number, 0, (long)size, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
-#endif
-    return result < 0 && result > -4096 ? NULL : (void *)result;
-}
-
-static long os_mode(int directory, const char *path, int flags, unsigned *mode)
-{
-    struct statx about;
-    long result = call(SYS_statx, directory, AS_LONG(path), flags, STATX_TYPE | STATX_MODE, AS_LONG(&about));
-    if (result == 0)
-        *mode = about.stx_mode;
-    return result;
-}
-
-static struct kernel_time os_time(int clock)
-{
-    struct kernel_time now = {0, 0};
-    call(CLOCK_GETTIME, clock, AS_LONG(&now), 0, 0, 0);
-    return now;
-}
-
-static int64_t now_ms(void)
-{
-    struct kernel_time now = os_time(CLOCK_MONOTONIC);
-    return now.seconds * 1000 + (int32_t)now.nanoseconds / 1000000;
-}
-
-/* ---- Texts ------------------------------------------------------------------------------------------------------ */
+/* ------------------------------------------------------------------------------------------------------------------
+ * Words: texts of limited length, and what an errno means
+ */
 
 struct text {
-    char bytes[1536];
     size_t length;
+    char bytes[MAX_TEXT_BYTES];
 };
 
-static size_t length_of(const char *text)
+static void add_bytes(struct text *text, const char *bytes, size_t size)
 {
-    size_t length = 0;
-    while (text[length])
-        length++;
-    return length;
+    size_t room = sizeof text->bytes - text->length;
+    if (size > room)
+        size = room;
+    memcpy(text->bytes + text->length, bytes, size);
+    text->length += size;
 }
 
-static int same(const char *a, const char *b)
+static void add(struct text *text, const char *words)
 {
-    while (*a && *a == *b)
-        a++, b++;
-    return *a == *b;
+    add_bytes(text, words, strlen(words));
 }
 
-static int same_start(const char *text, const char *start, size_t length)
+/* A path or a word that somebody else chose: on one line, whatever is in it. */
+static void add_foreign(struct text *text, const char *word)
 {
-    for (size_t i = 0; i < length; i++)
-        if (text[i] != start[i])
-            return 0;
-    return 1;
-}
-
-static void add_bytes(struct text *to, const char *bytes, size_t length)
-{
-    for (size_t i = 0; i < length && to->length + 1 < sizeof to->bytes; i++)
-        to->bytes[to->length++] = bytes[i];
-    to->bytes[to->length] = 0;
-}
-
-static void add(struct text *to, const char *text) { add_bytes(to, text, length_of(text)); }
-
-/* Add a number in decimal, at least `width` digits of it. Without division, which on arm would need a library. */
-static void add_number(struct text *to, uint64_t number, int width)
-{
-    static const uint64_t powers[] = {
-        10000000000000000000u, 1000000000000000000u, 100000000000000000u, 10000000000000000u, 1000000000000000u,
-        100000000000000u,      10000000000000u,      1000000000000u,      100000000000u,      10000000000u,
-        1000000000u,           100000000u,           10000000u,           1000000u,           100000u,
-        10000u,                1000u,                100u,                10u,                1u,
-    };
-    int started = 0;
-    for (int i = 0; i < 20; i++) {
-        char digit = '0';
-        while (number >= powers[i]) {
-            number -= powers[i];
-            digit++;
+    for (; *word != '\0'; word++) {
+        unsigned char byte = (unsigned char)*word;
+        if (byte < 0x20 || byte == 0x7f) {
+            char escaped[] = {'\\', 'x', "0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]};
+            add_bytes(text, escaped, sizeof escaped);
+        } else {
+            add_bytes(text, word, 1);
         }
-        started = started || digit != '0' || i >= 20 - width;
+    }
+}
+
+/* By subtraction, since 32-bit machines have no instruction for the division of 64 bits. */
+static void add_number(struct text *text, uint64_t number, int width)
+{
+    static const uint64_t powers[] = {1000000000000000000u, 100000000000000000u, 10000000000000000u, 1000000000000000u,
+                                      100000000000000u, 10000000000000u, 1000000000000u, 100000000000u, 10000000000u,
+                                      1000000000u, 100000000u, 10000000u, 1000000u, 100000u, 10000u, 1000u, 100u, 10u,
+                                      1u};
+    enum { COUNT = sizeof powers / sizeof *powers };
+    bool started = false;
+    for (int i = 0; i < COUNT; i++) {
+        char digit = '0';
+        for (; number >= powers[i]; number -= powers[i])
+            digit++;
+        if (digit != '0' || COUNT - i <= width)
+            started = true;
         if (started)
-            add_bytes(to, &digit, 1);
+            add_bytes(text, &digit, 1);
     }
 }
 
-/* Read a decimal number at *text and move *text behind it. Returns -1 if there is none, or it is too large. */
-static int64_t read_number(const char **text)
+static void add_error(struct text *text, long error)
 {
-    int64_t number = 0;
-    if (**text < '0' || **text > '9')
-        return -1;
-    for (; **text >= '0' && **text <= '9'; ++*text) {
-        number = number * 10 + (**text - '0');
-        if (number > INT32_MAX)
-            return -1;
-    }
-    return number;
-}
-
-static const char *error_text(int number)
-{
-    switch (number) {
-    case EPERM: return "Operation not permitted";
-    case ENOENT: return "No such file or directory";
-    case EIO: return "Input/output error";
-    case E2BIG: return "Argument list too long";
-    case ENOEXEC: return "Exec format error";
-    case EAGAIN: return "Resource temporarily unavailable";
-    case ENOMEM: return "Cannot allocate memory";
-    case EACCES: return "Permission denied";
-    case EEXIST: return "File exists";
-    case ENOTDIR: return "Not a directory";
-    case EISDIR: return "Is a directory";
-    case EINVAL: return "Invalid argument";
-    case ENFILE: return "Too many open files in system";
-    case EMFILE: return "Too many open files";
-    case ETXTBSY: return "Text file busy";
-    case EFBIG: return "File too large";
-    case ENOSPC: return "No space left on device";
-    case EROFS: return "Read-only file system";
-    case ENAMETOOLONG: return "File name too long";
-    case ELOOP: return "Too many levels of symbolic links";
-    case ELIBBAD: return "Accessing a corrupted shared library";
-    case EDQUOT: return "Disk quota exceeded";
-    default: return NULL;
-    }
-}
-
-static void add_error(struct text *to, int number)
-{
-    const char *text = error_text(number);
-    if (text) {
-        add(to, text);
-    } else {
-        add(to, "errno ");
-        add_number(to, (uint64_t)number, 1);
-    }
-}
-
-/* Tell a person, on standard error. */
-static void say(const char *what, const char *which, long error)
-{
-    struct text line = {.length = 0};
-    add(&line, "monopod entrypoint: ");
-    add(&line, what);
-    add(&line, which);
-    if (error < 0) {
-        add(&line, ": ");
-        add_error(&line, (int)-error);
-    }
-    add(&line, "\n");
-    os_write(STDERR_FILENO, line.bytes, line.length); /* if nobody hears it there is nobody to tell */
-}
-
-/* ---- What a child tells its parent ------------------------------------------------------------------------------ */
-
-enum stage { NOTHING, READING, MALFORMED, MEMORY, DIRECTORY, OUTPUT, PROGRAM, INTERPRETER, NO_PROGRAM };
-
-struct shared {
-    struct kernel_time start;
-    int stage;                  /* where a child failed; NOTHING: it did not */
-    int error;
-    int copiers[2];             /* processes that copy standard output and error; 0: none */
-    char path[1024];            /* what it failed at, cut if it is longer */
-    size_t readable_length;
-    char readable[PAGE - 1024 - 64]; /* paths to be made readable in the end, each with its NUL */
-};
-
-_Static_assert(sizeof(struct shared) <= PAGE, "what is shared fits a page");
-
-static void add_failure(struct text *to, const struct shared *shared)
-{
-    static const char *const words[] = {
-        [READING] = "cannot read the request ",
-        [MALFORMED] = "malformed request: ",
-        [MEMORY] = "no memory for the request",
-        [DIRECTORY] = "cannot enter the working directory ",
-        [OUTPUT] = "cannot copy output to ",
-        [PROGRAM] = "cannot run ",
-        [INTERPRETER] = "cannot run ",
-        [NO_PROGRAM] = "cannot run ",
+    static const struct {
+        int number;
+        const char *words;
+    } known[] = {
+        {E2BIG, "Argument list too long"},
+        {EACCES, "Permission denied"},
+        {EAGAIN, "Resource temporarily unavailable"},
+        {EBUSY, "Device or resource busy"},
+        {EDQUOT, "Disk quota exceeded"},
+        {EEXIST, "File exists"},
+        {EFBIG, "File too large"},
+        {EINVAL, "Invalid argument"},
+        {EIO, "Input/output error"},
+        {EISDIR, "Is a directory"},
+        {ELIBBAD, "Accessing a corrupted shared library"},
+        {ELOOP, "Too many levels of symbolic links"},
+        {EMFILE, "Too many open files"},
+        {ENAMETOOLONG, "File name too long"},
+        {ENFILE, "Too many open files in system"},
+        {ENODEV, "No such device"},
+        {ENOENT, "No such file or directory"},
+        {ENOEXEC, "Exec format error"},
+        {ENOMEM, "Cannot allocate memory"},
+        {ENOSPC, "No space left on device"},
+        {ENOSYS, "Function not implemented"},
+        {ENOTDIR, "Not a directory"},
+        {ENXIO, "No such device or address"},
+        {EPERM, "Operation not permitted"},
+        {EPIPE, "Broken pipe"},
+        {EROFS, "Read-only file system"},
+        {ESTALE, "Stale file handle"},
+        {ETXTBSY, "Text file busy"},
     };
-    add(to, words[shared->stage]);
-    for (const char *c = shared->path; *c; c++) /* a line stays a line, whatever the path holds */
-        add_bytes(to, (unsigned char)*c < ' ' ? "?" : c, 1);
-    if (shared->stage == INTERPRETER)
-        add(to, ": the interpreter of the script was not found");
-    else if (shared->stage == NO_PROGRAM)
-        add(to, ": not found on the PATH");
-    else if (shared->error) {
-        add(to, ": ");
-        add_error(to, shared->error);
-    }
-}
-
-static _Noreturn void fail(struct shared *shared, enum stage stage, const char *path, long error)
-{
-    size_t length = length_of(path);
-    if (length >= sizeof shared->path)
-        length = sizeof shared->path - 1;
-    memcpy(shared->path, path, length);
-    shared->path[length] = 0;
-    shared->error = (int)-error;
-    shared->stage = stage;
-    os_exit(stage == NO_PROGRAM || stage == INTERPRETER || (stage == PROGRAM && error == -ENOENT) ? 127 : 126);
-}
-
-/* ---- The child: from a request to a program --------------------------------------------------------------------- */
-
-struct memory {
-    char *free;
-    size_t left;
-    struct shared *shared;
-};
-
-static void *take(struct memory *memory, size_t size)
-{
-    size = (size + 15) & ~(size_t)15;
-    if (size > memory->left) {
-        size_t area = size > (1 << 20) ? size : 1 << 20;
-        memory->free = os_map(area, MAP_PRIVATE);
-        if (!memory->free)
-            fail(memory->shared, MEMORY, "", -ENOMEM);
-        memory->left = area;
-    }
-    void *result = memory->free;
-    memory->free += size;
-    memory->left -= size;
-    return result;
-}
-
-struct list {
-    char **items;
-    size_t length, room;
-};
-
-static void append(struct memory *memory, struct list *list, char *item)
-{
-    if (list->length + 1 >= list->room) {
-        size_t room = list->room ? list->room * 2 : 64;
-        char **items = take(memory, room * sizeof *items);
-        for (size_t i = 0; i < list->length; i++)
-            items[i] = list->items[i];
-        list->items = items;
-        list->room = room;
-    }
-    list->items[list->length++] = item;
-    list->items[list->length] = NULL;
-}
-
-/* Return the value of a variable, NULL if it is not set. */
-static const char *lookup(const struct list *environment, const char *name, size_t length)
-{
-    for (size_t i = 0; i < environment->length; i++)
-        if (same_start(environment->items[i], name, length) && environment->items[i][length] == '=')
-            return environment->items[i] + length + 1;
-    return NULL;
-}
-
-static void set(struct memory *memory, struct list *environment, char *entry)
-{
-    size_t length = 0;
-    while (entry[length] != '=')
-        length++;
-    for (size_t i = 0; i < environment->length; i++)
-        if (same_start(environment->items[i], entry, length + 1)) {
-            environment->items[i] = entry;
+    if (error < 0)
+        error = -error;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (known[i].number == error) {
+            add(text, known[i].words);
             return;
         }
-    append(memory, environment, entry);
-}
-
-/* Go through a text as the Kubernetes API expands it; write to `to` unless it is NULL. Returns the length. */
-static size_t expand_into(char *to, const char *text, const struct list *environment)
-{
-    size_t length = 0;
-    while (*text) {
-        const char *piece = text;
-        size_t size = 1;
-        if (text[0] == '$' && text[1] == '$') {
-            text += 2;
-        } else if (text[0] == '$' && text[1] == '(') {
-            size_t name = 0;
-            while (text[2 + name] && text[2 + name] != ')')
-                name++;
-            if (!text[2 + name]) { /* no end: it is no reference */
-                size = 2;
-                text += 2;
-            } else {
-                const char *value = lookup(environment, text + 2, name);
-                piece = value ? value : text;
-                size = value ? length_of(value) : name + 3;
-                text += name + 3;
-            }
-        } else {
-            text++;
-        }
-        if (to)
-            memcpy(to + length, piece, size);
-        length += size;
     }
-    return length;
+    add(text, "errno ");
+    add_number(text, (uint64_t)error, 1);
 }
 
-static char *expand(struct memory *memory, const char *text, const struct list *environment)
+/* Says `words`, `foreign` and the meaning of `error` on standard error. If nobody hears it, nothing can be done. */
+static void complain(const char *words, const char *foreign, long error)
 {
-    size_t length = expand_into(NULL, text, environment);
-    char *result = take(memory, length + 1);
-    expand_into(result, text, environment);
-    result[length] = 0;
-    return result;
-}
-
-/* Make the directories that lead to a path: all of them, or all but the last part. The text is changed on the way. */
-static long make_directories(char *path, int all)
-{
-    for (char *end = path + 1; *end; end++) {
-        if (*end != '/')
-            continue;
-        *end = 0;
-        long result = call(SYS_mkdirat, AT_FDCWD, AS_LONG(path), 0777, 0, 0);
-        *end = '/';
-        if (result < 0 && result != -EEXIST)
-            return result;
+    static struct text line;
+    line.length = 0;
+    add(&line, "monopod: ");
+    add(&line, words);
+    add_foreign(&line, foreign);
+    if (error != 0) {
+        add(&line, ": ");
+        add_error(&line, error);
     }
-    long result = all ? call(SYS_mkdirat, AT_FDCWD, AS_LONG(path), 0777, 0, 0) : 0;
-    return result == -EEXIST ? 0 : result;
+    add(&line, "\n");
+    write_all(STDERR_FILENO, line.bytes, line.length);
 }
 
-struct order {
-    struct list arguments, environment;
-    char *directory, *outputs[2];
+/* "run.7": a name in the control directory. */
+static const char *numbered(struct text *text, const char *prefix, uint32_t number)
+{
+    text->length = 0;
+    add(text, prefix);
+    add_number(text, number, 1);
+    add_bytes(text, "", 1);
+    return text->bytes;
+}
+
+/* Reads a decimal number of at most nine digits and moves past it; -1 if there is none. */
+static long read_number(const char **at)
+{
+    const char *start = *at;
+    long number = 0;
+    while (**at >= '0' && **at <= '9' && *at - start < 9)
+        number = number * 10 + *(*at)++ - '0';
+    return *at == start || (**at >= '0' && **at <= '9') ? -1 : number;
+}
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * What the parent knows
+ */
+
+enum phase {
+    FREE,      /* no request is here */
+    RUNNING,   /* the program has not ended */
+    ENDING,    /* its process group was sent SIGKILL, and must be gone */
+    COPYING,   /* the copies of its output must be complete */
+    SWEEPING,  /* as PID 1, and if nothing else runs: all other processes must be gone */
+    READABLE,  /* its files are made readable */
+    TELLING,   /* exited.N must be written */
 };
-
-/* Read run.N into memory; the text ends with a NUL. */
-static char *read_request(struct memory *memory, int directory, const char *name, size_t *length)
-{
-    long fd = os_open(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-    if (fd < 0)
-        fail(memory->shared, READING, name, fd);
-    size_t room = 1 << 16;
-    char *bytes = take(memory, room);
-    *length = 0;
-    for (;;) {
-        if (*length + 1 >= room) {
-            if (room >= RUN_BYTES)
-                fail(memory->shared, READING, name, -EFBIG);
-            char *larger = take(memory, room * 2);
-            memcpy(larger, bytes, *length);
-            bytes = larger;
-            room *= 2;
-        }
-        long got = os_read((int)fd, bytes + *length, room - 1 - *length);
-        if (got < 0)
-            fail(memory->shared, READING, name, got);
-        if (got == 0)
-            break;
-        *length += (size_t)got;
-    }
-    os_close((int)fd);
-    bytes[*length] = 0;
-    return bytes;
-}
-
-/* Remember a path that is to be made readable when the request has ended. */
-static void remember_readable(struct shared *shared, const char *path)
-{
-    size_t length = length_of(path) + 1;
-    if (shared->readable_length + length > sizeof shared->readable)
-        fail(shared, MALFORMED, "too many x records", 0);
-    memcpy(shared->readable + shared->readable_length, path, length);
-    shared->readable_length += length;
-}
-
-static void parse(struct memory *memory, char *bytes, size_t length, struct order *order)
-{
-    struct shared *shared = memory->shared;
-    struct list raw = {NULL, 0, 0};
-    int ended = 0;
-    for (char *record = bytes; record < bytes + length; record += length_of(record) + 1) {
-        if (ended || record + length_of(record) == bytes + length)
-            fail(shared, MALFORMED, ended ? "a record after the last" : "a record without its end", 0);
-        char *text = record + 1;
-        switch (record[0]) {
-        case 'e':
-            if (text[0] == '=' || !*text)
-                fail(shared, MALFORMED, "an environment variable without a name", 0);
-            for (char *c = text; *c != '='; c++)
-                if (!*c)
-                    fail(shared, MALFORMED, "an environment variable without a value", 0);
-            set(memory, &order->environment, expand(memory, text, &order->environment));
-            break;
-        case 'a': append(memory, &raw, text); break;
-        case 'd': order->directory = text; break;
-        case 'o': order->outputs[0] = text; break;
-        case 'r': order->outputs[1] = text; break;
-        case 'x': remember_readable(shared, text); break;
-        case '.': ended = 1; break;
-        default: fail(shared, MALFORMED, "an unknown record", 0);
-        }
-    }
-    if (!ended)
-        fail(shared, MALFORMED, "no last record", 0);
-    if (!raw.length || !*raw.items[0])
-        fail(shared, MALFORMED, "no program", 0);
-    for (size_t i = 0; i < raw.length; i++)
-        append(memory, &order->arguments, expand(memory, raw.items[i], &order->environment));
-}
-
-static void enter_directory(struct shared *shared, char *path)
-{
-    long result = call(SYS_chdir, AS_LONG(path), 0, 0, 0, 0);
-    if (result == -ENOENT && *path) {
-        result = make_directories(path, 1);
-        if (result == 0)
-            result = call(SYS_chdir, AS_LONG(path), 0, 0, 0, 0);
-    }
-    if (result < 0)
-        fail(shared, DIRECTORY, path, result);
-}
-
-/* Copy a pipe to two places until it ends, or, once SIGTERM has come, until it is empty. */
-static _Noreturn void copy(int from, int stream, int file)
-{
-    static char buffer[1 << 16];
-    uint64_t mask = 1ull << (SIGTERM - 1);
-    long signals = call(SYS_signalfd4, -1, AS_LONG(&mask), sizeof mask, SFD_NONBLOCK | SFD_CLOEXEC, 0);
-    struct pollfd waits[2] = {{.fd = from, .events = POLLIN}, {.fd = (int)signals, .events = POLLIN}};
-    for (int draining = 0;;) {
-        long got = os_read(from, buffer, sizeof buffer);
-        if (got > 0) { /* a stream that nobody reads any more does not keep the file from being written */
-            os_write(stream, buffer, (size_t)got);
-            os_write(file, buffer, (size_t)got);
-        } else if (got != -EAGAIN || draining) {
-            os_exit(0);
-        } else {
-            call(PPOLL, AS_LONG(waits), 2, 0, 0, sizeof mask);
-            draining = waits[1].revents != 0;
-        }
-    }
-}
-
-/* Let standard output or error (`stream`) also go to a file: through a pipe to a process of its own. */
-static void copy_output(struct shared *shared, char *path, int stream)
-{
-    int ends[2], status;
-    long file = os_open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (file == -ENOENT && make_directories(path, 0) == 0)
-        file = os_open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (file < 0)
-        fail(shared, OUTPUT, path, file);
-    long result = call(SYS_pipe2, AS_LONG(ends), O_CLOEXEC, 0, 0, 0);
-    if (result < 0)
-        fail(shared, OUTPUT, path, result);
-    /* The copier is to be the entrypoint's child, not the program's: hence a fork between. */
-    long between = os_fork();
-    if (between == 0) {
-        call(SYS_setsid, 0, 0, 0, 0, 0);
-        long copier = os_fork();
-        if (copier == 0) {
-            os_close(ends[1]);
-            call(SYS_fcntl, ends[0], F_SETFL, O_NONBLOCK, 0, 0);
-            copy(ends[0], stream, (int)file);
-        }
-        shared->copiers[stream - 1] = copier > 0 ? (int)copier : 0;
-        os_exit(copier > 0 ? 0 : 1);
-    }
-    if (between < 0 || os_wait(between, &status, 0, NULL) < 0 || status)
-        fail(shared, OUTPUT, path, between < 0 ? between : -EAGAIN);
-    result = call(SYS_dup3, ends[1], stream, 0, 0, 0);
-    if (result < 0)
-        fail(shared, OUTPUT, path, result);
-    os_close(ends[0]);
-    os_close(ends[1]);
-    os_close((int)file);
-}
-
-static long run_program(const char *path, const struct order *order)
-{
-    return call(SYS_execve, AS_LONG(path), AS_LONG(order->arguments.items), AS_LONG(order->environment.items), 0, 0);
-}
-
-/* Become the program: by its path, or found on the PATH as execvp does. Returns only by way of `fail`. */
-static _Noreturn void become(struct memory *memory, const struct order *order)
-{
-    const char *program = order->arguments.items[0];
-    size_t length = length_of(program);
-    for (const char *c = program; *c; c++)
-        if (*c == '/') {
-            unsigned mode;
-            long error = run_program(program, order);
-            int there = error == -ENOENT && os_mode(AT_FDCWD, program, 0, &mode) == 0;
-            fail(memory->shared, there ? INTERPRETER : PROGRAM, program, error);
-        }
-    const char *path = lookup(&order->environment, "PATH", 4);
-    long refused = 0;
-    for (const char *start = path ? path : "/usr/local/bin:/usr/bin:/bin"; start;) {
-        size_t size = 0;
-        while (start[size] && start[size] != ':')
-            size++;
-        char *file = take(memory, size + length + 3);
-        memcpy(file, start, size);
-        if (!size)
-            file[size++] = '.';
-        file[size] = '/';
-        memcpy(file + size + 1, program, length);
-        file[size + 1 + length] = 0;
-        long error = run_program(file, order);
-        if (error != -ENOENT && error != -ENOTDIR && error != -EACCES)
-            fail(memory->shared, PROGRAM, file, error);
-        unsigned mode;
-        if (error == -ENOENT && os_mode(AT_FDCWD, file, 0, &mode) == 0)
-            fail(memory->shared, INTERPRETER, file, error);
-        refused = error == -EACCES ? error : refused;
-        while (*start && *start != ':')
-            start++;
-        start = *start ? start + 1 : NULL;
-    }
-    fail(memory->shared, refused ? PROGRAM : NO_PROGRAM, program, refused ? refused : -ENOENT);
-}
-
-static _Noreturn void be_child(int directory, const char *name, char **environment, struct shared *shared)
-{
-    struct memory memory = {NULL, 0, shared};
-    struct order order = {{NULL, 0, 0}, {NULL, 0, 0}, NULL, {NULL, NULL}};
-    uint64_t no_signals = 0;
-    size_t length;
-    call(SYS_setsid, 0, 0, 0, 0, 0);
-    for (; *environment; environment++)
-        append(&memory, &order.environment, *environment);
-    if (!order.environment.items)
-        append(&memory, &order.environment, NULL), order.environment.length = 0;
-    char *bytes = read_request(&memory, directory, name, &length);
-    parse(&memory, bytes, length, &order);
-    if (order.directory)
-        enter_directory(shared, order.directory);
-    for (int i = 0; i < 2; i++)
-        if (order.outputs[i])
-            copy_output(shared, order.outputs[i], i + 1);
-    call(SYS_rt_sigprocmask, SIG_SETMASK, AS_LONG(&no_signals), 0, sizeof no_signals, 0);
-    shared->start = os_time(CLOCK_REALTIME);
-    become(&memory, &order);
-}
-
-/* ---- The parent: requests --------------------------------------------------------------------------------------- */
-
-enum phase { FREE, RUNNING, COPYING, SWEEPING, TELLING };
 
 struct request {
     enum phase phase;
-    int number, stopped, status, told_failure;
-    long pid;
-    int64_t deadline; /* when SIGKILL follows, or sweeping is given up; 0: never */
-    struct kernel_time end;
-    struct kernel_usage usage;
-    struct shared *shared;
+    uint32_t number;
+    int file;         /* run.N */
+    int socket;       /* to the child and its copy processes */
+    int pid;          /* of the program, and its process group and session */
+    int helper;       /* the process that makes files readable, 0 if there is none */
+    int status;       /* as wait4(2) gives it */
+    bool stopped;     /* a kill.N was taken */
+    bool has_files;   /* to be made readable */
+    bool complained;  /* that exited.N could not be written */
+    int64_t kill_at;  /* when SIGKILL follows, 0 for never */
+    int64_t ended_at;
+    struct moment start, end;
+    struct usage usage;
 };
 
+/* What a child says: once when all is set up for exec, with the time; once more if something went wrong. */
+struct report {
+    struct moment start;
+    bool has_files;
+    struct text error;
+};
+
+static struct request requests[MAX_REQUESTS];
+static struct text errors[MAX_REQUESTS]; /* apart from the requests: nearly never touched, so never in memory */
+
 static struct {
-    int directory, bell, signals;
-    int next;         /* the number of the next request */
-    int active;       /* requests that are not FREE */
-    int terminating;  /* the signal that asked the entrypoint to end, 0 if none has */
-    int first;        /* whether it is PID 1 */
-    int64_t orphaned; /* since when nobody holds the coordinator's lock, 0: somebody does */
-    int64_t orphan_ms;
-    char **environment;
-    struct request requests[REQUESTS];
-} state;
+    const char *path; /* of the control directory */
+    int directory, alive, signals, bell;
+    bool is_init; /* PID 1 of its namespace */
+    bool sweeping;
+    int terminated_by; /* the first signal that ends the entrypoint, 0 for none */
+    uint32_t next;     /* number of the next request */
+    int64_t tick_at, coordinator_seen, orphan_after;
+} self = {.bell = -1, .next = 1};
 
-static void name_of(struct text *name, const char *prefix, int number)
+static bool phase_exists(enum phase first, enum phase last)
 {
-    name->length = 0;
-    add(name, prefix);
-    add_number(name, (uint64_t)number, 1);
+    for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
+        if (request->phase >= first && request->phase <= last)
+            return true;
+    return false;
 }
 
-/* Open a FIFO of the control directory. Returns -1 if there is none, or it is something else. */
-static int open_fifo(const char *name, int flags)
+static struct text *error_of(struct request *request)
 {
-    unsigned mode;
-    long fd = os_open(state.directory, name, flags | O_NONBLOCK | O_NOFOLLOW, 0);
-    if (fd < 0)
-        return -1;
-    if (os_mode((int)fd, "", AT_EMPTY_PATH, &mode) == 0 && (mode & 0170000) == 0010000)
-        return (int)fd;
-    os_close((int)fd);
-    return -1;
+    return &errors[request - requests];
 }
 
+/* To the process group, which is not there before the child has called setsid. */
+static void signal_group(struct request *request, int number)
+{
+    if (CALL(kill, -request->pid, number) == -ESRCH)
+        CALL(kill, request->pid, number); /* the process is our child and not yet waited for: it exists */
+}
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * The child: reads the request, sets everything up, and becomes the program
+ */
+
+static struct {
+    uint32_t number;
+    int socket;
+    bool has_files;
+    struct moment start;
+} child;
+
+static void send_report(const struct text *error)
+{
+    static struct report report;
+    report.start = child.start;
+    report.has_files = child.has_files;
+    report.error.length = 0;
+    if (error != NULL)
+        add_bytes(&report.error, error->bytes, error->length);
+    size_t size = offsetof(struct report, error.bytes) + report.error.length;
+    CALL(write, child.socket, &report, size); /* if the parent is gone, nobody is left to be told */
+}
+
+/* Ends the child. The sentence is `words`, then `foreign`, then the meaning of `error`, then `more`. */
+static _Noreturn void refuse(int code, const char *words, const char *foreign, long error, const char *more)
+{
+    static struct text sentence;
+    add(&sentence, words);
+    add_foreign(&sentence, foreign);
+    if (error != 0) {
+        add(&sentence, ": ");
+        add_error(&sentence, error);
+    }
+    add(&sentence, more);
+    send_report(&sentence);
+    leave(code);
+}
+
+static _Noreturn void refuse_malformed(unsigned record, const char *why)
+{
+    static struct text words;
+    add(&words, "run.");
+    add_number(&words, child.number, 1);
+    add(&words, " is malformed: record ");
+    add_number(&words, record, 1);
+    add(&words, " ");
+    add_bytes(&words, "", 1);
+    refuse(CODE_CANNOT_RUN, words.bytes, why, 0, "");
+}
+
+static void *allocate(size_t size)
+{
+    static size_t total;
+    total += size;
+    void *memory = total <= MAX_ALLOCATED_BYTES ? more_memory(size) : NULL;
+    if (memory == NULL)
+        refuse(CODE_CANNOT_RUN, "the expanded arguments and environment are too large", "", E2BIG, "");
+    return memory;
+}
+
+/*
+ * Records. Letter, text and NUL make one C string, so that a request that was checked once can be walked through by
+ *     for (char *record = first; *record != '.'; record += strlen(record) + 1)
+ */
+static char *read_records(int file)
+{
+    static struct text name;
+    numbered(&name, "run.", child.number);
+    struct statx status = {0};
+    long result = CALL(statx, file, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &status);
+    if (result < 0)
+        refuse(CODE_CANNOT_RUN, "cannot read ", name.bytes, result, "");
+    if (!S_ISREG(status.stx_mode))
+        refuse(CODE_CANNOT_RUN, name.bytes, "", 0, " is not a regular file");
+    if (status.stx_size > MAX_REQUEST_BYTES)
+        refuse(CODE_CANNOT_RUN, name.bytes, "", 0, " is larger than 16 MiB");
+    size_t size = (size_t)status.stx_size, have = 0;
+    char *bytes = allocate(size + 1);
+    result = CALL(lseek, file, 0, SEEK_SET);
+    while (result >= 0 && have < size) {
+        result = CALL(read, file, bytes + have, size - have);
+        if (result == 0)
+            break;
+        if (result > 0)
+            have += (size_t)result;
+    }
+    if (result < 0)
+        refuse(CODE_CANNOT_RUN, "cannot read ", name.bytes, result, "");
+
+    unsigned number = 1;
+    bool has_program = false, seen[256] = {false};
+    for (char *record = bytes;; number++) {
+        size_t rest = have - (size_t)(record - bytes);
+        char *end = memchr(record, '\0', rest);
+        if (rest == 0)
+            refuse_malformed(number, "should be the closing one, and is missing");
+        if (end == NULL)
+            refuse_malformed(number, "is not ended by NUL");
+        switch (*record) {
+        case 'e':
+            if (record[1] == '=' || strchr(record, '=') == NULL)
+                refuse_malformed(number, "is not e NAME=VALUE");
+            break;
+        case 'a':
+            has_program = true;
+            break;
+        case 'd':
+        case 'o':
+        case 'r':
+            if (seen[(unsigned char)*record])
+                refuse_malformed(number, "is the second of its letter");
+            break;
+        case 'x':
+            child.has_files = true;
+            break;
+        case '.':
+            if (record[1] != '\0')
+                refuse_malformed(number, "closes the request and has a text");
+            if (rest != 2)
+                refuse_malformed(number, "closes the request, and more follows");
+            if (!has_program)
+                refuse_malformed(number, "closes the request, and no argument came before");
+            return bytes;
+        default:
+            refuse_malformed(number, "has an unknown letter");
+        }
+        seen[(unsigned char)*record] = true;
+        record = end + 1;
+    }
+}
+
+/* The text of the record with this letter, NULL if there is none. */
+static const char *find_record(const char *record, char letter)
+{
+    for (; *record != '.'; record += strlen(record) + 1)
+        if (*record == letter)
+            return record + 1;
+    return NULL;
+}
+
+/*
+ * The environment, and the expansion of $(NAME), which is that of Kubernetes (api/core/v1, Container.args)
+ */
+static const char *find_variable(char **environment, const char *name, size_t length)
+{
+    if (memchr(name, '=', length) != NULL)
+        return NULL;
+    for (; *environment != NULL; environment++)
+        if (strlen(*environment) > length && memcmp(*environment, name, length) == 0 && (*environment)[length] == '=')
+            return *environment + length + 1;
+    return NULL;
+}
+
+/* Writes the expanded text to `out` unless that is NULL; returns its length, or SIZE_MAX if it is too long. */
+static size_t expand_to(char *out, const char *text, char **environment)
+{
+    size_t length = 0;
+    while (*text != '\0') {
+        const char *piece = text, *close;
+        size_t size = 1;
+        text++;
+        if (*piece == '$' && *text == '$') {
+            text++;
+        } else if (*piece == '$' && *text == '(' && (close = strchr(text, ')')) != NULL) {
+            const char *value = find_variable(environment, text + 1, (size_t)(close - text) - 1);
+            size = value != NULL ? strlen(value) : (size_t)(close - piece) + 1;
+            piece = value != NULL ? value : piece;
+            text = close + 1;
+        }
+        if (out != NULL)
+            memcpy(out + length, piece, size);
+        length += size;
+        if (length > MAX_ALLOCATED_BYTES)
+            return SIZE_MAX;
+    }
+    return length;
+}
+
+static char *expand(char *text, char **environment)
+{
+    if (strchr(text, '$') == NULL)
+        return text;
+    size_t length = expand_to(NULL, text, environment);
+    if (length == SIZE_MAX)
+        refuse(CODE_CANNOT_RUN, "the expanded arguments and environment are too large", "", E2BIG, "");
+    char *expanded = allocate(length + 1);
+    expand_to(expanded, text, environment);
+    expanded[length] = '\0';
+    return expanded;
+}
+
+static char **make_environment(char *records)
+{
+    size_t count = 0;
+    for (char **variable = environment_at_start; *variable != NULL; variable++)
+        count++;
+    for (char *record = records; *record != '.'; record += strlen(record) + 1)
+        count += *record == 'e';
+    char **environment = allocate((count + 1) * sizeof *environment);
+    char **end = environment;
+    for (char **variable = environment_at_start; *variable != NULL; variable++)
+        *end++ = *variable;
+    *end = NULL;
+    for (char *record = records; *record != '.'; record += strlen(record) + 1) {
+        if (*record != 'e')
+            continue;
+        size_t name = (size_t)(strchr(record, '=') - record); /* the length of NAME= */
+        char *variable = record + 1, *value = expand(variable + name, environment);
+        if (value != variable + name) {
+            size_t size = strlen(value) + 1;
+            variable = allocate(name + size);
+            memcpy(variable, record + 1, name);
+            memcpy(variable + name, value, size);
+        }
+        char **kept = environment;
+        for (char **other = environment; *other != NULL; other++)
+            if (strlen(*other) < name || memcmp(*other, variable, name) != 0)
+                *kept++ = *other;
+        *kept++ = variable;
+        *kept = NULL;
+    }
+    return environment;
+}
+
+static char **make_arguments(char *records, char **environment)
+{
+    size_t count = 0;
+    for (char *record = records; *record != '.'; record += strlen(record) + 1)
+        count += *record == 'a';
+    char **arguments = allocate((count + 1) * sizeof *arguments);
+    char **end = arguments;
+    for (char *record = records; *record != '.'; record += strlen(record) + 1)
+        if (*record == 'a')
+            *end++ = expand(record + 1, environment);
+    *end = NULL;
+    return arguments;
+}
+
+/*
+ * Directories and files
+ */
+
+/* Makes what is missing of the directories above a path; 0, or the error of the first that cannot be made. */
+static long make_parents(const char *path)
+{
+    size_t size = strlen(path) + 1;
+    char *parent = allocate(size);
+    memcpy(parent, path, size);
+    for (char *at = parent; *at != '\0'; at++) {
+        if (*at != '/' || at == parent)
+            continue;
+        *at = '\0';
+        long result = CALL(mkdirat, AT_FDCWD, parent, 0777);
+        if (result < 0 && result != -EEXIST)
+            return result;
+        *at = '/';
+    }
+    return 0;
+}
+
+static void enter_directory(const char *path)
+{
+    long result = CALL(chdir, path);
+    if (result == -ENOENT && *path != '\0') {
+        result = make_parents(path);
+        if (result == 0)
+            result = CALL(mkdirat, AT_FDCWD, path, 0777);
+        if (result < 0 && result != -EEXIST)
+            refuse(CODE_CANNOT_RUN, "cannot make the working directory ", path, result, "");
+        result = CALL(chdir, path);
+    }
+    if (result < 0)
+        refuse(CODE_CANNOT_RUN, "cannot change to the working directory ", path, result, "");
+}
+
+static int open_copy(const char *path, const char *words)
+{
+    int flags = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOCTTY | O_CLOEXEC;
+    long result = CALL(openat, AT_FDCWD, path, flags, 0666);
+    if (result == -ENOENT) {
+        result = make_parents(path);
+        if (result == 0)
+            result = CALL(openat, AT_FDCWD, path, flags, 0666);
+    }
+    if (result < 0)
+        refuse(CODE_CANNOT_RUN, words, path, result, "");
+    return (int)result;
+}
+
+/*
+ * Copies of standard output and standard error. A copy process moves what comes out of a pipe to the stream that the
+ * container has and to the file. It is of another session, so that it outlives the program, and a child of the
+ * entrypoint (by being orphaned), so that the program has no child that it does not know. When the parent shuts its
+ * side of the socket, it moves what is in the pipe at that time, and ends: whoever else still holds the pipe open, the
+ * request is over. The parent knows that it has ended when the socket is closed.
+ */
+struct copy {
+    int from, into, file, stream;
+    const char *path;
+};
+
+static _Noreturn void copy_output(struct copy *copy)
+{
+    static char buffer[64 << 10];
+    bool last = false;
+    size_t rest = sizeof buffer;
+    while (rest > 0) {
+        struct pollfd waiting[] = {{copy->from, POLLIN, 0}, {child.socket, POLLIN, 0}};
+        if (!last && CALL(ppoll_wide, waiting, 2, NULL, NULL, 8) < 0)
+            break;
+        if (!last && waiting[1].revents != 0) {
+            int left = 0;
+            last = true;
+            if (CALL(ioctl, copy->from, FIONREAD, &left) < 0)
+                break;
+            rest = (size_t)left;
+        }
+        long size = rest > 0 ? CALL(read, copy->from, buffer, rest < sizeof buffer ? rest : sizeof buffer) : 0;
+        if (size <= 0)
+            break;
+        if (copy->stream >= 0 && write_all(copy->stream, buffer, (size_t)size) < 0)
+            copy->stream = -1; /* nobody reads it any more; the file still gets everything */
+        long result = copy->file >= 0 ? write_all(copy->file, buffer, (size_t)size) : 0;
+        if (result < 0) {
+            complain("cannot write ", copy->path, result);
+            copy->file = -1;
+        }
+        if (last)
+            rest -= (size_t)size;
+    }
+    leave(0);
+}
+
+static void start_copy(struct copy *copy, const struct copy *other)
+{
+    long middle = fork_process();
+    if (middle == 0) {
+        long pid = fork_process();
+        if (pid != 0)
+            leave(pid < 0 ? (int)-pid : 0);
+        CALL(setsid, 0); /* cannot fail: a new process leads no group */
+        close_descriptor(copy->into);
+        if (other->path != NULL)
+            close_descriptor(other->into);
+        copy_output(copy);
+    }
+    int status = 0;
+    long result = middle < 0 ? middle : CALL(wait4, middle, &status, 0, NULL);
+    if (result >= 0)
+        result = -WEXITSTATUS(status);
+    if (result < 0)
+        refuse(CODE_CANNOT_RUN, "cannot start the process that copies the output to ", copy->path, result, "");
+}
+
+static void copy_streams(const char *records)
+{
+    struct copy copies[] = {{.stream = STDOUT_FILENO, .path = find_record(records, 'o')},
+                            {.stream = STDERR_FILENO, .path = find_record(records, 'r')}};
+    static const char *const words[] = {"cannot write the copy of standard output to ",
+                                        "cannot write the copy of standard error to "};
+    for (int i = 0; i < 2; i++) {
+        if (copies[i].path == NULL)
+            continue;
+        copies[i].file = open_copy(copies[i].path, words[i]);
+        int ends[2] = {-1, -1};
+        long result = CALL(pipe2, ends, O_CLOEXEC);
+        if (result < 0)
+            refuse(CODE_CANNOT_RUN, words[i], copies[i].path, result, "");
+        copies[i].from = ends[0];
+        copies[i].into = ends[1];
+    }
+    for (int i = 0; i < 2; i++)
+        if (copies[i].path != NULL)
+            start_copy(&copies[i], &copies[1 - i]);
+    for (int i = 0; i < 2; i++) {
+        long result = copies[i].path != NULL ? CALL(dup3, copies[i].into, copies[i].stream, 0) : 0;
+        if (result < 0)
+            refuse(CODE_CANNOT_RUN, words[i], copies[i].path, result, "");
+    }
+}
+
+/*
+ * exec
+ */
+
+/* As if nobody had changed anything: no signal is blocked or ignored. All zero is SIG_DFL on every architecture. */
+static void restore_signals(void)
+{
+    static const char by_default[64];
+    static const uint64_t none;
+    for (int number = 1; number <= 64; number++)
+        CALL(rt_sigaction, number, by_default, NULL, 8); /* fails for SIGKILL and SIGSTOP alone */
+    CALL(rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
+}
+
+static _Noreturn void refuse_program(const char *program, long error, char **arguments, char **environment)
+{
+    const char *more = "";
+    if (error == -ENOEXEC)
+        more = " (a script needs a first line with #! and its interpreter)";
+    if (error == -ENOENT && mode_of(AT_FDCWD, program, 0) != 0)
+        more = " (it is there, but not the interpreter that it asks for)";
+    if (error == -E2BIG) {
+        size_t longest = 0;
+        for (char **text = arguments; *text != NULL; text++)
+            longest = strlen(*text) > longest ? strlen(*text) : longest;
+        for (char **text = environment; *text != NULL; text++)
+            longest = strlen(*text) > longest ? strlen(*text) : longest;
+        if (longest >= 128 << 10)
+            more = " (one argument or environment variable alone is longer than 128 KiB)";
+    }
+    bool missing = error == -ENOENT || error == -ENOTDIR;
+    refuse(missing ? CODE_NOT_FOUND : CODE_CANNOT_RUN, "cannot run ", program, error, more);
+}
+
+static _Noreturn void run_program(char **arguments, char **environment)
+{
+    const char *program = arguments[0];
+    if (*program == '\0' || strchr(program, '/') != NULL)
+        refuse_program(program, CALL(execve, program, arguments, environment), arguments, environment);
+    const char *path = find_variable(environment, "PATH", 4);
+    if (path == NULL)
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    char *found = NULL; /* something of that name, which could not be run */
+    long found_error = 0;
+    size_t name = strlen(program) + 1;
+    for (const char *at = path;; at++) {
+        const char *colon = strchr(at, ':');
+        size_t length = colon != NULL ? (size_t)(colon - at) : strlen(at);
+        char *candidate = allocate(length + 1 + name); /* an empty entry is the working directory: ./name */
+        memcpy(candidate, length > 0 ? at : ".", length > 0 ? length : 1);
+        length += length == 0;
+        candidate[length] = '/';
+        memcpy(candidate + length + 1, program, name);
+        long error = CALL(execve, candidate, arguments, environment);
+        if (found == NULL && mode_of(AT_FDCWD, candidate, 0) != 0) {
+            found = candidate;
+            found_error = error;
+        }
+        if (colon == NULL)
+            break;
+        at = colon;
+    }
+    if (found != NULL)
+        refuse_program(found, found_error, arguments, environment);
+    static struct text words;
+    add(&words, ": it is on no directory of PATH (");
+    add_foreign(&words, path);
+    add(&words, ")");
+    if (words.length == sizeof words.bytes)
+        words.length--;
+    add_bytes(&words, "", 1);
+    refuse(CODE_NOT_FOUND, "cannot run ", program, 0, words.bytes);
+}
+
+static _Noreturn void run_request(int file)
+{
+    CALL(setsid, 0);                        /* cannot fail: a new process leads no group */
+    CALL(prctl, PR_SET_PDEATHSIG, SIGKILL); /* cannot fail; no program shall outlive what watches over it */
+    char *records = read_records(file);
+    char **environment = make_environment(records);
+    char **arguments = make_arguments(records, environment);
+    const char *directory = find_record(records, 'd');
+    if (directory != NULL)
+        enter_directory(directory);
+    copy_streams(records);
+    restore_signals();
+    child.start = clock_now(CLOCK_REALTIME);
+    send_report(NULL);
+    run_program(arguments, environment);
+}
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * The helper: makes files readable for the coordinator, which may be of another user. In a process of its own as well
+ */
+
+static void make_readable(int directory, const char *path, bool follow)
+{
+    unsigned mode = mode_of(directory, path, follow ? 0 : AT_SYMLINK_NOFOLLOW);
+    unsigned wanted = mode | (S_ISDIR(mode) ? 0555 : 0444);
+    if (mode == 0 || mode == wanted || S_ISLNK(mode))
+        return; /* what is not there was not written, which is no error */
+    long result = CALL(fchmodat, directory, path, wanted & 07777);
+    if (result < 0)
+        complain("cannot make it readable for the coordinator: ", path, result);
+}
+
+static void make_entries_readable(const char *path)
+{
+    long directory = CALL(openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
+    if (directory < 0)
+        return; /* not a directory, or not there */
+    _Alignas(uint64_t) static char buffer[32 << 10];
+    for (;;) {
+        long size = CALL(getdents64, directory, buffer, sizeof buffer);
+        if (size < 0)
+            complain("cannot read the directory ", path, size);
+        if (size <= 0)
+            break;
+        for (long at = 0; at < size;) { /* each entry: inode and offset (8 bytes each), its length (2), type (1), name */
+            uint16_t length;
+            memcpy(&length, buffer + at + 16, sizeof length);
+            const char *name = buffer + at + 19;
+            if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
+                make_readable((int)directory, name, false);
+            at += length;
+        }
+    }
+    close_descriptor((int)directory);
+}
+
+static _Noreturn void make_files_readable(int file)
+{
+    const char *record = read_records(file);
+    const char *directory = find_record(record, 'd');
+    if (directory != NULL)
+        CALL(chdir, directory); /* worked before; if it is gone, so are the files below it */
+    for (; *record != '.'; record += strlen(record) + 1) {
+        if (*record != 'x')
+            continue;
+        make_readable(AT_FDCWD, record + 1, true);
+        make_entries_readable(record + 1);
+    }
+    leave(0);
+}
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * Requests: from run.N to exited.N
+ */
+
+/* Opens a FIFO of the control directory; a negative errno if it is not there or something else. */
+static long open_fifo(const char *name, int flags)
+{
+    long result = CALL(openat, self.directory, name, flags | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    if (result >= 0 && !S_ISFIFO(mode_of((int)result, "", AT_EMPTY_PATH))) {
+        close_descriptor((int)result);
+        return -EINVAL;
+    }
+    return result;
+}
+
+/* Wakes the coordinator. It looks by itself as well, so that nothing depends on this. */
 static void ring(void)
 {
-    int fd = open_fifo("ring", O_WRONLY);
-    if (fd < 0)
-        return; /* the coordinator looks by itself */
-    os_write(fd, "\n", 1); /* a full FIFO wakes it as well */
-    os_close(fd);
+    long ring = open_fifo("ring", O_WRONLY);
+    if (ring < 0)
+        return;
+    CALL(write, ring, "\n", 1);
+    close_descriptor((int)ring);
 }
 
-/* Read a small file of the control directory as text. Returns 0 if it is not there, or not to be read. */
-static int read_small(const char *name, char *bytes, size_t size)
+/* Forks. In the child, the lock of `alive` is let go, and `socket` is where it reports. */
+static long fork_child(struct request *request, int socket)
 {
-    long fd = os_open(state.directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-    if (fd < 0)
-        return 0;
-    long got = os_read((int)fd, bytes, size - 1);
-    os_close((int)fd);
-    bytes[got > 0 ? got : 0] = 0;
-    return 1;
+    long pid = fork_process();
+    if (pid == 0) {
+        close_descriptor(self.alive);
+        child.number = request->number;
+        child.socket = socket;
+    }
+    return pid;
 }
 
-static void start_request(struct request *request, const char *name)
+static void cannot_start(struct request *request, const char *words, long error)
 {
-    request->number = state.next++;
-    request->stopped = request->told_failure = 0;
-    request->deadline = 0;
-    request->phase = RUNNING;
-    state.active++;
-    if (!request->shared)
-        request->shared = os_map(PAGE, MAP_SHARED);
-    if (!request->shared) {
-        say("no memory for a request", "", -ENOMEM);
-        os_exit(EXIT_BROKEN);
+    struct text *text = error_of(request);
+    add(text, words);
+    add(text, ": ");
+    add_error(text, error);
+    request->status = CODE_CANNOT_RUN << 8;
+    request->phase = TELLING;
+}
+
+static void start_request(struct request *request, long file)
+{
+    static struct text name;
+    *request = (struct request){.phase = RUNNING, .number = self.next++, .file = (int)file, .socket = -1};
+    error_of(request)->length = 0;
+    request->start = request->end = clock_now(CLOCK_REALTIME);
+    if (file < 0) {
+        add(error_of(request), "cannot read ");
+        cannot_start(request, numbered(&name, "run.", request->number), file);
+        return;
     }
-    memset(request->shared, 0, offsetof(struct shared, readable));
-    request->shared->start = os_time(CLOCK_REALTIME);
-    request->pid = os_fork();
-    if (request->pid == 0)
-        be_child(state.directory, name, state.environment, request->shared);
-    if (request->pid < 0) {
-        struct shared *shared = request->shared;
-        shared->stage = PROGRAM;
-        shared->error = (int)-request->pid;
-        memcpy(shared->path, "a process", 10);
-        memset(&request->usage, 0, sizeof request->usage);
-        request->status = 126 << 8;
-        request->end = shared->start;
-        request->phase = TELLING;
+    int ends[2] = {-1, -1};
+    long result = CALL(socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
+    if (result >= 0) {
+        request->socket = ends[0];
+        result = fork_child(request, ends[1]);
+        if (result == 0) {
+            close_descriptor(ends[0]);
+            run_request(request->file);
+        }
+        close_descriptor(ends[1]);
     }
+    request->pid = (int)result;
+    if (result < 0)
+        cannot_start(request, "cannot start a process", result);
 }
 
 static void take_requests(void)
 {
-    struct text name;
-    unsigned mode;
-    for (int i = 0; i < REQUESTS && !state.terminating; i++) {
-        if (state.requests[i].phase != FREE)
-            continue;
-        name_of(&name, "run.", state.next);
-        if (os_mode(state.directory, name.bytes, AT_SYMLINK_NOFOLLOW, &mode) < 0)
+    static struct text name;
+    for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
+        if (self.terminated_by != 0 || self.sweeping)
             return;
-        start_request(&state.requests[i], name.bytes);
+        if (request->phase != FREE)
+            continue;
+        long file = CALL(openat, self.directory, numbered(&name, "run.", self.next),
+                         O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (file == -ENOENT || file == -EMFILE || file == -ENFILE || file == -ENOMEM)
+            return; /* not there, or not now */
+        start_request(request, file);
     }
 }
 
-static void take_kills(void)
+/* Takes what the child said; returns whether it and its copy processes have closed the socket. */
+static bool read_reports(struct request *request)
 {
-    struct text name;
-    char bytes[64];
-    for (int i = 0; i < REQUESTS; i++) {
-        struct request *request = &state.requests[i];
-        if (request->phase != RUNNING)
-            continue;
-        name_of(&name, "kill.", request->number);
-        if (!read_small(name.bytes, bytes, sizeof bytes))
-            continue;
-        call(SYS_unlinkat, state.directory, AS_LONG(name.bytes), 0, 0, 0);
-        const char *text = bytes;
-        int64_t signal = read_number(&text);
-        text += *text == ' ';
-        int64_t grace = read_number(&text);
-        request->stopped = 1;
-        request->deadline = now_ms() + (grace < 0 ? 0 : grace);
-        os_kill(-request->pid, signal > 0 && signal <= 64 ? (int)signal : SIGTERM);
+    static struct report report;
+    for (;;) {
+        long size = CALL(recvfrom, request->socket, &report, sizeof report, MSG_DONTWAIT, NULL, NULL);
+        if (size == -EAGAIN)
+            return false;
+        if (size < (long)offsetof(struct report, error.bytes))
+            return true;
+        if (report.start.seconds != 0)
+            request->start = report.start;
+        request->has_files = report.has_files;
+        add_bytes(error_of(request), report.error.bytes, report.error.length);
     }
 }
 
-static void make_readable(const char *path)
+/* Waits for whoever has died; returns whether there are more children. */
+static bool reap(void)
 {
-    unsigned mode;
-    if (os_mode(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &mode) < 0)
-        return;
-    if ((mode & 0170000) == 0100000)
-        call(SYS_fchmodat, AT_FDCWD, AS_LONG(path), (mode & 07777) | 0444, 0, 0);
-    else if ((mode & 0170000) == 0040000)
-        call(SYS_fchmodat, AT_FDCWD, AS_LONG(path), (mode & 07777) | 0555, 0, 0);
-}
-
-struct kernel_entry {
-    uint64_t inode;
-    int64_t offset;
-    unsigned short length;
-    unsigned char type;
-    char name[];
-};
-
-/* Make a path readable, and what is directly in it if it is a directory. What cannot be changed stays as it is. */
-static void make_tree_readable(const char *path)
-{
-    static union {
-        char bytes[8192];
-        uint64_t aligned;
-    } entries;
-    make_readable(path);
-    long fd = os_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-    if (fd < 0)
-        return;
-    long got;
-    while ((got = call(SYS_getdents64, fd, AS_LONG(entries.bytes), sizeof entries.bytes, 0, 0)) > 0)
-        for (long at = 0; at < got;) {
-            const struct kernel_entry *entry = (const struct kernel_entry *)(entries.bytes + at);
-            struct text file = {.length = 0};
-            add(&file, path);
-            add(&file, "/");
-            add(&file, entry->name);
-            if (!same(entry->name, ".") && !same(entry->name, "..") && file.length + 1 < sizeof file.bytes)
-                make_readable(file.bytes);
-            at += entry->length;
+    for (;;) {
+        siginfo_t info = {0};
+        long result = CALL(waitid, P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT, NULL);
+        if (result < 0 || info.si_pid == 0)
+            return result >= 0;
+        struct request *request = requests;
+        while (request < requests + MAX_REQUESTS && (request->phase != RUNNING || request->pid != info.si_pid))
+            request++;
+        bool found = request < requests + MAX_REQUESTS;
+        if (found) /* before it is waited for, as nobody else can get its number till then */
+            CALL(kill, -request->pid, SIGKILL);
+        int status = 0;
+        struct usage usage = {0};
+        CALL(wait4, info.si_pid, &status, 0, &usage); /* it has died already: returns at once */
+        if (found) {
+            request->status = status;
+            request->usage = usage;
+            request->end = clock_now(CLOCK_REALTIME);
+            request->ended_at = milliseconds_now();
+            request->phase = ENDING;
         }
-    os_close((int)fd);
-}
-
-static void make_results_readable(const struct shared *shared)
-{
-    size_t length = shared->readable_length < sizeof shared->readable ? shared->readable_length : 0;
-    for (size_t at = 0; at < length; at += length_of(shared->readable + at) + 1)
-        make_tree_readable(shared->readable + at);
-}
-
-static void add_time(struct text *to, const char *key, int64_t seconds, uint64_t fraction, int digits)
-{
-    add(to, key);
-    add_number(to, (uint64_t)seconds, 1);
-    add(to, ".");
-    add_number(to, fraction, digits);
-    add(to, "\n");
-}
-
-/* Write exited.N. Returns 0, or what went wrong. */
-static long write_exited(const struct request *request)
-{
-    const struct shared *shared = request->shared;
-    const struct kernel_usage *usage = &request->usage;
-    struct text lines = {.length = 0}, name, temporary;
-    int killed = WIFSIGNALED(request->status);
-    add(&lines, killed ? "signal=" : "code=");
-    add_number(&lines, (uint64_t)(killed ? WTERMSIG(request->status) : WEXITSTATUS(request->status)), 1);
-    add(&lines, "\n");
-    if (shared->stage > NOTHING && shared->stage <= NO_PROGRAM) {
-        add(&lines, "error=");
-        add_failure(&lines, shared);
-        add(&lines, "\n");
+        for (struct request *other = requests; other < requests + MAX_REQUESTS; other++)
+            if (other->helper == info.si_pid)
+                other->helper = 0;
     }
-    add_time(&lines, "start=", shared->start.seconds, (uint64_t)shared->start.nanoseconds, 9);
-    add_time(&lines, "end=", request->end.seconds, (uint64_t)request->end.nanoseconds, 9);
-    add_time(&lines, "user=", usage->user_seconds, (uint64_t)usage->user_microseconds, 6);
-    add_time(&lines, "system=", usage->system_seconds, (uint64_t)usage->system_microseconds, 6);
-    add(&lines, "peak=");
-    add_number(&lines, (uint64_t)usage->peak_kib, 1);
-    add(&lines, request->stopped ? "\nstopped=1\n" : "\n");
-    name_of(&name, "exited.", request->number);
-    name_of(&temporary, ".exited.", request->number);
-    long fd = os_open(state.directory, temporary.bytes, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644);
-    if (fd < 0)
-        return fd;
-    long result = os_write((int)fd, lines.bytes, lines.length);
-    os_close((int)fd);
-    if (result < 0)
-        return result;
-    return call(SYS_renameat2, state.directory, AS_LONG(temporary.bytes), state.directory, AS_LONG(name.bytes), 0);
 }
 
-/* Whether a request other than this one still has processes of its own. */
-static int others_run(const struct request *this)
+/* Whether what a request left behind is gone, or has to stay because another request runs. */
+static bool swept(void)
 {
-    for (int i = 0; i < REQUESTS; i++) {
-        const struct request *request = &state.requests[i];
-        if (request != this && (request->phase == RUNNING || request->phase == COPYING))
-            return 1;
+    if (!self.is_init || phase_exists(RUNNING, RUNNING))
+        return true;
+    if (phase_exists(ENDING, COPYING) || phase_exists(READABLE, READABLE))
+        return false; /* their own processes must not be hit */
+    CALL(kill, -1, SIGKILL); /* fails if there is no other process */
+    self.sweeping = reap();
+    return !self.sweeping;
+}
+
+static void start_helper(struct request *request)
+{
+    if (!request->has_files)
+        return;
+    long pid = fork_child(request, -1);
+    if (pid == 0)
+        make_files_readable(request->file);
+    if (pid < 0)
+        complain("cannot make files readable for the coordinator", "", pid);
+    else
+        request->helper = (int)pid;
+}
+
+static void add_time(struct text *text, const char *key, int64_t seconds, int64_t fraction, int width)
+{
+    add(text, key);
+    add_number(text, (uint64_t)seconds, 1);
+    add(text, ".");
+    add_number(text, (uint64_t)fraction, width);
+    add(text, "\n");
+}
+
+/* Lets a file of the control directory appear. Its mode does not depend on the umask. */
+static long write_file(const char *temporary, const char *name, const struct text *content)
+{
+    CALL(unlinkat, self.directory, temporary, 0); /* usually not there; if it stays, so does the next call fail */
+    long file = CALL(openat, self.directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (file < 0)
+        return file;
+    long result = write_all((int)file, content->bytes, content->length);
+    if (result >= 0)
+        result = CALL(fchmod, file, 0644);
+    close_descriptor((int)file);
+    if (result >= 0)
+        result = CALL(renameat2, self.directory, temporary, self.directory, name, 0);
+    return result;
+}
+
+static bool tell(struct request *request)
+{
+    static struct text content, temporary, name;
+    content.length = 0;
+    int status = request->status;
+    add(&content, WIFSIGNALED(status) ? "signal=" : "code=");
+    add_number(&content, (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), 1);
+    add(&content, "\n");
+    add_time(&content, "start=", request->start.seconds, request->start.nanoseconds, 9);
+    add_time(&content, "end=", request->end.seconds, request->end.nanoseconds, 9);
+    add_time(&content, "user=", request->usage.user_seconds, request->usage.user_microseconds, 6);
+    add_time(&content, "system=", request->usage.system_seconds, request->usage.system_microseconds, 6);
+    add(&content, "peak=");
+    add_number(&content, (uint64_t)request->usage.peak, 1);
+    add(&content, request->stopped ? "\nstopped=1\n" : "\n");
+    struct text *error = error_of(request);
+    if (error->length > 0) {
+        add(&content, "error=");
+        add_bytes(&content, error->bytes, error->length);
+        if (content.length == sizeof content.bytes)
+            content.length--;
+        add(&content, "\n");
     }
-    return 0;
+    numbered(&temporary, ".exited.", request->number);
+    long result = write_file(temporary.bytes, numbered(&name, "exited.", request->number), &content);
+    if (result < 0 && !request->complained)
+        complain("cannot write the end of a request, and tries again each second: ", name.bytes, result);
+    request->complained = result < 0;
+    return result >= 0;
 }
 
-static int copiers_run(const struct request *request)
-{
-    return request->shared->copiers[0] > 0 || request->shared->copiers[1] > 0;
-}
-
-/* Take a request whose program has ended one step further, as far as it goes. */
+/* Brings a request as far as it can go. */
 static void advance(struct request *request)
 {
-    if (request->phase == COPYING && !copiers_run(request)) {
-        request->phase = state.first ? SWEEPING : TELLING;
-        request->deadline = now_ms() + SWEEP_MS;
+    if (request->phase == ENDING &&
+        (CALL(kill, -request->pid, 0) == -ESRCH || milliseconds_now() - request->ended_at > GROUP_PATIENCE)) {
+        CALL(shutdown, request->socket, SHUT_WR); /* fails if there are no copy processes */
+        request->phase = COPYING;
     }
-    if (request->phase == SWEEPING) {
-        int status;
-        int alone = !others_run(request);
-        if (alone)
-            os_kill(-1, SIGKILL);
-        while (alone && os_wait(-1, &status, WNOHANG, NULL) > 0)
-            continue;
-        if (!alone || os_wait(-1, &status, WNOHANG, NULL) == -ECHILD || now_ms() >= request->deadline)
-            request->phase = TELLING;
+    if (request->phase == COPYING && read_reports(request))
+        request->phase = SWEEPING;
+    if (request->phase == SWEEPING && swept()) {
+        start_helper(request);
+        request->phase = READABLE;
     }
-    if (request->phase == TELLING) {
-        make_results_readable(request->shared);
-        long result = write_exited(request);
-        if (result < 0) {
-            if (!request->told_failure)
-                say("cannot tell how a request ended, trying on", "", result);
-            request->told_failure = 1;
-            return;
-        }
+    if (request->phase == READABLE && request->helper == 0)
+        request->phase = TELLING;
+    if (request->phase == TELLING && tell(request)) {
+        if (request->file >= 0)
+            close_descriptor(request->file);
+        if (request->socket >= 0)
+            close_descriptor(request->socket);
         request->phase = FREE;
-        state.active--;
         ring();
     }
 }
 
-/* A child has ended: the program of a request, a copier, or an orphan that is only to be reaped. */
-static void child_ended(long pid, int status, const struct kernel_usage *usage)
+/* ------------------------------------------------------------------------------------------------------------------
+ * What else may come: orders to stop, the order to exit, signals, the loss of the coordinator
+ */
+
+/* Reads a small file of the control directory into `buffer`, ended by NUL; a negative errno if it cannot be read. */
+static long read_small(const char *name, char *buffer, size_t size)
 {
-    for (int i = 0; i < REQUESTS; i++) {
-        struct request *request = &state.requests[i];
-        if (request->phase == RUNNING && request->pid == pid) {
-            request->status = status;
-            request->usage = *usage;
-            request->end = os_time(CLOCK_REALTIME);
-            request->phase = COPYING;
-            os_kill(-pid, SIGKILL);
-            for (int j = 0; j < 2; j++)
-                if (request->shared->copiers[j] > 0)
-                    os_kill(request->shared->copiers[j], SIGTERM);
-            return;
-        }
-        for (int j = 0; j < 2; j++)
-            if (request->shared && request->shared->copiers[j] == pid)
-                request->shared->copiers[j] = 0;
+    long file = CALL(openat, self.directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0)
+        return file;
+    long result = CALL(read, file, buffer, size - 1);
+    close_descriptor((int)file);
+    if (result >= 0)
+        buffer[result] = '\0';
+    return result;
+}
+
+static void take_kill(struct request *request)
+{
+    static struct text name;
+    char buffer[32];
+    long result = read_small(numbered(&name, "kill.", request->number), buffer, sizeof buffer);
+    if (result == -ENOENT)
+        return;
+    if (CALL(unlinkat, self.directory, name.bytes, 0) < 0)
+        return; /* it is taken once, or not at all */
+    const char *at = buffer;
+    long number = result < 0 ? -1 : read_number(&at);
+    bool blank = number > 0 && *at++ == ' ';
+    long grace = blank ? read_number(&at) : -1;
+    if (number < 1 || number > 64 || grace < 0 || (*at != '\0' && strcmp(at, "\n") != 0)) {
+        complain("makes no sense, and is ignored: ", name.bytes, result < 0 ? result : 0);
+        return;
     }
+    request->stopped = true;
+    signal_group(request, (int)number);
+    int64_t kill_at = milliseconds_now() + grace;
+    if (request->kill_at == 0 || kill_at < request->kill_at)
+        request->kill_at = kill_at;
 }
 
-static void reap(void)
+/* Exits if the coordinator says so and nothing is left to be done. */
+static void take_exit(void)
 {
-    struct kernel_usage usage;
-    int status;
-    long pid;
-    while ((pid = os_wait(-1, &status, WNOHANG, &usage)) > 0)
-        child_ended(pid, status, &usage);
-}
-
-static void kill_overdue(void)
-{
-    int64_t now = now_ms();
-    for (int i = 0; i < REQUESTS; i++) {
-        struct request *request = &state.requests[i];
-        if (request->phase == RUNNING && request->deadline && now >= request->deadline) {
-            os_kill(-request->pid, SIGKILL);
-            request->deadline = 0;
-        }
+    char buffer[16];
+    long result = read_small("exit", buffer, sizeof buffer);
+    if (result == -ENOENT)
+        return;
+    take_requests(); /* what was written before `exit` goes first */
+    if (phase_exists(RUNNING, TELLING))
+        return;
+    const char *at = buffer;
+    long code = result < 0 ? -1 : read_number(&at);
+    if (code < 0 || code > 255 || (*at != '\0' && strcmp(at, "\n") != 0)) {
+        complain("makes no sense: ", "exit", result < 0 ? result : 0);
+        leave(EXIT_CANNOT);
     }
+    leave((int)code);
 }
-
-static void signal_all(int signal)
-{
-    for (int i = 0; i < REQUESTS; i++)
-        if (state.requests[i].phase == RUNNING)
-            os_kill(-state.requests[i].pid, signal);
-}
-
-/* ---- The parent: its life --------------------------------------------------------------------------------------- */
 
 static void take_signals(void)
 {
     struct signalfd_siginfo info;
-    while (os_read(state.signals, &info, sizeof info) == sizeof info) {
-        int signal = (int)info.ssi_signo;
-        switch (signal) {
-        case SIGTERM:
-        case SIGINT:
-        case SIGQUIT:
-        case SIGHUP: state.terminating = signal; /* fall through */
-        case SIGUSR1:
-        case SIGUSR2:
-        case SIGCONT:
-        case SIGWINCH: signal_all(signal); break;
-        default: break; /* SIGCHLD is looked after at every turn, the others are not for us */
+    while (CALL(read, self.signals, &info, sizeof info) == sizeof info) {
+        int number = (int)info.ssi_signo;
+        if (number == SIGCHLD)
+            continue;
+        bool ends = number == SIGTERM || number == SIGINT || number == SIGQUIT || number == SIGHUP;
+        if (ends && self.terminated_by == 0)
+            self.terminated_by = number;
+        for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
+            if (request->phase == RUNNING)
+                signal_group(request, number);
+    }
+}
+
+/* Ends if the coordinator was there and nobody has held its lock for too long. */
+static void look_for_coordinator(int64_t now)
+{
+    long file = CALL(openat, self.directory, "coordinator", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    bool free = file >= 0 && CALL(flock, file, LOCK_EX | LOCK_NB) == 0;
+    if (file >= 0)
+        close_descriptor((int)file);
+    if (!free) {
+        self.coordinator_seen = now;
+        return;
+    }
+    if (now - self.coordinator_seen < self.orphan_after)
+        return;
+    complain("the coordinator has been gone for too long; nobody holds ", "coordinator", 0);
+    for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
+        if (request->phase == RUNNING)
+            signal_group(request, SIGKILL);
+    leave(EXIT_ORPHAN);
+}
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * The loop
+ */
+
+static void look_at_everything(void)
+{
+    take_signals();
+    reap();
+    take_requests();
+    int64_t now = milliseconds_now();
+    for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
+        if (request->phase == RUNNING)
+            take_kill(request);
+        if (request->phase == RUNNING && request->kill_at != 0 && request->kill_at <= now) {
+            signal_group(request, SIGKILL);
+            request->kill_at = 0;
+        }
+        if (request->phase != TELLING || request->complained == false)
+            advance(request);
+    }
+    if (now >= self.tick_at) {
+        self.tick_at = now + TICK;
+        if (self.bell < 0)
+            self.bell = (int)open_fifo("bell", O_RDWR);
+        for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
+            advance(request);
+        look_for_coordinator(now);
+    }
+    if (self.terminated_by != 0 && !phase_exists(RUNNING, READABLE))
+        leave(128 + self.terminated_by);
+    if (!phase_exists(RUNNING, TELLING))
+        take_exit();
+}
+
+static void wait_for_something(void)
+{
+    struct pollfd waiting[2 + MAX_REQUESTS] = {{self.signals, POLLIN, 0}, {self.bell, POLLIN, 0}};
+    unsigned count = 2;
+    int64_t until = self.tick_at;
+    for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
+        if (request->phase == COPYING)
+            waiting[count++] = (struct pollfd){request->socket, POLLIN, 0};
+        if (request->phase == RUNNING && request->kill_at != 0 && request->kill_at < until)
+            until = request->kill_at;
+    }
+    int64_t rest = until - milliseconds_now();
+    if (rest < 0)
+        rest = 0;
+    struct moment timeout = {(uint32_t)rest / 1000, (uint32_t)rest % 1000 * 1000000};
+    kernel(SYS_ppoll_wide, (long)waiting, count, (long)&timeout, 0, 8, 0); /* whatever comes of it, everything is looked at */
+    if (waiting[1].revents != 0) {
+        char rung[512];
+        if (CALL(read, self.bell, rung, sizeof rung) < 0) {
+            close_descriptor(self.bell); /* tried again at the next tick */
+            self.bell = -1;
         }
     }
 }
 
-/* End if the coordinator has been gone for too long. A lock that can be had is held by nobody. */
-static void check_coordinator(void)
+/* ------------------------------------------------------------------------------------------------------------------
+ * The start
+ */
+
+/* Nothing but the faults of this program itself interrupts it. What is sent waits in the signalfd. */
+static void block_signals(void)
 {
-    long fd = os_open(state.directory, "coordinator", O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-    if (fd < 0)
-        return;
-    long result = call(SYS_flock, fd, LOCK_SH | LOCK_NB, 0, 0, 0);
-    os_close((int)fd);
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    static const int wanted[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH};
+    static const char by_default[64];
+    uint64_t blocked = ~(uint64_t)0, read = 0;
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        blocked &= ~((uint64_t)1 << (faults[i] - 1));
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        read |= (uint64_t)1 << (wanted[i] - 1);
+    CALL(rt_sigprocmask, SIG_SETMASK, &blocked, NULL, 8); /* these two cannot fail */
+    CALL(rt_sigaction, SIGCHLD, by_default, NULL, 8);     /* ignored, it would keep children from being waited for */
+    long signals = CALL(signalfd4, -1, &read, 8, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (signals < 0) {
+        complain("cannot receive signals", "", signals);
+        leave(EXIT_CANNOT);
+    }
+    self.signals = (int)signals;
+}
+
+static void open_control_directory(void)
+{
+    long directory = CALL(openat, AT_FDCWD, self.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0) {
+        complain("cannot open the control directory ", self.path, directory);
+        leave(EXIT_CANNOT);
+    }
+    self.directory = (int)directory;
+    long alive = CALL(openat, directory, "alive", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (alive == -EEXIST) {
+        complain("started a second time, and no Step may run twice: there is a file alive in ", self.path, 0);
+        leave(EXIT_STARTED_TWICE);
+    }
+    long result = alive < 0 ? alive : CALL(flock, alive, LOCK_EX);
+    if (result >= 0)
+        result = CALL(fchmod, alive, 0644);
     if (result < 0) {
-        state.orphaned = 0;
-        return;
+        complain("cannot make and lock the file alive in ", self.path, result);
+        leave(EXIT_CANNOT);
     }
-    int64_t now = now_ms();
-    if (!state.orphaned)
-        state.orphaned = now;
-    if (now - state.orphaned < state.orphan_ms)
-        return;
-    say("the coordinator is gone, and nobody will say what to run", "", 0);
-    signal_all(SIGKILL);
-    os_exit(EXIT_ORPHANED);
-}
-
-static void end_if_done(void)
-{
-    char bytes[16];
-    if (state.active)
-        return;
-    if (state.terminating)
-        os_exit(128 + state.terminating);
-    if (read_small("exit", bytes, sizeof bytes)) {
-        const char *text = bytes;
-        int64_t code = read_number(&text);
-        os_exit(code >= 0 && code <= 255 ? (int)code : EXIT_BROKEN);
-    }
-}
-
-static int until_next(void)
-{
-    int64_t now = now_ms(), next = now + TICK_MS;
-    for (int i = 0; i < REQUESTS; i++) {
-        const struct request *request = &state.requests[i];
-        if (request->phase == RUNNING && request->deadline && request->deadline < next)
-            next = request->deadline;
-        if (request->phase == SWEEPING && now + 10 < next)
-            next = now + 10;
-    }
-    return next > now ? (int)(next - now) : 0;
-}
-
-static void wait_for_something(int milliseconds)
-{
-    struct kernel_time timeout = {milliseconds / 1000, (int64_t)(milliseconds % 1000) * 1000000};
-    struct pollfd waits[2] = {{.fd = state.signals, .events = POLLIN}, {.fd = state.bell, .events = POLLIN}};
-    char bytes[256];
-    call(PPOLL, AS_LONG(waits), 2, AS_LONG(&timeout), 0, 8);
-    if (state.bell >= 0 && waits[1].revents)
-        while (os_read(state.bell, bytes, sizeof bytes) == sizeof bytes)
-            continue;
+    self.alive = (int)alive;
 }
 
 static _Noreturn void serve(void)
 {
-    int64_t tick = 0;
-    for (;;) {
-        take_signals();
-        reap();
-        kill_overdue();
-        for (int i = 0; i < REQUESTS; i++)
-            if (state.requests[i].phase != FREE && state.requests[i].phase != RUNNING)
-                advance(&state.requests[i]);
-        take_requests();
-        take_kills();
-        end_if_done();
-        if (now_ms() >= tick) {
-            tick = now_ms() + TICK_MS;
-            if (state.bell < 0)
-                state.bell = open_fifo("bell", O_RDWR);
-            check_coordinator();
-        }
-        wait_for_something(until_next());
-    }
-}
-
-/* Let the coordinator see that this container lives: a file that is locked before it appears. */
-static int announce(void)
-{
-    long fd = os_open(state.directory, ".alive", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
-    if (fd == -EEXIST) {
-        say("this container was started a second time; a Step does not run twice", "", 0);
-        return EXIT_STARTED_TWICE;
-    }
-    long result = fd < 0 ? fd : call(SYS_flock, fd, LOCK_EX | LOCK_NB, 0, 0, 0);
-    if (result >= 0)
-        result = call(SYS_linkat, state.directory, AS_LONG(".alive"), state.directory, AS_LONG("alive"), 0);
-    if (result == -EEXIST) {
-        say("this container was started a second time; a Step does not run twice", "", 0);
-        return EXIT_STARTED_TWICE;
-    }
-    if (result < 0) {
-        say("cannot make the file alive", "", result);
-        return EXIT_BROKEN;
-    }
-    return 0;
-}
-
-static int live(const char *directory)
-{
-    uint64_t all_signals = ~0ull;
-    char no_action[64] = {0};
-    long fd = os_open(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0);
-    if (fd < 0) {
-        say("cannot open ", directory, fd);
-        return EXIT_BROKEN;
-    }
-    state.directory = (int)fd;
-    state.next = 1;
-    state.first = call(SYS_getpid, 0, 0, 0, 0, 0) == 1;
-    if (!state.first)
-        call(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    for (int signal = 1; signal <= 64; signal++)
-        if (signal != SIGKILL && signal != SIGSTOP)
-            call(SYS_rt_sigaction, signal, AS_LONG(no_action), 0, sizeof all_signals, 0);
-    call(SYS_rt_sigprocmask, SIG_SETMASK, AS_LONG(&all_signals), 0, sizeof all_signals, 0);
-    fd = call(SYS_signalfd4, -1, AS_LONG(&all_signals), sizeof all_signals, SFD_NONBLOCK | SFD_CLOEXEC, 0);
-    if (fd < 0) {
-        say("cannot listen to signals", "", fd);
-        return EXIT_BROKEN;
-    }
-    state.signals = (int)fd;
-    int failed = announce();
-    if (failed)
-        return failed;
-    state.bell = open_fifo("bell", O_RDWR);
+    block_signals();
+    self.is_init = CALL(getpid, 0) == 1;
+    if (!self.is_init)
+        CALL(prctl, PR_SET_CHILD_SUBREAPER, 1); /* cannot fail since Linux 3.4 */
+    open_control_directory();
+    self.coordinator_seen = milliseconds_now();
+    self.bell = (int)open_fifo("bell", O_RDWR);
     ring();
+    for (;;) {
+        look_at_everything();
+        wait_for_something();
+    }
+}
+
+/* Copies this program to DIR/entrypoint: how it gets into a container whose image does not have it. */
+static void install(const char *path)
+{
+    static char buffer[64 << 10];
+    static struct text temporary;
+    numbered(&temporary, ".entrypoint.", (uint32_t)CALL(getpid, 0));
+    long directory = CALL(openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    long from = CALL(openat, AT_FDCWD, "/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    if (from < 0)
+        complain("cannot read ", "/proc/self/exe", from);
+    if (directory < 0)
+        complain("cannot open ", path, directory);
+    if (from < 0 || directory < 0)
+        leave(EXIT_CANNOT);
+    CALL(unlinkat, directory, temporary.bytes, 0); /* usually not there */
+    long to = CALL(openat, directory, temporary.bytes, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+    long result = to;
+    while (result >= 0 && (result = CALL(read, from, buffer, sizeof buffer)) > 0)
+        result = write_all((int)to, buffer, (size_t)result);
+    if (result >= 0)
+        result = CALL(fchmod, to, 0755);
+    if (result >= 0)
+        result = CALL(renameat2, directory, temporary.bytes, directory, "entrypoint", 0);
+    if (result < 0) {
+        complain("cannot write the entrypoint into ", path, result);
+        CALL(unlinkat, directory, temporary.bytes, 0); /* if it was not made, there is nothing to remove */
+        leave(EXIT_CANNOT);
+    }
+}
+
+static int run(int count, char **arguments)
+{
+    static const char usage[] = "usage: entrypoint [--orphan-seconds N] [DIR]\n"
+                                "       entrypoint install DIR\n"
+                                "       entrypoint --version\n";
+    static const char version[] = "monopod entrypoint " VERSION "\n";
+    long orphan_seconds = DEFAULT_ORPHAN_SECONDS;
+    if (count == 2 && strcmp(arguments[1], "--version") == 0)
+        return write_all(STDOUT_FILENO, version, sizeof version - 1) < 0;
+    if (count == 3 && strcmp(arguments[1], "install") == 0) {
+        install(arguments[2]);
+        return 0;
+    }
+    int next = 1;
+    if (count >= 3 && strcmp(arguments[1], "--orphan-seconds") == 0) {
+        const char *at = arguments[2];
+        orphan_seconds = read_number(&at);
+        next = *at == '\0' && orphan_seconds >= 0 ? 3 : count + 1;
+    }
+    self.path = next < count ? arguments[next] : "/monopod/step";
+    if (next < count - 1 || next > count || *self.path == '-' || strcmp(self.path, "install") == 0) {
+        write_all(STDERR_FILENO, usage, sizeof usage - 1);
+        return EXIT_USAGE;
+    }
+    self.orphan_after = (int64_t)orphan_seconds * 1000;
     serve();
 }
 
-/* Copy this program to DIRECTORY/entrypoint. */
-static int install(const char *directory)
+/* Standard streams that are closed would be taken for the next file that is opened. */
+static void open_standard_streams(void)
 {
-    static char buffer[1 << 16];
-    long got = 0, to = -1, from = os_open(AT_FDCWD, "/proc/self/exe", O_RDONLY, 0);
-    long result = from;
-    long place = os_open(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0);
-    if (result >= 0)
-        result = place;
-    if (result >= 0)
-        result = to = os_open((int)place, ".entrypoint", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0755);
-    while (result >= 0 && (result = got = os_read((int)from, buffer, sizeof buffer)) > 0)
-        result = os_write((int)to, buffer, (size_t)got);
-    if (result >= 0)
-        result = call(SYS_fchmod, to, 0755, 0, 0, 0);
-    if (to >= 0)
-        os_close((int)to);
-    if (result >= 0)
-        result = call(SYS_renameat2, place, AS_LONG(".entrypoint"), place, AS_LONG("entrypoint"), 0);
-    if (result >= 0)
-        return 0;
-    say("cannot install into ", directory, result);
-    return 1;
+    for (int descriptor = 0; descriptor <= 2; descriptor++)
+        if (CALL(fcntl, descriptor, F_GETFD) == -EBADF)
+            CALL(openat, AT_FDCWD, "/dev/null", O_RDWR); /* without it there is nothing else to be opened instead */
 }
 
-static int usage(void)
+#if __STDC_HOSTED__
+
+int main(int count, char **arguments)
 {
-    static const char text[] = "usage: entrypoint [--orphan-seconds N] [DIR]\n"
-                               "       entrypoint install DIR\n"
-                               "       entrypoint --version\n";
-    os_write(STDERR_FILENO, text, sizeof text - 1);
-    return 2;
+    environment_at_start = environ;
+    open_standard_streams();
+    return run(count, arguments);
 }
 
-static int command_line(int count, char **arguments, char **environment)
-{
-    const char *directory = "/monopod/step";
-    int64_t orphan_seconds = 300;
-    int at = 1;
-    if (count == 2 && same(arguments[1], "--version"))
-        return os_write(STDOUT_FILENO, MONOPOD_VERSION "\n", sizeof MONOPOD_VERSION) < 0;
-    if (count == 3 && same(arguments[1], "install"))
-        return install(arguments[2]);
-    if (count > 2 && same(arguments[1], "--orphan-seconds")) {
-        const char *text = arguments[2];
-        orphan_seconds = read_number(&text);
-        if (orphan_seconds < 0 || *text)
-            return usage();
-        at = 3;
-    }
-    if (at < count && arguments[at][0] != '-')
-        directory = arguments[at++];
-    if (at != count)
-        return usage();
-    state.orphan_ms = orphan_seconds * 1000;
-    state.environment = environment;
-    return live(directory);
-}
-
-#ifdef HOSTED
-int main(int count, char **arguments, char **environment) { return command_line(count, arguments, environment); }
 #else
-_Noreturn void start(long *stack)
+
+/* The kernel leaves on the stack: the number of arguments, the arguments, NULL, the environment, NULL. */
+_Noreturn void begin(long *stack)
 {
-    int count = (int)stack[0];
+    int count = (int)*stack;
     char **arguments = (char **)(stack + 1);
-    os_exit(command_line(count, arguments, arguments + count + 1));
+    environment_at_start = arguments + count + 1;
+    open_standard_streams();
+    leave(run(count, arguments));
 }
+
 #endif
