@@ -59,6 +59,10 @@ def _visible(text: str) -> str:
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
+def _title(pipeline: Pipeline) -> str:
+    return _visible(pipeline.name) or "Pipeline"  # an embedded one may have no name
+
+
 def _label(task: Task) -> list[str]:
     return [_visible(task.name), *remarks(task)]
 
@@ -67,7 +71,7 @@ def _label(task: Task) -> list[str]:
 
 
 def _text(pipeline: Pipeline) -> Iterator[str]:
-    yield _visible(pipeline.name)
+    yield _title(pipeline)
     yield from _text_of_tasks(pipeline)
 
 
@@ -164,14 +168,14 @@ class _Dot:
 
 def _mermaid(pipeline: Pipeline) -> Iterator[str]:
     yield "flowchart LR"
-    yield from _pipeline_lines(pipeline, "p", [_visible(pipeline.name)], _Mermaid(), "  ")
+    yield from _pipeline_lines(pipeline, "p", [_title(pipeline)], _Mermaid(), "  ")
 
 
 def _dot(pipeline: Pipeline) -> Iterator[str]:
     yield "digraph {"
     yield '  graph [rankdir=LR, compound=true, fontname="sans-serif"]'
     yield '  node [shape=box, fontname="sans-serif"]'
-    yield from _pipeline_lines(pipeline, "p", [_visible(pipeline.name)], _Dot(), "  ")
+    yield from _pipeline_lines(pipeline, "p", [_title(pipeline)], _Dot(), "  ")
     yield "}"
 
 

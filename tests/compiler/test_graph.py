@@ -163,7 +163,7 @@ def test_no_text_of_the_author_is_taken_for_syntax(value: str, other: str) -> No
     assert edges == [("pt0", "pt1")]
     assert list(labels.values()) == dot_labels(render(plan, "dot"))
     shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in other)
-    assert labels == {"p": shown, "pt0": labels["pt0"], "pt1": f"b\nwhen $(params.env) in [{shown}]"}
+    assert labels == {"p": shown or "Pipeline", "pt0": labels["pt0"], "pt1": f"b\nwhen $(params.env) in [{shown}]"}
     assert len(render(plan, "text").splitlines()) == 3
     assert all(line.isprintable() for line in render(plan, "text").splitlines())
 
