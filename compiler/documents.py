@@ -152,24 +152,28 @@ class _Loader:
 
     def read(self, path: str) -> None:
         """Read a file, a directory or standard input."""
+        if path == STANDARD_INPUT:
+            stream = self._standard_input if self._standard_input is not None else sys.stdin.buffer
+            self._read_bytes("<stdin>", stream.read(MAX_BYTES + 1))
+            return
         try:
-            if path == STANDARD_INPUT:
-                stream = self._standard_input if self._standard_input is not None else sys.stdin.buffer
-                self._read_bytes("<stdin>", stream.read(MAX_BYTES + 1))
-            elif os.path.isdir(path):
-                self._read_directory(path)
-            else:
-                self._read_file(path)
+            files = self._files_of(path) if os.path.isdir(path) else [path]
         except OSError as error:
-            self._tell_of_file(path, f"cannot be read: {error.strerror or error}", "unreadable-file")
-
-    def _read_directory(self, path: str) -> None:
-        names = sorted(name for name in os.listdir(path) if name.endswith(_DIRECTORY_SUFFIXES))
-        files = [file for file in (os.path.join(path, name) for name in names) if not os.path.isdir(file)]
-        if not files:
-            self._tell_of_file(path, "the directory has no file that ends in .yaml, .yml or .json", "empty-directory")
+            self._tell_unreadable(path, error)
+            return
         for file in files:
-            self._read_file(file)
+            try:
+                self._read_file(file)
+            except OSError as error:
+                self._tell_unreadable(file, error)
+
+    def _files_of(self, directory: str) -> list[str]:
+        names = sorted(name for name in os.listdir(directory) if name.endswith(_DIRECTORY_SUFFIXES))
+        files = [file for file in (os.path.join(directory, name) for name in names) if not os.path.isdir(file)]
+        if not files:
+            message = "the directory has no file that ends in .yaml, .yml or .json"
+            self._tell_of_file(directory, message, "empty-directory")
+        return files
 
     def _read_file(self, path: str) -> None:
         with open(path, "rb") as stream:
@@ -210,6 +214,9 @@ class _Loader:
             self.problems.append(Problem(_end_of(text[: found.start()], file), message, "encoding"))
             return None
         return text
+
+    def _tell_unreadable(self, file: str, error: OSError) -> None:
+        self._tell_of_file(file, f"cannot be read: {error.strerror or error}", "unreadable-file")
 
     def _tell_of_file(self, file: str, message: str, rule: str) -> None:
         self.problems.append(Problem(Position(file), message, rule))

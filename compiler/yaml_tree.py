@@ -120,18 +120,34 @@ def _without_surrogate_escapes(text: str) -> str:
 # What is wrong with the syntax
 
 
+_IN_WORDS = {
+    "flow sequence": "list in [ ]",
+    "flow mapping": "mapping in { }",
+    "flow node": "value in [ ] or { }",
+    "block sequence": "list",
+    "block collection": "list",
+    "block mapping": "mapping",
+    "quoted scalar": "text in quotes",
+    "plain scalar": "text without quotes",
+    "block scalar": "text after | or >",
+    "simple key": "key",
+}
+
+
 def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     mark = error.problem_mark or error.context_mark
+    lines = text.splitlines() or [""]
     line, column = (mark.line, mark.column) if mark is not None else (0, 0)
-    lines = text.splitlines()
-    character = lines[line][column : column + 1] if line < len(lines) else ""
-    message, rule = _syntax_message(error, character), "yaml-syntax"
+    if line >= len(lines):  # libyaml puts the end of the text on a line of its own
+        line, column = len(lines) - 1, len(lines[-1])
+    character = lines[line][column : column + 1]
+    message, rule = _syntax_message(error, character, line), "yaml-syntax"
     if character == "\t":
         message, rule = "a tab is used for indentation; YAML takes spaces only", "yaml-tab"
     return Problem(Position(file, line + 1, column + 1), message, rule)
 
 
-def _syntax_message(error: yaml.MarkedYAMLError, character: str) -> str:
+def _syntax_message(error: yaml.MarkedYAMLError, character: str, line: int) -> str:
     problem = error.problem or "it cannot be read"
     if problem == "found character that cannot start any token":
         return f"this is not valid YAML: a value cannot start with '{character}'; write it in quotes"
@@ -140,10 +156,11 @@ def _syntax_message(error: yaml.MarkedYAMLError, character: str) -> str:
             "this is not valid YAML: a ':' is not expected here; "
             "is the indentation wrong, or is a text with ': ' not in quotes?"
         )
-    begin = error.context_mark
     context = f" {error.context}" if error.context else ""
-    if context and begin is not None and error.problem_mark is not None and begin.line != error.problem_mark.line:
-        context += f" that begins on line {begin.line + 1}"
+    if context and error.context_mark is not None and error.context_mark.line != line:
+        context += f" that begins on line {error.context_mark.line + 1}"
+    for theirs, ours in _IN_WORDS.items():
+        context = context.replace(theirs, ours)
     return f"this is not valid YAML: {problem}{context}"
 
 
@@ -240,6 +257,7 @@ class _Refused(Exception):  # noqa: N818  # never leaves this module
 class _OpenList:
     """A list whose end has not come yet."""
 
+    merging = False
     __slots__ = ("anchor", "data", "height", "key", "marks", "nodes_before", "parts")
 
     def __init__(self, place: Place, anchor: str | None, nodes_before: int) -> None:
@@ -258,9 +276,15 @@ class _OpenList:
 
 
 class _OpenMapping:
-    """A mapping whose end has not come yet. While `key` is None, the next value is a key."""
+    """A mapping whose end has not come yet. While `key` is None, the next value is a key, after that it is the key's.
 
-    __slots__ = ("anchor", "data", "height", "key", "key_place", "marks", "merged", "nodes_before", "parts")
+    `merging`: the key is a merge key, ``<<``.
+    """
+
+    __slots__ = (
+        *("anchor", "data", "height", "key", "key_place"),
+        *("marks", "merged", "merging", "nodes_before", "parts"),
+    )
 
     def __init__(self, place: Place, anchor: str | None, nodes_before: int) -> None:
         self.data: dict[str, Any] = {}
@@ -271,6 +295,7 @@ class _OpenMapping:
         self.height = 1
         self.key: str | None = None
         self.key_place = place
+        self.merging = False
         self.merged: list[tuple[dict[str, Any], Marks]] = []
 
     def add(self, data: Any, marks: Place | Marks) -> None:
@@ -351,11 +376,10 @@ class _Builder:
         assert isinstance(top, _OpenMapping)
         top.key = key = value if type(value) is str else _key_text(value)
         top.key_place = place
+        top.merging = may_merge and key == _MERGE
         if value is None:
             self._tell(place, "a key must not be empty or null", "yaml-key")
-        elif key == _MERGE and not may_merge:
-            self._tell(place, "the key '<<' is only known as a merge key, without quotes", "yaml-key")
-        elif (before := top.marks.keys.get(key)) is not None:
+        elif not top.merging and (before := top.marks.keys.get(key)) is not None:
             self._tell(place, f"the key '{key}' is already there on line {before[0] + 1}", "yaml-duplicate-key")
 
     def _take_start(self, event: Any) -> None:
@@ -405,7 +429,7 @@ class _Builder:
     def _add(self, data: Any, marks: Place | Marks, place: Place) -> None:
         """Put a value where it belongs: into the list or mapping that is open, or it is a document."""
         top = self._open[-1]
-        if top.key == _MERGE:
+        if top.merging:
             self._remember_merge(top, data, marks, place)
         elif top is self._documents:
             if data is not None:
@@ -415,7 +439,7 @@ class _Builder:
 
     def _remember_merge(self, top: _OpenMapping | _OpenList, data: Any, marks: Place | Marks, place: Place) -> None:
         assert isinstance(top, _OpenMapping)
-        top.key = None
+        top.key, top.merging = None, False
         sources = [(data, marks)]
         if isinstance(data, list) and isinstance(marks, Marks) and isinstance(marks.parts, list):
             sources = list(zip(data, marks.parts, strict=True))

@@ -20,7 +20,6 @@ _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei"
 _DECIMAL_EXPONENTS = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _NUMBER = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[eE][+-]?\d{1,3}|)", re.ASCII)
 _SMALLEST = Fraction(1, 10**9)
-_LARGEST = 2**63 - 1
 
 
 def parse(text: str) -> Fraction:
@@ -66,7 +65,6 @@ def _parse(text: str) -> tuple[Fraction, Family]:
         number *= Fraction(10) ** _DECIMAL_EXPONENTS[unit]
     else:
         number, units = number * Fraction(10) ** int(unit[1:]), "exponent"
-    number = min(number, Fraction(_LARGEST))
     return _round_up(-number if sign == "-" else number), units
 
 

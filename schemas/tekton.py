@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, PlainValidator
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, PlainSerializer, PlainValidator, ValidationInfo
+from pydantic_core import CoreSchema, core_schema
 
 from monopod.schemas.duration import Duration
 from monopod.schemas.kubernetes import (
@@ -116,6 +117,10 @@ def to_value(value: Any) -> Value:
     return _to_json(value)
 
 
+def _plain_value(value: Value) -> str | list[str] | dict[str, str]:
+    return list(value) if isinstance(value, tuple) else value
+
+
 def _to_json(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
         return str(int(value))
@@ -139,8 +144,12 @@ Label: TypeAlias = Annotated[str, AfterValidator(_label)]
 ResultName: TypeAlias = Annotated[str, AfterValidator(_result_name)]
 NonEmpty: TypeAlias = Annotated[str, Field(min_length=1)]
 OnError: TypeAlias = Annotated[str, AfterValidator(_on_error)]
-ParamValue: TypeAlias = Annotated[Value, PlainValidator(to_value)]
+ParamValue: TypeAlias = Annotated[Value, PlainValidator(to_value), PlainSerializer(_plain_value)]
 Command: TypeAlias = ListOf[str]
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"
 
 
 def _duplicates(name: str, items: Sequence[Any], what: str) -> Iterator[tuple[Path, str]]:
@@ -192,13 +201,12 @@ class ParamSpec(Model):
         """Names, defaults and enums that fit the type (Tekton docs/tasks.md#specifying-parameters)."""
         kind = self.value_type
         form, dots = (_OBJECT_PARAM, "") if kind == "object" else (_PARAM, ", '.'")
-        for path, name in [(("name",), self.name), *((("properties", key), key) for key in self.properties or ())]:
+        names: list[tuple[Path, str, str]] = [(("name",), self.name, f"{kind} param")]
+        names += [(("properties", key), key, "key of an object param") for key in self.properties or ()]
+        for path, name, what in names:
             if not form.fullmatch(name):
-                yield (
-                    path,
-                    f"'{name}' is not a valid name of an {kind} param: use letters, digits, '-', '_'{dots}, "
-                    "with a letter or '_' first",
-                )
+                rule = f"use letters, digits, '-', '_'{dots}, with a letter or '_' first"
+                yield path, f"'{name}' is not a valid name of {_article(what)} {what}: {rule}"
         if self.default is not None and type_of(self.default) != kind:
             yield ("default",), f"the param is of type {kind}, but its default is of type {type_of(self.default)}"
         if kind == "object" and self.properties is None:
@@ -455,10 +463,7 @@ def _mount_problems(mounts: Sequence[VolumeMount]) -> Iterator[tuple[Path, str]]
     for index, mount in enumerate(mounts):
         path = posixpath.normpath(mount.mount_path)
         if path.startswith("/tekton/") and not path.startswith("/tekton/home"):
-            yield (
-                ("volumeMounts", index, "mountPath"),
-                f"nothing may be mounted under /tekton/, got '{mount.mount_path}'",
-            )
+            yield ("volumeMounts", index, "mountPath"), "nothing may be mounted under /tekton/ except /tekton/home"
         if mount.name.startswith("tekton-internal-"):
             yield ("volumeMounts", index, "name"), "a name must not start with 'tekton-internal-'"
 
@@ -685,6 +690,19 @@ def _is_array(text: str) -> bool:
     return text.startswith("$(") and text.endswith("[*])")
 
 
+class _Nested:
+    """Validates a PipelineSpec within a PipelineTask by itself: pydantic runs a recursive model's validators twice."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(_source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        def validate(data: Any, info: ValidationInfo) -> PipelineSpec:
+            return PipelineSpec.model_validate(data, context=info.context)
+
+        return core_schema.with_info_plain_validator_function(
+            validate, serialization=core_schema.plain_serializer_function_ser_schema(Model.to_kubernetes)
+        )
+
+
 class PipelineTask(Model):
     """A Task in a Pipeline, or a whole Pipeline in its place."""
 
@@ -694,7 +712,7 @@ class PipelineTask(Model):
     task_ref: TaskRef | None = None
     task_spec: EmbeddedTask | None = None
     pipeline_ref: PipelineRef | None = None
-    pipeline_spec: PipelineSpec | None = None
+    pipeline_spec: Annotated[PipelineSpec, _Nested] | None = None
     when: ListOf[WhenExpression] = ()
     retries: Annotated[int, Field(ge=0)] = 0
     run_after: ListOf[str] = ()

@@ -1,0 +1,232 @@
+"""The models against the API's own schema, which kubernetes-validate brings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import kubernetes_validate
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from monopod.schemas import kubernetes
+from monopod.schemas.model import Findings, ListOf, Model, field_names, format_path
+
+SCHEMAS = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema" / "v1.37.0-local-strict"
+CORE = "io.k8s.api.core.v1."
+META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+MODELS = [
+    value
+    for value in vars(kubernetes).values()
+    if isinstance(value, type) and issubclass(value, Model) and value.__module__ == kubernetes.__name__
+]
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dict[str, Any]:
+    return json.loads((SCHEMAS / "_definitions.json").read_text())["$defs"]
+
+
+def definition(definitions: dict[str, Any], model: type[Model]) -> dict[str, Any]:
+    return definitions.get(CORE + model.__name__) or definitions[META + model.__name__]
+
+
+def test_there_are_models_to_compare():
+    assert len(MODELS) > 70
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_a_model_has_the_fields_of_the_api(definitions, model):
+    assert field_names(model) == set(definition(definitions, model)["properties"])
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_a_model_requires_what_the_api_requires(definitions, model):
+    required = {field.alias for field in model.model_fields.values() if field.is_required()}
+    if model in {kubernetes.ConfigMap, kubernetes.Secret}:
+        required -= {"apiVersion", "kind"}  # a document says what it is
+    assert required == set(definition(definitions, model).get("required") or ())
+
+
+ONE_OF = {
+    "EnvVarSource",
+    "EnvFromSource",
+    "VolumeProjection",
+    "DownwardAPIVolumeFile",
+    "Probe",
+    "LifecycleHandler",
+    "Volume",
+}
+TEXTS = {
+    "mountPropagation": ["None", "Bidirectional"],
+    "recursiveReadOnly": ["Enabled"],
+    "volumeMode": ["Block"],
+    "scheme": ["HTTPS"],
+    "pullPolicy": ["Always"],
+    "protocol": ["TCP"],
+    "apiVersion": ["v1"],
+}
+
+
+class Examples:
+    """Values that fit a definition of the API's schema, with every source of a union at most once."""
+
+    def __init__(self, definitions: dict[str, Any]) -> None:
+        self.definitions = definitions
+
+    def of(self, name: str, depth: int = 0) -> st.SearchStrategy[Any]:
+        short = name.rsplit(".", 1)[-1]
+        properties = self.definitions[name].get("properties")
+        if short == "Quantity":
+            return st.sampled_from(["1", "500m", "1.5Gi"])
+        if short == "IntOrString":
+            return st.sampled_from(["http", 8080])
+        if short == "Time":
+            return st.just("2026-01-01T00:00:00Z")
+        if not properties:
+            return st.fixed_dictionaries({})
+        required = set(self.definitions[name].get("required") or ())
+        fields = {
+            key: self.value(key, schema, depth + 1, short)
+            for key, schema in properties.items()
+            if key in required or depth < 4
+        }
+        mandatory = {key: value for key, value in fields.items() if key in required}
+        optional = {key: value for key, value in fields.items() if key not in required}
+        if short in ONE_OF:
+            return self.one_source(mandatory, optional, properties)
+        return st.fixed_dictionaries(mandatory, optional=optional)
+
+    def one_source(self, mandatory, optional, properties):
+        sources = {key: value for key, value in optional.items() if "$ref" in properties[key]}
+        rest = {key: value for key, value in optional.items() if key not in sources}
+        if not sources:
+            return st.nothing()
+        return st.one_of(
+            st.fixed_dictionaries({**mandatory, key: value}, optional=rest) for key, value in sources.items()
+        )
+
+    def value(self, key: str, schema: dict[str, Any], depth: int, owner: str) -> st.SearchStrategy[Any]:
+        if "$ref" in schema:
+            return self.of(schema["$ref"].rsplit("/", 1)[-1], depth)
+        kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        kind = next(kind for kind in kinds if kind != "null")
+        if key == "kind" and owner == "PersistentVolumeClaim":
+            return st.just(owner)
+        if key == "type" and owner == "HostPathVolumeSource":
+            return st.sampled_from(["", "Directory"])
+        if key == "accessModes":
+            return st.lists(st.sampled_from(["ReadWriteOnce", "ReadOnlyMany"]), max_size=2)
+        if kind == "string":
+            return st.sampled_from(TEXTS.get(key, ["a", "b c", "ü"]))
+        if kind == "integer":
+            return st.integers(1, 400)
+        if kind == "boolean":
+            return st.booleans()
+        if kind == "array":
+            return st.lists(self.value(key + "[]", schema["items"], depth, owner), max_size=2)
+        if isinstance(schema.get("additionalProperties"), dict):
+            return st.dictionaries(
+                st.sampled_from(["x", "y.z/w"]), self.value(key + "{}", schema["additionalProperties"], depth, owner)
+            )
+        return st.just({})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Volume", "EnvVar", "EnvFromSource", "VolumeMount", "SecurityContext", "PodSecurityContext", "Probe"),
+        *("Lifecycle", "Affinity", "Toleration", "TopologySpreadConstraint", "PersistentVolumeClaim", "ContainerPort"),
+    ],
+)
+def test_what_goes_in_comes_out(definitions, name):
+    model = getattr(kubernetes, name)
+
+    @settings(max_examples=25, deadline=None)
+    @given(st.data())
+    def check(data):
+        document = data.draw(Examples(definitions).of(CORE + name))
+        if name == "EnvVar" and "valueFrom" in document:
+            document.pop("value", None)
+        if name == "VolumeMount" and "subPath" in document:
+            document.pop("subPathExpr", None)
+        findings = Findings()
+        assert model.model_validate(document, context=findings).to_kubernetes() == document
+        assert findings.items == []
+
+    check()
+
+
+def problems(model: type[Model], document: dict[str, Any]) -> list[str]:
+    findings = Findings()
+    model.model_validate(document, context=findings)
+    return [f"{format_path(finding.path)}: {finding.message}" for finding in findings.items]
+
+
+@pytest.mark.parametrize(
+    ("model", "document", "expected"),
+    [
+        (
+            kubernetes.Volume,
+            {"name": "x", "emptyDir": {}, "secret": {}},
+            ["secret: only one of emptyDir, secret may be given"],
+        ),
+        (kubernetes.Volume, {"name": "x"}, []),
+        (
+            kubernetes.EnvVar,
+            {"name": "x", "value": "y", "valueFrom": {"fieldRef": {"fieldPath": "a"}}},
+            ["valueFrom: only one of value, valueFrom may be given"],
+        ),
+        (
+            kubernetes.EnvVarSource,
+            {},
+            [": one of configMapKeyRef, secretKeyRef, fieldRef, resourceFieldRef, fileKeyRef is required"],
+        ),
+        (kubernetes.Probe, {"periodSeconds": 1}, [": one of exec, httpGet, tcpSocket, grpc is required"]),
+        (
+            kubernetes.VolumeMount,
+            {"name": "x", "mountPath": "/", "subPath": "a", "subPathExpr": "b"},
+            ["subPathExpr: only one of subPath, subPathExpr may be given"],
+        ),
+    ],
+)
+def test_what_an_object_tells_about_itself(model, document, expected):
+    assert problems(model, document) == expected
+
+
+def test_null_is_the_same_as_nothing():
+    assert kubernetes.Volume.model_validate({"name": "x", "emptyDir": None}).to_kubernetes() == {"name": "x"}
+
+
+def test_a_quantity_may_be_a_number():
+    resources = kubernetes.ResourceRequirements.model_validate({"limits": {"cpu": 2, "memory": 0.5}})
+    assert resources.limits == {"cpu": "2", "memory": "0.5"}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"name": "x", "mode": "0777"},
+        {"name": "x", "emptyDir": {"sizeLimit": True}},
+        {"name": "x", "configMap": {"defaultMode": 0o1000}},
+        {"name": "x", "configMap": {"optional": "true"}},
+        {"name": "x", "projected": {"sources": {}}},
+        {},
+    ],
+)
+def test_what_does_not_fit_is_refused(document):
+    with pytest.raises(ValidationError):
+        kubernetes.Volume.model_validate(document)
+
+
+def test_a_model_that_finds_a_problem_is_not_made_unless_somebody_collects_problems():
+    with pytest.raises(ValidationError, match="secret: only one of emptyDir, secret may be given"):
+        kubernetes.Volume.model_validate({"name": "x", "emptyDir": {}, "secret": {}})
+
+
+def test_a_list_is_a_tuple():
+    assert get_args(get_args(ListOf[str])[0])[0] is str
+    assert kubernetes.ExecAction.model_validate({"command": ["a"]}).command == ("a",)
