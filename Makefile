@@ -15,7 +15,7 @@ REVISION = HEAD
 # Byte-compiling all of a large package takes longer than installing it; Python compiles what is used, when it is used.
 # PIP_COMPILE=0 is --no-compile, and older versions of pip understand it as well.
 pip := PIP_COMPILE=0 PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip
-build_inputs := pyproject.toml $(wildcard setup.py entrypoint/build.py entrypoint/entrypoint.c)
+build_inputs := pyproject.toml $(wildcard __init__.py setup.py entrypoint/build.py entrypoint/entrypoint.c)
 
 # quietly COMMAND: what the command prints is shown only if it fails.
 define quietly
