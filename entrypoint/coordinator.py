@@ -8,6 +8,8 @@ Rules:
 - What is kept in memory (requests that run, timers, probes) follows from the journal alone: `_note_event` and
   `_note_command` keep it, live and in a replay alike. Carrying out is apart from that. A coordinator that was killed
   therefore has to carry out again at most what the last event asked for, and a request only if `run.N` is missing.
+- What a Step waits for comes first: releasing containers and telling come after requests, and the directories of a
+  first attempt are made while there is nothing else to do.
 - A request that cannot be written ends at once, with the reason; its number is used up by an empty `run.N`, since an
   entrypoint takes the numbers in order.
 - An entrypoint is gone when its lock is. How its requests ended is read after that, when it can write no more.
@@ -134,6 +136,8 @@ class Coordinator:
         names = (name for slot in slots for name in (*slot.containers, *slot.sidecars))
         self._containers = {name: _Container(name, ControlDirectory(f"{root}/steps/{name}")) for name in names}
         self._watched = dict(self._containers)
+        self._unused_slots = dict(self._slots)
+        """Those in which no Step has run yet, and that are not prepared for one."""
         self._rings = {
             each.directory.ring: each for each in self._containers.values() if each.directory.ring is not None
         }
@@ -185,7 +189,10 @@ class Coordinator:
 
     def _wait(self) -> None:
         """Wait for what comes next, and follow it up."""
-        for descriptor, _ in self._epoll.poll(self._seconds_to_wait(), 64):
+        ready = self._epoll.poll(self._seconds_to_wait(), 64)
+        if not ready and self._unused_slots:
+            self._unused_slots.pop(next(iter(self._unused_slots))).prepare()
+        for descriptor, _ in ready:
             if descriptor == self._wake_up:
                 self._heed_wake_ups()
             else:
@@ -198,6 +205,8 @@ class Coordinator:
 
     def _seconds_to_wait(self) -> float | None:
         times = (self._timers.next_at(), self._probe_timers.next_at(), self._next_sweep if self._watched else None)
+        if self._unused_slots:
+            return 0
         given = [at for at in times if at is not None]
         return max(0.0, min(given) - time.time()) if given else None
 
@@ -305,12 +314,17 @@ class Coordinator:
             self._tell(commands, again=False)
 
     def _carry_out(self, commands: Iterable[Command]) -> None:
+        releases = []
         for command in commands:
             self._note_command(command)
             if isinstance(command, RunStep):
                 self._run_step(self._containers[command.container].next_request - 1, command)
+            elif isinstance(command, ReleaseContainer):
+                releases.append(command)
             elif (carry_out := self._carriers.get(type(command))) is not None:
                 carry_out(command)
+        for command in releases:
+            self._release(command)
 
     def _tell(self, commands: Iterable[Command], *, again: bool) -> None:
         events = [command.event for command in commands if isinstance(command, Tell)]
@@ -346,6 +360,7 @@ class Coordinator:
                 container = self._containers[name]
                 container.running[container.next_request] = command
                 container.next_request += 1
+                self._unused_slots.pop(command.slot, None)
             case ReadResults(slot=slot):
                 self._reads[slot] = command
             case SetTimer(timer=timer, at=at):

@@ -133,7 +133,14 @@ _EVENTS: dict[str, type[Any]] = {
 
 def event_to_line(event: Event) -> str:
     """Return an event as one line of JSON, without the newline."""
-    return json.dumps({"event": type(event).__name__, **dataclasses.asdict(event)}, separators=(",", ":"))
+    return _ENCODER.encode({"event": type(event).__name__, **_fields(event)})
+
+
+def _fields(record: Event | Exit) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_fields)
 
 
 def event_from_line(line: str) -> Event:
