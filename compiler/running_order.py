@@ -6,7 +6,7 @@ What is left to others: what really runs when (``monopod.entrypoint.engine``).
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from monopod.schemas.plan import Pipeline, Task
 
@@ -25,10 +25,7 @@ def task_levels(tasks: Sequence[Task]) -> dict[str, int]:
 
 
 def container_starts(pipeline: Pipeline) -> dict[str, int]:
-    """Return for each container how many Steps must have ended one after the other before it is needed.
-
-    The containers come in the order of the Pipeline's declaration.
-    """
+    """Return for each container how many Steps must have ended, one after the other, before it is needed."""
     starts: dict[str, int] = {}
     _place_pipeline(pipeline, 0, starts)
     return starts
@@ -55,12 +52,3 @@ def _place_task(task: Task, start: int, starts: dict[str, int]) -> int:
         starts.update(dict.fromkeys(slot.sidecars, start))
         starts.update({container: start + index for index, container in enumerate(slot.containers)})
     return start + len(task.steps)
-
-
-def all_tasks(pipeline: Pipeline) -> Iterator[Task]:
-    """Yield every Task that has slots, those of nested Pipelines included, in the order of declaration."""
-    for task in (*pipeline.tasks, *pipeline.final_tasks):
-        if task.pipeline is None:
-            yield task
-        else:
-            yield from all_tasks(task.pipeline)
