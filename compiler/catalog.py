@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.documents import Documents
 from monopod.compiler.places import DocumentPlace, Place
+from monopod.schemas.kubernetes import ObjectMeta
 from monopod.schemas.model import Model
 from monopod.schemas.tekton import (
     Pipeline,
@@ -32,12 +33,16 @@ Spec = TypeVar("Spec", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[Spec]):
-    """A spec, the name it goes by, and where it is written. `embedded`: it stands where it is used."""
+    """A spec, the name it goes by, and where it is written. `embedded`: it stands where it is used.
+
+    ``metadata`` is that of a Task that is a document of its own.
+    """
 
     name: str
     spec: Spec
     place: Place
     embedded: bool = False
+    metadata: ObjectMeta | None = None
 
 
 class Catalog:
@@ -49,7 +54,7 @@ class Catalog:
             for document, model in documents.of(Pipeline)
         }
         self._tasks = {
-            document.name: Found(document.name, model.spec, DocumentPlace(document, ("spec",)))
+            document.name: Found(document.name, model.spec, DocumentPlace(document, ("spec",)), metadata=model.metadata)
             for document, model in documents.of(Task)
         }
         self._step_actions = {

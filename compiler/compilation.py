@@ -13,7 +13,7 @@ from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents import Documents
 from monopod.compiler.ordering import Order
 from monopod.compiler.params import Around, Bound, Declaration, bind
-from monopod.compiler.pipelines import compile_pipeline
+from monopod.compiler.pipelines import Ancestry, compile_pipeline
 from monopod.compiler.pod import make_pod
 from monopod.compiler.pod_draft import PodDraft
 from monopod.compiler.pod_parts import PodParts
@@ -57,7 +57,7 @@ class Compilation:
 
 def compile_run(documents: Documents, options: Options) -> Compilation:
     """Return the Plan and the Pod of what the documents and options say. Raises Problems."""
-    state = CompilerState(Catalog(documents), PodDraft(), [])
+    state = CompilerState(Catalog(documents), PodDraft())
     asked = Asked(options.name, options.params, options.workspaces)
     run = select(documents, state.catalog, asked, state.problems)
     if run is None:
@@ -97,7 +97,7 @@ def _compile_pipeline_run(run: Run, state: CompilerState) -> plan.Pipeline:
     workspaces = bind_pipeline(
         declared, volumes, inherited=found.embedded, receiver=receiver, place=run.place, problems=state.problems
     )
-    pipeline = compile_pipeline(found, params, workspaces, (), state)
+    pipeline = compile_pipeline(found, params, workspaces, Ancestry(), state)
     return _with_timeouts(pipeline, spec.timeouts if isinstance(spec, tekton.PipelineRunSpec) else None)
 
 

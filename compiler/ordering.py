@@ -50,8 +50,12 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def sources(task: PipelineTask) -> tuple[str, ...]:
-    """Return the Tasks whose Results a PipelineTask refers to, each once, in the order met."""
-    found = (_source(each) for text in texts(task) if "$(tasks" in text for each in references(text))
+    """Return the Tasks whose Results a PipelineTask refers to, each once, in the order met.
+
+    What an embedded Pipeline refers to are its own Tasks.
+    """
+    fields = [value for name, value in task.__dict__.items() if name != "pipeline_spec"]
+    found = (_source(each) for text in texts(fields) if "$(tasks" in text for each in references(text))
     return tuple(dict.fromkeys(name for name in found if name is not None))
 
 

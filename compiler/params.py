@@ -14,6 +14,7 @@ Left to others: checking the references in what is given (``references``), where
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from monopod.compiler.diagnostics import Problem, did_you_mean
@@ -48,6 +49,18 @@ class Around:
     inherited: bool = False
 
 
+class KnownValues(Scope):
+    """Values known when compiling; what is declared here but not known hides what is known around."""
+
+    def __init__(self, values: Mapping[Path, Value], unknown: AbstractSet[Path], outer: Scope | None = None) -> None:
+        super().__init__(values, outer)
+        self._unknown = unknown
+
+    def get(self, path: Path) -> Value | None:
+        """Return the value at `path`; None if there is none, or if it is known only while running."""
+        return None if path in self._unknown or path[:2] in self._unknown else super().get(path)
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """Bound params: templates for the Plan, what can be referred to, and the values known when compiling."""
@@ -55,6 +68,10 @@ class Bound:
     params: tuple[Param, ...]
     shapes: dict[Path, Shape]
     known: dict[Path, Value]
+
+    def values(self, fixed: Mapping[Path, Value], outer: Scope | None = None) -> KnownValues:
+        """Return the values known where these params can be seen, with those of variables that are `fixed`."""
+        return KnownValues({**self.known, **fixed}, self.shapes.keys() - self.known.keys(), outer)
 
 
 def value_if_known(template: Value, values: Scope) -> Value | None:
@@ -170,7 +187,7 @@ class _Binder:
             if missing:
                 message = f"the object param '{spec.name}' of {self._receiver} needs {_list('the key', missing)} too"
                 self._problems.append(given.place.problem("object-keys", message))
-        return {**default, **value} if isinstance(value, dict) else value
+        return {**default, **_key_by_key(value, shape)} if default else value
 
     def _inherited_shape(self, spec: ParamSpec) -> Shape | None:
         if not self._around.inherited or spec.name in self._given_otherwise:
@@ -227,6 +244,14 @@ class _Binder:
             return Shape("object", keys=keys)
         known = shape is not None and shape.type == spec.value_type
         return Shape(spec.value_type, shape.length if known and shape is not None else None)
+
+
+def _key_by_key(value: Value, shape: Shape) -> dict[str, str]:
+    """Return an object, or a reference to a whole one, as its keys."""
+    if isinstance(value, str):
+        prefix = value.removesuffix(")").removesuffix("[*]")
+        return {key: f"{prefix}.{key})" for key in sorted(shape.keys or ())}
+    return value if isinstance(value, dict) else {}
 
 
 def undeclared(given: Iterable[Given], declared: Iterable[str]) -> list[tuple[Given, str]]:

@@ -1,20 +1,33 @@
 """A Pipeline: its params and Workspaces, its Tasks in their order, and its Results.
 
+Rules (Tekton docs/pipelines-in-pipelines.md):
+
+- A Pipeline may stand in the place of a Task: it has a scope of its own, and other Tasks may use its Results. An
+  embedded one sees the params and Workspaces around it.
+- It has the timeout of its PipelineTask, no retries and no matrix.
+
 Left to others: each of its Tasks (``tasks``), their order (``ordering``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from monopod.compiler.catalog import Found, custom_task_problem
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.ordering import Order, order_tasks, sources
-from monopod.compiler.params import Bound
+from monopod.compiler.ordering import Order, order_tasks, sources, texts
+from monopod.compiler.params import Around, Bound, Declaration, bind, undeclared, whole
 from monopod.compiler.places import Place
-from monopod.compiler.references import Names, check_value
-from monopod.compiler.tasks import CompilerState, PipelineScope, PipelineTask, compile_task
-from monopod.compiler.unsupported import in_pipeline_task
+from monopod.compiler.references import Names, Shape, check, check_value
+from monopod.compiler.tasks import (
+    CompilerState,
+    PipelineScope,
+    PipelineTask,
+    compile_task,
+    given_params,
+    when_expressions,
+)
 from monopod.compiler.variables_in_scope import (
     Outputs,
     declared_results,
@@ -22,77 +35,209 @@ from monopod.compiler.variables_in_scope import (
     pipeline_names,
     result_names,
 )
-from monopod.compiler.workspaces import Bindings
+from monopod.compiler.workspaces import Bindings, Texts, bind_for_pipeline, bind_pipeline
 from monopod.schemas import plan, tekton
 from monopod.schemas.plan import Value
-from monopod.schemas.variables import Path, Scope
+from monopod.schemas.variables import Path, references
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestry:
+    """The PipelineTasks that a Pipeline stands for, outermost first, and the Pipelines that it is referred to from."""
+
+    path: tuple[str, ...] = ()
+    referred_from: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Nested:
+    """A PipelineTask with a Pipeline in the place of its Task."""
+
+    task: tekton.PipelineTask
+    place: Place
+    found: Found[tekton.PipelineSpec]
 
 
 def compile_pipeline(
-    found: Found[tekton.PipelineSpec],
-    params: Bound,
-    workspaces: Bindings,
-    path: tuple[str, ...],
-    state: CompilerState,
+    found: Found[tekton.PipelineSpec], params: Bound, workspaces: Bindings, ancestry: Ancestry, state: CompilerState
 ) -> plan.Pipeline:
-    """Return the Pipeline of the Plan; `path` are the PipelineTasks that it stands for, outermost first."""
+    """Return the Pipeline of the Plan."""
     spec, place = found.spec, found.place
-    tasks = _resolved(spec.tasks, place.at("tasks"), state)
-    final_tasks = _resolved(spec.finally_, place.at("finally"), state)
-    outputs = {task.name: Outputs({}) for task in (*spec.tasks, *spec.finally_)}
+    if not found.embedded:
+        ancestry = Ancestry(ancestry.path, (*ancestry.referred_from, found.name))
+    tasks = _resolved(spec.tasks, place.at("tasks"), ancestry, state)
+    final_tasks = _resolved(spec.finally_, place.at("finally"), ancestry, state)
+    outputs = {task.name: Outputs(None) for task in (*spec.tasks, *spec.finally_)}
     outputs.update((each.task.name, _outputs(each)) for each in (*tasks, *final_tasks))
-    param_names = Names(params.shapes)
-    names, final_names = pipeline_names(spec, outputs, workspaces, param_names)
+    names, final_names = pipeline_names(spec, outputs, workspaces, Names(params.shapes))
     fixed: dict[Path, Value] = {("context", "pipeline", "name"): found.name}
     for name, volume in workspaces.items():
         fixed["workspaces", name, "bound"] = "false" if volume is None else "true"
-    values = Scope({**params.known, **fixed})
-    located = [(task, place.at("tasks", index)) for index, task in enumerate(spec.tasks)]
-    orders = order_tasks(located, state.problems)
+    values = params.values(fixed)
+    orders = order_tasks([(task, place.at("tasks", index)) for index, task in enumerate(spec.tasks)], state.problems)
     final_orders = {task.name: Order((), _among(sources(task), orders)) for task in spec.finally_}
-    scope = PipelineScope(path, names, values, workspaces)
-    final_scope = PipelineScope(path, final_names, values, workspaces)
+    scope = PipelineScope(ancestry.path, names, values, workspaces)
+    final_scope = PipelineScope(ancestry.path, final_names, values, workspaces)
     return plan.Pipeline(
         name=found.name,
         params=params.params,
-        tasks=tuple(compile_task(each, orders[each.task.name], scope, state) for each in tasks),
-        final_tasks=tuple(compile_task(each, final_orders[each.task.name], final_scope, state) for each in final_tasks),
-        results=_results(spec, place, result_names(spec, outputs, param_names), state.problems),
+        tasks=tuple(_compiled(each, orders, scope, ancestry, state) for each in tasks),
+        final_tasks=tuple(_compiled(each, final_orders, final_scope, ancestry, state) for each in final_tasks),
+        results=_results(spec, place, result_names(spec, outputs, Names(params.shapes)), state.problems),
         variables=listed(fixed, fixed),
     )
 
 
-def _resolved(tasks: Sequence[tekton.PipelineTask], place: Place, state: CompilerState) -> list[PipelineTask]:
-    """Return the PipelineTasks whose Task is there."""
-    result = []
+# What PipelineTasks stand for
+
+
+def _resolved(
+    tasks: Sequence[tekton.PipelineTask], place: Place, ancestry: Ancestry, state: CompilerState
+) -> list[PipelineTask | _Nested]:
+    """Return the PipelineTasks whose Task or Pipeline is there."""
+    result: list[PipelineTask | _Nested] = []
     for index, task in enumerate(tasks):
         where = place.at(index)
-        state.problems.extend(in_pipeline_task(task, where))
-        found = _task(task, where, state)
-        if found is not None:
-            result.append(PipelineTask.of(task, where, found))
+        if task.task_ref is not None or task.task_spec is not None:
+            found = _task(task, where, state)
+            if found is not None:
+                result.append(PipelineTask.of(task, where, found))
+        else:
+            pipeline = _pipeline(task, where, ancestry, state)
+            if pipeline is not None:
+                result.append(_Nested(task, where, pipeline))
     return result
 
 
 def _task(task: tekton.PipelineTask, place: Place, state: CompilerState) -> Found[tekton.TaskSpec] | None:
     if task.task_ref is not None:
         return state.catalog.task(task.task_ref, place.at("taskRef"), state.problems)
-    if task.task_spec is not None:
-        if task.task_spec.is_custom:
-            state.problems.append(custom_task_problem(place.at("taskSpec")))
-            return None
-        return Found(task.name, task.task_spec, place.at("taskSpec"), embedded=True)
-    field = "pipelineRef" if task.pipeline_ref is not None else "pipelineSpec"
-    state.problems.append(place.at(field).problem("unsupported", "not supported yet"))
-    return None
+    assert task.task_spec is not None
+    if task.task_spec.is_custom:
+        state.problems.append(custom_task_problem(place.at("taskSpec")))
+        return None
+    return Found(task.name, task.task_spec, place.at("taskSpec"), embedded=True)
 
 
-def _outputs(task: PipelineTask) -> Outputs:
-    return Outputs(declared_results(task.found.spec.results), task.task.matrix is not None)
+def _pipeline(
+    task: tekton.PipelineTask, place: Place, ancestry: Ancestry, state: CompilerState
+) -> Found[tekton.PipelineSpec] | None:
+    if task.pipeline_spec is not None:
+        return Found(task.name, task.pipeline_spec, place.at("pipelineSpec"), embedded=True)
+    assert task.pipeline_ref is not None
+    where = place.at("pipelineRef")
+    if task.pipeline_ref.name in ancestry.referred_from:
+        circle = " → ".join((*ancestry.referred_from, task.pipeline_ref.name))
+        state.problems.append(where.at("name").problem("cycle", f"the Pipeline would stand within itself: {circle}"))
+        return None
+    return state.catalog.pipeline(task.pipeline_ref, where, state.problems)
+
+
+def _outputs(task: PipelineTask | _Nested) -> Outputs:
+    if isinstance(task, PipelineTask):
+        return Outputs(declared_results(task.found.spec.results), task.task.matrix is not None)
+    return Outputs({result.name: Shape(result.type or "string") for result in task.found.spec.results})
 
 
 def _among(names: Iterable[str], known: Mapping[str, Order]) -> tuple[str, ...]:
     return tuple(name for name in names if name in known)
+
+
+# Compiling them
+
+
+def _compiled(
+    source: PipelineTask | _Nested,
+    orders: Mapping[str, Order],
+    scope: PipelineScope,
+    ancestry: Ancestry,
+    state: CompilerState,
+) -> plan.Task:
+    order = orders[source.task.name]
+    if isinstance(source, PipelineTask):
+        return compile_task(source, order, scope, state)
+    return _compile_nested(source, order, scope, ancestry, state)
+
+
+def _compile_nested(
+    source: _Nested, order: Order, scope: PipelineScope, ancestry: Ancestry, state: CompilerState
+) -> plan.Task:
+    task, place, problems = source.task, source.place, state.problems
+    for field, value in (("matrix", task.matrix), ("retries", task.retries)):
+        if value:
+            message = f"a Pipeline in the place of a Task has no {field}, in Tekton neither"
+            problems.append(place.at(field).problem("unsupported", message))
+    problems.extend(check(task.display_name, "text", scope.names, place.at("displayName")))
+    params = _bind_params(source, scope, problems)
+    workspaces = _bind_workspaces(source, scope, problems)
+    inner = Ancestry((*ancestry.path, task.name), ancestry.referred_from)
+    pipeline = compile_pipeline(source.found, params, workspaces, inner, state)
+    return plan.Task(
+        name=task.name,
+        task_name=source.found.name,
+        display_name=task.display_name,
+        after=order.after,
+        result_sources=order.sources,
+        when=when_expressions(task.when, scope.names, place.at("when"), problems),
+        params=params.params,
+        on_error=task.on_error or "stopAndFail",
+        pipeline=plan.Pipeline(
+            pipeline.name,
+            (),
+            pipeline.tasks,
+            pipeline.final_tasks,
+            pipeline.results,
+            pipeline.variables,
+            timeout=task.timeout or None,
+        ),
+    )
+
+
+def _bind_params(source: _Nested, scope: PipelineScope, problems: list[Problem]) -> Bound:
+    """Return the params of a Pipeline in a Pipeline; an embedded one gets those around it that it uses."""
+    found = source.found
+    receiver = f"the Pipeline '{found.name}'"
+    declared = [(spec, found.place.at("params", index)) for index, spec in enumerate(found.spec.params)]
+    given = given_params(source.task, source.place)
+    for each in given:
+        problems.extend(check_value(each.value, scope.names, each.place))
+    if not found.embedded:
+        for each, hint in undeclared(given, (spec.name for spec, _ in declared)):
+            message = f"{receiver} declares no param '{each.name}', so it has no effect{hint}"
+            problems.append(each.place.problem("unknown-param", message, "warning"))
+    around = Around(scope.names, scope.values, found.embedded)
+    bound = bind(Declaration(receiver, declared), given, around, source.place, problems)
+    return _with_inherited(bound, found.spec, scope) if found.embedded else bound
+
+
+def _with_inherited(bound: Bound, spec: tekton.PipelineSpec, scope: PipelineScope) -> Bound:
+    used = {each.path[:2] for text in texts(spec) if "$(" in text for each in references(text)}
+    params, shapes, known = list(bound.params), dict(bound.shapes), dict(bound.known)
+    for path in sorted(path for path in used if path[0] == "params" and path not in shapes):
+        shape = scope.names.shape(path)
+        if shape is not None:
+            params.append(plan.Param(path[1], whole(path[1], shape)))
+            shapes[path] = shape
+            value = scope.values.get(path)
+            if value is not None:
+                known[path] = value
+    return Bound(tuple(params), shapes, known)
+
+
+def _bind_workspaces(source: _Nested, scope: PipelineScope, problems: list[Problem]) -> Bindings:
+    task, place, found = source.task, source.place, source.found
+    receiver = f"the Pipeline '{found.name}'"
+    given = bind_for_pipeline(
+        [(each, place.at("workspaces", index)) for index, each in enumerate(task.workspaces)],
+        scope.workspaces,
+        receiver,
+        Texts(scope.names, scope.values),
+        problems,
+    )
+    if found.embedded:
+        given = {**scope.workspaces, **given}
+    declared = [(each, found.place.at("workspaces", index)) for index, each in enumerate(found.spec.workspaces)]
+    return bind_pipeline(declared, given, inherited=found.embedded, receiver=receiver, place=place, problems=problems)
 
 
 def _results(

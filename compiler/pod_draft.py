@@ -31,6 +31,7 @@ class PodDraft:
         self._slots: set[str] = set()
         self._container_names: set[str] = set()
         self._volume_names: set[str] = set()
+        self.kept_volumes: frozenset[str] = frozenset()
         self._volumes_by_key: dict[str, str] = {}
 
     def slot(self, task_path: Sequence[str], index: int | None) -> str:
@@ -59,6 +60,7 @@ class PodDraft:
     def keep_volume(self, volume: dict[str, Any]) -> None:
         """Add a volume of the podTemplate, under the name that it has."""
         self._volume_names.add(volume["name"])
+        self.kept_volumes |= {volume["name"]}
         self.volumes.append(volume)
 
 

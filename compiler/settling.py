@@ -14,6 +14,9 @@ from monopod.compiler.places import Place
 from monopod.compiler.references import Names
 from monopod.schemas.variables import Scope, references
 
+KNOWN_TOO_LATE = "known-too-late"
+"""The rule of problems about what a Pod cannot hold because it is known only while running."""
+
 T = TypeVar("T")
 
 
@@ -49,5 +52,5 @@ def _settle_text(text: str, values: Scope, names: Names, place: Place, problems:
             f"{late[0]} is known only while running, but this is part of the Pod, which is made before; "
             "use a param of the run, or a fixed value"
         )
-        problems.append(place.problem("known-too-late", message))
+        problems.append(place.problem(KNOWN_TOO_LATE, message))
     return text

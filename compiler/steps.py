@@ -54,15 +54,16 @@ _EXPANSION = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the fields of a Step were written: in the Step, in the stepTemplate, or in a StepAction."""
+    """Where the fields of a Step were written: in a StepAction, in the Step, in the stepTemplate.
 
-    own: Place
-    own_fields: frozenset[str]
-    template: Place | None = None
+    ``sources`` are those of them that there are, the one that wins first, each with the fields it has.
+    """
+
+    sources: tuple[tuple[Place, frozenset[str]], ...]
 
     def place(self, field: str) -> Place:
         """Return where `field` was written."""
-        return (self.own if field in self.own_fields or self.template is None else self.template).at(field)
+        return next((place for place, fields in self.sources if field in fields), self.sources[0][0]).at(field)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,52 +1,58 @@
 """A PipelineTask: from what an author wrote to the Task of the Plan, its slots and their containers.
 
-Left to others, one stage each: params, Workspaces, Steps, Sidecars, volumes, the matrix; and what a Pipeline is.
+Left to others, one stage each: params, Workspaces, Steps and Sidecars, fan-out and slots; and what a Pipeline is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cached_property
 
-from monopod.compiler import steps, workspaces
+from monopod.compiler import fan_out, steps, workspaces
 from monopod.compiler.catalog import Catalog, Found
 from monopod.compiler.diagnostics import Problem
+from monopod.compiler.fan_out import FanOut
 from monopod.compiler.ordering import Order, texts
 from monopod.compiler.params import Around, Bound, Declaration, Given, bind, undeclared, value_if_known
 from monopod.compiler.places import Place
 from monopod.compiler.pod_draft import PodDraft
+from monopod.compiler.probes import readiness
 from monopod.compiler.references import STRING, Names, Shape, check, check_value
-from monopod.compiler.settling import settle
-from monopod.compiler.unsupported import in_task
-from monopod.compiler.variables_in_scope import (
-    TASK_RUN_CONTEXT,
-    declared_results,
-    listed,
-    running_task_shapes,
-    step_name,
-    step_variables,
-    task_variables,
+from monopod.compiler.resolved_steps import (
+    ResolvedStep,
+    TaskNames,
+    artifact_paths,
+    resolve_sidecars,
+    resolve_steps,
+    result_shapes,
 )
+from monopod.compiler.slots import Environment, Slots, TaskParts, one_slot, slots_of_matrix
+from monopod.compiler.unsupported import in_task
+from monopod.compiler.variables_in_scope import TASK_RUN_CONTEXT, listed, running_task_shapes, task_variables
 from monopod.compiler.workspaces import Bindings, TaskWorkspace, Texts
 from monopod.schemas import plan, tekton
+from monopod.schemas.kubernetes import Volume
 from monopod.schemas.plan import Value
 from monopod.schemas.variables import Path, Scope, evaluate, references, references_in
 
 
 @dataclass(frozen=True, slots=True)
 class CompilerState:
-    """What all stages share: what can be referred to, the Pod so far, and what is wrong so far."""
+    """What all stages share: what can be referred to, the Pod so far, and what is wrong so far.
+
+    `max_concurrency` is how many combinations of a matrix run at the same time at most, if the Task does not say.
+    """
 
     catalog: Catalog
     draft: PodDraft
-    problems: list[Problem]
+    problems: list[Problem] = field(default_factory=list)
+    max_concurrency: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineScope:
-    """What a PipelineTask sees of the Pipeline around it."""
+    """What a PipelineTask sees of the Pipeline around it; `path` are the PipelineTasks that this stands for."""
 
     path: tuple[str, ...]
     names: Names
@@ -66,15 +72,14 @@ class PipelineTask:
     @classmethod
     def of(cls, task: tekton.PipelineTask, place: Place, found: Found[tekton.TaskSpec]) -> PipelineTask:
         """Return a PipelineTask of a Pipeline."""
-        given = (
-            Given(each.name, each.value, place.at("params", index, "value")) for index, each in enumerate(task.params)
-        )
-        return cls(task, place, found, tuple(given))
+        return cls(task, place, found, given_params(task, place))
 
-    @property
-    def receiver(self) -> str:
-        """What it is called in messages."""
-        return f"the Task '{self.found.name}'"
+
+def given_params(task: tekton.PipelineTask, place: Place) -> tuple[Given, ...]:
+    """Return the params that a PipelineTask hands over."""
+    return tuple(
+        Given(each.name, each.value, place.at("params", index, "value")) for index, each in enumerate(task.params)
+    )
 
 
 def when_expressions(
@@ -82,7 +87,7 @@ def when_expressions(
 ) -> tuple[plan.WhenExpression, ...]:
     """Return guards for the Plan."""
     for index, each in enumerate(expressions):
-        at = place.at("when", index)
+        at = place.at(index)
         problems.extend(check(each.input, "element", names, at.at("input")))
         problems.extend(check(each.cel, "text", names, at.at("cel")))
         for number, text in enumerate(each.values):
@@ -116,82 +121,91 @@ class _TaskCompiler:
         self._task = source.task
         self._place = source.place
         self._given = source.given
+        self._found = source.found
         self._spec = source.found.spec
         self._spec_place = source.found.place
         self._embedded = source.found.embedded
-        self._receiver = source.receiver
+        self._receiver = f"the Task '{source.found.name}'"
         self._scope = scope
         self._state = state
         self._problems = state.problems
         self._draft = state.draft
         self._outer_names = scope.names if self._embedded else None
         self._outer_values = scope.values if self._embedded else None
-        self._fixed = task_variables(self._spec, source.found.name)
-        self._task_name = source.found.name
 
     def compiled(self, order: Order) -> plan.Task:
         task, place = self._task, self._place
-        bound = self._bind_params()
-        self._workspaces = self._bind_workspaces(bound)
-        self._fixed |= workspaces.variables(self._workspaces, self._draft)
-        bound = self._with_late_values(bound)
-        self._params = bound
-        self._names = self._task_names()
-        self._values = Scope({**bound.known, **self._fixed}, self._outer_values)
-        usages = chain(
-            *(step.workspaces for step in self._spec.steps), *(each.workspaces for each in self._spec.sidecars)
+        fixed = task_variables(self._spec, self._found.name)
+        fan = self._fan_out()
+        bound = self._bind_params(fixed, fan)
+        bound_workspaces = self._bind_workspaces(bound)
+        fixed |= workspaces.variables(bound_workspaces, self._draft)
+        bound = self._with_late_values(bound, fixed)
+        values = bound.values(fixed, self._outer_values)
+        names = self._task_names(bound, fixed, bound_workspaces, values)
+        resolved = resolve_steps(self._spec, self._spec_place, names, self._state.catalog, self._problems)
+        sidecars = resolve_sidecars(self._spec, self._spec_place, names, self._problems)
+        self._check_texts(names.names, resolved, fan)
+        parts = TaskParts(
+            (*self._scope.path, task.name), resolved, sidecars, self._volumes(), bound_workspaces, names.names
         )
-        self._isolated = frozenset(usage.name for usage in usages)
-        self._used = {
-            each.path for text in texts((self._task, self._spec)) if "$(" in text for each in references(text)
-        }
-        self._steps = [self._resolved_step(index, step) for index, step in enumerate(self._spec.steps)]
-        self._check_texts()
-        settled = self._settled(self._values)
-        compiled_steps = tuple(map(self._plan_step, self._steps, settled.containers))
+        slots = self._slots(parts, values, fan)
         return plan.Task(
             name=task.name,
-            task_name=self._task_name,
+            task_name=self._found.name,
             display_name=task.display_name,
             after=order.after,
             result_sources=order.sources,
-            when=when_expressions(task.when, self._scope.names, place, self._problems),
+            when=when_expressions(task.when, self._scope.names, place.at("when"), self._problems),
             params=bound.params,
+            matrix=fan.in_plan(pinned=slots.pinned) if fan is not None else None,
             retries=task.retries,
             timeout=task.timeout or None,
             on_error=task.on_error or "stopAndFail",
-            steps=compiled_steps,
+            steps=tuple(map(self._plan_step, self._spec.steps, resolved, slots.environments)),
+            sidecars=tuple(map(self._plan_sidecar, self._spec.sidecars, sidecars, slots.environments[len(resolved) :])),
             results=result_declarations(self._spec.results),
-            variables=listed(self._fixed, self._used),
-            slots=(self._slot(None, settled),),
+            variables=listed(fixed, self._used),
+            slots=slots.slots,
         )
 
-    # Params and Workspaces
+    # Params, matrix and Workspaces
 
-    def _bind_params(self) -> Bound:
+    def _fan_out(self) -> FanOut | None:
+        if self._task.matrix is None:
+            return None
+        place = self._place.at("matrix")
+        fan = fan_out.fan_out(self._task.matrix, self._scope.names, self._scope.values, place, self._problems)
+        fan_out.check_combinations(fan, self._spec.params, self._receiver, place, self._problems)
+        return fan
+
+    def _bind_params(self, fixed: dict[Path, Value], fan: FanOut | None) -> Bound:
         declared = [(spec, self._spec_place.at("params", index)) for index, spec in enumerate(self._spec.params)]
         if not self._embedded:
             for each, hint in undeclared(self._given, (spec.name for spec, _ in declared)):
                 message = f"{self._receiver} declares no param '{each.name}', so it has no effect{hint}"
                 self._problems.append(each.place.problem("unknown-param", message, "warning"))
-        declaration = Declaration(self._receiver, declared, Names(self._late_shapes(), self._outer_names))
+        late = self._late_shapes(fixed)
+        for given in self._given:
+            self._problems.extend(check_value(given.value, Names(late, self._scope.names), given.place))
+        declaration = Declaration(self._receiver, declared, Names(late, self._outer_names))
         around = Around(self._scope.names, self._scope.values, self._embedded)
-        return bind(declaration, self._given, around, self._place, self._problems)
+        return bind(
+            declaration, self._given, around, self._place, self._problems, fan.shapes if fan is not None else None
+        )
 
-    def _late_shapes(self) -> dict[Path, Shape]:
-        """Return what the values of params may refer to although it is the Task's: these come in a second round."""
+    def _late_shapes(self, fixed: dict[Path, Value]) -> dict[Path, Shape]:
+        """Return variables of the Task that the values of its params may hold: Tekton puts them in one round later."""
         names = {declaration.name for declaration in self._spec.workspaces}
         names |= {binding.name for binding in self._task.workspaces}
         paths: dict[Path, Shape] = {
             ("workspaces", name, field): STRING for name in names for field in ("path", "claim", "volume")
         }
-        return {**dict.fromkeys(self._fixed, STRING), **paths, **TASK_RUN_CONTEXT}
+        return {**dict.fromkeys(fixed, STRING), **paths, **TASK_RUN_CONTEXT}
 
-    def _with_late_values(self, bound: Bound) -> Bound:
-        late = {path: value for path, value in self._fixed.items() if path[-1] != "bound"}
-        names = Names(self._late_shapes(), self._scope.names)
-        for given in self._given:
-            self._problems.extend(check_value(given.value, names, given.place))
+    def _with_late_values(self, bound: Bound, fixed: dict[Path, Value]) -> Bound:
+        """Return params with those variables of the Task put in that are fixed; others are put in while running."""
+        late = {path: value for path, value in fixed.items() if path[-1] != "bound"}
         changed = {
             param.name: evaluate(param.value, Scope(late))
             for param in bound.params
@@ -217,152 +231,132 @@ class _TaskCompiler:
             receiver=self._receiver,
             place=self._place,
             outside=Texts(self._scope.names, self._scope.values),
-            params=Texts(Names(bound.shapes, self._outer_names), Scope(bound.known, self._outer_values)),
+            params=Texts(Names(bound.shapes, self._outer_names), bound.values({}, self._outer_values)),
             problems=self._problems,
         )
 
+    @cached_property
+    def _used(self) -> frozenset[Path]:
+        """All that the PipelineTask, its Task and the StepActions of that refer to."""
+        actions = (
+            self._state.catalog.step_action(step.ref, self._spec_place.at("steps"), [])
+            for step in self._spec.steps
+            if step.ref is not None
+        )
+        everything = (self._task, self._spec, [found.spec for found in actions if found is not None])
+        return frozenset(each.path for text in texts(everything) if "$(" in text for each in references(text))
+
     def _used_workspaces(self) -> set[str]:
-        """Return the Workspaces that the embedded spec refers to as its own (``bound`` is known to Pipelines too)."""
-        found = (each for text in texts(self._spec) if "$(workspaces" in text for each in references(text))
-        return {each.path[1] for each in found if each.path[0] == "workspaces" and len(each.path) == 3}
+        """Return the Workspaces that the embedded spec refers to."""
+        return {path[1] for path in self._used if path[0] == "workspaces" and len(path) == 3}
 
     # Names and checks
 
-    def _task_names(self) -> Names:
+    def _task_names(
+        self, bound: Bound, fixed: dict[Path, Value], bound_workspaces: Sequence[TaskWorkspace], values: Scope
+    ) -> TaskNames:
         shapes: dict[Path, Shape] = {
-            **dict.fromkeys(self._fixed, STRING),
+            **dict.fromkeys(fixed, STRING),
             **running_task_shapes(),
-            **workspaces.shapes(self._workspaces),
+            **workspaces.shapes(bound_workspaces),
         }
-        self._without_params = Names(shapes, self._outer_names)
-        return Names(self._params.shapes, self._without_params)
+        without_params = Names(shapes, self._outer_names)
+        return TaskNames(Names(bound.shapes, without_params), without_params, values)
 
-    def _check_texts(self) -> None:
-        spec, place = self._spec, self._spec_place
-        self._problems.extend(check(self._task.display_name, "text", self._scope.names, self._place.at("displayName")))
-        if spec.step_template is not None:
-            template = spec.step_template.to_kubernetes()
-            self._problems.extend(steps.check_references(template, self._names, place.at("stepTemplate")))
-        for index, step in enumerate(spec.steps):
-            self._problems.extend(
-                steps.check_references(step.to_kubernetes(), self._steps[index].names, place.at("steps", index))
-            )
-        for index, volume in enumerate(spec.volumes):
+    def _check_texts(self, names: Names, resolved: Sequence[ResolvedStep], fan: FanOut | None) -> None:
+        """Check the texts that belong neither to params, Workspaces and guards, nor to Steps and Sidecars."""
+        given: dict[Path, Shape] = {
+            ("params", each.name): names.shape(("params", each.name)) or STRING for each in self._given
+        }
+        matrix: dict[Path, Shape] = {("params", name): STRING for name in (fan.shapes if fan is not None else ())}
+        outside = Names({**given, **matrix} if fan is not None else {}, self._scope.names)
+        self._problems.extend(check(self._task.display_name, "text", outside, self._place.at("displayName")))
+        if fan is not None:
+            for index, entry in enumerate(fan.matrix.include):
+                place = self._place.at("matrix", "include", index, "name")
+                self._problems.extend(check(entry.name, "text", outside, place))
+        self._problems.extend(check(self._task.on_error or "", "text", self._scope.names, self._place.at("onError")))
+        for volume, place in self._volumes():
             for text in texts(volume):
-                self._problems.extend(check(text, "text", self._names, place.at("volumes", index)))
+                self._problems.extend(check(text, "text", names, place))
+        of_steps = Names(result_shapes(resolved), open_ended=artifact_paths(resolved))
+        for index, result in enumerate(self._spec.results):
+            if result.value:
+                place = self._spec_place.at("results", index, "value")
+                self._problems.extend(check_value(result.value, of_steps, place))
 
-    # Steps and containers
+    # Steps, Sidecars and slots
 
-    def _settled(self, values: Scope) -> _Settled:
-        """Return all that goes into one slot of the Pod, with these values known."""
-        spec, place = self._spec, self._spec_place
-        volumes = [
-            settle(volume.to_kubernetes(), values, self._names, place.at("volumes", index), self._problems)
-            for index, volume in enumerate(spec.volumes)
-        ]
-        names = frozenset(volume["name"] for volume in volumes)
-        names |= {workspaces.name_in_pod(each.volume, self._draft) for each in self._workspaces if each.volume}
-        containers = []
-        for step in self._steps:
-            own_values = Scope({**step.fixed}, values)
-            around = steps.Surroundings(step.names, own_values, own_values, names)
-            mounts = workspaces.mounts(self._workspaces, step.usages, self._isolated, self._draft)
-            containers.append(steps.container(step.fields, step.sources, mounts, around, self._problems))
-        return _Settled(volumes, containers)
+    def _volumes(self) -> list[tuple[Volume, Place]]:
+        return [(each, self._spec_place.at("volumes", index)) for index, each in enumerate(self._spec.volumes)]
 
-    def _resolved_step(self, index: int, step: tekton.Step) -> _ResolvedStep:
-        place = self._spec_place.at("steps", index)
-        name = step_name(step.name, index)
-        own = step.to_kubernetes()
-        fixed = step_variables(step.results, name)
-        for usage in step.workspaces:
-            if usage.mount_path:
-                fixed["workspaces", usage.name, "path"] = usage.mount_path
-        template = self._spec.step_template.to_kubernetes() if self._spec.step_template is not None else {}
-        return _ResolvedStep(
-            name=name,
-            step=step,
-            fields=steps.merge_template(template, own),
-            sources=steps.Sources(place, frozenset(own), self._spec_place.at("stepTemplate")),
-            fixed=fixed,
-            names=Names(self._earlier_results(index) | dict.fromkeys(fixed, STRING), self._names),
-            usages=step.workspaces,
-        )
+    def _slots(self, parts: TaskParts, values: Scope, fan: FanOut | None) -> Slots:
+        if fan is None:
+            return one_slot(parts, values, self._draft, self._problems)
+        count = fan.slots(self._limit())
+        combinations = None
+        if fan.combinations is not None and count == len(fan.combinations):
+            combinations = [fan_out.values_of(each, values) for each in fan.combinations]
+        return slots_of_matrix(parts, values, combinations, count, self._draft, self._problems)
 
-    def _earlier_results(self, index: int) -> dict[Path, Shape]:
-        """Return the Results of Steps before one, which it may refer to."""
-        return {
-            ("steps", step_name(step.name, number), "results", result): shape
-            for number, step in enumerate(self._spec.steps[:index])
-            for result, shape in declared_results(step.results).items()
-        }
+    def _limit(self) -> int | None:
+        metadata = self._spec.metadata if isinstance(self._spec, tekton.EmbeddedTask) else self._found.metadata
+        own = None
+        if metadata is not None:
+            own = fan_out.limit_of(metadata.annotations, self._spec_place.at("metadata"), self._problems)
+        return own or self._state.max_concurrency
 
-    def _plan_step(self, step: _ResolvedStep, container: steps.Container) -> plan.Step:
-        fields = step.fields
-        if not fields.get("script") and not fields.get("command"):
-            self._problems.append(step.sources.own.problem("no-command", _NO_COMMAND))
+    def _plan_step(self, step: tekton.Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:
+        fields = resolved.fields
+        place = self._command_place(resolved)
+        stdout, stderr = fields.get("stdoutConfig") or {}, fields.get("stderrConfig") or {}
         return plan.Step(
-            name=step.name,
-            command=tuple(fields.get("command", ())),
+            name=resolved.name,
+            command=self._command(resolved, place),
             args=tuple(fields.get("args", ())),
             script=fields.get("script") or None,
-            environment=container.environment,
+            environment=environment,
             working_directory=steps.working_directory(fields),
-            timeout=step.step.timeout or None,
-            on_error=step.step.on_error or "stopAndFail",
-            stdout_path=step.step.stdout_config.path or None if step.step.stdout_config else None,
-            stderr_path=step.step.stderr_config.path or None if step.step.stderr_config else None,
-            results=result_declarations(step.step.results),
-            when=when_expressions(step.step.when, step.names, step.sources.own, self._problems),
-            variables=listed(step.fixed, self._used),
+            timeout=step.timeout or None,
+            on_error=step.on_error or "stopAndFail",
+            stdout_path=stdout.get("path"),
+            stderr_path=stderr.get("path"),
+            results=result_declarations(resolved.results),
+            when=when_expressions(step.when, resolved.names, resolved.sources.place("when"), self._problems),
+            params=resolved.bound.params,
+            variables=listed(resolved.fixed, self._used),
         )
 
-    def _slot(self, index: int | None, settled: _Settled) -> plan.Slot:
-        """Add a slot's containers and volumes to the draft of the Pod."""
-        name = self._draft.slot((*self._scope.path, self._task.name), index)
-        names = {
-            volume["name"]: self._draft.volume((name, volume["name"]), _source(volume)) for volume in settled.volumes
-        }
-        containers = tuple(
-            self._draft.container(
-                name,
-                step.name,
-                container.with_volumes(names),
-                is_sidecar=False,
-                has_script=bool(step.fields.get("script")),
+    def _plan_sidecar(self, sidecar: tekton.Sidecar, resolved: ResolvedStep, environment: Environment) -> plan.Sidecar:
+        fields = resolved.fields
+        place = self._command_place(resolved)
+        program = plan.Step(
+            name=resolved.name,
+            command=self._command(resolved, place),
+            args=tuple(fields.get("args", ())),
+            script=fields.get("script") or None,
+            environment=environment,
+            working_directory=steps.working_directory(fields),
+            variables=listed(resolved.fixed, self._used),
+        )
+        probe = sidecar.readiness_probe or sidecar.startup_probe
+        if probe is None:
+            return plan.Sidecar(program)
+        field_name = "readinessProbe" if sidecar.readiness_probe is not None else "startupProbe"
+        where = resolved.sources.place(field_name)
+        return plan.Sidecar(program, readiness(probe, sidecar.ports, where, self._problems))
+
+    @staticmethod
+    def _command_place(resolved: ResolvedStep) -> Place:
+        return resolved.sources.sources[0][0]
+
+    def _command(self, resolved: ResolvedStep, place: Place) -> tuple[str, ...]:
+        fields = resolved.fields
+        if not fields.get("script") and not fields.get("command"):
+            what = "Sidecar" if resolved.is_sidecar else "Step"
+            message = (
+                f"the {what} has neither script nor command, so the image's own ENTRYPOINT would run, "
+                "which is not supported yet; say what to run with command"
             )
-            for step, container in zip(self._steps, settled.containers, strict=True)
-        )
-        return plan.Slot(name, containers)
-
-
-_NO_COMMAND = (
-    "the Step has neither script nor command, so the image's own ENTRYPOINT would run, which is not supported yet; "
-    "say what to run with command"
-)
-
-
-def _source(volume: dict[str, Any]) -> dict[str, Any]:
-    """Return the source of a volume; one without is an empty directory (Kubernetes API, Volume)."""
-    return {key: value for key, value in volume.items() if key != "name"} or {"emptyDir": {}}
-
-
-@dataclass(frozen=True, slots=True)
-class _ResolvedStep:
-    """A Step with all its fields, and what its texts may refer to."""
-
-    name: str
-    step: tekton.Step
-    fields: dict[str, Any]
-    sources: steps.Sources
-    fixed: dict[Path, Value]
-    names: Names
-    usages: Sequence[tekton.WorkspaceUsage]
-
-
-@dataclass(frozen=True, slots=True)
-class _Settled:
-    """What goes into one slot, its volumes still under their names in the Task."""
-
-    volumes: list[dict[str, Any]]
-    containers: list[steps.Container]
+            self._problems.append(place.problem("no-command", message))
+        return tuple(fields.get("command", ()))

@@ -13,19 +13,24 @@ from monopod.compiler.places import Place
 from monopod.schemas import tekton
 
 _NOT_YET = "not supported yet"
-
-
-def in_pipeline_task(task: tekton.PipelineTask, place: Place) -> Iterator[Problem]:
-    """Yield the fields of a PipelineTask that are refused."""
-    yield from _given({"matrix": task.matrix}, place)
+_NOT_RESTARTED = "a Sidecar runs from before the first Step until after the last, and is not restarted meanwhile"
 
 
 def in_task(spec: tekton.TaskSpec, place: Place) -> Iterator[Problem]:
     """Yield the fields of a Task that are refused."""
-    yield from _given({"sidecars": spec.sidecars}, place)
-    for index, step in enumerate(spec.steps):
-        at = place.at("steps", index)
-        yield from _given({"ref": step.ref, "when": step.when, "results": step.results}, at)
+    for index, sidecar in enumerate(spec.sidecars):
+        fields: dict[str, Any] = {
+            "livenessProbe": sidecar.liveness_probe,
+            "lifecycle": sidecar.lifecycle,
+            "restartPolicy": sidecar.restart_policy,
+        }
+        at = place.at("sidecars", index)
+        for name, value in fields.items():
+            if value:
+                yield at.at(name).problem("unsupported", f"{_NOT_RESTARTED}; leave {name} out")
+        for name, value in {"stdin": sidecar.stdin, "stdinOnce": sidecar.stdin_once, "tty": sidecar.tty}.items():
+            if value:
+                yield at.at(name).problem("unsupported", f"a Sidecar has no terminal to talk to; leave {name} out")
 
 
 def in_pipeline_run(spec: tekton.PipelineRunSpec, place: Place) -> Iterator[Problem]:

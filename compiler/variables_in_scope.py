@@ -25,9 +25,9 @@ CREDENTIALS_PATH = "/tekton/creds"
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What a PipelineTask leaves for others: its Results, and whether it is fanned out by a matrix."""
+    """What a PipelineTask leaves for others: its Results (None: not known), and whether a matrix fans it out."""
 
-    results: Mapping[str, Shape]
+    results: Mapping[str, Shape] | None
     has_matrix: bool = False
 
 
@@ -50,7 +50,9 @@ def pipeline_names(
     shapes.update((("workspaces", name, "bound"), STRING) for name in workspaces)
     for task in spec.tasks:
         shapes.update(_of_task(task.name, outputs[task.name]))
-    artifacts = [("tasks", task.name, kind) for task in spec.tasks for kind in ("outputs", "inputs")]
+    kinds = ("outputs", "inputs")
+    open_ended = [("tasks", task.name, kind) for task in spec.tasks for kind in kinds]
+    open_ended += [("tasks", task.name, "results") for task in spec.tasks if outputs[task.name].results is None]
     status: dict[Path, Shape] = {("tasks", "status"): STRING}
     refused: dict[Path, str] = {("tasks", "status"): "only finally Tasks can use it, when all others have ended"}
     for task in spec.tasks:
@@ -59,8 +61,8 @@ def pipeline_names(
             refused["tasks", task.name, field] = "only finally Tasks can use it, when all others have ended"
     final = _final_refusals(spec.finally_)
     return (
-        Names(shapes, inner, open_ended=artifacts, refused={**refused, **final}),
-        Names({**shapes, **status}, inner, open_ended=artifacts, refused=final),
+        Names(shapes, inner, open_ended=open_ended, refused={**refused, **final}),
+        Names({**shapes, **status}, inner, open_ended=open_ended, refused=final),
     )
 
 
@@ -88,15 +90,16 @@ def _of_task(name: str, outputs: Outputs) -> dict[Path, Shape]:
     }
     if outputs.has_matrix:
         shapes["tasks", name, "matrix", "length"] = STRING
-        shapes.update((("tasks", name, "matrix", result, "length"), STRING) for result in outputs.results)
+        shapes.update((("tasks", name, "matrix", result, "length"), STRING) for result in outputs.results or ())
     return shapes
 
 
 def _result_shapes(outputs: Outputs) -> Mapping[str, Shape]:
     """Return the shapes of Results as others see them: a matrix makes an array of each string."""
+    results = outputs.results or {}
     if not outputs.has_matrix:
-        return outputs.results
-    return {name: Shape("array") for name, shape in outputs.results.items() if shape.type == "string"}
+        return results
+    return {name: Shape("array") for name, shape in results.items() if shape.type == "string"}
 
 
 def step_name(name: str, index: int) -> str:

@@ -119,7 +119,7 @@ def bind_task(
     `inherited`: the Task is embedded, and sees the Workspaces of the Pipeline (`around`) that it declares or has
     `used`. SubPaths refer to what is `outside`, in the Pipeline; mountPaths to the Task's own `params`.
     """
-    bound = _bind(given, around, receiver, outside, problems)
+    bound = bind_for_pipeline(given, around, receiver, outside, problems)
     result = []
     for declaration, where in declared:
         volume = bound.get(declaration.name)
@@ -168,13 +168,14 @@ def bind_pipeline(
     return result
 
 
-def _bind(
+def bind_for_pipeline(
     given: Sequence[tuple[WorkspacePipelineTaskBinding, Place]],
     around: Bindings,
     receiver: str,
     outside: Texts,
     problems: list[Problem],
 ) -> dict[str, Volume | None]:
+    """Return the volumes that a PipelineTask binds to Workspaces of its Task or Pipeline (`receiver`)."""
     result: dict[str, Volume | None] = {}
     for binding, where in given:
         source = binding.workspace or binding.name

@@ -1,0 +1,61 @@
+"""Readiness probes of Sidecars, as the coordinator carries them out (Kubernetes API, Probe).
+
+Rules:
+
+- The coordinator probes from inside the Pod, so the host is the Pod's own unless the author says another.
+- Without a readinessProbe, a startupProbe says when the Sidecar is ready.
+
+Left to others: what a Sidecar is (``resolved_steps``), probing (``monopod.entrypoint``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.places import Place
+from monopod.schemas import kubernetes, plan
+
+_LOCALHOST = "127.0.0.1"
+
+
+def readiness(
+    probe: kubernetes.Probe, ports: Sequence[kubernetes.ContainerPort], place: Place, problems: list[Problem]
+) -> plan.Probe | None:
+    """Return the probe for the Plan; None, with a problem added, if it cannot be done."""
+    timing = plan.Probe(
+        initial_delay=probe.initial_delay_seconds or 0,
+        period=probe.period_seconds or 10,
+        timeout=probe.timeout_seconds or 1,
+        success_threshold=probe.success_threshold or 1,
+        failure_threshold=probe.failure_threshold or 3,
+    )
+    if probe.exec is not None:
+        return replace(timing, command=probe.exec.command)
+    if probe.tcp_socket is not None:
+        port = _number(probe.tcp_socket.port, ports, place.at("tcpSocket", "port"), problems)
+        return replace(timing, tcp_host=probe.tcp_socket.host or _LOCALHOST, tcp_port=port)
+    if probe.http_get is not None:
+        action = probe.http_get
+        port = _number(action.port, ports, place.at("httpGet", "port"), problems)
+        path = (action.path or "/").lstrip("/")
+        url = f"{(action.scheme or 'HTTP').lower()}://{action.host or _LOCALHOST}:{port}/{path}"
+        headers = tuple((header.name, header.value) for header in action.http_headers)
+        return replace(timing, http_url=url, http_headers=headers)
+    message = "gRPC probes are not supported; use exec, httpGet or tcpSocket"
+    problems.append(place.at("grpc").problem("unsupported", message))
+    return None
+
+
+def _number(port: int | str, ports: Sequence[kubernetes.ContainerPort], place: Place, problems: list[Problem]) -> int:
+    """Return the number of a port, which may be given by its name."""
+    if isinstance(port, int):
+        return port
+    numbers = {each.name: each.container_port for each in ports if each.name}
+    if port in numbers:
+        return numbers[port]
+    if port.isdecimal():
+        return int(port)
+    problems.append(place.problem("unknown-port", f"the Sidecar has no port named '{port}'"))
+    return 0

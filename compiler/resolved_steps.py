@@ -1,0 +1,197 @@
+"""Steps and Sidecars with all their fields: a StepAction put in its Step's place, the stepTemplate merged in.
+
+Rules (Tekton docs/stepactions.md; docs/tasks.md, "Specifying a Step template" and "Specifying Sidecars"):
+
+- A StepAction sees its own params, which the Step hands over, and not the Task's; everything else it sees as the Task's
+  own Steps do. Its script may not hold params.
+- A Step may refer to Results and Artifacts of the Steps before it.
+- The stepTemplate is for Steps, not for Sidecars.
+
+Left to others: containers (``steps``), and in what slots they run (``slots``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from monopod.compiler.catalog import Catalog
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.params import Around, Bound, Declaration, Given, bind, undeclared
+from monopod.compiler.places import Place
+from monopod.compiler.references import STRING, Names, Shape, check_value
+from monopod.compiler.steps import Sources, check_references, merge_template
+from monopod.compiler.variables_in_scope import declared_results, step_name, step_variables
+from monopod.schemas import tekton
+from monopod.schemas.plan import Value
+from monopod.schemas.variables import Path, Scope, references
+
+NOTHING_BOUND = Bound((), {}, {})
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedStep:
+    """A Step or Sidecar with all its fields, and what its texts may refer to.
+
+    ``fixed`` are variables of its own, ``bound`` the params of its StepAction.
+    """
+
+    name: str
+    fields: dict[str, Any]
+    sources: Sources
+    names: Names
+    fixed: dict[Path, Value]
+    bound: Bound
+    usages: Sequence[tekton.WorkspaceUsage]
+    results: Sequence[tekton.StepResult] = ()
+    is_sidecar: bool = False
+
+    def values(self, task: Scope) -> Scope:
+        """Return the values known in this Step, `task` being those known in the Task."""
+        return self.bound.values(self.fixed, task)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskNames:
+    """What the texts of a Task may refer to, and the values known; ``without_params`` is for StepActions."""
+
+    names: Names
+    without_params: Names
+    values: Scope
+
+
+def resolve_steps(
+    spec: tekton.TaskSpec, place: Place, task: TaskNames, catalog: Catalog, problems: list[Problem]
+) -> list[ResolvedStep]:
+    """Return the Steps of a Task; references in all their fields are checked."""
+    template: dict[str, Any] = {}
+    if spec.step_template is not None:
+        template = spec.step_template.to_kubernetes()
+        problems.extend(check_references(template, task.names, place.at("stepTemplate")))
+    result: list[ResolvedStep] = []
+    for index, step in enumerate(spec.steps):
+        resolver = _StepResolver(step_name(step.name, index), step, place.at("steps", index), result, task, problems)
+        resolved = resolver.resolved(template, place.at("stepTemplate"), catalog)
+        if resolved is not None:
+            result.append(resolved)
+    return result
+
+
+def resolve_sidecars(
+    spec: tekton.TaskSpec, place: Place, task: TaskNames, problems: list[Problem]
+) -> list[ResolvedStep]:
+    """Return the Sidecars of a Task; references in all their fields are checked."""
+    result = []
+    for index, sidecar in enumerate(spec.sidecars):
+        where = place.at("sidecars", index)
+        fields = {key: value for key, value in sidecar.to_kubernetes().items() if value not in ("", [], {}, None)}
+        fixed = _workspace_paths(sidecar.workspaces)
+        names = Names(dict.fromkeys(fixed, STRING), task.names)
+        problems.extend(check_references(fields, names, where))
+        sources = Sources(((where, frozenset(fields)),))
+        name = sidecar.name or f"sidecar-{index}"
+        result.append(
+            ResolvedStep(name, fields, sources, names, fixed, NOTHING_BOUND, sidecar.workspaces, is_sidecar=True)
+        )
+    return result
+
+
+def result_shapes(steps: Iterable[ResolvedStep]) -> dict[Path, Shape]:
+    """Return what may be referred to of the Results of these Steps."""
+    return {
+        ("steps", step.name, "results", result): shape
+        for step in steps
+        for result, shape in declared_results(step.results).items()
+    }
+
+
+def artifact_paths(steps: Iterable[ResolvedStep]) -> list[Path]:
+    """Return what references to the Artifacts of these Steps start with."""
+    return [("steps", step.name, kind) for step in steps for kind in ("inputs", "outputs")]
+
+
+def _workspace_paths(usages: Iterable[tekton.WorkspaceUsage]) -> dict[Path, Value]:
+    return {("workspaces", usage.name, "path"): usage.mount_path for usage in usages if usage.mount_path}
+
+
+@dataclass(frozen=True, slots=True)
+class _StepResolver:
+    """The work of resolving one Step."""
+
+    name: str
+    step: tekton.Step
+    place: Place
+    earlier: Sequence[ResolvedStep]
+    task: TaskNames
+    problems: list[Problem]
+
+    def resolved(self, template: Mapping[str, Any], template_place: Place, catalog: Catalog) -> ResolvedStep | None:
+        own = self.step.to_kubernetes()
+        sources = ((self.place, frozenset(own)), (template_place, frozenset(template)))
+        if self.step.ref is None:
+            fixed = self._fixed(self.step.results)
+            names = self._names({}, fixed, self.task.names)
+            self.problems.extend(check_references(own, names, self.place))
+            return ResolvedStep(
+                self.name,
+                merge_template(template, own),
+                Sources(sources),
+                names,
+                fixed,
+                NOTHING_BOUND,
+                self.step.workspaces,
+                self.step.results,
+            )
+        found = catalog.step_action(self.step.ref, self.place.at("ref"), self.problems)
+        if found is None:
+            return None
+        action, action_place = found.spec, found.place
+        bound = self._bind(found.name, action, action_place)
+        fixed = self._fixed(action.results)
+        names = self._names(bound.shapes, fixed, self.task.without_params)
+        from_action = action.to_kubernetes()
+        self.problems.extend(check_references(own, self._names({}, fixed, self.task.names), self.place))
+        self.problems.extend(check_references(from_action, names, action_place))
+        self._check_script(action.script, action_place)
+        fields = merge_template(template, {**own, **from_action})
+        return ResolvedStep(
+            self.name,
+            fields,
+            Sources(((action_place, frozenset(from_action)), *sources)),
+            names,
+            fixed,
+            bound,
+            self.step.workspaces,
+            action.results,
+        )
+
+    def _fixed(self, results: Iterable[tekton.StepResult]) -> dict[Path, Value]:
+        return {**step_variables(results, self.name), **_workspace_paths(self.step.workspaces)}
+
+    def _names(self, params: Mapping[Path, Shape], fixed: Mapping[Path, Value], outer: Names) -> Names:
+        shapes = {**params, **dict.fromkeys(fixed, STRING), **result_shapes(self.earlier)}
+        hidden = ("params",) if self.step.ref is not None and outer is self.task.without_params else ()
+        return Names(shapes, outer, open_ended=artifact_paths(self.earlier), hidden=hidden)
+
+    def _bind(self, action_name: str, action: tekton.StepActionSpec, place: Place) -> Bound:
+        receiver = f"the StepAction '{action_name}'"
+        given = [
+            Given(each.name, each.value, self.place.at("params", index, "value"))
+            for index, each in enumerate(self.step.params)
+        ]
+        names = self._names({}, {}, self.task.names)
+        for each in given:
+            self.problems.extend(check_value(each.value, names, each.place))
+        for each, hint in undeclared(given, (spec.name for spec in action.params)):
+            message = f"{receiver} declares no param '{each.name}'{hint}"
+            self.problems.append(each.place.problem("unknown-param", message))
+        declared = [(spec, place.at("params", index)) for index, spec in enumerate(action.params)]
+        around = Around(names, self.task.values)
+        return bind(Declaration(receiver, declared, self.task.without_params), given, around, self.place, self.problems)
+
+    def _check_script(self, script: str, place: Place) -> None:
+        found = next((each for each in references(script) if each.path[0] == "params"), None)
+        if found is not None:
+            message = f"{found.text}: the script of a StepAction may not hold params; hand it over in env"
+            self.problems.append(place.at("script").problem("param-in-script", message))
