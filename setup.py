@@ -1,27 +1,46 @@
-"""Adds to the build what pyproject.toml cannot say: the entrypoint's binaries are compiled into the package."""
+"""Adds the one step that pyproject.toml cannot say: the entrypoint is compiled for every machine (entrypoint/build.py)."""
 
 import importlib.util
 from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
+from setuptools.errors import CompileError
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parent
+
+
+def load_builder():
+    """Return the module entrypoint/build.py, by its path: monopod is not installed yet."""
+    spec = importlib.util.spec_from_file_location("build_entrypoint", ROOT / "entrypoint" / "build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class BuildWithEntrypoint(build_py):
-    """Compiles the entrypoint: into the built package, or into the checkout for an editable install."""
+    """Puts `bin/entrypoint-<machine>` beside the package: into the wheel, or into the source tree if that is used."""
 
-    def run(self) -> None:
-        """Build the Python part, then the binaries."""
+    def run(self):
+        """Copy the packages, then build the binaries, which replace any that lay in the source tree."""
         super().run()
-        specification = importlib.util.spec_from_file_location("build_entrypoint", HERE / "entrypoint" / "build.py")
-        assert specification is not None
-        assert specification.loader is not None
-        builder = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(builder)
-        package = HERE if self.editable_mode else Path(self.build_lib) / "monopod"
-        builder.build_all(package / "entrypoint" / "bin", self.distribution.get_version())
+        builder = load_builder()
+        try:
+            builder.build_all(self.binaries(), self.distribution.get_version())
+        except builder.BuildError as error:
+            raise CompileError(str(error)) from error
+
+    def binaries(self):
+        """Return the folder that the binaries belong into."""
+        root = ROOT if self.editable_mode else Path(self.build_lib, "monopod")
+        return root / "entrypoint" / "bin"
+
+    def get_outputs(self, include_bytecode=True):
+        """Return the files of the package, with the binaries."""
+        if self.editable_mode:
+            return super().get_outputs(include_bytecode)
+        binaries = [str(self.binaries() / f"entrypoint-{machine}") for machine in load_builder().TARGETS]
+        return list(dict.fromkeys([*super().get_outputs(include_bytecode), *binaries]))
 
 
 setup(cmdclass={"build_py": BuildWithEntrypoint})

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("entrypoint.c")
@@ -44,8 +45,8 @@ def build(machine: str, output: Path, version: str = "unknown") -> None:
     with tempfile.TemporaryDirectory() as directory:
         compiled = str(Path(directory, "entrypoint.o"))
         linked = Path(directory, "entrypoint")
-        _compiler(target, *_COMPILE, f'-DVERSION="{version}"', "-c", str(SOURCE), "-o", compiled)
-        _compiler(target, *_LINK, compiled, "-o", str(linked))
+        _compiler(directory, target, *_COMPILE, f'-DVERSION="{version}"', "-c", str(SOURCE), "-o", compiled)
+        _compiler(directory, target, *_LINK, compiled, "-o", str(linked))
         content = linked.read_bytes()
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
@@ -57,8 +58,8 @@ def build(machine: str, output: Path, version: str = "unknown") -> None:
 def build_all(directory: Path = BINARIES, version: str | None = None) -> list[Path]:
     """Build `entrypoint-<machine>` for every machine in `directory`; return their paths. Raises BuildError."""
     outputs = [directory / f"entrypoint-{machine}" for machine in TARGETS]
-    for machine, output in zip(TARGETS, outputs, strict=True):
-        build(machine, output, version or source_version())
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(build, TARGETS, outputs, [version or source_version()] * len(outputs)))
     return outputs
 
 
@@ -69,9 +70,16 @@ def source_version() -> str:
     return match[1] if match else "unknown"
 
 
-def _compiler(target: str, *arguments: str) -> None:
+def _compiler(cache: str, target: str, *arguments: str) -> None:
     command = [sys.executable, "-m", "ziglang", "cc", "-target", target, *arguments]
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    result = subprocess.run(
+        command,
+        env=os.environ | {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},  # there may be no $HOME
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     if result.returncode != 0:
         raise BuildError(f"{' '.join(command)} failed with {result.returncode}:\n{result.stdout}")
 

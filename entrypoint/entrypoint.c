@@ -128,6 +128,73 @@ static long kernel(long number, long a, long b, long c, long d, long e, long f)
     return result;
 }
 
+#elif defined(__aarch64__)
+
+__asm__(".globl _start\n_start: mov x29, #0\n mov x30, #0\n mov x0, sp\n and sp, x0, #-16\n b begin\n");
+
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c,
+                  x3 __asm__("x3") = d, x4 __asm__("x4") = e, x5 __asm__("x5") = f;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+    return x0;
+}
+
+#elif defined(__riscv)
+
+__asm__(".globl _start\n_start: .option push\n .option norelax\n lla gp, __global_pointer$\n .option pop\n"
+        " mv a0, sp\n andi sp, sp, -16\n tail begin\n");
+
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long a7 __asm__("a7") = number, a0 __asm__("a0") = a, a1 __asm__("a1") = b, a2 __asm__("a2") = c,
+                  a3 __asm__("a3") = d, a4 __asm__("a4") = e, a5 __asm__("a5") = f;
+    __asm__ volatile("ecall" : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5) : "memory");
+    return a0;
+}
+
+#elif defined(__powerpc64__)
+
+/* Calls begin by way of the table of contents (r2), which r12, the address of _start, leads to. */
+__asm__(".globl _start\n_start: addis 2, 12, .TOC.-_start@ha\n addi 2, 2, .TOC.-_start@l\n mr 3, 1\n clrrdi 1, 1, 4\n"
+        " li 0, 0\n stdu 0, -32(1)\n mtlr 0\n bl begin\n nop\n");
+
+/* An error comes as a positive errno, and a flag that says so. */
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long r0 __asm__("r0") = number, r3 __asm__("r3") = a, r4 __asm__("r4") = b, r5 __asm__("r5") = c,
+                  r6 __asm__("r6") = d, r7 __asm__("r7") = e, r8 __asm__("r8") = f;
+    __asm__ volatile("sc\n bns+ 1f\n neg 3, 3\n1:"
+                     : "+r"(r0), "+r"(r3), "+r"(r4), "+r"(r5), "+r"(r6), "+r"(r7), "+r"(r8)
+                     :
+                     : "r9", "r10", "r11", "r12", "cr0", "ctr", "xer", "memory");
+    return r3;
+}
+
+#elif defined(__s390x__)
+
+__asm__(".globl _start\n_start: lgr %r2, %r15\n aghi %r15, -160\n lghi %r0, 0\n stg %r0, 0(%r15)\n jg begin\n");
+
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long r1 __asm__("r1") = number, r2 __asm__("r2") = a, r3 __asm__("r3") = b, r4 __asm__("r4") = c,
+                  r5 __asm__("r5") = d, r6 __asm__("r6") = e, r7 __asm__("r7") = f;
+    __asm__ volatile("svc 0" : "+r"(r2) : "r"(r1), "r"(r3), "r"(r4), "r"(r5), "r"(r6), "r"(r7) : "cc", "memory");
+    return r2;
+}
+
+#elif defined(__ARM_EABI__)
+
+__asm__(".globl _start\n_start: mov fp, #0\n mov lr, #0\n mov r0, sp\n bic ip, sp, #15\n mov sp, ip\n bl begin\n");
+
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long r7 __asm__("r7") = number, r0 __asm__("r0") = a, r1 __asm__("r1") = b, r2 __asm__("r2") = c,
+                  r3 __asm__("r3") = d, r4 __asm__("r4") = e, r5 __asm__("r5") = f;
+    __asm__ volatile("svc 0" : "+r"(r0) : "r"(r7), "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5) : "memory");
+    return r0;
+}
+
 #else
 #error "no system calls for this architecture"
 #endif
