@@ -90,10 +90,7 @@ def _share(pipeline: Pipeline, texts: Mapping[str, str], resource: str) -> dict[
         return dict(texts)
     grain = 1 if resource == "cpu" else next(each for each in (1024, 1000, 1) if _all_divisible(amounts.values(), each))
     shares = apportion([amount // grain for amount in amounts.values()], highest // grain)
-    return {
-        name: _written(share * grain * unit, texts[name])
-        for name, share in zip(amounts, shares, strict=True)
-    }
+    return {name: _written(share * grain * unit, texts[name]) for name, share in zip(amounts, shares, strict=True)}
 
 
 @cache  # a Pod has few different ones, and exact arithmetic is slow

@@ -83,6 +83,7 @@ def waits(pipeline: Pipeline) -> Counter[tuple[str, str]]:
     return +found
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_text_names_every_task_once_and_none_before_what_it_waits_for(plans: Any, data: st.DataObject) -> None:
     plan, _ = data.draw(plans)
@@ -127,6 +128,7 @@ def read_mermaid(text: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
     return labels, edges
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_mermaid_has_every_task_and_every_edge(plans: Any, data: st.DataObject) -> None:
     plan, _ = data.draw(plans)

@@ -81,6 +81,7 @@ def test_the_schema_would_refuse_a_wrong_pod(accept: Any, chain: Any) -> None:
         accept(pod, VERSIONS[-1])
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_names_are_unique_and_every_mount_has_its_volume(plans: Any, data: st.DataObject) -> None:
     plan, parts = data.draw(plans)
@@ -101,6 +102,7 @@ def test_names_are_unique_and_every_mount_has_its_volume(plans: Any, data: st.Da
     assert {name for name in names if name != COORDINATOR} == {part.name for part in parts.containers}
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_a_step_shares_with_the_coordinator_what_is_theirs_alone(plans: Any, data: st.DataObject) -> None:
     plan, parts = data.draw(plans)
@@ -120,6 +122,7 @@ def test_a_step_shares_with_the_coordinator_what_is_theirs_alone(plans: Any, dat
             assert owners.setdefault(own["/workspace"], part.slot) == part.slot or "/workspace" in given_mounts
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_containers_come_as_they_are_first_needed(plans: Any, data: st.DataObject) -> None:
     plan, parts = data.draw(plans)

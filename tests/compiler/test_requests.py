@@ -79,6 +79,7 @@ def orders_of_containers(pipeline: Pipeline, start: set[str], before: dict[str, 
     return start
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_the_peak_of_a_plan_is_the_heaviest_set_of_containers_without_order(plans: Any, data: st.DataObject) -> None:
     plan, parts = data.draw(plans)
@@ -98,7 +99,7 @@ def amount(resources: dict[str, Any], resource: str) -> Fraction | None:
     return None
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(st.data())
 def test_the_requests_of_the_pod_add_up_to_its_peak(plans: Any, data: st.DataObject) -> None:
     plan, parts = data.draw(plans)
