@@ -1,0 +1,180 @@
+"""A container's own process, from the fork to the execution of its program.
+
+Rules: it runs in a fresh PID namespace, as PID 1, and makes its mount namespace itself; nothing of Python is left when
+the program runs. The order is that of container runtimes: files, limits, identity, program. What fails is an OSError
+in words. Modules must have been imported before: once the root has changed, this machine's are out of sight.
+
+What is left to others: deciding when, and reading what comes out (``sandbox``).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import stat
+from typing import NoReturn
+
+from monopod.runner.host import namespaces, root_view, volumes
+from monopod.runner.host.specification import Container, Identity, Mount
+from monopod.runner.host.surroundings import Surroundings
+
+_READ_ONLY_PROC = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+
+
+def run_container(
+    container: Container, directory: str, surroundings: Surroundings, outputs: tuple[int, int]
+) -> NoReturn:
+    """Become the container's program. `directory` is the container's own in the state directory. Raises OSError."""
+    os.setsid()
+    namespaces.unshare(namespaces.NEW_MOUNTS, "a mount namespace")
+    _enter_root(container, directory, surroundings)
+    execute(container, container.command, surroundings, outputs)
+
+
+def execute(
+    container: Container, command: tuple[str, ...], surroundings: Surroundings, outputs: tuple[int, int]
+) -> NoReturn:
+    """Execute a command as the container's user in its environment and working directory. Raises OSError."""
+    null = os.open("/dev/null", os.O_RDONLY)
+    for descriptor, number in ((null, 0), (outputs[0], 1), (outputs[1], 2)):
+        os.dup2(descriptor, number)
+    os.chdir(container.working_directory)
+    _restore_process(surroundings.pod.open_files)
+    namespaces.drop_capabilities(surroundings.capabilities - container.capabilities)
+    _assume(container.identity, surroundings)
+    if container.no_new_privileges:
+        namespaces.forbid_new_privileges()
+    _execute_program(command, container.environment)
+
+
+def _execute_program(command: tuple[str, ...], environment: dict[str, str]) -> NoReturn:
+    program = command[0]
+    try:
+        os.execve(_found(program, environment), command, environment)  # noqa: S606  # the Pod says what to run
+    except OSError as error:
+        raise OSError(error.errno, f"cannot execute {program!r}: {error.strerror}") from error
+
+
+def _found(program: str, environment: dict[str, str]) -> str:
+    """Return the path of a program, as a shell finds it on the container's own PATH."""
+    if "/" in program:
+        return program
+    for directory in environment.get("PATH", "").split(":"):
+        path = f"{directory or '.'}/{program}"
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    raise FileNotFoundError(errno.ENOENT, "not found on its PATH")
+
+
+def _restore_process(open_files: int | None) -> None:
+    """Give the program what a process has at its start, not what Python or the runner made of it."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(0o022)
+    if open_files is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+def _assume(identity: Identity, surroundings: Surroundings) -> None:
+    if surroundings.may_set_groups:
+        os.setgroups(identity.supplementary_groups)
+    if identity.group or not surroundings.in_user_namespace:
+        os.setresgid(identity.group, identity.group, identity.group)
+    if identity.user:
+        os.setresuid(identity.user, identity.user, identity.user)
+
+
+# --- files
+
+
+def _enter_root(container: Container, directory: str, surroundings: Surroundings) -> None:
+    """Make the container's root file system, with all its mounts, and change to it."""
+    root, view = surroundings.root, surroundings.view
+    mounts = sorted(_own_mounts(container, surroundings), key=lambda mount: mount.path.split("/"))
+    sources = [_clone(mount) for mount in mounts]
+    outermost = [(mount.path, is_directory) for mount, (_, is_directory) in zip(mounts, sources, strict=True)
+                 if not any(root_view.is_below(mount.path, other.path) for other in mounts)]  # fmt: skip
+    if not any(root_view.is_below(container.working_directory, mount.path) for mount in mounts):
+        outermost.append((os.path.normpath(container.working_directory), True))
+    root_view.assemble(view, root, directory, outermost)
+    _mount_system(container, surroundings)
+    namespaces.change_root(root)
+    for path, is_directory in outermost:
+        _make_mount_point(path, is_directory=is_directory)
+    if container.read_only_root:
+        root_view.restrict(view, namespaces.ATTR_RDONLY)
+    for mount, (descriptor, is_directory) in zip(mounts, sources, strict=True):
+        _make_mount_point(mount.path, is_directory=is_directory)
+        namespaces.attach_mount(descriptor, mount.path)
+    if not os.path.isdir(container.working_directory):
+        os.makedirs(container.working_directory)
+
+
+def _own_mounts(container: Container, surroundings: Surroundings) -> list[Mount]:
+    """Return the container's mounts and those that kubelet adds."""
+    message = termination_message_file(container, surroundings)
+    with open(message, "wb"):
+        os.chmod(message, 0o666)  # noqa: S103  # as kubelet does: containers run as any user
+    own = [Mount(message, container.termination_message_path)]
+    own += [Mount(f"{surroundings.small_files}/{name}", f"/etc/{name}") for name in ("hosts", "hostname")]
+    taken = {mount.path for mount in container.mounts}
+    return [*(mount for mount in own if mount.path not in taken), *container.mounts]
+
+
+def termination_message_file(container: Container, surroundings: Surroundings) -> str:
+    """Return where on this machine the container's termination message is written."""
+    return f"{surroundings.small_files}/termination-log-{container.name}"
+
+
+def _clone(mount: Mount) -> tuple[int, bool]:
+    """Return an unattached mount of what a volumeMount shows, and whether it is a directory."""
+    if mount.sub_path:
+        descriptor, is_directory = volumes.clone_sub_path(mount.source, mount.sub_path)
+    else:
+        descriptor = namespaces.clone_mount(mount.source)
+        is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+    attributes = namespaces.ATTR_NODEV
+    namespaces.restrict_mount(descriptor, attributes)
+    if mount.read_only:
+        namespaces.restrict_mount(descriptor, namespaces.ATTR_RDONLY, recursive=mount.recursively_read_only)
+    return descriptor, is_directory
+
+
+def _make_mount_point(path: str, *, is_directory: bool) -> None:
+    if os.path.exists(path):
+        return
+    if is_directory:
+        os.makedirs(path)
+    else:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        _touch(path)
+
+
+def _touch(path: str) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+
+
+def _mount_system(container: Container, surroundings: Surroundings) -> None:
+    """Mount /proc, /dev and /sys."""
+    root = surroundings.root
+    _mount_processes(f"{root}/proc")
+    if not container.privileged and not surroundings.in_user_namespace:
+        for name in _READ_ONLY_PROC:  # user 0 of this machine could change it there
+            if os.path.exists(f"{root}/proc/{name}"):
+                namespaces.bind(f"{root}/proc/{name}", f"{root}/proc/{name}", attributes=namespaces.ATTR_RDONLY)
+    namespaces.bind("/dev" if container.privileged else surroundings.devices, f"{root}/dev")
+    namespaces.bind("/sys" if container.privileged else surroundings.system, f"{root}/sys")
+
+
+def _mount_processes(place: str) -> None:
+    """Mount /proc of the container's own PID namespace.
+
+    Inside a container whose /proc is partly hidden the kernel refuses a fresh one; then that of this machine is shown.
+    """
+    try:
+        namespaces.mount("proc", place, namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC)
+    except PermissionError:
+        namespaces.bind("/proc", place)

@@ -1,0 +1,63 @@
+"""What happens to a Pod, as whoever follows it reads it.
+
+Rules: of one container, `ContainerStarted` comes first and `ContainerTerminated` after the last of its output; a
+container that is restarted goes through both again. `PodFinished` is the last event of all. Times are seconds since the
+epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerOutput:
+    """A container wrote this to standard output or standard error."""
+
+    container: str
+    stream: Literal["stdout", "stderr"]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerStarted:
+    """The container's program was executed; its postStart hook, if any, runs now."""
+
+    container: str
+    restart_count: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerTerminated:
+    """The container's program ended, or could not be executed (``reason`` StartError, ``exit_code`` 128).
+
+    ``signal`` is the number of the signal that killed it, or None; ``exit_code`` is then 128 + ``signal``.
+    """
+
+    container: str
+    restart_count: int
+    exit_code: int
+    signal: int | None
+    reason: str
+    message: str
+    started_at: float | None
+    finished_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PodWarning:
+    """Something that the Pod asks for is not done here, or did not go well; kubelet would make it an Event."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodFinished:
+    """Every container has ended for good. ``status`` is a core/v1 PodStatus."""
+
+    status: dict[str, Any]
+
+
+Event: TypeAlias = ContainerOutput | ContainerStarted | ContainerTerminated | PodWarning | PodFinished

@@ -1,0 +1,108 @@
+"""The process between the runner and the sandbox: it makes the user and PID namespaces, and cleans up at the end.
+
+Executed by its path with three descriptors as arguments: the socket to the runner, a file with the pickled `Pod`, and
+the lock of the state directory, which it holds.
+An interpreter of its own rather than a fork of the runner: small, with a single thread, whatever the runner has.
+
+Rules: it stays in this machine's mount namespace, so no mount of the Pod's keeps the state directory busy. Unless
+`keep` is given it removes the state directory once the sandbox is gone, however that and the runner ended.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import os
+import pickle  # the file is the runner's, which is this process's parent
+import signal
+import socket
+import sys
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from monopod.runner.host.specification import Pod
+
+
+def _import_from(directory: str) -> None:
+    """Make `directory` importable as monopod, whatever its name and wherever it is."""
+    initial = os.path.join(directory, "__init__.py")
+    spec = importlib.util.spec_from_file_location("monopod", initial, submodule_search_locations=[directory])
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["monopod"] = module
+    spec.loader.exec_module(module)
+
+
+def _main(channel: socket.socket, pod_file: int) -> None:
+    from monopod.runner.host import messages, namespaces, state_directory  # noqa: PLC0415
+
+    namespaces.set_process_name("monopod-launch")
+    with os.fdopen(pod_file, "rb") as file:
+        pod, keep = pickle.load(file)  # noqa: S301
+    try:
+        in_user_namespace = _leave_namespaces()
+    except OSError as error:
+        messages.send(channel, "unavailable", message=f"this machine forbids containers: {error.strerror}")
+        state_directory.remove(pod.state_directory)
+        return
+    state_directory.remove_abandoned(os.path.dirname(pod.state_directory))
+    process = os.fork()
+    if process == 0:
+        _be_the_sandbox(pod, channel, in_user_namespace=in_user_namespace)
+    channel.close()
+    os.waitpid(process, 0)
+    if keep:
+        state_directory.release(pod.state_directory)
+    else:
+        state_directory.remove(pod.state_directory)
+
+
+def _leave_namespaces() -> bool:
+    """Put the next child into a PID namespace of its own, and this process into a user namespace where that is needed.
+
+    Return whether it was. Raises OSError.
+    """
+    from monopod.runner.host import namespaces, user_namespace  # noqa: PLC0415
+
+    if os.geteuid() == 0:
+        try:
+            namespaces.unshare(namespaces.NEW_PID, "a PID namespace")
+        except PermissionError:  # root in a container
+            pass
+        else:
+            return False
+    user_namespace.enter()
+    namespaces.unshare(namespaces.NEW_PID, "a PID namespace")
+    return True
+
+
+def _be_the_sandbox(pod: Pod, channel: socket.socket, *, in_user_namespace: bool) -> NoReturn:
+    from monopod.runner.host import namespaces, sandbox  # noqa: PLC0415
+
+    code = 1
+    try:
+        namespaces.die_with_parent(signal.SIGKILL)
+        namespaces.set_process_name("monopod-sandbox")
+        gc.disable()  # it would only touch the memory that children share with this process
+        sandbox.run_sandbox(pod, channel, in_user_namespace=in_user_namespace)
+        code = 0
+    finally:
+        if code:
+            traceback.print_exc()
+        os._exit(code)
+
+
+def _keep_from_containers(descriptors: Iterable[int]) -> None:
+    """Close what was passed to this process when a program is executed: it was inheritable to get here."""
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+
+
+if __name__ == "__main__":
+    _keep_from_containers(map(int, sys.argv[1:]))
+    _import_from(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    _main(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))

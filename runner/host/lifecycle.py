@@ -1,0 +1,291 @@
+"""What kubelet decides about the containers of one Pod: which to start next, when to restart, how to stop.
+
+Theory of operation: a `Lifecycle` is told what happened and answers with commands. It has no clock and does no I/O;
+``now`` is any monotonic time in seconds, ``at`` the time of day. Each method first notes what it was told and then
+lets `_next` decide, which is the only place where anything is started or stopped.
+
+Rules (Kubernetes docs, "Pod Lifecycle", "Init Containers", "Sidecar Containers"), for a Pod with restartPolicy Never:
+
+- initContainers one after the other: an init container must have ended well, a sidecar must have been started (its
+  postStart hook included) before the next. Then the ordinary containers in their order, each started without waiting
+  for the end of the one before; a few are started at a time.
+- A sidecar that ends is restarted: at once, then after 10, 20, 40 … 300 s; from the beginning if it ran for 10 minutes.
+- Once all ordinary containers have ended, sidecars are stopped in reverse order: SIGTERM, and SIGKILL when the grace
+  period of the whole Pod is over. Deleting the Pod does the same, ordinary containers first.
+- A sidecar that cannot be started the first time fails the Pod. Here kubelet would try for ever, and a person wait.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from monopod.runner.host.specification import ContainerKind
+
+FIRST_BACKOFF = 10.0
+LONGEST_BACKOFF = 300.0
+STABLE_AFTER = 600.0
+START_ERROR_CODE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start the container's program."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunHook:
+    """Run the container's postStart hook inside it."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Send a signal to the container's first process."""
+
+    container: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Tell somebody."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """All is over."""
+
+
+Command: TypeAlias = Start | RunHook | Signal | Warn | Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Termination:
+    """How a container's program ended. ``exit_code`` is 128 + ``signal`` if a signal killed it."""
+
+    exit_code: int
+    signal: int | None
+    reason: str
+    message: str
+    started_at: float | None
+    finished_at: float
+
+
+@dataclass(slots=True)
+class ContainerRecord:
+    """One container as it stands.
+
+    ``waiting``: not started, or to be restarted at ``restart_at``; ``starting``: being made; ``hook``: its program and
+    its postStart hook run; ``running``; ``ended``: for good.
+    """
+
+    name: str
+    kind: ContainerKind
+    has_hook: bool
+    phase: Literal["waiting", "starting", "hook", "running", "ended"] = "waiting"
+    restart_count: int = 0
+    was_started: bool = False
+    started_at: float | None = None
+    running_since: float = 0.0
+    last: Termination | None = None
+    restart_at: float | None = None
+    backoff: float = 0.0
+    asked_to_stop: bool = False
+    hook_failed: bool = False
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has a process."""
+        return self.phase in ("starting", "hook", "running")
+
+
+class Lifecycle:
+    """The lifecycle of one Pod. Containers are given in the order of the manifest, initContainers first."""
+
+    def __init__(
+        self,
+        containers: Iterable[tuple[str, ContainerKind, bool]],
+        *,
+        grace: float,
+        active_deadline: float | None = None,
+        starts_at_a_time: int = 1,
+    ) -> None:
+        self.records = {name: ContainerRecord(name, kind, has_hook) for name, kind, has_hook in containers}
+        self.reason = ""
+        self.message = ""
+        self.failed = False
+        self.finished = False
+        self._grace = grace
+        self._active_deadline = active_deadline
+        self._starts_at_a_time = starts_at_a_time
+        self._deadline_at: float | None = None
+        self._kill_at: float | None = None
+        self._killed = False
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nothing is started any more."""
+        return self._kill_at is not None
+
+    def begin(self, now: float) -> list[Command]:
+        """Start the Pod."""
+        if self._active_deadline is not None:
+            self._deadline_at = now + self._active_deadline
+        return self._next(now)
+
+    def started(self, name: str, now: float, at: float) -> list[Command]:
+        """The container's program has been executed."""
+        record = self.records[name]
+        record.started_at, record.running_since = at, now
+        if record.has_hook and not self.is_stopping:
+            record.phase = "hook"
+            return [RunHook(name)]
+        record.phase, record.was_started = "running", True
+        return self._next(now)
+
+    def start_failed(self, name: str, message: str, now: float, at: float) -> list[Command]:
+        """The container could not be made, or its program not be executed."""
+        termination = Termination(START_ERROR_CODE, None, "StartError", message, None, at)
+        return [Warn(f"container {name}: {message}"), *self._ended(self.records[name], termination, now)]
+
+    def hook_ended(self, name: str, failure: str | None, now: float) -> list[Command]:
+        """The postStart hook has ended; `failure` says what went wrong, if anything did."""
+        record = self.records[name]
+        if record.phase != "hook":  # the container is gone, and the hook went with it
+            return []
+        record.phase = "running"
+        if failure is None:
+            record.was_started = True
+            return self._next(now)
+        record.hook_failed = True
+        return [Warn(f"container {name}: its postStart hook failed: {failure}"), Signal(name, signal.SIGKILL)]
+
+    def exited(self, name: str, termination: Termination, now: float) -> list[Command]:
+        """The container's program has ended."""
+        return self._ended(self.records[name], termination, now)
+
+    def terminate(self, grace: float | None, now: float) -> list[Command]:
+        """Stop the Pod; `grace` in seconds, None for the Pod's own. A second call can only make it sooner."""
+        self._stop(now, self._grace if grace is None else grace)
+        return self._next(now)
+
+    def tick(self, now: float) -> list[Command]:
+        """Time has passed."""
+        if self._deadline_at is not None and now >= self._deadline_at and not self.is_stopping:
+            self.failed, self.reason = True, "DeadlineExceeded"
+            self.message = "Pod was active on the node longer than the specified deadline"
+            self._stop(now, self._grace)
+        return self._next(now)
+
+    def next_timer(self) -> float | None:
+        """Return when `tick` is to be called, at the latest."""
+        if self.finished:
+            return None
+        if self.is_stopping:
+            return None if self._killed else self._kill_at
+        timers = [record.restart_at for record in self.records.values() if record.restart_at is not None]
+        if self._deadline_at is not None:
+            timers.append(self._deadline_at)
+        return min(timers, default=None)
+
+    def phase(self) -> Literal["Pending", "Running", "Succeeded", "Failed"]:
+        """Return the Pod's phase (Kubernetes docs, "Pod phase")."""
+        ordinary = [record for record in self.records.values() if record.kind == "ordinary"]
+        if not self.finished:
+            return "Running" if any(record.was_started for record in ordinary) else "Pending"
+        if self.failed or any(record.last is None or record.last.exit_code for record in ordinary):
+            return "Failed"
+        return "Succeeded"
+
+    def _stop(self, now: float, grace: float) -> None:
+        kill_at = now + grace
+        self._kill_at = kill_at if self._kill_at is None else min(kill_at, self._kill_at)
+        for record in self.records.values():
+            if record.restart_at is not None:
+                record.restart_at, record.phase = None, "ended"
+
+    def _ended(self, record: ContainerRecord, termination: Termination, now: float) -> list[Command]:
+        first_time = not record.was_started
+        record.last, record.started_at = termination, None
+        record.phase = "ended"
+        if self.is_stopping:
+            return self._next(now)
+        if record.kind == "init" and termination.exit_code:
+            self.failed = True
+            self._stop(now, self._grace)
+        elif record.kind == "sidecar" and first_time and (record.hook_failed or termination.reason == "StartError"):
+            self.failed = True
+            self.message = f"sidecar {record.name} could not be started"
+            self._stop(now, self._grace)
+        elif record.kind == "sidecar":
+            self._restart_later(record, now)
+        return self._next(now)
+
+    def _restart_later(self, record: ContainerRecord, now: float) -> None:
+        if now - record.running_since >= STABLE_AFTER:
+            record.backoff = 0.0
+        record.restart_at = now + record.backoff
+        record.backoff = min(record.backoff * 2, LONGEST_BACKOFF) or FIRST_BACKOFF
+        record.phase = "waiting"
+
+    def _next(self, now: float) -> list[Command]:
+        """Decide what is to be done now."""
+        if self.finished:
+            return []
+        ordinary = [record for record in self.records.values() if record.kind == "ordinary"]
+        if not self.is_stopping and all(record.phase == "ended" for record in ordinary):
+            self._stop(now, self._grace)
+        return self._next_stop(now) if self.is_stopping else self._next_start(now)
+
+    def _next_start(self, now: float) -> list[Command]:
+        commands: list[Command] = []
+        for record in self.records.values():
+            if record.restart_at is not None:
+                if record.restart_at <= now:
+                    record.restart_at = None
+                    record.restart_count += 1
+                    record.phase, record.hook_failed = "starting", False
+                    commands.append(Start(record.name))
+            elif record.phase == "waiting":
+                record.phase = "starting"
+                commands.append(Start(record.name))
+            if self._is_waited_for(record):
+                break
+        return commands
+
+    def _is_waited_for(self, record: ContainerRecord) -> bool:
+        """Whether those after it in the manifest must wait for it."""
+        if record.kind == "init":
+            return record.phase != "ended"
+        if record.kind == "sidecar":
+            return not record.was_started
+        if record.has_hook:
+            return record.phase in ("starting", "hook")
+        if record.phase != "starting":
+            return False
+        return sum(each.phase == "starting" for each in self.records.values()) >= self._starts_at_a_time
+
+    def _next_stop(self, now: float) -> list[Command]:
+        alive = [record for record in self.records.values() if record.is_alive]
+        if not alive:
+            self.finished = True
+            return [Finish()]
+        assert self._kill_at is not None
+        if now >= self._kill_at:
+            if self._killed:
+                return []
+            self._killed = True
+            return [Signal(record.name, signal.SIGKILL) for record in alive]
+        targets = [record for record in alive if record.kind != "sidecar"] or alive[-1:]
+        fresh = [record for record in targets if not record.asked_to_stop and record.phase != "starting"]
+        for record in fresh:
+            record.asked_to_stop = True
+        return [Signal(record.name, signal.SIGTERM) for record in fresh]

@@ -1,0 +1,435 @@
+"""One Pod on this machine, as the runner holds it: started, followed, stopped, and gone without a trace.
+
+Rules: a `HostPod` has no thread and never blocks but in `start`, `events` and `close`. It reads the containers' output
+straight from their pipes and writes each container's log to a file. Whatever happens to this process, the Pod ends: the
+sandbox holds the other end of a socket.
+
+What is left to others: what kubelet decides (``lifecycle``), carrying it out (``sandbox``), cleaning up (``launcher``).
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import fcntl
+import json
+import os
+import pickle  # to a process of our own
+import resource
+import secrets as random_text
+import select
+import socket
+import subprocess
+import sys
+import termios
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal
+
+from monopod.runner.host import host_volumes, manifest, messages, state_directory
+from monopod.runner.host.environment import Machine, Sources
+from monopod.runner.host.errors import HostUnavailableError
+from monopod.runner.host.events import (
+    ContainerOutput,
+    ContainerStarted,
+    ContainerTerminated,
+    Event,
+    PodFinished,
+    PodWarning,
+)
+from monopod.runner.host.runtime_image import runtime_image
+from monopod.runner.host.state_directory import StateDirectory
+from monopod.runner.host.status import pod_status
+
+_PIECE = 65536
+_LAST_LOG_BYTES = 2048
+"""How much of its log stands for the termination message (Kubernetes API, FallbackToLogsOnError)."""
+_DESCRIPTORS_PER_CONTAINER = 3
+_SPARE_DESCRIPTORS = 64
+
+
+@dataclass(slots=True)
+class _Stream:
+    """One pipe from a container, and the log file that it goes to."""
+
+    container: str
+    name: Literal["stdout", "stderr"]
+    log: int
+
+
+class HostPod:
+    """Runs one Pod on this machine.
+
+    ``pod`` is a core/v1 Pod; ``config_maps`` and ``secrets`` are the objects that it may refer to, by name.
+    ``runtime_image_name`` is the image whose ENTRYPOINT is the coordinator, ``entrypoint_binary`` the path of the
+    entrypoint that it holds. With ``keep`` the state directory stays when the Pod is closed.
+
+    Use it as a context manager, or call `close`. It can be selected on like a file: readable when there is more to tell
+    than `events` has told.
+    """
+
+    def __init__(
+        self,
+        pod: Mapping[str, Any],
+        *,
+        runtime_image_name: str,
+        entrypoint_binary: str,
+        config_maps: Mapping[str, Mapping[str, Any]] | None = None,
+        secrets: Mapping[str, Mapping[str, Any]] | None = None,
+        keep: bool = False,
+    ) -> None:
+        self.manifest = _admitted(pod)
+        self.keep = keep
+        self._sources = Sources(self.manifest, config_maps or {}, secrets or {}, _machine())
+        self._runtime_image_name = runtime_image_name
+        self._entrypoint_binary = entrypoint_binary
+        self._policies = manifest.termination_policies(self.manifest)
+        self._state: StateDirectory | None = None
+        self._launcher: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
+        self._poll = select.epoll()
+        self._streams: dict[int, _Stream] = {}
+        self._logs: dict[str, int] = {}
+        self._statuses: dict[str, dict[str, Any]] = {}
+        self._announced: set[tuple[str, int, str]] = set()
+        self._pending: deque[Event] = deque()
+        self._started_at = 0.0
+        self._finished: PodFinished | None = None
+
+    def __enter__(self) -> HostPod:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def state_directory(self) -> str:
+        """Where the Pod keeps its volumes and logs; it is there from `start` to `close`, or for good with ``keep``."""
+        assert self._state is not None
+        return self._state.path
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether `PodFinished` has been told."""
+        return self._finished is not None
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when `events` has something to tell."""
+        return self._poll.fileno()
+
+    # --- start and stop
+
+    def start(self) -> None:
+        """Start the Pod. Raises PodRefusedError if it cannot run here, HostUnavailableError if nothing can."""
+        self._state = state_directory.create(self.manifest["metadata"]["name"])
+        soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        runtime = runtime_image(self._runtime_image_name, self._entrypoint_binary, os.path.dirname(self._state.path))
+        place = manifest.Place(self._state.path, host_volumes.claims_directory(), soft_limit)
+        pod, warnings = manifest.read_pod(self._sources, runtime, place)
+        self._pending += [PodWarning(warning) for warning in warnings]
+        _allow_open_files(len(pod.containers), soft_limit)
+        os.mkdir(f"{self._state.path}/logs")
+        self._started_at = time.time()
+        self._launch(pickle.dumps((pod, self.keep)))
+        self._await_ready()
+
+    def _launch(self, pod: bytes) -> None:
+        assert self._state is not None
+        self._channel, other_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        file = os.memfd_create("pod")
+        try:
+            with os.fdopen(os.dup(file), "wb") as writer:
+                writer.write(pod)
+            os.lseek(file, 0, os.SEEK_SET)
+            script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launcher.py")
+            descriptors = (other_end.fileno(), file, self._state.lock)
+            self._launcher = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-X", "utf8", script, *map(str, descriptors)],
+                pass_fds=descriptors,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is the runner's to handle
+            )
+        finally:
+            other_end.close()
+            os.close(file)
+
+    def _await_ready(self) -> None:
+        assert self._channel is not None
+        received = messages.receive(self._channel)
+        message = received[0] if received else {"type": "unavailable", "message": "the sandbox ended at its start"}
+        if message["type"] == "unavailable":
+            text = f"{message['message']}{_hint()}; use --backend podman or --backend kubernetes instead"
+            raise HostUnavailableError(text)
+        self._channel.setblocking(False)
+        self._poll.register(self._channel, select.EPOLLIN)
+
+    def terminate(self, grace: float | None = None) -> None:
+        """Stop the Pod as deleting it would: SIGTERM, and SIGKILL after `grace` seconds (None: the Pod's own).
+
+        `events` goes on telling what happens, up to `PodFinished`.
+        """
+        self._say("terminate", grace=grace)
+
+    def signal(self, container: str, number: int) -> None:
+        """Send a signal to the first process of a container, if it runs."""
+        self._say("signal", container=container, number=number)
+
+    def _say(self, kind: str, **fields: Any) -> None:
+        if self._channel is not None and not self.is_finished:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # if it is gone, `events` will tell
+                messages.send(self._channel, kind, **fields)
+
+    def kill(self) -> None:
+        """Kill all containers at once. `events` goes on telling what happens, up to `PodFinished`."""
+        self.terminate(0)
+
+    def close(self) -> None:
+        """End the Pod if it still runs, and remove all that it left, but for the state directory with ``keep``."""
+        if self._state is not None and self.keep and os.path.isdir(self._state.path):
+            self._write_pod()
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self._launcher is not None:
+            self._launcher.wait()
+        for descriptor in [*self._streams, *self._logs.values()]:
+            os.close(descriptor)
+        self._streams.clear()
+        self._logs.clear()
+        self._poll.close()
+        if self._state is not None:
+            if self._launcher is None:
+                state_directory.remove(self._state.path)
+            os.close(self._state.lock)
+            self._state = None
+
+    def _write_pod(self) -> None:
+        pod = {**self.manifest, "status": self._status("Unknown") if self._finished is None else self._finished.status}
+        with open(f"{self.state_directory}/pod.json", "w", encoding="utf-8") as file:
+            json.dump(pod, file, indent=2)
+            file.write("\n")
+
+    # --- what happens
+
+    def events(self, timeout: float | None = None) -> Iterator[Event]:
+        """Wait until something happens, for `timeout` seconds at most (None: for ever), and tell what has happened."""
+        if self.is_finished:
+            return
+        if not self._pending:
+            for descriptor, _ in self._poll.poll(timeout):
+                if self._channel is not None and descriptor == self._channel.fileno():
+                    self._read_channel()
+                elif descriptor in self._streams:
+                    self._pending += self._read_stream(descriptor, _PIECE)
+        while self._pending:
+            event = self._pending.popleft()
+            if isinstance(event, PodFinished):
+                self._finished = event
+            yield event
+
+    def drain(self, container: str) -> list[ContainerOutput]:
+        """Return what the container has written up to now and `events` has not told, without waiting."""
+        if self._channel is not None:
+            self._read_channel()
+        output, others = [], deque[Event]()
+        for event in self._pending:
+            if isinstance(event, ContainerOutput) and event.container == container:
+                output.append(event)
+            else:
+                others.append(event)
+        self._pending = others
+        for descriptor in self._streams_of(container):
+            output += self._read_available(descriptor)
+        return output
+
+    def _streams_of(self, container: str) -> list[int]:
+        return [descriptor for descriptor, stream in self._streams.items() if stream.container == container]
+
+    def _read_available(self, descriptor: int) -> list[ContainerOutput]:
+        waiting = array.array("i", [0])
+        fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
+        return self._read_stream(descriptor, waiting[0]) if waiting[0] else []
+
+    def _read_stream(self, descriptor: int, most: int) -> list[ContainerOutput]:
+        stream = self._streams[descriptor]
+        try:
+            data = os.read(descriptor, most)
+        except BlockingIOError:
+            return []
+        if not data:
+            self._close_stream(descriptor)
+            return []
+        _write_all(stream.log, data)
+        return [ContainerOutput(stream.container, stream.name, data)]
+
+    def _close_stream(self, descriptor: int) -> None:
+        del self._streams[descriptor]
+        self._poll.unregister(descriptor)
+        os.close(descriptor)
+
+    def _read_channel(self) -> None:
+        """Take all messages that the sandbox has sent."""
+        assert self._channel is not None
+        while self._channel is not None:
+            try:
+                received = messages.receive(self._channel)
+            except BlockingIOError:
+                return
+            if received is None:
+                self._sandbox_lost()
+            else:
+                self._take(*received)
+
+    def _sandbox_lost(self) -> None:
+        """The sandbox died before the Pod had finished: all containers are dead too."""
+        assert self._channel is not None
+        self._poll.unregister(self._channel)
+        self._channel.close()
+        self._channel = None
+        if not any(isinstance(event, PodFinished) for event in self._pending):
+            for container in self._logs:
+                self._pending += self._rest_of(container)
+            status = self._status("Failed", message="the Pod's sandbox was killed")
+            self._pending.append(PodFinished(status))
+
+    def _take(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        match message["type"]:
+            case "created":
+                self._add_streams(message["container"], message["restart_count"], descriptors)
+            case "changed":
+                self._changed(message)
+            case "warning":
+                self._pending.append(PodWarning(message["message"]))
+            case "finished":
+                status = self._status(message["phase"], message["reason"], message["message"])
+                self._pending.append(PodFinished(status))
+
+    def _add_streams(self, container: str, restart_count: int, descriptors: list[int]) -> None:
+        if container in self._logs:
+            os.close(self._logs[container])
+        path = f"{self.state_directory}/logs/{container}-{restart_count}.log"
+        log = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._logs[container] = log
+        for descriptor, name in zip(descriptors, ("stdout", "stderr"), strict=True):
+            os.set_blocking(descriptor, False)
+            self._streams[descriptor] = _Stream(container, "stdout" if name == "stdout" else "stderr", log)
+            self._poll.register(descriptor, select.EPOLLIN)
+
+    def _changed(self, message: dict[str, Any]) -> None:
+        status = message["status"]
+        name, count, termination = status["name"], status["restartCount"], message["termination"]
+        self._statuses[name] = status
+        if message["at"] is not None and self._is_news(name, count, "started"):
+            self._pending.append(ContainerStarted(name, count, message["at"]))
+        if termination is not None and self._is_news(name, count, "terminated"):
+            self._pending += self._rest_of(name)
+            code, signal_number, reason, text, started_at, finished_at = termination
+            if code and not text and self._policies[name] == "FallbackToLogsOnError":
+                text = self._end_of_log(name)
+                status["state"].get("terminated", {})["message"] = text
+            event = ContainerTerminated(name, count, code, signal_number, reason, text, started_at, finished_at)
+            self._pending.append(event)
+
+    def _is_news(self, container: str, restart_count: int, what: str) -> bool:
+        key = (container, restart_count, what)
+        if key in self._announced:
+            return False
+        self._announced.add(key)
+        return True
+
+    def _rest_of(self, container: str) -> list[ContainerOutput]:
+        """Return the rest of a dead container's output, and close its pipes."""
+        output = []
+        for descriptor in self._streams_of(container):
+            while descriptor in self._streams and (read := self._read_stream(descriptor, _PIECE)):
+                output += read
+            if descriptor in self._streams:  # somebody outside of the container has the other end
+                self._close_stream(descriptor)
+        return output
+
+    def _end_of_log(self, container: str) -> str:
+        log = self._logs.get(container)
+        if log is None:
+            return ""
+        size = os.fstat(log).st_size
+        return os.pread(log, _LAST_LOG_BYTES, max(0, size - _LAST_LOG_BYTES)).decode(errors="replace")
+
+    def _status(self, phase: str, reason: str = "", message: str = "") -> dict[str, Any]:
+        return pod_status(
+            self.manifest,
+            self._statuses,
+            phase=phase,
+            reason=reason,
+            message=message,
+            started_at=self._started_at,
+            address=self._sources.machine.address,
+        )
+
+
+def _admitted(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the Pod as an API server would store it: with a name, a namespace and a uid."""
+    metadata = dict(pod.get("metadata") or {})
+    if not metadata.get("name"):
+        metadata["name"] = (metadata.get("generateName") or "pod-") + random_text.token_hex(3)[:5]
+    metadata.setdefault("namespace", "default")
+    metadata.setdefault("uid", str(uuid.uuid4()))
+    return {**pod, "metadata": metadata}
+
+
+def _machine() -> Machine:
+    pages, page_size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return Machine(socket.gethostname(), _address(), os.cpu_count() or 1, pages * page_size)
+
+
+def _address() -> str:
+    """Return the address that this machine reaches others from. Nothing is sent to find out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # RFC 5737: an address for documentation
+        except OSError:
+            return "127.0.0.1"
+        address: str = probe.getsockname()[0]
+        return address
+
+
+def _allow_open_files(containers: int, soft_limit: int) -> None:
+    """Raise this process's limit on open files to what so many containers need. Raises HostUnavailableError."""
+    hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    open_now = len(os.listdir("/proc/self/fd"))
+    needed = open_now + containers * _DESCRIPTORS_PER_CONTAINER + _SPARE_DESCRIPTORS
+    if soft_limit == resource.RLIM_INFINITY or soft_limit >= needed:
+        return
+    if hard_limit != resource.RLIM_INFINITY and hard_limit < needed:
+        raise HostUnavailableError(
+            f"{containers} containers need {needed} open files, and this process may have {hard_limit} (ulimit -Hn)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard_limit))
+
+
+def _hint() -> str:
+    """Return which setting of the kernel forbids user namespaces, if one does."""
+    for path, forbidding in (
+        ("kernel/apparmor_restrict_unprivileged_userns", "1"),
+        ("kernel/unprivileged_userns_clone", "0"),
+        ("user/max_user_namespaces", "0"),
+    ):
+        try:
+            with open(f"/proc/sys/{path}", encoding="ascii") as file:
+                value = file.read().strip()
+        except OSError:
+            continue
+        if value == forbidding and os.geteuid() != 0:
+            return f" (sysctl {path.replace('/', '.')} is {value})"
+    return ""
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,344 @@
+"""A private copy-on-write view of this machine's files: the root file system of a container.
+
+Rules:
+
+- What is mounted here from disks and networks is taken over by an overlay, whose upper layer belongs to one container.
+  Where the kernel refuses an overlay, a directory with mounts in it is taken over entry by entry (in a user namespace
+  each such directory is refused), and one without is shown read-only. So is what is mounted read-only, and
+  deeper than the top level what the caller cannot write to anyway: it costs less.
+- Pseudo file systems are not taken over, nor are the temporary directories and the one that holds the Pods' state: as
+  in an image, these are empty.
+- What is possible is found out once per Pod, by trying (`plan_view`); each container's view is then made without any
+  guessing (`assemble`).
+
+What is left to others: /proc, /dev, /sys and volumes (``container``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from monopod.runner.host import namespaces
+from monopod.runner.host.errors import HostUnavailableError
+
+_PSEUDO = frozenset({
+    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
+    "fusectl", "fuse.gvfsd-fuse", "fuse.portal", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "ramfs",
+    "rpc_pipefs", "securityfs", "selinuxfs", "sysfs", "tracefs",
+})  # fmt: skip
+_SYSTEM_DIRECTORIES = ("/proc", "/sys", "/dev")
+_TEMPORARY_DIRECTORIES = ("/tmp", "/var/tmp")  # noqa: S108  # the machine's, which are hidden
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One part of the view, at ``path``.
+
+    ``overlay``: copy-on-write; ``bind``: read-only; ``directory``: an empty one, to be filled by later entries;
+    ``symlink``: to ``target``; ``file``: shown read-only.
+    """
+
+    kind: Literal["overlay", "bind", "directory", "symlink", "file"]
+    path: str
+    mode: int = 0o755
+    owner: tuple[int, int] = (0, 0)
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a container's root is made of, parents first. ``overlay_options`` begin those of each overlay.
+
+    ``hidden`` are the directories that are empty in each container, those of ``temporary`` writable for everybody.
+    """
+
+    entries: tuple[Entry, ...]
+    overlay_options: str
+    hidden: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MountPoint:
+    """A mount of this machine, from /proc/self/mountinfo."""
+
+    path: str
+    file_system: str
+    is_read_only: bool = False
+
+
+def hidden_directories(state_root: str) -> tuple[str, ...]:
+    """Return what of this machine's files a container cannot see; `state_root` holds the state of all Pods."""
+    return (*_SYSTEM_DIRECTORIES, *_emptied_directories(state_root))
+
+
+def _emptied_directories(state_root: str) -> tuple[str, ...]:
+    present = [path for path in _TEMPORARY_DIRECTORIES if os.path.isdir(path) and not os.path.islink(path)]
+    if any(state_root.startswith(f"{path}/") for path in present):
+        return tuple(present)
+    return (*present, state_root)
+
+
+def mount_points(mountinfo: str) -> tuple[MountPoint, ...]:
+    """Return the mounts that a mountinfo file (man proc_pid_mountinfo) tells of, parents first."""
+    found: dict[str, MountPoint] = {}
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        fields = before.split(" ")
+        path, options = _unescaped(fields[4]), fields[5].split(",")
+        found[path] = MountPoint(path, after.split(" ")[0], "ro" in options)  # a later mount hides an earlier one
+    return tuple(found[path] for path in sorted(found, key=lambda path: path.split("/")))
+
+
+def _unescaped(text: str) -> str:
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, character)
+    return text
+
+
+def is_below(path: str, directory: str) -> bool:
+    """Whether `path` is inside `directory`, at any depth."""
+    return path.startswith("/" if directory == "/" else f"{directory}/") and path != directory
+
+
+# --- finding out what is possible
+
+
+@dataclass(slots=True)
+class _Planner:
+    mounts: tuple[MountPoint, ...]
+    needed: tuple[str, ...]
+    hidden: tuple[str, ...]
+    scratch: str
+    in_user_namespace: bool
+    overlay_options: str = ""
+    entries: list[Entry] = field(default_factory=list)
+
+    def take_over(self, path: str, depth: int) -> None:
+        """Add the entries for a directory, a mount or not."""
+        if path in self.hidden:
+            self.entries.append(_directory(path))
+            return
+        mounts = [mount for mount in self.mounts if is_below(mount.path, path)]
+        below = [mount for mount in mounts if not any(is_below(mount.path, each) for each in self.hidden)]
+        if self._takes_overlay(path, depth, bool(mounts)):
+            self.entries.append(_entry("overlay", path))
+            self._take_over_mounts(below)
+        elif mounts or path == "/":
+            self._descend(path, depth)
+        else:
+            self.entries.append(_entry("bind", path))
+
+    def _takes_overlay(self, path: str, depth: int, has_mounts: bool) -> bool:
+        if has_mounts and self.in_user_namespace:
+            return False
+        wanted = any(is_below(each, path) for each in self.needed)
+        if depth > 1 and self.in_user_namespace and not wanted and not os.access(path, os.W_OK):
+            return False
+        return try_overlay(path, self.scratch, self.overlay_options) is None
+
+    def _take_over_mounts(self, mounts: Iterable[MountPoint]) -> None:
+        """Add the entries for the outermost mounts inside a directory that is there already."""
+        done: list[str] = []
+        for mount in mounts:
+            if any(is_below(mount.path, each) for each in done) or mount.file_system in _PSEUDO:
+                continue
+            done.append(mount.path)
+            if os.path.isdir(mount.path) and os.access(mount.path, os.X_OK):
+                if mount.is_read_only:
+                    self.entries.append(_entry("bind", mount.path))
+                else:
+                    self.take_over(mount.path, 1)
+            elif os.path.isfile(mount.path):
+                self.entries.append(Entry("file", mount.path))
+
+    def _descend(self, path: str, depth: int) -> None:
+        self.entries.append(_directory(path))
+        pseudo = {mount.path for mount in self.mounts if mount.file_system in _PSEUDO}
+        try:
+            found = sorted(os.scandir(path), key=lambda entry: entry.name)
+        except OSError:
+            return
+        for entry in found:
+            if entry.is_symlink():
+                self.entries.append(Entry("symlink", entry.path, target=os.readlink(entry.path)))
+            elif entry.is_dir():
+                if entry.path in pseudo or not os.access(entry.path, os.X_OK):
+                    self.entries.append(_directory(entry.path))
+                else:
+                    self.take_over(entry.path, depth + 1)
+            elif entry.is_file():
+                self.entries.append(Entry("file", entry.path))
+
+
+def _entry(kind: Literal["overlay", "bind"], path: str) -> Entry:
+    status = os.stat(path)
+    return Entry(kind, path, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
+
+
+def _directory(path: str) -> Entry:
+    status = os.stat(path)
+    return Entry("directory", path, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
+
+
+def plan_view(needed: Iterable[str], state_root: str, scratch: str, *, in_user_namespace: bool) -> View:
+    """Return what a container's root can be made of here.
+
+    `needed` are the paths that must be made where they are missing (mount points), `scratch` a directory on the file
+    system that the upper layers will be on. Raises HostUnavailableError if there are no overlays to be had on it.
+    """
+    options = _overlay_options(scratch, in_user_namespace=in_user_namespace)
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        mounts = mount_points(file.read())
+    emptied = _emptied_directories(state_root)
+    hidden = (*_SYSTEM_DIRECTORIES, *emptied)
+    planner = _Planner(mounts, tuple(needed), hidden, scratch, in_user_namespace, options)
+    planner.take_over("/", 0)
+    return View(tuple(planner.entries), options, emptied)
+
+
+def _overlay_options(scratch: str, *, in_user_namespace: bool) -> str:
+    """``volatile`` (Linux 5.10) spares the file system a sync at the end of each container."""
+    required = "userxattr," if in_user_namespace else ""
+    tried = ""
+    for options in (f"{required}volatile,", required):
+        tried = try_overlay(_some_directory(), scratch, options) or ""
+        if not tried:
+            return options
+    raise HostUnavailableError(f"this machine refuses a copy-on-write view of its files: {tried}")
+
+
+def _some_directory() -> str:
+    return next(path for path in ("/usr", "/bin", "/etc", "/") if os.path.isdir(path))
+
+
+def try_overlay(lower: str, scratch: str, options: str) -> str | None:
+    """Mount an overlay of `lower` and unmount it again. Return why that is impossible, if it is."""
+    number = len(os.listdir(scratch))  # a work directory cannot be used twice
+    layers = f"{scratch}/{number}"
+    _make_layers(layers)
+    os.mkdir(f"{layers}-merged")
+    try:
+        _mount_overlay(lower, f"{layers}-merged", layers, options)
+    except OSError as error:
+        return error.strerror
+    namespaces.unmount(f"{layers}-merged")
+    return None
+
+
+# --- making a view
+
+
+def assemble(view: View, root: str, layers: str, needed: Iterable[tuple[str, bool]]) -> None:
+    """Make the view at the directory `root`, in the caller's own mount namespace; upper layers go into `layers`.
+
+    `needed` are the paths that are to be there, each with whether it is a directory. Raises OSError.
+    """
+    if view.entries[0].kind != "overlay":
+        namespaces.mount("tmpfs", root, namespaces.MS_NODEV, "mode=755")
+    wanted = [(os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)), is_directory)
+              for path, is_directory in needed if not is_hidden(path, view)]  # fmt: skip
+    for number, entry in enumerate(view.entries):
+        place = root + entry.path.rstrip("/")
+        if entry.kind == "overlay":
+            own = f"{layers}/{number}"
+            _make_layers(own)
+            _copy_attributes(entry, f"{own}-upper")
+            _prepare_upper(entry, f"{own}-upper", view, wanted)
+            if entry.path != "/":
+                os.makedirs(place, exist_ok=True)
+            _mount_overlay(entry.path, place or root, own, view.overlay_options)
+        else:
+            _make(entry, place)
+    for number, path in enumerate(view.hidden):
+        if os.path.isdir(root + path):
+            own = f"{layers}/empty-{number}"
+            os.mkdir(own)
+            os.chmod(own, 0o1777 if path in _TEMPORARY_DIRECTORIES else 0o755)  # as /tmp is everywhere
+            namespaces.bind(own, root + path, attributes=namespaces.ATTR_NODEV)
+
+
+def restrict(view: View, attributes: int) -> None:
+    """Add mount attributes to all of the view, from inside it, before anything else is mounted."""
+    mounted = [entry.path for entry in view.entries if entry.kind == "overlay"]
+    for path in dict.fromkeys(["/", *mounted, *view.hidden]):
+        if os.path.isdir(path):
+            namespaces.restrict_mount(path, attributes)
+
+
+def is_hidden(path: str, view: View) -> bool:
+    """Whether `path` is in a directory that is empty in each container."""
+    return any(path == each or is_below(path, each) for each in (*_SYSTEM_DIRECTORIES, *view.hidden))
+
+
+def _make(entry: Entry, place: str) -> None:
+    if entry.kind == "symlink":
+        os.symlink(entry.target, place)
+    elif entry.kind == "file":
+        if not os.path.lexists(place):
+            os.close(os.open(place, os.O_CREAT | os.O_CLOEXEC, 0o644))
+        namespaces.bind(entry.path, place, attributes=namespaces.ATTR_RDONLY)
+    elif entry.path != "/":
+        os.makedirs(place, exist_ok=True)
+        if entry.kind == "bind":
+            namespaces.bind(entry.path, place, attributes=namespaces.ATTR_RDONLY)
+        else:
+            os.chmod(place, entry.mode)
+
+
+def _holder(path: str, view: View) -> Entry:
+    """Return the entry that decides what is at `path`: the innermost one around it."""
+    around = [entry for entry in view.entries if entry.path == path or is_below(path, entry.path)]
+    return max(around, key=lambda entry: len(entry.path))
+
+
+def _prepare_upper(entry: Entry, upper: str, view: View, wanted: Iterable[tuple[str, bool]]) -> None:
+    """Make what is wanted in an upper layer, where also a caller may who could not in the merged directory."""
+    for path, is_directory in wanted:
+        if is_below(path, entry.path) and _holder(path, view) is entry and not os.path.lexists(path):
+            place = _make_parents(path, entry, upper)
+            if place and is_directory:
+                os.makedirs(place, exist_ok=True)
+            elif place:
+                os.close(os.open(place, os.O_CREAT | os.O_CLOEXEC, 0o644))
+
+
+def _make_parents(path: str, entry: Entry, upper: str) -> str | None:
+    """Make the directories that lead to `path` in the upper layer as they are below; None if one is no directory."""
+    lower = entry.path.rstrip("/")
+    parts = path[len(lower) + 1 :].split("/")
+    for part in parts[:-1]:
+        lower, upper = f"{lower}/{part}", f"{upper}/{part}"
+        if not os.path.isdir(upper):
+            if os.path.lexists(lower) and (os.path.islink(lower) or not os.path.isdir(lower)):
+                return None
+            os.mkdir(upper, 0o755)
+            if os.path.isdir(lower):
+                _copy_attributes(_directory(lower), upper)
+    return f"{upper}/{parts[-1]}"
+
+
+def _copy_attributes(entry: Entry, path: str) -> None:
+    with contextlib.suppress(OSError):  # the owner is nobody in this user namespace: the directory stays the caller's
+        os.chown(path, *entry.owner)
+    os.chmod(path, entry.mode)
+
+
+def _make_layers(layers: str) -> None:
+    os.mkdir(f"{layers}-upper")
+    os.mkdir(f"{layers}-work")
+
+
+def _mount_overlay(lower: str, target: str, layers: str, options: str) -> None:
+    paths = f"lowerdir={_escaped(lower)},upperdir={_escaped(layers)}-upper,workdir={_escaped(layers)}-work"
+    namespaces.mount("overlay", target, namespaces.MS_NODEV, options + paths)
+
+
+def _escaped(path: str) -> str:
+    for character in "\\,:":
+        path = path.replace(character, f"\\{character}")
+    return path

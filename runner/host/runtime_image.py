@@ -1,0 +1,54 @@
+"""What the one runtime image is on this machine: the same files as everywhere, with monopod's own among them.
+
+Rules: in a container of that image the entrypoint binary is at /monopod/runtime/entrypoint, and ENTRYPOINT is the
+coordinator, run by the interpreter that runs the runner. ``site`` is not imported (``-S``): the coordinator needs the
+standard library alone, and where the few optional libraries are is told by PYTHONPATH. monopod's own folder is mounted
+under the name `monopod`, so that an editable installation from a checkout of any name works like any other.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+from monopod.runner.host.root_view import hidden_directories
+from monopod.runner.host.specification import Mount
+
+BINARY_PATH = "/monopod/runtime/entrypoint"
+LIBRARY_PATH = "/monopod/runtime/lib"
+
+PACKAGE_DIRECTORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeImage:
+    """The image `name`: its ENTRYPOINT, its environment, and the files that it has beside this machine's."""
+
+    name: str
+    entrypoint: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    mounts: tuple[Mount, ...]
+
+
+def runtime_image(name: str, binary: str, state_root: str) -> RuntimeImage:
+    """Return the runtime image; `binary` is the entrypoint's, `state_root` the directory that containers cannot see."""
+    libraries = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    hidden = hidden_directories(state_root)
+    needed = dict.fromkeys([sys.base_prefix, sys.prefix, os.path.dirname(sys.executable), *libraries])
+    own = (
+        Mount(binary, BINARY_PATH, read_only=True),
+        Mount(PACKAGE_DIRECTORY, f"{LIBRARY_PATH}/monopod"),  # writable: Python keeps its bytecode there
+    )
+    unseen = tuple(Mount(path, path, read_only=True) for path in needed if _is_below(path, hidden))
+    return RuntimeImage(
+        name,
+        entrypoint=(sys.executable, "-P", "-S", "-m", "monopod.entrypoint"),
+        environment=(("PYTHONPATH", os.pathsep.join([LIBRARY_PATH, *libraries])),),
+        mounts=own + unseen,
+    )
+
+
+def _is_below(path: str, directories: tuple[str, ...]) -> bool:
+    places = {path, os.path.realpath(path)}
+    return any(place == each or place.startswith(f"{each}/") for place in places for each in directories)

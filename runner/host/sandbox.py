@@ -1,0 +1,343 @@
+"""The Pod sandbox: the one process that a Pod's containers are children of.
+
+Rules: it is PID 1 of a PID namespace that all containers are inside of, so that nothing of a Pod outlives it, whatever
+it dies of; and it exits when the runner's end of the socket is closed, whatever that died of. All its mounts are in its
+own mount namespace, so they end with it. It decides nothing itself: `lifecycle` does. It has one thread, and never
+waits but in its selector.
+
+What is left to others: becoming PID 1, and removing the state directory at the end (``launcher``).
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from monopod.runner.host import messages, namespaces
+from monopod.runner.host.container import execute, run_container, termination_message_file
+from monopod.runner.host.errors import HostUnavailableError
+from monopod.runner.host.lifecycle import (
+    Command,
+    Finish,
+    Lifecycle,
+    RunHook,
+    Signal,
+    Start,
+    Termination,
+    Warn,
+)
+from monopod.runner.host.specification import Container, Pod
+from monopod.runner.host.status import LONGEST_MESSAGE, container_status
+from monopod.runner.host.surroundings import Surroundings, make_surroundings
+
+_LONGEST_HOOK_OUTPUT = 1024
+
+
+@dataclass(slots=True)
+class _Process:
+    """A child of the sandbox: a container's first process, or a postStart hook's.
+
+    ``report`` is a pipe on which it tells what went wrong before its program ran; it closes when the program runs.
+    """
+
+    container: str
+    report: int | None = None
+    failed: bool = False
+    hook_output: int | None = None
+
+
+class Sandbox:
+    """Runs one Pod. ``channel`` is the socket to the runner."""
+
+    def __init__(self, surroundings: Surroundings, channel: socket.socket) -> None:
+        pod = surroundings.pod
+        self._channel = channel
+        self._containers = {container.name: container for container in pod.containers}
+        self._surroundings = surroundings
+        self._lifecycle = Lifecycle(
+            ((each.name, each.kind, bool(each.post_start)) for each in pod.containers),
+            grace=pod.termination_grace,
+            active_deadline=pod.active_deadline,
+            starts_at_a_time=os.cpu_count() or 1,
+        )
+        self._processes: dict[int, _Process] = {}
+        self._first_processes: dict[str, int] = {}
+        self._told: dict[str, dict[str, Any]] = {}
+        self._selector = selectors.DefaultSelector()
+        self._own_namespace = os.pidfd_open(os.getpid())
+        self._out_of_memory_kills = _out_of_memory_kills()
+
+    def run(self) -> None:
+        """Run the Pod until the runner hangs up."""
+        self._selector.register(self._channel, selectors.EVENT_READ, self._read_channel)
+        self._selector.register(_child_signals(), selectors.EVENT_READ, self._read_child_signals)
+        try:
+            self._obey(self._lifecycle.begin(time.monotonic()))
+            while True:
+                timer = self._lifecycle.next_timer()
+                timeout = None if timer is None else max(0.0, timer - time.monotonic())
+                ready = self._selector.select(timeout)
+                for key, _ in ready:
+                    if self._selector.get_map().get(key.fileobj) is key:  # an earlier one may have closed it
+                        key.data(key.fd)
+                if not ready:
+                    self._obey(self._lifecycle.tick(time.monotonic()))
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the runner is gone; so is the Pod once this process is
+
+    # --- what happens
+
+    def _read_channel(self, _: int) -> None:
+        received = messages.receive(self._channel)
+        if received is None:
+            raise BrokenPipeError
+        message, _descriptors = received
+        if message["type"] == "signal":
+            self._obey([Signal(message["container"], message["number"])])
+        else:
+            self._obey(self._lifecycle.terminate(message["grace"], time.monotonic()))
+
+    def _read_child_signals(self, wakeup: int) -> None:
+        os.read(wakeup, 4096)
+        while self._processes:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in self._processes:
+                self._reaped(pid, os.waitstatus_to_exitcode(status))
+
+    def _reaped(self, pid: int, code: int) -> None:
+        process = self._processes[pid]
+        if process.hook_output is not None:
+            self._hook_ended(process, code)
+            del self._processes[pid]
+            return
+        if process.report is not None:
+            self._read_report(pid)
+        del self._processes[pid]
+        if self._first_processes.get(process.container) == pid:
+            del self._first_processes[process.container]
+        if not process.failed:
+            self._exited(process, code)
+
+    def _read_report(self, pid: int) -> None:
+        """Read how the start of a container went, which is known when the pipe closes."""
+        process = self._processes[pid]
+        assert process.report is not None
+        data = os.read(process.report, 65536)
+        self._selector.unregister(process.report)
+        os.close(process.report)
+        process.report = None
+        now, name = time.monotonic(), process.container
+        if data:
+            process.failed = True
+            text = data.decode(errors="replace")
+            self._obey(self._lifecycle.start_failed(name, text, now, time.time()), changed=name)
+        else:
+            self._obey(self._lifecycle.started(name, now, time.time()), changed=name)
+
+    def _exited(self, process: _Process, code: int) -> None:
+        name = process.container
+        record = self._lifecycle.records[name]
+        killed_by = -code if code < 0 else None
+        termination = Termination(
+            exit_code=128 - code if code < 0 else code,
+            signal=killed_by,
+            reason=self._reason(code),
+            message=_termination_message(termination_message_file(self._containers[name], self._surroundings)),
+            started_at=record.started_at,
+            finished_at=time.time(),
+        )
+        self._obey(self._lifecycle.exited(name, termination, time.monotonic()), changed=name)
+
+    def _reason(self, code: int) -> str:
+        """Return why a container ended. The kernel's count of out-of-memory kills tells them from other SIGKILLs."""
+        if code == -signal.SIGKILL and not self._lifecycle.is_stopping:
+            kills, self._out_of_memory_kills = self._out_of_memory_kills, _out_of_memory_kills()
+            if self._out_of_memory_kills > kills:
+                return "OOMKilled"
+        return "Completed" if code == 0 else "Error"
+
+    def _hook_ended(self, process: _Process, code: int) -> None:
+        assert process.hook_output is not None
+        output = os.pread(process.hook_output, _LONGEST_HOOK_OUTPUT, 0).decode(errors="replace").strip()
+        os.close(process.hook_output)
+        failure = None
+        if code:
+            ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+            failure = f"{ended}: {output}" if output else ended
+        name = process.container
+        self._obey(self._lifecycle.hook_ended(name, failure, time.monotonic()), changed=name)
+
+    # --- what is done about it
+
+    def _obey(self, commands: Iterable[Command], changed: str | None = None) -> None:
+        """Carry out commands, and those that they lead to; first tell the runner of the container that changed."""
+        if changed is not None:
+            self._tell(changed)
+        for command in commands:
+            match command:
+                case Start(name):
+                    self._start(self._containers[name])
+                case RunHook(name):
+                    self._run_hook(self._containers[name])
+                case Signal(name, number):
+                    if name in self._first_processes:
+                        os.kill(self._first_processes[name], number)
+                case Warn(message):
+                    messages.send(self._channel, "warning", message=message)
+                case Finish():
+                    self._finish()
+
+    def _tell(self, name: str) -> None:
+        record = self._lifecycle.records[name]
+        status = container_status(record, self._containers[name].image)
+        if self._told.get(name) == status:
+            return
+        self._told[name] = status
+        last = record.last
+        messages.send(
+            self._channel,
+            "changed",
+            status=status,
+            at=record.started_at,
+            termination=None
+            if last is None or record.is_alive
+            else [last.exit_code, last.signal, last.reason, last.message, last.started_at, last.finished_at],
+        )
+
+    def _finish(self) -> None:
+        for name in self._lifecycle.records:
+            self._tell(name)
+        lifecycle = self._lifecycle
+        messages.send(
+            self._channel, "finished", phase=lifecycle.phase(), reason=lifecycle.reason, message=lifecycle.message
+        )
+
+    def _start(self, container: Container) -> None:
+        record = self._lifecycle.records[container.name]
+        directory = f"{self._surroundings.pod.state_directory}/containers/{container.name}-{record.restart_count}"
+        os.mkdir(directory)
+        out_reader, out_writer = os.pipe()
+        error_reader, error_writer = os.pipe()
+
+        def body() -> NoReturn:
+            run_container(container, directory, self._surroundings, (out_writer, error_writer))
+
+        namespaces.unshare(namespaces.NEW_PID, "a PID namespace")  # for the next child, and back again for this process
+        pid, report = _fork(body)
+        namespaces.join_namespaces(self._own_namespace, namespaces.NEW_PID)
+        self._processes[pid] = _Process(container.name, report)
+        self._first_processes[container.name] = pid
+        self._selector.register(report, selectors.EVENT_READ, lambda _: self._read_report(pid))
+        messages.send(
+            self._channel,
+            "created",
+            (out_reader, error_reader),
+            container=container.name,
+            restart_count=record.restart_count,
+        )
+        for descriptor in (out_reader, out_writer, error_reader, error_writer):
+            os.close(descriptor)
+
+    def _run_hook(self, container: Container) -> None:
+        """Run the postStart hook in the container's namespaces. What it writes is kept for when it fails."""
+        output = os.memfd_create("hook")
+        target = os.pidfd_open(self._first_processes[container.name])
+
+        def body() -> NoReturn:
+            namespaces.join_namespaces(target, namespaces.NEW_MOUNTS)
+            os.setsid()
+            execute(container, container.post_start, self._surroundings, (output, output))
+
+        try:
+            namespaces.join_namespaces(target, namespaces.NEW_PID)
+            pid, report = _fork(body)
+            namespaces.join_namespaces(self._own_namespace, namespaces.NEW_PID)
+        except OSError as error:  # the container has ended in between
+            os.close(output)
+            now = time.monotonic()
+            self._obey(self._lifecycle.hook_ended(container.name, error.strerror, now), changed=container.name)
+            return
+        finally:
+            os.close(target)
+        self._processes[pid] = _Process(container.name, hook_output=output)
+        self._selector.register(report, selectors.EVENT_READ, lambda fd: self._read_hook_report(fd, output))
+
+    def _read_hook_report(self, report: int, output: int) -> None:
+        data = os.read(report, 65536)
+        self._selector.unregister(report)
+        os.close(report)
+        if data:
+            os.pwrite(output, data, 0)
+
+
+def _fork(body: Callable[[], NoReturn]) -> tuple[int, int]:
+    """Run `body`, which executes a program, in a child. Return its PID and a pipe, which stays empty if it did so."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        return pid, reader
+    signal.set_wakeup_fd(-1)
+    try:
+        body()
+    except OSError as error:
+        os.write(writer, (error.strerror or str(error)).encode()[:4096])
+    finally:
+        mistake = sys.exc_info()[1]
+        if mistake is not None:  # in monopod: rather told badly than not at all
+            os.write(writer, repr(mistake).encode()[:4096])
+        os._exit(128)
+
+
+def _child_signals() -> int:
+    """Return a descriptor that can be read when a child has ended."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    return reader
+
+
+def _termination_message(path: str) -> str:
+    """Return what a container wrote to its terminationMessagePath; nothing that it did can make this more than text."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return os.read(descriptor, LONGEST_MESSAGE).decode(errors="replace")
+    finally:
+        os.close(descriptor)
+
+
+def _out_of_memory_kills() -> int:
+    try:
+        with open("/proc/vmstat", encoding="ascii") as file:
+            return next((int(line.split()[1]) for line in file if line.startswith("oom_kill ")), 0)
+    except OSError:
+        return 0
+
+
+def run_sandbox(pod: Pod, channel: socket.socket, *, in_user_namespace: bool) -> None:
+    """Run the Pod in this process, which is PID 1 of a PID namespace, until the runner hangs up."""
+    try:
+        surroundings, warnings = make_surroundings(pod, in_user_namespace=in_user_namespace)
+    except HostUnavailableError as error:
+        messages.send(channel, "unavailable", message=str(error))
+        return
+    messages.send(channel, "ready")
+    for warning in warnings:
+        messages.send(channel, "warning", message=warning)
+    Sandbox(surroundings, channel).run()

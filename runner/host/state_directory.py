@@ -1,0 +1,109 @@
+"""Where a Pod keeps what it writes while it runs: volumes, upper layers, logs.
+
+Rules: it lies on a disk (TMPDIR, else /var/tmp), below a directory of the caller's own that containers cannot see. Its
+file ``lock`` is locked as long as the runner or the launcher lives; one that is not locked was left behind by a runner
+that was killed, and the next run removes it. One without that file was kept on purpose.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+
+from monopod.runner.host.errors import HostUnavailableError
+
+_LOCK = "lock"
+_MOVED = ".removed-"
+_DEEPEST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class StateDirectory:
+    """A Pod's directory. ``lock`` is an open file; who has it open keeps the directory from being removed."""
+
+    path: str
+    lock: int
+
+
+def state_root() -> str:
+    """Return the directory that holds the state of all of the caller's Pods, made if it is missing.
+
+    Raises HostUnavailableError if somebody else could meddle with it.
+    """
+    parent = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108  # checked below; /tmp is often in memory
+    path = os.path.join(os.path.realpath(parent), f"monopod-{os.geteuid()}")
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+        status = os.lstat(path)
+    except OSError as error:
+        raise HostUnavailableError(f"cannot make {path}: {error.strerror}; set TMPDIR") from error
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise HostUnavailableError(f"{path} is not a directory of yours with mode 0700; remove it or set TMPDIR")
+    return path
+
+
+def create(name: str) -> StateDirectory:
+    """Make a state directory for a Pod called `name`, locked. Raises HostUnavailableError."""
+    root = state_root()
+    while True:
+        path = tempfile.mkdtemp(prefix=f"{name}-", dir=root)
+        lock = os.open(os.path.join(path, _LOCK), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock).st_nlink:  # otherwise it was taken for abandoned before it was locked
+            return StateDirectory(path, lock)
+        os.close(lock)
+
+
+def remove_abandoned(root: str) -> None:
+    """Remove the state directories that nobody has locked."""
+    for entry in os.scandir(root):
+        try:
+            lock = os.open(os.path.join(entry.path, _LOCK), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove(entry.path)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(lock)
+
+
+def release(path: str) -> None:
+    """Keep a state directory for good, but for what is of no use any more."""
+    for name in ("root", "devices", "system", "scratch", "small"):
+        remove(os.path.join(path, name))
+    os.unlink(os.path.join(path, _LOCK))
+
+
+def remove(path: str) -> None:
+    """Remove a directory with all that is in it. Raises OSError.
+
+    What containers left may be deeper than any path is long: from a certain depth on, directories are first moved up.
+    No symbolic link is followed.
+    """
+    moved = 0
+    pending = [(path, 0)]
+    emptied = []
+    while pending:
+        directory, depth = pending.pop()
+        emptied.append(directory)
+        with os.scandir(directory) as entries:
+            found = list(entries)
+        for entry in found:
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
+            elif depth < _DEEPEST:
+                pending.append((entry.path, depth + 1))
+            else:
+                moved += 1
+                os.rename(entry.path, f"{path}/{_MOVED}{moved}")
+                pending.append((f"{path}/{_MOVED}{moved}", 1))
+    for directory in reversed(emptied):
+        os.rmdir(directory)

@@ -1,0 +1,106 @@
+"""A Pod's status as kubelet would write it (Kubernetes API, PodStatus). Pure: from what is known, to plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from monopod.runner.host.lifecycle import ContainerRecord, Termination
+
+LONGEST_MESSAGE = 4096
+"""How much of a termination message is kept, in bytes."""
+
+
+def timestamp(at: float) -> str:
+    """Return a time of day as the Kubernetes API writes it, in whole seconds."""
+    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def container_status(record: ContainerRecord, image: str) -> dict[str, Any]:
+    """Return the ContainerStatus of a container."""
+    status: dict[str, Any] = {
+        "name": record.name,
+        "image": image,
+        "imageID": "",
+        "ready": record.phase == "running"
+        or (record.kind == "init" and record.last is not None and record.last.exit_code == 0),
+        "started": record.phase in ("hook", "running"),
+        "restartCount": record.restart_count,
+        "state": _state(record),
+    }
+    if record.last is not None and record.phase != "ended":
+        status["lastState"] = {"terminated": _terminated(record.last)}
+    return status
+
+
+def _state(record: ContainerRecord) -> dict[str, Any]:
+    if record.phase == "ended" and record.last is not None:
+        return {"terminated": _terminated(record.last)}
+    if record.started_at is not None:
+        return {"running": {"startedAt": timestamp(record.started_at)}}
+    if record.restart_at is not None:
+        return {"waiting": {"reason": "CrashLoopBackOff"}}
+    return {"waiting": {"reason": "ContainerCreating" if record.phase == "starting" else "PodInitializing"}}
+
+
+def _terminated(termination: Termination) -> dict[str, Any]:
+    started = termination.finished_at if termination.started_at is None else termination.started_at
+    terminated: dict[str, Any] = {
+        "exitCode": termination.exit_code,
+        "reason": termination.reason,
+        "startedAt": timestamp(started),
+        "finishedAt": timestamp(termination.finished_at),
+    }
+    if termination.signal is not None:
+        terminated["signal"] = termination.signal
+    if termination.message:
+        terminated["message"] = termination.message
+    return terminated
+
+
+def pod_status(
+    pod: Mapping[str, Any],
+    containers: Mapping[str, dict[str, Any]],
+    *,
+    phase: str,
+    reason: str,
+    message: str,
+    started_at: float,
+    address: str,
+) -> dict[str, Any]:
+    """Return the PodStatus; `containers` are the ContainerStatuses by name."""
+    initial = _in_order(pod["spec"].get("initContainers") or (), containers)
+    ordinary = _in_order(pod["spec"]["containers"], containers)
+    initialized = all(each["started"] or "terminated" in each["state"] for each in ordinary)
+    ended = phase in ("Succeeded", "Failed")
+    ready = not ended and all(each["ready"] for each in ordinary)
+    status: dict[str, Any] = {
+        "phase": phase,
+        "conditions": [
+            _condition("Initialized", initialized, ""),
+            _condition("Ready", ready, "PodCompleted" if phase == "Succeeded" else ""),
+            _condition("ContainersReady", ready, "PodCompleted" if phase == "Succeeded" else ""),
+            _condition("PodScheduled", True, ""),
+        ],
+        "hostIP": address,
+        "podIP": address,
+        "startTime": timestamp(started_at),
+        "containerStatuses": ordinary,
+    }
+    if initial:
+        status["initContainerStatuses"] = initial
+    if reason:
+        status["reason"] = reason
+    if message:
+        status["message"] = message
+    return status
+
+
+def _in_order(containers: Iterable[Mapping[str, Any]], known: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [known[container["name"]] for container in containers if container["name"] in known]
+
+
+def _condition(kind: str, holds: bool, reason: str) -> dict[str, Any]:
+    condition = {"type": kind, "status": "True" if holds else "False"}
+    return condition | ({"reason": reason} if reason else {})

@@ -1,0 +1,135 @@
+"""What all containers of a Pod share, made once before the first: namespaces, volumes, devices, the plan of the root.
+
+Rules: all of it is in the sandbox's own mount namespace, and in the Pod's state directory.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+
+from monopod.runner.host import namespaces, root_view, user_namespace, volumes
+from monopod.runner.host.errors import HostUnavailableError
+from monopod.runner.host.specification import Pod
+
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a container is made from.
+
+    ``devices`` and ``system`` are directories whose mounts each container gets as /dev and /sys; ``root`` is the empty
+    directory that each mounts its root on, in its own mount namespace. ``small_files`` is in memory: /etc/hosts,
+    /etc/hostname and termination messages. ``capabilities`` are those that can be had.
+    """
+
+    pod: Pod
+    view: root_view.View
+    in_user_namespace: bool
+    may_set_groups: bool
+    root: str
+    devices: str
+    system: str
+    small_files: str
+    capabilities: frozenset[int]
+
+
+def make_surroundings(pod: Pod, *, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
+    """Leave this machine's namespaces and make all that containers share. Return it, and warnings.
+
+    Raises HostUnavailableError.
+    """
+    try:
+        return _make(pod, in_user_namespace)
+    except OSError as error:
+        raise HostUnavailableError(f"this machine refuses what a container needs: {error.strerror}") from error
+
+
+def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
+    state = pod.state_directory
+    shared = namespaces.NEW_MOUNTS | namespaces.NEW_HOSTNAME | namespaces.NEW_IPC
+    namespaces.unshare(shared, "mount, hostname and IPC namespaces")
+    namespaces.make_mounts_private()
+    socket.sethostname(pod.name)
+    for name in ("root", "devices", "system", "volumes", "containers", "scratch", "small"):
+        os.mkdir(f"{state}/{name}")
+    small_files = f"{state}/small"
+    namespaces.mount("tmpfs", small_files, namespaces.MS_NODEV, "mode=755")
+    _write(f"{small_files}/hosts", pod.hosts_file)
+    _write(f"{small_files}/hostname", f"{pod.name}\n")
+    warnings = []
+    may_set_groups = True
+    if in_user_namespace:
+        ids = user_namespace.current_map()
+        may_set_groups = ids.may_set_groups
+        pod, warning = user_namespace.fit(pod, ids)
+        warnings += [warning] if warning else []
+    view, warning = _plan_view(pod, in_user_namespace=in_user_namespace)
+    warnings += [warning] if warning else []
+    for volume in pod.volumes:
+        volumes.make_volume(volume, pod.volume_group)
+    devices, system = f"{state}/devices", f"{state}/system"
+    _make_devices(devices)
+    namespaces.bind("/sys", system)
+    namespaces.restrict_mount(system, namespaces.ATTR_RDONLY, recursive=True)
+    surroundings = Surroundings(
+        pod,
+        view,
+        in_user_namespace,
+        may_set_groups,
+        f"{state}/root",
+        devices,
+        system,
+        small_files,
+        namespaces.bounding_capabilities(),
+    )
+    return surroundings, warnings
+
+
+def _plan_view(pod: Pod, *, in_user_namespace: bool) -> tuple[root_view.View, str | None]:
+    """Plan the view with upper layers on the disk; where that cannot be (the disk is an overlay itself), in memory."""
+    needed = {mount.path for container in pod.containers for mount in container.mounts}
+    needed |= {container.working_directory for container in pod.containers}
+    state_root = os.path.dirname(pod.state_directory)
+    scratch = f"{pod.state_directory}/scratch"
+    try:
+        return root_view.plan_view(needed, state_root, scratch, in_user_namespace=in_user_namespace), None
+    except HostUnavailableError as error:
+        for directory in ("containers", "scratch"):
+            namespaces.mount("tmpfs", f"{pod.state_directory}/{directory}", namespaces.MS_NODEV, "mode=755")
+        view = root_view.plan_view(needed, state_root, scratch, in_user_namespace=in_user_namespace)
+        return view, f"what containers write outside of volumes is kept in memory ({error})"
+
+
+def _make_devices(directory: str) -> None:
+    """Make the minimal /dev of a container runtime.
+
+    The nodes are this machine's, bound one by one: a user namespace may not make its own. Pseudo terminals and shared
+    memory are the Pod's.
+    """
+    namespaces.mount("tmpfs", directory, namespaces.MS_NOSUID, "mode=755,size=64k")
+    for name in _DEVICES:
+        if os.path.exists(f"/dev/{name}"):
+            _touch(f"{directory}/{name}")
+            namespaces.bind(f"/dev/{name}", f"{directory}/{name}")
+    for name, target in (("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
+                         ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx")):  # fmt: skip
+        os.symlink(target, f"{directory}/{name}")
+    for name in ("pts", "shm", "mqueue"):
+        os.mkdir(f"{directory}/{name}")
+    limits = namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
+    namespaces.mount("devpts", f"{directory}/pts", namespaces.MS_NOSUID, "newinstance,ptmxmode=666,mode=620")
+    namespaces.mount("tmpfs", f"{directory}/shm", limits & ~namespaces.MS_NOEXEC, "mode=1777")
+    namespaces.mount("mqueue", f"{directory}/mqueue", limits)
+    _touch(f"{directory}/termination-log")
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+
+
+def _touch(path: str) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
