@@ -18,6 +18,7 @@ import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NoReturn, TypeAlias
 
 import yaml
@@ -190,6 +191,7 @@ _TAGGED_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+@lru_cache(4096)
 def plain_scalar(text: str) -> str | int | float | bool | None:
     """Return what a scalar without quotes means. Raises ValueError for a number that JSON cannot hold."""
     if text and text[0] not in _FIRST:

@@ -431,7 +431,7 @@ class PersistentVolumeClaimSpec(Model):
     """What a claim asks for."""
 
     access_modes: ListOf[Literal["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"]] = ()
-    resources: VolumeResourceRequirements = VolumeResourceRequirements()
+    resources: VolumeResourceRequirements = Field(default_factory=VolumeResourceRequirements)
     storage_class_name: str | None = None
     volume_mode: Literal["Filesystem", "Block"] | None = None
     volume_name: str | None = None
@@ -446,8 +446,8 @@ class PersistentVolumeClaim(Model):
 
     api_version: Literal["v1"] | None = None
     kind: Literal["PersistentVolumeClaim"] | None = None
-    metadata: ObjectMeta = ObjectMeta()
-    spec: PersistentVolumeClaimSpec = PersistentVolumeClaimSpec()
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    spec: PersistentVolumeClaimSpec = Field(default_factory=PersistentVolumeClaimSpec)
     status: Anything | None = None
 
 
@@ -455,7 +455,7 @@ class PersistentVolumeClaimTemplate(Model):
     """A claim that is made together with its Pod."""
 
     spec: PersistentVolumeClaimSpec
-    metadata: ObjectMeta = ObjectMeta()
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
 
 
 class EphemeralVolumeSource(Model):
@@ -828,7 +828,7 @@ class ConfigMap(Model):
 
     api_version: Literal["v1"]
     kind: Literal["ConfigMap"]
-    metadata: ObjectMeta = ObjectMeta()
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     data: dict[str, str] = Field(default_factory=dict)
     binary_data: dict[str, str] = Field(default_factory=dict)
     immutable: bool | None = None
@@ -839,7 +839,7 @@ class Secret(Model):
 
     api_version: Literal["v1"]
     kind: Literal["Secret"]
-    metadata: ObjectMeta = ObjectMeta()
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     type: str | None = None
     data: dict[str, str] = Field(default_factory=dict)
     string_data: dict[str, str] = Field(default_factory=dict)

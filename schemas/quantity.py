@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator
@@ -52,6 +53,7 @@ def canonical(value: Fraction | int, units: Family = "decimal") -> str:
     return _decimal(nanos, units)
 
 
+@lru_cache(1024)
 def _parse(text: str) -> tuple[Fraction, Family]:
     match = _NUMBER.fullmatch(text)
     if match is None:

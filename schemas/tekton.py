@@ -421,7 +421,7 @@ class StepTemplate(Model):
     working_dir: str = ""
     env_from: ListOf[EnvFromSource] = ()
     env: ListOf[EnvVar] = ()
-    compute_resources: ResourceRequirements = ResourceRequirements()
+    compute_resources: ResourceRequirements = Field(default_factory=ResourceRequirements)
     volume_mounts: ListOf[VolumeMount] = ()
     volume_devices: ListOf[VolumeDevice] = ()
     image_pull_policy: PullPolicy | None = None
@@ -479,7 +479,7 @@ class Sidecar(Model):
     ports: ListOf[ContainerPort] = ()
     env_from: ListOf[EnvFromSource] = ()
     env: ListOf[EnvVar] = ()
-    compute_resources: ResourceRequirements = ResourceRequirements()
+    compute_resources: ResourceRequirements = Field(default_factory=ResourceRequirements)
     volume_mounts: ListOf[VolumeMount] = ()
     volume_devices: ListOf[VolumeDevice] = ()
     liveness_probe: Probe | None = None
@@ -559,7 +559,7 @@ class Task(Model):
 
     api_version: Literal["tekton.dev/v1"]
     kind: Literal["Task"]
-    metadata: ObjectMeta = ObjectMeta()
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: TaskSpec
 
     def problems(self) -> Iterator[tuple[Path, str]]:
@@ -597,7 +597,7 @@ class StepAction(Model):
 
     api_version: Literal["tekton.dev/v1", "tekton.dev/v1beta1", "tekton.dev/v1alpha1"]
     kind: Literal["StepAction"]
-    metadata: ObjectMeta = ObjectMeta()
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: StepActionSpec
 
     def problems(self) -> Iterator[tuple[Path, str]]:
@@ -634,7 +634,7 @@ class EmbeddedTask(TaskSpec):
     api_version: str = ""
     kind: str = ""
     spec: Anything | None = None
-    metadata: PipelineTaskMetadata = PipelineTaskMetadata()
+    metadata: PipelineTaskMetadata = Field(default_factory=PipelineTaskMetadata)
 
     @property
     def is_custom(self) -> bool:
@@ -771,7 +771,7 @@ class Pipeline(Model):
 
     api_version: Literal["tekton.dev/v1"]
     kind: Literal["Pipeline"]
-    metadata: ObjectMeta = ObjectMeta()
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: PipelineSpec
 
     def problems(self) -> Iterator[tuple[Path, str]]:
@@ -875,7 +875,7 @@ class TaskRun(Model):
 
     api_version: Literal["tekton.dev/v1"]
     kind: Literal["TaskRun"]
-    metadata: ObjectMeta = ObjectMeta()
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: TaskRunSpec
     status: Anything | None = None
 
@@ -937,7 +937,7 @@ class PipelineRunSpec(Model):
     params: ListOf[Param] = ()
     status: Literal["", "Cancelled", "CancelledRunFinally", "StoppedRunFinally", "PipelineRunPending"] = ""
     timeouts: TimeoutFields | None = None
-    task_run_template: PipelineTaskRunTemplate = PipelineTaskRunTemplate()
+    task_run_template: PipelineTaskRunTemplate = Field(default_factory=PipelineTaskRunTemplate)
     workspaces: ListOf[WorkspaceBinding] = ()
     task_run_specs: ListOf[PipelineTaskRunSpec] = ()
     managed_by: str | None = None
@@ -954,7 +954,7 @@ class PipelineRun(Model):
 
     api_version: Literal["tekton.dev/v1"]
     kind: Literal["PipelineRun"]
-    metadata: ObjectMeta = ObjectMeta()
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: PipelineRunSpec
     status: Anything | None = None
 
