@@ -9,7 +9,7 @@ SHELL := /bin/sh
 
 PYTHON =
 PYTEST_ARGS =
-REPOSITORY = $(CURDIR)
+REPOSITORY =
 REVISION = HEAD
 
 # Byte-compiling all of a large package takes longer than installing it; Python compiles what is used, when it is used.
@@ -24,7 +24,7 @@ endef
 
 help:
 	@echo 'make demo    install monopod into .venv and run examples/python-ci on this machine, on this clone'
-	@echo '             (REPOSITORY=URL-or-path REVISION=branch-tag-or-commit: on another git repository)'
+	@echo '             (REPOSITORY=URL REVISION=branch-tag-or-commit: on another git repository)'
 	@echo 'make test    lint, check the types and run the tests (PYTEST_ARGS="-k name": only some)'
 	@echo 'make lint    ruff and mypy alone'
 	@echo 'make bench   measure speed and size, and print them beside their goals'
@@ -33,7 +33,8 @@ help:
 
 demo: .venv/monopod-installed
 	@.venv/bin/monopod run -f examples/python-ci/pipeline.yaml -w source=emptyDir \
-	    -p repository="$(REPOSITORY)" -p revision="$(REVISION)" -p base-revision=none
+	    $(if $(REPOSITORY),-p repository="$(REPOSITORY)",-w repository=hostPath:"$(CURDIR)") \
+	    -p revision="$(REVISION)" -p base-revision=none
 
 test: lint
 	@.venv/bin/python -m pytest -n auto $(PYTEST_ARGS)
