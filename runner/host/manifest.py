@@ -86,7 +86,7 @@ def read_pod(sources: Sources, runtime: RuntimeImage, place: Place) -> tuple[Pod
     for volume in spec.get("volumes") or ():
         _read_volume(volume, reading)
     containers = [container for kind, each in _kinds(spec) if (container := _read_container(each, kind, reading))]
-    reading.warnings += _without_effect(spec)
+    reading.warnings += _without_effect(spec, runtime.name)
     if reading.problems:
         raise PodRefusedError(reading.problems)
     grace = spec.get("terminationGracePeriodSeconds")
@@ -119,13 +119,14 @@ def _kinds(spec: Manifest) -> Iterator[tuple[ContainerKind, Manifest]]:
         yield container_kind(container, initial=False), container
 
 
-def _without_effect(spec: Manifest) -> list[str]:
+def _without_effect(spec: Manifest, runtime_image: str) -> list[str]:
     fields = [f"spec.{name}" for name in _POD_FIELDS_WITHOUT_EFFECT if spec.get(name)]
     fields += _security_without_effect(spec, "spec")
     for _, container in _kinds(spec):
         where = f"container {container['name']}"
         fields += [f"{where}: {name}" for name in _CONTAINER_FIELDS_WITHOUT_EFFECT if container.get(name)]
-        fields += _security_without_effect(container, where)
+        if container.get("image") != runtime_image:
+            fields += _security_without_effect(container, where)
         if (container.get("lifecycle") or {}).get("preStop"):
             fields.append(f"{where}: lifecycle.preStop")
         fields += [f"{where}: mountPropagation" for m in container.get("volumeMounts") or () if _propagates(m)]
@@ -200,13 +201,15 @@ def _read_container(container: Manifest, kind: ContainerKind, reading: _Reading)
 
 
 def _container(container: Manifest, kind: ContainerKind, reading: _Reading) -> Container:
+    is_runtime = container.get("image") == reading.runtime.name
     pod_context = reading.sources.pod["spec"].get("securityContext") or {}
     context = {**pod_context, **{k: v for k, v in (container.get("securityContext") or {}).items() if v is not None}}
+    if is_runtime:
+        context = {}  # the files of this image are the caller's, and perhaps for the caller's eyes only
     if context.get("runAsNonRoot") and security.runs_as_root(context):
         raise UnresolvedError("runAsNonRoot is set, but it would run as root; set runAsUser")
     variables, warnings = container_environment(container, reading.sources)
     reading.warnings += warnings
-    is_runtime = container.get("image") == reading.runtime.name
     identity = security.identity(context, pod_context.get("fsGroup"))
     return Container(
         name=container["name"],
