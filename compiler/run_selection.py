@@ -13,7 +13,7 @@ Left to others: whether the values fit (``params``), and what is bound to a Work
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from monopod.compiler.catalog import Catalog, Found
@@ -49,6 +49,9 @@ class BoundByRun:
     place: Place
 
 
+_NO_METADATA = OptionPlace("metadata")
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What is run. Exactly one of `pipeline` and `task` is there; `spec` only if a run was given.
@@ -65,7 +68,8 @@ class Run:
     params: tuple[Given, ...] = ()
     workspaces: tuple[BoundByRun, ...] = ()
     spec: PipelineRunSpec | TaskRunSpec | None = None
-    warnings: tuple[Problem, ...] = field(default=(), compare=False)
+    warnings: tuple[Problem, ...] = ()
+    metadata_place: Place = _NO_METADATA
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,8 @@ def _given_run(document: Document, catalog: Catalog, problems: list[Problem]) ->
         for index, binding in enumerate(spec.workspaces)
     )
     told = {key: value for key, value in document.data.items() if key != "status"}
-    return Run(kind, told, place, pipeline, task, params, workspaces, spec)
+    metadata_place = DocumentPlace(document, ("metadata",))
+    return Run(kind, told, place, pipeline, task, params, workspaces, spec, metadata_place=metadata_place)
 
 
 def _made_run(document: Document) -> Run:
@@ -211,16 +216,12 @@ def _with_options(run: Run, asked: Asked, problems: list[Problem]) -> Run:
         spec["params"] = [{"name": name, "value": _to_json(given.value)} for name, given in params.items()]
     if workspaces:
         spec["workspaces"] = [bound.fields for bound in workspaces.values()]
-    return Run(
-        run.kind,
-        {**run.document, "spec": spec},
-        run.place,
-        run.pipeline,
-        run.task,
-        tuple(params.values()),
-        tuple(workspaces.values()),
-        run.spec,
-        tuple(warnings),
+    return replace(
+        run,
+        document={**run.document, "spec": spec},
+        params=tuple(params.values()),
+        workspaces=tuple(workspaces.values()),
+        warnings=tuple(warnings),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from monopod.compiler import fan_out, steps, workspaces
+from monopod.compiler import fan_out, pod_settings, steps, workspaces
 from monopod.compiler.catalog import Catalog, Found
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.fan_out import FanOut
@@ -17,6 +17,7 @@ from monopod.compiler.ordering import Order, texts
 from monopod.compiler.params import Around, Bound, Declaration, Given, bind, undeclared, value_if_known
 from monopod.compiler.places import Place
 from monopod.compiler.pod_draft import PodDraft
+from monopod.compiler.pod_settings import NO_SETTINGS, PodSettings
 from monopod.compiler.probes import readiness
 from monopod.compiler.references import STRING, Names, Shape, check, check_value
 from monopod.compiler.resolved_steps import (
@@ -48,6 +49,7 @@ class CompilerState:
     draft: PodDraft
     problems: list[Problem] = field(default_factory=list)
     max_concurrency: int | None = None
+    settings: PodSettings = NO_SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,8 @@ class _TaskCompiler:
         self._state = state
         self._problems = state.problems
         self._draft = state.draft
+        settings = state.settings
+        self._settings = settings.base if scope.path else settings.by_task.get(source.task.name, settings.base)
         self._outer_names = scope.names if self._embedded else None
         self._outer_values = scope.values if self._embedded else None
 
@@ -145,6 +149,8 @@ class _TaskCompiler:
         names = self._task_names(bound, fixed, bound_workspaces, values)
         resolved = resolve_steps(self._spec, self._spec_place, names, self._state.catalog, self._problems)
         sidecars = resolve_sidecars(self._spec, self._spec_place, names, self._problems)
+        resolved = pod_settings.apply(self._settings, resolved)
+        sidecars = pod_settings.apply(self._settings, sidecars)
         self._check_texts(names.names, resolved, fan)
         parts = TaskParts(
             (*self._scope.path, task.name), resolved, sidecars, self._volumes(), bound_workspaces, names.names
@@ -160,7 +166,7 @@ class _TaskCompiler:
             params=bound.params,
             matrix=fan.in_plan(pinned=slots.pinned) if fan is not None else None,
             retries=task.retries,
-            timeout=task.timeout or None,
+            timeout=(task.timeout if self._settings.timeout is None else self._settings.timeout) or None,
             on_error=task.on_error or "stopAndFail",
             steps=tuple(map(self._plan_step, self._spec.steps, resolved, slots.environments)),
             sidecars=tuple(map(self._plan_sidecar, self._spec.sidecars, sidecars, slots.environments[len(resolved) :])),

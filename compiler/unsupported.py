@@ -35,9 +35,7 @@ def in_task(spec: tekton.TaskSpec, place: Place) -> Iterator[Problem]:
 
 def in_pipeline_run(spec: tekton.PipelineRunSpec, place: Place) -> Iterator[Problem]:
     """Yield the fields of a PipelineRun that are refused."""
-    template = place.at("taskRunTemplate")
-    yield from _given({"status": spec.status, "managedBy": spec.managed_by, "taskRunSpecs": spec.task_run_specs}, place)
-    yield from _given({"podTemplate": spec.task_run_template.pod_template}, template)
+    yield from _given({"status": spec.status, "managedBy": spec.managed_by}, place)
 
 
 def in_task_run(spec: tekton.TaskRunSpec, place: Place) -> Iterator[Problem]:
@@ -47,10 +45,6 @@ def in_task_run(spec: tekton.TaskRunSpec, place: Place) -> Iterator[Problem]:
             "debug": spec.debug,
             "status": spec.status,
             "managedBy": spec.managed_by,
-            "stepSpecs": spec.step_specs,
-            "sidecarSpecs": spec.sidecar_specs,
-            "computeResources": spec.compute_resources,
-            "podTemplate": spec.pod_template,
         },
         place,
     )

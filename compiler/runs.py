@@ -1,0 +1,112 @@
+"""A run: from the PipelineRun or TaskRun that was chosen to the Pipeline of the Plan.
+
+Rules:
+
+- What a run gives and its Pipeline does not declare can be used all the same (Tekton docs/pipelineruns.md, "Extra
+  Parameters").
+- A TaskRun is a Pipeline of one Task.
+- Without a limit of its own a run may take an hour (Tekton's default-timeout-minutes).
+
+Left to others: choosing the run (``run_selection``), the Pipeline (``pipelines``), the Task (``tasks``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from monopod.compiler.fan_out import limit_of
+from monopod.compiler.ordering import Order
+from monopod.compiler.params import Around, Bound, Declaration, bind
+from monopod.compiler.pipelines import Ancestry, compile_pipeline
+from monopod.compiler.pod_settings import of_pipeline_run, of_task_run
+from monopod.compiler.references import Names
+from monopod.compiler.run_selection import Run
+from monopod.compiler.tasks import CompilerState, PipelineScope, PipelineTask, compile_task
+from monopod.compiler.unsupported import in_pipeline_run, in_task_run
+from monopod.compiler.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
+from monopod.compiler.workspaces import Texts, bind_pipeline, bind_run
+from monopod.schemas import plan, tekton
+from monopod.schemas.tekton import DEFAULT_TIMEOUT
+from monopod.schemas.variables import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRun:
+    """The Pipeline of the Plan, and the fields that the run asks of its Pod."""
+
+    pipeline: plan.Pipeline
+    pod_fields: dict[str, Any]
+
+
+def compile_selected(run: Run, state: CompilerState) -> CompiledRun:
+    """Return what is run; its containers and volumes are added to the draft of the Pod."""
+    if state.max_concurrency is None:
+        metadata = run.document["metadata"].get("annotations") or {}
+        state = replace(state, max_concurrency=limit_of(metadata, run.metadata_place, state.problems))
+    return _compile_pipeline_run(run, state) if run.pipeline is not None else _compile_task_run(run, state)
+
+
+def _compile_pipeline_run(run: Run, state: CompilerState) -> CompiledRun:
+    found, spec = run.pipeline, run.spec
+    assert found is not None
+    receiver = f"the Pipeline '{found.name}'"
+    declared = [(each, found.place.at("params", index)) for index, each in enumerate(found.spec.params)]
+    params, texts = _bind_params(run, Declaration(receiver, declared, Names(RUN_CONTEXT)), state)
+    if isinstance(spec, tekton.PipelineRunSpec):
+        state.problems.extend(in_pipeline_run(spec, run.place))
+        tasks = {task.name: task for task in (*found.spec.tasks, *found.spec.finally_)}
+        settings = of_pipeline_run(spec, run.place, tasks, texts, (state.draft, state.problems))
+        state = replace(state, settings=settings)
+    volumes = bind_run(run.workspaces, texts, state.problems)
+    workspaces = bind_pipeline(
+        [(each, found.place.at("workspaces", index)) for index, each in enumerate(found.spec.workspaces)],
+        volumes,
+        inherited=found.embedded,
+        receiver=receiver,
+        place=run.place,
+        problems=state.problems,
+    )
+    pipeline = compile_pipeline(found, params, workspaces, Ancestry(), state)
+    timeouts = spec.timeouts if isinstance(spec, tekton.PipelineRunSpec) else None
+    return CompiledRun(_with_timeouts(pipeline, timeouts or tekton.TimeoutFields()), state.settings.fields)
+
+
+def _bind_params(run: Run, declaration: Declaration, state: CompilerState) -> tuple[Bound, Texts]:
+    """Return the params of a run, and what the run's own texts may refer to."""
+    context = declaration.default_names
+    bound = bind(declaration, run.params, Around(context, inherited=True), run.place, state.problems)
+    return bound, Texts(Names(bound.shapes, context), bound.values({}))
+
+
+def _with_timeouts(pipeline: plan.Pipeline, timeouts: tekton.TimeoutFields) -> plan.Pipeline:
+    """Return the Pipeline with its limits; 0 is none (Tekton docs/pipelineruns.md, "Configuring a failure timeout")."""
+    whole = DEFAULT_TIMEOUT if timeouts.pipeline is None else timeouts.pipeline
+    tasks, final = timeouts.tasks, timeouts.finally_
+    if whole and tasks is None and final:
+        tasks = whole - final
+    elif whole and final is None and tasks:
+        final = whole - tasks
+    return replace(pipeline, timeout=whole or None, tasks_timeout=tasks or None, finally_timeout=final or None)
+
+
+def _compile_task_run(run: Run, state: CompilerState) -> CompiledRun:
+    found = run.task
+    assert found is not None
+    spec = run.spec if isinstance(run.spec, tekton.TaskRunSpec) else tekton.TaskRunSpec.model_construct()
+    state.problems.extend(in_task_run(spec, run.place))
+    declared = [(each, found.place.at("params", index)) for index, each in enumerate(found.spec.params)]
+    # Problems with the params are told when the Task is compiled: this is for what the run itself refers to.
+    declaration = Declaration(f"the Task '{found.name}'", declared, Names(TASK_RUN_CONTEXT))
+    _, texts = _bind_params(run, declaration, replace(state, problems=[]))
+    state = replace(state, settings=of_task_run(spec, run.place, texts, (state.draft, state.problems)))
+    volumes = bind_run(run.workspaces, texts, state.problems)
+    task = tekton.PipelineTask.model_construct(
+        name=found.name,
+        retries=spec.retries,
+        timeout=DEFAULT_TIMEOUT if spec.timeout is None else spec.timeout,
+        workspaces=tuple(tekton.WorkspacePipelineTaskBinding(name=name) for name in volumes),
+    )
+    scope = PipelineScope((), Names({}), Scope({}), volumes)
+    compiled = compile_task(PipelineTask(task, run.place, found, run.params), Order(), scope, state)
+    return CompiledRun(plan.Pipeline(found.name, tasks=(compiled,)), state.settings.fields)
