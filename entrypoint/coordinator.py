@@ -64,7 +64,7 @@ from monopod.schemas.run_events import RunEvent, RunWarning
 SWEEP_SECONDS = 0.25
 RINGS_PER_SWEEP = 1000
 """A ring that is heard more often than this is not listened to until the next sweep: a Step may ring without end."""
-RELEASE_SECONDS = 5.0
+RELEASE_SECONDS = 2.0
 """How long after its release, and the grace of what was stopped in it, a container may go on before it is killed."""
 
 _TRY_DONE = 0  # the byte in the wake-up pipe that is no signal number

@@ -165,9 +165,9 @@ class RunStep:
 
     ``script`` is a text to be written to the slot's scripts, readable and executable, under ``script_name``; the
     arguments then start with its path in the container. ``fresh``: this starts an attempt, so what an earlier attempt
-    left in the slot's `/tekton/results`, `/tekton/steps` and `/tekton/artifacts` is removed first. ``directories`` are
-    made (mode 0777), ``readable`` made readable for the coordinator when the request has ended; both are paths in the
-    container, below `/tekton`.
+    left in the slot's `/tekton/results`, `/tekton/steps`, `/tekton/home` and `/tekton/artifacts` is removed first (in
+    Tekton a retry has a Pod of its own). ``directories`` are made (mode 0777), ``readable`` made readable for the
+    coordinator when the request has ended; both are paths in the container, below `/tekton`.
     """
 
     slot: str

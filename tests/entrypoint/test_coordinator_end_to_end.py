@@ -1,0 +1,358 @@
+"""The coordinator's program and the real entrypoint, a process for each container, run whole Plans together.
+
+There are no containers here, so that Steps name the paths of the temporary directories where in a Pod they would say
+`/tekton` or `/monopod/step`: `{root}` in a command stands for it.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from monopod.entrypoint import binary
+from monopod.schemas.plan import Param, Pipeline, Plan, Probe, ResultDeclaration, Sidecar, Slot, Step, Task, encode
+from monopod.schemas.run_events import RunFinished, StepFinished, StepStarted, TaskFinished, TaskSkipped, from_line
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 60  # seconds after which a test has failed; nothing waits for as long
+
+
+class Pod:
+    """The directories of a Pod, its coordinator and its entrypoints."""
+
+    def __init__(self, root: Path, *tasks: Task, stop_grace: float = 1.0, form: str = "json"):
+        self.root = root
+        slots = [slot for task in tasks for slot in task.slots]
+        self.containers = [name for slot in slots for name in (*slot.containers, *slot.sidecars)]
+        for name in self.containers:
+            (root / "steps" / name).mkdir(parents=True)
+        for slot in slots:
+            (root / "slots" / slot.name / "tekton").mkdir(parents=True)
+            (root / "slots" / slot.name / "scripts").mkdir()
+        document = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "x"}, "spec": {}}
+        plan = Plan(Pipeline("p", tasks=tasks), document, stop_grace=stop_grace)
+        options = ["--format", form, "--root", str(root)]
+        self.command = [sys.executable, "-m", "monopod.entrypoint", *options, *encode(plan)]
+        self.coordinator: subprocess.Popen[bytes] | None = None
+        self.entrypoints: dict[str, subprocess.Popen[bytes]] = {}
+        self._rest = b""
+
+    def control(self, container: str) -> Path:
+        return self.root / "steps" / container
+
+    def start_coordinator(self) -> None:
+        environment = {**os.environ, "MONOPOD_RUN_NAME": "ci-1", "MONOPOD_NAMESPACE": "team", "MONOPOD_RUN_UID": "u"}
+        self._rest = b""
+        self.coordinator = subprocess.Popen(self.command, env=environment, stdout=subprocess.PIPE)
+
+    def start_entrypoints(self) -> None:
+        for name in self.containers:
+            command = [binary.path(), self.control(name)]
+            self.entrypoints[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        self.start_coordinator()
+        self.start_entrypoints()
+
+    def lines(self):
+        """Yield what the coordinator tells, until it is gone."""
+        output = self.coordinator.stdout.fileno()
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            *lines, self._rest = self._rest.split(b"\n")
+            yield from (line.decode() for line in lines)
+            ready, _, _ = select.select([output], [], [], max(0, deadline - time.monotonic()))
+            assert ready, "the coordinator tells nothing any more"
+            part = os.read(output, 1 << 16)
+            if not part:
+                return
+            self._rest += part
+
+    def events(self):
+        """Yield the events up to the end of the run."""
+        for line in self.lines():
+            event = from_line(line)
+            yield event
+            if isinstance(event, RunFinished):
+                return
+
+    def end(self) -> int:
+        """Terminate the coordinator as kubelet does in the end, and return its exit code."""
+        self.coordinator.terminate()
+        return self.coordinator.wait(PATIENCE)
+
+    def exit_codes(self) -> dict[str, int]:
+        return {name: process.wait(PATIENCE) for name, process in self.entrypoints.items()}
+
+    def kill(self) -> None:
+        for process in (self.coordinator, *self.entrypoints.values()):
+            if process is not None:
+                process.kill()
+                process.wait()
+                if process.stdout is not None:
+                    process.stdout.close()
+
+
+@pytest.fixture
+def pod(tmp_path, request):
+    made = []
+
+    def make(*tasks, **options):
+        made.append(Pod(tmp_path / str(len(made)), *tasks, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.kill()
+
+
+def task(root, name, script, *, after=(), steps=None, **fields):
+    """A Task of one Step (or several scripts), whose containers are called like it."""
+    scripts = [script] if isinstance(script, str) else script
+    plans = tuple(
+        Step(f"s{index}", command=("/bin/sh", "-c", text.replace("{root}", str(root))))
+        for index, text in enumerate(scripts)
+    )
+    containers = tuple(name if not index else f"{name}-{index}" for index in range(len(plans)))
+    return Task(name, after=tuple(after), steps=plans, slots=(Slot(name, containers),), **fields)
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "0"
+
+
+def of(events, kind):
+    return [event for event in events if isinstance(event, kind)]
+
+
+@pytest.fixture
+def diamond(root):
+    """a, then b and c with a Result of a, then d."""
+    digest = (ResultDeclaration("digest"),)
+    hand_on = {"params": (Param("digest", "$(tasks.a.results.digest)"),), "after": ("a",), "result_sources": ("a",)}
+    write = "printf sha256:1 > {root}/slots/a/tekton/results/digest"
+    return (
+        task(root, "a", [write, "exit 0"], results=digest),
+        task(root, "b", 'test "$(params.digest)" = sha256:1 || exit 9', **hand_on),
+        task(root, "c", ["exit 0", "exit 0"], **hand_on),
+        task(root, "d", "exit 0", after=("b", "c")),
+    )
+
+
+@pytest.mark.parametrize("doorbells", [True, False])
+def test_success(pod, diamond, doorbells):
+    pod = pod(*diamond)
+    if not doorbells:
+        for name in pod.containers:
+            (pod.control(name) / "bell").write_text("no FIFO")
+            (pod.control(name) / "ring").write_text("no FIFO")
+    pod.start()
+    events = list(pod.events())
+    assert of(events, TaskFinished)[0].task == "a"
+    assert {event.status for event in of(events, TaskFinished)} == {"Succeeded"}
+    assert len(of(events, StepFinished)) == 6
+    assert events[-1].status == "Succeeded"
+    assert events[-1].document["metadata"] == {"name": "ci-1", "namespace": "team", "uid": "u"} | {"name": "x"}
+    assert set(pod.exit_codes().values()) == {0}
+    assert pod.end() == 0
+
+
+def test_failure(pod, root):
+    pod = pod(
+        task(root, "bad", ["exit 3", "exit 0"]),
+        task(root, "next", "exit 0", after=("bad",)),
+        task(root, "nothing", "exit 0"),
+    )
+    pod.start()
+    events = list(pod.events())
+    assert {event.task: event.status for event in of(events, TaskFinished)}["bad"] == "Failed"
+    assert [event.task for event in of(events, TaskSkipped)] == ["next"]
+    assert events[-1].status == "Failed"
+    codes = pod.exit_codes()
+    assert codes["bad"] == 3
+    assert codes["next"] == 0
+    assert pod.end() == 1
+
+
+def test_the_story_for_a_person(pod, root):
+    pod = pod(task(root, "build", "exit 3"), form="human")
+    pod.start()
+    lines = []
+    for line in pod.lines():
+        lines.append(line)
+        if "run Failed" in line:
+            break
+    words = [" ".join(line.split()[2:]) for line in lines]
+    assert words[0] == "run ci-1 started in namespace team"
+    assert "build started" in words
+    assert any(line.startswith("build Failed after ") for line in words)
+    assert pod.end() == 1
+
+
+def test_a_program_that_is_not_there(pod, root):
+    broken = Task("a", steps=(Step("s", command=("/no/such/program",)),), slots=(Slot("a", ("a",)),))
+    pod = pod(broken)
+    pod.start()
+    (step,) = of(list(pod.events()), StepFinished)
+    assert step.exit_code == 127
+    assert "/no/such/program: No such file or directory" in step.message
+
+
+def test_an_entrypoint_that_is_killed_ends_its_task(pod, root):
+    pod = pod(task(root, "a", "kill -9 $PPID"), task(root, "b", "exit 0"))
+    pod.start()
+    finished = {event.task: event for event in of(list(pod.events()), TaskFinished)}
+    assert finished["a"].status == "Failed"
+    assert "killed" in finished["a"].message
+    assert pod.exit_codes()["a"] == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_terminating_cancels(pod, root, number):
+    pod = pod(task(root, "a", "trap 'exit 7' TERM; while :; do sleep 0.01; done"), task(root, "b", "exit 0", after="a"))
+    pod.start()
+    events = []
+    for event in pod.events():
+        events.append(event)
+        if isinstance(event, StepStarted):
+            pod.coordinator.send_signal(number)
+    assert events[-1].status == "Cancelled"
+    assert pod.coordinator.wait(PATIENCE) == 1
+    assert set(pod.exit_codes()) == {"a", "b"}
+
+
+def test_a_second_coordinator_is_refused(pod, root):
+    pod = pod(task(root, "a", "exit 0"))
+    pod.start_coordinator()
+    next(pod.events())
+    second = subprocess.run(pod.command, capture_output=True, text=True, check=False)
+    assert second.returncode == 1
+    assert second.stderr == f"coordinator: {root}/state/journal: another coordinator is running this Pod\n"
+
+
+@pytest.mark.parametrize("kills", [[1], [5, 2], [3, 1, 2, 4]])
+def test_a_coordinator_that_is_killed_goes_on_and_no_step_runs_twice(pod, root, kills):
+    """Killed after so many lines were told, each time; Steps go on meanwhile."""
+    count = "echo {name} >> {root}/counted"
+    tasks = [
+        task(root, name, [count.replace("{name}", f"{name}{step}") for step in range(2)], after=after)
+        for name, after in (("a", ()), ("b", ("a",)), ("c", ("a",)), ("d", ("b", "c")))
+    ]
+    pod = pod(*tasks)
+    pod.start()
+    seen = []
+    for kill_after in kills:
+        seen += [event for event, _ in zip(pod.events(), range(kill_after), strict=False)]
+        pod.coordinator.kill()
+        pod.coordinator.wait()
+        pod.coordinator.stdout.close()
+        pod.start_coordinator()
+    seen += pod.events()
+    assert seen[-1].status == "Succeeded"
+    counted = (root / "counted").read_text().split()
+    assert sorted(counted) == [f"{name}{step}" for name in "abcd" for step in range(2)]
+    assert set(pod.exit_codes().values()) == {0}
+    assert pod.end() == 0
+
+
+def test_a_coordinator_that_is_killed_after_the_end_stays_at_the_end(pod, root):
+    pod = pod(task(root, "a", "exit 3"))
+    pod.start()
+    assert list(pod.events())[-1].status == "Failed"
+    pod.coordinator.kill()
+    pod.coordinator.wait()
+    pod.coordinator.stdout.close()
+    pod.start_coordinator()
+    assert list(pod.events())[-1].status == "Failed"
+    assert pod.end() == 1
+
+
+WAIT_FOR_EXIT = "echo >> {root}/steps/a/ring; until [ -e {root}/steps/a/exit ]; do sleep 0.01; done"
+
+
+@pytest.mark.parametrize(
+    ("forge", "words"),
+    [
+        ("ln -s /etc/passwd {root}/steps/a/exited.1", "exited.1 cannot be read: Too many levels of symbolic links"),
+        ("head -c 10000000 /dev/zero > {root}/x; mv {root}/x {root}/steps/a/exited.1", "larger than 65536 bytes"),
+        ("echo code=nine > {root}/x; mv {root}/x {root}/steps/a/exited.1", "code is 'nine'"),
+    ],
+)
+def test_a_step_that_forges_its_end_only_fails_its_task(pod, root, forge, words):
+    pod = pod(task(root, "a", f"{forge}; {WAIT_FOR_EXIT}"), task(root, "b", "exit 0"))
+    pod.start()
+    events = list(pod.events())
+    finished = {event.task: event for event in of(events, TaskFinished)}
+    assert finished["a"].status == "Failed"
+    assert words in finished["a"].message
+    assert finished["b"].status == "Succeeded" or finished["b"].status == "Cancelled"
+    assert pod.end() == 1
+
+
+def test_a_step_that_forges_its_end_and_goes_on_is_killed_in_the_end(pod, root):
+    forge = "echo code=0 > {root}/x; mv {root}/x {root}/steps/a/exited.1; echo >> {root}/steps/a/ring; exec sleep 600"
+    pod = pod(task(root, "a", forge), stop_grace=0.0)
+    pod.start()
+    assert list(pod.events())[-1].status == "Succeeded"
+    assert pod.exit_codes() == {"a": 0}
+    assert pod.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        ("ln -s /etc/passwd {results}/digest", "is a symbolic link"),
+        ("mkfifo {results}/digest", "is not a regular file"),
+        ("mkdir {results}/digest", "is not a regular file"),
+        ("rmdir {results}; ln -s /etc {results}", "has something other than a directory on its path"),
+    ],
+)
+def test_a_result_that_is_no_result_fails_its_task(pod, root, write, words):
+    script = write.replace("{results}", "{root}/slots/a/tekton/results")
+    pod = pod(task(root, "a", script, results=(ResultDeclaration("digest"),)))
+    pod.start()
+    (finished,) = of(list(pod.events()), TaskFinished)
+    assert finished.status == "Failed"
+    assert f"/tekton/results/digest {words}" in finished.message
+
+
+def test_an_attempt_sees_nothing_of_the_one_before(pod, root):
+    script = "cd {root}/slots/a/tekton; touch {root}/tried; test ! -e home/old || exit 5; touch home/old results/digest"
+    script += "; test -e {root}/again || { touch {root}/again; exit 1; }"
+    pod = pod(task(root, "a", script, retries=1))
+    pod.start()
+    events = list(pod.events())
+    assert [event.status for event in of(events, TaskFinished)] == ["Failed", "Succeeded"]
+
+
+@pytest.mark.parametrize("success_threshold", [1, 3])
+def test_a_sidecar_is_ready_before_the_first_step(pod, root, success_threshold):
+    program = "sleep 0.2; touch {root}/ready; trap 'exit 0' TERM; while :; do sleep 0.01; done"
+    probe = Probe(command=("test", "-e", f"{root}/ready"), success_threshold=success_threshold)
+    steps = task(root, "a", "test -e {root}/ready")
+    sidecar = Sidecar(Step("server", command=("/bin/sh", "-c", program.replace("{root}", str(root)))), probe)
+    plan = Task("a", steps=steps.steps, sidecars=(sidecar,), slots=(Slot("a", ("a",), ("server",)),))
+    pod = pod(plan)
+    pod.start()
+    events = list(pod.events())
+    assert events[-1].status == "Succeeded"
+    assert pod.exit_codes() == {"a": 0, "server": 0}
+    requests = [path.name for path in pod.control("server").iterdir() if path.name.startswith("run.")]
+    assert len(requests) > success_threshold
+
+
+def test_no_temporary_file_is_left(pod, diamond):
+    pod = pod(*diamond)
+    pod.start()
+    list(pod.events())
+    pod.exit_codes()
+    pod.end()
+    hidden = [path for path in pod.root.rglob(".*") if path.is_file()]
+    assert not hidden
