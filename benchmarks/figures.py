@@ -28,15 +28,15 @@ class Figure:
 
 def hand_off() -> Iterator[Figure]:
     """From a Step's exit to the next Step's exec, beside a poll loop."""
-    yield from _hand_off("chain of 100 Tasks", gaps(step_times(generated.chain_of_tasks(100))), goal=1.5e-3)
+    yield from _hand_off("100 Tasks in a chain", gaps(step_times(generated.chain_of_tasks(100))), goal=1.5e-3)
     steps = gaps(step_times(generated.chain_of_steps(100)))
-    yield from _hand_off("chain of 100 Steps in one Task", steps, goal=1.5e-3)
+    yield from _hand_off("100 Steps of one Task", steps, goal=1.5e-3)
     ours = statistics.median(steps)
     for interval, count in ((1.0, 12), (0.01, 100)):
         polled = statistics.median(hand_offs(count, interval))
         factor = polled / ours
         goal, reached = (">= 250 x", factor >= 250) if interval == 1.0 else ("", None)
-        yield Figure(f"a poll loop of {interval:g} s takes, p50", f"{_ms(polled)}, {factor:.0f} x", goal, reached)
+        yield Figure(f"hand-off, a poll loop of {interval:g} s, p50", f"{_ms(polled)}, {factor:.0f} x", goal, reached)
 
 
 def gaps(steps: list[StepTimes]) -> list[float]:
@@ -46,8 +46,8 @@ def gaps(steps: list[StepTimes]) -> list[float]:
 
 def _hand_off(what: str, seconds: list[float], goal: float) -> Iterator[Figure]:
     p50, p99 = statistics.median(seconds), statistics.quantiles(seconds, n=100, method="inclusive")[98]
-    yield Figure(f"exit to next exec, {what}, p50", _ms(p50), f"<= {_ms(goal)}", p50 <= goal)
-    yield Figure(f"exit to next exec, {what}, p99", _ms(p99))
+    yield Figure(f"hand-off, {what}, p50", _ms(p50), f"<= {_ms(goal)}", p50 <= goal)
+    yield Figure(f"hand-off, {what}, p99", _ms(p99))
 
 
 def fan_out() -> Iterator[Figure]:
@@ -55,19 +55,19 @@ def fan_out() -> Iterator[Figure]:
     steps, waiting = step_times_and_memory(generated.fan_out(200), waiting=200)
     starts = [step.start for step in steps[1:]]
     spread = max(starts) - min(starts)
-    yield Figure("fan-out to 200 Steps, first to last exec", _ms(spread), "<= 150 ms", spread <= 0.150)
-    yield Figure("fan-out to 200 Steps, exit to last exec", _ms(max(starts) - steps[0].end))
+    yield Figure("fan-out to 200, first to last exec", _ms(spread), "<= 150 ms", spread <= 0.150)
+    yield Figure("fan-out to 200, exit to last exec", _ms(max(starts) - steps[0].end))
     typical = int(statistics.median(waiting.entrypoints))
-    yield Figure("resident memory of a waiting entrypoint", f"{typical} KiB", "<= 100 KiB", typical <= 100)
+    yield Figure("resident, a waiting entrypoint", f"{typical} KiB", "<= 100 KiB", typical <= 100)
     megabytes = waiting.coordinator / 1024
-    yield Figure("coordinator, resident with 200 Steps", f"{megabytes:.1f} MiB", "<= 25 MiB", megabytes <= 25)
+    yield Figure("resident, the coordinator of 200 Steps", f"{megabytes:.1f} MiB", "<= 25 MiB", megabytes <= 25)
 
 
 def coordinator_start() -> Iterator[Figure]:
     """From the start of the coordinator's process to its first request, in a Pod of 200 Steps."""
     starts = [start_coordinator(generated.chain_of_tasks(200)) for _ in range(5)]
     seconds = statistics.median(start.seconds for start in starts)
-    yield Figure("coordinator, start to first RunStep, 200 Steps", _ms(seconds), "<= 120 ms", seconds <= 0.120)
+    yield Figure("coordinator, start to first RunStep", _ms(seconds), "<= 120 ms", seconds <= 0.120)
 
 
 def binary_size() -> Iterator[Figure]:
@@ -98,7 +98,7 @@ def command_line() -> Iterator[Figure]:
     yield Figure("monopod --help", _ms(seconds), "<= 200 ms", seconds <= 0.200)
     with written(generated.chain_of_tasks(10)) as file:
         run = statistics.median(command_seconds("run", "--backend", "host", "-f", file) for _ in range(5))
-    yield Figure("monopod run, 10 Tasks that do nothing", f"{run:.2f} s", "<= 1 s", run <= 1)
+    yield Figure("monopod run, 10 no-op Tasks", f"{run:.2f} s", "<= 1 s", run <= 1)
 
 
 def _ms(seconds: float) -> str:
