@@ -1,0 +1,134 @@
+"""The command line: `monopod COMMAND ...`, and what is the same for all commands.
+
+Rules:
+
+- Exit codes: 0 well, 1 the run failed, 2 the input or the usage is wrong (nothing was run), 130 cancelled.
+- What is wrong with the input is told on standard error, one line a problem, then how many there are. No traceback.
+- A reader of standard output that goes away (``| head``) ends the command without a word, as SIGPIPE would.
+
+What is left to others: the commands themselves (``commands``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+from importlib import import_module
+from typing import NoReturn, Protocol, cast
+
+from monopod import __version__
+
+CANCELLED = 130
+WRONG_INPUT = 2
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+COMMANDS = ("run", "compile", "check", "graph")
+
+
+class Command(Protocol):
+    """A module below ``commands``."""
+
+    SUMMARY: str
+    EXAMPLES: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options of the command."""
+
+    def execute(self, arguments: argparse.Namespace) -> int:
+        """Do what the command does and return the exit code. Raises Problems if the input is wrong."""
+
+
+def main() -> int:
+    """Run `monopod` (or, as a plugin of kubectl, `kubectl monopod`) with the arguments of the process."""
+    program = "kubectl monopod" if os.path.basename(sys.argv[0]) == "kubectl-monopod" else "monopod"
+    name, rest = _choose(program, sys.argv[1:])
+    return _execute(f"{program} {name}", name, rest)
+
+
+def compile_pipeline() -> int:
+    """Run `compile-pipeline FILE...`, which is `monopod compile`."""
+    return _execute("compile-pipeline", "compile", sys.argv[1:])
+
+
+def _choose(program: str, words: list[str]) -> tuple[str, list[str]]:
+    """Return the name of the command and its arguments; ends the process for --help, --version and wrong usage."""
+    if words and words[0] in COMMANDS:
+        return words[0], words[1:]
+    listed = "\n".join(f"  {name:9}{_command(name).SUMMARY}" for name in COMMANDS)
+    parser = argparse.ArgumentParser(
+        prog=program,
+        usage=f"{program} COMMAND [OPTION]... (see `{program} COMMAND --help`)",
+        description="Run a whole Tekton Pipeline in one Pod: on this machine, or on any cluster.",
+        epilog=f"commands:\n{listed}\n\nexit codes:\n  {_EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"monopod {__version__}")
+    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    arguments, _ = parser.parse_known_args(words)
+    return _no_command(parser, arguments.command, words)
+
+
+_EXIT_CODES = "0 Succeeded or Completed, 1 Failed, 2 the input is wrong (nothing was run), 130 cancelled"
+
+
+def _no_command(parser: argparse.ArgumentParser, given: str | None, words: list[str]) -> NoReturn:
+    if given is None:
+        parser.error(f"no command is given; the commands are {', '.join(COMMANDS)}")
+    if given in COMMANDS:
+        parser.error(f"{words[0]} comes after the command: {given} {words[0]}")
+    close = difflib.get_close_matches(given, COMMANDS, n=1)
+    suggestion = f"did you mean {close[0]}?" if close else f"the commands are {', '.join(COMMANDS)}"
+    parser.error(f"there is no command {given!r}; {suggestion}")
+
+
+def _command(name: str) -> Command:
+    return cast(Command, import_module(f"monopod.runner.commands.{name}"))
+
+
+def _execute(program: str, name: str, words: list[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # what a Step writes may not fit the locale
+    try:
+        exit_code = _run_command(program, name, words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        return CANCELLED
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename is not None else ""
+        print(f"{program}: {what}{error.strerror or error}", file=sys.stderr)
+        _forget_output()
+        return 1
+    return exit_code
+
+
+def _forget_output() -> None:
+    """Let what could not be written go nowhere, or it would fail once again when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run_command(program: str, name: str, words: list[str]) -> int:
+    command = _command(name)
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=command.SUMMARY[:1].upper() + command.SUMMARY[1:] + ".",
+        epilog=f"examples:\n{command.EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_arguments(parser)
+    arguments = parser.parse_intermixed_args(words)
+    from monopod.compiler.diagnostics import Problems  # noqa: PLC0415  # not needed for --help
+
+    try:
+        return command.execute(arguments)
+    except Problems as problems:
+        from monopod.runner.problem_report import print_problems  # noqa: PLC0415
+
+        print_problems(problems.problems, sys.stderr)
+        return WRONG_INPUT

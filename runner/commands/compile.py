@@ -1,0 +1,80 @@
+"""`monopod compile`: from a Pipeline to the one Pod that runs it, as YAML."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+
+from monopod.runner.input_options import add_file_options, add_run_options, compile_documents
+
+SUMMARY = "compile a Pipeline into one Pod and write it as YAML"
+
+EXAMPLES = """\
+  monopod compile -f pipeline.yaml > pod.yaml
+  monopod compile -f pipeline.yaml -f tasks.yaml -p version=1.2 -w source=pvc:sources -o pod.yaml
+  compile-pipeline pipeline.yaml | kubectl create -f -"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    add_file_options(parser)
+    add_run_options(parser)
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Write the objects that were given beside the Pipeline, and the Pod. Raises Problems."""
+    from monopod.compiler.yaml_text import to_yaml  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.problem_report import print_problems  # noqa: PLC0415
+
+    compilation = compile_documents(arguments)
+    print_problems(compilation.warnings, sys.stderr)
+    beside = (*compilation.config_maps, *compilation.secrets, *compilation.claims, *compilation.passed_through)
+    text = "---\n".join(map(to_yaml, (*beside, compilation.pod)))
+    if arguments.output in (None, "-"):
+        sys.stdout.write(text)
+        return 0
+    write_whole(arguments.output, text)
+    return 0
+
+
+def write_whole(path: str, text: str) -> None:
+    """Write a file so that nobody ever sees a part of it: it has its new content at once, or keeps what it has.
+
+    What is there and is no regular file (/dev/stdout, a FIFO) is written to as it is. Raises OSError.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return
+    target = os.path.realpath(path)  # a symbolic link stays one
+    descriptor, temporary = _temporary_beside(target, path)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            os.fchmod(descriptor, _mode_of(target))
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def _temporary_beside(target: str, named: str) -> tuple[int, str]:
+    try:
+        return tempfile.mkstemp(prefix=".", suffix=".tmp", dir=os.path.dirname(target))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, named) from error
+
+
+def _mode_of(path: str) -> int:
+    """Return the permissions that a file has, or that a new one would get."""
+    try:
+        return os.stat(path).st_mode & 0o7777
+    except FileNotFoundError:
+        umask = os.umask(0)
+        os.umask(umask)
+        return 0o666 & ~umask

@@ -1,0 +1,72 @@
+"""`monopod run`: run a Pipeline and follow it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from monopod.runner.input_options import add_file_options, add_run_options, compile_documents
+
+SUMMARY = "run a Pipeline and follow it to its end"
+
+RUNTIME_IMAGE = "monopod"
+
+EXAMPLES = """\
+  monopod run -f pipeline.yaml -p version=1.2
+  monopod run -f pipeline.yaml -w source=hostPath:.       (on the files as they are, uncommitted ones too)
+  monopod run -f run.yaml -o json > finished-run.json     (the PipelineRun with its status)
+  kubectl get pipeline build -o yaml | monopod run -f -
+
+exit codes:
+  0 Succeeded or Completed, 1 Failed, 2 the input is wrong (nothing was run), 130 cancelled
+
+Ctrl-C cancels: the Steps that run are asked to stop. A second Ctrl-C kills them at once."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    add_file_options(parser)
+    add_run_options(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=("human", "json", "yaml", "name"),
+        default="human",
+        help="human (the default); json or yaml: only the finished PipelineRun on standard output; "
+        "name: only the name of the run; all else then goes to standard error",
+    )
+    parser.add_argument(
+        "--timeout", type=_duration, metavar="DURATION", help="how long the Pipeline may take, such as 90s or 1h30m"
+    )
+    parser.add_argument("--keep", action="store_true", help="leave the files of the run where they are, and say where")
+    parser.add_argument(
+        "--backend",
+        choices=("host", "podman", "kubernetes"),
+        help="where to run: host is this machine, and the default; podman and kubernetes are not there yet",
+    )
+    parser.add_argument("--context", metavar="CONTEXT", help="the context of kubectl to run in; implies kubernetes")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Run the Pod and return the exit code of the run. Raises Problems."""
+    backend = arguments.backend or ("kubernetes" if arguments.context is not None else "host")
+    if backend != "host":
+        what = f"the backend {backend} is not there yet; use --backend host, or "
+        print(f"monopod run: {what}monopod compile -f FILE | kubectl create -f -", file=sys.stderr)
+        return 2
+    if arguments.backend == "host" and arguments.context is not None:
+        print("monopod run: --context is for the backend kubernetes, not for host", file=sys.stderr)
+        return 2
+    from monopod.runner.run import run_on_host  # noqa: PLC0415  # not needed for --help
+
+    compilation = compile_documents(arguments, runtime_image=RUNTIME_IMAGE, log_format="json")
+    return run_on_host(compilation, runtime_image=RUNTIME_IMAGE, output=arguments.output, keep=arguments.keep)
+
+
+def _duration(text: str) -> float:
+    from monopod.schemas.duration import parse  # noqa: PLC0415  # it imports pydantic
+
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -1,0 +1,85 @@
+"""The options that say what is to be run: files, params, Workspaces, the namespace. The same for all commands.
+
+Files are given with ``-f``, as to kubectl, or as plain arguments, so that ``-f *.yaml`` means what it looks like.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from monopod.compiler.compilation import Compilation
+
+
+def add_file_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``-f FILE``, FILE as plain arguments, and what of the files is meant."""
+    parser.add_argument(
+        "-f",
+        "--filename",
+        action="append",
+        default=[],
+        dest="files",
+        metavar="FILE",
+        help="YAML or JSON to read: a file, a directory (its .yaml, .yml and .json files) or - (standard input); "
+        "may be given several times",
+    )
+    parser.add_argument("more_files", nargs="*", metavar="FILE", help="the same, without -f")
+    parser.add_argument(
+        "--name", metavar="NAME", help="which run, Pipeline or Task is meant, if the files hold several"
+    )
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that bind what the Pipeline leaves open."""
+    parser.add_argument(
+        "-p",
+        "--param",
+        action="append",
+        default=[],
+        dest="params",
+        type=name_and_value,
+        metavar="NAME=VALUE",
+        help="the value of a param; of an array a,b,c or JSON, of an object key:value,... or JSON",
+    )
+    parser.add_argument(
+        "-w",
+        "--workspace",
+        action="append",
+        default=[],
+        dest="workspaces",
+        type=name_and_value,
+        metavar="NAME=BINDING",
+        help="what a Workspace is bound to: emptyDir, pvc:CLAIM, hostPath:DIRECTORY, secret:NAME or configMap:NAME",
+    )
+    parser.add_argument("-n", "--namespace", metavar="NAMESPACE", help="the namespace of the Pod")
+
+
+def name_and_value(text: str) -> tuple[str, str]:
+    """Return the two parts of ``NAME=VALUE``; argparse tells of the error."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, not {text!r}")
+    return name, value
+
+
+def compile_documents(arguments: argparse.Namespace, **options: Any) -> Compilation:
+    """Return what the files given compile to; `options` are further fields of the compiler's Options.
+
+    Raises Problems, also if no file is given.
+    """
+    from monopod.compiler.compilation import Options, compile_run  # noqa: PLC0415  # not needed for --help
+    from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415
+    from monopod.compiler.documents import load  # noqa: PLC0415
+
+    files = [*arguments.files, *arguments.more_files]
+    if not files:
+        raise Problems([Problem(None, "no file is given; use -f FILE, or -f - for standard input", "no-input")])
+    chosen = Options(
+        params=tuple(arguments.params),
+        workspaces=tuple(arguments.workspaces),
+        name=arguments.name,
+        namespace=arguments.namespace,
+        **options,
+    )
+    return compile_run(load(files), chosen)

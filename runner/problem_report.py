@@ -1,0 +1,25 @@
+"""Telling a person what is wrong with the input: one line for each problem, then how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TextIO
+
+from monopod.compiler.diagnostics import Problem
+from monopod.runner.printable import printable
+
+
+def print_problems(problems: Iterable[Problem], stream: TextIO) -> None:
+    """Print errors and warnings, and a line that counts them. Nothing is printed if there are none."""
+    problems = tuple(problems)
+    for problem in problems:
+        print(printable(str(problem), colours=False), file=stream)
+    if problems:
+        print(counted(problems), file=stream)
+
+
+def counted(problems: Iterable[Problem]) -> str:
+    """Return how many errors and warnings there are: ``2 errors, 1 warning``."""
+    severities = [problem.severity for problem in problems]
+    numbers = [(severities.count("error"), "error"), (severities.count("warning"), "warning")]
+    return ", ".join(f"{number} {noun}{'s' * (number != 1)}" for number, noun in numbers if number)

@@ -1,0 +1,245 @@
+"""The commands as a person calls them: exit codes, what is said where, and how long the help may take to import."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from monopod.runner.command_line import main
+
+PIPELINE = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata:
+  name: greet
+spec:
+  params:
+  - name: who
+    default: world
+  tasks:
+  - name: hello
+    params:
+    - name: who
+      value: $(params.who)
+    taskSpec:
+      params:
+      - name: who
+      steps:
+      - name: say
+        image: busybox
+        script: echo hello $(params.who)
+  - name: bye
+    runAfter: [hello]
+    taskSpec:
+      steps:
+      - name: say
+        image: busybox
+        script: echo bye
+"""
+PROGRAM = """\
+import signal, sys
+from monopod.runner.command_line import {0}
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored where the tests run
+sys.argv[0] = {1!r}
+sys.exit({0}())
+"""
+
+
+@pytest.fixture
+def monopod(tmp_path):
+    """Runs `monopod`, or another of its programs, in an empty folder that holds pipeline.yaml."""
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
+
+    def monopod(*arguments, function="main", name="monopod", **options):
+        command = [sys.executable, "-c", PROGRAM.format(function, name), *arguments]
+        options = {"capture_output": True, "text": True, "cwd": tmp_path, **options}
+        return subprocess.run(command, check=False, **options)
+
+    return monopod
+
+
+def test_help_tells_of_every_command_and_of_the_exit_codes(monopod):
+    done = monopod("--help")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    for word in ("run", "compile", "check", "graph", "130 cancelled"):
+        assert f"  {word}" in done.stdout or word in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", ["run", "compile", "check", "graph"])
+def test_the_help_of_each_command_has_examples(monopod, command):
+    done = monopod(command, "--help")
+    assert done.returncode == 0
+    assert f"examples:\n  monopod {command} -f " in done.stdout
+
+
+def test_help_imports_nothing_heavy(monopod, tmp_path):
+    for arguments in (["--help"], ["run", "--help"], ["compile", "--help"], ["--version"]):
+        command = [sys.executable, "-X", "importtime", "-c", PROGRAM.format("main", "monopod"), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+        imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+        assert "monopod" in imported
+        assert not imported & {
+            "pydantic",
+            "networkx",
+            "kubernetes",
+            "rich",
+            "yaml",
+            "psutil",
+            "asyncio",
+            "typing_extensions",
+        }
+
+
+def test_version(monopod):
+    from monopod import __version__  # noqa: PLC0415
+
+    assert monopod("--version").stdout == f"monopod {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no command is given; the commands are run, compile, check, graph"),
+        (["rnu"], "there is no command 'rnu'; did you mean run?"),
+        (["deploy"], "there is no command 'deploy'; the commands are run, compile, check, graph"),
+        (["-f", "pipeline.yaml"], "there is no command 'pipeline.yaml'; the commands are run, compile, check, graph"),
+        (["compile", "pipeline.yaml", "-p", "who"], "argument -p/--param: expected NAME=VALUE, not 'who'"),
+        (["run", "pipeline.yaml", "--timeout", "soon"], "'soon' is not a duration"),
+        (["run", "pipeline.yaml", "-o", "xml"], "invalid choice: 'xml'"),
+        (["run", "pipeline.yaml", "--nonsense"], "unrecognized arguments: --nonsense"),
+        (["run", "pipeline.yaml", "--out", "json"], "unrecognized arguments: --out"),
+        (["run", "pipeline.yaml", "--backend", "podman"], "the backend podman is not there yet"),
+        (["run", "pipeline.yaml", "--context", "prod"], "the backend kubernetes is not there yet"),
+        (["run", "pipeline.yaml", "--context", "prod", "--backend", "host"], "--context is for the backend kubernetes"),
+        (["run"], "no file is given; use -f FILE, or -f - for standard input"),
+        (["compile", "-f", "missing.yaml"], "missing.yaml"),
+    ],
+)
+def test_wrong_usage_is_told(tmp_path, monkeypatch, capsys, arguments, message):
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["monopod", *arguments])
+    try:
+        exit_code = main()
+    except SystemExit as ended:  # by argparse
+        exit_code = ended.code
+    output, errors = capsys.readouterr()
+    assert (exit_code, output) == (2, "")
+    assert message in errors
+
+
+def test_as_a_plugin_of_kubectl_it_calls_itself_so(monopod):
+    assert monopod("--help", name="/usr/bin/kubectl-monopod").stdout.startswith("usage: kubectl monopod COMMAND")
+
+
+def test_problems_are_told_one_a_line_and_counted(monopod, tmp_path):
+    text = PIPELINE.replace("runAfter: [hello]", "runAfter: [helo]").replace("image: busybox", "imagee: busybox", 1)
+    (tmp_path / "wrong.yaml").write_text(text)
+    done = monopod("compile", "-f", "wrong.yaml")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    *problems, count = done.stderr.splitlines()
+    assert all(line.startswith("wrong.yaml:") for line in problems)
+    assert count == f"{len(problems)} error" + "s" * (len(problems) > 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-f", "pipeline.yaml"],
+        ["pipeline.yaml"],
+        ["-p", "who=Ada", "pipeline.yaml"],
+        ["pipeline.yaml", "-p", "who=Ada"],
+    ],
+)
+def test_compile_writes_one_pod(monopod, arguments):
+    done = monopod("compile", *arguments)
+    assert done.returncode == 0, done.stderr
+    (pod,) = yaml.safe_load_all(done.stdout)
+    assert pod["kind"] == "Pod"
+    assert monopod(*arguments, function="compile_pipeline", name="compile-pipeline").stdout == done.stdout
+
+
+def test_compile_takes_several_files_behind_one_option_and_standard_input(monopod, tmp_path):
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"a": "b"}}
+    (tmp_path / "settings.yaml").write_text(json.dumps(settings))
+    done = monopod("compile", "-f", "pipeline.yaml", "settings.yaml")
+    assert [each["kind"] for each in yaml.safe_load_all(done.stdout)] == ["ConfigMap", "Pod"]
+    assert monopod("compile", "-f", "-", "-f", "settings.yaml", input=PIPELINE).stdout == done.stdout
+
+
+def test_compile_replaces_its_output_only_by_a_whole_one(monopod, tmp_path):
+    pod = tmp_path / "pod.yaml"
+    assert monopod("compile", "-f", "pipeline.yaml", "-o", "pod.yaml").returncode == 0
+    text = pod.read_text()
+    assert yaml.safe_load(text)["kind"] == "Pod"
+    pod.chmod(0o640)
+    assert monopod("compile", "-f", "missing.yaml", "-o", "pod.yaml").returncode == 2
+    assert pod.read_text() == text
+    link = tmp_path / "link.yaml"
+    link.symlink_to("pod.yaml")
+    assert monopod("compile", "-f", "pipeline.yaml", "-p", "who=Ada", "-o", "link.yaml").returncode == 0
+    assert link.is_symlink()
+    assert pod.read_text() != text
+    assert pod.stat().st_mode & 0o777 == 0o640
+    assert {path.name for path in tmp_path.iterdir()} == {"pipeline.yaml", "pod.yaml", "link.yaml"}
+
+
+def test_compile_tells_why_it_cannot_write(monopod):
+    done = monopod("compile", "-f", "pipeline.yaml", "-o", "no/such/folder/pod.yaml")
+    assert done.returncode == 1
+    assert done.stderr == "monopod compile: no/such/folder/pod.yaml: No such file or directory\n"
+
+
+def test_check_says_what_is_fine_and_what_is_not(monopod, tmp_path):
+    done = monopod("check", "pipeline.yaml")
+    assert (done.returncode, done.stdout) == (0, "pipeline.yaml: ok\n")
+    (tmp_path / "wrong.yaml").write_text(PIPELINE.replace("hello]", "helo]"))
+    done = monopod("check", "-f", "wrong.yaml")
+    assert done.returncode == 2
+    problem, count = done.stdout.splitlines()
+    assert problem.startswith("wrong.yaml:22:16: ")
+    assert "did you mean 'hello'" in problem
+    assert count == "1 error"
+
+
+@pytest.mark.parametrize("form", ["text", "mermaid", "dot"])
+def test_graph_names_the_tasks(monopod, form):
+    done = monopod("graph", "-f", "pipeline.yaml", "--format", form)
+    assert done.returncode == 0
+    assert "hello" in done.stdout
+    assert "bye" in done.stdout
+
+
+def test_a_reader_that_goes_away_ends_it_without_a_word(monopod):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = monopod("compile", "-f", "pipeline.yaml", capture_output=False, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_full_disk_is_told(monopod):
+    with open("/dev/full", "w") as full:
+        done = monopod("compile", "-f", "pipeline.yaml", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (1, "monopod compile: No space left on device\n")
+
+
+def test_an_interrupt_before_anything_runs_is_quiet(tmp_path):
+    command = [sys.executable, "-c", PROGRAM.format("main", "monopod"), "compile", "pipeline.yaml"]
+    os.mkfifo(tmp_path / "pipeline.yaml")
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    with open(tmp_path / "pipeline.yaml", "wb"):  # opened once the other side reads, and waits for what never comes
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate()
+    assert (process.returncode, output, errors) == (130, b"", b"")
