@@ -75,7 +75,13 @@ class Findings:
 class Model(BaseModel):
     """The base of all models of foreign documents."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        defer_build=True,  # a model that is not used costs nothing at the start
+    )
 
     null_means_empty: ClassVar[frozenset[str]] = frozenset()
     """Fields, as in the YAML, for which ``null`` is a value of its own."""

@@ -712,7 +712,7 @@ class PipelineTask(Model):
     task_ref: TaskRef | None = None
     task_spec: EmbeddedTask | None = None
     pipeline_ref: PipelineRef | None = None
-    pipeline_spec: Annotated[PipelineSpec, _Nested] | None = None
+    pipeline_spec: Annotated[PipelineSpec, _Nested] | None = Field(None, alias="pipelineSpec")
     when: ListOf[WhenExpression] = ()
     retries: Annotated[int, Field(ge=0)] = 0
     run_after: ListOf[str] = ()
@@ -761,9 +761,6 @@ class PipelineSpec(Model):
         for index, task in enumerate(self.finally_):
             if task.run_after:
                 yield ("finally", index, "runAfter"), "a finally Task has no runAfter: all of them start together"
-
-
-PipelineTask.model_rebuild()
 
 
 class Pipeline(Model):

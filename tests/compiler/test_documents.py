@@ -419,7 +419,7 @@ def change(document, data):
         parent = parent[part]
     match data.draw(st.sampled_from(["replace", "remove", "rename"])):
         case "replace":
-            parent[path[-1]] = data.draw(VALUES)
+            parent[path[-1]] = copy.deepcopy(data.draw(VALUES))
         case "remove":
             del parent[path[-1]]
         case "rename":
