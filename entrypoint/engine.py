@@ -578,9 +578,9 @@ class Engine:
         attempt.sidecars_running.add(container)
         self._sidecars[container] = instance
         self._running[container, request] = partial(self._on_sidecar_exit, instance, container)
-        fresh = len(attempt.sidecar_requests) == 1
         try:
-            self._do(_request(slot.name, container, request, step, attempt.scope, fresh=fresh))
+            self._do(_request(slot.name, container, request, step, attempt.scope, fresh=not attempt.begun))
+            attempt.begun = True
         except EvaluationError as error:
             attempt.ending = Outcome("Failed", "InvalidParamValue", str(error))
             attempt.sidecars_awaited.clear()
@@ -601,14 +601,14 @@ class Engine:
             if not all(holds(expression) for expression in guards):
                 self._step_ended(instance, step, "Skipped", 0)
                 return False
-            fresh = attempt.position == 0 and not attempt.sidecar_requests
             request = self._requests.get(step.container, 0) + 1
-            command = _request(slot.name, step.container, request, step.plan, step.scope, fresh=fresh)
+            command = _request(slot.name, step.container, request, step.plan, step.scope, fresh=not attempt.begun)
         except EvaluationError as error:
             step.message = str(error)
             self._step_ended(instance, step, "Error", 1)
             attempt.ending = Outcome("Failed", "Failed", f'"{step.plan.name}" could not start: {error}')
             return False
+        attempt.begun = True
         step.request, step.started = self._next_request(step.container), self._now
         self._running[step.container, request] = partial(self._on_step_exit, instance, step)
         self._do(command)

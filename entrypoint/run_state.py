@@ -54,7 +54,8 @@ class StepState:
 
 @dataclass(slots=True)
 class AttemptState:
-    """One attempt of a Task instance. ``position`` counts the Steps that are over.
+    """One attempt of a Task instance. ``begun`` once a request was made; ``position`` counts the Steps that
+    are over.
 
     ``ending`` is how it will end once its Results are read (``collected``); ``stop`` how it will because it is cut off.
     """
@@ -68,6 +69,7 @@ class AttemptState:
     sidecar_requests: dict[str, int] = field(default_factory=dict)
     sidecars_awaited: set[str] = field(default_factory=set)
     sidecars_running: set[str] = field(default_factory=set)
+    begun: bool = False
     collected: bool = False
     stop: Outcome | None = None
     ending: Outcome | None = None

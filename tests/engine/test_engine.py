@@ -274,6 +274,11 @@ class TestRetries:
         assert len(run.status["taskRuns"]["run-a"]["status"]["retriesStatus"]) == 2
         assert run.released == {"a-run": 0}
 
+    def test_an_attempt_is_fresh_though_its_first_step_is_skipped(self):
+        steps = (Step("no", script="", when=(WhenExpression("1", "in", ()),)), Step("run", script=""))
+        run = simulate(plan_of(task("a", retries=1, steps=steps)), lambda r: Behaviour(code=r.request == 1))
+        assert [request.fresh for _, request in run.requests()] == [True, True]
+
     def test_retries_go_on_while_the_pipeline_is_stopping(self):
         behave = lambda request: Behaviour(code=0 if request.request == 2 or request.container == "c-run" else 1)  # noqa: E731
         run = simulate(plan_of(task("a"), task("b", retries=1)), behave)
