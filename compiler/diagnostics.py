@@ -60,7 +60,13 @@ class Problems(Exception):  # noqa: N818  # named after what it carries
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """Return `` (did you mean 'x'?)`` for the candidate that is most like the name, or nothing if none is like it."""
+    """Return `` (did you mean 'x'?)`` for the candidate that is most like the name, or nothing if none is like it.
+
+    A candidate that has the name inside it (``computeResources`` for ``resources``) comes before one that looks alike.
+    """
+    wanted = name.lower()
     by_lower_case = {candidate.lower(): candidate for candidate in sorted(candidates, reverse=True)}
-    close = difflib.get_close_matches(name.lower(), sorted(by_lower_case), n=1, cutoff=0.6)
+    known = sorted(by_lower_case)
+    longer = [candidate for candidate in known if len(wanted) >= 4 and wanted in candidate]
+    close = sorted(longer, key=len)[:1] or difflib.get_close_matches(wanted, known, n=1, cutoff=0.6)
     return f" (did you mean '{by_lower_case[close[0]]}'?)" if close else ""

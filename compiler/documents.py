@@ -5,8 +5,8 @@ Rules:
 - Files hold YAML or JSON, any number of documents. ``-`` is standard input. A directory stands for its files that end
   in .yaml, .yml or .json, in the order of their names, and not for those of its subdirectories (as kubectl has it).
 - A file has at most `MAX_BYTES`; more is refused without being read.
-- Tekton's kinds, and ConfigMap, Secret and PersistentVolumeClaim, become models. A ``List`` is its items. Everything
-  else must have an apiVersion and a kind and is kept as it is.
+- Tekton's kinds, and ConfigMap, Secret and PersistentVolumeClaim, become models; v1beta1 is rewritten as v1 first. A
+  ``List`` is its items. Everything else must have an apiVersion and a kind and is kept as it is.
 - All problems of all files are told at once.
 
 Left to others: YAML itself (``yaml_tree``), the rules for each kind (``monopod.schemas``), what refers to what.
@@ -19,7 +19,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, TypeVar
@@ -27,8 +27,9 @@ from typing import Any, BinaryIO, TypeVar
 from monopod.compiler import yaml_tree
 from monopod.compiler.diagnostics import Position, Problem, Problems, Severity, did_you_mean
 from monopod.compiler.validation import describe, validate
-from monopod.schemas import kubernetes, tekton
+from monopod.schemas import kubernetes, tekton, tekton_v1beta1
 from monopod.schemas.model import Model, Path, format_path
+from monopod.schemas.tekton_v1beta1 import origin
 
 MAX_BYTES = 10 * 1024 * 1024
 STANDARD_INPUT = "-"
@@ -50,7 +51,12 @@ _MODELS: dict[str, dict[str, type[Model]]] = {
         "Secret": kubernetes.Secret,
     },
 }
-_TEKTON_KINDS = frozenset(_MODELS["tekton.dev/v1"])
+_TEKTON_VERSIONS = {
+    "tekton.dev/v1": frozenset(_MODELS["tekton.dev/v1"]),
+    "tekton.dev/v1beta1": tekton_v1beta1.KINDS | {"StepAction"},
+    "tekton.dev/v1alpha1": frozenset({"StepAction"}),
+}
+_TEKTON_KINDS = _TEKTON_VERSIONS["tekton.dev/v1"]
 _OTHER_TEKTON_KINDS = frozenset({"CustomRun", "VerificationPolicy"})
 """Kinds of Tekton's that are passed on: they have no part in a run."""
 
@@ -65,7 +71,8 @@ class Document:
     """One Kubernetes object.
 
     `data` is the object as plain data and must not be changed. `model` is there if the kind is one of those we know.
-    `name` is ``metadata.name``, or empty if there is none (yet).
+    `name` is ``metadata.name``, or empty if there is none (yet). `origins` tells where the file has what was moved in
+    `data` (``tekton_v1beta1``).
     """
 
     file: str
@@ -75,6 +82,7 @@ class Document:
     data: dict[str, Any]
     model: Model | None
     marks: yaml_tree.Place | yaml_tree.Marks = field(repr=False)
+    origins: Mapping[Path, Path] = field(default_factory=dict, repr=False)
 
     def position(self, path: Path = (), *, key: bool = False) -> Position:
         """Return where `path`, such as ``("spec", "tasks", 3, "runAfter", 0)``, is, or the last of it that is there.
@@ -82,14 +90,14 @@ class Document:
         With `key`, that is where the key at the end of the path is, not its value. What an alias or a merge key brought
         in is where it was written.
         """
-        line, column = yaml_tree.find(self.marks, path, key=key)
+        line, column = yaml_tree.find(self.marks, origin(path, self.origins), key=key)
         return Position(self.file, line + 1, column + 1)
 
     def problem(
         self, path: Path, message: str, rule: str, *, key: bool = False, severity: Severity = "error"
     ) -> Problem:
-        """Return a problem at `path`, its message beginning with the path."""
-        text = f"{format_path(path)}: {message}" if path else message
+        """Return a problem at `path`, its message beginning with the path, as the file has it."""
+        text = f"{format_path(origin(path, self.origins))}: {message}" if path else message
         return Problem(self.position(path, key=key), text, rule, severity)
 
 
@@ -248,6 +256,8 @@ class _Loader:
             self._take(document.file, item, place)  # type: ignore[arg-type]  # the parts of a list are a list
 
     def _take_object(self, document: Document) -> None:
+        if document.api_version == "tekton.dev/v1beta1" and document.kind in tekton_v1beta1.KINDS:
+            document = self._rewritten(document)
         known = _MODELS.get(document.api_version, {}).get(document.kind)
         if known is None:
             self.documents.append(document)
@@ -258,6 +268,11 @@ class _Loader:
                 document.problem(complaint.path, complaint.message, complaint.rule, key=complaint.at_key)
             )
         self.documents.append(replace(document, model=model))
+
+    def _rewritten(self, document: Document) -> Document:
+        rewritten = tekton_v1beta1.to_v1(document.data)
+        self.problems += [document.problem(path, message, "gone-from-v1") for path, message in rewritten.problems]
+        return replace(document, api_version="tekton.dev/v1", data=rewritten.data, origins=rewritten.origins)
 
     def check_names(self) -> None:
         """Tell of objects that are there twice."""
@@ -304,9 +319,9 @@ def _type_problems(document: Document, api_version: Any, kind: Any) -> Iterator[
 
 
 def _tekton_type_problems(document: Document, api_version: str, kind: str) -> Iterator[Problem]:
-    if kind in _OTHER_TEKTON_KINDS or kind in _MODELS.get(api_version, {}):
+    supported = [version for version, kinds in _TEKTON_VERSIONS.items() if kind in kinds]
+    if kind in _OTHER_TEKTON_KINDS or api_version in supported:
         return
-    supported = [version for version, models in _MODELS.items() if kind in models]
     if supported:
         message = f"'{api_version}' is not supported for the kind {kind}; supported: {_listed(supported)}"
         yield document.problem(("apiVersion",), message, "unknown-api-version")

@@ -27,6 +27,8 @@ def test_problems_are_in_the_order_of_files_and_positions_and_each_is_there_once
     [
         ("bild", ["build", "test"], " (did you mean 'build'?)"),
         ("runafter", ["runAfter", "retries"], " (did you mean 'runAfter'?)"),
+        ("resources", ["results", "computeResources"], " (did you mean 'computeResources'?)"),
+        ("buil", ["build-all", "build"], " (did you mean 'build'?)"),
         ("xyz", ["build", "test"], ""),
         ("x", [], ""),
         ("", ["a"], ""),

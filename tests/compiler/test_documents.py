@@ -240,7 +240,8 @@ def test_yaml_that_is_not_yaml():
         ("apiVersion: 1\nkind: Task", "1:13: apiVersion: expected a string, got a number (1)"),
         (
             "apiVersion: tekton.dev/v1alpha1\nkind: Task",
-            "1:13: apiVersion: 'tekton.dev/v1alpha1' is not supported for the kind Task; supported: tekton.dev/v1",
+            "1:13: apiVersion: 'tekton.dev/v1alpha1' is not supported for the kind Task; "
+            "supported: tekton.dev/v1, tekton.dev/v1beta1",
         ),
         ("apiVersion: v1\nkind: Task", "1:13: apiVersion: expected tekton.dev/v1 for the kind Task, got 'v1'"),
         ("apiVersion: tekton.dev/v1\nkind: Pipline", "2:7: kind: unknown kind 'Pipline' (did you mean 'Pipeline'?)"),

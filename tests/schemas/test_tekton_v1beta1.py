@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import copy
+import io
+
+import pytest
+
+from monopod.compiler.diagnostics import Problems
+from monopod.compiler.documents import load
+from monopod.schemas import tekton
+from monopod.schemas.tekton_v1beta1 import origin, to_v1
+
+CPU = {"limits": {"cpu": "1"}}
+OLD_STEP = {"image": "i", "script": "s", "resources": CPU}
+NEW_STEP = {"image": "i", "script": "s", "computeResources": CPU}
+OLD_TASK = {"stepTemplate": {"resources": CPU}, "steps": [OLD_STEP], "sidecars": [OLD_STEP]}
+NEW_TASK = {"stepTemplate": {"computeResources": CPU}, "steps": [NEW_STEP], "sidecars": [NEW_STEP]}
+OVERRIDE = [{"name": "a", "resources": CPU}]
+SPEC = [{"name": "a", "computeResources": CPU}]
+
+
+def document(kind: str, spec: dict, version: str) -> dict:
+    return {"apiVersion": f"tekton.dev/{version}", "kind": kind, "metadata": {"name": "x"}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        ("Task", OLD_TASK, NEW_TASK),
+        (
+            "Pipeline",
+            {
+                "tasks": [
+                    {"name": "a", "taskSpec": OLD_TASK, "when": [{"input": "a", "operator": "in", "values": ["a"]}]}
+                ],
+                "finally": [{"name": "b", "pipelineSpec": {"tasks": [{"name": "c", "taskSpec": OLD_TASK}]}}],
+            },
+            {
+                "tasks": [
+                    {"name": "a", "taskSpec": NEW_TASK, "when": [{"input": "a", "operator": "in", "values": ["a"]}]}
+                ],
+                "finally": [{"name": "b", "pipelineSpec": {"tasks": [{"name": "c", "taskSpec": NEW_TASK}]}}],
+            },
+        ),
+        (
+            "PipelineRun",
+            {
+                "pipelineRef": {"name": "p"},
+                "serviceAccountName": "s",
+                "podTemplate": {"nodeSelector": {"a": "b"}},
+                "timeout": "2h",
+                "taskRunSpecs": [
+                    {
+                        "pipelineTaskName": "a",
+                        "taskServiceAccountName": "t",
+                        "taskPodTemplate": {},
+                        "stepOverrides": OVERRIDE,
+                        "sidecarOverrides": OVERRIDE,
+                    }
+                ],
+            },
+            {
+                "pipelineRef": {"name": "p"},
+                "taskRunTemplate": {"serviceAccountName": "s", "podTemplate": {"nodeSelector": {"a": "b"}}},
+                "timeouts": {"pipeline": "2h"},
+                "taskRunSpecs": [
+                    {
+                        "pipelineTaskName": "a",
+                        "serviceAccountName": "t",
+                        "podTemplate": {},
+                        "stepSpecs": SPEC,
+                        "sidecarSpecs": SPEC,
+                    }
+                ],
+            },
+        ),
+        ("PipelineRun", {"pipelineSpec": {"tasks": []}}, {"pipelineSpec": {"tasks": []}}),
+        (
+            "TaskRun",
+            {"taskSpec": OLD_TASK, "serviceAccountName": "s", "stepOverrides": OVERRIDE, "sidecarOverrides": OVERRIDE},
+            {"taskSpec": NEW_TASK, "serviceAccountName": "s", "stepSpecs": SPEC, "sidecarSpecs": SPEC},
+        ),
+        (
+            "TaskRun",
+            {"taskRef": {"name": "t", "bundle": "host/image:1"}},
+            {
+                "taskRef": {
+                    "resolver": "bundles",
+                    "params": [
+                        {"name": "bundle", "value": "host/image:1"},
+                        {"name": "name", "value": "t"},
+                        {"name": "kind", "value": "Task"},
+                    ],
+                }
+            },
+        ),
+    ],
+)
+def test_what_has_another_name_or_place_is_moved(kind, old, new):
+    before = document(kind, old, "v1beta1")
+    untouched = copy.deepcopy(before)
+    rewritten = to_v1(before)
+    assert rewritten.data == document(kind, new, "v1")
+    assert rewritten.problems == ()
+    assert before == untouched
+
+
+def test_v1beta1_documents_are_validated_as_v1():
+    text = """\
+apiVersion: tekton.dev/v1beta1
+kind: PipelineRun
+metadata: {name: x}
+spec:
+  timeout: 5m
+  serviceAccountName: robot
+  pipelineSpec:
+    tasks:
+      - name: a
+        taskSpec:
+          steps:
+            - image: i
+              resources: {limits: {cpu: 1}}
+"""
+    ((found, run),) = load(["-"], io.BytesIO(text.encode())).of(tekton.PipelineRun)
+    assert found.api_version == "tekton.dev/v1"
+    assert run.spec.timeouts is not None
+    assert run.spec.timeouts.pipeline == 300
+    assert str(found.position(("spec", "timeouts", "pipeline"))) == "<stdin>:5:12"
+    assert str(found.position(("spec", "taskRunTemplate", "serviceAccountName"), key=True)) == "<stdin>:6:3"
+    path = ("spec", "pipelineSpec", "tasks", 0, "taskSpec", "steps", 0, "computeResources", "limits", "cpu")
+    assert str(found.position(path)) == "<stdin>:13:41"
+
+
+def lines(text: str) -> list[str]:
+    with pytest.raises(Problems) as caught:
+        load(["-"], io.BytesIO(text.encode()))
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_a_wrong_value_is_told_with_the_name_and_place_in_the_file():
+    assert lines("""\
+apiVersion: tekton.dev/v1beta1
+kind: PipelineRun
+metadata: {name: x}
+spec:
+  timeout: 5
+  pipelineRef: {name: p}
+  taskRunSpecs:
+    - pipelineTaskName: a
+      stepOverrides:
+        - name: s
+          resources: {limits: {cpu: x}}
+""") == [
+        '<stdin>:5:12: spec.timeout: expected a duration in quotes; write it like "1h30m", "90s" or "0"',
+        "<stdin>:11:37: spec.taskRunSpecs[0].stepOverrides[0].resources.limits.cpu: 'x' is not a quantity; "
+        "write a number with an optional unit, such as 500m, 2 or 1.5Gi",
+    ]
+
+
+def test_what_is_gone_is_told():
+    assert lines("""\
+apiVersion: tekton.dev/v1beta1
+kind: PipelineRun
+metadata: {name: x}
+spec:
+  timeout: 5m
+  timeouts: {pipeline: 5m}
+  pipelineSpec:
+    resources: [{name: r, type: git}]
+    tasks:
+      - name: a
+        taskRef: {name: t, kind: ClusterTask}
+      - name: b
+        resources: {inputs: []}
+        taskSpec:
+          resources: {inputs: []}
+          steps: [{image: i, script: s, tty: true}]
+""") == [
+        "<stdin>:6:13: spec.timeouts: only one of timeouts, timeout may be given",
+        "<stdin>:8:16: spec.pipelineSpec.resources: Tekton has no PipelineResources any more; "
+        "use params, Workspaces and Results",
+        "<stdin>:11:34: spec.pipelineSpec.tasks[0].taskRef.kind: Tekton has no ClusterTasks any more; refer to a Task",
+        "<stdin>:13:20: spec.pipelineSpec.tasks[1].resources: Tekton has no PipelineResources any more; "
+        "use params, Workspaces and Results",
+        "<stdin>:15:22: spec.pipelineSpec.tasks[1].taskSpec.resources: Tekton has no PipelineResources any more; "
+        "use params, Workspaces and Results",
+        "<stdin>:16:46: spec.pipelineSpec.tasks[1].taskSpec.steps[0].tty: "
+        "a Step has no such field any more, it has no effect; remove it",
+    ]
+
+
+@pytest.mark.parametrize("spec", [None, [], "x", {"tasks": 5}, {"tasks": [5]}, {"taskRunSpecs": {}}, {"steps": [None]}])
+@pytest.mark.parametrize("kind", ["Pipeline", "PipelineRun", "Task", "TaskRun"])
+def test_what_has_another_shape_is_left_to_validation(kind, spec):
+    given = {"apiVersion": "tekton.dev/v1beta1", "kind": kind, "spec": spec}
+    assert to_v1(given).data == {**given, "apiVersion": "tekton.dev/v1"}
+
+
+def test_the_origin_of_a_path_is_that_of_its_longest_moved_beginning():
+    origins = {("a", "b"): ("x",), ("a", "b", 0, "c"): ("x", 0, "y")}
+    assert origin(("a", "b", 0, "c", "d"), origins) == ("x", 0, "y", "d")
+    assert origin(("a", "b", 1), origins) == ("x", 1)
+    assert origin(("a",), origins) == ("a",)
