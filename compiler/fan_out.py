@@ -116,9 +116,10 @@ def check_combinations(
             problems.append(place.problem("missing-param", message))
 
 
-def values_of(combination: Combination, values: Scope) -> Scope:
-    """Return the values known in the slot of one combination."""
-    params: Mapping[Path, Value] = {("params", name): value for name, value in combination.items()}
+def values_of(combination: Combination, defaults: Mapping[str, Value | None], values: Scope) -> Scope:
+    """Return the values known in the slot of one combination; `defaults` are for params that it does not give."""
+    params: dict[Path, Value] = {("params", name): value for name, value in defaults.items() if value is not None}
+    params.update((("params", name), value) for name, value in combination.items())
     return Scope(params, values)
 
 

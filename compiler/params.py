@@ -183,11 +183,14 @@ class _Binder:
             return value
         default = spec.default if isinstance(spec.default, dict) else {}
         if shape.keys is not None:
-            missing = [key for key in spec.properties or () if key not in shape.keys and key not in default]
-            if missing:
-                message = f"the object param '{spec.name}' of {self._receiver} needs {_list('the key', missing)} too"
-                self._problems.append(given.place.problem("object-keys", message))
+            self._check_keys(spec, shape.keys | default.keys(), given.place)
         return {**default, **_key_by_key(value, shape)} if default else value
+
+    def _check_keys(self, spec: ParamSpec, keys: AbstractSet[str], place: Place) -> None:
+        missing = [key for key in spec.properties or () if key not in keys]
+        if missing:
+            message = f"the object param '{spec.name}' of {self._receiver} needs {_list('the key', missing)} too"
+            self._problems.append(place.problem("object-keys", message))
 
     def _inherited_shape(self, spec: ParamSpec) -> Shape | None:
         if not self._around.inherited or spec.name in self._given_otherwise:
@@ -198,6 +201,8 @@ class _Binder:
     def _from_default(self, spec: ParamSpec, chain: tuple[str, ...]) -> Value | None:
         if spec.default is None:
             return None
+        if isinstance(spec.default, dict):
+            self._check_keys(spec, spec.default.keys(), self._place)
         needed = {each.path[1] for each in references_in(spec.default) if each.path[0] == "params"}
         others: dict[Path, Value] = {}
         for name in sorted(needed & self._declared.keys()):

@@ -29,6 +29,7 @@ from monopod.compiler.settling import settle
 from monopod.compiler.steps import merge_template
 from monopod.compiler.workspaces import Texts
 from monopod.schemas import quantity, tekton
+from monopod.schemas.variables import Path
 
 _PER_CONTAINER = frozenset(
     {
@@ -83,7 +84,9 @@ class _Collector:
         self, template: tekton.PodTemplate, place: Place, matrix: tekton.Matrix | None = None
     ) -> dict[str, Any]:
         """Return the fields of a podTemplate, values in place of references to params."""
-        fanned_out = {("params", name): _ONE_POD for name in (matrix.names() if matrix is not None else ())}
+        fanned_out: dict[Path, str] = {
+            ("params", name): _ONE_POD for name in (matrix.names() if matrix is not None else ())
+        }
         names = Names({}, self._params.names, refused=fanned_out)
         for text in texts(template):
             self._problems.extend(check(text, "text", names, place))

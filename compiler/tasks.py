@@ -155,7 +155,7 @@ class _TaskCompiler:
         parts = TaskParts(
             (*self._scope.path, task.name), resolved, sidecars, self._volumes(), bound_workspaces, names.names
         )
-        slots = self._slots(parts, values, fan)
+        slots = self._slots(parts, bound, values, fan)
         return plan.Task(
             name=task.name,
             task_name=self._found.name,
@@ -204,6 +204,7 @@ class _TaskCompiler:
         """Return variables of the Task that the values of its params may hold: Tekton puts them in one round later."""
         names = {declaration.name for declaration in self._spec.workspaces}
         names |= {binding.name for binding in self._task.workspaces}
+        names |= self._scope.workspaces.keys() if self._embedded else frozenset()
         paths: dict[Path, Shape] = {
             ("workspaces", name, field): STRING for name in names for field in ("path", "claim", "volume")
         }
@@ -296,13 +297,14 @@ class _TaskCompiler:
     def _volumes(self) -> list[tuple[Volume, Place]]:
         return [(each, self._spec_place.at("volumes", index)) for index, each in enumerate(self._spec.volumes)]
 
-    def _slots(self, parts: TaskParts, values: Scope, fan: FanOut | None) -> Slots:
+    def _slots(self, parts: TaskParts, bound: Bound, values: Scope, fan: FanOut | None) -> Slots:
         if fan is None:
             return one_slot(parts, values, self._draft, self._problems)
         count = fan.slots(self._limit())
         combinations = None
         if fan.combinations is not None and count == len(fan.combinations):
-            combinations = [fan_out.values_of(each, values) for each in fan.combinations]
+            defaults = {param.name: value_if_known(param.value, self._scope.values) for param in bound.params}
+            combinations = [fan_out.values_of(each, defaults, values) for each in fan.combinations]
         return slots_of_matrix(parts, values, combinations, count, self._draft, self._problems)
 
     def _limit(self) -> int | None:

@@ -4,7 +4,8 @@ Rules (Tekton docs/variables.md):
 
 - A reference starts with one of the words in `ROOTS`; any other ``$(...)`` is left alone: it is the shell's.
 - A name follows a dot, or stands in ``['...']`` or ``["..."]`` where it has dots of its own.
-- ``[*]`` means a whole array or object, ``[3]`` the element with that index.
+- ``[*]`` means a whole array or object, ``[3]`` the element with that index. Tekton takes a reference that stands alone
+  for a whole array or object without ``[*]`` too.
 - Values are put in once: what a value holds is never scanned for references again.
 
 Standard library only, since the coordinator imports it. What is left to others: which names exist where
@@ -155,11 +156,11 @@ def substitute(text: str, scope: Scope, quote: Callable[[str], str] = str) -> st
 
 
 def substitute_all(texts: Iterable[str], scope: Scope, quote: Callable[[str], str] = str) -> tuple[str, ...]:
-    """Return `texts` with references replaced; an element that is a whole-array reference becomes its elements."""
+    """Return `texts` with references replaced; an element that is a reference to an array becomes its elements."""
     result: list[str] = []
     for text in texts:
         reference = only_reference(text)
-        value = scope.resolve(reference) if reference and reference.whole else None
+        value = scope.resolve(reference) if reference else None
         if isinstance(value, tuple):
             result.extend(map(quote, value))
         else:
@@ -168,11 +169,11 @@ def substitute_all(texts: Iterable[str], scope: Scope, quote: Callable[[str], st
 
 
 def evaluate(template: Value, scope: Scope) -> Value:
-    """Return the value of a param's template: a whole reference gives the array or object itself."""
+    """Return the value of a param's template: nothing but a reference gives the array or object itself."""
     if isinstance(template, dict):
         return {key: substitute(text, scope) for key, text in template.items()}
     if isinstance(template, tuple):
         return substitute_all(template, scope)
     reference = only_reference(template)
-    value = scope.resolve(reference) if reference and reference.whole else None
+    value = scope.resolve(reference) if reference else None
     return substitute(template, scope) if value is None else value

@@ -1,0 +1,65 @@
+"""Order and cycles of random Pipelines, against what reachability says."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.ordering import order_tasks
+from monopod.compiler.places import OptionPlace
+from monopod.schemas.tekton import PipelineTask
+
+MAX_TASKS = 7
+EDGES = st.sets(st.tuples(st.integers(0, MAX_TASKS - 1), st.integers(0, MAX_TASKS - 1), st.booleans()), max_size=12)
+
+
+def pipeline_task(number: int, edges: set[tuple[int, int, bool]]) -> PipelineTask:
+    """Return Task `number`; an edge (before, after, by a Result or by runAfter) is one of its predecessors."""
+    before = sorted(edge for edge in edges if edge[1] == number)
+    return PipelineTask.model_validate(
+        {
+            "name": f"t{number}",
+            "taskRef": {"name": "t"},
+            "runAfter": [f"t{first}" for first, _, by_result in before if not by_result],
+            "params": [
+                {"name": f"p{first}", "value": f"a $(tasks.t{first}.results.r[0]) $(date)"}
+                for first, _, by_result in before
+                if by_result
+            ],
+        }
+    )
+
+
+def reachable(edges: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Return the transitive closure of `edges`."""
+    result = set(edges)
+    for middle in range(MAX_TASKS):
+        result |= {(a, b) for a in range(MAX_TASKS) for b in range(MAX_TASKS) if {(a, middle), (middle, b)} <= result}
+    return result
+
+
+@given(EDGES)
+def test_order_and_cycles_are_those_of_the_graph(edges):
+    tasks = [(pipeline_task(number, edges), OptionPlace(f"t{number}")) for number in range(MAX_TASKS)]
+    problems: list[Problem] = []
+    orders = order_tasks(tasks, problems)
+    for number in range(MAX_TASKS):
+        order = orders[f"t{number}"]
+        assert set(order.after) == {f"t{first}" for first, second, _ in edges if second == number}
+        assert set(order.sources) == {
+            f"t{first}" for first, second, by_result in edges if second == number and by_result
+        }
+        assert len(order.after) == len(set(order.after))
+    closure = reachable({edge[:2] for edge in edges})
+    knots = {frozenset(b for b in range(MAX_TASKS) if {(a, b), (b, a)} <= closure) for a in range(MAX_TASKS)} - {
+        frozenset()
+    }
+    assert len(problems) == len(knots)
+    for problem in problems:
+        circle = [int(name.removeprefix("t")) for name in problem.message.rpartition(": ")[2].split(" → ")]
+        assert circle[0] == circle[-1]
+        assert all(
+            (first, second) in {edge[:2] for edge in edges} for first, second in zip(circle, circle[1:], strict=False)
+        )
+        assert len(set(circle)) == len(circle) - 1

@@ -1,0 +1,303 @@
+"""What is said of input that cannot be run: one exact line for each thing that is wrong."""
+# ruff: noqa: E501  # the lines are whole, as a person reads them
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+TASK = """\
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: {name: build}
+spec:
+  params:
+  - {name: version}
+  - {name: flags, type: array, default: [a, b]}
+  - {name: repo, type: object, properties: {url: {}, ref: {}}, default: {ref: main}}
+  results:
+  - {name: digest}
+  - {name: files, type: array}
+  workspaces:
+  - {name: source}
+  - {name: cache, optional: true}
+  steps:
+  - {name: run, image: alpine, command: [echo]}
+---
+"""
+PIPELINE = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: ci}
+spec:
+"""
+
+
+def pipeline(spec: str, *, task: str = "") -> str:
+    """Return a Pipeline with this spec, its first line the fifth of the file, before a Task."""
+    return PIPELINE + textwrap.indent(textwrap.dedent(spec).strip("\n") + "\n", "  ") + ("---\n" + task if task else "")
+
+
+def step(fields: str) -> str:
+    """Return a Task whose one Step has these fields, which start at line 13."""
+    head = """\
+        apiVersion: tekton.dev/v1
+        kind: Task
+        metadata: {name: t}
+        spec:
+          params:
+          - {name: text, default: x}
+          - {name: list, type: array, default: [a, b]}
+          - {name: object, type: object, properties: {key: {}}, default: {key: v}}
+          results: [{name: out}]
+          workspaces: [{name: source, optional: true}]
+          volumes: [{name: data}]
+          steps:
+          - name: s
+            image: alpine
+    """
+    return textwrap.dedent(head).rstrip() + "\n" + textwrap.indent(textwrap.dedent(fields), "    ")
+
+
+BAD_STEPS = {
+    "script: echo $(params.txet)": (
+        "15:13: spec.steps[0].script: $(params.txet): there is no param 'txet' (did you mean 'text'?)"
+    ),
+    "script: echo $(results.uot.path)": (
+        "15:13: spec.steps[0].script: $(results.uot.path): the Task declares no Result 'uot' (did you mean 'out'?)"
+    ),
+    "script: ls $(workspaces.sorce.path)": (
+        "15:13: spec.steps[0].script: $(workspaces.sorce.path): there is no Workspace 'sorce' (did you mean 'source'?)"
+    ),
+    "script: echo $(context.taskRun.nam)": (
+        "15:13: spec.steps[0].script: $(context.taskRun.nam): there is no variable 'context.taskRun.nam' here "
+        "(did you mean 'name'?)"
+    ),
+    "script: echo $(params.list[*])": (
+        "15:13: spec.steps[0].script: $(params.list[*]) is an array, which has no place inside a string: it can only "
+        "stand alone as an element of a list; refer to an element of it, as in $(params.list[0])"
+    ),
+    "script: echo $(params.list[2])": "15:13: spec.steps[0].script: $(params.list[2]): the array has only 2 elements",
+    "script: echo $(params.text[0])": (
+        "15:13: spec.steps[0].script: $(params.text[0]): there is no array to take an element of, it is a string"
+    ),
+    "command: ['echo', '$(params.object[*])']": (
+        "15:23: spec.steps[0].command[1]: $(params.object[*]) is an object, which has no place inside a string: it can "
+        "only be used key by key"
+    ),
+    "command: ['echo', '$(params.object.kye)']": (
+        "15:23: spec.steps[0].command[1]: $(params.object.kye): the object 'params.object' has no key 'kye' "
+        "(did you mean 'key'?)"
+    ),
+    "command: ['echo', 'a$(params.list[*])']": (
+        "15:23: spec.steps[0].command[1]: $(params.list[*]) is an array, which has no place inside a string: it can "
+        "only stand alone as an element of a list; refer to an element of it, as in $(params.list[0])"
+    ),
+    "script: echo $(tasks.a.results.b)": "15:13: spec.steps[0].script: $(tasks.a.results.b): there is no Task 'a'",
+    "script: x\nvolumeMounts: [{name: dat, mountPath: /d}]": (
+        "16:27: spec.steps[0].volumeMounts[0].name: there is no volume 'dat' in the Task (did you mean 'data'?)"
+    ),
+    "args: [x]": (
+        "13:5: spec.steps[0]: the Step has neither script nor command, so the image's own ENTRYPOINT would run, which is "
+        "not supported yet; say what to run with command"
+    ),
+    "script: x\nenvFrom: [{configMapRef: {name: $(context.taskRun.name)}}]": (
+        "16:37: spec.steps[0].envFrom[0].configMapRef.name: $(context.taskRun.name) is known only while running, but this "
+        "is part of the Pod, which is made before; use a param of the run, or a fixed value"
+    ),
+    "ref: {name: nope}": (
+        "15:17: spec.steps[0].ref.name: there is no StepAction 'nope' among the documents; give it as a document, with -f"
+    ),
+}
+
+
+@pytest.mark.parametrize("fields", BAD_STEPS)
+def test_a_wrong_step_is_told_with_its_place(problems, fields):
+    found = problems(
+        step(fields).replace("image: alpine", "image: alpine" if "ref:" not in fields else "displayName: x")
+    )
+    assert found == [f"p.yaml:{BAD_STEPS[fields]}"]
+
+
+GOOD_STEPS = [
+    "script: echo $(date) $(ls -l) ${HOME} $(params)",
+    "script: echo $(params.text) $(params['text']) $(params.list[1]) $(params.object.key) $(inputs.params.text)",
+    "command: [echo, '$(params.list[*])', $(params.list)]",
+    "script: cat $(results.out.path) $(steps.step-s.exitCode.path) $(credentials.path) $(artifacts.path)",
+    "script: echo $(workspaces.source.path) $(workspaces.source.bound) $(workspaces.source.claim)",
+    "script: echo $(context.task.name) $(context.task.retry-count) $(context.taskRun.uid)",
+    "script: x\nvolumeMounts: [{name: data, mountPath: /d}]",
+]
+
+
+@pytest.mark.parametrize("fields", GOOD_STEPS)
+def test_a_right_step_is_taken_without_a_word(problems, fields):
+    assert problems(step(fields)) == []
+
+
+BAD_PIPELINES = {
+    "tasks:\n- {name: a, taskRef: {name: biuld}}": [
+        "6:31: spec.tasks[0].taskRef.name: there is no Task 'biuld' among the documents (did you mean 'build'?)"
+    ],
+    "tasks:\n- {name: a, taskRef: {name: build}}": [
+        "6:5: spec.tasks[0]: the Task 'build' needs the Workspace 'source', bind one to it",
+        "6:5: spec.tasks[0]: the Task 'build' needs the param 'version'",
+        "6:5: spec.tasks[0]: the object param 'repo' of the Task 'build' needs the key 'url' too",
+    ],
+    "tasks:\n- {name: a, taskRef: {name: x, kind: ClusterTask}}": [
+        "6:40: spec.tasks[0].taskRef.kind: there are no ClusterTasks in Tekton's v1 API; give the Task beside the "
+        "Pipeline, as kind Task"
+    ],
+    "tasks:\n- {name: a, taskRef: {name: x, kind: Wait, apiVersion: example.com/v1}}": [
+        "6:24: spec.tasks[0].taskRef: a custom task needs a controller of its own in a cluster, which one Pod does not "
+        "have; use a Task that does the same"
+    ],
+    "tasks:\n- {name: a, taskRef: {resolver: git}}": [
+        "6:35: spec.tasks[0].taskRef.resolver: remote references are not supported yet; give the Task as a document with "
+        "-f and refer to its name"
+    ],
+}
+
+
+@pytest.mark.parametrize("spec", BAD_PIPELINES)
+def test_a_wrong_reference_or_binding_is_told(problems, spec):
+    lines = problems(pipeline(spec, task=TASK.rstrip("-\n") + "\n"))
+    prefix = "p.yaml:"
+    assert lines == [prefix + line for line in BAD_PIPELINES[spec]]
+
+
+NOOP = "taskSpec: {results: [{name: r}, {name: l, type: array}], steps: [{image: i, script: x}]}"
+
+BAD_ORDERS = {
+    "runAfter that is none": (
+        f"tasks:\n- {{name: build, {NOOP}}}\n- {{name: test, runAfter: [bild], {NOOP}}}",
+        ["7:29: spec.tasks[1].runAfter[0]: there is no Task 'bild' (did you mean 'build'?)"],
+    ),
+    "a cycle": (
+        f"tasks:\n- {{name: a, runAfter: [c], {NOOP}}}\n- {{name: b, runAfter: [a], {NOOP}}}\n"
+        f"- {{name: c, params: [{{name: x, value: $(tasks.b.results.r)}}], {NOOP}}}",
+        ["6:5: spec.tasks[0]: the Tasks wait for each other: a → b → c → a"],
+    ),
+    "two cycles": (
+        "tasks:\n" + "".join(f"- {{name: {a}, runAfter: [{b}], {NOOP}}}\n" for a, b in ["ab", "ba", "cd", "dc", "ea"]),
+        [
+            "6:5: spec.tasks[0]: the Tasks wait for each other: a → b → a",
+            "8:5: spec.tasks[2]: the Tasks wait for each other: c → d → c",
+        ],
+    ),
+    "itself": (
+        f"tasks:\n- {{name: a, runAfter: [a], {NOOP}}}",
+        ["6:5: spec.tasks[0]: the Task waits for itself: a → a"],
+    ),
+    "a Result that is not declared": (
+        f"tasks:\n- {{name: a, {NOOP}}}\n- {{name: b, when: [{{input: $(tasks.a.results.t), operator: in, values: [x]}}], "
+        f"{NOOP}}}",
+        ["7:30: spec.tasks[1].when[0].input: $(tasks.a.results.t): the Task 'a' has no Result 't'"],
+    ),
+    "a Result of a finally Task": (
+        f"tasks:\n- {{name: a, displayName: $(tasks.z.results.r), {NOOP}}}\nfinally:\n- {{name: z, {NOOP}}}",
+        [
+            "6:28: spec.tasks[0].displayName: $(tasks.z.results.r): 'z' is a finally Task: no other Task can wait for it "
+            "or use its Results"
+        ],
+    ),
+    "a status outside finally": (
+        f"tasks:\n- {{name: a, {NOOP}}}\n- {{name: b, displayName: $(tasks.a.status) $(tasks.status), {NOOP}}}",
+        [
+            f"7:28: spec.tasks[1].displayName: {text}: only finally Tasks can use it, when all others have ended"
+            for text in ("$(tasks.a.status)", "$(tasks.status)")
+        ],
+    ),
+    "the Result of a Pipeline": (
+        f"results: [{{name: out, value: '$(tasks.a.results.l[0]) $(tasks.b.results.r)'}}]\ntasks:\n- {{name: a, {NOOP}}}",
+        ["5:32: spec.results[0].value: $(tasks.b.results.r): there is no Task 'b'"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_ORDERS)
+def test_a_wrong_order_or_result_is_told(problems, case):
+    spec, expected = BAD_ORDERS[case]
+    assert problems(pipeline(spec)) == [f"p.yaml:{line}" for line in expected]
+
+
+def test_all_problems_are_told_at_once(problems):
+    spec = f"""
+        params: [{{name: version}}, {{name: tag}}]
+        workspaces: [{{name: code}}]
+        tasks:
+        - name: a
+          taskRef: {{name: build}}
+          runAfter: [zz]
+          params:
+          - {{name: version, value: [x]}}
+          - {{name: flags, value: $(params.versoin)}}
+          - {{name: repo, value: {{ref: main}}}}
+          - {{name: vresion, value: x}}
+          workspaces: [{{name: source, workspace: coed}}]
+        - name: b
+          {NOOP}
+    """
+    found = problems(pipeline(spec, task=TASK.rstrip("-\n") + "\n"), params=(("vesrion", "1"),))
+    assert found == [
+        "-p vesrion=1: there is no param 'vesrion' (did you mean 'version'?)",
+        "p.yaml:5:3: spec: the Pipeline 'ci' needs the params 'version', 'tag'",
+        "p.yaml:10:16: spec.tasks[0].runAfter[0]: there is no Task 'zz'",
+        "p.yaml:12:30: spec.tasks[0].params[0].value: the param 'version' of the Task 'build' is of type string, this is "
+        "of type array",
+        "p.yaml:13:28: spec.tasks[0].params[1].value: $(params.versoin): there is no param 'versoin' "
+        "(did you mean 'version'?)",
+        "p.yaml:14:27: spec.tasks[0].params[2].value: the object param 'repo' of the Task 'build' needs the key 'url' too",
+        "p.yaml:16:44: spec.tasks[0].workspaces[0].workspace: there is no Workspace 'coed' in the Pipeline to bind to "
+        "'source' of the Task 'build' (did you mean 'code'?)",
+    ]
+
+
+OPTIONS = {
+    "unknown param": (
+        {"params": (("versoin", "1"),)},
+        "-p versoin=1: there is no param 'versoin' (did you mean 'version'?)",
+    ),
+    "no array": (
+        {"params": (("flags", '["a", 1]'),)},
+        '-p flags=["a", 1]: expected an array of strings, such as ["a", "b"] or a,b',
+    ),
+    "no object": (
+        {"params": (("repo", "url"),)},
+        '-p repo=url: expected an object, such as {"key": "value"} or key:value,key:value',
+    ),
+    "unknown Workspace": (
+        {"workspaces": (("sorce", "emptyDir"),)},
+        "-w sorce=emptyDir: there is no Workspace 'sorce' (did you mean 'source'?)",
+    ),
+    "no binding": (
+        {"workspaces": (("source", "pvc"),)},
+        "-w source=pvc: expected emptyDir, pvc:CLAIM, hostPath:DIRECTORY, secret:NAME or configMap:NAME",
+    ),
+    "nothing of that name": (
+        {"name": "biuld"},
+        "there is nothing to run with the name 'biuld' (did you mean 'build'?)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+def test_a_wrong_option_is_told(problems, case):
+    options, expected = OPTIONS[case]
+    options = {"params": (), **options}
+    options["params"] = (("version", "1"), ("repo", "url:x"), *options["params"])
+    assert problems(TASK, **options) == [expected]
+
+
+def test_several_runs_are_named(problems):
+    text = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: NAME}\nspec: {taskRef: {name: build}}\n---\n"
+    found = problems(text.replace("NAME", "one") + text.replace("NAME", "two") + TASK)
+    assert found == ["p.yaml:6:1: there are several things to run: TaskRun 'one', TaskRun 'two'; choose one by name"]
+
+
+def test_a_workspace_of_a_bare_task_that_is_not_bound_is_noted(problems):
+    assert problems(TASK, params=(("version", "1"), ("repo", "url:x"))) == [
+        "p.yaml:13:5: warning: spec.workspaces[0]: nothing is bound to the Workspace 'source', so it is an emptyDir; bind "
+        "something with -w source=…"
+    ]
