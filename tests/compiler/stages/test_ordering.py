@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,7 +61,5 @@ def test_order_and_cycles_are_those_of_the_graph(edges):
     for problem in problems:
         circle = [int(name.removeprefix("t")) for name in problem.message.rpartition(": ")[2].split(" → ")]
         assert circle[0] == circle[-1]
-        assert all(
-            (first, second) in {edge[:2] for edge in edges} for first, second in zip(circle, circle[1:], strict=False)
-        )
+        assert all((first, second) in {edge[:2] for edge in edges} for first, second in itertools.pairwise(circle))
         assert len(set(circle)) == len(circle) - 1

@@ -429,7 +429,8 @@ def test_a_matrix_has_a_slot_for_each_combination(compiled, task_of):
 def test_slots_are_pinned_if_the_pod_depends_on_the_combination(compiled, task_of):
     compilation = compiled(matrix_run(STATIC, '{name: s, image: "i:$(params.os)-$(params.url)", script: x}'))
     task = task_of(compilation, "m")
-    assert task.matrix is not None and task.matrix.pinned
+    assert task.matrix is not None
+    assert task.matrix.pinned
     images = {each["name"]: each["image"] for each in compilation.pod["spec"]["containers"]}
     assert [images[slot.containers[0]] for slot in task.slots] == ["i:linux-none", "i:mac-u"]
 
@@ -437,7 +438,8 @@ def test_slots_are_pinned_if_the_pod_depends_on_the_combination(compiled, task_o
 def test_environment_of_a_matrix_does_not_pin(compiled, task_of):
     step = "{name: s, image: i, script: x, env: [{name: OS, value: $(params.os)}]}"
     task = task_of(compiled(matrix_run(STATIC, step)), "m")
-    assert task.matrix is not None and not task.matrix.pinned
+    assert task.matrix is not None
+    assert not task.matrix.pinned
     assert task.steps[0].environment == (("OS", "$(params.os)"),)
 
 
@@ -591,7 +593,8 @@ def test_a_pipeline_stands_in_for_a_task(compiled, task_of):
     )
     scans = task_of(compilation, "security-scans")
     assert scans.params == (Param("url", "$(params.repo)"),)
-    assert scans.pipeline is not None and scans.pipeline.timeout == 300
+    assert scans.pipeline is not None
+    assert scans.pipeline.timeout == 300
     assert task_of(compilation, "report").after == ("security-scans",)
     assert task_of(compilation, "security-scans/codeql").slots[0].name == "security-scans-codeql"
     assert task_of(compilation, "security-scans/clean").params == (Param("url", "$(params.url)"),)
