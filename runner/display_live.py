@@ -224,7 +224,7 @@ class LiveDisplay:
                 return f"after {', '.join(waits)}" if waits else "finally" if task.is_final else ""
             case "Failed" if task.failed_steps:
                 return f"{task.failed_steps[0].step}: {ending_in_words(task.failed_steps[0])}"
-            case "Succeeded":
+            case "Succeeded" | "Cancelled":
                 return ""
         return task.message or task.reason
 

@@ -40,7 +40,7 @@ from monopod.runner.host.pod import HostPod
 from monopod.runner.lines import LineSplitter
 from monopod.runner.problem_report import print_problems
 from monopod.runner.summary import Outcome, summarize
-from monopod.schemas.run_events import StepFinished, from_line
+from monopod.schemas.run_events import RunWarning, StepFinished, from_line
 from monopod.schemas.words import exit_code_in_words
 
 Output: TypeAlias = Literal["human", "json", "yaml", "name"]
@@ -50,8 +50,8 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LONGEST_EVENT = 256 * 1024 * 1024
 """Bytes of one event of the coordinator at most: the last one holds all Results of the run."""
 
-IMAGES_NOT_USED = "Steps run with this machine's own programs: their image: is not used on the backend host."
-CANCELLING = "Cancelling: the Steps that run are asked to stop. Ctrl-C again kills them at once."
+IMAGES_NOT_USED = "The backend host does not use image: the Steps run with this machine's programs."
+CANCELLING = "Cancelling: Steps that run are asked to stop. Ctrl-C again kills them."
 KILLING = "Killing everything that runs."
 
 
@@ -78,12 +78,12 @@ def run_on_host(compilation: Compilation, *, runtime_image: str, output: Output,
         except HostUnavailableError as error:
             print(f"monopod run: {error}", file=sys.stderr)
             return 2
+        print(IMAGES_NOT_USED, file=sys.stderr)
         follower = Follower(compilation.plan)
         display = make_display(sys.stdout if output == "human" else sys.stderr, follower, os.environ)
         run = Run(pod, follower, display)
         summary = None
         try:
-            display.notice(IMAGES_NOT_USED)
             for name in run.follow(wake_up):
                 if output == "name":
                     print(f"{compilation.plan.document['kind'].lower()}.tekton.dev/{name}", flush=True)
@@ -201,7 +201,7 @@ class Run:
             case ContainerTerminated():
                 self._container_ended(event)
             case PodWarning(message):
-                self._display.notice(f"warning: {message}")
+                self._display.show(RunWarning(time.time(), message))
             case PodFinished(status):
                 self._status = status
             case _:
@@ -228,7 +228,8 @@ class Run:
             self._coordinator_runs = False
             self._coordinator_end = f"it ended with {exit_code_in_words(event.exit_code)}"
         if event.reason == "StartError":
-            self._display.notice(f"warning: container {event.container} could not be started: {event.message}")
+            message = f"container {event.container} could not be started: {event.message}"
+            self._display.show(RunWarning(time.time(), message))
 
     def _interrupt(self, number: int) -> None:
         self._interrupts += 1

@@ -68,19 +68,21 @@ def summarize(follower: Follower, outcome: Outcome, ended: float, logs: str | No
         name=follower.name,
         outcome=outcome,
         took="" if start is None else duration_in_words(ended - start),
-        rows=tuple(_row(task, start or 0.0, ended) for task in follower.tasks),
+        rows=tuple(_row(task, start or 0.0, ended, outcome) for task in follower.tasks),
         failed_steps=() if outcome.status == "Succeeded" else follower.failed_steps[:MOST_FAILED_STEPS],
         results=_results(follower.finished.document) if follower.finished else (),
         logs=logs,
     )
 
 
-def _row(task: TaskState, run_started: float, run_ended: float) -> Row:
+def _row(task: TaskState, run_started: float, run_ended: float, outcome: Outcome) -> Row:
+    # why the run was cancelled is said once, and not again for each Task that was cancelled with it
+    why = "" if task.status == outcome.status == "Cancelled" else _why(task)
     if task.started is None:
-        return Row(task.label, task.status, "-", "-", _why(task))
+        return Row(task.label, task.status, "-", "-", why)
     ended = run_ended if task.ended is None else task.ended
     started = "+" + duration_in_words(task.started - run_started)
-    return Row(task.label, task.status, started, duration_in_words(ended - task.started), _why(task))
+    return Row(task.label, task.status, started, duration_in_words(ended - task.started), why)
 
 
 def _why(task: TaskState) -> str:

@@ -1,0 +1,172 @@
+"""`monopod run`, the real command on the real host backend."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+
+PIPELINE = """\
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata:
+  name: {name}
+spec:
+  pipelineSpec:
+    tasks:
+    - name: first
+      taskSpec:
+        steps:
+        - name: talk
+          image: busybox
+          script: |
+            echo one
+            echo two >&2
+    - name: second
+      runAfter: [first]
+      taskSpec:
+        steps:
+        - name: act
+          image: busybox
+          script: |
+            {script}
+    - name: third
+      runAfter: [second]
+      taskSpec:
+        steps:
+        - name: never
+          image: busybox
+          script: echo third
+    finally:
+    - name: report
+      taskSpec:
+        steps:
+        - name: tell
+          image: busybox
+          script: echo "second was $(tasks.second.status)"
+"""
+PROGRAM = """\
+import signal, sys
+from monopod.runner.command_line import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored where the tests run
+sys.exit(main())
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts `monopod run` of the Pipeline whose second Task runs a script; its state is below tmp_path/state."""
+    (tmp_path / "state").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "state")}
+
+    def start(script, *options, name="test"):
+        (tmp_path / "run.yaml").write_text(PIPELINE.format(name=name, script=script))
+        command = [sys.executable, "-c", PROGRAM, "run", "-f", str(tmp_path / "run.yaml"), *options]
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, env=environment, text=True, start_new_session=True, **streams)
+
+    return start
+
+
+@pytest.fixture
+def left_behind(tmp_path):
+    """What is left of a run: the names of its files, and the processes that still know its state directory."""
+
+    def left_behind():
+        state = str(tmp_path / "state")
+        files = [name for each in os.scandir(state) for name in os.listdir(each)]
+        processes = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("TMPDIR") == state and process.status() != psutil.STATUS_ZOMBIE:
+                    processes.append(process.name())
+            except psutil.Error:
+                continue
+        return files, processes
+
+    return left_behind
+
+
+def test_a_failed_run_is_told_line_by_line(start, left_behind):
+    process = start("echo no; exit 7")
+    output, errors = process.communicate()
+    assert process.returncode == 1
+    assert errors == "The backend host does not use image: the Steps run with this machine's programs.\n"
+    lines = output.splitlines()
+    for line in (
+        "[first : talk] one",
+        "[first : talk] two",
+        "[second : act] no",
+        "[second : act] exit code 7",
+        "[third] Skipped: PipelineRun was stopping",
+        "[report : tell] second was Failed",
+        "=== second : act failed: exit code 7",
+    ):
+        assert line in lines
+    assert lines.index("[second : act] no") < lines.index("[second : act] exit code 7")
+    assert left_behind() == ([], [])
+
+
+@pytest.mark.parametrize(("form", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_the_finished_run_is_all_there_is_on_standard_output(start, form, read):
+    process = start("exit 0", "-o", form)
+    output, errors = process.communicate()
+    assert process.returncode == 0
+    run = read(output)
+    assert (run["kind"], run["metadata"]["name"]) == ("PipelineRun", "test")
+    assert run["status"]["conditions"][0]["status"] == "True"
+    assert "[first : talk] one" in errors.splitlines()
+
+
+def test_the_name_of_the_run_is_all_there_is_on_standard_output(start):
+    process = start("exit 1", "-o", "name")
+    output, _ = process.communicate()
+    assert (process.returncode, output) == (1, "pipelinerun.tekton.dev/test\n")
+
+
+def test_an_interrupt_cancels_and_leaves_nothing(start, left_behind):
+    process = start("trap 'echo stopping; exit 0' TERM; echo ready; while :; do sleep 0.1; done")
+    lines = []
+    with process:
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if line == "[second : act] ready\n":
+                process.send_signal(signal.SIGINT)
+    assert process.returncode == 130
+    assert "[second : act] stopping" in lines
+    assert lines[-1].startswith("test Cancelled in ")
+    assert left_behind() == ([], [])
+
+
+def test_a_second_interrupt_kills_what_does_not_stop(start, left_behind):
+    again = "Cancelling: Steps that run are asked to stop. Ctrl-C again kills them.\n"
+    with start("trap '' TERM; echo ready; while :; do sleep 0.1; done") as process:
+        for line in process.stdout:
+            if line in ("[second : act] ready\n", again):
+                process.send_signal(signal.SIGINT)
+    assert process.returncode == 130
+    assert left_behind() == ([], [])
+
+
+def test_a_killed_runner_leaves_no_process(start):
+    with start("echo ready; sleep 1000") as process:
+        for line in process.stdout:
+            if line == "[second : act] ready\n":
+                process.kill()
+        process.stderr.read()  # until nobody holds it any more
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_kept_files_are_named(start, tmp_path):
+    process = start("echo hello > /workspace/file", "--keep")
+    output, _ = process.communicate()
+    *_, last = output.splitlines()
+    assert last.startswith(f"Kept in {tmp_path / 'state'}/")
+    kept = last.removeprefix("Kept in ")
+    assert {"logs", "volumes", "pod.json"} <= set(os.listdir(kept))
