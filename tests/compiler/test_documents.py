@@ -470,7 +470,7 @@ def test_the_document_that_is_changed_at_random_is_right_itself():
     assert len(load_text(json.dumps(RUN)).of(tekton.PipelineRun)) == 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_whatever_is_wrong_with_a_document_is_told_with_a_position(data):
     document = copy.deepcopy(RUN)
@@ -485,7 +485,7 @@ def test_whatever_is_wrong_with_a_document_is_told_with_a_position(data):
         assert problem.rule != "invalid-value" or "must" in problem.message or "expected" in problem.message
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_a_damaged_text_gives_documents_or_problems(data):
     text = PIPELINE

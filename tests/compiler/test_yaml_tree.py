@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monopod.compiler import yaml_tree
@@ -251,14 +251,12 @@ plain_data = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1, max_size=5), plain_data, min_size=1, max_size=3))
 def test_json_is_read_as_json(data):
     for text in (json.dumps(data), json.dumps(data, indent=1)):
         assert parse_one(text).data == data
 
 
-@settings(deadline=None)
 @given(plain_data)
 def test_the_place_of_everything_is_where_it_is(data):
     text = json.dumps({"root": data}, indent=1, ensure_ascii=False)
@@ -283,7 +281,6 @@ def test_the_place_of_everything_is_where_it_is(data):
     check({"root": data}, ())
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="a:- \n[]{}&*!|>'\"#?,%@`\t<0y~", max_size=40))
 def test_any_text_gives_documents_or_problems(text):
     trees, problems = yaml_tree.parse(text, "f")

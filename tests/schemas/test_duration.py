@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monopod.schemas import duration
@@ -33,7 +33,6 @@ def test_examples(text, seconds, again):
     assert duration.to_text(duration.parse(text)) == again
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**15))
 def test_a_duration_survives_being_written_and_read(nanos):
     seconds = nanos / 10**9

@@ -145,7 +145,7 @@ class Examples:
 def test_what_goes_in_comes_out(definitions, name):
     model = getattr(kubernetes, name)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(st.data())
     def check(data):
         document = data.draw(Examples(definitions).of(CORE + name))

@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monopod.schemas import quantity
@@ -31,7 +31,6 @@ numbers = st.integers(0, 10**6).map(str) | st.decimals(0, 1000, places=4).map(st
 texts = st.tuples(st.sampled_from(["", "-", "+"]), numbers, st.sampled_from(sorted(FACTORS)))
 
 
-@settings(deadline=None)
 @given(texts)
 def test_the_value_is_the_number_times_the_unit_rounded_away_from_nothing(parts):
     sign, number, unit = parts
@@ -40,7 +39,6 @@ def test_the_value_is_the_number_times_the_unit_rounded_away_from_nothing(parts)
     assert quantity.parse(sign + number + unit) == Fraction(nanos, 10**9) * (-1 if sign == "-" else 1)
 
 
-@settings(deadline=None)
 @given(texts)
 def test_the_canonical_text_has_the_same_value_and_is_canonical(parts):
     text = "".join(parts)
@@ -50,7 +48,6 @@ def test_the_canonical_text_has_the_same_value_and_is_canonical(parts):
     assert quantity.canonical(value, quantity.family(canonical)) == canonical
 
 
-@settings(deadline=None)
 @given(texts)
 def test_the_canonical_text_is_a_whole_number_with_the_largest_unit(parts):
     canonical = quantity.canonical(quantity.parse("".join(parts)))
