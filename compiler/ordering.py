@@ -6,16 +6,16 @@ Rules (Tekton docs/pipelines.md, "Configuring the Task execution order"):
   fields or in its embedded spec.
 - Finally Tasks have no order among themselves.
 
-Left to others: whether a reference means anything (``references``).
+Left to others: whether a reference means anything (``references``), naming cycles (``cycles``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-import networkx as nx
 from pydantic import BaseModel
 
 from monopod.compiler.diagnostics import Problem, did_you_mean
@@ -79,29 +79,10 @@ def order_tasks(tasks: Sequence[tuple[PipelineTask, Place]], problems: list[Prob
         needed = tuple(name for name in sources(task) if name in places)
         after = dict.fromkeys((*(name for name in task.run_after if name in places), *needed))
         orders[task.name] = Order(tuple(after), needed)
-    problems.extend(_cycles(orders, places))
+    try:
+        TopologicalSorter({name: order.after for name, order in orders.items()}).prepare()
+    except CycleError:
+        from monopod.compiler.cycles import cycles  # noqa: PLC0415  # takes long to import, and is hardly ever needed
+
+        problems.extend(cycles({name: order.after for name, order in orders.items()}, places))
     return orders
-
-
-def _cycles(orders: Mapping[str, Order], places: Mapping[str, Place]) -> Iterator[Problem]:
-    """Yield one problem for each knot of Tasks that wait for each other: a shortest circle in it."""
-    graph: nx.DiGraph[str] = nx.DiGraph([(before, name) for name, order in orders.items() for before in order.after])
-    position = {name: index for index, name in enumerate(orders)}
-    for knot in nx.strongly_connected_components(graph):
-        first = min(knot, key=position.__getitem__)
-        if len(knot) == 1 and not graph.has_edge(first, first):
-            continue
-        back = nx.shortest_path(graph.subgraph(knot), first, _last_on_a_circle(graph, first, knot, position))
-        circle = " → ".join((*back, first))
-        if len(knot) == 1:
-            message = f"the Task waits for itself: {circle}"
-        else:
-            message = f"the Tasks wait for each other: {circle}"
-        yield places[first].problem("cycle", message)
-
-
-def _last_on_a_circle(graph: nx.DiGraph[str], first: str, knot: set[str], position: Mapping[str, int]) -> str:
-    """Return the Task before `first` on a shortest circle through it."""
-    distance = nx.single_source_shortest_path_length(graph.subgraph(knot), first)
-    before: list[str] = [name for name in graph.predecessors(first) if name in knot]
-    return min(before, key=lambda name: (distance[name], position[name]))
