@@ -33,6 +33,7 @@ class Options:
     name: str | None = None
     namespace: str | None = None
     max_concurrency: int | None = None
+    timeout: float | None = None
     runtime_image: str = "monopod"
     log_format: Literal["human", "json"] = "human"
 
@@ -53,7 +54,7 @@ class Compilation:
 def compile_run(documents: Documents, options: Options) -> Compilation:
     """Return the Plan and the Pod of what the documents and options say. Raises Problems."""
     state = CompilerState(Catalog(documents), PodDraft(), max_concurrency=options.max_concurrency)
-    asked = Asked(options.name, options.params, options.workspaces)
+    asked = Asked(options.name, options.params, options.workspaces, options.timeout)
     run = select(documents, state.catalog, asked, state.problems)
     if run is None:
         raise Problems(state.problems)

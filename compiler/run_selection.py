@@ -22,6 +22,7 @@ from monopod.compiler.documents import Document, Documents
 from monopod.compiler.option_values import parse_binding, parse_param
 from monopod.compiler.params import Given
 from monopod.compiler.places import DocumentPlace, OptionPlace, Place
+from monopod.schemas.duration import to_text
 from monopod.schemas.plan import Value
 from monopod.schemas.tekton import (
     Pipeline,
@@ -57,7 +58,7 @@ class Run:
     """What is run. Exactly one of `pipeline` and `task` is there; `spec` only if a run was given.
 
     `document` is the run as it is told afterwards. `place` is that of the run's spec or, for a run that was made,
-    that of the Pipeline's or Task's.
+    that of the Pipeline's or Task's. `timeout` is that of the command line, in seconds.
     """
 
     kind: RunKind
@@ -68,6 +69,7 @@ class Run:
     params: tuple[Given, ...] = ()
     workspaces: tuple[BoundByRun, ...] = ()
     spec: PipelineRunSpec | TaskRunSpec | None = None
+    timeout: float | None = None
     warnings: tuple[Problem, ...] = ()
     metadata_place: Place = _NO_METADATA
 
@@ -79,6 +81,7 @@ class Asked:
     name: str | None = None
     params: Sequence[tuple[str, str]] = ()
     workspaces: Sequence[tuple[str, str]] = ()
+    timeout: float | None = None
 
 
 def select(documents: Documents, catalog: Catalog, asked: Asked, problems: list[Problem]) -> Run | None:
@@ -216,13 +219,22 @@ def _with_options(run: Run, asked: Asked, problems: list[Problem]) -> Run:
         spec["params"] = [{"name": name, "value": _to_json(given.value)} for name, given in params.items()]
     if workspaces:
         spec["workspaces"] = [bound.fields for bound in workspaces.values()]
+    if asked.timeout is not None:
+        spec |= _timeout_fields(run, to_text(asked.timeout))
     return replace(
         run,
         document={**run.document, "spec": spec},
         params=tuple(params.values()),
         workspaces=tuple(workspaces.values()),
+        timeout=asked.timeout,
         warnings=tuple(warnings),
     )
+
+
+def _timeout_fields(run: Run, timeout: str) -> dict[str, Any]:
+    if run.kind == "TaskRun":
+        return {"timeout": timeout}
+    return {"timeouts": {**run.document["spec"].get("timeouts", {}), "pipeline": timeout}}
 
 
 def _declarer(run: Run) -> tuple[PipelineSpec | TaskSpec, Place]:

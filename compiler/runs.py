@@ -19,6 +19,7 @@ from monopod.compiler.fan_out import limit_of
 from monopod.compiler.ordering import Order
 from monopod.compiler.params import Around, Bound, Declaration, bind
 from monopod.compiler.pipelines import Ancestry, compile_pipeline
+from monopod.compiler.places import OptionPlace
 from monopod.compiler.pod_settings import of_pipeline_run, of_task_run
 from monopod.compiler.references import Names
 from monopod.compiler.run_selection import Run
@@ -68,8 +69,7 @@ def _compile_pipeline_run(run: Run, state: CompilerState) -> CompiledRun:
         problems=state.problems,
     )
     pipeline = compile_pipeline(found, params, workspaces, Ancestry(), state)
-    timeouts = spec.timeouts if isinstance(spec, tekton.PipelineRunSpec) else None
-    return CompiledRun(_with_timeouts(pipeline, timeouts or tekton.TimeoutFields()), state.settings.fields)
+    return CompiledRun(_with_timeouts(pipeline, _timeouts(run, state)), state.settings.fields)
 
 
 def _bind_params(run: Run, declaration: Declaration, state: CompilerState) -> tuple[Bound, Texts]:
@@ -77,6 +77,18 @@ def _bind_params(run: Run, declaration: Declaration, state: CompilerState) -> tu
     context = declaration.default_names
     bound = bind(declaration, run.params, Around(context, inherited=True), run.place, state.problems)
     return bound, Texts(Names(bound.shapes, context), bound.values({}))
+
+
+def _timeouts(run: Run, state: CompilerState) -> tekton.TimeoutFields:
+    """Return the limits of the run; ``--timeout`` takes the place of `timeouts.pipeline`."""
+    given = run.spec.timeouts if isinstance(run.spec, tekton.PipelineRunSpec) else None
+    timeouts = given or tekton.TimeoutFields()
+    if run.timeout is not None:
+        timeouts = timeouts.model_copy(update={"pipeline": run.timeout})
+        for path, message in timeouts.problems():
+            part = ".".join(map(str, path))
+            state.problems.append(OptionPlace("--timeout").problem("timeouts", f"timeouts.{part} {message}"))
+    return timeouts
 
 
 def _with_timeouts(pipeline: plan.Pipeline, timeouts: tekton.TimeoutFields) -> plan.Pipeline:
@@ -101,10 +113,11 @@ def _compile_task_run(run: Run, state: CompilerState) -> CompiledRun:
     _, texts = _bind_params(run, declaration, replace(state, problems=[]))
     state = replace(state, settings=of_task_run(spec, run.place, texts, (state.draft, state.problems)))
     volumes = bind_run(run.workspaces, texts, state.problems)
+    timeout = DEFAULT_TIMEOUT if spec.timeout is None else spec.timeout
     task = tekton.PipelineTask.model_construct(
         name=found.name,
         retries=spec.retries,
-        timeout=DEFAULT_TIMEOUT if spec.timeout is None else spec.timeout,
+        timeout=timeout if run.timeout is None else run.timeout,
         workspaces=tuple(tekton.WorkspacePipelineTaskBinding(name=name) for name in volumes),
     )
     scope = PipelineScope((), Names({}), Scope({}), volumes)

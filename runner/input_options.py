@@ -52,6 +52,18 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=BINDING",
         help="what a Workspace is bound to: emptyDir, pvc:CLAIM, hostPath:DIRECTORY, secret:NAME or configMap:NAME",
     )
+    parser.add_argument(
+        "--timeout",
+        type=_duration,
+        metavar="DURATION",
+        help="how long the whole run may take, such as 90s or 1h30m; 0 is without a limit",
+    )
+    parser.add_argument(
+        "--max-concurrency",
+        type=_positive,
+        metavar="NUMBER",
+        help="how many combinations of a matrix may run at the same time",
+    )
     parser.add_argument("-n", "--namespace", metavar="NAMESPACE", help="the namespace of the Pod")
 
 
@@ -61,6 +73,21 @@ def name_and_value(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE, not {text!r}")
     return name, value
+
+
+def _duration(text: str) -> float:
+    from monopod.schemas.duration import parse  # noqa: PLC0415  # it imports pydantic
+
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, not {text!r}")
+    return int(text)
 
 
 def compile_documents(arguments: argparse.Namespace, **options: Any) -> Compilation:
@@ -80,6 +107,8 @@ def compile_documents(arguments: argparse.Namespace, **options: Any) -> Compilat
         workspaces=tuple(arguments.workspaces),
         name=arguments.name,
         namespace=arguments.namespace,
+        max_concurrency=arguments.max_concurrency,
+        timeout=arguments.timeout,
         **options,
     )
     return compile_run(load(files), chosen)

@@ -35,9 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="human (the default); json or yaml: only the finished PipelineRun on standard output; "
         "name: only the name of the run; all else then goes to standard error",
     )
-    parser.add_argument(
-        "--timeout", type=_duration, metavar="DURATION", help="how long the Pipeline may take, such as 90s or 1h30m"
-    )
     parser.add_argument("--keep", action="store_true", help="leave the files of the run where they are, and say where")
     parser.add_argument(
         "--backend",
@@ -61,12 +58,3 @@ def execute(arguments: argparse.Namespace) -> int:
 
     compilation = compile_documents(arguments, runtime_image=RUNTIME_IMAGE, log_format="json")
     return run_on_host(compilation, runtime_image=RUNTIME_IMAGE, output=arguments.output, keep=arguments.keep)
-
-
-def _duration(text: str) -> float:
-    from monopod.schemas.duration import parse  # noqa: PLC0415  # it imports pydantic
-
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error

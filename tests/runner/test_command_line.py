@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from monopod.runner.command_line import main
+from monopod.schemas.plan import decode
 
 PIPELINE = """\
 apiVersion: tekton.dev/v1
@@ -110,6 +111,7 @@ def test_version(monopod):
         (["-f", "pipeline.yaml"], "there is no command 'pipeline.yaml'; the commands are run, compile, check, graph"),
         (["compile", "pipeline.yaml", "-p", "who"], "argument -p/--param: expected NAME=VALUE, not 'who'"),
         (["run", "pipeline.yaml", "--timeout", "soon"], "'soon' is not a duration"),
+        (["run", "pipeline.yaml", "--max-concurrency", "0"], "expected a whole number above 0, not '0'"),
         (["run", "pipeline.yaml", "-o", "xml"], "invalid choice: 'xml'"),
         (["run", "pipeline.yaml", "--nonsense"], "unrecognized arguments: --nonsense"),
         (["run", "pipeline.yaml", "--out", "json"], "unrecognized arguments: --out"),
@@ -171,6 +173,19 @@ def test_compile_takes_several_files_behind_one_option_and_standard_input(monopo
     done = monopod("compile", "-f", "pipeline.yaml", "settings.yaml")
     assert [each["kind"] for each in yaml.safe_load_all(done.stdout)] == ["ConfigMap", "Pod"]
     assert monopod("compile", "-f", "-", "-f", "settings.yaml", input=PIPELINE).stdout == done.stdout
+
+
+def test_a_timeout_takes_the_place_of_the_pipelines(monopod, tmp_path):
+    run = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "run"}}
+    run["spec"] = {"pipelineRef": {"name": "greet"}, "timeouts": {"pipeline": "2h", "tasks": "1h"}}
+    (tmp_path / "run.yaml").write_text(json.dumps(run))
+    (pod,) = yaml.safe_load_all(monopod("compile", "pipeline.yaml", "run.yaml", "--timeout", "1h30m").stdout)
+    plan = decode(pod["spec"]["initContainers"][0]["args"][2:])
+    assert (plan.pipeline.timeout, plan.pipeline.tasks_timeout, plan.pipeline.finally_timeout) == (5400, 3600, 1800)
+    assert plan.document["spec"]["timeouts"] == {"pipeline": "1h30m0s", "tasks": "1h"}
+    done = monopod("compile", "pipeline.yaml", "run.yaml", "--timeout", "30m")
+    assert done.returncode == 2
+    assert done.stderr == "--timeout: timeouts.tasks must not be longer than timeouts.pipeline\n1 error\n"
 
 
 def test_compile_replaces_its_output_only_by_a_whole_one(monopod, tmp_path):
