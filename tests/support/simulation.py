@@ -1,7 +1,7 @@
 """Runs a Plan on the engine in simulated time, with Steps that behave as a test says.
 
 Rules: nothing here decides anything about a run. What happens at the same moment happens in the order in which it was
-caused. A Step that is stopped ends by SIGTERM after `stop_delay`.
+caused. A Step that is stopped ends by SIGTERM after its `stop_delay`; one whose container dies says nothing more.
 """
 
 from __future__ import annotations
@@ -41,11 +41,15 @@ from monopod.schemas.run_events import RunEvent, RunFinished
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What one run of a Step does: how long it takes, how it ends, which files it leaves (path -> content)."""
+    """What one run of a Step does: how long it takes, how it ends, which files it leaves (path -> content).
+
+    ``stop_delay`` is how long it takes to end when it is stopped.
+    """
 
     duration: float = 1.0
     code: int = 0
     files: dict[str, str] = field(default_factory=dict)
+    stop_delay: float = 0.25
 
 
 @dataclass
@@ -104,17 +108,16 @@ class _World:
         ready: Callable[[str], float | None],
         extra: Iterable[tuple[float, Event]],
         probe_delay: float,
-        stop_delay: float,
     ) -> None:
         self.engine = Engine(plan)
         self.result = Simulation()
         self._queue: list[tuple[float, int, Callable[[float], Event | None]]] = []
         self._order = itertools.count()
         self._behave = behave
-        self._probe_delay, self._stop_delay = probe_delay, stop_delay
+        self._probe_delay = probe_delay
         self._timers: dict[str, float] = {}
         self._files: dict[str, dict[str, str]] = {}
-        self._running: set[tuple[str, int]] = set()
+        self._running: dict[tuple[str, int], Behaviour] = {}
         self.at(0.0, lambda at: Begun(at, "run", "default", "uid-0"))
         for container in containers_of(plan.pipeline):
             moment = ready(container)
@@ -133,6 +136,8 @@ class _World:
             event = make(moment)
             if event is None:
                 continue
+            if isinstance(event, ContainerDied):
+                self._running = {key: how for key, how in self._running.items() if key[0] != event.container}
             self.result.events.append(event)
             for command in self.engine.handle(event):
                 self.result.commands.append((moment, command))
@@ -145,7 +150,8 @@ class _World:
             case RunStep():
                 self._start(now, command)
             case StopStep(container, request, _):
-                self._end(now + self._stop_delay, container, request, Exit(signal=15, start=now, end=now), {}, "")
+                behaviour = self._running.get((container, request), Behaviour())
+                self._end(now + behaviour.stop_delay, container, request, Exit(signal=15, start=now, end=now), {}, "")
             case ReadResults(slot, paths):
                 files = {path: text for path, text in self._files.get(slot, {}).items() if path in paths}
                 self.at(now, lambda at: ResultsRead(at, slot, files, {}))
@@ -172,7 +178,7 @@ class _World:
             self._files[command.slot] = {}
         behaviour = self._behave(command)
         key = (command.container, command.request)
-        self._running.add(key)
+        self._running[key] = behaviour
         how = Exit(code=behaviour.code, start=now, end=now + behaviour.duration)
         self._end(now + behaviour.duration, *key, how, behaviour.files, command.slot)
 
@@ -180,7 +186,7 @@ class _World:
         def make(at: float) -> Event | None:
             if (container, request) not in self._running:
                 return None
-            self._running.discard((container, request))
+            del self._running[container, request]
             self._files.setdefault(slot, {}).update(files)
             return StepExited(at, container, request, how)
 
@@ -194,10 +200,9 @@ def simulate(
     ready: Callable[[str], float | None] = lambda _: 0.0,
     extra: Iterable[tuple[float, Event]] = (),
     probe_delay: float = 0.5,
-    stop_delay: float = 0.25,
 ) -> Simulation:
     """Run `plan` to its end. `ready` gives the time a container comes (None: never); `extra` are further events."""
-    return _World(plan, behave, ready, extra, probe_delay, stop_delay).run()
+    return _World(plan, behave, ready, extra, probe_delay).run()
 
 
 def task(name: str, *, steps: tuple[Step, ...] | None = None, slot_count: int = 1, **fields: Any) -> Task:

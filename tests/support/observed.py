@@ -1,0 +1,91 @@
+"""What came out of the engine for a case, in the words of the oracle, and where the two differ."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from oracle import Expected, expected
+from random_pipelines import Case
+from simulation import Simulation, cancel, death, simulate
+
+from monopod.schemas.run_events import TaskFinished, TaskStarted
+
+
+def run(case: Case) -> Simulation:
+    """Run a case on the engine."""
+    world = case.world()
+    return simulate(
+        case.plan,
+        lambda request: world.behave(request.container, request.request),
+        ready=lambda container: world.ready.get(container, 0.0),
+        extra=[*(cancel(*each) for each in world.cancels), *(death(at, name) for name, at in world.deaths.items())],
+    )
+
+
+def observe(simulation: Simulation) -> Expected:
+    """Return what the commands and the finished document say, in the oracle's form."""
+    seen = Expected(finished_at=simulation.finished_at)
+    _read_pipeline(seen, "", simulation.status)
+    for at, request in simulation.requests():
+        seen.requests.append((at, request.container, request.request, request.arguments))
+    for event in simulation.told:
+        if isinstance(event, TaskStarted):
+            seen.attempts.setdefault((event.task, event.index), []).append((event.at, -1.0, ""))
+        if isinstance(event, TaskFinished):
+            attempts = seen.attempts.get((event.task, event.index))
+            if attempts and attempts[-1][1] < 0:
+                attempts[-1] = (attempts[-1][0], event.at, event.reason)
+    return seen
+
+
+def _read_pipeline(seen: Expected, path: str, status: dict[str, Any]) -> None:
+    prefix = f"{path}/" if path else ""
+    condition = status["conditions"][0]
+    seen.conditions[path] = (condition["reason"], _without_limit(condition["message"]))
+    seen.results[path] = {
+        each["name"]: tuple(each["value"]) if isinstance(each["value"], list) else each["value"]
+        for each in status.get("results", ())
+    }
+    for each in status.get("skippedTasks", ()):
+        seen.skipped[prefix + each["name"]] = each["reason"]
+    indexes: dict[str, int] = {}
+    for name, run in status.get("taskRuns", {}).items():
+        task = run["pipelineTaskName"]
+        index = indexes[task] = indexes.get(task, -1) + 1
+        key = (prefix + task, index if name.endswith(f"-{task}-{index}") else None)
+        seen.reasons[key] = run["status"]["conditions"][0]["reason"]
+        attempts = [*run["status"].get("retriesStatus", ()), run["status"]]
+        for number, attempt in enumerate(attempts):
+            if steps := attempt.get("steps"):
+                seen.steps[(*key, number)] = [
+                    (step["name"], step["terminationReason"], step["terminated"]["exitCode"]) for step in steps
+                ]
+    for run in status.get("pipelineRuns", {}).values():
+        _read_pipeline(seen, prefix + run["pipelineTaskName"], run["status"])
+
+
+def _without_limit(message: str) -> str:
+    """How Go writes a duration is not the oracle's business."""
+    return re.sub(r'(failed .*to finish within) ".*"$', r"\1", message)
+
+
+def differences(wanted: Expected, seen: Expected) -> list[str]:
+    """Return in words where the two differ."""
+    found = []
+    for name in ("conditions", "results", "skipped", "reasons", "attempts", "steps"):
+        left, right = getattr(wanted, name), getattr(seen, name)
+        for key in left.keys() | right.keys():
+            if left.get(key) != right.get(key):
+                found.append(f"{name}: {key}: oracle {left.get(key)}, engine {right.get(key)}")
+    left, right = sorted(wanted.requests), sorted(seen.requests)
+    if left != right:
+        found.append(f"requests: oracle alone {[e for e in left if e not in right]}, engine alone {[e for e in right if e not in left]}")
+    if wanted.finished_at != seen.finished_at:
+        found.append(f"finished_at: oracle {wanted.finished_at}, engine {seen.finished_at}")
+    return found
+
+
+def difference(case: Case) -> list[str]:
+    """Return where oracle and engine differ for a case."""
+    return differences(expected(case.plan, case.world()), observe(run(case)))

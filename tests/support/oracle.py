@@ -1,0 +1,599 @@
+"""What must come out of a Plan: computed by a naive loop over time that looks at everything at each moment.
+
+Written from Tekton's documentation (docs/pipelines.md, pipelineruns.md, taskruns.md, tasks.md, matrix.md), not from the
+engine, and sharing nothing with it. At each moment everything is looked at again and again until nothing changes; then
+the clock jumps to the next moment at which something can change. Knows strings and arrays, `in` and `notin`; no
+Sidecars, no CEL, no Step Results.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from simulation import Behaviour
+
+from monopod.schemas.plan import Pipeline, Plan, Slot, Step, Task, Value
+
+CANCEL_MODES = ("StoppedRunFinally", "CancelledRunFinally", "Cancelled")  # from the mildest to the hardest
+NEVER = math.inf
+Values = dict[str, str | tuple[str, ...]]
+
+
+@dataclass
+class World:
+    """All that is not in the Plan: what Steps do, when containers come and go, who cancels when and how."""
+
+    behave: Callable[[str, int], Behaviour]  # of a container and the number of the request
+    ready: dict[str, float | None] = field(default_factory=dict)  # container -> when it comes (else 0; None: never)
+    deaths: dict[str, float] = field(default_factory=dict)  # container -> when it is killed
+    cancels: tuple[tuple[float, str], ...] = ()
+
+
+@dataclass
+class Expected:
+    """What must come out. A Task is named by its path, "outer/inner" in a Pipeline that stands for a Task."""
+
+    conditions: dict[str, tuple[str, str]] = field(default_factory=dict)  # path of Pipeline, "" on top -> reason, message
+    results: dict[str, dict[str, Value]] = field(default_factory=dict)  # path of Pipeline -> its Results
+    skipped: dict[str, str] = field(default_factory=dict)
+    reasons: dict[tuple[str, int | None], str] = field(default_factory=dict)  # of each TaskRun
+    attempts: dict[tuple[str, int | None], list[tuple[float, float, str]]] = field(default_factory=dict)
+    steps: dict[tuple[str, int | None, int], list[tuple[str, str, int]]] = field(default_factory=dict)
+    requests: list[tuple[float, str, int, tuple[str, ...]]] = field(default_factory=list)
+    finished_at: float = 0
+
+
+def fill(text: str, values: Values) -> str:
+    def replace(match: re.Match[str]) -> str:
+        value = values.get(match[1])
+        return value if isinstance(value, str) else match[0]
+
+    return re.sub(r"\$\(([^()]+)\)", replace, text)
+
+
+def fill_all(texts: tuple[str, ...], values: Values) -> tuple[str, ...]:
+    filled: list[str] = []
+    for text in texts:
+        value = values.get(text[2:-1])
+        filled += value if isinstance(value, tuple) else [fill(text, values)]
+    return tuple(filled)
+
+
+def fill_value(value: Value, values: Values) -> Value:
+    whole = values.get(value[2:-1]) if isinstance(value, str) else None
+    if isinstance(whole, tuple):
+        return whole
+    return fill(value, values) if isinstance(value, str) else fill_all(tuple(value), values)
+
+
+def named(prefix: str, value: Value) -> Values:
+    """The references under which a param or Result is known."""
+    if isinstance(value, str):
+        return {prefix: value}
+    return {f"{prefix}[*]": tuple(value), **{f"{prefix}[{index}]": text for index, text in enumerate(value)}}
+
+
+@dataclass
+class Attempt:
+    start: float
+    waiting_since: float
+    cause: str = ""  # why it must end early, if it must
+    end: float | None = None
+    reason: str = ""
+    position: int = 0
+    step_start: float | None = None  # of the Step that is running
+    step_stop: float = NEVER
+    step_timed_out: bool = False
+    failed: bool = False
+    lost: bool = False  # a container never came or was killed
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    files: dict[str, str] = field(default_factory=dict)
+    steps: list[tuple[str, str, int]] = field(default_factory=list)
+
+
+@dataclass
+class Instance:
+    """A TaskRun."""
+
+    params: dict[str, str]
+    slot: Slot | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    killed: bool = False
+    reason: str = ""
+    results: dict[str, Value] = field(default_factory=dict)
+
+
+class TaskState:
+    def __init__(self, task: Task, path: str) -> None:
+        self.task, self.path = task, path
+        self.skipped = ""
+        self.invalid = False
+        self.instances: list[Instance] = []
+        self.child: PipelineState | None = None
+
+    @property
+    def started(self) -> bool:
+        return bool(self.instances) or self.child is not None
+
+    @property
+    def ran(self) -> bool:
+        """Whether it has run to its end."""
+        if self.child:
+            return self.child.end is not None
+        return bool(self.instances) and all(instance.reason for instance in self.instances)
+
+    @property
+    def done(self) -> bool:
+        return bool(self.skipped) or self.invalid or self.ran
+
+    def reasons(self) -> list[str]:
+        return [self.child.reason] if self.child else [instance.reason for instance in self.instances]
+
+    @property
+    def failed(self) -> bool:
+        return self.ran and any(reason not in ("Succeeded", "Completed") for reason in self.reasons())
+
+    def results(self) -> dict[str, Value]:
+        if self.child:
+            return self.child.results
+        if self.task.matrix is None:
+            return self.instances[0].results if self.ran else {}
+        names = {name: None for instance in self.instances for name in instance.results} if self.ran else {}
+        return {name: tuple(str(each.results[name]) for each in self.instances if name in each.results) for name in names}
+
+
+class PipelineState:
+    def __init__(self, pipeline: Pipeline, path: str, start: float, params: dict[str, Value]) -> None:
+        prefix = f"{path}/" if path else ""
+        self.pipeline, self.path, self.start, self.params = pipeline, path, start, params
+        self.tasks = [TaskState(task, prefix + task.name) for task in pipeline.tasks]
+        self.finals = [TaskState(task, prefix + task.name) for task in pipeline.final_tasks]
+        self.by_name = {state.task.name: state for state in (*self.tasks, *self.finals)}
+        self.mode = ""  # how it is being cancelled
+        self.timed_out = self.tasks_timed_out = self.finally_timed_out = False
+        self.finally_start: float | None = None
+        self.end: float | None = None
+        self.reason = self.message = ""
+        self.results: dict[str, Value] = {}
+
+    def values(self, final: bool = False) -> Values:
+        values: Values = {}
+        for name, value in self.params.items():
+            values |= named(f"params.{name}", value)
+        for name, state in self.by_name.items():
+            for result, value in state.results().items() if state.ran else ():
+                kind = "finally" if state in self.finals else "tasks"
+                values |= named(f"{kind}.{name}.results.{result}", value)
+        if final:
+            for state in self.tasks:
+                first_bad = [reason for reason in state.reasons() if reason not in ("Succeeded", "Completed")]
+                outcome = "None" if not state.ran else "Failed" if state.failed else "Succeeded"
+                values[f"tasks.{state.task.name}.status"] = outcome
+                values[f"tasks.{state.task.name}.reason"] = (first_bad or state.reasons() or [""])[0]
+            failed, skipped = any(s.failed for s in self.tasks), any(s.skipped for s in self.tasks)
+            values["tasks.status"] = "Failed" if failed else "Completed" if skipped else "Succeeded"
+        return values
+
+    @property
+    def stopping(self) -> bool:
+        return any((s.failed or s.invalid) and s.task.on_error != "continue" for s in self.tasks)
+
+
+class Oracle:
+    def __init__(self, plan: Plan, world: World) -> None:
+        self.plan, self.world = plan, world
+        self.now = 0.0
+        self.changed = False
+        self.counts: dict[str, int] = {}
+        self.expected = Expected()
+        pipeline = plan.pipeline
+        self.top = PipelineState(pipeline, "", 0.0, {param.name: param.value for param in pipeline.params})
+
+    def run(self) -> Expected:
+        while True:
+            self.changed = True
+            while self.changed:
+                self.changed = False
+                for at, mode in self.world.cancels:
+                    if at <= self.now:
+                        self.cancel(self.top, mode)
+                self.look_at_pipeline(self.top)
+            if self.top.end is not None:
+                break
+            self.now = min(moment for moment in self.moments(self.top) if moment > self.now)
+        self.report(self.top)
+        self.expected.finished_at = self.now
+        return self.expected
+
+    # Time
+
+    def moments(self, pipeline: PipelineState) -> Iterator[float]:
+        yield from (at for at, _ in self.world.cancels)
+        spec = pipeline.pipeline
+        yield pipeline.start + (spec.timeout or NEVER)
+        yield pipeline.start + (spec.tasks_timeout or NEVER)
+        if pipeline.finally_start is not None:
+            yield pipeline.finally_start + (spec.finally_timeout or NEVER)
+        for state in (*pipeline.tasks, *pipeline.finals):
+            if state.child:
+                yield from self.moments(state.child)
+            for instance in state.instances:
+                if instance.attempts and instance.attempts[-1].end is None:
+                    yield from self.moments_of_attempt(state.task, instance)
+
+    def moments_of_attempt(self, task: Task, instance: Instance) -> Iterator[float]:
+        attempt = instance.attempts[-1]
+        yield attempt.start + (task.timeout or NEVER)
+        container = self.container(instance)
+        yield self.dies(container)
+        if attempt.step_start is None:
+            yield self.comes(container)
+            yield attempt.waiting_since + self.plan.container_start_timeout
+        else:
+            yield attempt.step_start + (task.steps[attempt.position].timeout or NEVER)
+            yield attempt.step_start + attempt.behaviour.duration
+            yield attempt.step_stop + attempt.behaviour.stop_delay
+
+    def comes(self, container: str) -> float:
+        ready = self.world.ready.get(container, 0.0)
+        return NEVER if ready is None else ready
+
+    def dies(self, container: str) -> float:
+        return self.world.deaths.get(container, NEVER)
+
+    def container(self, instance: Instance) -> str:
+        assert instance.slot is not None
+        return instance.slot.containers[instance.attempts[-1].position]
+
+    # What ends early
+
+    def cancel(self, pipeline: PipelineState, mode: str) -> None:
+        if pipeline.end is not None or pipeline.timed_out or pipeline.mode == mode:
+            return
+        if not pipeline.mode or CANCEL_MODES.index(mode) > CANCEL_MODES.index(pipeline.mode):
+            pipeline.mode = mode
+            self.changed = True
+
+    def look_at_timeouts(self, pipeline: PipelineState) -> None:
+        spec, before = pipeline.pipeline, (pipeline.timed_out, pipeline.tasks_timed_out, pipeline.finally_timed_out)
+        if pipeline.mode == "Cancelled":
+            return
+        if spec.timeout and self.now >= pipeline.start + spec.timeout:
+            pipeline.timed_out = True
+        if spec.tasks_timeout and self.now >= pipeline.start + spec.tasks_timeout and pipeline.finally_start is None:
+            pipeline.tasks_timed_out = True
+        if spec.finally_timeout and pipeline.finally_start is not None:
+            pipeline.finally_timed_out = self.now >= pipeline.finally_start + spec.finally_timeout
+        self.changed |= before != (pipeline.timed_out, pipeline.tasks_timed_out, pipeline.finally_timed_out)
+
+    def kill(self, state: TaskState) -> None:
+        if state.child:
+            self.cancel(state.child, "Cancelled")
+        for instance in state.instances:
+            if not instance.reason and not instance.killed:
+                instance.killed = self.changed = True
+
+    # Pipelines
+
+    def look_at_pipeline(self, pipeline: PipelineState) -> None:
+        if pipeline.end is not None:
+            return
+        self.look_at_timeouts(pipeline)
+        all_end = pipeline.timed_out or pipeline.mode == "Cancelled"
+        for state in pipeline.tasks:
+            if all_end or pipeline.tasks_timed_out or pipeline.mode == "CancelledRunFinally":
+                self.kill(state)
+        for state in pipeline.finals:
+            if all_end or pipeline.finally_timed_out:
+                self.kill(state)
+        for state in (*pipeline.tasks, *pipeline.finals):
+            if state.child:
+                self.look_at_pipeline(state.child)
+            for instance in state.instances:
+                self.look_at_instance(state, instance)
+        self.look_for_tasks_to_start(pipeline)
+        self.look_at_finally(pipeline, all_end)
+        if all(state.done for state in (*pipeline.tasks, *pipeline.finals)):
+            self.conclude(pipeline)
+
+    def look_for_tasks_to_start(self, pipeline: PipelineState) -> None:
+        candidates = []
+        for state in pipeline.tasks:
+            if state.started or state.done:
+                continue
+            reason = self.why_nothing_starts(pipeline)
+            parents = [pipeline.by_name[name] for name in state.task.after]
+            if not reason and not all(parent.done for parent in parents):
+                continue
+            self.skip(state, reason or self.why_skipped(pipeline, state, parents))
+            if not state.skipped:
+                candidates.append(state)
+        if self.changed:
+            return  # all that is skipped is skipped before anything starts
+        for state in candidates:
+            state.invalid = bool(self.missing(pipeline, state, False))
+            self.changed |= state.invalid
+        if not self.changed:
+            for state in candidates:
+                self.start(pipeline, state, False)
+
+    def why_nothing_starts(self, pipeline: PipelineState) -> str:
+        if pipeline.mode == "Cancelled" or pipeline.stopping:
+            return "PipelineRun was stopping"
+        if pipeline.timed_out:
+            return "PipelineRun timeout has been reached"
+        if pipeline.tasks_timed_out:
+            return "PipelineRun Tasks timeout has been reached"
+        return {
+            "CancelledRunFinally": "PipelineRun was gracefully cancelled",
+            "StoppedRunFinally": "PipelineRun was gracefully stopped",
+        }.get(pipeline.mode, "")
+
+    def why_skipped(self, pipeline: PipelineState, state: TaskState, parents: list[TaskState]) -> str:
+        guarded = "When Expressions evaluated to false"
+        missing = self.missing(pipeline, state, False)
+        if not self.allowed(state.task, pipeline.values()):
+            return guarded
+        if any(parent.skipped not in ("", guarded) for parent in parents):
+            return "Parent Tasks were skipped"
+        if missing and (state.task.on_error == "continue" or pipeline.by_name[missing].skipped == guarded):
+            return "Results were missing"
+        return "" if missing else self.why_empty(state.task, pipeline.values())
+
+    def look_at_finally(self, pipeline: PipelineState, all_end: bool) -> None:
+        for state in pipeline.finals if all_end else ():
+            if not state.started:
+                timed_out = "PipelineRun timeout has been reached"
+                self.skip(state, timed_out if pipeline.timed_out else "PipelineRun was stopping")
+        if self.changed or pipeline.finally_start is not None or not all(state.done for state in pipeline.tasks):
+            return
+        pipeline.finally_start = self.now
+        for state in pipeline.finals if not all_end else ():
+            values = pipeline.values(final=True)
+            if self.missing(pipeline, state, True):
+                self.skip(state, "Results were missing")
+            elif not self.allowed(state.task, values):
+                self.skip(state, "When Expressions evaluated to false")
+            else:
+                self.skip(state, self.why_empty(state.task, values))
+            if not state.skipped:
+                self.start(pipeline, state, True)
+
+    def skip(self, state: TaskState, reason: str) -> None:
+        if reason and not state.skipped:
+            state.skipped = reason
+            self.changed = True
+
+    def missing(self, pipeline: PipelineState, state: TaskState, final: bool) -> str:
+        """The Task whose Result is needed and not there."""
+        task, values = state.task, pipeline.values(final)
+        matrix = task.matrix.params if task.matrix else ()
+        texts = [json.dumps(param.value) for param in (*task.params, *matrix)]
+        texts += [json.dumps([each.input, *each.values]) for each in task.when]
+        for source, name in re.findall(r"\$\(tasks\.([\w-]+)\.results\.([\w-]+(?:\[[^]]*\])?)\)", " ".join(texts)):
+            if f"tasks.{source}.results.{name}" not in values:
+                return str(source)
+        return ""
+
+    def allowed(self, task: Task, values: Values) -> bool:
+        for expression in task.when:
+            found = fill(expression.input, values) in fill_all(expression.values, values)
+            unknown = ".results." in fill(expression.input, values)
+            if not unknown and found != (expression.operator == "in"):
+                return False
+        return True
+
+    def combinations(self, task: Task, values: Values) -> list[dict[str, str]]:
+        combinations: list[dict[str, str]] = [{}]
+        for param in task.matrix.params if task.matrix else ():
+            texts = fill_value(param.value, values)
+            combinations = [{**each, param.name: text} for text in texts for each in combinations]
+        return combinations
+
+    def why_empty(self, task: Task, values: Values) -> str:
+        return "" if self.combinations(task, values) else "Matrix Parameters have an empty array"
+
+    def start(self, pipeline: PipelineState, state: TaskState, final: bool) -> None:
+        values = pipeline.values(final)
+        params = {param.name: fill_value(param.value, values) for param in state.task.params}
+        if state.task.pipeline is not None:
+            defaults = {param.name: param.value for param in state.task.pipeline.params}
+            state.child = PipelineState(state.task.pipeline, state.path, self.now, {**defaults, **params})
+        else:
+            state.instances = [Instance({**params, **each}) for each in self.combinations(state.task, values)]  # type: ignore[dict-item]
+        self.changed = True
+
+    def conclude(self, pipeline: PipelineState) -> None:
+        pipeline.end, self.changed = self.now, True
+        everything = (*pipeline.tasks, *pipeline.finals)
+        count = {"Succeeded": 0, "Failed": 0, "Ignored": 0, "Cancelled": 0}
+        for state in everything:
+            if state.ran:
+                count[self.outcome(pipeline, state)] += 1
+        skipped, invalid = sum(bool(s.skipped) for s in everything), sum(s.invalid for s in everything)
+        ignored = f" (Ignored: {count['Ignored']})" if count["Ignored"] else ""
+        pipeline.message = (
+            f"Tasks Completed: {sum(count.values())} (Failed: {count['Failed'] + count['Ignored']}{ignored}, "
+            f"Cancelled {count['Cancelled']}), Skipped: {skipped}" + (f", Failed Validation: {invalid}" if invalid else "")
+        )
+        pipeline.reason = self.reason_of_pipeline(pipeline, count, skipped, invalid)
+        name = "-".join(["run", *filter(None, pipeline.path.split("/"))])
+        if pipeline.reason == "Cancelled":
+            pipeline.message = f'PipelineRun "{name}" was cancelled'
+        elif pipeline.reason == "PipelineRunTimeout":
+            what = "" if pipeline.timed_out else "due to tasks failed "
+            pipeline.message = f'PipelineRun "{name}" failed {what}to finish within'
+        self.results_of_pipeline(pipeline)
+
+    def outcome(self, pipeline: PipelineState, state: TaskState) -> str:
+        cancelled = {"TaskRunCancelled", "Cancelled"} & set(state.reasons())
+        cut_off = pipeline.timed_out or (pipeline.finally_timed_out if state in pipeline.finals else pipeline.tasks_timed_out)
+        if cancelled:
+            return "Failed" if cut_off else "Cancelled"
+        if not state.failed:
+            return "Succeeded"
+        return "Ignored" if state.task.on_error == "continue" else "Failed"
+
+    def reason_of_pipeline(self, pipeline: PipelineState, count: dict[str, int], skipped: int, invalid: int) -> str:
+        if pipeline.timed_out or (pipeline.tasks_timed_out and pipeline.mode != "Cancelled"):
+            return "PipelineRunTimeout"
+        if pipeline.mode == "Cancelled":
+            return "Cancelled"
+        if invalid:
+            return "PipelineValidationFailed"
+        if count["Failed"]:
+            return "Failed"
+        if pipeline.mode or count["Cancelled"]:
+            return "Cancelled"
+        return "Completed" if skipped else "Succeeded"
+
+    def results_of_pipeline(self, pipeline: PipelineState) -> None:
+        values = pipeline.values()
+        for result in pipeline.pipeline.results:
+            assert isinstance(result.value, str)
+            match = re.search(r"\$\((?:tasks|finally)\.([\w-]+)\.", result.value)
+            if not match or result.value[result.value.index("$(") + 2 : result.value.index(")")] in values:
+                pipeline.results[result.name] = fill_value(result.value, values)
+            elif pipeline.reason in ("Succeeded", "Completed"):
+                source = pipeline.by_name[match[1]]
+                if source.ran and not source.failed:
+                    pipeline.reason = "CouldntGetPipelineResult"
+
+    # TaskRuns
+
+    def look_at_instance(self, state: TaskState, instance: Instance) -> None:
+        if instance.reason:
+            return
+        if instance.slot is None:
+            self.take_slot(state, instance)
+        elif instance.attempts[-1].end is None:
+            self.look_at_attempt(state.task, instance, instance.attempts[-1])
+        else:
+            attempt = instance.attempts[-1]
+            again = len(instance.attempts) <= state.task.retries and not instance.killed and not attempt.lost
+            if attempt.reason not in ("Succeeded", "TaskRunCancelled") and again:
+                instance.results = {}
+                instance.attempts.append(Attempt(self.now, self.now))
+            else:
+                cut_off = attempt.reason in ("Succeeded", "TaskRunTimeout", "TaskRunCancelled")
+                ignored = not cut_off and state.task.on_error == "continue"
+                instance.reason = "FailureIgnored" if ignored else attempt.reason
+            self.changed = True
+
+    def take_slot(self, state: TaskState, instance: Instance) -> None:
+        task, index = state.task, state.instances.index(instance)
+        busy = [other.slot for other in state.instances if other.slot and not other.reason]
+        free = [slot for slot in task.slots if slot not in busy and not self.broken(state, slot)]
+        if instance.killed:
+            instance.reason = "TaskRunCancelled"
+            self.changed = True
+        elif free:
+            instance.slot = task.slots[index] if task.matrix and task.matrix.pinned else free[0]
+            instance.attempts.append(Attempt(self.now, self.now))
+            self.changed = True
+        elif not busy:
+            instance.reason = "Failed"  # no slot is left
+            self.changed = True
+
+    def broken(self, state: TaskState, slot: Slot) -> bool:
+        return any(each.slot == slot and each.attempts[-1].lost for each in state.instances if each.attempts)
+
+    def look_at_attempt(self, task: Task, instance: Instance, attempt: Attempt) -> None:
+        if not attempt.cause and (instance.killed or (task.timeout and self.now >= attempt.start + task.timeout)):
+            attempt.cause = "TaskRunCancelled" if instance.killed else "TaskRunTimeout"
+        if attempt.step_start is not None:
+            self.look_at_step(task, instance, attempt, task.steps[attempt.position])
+        elif attempt.cause or attempt.failed or attempt.position == len(task.steps):
+            self.end_attempt(task, instance, attempt)
+        else:
+            self.look_for_container(task, instance, attempt)
+
+    def look_for_container(self, task: Task, instance: Instance, attempt: Attempt) -> None:
+        container = self.container(instance)
+        if self.now >= self.dies(container):
+            attempt.steps.append((task.steps[attempt.position].name, "Error", 137))
+            attempt.position += 1
+            attempt.failed = attempt.lost = self.changed = True
+        elif self.now >= self.comes(container):
+            self.request(task, instance, attempt, container)
+        elif self.now >= attempt.waiting_since + self.plan.container_start_timeout:
+            attempt.cause, attempt.lost = "PodCreationFailed", True
+            self.changed = True
+
+    def request(self, task: Task, instance: Instance, attempt: Attempt, container: str) -> None:
+        number = self.counts[container] = self.counts.get(container, 0) + 1
+        attempt.behaviour = self.world.behave(container, number)
+        attempt.step_start, attempt.step_stop, attempt.step_timed_out = self.now, NEVER, False
+        values: Values = {"context.task.retry-count": str(len(instance.attempts) - 1)}
+        values["context.pipelineTask.retries"] = str(task.retries)
+        for name, value in instance.params.items():
+            values |= named(f"params.{name}", value)
+        arguments = fill_all(task.steps[attempt.position].command, values)
+        self.expected.requests.append((self.now, container, number, arguments))
+        self.changed = True
+
+    def look_at_step(self, task: Task, instance: Instance, attempt: Attempt, step: Step) -> None:
+        assert attempt.step_start is not None
+        if attempt.step_stop == NEVER:
+            attempt.step_timed_out = bool(step.timeout) and self.now >= attempt.step_start + (step.timeout or 0)
+            if attempt.cause or attempt.step_timed_out:
+                attempt.step_stop, self.changed = self.now, True
+        dead, natural = self.dies(self.container(instance)), attempt.step_start + attempt.behaviour.duration
+        if self.now < min(dead, natural, attempt.step_stop + attempt.behaviour.stop_delay):
+            return
+        code = 137 if self.now >= dead else attempt.behaviour.code if self.now >= natural else 143
+        if code == attempt.behaviour.code and self.now >= natural:
+            attempt.files |= attempt.behaviour.files
+        attempt.lost |= self.now >= dead
+        reason = "Completed" if code == 0 else "Error"
+        if attempt.step_timed_out or attempt.cause:
+            reason = "Cancelled" if attempt.cause == "TaskRunCancelled" else "TimeoutExceeded"
+        elif code and step.on_error == "continue" and not attempt.lost:
+            reason = "Continued"
+        attempt.failed = reason not in ("Completed", "Continued")
+        attempt.steps.append((step.name, reason, code))
+        attempt.position += 1
+        attempt.step_start, attempt.waiting_since, self.changed = None, self.now, True
+
+    def end_attempt(self, task: Task, instance: Instance, attempt: Attempt) -> None:
+        attempt.end, self.changed = self.now, True
+        attempt.steps += [(step.name, "Skipped", 1) for step in task.steps[attempt.position :]]
+        attempt.reason = attempt.cause or ("Failed" if attempt.failed else "Succeeded")
+        for result in () if attempt.cause else task.results:
+            text = attempt.files.get(f"/tekton/results/{result.name}")
+            if text is not None and result.type == "array":
+                try:
+                    instance.results[result.name] = tuple(json.loads(text))
+                except ValueError:
+                    attempt.reason = "TaskRunValidationFailed"
+            elif text is not None:
+                instance.results[result.name] = text
+
+    # The report
+
+    def report(self, pipeline: PipelineState) -> None:
+        expected = self.expected
+        expected.conditions[pipeline.path] = (pipeline.reason, pipeline.message)
+        expected.results[pipeline.path] = pipeline.results
+        for state in (*pipeline.tasks, *pipeline.finals):
+            if state.skipped:
+                expected.skipped[state.path] = state.skipped
+            if state.child:
+                self.report(state.child)
+            for number, instance in enumerate(state.instances):
+                key = (state.path, number if state.task.matrix else None)
+                expected.reasons[key] = instance.reason
+                if instance.attempts:
+                    expected.attempts[key] = [(each.start, each.end or 0, each.reason) for each in instance.attempts]
+                    expected.attempts[key][-1] = (*expected.attempts[key][-1][:2], instance.reason)
+                for attempt, each in enumerate(instance.attempts):
+                    expected.steps[(*key, attempt)] = each.steps
+
+
+def expected(plan: Plan, world: World) -> Expected:
+    """Return what must come out of `plan` in `world`."""
+    return Oracle(plan, world).run()

@@ -1,0 +1,263 @@
+"""Random Plans, each with a world to run in: what Steps do, when containers come and go, who cancels.
+
+Rules: a case follows from its seed alone. What may go wrong happens at a random fraction of a second, so that two causes
+never meet in one moment, where their order would be undefined. Calm cases, in which nothing stops the run, live on whole
+seconds, so that things do meet. (A seeded generator, since hypothesis takes ten times as long for a case.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from oracle import CANCEL_MODES, World
+from simulation import Behaviour, containers_of, task
+
+from monopod.schemas.plan import (
+    Matrix,
+    Param,
+    Pipeline,
+    Plan,
+    ResultDeclaration,
+    Slot,
+    Step,
+    Task,
+    Value,
+    WhenExpression,
+)
+
+STRINGS = ("yes", "no", "v")
+DEFAULT = Behaviour()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A Plan and its world, in a form that is easy to print and to reduce. What is not listed is as usual."""
+
+    seed: int
+    plan: Plan
+    behaviours: dict[tuple[str, int], Behaviour]
+    ready: dict[str, float | None]
+    deaths: dict[str, float]
+    cancels: tuple[tuple[float, str], ...]
+
+    def world(self) -> World:
+        return World(lambda *request: self.behaviours.get(request, DEFAULT), self.ready, self.deaths, self.cancels)
+
+
+def random_case(seed: int) -> Case:
+    """Return the case of a seed."""
+    return _Generator(seed).case()
+
+
+class _Generator:
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.random = Random(seed)
+        self.calm = self.chance(0.25)
+        self.calm_failures = False
+        self.params = (Param("p", "v"), Param("list", ("a", "b", "c")), Param("none", ()))
+
+    def chance(self, probability: float) -> bool:
+        return self.random.random() < probability
+
+    def moment(self, earliest: int, latest: int) -> float:
+        return self.random.randint(earliest, latest) + self.random.getrandbits(30) / 2**30
+
+    def case(self) -> Case:
+        top = self.pipeline("", self.size())
+        pipeline = dataclasses.replace(top, params=self.params)
+        if not self.calm and self.chance(0.3):
+            pipeline = dataclasses.replace(pipeline, **self.timeouts())
+        document = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {}}
+        plan = Plan(pipeline, document, container_start_timeout=self.moment(6, 20))
+        ready = dict(self.late_containers(plan)) if not self.calm and self.chance(0.3) else {}
+        deaths = dict(self.deaths(plan, ready)) if not self.calm and self.chance(0.2) else {}
+        cancels = tuple(self.cancels()) if not self.calm and self.chance(0.25) else ()
+        return Case(self.seed, plan, dict(self.behaviours(pipeline)), ready, deaths, cancels)
+
+    def size(self) -> int:
+        return min(12, 1 + int(self.random.expovariate(0.3)))
+
+    def timeouts(self) -> dict[str, float]:
+        limits = {"timeout": (2, 20), "tasks_timeout": (1, 12), "finally_timeout": (0, 5)}
+        return {name: self.moment(*limit) for name, limit in limits.items() if self.chance(0.5)}
+
+    def pipeline(self, prefix: str, size: int) -> Pipeline:
+        tasks: list[Task] = []
+        for number in range(size):
+            tasks.append(self.task(f"{prefix}t{number}", tasks, nested=bool(prefix)))
+        count = self.random.choice((0, 0, 1, 1, 2, 3)) if not prefix else self.random.choice((0, 0, 1))
+        finals = tuple(self.task(f"{prefix}f{number}", tasks, nested=bool(prefix), final=True) for number in range(count))
+        return Pipeline("pipeline", tasks=tuple(tasks), final_tasks=finals, results=tuple(self.pipeline_results(tasks, finals)))
+
+    def pipeline_results(self, tasks: list[Task], finals: tuple[Task, ...]) -> Iterator[ResultDeclaration]:
+        for number, source in enumerate((*tasks, *finals)):
+            if source.results and self.chance(0.2) and not (self.calm and source in finals):
+                kind = "finally" if source in finals else "tasks"
+                result = self.random.choice(source.results)
+                whole = "[*]" if result.type == "array" or source.matrix else ""
+                yield ResultDeclaration(f"out{number}", value=f"$({kind}.{source.name}.results.{result.name}{whole})")
+
+    # Tasks
+
+    def task(self, name: str, earlier: list[Task], *, nested: bool, final: bool = False) -> Task:
+        fields: dict[str, Any] = {}
+        after = {each.name for each in earlier if not final and self.chance(0.7 / (1 + len(earlier) / 3))}
+        params, sources = self.params_of(earlier)
+        if final:
+            params += self.statuses(earlier)
+        fields["when"] = tuple(self.guards(earlier, sources, final=final, nested=nested))
+        kinds = ["plain"] * 7 + ["matrix"] * 2 + ["pipeline"] * (not nested)
+        kind = self.random.choice(kinds)
+        if self.chance(0.15):
+            fields["on_error"] = "continue"
+        elif kind != "pipeline" and self.chance(0.2):
+            fields["retries"] = self.random.randint(1, 2)
+        if kind == "pipeline":
+            inner = self.pipeline(f"{name}n", self.random.randint(1, 3))
+            inner = dataclasses.replace(inner, params=(Param("p", "default"), Param("q", "kept")))
+            fields |= {"pipeline": inner, "steps": (), "slot_count": 0, "results": self.results_of_inner(inner)}
+        else:
+            results = (("s", "string"),) if kind == "matrix" else (("s", "string"), ("l", "array"))
+            fields["results"] = tuple(ResultDeclaration(*each) for each in results if self.chance(0.6))  # type: ignore[arg-type]
+            if not self.calm and self.chance(0.15):
+                fields["timeout"] = self.moment(1, 6)
+        if kind == "matrix":
+            fields |= self.matrix(earlier, sources)
+        if kind != "pipeline":
+            extra = tuple(f"$(params.{param.name})" for param in fields["matrix"].params) if kind == "matrix" else ()
+            fields["steps"] = tuple(self.steps(params, extra))
+        fields |= {"after": () if final else tuple(sorted(after | sources)), "result_sources": tuple(sorted(sources))}
+        return task(name, params=params, **fields)
+
+    def results_of_inner(self, inner: Pipeline) -> tuple[ResultDeclaration, ...]:
+        return () if self.calm else tuple(dataclasses.replace(each, value=None) for each in inner.results)
+
+    def producers(self, earlier: list[Task], *, array: bool) -> list[str]:
+        """References to Results of earlier Tasks."""
+        found = []
+        for source in earlier:
+            for result in source.results:
+                if source.pipeline is not None:
+                    outer = next(each for each in source.pipeline.results if each.name == result.name)
+                    whole = "[*]" in str(outer.value)
+                else:
+                    whole = result.type == "array" or source.matrix is not None
+                if whole == array:
+                    found.append(f"$(tasks.{source.name}.results.{result.name}{'[*]' if whole else ''})")
+        return found
+
+    def params_of(self, earlier: list[Task]) -> tuple[tuple[Param, ...], set[str]]:
+        params: list[Param] = []
+        sources: set[str] = set()
+        for array in (False, True):
+            found = self.producers(earlier, array=array)
+            if found and self.chance(0.35):
+                text = self.random.choice(found)
+                sources.add(text.split(".")[1])
+                params.append(Param("many" if array else "one", text if array or self.chance(0.7) else f"<{text}>"))
+        if self.chance(0.3):
+            params.append(Param("p", "$(params.p)!"))
+        return tuple(params), sources
+
+    def statuses(self, earlier: list[Task]) -> tuple[Param, ...]:
+        source = self.random.choice(earlier).name
+        return (Param("status", f"$(tasks.status) $(tasks.{source}.status) [$(tasks.{source}.reason)]"),)
+
+    def guards(self, earlier: list[Task], sources: set[str], *, final: bool, nested: bool) -> Iterator[WhenExpression]:
+        if self.calm and nested:
+            return  # a skipped Task inside would leave the Pipeline without a Result
+        operator = self.random.choice
+        if self.chance(0.15):
+            yield WhenExpression("$(params.p)", operator(("in", "notin")), operator((("v",), ("w", "x"))))
+        if not nested and self.chance(0.08):
+            yield WhenExpression(operator(("a", "d")), operator(("in", "notin")), ("$(params.list[*])", "x"))
+        found = self.producers(earlier, array=False)
+        if found and self.chance(0.15):
+            text = self.random.choice(found)
+            sources.add(text.split(".")[1])
+            yield WhenExpression(text, operator(("in", "notin")), operator((("yes",), ("no", "$(params.p)"))))
+        if final and self.chance(0.3):
+            text = self.random.choice(["$(tasks.status)"] + [f"$(tasks.{each.name}.status)" for each in earlier])
+            wanted = self.random.choice(("Succeeded", "Failed", "Completed", "None"))
+            yield WhenExpression(text, operator(("in", "notin")), (wanted,))
+
+    def matrix(self, earlier: list[Task], sources: set[str]) -> dict[str, Any]:
+        found = self.producers(earlier, array=True)
+        if found and self.chance(0.4):
+            text = self.random.choice(found)
+            sources.add(text.split(".")[1])
+            return {"matrix": Matrix((Param("k", text),)), "slot_count": self.random.randint(1, 3)}
+        values: list[Value] = [tuple(f"k{number}" for number in range(self.random.randint(0, 4)))]
+        if self.chance(0.3):
+            values.append(self.random.choice((("x", "y"), ("x",))))
+        params = tuple(Param(name, value) for name, value in zip("kj", values, strict=False))
+        count = len(values[0]) * (len(values[1]) if len(values) > 1 else 1)
+        if count and self.chance(0.5):
+            return {"matrix": Matrix(params, pinned=True), "slot_count": count}
+        return {"matrix": Matrix(params), "slot_count": self.random.randint(1, max(1, count))}
+
+    def steps(self, params: tuple[Param, ...], extra: tuple[str, ...]) -> Iterator[Step]:
+        arguments = [f"$(params.{param.name}{'[*]' if param.name == 'many' else ''})" for param in params]
+        for number in range(self.random.choice((1, 1, 1, 2, 2, 3))):
+            yield Step(
+                f"s{number}",
+                command=("step", *arguments, *extra, "$(context.task.retry-count)/$(context.pipelineTask.retries)"),
+                on_error="continue" if self.chance(0.15) else "stopAndFail",
+                timeout=self.moment(0, 4) if not self.calm and self.chance(0.1) else None,
+            )
+
+    # The world
+
+    def behaviours(self, pipeline: Pipeline) -> Iterator[tuple[tuple[str, int], Behaviour]]:
+        for each in (*pipeline.tasks, *pipeline.final_tasks):
+            if each.pipeline is not None:
+                yield from self.behaviours(each.pipeline)
+            runs = (1 + each.retries) * (8 if each.matrix and not each.matrix.pinned else 1)
+            for slot in each.slots:
+                for number, container in enumerate(slot.containers):
+                    for request in range(1, runs + 1):
+                        yield (container, request), self.behaviour(each, slot, number, request)
+
+    def behaviour(self, owner: Task, slot: Slot, number: int, request: int) -> Behaviour:
+        exact = self.calm and (owner.matrix is None or owner.matrix.pinned)
+        duration = float(self.random.randint(1, 4)) if exact else self.moment(0, 3)
+        last = number == len(slot.containers) - 1
+        files = {}
+        for result in owner.results:
+            if last if self.calm else self.chance(0.8 if last else 0.2):
+                files[f"/tekton/results/{result.name}"] = self.content(result)
+        return Behaviour(duration, self.code(owner, number, request), files, self.moment(0, 0))
+
+    def content(self, result: ResultDeclaration) -> str:
+        if result.type == "string":
+            return self.random.choice(STRINGS)
+        if not self.calm and self.chance(0.05):
+            return "no array"
+        return self.random.choice(("[]", '["1"]', '["1", "2"]', '["1", "2", "3", "4", "5"]'))
+
+    def code(self, owner: Task, number: int, request: int) -> int:
+        if self.calm:
+            harmless = owner.steps[number].on_error == "continue"
+            harmless |= owner.retries > 0 and request == 1 and owner.matrix is None
+            return self.random.choice((1, 42)) if harmless and self.chance(0.5) else 0
+        return self.random.choice((1, 2, 42)) if self.chance(0.12) else 0
+
+    def late_containers(self, plan: Plan) -> Iterator[tuple[str, float | None]]:
+        for container in containers_of(plan.pipeline):
+            if self.chance(0.3):
+                yield container, None if self.chance(0.1) else self.moment(0, 8)
+
+    def deaths(self, plan: Plan, ready: dict[str, float | None]) -> Iterator[tuple[str, float]]:
+        for container in self.random.sample(list(containers_of(plan.pipeline)), 1):
+            came = ready.get(container, 0.0)
+            if came is not None:
+                yield container, came + self.moment(0, 5)
+
+    def cancels(self) -> Iterator[tuple[float, str]]:
+        for _ in range(self.random.randint(1, 2)):
+            yield self.moment(0, 10), self.random.choice(CANCEL_MODES)
