@@ -241,8 +241,9 @@ class LiveDisplay:
             self._console.print(self._table(summary.rows))
         if summary.results:
             self._console.print()
+            width = max(len(name) for name, _ in summary.results)
             for name, value in summary.results:
-                self._print(Text.assemble((name, "dim"), "  ", printable(value, colours=False)))
+                self._print(Text.assemble((name.ljust(width), "dim"), "  ", printable(value, colours=False)))
         style = _STYLES[summary.outcome.status]
         self._console.print()
         self._print(Text(self._symbols(f"{_MARKS[summary.outcome.status]} {summary.headline}"), f"bold {style}"))
