@@ -14,6 +14,7 @@ from monopod.compiler.documents import Documents
 from monopod.compiler.pod import make_pod
 from monopod.compiler.pod_draft import PodDraft
 from monopod.compiler.pod_parts import PodParts
+from monopod.compiler.port_clashes import port_clashes
 from monopod.compiler.run_selection import Asked, select
 from monopod.compiler.runs import compile_selected
 from monopod.compiler.tasks import CompilerState
@@ -59,6 +60,7 @@ def compile_run(documents: Documents, options: Options) -> Compilation:
     if run is None:
         raise Problems(state.problems)
     compiled = compile_selected(run, state)
+    state.problems.extend(port_clashes(compiled.pipeline, state.ports))
     errors = [problem for problem in state.problems if problem.severity == "error"]
     if errors:
         raise Problems(errors)

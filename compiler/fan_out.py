@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.params import value_if_known
+from monopod.compiler.params import enum_message, value_if_known
 from monopod.compiler.places import Place
 from monopod.compiler.references import STRING, Names, Shape, check_value, shape_of
 from monopod.schemas import plan, tekton
@@ -109,6 +109,11 @@ def check_combinations(
         problems.append(place.problem("too-many-combinations", message))
     needed = [spec.name for spec in declared if spec.name in given and spec.default is None]
     for combination in found.combinations:
+        problems.extend(
+            place.problem("param-enum", enum_message(combination[spec.name], spec, receiver))
+            for spec in declared
+            if spec.enum and combination.get(spec.name, spec.enum[0]) not in spec.enum
+        )
         missing = [name for name in needed if name not in combination]
         if missing:
             shown = ", ".join(f"{name}={value}" for name, value in combination.items())

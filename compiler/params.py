@@ -157,7 +157,8 @@ class _Binder:
             value = value_if_known(param.value, self._around.values)
             if value is not None and param.name not in self._given_otherwise:
                 known["params", param.name] = value
-                self._check_enum(param.name, value)
+            if param.name in self._declared:
+                self._check_enum(self._declared[param.name][0], value)
         return Bound(params, shapes, known)
 
     def _template(self, name: str, used_by: tuple[str, ...]) -> Value | None:
@@ -234,12 +235,15 @@ class _Binder:
             message = f"{self._receiver} needs {_list('the param', missing)}{hints}"
             self._problems.append(self._place.problem("missing-param", message))
 
-    def _check_enum(self, name: str, value: Value) -> None:
-        spec = self._declared[name][0] if name in self._declared else None
-        if spec is None or not spec.enum or value in spec.enum or name not in self._given:
+    def _check_enum(self, spec: ParamSpec, value: Value | None) -> None:
+        if not spec.enum or value in spec.enum:
             return
-        message = f"'{value}' is none of the values that {self._receiver} takes for '{name}': {', '.join(spec.enum)}"
-        self._problems.append(self._given[name].place.problem("param-enum", message))
+        place = self._given[spec.name].place if spec.name in self._given else self._place
+        if value is None:
+            message = f"the value is known only while running, and is not checked against the enum of '{spec.name}'"
+            self._problems.append(place.problem("param-enum", message, "warning"))
+        else:
+            self._problems.append(place.problem("param-enum", enum_message(value, spec, self._receiver)))
 
     def _shape(self, name: str) -> Shape:
         spec, template = self._declared[name][0], self._templates.get(name)
@@ -257,6 +261,11 @@ def _key_by_key(value: Value, shape: Shape) -> dict[str, str]:
         prefix = value.removesuffix(")").removesuffix("[*]")
         return {key: f"{prefix}.{key})" for key in sorted(shape.keys or ())}
     return value if isinstance(value, dict) else {}
+
+
+def enum_message(value: Value, spec: ParamSpec, receiver: str) -> str:
+    """Return what is wrong with a value that is not among those of an enum."""
+    return f"'{value}' is none of the values that {receiver} takes for '{spec.name}': {', '.join(spec.enum)}"
 
 
 def undeclared(given: Iterable[Given], declared: Iterable[str]) -> list[tuple[Given, str]]:

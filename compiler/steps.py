@@ -20,6 +20,7 @@ from typing import Any
 
 from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.places import Place
+from monopod.compiler.pod import mount_conflict
 from monopod.compiler.references import Names, Use, check
 from monopod.compiler.settling import is_settled, settle
 from monopod.schemas.variables import Scope, substitute
@@ -178,7 +179,22 @@ def container(
             used = [*(mount for mount in workspace_mounts if mount["mountPath"] not in own_paths), *used]
         if used:
             result[field] = used
+        problems.extend(_mount_problems(used, place))
     return Container(result, environment)
+
+
+def _mount_problems(mounts: Iterable[dict[str, Any]], place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with where things are mounted; devices have no such place."""
+    taken: set[str] = set()
+    for mount in mounts:
+        path = mount.get("mountPath")
+        if path is None:
+            continue
+        if conflict := mount_conflict(path):
+            yield place.problem("mount-path", f"'{path}': {conflict}")
+        if posixpath.normpath(path) in taken:
+            yield place.problem("mount-path", f"two things are mounted at {path}")
+        taken.add(posixpath.normpath(path))
 
 
 def _environment(

@@ -5,7 +5,7 @@ Left to others, one stage each: params, Workspaces, Steps and Sidecars, fan-out 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,6 +18,7 @@ from monopod.compiler.params import Around, Bound, Declaration, Given, bind, und
 from monopod.compiler.places import Place
 from monopod.compiler.pod_draft import PodDraft
 from monopod.compiler.pod_settings import NO_SETTINGS, PodSettings
+from monopod.compiler.port_clashes import DeclaredPort
 from monopod.compiler.probes import readiness
 from monopod.compiler.references import STRING, Names, Shape, check, check_value
 from monopod.compiler.resolved_steps import (
@@ -40,7 +41,7 @@ from monopod.schemas.variables import Path, Scope, evaluate, references, referen
 
 @dataclass(frozen=True, slots=True)
 class CompilerState:
-    """What all stages share: what can be referred to, the Pod so far, and what is wrong so far.
+    """What all stages share: what can be referred to, the Pod and its ports so far, and what is wrong so far.
 
     `max_concurrency` is how many combinations of a matrix run at the same time at most, if the Task does not say.
     """
@@ -50,6 +51,7 @@ class CompilerState:
     problems: list[Problem] = field(default_factory=list)
     max_concurrency: int | None = None
     settings: PodSettings = NO_SETTINGS
+    ports: list[DeclaredPort] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,7 @@ class _TaskCompiler:
             (*self._scope.path, task.name), resolved, sidecars, self._volumes(), bound_workspaces, names.names
         )
         slots = self._slots(parts, bound, values, fan)
+        self._state.ports.extend(self._declared_ports(parts.path, len(slots.slots)))
         return plan.Task(
             name=task.name,
             task_name=self._found.name,
@@ -306,6 +309,13 @@ class _TaskCompiler:
             defaults = {param.name: value_if_known(param.value, self._scope.values) for param in bound.params}
             combinations = [fan_out.values_of(each, defaults, values) for each in fan.combinations]
         return slots_of_matrix(parts, values, combinations, count, self._draft, self._problems)
+
+    def _declared_ports(self, path: tuple[str, ...], slots: int) -> Iterator[DeclaredPort]:
+        for index, sidecar in enumerate(self._spec.sidecars):
+            for number, port in enumerate(sidecar.ports):
+                place = self._spec_place.at("sidecars", index, "ports", number)
+                name = sidecar.name or f"sidecar-{index}"
+                yield DeclaredPort(path, name, port.container_port, port.protocol or "TCP", slots, place)
 
     def _limit(self) -> int | None:
         metadata = self._spec.metadata if isinstance(self._spec, tekton.EmbeddedTask) else self._found.metadata
