@@ -89,8 +89,7 @@ def _command(name: str) -> Command:
 
 
 def _execute(program: str, name: str, words: list[str]) -> int:
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # what a Step writes may not fit the locale
+    _prepare_streams()
     try:
         exit_code = _run_command(program, name, words)
         sys.stdout.flush()
@@ -105,6 +104,18 @@ def _execute(program: str, name: str, words: list[str]) -> int:
         _forget_output()
         return 1
     return exit_code
+
+
+def _prepare_streams() -> None:
+    """See to it that there are standard streams (``>&-``), and that they take what does not fit the locale."""
+    descriptor = 0
+    while descriptor <= 2:
+        descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest one that is free
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  # as long as the process lives
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
 
 
 def _forget_output() -> None:

@@ -239,6 +239,14 @@ def test_a_reader_that_goes_away_ends_it_without_a_word(monopod):
     assert (done.returncode, done.stderr) == (141, "")
 
 
+def test_closed_streams_do_no_harm(monopod, tmp_path):
+    command = [sys.executable, "-c", PROGRAM.format("main", "monopod"), "compile", "pipeline.yaml"]
+    for closed, kept in ((">&- 2>", "2"), ("2>&- >", "1"), ("<&- >&- 2>", "2")):
+        shell = ["sh", "-c", f'exec "$@" {closed}kept', "sh", *command]
+        assert subprocess.run(shell, check=False, cwd=tmp_path).returncode == 0
+        assert bool((tmp_path / "kept").read_text()) is (kept == "1")
+
+
 def test_a_full_disk_is_told(monopod):
     with open("/dev/full", "w") as full:
         done = monopod("compile", "-f", "pipeline.yaml", capture_output=False, stdout=full, stderr=subprocess.PIPE)
