@@ -24,7 +24,7 @@ from monopod.compiler.pod_settings import of_pipeline_run, of_task_run
 from monopod.compiler.references import Names
 from monopod.compiler.run_selection import Run
 from monopod.compiler.tasks import CompilerState, PipelineScope, PipelineTask, compile_task
-from monopod.compiler.unsupported import in_pipeline_run, in_task_run
+from monopod.compiler.unsupported import in_run
 from monopod.compiler.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
 from monopod.compiler.workspaces import Texts, bind_pipeline, bind_run
 from monopod.schemas import plan, tekton
@@ -55,7 +55,7 @@ def _compile_pipeline_run(run: Run, state: CompilerState) -> CompiledRun:
     declared = [(each, found.place.at("params", index)) for index, each in enumerate(found.spec.params)]
     params, texts = _bind_params(run, Declaration(receiver, declared, Names(RUN_CONTEXT)), state)
     if isinstance(spec, tekton.PipelineRunSpec):
-        state.problems.extend(in_pipeline_run(spec, run.place))
+        state.problems.extend(in_run(spec, run.place))
         tasks = {task.name: task for task in (*found.spec.tasks, *found.spec.finally_)}
         settings = of_pipeline_run(spec, run.place, tasks, texts, (state.draft, state.problems))
         state = replace(state, settings=settings)
@@ -106,7 +106,7 @@ def _compile_task_run(run: Run, state: CompilerState) -> CompiledRun:
     found = run.task
     assert found is not None
     spec = run.spec if isinstance(run.spec, tekton.TaskRunSpec) else tekton.TaskRunSpec.model_construct()
-    state.problems.extend(in_task_run(spec, run.place))
+    state.problems.extend(in_run(spec, run.place))
     declared = [(each, found.place.at("params", index)) for index, each in enumerate(found.spec.params)]
     # Problems with the params are told when the Task is compiled: this is for what the run itself refers to.
     declaration = Declaration(f"the Task '{found.name}'", declared, Names(TASK_RUN_CONTEXT))

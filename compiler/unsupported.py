@@ -1,4 +1,4 @@
-"""Fields that monopod does not do, or not yet: each is refused by name, so that nothing is ever silently ignored.
+"""Fields that one Pod cannot do: each is refused by name, with the reason, so that nothing is ever silently ignored.
 
 Left to others: what a single stage refuses for a reason of its own.
 """
@@ -6,51 +6,44 @@ Left to others: what a single stage refuses for a reason of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.places import Place
 from monopod.schemas import tekton
+from monopod.schemas.model import Model
 
-_NOT_YET = "not supported yet"
+_TEKTON_CONTROLLER = "tekton.dev/pipeline"
 _NOT_RESTARTED = "a Sidecar runs from before the first Step until after the last, and is not restarted meanwhile"
+_NO_TERMINAL = "a Sidecar has no terminal to talk to"
+_NO_STATUS = "a run starts at once, and is cancelled with monopod cancel"
+_NO_BREAKPOINTS = "a Step cannot be stopped for debugging"
+
+_OF_SIDECARS = {
+    "livenessProbe": _NOT_RESTARTED,
+    "lifecycle": _NOT_RESTARTED,
+    "restartPolicy": _NOT_RESTARTED,
+    "stdin": _NO_TERMINAL,
+    "stdinOnce": _NO_TERMINAL,
+    "tty": _NO_TERMINAL,
+}
+_OF_RUNS = {"status": _NO_STATUS, "debug": _NO_BREAKPOINTS}
 
 
 def in_task(spec: tekton.TaskSpec, place: Place) -> Iterator[Problem]:
     """Yield the fields of a Task that are refused."""
     for index, sidecar in enumerate(spec.sidecars):
-        fields: dict[str, Any] = {
-            "livenessProbe": sidecar.liveness_probe,
-            "lifecycle": sidecar.lifecycle,
-            "restartPolicy": sidecar.restart_policy,
-        }
-        at = place.at("sidecars", index)
-        for name, value in fields.items():
-            if value:
-                yield at.at(name).problem("unsupported", f"{_NOT_RESTARTED}; leave {name} out")
-        for name, value in {"stdin": sidecar.stdin, "stdinOnce": sidecar.stdin_once, "tty": sidecar.tty}.items():
-            if value:
-                yield at.at(name).problem("unsupported", f"a Sidecar has no terminal to talk to; leave {name} out")
+        yield from _refused(sidecar, _OF_SIDECARS, place.at("sidecars", index))
 
 
-def in_pipeline_run(spec: tekton.PipelineRunSpec, place: Place) -> Iterator[Problem]:
-    """Yield the fields of a PipelineRun that are refused."""
-    yield from _given({"status": spec.status, "managedBy": spec.managed_by}, place)
+def in_run(spec: tekton.PipelineRunSpec | tekton.TaskRunSpec, place: Place) -> Iterator[Problem]:
+    """Yield the fields of a PipelineRun or TaskRun that are refused."""
+    yield from _refused(spec, _OF_RUNS, place)
+    if spec.managed_by not in {None, "", _TEKTON_CONTROLLER}:
+        message = f"this run is for another controller, '{spec.managed_by}'; leave managedBy out"
+        yield place.at("managedBy").problem("unsupported", message)
 
 
-def in_task_run(spec: tekton.TaskRunSpec, place: Place) -> Iterator[Problem]:
-    """Yield the fields of a TaskRun that are refused."""
-    yield from _given(
-        {
-            "debug": spec.debug,
-            "status": spec.status,
-            "managedBy": spec.managed_by,
-        },
-        place,
-    )
-
-
-def _given(fields: dict[str, Any], place: Place) -> Iterator[Problem]:
-    for name, value in fields.items():
-        if value:
-            yield place.at(name).problem("unsupported", _NOT_YET)
+def _refused(model: Model, reasons: dict[str, str], place: Place) -> Iterator[Problem]:
+    for name, value in model.to_kubernetes().items():
+        if value and name in reasons:
+            yield place.at(name).problem("unsupported", f"{reasons[name]}; leave {name} out")

@@ -290,6 +290,35 @@ def test_a_wrong_option_is_told(problems, case):
     assert problems(TASK, **options) == [expected]
 
 
+UNSUPPORTED = {
+    "taskSpec: {sidecars: [{name: s, image: i, script: x, livenessProbe: {exec: {command: [x]}}}], steps: [{image: i, script: x}]}": (
+        "spec.taskSpec.sidecars[0].livenessProbe: a Sidecar runs from before the first Step until after the last, and is not "
+        "restarted meanwhile; leave livenessProbe out"
+    ),
+    "taskSpec: {sidecars: [{name: s, image: i, script: x, tty: true}], steps: [{image: i, script: x}]}": (
+        "spec.taskSpec.sidecars[0].tty: a Sidecar has no terminal to talk to; leave tty out"
+    ),
+    "status: TaskRunCancelled, taskSpec: {steps: [{image: i, script: x}]}": (
+        "spec.status: a run starts at once, and is cancelled with monopod cancel; leave status out"
+    ),
+    "debug: {breakpoints: {onFailure: enabled}}, taskSpec: {steps: [{image: i, script: x}]}": (
+        "spec.debug: a Step cannot be stopped for debugging; leave debug out"
+    ),
+    "managedBy: example.com/other, taskSpec: {steps: [{image: i, script: x}]}": (
+        "spec.managedBy: this run is for another controller, 'example.com/other'; leave managedBy out"
+    ),
+    "taskSpec: {steps: [{image: i, script: x, volumeMounts: [{name: v, mountPath: /monopod/x}]}], volumes: [{name: v}]}": (
+        "spec.taskSpec.steps[0].volumeMounts: '/monopod/x': /monopod is where monopod's own files are"
+    ),
+}
+
+
+@pytest.mark.parametrize("spec", UNSUPPORTED)
+def test_what_one_pod_cannot_do_is_refused_by_name(problems, spec):
+    text = f"apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {{name: t}}\nspec: {{{spec}}}\n"
+    assert [line.partition(": ")[2] for line in problems(text)] == [UNSUPPORTED[spec]]
+
+
 def test_several_runs_are_named(problems):
     text = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: NAME}\nspec: {taskRef: {name: build}}\n---\n"
     found = problems(text.replace("NAME", "one") + text.replace("NAME", "two") + TASK)
