@@ -31,6 +31,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from monopod.entrypoint.artifacts import Artifacts, merged, parse_artifacts
 from monopod.entrypoint.events import (
     Begun,
     CancelMode,
@@ -67,7 +68,7 @@ from monopod.entrypoint.status import (
 )
 from monopod.entrypoint.when import evaluated, holds
 from monopod.schemas.matrix import combinations
-from monopod.schemas.plan import Pipeline, Plan, ResultDeclaration, Slot, Step, Task, Value
+from monopod.schemas.plan import Pipeline, Plan, ResultDeclaration, Slot, Step, Task, Value, WhenExpression
 from monopod.schemas.run_events import (
     RunFinished,
     RunStarted,
@@ -80,6 +81,7 @@ from monopod.schemas.run_events import (
 from monopod.schemas.variables import (
     EvaluationError,
     Path,
+    Reference,
     Scope,
     evaluate,
     parse_path,
@@ -105,6 +107,12 @@ _SKIPPED_TIMED_OUT = {
     "tasks": "PipelineRun Tasks timeout has been reached",
     "finally": "PipelineRun Finally timeout has been reached",
 }
+
+HEAD_START = 1.0
+"""Seconds from the start of a Sidecar without a readinessProbe to the first Step.
+
+Tekton waits until kubelet tells that the Sidecar runs, which takes about as long; Tasks have come to rely on it.
+"""
 
 DEFAULT_SHEBANG = "#!/bin/sh\nset -e\n"
 """What Tekton puts before a script that has no line of its own (docs/tasks.md, "Running scripts within Steps")."""
@@ -134,6 +142,9 @@ class Engine:
         self._sidecars: dict[str, InstanceState] = {}
         self._ended: deque[TaskState] = deque()
         self._considered: deque[TaskState] = deque()
+        self._invalid: deque[tuple[TaskState, str]] = deque()
+        self._startable: deque[TaskState] = deque()
+        self._next_attempts: deque[InstanceState] = deque()
 
     def handle(self, event: Event) -> list[Command]:
         """Return what is to be done because of `event`."""
@@ -301,14 +312,24 @@ class Engine:
     # PipelineTasks
 
     def _settle(self) -> None:
-        """Follow what has ended to what it sets free, until nothing more changes."""
-        while self._ended or self._considered:
-            if self._ended:
+        """Follow what has ended to what it sets free, until nothing more changes.
+
+        As in Tekton, all that is skipped is found first, then all that cannot start, and only then does anything start.
+        """
+        while True:
+            if self._considered:
+                self._consider(self._considered.popleft())
+            elif self._ended:
                 self._after_task(self._ended.popleft())
+            elif self._invalid:
+                while self._invalid:
+                    self._reject(*self._invalid.popleft())
+            elif self._startable:
+                self._start_task(self._startable.popleft())
+            elif self._next_attempts:
+                self._start_attempt(self._next_attempts.popleft())
             else:
-                task = self._considered.popleft()
-                if task.phase == "Waiting":
-                    self._consider(task)
+                break
         if self.run is not None and self.run.outcome is not None and not self.finished:
             self._finish(self.run, self.run.outcome)
 
@@ -340,23 +361,36 @@ class Engine:
         return _SKIPPED_TIMED_OUT.get(pipeline.timed_out) or (SKIPPED_STOPPING if pipeline.stopping else "")
 
     def _consider(self, task: TaskState) -> None:
-        """All its predecessors have ended: start the Task, or skip it, in Tekton's order of reasons."""
-        reason = self._nothing_starts(task.pipeline, task.final) or self._skipped_parent(task)
-        if reason:
-            self._skip(task, reason)
+        """All its predecessors have ended: let the Task start, or skip it, in Tekton's order of reasons."""
+        if task.phase != "Waiting":
             return
         missing = self._missing_results(task)
-        if missing:
-            self._without_results(task, missing)
-            return
         try:
-            task.when = evaluated(task.plan.when, task.pipeline.scope)
-            if not all(holds(expression) for expression in task.when):
-                self._skip(task, SKIPPED_BY_WHEN)
-                return
-            self._start_task(task)
+            reason = self._nothing_starts(task.pipeline, task.final)
+            if not reason and not (task.final and missing) and not self._guards_hold(task, missing):
+                reason = SKIPPED_BY_WHEN
         except EvaluationError as error:
-            self._reject(task, str(error))
+            self._invalid.append((task, str(error)))
+            return
+        reason = reason or self._skipped_parent(task)
+        if reason:
+            self._skip(task, reason)
+        elif missing:
+            self._without_results(task, missing)
+        else:
+            self._startable.append(task)
+
+    @staticmethod
+    def _guards_hold(task: TaskState, missing: tuple[Reference, ...]) -> bool:
+        """Evaluate the guards, but for those that refer to a Result that is missing."""
+        absent = {reference.text for reference in missing}
+        guards = [
+            guard
+            for guard in task.plan.when
+            if absent.isdisjoint(each.text for text in _guard_texts(guard) for each in references(text))
+        ]
+        task.when = evaluated(guards, task.pipeline.scope)
+        return all(holds(expression) for expression in task.when)
 
     @staticmethod
     def _skipped_parent(task: TaskState) -> str:
@@ -366,24 +400,26 @@ class Engine:
         return SKIPPED_WITH_PARENT if skipped else ""
 
     @staticmethod
-    def _missing_results(task: TaskState) -> tuple[str, ...]:
+    def _missing_results(task: TaskState) -> tuple[Reference, ...]:
         """Return the references of a Task to Results that do not exist, empty if there are none."""
         scope = task.pipeline.scope
         if not task.plan.result_sources:
             return ()
         return tuple(
-            text
-            for path, text in _result_references(task.plan)
-            if scope.get(path) is None and path[1] in task.plan.result_sources
+            reference
+            for reference in _result_references(task.plan)
+            if scope.get(reference.path) is None and reference.path[1] in task.plan.result_sources
         )
 
-    def _without_results(self, task: TaskState, missing: tuple[str, ...]) -> None:
-        sources = [task.pipeline.tasks[name] for name in task.plan.result_sources]
-        guarded = any(source.phase == "Skipped" and source.reason == SKIPPED_BY_WHEN for source in sources)
+    def _without_results(self, task: TaskState, missing: tuple[Reference, ...]) -> None:
+        """What Tekton does depends on the source of the first one (skipBecauseResultReferencesAreMissing)."""
+        source = task.pipeline.tasks[missing[0].path[1]]
+        guarded = source.phase == "Skipped" and source.reason == SKIPPED_BY_WHEN
         if task.final or task.tolerated or guarded:
             self._skip(task, SKIPPED_WITHOUT_RESULTS)
         else:
-            self._reject(task, f"invalid result reference: {', '.join(missing)} does not exist")
+            texts = ", ".join(reference.text for reference in missing)
+            self._invalid.append((task, f"invalid result reference: {texts} does not exist"))
 
     def _skip(self, task: TaskState, reason: str) -> None:
         task.phase, task.reason = "Skipped", reason
@@ -399,11 +435,19 @@ class Engine:
         self._ended.append(task)
 
     def _start_task(self, task: TaskState) -> None:
-        task.phase = "Running"
-        if task.plan.pipeline is not None:
-            self._start_child(task, task.plan.pipeline)
+        if task.phase != "Waiting":
             return
-        task.free_slots = list(task.plan.slots)
+        task.phase = "Running"
+        try:
+            if task.plan.pipeline is not None:
+                self._start_child(task, task.plan.pipeline)
+            else:
+                self._start_instances(task)
+        except EvaluationError as error:
+            self._reject(task, str(error))
+
+    def _start_instances(self, task: TaskState) -> None:
+        task.free_slots = [slot for slot in task.plan.slots if self._whole(slot)] or list(task.plan.slots[:1])
         matrix = task.plan.matrix
         if matrix is None:
             task.instances = [InstanceState(task, task_run_name(task, None, self.plan), None, {})]
@@ -420,8 +464,14 @@ class Engine:
         task.unfinished = len(task.instances)
         task.queue.extend(task.instances)
         self._fill_slots(task)
-        for slot in task.free_slots:
-            self._release_containers(slot)
+        in_use = {instance.slot.name for instance in task.instances if instance.slot is not None}
+        for slot in task.plan.slots:
+            if slot.name not in in_use:
+                self._release_containers(slot)
+
+    def _whole(self, slot: Slot) -> bool:
+        """Whether all containers that the Steps need may still come, or are there."""
+        return self._dead.isdisjoint(slot.containers)
 
     def _combinations(self, task: TaskState) -> list[InstanceState]:
         """Return an instance for each combination of the matrix (Tekton docs/matrix.md), none if an array is empty."""
@@ -451,7 +501,7 @@ class Engine:
             instance = task.queue.popleft()
             if instance.slot is None:
                 instance.slot = task.free_slots.pop(0)
-            self._start_attempt(instance)
+            self._next_attempts.append(instance)
 
     def _start_child(self, task: TaskState, plan: Pipeline) -> None:
         scope = task.pipeline.scope
@@ -526,8 +576,9 @@ class Engine:
             return
         while attempt.ending is None and attempt.position < len(attempt.steps):
             step = attempt.steps[attempt.position]
-            if step.container in self._dead:
-                attempt.ending = _container_lost(step)
+            lost = [each for each in attempt.steps[attempt.position :] if each.container in self._dead]
+            if lost:
+                attempt.ending = _container_lost(lost[0])
             elif step.container not in self._ready:
                 self._await_container(instance, step.container)
                 return
@@ -565,7 +616,7 @@ class Engine:
             else:
                 self._start_sidecar(instance, sidecar.step, container)
                 if sidecar.readiness is None:
-                    attempt.sidecars_awaited.discard(container)
+                    self._set_timer(f"sidecar:{container}", HEAD_START, partial(self._on_sidecar_ready, container))
                 else:
                     self._do(WatchSidecar(container, sidecar.readiness))
         return not attempt.sidecars_awaited
@@ -638,6 +689,7 @@ class Engine:
 
     def _stop_instance(self, instance: InstanceState, outcome: Outcome) -> None:
         """Cut off an instance: its running Step is stopped first, and it ends when that has ended."""
+        instance.cancelled = instance.cancelled or outcome.status == "Cancelled"
         if not instance.attempts:
             instance.task.queue.remove(instance)
             self._end_instance(instance, outcome)
@@ -671,8 +723,8 @@ class Engine:
         if exited is not None:
             exited(Exit(signal=9, error="its container was killed, from outside or for its use of memory"))
             return
-        instance = self._waiting_for_container.pop(container, None)
-        if instance is not None:
+        waiting = self._waiting_for_container.values()
+        for instance in [each for each in waiting if each.slot is not None and container in _containers(each.slot)]:
             self._advance(instance)
 
     def _on_exit(self, container: str, request: int, how: Exit) -> None:
@@ -695,7 +747,7 @@ class Engine:
         if attempt.outcome is None:
             self._advance(instance)
         elif not attempt.sidecars_running and instance.outcome is None:
-            self._start_attempt(instance)
+            self._next_attempts.append(instance)
 
     def _on_step_exit(self, instance: InstanceState, step: StepState, how: Exit) -> None:
         attempt = instance.attempt
@@ -721,8 +773,10 @@ class Engine:
             self._step_ended(instance, step, "Error", None, how)
             attempt.ending = Outcome("Failed", "Failed", _exit_in_words(step, how))
         attempt.position += 1
-        if step.plan.results:
-            self._read(instance, tuple(_step_result_path(step.plan, result.name) for result in step.plan.results))
+        paths = tuple(_step_result_path(step.plan, result.name) for result in step.plan.results)
+        paths += _artifact_paths(step.plan)
+        if paths:
+            self._read(instance, paths)
         else:
             self._advance(instance)
 
@@ -738,7 +792,7 @@ class Engine:
         if exit_code is not None:
             step.exit_code = exit_code
         step.reason = reason
-        if reason != "Skipped":
+        if reason != "Skipped" or step.exit_code == 0:
             self._exit_codes[step.container] = 0 if step.tolerated else step.exit_code
         slot = _slot_name(instance)
         if how is not None and instance.attempt.position + 1 < len(instance.attempt.steps):
@@ -766,10 +820,8 @@ class Engine:
     def _finish_steps(self, instance: InstanceState) -> None:
         """No further Step runs: read the Task's Results, then end the attempt."""
         attempt = instance.attempt
-        while attempt.position < len(attempt.steps):
-            self._step_ended(instance, attempt.steps[attempt.position], "Skipped", 1)
-            attempt.position += 1
-        paths = tuple(_result_path(each.name) for each in instance.task.plan.results if each.value is None)
+        plan = instance.task.plan
+        paths = tuple(_result_path(each.name) for each in plan.results if each.value is None) + _artifact_paths(plan)
         if paths and not attempt.collected:
             attempt.collected = True
             self._read(instance, paths)
@@ -788,13 +840,17 @@ class Engine:
         attempt = instance.attempt
         problems = list(event.problems.values())
         if attempt.collected:
-            values = _parsed(instance.task.plan.results, _result_path, event, problems)
-            attempt.results.update(values)
+            plan = instance.task.plan
+            attempt.results = _parsed(plan.results, _result_path, event, problems)
+            attempt.artifacts = merged(_parsed_artifacts(plan, event, problems))
         else:
             step = attempt.steps[attempt.position - 1]
             step.results = _parsed(step.plan.results, partial(_step_result_path, step.plan), event, problems)
             for name, value in step.results.items():
                 attempt.values["steps", step.plan.name, "results", name] = value
+            step.artifacts = merged(_parsed_artifacts(step.plan, event, problems))
+            for direction, name, text in step.artifacts.values():
+                attempt.values["steps", step.plan.name, direction, name] = text
         if attempt.stop is not None:
             attempt.ending = attempt.stop
         elif problems and attempt.ending is None:
@@ -804,6 +860,7 @@ class Engine:
     def _conclude(self, instance: InstanceState) -> None:
         """Take the Task's Results that come from a Step's, and end the attempt."""
         attempt = instance.attempt
+        attempt.artifacts = merged([*(step.artifacts for step in attempt.steps), attempt.artifacts])
         for declaration in instance.task.plan.results:
             if declaration.value is None:
                 continue
@@ -816,10 +873,16 @@ class Engine:
     def _end_attempt(self, instance: InstanceState, outcome: Outcome) -> None:
         task, attempt, slot = instance.task, instance.attempt, instance.slot
         assert slot is not None
+        while attempt.position < len(attempt.steps):
+            self._step_ended(instance, attempt.steps[attempt.position], "Skipped", 1)
+            attempt.position += 1
+        if attempt.stop is not None:
+            attempt.results.clear()  # what is cut off has no Results: in Tekton its Pod is deleted
         attempt.outcome, attempt.finished = outcome, self._now
         self._clear_timer(f"task:{slot.name}")
-        for container in slot.containers + slot.sidecars:
+        for container in _containers(slot):
             self._clear_timer(f"container:{container}")
+            self._clear_timer(f"sidecar:{container}")
             self._waiting_for_container.pop(container, None)
         for container in sorted(attempt.sidecars_running):
             self._do(StopStep(container, attempt.sidecar_requests[container], self.plan.stop_grace))
@@ -842,15 +905,15 @@ class Engine:
         if not again:
             self._end_instance(instance, outcome)
         elif not attempt.sidecars_running:
-            self._start_attempt(instance)
+            self._next_attempts.append(instance)
 
     def _tries_again(self, instance: InstanceState, outcome: Outcome) -> bool:
-        if outcome.succeeded or outcome.status == "Cancelled" or outcome.reason == "InvalidParamValue":
+        if outcome.succeeded or instance.cancelled or outcome.reason == "InvalidParamValue":
             return False
         if len(instance.attempts) > instance.task.plan.retries:
             return False
         assert instance.slot is not None
-        return self._dead.isdisjoint(instance.slot.containers)
+        return self._whole(instance.slot)
 
     @staticmethod
     def _ignored(task: TaskState, outcome: Outcome) -> Outcome:
@@ -869,7 +932,10 @@ class Engine:
             self._fill_slots(task)
             return
         self._take_results(task)
-        worst = next((each.outcome for each in task.instances if each.outcome and not each.outcome.succeeded), outcome)
+        outcomes = [each.outcome for each in task.instances if each.outcome is not None]
+        worst = next((each for each in outcomes if not each.succeeded), outcome)
+        if any(each.status == "Cancelled" for each in outcomes):  # then Tekton counts it so, whatever else failed
+            worst = Outcome("Cancelled", worst.reason, worst.message)
         self._end_task(task, worst)
 
     def _give_back(self, instance: InstanceState, outcome: Outcome) -> None:
@@ -881,7 +947,8 @@ class Engine:
         if task.forgiven:
             for name in slot.containers:
                 self._exit_codes[name] = 0
-        if task.queue and task.queue[0].slot is None:
+        is_last = task.unfinished == len(task.queue) and not task.free_slots
+        if task.queue and task.queue[0].slot is None and (self._whole(slot) or is_last):
             task.free_slots.append(slot)
         else:
             self._release_containers(slot)
@@ -892,8 +959,11 @@ class Engine:
         root = "finally" if task.final else "tasks"
         prefix = (root, task.plan.name, "results")
         if task.plan.matrix is None:
-            for name, value in task.instances[0].attempt.results.items() if task.instances[0].attempts else ():
-                task.pipeline.values[*prefix, name] = value
+            for attempt in task.instances[0].attempts[-1:]:
+                for name, value in attempt.results.items():
+                    task.pipeline.values[*prefix, name] = value
+                for direction, name, text in attempt.artifacts.values():
+                    task.pipeline.values[root, task.plan.name, direction, name] = text
             return
         for declaration in task.plan.results:
             emitted = [each.attempt.results.get(declaration.name) for each in task.instances if each.attempts]
@@ -910,7 +980,7 @@ class Engine:
                 self._release_containers(slot)
 
     def _release_containers(self, slot: Slot) -> None:
-        for container in slot.containers + slot.sidecars:
+        for container in _containers(slot):
             if container in self._released:
                 continue
             self._released.add(container)
@@ -947,6 +1017,11 @@ def _result_path(result: str) -> str:
     return f"/tekton/results/{result}"
 
 
+def _artifact_paths(plan: Task | Step) -> tuple[str, ...]:
+    """Return the file in which a Task or Step may write its Artifacts, if it refers to it."""
+    return tuple(text for name, text in plan.variables if name in ("artifacts.path", "step.artifacts.path"))
+
+
 def _step_result_path(step: Step, result: str) -> str:
     return f"/tekton/steps/{step_directory(step)}/results/{result}"
 
@@ -966,7 +1041,8 @@ def _request(slot: str, container: str, request: int, step: Step, scope: Scope, 
         arguments = (f"/tekton/scripts/{script_name}", *arguments)
     else:
         arguments = (*substitute_all(step.command, scope, _unexpanded), *arguments)
-    directory = f"/tekton/steps/{step_directory(step)}"
+    directories = (f"/tekton/steps/{step_directory(step)}/results",) if step.results else ()
+    directories += tuple(path.rpartition("/")[0] for path in _artifact_paths(step))
     return RunStep(
         slot=slot,
         container=container,
@@ -979,8 +1055,8 @@ def _request(slot: str, container: str, request: int, step: Step, scope: Scope, 
         script_name=script_name,
         script=script,
         fresh=fresh,
-        directories=(f"{directory}/results",) if step.results else (),
-        readable=("/tekton/results", f"{directory}/results") if step.results else ("/tekton/results",),
+        directories=directories,
+        readable=("/tekton/results", "/tekton/artifacts", *directories),
     )
 
 
@@ -992,6 +1068,10 @@ def _optional(text: str | None, scope: Scope) -> str | None:
     return None if text is None else substitute(text, scope)
 
 
+def _containers(slot: Slot) -> tuple[str, ...]:
+    return slot.containers + slot.sidecars
+
+
 def _leaves(task: Task) -> Iterator[Task]:
     """Yield the Task itself, or the Tasks of the Pipeline that stands in its place, however deep."""
     if task.pipeline is None:
@@ -1001,15 +1081,15 @@ def _leaves(task: Task) -> Iterator[Task]:
         yield from _leaves(each)
 
 
-def _result_references(task: Task) -> Iterator[tuple[Path, str]]:
-    """Yield the path and text of each reference to another Task's Result in what the Pipeline says of a Task.
+def _result_references(task: Task) -> Iterator[Reference]:
+    """Yield each reference to another Task's Result in what the Pipeline says of a Task.
 
     With an embedded Task its Steps may hold some too (Tekton docs/pipelines.md, "Propagated Results").
     """
     for text in _texts(task):
         for reference in references(text):
             if reference.path[0] == "tasks" and len(reference.path) > 3 and reference.path[2] in ("results", "matrix"):
-                yield reference.path, reference.text
+                yield reference
 
 
 def _texts(task: Task) -> Iterator[str]:
@@ -1017,10 +1097,14 @@ def _texts(task: Task) -> Iterator[str]:
     for param in (*task.params, *matrix):
         yield from _strings(param.value)
     for guard in task.when:
-        yield from (guard.input, guard.cel, *guard.values)
+        yield from _guard_texts(guard)
     for step in (*task.steps, *(sidecar.step for sidecar in task.sidecars)):
         yield from (*step.command, *step.args, step.script or "", step.working_directory or "")
         yield from (text for _, text in step.environment)
+
+
+def _guard_texts(guard: WhenExpression) -> tuple[str, ...]:
+    return (guard.input, guard.cel, *guard.values)
 
 
 def _strings(value: Value) -> Iterator[str]:
@@ -1056,6 +1140,18 @@ def _exit_in_words(step: StepState, how: Exit) -> str:
     if how.signal is not None:
         return f'"step-{step.plan.name}" was killed by signal {how.signal}'
     return f'"step-{step.plan.name}" exited with code {how.code}'
+
+
+def _parsed_artifacts(plan: Task | Step, read: ResultsRead, problems: list[str]) -> list[Artifacts]:
+    """Return the Artifacts of a Task or Step that were written; what is wrong with them goes to `problems`."""
+    found = []
+    for path in _artifact_paths(plan):
+        if path in read.files:
+            try:
+                found.append(parse_artifacts(read.files[path], path))
+            except ValueError as error:
+                problems.append(str(error))
+    return found
 
 
 def _parsed(

@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from monopod.entrypoint.artifacts import Artifacts
 from monopod.entrypoint.events import CancelMode
 from monopod.schemas.plan import Pipeline, Slot, Step, Task, Value, WhenExpression
 from monopod.schemas.run_events import FinalStatus
@@ -50,6 +51,7 @@ class StepState:
     reason: str = ""
     message: str = ""
     results: dict[str, Value] = field(default_factory=dict)
+    artifacts: Artifacts = field(default_factory=Artifacts)
 
 
 @dataclass(slots=True)
@@ -76,11 +78,15 @@ class AttemptState:
     outcome: Outcome | None = None
     finished: float = 0
     results: dict[str, Value] = field(default_factory=dict)
+    artifacts: Artifacts = field(default_factory=Artifacts)
 
 
 @dataclass(slots=True)
 class InstanceState:
-    """One run of a Task: what is a TaskRun in Tekton. ``index`` and ``params`` are those of a matrix combination."""
+    """One run of a Task: what is a TaskRun in Tekton. ``index`` and ``params`` are those of a matrix combination.
+
+    ``cancelled``: no further attempt follows, however the present one ends.
+    """
 
     task: TaskState
     name: str
@@ -88,6 +94,7 @@ class InstanceState:
     params: dict[str, str]
     slot: Slot | None = None
     attempts: list[AttemptState] = field(default_factory=list)
+    cancelled: bool = False
     outcome: Outcome | None = None
 
     @property

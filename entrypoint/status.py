@@ -81,9 +81,9 @@ def _outcome_of_tasks(pipeline: PipelineState, results_problem: str) -> Outcome:
     tasks = pipeline.all_tasks()
     invalid = [task for task in tasks if task.phase == "Invalid"]
     ended_badly = [task for task in tasks if task.failed and task.phase != "Invalid"]
-    cut_off = pipeline.cancel is not None
-    cancelled = [task for task in ended_badly if task.phase == "Cancelled" and cut_off]
-    ignored = [task for task in ended_badly if task.tolerated and task not in cancelled]
+    cut_off = [task for task in ended_badly if task.phase == "Cancelled"]
+    cancelled = [task for task in cut_off if not task.final]  # one of `finally` was cut off by its timeout: it failed
+    ignored = [task for task in ended_badly if task.tolerated and task not in cut_off]
     failed = len(ended_badly) - len(cancelled) - len(ignored)
     skipped = [task for task in tasks if task.phase == "Skipped"]
     completed = len(tasks) - len(skipped) - len(invalid)
@@ -97,7 +97,7 @@ def _outcome_of_tasks(pipeline: PipelineState, results_problem: str) -> Outcome:
         return Outcome("Failed", invalid[0].reason, f"{message}, Failed Validation: {len(invalid)} ({why})")
     if failed or any("timeout has been reached" in task.reason for task in skipped):
         return Outcome("Failed", "Failed", message)
-    if cut_off or cancelled:
+    if pipeline.cancel is not None or cancelled:
         return Outcome("Cancelled", "Cancelled", f'PipelineRun "{pipeline.name}" was cancelled')
     if results_problem:
         return Outcome("Failed", "CouldntGetPipelineResult", results_problem)
@@ -210,6 +210,8 @@ def _attempt_status(instance: InstanceState, attempt: AttemptState, pod: str) ->
     }
     if attempt.results:
         status["results"] = _results(instance.task.plan.results, attempt.results)
+    if attempt.artifacts:
+        status["artifacts"] = attempt.artifacts.status()
     return status
 
 
@@ -235,7 +237,7 @@ def _step_status(step: StepState) -> dict[str, Any]:
     }
     if step.results:
         status["results"] = _results(step.plan.results, step.results)
-    return status
+    return {**status, **step.artifacts.status()}
 
 
 def _condition(outcome: Outcome, at: float) -> dict[str, str]:

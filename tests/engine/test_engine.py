@@ -453,7 +453,35 @@ class TestSidecars:
         sidecar = Sidecar(Step("db", command=("serve",)))
         behave = lambda r: Behaviour(duration=1e6 if "db" in r.container else 1, code=r.request == 1)  # noqa: E731
         run = simulate(plan_of(task("a", retries=1, sidecars=(sidecar,))), behave)
-        assert run.started() == {"a-db": [0, 1.25], "a-run": [0, 1.25]}
+        assert run.started() == {"a-db": [0, 2.25], "a-run": [1, 3.25]}
+
+
+PROVENANCE = '{"outputs": [{"name": "image", "values": [{"uri": "pkg:x", "digest": {"sha256": "1"}}]}]}'
+
+
+class TestArtifacts:
+    variables = (("step.artifacts.path", "/tekton/steps/step-run/artifacts/provenance.json"),)
+
+    def run(self, text: str):
+        steps = (Step("run", script="", variables=self.variables), Step("next", script="$(steps.run.outputs.image)"))
+        user = task("b", after=("a",), steps=(Step("run", script="$(tasks.a.outputs.image)"),))
+        plan = plan_of(task("a", steps=steps), user)
+        return simulate(plan, writing({"a-run": {"/tekton/steps/step-run/artifacts/provenance.json": text}}))
+
+    def test_they_reach_the_next_step_the_next_task_and_the_status(self):
+        run = self.run(PROVENANCE)
+        scripts = [request.script.splitlines()[-1] for _, request in run.requests()[1:]]
+        assert scripts == ['[{"uri":"pkg:x","digest":{"sha256":"1"}}]'] * 2
+        status = run.status["taskRuns"]["run-a"]["status"]
+        assert status["artifacts"]["outputs"] == status["steps"][0]["outputs"]
+        assert status["artifacts"]["outputs"][0]["name"] == "image"
+        assert run.requests()[0][1].directories == ("/tekton/steps/step-run/artifacts",)
+
+    @pytest.mark.parametrize("text", ["no JSON", "[]", '{"outputs": {}}', '{"inputs": [{"name": 1, "values": []}]}'])
+    def test_what_is_none_fails_the_task(self, text: str):
+        reason = self.run(text).status["taskRuns"]["run-a"]["status"]["conditions"][0]
+        assert reason["reason"] == "TaskRunValidationFailed"
+        assert "provenance.json" in reason["message"]
 
 
 class TestPipelinesInPipelines:
