@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.documents import Documents
+from monopod.compiler.ordering import paths_in
 from monopod.compiler.places import DocumentPlace, Place
 from monopod.schemas.kubernetes import ObjectMeta
 from monopod.schemas.model import Model
@@ -27,6 +28,7 @@ from monopod.schemas.tekton import (
     TaskRef,
     TaskSpec,
 )
+from monopod.schemas.variables import Path
 
 Spec = TypeVar("Spec", bound=Model)
 
@@ -57,6 +59,7 @@ class Catalog:
             document.name: Found(document.name, model.spec, DocumentPlace(document, ("spec",)), metadata=model.metadata)
             for document, model in documents.of(Task)
         }
+        self._paths_in_tasks: dict[int, frozenset[Path]] = {}
         self._step_actions = {
             document.name: Found(document.name, model.spec, DocumentPlace(document, ("spec",)))
             for document, model in documents.of(StepAction)
@@ -81,6 +84,15 @@ class Catalog:
     def step_action(self, reference: Reference, place: Place, problems: list[Problem]) -> Found[StepActionSpec] | None:
         """Return the StepAction that is referred to; if there is none, that is a problem."""
         return _find(self._step_actions, "StepAction", reference, place, problems)
+
+    def paths_in_task(self, spec: TaskSpec) -> frozenset[Path]:
+        """Return all that a Task and its StepActions refer to. A Task that is used often is looked through once."""
+        paths = self._paths_in_tasks.get(id(spec))
+        if paths is None:
+            names = [step.ref.name for step in spec.steps if step.ref is not None]
+            actions = [self._step_actions[name].spec for name in names if name in self._step_actions]
+            paths = self._paths_in_tasks[id(spec)] = paths_in((spec, actions))
+        return paths
 
 
 _CUSTOM_TASK = (

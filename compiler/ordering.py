@@ -11,7 +11,7 @@ Left to others: whether a reference means anything (``references``), naming cycl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.places import Place
 from monopod.schemas.tekton import PipelineTask
-from monopod.schemas.variables import Reference, references
+from monopod.schemas.variables import Path, Reference, references
 
 _SOURCES = frozenset({"results", "outputs", "inputs"})
 
@@ -34,19 +34,32 @@ class Order:
     sources: tuple[str, ...] = ()
 
 
-def texts(value: Any) -> Iterator[str]:
-    """Yield all texts in a model, at any depth."""
+def texts(value: Any) -> list[str]:
+    """Return all texts that were given in a model, at any depth, in their order."""
+    found: list[str] = []
+    _collect(value, found)
+    return found
+
+
+def _collect(value: Any, found: list[str]) -> None:
     if isinstance(value, str):
-        yield value
+        found.append(value)
     elif isinstance(value, BaseModel):
-        for each in value.__dict__.values():
-            yield from texts(each)
+        given = value.model_fields_set
+        for name, each in value.__dict__.items():
+            if name in given:
+                _collect(each, found)
     elif isinstance(value, dict):
         for each in value.values():
-            yield from texts(each)
+            _collect(each, found)
     elif isinstance(value, tuple | list):
         for each in value:
-            yield from texts(each)
+            _collect(each, found)
+
+
+def paths_in(value: Any) -> frozenset[Path]:
+    """Return all that the texts in a model refer to."""
+    return frozenset(each.path for text in texts(value) if "$(" in text for each in references(text))
 
 
 def sources(task: PipelineTask) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from monopod.compiler.catalog import Found, custom_task_problem
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.ordering import Order, order_tasks, sources, texts
+from monopod.compiler.ordering import Order, order_tasks, paths_in, sources
 from monopod.compiler.params import Around, Bound, Declaration, bind, undeclared, whole
 from monopod.compiler.places import Place
 from monopod.compiler.references import Names, Shape, check, check_value
@@ -38,7 +38,7 @@ from monopod.compiler.variables_in_scope import (
 from monopod.compiler.workspaces import Bindings, Texts, bind_for_pipeline, bind_pipeline
 from monopod.schemas import plan, tekton
 from monopod.schemas.plan import Value
-from monopod.schemas.variables import Path, references
+from monopod.schemas.variables import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ def _bind_params(source: _Nested, scope: PipelineScope, problems: list[Problem])
 
 
 def _with_inherited(bound: Bound, spec: tekton.PipelineSpec, scope: PipelineScope) -> Bound:
-    used = {each.path[:2] for text in texts(spec) if "$(" in text for each in references(text)}
+    used = {path[:2] for path in paths_in(spec)}
     params, shapes, known = list(bound.params), dict(bound.shapes), dict(bound.known)
     for path in sorted(path for path in used if path[0] == "params" and path not in shapes):
         shape = scope.names.shape(path)

@@ -13,7 +13,7 @@ from monopod.compiler import fan_out, pod_settings, steps, workspaces
 from monopod.compiler.catalog import Catalog, Found
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.fan_out import FanOut
-from monopod.compiler.ordering import Order, texts
+from monopod.compiler.ordering import Order, paths_in, texts
 from monopod.compiler.params import Around, Bound, Declaration, Given, bind, undeclared, value_if_known
 from monopod.compiler.places import Place
 from monopod.compiler.pod_draft import PodDraft
@@ -36,7 +36,7 @@ from monopod.compiler.workspaces import Bindings, TaskWorkspace, Texts
 from monopod.schemas import plan, tekton
 from monopod.schemas.kubernetes import Volume
 from monopod.schemas.plan import Value
-from monopod.schemas.variables import Path, Scope, evaluate, references, references_in
+from monopod.schemas.variables import Path, Scope, evaluate, references_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,13 +248,7 @@ class _TaskCompiler:
     @cached_property
     def _used(self) -> frozenset[Path]:
         """All that the PipelineTask, its Task and the StepActions of that refer to."""
-        actions = (
-            self._state.catalog.step_action(step.ref, self._spec_place.at("steps"), [])
-            for step in self._spec.steps
-            if step.ref is not None
-        )
-        everything = (self._task, self._spec, [found.spec for found in actions if found is not None])
-        return frozenset(each.path for text in texts(everything) if "$(" in text for each in references(text))
+        return paths_in(self._task) | self._state.catalog.paths_in_task(self._spec)
 
     def _used_workspaces(self) -> set[str]:
         """Return the Workspaces that the embedded spec refers to."""

@@ -233,15 +233,17 @@ def decode(pieces: typing.Iterable[str]) -> Plan:
 
 
 def _to_json(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return {
-            field.name: _to_json(item)
-            for field in dataclasses.fields(value)
-            if (item := getattr(value, field.name)) != field.default
-        }
     if isinstance(value, tuple):
         return [_to_json(item) for item in value]
-    return value
+    kind = type(value)
+    if kind.__module__ != __name__:
+        return value
+    return {name: _to_json(item) for name, default in _defaults(kind) if (item := getattr(value, name)) != default}  # type: ignore[arg-type]  # a class is hashable
+
+
+@cache
+def _defaults(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple((field.name, field.default) for field in dataclasses.fields(kind))
 
 
 _T = TypeVar("_T")

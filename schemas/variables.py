@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from monopod.schemas.plan import Value
@@ -86,11 +87,15 @@ def parse_path(name: str) -> Path:
 
 
 def _reference(match: re.Match[str]) -> Reference:
-    root, segments, index, further = match.groups()
+    return _parsed(match.group(), *match.groups())
+
+
+@lru_cache(4096)  # a Pipeline has few references, and has them often
+def _parsed(text: str, root: str, segments: str, index: str | None, further: str) -> Reference:
     path = (root, *map(_segment_name, _SEGMENTS.findall(segments + further)))
     if path[0] == "inputs" and len(path) > 2 and path[1] == "params":
         path = path[1:]  # an old spelling of params that Tekton still takes
-    return Reference(match.group(), path, _index(index))
+    return Reference(text, path, _index(index))
 
 
 def _segment_name(segment: str) -> str:
