@@ -238,7 +238,8 @@ def _to_json(value: Any) -> Any:
     kind = type(value)
     if kind.__module__ != __name__:
         return value
-    return {name: _to_json(item) for name, default in _defaults(kind) if (item := getattr(value, name)) != default}  # type: ignore[arg-type]  # a class is hashable
+    defaults = _defaults(kind)  # type: ignore[arg-type]  # a class is hashable
+    return {name: _to_json(item) for name, default in defaults if (item := getattr(value, name)) != default}
 
 
 @cache
