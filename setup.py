@@ -1,4 +1,4 @@
-"""Adds the one step that pyproject.toml cannot say: the entrypoint is compiled for every machine (entrypoint/build.py)."""
+"""Adds what pyproject.toml cannot say: that the entrypoint is compiled for every machine (entrypoint/build.py)."""
 
 import importlib.util
 from pathlib import Path

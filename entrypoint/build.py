@@ -28,11 +28,12 @@ TARGETS = {
 }
 """The target of the compiler for each machine, which is named as `platform.machine()` names it."""
 
-_COMPILE = (
-    "-std=c11 -Wall -Wextra -Werror -Os -ffreestanding -fno-builtin -fno-sanitize=all -fno-stack-protector"
-    " -fno-unwind-tables -fno-asynchronous-unwind-tables -fno-pic -ffunction-sections -fdata-sections"
-).split()
-_LINK = "-nostdlib -static -s -Wl,--gc-sections -Wl,--build-id=none".split()
+_COMPILE = [
+    *("-std=c11", "-Wall", "-Wextra", "-Werror", "-Os", "-ffreestanding", "-fno-builtin", "-fno-pic"),
+    *("-fno-sanitize=all", "-fno-stack-protector", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
+    *("-ffunction-sections", "-fdata-sections"),
+]
+_LINK = ["-nostdlib", "-static", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none"]
 
 
 class BuildError(Exception):

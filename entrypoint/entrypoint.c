@@ -537,6 +537,7 @@ static struct {
     int directory, alive, signals, bell;
     bool is_init; /* PID 1 of its namespace */
     bool sweeping;
+    bool again; /* something has changed that others may wait for: look at everything once more */
     int terminated_by; /* the first signal that ends the entrypoint, 0 for none */
     uint32_t next;     /* number of the next request */
     int64_t tick_at, coordinator_seen, orphan_after;
@@ -899,10 +900,10 @@ static void start_copy(struct copy *copy, const struct copy *other)
 {
     long middle = fork_process();
     if (middle == 0) {
+        CALL(setsid, 0); /* cannot fail: a new process leads no group. Here, so that it is done when the program starts */
         long pid = fork_process();
         if (pid != 0)
             leave(pid < 0 ? (int)-pid : 0);
-        CALL(setsid, 0); /* cannot fail: a new process leads no group */
         close_descriptor(copy->into);
         if (other->path != NULL)
             close_descriptor(other->into);
@@ -985,28 +986,30 @@ static _Noreturn void run_program(char **arguments, char **environment)
     const char *path = find_variable(environment, "PATH", 4);
     if (path == NULL)
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    char *found = NULL; /* something of that name, which could not be run */
-    long found_error = 0;
+    char *found = NULL; /* something of that name, which may not be run */
     size_t name = strlen(program) + 1;
     for (const char *at = path;; at++) {
         const char *colon = strchr(at, ':');
         size_t length = colon != NULL ? (size_t)(colon - at) : strlen(at);
-        char *candidate = allocate(length + 1 + name); /* an empty entry is the working directory: ./name */
-        memcpy(candidate, length > 0 ? at : ".", length > 0 ? length : 1);
+        const char *directory = length > 0 ? at : "."; /* an empty entry is the working directory */
         length += length == 0;
+        char *candidate = allocate(length + 1 + name);
+        memcpy(candidate, directory, length);
         candidate[length] = '/';
         memcpy(candidate + length + 1, program, name);
         long error = CALL(execve, candidate, arguments, environment);
-        if (found == NULL && mode_of(AT_FDCWD, candidate, 0) != 0) {
-            found = candidate;
-            found_error = error;
+        if (mode_of(AT_FDCWD, candidate, 0) != 0) {
+            if (error != -EACCES)
+                refuse_program(candidate, error, arguments, environment);
+            if (found == NULL)
+                found = candidate;
         }
         if (colon == NULL)
             break;
         at = colon;
     }
     if (found != NULL)
-        refuse_program(found, found_error, arguments, environment);
+        refuse_program(found, -EACCES, arguments, environment);
     static struct text words;
     add(&words, ": it is on no directory of PATH (");
     add_foreign(&words, path);
@@ -1017,10 +1020,12 @@ static _Noreturn void run_program(char **arguments, char **environment)
     refuse(CODE_NOT_FOUND, "cannot run ", program, 0, words.bytes);
 }
 
-static _Noreturn void run_request(int file)
+static _Noreturn void run_request(int file, long parent)
 {
     CALL(setsid, 0);                        /* cannot fail: a new process leads no group */
     CALL(prctl, PR_SET_PDEATHSIG, SIGKILL); /* cannot fail; no program shall outlive what watches over it */
+    if (CALL(getppid, 0) != parent)
+        leave(CODE_CANNOT_RUN);
     char *records = read_records(file);
     char **environment = make_environment(records);
     char **arguments = make_arguments(records, environment);
@@ -1061,7 +1066,7 @@ static void make_entries_readable(const char *path)
             complain("cannot read the directory ", path, size);
         if (size <= 0)
             break;
-        for (long at = 0; at < size;) { /* each entry: inode and offset (8 bytes each), its length (2), type (1), name */
+        for (long at = 0; at < size;) { /* an entry: inode and offset (8 bytes each), length (2), type (1), name */
             uint16_t length;
             memcpy(&length, buffer + at + 16, sizeof length);
             const char *name = buffer + at + 19;
@@ -1147,13 +1152,14 @@ static void start_request(struct request *request, long file)
         return;
     }
     int ends[2] = {-1, -1};
+    long parent = CALL(getpid, 0);
     long result = CALL(socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
     if (result >= 0) {
         request->socket = ends[0];
         result = fork_child(request, ends[1]);
         if (result == 0) {
             close_descriptor(ends[0]);
-            run_request(request->file);
+            run_request(request->file, parent);
         }
         close_descriptor(ends[1]);
     }
@@ -1309,6 +1315,7 @@ static bool tell(struct request *request)
 /* Brings a request as far as it can go. */
 static void advance(struct request *request)
 {
+    enum phase before = request->phase;
     if (request->phase == ENDING &&
         (CALL(kill, -request->pid, 0) == -ESRCH || milliseconds_now() - request->ended_at > GROUP_PATIENCE)) {
         CALL(shutdown, request->socket, SHUT_WR); /* fails if there are no copy processes */
@@ -1330,6 +1337,7 @@ static void advance(struct request *request)
         request->phase = FREE;
         ring();
     }
+    self.again |= request->phase != before;
 }
 
 /* ------------------------------------------------------------------------------------------------------------------
@@ -1356,8 +1364,8 @@ static void take_kill(struct request *request)
     long result = read_small(numbered(&name, "kill.", request->number), buffer, sizeof buffer);
     if (result == -ENOENT)
         return;
-    if (CALL(unlinkat, self.directory, name.bytes, 0) < 0)
-        return; /* it is taken once, or not at all */
+    if (CALL(unlinkat, self.directory, name.bytes, 0) < 0 && request->stopped)
+        return; /* one that stays is taken once */
     const char *at = buffer;
     long number = result < 0 ? -1 : read_number(&at);
     bool blank = number > 0 && *at++ == ' ';
@@ -1466,7 +1474,8 @@ static void wait_for_something(void)
 {
     struct pollfd waiting[2 + MAX_REQUESTS] = {{self.signals, POLLIN, 0}, {self.bell, POLLIN, 0}};
     unsigned count = 2;
-    int64_t until = self.tick_at;
+    int64_t until = self.again ? 0 : self.tick_at;
+    self.again = false;
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
         if (request->phase == COPYING)
             waiting[count++] = (struct pollfd){request->socket, POLLIN, 0};
@@ -1477,10 +1486,11 @@ static void wait_for_something(void)
     if (rest < 0)
         rest = 0;
     struct moment timeout = {(uint32_t)rest / 1000, (uint32_t)rest % 1000 * 1000000};
-    kernel(SYS_ppoll_wide, (long)waiting, count, (long)&timeout, 0, 8, 0); /* whatever comes of it, everything is looked at */
+    /* whatever comes of it, everything is looked at */
+    kernel(SYS_ppoll_wide, (long)waiting, count, (long)&timeout, 0, 8, 0);
     if (waiting[1].revents != 0) {
         char rung[512];
-        if (CALL(read, self.bell, rung, sizeof rung) < 0) {
+        if (CALL(read, self.bell, rung, sizeof rung) <= 0) {
             close_descriptor(self.bell); /* tried again at the next tick */
             self.bell = -1;
         }
@@ -1540,7 +1550,7 @@ static _Noreturn void serve(void)
     block_signals();
     self.is_init = CALL(getpid, 0) == 1;
     if (!self.is_init)
-        CALL(prctl, PR_SET_CHILD_SUBREAPER, 1); /* cannot fail since Linux 3.4 */
+        CALL(prctl, PR_SET_CHILD_SUBREAPER, 1); /* fails in qemu alone; then somebody else reaps the orphans */
     open_control_directory();
     self.coordinator_seen = milliseconds_now();
     self.bell = (int)open_fifo("bell", O_RDWR);

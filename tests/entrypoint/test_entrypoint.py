@@ -1,0 +1,1204 @@
+"""The entrypoint (entrypoint.c), driven from outside as a coordinator drives it: by files, FIFOs and signals.
+
+Every case runs with the release binary and with one that is built with ASan and UBSan. Nothing here sleeps: the end of
+a request is heard on the ring, and what happens inside a request is told through FIFOs of the test.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import select
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from monopod.entrypoint import binary
+from monopod.entrypoint.control_directory import parse_exit
+
+PATIENCE = 60  # seconds after which a test has failed; nothing waits for as long
+SOURCE = Path(binary.__file__).with_name("entrypoint.c")
+UNSHARE = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child", *(["-r"] if os.geteuid() else [])]
+
+
+WAITING = """
+import resource, signal, sys
+path, answer, *names = sys.argv[1:]
+numbers = [getattr(signal, name) for name in names]
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+if answer in ("die", "ignore"):
+    for number in numbers:
+        signal.signal(number, signal.SIG_DFL if answer == "die" else signal.SIG_IGN)
+else:
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+told = open(path, "w", buffering=1)
+print("ready", file=told)
+while answer in ("die", "ignore"):
+    signal.pause()
+while True:
+    print(signal.sigwait(numbers).name, file=told)
+    if answer != "tell":
+        sys.exit(int(answer))
+"""
+"""A program that waits for signals. They make it die, are ignored, are told, or are told and make it exit with a code.
+
+No shell does that without a moment in which it misses one."""
+
+
+def wait_until_readable(descriptor: int) -> None:
+    ready, _, _ = select.select([descriptor], [], [], PATIENCE)
+    assert ready, "nothing came"
+
+
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+class Fifo:
+    """A FIFO by which a request tells the test something, or waits for it."""
+
+    def __init__(self, path: Path):
+        os.mkfifo(path)
+        self.path = path
+        self.descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        self._rest = b""
+
+    def line(self) -> str:
+        while b"\n" not in self._rest:
+            wait_until_readable(self.descriptor)
+            self._rest += os.read(self.descriptor, 4096)
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line.decode()
+
+    def tell(self, lines: int = 1) -> None:
+        os.write(self.descriptor, b"\n" * lines)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+class Container:
+    """An entrypoint, its control directory, and what a coordinator does there."""
+
+    def __init__(self, program: Path, root: Path, *, bell: bool = True, ring: bool = True):
+        self.program = program
+        self.root = root
+        self.path = root / "step"
+        self.path.mkdir()
+        self.path.chmod(0o777)
+        self.last = 0
+        self.process: subprocess.Popen[bytes] | None = None
+        self.pid = 0
+        self._fifos = [Fifo(self.path / name) if wanted else None for name, wanted in (("bell", bell), ("ring", ring))]
+        self._own: list[Fifo] = []
+
+    def start(self, *options: str, prefix: tuple[str, ...] = (), **popen: object) -> None:
+        logs = f"log_path={self.root}/sanitizer:detect_leaks=0"
+        environment = {"PATH": os.environ["PATH"], "ASAN_OPTIONS": logs, "UBSAN_OPTIONS": logs}
+        with open(self.root / "stdout", "ab") as stdout, open(self.root / "stderr", "ab") as stderr:
+            arguments = {"stdout": stdout, "stderr": stderr, "stdin": subprocess.DEVNULL, "env": environment, **popen}
+            self.process = subprocess.Popen([*prefix, self.program, *options, self.path], **arguments)  # type: ignore[call-overload]
+        self.pid = self.process.pid
+
+    def start_as_init(self) -> None:
+        """Start it as PID 1 of a namespace, and wait until it is there."""
+        self.start(prefix=tuple(UNSHARE))
+        self.hear((self.path / "alive").exists)
+        (child,) = psutil.Process(self.process.pid).children()
+        self.pid = child.pid
+
+    def put(self, name: str, content: bytes) -> None:
+        (self.path / f".{name}").write_bytes(content)
+        (self.path / f".{name}").rename(self.path / name)
+        if self._fifos[0] is not None:
+            self._fifos[0].tell()
+
+    def request(self, *records: str) -> int:
+        """Write the next request. Each record is a letter and a text."""
+        return self.raw_request("".join(f"{record}\0" for record in (*records, ".")).encode())
+
+    def raw_request(self, content: bytes) -> int:
+        self.last += 1
+        self.put(f"run.{self.last}", content)
+        return self.last
+
+    def shell(self, script: str, *records: str) -> int:
+        """Request a shell script. `$` is what Kubernetes takes it for: `$$` stands for the shell's own."""
+        return self.request(*records, "a/bin/sh", "a-c", f"a{script}")
+
+    def waiting(self, told: Fifo, answer: str, *signals: signal.Signals) -> int:
+        """Request the program above, and wait until it waits."""
+        arguments = [f"a{argument}" for argument in (told.path, answer, *(number.name for number in signals))]
+        number = self.request(f"a{sys.executable}", "a-SI", "a-c", f"a{WAITING}", *arguments)
+        assert told.line() == "ready"
+        return number
+
+    def kill(self, number: int, signal_number: int, grace: int) -> None:
+        self.put(f"kill.{number}", f"{signal_number} {grace}\n".encode())
+
+    def hear(self, condition: Callable[[], bool]) -> None:
+        """Wait on the ring until something is so."""
+        ring = self._fifos[1].descriptor
+        while not condition():
+            wait_until_readable(ring)
+            os.read(ring, 4096)
+
+    def end(self, number: int) -> dict[str, str]:
+        """Wait for exited.N, and return its keys."""
+        path = self.path / f"exited.{number}"
+        self.hear(path.exists)
+        content = path.read_bytes()
+        parse_exit(content)  # the coordinator understands it, too
+        return dict(line.split("=", 1) for line in content.decode(errors="surrogateescape").splitlines())
+
+    def output(self, *records: str) -> str:
+        """Run a request to its good end, and return what it wrote."""
+        before = len(self.stdout())
+        end = self.end(self.request(*records))
+        assert end["code"] == "0", end
+        return self.stdout()[before:]
+
+    def stdout(self) -> str:
+        return (self.root / "stdout").read_text(errors="surrogateescape")
+
+    def stderr(self) -> str:
+        return (self.root / "stderr").read_text()
+
+    def fifo(self, name: str) -> Fifo:
+        fifo = Fifo(self.root / name)
+        self._own.append(fifo)
+        return fifo
+
+    def exit_code(self) -> int:
+        return self.process.wait(PATIENCE)
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.process.kill()  # and with it, what it runs
+            self.process.wait()
+        for fifo in (*self._fifos, *self._own):
+            if fifo is not None:
+                fifo.close()
+        self._fifos, self._own = [], []
+        reports = [path.read_text() for path in self.root.glob("sanitizer*")]
+        assert not reports, "\n".join(reports)
+
+
+@pytest.fixture(scope="module")
+def sanitized_entrypoint(tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("sanitized") / "entrypoint"
+    options = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-g", "-O1"]
+    options += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    compiler = shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        pytest.skip("no gcc and no clang on this machine")
+    subprocess.run([compiler, *options, SOURCE, "-o", output], check=True)
+    output.parent.chmod(0o755)
+    return output
+
+
+@pytest.fixture(params=["release", "sanitized"])
+def program(request) -> Path:
+    return binary.path() if request.param == "release" else request.getfixturevalue("sanitized_entrypoint")
+
+
+@pytest.fixture
+def make_container(program, tmp_path) -> Iterator[Callable[..., Container]]:
+    containers: list[Container] = []
+
+    def make(**options: bool) -> Container:
+        root = tmp_path / str(len(containers))
+        root.mkdir()
+        containers.append(Container(program, root, **options))
+        return containers[-1]
+
+    yield make
+    for container in containers:
+        container.close()
+
+
+@pytest.fixture
+def container(make_container) -> Container:
+    """An entrypoint that runs."""
+    container = make_container()
+    container.start()
+    return container
+
+
+@pytest.fixture(scope="module")
+def pid_namespaces() -> None:
+    """Skip where the kernel allows no PID namespaces."""
+    if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("PID namespaces are not allowed here")
+
+
+@pytest.fixture
+def init(pid_namespaces, make_container) -> Container:
+    """An entrypoint that is PID 1."""
+    container = make_container()
+    container.start_as_init()
+    return container
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# How programs end
+
+
+def test_success(container):
+    number = container.shell("echo hello; echo problem >&2")
+    end = container.end(number)
+    assert end.keys() == {"code", "start", "end", "user", "system", "peak"}
+    assert end["code"] == "0"
+    assert re.fullmatch(r"\d+\.\d{9}", end["start"])
+    assert re.fullmatch(r"\d+\.\d{9}", end["end"])
+    assert float(end["start"]) <= float(end["end"])
+    assert re.fullmatch(r"\d+\.\d{6}", end["user"])
+    assert re.fullmatch(r"\d+\.\d{6}", end["system"])
+    assert int(end["peak"]) > 0
+    assert container.stdout() == "hello\n"
+    assert container.stderr() == "problem\n"
+
+
+@pytest.mark.parametrize("code", [1, 2, 126, 127, 128, 255])
+def test_exit_codes(container, code):
+    end = container.end(container.shell(f"exit {code}"))
+    assert end["code"] == str(code)
+    assert "error" not in end
+    assert "signal" not in end
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE, signal.SIGHUP])
+def test_a_program_killed_by_a_signal(container, number):
+    end = container.end(container.shell(f"ulimit -c 0; kill -{number} $$$$"))
+    assert end["signal"] == str(int(number))
+    assert "code" not in end
+    assert "stopped" not in end
+
+
+def test_peak_is_that_of_the_program(container):
+    script = "x = b'x' * (64 << 20)"
+    end = container.end(container.request(f"a{sys.executable}", "a-c", f"a{script}"))
+    assert int(end["peak"]) > 64 << 10
+
+
+def test_requests_one_after_the_other(container):
+    for number in range(1, 41):
+        assert container.request("ash", "a-c", f"aexit {number}") == number
+        assert container.end(number)["code"] == str(number)
+    assert sorted(path.name for path in container.path.iterdir() if path.name.startswith(".")) == []
+
+
+def test_requests_written_before_the_start(make_container):
+    container = make_container()
+    numbers = [container.shell(f"exit {code}") for code in range(3)]
+    container.start()
+    assert [container.end(number)["code"] for number in numbers] == ["0", "1", "2"]
+
+
+def test_more_requests_at_once_than_there_is_room_for(container):
+    told, gate = container.fifo("told"), container.fifo("gate")
+    numbers = [container.shell(f"echo {n} >{told.path}; read line <{gate.path}") for n in range(1, 101)]
+    started = {told.line() for _ in range(64)}
+    assert len(psutil.Process(container.pid).children()) == 64
+    assert not list(container.path.glob("exited.*"))
+    gate.tell(100)
+    assert {container.end(number)["code"] for number in numbers} == {"0"}
+    assert started | {told.line() for _ in range(36)} == {str(number) for number in numbers}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What cannot be run, in words
+
+
+def test_program_not_on_the_path(container):
+    end = container.end(container.request("ePATH=/nowhere:/usr/share", "afrobnicate"))
+    assert end["code"] == "127"
+    assert end["error"] == "cannot run frobnicate: it is on no directory of PATH (/nowhere:/usr/share)"
+
+
+def script(container: Container, name: str, content: str, mode: int = 0o755) -> Path:
+    path = container.root / name
+    path.write_text(content)
+    path.chmod(mode)
+    return path
+
+
+def test_program_that_is_not_there(container):
+    end = container.end(container.request(f"a{container.root}/no/such"))
+    assert end["code"] == "127"
+    assert end["error"] == f"cannot run {container.root}/no/such: No such file or directory"
+
+
+def test_empty_program(container):
+    end = container.end(container.request("a"))
+    assert (end["code"], end["error"]) == ("127", "cannot run : No such file or directory")
+
+
+def test_program_that_is_not_executable(container):
+    path = script(container, "x", "#!/bin/sh\n", 0o644)
+    end = container.end(container.request(f"a{path}"))
+    assert (end["code"], end["error"]) == ("126", f"cannot run {path}: Permission denied")
+    end = container.end(container.request(f"ePATH=/nowhere:{container.root}", "ax"))
+    assert (end["code"], end["error"]) == ("126", f"cannot run {path}: Permission denied")
+
+
+def test_program_that_is_a_directory(container):
+    end = container.end(container.request(f"a{container.root}"))
+    assert (end["code"], end["error"]) == ("126", f"cannot run {container.root}: Permission denied")
+
+
+def test_script_without_interpreter_line(container):
+    path = script(container, "x", "echo hello\n")
+    end = container.end(container.request(f"a{path}"))
+    assert end["code"] == "126"
+    assert end["error"].startswith(f"cannot run {path}: Exec format error (a script needs")
+
+
+def test_script_with_missing_interpreter(container):
+    path = script(container, "x", "#!/no/such/shell\n")
+    for records in ([f"a{path}"], [f"ePATH={container.root}:/bin", "ax"]):
+        end = container.end(container.request(*records))
+        assert end["code"] == "127"
+        assert end["error"].startswith(f"cannot run {path}: No such file or directory (it is there, but not the interp")
+
+
+def test_errors_stay_on_one_line(container):
+    end = container.end(container.request("a/no\nsuch\x7f\tü"))
+    assert end["error"] == "cannot run /no\\x0asuch\\x7f\\x09ü: No such file or directory"
+
+
+def test_very_long_paths_in_errors(container):
+    end = container.end(container.request("a/" + "x" * 100_000))
+    assert end["code"] == "126"
+    assert end["error"].startswith("cannot run /xxx")
+    assert len(end["error"]) < 5000
+
+
+def test_many_and_long_arguments(container):
+    arguments = [f"a{'x' * 100_000}" for _ in range(10)]
+    assert container.output("a/bin/sh", "a-c", "aecho $#", "a-", *arguments) == "10\n"
+    many = ["ax"] * 20_000
+    assert container.output("a/bin/sh", "a-c", "aecho $#", "a-", *many) == "20000\n"
+
+
+def test_too_long_argument(container):
+    end = container.end(container.request("atrue", f"a{'x' * (3 << 20)}"))
+    assert end["code"] == "126"
+    assert re.fullmatch(
+        r"cannot run \S*/true: Argument list too long \(one argument .* longer than 128 KiB\)", end["error"]
+    )
+
+
+def test_too_large_request(container):
+    end = container.end(container.request("atrue", *[f"a{'x' * 100_000}" for _ in range(180)]))
+    assert (end["code"], end["error"]) == ("126", "run.1 is larger than 16 MiB")
+
+
+def test_expansion_that_grows_without_bound(container):
+    doubling = [f"eV{n + 1}=$(V{n})$(V{n})" for n in range(60)]
+    end = container.end(container.request("eV0=xx", *doubling, "atrue"))
+    assert end["code"] == "126"
+    assert end["error"] == "the expanded arguments and environment are too large: Argument list too long"
+
+
+MALFORMED = {
+    b"": "record 1 should be the closing one, and is missing",
+    b"atrue\0": "record 2 should be the closing one, and is missing",
+    b"atrue": "record 1 is not ended by NUL",
+    b"atrue\0.": "record 2 is not ended by NUL",
+    b".\0": "record 1 closes the request, and no argument came before",
+    b"eA=1\0.\0": "record 2 closes the request, and no argument came before",
+    b"atrue\0.x\0": "record 2 closes the request and has a text",
+    b"atrue\0.\0.\0": "record 2 closes the request, and more follows",
+    b"atrue\0.\0\n": "record 2 closes the request, and more follows",
+    b"atrue\0\0.\0": "record 2 has an unknown letter",
+    b"atrue\0q1\0.\0": "record 2 has an unknown letter",
+    b"\xff\0.\0": "record 1 has an unknown letter",
+    b"eA\0atrue\0.\0": "record 1 is not e NAME=VALUE",
+    b"e\0atrue\0.\0": "record 1 is not e NAME=VALUE",
+    b"e=1\0atrue\0.\0": "record 1 is not e NAME=VALUE",
+    b"d/\0d/\0atrue\0.\0": "record 2 is the second of its letter",
+    b"o1\0atrue\0o2\0.\0": "record 3 is the second of its letter",
+    b"r1\0atrue\0r2\0.\0": "record 3 is the second of its letter",
+}
+
+
+def test_malformed_requests(container):
+    for content, words in MALFORMED.items():
+        number = container.raw_request(content)
+        end = container.end(number)
+        assert end["code"] == "126"
+        assert end["error"] == f"run.{number} is malformed: {words}"
+    assert container.end(container.shell("exit 3"))["code"] == "3"
+
+
+def test_requests_that_are_no_files(container):
+    (container.path / "run.1").mkdir()
+    os.mkfifo(container.path / "run.2")
+    (container.path / "run.3").symlink_to("/etc/passwd")
+    container.last = 3
+    code = container.shell("exit 3")
+    assert container.end(1)["error"] == "run.1 is not a regular file"
+    assert container.end(2)["error"] == "run.2 is not a regular file"
+    assert container.end(3)["error"] == "cannot read run.3: Too many levels of symbolic links"
+    assert container.end(code)["code"] == "3"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Environment, arguments, working directory
+
+
+def oracle(text: str, environment: dict[str, str]) -> str:
+    """Kubernetes' expansion, by a regular expression: `$$`, or a reference; all else is left."""
+    return re.sub(
+        r"\$\$|\$\(([^)]*)\)",
+        lambda match: "$" if match[0] == "$$" else environment.get(match[1], match[0]),
+        text,
+    )
+
+
+def test_expansion(container):
+    environment = ["eA=one", "eB=$(A) two $(C)", "eC=$$(A)", "eA=three", "eEMPTY="]
+    texts = ["$(A)$(B)", "$$(A)", "$$$(A)", "$(NONE)", "$(", "$", "$(A", "$A", "$(A)$", "$(EMPTY)", "$()", "$(A=t)"]
+    output = container.output(*environment, "aprintf", "a%s|", *(f"a{text}" for text in texts))
+    assert output == "threeone two $(C)|$(A)|$three|$(NONE)|$(|$|$(A|$A|three$||$()|$(A=t)|"
+
+
+TEXTS = st.text(st.sampled_from("$()AB=x ü\n"), max_size=12)
+NAMES = st.sampled_from(["A", "B", "AB", "x", "$(A)", "$$", "A)"])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(variables=st.lists(st.tuples(NAMES, TEXTS), max_size=5), arguments=st.lists(TEXTS, min_size=1, max_size=8))
+def test_expansion_is_that_of_kubernetes(container, variables, arguments):
+    expected = {"PATH": os.environ["PATH"]}
+    for name, value in variables:
+        expected[name] = oracle(value, expected)
+    records = [f"e{name}={value}" for name, value in variables]
+    output = container.output(*records, "aprintf", "a%s\\0", *(f"a{argument}" for argument in arguments))
+    assert output.split("\0")[:-1] == [oracle(argument, expected) for argument in arguments]
+    printed = dict(variable.split("=", 1) for variable in container.output(*records, "aenv", "a-0").split("\0")[:-1])
+    assert {name: printed.get(name) for name in expected} == expected
+    assert printed.keys() - expected.keys() == {"ASAN_OPTIONS", "UBSAN_OPTIONS"}
+
+
+def test_the_environment_of_the_container_is_kept_and_overridden(make_container):
+    container = make_container()
+    container.start(env={"PATH": os.environ["PATH"], "KEPT": "1", "CHANGED": "2", "CHANGED2": "3"})
+    output = container.output("eCHANGED=$(CHANGED)+$(KEPT)", "aenv")
+    lines = set(output.splitlines())
+    assert {"KEPT=1", "CHANGED=2+1", "CHANGED2=3"} <= lines
+    assert "CHANGED=2" not in lines
+
+
+def test_path_of_the_request_finds_the_program(container):
+    (container.root / "bin").mkdir()
+    script(container, "bin/tool", "#!/bin/sh\necho from $0\n")
+    assert container.output(f"ePATH=/nowhere:{container.root}/bin:/bin", "atool") == f"from {container.root}/bin/tool\n"
+    assert container.output(f"d{container.root}/bin", "ePATH=:/bin", "atool") == "from ./tool\n"
+
+
+def test_without_path_the_usual_directories_are_searched(make_container):
+    container = make_container()
+    container.start(env={})
+    assert container.output("aecho", "ahello") == "hello\n"
+
+
+def test_working_directory(make_container):
+    container = make_container()
+    container.start(cwd=container.root, umask=0o022)
+    assert container.output("apwd") == f"{container.root}\n"
+    assert container.output(f"d{container.root}/a//b/c/", "apwd") == f"{container.root}/a/b/c\n"
+    assert container.output("drelative/x", "apwd") == f"{container.root}/relative/x\n"
+    assert stat.S_IMODE((container.root / "a/b").stat().st_mode) == 0o755
+
+
+def test_working_directory_that_cannot_be(container):
+    file = script(container, "file", "")
+    end = container.end(container.request(f"d{file}", "atrue"))
+    assert (end["code"], end["error"]) == ("126", f"cannot change to the working directory {file}: Not a directory")
+    end = container.end(container.request(f"d{file}/x/y", "atrue"))
+    assert (end["code"], end["error"]) == ("126", f"cannot change to the working directory {file}/x/y: Not a directory")
+    end = container.end(container.request("d/proc/no/such", "atrue"))
+    assert (end["code"], end["error"]) == (
+        "126",
+        "cannot make the working directory /proc/no/such: No such file or directory",
+    )
+    end = container.end(container.request("d", "atrue"))
+    assert end["error"] == "cannot change to the working directory : No such file or directory"
+
+
+def test_the_program_starts_afresh(make_container):
+    """Own session, no signal blocked or ignored whatever the entrypoint inherited, no descriptor but the three."""
+
+    def spoil() -> None:
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGRTMAX})
+
+    container = make_container()
+    container.start(preexec_fn=spoil, restore_signals=False)
+    assert container.output("agrep", "a-E", "a^Sig(Blk|Ign)", "a/proc/self/status").split()[1::2] == ["0" * 16] * 2
+    assert container.output("als", "a/proc/self/fd").split() == ["0", "1", "2", "3"]  # 3 is the one of ls
+    pid, group, session = container.output("acut", "a-d ", "a-f1,5,6", "a/proc/self/stat").split()
+    assert pid == group == session
+    container.process.terminate()
+    assert container.exit_code() == 128 + signal.SIGTERM
+
+
+def test_closed_standard_streams(make_container):
+    container = make_container()
+    container.start(preexec_fn=lambda: os.closerange(0, 3))
+    number = container.shell(f"ls -l /proc/self/fd >{container.root}/list; exit 3")
+    assert container.end(number)["code"] == "3"
+    assert (container.root / "list").read_text().count("/dev/null") == 2
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Files: copies of the output, and what is made readable
+
+
+def test_copies_of_the_output(container):
+    out, err = container.root / "new/out/file", container.root / "err"
+    err.write_text("to be truncated")
+    end = container.end(container.shell("echo hello; echo problem >&2; exit 4", f"o{out}", f"r{err}"))
+    assert end["code"] == "4"
+    assert out.read_text() == container.stdout() == "hello\n"
+    assert err.read_text() == container.stderr() == "problem\n"
+
+
+def test_copies_into_one_file(container):
+    both = container.root / "both"
+    container.end(container.shell("for i in 1 2 3 4; do echo out $i; echo err $i >&2; done", f"o{both}", f"r{both}"))
+    expected = [f"{stream} {number}" for stream in ("err", "out") for number in range(1, 5)]
+    assert sorted(both.read_text().splitlines()) == expected
+
+
+def test_copies_are_relative_to_the_working_directory(container):
+    container.end(container.shell("echo hello", f"d{container.root}/work", "osub/out"))
+    assert (container.root / "work/sub/out").read_text() == "hello\n"
+
+
+def test_copies_of_much_output(container):
+    """More than a pipe holds, and from a process that is still writing when the program ends."""
+    out, err = container.root / "out", container.root / "err"
+    write = "head -c 3000000 /dev/zero | tr '\\0'"
+    end = container.end(container.shell(f"{write} e >&2 & {write} o; wait", f"o{out}", f"r{err}"))
+    assert end["code"] == "0"
+    assert out.read_bytes() == (container.root / "stdout").read_bytes() == b"o" * 3_000_000
+    assert err.read_bytes() == (container.root / "stderr").read_bytes() == b"e" * 3_000_000
+
+
+def test_copies_end_with_the_program(container):
+    """What is left behind in another session has the pipe open, and must not keep the request from ending."""
+    told, out = container.fifo("told"), container.root / "out"
+    script = f"setsid sh -c 'echo $$$$ >{told.path}; exec sleep 600' & read pid <{told.path}; echo $pid; exit 2"
+    assert container.end(container.shell(script, f"o{out}", f"r{out}.2"))["code"] == "2"
+    left_behind = psutil.Process(int(out.read_text()))
+    assert left_behind.cmdline() == ["sleep", "600"]
+    left_behind.kill()
+
+
+def test_copies_go_on_when_nobody_reads_the_stream(make_container):
+    container = make_container()
+    reader, writer = os.pipe()
+    container.start(stdout=writer)
+    os.close(reader)
+    os.close(writer)
+    out = container.root / "out"
+    assert container.end(container.shell("echo one; echo two", f"o{out}"))["code"] == "0"
+    assert out.read_text() == "one\ntwo\n"
+
+
+def test_copies_that_cannot_be_written(container):
+    end = container.end(container.request(f"o{container.root}", "atrue"))
+    assert end["code"] == "126"
+    assert end["error"] == f"cannot write the copy of standard output to {container.root}: Is a directory"
+    end = container.end(container.request("r/proc/no/such", "atrue"))
+    assert end["error"] == "cannot write the copy of standard error to /proc/no/such: No such file or directory"
+    if Path("/dev/full").exists():
+        assert container.end(container.shell("echo hello", "o/dev/full"))["code"] == "0"
+        assert container.stdout() == "hello\n"
+        assert container.stderr() == "monopod: cannot write /dev/full: No space left on device\n"
+
+
+def test_program_has_no_children_that_it_does_not_know(container):
+    """The copy processes are not among them."""
+    out = container.root / "out"
+    script = "import os\ntry: os.wait()\nexcept ChildProcessError: print('none')"
+    container.end(container.request(f"o{out}", f"r{out}.2", f"a{sys.executable}", "a-c", f"a{script}"))
+    assert out.read_text() == "none\n"
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def test_files_are_made_readable(container):
+    root = container.root
+    script = (
+        "umask 077; echo 1 >file; mkdir -p dir/sub; echo 2 >dir/result; echo 3 >dir/sub/deep; ln -s ../secret dir/link"
+    )
+    (root / "secret").write_text("")
+    (root / "secret").chmod(0o600)
+    number = container.shell(script, f"d{root}", f"x{root}/file", "xdir", "xnot/there", "xsecret/no")
+    assert container.end(number)["code"] == "0"
+    assert mode(root / "file") == 0o644
+    assert mode(root / "dir") == 0o755
+    assert mode(root / "dir/result") == 0o644
+    assert mode(root / "dir/sub") == 0o755
+    assert mode(root / "dir/sub/deep") == 0o600
+    assert mode(root / "secret") == 0o600
+    assert container.stderr() == ""
+
+
+def test_files_are_made_readable_after_a_failure(container):
+    path = container.root / "file"
+    assert container.end(container.shell(f"umask 777; >{path}; kill -9 $$$$", f"x{path}"))["signal"] == "9"
+    assert mode(path) == 0o444
+
+
+def test_a_directory_of_many_entries_is_made_readable(container):
+    container.end(
+        container.shell("umask 077; mkdir many; cd many; seq 1500 | xargs touch", f"d{container.root}", "xmany")
+    )
+    assert {mode(path) for path in (container.root / "many").iterdir()} == {0o644}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Stopping, and what is left behind
+
+
+def test_stop_by_a_signal(container):
+    number = container.waiting(container.fifo("told"), "7", signal.SIGTERM)
+    container.kill(number, signal.SIGTERM, 600_000)
+    end = container.end(number)
+    assert (end["code"], end["stopped"]) == ("7", "1")
+    assert not (container.path / f"kill.{number}").exists()
+
+
+def test_stop_by_force_after_the_grace(container):
+    number = container.waiting(container.fifo("told"), "ignore", signal.SIGTERM)
+    container.kill(number, signal.SIGTERM, 20)
+    end = container.end(number)
+    assert (end["signal"], end["stopped"]) == ("9", "1")
+
+
+def test_a_later_order_may_shorten_the_grace(container):
+    told = container.fifo("told")
+    number = container.waiting(told, "tell", signal.SIGUSR1, signal.SIGTERM)
+    container.kill(number, signal.SIGUSR1, 600_000)
+    assert told.line() == "SIGUSR1"
+    container.kill(number, signal.SIGTERM, 0)
+    assert container.end(number)["signal"] == "9"
+
+
+def test_stop_at_once(container):
+    """The order comes with the request, and so mostly before exec."""
+    for _ in range(20):
+        container.last += 1
+        container.put(f"kill.{container.last}", b"15 600000")
+        container.put(f"run.{container.last}", b"asleep\x00a600\x00.\x00")
+        end = container.end(container.last)
+        assert (end["signal"], end["stopped"]) == ("15", "1")
+
+
+def test_only_the_one_request_is_stopped(container):
+    told, gate = container.fifo("told"), container.fifo("gate")
+    stays = container.shell(f"echo ready >{told.path}; read line <{gate.path}; exit 5")
+    assert told.line() == "ready"
+    goes = container.waiting(told, "die", signal.SIGINT)
+    container.kill(goes, signal.SIGINT, 600_000)
+    assert container.end(goes)["signal"] == "2"
+    gate.tell()
+    end = container.end(stays)
+    assert end["code"] == "5"
+    assert "stopped" not in end
+
+
+@pytest.mark.parametrize("content", [b"", b"15", b"15 ", b"0 5", b"65 5", b"15 x", b"15 5 5", b"-9 5", b"9" * 40])
+def test_an_order_that_makes_no_sense_is_ignored(container, content):
+    gate, told = container.fifo("gate"), container.fifo("told")
+    number = container.shell(f"echo ready >{told.path}; read line <{gate.path}")
+    assert told.line() == "ready"
+    container.put(f"kill.{number}", content)
+    container.end(container.shell("true"))
+    gate.tell()
+    end = container.end(number)
+    assert end["code"] == "0"
+    assert "stopped" not in end
+    assert container.stderr() == f"monopod: makes no sense, and is ignored: kill.{number}\n"
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody has a FIFO open for writing."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        os.read(descriptor, 1)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def leave_behind(container: Container, prefix: str = "") -> tuple[str, Path]:
+    """Return a script that leaves a process behind, and a FIFO that this process holds."""
+    started, held = container.fifo("started"), container.root / "held"
+    os.mkfifo(held)
+    background = f"{prefix} sh -c 'exec 3<>{held}; echo started >{started.path}; exec sleep 600'"
+    return f"{background} & read line <{started.path}; exit 3", held
+
+
+def test_background_processes_of_the_group_end_with_the_request(container):
+    script, held = leave_behind(container)
+    assert container.end(container.shell(script))["code"] == "3"
+    assert not is_held(held)
+    assert psutil.Process(container.pid).children() == []
+
+
+def test_orphans_are_reaped(container):
+    told = container.fifo("told")
+    script = (
+        f"for i in 1 2 3; do (sh -c 'echo gone >{told.path}' & true); done; read a <{told.path}; read b <{told.path}"
+    )
+    assert container.end(container.shell(script))["code"] == "0"
+    assert psutil.Process(container.pid).children() == []
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# As PID 1
+
+
+def test_init_ends_everything_with_the_last_request(init):
+    script, held = leave_behind(init, "setsid")
+    assert init.end(init.shell(script))["code"] == "3"
+    assert not is_held(held)
+    assert psutil.Process(init.pid).children(recursive=True) == []
+    assert init.end(init.shell("exit 4"))["code"] == "4"
+
+
+def test_init_keeps_background_processes_while_another_request_runs(init):
+    script, held = leave_behind(init, "setsid")
+    ready, gate = init.fifo("ready"), init.fifo("gate")
+    other = init.shell(f"echo ready >{ready.path}; read line <{gate.path}")
+    assert ready.line() == "ready"
+    assert init.end(init.shell(script))["code"] == "3"
+    assert is_held(held)
+    gate.tell()
+    assert init.end(other)["code"] == "0"
+    assert not is_held(held)
+
+
+def test_init_and_copies(init):
+    script, held = leave_behind(init, "setsid")
+    out, late = init.root / "out", init.root / "late"
+    number = init.shell(f"umask 077; head -c 2000000 /dev/zero; >{late}; {script}", f"o{out}", f"x{late}")
+    assert init.end(number)["code"] == "3"
+    assert out.stat().st_size == (init.root / "stdout").stat().st_size == 2_000_000
+    assert mode(late) == 0o644
+    assert not is_held(held)
+    assert psutil.Process(init.pid).children(recursive=True) == []
+
+
+def test_init_with_many_requests_that_end_together(init):
+    gate, told = init.fifo("gate"), init.fifo("told")
+    script = f"setsid sleep 600 & echo ready >{told.path}; read line <{gate.path}"
+    numbers = [init.shell(script, f"o{init.root}/out", f"x{init.root}/out") for _ in range(30)]
+    for _ in numbers:
+        assert told.line() == "ready"
+    gate.tell(len(numbers))
+    assert {init.end(number)["code"] for number in numbers} == {"0"}
+    assert psutil.Process(init.pid).children(recursive=True) == []
+
+
+def test_init_reaps_zombies(init):
+    told, gate = init.fifo("told"), init.fifo("gate")
+    orphans = f"(sh -c 'exit 0' & true); setsid sh -c 'echo gone >{told.path}' & wait"
+    number = init.shell(f"{orphans}; echo end >{told.path}; read line <{gate.path}")
+    assert {told.line(), told.line()} == {"gone", "end"}
+    init.end(init.shell("true"))
+    assert len([child for child in psutil.Process(init.pid).children() if child.status() == "zombie"]) == 0
+    gate.tell()
+    assert init.end(number)["code"] == "0"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_init_ends_at_once_when_idle(init, number):
+    os.kill(init.pid, number)
+    assert init.exit_code() == 128 + number
+
+
+def test_init_forwards_signals(init):
+    number = init.waiting(init.fifo("told"), "9", signal.SIGTERM)
+    os.kill(init.pid, signal.SIGTERM)
+    assert init.exit_code() == 143
+    assert init.end(number)["code"] == "9"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Signals to the entrypoint
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
+def test_a_terminating_signal_while_idle(container, number):
+    container.end(container.shell("true"))
+    container.process.send_signal(number)
+    assert container.exit_code() == 128 + number
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
+def test_a_terminating_signal_while_requests_run(container, number):
+    told = container.fifo("told")
+    dies = container.waiting(told, "die", number)
+    ends = container.waiting(told, "9", number)
+    container.process.send_signal(number)
+    assert container.exit_code() == 128 + number
+    assert container.end(dies)["signal"] == str(int(number))
+    assert container.end(ends)["code"] == "9"
+
+
+def test_other_signals_are_passed_on(container):
+    told = container.fifo("told")
+    signals = [signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT, signal.SIGWINCH]
+    request = container.waiting(told, "tell", *signals)
+    for number in signals:
+        container.process.send_signal(number)
+        assert told.line() == number.name
+    container.kill(request, signal.SIGKILL, 0)
+    container.end(request)
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGPIPE, signal.SIGALRM])
+def test_other_signals_while_idle_do_nothing(container, number):
+    container.end(container.shell("true"))
+    container.process.send_signal(number)
+    assert container.end(container.shell("exit 3"))["code"] == "3"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The control directory
+
+
+def test_modes_do_not_depend_on_the_umask(make_container):
+    container = make_container()
+    container.start(umask=0o777)
+    container.end(container.shell("true"))
+    assert mode(container.path / "exited.1") == 0o644
+    assert mode(container.path / "alive") == 0o644
+
+
+def try_lock(path: Path) -> bool:
+    with open(path) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def test_alive_is_locked_until_the_end(container):
+    told = container.fifo("told")
+    container.hear((container.path / "alive").exists)
+    container.shell(f"echo ready >{told.path}; exec sleep 600", f"o{container.root}/out")
+    assert told.line() == "ready"
+    assert not try_lock(container.path / "alive")
+    container.process.kill()
+    container.process.wait()
+    assert try_lock(container.path / "alive")
+
+
+def test_programs_do_not_outlive_the_entrypoint(container):
+    told, held = container.fifo("told"), container.root / "held"
+    os.mkfifo(held)
+    reader = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
+    container.shell(f"exec 3>{held}; echo ready >{told.path}; exec sleep 600")
+    assert told.line() == "ready"
+    container.process.kill()
+    container.process.wait()
+    wait_until_readable(reader)  # the end of the file, once nobody writes any more
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+
+
+def test_the_ring_tells_that_it_is_alive_and_each_end(container):
+    ring = container._fifos[1].descriptor
+    wait_until_readable(ring)
+    assert os.read(ring, 1) == b"\n"
+    assert not try_lock(container.path / "alive")
+    container.shell("true")
+    wait_until_readable(ring)
+    assert os.read(ring, 1) == b"\n"
+    assert (container.path / "exited.1").exists()
+
+
+def test_without_a_bell(make_container):
+    container = make_container(bell=False)
+    container.start()
+    assert container.end(container.shell("exit 3"))["code"] == "3"
+
+
+def test_a_bell_that_comes_later(make_container):
+    container = make_container(bell=False)
+    container.start()
+    container.end(container.shell("true"))
+    container._fifos[0] = Fifo(container.path / "bell")
+    container.end(container.shell("true"))
+    for _ in range(50):
+        assert container.end(container.shell("exit 3"))["code"] == "3"
+
+
+def test_without_a_ring(make_container):
+    container = make_container(ring=False)
+    container.shell("exit 3")
+    container.put("exit", b"5")
+    container.start()
+    assert container.exit_code() == 5
+    assert b"code=3\n" in (container.path / "exited.1").read_bytes()
+
+
+def test_a_ring_and_a_bell_that_are_something_else(make_container):
+    container = make_container(ring=False, bell=False)
+    (container.path / "ring").write_text("kept")
+    (container.path / "bell").symlink_to(container.path / "ring")
+    container.shell("exit 3")
+    container.put("exit", b"5\n")
+    container.start()
+    assert container.exit_code() == 5
+    assert (container.path / "ring").read_text() == "kept"
+
+
+def test_a_ring_that_is_full_or_that_nobody_hears(make_container):
+    container = make_container(ring=False)
+    os.mkfifo(container.path / "ring")
+    container.start()
+    container.shell("exit 3")
+    full = os.open(container.path / "ring", os.O_RDWR | os.O_NONBLOCK)
+    while select.select([], [full], [], 0)[1]:
+        os.write(full, b"\n" * 4096)
+    container.shell("exit 4")
+    container.put("exit", b"5\n")
+    assert container.exit_code() == 5
+    os.close(full)
+    assert b"code=4\n" in (container.path / "exited.2").read_bytes()
+
+
+@pytest.mark.parametrize("code", [0, 1, 255])
+def test_exit(container, code):
+    container.end(container.shell("true"))
+    container.put("exit", f"{code}\n".encode())
+    assert container.exit_code() == code
+
+
+def test_exit_waits_for_what_runs(container):
+    told, gate = container.fifo("told"), container.fifo("gate")
+    number = container.shell(f"echo ready >{told.path}; read line <{gate.path}; exit 3")
+    assert told.line() == "ready"
+    container.put("exit", b"6\n")
+    other = container.shell("exit 4")
+    assert container.end(other)["code"] == "4"
+    assert container.process.poll() is None
+    gate.tell()
+    assert container.exit_code() == 6
+    assert container.end(number)["code"] == "3"
+
+
+@pytest.mark.parametrize("content", [b"", b"256", b"x", b"1 2", b"-1", b"9" * 20])
+def test_exit_that_makes_no_sense(container, content):
+    container.put("exit", content)
+    assert container.exit_code() == 74
+    assert container.stderr() == "monopod: makes no sense: exit\n"
+
+
+def test_an_end_that_cannot_be_written_is_tried_again(container):
+    """A directory where the temporary file should be makes writing fail, as a full disk would."""
+    (container.path / ".exited.1").mkdir()
+    with open(container.root / "stderr", "rb") as stderr:
+        number = container.shell("exit 3")
+        container.end(container.shell("true"))
+        (container.path / ".exited.1").rmdir()
+        assert container.end(number)["code"] == "3"
+        assert stderr.read().decode() == (
+            "monopod: cannot write the end of a request, and tries again each second: exited.1: File exists\n"
+        )
+
+
+def test_started_twice(container, program):
+    container.end(container.shell("true"))
+    result = command(program, container.path)
+    assert result.returncode == 76
+    assert "started a second time" in result.stderr
+    container.process.kill()
+    container.process.wait()
+    result = command(program, container.path)
+    assert result.returncode == 76
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/no/such", "cannot open the control directory /no/such: No such file or directory"),
+        ("/etc/passwd", "cannot open the control directory /etc/passwd: Not a directory"),
+        ("/proc", "cannot make and lock the file alive in /proc: No such file or directory"),
+    ],
+)
+def test_a_control_directory_that_cannot_be_used(program, path, words):
+    result = command(program, path)
+    assert (result.returncode, result.stderr) == (74, f"monopod: {words}\n")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Without a coordinator. There is no bell in these, so that each request that ran took a tick of the entrypoint
+
+
+@pytest.fixture
+def coordinator_lock() -> Iterator[Callable[[Container], int]]:
+    descriptors = []
+
+    def hold(container: Container) -> int:
+        descriptors.append(os.open(container.path / "coordinator", os.O_RDONLY | os.O_CREAT, 0o644))
+        fcntl.flock(descriptors[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return descriptors[-1]
+
+    yield hold
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def test_a_coordinator_that_holds_its_lock(make_container, coordinator_lock):
+    container = make_container(bell=False)
+    lock = coordinator_lock(container)
+    container.start("--orphan-seconds", "0")
+    for _ in range(2):
+        container.end(container.shell("true"))
+    told, held = container.fifo("told"), container.root / "held"
+    os.mkfifo(held)
+    reader = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
+    container.shell(f"exec 3>{held}; echo ready >{told.path}; exec sleep 600")
+    assert told.line() == "ready"
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    assert container.exit_code() == 75
+    assert container.stderr() == "monopod: the coordinator has been gone for too long; nobody holds coordinator\n"
+    wait_until_readable(reader)
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+
+
+def test_a_coordinator_that_has_not_come_yet(make_container):
+    container = make_container(bell=False)
+    container.start("--orphan-seconds", "0")
+    for _ in range(2):
+        assert container.end(container.shell("true"))["code"] == "0"
+    (container.path / "coordinator").touch()
+    assert container.exit_code() == 75
+
+
+def test_a_coordinator_that_comes_back_in_time(make_container, coordinator_lock):
+    container = make_container(bell=False)
+    lock = coordinator_lock(container)
+    container.start("--orphan-seconds", "3600")
+    container.end(container.shell("true"))
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    for _ in range(2):
+        assert container.end(container.shell("true"))["code"] == "0"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Command line
+
+
+def test_version(program):
+    result = command(program, "--version")
+    assert result.returncode == 0
+    assert re.fullmatch(r"monopod entrypoint \S+\n", result.stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["a", "b"],
+        ["install"],
+        ["install", "a", "b"],
+        ["--orphan-seconds"],
+        ["--orphan-seconds", "x", "/tmp"],
+        ["--orphan-seconds", "-1", "/tmp"],
+        ["--orphan-seconds", "1", "a", "b"],
+        ["--version", "x"],
+    ],
+)
+def test_usage(program, arguments):
+    result = command(program, *arguments)
+    assert result.returncode == 2
+    assert result.stderr.startswith("usage: entrypoint ")
+    assert result.stdout == ""
+
+
+def test_the_control_directory_by_default(program):
+    if Path("/monopod/step").exists():
+        pytest.skip("this machine has a /monopod/step")
+    result = command(program)
+    assert result.returncode == 74
+    assert result.stderr == "monopod: cannot open the control directory /monopod/step: No such file or directory\n"
+
+
+def test_install(program, tmp_path):
+    for _ in range(2):  # an older one is replaced
+        subprocess.run([program, "install", tmp_path], check=True, umask=0o777)
+        assert (tmp_path / "entrypoint").read_bytes() == program.read_bytes()
+        assert mode(tmp_path / "entrypoint") == 0o755
+        assert os.listdir(tmp_path) == ["entrypoint"]
+        (tmp_path / "entrypoint").write_text("old")
+    result = command(program, "install", tmp_path / "no")
+    assert (result.returncode, result.stderr) == (
+        74,
+        f"monopod: cannot open {tmp_path}/no: {os.strerror(errno.ENOENT)}\n",
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Hostile requests, and the cost of waiting
+
+
+RECORDS = st.lists(
+    st.tuples(st.sampled_from("eaadorx."), st.text(st.sampled_from("ab$()=.\n"), max_size=6)), max_size=8
+)
+CONTENTS = st.one_of(
+    RECORDS.map(lambda records: "".join(f"{letter}{text}\0" for letter, text in records).encode() + b".\0"),
+    st.binary(max_size=40).filter(lambda content: b"/" not in content),
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=CONTENTS)
+def test_whatever_a_request_holds_it_ends(make_container, content):
+    container = make_container()
+    container.start(cwd=container.root, env={"PATH": "/nowhere"})
+    end = container.end(container.raw_request(content))
+    assert end["code"] in {"126", "127"}
+    assert "error" in end
+    container.put("exit", b"0")
+    assert container.exit_code() == 0
+    container.close()
+
+
+def test_resident_memory_while_waiting(make_container, program):
+    if program != binary.path():
+        pytest.skip("the sanitizers take their own")
+    container = make_container()
+    container.start()
+    container.end(container.shell("true", f"o{container.root}/out", f"x{container.root}/out"))
+    rollup = Path(f"/proc/{container.pid}/smaps_rollup").read_text()
+    assert int(re.search(r"^Rss: +(\d+) kB$", rollup, re.MULTILINE)[1]) <= 100
