@@ -481,14 +481,14 @@ static const char *numbered(struct text *text, const char *prefix, uint32_t numb
     return text->bytes;
 }
 
-/* Reads a decimal number of at most nine digits and moves past it; -1 if there is none. */
+/* Reads a decimal number and moves past it; -1 if there is none. More than nine digits count as nine nines. */
 static long read_number(const char **at)
 {
     const char *start = *at;
     long number = 0;
-    while (**at >= '0' && **at <= '9' && *at - start < 9)
-        number = number * 10 + *(*at)++ - '0';
-    return *at == start || (**at >= '0' && **at <= '9') ? -1 : number;
+    for (; **at >= '0' && **at <= '9'; (*at)++)
+        number = *at - start < 9 ? number * 10 + **at - '0' : 999999999;
+    return *at == start ? -1 : number;
 }
 
 /* ------------------------------------------------------------------------------------------------------------------

@@ -688,6 +688,12 @@ def test_stop_by_a_signal(container):
     assert not (container.path / f"kill.{number}").exists()
 
 
+def test_stop_with_an_endless_grace(container):
+    number = container.waiting(container.fifo("told"), "7", signal.SIGTERM)
+    container.kill(number, signal.SIGTERM, 10**12)
+    assert container.end(number)["code"] == "7"
+
+
 def test_stop_by_force_after_the_grace(container):
     number = container.waiting(container.fifo("told"), "ignore", signal.SIGTERM)
     container.kill(number, signal.SIGTERM, 20)
