@@ -195,8 +195,10 @@ class Engine:
         self._uid, self._namespace = event.uid, event.namespace
         self._do(Tell(RunStarted(event.at, event.name, event.namespace, event.uid)))
         plan = self.plan.pipeline
-        params: dict[Path, Value] = {("params", param.name): param.value for param in plan.params}
-        self.run = self._new_pipeline(plan, event.name, "", None, params)
+        self.run = self._new_pipeline(plan, event.name, "", None, {})
+        context = Scope(dict(self.run.values))  # a run's params may name the run, but not each other
+        for param in plan.params:
+            self.run.values["params", param.name] = evaluate(param.value, context)
         self._start_pipeline(self.run)
 
     def _new_pipeline(
@@ -325,7 +327,8 @@ class Engine:
                 while self._invalid:
                     self._reject(*self._invalid.popleft())
             elif self._startable:
-                self._start_task(self._startable.popleft())
+                while self._startable:
+                    self._start_task(self._startable.popleft())
             elif self._next_attempts:
                 self._start_attempt(self._next_attempts.popleft())
             else:
@@ -723,8 +726,11 @@ class Engine:
         if exited is not None:
             exited(Exit(signal=9, error="its container was killed, from outside or for its use of memory"))
             return
-        waiting = self._waiting_for_container.values()
-        for instance in [each for each in waiting if each.slot is not None and container in _containers(each.slot)]:
+        instance = self._waiting_for_container.pop(container, None)
+        for each in self._waiting_for_container.values():  # one that waits for another container cannot go on either
+            if each.slot is not None and container in _containers(each.slot):
+                instance = each
+        if instance is not None:
             self._advance(instance)
 
     def _on_exit(self, container: str, request: int, how: Exit) -> None:
@@ -822,7 +828,7 @@ class Engine:
         attempt = instance.attempt
         plan = instance.task.plan
         paths = tuple(_result_path(each.name) for each in plan.results if each.value is None) + _artifact_paths(plan)
-        if paths and not attempt.collected:
+        if paths and attempt.begun and not attempt.collected:  # else the files there are an earlier attempt's
             attempt.collected = True
             self._read(instance, paths)
         else:
@@ -1041,8 +1047,8 @@ def _request(slot: str, container: str, request: int, step: Step, scope: Scope, 
         arguments = (f"/tekton/scripts/{script_name}", *arguments)
     else:
         arguments = (*substitute_all(step.command, scope, _unexpanded), *arguments)
-    directories = (f"/tekton/steps/{step_directory(step)}/results",) if step.results else ()
-    directories += tuple(path.rpartition("/")[0] for path in _artifact_paths(step))
+    directories = [f"/tekton/steps/{step_directory(step)}/results"] if step.results else []
+    directories += [path.rpartition("/")[0] for path in _artifact_paths(step)]
     return RunStep(
         slot=slot,
         container=container,
@@ -1055,7 +1061,7 @@ def _request(slot: str, container: str, request: int, step: Step, scope: Scope, 
         script_name=script_name,
         script=script,
         fresh=fresh,
-        directories=directories,
+        directories=tuple(directories),
         readable=("/tekton/results", "/tekton/artifacts", *directories),
     )
 

@@ -231,6 +231,13 @@ class TestResults:
         assert run.status["taskRuns"]["run-a"]["status"]["results"] == [{"name": "t", "type": "string", "value": "v"}]
 
 
+    def test_a_run_s_params_may_name_the_run(self):
+        params = (Param("a", "$(context.pipelineRun.name)"), Param("b", "$(params.a)"))
+        step = Step("run", command=("$(params.a)", "$(params.b)"))
+        run = simulate(plan_of(task("x", steps=(step,)), params=params))
+        assert run.requests()[0][1].arguments == ("run", "$$(params.a)")
+
+
 class TestFinally:
     def test_statuses(self):
         text = (
