@@ -99,7 +99,9 @@ def _enter_root(container: Container, directory: str, surroundings: Surroundings
                  if not any(root_view.is_below(mount.path, other.path) for other in mounts)]  # fmt: skip
     if not any(root_view.is_below(container.working_directory, mount.path) for mount in mounts):
         outermost.append((os.path.normpath(container.working_directory), True))
-    root_view.assemble(view, root, directory, outermost)
+    layers = root_view.Layers(directory, f"{surroundings.memory}/{os.path.basename(directory)}")
+    os.mkdir(layers.memory)
+    root_view.assemble(view, root, layers, outermost)
     _mount_system(container, surroundings)
     namespaces.change_root(root)
     for path, is_directory in outermost:
@@ -119,14 +121,14 @@ def _own_mounts(container: Container, surroundings: Surroundings) -> list[Mount]
     with open(message, "wb"):
         os.chmod(message, 0o666)  # noqa: S103  # as kubelet does: containers run as any user
     own = [Mount(message, container.termination_message_path)]
-    own += [Mount(f"{surroundings.small_files}/{name}", f"/etc/{name}") for name in ("hosts", "hostname")]
+    own += [Mount(f"{surroundings.memory}/{name}", f"/etc/{name}") for name in ("hosts", "hostname")]
     taken = {mount.path for mount in container.mounts}
     return [*(mount for mount in own if mount.path not in taken), *container.mounts]
 
 
 def termination_message_file(container: Container, surroundings: Surroundings) -> str:
     """Return where on this machine the container's termination message is written."""
-    return f"{surroundings.small_files}/termination-log-{container.name}"
+    return f"{surroundings.memory}/termination-log-{container.name}"
 
 
 def _clone(mount: Mount) -> tuple[int, bool]:

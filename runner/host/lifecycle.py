@@ -27,7 +27,6 @@ from monopod.runner.host.specification import ContainerKind
 FIRST_BACKOFF = 10.0
 LONGEST_BACKOFF = 300.0
 STABLE_AFTER = 600.0
-START_ERROR_CODE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,25 +150,20 @@ class Lifecycle:
         record.phase, record.was_started = "running", True
         return self._next(now)
 
-    def start_failed(self, name: str, message: str, now: float, at: float) -> list[Command]:
-        """The container could not be made, or its program not be executed."""
-        termination = Termination(START_ERROR_CODE, None, "StartError", message, None, at)
-        return [Warn(f"container {name}: {message}"), *self._ended(self.records[name], termination, now)]
-
     def hook_ended(self, name: str, failure: str | None, now: float) -> list[Command]:
         """The postStart hook has ended; `failure` says what went wrong, if anything did."""
         record = self.records[name]
         if record.phase != "hook":  # the container is gone, and the hook went with it
             return []
         record.phase = "running"
-        if failure is None:
+        if failure is None or self.is_stopping:
             record.was_started = True
             return self._next(now)
         record.hook_failed = True
         return [Warn(f"container {name}: its postStart hook failed: {failure}"), Signal(name, signal.SIGKILL)]
 
     def exited(self, name: str, termination: Termination, now: float) -> list[Command]:
-        """The container's program has ended."""
+        """The container's program has ended, or could not be executed."""
         return self._ended(self.records[name], termination, now)
 
     def terminate(self, grace: float | None, now: float) -> list[Command]:

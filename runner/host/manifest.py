@@ -145,16 +145,16 @@ def _security_without_effect(holder: Manifest, where: str) -> list[str]:
 def _read_volume(volume: Manifest, reading: _Reading) -> None:
     name = volume["name"]
     kind = next((key for key, value in volume.items() if key != "name" and value is not None), "emptyDir")
-    path = f"{reading.place.state_directory}/volumes/{name}"
     try:
-        source = _volume_source(kind, volume.get(kind) or {}, path, reading)
+        source = _volume_source(name, kind, volume.get(kind) or {}, reading)
     except UnresolvedError as error:
         reading.problems.append(f"volume {name}: {error}")
-        source = _Source(path)
+        source = _Source("")
     reading.volume_sources[name] = source
 
 
-def _volume_source(kind: str, source: Manifest, path: str, reading: _Reading) -> _Source:
+def _volume_source(name: str, kind: str, source: Manifest, reading: _Reading) -> _Source:
+    path = f"{reading.place.state_directory}/volumes/{name}"
     files_of = {
         "configMap": projection.config_map_files,
         "secret": projection.secret_files,
@@ -162,6 +162,7 @@ def _volume_source(kind: str, source: Manifest, path: str, reading: _Reading) ->
         "projected": projection.projected_files,
     }
     if kind in files_of:
+        path = f"{reading.place.state_directory}/memory/volume-{name}"  # in memory: no Secret is ever on a disk
         reading.volumes.append(FilesVolume(path, files_of[kind](source, reading.sources)))
         return _Source(path, read_only=True)
     if kind == "hostPath":

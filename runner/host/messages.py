@@ -1,10 +1,14 @@
 """What the runner and the sandbox of a Pod say to each other, over one socket that keeps messages apart.
 
 Rules: a message is one JSON object with its ``type``; file descriptors go with the message that speaks of them.
-The sandbox says ``ready`` or ``unavailable`` (`message`) once, then ``created`` (`container`, `restart_count`, and the
-reading ends of its standard output and standard error), ``changed`` (`status`: a ContainerStatus, `at`; `termination`),
-``warning`` (`message`) and at last ``finished`` (`phase`, `reason`, `message`). The runner says ``terminate`` (`grace`)
-and ``signal`` (`container`, `number`). Closing the socket kills the Pod.
+The sandbox says ``ready`` or ``unavailable`` (`message`) once, then
+
+- ``created``: `container`, `restart_count`, and the reading ends of its standard output and standard error;
+- ``started``: `container`, `restart_count`, `at`; ``terminated``: `container`, `restart_count`, `termination` (the
+  fields of a `Termination`); ``changed``: `status` (a ContainerStatus); ``warning``: `message`;
+- at last ``finished``: `phase`, `reason`, `message`.
+
+The runner says ``terminate`` (`grace`) and ``signal`` (`container`, `number`). Closing the socket kills the Pod.
 """
 
 from __future__ import annotations

@@ -41,6 +41,7 @@ from monopod.runner.host.events import (
     PodFinished,
     PodWarning,
 )
+from monopod.runner.host.lifecycle import Termination
 from monopod.runner.host.runtime_image import runtime_image
 from monopod.runner.host.state_directory import StateDirectory
 from monopod.runner.host.status import pod_status
@@ -95,7 +96,7 @@ class HostPod:
         self._streams: dict[int, _Stream] = {}
         self._logs: dict[str, int] = {}
         self._statuses: dict[str, dict[str, Any]] = {}
-        self._announced: set[tuple[str, int, str]] = set()
+        self._messages_from_logs: dict[str, str] = {}
         self._pending: deque[Event] = deque()
         self._started_at = 0.0
         self._finished: PodFinished | None = None
@@ -302,8 +303,13 @@ class HostPod:
         match message["type"]:
             case "created":
                 self._add_streams(message["container"], message["restart_count"], descriptors)
+            case "started":
+                self._pending.append(ContainerStarted(message["container"], message["restart_count"], message["at"]))
+            case "terminated":
+                termination = Termination(*message["termination"])
+                self._terminated(message["container"], message["restart_count"], termination)
             case "changed":
-                self._changed(message)
+                self._changed(message["status"])
             case "warning":
                 self._pending.append(PodWarning(message["message"]))
             case "finished":
@@ -321,27 +327,30 @@ class HostPod:
             self._streams[descriptor] = _Stream(container, "stdout" if name == "stdout" else "stderr", log)
             self._poll.register(descriptor, select.EPOLLIN)
 
-    def _changed(self, message: dict[str, Any]) -> None:
-        status = message["status"]
-        name, count, termination = status["name"], status["restartCount"], message["termination"]
-        self._statuses[name] = status
-        if message["at"] is not None and self._is_news(name, count, "started"):
-            self._pending.append(ContainerStarted(name, count, message["at"]))
-        if termination is not None and self._is_news(name, count, "terminated"):
-            self._pending += self._rest_of(name)
-            code, signal_number, reason, text, started_at, finished_at = termination
-            if code and not text and self._policies[name] == "FallbackToLogsOnError":
-                text = self._end_of_log(name)
-                status["state"].get("terminated", {})["message"] = text
-            event = ContainerTerminated(name, count, code, signal_number, reason, text, started_at, finished_at)
-            self._pending.append(event)
+    def _terminated(self, container: str, restart_count: int, termination: Termination) -> None:
+        self._pending += self._rest_of(container)
+        message = termination.message
+        if termination.exit_code and not message and self._policies[container] == "FallbackToLogsOnError":
+            message = self._messages_from_logs[container] = self._end_of_log(container)
+        self._pending.append(
+            ContainerTerminated(
+                container,
+                restart_count,
+                termination.exit_code,
+                termination.signal,
+                termination.reason,
+                message,
+                termination.started_at,
+                termination.finished_at,
+            )
+        )
 
-    def _is_news(self, container: str, restart_count: int, what: str) -> bool:
-        key = (container, restart_count, what)
-        if key in self._announced:
-            return False
-        self._announced.add(key)
-        return True
+    def _changed(self, status: dict[str, Any]) -> None:
+        name = status["name"]
+        terminated = status["state"].get("terminated")
+        if terminated is not None and name in self._messages_from_logs and "message" not in terminated:
+            terminated["message"] = self._messages_from_logs[name]
+        self._statuses[name] = status
 
     def _rest_of(self, container: str) -> list[ContainerOutput]:
         """Return the rest of a dead container's output, and close its pipes."""
@@ -424,7 +433,7 @@ def _hint() -> str:
                 value = file.read().strip()
         except OSError:
             continue
-        if value == forbidding and os.geteuid() != 0:
+        if value == forbidding:
             return f" (sysctl {path.replace('/', '.')} is {value})"
     return ""
 

@@ -6,6 +6,8 @@ Rules:
   Where the kernel refuses an overlay, a directory with mounts in it is taken over entry by entry (in a user namespace
   each such directory is refused), and one without is shown read-only. So is what is mounted read-only, and
   deeper than the top level what the caller cannot write to anyway: it costs less.
+- Upper layers are on the disk, where large ones belong; but in memory for what a caller without root can write little
+  of, and where the disk cannot hold them (it is an overlay itself).
 - Pseudo file systems are not taken over, nor are the temporary directories and the one that holds the Pods' state: as
   in an image, these are empty.
 - What is possible is found out once per Pod, by trying (`plan_view`); each container's view is then made without any
@@ -20,7 +22,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from monopod.runner.host import namespaces
@@ -40,7 +42,7 @@ class Entry:
     """One part of the view, at ``path``.
 
     ``overlay``: copy-on-write; ``bind``: read-only; ``directory``: an empty one, to be filled by later entries;
-    ``symlink``: to ``target``; ``file``: shown read-only.
+    ``symlink``: to ``target``; ``file``: shown read-only. ``in_memory`` is where an overlay's upper layer goes.
     """
 
     kind: Literal["overlay", "bind", "directory", "symlink", "file"]
@@ -48,18 +50,28 @@ class Entry:
     mode: int = 0o755
     owner: tuple[int, int] = (0, 0)
     target: str = ""
+    in_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """What a container's root is made of, parents first. ``overlay_options`` begin those of each overlay.
 
-    ``hidden`` are the directories that are empty in each container, those of ``temporary`` writable for everybody.
+    ``hidden`` are the directories that are empty in each container. ``refused`` says why no upper layer is on the disk.
     """
 
     entries: tuple[Entry, ...]
     overlay_options: str
     hidden: tuple[str, ...]
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Two directories for upper layers: on the disk, and in memory."""
+
+    disk: str
+    memory: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +125,10 @@ class _Planner:
     mounts: tuple[MountPoint, ...]
     needed: tuple[str, ...]
     hidden: tuple[str, ...]
-    scratch: str
+    scratch: Layers
     in_user_namespace: bool
-    overlay_options: str = ""
+    overlay_options: str
+    disk_refused: bool
     entries: list[Entry] = field(default_factory=list)
 
     def take_over(self, path: str, depth: int) -> None:
@@ -125,21 +138,27 @@ class _Planner:
             return
         mounts = [mount for mount in self.mounts if is_below(mount.path, path)]
         below = [mount for mount in mounts if not any(is_below(mount.path, each) for each in self.hidden)]
-        if self._takes_overlay(path, depth, bool(mounts)):
-            self.entries.append(_entry("overlay", path))
+        in_memory = self.disk_refused or (self.in_user_namespace and not self._is_written(path))
+        if self._takes_overlay(path, depth, in_memory=in_memory, has_mounts=bool(mounts)):
+            self.entries.append(replace(_entry("overlay", path), in_memory=in_memory))
             self._take_over_mounts(below)
         elif mounts or path == "/":
             self._descend(path, depth)
         else:
             self.entries.append(_entry("bind", path))
 
-    def _takes_overlay(self, path: str, depth: int, has_mounts: bool) -> bool:
+    @staticmethod
+    def _is_written(path: str) -> bool:
+        """Whether the caller may write there, or keeps much there."""
+        return os.access(path, os.W_OK) or is_below(os.path.realpath(os.path.expanduser("~")), path)
+
+    def _takes_overlay(self, path: str, depth: int, *, in_memory: bool, has_mounts: bool) -> bool:
         if has_mounts and self.in_user_namespace:
             return False
         wanted = any(is_below(each, path) for each in self.needed)
         if depth > 1 and self.in_user_namespace and not wanted and not os.access(path, os.W_OK):
             return False
-        return try_overlay(path, self.scratch, self.overlay_options) is None
+        return try_overlay(path, self.scratch.memory if in_memory else self.scratch.disk, self.overlay_options) is None
 
     def _take_over_mounts(self, mounts: Iterable[MountPoint]) -> None:
         """Add the entries for the outermost mounts inside a directory that is there already."""
@@ -185,31 +204,37 @@ def _directory(path: str) -> Entry:
     return Entry("directory", path, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
 
 
-def plan_view(needed: Iterable[str], state_root: str, scratch: str, *, in_user_namespace: bool) -> View:
+def plan_view(needed: Iterable[str], state_root: str, scratch: Layers, *, in_user_namespace: bool) -> View:
     """Return what a container's root can be made of here.
 
-    `needed` are the paths that must be made where they are missing (mount points), `scratch` a directory on the file
-    system that the upper layers will be on. Raises HostUnavailableError if there are no overlays to be had on it.
+    `needed` are the paths that must be made where they are missing (mount points). Raises HostUnavailableError if there
+    are no overlays to be had at all.
     """
-    options = _overlay_options(scratch, in_user_namespace=in_user_namespace)
+    options, refused = _overlay_options(scratch, in_user_namespace=in_user_namespace)
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         mounts = mount_points(file.read())
     emptied = _emptied_directories(state_root)
     hidden = (*_SYSTEM_DIRECTORIES, *emptied)
-    planner = _Planner(mounts, tuple(needed), hidden, scratch, in_user_namespace, options)
+    planner = _Planner(mounts, tuple(needed), hidden, scratch, in_user_namespace, options, refused is not None)
     planner.take_over("/", 0)
-    return View(tuple(planner.entries), options, emptied)
+    return View(tuple(planner.entries), options, emptied, refused)
 
 
-def _overlay_options(scratch: str, *, in_user_namespace: bool) -> str:
-    """``volatile`` (Linux 5.10) spares the file system a sync at the end of each container."""
+def _overlay_options(scratch: Layers, *, in_user_namespace: bool) -> tuple[str, str | None]:
+    """Return the options that overlays take here, and why upper layers cannot be on the disk, if they cannot.
+
+    ``volatile`` (Linux 5.10) spares the file system a sync at the end of each container.
+    """
     required = "userxattr," if in_user_namespace else ""
-    tried = ""
-    for options in (f"{required}volatile,", required):
-        tried = try_overlay(_some_directory(), scratch, options) or ""
-        if not tried:
-            return options
-    raise HostUnavailableError(f"this machine refuses a copy-on-write view of its files: {tried}")
+    lower = _some_directory()
+    refused = None
+    for directory in (scratch.disk, scratch.memory):
+        for options in (f"{required}volatile,", required):
+            problem = try_overlay(lower, directory, options)
+            if problem is None:
+                return options, refused
+            refused = problem
+    raise HostUnavailableError(f"this machine refuses a copy-on-write view of its files: {refused}")
 
 
 def _some_directory() -> str:
@@ -233,8 +258,8 @@ def try_overlay(lower: str, scratch: str, options: str) -> str | None:
 # --- making a view
 
 
-def assemble(view: View, root: str, layers: str, needed: Iterable[tuple[str, bool]]) -> None:
-    """Make the view at the directory `root`, in the caller's own mount namespace; upper layers go into `layers`.
+def assemble(view: View, root: str, layers: Layers, needed: Iterable[tuple[str, bool]]) -> None:
+    """Make the view at the directory `root`, in the caller's own mount namespace, with upper layers in `layers`.
 
     `needed` are the paths that are to be there, each with whether it is a directory. Raises OSError.
     """
@@ -245,7 +270,7 @@ def assemble(view: View, root: str, layers: str, needed: Iterable[tuple[str, boo
     for number, entry in enumerate(view.entries):
         place = root + entry.path.rstrip("/")
         if entry.kind == "overlay":
-            own = f"{layers}/{number}"
+            own = f"{layers.memory if entry.in_memory else layers.disk}/{number}"
             _make_layers(own)
             _copy_attributes(entry, f"{own}-upper")
             _prepare_upper(entry, f"{own}-upper", view, wanted)
@@ -256,7 +281,7 @@ def assemble(view: View, root: str, layers: str, needed: Iterable[tuple[str, boo
             _make(entry, place)
     for number, path in enumerate(view.hidden):
         if os.path.isdir(root + path):
-            own = f"{layers}/empty-{number}"
+            own = f"{layers.disk}/empty-{number}"
             os.mkdir(own)
             os.chmod(own, 0o1777 if path in _TEMPORARY_DIRECTORIES else 0o755)  # as /tmp is everywhere
             namespaces.bind(own, root + path, attributes=namespaces.ATTR_NODEV)

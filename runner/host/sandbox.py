@@ -38,6 +38,7 @@ from monopod.runner.host.status import LONGEST_MESSAGE, container_status
 from monopod.runner.host.surroundings import Surroundings, make_surroundings
 
 _LONGEST_HOOK_OUTPUT = 1024
+_START_ERROR_CODE = 128
 
 
 @dataclass(slots=True)
@@ -138,13 +139,16 @@ class Sandbox:
         self._selector.unregister(process.report)
         os.close(process.report)
         process.report = None
-        now, name = time.monotonic(), process.container
+        name = process.container
         if data:
             process.failed = True
             text = data.decode(errors="replace")
-            self._obey(self._lifecycle.start_failed(name, text, now, time.time()), changed=name)
+            self._ended(name, Termination(_START_ERROR_CODE, None, "StartError", text, None, time.time()))
         else:
-            self._obey(self._lifecycle.started(name, now, time.time()), changed=name)
+            at = time.time()
+            count = self._lifecycle.records[name].restart_count
+            messages.send(self._channel, "started", container=name, restart_count=count, at=at)
+            self._obey(self._lifecycle.started(name, time.monotonic(), at), changed=name)
 
     def _exited(self, process: _Process, code: int) -> None:
         name = process.container
@@ -158,6 +162,24 @@ class Sandbox:
             started_at=record.started_at,
             finished_at=time.time(),
         )
+        self._ended(name, termination)
+
+    def _ended(self, name: str, termination: Termination) -> None:
+        count = self._lifecycle.records[name].restart_count
+        messages.send(
+            self._channel,
+            "terminated",
+            container=name,
+            restart_count=count,
+            termination=[
+                termination.exit_code,
+                termination.signal,
+                termination.reason,
+                termination.message,
+                termination.started_at,
+                termination.finished_at,
+            ],
+        )
         self._obey(self._lifecycle.exited(name, termination, time.monotonic()), changed=name)
 
     def _reason(self, code: int) -> str:
@@ -169,8 +191,11 @@ class Sandbox:
         return "Completed" if code == 0 else "Error"
 
     def _hook_ended(self, process: _Process, code: int) -> None:
+        assert process.report is not None
         assert process.hook_output is not None
-        output = os.pread(process.hook_output, _LONGEST_HOOK_OUTPUT, 0).decode(errors="replace").strip()
+        data = os.read(process.report, _LONGEST_HOOK_OUTPUT) or os.pread(process.hook_output, _LONGEST_HOOK_OUTPUT, 0)
+        output = data.decode(errors="replace").strip()
+        os.close(process.report)
         os.close(process.hook_output)
         failure = None
         if code:
@@ -205,16 +230,7 @@ class Sandbox:
         if self._told.get(name) == status:
             return
         self._told[name] = status
-        last = record.last
-        messages.send(
-            self._channel,
-            "changed",
-            status=status,
-            at=record.started_at,
-            termination=None
-            if last is None or record.is_alive
-            else [last.exit_code, last.signal, last.reason, last.message, last.started_at, last.finished_at],
-        )
+        messages.send(self._channel, "changed", status=status)
 
     def _finish(self) -> None:
         for name in self._lifecycle.records:
@@ -225,30 +241,34 @@ class Sandbox:
         )
 
     def _start(self, container: Container) -> None:
-        record = self._lifecycle.records[container.name]
-        directory = f"{self._surroundings.pod.state_directory}/containers/{container.name}-{record.restart_count}"
-        os.mkdir(directory)
-        out_reader, out_writer = os.pipe()
-        error_reader, error_writer = os.pipe()
+        count = self._lifecycle.records[container.name].restart_count
+        outputs = (os.pipe(), os.pipe())
+        try:
+            directory = f"{self._surroundings.pod.state_directory}/containers/{container.name}-{count}"
+            os.mkdir(directory)
+            pid, report = self._fork_container(container, directory, (outputs[0][1], outputs[1][1]))
+        except OSError as error:  # too many processes, no room on the disk
+            text = error.strerror or str(error)
+            self._ended(container.name, Termination(_START_ERROR_CODE, None, "StartError", text, None, time.time()))
+        else:
+            self._processes[pid] = _Process(container.name, report)
+            self._first_processes[container.name] = pid
+            self._selector.register(report, selectors.EVENT_READ, lambda _: self._read_report(pid))
+            readers = (outputs[0][0], outputs[1][0])
+            messages.send(self._channel, "created", readers, container=container.name, restart_count=count)
+        finally:
+            for descriptor in (*outputs[0], *outputs[1]):
+                os.close(descriptor)
 
+    def _fork_container(self, container: Container, directory: str, outputs: tuple[int, int]) -> tuple[int, int]:
         def body() -> NoReturn:
-            run_container(container, directory, self._surroundings, (out_writer, error_writer))
+            run_container(container, directory, self._surroundings, outputs)
 
-        namespaces.unshare(namespaces.NEW_PID, "a PID namespace")  # for the next child, and back again for this process
-        pid, report = _fork(body)
-        namespaces.join_namespaces(self._own_namespace, namespaces.NEW_PID)
-        self._processes[pid] = _Process(container.name, report)
-        self._first_processes[container.name] = pid
-        self._selector.register(report, selectors.EVENT_READ, lambda _: self._read_report(pid))
-        messages.send(
-            self._channel,
-            "created",
-            (out_reader, error_reader),
-            container=container.name,
-            restart_count=record.restart_count,
-        )
-        for descriptor in (out_reader, out_writer, error_reader, error_writer):
-            os.close(descriptor)
+        namespaces.unshare(namespaces.NEW_PID, "a PID namespace")  # for the next child, not for this process
+        try:
+            return _fork(body)
+        finally:
+            namespaces.join_namespaces(self._own_namespace, namespaces.NEW_PID)
 
     def _run_hook(self, container: Container) -> None:
         """Run the postStart hook in the container's namespaces. What it writes is kept for when it fails."""
@@ -262,8 +282,10 @@ class Sandbox:
 
         try:
             namespaces.join_namespaces(target, namespaces.NEW_PID)
-            pid, report = _fork(body)
-            namespaces.join_namespaces(self._own_namespace, namespaces.NEW_PID)
+            try:
+                pid, report = _fork(body)
+            finally:
+                namespaces.join_namespaces(self._own_namespace, namespaces.NEW_PID)
         except OSError as error:  # the container has ended in between
             os.close(output)
             now = time.monotonic()
@@ -271,21 +293,18 @@ class Sandbox:
             return
         finally:
             os.close(target)
-        self._processes[pid] = _Process(container.name, hook_output=output)
-        self._selector.register(report, selectors.EVENT_READ, lambda fd: self._read_hook_report(fd, output))
-
-    def _read_hook_report(self, report: int, output: int) -> None:
-        data = os.read(report, 65536)
-        self._selector.unregister(report)
-        os.close(report)
-        if data:
-            os.pwrite(output, data, 0)
+        self._processes[pid] = _Process(container.name, report, hook_output=output)
 
 
 def _fork(body: Callable[[], NoReturn]) -> tuple[int, int]:
     """Run `body`, which executes a program, in a child. Return its PID and a pipe, which stays empty if it did so."""
     reader, writer = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
     if pid:
         os.close(writer)
         return pid, reader

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from dataclasses import dataclass
 from monopod.runner.host.errors import HostUnavailableError
 
 _LOCK = "lock"
-_MOVED = ".removed-"
 _DEEPEST = 10
 
 
@@ -61,14 +61,14 @@ def create(name: str) -> StateDirectory:
 
 def remove_abandoned(root: str) -> None:
     """Remove the state directories that nobody has locked."""
-    for entry in os.scandir(root):
+    for name in os.listdir(root):
         try:
-            lock = os.open(os.path.join(entry.path, _LOCK), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            lock = os.open(os.path.join(root, name, _LOCK), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            remove(entry.path)
+            remove(os.path.join(root, name))
         except BlockingIOError:
             pass
         finally:
@@ -77,8 +77,9 @@ def remove_abandoned(root: str) -> None:
 
 def release(path: str) -> None:
     """Keep a state directory for good, but for what is of no use any more."""
-    for name in ("root", "devices", "system", "scratch", "small"):
-        remove(os.path.join(path, name))
+    for name in ("root", "devices", "system", "scratch", "memory"):
+        if os.path.isdir(own := os.path.join(path, name)):
+            remove(own)
     os.unlink(os.path.join(path, _LOCK))
 
 
@@ -88,7 +89,7 @@ def remove(path: str) -> None:
     What containers left may be deeper than any path is long: from a certain depth on, directories are first moved up.
     No symbolic link is followed.
     """
-    moved = 0
+    moved, name = 0, f"{path}/{secrets.token_hex(8)}"  # containers cannot have taken it
     pending = [(path, 0)]
     emptied = []
     while pending:
@@ -103,7 +104,7 @@ def remove(path: str) -> None:
                 pending.append((entry.path, depth + 1))
             else:
                 moved += 1
-                os.rename(entry.path, f"{path}/{_MOVED}{moved}")
-                pending.append((f"{path}/{_MOVED}{moved}", 1))
+                os.rename(entry.path, f"{name}-{moved}")
+                pending.append((f"{name}-{moved}", 1))
     for directory in reversed(emptied):
         os.rmdir(directory)

@@ -21,8 +21,8 @@ class Surroundings:
     """What a container is made from.
 
     ``devices`` and ``system`` are directories whose mounts each container gets as /dev and /sys; ``root`` is the empty
-    directory that each mounts its root on, in its own mount namespace. ``small_files`` is in memory: /etc/hosts,
-    /etc/hostname and termination messages. ``capabilities`` are those that can be had.
+    directory that each mounts its root on, in its own mount namespace. ``memory`` is in memory: /etc/hosts,
+    /etc/hostname, termination messages and volumes of known files. ``capabilities`` are those that can be had.
     """
 
     pod: Pod
@@ -32,7 +32,7 @@ class Surroundings:
     root: str
     devices: str
     system: str
-    small_files: str
+    memory: str
     capabilities: frozenset[int]
 
 
@@ -53,12 +53,12 @@ def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
     namespaces.unshare(shared, "mount, hostname and IPC namespaces")
     namespaces.make_mounts_private()
     socket.sethostname(pod.name)
-    for name in ("root", "devices", "system", "volumes", "containers", "scratch", "small"):
+    for name in ("root", "devices", "system", "volumes", "containers", "scratch", "memory"):
         os.mkdir(f"{state}/{name}")
-    small_files = f"{state}/small"
-    namespaces.mount("tmpfs", small_files, namespaces.MS_NODEV, "mode=755")
-    _write(f"{small_files}/hosts", pod.hosts_file)
-    _write(f"{small_files}/hostname", f"{pod.name}\n")
+    memory = f"{state}/memory"
+    namespaces.mount("tmpfs", memory, namespaces.MS_NODEV, "mode=755")
+    _write(f"{memory}/hosts", pod.hosts_file)
+    _write(f"{memory}/hostname", f"{pod.name}\n")
     warnings = []
     may_set_groups = True
     if in_user_namespace:
@@ -66,8 +66,9 @@ def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
         may_set_groups = ids.may_set_groups
         pod, warning = user_namespace.fit(pod, ids)
         warnings += [warning] if warning else []
-    view, warning = _plan_view(pod, in_user_namespace=in_user_namespace)
-    warnings += [warning] if warning else []
+    view = _plan_view(pod, in_user_namespace=in_user_namespace)
+    if view.refused is not None:
+        warnings.append(f"what containers write outside of volumes is kept in memory: {view.refused}")
     for volume in pod.volumes:
         volumes.make_volume(volume, pod.volume_group)
     devices, system = f"{state}/devices", f"{state}/system"
@@ -82,25 +83,19 @@ def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
         f"{state}/root",
         devices,
         system,
-        small_files,
+        memory,
         namespaces.bounding_capabilities(),
     )
     return surroundings, warnings
 
 
-def _plan_view(pod: Pod, *, in_user_namespace: bool) -> tuple[root_view.View, str | None]:
-    """Plan the view with upper layers on the disk; where that cannot be (the disk is an overlay itself), in memory."""
+def _plan_view(pod: Pod, *, in_user_namespace: bool) -> root_view.View:
     needed = {mount.path for container in pod.containers for mount in container.mounts}
     needed |= {container.working_directory for container in pod.containers}
-    state_root = os.path.dirname(pod.state_directory)
-    scratch = f"{pod.state_directory}/scratch"
-    try:
-        return root_view.plan_view(needed, state_root, scratch, in_user_namespace=in_user_namespace), None
-    except HostUnavailableError as error:
-        for directory in ("containers", "scratch"):
-            namespaces.mount("tmpfs", f"{pod.state_directory}/{directory}", namespaces.MS_NODEV, "mode=755")
-        view = root_view.plan_view(needed, state_root, scratch, in_user_namespace=in_user_namespace)
-        return view, f"what containers write outside of volumes is kept in memory ({error})"
+    state = pod.state_directory
+    scratch = root_view.Layers(f"{state}/scratch", f"{state}/memory/scratch")
+    os.mkdir(scratch.memory)
+    return root_view.plan_view(needed, os.path.dirname(state), scratch, in_user_namespace=in_user_namespace)
 
 
 def _make_devices(directory: str) -> None:

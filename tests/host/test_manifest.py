@@ -1,0 +1,156 @@
+"""From a manifest to what the sandbox must know."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from monopod.runner.host.environment import Machine, Sources
+from monopod.runner.host.errors import PodRefusedError
+from monopod.runner.host.manifest import Place, read_pod
+from monopod.runner.host.runtime_image import RuntimeImage
+from monopod.runner.host.specification import DirectoryVolume, FilesVolume, MemoryVolume, Mount
+
+RUNTIME = RuntimeImage("runtime:1", ("/python", "-m", "x"), (("PYTHONPATH", "/lib"),), (Mount("/b", "/monopod/b"),))
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_spec(spec, config_maps=None):
+        pod = {"metadata": {"name": "p", "namespace": "ns"}, "spec": {"restartPolicy": "Never", **spec}}
+        sources = Sources(pod, config_maps or {}, {}, Machine("node", "10.0.0.1", 1, 1))
+        return read_pod(sources, RUNTIME, Place("/state", str(tmp_path), 1024))
+
+    return read_spec
+
+
+def container(**fields):
+    return {"name": "c", "image": "x", "command": ["/x"], **fields}
+
+
+def test_the_runtime_image_has_an_entrypoint_files_and_an_environment(read):
+    pod, _ = read(
+        {
+            "initContainers": [
+                {"name": "coordinator", "image": "runtime:1", "args": ["$(A)"], "env": [{"name": "A", "value": "a"}]},
+                {"name": "install", "image": "runtime:1", "command": ["/own"]},
+            ],
+            "containers": [container()],
+        }
+    )
+    coordinator, install, step = pod.containers
+    assert coordinator.command == ("/python", "-m", "x", "a")
+    assert coordinator.environment["PYTHONPATH"] == "/lib"
+    assert coordinator.mounts == RUNTIME.mounts
+    assert install.command == ("/own",)
+    assert "PYTHONPATH" not in step.environment
+    assert step.mounts == ()
+
+
+def test_kinds_of_containers_in_the_order_of_starting(read):
+    pod, _ = read(
+        {
+            "containers": [container(name="m")],
+            "initContainers": [container(name="i"), container(name="s", restartPolicy="Always")],
+        }
+    )
+    assert [(each.name, each.kind) for each in pod.containers] == [("i", "init"), ("s", "sidecar"), ("m", "ordinary")]
+
+
+def test_the_containers_security_context_wins_over_the_pods(read):
+    pod, _ = read(
+        {
+            "securityContext": {"runAsUser": 54321, "runAsGroup": 54321, "fsGroup": 7},
+            "containers": [container(securityContext={"runAsUser": 54322, "runAsGroup": None})],
+        }
+    )
+    (only,) = pod.containers
+    assert (only.identity.user, only.identity.group, only.identity.supplementary_groups) == (54322, 54321, (7,))
+    assert pod.volume_group == 7
+
+
+def test_volumes(read, tmp_path):
+    pod, _ = read(
+        {
+            "volumes": [
+                {"name": "a", "emptyDir": {}},
+                {"name": "b", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+                {"name": "c", "configMap": {"name": "c"}},
+                {"name": "d", "persistentVolumeClaim": {"claimName": "d", "readOnly": True}},
+            ],
+            "containers": [container(volumeMounts=[{"name": name, "mountPath": f"/{name}//"} for name in "abcd"])],
+        },
+        {"c": {"data": {}}},
+    )
+    directory, memory, files = pod.volumes
+    assert directory == DirectoryVolume("/state/volumes/a")
+    assert memory == MemoryVolume("/state/volumes/b", 1 << 20)
+    assert isinstance(files, FilesVolume)
+    mounts = {mount.path: (mount.source, mount.read_only) for mount in pod.containers[0].mounts}
+    assert mounts["/a"] == ("/state/volumes/a", False)
+    assert mounts["/c"] == (files.path, True)
+    assert mounts["/d"] == (f"{tmp_path}/ns/d", True)
+    assert os.path.isdir(f"{tmp_path}/ns/d")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"restartPolicy": "Always", "containers": [container()]}, "restartPolicy Never only"),
+        ({"containers": [{"name": "c", "image": "x", "args": ["a"]}]}, "container c: it has no command"),
+        ({"containers": [container(volumeMounts=[{"name": "v", "mountPath": "/v"}])]}, "no volume 'v'"),
+        (
+            {"containers": [container(volumeDevices=[{"name": "v", "devicePath": "/v"}])]},
+            "volumeDevices need a cluster",
+        ),
+        ({"containers": [container(lifecycle={"postStart": {"httpGet": {}}})]}, "knows exec only"),
+        (
+            {"volumes": [{"name": "v", "csi": {"driver": "d"}}], "containers": [container()]},
+            "a csi volume needs a cluster",
+        ),
+        (
+            {"volumes": [{"name": "v", "hostPath": {"path": "rel"}}], "containers": [container()]},
+            "not an absolute path",
+        ),
+        (
+            {
+                "volumes": [{"name": "v", "hostPath": {"path": "/etc/passwd", "type": "Directory"}}],
+                "containers": [container()],
+            },
+            "not of the type Directory",
+        ),
+        (
+            {
+                "volumes": [{"name": "v", "emptyDir": {}}],
+                "containers": [container(volumeMounts=[{"name": "v", "mountPath": "/v", "subPath": "a/../../b"}])],
+            },
+            "not a path inside the volume v",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_refused(read, spec, message):
+    with pytest.raises(PodRefusedError, match=message):
+        read(spec)
+
+
+def test_what_has_no_effect_is_warned_of_once(read):
+    _, warnings = read(
+        {
+            "hostPID": True,
+            "containers": [
+                container(
+                    tty=True, livenessProbe={"exec": {}}, securityContext={"seccompProfile": {"type": "Unconfined"}}
+                )
+            ],
+        }
+    )
+    (warning,) = warnings
+    for field in ("spec.hostPID", "container c: tty", "livenessProbe", "seccompProfile"):
+        assert field in warning
+
+
+def test_the_environment_is_that_of_an_image(read, monkeypatch):
+    monkeypatch.setenv("PATH", "/here:/there")
+    pod, _ = read({"hostname": "name", "containers": [container(env=[{"name": "HOME", "value": "/mine"}])]})
+    assert pod.containers[0].environment == {"PATH": "/here:/there", "HOME": "/mine", "HOSTNAME": "name"}

@@ -1,0 +1,37 @@
+"""What a container's root is made of."""
+
+from __future__ import annotations
+
+from monopod.runner.host.root_view import MountPoint, hidden_directories, is_below, mount_points
+
+MOUNTINFO = r"""22 27 0:21 / /proc rw,relatime - proc proc rw
+27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,discard
+30 27 254:1 / /home\040of\134all rw,relatime master:2 propagate_from:1 - xfs /dev/vdb rw
+31 30 0:30 /sub /home\040of\134all/me ro,nosuid - nfs4 server:/x rw
+32 27 0:31 / /data rw - tmpfs none rw
+33 32 0:32 / /data rw - ext4 /dev/vdc rw
+"""
+
+
+def test_mount_points():
+    assert mount_points(MOUNTINFO) == (
+        MountPoint("/", "ext4"),
+        MountPoint("/data", "ext4"),
+        MountPoint("/home of\\all", "xfs"),
+        MountPoint("/home of\\all/me", "nfs4", is_read_only=True),
+        MountPoint("/proc", "proc"),
+    )
+
+
+def test_is_below():
+    assert is_below("/a/b", "/a")
+    assert is_below("/a", "/")
+    assert not is_below("/ab", "/a")
+    assert not is_below("/a", "/a")
+    assert not is_below("/", "/")
+
+
+def test_the_state_of_pods_is_hidden_wherever_it_is():
+    assert "/var/tmp" in hidden_directories("/var/tmp/monopod-0")
+    assert "/var/tmp/monopod-0" not in hidden_directories("/var/tmp/monopod-0")
+    assert "/scratch/monopod-0" in hidden_directories("/scratch/monopod-0")

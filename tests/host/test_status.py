@@ -1,0 +1,69 @@
+"""A Pod's status is one that the Kubernetes API would take."""
+
+from __future__ import annotations
+
+import kubernetes_validate
+import pytest
+
+from monopod.runner.host.lifecycle import ContainerRecord, Termination
+from monopod.runner.host.status import container_status, pod_status
+
+TERMINATION = Termination(137, 9, "Error", "because", 1000.9, 1002.5)
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "p"},
+    "spec": {"initContainers": [{"name": "i", "image": "x"}], "containers": [{"name": "c", "image": "x"}]},
+}
+
+
+def record(kind="ordinary", **fields):
+    return ContainerRecord("c" if kind == "ordinary" else "i", kind, has_hook=False, **fields)
+
+
+@pytest.mark.parametrize(
+    ("container", "state"),
+    [
+        (record(), {"waiting": {"reason": "PodInitializing"}}),
+        (record(phase="starting"), {"waiting": {"reason": "ContainerCreating"}}),
+        (record(phase="running", started_at=1000.0), {"running": {"startedAt": "1970-01-01T00:16:40Z"}}),
+        (record(restart_at=5.0, last=TERMINATION), {"waiting": {"reason": "CrashLoopBackOff"}}),
+        (
+            record(phase="ended", last=TERMINATION),
+            {
+                "terminated": {
+                    "exitCode": 137,
+                    "signal": 9,
+                    "reason": "Error",
+                    "message": "because",
+                    "startedAt": "1970-01-01T00:16:40Z",
+                    "finishedAt": "1970-01-01T00:16:42Z",
+                }
+            },
+        ),
+    ],
+)
+def test_states(container, state):
+    status = container_status(container, "x")
+    assert status["state"] == state
+    assert ("lastState" in status) == (container.phase != "ended" and container.last is not None)
+    whole = pod_status(
+        POD,
+        {
+            "c": status,
+            "i": container_status(
+                record("init", phase="ended", last=Termination(0, None, "Completed", "", None, 5.0)), "x"
+            ),
+        },
+        phase="Running",
+        reason="",
+        message="",
+        started_at=0.0,
+        address="10.0.0.1",
+    )
+    kubernetes_validate.validate({**POD, "status": whole}, "1.31", strict=True)
+    assert whole["initContainerStatuses"][0]["ready"] is True
+
+
+def test_an_init_container_that_failed_is_not_ready():
+    assert container_status(record("init", phase="ended", last=TERMINATION), "x")["ready"] is False
