@@ -1,9 +1,9 @@
 """The slot's /tekton: each attempt starts clean, and nothing a Step leaves there leads outside."""
 
 import os
-import subprocess
 import socket
 import stat
+import subprocess
 
 import pytest
 from hypothesis import given
