@@ -280,8 +280,10 @@ class Engine:
         self._cut_off(pipeline, why)
 
     def _on_cancel(self, mode: CancelMode) -> None:
-        """Cancel the run; a milder way than the one already asked for changes nothing."""
-        if self.run is not None and _SEVERITY[mode] > _SEVERITY[self.run.cancel]:
+        """Cancel the run; a milder way than the one already asked for changes nothing, nor if its time is over."""
+        if self.run is None or self.run.timed_out == "pipeline":
+            return
+        if _SEVERITY[mode] > _SEVERITY[self.run.cancel]:
             self._cancel_pipeline(self.run, mode)
 
     def _cancel_pipeline(self, pipeline: PipelineState, mode: CancelMode) -> None:

@@ -230,7 +230,6 @@ class TestResults:
         assert run.requests()[1][1].script == "#!/bin/sh\nset -e\necho v"
         assert run.status["taskRuns"]["run-a"]["status"]["results"] == [{"name": "t", "type": "string", "value": "v"}]
 
-
     def test_a_run_s_params_may_name_the_run(self):
         params = (Param("a", "$(context.pipelineRun.name)"), Param("b", "$(params.a)"))
         step = Step("run", command=("$(params.a)", "$(params.b)"))
@@ -558,3 +557,127 @@ def test_a_plan_survives_its_journey():
     assert decode(encode(plan)) == plan
     with pytest.raises(ValueError, match="not an encoded Plan"):
         decode(["AAAA"])
+
+
+class TestFoundByTheOracle:
+    """Where the engine once differed from the oracle (`test_against_oracle.py`), each with the rule it broke."""
+
+    never = WhenExpression("x", "in", ("y",))
+
+    def test_a_guard_comes_before_skipped_parents(self):
+        empty = task("m", matrix=Matrix((Param("k", ()),)))
+        run = simulate(plan_of(empty, task("b", after=("m",), when=(self.never,)), task("c", after=("b",))))
+        assert run.skipped()["b"] == "When Expressions evaluated to false"
+        assert "c" not in run.skipped()  # for a guard concerns its own Task alone
+
+    def test_a_guard_comes_before_missing_results(self):
+        guarded = task("a", when=(self.never,), results=(ResultDeclaration("r"),))
+        params = (Param("p", "$(tasks.a.results.r)"),)
+        user = task("b", after=("a",), result_sources=("a",), params=params, when=(self.never,))
+        run = simulate(plan_of(guarded, user, task("c", after=("b",))))
+        assert run.skipped()["b"] == "When Expressions evaluated to false"
+        assert "c" not in run.skipped()
+
+    def test_in_finally_missing_results_come_before_a_guard(self):
+        source = task("a", results=(ResultDeclaration("r"),))
+        params = (Param("p", "$(tasks.a.results.r)"),)
+        final = task("f", result_sources=("a",), params=params, when=(self.never,))
+        assert simulate(plan_of(source, final_tasks=(final,))).skipped() == {"f": "Results were missing"}
+
+    def test_the_first_missing_result_decides(self):
+        guarded = task("a", when=(self.never,), results=(ResultDeclaration("r"),))
+        silent = task("b", results=(ResultDeclaration("r"),))
+        params = (Param("p", "$(tasks.a.results.r)"), Param("q", "$(tasks.b.results.r)"))
+        fields = {"after": ("a", "b"), "result_sources": ("a", "b")}
+        run = simulate(plan_of(guarded, silent, task("c", params=params, **fields)))
+        assert run.condition["reason"] == "Completed"
+        run = simulate(plan_of(guarded, silent, task("c", params=params[::-1], **fields)))
+        assert run.condition["reason"] == "PipelineValidationFailed"
+
+    def test_nothing_starts_beside_a_task_that_cannot(self):
+        silent = task("a", results=(ResultDeclaration("r"),))
+        params = (Param("p", "$(tasks.a.results.r)"),)
+        broken = [task(name, after=("a",), result_sources=("a",), params=params) for name in ("c", "d")]
+        run = simulate(plan_of(silent, task("b", after=("a",)), *broken))
+        assert list(run.started()) == ["a-run"]
+        assert "Skipped: 1, Failed Validation: 2" in run.condition["message"]
+
+    def test_what_was_to_start_starts_though_another_ends_at_once(self):
+        inner = Pipeline("inner", tasks=(task("x", when=(self.never,)),))
+        outer = task("sub", pipeline=inner, steps=(), slot_count=0, results=(ResultDeclaration("r"),))
+        user = task("b", after=("sub",), result_sources=("sub",), params=(Param("p", "$(tasks.sub.results.r)"),))
+        assert list(simulate(plan_of(outer, task("c"), user)).started()) == ["c-run"]
+
+    def test_a_cancelled_run_does_not_try_again_what_its_timeout_is_stopping(self):
+        run = simulate(plan_of(task("a", timeout=2.0, retries=3)), lambda r: Behaviour(duration=9), extra=[cancel(2.1)])
+        assert len(run.requests()) == 1
+        assert run.condition["reason"] == "Cancelled"
+
+    def test_a_run_whose_time_is_over_is_not_cancelled_any_more(self):
+        run = simulate(plan_of(task("a"), timeout=2.0), lambda r: Behaviour(duration=9), extra=[cancel(2.1)])
+        assert run.condition["reason"] == "PipelineRunTimeout"
+
+    def test_a_matrix_that_failed_and_was_cancelled_counts_as_cancelled(self):
+        matrix = Matrix((Param("k", ("1", "2")),))
+        behave = lambda r: Behaviour(code=1, duration=1 if r.request == 1 else 9)  # noqa: E731
+        run = simulate(plan_of(task("m", matrix=matrix)), behave, extra=[cancel(2, "CancelledRunFinally")])
+        assert run.task_reasons() == {"run-m-0": "Failed", "run-m-1": "TaskRunCancelled"}
+        assert run.condition["reason"] == "Cancelled"
+
+    def test_on_error_does_not_excuse_finally_from_its_timeout(self):
+        plan = plan_of(task("a"), final_tasks=(task("f", on_error="continue"),), finally_timeout=2.0)
+        run = simulate(plan, lambda r: Behaviour(duration=9 if r.slot == "f" else 1))
+        assert run.condition["reason"] == "Failed"
+        assert any(run.released.values())
+
+    def test_what_is_cut_off_has_no_results(self):
+        source = task("a", timeout=2.0, on_error="continue", results=(ResultDeclaration("r"),))
+        final = task("f", result_sources=("a",), params=(Param("p", "$(tasks.a.results.r)"),))
+        behave = lambda r: Behaviour(duration=2.1, files={"/tekton/results/r": "v"})  # noqa: E731
+        assert simulate(plan_of(source, final_tasks=(final,)), behave).skipped() == {"f": "Results were missing"}
+
+    def test_an_attempt_that_ran_nothing_has_no_results(self):
+        steps = (Step("x", script=""), Step("y", script=""))
+        source = task("m", steps=steps, matrix=Matrix((Param("k", ("1", "2")),)), results=(ResultDeclaration("r"),))
+        results = (ResultDeclaration("out", value="$(tasks.m.results.r[*])"),)
+        behave = lambda r: Behaviour(files={"/tekton/results/r": "v"})  # noqa: E731
+        run = simulate(plan_of(source, results=results), behave, extra=[death(1.5, "m-y")])
+        assert run.status["results"] == [{"name": "out", "value": ["v"]}]
+
+    def test_the_steps_of_what_is_cut_off_are_all_listed(self):
+        steps = (Step("x", script=""), Step("y", script=""))
+        run = simulate(plan_of(task("a", steps=steps)), ready=lambda name: None if name == "a-y" else 0)
+        listed = run.status["taskRuns"]["run-a"]["status"]["steps"]
+        assert [(step["name"], step["terminationReason"]) for step in listed] == [("x", "Completed"), ("y", "Skipped")]
+
+    def test_a_queue_leaves_a_slot_whose_container_is_gone(self):
+        matrix = Matrix((Param("k", tuple("123456")),))
+        run = simulate(plan_of(task("m", matrix=matrix, slot_count=2)), extra=[death(0.5, "m-0-run")])
+        assert run.started() == {"m-0-run": [0], "m-1-run": [0, 1, 2, 3, 4]}
+        assert list(run.task_reasons().values()) == ["Failed", *["Succeeded"] * 5]
+
+    def test_nothing_waits_for_a_container_if_another_of_its_slot_is_gone(self):
+        steps = (Step("x", script=""), Step("y", script=""))
+        plan = plan_of(task("a", steps=steps))
+        run = simulate(plan, ready=lambda name: 99 if name == "a-x" else 0, extra=[death(3, "a-y")])
+        assert run.finished_at == 3
+        assert run.requests() == []
+
+    def test_a_long_queue_of_attempts_that_end_at_once_is_no_recursion(self):
+        matrix = Matrix((Param("k", tuple(map(str, range(1000)))),))
+        step = Step("run", script="", when=(self.never,))
+        run = simulate(plan_of(task("m", matrix=matrix, steps=(step,))))
+        assert len(run.task_reasons()) == 1000
+        assert run.condition["reason"] == "Succeeded"
+
+    def test_many_retries_that_end_at_once_are_no_recursion(self):
+        step = Step("run", script="$(params.list[7])")
+        run = simulate(plan_of(task("a", retries=1000, steps=(step,), params=(Param("list", ("x",)),))))
+        assert len(run.status["taskRuns"]["run-a"]["status"]["retriesStatus"]) == 1000
+
+    def test_a_step_skipped_in_the_attempt_that_succeeds_leaves_no_exit_code(self):
+        first = WhenExpression("$(context.task.retry-count)", "in", ("0",))
+        steps = (Step("x", script="", when=(first,)), Step("y", script=""))
+        run = simulate(plan_of(task("a", retries=1, steps=steps)), failing("a-x"))
+        assert run.condition["reason"] == "Succeeded"
+        assert run.released == {"a-x": 0, "a-y": 0}

@@ -42,7 +42,7 @@ def observe(simulation: Simulation) -> Expected:
 def _read_pipeline(seen: Expected, path: str, status: dict[str, Any]) -> None:
     prefix = f"{path}/" if path else ""
     condition = status["conditions"][0]
-    seen.conditions[path] = (condition["reason"], _without_limit(condition["message"]))
+    seen.conditions[path] = (condition["reason"], _without_details(condition["message"]))
     seen.results[path] = {
         each["name"]: tuple(each["value"]) if isinstance(each["value"], list) else each["value"]
         for each in status.get("results", ())
@@ -65,9 +65,10 @@ def _read_pipeline(seen: Expected, path: str, status: dict[str, Any]) -> None:
         _read_pipeline(seen, prefix + run["pipelineTaskName"], run["status"])
 
 
-def _without_limit(message: str) -> str:
-    """How Go writes a duration is not the oracle's business."""
-    return re.sub(r'(failed .*to finish within) ".*"$', r"\1", message)
+def _without_details(message: str) -> str:
+    """How Go writes a duration, and the words for what is invalid, are not the oracle's business."""
+    details = r'(?<=to finish within) ".*"$|(?<=Failed Validation: \d) \(.*\)$|: the referenced results .*'
+    return re.sub(details, "", message)
 
 
 def differences(wanted: Expected, seen: Expected) -> list[str]:
@@ -75,12 +76,12 @@ def differences(wanted: Expected, seen: Expected) -> list[str]:
     found = []
     for name in ("conditions", "results", "skipped", "reasons", "attempts", "steps"):
         left, right = getattr(wanted, name), getattr(seen, name)
-        for key in left.keys() | right.keys():
-            if left.get(key) != right.get(key):
-                found.append(f"{name}: {key}: oracle {left.get(key)}, engine {right.get(key)}")
-    left, right = sorted(wanted.requests), sorted(seen.requests)
-    if left != right:
-        found.append(f"requests: oracle alone {[e for e in left if e not in right]}, engine alone {[e for e in right if e not in left]}")
+        different = [key for key in left.keys() | right.keys() if left.get(key) != right.get(key)]
+        found += [f"{name}: {key}: oracle {left.get(key)}, engine {right.get(key)}" for key in different]
+    alone = [each for each in wanted.requests if each not in seen.requests]
+    others = [each for each in seen.requests if each not in wanted.requests]
+    if alone or others or len(wanted.requests) != len(seen.requests):
+        found.append(f"requests: oracle alone {alone}, engine alone {others}")
     if wanted.finished_at != seen.finished_at:
         found.append(f"finished_at: oracle {wanted.finished_at}, engine {seen.finished_at}")
     return found

@@ -37,7 +37,9 @@ class World:
 class Expected:
     """What must come out. A Task is named by its path, "outer/inner" in a Pipeline that stands for a Task."""
 
-    conditions: dict[str, tuple[str, str]] = field(default_factory=dict)  # path of Pipeline, "" on top -> reason, message
+    conditions: dict[str, tuple[str, str]] = field(
+        default_factory=dict
+    )  # path of Pipeline, "" on top -> reason, message
     results: dict[str, dict[str, Value]] = field(default_factory=dict)  # path of Pipeline -> its Results
     skipped: dict[str, str] = field(default_factory=dict)
     reasons: dict[tuple[str, int | None], str] = field(default_factory=dict)  # of each TaskRun
@@ -89,7 +91,6 @@ class Attempt:
     step_stop: float = NEVER
     step_timed_out: bool = False
     failed: bool = False
-    lost: bool = False  # a container never came or was killed
     behaviour: Behaviour = field(default_factory=Behaviour)
     files: dict[str, str] = field(default_factory=dict)
     steps: list[tuple[str, str, int]] = field(default_factory=list)
@@ -99,7 +100,7 @@ class Attempt:
 class Instance:
     """A TaskRun."""
 
-    params: dict[str, str]
+    params: dict[str, Value]
     slot: Slot | None = None
     attempts: list[Attempt] = field(default_factory=list)
     killed: bool = False
@@ -111,6 +112,7 @@ class TaskState:
     def __init__(self, task: Task, path: str) -> None:
         self.task, self.path = task, path
         self.skipped = ""
+        self.over = False
         self.invalid = False
         self.instances: list[Instance] = []
         self.child: PipelineState | None = None
@@ -122,9 +124,10 @@ class TaskState:
     @property
     def ran(self) -> bool:
         """Whether it has run to its end."""
-        if self.child:
-            return self.child.end is not None
-        return bool(self.instances) and all(instance.reason for instance in self.instances)
+        if not self.over and self.started:
+            ended = self.child.end is not None if self.child else all(each.reason for each in self.instances)
+            self.over = ended
+        return self.over
 
     @property
     def done(self) -> bool:
@@ -143,7 +146,9 @@ class TaskState:
         if self.task.matrix is None:
             return self.instances[0].results if self.ran else {}
         names = {name: None for instance in self.instances for name in instance.results} if self.ran else {}
-        return {name: tuple(str(each.results[name]) for each in self.instances if name in each.results) for name in names}
+        return {
+            name: tuple(str(each.results[name]) for each in self.instances if name in each.results) for name in names
+        }
 
 
 class PipelineState:
@@ -189,6 +194,7 @@ class Oracle:
         self.now = 0.0
         self.changed = False
         self.counts: dict[str, int] = {}
+        self.lost: set[str] = set()  # containers that did not come in time
         self.expected = Expected()
         pipeline = plan.pipeline
         self.top = PipelineState(pipeline, "", 0.0, {param.name: param.value for param in pipeline.params})
@@ -229,7 +235,8 @@ class Oracle:
         attempt = instance.attempts[-1]
         yield attempt.start + (task.timeout or NEVER)
         container = self.container(instance)
-        yield self.dies(container)
+        assert instance.slot is not None
+        yield from (self.dies(each) for each in instance.slot.containers)
         if attempt.step_start is None:
             yield self.comes(container)
             yield attempt.waiting_since + self.plan.container_start_timeout
@@ -319,7 +326,7 @@ class Oracle:
             self.changed |= state.invalid
         if not self.changed:
             for state in candidates:
-                self.start(pipeline, state, False)
+                self.start(pipeline, state, False)  # if there is anything to start
 
     def why_nothing_starts(self, pipeline: PipelineState) -> str:
         if pipeline.mode == "Cancelled" or pipeline.stopping:
@@ -342,7 +349,7 @@ class Oracle:
             return "Parent Tasks were skipped"
         if missing and (state.task.on_error == "continue" or pipeline.by_name[missing].skipped == guarded):
             return "Results were missing"
-        return "" if missing else self.why_empty(state.task, pipeline.values())
+        return ""
 
     def look_at_finally(self, pipeline: PipelineState, all_end: bool) -> None:
         for state in pipeline.finals if all_end else ():
@@ -359,8 +366,6 @@ class Oracle:
             elif not self.allowed(state.task, values):
                 self.skip(state, "When Expressions evaluated to false")
             else:
-                self.skip(state, self.why_empty(state.task, values))
-            if not state.skipped:
                 self.start(pipeline, state, True)
 
     def skip(self, state: TaskState, reason: str) -> None:
@@ -394,9 +399,6 @@ class Oracle:
             combinations = [{**each, param.name: text} for text in texts for each in combinations]
         return combinations
 
-    def why_empty(self, task: Task, values: Values) -> str:
-        return "" if self.combinations(task, values) else "Matrix Parameters have an empty array"
-
     def start(self, pipeline: PipelineState, state: TaskState, final: bool) -> None:
         values = pipeline.values(final)
         params = {param.name: fill_value(param.value, values) for param in state.task.params}
@@ -404,7 +406,8 @@ class Oracle:
             defaults = {param.name: param.value for param in state.task.pipeline.params}
             state.child = PipelineState(state.task.pipeline, state.path, self.now, {**defaults, **params})
         else:
-            state.instances = [Instance({**params, **each}) for each in self.combinations(state.task, values)]  # type: ignore[dict-item]
+            state.instances = [Instance({**params, **each}) for each in self.combinations(state.task, values)]
+            self.skip(state, "" if state.instances else "Matrix Parameters have an empty array")
         self.changed = True
 
     def conclude(self, pipeline: PipelineState) -> None:
@@ -418,7 +421,8 @@ class Oracle:
         ignored = f" (Ignored: {count['Ignored']})" if count["Ignored"] else ""
         pipeline.message = (
             f"Tasks Completed: {sum(count.values())} (Failed: {count['Failed'] + count['Ignored']}{ignored}, "
-            f"Cancelled {count['Cancelled']}), Skipped: {skipped}" + (f", Failed Validation: {invalid}" if invalid else "")
+            f"Cancelled {count['Cancelled']}), Skipped: {skipped}"
+            + (f", Failed Validation: {invalid}" if invalid else "")
         )
         pipeline.reason = self.reason_of_pipeline(pipeline, count, skipped, invalid)
         name = "-".join(["run", *filter(None, pipeline.path.split("/"))])
@@ -431,7 +435,9 @@ class Oracle:
 
     def outcome(self, pipeline: PipelineState, state: TaskState) -> str:
         cancelled = {"TaskRunCancelled", "Cancelled"} & set(state.reasons())
-        cut_off = pipeline.timed_out or (pipeline.finally_timed_out if state in pipeline.finals else pipeline.tasks_timed_out)
+        cut_off = pipeline.timed_out or (
+            pipeline.finally_timed_out if state in pipeline.finals else pipeline.tasks_timed_out
+        )
         if cancelled:
             return "Failed" if cut_off else "Cancelled"
         if not state.failed:
@@ -452,7 +458,7 @@ class Oracle:
         return "Completed" if skipped else "Succeeded"
 
     def results_of_pipeline(self, pipeline: PipelineState) -> None:
-        values = pipeline.values()
+        values, invalid = pipeline.values(), []
         for result in pipeline.pipeline.results:
             assert isinstance(result.value, str)
             match = re.search(r"\$\((?:tasks|finally)\.([\w-]+)\.", result.value)
@@ -461,7 +467,12 @@ class Oracle:
             elif pipeline.reason in ("Succeeded", "Completed"):
                 source = pipeline.by_name[match[1]]
                 if source.ran and not source.failed:
-                    pipeline.reason = "CouldntGetPipelineResult"
+                    invalid.append(result.name)
+        if invalid:
+            pipeline.reason, pipeline.message = (
+                "CouldntGetPipelineResult",
+                f"invalid pipelineresults [{' '.join(invalid)}]",
+            )
 
     # TaskRuns
 
@@ -474,7 +485,9 @@ class Oracle:
             self.look_at_attempt(state.task, instance, instance.attempts[-1])
         else:
             attempt = instance.attempts[-1]
-            again = len(instance.attempts) <= state.task.retries and not instance.killed and not attempt.lost
+            assert instance.slot is not None
+            again = len(instance.attempts) <= state.task.retries and not instance.killed
+            again = again and not self.broken(instance.slot.containers)
             if attempt.reason not in ("Succeeded", "TaskRunCancelled") and again:
                 instance.results = {}
                 instance.attempts.append(Attempt(self.now, self.now))
@@ -487,20 +500,23 @@ class Oracle:
     def take_slot(self, state: TaskState, instance: Instance) -> None:
         task, index = state.task, state.instances.index(instance)
         busy = [other.slot for other in state.instances if other.slot and not other.reason]
-        free = [slot for slot in task.slots if slot not in busy and not self.broken(state, slot)]
+        free = [slot for slot in task.slots if slot not in busy]
+        whole = [slot for slot in free if not self.broken(slot.containers)]
         if instance.killed:
             instance.reason = "TaskRunCancelled"
             self.changed = True
-        elif free:
-            instance.slot = task.slots[index] if task.matrix and task.matrix.pinned else free[0]
-            instance.attempts.append(Attempt(self.now, self.now))
-            self.changed = True
-        elif not busy:
-            instance.reason = "Failed"  # no slot is left
-            self.changed = True
+        elif task.matrix and task.matrix.pinned:
+            self.give(instance, task.slots[index])
+        elif whole or not busy:  # where no slot is whole any more, the rest fails at once in one that is not
+            self.give(instance, (whole or free)[0])
 
-    def broken(self, state: TaskState, slot: Slot) -> bool:
-        return any(each.slot == slot and each.attempts[-1].lost for each in state.instances if each.attempts)
+    def give(self, instance: Instance, slot: Slot) -> None:
+        instance.slot = slot
+        instance.attempts.append(Attempt(self.now, self.now))
+        self.changed = True
+
+    def broken(self, containers: tuple[str, ...]) -> bool:
+        return any(self.now >= self.dies(container) or container in self.lost for container in containers)
 
     def look_at_attempt(self, task: Task, instance: Instance, attempt: Attempt) -> None:
         if not attempt.cause and (instance.killed or (task.timeout and self.now >= attempt.start + task.timeout)):
@@ -514,27 +530,29 @@ class Oracle:
 
     def look_for_container(self, task: Task, instance: Instance, attempt: Attempt) -> None:
         container = self.container(instance)
-        if self.now >= self.dies(container):
-            attempt.steps.append((task.steps[attempt.position].name, "Error", 137))
-            attempt.position += 1
-            attempt.failed = attempt.lost = self.changed = True
+        assert instance.slot is not None
+        if self.broken(instance.slot.containers[attempt.position :]):
+            attempt.failed = self.changed = True
         elif self.now >= self.comes(container):
             self.request(task, instance, attempt, container)
         elif self.now >= attempt.waiting_since + self.plan.container_start_timeout:
-            attempt.cause, attempt.lost = "PodCreationFailed", True
-            self.changed = True
+            attempt.cause, self.changed = "PodCreationFailed", True
+            self.lost.add(container)
 
     def request(self, task: Task, instance: Instance, attempt: Attempt, container: str) -> None:
-        number = self.counts[container] = self.counts.get(container, 0) + 1
-        attempt.behaviour = self.world.behave(container, number)
-        attempt.step_start, attempt.step_stop, attempt.step_timed_out = self.now, NEVER, False
         values: Values = {"context.task.retry-count": str(len(instance.attempts) - 1)}
         values["context.pipelineTask.retries"] = str(task.retries)
         for name, value in instance.params.items():
             values |= named(f"params.{name}", value)
-        arguments = fill_all(task.steps[attempt.position].command, values)
-        self.expected.requests.append((self.now, container, number, arguments))
-        self.changed = True
+        self.changed, step = True, task.steps[attempt.position]
+        if any((fill(w.input, values) in w.values) != (w.operator == "in") for w in step.when):
+            attempt.steps.append((step.name, "Skipped", 0))
+            attempt.position += 1
+            return
+        number = self.counts[container] = self.counts.get(container, 0) + 1
+        attempt.behaviour = self.world.behave(container, number)
+        attempt.step_start, attempt.step_stop, attempt.step_timed_out = self.now, NEVER, False
+        self.expected.requests.append((self.now, container, number, fill_all(step.command, values)))
 
     def look_at_step(self, task: Task, instance: Instance, attempt: Attempt, step: Step) -> None:
         assert attempt.step_start is not None
@@ -548,11 +566,11 @@ class Oracle:
         code = 137 if self.now >= dead else attempt.behaviour.code if self.now >= natural else 143
         if code == attempt.behaviour.code and self.now >= natural:
             attempt.files |= attempt.behaviour.files
-        attempt.lost |= self.now >= dead
         reason = "Completed" if code == 0 else "Error"
         if attempt.step_timed_out or attempt.cause:
             reason = "Cancelled" if attempt.cause == "TaskRunCancelled" else "TimeoutExceeded"
-        elif code and step.on_error == "continue" and not attempt.lost:
+            code = code if attempt.cause else code or 1
+        elif code and step.on_error == "continue" and self.now < dead:
             reason = "Continued"
         attempt.failed = reason not in ("Completed", "Continued")
         attempt.steps.append((step.name, reason, code))
@@ -569,7 +587,7 @@ class Oracle:
                 try:
                     instance.results[result.name] = tuple(json.loads(text))
                 except ValueError:
-                    attempt.reason = "TaskRunValidationFailed"
+                    attempt.reason = attempt.reason if attempt.failed else "TaskRunValidationFailed"
             elif text is not None:
                 instance.results[result.name] = text
 

@@ -118,6 +118,7 @@ class _World:
         self._timers: dict[str, float] = {}
         self._files: dict[str, dict[str, str]] = {}
         self._running: dict[tuple[str, int], Behaviour] = {}
+        self._there: set[str] = set()
         self.at(0.0, lambda at: Begun(at, "run", "default", "uid-0"))
         for container in containers_of(plan.pipeline):
             moment = ready(container)
@@ -136,7 +137,10 @@ class _World:
             event = make(moment)
             if event is None:
                 continue
+            if isinstance(event, ContainerReady):
+                self._there.add(event.container)
             if isinstance(event, ContainerDied):
+                self._there.discard(event.container)
                 self._running = {key: how for key, how in self._running.items() if key[0] != event.container}
             self.result.events.append(event)
             for command in self.engine.handle(event):
@@ -174,6 +178,8 @@ class _World:
 
     def _start(self, now: float, command: RunStep) -> None:
         assert command.container not in self.result.released, "nothing runs in a container that was released"
+        assert command.container in self._there, "nothing runs in a container that is not there"
+        assert all(container != command.container for container, _ in self._running), "one request at a time"
         if command.fresh:
             self._files[command.slot] = {}
         behaviour = self._behave(command)

@@ -1,0 +1,78 @@
+"""Makes a case that fails smaller, as long as it still fails: Tasks, then fields, then what the world does."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+from random_pipelines import Case
+
+from monopod.schemas.plan import Pipeline, Task
+
+
+def reduced(case: Case, fails: Callable[[Case], bool]) -> Case:
+    """Return a smaller case that still fails, one that none of the steps here makes smaller still."""
+    while True:
+        smaller = next((each for each in _smaller_cases(case) if fails(each)), None)
+        if smaller is None:
+            return case
+        case = smaller
+
+
+def _smaller_cases(case: Case) -> Iterator[Case]:
+    for pipeline in _smaller_pipelines(case.plan.pipeline):
+        yield dataclasses.replace(case, plan=dataclasses.replace(case.plan, pipeline=pipeline))
+    for name in ("behaviours", "ready", "deaths"):
+        entries = getattr(case, name)
+        for key in entries:
+            yield dataclasses.replace(case, **{name: {k: v for k, v in entries.items() if k != key}})
+    for number in range(len(case.cancels)):
+        yield dataclasses.replace(case, cancels=case.cancels[:number] + case.cancels[number + 1 :])
+
+
+def _smaller_pipelines(pipeline: Pipeline) -> Iterator[Pipeline]:
+    for kind in ("tasks", "final_tasks"):
+        tasks = getattr(pipeline, kind)
+        for number, task in enumerate(tasks):
+            if not _is_used(pipeline, task) and (kind == "final_tasks" or len(tasks) > 1):
+                yield dataclasses.replace(pipeline, **{kind: tasks[:number] + tasks[number + 1 :]})
+            for smaller in _smaller_tasks(task):
+                yield dataclasses.replace(pipeline, **{kind: (*tasks[:number], smaller, *tasks[number + 1 :])})
+    for name in ("timeout", "tasks_timeout", "finally_timeout"):
+        if getattr(pipeline, name) is not None:
+            yield dataclasses.replace(pipeline, **{name: None})
+    if pipeline.results:
+        yield dataclasses.replace(pipeline, results=pipeline.results[1:])
+
+
+def _is_used(pipeline: Pipeline, task: Task) -> bool:
+    others = [each for each in (*pipeline.tasks, *pipeline.final_tasks) if each is not task]
+    return f".{task.name}." in repr((others, pipeline.results)) or any(task.name in each.after for each in others)
+
+
+def _smaller_tasks(task: Task) -> Iterator[Task]:
+    for name, value in (("retries", 0), ("timeout", None), ("on_error", "stopAndFail"), ("when", ()), ("params", ())):
+        if getattr(task, name) != value:
+            yield dataclasses.replace(task, **{name: value})
+    said = repr((task.params, task.when, task.matrix))
+    sources = tuple(name for name in task.result_sources if f".{name}.results." in said)
+    after = tuple(name for name in task.after if name in sources)
+    if (sources, after) != (task.result_sources, task.after):
+        yield dataclasses.replace(task, result_sources=sources, after=after)
+        if sources != task.result_sources:
+            yield dataclasses.replace(task, result_sources=sources)
+    if task.pipeline is not None:
+        for smaller in _smaller_pipelines(task.pipeline):
+            yield dataclasses.replace(task, pipeline=smaller)
+    yield from _with_smaller_steps(task)
+
+
+def _with_smaller_steps(task: Task) -> Iterator[Task]:
+    if len(task.steps) > 1:
+        slots = tuple(dataclasses.replace(slot, containers=slot.containers[:-1]) for slot in task.slots)
+        yield dataclasses.replace(task, steps=task.steps[:-1], slots=slots)
+    for number, step in enumerate(task.steps):
+        for name, value in (("timeout", None), ("on_error", "stopAndFail"), ("when", ())):
+            if getattr(step, name) != value:
+                smaller = dataclasses.replace(step, **{name: value})  # type: ignore[arg-type]  # names and values fit
+                yield dataclasses.replace(task, steps=(*task.steps[:number], smaller, *task.steps[number + 1 :]))
