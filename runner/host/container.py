@@ -101,7 +101,7 @@ def _enter_root(container: Container, directory: str, surroundings: Surroundings
         outermost.append((os.path.normpath(container.working_directory), True))
     layers = root_view.Layers(directory, f"{surroundings.memory}/{os.path.basename(directory)}")
     os.mkdir(layers.memory)
-    root_view.assemble(view, root, layers, outermost)
+    root_view.assemble(view, root, layers, outermost, container.reachable)
     _mount_system(container, surroundings)
     namespaces.change_root(root)
     for path, is_directory in outermost:

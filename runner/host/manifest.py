@@ -139,7 +139,12 @@ def _propagates(mount: Manifest) -> bool:
 
 def _security_without_effect(holder: Manifest, where: str) -> list[str]:
     context = holder.get("securityContext") or {}
-    return [f"{where}: securityContext.{name}" for name in _SECURITY_FIELDS_WITHOUT_EFFECT if context.get(name)]
+    names = [name for name in _SECURITY_FIELDS_WITHOUT_EFFECT if context.get(name)]
+    return [f"{where}: securityContext.{name}" for name in names if not _is_default_profile(context[name])]
+
+
+def _is_default_profile(profile: Any) -> bool:
+    return isinstance(profile, dict) and profile.get("type") in ("RuntimeDefault", "Unconfined")
 
 
 def _read_volume(volume: Manifest, reading: _Reading) -> None:
@@ -229,6 +234,8 @@ def _container(container: Manifest, kind: ContainerKind, reading: _Reading) -> C
         read_only_root=bool(context.get("readOnlyRootFilesystem")),
         post_start=_post_start(container),
         termination_message_path=container.get("terminationMessagePath") or "/dev/termination-log",
+        reachable=reading.runtime.reachable if is_runtime else (),
+        is_ours=is_runtime,
     )
 
 

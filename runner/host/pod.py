@@ -31,6 +31,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from monopod.runner.host import host_volumes, manifest, messages, state_directory
+from monopod.runner.host.bytecode import compile_modules
 from monopod.runner.host.environment import Machine, Sources
 from monopod.runner.host.errors import HostUnavailableError
 from monopod.runner.host.events import (
@@ -42,7 +43,7 @@ from monopod.runner.host.events import (
     PodWarning,
 )
 from monopod.runner.host.lifecycle import Termination
-from monopod.runner.host.runtime_image import runtime_image
+from monopod.runner.host.runtime_image import PACKAGE_DIRECTORY, runtime_image
 from monopod.runner.host.state_directory import StateDirectory
 from monopod.runner.host.status import pod_status
 
@@ -115,6 +116,10 @@ class HostPod:
         assert self._state is not None
         return self._state.path
 
+    def volume_directory(self, name: str) -> str:
+        """Return where an emptyDir is, from `start` to `close`. Only one on the disk can be seen from this process."""
+        return f"{self.state_directory}/volumes/{name}"
+
     @property
     def is_finished(self) -> bool:
         """Whether `PodFinished` has been told."""
@@ -135,6 +140,8 @@ class HostPod:
         pod, warnings = manifest.read_pod(self._sources, runtime, place)
         self._pending += [PodWarning(warning) for warning in warnings]
         _allow_open_files(len(pod.containers), soft_limit)
+        for folder in ("entrypoint", "schemas"):
+            compile_modules(os.path.join(PACKAGE_DIRECTORY, folder))
         os.mkdir(f"{self._state.path}/logs")
         self._started_at = time.time()
         self._launch(pickle.dumps((pod, self.keep)))

@@ -258,10 +258,13 @@ def try_overlay(lower: str, scratch: str, options: str) -> str | None:
 # --- making a view
 
 
-def assemble(view: View, root: str, layers: Layers, needed: Iterable[tuple[str, bool]]) -> None:
+def assemble(
+    view: View, root: str, layers: Layers, needed: Iterable[tuple[str, bool]], reachable: Iterable[str]
+) -> None:
     """Make the view at the directory `root`, in the caller's own mount namespace, with upper layers in `layers`.
 
-    `needed` are the paths that are to be there, each with whether it is a directory. Raises OSError.
+    `needed` are the paths that are to be there, each with whether it is a directory; `reachable` the directories that
+    any user is to reach. Raises OSError.
     """
     if view.entries[0].kind != "overlay":
         namespaces.mount("tmpfs", root, namespaces.MS_NODEV, "mode=755")
@@ -274,6 +277,7 @@ def assemble(view: View, root: str, layers: Layers, needed: Iterable[tuple[str, 
             _make_layers(own)
             _copy_attributes(entry, f"{own}-upper")
             _prepare_upper(entry, f"{own}-upper", view, wanted)
+            _open_ways(entry, f"{own}-upper", reachable)
             if entry.path != "/":
                 os.makedirs(place, exist_ok=True)
             _mount_overlay(entry.path, place or root, own, view.overlay_options)
@@ -330,6 +334,21 @@ def _prepare_upper(entry: Entry, upper: str, view: View, wanted: Iterable[tuple[
                 os.makedirs(place, exist_ok=True)
             elif place:
                 os.close(os.open(place, os.O_CREAT | os.O_CLOEXEC, 0o644))
+
+
+def _open_ways(entry: Entry, upper: str, reachable: Iterable[str]) -> None:
+    """Let any user pass the directories that lead to `reachable`, as far as they are in this overlay."""
+    for path in {os.path.realpath(each) for each in reachable}:
+        if path != entry.path and not is_below(path, entry.path):
+            continue
+        way = [entry.path]
+        for part in path[len(entry.path.rstrip("/")) + 1 :].split("/"):
+            way.append(os.path.join(way[-1], part))
+        closed = [each for each in way if os.path.isdir(each) and not os.stat(each).st_mode & stat.S_IXOTH]
+        for each in closed:
+            place = upper + each[len(entry.path.rstrip("/")) :]
+            if _make_parents(f"{each}/any", entry, upper) is not None:
+                os.chmod(place, stat.S_IMODE(os.stat(each).st_mode) | 0o111)  # noqa: S103  # in this container only
 
 
 def _make_parents(path: str, entry: Entry, upper: str) -> str | None:

@@ -3,7 +3,8 @@
 Rules: in a container of that image the entrypoint binary is at /monopod/runtime/entrypoint, and ENTRYPOINT is the
 coordinator, run by the interpreter that runs the runner. ``site`` is not imported (``-S``): the coordinator needs the
 standard library alone, and where the few optional libraries are is told by PYTHONPATH. monopod's own folder is mounted
-under the name `monopod`, so that an editable installation from a checkout of any name works like any other.
+under the name `monopod`, so that an editable installation from a checkout of any name works like any other. Whoever the
+coordinator runs as can reach the interpreter, even in a home directory that is closed to others.
 """
 
 from __future__ import annotations
@@ -23,22 +24,27 @@ PACKAGE_DIRECTORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.absp
 
 @dataclass(frozen=True, slots=True)
 class RuntimeImage:
-    """The image `name`: its ENTRYPOINT, its environment, and the files that it has beside this machine's."""
+    """The image `name`: its ENTRYPOINT, its environment, and the files that it has beside this machine's.
+
+    ``reachable`` are the directories of this machine that any user can reach in a container of this image.
+    """
 
     name: str
     entrypoint: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
     mounts: tuple[Mount, ...]
+    reachable: tuple[str, ...] = ()
 
 
 def runtime_image(name: str, binary: str, state_root: str) -> RuntimeImage:
     """Return the runtime image; `binary` is the entrypoint's, `state_root` the directory that containers cannot see."""
     libraries = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
     hidden = hidden_directories(state_root)
-    needed = dict.fromkeys([sys.base_prefix, sys.prefix, os.path.dirname(sys.executable), *libraries])
+    programs = [os.path.dirname(path) for path in (sys.executable, os.path.realpath(sys.executable))]
+    needed = dict.fromkeys([sys.base_prefix, sys.prefix, *programs, *libraries])
     own = (
         Mount(binary, BINARY_PATH, read_only=True),
-        Mount(PACKAGE_DIRECTORY, f"{LIBRARY_PATH}/monopod"),  # writable: Python keeps its bytecode there
+        Mount(PACKAGE_DIRECTORY, f"{LIBRARY_PATH}/monopod", read_only=True),
     )
     unseen = tuple(Mount(path, path, read_only=True) for path in needed if _is_below(path, hidden))
     return RuntimeImage(
@@ -46,6 +52,7 @@ def runtime_image(name: str, binary: str, state_root: str) -> RuntimeImage:
         entrypoint=(sys.executable, "-P", "-S", "-m", "monopod.entrypoint"),
         environment=(("PYTHONPATH", os.pathsep.join([LIBRARY_PATH, *libraries])),),
         mounts=own + unseen,
+        reachable=tuple(needed),
     )
 
 

@@ -39,7 +39,11 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container. ``capabilities`` is its bounding set; ``post_start`` the command of its postStart hook, if any."""
+    """One container. ``capabilities`` is its bounding set; ``post_start`` the command of its postStart hook, if any.
+
+    ``reachable`` are directories of this machine whose parents any user may pass in the container's view. ``is_ours``:
+    it is of the runtime image, and nobody but monopod asked for its user.
+    """
 
     name: str
     image: str
@@ -55,6 +59,8 @@ class Container:
     read_only_root: bool = False
     post_start: tuple[str, ...] = ()
     termination_message_path: str = "/dev/termination-log"
+    reachable: tuple[str, ...] = ()
+    is_ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

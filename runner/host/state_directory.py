@@ -59,6 +59,11 @@ def create(name: str) -> StateDirectory:
         os.close(lock)
 
 
+def pod_name(path: str) -> str:
+    """Return the name of the Pod that a state directory was made for."""
+    return os.path.basename(path).rpartition("-")[0]  # what follows it is random
+
+
 def remove_abandoned(root: str) -> None:
     """Remove the state directories that nobody has locked."""
     for name in os.listdir(root):

@@ -55,7 +55,9 @@ def current_map() -> IdMap:
 def fit(pod: Pod, ids: IdMap) -> tuple[Pod, str | None]:
     """Return the Pod with only those users and groups that there are, and a warning if some are not."""
     missing = [
-        f"{each.name} (user {each.identity.user})" for each in pod.containers if not ids.has_user(each.identity.user)
+        f"{each.name} (user {each.identity.user})"
+        for each in pod.containers
+        if not ids.has_user(each.identity.user) and not each.is_ours
     ]
     containers = tuple(_fit_container(each, ids) for each in pod.containers)
     group = pod.volume_group

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -643,15 +645,46 @@ def test_everything_that_is_wrong_is_told_before_anything_starts(backend, make_c
 
 def test_the_runtime_image_is_this_python_with_the_entrypoint_in_place(backend, make_container):
     backend.entrypoint_binary = "/bin/echo"
-    runtime = {"name": "coordinator", "image": "monopod:test", "args": ["--version"]}
-    script = """
-    /monopod/runtime/entrypoint installed; echo $PYTHONPATH
-    """
-    install = {"name": "install", "image": "monopod:test", "command": ["/bin/sh", "-c", script]}
-    ended = backend.run({"initContainers": [install], "containers": [runtime, make_container("step", "ls /monopod")]})
-    assert ended.output("install").startswith("installed\n/monopod/runtime/lib")
+    spec = {
+        "initContainers": [
+            {
+                "name": "install",
+                "image": "monopod:test",
+                "command": ["/monopod/runtime/entrypoint", "install", "$(PYTHONPATH)"],
+            }
+        ],
+        "containers": [coordinator_without_a_plan(), make_container("step", "ls /monopod")],
+    }
+    ended = backend.run(spec)
+    assert ended.output("install") == "install $(PYTHONPATH)\n"
+    assert "usage: python3 -m monopod.entrypoint" in ended.output("coordinator")
     assert "No such file" in ended.output("step")
-    assert "No module named monopod\n" not in ended.output("coordinator")
+    assert ended.of("PodWarning") == []
+
+
+def coordinator_without_a_plan():
+    """It runs as on a cluster: as somebody who cannot read the home directory that the interpreter may be in."""
+    context = {
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    return {"name": "coordinator", "image": "monopod:test", "securityContext": context}
+
+
+def test_monopod_and_its_interpreter_may_be_in_a_temporary_directory(backend):
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        os.chmod(directory, 0o755)
+        package = Path(directory, "any-name")
+        for folder in ("schemas", "entrypoint", "runner"):
+            ignored = shutil.ignore_patterns("bin", "__pycache__")
+            shutil.copytree(Path(PACKAGE_DIRECTORY, folder), package / folder, ignore=ignored)
+        shutil.copy(Path(PACKAGE_DIRECTORY, "__init__.py"), package)
+        subprocess.run([backend.python, "-m", "venv", "--without-pip", f"{directory}/venv"], check=True)
+        backend.python = f"{directory}/venv/bin/python"
+        ended = backend.run({"containers": [coordinator_without_a_plan()]}, package=str(package))
+    assert "usage: python3 -m monopod.entrypoint" in ended.output("coordinator")
 
 
 def files_of_a_runner(pod):
