@@ -10,6 +10,7 @@ Rules: it stays in this machine's mount namespace, so no mount of the Pod's keep
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib.util
 import os
@@ -46,7 +47,8 @@ def _main(channel: socket.socket, pod_file: int) -> None:
     try:
         in_user_namespace = _leave_namespaces()
     except OSError as error:
-        messages.send(channel, "unavailable", message=f"this machine forbids containers: {error.strerror}")
+        with contextlib.suppress(BrokenPipeError):
+            messages.send(channel, "unavailable", message=f"this machine forbids containers: {error.strerror}")
         state_directory.remove(pod.state_directory)
         return
     state_directory.remove_abandoned(os.path.dirname(pod.state_directory))
@@ -55,10 +57,13 @@ def _main(channel: socket.socket, pod_file: int) -> None:
         _be_the_sandbox(pod, channel, in_user_namespace=in_user_namespace)
     channel.close()
     os.waitpid(process, 0)
-    if keep:
-        state_directory.release(pod.state_directory)
-    else:
-        state_directory.remove(pod.state_directory)
+    try:
+        if keep:
+            state_directory.release(pod.state_directory)
+        else:
+            state_directory.remove(pod.state_directory)
+    except OSError as error:
+        print(f"monopod: cannot remove {error.filename}: {error.strerror}", file=sys.stderr)
 
 
 def _leave_namespaces() -> bool:

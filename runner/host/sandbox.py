@@ -10,6 +10,7 @@ What is left to others: becoming PID 1, and removing the state directory at the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -75,23 +76,20 @@ class Sandbox:
         self._own_namespace = os.pidfd_open(os.getpid())
         self._out_of_memory_kills = _out_of_memory_kills()
 
-    def run(self) -> None:
-        """Run the Pod until the runner hangs up."""
+    def run(self) -> NoReturn:
+        """Run the Pod until the runner hangs up, which is an OSError (BrokenPipeError, ConnectionResetError)."""
         self._selector.register(self._channel, selectors.EVENT_READ, self._read_channel)
         self._selector.register(_child_signals(), selectors.EVENT_READ, self._read_child_signals)
-        try:
-            self._obey(self._lifecycle.begin(time.monotonic()))
-            while True:
-                timer = self._lifecycle.next_timer()
-                timeout = None if timer is None else max(0.0, timer - time.monotonic())
-                ready = self._selector.select(timeout)
-                for key, _ in ready:
-                    if self._selector.get_map().get(key.fileobj) is key:  # an earlier one may have closed it
-                        key.data(key.fd)
-                if not ready:
-                    self._obey(self._lifecycle.tick(time.monotonic()))
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the runner is gone; so is the Pod once this process is
+        self._obey(self._lifecycle.begin(time.monotonic()))
+        while True:
+            timer = self._lifecycle.next_timer()
+            timeout = None if timer is None else max(0.0, timer - time.monotonic())
+            ready = self._selector.select(timeout)
+            for key, _ in ready:
+                if self._selector.get_map().get(key.fileobj) is key:  # an earlier one may have closed it
+                    key.data(key.fd)
+            if not ready:
+                self._obey(self._lifecycle.tick(time.monotonic()))
 
     # --- what happens
 
@@ -354,9 +352,14 @@ def run_sandbox(pod: Pod, channel: socket.socket, *, in_user_namespace: bool) ->
     try:
         surroundings, warnings = make_surroundings(pod, in_user_namespace=in_user_namespace)
     except HostUnavailableError as error:
-        messages.send(channel, "unavailable", message=str(error))
+        with contextlib.suppress(BrokenPipeError):
+            messages.send(channel, "unavailable", message=str(error))
         return
-    messages.send(channel, "ready")
-    for warning in warnings:
-        messages.send(channel, "warning", message=warning)
-    Sandbox(surroundings, channel).run()
+    sandbox = Sandbox(surroundings, channel)
+    with contextlib.suppress(
+        BrokenPipeError, ConnectionResetError
+    ):  # the runner is gone; so is the Pod with this process
+        messages.send(channel, "ready")
+        for warning in warnings:
+            messages.send(channel, "warning", message=warning)
+        sandbox.run()

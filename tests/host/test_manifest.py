@@ -140,7 +140,7 @@ def test_what_has_no_effect_is_warned_of_once(read):
             "hostPID": True,
             "containers": [
                 container(
-                    tty=True, livenessProbe={"exec": {}}, securityContext={"seccompProfile": {"type": "Unconfined"}}
+                    tty=True, livenessProbe={"exec": {}}, securityContext={"seccompProfile": {"type": "Localhost"}}
                 )
             ],
         }
