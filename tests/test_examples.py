@@ -1,0 +1,176 @@
+"""The examples, as the README's reader runs them: by the real commands, on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted(ROOT.glob("examples/*/*.yaml"))
+PYTHON_CI = ROOT / "examples/python-ci/pipeline.yaml"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command printed, and how it ended."""
+
+    code: int
+    output: str
+    messages: str
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return json.loads(self.output)["status"]
+
+    def statuses(self) -> dict[str, str]:
+        """The reason of each Task that ran, by its name in the Pipeline."""
+        runs = self.status["taskRuns"].values()
+        return {run["pipelineTaskName"]: run["status"]["conditions"][0]["reason"] for run in runs}
+
+    def skipped(self) -> dict[str, str]:
+        return {each["name"]: each["reason"] for each in self.status.get("skippedTasks", [])}
+
+
+def command(name: str, *arguments: str | Path) -> Ran:
+    program = Path(sys.executable).with_name(name)
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def run(*arguments: str | Path) -> Ran:
+    return command("monopod", "run", "-o", "json", *arguments)
+
+
+def git(repository: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(repository)}
+    subprocess.run(["git", *identity, "-C", repository, *arguments], check=True, capture_output=True, env=environment)
+
+
+def commit(repository: Path) -> None:
+    git(repository, "add", "-A")
+    git(repository, "commit", "-m", "A change")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A git repository that holds the example's application."""
+    folder = tmp_path / "repository"
+    shutil.copytree(ROOT / "examples/python-ci", folder / "examples/python-ci", ignore=shutil.ignore_patterns("__pycache__"))
+    git(folder, "init", "-q")
+    commit(folder)
+    return folder
+
+
+def python_ci(repository: Path, *arguments: str) -> Ran:
+    return run("-f", PYTHON_CI, "-w", f"repository=hostPath:{repository}", "-w", "source=emptyDir", *arguments)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.parent.name)
+def test_every_example_compiles_to_one_pod_that_the_api_accepts(example: Path):
+    first, again = command("compile-pipeline", example), command("compile-pipeline", example)
+    assert first.code == 0, first.messages
+    assert first.output == again.output
+    pods = [each for each in yaml.safe_load_all(first.output) if each["kind"] == "Pod"]
+    assert len(pods) == 1
+    kubernetes_validate.validate(pods[0], "1.31", strict=True)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.parent.name)
+def test_every_example_is_free_of_errors(example: Path):
+    assert command("monopod", "check", "-f", example).code == 0
+
+
+@pytest.mark.slow
+class TestPythonCi:
+    def test_it_succeeds_and_says_what_was_built(self, repository: Path):
+        ran = python_ci(repository, "-p", "base-revision=none")
+        assert ran.code == 0, ran.messages
+        assert set(ran.statuses()) == {"clone", "static-checks", "unit-tests", "build", "integration", "report"}
+        assert set(ran.statuses().values()) == {"Succeeded"}
+        results = {each["name"]: each["value"] for each in ran.status["results"]}
+        assert len(results["commit"]) == 40
+        assert "0 failed" in results["tests"]
+        assert "[report : report]" in ran.messages
+
+    def test_the_three_in_the_middle_run_at_the_same_time(self, repository: Path):
+        lines = python_ci(repository, "-p", "base-revision=none").messages.splitlines()
+        started = [lines.index(f"[{name}] started") for name in ("static-checks", "unit-tests", "build")]
+        first_end = next(
+            number for number, line in enumerate(lines) if "] Succeeded in" in line and not line.startswith("[clone]")
+        )
+        assert max(started) < first_end
+
+    def test_a_failing_unit_test_fails_the_run_and_is_named(self, repository: Path):
+        test = next(repository.glob("examples/python-ci/app/tests/test_*.py"))
+        test.write_text(
+            "import unittest\n\nclass Broken(unittest.TestCase):\n    def test_sum(self):\n        assert 1 + 1 == 3\n"
+        )
+        commit(repository)
+        ran = python_ci(repository, "-p", "base-revision=none")
+        assert ran.code == 1
+        assert ran.statuses()["unit-tests"] == "Failed"
+        assert ran.statuses()["report"] == "Succeeded"
+        assert ran.skipped() == {"integration": "PipelineRun was stopping"}
+        told = ran.messages[ran.messages.index("=== unit-tests : test failed") :]
+        assert "test_sum" in told
+        assert "exit code 1" in told
+
+    def test_the_integration_is_left_out_when_the_application_did_not_change(self, repository: Path):
+        (repository / "NOTES").write_text("nothing of the application")
+        commit(repository)
+        ran = python_ci(repository)
+        assert ran.code == 0, ran.messages
+        assert ran.skipped() == {"integration": "When Expressions evaluated to false"}
+        assert ran.status["conditions"][0]["reason"] == "Completed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["hello", "survey", "settings"])
+def test_the_small_examples_succeed(name: str):
+    ran = run("-f", *(ROOT / "examples" / name).glob("*.yaml"))
+    assert ran.code == 0, ran.messages
+    assert set(ran.statuses().values()) == {"Succeeded"}
+
+
+RENDEZVOUS = """
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: rendezvous}
+spec:
+  workspaces: [{name: shared}]
+  tasks:
+  - name: left
+    workspaces: [{name: shared}]
+    taskSpec: &task
+      workspaces: [{name: shared}]
+      steps:
+      - name: meet
+        image: docker.io/library/busybox
+        script: |
+          cd $(workspaces.shared.path)
+          touch "$(context.taskRun.name)"
+          until [ "$(ls | wc -l)" = 2 ]; do sleep 0.01; done
+  - name: right
+    workspaces: [{name: shared}]
+    taskSpec: *task
+"""
+
+
+@pytest.mark.slow
+def test_parallel_tasks_see_each_other_s_files(tmp_path: Path):
+    """Each Task waits for a file of the other: it ends only if both run at once, on one Workspace."""
+    pipeline = tmp_path / "pipeline.yaml"
+    pipeline.write_text(RENDEZVOUS)
+    ran = run("-f", pipeline, "-w", "shared=emptyDir", "--timeout", "60s")
+    assert ran.code == 0, ran.messages
