@@ -49,7 +49,7 @@ def _main(channel: socket.socket, pod_file: int) -> None:
     except OSError as error:
         with contextlib.suppress(BrokenPipeError):
             messages.send(channel, "unavailable", message=f"this machine forbids containers: {error.strerror}")
-        state_directory.remove(pod.state_directory)
+        state_directory.discard(pod.state_directory)
         return
     state_directory.remove_abandoned(os.path.dirname(pod.state_directory))
     process = os.fork()
@@ -61,7 +61,7 @@ def _main(channel: socket.socket, pod_file: int) -> None:
         if keep:
             state_directory.release(pod.state_directory)
         else:
-            state_directory.remove(pod.state_directory)
+            state_directory.discard(pod.state_directory)
     except OSError as error:
         print(f"monopod: cannot remove {error.filename}: {error.strerror}", file=sys.stderr)
 

@@ -213,7 +213,7 @@ class HostPod:
         self._poll.close()
         if self._state is not None:
             if self._launcher is None:
-                state_directory.remove(self._state.path)
+                state_directory.discard(self._state.path)
             os.close(self._state.lock)
             self._state = None
 

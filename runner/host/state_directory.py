@@ -49,9 +49,11 @@ def state_root() -> str:
 
 def create(name: str) -> StateDirectory:
     """Make a state directory for a Pod called `name`, locked. Raises HostUnavailableError."""
-    root = state_root()
     while True:
-        path = tempfile.mkdtemp(prefix=f"{name}-", dir=root)
+        try:
+            path = tempfile.mkdtemp(prefix=f"{name}-", dir=state_root())
+        except FileNotFoundError:  # the last Pod of another run has just ended
+            continue
         lock = os.open(os.path.join(path, _LOCK), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.fstat(lock).st_nlink:  # otherwise it was taken for abandoned before it was locked
@@ -86,6 +88,13 @@ def release(path: str) -> None:
         if os.path.isdir(own := os.path.join(path, name)):
             remove(own)
     os.unlink(os.path.join(path, _LOCK))
+
+
+def discard(path: str) -> None:
+    """Remove a state directory, and the one that holds those of all Pods if it was the last. Raises OSError."""
+    remove(path)
+    with contextlib.suppress(OSError):
+        os.rmdir(os.path.dirname(path))
 
 
 def remove(path: str) -> None:

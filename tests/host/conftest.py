@@ -124,7 +124,7 @@ class Backend:
 
     def remains(self) -> list[str]:
         """Return what is left of Pods: directories, mounts and processes."""
-        left = [str(path) for path in self.directory.glob("monopod-*/*")]
+        left = [str(path) for path in self.directory.glob("monopod-*")]
         mounts = Path("/proc/self/mountinfo").read_text()
         left += [line for line in mounts.splitlines() if str(self.directory) in line]
         return left + [f"process {pid}" for pid in self.processes()]

@@ -34,6 +34,16 @@ def test_only_directories_that_nobody_holds_are_removed():
     os.close(held.lock)
 
 
+def test_the_last_one_takes_the_root_with_it():
+    first, last = state_directory.create("a"), state_directory.create("b")
+    state_directory.discard(first.path)
+    assert os.path.isdir(last.path)
+    state_directory.discard(last.path)
+    assert not os.path.exists(os.path.dirname(last.path))
+    os.close(first.lock)
+    os.close(last.lock)
+
+
 def test_the_root_is_for_the_caller_alone(tmp_path):
     root = state_directory.state_root()
     assert stat.S_IMODE(os.stat(root).st_mode) == 0o700
