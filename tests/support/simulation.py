@@ -154,8 +154,9 @@ class _World:
             case RunStep():
                 self._start(now, command)
             case StopStep(container, request, _):
-                behaviour = self._running.get((container, request), Behaviour())
-                self._end(now + behaviour.stop_delay, container, request, Exit(signal=15, start=now, end=now), {}, "")
+                assert (container, request) in self._running, "only what runs is stopped"
+                delay = self._running[container, request].stop_delay
+                self._end(now + delay, container, request, Exit(signal=15, start=now, end=now), {}, "")
             case ReadResults(slot, paths):
                 files = {path: text for path, text in self._files.get(slot, {}).items() if path in paths}
                 self.at(now, lambda at: ResultsRead(at, slot, files, {}))

@@ -1,0 +1,364 @@
+"""A document for each field of each model that can stand in a Tekton document, to see what the compiler makes of it.
+
+Rules:
+
+- A *site* is a field at one place: ``PipelineRun.spec.pipelineSpec.tasks[0].timeout``. Each field of a model has a site
+  for each field of another model that holds that model, at the shortest way there.
+- `Site.documents` gives documents that set the field, and documents that are the same but for it: without it or, if it
+  has to be there, with another value.
+- Values come from the field's type, or from `VALUES`; what else a field needs to make sense is in `WITH`.
+"""
+
+from __future__ import annotations
+
+import copy
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ForwardRef, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from monopod.schemas import kubernetes, tekton
+from monopod.schemas.model import Model
+
+Way = tuple[tuple[type[Model], str], ...]
+"""From the model of a document down: a model, and the field of it that holds the next one."""
+
+_STEPS = [{"name": "compile", "image": "alpine", "script": "true"}]
+_PARAM = {"name": "text", "default": "a"}
+_TASK: dict[str, Any] = {
+    "params": [_PARAM],
+    "workspaces": [{"name": "source", "optional": True}],
+    "results": [{"name": "digest"}],
+    "volumes": [{"name": "data", "emptyDir": {}}],
+    "steps": _STEPS,
+}
+_WORKSPACE = {"name": "source", "emptyDir": {}}
+_PIPELINE: dict[str, Any] = {
+    "params": [_PARAM],
+    "workspaces": [{"name": "source", "optional": True}],
+    "tasks": [
+        {
+            "name": "build",
+            "params": [{"name": "text", "value": "b"}],
+            "workspaces": [{"name": "source"}],
+            "taskSpec": _TASK,
+        }
+    ],
+}
+
+
+def _document(kind: str, spec: dict[str, Any], name: str = "sample") -> dict[str, Any]:
+    return {"apiVersion": "tekton.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+_RUN = {"params": [{"name": "text", "value": "c"}], "workspaces": [_WORKSPACE]}
+_ROOTS: dict[type[Model], list[dict[str, Any]]] = {
+    tekton.PipelineRun: [_document("PipelineRun", {**_RUN, "pipelineSpec": _PIPELINE})],
+    tekton.TaskRun: [_document("TaskRun", {**_RUN, "taskSpec": _TASK})],
+    tekton.Pipeline: [_document("Pipeline", _PIPELINE)],
+    tekton.Task: [_document("Task", _TASK)],
+    tekton.StepAction: [
+        _document("StepAction", {"image": "alpine", "command": ["true"]}),
+        _document("TaskRun", {"taskSpec": {"steps": [{"name": "compile", "ref": {"name": "sample"}}]}}),
+    ],
+}
+
+_OTHER_TASK = _document("Task", _TASK, "other")
+_OTHER_ACTION = _document("StepAction", {"image": "alpine", "command": ["true"], "params": [_PARAM]}, "other")
+_OTHERS: dict[type[Model], list[dict[str, Any]]] = {
+    tekton.PipelineRun: [_document("Pipeline", _PIPELINE, "other"), _OTHER_TASK, _OTHER_ACTION],
+    tekton.TaskRun: [_OTHER_TASK, _OTHER_ACTION],
+    tekton.Pipeline: [],
+    tekton.Task: [],
+    tekton.StepAction: [],
+}
+"""Documents that others refer to."""
+
+MINIMAL: dict[type[Model], dict[str, Any]] = {
+    kubernetes.EnvVarSource: {"configMapKeyRef": {"name": "sample", "key": "sample"}},
+    kubernetes.EnvFromSource: {"configMapRef": {"name": "sample"}},
+    kubernetes.Probe: {"tcpSocket": {"port": 80}},
+    kubernetes.LifecycleHandler: {"sleep": {"seconds": 1}},
+    kubernetes.VolumeProjection: {"secret": {"name": "sample"}},
+    kubernetes.DownwardAPIVolumeFile: {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}},
+    kubernetes.ObjectFieldSelector: {"fieldPath": "metadata.name"},
+    kubernetes.PersistentVolumeClaimSpec: {"resources": {"requests": {"storage": "2Gi"}}},
+    kubernetes.VolumeMount: {"name": "data", "mountPath": "/sample"},
+    kubernetes.VolumeDevice: {"name": "data", "devicePath": "/dev/sample"},
+    tekton.EmbeddedTask: _TASK,
+    tekton.Matrix: {"params": [{"name": "text", "value": ["d", "e"]}]},
+    tekton.Param: {"name": "text", "value": "d"},
+    tekton.PipelineTask: {"name": "sample", "taskSpec": _TASK},
+    tekton.PipelineTaskRunSpec: {"pipelineTaskName": "build"},
+    tekton.PipelineSpec: _PIPELINE,
+    tekton.StepActionSpec: {"image": "alpine", "command": ["true"]},
+    tekton.TaskRunStepSpec: {"name": "compile", "computeResources": {"limits": {"cpu": "1"}}},
+    tekton.Sidecar: {"name": "server", "command": ["true"]},
+    tekton.TaskSpec: _TASK,
+    tekton.WhenExpression: {"input": "a", "operator": "in", "values": ["a"]},
+    tekton.WorkspaceBinding: _WORKSPACE,
+    tekton.WorkspaceDeclaration: {"name": "source"},
+    tekton.WorkspaceUsage: {"name": "source"},
+    tekton.WorkspacePipelineTaskBinding: {"name": "source"},
+    tekton.PipelineWorkspaceDeclaration: {"name": "source"},
+}
+"""What an instance of a model needs, beside its required fields with values from their types."""
+
+_SOURCES = ("emptyDir", "secret", "configMap", "projected", "csi", "persistentVolumeClaim", "volumeClaimTemplate")
+
+INSTEAD: dict[tuple[type[Model], str], tuple[str, ...]] = {
+    (tekton.PipelineRunSpec, "pipeline_ref"): ("pipelineSpec",),
+    (tekton.TaskRunSpec, "task_ref"): ("taskSpec",),
+    **{(tekton.PipelineTask, field): ("taskSpec",) for field in ("task_ref", "pipeline_ref", "pipeline_spec")},
+    **{
+        (tekton.WorkspaceBinding, field): ("emptyDir",)
+        for field in tekton.WorkspaceBinding.model_fields
+        if field not in {"name", "sub_path", "empty_dir"}
+    },
+    **{
+        (kubernetes.Volume, field): ("emptyDir",)
+        for field in kubernetes.Volume.model_fields
+        if field not in {"name", "empty_dir"}
+    },
+    (tekton.Step, "ref"): ("image", "script", "command"),
+    **{
+        (kubernetes.EnvVarSource, field): ("configMapKeyRef",)
+        for field in kubernetes.EnvVarSource.model_fields
+        if field != "config_map_key_ref"
+    },
+    (kubernetes.EnvFromSource, "secret_ref"): ("configMapRef",),
+    **{(kubernetes.Probe, field): ("tcpSocket",) for field in ("exec", "http_get", "grpc")},
+    **{(kubernetes.LifecycleHandler, field): ("sleep",) for field in ("exec", "http_get", "tcp_socket")},
+    **{
+        (kubernetes.VolumeProjection, field): ("secret",)
+        for field in kubernetes.VolumeProjection.model_fields
+        if field != "secret"
+    },
+    (kubernetes.DownwardAPIVolumeFile, "resource_field_ref"): ("fieldRef",),
+    (kubernetes.EnvVar, "value_from"): ("value",),
+    (tekton.Step, "script"): ("command",),
+    (tekton.StepTemplate, "command"): ("script",),
+    (tekton.StepActionSpec, "script"): ("command",),
+    (tekton.Sidecar, "script"): ("command",),
+}
+"""Fields that cannot stand beside a field."""
+
+WITH: dict[tuple[type[Model], str], dict[str, Any]] = {
+    (tekton.Step, "params"): {"ref": {"name": "other"}},
+    (tekton.PipelineResult, "value"): {"name": "digest"},
+}
+"""Fields that a field needs beside it."""
+
+_RENAMED = {**_PIPELINE, "tasks": [{**_PIPELINE["tasks"][0], "name": "renamed"}]}
+_CHANGED = {**_TASK, "steps": [{**_STEPS[0], "script": "false"}]}
+
+VALUES: dict[tuple[type[Model], str], tuple[Any, Any]] = {
+    (tekton.Pipeline, "spec"): (_PIPELINE, _RENAMED),
+    (tekton.PipelineRunSpec, "pipeline_spec"): (_PIPELINE, _RENAMED),
+    (tekton.PipelineTask, "pipeline_spec"): (_PIPELINE, _RENAMED),
+    (tekton.PipelineSpec, "tasks"): (_PIPELINE["tasks"], _RENAMED["tasks"]),
+    (tekton.Task, "spec"): (_TASK, _CHANGED),
+    (tekton.TaskRunSpec, "task_spec"): (_TASK, _CHANGED),
+    (tekton.PipelineTask, "task_spec"): (_TASK, _CHANGED),
+    (tekton.TaskSpec, "steps"): (_TASK["steps"], _CHANGED["steps"]),
+    (tekton.StepAction, "spec"): ({"image": "alpine", "command": ["true"]}, {"image": "alpine", "command": ["false"]}),
+    (tekton.StepActionSpec, "image"): ("alpine", "debian"),
+    (tekton.StepActionSpec, "command"): (["true"], ["false"]),
+    (tekton.WorkspaceBinding, "empty_dir"): ({}, {"medium": "Memory"}),
+    (tekton.ParamSpec, "default"): ("sample", "other"),
+    (tekton.StepTemplate, "image"): ("alpine", "debian"),
+    (tekton.Sidecar, "command"): (["true"], ["false"]),
+    (tekton.Sidecar, "script"): ("true", "false"),
+    (tekton.WorkspaceDeclaration, "optional"): (True, False),
+    (kubernetes.ConfigMapVolumeSource, "name"): ("sample", "other"),
+    (kubernetes.SecretVolumeSource, "secret_name"): ("sample", "other"),
+    (kubernetes.ProjectedVolumeSource, "sources"): ([{"secret": {"name": "a"}}], [{"secret": {"name": "b"}}]),
+    (tekton.WhenExpression, "operator"): ("notin", "in"),
+    (tekton.WhenExpression, "values"): (["a"], ["b"]),
+    (tekton.WhenExpression, "input"): ("a", "b"),
+    (kubernetes.EnvFromSource, "config_map_ref"): ({"name": "sample"}, {"name": "other"}),
+    (kubernetes.EnvVarSource, "config_map_key_ref"): ({"name": "a", "key": "k"}, {"name": "b", "key": "k"}),
+    (kubernetes.VolumeProjection, "secret"): ({"name": "sample"}, {"name": "other"}),
+    (kubernetes.DownwardAPIVolumeFile, "field_ref"): (
+        {"fieldPath": "metadata.name"},
+        {"fieldPath": "metadata.namespace"},
+    ),
+    (kubernetes.WeightedPodAffinityTerm, "pod_affinity_term"): ({"topologyKey": "a"}, {"topologyKey": "b"}),
+    (kubernetes.ObjectMeta, "name"): ("first", "second"),
+    (kubernetes.ObjectMeta, "generate_name"): ("first-", "second-"),
+    (kubernetes.ObjectMeta, "owner_references"): (
+        [{"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "b"}],
+        [],
+    ),
+}
+"""Two values of a field whose type does not tell what it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A field at one place."""
+
+    way: Way
+    model: type[Model]
+    field: str
+
+    @property
+    def owner(self) -> type[Model]:
+        """The model that declares the field: `model` itself, or one that it is made from."""
+        return next(base for base in reversed(self.model.__mro__) if self.field in _declared(base))
+
+    @property
+    def name(self) -> str:
+        """The name of the field in YAML."""
+        return _name(self.model, self.field)
+
+    @property
+    def path(self) -> str:
+        """Where the field is, without the kind: ``spec.tasks[0].name``."""
+        parts = [_name(model, field) + ("[0]" if _is_list(model, field) else "") for model, field in self.way]
+        return ".".join([*parts, self.name])
+
+    def __str__(self) -> str:
+        root = self.way[0][0] if self.way else self.model
+        return f"{root.__name__}.{self.path}"
+
+
+def _declared(model: type) -> frozenset[str]:
+    return frozenset(model.__annotations__) if issubclass(model, Model) and model is not Model else frozenset()
+
+
+def _name(model: type[Model], field: str) -> str:
+    return model.model_fields[field].alias or field
+
+
+def _is_list(model: type[Model], field: str) -> bool:
+    return get_origin(_type(model.model_fields[field])) is tuple
+
+
+def _type(field: FieldInfo) -> Any:
+    return _without_none(field.annotation)
+
+
+def _without_none(annotation: Any) -> Any:
+    if get_origin(annotation) in {Union, types.UnionType}:
+        return next(each for each in get_args(annotation) if each is not type(None))
+    return annotation
+
+
+def models_in(annotation: Any) -> Iterator[type[Model]]:
+    """Yield the models that a type holds."""
+    if isinstance(annotation, ForwardRef):  # the Pipeline in a PipelineTask
+        yield tekton.PipelineSpec
+    elif isinstance(annotation, type) and issubclass(annotation, Model):
+        yield annotation
+    for each in get_args(annotation):
+        yield from models_in(each)
+
+
+def ways() -> dict[type[Model], list[Way]]:
+    """Return each model that can stand in a Tekton document, with one way to it for each field that holds it."""
+    result: dict[type[Model], list[Way]] = {}
+    for root in _ROOTS:
+        result[root] = [()]
+        pending = [root]
+        while pending:
+            model = pending.pop(0)
+            for field, info in model.model_fields.items():
+                for held in models_in(info.annotation):
+                    if held not in result:
+                        pending.append(held)
+                    result.setdefault(held, []).append((*result[model][0], (model, field)))
+    return result
+
+
+def sites() -> list[Site]:
+    """Return every field of every model, at each of its ways."""
+    return [
+        Site(way, model, field) for model, several in ways().items() for way in several for field in model.model_fields
+    ]
+
+
+Documents = list[dict[str, Any]]
+
+
+def documents(site: Site) -> tuple[Documents, Documents]:
+    """Return documents that set a field, and the same without it or with another value."""
+    return _documents(site, 0), _documents(site, 1)
+
+
+def _documents(site: Site, which: int) -> Documents:
+    root = site.way[0][0] if site.way else site.model
+    result = [copy.deepcopy(document) for document in (*_ROOTS[root], *_OTHERS[root])]
+    instance = result[0]
+    for model, field in site.way:
+        instance = _held(instance, model, field)
+    key = (site.owner, site.field)
+    for name, value in WITH.get(key, {}).items():
+        instance[name] = copy.deepcopy(value)
+    first, second = _values(site)
+    if which == 1 and key not in VALUES and not site.model.model_fields[site.field].is_required():
+        if INSTEAD.get(key) is None:
+            instance.pop(site.name, None)
+        return result
+    for name in INSTEAD.get(key, ()):
+        instance.pop(name, None)
+    instance[site.name] = copy.deepcopy(second if which else first)
+    return result
+
+
+def _held(instance: dict[str, Any], model: type[Model], field: str) -> dict[str, Any]:
+    """Return what a field holds, put there if it is not there yet."""
+    info, name = model.model_fields[field], _name(model, field)
+    for sibling in INSTEAD.get((model, field), ()):
+        instance.pop(sibling, None)
+    for sibling, value in WITH.get((model, field), {}).items():
+        instance[sibling] = copy.deepcopy(value)
+    if not instance.get(name):
+        instance[name] = copy.deepcopy(_values(Site((), model, field))[0])
+    value = instance[name]
+    while not isinstance(value, dict):
+        value = value[0]
+    if get_origin(_type(info)) is dict:
+        value = next(iter(value.values()))
+    return value
+
+
+def _minimal(model: type[Model]) -> dict[str, Any]:
+    result = {}
+    for field, info in model.model_fields.items():
+        if info.is_required():
+            result[_name(model, field)] = _values(Site((), model, field))[0]
+    return {**result, **MINIMAL.get(model, {})}
+
+
+def _values(site: Site) -> tuple[Any, Any]:
+    """Return two values of a field."""
+    owner = site.owner
+    if (owner, site.field) in VALUES:
+        return VALUES[owner, site.field]
+    info = site.model.model_fields[site.field]
+    if (site.field in {"timeout", "pipeline", "tasks", "finally_"}) and "float" in str(info.annotation):
+        return "1m30s", "2m0s"
+    return _of_type(info.annotation)
+
+
+def _of_type(annotation: Any) -> tuple[Any, Any]:
+    kind = _without_none(annotation)
+    arguments = get_args(kind)
+    if get_origin(kind) is Literal:
+        choices = [each for each in arguments if each]
+        return choices[-1], choices[0]
+    if get_origin(kind) is tuple:
+        return tuple([each] for each in _of_type(arguments[0]))
+    if get_origin(kind) is dict:
+        return tuple({"cpu" if "_to_text" in str(arguments[1]) else "sample": each} for each in _of_type(arguments[1]))
+    if hasattr(kind, "__metadata__"):  # Annotated
+        return ("2Gi", "3Gi") if "_to_text" in str(kind) else _of_type(arguments[0])
+    if isinstance(kind, ForwardRef):
+        return _PIPELINE, _PIPELINE
+    if isinstance(kind, type) and issubclass(kind, Model):
+        return _minimal(kind), {}
+    simple: dict[Any, tuple[Any, Any]] = {str: ("sample", "other"), int: (7, 8), bool: (True, False), Any: ("x", "y")}
+    return simple[kind]
