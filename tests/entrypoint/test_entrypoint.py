@@ -479,7 +479,7 @@ TEXTS = st.text(st.sampled_from("$()AB=x ü\n"), max_size=12)
 NAMES = st.sampled_from(["A", "B", "AB", "x", "$(A)", "$$", "A)"])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(variables=st.lists(st.tuples(NAMES, TEXTS), max_size=5), arguments=st.lists(TEXTS, min_size=1, max_size=8))
 def test_expansion_is_that_of_kubernetes(container, variables, arguments):
     expected = {"PATH": os.environ["PATH"]}
@@ -606,7 +606,7 @@ def test_copies_end_with_the_program(container):
     script = f"setsid sh -c 'echo $$$$ >{told.path}; exec sleep 600' & read pid <{told.path}; echo $pid; exit 2"
     assert container.end(container.shell(script, f"o{out}", f"r{out}.2"))["code"] == "2"
     left_behind = psutil.Process(int(out.read_text()))
-    assert left_behind.cmdline() == ["sleep", "600"]
+    assert left_behind.is_running()
     left_behind.kill()
 
 
@@ -1028,17 +1028,18 @@ def test_exit_that_makes_no_sense(container, content):
     assert container.stderr() == "monopod: makes no sense: exit\n"
 
 
-def test_an_end_that_cannot_be_written_is_tried_again(container):
+def test_an_end_that_cannot_be_written_is_tried_again(make_container):
     """A directory where the temporary file should be makes writing fail, as a full disk would."""
+    container = make_container()
+    stderr = container.fifo("errors")
     (container.path / ".exited.1").mkdir()
-    with open(container.root / "stderr", "rb") as stderr:
-        number = container.shell("exit 3")
-        container.end(container.shell("true"))
-        (container.path / ".exited.1").rmdir()
-        assert container.end(number)["code"] == "3"
-        assert stderr.read().decode() == (
-            "monopod: cannot write the end of a request, and tries again each second: exited.1: File exists\n"
-        )
+    container.start(stderr=stderr.descriptor)
+    number = container.shell("exit 3")
+    words = "monopod: cannot write the end of a request, and tries again each second: exited.1: File exists"
+    assert stderr.line() == words
+    assert container.end(container.shell("true"))["code"] == "0"
+    (container.path / ".exited.1").rmdir()
+    assert container.end(number)["code"] == "3"
 
 
 def test_started_twice(container, program):
@@ -1187,7 +1188,7 @@ CONTENTS = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=CONTENTS)
 def test_whatever_a_request_holds_it_ends(make_container, content):
     container = make_container()
