@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from monopod.compiler.catalog import Catalog
 from monopod.compiler.diagnostics import Problem, Problems
-from monopod.compiler.documents import Documents
+from monopod.compiler.documents import Document, Documents
 from monopod.compiler.pod import make_pod
 from monopod.compiler.pod_draft import PodDraft
 from monopod.compiler.pod_parts import PodParts
 from monopod.compiler.port_clashes import port_clashes
-from monopod.compiler.run_selection import Asked, select
+from monopod.compiler.run_selection import Asked, choose, select
 from monopod.compiler.runs import compile_selected
 from monopod.compiler.tasks import CompilerState
 from monopod.schemas.kubernetes import ConfigMap, PersistentVolumeClaim, Secret
@@ -52,11 +52,24 @@ class Compilation:
     warnings: tuple[Problem, ...]
 
 
-def compile_run(documents: Documents, options: Options) -> Compilation:
-    """Return the Plan and the Pod of what the documents and options say. Raises Problems."""
+def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, ...]:
+    """Return the Plan and the Pod of each run that the documents and options ask for. Raises Problems, of all runs."""
+    compilations = []
+    problems: list[Problem] = []
+    for document in choose(documents, options.name):
+        try:
+            compilations.append(_compile(document, documents, options))
+        except Problems as error:
+            problems.extend(error.problems)
+    if problems:
+        raise Problems(problems)
+    return tuple(compilations)
+
+
+def _compile(document: Document, documents: Documents, options: Options) -> Compilation:
     state = CompilerState(Catalog(documents), PodDraft(), max_concurrency=options.max_concurrency)
-    asked = Asked(options.name, options.params, options.workspaces, options.timeout)
-    run = select(documents, state.catalog, asked, state.problems)
+    asked = Asked(options.params, options.workspaces, options.timeout)
+    run = select(document, state.catalog, asked, state.problems)
     if run is None:
         raise Problems(state.problems)
     compiled = compile_selected(run, state)

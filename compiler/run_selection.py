@@ -1,9 +1,10 @@
-"""What is run: the one PipelineRun or TaskRun among the documents, or one made for a bare Pipeline or Task.
+"""What is run: the PipelineRuns and TaskRuns among the documents, or one made for a bare Pipeline or Task.
 
 Rules:
 
-- A run that is given is what is run; of several, the one that is asked for by name. Without a run it is the Pipeline
-  (of several, the one that no other uses), and without a Pipeline the Task.
+- The runs that are given are what is run, in their order, as `kubectl create` would make all of them. Without one it is
+  the Pipeline (of several, the one that no other uses), and without a Pipeline the Task.
+- If a name is asked for, it is what has that name, or that generateName: the runs, else the Pipeline, else the Task.
 - ``-p`` and ``-w`` take precedence over the run's own params and Workspaces, and must name something that is declared.
 - A Workspace that a bare Pipeline or Task needs and that is not bound is an emptyDir, with a note.
 
@@ -17,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from monopod.compiler.catalog import Catalog, Found
-from monopod.compiler.diagnostics import Problem, did_you_mean
+from monopod.compiler.diagnostics import Problem, Problems, did_you_mean
 from monopod.compiler.documents import Document, Documents
 from monopod.compiler.option_values import parse_binding, parse_param
 from monopod.compiler.params import Given
@@ -78,48 +79,49 @@ class Run:
 class Asked:
     """What the command line asks for."""
 
-    name: str | None = None
     params: Sequence[tuple[str, str]] = ()
     workspaces: Sequence[tuple[str, str]] = ()
     timeout: float | None = None
 
 
-def select(documents: Documents, catalog: Catalog, asked: Asked, problems: list[Problem]) -> Run | None:
-    """Return what is run; None, with a problem added, if nothing can be."""
-    chosen = _choose(documents, asked.name, problems)
-    if chosen is None:
-        return None
-    run = _given_run(chosen, catalog, problems) if chosen.kind in {"PipelineRun", "TaskRun"} else _made_run(chosen)
+def select(document: Document, catalog: Catalog, asked: Asked, problems: list[Problem]) -> Run | None:
+    """Return the run that a chosen document asks for; None, with a problem added, if it cannot be."""
+    is_run = isinstance(document.model, PipelineRun | TaskRun)
+    run = _given_run(document, catalog, problems) if is_run else _made_run(document)
     return None if run is None else _with_options(run, asked, problems)
 
 
-# Choosing the document
+# Choosing the documents
 
 
-def _choose(documents: Documents, name: str | None, problems: list[Problem]) -> Document | None:
+def choose(documents: Documents, name: str | None) -> tuple[Document, ...]:
+    """Return what is run, one document for each run. Raises Problems if that is nothing."""
     runs = [document for document in documents if isinstance(document.model, PipelineRun | TaskRun)]
     pipelines = [document for document in documents if isinstance(document.model, Pipeline)]
     tasks = [document for document in documents if isinstance(document.model, Task)]
     if name is not None:
-        return _by_name((*runs, *pipelines, *tasks), name, problems)
-    for candidates in (runs, _not_used_by_others(pipelines), tasks):
+        return _by_name((runs, pipelines, tasks), name)
+    if runs:
+        return tuple(runs)
+    for candidates in (_not_used_by_others(pipelines), tasks):
         if len(candidates) == 1:
-            return candidates[0]
+            return (candidates[0],)
         if candidates:
             message = f"there are several things to run: {', '.join(map(_described, candidates))}; choose one by name"
-            problems.append(DocumentPlace(candidates[1]).problem("several-runs", message))
-            return None
+            raise Problems([DocumentPlace(candidates[1]).problem("several-runs", message)])
     message = "there is nothing to run: no PipelineRun, TaskRun, Pipeline or Task among the documents"
-    problems.append(Problem(None, message, "nothing-to-run"))
-    return None
+    raise Problems([Problem(None, message, "nothing-to-run")])
 
 
-def _by_name(candidates: Iterable[Document], name: str, problems: list[Problem]) -> Document | None:
-    by_name = {_name(document): document for document in reversed(tuple(candidates))}
-    if name not in by_name:
-        message = f"there is nothing to run with the name '{name}'{did_you_mean(name, by_name)}"
-        problems.append(Problem(None, message, "nothing-to-run"))
-    return by_name.get(name)
+def _by_name(kinds: Iterable[Sequence[Document]], name: str) -> tuple[Document, ...]:
+    names: list[str] = []
+    for candidates in kinds:
+        found = tuple(document for document in candidates if _name(document) == name)
+        if found:
+            return found
+        names += map(_name, candidates)
+    message = f"there is nothing to run with the name '{name}'{did_you_mean(name, names)}"
+    raise Problems([Problem(None, message, "nothing-to-run")])
 
 
 def _name(document: Document) -> str:

@@ -24,7 +24,7 @@ CANCELLED = 130
 WRONG_INPUT = 2
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
-COMMANDS = ("run", "compile", "check", "graph")
+COMMANDS = ("run", "cancel", "compile", "check", "graph")
 
 
 class Command(Protocol):

@@ -83,6 +83,7 @@ class TaskState:
     reason: str = ""
     message: str = ""
     attempt: int = 0
+    slot: str = ""
     started: float | None = None
     ended: float | None = None
     steps: tuple[str, ...] = ()
@@ -142,6 +143,8 @@ class Follower:
         self._tasks: dict[str, dict[int | None, TaskState]] = {}
         self._containers: dict[str, _Container] = {}
         self._slots: dict[str, tuple[str, ...]] = {}  # the Sidecars' containers of each slot
+        self._slot_of: dict[str, str] = {}  # by the containers of Steps
+        self._start_failures: dict[str, str] = {}  # by slot, in words
         for task in _tasks(plan.pipeline):
             self._tasks[task.state.path] = {None: task.state}
             self._add_containers(task.state.path, task.planned)
@@ -149,6 +152,7 @@ class Follower:
     def _add_containers(self, path: str, task: planned.Task) -> None:
         for number, slot in enumerate(task.slots):
             pinned = number if task.matrix is not None and task.matrix.pinned else None
+            self._slot_of.update(dict.fromkeys(slot.containers, slot.name))
             for container, step in zip(slot.containers, task.steps, strict=False):
                 self._containers[container] = _Container(label(path, pinned), step.name, held=bytearray())
             for container, sidecar in zip(slot.sidecars, task.sidecars, strict=False):
@@ -192,6 +196,13 @@ class Follower:
         source.held += data
         return source.release() if len(source.held) > MOST_HELD_BYTES else []
 
+    def start_failed(self, container: str, why: str) -> str:
+        """Take that a container could not be started; return it in words, which also tell why its Task failed."""
+        words = f"container {container} could not be started: {why}"
+        if container in self._slot_of:
+            self._start_failures[self._slot_of[container]] = words
+        return words
+
     def event(self, event: RunEvent) -> list[Shown]:
         """Take an event of the run; return it, with the lines that come before or after it."""
         before: list[OutputLine] = []
@@ -206,6 +217,7 @@ class Follower:
             case StepFinished():
                 before = self._finish_step(event)
             case TaskFinished():
+                event = self._explained(event)
                 self._finish_task(event)
             case TaskSkipped():
                 self._skip_task(event)
@@ -244,6 +256,7 @@ class Follower:
             event.index,
             status="Running",
             attempt=event.attempt,
+            slot=event.slot,
             started=task.started if event.attempt else event.at,
             ended=None,
             steps=(),
@@ -270,6 +283,14 @@ class Follower:
         running = tuple(step for step in task.steps if step != event.step)
         self._update(event.task, event.index, steps=running, failed_steps=failed)
         return lines
+
+    def _explained(self, event: TaskFinished) -> TaskFinished:
+        """Return how a Task ended, with what the coordinator cannot know: why a container was never there."""
+        task = self._task(event.task, event.index)
+        words = self._start_failures.get(task.slot)
+        if words is None or event.status != "Failed" or task.failed_steps:
+            return event
+        return dataclasses.replace(event, message=words)
 
     def _finish_task(self, event: TaskFinished) -> None:
         task = self._task(event.task, event.index)

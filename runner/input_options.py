@@ -26,7 +26,10 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("more_files", nargs="*", metavar="FILE", help="the same, without -f")
     parser.add_argument(
-        "--name", metavar="NAME", help="which run, Pipeline or Task is meant, if the files hold several"
+        "--name",
+        metavar="NAME",
+        help="which run, Pipeline or Task is meant, if the files hold several: its name or generateName; without it, "
+        "all PipelineRuns and TaskRuns are meant, one after another",
     )
 
 
@@ -90,12 +93,12 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def compile_documents(arguments: argparse.Namespace, **options: Any) -> Compilation:
-    """Return what the files given compile to; `options` are further fields of the compiler's Options.
+def compile_documents(arguments: argparse.Namespace, **options: Any) -> tuple[Compilation, ...]:
+    """Return what the runs in the files given compile to, one at least. Raises Problems, also if no file is given.
 
-    Raises Problems, also if no file is given.
+    `options` are further fields of the compiler's Options.
     """
-    from monopod.compiler.compilation import Options, compile_run  # noqa: PLC0415  # not needed for --help
+    from monopod.compiler.compilation import Options, compile_runs  # noqa: PLC0415  # not needed for --help
     from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415
     from monopod.compiler.documents import load  # noqa: PLC0415
 
@@ -111,4 +114,4 @@ def compile_documents(arguments: argparse.Namespace, **options: Any) -> Compilat
         timeout=arguments.timeout,
         **options,
     )
-    return compile_run(load(files), chosen)
+    return compile_runs(load(files), chosen)

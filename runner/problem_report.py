@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TextIO
 
+from monopod.compiler.compilation import Compilation
 from monopod.compiler.diagnostics import Problem
 from monopod.runner.printable import printable
 
@@ -16,6 +17,11 @@ def print_problems(problems: Iterable[Problem], stream: TextIO) -> None:
         print(printable(str(problem), colours=False), file=stream)
     if problems:
         print(counted(problems), file=stream)
+
+
+def warnings_of(compilations: Iterable[Compilation]) -> list[Problem]:
+    """Return the warnings of several runs, each once: what they share is warned of by each."""
+    return sorted({warning for compilation in compilations for warning in compilation.warnings})
 
 
 def counted(problems: Iterable[Problem]) -> str:

@@ -1,123 +1,64 @@
-"""Running a compiled Pod on this machine: starting it, following it to its end, cancelling it.
+"""Following a Pod that runs to its end, and cancelling it.
 
 Rules:
 
 - The outcome is what the coordinator tells; the Pod's own phase is held against it, and a stream that ended without an
   outcome is a failure.
-- The first Ctrl-C (or SIGTERM) asks the coordinator to cancel: Steps get their grace period. The second kills the Pod
-  at once. Whatever happens, nothing of the Pod is left when this is over.
+- The first Ctrl-C (or SIGTERM) asks the coordinator to cancel: Steps get their grace period. Once that has been asked
+  for, Ctrl-C kills the Pod at once, and so does a terminal that goes away.
+- What is asked before the coordinator tells that the run has started is passed on to it then: earlier it would not
+  hear the signal.
+- A container that could not be started is told to the coordinator as one that was killed, so that its Task fails.
 
-What is left to others: the Pod itself (``host``), whose line is whose (``follow``), how it looks (the displays).
+What is left to others: the Pod itself (``host``), whose line is whose (``follow``), how it looks (the displays), how
+`monopod cancel` asks (``cancellation``), starting all this (``run_on_host``).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import selectors
 import signal
-import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, Literal, Protocol, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
-from monopod.compiler.compilation import Compilation
-from monopod.compiler.yaml_text import to_yaml
-from monopod.entrypoint import binary
-from monopod.runner.display import Display, make_display
+from monopod.runner.cancellation import CancelRequest, harder
+from monopod.runner.display import Display
 from monopod.runner.follow import Follower, OutputLine
-from monopod.runner.host.errors import HostUnavailableError, PodRefusedError
 from monopod.runner.host.events import (
     ContainerOutput,
-    ContainerStarted,
     ContainerTerminated,
     Event,
     PodFinished,
     PodWarning,
 )
-from monopod.runner.host.pod import HostPod
 from monopod.runner.lines import LineSplitter
-from monopod.runner.problem_report import print_problems
-from monopod.runner.summary import Outcome, summarize
-from monopod.schemas.run_events import RunWarning, StepFinished, from_line
+from monopod.runner.start_failures import mark_as_dead
+from monopod.runner.summary import Outcome
+from monopod.schemas.run_events import RunStarted, RunWarning, StepFinished, from_line
 from monopod.schemas.words import exit_code_in_words
 
-Output: TypeAlias = Literal["human", "json", "yaml", "name"]
+if TYPE_CHECKING:
+    from monopod.entrypoint.events import CancelMode
 
 COORDINATOR = "coordinator"
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LONGEST_EVENT = 256 * 1024 * 1024
 """Bytes of one event of the coordinator at most: the last one holds all Results of the run."""
 
-IMAGES_NOT_USED = "The backend host does not use image: the Steps run with this machine's programs."
-CANCELLING = "Cancelling: Steps that run are asked to stop. Ctrl-C again kills them."
+NOTICES: dict[CancelMode, str] = {
+    "Cancelled": "Cancelling: Steps that run are asked to stop. Ctrl-C again kills them.",
+    "CancelledRunFinally": "Cancelling gracefully: Steps that run are asked to stop, then the finally Tasks run.",
+    "StoppedRunFinally": "Stopping gracefully: Tasks that run go on to their end, then the finally Tasks run.",
+}
 KILLING = "Killing everything that runs."
 
-
-def run_on_host(compilation: Compilation, *, runtime_image: str, output: Output, keep: bool) -> int:
-    """Run a compiled Pod on this machine, show it, and return the exit code of the command.
-
-    With the output ``human`` all is shown on standard output; else what was asked for is the only thing there.
-    """
-    print_problems(compilation.warnings, sys.stderr)
-    pod = HostPod(
-        compilation.pod,
-        runtime_image_name=runtime_image,
-        entrypoint_binary=str(binary.path()),
-        config_maps=_by_name(compilation.config_maps),
-        secrets=_by_name(compilation.secrets),
-        keep=keep,
-    )
-    with _signals() as wake_up, pod:
-        try:
-            pod.start()
-        except PodRefusedError as error:
-            print("\n".join(error.problems), file=sys.stderr)
-            return 2
-        except HostUnavailableError as error:
-            print(f"monopod run: {error}", file=sys.stderr)
-            return 2
-        print(IMAGES_NOT_USED, file=sys.stderr)
-        follower = Follower(compilation.plan)
-        display = make_display(sys.stdout if output == "human" else sys.stderr, follower, os.environ)
-        run = Run(pod, follower, display)
-        summary = None
-        try:
-            for name in run.follow(wake_up):
-                if output == "name":
-                    print(f"{compilation.plan.document['kind'].lower()}.tekton.dev/{name}", flush=True)
-            outcome = run.outcome()
-            ended = follower.finished.at if follower.finished else time.time()
-            summary = summarize(follower, outcome, ended, pod.state_directory if keep else None)
-        finally:
-            display.close(summary)
-    if follower.finished is not None and output in ("json", "yaml"):
-        document = follower.finished.document
-        sys.stdout.write(to_yaml(document) if output == "yaml" else json.dumps(document, indent=2) + "\n")
-    return outcome.exit_code
-
-
-def _by_name(objects: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {each["metadata"]["name"]: each for each in objects}
-
-
-@contextmanager
-def _signals() -> Iterator[int]:
-    """Give a descriptor from which the numbers of the signals that ask this process to end can be read."""
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    heeded = [each for each in _ENDING if signal.getsignal(each) != signal.SIG_IGN]  # as nohup asks for
-    before = {number: signal.signal(number, lambda *_: None) for number in heeded}
-    wake_up_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    try:
-        yield reader
-    finally:
-        signal.set_wakeup_fd(wake_up_before)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        os.close(reader)
-        os.close(writer)
+_SIGNALS: dict[CancelMode, signal.Signals] = {
+    "Cancelled": signal.SIGTERM,
+    "CancelledRunFinally": signal.SIGUSR1,
+    "StoppedRunFinally": signal.SIGUSR2,
+}
+"""What asks the coordinator for it (``entrypoint.coordinator``)."""
 
 
 class Pod(Protocol):
@@ -138,28 +79,51 @@ class Pod(Protocol):
     def kill(self) -> None:
         """Kill all containers at once."""
 
+    def volume_directory(self, name: str) -> str:
+        """Return where an emptyDir is."""
+
+
+class CancelRequests(Protocol):
+    """Where requests to cancel come in; `CancelSocket` says more."""
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when there is a request."""
+
+    def requests(self) -> Iterable[CancelRequest]:
+        """Return the requests that have come."""
+
 
 class Run:
-    """One run of a Pod: reads what happens in it, and has it shown."""
+    """One run of a Pod: reads what happens in it, and has it shown.
 
-    def __init__(self, pod: Pod, follower: Follower, display: Display) -> None:
+    ``control_volumes`` says which volume of the Pod is the control directory of each container.
+    """
+
+    def __init__(self, pod: Pod, follower: Follower, display: Display, control_volumes: Mapping[str, str]) -> None:
         self._pod = pod
         self._follower = follower
         self._display = display
+        self._control_volumes = control_volumes
         self._events = LineSplitter(LONGEST_EVENT)
-        self._coordinator_runs = False
         self._coordinator_end = ""
         self._status: dict[str, Any] | None = None
-        self._interrupts = 0
+        self._cancelled: CancelMode | None = None
+        self._killed = False
 
-    def follow(self, wake_up: int) -> Iterator[str]:
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether somebody asked for its end, in whatever way."""
+        return self._killed or self._cancelled is not None
+
+    def follow(self, wake_up: int, cancel_requests: CancelRequests) -> Iterator[str]:
         """Follow the run until its Pod has ended; yield its name as soon as it is known.
 
         `wake_up` is a descriptor that gives the numbers of the signals that this process gets.
         """
         with selectors.DefaultSelector() as selector:
             selector.register(self._pod, selectors.EVENT_READ)
-            selector.register(wake_up, selectors.EVENT_READ)
+            selector.register(wake_up, selectors.EVENT_READ, self._read_signals)
+            selector.register(cancel_requests, selectors.EVENT_READ, lambda _: self._take_requests(cancel_requests))
             name = ""
             while self._status is None:
                 for event in self._pod.events(0):
@@ -168,9 +132,12 @@ class Run:
                     name = self._follower.name
                     yield name
                 timeout = self._display.refresh(time.time())
-                if self._status is None and any(key.fd == wake_up for key, _ in selector.select(timeout)):
-                    for number in os.read(wake_up, 64):
-                        self._interrupt(number)
+                if self._status is None:
+                    for key, _ in selector.select(timeout):
+                        if key.data is not None:
+                            key.data(key.fd)
+        for request in cancel_requests.requests():
+            request.answer(None)
         for line in self._follower.end():
             self._display.show(line)
 
@@ -179,12 +146,12 @@ class Run:
         phase = (self._status or {}).get("phase")
         finished = self._follower.finished
         if finished is None:
-            if self._interrupts:
+            if self.is_interrupted:
                 return Outcome("Cancelled", "Cancelled", "it was killed before it could end by itself")
             why = (self._status or {}).get("message") or self._coordinator_end
             message = "the coordinator did not tell how the run ended" + (f": {why}" if why else "")
             return Outcome("Failed", "OutcomeUnknown", message)
-        if finished.status == "Succeeded" and phase != "Succeeded" and not self._interrupts:
+        if finished.status == "Succeeded" and phase != "Succeeded" and not self.is_interrupted:
             message = f"the coordinator told that the run succeeded, but the phase of its Pod is {phase}"
             return Outcome("Failed", "PodFailed", message)
         return Outcome(finished.status, finished.reason, finished.message)
@@ -196,8 +163,6 @@ class Run:
                     self._take_line(line)
             case ContainerOutput():
                 self._take_output(event)
-            case ContainerStarted(container) if container == COORDINATOR:
-                self._coordinator_runs = True
             case ContainerTerminated():
                 self._container_ended(event)
             case PodWarning(message):
@@ -218,6 +183,8 @@ class Run:
                 self._take_output(output)
         for shown in self._follower.event(event):
             self._display.show(shown)
+        if isinstance(event, RunStarted) and self._cancelled is not None:
+            self._pod.signal(COORDINATOR, _SIGNALS[self._cancelled])
 
     def _take_output(self, output: ContainerOutput) -> None:
         for line in self._follower.output(output.container, output.data):
@@ -225,17 +192,35 @@ class Run:
 
     def _container_ended(self, event: ContainerTerminated) -> None:
         if event.container == COORDINATOR:
-            self._coordinator_runs = False
             self._coordinator_end = f"it ended with {exit_code_in_words(event.exit_code)}"
         if event.reason == "StartError":
-            message = f"container {event.container} could not be started: {event.message}"
-            self._display.show(RunWarning(time.time(), message))
+            warning = RunWarning(time.time(), self._follower.start_failed(event.container, event.message))
+            self._display.show(warning)
+            if event.container in self._control_volumes:
+                mark_as_dead(self._pod.volume_directory(self._control_volumes[event.container]))
 
-    def _interrupt(self, number: int) -> None:
-        self._interrupts += 1
-        if self._interrupts == 1 and number != signal.SIGHUP and self._coordinator_runs:
-            self._display.notice(CANCELLING)
-            self._pod.signal(COORDINATOR, signal.SIGTERM)
-        else:
-            self._display.notice(KILLING)
-            self._pod.kill()
+    def _read_signals(self, wake_up: int) -> None:
+        for number in os.read(wake_up, 64):
+            if self._cancelled == "Cancelled" or number == signal.SIGHUP:
+                self._killed = True
+                self._display.notice(KILLING)
+                self._pod.kill()
+            else:
+                self._cancel("Cancelled")
+
+    def _take_requests(self, cancel_requests: CancelRequests) -> None:
+        for request in cancel_requests.requests():
+            if self._follower.finished is None:
+                self._cancel(request.mode)
+                request.answer(self._cancelled)
+            else:
+                request.answer(None)
+
+    def _cancel(self, mode: CancelMode) -> None:
+        """Ask the coordinator for it, unless it was asked for that or more before."""
+        if harder(self._cancelled, mode) == self._cancelled:
+            return
+        self._cancelled = mode
+        self._display.notice(NOTICES[mode])
+        if self._follower.started is not None:
+            self._pod.signal(COORDINATOR, _SIGNALS[mode])

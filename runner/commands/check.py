@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from monopod.runner.input_options import add_file_options, add_run_options, compile_documents
@@ -27,10 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Print the problems on standard output, and a line for each file. Returns 2 if there are errors."""
     from monopod.compiler.diagnostics import Problems  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.problem_report import print_problems  # noqa: PLC0415
+    from monopod.runner.problem_report import print_problems, warnings_of  # noqa: PLC0415
 
     try:
-        problems: tuple[Problem, ...] = compile_documents(arguments).warnings
+        problems: Iterable[Problem] = warnings_of(compile_documents(arguments))
     except Problems as errors:
         problems = errors.problems
     print_problems(problems, sys.stdout)

@@ -26,14 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Write the objects that were given beside the Pipeline, and the Pod. Raises Problems."""
+    """Write the objects that were given beside the runs, and the Pod of each run. Raises Problems."""
     from monopod.compiler.yaml_text import to_yaml  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.problem_report import print_problems  # noqa: PLC0415
+    from monopod.runner.problem_report import print_problems, warnings_of  # noqa: PLC0415
 
-    compilation = compile_documents(arguments)
-    print_problems(compilation.warnings, sys.stderr)
-    beside = (*compilation.config_maps, *compilation.secrets, *compilation.claims, *compilation.passed_through)
-    text = "---\n".join(map(to_yaml, (*beside, compilation.pod)))
+    compilations = compile_documents(arguments)
+    print_problems(warnings_of(compilations), sys.stderr)
+    given = compilations[0]
+    beside = (*given.config_maps, *given.secrets, *given.claims, *given.passed_through)
+    text = "---\n".join(map(to_yaml, (*beside, *(each.pod for each in compilations))))
     if arguments.output in (None, "-"):
         sys.stdout.write(text)
         return 0

@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print the graph. Raises Problems."""
+    """Print the graph of each run. Raises Problems."""
     from monopod.compiler.graph import render  # noqa: PLC0415  # not needed for --help
 
-    sys.stdout.write(render(compile_documents(arguments).plan, arguments.format))
+    sys.stdout.write("\n".join(render(each.plan, arguments.format) for each in compile_documents(arguments)))
     return 0

@@ -20,7 +20,11 @@ EXAMPLES = """\
 exit codes:
   0 Succeeded or Completed, 1 Failed, 2 the input is wrong (nothing was run), 130 cancelled
 
-Ctrl-C cancels: the Steps that run are asked to stop. A second Ctrl-C kills them at once."""
+Ctrl-C cancels (Tekton's Cancelled): the Steps that run are asked to stop, and finally Tasks do not run. A second Ctrl-C
+kills them at once. To cancel in Tekton's other ways, or from elsewhere, see `monopod cancel --help`.
+
+Several runs in the files are made one after another, in the order given, also if one fails. Once one is cancelled, the
+rest is not started."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         choices=("human", "json", "yaml", "name"),
         default="human",
-        help="human (the default); json or yaml: only the finished PipelineRun on standard output; "
-        "name: only the name of the run; all else then goes to standard error",
+        help="human (the default); json or yaml: only the finished PipelineRun on standard output (if the files hold "
+        "several, a List); name: only the name of each run; all else then goes to standard error",
     )
     parser.add_argument("--keep", action="store_true", help="leave the files of the run where they are, and say where")
     parser.add_argument(
@@ -45,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Run the Pod and return the exit code of the run. Raises Problems."""
+    """Run the Pods, one for each run, and return the exit code. Raises Problems."""
     backend = arguments.backend or ("kubernetes" if arguments.context is not None else "host")
     if backend != "host":
         what = f"the backend {backend} is not there yet; use --backend host, or "
@@ -54,7 +58,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.backend == "host" and arguments.context is not None:
         print("monopod run: --context is for the backend kubernetes, not for host", file=sys.stderr)
         return 2
-    from monopod.runner.run import run_on_host  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.run_on_host import Options, run_on_host  # noqa: PLC0415  # not needed for --help
 
-    compilation = compile_documents(arguments, runtime_image=RUNTIME_IMAGE, log_format="json")
-    return run_on_host(compilation, runtime_image=RUNTIME_IMAGE, output=arguments.output, keep=arguments.keep)
+    compilations = compile_documents(arguments, runtime_image=RUNTIME_IMAGE, log_format="json")
+    return run_on_host(compilations, Options(RUNTIME_IMAGE, arguments.output, arguments.keep))

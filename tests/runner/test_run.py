@@ -1,6 +1,7 @@
 """Following a Pod to its end: what is read in which order, how a run is cancelled, and what is taken for its outcome.
 
-The Pod here is a script: each time it is looked at it goes one step on. The real thing is in test_run_on_host.py.
+The Pod here is a script: each time it is looked at it goes one step on. The real thing is in test_run_on_host.py and
+test_cancel_on_host.py.
 """
 
 import io
@@ -18,7 +19,7 @@ from monopod.runner.host.events import (
     PodFinished,
     PodWarning,
 )
-from monopod.runner.run import CANCELLING, KILLING, Run
+from monopod.runner.run import KILLING, NOTICES, Run
 from monopod.schemas.run_events import to_line
 
 
@@ -31,14 +32,48 @@ def finished(phase="Succeeded", **status):
     return PodFinished({"phase": phase, **status})
 
 
-class ScriptedPod:
-    """Tells of the events of a script, a round at a time. A number in it is a signal that the runner gets."""
+class ScriptedRequest:
+    """What `monopod cancel` asks for; the answer goes into a list."""
 
-    def __init__(self, rounds, written, wake_up):
+    def __init__(self, mode, answers):
+        self.mode = mode
+        self.answer = answers.append
+
+
+class ScriptedRequests:
+    """The requests of the script."""
+
+    def __init__(self, pod):
+        self.pod = pod
+        self.bell, self.bell_end = os.pipe()
+        os.write(self.bell_end, b"x")
+
+    def fileno(self):
+        return self.bell
+
+    def requests(self):
+        waiting, self.pod.waiting = self.pod.waiting, []
+        return waiting
+
+    def close(self):
+        os.close(self.bell)
+        os.close(self.bell_end)
+
+
+class ScriptedPod:
+    """Tells of the events of a script, a round at a time.
+
+    A number in it is a signal that the runner gets, a text the mode in which `monopod cancel` wants it cancelled.
+    """
+
+    def __init__(self, rounds, written, wake_up, volumes):
         self.rounds = list(rounds)
         self.written = written
         self.wake_up = wake_up
+        self.volumes = volumes
         self.asked = []
+        self.waiting = []
+        self.answers = []
         self.bell, self.bell_end = os.pipe()
         os.write(self.bell_end, b"x")  # there is always something to tell
 
@@ -50,6 +85,8 @@ class ScriptedPod:
         for event in self.rounds.pop(0):
             if isinstance(event, int):
                 os.write(self.wake_up, bytes([event]))
+            elif isinstance(event, str):
+                self.waiting.append(ScriptedRequest(event, self.answers))
             else:
                 yield event
 
@@ -62,23 +99,29 @@ class ScriptedPod:
     def kill(self):
         self.asked.append("kill")
 
+    def volume_directory(self, name):
+        return os.path.join(self.volumes, name)
+
     def close(self):
         os.close(self.bell)
         os.close(self.bell_end)
 
 
 @pytest.fixture
-def follow(story):
-    """Follows a scripted Pod; returns what was shown, the run, and the Pod."""
+def follow(story, tmp_path):
+    """Follows a scripted Pod; returns what was shown, the outcome, the Pod, and the names that were told."""
+    (tmp_path / "control").mkdir()
 
     def follow(*rounds, written=None):
         reader, writer = os.pipe()
-        pod = ScriptedPod(rounds, written or {}, writer)
+        pod = ScriptedPod(rounds, written or {}, writer, tmp_path)
+        requests = ScriptedRequests(pod)
         stream = io.StringIO()
         follower = Follower(story.plan(story.task("build", "make")))
-        run = Run(pod, follower, PlainDisplay(stream, follower, colours=False))
-        names = list(run.follow(reader))
+        run = Run(pod, follower, PlainDisplay(stream, follower, colours=False), {"build-make": "control"})
+        names = list(run.follow(reader, requests))
         pod.close()
+        requests.close()
         os.close(reader)
         os.close(writer)
         return stream.getvalue().splitlines(), run.outcome(), pod, names
@@ -158,44 +201,95 @@ def test_a_failure_stays_one_whatever_the_pod_says(follow, whole, story):
 
 def test_the_first_interrupt_cancels_and_the_run_says_how_it_ended(follow, whole, story):
     shown, outcome, pod, _ = follow(
-        [ContainerStarted("coordinator", 0, 1.0), told(*whole[:3])],
+        [told(*whole[:3])],
         [int(signal.SIGINT)],
         [told(story.run_finished(3, "Cancelled"))],
         [finished("Failed")],
     )
-    assert shown[-1] == CANCELLING
+    assert shown[-1] == NOTICES["Cancelled"]
     assert pod.asked == [("coordinator", signal.SIGTERM)]
     assert outcome.exit_code == 130
 
 
 def test_the_second_interrupt_kills(follow, whole):
     shown, outcome, pod, _ = follow(
-        [ContainerStarted("coordinator", 0, 1.0), told(*whole[:3])],
+        [told(*whole[:3])],
         [int(signal.SIGTERM), int(signal.SIGINT)],
         [finished("Failed")],
     )
-    assert shown[-2:] == [CANCELLING, KILLING]
+    assert shown[-2:] == [NOTICES["Cancelled"], KILLING]
     assert pod.asked == [("coordinator", signal.SIGTERM), "kill"]
     assert outcome.exit_code == 130
 
 
-@pytest.mark.parametrize("first", [[], [ContainerStarted("coordinator", 0, 1.0)]])
-def test_without_a_coordinator_or_a_terminal_it_is_killed_at_once(follow, first):
-    number = signal.SIGHUP if first else signal.SIGINT
-    shown, outcome, pod, _ = follow(first, [int(number)], [finished("Failed")])
-    assert shown == [KILLING]
+def test_without_a_terminal_it_is_killed_at_once(follow, whole):
+    shown, outcome, pod, _ = follow([told(*whole[:3])], [int(signal.SIGHUP)], [finished("Failed")])
+    assert shown[-1] == KILLING
     assert pod.asked == ["kill"]
     assert outcome.exit_code == 130
 
 
-def test_a_run_that_succeeded_in_spite_of_an_interrupt_has_succeeded(follow, whole):
-    started = ContainerStarted("coordinator", 0, 1.0)
-    _, outcome, *_ = follow([started, int(signal.SIGINT)], [told(*whole)], [finished()])
+def test_what_is_asked_before_the_run_has_started_is_passed_on_then(follow, whole):
+    shown, _, pod, _ = follow(
+        [int(signal.SIGINT)],
+        [],
+        [ContainerStarted("coordinator", 0, 1.0)],
+        [told(*whole)],
+        [finished()],
+    )
+    assert shown[0] == NOTICES["Cancelled"]
+    assert pod.asked == [("coordinator", signal.SIGTERM)]
+    _, outcome, pod, _ = follow([int(signal.SIGINT)], [int(signal.SIGINT)], [finished("Failed")])
+    assert pod.asked == ["kill"]
+    assert outcome.exit_code == 130
+    *_, pod, _ = follow(["StoppedRunFinally"], ["CancelledRunFinally"], [told(*whole)], [finished()])
+    assert pod.asked == [("coordinator", signal.SIGUSR1)]
+    assert pod.answers == ["StoppedRunFinally", "CancelledRunFinally"]
+
+
+def test_each_way_to_cancel_has_its_signal_and_only_a_harder_one_follows(follow, whole):
+    shown, outcome, pod, _ = follow(
+        [told(*whole[:3])],
+        ["StoppedRunFinally"],
+        ["StoppedRunFinally", "CancelledRunFinally"],
+        ["StoppedRunFinally"],
+        ["Cancelled", "CancelledRunFinally"],
+        [finished("Failed")],
+    )
+    gentlest_first = ["StoppedRunFinally", "CancelledRunFinally", "Cancelled"]
+    assert shown[-3:] == [NOTICES[mode] for mode in gentlest_first]
+    assert pod.asked == [("coordinator", each) for each in (signal.SIGUSR2, signal.SIGUSR1, signal.SIGTERM)]
+    assert pod.answers == [*gentlest_first[:1], *gentlest_first[:2], gentlest_first[1], *gentlest_first[2:] * 2]
+    assert outcome.exit_code == 130
+
+
+@pytest.mark.parametrize("mode", ["StoppedRunFinally", "CancelledRunFinally", "Cancelled"])
+def test_an_interrupt_kills_only_what_was_cancelled_for_good(follow, whole, mode):
+    *_, pod, _ = follow([told(*whole[:3])], [mode], [int(signal.SIGINT)], [finished("Failed")])
+    assert pod.asked[1] == ("kill" if mode == "Cancelled" else ("coordinator", signal.SIGTERM))
+
+
+def test_a_run_that_has_ended_is_not_cancelled(follow, whole):
+    shown, outcome, pod, _ = follow([told(*whole)], ["Cancelled"], ["CancelledRunFinally", finished()])
+    assert (pod.asked, pod.answers) == ([], [None, None])
+    assert not set(shown) & set(NOTICES.values())
     assert outcome.exit_code == 0
 
 
-def test_a_container_that_cannot_be_started_is_told(follow):
+def test_a_run_that_succeeded_in_spite_of_an_interrupt_has_succeeded(follow, whole):
+    _, outcome, *_ = follow([told(*whole[:3]), int(signal.SIGINT)], [told(*whole[3:])], [finished()])
+    assert outcome.exit_code == 0
+
+
+def test_a_container_that_cannot_be_started_is_told_and_left_for_dead(follow, tmp_path):
+    ended = ContainerTerminated("build-make", 0, 128, None, "StartError", "no such user", None, 2.0)
+    shown, *_ = follow([ended], [ended], [finished()])
+    assert shown == ["warning: container build-make could not be started: no such user"] * 2
+    assert (tmp_path / "control" / "alive").read_bytes() == b""
+
+
+def test_a_container_without_a_control_directory_that_cannot_be_started_is_told(follow):
     shown, *_ = follow(
-        [ContainerTerminated("build-make", 0, 128, None, "StartError", "no such user", None, 2.0)], [finished()]
+        [ContainerTerminated("coordinator", 0, 128, None, "StartError", "no room", None, 2.0)], [finished("Failed")]
     )
-    assert shown == ["warning: container build-make could not be started: no such user"]
+    assert shown == ["warning: container coordinator could not be started: no room"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from monopod.compiler.compilation import Compilation, Options, compile_run
+from monopod.compiler.compilation import Compilation, Options, compile_runs
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents import load
 from monopod.schemas.plan import Pipeline, Task
@@ -24,7 +24,8 @@ def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compile:
     def compile_text(text: str, **options: Any) -> Compilation:
         monkeypatch.chdir(tmp_path)
         Path("p.yaml").write_text(textwrap.dedent(text))
-        return compile_run(load(["p.yaml"]), Options(**options))
+        (compilation,) = compile_runs(load(["p.yaml"]), Options(**options))
+        return compilation
 
     return compile_text
 

@@ -696,9 +696,9 @@ def test_the_pod_holds_the_plan(compiled):
 
 PROGRAM = """
 import json, sys
-from monopod.compiler.compilation import Options, compile_run
+from monopod.compiler.compilation import Options, compile_runs
 from monopod.compiler.documents import load
-print(json.dumps(compile_run(load(["p.yaml"]), Options()).pod))
+print(json.dumps(compile_runs(load(["p.yaml"]), Options())[0].pod))
 """
 
 

@@ -154,8 +154,7 @@ BAD_PIPELINES = {
         "have; use a Task that does the same"
     ],
     "tasks:\n- {name: a, taskRef: {resolver: git}}": [
-        "6:35: spec.tasks[0].taskRef.resolver: remote references are not supported yet; give the Task as a document with "
-        "-f and refer to its name"
+        "6:35: spec.tasks[0].taskRef.resolver: the resolver git needs the param 'pathInRepo'"
     ],
 }
 
@@ -319,10 +318,20 @@ def test_what_one_pod_cannot_do_is_refused_by_name(problems, spec):
     assert [line.partition(": ")[2] for line in problems(text)] == [UNSUPPORTED[spec]]
 
 
-def test_several_runs_are_named(problems):
-    text = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: NAME}\nspec: {taskRef: {name: build}}\n---\n"
-    found = problems(text.replace("NAME", "one") + text.replace("NAME", "two") + TASK)
-    assert found == ["p.yaml:6:1: there are several things to run: TaskRun 'one', TaskRun 'two'; choose one by name"]
+@pytest.mark.parametrize("status", ["Cancelled", "CancelledRunFinally", "StoppedRunFinally", "PipelineRunPending"])
+def test_a_run_that_is_not_to_run_is_refused(problems, status):
+    spec = f"{{status: {status}, pipelineSpec: {{tasks: [{{name: a, {NOOP}}}]}}}}"
+    text = f"apiVersion: tekton.dev/v1\nkind: PipelineRun\nmetadata: {{name: r}}\nspec: {spec}\n"
+    assert problems(text) == [
+        "p.yaml:4:16: spec.status: a run starts at once, and is cancelled with monopod cancel; leave status out"
+    ]
+
+
+def test_several_things_to_run_are_named(problems):
+    found = problems(TASK + "---\n" + TASK.replace("name: build}", "name: test}"))
+    assert [line.partition(": ")[2] for line in found] == [
+        "there are several things to run: Task 'build', Task 'test'; choose one by name"
+    ]
 
 
 def test_a_workspace_of_a_bare_task_that_is_not_bound_is_noted(problems):

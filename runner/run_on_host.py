@@ -1,0 +1,187 @@
+"""`monopod run` on this machine: starting Pods, one after another, and telling how they ended.
+
+Rules:
+
+- Several runs are made in the order given. One that fails does not keep the others from running, as they know nothing
+  of each other; one that is cancelled, or that cannot be started, does.
+- With the output ``human`` all is shown on standard output; else what was asked for is the only thing there: of one
+  run its document, of several a List of them, as kubectl prints them.
+
+What is left to others: following a Pod that runs (``run``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from monopod.compiler.compilation import Compilation
+from monopod.compiler.yaml_text import to_yaml
+from monopod.entrypoint import binary
+from monopod.runner.cancellation import CancelSocket
+from monopod.runner.display import make_display
+from monopod.runner.follow import Follower
+from monopod.runner.host.errors import HostUnavailableError, PodRefusedError
+from monopod.runner.host.pod import HostPod
+from monopod.runner.printable import printable
+from monopod.runner.problem_report import print_problems, warnings_of
+from monopod.runner.run import Run
+from monopod.runner.start_failures import control_volumes
+from monopod.runner.summary import summarize
+
+Output: TypeAlias = Literal["human", "json", "yaml", "name"]
+
+IMAGES_NOT_USED = "The backend host does not use image: the Steps run with this machine's programs."
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_CANCELLED = 130
+_WRONG_INPUT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run: the name of the coordinator's image, what is wanted on standard output, and whether files stay."""
+
+    runtime_image: str
+    output: Output
+    keep: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How one run ended. ``document`` is the finished PipelineRun or TaskRun; None if nobody told."""
+
+    exit_code: int
+    document: dict[str, Any] | None = None
+    was_interrupted: bool = False
+
+    @property
+    def is_last(self) -> bool:
+        """Whether those that come after it are not started."""
+        return self.was_interrupted or self.exit_code == _WRONG_INPUT
+
+
+def run_on_host(compilations: Sequence[Compilation], options: Options) -> int:
+    """Run compiled Pods on this machine, show them, and return the exit code of the command."""
+    print_problems(warnings_of(compilations), sys.stderr)
+    _tell_what_is_not_used(compilations[0].passed_through)
+    ended: list[_Ended] = []
+    with _signals() as wake_up:
+        for compilation in compilations:
+            ended.append(_run_one(compilation, options, wake_up, is_first=not ended))
+            if ended[-1].is_last:
+                break
+    left = compilations[len(ended) :]
+    if left:
+        print(f"Not started: {', '.join(map(_described, left))}", file=_stream(options.output))
+    _write_documents([each.document for each in ended if each.document is not None], len(compilations), options.output)
+    if left and ended[-1].was_interrupted:
+        return _CANCELLED
+    return _exit_code([each.exit_code for each in ended])
+
+
+def _exit_code(codes: Sequence[int]) -> int:
+    """Return the exit code for runs that ended so: 130 if one was cancelled, 2 if nothing was run, else 0 or 1."""
+    if _CANCELLED in codes:
+        return _CANCELLED
+    return codes[0] if len(codes) == 1 else int(any(codes))
+
+
+def _tell_what_is_not_used(objects: Iterable[dict[str, Any]]) -> None:
+    names = [f"{each.get('kind', '?')} '{_name(each)}'" for each in objects]
+    if names:
+        text = f"The backend host has no use for {', '.join(names)}."
+        print(printable(text, colours=False), file=sys.stderr)
+
+
+def _described(compilation: Compilation) -> str:
+    document = compilation.plan.document
+    return f"{document['kind']} '{_name(document)}'"
+
+
+def _name(document: dict[str, Any]) -> str:
+    metadata = document.get("metadata") or {}
+    return str(metadata.get("name") or metadata.get("generateName") or "")
+
+
+def _stream(output: Output) -> Any:
+    return sys.stdout if output == "human" else sys.stderr
+
+
+def _run_one(compilation: Compilation, options: Options, wake_up: int, *, is_first: bool) -> _Ended:
+    with HostPod(
+        compilation.pod,
+        runtime_image_name=options.runtime_image,
+        entrypoint_binary=str(binary.path()),
+        config_maps=_by_name(compilation.config_maps),
+        secrets=_by_name(compilation.secrets),
+        keep=options.keep,
+    ) as pod:
+        try:
+            pod.start()
+        except PodRefusedError as error:
+            print("\n".join(error.problems), file=sys.stderr)
+            return _Ended(_WRONG_INPUT)
+        except HostUnavailableError as error:
+            print(f"monopod run: {error}", file=sys.stderr)
+            return _Ended(_WRONG_INPUT)
+        if is_first:
+            print(IMAGES_NOT_USED, file=sys.stderr)
+        else:
+            print(file=_stream(options.output))
+        return _follow(pod, compilation, options, wake_up)
+
+
+def _follow(pod: HostPod, compilation: Compilation, options: Options, wake_up: int) -> _Ended:
+    follower = Follower(compilation.plan)
+    display = make_display(_stream(options.output), follower, os.environ)
+    run = Run(pod, follower, display, control_volumes(compilation.pod))
+    summary = None
+    try:
+        with CancelSocket(pod.state_directory) as cancel_requests:
+            for name in run.follow(wake_up, cancel_requests):
+                if options.output == "name":
+                    print(f"{compilation.plan.document['kind'].lower()}.tekton.dev/{name}", flush=True)
+        outcome = run.outcome()
+        ended = follower.finished.at if follower.finished else time.time()
+        summary = summarize(follower, outcome, ended, pod.state_directory if options.keep else None)
+    finally:
+        display.close(summary)
+    document = None if follower.finished is None else follower.finished.document
+    return _Ended(outcome.exit_code, document, run.is_interrupted)
+
+
+def _write_documents(documents: Sequence[dict[str, Any]], wanted: int, output: Output) -> None:
+    if output not in ("json", "yaml") or not documents:
+        return
+    document = documents[0] if wanted == 1 else {"apiVersion": "v1", "kind": "List", "items": list(documents)}
+    sys.stdout.write(to_yaml(document) if output == "yaml" else json.dumps(document, indent=2) + "\n")
+
+
+def _by_name(objects: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {each["metadata"]["name"]: each for each in objects}
+
+
+@contextmanager
+def _signals() -> Iterator[int]:
+    """Give a descriptor from which the numbers of the signals that ask this process to end can be read."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    heeded = [each for each in _ENDING if signal.getsignal(each) != signal.SIG_IGN]  # as nohup asks for
+    before = {number: signal.signal(number, lambda *_: None) for number in heeded}
+    wake_up_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    try:
+        yield reader
+    finally:
+        signal.set_wakeup_fd(wake_up_before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(reader)
+        os.close(writer)
