@@ -10,14 +10,13 @@ A failure names its seed and prints a reduced case; `random_case(seed)` (tests/s
 from __future__ import annotations
 
 import os
-import pprint
 from collections.abc import Callable, Iterator
 
 import pytest
 from observed import differences, observe, run
 from oracle import expected
 from random_pipelines import Case, random_case
-from reduction import reduced
+from reduction import described, reduced
 from simulation import Simulation, containers_of
 
 from monopod.entrypoint.engine import Engine
@@ -36,7 +35,7 @@ def test_engine_and_oracle_agree(first: int):
         case = random_case(seed)
         if problems(case):
             smaller = reduced(case, lambda each: bool(_problems_or_none(each)))
-            pytest.fail(f"seed {seed}:\n{pprint.pformat(smaller, width=150)}\n" + "\n".join(problems(smaller)))
+            pytest.fail("\n".join([f"seed {seed}: {described(smaller)}", *problems(smaller)]))
 
 
 def _problems_or_none(case: Case) -> list[str]:

@@ -95,7 +95,17 @@ MINIMAL: dict[type[Model], dict[str, Any]] = {
     tekton.PipelineSpec: _PIPELINE,
     tekton.StepActionSpec: {"image": "alpine", "command": ["true"]},
     tekton.TaskRunStepSpec: {"name": "compile", "computeResources": {"limits": {"cpu": "1"}}},
+    kubernetes.PersistentVolumeClaim: {"spec": {"resources": {"requests": {"storage": "2Gi"}}}},
     tekton.Sidecar: {"name": "server", "command": ["true"]},
+    tekton.TaskRunSidecarSpec: {"name": "server", "computeResources": {"limits": {"cpu": "1"}}},
+    tekton.PipelineRef: {"name": "other"},
+    tekton.TaskRef: {"name": "other"},
+    tekton.StepActionRef: {"name": "other"},
+    kubernetes.ConfigMapVolumeSource: {"name": "sample"},
+    kubernetes.SecretVolumeSource: {"secretName": "sample"},
+    kubernetes.ProjectedVolumeSource: {"sources": [{"secret": {"name": "sample"}}]},
+    kubernetes.ObjectMeta: {"name": "sample"},
+    tekton.TaskRunSpec: {**_RUN, "taskSpec": _TASK},
     tekton.TaskSpec: _TASK,
     tekton.WhenExpression: {"input": "a", "operator": "in", "values": ["a"]},
     tekton.WorkspaceBinding: _WORKSPACE,
@@ -107,6 +117,9 @@ MINIMAL: dict[type[Model], dict[str, Any]] = {
 """What an instance of a model needs, beside its required fields with values from their types."""
 
 _SOURCES = ("emptyDir", "secret", "configMap", "projected", "csi", "persistentVolumeClaim", "volumeClaimTemplate")
+
+REFUSED = frozenset({(tekton.Sidecar, "liveness_probe"), (tekton.Sidecar, "lifecycle")})
+"""Fields that are refused whatever they hold: no way to go if there is another."""
 
 INSTEAD: dict[tuple[type[Model], str], tuple[str, ...]] = {
     (tekton.PipelineRunSpec, "pipeline_ref"): ("pipelineSpec",),
@@ -141,12 +154,15 @@ INSTEAD: dict[tuple[type[Model], str], tuple[str, ...]] = {
     (tekton.Step, "script"): ("command",),
     (tekton.StepTemplate, "command"): ("script",),
     (tekton.StepActionSpec, "script"): ("command",),
+    (tekton.WhenExpression, "cel"): ("input", "operator", "values"),
+    (tekton.PipelineTask, "matrix"): ("params",),
     (tekton.Sidecar, "script"): ("command",),
 }
 """Fields that cannot stand beside a field."""
 
 WITH: dict[tuple[type[Model], str], dict[str, Any]] = {
-    (tekton.Step, "params"): {"ref": {"name": "other"}},
+    (tekton.ParamSpec, "properties"): {"name": "object", "type": "object", "default": {"sample": "a"}},
+    (tekton.StepResult, "properties"): {"type": "object"},
     (tekton.PipelineResult, "value"): {"name": "digest"},
 }
 """Fields that a field needs beside it."""
@@ -155,6 +171,29 @@ _RENAMED = {**_PIPELINE, "tasks": [{**_PIPELINE["tasks"][0], "name": "renamed"}]
 _CHANGED = {**_TASK, "steps": [{**_STEPS[0], "script": "false"}]}
 
 VALUES: dict[tuple[type[Model], str], tuple[Any, Any]] = {
+    (kubernetes.VolumeResourceRequirements, "requests"): ({"storage": "2Gi"}, {"storage": "3Gi"}),
+    **{(model, "image_pull_policy"): ("Always", "Never") for model in (tekton.StepTemplate, tekton.Sidecar)},
+    (kubernetes.ImageVolumeSource, "pull_policy"): ("Always", "Never"),
+    (tekton.Step, "on_error"): ("continue", "stopAndFail"),
+    (tekton.PipelineTask, "on_error"): ("continue", "stopAndFail"),
+    **{(model, "name"): ("source", "missing") for model in (tekton.WorkspaceUsage, tekton.WorkspacePipelineTaskBinding, tekton.WorkspaceDeclaration, tekton.PipelineWorkspaceDeclaration)},
+    (tekton.WorkspacePipelineTaskBinding, "workspace"): ("source", "missing"),
+    **{(model, "name"): ("data", "missing") for model in (kubernetes.VolumeMount, kubernetes.VolumeDevice)},
+    (tekton.TaskRunStepSpec, "name"): ("compile", "missing"),
+    (tekton.TaskRunSidecarSpec, "name"): ("server", "missing"),
+    (tekton.PipelineTaskRunSpec, "pipeline_task_name"): ("build", "missing"),
+    (tekton.Reference, "name"): ("other", "missing"),
+    (tekton.Param, "name"): ("text", "missing"),
+    (tekton.ParamSpec, "type"): ("string", "array"),
+    (tekton.ParamSpec, "enum"): (["a", "b", "c", "d"], ["a", "b", "c", "d", "e"]),
+    (tekton.TaskResult, "value"): ("$(steps.compile.results.digest)", ""),
+    (tekton.TaskRef, "kind"): ("Task", "Other"),
+    (tekton.TaskRef, "api_version"): ("tekton.dev/v1", "example.com/v1"),
+    (tekton.WhenExpression, "cel"): ("'a' == 'a'", "'a' == 'b'"),
+    (kubernetes.PersistentVolumeClaimSpec, "volume_mode"): ("Filesystem", "Block"),
+    (tekton.TaskSpec, "params"): ([_PARAM], []),
+    (tekton.PipelineSpec, "params"): ([_PARAM], []),
+    (tekton.StepActionSpec, "params"): ([_PARAM], []),
     (tekton.Pipeline, "spec"): (_PIPELINE, _RENAMED),
     (tekton.PipelineRunSpec, "pipeline_spec"): (_PIPELINE, _RENAMED),
     (tekton.PipelineTask, "pipeline_spec"): (_PIPELINE, _RENAMED),
@@ -265,11 +304,12 @@ def ways() -> dict[type[Model], list[Way]]:
         pending = [root]
         while pending:
             model = pending.pop(0)
+            way = next((each for each in result[model] if REFUSED.isdisjoint(each)), result[model][0])
             for field, info in model.model_fields.items():
                 for held in models_in(info.annotation):
                     if held not in result:
                         pending.append(held)
-                    result.setdefault(held, []).append((*result[model][0], (model, field)))
+                    result.setdefault(held, []).append((*way, (model, field)))
     return result
 
 

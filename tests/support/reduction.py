@@ -19,6 +19,18 @@ def reduced(case: Case, fails: Callable[[Case], bool]) -> Case:
         case = smaller
 
 
+def described(value: object) -> str:
+    """Return a case, or a part of it, as Python, without the fields that have their default."""
+    if isinstance(value, tuple):
+        return f"({''.join(f'{described(each)}, ' for each in value)})"
+    if not dataclasses.is_dataclass(value):
+        return repr(value)
+    fields = [(each.name, getattr(value, each.name)) for each in dataclasses.fields(value)]
+    defaults = {each.name: each.default for each in dataclasses.fields(value)}
+    said = [f"{name}={described(held)}" for name, held in fields if held != defaults[name]]
+    return f"{type(value).__name__}({', '.join(said)})"
+
+
 def _smaller_cases(case: Case) -> Iterator[Case]:
     for pipeline in _smaller_pipelines(case.plan.pipeline):
         yield dataclasses.replace(case, plan=dataclasses.replace(case.plan, pipeline=pipeline))
@@ -52,7 +64,7 @@ def _is_used(pipeline: Pipeline, task: Task) -> bool:
 
 def _smaller_tasks(task: Task) -> Iterator[Task]:
     for name, value in (("retries", 0), ("timeout", None), ("on_error", "stopAndFail"), ("when", ()), ("params", ())):
-        if getattr(task, name) != value:
+        if getattr(task, name) != value and not (name == "params" and "$(params." in repr(task.steps)):
             yield dataclasses.replace(task, **{name: value})
     said = repr((task.params, task.when, task.matrix))
     sources = tuple(name for name in task.result_sources if f".{name}.results." in said)
@@ -72,7 +84,7 @@ def _with_smaller_steps(task: Task) -> Iterator[Task]:
         slots = tuple(dataclasses.replace(slot, containers=slot.containers[:-1]) for slot in task.slots)
         yield dataclasses.replace(task, steps=task.steps[:-1], slots=slots)
     for number, step in enumerate(task.steps):
-        for name, value in (("timeout", None), ("on_error", "stopAndFail"), ("when", ())):
+        for name, value in (("command", ("x",)), ("timeout", None), ("on_error", "stopAndFail"), ("when", ())):
             if getattr(step, name) != value:
                 smaller = dataclasses.replace(step, **{name: value})  # type: ignore[arg-type]  # names and values fit
                 yield dataclasses.replace(task, steps=(*task.steps[:number], smaller, *task.steps[number + 1 :]))
