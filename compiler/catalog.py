@@ -1,10 +1,11 @@
-"""The Tasks, Pipelines and StepActions that references by name can mean.
+"""The Tasks, Pipelines and StepActions that references can mean.
 
 Rules:
 
-- A name means the document of that kind and name that was given. Nothing is fetched.
+- A name means the document of that kind and name that was given, also where a fetched document holds the name.
 
-Left to others: what a reference stands for in the Plan (``pipelines``, ``tasks``, ``step_actions``).
+Left to others: what a resolver finds (``remote``), what is found stands for in the Plan (``pipelines``, ``tasks``,
+``resolved_steps``).
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from monopod.compiler.diagnostics import Problem, did_you_mean
-from monopod.compiler.documents import Documents
+from monopod.compiler.documents import Document, Documents
 from monopod.compiler.ordering import paths_in
+from monopod.compiler.params import Around
 from monopod.compiler.places import DocumentPlace, Place
+from monopod.compiler.remote.remote_documents import RemoteDocuments
 from monopod.schemas.kubernetes import ObjectMeta
 from monopod.schemas.model import Model
 from monopod.schemas.tekton import (
@@ -37,7 +40,7 @@ Spec = TypeVar("Spec", bound=Model)
 class Found(Generic[Spec]):
     """A spec, the name it goes by, and where it is written. `embedded`: it stands where it is used.
 
-    ``metadata`` is that of a Task that is a document of its own.
+    ``metadata`` is that of a Task that is a document of its own, ``origin`` where a document was fetched from.
     """
 
     name: str
@@ -45,12 +48,23 @@ class Found(Generic[Spec]):
     place: Place
     embedded: bool = False
     metadata: ObjectMeta | None = None
+    origin: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What no other document of its kind has."""
+        return f"{self.name} ({self.origin})" if self.origin else self.name
 
 
 class Catalog:
-    """What documents were given, by kind and name."""
+    """What documents were given, by kind and name, and those that are fetched.
 
-    def __init__(self, documents: Documents) -> None:
+    `around` is what the params of a resolver may refer to.
+    """
+
+    def __init__(self, documents: Documents, context: str | None = None) -> None:
+        """`context` is one of kubectl's, for what is fetched from a cluster."""
+        self.remote = RemoteDocuments(documents, context)
         self._pipelines = {
             document.name: Found(document.name, model.spec, DocumentPlace(document, ("spec",)))
             for document, model in documents.of(Pipeline)
@@ -65,11 +79,16 @@ class Catalog:
             for document, model in documents.of(StepAction)
         }
 
-    def pipeline(self, reference: Reference, place: Place, problems: list[Problem]) -> Found[PipelineSpec] | None:
+    def pipeline(
+        self, reference: Reference, place: Place, around: Around, problems: list[Problem]
+    ) -> Found[PipelineSpec] | None:
         """Return the Pipeline that is referred to; if there is none, that is a problem."""
+        if reference.resolver:
+            fetched = self.remote.find(Pipeline, reference, place, around, problems)
+            return None if fetched is None else _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
         return _find(self._pipelines, "Pipeline", reference, place, problems)
 
-    def task(self, reference: TaskRef, place: Place, problems: list[Problem]) -> Found[TaskSpec] | None:
+    def task(self, reference: TaskRef, place: Place, around: Around, problems: list[Problem]) -> Found[TaskSpec] | None:
         """Return the Task that is referred to; if there is none, or it is no Task, that is a problem."""
         if reference.kind == "ClusterTask":
             message = "there are no ClusterTasks in Tekton's v1 API; give the Task beside the Pipeline, as kind Task"
@@ -79,20 +98,30 @@ class Catalog:
         if foreign or reference.kind.lower() not in {"", "task"}:
             problems.append(place.problem("custom-task", _CUSTOM_TASK))
             return None
+        if reference.resolver:
+            fetched = self.remote.find(Task, reference, place, around, problems)
+            return None if fetched is None else _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
         return _find(self._tasks, "Task", reference, place, problems)
 
-    def step_action(self, reference: Reference, place: Place, problems: list[Problem]) -> Found[StepActionSpec] | None:
+    def step_action(
+        self, reference: Reference, place: Place, around: Around, problems: list[Problem]
+    ) -> Found[StepActionSpec] | None:
         """Return the StepAction that is referred to; if there is none, that is a problem."""
+        if reference.resolver:
+            fetched = self.remote.find(StepAction, reference, place, around, problems)
+            return None if fetched is None else _of_document(fetched[0], fetched[1].spec)
         return _find(self._step_actions, "StepAction", reference, place, problems)
 
-    def paths_in_task(self, spec: TaskSpec) -> frozenset[Path]:
+    def paths_in_task(self, spec: TaskSpec, place: Place, around: Around) -> frozenset[Path]:
         """Return all that a Task and its StepActions refer to. A Task that is used often is looked through once."""
         paths = self._paths_in_tasks.get(id(spec))
         if paths is None:
             names = [step.ref.name for step in spec.steps if step.ref is not None]
             actions = [self._step_actions[name].spec for name in names if name in self._step_actions]
             paths = self._paths_in_tasks[id(spec)] = paths_in((spec, actions))
-        return paths
+        remote = [step.ref for step in spec.steps if step.ref is not None and step.ref.resolver]
+        fetched = (self.remote.find(StepAction, reference, place, around, []) for reference in remote)
+        return paths.union(*(paths_in(each[1].spec) for each in fetched if each is not None))
 
 
 _CUSTOM_TASK = (
@@ -106,15 +135,14 @@ def custom_task_problem(place: Place) -> Problem:
     return place.problem("custom-task", _CUSTOM_TASK)
 
 
+def _of_document(document: Document, spec: Spec, metadata: ObjectMeta | None = None) -> Found[Spec]:
+    place = DocumentPlace(document, ("spec",))
+    return Found(document.name, spec, place, metadata=metadata, origin=document.file)
+
+
 def _find(
     known: dict[str, Found[Spec]], kind: str, reference: Reference, place: Place, problems: list[Problem]
 ) -> Found[Spec] | None:
-    if reference.resolver:
-        message = (
-            f"remote references are not supported yet; give the {kind} as a document with -f and refer to its name"
-        )
-        problems.append(place.at("resolver").problem("unsupported", message))
-        return None
     found = known.get(reference.name)
     if found is None:
         hint = did_you_mean(reference.name, known) or "; give it as a document, with -f"

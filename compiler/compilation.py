@@ -27,6 +27,7 @@ class Options:
     """How to compile: params and Workspaces as on the command line; ``name`` chooses among several things to run.
 
     ``max_concurrency`` limits how many combinations of a matrix run at the same time, unless the Task says itself.
+    ``context`` is that of kubectl for what is fetched from a cluster.
     """
 
     params: tuple[tuple[str, str], ...] = ()
@@ -37,6 +38,7 @@ class Options:
     timeout: float | None = None
     runtime_image: str = "monopod"
     log_format: Literal["human", "json"] = "human"
+    context: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, .
 
 
 def _compile(document: Document, documents: Documents, options: Options) -> Compilation:
-    state = CompilerState(Catalog(documents), PodDraft(), max_concurrency=options.max_concurrency)
+    state = CompilerState(Catalog(documents, options.context), PodDraft(), max_concurrency=options.max_concurrency)
     asked = Asked(options.params, options.workspaces, options.timeout)
     run = select(document, state.catalog, asked, state.problems)
     if run is None:
@@ -77,18 +79,19 @@ def _compile(document: Document, documents: Documents, options: Options) -> Comp
     errors = [problem for problem in state.problems if problem.severity == "error"]
     if errors:
         raise Problems(errors)
-    metadata = run.document["metadata"]
+    annotations = {**(run.document["metadata"].get("annotations") or {}), **state.catalog.remote.annotations()}
+    metadata = {**run.document["metadata"], **({"annotations": annotations} if annotations else {})}
     parts = PodParts(
         name=metadata.get("name"),
         generate_name=metadata.get("generateName"),
         namespace=options.namespace or metadata.get("namespace"),
         labels=dict(metadata.get("labels") or {}),
-        annotations=dict(metadata.get("annotations") or {}),
+        annotations=annotations,
         containers=tuple(state.draft.containers),
         volumes=tuple(state.draft.volumes),
         pod_fields=compiled.pod_fields,
     )
-    plan = Plan(compiled.pipeline, run.document)
+    plan = Plan(compiled.pipeline, {**run.document, "metadata": metadata})
     return Compilation(
         plan,
         make_pod(plan, parts, runtime_image=options.runtime_image, log_format=options.log_format),

@@ -138,6 +138,15 @@ def load(paths: Sequence[str], standard_input: BinaryIO | None = None) -> Docume
     return Documents(tuple(loader.documents))
 
 
+def read(content: bytes, file: str) -> Documents:
+    """Return the documents in `content`, `file` being its name in messages. Raises Problems, as `load` does."""
+    loader = _Loader(None)
+    loader.read_bytes(file, content)
+    if loader.problems:
+        raise Problems(loader.problems)
+    return Documents(tuple(loader.documents))
+
+
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
     """Loading makes many objects and no garbage; looking for it would take half of the time."""
@@ -162,7 +171,7 @@ class _Loader:
         """Read a file, a directory or standard input."""
         if path == STANDARD_INPUT:
             stream = self._standard_input if self._standard_input is not None else sys.stdin.buffer
-            self._read_bytes("<stdin>", stream.read(MAX_BYTES + 1))
+            self.read_bytes("<stdin>", stream.read(MAX_BYTES + 1))
             return
         try:
             files = self._files_of(path) if os.path.isdir(path) else [path]
@@ -189,9 +198,10 @@ class _Loader:
             if stat.S_ISREG(status.st_mode) and status.st_size > MAX_BYTES:
                 self._refuse_size(path, f"{status.st_size / 2**20:.1f} MiB")
             else:
-                self._read_bytes(path, stream.read(MAX_BYTES + 1))
+                self.read_bytes(path, stream.read(MAX_BYTES + 1))
 
-    def _read_bytes(self, file: str, content: bytes) -> None:
+    def read_bytes(self, file: str, content: bytes) -> None:
+        """Read the content of a file."""
         if len(content) > MAX_BYTES:
             self._refuse_size(file, f"more than {MAX_BYTES // 2**20} MiB")
             return

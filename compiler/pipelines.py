@@ -5,6 +5,7 @@ Rules (Tekton docs/pipelines-in-pipelines.md):
 - A Pipeline may stand in the place of a Task: it has a scope of its own, and other Tasks may use its Results. An
   embedded one sees the params and Workspaces around it.
 - It has the timeout of its PipelineTask, no retries and no matrix.
+- It never stands within itself, and remote ones within each other only so deep.
 
 Left to others: each of its Tasks (``tasks``), their order (``ordering``).
 """
@@ -33,12 +34,16 @@ from monopod.compiler.variables_in_scope import (
     declared_results,
     listed,
     pipeline_names,
+    resolver_names,
     result_names,
 )
 from monopod.compiler.workspaces import Bindings, Texts, bind_for_pipeline, bind_pipeline
 from monopod.schemas import plan, tekton
 from monopod.schemas.plan import Value
 from monopod.schemas.variables import Path
+
+MAX_REMOTE_DEPTH = 20
+"""How deep remote Pipelines may stand in one another: each could name a next one for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +69,10 @@ def compile_pipeline(
     """Return the Pipeline of the Plan."""
     spec, place = found.spec, found.place
     if not found.embedded:
-        ancestry = Ancestry(ancestry.path, (*ancestry.referred_from, found.name))
-    tasks = _resolved(spec.tasks, place.at("tasks"), ancestry, state)
-    final_tasks = _resolved(spec.finally_, place.at("finally"), ancestry, state)
+        ancestry = Ancestry(ancestry.path, (*ancestry.referred_from, found.identity))
+    around = Around(resolver_names(Names(params.shapes)), params.values({("context", "pipeline", "name"): found.name}))
+    tasks = _resolved(spec.tasks, place.at("tasks"), ancestry, around, state)
+    final_tasks = _resolved(spec.finally_, place.at("finally"), ancestry, around, state)
     outputs = {task.name: Outputs(None) for task in (*spec.tasks, *spec.finally_)}
     outputs.update((each.task.name, _outputs(each)) for each in (*tasks, *final_tasks))
     names, final_names = pipeline_names(spec, outputs, workspaces, Names(params.shapes))
@@ -92,26 +98,28 @@ def compile_pipeline(
 
 
 def _resolved(
-    tasks: Sequence[tekton.PipelineTask], place: Place, ancestry: Ancestry, state: CompilerState
+    tasks: Sequence[tekton.PipelineTask], place: Place, ancestry: Ancestry, around: Around, state: CompilerState
 ) -> list[PipelineTask | _Nested]:
-    """Return the PipelineTasks whose Task or Pipeline is there."""
+    """Return the PipelineTasks whose Task or Pipeline is there; `around` is what a resolver's params may refer to."""
     result: list[PipelineTask | _Nested] = []
     for index, task in enumerate(tasks):
         where = place.at(index)
         if task.task_ref is not None or task.task_spec is not None:
-            found = _task(task, where, state)
+            found = _task(task, where, around, state)
             if found is not None:
                 result.append(PipelineTask.of(task, where, found))
         else:
-            pipeline = _pipeline(task, where, ancestry, state)
+            pipeline = _pipeline(task, where, ancestry, around, state)
             if pipeline is not None:
                 result.append(_Nested(task, where, pipeline))
     return result
 
 
-def _task(task: tekton.PipelineTask, place: Place, state: CompilerState) -> Found[tekton.TaskSpec] | None:
+def _task(
+    task: tekton.PipelineTask, place: Place, around: Around, state: CompilerState
+) -> Found[tekton.TaskSpec] | None:
     if task.task_ref is not None:
-        return state.catalog.task(task.task_ref, place.at("taskRef"), state.problems)
+        return state.catalog.task(task.task_ref, place.at("taskRef"), around, state.problems)
     assert task.task_spec is not None
     if task.task_spec.is_custom:
         state.problems.append(custom_task_problem(place.at("taskSpec")))
@@ -120,17 +128,25 @@ def _task(task: tekton.PipelineTask, place: Place, state: CompilerState) -> Foun
 
 
 def _pipeline(
-    task: tekton.PipelineTask, place: Place, ancestry: Ancestry, state: CompilerState
+    task: tekton.PipelineTask, place: Place, ancestry: Ancestry, around: Around, state: CompilerState
 ) -> Found[tekton.PipelineSpec] | None:
     if task.pipeline_spec is not None:
         return Found(task.name, task.pipeline_spec, place.at("pipelineSpec"), embedded=True)
     assert task.pipeline_ref is not None
     where = place.at("pipelineRef")
-    if task.pipeline_ref.name in ancestry.referred_from:
-        circle = " → ".join((*ancestry.referred_from, task.pipeline_ref.name))
-        state.problems.append(where.at("name").problem("cycle", f"the Pipeline would stand within itself: {circle}"))
+    found = state.catalog.pipeline(task.pipeline_ref, where, around, state.problems)
+    if found is None:
         return None
-    return state.catalog.pipeline(task.pipeline_ref, where, state.problems)
+    at = where.at("resolver" if found.origin else "name")
+    if found.identity in ancestry.referred_from:
+        circle = " → ".join((*ancestry.referred_from, found.identity))
+        state.problems.append(at.problem("cycle", f"the Pipeline would stand within itself: {circle}"))
+        return None
+    if found.origin and len(ancestry.referred_from) >= MAX_REMOTE_DEPTH:
+        message = f"{found.origin} is too deep: more than {MAX_REMOTE_DEPTH} Pipelines would stand in one another"
+        state.problems.append(at.problem("too-deep", message))
+        return None
+    return found
 
 
 def _outputs(task: PipelineTask | _Nested) -> Outputs:

@@ -143,7 +143,8 @@ class _StepResolver:
                 self.step.workspaces,
                 self.step.results,
             )
-        found = catalog.step_action(self.step.ref, self.place.at("ref"), self.problems)
+        around = Around(self.task.names, self.task.values)
+        found = catalog.step_action(self.step.ref, self.place.at("ref"), around, self.problems)
         if found is None:
             return None
         action, action_place = found.spec, found.place

@@ -13,6 +13,7 @@ Left to others: whether the values fit (``params``), and what is bound to a Work
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -21,8 +22,10 @@ from monopod.compiler.catalog import Catalog, Found
 from monopod.compiler.diagnostics import Problem, Problems, did_you_mean
 from monopod.compiler.documents import Document, Documents
 from monopod.compiler.option_values import parse_binding, parse_param
-from monopod.compiler.params import Given
+from monopod.compiler.params import NO_VALUES, Around, Given, value_if_known
 from monopod.compiler.places import DocumentPlace, OptionPlace, Place
+from monopod.compiler.references import Names, shape_of
+from monopod.compiler.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
 from monopod.schemas.duration import to_text
 from monopod.schemas.plan import Value
 from monopod.schemas.tekton import (
@@ -38,6 +41,7 @@ from monopod.schemas.tekton import (
     WorkspaceDeclaration,
     type_of,
 )
+from monopod.schemas.variables import Path, Scope
 
 RunKind = Literal["PipelineRun", "TaskRun"]
 
@@ -87,7 +91,7 @@ class Asked:
 def select(document: Document, catalog: Catalog, asked: Asked, problems: list[Problem]) -> Run | None:
     """Return the run that a chosen document asks for; None, with a problem added, if it cannot be."""
     is_run = isinstance(document.model, PipelineRun | TaskRun)
-    run = _given_run(document, catalog, problems) if is_run else _made_run(document)
+    run = _given_run(document, catalog, asked, problems) if is_run else _made_run(document)
     return None if run is None else _with_options(run, asked, problems)
 
 
@@ -148,7 +152,7 @@ def _not_used_by_others(pipelines: Sequence[Document]) -> Sequence[Document]:
 # The run
 
 
-def _given_run(document: Document, catalog: Catalog, problems: list[Problem]) -> Run | None:
+def _given_run(document: Document, catalog: Catalog, asked: Asked, problems: list[Problem]) -> Run | None:
     place = DocumentPlace(document, ("spec",))
     model = document.model
     assert isinstance(model, PipelineRun | TaskRun)
@@ -161,13 +165,13 @@ def _given_run(document: Document, catalog: Catalog, problems: list[Problem]) ->
         if spec.pipeline_spec is not None:
             pipeline = Found(_name(document).rstrip("-"), spec.pipeline_spec, place.at("pipelineSpec"), embedded=True)
         elif spec.pipeline_ref is not None:
-            pipeline = catalog.pipeline(spec.pipeline_ref, place.at("pipelineRef"), problems)
+            pipeline = catalog.pipeline(spec.pipeline_ref, place.at("pipelineRef"), _around(spec, asked), problems)
     else:
         kind = "TaskRun"
         if spec.task_spec is not None:
             task = Found(_name(document).rstrip("-"), spec.task_spec, place.at("taskSpec"), embedded=True)
         elif spec.task_ref is not None:
-            task = catalog.task(spec.task_ref, place.at("taskRef"), problems)
+            task = catalog.task(spec.task_ref, place.at("taskRef"), _around(spec, asked), problems)
     if pipeline is None and task is None:
         return None
     params = tuple(
@@ -180,6 +184,18 @@ def _given_run(document: Document, catalog: Catalog, problems: list[Problem]) ->
     told = {key: value for key, value in document.data.items() if key != "status"}
     metadata_place = DocumentPlace(document, ("metadata",))
     return Run(kind, told, place, pipeline, task, params, workspaces, spec, metadata_place=metadata_place)
+
+
+def _around(spec: PipelineRunSpec | TaskRunSpec, asked: Asked) -> Around:
+    """Return what the params of a run's resolver may refer to: the run's own params, with those of the command line."""
+    given: dict[Path, Value] = {("params", param.name): param.value for param in spec.params}
+    for name, text in asked.params:
+        with contextlib.suppress(ValueError):  # told when the options are taken
+            given["params", name] = parse_param(text, type_of(given.get(("params", name), "")))
+    context = Names(RUN_CONTEXT if isinstance(spec, PipelineRunSpec) else TASK_RUN_CONTEXT)
+    shapes = {path: shape_of(value, context) for path, value in given.items()}
+    known = {path: value for path, value in given.items() if value_if_known(value, NO_VALUES) is not None}
+    return Around(Names(shapes, context), Scope(known))
 
 
 def _made_run(document: Document) -> Run:

@@ -138,13 +138,15 @@ class _TaskCompiler:
         self._settings = settings.base if scope.path else settings.by_task.get(source.task.name, settings.base)
         self._outer_names = scope.names if self._embedded else None
         self._outer_values = scope.values if self._embedded else None
+        self._params = Around()
 
     def compiled(self, order: Order) -> plan.Task:
         task, place = self._task, self._place
         fixed = task_variables(self._spec, self._found.name)
         fan = self._fan_out()
         bound = self._bind_params(fixed, fan)
-        bound_workspaces = self._bind_workspaces(bound)
+        self._params = Around(Names(bound.shapes, self._outer_names), bound.values({}, self._outer_values))
+        bound_workspaces = self._bind_workspaces()
         fixed |= workspaces.variables(bound_workspaces, self._draft)
         bound = self._with_late_values(bound, fixed)
         values = bound.values(fixed, self._outer_values)
@@ -231,7 +233,7 @@ class _TaskCompiler:
                 known["params", name] = value
         return Bound(params, bound.shapes, known)
 
-    def _bind_workspaces(self, bound: Bound) -> list[TaskWorkspace]:
+    def _bind_workspaces(self) -> list[TaskWorkspace]:
         return workspaces.bind_task(
             [(each, self._spec_place.at("workspaces", index)) for index, each in enumerate(self._spec.workspaces)],
             [(each, self._place.at("workspaces", index)) for index, each in enumerate(self._task.workspaces)],
@@ -241,14 +243,14 @@ class _TaskCompiler:
             receiver=self._receiver,
             place=self._place,
             outside=Texts(self._scope.names, self._scope.values),
-            params=Texts(Names(bound.shapes, self._outer_names), bound.values({}, self._outer_values)),
+            params=Texts(self._params.names, self._params.values),
             problems=self._problems,
         )
 
     @cached_property
     def _used(self) -> frozenset[Path]:
         """All that the PipelineTask, its Task and the StepActions of that refer to."""
-        return paths_in(self._task) | self._state.catalog.paths_in_task(self._spec)
+        return paths_in(self._task) | self._state.catalog.paths_in_task(self._spec, self._spec_place, self._params)
 
     def _used_workspaces(self) -> set[str]:
         """Return the Workspaces that the embedded spec refers to."""

@@ -66,6 +66,14 @@ def pipeline_names(
     )
 
 
+def resolver_names(inner: Names) -> Names:
+    """Return what the params of a resolver in a Pipeline may refer to; `inner` are its params.
+
+    Results are among it, though known too late: that is what can be told of them.
+    """
+    return Names(_PIPELINE_CONTEXT, inner, open_ended=[("tasks",)])
+
+
 def result_names(spec: PipelineSpec, outputs: Mapping[str, Outputs], inner: Names) -> Names:
     """Return what the Results of a Pipeline may refer to (Tekton docs/pipelines.md, "Emitting Results")."""
     shapes: dict[Path, Shape] = dict(_PIPELINE_CONTEXT)

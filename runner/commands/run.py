@@ -60,5 +60,7 @@ def execute(arguments: argparse.Namespace) -> int:
         return 2
     from monopod.runner.run_on_host import Options, run_on_host  # noqa: PLC0415  # not needed for --help
 
-    compilations = compile_documents(arguments, runtime_image=RUNTIME_IMAGE, log_format="json")
+    compilations = compile_documents(
+        arguments, runtime_image=RUNTIME_IMAGE, log_format="json", context=arguments.context
+    )
     return run_on_host(compilations, Options(RUNTIME_IMAGE, arguments.output, arguments.keep))

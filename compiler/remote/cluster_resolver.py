@@ -1,0 +1,87 @@
+"""The resolver ``cluster``: an object of a cluster (Tekton docs/cluster-resolver.md).
+
+The cluster is that of ``--context``, or of kubectl's current context, or the one this runs in. Otherwise than in Tekton
+the digest that is recorded is that of the spec as JSON with sorted keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from monopod.compiler.remote.reference import (
+    TIMEOUT,
+    RefSource,
+    RemoteError,
+    RemoteReference,
+    Resolved,
+    ResolverOptions,
+)
+from monopod.compiler.yaml_text import to_yaml
+
+PARAMS = frozenset({"kind", "name", "namespace", "cache"})
+
+_RESOURCES = {"task": ("v1", "tasks"), "pipeline": ("v1", "pipelines"), "stepaction": ("v1beta1", "stepactions")}
+_KUBECONFIG = "~/.kube/config"
+_KINDS = {"task": "Task", "pipeline": "Pipeline", "stepaction": "StepAction"}
+
+
+def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
+    """Return an object of a cluster. Raises RemoteError."""
+    kind = reference.one_of("kind", tuple(_RESOURCES), "task")
+    name, namespace = reference.required("name"), reference.required("namespace")
+    what = f"cluster {namespace}/{kind}/{name}"
+    version, resource = _RESOURCES[kind]
+    found = _get(("tekton.dev", version, namespace, resource, name), what, options)
+    metadata = found.get("metadata") or {}
+    spec = found.get("spec")
+    kept = {field: metadata[field] for field in ("name", "labels", "annotations") if metadata.get(field)}
+    document = {"apiVersion": f"tekton.dev/{version}", "kind": _KINDS[kind], "metadata": kept, "spec": spec}
+    checksum = hashlib.sha256(json.dumps(spec, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    uri = f"/apis/tekton.dev/{version}/namespaces/{namespace}/{kind}/{name}@{metadata.get('uid', '')}"
+    return Resolved(to_yaml(document).encode(), what, RefSource(uri, (("sha256", checksum),)))
+
+
+def _get(path: tuple[str, str, str, str, str], what: str, options: ResolverOptions) -> dict[str, Any]:
+    """Return the object at a group, version, namespace, resource and name."""
+    from kubernetes import client, config  # noqa: PLC0415  # heavy: only for who needs it
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+    configuration = client.Configuration()
+    configuration.retries = 0  # each is logged
+    file = options.environment.get("KUBECONFIG")
+    try:
+        if file is None and options.context is None and "KUBERNETES_SERVICE_HOST" in options.environment:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        else:
+            config.load_kube_config(file or _KUBECONFIG, options.context, configuration)  # type: ignore[no-untyped-call]
+        with client.ApiClient(configuration) as api:
+            found = client.CustomObjectsApi(api).get_namespaced_custom_object(*path, _request_timeout=TIMEOUT / 4)
+    except config.ConfigException as error:
+        message = f"{what}: no cluster to ask: {error}; name one with KUBECONFIG, or with --context"
+        raise RemoteError(" ".join(message.split())) from error
+    except client.ApiException as error:
+        raise RemoteError(f"{what}: the cluster says {_said(error)}{_hint(error.status or 0)}") from error
+    except (HTTPError, OSError) as error:
+        raise RemoteError(f"{what}: the cluster cannot be reached: {_reason(error)}") from error
+    if not isinstance(found, dict):
+        raise RemoteError(f"{what}: the cluster's answer is no object")
+    return found
+
+
+def _said(error: Any) -> str:
+    """Return the message of a Kubernetes Status, or the status of the answer."""
+    try:
+        message = json.loads(error.body or "").get("message")
+    except (ValueError, AttributeError):
+        message = None
+    return " ".join(str(message or f"{error.status} {error.reason}").split())
+
+
+def _hint(status: int) -> str:
+    return {404: "; look at kind, name, namespace and the context", 401: "; log in to the cluster"}.get(status, "")
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(getattr(error, "reason", None) or error).split())

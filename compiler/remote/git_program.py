@@ -1,0 +1,122 @@
+"""Running the program ``git``: without prompts, hooks or a shell, and within limits of time and size.
+
+Rules:
+
+- The user's own configuration counts (proxies, certificates, credential helpers); that of a repository we happen to be
+  in does not.
+- Only transports that cannot run programs: https, http, ssh, git, file.
+
+Left to others: which commands, and what they say (``git_resolver``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from monopod.compiler.remote.reference import TIMEOUT
+
+MAX_REPOSITORY_BYTES = 512 * 1024 * 1024
+_LOOK_EVERY = 0.2
+_REDIRECTING = frozenset({
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_ASKPASS",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+    "SSH_ASKPASS",
+})  # fmt: skip
+"""Variables that would lead git to another repository (it sets some of them for its hooks), or ask a person."""
+
+
+class GitError(Exception):
+    """What git said when it failed, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """The program, at work in a directory of its own. `authorization` is sent with requests over HTTP."""
+
+    directory: str
+    environment: Mapping[str, str]
+    authorization: str = ""
+    timeout: float = TIMEOUT
+    max_bytes: int = MAX_REPOSITORY_BYTES
+
+    def run(self, *arguments: str, given: bytes = b"") -> bytes:
+        """Return what git prints. Raises GitError."""
+        options = ["-c", f"core.hooksPath={os.devnull}", "-c", "core.askPass=", "-c", "gc.auto=0"]
+        environment = {name: value for name, value in self.environment.items() if name not in _REDIRECTING}
+        environment |= {
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+            "GIT_SSH_COMMAND": environment.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
+            "LC_ALL": "C",
+        }
+        if self.authorization:
+            environment["MONOPOD_GIT_AUTHORIZATION"] = f"Authorization: {self.authorization}"
+            options.append("--config-env=http.extraHeader=MONOPOD_GIT_AUTHORIZATION")
+        try:
+            process = subprocess.Popen(
+                ["git", *options, *arguments],
+                cwd=self.directory,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise GitError(f"the program git cannot be run: {error.strerror}; install git") from error
+        with process:
+            try:
+                output, messages = self._communicate(process, given)
+            except BaseException:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                raise
+        if process.returncode:
+            raise GitError(_said(messages.decode("utf-8", "replace")))
+        return output
+
+    def _communicate(self, process: subprocess.Popen[bytes], given: bytes) -> tuple[bytes, bytes]:
+        deadline = time.monotonic() + self.timeout
+        while True:
+            try:
+                return process.communicate(given or None, timeout=_LOOK_EVERY)
+            except subprocess.TimeoutExpired:
+                if time.monotonic() > deadline:
+                    raise GitError(f"no answer within {self.timeout:g} seconds") from None
+                if _size(self.directory) > self.max_bytes:
+                    raise GitError(f"the repository has more than {self.max_bytes / 2**20:g} MiB") from None
+
+
+def _size(directory: str) -> int:
+    total = 0
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(parent, name)).st_size
+    return total
+
+
+def _said(messages: str) -> str:
+    """Return the line of git's messages that says why, or else the last."""
+    lines = [line.strip() for line in messages.splitlines() if line.strip()]
+    reasons = [line for line in lines if line.startswith(("fatal: ", "error: ", "ERROR: ", "remote: "))]
+    if not lines:
+        return "git failed without a word"
+    return (reasons or lines[-1:])[0].removeprefix("fatal: ").removeprefix("error: ")

@@ -1,0 +1,252 @@
+"""The resolver ``git``: a file at one revision of a repository (Tekton docs/git-resolver.md).
+
+Rules:
+
+- One revision is fetched, without its history and, where the server can, without any file but the one that is asked
+  for. A branch or tag is asked for each time; a file at a commit is fetched once.
+- A path may lead through symbolic links of the repository, but not out of it.
+
+Otherwise than in Tekton, the repository may be a directory of this machine, and ``org`` with ``repo`` is fetched with
+git from where the provider has its repositories, not through its API: a token is needed only for private ones.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from monopod.compiler.diagnostics import did_you_mean
+from monopod.compiler.remote.git_program import Git, GitError
+from monopod.compiler.remote.http_resolver import basic
+from monopod.compiler.remote.reference import (
+    MAX_DOCUMENT_BYTES,
+    RefSource,
+    RemoteError,
+    RemoteReference,
+    Resolved,
+    ResolverOptions,
+)
+from monopod.compiler.remote.web import is_loopback, without_credentials
+
+PARAMS = frozenset({
+    "url", "repo", "org", "token", "tokenKey", "gitToken", "gitTokenKey", "revision", "pathInRepo", "serverURL",
+    "scmType", "cache",
+})  # fmt: skip
+
+DEFAULT_URL = "https://github.com/tektoncd/catalog.git"
+DEFAULT_REVISION = "main"
+_ENTRY_OF_LISTING = re.compile(r"([0-9a-f]{40,64})\t(.+)")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REMOTE_URL = re.compile(r"(https?|ssh|git|file)://.+|[\w.-]+@[\w.-]+:.+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Provider:
+    """Where a provider has its repositories, and the user name that goes with a token."""
+
+    server: str
+    path: str = "{org}/{repo}.git"
+    user: str = "git"
+
+
+_PROVIDERS = {
+    "github": _Provider("https://github.com"),
+    "gitlab": _Provider("https://gitlab.com", user="oauth2"),
+    "gitea": _Provider(""),
+    "bitbucketcloud": _Provider("https://bitbucket.org", user="x-token-auth"),
+    "bitbucketserver": _Provider("", "scm/{org}/{repo}.git", user="x-token-auth"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A file of a repository. `shown` is the URL without passwords."""
+
+    url: str
+    shown: str
+    revision: str
+    path: str
+    authorization: str
+    token_param: str
+
+    def __str__(self) -> str:
+        return f"git {self.shown} @ {self.revision} {self.path}"
+
+
+def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
+    """Return a file of a repository at a revision. Raises RemoteError."""
+    wanted = _wanted(reference, options)
+    commit = wanted.revision if _COMMIT.fullmatch(wanted.revision) else ""
+    content = options.cache.get("git", wanted.shown, commit, wanted.path) if commit else None
+    if content is None:
+        commit, content = _fetch(wanted, options)
+    algorithm = "sha1" if len(commit) == 40 else "sha256"
+    source = RefSource(f"git+{wanted.shown}", ((algorithm, commit),), wanted.path)
+    return Resolved(content, f"git {wanted.shown} @ {commit[:12]} {wanted.path}", source)
+
+
+# What is asked for
+
+
+def _wanted(reference: RemoteReference, options: ResolverOptions) -> _Wanted:
+    path = _path(reference.required("pathInRepo"))
+    revision = reference.get("revision", DEFAULT_REVISION)
+    if revision.startswith("-") or not re.fullmatch(r"[^\x00-\x20\x7f~^:?*\[\\]+", revision):
+        raise RemoteError(f"'{revision}' is no branch, tag or commit", "revision")
+    if reference.get("repo"):
+        if reference.get("url"):
+            raise RemoteError("only one of url, repo may be given", "repo")
+        token_param = "token"  # noqa: S105  # the name of a param
+        url, user = _of_provider(reference)
+    else:
+        token_param = "gitToken"  # noqa: S105  # the name of a param
+        url, user = _url(reference.get("url", DEFAULT_URL)), "git"
+    authorization = _authorization(reference, options, token_param, url, user)
+    return _Wanted(url, without_credentials(url), revision, path, authorization, token_param)
+
+
+def _path(text: str) -> str:
+    path = posixpath.normpath(text.lstrip("/"))
+    if path in {".", ""} or path.startswith("../") or path == ".." or re.search(r"[\x00-\x1f\x7f]", path):
+        raise RemoteError(f"'{text}' is no path of a file in the repository", "pathInRepo")
+    return path
+
+
+def _url(text: str) -> str:
+    if os.path.isdir(text):
+        return Path(text).absolute().as_uri()
+    if not _REMOTE_URL.fullmatch(text) or re.search(r"[\x00-\x20\x7f]", text):
+        expected = "https://…, ssh://…, git@host:path, file://… or a directory of this machine"
+        raise RemoteError(f"'{without_credentials(text)}' is no repository; expected {expected}", "url")
+    return text
+
+
+def _of_provider(reference: RemoteReference) -> tuple[str, str]:
+    """Return the URL of the repository that ``org`` and ``repo`` mean, and the user that goes with a token."""
+    if not reference.get("org"):
+        raise RemoteError("it needs the param 'org' too", "repo")
+    scm_type = reference.one_of("scmType", tuple(_PROVIDERS), "github")
+    provider = _PROVIDERS[scm_type]
+    server = reference.get("serverURL", provider.server).rstrip("/")
+    if not server:
+        raise RemoteError(f"a repository of {scm_type} needs the param 'serverURL' too", "scmType")
+    if not server.startswith("https://") and not (server.startswith("http://") and is_loopback(server)):
+        raise RemoteError(f"'{server}' is no server to fetch from; expected https://…", "serverURL")
+    names = {name: quote(reference.get(name), safe="/") for name in ("org", "repo")}
+    names["repo"] = names["repo"].removesuffix(".git")
+    return f"{server}/{provider.path.format(**names)}", provider.user
+
+
+def _authorization(reference: RemoteReference, options: ResolverOptions, param: str, url: str, user: str) -> str:
+    secret = reference.get(param)
+    if not secret:
+        return ""
+    if urlsplit(url).scheme != "https" and not (url.startswith("http://") and is_loopback(url)):
+        raise RemoteError("a token is sent over https only; for ssh, git uses your own keys", param)
+    return basic(user, options.secret_value(secret, reference.get(f"{param}Key", "token"), param))
+
+
+# Fetching it
+
+
+def _fetch(wanted: _Wanted, options: ResolverOptions) -> tuple[str, bytes]:
+    """Return the commit that the revision means, and the content of the file there."""
+    with _explained(wanted), tempfile.TemporaryDirectory(prefix="monopod-git-") as directory:
+        git = Git(directory, options.environment, wanted.authorization)
+        name, commit = _looked_up(git, wanted)
+        content = options.cache.get("git", wanted.shown, commit, wanted.path)
+        if content is None:
+            commit = _fetch_commit(git, wanted, name, commit)
+            content = _file(git, wanted, commit)
+            options.cache.put(content, "git", wanted.shown, commit, wanted.path)
+        return commit, content
+
+
+def _looked_up(git: Git, wanted: _Wanted) -> tuple[str, str]:
+    """Return the full name of a revision and its commit; git's rules say which of several is meant."""
+    revision = wanted.revision
+    if _COMMIT.fullmatch(revision):
+        return revision, revision
+    names = (revision, f"refs/{revision}", f"refs/tags/{revision}", f"refs/heads/{revision}")
+    found = _listed(git, wanted.url, *names, f"refs/tags/{revision}^{{}}")
+    for name in names:
+        if name in found:
+            return name, found.get(f"{name}^{{}}", found[name])  # an annotated tag stands for its commit
+    known = {
+        re.sub(r"^refs/(heads|tags)/", "", name) for name in _listed(git, wanted.url, "refs/heads/*", "refs/tags/*")
+    }
+    known = {name for name in known if not name.endswith("^{}")}
+    short = re.fullmatch(r"[0-9a-f]{7,63}", revision)
+    hint = "; a commit needs all of its 40 digits" if short else did_you_mean(revision, known)
+    raise RemoteError(f"{wanted}: the repository has no branch or tag '{revision}'{hint}", "revision")
+
+
+def _listed(git: Git, url: str, *patterns: str) -> dict[str, str]:
+    listing = git.run("ls-remote", "--", url, *patterns).decode("utf-8", "replace")
+    matches = map(_ENTRY_OF_LISTING.fullmatch, listing.splitlines())
+    return {match[2]: match[1] for match in matches if match is not None}
+
+
+def _fetch_commit(git: Git, wanted: _Wanted, name: str, commit: str) -> str:
+    """Return the commit that was fetched: if a branch moved meanwhile, it is not the one that was looked up."""
+    object_format = "sha1" if len(commit) == 40 else "sha256"
+    git.run("init", "--quiet", "--bare", "--template=", f"--object-format={object_format}", ".")
+    git.run("config", "remote.origin.url", wanted.url)
+    git.run("fetch", "--quiet", "--no-tags", "--depth=1", "--filter=blob:none", "origin", name)
+    return git.run("rev-parse", "--verify", "FETCH_HEAD^{commit}").decode("ascii").strip()
+
+
+def _file(git: Git, wanted: _Wanted, commit: str) -> bytes:
+    asked = f"{commit}:{wanted.path}\n".encode()
+    answer = git.run("cat-file", "--batch-check", "--follow-symlinks", given=asked).decode("utf-8", "replace")
+    words = answer.splitlines()[0].split()
+    if words[-1:] == ["missing"] or words[:1] in (["dangling"], ["notdir"]):
+        files = git.run("ls-tree", "-r", "--name-only", "-z", commit).decode("utf-8", "replace").split("\0")
+        raise RemoteError(
+            f"{wanted}: there is no such file at {commit[:12]}{did_you_mean(wanted.path, files)}", "pathInRepo"
+        )
+    if words[:1] in (["symlink"], ["loop"]):
+        raise RemoteError(f"{wanted}: a symbolic link leads out of the repository, or in a circle", "pathInRepo")
+    if words[1:2] != ["blob"]:
+        raise RemoteError(f"{wanted}: this is a directory; name a file in it", "pathInRepo")
+    if int(words[2]) > MAX_DOCUMENT_BYTES:
+        size = f"{int(words[2]) / 2**20:.1f} MiB"
+        raise RemoteError(f"{wanted}: the file has {size}; at most {MAX_DOCUMENT_BYTES / 2**20:g} MiB are taken")
+    return git.run("cat-file", "blob", words[0])
+
+
+@contextmanager
+def _explained(wanted: _Wanted) -> Iterator[None]:
+    """Make a RemoteError of what git says, with what to do."""
+    try:
+        yield
+    except GitError as error:
+        said = str(error).replace(wanted.url, wanted.shown)
+        raise RemoteError(f"{wanted}: {said}{_hint(said, wanted)}") from error
+
+
+def _hint(said: str, wanted: _Wanted) -> str:
+    if any(words in said for words in _TOKEN_NEEDED):
+        param = wanted.token_param
+        return f"; look at the token that {param} names" if wanted.authorization else f"; name a Secret with {param}"
+    otherwise = "" if _COMMIT.fullmatch(wanted.revision) else _OTHERWISE
+    return next((hint for words, hint in _HINTS.items() if words in said), otherwise)
+
+
+_TOKEN_NEEDED = ("could not read Username", "could not read Password", "Authentication failed", "error: 403")
+_HINTS = {
+    "Permission denied (publickey)": "; git has no key for it: give one to ssh-agent, or use https",
+    "not our ref": "; the repository has no such commit, or does not give it out: name a branch or tag",
+    "install git": "",
+    "not found": "; look at the url, and whether it needs a token",
+    "does not appear to be a git repository": "; look at the url",
+    "dubious ownership": "; git trusts it once you add it to safe.directory",
+}
+_OTHERWISE = "; without the network, only a full commit as revision can come from the cache"

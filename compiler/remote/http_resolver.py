@@ -1,0 +1,105 @@
+"""The resolver ``http``: a document at a URL (Tekton docs/http-resolver.md).
+
+Otherwise than in Tekton a password is not sent in the clear to another machine, and a document that came in the clear
+without a ``digest`` is warned about.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from urllib.parse import unquote, urlsplit
+
+from monopod.compiler.remote.reference import RefSource, RemoteError, RemoteReference, Resolved, ResolverOptions
+from monopod.compiler.remote.web import UnreachableError, WebError, is_loopback, request, without_credentials
+
+PARAMS = frozenset({"url", "http-username", "http-password-secret", "http-password-secret-key", "digest"})
+
+_DIGEST_LENGTHS = {"sha256": 64, "sha512": 128}
+
+
+def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
+    """Return the document at a URL. Raises RemoteError."""
+    url = reference.required("url")
+    check_url(url, "url")
+    shown = without_credentials(url)
+    digest = _digest(reference)
+    authorization = _authorization(reference, url, options)
+    content = options.cache.get("http", shown, digest) if digest else None
+    if content is None:
+        content = _fetch(url, digest, authorization)
+        _verify(content, digest, shown)
+        if digest:
+            options.cache.put(content, "http", shown, digest)
+    in_the_clear = url.lower().startswith("http:") and not is_loopback(url) and not digest
+    warning = f"{shown} is fetched in the clear, where anybody on the way can change it; use https, or pin its digest"
+    source = RefSource(shown, (("sha256", hashlib.sha256(content).hexdigest()),))
+    return Resolved(content, shown, source, (warning,) if in_the_clear else ())
+
+
+def check_url(url: str, param: str) -> None:
+    """Raise RemoteError if a param is no URL that can be fetched."""
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        valid = False
+    if not valid or re.search(r"[\x00-\x20\x7f-]", url):
+        raise RemoteError(f"'{without_credentials(url)}' is no URL of http or https", param)
+
+
+def _digest(reference: RemoteReference) -> str:
+    """Return the digest that the content must have, as ``sha256:…``; empty if none is asked for."""
+    digest = reference.get("digest")
+    if not digest:
+        return ""
+    algorithm, _, value = digest.partition(":")
+    length = _DIGEST_LENGTHS.get(algorithm)
+    if length is None or not re.fullmatch(rf"[0-9a-fA-F]{{{length}}}", value):
+        raise RemoteError(f"'{digest}' is no digest; expected sha256:<64 hex digits> or sha512:<128>", "digest")
+    return digest.lower()
+
+
+def _authorization(reference: RemoteReference, url: str, options: ResolverOptions) -> str:
+    user, secret = reference.get("http-username"), reference.get("http-password-secret")
+    parts = urlsplit(url)
+    if bool(user) != bool(secret):
+        given, missing = ("http-username", "http-password-secret")[:: 1 if user else -1]
+        raise RemoteError(f"it needs the param '{missing}' too", given)
+    if user:
+        key = reference.get("http-password-secret-key", "password")
+        password = options.secret_value(secret, key, "http-password-secret")
+    elif parts.username:
+        user, password = unquote(parts.username), unquote(parts.password or "")
+    else:
+        return ""
+    if parts.scheme == "http" and not is_loopback(url):
+        raise RemoteError("a password would be sent in the clear; use https", "url")
+    return basic(user, password)
+
+
+def basic(user: str, password: str) -> str:
+    """Return what an Authorization header says for a user and password."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+
+
+def _fetch(url: str, digest: str, authorization: str) -> bytes:
+    shown = without_credentials(url)
+    try:
+        return request(shown, authorization=authorization).content
+    except WebError as error:
+        hint = {401: "; give http-username and http-password-secret", 404: "; look at the URL"}.get(error.status, "")
+        if isinstance(error, UnreachableError) and not digest:
+            hint = "; without the network, only what has a digest can come from the cache"
+        raise RemoteError(f"{shown}: {error}{hint}") from error
+
+
+def _verify(content: bytes, digest: str, shown: str) -> None:
+    if digest:
+        algorithm, _, expected = digest.partition(":")
+        actual = hashlib.new(algorithm, content).hexdigest()
+        if not hmac.compare_digest(actual, expected):
+            message = f"{shown} has now the digest {algorithm}:{actual}; look at what changed before you take it"
+            raise RemoteError(message, "digest")

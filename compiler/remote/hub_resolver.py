@@ -1,0 +1,112 @@
+"""The resolver ``hub``: a document of Artifact Hub or of a Tekton Hub (Tekton docs/hub-resolver.md).
+
+The latest version that meets the param ``version`` is taken. The server is the param ``url``, or that of the variables
+ARTIFACT_HUB_API and TEKTON_HUB_API, or https://artifacthub.io.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from monopod.compiler.remote.http_resolver import check_url
+from monopod.compiler.remote.reference import RefSource, RemoteError, RemoteReference, Resolved, ResolverOptions
+from monopod.compiler.remote.versions import Version, parse_constraints
+from monopod.compiler.remote.web import WebError, request, without_credentials
+
+PARAMS = frozenset({"catalog", "type", "kind", "name", "version", "url"})
+
+_VARIABLES = {"artifact": "ARTIFACT_HUB_API", "tekton": "TEKTON_HUB_API"}
+_ARTIFACT_HUB = "https://artifacthub.io"
+_CATALOGS = {
+    ("artifact", "task"): "tekton-catalog-tasks",
+    ("artifact", "pipeline"): "tekton-catalog-pipelines",
+    ("tekton", "task"): "Tekton",
+    ("tekton", "pipeline"): "Tekton",
+    ("tekton", "stepaction"): "Tekton",
+}
+
+
+def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
+    """Return the document of a hub. Raises RemoteError."""
+    name, asked_version = reference.required("name"), reference.required("version")
+    hub = reference.one_of("type", ("artifact", "tekton"), "artifact")
+    kind = reference.one_of("kind", ("task", "pipeline", "stepaction"), "task")
+    catalog = reference.get("catalog") or _CATALOGS.get((hub, kind))
+    if catalog is None:
+        raise RemoteError(f"the resolver hub needs the param 'catalog' for a {kind}")
+    base = _base(reference, hub, options.environment)
+    what = f"hub {without_credentials(base)} {kind} {catalog}/{name}"
+    url = _url(base, hub, kind, catalog, name)
+    version = _chosen(url, hub, asked_version, what)
+    url = f"{url}/{quote(version, safe='')}" + ("" if hub == "artifact" else "/yaml")
+    data = _member(_json(url, f"{what} {version}"), "data")
+    text = _member(data, "manifestRaw" if hub == "artifact" else "yaml")
+    if not isinstance(text, str) or not text:
+        raise RemoteError(f"{what} {version}: the answer holds no document; look at the url and the type of the hub")
+    content = text.encode()
+    source = RefSource(without_credentials(url), (("sha256", hashlib.sha256(content).hexdigest()),))
+    return Resolved(content, f"{what} {version}", source)
+
+
+def _base(reference: RemoteReference, hub: str, environment: Mapping[str, str]) -> str:
+    given = reference.get("url")
+    base = given or environment.get(_VARIABLES[hub]) or (_ARTIFACT_HUB if hub == "artifact" else "")
+    if not base:
+        message = "there is no public Tekton Hub any more; name yours with the param 'url' or with TEKTON_HUB_API"
+        raise RemoteError(message, "type")
+    check_url(base, "url" if given else "")
+    return base.rstrip("/")
+
+
+def _url(base: str, hub: str, kind: str, catalog: str, name: str) -> str:
+    catalog, name = quote(catalog, safe=""), quote(name, safe="")
+    if hub == "artifact":
+        return f"{base}/api/v1/packages/tekton-{kind}/{catalog}/{name}"
+    return f"{base}/v1/resource/{catalog}/{kind}/{name}"
+
+
+def _chosen(url: str, hub: str, asked: str, what: str) -> str:
+    """Return the latest version, as the hub writes it, that meets what is asked for."""
+    constraints = parse_constraints(asked)
+    if constraints is None:
+        return asked
+    available: list[tuple[Version, str]] = []
+    for text in _versions(_json(url, what), hub):
+        version = Version.parse(text)
+        if version is not None:
+            available.append((version, text))
+    fitting = [each for each in available if all(constraint.allows(each[0]) for constraint in constraints)]
+    if not fitting:
+        known = ", ".join(text for _, text in sorted(available, reverse=True)) or "none"
+        raise RemoteError(f"{what}: no version meets '{asked}'; there are {known}", "version")
+    return max(fitting)[1]
+
+
+def _versions(answer: Any, hub: str) -> Iterable[str]:
+    """Return the versions that a hub's answer lists; pre-releases of Artifact Hub are not offered."""
+    if hub == "artifact":
+        listed = _member(answer, "available_versions")
+    else:
+        listed = _member(_member(answer, "data"), "versions")
+    for each in listed if isinstance(listed, list) else ():
+        version = _member(each, "version")
+        if isinstance(version, str) and not _member(each, "prerelease"):
+            yield version
+
+
+def _member(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _json(url: str, what: str) -> Any:
+    try:
+        return json.loads(request(url, {"Accept": "application/json"}).content)
+    except WebError as error:
+        hint = "; look at kind, catalog, name and version" if error.status == 404 else ""
+        raise RemoteError(f"{what}: {error}{hint}") from error
+    except ValueError as error:
+        raise RemoteError(f"{what}: the answer is not JSON; look at the url of the hub") from error

@@ -1,0 +1,113 @@
+"""What is asked of a resolver, and what it answers.
+
+Left to others: who answers (``resolution``), how the params are found in the documents (``remote_documents``).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from monopod.compiler.diagnostics import did_you_mean
+from monopod.compiler.remote.cache import Cache
+from monopod.schemas.kubernetes import Secret
+
+Kind: TypeAlias = Literal["Pipeline", "Task", "StepAction"]
+
+MAX_DOCUMENT_BYTES = 10 * 1024 * 1024
+"""The longest document that is taken, as for files (``documents``)."""
+TIMEOUT = 60.0
+"""Seconds that one answer may take, as in Tekton (docs/git-resolver.md, ``fetch-timeout``)."""
+
+
+class RemoteError(Exception):
+    """A reference that could not be resolved, in one line; `param` is the one that is wrong, if one is."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteReference:
+    """A kind of document, and the resolver that finds it by these params, all references in them replaced."""
+
+    kind: Kind
+    resolver: str
+    params: tuple[tuple[str, str], ...]
+
+    def get(self, name: str, default: str = "") -> str:
+        """Return a param; an empty one counts as not given, as in Tekton."""
+        return dict(self.params).get(name) or default
+
+    def required(self, name: str) -> str:
+        """Return a param. Raises RemoteError if it is not given."""
+        value = self.get(name)
+        if not value:
+            raise RemoteError(f"the resolver {self.resolver} needs the param '{name}'")
+        return value
+
+    def one_of(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        """Return a param that has one of these values. Raises RemoteError if it has another."""
+        value = self.get(name, default)
+        if value not in choices:
+            hint = did_you_mean(value, choices)
+            raise RemoteError(f"'{value}' is none of {', '.join(choices)}{hint}", name)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class RefSource:
+    """Where a document came from, as Tekton records it (``RefSource`` of its v1 API)."""
+
+    uri: str
+    digest: tuple[tuple[str, str], ...]
+    entry_point: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields, those that are empty left out."""
+        fields = {"uri": self.uri, "digest": dict(self.digest), "entryPoint": self.entry_point}
+        return {name: value for name, value in fields.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A document as it was fetched. `origin` stands for the file's name in messages."""
+
+    content: bytes
+    origin: str
+    source: RefSource
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResolverOptions:
+    """What resolvers may use: the Secrets among the documents, a context of kubectl's, the cache, the environment."""
+
+    cache: Cache
+    environment: Mapping[str, str]
+    context: str | None = None
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+
+    def secret(self, name: str, param: str) -> Secret:
+        """Return a Secret that `param` names. Raises RemoteError if it is not among the documents."""
+        if name not in self.secrets:
+            hint = did_you_mean(name, self.secrets)
+            raise RemoteError(f"there is no Secret '{name}' among the documents{hint}; give it with -f", param)
+        return self.secrets[name]
+
+    def secret_value(self, name: str, key: str, param: str) -> str:
+        """Return the text of one key of a Secret that `param` names. Raises RemoteError if there is none."""
+        secret = self.secret(name, param)
+        if key in secret.string_data:
+            return secret.string_data[key]
+        if key not in secret.data:
+            hint = did_you_mean(key, {*secret.data, *secret.string_data})
+            raise RemoteError(f"the Secret '{name}' has no key '{key}'{hint}", param)
+        try:
+            return base64.b64decode(secret.data[key], validate=False).decode()
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise RemoteError(f"the key '{key}' of the Secret '{name}' is not the base64 of a text", param) from error

@@ -1,0 +1,235 @@
+"""Images in a registry: the OCI distribution API (opencontainers/distribution-spec), as far as pulling needs it.
+
+Rules:
+
+- All that is taken is checked against its digest; what has a digest is kept in the cache.
+- https, and for a registry of this machine or a private network plain http if it has no https (as Docker has it).
+- An index of images stands for the one of linux/amd64, or for its only one.
+
+The standard library alone: pulling is three GETs and a token, and the libraries for it (oras) bring dependencies for
+pushing. Left to others: who may pull (``registry_credentials``), what an image holds (``bundles_resolver``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from monopod.compiler.remote.cache import Cache
+from monopod.compiler.remote.http_resolver import basic
+from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES
+from monopod.compiler.remote.registry_credentials import Login
+from monopod.compiler.remote.web import Answer, UnreachableError, WebError, is_loopback, request
+
+DOCKER_HUB = "index.docker.io"
+_API_OF_DOCKER_HUB = "registry-1.docker.io"
+_NAMES_OF_DOCKER_HUB = frozenset({DOCKER_HUB, "docker.io", _API_OF_DOCKER_HUB})
+
+_MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+_NAME = re.compile(
+    r"(?:(?P<registry>(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w-]+(?=:\d)|\[[0-9a-fA-F:]+\])(?::\d+)?)/)?"
+    r"(?P<repository>[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*)"
+    r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
+    re.ASCII,
+)
+_CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class RegistryError(Exception):
+    """What a registry would not give, and why. `status` is that of its answer if it refused."""
+
+    def __init__(self, message: str, status: int = 0, *, unreachable: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.unreachable = unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class ImageName:
+    """The name of an image; a digest comes before a tag."""
+
+    registry: str
+    repository: str
+    tag: str = "latest"
+    digest: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> ImageName:
+        """Return the name that a text is. Raises ValueError if it is none."""
+        match = _NAME.fullmatch(text)
+        if match is None:
+            raise ValueError(f"'{text}' is no name of an image; expected REGISTRY/REPOSITORY:TAG or …@sha256:DIGEST")
+        registry, repository = match["registry"] or DOCKER_HUB, match["repository"]
+        if registry in _NAMES_OF_DOCKER_HUB:
+            registry = DOCKER_HUB
+            repository = repository if "/" in repository else f"library/{repository}"
+        return cls(registry, repository, match["tag"] or "latest", match["digest"] or "")
+
+    @property
+    def context(self) -> str:
+        """The name without tag and digest."""
+        return f"{self.registry}/{self.repository}"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image's manifest, and the digest of that."""
+
+    name: ImageName
+    digest: str
+    manifest: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Registry:
+    """A registry, asked for one or several images of one repository. `login` says who asks."""
+
+    name: ImageName
+    login: Login
+    cache: Cache
+    _scheme: str = ""
+    _authorization: str = ""
+    _bases: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        host = _API_OF_DOCKER_HUB if self.name.registry == DOCKER_HUB else self.name.registry
+        schemes = ("https", "http") if _may_be_plain(host) else ("https",)
+        self._bases = tuple(f"{scheme}://{host}/v2/{self.name.repository}" for scheme in schemes)
+
+    def image(self) -> Image:
+        """Return the image that the name means now. Raises RegistryError."""
+        image = self._manifest(self.name.digest or self.name.tag)
+        entries = image.manifest.get("manifests")
+        if isinstance(entries, list):
+            chosen = _chosen(entries)
+            if chosen is None:
+                raise RegistryError("it is an index of images, none of them for linux/amd64")
+            image = self._manifest(chosen)
+        if not isinstance(image.manifest.get("layers"), list):
+            raise RegistryError("its manifest is none of an OCI image, nor of Docker's version 2")
+        return image
+
+    def blob(self, descriptor: dict[str, Any], limit: int = MAX_DOCUMENT_BYTES) -> bytes:
+        """Return what a descriptor of a manifest stands for. Raises RegistryError."""
+        digest = descriptor.get("digest")
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise RegistryError(f"its manifest names something by '{digest}'; only sha256 digests are taken")
+        content = self.cache.get("oci", digest)
+        if content is None:
+            content = self._get(f"blobs/{digest}", "application/octet-stream", limit).content
+            _verify(content, digest)
+            self.cache.put(content, "oci", digest)
+        return content
+
+    def _manifest(self, reference: str) -> Image:
+        pinned = reference if _DIGEST.fullmatch(reference) else ""
+        content = self.cache.get("oci", pinned) if pinned else None
+        if content is None:
+            content = self._get(f"manifests/{reference}", ", ".join(_MANIFESTS), MAX_DOCUMENT_BYTES).content
+            if pinned:
+                _verify(content, pinned)
+        digest = pinned or f"sha256:{hashlib.sha256(content).hexdigest()}"
+        try:
+            manifest = json.loads(content)
+        except ValueError as error:
+            raise RegistryError("its manifest is not JSON") from error
+        if not isinstance(manifest, dict):
+            raise RegistryError("its manifest is no JSON object")
+        self.cache.put(content, "oci", digest)
+        return Image(self.name, digest, manifest)
+
+    # Asking
+
+    def _get(self, path: str, accept: str, limit: int) -> Answer:
+        for number, base in enumerate(self._bases):
+            try:
+                answer = self._get_authorized(f"{base}/{path}", accept, limit)
+            except WebError as error:
+                unreachable = isinstance(error, UnreachableError)
+                if not unreachable or number + 1 == len(self._bases):
+                    raise RegistryError(str(error), error.status, unreachable=unreachable) from error
+            else:
+                self._bases = (base,)
+                return answer
+        raise AssertionError("there is at least one base")
+
+    def _get_authorized(self, url: str, accept: str, limit: int) -> Answer:
+        headers = {"Accept": accept}
+        try:
+            return request(url, headers, authorization=self._authorization, limit=limit)
+        except WebError as error:
+            if error.status != 401:
+                raise
+            self._authorization = self._authorized(error, url)
+        return request(url, headers, authorization=self._authorization, limit=limit)
+
+    def _authorized(self, refusal: WebError, url: str) -> str:
+        """Return what to send in answer to a challenge. Raises WebError."""
+        scheme, _, rest = (refusal.headers.get("WWW-Authenticate") or "").partition(" ")
+        challenge = {name.lower(): value for name, value in _CHALLENGE.findall(rest)}
+        secure = url.startswith("https:") or is_loopback(url)
+        if scheme.lower() == "basic" and self.login.user and secure:
+            return basic(self.login.user, self.login.password)
+        if scheme.lower() == "bearer" and "realm" in challenge:
+            return f"Bearer {self._token(challenge)}"
+        raise refusal
+
+    def _token(self, challenge: dict[str, str]) -> str:
+        """Return a token (distribution.github.io, "Token Authentication"; with an identity token as OAuth 2 has it)."""
+        realm = challenge["realm"]
+        if urlsplit(realm).scheme != "https" and not (realm.startswith("http://") and is_loopback(realm)):
+            raise WebError(f"the registry wants a password sent in the clear, to {realm}")
+        scope = challenge.get("scope") or f"repository:{self.name.repository}:pull"
+        fields = {"service": challenge.get("service", ""), "scope": scope}
+        if self.login.identity_token:
+            form = {**fields, "grant_type": "refresh_token", "refresh_token": self.login.identity_token}
+            answer = request(realm, data=urlencode({**form, "client_id": "monopod"}).encode())
+        else:
+            authorization = basic(self.login.user, self.login.password) if self.login.user else ""
+            separator = "&" if urlsplit(realm).query else "?"
+            answer = request(f"{realm}{separator}{urlencode(fields)}", authorization=authorization)
+        try:
+            content = json.loads(answer.content)
+        except ValueError:
+            content = None
+        token = (content.get("token") or content.get("access_token")) if isinstance(content, dict) else None
+        if not isinstance(token, str) or not token.isprintable():
+            raise WebError(f"{urlsplit(realm).hostname} gives no token")
+        return token
+
+
+def _may_be_plain(host: str) -> bool:
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost" or name.endswith((".localhost", ".local"))
+    return address.is_loopback or (address.is_private and not address.is_unspecified)
+
+
+def _chosen(entries: list[Any]) -> str | None:
+    """Return the digest of the image of an index that is taken."""
+    digests = [each for each in entries if isinstance(each, dict) and _DIGEST.fullmatch(str(each.get("digest")))]
+    ours = [each for each in digests if each.get("platform") in _PLATFORMS]
+    chosen = ours or (digests if len(digests) == 1 else [])
+    return str(chosen[0]["digest"]) if chosen else None
+
+
+_PLATFORMS = ({"os": "linux", "architecture": "amd64"},)
+
+
+def _verify(content: bytes, digest: str) -> None:
+    actual = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    if actual != digest:
+        raise RegistryError(f"the registry gives something else than {digest}: {actual}")

@@ -1,0 +1,150 @@
+"""The documents that remote references stand for: fetched once each, checked as any other, and recorded.
+
+Rules:
+
+- Params of a resolver may refer to what is known when compiling (Tekton docs/variables.md, ``taskRef.params``).
+- A remote document is read by the same rules as a file, and must hold what is asked for. As in Tekton, of several
+  documents in one file it is the first.
+
+Left to others: fetching (``resolution``), what the document means (``monopod.compiler.catalog``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from monopod.compiler.diagnostics import Problem, Problems
+from monopod.compiler.documents import Document, Documents, read
+from monopod.compiler.params import Around
+from monopod.compiler.places import Place
+from monopod.compiler.references import check
+from monopod.compiler.settling import settle
+from monopod.schemas.kubernetes import Secret
+from monopod.schemas.tekton import Pipeline, Reference, StepAction, Task
+
+if TYPE_CHECKING:
+    from monopod.compiler.remote.reference import Kind, RemoteReference, Resolved
+
+ANNOTATION = "monopod.dev/resolved"
+
+M = TypeVar("M", Pipeline, Task, StepAction)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """What came of a reference: documents, or what is wrong, `param` being the one that it is wrong with."""
+
+    documents: tuple[Document, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    message: str = ""
+    param: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class RemoteDocuments:
+    """What the remote references of one compilation stand for."""
+
+    def __init__(self, documents: Documents, context: str | None) -> None:
+        """`documents` may hold Secrets that resolvers use; `context` is one of kubectl's."""
+        self._documents = documents
+        self._context = context
+        self._fetched: dict[RemoteReference, _Fetched] = {}
+        self._recorded: list[dict[str, object]] = []
+
+    def find(
+        self, model: type[M], reference: Reference, place: Place, around: Around, problems: list[Problem]
+    ) -> tuple[Document, M] | None:
+        """Return the document that is referred to, with its model; if there is none, that is a problem."""
+        kind: Kind = model.__name__  # type: ignore[assignment]  # the three have the names of their kinds
+        wanted = _settled(kind, reference, place, around, problems)
+        if wanted is None:
+            return None
+        if wanted not in self._fetched:
+            self._fetched[wanted] = self._fetch(wanted)
+        fetched = self._fetched[wanted]
+        problems.extend(fetched.problems)
+        problems.extend(place.at("resolver").problem("remote", text, "warning") for text in fetched.warnings)
+        if fetched.message:
+            problems.append(_param_place(reference, fetched.param, place).problem("remote", fetched.message))
+        if not fetched.documents:
+            return None
+        first = fetched.documents[0]
+        if isinstance(first.model, model):
+            return first, first.model
+        message = f"a {kind} is asked for, but {first.file} is a {first.kind}"
+        problems.append(place.at("resolver").problem("remote", message))
+        return None
+
+    def annotations(self) -> dict[str, str]:
+        """Return what records the documents and where they came from; nothing if there are none."""
+        if not self._recorded:
+            return {}
+        return {ANNOTATION: json.dumps(self._recorded, separators=(",", ":"), ensure_ascii=False)}
+
+    def _fetch(self, wanted: RemoteReference) -> _Fetched:
+        from monopod.compiler.remote.cache import Cache  # noqa: PLC0415  # most compilations fetch nothing
+        from monopod.compiler.remote.reference import RemoteError, ResolverOptions  # noqa: PLC0415
+        from monopod.compiler.remote.resolution import resolve  # noqa: PLC0415
+
+        environment = dict(os.environ)
+        secrets = {document.name: model for document, model in self._documents.of(Secret)}
+        options = ResolverOptions(Cache.of_user(environment), environment, self._context, secrets)
+        try:
+            resolved = resolve(wanted, options)
+        except RemoteError as error:
+            return _Fetched(message=str(error), param=error.param)
+        try:
+            documents = tuple(read(resolved.content, resolved.origin))
+        except Problems as problems:
+            return _Fetched(problems=problems.problems, warnings=resolved.warnings)
+        self._record(documents[0], resolved)
+        warnings = resolved.warnings
+        if len(documents) > 1:
+            warnings += (
+                f"of the {len(documents)} documents of {resolved.origin} only the first is used, as in Tekton",
+            )
+        return _Fetched(documents, warnings=warnings)
+
+    def _record(self, document: Document, resolved: Resolved) -> None:
+        entry = {"kind": document.kind, "name": document.name, **resolved.source.to_json()}
+        if entry not in self._recorded:
+            self._recorded.append(entry)
+
+
+def _settled(
+    kind: Kind, reference: Reference, place: Place, around: Around, problems: list[Problem]
+) -> RemoteReference | None:
+    """Return a reference with values in place of what its params refer to; None if that is not possible."""
+    from monopod.compiler.remote.reference import RemoteReference  # noqa: PLC0415  # most compilations need none
+
+    found: list[Problem] = []
+    if reference.name:
+        message = f"the resolvers here take params, not a name; put '{reference.name}' into a param"
+        found.append(place.at("name").problem("remote", message))
+    resolver = _text(reference.resolver, place.at("resolver"), around, found)
+    params = []
+    for index, param in enumerate(reference.params):
+        where = place.at("params", index, "value")
+        if isinstance(param.value, str):
+            params.append((param.name, _text(param.value, where, around, found)))
+        else:
+            found.append(where.problem("param-type", f"the param '{param.name}' of a resolver must be a string"))
+    problems.extend(found)
+    if any(problem.severity == "error" for problem in found):
+        return None
+    return RemoteReference(kind, resolver, tuple(params))
+
+
+def _text(text: str, place: Place, around: Around, problems: list[Problem]) -> str:
+    problems.extend(check(text, "text", around.names, place))
+    return settle(text, around.values, around.names, place, problems)
+
+
+def _param_place(reference: Reference, name: str | None, place: Place) -> Place:
+    for index, param in enumerate(reference.params):
+        if param.name == name:
+            return place.at("params", index, "value")
+    return place.at("resolver")

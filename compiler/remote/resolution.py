@@ -1,0 +1,81 @@
+"""Resolving: from a remote reference to the document that it stands for.
+
+Rules:
+
+- ``cache: always`` has an answer of the last five minutes count, as in Tekton; ``never`` has nothing come from the
+  cache; otherwise what is pinned does, by the rules of each resolver.
+- A param that the resolver does not know has no effect, and is warned about.
+
+Left to others: each resolver's own module, and whether the document is a good one (``remote_documents``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from monopod.compiler.diagnostics import did_you_mean
+from monopod.compiler.remote import bundles_resolver, cluster_resolver, git_resolver, http_resolver, hub_resolver
+from monopod.compiler.remote.cache import Cache
+from monopod.compiler.remote.reference import RefSource, RemoteError, RemoteReference, Resolved, ResolverOptions
+
+ALWAYS_MAX_AGE = 300.0
+"""Seconds (Tekton docs/resolution.md, ``ttl``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolver:
+    resolve: Callable[[RemoteReference, ResolverOptions], Resolved]
+    params: frozenset[str]
+
+
+_RESOLVERS = {
+    "git": _Resolver(git_resolver.resolve, git_resolver.PARAMS),
+    "http": _Resolver(http_resolver.resolve, http_resolver.PARAMS),
+    "hub": _Resolver(hub_resolver.resolve, hub_resolver.PARAMS),
+    "bundles": _Resolver(bundles_resolver.resolve, bundles_resolver.PARAMS),
+    "cluster": _Resolver(cluster_resolver.resolve, cluster_resolver.PARAMS),
+}
+
+
+def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
+    """Return the document that a reference stands for. Raises RemoteError."""
+    resolver = _RESOLVERS.get(reference.resolver)
+    if resolver is None:
+        hint = did_you_mean(reference.resolver, _RESOLVERS)
+        message = f"there is no resolver '{reference.resolver}' here{hint}; there are {', '.join(_RESOLVERS)}"
+        raise RemoteError(message)
+    warnings = tuple(_unknown(reference, resolver))
+    mode = reference.one_of("cache", ("always", "never", "auto"), "auto") if "cache" in resolver.params else "auto"
+    if mode == "never":
+        options = replace(options, cache=Cache(None))
+    key = ("answer", reference.kind, reference.resolver, options.context or "", json.dumps(sorted(reference.params)))
+    kept = options.cache.get(*key, max_age=ALWAYS_MAX_AGE) if mode == "always" else None
+    if kept is not None:
+        return _from_json(json.loads(kept))
+    resolved = resolver.resolve(reference, options)
+    if mode == "always":
+        options.cache.put(_to_json(resolved), *key)
+    return replace(resolved, warnings=(*warnings, *resolved.warnings))
+
+
+def _unknown(reference: RemoteReference, resolver: _Resolver) -> list[str]:
+    return [
+        f"{reference.resolver} has no param '{name}', so it has no effect{did_you_mean(name, resolver.params)}"
+        for name, _ in reference.params
+        if name not in resolver.params
+    ]
+
+
+def _to_json(resolved: Resolved) -> bytes:
+    source = resolved.source
+    fields = [resolved.content.decode("latin-1"), resolved.origin, source.uri, source.digest, source.entry_point]
+    return json.dumps(fields).encode()
+
+
+def _from_json(fields: list[object]) -> Resolved:
+    content, origin, uri, digest, entry_point = fields
+    assert isinstance(digest, list)
+    pairs = tuple((str(algorithm), str(value)) for algorithm, value in digest)
+    return Resolved(str(content).encode("latin-1"), str(origin), RefSource(str(uri), pairs, str(entry_point)))

@@ -1,0 +1,89 @@
+"""Versions and constraints such as ``>= 0.5.0, < 0.7``, as hashicorp/go-version has them, which Tekton's docs name.
+
+Rules: a version has up to any number of numbers, missing ones being 0; one with a pre-release comes before the one
+without, and only a constraint that names a pre-release of the same numbers allows it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import total_ordering
+
+_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)(?:-([0-9A-Za-z.~-]+))?(?:\+[0-9A-Za-z.~-]+)?")
+_CONSTRAINT = re.compile(r"\s*(!=|>=|<=|~>|=|>|<|)\s*(\S+)\s*")
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version. Equal versions may be written differently."""
+
+    numbers: tuple[int, ...]
+    pre_release: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Version | None:
+        """Return the version that a text is, or None if it is none."""
+        match = _VERSION.fullmatch(text.strip())
+        return cls(tuple(map(int, match[1].split("."))), match[2] or "") if match else None
+
+    def padded(self, length: int = 3) -> tuple[int, ...]:
+        """Return the numbers, with zeros for those that are missing."""
+        return self.numbers + (0,) * (length - len(self.numbers))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Version) and self._key(other) == other._key(self)  # its own class
+
+    def __lt__(self, other: Version) -> bool:
+        return self._key(other) < other._key(self)  # its own class
+
+    def __hash__(self) -> int:
+        numbers = list(self.numbers)
+        while numbers and not numbers[-1]:
+            numbers.pop()
+        return hash((tuple(numbers), self.pre_release))
+
+    def _key(self, other: Version) -> tuple[tuple[int, ...], bool, list[tuple[bool, int, str]]]:
+        numbers = self.padded(max(3, len(self.numbers), len(other.numbers)))
+        parts = self.pre_release.split(".") if self.pre_release else []
+        return (
+            numbers,
+            not parts,
+            [(not each.isdecimal(), int(each) if each.isdecimal() else 0, each) for each in parts],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """One comparison with a version."""
+
+    operator: str
+    version: Version
+
+    def allows(self, version: Version) -> bool:
+        """Return whether `version` fits."""
+        bound = self.version
+        if self.operator in {"", "="}:
+            return version == bound
+        if self.operator == "!=":
+            return version != bound
+        if version.pre_release and not (bound.pre_release and version.padded() == bound.padded()):
+            return False
+        if self.operator == "~>":
+            fixed = len(bound.numbers) - 1
+            return version >= bound and version.padded(fixed)[:fixed] == bound.numbers[:fixed]
+        comparisons = {">": version > bound, ">=": version >= bound, "<": version < bound, "<=": version <= bound}
+        return comparisons[self.operator]
+
+
+def parse_constraints(text: str) -> tuple[Constraint, ...] | None:
+    """Return the constraints of a text, all of which must be met, or None if it is no such text."""
+    constraints = []
+    for part in text.split(","):
+        match = _CONSTRAINT.fullmatch(part)
+        version = Version.parse(match[2]) if match else None
+        if match is None or version is None:
+            return None
+        constraints.append(Constraint(match[1], version))
+    return tuple(constraints)

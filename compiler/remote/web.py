@@ -1,0 +1,147 @@
+"""Requests over HTTP: one answer, of a limited size, in a limited time.
+
+Rules:
+
+- An Authorization is not sent to where a redirect leads, and no redirect leads from https to http.
+- Proxies are those of the environment, as for curl; this machine itself is asked directly.
+
+The standard library's urllib does all that is needed here. Left to others: what is asked, and what an answer means.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.message import Message
+from http.client import HTTPMessage
+from typing import IO
+from urllib.parse import urlsplit, urlunsplit
+
+import monopod
+from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES, TIMEOUT
+
+_CHUNK = 64 * 1024
+_MAX_SAID = 200
+
+
+class WebError(Exception):
+    """A request without the answer it was for: what the server said, or why there was none.
+
+    `status` is 0 if no server answered.
+    """
+
+    def __init__(self, message: str, status: int = 0, headers: Message | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers if headers is not None else Message()
+
+
+class UnreachableError(WebError):
+    """No server answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The content of an answer, its headers, and the URL that it came from after redirects."""
+
+    content: bytes
+    headers: Message
+    url: str
+
+
+def request(
+    url: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    authorization: str = "",
+    data: bytes | None = None,
+    limit: int = MAX_DOCUMENT_BYTES,
+    timeout: float = TIMEOUT,
+) -> Answer:
+    """Return the answer to a GET, or with `data` to a POST. Raises WebError."""
+    deadline = time.monotonic() + timeout
+    asked = urllib.request.Request(url, data, {"User-Agent": f"monopod/{monopod.__version__}", **(headers or {})})  # noqa: S310  # callers check the scheme
+    if authorization:
+        asked.add_unredirected_header("Authorization", authorization)
+    handlers: list[urllib.request.BaseHandler] = [_Redirects()]
+    if is_loopback(url):
+        handlers.append(urllib.request.ProxyHandler({}))
+    try:
+        with urllib.request.build_opener(*handlers).open(asked, timeout=timeout) as response:
+            return Answer(_read(response, limit, deadline), response.headers, response.url)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise WebError(_said(error), error.code, error.headers) from error
+    except urllib.error.URLError as error:
+        raise UnreachableError(f"cannot be reached: {_reason(error.reason)}") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise UnreachableError(f"cannot be reached: {_reason(error)}") from error
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether a URL is one of this machine itself."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def without_credentials(url: str) -> str:
+    """Return a URL without the user and password that it may hold, so that it can be shown and recorded."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    if not parts.scheme or "@" not in parts.netloc:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but not out of https."""
+
+    def redirect_request(  # noqa: PLR0917  # the base class has it so
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
+        """Return the next request. Raises URLError if it would not be safe."""
+        if req.type == "https" and not newurl.lower().startswith("https://"):
+            raise urllib.error.URLError(f"it redirects from https to {without_credentials(newurl)}")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _read(response: http.client.HTTPResponse, limit: int, deadline: float) -> bytes:
+    content = bytearray()
+    while chunk := response.read1(_CHUNK):
+        content += chunk
+        if len(content) > limit:
+            raise WebError(f"the answer has more than {limit / 2**20:g} MiB, which is not taken")
+        if time.monotonic() > deadline:
+            raise UnreachableError("the answer takes too long")
+    if response.length:
+        raise WebError("the answer broke off")
+    return bytes(content)
+
+
+def _reason(reason: object) -> str:
+    if isinstance(reason, TimeoutError):
+        return "no answer in time"
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror
+    return str(reason) or type(reason).__name__
+
+
+def _said(error: urllib.error.HTTPError) -> str:
+    """Return the status of an answer, and the first line of what it says if that is a short text."""
+    try:
+        body = error.read(_MAX_SAID + 1).decode().strip()
+    except (OSError, http.client.HTTPException, UnicodeDecodeError):
+        body = ""
+    status = " ".join(f"{error.code} {error.reason}".split())
+    plain = 0 < len(body) <= _MAX_SAID and not body.startswith("<") and body.isprintable()
+    return f"the server says {status}" + (f": {body}" if plain else "")
