@@ -11,21 +11,26 @@ Rules:
 
 from __future__ import annotations
 
-import copy
+import json
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ForwardRef, Literal, Union, get_args, get_origin
+from typing import Any, ForwardRef, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from monopod.schemas import kubernetes, tekton
 from monopod.schemas.model import Model
 
+T = TypeVar("T")
+
 Way = tuple[tuple[type[Model], str], ...]
 """From the model of a document down: a model, and the field of it that holds the next one."""
 
-_STEPS = [{"name": "compile", "image": "alpine", "script": "true"}]
+REMOTE = "http://127.0.0.1:1"
+"""Stands for the address of a server that has the other documents, each under its kind."""
+
+_STEPS = [{"name": "compile", "image": "alpine", "script": "true", "results": [{"name": "digest"}]}]
 _PARAM = {"name": "text", "default": "a"}
 _TASK: dict[str, Any] = {
     "params": [_PARAM],
@@ -33,6 +38,7 @@ _TASK: dict[str, Any] = {
     "results": [{"name": "digest"}],
     "volumes": [{"name": "data", "emptyDir": {}}],
     "steps": _STEPS,
+    "sidecars": [{"name": "server", "image": "alpine", "command": ["true"]}],
 }
 _WORKSPACE = {"name": "source", "emptyDir": {}}
 _PIPELINE: dict[str, Any] = {
@@ -42,9 +48,9 @@ _PIPELINE: dict[str, Any] = {
         {
             "name": "build",
             "params": [{"name": "text", "value": "b"}],
-            "workspaces": [{"name": "source"}],
             "taskSpec": _TASK,
-        }
+        },
+        {"name": "other", "taskSpec": {"steps": _STEPS}},
     ],
 }
 
@@ -61,7 +67,10 @@ _ROOTS: dict[type[Model], list[dict[str, Any]]] = {
     tekton.Task: [_document("Task", _TASK)],
     tekton.StepAction: [
         _document("StepAction", {"image": "alpine", "command": ["true"]}),
-        _document("TaskRun", {"taskSpec": {"steps": [{"name": "compile", "ref": {"name": "sample"}}]}}),
+        _document(
+            "TaskRun",
+            {"taskSpec": {"volumes": _TASK["volumes"], "steps": [{"name": "compile", "ref": {"name": "sample"}}]}},
+        ),
     ],
 }
 
@@ -91,7 +100,7 @@ MINIMAL: dict[type[Model], dict[str, Any]] = {
     tekton.Matrix: {"params": [{"name": "text", "value": ["d", "e"]}]},
     tekton.Param: {"name": "text", "value": "d"},
     tekton.PipelineTask: {"name": "sample", "taskSpec": _TASK},
-    tekton.PipelineTaskRunSpec: {"pipelineTaskName": "build"},
+    tekton.PipelineTaskRunSpec: {"pipelineTaskName": "build", "serviceAccountName": "sample"},
     tekton.PipelineSpec: _PIPELINE,
     tekton.StepActionSpec: {"image": "alpine", "command": ["true"]},
     tekton.TaskRunStepSpec: {"name": "compile", "computeResources": {"limits": {"cpu": "1"}}},
@@ -105,6 +114,16 @@ MINIMAL: dict[type[Model], dict[str, Any]] = {
     kubernetes.SecretVolumeSource: {"secretName": "sample"},
     kubernetes.ProjectedVolumeSource: {"sources": [{"secret": {"name": "sample"}}]},
     kubernetes.ObjectMeta: {"name": "sample"},
+    kubernetes.ResourceRequirements: {"limits": {"cpu": "2"}},
+    kubernetes.SecurityContext: {"runAsUser": 7},
+    kubernetes.PodSecurityContext: {"runAsUser": 7},
+    kubernetes.EmptyDirVolumeSource: {"medium": "Memory"},
+    tekton.StepTemplate: {"env": [{"name": "SAMPLE"}]},
+    tekton.StepOutputConfig: {"path": "sample"},
+    tekton.PodTemplate: {"hostNetwork": True},
+    tekton.TimeoutFields: {"pipeline": "2m0s"},
+    tekton.PipelineTaskRunTemplate: {"serviceAccountName": "sample"},
+    tekton.PipelineTaskMetadata: {"labels": {"sample": "text"}},
     tekton.TaskRunSpec: {**_RUN, "taskSpec": _TASK},
     tekton.TaskSpec: _TASK,
     tekton.WhenExpression: {"input": "a", "operator": "in", "values": ["a"]},
@@ -117,6 +136,8 @@ MINIMAL: dict[type[Model], dict[str, Any]] = {
 """What an instance of a model needs, beside its required fields with values from their types."""
 
 _SOURCES = ("emptyDir", "secret", "configMap", "projected", "csi", "persistentVolumeClaim", "volumeClaimTemplate")
+
+_KINDS = {tekton.PipelineRef: "Pipeline", tekton.TaskRef: "Task", tekton.StepActionRef: "StepAction"}
 
 REFUSED = frozenset({(tekton.Sidecar, "liveness_probe"), (tekton.Sidecar, "lifecycle")})
 """Fields that are refused whatever they hold: no way to go if there is another."""
@@ -135,7 +156,10 @@ INSTEAD: dict[tuple[type[Model], str], tuple[str, ...]] = {
         for field in kubernetes.Volume.model_fields
         if field not in {"name", "empty_dir"}
     },
-    (tekton.Step, "ref"): ("image", "script", "command"),
+    (tekton.Step, "ref"): ("image", "script", "results"),
+    (tekton.Step, "params"): ("image", "script", "results"),
+    (tekton.Reference, "resolver"): ("name",),
+    (tekton.Reference, "params"): ("name",),
     **{
         (kubernetes.EnvVarSource, field): ("configMapKeyRef",)
         for field in kubernetes.EnvVarSource.model_fields
@@ -161,6 +185,17 @@ INSTEAD: dict[tuple[type[Model], str], tuple[str, ...]] = {
 """Fields that cannot stand beside a field."""
 
 WITH: dict[tuple[type[Model], str], dict[str, Any]] = {
+    (tekton.Step, "params"): {"ref": {"name": "other"}},
+    (tekton.ParamSpec, "default"): {"name": "unset"},
+    (tekton.ParamSpec, "enum"): {"name": "unset", "default": "a"},
+    (tekton.WorkspaceDeclaration, "name"): {"mountPath": "/sample"},
+    (tekton.WorkspaceDeclaration, "optional"): {"name": "unbound"},
+    (tekton.PipelineWorkspaceDeclaration, "optional"): {"name": "unbound"},
+    **{
+        (model, "resolver"): {"params": [{"name": "url", "value": f"{REMOTE}/{kind}"}]}
+        for model, kind in _KINDS.items()
+    },
+    (tekton.Reference, "params"): {"resolver": "http"},
     (tekton.ParamSpec, "properties"): {"name": "object", "type": "object", "default": {"sample": "a"}},
     (tekton.StepResult, "properties"): {"type": "object"},
     (tekton.PipelineResult, "value"): {"name": "digest"},
@@ -168,15 +203,25 @@ WITH: dict[tuple[type[Model], str], dict[str, Any]] = {
 """Fields that a field needs beside it."""
 
 _RENAMED = {**_PIPELINE, "tasks": [{**_PIPELINE["tasks"][0], "name": "renamed"}]}
+_IMAGE = {"image": "alpine", "command": ["true"]}
+_OTHER_IMAGE = {"image": "debian", "command": ["true"]}
 _CHANGED = {**_TASK, "steps": [{**_STEPS[0], "script": "false"}]}
 
-VALUES: dict[tuple[type[Model], str], tuple[Any, Any]] = {
+VALUES: dict[tuple[type[Model] | str, ...], tuple[Any, Any]] = {
     (kubernetes.VolumeResourceRequirements, "requests"): ({"storage": "2Gi"}, {"storage": "3Gi"}),
     **{(model, "image_pull_policy"): ("Always", "Never") for model in (tekton.StepTemplate, tekton.Sidecar)},
     (kubernetes.ImageVolumeSource, "pull_policy"): ("Always", "Never"),
     (tekton.Step, "on_error"): ("continue", "stopAndFail"),
     (tekton.PipelineTask, "on_error"): ("continue", "stopAndFail"),
-    **{(model, "name"): ("source", "missing") for model in (tekton.WorkspaceUsage, tekton.WorkspacePipelineTaskBinding, tekton.WorkspaceDeclaration, tekton.PipelineWorkspaceDeclaration)},
+    **{
+        (model, "name"): ("source", "missing")
+        for model in (
+            tekton.WorkspaceUsage,
+            tekton.WorkspacePipelineTaskBinding,
+            tekton.WorkspaceDeclaration,
+            tekton.PipelineWorkspaceDeclaration,
+        )
+    },
     (tekton.WorkspacePipelineTaskBinding, "workspace"): ("source", "missing"),
     **{(model, "name"): ("data", "missing") for model in (kubernetes.VolumeMount, kubernetes.VolumeDevice)},
     (tekton.TaskRunStepSpec, "name"): ("compile", "missing"),
@@ -185,7 +230,7 @@ VALUES: dict[tuple[type[Model], str], tuple[Any, Any]] = {
     (tekton.Reference, "name"): ("other", "missing"),
     (tekton.Param, "name"): ("text", "missing"),
     (tekton.ParamSpec, "type"): ("string", "array"),
-    (tekton.ParamSpec, "enum"): (["a", "b", "c", "d"], ["a", "b", "c", "d", "e"]),
+    (tekton.ParamSpec, "enum"): (["a", "b"], ["b"]),
     (tekton.TaskResult, "value"): ("$(steps.compile.results.digest)", ""),
     (tekton.TaskRef, "kind"): ("Task", "Other"),
     (tekton.TaskRef, "api_version"): ("tekton.dev/v1", "example.com/v1"),
@@ -202,7 +247,33 @@ VALUES: dict[tuple[type[Model], str], tuple[Any, Any]] = {
     (tekton.TaskRunSpec, "task_spec"): (_TASK, _CHANGED),
     (tekton.PipelineTask, "task_spec"): (_TASK, _CHANGED),
     (tekton.TaskSpec, "steps"): (_TASK["steps"], _CHANGED["steps"]),
-    (tekton.StepAction, "spec"): ({"image": "alpine", "command": ["true"]}, {"image": "alpine", "command": ["false"]}),
+    (tekton.StepAction, "spec"): (_IMAGE, _OTHER_IMAGE),
+    (tekton.PipelineRun, "spec"): ({**_RUN, "pipelineSpec": _PIPELINE}, {**_RUN, "pipelineSpec": _RENAMED}),
+    (tekton.TaskRun, "spec"): ({**_RUN, "taskSpec": _TASK}, {**_RUN, "taskSpec": _CHANGED}),
+    (tekton.TaskRunSpec, "debug"): ({"breakpoints": {"onFailure": "enabled"}}, {}),
+    (tekton.TaskRunDebug, "breakpoints"): ({"onFailure": "enabled"}, {}),
+    (tekton.Sidecar, "lifecycle"): ({"preStop": {"sleep": {"seconds": 1}}}, {}),
+    (tekton.PipelineTask, "run_after"): (["other"], []),
+    (tekton.PipelineTask, "workspaces"): ([{"name": "source", "subPath": "sample"}], []),
+    (kubernetes.Volume, "empty_dir"): ({"medium": "Memory"}, {}),
+    (kubernetes.PersistentVolumeClaimSpec, "selector"): ({"matchLabels": {"a": "b"}}, {}),
+    (tekton.StepResult, "type"): ("array", "string"),
+    (tekton.Matrix, "params", "value"): (["a", "b"], ["a", "c"]),
+    (tekton.Matrix, "params"): ([{"name": "text", "value": ["a", "b"]}], [{"name": "text", "value": ["a", "c"]}]),
+    (tekton.StepAction, "metadata", "name"): ("sample", "missing"),
+    **{
+        (model, "params", field): ((name, "missing") if field == "name" else (f"{REMOTE}/{kind}", f"{REMOTE}/missing"))
+        for model, kind in _KINDS.items()
+        for field, name in (("name", "url"), ("value", ""))
+    },
+    **{
+        (model, "params"): (
+            [{"name": "url", "value": f"{REMOTE}/{kind}"}],
+            [{"name": "url", "value": f"{REMOTE}/missing"}],
+        )
+        for model, kind in _KINDS.items()
+    },
+    (tekton.Reference, "resolver"): ("http", "missing"),
     (tekton.StepActionSpec, "image"): ("alpine", "debian"),
     (tekton.StepActionSpec, "command"): (["true"], ["false"]),
     (tekton.WorkspaceBinding, "empty_dir"): ({}, {"medium": "Memory"}),
@@ -256,8 +327,7 @@ class Site:
     @property
     def path(self) -> str:
         """Where the field is, without the kind: ``spec.tasks[0].name``."""
-        parts = [_name(model, field) + ("[0]" if _is_list(model, field) else "") for model, field in self.way]
-        return ".".join([*parts, self.name])
+        return ".".join([*(_name(model, field) + _inside(model, field) for model, field in self.way), self.name])
 
     def __str__(self) -> str:
         root = self.way[0][0] if self.way else self.model
@@ -272,8 +342,8 @@ def _name(model: type[Model], field: str) -> str:
     return model.model_fields[field].alias or field
 
 
-def _is_list(model: type[Model], field: str) -> bool:
-    return get_origin(_type(model.model_fields[field])) is tuple
+def _inside(model: type[Model], field: str) -> str:
+    return {tuple: "[0]", dict: ".sample"}.get(get_origin(_type(model.model_fields[field])), "")
 
 
 def _type(field: FieldInfo) -> Any:
@@ -330,33 +400,45 @@ def documents(site: Site) -> tuple[Documents, Documents]:
 
 def _documents(site: Site, which: int) -> Documents:
     root = site.way[0][0] if site.way else site.model
-    result = [copy.deepcopy(document) for document in (*_ROOTS[root], *_OTHERS[root])]
+    result: Documents = json.loads(json.dumps([*_ROOTS[root], *_OTHERS[root]]))  # no part is there twice
     instance = result[0]
     for model, field in site.way:
         instance = _held(instance, model, field)
-    key = (site.owner, site.field)
-    for name, value in WITH.get(key, {}).items():
-        instance[name] = copy.deepcopy(value)
-    first, second = _values(site)
-    if which == 1 and key not in VALUES and not site.model.model_fields[site.field].is_required():
-        if INSTEAD.get(key) is None:
-            instance.pop(site.name, None)
+    beside, instead = _found(WITH, site), _found(INSTEAD, site) or ()
+    if which == 1 and beside is None and instead:
         return result
-    for name in INSTEAD.get(key, ()):
+    instance.update(_copy(beside or {}))
+    for name in instead:
         instance.pop(name, None)
-    instance[site.name] = copy.deepcopy(second if which else first)
+    first, second = _values(site)
+    if which == 0 or _found(VALUES, site) or site.model.model_fields[site.field].is_required():
+        instance[site.name] = _copy(second if which else first)
+    else:
+        instance.pop(site.name, None)
     return result
+
+
+def _copy(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def _found(table: Mapping[Any, T], site: Site) -> T | None:
+    """Return what a table has for a site: by the field that holds the model, by the model, or by what it is made from."""
+    keys: list[tuple[type[Model] | str, ...]] = [(site.model, site.field), (site.owner, site.field)]
+    if site.way:
+        keys.insert(0, (*site.way[-1], site.field))
+    return next((table[key] for key in keys if key in table), None)
 
 
 def _held(instance: dict[str, Any], model: type[Model], field: str) -> dict[str, Any]:
     """Return what a field holds, put there if it is not there yet."""
     info, name = model.model_fields[field], _name(model, field)
-    for sibling in INSTEAD.get((model, field), ()):
+    here = Site((), model, field)
+    instance.update(_copy(_found(WITH, here) or {}))
+    for sibling in _found(INSTEAD, here) or ():
         instance.pop(sibling, None)
-    for sibling, value in WITH.get((model, field), {}).items():
-        instance[sibling] = copy.deepcopy(value)
     if not instance.get(name):
-        instance[name] = copy.deepcopy(_values(Site((), model, field))[0])
+        instance[name] = _copy(_values(here)[0])
     value = instance[name]
     while not isinstance(value, dict):
         value = value[0]
@@ -375,9 +457,8 @@ def _minimal(model: type[Model]) -> dict[str, Any]:
 
 def _values(site: Site) -> tuple[Any, Any]:
     """Return two values of a field."""
-    owner = site.owner
-    if (owner, site.field) in VALUES:
-        return VALUES[owner, site.field]
+    if (found := _found(VALUES, site)) is not None:
+        return found
     info = site.model.model_fields[site.field]
     if (site.field in {"timeout", "pipeline", "tasks", "finally_"}) and "float" in str(info.annotation):
         return "1m30s", "2m0s"

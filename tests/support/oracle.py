@@ -164,8 +164,15 @@ class PipelineState:
         self.end: float | None = None
         self.reason = self.message = ""
         self.results: dict[str, Value] = {}
+        self.known: dict[tuple[bool, int], Values] = {}
 
     def values(self, final: bool = False) -> Values:
+        key = final, sum(state.ran for state in self.by_name.values())  # they change only when a Task ends
+        if key not in self.known:
+            self.known[key] = self.all_values(final)
+        return self.known[key]
+
+    def all_values(self, final: bool) -> Values:
         values: Values = {}
         for name, value in self.params.items():
             values |= named(f"params.{name}", value)
@@ -297,14 +304,17 @@ class Oracle:
         for state in pipeline.finals:
             if all_end or pipeline.finally_timed_out:
                 self.kill(state)
-        for state in (*pipeline.tasks, *pipeline.finals):
-            if state.child:
-                self.look_at_pipeline(state.child)
-            for instance in state.instances:
-                self.look_at_instance(state, instance)
         self.look_for_tasks_to_start(pipeline)
         self.look_at_finally(pipeline, all_end)
-        if all(state.done for state in (*pipeline.tasks, *pipeline.finals)):
+        everything = (*pipeline.tasks, *pipeline.finals)
+        for state in everything:
+            if state.child:
+                self.look_at_pipeline(state.child)
+        if not self.changed:  # all that can start has started
+            for state in everything:
+                for instance in state.instances if not state.done else ():
+                    self.look_at_instance(state, instance)
+        if all(state.done for state in everything):
             self.conclude(pipeline)
 
     def look_for_tasks_to_start(self, pipeline: PipelineState) -> None:
