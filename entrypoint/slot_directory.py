@@ -6,8 +6,9 @@ Rules:
   is followed, and only regular files are read, up to a limit.
 - What is in the way of something that must be made is removed.
 - Directories are made with mode 0777 whatever the umask, since a Step may run as any user.
-- What an earlier attempt left is renamed out of the way, which takes no longer for a million files than for one, and
-  removed a bounded number of entries at a time.
+- What an earlier attempt left is renamed out of the way and removed, a bounded number of entries at a time. The
+  directories themselves stay, since a volume of the author's may be mounted on one; only one that holds too much is
+  renamed as a whole, which takes no longer for a million files than for one.
 
 What is left to others: which files are wanted, and what their texts mean (``engine``).
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -62,13 +64,23 @@ class SlotDirectory:
             return
         with _opened(self._tekton) as root:
             for name in ATTEMPT_DIRECTORIES:
-                try:
-                    descriptor = _make_directory(root, name)
-                except FileExistsError:
+                if not self._empty(root, name):
                     self._discarded.append(_discard(root, name))
-                    descriptor = _make_directory(root, name)
-                os.close(descriptor)
+                    os.close(_make_directory(root, name))
             self._remove_discarded(root)
+
+    def _empty(self, root: int, name: str) -> bool:
+        """Take all out of a directory, which is made if it is missing. Returns False if that is too much."""
+        with _walked(root, [name], _open_or_make_directory) as directory, os.scandir(directory) as entries:
+            names = [entry.name for entry in itertools.islice(entries, _REMOVALS + 1)]
+            if len(names) > _REMOVALS:
+                return False
+            for each in names:
+                unused = _unused_name()
+                os.rename(each, unused, src_dir_fd=directory, dst_dir_fd=root)
+                self._discarded.append(unused)
+            os.fchmod(directory, 0o777)
+        return True
 
     def make_directories(self, paths: Iterable[str]) -> None:
         """Make directories (paths in the slot's containers) that are missing. Raises OSError, ValueError."""

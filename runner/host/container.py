@@ -112,7 +112,7 @@ def _enter_root(container: Container, directory: str, surroundings: Surroundings
         _make_mount_point(mount.path, is_directory=is_directory)
         namespaces.attach_mount(descriptor, mount.path)
     if not os.path.isdir(container.working_directory):
-        os.makedirs(container.working_directory)
+        os.makedirs(container.working_directory, exist_ok=True)
 
 
 def _own_mounts(container: Container, surroundings: Surroundings) -> list[Mount]:
@@ -149,7 +149,7 @@ def _make_mount_point(path: str, *, is_directory: bool) -> None:
     if os.path.exists(path):
         return
     if is_directory:
-        os.makedirs(path)
+        os.makedirs(path, exist_ok=True)  # another container may make it in a volume that both have
     else:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         _touch(path)

@@ -76,6 +76,14 @@ class TestBeginAttempt:
         assert not (tekton / "steps").is_symlink()
         assert not any(os.listdir(tekton / name) for name in os.listdir(tekton))
 
+    def test_a_directory_stays_the_same_one_since_a_volume_may_be_mounted_on_it(self, slot, tekton):
+        slot.begin_attempt()
+        before = (tekton / "home").stat().st_ino
+        (tekton / "home" / ".profile").write_text("x")
+        slot.begin_attempt()
+        assert (tekton / "home").stat().st_ino == before
+        assert os.listdir(tekton / "home") == []
+
     def test_a_very_deep_tree_is_removed(self, slot, tekton, monkeypatch, request):
         # pytest's own clean-up recurses, and would break on what a failure of this test leaves
         request.addfinalizer(lambda: subprocess.run(["rm", "-rf", tekton], check=True))
