@@ -40,7 +40,7 @@ Spec = TypeVar("Spec", bound=Model)
 class Found(Generic[Spec]):
     """A spec, the name it goes by, and where it is written. `embedded`: it stands where it is used.
 
-    ``metadata`` is that of a Task that is a document of its own, ``origin`` where a document was fetched from.
+    ``metadata`` is that of a Pipeline or Task that is a document of its own, ``origin`` where that was fetched from.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Catalog:
         """`context` is one of kubectl's, for what is fetched from a cluster."""
         self.remote = RemoteDocuments(documents, context)
         self._pipelines = {
-            document.name: Found(document.name, model.spec, DocumentPlace(document, ("spec",)))
+            document.name: Found(document.name, model.spec, DocumentPlace(document, ("spec",)), metadata=model.metadata)
             for document, model in documents.of(Pipeline)
         }
         self._tasks = {

@@ -13,6 +13,7 @@ from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents import Document, Documents
 from monopod.compiler.pod import make_pod
 from monopod.compiler.pod_draft import PodDraft
+from monopod.compiler.pod_metadata import pod_metadata
 from monopod.compiler.pod_parts import PodParts
 from monopod.compiler.port_clashes import port_clashes
 from monopod.compiler.run_selection import Asked, choose, select
@@ -76,6 +77,10 @@ def _compile(document: Document, documents: Documents, options: Options) -> Comp
         raise Problems(state.problems)
     compiled = compile_selected(run, state)
     state.problems.extend(port_clashes(compiled.pipeline, state.ports))
+    source = run.pipeline or run.task
+    metadata_of_pod = pod_metadata(
+        run.document["metadata"], source.metadata if source is not None else None, state.draft.of_tasks, state.problems
+    )
     errors = [problem for problem in state.problems if problem.severity == "error"]
     if errors:
         raise Problems(errors)
@@ -85,8 +90,8 @@ def _compile(document: Document, documents: Documents, options: Options) -> Comp
         name=metadata.get("name"),
         generate_name=metadata.get("generateName"),
         namespace=options.namespace or metadata.get("namespace"),
-        labels=dict(metadata.get("labels") or {}),
-        annotations=annotations,
+        labels=metadata_of_pod.labels,
+        annotations={**metadata_of_pod.annotations, **annotations},
         containers=tuple(state.draft.containers),
         volumes=tuple(state.draft.volumes),
         pod_fields=compiled.pod_fields,

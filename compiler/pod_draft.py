@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from monopod.compiler.naming import container_name, slot_name, volume_name
+from monopod.compiler.pod_metadata import ForOneTask
 from monopod.compiler.pod_parts import ContainerPart
 
 _SHARED = frozenset(
@@ -28,6 +29,7 @@ class PodDraft:
     def __init__(self) -> None:
         self.containers: list[ContainerPart] = []
         self.volumes: list[dict[str, Any]] = []
+        self.of_tasks: list[ForOneTask] = []
         self._slots: set[str] = set()
         self._container_names: set[str] = set()
         self._volume_names: set[str] = set()

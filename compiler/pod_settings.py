@@ -1,11 +1,12 @@
 """What a run asks of its Pods, brought together in the one Pod there is: podTemplate, taskRunSpecs, resources.
 
-Rules (Tekton docs/podtemplates.md, pipelineruns.md, compute-resources.md):
+Rules (Tekton docs/podtemplates.md, pipelineruns.md, compute-resources.md, labels.md):
 
 - What all Tasks have in common is the Pod's. What a taskRunSpec asks for itself is the Task's containers' where a
   container can have it (environment, uid, resources …); the rest is the Pod's too: labels of nodes and lists are put
   together, and two values that cannot both hold are refused.
 - There is one ServiceAccount.
+- The environment of a podTemplate is that of Steps, not of Sidecars, and wins over a Step's own.
 - ``computeResources`` of a whole Task are spread over its Steps as Tekton does: requests evenly, limits for each.
 
 Left to others: the containers (``slots``), the Pod (``pod``).
@@ -14,7 +15,7 @@ Left to others: the containers (``slots``), the Pod (``pod``).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -23,6 +24,7 @@ from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.ordering import texts
 from monopod.compiler.places import Place
 from monopod.compiler.pod_draft import PodDraft
+from monopod.compiler.pod_metadata import ForOneTask
 from monopod.compiler.references import Names, check
 from monopod.compiler.resolved_steps import ResolvedStep
 from monopod.compiler.settling import settle
@@ -47,7 +49,10 @@ _LISTS = frozenset({"tolerations", "imagePullSecrets", "hostAliases", "topologyS
 
 @dataclass(frozen=True, slots=True)
 class TaskSettings:
-    """What the containers of a Task get from the run; ``steps`` and ``sidecars`` are resources by name."""
+    """What the containers of a Task get from the run.
+
+    ``steps`` and ``sidecars`` are resources by name, ``places`` where those are written.
+    """
 
     environment: Sequence[Mapping[str, Any]] = ()
     security_context: Mapping[str, Any] = field(default_factory=dict)
@@ -55,6 +60,7 @@ class TaskSettings:
     sidecars: Mapping[str, Any] = field(default_factory=dict)
     resources: Mapping[str, Any] | None = None
     timeout: float | None = None
+    places: Mapping[tuple[str, str], Place] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +149,18 @@ def of_pipeline_run(
             message = f"there is no Task '{each.pipeline_task_name}'{did_you_mean(each.pipeline_task_name, tasks)}"
             problems.append(at.at("pipelineTaskName").problem("unknown-task", message))
             continue
+        task = tasks[each.pipeline_task_name]
+        if task.task_ref is None and task.task_spec is None:
+            message = f"'{task.name}' is a Pipeline, to whose Tasks this does not apply, in Tekton neither"
+            problems.append(at.problem("no-effect", message, "warning"))
+            continue
         if each.service_account_name:
             collector.add("serviceAccountName", each.service_account_name, at)
-        own = replace(
-            base,
-            steps=_resources(each.step_specs),
-            sidecars=_resources(each.sidecar_specs),
-            resources=each.compute_resources.to_kubernetes() if each.compute_resources is not None else None,
-            timeout=each.timeout,
-        )
+        if each.metadata is not None:
+            draft.of_tasks.append(ForOneTask(each.metadata, at.at("metadata")))
+        own = replace(_with_resources(base, each, at), timeout=each.timeout)
         if each.pod_template is not None:
-            fields = collector.settled(each.pod_template, at.at("podTemplate"), tasks[each.pipeline_task_name].matrix)
+            fields = collector.settled(each.pod_template, at.at("podTemplate"), task.matrix)
             own = _take_own(fields, at.at("podTemplate"), own, collector)
         by_task[each.pipeline_task_name] = own
     return PodSettings(collector.fields, base, by_task)
@@ -167,13 +174,8 @@ def of_task_run(
     collector = _Collector(params, draft, problems)
     if spec.service_account_name:
         collector.add("serviceAccountName", spec.service_account_name, place)
-    base = replace(
-        _take_common(spec.pod_template, place.at("podTemplate"), collector),
-        steps=_resources(spec.step_specs),
-        sidecars=_resources(spec.sidecar_specs),
-        resources=spec.compute_resources.to_kubernetes() if spec.compute_resources is not None else None,
-    )
-    return PodSettings(collector.fields, base)
+    base = _take_common(spec.pod_template, place.at("podTemplate"), collector)
+    return PodSettings(collector.fields, _with_resources(base, spec, place))
 
 
 def _take_common(template: tekton.PodTemplate | None, place: Place, collector: _Collector) -> TaskSettings:
@@ -202,8 +204,25 @@ def _take_own(fields: dict[str, Any], place: Place, settings: TaskSettings, coll
     return replace(settings, environment=tuple(environment.values()), security_context=own)
 
 
-def _resources(specs: Sequence[tekton.TaskRunStepSpec] | Sequence[tekton.TaskRunSidecarSpec]) -> dict[str, Any]:
-    return {each.name: each.compute_resources.to_kubernetes() for each in specs}
+def _with_resources(
+    settings: TaskSettings, spec: tekton.TaskRunSpec | tekton.PipelineTaskRunSpec, place: Place
+) -> TaskSettings:
+    steps = {each.name: each.compute_resources.to_kubernetes() for each in spec.step_specs}
+    sidecars = {each.name: each.compute_resources.to_kubernetes() for each in spec.sidecar_specs}
+    places = {("Step", name): place.at("stepSpecs", index, "name") for index, name in enumerate(steps)}
+    places |= {("Sidecar", name): place.at("sidecarSpecs", index, "name") for index, name in enumerate(sidecars)}
+    whole = spec.compute_resources.to_kubernetes() if spec.compute_resources is not None else None
+    return replace(settings, steps=steps, sidecars=sidecars, places=places, resources=whole)
+
+
+def unused(settings: TaskSettings, steps: Sequence[ResolvedStep]) -> Iterator[Problem]:
+    """Yield resources that a run gives to Steps and Sidecars which the Task does not have; `steps` are both."""
+    names = {("Sidecar" if step.is_sidecar else "Step", step.name) for step in steps}
+    for (what, name), place in settings.places.items():
+        if (what, name) not in names:
+            hint = did_you_mean(name, [known for kind, known in names if kind == what])
+            message = f"the Task has no {what} '{name}', so this has no effect{hint}"
+            yield place.problem("no-effect", message, "warning")
 
 
 def apply(settings: TaskSettings, steps: Sequence[ResolvedStep]) -> list[ResolvedStep]:
@@ -215,10 +234,10 @@ def apply(settings: TaskSettings, steps: Sequence[ResolvedStep]) -> list[Resolve
 
 def _applied(settings: TaskSettings, step: ResolvedStep, count: int) -> ResolvedStep:
     fields = dict(step.fields)
-    own_names = {entry["name"] for entry in fields.get("env", ())}
-    environment = [dict(entry) for entry in settings.environment if entry["name"] not in own_names]
-    if environment:
-        fields["env"] = [*environment, *fields.get("env", ())]
+    if settings.environment and not step.is_sidecar:
+        names = {entry["name"] for entry in settings.environment}
+        own = [entry for entry in fields.get("env", ()) if entry["name"] not in names]
+        fields["env"] = [*own, *map(dict, settings.environment)]
     if settings.security_context:
         fields["securityContext"] = merge_template(settings.security_context, fields.get("securityContext", {}))
     by_name = settings.sidecars if step.is_sidecar else settings.steps

@@ -3,7 +3,8 @@
 Rules:
 
 - The coordinator probes from inside the Pod, so the host is the Pod's own unless the author says another.
-- Without a readinessProbe, a startupProbe says when the Sidecar is ready.
+- Without a readinessProbe, a startupProbe says when the Sidecar is ready. Beside one, it has no effect.
+- No probe ends a Sidecar.
 
 Left to others: what a Sidecar is (``resolved_steps``), probing (``monopod.entrypoint``).
 """
@@ -15,15 +16,30 @@ from dataclasses import replace
 
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.places import Place
-from monopod.schemas import kubernetes, plan
+from monopod.schemas import kubernetes, plan, tekton
 
 _LOCALHOST = "127.0.0.1"
 
 
-def readiness(
+def readiness(sidecar: tekton.Sidecar, place: Place, problems: list[Problem]) -> plan.Probe | None:
+    """Return the probe of a Sidecar for the Plan; None if there is none or, with a problem added, it cannot be done."""
+    if sidecar.readiness_probe is None:
+        if sidecar.startup_probe is None:
+            return None
+        return _in_plan(sidecar.startup_probe, sidecar.ports, place.at("startupProbe"), problems)
+    if sidecar.startup_probe is not None:
+        message = "the Sidecar is ready when its readinessProbe says so; the startupProbe has no effect beside it"
+        problems.append(place.at("startupProbe").problem("startup-probe", message, "warning"))
+    return _in_plan(sidecar.readiness_probe, sidecar.ports, place.at("readinessProbe"), problems)
+
+
+def _in_plan(
     probe: kubernetes.Probe, ports: Sequence[kubernetes.ContainerPort], place: Place, problems: list[Problem]
 ) -> plan.Probe | None:
-    """Return the probe for the Plan; None, with a problem added, if it cannot be done."""
+    if probe.termination_grace_period_seconds is not None:
+        where = place.at("terminationGracePeriodSeconds")
+        message = "no probe ends a Sidecar; leave terminationGracePeriodSeconds out"
+        problems.append(where.problem("unsupported", message))
     timing = plan.Probe(
         initial_delay=probe.initial_delay_seconds or 0,
         period=probe.period_seconds or 10,
@@ -38,6 +54,9 @@ def readiness(
         return replace(timing, tcp_host=probe.tcp_socket.host or _LOCALHOST, tcp_port=port)
     if probe.http_get is not None:
         action = probe.http_get
+        if action.protocol:
+            where = place.at("httpGet", "protocol")
+            problems.append(where.problem("unsupported", "the probe speaks HTTP/1.1; leave protocol out"))
         port = _number(action.port, ports, place.at("httpGet", "port"), problems)
         path = (action.path or "/").lstrip("/")
         url = f"{(action.scheme or 'HTTP').lower()}://{action.host or _LOCALHOST}:{port}/{path}"

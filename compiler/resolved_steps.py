@@ -22,6 +22,7 @@ from monopod.compiler.params import Around, Bound, Declaration, Given, bind, und
 from monopod.compiler.places import Place
 from monopod.compiler.references import STRING, Names, Shape, check_value
 from monopod.compiler.steps import Sources, check_references, merge_template
+from monopod.compiler.unsupported import in_step_action
 from monopod.compiler.variables_in_scope import declared_results, step_name, step_variables
 from monopod.schemas import tekton
 from monopod.schemas.plan import Value
@@ -154,6 +155,7 @@ class _StepResolver:
         from_action = action.to_kubernetes()
         self.problems.extend(check_references(own, self._names({}, fixed, self.task.names), self.place))
         self.problems.extend(check_references(from_action, names, action_place))
+        self.problems.extend(in_step_action(action, action_place))
         self._check_script(action.script, action_place)
         fields = merge_template(template, {**own, **from_action})
         return ResolvedStep(

@@ -211,8 +211,8 @@ def _made_run(document: Document) -> Run:
         "spec": {"pipelineRef" if is_pipeline else "taskRef": {"name": document.name}},
     }
     if isinstance(model, Pipeline):
-        return Run(kind, told, place, pipeline=Found(document.name, model.spec, place))
-    return Run(kind, told, place, task=Found(document.name, model.spec, place))
+        return Run(kind, told, place, pipeline=Found(document.name, model.spec, place, metadata=model.metadata))
+    return Run(kind, told, place, task=Found(document.name, model.spec, place, metadata=model.metadata))
 
 
 # The options

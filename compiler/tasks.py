@@ -17,6 +17,7 @@ from monopod.compiler.ordering import Order, paths_in, texts
 from monopod.compiler.params import Around, Bound, Declaration, Given, bind, undeclared, value_if_known
 from monopod.compiler.places import Place
 from monopod.compiler.pod_draft import PodDraft
+from monopod.compiler.pod_metadata import ForOneTask
 from monopod.compiler.pod_settings import NO_SETTINGS, PodSettings
 from monopod.compiler.port_clashes import DeclaredPort
 from monopod.compiler.probes import readiness
@@ -114,7 +115,10 @@ def result_declarations(results: Sequence[tekton.StepResult]) -> tuple[plan.Resu
 
 def compile_task(source: PipelineTask, order: Order, scope: PipelineScope, state: CompilerState) -> plan.Task:
     """Return the Task of the Plan; its containers and volumes are added to the draft of the Pod."""
-    state.problems.extend(in_task(source.found.spec, source.found.place))
+    spec, place = source.found.spec, source.found.place
+    state.problems.extend(in_task(spec, place))
+    if isinstance(spec, tekton.EmbeddedTask):
+        state.draft.of_tasks.append(ForOneTask(spec.metadata, place.at("metadata")))
     return _TaskCompiler(source, scope, state).compiled(order)
 
 
@@ -153,6 +157,7 @@ class _TaskCompiler:
         names = self._task_names(bound, fixed, bound_workspaces, values)
         resolved = resolve_steps(self._spec, self._spec_place, names, self._state.catalog, self._problems)
         sidecars = resolve_sidecars(self._spec, self._spec_place, names, self._problems)
+        self._problems.extend(pod_settings.unused(self._settings, (*resolved, *sidecars)))
         resolved = pod_settings.apply(self._settings, resolved)
         sidecars = pod_settings.apply(self._settings, sidecars)
         self._check_texts(names.names, resolved, fan)
@@ -353,12 +358,7 @@ class _TaskCompiler:
             working_directory=steps.working_directory(fields),
             variables=listed(resolved.fixed, self._used),
         )
-        probe = sidecar.readiness_probe or sidecar.startup_probe
-        if probe is None:
-            return plan.Sidecar(program)
-        field_name = "readinessProbe" if sidecar.readiness_probe is not None else "startupProbe"
-        where = resolved.sources.place(field_name)
-        return plan.Sidecar(program, readiness(probe, sidecar.ports, where, self._problems))
+        return plan.Sidecar(program, readiness(sidecar, place, self._problems))
 
     @staticmethod
     def _command_place(resolved: ResolvedStep) -> Place:

@@ -1,0 +1,113 @@
+"""What one Pod cannot do is refused, or told, where it is written. (Each field: test_docs_tekton.py.)"""
+# ruff: noqa: E501  # the lines are whole, as a person reads them
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+RUN = """\
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: {name: r}
+spec:
+  pipelineSpec:
+    workspaces: [{name: w, optional: true}]
+    tasks:
+    - name: t
+      taskSpec:
+        steps: [{name: s, image: alpine, script: x}]
+    - name: p
+      pipelineSpec:
+        tasks: [{name: t, taskSpec: {steps: [{image: alpine, script: x}]}}]
+"""
+
+
+def run(fields: str) -> str:
+    """Return a PipelineRun whose spec has these fields too, from line 14 on."""
+    return RUN + textwrap.indent(fields, "  ")
+
+
+def task(fields: str) -> str:
+    """Return a Task with these fields, from line 5 on."""
+    return "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: t}\nspec:\n" + textwrap.indent(fields, "  ")
+
+
+_LINUX = "the Pod runs on Linux, whose containers cannot run what is for Windows"
+_EMPTY = (
+    "the Workspace is an emptyDir of the Pod, empty and with a file system; "
+    "bind the claim itself, with persistentVolumeClaim"
+)
+_NAMES = "the containers of the one Pod are called after their Task and Step"
+_LABELS = "the one Pod has no labels and annotations of Tekton's; use a variable, $(context.taskRun.name)"
+
+CASES = {
+    task("steps: [{image: i, script: '#!win pwsh'}]"): (
+        f"5:30: spec.steps[0].script: {_LINUX}; write the script for Linux"
+    ),
+    task("steps: [{image: i, script: x, securityContext: {windowsOptions: {hostProcess: true}}}]"): (
+        f"5:67: spec.steps[0].securityContext.windowsOptions: {_LINUX}; leave windowsOptions out"
+    ),
+    run("taskRunTemplate: {podTemplate: {nodeSelector: {kubernetes.io/os: windows}}}"): (
+        f"14:68: spec.taskRunTemplate.podTemplate.nodeSelector.kubernetes.io/os: {_LINUX}; choose nodes with kubernetes.io/os: linux"
+    ),
+    run("workspaces: [{name: w, volumeClaimTemplate: {spec: {dataSource: {kind: VolumeSnapshot, name: s}}}}]"): (
+        f"14:67: spec.workspaces[0].volumeClaimTemplate.spec.dataSource: {_EMPTY}"
+    ),
+    run("workspaces: [{name: w, volumeClaimTemplate: {spec: {volumeMode: Block}}}]"): (
+        f"14:67: spec.workspaces[0].volumeClaimTemplate.spec.volumeMode: {_EMPTY}"
+    ),
+    task(
+        "steps: [{image: i, script: x, env: [{name: A, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['tekton.dev/task']\"}}}]}]"
+    ): f"5:83: spec.steps[0].env[0].valueFrom.fieldRef.fieldPath: {_LABELS}",
+    task(
+        "steps: [{image: i, script: x, env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.cpu, containerName: step-x}}}]}]"
+    ): (
+        f"5:117: spec.steps[0].env[0].valueFrom.resourceFieldRef.containerName: {_NAMES}; leave containerName out, for the Step's own container"
+    ),
+    run("taskRunSpecs: [{pipelineTaskName: t, stepSpecs: [{name: S, computeResources: {}}]}]"): (
+        "14:59: warning: spec.taskRunSpecs[0].stepSpecs[0].name: the Task has no Step 'S', so this has no effect (did you mean 's'?)"
+    ),
+    run("taskRunSpecs: [{pipelineTaskName: p, timeout: 1m}]"): (
+        "14:18: warning: spec.taskRunSpecs[0]: 'p' is a Pipeline, to whose Tasks this does not apply, in Tekton neither"
+    ),
+    task(
+        "steps: [{image: i, script: x}]\n"
+        "sidecars: [{image: i, script: x, readinessProbe: {tcpSocket: {port: 1}}, startupProbe: {tcpSocket: {port: 1}}}]"
+    ): (
+        "6:90: warning: spec.sidecars[0].startupProbe: the Sidecar is ready when its readinessProbe says so; the startupProbe has no effect beside it"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_what_has_no_effect_is_told(problems, text):
+    assert problems(text) == [f"p.yaml:{CASES[text]}"]
+
+
+def test_windows_in_a_step_action_is_told_where_it_is_written(problems):
+    action = "---\napiVersion: tekton.dev/v1\nkind: StepAction\nmetadata: {name: a}\nspec: {image: i, script: '#!win pwsh'}\n"
+    assert problems(task("steps: [{ref: {name: a}}]\n") + action) == [
+        f"p.yaml:10:26: spec.script: {_LINUX}; write the script for Linux"
+    ]
+
+
+def test_environment_of_a_pod_template_wins_over_that_of_steps_and_is_not_for_sidecars(compiled, container_of):
+    compilation = compiled("""\
+        apiVersion: tekton.dev/v1
+        kind: TaskRun
+        metadata: {name: r}
+        spec:
+          podTemplate: {env: [{name: A, value: template}]}
+          taskSpec:
+            stepTemplate: {env: [{name: A, value: all}]}
+            steps: [{name: s, image: i, script: x, env: [{name: A, value: step}, {name: B, value: step}]}]
+            sidecars: [{name: c, image: i, script: x, env: [{name: A, value: sidecar}]}]
+        """)
+    step, sidecar = (container_of(compilation, name)["env"] for name in ("r-s", "r-sidecar-c"))
+    assert [entry for entry in step if entry["name"] != "HOME"] == [
+        {"name": "B", "value": "step"},
+        {"name": "A", "value": "template"},
+    ]
+    assert sidecar == [{"name": "A", "value": "sidecar"}]
