@@ -2,6 +2,7 @@
 
 Rules:
 
+- The time is for all commands of one `Git` together.
 - The user's own configuration counts (proxies, certificates, credential helpers); that of a repository we happen to be
   in does not.
 - Only transports that cannot run programs: https, http, ssh, git, file.
@@ -48,12 +49,15 @@ class GitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """The program, at work in a directory of its own. `authorization` is sent with requests over HTTP."""
+    """The program, at work in a directory of its own, until a moment of the monotonic clock.
+
+    `authorization` is sent with requests over HTTP.
+    """
 
     directory: str
     environment: Mapping[str, str]
+    deadline: float
     authorization: str = ""
-    timeout: float = TIMEOUT
     max_bytes: int = MAX_REPOSITORY_BYTES
 
     def run(self, *arguments: str, given: bytes = b"") -> bytes:
@@ -64,6 +68,7 @@ class Git:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
             "GIT_SSH_COMMAND": environment.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
+            "GIT_CEILING_DIRECTORIES": os.path.dirname(os.path.realpath(self.directory)),
             "LC_ALL": "C",
         }
         if self.authorization:
@@ -93,13 +98,12 @@ class Git:
         return output
 
     def _communicate(self, process: subprocess.Popen[bytes], given: bytes) -> tuple[bytes, bytes]:
-        deadline = time.monotonic() + self.timeout
         while True:
             try:
                 return process.communicate(given or None, timeout=_LOOK_EVERY)
             except subprocess.TimeoutExpired:
-                if time.monotonic() > deadline:
-                    raise GitError(f"no answer within {self.timeout:g} seconds") from None
+                if time.monotonic() > self.deadline:
+                    raise GitError(f"it is not done after {TIMEOUT:g} seconds") from None
                 if _size(self.directory) > self.max_bytes:
                     raise GitError(f"the repository has more than {self.max_bytes / 2**20:g} MiB") from None
 

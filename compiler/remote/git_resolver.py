@@ -16,6 +16,7 @@ import os
 import posixpath
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from monopod.compiler.remote.git_program import Git, GitError
 from monopod.compiler.remote.http_resolver import basic
 from monopod.compiler.remote.reference import (
     MAX_DOCUMENT_BYTES,
+    TIMEOUT,
     RefSource,
     RemoteError,
     RemoteReference,
@@ -159,7 +161,7 @@ def _authorization(reference: RemoteReference, options: ResolverOptions, param: 
 def _fetch(wanted: _Wanted, options: ResolverOptions) -> tuple[str, bytes]:
     """Return the commit that the revision means, and the content of the file there."""
     with _explained(wanted), tempfile.TemporaryDirectory(prefix="monopod-git-") as directory:
-        git = Git(directory, options.environment, wanted.authorization)
+        git = Git(directory, options.environment, time.monotonic() + TIMEOUT, wanted.authorization)
         name, commit = _looked_up(git, wanted)
         content = options.cache.get("git", wanted.shown, commit, wanted.path)
         if content is None:

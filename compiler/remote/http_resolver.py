@@ -46,7 +46,7 @@ def check_url(url: str, param: str) -> None:
         valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         valid = False
-    if not valid or re.search(r"[\x00-\x20\x7f-]", url):
+    if not valid or re.search(r"[\x00-\x20\x7f]", url):
         raise RemoteError(f"'{without_credentials(url)}' is no URL of http or https", param)
 
 

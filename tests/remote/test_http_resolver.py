@@ -11,17 +11,17 @@ from monopod.compiler.remote.web import Answer
 
 
 def test_a_document_is_fetched_each_time(ask, web, page, task):
-    web.pages["/task.yaml"] = page(task.encode())
-    resolved = ask("http", {"url": f"{web.url}/task.yaml"})
+    web.pages["/a-task/0.1/task_1.yaml?ref=main&x=%20"] = page(task.encode())
+    resolved = ask("http", {"url": f"{web.url}/a-task/0.1/task_1.yaml?ref=main&x=%20"})
     assert resolved.content.decode() == task
-    assert resolved.origin == f"{web.url}/task.yaml"
+    assert resolved.origin == f"{web.url}/a-task/0.1/task_1.yaml?ref=main&x=%20"
     assert resolved.source.to_json() == {
-        "uri": f"{web.url}/task.yaml",
+        "uri": f"{web.url}/a-task/0.1/task_1.yaml?ref=main&x=%20",
         "digest": {"sha256": hashlib.sha256(task.encode()).hexdigest()},
     }
     assert resolved.warnings == ()
-    web.pages["/task.yaml"] = page(b"changed")
-    assert ask("http", {"url": f"{web.url}/task.yaml"}).content == b"changed"
+    web.pages["/a-task/0.1/task_1.yaml?ref=main&x=%20"] = page(b"changed")
+    assert ask("http", {"url": f"{web.url}/a-task/0.1/task_1.yaml?ref=main&x=%20"}).content == b"changed"
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
