@@ -701,18 +701,29 @@ def files_of_a_runner(pod):
     return {"follow.py": follow, "request.json": json.dumps(request)}
 
 
+def places_of_a_runner(python):
+    """Volumes and mounts that show the checkout and its interpreter, if they are where containers see nothing."""
+    places = [PACKAGE_DIRECTORY, os.path.dirname(os.path.dirname(python))]
+    unseen = [place for place in places if place.startswith(("/tmp/", "/var/tmp/"))]
+    volumes = [{"name": f"place-{number}", "hostPath": {"path": place}} for number, place in enumerate(unseen)]
+    mounts = [{"name": f"place-{number}", "mountPath": place} for number, place in enumerate(unseen)]
+    files = {"name": "files", "mountPath": "/files"}
+    return [{"name": "files", "configMap": {"name": "files"}}, *volumes], [files, *mounts]
+
+
 def test_a_pod_inside_a_privileged_container(root_backend, make_container):
     """There the root is an overlay, which cannot hold upper layers: they go into memory."""
     inner = root_backend.pod({"containers": [make_container("inner", "echo from within; touch /x")]})
+    volumes, mounts = places_of_a_runner(root_backend.python)
     spec = {
-        "volumes": [{"name": "files", "configMap": {"name": "files"}}],
+        "volumes": volumes,
         "containers": [
             make_container(
                 "outer",
                 f"{root_backend.python} -I /files/follow.py < /files/request.json",
                 securityContext={"privileged": True},
                 env=[{"name": "TMPDIR", "value": "/opt"}],
-                volumeMounts=[{"name": "files", "mountPath": "/files"}],
+                volumeMounts=mounts,
             )
         ],
     }
@@ -724,14 +735,15 @@ def test_a_pod_inside_a_privileged_container(root_backend, make_container):
 
 
 def test_where_namespaces_are_forbidden_it_says_what_to_use(user_backend, make_container):
+    volumes, mounts = places_of_a_runner(user_backend.python)
     spec = {
-        "volumes": [{"name": "files", "configMap": {"name": "files"}}],
+        "volumes": volumes,
         "containers": [
             make_container(
                 "outer",
                 "echo 0 > /proc/sys/user/max_user_namespaces || exit 99; "
                 f"{user_backend.python} -I /files/follow.py < /files/request.json",
-                volumeMounts=[{"name": "files", "mountPath": "/files"}],
+                volumeMounts=mounts,
                 securityContext={"capabilities": {"add": ["SYS_RESOURCE"]}},
             )
         ],
