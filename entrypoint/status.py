@@ -8,11 +8,25 @@ There are no TaskRun objects here, so a PipelineRun's status also carries the st
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from monopod.entrypoint.run_state import AttemptState, InstanceState, Outcome, PipelineState, StepState, TaskState
 from monopod.schemas.plan import Plan, ResultDeclaration, Value, WhenExpression
-from monopod.schemas.variables import EvaluationError, evaluate, references_in
+from monopod.schemas.run_status import (
+    ChildReference,
+    Condition,
+    PipelineRunOfPipeline,
+    PipelineRunStatus,
+    PlainValue,
+    ResultStatus,
+    SkippedTask,
+    StepStatus,
+    TaskRunStatus,
+    Terminated,
+    WhenStatus,
+)
+from monopod.schemas.variables import EvaluationError, evaluate, references_in, substitute
 
 
 def task_run_name(task: TaskState, index: int | None, plan: Plan) -> str:
@@ -119,31 +133,29 @@ def finished_document(plan: Plan, run: PipelineState) -> dict[str, Any]:
     document = {**plan.document, "metadata": {"name": run.name, **metadata}}
     document["metadata"]["namespace"] = run.values["context", "pipelineRun", "namespace"]
     document["metadata"]["uid"] = run.values["context", "pipelineRun", "uid"]
-    if document.get("kind") == "TaskRun":
-        instances = next(iter(run.tasks.values())).instances
-        status = _instance_status(instances[0], run.name) if instances else _pipeline_status(run, run.name)
-    else:
-        status = _pipeline_status(run, run.name)
-    return {**document, "status": status}
+    instances = next(iter(run.tasks.values())).instances
+    if document.get("kind") == "TaskRun" and instances:
+        return {**document, "status": _instance_status(instances[0], run.name)}
+    return {**document, "status": _pipeline_status(run, run.name)}
 
 
-def _pipeline_status(pipeline: PipelineState, pod: str) -> dict[str, Any]:
+def _pipeline_status(pipeline: PipelineState, pod: str) -> PipelineRunStatus:
     tasks = pipeline.all_tasks()
     assert pipeline.outcome is not None
-    status: dict[str, Any] = {
+    status: PipelineRunStatus = {
         "conditions": [_condition(pipeline.outcome, pipeline.finished)],
         "startTime": _time(pipeline.started),
         "completionTime": _time(pipeline.finished),
+        "childReferences": [reference for task in tasks for reference in _child_references(task)],
+        "taskRuns": {
+            instance.name: {"pipelineTaskName": task.plan.name, "status": _instance_status(instance, pod)}
+            for task in tasks
+            for instance in task.instances
+        },
     }
     if pipeline.finally_started is not None:
         status["finallyStartTime"] = _time(pipeline.finally_started)
-    status["childReferences"] = [reference for task in tasks for reference in _child_references(task)]
-    status["taskRuns"] = {
-        instance.name: {"pipelineTaskName": task.plan.name, "status": _instance_status(instance, pod)}
-        for task in tasks
-        for instance in task.instances
-    }
-    children = {
+    children: dict[str, PipelineRunOfPipeline] = {
         task.child.name: {"pipelineTaskName": task.plan.name, "status": _pipeline_status(task.child, pod)}
         for task in tasks
         if task.child is not None
@@ -158,50 +170,57 @@ def _pipeline_status(pipeline: PipelineState, pod: str) -> dict[str, Any]:
     return status
 
 
-def _child_references(task: TaskState) -> list[dict[str, Any]]:
-    if task.child is not None:
-        kinds = [("PipelineRun", task.child.name)]
-    else:
-        kinds = [("TaskRun", instance.name) for instance in task.instances]
-    display: dict[str, Any] = {"displayName": task.plan.display_name} if task.plan.display_name else {}
-    when = {"whenExpressions": list(map(_when, task.when))} if task.when else {}
-    return [
-        {
+def _child_references(task: TaskState) -> Iterator[ChildReference]:
+    names = [instance.name for instance in task.instances] if task.child is None else [task.child.name]
+    for name in names:
+        reference: ChildReference = {
             "apiVersion": "tekton.dev/v1",
-            "kind": kind,
+            "kind": "TaskRun" if task.child is None else "PipelineRun",
             "name": name,
             "pipelineTaskName": task.plan.name,
-            **display,
-            **when,
         }
-        for kind, name in kinds
-    ]
+        if task.plan.display_name:
+            reference["displayName"] = _display_name(task)
+        if task.when:
+            reference["whenExpressions"] = list(map(_when, task.when))
+        yield reference
 
 
-def _skipped(task: TaskState) -> dict[str, Any]:
-    when = {"whenExpressions": list(map(_when, task.when))} if task.when else {}
-    return {"name": task.plan.name, "reason": task.reason, **when}
+def _display_name(task: TaskState) -> str:
+    try:
+        return substitute(task.plan.display_name, task.pipeline.scope)
+    except EvaluationError:
+        return task.plan.display_name
 
 
-def _when(expression: WhenExpression) -> dict[str, Any]:
+def _skipped(task: TaskState) -> SkippedTask:
+    skipped: SkippedTask = {"name": task.plan.name, "reason": task.reason}
+    if task.when:
+        skipped["whenExpressions"] = list(map(_when, task.when))
+    return skipped
+
+
+def _when(expression: WhenExpression) -> WhenStatus:
     if expression.cel:
         return {"cel": expression.cel}
     return {"input": expression.input, "operator": expression.operator, "values": list(expression.values)}
 
 
-def _instance_status(instance: InstanceState, pod: str) -> dict[str, Any]:
+def _instance_status(instance: InstanceState, pod: str) -> TaskRunStatus:
     assert instance.outcome is not None
     if not instance.attempts:
         return {"conditions": [_condition(instance.outcome, instance.task.pipeline.finished)]}
     status = _attempt_status(instance, instance.attempt, pod)
     status["conditions"] = [_condition(instance.outcome, instance.attempt.finished)]
     earlier = [_attempt_status(instance, attempt, pod) for attempt in instance.attempts[:-1]]
-    return {**status, "retriesStatus": earlier} if earlier else status
+    if earlier:
+        status["retriesStatus"] = earlier
+    return status
 
 
-def _attempt_status(instance: InstanceState, attempt: AttemptState, pod: str) -> dict[str, Any]:
+def _attempt_status(instance: InstanceState, attempt: AttemptState, pod: str) -> TaskRunStatus:
     assert attempt.outcome is not None
-    status: dict[str, Any] = {
+    status: TaskRunStatus = {
         "conditions": [_condition(attempt.outcome, attempt.finished)],
         "podName": pod,
         "startTime": _time(attempt.started),
@@ -215,21 +234,21 @@ def _attempt_status(instance: InstanceState, attempt: AttemptState, pod: str) ->
     return status
 
 
-def _results(declarations: tuple[ResultDeclaration, ...], values: dict[str, Value]) -> list[dict[str, Any]]:
+def _results(declarations: tuple[ResultDeclaration, ...], values: dict[str, Value]) -> list[ResultStatus]:
     types = {declaration.name: declaration.type for declaration in declarations}
     return [{"name": name, "type": types[name], "value": _plain(value)} for name, value in values.items()]
 
 
-def _step_status(step: StepState) -> dict[str, Any]:
-    terminated: dict[str, Any] = {
+def _step_status(step: StepState) -> StepStatus:
+    terminated: Terminated = {
         "exitCode": step.exit_code,
         "reason": "Completed" if step.reason in ("Completed", "Continued") else "Error",
     }
     if step.start:
-        terminated |= {"startedAt": _time(step.start), "finishedAt": _time(step.end)}
+        terminated["startedAt"], terminated["finishedAt"] = _time(step.start), _time(step.end)
     if step.message:
         terminated["message"] = step.message
-    status: dict[str, Any] = {
+    status: StepStatus = {
         "name": step.plan.name,
         "container": step.container,
         "terminated": terminated,
@@ -237,10 +256,14 @@ def _step_status(step: StepState) -> dict[str, Any]:
     }
     if step.results:
         status["results"] = _results(step.plan.results, step.results)
-    return {**status, **step.artifacts.status()}
+    if step.artifacts.inputs:
+        status["inputs"] = list(step.artifacts.inputs)
+    if step.artifacts.outputs:
+        status["outputs"] = list(step.artifacts.outputs)
+    return status
 
 
-def _condition(outcome: Outcome, at: float) -> dict[str, str]:
+def _condition(outcome: Outcome, at: float) -> Condition:
     return {
         "type": "Succeeded",
         "status": "True" if outcome.succeeded else "False",
@@ -250,7 +273,7 @@ def _condition(outcome: Outcome, at: float) -> dict[str, str]:
     }
 
 
-def _plain(value: Value) -> Any:
+def _plain(value: Value) -> PlainValue:
     return list(value) if isinstance(value, tuple) else value
 
 

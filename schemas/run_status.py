@@ -1,0 +1,121 @@
+"""The status of a finished run, as plain data in the shape of Tekton's v1 API.
+
+Rules: standard library only, since the coordinator imports it. Field names and texts are Tekton's (docs/pipelineruns.md
+and docs/taskruns.md, "Monitoring execution status"). Times are RFC 3339 in UTC. ``taskRuns`` and ``pipelineRuns`` hold
+what would be objects of their own in Tekton, by name, as its v1beta1 API did.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+PlainValue = str | list[str] | dict[str, str]
+
+
+class Condition(TypedDict):
+    """The one condition of a run: whether it succeeded, and why (not)."""
+
+    type: Literal["Succeeded"]
+    status: Literal["True", "False"]
+    reason: str
+    message: str
+    lastTransitionTime: str
+
+
+class ResultStatus(TypedDict):
+    """A Result; ``type`` is there for those of Tasks and Steps."""
+
+    name: str
+    type: NotRequired[Literal["string", "array", "object"]]
+    value: PlainValue
+
+
+class WhenStatus(TypedDict, total=False):
+    """A when-expression, its references replaced."""
+
+    input: str
+    operator: Literal["in", "notin"]
+    values: list[str]
+    cel: str
+
+
+class Terminated(TypedDict):
+    """How a Step's process ended; without times if it never ran."""
+
+    exitCode: int
+    reason: Literal["Completed", "Error"]
+    startedAt: NotRequired[str]
+    finishedAt: NotRequired[str]
+    message: NotRequired[str]
+
+
+class StepStatus(TypedDict):
+    """A Step that ended or was skipped. ``inputs`` and ``outputs`` are its Artifacts."""
+
+    name: str
+    container: str
+    terminated: Terminated
+    terminationReason: str
+    results: NotRequired[list[ResultStatus]]
+    inputs: NotRequired[list[dict[str, Any]]]
+    outputs: NotRequired[list[dict[str, Any]]]
+
+
+class TaskRunStatus(TypedDict):
+    """A Task instance, as its last attempt left it; one that never started has no times."""
+
+    conditions: list[Condition]
+    podName: NotRequired[str]
+    startTime: NotRequired[str]
+    completionTime: NotRequired[str]
+    steps: NotRequired[list[StepStatus]]
+    results: NotRequired[list[ResultStatus]]
+    artifacts: NotRequired[dict[str, list[dict[str, Any]]]]
+    retriesStatus: NotRequired[list[TaskRunStatus]]
+
+
+class ChildReference(TypedDict):
+    """Which TaskRun or PipelineRun belongs to a PipelineTask."""
+
+    apiVersion: Literal["tekton.dev/v1"]
+    kind: Literal["TaskRun", "PipelineRun"]
+    name: str
+    pipelineTaskName: str
+    displayName: NotRequired[str]
+    whenExpressions: NotRequired[list[WhenStatus]]
+
+
+class SkippedTask(TypedDict):
+    """A PipelineTask that was skipped, and Tekton's reason for it."""
+
+    name: str
+    reason: str
+    whenExpressions: NotRequired[list[WhenStatus]]
+
+
+class TaskRunOfPipeline(TypedDict):
+    """An entry of ``taskRuns``."""
+
+    pipelineTaskName: str
+    status: TaskRunStatus
+
+
+class PipelineRunOfPipeline(TypedDict):
+    """An entry of ``pipelineRuns``: a Pipeline in the place of a PipelineTask."""
+
+    pipelineTaskName: str
+    status: PipelineRunStatus
+
+
+class PipelineRunStatus(TypedDict):
+    """A whole run."""
+
+    conditions: list[Condition]
+    startTime: str
+    completionTime: str
+    finallyStartTime: NotRequired[str]
+    childReferences: list[ChildReference]
+    taskRuns: dict[str, TaskRunOfPipeline]
+    pipelineRuns: NotRequired[dict[str, PipelineRunOfPipeline]]
+    skippedTasks: NotRequired[list[SkippedTask]]
+    results: NotRequired[list[ResultStatus]]
