@@ -5,6 +5,7 @@ Rules (Tekton docs/pipelines-in-pipelines.md):
 - A Pipeline may stand in the place of a Task: it has a scope of its own, and other Tasks may use its Results. An
   embedded one sees the params and Workspaces around it.
 - It has the timeout of its PipelineTask, no retries and no matrix.
+- The name of a Task may be a variable (docs/variables.md) whose value is known when compiling.
 - It never stands within itself, and remote ones within each other only so deep.
 
 Left to others: each of its Tasks (``tasks``), their order (``ordering``).
@@ -21,6 +22,7 @@ from monopod.compiler.ordering import Order, order_tasks, paths_in, sources
 from monopod.compiler.params import Around, Bound, Declaration, bind, undeclared, whole
 from monopod.compiler.places import Place
 from monopod.compiler.references import Names, Shape, check, check_value
+from monopod.compiler.settling import settle
 from monopod.compiler.tasks import (
     CompilerState,
     PipelineScope,
@@ -119,7 +121,11 @@ def _task(
     task: tekton.PipelineTask, place: Place, around: Around, state: CompilerState
 ) -> Found[tekton.TaskSpec] | None:
     if task.task_ref is not None:
-        return state.catalog.task(task.task_ref, place.at("taskRef"), around, state.problems)
+        where, name = place.at("taskRef"), task.task_ref.name
+        state.problems.extend(check(name, "text", around.names, where.at("name")))
+        name = settle(name, around.values, around.names, where.at("name"), state.problems)
+        reference = task.task_ref.model_copy(update={"name": name})
+        return state.catalog.task(reference, where, around, state.problems)
     assert task.task_spec is not None
     if task.task_spec.is_custom:
         state.problems.append(custom_task_problem(place.at("taskSpec")))
