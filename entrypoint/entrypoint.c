@@ -1097,6 +1097,15 @@ static _Noreturn void make_files_readable(int file)
  * Requests: from run.N to exited.N
  */
 
+/* Makes the FIFOs of the control directory unless the coordinator was here first, so that neither misses the other. */
+static void make_fifos(void)
+{
+    long mask = CALL(umask, 0);
+    CALL(mknodat, self.directory, "bell", S_IFIFO | 0666, 0); /* without them, everything is only slower */
+    CALL(mknodat, self.directory, "ring", S_IFIFO | 0666, 0);
+    CALL(umask, mask);
+}
+
 /* Opens a FIFO of the control directory; a negative errno if it is not there or something else. */
 static long open_fifo(const char *name, int flags)
 {
@@ -1553,6 +1562,7 @@ static _Noreturn void serve(void)
         CALL(prctl, PR_SET_CHILD_SUBREAPER, 1); /* fails in qemu alone; then somebody else reaps the orphans */
     open_control_directory();
     self.coordinator_seen = milliseconds_now();
+    make_fifos();
     self.bell = (int)open_fifo("bell", O_RDWR);
     ring();
     for (;;) {

@@ -956,10 +956,30 @@ def test_without_a_bell(make_container):
     assert container.end(container.shell("exit 3"))["code"] == "3"
 
 
+def test_the_fifos_are_made_by_who_comes_first(make_container):
+    container = make_container(bell=False, ring=False)
+    container.shell("true")
+    container.put("exit", b"0")
+    container.start(umask=0o077)
+    assert container.exit_code() == 0
+    for name in ("bell", "ring"):
+        status = (container.path / name).lstat()
+        assert stat.S_ISFIFO(status.st_mode)
+        assert stat.S_IMODE(status.st_mode) == 0o666
+
+
+def test_the_umask_stays_that_of_the_container(make_container):
+    container = make_container()
+    container.start(umask=0o027)
+    assert container.output("a/bin/sh", "a-c", "aumask").strip() == "0027"
+
+
 def test_a_bell_that_comes_later(make_container):
     container = make_container(bell=False)
+    (container.path / "bell").touch()
     container.start()
     container.end(container.shell("true"))
+    (container.path / "bell").unlink()
     container._fifos[0] = Fifo(container.path / "bell")
     container.end(container.shell("true"))
     for _ in range(50):
