@@ -3,7 +3,8 @@
 Takes the Plan in pieces (``monopod.schemas.plan.encode``) and the run's name from the environment (the downward API),
 runs the coordinator, and tells on standard output what happens. It stays when the run is over, until SIGTERM: a native
 sidecar that exits would be started again. SIGTERM and SIGINT before that cancel the run, SIGUSR1 and SIGUSR2 cancel and
-stop it gracefully (Tekton: CancelledRunFinally, StoppedRunFinally).
+stop it gracefully (Tekton: CancelledRunFinally, StoppedRunFinally). After SIGTERM it ends with the run; it is what
+deleting the Pod sends.
 
 Exit codes: 0 the run succeeded, 1 it did not, 2 it could not be started. Options are read by hand, since importing
 ``argparse`` takes as long as all else here together.

@@ -33,7 +33,6 @@ from typing import Any, Protocol
 from monopod.entrypoint.control_directory import ControlDirectory, encode_request, failed_exit
 from monopod.entrypoint.events import (
     Begun,
-    CancelMode,
     CancelRequested,
     ClearTimer,
     Command,
@@ -59,7 +58,7 @@ from monopod.entrypoint.probe_schedule import ProbeSchedule
 from monopod.entrypoint.slot_directory import SlotDirectory
 from monopod.entrypoint.timers import Timers
 from monopod.schemas.plan import Slot
-from monopod.schemas.run_events import RunEvent, RunWarning
+from monopod.schemas.run_events import CancelMode, RunEvent, RunWarning
 
 SWEEP_SECONDS = 0.25
 RINGS_PER_SWEEP = 1000
@@ -212,7 +211,8 @@ class Coordinator:
 
     def _heed_wake_ups(self) -> None:
         for number in os.read(self._wake_up, 4096):
-            if number in (signal.SIGTERM, signal.SIGINT):
+            # SIGINT alone asks for no end: a native sidecar that ends before the Pod does is started again
+            if number == signal.SIGTERM or (number == signal.SIGINT and self._exit_code is not None):
                 self._terminated = True
             if number in _CANCEL_MODES and self._exit_code is None:
                 self._events.append(CancelRequested(time.time(), _CANCEL_MODES[number]))

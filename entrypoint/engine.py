@@ -34,7 +34,6 @@ from functools import partial
 from monopod.entrypoint.artifacts import Artifacts, merged, parse_artifacts
 from monopod.entrypoint.events import (
     Begun,
-    CancelMode,
     CancelRequested,
     ClearTimer,
     Command,
@@ -70,6 +69,8 @@ from monopod.entrypoint.when import evaluated, holds
 from monopod.schemas.matrix import combinations
 from monopod.schemas.plan import Pipeline, Plan, ResultDeclaration, Slot, Step, Task, Value, WhenExpression
 from monopod.schemas.run_events import (
+    CancelMode,
+    RunCancelling,
     RunFinished,
     RunStarted,
     StepFinished,
@@ -284,6 +285,7 @@ class Engine:
         if self.run is None or self.run.timed_out == "pipeline":
             return
         if _SEVERITY[mode] > _SEVERITY[self.run.cancel]:
+            self._do(Tell(RunCancelling(self._now, mode)))
             self._cancel_pipeline(self.run, mode)
 
     def _cancel_pipeline(self, pipeline: PipelineState, mode: CancelMode) -> None:

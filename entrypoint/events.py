@@ -15,13 +15,10 @@ What is left to others: what follows from an event (``engine``), turning files i
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from monopod.schemas.plan import Probe
-from monopod.schemas.run_events import RunEvent
-
-CancelMode: TypeAlias = Literal["Cancelled", "CancelledRunFinally", "StoppedRunFinally"]
-
+from monopod.schemas.run_events import CancelMode, RunEvent
 
 # Events
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from monopod.entrypoint.artifacts import Artifacts
-from monopod.entrypoint.events import CancelMode
 from monopod.schemas.plan import Pipeline, Slot, Step, Task, Value, WhenExpression
-from monopod.schemas.run_events import FinalStatus
+from monopod.schemas.run_events import CancelMode, FinalStatus
 from monopod.schemas.variables import Path, Scope
 
 TaskPhase: TypeAlias = Literal["Waiting", "Running", "Skipped", "Invalid"] | FinalStatus

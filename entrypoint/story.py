@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 
 from monopod.schemas.run_events import (
+    RunCancelling,
     RunEvent,
     RunFinished,
     RunStarted,
@@ -83,7 +84,7 @@ class Story:
             case TaskSkipped():
                 self._rows[event.task] = _Row(event.task, "Skipped", event.reason)
                 return event.task, f"skipped: {event.reason}"
-            case RunStarted() | RunWarning() | RunFinished():
+            case RunStarted() | RunCancelling() | RunWarning() | RunFinished():
                 return "", _run_words(event)
 
     def _task_words(self, event: TaskStarted | TaskFinished) -> str:
@@ -122,9 +123,11 @@ def _attempt(attempt: int) -> str:
     return f"attempt {attempt + 1} " if attempt else ""
 
 
-def _run_words(event: RunStarted | RunWarning | RunFinished) -> str:
+def _run_words(event: RunStarted | RunCancelling | RunWarning | RunFinished) -> str:
     if isinstance(event, RunStarted):
         return f"run {event.name} started" + (f" in namespace {event.namespace}" if event.namespace else "")
+    if isinstance(event, RunCancelling):
+        return f"the run is being cancelled: {event.mode}"
     if isinstance(event, RunWarning):
         return f"warning: {event.message}"
     return f"run {event.status} ({event.reason}): {event.message}"

@@ -3,9 +3,9 @@
 Rules:
 
 - A run listens on a datagram socket in its state directory. That only its user may enter, so nobody else can ask.
-- A request is one datagram: the mode, and with it the writing end of a pipe. The answer on the pipe is the mode in
-  which the run is being cancelled now, which is a harder one if that had been asked for before. A pipe that is closed
-  without an answer says that the run has ended.
+- A request is one datagram: the mode, and with it the writing end of a pipe. The answer, once the coordinator has taken
+  it, is the mode in which the run is being cancelled: a harder one, if that had been asked for before. A pipe that is
+  closed without an answer says that the run has ended.
 - A run that has ended refuses the connection, however it ended: a socket is as dead as its process.
 - Sockets are reached through a descriptor of their directory, since an address of one holds 107 bytes at most.
 
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from monopod.runner.host.state_directory import pod_name
 
 if TYPE_CHECKING:
-    from monopod.entrypoint.events import CancelMode
+    from monopod.schemas.run_events import CancelMode
 
 MODES: tuple[CancelMode, ...] = ("StoppedRunFinally", "CancelledRunFinally", "Cancelled")
 """From the mildest to the hardest (Tekton docs/pipelineruns.md, "Cancelling a PipelineRun" and what follows)."""
@@ -136,17 +136,20 @@ class GoingRun:
 
 
 def going_runs(root: str) -> tuple[GoingRun, ...]:
-    """Return the runs whose state directories are below `root` and that still go on, by name."""
-    with os.scandir(root) as entries:
-        runs = [GoingRun(entry.name, entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
-    return tuple(sorted((run for run in runs if _listens(run.directory)), key=lambda run: run.identity))
+    """Return the runs whose state directories are below `root` and that still go on, by name. Raises OSError."""
+    try:
+        names = sorted(os.listdir(root))
+    except FileNotFoundError:
+        return ()
+    runs = (GoingRun(name, os.path.join(root, name)) for name in names)
+    return tuple(run for run in runs if _listens(run.directory))
 
 
 def _listens(directory: str) -> bool:
     try:
         with _connected(directory):
             return True
-    except (FileNotFoundError, ConnectionRefusedError):
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         return False
 
 

@@ -7,7 +7,7 @@ Rules:
 - The first Ctrl-C (or SIGTERM) asks the coordinator to cancel: Steps get their grace period. Once that has been asked
   for, Ctrl-C kills the Pod at once, and so does a terminal that goes away.
 - What is asked before the coordinator tells that the run has started is passed on to it then: earlier it would not
-  hear the signal.
+  hear the signal. Who asks from another process is answered when it tells that the run is being cancelled.
 - A container that could not be started is told to the coordinator as one that was killed, so that its Task fails.
 
 What is left to others: the Pod itself (``host``), whose line is whose (``follow``), how it looks (the displays), how
@@ -36,11 +36,11 @@ from monopod.runner.host.events import (
 from monopod.runner.lines import LineSplitter
 from monopod.runner.start_failures import mark_as_dead
 from monopod.runner.summary import Outcome
-from monopod.schemas.run_events import RunStarted, RunWarning, StepFinished, from_line
+from monopod.schemas.run_events import RunCancelling, RunStarted, RunWarning, StepFinished, from_line
 from monopod.schemas.words import exit_code_in_words
 
 if TYPE_CHECKING:
-    from monopod.entrypoint.events import CancelMode
+    from monopod.schemas.run_events import CancelMode
 
 COORDINATOR = "coordinator"
 LONGEST_EVENT = 256 * 1024 * 1024
@@ -54,7 +54,7 @@ NOTICES: dict[CancelMode, str] = {
 KILLING = "Killing everything that runs."
 
 _SIGNALS: dict[CancelMode, signal.Signals] = {
-    "Cancelled": signal.SIGTERM,
+    "Cancelled": signal.SIGINT,
     "CancelledRunFinally": signal.SIGUSR1,
     "StoppedRunFinally": signal.SIGUSR2,
 }
@@ -107,13 +107,15 @@ class Run:
         self._events = LineSplitter(LONGEST_EVENT)
         self._coordinator_end = ""
         self._status: dict[str, Any] | None = None
+        self._asked_for: CancelMode | None = None
         self._cancelled: CancelMode | None = None
+        self._unanswered: list[CancelRequest] = []
         self._killed = False
 
     @property
     def is_interrupted(self) -> bool:
         """Whether somebody asked for its end, in whatever way."""
-        return self._killed or self._cancelled is not None
+        return self._killed or self._asked_for is not None
 
     def follow(self, wake_up: int, cancel_requests: CancelRequests) -> Iterator[str]:
         """Follow the run until its Pod has ended; yield its name as soon as it is known.
@@ -136,7 +138,7 @@ class Run:
                     for key, _ in selector.select(timeout):
                         if key.data is not None:
                             key.data(key.fd)
-        for request in cancel_requests.requests():
+        for request in (*self._unanswered, *cancel_requests.requests()):
             request.answer(None)
         for line in self._follower.end():
             self._display.show(line)
@@ -183,8 +185,11 @@ class Run:
                 self._take_output(output)
         for shown in self._follower.event(event):
             self._display.show(shown)
-        if isinstance(event, RunStarted) and self._cancelled is not None:
-            self._pod.signal(COORDINATOR, _SIGNALS[self._cancelled])
+        if isinstance(event, RunStarted) and self._asked_for is not None:
+            self._pod.signal(COORDINATOR, _SIGNALS[self._asked_for])
+        if isinstance(event, RunCancelling):
+            self._cancelled = event.mode
+            self._answer()
 
     def _take_output(self, output: ContainerOutput) -> None:
         for line in self._follower.output(output.container, output.data):
@@ -201,7 +206,7 @@ class Run:
 
     def _read_signals(self, wake_up: int) -> None:
         for number in os.read(wake_up, 64):
-            if self._cancelled == "Cancelled" or number == signal.SIGHUP:
+            if self._asked_for == "Cancelled" or number == signal.SIGHUP:
                 self._killed = True
                 self._display.notice(KILLING)
                 self._pod.kill()
@@ -210,17 +215,25 @@ class Run:
 
     def _take_requests(self, cancel_requests: CancelRequests) -> None:
         for request in cancel_requests.requests():
+            self._unanswered.append(request)
             if self._follower.finished is None:
                 self._cancel(request.mode)
+        self._answer()
+
+    def _answer(self) -> None:
+        """Answer those who asked for no more than what is being done."""
+        waiting, self._unanswered = self._unanswered, []
+        for request in waiting:
+            if harder(self._cancelled, request.mode) == self._cancelled:
                 request.answer(self._cancelled)
             else:
-                request.answer(None)
+                self._unanswered.append(request)
 
     def _cancel(self, mode: CancelMode) -> None:
         """Ask the coordinator for it, unless it was asked for that or more before."""
-        if harder(self._cancelled, mode) == self._cancelled:
+        if harder(self._asked_for, mode) == self._asked_for:
             return
-        self._cancelled = mode
+        self._asked_for = mode
         self._display.notice(NOTICES[mode])
         if self._follower.started is not None:
             self._pod.signal(COORDINATOR, _SIGNALS[mode])

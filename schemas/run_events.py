@@ -14,8 +14,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
+CancelMode: TypeAlias = Literal["Cancelled", "CancelledRunFinally", "StoppedRunFinally"]
 FinalStatus: TypeAlias = Literal["Succeeded", "Failed", "Cancelled", "TimedOut"]
 
 
@@ -100,6 +101,14 @@ class TaskSkipped:
 
 
 @dataclass(frozen=True, slots=True)
+class RunCancelling:
+    """Somebody has asked for the run to be cancelled in this way, and from now on it is."""
+
+    at: float
+    mode: CancelMode
+
+
+@dataclass(frozen=True, slots=True)
 class RunWarning:
     """Something a person should know that does not change the outcome."""
 
@@ -119,13 +128,18 @@ class RunFinished:
 
 
 RunEvent: TypeAlias = (
-    RunStarted | TaskStarted | StepStarted | StepFinished | TaskFinished | TaskSkipped | RunWarning | RunFinished
+    RunStarted
+    | TaskStarted
+    | StepStarted
+    | StepFinished
+    | TaskFinished
+    | TaskSkipped
+    | RunCancelling
+    | RunWarning
+    | RunFinished
 )
 
-_KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (RunStarted, TaskStarted, StepStarted, StepFinished, TaskFinished, TaskSkipped, RunWarning, RunFinished)
-}
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(RunEvent)}
 
 
 def to_line(event: RunEvent) -> str:

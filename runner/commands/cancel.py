@@ -42,13 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Ask the run to be cancelled, and return once it has taken that. Raises OSError."""
     from monopod.runner.cancellation import going_runs  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.host.errors import HostUnavailableError  # noqa: PLC0415
-    from monopod.runner.host.state_directory import state_root  # noqa: PLC0415
+    from monopod.runner.host.state_directory import root_path  # noqa: PLC0415
 
-    try:
-        runs = going_runs(state_root())
-    except HostUnavailableError as error:
-        return _refuse(str(error))
+    runs = going_runs(root_path())
     found = _chosen(runs, arguments.name)
     if len(found) != 1:
         return _refuse(_no_choice(runs, found, arguments.name))

@@ -29,13 +29,15 @@ class StateDirectory:
     lock: int
 
 
-def state_root() -> str:
-    """Return the directory that holds the state of all of the caller's Pods, made if it is missing.
+def root_path() -> str:
+    """Return the directory that holds the state of all of the caller's Pods; it is there while there are any."""
+    parent = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108  # checked when it is made; /tmp is often in memory
+    return os.path.join(os.path.realpath(parent), f"monopod-{os.geteuid()}")
 
-    Raises HostUnavailableError if somebody else could meddle with it.
-    """
-    parent = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108  # checked below; /tmp is often in memory
-    path = os.path.join(os.path.realpath(parent), f"monopod-{os.geteuid()}")
+
+def state_root() -> str:
+    """Return `root_path`, made if it is missing. Raises HostUnavailableError if somebody else could meddle with it."""
+    path = root_path()
     try:
         with contextlib.suppress(FileExistsError):
             os.mkdir(path, 0o700)

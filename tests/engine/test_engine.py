@@ -20,6 +20,7 @@ from monopod.schemas.plan import (
     decode,
     encode,
 )
+from monopod.schemas.run_events import RunCancelling
 
 
 def failing(*containers: str, code: int = 1):
@@ -374,6 +375,12 @@ class TestCancelling:
         run = simulate(self.plan, extra=[cancel(0.5), cancel(0.6, "StoppedRunFinally")])
         assert run.condition["reason"] == "Cancelled"
         assert "f-run" not in run.started()
+
+    def test_each_harder_way_is_told_when_it_is_taken(self):
+        modes = ("StoppedRunFinally", "StoppedRunFinally", "CancelledRunFinally", "StoppedRunFinally", "Cancelled")
+        extra = [cancel(0.5 + number / 100, mode) for number, mode in enumerate(modes)]
+        told = [event.mode for event in simulate(self.plan, extra=extra).told if isinstance(event, RunCancelling)]
+        assert told == ["StoppedRunFinally", "CancelledRunFinally", "Cancelled"]
 
     def test_while_the_container_has_not_come(self):
         run = simulate(plan_of(task("a")), ready=lambda _: None, extra=[cancel(3)])

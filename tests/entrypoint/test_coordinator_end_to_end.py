@@ -223,6 +223,8 @@ def test_terminating_cancels(pod, root, number):
         events.append(event)
         if isinstance(event, StepStarted):
             pod.coordinator.send_signal(number)
+        if isinstance(event, RunFinished) and number == signal.SIGINT:
+            pod.coordinator.send_signal(signal.SIGTERM)  # it would stay
     assert events[-1].status == "Cancelled"
     assert pod.coordinator.wait(PATIENCE) == 1
     assert set(pod.exit_codes()) == {"a", "b"}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from monopod.entrypoint.story import SUMMARY_BYTES, Story
 from monopod.schemas.run_events import (
+    RunCancelling,
     RunFinished,
     RunStarted,
     RunWarning,
@@ -63,6 +64,7 @@ def test_a_whole_run():
         TaskFinished(START + 63, "scan", 1, 1, "TimedOut", "TaskRunTimeout", "too slow"),
         TaskSkipped(START + 63, "publish", "Parent Tasks were skipped"),
         RunWarning(START + 63, "disk nearly full"),
+        RunCancelling(START + 64, "StoppedRunFinally"),
         RunFinished(START + 3700, "Failed", "Failed", "Tasks Completed: 2 (Failed: 1)", {}),
     ]
     story = Story()
@@ -82,6 +84,7 @@ def test_a_whole_run():
 22:14:23  +1m03s  scan[1]       attempt 2 TimedOut after 1m01s: too slow
 22:14:23  +1m03s  publish       skipped: Parent Tasks were skipped
 22:14:23  +1m03s                warning: disk nearly full
+22:14:24  +1m04s                the run is being cancelled: StoppedRunFinally
 
 TASK     STATUS     STARTED  TOOK   WHY
 build    Succeeded  +0.2s    1.5s

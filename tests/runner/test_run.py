@@ -20,12 +20,17 @@ from monopod.runner.host.events import (
     PodWarning,
 )
 from monopod.runner.run import KILLING, NOTICES, Run
-from monopod.schemas.run_events import to_line
+from monopod.schemas.run_events import RunCancelling, to_line
 
 
 def told(*events):
     """What the coordinator writes."""
     return ContainerOutput("coordinator", "stdout", "".join(to_line(event) + "\n" for event in events).encode())
+
+
+def cancelling(*modes):
+    """What the coordinator writes when it has taken requests."""
+    return told(*(RunCancelling(START, mode) for mode in modes))
 
 
 def finished(phase="Succeeded", **status):
@@ -142,6 +147,7 @@ def whole(story):
     ]
 
 
+START = 1_700_000_000.0
 SHOWN = [
     "Run build-1 started in namespace default",
     "[build] started",
@@ -207,7 +213,7 @@ def test_the_first_interrupt_cancels_and_the_run_says_how_it_ended(follow, whole
         [finished("Failed")],
     )
     assert shown[-1] == NOTICES["Cancelled"]
-    assert pod.asked == [("coordinator", signal.SIGTERM)]
+    assert pod.asked == [("coordinator", signal.SIGINT)]
     assert outcome.exit_code == 130
 
 
@@ -218,7 +224,7 @@ def test_the_second_interrupt_kills(follow, whole):
         [finished("Failed")],
     )
     assert shown[-2:] == [NOTICES["Cancelled"], KILLING]
-    assert pod.asked == [("coordinator", signal.SIGTERM), "kill"]
+    assert pod.asked == [("coordinator", signal.SIGINT), "kill"]
     assert outcome.exit_code == 130
 
 
@@ -238,35 +244,44 @@ def test_what_is_asked_before_the_run_has_started_is_passed_on_then(follow, whol
         [finished()],
     )
     assert shown[0] == NOTICES["Cancelled"]
-    assert pod.asked == [("coordinator", signal.SIGTERM)]
+    assert pod.asked == [("coordinator", signal.SIGINT)]
     _, outcome, pod, _ = follow([int(signal.SIGINT)], [int(signal.SIGINT)], [finished("Failed")])
     assert pod.asked == ["kill"]
     assert outcome.exit_code == 130
-    *_, pod, _ = follow(["StoppedRunFinally"], ["CancelledRunFinally"], [told(*whole)], [finished()])
+    *_, pod, _ = follow(
+        ["StoppedRunFinally"],
+        ["CancelledRunFinally"],
+        [told(*whole[:3])],
+        [cancelling("CancelledRunFinally")],
+        [finished("Failed")],
+    )
     assert pod.asked == [("coordinator", signal.SIGUSR1)]
-    assert pod.answers == ["StoppedRunFinally", "CancelledRunFinally"]
+    assert pod.answers == ["CancelledRunFinally"] * 2
 
 
 def test_each_way_to_cancel_has_its_signal_and_only_a_harder_one_follows(follow, whole):
     shown, outcome, pod, _ = follow(
         [told(*whole[:3])],
         ["StoppedRunFinally"],
-        ["StoppedRunFinally", "CancelledRunFinally"],
+        [cancelling("StoppedRunFinally"), "StoppedRunFinally", "CancelledRunFinally"],
+        [cancelling("CancelledRunFinally")],
         ["StoppedRunFinally"],
         ["Cancelled", "CancelledRunFinally"],
+        [cancelling("Cancelled")],
         [finished("Failed")],
     )
     gentlest_first = ["StoppedRunFinally", "CancelledRunFinally", "Cancelled"]
     assert shown[-3:] == [NOTICES[mode] for mode in gentlest_first]
-    assert pod.asked == [("coordinator", each) for each in (signal.SIGUSR2, signal.SIGUSR1, signal.SIGTERM)]
-    assert pod.answers == [*gentlest_first[:1], *gentlest_first[:2], gentlest_first[1], *gentlest_first[2:] * 2]
+    assert pod.asked == [("coordinator", each) for each in (signal.SIGUSR2, signal.SIGUSR1, signal.SIGINT)]
+    gentlest, gentle, hard = gentlest_first
+    assert pod.answers == [gentlest, gentlest, gentle, gentle, gentle, hard]
     assert outcome.exit_code == 130
 
 
 @pytest.mark.parametrize("mode", ["StoppedRunFinally", "CancelledRunFinally", "Cancelled"])
 def test_an_interrupt_kills_only_what_was_cancelled_for_good(follow, whole, mode):
     *_, pod, _ = follow([told(*whole[:3])], [mode], [int(signal.SIGINT)], [finished("Failed")])
-    assert pod.asked[1] == ("kill" if mode == "Cancelled" else ("coordinator", signal.SIGTERM))
+    assert pod.asked[1] == ("kill" if mode == "Cancelled" else ("coordinator", signal.SIGINT))
 
 
 def test_a_run_that_has_ended_is_not_cancelled(follow, whole):
@@ -274,6 +289,8 @@ def test_a_run_that_has_ended_is_not_cancelled(follow, whole):
     assert (pod.asked, pod.answers) == ([], [None, None])
     assert not set(shown) & set(NOTICES.values())
     assert outcome.exit_code == 0
+    *_, pod, _ = follow([told(*whole[:3])], ["Cancelled"], [told(*whole[3:])], [finished()])
+    assert pod.answers == [None]  # the coordinator did not take it: it was too late
 
 
 def test_a_run_that_succeeded_in_spite_of_an_interrupt_has_succeeded(follow, whole):

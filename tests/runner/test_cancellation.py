@@ -1,0 +1,175 @@
+"""Asking a run to be cancelled: which runs go on, what is asked and answered, and what `monopod cancel` says."""
+
+import contextlib
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from monopod.runner.cancellation import MODES, CancelSocket, GoingRun, going_runs, harder
+from monopod.runner.command_line import main
+from monopod.runner.host.state_directory import root_path
+
+GENTLEST, GENTLE, HARD = "StoppedRunFinally", "CancelledRunFinally", "Cancelled"
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """The directory of all state directories."""
+    parent = tmp_path / ("deep" * 40)  # longer than the address of a socket may be
+    parent.mkdir()
+    monkeypatch.setenv("TMPDIR", str(parent))
+    os.mkdir(root_path())
+    return root_path()
+
+
+class AnsweringRun:
+    """A run that takes requests in a thread, and answers with the hardest mode up to now."""
+
+    def __init__(self, directory, *, has_ended=False):
+        self.taken = []
+        self._has_ended = has_ended
+        self._stop, self._stop_end = os.pipe()
+        os.mkdir(directory)
+        self._socket = CancelSocket(directory)
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self):
+        held = None
+        while self._stop not in select.select([self._socket, self._stop], [], [])[0]:
+            for request in self._socket.requests():
+                self.taken.append(request.mode)
+                held = harder(held, request.mode)
+                request.answer(None if self._has_ended else held)
+
+    def close(self):
+        os.write(self._stop_end, b"x")
+        self._thread.join()
+        self._socket.__exit__()
+        os.close(self._stop)
+        os.close(self._stop_end)
+
+
+@pytest.fixture
+def going(root):
+    """Starts a run that answers."""
+    with contextlib.ExitStack() as runs:
+
+        def going(identity, **options):
+            run = AnsweringRun(f"{root}/{identity}", **options)
+            runs.callback(run.close)
+            return run
+
+        yield going
+
+
+@pytest.fixture
+def cancel(root, monkeypatch, capsys):
+    """Calls `monopod cancel`; returns its exit code, output and errors."""
+
+    def cancel(*arguments):
+        monkeypatch.setattr(sys, "argv", ["monopod", "cancel", *arguments])
+        return main(), *capsys.readouterr()
+
+    return cancel
+
+
+def test_the_harder_mode_counts_whichever_comes_first():
+    for mode in MODES:
+        assert harder(None, mode) == mode
+    for one, other, expected in ((GENTLEST, GENTLE, GENTLE), (GENTLEST, HARD, HARD), (GENTLE, HARD, HARD)):
+        assert harder(one, other) == harder(other, one) == expected
+
+
+def test_only_runs_that_go_on_are_found(root, going):
+    going("two-abcdefgh")
+    going("one-12345678")
+    os.mkdir(f"{root}/starting-abcdefgh")
+    with open(f"{root}/file", "w"), CancelSocket(os.path.join(root, "starting-abcdefgh")):
+        assert [run.name for run in going_runs(root)] == ["one", "starting", "two"]
+    assert [run.name for run in going_runs(root)] == ["one", "two"]
+    assert os.listdir(f"{root}/starting-abcdefgh") == []
+
+
+def test_a_run_whose_process_was_killed_does_not_go_on(root):
+    os.mkdir(f"{root}/dead-abcdefgh")
+    program = (
+        "import os, sys; from monopod.runner.cancellation import CancelSocket; CancelSocket(sys.argv[1]); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", program, f"{root}/dead-abcdefgh"], check=False)
+    assert os.listdir(f"{root}/dead-abcdefgh") == ["cancel"]
+    assert going_runs(root) == ()
+    assert GoingRun("dead-abcdefgh", f"{root}/dead-abcdefgh").cancel("Cancelled") is None
+    assert going_runs(f"{root}/missing") == ()
+
+
+def test_a_run_that_ends_without_an_answer_has_ended(root):
+    os.mkdir(f"{root}/run-abcdefgh")
+    listening = CancelSocket(f"{root}/run-abcdefgh")
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(going_runs(root)[0].cancel("Cancelled")))
+    asking.start()
+    select.select([listening], [], [])
+    listening.__exit__()
+    asking.join()
+    assert answers == [None]
+
+
+def test_what_is_no_request_is_passed_over(root, going):
+    run = going("run-abcdefgh")
+    reader, writer = os.pipe()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
+        directory = os.open(f"{root}/run-abcdefgh", os.O_PATH)
+        asking.connect(f"/proc/self/fd/{directory}/cancel")
+        os.close(directory)
+        asking.send(b"Cancelled")  # without a pipe
+        socket.send_fds(asking, [b"Whatever"], [writer])
+    os.close(writer)
+    with open(reader, "rb") as answer:
+        assert answer.read() == b""
+    assert going_runs(root)[0].cancel("StoppedRunFinally") == "StoppedRunFinally"
+    assert run.taken == ["StoppedRunFinally"]
+
+
+def test_the_only_run_needs_no_name(cancel, going):
+    run = going("build-x7k2p-abcdefgh")
+    assert cancel() == (0, "Run 'build-x7k2p' is being cancelled: Cancelled\n", "")
+    assert run.taken == ["Cancelled"]
+
+
+def test_the_named_run_is_cancelled_as_asked(cancel, going):
+    runs = [going("one-abcdefgh"), going("two-abcdefgh")]
+    for mode in (GENTLEST, GENTLE):
+        assert cancel("two", "--grace", mode) == (0, f"Run 'two' is being cancelled: {mode}\n", "")
+    assert [run.taken for run in runs] == [[], [GENTLEST, GENTLE]]
+    expected = f"Run 'two' is being cancelled: {GENTLE}, which was asked for before\n"
+    assert cancel("two", "--grace", GENTLEST) == (0, expected, "")
+
+
+def test_runs_of_one_name_are_told_apart(cancel, going):
+    runs = [going("ci-abcdefgh"), going("ci-12345678"), going("other-12345678")]
+    message = "monopod cancel: several runs are called 'ci'; choose one of ci-12345678, ci-abcdefgh\n"
+    assert cancel("ci") == (2, "", message)
+    message = "monopod cancel: several runs go on; choose one of ci-12345678, ci-abcdefgh, other\n"
+    assert cancel() == (2, "", message)
+    assert cancel("ci-abcdefgh") == (0, "Run 'ci' is being cancelled: Cancelled\n", "")
+    assert [run.taken for run in runs] == [["Cancelled"], [], []]
+
+
+def test_an_unknown_name_is_told(cancel, going):
+    assert cancel() == (2, "", "monopod cancel: no run of yours goes on\n")
+    assert cancel("build") == (2, "", "monopod cancel: there is no run 'build', and none goes on\n")
+    going("build-abcdefgh")
+    going("test-abcdefgh")
+    message = "monopod cancel: there is no run 'biuld' (did you mean 'build'?); those that go on: build, test\n"
+    assert cancel("biuld") == (2, "", message)
+
+
+def test_a_run_that_has_ended_is_told(cancel, going):
+    going("build-abcdefgh", has_ended=True)
+    assert cancel("build") == (2, "", "monopod cancel: run 'build' has ended\n")
