@@ -284,6 +284,14 @@ class Oracle:
             pipeline.finally_timed_out = self.now >= pipeline.finally_start + spec.finally_timeout
         self.changed |= before != (pipeline.timed_out, pipeline.tasks_timed_out, pipeline.finally_timed_out)
 
+    def kill_what_must_end(self, pipeline: PipelineState, all_end: bool) -> None:
+        for state in pipeline.tasks:
+            if all_end or pipeline.tasks_timed_out or pipeline.mode == "CancelledRunFinally":
+                self.kill(state)
+        for state in pipeline.finals:
+            if all_end or pipeline.finally_timed_out:
+                self.kill(state)
+
     def kill(self, state: TaskState) -> None:
         if state.child:
             self.cancel(state.child, "Cancelled")
@@ -298,12 +306,7 @@ class Oracle:
             return
         self.look_at_timeouts(pipeline)
         all_end = pipeline.timed_out or pipeline.mode == "Cancelled"
-        for state in pipeline.tasks:
-            if all_end or pipeline.tasks_timed_out or pipeline.mode == "CancelledRunFinally":
-                self.kill(state)
-        for state in pipeline.finals:
-            if all_end or pipeline.finally_timed_out:
-                self.kill(state)
+        self.kill_what_must_end(pipeline, all_end)
         self.look_for_tasks_to_start(pipeline)
         self.look_at_finally(pipeline, all_end)
         everything = (*pipeline.tasks, *pipeline.finals)
