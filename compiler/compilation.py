@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from monopod.compiler.catalog import Catalog
+from monopod.compiler.credentials import injected_credentials
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents import Document, Documents
-from monopod.compiler.pod import make_pod
+from monopod.compiler.pod import make_pod, size_problem
 from monopod.compiler.pod_draft import PodDraft
 from monopod.compiler.pod_metadata import pod_metadata
 from monopod.compiler.pod_parts import PodParts
@@ -77,6 +78,8 @@ def _compile(document: Document, documents: Documents, options: Options) -> Comp
         raise Problems(state.problems)
     compiled = compile_selected(run, state)
     state.problems.extend(port_clashes(compiled.pipeline, state.ports))
+    service_account = compiled.pod_fields.get("serviceAccountName", "default")
+    state.problems.extend(injected_credentials(documents, service_account))
     source = run.pipeline or run.task
     metadata_of_pod = pod_metadata(
         run.document["metadata"], source.metadata if source is not None else None, state.draft.of_tasks, state.problems
@@ -97,9 +100,13 @@ def _compile(document: Document, documents: Documents, options: Options) -> Comp
         pod_fields=compiled.pod_fields,
     )
     plan = Plan(compiled.pipeline, {**run.document, "metadata": metadata})
+    pod = make_pod(plan, parts, runtime_image=options.runtime_image, log_format=options.log_format)
+    too_large = size_problem(pod)
+    if too_large is not None:
+        state.problems.append(document.problem((), too_large, "pod-size", severity="warning"))
     return Compilation(
         plan,
-        make_pod(plan, parts, runtime_image=options.runtime_image, log_format=options.log_format),
+        pod,
         tuple(document.data for document, _ in documents.of(ConfigMap)),
         tuple(document.data for document, _ in documents.of(Secret)),
         tuple(document.data for document, _ in documents.of(PersistentVolumeClaim)),

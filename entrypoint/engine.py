@@ -806,7 +806,8 @@ class Engine:
             self._exit_codes[step.container] = 0 if step.tolerated else step.exit_code
         slot = _slot_name(instance)
         if how is not None and instance.attempt.position + 1 < len(instance.attempt.steps):
-            self._do(WriteFile(slot, f"/tekton/steps/{step_directory(step.plan)}/exitCode", str(step.exit_code)))
+            for name in (step_directory(step.plan), str(instance.attempt.position)):  # Tekton has a link of that name
+                self._do(WriteFile(slot, f"/tekton/steps/{name}/exitCode", str(step.exit_code)))
         self._do(
             Tell(
                 StepFinished(

@@ -49,7 +49,8 @@ class TestOrder:
         run = simulate(plan_of(task("a", steps=(Step("one", script="true"), Step("two", script="true")))))
         assert run.started() == {"a-one": [0], "a-two": [1]}
         assert [each for _, each in run.commands if isinstance(each, WriteFile)] == [
-            WriteFile("a", "/tekton/steps/step-one/exitCode", "0")
+            WriteFile("a", "/tekton/steps/step-one/exitCode", "0"),
+            WriteFile("a", "/tekton/steps/0/exitCode", "0"),
         ]
 
     def test_a_step_waits_for_its_container_only(self):
