@@ -55,6 +55,13 @@ class Found(Generic[Spec]):
         """What no other document of its kind has."""
         return f"{self.name} ({self.origin})" if self.origin else self.name
 
+    @property
+    def metadata_place(self) -> Place:
+        """Where the metadata is written: beside the spec in a document of its own, inside of an embedded spec."""
+        if self.embedded or not isinstance(self.place, DocumentPlace):
+            return self.place.at("metadata")
+        return DocumentPlace(self.place.document, ("metadata",))
+
 
 class Catalog:
     """What documents were given, by kind and name, and those that are fetched.

@@ -43,9 +43,17 @@ class CompiledRun:
 def compile_selected(run: Run, state: CompilerState) -> CompiledRun:
     """Return what is run; its containers and volumes are added to the draft of the Pod."""
     if state.max_concurrency is None:
-        metadata = run.document["metadata"].get("annotations") or {}
-        state = replace(state, max_concurrency=limit_of(metadata, run.metadata_place, state.problems))
+        state = replace(state, max_concurrency=_limit(run, state))
     return _compile_pipeline_run(run, state) if run.pipeline is not None else _compile_task_run(run, state)
+
+
+def _limit(run: Run, state: CompilerState) -> int | None:
+    """Return how many combinations of a matrix may run at the same time: what the run says, or its Pipeline."""
+    own = limit_of(run.document["metadata"].get("annotations") or {}, run.metadata_place, state.problems)
+    found = run.pipeline
+    if own is not None or found is None or found.metadata is None:
+        return own
+    return limit_of(found.metadata.annotations, found.metadata_place, state.problems)
 
 
 def _compile_pipeline_run(run: Run, state: CompilerState) -> CompiledRun:

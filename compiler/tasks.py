@@ -322,7 +322,7 @@ class _TaskCompiler:
         metadata = self._spec.metadata if isinstance(self._spec, tekton.EmbeddedTask) else self._found.metadata
         own = None
         if metadata is not None:
-            own = fan_out.limit_of(metadata.annotations, self._spec_place.at("metadata"), self._problems)
+            own = fan_out.limit_of(metadata.annotations, self._found.metadata_place, self._problems)
         return own or self._state.max_concurrency
 
     def _plan_step(self, step: tekton.Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:
@@ -370,7 +370,7 @@ class _TaskCompiler:
             what = "Sidecar" if resolved.is_sidecar else "Step"
             message = (
                 f"the {what} has neither script nor command, so the image's own ENTRYPOINT would run, "
-                "which is not supported yet; say what to run with command"
+                "and monopod does not look into images; say what to run with command"
             )
             self._problems.append(place.problem("no-command", message))
         return tuple(fields.get("command", ()))
