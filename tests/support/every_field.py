@@ -50,7 +50,7 @@ _PIPELINE: dict[str, Any] = {
             "params": [{"name": "text", "value": "b"}],
             "taskSpec": _TASK,
         },
-        {"name": "other", "taskSpec": {"steps": _STEPS}},
+        {"name": "second", "taskSpec": {"steps": _STEPS}},
     ],
 }
 
@@ -76,7 +76,7 @@ _ROOTS: dict[type[Model], list[dict[str, Any]]] = {
 
 _OTHER_TASK = _document("Task", _TASK, "other")
 _OTHER_ACTION = _document("StepAction", {"image": "alpine", "command": ["true"], "params": [_PARAM]}, "other")
-_OTHERS: dict[type[Model], list[dict[str, Any]]] = {
+OTHERS: dict[type[Model], list[dict[str, Any]]] = {
     tekton.PipelineRun: [_document("Pipeline", _PIPELINE, "other"), _OTHER_TASK, _OTHER_ACTION],
     tekton.TaskRun: [_OTHER_TASK, _OTHER_ACTION],
     tekton.Pipeline: [],
@@ -139,8 +139,12 @@ _SOURCES = ("emptyDir", "secret", "configMap", "projected", "csi", "persistentVo
 
 _KINDS = {tekton.PipelineRef: "Pipeline", tekton.TaskRef: "Task", tekton.StepActionRef: "StepAction"}
 
-REFUSED = frozenset({(tekton.Sidecar, "liveness_probe"), (tekton.Sidecar, "lifecycle")})
-"""Fields that are refused whatever they hold: no way to go if there is another."""
+AVOIDED = frozenset({
+    (tekton.Sidecar, "liveness_probe"),
+    (tekton.Sidecar, "lifecycle"),
+    (tekton.WorkspaceBinding, "volume_claim_template"),
+})  # fmt: skip
+"""Fields of which little arrives in the Pod: no way to go on if there is another."""
 
 INSTEAD: dict[tuple[type[Model], str], tuple[str, ...]] = {
     (tekton.PipelineRunSpec, "pipeline_ref"): ("pipelineSpec",),
@@ -207,7 +211,18 @@ _IMAGE = {"image": "alpine", "command": ["true"]}
 _OTHER_IMAGE = {"image": "debian", "command": ["true"]}
 _CHANGED = {**_TASK, "steps": [{**_STEPS[0], "script": "false"}]}
 
+_TERM = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["sample"]}]}
+
 VALUES: dict[tuple[type[Model] | str, ...], tuple[Any, Any]] = {
+    (tekton.TaskSpec, "workspaces"): ([{"name": "source", "readOnly": True}], []),
+    (kubernetes.PreferredSchedulingTerm, "preference"): (_TERM, {}),
+    (kubernetes.NodeSelector, "node_selector_terms"): ([_TERM], []),
+    (kubernetes.SecurityContext, "windows_options"): ({"hostProcess": True}, {}),
+    (kubernetes.PodSecurityContext, "windows_options"): ({"hostProcess": True}, {}),
+    (kubernetes.PersistentVolumeClaimSpec, "resources"): (
+        {"requests": {"storage": "2Gi"}},
+        {"requests": {"storage": "3Gi"}},
+    ),
     (kubernetes.VolumeResourceRequirements, "requests"): ({"storage": "2Gi"}, {"storage": "3Gi"}),
     **{(model, "image_pull_policy"): ("Always", "Never") for model in (tekton.StepTemplate, tekton.Sidecar)},
     (kubernetes.ImageVolumeSource, "pull_policy"): ("Always", "Never"),
@@ -236,7 +251,7 @@ VALUES: dict[tuple[type[Model] | str, ...], tuple[Any, Any]] = {
     (tekton.TaskRef, "api_version"): ("tekton.dev/v1", "example.com/v1"),
     (tekton.WhenExpression, "cel"): ("'a' == 'a'", "'a' == 'b'"),
     (kubernetes.PersistentVolumeClaimSpec, "volume_mode"): ("Filesystem", "Block"),
-    (tekton.TaskSpec, "params"): ([_PARAM], []),
+    (tekton.TaskSpec, "params"): ([_PARAM, {"name": "unset", "default": "a"}], [_PARAM]),
     (tekton.PipelineSpec, "params"): ([_PARAM], []),
     (tekton.StepActionSpec, "params"): ([_PARAM], []),
     (tekton.Pipeline, "spec"): (_PIPELINE, _RENAMED),
@@ -253,7 +268,7 @@ VALUES: dict[tuple[type[Model] | str, ...], tuple[Any, Any]] = {
     (tekton.TaskRunSpec, "debug"): ({"breakpoints": {"onFailure": "enabled"}}, {}),
     (tekton.TaskRunDebug, "breakpoints"): ({"onFailure": "enabled"}, {}),
     (tekton.Sidecar, "lifecycle"): ({"preStop": {"sleep": {"seconds": 1}}}, {}),
-    (tekton.PipelineTask, "run_after"): (["other"], []),
+    (tekton.PipelineTask, "run_after"): (["second"], []),
     (tekton.PipelineTask, "workspaces"): ([{"name": "source", "subPath": "sample"}], []),
     (kubernetes.Volume, "empty_dir"): ({"medium": "Memory"}, {}),
     (kubernetes.PersistentVolumeClaimSpec, "selector"): ({"matchLabels": {"a": "b"}}, {}),
@@ -368,19 +383,33 @@ def models_in(annotation: Any) -> Iterator[type[Model]]:
 
 def ways() -> dict[type[Model], list[Way]]:
     """Return each model that can stand in a Tekton document, with one way to it for each field that holds it."""
-    result: dict[type[Model], list[Way]] = {}
-    for root in _ROOTS:
-        result[root] = [()]
-        pending = [root]
-        while pending:
-            model = pending.pop(0)
-            way = next((each for each in result[model] if REFUSED.isdisjoint(each)), result[model][0])
-            for field, info in model.model_fields.items():
-                for held in models_in(info.annotation):
-                    if held not in result:
-                        pending.append(held)
-                    result.setdefault(held, []).append((*way, (model, field)))
+    shortest = _shortest_ways()
+    result: dict[type[Model], list[Way]] = {model: [()] if model in _ROOTS else [] for model in shortest}
+    for model, way in shortest.items():
+        for field, held in _held_by(model):
+            result[held].append((*way, (model, field)))
     return result
+
+
+def _shortest_ways() -> dict[type[Model], Way]:
+    result: dict[type[Model], Way] = {}
+    for avoided in (AVOIDED, frozenset()):
+        for root in _ROOTS:
+            result.setdefault(root, ())
+            pending = list(result)
+            while pending:
+                model = pending.pop(0)
+                for field, held in _held_by(model):
+                    if held not in result and (model, field) not in avoided:
+                        result[held] = (*result[model], (model, field))
+                        pending.append(held)
+    return result
+
+
+def _held_by(model: type[Model]) -> Iterator[tuple[str, type[Model]]]:
+    for field, info in model.model_fields.items():
+        for held in models_in(info.annotation):
+            yield field, held
 
 
 def sites() -> list[Site]:
@@ -395,12 +424,18 @@ Documents = list[dict[str, Any]]
 
 def documents(site: Site) -> tuple[Documents, Documents]:
     """Return documents that set a field, and the same without it or with another value."""
-    return _documents(site, 0), _documents(site, 1)
+    return _with_others(site, 0), _with_others(site, 1)
+
+
+def _with_others(site: Site, which: int) -> Documents:
+    root = site.way[0][0] if site.way else site.model
+    result = _documents(site, which)
+    return [*result, *OTHERS[root]] if '"other"' in json.dumps(result) else result
 
 
 def _documents(site: Site, which: int) -> Documents:
     root = site.way[0][0] if site.way else site.model
-    result: Documents = json.loads(json.dumps([*_ROOTS[root], *_OTHERS[root]]))  # no part is there twice
+    result: Documents = json.loads(json.dumps(_ROOTS[root]))  # no part is there twice
     instance = result[0]
     for model, field in site.way:
         instance = _held(instance, model, field)
@@ -423,7 +458,7 @@ def _copy(value: Any) -> Any:
 
 
 def _found(table: Mapping[Any, T], site: Site) -> T | None:
-    """Return what a table has for a site: by the field that holds the model, by the model, or by what it is made from."""
+    """Return what a table has for a site: by the field that holds the model, the model, or its base."""
     keys: list[tuple[type[Model] | str, ...]] = [(site.model, site.field), (site.owner, site.field)]
     if site.way:
         keys.insert(0, (*site.way[-1], site.field))
