@@ -38,7 +38,7 @@ from monopod.runner.summary import summarize
 
 Output: TypeAlias = Literal["human", "json", "yaml", "name"]
 
-IMAGES_NOT_USED = "The backend host does not use image: the Steps run with this machine's programs."
+IMAGES_NOT_USED = "The host backend does not use images: Steps run with this machine's programs."
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CANCELLED = 130
@@ -97,7 +97,7 @@ def _exit_code(codes: Sequence[int]) -> int:
 def _tell_what_is_not_used(objects: Iterable[dict[str, Any]]) -> None:
     names = [f"{each.get('kind', '?')} '{_name(each)}'" for each in objects]
     if names:
-        text = f"The backend host has no use for {', '.join(names)}."
+        text = f"The host backend has no use for {', '.join(names)}."
         print(printable(text, colours=False), file=sys.stderr)
 
 

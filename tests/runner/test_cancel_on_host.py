@@ -97,7 +97,7 @@ class Following:
         """Read the rest; return the exit code and all lines but those of the table."""
         rest, errors = self.process.communicate()
         self.lines += rest.splitlines()
-        assert errors == "The backend host does not use image: the Steps run with this machine's programs.\n"
+        assert errors == "The host backend does not use images: Steps run with this machine's programs.\n"
         return self.process.returncode, self.lines
 
     def ran(self, *tasks):

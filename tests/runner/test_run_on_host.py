@@ -97,7 +97,7 @@ def test_a_failed_run_is_told_line_by_line(start, left_behind):
     process = start("echo no; exit 7")
     output, errors = process.communicate()
     assert process.returncode == 1
-    assert errors == "The backend host does not use image: the Steps run with this machine's programs.\n"
+    assert errors == "The host backend does not use images: Steps run with this machine's programs.\n"
     lines = output.splitlines()
     for line in (
         "[first : talk] one",
