@@ -14,13 +14,11 @@ Left to others: YAML itself (``yaml_tree``), the rules for each kind (``monopod.
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, TypeVar
 
@@ -129,9 +127,8 @@ def load(paths: Sequence[str], standard_input: BinaryIO | None = None) -> Docume
     `standard_input` is what ``-`` stands for; by default, the process's own.
     """
     loader = _Loader(standard_input)
-    with _without_garbage_collection():
-        for path in paths:
-            loader.read(path)
+    for path in paths:
+        loader.read(path)
     loader.check_names()
     if loader.problems:
         raise Problems(loader.problems)
@@ -145,18 +142,6 @@ def read(content: bytes, file: str) -> Documents:
     if loader.problems:
         raise Problems(loader.problems)
     return Documents(tuple(loader.documents))
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Loading makes many objects and no garbage; looking for it would take half of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class _Loader:

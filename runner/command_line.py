@@ -12,7 +12,9 @@ What is left to others: the commands themselves (``commands``).
 from __future__ import annotations
 
 import argparse
+import atexit
 import difflib
+import gc
 import os
 import sys
 from importlib import import_module
@@ -42,6 +44,7 @@ class Command(Protocol):
 
 def main() -> int:
     """Run `monopod` (or, as a plugin of kubectl, `kubectl monopod`) with the arguments of the process."""
+    atexit.register(gc.freeze)  # Python would look for garbage once more, in all that the process has
     program = "kubectl monopod" if os.path.basename(sys.argv[0]) == "kubectl-monopod" else "monopod"
     name, rest = _choose(program, sys.argv[1:])
     return _execute(f"{program} {name}", name, rest)
@@ -49,6 +52,7 @@ def main() -> int:
 
 def compile_pipeline() -> int:
     """Run `compile-pipeline FILE...`, which is `monopod compile`."""
+    atexit.register(gc.freeze)
     return _execute("compile-pipeline", "compile", sys.argv[1:])
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from monopod.runner.garbage_collection import without_garbage_collection
+
 if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
 
@@ -93,6 +95,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+@without_garbage_collection()
 def compile_documents(arguments: argparse.Namespace, **options: Any) -> tuple[Compilation, ...]:
     """Return what the runs in the files given compile to, one at least. Raises Problems, also if no file is given.
 
