@@ -155,7 +155,7 @@ class Task:
     """A PipelineTask of the Plan: a Task with its params bound, or a whole Pipeline in its place (``pipeline``).
 
     ``name`` is unique within its Pipeline. ``after`` names every PipelineTask of the same Pipeline that must have ended
-    before this one starts: those of ``runAfter`` and those whose Results it uses; ``result_sources`` is the latter part.
+    before this one starts: those of ``runAfter`` and those whose Results it uses; ``result_sources`` are the latter.
     ``timeout`` is that of one attempt.
     ``variables`` are references with a fixed value, such as ``workspaces.source.path``.
     """

@@ -66,7 +66,8 @@ def commit(repository: Path) -> None:
 def repository(tmp_path: Path) -> Path:
     """A git repository that holds the example's application."""
     folder = tmp_path / "repository"
-    shutil.copytree(ROOT / "examples/python-ci", folder / "examples/python-ci", ignore=shutil.ignore_patterns("__pycache__"))
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "examples/python-ci", folder / "examples/python-ci", ignore=ignored)
     git(folder, "init", "-q")
     commit(folder)
     return folder
