@@ -20,7 +20,7 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from monopod.runner.cancellation import CancelRequest, harder
@@ -34,7 +34,6 @@ from monopod.runner.host.events import (
     PodWarning,
 )
 from monopod.runner.lines import LineSplitter
-from monopod.runner.start_failures import mark_as_dead
 from monopod.runner.summary import Outcome
 from monopod.schemas.run_events import RunCancelling, RunStarted, RunWarning, StepFinished, from_line
 from monopod.schemas.words import exit_code_in_words
@@ -43,6 +42,8 @@ if TYPE_CHECKING:
     from monopod.schemas.run_events import CancelMode
 
 COORDINATOR = "coordinator"
+ALIVE = "/monopod/step/alive"
+"""Where it is and nobody has locked it, the container was killed (docs/control-directory.md)."""
 LONGEST_EVENT = 256 * 1024 * 1024
 """Bytes of one event of the coordinator at most: the last one holds all Results of the run."""
 
@@ -79,8 +80,8 @@ class Pod(Protocol):
     def kill(self) -> None:
         """Kill all containers at once."""
 
-    def volume_directory(self, name: str) -> str:
-        """Return where an emptyDir is."""
+    def make_file(self, container: str, path: str) -> None:
+        """Make an empty file in a volume, where `container` would have it at `path`, unless it is there."""
 
 
 class CancelRequests(Protocol):
@@ -94,16 +95,12 @@ class CancelRequests(Protocol):
 
 
 class Run:
-    """One run of a Pod: reads what happens in it, and has it shown.
+    """One run of a Pod: reads what happens in it, and has it shown."""
 
-    ``control_volumes`` says which volume of the Pod is the control directory of each container.
-    """
-
-    def __init__(self, pod: Pod, follower: Follower, display: Display, control_volumes: Mapping[str, str]) -> None:
+    def __init__(self, pod: Pod, follower: Follower, display: Display) -> None:
         self._pod = pod
         self._follower = follower
         self._display = display
-        self._control_volumes = control_volumes
         self._events = LineSplitter(LONGEST_EVENT)
         self._coordinator_end = ""
         self._status: dict[str, Any] | None = None
@@ -201,8 +198,7 @@ class Run:
         if event.reason == "StartError":
             warning = RunWarning(time.time(), self._follower.start_failed(event.container, event.message))
             self._display.show(warning)
-            if event.container in self._control_volumes:
-                mark_as_dead(self._pod.volume_directory(self._control_volumes[event.container]))
+            self._pod.make_file(event.container, ALIVE)
 
     def _read_signals(self, wake_up: int) -> None:
         for number in os.read(wake_up, 64):

@@ -33,7 +33,6 @@ from monopod.runner.host.pod import HostPod
 from monopod.runner.printable import printable
 from monopod.runner.problem_report import print_problems, warnings_of
 from monopod.runner.run import Run
-from monopod.runner.start_failures import control_volumes
 from monopod.runner.summary import summarize
 
 Output: TypeAlias = Literal["human", "json", "yaml", "name"]
@@ -142,7 +141,7 @@ def _run_one(compilation: Compilation, options: Options, wake_up: int, *, is_fir
 def _follow(pod: HostPod, compilation: Compilation, options: Options, wake_up: int) -> _Ended:
     follower = Follower(compilation.plan)
     display = make_display(_stream(options.output), follower, os.environ)
-    run = Run(pod, follower, display, control_volumes(compilation.pod))
+    run = Run(pod, follower, display)
     summary = None
     try:
         with CancelSocket(pod.state_directory) as cancel_requests:

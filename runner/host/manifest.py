@@ -25,7 +25,7 @@ from monopod.runner.host.environment import (
     expanded,
 )
 from monopod.runner.host.errors import PodRefusedError
-from monopod.runner.host.runtime_image import RuntimeImage
+from monopod.runner.host.runtime_image import SMALL_FILES, RuntimeImage
 from monopod.runner.host.specification import (
     Container,
     ContainerKind,
@@ -49,11 +49,15 @@ _SECURITY_FIELDS_WITHOUT_EFFECT = ("seLinuxOptions", "seccompProfile", "appArmor
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a Pod runs: its own directory, and where claims are kept between runs."""
+    """Where a Pod runs: its own directory, and where claims are kept between runs.
+
+    With ``keep`` all that is written there is to be there when the Pod is gone: no emptyDir is moved into memory.
+    """
 
     state_directory: str
     claims_directory: str
     open_files: int | None = None
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,9 @@ def read_pod(sources: Sources, runtime: RuntimeImage, place: Place) -> tuple[Pod
     metadata, spec = sources.pod["metadata"], sources.pod["spec"]
     if spec.get("restartPolicy") != "Never":
         reading.problems.append("spec.restartPolicy: the host backend runs Pods with restartPolicy Never only")
+    small = frozenset() if place.keep else _volumes_of_small_files(spec, runtime.name)
     for volume in spec.get("volumes") or ():
-        _read_volume(volume, reading)
+        _read_volume(volume, small, reading)
     containers = [container for kind, each in _kinds(spec) if (container := _read_container(each, kind, reading))]
     reading.warnings += _without_effect(spec, runtime.name)
     if reading.problems:
@@ -147,11 +152,26 @@ def _is_default_profile(profile: Any) -> bool:
     return isinstance(profile, dict) and profile.get("type") in ("RuntimeDefault", "Unconfined")
 
 
-def _read_volume(volume: Manifest, reading: _Reading) -> None:
+def _volumes_of_small_files(spec: Manifest, runtime_image: str) -> frozenset[str]:
+    """Return the volumes by which the coordinator and the Steps' containers talk."""
+    mounts = (
+        mount
+        for _, container in _kinds(spec)
+        if container.get("image") == runtime_image
+        for mount in container.get("volumeMounts") or ()
+    )
+    return frozenset(mount["name"] for mount in mounts if SMALL_FILES.fullmatch(mount["mountPath"]))
+
+
+def _read_volume(volume: Manifest, small: frozenset[str], reading: _Reading) -> None:
     name = volume["name"]
     kind = next((key for key, value in volume.items() if key != "name" and value is not None), "emptyDir")
     try:
-        source = _volume_source(name, kind, volume.get(kind) or {}, reading)
+        if kind == "emptyDir" and name in small:
+            source = _Source(f"{reading.place.state_directory}/memory/volume-{name}")
+            reading.volumes.append(DirectoryVolume(source.path))
+        else:
+            source = _volume_source(name, kind, volume.get(kind) or {}, reading)
     except UnresolvedError as error:
         reading.problems.append(f"volume {name}: {error}")
         source = _Source("")

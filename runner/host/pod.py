@@ -116,10 +116,6 @@ class HostPod:
         assert self._state is not None
         return self._state.path
 
-    def volume_directory(self, name: str) -> str:
-        """Return where an emptyDir is, from `start` to `close`. Only one on the disk can be seen from this process."""
-        return f"{self.state_directory}/volumes/{name}"
-
     @property
     def is_finished(self) -> bool:
         """Whether `PodFinished` has been told."""
@@ -136,7 +132,7 @@ class HostPod:
         self._state = state_directory.create(self.manifest["metadata"]["name"])
         soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         runtime = runtime_image(self._runtime_image_name, self._entrypoint_binary, os.path.dirname(self._state.path))
-        place = manifest.Place(self._state.path, host_volumes.claims_directory(), soft_limit)
+        place = manifest.Place(self._state.path, host_volumes.claims_directory(), soft_limit, self.keep)
         pod, warnings = manifest.read_pod(self._sources, runtime, place)
         self._pending += [PodWarning(warning) for warning in warnings]
         _allow_open_files(len(pod.containers), soft_limit)
@@ -187,6 +183,10 @@ class HostPod:
     def signal(self, container: str, number: int) -> None:
         """Send a signal to the first process of a container, if it runs."""
         self._say("signal", container=container, number=number)
+
+    def make_file(self, container: str, path: str) -> None:
+        """Make an empty file in a volume, where `container` would have it at `path`, unless it is there."""
+        self._say("file", container=container, path=path)
 
     def _say(self, kind: str, **fields: Any) -> None:
         if self._channel is not None and not self.is_finished:

@@ -10,6 +10,7 @@ coordinator runs as can reach the interpreter, even in a home directory that is 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from monopod.runner.host.specification import Mount
 
 BINARY_PATH = "/monopod/runtime/entrypoint"
 LIBRARY_PATH = "/monopod/runtime/lib"
+SMALL_FILES = re.compile(r"/monopod/(state|steps/[^/]+|slots/[^/]+/scripts)")
+"""Where a container of it has volumes of nothing but small files, which each Step waits for: the disk is too slow."""
 
 PACKAGE_DIRECTORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 

@@ -98,10 +98,26 @@ class Sandbox:
         if received is None:
             raise BrokenPipeError
         message, _descriptors = received
-        if message["type"] == "signal":
-            self._obey([Signal(message["container"], message["number"])])
-        else:
-            self._obey(self._lifecycle.terminate(message["grace"], time.monotonic()))
+        match message["type"]:
+            case "signal":
+                self._obey([Signal(message["container"], message["number"])])
+            case "file":
+                self._make_file(self._containers[message["container"]], message["path"])
+            case "terminate":
+                self._obey(self._lifecycle.terminate(message["grace"], time.monotonic()))
+
+    def _make_file(self, container: Container, path: str) -> None:
+        directory, name = os.path.split(path)
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        for mount in container.mounts:
+            if mount.path == directory and not mount.sub_path:
+                try:
+                    os.close(os.open(f"{mount.source}/{name}", flags, 0o644))
+                except FileExistsError:
+                    pass
+                except OSError as error:
+                    text = f"container {container.name}: cannot make {path}: {error.strerror}"
+                    messages.send(self._channel, "warning", message=text)
 
     def _read_child_signals(self, wakeup: int) -> None:
         os.read(wakeup, 4096)

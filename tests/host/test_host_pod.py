@@ -244,6 +244,19 @@ def test_a_signal_reaches_the_first_process(backend, make_container):
     assert ended.output("main") == "up\ngot it\n"
 
 
+def test_a_file_is_made_in_a_volume_where_a_container_would_have_it_and_kept_if_it_is_there(backend, make_container):
+    script = "echo up; while [ ! -e /box/new ]; do sleep 0.01; done; cat /box/old; wc -c < /box/new"
+    main = make_container(
+        "main", f"echo kept > /box/old; {script}", volumeMounts=[{"name": "box", "mountPath": "/box"}]
+    )
+    reactions = [
+        ["up", "make_file", "main", f"/{path}"] for path in ("nowhere/new", "box/told/new", "box/old", "box/new")
+    ]
+    ended = backend.run({"containers": [main], "volumes": [{"name": "box", "emptyDir": {}}]}, reactions=reactions)
+    assert ended.output("main").split() == ["up", "kept", "0"]
+    assert ended.of("PodWarning") == []
+
+
 def test_closing_a_pod_that_runs_leaves_nothing(backend, make_container):
     spec = {"containers": [make_container("main", "echo up; sleep 1000")]}
     process = backend.start(backend.pod(spec), reactions=[["up", "close"]])

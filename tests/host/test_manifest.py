@@ -17,10 +17,10 @@ RUNTIME = RuntimeImage("runtime:1", ("/python", "-m", "x"), (("PYTHONPATH", "/li
 
 @pytest.fixture
 def read(tmp_path):
-    def read_spec(spec, config_maps=None):
+    def read_spec(spec, config_maps=None, *, keep=False):
         pod = {"metadata": {"name": "p", "namespace": "ns"}, "spec": {"restartPolicy": "Never", **spec}}
         sources = Sources(pod, config_maps or {}, {}, Machine("node", "10.0.0.1", 1, 1))
-        return read_pod(sources, RUNTIME, Place("/state", str(tmp_path), 1024))
+        return read_pod(sources, RUNTIME, Place("/state", str(tmp_path), 1024, keep))
 
     return read_spec
 
@@ -46,6 +46,32 @@ def test_the_runtime_image_has_an_entrypoint_files_and_an_environment(read):
     assert install.command == ("/own",)
     assert "PYTHONPATH" not in step.environment
     assert step.mounts == ()
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_the_coordinator_and_steps_tell_each_other_is_in_memory_unless_it_is_kept(read, keep):
+    paths = {
+        "/monopod/bin": "volumes/",
+        "/monopod/state": "memory/volume-",
+        "/monopod/steps/build-make": "memory/volume-",
+        "/monopod/slots/build/scripts": "memory/volume-",
+        "/monopod/slots/build/tekton": "volumes/",
+    }
+    mounts = [{"name": path.replace("/", "-")[1:], "mountPath": path} for path in paths]
+    of_author = {"name": "author", "mountPath": "/monopod/state"}
+    pod, _ = read(
+        {
+            "volumes": [{"name": mount["name"], "emptyDir": {}} for mount in (*mounts, of_author)],
+            "initContainers": [{"name": "coordinator", "image": "runtime:1", "volumeMounts": mounts}],
+            "containers": [container(volumeMounts=[of_author])],
+        },
+        keep=keep,
+    )
+    assert [volume.path for volume in pod.volumes] == [
+        *(f"/state/{'volumes/' if keep else where}{path.replace('/', '-')[1:]}" for path, where in paths.items()),
+        "/state/volumes/author",
+    ]
+    assert all(isinstance(volume, DirectoryVolume) for volume in pod.volumes)
 
 
 def test_kinds_of_containers_in_the_order_of_starting(read):

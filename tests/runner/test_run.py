@@ -71,11 +71,10 @@ class ScriptedPod:
     A number in it is a signal that the runner gets, a text the mode in which `monopod cancel` wants it cancelled.
     """
 
-    def __init__(self, rounds, written, wake_up, volumes):
+    def __init__(self, rounds, written, wake_up):
         self.rounds = list(rounds)
         self.written = written
         self.wake_up = wake_up
-        self.volumes = volumes
         self.asked = []
         self.waiting = []
         self.answers = []
@@ -104,8 +103,8 @@ class ScriptedPod:
     def kill(self):
         self.asked.append("kill")
 
-    def volume_directory(self, name):
-        return os.path.join(self.volumes, name)
+    def make_file(self, container, path):
+        self.asked.append((container, path))
 
     def close(self):
         os.close(self.bell)
@@ -113,17 +112,16 @@ class ScriptedPod:
 
 
 @pytest.fixture
-def follow(story, tmp_path):
+def follow(story):
     """Follows a scripted Pod; returns what was shown, the outcome, the Pod, and the names that were told."""
-    (tmp_path / "control").mkdir()
 
     def follow(*rounds, written=None):
         reader, writer = os.pipe()
-        pod = ScriptedPod(rounds, written or {}, writer, tmp_path)
+        pod = ScriptedPod(rounds, written or {}, writer)
         requests = ScriptedRequests(pod)
         stream = io.StringIO()
         follower = Follower(story.plan(story.task("build", "make")))
-        run = Run(pod, follower, PlainDisplay(stream, follower, colours=False), {"build-make": "control"})
+        run = Run(pod, follower, PlainDisplay(stream, follower, colours=False))
         names = list(run.follow(reader, requests))
         pod.close()
         requests.close()
@@ -298,15 +296,8 @@ def test_a_run_that_succeeded_in_spite_of_an_interrupt_has_succeeded(follow, who
     assert outcome.exit_code == 0
 
 
-def test_a_container_that_cannot_be_started_is_told_and_left_for_dead(follow, tmp_path):
+def test_a_container_that_cannot_be_started_is_told_and_left_for_dead(follow):
     ended = ContainerTerminated("build-make", 0, 128, None, "StartError", "no such user", None, 2.0)
-    shown, *_ = follow([ended], [ended], [finished()])
-    assert shown == ["warning: container build-make could not be started: no such user"] * 2
-    assert (tmp_path / "control" / "alive").read_bytes() == b""
-
-
-def test_a_container_without_a_control_directory_that_cannot_be_started_is_told(follow):
-    shown, *_ = follow(
-        [ContainerTerminated("coordinator", 0, 128, None, "StartError", "no room", None, 2.0)], [finished("Failed")]
-    )
-    assert shown == ["warning: container coordinator could not be started: no room"]
+    shown, _, pod, _ = follow([ended], [finished()])
+    assert shown == ["warning: container build-make could not be started: no such user"]
+    assert pod.asked == [("build-make", "/monopod/step/alive")]

@@ -1,4 +1,4 @@
-"""A container that cannot be started: where its control directory is, and that its Task fails for the reason."""
+"""A container that cannot be started: its Task fails for the reason."""
 
 import os
 import subprocess
@@ -6,10 +6,7 @@ import sys
 
 import pytest
 
-from monopod.compiler.compilation import Options, compile_runs
-from monopod.compiler.documents import load
 from monopod.runner.follow import Follower
-from monopod.runner.start_failures import control_volumes, mark_as_dead
 
 PIPELINE = """\
 apiVersion: tekton.dev/v1
@@ -36,24 +33,6 @@ def pipeline(tmp_path):
     (tmp_path / "link").symlink_to("/no/such/directory")
     (tmp_path / "pipeline.yaml").write_text(PIPELINE.replace("DIRECTORY", str(tmp_path)))
     return tmp_path / "pipeline.yaml"
-
-
-def test_each_container_of_a_pod_has_its_control_directory(pipeline):
-    (compilation,) = compile_runs(load([str(pipeline)]), Options())
-    found = control_volumes(compilation.pod)
-    names = [container["name"] for container in compilation.pod["spec"]["containers"]]
-    assert list(found) == names
-    assert len(names) == len(set(found.values())) == 4
-    assert set(found.values()) <= {volume["name"] for volume in compilation.pod["spec"]["volumes"]}
-
-
-def test_a_container_is_marked_as_dead_once(tmp_path):
-    mark_as_dead(str(tmp_path))
-    (tmp_path / "alive").write_text("kept")
-    mark_as_dead(str(tmp_path))
-    assert (tmp_path / "alive").read_text() == "kept"
-    with pytest.raises(FileNotFoundError):
-        mark_as_dead(str(tmp_path / "missing"))
 
 
 def test_the_task_of_a_container_that_could_not_be_started_tells_why(story):
