@@ -59,7 +59,7 @@ class Names:
         self._shapes = shapes
         self._hidden = frozenset(hidden)
         self._outer = outer
-        self._open_ended = tuple(open_ended)
+        self._open_ended = frozenset(open_ended)
         self._refused = refused or {}
 
     def shape(self, path: Path) -> Shape | None:
@@ -69,11 +69,14 @@ class Names:
             holder = self._shapes.get(path[:-1])
             if holder is not None and holder.type == "object" and (holder.keys is None or path[-1] in holder.keys):
                 shape = STRING
-        if shape is None and any(path[: len(prefix)] == prefix for prefix in self._open_ended):
+        if shape is None and self._open_ended and self._is_open_ended(path):
             shape = STRING
         if shape is None and self._outer is not None and path[0] not in self._hidden:
             return self._outer.shape(path)
         return shape
+
+    def _is_open_ended(self, path: Path) -> bool:
+        return any(path[:end] in self._open_ended for end in range(1, len(path) + 1))
 
     def paths(self) -> Iterator[Path]:
         """Yield all that may be referred to, the keys of objects too."""
