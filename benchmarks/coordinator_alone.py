@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from measured_run import MONOPOD, MeasurementError, resident_kib, written
+from measured_run import MEMORY, MONOPOD, MeasurementError, resident_kib, written
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -34,7 +34,7 @@ def start_coordinator(pipeline: str) -> Start:
         compiled = subprocess.run([MONOPOD, "compile", "-f", file], stdout=subprocess.PIPE, check=True).stdout
     pod = next(document for document in yaml.safe_load_all(compiled) if document["kind"] == "Pod")
     coordinator = pod["spec"]["initContainers"][0]
-    with tempfile.TemporaryDirectory(prefix="monopod-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="monopod-bench-", dir=MEMORY) as name:
         root = Path(name)
         for mount in coordinator["volumeMounts"]:
             root.joinpath(Path(mount["mountPath"]).relative_to("/monopod")).mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,7 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"there is no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}", file=sys.stderr)
         return 2
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # where monopod is installed, its bytecode is there
     table = Table("what", "measured", "goal", "")
     problems = []
     for name in names or FIGURES:
