@@ -637,7 +637,8 @@ class Engine:
         self._sidecars[container] = instance
         self._running[container, request] = partial(self._on_sidecar_exit, instance, container)
         try:
-            self._do(_request(slot.name, container, request, step, attempt.scope, fresh=not attempt.begun))
+            command = _request(slot.name, container, request, step, attempt.scope, fresh=not attempt.begun)
+            self._do(command)
             attempt.begun = True
         except EvaluationError as error:
             attempt.ending = Outcome("Failed", "InvalidParamValue", str(error))
@@ -661,6 +662,7 @@ class Engine:
                 return False
             request = self._requests.get(step.container, 0) + 1
             command = _request(slot.name, step.container, request, step.plan, step.scope, fresh=not attempt.begun)
+            command = command._replace(readable=_written(instance.task.plan, step.plan))
         except EvaluationError as error:
             step.message = str(error)
             self._step_ended(instance, step, "Error", 1)
@@ -1067,8 +1069,14 @@ def _request(slot: str, container: str, request: int, step: Step, scope: Scope, 
         script=script,
         fresh=fresh,
         directories=tuple(directories),
-        readable=("/tekton/results", "/tekton/artifacts", *directories),
     )
+
+
+def _written(task: Task, step: Step) -> tuple[str, ...]:
+    """Return where a Step may write what is read afterwards. Nothing more, since making it readable takes a while."""
+    paths = ["/tekton/results"] if any(each.value is None for each in task.results) else []
+    paths += [f"/tekton/steps/{step_directory(step)}/results"] if step.results else []
+    return (*paths, *_artifact_paths(task), *_artifact_paths(step))
 
 
 def _unexpanded(value: str) -> str:

@@ -238,6 +238,16 @@ class TestResults:
         run = simulate(plan_of(task("x", steps=(step,)), params=params))
         assert run.requests()[0][1].arguments == ("run", "$$(params.a)")
 
+    def test_only_what_is_read_is_made_readable(self):
+        one = task(
+            "a", results=(ResultDeclaration("r"),), steps=(Step("s", script="", results=(ResultDeclaration("x"),)),)
+        )
+        run = simulate(
+            plan_of(one, task("b"), task("c", results=(ResultDeclaration("r", value="$(steps.s.results.x)"),)))
+        )
+        readable = {request.slot: request.readable for _, request in run.requests()}
+        assert readable == {"a": ("/tekton/results", "/tekton/steps/step-s/results"), "b": (), "c": ()}
+
 
 class TestFinally:
     def test_statuses(self):
