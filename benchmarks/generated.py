@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-_IMAGE = "docker.io/library/busybox:stable"
+_IMAGE = "busybox:stable"
 
 
 def chain_of_tasks(count: int) -> str:

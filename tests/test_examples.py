@@ -157,7 +157,7 @@ spec:
       workspaces: [{name: shared}]
       steps:
       - name: meet
-        image: docker.io/library/busybox
+        image: busybox
         script: |
           cd $(workspaces.shared.path)
           touch "$(context.taskRun.name)"
