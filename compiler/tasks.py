@@ -5,6 +5,7 @@ Left to others, one stage each: params, Workspaces, Steps and Sidecars, fan-out 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -327,15 +328,9 @@ class _TaskCompiler:
 
     def _plan_step(self, step: tekton.Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:
         fields = resolved.fields
-        place = self._command_place(resolved)
         stdout, stderr = fields.get("stdoutConfig") or {}, fields.get("stderrConfig") or {}
-        return plan.Step(
-            name=resolved.name,
-            command=self._command(resolved, place),
-            args=tuple(fields.get("args", ())),
-            script=fields.get("script") or None,
-            environment=environment,
-            working_directory=steps.working_directory(fields),
+        return dataclasses.replace(
+            self._program(resolved, environment),
             timeout=step.timeout or None,
             on_error=step.on_error or "stopAndFail",
             stdout_path=stdout.get("path"),
@@ -343,28 +338,26 @@ class _TaskCompiler:
             results=result_declarations(resolved.results),
             when=when_expressions(step.when, resolved.names, resolved.sources.place("when"), self._problems),
             params=resolved.bound.params,
-            variables=listed(resolved.fixed, self._used),
         )
 
-    def _plan_sidecar(self, sidecar: tekton.Sidecar, resolved: ResolvedStep, environment: Environment) -> plan.Sidecar:
+    def _program(self, resolved: ResolvedStep, environment: Environment) -> plan.Step:
+        """Return what a Step and a Sidecar have in common: the program, and where and with what it runs."""
         fields = resolved.fields
-        place = self._command_place(resolved)
-        program = plan.Step(
+        return plan.Step(
             name=resolved.name,
-            command=self._command(resolved, place),
+            command=self._command(resolved),
             args=tuple(fields.get("args", ())),
             script=fields.get("script") or None,
             environment=environment,
             working_directory=steps.working_directory(fields),
             variables=listed(resolved.fixed, self._used),
         )
-        return plan.Sidecar(program, readiness(sidecar, place, self._problems))
 
-    @staticmethod
-    def _command_place(resolved: ResolvedStep) -> Place:
-        return resolved.sources.sources[0][0]
+    def _plan_sidecar(self, sidecar: tekton.Sidecar, resolved: ResolvedStep, environment: Environment) -> plan.Sidecar:
+        probe = readiness(sidecar, resolved.sources.sources[0][0], self._problems)
+        return plan.Sidecar(self._program(resolved, environment), probe)
 
-    def _command(self, resolved: ResolvedStep, place: Place) -> tuple[str, ...]:
+    def _command(self, resolved: ResolvedStep) -> tuple[str, ...]:
         fields = resolved.fields
         if not fields.get("script") and not fields.get("command"):
             what = "Sidecar" if resolved.is_sidecar else "Step"
@@ -372,5 +365,5 @@ class _TaskCompiler:
                 f"the {what} has neither script nor command, so the image's own ENTRYPOINT would run, "
                 "and monopod does not look into images; say what to run with command"
             )
-            self._problems.append(place.problem("no-command", message))
+            self._problems.append(resolved.sources.sources[0][0].problem("no-command", message))
         return tuple(fields.get("command", ()))

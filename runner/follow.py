@@ -43,8 +43,6 @@ LONGEST_LAST_LINE = 2000
 MOST_HELD_BYTES = 256 * 1024
 """How much output is held back for a Step that is not known to have started."""
 
-TaskKey: TypeAlias = tuple[str, int | None]
-
 
 @dataclass(frozen=True, slots=True)
 class OutputLine:
