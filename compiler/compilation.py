@@ -6,13 +6,14 @@ Left to others: every stage of it. This is the edge, which raises what they foun
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from monopod.compiler.catalog import Catalog
 from monopod.compiler.credentials import injected_credentials
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents import Document, Documents
-from monopod.compiler.pod import make_pod, size_problem
+from monopod.compiler.kube_version import DEFAULT, KubeVersion
+from monopod.compiler.pod import RUNTIME_IMAGE, LogFormat, make_pod, size_problem
 from monopod.compiler.pod_draft import PodDraft
 from monopod.compiler.pod_metadata import pod_metadata
 from monopod.compiler.pod_parts import PodParts
@@ -29,7 +30,7 @@ class Options:
     """How to compile: params and Workspaces as on the command line; ``name`` chooses among several things to run.
 
     ``max_concurrency`` limits how many combinations of a matrix run at the same time, unless the Task says itself.
-    ``context`` is that of kubectl for what is fetched from a cluster.
+    ``context`` is that of kubectl for what is fetched from a cluster. ``kube_version`` is what the Pod is for.
     """
 
     params: tuple[tuple[str, str], ...] = ()
@@ -38,8 +39,9 @@ class Options:
     namespace: str | None = None
     max_concurrency: int | None = None
     timeout: float | None = None
-    runtime_image: str = "monopod"
-    log_format: Literal["human", "json"] = "human"
+    runtime_image: str = RUNTIME_IMAGE
+    log_format: LogFormat = "human"
+    kube_version: KubeVersion = DEFAULT
     context: str | None = None
 
 
@@ -100,7 +102,13 @@ def _compile(document: Document, documents: Documents, options: Options) -> Comp
         pod_fields=compiled.pod_fields,
     )
     plan = Plan(compiled.pipeline, {**run.document, "metadata": metadata})
-    pod = make_pod(plan, parts, runtime_image=options.runtime_image, log_format=options.log_format)
+    pod = make_pod(
+        plan,
+        parts,
+        runtime_image=options.runtime_image,
+        log_format=options.log_format,
+        kube_version=options.kube_version,
+    )
     too_large = size_problem(pod)
     if too_large is not None:
         state.problems.append(document.problem((), too_large, "pod-size", severity="warning"))

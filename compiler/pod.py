@@ -9,6 +9,8 @@ Rules:
 - A Sidecar gets neither, as in Tekton.
 - The coordinator runs without any privilege. It needs none: every emptyDir is 0777, and the entrypoint makes readable
   what a Step wrote.
+- The coordinator is a native sidecar. Where there are none, it is the first of the ordinary containers, and an init
+  container does what its postStart hook would do.
 
 What is left to others: what the containers and volumes of the author are (``monopod.compiler.pod_parts``), and how much
 is requested (``monopod.compiler.requests``).
@@ -18,18 +20,23 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import monopod
+from monopod.compiler.kube_version import DEFAULT, KubeVersion
 from monopod.compiler.naming import label_value, volume_name
 from monopod.compiler.pod_parts import ContainerPart, PodParts
 from monopod.compiler.requests import shared_requests
 from monopod.compiler.running_order import container_starts
-from monopod.schemas.plan import Plan, encode
+from monopod.schemas.plan import Plan, decode, encode
 
+RUNTIME_IMAGE = f"localhost/monopod:{monopod.__version__}"
+"""The coordinator's image, unless another is asked for: what `make image` builds."""
 COORDINATOR = "coordinator"
+INSTALL = "install"
+"""The init container that puts the entrypoint where the Steps find it, where the coordinator is no native sidecar."""
 COORDINATOR_USER = 65532
 """The uid and gid that images without root call ``nonroot`` by custom. Any but 0 would do."""
 COORDINATOR_REQUESTS = {"cpu": "10m", "memory": "32Mi"}
@@ -42,13 +49,21 @@ _COORDINATOR_ENVIRONMENT = {
     "MONOPOD_NAMESPACE": "metadata.namespace",
     "MONOPOD_RUN_UID": "metadata.uid",
 }
+_INSTALL_COMMAND = ("/monopod/runtime/entrypoint", "install", "/monopod/bin")
 _IMPLICIT_WORKSPACE = "/workspace"
+
+LogFormat: TypeAlias = Literal["human", "json"]
 
 
 def make_pod(
-    plan: Plan, parts: PodParts, *, runtime_image: str, log_format: Literal["human", "json"]
+    plan: Plan,
+    parts: PodParts,
+    *,
+    runtime_image: str,
+    log_format: LogFormat,
+    kube_version: KubeVersion = DEFAULT,
 ) -> dict[str, Any]:
-    """Return the Pod (core/v1, JSON-like) that runs `plan`.
+    """Return the Pod (core/v1, JSON-like) that runs `plan` on a cluster of a version.
 
     Every container of the Plan's slots has its part in `parts`, and the other way round. Raises ValueError for a
     malformed Quantity in a container's resources.
@@ -58,6 +73,9 @@ def make_pod(
     requests = shared_requests(plan.pipeline, resources)
     starts = container_starts(plan.pipeline)
     ordered = sorted(parts.containers, key=lambda part: starts[part.name])
+    steps = [_container(part, volumes, requests.get(part.name, {})) for part in ordered]
+    coordinator = _coordinator(plan, volumes, runtime_image, log_format)
+    native = kube_version.has_native_sidecars
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -65,11 +83,26 @@ def make_pod(
         "spec": {
             "restartPolicy": "Never",
             **parts.pod_fields,
-            "initContainers": [_coordinator(plan, volumes, runtime_image, log_format)],
-            "containers": [_container(part, volumes, requests.get(part.name, {})) for part in ordered],
+            **(_beside(coordinator, steps) if native else _among(coordinator, steps, volumes)),
             "volumes": [*parts.volumes, *({"name": name, "emptyDir": {}} for name in volumes.names())],
         },
     }
+
+
+def coordinator_of(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the coordinator's container of a Pod that `make_pod` made. Raises ValueError for another Pod."""
+    spec = pod["spec"]
+    for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
+        if container["name"] == COORDINATOR:
+            found: dict[str, Any] = container
+            return found
+    raise ValueError("this Pod has no coordinator: it was not made by monopod")
+
+
+def plan_of(pod: Mapping[str, Any]) -> Plan:
+    """Return the Plan that a Pod runs. Raises ValueError if it is none of monopod's, or of another version's."""
+    arguments = coordinator_of(pod).get("args") or []
+    return decode(arguments[arguments.index("--") + 1 :] if "--" in arguments else ())
 
 
 def mount_conflict(mount_path: str) -> str | None:
@@ -101,7 +134,7 @@ def stored_bytes(pod: dict[str, Any]) -> int:
     Beside the spec there is the record of who set each field (managedFields, 1.5 times as long) and the status of each
     container, which repeats its mounts and resources (as long as the spec). The Plan is stored once.
     """
-    plan = sum(map(len, pod["spec"]["initContainers"][0]["args"]))
+    plan = sum(map(len, coordinator_of(pod)["args"]))
     return plan + (len(json.dumps(pod, separators=(",", ":"))) - plan) * 34 // 10
 
 
@@ -157,17 +190,37 @@ class _Volumes:
             yield from by_owner.values()
 
 
-def _coordinator(plan: Plan, volumes: _Volumes, image: str, log_format: str) -> dict[str, Any]:
+def _beside(coordinator: dict[str, Any], steps: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the containers of a Pod whose coordinator is a native sidecar."""
+    name, image, *rest = coordinator.items()
+    hook = {"postStart": {"exec": {"command": list(_INSTALL_COMMAND)}}}
+    sidecar = dict([name, image, ("restartPolicy", "Always"), *rest, ("lifecycle", hook)])
+    return {"initContainers": [sidecar], "containers": steps}
+
+
+def _among(coordinator: dict[str, Any], steps: list[dict[str, Any]], volumes: _Volumes) -> dict[str, Any]:
+    """Return the containers of a Pod whose coordinator is one of them, and ends with the run."""
+    install = {
+        "name": INSTALL,
+        "image": coordinator["image"],
+        "command": list(_INSTALL_COMMAND),
+        "resources": coordinator["resources"],
+        "securityContext": coordinator["securityContext"],
+        "volumeMounts": [_mount(volumes.binary, "/monopod/bin")],
+    }
+    ending = {**coordinator, "args": ["--end-with-run", *coordinator["args"]]}
+    return {"initContainers": [install], "containers": [ending, *steps]}
+
+
+def _coordinator(plan: Plan, volumes: _Volumes, image: str, log_format: LogFormat) -> dict[str, Any]:
     return {
         "name": COORDINATOR,
         "image": image,
-        "restartPolicy": "Always",
-        "args": ["--format", log_format, *encode(plan)],
+        "args": ["--format", log_format, "--", *encode(plan)],
         "env": [
             {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
             for name, path in _COORDINATOR_ENVIRONMENT.items()
         ],
-        "lifecycle": {"postStart": {"exec": {"command": ["/monopod/runtime/entrypoint", "install", "/monopod/bin"]}}},
         "resources": {"requests": dict(COORDINATOR_REQUESTS)},
         "securityContext": {
             "runAsNonRoot": True,

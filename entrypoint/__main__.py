@@ -1,10 +1,11 @@
-"""The program of the coordinator's container: ``python3 -m monopod.entrypoint [--format human|json] PIECE...``
+"""The program of the coordinator's container: ``python3 -m monopod.entrypoint [OPTION]... [--] PIECE...``
 
 Takes the Plan in pieces (``monopod.schemas.plan.encode``) and the run's name from the environment (the downward API),
 runs the coordinator, and tells on standard output what happens. It stays when the run is over, until SIGTERM: a native
-sidecar that exits would be started again. SIGTERM and SIGINT before that cancel the run, SIGUSR1 and SIGUSR2 cancel and
-stop it gracefully (Tekton: CancelledRunFinally, StoppedRunFinally). After SIGTERM it ends with the run; it is what
-deleting the Pod sends.
+sidecar that exits would be started again. With ``--end-with-run``, as an ordinary container, it ends by itself.
+
+SIGTERM and SIGINT before the end cancel the run, SIGUSR1 and SIGUSR2 cancel and stop it gracefully (Tekton:
+CancelledRunFinally, StoppedRunFinally). After SIGTERM it ends with the run; it is what deleting the Pod sends.
 
 Exit codes: 0 the run succeeded, 1 it did not, 2 it could not be started. Options are read by hand, since importing
 ``argparse`` takes as long as all else here together.
@@ -30,7 +31,7 @@ from monopod.entrypoint.story import Story
 from monopod.schemas.plan import Pipeline, Plan, Slot, decode
 from monopod.schemas.run_events import RunEvent, RunFinished, to_line
 
-USAGE = "usage: python3 -m monopod.entrypoint [--format human|json] [--root DIR] PIECE..."
+USAGE = "usage: python3 -m monopod.entrypoint [--format human|json] [--root DIR] [--end-with-run] [--] PIECE..."
 TERMINATION_LOG = "/dev/termination-log"
 
 
@@ -45,35 +46,40 @@ class Options:
     pieces: tuple[str, ...]
     form: Literal["human", "json"] = "human"
     root: str = "/monopod"
+    ends_with_run: bool = False
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
     """Return what a command line says. Raises UsageError."""
-    form: Literal["human", "json"] = "human"
-    root = "/monopod"
-    pieces = []
+    given = {"--format": "human", "--root": "/monopod"}
+    ends_with_run = False
+    pieces: list[str] = []
     rest = iter(arguments)
     for argument in rest:
         name, equals, value = argument.partition("=")
-        if name not in ("--format", "--root"):
-            if argument.startswith("-"):
-                raise UsageError(f"unknown option {argument[:40]!r}; {USAGE}")
-            pieces.append(argument)
-            continue
-        given = value if equals else next(rest, "")
-        if name == "--root":
-            root = given
-            if not root:
-                raise UsageError("--root must be a directory")
-        elif given == "human":
-            form = "human"
-        elif given == "json":
-            form = "json"
+        if argument == "--":
+            pieces += rest
+        elif argument == "--end-with-run":
+            ends_with_run = True
+        elif name in given:
+            given[name] = value if equals else next(rest, "")
+        elif argument.startswith("-"):
+            raise UsageError(f"unknown option {argument[:40]!r}; {USAGE}")
         else:
-            raise UsageError(f"--format must be human or json, not {given[:40]!r}")
+            pieces.append(argument)
     if not pieces:
         raise UsageError(f"there is no Plan; {USAGE}")
-    return Options(tuple(pieces), form, root)
+    if not given["--root"]:
+        raise UsageError("--root must be a directory")
+    return Options(tuple(pieces), _form(given["--format"]), given["--root"], ends_with_run)
+
+
+def _form(text: str) -> Literal["human", "json"]:
+    if text == "human":
+        return "human"
+    if text == "json":
+        return "json"
+    raise UsageError(f"--format must be human or json, not {text[:40]!r}")
 
 
 def slots_of(pipeline: Pipeline) -> Iterator[Slot]:
@@ -131,7 +137,14 @@ def _write_termination_message(text: str) -> None:
 
 def _take_up(plan: Plan, options: Options) -> Coordinator:
     slots = tuple(slots_of(plan.pipeline))
-    return Coordinator(Engine(plan), slots, options.root, Output(options.form), plan.stop_grace)
+    return Coordinator(
+        Engine(plan),
+        slots,
+        options.root,
+        Output(options.form),
+        plan.stop_grace,
+        ends_with_run=options.ends_with_run,
+    )
 
 
 def main() -> int:

@@ -2,17 +2,36 @@
 
 Rules: `common-expression-language` does the work; it is imported by those who evaluate an expression, not at start. An
 expression has no variables: its references were replaced by their values before.
+
+Of that package only the extension module is loaded. The package itself imports a command line of its own, with what
+that needs, which takes longer than all else here and which the runtime image does not hold.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from types import ModuleType
+
 from monopod.schemas.variables import EvaluationError
+
+
+@cache
+def _extension() -> ModuleType:
+    """Return the module that evaluates. Raises EvaluationError if there is none for this Python."""
+    package = PathFinder.find_spec("cel")
+    found = PathFinder.find_spec("cel.cel", package.submodule_search_locations) if package is not None else None
+    if found is None or found.loader is None:
+        raise EvaluationError("this runtime image holds no CEL for its Python; see docs/runtime-image.md")
+    module = module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
 
 
 def evaluate(expression: str) -> bool:
     """Return the truth of a CEL expression. Raises EvaluationError if it is not CEL, or not a truth value."""
-    import cel  # noqa: PLC0415
-
+    cel = _extension()
     try:
         value = cel.evaluate(expression)
     except (ValueError, TypeError, ArithmeticError, RuntimeError) as error:

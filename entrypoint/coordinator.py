@@ -124,11 +124,17 @@ class Coordinator:
         root: str,
         listener: Listener,
         stop_grace: float,
+        *,
+        ends_with_run: bool = False,
     ) -> None:
-        """Take up the containers and the journal. Raises OSError, JournalError."""
+        """Take up the containers and the journal. Raises OSError, JournalError.
+
+        ``ends_with_run``: nobody tells it to terminate, so it does once the run is over and all containers are gone.
+        """
         self._engine = engine
         self._listener = listener
         self._stop_grace = stop_grace
+        self._ends_with_run = ends_with_run
         os.makedirs(f"{root}/state", exist_ok=True)
         self._journal = Journal(f"{root}/state/journal")
         self._slots = {slot.name: SlotDirectory(f"{root}/slots/{slot.name}") for slot in slots}
@@ -160,7 +166,7 @@ class Coordinator:
         }
 
     def run(self, begun: Begun) -> int:
-        """Run to the end, or go on where an earlier coordinator was; return the exit code once told to terminate.
+        """Run to the end, or go on where an earlier coordinator was; return the exit code.
 
         Raises OSError if the journal cannot be written, JournalError if it cannot be read.
         """
@@ -171,10 +177,13 @@ class Coordinator:
         else:
             self._events.append(begun)
         self._work_off()
-        while not (self._terminated and self._exit_code is not None):
+        while self._exit_code is None or not (self._terminated or self._is_left_alone()):
             self._wait()
-        assert self._exit_code is not None
         return self._exit_code
+
+    def _is_left_alone(self) -> bool:
+        """Whether nothing is left to do after the run. Who starts later finds that it may go (`exit`)."""
+        return self._ends_with_run and not any(container.ready for container in self._watched.values())
 
     # Waiting
 

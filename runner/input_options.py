@@ -70,6 +70,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="how many combinations of a matrix may run at the same time",
     )
     parser.add_argument("-n", "--namespace", metavar="NAMESPACE", help="the namespace of the Pod")
+    parser.add_argument(
+        "--runtime-image",
+        metavar="IMAGE",
+        help="the image of the coordinator, if it is not the one that `make image` builds here",
+    )
 
 
 def name_and_value(text: str) -> tuple[str, str]:
@@ -108,6 +113,8 @@ def compile_documents(arguments: argparse.Namespace, **options: Any) -> tuple[Co
     files = [*arguments.files, *arguments.more_files]
     if not files:
         raise Problems([Problem(None, "no file is given; use -f FILE, or -f - for standard input", "no-input")])
+    if arguments.runtime_image is not None:
+        options["runtime_image"] = arguments.runtime_image
     chosen = Options(
         params=tuple(arguments.params),
         workspaces=tuple(arguments.workspaces),

@@ -10,8 +10,8 @@ Rules:
   hear the signal. Who asks from another process is answered when it tells that the run is being cancelled.
 - A container that could not be started is told to the coordinator as one that was killed, so that its Task fails.
 
-What is left to others: the Pod itself (``host``), whose line is whose (``follow``), how it looks (the displays), how
-`monopod cancel` asks (``cancellation``), starting all this (``run_on_host``).
+What is left to others: the Pod itself (``backend``), whose line is whose (``follow``), how it looks (the displays), how
+`monopod cancel` asks (``cancellation``), starting all this (``run_pods``).
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
+from monopod.runner.backend import CancelRequests, Pod
 from monopod.runner.cancellation import CancelRequest, harder
 from monopod.runner.display import Display
 from monopod.runner.follow import Follower, OutputLine
-from monopod.runner.host.events import (
+from monopod.runner.lines import LineSplitter
+from monopod.runner.pod_events import (
     ContainerOutput,
     ContainerTerminated,
     Event,
     PodFinished,
     PodWarning,
 )
-from monopod.runner.lines import LineSplitter
 from monopod.runner.summary import Outcome
 from monopod.schemas.run_events import RunCancelling, RunStarted, RunWarning, StepFinished, from_line
 from monopod.schemas.words import exit_code_in_words
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from monopod.schemas.run_events import CancelMode
 
 COORDINATOR = "coordinator"
-ALIVE = "/monopod/step/alive"
-"""Where it is and nobody has locked it, the container was killed (docs/control-directory.md)."""
 LONGEST_EVENT = 256 * 1024 * 1024
 """Bytes of one event of the coordinator at most: the last one holds all Results of the run."""
 
@@ -60,38 +59,6 @@ _SIGNALS: dict[CancelMode, signal.Signals] = {
     "StoppedRunFinally": signal.SIGUSR2,
 }
 """What asks the coordinator for it (``entrypoint.coordinator``)."""
-
-
-class Pod(Protocol):
-    """What is needed of a Pod that runs; `HostPod` says more."""
-
-    def fileno(self) -> int:
-        """Return a descriptor that is readable when `events` has something to tell."""
-
-    def events(self, timeout: float | None) -> Iterable[Event]:
-        """Tell what has happened."""
-
-    def drain(self, container: str) -> Iterable[ContainerOutput]:
-        """Return what the container has written up to now and `events` has not told."""
-
-    def signal(self, container: str, number: int) -> None:
-        """Send a signal to the first process of a container, if it runs."""
-
-    def kill(self) -> None:
-        """Kill all containers at once."""
-
-    def make_file(self, container: str, path: str) -> None:
-        """Make an empty file in a volume, where `container` would have it at `path`, unless it is there."""
-
-
-class CancelRequests(Protocol):
-    """Where requests to cancel come in; `CancelSocket` says more."""
-
-    def fileno(self) -> int:
-        """Return a descriptor that is readable when there is a request."""
-
-    def requests(self) -> Iterable[CancelRequest]:
-        """Return the requests that have come."""
 
 
 class Run:
@@ -198,7 +165,7 @@ class Run:
         if event.reason == "StartError":
             warning = RunWarning(time.time(), self._follower.start_failed(event.container, event.message))
             self._display.show(warning)
-            self._pod.make_file(event.container, ALIVE)
+            self._pod.declare_dead(event.container)
 
     def _read_signals(self, wake_up: int) -> None:
         for number in os.read(wake_up, 64):

@@ -7,8 +7,12 @@ import contextlib
 import os
 import sys
 import tempfile
+from typing import TYPE_CHECKING
 
 from monopod.runner.input_options import add_file_options, add_run_options, compile_documents
+
+if TYPE_CHECKING:
+    from monopod.compiler.kube_version import KubeVersion
 
 SUMMARY = "compile a Pipeline into one Pod and write it as YAML"
 
@@ -22,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add_file_options(parser)
     add_run_options(parser)
+    parser.add_argument(
+        "--kube-version",
+        type=_kube_version,
+        metavar="VERSION",
+        help="the version of Kubernetes that the Pod is for, such as 1.36 (default: any since 1.29)",
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
 
 
@@ -30,7 +40,8 @@ def execute(arguments: argparse.Namespace) -> int:
     from monopod.compiler.yaml_text import to_yaml  # noqa: PLC0415  # not needed for --help
     from monopod.runner.problem_report import print_problems, warnings_of  # noqa: PLC0415
 
-    compilations = compile_documents(arguments)
+    options = {} if arguments.kube_version is None else {"kube_version": arguments.kube_version}
+    compilations = compile_documents(arguments, **options)
     print_problems(warnings_of(compilations), sys.stderr)
     given = compilations[0]
     beside = (*given.config_maps, *given.secrets, *given.claims, *given.passed_through)
@@ -40,6 +51,15 @@ def execute(arguments: argparse.Namespace) -> int:
         return 0
     write_whole(arguments.output, text)
     return 0
+
+
+def _kube_version(text: str) -> KubeVersion:
+    from monopod.compiler.kube_version import KubeVersion  # noqa: PLC0415  # not needed for --help
+
+    try:
+        return KubeVersion.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def write_whole(path: str, text: str) -> None:

@@ -9,8 +9,6 @@ from monopod.runner.input_options import add_file_options, add_run_options, comp
 
 SUMMARY = "run a Pipeline and follow it to its end"
 
-RUNTIME_IMAGE = "monopod"
-
 EXAMPLES = """\
   monopod run -f pipeline.yaml -p version=1.2
   monopod run -f pipeline.yaml -w source=hostPath:.       (on the files as they are, uncommitted ones too)
@@ -50,17 +48,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run the Pods, one for each run, and return the exit code. Raises Problems."""
-    backend = arguments.backend or ("kubernetes" if arguments.context is not None else "host")
-    if backend != "host":
-        what = f"the backend {backend} is not there yet; use --backend host, or "
+    chosen = arguments.backend or ("kubernetes" if arguments.context is not None else "host")
+    if chosen != "host":
+        what = f"the backend {chosen} is not there yet; use --backend host, or "
         print(f"monopod run: {what}monopod compile -f FILE | kubectl create -f -", file=sys.stderr)
         return 2
-    if arguments.backend == "host" and arguments.context is not None:
-        print("monopod run: --context is for the backend kubernetes, not for host", file=sys.stderr)
+    if arguments.context is not None:
+        print(f"monopod run: --context is for the backend kubernetes, not for {chosen}", file=sys.stderr)
         return 2
-    from monopod.runner.run_on_host import Options, run_on_host  # noqa: PLC0415  # not needed for --help
+    return _run_on_host(arguments)
 
-    compilations = compile_documents(
-        arguments, runtime_image=RUNTIME_IMAGE, log_format="json", context=arguments.context
-    )
-    return run_on_host(compilations, Options(RUNTIME_IMAGE, arguments.output, arguments.keep))
+
+def _run_on_host(arguments: argparse.Namespace) -> int:
+    from monopod.runner.host.backend import HostBackend  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.run_pods import Options, run_pods  # noqa: PLC0415
+
+    compilations = compile_documents(arguments, log_format="json")
+    return run_pods(compilations, HostBackend(), Options(arguments.output, arguments.keep))

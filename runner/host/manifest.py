@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from monopod.runner.backend import PodRefusedError
 from monopod.runner.host import host_volumes, projection, security
 from monopod.runner.host.environment import (
     Manifest,
@@ -24,7 +25,6 @@ from monopod.runner.host.environment import (
     expand_strictly,
     expanded,
 )
-from monopod.runner.host.errors import PodRefusedError
 from monopod.runner.host.runtime_image import SMALL_FILES, RuntimeImage
 from monopod.runner.host.specification import (
     Container,

@@ -27,14 +27,18 @@ import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Literal
 
+from monopod.runner.backend import BackendUnavailableError
+from monopod.runner.cancellation import CancelSocket
 from monopod.runner.host import host_volumes, manifest, messages, state_directory
 from monopod.runner.host.bytecode import compile_modules
 from monopod.runner.host.environment import Machine, Sources
-from monopod.runner.host.errors import HostUnavailableError
-from monopod.runner.host.events import (
+from monopod.runner.host.lifecycle import Termination
+from monopod.runner.host.runtime_image import PACKAGE_DIRECTORY, runtime_image
+from monopod.runner.host.state_directory import StateDirectory
+from monopod.runner.host.status import pod_status
+from monopod.runner.pod_events import (
     ContainerOutput,
     ContainerStarted,
     ContainerTerminated,
@@ -42,10 +46,9 @@ from monopod.runner.host.events import (
     PodFinished,
     PodWarning,
 )
-from monopod.runner.host.lifecycle import Termination
-from monopod.runner.host.runtime_image import PACKAGE_DIRECTORY, runtime_image
-from monopod.runner.host.state_directory import StateDirectory
-from monopod.runner.host.status import pod_status
+
+ALIVE = "/monopod/step/alive"
+"""Where it is and nobody has locked it, the container was killed (docs/control-directory.md)."""
 
 _PIECE = 65536
 _LAST_LOG_BYTES = 2048
@@ -105,9 +108,7 @@ class HostPod:
     def __enter__(self) -> HostPod:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -128,7 +129,7 @@ class HostPod:
     # --- start and stop
 
     def start(self) -> None:
-        """Start the Pod. Raises PodRefusedError if it cannot run here, HostUnavailableError if nothing can."""
+        """Start the Pod. Raises PodRefusedError if it cannot run here, BackendUnavailableError if nothing can."""
         self._state = state_directory.create(self.manifest["metadata"]["name"])
         soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         runtime = runtime_image(self._runtime_image_name, self._entrypoint_binary, os.path.dirname(self._state.path))
@@ -169,7 +170,7 @@ class HostPod:
         message = received[0] if received else {"type": "unavailable", "message": "the sandbox ended at its start"}
         if message["type"] == "unavailable":
             text = f"{message['message']}{_hint()}; use --backend podman or --backend kubernetes instead"
-            raise HostUnavailableError(text)
+            raise BackendUnavailableError(text)
         self._channel.setblocking(False)
         self._poll.register(self._channel, select.EPOLLIN)
 
@@ -184,9 +185,22 @@ class HostPod:
         """Send a signal to the first process of a container, if it runs."""
         self._say("signal", container=container, number=number)
 
+    def declare_dead(self, container: str) -> None:
+        """Let the coordinator take a container that cannot start for one that was killed."""
+        self.make_file(container, ALIVE)
+
     def make_file(self, container: str, path: str) -> None:
         """Make an empty file in a volume, where `container` would have it at `path`, unless it is there."""
         self._say("file", container=container, path=path)
+
+    def cancel_requests(self) -> CancelSocket:
+        """Listen to requests of `monopod cancel`, as a context manager."""
+        return CancelSocket(self.state_directory)
+
+    @property
+    def kept(self) -> str:
+        """The state directory, which stays with ``keep``."""
+        return self.state_directory
 
     def _say(self, kind: str, **fields: Any) -> None:
         if self._channel is not None and not self.is_finished:
@@ -415,14 +429,14 @@ def _address() -> str:
 
 
 def _allow_open_files(containers: int, soft_limit: int) -> None:
-    """Raise this process's limit on open files to what so many containers need. Raises HostUnavailableError."""
+    """Raise this process's limit on open files to what so many containers need. Raises BackendUnavailableError."""
     hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     open_now = len(os.listdir("/proc/self/fd"))
     needed = open_now + containers * _DESCRIPTORS_PER_CONTAINER + _SPARE_DESCRIPTORS
     if soft_limit == resource.RLIM_INFINITY or soft_limit >= needed:
         return
     if hard_limit != resource.RLIM_INFINITY and hard_limit < needed:
-        raise HostUnavailableError(
+        raise BackendUnavailableError(
             f"{containers} containers need {needed} open files, and this process may have {hard_limit} (ulimit -Hn)"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard_limit))

@@ -25,8 +25,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.host import namespaces
-from monopod.runner.host.errors import HostUnavailableError
 
 _PSEUDO = frozenset({
     "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
@@ -207,8 +207,8 @@ def _directory(path: str) -> Entry:
 def plan_view(needed: Iterable[str], state_root: str, scratch: Layers, *, in_user_namespace: bool) -> View:
     """Return what a container's root can be made of here.
 
-    `needed` are the paths that must be made where they are missing (mount points). Raises HostUnavailableError if there
-    are no overlays to be had at all.
+    `needed` are the paths that must be made where they are missing (mount points). Raises BackendUnavailableError if
+    there are no overlays to be had at all.
     """
     options, refused = _overlay_options(scratch, in_user_namespace=in_user_namespace)
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
@@ -234,7 +234,7 @@ def _overlay_options(scratch: Layers, *, in_user_namespace: bool) -> tuple[str, 
             if problem is None:
                 return options, refused
             refused = problem
-    raise HostUnavailableError(f"this machine refuses a copy-on-write view of its files: {refused}")
+    raise BackendUnavailableError(f"this machine refuses a copy-on-write view of its files: {refused}")
 
 
 def _some_directory() -> str:

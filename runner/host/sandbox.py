@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.host import messages, namespaces
 from monopod.runner.host.container import execute, run_container, termination_message_file
-from monopod.runner.host.errors import HostUnavailableError
 from monopod.runner.host.lifecycle import (
     Command,
     Finish,
@@ -367,7 +367,7 @@ def run_sandbox(pod: Pod, channel: socket.socket, *, in_user_namespace: bool) ->
     """Run the Pod in this process, which is PID 1 of a PID namespace, until the runner hangs up."""
     try:
         surroundings, warnings = make_surroundings(pod, in_user_namespace=in_user_namespace)
-    except HostUnavailableError as error:
+    except BackendUnavailableError as error:
         with contextlib.suppress(BrokenPipeError):
             messages.send(channel, "unavailable", message=str(error))
         return

@@ -15,7 +15,7 @@ import stat
 import tempfile
 from dataclasses import dataclass
 
-from monopod.runner.host.errors import HostUnavailableError
+from monopod.runner.backend import BackendUnavailableError
 
 _LOCK = "lock"
 _DEEPEST = 10
@@ -36,21 +36,24 @@ def root_path() -> str:
 
 
 def state_root() -> str:
-    """Return `root_path`, made if it is missing. Raises HostUnavailableError if somebody else could meddle with it."""
+    """Return `root_path`, made if it is missing.
+
+    Raises BackendUnavailableError if somebody else could meddle with it.
+    """
     path = root_path()
     try:
         with contextlib.suppress(FileExistsError):
             os.mkdir(path, 0o700)
         status = os.lstat(path)
     except OSError as error:
-        raise HostUnavailableError(f"cannot make {path}: {error.strerror}; set TMPDIR") from error
+        raise BackendUnavailableError(f"cannot make {path}: {error.strerror}; set TMPDIR") from error
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        raise HostUnavailableError(f"{path} is not a directory of yours with mode 0700; remove it or set TMPDIR")
+        raise BackendUnavailableError(f"{path} is not a directory of yours with mode 0700; remove it or set TMPDIR")
     return path
 
 
 def create(name: str) -> StateDirectory:
-    """Make a state directory for a Pod called `name`, locked. Raises HostUnavailableError."""
+    """Make a state directory for a Pod called `name`, locked. Raises BackendUnavailableError."""
     while True:
         try:
             path = tempfile.mkdtemp(prefix=f"{name}-", dir=state_root())

@@ -9,8 +9,8 @@ import os
 import socket
 from dataclasses import dataclass
 
+from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.host import namespaces, root_view, user_namespace, volumes
-from monopod.runner.host.errors import HostUnavailableError
 from monopod.runner.host.specification import Pod
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -39,12 +39,12 @@ class Surroundings:
 def make_surroundings(pod: Pod, *, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
     """Leave this machine's namespaces and make all that containers share. Return it, and warnings.
 
-    Raises HostUnavailableError.
+    Raises BackendUnavailableError.
     """
     try:
         return _make(pod, in_user_namespace)
     except OSError as error:
-        raise HostUnavailableError(f"this machine refuses what a container needs: {error.strerror}") from error
+        raise BackendUnavailableError(f"this machine refuses what a container needs: {error.strerror}") from error
 
 
 def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:

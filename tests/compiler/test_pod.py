@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kubernetes_validate import utils as kubernetes_schemas
 
-from monopod.compiler.pod import COORDINATOR, make_pod, mount_conflict, size_problem, stored_bytes
+from monopod.compiler.kube_version import DEFAULT, WITHOUT_NATIVE_SIDECARS
+from monopod.compiler.pod import COORDINATOR, make_pod, mount_conflict, plan_of, size_problem, stored_bytes
 from monopod.compiler.pod_parts import ContainerPart, PodParts
 from monopod.compiler.running_order import container_starts
 from monopod.compiler.yaml_text import to_yaml
@@ -185,11 +186,37 @@ def test_the_coordinator_is_a_sidecar_without_privileges_that_holds_the_plan(cha
     ]
     assert len(coordinator) == 1
     assert coordinator[0]["restartPolicy"] == "Always"
-    assert coordinator[0]["args"][:2] == ["--format", "json"]
-    assert decode(coordinator[0]["args"][2:]) == plan
+    assert coordinator[0]["args"][:3] == ["--format", "json", "--"]
+    assert decode(coordinator[0]["args"][3:]) == plan
     assert coordinator[0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert coordinator[0]["securityContext"]["runAsNonRoot"] is True
     assert "command" not in coordinator[0]
+
+
+def test_without_native_sidecars_the_coordinator_is_the_first_container_and_ends_with_the_run(chain: Any) -> None:
+    plan, parts = chain(["a", "b"])
+    newer, older = (
+        make_pod(plan, parts, runtime_image="i:1", log_format="human", kube_version=version)
+        for version in (DEFAULT, WITHOUT_NATIVE_SIDECARS)
+    )
+    install, *others = older["spec"]["initContainers"]
+    coordinator, *steps = older["spec"]["containers"]
+    assert not others
+    assert install["command"] == newer["spec"]["initContainers"][0]["lifecycle"]["postStart"]["exec"]["command"]
+    assert coordinator["args"] == ["--end-with-run", *newer["spec"]["initContainers"][0]["args"]]
+    assert not {"restartPolicy", "lifecycle"} & coordinator.keys()
+    assert steps == newer["spec"]["containers"]
+    assert older["spec"]["volumes"] == newer["spec"]["volumes"]
+    assert plan_of(older) == plan_of(newer) == plan
+
+
+def test_a_pod_of_somebody_else_has_no_coordinator_and_no_plan() -> None:
+    pod = {"spec": {"containers": [{"name": "web", "image": "nginx"}]}}
+    with pytest.raises(ValueError, match="not made by monopod"):
+        plan_of(pod)
+    pod["spec"]["containers"].append({"name": "coordinator", "image": "x"})
+    with pytest.raises(ValueError, match="not an encoded Plan"):
+        plan_of(pod)
 
 
 def test_every_argument_is_one_that_the_kernel_takes(chain: Any) -> None:

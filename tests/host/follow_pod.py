@@ -35,7 +35,7 @@ def describe(event):
 def main():
     request = json.load(sys.stdin)
     import_monopod(request["package"])
-    from monopod.runner.host.errors import HostUnavailableError, PodRefusedError  # noqa: PLC0415
+    from monopod.runner.backend import BackendUnavailableError, PodRefusedError  # noqa: PLC0415
     from monopod.runner.host.pod import HostPod  # noqa: PLC0415
 
     pod = HostPod(
@@ -53,7 +53,7 @@ def main():
         except PodRefusedError as error:
             tell(event="refused", problems=error.problems)
             return
-        except HostUnavailableError as error:
+        except BackendUnavailableError as error:
             tell(event="unavailable", message=str(error))
             return
         tell(event="running", launcher=pod._launcher.pid, state=pod.state_directory, descriptors=open_files())

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
+from monopod.runner.backend import PodRefusedError
 from monopod.runner.host.environment import Machine, Sources
-from monopod.runner.host.errors import PodRefusedError
 from monopod.runner.host.manifest import Place, read_pod
 from monopod.runner.host.runtime_image import RuntimeImage
 from monopod.runner.host.specification import DirectoryVolume, FilesVolume, MemoryVolume, Mount

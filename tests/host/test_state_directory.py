@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.host import state_directory
-from monopod.runner.host.errors import HostUnavailableError
 
 
 @pytest.fixture(autouse=True)
@@ -48,17 +48,17 @@ def test_the_root_is_for_the_caller_alone(tmp_path):
     root = state_directory.state_root()
     assert stat.S_IMODE(os.stat(root).st_mode) == 0o700
     os.chmod(root, 0o755)
-    with pytest.raises(HostUnavailableError, match="mode 0700"):
+    with pytest.raises(BackendUnavailableError, match="mode 0700"):
         state_directory.state_root()
     os.rmdir(root)
     os.symlink(tmp_path, root)
-    with pytest.raises(HostUnavailableError, match="not a directory of yours"):
+    with pytest.raises(BackendUnavailableError, match="not a directory of yours"):
         state_directory.state_root()
 
 
 def test_a_directory_that_cannot_be_made_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "no"))
-    with pytest.raises(HostUnavailableError, match="set TMPDIR"):
+    with pytest.raises(BackendUnavailableError, match="set TMPDIR"):
         state_directory.state_root()
 
 

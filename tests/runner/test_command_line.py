@@ -9,8 +9,8 @@ import sys
 import pytest
 import yaml
 
+from monopod.compiler.pod import plan_of
 from monopod.runner.command_line import main
-from monopod.schemas.plan import decode
 
 PIPELINE = """\
 apiVersion: tekton.dev/v1
@@ -181,7 +181,7 @@ def test_a_timeout_takes_the_place_of_the_pipelines(monopod, tmp_path):
     run["spec"] = {"pipelineRef": {"name": "greet"}, "timeouts": {"pipeline": "2h", "tasks": "1h"}}
     (tmp_path / "run.yaml").write_text(json.dumps(run))
     (pod,) = yaml.safe_load_all(monopod("compile", "pipeline.yaml", "run.yaml", "--timeout", "1h30m").stdout)
-    plan = decode(pod["spec"]["initContainers"][0]["args"][2:])
+    plan = plan_of(pod)
     assert (plan.pipeline.timeout, plan.pipeline.tasks_timeout, plan.pipeline.finally_timeout) == (5400, 3600, 1800)
     assert plan.document["spec"]["timeouts"] == {"pipeline": "1h30m0s", "tasks": "1h"}
     done = monopod("compile", "pipeline.yaml", "run.yaml", "--timeout", "30m")

@@ -12,7 +12,7 @@ import pytest
 
 from monopod.runner.display_plain import PlainDisplay
 from monopod.runner.follow import Follower
-from monopod.runner.host.events import (
+from monopod.runner.pod_events import (
     ContainerOutput,
     ContainerStarted,
     ContainerTerminated,
@@ -103,8 +103,8 @@ class ScriptedPod:
     def kill(self):
         self.asked.append("kill")
 
-    def make_file(self, container, path):
-        self.asked.append((container, path))
+    def declare_dead(self, container):
+        self.asked.append((container, "dead"))
 
     def close(self):
         os.close(self.bell)
@@ -300,4 +300,4 @@ def test_a_container_that_cannot_be_started_is_told_and_left_for_dead(follow):
     ended = ContainerTerminated("build-make", 0, 128, None, "StartError", "no such user", None, 2.0)
     shown, _, pod, _ = follow([ended], [finished()])
     assert shown == ["warning: container build-make could not be started: no such user"]
-    assert pod.asked == [("build-make", "/monopod/step/alive")]
+    assert pod.asked == [("build-make", "dead")]

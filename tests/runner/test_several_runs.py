@@ -7,8 +7,9 @@ import sys
 import pytest
 import yaml
 
-from monopod.runner import run_on_host
+from monopod.runner import run_pods
 from monopod.runner.command_line import main
+from monopod.runner.host.backend import HostBackend
 
 RUN = """\
 ---
@@ -113,11 +114,11 @@ class TestExitCode:
         def ran(*ends, output="human"):
             started = []
 
-            def run_one(compilation, options, wake_up, *, is_first):
+            def run_one(compilation, backend, options, wake_up, *, is_first):
                 started.append(is_first)
                 return ends[len(started) - 1]
 
-            monkeypatch.setattr(run_on_host, "_run_one", run_one)
+            monkeypatch.setattr(run_pods, "_run_one", run_one)
             code, text, _ = monopod("run", runs("a", "b", "c"), "-o", output)
             assert started == [True, False, False][: len(started)]
             return code, text, len(started)
@@ -125,7 +126,7 @@ class TestExitCode:
         return ran
 
     def ended(self, code, name=None, *, interrupted=False):
-        return run_on_host._Ended(code, name and {"kind": name}, interrupted)
+        return run_pods._Ended(code, name and {"kind": name}, interrupted)
 
     def test_all_well(self, ran):
         assert ran(*[self.ended(0)] * 3) == (0, "", 3)
@@ -166,7 +167,7 @@ def test_they_run_one_after_another(monopod):
     assert [run["status"]["conditions"][0]["status"] for run in (failed, succeeded)] == ["False", "True"]
     lines = errors.splitlines()
     assert "The host backend has no use for Service 'web'." in lines
-    assert lines.count(run_on_host.IMAGES_NOT_USED) == 1
+    assert lines.count(HostBackend.notice) == 1
     closing_table = next(number for number, line in enumerate(lines) if line.startswith("first-") and "Failed" in line)
     assert lines.index("[task1 : act] one") < closing_table < lines.index("[task2 : act] two")
 

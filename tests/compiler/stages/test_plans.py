@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
+from monopod.compiler.pod import plan_of
 from monopod.compiler.steps import merge_template
-from monopod.schemas.plan import Matrix, MatrixInclude, Param, Probe, decode
+from monopod.schemas.plan import Matrix, MatrixInclude, Param, Probe
 
 RUN = """\
 apiVersion: tekton.dev/v1
@@ -691,7 +692,7 @@ taskRunSpecs:
 
 def test_the_pod_holds_the_plan(compiled):
     compilation = compiled(matrix_run(STATIC, '{name: s, image: "i:$(params.os)", script: x}'))
-    assert decode(compilation.pod["spec"]["initContainers"][0]["args"][2:]) == compilation.plan
+    assert plan_of(compilation.pod) == compilation.plan
 
 
 PROGRAM = """

@@ -1,4 +1,4 @@
-"""`monopod run` on this machine: starting Pods, one after another, and telling how they ended.
+"""`monopod run`: starting Pods, one after another, and telling how they ended.
 
 Rules:
 
@@ -7,7 +7,7 @@ Rules:
 - With the output ``human`` all is shown on standard output; else what was asked for is the only thing there: of one
   run its document, of several a List of them, as kubectl prints them.
 
-What is left to others: following a Pod that runs (``run``).
+What is left to others: following a Pod that runs (``run``), where it runs (``backend``).
 """
 
 from __future__ import annotations
@@ -24,20 +24,15 @@ from typing import Any, Literal, TypeAlias
 
 from monopod.compiler.compilation import Compilation
 from monopod.compiler.yaml_text import to_yaml
-from monopod.entrypoint import binary
-from monopod.runner.cancellation import CancelSocket
+from monopod.runner.backend import Backend, BackendUnavailableError, PodRefusedError, StartablePod
 from monopod.runner.display import make_display
 from monopod.runner.follow import Follower
-from monopod.runner.host.errors import HostUnavailableError, PodRefusedError
-from monopod.runner.host.pod import HostPod
 from monopod.runner.printable import printable
 from monopod.runner.problem_report import print_problems, warnings_of
 from monopod.runner.run import Run
 from monopod.runner.summary import summarize
 
 Output: TypeAlias = Literal["human", "json", "yaml", "name"]
-
-IMAGES_NOT_USED = "The host backend does not use images: Steps run with this machine's programs."
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CANCELLED = 130
@@ -46,9 +41,8 @@ _WRONG_INPUT = 2
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run: the name of the coordinator's image, what is wanted on standard output, and whether files stay."""
+    """What is wanted on standard output, and whether what the runs leave behind stays."""
 
-    runtime_image: str
     output: Output
     keep: bool
 
@@ -67,14 +61,14 @@ class _Ended:
         return self.was_interrupted or self.exit_code == _WRONG_INPUT
 
 
-def run_on_host(compilations: Sequence[Compilation], options: Options) -> int:
-    """Run compiled Pods on this machine, show them, and return the exit code of the command."""
+def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Options) -> int:
+    """Run compiled Pods, show them, and return the exit code of the command."""
     print_problems(warnings_of(compilations), sys.stderr)
-    _tell_what_is_not_used(compilations[0].passed_through)
+    _tell_what_is_not_used(backend, compilations[0].passed_through)
     ended: list[_Ended] = []
     with _signals() as wake_up:
         for compilation in compilations:
-            ended.append(_run_one(compilation, options, wake_up, is_first=not ended))
+            ended.append(_run_one(compilation, backend, options, wake_up, is_first=not ended))
             if ended[-1].is_last:
                 break
     left = compilations[len(ended) :]
@@ -93,10 +87,10 @@ def _exit_code(codes: Sequence[int]) -> int:
     return codes[0] if len(codes) == 1 else int(any(codes))
 
 
-def _tell_what_is_not_used(objects: Iterable[dict[str, Any]]) -> None:
+def _tell_what_is_not_used(backend: Backend, objects: Iterable[dict[str, Any]]) -> None:
     names = [f"{each.get('kind', '?')} '{_name(each)}'" for each in objects]
     if names:
-        text = f"The host backend has no use for {', '.join(names)}."
+        text = f"The {backend.name} backend has no use for {', '.join(names)}."
         print(printable(text, colours=False), file=sys.stderr)
 
 
@@ -114,43 +108,36 @@ def _stream(output: Output) -> Any:
     return sys.stdout if output == "human" else sys.stderr
 
 
-def _run_one(compilation: Compilation, options: Options, wake_up: int, *, is_first: bool) -> _Ended:
-    with HostPod(
-        compilation.pod,
-        runtime_image_name=options.runtime_image,
-        entrypoint_binary=str(binary.path()),
-        config_maps=_by_name(compilation.config_maps),
-        secrets=_by_name(compilation.secrets),
-        keep=options.keep,
-    ) as pod:
+def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_up: int, *, is_first: bool) -> _Ended:
+    with backend.pod(compilation, keep=options.keep) as pod:
         try:
             pod.start()
         except PodRefusedError as error:
             print("\n".join(error.problems), file=sys.stderr)
             return _Ended(_WRONG_INPUT)
-        except HostUnavailableError as error:
+        except BackendUnavailableError as error:
             print(f"monopod run: {error}", file=sys.stderr)
             return _Ended(_WRONG_INPUT)
-        if is_first:
-            print(IMAGES_NOT_USED, file=sys.stderr)
-        else:
+        if not is_first:
             print(file=_stream(options.output))
+        elif backend.notice:
+            print(backend.notice, file=sys.stderr)
         return _follow(pod, compilation, options, wake_up)
 
 
-def _follow(pod: HostPod, compilation: Compilation, options: Options, wake_up: int) -> _Ended:
+def _follow(pod: StartablePod, compilation: Compilation, options: Options, wake_up: int) -> _Ended:
     follower = Follower(compilation.plan)
     display = make_display(_stream(options.output), follower, os.environ)
     run = Run(pod, follower, display)
     summary = None
     try:
-        with CancelSocket(pod.state_directory) as cancel_requests:
+        with pod.cancel_requests() as cancel_requests:
             for name in run.follow(wake_up, cancel_requests):
                 if options.output == "name":
                     print(f"{compilation.plan.document['kind'].lower()}.tekton.dev/{name}", flush=True)
         outcome = run.outcome()
         ended = follower.finished.at if follower.finished else time.time()
-        summary = summarize(follower, outcome, ended, pod.state_directory if options.keep else None)
+        summary = summarize(follower, outcome, ended, pod.kept if options.keep else None)
     finally:
         display.close(summary)
     document = None if follower.finished is None else follower.finished.document
@@ -162,10 +149,6 @@ def _write_documents(documents: Sequence[dict[str, Any]], wanted: int, output: O
         return
     document = documents[0] if wanted == 1 else {"apiVersion": "v1", "kind": "List", "items": list(documents)}
     sys.stdout.write(to_yaml(document) if output == "yaml" else json.dumps(document, indent=2) + "\n")
-
-
-def _by_name(objects: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {each["metadata"]["name"]: each for each in objects}
 
 
 @contextmanager

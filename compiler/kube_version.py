@@ -1,0 +1,47 @@
+"""The version of Kubernetes that a Pod is for, and what of the Pod depends on it.
+
+Left to others: asking a cluster for its version (``monopod.runner.kubernetes``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_VERSION = re.compile(r"v?(?P<major>\d{1,3})\.(?P<minor>\d{1,3})(?:[.+-].*)?", re.ASCII)
+
+
+class KubeVersion(NamedTuple):
+    """A version of the Kubernetes API, such as 1.36."""
+
+    major: int
+    minor: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+    @classmethod
+    def parse(cls, text: str) -> KubeVersion:
+        """Return the version that a text means: ``1.36``, or what clusters call theirs (``v1.36.2-eks-1``).
+
+        Raises ValueError, in words, also for versions that monopod does not run on.
+        """
+        match = _VERSION.fullmatch(text)
+        if match is None:
+            raise ValueError(f"'{text}' is no version of Kubernetes; expected one such as 1.36")
+        version = cls(int(match["major"]), int(match["minor"]))
+        if version < OLDEST:
+            raise ValueError(f"monopod runs on Kubernetes {OLDEST} and later, not on {text}")
+        return version
+
+    @property
+    def has_native_sidecars(self) -> bool:
+        """Whether an init container may have restartPolicy Always (on by default since 1.29)."""
+        return self >= (1, 29)
+
+
+OLDEST = KubeVersion(1, 25)
+DEFAULT = KubeVersion(1, 29)
+"""What a Pod is for if nobody says: it runs on all later versions too."""
+WITHOUT_NATIVE_SIDECARS = KubeVersion(1, 28)
+"""What podman is like, as far as the shape of the Pod goes."""

@@ -1,0 +1,95 @@
+"""What a backend is: something that runs compiled Pods. Each has a package of its own (``host``, ``podman`` …).
+
+Rules:
+
+- A Pod is a context manager. Leaving it ends what still runs and removes what it left, unless that is to be kept.
+- A Pod never blocks but in `start`, `events` and when it is left.
+- What cannot be started says so before anything has, by one of the errors here.
+
+What is left to others: choosing a backend (``commands.run``), starting Pods (``run_pods``), following them (``run``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from monopod.compiler.compilation import Compilation
+    from monopod.runner.cancellation import CancelRequest
+    from monopod.runner.pod_events import ContainerOutput, Event
+
+
+class BackendUnavailableError(Exception):
+    """Nothing can be run with this backend. The text is for a person, and says what to do instead."""
+
+
+class PodRefusedError(Exception):
+    """The Pod asks for what cannot be had here, or refers to what is not there. Nothing was started."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class CancelRequests(Protocol):
+    """Where requests to cancel come in; `CancelSocket` says more."""
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when there is a request."""
+
+    def requests(self) -> Iterable[CancelRequest]:
+        """Return the requests that have come."""
+
+
+class Pod(Protocol):
+    """A Pod that runs, as whoever follows it needs it. It can be selected on like a file."""
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when `events` has something to tell."""
+
+    def events(self, timeout: float | None) -> Iterable[Event]:
+        """Tell what has happened, waiting `timeout` seconds at most (None: for ever)."""
+
+    def drain(self, container: str) -> Iterable[ContainerOutput]:
+        """Return what the container has written up to now and `events` has not told, as far as it is here."""
+
+    def signal(self, container: str, number: int) -> None:
+        """Send a signal to the first process of a container, if it runs."""
+
+    def kill(self) -> None:
+        """Kill all containers at once."""
+
+    def declare_dead(self, container: str) -> None:
+        """Let the coordinator take a container that cannot start for one that was killed."""
+
+
+class StartablePod(Pod, Protocol):
+    """A Pod from its start to its end."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def start(self) -> None:
+        """Start the Pod. Raises PodRefusedError, BackendUnavailableError."""
+
+    def cancel_requests(self) -> AbstractContextManager[CancelRequests]:
+        """Listen to requests of `monopod cancel` as long as the context lasts."""
+
+    @property
+    def kept(self) -> str:
+        """Where what was to be kept is, in words for a person."""
+
+
+class Backend(Protocol):
+    """Runs Pods. ``name`` is that of ``--backend``; ``notice`` is said once before the first Pod is followed."""
+
+    name: str
+    notice: str
+
+    def pod(self, compilation: Compilation, *, keep: bool) -> StartablePod:
+        """Return the Pod of a compiled run, not yet started."""

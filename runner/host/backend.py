@@ -1,0 +1,30 @@
+"""The backend ``host``: compiled Pods on this machine, without containers' engine (docs/host-backend.md)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from monopod.compiler.pod import coordinator_of
+from monopod.entrypoint import binary
+from monopod.runner.host.pod import HostPod
+
+if TYPE_CHECKING:
+    from monopod.compiler.compilation import Compilation
+
+
+class HostBackend:
+    """Runs Pods as processes of this machine."""
+
+    name = "host"
+    notice = "The host backend does not use images: Steps run with this machine's programs."
+
+    def pod(self, compilation: Compilation, *, keep: bool) -> HostPod:
+        """Return the Pod of a compiled run, not yet started."""
+        return HostPod(
+            compilation.pod,
+            runtime_image_name=coordinator_of(compilation.pod)["image"],
+            entrypoint_binary=str(binary.path()),
+            config_maps={each["metadata"]["name"]: each for each in compilation.config_maps},
+            secrets={each["metadata"]["name"]: each for each in compilation.secrets},
+            keep=keep,
+        )
