@@ -5,10 +5,11 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint image bench clean
 
 PYTHON =
 PYTEST_ARGS =
+IMAGE_ARGS =
 REPOSITORY =
 REVISION = HEAD
 
@@ -27,6 +28,7 @@ help:
 	@echo '             (REPOSITORY=URL REVISION=branch-tag-or-commit: on another git repository)'
 	@echo 'make test    lint, check the types and run the tests (PYTEST_ARGS="-k name": only some)'
 	@echo 'make lint    ruff and mypy alone'
+	@echo 'make image   build the runtime image with podman, buildah or docker (IMAGE_ARGS="--base IMAGE": on another base)'
 	@echo 'make bench   measure speed and size, and print them beside their goals'
 	@echo 'make clean   remove .venv, build/ and all that tools leave behind'
 	@echo 'PYTHON=python3.12 chooses the Python of .venv (3.11 or newer)'
@@ -43,6 +45,9 @@ lint: .venv/tools-installed build/src/monopod
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/ruff format --quiet --check || { .venv/bin/ruff format --check; exit 1; }
 	@.venv/bin/mypy --no-error-summary
+
+image: .venv/monopod-installed
+	@.venv/bin/python images/build.py $(IMAGE_ARGS)
 
 bench: .venv/monopod-installed
 	@.venv/bin/python benchmarks/run.py

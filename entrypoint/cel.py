@@ -24,8 +24,11 @@ def _extension() -> ModuleType:
     found = PathFinder.find_spec("cel.cel", package.submodule_search_locations) if package is not None else None
     if found is None or found.loader is None:
         raise EvaluationError("this runtime image holds no CEL for its Python; see docs/runtime-image.md")
-    module = module_from_spec(found)
-    found.loader.exec_module(module)
+    try:
+        module = module_from_spec(found)
+        found.loader.exec_module(module)
+    except ImportError as error:
+        raise EvaluationError(f"the CEL of this runtime image does not fit it: {error}") from error
     return module
 
 

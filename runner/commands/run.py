@@ -13,6 +13,7 @@ EXAMPLES = """\
   monopod run -f pipeline.yaml -p version=1.2
   monopod run -f pipeline.yaml -w source=hostPath:.       (on the files as they are, uncommitted ones too)
   monopod run -f run.yaml -o json > finished-run.json     (the PipelineRun with its status)
+  monopod run -f pipeline.yaml --backend podman           (in containers, with the Steps' images)
   kubectl get pipeline build -o yaml | monopod run -f -
 
 exit codes:
@@ -41,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backend",
         choices=("host", "podman", "kubernetes"),
-        help="where to run: host is this machine, and the default; podman and kubernetes are not there yet",
+        help="where to run: host is this machine, and the default; podman runs containers with the Steps' images; "
+        "kubernetes is not there yet",
+    )
+    parser.add_argument(
+        "--network", metavar="NETWORK", help="with podman: the Pod's network, such as host, none or one of podman's"
     )
     parser.add_argument("--context", metavar="CONTEXT", help="the context of kubectl to run in; implies kubernetes")
 
@@ -49,14 +54,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Run the Pods, one for each run, and return the exit code. Raises Problems."""
     chosen = arguments.backend or ("kubernetes" if arguments.context is not None else "host")
-    if chosen != "host":
+    if chosen == "kubernetes":
         what = f"the backend {chosen} is not there yet; use --backend host, or "
         print(f"monopod run: {what}monopod compile -f FILE | kubectl create -f -", file=sys.stderr)
         return 2
     if arguments.context is not None:
         print(f"monopod run: --context is for the backend kubernetes, not for {chosen}", file=sys.stderr)
         return 2
-    return _run_on_host(arguments)
+    if arguments.network is not None and chosen != "podman":
+        print(f"monopod run: --network is for the backend podman, not for {chosen}", file=sys.stderr)
+        return 2
+    return _run_with_podman(arguments) if chosen == "podman" else _run_on_host(arguments)
 
 
 def _run_on_host(arguments: argparse.Namespace) -> int:
@@ -65,3 +73,12 @@ def _run_on_host(arguments: argparse.Namespace) -> int:
 
     compilations = compile_documents(arguments, log_format="json")
     return run_pods(compilations, HostBackend(), Options(arguments.output, arguments.keep))
+
+
+def _run_with_podman(arguments: argparse.Namespace) -> int:
+    from monopod.compiler.kube_version import WITHOUT_NATIVE_SIDECARS  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.podman.backend import PodmanBackend  # noqa: PLC0415
+    from monopod.runner.run_pods import Options, run_pods  # noqa: PLC0415
+
+    compilations = compile_documents(arguments, log_format="json", kube_version=WITHOUT_NATIVE_SIDECARS)
+    return run_pods(compilations, PodmanBackend(arguments.network), Options(arguments.output, arguments.keep))

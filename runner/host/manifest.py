@@ -4,7 +4,7 @@ Rules: what cannot be done here is refused with a reason before anything starts;
 change what the Pod does elsewhere (where it is scheduled, what it may use of the node) passes; the rest is warned of.
 All problems are told at once. The manifest is taken to be valid for the Kubernetes API.
 
-The only I/O is what volumes need of this machine: hostPath checks and the directories of claims (``host_volumes``).
+Left to others: where the files of volumes are (``volume_sources``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monopod.runner.backend import PodRefusedError
-from monopod.runner.host import host_volumes, projection, security
+from monopod.runner.host import host_volumes, security
 from monopod.runner.host.environment import (
     Manifest,
     Sources,
@@ -29,13 +29,10 @@ from monopod.runner.host.runtime_image import SMALL_FILES, RuntimeImage
 from monopod.runner.host.specification import (
     Container,
     ContainerKind,
-    DirectoryVolume,
-    FilesVolume,
-    MemoryVolume,
     Mount,
     Pod,
-    Volume,
 )
+from monopod.runner.host.volume_sources import Place, Volumes, read_volumes
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -47,27 +44,6 @@ _CONTAINER_FIELDS_WITHOUT_EFFECT = ("livenessProbe", "readinessProbe", "startupP
 _SECURITY_FIELDS_WITHOUT_EFFECT = ("seLinuxOptions", "seccompProfile", "appArmorProfile", "procMount", "sysctls")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a Pod runs: its own directory, and where claims are kept between runs.
-
-    With ``keep`` all that is written there is to be there when the Pod is gone: no emptyDir is moved into memory.
-    """
-
-    state_directory: str
-    claims_directory: str
-    open_files: int | None = None
-    keep: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where the files of a volume are, and whether containers may never write to them."""
-
-    path: str
-    read_only: bool = False
-
-
 @dataclass(slots=True)
 class _Reading:
     """What has been made of a manifest so far."""
@@ -77,8 +53,7 @@ class _Reading:
     place: Place
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    volume_sources: dict[str, _Source] = field(default_factory=dict)
-    volumes: list[Volume] = field(default_factory=list)
+    volumes: Volumes = field(default_factory=Volumes)
 
 
 def read_pod(sources: Sources, runtime: RuntimeImage, place: Place) -> tuple[Pod, tuple[str, ...]]:
@@ -87,9 +62,9 @@ def read_pod(sources: Sources, runtime: RuntimeImage, place: Place) -> tuple[Pod
     metadata, spec = sources.pod["metadata"], sources.pod["spec"]
     if spec.get("restartPolicy") != "Never":
         reading.problems.append("spec.restartPolicy: the host backend runs Pods with restartPolicy Never only")
-    small = frozenset() if place.keep else _volumes_of_small_files(spec, runtime.name)
-    for volume in spec.get("volumes") or ():
-        _read_volume(volume, small, reading)
+    small = frozenset() if place.keep else volumes_of_small_files(spec, runtime.name)
+    reading.volumes = read_volumes(sources, place, small)
+    reading.problems += reading.volumes.problems
     containers = [container for kind, each in _kinds(spec) if (container := _read_container(each, kind, reading))]
     reading.warnings += _without_effect(spec, runtime.name)
     if reading.problems:
@@ -101,7 +76,7 @@ def read_pod(sources: Sources, runtime: RuntimeImage, place: Place) -> tuple[Pod
         state_directory=place.state_directory,
         hosts_file=host_volumes.hosts_file(hostname[:63], spec.get("hostAliases") or ()),
         containers=tuple(containers),
-        volumes=tuple(reading.volumes),
+        volumes=tuple(reading.volumes.to_make),
         volume_group=(spec.get("securityContext") or {}).get("fsGroup"),
         termination_grace=30.0 if grace is None else float(grace),
         active_deadline=spec.get("activeDeadlineSeconds"),
@@ -152,7 +127,7 @@ def _is_default_profile(profile: Any) -> bool:
     return isinstance(profile, dict) and profile.get("type") in ("RuntimeDefault", "Unconfined")
 
 
-def _volumes_of_small_files(spec: Manifest, runtime_image: str) -> frozenset[str]:
+def volumes_of_small_files(spec: Manifest, runtime_image: str) -> frozenset[str]:
     """Return the volumes by which the coordinator and the Steps' containers talk."""
     mounts = (
         mount
@@ -161,61 +136,6 @@ def _volumes_of_small_files(spec: Manifest, runtime_image: str) -> frozenset[str
         for mount in container.get("volumeMounts") or ()
     )
     return frozenset(mount["name"] for mount in mounts if SMALL_FILES.fullmatch(mount["mountPath"]))
-
-
-def _read_volume(volume: Manifest, small: frozenset[str], reading: _Reading) -> None:
-    name = volume["name"]
-    kind = next((key for key, value in volume.items() if key != "name" and value is not None), "emptyDir")
-    try:
-        if kind == "emptyDir" and name in small:
-            source = _Source(f"{reading.place.state_directory}/memory/volume-{name}")
-            reading.volumes.append(DirectoryVolume(source.path))
-        else:
-            source = _volume_source(name, kind, volume.get(kind) or {}, reading)
-    except UnresolvedError as error:
-        reading.problems.append(f"volume {name}: {error}")
-        source = _Source("")
-    reading.volume_sources[name] = source
-
-
-def _volume_source(name: str, kind: str, source: Manifest, reading: _Reading) -> _Source:
-    path = f"{reading.place.state_directory}/volumes/{name}"
-    files_of = {
-        "configMap": projection.config_map_files,
-        "secret": projection.secret_files,
-        "downwardAPI": projection.downward_files,
-        "projected": projection.projected_files,
-    }
-    if kind in files_of:
-        path = f"{reading.place.state_directory}/memory/volume-{name}"  # in memory: no Secret is ever on a disk
-        reading.volumes.append(FilesVolume(path, files_of[kind](source, reading.sources)))
-        return _Source(path, read_only=True)
-    if kind == "hostPath":
-        return _Source(host_volumes.host_path(source["path"], source.get("type") or ""))
-    if kind == "persistentVolumeClaim":
-        namespace = reading.sources.pod["metadata"].get("namespace") or "default"
-        claim = host_volumes.claim(reading.place.claims_directory, namespace, source["claimName"])
-        return _Source(claim, read_only=bool(source.get("readOnly")))
-    if kind == "emptyDir":
-        reading.volumes.append(_empty_directory(source, path))
-    elif kind == "ephemeral":
-        reading.volumes.append(DirectoryVolume(path))
-    else:
-        raise UnresolvedError(f"a {kind} volume needs a cluster; run it with --backend kubernetes")
-    return _Source(path)
-
-
-def _empty_directory(source: Manifest, path: str) -> Volume:
-    if source.get("medium") != "Memory":
-        return DirectoryVolume(path)
-    if source.get("sizeLimit") is None:
-        return MemoryVolume(path, None)
-    from monopod.schemas.quantity import parse  # noqa: PLC0415  # pydantic takes its time
-
-    try:
-        return MemoryVolume(path, int(parse(str(source["sizeLimit"]))))
-    except ValueError as error:
-        raise UnresolvedError(f"sizeLimit: {error}") from error
 
 
 def _read_container(container: Manifest, kind: ContainerKind, reading: _Reading) -> Container | None:
@@ -294,7 +214,7 @@ def _mounts(container: Manifest, variables: Mapping[str, str], reading: _Reading
     if container.get("volumeDevices"):
         raise UnresolvedError("volumeDevices need a cluster; run it with --backend kubernetes")
     for mount in container.get("volumeMounts") or ():
-        source = reading.volume_sources.get(mount["name"])
+        source = reading.volumes.sources.get(mount["name"])
         if source is None:
             raise UnresolvedError(f"volumeMounts: the Pod has no volume {mount['name']!r}")
         sub_path = mount.get("subPath") or expand_strictly(mount.get("subPathExpr") or "", variables.get)

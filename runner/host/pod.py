@@ -16,14 +16,12 @@ import json
 import os
 import pickle  # to a process of our own
 import resource
-import secrets as random_text
 import select
 import socket
 import subprocess
 import sys
 import termios
 import time
-import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -32,12 +30,14 @@ from typing import Any, Literal
 from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.cancellation import CancelSocket
 from monopod.runner.host import host_volumes, manifest, messages, state_directory
+from monopod.runner.host.admission import admitted, this_machine
 from monopod.runner.host.bytecode import compile_modules
-from monopod.runner.host.environment import Machine, Sources
+from monopod.runner.host.environment import Sources
 from monopod.runner.host.lifecycle import Termination
 from monopod.runner.host.runtime_image import PACKAGE_DIRECTORY, runtime_image
 from monopod.runner.host.state_directory import StateDirectory
 from monopod.runner.host.status import pod_status
+from monopod.runner.host.volume_sources import Place
 from monopod.runner.pod_events import (
     ContainerOutput,
     ContainerStarted,
@@ -87,9 +87,9 @@ class HostPod:
         secrets: Mapping[str, Mapping[str, Any]] | None = None,
         keep: bool = False,
     ) -> None:
-        self.manifest = _admitted(pod)
+        self.manifest = admitted(pod)
         self.keep = keep
-        self._sources = Sources(self.manifest, config_maps or {}, secrets or {}, _machine())
+        self._sources = Sources(self.manifest, config_maps or {}, secrets or {}, this_machine())
         self._runtime_image_name = runtime_image_name
         self._entrypoint_binary = entrypoint_binary
         self._policies = manifest.termination_policies(self.manifest)
@@ -133,7 +133,7 @@ class HostPod:
         self._state = state_directory.create(self.manifest["metadata"]["name"])
         soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         runtime = runtime_image(self._runtime_image_name, self._entrypoint_binary, os.path.dirname(self._state.path))
-        place = manifest.Place(self._state.path, host_volumes.claims_directory(), soft_limit, self.keep)
+        place = Place(self._state.path, host_volumes.claims_directory(), soft_limit, self.keep)
         pod, warnings = manifest.read_pod(self._sources, runtime, place)
         self._pending += [PodWarning(warning) for warning in warnings]
         _allow_open_files(len(pod.containers), soft_limit)
@@ -400,32 +400,6 @@ class HostPod:
             started_at=self._started_at,
             address=self._sources.machine.address,
         )
-
-
-def _admitted(pod: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the Pod as an API server would store it: with a name, a namespace and a uid."""
-    metadata = dict(pod.get("metadata") or {})
-    if not metadata.get("name"):
-        metadata["name"] = (metadata.get("generateName") or "pod-") + random_text.token_hex(3)[:5]
-    metadata.setdefault("namespace", "default")
-    metadata.setdefault("uid", str(uuid.uuid4()))
-    return {**pod, "metadata": metadata}
-
-
-def _machine() -> Machine:
-    pages, page_size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    return Machine(socket.gethostname(), _address(), os.cpu_count() or 1, pages * page_size)
-
-
-def _address() -> str:
-    """Return the address that this machine reaches others from. Nothing is sent to find out."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # RFC 5737: an address for documentation
-        except OSError:
-            return "127.0.0.1"
-        address: str = probe.getsockname()[0]
-        return address
 
 
 def _allow_open_files(containers: int, soft_limit: int) -> None:

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 
 from monopod.runner.backend import BackendUnavailableError
 
-_LOCK = "lock"
+LOCK_FILE = "lock"
+ENGINE_FILE = "engine"
+"""In the directories of a Pod that a container engine runs: what it has to remove with them (``runner.podman``)."""
 _DEEPEST = 10
 
 
@@ -59,7 +61,7 @@ def create(name: str) -> StateDirectory:
             path = tempfile.mkdtemp(prefix=f"{name}-", dir=state_root())
         except FileNotFoundError:  # the last Pod of another run has just ended
             continue
-        lock = os.open(os.path.join(path, _LOCK), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        lock = os.open(os.path.join(path, LOCK_FILE), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.fstat(lock).st_nlink:  # otherwise it was taken for abandoned before it was locked
             return StateDirectory(path, lock)
@@ -72,10 +74,12 @@ def pod_name(path: str) -> str:
 
 
 def remove_abandoned(root: str) -> None:
-    """Remove the state directories that nobody has locked."""
+    """Remove the state directories that nobody has locked, but for those of a container engine's Pods."""
     for name in os.listdir(root):
+        if os.path.exists(os.path.join(root, name, ENGINE_FILE)):
+            continue
         try:
-            lock = os.open(os.path.join(root, name, _LOCK), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            lock = os.open(os.path.join(root, name, LOCK_FILE), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:
             continue
         try:
@@ -92,7 +96,7 @@ def release(path: str) -> None:
     for name in ("root", "devices", "system", "scratch", "memory"):
         if os.path.isdir(own := os.path.join(path, name)):
             remove(own)
-    os.unlink(os.path.join(path, _LOCK))
+    os.unlink(os.path.join(path, LOCK_FILE))
 
 
 def discard(path: str) -> None:

@@ -1,0 +1,154 @@
+"""Builds the runtime image (Containerfile) with podman, buildah or docker, whichever is there: `make image`.
+
+Rules:
+
+- The context holds what the coordinator imports and nothing else: the modules that can be reached from
+  ``monopod.entrypoint``, and the extension module for CEL.
+- That extension is one for the Python of the base image, which cannot be asked before it is there: ``--python`` says.
+- The entrypoint of every architecture is in the context, so that one context serves a build for several.
+
+To be run by the Python in which monopod is installed. Documented in docs/runtime-image.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import modulefinder
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import monopod
+from monopod.compiler.pod import RUNTIME_IMAGE
+from monopod.entrypoint import binary
+
+CONTAINERFILE = Path(__file__).with_name("Containerfile")
+BASE = "docker.io/library/python:3.13-slim"
+BASE_PYTHON = "3.13"
+ENGINES = ("podman", "buildah", "docker")
+
+ARCHITECTURES = {
+    "amd64": ("x86_64", "x86_64"),
+    "arm64": ("aarch64", "aarch64"),
+    "arm": ("armv7l", "armv7l"),
+    "ppc64le": ("ppc64le", "ppc64le"),
+    "riscv64": ("riscv64", "riscv64"),
+    "s390x": ("s390x", "s390x"),
+}
+"""By the name that images have it by: what `platform.machine()` calls it, and what wheels do."""
+
+
+class BuildError(Exception):
+    """Why no image can be built, in words."""
+
+
+def main() -> int:
+    """Build the image and return the exit code."""
+    parser = argparse.ArgumentParser(prog="make image", description="Build the runtime image.")
+    parser.add_argument("--base", default=BASE, help=f"an image that holds Python 3.11 or newer (default: {BASE})")
+    parser.add_argument("--python", default=BASE_PYTHON, help=f"its version of Python (default: {BASE_PYTHON})")
+    parser.add_argument("--libc", default="glibc", choices=("glibc", "musl"), help="its libc (default: glibc)")
+    parser.add_argument("--arch", default=_this_architecture(), choices=ARCHITECTURES, help="default: this machine's")
+    parser.add_argument("--tag", default=RUNTIME_IMAGE, help=f"the name of the image (default: {RUNTIME_IMAGE})")
+    parser.add_argument("--engine", choices=ENGINES, help="default: the first of them that is there")
+    arguments = parser.parse_args()
+    try:
+        engine = arguments.engine or _engine()
+        with tempfile.TemporaryDirectory(prefix="monopod-image-") as context:
+            fill(Path(context))
+            if not add_cel(Path(context, "library"), arguments.python, arguments.libc, arguments.arch):
+                print(
+                    f"there is no CEL for Python {arguments.python} with {arguments.libc} on {arguments.arch}: "
+                    "Pipelines that use it will fail with this image",
+                    file=sys.stderr,
+                )
+            _build(engine, Path(context), arguments.base, arguments.arch, arguments.tag)
+    except (BuildError, FileNotFoundError) as error:
+        print(f"make image: {error}", file=sys.stderr)
+        return 1
+    print(arguments.tag)
+    return 0
+
+
+def fill(context: Path) -> None:
+    """Put into the folder what the Containerfile copies, but for CEL. Raises FileNotFoundError."""
+    for architecture, (machine, _) in ARCHITECTURES.items():
+        shutil.copy(binary.path(machine), context / f"entrypoint-{architecture}")
+    package = Path(monopod.__file__).parent
+    for source in modules(package):
+        target = context / "library/monopod" / source.relative_to(package)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+    for folder, _, names in os.walk(context):
+        Path(folder).chmod(0o755)
+        for name in names:
+            Path(folder, name).chmod(0o644)
+
+
+def modules(package: Path) -> Iterator[Path]:
+    """Yield the files of the modules of monopod that the coordinator can import."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "monopod").symlink_to(package)  # whatever the folder of the clone is called
+        finder = modulefinder.ModuleFinder([directory])
+        finder.import_hook("monopod.entrypoint.__main__")
+        root = Path(directory, "monopod")
+        for module in finder.modules.values():
+            if module.__file__ is not None:
+                yield package / Path(module.__file__).relative_to(root)
+
+
+def add_cel(library: Path, python: str, libc: str, architecture: str) -> bool:
+    """Put the extension module for CEL into the library; return whether there is one. Raises BuildError."""
+    machine = ARCHITECTURES[architecture][1]
+    system = {"glibc": ("manylinux_2_28", "manylinux_2_17", "manylinux2014"), "musl": ("musllinux_1_2",)}[libc]
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
+        command += ["--target", directory, "--only-binary=:all:", "--python-version", python]
+        command += [word for name in system for word in ("--platform", f"{name}_{machine}")]
+        done = subprocess.run([*command, _requirement()], check=False, capture_output=True, text=True)
+        if done.returncode != 0 and "No matching distribution" in done.stderr:
+            return False
+        if done.returncode != 0:
+            raise BuildError(done.stderr.strip())
+        (library / "cel").mkdir()
+        for name in ["__init__.py", *(each.name for each in Path(directory, "cel").glob("*.so"))]:
+            shutil.copy(Path(directory, "cel", name), library / "cel" / name)
+    return True
+
+
+def _requirement() -> str:
+    """Return the version of the CEL library that this installation has, so that check and run agree."""
+    from importlib.metadata import version  # noqa: PLC0415
+
+    return f"common-expression-language=={version('common-expression-language')}"
+
+
+def _build(engine: str, context: Path, base: str, architecture: str, tag: str) -> None:
+    command = [engine, *(("bud",) if engine == "buildah" else ("build",))]
+    command += ["--file", str(CONTAINERFILE), "--tag", tag, "--build-arg", f"BASE={base}"]
+    command += ["--build-arg", f"TARGETARCH={architecture}", "--network", "none"]
+    if architecture != _this_architecture():
+        command += ["--platform", f"linux/{architecture}"]
+    done = subprocess.run([*command, str(context)], check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise BuildError(f"{engine} build failed:\n{done.stdout}{done.stderr}".rstrip())
+
+
+def _engine() -> str:
+    found = next((engine for engine in ENGINES if shutil.which(engine)), None)
+    if found is None:
+        raise BuildError(f"none of {', '.join(ENGINES)} is here; install one of them")
+    return found
+
+
+def _this_architecture() -> str:
+    machine = os.uname().machine
+    return next((name for name, (each, _) in ARCHITECTURES.items() if each == machine), "amd64")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""The backend ``podman``: compiled Pods in containers of this machine (docs/podman-backend.md)."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from monopod.runner.podman.pod import PodmanPod
+from monopod.runner.printable import printable
+
+if TYPE_CHECKING:
+    from monopod.compiler.compilation import Compilation
+
+
+class PodmanBackend:
+    """Runs Pods with ``podman kube play``; `network` is what its option of that name takes."""
+
+    name = "podman"
+    notice = ""
+
+    def __init__(self, network: str | None) -> None:
+        self._network = network
+
+    def pod(self, compilation: Compilation, *, keep: bool) -> PodmanPod:
+        """Return the Pod of a compiled run, not yet started."""
+        return PodmanPod(
+            compilation.pod,
+            config_maps={each["metadata"]["name"]: each for each in compilation.config_maps},
+            secrets={each["metadata"]["name"]: each for each in compilation.secrets},
+            network=self._network,
+            keep=keep,
+            tell=lambda text: print(printable(text, colours=False), file=sys.stderr, flush=True),
+        )

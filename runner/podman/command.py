@@ -1,0 +1,101 @@
+"""Calling podman, and what it says of itself.
+
+Rules: podman is a command here, not a service: the one on the PATH, with the caller's own configuration. What it says
+on standard error becomes the text of an error, without its log's decoration.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from monopod.runner.backend import BackendUnavailableError
+
+OLDEST = (4, 3)
+_VERSION = re.compile(r"(\d+)\.(\d+)")
+_LOG_LINE = re.compile(r'^time="[^"]*" level=(?P<level>\w+) msg=(?P<message>.*)$')
+
+
+class PodmanError(Exception):
+    """podman could not do something. The text is what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What a local image says of itself: ``user`` is its USER, empty for root."""
+
+    user: str
+
+
+def check() -> None:
+    """Raise BackendUnavailableError unless podman is here, new enough and runs containers on this machine."""
+    if shutil.which("podman") is None:
+        raise BackendUnavailableError("podman is not installed; use --backend host, which needs nothing")
+    try:
+        information = json.loads(run("info", "--format", "json"))
+    except PodmanError as error:
+        raise BackendUnavailableError(f"podman does not work here: {error}") from error
+    version = str(information["version"]["Version"])
+    match = _VERSION.match(version)
+    if match is not None and (int(match[1]), int(match[2])) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise BackendUnavailableError(f"this is podman {version}; monopod needs {oldest} or later")
+    if information["host"].get("serviceIsRemote"):
+        raise BackendUnavailableError("podman runs its containers on another machine, where the files of a run are not")
+
+
+def run(*arguments: str, text: str | None = None) -> str:
+    """Return what ``podman ARGUMENT...`` prints; `text` is its standard input. Raises PodmanError."""
+    done = subprocess.run(
+        ["podman", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        **({"stdin": subprocess.DEVNULL} if text is None else {"input": text}),
+    )
+    if done.returncode != 0:
+        raise PodmanError(in_words(done.stderr) or f"podman {arguments[0]} ended with exit code {done.returncode}")
+    return done.stdout
+
+
+def in_words(stderr: str) -> str:
+    """Return the errors in what podman wrote, as one line."""
+    messages = []
+    for line in stderr.splitlines():
+        logged = _LOG_LINE.match(line)
+        if logged is None:
+            messages.append(line.removeprefix("Error: ").strip())
+        elif logged["level"] in ("error", "fatal"):
+            messages.append(_unquoted(logged["message"]))
+    return "; ".join(dict.fromkeys(filter(None, messages)))
+
+
+def _unquoted(message: str) -> str:
+    try:
+        return str(json.loads(message)).strip('"')
+    except ValueError:
+        return message.strip('"')
+
+
+def inspect(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what ``podman KIND inspect`` tells of each. Raises PodmanError if one is not there."""
+    found: list[dict[str, Any]] = json.loads(run(kind, "inspect", *names)) if names else []
+    return found
+
+
+def local_images(names: Iterable[str]) -> dict[str, Image]:
+    """Return those of the images that are here, by the names they were asked for by."""
+    found = {}
+    for name in names:
+        try:
+            (image,) = inspect("image", [name])
+        except PodmanError:
+            continue
+        found[name] = Image((image.get("Config") or {}).get("User") or "")
+    return found

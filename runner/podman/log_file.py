@@ -1,0 +1,61 @@
+"""The log of a container in the format ``k8s-file``, read as it grows (containers/conmon; the CRI logging format).
+
+Rules: a line is ``TIME STREAM TAG CONTENT``. The tag P says that the container's own line goes on in the next one: the
+newline is then not the container's. A line of which only a part is written yet is kept for the next time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Literal, TypeAlias
+
+Stream: TypeAlias = Literal["stdout", "stderr"]
+
+_PIECE = 1 << 20
+
+
+class LogFile:
+    """A container's log, open until `close`."""
+
+    def __init__(self, path: str) -> None:
+        """Open the log. Raises OSError."""
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._rest = b""
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._descriptor)
+
+    def read(self) -> list[tuple[Stream, bytes]]:
+        """Return what the container has written since the last time, as far as it is a MiB at most.
+
+        There may be more at once: an empty list says that there is not.
+        """
+        data = os.read(self._descriptor, _PIECE)
+        if not data:
+            return []
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return joined(map(parse, lines))
+
+
+def parse(line: bytes) -> tuple[Stream, bytes]:
+    """Return the stream and what was written to it. What is no line of a log is passed on as it is."""
+    _, _, rest = line.partition(b" ")
+    stream, _, rest = rest.partition(b" ")
+    tag, _, content = rest.partition(b" ")
+    if stream not in (b"stdout", b"stderr"):
+        return "stderr", line + b"\n"
+    ending = b"" if tag.split(b":", 1)[0] == b"P" else b"\n"
+    return ("stdout" if stream == b"stdout" else "stderr"), content + ending
+
+
+def joined(pieces: Iterable[tuple[Stream, bytes]]) -> list[tuple[Stream, bytes]]:
+    """Return the pieces with those of the same stream that follow each other in one."""
+    result: list[tuple[Stream, list[bytes]]] = []
+    for stream, data in pieces:
+        if result and result[-1][0] == stream:
+            result[-1][1].append(data)
+        else:
+            result.append((stream, [data]))
+    return [(stream, b"".join(parts)) for stream, parts in result]

@@ -1,0 +1,235 @@
+"""From a compiled Pod to one that ``podman kube play`` runs as Kubernetes would.
+
+podman passes over what it does not know without a word, and what that is differs from version to version. So nothing is
+left to it that can be said plainly. Rules:
+
+- Every volume is a directory or file of this machine, made by monopod, and bound by a hostPath: podman's own emptyDirs
+  belong to root, and its subPath, defaultMode, items, projected volumes and Secrets came at different times.
+- Variables of the environment are resolved to plain values.
+- fsGroup is a supplementary group, and the group of the volumes.
+- Requests mean nothing where there is no scheduler; limits stay.
+- What would be lost is refused if the Pod would do something else without it, and warned of otherwise.
+
+Left to others: what volumes and variables are (``runner.host``, whose rules are the same), images (``images``).
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from monopod.compiler.pod import coordinator_of
+from monopod.runner.backend import PodRefusedError
+from monopod.runner.host.environment import (
+    Manifest,
+    Sources,
+    UnresolvedError,
+    container_environment,
+    expand_strictly,
+    expanded,
+)
+from monopod.runner.host.manifest import volumes_of_small_files
+from monopod.runner.host.specification import Volume
+from monopod.runner.host.volume_sources import Place, Source, read_volumes
+from monopod.runner.podman.command import Image
+
+_POD_FIELDS = ("dnsConfig", "hostAliases", "hostNetwork", "restartPolicy", "shareProcessNamespace")
+_POD_FIELDS_WITHOUT_EFFECT = ("hostIPC", "hostPID", "hostUsers", "runtimeClassName", "setHostnameAsFQDN")
+_CONTAINER_FIELDS = ("image", "imagePullPolicy", "ports", "workingDir")
+_CONTAINER_FIELDS_WITHOUT_EFFECT = ("livenessProbe", "readinessProbe", "startupProbe", "stdin", "tty", "lifecycle")
+_SECURITY_FIELDS = (
+    "allowPrivilegeEscalation", "capabilities", "privileged", "readOnlyRootFilesystem", "runAsGroup", "runAsUser",
+    "seLinuxOptions",
+)  # fmt: skip
+_SECURITY_FIELDS_OF_POD = ("runAsGroup", "runAsUser", "seLinuxOptions")
+_PROFILES = ("seccompProfile", "appArmorProfile")
+_DEVICES = ("CharDevice", "BlockDevice")
+_ENFORCED = ("cpu", "memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Playable:
+    """What is to be played: the manifest, the volumes to be made for it, the Pod's fsGroup, and warnings."""
+
+    manifest: dict[str, Any]
+    volumes: tuple[Volume, ...]
+    volume_group: int | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What has been made of a Pod so far. ``bound`` are the names of its hostPath volumes by path and type."""
+
+    sources: Sources
+    images: Mapping[str, Image]
+    volumes: Mapping[str, Source]
+    device_types: Mapping[str, str]
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    bound: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+def playable(sources: Sources, name: str, images: Mapping[str, Image], place: Place) -> Playable:
+    """Return what podman is to play for ``sources.pod`` as a pod called `name`; `images` are those it names.
+
+    Raises PodRefusedError.
+    """
+    spec = sources.pod["spec"]
+    runtime_image = coordinator_of(sources.pod)["image"]
+    in_memory = volumes_of_small_files(spec, runtime_image) | _memory_volumes(spec)
+    volumes = read_volumes(sources, place, frozenset() if place.keep else in_memory)
+    types = {each["name"]: (each.get("hostPath") or {}).get("type") or "" for each in spec.get("volumes") or ()}
+    reading = _Reading(sources, images, volumes.sources, types, problems=volumes.problems)
+    containers = {
+        kind: [_container(container, reading) for container in spec.get(kind) or ()]
+        for kind in ("initContainers", "containers")
+    }
+    reading.warnings += _without_effect(spec)
+    if reading.problems:
+        raise PodRefusedError(reading.problems)
+    group = (spec.get("securityContext") or {}).get("fsGroup")
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": sources.pod["metadata"].get("labels") or {}},
+        "spec": {
+            **{key: spec[key] for key in _POD_FIELDS if key in spec},
+            "hostname": (spec.get("hostname") or sources.pod["metadata"]["name"])[:63],
+            **({"securityContext": groups} if (groups := _supplementary_groups(spec)) else {}),
+            **containers,
+            "volumes": [_host_path(path, kind, bound) for (path, kind), bound in reading.bound.items()],
+        },
+    }
+    return Playable(manifest, tuple(volumes.to_make), group, tuple(reading.warnings))
+
+
+def _memory_volumes(spec: Manifest) -> frozenset[str]:
+    volumes = spec.get("volumes") or ()
+    return frozenset(each["name"] for each in volumes if (each.get("emptyDir") or {}).get("medium") == "Memory")
+
+
+def _host_path(path: str, kind: str, name: str) -> dict[str, Any]:
+    return {"name": name, "hostPath": {"path": path, **({"type": kind} if kind else {})}}
+
+
+def _supplementary_groups(spec: Manifest) -> dict[str, Any]:
+    context = spec.get("securityContext") or {}
+    groups = [*(context.get("supplementalGroups") or ()), *([context["fsGroup"]] if "fsGroup" in context else [])]
+    return {"supplementalGroups": list(dict.fromkeys(groups))} if groups else {}
+
+
+def _container(container: Manifest, reading: _Reading) -> dict[str, Any]:
+    try:
+        variables, warnings = container_environment(container, reading.sources)
+        reading.warnings += warnings
+        made: dict[str, Any] = {
+            "name": container["name"],
+            **{key: container[key] for key in _CONTAINER_FIELDS if container.get(key)},
+            "env": [{"name": name, "value": value} for name, value in variables.items()],
+            "securityContext": _security(container, reading),
+            "volumeMounts": list(_mounts(container, variables, reading)),
+        }
+        for key in ("command", "args"):
+            if container.get(key):
+                made[key] = list(expanded(container[key], variables))
+    except UnresolvedError as error:
+        reading.problems.append(f"container {container['name']}: {error}")
+        return {}
+    limits = (container.get("resources") or {}).get("limits") or {}
+    enforced = {key: limits[key] for key in _ENFORCED if key in limits}
+    return {**made, **({"resources": {"limits": enforced}} if enforced else {})}
+
+
+def _security(container: Manifest, reading: _Reading) -> dict[str, Any]:
+    of_pod = reading.sources.pod["spec"].get("securityContext") or {}
+    own = {key: value for key, value in (container.get("securityContext") or {}).items() if value is not None}
+    context = {**{key: of_pod[key] for key in _SECURITY_FIELDS_OF_POD if key in of_pod}, **own}
+    image = reading.images[container["image"]]
+    if {**of_pod, **own}.get("runAsNonRoot") and _is_root(context.get("runAsUser"), image):
+        raise UnresolvedError("runAsNonRoot is set, but it would run as root; set runAsUser")
+    if "runAsGroup" in context and "runAsUser" not in context:
+        user = image.user.partition(":")[0] or "0"
+        if not user.isdecimal():
+            raise UnresolvedError(f"runAsGroup needs runAsUser with podman, as the image names its user '{user}'")
+        context["runAsUser"] = int(user)
+    return {key: context[key] for key in _SECURITY_FIELDS if key in context}
+
+
+def _is_root(user: int | None, image: Image) -> bool:
+    if user is not None:
+        return user == 0
+    return image.user.partition(":")[0] in ("", "0", "root")
+
+
+def _mounts(container: Manifest, variables: Mapping[str, str], reading: _Reading) -> Iterator[dict[str, Any]]:
+    if container.get("volumeDevices"):
+        raise UnresolvedError("volumeDevices need a cluster; run it with --backend kubernetes")
+    for mount in container.get("volumeMounts") or ():
+        source = reading.volumes.get(mount["name"])
+        if source is None:
+            raise UnresolvedError(f"volumeMounts: the Pod has no volume {mount['name']!r}")
+        path = posixpath.normpath(posixpath.join("/", mount["mountPath"]))
+        if ":" in path:
+            raise UnresolvedError(f"podman cannot mount anything at {path!r}, whose path holds a colon")
+        sub_path = mount.get("subPath") or expand_strictly(mount.get("subPathExpr") or "", variables.get)
+        kind = reading.device_types[mount["name"]]
+        place = (_inside(source.path, sub_path), kind if kind in _DEVICES else "")
+        yield {
+            "name": reading.bound.setdefault(place, f"v{len(reading.bound)}"),
+            "mountPath": path,
+            **({"readOnly": True} if source.read_only or mount.get("readOnly") else {}),
+            **({"mountPropagation": mount["mountPropagation"]} if mount.get("mountPropagation") else {}),
+        }
+
+
+def _inside(source: str, sub_path: str) -> str:
+    """Return the path of `sub_path` in a volume. That of a volume which is yet to be made is made with it."""
+    if not sub_path:
+        return source
+    if sub_path.startswith("/") or ".." in sub_path.split("/"):
+        raise UnresolvedError(f"subPath {sub_path!r} is not a path inside the volume")
+    path = os.path.join(source, os.path.normpath(sub_path))
+    root = os.path.realpath(source)
+    if os.path.realpath(path) != root and not os.path.realpath(path).startswith(f"{root}/"):
+        raise UnresolvedError(f"subPath {sub_path!r} leads out of its volume")
+    return path
+
+
+def _without_effect(spec: Manifest) -> Iterator[str]:
+    fields = [f"spec.{name}" for name in _POD_FIELDS_WITHOUT_EFFECT if spec.get(name)]
+    context = spec.get("securityContext") or {}
+    fields += [f"spec.securityContext.{name}" for name in ("sysctls", "supplementalGroupsPolicy") if context.get(name)]
+    fields += [f"spec.securityContext.{name}" for name in _profiles(context)]
+    fields += [f"volume {each['name']}: sizeLimit" for each in spec.get("volumes") or () if _has_limit(each)]
+    for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
+        fields += [f"container {container['name']}: {each}" for each in _container_without_effect(container)]
+    if fields:
+        yield f"without effect on the podman backend: {', '.join(fields)}"
+    if spec.get("imagePullSecrets"):
+        yield "podman pulls with credentials of its own (podman login), not with imagePullSecrets"
+
+
+def _has_limit(volume: Manifest) -> bool:
+    return bool((volume.get("emptyDir") or {}).get("sizeLimit"))
+
+
+def _container_without_effect(container: Manifest) -> Iterable[str]:
+    context = container.get("securityContext") or {}
+    yield from (name for name in _CONTAINER_FIELDS_WITHOUT_EFFECT if container.get(name))
+    yield from (f"securityContext.{name}" for name in _profiles(context))
+    if (context.get("procMount") or "Default") != "Default":
+        yield "securityContext.procMount"
+    limits = (container.get("resources") or {}).get("limits") or {}
+    yield from (f"resources.limits.{name}" for name in limits if name not in _ENFORCED)
+    if any((m.get("recursiveReadOnly") or "Disabled") == "Enabled" for m in container.get("volumeMounts") or ()):
+        yield "volumeMounts.recursiveReadOnly"
+
+
+def _profiles(context: Manifest) -> Iterator[str]:
+    for name in _PROFILES:
+        if (context.get(name) or {}).get("type", "RuntimeDefault") != "RuntimeDefault":
+            yield name

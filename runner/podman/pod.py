@@ -1,0 +1,393 @@
+"""One Pod in podman's containers, as the runner holds it: played, followed, stopped, and gone without a trace.
+
+Rules:
+
+- The containers are made all at once and started one after the other, in the order in which they are first needed, so
+  that the DAG starts as soon as the containers are there that it needs first.
+- Output is read from the containers' log files, where podman's monitor writes it as it comes.
+- A coordinator that is killed is started again, as kubelet would do with a native sidecar; it goes on where it was.
+- A process of its own (``cleaner``) removes the Pod, so that nothing outlives a runner that is killed.
+
+What is left to others: what podman is to play (``manifest``), calling it (``command``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+import yaml
+
+from monopod.compiler.pod import COORDINATOR, coordinator_of
+from monopod.runner.backend import BackendUnavailableError, PodRefusedError
+from monopod.runner.cancellation import CancelSocket
+from monopod.runner.host import host_volumes, state_directory
+from monopod.runner.host.admission import admitted, this_machine
+from monopod.runner.host.environment import Sources
+from monopod.runner.host.state_directory import StateDirectory
+from monopod.runner.host.volume_sources import Place
+from monopod.runner.host.volumes import make_volume
+from monopod.runner.pod_events import ContainerOutput, ContainerTerminated, Event, PodFinished, PodWarning
+from monopod.runner.podman import cleaner, command, images
+from monopod.runner.podman.command import PodmanError
+from monopod.runner.podman.file_watch import FileWatch
+from monopod.runner.podman.log_file import LogFile
+from monopod.runner.podman.manifest import Playable, playable
+
+KILLED = 128 + 9
+MOST_RESTARTS = 5
+"""How often a coordinator that was killed is started again."""
+
+_START_FAILED = re.compile(r'unable to start container "(?P<id>[0-9a-f]+)": (?P<why>.*)')
+_MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108  # a directory of ours is made in it
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """A podman that runs. ``errors`` is the file that it writes its errors to, ``ended`` is called with them."""
+
+    process: subprocess.Popen[bytes]
+    errors: IO[bytes]
+    ended: Callable[[str], None]
+
+
+class PodmanPod:
+    """Runs one Pod in containers.
+
+    ``pod`` is a core/v1 Pod for a cluster without native sidecars; ``config_maps`` and ``secrets`` are the objects that
+    it may refer to, by name. ``network`` is what ``podman kube play --network`` takes, None for podman's own choice.
+    ``tell`` shows a line to the person who waits.
+    """
+
+    def __init__(
+        self,
+        pod: Mapping[str, Any],
+        *,
+        config_maps: Mapping[str, Mapping[str, Any]],
+        secrets: Mapping[str, Mapping[str, Any]],
+        network: str | None,
+        keep: bool,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.manifest = admitted(pod)
+        self._sources = Sources(self.manifest, config_maps, secrets, this_machine())
+        self._network = network
+        self._keep = keep
+        self._tell = tell
+        self._state: StateDirectory | None = None
+        self._name = ""
+        self._cleaner: subprocess.Popen[bytes] | None = None
+        self._cleaner_pipe = -1
+        self._poll = select.epoll()
+        self._watch = FileWatch()
+        self._poll.register(self._watch, select.EPOLLIN)
+        self._logs: dict[str, LogFile] = {}
+        self._ids: dict[str, str] = {}
+        self._processes: dict[int, _Process] = {}
+        self._played: dict[str, Any] = {}
+        self._pending: deque[Event] = deque()
+        self._not_started: dict[str, str] = {}
+        self._restarts = 0
+        self._was_killed = False
+        self._is_finished = False
+
+    def __enter__(self) -> PodmanPod:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def kept(self) -> str:
+        """Where the files are, and what podman calls the pod."""
+        return f"{self._directory}, and in podman as the pod {self._name}"
+
+    @property
+    def _directory(self) -> str:
+        assert self._state is not None
+        return self._state.path
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when `events` has something to tell."""
+        return self._poll.fileno()
+
+    def cancel_requests(self) -> CancelSocket:
+        """Listen to requests of `monopod cancel`, as a context manager."""
+        return CancelSocket(self._directory)
+
+    # --- start and stop
+
+    def start(self) -> None:
+        """Start the Pod. Raises PodRefusedError if it cannot run here, BackendUnavailableError if nothing can."""
+        command.check()
+        local = images.provide(self.manifest, coordinator_of(self.manifest)["image"], self._tell)
+        self._state = state_directory.create(self.manifest["metadata"]["name"])
+        cleaner.remove_abandoned(os.path.dirname(self._directory))
+        self._name = os.path.basename(self._directory)
+        memory = self._memory_directory()
+        left = cleaner.Left(self._name, self._directory, memory)
+        left.write()
+        self._start_cleaner(left)
+        place = Place(self._directory, host_volumes.claims_directory(), keep=self._keep)
+        made = playable(self._sources, self._name, local, place)
+        self._played = made.manifest
+        self._pending += [PodWarning(warning) for warning in made.warnings]
+        self._make_volumes(made)
+        self._play(made)
+        for container in made.manifest["spec"]["initContainers"]:
+            self._run_to_its_end(container["name"])
+        names = [each["name"] for each in made.manifest["spec"]["containers"]]
+        self._spawn(["start", *(self._ids[name] for name in names)], self._all_started)
+
+    def _memory_directory(self) -> str:
+        """Make the Pod's directory in memory, reached as ``memory`` in the state directory."""
+        parent = _MEMORY_DIRECTORY if os.access(_MEMORY_DIRECTORY, os.W_OK) else self._directory
+        path = tempfile.mkdtemp(prefix=f"{self._name}-", dir=parent)
+        os.chmod(path, 0o711)  # noqa: S103  # containers run as any user, and each sees only what is bound for it
+        os.symlink(path, f"{self._directory}/memory")
+        return path
+
+    def _start_cleaner(self, left: cleaner.Left) -> None:
+        assert self._state is not None
+        reader, self._cleaner_pipe = os.pipe2(os.O_CLOEXEC)
+        deadline = self.manifest["spec"].get("activeDeadlineSeconds") or 0
+        program = [sys.executable, "-P", "-m", cleaner.__name__]
+        fields = [str(reader), str(self._state.lock), left.name, left.directory, left.memory, str(deadline)]
+        try:
+            self._cleaner = subprocess.Popen(
+                [*program, *fields],
+                pass_fds=(reader, self._state.lock),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is the runner's to handle
+            )
+        finally:
+            os.close(reader)
+
+    def _make_volumes(self, made: Playable) -> None:
+        os.mkdir(f"{self._directory}/volumes")
+        try:
+            for volume in made.volumes:
+                make_volume(volume, made.volume_group)
+            for bound in made.manifest["spec"]["volumes"]:
+                _make_sub_path(bound["hostPath"]["path"])
+        except OSError as error:
+            raise BackendUnavailableError(f"cannot make {error.filename}: {error.strerror}") from error
+
+    def _play(self, made: Playable) -> None:
+        arguments = ["kube", "play", "--quiet", "--start=false", "--log-driver", "k8s-file"]
+        if self._network is not None:
+            arguments += ["--network", self._network]
+        try:
+            command.run(*arguments, "-", text=yaml.safe_dump(made.manifest, sort_keys=False))
+            self._find_containers()
+        except PodmanError as error:
+            raise PodRefusedError([f"podman kube play: {error}"]) from error
+
+    def _find_containers(self) -> None:
+        found = command.run("ps", "--all", "--no-trunc", "--filter", f"pod={self._name}", "--format", "{{.ID}}")
+        for each in command.inspect("container", found.split()):
+            name = str(each["Name"]).removeprefix(f"{self._name}-")
+            if each.get("IsInfra"):
+                continue
+            self._ids[name] = each["Id"]
+            path = each["HostConfig"]["LogConfig"]["Path"]
+            with open(path, "ab"):
+                pass  # podman makes it when the container starts
+            self._watch.add(path)
+            self._logs[name] = LogFile(path)
+
+    def _run_to_its_end(self, name: str) -> None:
+        """Run an init container. Raises BackendUnavailableError if it cannot be started, or fails."""
+        try:
+            command.run("start", "--attach", self._ids[name])
+        except PodmanError as error:
+            hint = "" if self._network is not None else "; if it is the network, try --network host or --network none"
+            raise BackendUnavailableError(f"podman cannot start containers: {error}{hint}") from error
+
+    def _spawn(self, arguments: list[str], ended: Callable[[str], None]) -> None:
+        """Start podman; `ended` is called once it has, with what it wrote to standard error."""
+        errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `_reap`
+        process = subprocess.Popen(
+            ["podman", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,  # Ctrl-C is the runner's to handle
+        )
+        descriptor = os.pidfd_open(process.pid)
+        self._processes[descriptor] = _Process(process, errors, ended)
+        self._poll.register(descriptor, select.EPOLLIN)
+
+    def signal(self, container: str, number: int) -> None:
+        """Send a signal to the first process of a container, if it runs."""
+        self._spawn(["kill", "--signal", str(number), self._ids[container]], lambda _: None)
+
+    def kill(self) -> None:
+        """Kill all containers at once. `events` goes on telling what happens, up to `PodFinished`."""
+        self._was_killed = True
+        self._spawn(["pod", "kill", self._name], lambda _: None)
+
+    def declare_dead(self, container: str) -> None:
+        """Let the coordinator take a container that cannot start for one that was killed."""
+        spec = self._played["spec"]
+        mounts = next(each["volumeMounts"] for each in spec["containers"] if each["name"] == container)
+        volume = next(mount["name"] for mount in mounts if mount["mountPath"] == "/monopod/step")
+        path = next(each["hostPath"]["path"] for each in spec["volumes"] if each["name"] == volume)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(f"{path}/alive", os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+
+    def close(self) -> None:
+        """End the Pod if it still runs, and remove all that it left, unless it is to be kept."""
+        for running in self._processes.values():
+            running.process.kill()
+        for descriptor in list(self._processes):
+            self._reap(descriptor)
+        for log in self._logs.values():
+            log.close()
+        self._logs.clear()
+        if self._cleaner is not None:
+            if self._keep:
+                os.write(self._cleaner_pipe, b"k")
+            os.close(self._cleaner_pipe)
+            self._cleaner.wait()
+            self._cleaner = None
+        self._watch.close()
+        self._poll.close()
+        if self._state is not None:
+            os.close(self._state.lock)
+            self._state = None
+
+    # --- what happens
+
+    def events(self, timeout: float | None = None) -> Iterator[Event]:
+        """Wait until something happens, for `timeout` seconds at most (None: for ever), and tell what has happened."""
+        if not self._pending and not self._is_finished:
+            for descriptor, _ in self._poll.poll(timeout):
+                if descriptor == self._watch.fileno():
+                    self._watch.clear()
+                    self._read_logs()
+                elif descriptor in self._processes:
+                    self._ended(descriptor)
+        while self._pending:
+            event = self._pending.popleft()
+            self._is_finished = isinstance(event, PodFinished)
+            yield event
+
+    def drain(self, container: str) -> list[ContainerOutput]:
+        """Return what the container has written up to now and `events` has not told, as far as it is in its log."""
+        output, others = [], deque[Event]()
+        for event in self._pending:
+            if isinstance(event, ContainerOutput) and event.container == container:
+                output.append(event)
+            else:
+                others.append(event)
+        self._pending = others
+        return [*output, *self._read_log(container)]
+
+    def _read_logs(self) -> None:
+        for container in self._logs:
+            self._pending += self._read_log(container)
+
+    def _read_log(self, container: str) -> Iterator[ContainerOutput]:
+        while pieces := self._logs[container].read():
+            for stream, data in pieces:
+                yield ContainerOutput(container, stream, data)
+
+    def _ended(self, descriptor: int) -> None:
+        running = self._processes[descriptor]
+        said = self._reap(descriptor)
+        running.ended(said)
+
+    def _reap(self, descriptor: int) -> str:
+        """Wait for a podman, and return what it wrote to standard error."""
+        running = self._processes.pop(descriptor)
+        running.process.wait()
+        self._poll.unregister(descriptor)
+        os.close(descriptor)
+        with running.errors as errors:
+            errors.seek(0)
+            return errors.read().decode(errors="replace")
+
+    def _all_started(self, said: str) -> None:
+        """`podman start` has ended: tell which containers it could not start, and wait for the others."""
+        reasons = {match["id"]: match["why"] for match in _START_FAILED.finditer(said)}
+        by_id = {identity: name for name, identity in self._ids.items()}
+        for each in self._inspected():
+            name = by_id[each["Id"]]
+            if each["State"]["Status"] not in ("created", "configured", "initialized"):
+                continue
+            self._not_started[name] = reasons.get(each["Id"]) or command.in_words(said) or "podman does not say why"
+            self._pending.append(_start_error(name, self._not_started[name]))
+        self._await_coordinator()
+
+    def _inspected(self) -> list[dict[str, Any]]:
+        return command.inspect("container", list(self._ids.values()))
+
+    def _await_coordinator(self) -> None:
+        if COORDINATOR in self._not_started:
+            self._await_all()
+        else:
+            self._spawn(["wait", self._ids[COORDINATOR]], lambda _: self._coordinator_ended())
+
+    def _coordinator_ended(self) -> None:
+        (state,) = (each["State"] for each in command.inspect("container", [self._ids[COORDINATOR]]))
+        is_killed = state["ExitCode"] == KILLED and not self._was_killed
+        if is_killed and self._restarts < MOST_RESTARTS:
+            self._restarts += 1
+            why = "out of memory" if state.get("OOMKilled") else "SIGKILL"
+            self._pending.append(PodWarning(f"the coordinator was killed ({why}); it is started again, and goes on"))
+            self._spawn(["start", self._ids[COORDINATOR]], lambda _: self._await_coordinator())
+            return
+        if state["ExitCode"] not in (0, 1):
+            self.kill()  # without a coordinator the others would wait for it in vain
+        self._await_all()
+
+    def _await_all(self) -> None:
+        waited = [identity for name, identity in self._ids.items() if name not in self._not_started]
+        self._spawn(["wait", *waited], lambda _: self._finish())
+
+    def _finish(self) -> None:
+        """All containers have ended: tell how, after the last of their output."""
+        self._read_logs()
+        by_id = {identity: name for name, identity in self._ids.items()}
+        ordinary = {each["name"] for each in self.manifest["spec"]["containers"]}
+        statuses = []
+        failed = False
+        for each in self._inspected():
+            name, state = by_id[each["Id"]], each["State"]
+            if name in self._not_started or name not in ordinary:
+                continue
+            reason = "OOMKilled" if state.get("OOMKilled") else "Error" if state["ExitCode"] else "Completed"
+            failed = failed or state["ExitCode"] != 0
+            number = state["ExitCode"] - 128 if state["ExitCode"] > 128 else None
+            restarts = self._restarts if name == COORDINATOR else 0
+            self._pending.append(
+                ContainerTerminated(name, restarts, state["ExitCode"], number, reason, "", None, time.time())
+            )
+            statuses.append({"name": name, "state": {"terminated": {"exitCode": state["ExitCode"], "reason": reason}}})
+        phase = "Failed" if failed or self._not_started else "Succeeded"
+        self._pending.append(PodFinished({"phase": phase, "containerStatuses": statuses}))
+
+
+def _start_error(name: str, why: str) -> ContainerTerminated:
+    return ContainerTerminated(name, 0, 128, None, "StartError", why, None, time.time())
+
+
+def _make_sub_path(path: str) -> None:
+    """Make a directory in a volume that a subPath names, if it is missing, with the mode of a volume."""
+    if os.path.lexists(path):
+        return
+    _make_sub_path(os.path.dirname(path))
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path)
+        os.chmod(path, 0o777)  # noqa: S103  # containers run as any user
