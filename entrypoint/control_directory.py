@@ -37,7 +37,7 @@ _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FIFO = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LOCK = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
-_EXIT_KEYS = frozenset({"code", "signal", "error", "start", "end", "user", "system", "peak", "stopped"})
+_EXIT_KEYS = frozenset({"code", "signal", "error", "start", "end", "user", "system", "peak", "stopped", "oom"})
 _CANNOT_RUN = 126
 
 
@@ -269,6 +269,7 @@ def parse_exit(content: bytes) -> Exit:
         end=_seconds(fields, "end"),
         cpu=_seconds(fields, "user") + _seconds(fields, "system"),
         peak=_whole(fields, "peak", 1 << 53),
+        out_of_memory=fields.get("oom") == "1",
     )
 
 

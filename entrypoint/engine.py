@@ -782,7 +782,7 @@ class Engine:
             step.tolerated = True
             self._step_ended(instance, step, "Continued", None, how)
         else:
-            self._step_ended(instance, step, "Error", None, how)
+            self._step_ended(instance, step, "OOMKilled" if how.out_of_memory else "Error", None, how)
             attempt.ending = Outcome("Failed", "Failed", _exit_in_words(step, how))
         attempt.position += 1
         paths = tuple(_step_result_path(step.plan, result.name) for result in step.plan.results)
@@ -1156,6 +1156,8 @@ def _exit_in_words(step: StepState, how: Exit) -> str:
             if how.code is not None
             else (f'"step-{step.plan.name}" was killed: {how.error}')
         )
+    if how.out_of_memory:
+        return f'"step-{step.plan.name}" ran out of memory: a process of its container was killed'
     if how.signal is not None:
         return f'"step-{step.plan.name}" was killed by signal {how.signal}'
     return f'"step-{step.plan.name}" exited with code {how.code}'

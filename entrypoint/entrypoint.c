@@ -516,6 +516,7 @@ struct request {
     bool stopped;     /* a kill.N was taken */
     bool has_files;   /* to be made readable */
     bool complained;  /* that exited.N could not be written */
+    bool out_of_memory; /* the kernel has killed something in this container meanwhile, for its use of memory */
     int64_t kill_at;  /* when SIGKILL follows, 0 for never */
     int64_t ended_at;
     struct moment start, end;
@@ -540,6 +541,7 @@ static struct {
     bool again; /* something has changed that others may wait for: look at everything once more */
     int terminated_by; /* the first signal that ends the entrypoint, 0 for none */
     uint32_t next;     /* number of the next request */
+    long kills;        /* how many processes of the container the kernel has killed for their use of memory */
     int64_t tick_at, coordinator_seen, orphan_after;
 } self = {.bell = -1, .next = 1};
 
@@ -1290,11 +1292,56 @@ static long write_file(const char *temporary, const char *name, const struct tex
     return result;
 }
 
+/* Reads a small file, of the control directory unless its path is absolute, into `buffer`, ended by NUL; a negative
+ * errno if it cannot be read. */
+static long read_small(const char *name, char *buffer, size_t size)
+{
+    long file = CALL(openat, self.directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0)
+        return file;
+    long result = CALL(read, file, buffer, size - 1);
+    close_descriptor((int)file);
+    if (result >= 0)
+        buffer[result] = '\0';
+    return result;
+}
+
+/* How many processes of this container's cgroup the kernel has killed for their use of memory; 0 if it does not say.
+ * The file is that of cgroup v2, or of v1 (Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst). */
+static long memory_kills(void)
+{
+    static const char key[] = "oom_kill ";
+    char buffer[256];
+    if (read_small("/sys/fs/cgroup/memory.events", buffer, sizeof buffer) < 0 &&
+        read_small("/sys/fs/cgroup/memory/memory.oom_control", buffer, sizeof buffer) < 0)
+        return 0;
+    const char *line = buffer;
+    while (strlen(line) >= sizeof key && memcmp(line, key, sizeof key - 1) != 0) {
+        line = strchr(line, '\n');
+        if (!line)
+            return 0;
+        line++;
+    }
+    if (strlen(line) < sizeof key)
+        return 0;
+    line += sizeof key - 1;
+    return read_number(&line);
+}
+
+/* Whether something has been killed for its use of memory since this was asked the last time. */
+static bool killed_for_memory(void)
+{
+    long before = self.kills;
+    self.kills = memory_kills();
+    return self.kills > before;
+}
+
 static bool tell(struct request *request)
 {
     static struct text content, temporary, name;
     content.length = 0;
     int status = request->status;
+    request->out_of_memory = request->out_of_memory || (status != 0 && killed_for_memory());
     add(&content, WIFSIGNALED(status) ? "signal=" : "code=");
     add_number(&content, (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), 1);
     add(&content, "\n");
@@ -1305,6 +1352,8 @@ static bool tell(struct request *request)
     add(&content, "peak=");
     add_number(&content, (uint64_t)request->usage.peak, 1);
     add(&content, request->stopped ? "\nstopped=1\n" : "\n");
+    if (request->out_of_memory)
+        add(&content, "oom=1\n");
     struct text *error = error_of(request);
     if (error->length > 0) {
         add(&content, "error=");
@@ -1352,19 +1401,6 @@ static void advance(struct request *request)
 /* ------------------------------------------------------------------------------------------------------------------
  * What else may come: orders to stop, the order to exit, signals, the loss of the coordinator
  */
-
-/* Reads a small file of the control directory into `buffer`, ended by NUL; a negative errno if it cannot be read. */
-static long read_small(const char *name, char *buffer, size_t size)
-{
-    long file = CALL(openat, self.directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (file < 0)
-        return file;
-    long result = CALL(read, file, buffer, size - 1);
-    close_descriptor((int)file);
-    if (result >= 0)
-        buffer[result] = '\0';
-    return result;
-}
 
 static void take_kill(struct request *request)
 {
@@ -1561,6 +1597,7 @@ static _Noreturn void serve(void)
     if (!self.is_init)
         CALL(prctl, PR_SET_CHILD_SUBREAPER, 1); /* fails in qemu alone; then somebody else reaps the orphans */
     open_control_directory();
+    self.kills = memory_kills();
     self.coordinator_seen = milliseconds_now();
     make_fifos();
     self.bell = (int)open_fifo("bell", O_RDWR);

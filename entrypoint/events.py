@@ -56,6 +56,7 @@ class Exit(NamedTuple):
     end: float = 0
     cpu: float = 0
     peak: int = 0
+    out_of_memory: bool = False
 
 
 class StepExited(NamedTuple):

@@ -240,10 +240,11 @@ def _results(declarations: tuple[ResultDeclaration, ...], values: dict[str, Valu
 
 
 def _step_status(step: StepState) -> StepStatus:
-    terminated: Terminated = {
-        "exitCode": step.exit_code,
-        "reason": "Completed" if step.reason in ("Completed", "Continued") else "Error",
-    }
+    terminated: Terminated = {"exitCode": step.exit_code, "reason": "Error"}
+    if step.reason in ("Completed", "Continued"):
+        terminated["reason"] = "Completed"
+    elif step.reason == "OOMKilled":
+        terminated["reason"] = "OOMKilled"
     if step.start:
         terminated["startedAt"], terminated["finishedAt"] = _time(step.start), _time(step.end)
     if step.message:

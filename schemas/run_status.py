@@ -43,7 +43,7 @@ class Terminated(TypedDict):
     """How a Step's process ended; without times if it never ran."""
 
     exitCode: int
-    reason: Literal["Completed", "Error"]
+    reason: Literal["Completed", "Error", "OOMKilled"]
     startedAt: NotRequired[str]
     finishedAt: NotRequired[str]
     message: NotRequired[str]

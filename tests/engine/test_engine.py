@@ -103,6 +103,14 @@ class TestFailure:
         assert run.status["taskRuns"]["run-a"]["status"]["steps"][0]["terminated"]["exitCode"] == 42
         assert run.released["a-x"] == 0
 
+    def test_a_step_that_ran_out_of_memory_says_so(self):
+        run = simulate(plan_of(task("a")), lambda _: Behaviour(code=137, out_of_memory=True))
+        status = run.status["taskRuns"]["run-a"]["status"]
+        assert status["steps"][0]["terminationReason"] == "OOMKilled"
+        assert status["steps"][0]["terminated"]["reason"] == "OOMKilled"
+        message = '"step-run" ran out of memory: a process of its container was killed'
+        assert status["conditions"][0]["message"] == message
+
     def test_a_task_with_on_error_continue_does_not_fail_the_pipeline(self):
         run = simulate(plan_of(task("a", on_error="continue"), task("b", after=("a",))), failing("a-run"))
         assert run.task_reasons() == {"run-a": "FailureIgnored", "run-b": "Succeeded"}

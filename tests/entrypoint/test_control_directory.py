@@ -249,6 +249,7 @@ class TestParseExit:
             (b"code=0\n", Exit(code=0)),
             (b"code=255", Exit(code=255)),
             (b"signal=9\nstopped=1\n", Exit(signal=9)),
+            (b"signal=9\noom=1\n", Exit(signal=9, out_of_memory=True)),
             (b"peak=5\ncode=1\nuser=1\nsystem=2.5\n", Exit(code=1, cpu=3.5, peak=5)),
             (b"code=127\nerror=/x: No such file or directory\n", Exit(code=127, error="/x: No such file or directory")),
             (b"code=126\nerror=a=b \xff\n", Exit(code=126, error="a=b \ufffd")),
@@ -297,6 +298,7 @@ class TestParseExit:
             start=st.integers(0, 10**10),
             end=st.integers(0, 10**10),
             cpu=st.integers(0, 10**6),
+            out_of_memory=st.booleans(),
             peak=st.integers(0, 2**40),
             signal=st.none(),
         )
@@ -305,6 +307,7 @@ class TestParseExit:
         fields = exit_._asdict()
         del fields["signal"]
         fields["user"] = fields.pop("cpu")
+        fields["oom"] = int(fields.pop("out_of_memory"))
         text = "".join(f"{key}={value}\n" for key, value in fields.items())
         assert parse_exit(text.encode()) == exit_
 

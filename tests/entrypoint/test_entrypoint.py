@@ -111,9 +111,9 @@ class Container:
             self.process = subprocess.Popen([*prefix, self.program, *options, self.path], **arguments)  # type: ignore[call-overload]
         self.pid = self.process.pid
 
-    def start_as_init(self) -> None:
+    def start_as_init(self, *prefix: str) -> None:
         """Start it as PID 1 of a namespace, and wait until it is there."""
-        self.start(prefix=tuple(UNSHARE))
+        self.start(prefix=(*UNSHARE, *prefix))
         self.hear((self.path / "alive").exists)
         (child,) = psutil.Process(self.process.pid).children()
         self.pid = child.pid
@@ -718,6 +718,32 @@ def test_stop_at_once(container):
         container.put(f"run.{container.last}", b"asleep\x00a600\x00.\x00")
         end = container.end(container.last)
         assert (end["signal"], end["stopped"]) == ("15", "1")
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("memory.events", "low 0\nhigh 0\nmax 3\noom 0\noom_kill 0\n", "low 0\nhigh 0\nmax 9\noom 1\noom_kill 1\n"),
+        ("memory/memory.oom_control", "under_oom 0\noom_kill 4\n", "under_oom 0\noom_kill 5\n"),
+    ],
+    ids=["cgroup-v2", "cgroup-v1"],
+)
+def test_what_the_kernel_killed_for_its_use_of_memory_is_told(
+    pid_namespaces, make_container, tmp_path, file, before, after
+):
+    container = make_container()
+    control_group = tmp_path / "cgroup"
+    (control_group / "memory").mkdir(parents=True)
+    (control_group / file).write_text(before)
+    here = f"mount --bind {control_group} /sys/fs/cgroup"
+    container.start_as_init("sh", "-c", f'{here} && exec "$0" "$@"')
+    more = f"printf '{after}' > /sys/fs/cgroup/{file}".replace("\n", "\\n")
+    ends = [
+        container.end(container.shell(script)) for script in ("exit 3", "exit 0", f"{more}; kill -9 $$$$", "exit 4")
+    ]
+    assert [(end.get("code"), end.get("signal"), end.get("oom")) for end in ends] == [
+        ("3", None, None), ("0", None, None), (None, "9", "1"), ("4", None, None),
+    ]  # fmt: skip
 
 
 def test_only_the_one_request_is_stopped(container):

@@ -43,13 +43,14 @@ from monopod.schemas.run_events import RunEvent, RunFinished
 class Behaviour:
     """What one run of a Step does: how long it takes, how it ends, which files it leaves (path -> content).
 
-    ``stop_delay`` is how long it takes to end when it is stopped.
+    ``stop_delay`` is how long it takes to end when it is stopped. ``out_of_memory``: the kernel killed something in it.
     """
 
     duration: float = 1.0
     code: int = 0
     files: dict[str, str] = field(default_factory=dict)
     stop_delay: float = 0.25
+    out_of_memory: bool = False
 
 
 @dataclass
@@ -186,7 +187,8 @@ class _World:
         behaviour = self._behave(command)
         key = (command.container, command.request)
         self._running[key] = behaviour
-        how = Exit(code=behaviour.code, start=now, end=now + behaviour.duration)
+        end = now + behaviour.duration
+        how = Exit(code=behaviour.code, start=now, end=end, out_of_memory=behaviour.out_of_memory)
         self._end(now + behaviour.duration, *key, how, behaviour.files, command.slot)
 
     def _end(self, moment: float, container: str, request: int, how: Exit, files: dict[str, str], slot: str) -> None:
