@@ -4,32 +4,29 @@ Rules:
 
 - Files hold YAML or JSON, any number of documents. ``-`` is standard input. A directory stands for its files that end
   in .yaml, .yml or .json, in the order of their names, and not for those of its subdirectories (as kubectl has it).
-- A file has at most `MAX_BYTES`; more is refused without being read.
 - Tekton's kinds, and ConfigMap, Secret and PersistentVolumeClaim, become models; v1beta1 is rewritten as v1 first. A
   ``List`` is its items. Everything else must have an apiVersion and a kind and is kept as it is.
 - All problems of all files are told at once.
 
-Left to others: YAML itself (``yaml_tree``), the rules for each kind (``monopod.schemas``), what refers to what.
+Left to others: YAML itself (``yaml_tree``) and files of it (``yaml_files``), the rules for each kind
+(``monopod.schemas``), what refers to what.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, TypeVar
 
-from monopod.compiler import yaml_tree
+from monopod.compiler import yaml_files, yaml_tree
 from monopod.compiler.diagnostics import Position, Problem, Problems, Severity, did_you_mean
 from monopod.compiler.validation import describe, validate
 from monopod.schemas import kubernetes, tekton, tekton_v1beta1
 from monopod.schemas.model import Model, Path, format_path
 from monopod.schemas.tekton_v1beta1 import origin
 
-MAX_BYTES = 10 * 1024 * 1024
 STANDARD_INPUT = "-"
 
 _STEP_ACTION = {"StepAction": tekton.StepAction}
@@ -59,7 +56,6 @@ _OTHER_TEKTON_KINDS = frozenset({"CustomRun", "VerificationPolicy"})
 """Kinds of Tekton's that are passed on: they have no part in a run."""
 
 _DIRECTORY_SUFFIXES = (".json", ".yaml", ".yml")
-_CONTROL = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 M = TypeVar("M", bound=Model)
 
@@ -156,18 +152,15 @@ class _Loader:
         """Read a file, a directory or standard input."""
         if path == STANDARD_INPUT:
             stream = self._standard_input if self._standard_input is not None else sys.stdin.buffer
-            self.read_bytes("<stdin>", stream.read(MAX_BYTES + 1))
+            self.read_bytes("<stdin>", stream.read(yaml_files.MAX_BYTES + 1))
             return
         try:
             files = self._files_of(path) if os.path.isdir(path) else [path]
         except OSError as error:
-            self._tell_unreadable(path, error)
+            self.problems.append(yaml_files.unreadable(path, error))
             return
         for file in files:
-            try:
-                self._read_file(file)
-            except OSError as error:
-                self._tell_unreadable(file, error)
+            self._read_file(file)
 
     def _files_of(self, directory: str) -> list[str]:
         names = sorted(name for name in os.listdir(directory) if name.endswith(_DIRECTORY_SUFFIXES))
@@ -178,48 +171,18 @@ class _Loader:
         return files
 
     def _read_file(self, path: str) -> None:
-        with open(path, "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if stat.S_ISREG(status.st_mode) and status.st_size > MAX_BYTES:
-                self._refuse_size(path, f"{status.st_size / 2**20:.1f} MiB")
-            else:
-                self.read_bytes(path, stream.read(MAX_BYTES + 1))
+        trees, problems = yaml_files.read_file(path)
+        self._take_trees(path, trees, problems)
 
     def read_bytes(self, file: str, content: bytes) -> None:
         """Read the content of a file."""
-        if len(content) > MAX_BYTES:
-            self._refuse_size(file, f"more than {MAX_BYTES // 2**20} MiB")
-            return
-        text = self._decode(file, content)
-        if text is None:
-            return
-        trees, problems = yaml_tree.parse(text, file)
+        trees, problems = yaml_files.read_bytes(content, file)
+        self._take_trees(file, trees, problems)
+
+    def _take_trees(self, file: str, trees: Sequence[yaml_tree.Tree], problems: Iterable[Problem]) -> None:
         self.problems += problems
-        if not trees and not problems:
-            self._tell_of_file(file, "there is nothing in this file", "empty-file")
         for tree in trees:
             self._take(file, tree.data, tree.marks)
-
-    def _refuse_size(self, file: str, size: str) -> None:
-        message = f"the file has {size}; at most {MAX_BYTES // 2**20} MiB are read"
-        self._tell_of_file(file, message, "file-too-large")
-
-    def _decode(self, file: str, content: bytes) -> str | None:
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            before = content[: error.start].decode("utf-8-sig", "replace")
-            message = f"this is not UTF-8: there is a byte 0x{content[error.start]:02x}"
-            self.problems.append(Problem(_end_of(before, file), message, "encoding"))
-            return None
-        if found := _CONTROL.search(text):
-            message = f"the character U+{ord(found[0]):04X} cannot stand in YAML; is this a text file?"
-            self.problems.append(Problem(_end_of(text[: found.start()], file), message, "encoding"))
-            return None
-        return text
-
-    def _tell_unreadable(self, file: str, error: OSError) -> None:
-        self._tell_of_file(file, f"cannot be read: {error.strerror or error}", "unreadable-file")
 
     def _tell_of_file(self, file: str, message: str, rule: str) -> None:
         self.problems.append(Problem(Position(file), message, rule))
@@ -287,11 +250,6 @@ def _name(data: dict[str, Any]) -> str:
     metadata = data.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     return name if isinstance(name, str) else ""
-
-
-def _end_of(text: str, file: str) -> Position:
-    """Return the position of what follows this text."""
-    return Position(file, text.count("\n") + 1, len(text) - text.rfind("\n"))
 
 
 def _type_problems(document: Document, api_version: Any, kind: Any) -> Iterator[Problem]:

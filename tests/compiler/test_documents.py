@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monopod.compiler import documents
+from monopod.compiler import documents, yaml_files
 from monopod.compiler.diagnostics import Position, Problem, Problems
 from monopod.compiler.documents import load
 from monopod.schemas import kubernetes, tekton
@@ -198,7 +198,7 @@ def test_a_file_that_is_too_large_is_not_read(folder):
 def test_standard_input_that_is_too_large_is_not_read_to_its_end():
     class Endless(io.RawIOBase):
         def read(self, size: int = -1) -> bytes:
-            assert size == documents.MAX_BYTES + 1
+            assert size == yaml_files.MAX_BYTES + 1
             return b" " * size
 
     with pytest.raises(Problems, match=r"<stdin>:1:1: the file has more than 10 MiB; at most 10 MiB are read"):
