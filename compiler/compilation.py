@@ -12,6 +12,7 @@ from monopod.compiler.catalog import Catalog
 from monopod.compiler.credentials import injected_credentials
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents import Document, Documents
+from monopod.compiler.images.image_programs import ImagePrograms, MakeLookup, lookup_for
 from monopod.compiler.kube_version import DEFAULT, KubeVersion
 from monopod.compiler.pod import RUNTIME_IMAGE, LogFormat, make_pod, size_problem
 from monopod.compiler.pod_draft import PodDraft
@@ -31,6 +32,7 @@ class Options:
 
     ``max_concurrency`` limits how many combinations of a matrix run at the same time, unless the Task says itself.
     ``context`` is that of kubectl for what is fetched from a cluster. ``kube_version`` is what the Pod is for.
+    ``image_configs`` are files that tell what images say to run.
     """
 
     params: tuple[tuple[str, str], ...] = ()
@@ -43,6 +45,7 @@ class Options:
     log_format: LogFormat = "human"
     kube_version: KubeVersion = DEFAULT
     context: str | None = None
+    image_configs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,11 @@ class Compilation:
 def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, ...]:
     """Return the Plan and the Pod of each run that the documents and options ask for. Raises Problems, of all runs."""
     compilations = []
-    problems: list[Problem] = []
+    lookup = lookup_for(documents, options.image_configs)
+    problems: list[Problem] = [*lookup().problems] if options.image_configs else []
     for document in choose(documents, options.name):
         try:
-            compilations.append(_compile(document, documents, options))
+            compilations.append(_compile(document, documents, options, lookup))
         except Problems as error:
             problems.extend(error.problems)
     if problems:
@@ -72,8 +76,11 @@ def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, .
     return tuple(compilations)
 
 
-def _compile(document: Document, documents: Documents, options: Options) -> Compilation:
-    state = CompilerState(Catalog(documents, options.context), PodDraft(), max_concurrency=options.max_concurrency)
+def _compile(document: Document, documents: Documents, options: Options, lookup: MakeLookup) -> Compilation:
+    images = ImagePrograms(documents, lookup)
+    state = CompilerState(
+        Catalog(documents, options.context), PodDraft(), images, max_concurrency=options.max_concurrency
+    )
     asked = Asked(options.params, options.workspaces, options.timeout)
     run = select(document, state.catalog, asked, state.problems)
     if run is None:
@@ -89,7 +96,8 @@ def _compile(document: Document, documents: Documents, options: Options) -> Comp
     errors = [problem for problem in state.problems if problem.severity == "error"]
     if errors:
         raise Problems(errors)
-    annotations = {**(run.document["metadata"].get("annotations") or {}), **state.catalog.remote.annotations()}
+    found = {**state.catalog.remote.annotations(), **images.annotations()}
+    annotations = {**(run.document["metadata"].get("annotations") or {}), **found}
     metadata = {**run.document["metadata"], **({"annotations": annotations} if annotations else {})}
     parts = PodParts(
         name=metadata.get("name"),

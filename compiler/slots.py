@@ -5,23 +5,26 @@ Rules:
 - A Task has one slot; with a matrix, one for each combination, or fewer over which the combinations queue.
 - If a field of the Pod refers to a param of the matrix, slot *i* is made for combination *i*, and only for it: the
   slots are pinned.
+- What an image says to run belongs to the slot, as the image does.
 
-Left to others: which combinations there are (``matrix``), the containers' fields (``steps``).
+Left to others: which combinations there are (``matrix``), the containers' fields (``steps``), looking up images
+(``images``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from monopod.compiler import steps, workspaces
 from monopod.compiler.diagnostics import Problem
+from monopod.compiler.images.image_programs import PodImages, says_what_to_run
 from monopod.compiler.places import Place
 from monopod.compiler.pod_draft import PodDraft
 from monopod.compiler.references import Names
 from monopod.compiler.resolved_steps import ResolvedStep
-from monopod.compiler.settling import KNOWN_TOO_LATE, settle
+from monopod.compiler.settling import KNOWN_TOO_LATE, is_settled, settle
 from monopod.compiler.workspaces import TaskWorkspace
 from monopod.schemas import plan
 from monopod.schemas.kubernetes import Volume
@@ -40,6 +43,7 @@ class TaskParts:
     volumes: Sequence[tuple[Volume, Place]]
     workspaces: Sequence[TaskWorkspace]
     names: Names
+    images: PodImages
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,14 @@ class Slots:
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What goes into one slot, its volumes still under their names in the Task."""
+    """What goes into one slot, its volumes still under their names in the Task.
+
+    ``programs`` are what the images say to run, container for container.
+    """
 
     volumes: list[dict[str, Any]]
     containers: list[steps.Container]
+    programs: list[plan.ImageProgram | None]
 
 
 def one_slot(parts: TaskParts, values: Scope, draft: PodDraft, problems: list[Problem]) -> Slots:
@@ -92,12 +100,33 @@ def _content(parts: TaskParts, values: Scope, shared: Scope, draft: PodDraft, pr
     mountable |= {workspaces.name_in_pod(each.volume, draft) for each in parts.workspaces if each.volume}
     mountable |= draft.kept_volumes
     listed = frozenset(usage.name for each in (*parts.steps, *parts.sidecars) for usage in each.usages)
-    containers = []
+    content = _Content(volumes, [], [])
     for step in (*parts.steps, *parts.sidecars):
         around = steps.Surroundings(step.names, step.values(values), step.values(shared), mountable)
         mounts = workspaces.mounts(parts.workspaces, step.usages, listed, draft)
-        containers.append(steps.container(step.fields, step.sources, mounts, around, problems))
-    return _Content(volumes, containers)
+        container = steps.container(step.fields, step.sources, mounts, around, problems)
+        container, program = _with_image_program(container, step, around, parts.images, problems)
+        content.containers.append(container)
+        content.programs.append(program)
+    return content
+
+
+def _with_image_program(
+    container: steps.Container,
+    step: ResolvedStep,
+    around: steps.Surroundings,
+    images: PodImages,
+    problems: list[Problem],
+) -> tuple[steps.Container, plan.ImageProgram | None]:
+    """Return what the image says to run, if the Step or Sidecar does not, and the container of what was looked up."""
+    image = container.fields.get("image")
+    if image is None or says_what_to_run(step, around.values) or not is_settled(step.fields["image"], around.values):
+        return container, None
+    found = images.find(step, image, problems)
+    if found is None:
+        return container, None
+    program, name = found
+    return replace(container, fields={**container.fields, "image": name}), program
 
 
 def _slot(parts: TaskParts, content: _Content, index: int | None, draft: PodDraft) -> plan.Slot:
@@ -114,7 +143,8 @@ def _slot(parts: TaskParts, content: _Content, index: int | None, draft: PodDraf
         )
         for step, container in zip((*parts.steps, *parts.sidecars), content.containers, strict=True)
     )
-    return plan.Slot(name, containers[: len(parts.steps)], containers[len(parts.steps) :])
+    programs = tuple(content.programs) if any(content.programs) else ()
+    return plan.Slot(name, containers[: len(parts.steps)], containers[len(parts.steps) :], programs)
 
 
 def _source(volume: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from monopod.compiler import fan_out, pod_settings, steps, workspaces
 from monopod.compiler.catalog import Catalog, Found
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.fan_out import FanOut
+from monopod.compiler.images.image_programs import ImagePrograms
 from monopod.compiler.ordering import Order, paths_in, texts
 from monopod.compiler.params import Around, Bound, Declaration, Given, bind, undeclared, value_if_known
 from monopod.compiler.places import Place
@@ -45,11 +46,13 @@ from monopod.schemas.variables import Path, Scope, evaluate, references_in
 class CompilerState:
     """What all stages share: what can be referred to, the Pod and its ports so far, and what is wrong so far.
 
+    `images` tells what images say to run.
     `max_concurrency` is how many combinations of a matrix run at the same time at most, if the Task does not say.
     """
 
     catalog: Catalog
     draft: PodDraft
+    images: ImagePrograms
     problems: list[Problem] = field(default_factory=list)
     max_concurrency: int | None = None
     settings: PodSettings = NO_SETTINGS
@@ -163,7 +166,13 @@ class _TaskCompiler:
         sidecars = pod_settings.apply(self._settings, sidecars)
         self._check_texts(names.names, resolved, fan)
         parts = TaskParts(
-            (*self._scope.path, task.name), resolved, sidecars, self._volumes(), bound_workspaces, names.names
+            path=(*self._scope.path, task.name),
+            steps=resolved,
+            sidecars=sidecars,
+            volumes=self._volumes(),
+            workspaces=bound_workspaces,
+            names=names.names,
+            images=self._state.images.of_pod(self._state.settings.fields),
         )
         slots = self._slots(parts, bound, values, fan)
         self._state.ports.extend(self._declared_ports(parts.path, len(slots.slots)))
@@ -345,7 +354,7 @@ class _TaskCompiler:
         fields = resolved.fields
         return plan.Step(
             name=resolved.name,
-            command=self._command(resolved),
+            command=tuple(fields.get("command", ())),
             args=tuple(fields.get("args", ())),
             script=fields.get("script") or None,
             environment=environment,
@@ -356,14 +365,3 @@ class _TaskCompiler:
     def _plan_sidecar(self, sidecar: tekton.Sidecar, resolved: ResolvedStep, environment: Environment) -> plan.Sidecar:
         probe = readiness(sidecar, resolved.sources.sources[0][0], self._problems)
         return plan.Sidecar(self._program(resolved, environment), probe)
-
-    def _command(self, resolved: ResolvedStep) -> tuple[str, ...]:
-        fields = resolved.fields
-        if not fields.get("script") and not fields.get("command"):
-            what = "Sidecar" if resolved.is_sidecar else "Step"
-            message = (
-                f"the {what} has neither script nor command, so the image's own ENTRYPOINT would run, "
-                "and monopod does not look into images; say what to run with command"
-            )
-            self._problems.append(resolved.sources.sources[0][0].problem("no-command", message))
-        return tuple(fields.get("command", ()))

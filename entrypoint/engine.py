@@ -67,7 +67,17 @@ from monopod.entrypoint.status import (
 )
 from monopod.entrypoint.when import evaluated, holds
 from monopod.schemas.matrix import combinations
-from monopod.schemas.plan import Pipeline, Plan, ResultDeclaration, Slot, Step, Task, Value, WhenExpression
+from monopod.schemas.plan import (
+    ImageProgram,
+    Pipeline,
+    Plan,
+    ResultDeclaration,
+    Slot,
+    Step,
+    Task,
+    Value,
+    WhenExpression,
+)
 from monopod.schemas.run_events import (
     CancelMode,
     RunCancelling,
@@ -637,7 +647,7 @@ class Engine:
         self._sidecars[container] = instance
         self._running[container, request] = partial(self._on_sidecar_exit, instance, container)
         try:
-            command = _request(slot.name, container, request, step, attempt.scope, fresh=not attempt.begun)
+            command = _request(slot, container, request, step, attempt.scope, fresh=not attempt.begun)
             self._do(command)
             attempt.begun = True
         except EvaluationError as error:
@@ -661,7 +671,7 @@ class Engine:
                 self._step_ended(instance, step, "Skipped", 0)
                 return False
             request = self._requests.get(step.container, 0) + 1
-            command = _request(slot.name, step.container, request, step.plan, step.scope, fresh=not attempt.begun)
+            command = _request(slot, step.container, request, step.plan, step.scope, fresh=not attempt.begun)
             command = command._replace(readable=_written(instance.task.plan, step.plan))
         except EvaluationError as error:
             step.message = str(error)
@@ -1039,10 +1049,11 @@ def _step_result_path(step: Step, result: str) -> str:
     return f"/tekton/steps/{step_directory(step)}/results/{result}"
 
 
-def _request(slot: str, container: str, request: int, step: Step, scope: Scope, *, fresh: bool) -> RunStep:
+def _request(slot: Slot, container: str, request: int, step: Step, scope: Scope, *, fresh: bool) -> RunStep:
     """Return the command that runs a Step, all its references replaced. Raises EvaluationError.
 
-    The entrypoint expands `$(NAME)` from the environment in what the author wrote, but not in the values put in here.
+    The entrypoint expands `$(NAME)` from the environment in what the author wrote, but not in the values put in here,
+    nor in what an image says.
     """
     arguments = substitute_all(step.args, scope, _unexpanded)
     script_name = script = None
@@ -1052,12 +1063,16 @@ def _request(slot: str, container: str, request: int, step: Step, scope: Scope, 
         if not script.startswith("#!"):
             script = DEFAULT_SHEBANG + script
         arguments = (f"/tekton/scripts/{script_name}", *arguments)
+    elif (program := slot.image_program(container)) is not None:
+        arguments = _of_image(program, arguments, is_sidecar=container in slot.sidecars)
     else:
         arguments = (*substitute_all(step.command, scope, _unexpanded), *arguments)
+    if not arguments:
+        raise EvaluationError("there is nothing to run: command is empty")
     directories = [f"/tekton/steps/{step_directory(step)}/results"] if step.results else []
     directories += [path.rpartition("/")[0] for path in _artifact_paths(step)]
     return RunStep(
-        slot=slot,
+        slot=slot.name,
         container=container,
         request=request,
         arguments=arguments,
@@ -1070,6 +1085,18 @@ def _request(slot: str, container: str, request: int, step: Step, scope: Scope, 
         fresh=fresh,
         directories=tuple(directories),
     )
+
+
+def _of_image(program: ImageProgram, arguments: tuple[str, ...], *, is_sidecar: bool) -> tuple[str, ...]:
+    """Return what runs where only the image says it: the arguments take the place of its CMD.
+
+    In a Step, as Tekton has it, a CMD without an ENTRYPOINT stays, and the arguments come after it
+    (pkg/pod/entrypoint_lookup_impl.go); a Sidecar is an ordinary container.
+    """
+    entrypoint, cmd = (tuple(map(_unexpanded, words)) for words in (program.entrypoint, program.cmd))
+    if not entrypoint and not is_sidecar:
+        return (*cmd, *arguments)
+    return (*entrypoint, *(arguments or cmd))
 
 
 def _written(task: Task, step: Step) -> tuple[str, ...]:

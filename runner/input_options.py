@@ -75,6 +75,16 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGE",
         help="the image of the coordinator, if it is not the one that `make image` builds here",
     )
+    parser.add_argument(
+        "--image-config",
+        action="append",
+        default=[],
+        dest="image_configs",
+        metavar="FILE",
+        help="what images say to run (ENTRYPOINT and CMD), for Steps and Sidecars without command and script, instead "
+        "of asking podman, docker or the registry: the output of `podman image inspect` or `docker image inspect`, or "
+        "YAML or JSON with configurations by the names of images; may be given several times",
+    )
 
 
 def name_and_value(text: str) -> tuple[str, str]:
@@ -122,6 +132,7 @@ def compile_documents(arguments: argparse.Namespace, **options: Any) -> tuple[Co
         namespace=arguments.namespace,
         max_concurrency=arguments.max_concurrency,
         timeout=arguments.timeout,
+        image_configs=tuple(arguments.image_configs),
         **options,
     )
     return compile_runs(load(files), chosen)

@@ -73,7 +73,8 @@ class ResultDeclaration:
 class Step:
     """One Step (or the program of a Sidecar): what the entrypoint of its container is asked to run.
 
-    Exactly one of ``script`` and ``command`` + ``args`` is used: with a ``script`` the ``args`` are the script's.
+    Exactly one of ``script`` and ``command`` + ``args`` is used: with a ``script`` the ``args`` are the script's. With
+    neither, it is what the image says (`Slot.image_programs`), to which ``args`` may be added.
     ``environment`` holds only what cannot be said in the Pod because it refers to something known while running.
     ``params`` are those of a StepAction, evaluated in the Task's scope; they shadow the Task's within the Step.
     ``variables`` are references that are fixed for this Step alone (``step.results.digest.path`` and the like).
@@ -121,12 +122,31 @@ class Sidecar:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageProgram:
+    """What an image says to run: its ENTRYPOINT and its CMD, word for word (nothing in them is a reference)."""
+
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
-    """The containers in which one Task instance runs: one per Step and one per Sidecar, in the order of the Task's."""
+    """The containers in which one Task instance runs: one per Step and one per Sidecar, in the order of the Task's.
+
+    ``image_programs`` are, container for container and then for the Sidecars', what their images say to run: ``None``
+    where the Step or Sidecar says it itself. It is empty if all do.
+    """
 
     name: str
     containers: tuple[str, ...]
     sidecars: tuple[str, ...] = ()
+    image_programs: tuple[ImageProgram | None, ...] = ()
+
+    def image_program(self, container: str) -> ImageProgram | None:
+        """Return what the image of one of the containers says to run, if that is what is to run in it."""
+        if not self.image_programs:
+            return None
+        return self.image_programs[(*self.containers, *self.sidecars).index(container)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ Rules:
 
 - All that is taken is checked against its digest; what has a digest is kept in the cache.
 - https, and for a registry of this machine or a private network plain http if it has no https (as Docker has it).
-- An index of images stands for the one of linux/amd64, or for its only one.
+- An index of images stands for the one of linux/amd64, or for its only one, unless those of all platforms are wanted.
 
 The standard library alone: pulling is three GETs and a token, and the libraries for it (oras) bring dependencies for
-pushing. Left to others: who may pull (``registry_credentials``), what an image holds (``bundles_resolver``).
+pushing. Left to others: who may pull (``registry_credentials``), what an image holds (``bundles_resolver``,
+``images.registry_images``).
 """
 
 from __future__ import annotations
@@ -116,9 +117,21 @@ class Registry:
             if chosen is None:
                 raise RegistryError("it is an index of images, none of them for linux/amd64")
             image = self._manifest(chosen)
-        if not isinstance(image.manifest.get("layers"), list):
-            raise RegistryError("its manifest is none of an OCI image, nor of Docker's version 2")
-        return image
+        return _checked(image)
+
+    def images(self) -> tuple[str, dict[str, Image]]:
+        """Return the digest that the name means now, and the image for each platform of Linux, such as ``linux/arm64``.
+
+        An image that is in no index is the only one, under "". Raises RegistryError.
+        """
+        top = self._manifest(self.name.digest or self.name.tag)
+        entries = top.manifest.get("manifests")
+        if not isinstance(entries, list):
+            return top.digest, {"": _checked(top)}
+        digests = _by_platform(entries)
+        if not digests:
+            raise RegistryError("it is an index of images, none of them for linux")
+        return top.digest, {platform: _checked(self._manifest(digest)) for platform, digest in digests.items()}
 
     def blob(self, descriptor: dict[str, Any], limit: int = MAX_DOCUMENT_BYTES) -> bytes:
         """Return what a descriptor of a manifest stands for. Raises RegistryError."""
@@ -218,9 +231,31 @@ def _may_be_plain(host: str) -> bool:
     return address.is_loopback or (address.is_private and not address.is_unspecified)
 
 
+def _checked(image: Image) -> Image:
+    if not isinstance(image.manifest.get("layers"), list):
+        raise RegistryError("its manifest is none of an OCI image, nor of Docker's version 2")
+    return image
+
+
+def _with_digests(entries: list[Any]) -> list[dict[str, Any]]:
+    return [each for each in entries if isinstance(each, dict) and _DIGEST.fullmatch(str(each.get("digest")))]
+
+
+def _by_platform(entries: list[Any]) -> dict[str, str]:
+    """Return the digests of an index by the platforms of Linux. Others are attestations, or for Windows."""
+    digests: dict[str, str] = {}
+    for each in _with_digests(entries):
+        platform = each.get("platform")
+        parts = platform if isinstance(platform, dict) else {"os": "linux"}
+        if parts.get("os") == "linux":
+            named = (parts.get(part) for part in ("os", "architecture", "variant"))
+            digests.setdefault("/".join(str(part) for part in named if part), each["digest"])
+    return digests
+
+
 def _chosen(entries: list[Any]) -> str | None:
     """Return the digest of the image of an index that is taken."""
-    digests = [each for each in entries if isinstance(each, dict) and _DIGEST.fullmatch(str(each.get("digest")))]
+    digests = _with_digests(entries)
     ours = [each for each in digests if each.get("platform") in _PLATFORMS]
     chosen = ours or (digests if len(digests) == 1 else [])
     return str(chosen[0]["digest"]) if chosen else None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from simulation import Behaviour, cancel, death, plan_of, simulate, task
 
 from monopod.entrypoint.events import RunStep, StopStep, WriteFile
 from monopod.schemas.plan import (
+    ImageProgram,
     Matrix,
     MatrixInclude,
     Param,
@@ -255,6 +260,61 @@ class TestResults:
         )
         readable = {request.slot: request.readable for _, request in run.requests()}
         assert readable == {"a": ("/tekton/results", "/tekton/steps/step-s/results"), "b": (), "c": ()}
+
+
+class TestImagePrograms:
+    """What an image says to run, for a Step (or Sidecar) that does not (Tekton pkg/pod/entrypoint_lookup_impl.go)."""
+
+    WORDS = st.lists(st.text(alphabet="a$()", max_size=4), max_size=3).map(tuple)
+
+    def arguments(self, program, args=(), *, command=(), is_sidecar=False, values=()):
+        own = Step("side" if is_sidecar else "run", command=command, args=args)
+        params = (Param("s", "v"), Param("l", values))
+        if is_sidecar:
+            plan = plan_of(task("a", sidecars=(Sidecar(own),), params=params))
+            programs = (None, program)
+        else:
+            plan, programs = plan_of(task("a", steps=(own,), params=params)), (program,)
+        (only,) = plan.pipeline.tasks
+        slot = replace(only.slots[0], image_programs=programs)
+        plan = replace(plan, pipeline=replace(plan.pipeline, tasks=(replace(only, slots=(slot,)),)))
+        assert decode(encode(plan)) == plan
+        run = simulate(plan)
+        container = slot.sidecars[0] if is_sidecar else "a-run"
+        return next((each.arguments for _, each in run.requests() if each.container == container), run)
+
+    @given(entrypoint=WORDS, cmd=WORDS, args=WORDS, is_sidecar=st.booleans())
+    def test_args_take_the_place_of_cmd(self, entrypoint, cmd, args, is_sidecar):
+        escaped = {"entrypoint": entrypoint, "cmd": cmd}
+        escaped = {name: [word.replace("$", "$$") for word in words] for name, words in escaped.items()}
+        if entrypoint or is_sidecar:  # as a container runtime has it
+            expected = escaped["entrypoint"] + (list(args) if args else escaped["cmd"])
+        else:
+            expected = escaped["cmd"] + list(args)
+        found = self.arguments(ImageProgram(entrypoint, cmd), args, is_sidecar=is_sidecar)
+        if expected:
+            assert list(found) == expected
+        else:
+            assert "there is nothing to run: command is empty" in str(found.status)
+
+    def test_nothing_in_it_is_a_reference_but_args_may_hold_some(self):
+        program = ImageProgram(("$(params.s)", "$(HOME)"), ("$(params.l[*])",))
+        assert self.arguments(program) == ("$$(params.s)", "$$(HOME)", "$$(params.l[*])")
+        assert self.arguments(program, ("$(params.s)$(HOME)",)) == ("$$(params.s)", "$$(HOME)", "v$(HOME)")
+
+    def test_args_that_come_to_nothing_while_running_leave_cmd(self):
+        program = ImageProgram(("run",), ("default",))
+        assert self.arguments(program, ("$(params.l[*])",)) == ("run", "default")
+        assert self.arguments(program, ("$(params.l[*])",), values=("x", "y")) == ("run", "x", "y")
+
+    def test_it_takes_the_place_of_a_command_that_comes_to_nothing(self):
+        assert self.arguments(ImageProgram(("run",)), ("x",), command=("$(params.l[*])",)) == ("run", "x")
+
+    def test_a_command_that_comes_to_nothing_fails_its_task(self):
+        run = simulate(plan_of(task("a", steps=(Step("run", command=("$(params.l[*])",)),), params=(Param("l", ()),))))
+        assert run.started() == {}
+        message = '"run" could not start: there is nothing to run: command is empty'
+        assert run.status["taskRuns"]["run-a"]["status"]["conditions"][0]["message"] == message
 
 
 class TestFinally:

@@ -10,12 +10,11 @@ import json
 import tarfile
 
 import pytest
+from registry_server import HTPASSWD
 
 from monopod.compiler.remote.registry import ImageName
 from monopod.compiler.remote.registry_credentials import NOBODY, Login, login_of_user
 
-HTPASSWD = "builder:$2b$05$eRV3KYvJa3tZoK7A9xvENOTvcNrghyuYUGjbrDIf5DNVyZWCpHfAa\n"
-"""The user ``builder`` with the password ``secret``."""
 PIPELINE = b"kind: Pipeline"
 
 

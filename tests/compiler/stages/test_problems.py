@@ -98,10 +98,6 @@ BAD_STEPS = {
     "script: x\nvolumeMounts: [{name: dat, mountPath: /d}]": (
         "16:27: spec.steps[0].volumeMounts[0].name: there is no volume 'dat' in the Task (did you mean 'data'?)"
     ),
-    "args: [x]": (
-        "13:5: spec.steps[0]: the Step has neither script nor command, so the image's own ENTRYPOINT would run, "
-        "and monopod does not look into images; say what to run with command"
-    ),
     "script: x\nenvFrom: [{configMapRef: {name: $(context.taskRun.name)}}]": (
         "16:37: spec.steps[0].envFrom[0].configMapRef.name: $(context.taskRun.name) is known only while running, but this "
         "is part of the Pod, which is made before; use a param of the run, or a fixed value"

@@ -1,0 +1,118 @@
+"""Files that say what images run (``--image-config``, docs/images.md), for compiling without an engine and a registry.
+
+Rules:
+
+- A file maps names of images to their configurations, or is what ``podman image inspect`` and ``docker image inspect``
+  print, where each image says its names itself.
+- Two configurations of one image must say the same.
+
+Left to others: what a configuration looks like (``image_config``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from monopod.compiler import yaml_files, yaml_tree
+from monopod.compiler.diagnostics import Position, Problem
+from monopod.compiler.images.image_config import ConfigError, ImageConfig, is_config, read_config
+from monopod.compiler.images.image_names import identity
+from monopod.compiler.remote.registry import ImageName
+from monopod.compiler.validation import describe
+from monopod.schemas.model import Path, format_path
+
+
+class ConfigFiles:
+    """The images that files tell of, and what is wrong with the files."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.problems: list[Problem] = []
+        self._configs: dict[tuple[str, str], tuple[ImageConfig, str, Position]] = {}
+        for path in paths:
+            trees, problems = yaml_files.read_file(path)
+            self.problems += problems
+            for tree in trees:
+                self._take(_Reading(path, tree.marks), tree.data)
+
+    def find(self, name: ImageName) -> tuple[ImageConfig, str] | None:
+        """Return the configuration of an image and the file that it is in, or None if no file tells of it."""
+        found = self._configs.get(identity(name))
+        return None if found is None else found[:2]
+
+    def _take(self, reading: _Reading, data: Any) -> None:
+        """Take what a file holds."""
+        if data in ([], {}):
+            self.problems.append(reading.problem((), "this tells of no image"))
+        elif isinstance(data, list):
+            for index, each in enumerate(data):
+                self._take_named(reading, (index,), each)
+        elif is_config(data):
+            self._take_named(reading, (), data)
+        elif isinstance(data, dict):
+            for text, value in data.items():
+                self._take_under_name(reading, text, value)
+        else:
+            message = f"expected a mapping from names of images to their configurations, got {describe(data)}"
+            self.problems.append(reading.problem((), message))
+
+    def _take_under_name(self, reading: _Reading, text: str, value: Any) -> None:
+        path: Path = (text,)
+        if isinstance(value, list):
+            if len(value) != 1:
+                message = f"expected the configuration of one image, got {len(value)}"
+                self.problems.append(reading.problem(path, message))
+                return
+            path, value = (text, 0), value[0]
+        config = self._config(reading, path, value)
+        if config is not None:
+            self._add(reading, [text], config, (text,), at_key=True)
+
+    def _take_named(self, reading: _Reading, path: Path, value: Any) -> None:
+        """Take a configuration that says itself which image it is of."""
+        config = self._config(reading, path, value)
+        if config is None:
+            return
+        if config.names:
+            self._add(reading, config.names, config, path)
+        else:
+            message = "this does not say which image it is of; put it under the image's name, as in 'alpine:3: {…}'"
+            self.problems.append(reading.problem(path, message))
+
+    def _config(self, reading: _Reading, path: Path, value: Any) -> ImageConfig | None:
+        try:
+            return read_config(value)
+        except ConfigError as error:
+            self.problems.append(reading.problem((*path, *error.path), str(error), at_key=error.at_key))
+            return None
+
+    def _add(
+        self, reading: _Reading, names: Iterable[str], config: ImageConfig, path: Path, *, at_key: bool = False
+    ) -> None:
+        for text in names:
+            try:
+                name = ImageName.parse(text)
+            except ValueError as error:
+                self.problems.append(reading.problem(path, str(error), at_key=at_key))
+                continue
+            entry = (config, reading.file, reading.position(path, at_key=at_key))
+            first = self._configs.setdefault(identity(name), entry)
+            if first[0].program != config.program:
+                message = f"the image {text} is there twice, and runs something else at {first[2]}"
+                self.problems.append(reading.problem(path, message, at_key=at_key))
+
+
+class _Reading:
+    """A value of a file, with the places in it."""
+
+    def __init__(self, file: str, marks: yaml_tree.Place | yaml_tree.Marks) -> None:
+        self.file = file
+        self._marks = marks
+
+    def position(self, path: Path, *, at_key: bool = False) -> Position:
+        line, column = yaml_tree.find(self._marks, path, key=at_key)
+        return Position(self.file, line + 1, column + 1)
+
+    def problem(self, path: Path, message: str, *, at_key: bool = False) -> Problem:
+        text = f"{format_path(path)}: {message}" if path else message
+        return Problem(self.position(path, at_key=at_key), text, "image-config")

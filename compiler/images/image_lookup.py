@@ -1,0 +1,118 @@
+"""What images say to run: each is looked up once, however many runs are compiled.
+
+Rules:
+
+- The files of ``--image-config`` are asked first, then the engines on this machine, then the image's registry.
+- The digest is that of the registry, as far as it is known for sure.
+
+Left to others: each place's own module; for which containers it is needed, and what is told (``image_programs``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.images import local_engines, registry_images
+from monopod.compiler.images.config_files import ConfigFiles
+from monopod.compiler.images.image_config import ImageConfig
+from monopod.compiler.images.image_names import digest_in
+from monopod.compiler.remote.cache import Cache
+from monopod.compiler.remote.reference import ResolverOptions
+from monopod.compiler.remote.registry import ImageName, RegistryError
+from monopod.schemas.kubernetes import Secret
+from monopod.schemas.plan import ImageProgram
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What an image says to run, or why that is not known: ``reasons``, one for each place that was asked.
+
+    ``source`` is the file, the engine or ``registry``; ``digest`` may be empty; ``warning`` is what a person should
+    know of it, to follow its name.
+    """
+
+    program: ImageProgram | None
+    source: str = ""
+    digest: str = ""
+    warning: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+class ImageLookup:
+    """Looks images up, for one call of the compiler."""
+
+    def __init__(self, config_files: Sequence[str], secrets: Mapping[str, Secret]) -> None:
+        """`config_files` are paths, `secrets` those among the documents."""
+        environment = dict(os.environ)
+        self._options = ResolverOptions(Cache.of_user(environment), environment, secrets=secrets)
+        self._files = ConfigFiles(config_files)
+        self._has_files = bool(config_files)
+        self._found: dict[tuple[str, tuple[str, ...]], LookedUp] = {}
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """What is wrong with the files."""
+        return self._files.problems
+
+    def look_up(self, text: str, pull_secrets: tuple[str, ...]) -> LookedUp:
+        """Return what an image says to run. `pull_secrets` are names of Secrets for its registry."""
+        key = (text, pull_secrets)
+        if key not in self._found:
+            self._found[key] = self._look_up(text, pull_secrets)
+        return self._found[key]
+
+    def _look_up(self, text: str, pull_secrets: tuple[str, ...]) -> LookedUp:
+        try:
+            name = ImageName.parse(text)
+        except ValueError as error:
+            return LookedUp(None, reasons=(str(error),))
+        in_file = self._files.find(name)
+        if in_file is not None:
+            config, file = in_file
+            return _of_config(config, file, name)
+        reasons = ["--image-config does not tell of it"] if self._has_files else []
+        found = self._in_engines(text, name, reasons)
+        return found if found is not None else self._in_registry(name, pull_secrets, reasons)
+
+    def _in_engines(self, text: str, name: ImageName, reasons: list[str]) -> LookedUp | None:
+        environment = self._options.environment
+        engines = local_engines.engines(environment)
+        for engine in engines:
+            try:
+                config = local_engines.inspect(engine, text, name, environment)
+            except local_engines.EngineError as error:
+                reasons.append(f"{engine}: {error}")
+            else:
+                return _of_config(config, engine, name)
+        if not engines:
+            reasons.append("there is no podman, docker or buildah")
+        return None
+
+    def _in_registry(self, name: ImageName, pull_secrets: tuple[str, ...], reasons: list[str]) -> LookedUp:
+        if name.registry == "localhost":
+            reasons.append("what is called localhost/… is in no registry")
+            return LookedUp(None, reasons=tuple(reasons))
+        try:
+            found = registry_images.look_up(name, pull_secrets, self._options)
+        except RegistryError as error:
+            return LookedUp(None, reasons=(*reasons, f"{name.registry}: {_said(error)}"))
+        warning = ""
+        if found.differing:
+            warning = (
+                f"says something else to run on {', '.join(found.differing)} than on {found.platform}, "
+                "whose ENTRYPOINT and CMD are taken"
+            )
+        return LookedUp(found.program, "registry", found.digest, warning)
+
+
+def _said(error: RegistryError) -> str:
+    if error.status == 404:
+        return "it does not have it"
+    return f"it refuses it ({error.status}), log in to it" if error.status in {401, 403} else str(error)
+
+
+def _of_config(config: ImageConfig, source: str, name: ImageName) -> LookedUp:
+    return LookedUp(config.program, source, digest_in(config.pinned_names, name))

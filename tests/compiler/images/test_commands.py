@@ -1,0 +1,176 @@
+"""Steps and Sidecars that run what their images say, from the command line to the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+PODMAN, BUILDAH = shutil.which("podman"), shutil.which("buildah")
+BUSYBOX = next((path for path in ("/bin/busybox", "/usr/bin/busybox") if os.path.exists(path)), None)
+HOST_PATH = os.environ["PATH"]
+
+PIPELINE = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: p}
+spec:
+  tasks:
+  - name: say
+    matrix: {params: [{name: image, value: [shouts, whispers]}]}
+    taskSpec:
+      params: [{name: image}, {name: more, type: array, default: []}]
+      stepTemplate: {image: $(params.image), env: [{name: WHO, value: you}]}
+      steps:
+      - {name: plain}
+      - {name: args, args: [hello, $(WHO), $(params.image)]}
+      - {name: empty, args: ["$(params.more[*])"]}
+      sidecars:
+      - {name: idle, image: idles}
+"""
+IMAGES = """\
+shouts: {config: {Entrypoint: [printf, "<%s>"], Cmd: [default, "$(WHO) $$ $(params.image)"]}}
+whispers: {Config: {Entrypoint: null, Cmd: [echo, psst]}}
+idles: {config: {Cmd: [sleep, "1000"]}}
+"""
+
+
+@pytest.fixture
+def files():
+    Path("p.yaml").write_text(PIPELINE)
+    Path("images.yaml").write_text(IMAGES)
+
+
+@pytest.mark.slow
+def test_run_does_as_the_images_say(monopod, files):
+    code, output, errors = monopod("run", "-f", "p.yaml", "--image-config", "images.yaml", path=HOST_PATH)
+    assert code == 0, output + errors
+    assert {line for line in output.splitlines() if " : " in line} == {
+        "[say[0] : plain] <default><$(WHO) $$ $(params.image)>",
+        "[say[0] : args] <hello><you><shouts>",
+        "[say[0] : empty] <default><$(WHO) $$ $(params.image)>",
+        "[say[1] : plain] psst",
+        "[say[1] : args] psst hello you whispers",
+        "[say[1] : empty] psst",
+    }
+
+
+@pytest.mark.slow
+def test_the_same_input_gives_the_same_pod(monopod, files):
+    once, again = (monopod("compile", "-f", "p.yaml", "--image-config", "images.yaml") for _ in range(2))
+    assert once == again
+    code, text, errors = once
+    assert (code, errors) == (0, "")
+    pod = yaml.safe_load(text)
+    assert {each["image"] for each in pod["spec"]["containers"]} == {"shouts", "whispers", "idles"}
+    assert all(each["command"] == ["/monopod/bin/entrypoint"] for each in pod["spec"]["containers"])
+    assert {each["image"] for each in yaml.safe_load(pod["metadata"]["annotations"]["monopod.dev/images"])} == {
+        "shouts",
+        "whispers",
+        "idles",
+    }
+
+
+@pytest.mark.slow
+def test_check_and_run_say_what_is_wrong_and_run_nothing(monopod):
+    Path("p.yaml").write_text(PIPELINE.replace("idles", "localhost/idles").replace("[shouts, whispers]", "[a, b]"))
+    Path("images.yaml").write_text("a: {config: {Cmd: [true]}}\nb: {config: {Cmd: ['true']}}\n")
+    wrong = "images.yaml:1:20: a.config.Cmd[0]: expected a string, got a boolean (true)\n1 error\n"
+    assert monopod("check", "-f", "p.yaml", "--image-config", "images.yaml") == (2, f"{wrong}p.yaml: ok\n", "")
+    assert monopod("run", "-f", "p.yaml", "--image-config", "images.yaml", path=HOST_PATH) == (2, "", wrong)
+    Path("images.yaml").write_text("a: {config: {Cmd: ['true']}}\nb: {config: {Cmd: ['true']}}\n")
+    code, output, _ = monopod("check", "-f", "p.yaml", "--image-config", "images.yaml")
+    assert code == 2
+    assert output == (
+        "p.yaml:16:9: spec.tasks[0].taskSpec.sidecars[0]: the Sidecar has neither script nor command, and what its "
+        "image 'localhost/idles' says to run is not known (--image-config does not tell of it; there is no podman, "
+        "docker or buildah; what is called localhost/… is in no registry); say what to run with command, or give the "
+        "image's configuration with --image-config\n1 error\n"
+    )
+
+
+# podman and buildah themselves
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory):
+    """A store for images of these tests alone, with the images ``localhost/says:1`` and ``localhost/mute:1``."""
+    if BUILDAH is None or BUSYBOX is None:
+        pytest.skip("needs buildah and busybox, to make an image")
+    base = tmp_path_factory.mktemp("storage")
+    configuration = base / "storage.conf"
+    configuration.write_text(f'[storage]\ndriver = "vfs"\nrunroot = "{base}/run"\ngraphroot = "{base}/images"\n')
+    environment = {**os.environ, "CONTAINERS_STORAGE_CONF": str(configuration)}
+
+    def buildah(*arguments):
+        ran = subprocess.run([BUILDAH, *arguments], env=environment, capture_output=True, text=True, check=False)
+        if ran.returncode and arguments[0] == "from":
+            pytest.skip(f"buildah cannot make images here: {ran.stderr.strip().splitlines()[-1]}")
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.strip()
+
+    for name, options in {
+        "says": ["--entrypoint", '["/bin/busybox", "echo", "$(HOME)"]', "--cmd", "by itself", "--workingdir", "/w"],
+        "mute": [],
+    }.items():
+        container = buildah("from", "scratch")
+        buildah("copy", container, BUSYBOX, "/bin/busybox")
+        buildah("config", *options, container)
+        buildah("commit", container, f"localhost/{name}:1")
+        buildah("rm", container)
+    return configuration
+
+
+@pytest.fixture(params=["podman", "buildah"])
+def real_engine(request, surroundings, storage, monkeypatch):
+    """One of the engines alone on PATH, with the store of these tests."""
+    program = {"podman": PODMAN, "buildah": BUILDAH}[request.param]
+    if program is None:
+        pytest.skip(f"{request.param} is not installed")
+    (surroundings / request.param).symlink_to(program)
+    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(storage))
+    return request.param
+
+
+ONE_STEP = """\
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: {name: t}
+spec: {steps: [{name: s, image: "localhost/%s:1"}]}
+"""
+
+
+@pytest.mark.slow
+def test_a_real_engine_tells(real_engine, compiled, programs, problems, images):
+    compilation = compiled(ONE_STEP % "says")
+    assert programs(compilation) == {"t-s": (["/bin/busybox", "echo", "$(HOME)"], ["by", "itself"])}
+    assert images(compilation) == {"t-s": "localhost/says:1"}
+    assert problems(ONE_STEP % "mute") == [
+        "p.yaml:4:16: spec.steps[0]: the Step has neither script nor command, and its image 'localhost/mute:1' has "
+        "neither ENTRYPOINT nor CMD; say what to run with command"
+    ]
+    (said,) = problems(ONE_STEP % "none")
+    assert f"({real_engine}: it does not have it; what is called localhost/… is in no registry)" in said
+
+
+@pytest.mark.slow
+def test_what_a_real_engine_prints_is_an_image_config(real_engine, compiled, programs, storage, surroundings):
+    command = {"podman": [PODMAN, "image", "inspect"], "buildah": [BUILDAH, "inspect", "--type", "image"]}[real_engine]
+    printed = subprocess.run([*command, "localhost/says:1"], capture_output=True, text=True, check=True).stdout
+    content = printed if real_engine == "podman" else f'"localhost/says:1": {printed}'
+    Path("images.yaml").write_text(content)
+    (surroundings / real_engine).unlink()
+    compilation = compiled(ONE_STEP % "says", image_configs=("images.yaml",))
+    assert programs(compilation) == {"t-s": (["/bin/busybox", "echo", "$(HOME)"], ["by", "itself"])}
+
+
+@pytest.mark.slow
+def test_a_step_runs_what_a_real_image_says(real_engine, monopod, surroundings):
+    Path("p.yaml").write_text(ONE_STEP % "says")
+    code, output, errors = monopod("run", "-f", "p.yaml", path=f"{surroundings}:{HOST_PATH}")
+    assert code == 0, output + errors
+    assert "[t : s] $(HOME) by itself" in output.splitlines()

@@ -1,0 +1,448 @@
+"""Where it is looked up what images say to run: files, engines on this machine, registries; and what comes of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+from registry_server import HTPASSWD
+
+from monopod.compiler.images import local_engines
+
+TASK = """\
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: {name: build}
+spec:
+  steps:
+  - {name: compile, image: %s}
+"""
+CONFIG = {"Entrypoint": ["/tool"], "Cmd": ["--help"]}
+SAID = (["/tool"], ["--help"])
+DIGEST = "sha256:" + "1" * 64
+OTHER_DIGEST = "sha256:" + "2" * 64
+START = "p.yaml:6:5: spec.steps[0]: the Step has neither script nor command, and"
+HINT = "say what to run with command, or give the image's configuration with --image-config"
+NO_MAPPING = "expected the configuration of an image, a mapping with config"
+LINUX = {"os": "linux", "architecture": "amd64"}
+ARM = {"os": "linux", "architecture": "arm64", "variant": "v8"}
+
+
+def image_file(**images):
+    """Write a file of configurations, the names' underscores being hyphens."""
+    content = {name.replace("_", "-"): {"config": config} for name, config in images.items()}
+    Path("images.yaml").write_text(yaml.safe_dump(content))
+    return ("images.yaml",)
+
+
+def recorded(compilation):
+    return json.loads(compilation.pod["metadata"]["annotations"]["monopod.dev/images"])
+
+
+# For which containers
+
+
+def test_nothing_is_asked_for_what_says_itself_what_to_run(compiled, programs, engine, asked):
+    engine("podman", [{"Config": CONFIG}])
+    compilation = compiled(
+        """\
+        apiVersion: tekton.dev/v1
+        kind: Task
+        metadata: {name: build}
+        spec:
+          params: [{name: c, type: array, default: [a]}]
+          stepTemplate: {image: one}
+          steps:
+          - {name: a, script: x}
+          - {name: b, command: [x]}
+          - {name: c, command: ["$(params.c[*])"]}
+          sidecars: [{name: s, image: two, command: [x]}]
+        """
+    )
+    assert asked() == []
+    assert programs(compilation) == {}
+    assert "monopod.dev/images" not in compilation.pod["metadata"]["annotations"]
+
+
+def test_steps_sidecars_and_step_actions_get_what_their_images_say(compiled, programs):
+    files = image_file(one={"Entrypoint": ["/one"]}, two={"Cmd": ["two"]}, three=CONFIG)
+    compilation = compiled(
+        """\
+        apiVersion: tekton.dev/v1beta1
+        kind: Task
+        metadata: {name: build}
+        spec:
+          params: [{name: image, default: thr}, {name: none, type: array, default: []}]
+          stepTemplate: {image: one}
+          steps:
+          - {name: a}
+          - {name: b, image: "$(params.image)ee", args: ["$(params.image)"]}
+          - {name: c, script: x}
+          - {name: d, ref: {name: action}}
+          - {name: e, command: ["$(params.none[*])"]}
+          sidecars:
+          - {name: s, image: two}
+        ---
+        apiVersion: tekton.dev/v1beta1
+        kind: StepAction
+        metadata: {name: action}
+        spec: {image: two, args: [x]}
+        """,
+        image_configs=files,
+    )
+    assert programs(compilation) == {
+        "build-a": (["/one"], []),
+        "build-b": SAID,
+        "build-d": ([], ["two"]),
+        "build-e": (["/one"], []),
+        "build-sidecar-s": ([], ["two"]),
+    }
+    assert [entry["image"] for entry in recorded(compilation)] == ["one", "three", "two"]
+
+
+def test_each_combination_of_a_matrix_gets_what_its_own_image_says(compiled, programs):
+    compilation = compiled(
+        """\
+        apiVersion: tekton.dev/v1
+        kind: Pipeline
+        metadata: {name: p}
+        spec:
+          tasks:
+          - name: a
+            matrix: {params: [{name: image, value: [one, two]}]}
+            taskSpec:
+              params: [{name: image}]
+              steps: [{name: s, image: $(params.image)}]
+        """,
+        image_configs=image_file(one={"Cmd": ["1"]}, two={"Cmd": ["2"]}),
+    )
+    assert programs(compilation) == {"a-0-s": ([], ["1"]), "a-1-s": ([], ["2"])}
+
+
+def test_an_image_known_only_while_running_is_refused_as_ever(problems):
+    said = problems(
+        """\
+        apiVersion: tekton.dev/v1
+        kind: Pipeline
+        metadata: {name: p}
+        spec:
+          tasks:
+          - name: a
+            taskSpec: {results: [{name: r}], steps: [{image: i, script: x}]}
+          - name: b
+            params: [{name: image, value: $(tasks.a.results.r)}]
+            taskSpec:
+              params: [{name: image}]
+              steps: [{name: s, image: $(params.image)}]
+        """
+    )
+    assert said == [
+        "p.yaml:12:32: spec.tasks[1].taskSpec.steps[0].image: $(params.image) is known only while running, but this is "
+        "part of the Pod, which is made before; use a param of the run, or a fixed value"
+    ]
+
+
+def test_an_image_is_looked_up_once_for_all_runs(compiled, engine, asked, monkeypatch):
+    engine("podman", [{"Config": CONFIG}])
+    compiled(
+        """\
+        apiVersion: tekton.dev/v1
+        kind: Pipeline
+        metadata: {name: p}
+        spec:
+          tasks:
+          - {name: a, taskSpec: {steps: [{name: s, image: one}, {name: t, image: one}]}}
+          - {name: b, taskSpec: {steps: [{name: s, image: one}], sidecars: [{name: t, image: two}]}}
+        """
+    )
+    assert asked() == ["podman image inspect one", "podman image inspect two"]
+
+
+# What cannot be known
+
+
+def test_an_image_that_says_nothing(problems):
+    files = image_file(one={"Env": ["A=1"]})
+    neither = f"{START} its image 'one' has neither ENTRYPOINT nor CMD; say what to run with command"
+    assert problems(TASK % "one", image_configs=files) == [neither]
+    assert problems(TASK % "one, args: [x]", image_configs=files) == [neither]
+
+
+def test_the_args_of_a_sidecar_may_be_all_there_is(compiled, problems):
+    text = TASK % "two, script: x" + "  sidecars: [{name: s, image: one%s}]\n"
+    files = image_file(one={})
+    assert problems(text % ", args: [serve]", image_configs=files) == []
+    assert problems(text % "", image_configs=files) == [
+        "p.yaml:7:14: spec.sidecars[0]: the Sidecar has neither script nor command, and its image 'one' has neither "
+        "ENTRYPOINT nor CMD; say what to run with command"
+    ]
+
+
+def test_no_place_that_tells(problems):
+    assert problems(TASK % "localhost/one") == [
+        f"{START} what its image 'localhost/one' says to run is not known (there is no podman, docker or buildah; what "
+        f"is called localhost/… is in no registry); {HINT}"
+    ]
+    assert problems(TASK % "One") == [
+        f"{START} what its image 'One' says to run is not known ('One' is no name of an image; expected "
+        f"REGISTRY/REPOSITORY:TAG or …@sha256:DIGEST); {HINT}"
+    ]
+
+
+def test_each_place_says_why_it_does_not_tell(problems, engine):
+    engine("podman", messages="Error: inspecting object: localhost/one: image not known\n", code=125)
+    engine("docker", messages="WARNING: x\nCannot connect to the Docker daemon at unix:///d.\n", code=1)
+    engine("buildah", [])
+    said = problems(TASK % "localhost/one", image_configs=image_file(two={}))
+    assert said == [
+        f"{START} what its image 'localhost/one' says to run is not known (--image-config does not tell of it; podman: "
+        "it does not have it; docker: Cannot connect to the Docker daemon at unix:///d.; what is called localhost/… is "
+        f"in no registry); {HINT}"
+    ]
+
+
+def test_if_a_file_is_wrong_only_that_is_told(problems):
+    Path("images.yaml").write_text("localhost/one: {config: {Cmd: sh}}")
+    said = problems(TASK % "localhost/one", image_configs=("images.yaml",))
+    assert said == ["images.yaml:1:31: localhost/one.config.Cmd: expected a list of strings, got 'sh'"]
+
+
+# Engines
+
+
+def test_the_first_engine_that_has_the_image_tells(compiled, programs, engine, asked):
+    engine("podman", messages="Error: one: image not known", code=125)
+    engine("docker", [{"Config": CONFIG}])
+    compilation = compiled(TASK % "one")
+    assert programs(compilation) == {"build-compile": SAID}
+    assert asked() == ["podman image inspect one", "docker image inspect one"]
+    assert recorded(compilation) == [{"image": "one", "source": "docker", "entrypoint": ["/tool"], "cmd": ["--help"]}]
+    assert compilation.plan.document["metadata"]["annotations"] == {
+        "monopod.dev/images": compilation.pod["metadata"]["annotations"]["monopod.dev/images"]
+    }
+
+
+def test_buildah_is_asked_where_there_is_no_podman(compiled, programs, engine, asked):
+    engine("buildah", {"Config": "{}", "OCIv1": {"config": CONFIG}})
+    assert programs(compiled(TASK % f"one:2@{DIGEST}")) == {"build-compile": SAID}
+    assert asked() == [f"buildah inspect --type image one@{DIGEST}"]
+
+
+def test_a_file_comes_before_engines(compiled, programs, engine, asked):
+    engine("podman", [{"Config": {"Cmd": ["other"]}}])
+    assert programs(compiled(TASK % "one", image_configs=image_file(one=CONFIG))) == {"build-compile": SAID}
+    assert asked() == []
+
+
+@pytest.mark.parametrize("image", ["one", "docker.io/library/one:latest", "one:3"])
+def test_an_image_whose_digest_docker_knows_is_pinned(compiled, images, engine, image):
+    engine("docker", [{"Config": CONFIG, "RepoDigests": [f"mirror.example/one@{OTHER_DIGEST}", f"one@{DIGEST}"]}])
+    compilation = compiled(TASK % image)
+    repository = image.rpartition(":")[0] or image
+    assert images(compilation) == {"build-compile": f"{repository}@{DIGEST}"}
+    assert recorded(compilation)[0]["digest"] == DIGEST
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"RepoDigests": [f"mirror.example/one@{DIGEST}"]},
+        {"RepoDigests": [f"one@{DIGEST}", f"one@{OTHER_DIGEST}"]},
+        {"RepoDigests": [f"one@{DIGEST}"], "Digest": DIGEST},
+        {"RepoDigests": ["one", "<none>@<none>"]},
+        {"RepoDigests": None},
+    ],
+    ids=["of another repository", "several", "of podman", "none", "nothing"],
+)
+def test_an_image_whose_digest_is_not_sure_keeps_its_name(compiled, images, engine, known):
+    engine("docker", [{"Config": CONFIG, **known}])
+    assert images(compiled(TASK % "one:1")) == {"build-compile": "one:1"}
+
+
+def test_what_is_pinned_already_stays_as_it_is(compiled, images, engine):
+    engine("docker", [{"Config": CONFIG, "RepoDigests": [f"one@{DIGEST}"]}])
+    assert images(compiled(TASK % f"one:1@{DIGEST}")) == {"build-compile": f"one:1@{DIGEST}"}
+
+
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [
+        ("not JSON", "it prints something else than JSON"),
+        ("[" * 100_000, "it prints something else than JSON"),
+        (
+            [],
+            f"what it prints is not understood: {NO_MAPPING}; got a list",
+        ),
+        ([{"Config": {"Cmd": "sh"}}], "what it prints is not understood: expected a list of strings, got 'sh'"),
+    ],
+    ids=["text", "deep", "empty", "wrong"],
+)
+def test_an_engine_that_prints_something_else(problems, engine, output, why):
+    engine("podman", output)
+    assert f"(podman: {why}; what is called" in problems(TASK % "localhost/one")[0]
+
+
+def test_an_engine_that_cannot_be_run_or_fails_without_a_word(problems, engine, surroundings):
+    engine("docker", code=3)
+    (surroundings / "podman").write_text("#!/no/such/interpreter\n")
+    (surroundings / "podman").chmod(0o755)
+    said = problems(TASK % "localhost/one")[0]
+    assert "(podman: it cannot be run: No such file or directory; docker: it failed without a word; what is" in said
+
+
+def test_an_engine_that_does_not_answer_is_killed(problems, surroundings, monkeypatch):
+    program = surroundings / "podman"
+    program.write_text(f"#!{sys.executable}\nimport signal\nwhile True:\n    signal.pause()\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(local_engines, "TIMEOUT", 0.1)
+    said = problems(TASK % "localhost/one")[0]  # which would not come if that process went on
+    assert "(podman: no answer after 0.1 seconds; what is called" in said
+
+
+# Registries
+
+
+def test_a_registry_tells_and_the_image_is_pinned(compiled, programs, images, registry):
+    pushed = registry.pusher.image("team/tool", "1", {"rootfs": {}, "config": CONFIG})
+    compilation = compiled(TASK % f"{registry.host}/team/tool:1")
+    assert programs(compilation) == {"build-compile": SAID}
+    assert images(compilation) == {"build-compile": f"{registry.host}/team/tool@{pushed['digest']}"}
+    assert recorded(compilation) == [
+        {
+            "image": f"{registry.host}/team/tool:1",
+            "digest": pushed["digest"],
+            "source": "registry",
+            "entrypoint": ["/tool"],
+            "cmd": ["--help"],
+        }
+    ]
+
+
+def test_an_image_with_a_digest_comes_from_the_cache_when_the_registry_is_gone(compiled, programs, registry, problems):
+    digest = registry.pusher.image("team/tool", "1", {"config": CONFIG})["digest"]
+    pinned = TASK % f"{registry.host}/team/tool@{digest}"
+    assert programs(compiled(pinned)) == {"build-compile": SAID}
+    registry.stop()
+    assert programs(compiled(pinned)) == {"build-compile": SAID}
+    assert (
+        f"({'there is no podman, docker or buildah'}; {registry.host}: cannot be reached: Connection refused); say"
+        in (problems(TASK % f"{registry.host}/team/tool:1")[0])
+    )
+
+
+def test_an_index_whose_platforms_agree_is_pinned_as_a_whole(compiled, problems, programs, images, registry):
+    configs = [
+        ({"os": "unknown", "architecture": "unknown"}, {"config": {}}),
+        ({"os": "windows", "architecture": "amd64"}, {"config": {"Entrypoint": ["tool.exe"]}}),
+        (ARM, {"architecture": "arm64", "config": CONFIG}),
+        (LINUX, {"architecture": "amd64", "config": CONFIG}),
+    ]
+    digest = registry.pusher.index("team/tool", "1", configs)
+    text = TASK % f"{registry.host}/team/tool:1"
+    assert problems(text) == []
+    assert programs(compiled(text)) == {"build-compile": SAID}
+    assert images(compiled(text)) == {"build-compile": f"{registry.host}/team/tool@{digest}"}
+
+
+@pytest.mark.parametrize(
+    ("platforms", "taken", "others"),
+    [
+        ([ARM, LINUX, {**ARM, "architecture": "arm"}], "linux/amd64", "linux/arm64/v8, linux/arm/v8"),
+        ([ARM, {"os": "linux", "architecture": "s390x"}], "linux/arm64/v8", "linux/s390x"),
+    ],
+)
+def test_platforms_that_differ_are_told(problems, programs, compiled, registry, platforms, taken, others):
+    names = ["/".join(platform.values()) for platform in platforms]
+    configs = [(platform, {"config": {"Cmd": [name]}}) for platform, name in zip(platforms, names, strict=True)]
+    registry.pusher.index("team/tool", "1", configs)
+    image = f"{registry.host}/team/tool:1"
+    assert programs(compiled(TASK % image)) == {"build-compile": ([], [taken])}
+    assert problems(TASK % image) == [
+        f"p.yaml:6:5: warning: spec.steps[0]: the image '{image}' says something else to run on {others} than on "
+        f"{taken}, whose ENTRYPOINT and CMD are taken; say what to run with command"
+    ]
+
+
+def test_what_a_registry_does_not_have(problems, registry):
+    registry.pusher.index("team/windows", "1", [({"os": "windows", "architecture": "amd64"}, {"config": CONFIG})])
+    registry.pusher.image("team/odd", "1", [])
+    registry.pusher.image("team/empty", "1", {})
+    reasons = {
+        "team/none:1": "it does not have it",
+        "team/windows:1": "it is an index of images, none of them for linux",
+        "team/odd:1": (f"its configuration is not understood: {NO_MAPPING}; got a list"),
+        "team/empty:1": (
+            "its configuration is not understood: this is no configuration of an image: it has no config, nor Config "
+            "as podman and docker have it (of skopeo inspect, --config is needed)"
+        ),
+    }
+    for image, reason in reasons.items():
+        said = problems(TASK % f"{registry.host}/{image}")
+        assert said == [
+            f"{START} what its image '{registry.host}/{image}' says to run is not known (there is no podman, docker or "
+            f"buildah; {registry.host}: {reason}); {HINT}"
+        ]
+
+
+def _secret(host, password="secret"):
+    auth = base64.b64encode(f"builder:{password}".encode()).decode()
+    content = base64.b64encode(json.dumps({"auths": {host: {"auth": auth}}}).encode()).decode()
+    return textwrap.dedent(
+        f"""\
+        ---
+        apiVersion: v1
+        kind: Secret
+        metadata: {{name: pull}}
+        type: kubernetes.io/dockerconfigjson
+        data: {{.dockerconfigjson: {content}}}
+        """
+    )
+
+
+RUN = """\
+---
+apiVersion: tekton.dev/v1
+kind: TaskRun
+metadata: {name: r}
+spec: {taskRef: {name: build}, %s}
+"""
+ACCOUNT = """\
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: builder}
+imagePullSecrets: [{name: other}, {name: pull}]
+"""
+
+
+@pytest.fixture
+def private(start_registry):
+    """A registry for the user ``builder`` alone, with an image."""
+    registry = start_registry(HTPASSWD)
+    registry.pusher.image("team/tool", "1", {"config": CONFIG})
+    return registry
+
+
+@pytest.mark.parametrize(
+    ("run", "documents"),
+    [("podTemplate: {imagePullSecrets: [{name: pull}]}", ""), ("serviceAccountName: builder", ACCOUNT)],
+    ids=["podTemplate", "ServiceAccount"],
+)
+def test_the_pull_secrets_of_the_pod_are_used(compiled, programs, private, run, documents):
+    text = TASK % f"{private.host}/team/tool:1" + RUN % run + documents + _secret(private.host)
+    assert programs(compiled(text)) == {"build-compile": SAID}
+
+
+def test_a_secret_for_another_registry_leaves_it_to_who_is_logged_in(compiled, problems, programs, private):
+    text = TASK % f"{private.host}/team/tool:1" + RUN % "podTemplate: {imagePullSecrets: [{name: pull}]}"
+    text += _secret("registry.example")
+    assert problems(text)[0].endswith(f"{private.host}: it refuses it (401), log in to it); {HINT}")
+    login = {"auths": {private.host: {"username": "builder", "password": "secret"}}}
+    Path("docker").mkdir()
+    Path("docker/config.json").write_text(json.dumps(login))
+    assert programs(compiled(text)) == {"build-compile": SAID}
