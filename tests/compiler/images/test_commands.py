@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 import yaml
 
 PODMAN, BUILDAH = shutil.which("podman"), shutil.which("buildah")
-BUSYBOX = next((path for path in ("/bin/busybox", "/usr/bin/busybox") if os.path.exists(path)), None)
 HOST_PATH = os.environ["PATH"]
 
 PIPELINE = """\
@@ -99,29 +99,24 @@ def test_check_and_run_say_what_is_wrong_and_run_nothing(monopod):
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory):
     """A store for images of these tests alone, with the images ``localhost/says:1`` and ``localhost/mute:1``."""
-    if BUILDAH is None or BUSYBOX is None:
-        pytest.skip("needs buildah and busybox, to make an image")
+    if PODMAN is None:
+        pytest.skip("podman, which makes the images, is not installed")
     base = tmp_path_factory.mktemp("storage")
     configuration = base / "storage.conf"
     configuration.write_text(f'[storage]\ndriver = "vfs"\nrunroot = "{base}/run"\ngraphroot = "{base}/images"\n')
-    environment = {**os.environ, "CONTAINERS_STORAGE_CONF": str(configuration)}
-
-    def buildah(*arguments):
-        ran = subprocess.run([BUILDAH, *arguments], env=environment, capture_output=True, text=True, check=False)
-        if ran.returncode and arguments[0] == "from":
-            pytest.skip(f"buildah cannot make images here: {ran.stderr.strip().splitlines()[-1]}")
-        assert ran.returncode == 0, ran.stderr
-        return ran.stdout.strip()
-
-    for name, options in {
-        "says": ["--entrypoint", '["/bin/busybox", "echo", "$(HOME)"]', "--cmd", "by itself", "--workingdir", "/w"],
-        "mute": [],
-    }.items():
-        container = buildah("from", "scratch")
-        buildah("copy", container, BUSYBOX, "/bin/busybox")
-        buildah("config", *options, container)
-        buildah("commit", container, f"localhost/{name}:1")
-        buildah("rm", container)
+    with tarfile.open(base / "files.tar", "w") as archive:
+        archive.add(__file__, "file")
+    for name, changes in {"says": ('ENTRYPOINT ["/bin/echo", "$(HOME)"]', 'CMD ["by", "itself"]'), "mute": ()}.items():
+        options = [word for change in changes for word in ("--change", change)]
+        made = subprocess.run(
+            [PODMAN, "import", "--quiet", *options, base / "files.tar", f"localhost/{name}:1"],
+            env={**os.environ, "CONTAINERS_STORAGE_CONF": str(configuration)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode:
+            pytest.skip(f"podman cannot make images here: {made.stderr.strip().splitlines()[-1]}")
     return configuration
 
 
@@ -147,7 +142,7 @@ spec: {steps: [{name: s, image: "localhost/%s:1"}]}
 @pytest.mark.slow
 def test_a_real_engine_tells(real_engine, compiled, programs, problems, images):
     compilation = compiled(ONE_STEP % "says")
-    assert programs(compilation) == {"t-s": (["/bin/busybox", "echo", "$(HOME)"], ["by", "itself"])}
+    assert programs(compilation) == {"t-s": (["/bin/echo", "$(HOME)"], ["by", "itself"])}
     assert images(compilation) == {"t-s": "localhost/says:1"}
     assert problems(ONE_STEP % "mute") == [
         "p.yaml:4:16: spec.steps[0]: the Step has neither script nor command, and its image 'localhost/mute:1' has "
@@ -165,7 +160,7 @@ def test_what_a_real_engine_prints_is_an_image_config(real_engine, compiled, pro
     Path("images.yaml").write_text(content)
     (surroundings / real_engine).unlink()
     compilation = compiled(ONE_STEP % "says", image_configs=("images.yaml",))
-    assert programs(compilation) == {"t-s": (["/bin/busybox", "echo", "$(HOME)"], ["by", "itself"])}
+    assert programs(compilation) == {"t-s": (["/bin/echo", "$(HOME)"], ["by", "itself"])}
 
 
 @pytest.mark.slow
