@@ -29,7 +29,7 @@ Value: TypeAlias = str | tuple[str, ...] | dict[str, str]
 
 ValueType: TypeAlias = Literal["string", "array", "object"]
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 PIECE_BYTES = 96 * 1024
 """Longest piece of an encoded Plan: the kernel takes 128 KiB for one argument of a program, its NUL included."""
 
@@ -236,7 +236,8 @@ class Plan:
 
 def encode(plan: Plan) -> tuple[str, ...]:
     """Return the Plan as pieces of ASCII text, each short enough for one argument; equal Plans give equal pieces."""
-    text = json.dumps(_to_json(plan), separators=(",", ":"), ensure_ascii=False)
+    fields = {"version": plan.version, **_to_json(plan)}  # also where it is the default, which is another elsewhere
+    text = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
     data = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
     return tuple(data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES))
 
@@ -247,7 +248,7 @@ def decode(pieces: typing.Iterable[str]) -> Plan:
         fields = json.loads(zlib.decompress(base64.b64decode("".join(pieces), validate=True)))
     except (ValueError, zlib.error) as error:
         raise ValueError(f"this is not an encoded Plan: {error}") from error
-    if not isinstance(fields, dict) or fields.get("version", PLAN_VERSION) != PLAN_VERSION:
+    if not isinstance(fields, dict) or fields.get("version") != PLAN_VERSION:
         raise ValueError("this Plan was made by another version of monopod; compile the Pipeline again")
     return _from_json(Plan, fields)
 

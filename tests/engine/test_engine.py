@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from simulation import Behaviour, cancel, death, plan_of, simulate, task
 
 from monopod.entrypoint.events import RunStep, StopStep, WriteFile
+from monopod.schemas import plan as plan_module
 from monopod.schemas.plan import (
     ImageProgram,
     Matrix,
@@ -643,6 +644,13 @@ def test_a_plan_survives_its_journey():
     assert decode(encode(plan)) == plan
     with pytest.raises(ValueError, match="not an encoded Plan"):
         decode(["AAAA"])
+
+
+def test_a_plan_of_another_version_is_told(monkeypatch):
+    monkeypatch.setattr(plan_module, "PLAN_VERSION", 1000)
+    pieces = encode(plan_of(task("a")))  # as this version writes it
+    with pytest.raises(ValueError, match="made by another version of monopod; compile the Pipeline again"):
+        decode(pieces)
 
 
 class TestFoundByTheOracle:
