@@ -19,6 +19,7 @@ SUMMARY = "compile a Pipeline into one Pod and write it as YAML"
 EXAMPLES = """\
   monopod compile -f pipeline.yaml > pod.yaml
   monopod compile -f pipeline.yaml -f tasks.yaml -p version=1.2 -w source=pvc:sources -o pod.yaml
+  monopod compile -f pipeline.yaml --image-config images.json    (what images say to run, without asking elsewhere)
   compile-pipeline pipeline.yaml | kubectl create -f -"""
 
 

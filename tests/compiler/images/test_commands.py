@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -32,6 +33,16 @@ spec:
       sidecars:
       - {name: idle, image: idles}
 """
+ONE_STEP = """\
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: {name: t}
+spec: {steps: [{name: s, image: "localhost/%s:1"}]}
+"""
+IMPORTED = (
+    "import sys; from monopod.runner.command_line import main; "
+    "imported = lambda: sorted(name for name in sys.modules if '.images' in name or name == 'urllib.request')"
+)
 IMAGES = """\
 shouts: {config: {Entrypoint: [printf, "<%s>"], Cmd: [default, "$(WHO) $$ $(params.image)"]}}
 whispers: {Config: {Entrypoint: null, Cmd: [echo, psst]}}
@@ -93,6 +104,14 @@ def test_check_and_run_say_what_is_wrong_and_run_nothing(monopod):
     )
 
 
+def test_an_ordinary_compilation_loads_nothing_that_starts_programs_or_asks_a_server():
+    Path("p.yaml").write_text(ONE_STEP.replace("name: s,", "name: s, script: x,") % "says")
+    program = f"{IMPORTED}; sys.argv[1:] = ['compile', '-f', 'p.yaml', '-o', 'pod.yaml']; main(); print(imported())"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "['monopod.compiler.images', 'monopod.compiler.images.image_programs']\n"
+    assert Path("pod.yaml").exists()
+
+
 # podman and buildah themselves
 
 
@@ -129,14 +148,6 @@ def real_engine(request, surroundings, storage, monkeypatch):
     (surroundings / request.param).symlink_to(program)
     monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(storage))
     return request.param
-
-
-ONE_STEP = """\
-apiVersion: tekton.dev/v1
-kind: Task
-metadata: {name: t}
-spec: {steps: [{name: s, image: "localhost/%s:1"}]}
-"""
 
 
 @pytest.mark.slow
