@@ -28,17 +28,17 @@ class ConfigFiles:
 
     def __init__(self, paths: Sequence[str]) -> None:
         self.problems: list[Problem] = []
-        self._configs: dict[tuple[str, str], tuple[ImageConfig, str, Position]] = {}
+        self._configs: dict[tuple[str, str], tuple[ImageConfig, Position]] = {}
         for path in paths:
             trees, problems = yaml_files.read_file(path)
             self.problems += problems
             for tree in trees:
                 self._take(_Reading(path, tree.marks), tree.data)
 
-    def find(self, name: ImageName) -> tuple[ImageConfig, str] | None:
-        """Return the configuration of an image and the file that it is in, or None if no file tells of it."""
+    def find(self, name: ImageName) -> ImageConfig | None:
+        """Return the configuration of an image, or None if no file tells of it."""
         found = self._configs.get(identity(name))
-        return None if found is None else found[:2]
+        return None if found is None else found[0]
 
     def _take(self, reading: _Reading, data: Any) -> None:
         """Take what a file holds."""
@@ -95,10 +95,9 @@ class ConfigFiles:
             except ValueError as error:
                 self.problems.append(reading.problem(path, str(error), at_key=at_key))
                 continue
-            entry = (config, reading.file, reading.position(path, at_key=at_key))
-            first = self._configs.setdefault(identity(name), entry)
-            if first[0].program != config.program:
-                message = f"the image {text} is there twice, and runs something else at {first[2]}"
+            first, where = self._configs.setdefault(identity(name), (config, reading.position(path, at_key=at_key)))
+            if first.program != config.program:
+                message = f"the image {text} is there twice, and runs something else at {where}"
                 self.problems.append(reading.problem(path, message, at_key=at_key))
 
 
@@ -106,12 +105,12 @@ class _Reading:
     """A value of a file, with the places in it."""
 
     def __init__(self, file: str, marks: yaml_tree.Place | yaml_tree.Marks) -> None:
-        self.file = file
+        self._file = file
         self._marks = marks
 
     def position(self, path: Path, *, at_key: bool = False) -> Position:
         line, column = yaml_tree.find(self._marks, path, key=at_key)
-        return Position(self.file, line + 1, column + 1)
+        return Position(self._file, line + 1, column + 1)
 
     def problem(self, path: Path, message: str, *, at_key: bool = False) -> Problem:
         text = f"{format_path(path)}: {message}" if path else message

@@ -99,5 +99,7 @@ def _words(value: Any, path: Path) -> tuple[str, ...]:
 
 
 def _names(value: dict[str, Any], field: str) -> tuple[str, ...]:
+    """Return names of an image; docker writes ``<none>`` where there is no part of one."""
     names = value.get(field)
-    return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
+    listed = names if isinstance(names, list) else []
+    return tuple(name for name in listed if isinstance(name, str) and "<none>" not in name)

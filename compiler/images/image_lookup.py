@@ -30,8 +30,8 @@ from monopod.schemas.plan import ImageProgram
 class LookedUp:
     """What an image says to run, or why that is not known: ``reasons``, one for each place that was asked.
 
-    ``source`` is the file, the engine or ``registry``; ``digest`` may be empty; ``warning`` is what a person should
-    know of it, to follow its name.
+    ``source`` is ``file``, the engine's name or ``registry``; ``digest`` may be empty; ``warning`` is what a person
+    should know of it, to follow its name.
     """
 
     program: ImageProgram | None
@@ -71,8 +71,7 @@ class ImageLookup:
             return LookedUp(None, reasons=(str(error),))
         in_file = self._files.find(name)
         if in_file is not None:
-            config, file = in_file
-            return _of_config(config, file, name)
+            return _of_config(in_file, "file", name)
         reasons = ["--image-config does not tell of it"] if self._has_files else []
         found = self._in_engines(text, name, reasons)
         return found if found is not None else self._in_registry(name, pull_secrets, reasons)

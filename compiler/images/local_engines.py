@@ -28,9 +28,7 @@ _COMMANDS = {
     "docker": ("image", "inspect"),
     "buildah": ("inspect", "--type", "image"),
 }
-
-
-_UNKNOWN = ("image not known", "no such image", "not found in local store")
+_UNKNOWN = ("image not known", "no such image")
 """What they say of an image that they do not have."""
 
 

@@ -34,7 +34,7 @@ def write(content, name="images.yaml"):
 
 def found(files, text):
     result = files.find(ImageName.parse(text))
-    return result and result[0].program
+    return result and result.program
 
 
 @pytest.mark.parametrize("shape", WITHOUT_NAMES)
@@ -47,7 +47,11 @@ def test_a_configuration_under_a_name_is_taken_in_each_shape(shape):
 
 def test_output_that_says_its_names_itself_is_taken_as_it_is():
     inspected = [
-        {"RepoTags": ["docker.io/library/tool:1", "tool:latest"], "RepoDigests": [f"tool@{DIGEST}"], "Config": CONFIG},
+        {
+            "RepoTags": ["docker.io/library/tool:1", "tool:latest", "<none>:<none>"],
+            "RepoDigests": [f"tool@{DIGEST}"],
+            "Config": CONFIG,
+        },
         {"RepoTags": ["quay.io/a/b:2"], "Config": {"Cmd": ["sh"]}},
     ]
     files = write(inspected)
@@ -71,7 +75,6 @@ def test_several_files_and_documents_are_put_together():
     files = ConfigFiles(["a.yaml", "c.json"])
     assert files.problems == []
     assert [found(files, name).cmd for name in "abc"] == [("a",), ("b",), ("c",)]
-    assert files.find(ImageName.parse("c"))[1] == "c.json"
 
 
 def test_what_an_image_does_not_say_is_empty():
