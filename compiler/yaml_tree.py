@@ -158,7 +158,7 @@ def _syntax_message(error: yaml.MarkedYAMLError, character: str, line: int) -> s
             "is the indentation wrong, or is a text with ': ' not in quotes?"
         )
     context = f" {error.context}" if error.context else ""
-    if context and error.context_mark is not None and error.context_mark.line != line:
+    if context and error.context_mark is not None and error.context_mark.line < line:
         context += f" that begins on line {error.context_mark.line + 1}"
     for theirs, ours in _IN_WORDS.items():
         context = context.replace(theirs, ours)

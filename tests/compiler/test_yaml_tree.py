@@ -193,6 +193,10 @@ def test_what_an_alias_or_merge_brought_in_is_where_it_was_written():
             "that begins on line 2",
         ),
         (
+            "a: {",
+            "f:1:5: this is not valid YAML: did not find expected node content while parsing a value in [ ] or { }",
+        ),
+        (
             'a: "x\n',
             "f:1:6: this is not valid YAML: found unexpected end of stream while scanning a text in quotes",
         ),
