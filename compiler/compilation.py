@@ -68,7 +68,7 @@ def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, .
     problems: list[Problem] = [*lookup().problems] if options.image_configs else []
     for document in choose(documents, options.name):
         try:
-            compilations.append(_compile(document, documents, options, lookup))
+            compilations.append(compile_document(document, documents, options, lookup))
         except Problems as error:
             problems.extend(error.problems)
     if problems:
@@ -76,7 +76,8 @@ def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, .
     return tuple(compilations)
 
 
-def _compile(document: Document, documents: Documents, options: Options, lookup: MakeLookup) -> Compilation:
+def compile_document(document: Document, documents: Documents, options: Options, lookup: MakeLookup) -> Compilation:
+    """Return the Plan and the Pod of what one document runs; `options.name` plays no part. Raises Problems."""
     images = ImagePrograms(documents, lookup)
     state = CompilerState(
         Catalog(documents, options.context), PodDraft(), images, max_concurrency=options.max_concurrency

@@ -10,7 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Severity: TypeAlias = Literal["error", "warning"]
+from monopod.compiler.rules import Rule
+
+Severity: TypeAlias = Literal["error", "warning", "note"]
+"""An error keeps the input from being run. A warning tells of a risk, a note of what could be better."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,11 +38,11 @@ class Problem:
 
     position: Position | None
     message: str
-    rule: str
+    rule: Rule
     severity: Severity = "error"
 
     def __str__(self) -> str:
-        message = self.message if self.severity == "error" else f"warning: {self.message}"
+        message = self.message if self.severity == "error" else f"{self.severity}: {self.message}"
         return message if self.position is None else f"{self.position}: {message}"
 
     def __lt__(self, other: Problem) -> bool:

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from monopod.compiler import yaml_files, yaml_tree
 from monopod.compiler.diagnostics import Position, Problem, Problems, Severity, did_you_mean
+from monopod.compiler.rules import Rule
 from monopod.compiler.validation import describe, validate
 from monopod.schemas import kubernetes, tekton, tekton_v1beta1
 from monopod.schemas.model import Model, Path, format_path
@@ -88,7 +89,7 @@ class Document:
         return Position(self.file, line + 1, column + 1)
 
     def problem(
-        self, path: Path, message: str, rule: str, *, key: bool = False, severity: Severity = "error"
+        self, path: Path, message: str, rule: Rule, *, key: bool = False, severity: Severity = "error"
     ) -> Problem:
         """Return a problem at `path`, its message beginning with the path, as the file has it."""
         text = f"{format_path(origin(path, self.origins))}: {message}" if path else message
@@ -97,9 +98,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """All documents given, in their order."""
+    """All documents given, in their order, and the texts of the files that they are from, by name."""
 
     items: tuple[Document, ...]
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __iter__(self) -> Iterator[Document]:
         return iter(self.items)
@@ -128,7 +130,7 @@ def load(paths: Sequence[str], standard_input: BinaryIO | None = None) -> Docume
     loader.check_names()
     if loader.problems:
         raise Problems(loader.problems)
-    return Documents(tuple(loader.documents))
+    return Documents(tuple(loader.documents), loader.texts)
 
 
 def read(content: bytes, file: str) -> Documents:
@@ -137,7 +139,7 @@ def read(content: bytes, file: str) -> Documents:
     loader.read_bytes(file, content)
     if loader.problems:
         raise Problems(loader.problems)
-    return Documents(tuple(loader.documents))
+    return Documents(tuple(loader.documents), loader.texts)
 
 
 class _Loader:
@@ -146,6 +148,7 @@ class _Loader:
     def __init__(self, standard_input: BinaryIO | None) -> None:
         self.documents: list[Document] = []
         self.problems: list[Problem] = []
+        self.texts: dict[str, str] = {}
         self._standard_input = standard_input
 
     def read(self, path: str) -> None:
@@ -182,9 +185,10 @@ class _Loader:
     def _take_trees(self, file: str, trees: Sequence[yaml_tree.Tree], problems: Iterable[Problem]) -> None:
         self.problems += problems
         for tree in trees:
+            self.texts[file] = tree.text
             self._take(file, tree.data, tree.marks)
 
-    def _tell_of_file(self, file: str, message: str, rule: str) -> None:
+    def _tell_of_file(self, file: str, message: str, rule: Rule) -> None:
         self.problems.append(Problem(Position(file), message, rule))
 
     def _take(self, file: str, data: Any, marks: yaml_tree.Place | yaml_tree.Marks) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from monopod.compiler.diagnostics import Position, Problem, Severity
+from monopod.compiler.rules import Rule
 from monopod.schemas.model import Path, format_path
 
 
@@ -25,7 +26,7 @@ class Place(Protocol):
     def at(self, *parts: str | int) -> Place:
         """Return a place inside this one."""
 
-    def problem(self, rule: str, message: str, severity: Severity = "error") -> Problem:
+    def problem(self, rule: Rule, message: str, severity: Severity = "error") -> Problem:
         """Return a problem at this place."""
 
 
@@ -40,7 +41,7 @@ class DocumentPlace:
         """Return the place at a path inside this one."""
         return DocumentPlace(self.document, self.path + parts)
 
-    def problem(self, rule: str, message: str, severity: Severity = "error") -> Problem:
+    def problem(self, rule: Rule, message: str, severity: Severity = "error") -> Problem:
         """Return a problem at this place; the message starts with the path, as people write it."""
         text = f"{format_path(self.path)}: {message}" if self.path else message
         return Problem(self.document.position(self.path), text, rule, severity)
@@ -56,6 +57,6 @@ class OptionPlace:
         """Return this place."""
         return self
 
-    def problem(self, rule: str, message: str, severity: Severity = "error") -> Problem:
+    def problem(self, rule: Rule, message: str, severity: Severity = "error") -> Problem:
         """Return a problem with the option."""
         return Problem(None, f"{self.option}: {message}", rule, severity)

@@ -6,7 +6,7 @@ Left to others: which fields these are (``steps``, ``workspaces``, ``volumes``);
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.params import value_if_known
@@ -14,7 +14,7 @@ from monopod.compiler.places import Place
 from monopod.compiler.references import Names
 from monopod.schemas.variables import Scope, references
 
-KNOWN_TOO_LATE = "known-too-late"
+KNOWN_TOO_LATE: Final = "known-too-late"
 """The rule of problems about what a Pod cannot hold because it is known only while running."""
 
 T = TypeVar("T")

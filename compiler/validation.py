@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from monopod.compiler.diagnostics import did_you_mean
+from monopod.compiler.rules import Rule
 from monopod.schemas.model import Finding, Findings, Model, Path
 
 M = TypeVar("M", bound=Model)
@@ -24,7 +25,7 @@ class Complaint:
 
     path: Path
     message: str
-    rule: str
+    rule: Rule
     at_key: bool = False
 
 

@@ -24,6 +24,7 @@ from typing import Any, NoReturn, TypeAlias
 import yaml
 
 from monopod.compiler.diagnostics import Position, Problem
+from monopod.compiler.rules import Rule
 from monopod.schemas.model import Path
 
 MAX_NODES = 1_000_000
@@ -75,10 +76,11 @@ def spelling(marks: Marks, name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """One document of a YAML stream."""
+    """One document of a YAML stream; `text` is the whole stream."""
 
     data: Any
     marks: Place | Marks
+    text: str = ""
 
 
 def parse(text: str, file: str) -> tuple[list[Tree], list[Problem]]:
@@ -86,7 +88,7 @@ def parse(text: str, file: str) -> tuple[list[Tree], list[Problem]]:
 
     What follows the first error of syntax is not looked at.
     """
-    builder = _Builder(file)
+    builder = _Builder(text, file)
     try:
         for event in _events(_without_surrogate_escapes(text)):
             builder.take(event)
@@ -142,7 +144,8 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Proble
     if line >= len(lines):  # libyaml puts the end of the text on a line of its own
         line, column = len(lines) - 1, len(lines[-1])
     character = lines[line][column : column + 1]
-    message, rule = _syntax_message(error, character, line), "yaml-syntax"
+    message = _syntax_message(error, character, line)
+    rule: Rule = "yaml-syntax"
     if character == "\t":
         message, rule = "a tab is used for indentation; YAML takes spaces only", "yaml-tab"
     return Problem(Position(file, line + 1, column + 1), message, rule)
@@ -331,7 +334,8 @@ class _Anchored:
 class _Builder:
     """Builds trees from the events of libyaml, one after the other."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, text: str, file: str) -> None:
+        self._text = text
         self.trees: list[Tree] = []
         self.problems: list[Problem] = []
         self._file = file
@@ -435,7 +439,7 @@ class _Builder:
             self._remember_merge(top, data, marks, place)
         elif top is self._documents:
             if data is not None:
-                self.trees.append(Tree(data, marks))
+                self.trees.append(Tree(data, marks, self._text))
         else:
             top.add(data, marks)
 
@@ -460,10 +464,10 @@ class _Builder:
         if depth > MAX_DEPTH:
             self._refuse(place, f"this is nested deeper than {MAX_DEPTH} levels", "yaml-too-deep")
 
-    def _tell(self, place: Place, message: str, rule: str) -> None:
+    def _tell(self, place: Place, message: str, rule: Rule) -> None:
         self.problems.append(Problem(Position(self._file, place[0] + 1, place[1] + 1), message, rule))
 
-    def _refuse(self, place: Place, message: str, rule: str) -> NoReturn:
+    def _refuse(self, place: Place, message: str, rule: Rule) -> NoReturn:
         self._tell(place, message, rule)
         raise _Refused
 

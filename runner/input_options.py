@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from monopod.runner.garbage_collection import without_garbage_collection
 
 if TYPE_CHECKING:
-    from monopod.compiler.compilation import Compilation
+    from monopod.compiler.compilation import Compilation, Options
+    from monopod.compiler.documents import Documents
 
 
 def add_file_options(parser: argparse.ArgumentParser) -> None:
@@ -116,16 +117,29 @@ def compile_documents(arguments: argparse.Namespace, **options: Any) -> tuple[Co
 
     `options` are further fields of the compiler's Options.
     """
-    from monopod.compiler.compilation import Options, compile_runs  # noqa: PLC0415  # not needed for --help
-    from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415
+    from monopod.compiler.compilation import compile_runs  # noqa: PLC0415  # not needed for --help
+
+    return compile_runs(load_documents(arguments), compiler_options(arguments, **options))
+
+
+def load_documents(arguments: argparse.Namespace) -> Documents:
+    """Return the documents in the files given. Raises Problems, also if no file is given."""
+    from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # not needed for --help
     from monopod.compiler.documents import load  # noqa: PLC0415
 
     files = [*arguments.files, *arguments.more_files]
     if not files:
         raise Problems([Problem(None, "no file is given; use -f FILE, or -f - for standard input", "no-input")])
+    return load(files)
+
+
+def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
+    """Return what the arguments ask of the compiler; `options` are further fields."""
+    from monopod.compiler.compilation import Options  # noqa: PLC0415  # not needed for --help
+
     if arguments.runtime_image is not None:
         options["runtime_image"] = arguments.runtime_image
-    chosen = Options(
+    return Options(
         params=tuple(arguments.params),
         workspaces=tuple(arguments.workspaces),
         name=arguments.name,
@@ -135,4 +149,3 @@ def compile_documents(arguments: argparse.Namespace, **options: Any) -> tuple[Co
         image_configs=tuple(arguments.image_configs),
         **options,
     )
-    return compile_runs(load(files), chosen)

@@ -25,7 +25,7 @@ def warnings_of(compilations: Iterable[Compilation]) -> list[Problem]:
 
 
 def counted(problems: Iterable[Problem]) -> str:
-    """Return how many errors and warnings there are: ``2 errors, 1 warning``."""
+    """Return how many errors, warnings and notes there are: ``2 errors, 1 warning``."""
     severities = [problem.severity for problem in problems]
-    numbers = [(severities.count("error"), "error"), (severities.count("warning"), "warning")]
+    numbers = [(severities.count(severity), severity) for severity in ("error", "warning", "note")]
     return ", ".join(f"{number} {noun}{'s' * (number != 1)}" for number, noun in numbers if number)

@@ -88,8 +88,9 @@ def test_every_example_compiles_to_one_pod_that_the_api_accepts(example: Path):
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.parent.name)
-def test_every_example_is_free_of_errors(example: Path):
-    assert command("monopod", "check", "-f", example).code == 0
+def test_every_example_is_free_of_errors_and_warnings(example: Path):
+    checked = command("monopod", "check", "--strict", "-f", example)
+    assert checked.code == 0, checked.output
 
 
 @pytest.mark.slow

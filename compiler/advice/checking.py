@@ -1,0 +1,189 @@
+"""Checking: everything that is wrong or risky with the documents, whether or not it would be run.
+
+Rules:
+
+- What a run would make is compiled, and so is each Pipeline and Task that nothing else refers to, as if by a run that
+  gives what it needs: a definition is not wrong because it has params without a default.
+- Advice is for the documents given, not for what they fetch from elsewhere.
+
+Left to others: what each rule is about (the other modules of ``advice``), telling of it (the command line).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from monopod.compiler.advice.declared_results import unused_results, unwritten_results
+from monopod.compiler.advice.guards import never_true
+from monopod.compiler.advice.images import unpinned_images
+from monopod.compiler.advice.injection import script_injection
+from monopod.compiler.advice.parallel_writers import parallel_writers
+from monopod.compiler.advice.resources import missing_requests, requests_over_limits
+from monopod.compiler.advice.specs import specs_in
+from monopod.compiler.advice.suppression import Suppressions
+from monopod.compiler.advice.timeouts import missing_timeouts
+from monopod.compiler.advice.unused_params import unused_params
+from monopod.compiler.advice.unused_workspaces import unused_workspaces
+from monopod.compiler.compilation import Options, compile_document
+from monopod.compiler.diagnostics import Problem, Problems
+from monopod.compiler.documents import Document, Documents
+from monopod.compiler.images.image_programs import MakeLookup, lookup_for
+from monopod.compiler.run_selection import choose
+from monopod.schemas.tekton import (
+    ParamSpec,
+    Pipeline,
+    PipelineRun,
+    PipelineSpec,
+    StepAction,
+    Task,
+    TaskRun,
+)
+
+_ADVICE = (
+    never_true,
+    unpinned_images,
+    script_injection,
+    parallel_writers,
+    missing_requests,
+    requests_over_limits,
+    missing_timeouts,
+    unused_params,
+    unused_workspaces,
+    unused_results,
+    unwritten_results,
+)
+_PLACEHOLDER = "monopod-value-of-"
+"""What a param without a default begins with while a definition is checked; what is told of it means nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found, in order, each once; `suppressed` is what the author said is to be ignored."""
+
+    problems: tuple[Problem, ...]
+    suppressed: tuple[Problem, ...] = ()
+
+
+def check(documents: Documents, options: Options) -> Checked:
+    """Return all that is wrong or risky. Raises Problems if it is not clear what is meant to be run."""
+    lookup = lookup_for(documents, options.image_configs)
+    found: set[Problem] = set(lookup().problems if options.image_configs else ())
+    for document, is_asked_for in _targets(documents, options):
+        found |= _problems_of(document, documents, _options_for(document, options, is_asked_for=is_asked_for), lookup)
+    specs = specs_in(documents)
+    for advice in _ADVICE:
+        found.update(advice(specs))
+    suppressions = Suppressions(specs)
+    found.update(suppressions.problems)
+    suppressed = {problem for problem in found if suppressions.cover(problem)}
+    return Checked(tuple(sorted(found - suppressed)), tuple(sorted(suppressed)))
+
+
+# What is compiled
+
+
+def _targets(documents: Documents, options: Options) -> Iterator[tuple[Document, bool]]:
+    """Yield what is to be compiled, and whether it is what is asked for; else it is checked by itself."""
+    if options.name is not None or options.params or options.workspaces:
+        chosen = choose(documents, options.name)
+        yield from ((each, True) for each in chosen)
+        if options.name is not None:
+            return
+    else:
+        chosen = tuple(each for each in documents if isinstance(each.model, PipelineRun | TaskRun))
+        yield from ((each, True) for each in chosen)
+    covered = set(chosen)
+    for each in chosen:
+        covered |= _reached(each, documents)
+    named = {name for each in documents for name in _names(each)}
+    candidates = [each for kind in (Pipeline, Task) for each, _ in documents.of(kind)]
+    if not candidates and not chosen and not documents.of(StepAction):
+        choose(documents, None)  # says that there is nothing
+    candidates.sort(key=lambda each: (each.kind, each.name) in named)  # those that nothing refers to come first
+    for each in candidates:
+        if each not in covered:
+            yield each, False
+            covered |= {each} | _reached(each, documents)
+
+
+def _reached(document: Document, documents: Documents) -> set[Document]:
+    """Return the Pipelines and Tasks that a document refers to, directly or not."""
+    by_name = {(each.kind, each.name): each for each in documents if isinstance(each.model, Pipeline | Task)}
+    found: set[Document] = set()
+    rest = [document]
+    while rest:
+        for name in _names(rest.pop()):
+            other = by_name.get(name)
+            if other is not None and other not in found:
+                found.add(other)
+                rest.append(other)
+    return found
+
+
+def _names(document: Document) -> Iterator[tuple[str, str]]:
+    """Yield the kinds and names of the Pipelines and Tasks that a document refers to."""
+    model = document.model
+    if isinstance(model, Pipeline):
+        yield from _names_in(model.spec)
+    elif isinstance(model, PipelineRun):
+        if model.spec.pipeline_spec is not None:
+            yield from _names_in(model.spec.pipeline_spec)
+        elif model.spec.pipeline_ref is not None:
+            yield "Pipeline", model.spec.pipeline_ref.name
+    elif isinstance(model, TaskRun) and model.spec.task_ref is not None:
+        yield "Task", model.spec.task_ref.name
+
+
+def _names_in(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
+    for task in (*spec.tasks, *spec.finally_):
+        if task.task_ref is not None:
+            yield "Task", task.task_ref.name
+        elif task.pipeline_ref is not None:
+            yield "Pipeline", task.pipeline_ref.name
+        elif task.pipeline_spec is not None:
+            yield from _names_in(task.pipeline_spec)
+
+
+def _problems_of(document: Document, documents: Documents, options: Options, lookup: MakeLookup) -> set[Problem]:
+    try:
+        problems: Iterable[Problem] = compile_document(document, documents, options, lookup).warnings
+    except Problems as error:
+        problems = error.problems
+    if isinstance(document.model, PipelineRun | TaskRun):
+        return set(problems)
+    has_placeholders = any(text.startswith((_PLACEHOLDER, f'["{_PLACEHOLDER}', '{"')) for _, text in options.params)
+    return {problem for problem in problems if not _is_of_no_run(problem, has_placeholders)}
+
+
+def _is_of_no_run(problem: Problem, has_placeholders: bool) -> bool:
+    """Whether a problem with a definition is only that no run gives it what it needs."""
+    if problem.rule == "unbound-workspace" or _PLACEHOLDER in problem.message:
+        return True
+    return problem.rule == "remote" and has_placeholders
+
+
+def _options_for(document: Document, options: Options, *, is_asked_for: bool) -> Options:
+    """Return options that give a Pipeline or Task what it needs and the command line does not give.
+
+    What the command line gives is for what is asked for alone.
+    """
+    model = document.model
+    if not isinstance(model, Pipeline | Task):
+        return options
+    if not is_asked_for:
+        options = replace(options, params=(), workspaces=())
+    given = {name for name, _ in options.params}
+    missing = [spec for spec in model.spec.params if spec.default is None and spec.name not in given]
+    return replace(options, params=(*options.params, *((spec.name, _placeholder(spec)) for spec in missing)))
+
+
+def _placeholder(spec: ParamSpec) -> str:
+    """Return a value for a param, as the command line has it."""
+    text = spec.enum[0] if spec.enum else f"{_PLACEHOLDER}{spec.name}"
+    if spec.value_type == "array":
+        return json.dumps([text])
+    if spec.value_type == "object":
+        return json.dumps(dict.fromkeys(spec.properties or (), text))
+    return text

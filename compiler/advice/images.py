@@ -1,0 +1,58 @@
+"""Images that are not pinned: the same name can mean another image tomorrow.
+
+An image is told of once a file, where it stands first. One whose name is a param is told of at the param's default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from monopod.compiler.advice.specs import Specs
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.places import DocumentPlace
+from monopod.schemas.tekton import ParamSpec, StepActionSpec, TaskSpec
+from monopod.schemas.variables import only_reference
+
+_DIGEST = re.compile(r"@[a-z0-9]+([+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}$")
+
+
+def unpinned_images(specs: Specs) -> Iterator[Problem]:
+    """Yield a problem for each image without a digest: a warning if it may change at any time, else a note."""
+    told: set[tuple[str, str]] = set()
+    for image, place in _images(specs):
+        if (place.document.position(()).file, image) in told or _DIGEST.search(image) or "$(" in image or not image:
+            continue
+        told.add((place.document.position(()).file, image))
+        tag = image.rpartition("/")[2].partition(":")[2]
+        if tag in {"", "latest"}:
+            what = f"'{image}' is whatever is the latest when it is pulled"
+            yield place.problem("unpinned-image", f"{what}; write a version and a digest, NAME:TAG@sha256:…", "warning")
+        else:
+            message = f"'{image}' can be another image tomorrow: a tag can be moved; add its digest, @sha256:…"
+            yield place.problem("unpinned-image", message, "note")
+
+
+def _images(specs: Specs) -> Iterator[tuple[str, DocumentPlace]]:
+    for task in specs.tasks:
+        images = [(container.image, place.at("image")) for container, place in task.containers()]
+        if task.spec.step_template is not None:
+            images.append((task.spec.step_template.image, task.place.at("stepTemplate", "image")))
+        for image, place in images:
+            yield _or_default(image, place, task.spec, task.place)
+    for action in specs.step_actions.values():
+        yield _or_default(action.spec.image, action.place.at("image"), action.spec, action.place)
+
+
+def _or_default(
+    image: str, place: DocumentPlace, spec: TaskSpec | StepActionSpec, spec_place: DocumentPlace
+) -> tuple[str, DocumentPlace]:
+    """Return an image and its place or, if it is a param of the Task itself, the default of that and where it is."""
+    reference = only_reference(image)
+    if reference is None or reference.path[0] != "params" or len(reference.path) != 2:
+        return image, place
+    params: list[tuple[int, ParamSpec]] = [each for each in enumerate(spec.params) if each[1].name == reference.path[1]]
+    for index, param in params:
+        if isinstance(param.default, str):
+            return param.default, spec_place.at("params", index, "default")
+    return image, place

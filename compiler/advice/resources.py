@@ -1,0 +1,118 @@
+"""What Steps and Sidecars ask for: nothing, which leaves the scheduler in the dark, or more than they may have.
+
+Rules (Kubernetes, "Resource Management for Pods and Containers"): a limit without a request is a request too; no
+request may be above its limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from monopod.compiler.advice.specs import Specs, WrittenTask
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.places import DocumentPlace
+from monopod.compiler.steps import merge_template
+from monopod.schemas import quantity
+from monopod.schemas.tekton import (
+    PipelineRun,
+    PipelineTaskRunSpec,
+    Step,
+    TaskRun,
+    TaskRunSidecarSpec,
+    TaskRunSpec,
+    TaskRunStepSpec,
+)
+
+_NEEDED = ("cpu", "memory")
+
+
+def missing_requests(specs: Specs) -> Iterator[Problem]:
+    """Yield a note for each file with Steps or Sidecars that do not say how much cpu and memory they need."""
+    by_file: dict[str, list[tuple[DocumentPlace, bool]]] = {}
+    told_by_runs = _tasks_with_resources_of_runs(specs)
+    for task in specs.tasks:
+        if _identity(task) not in told_by_runs:
+            found = by_file.setdefault(task.place.document.position(()).file, [])
+            found += [(place, _asks(resources)) for resources, place in _resources(task)]
+    for containers in by_file.values():
+        silent = [place for place, asks in containers if not asks]
+        if silent:
+            message = (
+                f"{len(silent)} of the {len(containers)} Steps and Sidecars in this file do not say how much cpu "
+                "and memory they need (this is the first): the Pod may be put where it finds too little; "
+                "add computeResources.requests"
+            )
+            yield silent[0].problem("no-requests", message, "note")
+
+
+def requests_over_limits(specs: Specs) -> Iterator[Problem]:
+    """Yield an error for each request above its limit, which the Kubernetes API refuses."""
+    for task in specs.tasks:
+        for resources, place in _resources(task):
+            yield from _over_limits(resources, place.at("computeResources"))
+    for document, run in specs.documents.of(PipelineRun):
+        for index, each in enumerate(run.spec.task_run_specs):
+            yield from _of_run(each, DocumentPlace(document, ("spec", "taskRunSpecs", index)))
+    for document, task_run in specs.documents.of(TaskRun):
+        yield from _of_run(task_run.spec, DocumentPlace(document, ("spec",)))
+
+
+def _of_run(spec: PipelineTaskRunSpec | TaskRunSpec, place: DocumentPlace) -> Iterator[Problem]:
+    if spec.compute_resources is not None:
+        yield from _over_limits(spec.compute_resources.to_kubernetes(), place.at("computeResources"))
+    each: TaskRunStepSpec | TaskRunSidecarSpec
+    for index, each in enumerate(spec.step_specs):
+        where = place.at("stepSpecs", index, "computeResources")
+        yield from _over_limits(each.compute_resources.to_kubernetes(), where)
+    for index, each in enumerate(spec.sidecar_specs):
+        where = place.at("sidecarSpecs", index, "computeResources")
+        yield from _over_limits(each.compute_resources.to_kubernetes(), where)
+
+
+def _over_limits(resources: Mapping[str, Any], place: DocumentPlace) -> Iterator[Problem]:
+    limits = resources.get("limits") or {}
+    for name, request in (resources.get("requests") or {}).items():
+        limit = limits.get(name)
+        if limit is not None and quantity.parse(str(request)) > quantity.parse(str(limit)):
+            message = f"{request} is above the limit of {limit}, which Kubernetes refuses; ask for at most the limit"
+            yield place.at("requests", name).problem("request-over-limit", message)
+
+
+def _resources(task: WrittenTask) -> Iterator[tuple[dict[str, Any], DocumentPlace]]:
+    """Yield what each Step and Sidecar of a Task asks for, the stepTemplate merged in, and where it stands."""
+    template = task.spec.step_template
+    common = template.compute_resources.to_kubernetes() if template is not None else {}
+    for container, place in task.containers():
+        own = container.compute_resources.to_kubernetes()
+        yield merge_template(common, own) if isinstance(container, Step) else own, place
+
+
+def _asks(resources: Mapping[str, Any]) -> bool:
+    asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
+    return all(name in asked for name in _NEEDED)
+
+
+def _identity(task: WrittenTask) -> tuple[str, bool]:
+    """Return the name of a PipelineTask or run if the Task is embedded there, else that of the Task."""
+    return task.name, task.embedded is not None
+
+
+def _tasks_with_resources_of_runs(specs: Specs) -> set[tuple[str, bool]]:
+    """Return the Tasks (see `_identity`) for whose Steps a run says how much they need."""
+    found: set[tuple[str, bool]] = set()
+    names = {
+        each.pipeline_task_name
+        for _, run in specs.documents.of(PipelineRun)
+        for each in run.spec.task_run_specs
+        if each.compute_resources is not None or each.step_specs
+    }
+    for pipeline in specs.pipelines:
+        for task, _ in pipeline.tasks():
+            if task.name in names:
+                found.add((task.task_ref.name, False) if task.task_ref is not None else (task.name, True))
+    for document, run in specs.documents.of(TaskRun):
+        if run.spec.compute_resources is not None or run.spec.step_specs:
+            ref = run.spec.task_ref
+            found.add((ref.name, False) if ref is not None else (document.name, True))
+    return found

@@ -1,0 +1,187 @@
+"""Where the given documents hold Pipelines and Tasks: by themselves, in runs, and in one another.
+
+Left to others: what there is to say of them (the other modules of ``advice``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from monopod.compiler.documents import Document, Documents
+from monopod.compiler.ordering import texts
+from monopod.compiler.places import DocumentPlace
+from monopod.schemas.tekton import (
+    EmbeddedTask,
+    Param,
+    Pipeline,
+    PipelineRef,
+    PipelineRun,
+    PipelineRunSpec,
+    PipelineSpec,
+    PipelineTask,
+    Sidecar,
+    Step,
+    StepAction,
+    StepActionSpec,
+    Task,
+    TaskRef,
+    TaskRun,
+    TaskSpec,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Where an embedded Task or Pipeline stands: in a PipelineTask and the Pipeline around that, or in a run.
+
+    `given` are the params of the run, or of the PipelineTask.
+    """
+
+    given: tuple[Param, ...]
+    task: PipelineTask | None = None
+    around: WrittenPipeline | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenTask:
+    """A Task as it is written, in a document of its own or `embedded`."""
+
+    name: str
+    spec: TaskSpec
+    place: DocumentPlace
+    embedded: Embedding | None = None
+
+    def containers(self) -> Iterator[tuple[Step | Sidecar, DocumentPlace]]:
+        """Yield its Steps, then its Sidecars."""
+        for index, step in enumerate(self.spec.steps):
+            yield step, self.place.at("steps", index)
+        for index, sidecar in enumerate(self.spec.sidecars):
+            yield sidecar, self.place.at("sidecars", index)
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether this is a custom task, which has a spec of its own kind."""
+        return isinstance(self.spec, EmbeddedTask) and self.spec.is_custom
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPipeline:
+    """A Pipeline as it is written, in a document of its own or `embedded`; `runs` are those that run it."""
+
+    name: str
+    spec: PipelineSpec
+    place: DocumentPlace
+    embedded: Embedding | None = None
+    runs: tuple[PipelineRunSpec, ...] = ()
+
+    def tasks(self) -> Iterator[tuple[PipelineTask, DocumentPlace]]:
+        """Yield its PipelineTasks, the final ones last."""
+        for field, tasks in (("tasks", self.spec.tasks), ("finally", self.spec.finally_)):
+            for index, task in enumerate(tasks):
+                yield task, self.place.at(field, index)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenStepAction:
+    """A StepAction as it is written."""
+
+    name: str
+    spec: StepActionSpec
+    place: DocumentPlace
+
+
+@dataclass(frozen=True, slots=True)
+class Specs:
+    """All that the documents hold, and by name what references can mean."""
+
+    documents: Documents
+    pipelines: tuple[WrittenPipeline, ...]
+    tasks: tuple[WrittenTask, ...]
+    step_actions: Mapping[str, WrittenStepAction]
+
+    def task_of(self, task: PipelineTask) -> TaskSpec | None:
+        """Return the Task that a PipelineTask runs; None if it is not among the documents."""
+        return task.task_spec or self.task_named(task.task_ref)
+
+    def task_named(self, reference: TaskRef | None) -> TaskSpec | None:
+        """Return the Task that is referred to; None if it is not among the documents."""
+        name = reference.name if reference is not None else ""
+        return next((each.spec for each in self.tasks if each.embedded is None and each.name == name), None)
+
+    def pipeline_of(self, task: PipelineTask) -> PipelineSpec | None:
+        """Return the Pipeline that a PipelineTask stands for; None if there is none among the documents."""
+        return task.pipeline_spec or self.pipeline_named(task.pipeline_ref)
+
+    def pipeline_named(self, reference: PipelineRef | None) -> PipelineSpec | None:
+        """Return the Pipeline that is referred to; None if it is not among the documents."""
+        name = reference.name if reference is not None else ""
+        return next((each.spec for each in self.pipelines if each.embedded is None and each.name == name), None)
+
+    def texts_of(self, task: TaskSpec, *, without: str) -> list[str] | None:
+        """Return all texts of a Task, `without` those of one field, and of its StepActions; None if one is missing."""
+        found = texts([value for name, value in task.__dict__.items() if name != without])
+        for step in task.steps:
+            if step.ref is not None:
+                action = self.step_actions.get(step.ref.name)
+                if action is None:
+                    return None
+                found += texts(action.spec)
+        return found
+
+
+def specs_in(documents: Documents) -> Specs:
+    """Return what the documents hold."""
+    pipelines: list[WrittenPipeline] = []
+    tasks: list[WrittenTask] = []
+    runs = [model.spec for _, model in documents.of(PipelineRun)]
+    for document in documents:
+        for pipeline in _pipelines(document, runs):
+            pipelines.append(pipeline)
+            tasks += _embedded_tasks(pipeline)
+        tasks += _tasks(document)
+    actions = {
+        document.name: WrittenStepAction(document.name, model.spec, DocumentPlace(document, ("spec",)))
+        for document, model in documents.of(StepAction)
+    }
+    return Specs(documents, tuple(pipelines), tuple(tasks), actions)
+
+
+def _pipelines(document: Document, runs: list[PipelineRunSpec]) -> Iterator[WrittenPipeline]:
+    """Yield the Pipeline of a document, and those that stand within it."""
+    model, place = document.model, DocumentPlace(document, ("spec",))
+    if isinstance(model, Pipeline):
+        of_this = [run for run in runs if run.pipeline_ref is not None and run.pipeline_ref.name == document.name]
+        top = WrittenPipeline(document.name, model.spec, place, runs=tuple(of_this))
+    elif isinstance(model, PipelineRun) and model.spec.pipeline_spec is not None:
+        spec = model.spec.pipeline_spec
+        top = WrittenPipeline(
+            document.name, spec, place.at("pipelineSpec"), Embedding(model.spec.params), (model.spec,)
+        )
+    else:
+        return
+    rest = [top]
+    while rest:
+        pipeline = rest.pop()
+        yield pipeline
+        rest += [
+            WrittenPipeline(
+                task.name, task.pipeline_spec, where.at("pipelineSpec"), Embedding(task.params, task, pipeline)
+            )
+            for task, where in pipeline.tasks()
+            if task.pipeline_spec is not None
+        ]
+
+
+def _embedded_tasks(pipeline: WrittenPipeline) -> Iterator[WrittenTask]:
+    for task, place in pipeline.tasks():
+        if task.task_spec is not None:
+            yield WrittenTask(task.name, task.task_spec, place.at("taskSpec"), Embedding(task.params, task, pipeline))
+
+
+def _tasks(document: Document) -> Iterator[WrittenTask]:
+    model, place = document.model, DocumentPlace(document, ("spec",))
+    if isinstance(model, Task):
+        yield WrittenTask(document.name, model.spec, place)
+    elif isinstance(model, TaskRun) and model.spec.task_spec is not None:
+        yield WrittenTask(document.name, model.spec.task_spec, place.at("taskSpec"), Embedding(model.spec.params))

@@ -1,0 +1,61 @@
+"""Workspaces that are declared and never used.
+
+Rules:
+
+- A Workspace can be used by its path alone: any text that has /workspace counts, and nothing is told of one that is
+  mounted elsewhere, where a program may look for it by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monopod.compiler.advice.specs import Specs
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.ordering import paths_in
+from monopod.schemas.tekton import PipelineSpec, Sidecar, Step, TaskSpec
+
+
+def unused_workspaces(specs: Specs) -> Iterator[Problem]:
+    """Yield a warning for each Workspace that is declared and that nothing mentions."""
+    for task in specs.tasks:
+        found = specs.texts_of(task.spec, without="workspaces")
+        for index, workspace in enumerate(task.spec.workspaces):
+            implicit = workspace.mount_path and not workspace.mount_path.startswith("/workspace")
+            if found is None or implicit or _is_mentioned(workspace.name, task.spec, found):
+                continue
+            message = (
+                f"nothing in the Task mentions its Workspace '{workspace.name}', neither "
+                f"$(workspaces.{workspace.name}.path) nor {workspace.path}; remove it, or use it"
+            )
+            yield task.place.at("workspaces", index).problem("unused-workspace", message, "warning")
+    for pipeline in specs.pipelines:
+        used = _workspaces_of_pipeline(pipeline.spec)
+        for index, declared in enumerate(pipeline.spec.workspaces):
+            if declared.name not in used:
+                message = f"no Task of the Pipeline uses the Workspace '{declared.name}'; remove it, or use it"
+                yield pipeline.place.at("workspaces", index).problem("unused-workspace", message, "warning")
+
+
+def _is_mentioned(name: str, spec: TaskSpec, found: list[str]) -> bool:
+    """Whether any of these texts has to do with a Workspace; a relative workingDir is below /workspace."""
+    users: list[Step | Sidecar] = [*spec.steps, *spec.sidecars]
+    return (
+        any(path[:2] == ("workspaces", name) for path in paths_in(found))
+        or any(usage.name == name for user in users for usage in user.workspaces)
+        or any(user.working_dir and not user.working_dir.startswith(("/", "$(")) for user in users)
+        or any("/workspace" in text for text in found)
+    )
+
+
+def _workspaces_of_pipeline(spec: PipelineSpec) -> set[str]:
+    """Return the Workspaces that a Pipeline uses, under the names that they have in it."""
+    used = {path[1] for path in paths_in(spec) if path[0] == "workspaces"}
+    for task in (*spec.tasks, *spec.finally_):
+        used |= {binding.workspace or binding.name for binding in task.workspaces}
+        if task.task_spec is not None:
+            used |= {declared.name for declared in task.task_spec.workspaces}
+        if task.pipeline_spec is not None:
+            used |= {declared.name for declared in task.pipeline_spec.workspaces}
+            used |= _workspaces_of_pipeline(task.pipeline_spec)
+    return used

