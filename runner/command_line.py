@@ -26,7 +26,7 @@ CANCELLED = 130
 WRONG_INPUT = 2
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
-COMMANDS = ("run", "cancel", "compile", "check", "graph")
+COMMANDS = ("run", "cancel", "compile", "check", "graph", "schema")
 
 
 class Command(Protocol):

@@ -9,7 +9,7 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS = {
     "ns": Fraction(1, 10**9),
@@ -72,5 +72,10 @@ def _from_yaml(value: Any) -> float:
     return parse(value)
 
 
-Duration: TypeAlias = Annotated[float, BeforeValidator(_from_yaml), PlainSerializer(to_text, return_type=str)]
+Duration: TypeAlias = Annotated[
+    float,
+    BeforeValidator(_from_yaml),
+    PlainSerializer(to_text, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["90s", "1h30m"]}),
+]
 """The type of a field that holds a duration: seconds, not negative."""

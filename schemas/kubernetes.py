@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, PlainValidator
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from monopod.schemas.model import ListOf, Model, Path
 from monopod.schemas.quantity import Quantity
@@ -30,12 +30,18 @@ def _pull_policy(value: str) -> str:
     return value
 
 
-IntOrString: TypeAlias = Annotated[int | str, PlainValidator(_int_or_string)]
+IntOrString: TypeAlias = Annotated[
+    int | str, PlainValidator(_int_or_string), WithJsonSchema({"type": ["integer", "string"]})
+]
 """A port: its number or its name."""
 
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
 FileMode: TypeAlias = Annotated[int, Field(ge=0, le=0o777)]
-PullPolicy: TypeAlias = Annotated[str, AfterValidator(_pull_policy)]
+PullPolicy: TypeAlias = Annotated[
+    str,
+    AfterValidator(_pull_policy),
+    WithJsonSchema({"anyOf": [{"enum": ["Always", "IfNotPresent", "Never"]}, {"type": "string", "pattern": r"\$\("}]}),
+]
 
 
 def several(model: Model, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 Family: TypeAlias = Literal["binary", "decimal", "exponent"]
 """The units a Quantity is written in: ``Ki Mi …``, ``m k M …``, or ``e3``."""
@@ -106,5 +106,7 @@ def _to_text(value: Any) -> str:
     return value
 
 
-Quantity: TypeAlias = Annotated[str, BeforeValidator(_to_text)]
+Quantity: TypeAlias = Annotated[
+    str, BeforeValidator(_to_text), WithJsonSchema({"type": ["string", "number"], "examples": ["500m", "1.5Gi"]})
+]
 """The type of a field that holds a Quantity: its text as written, known to be right. A plain number becomes text."""

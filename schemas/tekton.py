@@ -15,7 +15,15 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, PlainSerializer, PlainValidator, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from monopod.schemas.duration import Duration
@@ -138,13 +146,26 @@ def type_of(value: Value) -> ValueType:
     return "array" if isinstance(value, tuple) else "object"
 
 
-Label: TypeAlias = Annotated[str, AfterValidator(_label)]
+Label: TypeAlias = Annotated[
+    str,
+    AfterValidator(_label),
+    WithJsonSchema({"type": "string", "maxLength": _LABEL_LENGTH, "pattern": f"^{_LABEL.pattern}$"}),
+]
 """A DNS-1123 label."""
 
 ResultName: TypeAlias = Annotated[str, AfterValidator(_result_name)]
 NonEmpty: TypeAlias = Annotated[str, Field(min_length=1)]
-OnError: TypeAlias = Annotated[str, AfterValidator(_on_error)]
-ParamValue: TypeAlias = Annotated[Value, PlainValidator(to_value), PlainSerializer(_plain_value)]
+OnError: TypeAlias = Annotated[
+    str,
+    AfterValidator(_on_error),
+    WithJsonSchema({"anyOf": [{"enum": ["stopAndFail", "continue"]}, {"type": "string", "pattern": r"^\$\(params"}]}),
+]
+ParamValue: TypeAlias = Annotated[
+    Value,
+    PlainValidator(to_value),
+    PlainSerializer(_plain_value),
+    WithJsonSchema({"type": ["string", "array", "object", "number", "boolean", "null"]}),
+]
 Command: TypeAlias = ListOf[str]
 
 

@@ -1,0 +1,28 @@
+"""`monopod schema`: the JSON Schema of what monopod reads, for editors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+SUMMARY = "print the JSON Schema of Tekton's kinds, with which an editor completes and checks YAML"
+
+EXAMPLES = """\
+  monopod schema > .tekton/schema.json
+
+in the first line of a file, for editors with the YAML language server (VS Code, Vim, Emacs, Helix …):
+  # yaml-language-server: $schema=schema.json"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command: there are none."""
+
+
+def execute(_arguments: argparse.Namespace) -> int:
+    """Print the schema."""
+    from monopod.schemas.json_schema import json_schema  # noqa: PLC0415  # not needed for --help
+
+    json.dump(json_schema(), sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+    return 0

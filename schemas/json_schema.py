@@ -1,0 +1,124 @@
+"""The JSON Schema of what monopod reads, made from the models, for editors that complete and check YAML.
+
+Rules:
+
+- Draft 7, which editors understand best. What a document must look like follows from its apiVersion and kind; one of
+  another kind may be anything, since files hold such too.
+- What is null counts as not there, as in the models. Field names are told apart by upper and lower case, which the
+  models do not: an editor should write them as Tekton does.
+- What only `Model.problems` and the compiler find out is not in it.
+
+Left to others: the models (``tekton``, ``kubernetes``), what fields are for (``field_descriptions``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
+
+from monopod.schemas import tekton
+from monopod.schemas.field_descriptions import DESCRIPTIONS
+from monopod.schemas.model import Model
+
+_V1: tuple[type[Model], ...] = (tekton.Pipeline, tekton.PipelineRun, tekton.Task, tekton.TaskRun)
+_NESTED = {"$comment": "PipelineSpec"}
+_PIPELINE_SPEC = {"$ref": "#/definitions/PipelineSpec"}
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema of one document, to be written as JSON."""
+    models: tuple[type[Model], ...] = (*_V1, tekton.StepAction)
+    _, generated = models_json_schema(
+        [(model, "validation") for model in models], ref_template="#/definitions/{model}", schema_generator=_Generator
+    )
+    definitions = {name: _definition(name, each) for name, each in sorted(generated["$defs"].items())}
+    kinds = [model.__name__ for model in models]
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Tekton, as monopod reads it",
+        "type": "object",
+        "required": ["apiVersion", "kind"],
+        "properties": {
+            "apiVersion": {"type": "string", "description": DESCRIPTIONS["apiVersion"]},
+            "kind": {"type": "string", "description": DESCRIPTIONS["kind"]},
+        },
+        "allOf": [
+            {
+                "if": _says({"apiVersion": {"const": "tekton.dev/v1"}}),
+                "then": {"properties": {"kind": {"enum": kinds}}},
+            },
+            *({"if": _is_of(model), "then": {"$ref": f"#/definitions/{model.__name__}"}} for model in models),
+        ],
+        "definitions": definitions,
+    }
+
+
+def _is_of(model: type[Model]) -> dict[str, Any]:
+    api_version = {"const": "tekton.dev/v1"} if model in _V1 else {"pattern": r"^tekton\.dev/"}
+    return _says({"apiVersion": api_version, "kind": {"const": model.__name__}})
+
+
+def _says(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"required": list(properties), "properties": properties}
+
+
+class _Generator(GenerateJsonSchema):
+    """Knows what pydantic cannot: the one validator without a schema is that of a Pipeline in a Pipeline."""
+
+    def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> JsonSchemaValue:  # noqa: ARG002
+        return dict(_NESTED)
+
+
+def _definition(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a model, its fields described, and those that need not be there null or not."""
+    model = getattr(tekton, name, None)
+    model = model if getattr(model, "__module__", "") == tekton.__name__ else None
+    required = set(schema.get("required", ()))
+    properties = {}
+    for field, value in schema.get("properties", {}).items():
+        plain = _plain(value)
+        plain = _PIPELINE_SPEC if plain == _NESTED else plain
+        described = {"description": text} if (text := _description(model, name, field)) else {}
+        properties[field] = {**described, **(_given(plain) if field in required else _or_null(plain))}
+    rest = {key: value for key, value in schema.items() if key not in {"title", "properties"}}
+    return {**rest, "properties": properties}
+
+
+def _description(model: type[Model] | None, name: str, field: str) -> str | None:
+    """Return what a field is for, by its model, one that this is made from or, of Tekton's, by the field alone."""
+    keys = [f"{name}.{field}"]
+    if model is not None:
+        keys = [*(f"{base.__name__}.{field}" for base in model.__mro__), field]
+    return next((DESCRIPTIONS[key] for key in keys if key in DESCRIPTIONS), None)
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema without titles that only repeat names, defaults that only say "nothing", and null."""
+    result = {key: value for key, value in schema.items() if key != "title"}
+    if not result.get("default", True):
+        del result["default"]
+    if "anyOf" in result:
+        choices = [_plain(each) for each in result["anyOf"] if each != {"type": "null"}]
+        del result["anyOf"]
+        result |= choices[0] if len(choices) == 1 else {"anyOf": choices}
+    for key in ("items", "additionalProperties"):
+        if isinstance(result.get(key), dict):
+            result[key] = _plain(result[key])
+    return result
+
+
+def _given(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema that may have other words beside it; beside a reference they would not count."""
+    return {"allOf": [schema]} if "$ref" in schema else schema
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema that null fulfils too."""
+    kind = schema.get("type")
+    if isinstance(kind, str) and not schema.keys() & {"enum", "const"}:
+        return {**schema, "type": [kind, "null"]}
+    if isinstance(kind, list):
+        return schema if "null" in kind else {**schema, "type": [*kind, "null"]}
+    return {"anyOf": [schema, {"type": "null"}]} if schema else {}
