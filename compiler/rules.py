@@ -164,8 +164,7 @@ SUMMARIES: dict[Rule, str] = {
         "does not."
     ),
     "no-command": (
-        "A Step or Sidecar has neither `script` nor `command`, and what its image says to run cannot be looked up "
-        "([images.md](images.md))."
+        "A Step or Sidecar has neither `script` nor `command`, and what its image says to run cannot be looked up."
     ),
     "image-config": "A file of `--image-config` tells nothing of an image, or two things.",
     "image-platforms": "An image that is looked up runs something else on another platform.",

@@ -26,7 +26,7 @@ CANCELLED = 130
 WRONG_INPUT = 2
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
-COMMANDS = ("run", "cancel", "compile", "check", "graph", "schema")
+COMMANDS = ("run", "cancel", "compile", "check", "graph", "schema", "completion")
 
 
 class Command(Protocol):
@@ -60,7 +60,8 @@ def _choose(program: str, words: list[str]) -> tuple[str, list[str]]:
     """Return the name of the command and its arguments; ends the process for --help, --version and wrong usage."""
     if words and words[0] in COMMANDS:
         return words[0], words[1:]
-    listed = "\n".join(f"  {name:9}{_command(name).SUMMARY}" for name in COMMANDS)
+    width = max(map(len, COMMANDS)) + 2
+    listed = "\n".join(f"  {name:{width}}{command_named(name).SUMMARY}" for name in COMMANDS)
     parser = argparse.ArgumentParser(
         prog=program,
         usage=f"{program} COMMAND [OPTION]... (see `{program} COMMAND --help`)",
@@ -88,7 +89,8 @@ def _no_command(parser: argparse.ArgumentParser, given: str | None, words: list[
     parser.error(f"there is no command {given!r}; {suggestion}")
 
 
-def _command(name: str) -> Command:
+def command_named(name: str) -> Command:
+    """Return the command, one of `COMMANDS`."""
     return cast(Command, import_module(f"monopod.runner.commands.{name}"))
 
 
@@ -127,8 +129,9 @@ def _forget_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _run_command(program: str, name: str, words: list[str]) -> int:
-    command = _command(name)
+def parser_of(program: str, name: str) -> argparse.ArgumentParser:
+    """Return the parser of a command's arguments; `program` is how it is called."""
+    command = command_named(name)
     parser = argparse.ArgumentParser(
         prog=program,
         description=command.SUMMARY[:1].upper() + command.SUMMARY[1:] + ".",
@@ -137,7 +140,12 @@ def _run_command(program: str, name: str, words: list[str]) -> int:
         allow_abbrev=False,
     )
     command.add_arguments(parser)
-    arguments = parser.parse_intermixed_args(words)
+    return parser
+
+
+def _run_command(program: str, name: str, words: list[str]) -> int:
+    command = command_named(name)
+    arguments = parser_of(program, name).parse_intermixed_args(words)
     from monopod.compiler.diagnostics import Problems  # noqa: PLC0415  # not needed for --help
 
     try:

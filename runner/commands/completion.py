@@ -1,0 +1,28 @@
+"""`monopod completion`: the script with which a shell completes the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+SUMMARY = "print the script with which bash, zsh or fish completes monopod's command line"
+
+EXAMPLES = """\
+  source <(monopod completion bash)                                          # in ~/.bashrc
+  monopod completion zsh > "${fpath[1]}/_monopod"                            # once, before compinit
+  monopod completion fish > ~/.config/fish/completions/monopod.fish          # once"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the argument of the command."""
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell that is to complete")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Print the script."""
+    from monopod.runner.command_line import COMMANDS, command_named, parser_of  # noqa: PLC0415  # it imports this
+    from monopod.runner.shell_completion import script, words_of  # noqa: PLC0415  # not needed for --help
+
+    words = {name: words_of(parser_of(f"monopod {name}", name), command_named(name).SUMMARY) for name in COMMANDS}
+    sys.stdout.write(script(arguments.shell, words, {"compile-pipeline": "compile"}))
+    return 0

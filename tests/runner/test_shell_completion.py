@@ -1,0 +1,206 @@
+"""The completion scripts in the real shells: what they offer, and that it is what the parsers take."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from monopod.runner.command_line import COMMANDS, command_named, parser_of
+from monopod.runner.shell_completion import Words, words_of
+
+BIN = Path(sys.executable).parent
+SHELLS = ("bash", "zsh", "fish")
+DEADLINE = 60.0
+
+
+def script(shell: str) -> str:
+    done = subprocess.run([BIN / "monopod", "completion", shell], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def need(shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"needs {shell}")
+
+
+def words(name: str) -> Words:
+    return words_of(parser_of(f"monopod {name}", name), command_named(name).SUMMARY)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the scripts and files to complete."""
+    folder = tmp_path_factory.mktemp("shells")
+    for shell in SHELLS:
+        (folder / f"monopod.{shell}").write_text(script(shell))
+    for name in ("pipeline.yaml", "other one.yaml"):
+        (folder / name).touch()
+    return folder
+
+
+BASH = """\
+source monopod.bash
+compopt() { :; }  # it works only while completing
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+"$(complete -p "$1" | sed 's/.* -F \\([^ ]*\\) .*/\\1/')"
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def offered(shell: str, folder: Path, *line: str) -> set[str]:
+    """What a shell offers for the last of these words."""
+    if shell == "bash":
+        command = ["bash", "--norc", "-c", BASH, "bash", *line]
+    else:
+        quoted = " ".join(line).replace("'", "\\'")
+        command = ["fish", "--no-config", "-c", f"source monopod.fish; complete -C '{quoted}'"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return {each.partition("\t")[0].removesuffix("/") for each in done.stdout.splitlines() if each}
+
+
+@pytest.mark.parametrize("shell", ["bash", "fish"])
+class TestOffered:
+    def test_commands(self, shell, folder):
+        need(shell)
+        assert offered(shell, folder, "monopod", "") == set(COMMANDS)
+        assert offered(shell, folder, "monopod", "co") == {name for name in COMMANDS if name.startswith("co")}
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_all_options_of_each_command_and_no_others(self, shell, folder, name):
+        need(shell)
+        known = {each for option in words(name).options for each in option.names if each.startswith("--")}
+        assert offered(shell, folder, "monopod", name, "--") == known
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_the_choices_of_each_option(self, shell, folder, name):
+        need(shell)
+        for option in words(name).options:
+            if isinstance(option.values, tuple):
+                for each in option.names:
+                    assert offered(shell, folder, "monopod", name, each, "") == set(option.values)
+
+    def test_files(self, shell, folder):
+        need(shell)
+        files = {"pipeline.yaml"}
+        assert offered(shell, folder, "monopod", "run", "-f", "pip") == files
+        assert offered(shell, folder, "monopod", "check", "pip") == files
+        assert offered(shell, folder, "compile-pipeline", "pip") == files
+
+    def test_nothing_where_only_the_user_knows(self, shell, folder):
+        need(shell)
+        assert offered(shell, folder, "monopod", "run", "--timeout", "") == set()
+        assert offered(shell, folder, "monopod", "run", "-p", "pip") == set()
+
+    def test_arguments_that_have_choices(self, shell, folder):
+        need(shell)
+        assert offered(shell, folder, "monopod", "completion", "") == set(SHELLS)
+
+    def test_options_of_the_other_program(self, shell, folder):
+        need(shell)
+        assert "--output" in offered(shell, folder, "compile-pipeline", "--")
+        assert "--help" in offered(shell, folder, "monopod", "--")
+
+
+def test_bash_completes_after_an_equals_sign_which_is_a_word_of_its_own(folder):
+    assert offered("bash", folder, "monopod", "check", "--format", "=", "") == {"text", "json", "sarif"}
+    assert offered("bash", folder, "monopod", "check", "--format", "=", "j") == {"json"}
+    assert offered("bash", folder, "monopod", "check", "--format", "=") == {"text", "json", "sarif"}
+
+
+START = {
+    "bash": ["bash", "--norc", "--noprofile", "-i"],
+    "zsh": ["zsh", "-f", "-i"],
+    "fish": ["fish", "--no-config", "-i"],
+}
+PREPARE = {
+    "bash": "bind 'set enable-bracketed-paste off'; source monopod.bash; echo rea''dy\n",
+    "zsh": "unset zle_bracketed_paste; autoload -U compinit; compinit -u -D; source monopod.zsh; echo rea''dy\n",
+}
+
+
+class Terminal:
+    """A shell on a terminal of its own."""
+
+    def __init__(self, shell: str, folder: Path) -> None:
+        self._master, slave = pty.openpty()
+        environment = {**os.environ, "TERM": "dumb", "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(folder)}
+        self._process = subprocess.Popen(
+            START[shell],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+        )
+        os.close(slave)
+        self._seen = ""
+        self.type(PREPARE[shell])
+        self.wait_for("ready")
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def wait_for(self, pattern: str) -> str:
+        """Wait until what was printed since the last time matches; return it."""
+        while re.search(pattern, self._seen) is None:
+            ready, _, _ = select.select([self._master], [], [], DEADLINE)
+            assert ready, f"{pattern!r} did not come, but {self._seen!r}"
+            self._seen += os.read(self._master, 4096).decode(errors="replace")
+        seen, self._seen = self._seen, ""
+        return seen
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._master)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_person_presses_tab(shell: str, folder: Path):
+    need(shell)
+    terminal = Terminal(shell, folder)
+    try:
+        for typed, completed in (
+            ("monopod che\t", "monopod check "),
+            ("--form\t", "--format"),
+            ("js\t" if shell == "zsh" else " js\t", "json "),
+            ("pipe\t", r"pipeline\.yaml"),
+            (" --stri\t", "--strict"),
+        ):
+            terminal.type(typed)
+            terminal.wait_for(completed)
+        terminal.type("\x15")  # Ctrl-U: the line is gone
+        terminal.type("monopod completion f\t")
+        terminal.wait_for("fish")
+        terminal.type("\x15compile-pipeline --outp\t")
+        terminal.wait_for("--output")
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_scripts_are_valid(shell: str, folder: Path):
+    need(shell)
+    subprocess.run([shell, "-n", folder / f"monopod.{shell}"], check=True)
+
+
+def test_zsh_takes_the_script_from_its_functions_too(tmp_path: Path):
+    need("zsh")
+    (tmp_path / "_monopod").write_text(script("zsh"))
+    command = (
+        "fpath=($PWD $fpath); autoload -U compinit; compinit -u -D; print $_comps[monopod] $_comps[compile-pipeline]"
+    )
+    done = subprocess.run(["zsh", "-fc", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["_monopod", "_monopod"]
