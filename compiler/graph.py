@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Generator, Iterator, Sequence
+import textwrap
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -23,10 +24,13 @@ from monopod.schemas.plan import Matrix, Pipeline, Plan, Task, WhenExpression
 Form: TypeAlias = Literal["text", "mermaid", "dot"]
 
 
-def render(plan: Plan, form: Form) -> str:
-    """Return the graph of `plan` in one of the forms, with a line break at its end."""
-    lines = {"text": _text, "mermaid": _mermaid, "dot": _dot}[form](plan.pipeline)
-    return "".join(f"{line}\n" for line in lines)
+def render(plan: Plan, form: Form, width: int | None = None) -> str:
+    """Return the graph of `plan` in one of the forms, with a line break at its end.
+
+    `width` is how many columns text may have; a name of a Task may need more. None: as many as it needs.
+    """
+    drawn = {"text": lambda pipeline: _text(pipeline, width), "mermaid": _mermaid, "dot": _dot}[form]
+    return "".join(f"{line}\n" for line in drawn(plan.pipeline))
 
 
 def remarks(task: Task) -> list[str]:
@@ -70,32 +74,81 @@ def _label(task: Task) -> list[str]:
 # Text
 
 
-def _text(pipeline: Pipeline) -> Iterator[str]:
+_MARGIN = 7
+"""Columns before a Task's name: the number of its bracket and the bracket."""
+
+_NARROWEST = 24
+"""Columns that remarks have at least, however little room there is."""
+
+
+def _text(pipeline: Pipeline, width: int | None) -> Iterator[str]:
     yield _title(pipeline)
-    yield from _text_of_tasks(pipeline)
+    yield from _text_of_tasks(pipeline, width)
 
 
-def _text_of_tasks(pipeline: Pipeline) -> Iterator[str]:
+def _text_of_tasks(pipeline: Pipeline, width: int | None) -> Iterator[str]:
     levels = task_levels(pipeline.tasks)
     by_name = {task.name: task for task in pipeline.tasks}
-    width = max((len(task.name) for task in (*pipeline.tasks, *pipeline.final_tasks)), default=0)
-    for level, names in itertools.groupby(levels, key=lambda name: levels[name]):
-        yield from _text_of_bracket([by_name[name] for name in names], f"{level + 1:3}", width)
+    longest = max((len(task.name) for task in (*pipeline.tasks, *pipeline.final_tasks)), default=0)
+    column = longest if width is None else min(longest, max(width // 2 - _MARGIN, _NARROWEST))
+    brackets = {level + 1: list(names) for level, names in itertools.groupby(levels, key=lambda name: levels[name])}
+    for number, names in brackets.items():
+        yield from _text_of_bracket([by_name[name] for name in names], f"{number:3}", brackets, column, width)
     if pipeline.final_tasks:
         yield "finally"
-        yield from _text_of_bracket(pipeline.final_tasks, "   ", width)
+        yield from _text_of_bracket(pipeline.final_tasks, "   ", brackets, column, width)
 
 
-def _text_of_bracket(tasks: Sequence[Task], margin: str, width: int) -> Iterator[str]:
+def _text_of_bracket(
+    tasks: Sequence[Task], margin: str, brackets: Mapping[int, Sequence[str]], column: int, width: int | None
+) -> Iterator[str]:
     last = len(tasks) - 1
     for place, task in enumerate(tasks):
         sign = "──" if last == 0 else "┬─" if place == 0 else "├─" if place < last else "└─"
+        gutter = "    │   " if place < last else "        "
         name, *notes = _label(task)
-        notes = [f"after {_visible(', '.join(task.after))}", *notes] if task.after else notes
-        yield f"{margin if place == 0 else '   '} {sign} {name:{width}}  {' · '.join(notes)}".rstrip()
+        if task.after:
+            notes = [f"after {_visible(_listed(task.after, brackets))}", *notes]
+        first, *further = _with_notes(name, notes, column, width)
+        yield f"{margin if place == 0 else '   '} {sign} {first}".rstrip()
+        yield from (f"{gutter[:_MARGIN]}{line}" for line in further)
         if task.pipeline is not None:
-            gutter = "    │   " if place < last else "        "
-            yield from (gutter + line for line in _text_of_tasks(task.pipeline))
+            inner = None if width is None else max(width - len(gutter), 2 * _NARROWEST)
+            yield from (gutter + line for line in _text_of_tasks(task.pipeline, inner))
+
+
+def _listed(names: Sequence[str], brackets: Mapping[int, Sequence[str]]) -> str:
+    """Return the names of Tasks, those of a whole bracket (of three or more) as such: ``all of 2, build``."""
+    rest = dict.fromkeys(names)
+    whole = []
+    for number, bracket in brackets.items():
+        if len(bracket) > 2 and rest.keys() >= set(bracket):
+            whole.append(f"all of {number}")
+            rest = {name: None for name in rest if name not in bracket}
+    return ", ".join([*whole, *rest])
+
+
+def _with_notes(name: str, notes: Sequence[str], column: int, width: int | None) -> list[str]:
+    """Return the lines of a Task: its name, and beside that (below a long one) what there is to say of it."""
+    if width is None:
+        return [f"{name:{column}}  {' · '.join(notes)}"]
+    room = max(width - _MARGIN - column - 2, _NARROWEST)
+    lines = _filled(notes, room) or [""]
+    if len(name) > column and notes:
+        lines = ["", *lines]
+    indent = " " * column
+    return [f"{name:{column}}  {lines[0]}", *(f"{indent}  {line}" for line in lines[1:])]
+
+
+def _filled(notes: Sequence[str], room: int) -> list[str]:
+    """Return remarks in lines of at most `room` columns, a remark that does not fit into a line in lines of its own."""
+    lines: list[str] = []
+    for note in notes:
+        if lines and len(lines[-1]) + len(note) + 3 <= room:
+            lines[-1] += f" · {note}"
+        else:
+            lines += textwrap.wrap(note, room, break_long_words=False, break_on_hyphens=False)
+    return lines
 
 
 # Mermaid and Graphviz: one walk, two languages

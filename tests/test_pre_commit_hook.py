@@ -1,4 +1,4 @@
-"""The pre-commit hook: what pre-commit would run does what it is for. (pre-commit itself would install all of monopod.)"""
+"""The pre-commit hook: the command of it does what it is for. (pre-commit itself would install all of monopod.)"""
 
 from __future__ import annotations
 

@@ -38,11 +38,12 @@ def missing_requests(specs: Specs) -> Iterator[Problem]:
     for containers in by_file.values():
         silent = [place for place, asks in containers if not asks]
         if silent:
+            some = f"{len(silent)} of the {len(containers)} Steps and Sidecars in this file do not say"
+            who = some if len(silent) < len(containers) else "no Step or Sidecar in this file says"
             message = (
-                f"{len(silent)} of the {len(containers)} Steps and Sidecars in this file do not say how much cpu "
-                "and memory they need (this is the first): the Pod may be put where it finds too little; "
-                "add computeResources.requests"
-            )
+                f"{who} how much cpu and memory it needs (this is the first): the Pod may be put where it finds too "
+                "little; add computeResources.requests"
+            ).replace("do not say how much cpu and memory it needs", "do not say how much cpu and memory they need")
             yield silent[0].problem("no-requests", message, "note")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+from typing import Any
 
 from monopod.runner.input_options import add_file_options, add_run_options, compile_documents
 
@@ -11,8 +13,10 @@ SUMMARY = "draw the DAG of a Pipeline's Tasks"
 
 EXAMPLES = """\
   monopod graph -f pipeline.yaml
-  monopod graph -f pipeline.yaml --format mermaid >> README.md
-  monopod graph -f pipeline.yaml --format dot | dot -Tsvg > pipeline.svg"""
+  monopod graph -f pipeline.yaml -o pipeline.svg
+  monopod graph -f pipeline.yaml --format mermaid >> README.md"""
+
+_BY_SUFFIX = {".svg": "svg", ".png": "png", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,15 +25,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_options(parser)
     parser.add_argument(
         "--format",
-        choices=("text", "mermaid", "dot"),
-        default="text",
-        help="text for a terminal (the default), or the language of Mermaid or of Graphviz",
+        choices=("text", "mermaid", "dot", "svg", "png"),
+        help="text for a terminal, the language of Mermaid or of Graphviz, or a picture that Graphviz's dot draws; "
+        "without it, what the name of the output says, else text",
     )
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it; without it, to standard output")
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print the graph of each run. Raises Problems."""
+    """Write the graph of each run. Raises Problems."""
     from monopod.compiler.graph import render  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.graphviz import DrawingError, draw  # noqa: PLC0415
 
-    sys.stdout.write("\n".join(render(each.plan, arguments.format) for each in compile_documents(arguments)))
+    plans = [each.plan for each in compile_documents(arguments)]
+    form: Any = arguments.format or _form_of(arguments.output)
+    if form in {"svg", "png"}:
+        try:
+            _write(draw([render(plan, "dot") for plan in plans], form), arguments.output)
+        except DrawingError as error:
+            print(f"monopod graph: {error}", file=sys.stderr)
+            return 2
+        return 0
+    width = shutil.get_terminal_size().columns if arguments.output is None else None
+    _write("\n".join(render(plan, form, width) for plan in plans).encode(), arguments.output)
     return 0
+
+
+def _form_of(output: str | None) -> str:
+    """Return the format that the name of the output says."""
+    return next((form for suffix, form in _BY_SUFFIX.items() if (output or "").endswith(suffix)), "text")
+
+
+def _write(content: bytes, output: str | None) -> None:
+    if output is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        return
+    with open(output, "wb") as file:
+        file.write(content)

@@ -66,6 +66,48 @@ def test_text_shows_in_running_order_what_waits_for_what() -> None:
     ]
 
 
+def test_text_wraps_remarks_beside_the_names_and_names_a_whole_bracket_by_its_number() -> None:
+    builds = tuple(task(f"build-{each}", "clone", retries=2) for each in ("one", "two", "three"))
+    pipeline = Pipeline(
+        "ci",
+        tasks=(
+            task("clone"),
+            *builds,
+            Task("check", after=("build-two", "build-one"), pipeline=NESTED, when=guard("staging")),
+            task("a-name-that-takes-more-than-its-share", "clone", *(each.name for each in builds), when=guard("prod")),
+        ),
+    )
+    assert render(Plan(pipeline, {}), "text", 61).splitlines() == [
+        "ci",
+        "  1 ── clone",
+        "  2 ┬─ build-one                 after clone · retries 2",
+        "    ├─ build-two                 after clone · retries 2",
+        "    └─ build-three               after clone · retries 2",
+        "  3 ┬─ check                     after build-two, build-one",
+        "    │                            Pipeline deploy-pipeline",
+        "    │                            when $(params.env) in",
+        "    │                            [staging]",
+        "    │     1 ── upload",
+        "    │     2 ┬─ smoke    after upload",
+        "    │       └─ load     after upload",
+        "    │   finally",
+        "    │       ── cleanup",
+        "    └─ a-name-that-takes-more-than-its-share",
+        "                                 after all of 2, clone",
+        "                                 when $(params.env) in [prod]",
+    ]
+
+
+@settings(max_examples=40)
+@given(st.data(), st.integers(60, 200))
+def test_text_keeps_to_its_width_and_loses_no_word(plans: Any, data: st.DataObject, width: int) -> None:
+    plan, _ = data.draw(plans)
+    wide, wrapped = render(plan, "text"), render(plan, "text", width)
+    assert all(len(line) <= width for line in wrapped.splitlines())
+    words = [re.sub(r"[│─┬├└·\s]+", " ", text).split() for text in (wide, wrapped)]
+    assert words[0] == words[1]
+
+
 def all_tasks(pipeline: Pipeline) -> list[Task]:
     own = [*pipeline.tasks, *pipeline.final_tasks]
     return [*own, *(each for task in own if task.pipeline is not None for each in all_tasks(task.pipeline))]

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -234,6 +236,45 @@ def test_graph_names_the_tasks(monopod, form):
     assert done.returncode == 0
     assert "hello" in done.stdout
     assert "bye" in done.stdout
+
+
+def test_graph_fits_the_terminal(monopod, tmp_path):
+    text = PIPELINE.replace(
+        "runAfter: [hello]", "runAfter: [hello]\n    when: [{cel: '" + " || ".join(["true"] * 20) + "'}]"
+    )
+    (tmp_path / "long.yaml").write_text(text)
+    narrow = monopod("graph", "long.yaml", env={**os.environ, "COLUMNS": "60"})
+    assert max(map(len, narrow.stdout.splitlines())) <= 60
+    assert monopod("graph", "long.yaml", "-o", "graph.txt").returncode == 0
+    assert len((tmp_path / "graph.txt").read_text().splitlines()) == 3
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz")
+def test_graph_draws_pictures(monopod, tmp_path):
+    svg = monopod("graph", "pipeline.yaml", "--format", "svg").stdout
+    assert {"hello", "bye"} <= {each.text for each in ElementTree.fromstring(svg).iter() if each.tag.endswith("text")}
+    assert monopod("graph", "pipeline.yaml", "-o", "graph.png").returncode == 0
+    assert (tmp_path / "graph.png").read_bytes().startswith(b"\x89PNG")
+    assert monopod("graph", "pipeline.yaml", "-o", "graph.mmd").returncode == 0
+    assert (tmp_path / "graph.mmd").read_text().startswith("flowchart LR")
+
+
+def test_graph_says_what_a_picture_needs(monopod, tmp_path):
+    done = monopod("graph", "pipeline.yaml", "-o", "graph.svg", env={"PATH": str(tmp_path)})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "monopod graph: svg is drawn by Graphviz, whose program dot is not on the PATH; install graphviz, or use "
+        "--format mermaid, dot or text\n"
+    )
+    assert not (tmp_path / "graph.svg").exists()
+
+
+def test_graph_draws_one_run_in_a_picture(monopod, tmp_path):
+    run = "apiVersion: tekton.dev/v1\nkind: PipelineRun\nmetadata: {name: %s}\nspec: {pipelineRef: {name: greet}}\n"
+    (tmp_path / "runs.yaml").write_text(f"{run % 'one'}---\n{run % 'two'}")
+    done = monopod("graph", "pipeline.yaml", "runs.yaml", "--format", "png")
+    assert done.returncode == 2
+    assert done.stderr.startswith("monopod graph: the files hold 2 runs, and a picture has only one")
 
 
 def test_a_reader_that_goes_away_ends_it_without_a_word(monopod):
