@@ -2,7 +2,8 @@
 
 Rules:
 
-- A Result is written to its file: a text that has its path counts, and so does any with the directory around it.
+- A Result is written to its file: a text that has its path counts, be it a description, and so does any with the
+  directory around it. Nothing is told of a Task that runs what a param or its image says.
 - The Results of a Task that is no part of one Pipeline are there for others to read.
 """
 
@@ -48,7 +49,7 @@ def _steps_that_mention(task: WrittenTask, result: str) -> int:
 def unwritten_results(specs: Specs) -> Iterator[Problem]:
     """Yield a warning for each Result that is declared and whose file no text mentions."""
     for task in specs.tasks:
-        found = specs.texts_of(task.spec, without="results")
+        found = specs.texts_of(task.spec)
         for index, result in enumerate(task.spec.results if found is not None else ()):
             if result.value or _has_file(found or (), ("results", result.name, "path"), "/tekton/results"):
                 continue

@@ -6,6 +6,7 @@ Rules:
   in them apart. A value that goes through the environment is never code.
 - A value is no danger if it is fixed in the files and has none of the characters that mean something to a shell, or is
   among those of an enum that are so.
+- A reference that is a whole line is meant to be code: the Task runs what it is given.
 
 Told of once a Step, at the first of its values.
 """
@@ -24,7 +25,7 @@ from monopod.compiler.places import DocumentPlace
 from monopod.schemas.model import format_path
 from monopod.schemas.plan import Value
 from monopod.schemas.tekton import ParamSpec, Sidecar, Step, StepActionSpec, TaskSpec
-from monopod.schemas.variables import Path, Reference, references, references_in
+from monopod.schemas.variables import Path, Reference, only_reference, references, references_in
 
 _PLAIN = re.compile(r"[\w ./:@%+=,!-]*")
 _TAKEN = frozenset({"EUID", "GROUPS", "HOME", "HOSTNAME", "IFS", "PATH", "PPID", "PWD", "SHELL", "UID", "USER"})
@@ -84,7 +85,7 @@ def _is_for_shell(script: str) -> bool:
 def _pasted(script: _Script, task: WrittenTask | None, specs: Specs) -> Iterator[Problem]:
     found: dict[str, tuple[Reference, int]] = {}
     for number, line in enumerate(script.text.split("\n")):
-        if "$(" in line and not line.lstrip().startswith("#"):
+        if "$(" in line and not line.lstrip().startswith("#") and only_reference(line.strip()) is None:
             for reference in references(line):
                 if _is_foreign(reference.path, task):
                     found.setdefault(reference.text, (reference, number))

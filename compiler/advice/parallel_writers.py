@@ -28,6 +28,8 @@ from monopod.schemas.model import Path
 from monopod.schemas.tekton import EmbeddedTask, Matrix, PipelineSpec, PipelineTask, Task
 
 _MAX_DEPTH = 20
+_LISTED = 8
+"""How many Tasks a message names at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ def _message(workspace: str, writers: list[_Writer]) -> str:
             f"the combinations of the Task {names[0]} can run at the same time, and each may write the Workspace "
             f"'{workspace}'; give each a place of its own, or declare the Workspace readOnly in the Task"
         )
+    if len(names) > _LISTED:
+        names = [*names[: _LISTED - 1], f"{len(names) - _LISTED + 1} more"]
     listed = f"{', '.join(names[:-1])} and {names[-1]}"
     return f"the Tasks {listed} can run at the same time, and each may write the Workspace '{workspace}'; {way_out}"
 
@@ -173,6 +177,8 @@ def _in_conflict(writers: list[_Writer], overlap: _Overlap) -> list[_Writer]:
     """Return those writers that can run at the same time as another one, in the same place."""
     found = {writer.task.name for writer in writers if writer.several and "$(" not in writer.sub_path}
     for first, second in itertools.combinations(writers, 2):
+        if first.task.name in found and second.task.name in found:
+            continue
         if _same_place(first.sub_path, second.sub_path) and overlap(first.task.name, second.task.name):
             found |= {first.task.name, second.task.name}
     return [writer for writer in writers if writer.task.name in found]
@@ -180,7 +186,7 @@ def _in_conflict(writers: list[_Writer], overlap: _Overlap) -> list[_Writer]:
 
 def _same_place(first: str, second: str) -> bool:
     """Whether one of two subPaths is within the other; of those that are known only later, if they are equal."""
-    if "$(" in first or "$(" in second:
+    if first == second or "$(" in first or "$(" in second:
         return first == second
     parts = [[each for each in posixpath.normpath(path or ".").split("/") if each != "."] for path in (first, second)]
     return all(a == b for a, b in zip(*parts, strict=False))

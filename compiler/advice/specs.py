@@ -29,6 +29,7 @@ from monopod.schemas.tekton import (
     TaskRun,
     TaskSpec,
 )
+from monopod.schemas.variables import only_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +119,29 @@ class Specs:
         name = reference.name if reference is not None else ""
         return next((each.spec for each in self.pipelines if each.embedded is None and each.name == name), None)
 
-    def texts_of(self, task: TaskSpec, *, without: str) -> list[str] | None:
-        """Return all texts of a Task, `without` those of one field, and of its StepActions; None if one is missing."""
-        found = texts([value for name, value in task.__dict__.items() if name != without])
+    def texts_of(self, task: TaskSpec) -> list[str] | None:
+        """Return all texts of a Task and its StepActions.
+
+        None: there may be more, since a StepAction is not among the documents, or a Step runs what is told elsewhere.
+        """
+        found = texts(task)
         for step in task.steps:
+            if _may_run_more(step):
+                return None
             if step.ref is not None:
                 action = self.step_actions.get(step.ref.name)
                 if action is None:
                     return None
                 found += texts(action.spec)
         return found
+
+
+def _may_run_more(step: Step) -> bool:
+    """Whether a Step runs what its image says, or a param, as a whole argument or a whole line of its script."""
+    if not (step.script or step.command or step.ref):
+        return True
+    words = (*step.command, *step.args, *step.script.splitlines())
+    return any(reference.path[0] == "params" for word in words if (reference := only_reference(word.strip())))
 
 
 def specs_in(documents: Documents) -> Specs:

@@ -2,8 +2,9 @@
 
 Rules:
 
-- A Workspace can be used by its path alone: any text that has /workspace counts, and nothing is told of one that is
-  mounted elsewhere, where a program may look for it by itself.
+- A Workspace can be used by its path alone: any text that has /workspace counts, be it a description. Nothing is told
+  of one with a mountPath, where a program may look for it by itself, nor of a Task that runs what a param or its image
+  says.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ from monopod.schemas.tekton import PipelineSpec, Sidecar, Step, TaskSpec
 def unused_workspaces(specs: Specs) -> Iterator[Problem]:
     """Yield a warning for each Workspace that is declared and that nothing mentions."""
     for task in specs.tasks:
-        found = specs.texts_of(task.spec, without="workspaces")
+        found = specs.texts_of(task.spec)
         for index, workspace in enumerate(task.spec.workspaces):
-            implicit = workspace.mount_path and not workspace.mount_path.startswith("/workspace")
-            if found is None or implicit or _is_mentioned(workspace.name, task.spec, found):
+            if found is None or workspace.mount_path or _is_mentioned(workspace.name, task.spec, found):
                 continue
             message = (
                 f"nothing in the Task mentions its Workspace '{workspace.name}', neither "

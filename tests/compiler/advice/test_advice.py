@@ -298,6 +298,27 @@ CASES: dict[str, list[tuple[str, str, str]]] = {
             - {image: x, script: ls $(workspaces.used.path), workspaces: [{name: listed}]}
             """,
         ),
+        (
+            "of a Task that runs what it is given",
+            TASK,
+            """
+            params: [{name: script}]
+            workspaces: [{name: a}]
+            steps:
+            - image: x
+              script: |
+                set -e
+                $(params.script)
+            """,
+        ),
+        (
+            "by a description",
+            TASK,
+            """
+            workspaces: [{name: a, description: "A script can use $(workspaces.a.path)."}]
+            steps: [{image: x, command: [x]}]
+            """,
+        ),
         ("by its path", TASK, "workspaces: [{name: a}]\nsteps: [{image: x, script: 'ls /workspace/*'}]"),
         ("by its path from there", TASK, "workspaces: [{name: a}]\nsteps: [{image: x, workingDir: a, command: [x]}]"),
         (
@@ -363,6 +384,15 @@ CASES: dict[str, list[tuple[str, str, str]]] = {
             """,
         ),
         ("by the directory", TASK, "results: [{name: r}]\nsteps: [{image: x, script: 'cp * /tekton/results'}]"),
+        (
+            "of a Task that runs what it is given",
+            TASK,
+            """
+            params: [{name: args, type: array}]
+            results: [{name: r}]
+            steps: [{image: x, command: [x, "$(params.args[*])"]}]
+            """,
+        ),
         (
             "in a StepAction, which may not be there",
             TASK,
@@ -513,6 +543,10 @@ CASES: dict[str, list[tuple[str, str, str]]] = {
               script: echo "$TITLE"
             - image: x
               script: "echo $(params.title)" # <
+            - image: x
+              script: |
+                #!/bin/sh
+                $(params.title)
             """,
         ),
         (
@@ -525,6 +559,7 @@ CASES: dict[str, list[tuple[str, str, str]]] = {
             - {image: x, command: [/bin/bash, -ec, "echo $(params.title)"]} # <
             - {image: x, command: [sh, -c, 'echo "$1"', sh, $(params.title)]}
             - {image: x, command: [echo, -c, $(params.title)]}
+            - {image: x, command: [sh, -c, $(params.title)]}
             """,
         ),
         (
