@@ -22,6 +22,7 @@ from monopod.compiler.port_clashes import port_clashes
 from monopod.compiler.run_selection import Asked, choose, select
 from monopod.compiler.runs import compile_selected
 from monopod.compiler.tasks import CompilerState
+from monopod.compiler.workload import A_POD, Workload, make_workload, name_problem
 from monopod.schemas.kubernetes import ConfigMap, PersistentVolumeClaim, Secret
 from monopod.schemas.plan import Plan
 
@@ -31,8 +32,8 @@ class Options:
     """How to compile: params and Workspaces as on the command line; ``name`` chooses among several things to run.
 
     ``max_concurrency`` limits how many combinations of a matrix run at the same time, unless the Task says itself.
-    ``context`` is that of kubectl for what is fetched from a cluster. ``kube_version`` is what the Pod is for.
-    ``image_configs`` are files that tell what images say to run.
+    ``context`` is that of kubectl for what is fetched from a cluster. ``image_configs`` are files that tell what images
+    say to run. ``kube_version`` is what the Pod is for, and ``workload`` the object in which it is handed over.
     """
 
     params: tuple[tuple[str, str], ...] = ()
@@ -46,14 +47,19 @@ class Options:
     kube_version: KubeVersion = DEFAULT
     context: str | None = None
     image_configs: tuple[str, ...] = ()
+    workload: Workload = A_POD
 
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """What came of compiling. The objects given beside the run, and those of kinds unknown, are as they were given."""
+    """What came of compiling. The objects given beside the run, and those of kinds unknown, are as they were given.
+
+    ``workload`` is the object that makes the Pod, which is the Pod itself unless another kind was asked for.
+    """
 
     plan: Plan
     pod: dict[str, Any]
+    workload: dict[str, Any]
     config_maps: tuple[dict[str, Any], ...]
     secrets: tuple[dict[str, Any], ...]
     claims: tuple[dict[str, Any], ...]
@@ -65,7 +71,8 @@ def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, .
     """Return the Plan and the Pod of each run that the documents and options ask for. Raises Problems, of all runs."""
     compilations = []
     lookup = lookup_for(documents, options.image_configs)
-    problems: list[Problem] = [*lookup().problems] if options.image_configs else []
+    problems = [Problem(None, message, "workload") for message in options.workload.problems()]
+    problems += lookup().problems if options.image_configs else []
     for document in choose(documents, options.name):
         try:
             compilations.append(compile_document(document, documents, options, lookup))
@@ -94,6 +101,8 @@ def compile_document(document: Document, documents: Documents, options: Options,
     metadata_of_pod = pod_metadata(
         run.document["metadata"], source.metadata if source is not None else None, state.draft.of_tasks, state.problems
     )
+    if (too_long := name_problem(run.document["metadata"], options.workload.kind)) is not None:
+        state.problems.append(document.problem(("metadata", "name"), too_long, "name-too-long"))
     errors = [problem for problem in state.problems if problem.severity == "error"]
     if errors:
         raise Problems(errors)
@@ -124,6 +133,7 @@ def compile_document(document: Document, documents: Documents, options: Options,
     return Compilation(
         plan,
         pod,
+        make_workload(pod, options.workload, options.kube_version),
         tuple(document.data for document, _ in documents.of(ConfigMap)),
         tuple(document.data for document, _ in documents.of(Secret)),
         tuple(document.data for document, _ in documents.of(PersistentVolumeClaim)),

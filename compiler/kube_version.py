@@ -39,6 +39,16 @@ class KubeVersion(NamedTuple):
         """Whether an init container may have restartPolicy Always (on by default since 1.29)."""
         return self >= (1, 29)
 
+    @property
+    def has_pod_failure_policy(self) -> bool:
+        """Whether a Job may tell by why its Pod failed if it is retried (on by default since 1.26)."""
+        return self >= (1, 26)
+
+    @property
+    def has_pod_replacement_policy(self) -> bool:
+        """Whether a Job may wait for the end of a Pod before it makes the next (on by default since 1.29)."""
+        return self >= (1, 29)
+
 
 OLDEST = KubeVersion(1, 25)
 DEFAULT = KubeVersion(1, 29)

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import monopod
+from monopod.compiler.deadline import active_deadline
 from monopod.compiler.kube_version import DEFAULT, KubeVersion
 from monopod.compiler.naming import label_value, volume_name
 from monopod.compiler.pod_parts import ContainerPart, PodParts
@@ -76,12 +77,14 @@ def make_pod(
     steps = [_container(part, volumes, requests.get(part.name, {})) for part in ordered]
     coordinator = _coordinator(plan, volumes, runtime_image, log_format)
     native = kube_version.has_native_sidecars
+    deadline = active_deadline(plan)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": _metadata(plan, parts),
         "spec": {
             "restartPolicy": "Never",
+            **({"activeDeadlineSeconds": deadline} if deadline is not None else {}),
             **parts.pod_fields,
             **(_beside(coordinator, steps) if native else _among(coordinator, steps, volumes)),
             "volumes": [*parts.volumes, *({"name": name, "emptyDir": {}} for name in volumes.names())],

@@ -60,7 +60,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--timeout",
-        type=_duration,
+        type=duration,
         metavar="DURATION",
         help="how long the whole run may take, such as 90s or 1h30m; 0 is without a limit",
     )
@@ -96,7 +96,8 @@ def name_and_value(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _duration(text: str) -> float:
+def duration(text: str) -> float:
+    """Return the seconds of a duration such as ``1h30m``; argparse tells of the error."""
     from monopod.schemas.duration import parse  # noqa: PLC0415  # it imports pydantic
 
     try:

@@ -1,4 +1,4 @@
-"""`monopod compile`: from a Pipeline to the one Pod that runs it, as YAML."""
+"""`monopod compile`: from a Pipeline to the one Pod that runs it, or a Job of that Pod, as YAML."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from monopod.runner.input_options import add_file_options, add_run_options, compile_documents
+from monopod.runner.input_options import add_file_options, add_run_options, compile_documents, duration
 
 if TYPE_CHECKING:
     from monopod.compiler.kube_version import KubeVersion
@@ -20,7 +20,9 @@ EXAMPLES = """\
   monopod compile -f pipeline.yaml > pod.yaml
   monopod compile -f pipeline.yaml -f tasks.yaml -p version=1.2 -w source=pvc:sources -o pod.yaml
   monopod compile -f pipeline.yaml --image-config images.json    (what images say to run, without asking elsewhere)
-  compile-pipeline pipeline.yaml | kubectl create -f -"""
+  compile-pipeline pipeline.yaml | kubectl create -f -
+  monopod compile -f pipeline.yaml --kind Job --ttl 1h | kubectl create -f -
+  monopod compile -f pipeline.yaml --kind CronJob --schedule '30 3 * * 1-5' --time-zone Europe/Berlin -o nightly.yaml"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,20 +35,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="VERSION",
         help="the version of Kubernetes that the Pod is for, such as 1.36 (default: any since 1.29)",
     )
+    parser.add_argument(
+        "--kind",
+        choices=("Pod", "Job", "CronJob", "PodTemplate"),
+        default="Pod",
+        help="the object to write: the Pod (the default), a Job or CronJob that makes it, or a PodTemplate",
+    )
+    parser.add_argument(
+        "--schedule", metavar="SCHEDULE", help="when a CronJob makes runs: '30 3 * * 1-5', @daily, '@every 2h' ..."
+    )
+    parser.add_argument("--time-zone", metavar="ZONE", help="the time zone of the schedule, such as Europe/Berlin")
+    parser.add_argument(
+        "--ttl",
+        type=duration,
+        metavar="DURATION",
+        help="how long after its end a Job is kept, such as 1h; then it goes",
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Write the objects that were given beside the runs, and the Pod of each run. Raises Problems."""
-    from monopod.compiler.yaml_text import to_yaml  # noqa: PLC0415  # not needed for --help
+    """Write the objects that were given beside the runs, and the Pod (or Job ...) of each run. Raises Problems."""
+    from monopod.compiler.workload import Workload  # noqa: PLC0415  # not needed for --help
+    from monopod.compiler.yaml_text import to_yaml  # noqa: PLC0415
     from monopod.runner.problem_report import print_problems, warnings_of  # noqa: PLC0415
 
     options = {} if arguments.kube_version is None else {"kube_version": arguments.kube_version}
-    compilations = compile_documents(arguments, **options)
+    workload = Workload(arguments.kind, arguments.schedule, arguments.time_zone, arguments.ttl)
+    compilations = compile_documents(arguments, workload=workload, **options)
     print_problems(warnings_of(compilations), sys.stderr)
     given = compilations[0]
     beside = (*given.config_maps, *given.secrets, *given.claims, *given.passed_through)
-    text = "---\n".join(map(to_yaml, (*beside, *(each.pod for each in compilations))))
+    text = "---\n".join(map(to_yaml, (*beside, *(each.workload for each in compilations))))
     if arguments.output in (None, "-"):
         sys.stdout.write(text)
         return 0
