@@ -14,10 +14,12 @@ from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents import Document, Documents
 from monopod.compiler.images.image_programs import ImagePrograms, MakeLookup, lookup_for
 from monopod.compiler.kube_version import DEFAULT, KubeVersion
+from monopod.compiler.places import DocumentPlace
 from monopod.compiler.pod import RUNTIME_IMAGE, LogFormat, make_pod, size_problem
 from monopod.compiler.pod_draft import PodDraft
 from monopod.compiler.pod_metadata import pod_metadata
 from monopod.compiler.pod_parts import PodParts
+from monopod.compiler.pod_security import Profile, annotation_violations, restricted, violations
 from monopod.compiler.port_clashes import port_clashes
 from monopod.compiler.run_selection import Asked, choose, select
 from monopod.compiler.runs import compile_selected
@@ -34,6 +36,7 @@ class Options:
     ``max_concurrency`` limits how many combinations of a matrix run at the same time, unless the Task says itself.
     ``context`` is that of kubectl for what is fetched from a cluster. ``image_configs`` are files that tell what images
     say to run. ``kube_version`` is what the Pod is for, and ``workload`` the object in which it is handed over.
+    ``pod_security`` is the profile that the Pod must pass.
     """
 
     params: tuple[tuple[str, str], ...] = ()
@@ -48,6 +51,7 @@ class Options:
     context: str | None = None
     image_configs: tuple[str, ...] = ()
     workload: Workload = A_POD
+    pod_security: Profile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +107,6 @@ def compile_document(document: Document, documents: Documents, options: Options,
     )
     if (too_long := name_problem(run.document["metadata"], options.workload.kind)) is not None:
         state.problems.append(document.problem(("metadata", "name"), too_long, "name-too-long"))
-    errors = [problem for problem in state.problems if problem.severity == "error"]
-    if errors:
-        raise Problems(errors)
     found = {**state.catalog.remote.annotations(), **images.annotations()}
     annotations = {**(run.document["metadata"].get("annotations") or {}), **found}
     metadata = {**run.document["metadata"], **({"annotations": annotations} if annotations else {})}
@@ -119,6 +120,14 @@ def compile_document(document: Document, documents: Documents, options: Options,
         volumes=tuple(state.draft.volumes),
         pod_fields=compiled.pod_fields,
     )
+    if options.pod_security is not None:
+        in_metadata = DocumentPlace(document, ("metadata", "annotations")).at
+        state.problems.extend(annotation_violations(parts.annotations, in_metadata))
+        state.problems.extend(violations(parts, state.draft.places, options.kube_version))
+        parts = restricted(parts)
+    errors = [problem for problem in state.problems if problem.severity == "error"]
+    if errors:
+        raise Problems(errors)
     plan = Plan(compiled.pipeline, {**run.document, "metadata": metadata})
     pod = make_pod(
         plan,

@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from monopod.compiler.naming import container_name, slot_name, volume_name
+from monopod.compiler.places import Place
 from monopod.compiler.pod_metadata import ForOneTask
 from monopod.compiler.pod_parts import ContainerPart
+from monopod.compiler.pod_places import PlaceOf, PodPlaces
 
 _SHARED = frozenset(
     {"configMap", "secret", "projected", "downwardAPI", "persistentVolumeClaim", "hostPath", "nfs", "image"}
@@ -30,6 +32,7 @@ class PodDraft:
         self.containers: list[ContainerPart] = []
         self.volumes: list[dict[str, Any]] = []
         self.of_tasks: list[ForOneTask] = []
+        self.places = PodPlaces()
         self._slots: set[str] = set()
         self._container_names: set[str] = set()
         self._volume_names: set[str] = set()
@@ -40,14 +43,17 @@ class PodDraft:
         """Return the name of a new slot."""
         return slot_name(task_path, index, self._slots)
 
-    def container(self, slot: str, step: str, fields: dict[str, Any], *, is_sidecar: bool, has_script: bool) -> str:
+    def container(
+        self, slot: str, step: str, fields: dict[str, Any], place_of: PlaceOf, *, is_sidecar: bool, has_script: bool
+    ) -> str:
         """Add a container and return its name."""
         name = container_name(slot, step, self._container_names)
+        self.places.containers[name] = place_of
         self.containers.append(ContainerPart(name, slot, is_sidecar, fields, has_script))
         return name
 
-    def volume(self, words: Sequence[str], source: dict[str, Any]) -> str:
-        """Return the name of the volume with this source, adding it if it is not there yet.
+    def volume(self, words: Sequence[str], source: dict[str, Any], place: Place) -> str:
+        """Return the name of the volume with this source, adding it if it is not there yet; `place` is that of both.
 
         `words` name it, and tell it from others where the source alone does not.
         """
@@ -57,10 +63,12 @@ class PodDraft:
         if name is None:
             name = self._volumes_by_key[key] = volume_name(words, self._volume_names)
             self.volumes.append({"name": name, **source})
+            self.places.volumes[name] = place
         return name
 
-    def keep_volume(self, volume: dict[str, Any]) -> None:
+    def keep_volume(self, volume: dict[str, Any], place: Place) -> None:
         """Add a volume of the podTemplate, under the name that it has."""
+        self.places.volumes[volume["name"]] = place
         self._volume_names.add(volume["name"])
         self.kept_volumes |= {volume["name"]}
         self.volumes.append(volume)

@@ -28,7 +28,7 @@ from monopod.compiler.pod_metadata import ForOneTask
 from monopod.compiler.references import Names, check
 from monopod.compiler.resolved_steps import ResolvedStep
 from monopod.compiler.settling import settle
-from monopod.compiler.steps import merge_template
+from monopod.compiler.steps import Sources, merge_template, written
 from monopod.compiler.workspaces import Texts
 from monopod.schemas import quantity, tekton
 from monopod.schemas.variables import Path
@@ -56,6 +56,7 @@ class TaskSettings:
 
     environment: Sequence[Mapping[str, Any]] = ()
     security_context: Mapping[str, Any] = field(default_factory=dict)
+    security_place: Place | None = None
     steps: Mapping[str, Any] = field(default_factory=dict)
     sidecars: Mapping[str, Any] = field(default_factory=dict)
     resources: Mapping[str, Any] | None = None
@@ -101,6 +102,8 @@ class _Collector:
     def add(self, name: str, value: Any, place: Place) -> None:
         """Add a field of the Pod."""
         present = self.fields.get(name)
+        for path in written({name: value}):
+            self._draft.places.fields.setdefault(path, place.at(*path))
         if present is None:
             self.fields[name] = value
         elif name in _LISTS:
@@ -118,7 +121,7 @@ class _Collector:
         for index, volume in enumerate(volumes):
             present = self._volumes.setdefault(volume["name"], volume)
             if present is volume:
-                self._draft.keep_volume(volume)
+                self._draft.keep_volume(volume, place.at("volumes", index))
             elif present != volume:
                 self._refuse(f"volume '{volume['name']}'", present, volume, place.at("volumes", index))
 
@@ -201,7 +204,7 @@ def _take_own(fields: dict[str, Any], place: Place, settings: TaskSettings, coll
         fields["securityContext"] = rest
     for name, value in fields.items():
         collector.add(name, value, place)
-    return replace(settings, environment=tuple(environment.values()), security_context=own)
+    return replace(settings, environment=tuple(environment.values()), security_context=own, security_place=place)
 
 
 def _with_resources(
@@ -233,19 +236,22 @@ def apply(settings: TaskSettings, steps: Sequence[ResolvedStep]) -> list[Resolve
 
 
 def _applied(settings: TaskSettings, step: ResolvedStep, count: int) -> ResolvedStep:
-    fields = dict(step.fields)
+    fields, sources = dict(step.fields), step.sources
     if settings.environment and not step.is_sidecar:
         names = {entry["name"] for entry in settings.environment}
         own = [entry for entry in fields.get("env", ()) if entry["name"] not in names]
         fields["env"] = [*own, *map(dict, settings.environment)]
     if settings.security_context:
         fields["securityContext"] = merge_template(settings.security_context, fields.get("securityContext", {}))
+        if settings.security_place is not None:
+            paths = written({"securityContext": settings.security_context})
+            sources = Sources((*sources.sources, (settings.security_place, paths)))
     by_name = settings.sidecars if step.is_sidecar else settings.steps
     if step.name in by_name:
         fields["computeResources"] = merge_template(fields.get("computeResources", {}), by_name[step.name])
     if settings.resources is not None and not step.is_sidecar:
         fields["computeResources"] = _share(settings.resources, fields.get("computeResources", {}), count)
-    return replace(step, fields=fields)
+    return replace(step, fields=fields, sources=sources)
 
 
 def _share(whole: Mapping[str, Any], own: Mapping[str, Any], count: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from monopod.compiler.diagnostics import Problem
 from monopod.compiler.params import Around, Bound, Declaration, Given, bind, undeclared
 from monopod.compiler.places import Place
 from monopod.compiler.references import STRING, Names, Shape, check_value
-from monopod.compiler.steps import Sources, check_references, merge_template
+from monopod.compiler.steps import Sources, check_references, merge_template, written
 from monopod.compiler.unsupported import in_step_action
 from monopod.compiler.variables_in_scope import declared_results, step_name, step_variables
 from monopod.schemas import tekton
@@ -90,7 +90,7 @@ def resolve_sidecars(
         fixed = _workspace_paths(sidecar.workspaces)
         names = Names(dict.fromkeys(fixed, STRING), task.names)
         problems.extend(check_references(fields, names, where))
-        sources = Sources(((where, frozenset(fields)),))
+        sources = Sources(((where, written(fields)),))
         name = sidecar.name or f"sidecar-{index}"
         result.append(
             ResolvedStep(name, fields, sources, names, fixed, NOTHING_BOUND, sidecar.workspaces, is_sidecar=True)
@@ -129,7 +129,7 @@ class _StepResolver:
 
     def resolved(self, template: Mapping[str, Any], template_place: Place, catalog: Catalog) -> ResolvedStep | None:
         own = self.step.to_kubernetes()
-        sources = ((self.place, frozenset(own)), (template_place, frozenset(template)))
+        sources = ((self.place, written(own)), (template_place, written(template)))
         if self.step.ref is None:
             fixed = self._fixed(self.step.results)
             names = self._names({}, fixed, self.task.names)
@@ -161,7 +161,7 @@ class _StepResolver:
         return ResolvedStep(
             self.name,
             fields,
-            Sources(((action_place, frozenset(from_action)), *sources)),
+            Sources(((action_place, written(from_action)), *sources)),
             names,
             fixed,
             bound,

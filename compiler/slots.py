@@ -132,12 +132,16 @@ def _with_image_program(
 def _slot(parts: TaskParts, content: _Content, index: int | None, draft: PodDraft) -> plan.Slot:
     """Add a slot's containers and volumes to the draft of the Pod."""
     name = draft.slot(parts.path, index)
-    volumes = {volume["name"]: draft.volume((name, volume["name"]), _source(volume)) for volume in content.volumes}
+    volumes = {
+        volume["name"]: draft.volume((name, volume["name"]), _source(volume), place)
+        for volume, (_, place) in zip(content.volumes, parts.volumes, strict=True)
+    }
     containers = tuple(
         draft.container(
             name,
             f"sidecar-{step.name}" if step.is_sidecar else step.name,
             container.with_volumes(volumes),
+            step.sources.place,
             is_sidecar=step.is_sidecar,
             has_script=bool(step.fields.get("script")),
         )

@@ -23,6 +23,7 @@ from monopod.compiler.places import Place
 from monopod.compiler.pod import mount_conflict
 from monopod.compiler.references import Names, Use, check
 from monopod.compiler.settling import is_settled, settle
+from monopod.schemas.model import Path
 from monopod.schemas.variables import Scope, substitute
 
 _MERGE_KEYS = {"env": "name", "volumeMounts": "mountPath", "volumeDevices": "devicePath"}
@@ -57,14 +58,30 @@ _EXPANSION = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 class Sources:
     """Where the fields of a Step were written: in a StepAction, in the Step, in the stepTemplate.
 
-    ``sources`` are those of them that there are, the one that wins first, each with the fields it has.
+    ``sources`` are those of them that there are, the one that wins first, each with the fields it has (`written`).
     """
 
-    sources: tuple[tuple[Place, frozenset[str]], ...]
+    sources: tuple[tuple[Place, frozenset[Path]], ...]
 
-    def place(self, field: str) -> Place:
-        """Return where `field` was written."""
-        return next((place for place, fields in self.sources if field in fields), self.sources[0][0]).at(field)
+    def place(self, *path: str | int) -> Place:
+        """Return where the field at `path` was written, or what is around it."""
+        for length in range(len(path), 0, -1):
+            for place, fields in self.sources:
+                if path[:length] in fields:
+                    return place.at(*path)
+        return self.sources[0][0].at(*path)
+
+
+def written(fields: Mapping[str, Any]) -> frozenset[Path]:
+    """Return the paths of these fields, and of those of the mappings among them."""
+    return frozenset(_paths(fields, ()))
+
+
+def _paths(fields: Mapping[str, Any], around: Path) -> Iterator[Path]:
+    for name, value in fields.items():
+        yield (*around, name)
+        if isinstance(value, dict):
+            yield from _paths(value, (*around, name))
 
 
 @dataclass(frozen=True, slots=True)

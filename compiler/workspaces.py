@@ -39,6 +39,7 @@ class Volume:
 
     name: str
     source: dict[str, Any]
+    place: Place
     sub_path: str = ""
 
     @property
@@ -77,7 +78,7 @@ def bind_run(given: Iterable[BoundByRun], params: Texts, problems: list[Problem]
         for path, text in _texts(binding.fields):
             problems.extend(check(text, "text", params.names, binding.place.at(*path)))
         fields = settle(binding.fields, params.values, params.names, binding.place, problems)
-        result[binding.name] = Volume(binding.name, _source(fields), fields.get("subPath", ""))
+        result[binding.name] = Volume(binding.name, _source(fields), binding.place, fields.get("subPath", ""))
     return result
 
 
@@ -186,7 +187,7 @@ def bind_for_pipeline(
             )
             field = "workspace" if binding.workspace else "name"
             problems.append(where.at(field).problem("unknown-workspace", message))
-            result[binding.name] = Volume(source, {"emptyDir": {}})
+            result[binding.name] = Volume(source, {"emptyDir": {}}, where)
             continue
         volume = around[source]
         if volume is not None and binding.sub_path:
@@ -234,7 +235,7 @@ def variables(workspaces: Iterable[TaskWorkspace], draft: PodDraft) -> dict[Path
 
 def name_in_pod(volume: Volume, draft: PodDraft) -> str:
     """Return the name of a volume in the Pod, adding it if it is not there yet."""
-    return draft.volume(("workspace", volume.name), volume.source)
+    return draft.volume(("workspace", volume.name), volume.source, volume.place)
 
 
 def mounts(

@@ -72,6 +72,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-n", "--namespace", metavar="NAMESPACE", help="the namespace of the Pod")
     parser.add_argument(
+        "--pod-security",
+        choices=("restricted",),
+        metavar="PROFILE",
+        help="restricted: let the Pod pass that profile of the Pod Security Standards; what Steps leave open is filled "
+        "in, and what they ask for and it forbids is refused",
+    )
+    parser.add_argument(
         "--runtime-image",
         metavar="IMAGE",
         help="the image of the coordinator, if it is not the one that `make image` builds here",
@@ -148,5 +155,6 @@ def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
         max_concurrency=arguments.max_concurrency,
         timeout=arguments.timeout,
         image_configs=tuple(arguments.image_configs),
+        pod_security=arguments.pod_security,
         **options,
     )
