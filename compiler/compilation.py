@@ -14,6 +14,7 @@ from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents import Document, Documents
 from monopod.compiler.images.image_programs import ImagePrograms, MakeLookup, lookup_for
 from monopod.compiler.kube_version import DEFAULT, KubeVersion
+from monopod.compiler.limit_ranges import NO_LIMITS, limit_ranges_of
 from monopod.compiler.places import DocumentPlace
 from monopod.compiler.pod import RUNTIME_IMAGE, LogFormat, make_pod, size_problem
 from monopod.compiler.pod_draft import PodDraft
@@ -21,6 +22,7 @@ from monopod.compiler.pod_metadata import pod_metadata
 from monopod.compiler.pod_parts import PodParts
 from monopod.compiler.pod_security import Profile, annotation_violations, restricted, violations
 from monopod.compiler.port_clashes import port_clashes
+from monopod.compiler.resources import pod_resources
 from monopod.compiler.run_selection import Asked, choose, select
 from monopod.compiler.runs import compile_selected
 from monopod.compiler.tasks import CompilerState
@@ -36,7 +38,8 @@ class Options:
     ``max_concurrency`` limits how many combinations of a matrix run at the same time, unless the Task says itself.
     ``context`` is that of kubectl for what is fetched from a cluster. ``image_configs`` are files that tell what images
     say to run. ``kube_version`` is what the Pod is for, and ``workload`` the object in which it is handed over.
-    ``pod_security`` is the profile that the Pod must pass.
+    ``pod_security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
+    those in the documents.
     """
 
     params: tuple[tuple[str, str], ...] = ()
@@ -52,6 +55,7 @@ class Options:
     image_configs: tuple[str, ...] = ()
     workload: Workload = A_POD
     pod_security: Profile | None = None
+    limit_ranges: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,10 @@ def compile_document(document: Document, documents: Documents, options: Options,
         state.problems.extend(annotation_violations(parts.annotations, in_metadata))
         state.problems.extend(violations(parts, state.draft.places, options.kube_version))
         parts = restricted(parts)
+    ranges = limit_ranges_of(documents, options.limit_ranges, parts.namespace, state.problems)
+    if ranges != NO_LIMITS:
+        resources = pod_resources(compiled.pipeline, parts.containers, ranges, options.kube_version)
+        state.problems.extend(finding.problem(state.draft.places) for finding in resources.findings)
     errors = [problem for problem in state.problems if problem.severity == "error"]
     if errors:
         raise Problems(errors)
@@ -135,6 +143,7 @@ def compile_document(document: Document, documents: Documents, options: Options,
         runtime_image=options.runtime_image,
         log_format=options.log_format,
         kube_version=options.kube_version,
+        limit_ranges=ranges,
     )
     too_large = size_problem(pod)
     if too_large is not None:
@@ -146,6 +155,6 @@ def compile_document(document: Document, documents: Documents, options: Options,
         tuple(document.data for document, _ in documents.of(ConfigMap)),
         tuple(document.data for document, _ in documents.of(Secret)),
         tuple(document.data for document, _ in documents.of(PersistentVolumeClaim)),
-        tuple(document.data for document in documents.others()),
+        tuple(document.data for document in documents if document.model is None or document.kind == "LimitRange"),
         tuple(sorted({*run.warnings, *state.problems})),
     )

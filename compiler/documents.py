@@ -4,8 +4,8 @@ Rules:
 
 - Files hold YAML or JSON, any number of documents. ``-`` is standard input. A directory stands for its files that end
   in .yaml, .yml or .json, in the order of their names, and not for those of its subdirectories (as kubectl has it).
-- Tekton's kinds, and ConfigMap, Secret and PersistentVolumeClaim, become models; v1beta1 is rewritten as v1 first. A
-  ``List`` is its items. Everything else must have an apiVersion and a kind and is kept as it is.
+- Tekton's kinds, and ConfigMap, Secret, PersistentVolumeClaim and LimitRange, become models; v1beta1 is rewritten as
+  v1 first. A ``List`` is its items. Everything else must have an apiVersion and a kind and is kept as it is.
 - All problems of all files are told at once.
 
 Left to others: YAML itself (``yaml_tree``) and files of it (``yaml_files``), the rules for each kind
@@ -43,6 +43,7 @@ _MODELS: dict[str, dict[str, type[Model]]] = {
     "tekton.dev/v1alpha1": {**_STEP_ACTION},
     "v1": {
         "ConfigMap": kubernetes.ConfigMap,
+        "LimitRange": kubernetes.LimitRange,
         "PersistentVolumeClaim": kubernetes.PersistentVolumeClaim,
         "Secret": kubernetes.Secret,
     },

@@ -49,6 +49,16 @@ class KubeVersion(NamedTuple):
         """Whether a Job may wait for the end of a Pod before it makes the next (on by default since 1.29)."""
         return self >= (1, 29)
 
+    @property
+    def sums_what_is_there(self) -> bool:
+        """Whether a LimitRange for Pods adds up what some containers say; before 1.28 all had to say something."""
+        return self >= (1, 28)
+
+    @property
+    def has_pod_level_resources(self) -> bool:
+        """Whether a Pod as a whole may ask for cpu and memory (on by default since 1.34)."""
+        return self >= (1, 34)
+
 
 OLDEST = KubeVersion(1, 25)
 DEFAULT = KubeVersion(1, 29)

@@ -13,7 +13,7 @@ Rules:
   container does what its postStart hook would do.
 
 What is left to others: what the containers and volumes of the author are (``monopod.compiler.pod_parts``), and how much
-is requested (``monopod.compiler.requests``).
+is requested (``monopod.compiler.resources``).
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from typing import Any, Literal, TypeAlias
 import monopod
 from monopod.compiler.deadline import active_deadline
 from monopod.compiler.kube_version import DEFAULT, KubeVersion
+from monopod.compiler.limit_ranges import NO_LIMITS, LimitRanges
 from monopod.compiler.naming import label_value, volume_name
 from monopod.compiler.pod_parts import ContainerPart, PodParts
-from monopod.compiler.requests import shared_requests
+from monopod.compiler.resources import pod_resources
 from monopod.compiler.running_order import container_starts
 from monopod.schemas.plan import Plan, decode, encode
 
@@ -40,7 +41,6 @@ INSTALL = "install"
 """The init container that puts the entrypoint where the Steps find it, where the coordinator is no native sidecar."""
 COORDINATOR_USER = 65532
 """The uid and gid that images without root call ``nonroot`` by custom. Any but 0 would do."""
-COORDINATOR_REQUESTS = {"cpu": "10m", "memory": "32Mi"}
 
 MAX_STORED_BYTES = 3 * 512 * 1024
 """The longest object that etcd takes (its --max-request-bytes, 1.5 MiB by default)."""
@@ -63,19 +63,19 @@ def make_pod(
     runtime_image: str,
     log_format: LogFormat,
     kube_version: KubeVersion = DEFAULT,
+    limit_ranges: LimitRanges = NO_LIMITS,
 ) -> dict[str, Any]:
-    """Return the Pod (core/v1, JSON-like) that runs `plan` on a cluster of a version.
+    """Return the Pod (core/v1, JSON-like) that runs `plan` on a cluster of a version, in a namespace with LimitRanges.
 
     Every container of the Plan's slots has its part in `parts`, and the other way round. Raises ValueError for a
     malformed Quantity in a container's resources.
     """
     volumes = _Volumes.of(parts)
-    resources = {part.name: part.fields.get("resources") or {} for part in parts.containers}
-    requests = shared_requests(plan.pipeline, resources)
+    resources = pod_resources(plan.pipeline, parts.containers, limit_ranges, kube_version)
     starts = container_starts(plan.pipeline)
     ordered = sorted(parts.containers, key=lambda part: starts[part.name])
-    steps = [_container(part, volumes, requests.get(part.name, {})) for part in ordered]
-    coordinator = _coordinator(plan, volumes, runtime_image, log_format)
+    steps = [_container(part, volumes, resources.containers[part.name]) for part in ordered]
+    coordinator = _coordinator(plan, volumes, runtime_image, log_format, resources.coordinator)
     native = kube_version.has_native_sidecars
     deadline = active_deadline(plan)
     return {
@@ -85,6 +85,7 @@ def make_pod(
         "spec": {
             "restartPolicy": "Never",
             **({"activeDeadlineSeconds": deadline} if deadline is not None else {}),
+            **({"resources": resources.pod} if resources.pod is not None else {}),
             **parts.pod_fields,
             **(_beside(coordinator, steps) if native else _among(coordinator, steps, volumes)),
             "volumes": [*parts.volumes, *({"name": name, "emptyDir": {}} for name in volumes.names())],
@@ -215,7 +216,9 @@ def _among(coordinator: dict[str, Any], steps: list[dict[str, Any]], volumes: _V
     return {"initContainers": [install], "containers": [ending, *steps]}
 
 
-def _coordinator(plan: Plan, volumes: _Volumes, image: str, log_format: LogFormat) -> dict[str, Any]:
+def _coordinator(
+    plan: Plan, volumes: _Volumes, image: str, log_format: LogFormat, resources: dict[str, Any]
+) -> dict[str, Any]:
     return {
         "name": COORDINATOR,
         "image": image,
@@ -224,7 +227,7 @@ def _coordinator(plan: Plan, volumes: _Volumes, image: str, log_format: LogForma
             {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
             for name, path in _COORDINATOR_ENVIRONMENT.items()
         ],
-        "resources": {"requests": dict(COORDINATOR_REQUESTS)},
+        "resources": resources,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": COORDINATOR_USER,
@@ -244,7 +247,7 @@ def _coordinator(plan: Plan, volumes: _Volumes, image: str, log_format: LogForma
     }
 
 
-def _container(part: ContainerPart, volumes: _Volumes, requests: dict[str, str]) -> dict[str, Any]:
+def _container(part: ContainerPart, volumes: _Volumes, resources: dict[str, Any]) -> dict[str, Any]:
     built = ("image", "env", "resources", "volumeMounts")
     container = {
         "name": part.name,
@@ -252,7 +255,7 @@ def _container(part: ContainerPart, volumes: _Volumes, requests: dict[str, str])
         "command": ["/monopod/bin/entrypoint"],
         **{key: value for key, value in part.fields.items() if key not in built},
         "env": _environment(part),
-        "resources": _resources(part, requests),
+        "resources": resources,
         "volumeMounts": [*_own_mounts(part, volumes), *(part.fields.get("volumeMounts") or ())],
     }
     return {key: value for key, value in container.items() if value not in ([], {}, None)}
@@ -263,12 +266,6 @@ def _environment(part: ContainerPart) -> list[dict[str, Any]]:
     if part.is_sidecar or any(variable["name"] == "HOME" for variable in given):
         return list(given)
     return [{"name": "HOME", "value": "/tekton/home"}, *given]
-
-
-def _resources(part: ContainerPart, requests: dict[str, str]) -> dict[str, Any]:
-    given = part.fields.get("resources") or {}
-    merged = {**(given.get("requests") or {}), **requests}
-    return {**given, "requests": merged} if merged else given
 
 
 def _own_mounts(part: ContainerPart, volumes: _Volumes) -> Iterator[dict[str, Any]]:

@@ -18,10 +18,12 @@ limit, which is the author's error.
 
 from __future__ import annotations
 
+import math
+import types
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from monopod.compiler.antichain import heaviest_antichain
 from monopod.compiler.running_order import task_levels
@@ -31,16 +33,29 @@ from monopod.schemas.plan import Pipeline, Slot, Task
 SHARED = ("cpu", "memory", "ephemeral-storage")
 
 
-def shared_requests(pipeline: Pipeline, resources: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+Amounts: TypeAlias = Mapping[str, Fraction]
+"""Amounts by resource."""
+
+
+def shared_requests(
+    pipeline: Pipeline,
+    resources: Mapping[str, Mapping[str, Any]],
+    lowest: Mapping[str, Amounts] = types.MappingProxyType({}),
+    lowest_sums: Amounts = types.MappingProxyType({}),
+) -> dict[str, dict[str, str]]:
     """Return by container the requests that it must have for the Pod to ask for its peak.
 
     `resources` are by container, in the shape of the Kubernetes API (ResourceRequirements). A container that asks for
-    none of a resource has no request for it in what comes out. Raises ValueError for a malformed Quantity.
+    none of a resource has no request for it in what comes out. A request is not made smaller than the `lowest` of its
+    container, nor are all of a resource together, as far as more was asked for, than `lowest_sums`. Raises ValueError
+    for a malformed Quantity.
     """
     shared: dict[str, dict[str, str]] = {}
     for resource in SHARED:
         texts = {name: text for name, each in resources.items() if (text := _asked(each, resource)) is not None}
-        for name, text in _share(pipeline, texts, resource).items():
+        floors = {name: amounts[resource] for name, amounts in lowest.items() if resource in amounts}
+        floor_of_sum = lowest_sums.get(resource, Fraction(0))
+        for name, text in _share(pipeline, texts, resource, floors, floor_of_sum).items():
             shared.setdefault(name, {})[resource] = text
     return shared
 
@@ -80,16 +95,23 @@ def _asked(resources: Mapping[str, Any], resource: str) -> str | None:
     return None
 
 
-def _share(pipeline: Pipeline, texts: Mapping[str, str], resource: str) -> dict[str, str]:
+def _share(
+    pipeline: Pipeline, texts: Mapping[str, str], resource: str, floors: Amounts, floor_of_sum: Fraction
+) -> dict[str, str]:
     """Return by container its share of the peak of one resource, in the units that its author uses."""
     unit = Fraction(1, 1000) if resource == "cpu" else Fraction(1)
     amount_of = {text: -(-quantity.parse(text) // unit) for text in set(texts.values())}
     amounts = {name: amount_of[text] for name, text in texts.items()}
-    highest = peak(pipeline, amounts)
-    if highest == sum(amounts.values()):
+    lowest = [math.ceil(floors.get(name, Fraction(0)) / unit) for name in amounts]
+    whole = sum(amounts.values())
+    highest = max(peak(pipeline, amounts), min(math.ceil(floor_of_sum / unit), whole))
+    if highest == whole and all(amount >= least for amount, least in zip(amounts.values(), lowest, strict=True)):
         return dict(texts)
-    grain = 1 if resource == "cpu" else next(each for each in (1024, 1000, 1) if _all_divisible(amounts.values(), each))
-    shares = apportion([amount // grain for amount in amounts.values()], highest // grain)
+    divisible = (*amounts.values(), *lowest)
+    grain = 1 if resource == "cpu" else next(each for each in (1024, 1000, 1) if _all_divisible(divisible, each))
+    shares = apportion_above(
+        [amount // grain for amount in amounts.values()], -(-highest // grain), [least // grain for least in lowest]
+    )
     return {name: _written(share * grain * unit, texts[name]) for name, share in zip(amounts, shares, strict=True)}
 
 
@@ -101,6 +123,23 @@ def _written(value: Fraction, as_written: str) -> str:
 def _all_divisible(amounts: Iterable[int], divisor: int) -> bool:
     """Whether whole multiples of `divisor` can be shared out: their sums are readable, and no less exact."""
     return all(amount % divisor == 0 for amount in amounts)
+
+
+def apportion_above(amounts: Sequence[int], total: int, lowest: Sequence[int]) -> list[int]:
+    """Return what `apportion` does, but for those that would get less than their `lowest`, which they get instead.
+
+    The others share what is left, so that the sum is `total`, unless the lowest alone are more.
+    """
+    low: set[int] = set()
+    while True:
+        others = [index for index in range(len(amounts)) if index not in low]
+        rest = max(0, total - sum(lowest[index] for index in low))
+        wanted = [amounts[index] for index in others]
+        shares = dict(zip(others, apportion(wanted, min(rest, sum(wanted))), strict=True))
+        below = {index for index, share in shares.items() if share < lowest[index]}
+        if not below:
+            return [shares.get(index, lowest[index]) for index in range(len(amounts))]
+        low |= below
 
 
 def apportion(amounts: Sequence[int], total: int) -> list[int]:

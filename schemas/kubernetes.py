@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from monopod.schemas import quantity
 from monopod.schemas.model import ListOf, Model, Path
 from monopod.schemas.quantity import Quantity
 
@@ -850,3 +851,45 @@ class Secret(Model):
     data: dict[str, str] = Field(default_factory=dict)
     string_data: dict[str, str] = Field(default_factory=dict)
     immutable: bool | None = None
+
+
+class LimitRangeItem(Model):
+    """The limits for one type of things: for each ``Container``, for each ``Pod``, and others."""
+
+    type: Annotated[str, Field(min_length=1)]
+    default: dict[str, Quantity] = Field(default_factory=dict)
+    default_request: dict[str, Quantity] = Field(default_factory=dict)
+    max: dict[str, Quantity] = Field(default_factory=dict)
+    max_limit_request_ratio: dict[str, Quantity] = Field(default_factory=dict)
+    min: dict[str, Quantity] = Field(default_factory=dict)
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """What the API refuses (Kubernetes API, LimitRangeItem)."""
+        if self.type == "Pod":
+            for name, given in (("default", self.default), ("defaultRequest", self.default_request)):
+                if given:
+                    yield (name,), "a Pod has no defaults; those of its containers are given with the type Container"
+        for low, high in (("min", "max"), ("min", "default"), ("defaultRequest", "default"), ("default", "max")):
+            yield from self._not_below(low, high)
+
+    def _not_below(self, low: str, high: str) -> Iterator[tuple[Path, str]]:
+        amounts = {"min": self.min, "max": self.max, "default": self.default, "defaultRequest": self.default_request}
+        for name, amount in amounts[low].items():
+            other = amounts[high].get(name)
+            if other is not None and quantity.parse(amount) > quantity.parse(other):
+                yield (low, name), f"{amount} is more than {high}.{name}, {other}"
+
+
+class LimitRangeSpec(Model):
+    """What a LimitRange limits."""
+
+    limits: ListOf[LimitRangeItem] = ()
+
+
+class LimitRange(Model):
+    """What containers and Pods of a namespace may ask for, and what they get if they ask for nothing."""
+
+    api_version: Literal["v1"] | None = None
+    kind: Literal["LimitRange"] | None = None
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    spec: LimitRangeSpec = Field(default_factory=LimitRangeSpec)
