@@ -101,10 +101,10 @@ def allowed(role: str) -> set[str]:
     return {f"{resource} {verb}" for rule in roles[role] for resource in rule["resources"] for verb in rule["verbs"]}
 
 
-def gitlab_script() -> str:
+def gitlab_script(part: str = "script") -> str:
     (job,) = (each["pipeline"] for each in OBJECTS if "pipeline" in each)
     variables = "".join(f"{name}={shlex.quote(value)}\n" for name, value in job["variables"].items())
-    return variables + "\n".join(job["script"])
+    return variables + "\n".join(job[part])
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,15 @@ def test_a_job_that_is_cancelled_is_deleted(shell: Run, tmp_path: Path) -> None:
     done = shell("exec sh monopod-job.sh ci -f ci.yaml", CANCELLED="1")
     assert done.returncode == 128 + signal.SIGINT
     assert notes(tmp_path)[-1] == ["delete", "--namespace", "ci", "job.batch/ci-run-x7k2p", "--wait=false"]
+
+
+@pytest.mark.parametrize(("status", "deleted"), [("canceled", True), ("success", False), ("failed", False)])
+def test_what_gitlab_does_afterwards(shell: Run, tmp_path: Path, status: str, deleted: bool) -> None:
+    (tmp_path / "monopod-job.name").write_text("job.batch/ci-run-x7k2p\n")
+    assert shell(gitlab_script("after_script"), CI_JOB_STATUS=status).returncode == 0
+    assert (tmp_path / "notes").exists() == deleted
+    if deleted:
+        assert notes(tmp_path)[0][:4] == ["delete", "--namespace", "ci", "job.batch/ci-run-x7k2p"]
 
 
 def test_the_role_allows_what_the_script_does_and_no_more(shell: Run, tmp_path: Path) -> None:

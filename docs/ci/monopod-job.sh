@@ -12,6 +12,7 @@ shift
 monopod compile --kind Job --ttl 24h --namespace "$namespace" --output monopod-job.yaml "$@"
 created=$(kubectl create --namespace "$namespace" --filename monopod-job.yaml --output name)
 job=$(printf '%s\n' "$created" | grep '^job')
+printf '%s\n' "$job" > monopod-job.name
 printf 'created %s in %s\n' "$job" "$namespace"
 waiting=
 trap 'kill $waiting 2>/dev/null || true; kubectl delete --namespace "$namespace" "$job" --wait=false; exit 130' HUP INT TERM
