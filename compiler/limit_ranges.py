@@ -85,7 +85,7 @@ def limit_ranges_of(
 def _in_documents(documents: Documents, namespace: str | None) -> Iterator[_Given]:
     for document, model in documents.of(LimitRange):
         if namespace is None or model.metadata.namespace in (None, "", namespace):
-            for index, item in enumerate(model.spec.limits):
+            for index, item in enumerate(_items(model)):
                 yield _Given(item, document.name, DocumentPlace(document, ("spec", "limits", index)))
 
 
@@ -95,7 +95,11 @@ def _in_cluster(objects: Iterable[dict[str, Any]], problems: list[Problem]) -> I
         model, complaints = validate(LimitRange, each)
         problems.extend(place.problem(complaint.rule, complaint.message) for complaint in complaints)
         if model is not None:
-            yield from (_Given(item, model.metadata.name or "", place) for item in model.spec.limits)
+            yield from (_Given(item, model.metadata.name or "", place) for item in _items(model))
+
+
+def _items(limit_range: LimitRange) -> tuple[LimitRangeItem, ...]:
+    return limit_range.spec.limits if limit_range.spec is not None else ()
 
 
 def _merged(items: list[_Given]) -> Limits:

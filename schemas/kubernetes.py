@@ -883,7 +883,7 @@ class LimitRangeItem(Model):
 class LimitRangeSpec(Model):
     """What a LimitRange limits."""
 
-    limits: ListOf[LimitRangeItem] = ()
+    limits: ListOf[LimitRangeItem]
 
 
 class LimitRange(Model):
@@ -892,4 +892,4 @@ class LimitRange(Model):
     api_version: Literal["v1"] | None = None
     kind: Literal["LimitRange"] | None = None
     metadata: ObjectMeta = Field(default_factory=ObjectMeta)
-    spec: LimitRangeSpec = Field(default_factory=LimitRangeSpec)
+    spec: LimitRangeSpec | None = None
