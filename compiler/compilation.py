@@ -110,7 +110,7 @@ def compile_document(document: Document, documents: Documents, options: Options,
         run.document["metadata"], source.metadata if source is not None else None, state.draft.of_tasks, state.problems
     )
     if (too_long := name_problem(run.document["metadata"], options.workload.kind)) is not None:
-        state.problems.append(document.problem(("metadata", "name"), too_long, "name-too-long"))
+        state.problems.append(document.problem(("metadata", "name"), too_long, "workload"))
     found = {**state.catalog.remote.annotations(), **images.annotations()}
     annotations = {**(run.document["metadata"].get("annotations") or {}), **found}
     metadata = {**run.document["metadata"], **({"annotations": annotations} if annotations else {})}

@@ -80,7 +80,6 @@ Rule: TypeAlias = Literal[
     "pod-security",
     "limit-range",
     "workload",
-    "name-too-long",
     "port-clash",
     "startup-probe",
     "timeouts",
@@ -178,12 +177,9 @@ SUMMARIES: dict[Rule, str] = {
         "annotation, of which the first counts."
     ),
     "pod-size": "The Pod is larger than the Kubernetes API takes (1.5 MiB).",
-    "pod-security": "A field asks for what the profile of `--pod-security` forbids.",
-    "limit-range": "Resources do not fit a LimitRange that is given in the files.",
-    "workload": "Options of `monopod compile` do not go together with the kind of object that is asked for.",
-    "name-too-long": (
-        "The name is longer than that of the kind of object may be: 63 characters for a Job, 52 for a CronJob."
-    ),
+    "pod-security": "Something asks for what the profile of `--pod-security` forbids.",
+    "limit-range": "A container, or the Pod, is over what a LimitRange of its namespace allows, or below its minimum.",
+    "workload": "The options of `monopod compile`, or the name of the run, do not go with its `--kind`.",
     "port-clash": "Sidecars that can run at the same time declare one port, which the Pod has only once.",
     "startup-probe": "A Sidecar is ready when its readinessProbe says so; a startupProbe beside it has no effect.",
     "timeouts": "`--timeout` is shorter than `timeouts.tasks` or `timeouts.finally` of the run.",
