@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from monopod.runner.pod_events import ContainerOutput, Event
 
 
+DELETED = "DeletedToCancel"
+"""The reason in the status of a Pod that was deleted because there was no milder way to cancel its run."""
+
+NOT_STARTED = "NotStarted"
+"""The reason in the status of a Pod whose coordinator has never run."""
+
+
 class BackendUnavailableError(Exception):
     """Nothing can be run with this backend. The text is for a person, and says what to do instead."""
 

@@ -21,12 +21,13 @@ from importlib import import_module
 from typing import NoReturn, Protocol, cast
 
 from monopod import __version__
+from monopod.runner.cluster_options import is_kubectl_plugin
 
 CANCELLED = 130
 WRONG_INPUT = 2
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
-COMMANDS = ("run", "cancel", "compile", "check", "graph", "schema", "completion")
+COMMANDS = ("run", "attach", "logs", "status", "cancel", "compile", "check", "graph", "schema", "completion")
 
 
 class Command(Protocol):
@@ -45,7 +46,7 @@ class Command(Protocol):
 def main() -> int:
     """Run `monopod` (or, as a plugin of kubectl, `kubectl monopod`) with the arguments of the process."""
     atexit.register(gc.freeze)  # Python would look for garbage once more, in all that the process has
-    program = "kubectl monopod" if os.path.basename(sys.argv[0]) == "kubectl-monopod" else "monopod"
+    program = "kubectl monopod" if is_kubectl_plugin() else "monopod"
     name, rest = _choose(program, sys.argv[1:])
     return _execute(f"{program} {name}", name, rest)
 

@@ -5,7 +5,8 @@ Rules:
 - No I/O and no clock. `Follower` is fed with the coordinator's events and the containers' output, in the order in which
   they were read, and gives back what is to be shown, in the order in which it should be.
 - What a container writes before its Step is known to have started is held back until then (the two come on different
-  streams); what it wrote before its Step ended comes before that end, as long as the caller feeds all of it first.
+  streams); what it wrote before its Step ended comes before that end, as long as the caller feeds all of it first. What
+  is fed later is still that Step's, and counts among its last lines.
 - A Task that is a whole Pipeline is shown as the Tasks of that Pipeline, unless something happens to it as a whole.
 
 What is left to others: reading the streams (``run``), showing what comes out (``display_plain``, ``display_live``),
@@ -113,6 +114,7 @@ class _Container:
     splitter: LineSplitter = dataclasses.field(default_factory=LineSplitter)
     held: bytearray | None = None  # None: output is shown as it comes
     last_lines: deque[str] = dataclasses.field(default_factory=lambda: deque(maxlen=LAST_LINES))
+    failed_in: tuple[str, int | None] | None = None  # the Task instance that its Step, which has ended, failed
 
     def lines(self, data: bytes) -> list[OutputLine]:
         return self._attributed(self.splitter.feed(data))
@@ -190,7 +192,10 @@ class Follower:
         if source is None:
             source = self._containers[container] = _Container(container, "")
         if source.held is None:
-            return source.lines(data)
+            lines = source.lines(data)
+            if lines and source.failed_in is not None:
+                self._amend_failure(source, *source.failed_in)
+            return lines
         source.held += data
         return source.release() if len(source.held) > MOST_HELD_BYTES else []
 
@@ -268,6 +273,7 @@ class Follower:
         source = self._containers.setdefault(event.container, _Container("", ""))
         source.task, source.step = task.label, event.step
         source.last_lines.clear()
+        source.failed_in = None
         return source.release()
 
     def _finish_step(self, event: StepFinished) -> list[OutputLine]:
@@ -276,11 +282,21 @@ class Follower:
         lines = [*source.release(), *source.rest()]
         failed = task.failed_steps
         if event.reason not in ("Completed", "Continued", "Skipped", "Cancelled"):
+            source.failed_in = (event.task, event.index)
             last_lines = tuple(source.last_lines)
             failed += (FailedStep(task.label, event.step, event.exit_code, event.reason, event.message, last_lines),)
         running = tuple(step for step in task.steps if step != event.step)
         self._update(event.task, event.index, steps=running, failed_steps=failed)
         return lines
+
+    def _amend_failure(self, source: _Container, path: str, index: int | None) -> None:
+        """Take what a Step wrote, and what came only after its end, among its last lines."""
+        steps = self._task(path, index).failed_steps
+        last_lines = tuple(source.last_lines)
+        amended = (
+            dataclasses.replace(each, last_lines=last_lines) if each.step == source.step else each for each in steps
+        )
+        self._update(path, index, failed_steps=tuple(amended))
 
     def _explained(self, event: TaskFinished) -> TaskFinished:
         """Return how a Task ended, with what the coordinator cannot know: why a container was never there."""

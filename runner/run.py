@@ -2,8 +2,8 @@
 
 Rules:
 
-- The outcome is what the coordinator tells; the Pod's own phase is held against it, and a stream that ended without an
-  outcome is a failure.
+- The outcome is what the coordinator tells; the Pod's own phase is held against it, if it has ended by then, and a
+  stream that ended without an outcome is a failure.
 - The first Ctrl-C (or SIGTERM) asks the coordinator to cancel: Steps get their grace period. Once that has been asked
   for, Ctrl-C kills the Pod at once, and so does a terminal that goes away.
 - What is asked before the coordinator tells that the run has started is passed on to it then: earlier it would not
@@ -20,10 +20,10 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from monopod.runner.backend import CancelRequests, Pod
+from monopod.runner.backend import DELETED, NOT_STARTED, CancelRequests, Pod
 from monopod.runner.cancellation import CancelRequest, harder
 from monopod.runner.display import Display
 from monopod.runner.follow import Follower, OutputLine
@@ -53,7 +53,10 @@ NOTICES: dict[CancelMode, str] = {
 }
 KILLING = "Killing everything that runs."
 
-_SIGNALS: dict[CancelMode, signal.Signals] = {
+_GOING_ON = ("Pending", "Running")
+"""Phases of a Pod whose outcome is told before kubelet has seen that its containers ended."""
+
+SIGNALS: dict[CancelMode, signal.Signals] = {
     "Cancelled": signal.SIGINT,
     "CancelledRunFinally": signal.SIGUSR1,
     "StoppedRunFinally": signal.SIGUSR2,
@@ -109,18 +112,30 @@ class Run:
 
     def outcome(self) -> Outcome:
         """Return how the run ended, by what the coordinator told and by what became of the Pod."""
-        phase = (self._status or {}).get("phase")
+        status = self._status or {}
+        phase = status.get("phase")
         finished = self._follower.finished
+        if (
+            self.is_interrupted
+            and status.get("reason") == DELETED
+            and (finished is None or finished.status == "Failed")
+        ):
+            return Outcome("Cancelled", "Cancelled", "its Pod was deleted")
         if finished is None:
             if self.is_interrupted:
                 return Outcome("Cancelled", "Cancelled", "it was killed before it could end by itself")
-            why = (self._status or {}).get("message") or self._coordinator_end
-            message = "the coordinator did not tell how the run ended" + (f": {why}" if why else "")
-            return Outcome("Failed", "OutcomeUnknown", message)
-        if finished.status == "Succeeded" and phase != "Succeeded" and not self.is_interrupted:
+            return self._without_outcome(status)
+        if finished.status == "Succeeded" and phase not in ("Succeeded", *_GOING_ON) and not self.is_interrupted:
             message = f"the coordinator told that the run succeeded, but the phase of its Pod is {phase}"
             return Outcome("Failed", "PodFailed", message)
         return Outcome(finished.status, finished.reason, finished.message)
+
+    def _without_outcome(self, status: Mapping[str, Any]) -> Outcome:
+        why = status.get("message") or self._coordinator_end
+        if status.get("reason") == NOT_STARTED:
+            return Outcome("Failed", NOT_STARTED, f"the run did not start: {why}")
+        message = "the coordinator did not tell how the run ended" + (f": {why}" if why else "")
+        return Outcome("Failed", "OutcomeUnknown", message)
 
     def _take(self, event: Event) -> None:
         match event:
@@ -150,7 +165,7 @@ class Run:
         for shown in self._follower.event(event):
             self._display.show(shown)
         if isinstance(event, RunStarted) and self._asked_for is not None:
-            self._pod.signal(COORDINATOR, _SIGNALS[self._asked_for])
+            self._pod.signal(COORDINATOR, SIGNALS[self._asked_for])
         if isinstance(event, RunCancelling):
             self._cancelled = event.mode
             self._answer()
@@ -199,4 +214,4 @@ class Run:
         self._asked_for = mode
         self._display.notice(NOTICES[mode])
         if self._follower.started is not None:
-            self._pod.signal(COORDINATOR, _SIGNALS[mode])
+            self._pod.signal(COORDINATOR, SIGNALS[mode])

@@ -31,6 +31,7 @@ from monopod.runner.printable import printable
 from monopod.runner.problem_report import print_problems, warnings_of
 from monopod.runner.run import Run
 from monopod.runner.summary import summarize
+from monopod.schemas.plan import Plan
 
 Output: TypeAlias = Literal["human", "json", "yaml", "name"]
 
@@ -48,7 +49,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended:
+class Ended:
     """How one run ended. ``document`` is the finished PipelineRun or TaskRun; None if nobody told."""
 
     exit_code: int
@@ -65,7 +66,7 @@ def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Opt
     """Run compiled Pods, show them, and return the exit code of the command."""
     print_problems(warnings_of(compilations), sys.stderr)
     _tell_what_is_not_used(backend, compilations[0].passed_through)
-    ended: list[_Ended] = []
+    ended: list[Ended] = []
     with _signals() as wake_up:
         for compilation in compilations:
             ended.append(_run_one(compilation, backend, options, wake_up, is_first=not ended))
@@ -74,7 +75,7 @@ def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Opt
     left = compilations[len(ended) :]
     if left:
         print(f"Not started: {', '.join(map(_described, left))}", file=_stream(options.output))
-    _write_documents([each.document for each in ended if each.document is not None], len(compilations), options.output)
+    write_documents([each.document for each in ended if each.document is not None], len(compilations), options.output)
     if left and ended[-1].was_interrupted:
         return _CANCELLED
     return _exit_code([each.exit_code for each in ended])
@@ -108,25 +109,26 @@ def _stream(output: Output) -> Any:
     return sys.stdout if output == "human" else sys.stderr
 
 
-def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_up: int, *, is_first: bool) -> _Ended:
+def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_up: int, *, is_first: bool) -> Ended:
     with backend.pod(compilation, keep=options.keep) as pod:
         try:
             pod.start()
         except PodRefusedError as error:
             print("\n".join(error.problems), file=sys.stderr)
-            return _Ended(_WRONG_INPUT)
+            return Ended(_WRONG_INPUT)
         except BackendUnavailableError as error:
             print(f"monopod run: {error}", file=sys.stderr)
-            return _Ended(_WRONG_INPUT)
+            return Ended(_WRONG_INPUT)
         if not is_first:
             print(file=_stream(options.output))
         elif backend.notice:
             print(backend.notice, file=sys.stderr)
-        return _follow(pod, compilation, options, wake_up)
+        return follow_pod(pod, compilation.plan, options, wake_up)
 
 
-def _follow(pod: StartablePod, compilation: Compilation, options: Options, wake_up: int) -> _Ended:
-    follower = Follower(compilation.plan)
+def follow_pod(pod: StartablePod, plan: Plan, options: Options, wake_up: int) -> Ended:
+    """Follow a Pod that was started to its end, and show it. `wake_up` gives the numbers of signals."""
+    follower = Follower(plan)
     display = make_display(_stream(options.output), follower, os.environ)
     run = Run(pod, follower, display)
     summary = None
@@ -134,17 +136,18 @@ def _follow(pod: StartablePod, compilation: Compilation, options: Options, wake_
         with pod.cancel_requests() as cancel_requests:
             for name in run.follow(wake_up, cancel_requests):
                 if options.output == "name":
-                    print(f"{compilation.plan.document['kind'].lower()}.tekton.dev/{name}", flush=True)
+                    print(f"{plan.document['kind'].lower()}.tekton.dev/{name}", flush=True)
         outcome = run.outcome()
         ended = follower.finished.at if follower.finished else time.time()
         summary = summarize(follower, outcome, ended, pod.kept if options.keep else None)
     finally:
         display.close(summary)
     document = None if follower.finished is None else follower.finished.document
-    return _Ended(outcome.exit_code, document, run.is_interrupted)
+    return Ended(outcome.exit_code, document, run.is_interrupted)
 
 
-def _write_documents(documents: Sequence[dict[str, Any]], wanted: int, output: Output) -> None:
+def write_documents(documents: Sequence[dict[str, Any]], wanted: int, output: Output) -> None:
+    """Write finished runs to standard output in the form that is wanted, several of them as a List."""
     if output not in ("json", "yaml") or not documents:
         return
     document = documents[0] if wanted == 1 else {"apiVersion": "v1", "kind": "List", "items": list(documents)}

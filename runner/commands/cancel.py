@@ -1,4 +1,4 @@
-"""`monopod cancel`: cancel a run that goes on, from another process of the same user."""
+"""`monopod cancel`: cancel a run that goes on: of the same user on this machine, or in a cluster."""
 
 from __future__ import annotations
 
@@ -8,32 +8,42 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from monopod.runner.cluster_options import add_cluster_options, is_kubectl_plugin
+
 if TYPE_CHECKING:
     from monopod.runner.cancellation import GoingRun
 
-SUMMARY = "cancel a run that goes on on this machine"
+SUMMARY = "cancel a run that goes on, on this machine or in a cluster"
 
 EXAMPLES = """\
   monopod cancel                                     (the only run of yours that goes on)
   monopod cancel build-x7k2p                         (as Ctrl-C does)
   monopod cancel build-x7k2p --grace CancelledRunFinally
+  monopod cancel build-x7k2p --context prod -n ci    (in a cluster)
 
 the three ways are Tekton's:
   Cancelled            the Steps that run are asked to stop; finally Tasks do not run. This is the default
   CancelledRunFinally  the Steps that run are asked to stop, then the finally Tasks run
   StoppedRunFinally    the Tasks that run go on to their end, with their retries; then the finally Tasks run
 
-A harder way may follow a milder one. `monopod cancel` does not wait for the end of the run.
+With --context or -n, and always with `kubectl monopod cancel`, a Pod in a cluster is meant. A harder way may follow a
+milder one. `monopod cancel` does not wait for the end of the run.
 
 exit codes:
-  0 the run has taken the request, 2 there is no such run"""
+  0 the run has taken the request, 2 there is no such run, or it cannot be asked"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     from monopod.runner.cancellation import MODES  # noqa: PLC0415  # only for this command's help
 
-    parser.add_argument("name", nargs="?", metavar="NAME", help="the name of the run, if several of yours go on")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="the name of the run (in a cluster: of its Pod, or pod/NAME), if several of yours go on",
+    )
+    add_cluster_options(parser)
     parser.add_argument(
         "--grace", choices=MODES, default="Cancelled", metavar="WAY", help=f"how to cancel: {', '.join(MODES)}"
     )
@@ -41,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Ask the run to be cancelled, and return once it has taken that. Raises OSError."""
+    if arguments.context is not None or arguments.namespace is not None or is_kubectl_plugin():
+        return _cancel_in_cluster(arguments)
     from monopod.runner.cancellation import going_runs  # noqa: PLC0415  # not needed for --help
     from monopod.runner.host.state_directory import root_path  # noqa: PLC0415
 
@@ -52,8 +64,29 @@ def execute(arguments: argparse.Namespace) -> int:
     mode = run.cancel(arguments.grace)
     if mode is None:
         return _refuse(f"run '{run.name}' has ended")
-    already = "" if mode == arguments.grace else ", which was asked for before"
-    print(f"Run '{run.name}' is being cancelled: {mode}{already}")
+    return _tell(run.name, mode, arguments.grace)
+
+
+def _cancel_in_cluster(arguments: argparse.Namespace) -> int:
+    from monopod.runner.backend import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.kubernetes.cancelling import cancel  # noqa: PLC0415
+    from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
+    from monopod.runner.kubernetes.existing import NoSuchPodError, find  # noqa: PLC0415
+
+    if arguments.name is None:
+        return _refuse("in a cluster the Pod must be named")
+    try:
+        with connect(arguments.context) as cluster:
+            existing = find(cluster, arguments.namespace, arguments.name)
+            mode = cancel(existing, arguments.grace)
+    except (NoSuchPodError, BackendUnavailableError) as error:
+        return _refuse(str(error))
+    return _tell(existing.name.name, mode, arguments.grace)
+
+
+def _tell(name: str, mode: str, asked_for: str) -> int:
+    already = "" if mode == asked_for else ", which was asked for before"
+    print(f"Run '{name}' is being cancelled: {mode}{already}")
     return 0
 
 

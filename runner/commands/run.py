@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from monopod.runner.input_options import add_file_options, add_run_options, compile_documents
+from monopod.runner.cluster_options import is_kubectl_plugin
+from monopod.runner.input_options import add_file_options, add_run_options, compile_documents, duration
 
 SUMMARY = "run a Pipeline and follow it to its end"
 
@@ -14,6 +15,8 @@ EXAMPLES = """\
   monopod run -f pipeline.yaml -w source=hostPath:.       (on the files as they are, uncommitted ones too)
   monopod run -f run.yaml -o json > finished-run.json     (the PipelineRun with its status)
   monopod run -f pipeline.yaml --backend podman           (in containers, with the Steps' images)
+  monopod run -f pipeline.yaml --context prod -n ci       (in a cluster)
+  monopod run -f pipeline.yaml --context prod --detach    (and leave it there: monopod attach, logs, status, cancel)
   kubectl get pipeline build -o yaml | monopod run -f -
 
 exit codes:
@@ -38,33 +41,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="human (the default); json or yaml: only the finished PipelineRun on standard output (if the files hold "
         "several, a List); name: only the name of each run; all else then goes to standard error",
     )
-    parser.add_argument("--keep", action="store_true", help="leave the files of the run where they are, and say where")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the files of the run, or its Pod, where they are, and say where"
+    )
     parser.add_argument(
         "--backend",
         choices=("host", "podman", "kubernetes"),
         help="where to run: host is this machine, and the default; podman runs containers with the Steps' images; "
-        "kubernetes is not there yet",
+        "kubernetes runs a Pod in a cluster, and is the default of `kubectl monopod`",
     )
     parser.add_argument(
         "--network", metavar="NETWORK", help="with podman: the Pod's network, such as host, none or one of podman's"
     )
     parser.add_argument("--context", metavar="CONTEXT", help="the context of kubectl to run in; implies kubernetes")
+    parser.add_argument(
+        "--detach", action="store_true", help="in a cluster: create the Pod, say what it is called, and leave it there"
+    )
+    parser.add_argument(
+        "--start-timeout",
+        type=duration,
+        metavar="DURATION",
+        help="in a cluster: how long it may last that an image cannot be pulled, no node takes the Pod, or something "
+        "else keeps a container from starting, before that fails the Task or the run (default: 5m)",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run the Pods, one for each run, and return the exit code. Raises Problems."""
-    chosen = arguments.backend or ("kubernetes" if arguments.context is not None else "host")
-    if chosen == "kubernetes":
-        what = f"the backend {chosen} is not there yet; use --backend host, or "
-        print(f"monopod run: {what}monopod compile -f FILE | kubectl create -f -", file=sys.stderr)
+    is_in_cluster = arguments.context is not None or is_kubectl_plugin()
+    chosen = arguments.backend or ("kubernetes" if is_in_cluster else "host")
+    problem = _misplaced_option(arguments, chosen)
+    if problem is not None:
+        print(f"monopod run: {problem}", file=sys.stderr)
         return 2
-    if arguments.context is not None:
-        print(f"monopod run: --context is for the backend kubernetes, not for {chosen}", file=sys.stderr)
-        return 2
-    if arguments.network is not None and chosen != "podman":
-        print(f"monopod run: --network is for the backend podman, not for {chosen}", file=sys.stderr)
-        return 2
-    return _run_with_podman(arguments) if chosen == "podman" else _run_on_host(arguments)
+    return {"host": _run_on_host, "podman": _run_with_podman, "kubernetes": _run_in_cluster}[chosen](arguments)
+
+
+def _misplaced_option(arguments: argparse.Namespace, backend: str) -> str | None:
+    """Return which option is for another backend, in words."""
+    of_kubernetes = ("context", "detach", "start_timeout")
+    for option in (*of_kubernetes, "network"):
+        its_own = "kubernetes" if option in of_kubernetes else "podman"
+        if getattr(arguments, option) not in (None, False) and backend != its_own:
+            return f"--{option.replace('_', '-')} is for the backend {its_own}, not for {backend}"
+    if arguments.detach and arguments.output in ("json", "yaml"):
+        return f"--detach knows no finished run for -o {arguments.output}; see monopod status POD -o {arguments.output}"
+    return None
 
 
 def _run_on_host(arguments: argparse.Namespace) -> int:
@@ -82,3 +104,23 @@ def _run_with_podman(arguments: argparse.Namespace) -> int:
 
     compilations = compile_documents(arguments, log_format="json", kube_version=WITHOUT_NATIVE_SIDECARS)
     return run_pods(compilations, PodmanBackend(arguments.network), Options(arguments.output, arguments.keep))
+
+
+def _run_in_cluster(arguments: argparse.Namespace) -> int:
+    from monopod.runner.backend import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.kubernetes.backend import KubernetesBackend  # noqa: PLC0415
+    from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
+    from monopod.runner.kubernetes.detached import start_pods  # noqa: PLC0415
+    from monopod.runner.run_pods import Options, run_pods  # noqa: PLC0415
+
+    try:
+        with connect(arguments.context) as cluster:
+            options = {"log_format": "json", "kube_version": cluster.version(), "context": arguments.context}
+            compilations = compile_documents(arguments, **options)
+            if arguments.detach:
+                return start_pods(compilations, cluster, arguments.output)
+            backend = KubernetesBackend(cluster, arguments.start_timeout)
+            return run_pods(compilations, backend, Options(arguments.output, arguments.keep))
+    except BackendUnavailableError as error:
+        print(f"monopod run: {error}", file=sys.stderr)
+        return 2

@@ -122,7 +122,7 @@ def test_version(monopod):
         (["run", "pipeline.yaml", "--nonsense"], "unrecognized arguments: --nonsense"),
         (["run", "pipeline.yaml", "--out", "json"], "unrecognized arguments: --out"),
         (["run", "pipeline.yaml", "--network", "none"], "--network is for the backend podman, not for host"),
-        (["run", "pipeline.yaml", "--context", "prod"], "the backend kubernetes is not there yet"),
+        (["run", "pipeline.yaml", "--detach"], "--detach is for the backend kubernetes, not for host"),
         (["run", "pipeline.yaml", "--context", "prod", "--backend", "host"], "--context is for the backend kubernetes"),
         (["run"], "no file is given; use -f FILE, or -f - for standard input"),
         (["compile", "-f", "missing.yaml"], "missing.yaml"),

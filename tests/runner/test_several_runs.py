@@ -128,7 +128,7 @@ class TestExitCode:
         return ran
 
     def ended(self, code, name=None, *, interrupted=False):
-        return run_pods._Ended(code, name and {"kind": name}, interrupted)
+        return run_pods.Ended(code, name and {"kind": name}, interrupted)
 
     def test_all_well(self, ran):
         assert ran(*[self.ended(0)] * 3) == (0, "", 3)

@@ -1,0 +1,48 @@
+"""`monopod status`: how a run in a cluster stands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from monopod.runner.cluster_options import add_cluster_options, add_pod_argument
+
+SUMMARY = "tell how a run in a cluster stands"
+
+EXAMPLES = """\
+  monopod status build-x7k2p
+  monopod status build-x7k2p -o json | jq '.status.conditions[0]'
+
+With -o json or yaml the PipelineRun is printed with its status: the finished one, or what is known so far.
+
+exit codes:
+  0 it was printed, however the run ended, 2 there is no such run"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    add_pod_argument(parser)
+    add_cluster_options(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=("human", "json", "yaml"),
+        default="human",
+        help="human (the default): a table of the Tasks; json or yaml: the PipelineRun",
+    )
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Print how the run stands and return the exit code."""
+    from monopod.runner.backend import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
+    from monopod.runner.kubernetes.existing import NoSuchPodError, find  # noqa: PLC0415
+    from monopod.runner.kubernetes.standing import print_standing  # noqa: PLC0415
+
+    try:
+        with connect(arguments.context) as cluster:
+            print_standing(find(cluster, arguments.namespace, arguments.pod), arguments.output)
+    except (NoSuchPodError, BackendUnavailableError) as error:
+        print(f"monopod status: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,1 @@
+"""The backend ``kubernetes``: compiled Pods in a cluster (docs/kubernetes.md)."""

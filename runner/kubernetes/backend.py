@@ -1,0 +1,27 @@
+"""The backend ``kubernetes``: compiled Pods in a cluster (docs/kubernetes.md)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from monopod.runner.kubernetes.following import START_TIMEOUT
+from monopod.runner.kubernetes.pod import KubernetesPod
+
+if TYPE_CHECKING:
+    from monopod.compiler.compilation import Compilation
+    from monopod.runner.kubernetes.cluster import Cluster
+
+
+class KubernetesBackend:
+    """Runs Pods in a cluster. ``start_timeout``: how long, in seconds, something may keep a container from starting."""
+
+    name = "kubernetes"
+    notice = ""
+
+    def __init__(self, cluster: Cluster, start_timeout: float | None = None) -> None:
+        self._cluster = cluster
+        self._start_timeout = START_TIMEOUT if start_timeout is None else start_timeout
+
+    def pod(self, compilation: Compilation, *, keep: bool) -> KubernetesPod:
+        """Return the Pod of a compiled run, not yet created."""
+        return KubernetesPod(self._cluster, compilation, self._start_timeout, keep=keep)

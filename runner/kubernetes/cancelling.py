@@ -1,0 +1,54 @@
+"""Having a run cancelled whose Pod is in a cluster, from anywhere.
+
+Rules: the coordinator is asked by a signal, and asked for counts as taken only when it says so. One that tells a story
+instead of events is believed to have heard.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from monopod.compiler.pod import COORDINATOR
+from monopod.runner.backend import BackendUnavailableError
+from monopod.runner.cancellation import harder
+from monopod.runner.kubernetes.api_errors import ApiError
+from monopod.runner.kubernetes.cluster import CommandFailedError, UnreachableError
+from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
+from monopod.runner.kubernetes.following import REQUEST
+from monopod.runner.kubernetes.pod_states import is_over
+from monopod.runner.kubernetes.reading import events_of
+from monopod.runner.run import SIGNALS
+from monopod.schemas.run_events import CancelMode, RunCancelling, RunFinished
+
+
+def cancel(existing: ExistingPod, mode: CancelMode) -> CancelMode:
+    """Ask for it and return the mode in which the run is being cancelled: a harder one, if that was asked for before.
+
+    Raises NoSuchPodError if the run has ended or has not begun, BackendUnavailableError if it cannot be asked.
+    """
+    if is_over(existing.pod):
+        raise NoSuchPodError(f"the run of {existing.name} has ended")
+    try:
+        existing.cluster.execute(existing.name, COORDINATOR, (*REQUEST, "signal", str(int(SIGNALS[mode]))))
+    except ApiError as error:
+        if error.missing_permission is not None or error.status == 401:
+            what = f"{error.in_words()}; kubectl delete pod {existing.name.name} ends the run without it"
+            raise BackendUnavailableError(what) from error
+        raise NoSuchPodError(f"the run of {existing.name} cannot be told: {error.in_words()}") from error
+    except (UnreachableError, CommandFailedError) as error:
+        raise BackendUnavailableError(f"the coordinator of {existing.name} cannot be told: {error}") from error
+    return _taken(existing, mode) if existing.tells_events else mode
+
+
+def _taken(existing: ExistingPod, mode: CancelMode) -> CancelMode:
+    """Wait until the coordinator says that the run is being cancelled, in this mode or a harder one."""
+    now: CancelMode | None = None
+    with closing(events_of(existing, follow=True)) as events:
+        for event in events:
+            if isinstance(event, RunCancelling):
+                now = harder(now, event.mode)
+            if now is not None and harder(now, mode) == now:
+                return now
+            if isinstance(event, RunFinished):
+                break
+    raise NoSuchPodError(f"the run of {existing.name} has ended")

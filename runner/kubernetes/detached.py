@@ -1,0 +1,97 @@
+"""Pods that are started and left to themselves, and following one of them later."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from monopod.runner.backend import BackendUnavailableError, CancelRequests, PodRefusedError
+from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
+from monopod.runner.kubernetes.following import FollowedPod
+from monopod.runner.kubernetes.pod import KubernetesPod, no_cancel_requests
+from monopod.runner.problem_report import print_problems, warnings_of
+from monopod.runner.run_pods import Options, Output, follow_pod, write_documents
+
+if TYPE_CHECKING:
+    from monopod.compiler.compilation import Compilation
+    from monopod.runner.kubernetes.cluster import Cluster
+
+_WRONG_INPUT = 2
+_INTERRUPTED = 130
+
+
+def start_pods(compilations: Sequence[Compilation], cluster: Cluster, output: Output) -> int:
+    """Create the Pod of each run and say what it is called; return the exit code."""
+    print_problems(warnings_of(compilations), sys.stderr)
+    for compilation in compilations:
+        with contextlib.ExitStack() as stack:
+            pod = stack.enter_context(contextlib.closing(KubernetesPod(cluster, compilation, keep=True)))
+            try:
+                pod.create()
+            except (PodRefusedError, BackendUnavailableError) as error:
+                print(f"monopod run: {error}", file=sys.stderr)
+                return _WRONG_INPUT
+            for problem in pod.problems:
+                print(f"warning: {problem}", file=sys.stderr)
+            if output == "name":
+                print(f"{compilation.plan.document['kind'].lower()}.tekton.dev/{pod.name.name}", flush=True)
+            else:
+                print(
+                    f"Pod {pod.name.name} runs in namespace {pod.name.namespace}; follow it with: "
+                    f"monopod attach {pod.name.name} -n {pod.name.namespace}",
+                    flush=True,
+                )
+    return 0
+
+
+class AttachedPod(FollowedPod):
+    """A Pod that somebody else made. Leaving it leaves it as it is. It is a ``backend.StartablePod``."""
+
+    kept = ""
+
+    def __init__(self, existing: ExistingPod) -> None:
+        super().__init__(existing.cluster, existing.plan)
+        self._existing = existing
+
+    def __enter__(self) -> AttachedPod:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Begin to follow it."""
+        self.follow(self._existing.pod)
+
+    def cancel_requests(self) -> contextlib.AbstractContextManager[CancelRequests]:
+        """Listen to nobody: `monopod cancel POD` asks the coordinator itself."""
+        return no_cancel_requests()
+
+
+def attach(existing: ExistingPod, output: Output) -> int:
+    """Follow a Pod from its beginning to its end; return the exit code as of `monopod run`. Ctrl-C only leaves it.
+
+    Raises NoSuchPodError if its coordinator tells a story instead of events.
+    """
+    if not existing.tells_events:
+        raise NoSuchPodError(
+            f"the coordinator of {existing.name} tells its story only to people (it was compiled, not started by "
+            f"`monopod run`); read it with: monopod logs -f {existing.name.name} -n {existing.name.namespace}"
+        )
+    never, writer = os.pipe()  # the signals that cancel a run are not heeded here
+    try:
+        with AttachedPod(existing) as pod:
+            pod.start()
+            ended = follow_pod(pod, existing.plan, Options(output, keep=False), never)
+    except KeyboardInterrupt:
+        name = existing.name
+        print(f"The run goes on; `monopod cancel {name.name} -n {name.namespace}` cancels it.", file=sys.stderr)
+        return _INTERRUPTED
+    finally:
+        os.close(never)
+        os.close(writer)
+    write_documents([ended.document] if ended.document is not None else [], 1, output)
+    return ended.exit_code

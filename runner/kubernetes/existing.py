@@ -1,0 +1,71 @@
+"""Pods that monopod made and that are in a cluster: finding one, and what it runs.
+
+Rules: only Pods with monopod's label are looked at. The Plan, and what the containers are called, come from the Pod.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from monopod.compiler.diagnostics import did_you_mean
+from monopod.compiler.pod import coordinator_of, plan_of
+from monopod.runner.backend import BackendUnavailableError
+from monopod.runner.kubernetes.api_errors import ApiError
+from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError
+from monopod.schemas.plan import Plan
+
+_LABEL, _OURS = "app.kubernetes.io/managed-by", "monopod"
+
+
+class NoSuchPodError(Exception):
+    """There is no such Pod, or it is none of monopod's. The text is for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingPod:
+    """A Pod as the cluster has it, and its Plan."""
+
+    cluster: Cluster
+    name: PodName
+    pod: dict[str, Any]
+    plan: Plan
+
+    @property
+    def tells_events(self) -> bool:
+        """Whether its coordinator tells what happens in a form to be read by programs; else, it tells a story."""
+        arguments = coordinator_of(self.pod).get("args") or []
+        return arguments[:2] == ["--format", "json"] or "--format=json" in arguments
+
+
+def find(cluster: Cluster, namespace: str | None, text: str) -> ExistingPod:
+    """Return the Pod that is meant by ``NAME`` or ``pod/NAME``. Raises NoSuchPodError, BackendUnavailableError."""
+    kind, slash, rest = text.partition("/")
+    if slash and (kind.lower() not in ("pod", "pods", "po") or not rest or "/" in rest):
+        raise NoSuchPodError(f"'{text}' is no Pod; expected its name, or pod/NAME")
+    name = PodName(namespace or cluster.namespace, rest if slash else text)
+    try:
+        pod = cluster.request("GET", name.path)
+    except ApiError as error:
+        if error.status == 404:
+            raise NoSuchPodError(f"there is no {name}{_suggestion(cluster, name)}") from error
+        raise BackendUnavailableError(error.in_words()) from error
+    except UnreachableError as error:
+        raise BackendUnavailableError(f"{cluster.name} cannot be reached: {error}") from error
+    if (pod["metadata"].get("labels") or {}).get(_LABEL) != _OURS:
+        raise NoSuchPodError(f"{name} was not made by monopod (it has no label {_LABEL}={_OURS})")
+    try:
+        return ExistingPod(cluster, name, pod, plan_of(pod))
+    except ValueError as error:
+        raise NoSuchPodError(f"{name}: {error}") from error
+
+
+def _suggestion(cluster: Cluster, name: PodName) -> str:
+    try:
+        listed = cluster.request("GET", name.collection, [("labelSelector", f"{_LABEL}={_OURS}")])
+    except (ApiError, UnreachableError):
+        return ""  # it would only have been kind
+    names = [each["metadata"]["name"] for each in listed.get("items") or ()]
+    if not names:
+        return ", and no other Pod of monopod's"
+    return f"{did_you_mean(name.name, names)}; there are {', '.join(names[:10])}{', …' * (len(names) > 10)}"

@@ -1,0 +1,160 @@
+"""The ConfigMaps, Secrets and claims that are given beside a run: made before its Pod, and gone with it.
+
+Rules:
+
+- One of that name that is there already is used if it says the same, and otherwise a reason not to start: nothing that
+  somebody else made is changed or removed.
+- What was made here belongs to the Pod (an owner reference), so that the cluster removes both together even if nobody
+  is there to do it.
+
+What is left to others: the Pod itself (``pod``).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from monopod.compiler.compilation import Compilation
+from monopod.runner.backend import PodRefusedError
+from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words
+from monopod.runner.kubernetes.cluster import Cluster, UnreachableError, collection_path
+
+_RESOURCES = {"ConfigMap": "configmaps", "Secret": "secrets", "PersistentVolumeClaim": "persistentvolumeclaims"}
+_MERGE = "application/merge-patch+json"
+_ENDING_SECONDS = 60
+_LOOKS_PER_SECOND = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    path: str
+    kind: str
+    name: str
+    uid: str
+
+
+class ObjectsBeside:
+    """The objects beside one run in a namespace."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._made: list[_Made] = []
+
+    def make(self, compilation: Compilation) -> None:
+        """Make them. Raises PodRefusedError, with nothing left behind, and UnreachableError."""
+        given = (*compilation.config_maps, *compilation.secrets, *compilation.claims)
+        try:
+            problems = [problem for each in given if (problem := self._make(each)) is not None]
+        except UnreachableError:
+            self.delete()
+            raise
+        if problems:
+            self.delete()
+            raise PodRefusedError(problems)
+
+    def belong_to(self, pod: Mapping[str, Any]) -> Iterable[str]:
+        """Let them belong to a Pod; return what did not go well, in words."""
+        owner = {"apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
+        problems = []
+        for made in self._made:
+            try:
+                body = {"metadata": {"ownerReferences": [owner]}}
+                self._cluster.request("PATCH", made.path, body=body, content_type=_MERGE)
+            except (ApiError, UnreachableError) as error:
+                why = error.in_words() if isinstance(error, ApiError) else str(error)
+                problems.append(f"{made.kind} '{made.name}' would stay if the Pod were deleted by others: {why}")
+        return problems
+
+    def delete(self) -> list[str]:
+        """Delete what was made here; return what could not be deleted, in words."""
+        problems = []
+        for made in self._made:
+            try:
+                self._cluster.request("DELETE", made.path, body={"preconditions": {"uid": made.uid}})
+            except ApiError as error:
+                if error.status not in (404, 409):  # it is gone, or another of that name is there
+                    problems.append(f"{made.kind} '{made.name}' could not be deleted: {error.in_words()}")
+            except UnreachableError as error:
+                problems.append(f"{made.kind} '{made.name}' could not be deleted: {error}")
+        self._made.clear()
+        return problems
+
+    def _make(self, given: dict[str, Any]) -> str | None:
+        """Make one; return why it cannot be used, in words."""
+        kind, metadata = given["kind"], given["metadata"]
+        what = f"{kind} '{metadata['name']}'"
+        if metadata.get("namespace", self._namespace) != self._namespace:
+            return f"{what} is for namespace '{metadata['namespace']}', but the run is in '{self._namespace}'"
+        collection = collection_path(_RESOURCES[kind], self._namespace)
+        path = f"{collection}/{metadata['name']}"
+        body = {**given, "metadata": {**metadata, "namespace": self._namespace}}
+        try:
+            made = self._create(collection, path, body)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                return creation_in_words(error, what, self._namespace)
+            return self._why_not(path, given, what)
+        self._made.append(_Made(path, kind, metadata["name"], made["metadata"]["uid"]))
+        return None
+
+    def _create(self, collection: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Create an object, once one of that name that is being deleted is gone. Raises ApiError, UnreachableError."""
+        pause = threading.Event()
+        for _ in range(_ENDING_SECONDS * _LOOKS_PER_SECOND):
+            try:
+                return self._cluster.request("POST", collection, body=body)
+            except ApiError as error:
+                if error.reason != "AlreadyExists" or not self._is_ending(path):
+                    raise
+            pause.wait(1 / _LOOKS_PER_SECOND)
+        return self._cluster.request("POST", collection, body=body)
+
+    def _is_ending(self, path: str) -> bool:
+        with contextlib.suppress(ApiError):
+            return "deletionTimestamp" in self._cluster.request("GET", path)["metadata"]
+        return False
+
+    def _why_not(self, path: str, given: dict[str, Any], what: str) -> str | None:
+        try:
+            there = self._cluster.request("GET", path)
+        except ApiError as error:
+            return f"{what} is in namespace '{self._namespace}' already, and cannot be compared: {error.in_words()}"
+        if _says(there, given):
+            return None
+        resource = path.rsplit("/", 2)[1]
+        return (
+            f"{what} is in namespace '{self._namespace}' already and differs from that in the files; take it out of "
+            f"the files, rename it, or delete the other (kubectl delete {resource} {given['metadata']['name']})"
+        )
+
+
+def _says(there: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Whether an object of the cluster says all that a given one does, and a ConfigMap or Secret nothing else."""
+    if given["kind"] == "PersistentVolumeClaim":
+        return _contains(there.get("spec") or {}, given.get("spec") or {})
+    return (
+        _contents(there) == _contents(given)
+        and there.get("type", "Opaque") == given.get("type", "Opaque")
+        and bool(there.get("immutable")) == bool(given.get("immutable"))
+    )
+
+
+def _contents(source: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return what a ConfigMap or Secret holds, whichever way it is written."""
+    is_secret = source["kind"] == "Secret"
+    texts = source.get("stringData" if is_secret else "data") or {}
+    encoded = source.get("data" if is_secret else "binaryData") or {}
+    found = {key: base64.b64decode(str(value)) for key, value in encoded.items()}
+    return {**found, **{key: str(value).encode() for key, value in texts.items()}}
+
+
+def _contains(there: Any, given: Any) -> bool:
+    if isinstance(given, dict):
+        return isinstance(there, dict) and all(_contains(there.get(key), value) for key, value in given.items())
+    return bool(there == given)

@@ -1,0 +1,224 @@
+"""What kubelet, the scheduler and the controllers say about a Pod, in words for a person.
+
+Rules:
+
+- Pure: from a Pod as the API has it, and what its containers are called, to words. Reasons and messages are those of
+  the Kubernetes API and of kubelet (ContainerStateWaiting, ContainerStateTerminated, PodCondition, PodStatus).
+- A `Trouble` is why a container, or the whole Pod, has not started. It may pass: an image may be pulled in the end. One
+  that never does is `hopeless`.
+- Whatever is not known here is told as the cluster says it.
+
+What is left to others: how long a Trouble may last (``pod``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from monopod.compiler.pod import COORDINATOR, INSTALL
+from monopod.schemas import quantity
+
+Named: TypeAlias = Callable[[str], str]
+"""Gives what a container is called: ``Step 'compile' of Task 'build'``."""
+
+_HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
+_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
+_IMAGE |= {"RegistryUnavailable", "SignatureValidationFailed"}
+_NO_TROUBLE = frozenset({"", "ContainerCreating", "PodInitializing"})
+_TOLD_OTHERWISE = frozenset(
+    {"FailedScheduling", "Failed", "BackOff", "ErrImageNeverPull", "InspectFailed", "Unhealthy"}
+)
+"""Reasons of Events that the Pod's own status tells better (or, for probes, nobody needs)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a container, or (None) the whole Pod, has not started. Troubles of one ``subject`` are told once."""
+
+    subject: tuple[str, str]
+    container: str | None
+    text: str
+    hopeless: bool = False
+
+
+def statuses(pod: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the ContainerStatuses of a Pod, those of init containers first."""
+    status = pod.get("status") or {}
+    yield from status.get("initContainerStatuses") or ()
+    yield from status.get("containerStatuses") or ()
+
+
+def phase(pod: Mapping[str, Any]) -> str:
+    """Return the phase of a Pod."""
+    return str((pod.get("status") or {}).get("phase") or "Pending")
+
+
+def is_over(pod: Mapping[str, Any]) -> bool:
+    """Whether every container of a Pod has ended for good."""
+    return phase(pod) in ("Succeeded", "Failed")
+
+
+def troubles(pod: Mapping[str, Any], named: Named) -> list[Trouble]:
+    """Return why a Pod, or containers of it, have not started."""
+    found = [_unscheduled(pod, condition) for condition in _conditions(pod, "PodScheduled", "False")]
+    images = {each["name"]: each.get("image", "") for each in _containers(pod)}
+    for status in statuses(pod):
+        waiting = (status.get("state") or {}).get("waiting") or {}
+        reason = waiting.get("reason") or ""
+        if reason not in _NO_TROUBLE:
+            found.append(_waiting(status, reason, waiting.get("message") or "", images[status["name"]], named))
+    return found
+
+
+def _unscheduled(pod: Mapping[str, Any], condition: Mapping[str, Any]) -> Trouble:
+    message = condition.get("message") or condition.get("reason") or "the scheduler does not say why"
+    if condition.get("reason") == "SchedulingGated":
+        return Trouble(("scheduling", "gated"), None, f"the Pod is held back by its scheduling gates: {message}")
+    asked = peak_requests(pod)
+    text = f"no node takes the Pod: {message}" + (f" (at its peak it asks for {asked})" if asked else "")
+    return Trouble(("scheduling", "unschedulable"), None, text)
+
+
+def _waiting(status: Mapping[str, Any], reason: str, message: str, image: str, named: Named) -> Trouble:
+    name = status["name"]
+    who = named(name)
+    said = f": {message}" if message else ""
+    if reason in _IMAGE:
+        text = f"the image '{image}' of {who} cannot be had ({reason}){said}"
+        return Trouble(("image", image), name, text + _image_advice(name, reason), reason in _HOPELESS)
+    if reason == "CrashLoopBackOff":
+        return Trouble(("crash", name), name, f"{who} ends again and again: {_last_ending(status)}")
+    text = f"{who} cannot be started ({reason}){said}{_config_advice(name, message)}"
+    return Trouble((reason, name), name, text)
+
+
+def _image_advice(name: str, reason: str) -> str:
+    if name in (COORDINATOR, INSTALL):
+        return "; --runtime-image says where the nodes find monopod's own image"
+    if reason == "ErrImageNeverPull":
+        return "; it is not on the node, and imagePullPolicy is Never"
+    return ""
+
+
+def _config_advice(name: str, message: str) -> str:
+    """Return what to do about a container that kubelet cannot make from its spec."""
+    if "runAsNonRoot" in message:
+        return "; let the Step have securityContext.runAsUser with the number of a user that is not root"
+    if "not found" in message and ("configmap" in message.lower() or "secret" in message.lower()):
+        return "; create it in the namespace, or give it with the run's files"
+    if name in (COORDINATOR, INSTALL):
+        return "; is this monopod's runtime image?"
+    return ""
+
+
+def _last_ending(status: Mapping[str, Any]) -> str:
+    ended = (status.get("lastState") or {}).get("terminated") or {}
+    return _ending(ended) if ended else "kubelet does not say why"
+
+
+def _ending(ended: Mapping[str, Any]) -> str:
+    """Return how a container ended."""
+    if ended.get("reason") == "OOMKilled":
+        return "it was killed because it needed more memory than its limit (OOMKilled)"
+    message = f": {ended['message'].strip()}" if ended.get("message") else ""
+    return f"exit code {ended.get('exitCode')} ({ended.get('reason') or 'no reason is given'}){message}"
+
+
+def notes(pod: Mapping[str, Any], named: Named) -> Iterator[tuple[str, str]]:
+    """Yield what a person should know of a Pod that goes on, each with a key by which it is told once."""
+    for status in statuses(pod):
+        restarts = status.get("restartCount") or 0
+        if restarts and status.get("lastState"):
+            after = "it goes on where it was" if status["name"] == COORDINATOR else "kubelet starts it again"
+            yield (
+                f"restart {status['name']} {restarts}",
+                f"{named(status['name'])} was started again: "
+                + (f"{_last_ending(status)}; {after} (restart {restarts})"),
+            )
+        ended = (status.get("state") or {}).get("terminated") or {}
+        if ended.get("reason") == "OOMKilled":
+            yield f"oom {status['name']} {restarts}", f"{named(status['name'])}: {_ending(ended)}"
+    for condition in _conditions(pod, "DisruptionTarget", "True"):
+        yield f"disruption {condition.get('reason')}", f"the cluster takes the Pod away: {_disruption(condition)}"
+    if (pod.get("status") or {}).get("reason") == "NodeLost":
+        yield "node lost", f"the node of the Pod does not answer: {(pod['status'].get('message') or 'NodeLost')}"
+    for condition in _conditions(pod, "Ready", "False"):
+        if condition.get("reason") == "NodeNotReady":
+            yield "node not ready", "the node of the Pod does not answer (NodeNotReady)"
+
+
+def _disruption(condition: Mapping[str, Any]) -> str:
+    meanings = {
+        "PreemptionByScheduler": "a Pod of higher priority needs its place",
+        "DeletionByTaintManager": "its node is lost, or got a taint that the Pod does not tolerate",
+        "EvictionByEvictionAPI": "it was evicted through the API, as draining a node does",
+        "DeletionByPodGC": "its node is gone",
+        "TerminationByKubelet": "kubelet ends it, to save its node or because that shuts down",
+    }
+    reason = str(condition.get("reason") or "")
+    said = condition.get("message") or ""
+    return f"{meanings.get(reason, reason)}" + (f" ({said})" if said else "")
+
+
+def event_in_words(event: Mapping[str, Any]) -> str | None:
+    """Return what an Event about the Pod says, if a person should know of it and nothing else tells it."""
+    reason, message = event.get("reason") or "", " ".join((event.get("message") or "").split())
+    if event.get("type") != "Warning" or reason in _TOLD_OTHERWISE:
+        return None
+    return f"{reason}: {message}"
+
+
+def ending_in_words(pod: Mapping[str, Any]) -> str:
+    """Return why a Pod ended that did not end by itself; empty if its status does not say."""
+    status = pod.get("status") or {}
+    reason, message = status.get("reason") or "", " ".join((status.get("message") or "").split())
+    disruptions = [_disruption(condition) for condition in _conditions(pod, "DisruptionTarget", "True")]
+    meanings = {
+        "Evicted": "the Pod was evicted",
+        "DeadlineExceeded": "the Pod ran longer than its activeDeadlineSeconds",
+        "NodeLost": "the node of the Pod was lost",
+        "Preempting": "the Pod had to make room for one of higher priority",
+    }
+    if reason or message:
+        return f"{meanings.get(reason, reason or 'the Pod failed')}" + (f": {message}" if message else "")
+    return f"the cluster took the Pod away: {'; '.join(disruptions)}" if disruptions else ""
+
+
+def peak_requests(pod: Mapping[str, Any]) -> str:
+    """Return what a Pod asks of the scheduler: ``cpu 2, memory 1Gi``.
+
+    Containers and native sidecars count together, an init container counts if it alone asks for more (Kubernetes docs,
+    "Resource sharing within containers").
+    """
+    spec = pod["spec"]
+    whole = ((spec.get("resources") or {}).get("requests")) or {}
+    together: dict[str, Fraction] = {}
+    families: dict[str, quantity.Family] = {}
+    alone: dict[str, Fraction] = {}
+    for container in _containers(pod):
+        for resource, text in ((container.get("resources") or {}).get("requests") or {}).items():
+            families.setdefault(resource, quantity.family(str(text)))
+            value = quantity.parse(str(text))
+            if container in (spec.get("initContainers") or ()) and container.get("restartPolicy") != "Always":
+                alone[resource] = max(alone.get(resource, Fraction(0)), value)
+            else:
+                together[resource] = together.get(resource, Fraction(0)) + value
+    peak = {
+        resource: quantity.canonical(max(together.get(resource, Fraction(0)), alone.get(resource, Fraction(0))), units)
+        for resource, units in families.items()
+    }
+    return ", ".join(f"{resource} {value}" for resource, value in sorted({**peak, **whole}.items()))
+
+
+def _containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
+    spec = pod["spec"]
+    return [*(spec.get("initContainers") or ()), *spec["containers"]]
+
+
+def _conditions(pod: Mapping[str, Any], kind: str, value: str) -> Iterator[Mapping[str, Any]]:
+    for condition in (pod.get("status") or {}).get("conditions") or ():
+        if condition.get("type") == kind and condition.get("status") == value:
+            yield condition

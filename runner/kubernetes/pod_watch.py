@@ -1,0 +1,240 @@
+"""Watching a Pod, and what the cluster says about it, each in a thread of its own.
+
+Rules (Kubernetes API concepts, "Efficient detection of changes"):
+
+- A watch goes on from the resourceVersion that was seen last, bookmarks included. One that ends is made again, with
+  growing waits while the server does not answer; when the server has forgotten that version (410 Gone), the Pod is
+  listed anew.
+- A Pod that a list does not hold, or whose uid is another, is gone.
+- Events are for people only. Without permission to read them there are none.
+
+What is left to others: what all this means (``pod_states``).
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from monopod.runner.kubernetes.api_errors import ApiError
+from monopod.runner.kubernetes.cluster import Cluster, PodName, Stream, UnreachableError, collection_path
+
+_FIRST_WAIT = 0.1
+_LONGEST_WAIT = 5.0
+_MOST_REFUSALS = 3
+_WATCH_SECONDS = 290
+
+
+@dataclass(frozen=True, slots=True)
+class PodSeen:
+    """The Pod is like this now."""
+
+    pod: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PodGone:
+    """There is no such Pod any more; it was like this when it was seen last, if it was."""
+
+    pod: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """The API server does not answer (or, with an empty text, answers again)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRefused:
+    """The Pod may not be watched."""
+
+    error: ApiError
+
+
+@dataclass(frozen=True, slots=True)
+class EventSeen:
+    """The cluster says something about the Pod (core/v1 Event)."""
+
+    event: dict[str, Any]
+
+
+WatchMessage: TypeAlias = PodSeen | PodGone | Disturbance | WatchRefused | EventSeen
+
+
+class _Watch:
+    """Watches objects of one resource that a field selector picks."""
+
+    def __init__(self, cluster: Cluster, path: str, selector: str, version: str | None) -> None:
+        self._cluster = cluster
+        self._path = path
+        self._selector = selector
+        self._version = version
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._stream: Stream | None = None
+        self._wait = _FIRST_WAIT
+        self._refusals = 0
+        self._thread = threading.Thread(target=self._run, name=f"watch of {selector}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop watching."""
+        with self._lock:
+            self._closed.set()
+            if self._stream is not None:
+                self._stream.cut()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the thread, once it was closed, but no longer than this: it may be opening a connection."""
+        self._thread.join(seconds)
+
+    # In the thread
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                if self._version is None:
+                    self._list()
+                self._watch()
+            except ApiError as error:
+                if error.status == 410:
+                    self._version = None
+                elif self._is_refused(error):
+                    return
+                else:
+                    self._disturbed(error.in_words())
+            except UnreachableError as error:
+                self._disturbed(str(error))
+            self._closed.wait(self._wait)
+            self._wait = min(self._wait * 2, _LONGEST_WAIT)
+
+    def _is_refused(self, error: ApiError) -> bool:
+        """Whether the server says no, and said so before: right after a login or a new Role it may be mistaken."""
+        if error.status not in (401, 403):
+            return False
+        self._refusals += 1
+        if self._refusals >= _MOST_REFUSALS:
+            self._refused(error)
+        return self._refusals >= _MOST_REFUSALS
+
+    def _list(self) -> None:
+        listed = self._cluster.request("GET", self._path, [("fieldSelector", self._selector)])
+        self._listed(listed.get("items") or [])
+        self._version = (listed.get("metadata") or {}).get("resourceVersion") or "0"
+
+    def _watch(self) -> None:
+        """Watch until the server ends it, which it does now and then."""
+        query = [
+            ("watch", "true"),
+            ("fieldSelector", self._selector),
+            ("resourceVersion", str(self._version)),
+            ("allowWatchBookmarks", "true"),
+            ("timeoutSeconds", str(_WATCH_SECONDS)),
+        ]
+        with self._cluster.stream(self._path, query) as stream:
+            with self._lock:
+                if self._closed.is_set():
+                    return
+                self._stream = stream
+            self._wait, self._refusals = _FIRST_WAIT, 0
+            self._answers()
+            try:
+                self._take_all(stream)
+            except UnreachableError:
+                pass  # it is made again
+            finally:
+                with self._lock:
+                    self._stream = None
+
+    def _take_all(self, stream: Stream) -> None:
+        for line in stream.lines():
+            try:
+                event = json.loads(line)
+            except ValueError as error:
+                raise UnreachableError("a watch gave what is no JSON") from error
+            self._take(event["type"], event["object"])
+
+    def _take(self, kind: str, seen: dict[str, Any]) -> None:
+        if kind == "ERROR":
+            raise ApiError(seen.get("code") or 500, seen.get("reason") or "", seen.get("message") or "the watch failed")
+        self._version = (seen.get("metadata") or {}).get("resourceVersion") or self._version
+        if kind != "BOOKMARK":
+            self._changed(kind, seen)
+
+    # What a kind of watch does of its own
+
+    def _listed(self, items: list[dict[str, Any]]) -> None:
+        for item in items:
+            self._changed("ADDED", item)
+
+    def _changed(self, kind: str, seen: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def _answers(self) -> None:
+        pass
+
+    def _disturbed(self, text: str) -> None:
+        pass
+
+    def _refused(self, error: ApiError) -> None:
+        pass
+
+
+class PodWatch(_Watch):
+    """Watches one Pod, from the state in which it is known, and tells what becomes of it."""
+
+    def __init__(self, cluster: Cluster, pod: dict[str, Any], tell: Callable[[WatchMessage], None]) -> None:
+        metadata = pod["metadata"]
+        name = PodName(metadata["namespace"], metadata["name"])
+        super().__init__(cluster, name.collection, f"metadata.name={name.name}", metadata.get("resourceVersion"))
+        self._uid = metadata["uid"]
+        self._tell = tell
+        self._is_disturbed = False
+
+    def _listed(self, items: list[dict[str, Any]]) -> None:
+        ours = list(self._ours(items))
+        self._tell(PodSeen(ours[0]) if ours else PodGone(None))
+
+    def _ours(self, items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for item in items:
+            if item["metadata"]["uid"] == self._uid:
+                yield {"apiVersion": "v1", "kind": "Pod", **item}  # the items of a list do not say
+
+    def _changed(self, kind: str, seen: dict[str, Any]) -> None:
+        if seen["metadata"]["uid"] == self._uid:
+            self._tell(PodGone(seen) if kind == "DELETED" else PodSeen(seen))
+
+    def _answers(self) -> None:
+        if self._is_disturbed:
+            self._is_disturbed = False
+            self._tell(Disturbance(""))
+
+    def _disturbed(self, text: str) -> None:
+        if not self._is_disturbed and not self._closed.is_set():
+            self._is_disturbed = True
+            self._tell(Disturbance(text))
+
+    def _refused(self, error: ApiError) -> None:
+        self._tell(WatchRefused(error))
+
+
+class EventWatch(_Watch):
+    """Watches what the cluster says about one Pod."""
+
+    def __init__(self, cluster: Cluster, pod: dict[str, Any], tell: Callable[[WatchMessage], None]) -> None:
+        metadata = pod["metadata"]
+        selector = f"involvedObject.uid={metadata['uid']}"
+        super().__init__(cluster, collection_path("events", metadata["namespace"]), selector, None)
+        self._tell = tell
+
+    def _changed(self, kind: str, seen: dict[str, Any]) -> None:
+        if kind != "DELETED":
+            self._tell(EventSeen(seen))

@@ -1,0 +1,141 @@
+"""Reading what there is of a run whose Pod is in a cluster: its story, the output of its Tasks, how it stands.
+
+Rules: nothing is changed. Unless it is to be followed, what is there is read, and that is all.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing, suppress
+from itertools import cycle
+
+from monopod.compiler.pod import COORDINATOR
+from monopod.entrypoint.story import Story
+from monopod.runner.backend import BackendUnavailableError
+from monopod.runner.follow import Follower, OutputLine, Shown
+from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
+from monopod.runner.kubernetes.following import NOT_FOLLOWED, FollowedPod
+from monopod.runner.kubernetes.task_selection import Selection
+from monopod.runner.lines import LineSplitter
+from monopod.runner.pod_events import ContainerOutput, Event, PodFinished, PodWarning
+from monopod.runner.printable import printable
+from monopod.runner.run import LONGEST_EVENT
+from monopod.schemas.run_events import RunEvent, from_line
+
+
+def pod_events(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool]) -> Generator[Event]:
+    """Yield what happened in a Pod, and with `follow` what happens, to its end.
+
+    `reads` says of which containers, beside the coordinator, the output is wanted. Raises BackendUnavailableError.
+    """
+    with closing(FollowedPod(existing.cluster, existing.plan, reads=reads, is_live=follow)) as pod:
+        pod.follow(existing.pod, tells_events=existing.tells_events)
+        while True:
+            for event in pod.events(None):
+                if isinstance(event, PodFinished):
+                    if event.status.get("reason") == NOT_FOLLOWED:
+                        raise BackendUnavailableError(event.status["message"])
+                    yield event
+                    return
+                yield event
+
+
+def events_of(existing: ExistingPod, *, follow: bool) -> Generator[RunEvent]:
+    """Yield what the coordinator told, and with `follow` what it tells. Raises BackendUnavailableError."""
+    splitter = LineSplitter(LONGEST_EVENT)
+    for event in pod_events(existing, follow=follow, reads=lambda _: False):
+        for line in _coordinator_lines(event, splitter):
+            try:
+                yield from_line(line)
+            except ValueError:
+                print(printable(line, colours=False), file=sys.stderr)
+
+
+def read_events(existing: ExistingPod) -> tuple[list[RunEvent], list[str]]:
+    """Return what the coordinator told up to now, and what is wrong with the Pod. Raises BackendUnavailableError."""
+    splitter = LineSplitter(LONGEST_EVENT)
+    events: list[RunEvent] = []
+    warnings: list[str] = []
+    for event in pod_events(existing, follow=False, reads=lambda _: False):
+        if isinstance(event, PodWarning):
+            warnings.append(event.message)
+        for line in _coordinator_lines(event, splitter):
+            try:
+                events.append(from_line(line))
+            except ValueError:
+                warnings.append(line)
+    return events, warnings
+
+
+def print_story(existing: ExistingPod, *, follow: bool) -> None:
+    """Print what happened in a run, for people. Raises BackendUnavailableError."""
+    story, splitter = Story(), LineSplitter(LONGEST_EVENT)
+    for event in pod_events(existing, follow=follow, reads=lambda _: False):
+        _print_warning(event)
+        for line in _coordinator_lines(event, splitter):
+            _print(*(_told(line, story) if existing.tells_events else [line]))
+
+
+def print_output(existing: ExistingPod, selection: Selection, *, follow: bool) -> None:
+    """Print what the Steps of a Task wrote. Raises BackendUnavailableError, NoSuchPodError.
+
+    Lines stand behind their Task instance and Step, unless there is only one.
+    """
+    if not existing.tells_events:
+        _print_logs(existing, selection, follow=follow)
+        return
+    follower, splitter = Follower(existing.plan), LineSplitter(LONGEST_EVENT)
+    for event in pod_events(existing, follow=follow, reads=selection.containers.__contains__):
+        _print_warning(event)
+        shown: list[Shown] = []
+        if isinstance(event, ContainerOutput) and event.container != COORDINATOR:
+            shown += follower.output(event.container, event.data)
+        for line in _coordinator_lines(event, splitter):
+            with suppress(ValueError):  # an error of the coordinator's own is part of the story
+                shown += follower.event(from_line(line))
+        _print_chosen(shown, selection)
+    _print_chosen(follower.end(), selection)
+
+
+def _print_chosen(shown: Iterable[Shown], selection: Selection) -> None:
+    for line in shown:
+        if isinstance(line, OutputLine) and selection.wants(line):
+            _print(line.text if selection.is_single else f"[{line.task} : {line.step}] {line.text}")
+
+
+def _print_logs(existing: ExistingPod, selection: Selection, *, follow: bool) -> None:
+    """Print the logs of a Task's containers, of which nobody tells which run of a Step wrote what."""
+    if selection.index is not None and len(selection.containers) > len(selection.steps):
+        raise NoSuchPodError("which combination ran in which container is told only by runs of `monopod run`")
+    names = dict(zip(selection.containers, cycle(selection.steps), strict=False))
+    splitters = {container: LineSplitter() for container in selection.containers}
+    for event in pod_events(existing, follow=follow, reads=selection.containers.__contains__):
+        _print_warning(event)
+        if isinstance(event, ContainerOutput) and event.container in splitters:
+            for line in splitters[event.container].feed(event.data):
+                _print(line if selection.is_single else f"[{names[event.container]}] {line}")
+
+
+def _coordinator_lines(event: Event, splitter: LineSplitter) -> list[str]:
+    if isinstance(event, ContainerOutput) and event.container == COORDINATOR:
+        return splitter.feed(event.data)
+    return []
+
+
+def _told(line: str, story: Story) -> list[str]:
+    try:
+        return story.lines(from_line(line))
+    except ValueError:
+        return [line]  # an error of the coordinator's own
+
+
+def _print(*lines: str) -> None:
+    for line in lines:
+        print(printable(line, colours=sys.stdout.isatty()))
+    sys.stdout.flush()
+
+
+def _print_warning(event: Event) -> None:
+    if isinstance(event, PodWarning):
+        print(printable(f"warning: {event.message}", colours=False), file=sys.stderr, flush=True)

@@ -1,0 +1,111 @@
+"""How a run stands whose Pod is in a cluster: the table of its Tasks, or its PipelineRun as far as it is known."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from monopod.compiler.pod import COORDINATOR
+from monopod.compiler.yaml_text import to_yaml
+from monopod.runner.display_plain import summary_lines
+from monopod.runner.follow import Follower, TaskState
+from monopod.runner.kubernetes import pod_states
+from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
+from monopod.runner.kubernetes.reading import read_events
+from monopod.runner.kubernetes.unfinished import unfinished_document
+from monopod.runner.printable import printable
+from monopod.runner.summary import Outcome, summarize
+from monopod.schemas.run_events import RunEvent
+from monopod.schemas.words import duration_in_words, table_lines
+
+
+def print_standing(existing: ExistingPod, output: Literal["human", "json", "yaml"]) -> None:
+    """Print how a run stands. Raises NoSuchPodError, BackendUnavailableError."""
+    if not existing.tells_events:
+        _print_told_to_people(existing, output)
+        return
+    events, warnings = read_events(existing)
+    if output == "human":
+        for line in (*_lines(existing, events), *(f"warning: {text}" for text in warnings)):
+            print(printable(line, colours=False))
+        return
+    follower = _follower(existing, events)
+    document = (
+        follower.finished.document
+        if follower.finished is not None
+        else unfinished_document(existing.plan, events, existing.name.name)
+    )
+    sys.stdout.write(to_yaml(document) if output == "yaml" else json.dumps(document, indent=2) + "\n")
+
+
+def _print_told_to_people(existing: ExistingPod, output: str) -> None:
+    """Print what is known of a run whose coordinator tells its story to people: its termination message."""
+    hint = f"monopod logs {existing.name.name} -n {existing.name.namespace}"
+    if output != "human":
+        raise NoSuchPodError(f"the coordinator of {existing.name} tells its story only to people; see {hint}")
+    for status in pod_states.statuses(existing.pod):
+        message = ((status.get("state") or {}).get("terminated") or {}).get("message")
+        if status["name"] == COORDINATOR and message:
+            print("\n".join(printable(line, colours=False) for line in message.splitlines()))
+            return
+    print(
+        f"{existing.name} is {pod_states.phase(existing.pod)}; its coordinator tells its story only to people: {hint}"
+    )
+
+
+def _follower(existing: ExistingPod, events: Sequence[RunEvent]) -> Follower:
+    follower = Follower(existing.plan)
+    for event in events:
+        follower.event(event)
+    return follower
+
+
+def _lines(existing: ExistingPod, events: Sequence[RunEvent]) -> list[str]:
+    follower = _follower(existing, events)
+    if follower.finished is not None:
+        finished = follower.finished
+        outcome = Outcome(finished.status, finished.reason, finished.message)
+        return _summary(follower, outcome, finished.at)
+    if pod_states.is_over(existing.pod):
+        why = pod_states.ending_in_words(existing.pod)
+        message = "the coordinator did not tell how the run ended" + (f": {why}" if why else "")
+        return _summary(follower, Outcome("Failed", "OutcomeUnknown", message), time.time())
+    return _going(existing.pod, follower, time.time())
+
+
+def _summary(follower: Follower, outcome: Outcome, ended: float) -> list[str]:
+    """Return what is said when a run is over, but for what its Steps wrote."""
+    summary = dataclasses.replace(summarize(follower, outcome, ended, None), failed_steps=())
+    return summary_lines(summary)[1:]
+
+
+def _going(pod: Mapping[str, Any], follower: Follower, now: float) -> list[str]:
+    """Return the table of a run that goes on."""
+    start = follower.started
+    rows = [(task.label, task.status, *_times(task, start, now), _why(task, follower)) for task in follower.tasks]
+    name = pod["metadata"]["name"]
+    standing = "has not started" if start is None else f"Running for {duration_in_words(now - start)}"
+    if pod["metadata"].get("deletionTimestamp"):
+        standing += "; it is being deleted"
+    return [*table_lines([("TASK", "STATUS", "STARTED", "TOOK", "WHY"), *rows]), "", f"{name} {standing}"]
+
+
+def _times(task: TaskState, start: float | None, now: float) -> tuple[str, str]:
+    if task.started is None or start is None:
+        return "-", "-"
+    ended = now if task.ended is None else task.ended
+    return f"+{duration_in_words(task.started - start)}", duration_in_words(ended - task.started)
+
+
+def _why(task: TaskState, follower: Follower) -> str:
+    if task.status == "Waiting":
+        waits_for = follower.waits_for(task)
+        return f"waits for {', '.join(waits_for)}" if waits_for else ""
+    if task.status == "Running":
+        attempt = f"attempt {task.attempt + 1}" if task.attempt else ""
+        return ", ".join(filter(None, (attempt, *task.steps)))
+    return "" if task.status == "Succeeded" else task.message or task.reason

@@ -1,0 +1,176 @@
+"""The PipelineRun (or TaskRun) of a run that has not ended, with what its status is so far, in Tekton's shape.
+
+Rules: what has ended is as in the finished document (``entrypoint.status``); what has not has no ``completionTime``,
+and the condition Unknown with the reason Running or Pending (Tekton docs/pipelineruns.md, "Monitoring execution
+status"). It is made of what the coordinator tells, so Results are not in it: only the finished document has them.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from monopod.runner.follow import Follower, TaskState
+from monopod.schemas import plan as planned
+from monopod.schemas.run_events import RunEvent, RunStarted, StepFinished, StepStarted, TaskStarted
+
+_UNKNOWN, _TRUE, _FALSE = "Unknown", "True", "False"
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """The last attempt of a Task instance: its Steps in the order in which they started."""
+
+    started: float
+    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def unfinished_document(plan: planned.Plan, events: Iterable[RunEvent], pod: str) -> dict[str, Any]:
+    """Return the document of a run of a Plan of which `events` are told so far; `pod` is the Pod's name."""
+    follower = Follower(plan)
+    attempts: dict[tuple[str, int | None], _Attempt] = {}
+    begun: RunStarted | None = None
+    for event in events:
+        follower.event(event)
+        if isinstance(event, RunStarted):
+            begun = event
+        elif isinstance(event, TaskStarted):
+            attempts[event.task, event.index] = _Attempt(event.at)
+        elif isinstance(event, StepStarted | StepFinished):
+            attempt = attempts.setdefault((event.task, event.index), _Attempt(event.at))
+            attempt.steps[event.step] = _step(event)
+    metadata = {key: value for key, value in (plan.document.get("metadata") or {}).items() if key != "generateName"}
+    metadata = {"name": pod, **metadata}
+    if begun is not None:
+        metadata.update(namespace=begun.namespace, uid=begun.uid)
+    made = _Maker(plan, follower, attempts, pod, None if begun is None else begun.at)
+    return {**plan.document, "metadata": metadata, "status": made.status()}
+
+
+class _Maker:
+    """Makes the status out of what is known."""
+
+    def __init__(
+        self,
+        plan: planned.Plan,
+        follower: Follower,
+        attempts: dict[tuple[str, int | None], _Attempt],
+        pod: str,
+        started: float | None,
+    ) -> None:
+        self._plan = plan
+        self._attempts = attempts
+        self._pod = pod
+        self._started = started
+        self._tasks: dict[str, list[TaskState]] = {}
+        for task in follower.tasks:
+            self._tasks.setdefault(task.path, []).append(task)
+
+    def status(self) -> dict[str, Any]:
+        only = [task for tasks in self._tasks.values() for task in tasks]
+        if self._plan.document.get("kind") == "TaskRun" and len(only) == 1 and only[0].started is not None:
+            return self._task_run(only[0])
+        return self._pipeline(self._plan.pipeline, "", self._pod)
+
+    def _pipeline(self, pipeline: planned.Pipeline, prefix: str, name: str) -> dict[str, Any]:
+        own = [*pipeline.tasks, *pipeline.final_tasks]
+        status: dict[str, Any] = {"conditions": [self._condition(prefix)]}
+        if self._started is not None:
+            status["startTime"] = _time(self._started)
+        references: list[dict[str, Any]] = []
+        runs: dict[str, Any] = {}
+        children: dict[str, Any] = {}
+        for task in own:
+            path = prefix + task.name
+            if task.pipeline is not None and path not in self._tasks:
+                if any(each.status not in ("Waiting", "Skipped") for each in self._inside(path)):
+                    child = f"{name}-{task.name}"
+                    references.append(_reference("PipelineRun", child, task.name))
+                    inside = self._pipeline(task.pipeline, f"{path}/", child)
+                    children[child] = {"pipelineTaskName": task.name, "status": inside}
+                continue
+            for state in self._tasks.get(path, ()):
+                if state.started is not None:
+                    run = f"{name}-{task.name}" + ("" if state.index is None else f"-{state.index}")
+                    references.append(_reference("TaskRun", run, task.name))
+                    runs[run] = {"pipelineTaskName": task.name, "status": self._task_run(state)}
+        status.update(childReferences=references, taskRuns=runs)
+        if children:
+            status["pipelineRuns"] = children
+        skipped = [
+            {"name": task.name, "reason": state.reason}
+            for task in own
+            for state in self._tasks.get(prefix + task.name, ())
+            if state.status == "Skipped"
+        ]
+        if skipped:
+            status["skippedTasks"] = skipped
+        return status
+
+    def _inside(self, path: str) -> list[TaskState]:
+        return [each for other, tasks in self._tasks.items() if other.startswith(f"{path}/") for each in tasks]
+
+    def _condition(self, prefix: str) -> dict[str, Any]:
+        states = [state for path, tasks in self._tasks.items() if path.startswith(prefix) for state in tasks]
+        over = [state for state in states if state.is_over and state.status != "Skipped"]
+        failed = sum(state.status in ("Failed", "TimedOut") for state in over)
+        cancelled = sum(state.status == "Cancelled" for state in over)
+        skipped = sum(state.status == "Skipped" for state in states)
+        message = (
+            f"Tasks Completed: {len(over)} (Failed: {failed}, Cancelled {cancelled}), "
+            f"Incomplete: {len(states) - len(over) - skipped}, Skipped: {skipped}"
+        )
+        if self._started is None:
+            return _condition(_UNKNOWN, "Pending", "the Pod has not started", time.time())
+        latest = max((state.ended or state.started or 0 for state in states), default=0)
+        return _condition(_UNKNOWN, "Running", message, latest or self._started)
+
+    def _task_run(self, state: TaskState) -> dict[str, Any]:
+        attempt = self._attempts[state.path, state.index]
+        status: dict[str, Any] = {
+            "conditions": [_task_condition(state, attempt)],
+            "podName": self._pod,
+            "startTime": _time(attempt.started),
+        }
+        if state.ended is not None:
+            status["completionTime"] = _time(state.ended)
+        status["steps"] = list(attempt.steps.values())
+        return status
+
+
+def _task_condition(state: TaskState, attempt: _Attempt) -> dict[str, Any]:
+    if not state.is_over:
+        return _condition(_UNKNOWN, "Running", "Not all Steps in the Task have finished executing", attempt.started)
+    succeeded = _TRUE if state.status == "Succeeded" else _FALSE
+    return _condition(succeeded, state.reason, state.message, state.ended or attempt.started)
+
+
+def _step(event: StepStarted | StepFinished) -> dict[str, Any]:
+    step: dict[str, Any] = {"name": event.step, "container": event.container}
+    if isinstance(event, StepStarted):
+        return {**step, "running": {"startedAt": _time(event.at)}}
+    reasons = {"Completed": "Completed", "Continued": "Completed", "OOMKilled": "OOMKilled"}
+    terminated: dict[str, Any] = {"exitCode": event.exit_code, "reason": reasons.get(event.reason, "Error")}
+    if event.start:
+        terminated.update(startedAt=_time(event.start), finishedAt=_time(event.end))
+    if event.message:
+        terminated["message"] = event.message
+    reason = {"TimedOut": "TimeoutExceeded"}.get(event.reason, event.reason)
+    return {**step, "terminated": terminated, "terminationReason": reason}
+
+
+def _reference(kind: str, name: str, task: str) -> dict[str, Any]:
+    return {"apiVersion": "tekton.dev/v1", "kind": kind, "name": name, "pipelineTaskName": task}
+
+
+def _condition(status: str, reason: str, message: str, at: float) -> dict[str, Any]:
+    condition = {"type": "Succeeded", "status": status, "reason": reason, "message": message}
+    return {**condition, "lastTransitionTime": _time(at)}
+
+
+def _time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

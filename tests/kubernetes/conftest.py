@@ -1,0 +1,244 @@
+"""An API server, with and without a kubelet that really runs the Pods, and monopod's commands against it."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+import yaml
+from api_server import ApiServer
+from host_kubelet import HostKubelet
+
+from monopod.compiler.compilation import Options, compile_runs
+from monopod.compiler.documents import load
+from monopod.runner.command_line import main
+from monopod.runner.kubernetes.cluster import connect
+from monopod.schemas.run_events import (
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    TaskFinished,
+    TaskStarted,
+    to_line,
+)
+
+NAMESPACE = "ci"
+
+
+@pytest.fixture
+def api():
+    """An API server on which nothing runs."""
+    server = ApiServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def kubelet(api):
+    """Lets the Pods of the API server really run."""
+    kubelet = HostKubelet()
+    api.kubelet, api.exec_result = kubelet, kubelet.execute
+    return kubelet
+
+
+@pytest.fixture
+def kubeconfig(api, tmp_path, monkeypatch):
+    """A kubeconfig with the context ``test`` for the API server."""
+    path = tmp_path / "kubeconfig"
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": api.url}}],
+        "users": [{"name": "jane", "user": {"token": "t0ken"}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "jane", "namespace": NAMESPACE}}],
+    }
+    path.write_text(yaml.safe_dump(content))
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    return path
+
+
+@pytest.fixture
+def cluster(kubeconfig):
+    with connect("test") as cluster:
+        yield cluster
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def monopod(kubeconfig, monkeypatch, capsys):
+    """Runs a command of monopod's in this process."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["monopod", *map(str, words)])
+        try:
+            code = main()
+        except SystemExit as ended:
+            code = ended.code
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return run
+
+
+PROGRAM = """\
+import signal, sys
+from monopod.runner.command_line import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored where the tests run
+sys.exit(main())
+"""
+
+
+@pytest.fixture
+def start_monopod(kubeconfig, api):
+    """Starts a command of monopod's as a process."""
+    processes = []
+
+    def start(*words):
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "KUBECONFIG": str(kubeconfig)},
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a file with documents and returns its path."""
+
+    def write(*documents, name="run.yaml"):
+        path = tmp_path / name
+        path.write_text("---\n".join(each if isinstance(each, str) else yaml.safe_dump(each) for each in documents))
+        return path
+
+    return write
+
+
+def task(name, script, after=(), **fields):
+    step = {"name": "act", "image": "busybox", "script": script}
+    return {"name": name, "runAfter": list(after), "taskSpec": {"steps": [step]}, **fields}
+
+
+def pipeline_run(*tasks, final=(), name="build", **fields):
+    return {
+        "apiVersion": "tekton.dev/v1",
+        "kind": "PipelineRun",
+        "metadata": {"name": name},
+        "spec": {"pipelineSpec": {"tasks": list(tasks), "finally": list(final)}, **fields},
+    }
+
+
+@pytest.fixture(scope="session")
+def make():
+    """Makes PipelineRuns and their Tasks."""
+
+    class Make:
+        task = staticmethod(task)
+        run = staticmethod(pipeline_run)
+
+    return Make
+
+
+@pytest.fixture
+def compiled(write):
+    """The compiled Pod of a PipelineRun."""
+
+    def compiled(document, **options):
+        options = {"log_format": "json", **options}
+        (compilation,) = compile_runs(load([str(write(document))]), Options(**options))
+        return compilation
+
+    return compiled
+
+
+class Coordinator:
+    """Writes into the log of a Pod's coordinator what it would tell of Tasks with the Step ``act``."""
+
+    def __init__(self, api, name, start):
+        self.api, self.name, self.start = api, name, start
+        self.clock = start
+
+    def tell(self, *events):
+        for event in events:
+            self.write(self.name, "coordinator", to_line(event).encode())
+
+    def write(self, pod, container, data, **options):
+        self.clock += 0.001
+        self.api.write_log(pod, container, data, at=int(self.clock * 10**9), **options)
+
+    def started(self):
+        self.tell(RunStarted(self.clock, self.name, NAMESPACE, "uid"))
+
+    def task_started(self, task, index=None):
+        self.tell(TaskStarted(self.clock, task, index, 0, task, {}))
+        self.tell(StepStarted(self.clock, task, index, 0, "act", f"{task}-act"))
+
+    def says(self, task, text):
+        self.write(self.name, f"{task}-act", text.encode())
+
+    def task_finished(self, task, code=0):
+        at = self.clock
+        status = "Failed" if code else "Succeeded"
+        reason = "Error" if code else "Completed"
+        self.tell(StepFinished(at, task, None, 0, "act", f"{task}-act", code, reason, "", at - 1, at, 0.1, 1000))
+        self.tell(TaskFinished(at, task, None, 0, status, status, ""))
+
+    def finished(self, status="Succeeded"):
+        document = {"kind": "PipelineRun", "metadata": {"name": self.name}, "status": {"conditions": []}}
+        self.tell(RunFinished(self.clock, status, status, "that is all", document))
+
+    def ends(self, *containers):
+        for container in containers:
+            self.api.close_log(self.name, container)
+
+
+@pytest.fixture
+def coordinator(api):
+    return lambda name="build": Coordinator(api, name, 1_800_000_000.0)
+
+
+@pytest.fixture(scope="session")
+def waiting():
+    """The status of a container that waits."""
+    return lambda name, reason, message="", **fields: {
+        "name": name,
+        "restartCount": 0,
+        "state": {"waiting": {"reason": reason, "message": message}},
+        **fields,
+    }
+
+
+@pytest.fixture(scope="session")
+def terminated():
+    """The status of a container that ended."""
+    return lambda name, code, reason, message="": {
+        "name": name,
+        "restartCount": 0,
+        "state": {
+            "terminated": {
+                "exitCode": code,
+                "reason": reason,
+                "message": message,
+                "startedAt": "2026-01-01T00:00:00Z",
+                "finishedAt": "2026-01-01T00:00:01Z",
+            }
+        },
+    }

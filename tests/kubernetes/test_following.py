@@ -1,0 +1,364 @@
+"""Following a Pod of which the test says what happens: states, log streams and refusals. Nothing really runs."""
+
+import os
+import threading
+
+import pytest
+
+from monopod.runner.display_plain import PlainDisplay
+from monopod.runner.follow import Follower
+from monopod.runner.kubernetes.pod import KubernetesPod, no_cancel_requests
+from monopod.runner.run import Run
+
+
+class Following:
+    """Follows the Pod of a run in a thread of its own; ``text`` is what was shown."""
+
+    def __init__(self, cluster, compilation, start_timeout):
+        self.pod = KubernetesPod(cluster, compilation, start_timeout, keep=False)
+        self.follower = Follower(compilation.plan)
+        self.written = []
+        display = PlainDisplay(self, self.follower, colours=False)
+        self.run = Run(self.pod, self.follower, display)
+        self.reader, self.writer = os.pipe()
+        self.pod.__enter__()
+        self.pod.start()
+        self.thread = threading.Thread(target=self._follow)
+        self.thread.start()
+
+    def write(self, text):
+        self.written.append(text)
+
+    def flush(self):
+        pass
+
+    def _follow(self):
+        with no_cancel_requests() as requests:
+            for _ in self.run.follow(self.reader, requests):
+                pass
+
+    def end(self):
+        """Wait for the end and return the outcome and the lines that were shown."""
+        self.thread.join(60)
+        assert not self.thread.is_alive()
+        self.pod.__exit__(None, None, None)
+        os.close(self.reader)
+        os.close(self.writer)
+        return self.run.outcome(), "".join(self.written).splitlines()
+
+
+@pytest.fixture
+def follow(cluster, compiled, make):
+    def follow(*tasks, start_timeout=3600, name="build"):
+        document = make.run(*(tasks or [make.task("build", "true")]), name=name)
+        return Following(cluster, compiled(document), start_timeout)
+
+    return follow
+
+
+def warnings(lines):
+    return [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]
+
+
+def test_the_outcome_is_told_while_the_pod_still_runs(api, follow, coordinator):
+    following, it = follow(), coordinator()
+    api.set_status("build", phase="Running")
+    it.started()
+    it.task_started("build")
+    it.says("build", "hello")
+    it.task_finished("build")
+    it.ends("build-act")
+    it.finished()
+    outcome, lines = following.end()
+    assert outcome.exit_code == 0
+    assert lines[:3] == ["Run build started in namespace ci", "[build] started", "[build : act] hello"]
+    assert lines.index("[build : act] hello") < next(n for n, line in enumerate(lines) if "[build] Succeeded" in line)
+
+
+def test_output_that_comes_after_the_end_of_a_step_is_still_its_own(api, follow, coordinator):
+    following, it = follow(), coordinator()
+    it.started()
+    it.task_started("build")
+    it.says("build", "early")
+    it.task_finished("build", 1)
+    it.finished("Failed")
+    api.wait_for(lambda: "[build] Failed" in "".join(following.written) or not following.thread.is_alive())
+    it.says("build", "late")
+    it.ends("build-act")
+    outcome, lines = following.end()
+    assert outcome.exit_code == 1
+    assert "[build : act] late" in lines
+    (step,) = following.follower.failed_steps
+    assert step.last_lines == ("early", "late")
+
+
+def test_logs_of_steps_are_opened_when_they_start(api, follow, coordinator, make):
+    following, it = follow(make.task("build", "true"), make.task("other", "true")), coordinator()
+    it.started()
+    it.task_started("build")
+    it.says("build", "x")
+    it.task_finished("build")
+    it.ends("build-act")
+    it.finished()
+    following.end()
+    asked = {query["container"] for _, path, query in api.requests if path.endswith("/log")}
+    assert asked == {"coordinator", "build-act"}
+
+
+def test_a_stream_without_an_outcome_is_a_failure(api, follow, coordinator, terminated):
+    following, it = follow(), coordinator()
+    it.started()
+    it.ends("coordinator")
+    api.set_status("build", phase="Succeeded", initContainerStatuses=[terminated("coordinator", 0, "Completed")])
+    outcome, _ = following.end()
+    assert (outcome.exit_code, outcome.reason) == (1, "OutcomeUnknown")
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "words"),
+    [
+        (
+            "Evicted",
+            "The node was low on resource: memory.",
+            "the Pod was evicted: The node was low on resource: memory.",
+        ),
+        (
+            "DeadlineExceeded",
+            "Pod was active on the node too long",
+            "the Pod ran longer than its activeDeadlineSeconds",
+        ),
+        ("UnexpectedAdmissionError", "Allocate failed", "UnexpectedAdmissionError: Allocate failed"),
+    ],
+)
+def test_a_pod_that_was_ended(api, follow, coordinator, reason, message, words):
+    following, it = follow(), coordinator()
+    it.started()
+    it.ends("coordinator")
+    api.set_status("build", phase="Failed", reason=reason, message=message)
+    outcome, _ = following.end()
+    assert outcome.exit_code == 1
+    assert words in outcome.message
+
+
+def test_a_pod_that_was_deleted_by_somebody(api, follow, coordinator):
+    following, it = follow(), coordinator()
+    it.started()
+    it.ends("coordinator")
+    api.remove("build")
+    outcome, _ = following.end()
+    assert outcome.message == (
+        "the coordinator did not tell how the run ended: the Pod was deleted by somebody while it ran"
+    )
+
+
+def test_an_image_that_cannot_be_had_fails_its_task(api, follow, coordinator, waiting, make):
+    following, it = follow(make.task("build", "true"), start_timeout=0), coordinator()
+    it.started()
+    status = waiting("build-act", "ImagePullBackOff", 'Back-off pulling image "busybox"')
+    api.set_status("build", phase="Pending", containerStatuses=[status])
+    api.wait_for(lambda: api.executed)
+    assert api.executed[0][1:] == (
+        "coordinator",
+        ["python3", "-P", "-S", "-m", "monopod.entrypoint.outside_request", "dead", "build-act"],
+    )
+    it.finished("Failed")
+    _, lines = following.end()
+    words = "the image 'busybox' of Step 'act' of Task 'build' cannot be had (ImagePullBackOff): Back-off pulling image"
+    assert warnings(lines)[0].startswith(words)
+    assert warnings(lines)[1].startswith(f"container build-act could not be started: {words}")
+
+
+def test_a_name_that_is_no_image_is_not_waited_for(api, follow, coordinator, waiting):
+    following, it = follow(start_timeout=3600), coordinator()
+    it.started()
+    api.set_status("build", containerStatuses=[waiting("build-act", "InvalidImageName", "couldn't parse it")])
+    api.wait_for(lambda: api.executed)
+    it.finished("Failed")
+    following.end()
+
+
+def test_trouble_that_passes_is_no_failure(api, follow, coordinator, waiting):
+    following, it = follow(start_timeout=3600), coordinator()
+    it.started()
+    api.set_status("build", containerStatuses=[waiting("build-act", "ErrImagePull", "timeout")])
+    api.set_status("build", containerStatuses=[{"name": "build-act", "restartCount": 0, "state": {"running": {}}}])
+    it.finished()
+    outcome, lines = following.end()
+    assert outcome.exit_code == 0
+    assert len(warnings(lines)) <= 1
+    assert api.executed == []
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (
+            {
+                "conditions": [
+                    {
+                        "type": "PodScheduled",
+                        "status": "False",
+                        "reason": "Unschedulable",
+                        "message": "0/1 nodes are available: 1 Insufficient memory.",
+                    }
+                ]
+            },
+            "no node takes the Pod: 0/1 nodes are available: 1 Insufficient memory. (at its peak it asks for cpu ",
+        ),
+        (
+            {
+                "initContainerStatuses": [
+                    {"name": "coordinator", "restartCount": 0, "state": {"waiting": {"reason": "ErrImagePull"}}}
+                ]
+            },
+            "of the coordinator cannot be had (ErrImagePull)",
+        ),
+    ],
+)
+def test_a_pod_that_does_not_start_fails_the_run(api, follow, status, words):
+    following = follow(start_timeout=0)
+    api.set_status("build", **status)
+    outcome, lines = following.end()
+    assert (outcome.exit_code, outcome.reason) == (1, "NotStarted")
+    assert outcome.message.startswith("the run did not start: ")
+    assert words in outcome.message
+    assert words in warnings(lines)[0]
+    api.wait_for(lambda: api.objects == {})
+
+
+def test_a_container_that_cannot_be_started_is_told_to_the_coordinator(api, follow, coordinator, terminated):
+    following, it = follow(), coordinator()
+    it.started()
+    status = terminated("build-act", 128, "StartError", "exec: no such file")
+    api.set_status("build", phase="Running", containerStatuses=[status])
+    api.wait_for(lambda: api.executed)
+    it.finished("Failed")
+    _, lines = following.end()
+    assert "container build-act could not be started: exec: no such file" in warnings(lines)
+
+
+def test_a_coordinator_that_was_started_again_goes_on(api, follow, coordinator):
+    following, it = follow(), coordinator()
+    running = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}
+    api.set_status("build", phase="Running", initContainerStatuses=[running])
+    it.started()
+    it.task_started("build")
+    api.restart_log("build", "coordinator")
+    ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    api.set_status("build", initContainerStatuses=[{**running, "restartCount": 1, "lastState": ended}])
+    it.says("build", "hello")
+    it.task_finished("build")
+    it.ends("build-act")
+    it.finished()
+    outcome, lines = following.end()
+    assert outcome.exit_code == 0
+    assert [line for line in lines if not line.startswith(("warning: ", "[build] Succ"))] == [
+        "Run build started in namespace ci",
+        "[build] started",
+        "[build : act] hello",
+    ]
+    (warning,) = warnings(lines)
+    assert warning.startswith("the coordinator was started again: it was killed because it needed more memory")
+
+
+def test_what_breaks_is_made_again(api, follow, coordinator):
+    following, it = follow(), coordinator()
+    it.started()
+    it.task_started("build")
+    for number in range(50):
+        it.says("build", f"line {number}")
+        if number % 10 == 0:
+            api.drop_streams()
+        if number == 25:
+            api.forget_versions()
+            api.bookmark()
+    api.stop()
+    it.task_finished("build")
+    api.start()
+    it.ends("build-act")
+    it.finished()
+    outcome, lines = following.end()
+    assert outcome.exit_code == 0
+    assert [line for line in lines if "line " in line] == [f"[build : act] line {number}" for number in range(50)]
+
+
+def test_a_version_that_the_server_has_forgotten(api, follow, coordinator):
+    following, it = follow(), coordinator()
+    it.started()
+    api.wait_for(lambda: any(query.get("watch") for _, path, query in api.requests if path.endswith("/pods")))
+    api.forget_versions()
+    api.drop_streams()
+    api.wait_for(
+        lambda: any(
+            "watch" not in query and method == "GET" for method, path, query in api.requests if path.endswith("/pods")
+        )
+    )
+    it.ends("coordinator")
+    api.set_status("build", phase="Failed", reason="Evicted", message="too much")
+    outcome, _ = following.end()
+    assert "the Pod was evicted: too much" in outcome.message
+
+
+def test_events_are_told_once(api, follow, coordinator):
+    following, it = follow(), coordinator()
+    event = {"type": "Warning", "reason": "FailedMount", "message": 'secret "x" not found'}
+    event["involvedObject"] = {"uid": api.pod()["metadata"]["uid"]}
+    api.put("events", "ci", {**event, "metadata": {"name": "a"}})
+    api.put("events", "ci", {**event, "metadata": {"name": "b"}})
+    api.wait_for(
+        lambda: 'FailedMount: secret "x" not found' in "".join(following.written) or not following.thread.is_alive()
+    )
+    it.started()
+    it.finished()
+    _, lines = following.end()
+    assert warnings(lines) == ['FailedMount: secret "x" not found']
+
+
+@pytest.mark.parametrize("verb", ["list", "watch"])
+def test_without_permission_events_are_done_without(api, follow, coordinator, verb):
+    api.refuse(verb, "events")
+    following, it = follow(), coordinator()
+    it.started()
+    it.finished()
+    outcome, lines = following.end()
+    assert (outcome.exit_code, warnings(lines)) == (0, [])
+
+
+@pytest.mark.parametrize(("verb", "resource"), [("watch", "pods"), ("get", "pods/log")])
+def test_who_may_not_follow_is_told_what_is_missing(api, follow, verb, resource):
+    api.refuse(verb, resource)
+    outcome, _ = follow().end()
+    assert outcome.exit_code == 1
+    assert f"the Pod cannot be followed: jane may not {verb} {resource} in namespace ci" in outcome.message
+    api.wait_for(lambda: api.objects == {})
+
+
+def test_a_container_of_which_the_coordinator_cannot_be_told(api, follow, coordinator, waiting):
+    api.refuse("create", "pods/exec")
+    following, it = follow(start_timeout=0), coordinator()
+    it.started()
+    api.set_status("build", containerStatuses=[waiting("build-act", "ErrImagePull", "gone")])
+    api.wait_for(lambda: "cannot be told of it" in "".join(following.written) or not following.thread.is_alive())
+    it.finished("Failed")
+    _, lines = following.end()
+    assert any(
+        "the coordinator cannot be told of it (jane may not create pods/exec" in line for line in warnings(lines)
+    )
+
+
+def test_a_pod_that_the_cluster_takes_away(api, follow, coordinator):
+    following, it = follow(), coordinator()
+    it.started()
+    condition = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "PreemptionByScheduler",
+        "message": "make room",
+    }
+    api.set_status("build", phase="Running", conditions=[condition])
+    api.set_metadata("build", deletionTimestamp="2026-01-01T00:00:00Z")
+    it.ends("coordinator")
+    api.remove("build")
+    outcome, lines = following.end()
+    assert "the cluster takes the Pod away: a Pod of higher priority needs its place (make room)" in warnings(lines)
+    assert "the cluster took the Pod away: a Pod of higher priority" in outcome.message

@@ -1,0 +1,187 @@
+"""What kubelet, the scheduler and the controllers say, in words."""
+
+import pytest
+
+from monopod.runner.kubernetes import pod_states
+
+IMAGE = "registry.example/tools:1"
+
+
+def named(container):
+    return {"build-act": "Step 'act' of Task 'build'", "coordinator": "the coordinator"}.get(container, container)
+
+
+def pod(*statuses, conditions=(), containers=None, **status):
+    return {
+        "metadata": {"name": "build"},
+        "spec": {
+            "initContainers": [
+                {
+                    "name": "coordinator",
+                    "image": "monopod:1",
+                    "restartPolicy": "Always",
+                    "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
+                }
+            ],
+            "containers": containers
+            or [{"name": "build-act", "image": IMAGE, "resources": {"requests": {"cpu": "2", "memory": "1Gi"}}}],
+        },
+        "status": {"containerStatuses": list(statuses), "conditions": list(conditions), **status},
+    }
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "words"),
+    [
+        (
+            "ErrImagePull",
+            "not found",
+            f"the image '{IMAGE}' of Step 'act' of Task 'build' cannot be had (ErrImagePull)",
+        ),
+        ("ImagePullBackOff", "Back-off", "cannot be had (ImagePullBackOff): Back-off"),
+        ("InvalidImageName", "couldn't parse", "cannot be had (InvalidImageName): couldn't parse"),
+        ("ErrImageNeverPull", "", "it is not on the node, and imagePullPolicy is Never"),
+        (
+            "CreateContainerConfigError",
+            'configmap "x" not found',
+            "create it in the namespace, or give it with the run",
+        ),
+        ("CreateContainerConfigError", 'secret "x" not found', "create it in the namespace, or give it with the run"),
+        (
+            "CreateContainerConfigError",
+            "container has runAsNonRoot and image will run as root",
+            "let the Step have securityContext.runAsUser with the number of a user that is not root",
+        ),
+        ("CreateContainerError", "context deadline exceeded", "cannot be started (CreateContainerError): context"),
+        ("RunContainerError", "exec: no such file", "cannot be started (RunContainerError): exec: no such file"),
+        ("SomethingNew", "whatever", "Step 'act' of Task 'build' cannot be started (SomethingNew): whatever"),
+    ],
+)
+def test_why_a_container_does_not_start(waiting, reason, message, words):
+    (trouble,) = pod_states.troubles(pod(waiting("build-act", reason, message)), named)
+    assert words in trouble.text
+    assert trouble.container == "build-act"
+    assert trouble.hopeless == (reason in ("InvalidImageName", "ErrImageNeverPull"))
+
+
+@pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing"])
+def test_a_container_that_is_about_to_start_is_no_trouble(waiting, reason):
+    assert pod_states.troubles(pod(waiting("build-act", reason)), named) == []
+
+
+def test_the_coordinators_image_has_an_option_of_its_own(waiting):
+    (trouble,) = pod_states.troubles(pod(initContainerStatuses=[waiting("coordinator", "ErrImagePull", "gone")]), named)
+    assert trouble.text.startswith("the image 'monopod:1' of the coordinator cannot be had (ErrImagePull): gone")
+    assert "--runtime-image" in trouble.text
+
+
+def test_a_coordinator_that_crashes(waiting):
+    ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    status = waiting("coordinator", "CrashLoopBackOff", "back-off", lastState=ended)
+    (trouble,) = pod_states.troubles(pod(initContainerStatuses=[status]), named)
+    assert trouble.text == (
+        "the coordinator ends again and again: it was killed because it needed more memory than its limit (OOMKilled)"
+    )
+
+
+def test_no_node_takes_the_pod():
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "0/3 nodes are available: 3 Insufficient cpu.",
+    }
+    (trouble,) = pod_states.troubles(pod(conditions=[condition]), named)
+    assert trouble.text == (
+        "no node takes the Pod: 0/3 nodes are available: 3 Insufficient cpu. "
+        "(at its peak it asks for cpu 2010m, memory 1056Mi)"
+    )
+    assert trouble.container is None
+
+
+def test_scheduling_gates():
+    condition = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "wait for quota"}
+    (trouble,) = pod_states.troubles(pod(conditions=[condition]), named)
+    assert trouble.text == "the Pod is held back by its scheduling gates: wait for quota"
+
+
+def test_an_init_container_counts_if_it_alone_asks_for_more():
+    asked = pod(containers=[{"name": "a", "resources": {"requests": {"cpu": "100m"}}}])
+    asked["spec"]["initContainers"][0].update(name="install", resources={"requests": {"cpu": "300m"}})
+    del asked["spec"]["initContainers"][0]["restartPolicy"]
+    assert pod_states.peak_requests(asked) == "cpu 300m"
+    asked["spec"]["resources"] = {"requests": {"cpu": "1"}}
+    assert pod_states.peak_requests(asked) == "cpu 1"
+
+
+def test_a_coordinator_that_was_started_again():
+    ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    status = {"name": "coordinator", "restartCount": 1, "state": {"running": {}}, "lastState": ended}
+    ((_, text),) = pod_states.notes(pod(initContainerStatuses=[status]), named)
+    assert text == (
+        "the coordinator was started again: it was killed because it needed more memory than its limit (OOMKilled); "
+        "it goes on where it was (restart 1)"
+    )
+
+
+def test_a_step_whose_container_was_killed_for_memory(terminated):
+    ((_, text),) = pod_states.notes(pod(terminated("build-act", 137, "OOMKilled")), named)
+    assert text == "Step 'act' of Task 'build': it was killed because it needed more memory than its limit (OOMKilled)"
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("PreemptionByScheduler", "a Pod of higher priority needs its place"),
+        ("DeletionByTaintManager", "its node is lost, or got a taint that the Pod does not tolerate"),
+        ("EvictionByEvictionAPI", "it was evicted through the API"),
+        ("DeletionByPodGC", "its node is gone"),
+        ("TerminationByKubelet", "kubelet ends it"),
+        ("SomethingNew", "SomethingNew"),
+    ],
+)
+def test_a_pod_that_is_taken_away(reason, words):
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "says the cluster"}
+    ((_, text),) = pod_states.notes(pod(conditions=[condition]), named)
+    assert text.startswith("the cluster takes the Pod away: ")
+    assert words in text
+    assert text.endswith("(says the cluster)")
+    assert words in pod_states.ending_in_words(pod(conditions=[condition]))
+
+
+def test_a_node_that_does_not_answer():
+    condition = {"type": "Ready", "status": "False", "reason": "NodeNotReady"}
+    assert [text for _, text in pod_states.notes(pod(conditions=[condition]), named)] == [
+        "the node of the Pod does not answer (NodeNotReady)"
+    ]
+    lost = pod(reason="NodeLost", message="Node n1 which was running pod build is unresponsive")
+    ((_, text),) = pod_states.notes(lost, named)
+    assert text == "the node of the Pod does not answer: Node n1 which was running pod build is unresponsive"
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (
+            {"reason": "Evicted", "message": "The node was low on memory."},
+            "the Pod was evicted: The node was low on memory.",
+        ),
+        (
+            {"reason": "DeadlineExceeded", "message": "Pod was active too long"},
+            "the Pod ran longer than its activeDeadlineSeconds: Pod was active too long",
+        ),
+        ({"reason": "OutOfcpu", "message": "Node didn't have enough cpu"}, "OutOfcpu: Node didn't have enough cpu"),
+        ({"message": "who knows"}, "the Pod failed: who knows"),
+        ({}, ""),
+    ],
+)
+def test_why_a_pod_ended(status, words):
+    assert pod_states.ending_in_words(pod(phase="Failed", **status)) == words
+
+
+def test_events():
+    mount = {"type": "Warning", "reason": "FailedMount", "message": 'configmap "x"\n not found'}
+    assert pod_states.event_in_words(mount) == 'FailedMount: configmap "x" not found'
+    for reason in ("FailedScheduling", "Failed", "BackOff"):
+        assert pod_states.event_in_words({**mount, "reason": reason}) is None
+    assert pod_states.event_in_words({**mount, "type": "Normal"}) is None

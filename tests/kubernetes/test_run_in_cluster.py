@@ -1,0 +1,204 @@
+"""The real commands against an API server whose Pods really run: with the real coordinator and entrypoints."""
+
+import json
+import signal
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kubelet")]
+
+
+@pytest.fixture
+def file(make, write):
+    return write(
+        make.run(
+            make.task("first", "echo one; echo two >&2; printf 'no newline'"),
+            make.task("second", "echo last words; exit 3", after=["first"]),
+            final=[make.task("report", 'echo "second was $(tasks.second.status)"')],
+        )
+    )
+
+
+def test_a_run_is_followed_and_leaves_nothing_behind(monopod, api, file):
+    ran = monopod("run", "-f", file, "--context", "test")
+    assert ran.code == 1
+    lines = ran.out.splitlines()
+    assert lines[:4] == [
+        "Run build started in namespace ci",
+        "[first] started",
+        "[first : act] one",
+        "[first : act] two",
+    ]
+    assert "[first : act] no newline" in lines  # it is in the log only when the container has ended
+    assert "[report : act] second was Failed" in lines
+    assert lines[lines.index("=== second : act failed: exit code 3") + 1] == "  last words"
+    assert lines[-1].startswith("build Failed in ")
+    api.wait_for(lambda: api.objects == {})
+    created = next(item for _, resource, kind, item in api.history if (resource, kind) == ("pods", "ADDED"))
+    assert created["spec"]["initContainers"][0]["restartPolicy"] == "Always"
+
+
+@pytest.mark.parametrize(("version", "is_native"), [("v1.28.9", False), ("v1.29.0-eks-1", True)])
+def test_the_pod_is_for_the_version_of_the_cluster(monopod, api, make, write, version, is_native):
+    api.version = version
+    assert monopod("run", "-f", write(make.run(make.task("only", "true"))), "--context", "test").code == 0
+    created = next(item for _, resource, kind, item in api.history if (resource, kind) == ("pods", "ADDED"))
+    assert ("restartPolicy" in created["spec"]["initContainers"][0]) == is_native
+
+
+def test_the_finished_run_is_the_only_thing_on_standard_output(monopod, file):
+    ran = monopod("run", "-f", file, "--context", "test", "-o", "json")
+    document = json.loads(ran.out)
+    assert (ran.code, document["metadata"]["namespace"]) == (1, "ci")
+    assert document["status"]["conditions"][0]["reason"] == "Failed"
+    assert "[first : act] one" in ran.err
+
+
+def test_what_is_given_beside_the_run_is_there_and_goes_with_it(monopod, api, make, write):
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"mode": "fast"}}
+    key = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"token": "s3cret"}}
+    run = make.run(make.task("show", "cat /workspace/settings/mode /workspace/key/token | wc -c"))
+    spec = run["spec"]["pipelineSpec"]
+    spec["workspaces"] = [{"name": "settings"}, {"name": "key"}]
+    spec["tasks"][0]["workspaces"] = [{"name": "settings"}, {"name": "key"}]
+    spec["tasks"][0]["taskSpec"]["workspaces"] = [{"name": "settings"}, {"name": "key"}]
+    run["spec"]["workspaces"] = [
+        {"name": "settings", "configMap": {"name": "settings"}},
+        {"name": "key", "secret": {"secretName": "key"}},
+    ]
+    ran = monopod("run", "-f", write(run, settings, key), "--context", "test")
+    assert ran.code == 0, ran
+    assert "[show : act] 10" in ran.out
+    owners = [item["metadata"].get("ownerReferences") for _, of, kind, item in api.history if of == "secrets"]
+    assert owners[1][0]["kind"] == "Pod"
+    api.wait_for(lambda: api.objects == {})
+
+
+def test_a_pod_that_is_kept_says_where_it_is_and_can_be_looked_at(monopod, api, file):
+    ran = monopod("run", "-f", file, "--context", "test", "--keep")
+    assert ran.out.endswith("Kept in Pod 'build' in namespace 'ci'\n")
+    api.wait_for(lambda: api.pod()["status"]["phase"] == "Failed")
+    attached = monopod("attach", "build", "--context", "test")
+    assert attached.code == 1
+    assert sorted([*attached.out.splitlines(), "Kept in Pod 'build' in namespace 'ci'"]) == sorted(ran.out.splitlines())
+    status = monopod("status", "pod/build")
+    assert status.code == 0
+    assert ran.out.removesuffix("Kept in Pod 'build' in namespace 'ci'\n").endswith(status.out)
+    assert json.loads(monopod("status", "build", "-o", "json").out)["status"]["conditions"][0]["reason"] == "Failed"
+    story = monopod("logs", "build").out
+    assert "second        act: Error: exit code 3" in story
+    assert monopod("logs", "build", "first").out == "one\ntwo\nno newline\n"
+    assert monopod("logs", "build", "report/act", "-f").out == "second was Failed\n"
+
+
+def test_a_detached_run_goes_on_and_can_be_attached_to(monopod, api, file):
+    started = monopod("run", "-f", file, "--context", "test", "--detach")
+    assert (started.code, started.err) == (0, "")
+    assert started.out == "Pod build runs in namespace ci; follow it with: monopod attach build -n ci\n"
+    assert monopod("attach", "build").code == 1
+    assert api.pod("build") is not None
+    assert monopod("run", "-f", file, "--context", "test", "--detach").code == 2
+
+
+def wait_for_line(process, text):
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"{text!r} did not come: {process.stderr.read()}")
+
+
+def rest(process):
+    """Return what is left of the output, and the errors; `communicate` would forget what is buffered."""
+    out, err = process.stdout.read(), process.stderr.read()
+    process.wait()
+    return out, err
+
+
+@pytest.fixture
+def waiting_file(make, write, tmp_path):
+    """A run whose Task says that it is ready and then waits for ever."""
+    fifo = tmp_path / "never"
+    run = make.run(
+        make.task("work", "echo ready; sleep 1000"),
+        make.task("next", "echo next", after=["work"]),
+        final=[make.task("report", "echo reported")],
+    )
+    assert not fifo.exists()
+    return write(run)
+
+
+def test_ctrl_c_cancels_by_the_coordinator(start_monopod, api, waiting_file):
+    process = start_monopod("run", "-f", waiting_file, "--context", "test")
+    wait_for_line(process, "ready")
+    process.send_signal(signal.SIGINT)
+    out, err = rest(process)
+    assert process.returncode == 130, err
+    assert "build Cancelled" in out
+    assert "reported" not in out
+    assert [command[-2:] for _, _, command in api.executed] == [["signal", "2"]]
+    api.wait_for(lambda: api.objects == {})
+
+
+def test_a_second_ctrl_c_deletes_the_pod_at_once(start_monopod, api, make, write):
+    run = make.run(make.task("work", "trap '' TERM; echo ready; while :; do sleep 1000; done"))
+    process = start_monopod("run", "-f", write(run), "--context", "test")
+    wait_for_line(process, "ready")
+    process.send_signal(signal.SIGINT)
+    wait_for_line(process, "Cancelling")
+    process.send_signal(signal.SIGINT)
+    out, err = rest(process)
+    assert process.returncode == 130, err
+    assert "build Cancelled" in out
+    api.wait_for(lambda: api.objects == {})
+
+
+def test_who_may_not_execute_has_the_pod_deleted(start_monopod, api, waiting_file):
+    api.refuse("create", "pods/exec")
+    process = start_monopod("run", "-f", waiting_file, "--context", "test")
+    wait_for_line(process, "ready")
+    process.send_signal(signal.SIGINT)
+    out, err = rest(process)
+    assert process.returncode == 130, err
+    assert "jane may not create pods/exec" in out
+    assert "the Pod is deleted instead" in out
+    assert "build Cancelled in" in out
+    api.wait_for(lambda: api.objects == {})
+
+
+@pytest.mark.parametrize("way", ["CancelledRunFinally", "StoppedRunFinally"])
+def test_cancel_from_elsewhere(start_monopod, monopod, make, write, way):
+    run = make.run(make.task("work", "echo ready; sleep 3"), final=[make.task("report", "echo reported")])
+    process = start_monopod("run", "-f", write(run), "--context", "test")
+    wait_for_line(process, "ready")
+    ran = monopod("cancel", "build", "--context", "test", "--grace", way)
+    assert (ran.code, ran.out) == (0, f"Run 'build' is being cancelled: {way}\n")
+    out, err = rest(process)
+    assert process.returncode == 130, (out, err)
+    assert "[report : act] reported" in out
+
+
+def test_a_pod_that_is_being_deleted_by_somebody(start_monopod, api, waiting_file):
+    process = start_monopod("run", "-f", waiting_file, "--context", "test")
+    wait_for_line(process, "ready")
+    with api.changed:
+        api.delete(("pods", "ci", "build"), {"gracePeriodSeconds": 1})
+    out, _ = rest(process)
+    assert process.returncode in (1, 130)
+    assert "somebody deletes the Pod" in out
+
+
+def test_everything_that_can_break_breaks_and_nothing_is_lost(start_monopod, api, make, write):
+    run = make.run(
+        make.task("count", "for n in 0 1 2 3 4 5 6 7 8 9; do seq -f 'line %g' 100; sleep 0.05; done; sleep 0.3")
+    )
+    process = start_monopod("run", "-f", write(run), "--context", "test")
+    wait_for_line(process, "line 1\n")
+    api.cut_logs((1000, True), (333, False), (5, False), (4000, True))
+    api.drop_streams()
+    api.stop()
+    api.forget_versions()
+    api.start()
+    out, err = rest(process)
+    assert process.returncode == 0, (out, err)
+    lines = ["[count : act] line 1", *(line for line in out.splitlines() if "] line" in line)]
+    assert lines == [f"[count : act] line {number}" for number in range(1, 101)] * 10

@@ -1,0 +1,517 @@
+"""A Kubernetes API server as far as monopod talks to one: a real server on a loopback port, with no cluster behind it.
+
+Rules:
+
+- What a request means, and what comes back, is as the Kubernetes API documents it: resourceVersions, watches with
+  bookmarks and 410 Gone, logs as kubelet writes them, exec over a WebSocket, Status objects for refusals.
+- What happens in a Pod is for the test to say (`set_status`, `write_log`), or for a `kubelet` that really runs it
+  (``host_kubelet``).
+- What goes wrong is for the test to say too: `refuse`, `cut_logs`, `drop_streams`, `forget_versions`, `stop`.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import json
+import struct
+import threading
+import time
+from collections import defaultdict
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+KINDS = {
+    "pods": "Pod",
+    "configmaps": "ConfigMap",
+    "secrets": "Secret",
+    "persistentvolumeclaims": "PersistentVolumeClaim",
+    "events": "Event",
+}
+_WEBSOCKET = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+
+
+class Log:
+    """The log of one container instance, as the container runtime stores it."""
+
+    def __init__(self):
+        self.entries = []  # (nanoseconds, data, is_partial)
+        self.is_closed = False
+
+
+class ApiServer:
+    """The server. All of its state is behind one lock, which also wakes whoever waits for a change."""
+
+    def __init__(self):
+        self.changed = threading.Condition(threading.RLock())
+        self.version = "v1.36.1"
+        self.objects = {}  # (resource, namespace, name): object
+        self.history = []  # (version, resource, type, object)
+        self.counter = 100
+        self.oldest = 0
+        self.logs = defaultdict(lambda: [Log()])  # (pod, container): instances
+        self.refusals = {}  # (verb, resource): (status, body)
+        self.requests = []  # (method, path, query)
+        self.executed = []  # (pod, container, command)
+        self.exec_result = lambda pod, container, command: (0, "")
+        self.kubelet = None
+        self.cuts = []  # after so many bytes of a log stream: (bytes, is_clean)
+        self.generation = 0  # raised to end all streams
+        self.server = None
+        self.port = 0
+        self.clock = None
+
+    # For tests
+
+    def start(self):
+        """Listen; on the port of before, if there was one."""
+        handler = type("Handler", (_Handler,), {"api": self})
+        ThreadingHTTPServer.allow_reuse_address = True
+        self.server = _Server(("127.0.0.1", self.port), handler)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self):
+        """End: every connection breaks, and none is taken."""
+        self.drop_streams()
+        self.server.shutdown()
+        self.server.server_close()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def drop_streams(self):
+        """Break all watches and log streams."""
+        with self.changed:
+            self.generation += 1
+            self.changed.notify_all()
+
+    def forget_versions(self):
+        """Answer 410 Gone to who asks for changes since a version up to now."""
+        with self.changed:
+            self.counter += 1
+            self.oldest = self.counter
+
+    def refuse(self, verb, resource, status=403, message=None, reason="Forbidden"):
+        """Refuse requests: by RBAC, unless it is said otherwise."""
+        message = message or (
+            f'{resource} is forbidden: User "jane" cannot {verb} resource "{resource}" in API group "" '
+            f'in the namespace "ci"'
+        )
+        self.refusals[verb, resource] = _status(status, reason, message)
+
+    def cut_logs(self, *cuts):
+        """Cut the next log streams, each after so many bytes, as (bytes, whether it ends as if it was complete)."""
+        self.cuts = list(cuts)
+
+    def put(self, resource, namespace, item):
+        """Put an object there."""
+        with self.changed:
+            return self._store(resource, namespace, copy.deepcopy(item), "ADDED")
+
+    def pod(self, name=None):
+        """Return the Pod of this name, or the only one."""
+        with self.changed:
+            pods = {key[2]: each for key, each in self.objects.items() if key[0] == "pods"}
+            found = [pod for each, pod in pods.items() if name in (None, each)]
+            return copy.deepcopy(found[0]) if found else None
+
+    def set_status(self, name, **fields):
+        """Change the status of a Pod."""
+        with self.changed:
+            key = next(key for key in self.objects if key[0] == "pods" and key[2] == name)
+            pod = self.objects[key]
+            pod["status"] = {**pod.get("status", {}), **copy.deepcopy(fields)}
+            self._store(*key[:2], pod, "MODIFIED")
+
+    def set_metadata(self, name, **fields):
+        """Change the metadata of a Pod."""
+        with self.changed:
+            key = next(key for key in self.objects if key[0] == "pods" and key[2] == name)
+            self.objects[key]["metadata"].update(fields)
+            self._store(*key[:2], self.objects[key], "MODIFIED")
+
+    def bookmark(self):
+        """Send a bookmark to all watches."""
+        with self.changed:
+            self.counter += 1
+            for resource, kind in KINDS.items():
+                item = {"kind": kind, "metadata": {"resourceVersion": str(self.counter)}}
+                self.history.append((self.counter, resource, "BOOKMARK", item))
+            self.changed.notify_all()
+
+    def remove(self, name):
+        """Let a Pod be gone."""
+        with self.changed:
+            for key in [key for key in self.objects if key[0] == "pods" and key[2] == name]:
+                self._remove(key)
+
+    def write_log(self, pod, container, data, at=None, is_partial=False):
+        """Write an entry of a container's log."""
+        with self.changed:
+            now = time.time_ns() if at is None else at
+            self.logs[pod, container][-1].entries.append((now, data, is_partial))
+            self.changed.notify_all()
+
+    def close_log(self, pod, container):
+        """End a container's log: it does not run any more."""
+        with self.changed:
+            self.logs[pod, container][-1].is_closed = True
+            self.changed.notify_all()
+
+    def restart_log(self, pod, container):
+        """Begin a new log, as a container has that was started again."""
+        with self.changed:
+            self.logs[pod, container][-1].is_closed = True
+            self.logs[pod, container].append(Log())
+            self.changed.notify_all()
+
+    def wait_for(self, predicate):
+        """Wait until something holds, looking each time that something has changed."""
+        with self.changed:
+            assert self.changed.wait_for(predicate, 60)
+
+    def asked(self, method, ending):
+        """How often something was asked for whose path ends so."""
+        return sum(each[0] == method and each[1].endswith(ending) for each in self.requests)
+
+    # What requests do; with the lock
+
+    def create(self, resource, namespace, item):
+        metadata = item["metadata"]
+        if not metadata.get("name"):
+            metadata["name"] = metadata["generateName"] + f"x{self.counter}"
+        key = (resource, namespace, metadata["name"])
+        if key in self.objects:
+            text = f'{resource} "{metadata["name"]}" already exists'
+            return _status(409, "AlreadyExists", text)
+        self.counter += 1
+        metadata.update(namespace=namespace, uid=f"uid-{self.counter}", creationTimestamp=_now())
+        if resource == "pods":
+            item["status"] = {"phase": "Pending"}
+        elif resource == "secrets" and "stringData" in item:
+            texts = item.pop("stringData")
+            encoded = {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
+            item["data"] = {**item.get("data", {}), **encoded}
+        stored = copy.deepcopy(self._store(resource, namespace, item, "ADDED"))
+        if resource == "pods" and self.kubelet is not None:
+            self.kubelet.run(self, stored)
+        return 201, stored
+
+    def delete(self, key, options):
+        item = self.objects.get(key)
+        if item is None:
+            return _missing(key)
+        uid = (options.get("preconditions") or {}).get("uid")
+        if uid not in (None, item["metadata"]["uid"]):
+            return _status(409, "Conflict", "Precondition failed: UID in precondition is another")
+        grace = options.get("gracePeriodSeconds", item.get("spec", {}).get("terminationGracePeriodSeconds", 30))
+        if key[0] == "pods" and grace and not self._is_over(item):
+            if "deletionTimestamp" not in item["metadata"]:
+                item["metadata"].update(deletionTimestamp=_now(grace), deletionGracePeriodSeconds=grace)
+                self._store(*key[:2], item, "MODIFIED")
+                if self.kubelet is not None:
+                    self.kubelet.terminate(self, item, grace)
+            return 200, item
+        self._remove(key)
+        if key[0] == "pods" and self.kubelet is not None:
+            self.kubelet.terminate(self, item, 0)
+        return 200, item
+
+    def patch(self, key, change):
+        if key not in self.objects:
+            return _missing(key)
+        item = self.objects[key]
+        item["metadata"].update(change["metadata"])
+        return 200, self._store(*key[:2], item, "MODIFIED")
+
+    def _is_over(self, item):
+        return (item.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+    def _store(self, resource, namespace, item, kind):
+        self.counter += 1
+        item["metadata"]["resourceVersion"] = str(self.counter)
+        self.objects[resource, namespace, item["metadata"]["name"]] = item
+        self.history.append((self.counter, resource, kind, copy.deepcopy(item)))
+        self.changed.notify_all()
+        return item
+
+    def _remove(self, key):
+        item = self.objects.pop(key)
+        self.counter += 1
+        item["metadata"]["resourceVersion"] = str(self.counter)
+        self.history.append((self.counter, key[0], "DELETED", copy.deepcopy(item)))
+        for owned, other in list(self.objects.items()):
+            owners = other["metadata"].get("ownerReferences", ())
+            if any(owner["uid"] == item["metadata"]["uid"] for owner in owners):
+                self._remove(owned)
+        self.changed.notify_all()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *_):
+        pass  # a client that goes away is no error here
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    api: ApiServer
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self._handle("GET")
+
+    def do_POST(self):
+        self._handle("POST")
+
+    def do_DELETE(self):
+        self._handle("DELETE")
+
+    def do_PATCH(self):
+        self._handle("PATCH")
+
+    def _handle(self, method):
+        parts = urlsplit(self.path)
+        query = parse_qsl(parts.query, keep_blank_values=True)
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length)) if length else None
+        with self.api.changed:
+            self.api.requests.append((method, parts.path, dict(query)))
+            self.api.changed.notify_all()
+        if parts.path == "/version":
+            major, minor = self.api.version.removeprefix("v").split(".")[:2]
+            self._answer(
+                *self._refusal("get", "version")
+                or (200, {"major": major, "minor": minor, "gitVersion": self.api.version})
+            )
+            return
+        _, _, _, _, namespace, resource, *rest = [unquote(each) for each in parts.path.split("/")]
+        if len(rest) == 2:
+            getattr(self, f"_{rest[1]}")(namespace, rest[0], query)
+        elif rest:
+            self._object(method, (resource, namespace, rest[0]), body)
+        else:
+            self._collection(method, resource, namespace, dict(query), body)
+
+    def _refusal(self, verb, resource):
+        return self.api.refusals.get((verb, resource))
+
+    def _object(self, method, key, body):
+        verb = {"GET": "get", "DELETE": "delete", "PATCH": "patch"}[method]
+        answer = self._refusal(verb, key[0])
+        if answer is None:
+            with self.api.changed:
+                if method == "DELETE":
+                    answer = self.api.delete(key, body or {})
+                elif method == "PATCH":
+                    answer = self.api.patch(key, body)
+                else:
+                    answer = (200, self.api.objects[key]) if key in self.api.objects else _missing(key)
+                answer = copy.deepcopy(answer)
+        self._answer(*answer)
+
+    def _collection(self, method, resource, namespace, query, body):
+        is_watch = query.get("watch") == "true"
+        verb = "create" if method == "POST" else "watch" if is_watch else "list"
+        answer = self._refusal(verb, resource)
+        if answer is None and is_watch:
+            self._watch(resource, namespace, query)
+            return
+        if answer is None:
+            with self.api.changed:
+                if method == "POST":
+                    answer = self.api.create(resource, namespace, body)
+                else:
+                    items = [each for key, each in self.api.objects.items() if key[:2] == (resource, namespace)]
+                    listed = [dict(each) for each in items if _is_selected(each, query)]
+                    for each in listed:
+                        each.pop("kind", None)  # as a real server does
+                        each.pop("apiVersion", None)
+                    answer = (
+                        200,
+                        {"kind": "List", "metadata": {"resourceVersion": str(self.api.counter)}, "items": listed},
+                    )
+                answer = copy.deepcopy(answer)
+        self._answer(*answer)
+
+    def _watch(self, resource, namespace, query):
+        seen = int(query.get("resourceVersion") or 0)
+        with self.api.changed:
+            generation = self.api.generation
+            is_gone = seen < self.api.oldest
+        self._begin("application/json")
+        if is_gone:
+            _, status = _status(410, "Expired", f"too old resource version: {seen} ({self.api.oldest})")
+            self._chunk(json.dumps({"type": "ERROR", "object": status}).encode() + b"\n")
+            self._end()
+            return
+        while True:
+            with self.api.changed:
+                while self.api.generation == generation and self.api.counter <= seen:
+                    self.api.changed.wait()
+                if self.api.generation != generation:
+                    self._break()
+                    return
+                new = [each for each in self.api.history if each[0] > seen]
+            for version, of, kind, item in new:
+                seen = version
+                if of == resource and (kind == "BOOKMARK" or _is_selected(item, query)):
+                    self._chunk(json.dumps({"type": kind, "object": item}).encode() + b"\n")
+
+    def _log(self, namespace, pod, query):
+        options = dict(query)
+        container, is_followed = options["container"], options.get("follow") == "true"
+        answer = self._refusal("get", "pods/log")
+        with self.api.changed:
+            generation = self.api.generation
+            if answer is None and ("pods", namespace, pod) not in self.api.objects:
+                answer = _missing(("pods", namespace, pod))
+            instances = self.api.logs.get((pod, container))
+            if answer is None and (instances is None or (options.get("previous") and len(instances) < 2)):
+                text = f'container "{container}" in pod "{pod}" is waiting to start: PodInitializing'
+                answer = _status(400, "BadRequest", text)
+            cut = self.api.cuts.pop(0) if answer is None and self.api.cuts else None
+        if answer is not None:
+            self._answer(*answer)
+            return
+        log = instances[-2] if options.get("previous") else instances[-1]
+        self._begin("text/plain")
+        self._send_log(log, options.get("sinceTime"), cut, generation, is_followed=is_followed)
+
+    def _send_log(self, log, since, cut, generation, *, is_followed):
+        sent, position, is_new_line = 0, 0, True
+        earliest = 0 if since is None else int(datetime.fromisoformat(since).timestamp()) * 10**9
+        while True:
+            with self.api.changed:
+                while is_followed and len(log.entries) <= position and not log.is_closed:
+                    if self.api.generation != generation:
+                        break
+                    self.api.changed.wait()
+                if self.api.generation != generation:
+                    self._break()
+                    return
+                entries = log.entries[position:]
+                is_last = log.is_closed or not is_followed
+            for at, data, is_partial in entries:
+                text = (_stamp(at) + b" " if is_new_line else b"") + data + (b"" if is_partial else b"\n")
+                is_new_line = not is_partial
+                position += 1
+                if at < earliest:
+                    continue
+                if cut is not None and sent + len(text) > cut[0]:
+                    self._chunk(text[: cut[0] - sent])
+                    (self._end if cut[1] else self._break)()
+                    return
+                sent += len(text)
+                self._chunk(text)
+            if is_last:
+                self._end()
+                return
+
+    def _exec(self, namespace, pod, query):
+        command = [value for key, value in query if key == "command"]
+        container = dict(query)["container"]
+        answer = self._refusal("create", "pods/exec")
+        if answer is not None:
+            self._answer(*answer)
+            return
+        accept = base64.b64encode(hashlib.sha1((self.headers["Sec-WebSocket-Key"] + _WEBSOCKET).encode()).digest())
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", accept.decode())
+        self.send_header("Sec-WebSocket-Protocol", "v5.channel.k8s.io")
+        self.end_headers()
+        with self.api.changed:
+            self.api.executed.append((pod, container, command))
+            self.api.changed.notify_all()
+        code, said = self.api.exec_result(pod, container, command)
+        status = {"metadata": {}, "status": "Success"}
+        if code:
+            causes = [{"reason": "ExitCode", "message": str(code)}]
+            status = {"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": causes}}
+            status["message"] = f"command terminated with non-zero exit code: exit status {code}"
+        if said:
+            self._frame(2, b"\x02" + said.encode())
+        self._frame(2, b"\x03" + json.dumps(status).encode())
+        self._frame(8, struct.pack(">H", 1000))
+        self.close_connection = True
+
+    def _frame(self, opcode, payload):
+        length = struct.pack(">B", len(payload)) if len(payload) < 126 else struct.pack(">BH", 126, len(payload))
+        self.wfile.write(bytes([0x80 | opcode]) + length + payload)
+
+    # HTTP
+
+    def _answer(self, status, body):
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _begin(self, content_type):
+        self.send_response(200)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def _chunk(self, data):
+        if data:
+            self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+    def _end(self):
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _break(self):
+        self.close_connection = True
+
+
+def _is_selected(item, query):
+    metadata = item["metadata"]
+    for selector in filter(None, query.get("fieldSelector", "").split(",")):
+        field, value = selector.split("=")
+        found = {
+            "metadata.name": metadata["name"],
+            "involvedObject.uid": (item.get("involvedObject") or {}).get("uid"),
+        }[field]
+        if found != value:
+            return False
+    labels = metadata.get("labels") or {}
+    wanted = filter(None, query.get("labelSelector", "").split(","))
+    return all(labels.get(each.split("=")[0]) == each.split("=")[1] for each in wanted)
+
+
+def _stamp(nanoseconds):
+    seconds, rest = divmod(nanoseconds, 10**9)
+    return (time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z").encode()
+
+
+def _now(later=0):
+    return datetime.fromtimestamp(time.time() + later, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _status(code, reason, message):
+    return code, {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "code": code,
+        "reason": reason,
+        "message": message,
+    }
+
+
+def _missing(key):
+    return _status(404, "NotFound", f'{key[0]} "{key[2]}" not found')
