@@ -95,6 +95,7 @@ def modules(package: Path) -> Iterator[Path]:
         Path(directory, "monopod").symlink_to(package)  # whatever the folder of the clone is called
         finder = modulefinder.ModuleFinder([directory])
         finder.import_hook("monopod.entrypoint.__main__")
+        finder.import_hook("monopod.entrypoint.outside_request")  # a command in the coordinator's container
         root = Path(directory, "monopod")
         for module in finder.modules.values():
             if module.__file__ is not None:

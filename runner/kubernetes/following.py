@@ -355,6 +355,8 @@ class FollowedPod:
                 reader.close()
 
     def _check_whether_over(self) -> None:
+        if self._is_live and not (self._has_outcome or self._is_over):
+            return
         left = set(self._readers) - self._ended
         if not self._is_live:
             left -= {container for container in left if self._caught_up.get(container, 0) >= self._owed[container]}
@@ -395,6 +397,7 @@ class FollowedPod:
         self._look_at_troubles(pod)
         if pod_states.is_over(pod):
             self._end_logs(is_over=True)
+            self._check_whether_over()
 
     def _container_seen(self, status: dict[str, Any]) -> None:
         name, restarts = status["name"], status.get("restartCount") or 0
@@ -459,6 +462,7 @@ class FollowedPod:
             for reader in self._readers.values():
                 reader.end_soon()
             self._after("gone", GONE_SECONDS)
+            self._check_whether_over()
 
     def _due(self, what: str) -> None:
         container = what.removeprefix("start ")

@@ -114,7 +114,8 @@ class LogReader:
             self._is_over = self._is_over or is_over
             if not self.has_ended:
                 self.has_ended = True
-                self._interrupt()
+                if is_over or self._asked == self._answered:  # else what is being read comes first
+                    self._interrupt()
 
     def try_now(self) -> None:
         """Wait no longer before the next try: the container runs."""
@@ -172,7 +173,7 @@ class LogReader:
                 self._changed.wait()
             if self._is_closed:
                 return None
-            return _Order(self._asked, self._restarts, is_last=self.has_ended)
+            return self._wanted()
 
     def _gives_up(self, order: _Order, problem: Exception) -> bool:
         """Wait before the next try, or return that there should be none."""
@@ -240,8 +241,12 @@ class LogReader:
 
     def _is_superseded_now(self, order: _Order) -> bool:
         """Whether something else was asked for meanwhile. To be called with the lock."""
-        now = (self._asked, self._restarts, self.has_ended)
-        return self._is_closed or now != (order.number, order.restarts, order.is_last)
+        return self._is_closed or self._wanted() != order
+
+    def _wanted(self) -> _Order:
+        """Return what is to be read now. To be called with the lock."""
+        is_last = self.has_ended and (self._is_over or self._asked == self._answered)
+        return _Order(self._asked, self._restarts, is_last=is_last)
 
     def _answer(self, order: _Order) -> None:
         with self._changed:

@@ -13,7 +13,7 @@ from itertools import cycle
 from monopod.compiler.pod import COORDINATOR
 from monopod.entrypoint.story import Story
 from monopod.runner.backend import BackendUnavailableError
-from monopod.runner.follow import Follower, OutputLine, Shown
+from monopod.runner.follow import Follower, OutputLine, Shown, label
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import NOT_FOLLOWED, FollowedPod
 from monopod.runner.kubernetes.task_selection import Selection
@@ -96,6 +96,11 @@ def print_output(existing: ExistingPod, selection: Selection, *, follow: bool) -
                 shown += follower.event(from_line(line))
         _print_chosen(shown, selection)
     _print_chosen(follower.end(), selection)
+    started = [each.label for each in follower.tasks if each.path == selection.path and each.started is not None]
+    wanted = label(selection.path, selection.index)
+    if selection.index is not None and wanted not in started:
+        known = f"; those that have: {', '.join(started)}" if started else ""
+        raise NoSuchPodError(f"no combination '{wanted}' has started{known}")
 
 
 def _print_chosen(shown: Iterable[Shown], selection: Selection) -> None:

@@ -14,7 +14,8 @@ from monopod.runner.run import Run
 class Following:
     """Follows the Pod of a run in a thread of its own; ``text`` is what was shown."""
 
-    def __init__(self, cluster, compilation, start_timeout):
+    def __init__(self, api, cluster, compilation, start_timeout):
+        self.api = api
         self.pod = KubernetesPod(cluster, compilation, start_timeout, keep=False)
         self.follower = Follower(compilation.plan)
         self.written = []
@@ -27,10 +28,16 @@ class Following:
         self.thread.start()
 
     def write(self, text):
-        self.written.append(text)
+        with self.api.changed:
+            self.written.append(text)
+            self.api.changed.notify_all()
 
     def flush(self):
         pass
+
+    def wait_for(self, text):
+        """Wait until this was shown, or it is over."""
+        self.api.wait_for(lambda: text in "".join(self.written) or not self.thread.is_alive())
 
     def _follow(self):
         with no_cancel_requests() as requests:
@@ -48,10 +55,10 @@ class Following:
 
 
 @pytest.fixture
-def follow(cluster, compiled, make):
+def follow(api, cluster, compiled, make):
     def follow(*tasks, start_timeout=3600, name="build"):
         document = make.run(*(tasks or [make.task("build", "true")]), name=name)
-        return Following(cluster, compiled(document), start_timeout)
+        return Following(api, cluster, compiled(document), start_timeout)
 
     return follow
 
@@ -82,7 +89,7 @@ def test_output_that_comes_after_the_end_of_a_step_is_still_its_own(api, follow,
     it.says("build", "early")
     it.task_finished("build", 1)
     it.finished("Failed")
-    api.wait_for(lambda: "[build] Failed" in "".join(following.written) or not following.thread.is_alive())
+    following.wait_for("[build] Failed")
     it.says("build", "late")
     it.ends("build-act")
     outcome, lines = following.end()
@@ -223,7 +230,7 @@ def test_a_pod_that_does_not_start_fails_the_run(api, follow, status, words):
     assert outcome.message.startswith("the run did not start: ")
     assert words in outcome.message
     assert words in warnings(lines)[0]
-    api.wait_for(lambda: api.objects == {})
+    api.wait_for(lambda: "deletionTimestamp" in api.pod()["metadata"])
 
 
 def test_a_container_that_cannot_be_started_is_told_to_the_coordinator(api, follow, coordinator, terminated):
@@ -243,6 +250,7 @@ def test_a_coordinator_that_was_started_again_goes_on(api, follow, coordinator):
     api.set_status("build", phase="Running", initContainerStatuses=[running])
     it.started()
     it.task_started("build")
+    following.wait_for("[build] started")
     api.restart_log("build", "coordinator")
     ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
     api.set_status("build", initContainerStatuses=[{**running, "restartCount": 1, "lastState": ended}])
@@ -305,9 +313,7 @@ def test_events_are_told_once(api, follow, coordinator):
     event["involvedObject"] = {"uid": api.pod()["metadata"]["uid"]}
     api.put("events", "ci", {**event, "metadata": {"name": "a"}})
     api.put("events", "ci", {**event, "metadata": {"name": "b"}})
-    api.wait_for(
-        lambda: 'FailedMount: secret "x" not found' in "".join(following.written) or not following.thread.is_alive()
-    )
+    following.wait_for('FailedMount: secret "x" not found')
     it.started()
     it.finished()
     _, lines = following.end()
@@ -330,7 +336,7 @@ def test_who_may_not_follow_is_told_what_is_missing(api, follow, verb, resource)
     outcome, _ = follow().end()
     assert outcome.exit_code == 1
     assert f"the Pod cannot be followed: jane may not {verb} {resource} in namespace ci" in outcome.message
-    api.wait_for(lambda: api.objects == {})
+    api.wait_for(lambda: "deletionTimestamp" in api.pod()["metadata"])
 
 
 def test_a_container_of_which_the_coordinator_cannot_be_told(api, follow, coordinator, waiting):
@@ -338,7 +344,7 @@ def test_a_container_of_which_the_coordinator_cannot_be_told(api, follow, coordi
     following, it = follow(start_timeout=0), coordinator()
     it.started()
     api.set_status("build", containerStatuses=[waiting("build-act", "ErrImagePull", "gone")])
-    api.wait_for(lambda: "cannot be told of it" in "".join(following.written) or not following.thread.is_alive())
+    following.wait_for("cannot be told of it")
     it.finished("Failed")
     _, lines = following.end()
     assert any(

@@ -1,0 +1,171 @@
+"""`monopod logs`, `status` and `cancel` on Pods of which the test says what is there."""
+
+import json
+
+import pytest
+import yaml
+
+from monopod.schemas.run_events import StepStarted, TaskStarted
+
+RUNNING = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}
+
+
+@pytest.fixture
+def put(api, compiled, make):
+    """Puts the Pod of a run into the cluster, as it is while it runs."""
+
+    def put(*tasks, final=(), **options):
+        api.put("pods", "ci", {**compiled(make.run(*tasks, final=final), **options).pod, "kind": "Pod"})
+        with api.changed:
+            api.objects["pods", "ci", "build"]["metadata"].update(uid="uid-1", namespace="ci")
+        api.set_status("build", phase="Running", initContainerStatuses=[RUNNING])
+
+    return put
+
+
+@pytest.fixture
+def half_way(put, make, coordinator):
+    """A run whose first Task has ended and whose second one runs."""
+    put(
+        make.task("first", "true"),
+        make.task("second", "true", after=["first"]),
+        make.task("third", "x", after=["second"]),
+    )
+    it = coordinator()
+    it.started()
+    it.task_started("first")
+    it.says("first", "one")
+    it.says("first", "two")
+    it.task_finished("first")
+    it.task_started("second")
+    it.says("second", "three")
+    return it
+
+
+def test_what_is_there_is_printed_and_that_is_all(monopod, half_way):
+    assert monopod("logs", "build", "first").out == "one\ntwo\n"
+    assert monopod("logs", "pod/build", "second/act").out == "three\n"
+    story = monopod("logs", "build").out.splitlines()
+    assert len(story) == 7
+    assert story[0].endswith("run build started in namespace ci")
+    assert story[-1].endswith("act: started")
+
+
+def test_a_task_that_is_not_there(monopod, half_way):
+    assert monopod("logs", "build", "frist").err == (
+        "monopod logs: there is no Task 'frist' (did you mean 'first'?); there are first, second, third\n"
+    )
+    assert monopod("logs", "build", "first/atc").err == (
+        "monopod logs: Task 'first' has no Step 'atc' (did you mean 'act'?); it has act\n"
+    )
+    assert "has no matrix" in monopod("logs", "build", "first[0]").err
+
+
+def test_a_combination_of_a_matrix(monopod, put, make, api, coordinator):
+    task = make.task("test", "true", matrix={"params": [{"name": "os", "value": ["a", "b"]}]})
+    task["taskSpec"]["params"] = [{"name": "os"}]
+    put(task)
+    containers = [each["name"] for each in api.pod()["spec"]["containers"]]
+    it = coordinator()
+    it.started()
+    for index, name in enumerate(containers):
+        it.tell(TaskStarted(it.clock, "test", index, 0, name.removesuffix("-act"), {"os": "ab"[index]}))
+        it.tell(StepStarted(it.clock, "test", index, 0, "act", name))
+        it.write("build", name, f"combination {index}".encode())
+    assert monopod("logs", "build", "test[1]").out == "combination 1\n"
+    assert sorted(monopod("logs", "build", "test").out.splitlines()) == [
+        "[test[0] : act] combination 0",
+        "[test[1] : act] combination 1",
+    ]
+    ran = monopod("logs", "build", "test[7]")
+    assert (ran.code, ran.err) == (
+        2,
+        "monopod logs: no combination 'test[7]' has started; those that have: test[0], test[1]\n",
+    )
+
+
+def test_status_of_a_run_that_goes_on(monopod, half_way):
+    lines = monopod("status", "build").out.splitlines()
+    assert [line.split()[:2] for line in lines[:4]] == [
+        ["TASK", "STATUS"],
+        ["first", "Succeeded"],
+        ["second", "Running"],
+        ["third", "Waiting"],
+    ]
+    assert lines[2].endswith("act")
+    assert lines[3].endswith("waits for second")
+    assert lines[-1].startswith("build Running for ")
+
+
+@pytest.mark.parametrize(("output", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_the_document_so_far(monopod, half_way, output, read):
+    document = read(monopod("status", "build", "-o", output).out)
+    assert (document["kind"], document["metadata"]["name"], document["metadata"]["namespace"]) == (
+        "PipelineRun",
+        "build",
+        "ci",
+    )
+    (condition,) = document["status"]["conditions"]
+    assert (condition["status"], condition["reason"]) == ("Unknown", "Running")
+    assert condition["message"] == "Tasks Completed: 1 (Failed: 0, Cancelled 0), Incomplete: 2, Skipped: 0"
+    assert "completionTime" not in document["status"]
+    assert [each["pipelineTaskName"] for each in document["status"]["childReferences"]] == ["first", "second"]
+    runs = document["status"]["taskRuns"]
+    assert runs["build-first"]["status"]["steps"][0]["terminated"]["exitCode"] == 0
+    assert list(runs["build-second"]["status"]["steps"][0]) == ["name", "container", "running"]
+
+
+def test_status_of_a_pod_that_does_not_start(monopod, put, make, api, waiting):
+    put(make.task("first", "true"))
+    api.set_status("build", phase="Pending", initContainerStatuses=[waiting("coordinator", "ErrImagePull", "gone")])
+    out = monopod("status", "build").out
+    assert "build has not started" in out
+    assert "cannot be had (ErrImagePull): gone" in out
+    document = json.loads(monopod("status", "build", "-o", "json").out)
+    assert document["status"]["conditions"][0]["reason"] == "Pending"
+
+
+def test_status_of_a_pod_that_was_evicted(monopod, half_way, api):
+    api.set_status("build", phase="Failed", reason="Evicted", message="too much")
+    half_way.ends("coordinator", "second-act")
+    last = monopod("status", "build").out.splitlines()[-1]
+    assert "the coordinator did not tell how the run ended: the Pod was evicted: too much" in last
+
+
+def test_a_pod_whose_coordinator_tells_a_story(monopod, put, make, api, terminated):
+    put(make.task("first", "true"), log_format="human")
+    api.write_log("build", "coordinator", b"12:00:00   +0.0s  run build started")
+    api.write_log("build", "first-act", b"one")
+    assert monopod("logs", "build").out == "12:00:00   +0.0s  run build started\n"
+    assert monopod("logs", "build", "first").out == "one\n"
+    assert "tells its story only to people" in monopod("attach", "build").err
+    assert "tells its story only to people" in monopod("status", "build").out
+    assert monopod("status", "build", "-o", "json").code == 2
+    ended = terminated("coordinator", 0, "Completed", "Succeeded (Succeeded): all well")
+    api.set_status("build", phase="Succeeded", initContainerStatuses=[ended])
+    assert monopod("status", "build").out == "Succeeded (Succeeded): all well\n"
+
+
+def test_a_run_that_has_ended_cannot_be_cancelled(monopod, half_way, api):
+    assert monopod("cancel", "-n", "ci").err == "monopod cancel: in a cluster the Pod must be named\n"
+    half_way.finished()
+    ran = monopod("cancel", "build", "-n", "ci")
+    assert (ran.code, ran.err) == (2, "monopod cancel: the run of Pod 'build' in namespace 'ci' has ended\n")
+    api.set_status("build", phase="Succeeded")
+    assert monopod("cancel", "build", "-n", "ci").code == 2
+
+
+def test_a_run_that_may_not_be_cancelled(monopod, half_way, api):
+    api.refuse("create", "pods/exec")
+    said = monopod("cancel", "build", "--context", "test").err
+    assert said.startswith("monopod cancel: jane may not create pods/exec in namespace ci")
+    assert "kubectl delete pod build ends the run without it" in said
+
+
+@pytest.mark.parametrize(("resource", "verb"), [("pods", "get"), ("pods/log", "get")])
+@pytest.mark.parametrize("command", ["attach", "logs", "status"])
+def test_who_may_not_read(monopod, half_way, api, command, resource, verb):
+    api.refuse(verb, resource)
+    ran = monopod(command, "build")
+    assert ran.code == (1 if (command, resource) == ("attach", "pods/log") else 2)
+    assert f"jane may not {verb} {resource} in namespace ci" in ran.err + ran.out

@@ -1,0 +1,221 @@
+"""What is told when there is no cluster, or when it does not do what it is asked for. Nothing is run then."""
+
+import base64
+
+import pytest
+
+from monopod.runner.kubernetes.api_errors import ApiError
+
+
+@pytest.fixture
+def file(make, write):
+    return write(make.run(make.task("build", "true")))
+
+
+@pytest.fixture
+def refused(monopod):
+    """Runs `monopod run`, which has to be refused, and returns what was said."""
+
+    def refused(*words):
+        ran = monopod("run", *words)
+        assert (ran.code, ran.out) == (2, "")
+        assert "Traceback" not in ran.err
+        return ran.err.strip()
+
+    return refused
+
+
+def test_no_kubeconfig(refused, file, monkeypatch, tmp_path):
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    said = refused("-f", file, "--context", "test")
+    assert said.startswith(f"monopod run: there is no kubeconfig {tmp_path}/none; KUBECONFIG says where yours is")
+
+
+def test_no_such_context(refused, file, kubeconfig):
+    assert refused("-f", file, "--context", "tset") == (
+        f"monopod run: there is no context 'tset' in {kubeconfig} (did you mean 'test'?); there are test"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[1, 2]", "is no kubeconfig"),
+        ("{a: [", "cannot be read"),
+        ("{}", "has no current context; name one with --context"),
+        ("{current-context: x, contexts: [{name: x, context: {cluster: none, user: none}}]}", "cannot be used"),
+    ],
+)
+def test_a_kubeconfig_that_makes_no_sense(refused, file, kubeconfig, content, words):
+    kubeconfig.write_text(content)
+    assert words in refused("-f", file, "--backend", "kubernetes")
+
+
+def test_a_server_that_does_not_answer(refused, file, api):
+    api.stop()
+    try:
+        assert "cannot be reached: " in refused("-f", file, "--context", "test")
+    finally:
+        api.start()
+
+
+def test_a_server_that_is_too_old(refused, file, api):
+    api.version = "v1.24.3"
+    assert "monopod runs on Kubernetes 1.25 and later, not on v1.24.3" in refused("-f", file, "--context", "test")
+
+
+def test_who_is_not_known(refused, file, api):
+    api.refuse("get", "version", 401, "Unauthorized", "Unauthorized")
+    assert "the API server does not know you (Unauthorized); log in" in refused("-f", file, "--context", "test")
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "message", "words"),
+    [
+        (
+            403,
+            "Forbidden",
+            None,
+            "Pod 'build' cannot be created: jane may not create pods in namespace ci: a Role with",
+        ),
+        (
+            403,
+            "Forbidden",
+            'pods "build" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false '
+            '(container "build-act" must set securityContext.allowPrivilegeEscalation=false)',
+            "enforces the Pod Security level restricted",
+        ),
+        (
+            403,
+            "Forbidden",
+            'pods "build" is forbidden: exceeded quota: small, requested: cpu=4, used: cpu=0, limited: cpu=2',
+            "a ResourceQuota of the namespace",
+        ),
+        (
+            403,
+            "Forbidden",
+            'pods "build" is forbidden: error looking up service account ci/robot: serviceaccount "robot" not found',
+            "create the ServiceAccount 'robot'",
+        ),
+        (400, "", 'admission webhook "policy.example" denied the request: no', "a policy of the cluster"),
+        (404, "NotFound", 'namespaces "ci" not found', "there is no namespace 'ci' for Pod 'build'"),
+        (409, "AlreadyExists", 'pods "build" already exists', "give the run a generateName"),
+        (
+            422,
+            "Invalid",
+            'Pod "build" is invalid: spec.x: Required value',
+            'is refused: Pod "build" is invalid: spec.x',
+        ),
+        (500, "", 'failed calling webhook "w": timeout', 'failed calling webhook "w": timeout'),
+    ],
+)
+def test_a_pod_that_is_refused(refused, file, api, status, reason, message, words):
+    api.refuse("create", "pods", status, message, reason)
+    said = refused("-f", file, "--context", "test")
+    assert words in said
+    assert "\n" not in said
+    if message is not None and status != 404:
+        assert message in said
+    assert api.objects == {}
+
+
+CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"mode": "fast"}}
+SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"token": "s3cret"}}
+CLAIM = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "cache"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("resource", "given", "there"),
+    [
+        ("configmaps", CONFIG_MAP, {**CONFIG_MAP, "data": {"mode": "slow"}}),
+        ("configmaps", CONFIG_MAP, {**CONFIG_MAP, "data": {"mode": "fast", "more": "x"}}),
+        ("configmaps", CONFIG_MAP, {**CONFIG_MAP, "immutable": True}),
+        ("secrets", SECRET, {"kind": "Secret", "metadata": {"name": "key"}, "data": {"token": "eA=="}}),
+        ("secrets", SECRET, {**SECRET, "type": "kubernetes.io/tls"}),
+        ("persistentvolumeclaims", CLAIM, {**CLAIM, "spec": {**CLAIM["spec"], "accessModes": ["ReadWriteMany"]}}),
+    ],
+)
+def test_an_object_that_is_there_and_differs(refused, make, write, api, resource, given, there):
+    api.put(resource, "ci", there)
+    name = given["metadata"]["name"]
+    file = write(make.run(make.task("build", "true")), CONFIG_MAP if given is not CONFIG_MAP else SECRET, given)
+    said = refused("-f", file, "--context", "test")
+    assert f"{given['kind']} '{name}' is in namespace 'ci' already and differs from that in the files" in said
+    assert list(api.objects) == [(resource, "ci", name)]  # what was made before it is gone again
+
+
+@pytest.mark.parametrize(
+    ("resource", "given", "there"),
+    [
+        ("configmaps", CONFIG_MAP, CONFIG_MAP),
+        (
+            "secrets",
+            SECRET,
+            {
+                "kind": "Secret",
+                "type": "Opaque",
+                "metadata": {"name": "key"},
+                "data": {"token": base64.b64encode(b"s3cret").decode()},
+            },
+        ),
+        (
+            "persistentvolumeclaims",
+            CLAIM,
+            {**CLAIM, "spec": {**CLAIM["spec"], "storageClassName": "fast", "volumeMode": "Filesystem"}},
+        ),
+    ],
+)
+def test_an_object_that_is_there_and_says_the_same_is_left_alone(monopod, make, write, api, resource, given, there):
+    api.put(resource, "ci", there)
+    file = write(make.run(make.task("build", "true")), given)
+    assert monopod("run", "-f", file, "--context", "test", "--detach").code == 0
+    ((_, found),) = [(key, each) for key, each in api.objects.items() if key[0] == resource]
+    assert "ownerReferences" not in found["metadata"]
+
+
+def test_an_object_for_another_namespace(refused, make, write):
+    given = {**CONFIG_MAP, "metadata": {"name": "settings", "namespace": "prod"}}
+    file = write(make.run(make.task("build", "true")), given)
+    assert refused("-f", file, "--context", "test") == (
+        "ConfigMap 'settings' is for namespace 'prod', but the run is in 'ci'"
+    )
+
+
+def test_objects_that_may_not_be_made(refused, make, write, api):
+    api.refuse("create", "secrets")
+    file = write(make.run(make.task("build", "true")), CONFIG_MAP, SECRET)
+    assert "Secret 'key' cannot be created: jane may not create secrets" in refused("-f", file, "--context", "test")
+    assert api.objects == {}
+
+
+def test_objects_that_may_not_be_changed_are_warned_of(monopod, make, write, api):
+    api.refuse("patch", "configmaps")
+    ran = monopod("run", "-f", write(make.run(make.task("a", "true")), CONFIG_MAP), "--context", "test", "--detach")
+    assert ran.code == 0
+    assert ran.err.startswith(
+        "warning: ConfigMap 'settings' would stay if the Pod were deleted by others: jane may not"
+    )
+
+
+@pytest.mark.parametrize("command", ["attach", "logs", "status"])
+def test_no_such_pod(monopod, api, command):
+    for name, labels in (("build-1", {"app.kubernetes.io/managed-by": "monopod"}), ("web", {})):
+        api.put("pods", "ci", {"kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": {"containers": []}})
+    ran = monopod(command, "build-2")
+    where = "there is no Pod 'build-2' in namespace 'ci'"
+    assert (ran.code, ran.err) == (2, f"monopod {command}: {where} (did you mean 'build-1'?); there are build-1\n")
+    assert "was not made by monopod" in monopod(command, "pod/web").err
+    assert "there is no Pod 'web' in namespace 'prod', and no other Pod" in monopod(command, "web", "-n", "prod").err
+    assert "'job/web' is no Pod; expected its name, or pod/NAME" in monopod(command, "job/web").err
+    assert "this Pod has no coordinator" in monopod(command, "build-1").err
+
+
+def test_a_proxy_that_answers_in_the_servers_place():
+    error = ApiError.of(502, "Bad Gateway", b"<html><body>nginx</body></html>")
+    assert error.in_words() == "502 Bad Gateway"
+    assert ApiError.of(503, "Unavailable", b"no\nbackend").in_words() == "no backend"
