@@ -30,7 +30,7 @@ from monopod.runner.kubernetes import pod_states
 from monopod.runner.kubernetes.api_errors import ApiError
 from monopod.runner.kubernetes.cluster import Cluster, CommandFailedError, PodName, UnreachableError
 from monopod.runner.kubernetes.inbox import Inbox
-from monopod.runner.kubernetes.log_lines import LONGEST_PIECE, LogLine
+from monopod.runner.kubernetes.log_lines import LONGEST_PIECE, LogLine, without_inner_stamps
 from monopod.runner.kubernetes.log_reader import CaughtUp, LogEnded, LogMessage, LogOutput, LogReader
 from monopod.runner.kubernetes.output_order import OutputOrder
 from monopod.runner.kubernetes.pod_watch import (
@@ -292,7 +292,8 @@ class FollowedPod:
                 self._log_ended(message)
 
     def _take_coordinator_line(self, line: LogLine) -> None:
-        event = _event_of_interest(line.data)
+        data = without_inner_stamps(line.data)
+        event = _event_of_interest(data)
         number = 0
         match event:
             case StepStarted(container=container) if self._reads(container):
@@ -305,7 +306,7 @@ class FollowedPod:
                     self._read(sidecar)
             case RunFinished():
                 self._has_outcome = True
-        self._order.coordinator(line.data, event, number)
+        self._order.coordinator(data, event, number)
         if isinstance(event, RunFinished):
             self._end_logs(is_over=False)
             self._after("collecting", COLLECTING_SECONDS)

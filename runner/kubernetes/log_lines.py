@@ -27,6 +27,8 @@ LONGEST_PIECE = 1024 * 1024
 SLACK_SECONDS = 1
 
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d) ")
+_STORED_PIECE = 16 * 1024
+"""How much of a line container runtimes store in one piece."""
 _LONGEST_STAMP = 40
 _Key: TypeAlias = tuple[bytes, int, bytes]  # the timestamp, the number of the piece in the line, the content's hash
 
@@ -37,6 +39,15 @@ class LogLine:
 
     at: float
     data: bytes
+
+
+def without_inner_stamps(data: bytes) -> bytes:
+    """Return a line without the timestamps that kubelets up to 1.26 put before each stored piece of a long one."""
+    kept, rest = data[:_STORED_PIECE], data[_STORED_PIECE:]
+    while rest and (match := _STAMP.match(rest)) is not None:
+        kept += rest[match.end() : match.end() + _STORED_PIECE]
+        rest = rest[match.end() + _STORED_PIECE :]
+    return kept + rest
 
 
 class LogLines:

@@ -7,6 +7,8 @@ Rules:
 - When the container has ended, the log is read to its end: that of a container which does not run ends by itself.
 - A stream that ended is only believed if the container is known to have ended before it began; else it is resumed. An
   API server, a kubelet or a rotation that cuts a stream often ends it as if all was well.
+- Kubelet does not answer a request to follow a log before there is a line in it, and nobody can end a request that has
+  no answer. If something else is wanted meanwhile, another thread takes over, and the first one ends when it can.
 - When kubelet has started the container again, the rest of the former one's log comes first.
 
 What is left to others: which line was there before (``log_lines``), in what order it is shown (``output_order``).
@@ -15,7 +17,9 @@ What is left to others: which line was there before (``log_lines``), in what ord
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -57,7 +61,7 @@ _LONGEST_WAIT_FOR_MORE = 1.0
 _MOST_FAILURES = 6
 """How often in a row the log of a container that has ended may fail to be read."""
 _AT_THE_SAME_TIME = threading.BoundedSemaphore(32)
-"""Requests that are being opened, of all containers: a Pod of 200 Steps must not make a crowd at the API server."""
+"""Requests that do not follow, of all containers: a Pod of 200 Steps must not make a crowd at the API server."""
 
 
 class LogReader:
@@ -83,6 +87,8 @@ class LogReader:
         self._lines = LogLines(longest)
         self._changed = threading.Condition()
         self._stream: Stream | None = None
+        self._is_unanswered = False  # a request to follow
+        self._generation = 0  # of the thread that counts
         self._follows = False
         self._asked = 0
         self._answered = 0
@@ -91,8 +97,15 @@ class LogReader:
         self._is_closed = False
         self._wait = _FIRST_WAIT
         self._failures = 0
-        self._thread = threading.Thread(target=self._run, name=f"log of {container}", daemon=True)
-        self._thread.start()
+        self._thread = self._started()
+
+    def _started(self) -> threading.Thread:
+        """Start the thread that counts from now on."""
+        self._generation += 1
+        name = f"log of {self.container}"
+        thread = threading.Thread(target=self._run, args=[self._generation], name=name, daemon=True)
+        thread.start()
+        return thread
 
     def follow(self) -> None:
         """Read what the container writes as it comes, from now on."""
@@ -139,21 +152,27 @@ class LogReader:
         """Stop reading, whatever is left. Nothing more is told after the thread has noticed."""
         with self._changed:
             self._is_closed = True
-            self._interrupt()
+            self._changed.notify_all()
+            if self._stream is not None:
+                self._stream.cut()
 
     def join(self, seconds: float) -> None:
-        """Wait for the thread, once it was closed, but no longer than this: it may be opening a connection."""
-        self._thread.join(seconds)
+        """Wait for the thread, once it was closed, but not if it waits for an answer, and no longer than this."""
+        if not self._is_unanswered:
+            self._thread.join(seconds)
 
     def _interrupt(self) -> None:
-        self._changed.notify()
+        self._changed.notify_all()
         if self._stream is not None:
             self._stream.cut()
+        elif self._is_unanswered:
+            self._is_unanswered = False
+            self._thread = self._started()
 
     # In the thread
 
-    def _run(self) -> None:
-        while (order := self._next_order()) is not None:
+    def _run(self, generation: int) -> None:
+        while (order := self._next_order(generation)) is not None:
             problem = self._carry_out(order)
             if problem is None and order.is_last:
                 self._report(self._lines.end())
@@ -166,14 +185,14 @@ class LogReader:
                 self._tell(LogEnded(self.container, error.in_words() if error else str(problem), error))
                 return
 
-    def _next_order(self) -> _Order | None:
-        """Wait until there is something to read; None: it was closed."""
+    def _next_order(self, generation: int) -> _Order | None:
+        """Wait until there is something to read; None: it was closed, or another thread has taken over."""
         with self._changed:
-            while not (self._is_closed or self._follows or self.has_ended or self._asked > self._answered):
+            while generation == self._generation and not self._is_closed:
+                if self._follows or self.has_ended or self._asked > self._answered:
+                    return self._wanted()
                 self._changed.wait()
-            if self._is_closed:
-                return None
-            return self._wanted()
+        return None
 
     def _gives_up(self, order: _Order, problem: Exception) -> bool:
         """Wait before the next try, or return that there should be none."""
@@ -201,7 +220,7 @@ class LogReader:
                 return problem  # another error: the former container's log is gone
             with self._changed:
                 self._restarts -= order.restarts
-            order = _Order(order.number, self._restarts, is_last=order.is_last)
+                order = _Order(order.number, self._restarts, order.generation, is_last=order.is_last)
         follows = order.is_last or order.number == self._answered
         return self._read([("follow", "true")] if follows else [], order)
 
@@ -209,28 +228,44 @@ class LogReader:
         """Read one stream to its end; return what went wrong, and be it only that it should not have ended."""
         since = self._lines.since()
         fixed = [("container", self.container), ("timestamps", "true"), *([("sinceTime", since)] if since else [])]
-        self._lines.begin()
+        is_followed = ("follow", "true") in query
+        begun = time.monotonic()
         try:
-            with _AT_THE_SAME_TIME:
-                opened = self._cluster.stream(f"{self._pod.path}/log", [*fixed, *query])
-                stream = opened.__enter__()
-            try:
-                self._pump(stream, order)
-            finally:
-                opened.__exit__(None, None, None)
+            with nullcontext() if is_followed else _AT_THE_SAME_TIME:
+                self._await_answer(order, is_followed=is_followed)
+                with self._cluster.stream(f"{self._pod.path}/log", [*fixed, *query]) as stream:
+                    self._pump(stream, order)
         except (ApiError, UnreachableError) as error:
             return error
-        is_followed = ("follow", "true") in query
+        finally:
+            self._answer_came(order)
+            if time.monotonic() - begun > _LONGEST_WAIT:
+                self._wait = _FIRST_WAIT  # it was only quiet for long
         return StreamEndedError("the stream ended") if is_followed and not order.is_last else None
 
+    def _await_answer(self, order: _Order, *, is_followed: bool) -> None:
+        with self._changed:
+            if self._is_superseded_now(order):
+                raise StreamEndedError("something else was asked for")
+            self._is_unanswered = is_followed
+
+    def _answer_came(self, order: _Order) -> None:
+        with self._changed:
+            if order.generation == self._generation:
+                self._is_unanswered = False
+
     def _pump(self, stream: Stream, order: _Order) -> None:
+        self._answer_came(order)
         with self._changed:
             if self._is_superseded_now(order):
                 raise StreamEndedError("something else was asked for")
             self._stream = stream
+        self._lines.begin()
         try:
             for piece in stream.pieces():
                 self._report(self._lines.feed(piece))
+        except UnreachableError as error:
+            raise StreamEndedError(str(error)) from error
         finally:
             with self._changed:
                 self._stream = None
@@ -246,7 +281,7 @@ class LogReader:
     def _wanted(self) -> _Order:
         """Return what is to be read now. To be called with the lock."""
         is_last = self.has_ended and (self._is_over or self._asked == self._answered)
-        return _Order(self._asked, self._restarts, is_last=is_last)
+        return _Order(self._asked, self._restarts, self._generation, is_last=is_last)
 
     def _answer(self, order: _Order) -> None:
         with self._changed:
@@ -266,10 +301,14 @@ class LogReader:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What is to be read: all that is there at request ``number``, after so many restarts, and whether to the end."""
+    """What is to be read: all that is there at request ``number``, after so many restarts, and whether to the end.
+
+    ``generation`` is that of the thread that is to do it.
+    """
 
     number: int
     restarts: int
+    generation: int
     is_last: bool
 
 

@@ -9,6 +9,7 @@ from monopod.runner.display_plain import PlainDisplay
 from monopod.runner.follow import Follower
 from monopod.runner.kubernetes.pod import KubernetesPod, no_cancel_requests
 from monopod.runner.run import Run
+from monopod.schemas.run_events import RunFinished, to_line
 
 
 class Following:
@@ -368,3 +369,29 @@ def test_a_pod_that_the_cluster_takes_away(api, follow, coordinator):
     outcome, lines = following.end()
     assert "the cluster takes the Pod away: a Pod of higher priority needs its place (make room)" in warnings(lines)
     assert "the cluster took the Pod away: a Pod of higher priority" in outcome.message
+
+
+def test_a_silent_step_keeps_nobody_waiting(api, follow, coordinator):
+    following, it = follow(), coordinator()
+    api.logs["build", "build-act"]  # its container runs, and has not written anything
+    it.started()
+    it.task_started("build")
+    api.wait_for(lambda: any(query.get("container") == "build-act" for _, _, query in api.requests))
+    it.task_finished("build")
+    following.wait_for("[build] Succeeded")
+    it.finished()
+    it.ends("build-act")
+    outcome, _ = following.end()
+    assert outcome.exit_code == 0
+
+
+def test_a_kubelet_that_puts_times_into_long_lines(api, follow, coordinator):
+    following, it = follow(), coordinator()
+    it.started()
+    document = {"kind": "PipelineRun", "metadata": {"name": "build"}, "status": {"results": ["x" * 40_000]}}
+    line = to_line(RunFinished(it.clock, "Succeeded", "Succeeded", "", document)).encode()
+    stamp = b"2027-01-15T08:00:00.123456789Z "
+    it.write("build", "coordinator", stamp.join(line[start : start + 16384] for start in range(0, len(line), 16384)))
+    outcome, _ = following.end()
+    assert outcome.exit_code == 0
+    assert following.follower.finished.document == document

@@ -385,11 +385,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(*answer)
             return
         log = instances[-2] if options.get("previous") else instances[-1]
-        self._begin("text/plain")
         self._send_log(log, options.get("sinceTime"), cut, generation, is_followed=is_followed)
 
     def _send_log(self, log, since, cut, generation, *, is_followed):
-        sent, position, is_new_line = 0, 0, True
+        """Send a log; as kubelet, which does not even begin to answer who follows one before there is a line."""
+        sent, position, is_new_line, has_begun = 0, 0, True, False
         earliest = 0 if since is None else int(datetime.fromisoformat(since).timestamp()) * 10**9
         while True:
             with self.api.changed:
@@ -402,6 +402,9 @@ class _Handler(BaseHTTPRequestHandler):
                     return
                 entries = log.entries[position:]
                 is_last = log.is_closed or not is_followed
+            if not has_begun and (is_last or any(at >= earliest for at, _, _ in entries)):
+                has_begun = True
+                self._begin("text/plain")
             for at, data, is_partial in entries:
                 text = (_stamp(at) + b" " if is_new_line else b"") + data + (b"" if is_partial else b"\n")
                 is_new_line = not is_partial
