@@ -58,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--detach", action="store_true", help="in a cluster: create the Pod, say what it is called, and leave it there"
     )
     parser.add_argument(
+        "--ttl",
+        type=duration,
+        metavar="DURATION",
+        help="in a cluster: let a Job make the Pod, and the cluster remove both that long after the end, such as 1h",
+    )
+    parser.add_argument(
         "--start-timeout",
         type=duration,
         metavar="DURATION",
@@ -79,7 +85,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _misplaced_option(arguments: argparse.Namespace, backend: str) -> str | None:
     """Return which option is for another backend, in words."""
-    of_kubernetes = ("context", "detach", "start_timeout")
+    of_kubernetes = ("context", "detach", "ttl", "start_timeout")
     for option in (*of_kubernetes, "network"):
         its_own = "kubernetes" if option in of_kubernetes else "podman"
         if getattr(arguments, option) not in (None, False) and backend != its_own:
@@ -107,7 +113,8 @@ def _run_with_podman(arguments: argparse.Namespace) -> int:
 
 
 def _run_in_cluster(arguments: argparse.Namespace) -> int:
-    from monopod.runner.backend import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
+    from monopod.compiler.workload import Workload  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.backend import BackendUnavailableError  # noqa: PLC0415
     from monopod.runner.kubernetes.backend import KubernetesBackend  # noqa: PLC0415
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
     from monopod.runner.kubernetes.detached import start_pods  # noqa: PLC0415
@@ -116,10 +123,12 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
     try:
         with connect(arguments.context) as cluster:
             options = {"log_format": "json", "kube_version": cluster.version(), "context": arguments.context}
+            if arguments.ttl is not None:
+                options["workload"] = Workload("Job", ttl=arguments.ttl)
             compilations = compile_documents(arguments, **options)
+            backend = KubernetesBackend(cluster, arguments.start_timeout, makes_jobs=arguments.ttl is not None)
             if arguments.detach:
-                return start_pods(compilations, cluster, arguments.output)
-            backend = KubernetesBackend(cluster, arguments.start_timeout)
+                return start_pods(compilations, backend, arguments.output)
             return run_pods(compilations, backend, Options(arguments.output, arguments.keep))
     except BackendUnavailableError as error:
         print(f"monopod run: {error}", file=sys.stderr)

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING
 from monopod.runner.backend import BackendUnavailableError, CancelRequests, PodRefusedError
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import FollowedPod
-from monopod.runner.kubernetes.pod import KubernetesPod, no_cancel_requests
+from monopod.runner.kubernetes.pod import no_cancel_requests
 from monopod.runner.problem_report import print_problems, warnings_of
 from monopod.runner.run_pods import Options, Output, follow_pod, write_documents
 
 if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
-    from monopod.runner.kubernetes.cluster import Cluster
+    from monopod.runner.kubernetes.backend import KubernetesBackend
 
 _WRONG_INPUT = 2
 _INTERRUPTED = 130
 
 
-def start_pods(compilations: Sequence[Compilation], cluster: Cluster, output: Output) -> int:
+def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, output: Output) -> int:
     """Create the Pod of each run and say what it is called; return the exit code."""
     print_problems(warnings_of(compilations), sys.stderr)
     for compilation in compilations:
         with contextlib.ExitStack() as stack:
-            pod = stack.enter_context(contextlib.closing(KubernetesPod(cluster, compilation, keep=True)))
+            pod = stack.enter_context(contextlib.closing(backend.pod(compilation, keep=True)))
             try:
                 pod.create()
             except (PodRefusedError, BackendUnavailableError) as error:

@@ -241,10 +241,13 @@ class FollowedPod:
 
     def _request_deletion(self, grace: int | None) -> Exception | None:
         try:
-            delete_pod(self._cluster, self.name, self._uid, grace)
+            self._delete_in_cluster(grace)
         except (ApiError, UnreachableError) as error:
             return error
         return None
+
+    def _delete_in_cluster(self, grace: int | None) -> None:
+        delete_pod(self._cluster, self.name, self._uid, grace)
 
     def _in_thread(self, work: Callable[[], _Message]) -> None:
         threading.Thread(target=lambda: self._inbox.put(work()), daemon=True).start()

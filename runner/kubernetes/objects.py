@@ -58,9 +58,10 @@ class ObjectsBeside:
             self.delete()
             raise PodRefusedError(problems)
 
-    def belong_to(self, pod: Mapping[str, Any]) -> Iterable[str]:
-        """Let them belong to a Pod; return what did not go well, in words."""
-        owner = {"apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
+    def belong_to(self, owning: Mapping[str, Any]) -> Iterable[str]:
+        """Let them belong to a Pod or Job; return what did not go well, in words."""
+        owner = {key: owning[key] for key in ("apiVersion", "kind")}
+        owner |= {key: owning["metadata"][key] for key in ("name", "uid")}
         problems = []
         for made in self._made:
             try:
@@ -68,7 +69,9 @@ class ObjectsBeside:
                 self._cluster.request("PATCH", made.path, body=body, content_type=_MERGE)
             except (ApiError, UnreachableError) as error:
                 why = error.in_words() if isinstance(error, ApiError) else str(error)
-                problems.append(f"{made.kind} '{made.name}' would stay if the Pod were deleted by others: {why}")
+                problems.append(
+                    f"{made.kind} '{made.name}' would stay if the {owning['kind']} were deleted by others: {why}"
+                )
         return problems
 
     def delete(self) -> list[str]:

@@ -47,8 +47,11 @@ class KubernetesPod(FollowedPod):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-        if self._pod is None or self._keep:
-            return
+        if self._pod is not None and not self._keep:
+            self._clean_up()
+
+    def _clean_up(self) -> None:
+        """Delete the Pod and what was made beside it; tell what could not be deleted."""
         problems = []
         try:
             delete_pod(self._cluster, self.name, self._uid)
@@ -70,8 +73,12 @@ class KubernetesPod(FollowedPod):
         try:
             self._objects.make(self._compilation)
             self._pod = self._create()
-            self.problems += self._objects.belong_to(self._pod)
+            self.problems += self._objects.belong_to(self._owner())
+        except (PodRefusedError, BackendUnavailableError):
+            self._objects.delete()
+            raise
         except UnreachableError as error:
+            self._objects.delete()
             raise BackendUnavailableError(f"{self._cluster.name} cannot be reached: {error}") from error
         return self._pod
 
@@ -81,12 +88,13 @@ class KubernetesPod(FollowedPod):
         collection = collection_path("pods", self._namespace)
         try:
             return self._cluster.request("POST", collection, body={**pod, "metadata": metadata})
-        except (ApiError, UnreachableError) as error:
-            self._objects.delete()
-            if isinstance(error, UnreachableError):
-                raise
+        except ApiError as error:
             what = f"Pod '{metadata.get('name') or metadata.get('generateName', '')}'"
             raise PodRefusedError([creation_in_words(error, what, self._namespace)]) from error
+
+    def _owner(self) -> dict[str, Any]:
+        assert self._pod is not None
+        return {"apiVersion": "v1", "kind": "Pod", **self._pod}
 
     @property
     def kept(self) -> str:

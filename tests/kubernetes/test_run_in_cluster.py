@@ -202,3 +202,23 @@ def test_everything_that_can_break_breaks_and_nothing_is_lost(start_monopod, api
     assert process.returncode == 0, (out, err)
     lines = ["[count : act] line 1", *(line for line in out.splitlines() if "] line" in line)]
     assert lines == [f"[count : act] line {number}" for number in range(1, 101)] * 10
+
+
+def test_a_job_makes_the_pod_and_is_left_to_the_cluster(monopod, api, file):
+    ran = monopod("run", "-f", file, "--context", "test", "--ttl", "1h")
+    assert ran.code == 1
+    assert "[report : act] second was Failed" in ran.out
+    (job,) = [each for key, each in api.objects.items() if key[0] == "jobs"]
+    assert job["spec"]["ttlSecondsAfterFinished"] == 3600
+    assert api.asked("DELETE", "/jobs/build") == 0
+    started = monopod("run", "-f", file, "--context", "test", "--ttl", "1h", "--detach")
+    assert started.err.startswith("monopod run: Job 'build' is refused")
+
+
+def test_a_second_ctrl_c_deletes_the_job_too(start_monopod, api, waiting_file):
+    process = start_monopod("run", "-f", waiting_file, "--context", "test", "--ttl", "0s")
+    wait_for_line(process, "ready")
+    process.send_signal(signal.SIGHUP)
+    _, err = rest(process)
+    assert process.returncode == 130, err
+    api.wait_for(lambda: api.objects == {})

@@ -29,6 +29,7 @@ KINDS = {
     "secrets": "Secret",
     "persistentvolumeclaims": "PersistentVolumeClaim",
     "events": "Event",
+    "jobs": "Job",
 }
 _WEBSOCKET = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
@@ -199,7 +200,23 @@ class ApiServer:
         stored = copy.deepcopy(self._store(resource, namespace, item, "ADDED"))
         if resource == "pods" and self.kubelet is not None:
             self.kubelet.run(self, stored)
+        if resource == "jobs":
+            self._create_pod_of_job(namespace, stored)
         return 201, stored
+
+    def _create_pod_of_job(self, namespace, job):
+        template = copy.deepcopy(job["spec"]["template"])
+        metadata = template.setdefault("metadata", {})
+        metadata["name"] = f"{job['metadata']['name']}-pod"
+        metadata.setdefault("labels", {})["job-name"] = job["metadata"]["name"]
+        metadata["ownerReferences"] = [{"kind": "Job", "uid": job["metadata"]["uid"]}]
+        refusal = self.refusals.get(("create", "pods"))
+        if refusal is None:
+            self.create("pods", namespace, {"apiVersion": "v1", "kind": "Pod", **template})
+            return
+        event = {"type": "Warning", "reason": "FailedCreate", "message": refusal[1]["message"]}
+        event |= {"involvedObject": {"uid": job["metadata"]["uid"]}, "metadata": {"name": "failed"}}
+        self._store("events", namespace, event, "ADDED")
 
     def delete(self, key, options):
         item = self.objects.get(key)
@@ -295,7 +312,8 @@ class _Handler(BaseHTTPRequestHandler):
                 or (200, {"major": major, "minor": minor, "gitVersion": self.api.version})
             )
             return
-        _, _, _, _, namespace, resource, *rest = [unquote(each) for each in parts.path.split("/")]
+        path = parts.path.replace("/apis/batch/v1/", "/api/v1/")
+        _, _, _, _, namespace, resource, *rest = [unquote(each) for each in path.split("/")]
         if len(rest) == 2:
             getattr(self, f"_{rest[1]}")(namespace, rest[0], query)
         elif rest:

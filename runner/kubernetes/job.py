@@ -1,0 +1,92 @@
+"""The Pod of a run that a Job makes, so that the cluster removes all of it some time after its end (``--ttl``).
+
+Rules: the Job takes the place of the Pod as what is created and deleted, and what is given beside the run belongs to
+it. It is never deleted because the run has ended: that is what the TTL is for.
+
+What is left to others: the Job itself (``compiler.workload``), following its Pod (``following``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Any
+from urllib.parse import quote
+
+from monopod.runner.backend import BackendUnavailableError, PodRefusedError
+from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words
+from monopod.runner.kubernetes.cluster import UnreachableError, collection_path
+from monopod.runner.kubernetes.following import delete_pod
+from monopod.runner.kubernetes.pod import KubernetesPod
+
+_LOOKS = 150
+_SECONDS_BETWEEN_LOOKS = 0.2
+
+
+class JobPod(KubernetesPod):
+    """Runs the Pod of a Job in a cluster. It is a ``backend.StartablePod``."""
+
+    _job: dict[str, Any] | None = None
+
+    @property
+    def kept(self) -> str:
+        """Which Job stays until its TTL is over."""
+        assert self._job is not None
+        return f"Job '{self._job['metadata']['name']}' in namespace '{self._namespace}' until its TTL is over"
+
+    def _create(self) -> dict[str, Any]:
+        workload = self._compilation.workload
+        metadata = {**workload["metadata"], "namespace": self._namespace}
+        try:
+            body = {**workload, "metadata": metadata}
+            self._job = self._cluster.request("POST", f"/apis/batch/v1/namespaces/{self._namespace}/jobs", body=body)
+        except ApiError as error:
+            what = f"Job '{metadata.get('name') or metadata.get('generateName', '')}'"
+            raise PodRefusedError([creation_in_words(error, what, self._namespace)]) from error
+        return self._pod_of_job()
+
+    def _pod_of_job(self) -> dict[str, Any]:
+        """Wait until the Job has made its Pod, and return that. Raises PodRefusedError, BackendUnavailableError."""
+        assert self._job is not None
+        pause = threading.Event()
+        name = self._job["metadata"]["name"]
+        query = [("labelSelector", f"job-name={name}")]
+        for _ in range(_LOOKS):
+            try:
+                found = self._cluster.request("GET", collection_path("pods", self._namespace), query).get("items") or []
+            except ApiError as error:
+                self._delete_job()
+                raise BackendUnavailableError(f"the Pod of Job '{name}' cannot be found: {error.in_words()}") from error
+            if found:
+                return {"apiVersion": "v1", "kind": "Pod", **found[0]}
+            pause.wait(_SECONDS_BETWEEN_LOOKS)
+        said = self._said_of_job()
+        self._delete_job()
+        raise PodRefusedError([f"Job '{name}' makes no Pod: {said}"])
+
+    def _said_of_job(self) -> str:
+        assert self._job is not None
+        with contextlib.suppress(ApiError, UnreachableError):
+            query = [("fieldSelector", f"involvedObject.uid={self._job['metadata']['uid']}")]
+            events = self._cluster.request("GET", collection_path("events", self._namespace), query).get("items") or []
+            messages = [each.get("message") or "" for each in events if each.get("type") == "Warning"]
+            if messages:
+                return " ".join(messages[-1].split())
+        return "the cluster does not say why"
+
+    def _owner(self) -> dict[str, Any]:
+        assert self._job is not None
+        return {"apiVersion": "batch/v1", "kind": "Job", **self._job}
+
+    def _delete_in_cluster(self, grace: int | None) -> None:
+        self._delete_job()
+        if grace is not None:
+            delete_pod(self._cluster, self.name, self._uid, grace)
+
+    def _delete_job(self) -> None:
+        assert self._job is not None
+        path = f"/apis/batch/v1/namespaces/{self._namespace}/jobs/{quote(self._job['metadata']['name'], safe='')}"
+        self._cluster.request("DELETE", path, body={"propagationPolicy": "Background"})
+
+    def _clean_up(self) -> None:
+        """Leave all to the cluster."""
