@@ -2,7 +2,7 @@
 
 Rules (Kubernetes API, Container.imagePullPolicy): without a policy an image is pulled if it is not here, one with the
 tag ``latest`` or without a tag always. That is for images of a registry: one that is only here, ``localhost/…``, is
-never pulled.
+never pulled. Where nobody has asked for Always, an image that is here will do if the registry cannot be reached.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ def provide(pod: Mapping[str, Any], runtime_image: str, tell: Callable[[str], No
             tell(f"Pulling {name}")
             command.run("pull", "--quiet", name)
         except PodmanError as error:
-            problems.append(f"image {name} cannot be pulled: {error}")
+            if name in images and not policy:
+                tell(f"{name} cannot be pulled, so the one that is here is used: {error}")
+            else:
+                problems.append(f"image {name} cannot be pulled: {error}")
     images |= command.local_images(name for name in policies if name not in images)
     if runtime_image not in images:
         raise BackendUnavailableError(

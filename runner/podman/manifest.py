@@ -5,8 +5,10 @@ left to it that can be said plainly. Rules:
 
 - Every volume is a directory or file of this machine, made by monopod, and bound by a hostPath: podman's own emptyDirs
   belong to root, and its subPath, defaultMode, items, projected volumes and Secrets came at different times.
+- Images are here before anything is played (``images``), so that none is pulled a second time.
 - Variables of the environment are resolved to plain values.
 - fsGroup is a supplementary group, and the group of the volumes.
+- With hostAliases /etc/hosts is a file of monopod's: with --network podman forgets them.
 - Requests mean nothing where there is no scheduler; limits stay.
 - What would be lost is refused if the Pod would do something else without it, and warned of otherwise.
 
@@ -23,6 +25,7 @@ from typing import Any
 
 from monopod.compiler.pod import coordinator_of
 from monopod.runner.backend import PodRefusedError
+from monopod.runner.host import host_volumes
 from monopod.runner.host.environment import (
     Manifest,
     Sources,
@@ -32,13 +35,13 @@ from monopod.runner.host.environment import (
     expanded,
 )
 from monopod.runner.host.manifest import volumes_of_small_files
-from monopod.runner.host.specification import Volume
+from monopod.runner.host.specification import DirectoryVolume, FilesVolume, MemoryVolume, ProjectedFile, Volume
 from monopod.runner.host.volume_sources import Place, Source, read_volumes
 from monopod.runner.podman.command import Image
 
-_POD_FIELDS = ("dnsConfig", "hostAliases", "hostNetwork", "restartPolicy", "shareProcessNamespace")
+_POD_FIELDS = ("dnsConfig", "hostNetwork", "restartPolicy", "shareProcessNamespace")
 _POD_FIELDS_WITHOUT_EFFECT = ("hostIPC", "hostPID", "hostUsers", "runtimeClassName", "setHostnameAsFQDN")
-_CONTAINER_FIELDS = ("image", "imagePullPolicy", "ports", "workingDir")
+_CONTAINER_FIELDS = ("image", "ports", "workingDir")
 _CONTAINER_FIELDS_WITHOUT_EFFECT = ("livenessProbe", "readinessProbe", "startupProbe", "stdin", "tty", "lifecycle")
 _SECURITY_FIELDS = (
     "allowPrivilegeEscalation", "capabilities", "privileged", "readOnlyRootFilesystem", "runAsGroup", "runAsUser",
@@ -48,6 +51,7 @@ _SECURITY_FIELDS_OF_POD = ("runAsGroup", "runAsUser", "seLinuxOptions")
 _PROFILES = ("seccompProfile", "appArmorProfile")
 _DEVICES = ("CharDevice", "BlockDevice")
 _ENFORCED = ("cpu", "memory")
+_HOSTS = "/etc/hosts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +66,16 @@ class Playable:
 
 @dataclass(slots=True)
 class _Reading:
-    """What has been made of a Pod so far. ``bound`` are the names of its hostPath volumes by path and type."""
+    """What has been made of a Pod so far. ``bound`` are the names of its hostPath volumes by path and type.
+
+    ``hosts`` is the path of a file for /etc/hosts, empty if podman's is what is wanted.
+    """
 
     sources: Sources
     images: Mapping[str, Image]
     volumes: Mapping[str, Source]
     device_types: Mapping[str, str]
+    hosts: str
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     bound: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -83,7 +91,11 @@ def playable(sources: Sources, name: str, images: Mapping[str, Image], place: Pl
     in_memory = volumes_of_small_files(spec, runtime_image) | _memory_volumes(spec)
     volumes = read_volumes(sources, place, frozenset() if place.keep else in_memory)
     types = {each["name"]: (each.get("hostPath") or {}).get("type") or "" for each in spec.get("volumes") or ()}
-    reading = _Reading(sources, images, volumes.sources, types, problems=volumes.problems)
+    hostname = (spec.get("hostname") or sources.pod["metadata"]["name"])[:63]
+    hosts = _hosts_volume(spec, hostname, place)
+    reading = _Reading(
+        sources, images, volumes.sources, types, f"{hosts.path}/hosts" if hosts else "", problems=volumes.problems
+    )
     containers = {
         kind: [_container(container, reading) for container in spec.get(kind) or ()]
         for kind in ("initContainers", "containers")
@@ -98,13 +110,26 @@ def playable(sources: Sources, name: str, images: Mapping[str, Image], place: Pl
         "metadata": {"name": name, "labels": sources.pod["metadata"].get("labels") or {}},
         "spec": {
             **{key: spec[key] for key in _POD_FIELDS if key in spec},
-            "hostname": (spec.get("hostname") or sources.pod["metadata"]["name"])[:63],
+            "hostname": hostname,
             **({"securityContext": groups} if (groups := _supplementary_groups(spec)) else {}),
             **containers,
             "volumes": [_host_path(path, kind, bound) for (path, kind), bound in reading.bound.items()],
         },
     }
-    return Playable(manifest, tuple(volumes.to_make), group, tuple(reading.warnings))
+    to_make = (*map(_on_disk, volumes.to_make), *([hosts] if hosts else ()))
+    return Playable(manifest, to_make, group, tuple(reading.warnings))
+
+
+def _on_disk(volume: Volume) -> Volume:
+    """Return a volume that needs no file system of its own: one that is kept is to be there afterwards."""
+    return DirectoryVolume(volume.path) if isinstance(volume, MemoryVolume) else volume
+
+
+def _hosts_volume(spec: Manifest, hostname: str, place: Place) -> FilesVolume | None:
+    if not spec.get("hostAliases"):
+        return None
+    text = host_volumes.hosts_file(hostname, spec["hostAliases"])
+    return FilesVolume(f"{place.state_directory}/hosts", (ProjectedFile("hosts", text.encode(), 0o644),))
 
 
 def _memory_volumes(spec: Manifest) -> frozenset[str]:
@@ -129,6 +154,7 @@ def _container(container: Manifest, reading: _Reading) -> dict[str, Any]:
         made: dict[str, Any] = {
             "name": container["name"],
             **{key: container[key] for key in _CONTAINER_FIELDS if container.get(key)},
+            "imagePullPolicy": "Never",
             "env": [{"name": name, "value": value} for name, value in variables.items()],
             "securityContext": _security(container, reading),
             "volumeMounts": list(_mounts(container, variables, reading)),
@@ -184,6 +210,8 @@ def _mounts(container: Manifest, variables: Mapping[str, str], reading: _Reading
             **({"readOnly": True} if source.read_only or mount.get("readOnly") else {}),
             **({"mountPropagation": mount["mountPropagation"]} if mount.get("mountPropagation") else {}),
         }
+    if reading.hosts and not any(mount["mountPath"] == _HOSTS for mount in container.get("volumeMounts") or ()):
+        yield {"name": reading.bound.setdefault((reading.hosts, ""), f"v{len(reading.bound)}"), "mountPath": _HOSTS}
 
 
 def _inside(source: str, sub_path: str) -> str:

@@ -1,0 +1,79 @@
+"""Each case is a run, and what is expected of it: on every backend the same, and of every backend the same status.
+
+A case is a file in ``cases/``. Its last document is of the kind Expected:
+
+- ``exitCode``, ``reason`` of the run, ``results``, ``tasks`` (the reason of each), ``skipped``: all there is.
+- ``steps``: some fields of some Steps. ``output``: the lines of some Steps. ``messages``: parts of
+  lines for a person.
+- ``containers``: it shows what only containers can, and is not run on the host. ``root``: on the host it needs root.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from finished_run import FinishedRun
+
+pytestmark = pytest.mark.slow
+
+CASES = {path.stem: path for path in sorted(Path(__file__).with_name("cases").glob("*.yaml"))}
+
+
+def read(name: str) -> tuple[str, dict[str, Any]]:
+    """Return the documents of a case to be run, and what is expected."""
+    text, _, expected = CASES[name].read_text().rpartition("\n---\n")
+    facts = yaml.safe_load(expected)
+    assert facts.pop("kind") == "Expected"
+    return text, facts
+
+
+def check(ran: FinishedRun, expected: dict[str, Any]) -> None:
+    """Hold a run against what is expected of it."""
+    said = "\n".join(ran.messages)
+    assert ran.code == expected.get("exitCode", 0), said
+    assert ran.condition["reason"] == expected.get("reason", "Succeeded"), said
+    assert ran.results() == expected.get("results", {})
+    assert ran.skipped() == expected.get("skipped", {})
+    assert ran.reasons() == expected.get("tasks", {}), said
+    for task, steps in expected.get("steps", {}).items():
+        for step, fields in steps.items():
+            found = ran.steps(task)[step]
+            assert {key: found.get(key) for key in fields} == fields, (task, step)
+    for step, lines in expected.get("output", {}).items():
+        assert ran.lines(step) == lines, step
+    for line in expected.get("messages", ()):
+        assert any(line in message for message in ran.messages), said
+
+
+@pytest.mark.parametrize("backend_name", ["host", "podman"])
+@pytest.mark.parametrize("name", CASES)
+def test_a_case_is_the_same_on_every_backend(
+    name: str,
+    backend_name: str,
+    make_backend: Callable[[str], Any],
+    run_once: Callable[..., FinishedRun],
+    tmp_path: Path,
+):
+    text, expected = read(name)
+    if expected.get("containers") and backend_name == "host":
+        pytest.skip("what only containers can do is not for the host backend")
+    if expected.get("root") and backend_name == "host" and os.geteuid() != 0:
+        pytest.skip("to be several users, the host backend needs root")
+    file = tmp_path / f"{name}.yaml"
+    file.write_text(text)
+
+    def run(backend_name: str) -> FinishedRun:
+        backend = make_backend(backend_name)
+        return run_once(f"{name}-{backend_name}", lambda: backend.run("-f", file))
+
+    ran = run(backend_name)
+    check(ran, expected)
+    if backend_name != "host" and not expected.get("containers") and not (expected.get("root") and os.geteuid()):
+        on_host = run("host")
+        assert ran.comparable() == on_host.comparable()
+        assert ran.all_lines() == on_host.all_lines()

@@ -1,0 +1,71 @@
+"""Every example, in containers and on the host: it succeeds, and has the same status.
+
+The images of the examples are not pulled: they are made of this machine's programs, under the names that they have.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from finished_run import FinishedRun
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(ROOT.glob("examples/*/*.yaml"))
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A git repository that holds the example's application, the same to the last byte whenever it is made."""
+    folder = tmp_path / "repository"
+    shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        **{f"GIT_{who}_{what}": "test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        **{f"GIT_{who}_DATE": "2020-02-02T20:20:20Z" for who in ("AUTHOR", "COMMITTER")},
+    }
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "A change"]):
+        subprocess.run(["git", *words], cwd=folder, env=environment, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with some files to look at."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "program.py").write_text("# TODO: more\nprint('hello')\n")
+    (folder / "notes.txt").write_text("one\ntwo\nthree\nFIXME four\n")
+    (folder / "large.bin").write_bytes(bytes(300_000))
+    return folder
+
+
+def options(example: Path, repository: Path, folder: Path) -> list[str]:
+    known = {
+        "python-ci": ["-w", f"repository=hostPath:{repository}", "-p", "base-revision=none"],
+        "survey": ["-w", f"folder=hostPath:{folder}"],
+    }
+    return known.get(example.parent.name, [])
+
+
+@pytest.mark.parametrize("backend_name", ["host", "podman"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_an_example_is_the_same_on_every_backend(example, backend_name, make_backend, run_once, repository, folder):
+    name = f"{example.parent.name}-{example.stem}"
+
+    def run(backend_name: str) -> FinishedRun:
+        backend = make_backend(backend_name)
+        arguments = ["-f", example, *options(example, repository, folder)]
+        return run_once(f"example-{name}-{backend_name}", lambda: backend.run(*arguments))
+
+    ran = run(backend_name)
+    assert ran.code == 0, "\n".join(ran.messages)
+    assert set(ran.reasons().values()) == {"Succeeded"}
+    if backend_name != "host":
+        assert ran.comparable() == run("host").comparable()

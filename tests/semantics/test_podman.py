@@ -1,0 +1,112 @@
+"""`monopod run --backend podman`, where it differs from the host: what it refuses, what it keeps, which network."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+PIPELINE = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: small}
+spec:
+  workspaces: [{name: files}]
+  tasks:
+  - name: say
+    workspaces: [{name: files}]
+    taskSpec:
+      workspaces: [{name: files}]
+      volumes: [{name: memory, emptyDir: {medium: Memory}}]
+      steps:
+      - name: hello
+        image: IMAGE
+        imagePullPolicy: POLICY
+        volumeMounts: [{name: memory, mountPath: /memory}]
+        script: |
+          echo hello | tee /memory/file > $(workspaces.files.path)/file
+          ls /sys/class/net | wc -l
+"""
+BUSYBOX = "localhost/monopod-test/busybox:1"
+
+
+@pytest.fixture
+def pipeline(tmp_path):
+    def pipeline(image: str = BUSYBOX, policy: str = "IfNotPresent") -> Path:
+        path = tmp_path / "pipeline.yaml"
+        path.write_text(PIPELINE.replace("IMAGE", image).replace("POLICY", policy))
+        return path
+
+    return pipeline
+
+
+@pytest.fixture
+def podman_backend(make_backend):
+    return make_backend("podman")
+
+
+@pytest.mark.parametrize(
+    ("image", "policy", "message"),
+    [
+        ("localhost/none:1", "IfNotPresent", "image localhost/none:1 is not here"),
+        ("docker.io/library/none:1", "IfNotPresent", "image docker.io/library/none:1 cannot be pulled: "),
+        ("docker.io/library/busybox:stable", "Always", "image docker.io/library/busybox:stable cannot be pulled: "),
+        ("docker.io/library/none:1", "Never", "image docker.io/library/none:1 is not here"),
+    ],
+)
+def test_an_image_that_is_not_to_be_had_is_told_before_anything_runs(podman_backend, pipeline, image, policy, message):
+    ran = podman_backend.run("-f", pipeline(image, policy))
+    assert (ran.code, ran.output) == (2, "")
+    (told,) = [line for line in ran.messages if line.startswith("image ")]
+    assert told.startswith(message)
+    assert not any("started" in line for line in ran.messages)
+
+
+def test_a_runtime_image_that_is_not_here_is_told_with_what_makes_it(podman_backend, pipeline):
+    ran = podman_backend.run("-f", pipeline(), "--runtime-image", "localhost/none:1")
+    assert (ran.code, ran.output) == (2, "")
+    (told,) = [line for line in ran.messages if "localhost/none:1" in line]
+    assert "make image" in told
+
+
+def test_a_network_that_is_not_there_is_told(podman_backend, pipeline):
+    ran = podman_backend.run("-f", pipeline(), network="no-such-network")
+    assert (ran.code, ran.output) == (2, "")
+    assert any("no-such-network" in line for line in ran.messages)
+    assert not any("Traceback" in line for line in ran.messages)
+
+
+def test_what_is_kept_is_named_and_holds_the_files(podman_backend, pipeline):
+    done = subprocess.run(
+        podman_backend.command("-f", pipeline(), "-w", "files=emptyDir", "--keep"),
+        env=podman_backend.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    kept, name = done.stdout.splitlines()[-1].removeprefix("Kept in ").split(", and in podman as the pod ")
+    files = sorted(path.read_text() for path in Path(kept).rglob("file"))
+    assert files == ["hello\n", "hello\n"]
+    podman = podman_backend.podman
+    assert f"pod {name}" in podman.left()
+    podman("logs", f"{name}-say-hello")
+    assert "Exited" in podman("ps", "--all", "--filter", f"name={name}-say-hello", "--format", "{{.Status}}")
+    podman("pod", "rm", "--force", name)
+    subprocess.run(["rm", "-r", Path(kept).parent], check=True)
+
+
+def test_two_runs_at_once_do_not_get_in_each_other_s_way(podman_backend, pipeline):
+    path = pipeline()
+    processes = [podman_backend.start("-f", path, "-o", "name") for _ in range(2)]
+    ended = [(process.communicate(), process.returncode) for process in processes]
+    assert [code for _, code in ended] == [0, 0], ended
+    names = {output for (output, _), _ in ended}
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize(("network", "interfaces"), [("none", "1"), ("host", None)])
+def test_the_network_is_the_one_that_was_asked_for(podman_backend, pipeline, network, interfaces):
+    ran = podman_backend.run("-f", pipeline(), network=network)
+    assert ran.code == 0, ran.messages
+    assert ran.lines("say/hello") == [interfaces or str(len(list(Path("/sys/class/net").iterdir())))]

@@ -1,0 +1,267 @@
+"""Images for the tests, made of programs of this machine, in a storage of podman's of their own.
+
+Rules:
+
+- No registry is asked for anything: the images of the examples are made here too, under the names that those have.
+- The images are built once for all processes of a test run, in a store that these only read; each process has its own
+  storage for containers, so that what is left in it is its own. The last process removes it all.
+- The user's own storage is not touched. The machine's configuration of podman is used if containers start with it, else
+  one that needs neither systemd nor cgroups v2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from root_file_system import RootFileSystem
+
+ROOT = Path(__file__).parents[2]
+BUSYBOX = "localhost/monopod-test/busybox:1"
+"""busybox with its applets, and nothing else."""
+PYTHON = "localhost/monopod-test/python:1"
+"""Python, without a shell; the base of the runtime image."""
+TOOLS = "localhost/monopod-test/tools:1"
+"""A shell, GNU's small programs, git and Python."""
+NO_SHELL = "localhost/monopod-test/no-shell:1"
+"""A few programs as files, none of which runs scripts or other programs."""
+ITS_OWN = "localhost/monopod-test/its-own:1"
+"""busybox, with an ENTRYPOINT, CMD, USER, WORKDIR and ENV of its own."""
+OF_EXAMPLES = (
+    "docker.io/alpine/git:latest",
+    "docker.io/library/busybox:stable",
+    "docker.io/library/python:3.12-slim",
+)
+
+_COREUTILS = (
+    "[", "basename", "cat", "chgrp", "chmod", "chown", "cp", "cut", "date", "dd", "df", "dirname", "du", "echo", "env",
+    "expr", "false", "head", "id", "ln", "ls", "md5sum", "mkdir", "mkfifo", "mktemp", "mv", "nproc", "od", "printf",
+    "pwd", "readlink", "realpath", "rm", "rmdir", "seq", "sha256sum", "sleep", "sort", "stat", "sync", "tail", "tee",
+    "test", "timeout", "touch", "tr", "true", "uname", "uniq", "wc", "whoami", "yes",
+)  # fmt: skip
+_TOOLS = (*_COREUTILS, "awk", "bash", "find", "git", "grep", "gzip", "sed", "sh", "tar", "xargs")
+_SMALL = ("cat", "cp", "env", "id", "ls", "mkdir", "sleep", "tee", "touch")
+_REGISTRIES = """\
+unqualified-search-registries = ["docker.io"]
+[[registry]]
+prefix = "docker.io"
+location = "docker.io"
+blocked = true
+"""
+_CONFIGURATION = """\
+[containers]
+default_ulimits = ["nofile=20000:20000", "nproc=10000:10000"]
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+"""
+
+
+class NoContainersError(Exception):
+    """Why there can be no containers here, in words."""
+
+
+@dataclass(frozen=True)
+class Podman:
+    """podman with a storage of its own; ``environment`` is what makes it that."""
+
+    environment: Mapping[str, str]
+
+    def __call__(self, *arguments: str, stdin: int | None = subprocess.DEVNULL) -> str:
+        """Return what ``podman ARGUMENT...`` prints. Raises NoContainersError."""
+        process = subprocess.run(
+            ["podman", *arguments], env=self.environment, stdin=stdin, capture_output=True, text=True, check=False
+        )
+        if process.returncode:
+            lines = process.stderr.strip().splitlines() or [f"exit code {process.returncode}"]
+            raise NoContainersError(lines[-1])
+        return process.stdout
+
+    def left(self) -> list[str]:
+        """Return the pods, containers and volumes in the storage, and what is mounted in it."""
+        objects = [
+            f"{kind} {name}"
+            for kind, arguments in (
+                ("pod", ("pod", "ls", "--format", "{{.Name}}")),
+                ("container", ("ps", "--all", "--external", "--format", "{{.Names}}")),
+                ("volume", ("volume", "ls", "--format", "{{.Name}}")),
+            )
+            for name in self(*arguments).split()
+        ]
+        return objects + [
+            f"mount {path}" for path in _mounts(self.environment["MONOPOD_TEST_STORAGE"]) if "/merged" in path
+        ]
+
+    def with_storage(self, directory: Path, *stores: Path) -> Podman:
+        """Return podman with another storage, which finds images in further stores too."""
+        directory.mkdir()
+        conf = directory / "storage.conf"
+        lines = ["[storage]", 'driver = "overlay"']
+        lines += [f'graphroot = "{directory}/graph"', f'runroot = "{directory}/run"']
+        if stores:
+            lines += [
+                "[storage.options]",
+                f"additionalimagestores = {json.dumps([f'{each}/graph' for each in stores])}",
+            ]
+        conf.write_text("\n".join(lines) + "\n")
+        return Podman(
+            {**self.environment, "CONTAINERS_STORAGE_CONF": str(conf), "MONOPOD_TEST_STORAGE": str(directory)}
+        )
+
+    def with_configuration(self, directory: Path) -> Podman:
+        """Return podman with the configuration for machines that have none that works."""
+        path = directory / "containers.conf"
+        path.write_text(_CONFIGURATION)
+        return Podman({**self.environment, "CONTAINERS_CONF": str(path)})
+
+    def make(self, name: str, fill: Callable[[RootFileSystem], None], *changes: str) -> None:
+        """Make an image whose files `fill` adds; `changes` are instructions of a Containerfile."""
+        words = [word for change in changes for word in ("--change", change)]
+        with tempfile.TemporaryFile() as archive:
+            root = RootFileSystem(archive)
+            fill(root)
+            root.close()
+            archive.seek(0)
+            self("import", "--quiet", *words, "-", name, stdin=archive.fileno())
+
+    def make_on(self, base: str, name: str, fill: Callable[[RootFileSystem], None]) -> None:
+        """Make an image that has the files of another, and those that `fill` adds."""
+        with tempfile.TemporaryDirectory() as context:
+            with open(f"{context}/files.tar", "wb") as archive:
+                root = RootFileSystem(archive)
+                fill(root)
+                root.close()
+            Path(context, "Containerfile").write_text(f"FROM {base}\nADD files.tar /\n")
+            self("build", "--quiet", "--network", "none", "--tag", name, context)
+
+
+@contextlib.contextmanager
+def shared_podman(directory: Path, process: str) -> Iterator[Podman]:
+    """Give podman with the images. Raises NoContainersError.
+
+    `directory` is the same for all processes of a test run, `process` is the name of this one.
+    """
+    with open(directory / "podman.lock", "w") as lock:
+        description = _described(directory / "podman.json", lock)
+        try:
+            if "problem" in description:
+                raise NoContainersError(description["problem"])
+            store = Path(description["store"])
+            images = Podman({**os.environ, **description["environment"]})
+            yield images.with_storage(store / process, store / "images")
+        finally:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                (directory / "podman.json").unlink(missing_ok=True)
+                if "store" in description:
+                    _remove(Path(description["store"]))
+
+
+def _described(path: Path, lock: IO[str]) -> dict[str, Any]:
+    """Return what there is, made by the first who comes; the lock is then shared."""
+    while True:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            path.write_text(json.dumps(_make()))
+        fcntl.flock(lock, fcntl.LOCK_SH)  # it is let go for a moment
+        with contextlib.suppress(FileNotFoundError):
+            found: dict[str, Any] = json.loads(path.read_text())
+            return found
+
+
+def _make() -> dict[str, Any]:
+    if shutil.which("podman") is None:
+        return {"problem": "podman is not installed"}
+    store = Path(tempfile.mkdtemp(prefix="monopod-test-", dir=os.environ.get("TMPDIR") or "/var/tmp"))
+    (store / "registries.conf").write_text(_REGISTRIES)
+    given = {"CONTAINERS_REGISTRIES_CONF": str(store / "registries.conf")}
+    try:
+        podman = _that_works(Podman({**os.environ, **given}).with_storage(store / "images"), store)
+        _make_images(podman)
+    except NoContainersError as error:
+        _remove(store)
+        return {"problem": str(error)}
+    given |= {name: podman.environment[name] for name in ("CONTAINERS_CONF",) if name in podman.environment}
+    return {"store": str(store), "environment": given}
+
+
+def _that_works(podman: Podman, store: Path) -> Podman:
+    podman.make(BUSYBOX, _busybox)
+    arguments = ("run", "--rm", "--network", "none", BUSYBOX, "true")
+    try:
+        podman(*arguments)
+    except NoContainersError:
+        podman = podman.with_configuration(store)
+        try:
+            podman(*arguments)
+        except NoContainersError as error:
+            raise NoContainersError(f"podman cannot start containers here: {error}") from error
+    return podman
+
+
+def _make_images(podman: Podman) -> None:
+    podman("pod", "create", "--network", "none", "--name", "first")  # makes the image of podman's infra containers
+    podman("pod", "rm", "first")
+    podman.make(NO_SHELL, lambda root: [root.copy("/bin/busybox", f"/bin/{name}") for name in _SMALL] and None)
+    podman.make(
+        ITS_OWN,
+        _busybox,
+        'ENTRYPOINT ["/bin/busybox", "echo", "entrypoint"]',
+        'CMD ["cmd", "$(GREETING)"]',
+        "USER worker",
+        "WORKDIR /srv/work",
+        "ENV GREETING=hello",
+        "ENV PATH=/srv/tools:/bin",
+    )
+    podman.make(PYTHON, _python)
+    podman.make_on(PYTHON, TOOLS, lambda root: root.programs(*_TOOLS))
+    podman("tag", TOOLS, *OF_EXAMPLES)
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    command = [sys.executable, ROOT / "images/build.py", "--engine", "podman", "--base", PYTHON, "--python", version]
+    built = subprocess.run(command, env=podman.environment, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+
+
+def _busybox(root: RootFileSystem) -> None:
+    program = shutil.which("busybox")
+    if program is None:
+        raise NoContainersError("busybox is not installed (Debian: busybox-static)")
+    root.copy(program, "/bin/busybox")
+    applets = subprocess.run([program, "--list"], check=True, capture_output=True, text=True).stdout.split()
+    for name in applets:
+        root.link(f"/bin/{name}", "busybox")
+    root.directory("/srv/work", 0o777)
+    root.file("/srv/tools/tool", "#!/bin/sh\necho a tool on the PATH\n", 0o755)
+    root.directory("/home/worker")
+
+
+def _python(root: RootFileSystem) -> None:
+    root.python()
+    extension = importlib.util.find_spec("cel.cel")
+    assert extension is not None
+    assert extension.origin is not None
+    root.libraries_of(extension.origin)
+
+
+def _mounts(directory: str | Path) -> list[str]:
+    """Return where something is mounted below a directory, the innermost first."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [path for line in reversed(lines) if (path := line.split()[4]).startswith(f"{directory}/")]
+
+
+def _remove(store: Path) -> None:
+    for path in _mounts(store):
+        subprocess.run(["umount", path], check=False)
+    shutil.rmtree(store, ignore_errors=True)
