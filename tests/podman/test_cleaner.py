@@ -1,0 +1,123 @@
+"""The process that removes a Pod when its runner is gone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from monopod.runner.podman import cleaner
+
+
+@pytest.fixture
+def left(tmp_path):
+    """What a Pod leaves: a state directory and one in memory, with files in both."""
+    root, memory = tmp_path / "root", tmp_path / "memory"
+    directory = root / "pod-1"
+    (directory / "volumes").mkdir(parents=True)
+    memory.mkdir()
+    (memory / "secret").write_text("x")
+    (directory / "volumes/file").write_text("x")
+    (directory / "lock").touch()
+    (directory / "memory").symlink_to(memory)
+    left = cleaner.Left("pod-1", str(directory), str(memory))
+    left.write()
+    return left
+
+
+@pytest.fixture
+def clean(left):
+    """Runs the cleaner; `act` gets the pipe that keeps it waiting."""
+
+    def clean(act, seconds="0"):
+        reader, writer = os.pipe()
+        lock = os.open(f"{left.directory}/lock", os.O_RDWR)
+        try:
+            command = [sys.executable, "-P", "-m", cleaner.__name__, str(reader), str(lock)]
+            process = subprocess.Popen(
+                [*command, left.name, left.directory, left.memory, seconds],
+                pass_fds=(reader, lock),
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            os.close(reader)
+            act(writer, process)
+        finally:
+            os.close(lock)
+        with process:
+            errors = process.stderr.read()
+        assert process.returncode == 0, errors
+        return errors
+
+    return clean
+
+
+def close(writer, _):
+    os.close(writer)
+
+
+def test_all_is_removed_when_the_pipe_is_closed(clean, left, fake_podman):
+    assert clean(close) == ""
+    assert fake_podman.asked() == ["pod rm --force --ignore --time 0 pod-1"]
+    assert not os.path.exists(left.memory)
+    assert not os.path.exists(os.path.dirname(left.directory))
+
+
+def test_a_byte_in_the_pipe_keeps_the_files_and_the_stopped_pod(clean, left, fake_podman):
+    def keep(writer, _):
+        os.write(writer, b"k")
+        os.close(writer)
+
+    clean(keep)
+    assert fake_podman.asked() == ["pod stop --time 0 pod-1"]
+    assert not os.path.exists(left.memory)
+    assert sorted(os.listdir(left.directory)) == ["engine", "volumes"]
+
+
+def test_a_pod_that_has_lasted_too_long_is_stopped(clean, left, fake_podman):
+    def wait(writer, process):
+        while not fake_podman.asked():
+            assert process.poll() is None
+        os.close(writer)
+
+    clean(wait, "0.01")
+    assert fake_podman.asked() == ["pod stop --time 2 pod-1", "pod rm --force --ignore --time 0 pod-1"]
+
+
+def test_what_cannot_be_removed_is_told_and_the_files_are_removed_all_the_same(clean, left, fake_podman):
+    fake_podman.answer("pod rm", errors="Error: device busy\n", code=125)
+    assert "podman cannot remove the pod pod-1: Error: device busy" in clean(close)
+    assert not os.path.exists(left.directory)
+
+
+def test_signals_of_the_terminal_are_the_runner_s_to_handle(clean, left, fake_podman):
+    def interrupt(writer, process):
+        fake_podman.answer("pod stop")
+        while not fake_podman.asked():  # then it has long set its handlers
+            assert process.poll() is None
+        for number in (1, 2, 15):
+            process.send_signal(number)
+        os.close(writer)
+
+    clean(interrupt, "0.01")
+    assert fake_podman.asked()[-1].startswith("pod rm")
+
+
+def test_what_was_abandoned_is_removed_and_what_is_locked_is_not(left, fake_podman):
+    root = os.path.dirname(left.directory)
+    for name in ("of-the-host", "kept"):
+        os.mkdir(f"{root}/{name}")
+    with open(f"{root}/kept/engine", "w") as file:
+        json.dump({"name": "kept", "memory": "/none"}, file)  # without a lock it is there on purpose
+    with open(f"{left.directory}/lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        cleaner.remove_abandoned(root)
+        assert sorted(os.listdir(root)) == ["kept", "of-the-host", "pod-1"]
+    cleaner.remove_abandoned(root)
+    assert sorted(os.listdir(root)) == ["kept", "of-the-host"]
+    assert not os.path.exists(left.memory)
+    assert fake_podman.asked() == ["pod rm --force --ignore --time 0 pod-1"]

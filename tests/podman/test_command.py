@@ -1,0 +1,67 @@
+"""What podman says of itself, and its errors in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from monopod.runner.backend import BackendUnavailableError
+from monopod.runner.podman import command
+from monopod.runner.podman.command import PodmanError
+
+LOG = 'time="2026-01-02T03:04:05Z" level=%s msg=%s\n'
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("", ""),
+        ("Error: no such pod\n", "no such pod"),
+        ("Error: one\nError: two\nError: one\n", "one; two"),
+        (LOG % ("warning", '"a network that is not used"') + "Error: bad\n", "bad"),
+        (LOG % ("error", '"cannot \\"do\\" it"'), 'cannot "do" it'),
+        (LOG % ("fatal", "unquoted"), "unquoted"),
+        (LOG % ("error", '"broken'), "broken"),
+        ("\n \nError: with blank lines\n\n", "with blank lines"),
+    ],
+)
+def test_errors_come_without_what_decorates_them(written, expected):
+    assert command.in_words(written) == expected
+
+
+def info(version="4.3.1", *, is_remote=False):
+    return {"version": {"Version": version}, "host": {"serviceIsRemote": is_remote}}
+
+
+@pytest.mark.parametrize("version", ["4.3.0", "4.3.1-rhel", "4.10.0", "5.0.0-dev", "10.0"])
+def test_podman_4_3_and_later_will_do(fake_podman, version):
+    fake_podman.answer("info", info(version))
+    command.check()
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({"output": info("4.2.9")}, "this is podman 4.2.9; monopod needs 4.3 or later"),
+        ({"output": info("3.4.4")}, "this is podman 3.4.4; monopod needs 4.3 or later"),
+        ({"output": info(is_remote=True)}, "podman runs its containers on another machine"),
+        ({"errors": "Error: no storage\n", "code": 125}, "podman does not work here: no storage"),
+        ({"code": 1}, "podman does not work here: podman info ended with exit code 1"),
+    ],
+)
+def test_another_podman_is_told_why_it_will_not_do(fake_podman, answer, message):
+    fake_podman.answer("info", **answer)
+    with pytest.raises(BackendUnavailableError) as error:
+        command.check()
+    assert str(error.value).startswith(message)
+
+
+def test_without_podman_the_host_backend_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BackendUnavailableError, match="podman is not installed; use --backend host"):
+        command.check()
+
+
+def test_a_failed_command_is_an_error_with_what_it_said(fake_podman):
+    fake_podman.answer("pod rm", errors="Error: it is not there\n", code=1)
+    with pytest.raises(PodmanError, match=r"^it is not there$"):
+        command.run("pod", "rm", "x")

@@ -1,0 +1,65 @@
+"""Logs as podman's monitor writes them, read while they grow: what was written comes out, whatever the pieces."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monopod.runner.podman.log_file import LogFile, parse
+
+TIME = b"2026-01-02T03:04:05.678901234+00:00"
+PARTS = st.sampled_from([b"a", b"two words", b"\n", b"\n\n", b"\r\n", b" ", b"P x", b"\xff\x00", "é".encode()])
+WRITES = st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.lists(PARTS, min_size=1).map(b"".join)))
+
+
+def logged(stream: str, data: bytes) -> bytes:
+    """One read of the monitor in its log: a line for each line, and one with the tag P for what has no newline yet."""
+    lines = data.split(b"\n")
+    tagged = [(b"F", line) for line in lines[:-1]] + ([(b"P", lines[-1])] if lines[-1] else [])
+    return b"".join(b" ".join((TIME, stream.encode(), tag, line)) + b"\n" for tag, line in tagged)
+
+
+def merged(writes):
+    groups = itertools.groupby(writes, key=lambda write: write[0])
+    return [(stream, b"".join(data for _, data in group)) for stream, group in groups]
+
+
+@given(WRITES, st.lists(st.integers(0, 10_000)))
+def test_what_was_written_comes_out_however_the_log_grows(writes, cuts):
+    log = b"".join(logged(*write) for write in writes)
+    edges = [0, *sorted(cut % (len(log) + 1) for cut in cuts), len(log)]
+    read = []
+    with tempfile.NamedTemporaryFile() as file:
+        reader = LogFile(file.name)
+        for start, end in itertools.pairwise(edges):
+            file.write(log[start:end])
+            file.flush()
+            while pieces := reader.read():
+                read += pieces
+        reader.close()
+    assert merged(read) == merged(writes)
+
+
+def test_a_log_that_is_longer_than_one_read_comes_in_several():
+    line = b"x" * 1000
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(logged("stdout", (line + b"\n") * 3000))
+        file.flush()
+        reader = LogFile(file.name)
+        pieces = list(iter(reader.read, []))
+        reader.close()
+    assert len(pieces) > 1
+    assert merged(itertools.chain(*pieces)) == [("stdout", (line + b"\n") * 3000)]
+
+
+def test_what_is_no_line_of_a_log_is_passed_on():
+    assert parse(b"something else") == ("stderr", b"something else\n")
+    assert parse(b"") == ("stderr", b"\n")
+
+
+def test_further_tags_mean_nothing():
+    assert parse(TIME + b" stdout P:more half") == ("stdout", b"half")
+    assert parse(TIME + b" stdout F") == ("stdout", b"\n")
