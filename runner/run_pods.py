@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -113,11 +114,12 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
     with backend.pod(compilation, keep=options.keep) as pod:
         try:
             pod.start()
-        except PodRefusedError as error:
-            print("\n".join(error.problems), file=sys.stderr)
-            return Ended(_WRONG_INPUT)
-        except BackendUnavailableError as error:
-            print(f"monopod run: {error}", file=sys.stderr)
+        except (PodRefusedError, BackendUnavailableError) as error:
+            if select.select([wake_up], [], [], 0)[0]:  # Ctrl-C ends what the backend waits for, such as a pull
+                print("monopod run: cancelled before it was started", file=sys.stderr)
+                return Ended(_CANCELLED, was_interrupted=True)
+            problems = error.problems if isinstance(error, PodRefusedError) else [f"monopod run: {error}"]
+            print(*problems, sep="\n", file=sys.stderr)
             return Ended(_WRONG_INPUT)
         if not is_first:
             print(file=_stream(options.output))

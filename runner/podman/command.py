@@ -49,14 +49,18 @@ def check() -> None:
         raise BackendUnavailableError("podman runs its containers on another machine, where the files of a run are not")
 
 
-def run(*arguments: str, text: str | None = None) -> str:
-    """Return what ``podman ARGUMENT...`` prints; `text` is its standard input. Raises PodmanError."""
+def run(*arguments: str, text: str | None = None, heeds_interrupts: bool = False) -> str:
+    """Return what ``podman ARGUMENT...`` prints. Raises PodmanError.
+
+    `text` is its standard input. Ctrl-C is the runner's to handle, unless podman `heeds_interrupts`.
+    """
     done = subprocess.run(
         ["podman", *arguments],
         check=False,
         capture_output=True,
         text=True,
         errors="replace",
+        start_new_session=not heeds_interrupts,
         **({"stdin": subprocess.DEVNULL} if text is None else {"input": text}),
     )
     if done.returncode != 0:

@@ -32,7 +32,7 @@ def provide(pod: Mapping[str, Any], runtime_image: str, tell: Callable[[str], No
             continue
         try:
             tell(f"Pulling {name}")
-            command.run("pull", "--quiet", name)
+            command.run("pull", "--quiet", name, heeds_interrupts=True)
         except PodmanError as error:
             if name in images and not policy:
                 tell(f"{name} cannot be pulled, so the one that is here is used: {error}")

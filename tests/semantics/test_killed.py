@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -106,3 +107,75 @@ def test_a_second_interrupt_kills(backend, tmp_path):
             if line.startswith("Cancelling: "):
                 os.killpg(process.pid, signal.SIGHUP)
     assert process.returncode == 130
+
+
+PODMAN = """\
+#!/bin/sh
+if [ "$1" = WORD ]; then
+    echo > DIRECTORY/asked
+    read line < DIRECTORY/go
+fi
+exec PROGRAM "$@"
+"""
+
+
+@pytest.fixture
+def start_slowly(make_backend, tmp_path, monkeypatch):
+    """Starts a run whose podman waits where it is told to do something; returns the run, and what lets it go on."""
+
+    def start_slowly(word: str, image: str = "localhost/monopod-test/busybox:1"):
+        backend = make_backend("podman")
+        for name in ("asked", "go"):
+            os.mkfifo(tmp_path / name)
+        program = tmp_path / "programs/podman"
+        program.parent.mkdir()
+        fields = {"WORD": word, "DIRECTORY": str(tmp_path), "PROGRAM": str(shutil.which("podman"))}
+        text = PODMAN
+        for name, value in fields.items():
+            text = text.replace(name, value)
+        program.write_text(text)
+        program.chmod(0o755)
+        backend.environment["PATH"] = f"{program.parent}:{os.environ['PATH']}"
+        file = tmp_path / "run.yaml"
+        file.write_text(SMALL.replace("IMAGE", image))
+        process = backend.start("-f", file)
+        (tmp_path / "asked").read_text()
+        return backend, process, lambda: (tmp_path / "go").write_text("\n")
+
+    return start_slowly
+
+
+SMALL = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: small}
+spec:
+  tasks: [{name: say, taskSpec: {steps: [{name: hello, image: IMAGE, script: sleep 100000}]}}]
+"""
+
+
+def test_nothing_is_left_of_a_run_whose_runner_is_killed_while_podman_makes_its_containers(start_slowly):
+    backend, process, go_on = start_slowly("kube")
+    beside = [psutil.Process(pid) for pid in backend.processes() if pid != process.pid]
+    with process:
+        process.kill()
+    go_on()
+    psutil.wait_procs(beside)
+
+
+def test_an_interrupt_while_podman_makes_the_containers_cancels_the_run(start_slowly):
+    _, process, go_on = start_slowly("kube")
+    os.killpg(process.pid, signal.SIGINT)
+    go_on()
+    _, errors = process.communicate()
+    assert process.returncode == 130, errors
+    assert errors == ""
+
+
+def test_an_interrupt_while_an_image_is_pulled_ends_that(start_slowly):
+    _, process, _ = start_slowly("pull", "docker.io/library/none:1")
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate()
+    assert process.returncode == 130, errors
+    assert output == ""
+    assert errors == "Pulling docker.io/library/none:1\nmonopod run: cancelled before it was started\n"

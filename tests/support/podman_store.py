@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from root_file_system import RootFileSystem
 
@@ -153,8 +153,9 @@ def shared_podman(directory: Path, process: str) -> Iterator[Podman]:
 
     `directory` is the same for all processes of a test run, `process` is the name of this one.
     """
-    with open(directory / "podman.lock", "w") as lock:
-        description = _described(directory / "podman.json", lock)
+    with open(directory / "podman.users", "w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        description = _described(directory)
         try:
             if "problem" in description:
                 raise NoContainersError(description["problem"])
@@ -163,22 +164,21 @@ def shared_podman(directory: Path, process: str) -> Iterator[Podman]:
             yield images.with_storage(store / process, store / "images")
         finally:
             with contextlib.suppress(BlockingIOError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                (directory / "podman.json").unlink(missing_ok=True)
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                (directory / "podman.json").unlink()
                 if "store" in description:
                     _remove(Path(description["store"]))
 
 
-def _described(path: Path, lock: IO[str]) -> dict[str, Any]:
-    """Return what there is, made by the first who comes; the lock is then shared."""
-    while True:
+def _described(directory: Path) -> dict[str, Any]:
+    """Return what there is; the first who comes makes it."""
+    path = directory / "podman.json"
+    with open(directory / "podman.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             path.write_text(json.dumps(_make()))
-        fcntl.flock(lock, fcntl.LOCK_SH)  # it is let go for a moment
-        with contextlib.suppress(FileNotFoundError):
-            found: dict[str, Any] = json.loads(path.read_text())
-            return found
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
 
 
 def _make() -> dict[str, Any]:
@@ -226,7 +226,7 @@ def _make_images(podman: Podman) -> None:
         "ENV PATH=/srv/tools:/bin",
     )
     podman.make(PYTHON, _python)
-    podman.make_on(PYTHON, TOOLS, lambda root: root.programs(*_TOOLS))
+    podman.make_on(PYTHON, TOOLS, _tools)
     podman("tag", TOOLS, *OF_EXAMPLES)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     command = [sys.executable, ROOT / "images/build.py", "--engine", "podman", "--base", PYTHON, "--python", version]
@@ -253,6 +253,12 @@ def _python(root: RootFileSystem) -> None:
     assert extension is not None
     assert extension.origin is not None
     root.libraries_of(extension.origin)
+
+
+def _tools(root: RootFileSystem) -> None:
+    root.programs(*_TOOLS)
+    root.link("/usr/bin/git-upload-pack", "git")  # what `git clone` of a folder runs
+    root.directory("/usr/share/git-core/templates")
 
 
 def _mounts(directory: str | Path) -> list[str]:
