@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from root_file_system import RootFileSystem
 
@@ -44,6 +44,7 @@ OF_EXAMPLES = (
     "docker.io/library/python:3.12-slim",
 )
 
+_PREFIX = "monopod-test-"
 _COREUTILS = (
     "[", "basename", "cat", "chgrp", "chmod", "chown", "cp", "cut", "date", "dd", "df", "dirname", "du", "echo", "env",
     "expr", "false", "head", "id", "ln", "ls", "md5sum", "mkdir", "mkfifo", "mktemp", "mv", "nproc", "od", "printf",
@@ -153,38 +154,66 @@ def shared_podman(directory: Path, process: str) -> Iterator[Podman]:
 
     `directory` is the same for all processes of a test run, `process` is the name of this one.
     """
-    with open(directory / "podman.users", "w") as users:
-        fcntl.flock(users, fcntl.LOCK_SH)
+    with _locked(directory):
         description = _described(directory)
+        if "problem" in description:
+            raise NoContainersError(description["problem"])
+        store = Path(description["store"])
+        users = _use(store)
+    with users:
         try:
-            if "problem" in description:
-                raise NoContainersError(description["problem"])
-            store = Path(description["store"])
             images = Podman({**os.environ, **description["environment"]})
             yield images.with_storage(store / process, store / "images")
         finally:
-            with contextlib.suppress(BlockingIOError):
+            with _locked(directory), contextlib.suppress(BlockingIOError):
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 (directory / "podman.json").unlink()
-                if "store" in description:
-                    _remove(Path(description["store"]))
+                _remove(store)
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    with open(directory / "podman.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _use(store: Path) -> IO[str]:
+    """Return an open file whose lock says that the store is in use."""
+    path = store / "users"
+    if path.exists():
+        users = path.open()
+        fcntl.flock(users, fcntl.LOCK_SH)
+    else:  # it is locked before others can find it
+        users = (store / "users.new").open("w")
+        fcntl.flock(users, fcntl.LOCK_SH)
+        (store / "users.new").rename(path)
+    return users
 
 
 def _described(directory: Path) -> dict[str, Any]:
     """Return what there is; the first who comes makes it."""
     path = directory / "podman.json"
-    with open(directory / "podman.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists():
-            path.write_text(json.dumps(_make()))
-        found: dict[str, Any] = json.loads(path.read_text())
-        return found
+    if not path.exists():
+        path.write_text(json.dumps(_make()))
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the stores of test runs that were killed."""
+    for users in parent.glob(f"{_PREFIX}*/users"):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), users.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(users.parent)
 
 
 def _make() -> dict[str, Any]:
     if shutil.which("podman") is None:
         return {"problem": "podman is not installed"}
-    store = Path(tempfile.mkdtemp(prefix="monopod-test-", dir=os.environ.get("TMPDIR") or "/var/tmp"))
+    parent = os.environ.get("TMPDIR") or "/var/tmp"
+    _remove_abandoned(Path(parent))
+    store = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     (store / "registries.conf").write_text(_REGISTRIES)
     given = {"CONTAINERS_REGISTRIES_CONF": str(store / "registries.conf")}
     try:
