@@ -97,6 +97,7 @@ def identity(environment: Mapping[str, str]) -> Begun:
         name=environment.get("MONOPOD_RUN_NAME", "run"),
         namespace=environment.get("MONOPOD_NAMESPACE", "default"),
         uid=environment.get("MONOPOD_RUN_UID", ""),
+        monotonic=time.monotonic(),
     )
 
 

@@ -136,9 +136,9 @@ class ControlDirectory:
         self._write(f"kill.{number}", f"{signal_number} {max(0, round(grace * 1000))}\n".encode())
         self.ring_bell()
 
-    def write_exit(self, code: int) -> None:
-        """Write `exit` and ring the bell. Raises OSError if it cannot be written."""
-        self._write("exit", f"{code}\n".encode())
+    def write_exit(self, code: int, grace: float) -> None:
+        """Write `exit`: what still runs after `grace` seconds is killed. Raises OSError if it cannot be written."""
+        self._write("exit", f"{code} {round(grace * 1000)}\n".encode())
         self.ring_bell()
 
     def read_exit(self, number: int) -> Exit | None:
@@ -200,12 +200,31 @@ def write_file(directory: int, name: str, content: bytes, mode: int) -> None:
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
-        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        try:
+            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        except IsADirectoryError:  # a Step made it, to be in the way
+            discard(directory, name)
+            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:
         os.unlink(temporary, dir_fd=directory)
         raise
     finally:
         os.close(descriptor)
+
+
+def discard(parent: int, name: str) -> str:
+    """Rename an entry of the directory `parent` out of the way, and return its new name. Raises OSError.
+
+    It stays in its directory: to move a directory into another one takes the right to write to it.
+    """
+    unused = unused_name()
+    os.rename(name, unused, src_dir_fd=parent, dst_dir_fd=parent)
+    return unused
+
+
+def unused_name() -> str:
+    """Return a name that nobody can have put something under."""
+    return f".discarded.{os.urandom(8).hex()}"
 
 
 def _read_regular(descriptor: int) -> bytes:

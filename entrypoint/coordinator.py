@@ -13,6 +13,10 @@ Rules:
 - A request that cannot be written ends at once, with the reason; its number is used up by an empty `run.N`, since an
   entrypoint takes the numbers in order.
 - An entrypoint is gone when its lock is. How its requests ended is read after that, when it can write no more.
+- Time is the machine's at the start of the run plus what has passed since: a clock that is set makes no timer come too
+  early or too late.
+- A Step that was stopped and does not end is given up after a while: it may have seen to it that its entrypoint cannot
+  be told, or cannot tell. What runs in a container that was released is killed.
 
 What is left to others: all decisions (``engine``), the files themselves (``control_directory``, ``slot_directory``,
 ``journal``), what people read (``story``).
@@ -28,6 +32,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from types import UnionType
 from typing import Any, Protocol
 
 from monopod.entrypoint.control_directory import ControlDirectory, encode_request, failed_exit
@@ -65,6 +70,8 @@ RINGS_PER_SWEEP = 1000
 """A ring that is heard more often than this is not listened to until the next sweep: a Step may ring without end."""
 RELEASE_SECONDS = 2.0
 """How long after its release, and the grace of what was stopped in it, a container may go on before it is killed."""
+STOP_SECONDS = 30.0
+"""How long after its grace a Step that was stopped may take to end; an entrypoint takes 10 s at most to clean up."""
 
 _TRY_DONE = 0  # the byte in the wake-up pipe that is no signal number
 _CANCEL_MODES: dict[int, CancelMode] = {
@@ -90,8 +97,16 @@ class Listener(Protocol):
 
 
 @dataclass(slots=True, eq=False)
+class _Stop:
+    """That a request is to be stopped: by ``kill_at`` with SIGKILL. ``failed``: it could not be told yet."""
+
+    kill_at: float
+    failed: bool = False
+
+
+@dataclass(slots=True, eq=False)
 class _Container:
-    """What is known of a container. ``running`` holds its requests by their numbers in the control directory."""
+    """What is known of a container. ``running`` and ``stops`` go by requests' numbers in the control directory."""
 
     name: str
     directory: ControlDirectory
@@ -100,10 +115,12 @@ class _Container:
     gone: bool = False
     released: bool = False
     released_at: float = 0
+    exit_code: int = 0
     next_request: int = 1
     last_probe: int = 0
     rings: int = 0
     running: dict[int, RunStep] = field(default_factory=dict)
+    stops: dict[int, _Stop] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -157,6 +174,7 @@ class Coordinator:
         self._exit_code: int | None = None
         self._terminated = False
         self._next_sweep = 0.0
+        self._started = time.time() - time.monotonic()
         self._wake_up, self._wake_up_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._carriers: dict[type[Any], Callable[[Any], None]] = {
             StopStep: self._stop_step,
@@ -175,6 +193,7 @@ class Coordinator:
         if entries:
             self._resume(entries)
         else:
+            self._started = begun.at - begun.monotonic
             self._events.append(begun)
         self._work_off()
         while self._exit_code is None or not (self._terminated or self._is_left_alone()):
@@ -184,6 +203,10 @@ class Coordinator:
     def _is_left_alone(self) -> bool:
         """Whether nothing is left to do after the run. Who starts later finds that it may go (`exit`)."""
         return self._ends_with_run and not any(container.ready for container in self._watched.values())
+
+    def _now(self) -> float:
+        """Return the time: seconds since the epoch, but for what the machine's clock was set by since the start."""
+        return self._started + time.monotonic()
 
     # Waiting
 
@@ -205,9 +228,9 @@ class Coordinator:
                 self._heed_wake_ups()
             else:
                 self._answer_ring(self._rings[descriptor])
-        now = time.time()
+        now = self._now()
         self._fire_timers(now)
-        if not self._next_sweep - SWEEP_SECONDS <= now < self._next_sweep:  # or the clock was set back
+        if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_SECONDS
             self._sweep(now)
 
@@ -216,7 +239,7 @@ class Coordinator:
         if self._unused_slots:
             return 0
         given = [at for at in times if at is not None]
-        return max(0.0, min(given) - time.time()) if given else None
+        return max(0.0, min(given) - self._now()) if given else None
 
     def _heed_wake_ups(self) -> None:
         for number in os.read(self._wake_up, 4096):
@@ -224,7 +247,7 @@ class Coordinator:
             if number == signal.SIGTERM or (number == signal.SIGINT and self._exit_code is not None):
                 self._terminated = True
             if number in _CANCEL_MODES and self._exit_code is None:
-                self._events.append(CancelRequested(time.time(), _CANCEL_MODES[number]))
+                self._events.append(CancelRequested(self._now(), _CANCEL_MODES[number]))
         while self._tries:
             container, probe, succeeded = self._tries.popleft()
             self._end_try(container, probe, succeeded=succeeded)
@@ -263,6 +286,7 @@ class Coordinator:
             liveness = container.directory.liveness()
             if liveness == "alive":
                 self._found_alive(container)
+                self._see_to_stops(container, now)
                 self._kill_leftover(container, now)
             elif liveness == "dead" or container.ready:
                 self._found_dead(container)
@@ -272,7 +296,7 @@ class Coordinator:
         for number, step in container.running.items():
             how = container.directory.read_exit(number)
             if how is not None:
-                self._events.append(StepExited(time.time(), container.name, step.request, how))
+                self._events.append(StepExited(self._now(), container.name, step.request, how))
         probe = self._probes.get(container.name)
         if probe is not None and probe.request is not None:
             how = container.directory.read_exit(probe.request)
@@ -282,7 +306,7 @@ class Coordinator:
 
     def _found_alive(self, container: _Container) -> None:
         if not (container.ready or container.gone):
-            self._events.append(ContainerReady(time.time(), container.name))
+            self._events.append(ContainerReady(self._now(), container.name))
 
     def _found_dead(self, container: _Container) -> None:
         if not (container.ready or container.suspect):
@@ -290,7 +314,7 @@ class Coordinator:
             return
         self._look_for_exits(container)
         if not (container.released or container.gone):
-            self._events.append(ContainerDied(time.time(), container.name))
+            self._events.append(ContainerDied(self._now(), container.name))
         self._forget(container)
 
     def _forget(self, container: _Container) -> None:
@@ -300,13 +324,22 @@ class Coordinator:
             del self._rings[container.directory.ring]
         container.directory.close()
 
+    def _see_to_stops(self, container: _Container, now: float) -> None:
+        """Write again what could not be written, and give up what does not end."""
+        for number, stop in list(container.stops.items()):
+            step = container.running.get(number)
+            if step is not None and now >= stop.kill_at + STOP_SECONDS:
+                why = "it did not end, though it was to be stopped"
+                self._events.append(StepExited(now, container.name, step.request, failed_exit(why)))
+            elif step is not None and stop.failed:
+                self._write_kill_again(container, number, stop)
+
     def _kill_leftover(self, container: _Container, now: float) -> None:
-        """Kill what runs in a container that was released long ago: a Step may have forged how it ended."""
-        late = self._stop_grace + RELEASE_SECONDS
-        if container.released and container.next_request > 1 and now > container.released_at + late:
+        """Say it again to a container that was released long ago: a Step may have taken away what was written."""
+        if container.released and now > container.released_at + self._stop_grace + 2 * RELEASE_SECONDS:
             container.released_at = now
             with self._reported(f"cannot stop what is left in container {container.name}"):
-                container.directory.write_kill(container.next_request - 1, signal.SIGKILL, 0)
+                container.directory.write_exit(container.exit_code, 0)
 
     # Events and commands
 
@@ -347,6 +380,7 @@ class Coordinator:
                 running = self._containers[name].running
                 for number in [number for number, step in running.items() if step.request == request]:
                     del running[number]
+                    self._containers[name].stops.pop(number, None)
                 if not running:
                     self._stop_probing(name)
             case ContainerReady(container=name):
@@ -354,6 +388,7 @@ class Coordinator:
             case ContainerDied(container=name):
                 self._containers[name].gone = True
                 self._containers[name].running.clear()
+                self._containers[name].stops.clear()
                 self._stop_probing(name)
             case SidecarReady(container=name):
                 self._stop_probing(name)
@@ -378,12 +413,16 @@ class Coordinator:
                 self._timers.clear(timer)
             case WatchSidecar(container=name, probe=probe):
                 self._probes[name] = _SidecarProbe(ProbeSchedule(probe))
-                self._probe_timers.set(name, time.time() + probe.initial_delay)
-            case StopStep(container=name):
+                self._probe_timers.set(name, self._now() + probe.initial_delay)
+            case StopStep(container=name, request=request, grace=grace):
+                container = self._containers[name]
+                for number in [number for number, step in container.running.items() if step.request == request]:
+                    container.stops[number] = _Stop(self._now() + grace)
                 self._stop_probing(name)
-            case ReleaseContainer(container=name):
+            case ReleaseContainer(container=name, code=code):
                 self._containers[name].released = True
-                self._containers[name].released_at = time.time()
+                self._containers[name].released_at = self._now()
+                self._containers[name].exit_code = code
                 self._stop_probing(name)
             case Finish(code=code):
                 self._exit_code = code
@@ -392,6 +431,8 @@ class Coordinator:
         """Bring the engine and the memory to where an earlier coordinator was, and carry out what it may not have."""
         commands: list[Command] = []
         for entry in entries:
+            if isinstance(entry, Begun):
+                self._started = entry.at - entry.monotonic
             if isinstance(entry, ProbeSent):
                 container = self._containers[entry.container]
                 container.last_probe, container.next_request = entry.request, entry.request + 1
@@ -408,14 +449,19 @@ class Coordinator:
         for container in self._containers.values():
             if container.last_probe and not container.directory.has_request(container.last_probe):
                 self._use_up(container, container.last_probe)
+        self._carry_out_those(last, WriteFile)  # before the Step that may read it
+        for container in self._containers.values():
             for number, step in list(container.running.items()):
                 if not container.directory.has_request(number):
                     self._run_step(number, step)
-        for command in last:
-            if isinstance(command, StopStep | WriteFile | ReleaseContainer):
-                self._carriers[type(command)](command)
+        self._carry_out_those(last, StopStep | ReleaseContainer)
         for read in list(self._reads.values()):
             self._read_results(read)
+
+    def _carry_out_those(self, commands: Iterable[Command], kinds: UnionType | type[Any]) -> None:
+        for command in commands:
+            if isinstance(command, kinds):
+                self._carriers[type(command)](command)
 
     # Carrying out
 
@@ -432,7 +478,7 @@ class Coordinator:
                 slot.write_script(step.script_name, step.script)
             container.directory.write_request(number, content)
         except (OSError, ValueError) as error:
-            self._events.append(StepExited(time.time(), step.container, step.request, failed_exit(_in_words(error))))
+            self._events.append(StepExited(self._now(), step.container, step.request, failed_exit(_in_words(error))))
             self._use_up(container, number)
 
     def _use_up(self, container: _Container, number: int) -> None:
@@ -440,21 +486,28 @@ class Coordinator:
         try:
             container.directory.write_request(number, b"")
         except OSError:
-            self._events.append(ContainerDied(time.time(), container.name))
+            self._events.append(ContainerDied(self._now(), container.name))
 
     def _stop_step(self, command: StopStep) -> None:
         container = self._containers[command.container]
         for number, step in container.running.items():
             if step.request == command.request:
-                with self._reported(f"cannot stop the Step in container {container.name}"):
+                container.stops[number].failed = True
+                with self._reported(f"cannot stop the Step in container {container.name}, and try again"):
                     container.directory.write_kill(number, signal.SIGTERM, command.grace)
+                    container.stops[number].failed = False
+
+    def _write_kill_again(self, container: _Container, number: int, stop: _Stop) -> None:
+        with contextlib.suppress(OSError):  # it was told the first time
+            container.directory.write_kill(number, signal.SIGTERM, max(0.0, stop.kill_at - self._now()))
+            stop.failed = False
 
     def _read_results(self, command: ReadResults) -> None:
         try:
             files, problems = self._slots[command.slot].read_files(command.paths)
         except OSError as error:
             files, problems = {}, {path: f"{path} cannot be read: {_in_words(error)}" for path in command.paths}
-        self._events.append(ResultsRead(time.time(), command.slot, files, problems))
+        self._events.append(ResultsRead(self._now(), command.slot, files, problems))
 
     def _write_file(self, command: WriteFile) -> None:
         with self._reported(f"cannot write {command.path} for the Steps of {command.slot}"):
@@ -464,7 +517,7 @@ class Coordinator:
         container = self._containers[command.container]
         if container.name in self._watched:
             with self._reported(f"cannot let container {container.name} go"):
-                container.directory.write_exit(command.code)
+                container.directory.write_exit(command.code, self._stop_grace + RELEASE_SECONDS)
 
     @contextlib.contextmanager
     def _reported(self, what: str) -> Any:
@@ -472,7 +525,7 @@ class Coordinator:
         try:
             yield
         except OSError as error:
-            self._listener.tell([RunWarning(time.time(), f"{what}: {_in_words(error)}")], again=False)
+            self._listener.tell([RunWarning(self._now(), f"{what}: {_in_words(error)}")], again=False)
 
     # Sidecars
 
@@ -506,7 +559,7 @@ class Coordinator:
         except (OSError, ValueError):
             self._use_up(container, number)
         probe.request = number
-        self._probe_timers.set(container.name, time.time() + probe.schedule.probe.timeout)
+        self._probe_timers.set(container.name, self._now() + probe.schedule.probe.timeout)
 
     def _network_try_done(self, name: str, probe: _SidecarProbe, succeeded: bool) -> None:
         """Hand the outcome of a try over to the loop; called by another thread."""
@@ -520,9 +573,9 @@ class Coordinator:
         probe.request = None
         probe.schedule.record(succeeded=succeeded)
         if probe.schedule.ready:
-            self._events.append(SidecarReady(time.time(), name))
+            self._events.append(SidecarReady(self._now(), name))
         else:
-            self._probe_timers.set(name, time.time() + probe.schedule.delay)
+            self._probe_timers.set(name, self._now() + probe.schedule.delay)
 
     def _stop_probing(self, name: str) -> None:
         probe = self._probes.pop(name, None)

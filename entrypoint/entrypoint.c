@@ -54,6 +54,7 @@ enum {
     MAX_TEXT_BYTES = 4096 + 512,     /* of one line that says what is wrong: a path and a sentence */
     TICK = 1000,                     /* ms */
     GROUP_PATIENCE = 10000,          /* ms that a killed process group may take to be gone */
+    TELL_PATIENCE = 60000,           /* ms in which it is tried to write exited.N */
     DEFAULT_ORPHAN_SECONDS = 300,
 
     EXIT_USAGE = 2,
@@ -515,7 +516,7 @@ struct request {
     int status;       /* as wait4(2) gives it */
     bool stopped;     /* a kill.N was taken */
     bool has_files;   /* to be made readable */
-    bool complained;  /* that exited.N could not be written */
+    bool complained;  /* that exited.N could not be written, or that kill.N makes no sense and stays */
     bool out_of_memory; /* the kernel has killed something in this container meanwhile, for its use of memory */
     int64_t kill_at;  /* when SIGKILL follows, 0 for never */
     int64_t ended_at;
@@ -540,10 +541,12 @@ static struct {
     bool sweeping;
     bool again; /* something has changed that others may wait for: look at everything once more */
     int terminated_by; /* the first signal that ends the entrypoint, 0 for none */
+    long exit_code;    /* that the coordinator wants, -1 if it has not said yet */
+    int64_t exit_at;   /* when that does not wait for what runs any longer, 0 for never */
     uint32_t next;     /* number of the next request */
     long kills;        /* how many processes of the container the kernel has killed for their use of memory */
     int64_t tick_at, coordinator_seen, orphan_after;
-} self = {.bell = -1, .next = 1};
+} self = {.bell = -1, .next = 1, .exit_code = -1};
 
 static bool phase_exists(enum phase first, enum phase last)
 {
@@ -1157,6 +1160,7 @@ static void start_request(struct request *request, long file)
     *request = (struct request){.phase = RUNNING, .number = self.next++, .file = (int)file, .socket = -1};
     error_of(request)->length = 0;
     request->start = request->end = clock_now(CLOCK_REALTIME);
+    request->ended_at = milliseconds_now();
     if (file < 0) {
         add(error_of(request), "cannot read ");
         cannot_start(request, numbered(&name, "run.", request->number), file);
@@ -1183,7 +1187,7 @@ static void take_requests(void)
 {
     static struct text name;
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
-        if (self.terminated_by != 0 || self.sweeping)
+        if (self.terminated_by != 0 || self.sweeping || (self.exit_at != 0 && self.exit_at <= milliseconds_now()))
             return;
         if (request->phase != FREE)
             continue;
@@ -1234,6 +1238,7 @@ static bool reap(void)
             request->usage = usage;
             request->end = clock_now(CLOCK_REALTIME);
             request->ended_at = milliseconds_now();
+            request->complained = false;
             request->phase = ENDING;
         }
         for (struct request *other = requests; other < requests + MAX_REQUESTS; other++)
@@ -1366,6 +1371,10 @@ static bool tell(struct request *request)
     long result = write_file(temporary.bytes, numbered(&name, "exited.", request->number), &content);
     if (result < 0 && !request->complained)
         complain("cannot write the end of a request, and tries again each second: ", name.bytes, result);
+    if (result < 0 && milliseconds_now() - request->ended_at > TELL_PATIENCE) {
+        complain("could not write the end of a request for too long, and ends: ", name.bytes, result);
+        leave(EXIT_CANNOT);
+    }
     request->complained = result < 0;
     return result >= 0;
 }
@@ -1409,7 +1418,8 @@ static void take_kill(struct request *request)
     long result = read_small(numbered(&name, "kill.", request->number), buffer, sizeof buffer);
     if (result == -ENOENT)
         return;
-    if (CALL(unlinkat, self.directory, name.bytes, 0) < 0 && request->stopped)
+    bool stays = CALL(unlinkat, self.directory, name.bytes, 0) < 0;
+    if (stays && (request->stopped || request->complained))
         return; /* one that stays is taken once */
     const char *at = buffer;
     long number = result < 0 ? -1 : read_number(&at);
@@ -1417,32 +1427,57 @@ static void take_kill(struct request *request)
     long grace = blank ? read_number(&at) : -1;
     if (number < 1 || number > 64 || grace < 0 || (*at != '\0' && strcmp(at, "\n") != 0)) {
         complain("makes no sense, and is ignored: ", name.bytes, result < 0 ? result : 0);
+        request->complained = stays;
         return;
     }
     request->stopped = true;
+    request->complained = false;
     signal_group(request, (int)number);
     int64_t kill_at = milliseconds_now() + grace;
     if (request->kill_at == 0 || kill_at < request->kill_at)
         request->kill_at = kill_at;
 }
 
-/* Exits if the coordinator says so and nothing is left to be done. */
-static void take_exit(void)
+/*
+ * Exits if the coordinator says so and nothing is left to be done, or that has taken too long. What was read once holds
+ * if a Step takes the file away; what makes no sense counts only when nothing is left, as a better one may follow.
+ */
+static void take_exit(int64_t now)
 {
-    char buffer[16];
+    char buffer[32];
     long result = read_small("exit", buffer, sizeof buffer);
-    if (result == -ENOENT)
+    if (result == -ENOENT && self.exit_code < 0)
+        return;
+    const char *at = buffer;
+    long code = result < 0 ? -1 : read_number(&at), grace = -1;
+    if (code >= 0 && *at == ' ') {
+        at++;
+        grace = read_number(&at);
+        code = grace < 0 ? -1 : code;
+    }
+    if (code >= 0 && code <= 255 && (*at == '\0' || strcmp(at, "\n") == 0)) {
+        self.exit_code = code;
+        if (grace >= 0 && (self.exit_at == 0 || now + grace < self.exit_at))
+            self.exit_at = now + grace;
+    }
+    if (self.exit_at != 0 && self.exit_at <= now) {
+        for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
+            if (request->phase == RUNNING)
+                signal_group(request, SIGKILL);
+        if (!phase_exists(RUNNING, READABLE))
+            leave((int)self.exit_code);
+        return;
+    }
+    if (phase_exists(RUNNING, TELLING))
         return;
     take_requests(); /* what was written before `exit` goes first */
     if (phase_exists(RUNNING, TELLING))
         return;
-    const char *at = buffer;
-    long code = result < 0 ? -1 : read_number(&at);
-    if (code < 0 || code > 255 || (*at != '\0' && strcmp(at, "\n") != 0)) {
+    if (self.exit_code < 0) {
         complain("makes no sense: ", "exit", result < 0 ? result : 0);
         leave(EXIT_CANNOT);
     }
-    leave((int)code);
+    leave((int)self.exit_code);
 }
 
 static void take_signals(void)
@@ -1511,8 +1546,7 @@ static void look_at_everything(void)
     }
     if (self.terminated_by != 0 && !phase_exists(RUNNING, READABLE))
         leave(128 + self.terminated_by);
-    if (!phase_exists(RUNNING, TELLING))
-        take_exit();
+    take_exit(now);
 }
 
 static void wait_for_something(void)
@@ -1527,6 +1561,8 @@ static void wait_for_something(void)
         if (request->phase == RUNNING && request->kill_at != 0 && request->kill_at < until)
             until = request->kill_at;
     }
+    if (self.exit_at > milliseconds_now() && self.exit_at < until)
+        until = self.exit_at;
     int64_t rest = until - milliseconds_now();
     if (rest < 0)
         rest = 0;

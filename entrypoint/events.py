@@ -24,12 +24,16 @@ from monopod.schemas.run_events import CancelMode, RunEvent
 
 
 class Begun(NamedTuple):
-    """The first event: the run starts, under this name."""
+    """The first event: the run starts, under this name.
+
+    ``monotonic`` is what the machine's monotonic clock said at the time `at`.
+    """
 
     at: float
     name: str
     namespace: str
     uid: str
+    monotonic: float = 0
 
 
 class ContainerReady(NamedTuple):

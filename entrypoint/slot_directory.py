@@ -22,7 +22,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 
-from monopod.entrypoint.control_directory import write_file
+from monopod.entrypoint.control_directory import discard, unused_name, write_file
 
 MAX_RESULT_BYTES = 1024 * 1024
 """Largest file that is read as a Result."""
@@ -65,7 +65,7 @@ class SlotDirectory:
         with _opened(self._tekton) as root:
             for name in ATTEMPT_DIRECTORIES:
                 if not self._empty(root, name):
-                    self._discarded.append(_discard(root, name))
+                    self._discarded.append(discard(root, name))
                     os.close(_make_directory(root, name))
             self._remove_discarded(root)
 
@@ -76,7 +76,7 @@ class SlotDirectory:
             if len(names) > _REMOVALS:
                 return False
             for each in names:
-                unused = _unused_name()
+                unused = unused_name()
                 os.rename(each, unused, src_dir_fd=directory, dst_dir_fd=root)
                 self._discarded.append(unused)
             os.fchmod(directory, 0o777)
@@ -98,11 +98,7 @@ class SlotDirectory:
         """Write a small file (a path in the slot's containers) that any user may read. Raises OSError, ValueError."""
         *directories, name = _components(path)
         with _opened(self._tekton) as root, _walked(root, directories, _open_or_make_directory) as parent:
-            try:
-                write_file(parent, name, text.encode(), 0o644)
-            except IsADirectoryError:
-                _discard(parent, name)
-                write_file(parent, name, text.encode(), 0o644)
+            write_file(parent, name, text.encode(), 0o644)
 
     def read_files(self, paths: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return the texts of those files (paths in the slot's containers) that are there, and why others are not.
@@ -153,7 +149,7 @@ class SlotDirectory:
 
     def _remove(self, root: int, directory: int, entry: os.DirEntry[str]) -> None:
         if entry.is_dir(follow_symlinks=False):
-            name = _unused_name()
+            name = unused_name()
             os.rename(entry.name, name, src_dir_fd=directory, dst_dir_fd=root)
             self._discarded.append(name)
         else:
@@ -255,20 +251,6 @@ def _reason(error: OSError) -> str:
             return f"cannot be read: {error.strerror}"
 
 
-def _discard(parent: int, name: str) -> str:
-    """Rename an entry out of the way, and return its new name.
-
-    It stays in its directory: to move a directory into another one takes the right to write to it.
-    """
-    unused = _unused_name()
-    os.rename(name, unused, src_dir_fd=parent, dst_dir_fd=parent)
-    return unused
-
-
 def _unlink(parent: int, name: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(name, dir_fd=parent)
-
-
-def _unused_name() -> str:
-    return f".discarded.{os.urandom(8).hex()}"

@@ -49,7 +49,7 @@ def test_any_user_can_use_what_is_made(umask, path):
     directory = ControlDirectory(str(path))
     directory.write_request(1, b"a/bin/true\0.\0")
     directory.write_kill(1, 15, 1.5)
-    directory.write_exit(7)
+    directory.write_exit(7, 5)
     assert {entry.name: mode(entry) for entry in path.iterdir()} == {
         "bell": 0o666,
         "ring": 0o666,
@@ -62,7 +62,7 @@ def test_any_user_can_use_what_is_made(umask, path):
     assert stat.S_ISFIFO((path / "ring").stat().st_mode)
     assert (path / "run.1").read_bytes() == b"a/bin/true\0.\0"
     assert (path / "kill.1").read_text() == "15 1500\n"
-    assert (path / "exit").read_text() == "7\n"
+    assert (path / "exit").read_text() == "7 5000\n"
     directory.close()
 
 
@@ -71,7 +71,7 @@ def test_each_file_that_is_written_rings_the_bell(directory, path):
     for write in (
         lambda: directory.write_request(1, b".\0"),
         lambda: directory.write_kill(1, 15, 1),
-        lambda: directory.write_exit(0),
+        lambda: directory.write_exit(0, 5),
     ):
         write()
         assert os.read(bell, 100) == b"\n"
@@ -321,11 +321,22 @@ class TestWriting:
         assert victim.read_text() == "kept"
         assert not (path / "run.1").is_symlink()
 
-    def test_a_directory_in_the_way_is_an_error_that_leaves_nothing(self, directory, path):
-        (path / "run.1").mkdir()
-        with pytest.raises(OSError, match="directory"):
+    @pytest.mark.parametrize("name", ["run.1", "kill.1", "exit"])
+    def test_a_directory_in_the_way_is_moved_away(self, directory, path, name):
+        (path / name / "with something").mkdir(parents=True)
+        directory.write_request(1, b".\0")
+        directory.write_kill(1, 15, 0)
+        directory.write_exit(0, 5)
+        assert all((path / each).is_file() for each in ("run.1", "kill.1", "exit"))
+
+    def test_what_cannot_be_written_leaves_nothing(self, directory, path, monkeypatch):
+        def refuse(*_, **__):
+            raise PermissionError
+
+        monkeypatch.setattr(os, "rename", refuse)
+        with pytest.raises(PermissionError):
             directory.write_request(1, b".\0")
-        assert sorted(os.listdir(path)) == ["bell", "coordinator", "ring", "run.1"]
+        assert sorted(os.listdir(path)) == ["bell", "coordinator", "ring"]
 
     def test_has_request(self, directory):
         assert not directory.has_request(1)
@@ -335,7 +346,7 @@ class TestWriting:
     def test_after_closing_it_fails(self, directory):
         directory.close()
         with pytest.raises(OSError, match="Bad file descriptor"):
-            directory.write_exit(0)
+            directory.write_exit(0, 5)
 
 
 class TestEncodeRequest:

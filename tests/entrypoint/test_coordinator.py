@@ -5,16 +5,20 @@ and the Steps would, and in the commands that it returns. Nothing here waits for
 coordinator's own.
 """
 
+import errno
 import fcntl
 import http.server
 import os
 import signal
 import socket
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
 
+from monopod.entrypoint import coordinator as coordinator_module
+from monopod.entrypoint.control_directory import ControlDirectory
 from monopod.entrypoint.coordinator import Coordinator
 from monopod.entrypoint.events import (
     Begun,
@@ -43,7 +47,7 @@ from monopod.schemas.run_events import RunWarning
 
 pytestmark = pytest.mark.usefixtures("signals_restored")
 
-BEGUN = Begun(1.0, "run", "default", "uid")
+BEGUN = Begun(1.0, "run", "default", "uid", monotonic=-1e6)  # all times that these tests name are over
 TRUE = ("/bin/true",)
 
 
@@ -102,10 +106,10 @@ class Pod:
     def requests(self, container="c"):
         return sorted(name for name in os.listdir(self.root / "steps" / container) if name.startswith("run."))
 
-    def run(self, script):
+    def run(self, script, begun=BEGUN):
         self.script = script
         with self.coordinator() as coordinator:
-            return coordinator.run(BEGUN)
+            return coordinator.run(begun)
 
     @contextmanager
     def coordinator(self):
@@ -143,6 +147,10 @@ def run_step(request=1, container="c", **options):
     return RunStep("s", container, request, options.pop("arguments", TRUE), **options)
 
 
+def full_disk(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def finish(code=0):
     os.kill(os.getpid(), signal.SIGTERM)
     return [Finish(code)]
@@ -175,7 +183,7 @@ def test_one_step_from_start_to_end(pod, ring):
     assert pod.kinds() == ["Begun", "ContainerReady", "StepExited"]
     assert pod.events[-1].exit == Exit(code=3, peak=9)
     assert pod.path("run.1").read_bytes() == b"a/bin/true\0.\0"
-    assert pod.path("exit").read_text() == "3\n"
+    assert pod.path("exit").read_text() == "3 12000\n"
     assert (pod.root / "slots/s/tekton/steps/step-a/results").is_dir()
     assert (pod.root / "slots/s/tekton/home").is_dir()
 
@@ -393,7 +401,7 @@ class TestRequestsThatCannotBeWritten:
         assert exit_.code == 126
         assert exit_.error.endswith("slots/s/scripts: No such file or directory")
 
-    def test_a_control_directory_that_takes_nothing_is_a_dead_container(self, pod):
+    def test_a_control_directory_that_takes_nothing_is_a_dead_container(self, pod, monkeypatch):
         pod = pod()
 
         def script(event):
@@ -401,7 +409,7 @@ class TestRequestsThatCannotBeWritten:
                 case Begun():
                     pod.start()
                 case ContainerReady():
-                    pod.path("run.1").mkdir()
+                    monkeypatch.setattr(ControlDirectory, "write_request", full_disk)
                     return [run_step()]
                 case ContainerDied():
                     return finish(1)
@@ -409,6 +417,86 @@ class TestRequestsThatCannotBeWritten:
 
         pod.run(script)
         assert pod.kinds() == ["Begun", "ContainerReady", "StepExited", "ContainerDied"]
+
+
+class TestStop:
+    """Steps that were stopped."""
+
+    def run(self, pod, monkeypatch, step):
+        """Run a Step and stop it; `step` does the rest, told how often an order to stop it was tried to be written."""
+        tries = []
+        write = ControlDirectory.write_kill
+
+        def write_kill(directory, *order):
+            tries.append(order)
+            step(len(tries))
+            write(directory, *order)
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start()
+                case ContainerReady():
+                    return [run_step(), StopStep("c", 1, 2.0)]
+                case StepExited():
+                    return finish()
+            return None
+
+        monkeypatch.setattr(ControlDirectory, "write_kill", write_kill)
+        pod.run(script)
+        return tries, pod.events[-1].exit
+
+    def test_an_order_that_cannot_be_written_is_written_later(self, pod, monkeypatch):
+        pod = pod()
+
+        def step(tries):
+            if tries < 3:
+                full_disk()
+            pod.exited(1, content="signal=15\n")
+
+        tries, exit_ = self.run(pod, monkeypatch, step)
+        assert exit_ == Exit(signal=15)
+        assert tries[0] == (1, signal.SIGTERM, 2.0)
+        assert all(number == 1 and grace < 2.0 for number, _, grace in tries[1:])
+        ((warning, _),) = pod.told
+        assert warning.message == "cannot stop the Step in container c, and try again: No space left on device"
+
+    def test_a_step_that_does_not_end_is_given_up(self, pod, monkeypatch):
+        monkeypatch.setattr(coordinator_module, "STOP_SECONDS", -2.0)
+        pod = pod()
+        tries, exit_ = self.run(pod, monkeypatch, lambda _: None)
+        assert exit_ == Exit(code=126, error="it did not end, though it was to be stopped")
+        assert len(tries) == 1
+        assert pod.told == []
+
+
+@pytest.mark.parametrize("shift", [7200.0, -7200.0])
+def test_a_clock_that_is_set_moves_no_timer(pod, monkeypatch, shift):
+    """What is due in an hour does not come at once, and the other way round; also not after a restart."""
+    pod = pod()
+    begun = Begun(time.time(), "run", "default", "uid", time.monotonic())
+    before = time.time
+
+    def script(event):
+        match event:
+            case Begun(at=at):
+                monkeypatch.setattr(time, "time", lambda: before() + shift)
+                return [SetTimer("in an hour", at + 3600), SetTimer("at once", at)]
+            case TimerFired(timer="at once", at=at) if len(pod.events) == 2:
+                raise KilledError
+            case TimerFired(timer="at once", at=at):
+                return [SetTimer("after a restart", at)]
+            case TimerFired():
+                return finish()
+
+    with pytest.raises(KilledError):
+        pod.run(script, begun)
+    pod.run(script, begun)
+    assert [event.timer for event in pod.events if isinstance(event, TimerFired)] == [
+        *["at once"] * 2,
+        "after a restart",
+    ]
+    assert all(0 <= event.at - begun.at < 3600 for event in pod.events)
 
 
 def test_commands_become_files(pod):
@@ -578,7 +666,7 @@ class TestRestart:
         assert pod.kinds()[2:] == ["ResultsRead", "TimerFired"]
         assert pod.events[2].files == {"/tekton/x": "result"}
         assert (pod.root / "slots/s/tekton/code").read_text() == "1"
-        assert pod.path("exit").read_text() == "4\n"
+        assert pod.path("exit").read_text() == "4 12000\n"
 
     def test_only_what_the_last_event_told_is_told_again(self, pod):
         pod = pod()

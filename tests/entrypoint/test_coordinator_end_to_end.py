@@ -1,102 +1,15 @@
-"""The coordinator's program and the real entrypoint, a process for each container, run whole Plans together.
+"""The coordinator's program and the real entrypoint, a process for each container, run whole Plans together."""
 
-There are no containers here, so that Steps name the paths of the temporary directories where in a Pod they would say
-`/tekton` or `/monopod/step`: `{root}` in a command stands for it.
-"""
-
-import os
-import select
 import signal
 import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
+from processes import PATIENCE, Pod, of, task
 
-from monopod.entrypoint import binary
-from monopod.schemas.plan import Param, Pipeline, Plan, Probe, ResultDeclaration, Sidecar, Slot, Step, Task, encode
-from monopod.schemas.run_events import RunFinished, StepFinished, StepStarted, TaskFinished, TaskSkipped, from_line
+from monopod.schemas.plan import Param, Probe, ResultDeclaration, Sidecar, Slot, Step, Task
+from monopod.schemas.run_events import RunFinished, StepFinished, StepStarted, TaskFinished, TaskSkipped
 
 pytestmark = pytest.mark.slow
-
-PATIENCE = 60  # seconds after which a test has failed; nothing waits for as long
-
-
-class Pod:
-    """The directories of a Pod, its coordinator and its entrypoints."""
-
-    def __init__(self, root: Path, *tasks: Task, stop_grace: float = 1.0, form: str = "json"):
-        self.root = root
-        slots = [slot for task in tasks for slot in task.slots]
-        self.containers = [name for slot in slots for name in (*slot.containers, *slot.sidecars)]
-        for name in self.containers:
-            (root / "steps" / name).mkdir(parents=True)
-        for slot in slots:
-            (root / "slots" / slot.name / "tekton").mkdir(parents=True)
-            (root / "slots" / slot.name / "scripts").mkdir()
-        document = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "x"}, "spec": {}}
-        plan = Plan(Pipeline("p", tasks=tasks), document, stop_grace=stop_grace)
-        options = ["--format", form, "--root", str(root)]
-        self.command = [sys.executable, "-m", "monopod.entrypoint", *options, *encode(plan)]
-        self.coordinator: subprocess.Popen[bytes] | None = None
-        self.entrypoints: dict[str, subprocess.Popen[bytes]] = {}
-        self._rest = b""
-
-    def control(self, container: str) -> Path:
-        return self.root / "steps" / container
-
-    def start_coordinator(self) -> None:
-        environment = {**os.environ, "MONOPOD_RUN_NAME": "ci-1", "MONOPOD_NAMESPACE": "team", "MONOPOD_RUN_UID": "u"}
-        self._rest = b""
-        self.coordinator = subprocess.Popen(self.command, env=environment, stdout=subprocess.PIPE)
-
-    def start_entrypoints(self) -> None:
-        for name in self.containers:
-            command = [binary.path(), self.control(name)]
-            self.entrypoints[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-
-    def start(self) -> None:
-        self.start_coordinator()
-        self.start_entrypoints()
-
-    def lines(self):
-        """Yield what the coordinator tells, until it is gone."""
-        output = self.coordinator.stdout.fileno()
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            *lines, self._rest = self._rest.split(b"\n")
-            yield from (line.decode() for line in lines)
-            ready, _, _ = select.select([output], [], [], max(0, deadline - time.monotonic()))
-            assert ready, "the coordinator tells nothing any more"
-            part = os.read(output, 1 << 16)
-            if not part:
-                return
-            self._rest += part
-
-    def events(self):
-        """Yield the events up to the end of the run."""
-        for line in self.lines():
-            event = from_line(line)
-            yield event
-            if isinstance(event, RunFinished):
-                return
-
-    def end(self) -> int:
-        """Terminate the coordinator as kubelet does in the end, and return its exit code."""
-        self.coordinator.terminate()
-        return self.coordinator.wait(PATIENCE)
-
-    def exit_codes(self) -> dict[str, int]:
-        return {name: process.wait(PATIENCE) for name, process in self.entrypoints.items()}
-
-    def kill(self) -> None:
-        for process in (self.coordinator, *self.entrypoints.values()):
-            if process is not None:
-                process.kill()
-                process.wait()
-                if process.stdout is not None:
-                    process.stdout.close()
 
 
 @pytest.fixture
@@ -112,24 +25,9 @@ def pod(tmp_path, request):
         each.kill()
 
 
-def task(root, name, script, *, after=(), steps=None, **fields):
-    """A Task of one Step (or several scripts), whose containers are called like it."""
-    scripts = [script] if isinstance(script, str) else script
-    plans = tuple(
-        Step(f"s{index}", command=("/bin/sh", "-c", text.replace("{root}", str(root))))
-        for index, text in enumerate(scripts)
-    )
-    containers = tuple(name if not index else f"{name}-{index}" for index in range(len(plans)))
-    return Task(name, after=tuple(after), steps=plans, slots=(Slot(name, containers),), **fields)
-
-
 @pytest.fixture
 def root(tmp_path):
     return tmp_path / "0"
-
-
-def of(events, kind):
-    return [event for event in events if isinstance(event, kind)]
 
 
 @pytest.fixture
@@ -254,7 +152,6 @@ def test_a_coordinator_that_is_killed_goes_on_and_no_step_runs_twice(pod, root, 
         seen += [event for event, _ in zip(pod.events(), range(kill_after), strict=False)]
         pod.coordinator.kill()
         pod.coordinator.wait()
-        pod.coordinator.stdout.close()
         pod.start_coordinator()
     seen += pod.events()
     assert seen[-1].status == "Succeeded"
@@ -270,7 +167,6 @@ def test_a_coordinator_that_is_killed_after_the_end_stays_at_the_end(pod, root):
     assert list(pod.events())[-1].status == "Failed"
     pod.coordinator.kill()
     pod.coordinator.wait()
-    pod.coordinator.stdout.close()
     pod.start_coordinator()
     assert list(pod.events())[-1].status == "Failed"
     assert pod.end() == 1

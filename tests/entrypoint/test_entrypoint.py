@@ -1067,11 +1067,50 @@ def test_exit_waits_for_what_runs(container):
     assert container.end(number)["code"] == "3"
 
 
-@pytest.mark.parametrize("content", [b"", b"256", b"x", b"1 2", b"-1", b"9" * 20])
+@pytest.mark.parametrize("content", [b"", b"256", b"x", b"1 x", b"1 2 3", b"1 ", b"-1", b"9" * 20])
 def test_exit_that_makes_no_sense(container, content):
     container.put("exit", content)
     assert container.exit_code() == 74
     assert container.stderr() == "monopod: makes no sense: exit\n"
+
+
+def test_exit_with_a_grace_waits_no_longer_than_that(container):
+    """Also for a request that nobody but a Step has written."""
+    told = container.fifo("told")
+    number = container.waiting(told, "ignore", signal.SIGTERM)
+    container.put("exit", b"6 0\n")
+    assert container.exit_code() == 6
+    assert container.end(number)["signal"] == "9"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"nonsense"])
+def test_exit_that_was_read_holds_whatever_becomes_of_the_file(make_container, content):
+    container = make_container(bell=False)  # so that it is read at a tick, before the next request is taken
+    container.start()
+    told, gate = container.fifo("told"), container.fifo("gate")
+    container.shell(f"echo ready >{told.path}; read line <{gate.path}")
+    assert told.line() == "ready"
+    container.put("exit", b"6\n")
+    other = container.shell(f"echo ready >{told.path}")
+    assert told.line() == "ready"
+    container.end(other)
+    (container.path / "exit").unlink()
+    if content is not None:
+        container.put("exit", content)
+    gate.tell()
+    assert container.exit_code() == 6
+
+
+def test_orders_that_nobody_can_take_away_are_told_once(container):
+    """A Step made directories in their place."""
+    gate = container.fifo("gate")
+    number = container.shell(f"read line <{gate.path}")
+    (container.path / f"kill.{number}").mkdir()
+    for _ in range(3):
+        assert container.end(container.shell("true"))["code"] == "0"
+    gate.tell()
+    container.end(number)
+    assert container.stderr() == f"monopod: makes no sense, and is ignored: kill.{number}: Is a directory\n"
 
 
 def test_an_end_that_cannot_be_written_is_tried_again(make_container):
