@@ -1,0 +1,124 @@
+"""`monopod run` on this machine, followed to its end; and what it left behind, which must be nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 120  # seconds after which a run hangs; none takes as long
+PROGRAM = "import sys; from monopod.runner.command_line import main; sys.exit(main())"
+
+
+@dataclass
+class Ended:
+    """How a run ended: the exit code, the finished PipelineRun (if it told one), and all that it showed."""
+
+    code: int
+    document: dict[str, Any]
+    shown: str
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return self.document["status"]
+
+    def task(self, name: str) -> tuple[str, str]:
+        """Return the reason and the message of a Task that ran."""
+        (run,) = [each for each in self.status["taskRuns"].values() if each["pipelineTaskName"] == name]
+        condition = run["status"]["conditions"][0]
+        return condition["reason"], condition["message"]
+
+    def lines(self, task: str) -> list[str]:
+        """Return what the first Step of a Task wrote."""
+        start = f"[{task} : s0] "
+        return [line.removeprefix(start) for line in self.shown.splitlines() if line.startswith(start)]
+
+
+@dataclass
+class HostRun:
+    """A `monopod run` whose state is in a directory of its own, by which its processes are known as well."""
+
+    directory: Path
+    process: subprocess.Popen[str] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def start(self, pipeline: dict[str, Any], *arguments: str) -> subprocess.Popen[str]:
+        file = self.directory.with_suffix(".yaml")
+        file.write_text(json.dumps(pipeline))  # which is YAML too
+        self.directory.mkdir(exist_ok=True)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "run", "-f", str(file), "-o", "json", *arguments],
+            env={**os.environ, "TMPDIR": str(self.directory), "NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            **self.options,
+        )
+        return self.process
+
+    def end(self) -> Ended:
+        """Wait for the end, which must come."""
+        assert self.process is not None
+        output, shown = self.process.communicate(timeout=PATIENCE)
+        assert "Traceback" not in shown, shown
+        return Ended(self.process.returncode, json.loads(output) if output else {}, shown)
+
+    def run(self, pipeline: dict[str, Any], *arguments: str) -> Ended:
+        self.start(pipeline, *arguments)
+        return self.end()
+
+    def processes(self, program: str = "") -> list[int]:
+        """Return the processes of the run whose command line holds `program`."""
+        directory = str(self.directory).encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                named = entry.name.isdecimal() and directory in (entry / "environ").read_bytes()
+                if named and program.encode() in (entry / "cmdline").read_bytes().replace(b"\0", b" "):
+                    found.append(int(entry.name))
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+        return found
+
+    def remains(self) -> list[str]:
+        """Return what is left of the run: files, mounts and processes."""
+        left = [str(path) for path in self.directory.iterdir()]
+        mounts = Path("/proc/self/mountinfo").read_text()
+        left += [line for line in mounts.splitlines() if f"{self.directory}/" in line]
+        return left + [f"process {pid}" for pid in self.processes()]
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+
+
+def pipeline(tasks: dict[str, Any], final: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return a Pipeline of Tasks: each a script (or several, for as many Steps), or a PipelineTask with ``scripts``."""
+    return {
+        "apiVersion": "tekton.dev/v1",
+        "kind": "Pipeline",
+        "metadata": {"name": "test"},
+        "spec": {
+            "tasks": [_task(name, each) for name, each in tasks.items()],
+            "finally": [_task(name, each) for name, each in (final or {}).items()],
+        },
+    }
+
+
+def _task(name: str, given: Any) -> dict[str, Any]:
+    fields = dict(given) if isinstance(given, dict) else {"scripts": given}
+    scripts = fields.pop("scripts")
+    spec = dict(fields.pop("taskSpec", {}))
+    spec["steps"] = [
+        {"name": f"s{number}", "image": "busybox", "script": f"#!/bin/sh\n{script}"}
+        for number, script in enumerate([scripts] if isinstance(scripts, str) else scripts)
+    ]
+    return {"name": name, "taskSpec": spec, **fields}
