@@ -539,6 +539,7 @@ static struct {
     int directory, alive, signals, bell;
     bool is_init; /* PID 1 of its namespace */
     bool sweeping;
+    bool complained; /* that `exit` makes no sense */
     bool again; /* something has changed that others may wait for: look at everything once more */
     int terminated_by; /* the first signal that ends the entrypoint, 0 for none */
     long exit_code;    /* that the coordinator wants, -1 if it has not said yet */
@@ -1440,7 +1441,7 @@ static void take_kill(struct request *request)
 
 /*
  * Exits if the coordinator says so and nothing is left to be done, or that has taken too long. What was read once holds
- * if a Step takes the file away; what makes no sense counts only when nothing is left, as a better one may follow.
+ * if a Step takes the file away; what makes no sense is a Step's, and the coordinator will write another one.
  */
 static void take_exit(int64_t now)
 {
@@ -1459,7 +1460,12 @@ static void take_exit(int64_t now)
         self.exit_code = code;
         if (grace >= 0 && (self.exit_at == 0 || now + grace < self.exit_at))
             self.exit_at = now + grace;
+    } else if (result != -ENOENT && !self.complained) {
+        complain("makes no sense, and is ignored: ", "exit", result < 0 ? result : 0);
+        self.complained = true;
     }
+    if (self.exit_code < 0)
+        return;
     if (self.exit_at != 0 && self.exit_at <= now) {
         for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
             if (request->phase == RUNNING)
@@ -1473,10 +1479,6 @@ static void take_exit(int64_t now)
     take_requests(); /* what was written before `exit` goes first */
     if (phase_exists(RUNNING, TELLING))
         return;
-    if (self.exit_code < 0) {
-        complain("makes no sense: ", "exit", result < 0 ? result : 0);
-        leave(EXIT_CANNOT);
-    }
     leave((int)self.exit_code);
 }
 

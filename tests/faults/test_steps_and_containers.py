@@ -1,0 +1,52 @@
+"""What Steps may do and what may be done to them, in real runs on this machine: the run ends, and tells why."""
+
+import os
+
+import pytest
+from host_run import pipeline
+
+pytestmark = pytest.mark.slow
+
+OUTPUT_MIB = int(os.environ.get("MONOPOD_OUTPUT_MIB", "200"))
+CHATTER = "yes $(head -c 1000 /dev/zero | tr '\\0' x) | head -c {count}M"
+
+BEHAVIOURS = {
+    "forks": "i=0; while [ $i -lt 300 ]; do (trap '' TERM; while :; do sleep 100 & wait; done) & i=$((i+1)); done",
+    "daemons": "for i in 1 2 3; do setsid sh -c 'trap \"\" TERM HUP; sleep 100000' & done; echo left",
+    "ignores": "trap '' TERM; while :; do sleep 0.05; done",
+    "closes": "exec >&- 2>&-; sleep 0.1; exit 0",
+    "much": CHATTER.format(count=OUTPUT_MIB),
+    "long": "head -c 100M /dev/zero | tr '\\0' x",
+    "killed": "sh -c 'kill -9 $$'",
+    "itself": "kill -9 $$",
+    "files": "ulimit -n 64; ls > /dev/null",
+    "empty": "",
+}
+ENDS = {
+    "ignores": ("TaskRunTimeout", ""),
+    "killed": ("FailureIgnored", "137"),
+    "itself": ("FailureIgnored", "killed by signal 9"),
+}
+
+
+@pytest.fixture(scope="module")
+def ended(module_run):
+    tasks = {
+        name: {"scripts": script, "onError": "continue", **({"timeout": "1s"} if name == "ignores" else {})}
+        for name, script in BEHAVIOURS.items()
+    }
+    return module_run.run(pipeline(tasks, {"report": "echo $(tasks.forks.status)"}))
+
+
+@pytest.mark.parametrize("name", BEHAVIOURS)
+def test_a_step_ends_whatever_it_does(ended, name):
+    reason, words = ENDS.get(name, ("Succeeded", ""))
+    assert ended.task(name)[0] == reason
+    assert words in ended.task(name)[1]
+    assert ended.task("report")[0] == "Succeeded"
+
+
+def test_no_output_is_lost(ended):
+    lines = ended.lines("much")
+    assert sum(map(len, lines)) + len(lines) in (OUTPUT_MIB << 20, (OUTPUT_MIB << 20) + 1)
+    assert sum(map(len, ended.lines("long"))) == 100 << 20
