@@ -73,6 +73,8 @@ RELEASE_SECONDS = 2.0
 STOP_SECONDS = 30.0
 """How long after its grace a Step that was stopped may take to end; an entrypoint takes 10 s at most to clean up."""
 
+GOES_ON = "the coordinator was started again, and goes on where it was"
+
 _TRY_DONE = 0  # the byte in the wake-up pipe that is no signal number
 _CANCEL_MODES: dict[int, CancelMode] = {
     signal.SIGTERM: "Cancelled",
@@ -442,6 +444,8 @@ class Coordinator:
             commands = self._engine.handle(entry)
             for command in commands:
                 self._note_command(command)
+        if self._exit_code is None:
+            self._listener.tell([RunWarning(self._now(), GOES_ON)], again=False)
         self._carry_out_again(commands)
         self._tell(commands, again=False)
 

@@ -7,7 +7,8 @@ Rules:
 - The first Ctrl-C (or SIGTERM) asks the coordinator to cancel: Steps get their grace period. Once that has been asked
   for, Ctrl-C kills the Pod at once, and so does a terminal that goes away.
 - What is asked before the coordinator tells that the run has started is passed on to it then: earlier it would not
-  hear the signal. Who asks from another process is answered when it tells that the run is being cancelled.
+  hear the signal. So is what was asked while it was being started again, as soon as it tells something. Who asks from
+  another process is answered when it tells that the run is being cancelled.
 - A container that could not be started is told to the coordinator as one that was killed, so that its Task fails.
 
 What is left to others: the Pod itself (``backend``), whose line is whose (``follow``), how it looks (the displays), how
@@ -78,6 +79,7 @@ class Run:
         self._cancelled: CancelMode | None = None
         self._unanswered: list[CancelRequest] = []
         self._killed = False
+        self._restarted = False  # the coordinator has ended, and no other has told anything yet
 
     @property
     def is_interrupted(self) -> bool:
@@ -159,6 +161,10 @@ class Run:
         except ValueError:
             self._display.show(OutputLine(COORDINATOR, "", line))
             return
+        if self._restarted:
+            self._restarted = False
+            if self._asked_for is not None and harder(self._cancelled, self._asked_for) != self._cancelled:
+                self._pod.signal(COORDINATOR, _SIGNALS[self._asked_for])
         if isinstance(event, StepFinished):
             for output in self._pod.drain(event.container):
                 self._take_output(output)
@@ -177,6 +183,8 @@ class Run:
     def _container_ended(self, event: ContainerTerminated) -> None:
         if event.container == COORDINATOR:
             self._coordinator_end = f"it ended with {exit_code_in_words(event.exit_code)}"
+            self._events = LineSplitter(LONGEST_EVENT)  # what it was writing is told again by the next one
+            self._restarted = True
         if event.reason == "StartError":
             warning = RunWarning(time.time(), self._follower.start_failed(event.container, event.message))
             self._display.show(warning)

@@ -104,6 +104,7 @@ class HostPod:
         self._pending: deque[Event] = deque()
         self._started_at = 0.0
         self._finished: PodFinished | None = None
+        self._full = False
 
     def __enter__(self) -> HostPod:
         return self
@@ -287,8 +288,19 @@ class HostPod:
         if not data:
             self._close_stream(descriptor)
             return []
-        _write_all(stream.log, data)
+        self._log(stream, data)
         return [ContainerOutput(stream.container, stream.name, data)]
+
+    def _log(self, stream: _Stream, data: bytes) -> None:
+        """Write to the log of a container. One that has no room ends there: the run is worth more."""
+        if self._full:
+            return
+        try:
+            _write_all(stream.log, data)
+        except OSError as error:
+            self._full = True
+            words = f"no log is kept any more: {self._state.path if self._state else ''}: {error.strerror}"
+            self._pending.append(PodWarning(words))
 
     def _close_stream(self, descriptor: int) -> None:
         del self._streams[descriptor]

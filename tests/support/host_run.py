@@ -44,9 +44,12 @@ class HostRun:
     directory: Path
     process: subprocess.Popen[str] | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    name: str = field(default_factory=lambda: f"run-{os.urandom(4).hex()}")
+    """That of its Pipeline, and of its Pod: it is in the environment of all containers."""
 
     def start(self, pipeline: dict[str, Any], *arguments: str) -> subprocess.Popen[str]:
         file = self.directory.with_suffix(".yaml")
+        pipeline["metadata"]["name"] = self.name
         file.write_text(json.dumps(pipeline))  # which is YAML too
         self.directory.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
@@ -74,11 +77,12 @@ class HostRun:
 
     def processes(self, program: str = "") -> list[int]:
         """Return the processes of the run whose command line holds `program`."""
-        directory = str(self.directory).encode()
+        names = (str(self.directory).encode(), f"HOSTNAME={self.name}".encode())
         found = []
         for entry in Path("/proc").iterdir():
             try:
-                named = entry.name.isdecimal() and directory in (entry / "environ").read_bytes()
+                environment = (entry / "environ").read_bytes() if entry.name.isdecimal() else b""
+                named = any(name in environment for name in names)
                 if named and program.encode() in (entry / "cmdline").read_bytes().replace(b"\0", b" "):
                     found.append(int(entry.name))
             except (FileNotFoundError, ProcessLookupError, PermissionError):

@@ -1,0 +1,168 @@
+"""SIGKILL of what runs in a Pod on this machine, and room that is used up: the run ends, with the truth.
+
+A Step that is to be found running says so by a FIFO, so that nothing depends on time.
+"""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+from host_run import HostRun, pipeline
+
+from monopod.entrypoint.coordinator import GOES_ON
+
+pytestmark = pytest.mark.slow
+
+ENTRYPOINT = "/monopod/bin/entrypoint"
+COORDINATOR = "monopod.entrypoint"
+
+
+class Shared:
+    """A directory that Steps have as a volume: by its FIFOs they say that they are there, and wait."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        path.mkdir()
+        for name in ("there", "go"):
+            os.mkfifo(path / name)
+        self._there = os.open(path / "there", os.O_RDWR)
+        self._go = os.open(path / "go", os.O_RDWR)
+
+    def task(self, *scripts: str, **fields):
+        spec = {
+            "volumes": [{"name": "shared", "hostPath": {"path": str(self.path)}}],
+            "stepTemplate": {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]},
+        }
+        return {"scripts": list(scripts), "taskSpec": spec, **fields}
+
+    def hear(self, count: int = 1) -> None:
+        """Wait until so many Steps have said that they are there."""
+        while count > 0:
+            count -= len(os.read(self._there, count))
+
+    def go(self, count: int = 1) -> None:
+        os.write(self._go, b"\n" * count)
+
+    def close(self) -> None:
+        os.close(self._there)
+        os.close(self._go)
+
+
+HERE = "printf x > /shared/there; "
+WAIT = HERE + "exec 3</shared/go; read line <&3; "
+
+
+@pytest.fixture
+def shared(tmp_path):
+    shared = Shared(tmp_path / "shared")
+    yield shared
+    shared.close()
+
+
+def kill(run, program, count=1):
+    found = run.processes(program)
+    assert len(found) == count, program
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_steps_and_entrypoints_that_are_killed(run, shared):
+    """All at once: a Step's process, two entrypoints while a Step runs, and one that waits for its turn."""
+    names = ("step", "entrypoint", "another", "second")
+    sleep = HERE + "exec sleep 100000.{name}"
+    tasks = {name: shared.task(sleep.replace("{name}", str(number)), "exit 0", onError="continue")
+             for number, name in enumerate(names)}  # fmt: skip
+    tasks["second"]["taskSpec"]["stepTemplate"]["env"] = [{"name": "MARK", "value": "second"}]
+    tasks["calm"] = shared.task(WAIT)
+    run.start(pipeline(tasks, {"report": "echo $(tasks.step.status) $(tasks.calm.status)"}))
+    shared.hear(5)
+    idle = [pid for pid in run.processes(ENTRYPOINT) if not psutil.Process(pid).children()]
+    (waiting,) = [pid for pid in idle if psutil.Process(pid).environ().get("MARK") == "second"]
+    kill(run, "sleep 100000.0")
+    for name in ("1", "2"):
+        (sleeper,) = run.processes(f"sleep 100000.{name}")
+        psutil.Process(sleeper).parent().kill()
+    os.kill(waiting, signal.SIGKILL)
+    (sleeper,) = run.processes("sleep 100000.3")
+    psutil.Process(sleeper).terminate()
+    shared.go()
+    ended = run.end()
+    assert ended.status["conditions"][0]["status"] == "True"
+    assert ended.task("step") == ("FailureIgnored", '"step-s0" was killed by signal 9')
+    for name in ("entrypoint", "another", "second"):
+        reason, message = ended.task(name)
+        assert reason == "FailureIgnored"
+        assert "killed" in message
+    assert ended.task("calm")[0] == "Succeeded"
+    assert "[report : s0] Failed Succeeded" in ended.shown
+
+
+def test_a_coordinator_that_is_killed_is_started_again(run, shared):
+    run.start(pipeline({"first": shared.task(WAIT + "echo ran >> /shared/ran", "echo ran >> /shared/ran")}))
+    shared.hear()
+    kill(run, COORDINATOR)
+    shared.go()
+    ended = run.end()
+    assert ended.code == 0
+    assert f"warning: {GOES_ON}" in ended.shown
+    assert (shared.path / "ran").read_text() == "ran\nran\n"
+
+
+def test_a_cancellation_while_the_coordinator_is_not_there_is_not_lost(run, shared):
+    """The second time it is started again only after ten seconds."""
+    process = run.start(pipeline({"first": shared.task(WAIT), "next": {"scripts": "exit 0", "runAfter": ["first"]}}))
+    shared.hear()
+    kill(run, COORDINATOR)
+    shown = ""
+    while GOES_ON not in shown:
+        shown = process.stderr.readline()
+    kill(run, COORDINATOR)
+    process.send_signal(signal.SIGTERM)
+    ended = run.end()
+    assert ended.code == 130
+    assert ended.status["conditions"][0]["reason"] == "Cancelled"
+    assert "first" in str(ended.status["taskRuns"])
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of a few MiB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "small", path], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("only root may mount")
+    yield path
+    subprocess.run(["umount", path], check=True)
+
+
+def test_a_disk_that_is_full_keeps_no_log_and_fails_no_run(tmp_path, small_disk):
+    run = HostRun(small_disk / "state")
+    try:
+        ended = run.run(
+            pipeline(
+                {
+                    "chatter": "yes $(head -c 999 /dev/zero | tr '\\0' x) | head -c 10M; echo said all",
+                    "writer": {
+                        "scripts": "! dd if=/dev/zero of=/workspace/file bs=1M count=10 2>/dev/null",
+                        "runAfter": ["chatter"],
+                    },
+                    "last": {
+                        "scripts": "printf text > /tekton/results/out",
+                        "runAfter": ["writer"],
+                        "onError": "continue",
+                        "taskSpec": {"results": [{"name": "out"}]},
+                    },
+                }
+            )
+        )
+        assert "no log is kept any more: " in ended.shown
+        assert "said all" in ended.shown
+        assert ended.code in (0, 1)
+        assert ended.status["conditions"][0]["reason"] in ("Succeeded", "Completed", "Failed")
+        assert run.remains() == []
+    finally:
+        run.close()
