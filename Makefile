@@ -5,13 +5,14 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint image bench clean
+.PHONY: help demo test lint image bench fuzz clean
 
 PYTHON =
 PYTEST_ARGS =
 IMAGE_ARGS =
 REPOSITORY =
 REVISION = HEAD
+FUZZ_SECONDS = 600
 
 # Byte-compiling all of a large package takes longer than installing it; Python compiles what is used, when it is used.
 # PIP_COMPILE=0 is --no-compile, and older versions of pip understand it as well.
@@ -30,6 +31,7 @@ help:
 	@echo 'make lint    ruff and mypy alone'
 	@echo 'make image   build the runtime image with podman, buildah or docker (IMAGE_ARGS="--base IMAGE": on another base)'
 	@echo 'make bench   measure speed and size, and print them beside their goals'
+	@echo 'make fuzz    compile what a fuzzer makes of the examples, for FUZZ_SECONDS=600 (0: until something is found)'
 	@echo 'make clean   remove .venv, build/ and all that tools leave behind'
 	@echo 'PYTHON=python3.12 chooses the Python of .venv (3.11 or newer)'
 
@@ -51,6 +53,11 @@ image: .venv/monopod-installed
 
 bench: .venv/monopod-installed
 	@.venv/bin/python benchmarks/run.py
+
+fuzz: .venv/tools-installed
+	@.venv/bin/python -c 'import atheris' 2> /dev/null || { $(pip) install --quiet atheris; }
+	@mkdir -p build/fuzz && cd build/fuzz && PYTHONPATH=../../tests/support \
+	    ../../.venv/bin/python ../../tests/faults/fuzz_compiler.py -max_total_time=$(FUZZ_SECONDS)
 
 clean:
 	rm -rf .venv build dist *.egg-info entrypoint/bin .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -63,7 +63,7 @@ def read_pod(sources: Sources, runtime: RuntimeImage, place: Place) -> tuple[Pod
     if spec.get("restartPolicy") != "Never":
         reading.problems.append("spec.restartPolicy: the host backend runs Pods with restartPolicy Never only")
     small = frozenset() if place.keep else volumes_of_small_files(spec, runtime.name)
-    reading.volumes = read_volumes(sources, place, small)
+    reading.volumes = read_volumes(sources, place, small, small & _control_volumes(spec, runtime.name))
     reading.problems += reading.volumes.problems
     containers = [container for kind, each in _kinds(spec) if (container := _read_container(each, kind, reading))]
     reading.warnings += _without_effect(spec, runtime.name)
@@ -129,13 +129,20 @@ def _is_default_profile(profile: Any) -> bool:
 
 def volumes_of_small_files(spec: Manifest, runtime_image: str) -> frozenset[str]:
     """Return the volumes by which the coordinator and the Steps' containers talk."""
-    mounts = (
-        mount
-        for _, container in _kinds(spec)
-        if container.get("image") == runtime_image
-        for mount in container.get("volumeMounts") or ()
-    )
+    mounts = _coordinator_mounts(spec, runtime_image)
     return frozenset(mount["name"] for mount in mounts if SMALL_FILES.fullmatch(mount["mountPath"]))
+
+
+def _control_volumes(spec: Manifest, runtime_image: str) -> frozenset[str]:
+    """Return the control directories, to which Steps can write as well."""
+    mounts = _coordinator_mounts(spec, runtime_image)
+    return frozenset(mount["name"] for mount in mounts if mount["mountPath"].startswith("/monopod/steps/"))
+
+
+def _coordinator_mounts(spec: Manifest, runtime_image: str) -> Iterator[Manifest]:
+    for _, container in _kinds(spec):
+        if container.get("image") == runtime_image:
+            yield from container.get("volumeMounts") or ()
 
 
 def _read_container(container: Manifest, kind: ContainerKind, reading: _Reading) -> Container | None:

@@ -15,6 +15,10 @@ from monopod.runner.host.environment import Manifest, Sources, UnresolvedError
 from monopod.runner.host.specification import DirectoryVolume, FilesVolume, MemoryVolume, Volume
 
 
+_BOUND = 64 << 20
+"""Bytes of a control directory: a few requests, of 16 MiB each at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a Pod runs: its own directory, and where claims are kept between runs.
@@ -45,8 +49,13 @@ class Volumes:
     problems: list[str] = field(default_factory=list)
 
 
-def read_volumes(sources: Sources, place: Place, in_memory: frozenset[str]) -> Volumes:
-    """Return where each volume of ``sources.pod`` is; emptyDirs of the names `in_memory` are put there."""
+def read_volumes(
+    sources: Sources, place: Place, in_memory: frozenset[str], bounded: frozenset[str] = frozenset()
+) -> Volumes:
+    """Return where each volume of ``sources.pod`` is; emptyDirs of the names `in_memory` are put there.
+
+    Those that are `bounded` as well have a limit, since the memory is everybody's.
+    """
     volumes = Volumes()
     for volume in sources.pod["spec"].get("volumes") or ():
         name = volume["name"]
@@ -54,7 +63,10 @@ def read_volumes(sources: Sources, place: Place, in_memory: frozenset[str]) -> V
         try:
             if kind == "emptyDir" and name in in_memory:
                 source = Source(f"{place.state_directory}/memory/volume-{name}")
-                volumes.to_make.append(DirectoryVolume(source.path))
+                path = source.path
+                volumes.to_make.append(
+                    MemoryVolume(path, _BOUND) if name in bounded else DirectoryVolume(path)
+                )
             else:
                 source = _source(name, kind, volume.get(kind) or {}, (sources, place, volumes))
         except UnresolvedError as error:

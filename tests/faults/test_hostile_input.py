@@ -141,7 +141,7 @@ EXPENSIVE = {
     "many documents": "---\n" * 100_000,
     "many keys": "".join(f"k{n}: {n}\n" for n in range(50_000)),
     "many Steps": "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: a}\nspec:\n  steps:\n"
-    + "  - {image: b, script: x}\n" * 3000,
+    + "  - {image: b, script: x}\n" * 500,
     "params in params": "apiVersion: tekton.dev/v1\nkind: Pipeline\nmetadata: {name: a}\nspec:\n  params:\n"
     + "".join(f"  - {{name: p{n}, default: '{'$(params.p' + str(n - 1) + ')' * 1}'}}\n" for n in range(1, 300))
     + "  tasks: [{name: t, taskSpec: {steps: [{image: b, script: x}]}}]\n",

@@ -44,6 +44,7 @@ ATTACKS = {
     "alive-removed": (CONTROL + "rm alive; touch alive", "Succeeded"),
     "all-removed": (CONTROL + "rm -f alive coordinator bell ring run.1; mkdir bell ring coordinator", "Succeeded"),
     "locked": (CONTROL + "setsid flock coordinator sleep 100000 & setsid flock -s alive sleep 100000 &", "Succeeded"),
+    "full": (CONTROL + "! dd if=/dev/zero of=x bs=1M count=80 2> /dev/null && rm x", "Succeeded"),
     "ring": (CONTROL + "dd if=/dev/zero of=ring bs=4k count=1000 2>/dev/null", "Succeeded"),
     "killer": ("kill -9 1; kill -9 -1; kill -STOP 1; exit 0", "Succeeded"),
     "clutter": (

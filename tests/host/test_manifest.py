@@ -71,7 +71,10 @@ def test_what_the_coordinator_and_steps_tell_each_other_is_in_memory_unless_it_i
         *(f"/state/{'volumes/' if keep else where}{path.replace('/', '-')[1:]}" for path, where in paths.items()),
         "/state/volumes/author",
     ]
-    assert all(isinstance(volume, DirectoryVolume) for volume in pod.volumes)
+    bounded = [volume for volume in pod.volumes if isinstance(volume, MemoryVolume)]
+    assert [(volume.path, volume.size) for volume in bounded] == (
+        [] if keep else [("/state/memory/volume-monopod-steps-build-make", 64 << 20)]
+    )
 
 
 def test_kinds_of_containers_in_the_order_of_starting(read):
