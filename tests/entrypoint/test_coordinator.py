@@ -419,6 +419,18 @@ class TestRequestsThatCannotBeWritten:
         assert pod.kinds() == ["Begun", "ContainerReady", "StepExited", "ContainerDied"]
 
 
+def test_a_journal_that_cannot_be_written_ends_the_coordinator_before_anything_follows(pod, monkeypatch):
+    pod = pod()
+
+    def script(event):
+        pod.start()
+        monkeypatch.setattr(Journal, "append", full_disk)
+
+    with pytest.raises(OSError, match="No space left on device"):
+        pod.run(script)
+    assert pod.kinds() == ["Begun"]
+
+
 class TestStop:
     """Steps that were stopped."""
 
