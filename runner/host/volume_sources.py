@@ -14,7 +14,6 @@ from monopod.runner.host import host_volumes, projection
 from monopod.runner.host.environment import Manifest, Sources, UnresolvedError
 from monopod.runner.host.specification import DirectoryVolume, FilesVolume, MemoryVolume, Volume
 
-
 _BOUND = 64 << 20
 """Bytes of a control directory: a few requests, of 16 MiB each at most."""
 
@@ -64,9 +63,7 @@ def read_volumes(
             if kind == "emptyDir" and name in in_memory:
                 source = Source(f"{place.state_directory}/memory/volume-{name}")
                 path = source.path
-                volumes.to_make.append(
-                    MemoryVolume(path, _BOUND) if name in bounded else DirectoryVolume(path)
-                )
+                volumes.to_make.append(MemoryVolume(path, _BOUND) if name in bounded else DirectoryVolume(path))
             else:
                 source = _source(name, kind, volume.get(kind) or {}, (sources, place, volumes))
         except UnresolvedError as error:

@@ -3,14 +3,20 @@
 Ends with an error at the first input that is a fault of monopod's, and leaves it in a file ``crash-…``.
 """
 
+import importlib
+import pkgutil
 import sys
 import tempfile
 from pathlib import Path
 
 import atheris
+import kubernetes_validate
+
+from monopod import compiler
 
 with atheris.instrument_imports(include=["monopod"]):
-    import kubernetes_validate
+    for module in pkgutil.walk_packages(compiler.__path__, "monopod.compiler."):
+        importlib.import_module(module.name)
     from hostile_input import compile_text
 
 ROOT = Path(__file__).parents[2]
