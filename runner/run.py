@@ -164,7 +164,7 @@ class Run:
         if self._restarted:
             self._restarted = False
             if self._asked_for is not None and harder(self._cancelled, self._asked_for) != self._cancelled:
-                self._pod.signal(COORDINATOR, _SIGNALS[self._asked_for])
+                self._pod.signal(COORDINATOR, SIGNALS[self._asked_for])
         if isinstance(event, StepFinished):
             for output in self._pod.drain(event.container):
                 self._take_output(output)
