@@ -29,24 +29,16 @@ ENDS = {
 }
 
 
-@pytest.fixture(scope="module")
-def ended(module_run):
+def test_a_step_ends_whatever_it_does_and_no_output_is_lost(run):
     tasks = {
         name: {"scripts": script, "onError": "continue", **({"timeout": "1s"} if name == "ignores" else {})}
         for name, script in BEHAVIOURS.items()
     }
-    return module_run.run(pipeline(tasks, {"report": "echo $(tasks.forks.status)"}))
-
-
-@pytest.mark.parametrize("name", BEHAVIOURS)
-def test_a_step_ends_whatever_it_does(ended, name):
-    reason, words = ENDS.get(name, ("Succeeded", ""))
-    assert ended.task(name)[0] == reason
-    assert words in ended.task(name)[1]
-    assert ended.task("report")[0] == "Succeeded"
-
-
-def test_no_output_is_lost(ended):
+    ended = run.run(pipeline(tasks, {"report": "echo $(tasks.forks.status)"}))
+    wanted = {name: ENDS.get(name, ("Succeeded", "")) for name in (*BEHAVIOURS, "report")}
+    assert {name: ended.task(name)[0] for name in wanted} == {name: reason for name, (reason, _) in wanted.items()}
+    for name, (_, words) in wanted.items():
+        assert words in ended.task(name)[1]
     lines = ended.lines("much")
     assert sum(map(len, lines)) + len(lines) in (OUTPUT_MIB << 20, (OUTPUT_MIB << 20) + 1)
     assert sum(map(len, ended.lines("long"))) == 100 << 20
