@@ -15,7 +15,7 @@ from finished_run import FinishedRun
 from podman_store import NoContainersError, Podman, shared_podman
 
 MONOPOD = Path(sys.executable).with_name("monopod")
-MEMORY = Path("/dev/shm")
+NO_CONTAINERS = "no test of real containers was run"
 
 
 class Backend:
@@ -97,7 +97,16 @@ def podman(shared_directory: Path) -> Iterator[Podman]:
         with shared_podman(shared_directory, os.environ.get("PYTEST_XDIST_WORKER", "main")) as made:
             yield made
     except NoContainersError as error:
-        pytest.skip(f"no test of real containers was run: {error}")
+        pytest.skip(f"{NO_CONTAINERS}: {error}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """Say in one line, not in one for each test, that there are no containers."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple) and NO_CONTAINERS in report.longrepr[2]:
+        report.longrepr = (str(Path(__file__).parent), None, report.longrepr[2])
+    return report
 
 
 @pytest.fixture
