@@ -105,8 +105,13 @@ def coordinator_of(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 def plan_of(pod: Mapping[str, Any]) -> Plan:
     """Return the Plan that a Pod runs. Raises ValueError if it is none of monopod's, or of another version's."""
+    return decode(plan_arguments(pod))
+
+
+def plan_arguments(pod: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the Plan of a Pod as it is encoded in its arguments. Raises ValueError if it is none of monopod's."""
     arguments = coordinator_of(pod).get("args") or []
-    return decode(arguments[arguments.index("--") + 1 :] if "--" in arguments else ())
+    return tuple(arguments[arguments.index("--") + 1 :]) if "--" in arguments else ()
 
 
 def mount_conflict(mount_path: str) -> str | None:

@@ -27,7 +27,21 @@ CANCELLED = 130
 WRONG_INPUT = 2
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
-COMMANDS = ("run", "attach", "logs", "status", "cancel", "compile", "check", "graph", "schema", "completion")
+COMMANDS = (
+    "run",
+    "attach",
+    "logs",
+    "status",
+    "cancel",
+    "runs",
+    "report",
+    "explain",
+    "compile",
+    "check",
+    "graph",
+    "schema",
+    "completion",
+)
 
 
 class Command(Protocol):

@@ -18,9 +18,10 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from monopod.compiler.compilation import Compilation
@@ -30,6 +31,7 @@ from monopod.runner.display import make_display
 from monopod.runner.follow import Follower
 from monopod.runner.printable import printable
 from monopod.runner.problem_report import print_problems, warnings_of
+from monopod.runner.records.recorder import Recorder, recording
 from monopod.runner.run import Run
 from monopod.runner.summary import summarize
 from monopod.schemas.plan import Plan
@@ -43,19 +45,27 @@ _WRONG_INPUT = 2
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is wanted on standard output, and whether what the runs leave behind stays."""
+    """What is wanted on standard output, whether what the runs leave behind stays, and where they are recorded.
+
+    ``records`` is the directory of all records, None if there is to be none; ``files`` are those of the command.
+    ``report`` is given the records of the runs when all are over.
+    """
 
     output: Output
     keep: bool
+    records: Path | None = None
+    files: tuple[str, ...] = ()
+    report: Callable[[Sequence[Path]], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How one run ended. ``document`` is the finished PipelineRun or TaskRun; None if nobody told."""
+    """How one run ended. ``document`` is the finished PipelineRun or TaskRun; None if nobody told. So is ``record``."""
 
     exit_code: int
     document: dict[str, Any] | None = None
     was_interrupted: bool = False
+    record: Path | None = None
 
     @property
     def is_last(self) -> bool:
@@ -77,6 +87,7 @@ def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Opt
     if left:
         print(f"Not started: {', '.join(map(_described, left))}", file=_stream(options.output))
     write_documents([each.document for each in ended if each.document is not None], len(compilations), options.output)
+    options.report([each.record for each in ended if each.record is not None])
     if left and ended[-1].was_interrupted:
         return _CANCELLED
     return _exit_code([each.exit_code for each in ended])
@@ -125,13 +136,20 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
             print(file=_stream(options.output))
         elif backend.notice:
             print(backend.notice, file=sys.stderr)
-        return follow_pod(pod, compilation.plan, options, wake_up)
+        recorder = None
+        if options.records is not None:
+            recorder = Recorder(
+                options.records, compilation.plan, compilation.pod, backend=backend.name, files=options.files
+            )
+        return follow_pod(pod, compilation.plan, options, wake_up, recorder)
 
 
-def follow_pod(pod: StartablePod, plan: Plan, options: Options, wake_up: int) -> Ended:
-    """Follow a Pod that was started to its end, and show it. `wake_up` gives the numbers of signals."""
+def follow_pod(
+    pod: StartablePod, plan: Plan, options: Options, wake_up: int, recorder: Recorder | None = None
+) -> Ended:
+    """Follow a Pod that was started to its end, and show and record it. `wake_up` gives the numbers of signals."""
     follower = Follower(plan)
-    display = make_display(_stream(options.output), follower, os.environ)
+    display = recording(make_display(_stream(options.output), follower, os.environ), recorder)
     run = Run(pod, follower, display)
     summary = None
     try:
@@ -142,10 +160,13 @@ def follow_pod(pod: StartablePod, plan: Plan, options: Options, wake_up: int) ->
         outcome = run.outcome()
         ended = follower.finished.at if follower.finished else time.time()
         summary = summarize(follower, outcome, ended, pod.kept if options.keep else None)
+        if recorder is not None:
+            recorder.end(outcome, ended)
     finally:
         display.close(summary)
     document = None if follower.finished is None else follower.finished.document
-    return Ended(outcome.exit_code, document, run.is_interrupted)
+    record = None if recorder is None else recorder.directory
+    return Ended(outcome.exit_code, document, run.is_interrupted, record)
 
 
 def write_documents(documents: Sequence[dict[str, Any]], wanted: int, output: Output) -> None:

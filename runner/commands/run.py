@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from typing import TYPE_CHECKING
 
 from monopod.runner.cluster_options import is_kubectl_plugin
 from monopod.runner.input_options import add_file_options, add_run_options, compile_documents, duration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from monopod.compiler.compilation import Compilation
+    from monopod.runner.backend import Backend
 
 SUMMARY = "run a Pipeline and follow it to its end"
 
@@ -17,6 +25,7 @@ EXAMPLES = """\
   monopod run -f pipeline.yaml --backend podman           (in containers, with the Steps' images)
   monopod run -f pipeline.yaml --context prod -n ci       (in a cluster)
   monopod run -f pipeline.yaml --context prod --detach    (and leave it there: monopod attach, logs, status, cancel)
+  monopod run -f pipeline.yaml --junit junit.xml --trace trace.json
   kubectl get pipeline build -o yaml | monopod run -f -
 
 exit codes:
@@ -40,6 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="human",
         help="human (the default); json or yaml: only the finished PipelineRun on standard output (if the files hold "
         "several, a List); name: only the name of each run; all else then goes to standard error",
+    )
+    parser.add_argument("--junit", metavar="FILE", help="write the result as JUnit XML, for systems that show tests")
+    parser.add_argument("--trace", metavar="FILE", help="write what ran when as OpenTelemetry spans, in OTLP JSON")
+    parser.add_argument(
+        "--no-record", action="store_true", help="keep no record of the run for `monopod runs`, `report` and `explain`"
     )
     parser.add_argument(
         "--keep", action="store_true", help="leave the files of the run, or its Pod, where they are, and say where"
@@ -92,24 +106,24 @@ def _misplaced_option(arguments: argparse.Namespace, backend: str) -> str | None
             return f"--{option.replace('_', '-')} is for the backend {its_own}, not for {backend}"
     if arguments.detach and arguments.output in ("json", "yaml"):
         return f"--detach knows no finished run for -o {arguments.output}; see monopod status POD -o {arguments.output}"
+    if arguments.detach and (arguments.junit or arguments.trace):
+        return "--detach knows no finished run for --junit and --trace"
     return None
 
 
 def _run_on_host(arguments: argparse.Namespace) -> int:
     from monopod.runner.host.backend import HostBackend  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.run_pods import Options, run_pods  # noqa: PLC0415
 
     compilations = compile_documents(arguments, log_format="json")
-    return run_pods(compilations, HostBackend(), Options(arguments.output, arguments.keep))
+    return _run(arguments, compilations, HostBackend())
 
 
 def _run_with_podman(arguments: argparse.Namespace) -> int:
     from monopod.compiler.kube_version import WITHOUT_NATIVE_SIDECARS  # noqa: PLC0415  # not needed for --help
     from monopod.runner.podman.backend import PodmanBackend  # noqa: PLC0415
-    from monopod.runner.run_pods import Options, run_pods  # noqa: PLC0415
 
     compilations = compile_documents(arguments, log_format="json", kube_version=WITHOUT_NATIVE_SIDECARS)
-    return run_pods(compilations, PodmanBackend(arguments.network), Options(arguments.output, arguments.keep))
+    return _run(arguments, compilations, PodmanBackend(arguments.network))
 
 
 def _run_in_cluster(arguments: argparse.Namespace) -> int:
@@ -118,7 +132,6 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
     from monopod.runner.kubernetes.backend import KubernetesBackend  # noqa: PLC0415
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
     from monopod.runner.kubernetes.detached import start_pods  # noqa: PLC0415
-    from monopod.runner.run_pods import Options, run_pods  # noqa: PLC0415
 
     try:
         with connect(arguments.context) as cluster:
@@ -129,7 +142,26 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
             backend = KubernetesBackend(cluster, arguments.start_timeout, makes_jobs=arguments.ttl is not None)
             if arguments.detach:
                 return start_pods(compilations, backend, arguments.output)
-            return run_pods(compilations, backend, Options(arguments.output, arguments.keep))
+            return _run(arguments, compilations, backend)
     except BackendUnavailableError as error:
         print(f"monopod run: {error}", file=sys.stderr)
         return 2
+
+
+def _run(arguments: argparse.Namespace, compilations: Sequence[Compilation], backend: Backend) -> int:
+    from monopod.runner.records.store import records_root  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.reports.run_reports import run_reports  # noqa: PLC0415
+    from monopod.runner.run_pods import Options, run_pods  # noqa: PLC0415
+
+    records = None if arguments.no_record else records_root()
+    files = (*arguments.files, *arguments.more_files)
+    with contextlib.ExitStack() as stack:
+        try:
+            wanted = {"junit": arguments.junit, "trace": arguments.trace}
+            reports = stack.enter_context(run_reports(wanted, records))
+        except OSError as error:
+            print(f"monopod run: {error.filename}: {error.strerror}", file=sys.stderr)
+            return 2
+        options = Options(arguments.output, arguments.keep, reports.records, files, reports.write)
+        exit_code = run_pods(compilations, backend, options)
+        return exit_code or int(reports.failed)

@@ -1,0 +1,77 @@
+"""`monopod explain`: where the time of a recorded run went, and what would make it shorter."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from monopod.runner.records.run_argument import add_run_argument, recorded_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from monopod.runner.records.recorded_run import RecordedRun
+    from monopod.runner.reports.time_spent import TimeSpent
+
+SUMMARY = "tell where the time of a run went, and what would make it shorter"
+
+EXAMPLES = """\
+  monopod explain                        (the latest run)
+  monopod explain ci-x7k2p
+  monopod explain -o json | jq .criticalPath
+
+The critical path is the chain of Tasks that ends last, each of which held up the next: only what makes it shorter makes
+the run shorter. A Task waits once all Tasks before it are over: for its turn among the combinations of a matrix, or for
+its container. What a change would bring is computed as if all else took as long as it did."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    add_run_argument(parser)
+    parser.add_argument(
+        "-o", "--output", choices=("human", "json"), default="human", help="human (the default), or json"
+    )
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Print where the time went."""
+    from monopod.runner.reports.time_spent import time_spent  # noqa: PLC0415  # not needed for --help
+
+    run = recorded_run("explain", arguments.run)
+    if run is None:
+        return 2
+    spent = time_spent(run)
+    if arguments.output == "json":
+        import json  # noqa: PLC0415
+
+        from monopod.runner.reports.time_spent import to_json  # noqa: PLC0415
+
+        print(json.dumps({"run": run.record.identity, **to_json(spent)}, indent=2))
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in _lines(run, spent)))
+    return 0
+
+
+def _lines(run: RecordedRun, spent: TimeSpent) -> Iterator[str]:
+    from monopod.runner.reports.words import change_in_words, parallelism_in_words  # noqa: PLC0415
+    from monopod.schemas.words import duration_in_words as words  # noqa: PLC0415
+    from monopod.schemas.words import table_lines  # noqa: PLC0415
+
+    yield f"{run.record.identity} {run.record.status} in {words(spent.total)}"
+    if spent.critical:
+        yield from ("", "Critical path: what decided how long the run took", "")
+        rows = [("TASK", "STARTED", "WAITED", "TOOK", "SHARE")]
+        for span in spent.critical:
+            share = f"{(span.ended - max(span.ready, 0)) / spent.total:.0%}" if spent.total else "-"
+            waited = span.started - span.ready
+            rows.append((span.label, f"+{words(span.started)}", words(waited), words(span.seconds), share))
+        yield from (f"  {line}" for line in table_lines(rows))
+    if spent.waits:
+        yield from ("", "Longest waits of Tasks that could have run", "")
+        yield from (f"  {words(wait.seconds):>6}  {wait.label}: for {wait.why}" for wait in spent.waits)
+    yield from ("", "At the same time", "")
+    yield from (f"  {line}" for line in parallelism_in_words(spent))
+    if spent.changes:
+        yield from ("", "What would make the run shorter", "")
+        yield from (f"  {change_in_words(change, spent)}" for change in spent.changes)

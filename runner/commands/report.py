@@ -1,0 +1,76 @@
+"""`monopod report`: a recorded run as a page, as JUnit XML, as a trace, or as the finished PipelineRun."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from monopod.runner.records.run_argument import add_run_argument, recorded_run
+
+if TYPE_CHECKING:
+    from monopod.runner.records.recorded_run import RecordedRun
+
+SUMMARY = "make a report of a recorded run: a page, JUnit XML, or a trace"
+
+EXAMPLES = """\
+  monopod report -o report.html                       (the latest run, as one file that opens anywhere)
+  monopod report ci-x7k2p -o report.html
+  monopod report --format junit -o junit.xml          (for CI systems that show test results)
+  monopod report --format trace -o trace.json         (OpenTelemetry spans as OTLP JSON)
+
+formats:
+  html   a page for people: the DAG, a timeline, where the time went, params, Results, output with search
+  junit  each Task is a test suite, each Step a test case
+  trace  the run, its Tasks, attempts and Steps as spans
+  json   the finished PipelineRun or TaskRun, as `monopod run -o json` prints it"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    add_run_argument(parser)
+    parser.add_argument("--format", choices=("html", "junit", "trace", "json"), default="html", help="default: html")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it; without it, to standard output")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Write the report. Raises OSError."""
+    if arguments.format == "html" and arguments.output is None and sys.stdout.isatty():
+        print("monopod report: a page is nothing for a terminal; use -o FILE", file=sys.stderr)
+        return 2
+    run = recorded_run("report", arguments.run)
+    if run is None:
+        return 2
+    from monopod.runner.records.store import RecordError  # noqa: PLC0415  # not needed for --help
+
+    try:
+        text = _text(run, arguments.format)
+    except RecordError as error:
+        print(f"monopod report: {error}", file=sys.stderr)
+        return 2
+    if arguments.output in (None, "-"):
+        sys.stdout.write(text)
+    else:
+        with open(arguments.output, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+    return 0
+
+
+def _text(run: RecordedRun, form: str) -> str:
+    if form == "junit":
+        from monopod.runner.reports.junit import junit  # noqa: PLC0415
+
+        return junit([run])
+    if form == "trace":
+        from monopod.runner.reports.trace import trace  # noqa: PLC0415
+
+        return trace([run])
+    if form == "json":
+        import json  # noqa: PLC0415
+
+        from monopod.runner.records.recorded_run import finished_document  # noqa: PLC0415
+
+        return json.dumps(finished_document(run), indent=2) + "\n"
+    from monopod.runner.reports.page import page  # noqa: PLC0415
+
+    return page(run)

@@ -1,0 +1,128 @@
+"""The params and Results of a recorded run, as its Tasks had them.
+
+Rules:
+
+- Results are those that the finished PipelineRun (or TaskRun) tells, so there are none before the run has ended.
+- A param is evaluated with the params of the run, Results, and how Tasks ended; a reference to anything else stays as
+  it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from monopod.runner.follow import TaskState
+from monopod.runner.records.store import Header
+from monopod.schemas.plan import Pipeline, Plan, Task, Value
+from monopod.schemas.variables import EvaluationError, Path, Scope, evaluate, parse_path
+
+Named: TypeAlias = tuple[tuple[str, Value], ...]
+
+_TOLD_STATUSES = {"Succeeded": "Succeeded", "Skipped": "None", "Waiting": "None", "None": "None"}
+"""What other Tasks are told of the status of one (Tekton docs/pipelines.md, "Using execution status")."""
+
+
+class Values:
+    """What is known when a run has ended (or as far as it went). ``document`` is the finished PipelineRun, or empty."""
+
+    def __init__(self, plan: Plan, header: Header, document: Mapping[str, Any], states: Sequence[TaskState]) -> None:
+        self._results = dict(_task_results(document.get("status", {}), plan.pipeline))
+        self._statuses = {state.path: state.status for state in states}
+        self._scopes: dict[str, Scope] = {}
+        values: dict[Path, Value] = {
+            ("context", "pipelineRun", "name"): header.name,
+            ("context", "pipelineRun", "namespace"): header.namespace,
+            ("context", "pipelineRun", "uid"): header.uid,
+        }
+        around = Scope({**values, **_variables(plan.pipeline)})
+        values |= {("params", each.name): _evaluated(each.value, around) for each in plan.pipeline.params}
+        self._add_scopes(plan.pipeline, "", values)
+
+    def results(self, path: str, index: int | None) -> Named:
+        """Return the Results of a Task instance."""
+        return self._results.get((path, index), ())
+
+    def params(self, state: TaskState, task: Task | None) -> Named:
+        """Return the params of a Task instance, those of its matrix combination among them."""
+        head, slash, _ = state.path.rpartition("/")
+        scope = self._scopes[head + slash]
+        own = {} if task is None else {each.name: _evaluated(each.value, scope) for each in task.params}
+        return tuple({**own, **dict(state.params)}.items())
+
+    def _add_scopes(self, pipeline: Pipeline, prefix: str, values: dict[Path, Value]) -> None:
+        """Add what the Tasks of a Pipeline see, and those of the Pipelines in it. Their paths begin with `prefix`."""
+        values |= _variables(pipeline)
+        values |= dict(self._values_of_tasks(pipeline, prefix))
+        scope = self._scopes[prefix] = Scope(values)
+        for task in (*pipeline.tasks, *pipeline.final_tasks):
+            if task.pipeline is not None:
+                given: dict[Path, Value] = {
+                    ("params", each.name): _evaluated(each.value, scope) for each in task.params
+                }
+                defaults: dict[Path, Value] = {("params", each.name): each.value for each in task.pipeline.params}
+                self._add_scopes(task.pipeline, f"{prefix}{task.name}/", {**defaults, **given})
+
+    def _values_of_tasks(self, pipeline: Pipeline, prefix: str) -> Iterator[tuple[Path, Value]]:
+        """Yield what Tasks are told of other Tasks: their Results, and how they ended."""
+        failed = False
+        for task in pipeline.tasks:
+            status = self._statuses.get(prefix + task.name, "None")
+            told = _TOLD_STATUSES.get(status, "Failed")
+            failed = failed or told == "Failed"
+            yield ("tasks", task.name, "status"), told
+            for name, value in self._joined_results(task, prefix + task.name):
+                yield ("tasks", task.name, "results", name), value
+        yield ("tasks", "status"), "Failed" if failed else "Succeeded"
+
+    def _joined_results(self, task: Task, path: str) -> Iterator[tuple[str, Value]]:
+        """Yield the Results of a Task; those of a matrix are arrays with an element for each combination."""
+        if task.matrix is None:
+            yield from self.results(path, None)
+            return
+        joined: dict[str, list[str]] = {}
+        for (each, index), results in self._results.items():
+            if each == path and index is not None:
+                for name, value in results:
+                    joined.setdefault(name, []).append(str(value))
+        yield from ((name, tuple(values)) for name, values in joined.items())
+
+
+def results_of(status: Mapping[str, Any]) -> Named:
+    """Return the Results in a status of Tekton's shape."""
+    return tuple((each["name"], _value(each["value"])) for each in status.get("results", ()))
+
+
+def _value(value: Any) -> Value:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _variables(pipeline: Pipeline) -> dict[Path, Value]:
+    return {parse_path(key): text for key, text in pipeline.variables}
+
+
+def _task_results(
+    status: Mapping[str, Any], pipeline: Pipeline, prefix: str = ""
+) -> Iterator[tuple[tuple[str, int | None], Named]]:
+    """Yield the Results of each Task instance by its path and index, out of a PipelineRun's (or TaskRun's) status."""
+    tasks = {task.name: task for task in (*pipeline.tasks, *pipeline.final_tasks)}
+    if "taskRuns" not in status and not prefix:  # a TaskRun
+        yield (next(iter(tasks)), None), results_of(status)
+    counts: dict[str, int] = {}
+    for run in status.get("taskRuns", {}).values():
+        name = run["pipelineTaskName"]
+        counts[name] = counts.get(name, -1) + 1
+        index = counts[name] if tasks[name].matrix is not None else None
+        yield (prefix + name, index), results_of(run["status"])
+    for run in status.get("pipelineRuns", {}).values():
+        task = tasks[run["pipelineTaskName"]]
+        yield (prefix + task.name, None), results_of(run["status"])
+        if task.pipeline is not None:
+            yield from _task_results(run["status"], task.pipeline, f"{prefix}{task.name}/")
+
+
+def _evaluated(template: Value, scope: Scope) -> Value:
+    try:
+        return evaluate(template, scope)
+    except EvaluationError:
+        return template

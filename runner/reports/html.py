@@ -1,0 +1,53 @@
+"""HTML that is put together from pieces, none of which can be mistaken for markup.
+
+Whatever is not `Html` is escaped, in an element and in an attribute alike: names, messages and output come from Steps,
+and nobody knows what those write.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from typing import TypeAlias
+
+
+class Html(str):
+    """Markup, made here."""
+
+    __slots__ = ()
+
+
+Child: TypeAlias = "str | Html | Iterable[str | Html] | None"
+
+_EMPTY_ELEMENTS = ("meta", "link", "input", "br")
+
+
+def escaped(text: str) -> Html:
+    """Return markup that shows `text`."""
+    return text if isinstance(text, Html) else Html(html.escape(text, quote=True))
+
+
+def joined(*children: Child) -> Html:
+    """Return the children one after the other."""
+    return Html("".join(_pieces(children)))
+
+
+def _pieces(children: Iterable[Child]) -> Iterable[str]:
+    for child in children:
+        if isinstance(child, str):
+            yield escaped(child)
+        elif child is not None:
+            yield from _pieces(child)
+
+
+def tag(name: str, /, *children: Child, **attributes: str | bool | float | None) -> Html:
+    """Return an element. ``class_`` is its class, ``aria_label`` is aria-label; None and False are left out."""
+    written = "".join(_attribute(key, value) for key, value in attributes.items() if value not in (None, False))
+    if name in _EMPTY_ELEMENTS:
+        return Html(f"<{name}{written}>")
+    return Html(f"<{name}{written}>{joined(*children)}</{name}>")
+
+
+def _attribute(key: str, value: str | bool | float | None) -> str:
+    name = key.rstrip("_").replace("_", "-")
+    return f" {name}" if value is True else f' {name}="{escaped(str(value))}"'

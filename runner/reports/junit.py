@@ -1,0 +1,118 @@
+"""Runs as JUnit XML, which most CI systems show as test results.
+
+Rules:
+
+- A Task instance is a test suite, a Step in its last attempt a test case. A Step that failed its Task is a failure if
+  its program ended so, and an error if it was cut off or could not be run. What never ran is skipped.
+- A Task that failed without a Step that did has a test case of its own that says why.
+- The output is in the suites, the last `MOST_LINES` lines of each Step, and with the failure its last `LAST_LINES`.
+- No character is written that XML cannot hold.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from xml.etree import ElementTree
+
+from monopod.runner.printable import printable
+from monopod.runner.records.recorded_run import RecordedRun, StepRun, TaskRun
+from monopod.runner.reports.logs import Log, logs_of
+from monopod.runner.reports.words import ending_of_step, why_of_task
+
+MOST_LINES = 1000
+LAST_LINES = 50
+
+_FAILURES = ("Error",)
+_FORBIDDEN = re.compile("[^\\t\\n\\r\\u0020-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+
+
+def junit(runs: Sequence[RecordedRun]) -> str:
+    """Return the XML of runs, their suites one after the other."""
+    root = ElementTree.Element("testsuites", name=", ".join(run.header.name for run in runs))
+    for run in runs:
+        logs = {(log.source.task, log.source.step, log.source.attempt): log for log in logs_of(run)}
+        root.extend(_suite(run, task, logs) for task in run.tasks)
+    for name in ("tests", "failures", "errors"):
+        root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
+    root.set("time", f"{sum(run.ended - run.started for run in runs):.3f}")
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _suite(run: RecordedRun, task: TaskRun, logs: dict[tuple[str, str, int], Log]) -> ElementTree.Element:
+    state = task.state
+    started = run.started if state.started is None else state.started
+    ended = started if state.started is None else run.ended if state.ended is None else state.ended
+    cases = list(_cases(run, task, logs))
+    suite = ElementTree.Element(
+        "testsuite",
+        name=_text(f"{run.header.name}.{task.label}"),
+        tests=str(len(cases)),
+        failures=_count(cases, "failure"),
+        errors=_count(cases, "error"),
+        skipped=_count(cases, "skipped"),
+        time=f"{max(ended - started, 0):.3f}",
+        timestamp=time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(started)),
+        hostname=run.header.backend,
+    )
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in (("status", state.status), ("reason", state.reason), ("attempts", str(len(task.attempts)))):
+        ElementTree.SubElement(properties, "property", name=name, value=_text(value))
+    suite.extend(cases)
+    ElementTree.SubElement(suite, "system-out").text = _text("\n".join(_output(task, logs)))
+    return suite
+
+
+def _count(cases: Sequence[ElementTree.Element], kind: str) -> str:
+    return str(sum(case.find(kind) is not None for case in cases))
+
+
+def _cases(run: RecordedRun, task: TaskRun, logs: dict[tuple[str, str, int], Log]) -> Iterator[ElementTree.Element]:
+    class_name = _text(f"{run.header.pipeline or run.header.name}.{task.label}")
+    ran = {step.name: step for step in task.steps}
+    planned = [step.name for step in task.planned.steps] if task.planned is not None else []
+    attempt = task.attempts[-1].number if task.attempts else 0
+    for name in dict.fromkeys((*planned, *ran)):
+        step = ran.get(name)
+        seconds = 0.0 if step is None else step.seconds or 0.0
+        case = ElementTree.Element("testcase", name=_text(name), classname=class_name, time=f"{max(seconds, 0):.3f}")
+        if step is None or step.reason == "Skipped":
+            why = why_of_task(task) if step is None else ending_of_step(step)
+            ElementTree.SubElement(case, "skipped", message=_text(why or "it did not run"))
+        elif step.failed or step.reason == "Cancelled":
+            _add_failure(case, step, logs.get((task.label, name, attempt)))
+        yield case
+    if task.state.status in ("Failed", "TimedOut", "Cancelled") and not any(
+        step.failed or step.reason == "Cancelled" for step in task.steps
+    ):
+        case = ElementTree.Element("testcase", name="(the Task itself)", classname=class_name, time="0.000")
+        ElementTree.SubElement(case, "error", message=_text(why_of_task(task)), type=_text(task.state.reason))
+        yield case
+
+
+def _add_failure(case: ElementTree.Element, step: StepRun, log: Log | None) -> None:
+    kind = "failure" if step.reason in _FAILURES else "error"
+    failure = ElementTree.SubElement(case, kind, message=_text(ending_of_step(step)), type=_text(step.reason))
+    failure.text = _text("\n".join(_lines(log, LAST_LINES)))
+
+
+def _output(task: TaskRun, logs: dict[tuple[str, str, int], Log]) -> Iterator[str]:
+    for (label, step, attempt), log in logs.items():
+        if label == task.label:
+            yield f"=== {step}" + (f", attempt {attempt + 1}" if len(task.attempts) > 1 else "")
+            yield from _lines(log, MOST_LINES)
+
+
+def _lines(log: Log | None, most: int) -> Iterator[str]:
+    if log is None:
+        return
+    lines = (*log.beginning, *log.end)[-most:]
+    if log.count > len(lines):
+        yield f"({log.count - len(lines)} lines before)"
+    yield from (printable(line.text, colours=False) for line in lines)
+
+
+def _text(text: str) -> str:
+    return _FORBIDDEN.sub("\ufffd", text)

@@ -1,0 +1,100 @@
+// What the page of a run can do beyond HTML: search the output, lead to a line, and open what an address leads to.
+"use strict";
+(() => {
+  const byId = (id) => document.getElementById(id);
+  const logs = [...document.querySelectorAll(".log")];
+  const query = byId("query"), found = byId("found");
+  const MOST_HITS = 20000;
+  let hits = [], current = -1, timer = 0;
+
+  // An address may lead to a Task, to the output of a Step, or to a line of it (#log-build-compile.12).
+  function reveal() {
+    let name;
+    try { name = decodeURIComponent(location.hash.slice(1)); } catch { return; }
+    const [, id, number] = /^(.*?)(?:\.(\d+))?$/.exec(name);
+    const target = byId(id);
+    if (!target) return;
+    open(target);
+    const line = number && lineOf(target, Number(number));
+    document.querySelectorAll(".target").forEach((each) => each.classList.remove("target"));
+    if (line) line.classList.add("target");
+    (line || target).scrollIntoView({ block: line ? "center" : "start" });
+  }
+
+  function open(element) {
+    for (let each = element; each; each = each.parentElement) if (each.tagName === "DETAILS") each.open = true;
+  }
+
+  function lineOf(log, number) {
+    let chunk;
+    for (const each of log.querySelectorAll(".chunk")) if (Number(each.dataset.first) <= number) chunk = each;
+    return chunk && chunk.children[number - chunk.dataset.first];
+  }
+
+  function numberOf(line) {
+    return Number(line.parentElement.dataset.first) + [].indexOf.call(line.parentElement.children, line);
+  }
+
+  function address(line) {
+    history.replaceState(null, "", `#${line.closest(".log").id}.${numberOf(line)}`);
+  }
+
+  function search() {
+    for (const each of hits) each.classList.remove("hit", "now");
+    hits = []; current = -1;
+    const needle = query ? query.value.toLowerCase() : "";
+    for (const log of logs) {
+      const before = hits.length;
+      if (needle && hits.length < MOST_HITS) {
+        for (const chunk of log.querySelectorAll(".chunk")) {
+          if (!chunk.textContent.toLowerCase().includes(needle)) continue;
+          for (const line of chunk.children) if (line.textContent.toLowerCase().includes(needle)) hits.push(line);
+        }
+      }
+      const count = hits.length - before, total = log.querySelector(".count");
+      total.textContent = total.dataset.total + (needle ? `, ${count.toLocaleString("en")} found` : "");
+    }
+    for (const each of hits) each.classList.add("hit");
+    tell(needle);
+  }
+
+  function tell(needle) {
+    const many = hits.length >= MOST_HITS ? "more than " : "";
+    found.textContent = !needle ? "" : !hits.length ? "nothing found"
+      : (current < 0 ? "" : `${(current + 1).toLocaleString("en")} of `) + many + `${hits.length.toLocaleString("en")} lines`;
+  }
+
+  function go(step) {
+    if (timer) { clearTimeout(timer); timer = 0; search(); }
+    if (!hits.length) return;
+    if (current >= 0) hits[current].classList.remove("now");
+    current = current < 0 && step < 0 ? hits.length - 1 : (current + step + hits.length) % hits.length;
+    const line = hits[current];
+    line.classList.add("now");
+    open(line);
+    line.scrollIntoView({ block: "center" });
+    address(line);
+    tell(query.value);
+  }
+
+  for (const each of document.querySelectorAll(".count")) each.dataset.total = each.textContent;
+  if (query) {
+    byId("search").hidden = false;
+    query.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(() => { timer = 0; search(); }, 150); });
+    query.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") { event.preventDefault(); go(event.shiftKey ? -1 : 1); }
+      if (event.key === "Escape") { query.value = ""; search(); }
+    });
+    byId("next").addEventListener("click", () => go(1));
+    byId("previous").addEventListener("click", () => go(-1));
+  }
+  // The number of a line leads to it.
+  document.addEventListener("click", (event) => {
+    const line = event.target.closest(".logs .chunk > span");
+    if (!line || event.clientX - line.getBoundingClientRect().left > 64 || String(getSelection())) return;
+    address(line);
+    reveal();
+  });
+  addEventListener("hashchange", reveal);
+  reveal();
+})();

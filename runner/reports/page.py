@@ -1,0 +1,471 @@
+"""The page of a run: one HTML file that needs nothing else, for a person who wants to know what happened and why.
+
+Rules:
+
+- It opens anywhere: no request is made for anything, and a Content-Security-Policy lets nothing run but its own script.
+  All but the search works without that.
+- Nothing a run wrote is markup (``html``), and no colour alone tells anything.
+- What failed comes first.
+
+What is left to others: the picture of the DAG (``dag_picture``), bars (``timeline``), output (``logs``), where the time
+went (``time_spent``), the style and the script (``page.css``, ``page.js``).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from itertools import pairwise
+from urllib.parse import quote
+
+import monopod
+from monopod.runner.records.recorded_run import RecordedRun, StepRun, TaskRun
+from monopod.runner.reports.anchors import Anchors
+from monopod.runner.reports.dag_picture import MOST_NODES, Node, dag_picture
+from monopod.runner.reports.html import Child, Html, joined, tag
+from monopod.runner.reports.logs import Log, lines_markup, logs_of
+from monopod.runner.reports.page_pieces import (
+    SYMBOLS,
+    checkbox,
+    fine_duration,
+    item_list,
+    kibibytes,
+    listed,
+    moment,
+    scrolled,
+    search_form,
+    section,
+    status_mark,
+    status_words,
+    symbol,
+    table,
+    values_table,
+)
+from monopod.runner.reports.time_spent import TimeSpent, time_spent
+from monopod.runner.reports.timeline import Bars
+from monopod.runner.reports.words import change_in_words, ending_of_step, parallelism_in_words, step_status, why_of_task
+from monopod.schemas.words import duration_in_words
+
+LAST_LINES = 20
+"""Lines of a failed Step that are shown on top."""
+_FAVICON_COLOURS = {"Succeeded": "#1a7f37", "Failed": "#cf222e", "TimedOut": "#cf222e"}
+
+
+def page(run: RecordedRun) -> Html:
+    """Return the page."""
+    return _Page(run).document()
+
+
+class _Page:
+    def __init__(self, run: RecordedRun) -> None:
+        self._run = run
+        self._spent: TimeSpent = time_spent(run)
+        self._logs = logs_of(run)
+        self._anchors = Anchors()
+        self._bars = Bars(self._spent.total)
+        self._log_of = {(log.source.task, log.source.step, log.source.attempt): log for log in self._logs}
+        self._spans = {span.label: span for span in self._spent.spans}
+        self._critical = {span.label for span in self._spent.critical}
+
+    def document(self) -> Html:
+        """Return the whole document."""
+        run = self._run
+        style, script = _resource("page.css"), _resource("page.js")
+        title = f"{SYMBOLS[run.record.status]} {run.record.identity}: {status_words(run.record.status)}"
+        body = (
+            tag("a", "Skip to the content", href="#content", class_="skip"),
+            self._header(),
+            tag("main", self._sections(), id="content", tabindex="-1"),
+            self._footer(),
+        )
+        return joined(
+            Html("<!DOCTYPE html>\n"),
+            tag(
+                "html",
+                tag("head", _head(title, run.record.status, style, script)),
+                tag("body", body, script_tag(script)),
+                lang="en",
+            ),
+            "\n",
+        )
+
+    def _sections(self) -> Iterator[Html]:
+        if failed := self._failures():
+            yield section("failures", "What failed", failed)
+        yield section("dag", "Tasks", self._dag())
+        yield section("timeline", "Timeline", self._timeline())
+        yield section("time", "Where the time went", self._time_spent())
+        if values := self._values():
+            yield section("values", "Params and Results", values)
+        yield section("logs", "Output", self._output())
+
+    # The head of the page
+
+    def _header(self) -> Html:
+        run = self._run
+        status = run.record.status
+        facts = [
+            ("Pipeline", run.header.pipeline or "(without a name)"),
+            ("Started", moment(run.started)),
+            ("Took", duration_in_words(self._spent.total)),
+            ("Tasks", self._counts()),
+            ("Backend", run.header.backend),
+            ("Namespace", run.header.namespace),
+            ("Files", ", ".join(run.header.files) or "-"),
+        ]
+        links = [("dag", "Tasks"), ("timeline", "Timeline"), ("time", "Time"), ("logs", "Output")]
+        if self._failed_tasks():
+            links.insert(0, ("failures", "What failed"))
+        return tag(
+            "header",
+            tag(
+                "div",
+                tag("p", status_mark(status), class_="verdict"),
+                tag("h1", run.record.identity),
+                tag("p", run.message, class_="message") if run.message else None,
+                class_="title",
+            ),
+            tag("dl", (tag("div", tag("dt", name), tag("dd", value)) for name, value in facts), class_="facts"),
+            tag(
+                "nav",
+                tag("ul", (tag("li", tag("a", text, href=f"#{target}")) for target, text in links)),
+                aria_label="Sections",
+            ),
+            class_=f"top {status}",
+        )
+
+    def _counts(self) -> str:
+        counts = Counter(task.state.status for task in self._run.tasks)
+        return ", ".join(f"{count} {status_words(status).lower()}" for status, count in counts.items())
+
+    def _footer(self) -> Html:
+        identity = self._run.record.identity
+        return tag(
+            "footer",
+            tag(
+                "p",
+                f"Made by monopod {monopod.__version__} (the run: {self._run.header.version}). In a terminal: ",
+                tag("code", f"monopod explain {identity}"),
+            ),
+        )
+
+    # What failed
+
+    def _failed_tasks(self) -> list[TaskRun]:
+        return [task for task in self._run.tasks if task.failed]
+
+    def _failures(self) -> list[Html]:
+        found = [tag("p", f"Warning: {each.message}", class_="warning") for each in self._run.warnings]
+        for task in self._failed_tasks():
+            steps = [step for step in task.steps if step.failed]
+            found += [self._failed_step(task, step) for step in steps] or [self._failed_task(task)]
+        return found
+
+    def _skipped_after(self, failed: TaskRun) -> Html | None:
+        """Return which Tasks were skipped that would have come after one that failed."""
+        after = {failed.label}
+        skipped = []
+        for task in self._run.tasks:
+            if task.state.status == "Skipped" and not task.state.is_final and after & set(task.before):
+                after.add(task.label)
+                skipped.append(tag("a", task.label, href=f"#{self._task_anchor(task)}"))
+        return tag("p", "Skipped, which come after it: ", listed(skipped)) if skipped else None
+
+    def _failed_task(self, task: TaskRun) -> Html:
+        heading = tag("h3", tag("a", task.label, href=f"#{self._task_anchor(task)}"))
+        why = tag("p", task.state.message or task.state.reason, class_="ending")
+        return tag("div", heading, why, self._skipped_after(task), class_="failure")
+
+    def _failed_step(self, task: TaskRun, step: StepRun) -> Html:
+        log = self._log_of.get((task.label, step.name, task.attempts[-1].number))
+        return tag(
+            "div",
+            tag("h3", tag("a", task.label, href=f"#{self._task_anchor(task)}"), " : ", step.name),
+            tag("p", ending_of_step(step), class_="ending"),
+            tag("p", "It wrote nothing.", class_="muted") if log is None else self._last_lines(log),
+            self._skipped_after(task),
+            class_="failure",
+        )
+
+    def _last_lines(self, log: Log) -> Html:
+        lines = (*log.beginning, *log.end)[-LAST_LINES:]
+        markup = lines_markup(lines, log.count - len(lines) + 1, self._run.started)
+        return joined(
+            scrolled(f"The last lines of {log.source.task} : {log.source.step}", markup),
+            tag("p", tag("a", _lines_in_words(log.count, whole=True), href=f"#{self._log_anchor(log)}")),
+        )
+
+    # The DAG
+
+    def _dag(self) -> Iterator[Html]:
+        groups: dict[str, list[TaskRun]] = {}
+        for task in self._run.tasks:
+            groups.setdefault(task.state.path, []).append(task)
+        if len(groups) > MOST_NODES:
+            yield tag("p", f"There are {len(groups):,} Tasks, too many for a picture. The timeline lists them all.")
+            return
+        edges = {
+            (self._run.by_label[before].state.path, task.state.path)
+            for task in self._run.tasks
+            for before in task.before
+        }
+        path = [self._run.by_label[span.label].state.path for span in self._spent.critical]
+        nodes = [self._node(name, tasks, is_critical=name in path) for name, tasks in groups.items()]
+        held_up = {(before, after) for before, after in pairwise(path) if before != after}
+        yield scrolled("The DAG of the Tasks", dag_picture(nodes, edges, held_up))
+        yield tag(
+            "p",
+            tag("span", "", class_="key critical", aria_hidden="true"),
+            "the critical path: the chain of Tasks that decided how long the run took",
+            class_="legend",
+        )
+
+    def _node(self, name: str, tasks: Sequence[TaskRun], *, is_critical: bool) -> Node:
+        statuses = [task.state.status for task in tasks]
+        status = next(
+            (each for each in ("Failed", "TimedOut", "Cancelled", "Running") if each in statuses), statuses[0]
+        )
+        ran = [self._spans[task.label] for task in tasks if task.attempts]
+        took = duration_in_words(max(each.ended for each in ran) - min(each.started for each in ran)) if ran else ""
+        detail = " · ".join(
+            [took or status_words(status).lower(), *([f"{len(tasks)} combinations"] if len(tasks) > 1 else [])]
+        )
+        words = f"{name}: {status_words(status)}" + (f" in {took}" if took else "")
+        words += ", on the critical path" if is_critical else ""
+        return Node(name, status, SYMBOLS[status], detail, words, self._task_anchor(tasks[0]), is_critical)
+
+    # The timeline, and what is told of each Task
+
+    def _timeline(self) -> Iterator[Html]:
+        yield tag(
+            "p",
+            tag("span", "", class_="key wait", aria_hidden="true"),
+            "waiting  ",
+            tag("span", "", class_="key run", aria_hidden="true"),
+            "running  ",
+            tag("span", "", class_="key critical", aria_hidden="true"),
+            "on the critical path. Each Task opens.",
+            class_="legend",
+        )
+        yield tag("div", tag("span"), self._bars.axis(), tag("span"), class_="row axis", aria_hidden="true")
+        yield tag("div", (self._task(task) for task in self._run.tasks), class_="tasks", style=self._bars.grid_style())
+
+    def _task(self, task: TaskRun) -> Html:
+        span = self._spans[task.label]
+        status = task.state.status
+        took = duration_in_words(span.seconds) if task.attempts else "-"
+        is_critical = task.label in self._critical
+        summary = tag(
+            "summary",
+            tag(
+                "span",
+                symbol(status),
+                tag("span", task.label, class_="label"),
+                tag("span", f" {_matrix_params(task)}", class_="muted small") if task.state.params else None,
+                tag("span", f" {status_words(status)}. ", class_="hidden"),
+                tag("span", "critical", class_="badge critical") if is_critical else None,
+                class_="name",
+            ),
+            self._bars.of_task(task, span, self._run.started),
+            tag("span", took, class_="took"),
+            class_="row",
+        )
+        return tag(
+            "details",
+            summary,
+            tag("div", self._details(task), class_="details"),
+            id=self._task_anchor(task),
+            class_=f"task {status}" + (" critical" if is_critical else ""),
+            open=task.failed,
+        )
+
+    def _details(self, task: TaskRun) -> Iterator[Html]:
+        state, span = task.state, self._spans[task.label]
+        why = why_of_task(task)
+        if why:
+            yield tag("p", why)
+        if task.attempts:
+            waited = f"waited {duration_in_words(span.waited)}, " if span.waited >= 0.05 else ""
+            yield tag(
+                "p",
+                f"Could start at +{duration_in_words(span.ready)}, {waited}ran from +{duration_in_words(span.started)} "
+                f"to +{duration_in_words(span.ended)}.",
+                class_="muted",
+            )
+        if task.before and not state.is_final:
+            yield tag(
+                "p",
+                "After ",
+                listed(
+                    tag("a", each, href=f"#{self._task_anchor(self._run.by_label[each])}") for each in task.before[:50]
+                ),
+                class_="muted",
+            )
+        for attempt in task.attempts:
+            if len(task.attempts) > 1:
+                yield tag("h3", f"Attempt {attempt.number + 1}: {status_words(attempt.status)}")
+                if attempt.message and attempt.status != "Succeeded":
+                    yield tag("p", attempt.message)
+            if attempt.steps:
+                yield self._steps(task, attempt.number, attempt.steps)
+        if task.params:
+            yield values_table("Params", task.label, task.params)
+        if task.results:
+            yield values_table("Results", task.label, task.results)
+
+    def _steps(self, task: TaskRun, attempt: int, steps: Sequence[StepRun]) -> Html:
+        caption = f"Steps of {task.label}" + (f", attempt {attempt + 1}" if len(task.attempts) > 1 else "")
+        heads = ("Step", "Ended", "Started", "Took", "CPU", "Peak memory", "Output")
+        return table(caption, heads, [self._step_cells(task, attempt, step) for step in steps])
+
+    def _step_cells(self, task: TaskRun, attempt: int, step: StepRun) -> tuple[Child, ...]:
+        log = self._log_of.get((task.label, step.name, attempt))
+        output = "-" if log is None else tag("a", _lines_in_words(log.count), href=f"#{self._log_anchor(log)}")
+        name = (symbol(step_status(step)), step.name)
+        if step.seconds is None or step.start is None:
+            return (name, ending_of_step(step), "-", "-", "-", "-", output)
+        share = f" ({step.cpu / step.seconds:.0%})" if step.seconds >= 0.01 else ""
+        return (
+            name,
+            ending_of_step(step),
+            f"+{duration_in_words(step.start - self._run.started)}",
+            fine_duration(step.seconds),
+            f"{fine_duration(step.cpu)}{share}",
+            kibibytes(step.peak),
+            output,
+        )
+
+    # Where the time went
+
+    def _time_spent(self) -> Iterator[Html]:
+        spent = self._spent
+        if not spent.critical:
+            yield tag("p", "No Task has started.")
+            return
+        yield tag("h3", "Critical path")
+        rows = [
+            (
+                tag("a", span.label, href=f"#{self._task_anchor(self._run.by_label[span.label])}"),
+                duration_in_words(span.waited),
+                duration_in_words(span.seconds),
+                self._bars.share(span.ended - span.ready),
+            )
+            for span in spent.critical
+        ]
+        yield table("The critical path", ("Task", "Waited", "Took", "Share of the run"), rows)
+        if spent.waits:
+            yield tag("h3", "Longest waits of Tasks that could have run")
+            yield item_list(f"{duration_in_words(wait.seconds)}: {wait.label}, for {wait.why}" for wait in spent.waits)
+        yield tag("h3", "At the same time")
+        yield item_list(parallelism_in_words(spent))
+        if spent.changes:
+            yield tag("h3", "What would make the run shorter")
+            yield item_list(f"{_capital(change_in_words(change, spent))}." for change in spent.changes)
+
+    # Params, Results, output
+
+    def _values(self) -> list[Html]:
+        run = self._run
+        found = []
+        if run.params:
+            found.append(values_table("Params", "the run", run.params))
+        if run.results:
+            found.append(values_table("Results", "the run", run.results))
+        return found
+
+    def _output(self) -> Iterator[Html]:
+        if not self._logs:
+            yield tag("p", "No Step wrote anything.")
+            return
+        yield search_form()
+        yield tag(
+            "p",
+            checkbox("numbers", "line numbers", checked=True),
+            checkbox("times", "times"),
+            checkbox("wrap", "wrap long lines"),
+            class_="switches",
+        )
+        yield tag("div", map(self._log, self._logs), class_="logs")
+
+    def _log(self, log: Log) -> Html:
+        source = log.source
+        who = f"{source.task} : {source.step}" if source.step else source.task
+        task = self._run.by_label.get(source.task)
+        if task is not None and len(task.attempts) > 1:
+            who += f", attempt {source.attempt + 1}"
+        return tag(
+            "details",
+            tag(
+                "summary",
+                tag("span", who, class_="label"),
+                tag("span", f" {_lines_in_words(log.count)}", class_="count"),
+            ),
+            tag("p", "What it wrote before was more than the record holds.", class_="gap") if log.is_cut else None,
+            tag("div", self._log_lines(log), class_="lines", tabindex="0", role="group", aria_label=f"Output of {who}"),
+            id=self._log_anchor(log),
+            class_="log",
+        )
+
+    def _log_lines(self, log: Log) -> Iterator[Html]:
+        yield from lines_markup(log.beginning, 1, self._run.started)
+        if log.left_out:
+            where = str(self._run.record.directory)
+            yield tag(
+                "p",
+                f"{log.left_out:,} lines are left out here; they are recorded in ",
+                tag("code", where),
+                class_="gap",
+            )
+        yield from lines_markup(log.end, log.count - len(log.end) + 1, self._run.started)
+
+    def _task_anchor(self, task: TaskRun) -> str:
+        return self._anchors.of("task", task.label)
+
+    def _log_anchor(self, log: Log) -> str:
+        attempt = f"{log.source.attempt + 1}" if log.source.attempt else ""
+        return self._anchors.of("log", log.source.task, log.source.step, attempt)
+
+
+def _resource(name: str) -> str:
+    return resources.files("monopod.runner.reports").joinpath(name).read_text("utf-8")
+
+
+def script_tag(script: str) -> Html:
+    """Return the script, which is ours, as it is."""
+    return Html(f"<script>{script}</script>")
+
+
+def _head(title: str, status: str, style: str, script: str) -> Iterator[Html]:
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    colour = _FAVICON_COLOURS.get(status, "#59636e")
+    picture = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><circle cx="4" cy="4" r="4" fill="{colour}"/></svg>'
+    )
+    yield tag("meta", charset="utf-8")
+    yield tag("meta", http_equiv="Content-Security-Policy", content=policy)
+    yield tag("meta", name="viewport", content="width=device-width, initial-scale=1")
+    yield tag("meta", name="color-scheme", content="light dark")
+    yield tag("meta", name="referrer", content="no-referrer")
+    yield tag("title", title)
+    yield tag("link", rel="icon", href="data:image/svg+xml," + quote(picture))
+    yield Html(f"<style>{style}</style>")
+
+
+def _lines_in_words(count: int, *, whole: bool = False) -> str:
+    words = "1 line" if count == 1 else f"{count:,} lines"
+    return f"All of its output, {words}" if whole else words
+
+
+def _matrix_params(task: TaskRun) -> str:
+    return ", ".join(f"{name}={value}" for name, value in task.state.params)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

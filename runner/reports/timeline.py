@@ -1,0 +1,85 @@
+"""The bars of a timeline: where in the time of a run something waited and ran, in per cent of its width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monopod.runner.records.recorded_run import StepRun, TaskRun
+from monopod.runner.reports.html import Html, tag
+from monopod.runner.reports.time_spent import Span
+from monopod.runner.reports.words import ending_of_step, step_status
+from monopod.schemas.words import duration_in_words
+
+_MOST_TICKS = 6
+_NICE = (1.0, 2.0, 5.0)
+_NICE_SECONDS = (*(each * 10.0**power for power in (-3, -2, -1, 0) for each in _NICE), 15.0, 30.0)
+_NICE_MINUTES = tuple(60.0 * each for each in (1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1440, 2880, 7200))
+
+
+class Bars:
+    """Draws in a width that stands for `total` seconds."""
+
+    def __init__(self, total: float) -> None:
+        self._total = total or 1.0
+        candidates = (*_NICE_SECONDS, *_NICE_MINUTES)
+        self._tick = next((each for each in candidates if self._total / each <= _MOST_TICKS), self._total)
+
+    def share(self, seconds: float) -> str:
+        """Return a duration as its share of the whole."""
+        return f"{seconds / self._total:.0%}"
+
+    def axis(self) -> Html:
+        """Return the times that are marked."""
+        count = int(self._total / self._tick)
+        ticks = (
+            tag("span", _tick_words(number * self._tick), style=f"left:{self._percent(number * self._tick)}")
+            for number in range(count + 1)
+        )
+        return tag("span", ticks, class_="ticks")
+
+    def grid_style(self) -> str:
+        """Return what tells the style sheet how far the marks are apart."""
+        return f"--tick:{self._percent(self._tick)}"
+
+    def of_task(self, task: TaskRun, span: Span, started: float) -> Html:
+        """Return the bar of a Task: what it waited, and its Steps. `started` is the start of the run."""
+        return tag("span", self._pieces(task, span, started), class_="track", aria_hidden="true")
+
+    def _pieces(self, task: TaskRun, span: Span, started: float) -> Iterator[Html]:
+        if not task.attempts:
+            yield tag("i", class_=f"never {task.state.status}", style=f"left:{self._percent(span.ready)}")
+            return
+        if span.waited > 0:
+            words = f"waited {duration_in_words(span.waited)}"
+            yield self._bar("wait", span.ready, span.ready + span.waited, words)
+        for attempt in task.attempts:
+            begin = attempt.started - started
+            end = span.ended if attempt.ended is None else attempt.ended - started
+            yield self._bar(
+                f"run {attempt.status}", begin, end, f"{attempt.status} in {duration_in_words(end - begin)}"
+            )
+            yield from (self._step(step, started) for step in attempt.steps if step.seconds is not None)
+
+    def _step(self, step: StepRun, started: float) -> Html:
+        assert step.start is not None
+        assert step.end is not None
+        words = f"{step.name}: {ending_of_step(step)}, {duration_in_words(step.end - step.start)}"
+        return self._bar(f"step {step_status(step)}", step.start - started, step.end - started, words)
+
+    def _bar(self, kind: str, begin: float, end: float, words: str) -> Html:
+        width = self._percent(max(end - begin, 0.0))
+        return tag("i", class_=kind, style=f"left:{self._percent(begin)};width:{width}", title=words)
+
+    def _percent(self, seconds: float) -> str:
+        return f"{min(max(seconds / self._total, 0.0), 1.0) * 100:.3f}%"
+
+
+def _tick_words(seconds: float) -> str:
+    if seconds == 0:
+        return "0"
+    if seconds < 60:
+        return f"{seconds:g}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m" + (f"{rest:02d}s" if rest else "")
+    return f"{minutes // 60}h" + (f"{minutes % 60:02d}m" if minutes % 60 else "")

@@ -1,0 +1,240 @@
+"""Writing records: what is in them, that they are private and bounded, and that they never fail a run."""
+
+import errno
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from recorded import feed_recorder, record_run, recorder_of
+
+from monopod.runner.display_plain import PlainDisplay
+from monopod.runner.follow import Follower, OutputLine
+from monopod.runner.records import recorder as recorder_module
+from monopod.runner.records.recorded_run import Line, read_run
+from monopod.runner.records.recorder import recording
+from monopod.runner.records.store import RecordError, open_record, records
+from monopod.runner.summary import Outcome
+
+
+def texts(run):
+    return [None if each is None else each[1].text for each in run.lines()]
+
+
+def test_what_was_shown_is_read_again(tmp_path, failed_run):
+    plan, feed = failed_run
+    run = read_run(record_run(tmp_path, plan, feed))
+    assert (run.header.name, run.header.backend, run.header.files) == ("ci-x7k2p", "host", ("ci.yaml",))
+    assert run.plan == plan
+    assert {task.label: task.state.status for task in run.tasks} == {
+        "clone": "Succeeded",
+        "unit-tests": "Failed",
+        "docs": "Skipped",
+        "integration": "Skipped",
+        "report": "Succeeded",
+    }
+    assert texts(run) == [
+        "Cloning into 'source'...",
+        "at commit 1234",
+        "\x1b[31mE  assert 1 == 2\x1b[0m",
+        "",
+        "1 failed",
+        "état: Failed",
+    ]
+    sources = {(each[0].task, each[0].step, each[0].attempt) for each in run.lines()}
+    assert sources == {("clone", "git", 0), ("unit-tests", "pytest", 0), ("report", "print", 0)}
+
+
+def test_lines_belong_to_the_attempt_in_which_they_were_written(tmp_path, story):
+    plan = story.plan(story.task("flaky", "try", retries=1))
+    feed = [
+        story.run_started(),
+        story.task_started("flaky", 0),
+        story.step_started("flaky", "try", 0),
+        ("flaky-try", b"first\n"),
+        story.step_finished("flaky", "try", 1, code=1),
+        story.task_finished("flaky", 1, "Failed", will_retry=True),
+        story.task_started("flaky", 2, attempt=1),
+        story.step_started("flaky", "try", 2, attempt=1),
+        ("flaky-try", b"second\n"),
+        story.step_finished("flaky", "try", 3, attempt=1),
+        story.task_finished("flaky", 3, attempt=1),
+        story.run_finished(3),
+    ]
+    run = read_run(record_run(tmp_path, plan, feed))
+    assert [(source.attempt, line.text) for source, line in run.lines()] == [(0, "first"), (1, "second")]
+    assert [(each.number, each.status) for each in run.tasks[0].attempts] == [(0, "Failed"), (1, "Succeeded")]
+
+
+def test_a_record_is_private(tmp_path, failed_run):
+    previous = os.umask(0)
+    try:
+        directory = record_run(tmp_path / "state" / "runs", *failed_run).directory
+    finally:
+        os.umask(previous)
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "state" / "runs").stat().st_mode & 0o777 == 0o700
+    assert {each.stat().st_mode & 0o077 for each in directory.iterdir()} == {0}
+
+
+def test_a_second_run_of_the_same_name_has_a_record_of_its_own(tmp_path, failed_run):
+    assert [record_run(tmp_path, *failed_run).identity for _ in range(3)] == ["ci-x7k2p", "ci-x7k2p.2", "ci-x7k2p.3"]
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "", ".", "..", "-x", "A", "x" * 254])
+def test_no_name_leads_out_of_the_directory(tmp_path, story, name):
+    plan = story.plan(story.task("a", "b"))
+    record = record_run(tmp_path, plan, [story.run_started(name), story.run_finished(1)])
+    assert record.directory == tmp_path / "run"
+    assert record.header.name == name
+
+
+def test_of_much_output_the_first_and_the_last_is_kept(tmp_path, story, monkeypatch):
+    monkeypatch.setattr(recorder_module, "SEGMENT_BYTES", 1000)
+    monkeypatch.setattr(recorder_module, "MOST_PENDING", 100)
+    plan = story.plan(story.task("a", "b"))
+    lines = [("a-b", f"line {number}\n".encode()) for number in range(5000)]
+    feed = [
+        story.run_started(),
+        story.task_started("a", 0),
+        story.step_started("a", "b", 0),
+        *lines,
+        story.step_finished("a", "b", 1),
+        story.task_finished("a", 1),
+        story.run_finished(1),
+    ]
+    record = record_run(tmp_path, plan, feed)
+    size = sum(each.stat().st_size for each in record.directory.glob("output.*"))
+    assert size <= recorder_module.MOST_SEGMENTS * 1000
+    found = texts(read_run(record))
+    assert found.count(None) == 1
+    gap = found.index(None)
+    assert found[:gap] == [f"line {number}" for number in range(gap)]
+    rest = found[gap + 1 :]
+    assert rest == [f"line {number}" for number in range(5000 - len(rest), 5000)]
+    assert gap > 5
+    assert len(rest) > 100
+
+
+def test_a_record_whose_writer_was_killed_can_be_read_up_to_there(tmp_path, failed_run):
+    plan, feed = failed_run
+    recorder = recorder_of(tmp_path, plan)
+    feed_recorder(recorder, plan, feed[:13])
+    recorder.refresh(1e12)
+    assert open_record(recorder.directory).status == "Running"
+    recorder._close_files()  # as the kernel does
+    for name, torn in (("events.jsonl", b'{"event":"TaskFin'), ("output.0", b"17000")):
+        with open(recorder.directory / name, "ab") as file:
+            file.write(torn)
+    record = open_record(recorder.directory)
+    assert record.status == "Unknown"
+    run = read_run(record)
+    assert run.message == "the process that followed it was killed"
+    assert [(task.label, task.state.status) for task in run.tasks][:2] == [
+        ("clone", "Succeeded"),
+        ("unit-tests", "Running"),
+    ]
+    assert texts(run)[:2] == ["Cloning into 'source'...", "at commit 1234"]
+
+
+def test_what_cannot_be_read_is_told(tmp_path, failed_run):
+    record = record_run(tmp_path, *failed_run)
+    (record.directory / "plan").write_text("AAAA")
+    with pytest.raises(RecordError, match=r"the Plan of 'ci-x7k2p' cannot be read; monopod [0-9.]+ recorded it"):
+        read_run(record)
+    (record.directory / "events.jsonl").write_text("nonsense\n")
+    with pytest.raises(RecordError, match="the record of 'ci-x7k2p' cannot be read: not an event of a run"):
+        read_run(record)
+
+
+def test_a_run_that_never_began_is_recorded_too(tmp_path, story):
+    plan = story.plan(story.task("a", "b"))
+    recorder = recorder_of(tmp_path, plan, backend="kubernetes")
+    recorder.end(Outcome("Failed", "OutcomeUnknown", "the image cannot be pulled"), 12.0)
+    recorder.close()
+    (record,) = records(tmp_path)
+    assert (record.identity, record.status, record.ended.message) == (
+        "ci-x7k2p",
+        "Failed",
+        "the image cannot be pulled",
+    )
+    assert [task.state.status for task in read_run(record).tasks] == ["Waiting"]
+
+
+class TestNothingFailsARun:
+    def shown_by(self, recorder, plan, feed):
+        stream = io.StringIO()
+        follower = Follower(plan)
+        display = recording(PlainDisplay(stream, follower, colours=False), recorder)
+        for now, item in enumerate(feed):
+            for shown in follower.output(*item) if isinstance(item, tuple) else follower.event(item):
+                display.show(shown)
+            display.refresh(1e9 + now)
+        recorder.end(Outcome("Succeeded", "Succeeded", ""), 1.0)
+        display.close(None)
+        return stream.getvalue().splitlines()
+
+    def test_a_full_disk_is_told_once(self, tmp_path, failed_run, monkeypatch):
+        plan, feed = failed_run
+        real, left = os.write, [4000]
+
+        def write(descriptor, data):
+            if left[0] <= 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            left[0] -= 1000
+            return real(descriptor, data[:1000])
+
+        monkeypatch.setattr(os, "write", write)
+        lines = self.shown_by(recorder_of(tmp_path, plan), plan, feed)
+        assert lines.count("warning: this run is not recorded: No space left on device") == 1
+        assert lines[-1] == "[report] Succeeded in 0.1s"
+        assert read_run(records(tmp_path)[0]).record.status == "Unknown"
+
+    def test_a_directory_that_cannot_be_made_is_told_once(self, tmp_path, failed_run):
+        plan, feed = failed_run
+        (tmp_path / "file").touch()
+        recorder = recorder_of(tmp_path / "file" / "runs", plan)
+        lines = self.shown_by(recorder, plan, feed)
+        assert [line for line in lines if "not recorded" in line] == [
+            f"warning: this run is not recorded: {tmp_path}/file/runs: Not a directory"
+        ]
+
+    @pytest.mark.slow
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system that is full")
+    def test_a_real_full_file_system(self, tmp_path):
+        script = "i=0; while [ $i -lt 3000 ]; do echo line-$i; i=$((i+1)); done; sleep 1; echo the end"
+        (tmp_path / "p.yaml").write_text(
+            "apiVersion: tekton.dev/v1\nkind: Pipeline\nmetadata: {name: p}\nspec:\n  tasks:\n"
+            f"    - name: a\n      taskSpec:\n        steps: [{{name: b, image: busybox, script: '{script}'}}]\n"
+        )
+        (tmp_path / "state").mkdir()
+        command = 'mount -t tmpfs -o size=64k none "$0" && XDG_STATE_HOME=$0 exec "$@"'
+        monopod = os.path.join(os.path.dirname(sys.executable), "monopod")
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", command, tmp_path / "state", monopod, "run", "-f", tmp_path / "p.yaml"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert "[a : b] line-2999" in done.stdout
+        assert "[a : b] the end" in done.stdout
+        assert done.stdout.count("this run is not recorded: No space left on device") == 1
+        assert done.returncode == 0
+
+
+def test_a_line_is_as_it_was_written(tmp_path, story):
+    plan = story.plan(story.task("a", "b"))
+    hostile = ["a\tb\t\t", "\u2028\x85\x0b\x0c\x1c", "", " ", "\x00\x1b[2J", "x" * 70000, "\udcff"]
+    recorder = recorder_of(tmp_path, plan)
+    recorder.take(story.run_started())
+    for text in hostile:
+        recorder.take(OutputLine("a", "b", text))
+    recorder.end(Outcome("Succeeded", "Succeeded", ""), 1.0)
+    recorder.close()
+    run = read_run(open_record(recorder.directory))
+    assert texts(run) == [*hostile[:-1], "?"]
+    assert all(isinstance(each[1], Line) for each in run.lines())
+    assert json.loads((recorder.directory / "run.json").read_text())["format"] == 1

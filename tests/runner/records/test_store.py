@@ -1,0 +1,91 @@
+"""Finding records, and removing the oldest."""
+
+import os
+
+import pytest
+from recorded import record_run
+
+from monopod.runner.records import store
+from monopod.runner.records.store import RecordError, choose, prune, records, records_root
+
+
+@pytest.fixture
+def make(tmp_path, story, replace):
+    def make(name, started, size=0, pipeline="pipeline"):
+        plan = story.plan(story.task("a", "b"))
+        plan = replace(plan, pipeline=replace(plan.pipeline, name=pipeline))
+        begin = replace(story.run_started(name), at=started)
+        record = record_run(tmp_path, plan, [begin, story.run_finished(1)])
+        (record.directory / "output.1").write_bytes(b"x" * size)
+        return record
+
+    return make
+
+
+def identities(root):
+    return [record.identity for record in records(root)]
+
+
+def test_the_latest_run_comes_first(tmp_path, make):
+    make("b", 2.0), make("c", 1.0), make("a", 3.0)
+    assert identities(tmp_path) == ["a", "b", "c"]
+
+
+def test_what_is_no_record_is_left_out(tmp_path, make):
+    make("a", 1.0)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "run.json").write_text('{"format": 1, "na')
+    (tmp_path / "newer").mkdir()
+    (tmp_path / "newer" / "run.json").write_text('{"format": 99}')
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "run.json").write_text('{"format": 1, "files": []}')
+    assert identities(tmp_path) == ["a"]
+    assert records(tmp_path / "nowhere") == ()
+
+
+def test_a_run_is_chosen_by_identity_then_name_then_pipeline(tmp_path, make):
+    make("ci", 1.0, pipeline="build"), make("ci", 2.0, pipeline="build"), make("x", 3.0, pipeline="ci")
+    assert choose(tmp_path, None).identity == "x"
+    assert choose(tmp_path, "ci").identity == "ci"
+    assert choose(tmp_path, "ci.2").identity == "ci.2"
+    assert choose(tmp_path, "build").identity == "ci.2"
+    with pytest.raises(RecordError, match=r"no run 'ci\.3' is recorded \(did you mean 'ci"):
+        choose(tmp_path, "ci.3")
+    with pytest.raises(RecordError, match="no run is recorded yet"):
+        choose(tmp_path / "nowhere", None)
+
+
+def test_the_oldest_runs_go(tmp_path, make):
+    for number in range(5):
+        make(f"run-{number}", float(number))
+    prune(tmp_path, most_runs=3)
+    assert identities(tmp_path) == ["run-4", "run-3", "run-2"]
+
+
+def test_large_runs_go_before_small_older_ones(tmp_path, make):
+    make("small", 1.0), make("large", 2.0, size=100_000), make("latest", 3.0)
+    prune(tmp_path, most_bytes=50_000)
+    assert identities(tmp_path) == ["latest", "small"]
+
+
+def test_a_run_that_goes_on_is_never_removed(tmp_path, make):
+    record = make("a", 1.0)
+    make("b", 2.0)
+    lock = os.open(record.directory / store.LOCK_FILE, os.O_RDWR)
+    store.fcntl.flock(lock, store.fcntl.LOCK_EX)
+    try:
+        prune(tmp_path, most_runs=0)
+    finally:
+        os.close(lock)
+    assert identities(tmp_path) == ["a"]
+
+
+def test_where_records_lie(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    assert str(records_root()) == "/state/monopod/runs"
+    for ignored in ("", "relative"):
+        monkeypatch.setenv("XDG_STATE_HOME", ignored)
+        assert str(records_root()) == "/home/ann/.local/state/monopod/runs"

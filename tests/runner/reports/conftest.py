@@ -1,0 +1,99 @@
+"""Recorded runs to report: one that failed in many ways, and what a hostile Step writes."""
+
+import dataclasses
+
+import pytest
+from recorded import recorded_run
+
+from monopod.schemas.plan import Matrix, Param
+
+HOSTILE = [
+    "<script>window.hacked = 1</script>",
+    "</pre></details><img src=x onerror='window.hacked = 1'>",
+    "--></style><script>window.hacked = 1</script>",
+    "\x1b[31m<b>red</b>\x1b[0m &amp; \x1b]8;;javascript:alert(1)\x07link\x1b]8;;\x07",
+    "\x00\x01\x08\x0b\x0c\x1b[2J\x1b[1;1H\u202eevil\u2028next\uffff",
+    "]]> <![CDATA[ \x1b[38;5;196mbright\x1b[48;2;1;2;3m\x1b[7m",
+    '"onclick="window.hacked=1" \' ` ${window.hacked=1}',
+]
+
+
+@pytest.fixture(scope="session")
+def a_run(story):
+    """A Plan and what happened: a failure, a retry, a matrix, skipped Tasks, finally, hostile names and values."""
+    plan = story.plan(
+        story.task("clone", "fetch", params=(Param("url", "$(params.url)"), Param("list", ("a", "$(params.url)")))),
+        story.task("unit-tests", "install", "pytest", "coverage", after=("clone",)),
+        dataclasses.replace(story.task("scan", "run", after=("clone",), index_count=2), matrix=Matrix(pinned=True)),
+        story.task("flaky", "try", after=("clone",), retries=1),
+        story.task("docs", "build", after=("clone",)),
+        story.task("deploy", "push", after=("unit-tests", "scan")),
+        final=[story.task("report", "print")],
+    )
+    url = Param("url", "https://example.org/<script>window.hacked=1</script>\"'&")
+    plan = dataclasses.replace(
+        plan,
+        pipeline=dataclasses.replace(plan.pipeline, name="<b>shop</b>", params=(url,)),
+        document={"kind": "PipelineRun"},
+    )
+    output = "".join(f"{line}\n" for line in HOSTILE).encode(errors="replace")
+    feed = [
+        story.run_started("shop-x7k2p"),
+        story.task_started("clone", 0.2),
+        story.step_started("clone", "fetch", 0.2),
+        ("clone-fetch", b"Cloning into 'source'...\n"),
+        story.step_finished("clone", "fetch", 1.4),
+        story.task_finished("clone", 1.4),
+        story.task_started("unit-tests", 1.5),
+        story.step_started("unit-tests", "install", 1.5),
+        story.task_started("scan", 1.5, index=0, language="<i>go</i>"),
+        story.step_started("scan", "run", 1.5, index=0),
+        story.task_started("scan", 1.6, index=1, language="python"),
+        story.step_started("scan", "run", 1.6, index=1),
+        story.task_started("flaky", 1.6),
+        story.step_started("flaky", "try", 1.6),
+        story.task_skipped("docs", 1.6),
+        ("unit-tests-install", b"".join(b"package %d\n" % number for number in range(1000))),
+        story.step_finished("unit-tests", "install", 2.5),
+        story.step_started("unit-tests", "pytest", 2.5),
+        ("unit-tests-pytest", output),
+        ("flaky-try", b"no luck\n"),
+        story.step_finished("flaky", "try", 2.6, code=137, reason="OOMKilled", message="out of memory, <limit> 512Mi"),
+        story.task_finished("flaky", 2.6, "Failed", will_retry=True),
+        story.task_started("flaky", 2.6, attempt=1),
+        story.step_started("flaky", "try", 2.6, attempt=1),
+        ("flaky-try", b"better\n"),
+        story.step_finished("flaky", "try", 3.6, attempt=1),
+        story.task_finished("flaky", 3.6, attempt=1),
+        story.step_finished("scan", "run", 3.0, index=0),
+        story.task_finished("scan", 3.0, index=0),
+        story.step_finished("scan", "run", 3.1, index=1),
+        story.task_finished("scan", 3.1, index=1),
+        story.step_finished("unit-tests", "pytest", 9.6, code=1),
+        story.step_finished("unit-tests", "coverage", 9.6, reason="Skipped", code=1),
+        story.task_finished("unit-tests", 9.7, "Failed", message='"step-pytest" exited with code <1>'),
+        story.task_skipped("deploy", 9.7, "PipelineRun was stopping"),
+        story.task_started("report", 9.8),
+        story.step_started("report", "print", 9.8),
+        ("report-print", "état: Failed\n".encode()),
+        story.step_finished("report", "print", 9.9),
+        story.task_finished("report", 9.9),
+        story.run_finished(
+            10,
+            "Failed",
+            message="Tasks Completed: 6 (Failed: 1, Cancelled 0), Skipped: 2",
+            results=[{"name": "commit", "value": "</script><script>window.hacked=1</script>"}],
+            taskRuns={
+                "shop-x7k2p-clone": {
+                    "pipelineTaskName": "clone",
+                    "status": {"results": [{"name": "files", "type": "array", "value": ["a", "b"]}]},
+                }
+            },
+        ),
+    ]
+    return plan, feed
+
+
+@pytest.fixture(scope="session")
+def run(a_run, tmp_path_factory):
+    return recorded_run(tmp_path_factory.mktemp("record"), *a_run, files=("a&b.yaml",))

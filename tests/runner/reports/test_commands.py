@@ -1,0 +1,153 @@
+"""The commands that tell of runs, end to end: real runs of the real command on this machine."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import junitparser
+import pytest
+
+MONOPOD = os.path.join(os.path.dirname(sys.executable), "monopod")
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+
+PIPELINE = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: shop}
+spec:
+  params: [{name: what, default: cart}]
+  tasks:
+    - name: build
+      params: [{name: what, value: $(params.what)}]
+      taskSpec:
+        params: [{name: what}]
+        results: [{name: digest}]
+        steps:
+          - {name: compile, image: busybox, script: "echo building $(params.what); printf abc > $(results.digest.path)"}
+    - name: test
+      params: [{name: digest, value: $(tasks.build.results.digest)}]
+      taskSpec:
+        params: [{name: digest}]
+        steps: [{name: check, image: busybox, script: "echo '<b>no</b>' >&2; exit 3"}]
+    - name: deploy
+      runAfter: [test]
+      taskSpec: {steps: [{name: push, image: busybox, script: "true"}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("shop")
+
+
+@pytest.fixture(scope="module")
+def monopod(folder):
+    def monopod(*arguments, expected=0, state="state"):
+        done = subprocess.run(
+            [MONOPOD, *arguments],
+            cwd=folder,
+            env={**os.environ, "XDG_STATE_HOME": str(folder / state)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == expected, done.stderr
+        return done
+
+    return monopod
+
+
+@pytest.fixture(scope="module")
+def failed(folder, monopod):
+    """The name of a recorded run that failed, with its reports in `folder`."""
+    (folder / "shop.yaml").write_text(PIPELINE)
+    reports = ("--junit", "junit.xml", "--trace", "trace.json")
+    done = monopod("run", "-f", "shop.yaml", "-o", "name", *reports, expected=1)
+    return done.stdout.strip().removeprefix("pipelinerun.tekton.dev/")
+
+
+pytestmark = pytest.mark.slow
+
+
+def test_runs(failed, monopod, folder):
+    header, row = monopod("runs").stdout.splitlines()
+    assert header.split() == ["NAME", "STATUS", "STARTED", "TOOK", "BACKEND", "FILE"]
+    assert row.split()[:2] == [failed, "Failed"]
+    assert row.split()[-2:] == ["host", "shop.yaml"]
+    assert monopod("runs", "-o", "name").stdout == f"{failed}\n"
+    (told,) = json.loads(monopod("runs", "-o", "json").stdout)
+    assert (told["name"], told["status"], told["pipeline"], told["files"]) == (failed, "Failed", "shop", ["shop.yaml"])
+    assert told["directory"] == f"{folder}/state/monopod/runs/{failed}"
+    assert Path(told["directory"]).stat().st_mode & 0o777 == 0o700
+
+
+def test_the_page(failed, monopod, folder):
+    monopod("report", failed, "-o", "report.html")
+    text = (folder / "report.html").read_text()
+    assert "&lt;b&gt;no&lt;/b&gt;" in text
+    assert "<b>no</b>" not in text
+    assert "<code>cart</code>" in text  # a param of the run, and of the Task
+    assert text.count("<code>abc</code>") == 2  # the Result, and the param that refers to it
+    assert monopod("report", "shop").stdout == text
+
+
+def test_reports_of_the_run_are_those_of_the_record(failed, monopod, folder):
+    for form, file in (("junit", "junit.xml"), ("trace", "trace.json")):
+        assert monopod("report", "--format", form).stdout == (folder / file).read_text()
+    suites = {suite.name: suite.failures for suite in junitparser.JUnitXml.fromfile(str(folder / "junit.xml"))}
+    assert suites == {f"{failed}.build": 0, f"{failed}.test": 1, f"{failed}.deploy": 0}
+    document = json.loads(monopod("report", "--format", "json").stdout)
+    assert (document["kind"], document["metadata"]["name"]) == ("PipelineRun", failed)
+    assert document["status"]["conditions"][0]["status"] == "False"
+
+
+def test_explain(failed, monopod):
+    lines = monopod("explain").stdout.splitlines()
+    assert lines[0].startswith(f"{failed} Failed in ")
+    assert lines[2] == "Critical path: what decided how long the run took"
+    told = json.loads(monopod("explain", failed, "-o", "json").stdout)
+    assert [each["task"] for each in told["criticalPath"]] == ["build", "test"]
+
+
+def test_wrong_names_are_told(failed, monopod):
+    for command in ("report", "explain"):
+        error = monopod(command, failed + "x", expected=2).stderr
+        assert error == (
+            f"monopod {command}: no run '{failed}x' is recorded (did you mean '{failed}'?); "
+            "`monopod runs` lists those that are\n"
+        )
+        error = monopod(command, expected=2, state="empty").stderr
+        assert error == (
+            f"monopod {command}: no run is recorded yet; `monopod run` records each, unless it is given --no-record\n"
+        )
+    assert monopod("runs", state="empty").stdout == ""
+
+
+def test_without_a_record_there_are_reports_all_the_same(failed, monopod, folder):
+    monopod("run", "-f", "shop.yaml", "--no-record", "--junit", "other.xml", expected=1, state="none")
+    assert not (folder / "none").exists()
+    assert junitparser.JUnitXml.fromfile(str(folder / "other.xml")).failures == 1
+
+
+def test_a_report_that_cannot_be_written_is_told_before_anything_runs(failed, monopod):
+    done = monopod("run", "-f", "shop.yaml", "--junit", "nowhere/junit.xml", expected=2)
+    assert done.stderr == "monopod run: nowhere/junit.xml: No such file or directory\n"
+    assert len(monopod("runs", "-o", "name").stdout.splitlines()) == 1
+
+
+def test_several_runs_are_in_one_report(failed, monopod, folder):
+    runs = "".join(
+        "---\napiVersion: tekton.dev/v1\nkind: PipelineRun\n"
+        f"metadata: {{name: {name}}}\nspec: {{pipelineRef: {{name: shop}}}}\n"
+        for name in ("first", "second")
+    )
+    (folder / "runs.yaml").write_text(f"{PIPELINE}{runs}")
+    monopod("run", "-f", "runs.yaml", "--junit", "both.xml", expected=1, state="several")
+    names = [suite.name for suite in junitparser.JUnitXml.fromfile(str(folder / "both.xml"))]
+    assert names == [f"{run}.{task}" for run in ("first", "second") for task in ("build", "test", "deploy")]
+    monopod("run", "-f", "runs.yaml", expected=1, state="several")
+    names = monopod("runs", "-o", "name", state="several").stdout.split()
+    assert names == ["second.2", "first.2", "second", "first"]

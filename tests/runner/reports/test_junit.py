@@ -1,0 +1,84 @@
+"""Runs as JUnit XML: valid by a schema, read by a library that CI tools use, and true."""
+
+from pathlib import Path
+
+import junitparser
+import pytest
+import xmlschema
+from hypothesis import given
+from hypothesis import strategies as st
+from recorded import recorded_run
+
+from monopod.runner.reports.junit import junit
+
+SCHEMA = xmlschema.XMLSchema(str(Path(__file__).with_name("junit.xsd")))
+
+
+@pytest.fixture(scope="module")
+def suites(run):
+    text = junit([run])
+    SCHEMA.validate(text)
+    return {suite.name: suite for suite in junitparser.JUnitXml.fromstring(text.encode())}
+
+
+def outcomes(suite):
+    return {case.name: [type(each).__name__ for each in case.result] for case in suite}
+
+
+def test_each_task_is_a_suite(suites):
+    assert list(suites) == [
+        f"shop-x7k2p.{name}"
+        for name in ("clone", "unit-tests", "scan[0]", "scan[1]", "flaky", "docs", "deploy", "report")
+    ]
+    assert suites["shop-x7k2p.unit-tests"].time == pytest.approx(8.2, abs=0.001)
+
+
+def test_each_step_is_a_test_case(suites):
+    assert outcomes(suites["shop-x7k2p.unit-tests"]) == {"install": [], "pytest": ["Failure"], "coverage": ["Skipped"]}
+    assert outcomes(suites["shop-x7k2p.flaky"]) == {"try": []}
+    assert outcomes(suites["shop-x7k2p.docs"]) == {"build": ["Skipped"]}
+    (failed,) = (case for case in suites["shop-x7k2p.unit-tests"] if case.name == "pytest")
+    assert failed.result[0].message == "exit code 1"
+    assert "<script>window.hacked = 1</script>" in failed.result[0].text
+    (skipped,) = suites["shop-x7k2p.docs"]
+    assert skipped.result[0].message == "Skipped: When Expressions evaluated to false"
+
+
+def test_the_totals_are_those_of_the_cases(run):
+    whole = junitparser.JUnitXml.fromstring(junit([run, run]).encode())
+    told = (whole.tests, whole.failures, whole.errors)
+    whole.update_statistics()
+    assert told == (whole.tests, whole.failures, whole.errors) == (20, 2, 0)
+
+
+def test_a_task_that_could_not_start_has_a_case_that_says_so(tmp_path, story):
+    plan = story.plan(story.task("a", "b"))
+    feed = [
+        story.run_started(),
+        story.task_started("a", 0),
+        story.task_finished("a", 1, "Failed", message="container a-b could not be started: no such image"),
+        story.run_finished(1, "Failed"),
+    ]
+    text = junit([recorded_run(tmp_path, plan, feed)])
+    SCHEMA.validate(text)
+    (suite,) = junitparser.JUnitXml.fromstring(text.encode())
+    assert outcomes(suite) == {"b": ["Skipped"], "(the Task itself)": ["Error"]}
+    assert [case.result[0].message for case in suite][1] == "container a-b could not be started: no such image"
+
+
+@given(st.binary(max_size=200))
+def test_whatever_a_step_writes_it_is_xml(tmp_path_factory, story, written):
+    plan = story.plan(story.task("a", "b"))
+    feed = [
+        story.run_started(),
+        story.task_started("a", 0),
+        story.step_started("a", "b", 0),
+        ("a-b", written),
+        story.step_finished("a", "b", 1, code=1, message=written.decode("latin-1")),
+        story.task_finished("a", 1, "Failed", message=written.decode("utf-8", "replace")),
+        story.run_finished(1, "Failed"),
+    ]
+    text = junit([recorded_run(tmp_path_factory.mktemp("run"), plan, feed)])
+    SCHEMA.validate(text)
+    (suite,) = junitparser.JUnitXml.fromstring(text.encode())
+    assert outcomes(suite) == {"b": ["Failure"]}

@@ -1,0 +1,178 @@
+"""The page of a run, without a browser: what is in it, and that nothing a run wrote becomes markup."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recorded import recorded_run
+
+from monopod.runner.records.recorded_run import Line, Source
+from monopod.runner.reports.anchors import Anchors
+from monopod.runner.reports.coloured_text import coloured_text
+from monopod.runner.reports.html import Html, joined, tag
+from monopod.runner.reports.logs import fair_shares, lines_markup, logs_of
+from monopod.runner.reports.page import page
+
+EMPTY = {"meta", "link", "input", "br"}
+
+
+class Elements(HTMLParser):
+    """Reads a page strictly: every element is closed, and by its own name."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.found, self.texts = [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, name, attributes):
+        self.found.append((name, dict(attributes)))
+        if name not in EMPTY:
+            self.open.append(name)
+
+    def handle_endtag(self, name):
+        assert self.open.pop() == name
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def elements(run):
+    return Elements(page(run))
+
+
+def test_nothing_is_loaded_from_anywhere(elements):
+    for name, attributes in elements.found:
+        for key in ("src", "href", "srcset", "action", "data"):
+            value = attributes.get(key, "#")
+            assert value.startswith(("#", "data:image/svg+xml,")), (name, attributes)
+    assert [name for name, _ in elements.found].count("script") == 1
+
+
+def test_nothing_a_run_wrote_is_markup(elements):
+    names = {name for name, _ in elements.found}
+    assert not names & {"img", "b", "iframe", "object"}
+    for _, attributes in elements.found:
+        assert not [key for key in attributes if key.startswith("on")]
+    text = "".join(elements.texts)
+    assert "<script>window.hacked = 1</script>" in text
+    assert "<i>go</i>" in text
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028]", text)
+
+
+def test_identities_are_there_once_and_links_lead_somewhere(elements):
+    identities = [attributes["id"] for _, attributes in elements.found if "id" in attributes]
+    assert len(identities) == len(set(identities))
+    targets = {attributes["href"][1:] for name, attributes in elements.found if name == "a"}
+    assert targets <= set(identities)
+    assert {"log-unit-tests-pytest", "task-deploy", "log-flaky-try", "log-flaky-try-2"} <= targets
+
+
+def test_all_is_told(elements):
+    text = re.sub(r"\s+", " ", "".join(elements.texts))
+    for expected in (
+        "exit code 1",
+        "Skipped: When Expressions evaluated to false",
+        "Skipped: PipelineRun was stopping",
+        "Skipped, which come after it: deploy",
+        "All of its output, 7 lines",
+        "out of memory, <limit> 512Mi (exit code 137: ended by SIGKILL",
+        "https://example.org/<script>window.hacked=1</script>\"'&",
+        '["a", "b"]',
+        "a&b.yaml",
+        "language=python",
+        "état: Failed",
+        "1,000 lines",
+        "Attempt 2: Succeeded",
+    ):
+        assert expected in text
+
+
+def test_a_run_that_never_began(tmp_path, story):
+    run = recorded_run(tmp_path, story.plan(story.task("a", "b")), [story.run_started()])
+    text = "".join(Elements(page(run)).texts)
+    assert "the process that followed it was killed" in text
+    assert "No Task has started." in text
+    assert "No Step wrote anything." in text
+
+
+@given(st.text(), st.text(), st.text())
+def test_text_stays_text(content, value, more):
+    parsed = Elements(tag("p", content, tag("span", more), title=value))
+    assert "".join(parsed.texts) == (content + more).replace("\r\n", "\n").replace("\r", "\n") or "\r" in content + more
+    assert [name for name, _ in parsed.found] == ["p", "span"]
+    assert parsed.found[0][1]["title"] == value
+
+
+def test_html_is_put_together():
+    assert joined("<", None, [Html("<br>"), "&"]) == "&lt;<br>&amp;"
+    assert tag("input", type="checkbox", checked=True, disabled=False) == '<input type="checkbox" checked>'
+
+
+@pytest.mark.parametrize(
+    ("written", "markup"),
+    [
+        ("plain", "plain"),
+        ("\x1b[31mred\x1b[0m plain", '<span class="c1">red</span> plain'),
+        ("\x1b[1;92mgood\x1b[22m still\x1b[39m.", '<span class="c10 tb">good</span><span class="c10"> still</span>.'),
+        ("\x1b[38;5;196mred\x1b[m", '<span class="c9">red</span>'),
+        ("\x1b[38;2;0;0;150mblue", '<span class="c4">blue</span>'),
+        ("\x1b[38;5;244mgrey", '<span class="c8">grey</span>'),
+        ("\x1b[41mno background", "no background"),
+        ("\x1b[38;5mbroken\x1b[38mtoo", "brokentoo"),
+        ("\x1b[31", "31"),
+    ],
+)
+def test_colours(written, markup):
+    assert coloured_text(written) == markup
+
+
+@given(st.text(alphabet=st.characters() | st.sampled_from("\x1b[;m0123489")))
+def test_no_text_breaks_out_of_its_line(written):
+    parsed = Elements(f"<pre>{coloured_text(written)}</pre>")
+    assert {name for name, _ in parsed.found} <= {"pre", "span"}
+    assert all(set(attributes) <= {"class"} for _, attributes in parsed.found)
+
+
+def test_identities_can_be_told_apart():
+    anchors = Anchors()
+    names = [anchors.of("task", name) for name in ("a[1]", "a/1", "a.1", "a[1]", "<>")]
+    assert names == ["task-a-1", "task-a-1-2", "task-a-1-3", "task-a-1", "task-"]
+
+
+@given(
+    st.dictionaries(st.integers(0, 20).map(lambda n: Source(str(n), "", 0)), st.integers(0, 100)), st.integers(0, 500)
+)
+def test_shares_are_fair(wanted, total):
+    shares = fair_shares(wanted, total)
+    assert sum(shares.values()) <= total
+    assert all(shares[source] <= amount for source, amount in wanted.items())
+    short = [shares[source] for source, amount in wanted.items() if shares[source] < amount]
+    if short:  # then all is given out, and nobody who gets less than he wants gets much less than anybody else
+        assert sum(shares.values()) > total - len(wanted)
+        assert max(shares.values()) - min(short) <= 1
+
+
+def test_much_output_is_bounded_and_numbered(run):
+    logs = {log.source.step: log for log in logs_of(run, most_bytes=3000, most_lines=10_000)}
+    large, small = logs["install"], logs["print"]
+    assert (small.left_out, len(small.beginning)) == (0, 1)
+    assert large.count == 1000
+    assert large.beginning[0].text == "package 0"
+    assert large.end[-1].text == "package 999"
+    assert len(large.end) > len(large.beginning) > 0
+    assert large.left_out == 1000 - len(large.beginning) - len(large.end)
+    assert sum(len(line.text) for line in (*large.beginning, *large.end)) <= 3000
+
+
+def test_lines_are_numbered_from_where_they_are():
+    lines = [Line(10.0, f"line {number}") for number in range(1000)]
+    chunks = list(lines_markup(lines, 501, 9.0))
+    assert [int(re.search('data-first="(\\d+)"', chunk)[1]) for chunk in chunks] == [501, 901, 1301]
+    assert [chunk.count("\n</span>") for chunk in chunks] == [400, 400, 200]
+    assert 'style="counter-reset:line 900" data-t="+1.0s">line 400\n' in chunks[1]

@@ -1,0 +1,212 @@
+"""The page of a run in a real browser: what it shows, the keyboard, accessibility, and hostile output."""
+
+import json
+from importlib import resources
+
+import pytest
+from browser import MISSING, chromium
+from recorded import recorded_run
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from monopod.runner.reports.page import page
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(MISSING), reason=f"{' and '.join(MISSING)} not installed"),
+]
+
+AXE = resources.files("axe_core_python").joinpath("axe.min.js").read_text()
+
+
+@pytest.fixture(scope="module")
+def address(run, tmp_path_factory):
+    file = tmp_path_factory.mktemp("page") / "report.html"
+    file.write_text(page(run))
+    return file.as_uri()
+
+
+@pytest.fixture(scope="module")
+def window():
+    with chromium() as driver:
+        yield driver
+
+
+@pytest.fixture
+def driver(window, address):
+    window.get("about:blank")
+    window.get(address)
+    yield window
+    assert [each for each in window.get_log("browser") if each["level"] == "SEVERE"] == []
+
+
+def visible(driver, selector):
+    return [each for each in driver.find_elements(By.CSS_SELECTOR, selector) if each.is_displayed()]
+
+
+def wait_for(driver, script):
+    """Let the browser tell when it is so."""
+    driver.set_script_timeout(30)
+    driver.execute_async_script(
+        f"const done = arguments[0]; (function look() {{ if ({script}) done(); else setTimeout(look, 20); }})()"
+    )
+
+
+def test_what_failed_comes_first(driver):
+    headings = [each.text for each in driver.find_elements(By.TAG_NAME, "h2")]
+    assert headings == ["What failed", "Tasks", "Timeline", "Where the time went", "Params and Results", "Output"]
+    assert "exit code 1" in driver.find_element(By.ID, "failures").text
+    assert driver.title == "✗ shop-x7k2p: Failed"
+
+
+def test_hostile_output_does_nothing(driver):
+    driver.execute_script("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert driver.execute_script("return window.hacked") is None
+    text = driver.find_element(By.ID, "log-unit-tests-pytest").text
+    assert "<script>window.hacked = 1</script>" in text
+    assert driver.execute_script("return document.querySelectorAll('script').length") == 1
+    assert driver.execute_script("return document.querySelectorAll('img, iframe, object, embed, b').length") == 0
+
+
+def test_the_policy_lets_no_other_script_run(driver, run, tmp_path):
+    """Even if something were not escaped: the same page with a script and a handler put into it."""
+    text = page(run).replace("<footer>", "<script>window.hacked = 1</script><p onclick='1'>x</p><footer>", 1)
+    (tmp_path / "page.html").write_text(text)
+    driver.get((tmp_path / "page.html").as_uri())
+    assert driver.execute_script("return document.querySelectorAll('script').length") == 2
+    assert driver.execute_script("return window.hacked") is None
+    refused = [each["message"] for each in driver.get_log("browser")]
+    assert any("Content Security Policy" in each for each in refused)
+
+
+def test_a_link_to_a_step_opens_its_output(driver):
+    assert visible(driver, "#log-unit-tests-pytest .chunk") == []
+    driver.find_element(By.CSS_SELECTOR, "#failures a[href='#log-unit-tests-pytest']").click()
+    wait_for(driver, "document.getElementById('log-unit-tests-pytest').open")
+    assert len(visible(driver, "#log-unit-tests-pytest .chunk")) == 1
+
+
+def test_an_address_leads_to_a_line(driver, address):
+    driver.get(f"{address}#log-unit-tests-install.777")
+    driver.refresh()
+    (line,) = driver.find_elements(By.CSS_SELECTOR, ".target")
+    assert line.text == "package 776"
+    top, height = driver.execute_script("return [arguments[0].getBoundingClientRect().top, window.innerHeight]", line)
+    assert 0 < top < height
+
+
+def test_lines_have_their_numbers(driver, address):
+    driver.get(f"{address}#log-unit-tests-install.777")
+    driver.refresh()
+    snapshot = driver.execute_cdp_cmd("DOMSnapshot.captureSnapshot", {"computedStyles": []})
+    (document,) = snapshot["documents"]
+    laid_out = [snapshot["strings"][each].strip() for each in document["layout"]["text"] if each >= 0]
+    place = laid_out.index("package 776")
+    assert laid_out[place - 1 : place + 2] == ["777", "package 776", "778"]
+
+
+def test_search(driver):
+    query = driver.find_element(By.ID, "query")
+    found = driver.find_element(By.ID, "found")
+    query.send_keys("PACKAGE 99")
+    query.send_keys(Keys.ENTER)
+    assert found.text == "1 of 11 lines"
+    assert driver.find_element(By.CSS_SELECTOR, ".now").text == "package 99"
+    assert driver.current_url.endswith("#log-unit-tests-install.100")
+    query.send_keys(Keys.ENTER)
+    assert (found.text, driver.find_element(By.CSS_SELECTOR, ".now").text) == ("2 of 11 lines", "package 990")
+    query.send_keys(Keys.SHIFT, Keys.ENTER)
+    driver.find_element(By.ID, "previous").click()
+    assert found.text == "11 of 11 lines"
+    assert "11 found" in driver.find_element(By.CSS_SELECTOR, "#log-unit-tests-install .count").text
+    query.send_keys(Keys.ESCAPE)
+    assert found.text == ""
+    assert driver.find_elements(By.CSS_SELECTOR, ".hit") == []
+    query.send_keys("<script>", Keys.ENTER)
+    assert found.text == "1 of 2 lines"
+    query.send_keys(Keys.ESCAPE, "nowhere", Keys.ENTER)
+    assert found.text == "nothing found"
+
+
+def test_by_keyboard_alone(driver):
+    """The first key leads to the content; each Task opens with the keyboard; nothing is a trap."""
+    driver.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
+    assert driver.switch_to.active_element.text == "Skip to the content"
+    driver.switch_to.active_element.send_keys(Keys.ENTER)
+    assert driver.execute_script("return document.activeElement.id") == "content"
+    reached = set()
+    for _ in range(200):
+        driver.switch_to.active_element.send_keys(Keys.TAB)
+        active = driver.switch_to.active_element
+        identity = driver.execute_script(
+            "const e = arguments[0]; return e.id || e.parentElement.id || e.tagName", active
+        )
+        if identity == "task-scan-0":
+            active.send_keys(Keys.ENTER)
+            assert driver.execute_script("return document.getElementById('task-scan-0').open")
+        reached.add(identity)
+        if driver.execute_script("return document.activeElement === document.body"):
+            break
+    else:
+        pytest.fail("the focus never leaves the page")
+    assert {"task-clone", "task-scan-0", "task-report", "query", "next", "switch-wrap", "log-report-print"} <= reached
+
+
+def test_the_switches_need_no_script(address):
+    with chromium(javascript=False) as driver:
+        driver.get(address)
+        assert visible(driver, "#search") == []
+        driver.find_element(By.CSS_SELECTOR, "#log-unit-tests-pytest > summary").click()
+        (chunk,) = visible(driver, "#log-unit-tests-pytest .chunk")
+        assert "<script>window.hacked = 1</script>" in chunk.text
+        script = "return getComputedStyle(document.querySelector('#log-unit-tests-pytest .chunk > span')).whiteSpace"
+        before = driver.execute_script(script)
+        driver.find_element(By.ID, "switch-wrap").click()
+        assert (before, driver.execute_script(script)) == ("pre", "pre-wrap")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 375], ids=["wide", "phone"])
+def test_accessible_to_all(address, dark, width):
+    """axe-core finds nothing wrong by WCAG 2.1 AA and its best practices, everything opened; nothing sticks out."""
+    with chromium(width=width, height=800, dark=dark) as driver:
+        driver.get(address)
+        driver.execute_script("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        background = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert background == ("rgb(13, 17, 23)" if dark else "rgb(255, 255, 255)")
+        driver.execute_script(AXE)
+        driver.set_script_timeout(60)
+        found = driver.execute_async_script("const done = arguments[0]; axe.run().then(done)")
+        assert (
+            json.dumps(
+                [(each["id"], [node["html"][:150] for node in each["nodes"]][:3]) for each in found["violations"]]
+            )
+            == "[]"
+        )
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+def test_100_000_lines(tmp_path, story):
+    """They can be searched, and only what is looked at is laid out."""
+    plan = story.plan(story.task("a", "b"))
+    feed = [
+        story.run_started(),
+        story.task_started("a", 0),
+        story.step_started("a", "b", 0),
+        ("a-b", b"".join(b"line %d of a Step that writes very much indeed\n" % number for number in range(100_000))),
+        story.step_finished("a", "b", 1),
+        story.task_finished("a", 1),
+        story.run_finished(1),
+    ]
+    file = tmp_path / "page.html"
+    file.write_text(page(recorded_run(tmp_path, plan, feed)))
+    assert file.stat().st_size < 16 * 1024 * 1024
+    with chromium() as driver:
+        driver.get(file.as_uri())
+        query = driver.find_element(By.ID, "query")
+        query.send_keys("line 99999 ", Keys.ENTER)
+        assert driver.find_element(By.ID, "found").text == "1 of 1 lines"
+        assert driver.find_element(By.CSS_SELECTOR, ".now").is_displayed()
+        rendered = "(each) => each.firstChild.checkVisibility({contentVisibilityAuto: true})"
+        chunks = driver.execute_script(f"return [...document.querySelectorAll('.chunk')].map({rendered})")
+        assert 0 < chunks.count(True) < 10 < 240 < len(chunks)

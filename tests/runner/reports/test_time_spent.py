@@ -1,0 +1,167 @@
+"""Where the time of runs went, of known runs and of random ones."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recorded import recorded_run
+
+from monopod.runner.reports.time_spent import time_spent
+from monopod.schemas.plan import Matrix
+
+
+@pytest.fixture
+def spent(tmp_path, story):
+    def spent(plan, times, *, total, extra=()):
+        """Each of `times` is (Task, index, slot, started, began, ended)."""
+        feed = [story.run_started(), *extra]
+        for task, index, slot, started, began, ended in times:
+            container = f"{slot}-step"
+            feed += [
+                (started, _replaced(story.task_started(task, started, index), slot=slot)),
+                (started, _replaced(story.step_started(task, "step", started, index), container=container)),
+                (ended, _step(story, task, index, container, began, ended)),
+                (ended, story.task_finished(task, ended, index=index)),
+            ]
+        head, body = feed[: 1 + len(extra)], sorted(feed[1 + len(extra) :], key=lambda each: each[0])
+        return time_spent(
+            recorded_run(tmp_path, plan, [*head, *(event for _, event in body), story.run_finished(total)])
+        )
+
+    return spent
+
+
+def _replaced(event, **changes):
+    return dataclasses.replace(event, **changes)
+
+
+def _step(story, task, index, container, began, ended):
+    event = story.step_finished(task, "step", ended, index=index)
+    return _replaced(event, container=container, start=event.start + began, cpu=ended - began)
+
+
+def told(changes):
+    return {each.what: round(each.saved, 6) for each in changes}
+
+
+def test_a_known_run(spent, story):
+    plan = story.plan(
+        story.task("clone", "step"),
+        story.task("unit-tests", "step", after=("clone",)),
+        story.task("docs", "step", after=("unit-tests",)),
+        story.task("build", "step", after=("clone",), result_sources=("clone",)),
+        final=[story.task("report", "step")],
+    )
+    found = spent(
+        plan,
+        [
+            ("clone", None, "clone", 0, 2, 10),
+            ("build", None, "build", 10, 10, 100),
+            ("unit-tests", None, "unit-tests", 10, 10, 130),
+            ("docs", None, "docs", 130, 135, 165),
+            ("report", None, "report", 166, 166, 170),
+        ],
+        total=171,
+    )
+    assert [span.label for span in found.critical] == ["clone", "unit-tests", "docs", "report"]
+    assert (found.total, found.after_last) == (171, 1)
+    assert [(wait.label, wait.seconds, wait.why) for wait in found.waits] == [
+        ("docs", 5, "its container"),
+        ("clone", 2, "its container"),
+    ]
+    assert (found.work, found.shortest, found.peak, found.widest) == (259, 169, 2, 2)
+    assert told(found.changes) == {
+        "if unit-tests took no time": 65,  # then build decides
+        "if docs took no time": 35,
+        "if docs did not depend on unit-tests": 35,
+        "if clone took no time": 10,
+        "if unit-tests did not depend on clone": 10,
+    }
+
+
+def test_combinations_that_take_turns(spent, story, replace):
+    task = replace(story.task("scan", "step", index_count=1), matrix=None)
+    plan = story.plan(replace(task, matrix=Matrix()))
+    found = spent(
+        plan,
+        [("scan", 0, "scan", 0, 0, 10), ("scan", 1, "scan", 10, 10, 30), ("scan", 2, "scan", 30, 30, 35)],
+        total=35,
+    )
+    assert [span.label for span in found.critical] == ["scan[0]", "scan[1]", "scan[2]"]
+    assert [(wait.label, wait.seconds, wait.why) for wait in found.waits] == [
+        ("scan[2]", 30, "its turn, after scan[1]"),
+        ("scan[1]", 10, "its turn, after scan[0]"),
+    ]
+    assert told(found.changes)["if all combinations of scan ran at the same time"] == 15
+    assert (found.shortest, found.peak, found.widest) == (20, 1, 3)
+
+
+def test_a_skipped_task_takes_no_time_but_hands_on(spent, story):
+    plan = story.plan(
+        story.task("a", "step"), story.task("b", "step", after=("a",)), story.task("c", "step", after=("b",))
+    )
+    found = spent(
+        plan,
+        [("a", None, "a", 0, 0, 5), ("c", None, "c", 7, 7, 9)],
+        total=9,
+        extra=[story.task_skipped("b", 5)],
+    )
+    assert [(span.label, span.ready, span.started) for span in found.critical] == [("a", 0, 0), ("c", 5, 7)]
+    assert [(wait.label, wait.why) for wait in found.waits] == [("c", "its start")]
+    assert found.widest == 1
+
+
+def test_nothing_has_run(spent, story):
+    found = spent(story.plan(story.task("a", "step")), [], total=0)
+    assert (found.total, found.critical, found.waits, found.changes, found.reached) == (0, (), (), (), 0)
+
+
+@st.composite
+def runs(draw):
+    """Random Tasks, each after some of those before it, that wait and take some whole seconds."""
+    count = draw(st.integers(1, 6))
+    tasks, ends = [], []
+    for number in range(count):
+        after = sorted(draw(st.sets(st.integers(0, number - 1)))) if number else []
+        ready = max((ends[each] for each in after), default=0)
+        started = ready + draw(st.integers(0, 5))
+        began = started + draw(st.integers(0, 5))
+        ends.append(began + draw(st.integers(1, 20)))
+        tasks.append((tuple(after), ready, started, began, ends[-1]))
+    return tasks
+
+
+@given(runs())
+def test_random_runs(tmp_path_factory, story, tasks):
+    plan = story.plan(
+        *(
+            story.task(f"t{number}", "step", after=tuple(f"t{each}" for each in after))
+            for number, (after, *_) in enumerate(tasks)
+        )
+    )
+    events = []
+    for number, (_, _, started, began, ended) in enumerate(tasks):
+        name = f"t{number}"
+        events += [
+            (started, number, story.task_started(name, started)),
+            (started, number, story.step_started(name, "step", started)),
+            (ended, number, _step(story, name, None, f"{name}-step", began, ended)),
+            (ended, number, story.task_finished(name, ended)),
+        ]
+    total = max(ended for *_, ended in tasks)
+    feed = [story.run_started(), *(event for _, _, event in sorted(events, key=lambda each: each[:2]))]
+    found = time_spent(recorded_run(tmp_path_factory.mktemp("run"), plan, [*feed, story.run_finished(total)]))
+
+    for span, (_, ready, started, began, ended) in zip(found.spans, tasks, strict=True):
+        assert (span.ready, span.started, span.began, span.ended) == (ready, started, began, ended)
+    ends = {f"t{number}": task[-1] for number, task in enumerate(tasks)}
+    assert found.critical[-1].ended == total
+    assert found.critical[0].ready == 0
+    for before, after in zip(found.critical, found.critical[1:], strict=False):
+        assert before.ended == after.ready  # each held up the next
+    assert sum(span.ended - span.ready for span in found.critical) == total == max(ends.values())
+    moments = [moment + 0.5 for moment in range(total)]
+    assert found.peak == max(sum(started < moment < ended for _, _, started, _, ended in tasks) for moment in moments)
+    for change in found.changes:
+        assert 0 < change.saved <= total

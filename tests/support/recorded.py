@@ -1,0 +1,42 @@
+"""Records of runs that were never made: what the recorder writes when it is told these events and lines."""
+
+from pathlib import Path
+
+from monopod.compiler.pod import COORDINATOR
+from monopod.runner.follow import Follower
+from monopod.runner.records.recorded_run import read_run
+from monopod.runner.records.recorder import Recorder
+from monopod.runner.records.store import open_record
+from monopod.runner.summary import Outcome
+from monopod.schemas.plan import encode
+
+
+def recorder_of(root, plan, name="ci-x7k2p", backend="host", files=()):
+    """A recorder of a Pod that runs this Plan, as far as a record needs one."""
+    coordinator = {"name": COORDINATOR, "args": ["--", *encode(plan)]}
+    pod = {"metadata": {"name": name}, "spec": {"containers": [coordinator]}}
+    return Recorder(Path(root), plan, pod, backend=backend, files=files)
+
+
+def feed_recorder(recorder, plan, feed):
+    """Tell a recorder what a Follower shows of events and (container, bytes)."""
+    follower = Follower(plan)
+    for item in feed:
+        for shown in follower.output(*item) if isinstance(item, tuple) else follower.event(item):
+            recorder.take(shown)
+    return follower
+
+
+def record_run(root, plan, feed, *, files=("ci.yaml",), ended=True):
+    """Record a run that ends as its last event says; return the record."""
+    recorder = recorder_of(root, plan, files=files)
+    finished = feed_recorder(recorder, plan, feed).finished
+    if ended and finished is not None:
+        recorder.end(Outcome(finished.status, finished.reason, finished.message), finished.at)
+    recorder.close()
+    return open_record(recorder.directory)
+
+
+def recorded_run(root, plan, feed, **options):
+    """The same, read again."""
+    return read_run(record_run(root, plan, feed, **options))
