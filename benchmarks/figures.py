@@ -10,8 +10,17 @@ from pathlib import Path
 
 import generated
 from coordinator_alone import start_coordinator
-from measured_run import MeasurementError, StepTimes, command_seconds, step_times, step_times_and_memory, written
+from measured_run import (
+    MeasurementError,
+    StepTimes,
+    command_processor_seconds,
+    command_seconds,
+    step_times,
+    step_times_and_memory,
+    written,
+)
 from polling import hand_offs
+from recorder_alone import recorder_seconds
 
 _BINARIES = Path(__file__).resolve().parent.parent / "entrypoint" / "bin"
 
@@ -101,6 +110,25 @@ def command_line() -> Iterator[Figure]:
     yield Figure("monopod run, 10 no-op Tasks", f"{run:.2f} s", "<= 1 s", run <= 1)
 
 
+def recording() -> Iterator[Figure]:
+    """What it costs to record a run: by line, for a run that writes much, and for one that does nothing."""
+    lines = 100_000
+    microseconds = recorder_seconds(lines) / lines * 1e6
+    yield Figure("recording a line of output", f"{microseconds:.2f} us", "<= 5 us", microseconds <= 5)
+    for what, pipeline in (
+        (f"{lines:,} lines", generated.many_lines(lines)),
+        ("10 no-op Tasks", generated.chain_of_tasks(10)),
+    ):
+        with written(pipeline) as file:
+            arguments = ("run", "--backend", "host", "-f", file)
+            pairs = [
+                (command_processor_seconds(*arguments), command_processor_seconds(*arguments, "--no-record"))
+                for _ in range(5)
+            ]
+        recorded, plain = (min(each) for each in zip(*pairs, strict=True))
+        yield Figure(f"processor time, {what}, recorded", f"{_ms(recorded)}, without {_ms(plain)}")
+
+
 def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.2f} s"
 
@@ -112,4 +140,5 @@ FIGURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "binary": binary_size,
     "compile": compiling,
     "command-line": command_line,
+    "recording": recording,
 }

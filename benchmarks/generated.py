@@ -20,6 +20,23 @@ def chain_of_steps(count: int) -> str:
     return _pipeline("chain-of-steps", [_task("task-0", steps=count)])
 
 
+def many_lines(count: int) -> str:
+    """Return a Pipeline of one Task whose only Step writes `count` lines, as fast as it can."""
+    return _pipeline(
+        "many-lines",
+        [
+            f"""\
+    - name: write
+      taskSpec:
+        steps:
+          - name: lines
+            image: {_IMAGE}
+            command: [seq, -f, "line %.0f of an output of usual width, as builds have it", "{count}"]
+"""
+        ],
+    )
+
+
 def fan_out(count: int) -> str:
     """Return a Pipeline of one Task, and `count` Tasks that all wait for it alone.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,14 @@ def command_seconds(*arguments: str) -> float:
     if done.returncode != 0:
         raise MeasurementError(f"monopod {arguments[0]}: {done.stderr.decode(errors='replace').strip()[-400:]}")
     return seconds
+
+
+def command_processor_seconds(*arguments: str) -> float:
+    """Return how much processor time a command of monopod and what it starts take. Raises MeasurementError."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command_seconds(*arguments)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import tempfile
 
 from figures import FIGURES
 from measured_run import MeasurementError
@@ -49,4 +50,6 @@ def _machine() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with tempfile.TemporaryDirectory(prefix="monopod-bench-") as records:
+        os.environ["XDG_STATE_HOME"] = records  # what is measured is nobody's run
+        sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,35 @@
+"""The recorder by itself: what it takes to record lines of output, with everything that is written."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from generated import chain_of_tasks
+from measured_run import written
+
+from monopod.compiler.compilation import Options, compile_runs
+from monopod.compiler.documents import load
+from monopod.runner.follow import OutputLine
+from monopod.runner.records.recorder import Recorder
+from monopod.runner.summary import Outcome
+from monopod.schemas.run_events import RunStarted
+
+
+def recorder_seconds(lines: int) -> float:
+    """Return the processor time that it takes to record so many lines, of 60 characters each."""
+    with written(chain_of_tasks(1)) as file:
+        (compilation,) = compile_runs(load([file]), Options())
+    shown = OutputLine("task-0", "step-0", "x" * 60)
+    with tempfile.TemporaryDirectory(prefix="monopod-bench-") as folder:
+        recorder = Recorder(Path(folder), compilation.plan, compilation.pod, backend="host", files=(file,))
+        recorder.take(RunStarted(time.time(), "bench", "default", ""))
+        began = time.process_time()
+        for number in range(lines):
+            recorder.take(shown)
+            if number % 100 == 0:
+                recorder.refresh(time.time())
+        recorder.end(Outcome("Succeeded", "Succeeded", ""), time.time())
+        recorder.close()
+        return time.process_time() - began
