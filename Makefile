@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint image bench fuzz clean
+.PHONY: help demo test lint image bench fuzz screenshots clean
 
 PYTHON =
 PYTEST_ARGS =
@@ -32,6 +32,7 @@ help:
 	@echo 'make image   build the runtime image with podman, buildah or docker (IMAGE_ARGS="--base IMAGE": on another base)'
 	@echo 'make bench   measure speed and size, and print them beside their goals'
 	@echo 'make fuzz    compile what a fuzzer makes of the examples, for FUZZ_SECONDS=600 (0: until something is found)'
+	@echo 'make screenshots   take the pictures of docs/ in Chromium'
 	@echo 'make clean   remove .venv, build/ and all that tools leave behind'
 	@echo 'PYTHON=python3.12 chooses the Python of .venv (3.11 or newer)'
 
@@ -58,6 +59,9 @@ fuzz: .venv/tools-installed
 	@.venv/bin/python -c 'import atheris' 2> /dev/null || { $(pip) install --quiet atheris; }
 	@mkdir -p build/fuzz && cd build/fuzz && PYTHONPATH=../../tests/support \
 	    ../../.venv/bin/python ../../tests/faults/fuzz_compiler.py -max_total_time=$(FUZZ_SECONDS)
+
+screenshots: .venv/tools-installed
+	@.venv/bin/python docs/screenshots/take.py
 
 clean:
 	rm -rf .venv build dist *.egg-info entrypoint/bin .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,47 @@
+"""Takes the pictures of this folder: `make screenshots`. Needs Debian's chromium and chromium-driver.
+
+The run is that of `make demo`, in a clone of this repository as it is committed; its record is its own.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parent.parent
+sys.path.insert(0, str(REPOSITORY / "tests" / "support"))
+
+from browser import MISSING, chromium  # noqa: E402  # it lies with the tests
+
+MONOPOD = str(Path(sys.executable).with_name("monopod"))
+
+
+def main() -> int:
+    """Run examples/python-ci, make its page, and take the pictures."""
+    if MISSING:
+        print(f"{' and '.join(MISSING)} not installed", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="monopod-screenshots-") as folder:
+        environment = {**os.environ, "XDG_STATE_HOME": folder}
+        given = ("-w", "source=emptyDir", "-w", f"repository=hostPath:{REPOSITORY}", "-p", "base-revision=none")
+        run = ("run", "-f", "examples/python-ci/pipeline.yaml", *given)
+        subprocess.run([MONOPOD, *run], cwd=REPOSITORY, env=environment, check=True)
+        subprocess.run([MONOPOD, "report", "-o", f"{folder}/report.html"], env=environment, check=True)
+        page = Path(folder, "report.html").as_uri()
+        with chromium(width=1100, height=800) as driver:
+            driver.get(page)
+            driver.save_screenshot(str(HERE / "report.png"))
+        with chromium(width=1100, height=800, dark=True) as driver:
+            driver.get(page)
+            driver.execute_script("document.getElementById('task-unit-tests').open = true")
+            driver.execute_script("document.getElementById('timeline').scrollIntoView()")
+            driver.save_screenshot(str(HERE / "report-dark.png"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
