@@ -13,7 +13,7 @@ Left to others: which names there are (``params``, ``pipelines``, ``tasks``), an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -48,7 +48,7 @@ class Names:
         shapes: Mapping[Path, Shape],
         outer: Names | None = None,
         *,
-        open_ended: Iterable[Path] = (),
+        open_ended: Container[Path] = (),
         refused: Mapping[Path, str] | None = None,
         hidden: Iterable[str] = (),
     ) -> None:
@@ -59,7 +59,7 @@ class Names:
         self._shapes = shapes
         self._hidden = frozenset(hidden)
         self._outer = outer
-        self._open_ended = frozenset(open_ended)
+        self._open_ended = open_ended
         self._refused = refused or {}
 
     def shape(self, path: Path) -> Shape | None:
@@ -69,7 +69,7 @@ class Names:
             holder = self._shapes.get(path[:-1])
             if holder is not None and holder.type == "object" and (holder.keys is None or path[-1] in holder.keys):
                 shape = STRING
-        if shape is None and self._open_ended and self._is_open_ended(path):
+        if shape is None and self._is_open_ended(path):
             shape = STRING
         if shape is None and self._outer is not None and path[0] not in self._hidden:
             return self._outer.shape(path)

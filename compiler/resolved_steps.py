@@ -71,10 +71,15 @@ def resolve_steps(
         template = spec.step_template.to_kubernetes()
         problems.extend(check_references(template, task.names, place.at("stepTemplate")))
     result: list[ResolvedStep] = []
+    positions: dict[str, int] = {}
+    results: dict[Path, Shape] = {}
     for index, step in enumerate(spec.steps):
-        resolver = _StepResolver(step_name(step.name, index), step, place.at("steps", index), result, task, problems)
+        earlier = _EarlierSteps(results, Artifacts(positions, len(result)))
+        resolver = _StepResolver(step_name(step.name, index), step, place.at("steps", index), earlier, task, problems)
         resolved = resolver.resolved(template, place.at("stepTemplate"), catalog)
         if resolved is not None:
+            positions.setdefault(resolved.name, len(result))
+            results |= result_shapes([resolved])
             result.append(resolved)
     return result
 
@@ -107,9 +112,34 @@ def result_shapes(steps: Iterable[ResolvedStep]) -> dict[Path, Shape]:
     }
 
 
-def artifact_paths(steps: Iterable[ResolvedStep]) -> list[Path]:
-    """Return what references to the Artifacts of these Steps start with."""
-    return [("steps", step.name, kind) for step in steps for kind in ("inputs", "outputs")]
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """What references to the Artifacts of the first `count` Steps start with; ``positions`` are those of all Steps.
+
+    One mapping serves each of the Steps, of which there may be thousands.
+    """
+
+    positions: Mapping[str, int]
+    count: int
+
+    @classmethod
+    def of(cls, steps: Sequence[ResolvedStep]) -> Artifacts:
+        """Return those of all these Steps."""
+        return cls({step.name: position for position, step in enumerate(steps)}, len(steps))
+
+    def __contains__(self, path: object) -> bool:
+        match path:
+            case ("steps", str(name), "inputs" | "outputs"):
+                return self.positions.get(name, self.count) < self.count
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _EarlierSteps:
+    """What a Step may refer to of those before it."""
+
+    results: Mapping[Path, Shape]
+    artifacts: Artifacts
 
 
 def _workspace_paths(usages: Iterable[tekton.WorkspaceUsage]) -> dict[Path, Value]:
@@ -123,7 +153,7 @@ class _StepResolver:
     name: str
     step: tekton.Step
     place: Place
-    earlier: Sequence[ResolvedStep]
+    earlier: _EarlierSteps
     task: TaskNames
     problems: list[Problem]
 
@@ -173,9 +203,9 @@ class _StepResolver:
         return {**step_variables(results, self.name), **_workspace_paths(self.step.workspaces)}
 
     def _names(self, params: Mapping[Path, Shape], fixed: Mapping[Path, Value], outer: Names) -> Names:
-        shapes = {**params, **dict.fromkeys(fixed, STRING), **result_shapes(self.earlier)}
+        shapes = {**params, **dict.fromkeys(fixed, STRING), **self.earlier.results}
         hidden = ("params",) if self.step.ref is not None and outer is self.task.without_params else ()
-        return Names(shapes, outer, open_ended=artifact_paths(self.earlier), hidden=hidden)
+        return Names(shapes, outer, open_ended=self.earlier.artifacts, hidden=hidden)
 
     def _bind(self, action_name: str, action: tekton.StepActionSpec, place: Place) -> Bound:
         receiver = f"the StepAction '{action_name}'"

@@ -25,9 +25,9 @@ from monopod.compiler.port_clashes import DeclaredPort
 from monopod.compiler.probes import readiness
 from monopod.compiler.references import STRING, Names, Shape, check, check_value
 from monopod.compiler.resolved_steps import (
+    Artifacts,
     ResolvedStep,
     TaskNames,
-    artifact_paths,
     resolve_sidecars,
     resolve_steps,
     result_shapes,
@@ -300,7 +300,7 @@ class _TaskCompiler:
         for volume, place in self._volumes():
             for text in texts(volume):
                 self._problems.extend(check(text, "text", names, place))
-        of_steps = Names(result_shapes(resolved), open_ended=artifact_paths(resolved))
+        of_steps = Names(result_shapes(resolved), open_ended=Artifacts.of(resolved))
         for index, result in enumerate(self._spec.results):
             if result.value:
                 place = self._spec_place.at("results", index, "value")

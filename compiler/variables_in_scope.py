@@ -51,8 +51,8 @@ def pipeline_names(
     for task in spec.tasks:
         shapes.update(_of_task(task.name, outputs[task.name]))
     kinds = ("outputs", "inputs")
-    open_ended = [("tasks", task.name, kind) for task in spec.tasks for kind in kinds]
-    open_ended += [("tasks", task.name, "results") for task in spec.tasks if outputs[task.name].results is None]
+    open_ended = {("tasks", task.name, kind) for task in spec.tasks for kind in kinds}
+    open_ended |= {("tasks", task.name, "results") for task in spec.tasks if outputs[task.name].results is None}
     status: dict[Path, Shape] = {("tasks", "status"): STRING}
     refused: dict[Path, str] = {("tasks", "status"): "only finally Tasks can use it, when all others have ended"}
     for task in spec.tasks:

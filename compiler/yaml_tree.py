@@ -212,7 +212,8 @@ def plain_scalar(text: str) -> str | int | float | bool | None:
 def _number(text: str) -> int | float | None:
     if match := _INTEGER.fullmatch(text):
         digits, base = next((match[group], base) for group, base in ((2, 16), (3, 2), (4, 8), (5, 10)) if match[group])
-        value = int(digits, base) * (-1 if match[1] == "-" else 1)
+        digits = digits.lstrip("0") or "0"
+        value = int(digits, base) * (-1 if match[1] == "-" else 1) if len(digits) <= 64 else 2**64
         if -(2**63) <= value < 2**64:
             return value
     if _FLOAT.fullmatch(text) is None:

@@ -2,8 +2,9 @@
 
 Rules:
 
-- The outcome is what the coordinator tells; the Pod's own phase is held against it, if it has ended by then, and a
-  stream that ended without an outcome is a failure.
+- The outcome is what the coordinator tells, and a stream that ended without an outcome is a failure. The Pod's own
+  phase is held against it, if it has ended by then: a container that was killed from outside, such as a Sidecar for its
+  use of memory, makes a Pod Failed whose run succeeded. That is told, and decides nothing.
 - The first Ctrl-C (or SIGTERM) asks the coordinator to cancel: Steps get their grace period. Once that has been asked
   for, Ctrl-C kills the Pod at once, and so does a terminal that goes away.
 - What is asked before the coordinator tells that the run has started is passed on to it then: earlier it would not
@@ -54,9 +55,6 @@ NOTICES: dict[CancelMode, str] = {
 }
 KILLING = "Killing everything that runs."
 
-_GOING_ON = ("Pending", "Running")
-"""Phases of a Pod whose outcome is told before kubelet has seen that its containers ended."""
-
 SIGNALS: dict[CancelMode, signal.Signals] = {
     "Cancelled": signal.SIGINT,
     "CancelledRunFinally": signal.SIGUSR1,
@@ -79,6 +77,7 @@ class Run:
         self._cancelled: CancelMode | None = None
         self._unanswered: list[CancelRequest] = []
         self._killed = False
+        self._ended_badly: list[str] = []
         self._restarted = False  # the coordinator has ended, and no other has told anything yet
 
     @property
@@ -111,11 +110,20 @@ class Run:
             request.answer(None)
         for line in self._follower.end():
             self._display.show(line)
+        self._hold_phase_against_outcome()
+
+    def _hold_phase_against_outcome(self) -> None:
+        phase = (self._status or {}).get("phase")
+        finished = self._follower.finished
+        if self.is_interrupted or finished is None or finished.status != "Succeeded" or phase != "Failed":
+            return
+        which = f" ({', '.join(self._ended_badly)})" if self._ended_badly else ""
+        warning = f"the run succeeded, but its Pod counts as Failed: not all of its containers ended well{which}"
+        self._display.show(RunWarning(time.time(), warning))
 
     def outcome(self) -> Outcome:
         """Return how the run ended, by what the coordinator told and by what became of the Pod."""
         status = self._status or {}
-        phase = status.get("phase")
         finished = self._follower.finished
         if (
             self.is_interrupted
@@ -127,9 +135,6 @@ class Run:
             if self.is_interrupted:
                 return Outcome("Cancelled", "Cancelled", "it was killed before it could end by itself")
             return self._without_outcome(status)
-        if finished.status == "Succeeded" and phase not in ("Succeeded", *_GOING_ON) and not self.is_interrupted:
-            message = f"the coordinator told that the run succeeded, but the phase of its Pod is {phase}"
-            return Outcome("Failed", "PodFailed", message)
         return Outcome(finished.status, finished.reason, finished.message)
 
     def _without_outcome(self, status: Mapping[str, Any]) -> Outcome:
@@ -185,6 +190,8 @@ class Run:
             self._coordinator_end = f"it ended with {exit_code_in_words(event.exit_code)}"
             self._events = LineSplitter(LONGEST_EVENT)  # what it was writing is told again by the next one
             self._restarted = True
+        elif event.exit_code:
+            self._ended_badly.append(f"{event.container}: {exit_code_in_words(event.exit_code)}")
         if event.reason == "StartError":
             warning = RunWarning(time.time(), self._follower.start_failed(event.container, event.message))
             self._display.show(warning)

@@ -192,10 +192,14 @@ def test_without_an_outcome_it_has_failed(follow, whole):
     assert outcome.message == "the coordinator did not tell how the run ended: the Pod's sandbox was killed"
 
 
-def test_a_success_that_the_pod_denies_is_a_failure(follow, whole):
-    _, outcome, *_ = follow([told(*whole)], [finished("Failed")])
-    assert outcome.exit_code == 1
-    assert "the phase of its Pod is Failed" in outcome.message
+def test_a_success_that_the_pod_denies_is_one_and_is_told_of(follow, whole):
+    ended = ContainerTerminated("build-sidecar-db", 0, 137, 9, "OOMKilled", "", 1.0, 2.0)
+    shown, outcome, *_ = follow([told(*whole)], [ended, finished("Failed")])
+    assert (outcome.status, outcome.exit_code) == ("Succeeded", 0)
+    assert shown[-1] == (
+        "warning: the run succeeded, but its Pod counts as Failed: not all of its containers ended well "
+        "(build-sidecar-db: exit code 137: ended by SIGKILL)"
+    )
 
 
 def test_a_failure_stays_one_whatever_the_pod_says(follow, whole, story):
