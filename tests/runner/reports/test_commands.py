@@ -151,3 +151,38 @@ def test_several_runs_are_in_one_report(failed, monopod, folder):
     monopod("run", "-f", "runs.yaml", expected=1, state="several")
     names = monopod("runs", "-o", "name", state="several").stdout.split()
     assert names == ["second.2", "first.2", "second", "first"]
+
+
+def test_a_run_that_goes_on_and_one_that_was_killed(folder, monopod):
+    (folder / "gate").mkdir()
+    os.mkfifo(folder / "gate" / "fifo")
+    script = "echo it waits; cat $(workspaces.gate.path)/fifo"
+    (folder / "wait.yaml").write_text(
+        "apiVersion: tekton.dev/v1\nkind: Pipeline\nmetadata: {name: wait}\nspec:\n  workspaces: [{name: gate}]\n"
+        "  tasks:\n    - name: a\n      workspaces: [{name: gate}]\n"
+        "      taskSpec:\n        workspaces: [{name: gate}]\n"
+        f"        steps: [{{name: s, image: busybox, script: '{script}'}}]\n"
+    )
+    run = subprocess.Popen(
+        [MONOPOD, "run", "-f", "wait.yaml", "-w", f"gate=hostPath:{folder}/gate"],
+        cwd=folder,
+        env={**os.environ, "XDG_STATE_HOME": str(folder / "killed")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert any("it waits" in line for line in run.stdout)
+        (running,) = json.loads(monopod("runs", "-o", "json", state="killed").stdout)
+        assert (running["status"], running["seconds"]) == ("Running", None)
+        assert ">it goes on</p>" in monopod("report", state="killed").stdout
+    finally:
+        run.kill()
+        run.communicate()
+    (killed,) = json.loads(monopod("runs", "-o", "json", state="killed").stdout)
+    assert killed["status"] == "Unknown"
+    assert ">the process that followed it was killed</p>" in monopod("report", state="killed").stdout
+    error = monopod("report", "--format", "json", state="killed", expected=2).stderr
+    assert error == (
+        f"monopod report: the record of '{killed['name']}' has no end: the process that followed it was killed\n"
+    )
