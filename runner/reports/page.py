@@ -264,7 +264,7 @@ class _Page:
                 "span",
                 symbol(status),
                 tag("span", task.label, class_="label"),
-                tag("span", f" {_matrix_params(task)}", class_="muted small") if task.state.params else None,
+                tag("span", f" {note}", class_="muted small") if (note := _note(task)) else None,
                 tag("span", f" {status_words(status)}. ", class_="hidden"),
                 tag("span", "critical", class_="badge critical") if is_critical else None,
                 class_="name",
@@ -463,7 +463,10 @@ def _lines_in_words(count: int, *, whole: bool = False) -> str:
     return f"All of its output, {words}" if whole else words
 
 
-def _matrix_params(task: TaskRun) -> str:
+def _note(task: TaskRun) -> str:
+    """Return what is told beside the name of a Task: the params of its matrix, or why it was skipped."""
+    if task.state.status == "Skipped":
+        return task.state.reason
     return ", ".join(f"{name}={value}" for name, value in task.state.params)
 
 
