@@ -222,6 +222,7 @@ class PodmanPod:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
+            cwd=self._directory,  # podman's monitor leaves a file `oom` where it was started
             start_new_session=True,  # Ctrl-C is the runner's to handle
         )
         descriptor = os.pidfd_open(process.pid)

@@ -36,6 +36,7 @@ class Backend:
         done = subprocess.run(
             self.command("-o", "json", *arguments, network=network),
             env=self.environment,
+            cwd=self.directory,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -64,7 +65,7 @@ class Backend:
 
     def left(self) -> list[str]:
         """Return what is left of runs: files, processes, mounts, and what podman has."""
-        left = [str(path) for path in self.directory.glob("monopod-*")]
+        left = [str(path) for path in self.directory.iterdir() if path.name != "data"]
         left += [f"process {pid}" for pid in self.processes()]
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()
         left += [f"mount {line}" for line in mounts if str(self.directory) in line]
