@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import stat
 from collections.abc import Mapping
 from typing import Protocol, TextIO
 
+from monopod.runner.folding import folding_of
 from monopod.runner.follow import Follower, Shown
+from monopod.runner.line_options import LineOptions
 from monopod.runner.summary import Summary
+from monopod.runner.usage import LoadMeter
 
 
 class Display(Protocol):
@@ -28,22 +34,45 @@ class Display(Protocol):
         """Leave the terminal as it was found, and show the summary, if there is one."""
 
 
-def make_display(stream: TextIO, follower: Follower, environment: Mapping[str, str]) -> Display:
-    """Return the live display for a terminal, the plain one for everything else.
+def make_display(
+    stream: TextIO,
+    follower: Follower,
+    environment: Mapping[str, str],
+    options: LineOptions | None = None,
+    pod: object = None,
+) -> Display:
+    """Return the live display for a terminal, one that folds for the log of a CI system, the plain one for all else.
 
     Plain too are a terminal that can do nothing (``TERM=dumb``), one on which no colours are wanted (``NO_COLOR``,
     https://no-color.org), and the log of a CI system (``CI``) that passes itself off as a terminal.
+    `pod` is asked what its containers use, if it can tell.
     """
+    options = options or LineOptions()
     # rich is imported only where it is used
     if is_live(stream, environment):
         from rich.console import Console  # noqa: PLC0415
 
         from monopod.runner.display_live import LiveDisplay  # noqa: PLC0415
 
-        return LiveDisplay(Console(file=stream, highlight=False, markup=False, emoji=False), follower)
+        console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        return LiveDisplay(console, follower, options, LoadMeter(pod))
+    options = dataclasses.replace(options, colours=not environment.get("NO_COLOR"))
+    folding = folding_of(environment)
+    if folding is not None and not options.selection.quiet and not _is_file(stream):
+        from monopod.runner.display_folded import FoldedDisplay  # noqa: PLC0415
+
+        return FoldedDisplay(stream, follower, options, folding)
     from monopod.runner.display_plain import PlainDisplay  # noqa: PLC0415
 
-    return PlainDisplay(stream, follower, colours=not environment.get("NO_COLOR"))
+    return PlainDisplay(stream, follower, options)
+
+
+def _is_file(stream: TextIO) -> bool:
+    """Return whether what is written goes to a file, and not to the log that a CI system makes of the stream."""
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except OSError:  # it has no descriptor
+        return False
 
 
 def is_live(stream: TextIO, environment: Mapping[str, str]) -> bool:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from monopod.runner.failures import OUT_OF_MEMORY
 from monopod.runner.follow import Follower, OutputLine, Shown, label
+from monopod.runner.line_options import LineOptions
 from monopod.runner.printable import printable
-from monopod.runner.summary import Summary, ending_in_words
+from monopod.runner.summary import Summary
 from monopod.schemas.run_events import (
     RunEvent,
     RunStarted,
@@ -24,23 +26,22 @@ from monopod.schemas.words import duration_in_words, exit_code_in_words, table_l
 
 
 class PlainDisplay:
-    """Writes to a stream. ``colours``: those that the Steps write are kept; it adds none."""
+    """Writes to a stream. Of colours, those that the Steps write are kept, if they are wanted; it adds none."""
 
-    def __init__(self, stream: TextIO, follower: Follower, *, colours: bool) -> None:
+    def __init__(self, stream: TextIO, follower: Follower, options: LineOptions) -> None:
         self._stream = stream
         self._follower = follower
-        self._colours = colours
+        self._options = options
 
     def show(self, shown: Shown) -> None:
         """Write a line, or what an event means, if it means anything to a person."""
-        if isinstance(shown, OutputLine):
-            self._write(f"[{f'{shown.task} : {shown.step}' if shown.step else shown.task}] {shown.text}")
-        elif text := self._event(shown):
-            self._write(text)
+        text = self.text(shown)
+        if text is not None:
+            self.write_line(text)
 
     def notice(self, text: str) -> None:
         """Write something that the runner itself has to say."""
-        self._write(text)
+        self.write_line(self.stamped(text))
 
     def refresh(self, _now: float, /) -> None:
         """Hand on what was written. Nothing changes by itself."""
@@ -49,11 +50,28 @@ class PlainDisplay:
     def close(self, summary: Summary | None) -> None:
         """Write the summary."""
         for line in summary_lines(summary) if summary is not None else ():
-            self._write(line)
+            self.write_line(self._printable(line))
         self._stream.flush()
 
-    def _write(self, text: str) -> None:
-        self._stream.write(printable(text, colours=self._colours).rstrip(" ") + "\n")
+    def text(self, shown: Shown) -> str | None:
+        """Return the line that is to be written, without its newline; None if there is none."""
+        if not self._options.selection.shows(shown):
+            return None
+        if isinstance(shown, OutputLine):
+            return self.stamped(f"[{f'{shown.task} : {shown.step}' if shown.step else shown.task}] {shown.text}")
+        text = self._event(shown)
+        return self.stamped(text) if text else None
+
+    def stamped(self, text: str) -> str:
+        """Return a line of text as it is written: nothing in it can harm whoever reads it."""
+        return self._options.stamp() + self._printable(text)
+
+    def write_line(self, line: str) -> None:
+        """Write a line as it is."""
+        self._stream.write(line + "\n")
+
+    def _printable(self, text: str) -> str:
+        return printable(text, colours=self._options.colours).rstrip(" ")
 
     def _event(self, event: RunEvent) -> str:
         text = ""
@@ -98,6 +116,8 @@ def step_ending(event: StepFinished) -> str:
     if event.reason in ("Completed", "Skipped"):
         return ""  # a Step is skipped too when an earlier one failed, which was told then
     words = event.message or exit_code_in_words(event.exit_code)
+    if event.reason == "OOMKilled":
+        return OUT_OF_MEMORY
     if event.reason == "Continued":
         return f"{words}; the Task goes on (onError: continue)"
     return words if event.reason == "Error" else f"{event.reason}: {words}"
@@ -106,9 +126,13 @@ def step_ending(event: StepFinished) -> str:
 def summary_lines(summary: Summary) -> list[str]:
     """Return the summary as lines of text."""
     lines: list[str] = []
-    for step in summary.failed_steps:
-        lines += ["", f"=== {step.task} : {step.step} failed: {ending_in_words(step)}"]
-        lines += [f"  {text}" for text in step.last_lines] or ["  (it wrote nothing)"]
+    for failure in summary.failures:
+        lines += ["", f"=== {failure.heading}"]
+        if failure.command:
+            lines += [f"  command: {failure.command}"]
+        if failure.step:
+            lines += ["  last lines:", *(f"    {text}" for text in failure.last_lines or ("(it wrote nothing)",))]
+        lines += [f"  {name}: {text}" for name, text in failure.consequences]
     lines += ["", *table_lines([("TASK", "STATUS", "STARTED", "TOOK", "WHY"), *_rows(summary)])]
     if summary.results:
         lines += ["", *table_lines([("RESULT", "VALUE"), *summary.results])]

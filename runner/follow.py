@@ -144,8 +144,9 @@ class Follower:
         self._containers: dict[str, _Container] = {}
         self._slots: dict[str, tuple[str, ...]] = {}  # the Sidecars' containers of each slot
         self._slot_of: dict[str, str] = {}  # by the containers of Steps
+        self._container_of: dict[tuple[str, str], str] = {}  # by slot and Step
         self._start_failures: dict[str, str] = {}  # by slot, in words
-        for task in _tasks(plan.pipeline):
+        for task in planned_tasks(plan.pipeline):
             self._tasks[task.state.path] = {None: task.state}
             self._add_containers(task.state.path, task.planned)
 
@@ -155,6 +156,7 @@ class Follower:
             self._slot_of.update(dict.fromkeys(slot.containers, slot.name))
             for container, step in zip(slot.containers, task.steps, strict=False):
                 self._containers[container] = _Container(label(path, pinned), step.name, held=bytearray())
+                self._container_of[slot.name, step.name] = container
             for container, sidecar in zip(slot.sidecars, task.sidecars, strict=False):
                 self._containers[container] = _Container(label(path, pinned), sidecar.step.name)
             self._slots[slot.name] = slot.sidecars
@@ -185,6 +187,16 @@ class Follower:
     def waits_for(self, task: TaskState) -> tuple[str, ...]:
         """Return the paths of the Tasks that `task` still waits for."""
         return tuple(path for path in task.after if not self.is_over(path))
+
+    def container_of(self, task: TaskState, step: str) -> str:
+        """Return the container in which a Step of `task` runs; empty if it has none yet."""
+        return self._container_of.get((task.slot, step), "")
+
+    def running_containers(self, task: TaskState) -> tuple[str, ...]:
+        """Return the containers in which something of `task` runs now: its Step's, its Sidecars'."""
+        if task.status != "Running":
+            return ()
+        return (*(self.container_of(task, step) for step in task.steps), *self._slots.get(task.slot, ()))
 
     def output(self, container: str, data: bytes) -> list[OutputLine]:
         """Take what a container wrote; return the lines that are to be shown now."""
@@ -338,20 +350,22 @@ class Follower:
 
 
 @dataclass(frozen=True, slots=True)
-class _PlannedTask:
+class PlannedTask:
+    """A Task of a Plan, and how it stands before anything has run."""
+
     state: TaskState
     planned: planned.Task
 
 
-def _tasks(
+def planned_tasks(
     pipeline: planned.Pipeline, prefix: str = "", after: tuple[str, ...] = (), *, is_final: bool = False
-) -> Iterator[_PlannedTask]:
+) -> Iterator[PlannedTask]:
     """Yield the Tasks of a Pipeline and of the Pipelines inside it, each with its path, finally Tasks last."""
     for tasks, final in ((pipeline.tasks, is_final), (pipeline.final_tasks, True)):
         for task in tasks:
             path = prefix + task.name
             all_after = (*after, *(prefix + name for name in task.after))
             if task.pipeline is not None:
-                yield from _tasks(task.pipeline, path + "/", all_after, is_final=final)
+                yield from planned_tasks(task.pipeline, path + "/", all_after, is_final=final)
             else:
-                yield _PlannedTask(TaskState(path, after=all_after, is_final=final), task)
+                yield PlannedTask(TaskState(path, after=all_after, is_final=final), task)

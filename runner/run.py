@@ -199,6 +199,8 @@ class Run:
 
     def _read_signals(self, wake_up: int) -> None:
         for number in os.read(wake_up, 64):
+            if number == signal.SIGWINCH:
+                continue  # the display looks for itself how large the terminal is
             if self._asked_for == "Cancelled" or number == signal.SIGHUP:
                 self._killed = True
                 self._display.notice(KILLING)

@@ -15,12 +15,14 @@ from __future__ import annotations
 import json
 import os
 import select
+import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -28,7 +30,9 @@ from monopod.compiler.compilation import Compilation
 from monopod.compiler.yaml_text import to_yaml
 from monopod.runner.backend import Backend, BackendUnavailableError, PodRefusedError, StartablePod
 from monopod.runner.display import make_display
+from monopod.runner.failures import failure_context, memory_limits
 from monopod.runner.follow import Follower
+from monopod.runner.line_options import LineOptions
 from monopod.runner.printable import printable
 from monopod.runner.problem_report import print_problems, warnings_of
 from monopod.runner.records.recorder import Recorder, recording
@@ -38,7 +42,8 @@ from monopod.schemas.plan import Plan
 
 Output: TypeAlias = Literal["human", "json", "yaml", "name"]
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH)
+"""What asks for the end of the run, and that the terminal has another size."""
 _CANCELLED = 130
 _WRONG_INPUT = 2
 
@@ -49,6 +54,7 @@ class Options:
 
     ``records`` is the directory of all records, None if there is to be none; ``files`` are those of the command.
     ``report`` is given the records of the runs when all are over.
+    ``lines`` says which lines of the runs are wanted and how, ``command`` is the command line that all this came from.
     """
 
     output: Output
@@ -56,6 +62,8 @@ class Options:
     records: Path | None = None
     files: tuple[str, ...] = ()
     report: Callable[[Sequence[Path]], None] = lambda _: None
+    lines: LineOptions = field(default_factory=LineOptions)
+    command: tuple[str, ...] = ("monopod", "run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,22 +142,31 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
             return Ended(_WRONG_INPUT)
         if not is_first:
             print(file=_stream(options.output))
-        elif backend.notice:
+        elif backend.notice and not options.lines.selection.quiet:
             print(backend.notice, file=sys.stderr)
         recorder = None
         if options.records is not None:
             recorder = Recorder(
                 options.records, compilation.plan, compilation.pod, backend=backend.name, files=options.files
             )
-        return follow_pod(pod, compilation.plan, options, wake_up, recorder)
+        limits = memory_limits(compilation.pod) if backend.name != "host" else {}  # host enforces none
+        return follow_pod(pod, compilation.plan, options, wake_up, limits, recorder)
 
 
 def follow_pod(
-    pod: StartablePod, plan: Plan, options: Options, wake_up: int, recorder: Recorder | None = None
+    pod: StartablePod,
+    plan: Plan,
+    options: Options,
+    wake_up: int,
+    limits: Mapping[str, str],
+    recorder: Recorder | None = None,
 ) -> Ended:
-    """Follow a Pod that was started to its end, and show and record it. `wake_up` gives the numbers of signals."""
+    """Follow a Pod that was started to its end, and show and record it.
+
+    `wake_up` gives the numbers of signals, `limits` are the containers' limits of memory, where they are enforced.
+    """
     follower = Follower(plan)
-    display = recording(make_display(_stream(options.output), follower, os.environ), recorder)
+    display = recording(make_display(_stream(options.output), follower, os.environ, options.lines, pod), recorder)
     run = Run(pod, follower, display)
     summary = None
     try:
@@ -159,7 +176,9 @@ def follow_pod(
                     print(f"{plan.document['kind'].lower()}.tekton.dev/{name}", flush=True)
         outcome = run.outcome()
         ended = follower.finished.at if follower.finished else time.time()
-        summary = summarize(follower, outcome, ended, pod.kept if options.keep else None)
+        more = partial(_more, options.command, pod.kept if options.keep else None)
+        context = failure_context(plan, limits, more)
+        summary = summarize(follower, outcome, ended, pod.kept if options.keep else None, context)
         if recorder is not None:
             recorder.end(outcome, ended)
     finally:
@@ -167,6 +186,14 @@ def follow_pod(
     document = None if follower.finished is None else follower.finished.document
     record = None if recorder is None else recorder.directory
     return Ended(outcome.exit_code, document, run.is_interrupted, record)
+
+
+def _more(command: Sequence[str], kept: str | None, task: str, step: str, container: str) -> str:
+    """Return the command that shows all that a Step wrote: of its log if that was kept, else of another run."""
+    log = f"{kept}/logs/{container}-0.log"
+    if kept is not None and os.path.isfile(log):
+        return shlex.join(["less", log])
+    return shlex.join([*command, "--logs", f"{task}/{step}"])
 
 
 def write_documents(documents: Sequence[dict[str, Any]], wanted: int, output: Output) -> None:
@@ -179,10 +206,10 @@ def write_documents(documents: Sequence[dict[str, Any]], wanted: int, output: Ou
 
 @contextmanager
 def _signals() -> Iterator[int]:
-    """Give a descriptor from which the numbers of the signals that ask this process to end can be read."""
+    """Give a descriptor from which the numbers of the signals that this process gets can be read."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    heeded = [each for each in _ENDING if signal.getsignal(each) != signal.SIG_IGN]  # as nohup asks for
+    heeded = [each for each in _HEEDED if signal.getsignal(each) != signal.SIG_IGN]  # as nohup asks for
     before = {number: signal.signal(number, lambda *_: None) for number in heeded}
     wake_up_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     try:

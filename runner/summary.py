@@ -1,4 +1,4 @@
-"""What is said when a run is over: its outcome, a row per Task, and the last lines of the Steps that failed.
+"""What is said when a run is over: its outcome, a row per Task, and what failed and why.
 
 Pure: made of what a `Follower` knows, in words for a person. How it looks is left to the displays.
 """
@@ -9,12 +9,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from monopod.runner.follow import FailedStep, Follower, TaskState, TaskStatus
+from monopod.runner.failures import Failure, FailureContext, find_failures
+from monopod.runner.follow import Follower, TaskState, TaskStatus
 from monopod.schemas.run_events import FinalStatus
-from monopod.schemas.words import duration_in_words, exit_code_in_words
+from monopod.schemas.words import duration_in_words
 
-MOST_FAILED_STEPS = 10
-"""How many failed Steps have their last lines told again."""
+MOST_FAILURES = 10
+"""How many failures are told at length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Summary:
     outcome: Outcome
     took: str
     rows: tuple[Row, ...]
-    failed_steps: tuple[FailedStep, ...]
+    failures: tuple[Failure, ...]
     results: tuple[tuple[str, str], ...]
     logs: str | None
 
@@ -61,23 +62,26 @@ class Summary:
         return f"{self.name or 'The run'} {outcome}" + (f" in {self.took}" if self.took else "")
 
 
-def summarize(follower: Follower, outcome: Outcome, ended: float, logs: str | None) -> Summary:
+def summarize(
+    follower: Follower, outcome: Outcome, ended: float, logs: str | None, context: FailureContext | None = None
+) -> Summary:
     """Return what is to be said of a run that ended at `ended` (seconds since the epoch)."""
     start = follower.started
+    failures = find_failures(follower, context or FailureContext())
     return Summary(
         name=follower.name,
         outcome=outcome,
         took="" if start is None else duration_in_words(ended - start),
-        rows=tuple(_row(task, start or 0.0, ended, outcome) for task in follower.tasks),
-        failed_steps=() if outcome.status == "Succeeded" else follower.failed_steps[:MOST_FAILED_STEPS],
+        rows=tuple(_row(task, start or 0.0, ended, outcome, failures) for task in follower.tasks),
+        failures=() if outcome.status == "Succeeded" else failures[:MOST_FAILURES],
         results=_results(follower.finished.document) if follower.finished else (),
         logs=logs,
     )
 
 
-def _row(task: TaskState, run_started: float, run_ended: float, outcome: Outcome) -> Row:
+def _row(task: TaskState, run_started: float, run_ended: float, outcome: Outcome, failures: tuple[Failure, ...]) -> Row:
     # why the run was cancelled is said once, and not again for each Task that was cancelled with it
-    why = "" if task.status == outcome.status == "Cancelled" else _why(task)
+    why = "" if task.status == outcome.status == "Cancelled" else _why(task, failures)
     if task.started is None:
         return Row(task.label, task.status, "-", "-", why)
     ended = run_ended if task.ended is None else task.ended
@@ -85,7 +89,7 @@ def _row(task: TaskState, run_started: float, run_ended: float, outcome: Outcome
     return Row(task.label, task.status, started, duration_in_words(ended - task.started), why)
 
 
-def _why(task: TaskState) -> str:
+def _why(task: TaskState, failures: tuple[Failure, ...]) -> str:
     """Return why a Task was skipped or did not succeed, and how many attempts it took."""
     match task.status:
         case "Succeeded":
@@ -97,7 +101,7 @@ def _why(task: TaskState) -> str:
         case "Running":
             reasons = ["did not end"]
         case "Failed" if task.failed_steps:
-            reasons = [f"{step.step}: {ending_in_words(step)}" for step in task.failed_steps]
+            reasons = [f"{each.step}: {each.ending}" for each in failures if each.task == task.label]
         case _:
             reasons = [task.message or task.reason]
     if task.attempt:
@@ -114,11 +118,3 @@ def _results(document: dict[str, Any]) -> tuple[tuple[str, str], ...]:
 def _one_line(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text.strip() if "\n" not in text.strip() else json.dumps(text, ensure_ascii=False)
-
-
-def ending_in_words(step: FailedStep) -> str:
-    """Return how a Step failed."""
-    words = exit_code_in_words(step.exit_code)
-    if step.reason == "OOMKilled":
-        words += " (out of memory)"
-    return f"{step.message} ({words})" if step.message and step.message not in words else words

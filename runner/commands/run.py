@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from monopod.runner.cluster_options import is_kubectl_plugin
 from monopod.runner.input_options import add_file_options, add_run_options, compile_documents, duration
+from monopod.runner.line_arguments import add_line_options, line_options, without_line_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +27,15 @@ EXAMPLES = """\
   monopod run -f pipeline.yaml --context prod -n ci       (in a cluster)
   monopod run -f pipeline.yaml --context prod --detach    (and leave it there: monopod attach, logs, status, cancel)
   monopod run -f pipeline.yaml --junit junit.xml --trace trace.json
+  monopod run -f pipeline.yaml --logs build --logs unit-tests/pytest     (of all output, only this)
   kubectl get pipeline build -o yaml | monopod run -f -
 
 exit codes:
   0 Succeeded or Completed, 1 Failed, 2 the input is wrong (nothing was run), 130 cancelled
+
+On a terminal the output scrolls by above a view of the run; elsewhere, and with NO_COLOR, it is plain lines. In the
+log of a CI system that folds (GitHub Actions, GitLab, Azure Pipelines, Buildkite, TeamCity, Travis CI), each Task has
+a fold of its own.
 
 Ctrl-C cancels (Tekton's Cancelled): the Steps that run are asked to stop, and finally Tasks do not run. A second Ctrl-C
 kills them at once. To cancel in Tekton's other ways, or from elsewhere, see `monopod cancel --help`.
@@ -50,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="human (the default); json or yaml: only the finished PipelineRun on standard output (if the files hold "
         "several, a List); name: only the name of each run; all else then goes to standard error",
     )
+    add_line_options(parser)
     parser.add_argument("--junit", metavar="FILE", help="write the result as JUnit XML, for systems that show tests")
     parser.add_argument("--trace", metavar="FILE", help="write what ran when as OpenTelemetry spans, in OTLP JSON")
     parser.add_argument(
@@ -153,6 +160,7 @@ def _run(arguments: argparse.Namespace, compilations: Sequence[Compilation], bac
     from monopod.runner.reports.run_reports import run_reports  # noqa: PLC0415
     from monopod.runner.run_pods import Options, run_pods  # noqa: PLC0415
 
+    lines = line_options(arguments, [each.plan for each in compilations])
     records = None if arguments.no_record else records_root()
     files = (*arguments.files, *arguments.more_files)
     with contextlib.ExitStack() as stack:
@@ -162,6 +170,8 @@ def _run(arguments: argparse.Namespace, compilations: Sequence[Compilation], bac
         except OSError as error:
             print(f"monopod run: {error.filename}: {error.strerror}", file=sys.stderr)
             return 2
-        options = Options(arguments.output, arguments.keep, reports.records, files, reports.write)
+        program = ["kubectl", "monopod"] if is_kubectl_plugin() else ["monopod"]
+        command = (*program, *without_line_options(sys.argv[1:]))
+        options = Options(arguments.output, arguments.keep, reports.records, files, reports.write, lines, command)
         exit_code = run_pods(compilations, backend, options)
         return exit_code or int(reports.failed)

@@ -3,7 +3,8 @@
 Rules: a message is one JSON object with its ``type``; file descriptors go with the message that speaks of them.
 The sandbox says ``ready`` or ``unavailable`` (`message`) once, then
 
-- ``created``: `container`, `restart_count`, and the reading ends of its standard output and standard error;
+- ``created``: `container`, `restart_count`, `process` (the number of its first one in the Pod's PID namespace), and the
+  reading ends of its standard output and standard error;
 - ``started``: `container`, `restart_count`, `at`; ``terminated``: `container`, `restart_count`, `termination` (the
   fields of a `Termination`); ``changed``: `status` (a ContainerStatus); ``warning``: `message`;
 - at last ``finished``: `phase`, `reason`, `message`.

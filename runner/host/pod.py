@@ -23,7 +23,7 @@ import sys
 import termios
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,6 +46,7 @@ from monopod.runner.pod_events import (
     PodFinished,
     PodWarning,
 )
+from monopod.runner.usage import ContainerUsage
 
 ALIVE = "/monopod/step/alive"
 """Where it is and nobody has locked it, the container was killed (docs/control-directory.md)."""
@@ -101,6 +102,7 @@ class HostPod:
         self._logs: dict[str, int] = {}
         self._statuses: dict[str, dict[str, Any]] = {}
         self._messages_from_logs: dict[str, str] = {}
+        self._first_processes: dict[str, int] = {}  # in the Pod's PID namespace
         self._pending: deque[Event] = deque()
         self._started_at = 0.0
         self._finished: PodFinished | None = None
@@ -193,6 +195,14 @@ class HostPod:
     def make_file(self, container: str, path: str) -> None:
         """Make an empty file in a volume, where `container` would have it at `path`, unless it is there."""
         self._say("file", container=container, path=path)
+
+    def usage(self, containers: Iterable[str]) -> dict[str, ContainerUsage]:
+        """Return what these containers use of CPU and memory, those of them that run."""
+        from monopod.runner.host.usage import container_usage  # noqa: PLC0415  # psutil, where somebody looks
+
+        if self._launcher is None or self.is_finished:
+            return {}
+        return container_usage(self._launcher.pid, self._first_processes, containers)
 
     def cancel_requests(self) -> CancelSocket:
         """Listen to requests of `monopod cancel`, as a context manager."""
@@ -335,6 +345,7 @@ class HostPod:
     def _take(self, message: dict[str, Any], descriptors: list[int]) -> None:
         match message["type"]:
             case "created":
+                self._first_processes[message["container"]] = message["process"]
                 self._add_streams(message["container"], message["restart_count"], descriptors)
             case "started":
                 self._pending.append(ContainerStarted(message["container"], message["restart_count"], message["at"]))

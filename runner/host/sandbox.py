@@ -269,7 +269,7 @@ class Sandbox:
             self._first_processes[container.name] = pid
             self._selector.register(report, selectors.EVENT_READ, lambda _: self._read_report(pid))
             readers = (outputs[0][0], outputs[1][0])
-            messages.send(self._channel, "created", readers, container=container.name, restart_count=count)
+            messages.send(self._channel, "created", readers, container=container.name, restart_count=count, process=pid)
         finally:
             for descriptor in (*outputs[0], *outputs[1]):
                 os.close(descriptor)

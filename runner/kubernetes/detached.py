@@ -85,7 +85,7 @@ def attach(existing: ExistingPod, output: Output) -> int:
     try:
         with AttachedPod(existing) as pod:
             pod.start()
-            ended = follow_pod(pod, existing.plan, Options(output, keep=False), never)
+            ended = follow_pod(pod, existing.plan, Options(output, keep=False), never, {})
     except KeyboardInterrupt:
         name = existing.name
         print(f"The run goes on; `monopod cancel {name.name} -n {name.namespace}` cancels it.", file=sys.stderr)

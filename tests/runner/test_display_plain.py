@@ -5,21 +5,24 @@ import io
 import pytest
 
 from monopod.runner.display_plain import PlainDisplay
+from monopod.runner.failures import failure_context
 from monopod.runner.follow import Follower
+from monopod.runner.line_options import LineOptions
+from monopod.runner.selection import Selection, Source
 from monopod.runner.summary import Outcome, summarize
 from monopod.schemas.words import duration_in_words, exit_code_in_words
 
 
 @pytest.fixture
 def show(story, feed_all, start):
-    def show(plan, feed, *, colours=False, logs=None):
+    def show(plan, feed, *, colours=False, logs=None, context=None, **options):
         follower = Follower(plan)
         stream = io.StringIO()
-        display = PlainDisplay(stream, follower, colours=colours)
+        display = PlainDisplay(stream, follower, LineOptions(colours=colours, **options))
         feed_all(follower, display, feed)
         finished = follower.finished
         outcome = Outcome(finished.status, finished.reason, finished.message)
-        display.close(summarize(follower, outcome, finished.at, logs))
+        display.close(summarize(follower, outcome, finished.at, logs, context))
         return stream.getvalue()
 
     return show
@@ -46,9 +49,11 @@ Run ci-x7k2p started in namespace default
 [report] Succeeded in 0.1s
 
 === unit-tests : pytest failed: exit code 1
-  E  assert 1 == 2
+  last lines:
+    E  assert 1 == 2
 
-  1 failed
+    1 failed
+  skipped because of it: integration
 
 TASK         STATUS     STARTED  TOOK  WHY
 clone        Succeeded  +0.2s    1.2s
@@ -61,6 +66,67 @@ ci-x7k2p Failed in 10.0s: Tasks Completed: 3 (Failed: 1, Cancelled 0), Skipped: 
 Kept in /tmp/kept
 """
     )
+
+
+def test_what_failed_is_told_with_its_command_and_what_shows_more(show, failed_run, replace):
+    plan, feed = failed_run
+    tasks = tuple(
+        replace(
+            task, steps=tuple(replace(step, command=("sh",), args=("-c", f"{step.name} me")) for step in task.steps)
+        )
+        for task in plan.pipeline.tasks
+    )
+    plan = replace(plan, pipeline=replace(plan.pipeline, tasks=tasks))
+    more = "monopod run -f ci.yaml --logs {}/{}".format
+    text = show(plan, feed, context=failure_context(plan, {}, lambda task, step, _: more(task, step)))
+    assert (
+        """
+=== unit-tests : pytest failed: exit code 1
+  command: sh -c 'pytest me'
+  last lines:
+    E  assert 1 == 2
+
+    1 failed
+  skipped because of it: integration
+  see more with: monopod run -f ci.yaml --logs unit-tests/pytest
+
+TASK """
+        in text
+    )
+
+
+def test_only_some_lines(show, failed_run):
+    text = show(*failed_run, selection=Selection([Source("clone"), Source("report", None, "print")]))
+    assert text.startswith(
+        """\
+Run ci-x7k2p started in namespace default
+[clone] started
+[clone : git] Cloning into 'source'...
+[clone : git] at commit 1234
+[clone] Succeeded in 1.2s
+[unit-tests : pytest] exit code 1
+[unit-tests] Failed in 8.2s
+[report] started
+[report : print] état: Failed
+[report] Succeeded in 0.1s
+
+==="""
+    )
+
+
+def test_quiet(show, failed_run):
+    assert show(*failed_run, selection=Selection(quiet=True)).startswith(
+        "[unit-tests : pytest] exit code 1\n[unit-tests] Failed in 8.2s\n\n=== unit-tests : pytest failed"
+    )
+
+
+def test_timestamps_are_those_of_reading(show, failed_run, start):
+    clock = iter(range(100))
+    lines = show(*failed_run, timestamps=True, clock=lambda: start + next(clock) / 8).splitlines()
+    assert lines[0] == "2023-11-14T22:13:20.000Z Run ci-x7k2p started in namespace default"
+    assert lines[9] == "2023-11-14T22:13:21.125Z [unit-tests : pytest] 1 failed"
+    assert lines[8] == "2023-11-14T22:13:21.000Z [unit-tests : pytest]"
+    assert lines[lines.index("") :][1] == "=== unit-tests : pytest failed: exit code 1"
 
 
 def test_colours_of_the_steps_are_kept_where_wanted(show, failed_run):
@@ -98,7 +164,7 @@ def test_retries_and_a_matrix(show, story):
 Run ci-x7k2p started in namespace default
 [flaky] started
 [flaky : try] no luck
-[flaky : try] OOMKilled: exit code 137: ended by SIGKILL
+[flaky : try] killed: out of memory
 [flaky] attempt 1: Failed; it is tried again
 [build[1]] started (os=linux)
 [build[0]] started (os=darwin)

@@ -12,6 +12,7 @@ import pytest
 
 from monopod.runner.display_plain import PlainDisplay
 from monopod.runner.follow import Follower
+from monopod.runner.line_options import LineOptions
 from monopod.runner.pod_events import (
     ContainerOutput,
     ContainerStarted,
@@ -121,7 +122,7 @@ def follow(story):
         requests = ScriptedRequests(pod)
         stream = io.StringIO()
         follower = Follower(story.plan(story.task("build", "make")))
-        run = Run(pod, follower, PlainDisplay(stream, follower, colours=False))
+        run = Run(pod, follower, PlainDisplay(stream, follower, LineOptions(colours=False)))
         names = list(run.follow(reader, requests))
         pod.close()
         requests.close()

@@ -1,0 +1,61 @@
+"""CPU and memory of a Pod's containers on this machine, from the processes that are in them.
+
+A container's first process is a child of the sandbox, which knows it by its number in the PID namespace of the Pod;
+the kernel tells both numbers (proc_pid_status(5), ``NSpid``). What processes used that have ended counts as well: it
+is told of whoever waited for them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+
+import psutil
+
+from monopod.runner.usage import ContainerUsage
+
+
+def container_usage(
+    launcher: int, first_processes: Mapping[str, int], names: Iterable[str]
+) -> dict[str, ContainerUsage]:
+    """Return what the containers of these names use.
+
+    `launcher` is the process that the sandbox is a child of, `first_processes` has the number of each container's first
+    process in the Pod's PID namespace.
+    """
+    try:
+        processes = psutil.Process(launcher).children(recursive=True)
+    except psutil.Error:
+        return {}
+    children: dict[int, list[psutil.Process]] = {}
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            children.setdefault(process.ppid(), []).append(process)
+    sandboxes = children.get(launcher, [])
+    by_number = {_number_in_pod(each.pid): each for sandbox in sandboxes for each in children.get(sandbox.pid, ())}
+    roots = {name: by_number[first_processes[name]] for name in names if first_processes.get(name) in by_number}
+    return {name: _usage(root, children) for name, root in roots.items()}
+
+
+def _usage(root: psutil.Process, children: Mapping[int, list[psutil.Process]]) -> ContainerUsage:
+    cpu, memory = 0.0, 0
+    waiting = [root]
+    while waiting:
+        process = waiting.pop()
+        waiting += children.get(process.pid, ())
+        with contextlib.suppress(psutil.Error), process.oneshot():
+            times = process.cpu_times()
+            cpu += times.user + times.system + times.children_user + times.children_system
+            memory += process.memory_info().rss
+    return ContainerUsage(cpu, memory)
+
+
+def _number_in_pod(pid: int) -> int | None:
+    """Return the number of a container's first process in the PID namespace around its own."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            line = next((line for line in file if line.startswith("NSpid:")), "")
+    except OSError:
+        return None
+    numbers = line.split()[1:]
+    return int(numbers[-2]) if len(numbers) >= 2 else None
