@@ -47,14 +47,14 @@ class LiveDisplay:
         self._meter = meter
         self._region = ScreenRegion(console.file)
         self._turns = Turns(self)
-        self._tails: dict[Source, deque[Row]] = {}
+        self._tails: dict[Source, deque[str]] = {}
         self._pending: list[str] = []
         self._pending_size = 0
-        self._prefixes: dict[tuple[str, str, int], str] = {}
+        self._prefixes: dict[Source, str] = {}
         self._colours: dict[str, str] = {}
         self._changed = True
         self._drawn = -math.inf
-        self._size = (0, 0)
+        self._size = console.size
         self._ascii = console.options.ascii_only
 
     def show(self, shown: Shown) -> None:
@@ -79,9 +79,11 @@ class LiveDisplay:
 
     def refresh(self, now: float, /) -> float | None:
         """Draw what has changed, unless it was drawn just before; return when to come back."""
-        size = self._console.size
-        changed = self._changed or size != self._size
-        if not changed and now < math.floor(self._drawn) + 1:
+        if self._console.size != self._size:
+            self._size = self._console.size
+            self._prefixes.clear()
+            self._changed = True
+        if not self._changed and now < math.floor(self._drawn) + 1:
             return math.floor(self._drawn) + 1 - now
         too_soon = self._drawn + REDRAW_SECONDS - now
         if 0 < too_soon <= REDRAW_SECONDS and self._pending_size < MOST_PENDING:
@@ -122,9 +124,7 @@ class LiveDisplay:
             return
         self._turns.add(task, line)
         if self._turns.turn != task:
-            tail = self._tails.setdefault((task, step), deque(maxlen=MOST_TAIL_LINES))
-            short = printable(text[:LONGEST_TAIL_LINE], colours=False).replace("\t", " ")
-            tail.append([(self._source(task, step), self._colour(task)), (" │ ", "dim"), (short, "")])
+            self._tails.setdefault((task, step), deque(maxlen=MOST_TAIL_LINES)).append(text)
 
     def _end_step(self, event: StepFinished, *, wanted: bool) -> None:
         task = label(event.task, event.index)
@@ -136,18 +136,22 @@ class LiveDisplay:
         self._tails.pop((task, event.step), None)
 
     def _draw(self, now: float) -> None:
-        self._size = self._console.size
         width, height = self._size
         rows: list[str] = []
         if not self._options.selection.quiet:
             running = [name for task in self._follower.tasks for name in self._follower.running_containers(task)]
             self._meter.look(running, now)
-            view = View(self._follower, self._meter, {each: list(tail) for each, tail in self._tails.items()})
+            tails = {each: [self._tail_row(each, text) for text in tail] for each, tail in self._tails.items()}
+            view = View(self._follower, self._meter, tails)
             rows = [self._rendered(row) for row in view.rows(now, width - 1, height - 1)]
         pending, self._pending, self._pending_size = self._pending, [], 0
         self._region.draw(pending, rows, (width, height))
         self._changed = False
         self._drawn = now
+
+    def _tail_row(self, source: Source, text: str) -> Row:
+        short = printable(text[:LONGEST_TAIL_LINE], colours=False).replace("\t", " ")
+        return [(" ".join(self._parts(*source)), self._colour(source[0])), (" │ ", "dim"), (short, "")]
 
     def _rendered(self, row: Row) -> str:
         return "".join(styled(in_ascii(text) if self._ascii else text, style) for text, style in row)
@@ -159,20 +163,16 @@ class LiveDisplay:
     # The prefix of each line
 
     def _prefix(self, task: str, step: str) -> str:
-        width = self._console.width
-        prefix = self._prefixes.get((task, step, width))
+        prefix = self._prefixes.get((task, step))
         if prefix is None:
-            task_text, step_text = self._parts(task, step, width)
+            task_text, step_text = self._parts(task, step)
             prefix = self._styled(task_text, self._colour(task)) + self._styled(f" {step_text} │ ", "dim")
-            self._prefixes[task, step, width] = prefix
+            self._prefixes[task, step] = prefix
         return prefix
 
-    def _source(self, task: str, step: str) -> str:
-        return " ".join(self._parts(task, step, self._console.width))
-
-    def _parts(self, task: str, step: str, width: int) -> tuple[str, str]:
+    def _parts(self, task: str, step: str) -> tuple[str, str]:
         """Return the Task and the Step as they stand before a line; together they are as wide as all others."""
-        room = min(width // 3, 32, max(len(f"{task} {step}"), self._follower.longest_source))
+        room = min(self._size[0] // 3, 32, max(len(f"{task} {step}"), self._follower.longest_source))
         step = shortened(step, max(room // 2, room - 1 - len(task)))
         task = shortened(task, room - len(step) - 1)
         return task, step.ljust(room - len(task) - 1)

@@ -39,7 +39,7 @@ class ScreenRegion:
         if not lines and not resized and self._rows == rows:
             return
         start = (_HIDE_CURSOR if rows and not self._rows else "") + self._to_top()
-        if resized or not all(_is_short(line, size[0]) for line in lines) or len(lines) > size[1]:
+        if resized or len(lines) > size[1] or not all(_is_short(line, size[0]) for line in lines):
             text = _ERASE_BELOW + "".join(f"{line}\n" for line in lines) + "\n".join(rows)
         elif lines:
             text = "".join(f"{line}{_ERASE_LINE}\n" for line in lines)

@@ -52,6 +52,8 @@ class Selection:
 
     def shows(self, shown: Shown) -> bool:
         """Return whether a line or an event is to be shown."""
+        if not (self.quiet or self._sources):
+            return True
         match shown:
             case OutputLine(task, step):
                 return not step or self._wants(task, step)
