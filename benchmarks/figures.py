@@ -21,6 +21,7 @@ from measured_run import (
 )
 from polling import hand_offs
 from recorder_alone import recorder_seconds
+from shown_output import run_with_output
 
 _BINARIES = Path(__file__).resolve().parent.parent / "entrypoint" / "bin"
 
@@ -129,6 +130,27 @@ def recording() -> Iterator[Figure]:
         yield Figure(f"processor time, {what}, recorded", f"{_ms(recorded)}, without {_ms(plain)}")
 
 
+def output() -> Iterator[Figure]:
+    """What showing much output does to the Steps that write it, and whether all of it arrives."""
+    for what, per_minute, lines, names in (
+        ("100,000 lines/min", 100_000, 20_000, ["build"]),
+        ("1,000,000 lines/min", 1_000_000, 200_000, ["build"]),
+        ("2 Tasks, 500,000 lines/min each", 500_000, 100_000, ["build", "test"]),
+        ("1,000,000 lines at once", None, 1_000_000, ["build"]),
+    ):
+        pipeline = generated.writers(names, lines, per_minute)
+        unseen = run_with_output(pipeline, "not at all", names, lines)
+        yield Figure(f"{what}, --quiet: the Step took", f"{unseen.seconds:.2f} s")
+        for shown in ("plain", "in folds", "live"):
+            seen = run_with_output(pipeline, shown, names, lines)
+            more = seen.seconds / unseen.seconds - 1
+            measured = f"{seen.seconds:.2f} s ({more:+.1%}), {seen.lost} lines lost"
+            if per_minute is None:
+                yield Figure(f"{what}, {shown}", measured, "none lost", seen.lost == 0)
+            else:
+                yield Figure(f"{what}, {shown}", measured, "<= +5%, none lost", more <= 0.05 and seen.lost == 0)
+
+
 def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.2f} s"
 
@@ -141,4 +163,5 @@ FIGURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "compile": compiling,
     "command-line": command_line,
     "recording": recording,
+    "output": output,
 }

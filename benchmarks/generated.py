@@ -60,6 +60,31 @@ def fan_out(count: int) -> str:
     return _pipeline("fan-out", [gate, *branches], workspaces=["gate"])
 
 
+def writers(names: Iterable[str], lines: int, per_minute: int | None) -> str:
+    """Return a Pipeline of a Task for each name that writes so many numbered lines: at that rate, or (None) at once."""
+    return _pipeline("writers", (_writer(name, lines, per_minute) for name in names))
+
+
+def _writer(name: str, lines: int, per_minute: int | None) -> str:
+    pace = "" if per_minute is None else f"time.sleep(max(0, start + number * 60 / {per_minute} - time.monotonic()))"
+    return f"""\
+    - name: {name}
+      taskSpec:
+        steps:
+          - name: write
+            image: python:3-slim
+            script: |
+              #!/usr/bin/env python3
+              import sys, time
+              start = time.monotonic()
+              for number in range({lines}):
+                  sys.stdout.write(f"<{name} {{number}}> compiling something with a name of the usual length\\n")
+                  if number % 100 == 99:
+                      sys.stdout.flush()
+                      {pace or "pass"}
+"""
+
+
 def realistic(count: int) -> str:
     """Return a Pipeline of `count` Tasks as real ones are: in layers of ten, with params, Results, guards, a Workspace.
 

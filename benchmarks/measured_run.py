@@ -76,9 +76,9 @@ def written(pipeline: str) -> Iterator[str]:
 
 def step_times(pipeline: str) -> list[StepTimes]:
     """Run a Pipeline on the host backend; return its Steps in the order in which they ran. Raises MeasurementError."""
-    with written(pipeline) as file, _kept_folder() as folder:
+    with written(pipeline) as file, kept_folder() as folder:
         _finish(_start(file, folder))
-        return _read_journal(folder)
+        return read_journal(folder)
 
 
 def step_times_and_memory(pipeline: str, waiting: int) -> tuple[list[StepTimes], Waiting]:
@@ -86,7 +86,7 @@ def step_times_and_memory(pipeline: str, waiting: int) -> tuple[list[StepTimes],
 
     Raises MeasurementError.
     """
-    with written(pipeline) as file, _kept_folder() as folder, tempfile.TemporaryDirectory() as gate:
+    with written(pipeline) as file, kept_folder() as folder, tempfile.TemporaryDirectory() as gate:
         Path(gate).chmod(0o777)
         run = _start(file, folder, "-w", f"gate=hostPath:{gate}")
         try:
@@ -94,11 +94,12 @@ def step_times_and_memory(pipeline: str, waiting: int) -> tuple[list[StepTimes],
         finally:
             Path(gate, "open").touch()
             _finish(run)
-        return _read_journal(folder), memory
+        return read_journal(folder), memory
 
 
 @contextlib.contextmanager
-def _kept_folder() -> Iterator[Path]:
+def kept_folder() -> Iterator[Path]:
+    """Yield a folder for what a run with --keep leaves; it goes away."""
     with tempfile.TemporaryDirectory(prefix="monopod-bench-", ignore_cleanup_errors=True, dir=MEMORY) as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -119,7 +120,8 @@ def _finish(run: subprocess.Popen[bytes]) -> None:
         raise MeasurementError(f"monopod run: {errors.decode(errors='replace').strip()[-400:]}")
 
 
-def _read_journal(folder: Path) -> list[StepTimes]:
+def read_journal(folder: Path) -> list[StepTimes]:
+    """Return the Steps of the one run that was kept there, in the order in which they ran. Raises MeasurementError."""
     journals = [path for path in folder.rglob("journal") if path.is_file()]
     if len(journals) != 1:
         raise MeasurementError(f"expected one journal of the run, found {len(journals)}")

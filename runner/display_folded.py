@@ -87,7 +87,7 @@ class FoldedDisplay(PlainDisplay):
 
     def _write_mark(self, mark: str) -> None:
         if mark:
-            self._stream.write(mark + "\n")
+            super().write_line(mark)
 
 
 def _title(event: TaskStarted) -> str:

@@ -24,6 +24,9 @@ from monopod.schemas.run_events import (
 )
 from monopod.schemas.words import duration_in_words, exit_code_in_words, table_lines
 
+MOST_PENDING = 4096
+"""Lines that are gathered at most before they are written."""
+
 
 class PlainDisplay:
     """Writes to a stream. Of colours, those that the Steps write are kept, if they are wanted; it adds none."""
@@ -32,6 +35,7 @@ class PlainDisplay:
         self._stream = stream
         self._follower = follower
         self._options = options
+        self._pending: list[str] = []
 
     def show(self, shown: Shown) -> None:
         """Write a line, or what an event means, if it means anything to a person."""
@@ -44,14 +48,17 @@ class PlainDisplay:
         self.write_line(self.stamped(text))
 
     def refresh(self, _now: float, /) -> None:
-        """Hand on what was written. Nothing changes by itself."""
+        """Hand on what was written, in one write. Nothing changes by itself."""
+        if self._pending:
+            self._stream.write("".join(self._pending))
+            self._pending.clear()
         self._stream.flush()
 
     def close(self, summary: Summary | None) -> None:
         """Write the summary."""
         for line in summary_lines(summary) if summary is not None else ():
             self.write_line(self._printable(line))
-        self._stream.flush()
+        self.refresh(0)
 
     def text(self, shown: Shown) -> str | None:
         """Return the line that is to be written, without its newline; None if there is none."""
@@ -68,7 +75,9 @@ class PlainDisplay:
 
     def write_line(self, line: str) -> None:
         """Write a line as it is."""
-        self._stream.write(line + "\n")
+        self._pending.append(line + "\n")
+        if len(self._pending) >= MOST_PENDING:
+            self.refresh(0)
 
     def _printable(self, text: str) -> str:
         return printable(text, colours=self._options.colours).rstrip(" ")

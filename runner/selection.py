@@ -52,8 +52,9 @@ class Selection:
 
     def shows(self, shown: Shown) -> bool:
         """Return whether a line or an event is to be shown."""
-        if not (self.quiet or self._sources):
-            return True
+        return not (self.quiet or self._sources) or self._chooses(shown)
+
+    def _chooses(self, shown: Shown) -> bool:
         match shown:
             case OutputLine(task, step):
                 return not step or self._wants(task, step)
