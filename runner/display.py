@@ -53,9 +53,10 @@ def make_display(
         from rich.console import Console  # noqa: PLC0415
 
         from monopod.runner.display_live import LiveDisplay  # noqa: PLC0415
+        from monopod.runner.screen_region import wraps_anew  # noqa: PLC0415
 
         console = Console(file=stream, highlight=False, markup=False, emoji=False)
-        return LiveDisplay(console, follower, options, LoadMeter(pod))
+        return LiveDisplay(console, follower, options, LoadMeter(pod), wraps_anew=wraps_anew(environment))
     options = dataclasses.replace(options, colours=not environment.get("NO_COLOR"))
     folding = folding_of(environment)
     if folding is not None and not options.selection.quiet and not _is_file(stream):

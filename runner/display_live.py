@@ -40,12 +40,20 @@ LONGEST_TAIL_LINE = 500
 class LiveDisplay:
     """Draws on a console that is a terminal. With the option to be quiet, nothing is drawn but what is to be shown."""
 
-    def __init__(self, console: Console, follower: Follower, options: LineOptions, meter: LoadMeter) -> None:
+    def __init__(
+        self,
+        console: Console,
+        follower: Follower,
+        options: LineOptions,
+        meter: LoadMeter,
+        *,
+        wraps_anew: bool = False,
+    ) -> None:
         self._console = console
         self._follower = follower
         self._options = options
         self._meter = meter
-        self._region = ScreenRegion(console.file)
+        self._region = ScreenRegion(console.file, wraps_anew=wraps_anew)
         self._turns = Turns(self)
         self._tails: dict[Source, deque[str]] = {}
         self._pending: list[str] = []

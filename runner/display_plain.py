@@ -133,8 +133,11 @@ def step_ending(event: StepFinished) -> str:
 
 
 def summary_lines(summary: Summary) -> list[str]:
-    """Return the summary as lines of text."""
+    """Return the summary as lines of text: the table, the Results, what failed, and the outcome."""
     lines: list[str] = []
+    lines += ["", *table_lines([("TASK", "STATUS", "STARTED", "TOOK", "WHY"), *_rows(summary)])]
+    if summary.results:
+        lines += ["", *table_lines([("RESULT", "VALUE"), *summary.results])]
     for failure in summary.failures:
         lines += ["", f"=== {failure.heading}"]
         if failure.command:
@@ -142,9 +145,6 @@ def summary_lines(summary: Summary) -> list[str]:
         if failure.step:
             lines += ["  last lines:", *(f"    {text}" for text in failure.last_lines or ("(it wrote nothing)",))]
         lines += [f"  {name}: {text}" for name, text in failure.consequences]
-    lines += ["", *table_lines([("TASK", "STATUS", "STARTED", "TOOK", "WHY"), *_rows(summary)])]
-    if summary.results:
-        lines += ["", *table_lines([("RESULT", "VALUE"), *summary.results])]
     message = f": {summary.outcome.message}" if summary.outcome.message else ""
     lines += ["", summary.headline + message]
     if summary.logs is not None:

@@ -91,7 +91,7 @@ class View:
         names = [f"{_guides(branch.guides, most)}{branch.task.label}" for branch in branches]
         room = min(max(map(cell_len, names), default=0), max(width * 2 // 5, 8))
         loads = [self.meter.load(self.follower.running_containers(branch.task)) for branch in branches]
-        has_load = any(load is not None for load in loads) and width >= 60
+        has_load = self.meter.is_measuring and width >= 60
         for branch, name, load in zip(branches, names, loads, strict=True):
             yield self._task_row(branch.task, set_cell_size(shortened(name, room), room), load, now, has_load=has_load)
 

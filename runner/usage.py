@@ -54,6 +54,11 @@ class LoadMeter:
         self._looked_at = 0.0
         self._next_look = 0.0
 
+    @property
+    def is_measuring(self) -> bool:
+        """Whether the Pod is one that can be measured."""
+        return self._pod is not None
+
     def look(self, containers: Iterable[str], now: float) -> bool:
         """Look at these containers, if it is time to; return whether it was. `now` is in seconds of any clock."""
         if self._pod is None or now < self._next_look:
