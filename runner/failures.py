@@ -13,6 +13,7 @@ Pure: made of what a `Follower` knows and of the compiled Pod.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ LONGEST_COMMAND = 100
 MOST_SKIPPED = 12
 """How many of the Tasks that were skipped are named."""
 
+_SHELLS = ("sh", "ash", "bash", "dash", "ksh", "zsh")
 _BY_WHEN = "When Expressions evaluated to false"
 _STOPPING = "PipelineRun was stopping"
 """Of Tekton's reasons for skipping a Task (docs/pipelineruns.md, monitoring execution status)."""
@@ -131,7 +133,17 @@ def command_in_words(step: Step, most: int = LONGEST_COMMAND) -> str:
     told = [line for line in lines if line and not line.startswith("#") and not _is_shell_option(line)]
     if not told:
         return _shortened(next(filter(None, lines), ""), most)
-    return _shortened(told[0] + (" …" if len(told) > 1 else ""), most)
+    interpreter = _interpreter(lines[0])
+    start = "" if interpreter in _SHELLS else f"{interpreter}: "
+    return _shortened(start + told[0] + (" …" if len(told) > 1 else ""), most)
+
+
+def _interpreter(line: str) -> str:
+    """Return the name of the program that runs a script which begins with this line; without ``#!`` it is a shell."""
+    if not line.startswith("#!"):
+        return "sh"
+    names = [os.path.basename(word) for word in line[2:].split() if not word.startswith("-")]
+    return next((name for name in names if name != "env"), "sh")
 
 
 def _is_shell_option(line: str) -> bool:
