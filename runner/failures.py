@@ -122,6 +122,8 @@ def ending_in_words(step: FailedStep, memory_limit: str = "") -> str:
     if step.reason == "OOMKilled":
         return OUT_OF_MEMORY + (f", limit {memory_limit}" if memory_limit else "")
     words = exit_code_in_words(step.exit_code)
+    if step.message and step.exit_code in (126, 127):
+        words = f"exit code {step.exit_code}"  # what shells say of it is not as exact as the message
     return f"{step.message} ({words})" if step.message and step.message not in words else words
 
 

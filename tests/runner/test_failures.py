@@ -34,7 +34,7 @@ def test_commands(step, words):
         (137, "OOMKilled", "", "", "killed: out of memory"),
         (137, "Error", "", "", "exit code 137: ended by SIGKILL"),
         (1, "TimedOut", "the Step exceeded its timeout", "", "the Step exceeded its timeout (exit code 1)"),
-        (127, "Error", "cannot execute 'x'", "", "cannot execute 'x' (exit code 127: there is no such command)"),
+        (127, "Error", "cannot execute 'x'", "", "cannot execute 'x' (exit code 127)"),
     ],
 )
 def test_endings(code, reason, message, limit, words):
