@@ -10,7 +10,12 @@ from terminal import Terminal
 
 pytestmark = pytest.mark.slow
 
-PROGRAM = "import sys; from monopod.runner.command_line import main; sys.exit(main())"
+PROGRAM = """\
+import signal, sys
+from monopod.runner.command_line import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored where the tests run
+sys.exit(main())
+"""
 GATE = """\
       workspaces: [{name: gate}]
       taskSpec:
