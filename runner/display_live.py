@@ -162,7 +162,7 @@ class LiveDisplay:
         return [(" ".join(self._parts(*source)), self._colour(source[0])), (" │ ", "dim"), (short, "")]
 
     def _rendered(self, row: Row) -> str:
-        return "".join(styled(in_ascii(text) if self._ascii else text, style) for text, style in row)
+        return "".join(self._styled(text, style) for text, style in row)
 
     def _styled(self, text: str, style: str) -> str:
         plain = printable(text, colours=False)

@@ -1,7 +1,7 @@
 """CPU and memory of what runs, as far as a backend can tell.
 
 Rules: CPU is what was used since the last time it was looked at, in processors (1.0 is one, fully used). Looking costs
-a twentieth of the time at most, however many processes there are.
+a fiftieth of the time at most, however many processes there are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 SECONDS_BETWEEN = 1.0
-MOST_OF_THE_TIME = 1 / 20
+MOST_OF_THE_TIME = 1 / 50
 
 
 @dataclass(frozen=True, slots=True)

@@ -327,6 +327,16 @@ def test_what_runs_is_shown_with_its_cpu_and_memory(view, story):
     ]
 
 
+def test_no_message_harms_the_terminal(view, story):
+    run = view(story.plan(story.task("build", "make")), 80, 24)
+    run.feed([story.run_started(), story.task_started("build", 1)])
+    run.feed([story.task_finished("build", 2, "Failed", message="no file \x1b[2J\x1b]0;title\x07'a\nb'")])
+    assert "✗ build    1.0s  no file 'ab'" in run.terminal.rows
+    run.display.notice("a \x1b[2Jnotice")
+    run.feed([story.task_skipped("build", 2, "a \x1b[1;1Hreason")])
+    assert run.terminal.rows[0] == "a notice"
+
+
 def test_it_can_be_quiet(view, failed_run):
     plan, feed = failed_run
     run = view(plan, 80, 24, selection=Selection(quiet=True))
