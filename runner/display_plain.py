@@ -65,7 +65,8 @@ class PlainDisplay:
         if not self._options.selection.shows(shown):
             return None
         if isinstance(shown, OutputLine):
-            return self.stamped(f"[{f'{shown.task} : {shown.step}' if shown.step else shown.task}] {shown.text}")
+            source = f"{shown.task} : {shown.step}" if shown.step else shown.task
+            return self.stamped(f"[{source}] {shown.text}")
         text = self._event(shown)
         return self.stamped(text) if text else None
 

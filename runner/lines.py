@@ -27,8 +27,13 @@ class LineSplitter:
 
     def feed(self, data: bytes) -> list[str]:
         """Return the lines (or pieces of very long ones) that `data` completes."""
+        parts = data.split(b"\n")
+        if self._is_ordinary(data, parts):
+            parts[0] = bytes(self._partial) + parts[0]
+            self._partial = bytearray(parts.pop())
+            return [part.decode(errors="replace") for part in parts]
         lines: list[str] = []
-        first, *others = data.split(b"\n")
+        first, *others = parts
         self._extend(first, lines)
         for part in others:
             self._end_line(lines)
@@ -42,6 +47,12 @@ class LineSplitter:
             self._end_line(lines)
         self._cut = self._returned = False
         return lines
+
+    def _is_ordinary(self, data: bytes, parts: list[bytes]) -> bool:
+        """Return whether there is nothing but lines to split: nearly always, so this is the short way."""
+        if self._returned or self._cut or b"\r" in data:
+            return False
+        return len(self._partial) + max(map(len, parts)) <= self._longest
 
     def _extend(self, part: bytes, lines: list[str]) -> None:
         for number, segment in enumerate(part.split(b"\r")):

@@ -86,7 +86,7 @@ def find_sources(names: Iterable[str], plans: Sequence[Plan]) -> tuple[Source, .
         if isinstance(found, Source):
             sources.append(found)
         else:
-            problems.append(Problem(None, f"--logs {name}: {found}", "unknown-logs"))
+            problems.append(Problem(None, f"--logs {name}: {found}", "unknown-reference"))
     if problems:
         raise Problems(problems)
     return tuple(sources)
