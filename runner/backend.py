@@ -6,7 +6,8 @@ Rules:
 - A Pod never blocks but in `start`, `events` and when it is left.
 - What cannot be started says so before anything has, by one of the errors here.
 
-What is left to others: choosing a backend (``commands.run``), starting Pods (``run_pods``), following them (``run``).
+What is left to others: choosing a backend (``commands.run``), starting Pods (``run_pods``), following them (``run``),
+and what a Pod that can be measured tells of CPU and memory (``usage``).
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def row_of(screen, task):
 
 def plain(row):
     """A row without what is never the same: single blanks, and # for times and sizes."""
-    return re.sub(r"\d+(\.\d)?(s|%|[KMG]i)(?= |$)", "#", re.sub(" +", " ", row))
+    return re.sub(r"(\d+m)?\d+(\.\d)?(s|%|[KMG]i)(?= |$)", "#", re.sub(" +", " ", row))
 
 
 def is_drawn(screen, last_row):
@@ -132,7 +132,7 @@ def test_a_run_that_fails(start, gate, width, height):
         assert not screen.cursor_is_visible
         gate("tests")
         terminal.wait_until(lambda screen: "exit code 3" in row_of(screen, "unit-tests"))
-        assert "PipelineRun was stopping" in row_of(screen, "integration")
+        terminal.wait_until(lambda screen: "PipelineRun was stopping" in row_of(screen, "integration"))
         gate("lint")
         assert terminal.finish() == 1
         assert screen.cursor_is_visible
@@ -291,7 +291,7 @@ def run(tmp_path, gate):
         ),
         ({"TF_BUILD": "True"}, r"##\[group\]([\w-]+)", r"##\[endgroup\]"),
         ({"BUILDKITE": "true"}, r"--- ([\w-]+)", r"\+\+\+ monopod"),
-        ({"TEAMCITY_VERSION": "2025.07"}, r"##teamcity\[blockOpened name='([\w-]+)'\]", r"##teamcity\[blockClosed"),
+        ({"TEAMCITY_VERSION": "2025.07"}, r"##teamcity\[blockOpened name='([\w-]+)", r"##teamcity\[blockClosed"),
         ({"TRAVIS": "true"}, r"travis_fold:start:monopod_\d+_[\w-]+\r\x1b\[0K([\w-]+)", "travis_fold:end:"),
     ],
 )
@@ -301,7 +301,7 @@ def test_folds_in_the_log_of_each_ci_system(run, environment, begin, end):
     fold, folds = None, {}
     for line in done.stdout.split("\n"):
         if opened := re.match(begin, line):
-            assert fold is None
+            assert fold is None or "BUILDKITE" in environment  # where a fold ends as the next one begins
             fold = opened[1]
             folds.setdefault(fold, [])
         elif re.match(end, line):
