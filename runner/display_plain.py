@@ -24,8 +24,8 @@ from monopod.schemas.run_events import (
 )
 from monopod.schemas.words import duration_in_words, exit_code_in_words, table_lines
 
-MOST_PENDING = 4096
-"""Lines that are gathered at most before they are written."""
+MOST_PENDING = 256 * 1024
+"""Characters that are gathered at most before they are written."""
 
 
 class PlainDisplay:
@@ -36,6 +36,7 @@ class PlainDisplay:
         self._follower = follower
         self._options = options
         self._pending: list[str] = []
+        self._pending_size = 0
 
     def show(self, shown: Shown) -> None:
         """Write a line, or what an event means, if it means anything to a person."""
@@ -52,6 +53,7 @@ class PlainDisplay:
         if self._pending:
             self._stream.write("".join(self._pending))
             self._pending.clear()
+            self._pending_size = 0
         self._stream.flush()
 
     def close(self, summary: Summary | None) -> None:
@@ -77,7 +79,8 @@ class PlainDisplay:
     def write_line(self, line: str) -> None:
         """Write a line as it is."""
         self._pending.append(line + "\n")
-        if len(self._pending) >= MOST_PENDING:
+        self._pending_size += len(line)
+        if self._pending_size >= MOST_PENDING:
             self.refresh(0)
 
     def _printable(self, text: str) -> str:

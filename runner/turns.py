@@ -19,6 +19,9 @@ from typing import Protocol
 IN_MEMORY = 128 * 1024
 """Bytes kept of each Task before they go to a file."""
 
+AT_ONCE = 64 * 1024
+"""Characters that are written at once of what was kept: nothing else is done meanwhile, so it has to be quick."""
+
 
 class PieceWriter(Protocol):
     """Writes pieces of output: each is of one Task, and they do not overlap."""
@@ -27,7 +30,7 @@ class PieceWriter(Protocol):
         """Begin a piece. ``is_continued``: there was one of this Task before."""
 
     def write_line(self, line: str) -> None:
-        """Write a line, in a piece or between pieces."""
+        """Write a line, in a piece or between pieces; or several in one, with newlines between them."""
 
     def end_piece(self) -> None:
         """End the piece that was begun last."""
@@ -109,5 +112,5 @@ class Turns:
         self._open(task)
         with self._kept.pop(task) as kept:
             kept.seek(0)
-            for line in kept:
-                self._writer.write_line(line.removesuffix("\n"))
+            while lines := kept.read(AT_ONCE):
+                self._writer.write_line((lines + kept.readline()).removesuffix("\n"))

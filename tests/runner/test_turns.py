@@ -19,7 +19,7 @@ class Pieces:
         self.written.append(f"<{task}{' again' if is_continued else ''}>")
 
     def write_line(self, line):
-        self.written.append(line)
+        self.written += line.split("\n")
 
     def end_piece(self):
         assert self.open is not None
