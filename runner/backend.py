@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from typing import Self
@@ -91,6 +91,14 @@ class StartablePod(Pod, Protocol):
     @property
     def kept(self) -> str:
         """Where what was to be kept is, in words for a person."""
+
+
+@runtime_checkable
+class PodWithLogs(Protocol):
+    """A Pod of which something may stay that `monopod` can show when the run is over."""
+
+    def logs_command(self, task: str, step: str) -> str | None:
+        """Return the command that shows what a Step of a Task (its label) wrote; None if nothing stays."""
 
 
 class Backend(Protocol):

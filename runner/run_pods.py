@@ -28,9 +28,9 @@ from typing import Any, Literal, TypeAlias
 
 from monopod.compiler.compilation import Compilation
 from monopod.compiler.yaml_text import to_yaml
-from monopod.runner.backend import Backend, BackendUnavailableError, PodRefusedError, StartablePod
+from monopod.runner.backend import Backend, BackendUnavailableError, PodRefusedError, PodWithLogs, StartablePod
 from monopod.runner.display import make_display
-from monopod.runner.failures import failure_context, memory_limits
+from monopod.runner.failures import More, failure_context, memory_limits
 from monopod.runner.follow import Follower
 from monopod.runner.line_options import LineOptions
 from monopod.runner.printable import printable
@@ -54,7 +54,7 @@ class Options:
 
     ``records`` is the directory of all records, None if there is to be none; ``files`` are those of the command.
     ``report`` is given the records of the runs when all are over.
-    ``lines`` says which lines of the runs are wanted and how, ``command`` is the command line that all this came from.
+    ``lines`` says which lines of the runs are wanted and how, ``more`` what shows more of a Step that left nothing.
     """
 
     output: Output
@@ -63,7 +63,7 @@ class Options:
     files: tuple[str, ...] = ()
     report: Callable[[Sequence[Path]], None] = lambda _: None
     lines: LineOptions = field(default_factory=LineOptions)
-    command: tuple[str, ...] = ("monopod", "run")
+    more: More | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def follow_pod(
                     print(f"{plan.document['kind'].lower()}.tekton.dev/{name}", flush=True)
         outcome = run.outcome()
         ended = follower.finished.at if follower.finished else time.time()
-        more = partial(_more, options.command, pod.kept if options.keep else None)
+        more = partial(_more, pod, options)
         context = failure_context(plan, limits, more)
         summary = summarize(follower, outcome, ended, pod.kept if options.keep else None, context)
         if recorder is not None:
@@ -188,12 +188,15 @@ def follow_pod(
     return Ended(outcome.exit_code, document, run.is_interrupted, record)
 
 
-def _more(command: Sequence[str], kept: str | None, task: str, step: str, container: str) -> str:
-    """Return the command that shows all that a Step wrote: of its log if that was kept, else of another run."""
-    log = f"{kept}/logs/{container}-0.log"
-    if kept is not None and os.path.isfile(log):
+def _more(pod: StartablePod, options: Options, task: str, step: str, container: str) -> str:
+    """Return the command that shows all that a Step wrote, empty if there is none: from what stays, or of a new run."""
+    kept = pod.logs_command(task, step) if isinstance(pod, PodWithLogs) else None
+    if kept is not None:
+        return kept
+    log = f"{pod.kept}/logs/{container}-0.log"
+    if options.keep and os.path.isfile(log):
         return shlex.join(["less", log])
-    return shlex.join([*command, "--logs", f"{task}/{step}"])
+    return "" if options.more is None else options.more(task, step, container)
 
 
 def write_documents(documents: Sequence[dict[str, Any]], wanted: int, output: Output) -> None:

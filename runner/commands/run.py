@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -171,7 +172,11 @@ def _run(arguments: argparse.Namespace, compilations: Sequence[Compilation], bac
             print(f"monopod run: {error.filename}: {error.strerror}", file=sys.stderr)
             return 2
         program = ["kubectl", "monopod"] if is_kubectl_plugin() else ["monopod"]
-        command = (*program, *without_line_options(sys.argv[1:]))
-        options = Options(arguments.output, arguments.keep, reports.records, files, reports.write, lines, command)
+        again = [*program, *without_line_options(sys.argv[1:])]
+
+        def more(task: str, step: str, _container: str) -> str:
+            return shlex.join([*again, "--logs", f"{task}/{step}"])
+
+        options = Options(arguments.output, arguments.keep, reports.records, files, reports.write, lines, more)
         exit_code = run_pods(compilations, backend, options)
         return exit_code or int(reports.failed)

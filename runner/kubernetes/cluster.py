@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -204,6 +205,10 @@ class PodName:
 
     def __str__(self) -> str:
         return f"Pod '{self.name}' in namespace '{self.namespace}'"
+
+    def logs_command(self, task: str, step: str) -> str:
+        """Return the command that shows what a Step of a Task wrote."""
+        return shlex.join(["monopod", "logs", self.name, f"{task}/{step}", "-n", self.namespace])
 
     @property
     def collection(self) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from monopod.runner.backend import BackendUnavailableError, CancelRequests, PodRefusedError
+from monopod.runner.failures import memory_limits
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import FollowedPod
 from monopod.runner.kubernetes.pod import no_cancel_requests
@@ -66,6 +67,10 @@ class AttachedPod(FollowedPod):
         """Begin to follow it."""
         self.follow(self._existing.pod)
 
+    def logs_command(self, task: str, step: str) -> str:
+        """Return the command that shows what a Step wrote."""
+        return self._existing.name.logs_command(task, step)
+
     def cancel_requests(self) -> contextlib.AbstractContextManager[CancelRequests]:
         """Listen to nobody: `monopod cancel POD` asks the coordinator itself."""
         return no_cancel_requests()
@@ -85,7 +90,8 @@ def attach(existing: ExistingPod, output: Output) -> int:
     try:
         with AttachedPod(existing) as pod:
             pod.start()
-            ended = follow_pod(pod, existing.plan, Options(output, keep=False), never, {})
+            options = Options(output, keep=False)
+            ended = follow_pod(pod, existing.plan, options, never, memory_limits(existing.pod))
     except KeyboardInterrupt:
         name = existing.name
         print(f"The run goes on; `monopod cancel {name.name} -n {name.namespace}` cancels it.", file=sys.stderr)

@@ -101,6 +101,10 @@ class KubernetesPod(FollowedPod):
         """Which Pod stays with ``keep``."""
         return f"Pod '{self.name.name}' in namespace '{self.name.namespace}'"
 
+    def logs_command(self, task: str, step: str) -> str | None:
+        """Return the command that shows what a Step wrote, if the Pod stays."""
+        return self.name.logs_command(task, step) if self._keep else None
+
     def cancel_requests(self) -> contextlib.AbstractContextManager[CancelRequests]:
         """Listen to nobody: `monopod cancel POD` asks the coordinator itself."""
         return no_cancel_requests()

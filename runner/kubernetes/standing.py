@@ -79,7 +79,7 @@ def _lines(existing: ExistingPod, events: Sequence[RunEvent]) -> list[str]:
 
 def _summary(follower: Follower, outcome: Outcome, ended: float) -> list[str]:
     """Return what is said when a run is over, but for what its Steps wrote."""
-    summary = dataclasses.replace(summarize(follower, outcome, ended, None), failed_steps=())
+    summary = dataclasses.replace(summarize(follower, outcome, ended, None), failures=())
     return summary_lines(summary)[1:]
 
 

@@ -8,6 +8,7 @@ import pytest
 from monopod.runner.display_plain import PlainDisplay
 from monopod.runner.follow import Follower
 from monopod.runner.kubernetes.pod import KubernetesPod, no_cancel_requests
+from monopod.runner.line_options import LineOptions
 from monopod.runner.run import Run
 from monopod.schemas.run_events import RunFinished, to_line
 
@@ -20,7 +21,7 @@ class Following:
         self.pod = KubernetesPod(cluster, compilation, start_timeout, keep=False)
         self.follower = Follower(compilation.plan)
         self.written = []
-        display = PlainDisplay(self, self.follower, colours=False)
+        display = PlainDisplay(self, self.follower, LineOptions(colours=False))
         self.run = Run(self.pod, self.follower, display)
         self.reader, self.writer = os.pipe()
         self.pod.__enter__()
