@@ -22,7 +22,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -150,7 +149,7 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
                 options.records, compilation.plan, compilation.pod, backend=backend.name, files=options.files
             )
         limits = memory_limits(compilation.pod) if backend.name != "host" else {}  # host enforces none
-        return follow_pod(pod, compilation.plan, options, wake_up, limits, recorder)
+        return follow_pod(pod, compilation.plan, options, wake_up, limits=limits, recorder=recorder)
 
 
 def follow_pod(
@@ -158,6 +157,7 @@ def follow_pod(
     plan: Plan,
     options: Options,
     wake_up: int,
+    *,
     limits: Mapping[str, str],
     recorder: Recorder | None = None,
 ) -> Ended:
@@ -176,8 +176,7 @@ def follow_pod(
                     print(f"{plan.document['kind'].lower()}.tekton.dev/{name}", flush=True)
         outcome = run.outcome()
         ended = follower.finished.at if follower.finished else time.time()
-        more = partial(_more, pod, options)
-        context = failure_context(plan, limits, more)
+        context = failure_context(plan, limits, _what_shows_more(pod, recorder, options))
         summary = summarize(follower, outcome, ended, pod.kept if options.keep else None, context)
         if recorder is not None:
             recorder.end(outcome, ended)
@@ -188,15 +187,22 @@ def follow_pod(
     return Ended(outcome.exit_code, document, run.is_interrupted, record)
 
 
-def _more(pod: StartablePod, options: Options, task: str, step: str, container: str) -> str:
-    """Return the command that shows all that a Step wrote, empty if there is none: from what stays, or of a new run."""
-    kept = pod.logs_command(task, step) if isinstance(pod, PodWithLogs) else None
-    if kept is not None:
-        return kept
-    log = f"{pod.kept}/logs/{container}-0.log"
-    if options.keep and os.path.isfile(log):
-        return shlex.join(["less", log])
-    return "" if options.more is None else options.more(task, step, container)
+def _what_shows_more(pod: StartablePod, recorder: Recorder | None, options: Options) -> More:
+    """Return what gives the command that shows all that a Step wrote: from what stays of it, else of a new run."""
+
+    def more(task: str, step: str, container: str) -> str:
+        in_cluster = pod.logs_command(task, step) if isinstance(pod, PodWithLogs) else None
+        log = f"{pod.kept}/logs/{container}-0.log"
+        if in_cluster is not None:
+            return in_cluster
+        if options.keep and os.path.isfile(log):
+            return shlex.join(["less", log])
+        if recorder is not None and recorder.directory is not None and not recorder.problem:
+            name = recorder.directory.name
+            return shlex.join(["monopod", "report", name, "-o", f"{name}.html"])
+        return "" if options.more is None else options.more(task, step, container)
+
+    return more
 
 
 def write_documents(documents: Sequence[dict[str, Any]], wanted: int, output: Output) -> None:

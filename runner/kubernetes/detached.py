@@ -91,7 +91,7 @@ def attach(existing: ExistingPod, output: Output) -> int:
         with AttachedPod(existing) as pod:
             pod.start()
             options = Options(output, keep=False)
-            ended = follow_pod(pod, existing.plan, options, never, memory_limits(existing.pod))
+            ended = follow_pod(pod, existing.plan, options, never, limits=memory_limits(existing.pod))
     except KeyboardInterrupt:
         name = existing.name
         print(f"The run goes on; `monopod cancel {name.name} -n {name.namespace}` cancels it.", file=sys.stderr)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from monopod.runner.failures import ending_in_words
 from monopod.runner.follow import FailedStep
-from monopod.runner.summary import ending_in_words
 from monopod.schemas.words import duration_in_words, exit_code_in_words
 
 if TYPE_CHECKING:

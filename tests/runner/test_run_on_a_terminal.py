@@ -85,10 +85,19 @@ def start(tmp_path, gate):
             f"gate=hostPath:{tmp_path}/gate",
             *options,
         ]
-        environment = {"TMPDIR": str(tmp_path / "state"), "PATH": "/usr/bin:/bin", **environment}
+        environment = {**isolated(tmp_path), "PATH": "/usr/bin:/bin", **environment}
         return Terminal(command, environment, width, height)
 
     return start
+
+
+def isolated(folder):
+    """Where what the command keeps goes to, so that runs of other tests are not in the way."""
+    return {
+        "TMPDIR": str(folder / "state"),
+        "XDG_STATE_HOME": str(folder / "home"),
+        "XDG_DATA_HOME": str(folder / "home"),
+    }
 
 
 def row_of(screen, task):
@@ -161,8 +170,10 @@ def test_a_run_that_fails(start, gate, width, height):
         assert report[0].startswith("── unit-tests : pytest failed: exit code 3 ───")
         assert report[1].startswith("$ while [ ! -e ")
         told = "".join(report[2:-2])
-        assert "test 1 … 日本語skipped because of it: integration, publishsee more with: monopod run -f /" in told
-        assert told.endswith("--logs unit-tests/pytest")
+        assert told.startswith(
+            "test 1 … 日本語skipped because of it: integration, publishsee more with: monopod report ci"
+        )
+        assert told.endswith(".html")
         assert report[-2].startswith("✗ ci Failed in ")
         assert report[-1] == "Tasks Completed: 4 (Failed: 1, Cancelled 0), Skipped: 2"
 
@@ -201,7 +212,7 @@ def test_where_no_live_view_is_welcome_nothing_moves_the_cursor(start, gate, env
         assert terminal.finish() == 1
         assert "\x1b" not in terminal.sent
         assert "[lint : ruff] lint: 3 files" in terminal.screen.text
-        assert "see more with: monopod run -f " in terminal.screen.text
+        assert "see more with: monopod report ci" in terminal.screen.text
 
 
 def test_what_steps_write_cannot_harm_the_terminal(start):
@@ -259,20 +270,10 @@ def run(tmp_path, gate):
     for name in ("started", "tests", "lint"):
         gate(name)
 
-    def run(*options, **environment):
+    def run(*options, command=("run", "-f", "ci.yaml", "-w", f"gate=hostPath:{tmp_path}/gate"), **environment):
         (tmp_path / "ci.yaml").write_text(PIPELINE)
-        command = [
-            sys.executable,
-            "-c",
-            PROGRAM,
-            "run",
-            "-f",
-            "ci.yaml",
-            "-w",
-            f"gate=hostPath:{tmp_path}/gate",
-            *options,
-        ]
-        environment = {"TMPDIR": str(tmp_path / "state"), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **environment}
+        command = [sys.executable, "-c", PROGRAM, *command, *options]
+        environment = {**isolated(tmp_path), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **environment}
         done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=False)
         done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()  # \r stays \r
         return done
@@ -338,10 +339,18 @@ def test_what_shows_more_of_a_kept_run_is_its_log(run):
         assert log.read() == "test 1 … 日本語\n"
 
 
-def test_what_shows_more_is_a_command_that_does(run, tmp_path):
-    done = run("-q", "--logs", "lint")
+def test_what_shows_more_is_the_report_of_a_run_that_is_recorded(run, tmp_path):
+    done = run("-q")
+    more = re.search(r"see more with: monopod report (\S+) -o (\S+)", done.stdout)
+    again = run("-o", more[2], command=("report", more[1]))
+    assert again.returncode == 0
+    assert "lint: 3 files" in (tmp_path / more[2]).read_text()
+
+
+def test_what_shows_more_is_else_another_run(run):
+    done = run("-q", "--logs", "lint", "--no-record")
     more = re.search(r"see more with: monopod (run .*)", done.stdout)[1].split(" ")
-    assert more[-2:] == ["--logs", "unit-tests/pytest"]
-    again = run(*more[3:])
+    assert more[-3:] == ["--no-record", "--logs", "unit-tests/pytest"]
+    again = run(command=more)
     assert "[unit-tests : pytest] test 1 … 日本語" in again.stdout
     assert "[lint : ruff]" not in again.stdout
