@@ -133,7 +133,7 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
         try:
             pod.start()
         except (PodRefusedError, BackendUnavailableError) as error:
-            if select.select([wake_up], [], [], 0)[0]:  # Ctrl-C ends what the backend waits for, such as a pull
+            if _asked_to_end(wake_up):  # Ctrl-C ends what the backend waits for, such as a pull
                 print("monopod run: cancelled before it was started", file=sys.stderr)
                 return Ended(_CANCELLED, was_interrupted=True)
             problems = error.problems if isinstance(error, PodRefusedError) else [f"monopod run: {error}"]
@@ -211,6 +211,13 @@ def write_documents(documents: Sequence[dict[str, Any]], wanted: int, output: Ou
         return
     document = documents[0] if wanted == 1 else {"apiVersion": "v1", "kind": "List", "items": list(documents)}
     sys.stdout.write(to_yaml(document) if output == "yaml" else json.dumps(document, indent=2) + "\n")
+
+
+def _asked_to_end(wake_up: int) -> bool:
+    """Whether this process has got a signal that asks it to end; those that came are forgotten."""
+    if not select.select([wake_up], [], [], 0)[0]:
+        return False
+    return any(number != signal.SIGWINCH for number in os.read(wake_up, 64))
 
 
 @contextmanager
