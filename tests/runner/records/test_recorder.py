@@ -12,6 +12,7 @@ from recorded import feed_recorder, record_run, recorder_of
 
 from monopod.runner.display_plain import PlainDisplay
 from monopod.runner.follow import Follower, OutputLine
+from monopod.runner.line_options import LineOptions
 from monopod.runner.records import recorder as recorder_module
 from monopod.runner.records.recorded_run import Line, read_run
 from monopod.runner.records.recorder import recording
@@ -167,7 +168,7 @@ class TestNothingFailsARun:
     def shown_by(self, recorder, plan, feed):
         stream = io.StringIO()
         follower = Follower(plan)
-        display = recording(PlainDisplay(stream, follower, colours=False), recorder)
+        display = recording(PlainDisplay(stream, follower, LineOptions(colours=False)), recorder)
         for now, item in enumerate(feed):
             for shown in follower.output(*item) if isinstance(item, tuple) else follower.event(item):
                 display.show(shown)

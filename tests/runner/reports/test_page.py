@@ -81,7 +81,7 @@ def test_all_is_told(elements):
         "Skipped: PipelineRun was stopping",
         "Skipped, which come after it: deploy",
         "All of its output, 7 lines",
-        "out of memory, <limit> 512Mi (exit code 137: ended by SIGKILL",
+        "killed: out of memory",
         "https://example.org/<script>window.hacked=1</script>\"'&",
         '["a", "b"]',
         "a&b.yaml",
