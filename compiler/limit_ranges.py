@@ -74,9 +74,9 @@ def limit_ranges_of(
 ) -> LimitRanges:
     """Return the limits that hold for a Pod: of the documents that are for its namespace or for any, and of others.
 
-    `of_namespace` are LimitRanges as a cluster has them.
+    `of_namespace` are LimitRanges as a cluster has them; those of another namespace do not count.
     """
-    items = [*_in_documents(documents, namespace), *_in_cluster(of_namespace, problems)]
+    items = [*_in_documents(documents, namespace), *_in_cluster(of_namespace, namespace, problems)]
     return LimitRanges(
         *(_merged([given for given in items if given.item.type == kind]) for kind in ("Container", "Pod"))
     )
@@ -89,9 +89,12 @@ def _in_documents(documents: Documents, namespace: str | None) -> Iterator[_Give
                 yield _Given(item, document.name, DocumentPlace(document, ("spec", "limits", index)))
 
 
-def _in_cluster(objects: Iterable[dict[str, Any]], problems: list[Problem]) -> Iterator[_Given]:
+def _in_cluster(objects: Iterable[dict[str, Any]], namespace: str | None, problems: list[Problem]) -> Iterator[_Given]:
     for each in objects:
-        place = OptionPlace(f"LimitRange {each.get('metadata', {}).get('name')} of the namespace")
+        metadata = each.get("metadata") or {}
+        if namespace is not None and metadata.get("namespace") not in (None, namespace):
+            continue
+        place = OptionPlace(f"LimitRange {metadata.get('name')} of the namespace")
         model, complaints = validate(LimitRange, each)
         problems.extend(place.problem(complaint.rule, complaint.message) for complaint in complaints)
         if model is not None:

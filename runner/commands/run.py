@@ -143,7 +143,12 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
 
     try:
         with connect(arguments.context) as cluster:
-            options = {"log_format": "json", "kube_version": cluster.version(), "context": arguments.context}
+            options = {
+                "log_format": "json",
+                "kube_version": cluster.version(),
+                "context": arguments.context,
+                "limit_ranges": cluster.limit_ranges(arguments.namespace),
+            }
             if arguments.ttl is not None:
                 options["workload"] = Workload("Job", ttl=arguments.ttl)
             compilations = compile_documents(arguments, **options)

@@ -85,6 +85,19 @@ class Cluster:
         except ValueError as error:
             raise BackendUnavailableError(f"{self.name}: {error}") from error
 
+    def limit_ranges(self, namespace: str | None) -> tuple[dict[str, Any], ...]:
+        """Return the LimitRanges of a namespace (None: the one that is meant), as far as one may read them.
+
+        Raises BackendUnavailableError.
+        """
+        try:
+            found = self.request("GET", f"/api/v1/namespaces/{quote(namespace or self.namespace)}/limitranges")
+        except ApiError:
+            return ()  # the API server itself tells what does not fit
+        except UnreachableError as error:
+            raise BackendUnavailableError(f"{self.name} cannot be reached: {error}") from error
+        return tuple(found.get("items") or ())
+
     def request(
         self, method: str, path: str, query: Query = (), body: Any = None, content_type: str = "application/json"
     ) -> dict[str, Any]:

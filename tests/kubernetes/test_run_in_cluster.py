@@ -46,6 +46,38 @@ def test_the_pod_is_for_the_version_of_the_cluster(monopod, api, make, write, ve
     assert ("restartPolicy" in created["spec"]["initContainers"][0]) == is_native
 
 
+SMALL = {
+    "metadata": {"name": "small", "namespace": "ci"},
+    "spec": {"limits": [{"type": "Container", "defaultRequest": {"memory": "64Mi"}, "max": {"memory": "1Gi"}}]},
+}
+
+
+def test_the_pod_fits_the_limit_ranges_of_its_namespace(monopod, api, make, write):
+    api.put("limitranges", "ci", SMALL)
+    api.put(
+        "limitranges", "other", {**SMALL, "metadata": {"name": "tiny", "namespace": "other"}, "spec": {"limits": 1}}
+    )
+    assert monopod("run", "-f", write(make.run(make.task("only", "true"))), "--context", "test").code == 0
+    created = next(item for _, resource, kind, item in api.history if (resource, kind) == ("pods", "ADDED"))
+    assert created["spec"]["containers"][0]["resources"]["requests"]["memory"] == "64Mi"
+
+
+def test_what_a_limit_range_forbids_is_refused_before_anything_is_made(monopod, api, make, write):
+    api.put("limitranges", "ci", SMALL)
+    run = make.run(make.task("only", "true"))
+    (step,) = run["spec"]["pipelineSpec"]["tasks"][0]["taskSpec"]["steps"]
+    step["computeResources"] = {"limits": {"memory": "2Gi"}}
+    ran = monopod("run", "-f", write(run), "--context", "test")
+    assert ran.code == 2
+    assert "2Gi is more than the LimitRange 'small' allows a container: 1Gi" in ran.err
+    assert not [item for _, resource, _, item in api.history if resource == "pods"]
+
+
+def test_who_may_not_read_limit_ranges_runs_without(monopod, api, make, write):
+    api.refuse("list", "limitranges")
+    assert monopod("run", "-f", write(make.run(make.task("only", "true"))), "--context", "test").code == 0
+
+
 def test_the_finished_run_is_the_only_thing_on_standard_output(monopod, file):
     ran = monopod("run", "-f", file, "--context", "test", "-o", "json")
     document = json.loads(ran.out)
