@@ -6,6 +6,7 @@ Left to others: every stage of it. This is the edge, which raises what they foun
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from monopod.compiler.catalog import Catalog
@@ -22,7 +23,7 @@ from monopod.compiler.pod_metadata import pod_metadata
 from monopod.compiler.pod_parts import PodParts
 from monopod.compiler.pod_security import Profile, annotation_violations, restricted, violations
 from monopod.compiler.port_clashes import port_clashes
-from monopod.compiler.resources import pod_resources
+from monopod.compiler.resources import over_limits, pod_resources
 from monopod.compiler.run_selection import Asked, choose, select
 from monopod.compiler.runs import compile_selected
 from monopod.compiler.tasks import CompilerState
@@ -129,6 +130,10 @@ def compile_document(document: Document, documents: Documents, options: Options,
         state.problems.extend(annotation_violations(parts.annotations, in_metadata))
         state.problems.extend(violations(parts, state.draft.places, options.kube_version))
         parts = restricted(parts)
+    for part in parts.containers:
+        place = partial(state.draft.places.containers[part.name], "computeResources", "requests")
+        for name, message in over_limits(part.fields.get("resources") or {}):
+            state.problems.append(place(name).problem("request-over-limit", message))
     ranges = limit_ranges_of(documents, options.limit_ranges, parts.namespace, state.problems)
     if ranges != NO_LIMITS:
         resources = pod_resources(compiled.pipeline, parts.containers, ranges, options.kube_version)

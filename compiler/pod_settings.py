@@ -212,8 +212,8 @@ def _with_resources(
 ) -> TaskSettings:
     steps = {each.name: each.compute_resources.to_kubernetes() for each in spec.step_specs}
     sidecars = {each.name: each.compute_resources.to_kubernetes() for each in spec.sidecar_specs}
-    places = {("Step", name): place.at("stepSpecs", index, "name") for index, name in enumerate(steps)}
-    places |= {("Sidecar", name): place.at("sidecarSpecs", index, "name") for index, name in enumerate(sidecars)}
+    places = {("Step", name): place.at("stepSpecs", index) for index, name in enumerate(steps)}
+    places |= {("Sidecar", name): place.at("sidecarSpecs", index) for index, name in enumerate(sidecars)}
     whole = spec.compute_resources.to_kubernetes() if spec.compute_resources is not None else None
     return replace(settings, steps=steps, sidecars=sidecars, places=places, resources=whole)
 
@@ -225,7 +225,7 @@ def unused(settings: TaskSettings, steps: Sequence[ResolvedStep]) -> Iterator[Pr
         if (what, name) not in names:
             hint = did_you_mean(name, [known for kind, known in names if kind == what])
             message = f"the Task has no {what} '{name}', so this has no effect{hint}"
-            yield place.problem("no-effect", message, "warning")
+            yield place.at("name").problem("no-effect", message, "warning")
 
 
 def apply(settings: TaskSettings, steps: Sequence[ResolvedStep]) -> list[ResolvedStep]:
@@ -248,7 +248,10 @@ def _applied(settings: TaskSettings, step: ResolvedStep, count: int) -> Resolved
             sources = Sources((*sources.sources, (settings.security_place, paths)))
     by_name = settings.sidecars if step.is_sidecar else settings.steps
     if step.name in by_name:
-        fields["computeResources"] = merge_template(fields.get("computeResources", {}), by_name[step.name])
+        given = {"computeResources": by_name[step.name]}
+        fields = merge_template(fields, given)
+        place = settings.places["Sidecar" if step.is_sidecar else "Step", step.name]
+        sources = Sources(sources.sources, ((place, written(given)),))
     if settings.resources is not None and not step.is_sidecar:
         fields["computeResources"] = _share(settings.resources, fields.get("computeResources", {}), count)
     return replace(step, fields=fields, sources=sources)

@@ -64,6 +64,15 @@ class PodResources:
     findings: list[Finding] = field(default_factory=list)
 
 
+def over_limits(resources: Resources) -> Iterator[tuple[str, str]]:
+    """Yield the name of each resource whose request is above its limit, and what is wrong with that."""
+    limits = resources.get("limits") or {}
+    for name, request in (resources.get("requests") or {}).items():
+        limit = limits.get(name)
+        if limit is not None and quantity.parse(str(request)) > quantity.parse(str(limit)):
+            yield name, f"{request} is above the limit of {limit}, which Kubernetes refuses; ask for at most the limit"
+
+
 def pod_resources(
     pipeline: Pipeline, parts: Iterable[ContainerPart], ranges: LimitRanges, kube_version: KubeVersion
 ) -> PodResources:

@@ -59,14 +59,16 @@ class Sources:
     """Where the fields of a Step were written: in a StepAction, in the Step, in the stepTemplate.
 
     ``sources`` are those of them that there are, the one that wins first, each with the fields it has (`written`).
+    What a run says of the Step (``of_run``) wins over all of them.
     """
 
     sources: tuple[tuple[Place, frozenset[Path]], ...]
+    of_run: tuple[tuple[Place, frozenset[Path]], ...] = ()
 
     def place(self, *path: str | int) -> Place:
         """Return where the field at `path` was written, or what is around it."""
         for length in range(len(path), 0, -1):
-            for place, fields in self.sources:
+            for place, fields in (*self.of_run, *self.sources):
                 if path[:length] in fields:
                     return place.at(*path)
         return self.sources[0][0].at(*path)

@@ -111,6 +111,7 @@ class Run:
         for line in self._follower.end():
             self._display.show(line)
         self._hold_phase_against_outcome()
+        self._display.refresh(time.time())
 
     def _hold_phase_against_outcome(self) -> None:
         phase = (self._status or {}).get("phase")

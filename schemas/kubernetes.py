@@ -885,6 +885,14 @@ class LimitRangeSpec(Model):
 
     limits: ListOf[LimitRangeItem]
 
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """One item of a type (Kubernetes' validation of LimitRanges)."""
+        seen = set()
+        for index, item in enumerate(self.limits):
+            if item.type in seen:
+                yield ("limits", index, "type"), f"there is another item of the type {item.type} before it; join them"
+            seen.add(item.type)
+
 
 class LimitRange(Model):
     """What containers and Pods of a namespace may ask for, and what they get if they ask for nothing."""

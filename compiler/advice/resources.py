@@ -12,8 +12,8 @@ from typing import Any
 from monopod.compiler.advice.specs import Specs, WrittenTask
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.places import DocumentPlace
+from monopod.compiler.resources import over_limits
 from monopod.compiler.steps import merge_template
-from monopod.schemas import quantity
 from monopod.schemas.tekton import (
     PipelineRun,
     PipelineTaskRunSpec,
@@ -48,7 +48,7 @@ def missing_requests(specs: Specs) -> Iterator[Problem]:
 
 
 def requests_over_limits(specs: Specs) -> Iterator[Problem]:
-    """Yield an error for each request above its limit, which the Kubernetes API refuses."""
+    """Yield an error for each request above its limit, also of what no run uses."""
     for task in specs.tasks:
         for resources, place in _resources(task):
             yield from _over_limits(resources, place.at("computeResources"))
@@ -72,12 +72,8 @@ def _of_run(spec: PipelineTaskRunSpec | TaskRunSpec, place: DocumentPlace) -> It
 
 
 def _over_limits(resources: Mapping[str, Any], place: DocumentPlace) -> Iterator[Problem]:
-    limits = resources.get("limits") or {}
-    for name, request in (resources.get("requests") or {}).items():
-        limit = limits.get(name)
-        if limit is not None and quantity.parse(str(request)) > quantity.parse(str(limit)):
-            message = f"{request} is above the limit of {limit}, which Kubernetes refuses; ask for at most the limit"
-            yield place.at("requests", name).problem("request-over-limit", message)
+    for name, message in over_limits(resources):
+        yield place.at("requests", name).problem("request-over-limit", message)
 
 
 def _resources(task: WrittenTask) -> Iterator[tuple[dict[str, Any], DocumentPlace]]:

@@ -113,9 +113,9 @@ def items(draw: st.DrawFn) -> dict[str, Any]:
     return item
 
 
-RANGES = st.lists(st.lists(items(), min_size=1, max_size=2), min_size=1, max_size=2).map(
-    lambda each: [limit_range(*items, name=f"limits-{number}") for number, items in enumerate(each)]
-)
+RANGES = st.lists(
+    st.lists(items(), min_size=1, max_size=2, unique_by=lambda item: item["type"]), min_size=1, max_size=2
+).map(lambda each: [limit_range(*items, name=f"limits-{number}") for number, items in enumerate(each)])
 
 
 def as_written(run: dict[str, Any], pod: dict[str, Any]) -> dict[str, Any]:
@@ -288,6 +288,14 @@ def test_a_limit_range_that_makes_no_sense_is_told(problems: Callable[..., list[
         "p.yaml:7:20: spec.limits[0].default.cpu: 5 is more than max.cpu, 2",
         "p.yaml:10:14: spec.limits[1].default: a Pod has no defaults; those of its containers are given with the type "
         "Container",
+    ]
+
+
+def test_two_items_of_one_type_are_refused_as_the_api_does(problems: Callable[..., list[str]]) -> None:
+    twice = "kind: LimitRange\napiVersion: v1\nmetadata: {name: l}\nspec:\n  limits:\n"
+    twice += "  - {type: Container, max: {cpu: 1}}\n" * 2 + "---\n"
+    assert problems(twice + RUN) == [
+        "p.yaml:7:12: spec.limits[1].type: there is another item of the type Container before it; join them"
     ]
 
 

@@ -217,6 +217,13 @@ def test_a_wrong_order_or_result_is_told(problems, case):
     assert problems(pipeline(spec)) == [f"p.yaml:{line}" for line in expected]
 
 
+def test_a_request_above_its_limit_is_told_where_it_is_written(problems):
+    fields = "script: x\ncomputeResources: {requests: {memory: 2Gi, cpu: 1}, limits: {memory: 1Gi, cpu: 1000m}}\n"
+    assert problems(step(fields)) == [
+        "p.yaml:16:43: spec.steps[0].computeResources.requests.memory: 2Gi is above the limit of 1Gi, which Kubernetes refuses; ask for at most the limit"
+    ]
+
+
 def test_all_problems_are_told_at_once(problems):
     spec = f"""
         params: [{{name: version}}, {{name: tag}}]
