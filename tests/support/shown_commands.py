@@ -1,0 +1,107 @@
+"""The commands that a page of the documentation shows, and what it says that they print.
+
+Rules:
+
+- A block of the kind ``sh`` holds commands alone. In any other block a line that begins with ``$ `` is a command, and
+  what follows, up to the next one, is what it prints.
+- A ``yaml`` block below a line that ends in the name of a file and a colon is that file.
+- What differs from run to run is made the same in both texts by `normalised`, and nothing else is.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"`([\w./-]+\.yaml)`:\n+\Z")
+_VARIES = (
+    (r"\b([a-z][a-z-]*-run)-[0-9a-f]{5}\b", r"\1-NAME"),
+    (r"\b(settings)-[0-9a-f]{5}\b", r"\1-NAME"),
+    (r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(Z|\b)", "TIME"),
+    (r"\b(?=[0-9a-f]*\d)[0-9a-f]{7,64}\b", "HASH"),
+    (r"\bHASH \S.*", "HASH SUBJECT"),  # the subject of a commit
+    (r"\b(\d+h)?(\d+m)?\d+(\.\d+)?s\b", "DURATION"),
+    (r"\b\d+\.\d+ s\b", "DURATION"),
+    (r"(?m)^  if .*\n?", ""),  # what a change would bring: which are worth telling depends on the times
+    (r"\b\d+%", "SHARE"),
+    (r"\b\d+(\.\d+)? (bytes|KB|KiB|MiB)", r"SIZE"),
+    (r"\b\d+\.\d (at a time|cores)", r"NUMBER \1"),
+    (r"\b(it is|Good) (morning|afternoon|evening|night)", r"\1 PART-OF-DAY"),
+    (r"\b\d+ (files changed)", r"COUNT \1"),
+    (r"\b\d+ links in \d+ files", "COUNT links in COUNT files"),
+    (r"─{3,}|━{3,}", "RULE"),
+    (r"[ \t]+", " "),
+)
+_TASK = re.compile(r"\[([\w-]+)[\] ]")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a page. ``output`` is None where the page does not show it; ``block`` counts the blocks."""
+
+    text: str
+    output: str | None
+    block: int
+    start: int
+    """Where the output begins in the page, ``end`` where it ends."""
+    end: int
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that the page tells the reader to write."""
+
+    name: str
+    text: str
+
+
+def shown(page: str) -> Iterator[Command | File]:
+    """Yield the commands and files of a page, in their order."""
+    for number, block in enumerate(_BLOCK.finditer(page)):
+        kind, text = block[1], block[2]
+        if kind == "sh":
+            for command in _commands(text):
+                yield Command(command, None, number, block.start(2), block.start(2))
+        elif kind == "yaml":
+            if name := _FILE.search(page, 0, block.start()):
+                yield File(name[1], text)
+        elif re.search(r"^\$ ", text, re.MULTILINE):
+            yield from _transcript(text, number, block.start(2))
+
+
+def _transcript(text: str, number: int, offset: int) -> Iterator[Command]:
+    for part in re.finditer(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE):
+        yield Command(part[1], part[2], number, offset + part.start(2), offset + part.end(2))
+
+
+def _commands(text: str) -> Iterator[str]:
+    """Yield each command of a script; one goes on until the shell says that it is whole."""
+    command = ""
+    for line in text.splitlines():
+        command += line + "\n"
+        if command.isspace() or line.endswith("\\"):
+            continue
+        if subprocess.run(["bash", "-n"], input=command, text=True, capture_output=True, check=False).returncode == 0:
+            if not command.lstrip().startswith("#"):
+                yield command.strip()
+            command = ""
+    assert not command.strip(), f"this is no whole command: {command}"
+
+
+def normalised(output: str) -> str:
+    """Return a text without what differs from run to run.
+
+    Lines of Tasks that run at the same time may come in any order: lines that follow each other and belong to Tasks are
+    sorted by Task. The lines of each stay in their order.
+    """
+    for pattern, replacement in _VARIES:
+        output = re.sub(pattern, replacement, output)
+    lines = [line.strip() for line in output.strip().splitlines()]
+    result: list[str] = []
+    for is_of_task, group in groupby(lines, key=lambda line: _TASK.match(line) is not None):
+        result += sorted(group, key=lambda line: line[1:].split("]")[0].split(" ")[0]) if is_of_task else group
+    return "\n".join(result)

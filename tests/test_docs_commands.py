@@ -1,0 +1,246 @@
+"""Every command that README.md and docs/ show is run, and what they say that it prints is held against what it does.
+
+A page is read as a person would: its commands one after another, in a copy of the repository, with a home directory of
+its own, and a cluster (``api_server``) whose kubelet really runs each Pod on this machine. What cannot be run is listed
+here, with the reason. ``MONOPOD_RECORD_DOCS=1`` writes what the commands print into the pages instead.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from api_server import ApiServer
+from host_kubelet import HostKubelet
+from shown_commands import Command, File, normalised, shown
+
+ROOT = Path(__file__).parents[1]
+ELSEWHERE = {
+    "docs/ci.md": "tests/test_docs_ci.py runs its scripts, with a kubectl that takes notes",
+    "docs/rules.md": "tests/test_docs_rules.py runs its examples, each of which is wrong in a way of its own",
+}
+NOT_RUN: dict[str, dict[str, str]] = {
+    "README.md": {
+        "make test": "it is what runs this",
+        "monopod run --backend podman": "needs images of a registry; tests/semantics makes some",
+        ". .venv/bin/activate": "the session has it on its PATH",
+        "monopod cancel": "nothing runs by then; tests/runner and tests/kubernetes cancel runs",
+    },
+    "CONTRIBUTING.md": {
+        "make demo": "the page of README.md runs it",
+        "make test": "it is what runs this",
+        ".venv/bin/python -m pytest": "the same",
+        "make bench": "takes minutes",
+    },
+    "docs/images.md": {
+        "podman image inspect": "needs an image of a registry; tests/compiler/images has what podman prints",
+        "monopod compile": "needs what that prints",
+    },
+    "docs/kubernetes.md": {"monopod cancel": "the run has ended by then; tests/kubernetes cancels runs"},
+    "docs/podman-backend.md": {
+        "monopod run": "needs an image of a registry; tests/semantics runs this Pipeline on images made here"
+    },
+    "docs/runtime-image.md": {
+        "make image": "needs an image of Python from a registry; tests/semantics builds it on one made here",
+        "monopod run": "needs that image",
+        "for arch": "pushes to a registry",
+        "podman manifest": "pushes to a registry",
+    },
+    "docs/tutorial.md": {
+        "make demo": "the page of README.md runs it",
+        ". .venv/bin/activate": "the session has it on its PATH",
+        "make image": "needs an image of Python from a registry; tests/semantics builds it on one made here",
+        "monopod run -f shop.yaml --backend podman": "needs that image; tests/semantics runs Pipelines in containers",
+        "kubectl delete": "there is no kubectl",
+    },
+}
+"""By page: the beginning of a command, and why it is not run."""
+BEFORE = {"docs/reports.md": ("monopod run -f examples/hello/pipeline.yaml", "monopod run -f shop.yaml")}
+"""What a page takes for granted that its reader has done."""
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "examples/README.md",
+    *(f"docs/{each.name}" for each in ROOT.glob("docs/*.md")),
+]
+SHOWN = {
+    page: [each for each in shown((ROOT / page).read_text()) if isinstance(each, Command)] for page in sorted(PAGES)
+}
+
+
+def reason(page: str, command: str) -> str | None:
+    """Why a command of a page is not run."""
+    return next((why for start, why in NOT_RUN.get(page, {}).items() if command.startswith(start)), None)
+
+
+@dataclass
+class Session:
+    """A person's shell, in a copy of the repository. It remembers only how the last command ended."""
+
+    directory: Path
+    environment: dict[str, str]
+    last: int = 0
+
+    def run(self, command: str) -> str:
+        """Return what a command prints, on both streams."""
+        prelude = f'make() {{ command make -o .venv/monopod-installed "$@"; }}\n(exit {self.last})\n'
+        done = subprocess.run(
+            ["bash", "-c", prelude + command],
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        self.last = done.returncode
+        return done.stdout
+
+
+PIPELINE = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: ci}
+spec:
+  params: [{name: x, default: ""}]
+  workspaces: [{name: source, optional: true}]
+  tasks:
+  - name: hello
+    workspaces: [{name: source}]
+    taskSpec:
+      params: [{name: x, default: $(params.x)}]
+      workspaces: [{name: source, optional: true}]
+      steps: [{name: say, image: "busybox:1", env: [{name: X, value: $(params.x)}], script: 'echo "hello $X"'}]
+"""
+BUILD = """\
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: {name: build}
+spec:
+  pipelineSpec:
+    tasks:
+    - name: clone
+      taskSpec: {steps: [{name: fetch, image: "busybox:1", script: echo fetched}]}
+    - name: unit-tests
+      runAfter: [clone]
+      taskSpec: {steps: [{name: pytest, image: "busybox:1", script: echo 15 passed}]}
+"""
+FILES = {**dict.fromkeys(("pipeline.yaml", "my-pipeline.yaml", "ci.yaml"), PIPELINE)}
+TUTORIAL = (each for each in shown((ROOT / "docs/tutorial.md").read_text()) if isinstance(each, File))
+FILES |= {each.name: each.text for each in TUTORIAL}
+FILES |= {"run.yaml": BUILD.replace("name: build}", "name: run}"), "build.yaml": BUILD}
+"""What a page takes for granted that its reader has."""
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    server = ApiServer()
+    server.start()
+    server.kubelet = HostKubelet()
+    server.exec_result = server.kubelet.execute
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def session(api: ApiServer, tmp_path: Path) -> Session:
+    directory, home, programs = tmp_path / "monopod", tmp_path / "home", tmp_path / "bin"
+    for each in (directory, home / ".kube", programs):
+        each.mkdir(parents=True)
+    environment = {
+        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "SHELL": "/bin/bash",
+        "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.com",
+        "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.com",
+    }  # fmt: skip
+    kubectl = programs / "kubectl"  # it starts its plugins so
+    kubectl.write_text('#!/bin/sh\nplugin=$1; shift; exec "kubectl-$plugin" "$@"\n')
+    kubectl.chmod(0o755)
+    user = {"name": "ada", "user": {"token": "t0ken"}}
+    cluster = {"name": "prod", "cluster": {"server": api.url}}
+    context = {"name": "prod", "context": {"cluster": "prod", "user": "ada", "namespace": "ci"}}
+    configuration = {"apiVersion": "v1", "kind": "Config", "current-context": "prod"}
+    configuration |= {"clusters": [cluster], "users": [user], "contexts": [context]}
+    (home / ".kube/config").write_text(yaml.safe_dump(configuration))
+    listed = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, directory / name)
+    (directory / ".venv").symlink_to(Path(sys.prefix))
+    session = Session(directory, environment)
+    session.run("git init -q -b main && git add -A && git commit -q -m 'Check anchors too'")
+    for name, text in FILES.items():
+        (directory / name).write_text(text)
+    return session
+
+
+def test_what_is_not_run_is_shown():
+    for page, commands in NOT_RUN.items():
+        for start in commands:
+            assert any(each.text.startswith(start) for each in SHOWN[page]), f"{page} does not show {start}"
+    assert set(ELSEWHERE) | set(BEFORE) | set(NOT_RUN) <= set(PAGES)
+
+
+def test_messages_that_are_explained_are_said():
+    folders = [ROOT / name for name in ("compiler", "entrypoint", "runner", "schemas")]
+    nodes = [
+        node for folder in folders for path in folder.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))
+    ]
+    docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    constants = [node for node in nodes if isinstance(node, ast.Constant) and id(node) not in docstrings]
+    said = [node.value for node in constants if isinstance(node.value, str)]
+    said += re.findall(r'"([^"\n]+)"', (ROOT / "entrypoint/entrypoint.c").read_text())
+    messages = re.findall(r"^### `(.+)`$", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
+    assert messages
+    pieces = [piece.strip() for message in messages for piece in message.split("…") if piece.strip()]
+    assert [piece for piece in pieces if not any(piece in text for text in said)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in SHOWN if SHOWN[page] and page not in ELSEWHERE])
+def test_the_commands_of_a_page_do_what_it_says(page: str, session: Session):
+    text = (ROOT / page).read_text()
+    for command in BEFORE.get(page, ()):
+        session.run(command)
+        assert session.last == 0, command
+    differences, recorded = [], []
+    for each in shown(text):
+        if isinstance(each, File):
+            (session.directory / each.name).write_text(each.text)
+            continue
+        if reason(page, each.text):
+            continue
+        printed = session.run(each.text)
+        if each.output is None:
+            assert session.last == 0, f"{each.text}\n{printed}"
+        elif normalised(printed) != normalised(each.output):
+            differences.append((each.text, normalised(each.output), normalised(printed)))
+            recorded.append((each, printed))
+    if os.environ.get("MONOPOD_RECORD_DOCS"):
+        for each, printed in reversed(recorded):
+            text = (
+                text[: each.start] + "".join(f"{line.rstrip()}\n" for line in printed.splitlines()) + text[each.end :]
+            )
+        (ROOT / page).write_text(text)
+        return
+    for command, expected, got in differences:
+        assert got == expected, command
