@@ -27,6 +27,7 @@ _VARIES = (
     (r"\b(\d+h)?(\d+m)?\d+(\.\d+)?s\b", "DURATION"),
     (r"\b\d+\.\d+ s\b", "DURATION"),
     (r"(?m)^  if .*\n?", ""),  # what a change would bring: which are worth telling depends on the times
+    (r"(?m)^Longest waits .*\n\n( .*\n)+\n?", ""),  # there are some on a busy machine only
     (r"\b\d+%", "SHARE"),
     (r"\b\d+(\.\d+)? (bytes|KB|KiB|MiB)", r"SIZE"),
     (r"\b\d+\.\d (at a time|cores)", r"NUMBER \1"),
@@ -102,6 +103,7 @@ def normalised(output: str) -> str:
         output = re.sub(pattern, replacement, output)
     lines = [line.strip() for line in output.strip().splitlines()]
     result: list[str] = []
-    for is_of_task, group in groupby(lines, key=lambda line: _TASK.match(line) is not None):
+    for is_of_task, together in groupby(lines, key=lambda line: _TASK.match(line) is not None):
+        group = list(together)
         result += sorted(group, key=lambda line: line[1:].split("]")[0].split(" ")[0]) if is_of_task else group
     return "\n".join(result)
