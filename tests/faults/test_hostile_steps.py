@@ -1,98 +1,17 @@
-"""Steps that attack: what they do to their Results and to their control directory harms nobody but themselves.
+"""Steps that attack: what they do to their Results and to their control directory harms nobody but themselves."""
 
-All of them run at the same time, in one Pod, beside Tasks that do nothing wrong.
-"""
-
-import base64
-
+import hostile_steps
 import pytest
-from host_run import pipeline
 
 pytestmark = pytest.mark.slow
 
-RESULT = {"taskSpec": {"results": [{"name": "out"}]}}
-OUT = "/tekton/results/out"
-TEXT = "$(params.x) $(tasks.b.results.c) `id` $(id) ; & | > x\n- a: &b [*b, !!python/object:os.system {}]\n'\"\\\x7f é"
-"""What a Result may hold: variables of Tekton's, shell, YAML, quotes."""
-
-BAD_RESULTS = {
-    "link": (f"ln -s /etc/passwd {OUT}", "is a symbolic link"),
-    "fifo": (f"mkfifo {OUT}", "is not a regular file"),
-    "directory": (f"mkdir {OUT}", "is not a regular file"),
-    "device": (f"mknod {OUT} c 1 5 || mkfifo {OUT}", ""),
-    "sparse": (f"truncate -s 1T {OUT}", "is larger than 1024 KiB"),
-    "linked-directory": ("rmdir /tekton/results; ln -s /etc /tekton/results", "has something other than a directory"),
-    "not-utf-8": (f"printf '\\377' > {OUT}", "is not UTF-8 text"),
-}
-"""Scripts, and why their Results are not read. A device is another error where devices cannot be opened."""
-
-SLEEP = "exec sleep 100000"
-CONTROL = "cd /monopod/step; "
-FORGE = CONTROL + "put() { cat > .x; mv .x $1; }; "
-ATTACKS = {
-    "no-way-out": ({"timeout": "1s", "scripts": CONTROL + "mkdir -p kill.1/x; " + SLEEP}, "TaskRunTimeout"),
-    "own-request": (
-        FORGE + "for n in 2 3; do printf 'a/bin/sleep\\000a100000\\000.\\000' | put run.$n; done; echo > bell",
-        "Succeeded",
-    ),
-    "own-end": (FORGE + "echo code=0 | put exited.1; echo > ring; " + SLEEP, "Succeeded"),
-    "nonsense-end": (FORGE + "echo 'code=0\ncode=1' | put exited.1; " + SLEEP, "FailureIgnored"),
-    "endless-end": (FORGE + "truncate -s 1T .x; mv .x exited.1; " + SLEEP, "FailureIgnored"),
-    "linked-end": (CONTROL + "ln -s /etc/passwd exited.1; " + SLEEP, "FailureIgnored"),
-    "exit-directory": (CONTROL + "mkdir -p exit/x", "Succeeded"),
-    "exit-removed": (CONTROL + "while rm -rf exit; do :; done & exit 0", "Succeeded"),
-    "alive-removed": (CONTROL + "rm alive; touch alive", "Succeeded"),
-    "all-removed": (CONTROL + "rm -f alive coordinator bell ring run.1; mkdir bell ring coordinator", "Succeeded"),
-    "locked": (CONTROL + "setsid flock coordinator sleep 100000 & setsid flock -s alive sleep 100000 &", "Succeeded"),
-    "full": (CONTROL + "! dd if=/dev/zero of=x bs=1M count=80 2> /dev/null && rm x", "Succeeded"),
-    "ring": (CONTROL + "dd if=/dev/zero of=ring bs=4k count=1000 2>/dev/null", "Succeeded"),
-    "killer": ("kill -9 1; kill -9 -1; kill -STOP 1; exit 0", "Succeeded"),
-    "clutter": (
-        {"retries": 1, "scripts": "cd /tekton/home; ls -A; i=0; d=d; "
-         "while [ $i -lt 3000 ]; do : > $i; i=$((i+1)); done; mkdir -p ../../tekton/steps/../.x/$d 'a\nb' ..x; "
-         "test $(context.task.retry-count) = 1"},
-        "Succeeded",
-    ),
-    "spy": (
-        "for each in /monopod/steps /monopod/state /monopod/slots; do test ! -e $each || exit 1; done; "
-        "test $(ls /monopod | wc -l) = 2; for f in /monopod/step/*; do ln $f /tekton/results/x 2> /dev/null && exit 1; "
-        "done; ! touch /monopod/bin/entrypoint 2> /dev/null",
-        "Succeeded",
-    ),
-}  # fmt: skip
-"""What a Step does, and how its own Task ends. That of `own-end` is a lie, which only it can believe."""
-
 
 def test_steps_that_attack_harm_only_themselves(run):
-    def attacker(given):
-        fields = given if isinstance(given, dict) else {"scripts": given}
-        return fields if "retries" in fields else {"onError": "continue", **fields}
-
-    text = base64.b64encode(TEXT.encode()).decode()
-    tasks = {
-        **{name: {**attacker(script), **RESULT} for name, (script, _) in BAD_RESULTS.items()},
-        **{name: attacker(given) for name, (given, _) in ATTACKS.items()},
-        "writer": {"scripts": f"echo {text} | base64 -d > {OUT}", **RESULT},
-        "reader": {
-            "scripts": f'test "$(printf %s "$GIVEN" | base64 -w 0)" = {text}',
-            "params": [{"name": "given", "value": "$(tasks.writer.results.out)"}],
-            "taskSpec": {
-                "params": [{"name": "given"}],
-                "stepTemplate": {"env": [{"name": "GIVEN", "value": "$(params.given)"}]},
-            },
-        },
-        "victim": {"scripts": [f"printf mine > {OUT}", f"test $(cat {OUT}) = mine"], **RESULT},
-    }
-    ended = run.run(pipeline(tasks, {"report": "echo victim was $(tasks.victim.status)"}))
-    reasons = {name: ended.task(name)[0] for name in tasks}
-    assert reasons == {
-        **dict.fromkeys(BAD_RESULTS, "FailureIgnored"),
-        **{name: reason for name, (_, reason) in ATTACKS.items()},
-        **dict.fromkeys(("writer", "reader", "victim"), "Succeeded"),
-    }
-    for name, (_, words) in BAD_RESULTS.items():
-        assert ended.task(name)[1].startswith("/tekton/results/out ")
-        assert words in ended.task(name)[1]
+    ended = run.run(hostile_steps.attacks())
+    wanted = hostile_steps.wanted()
+    told = {name: ended.task(name) for name in wanted}
+    assert {name: reason for name, (reason, _) in told.items()} == wanted
+    assert hostile_steps.wrong_messages({name: message for name, (_, message) in told.items()}) == {}
     assert "[report : s0] victim was Succeeded" in ended.shown
     assert "daemon:x:" not in ended.shown + str(ended.document)  # nothing that was linked to was read
     assert ended.code == 0, ended.shown

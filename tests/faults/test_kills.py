@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from host_run import HostRun, pipeline
+from shared_directory import HERE, WAIT, Shared
 
 from monopod.entrypoint.coordinator import GOES_ON
 
@@ -18,41 +19,6 @@ pytestmark = pytest.mark.slow
 
 ENTRYPOINT = "/monopod/bin/entrypoint"
 COORDINATOR = "monopod.entrypoint"
-
-
-class Shared:
-    """A directory that Steps have as a volume: by its FIFOs they say that they are there, and wait."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        path.mkdir()
-        for name in ("there", "go"):
-            os.mkfifo(path / name)
-        self._there = os.open(path / "there", os.O_RDWR)
-        self._go = os.open(path / "go", os.O_RDWR)
-
-    def task(self, *scripts: str, **fields):
-        spec = {
-            "volumes": [{"name": "shared", "hostPath": {"path": str(self.path)}}],
-            "stepTemplate": {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]},
-        }
-        return {"scripts": list(scripts), "taskSpec": spec, **fields}
-
-    def hear(self, count: int = 1) -> None:
-        """Wait until so many Steps have said that they are there."""
-        while count > 0:
-            count -= len(os.read(self._there, count))
-
-    def go(self, count: int = 1) -> None:
-        os.write(self._go, b"\n" * count)
-
-    def close(self) -> None:
-        os.close(self._there)
-        os.close(self._go)
-
-
-HERE = "printf x > /shared/there; "
-WAIT = HERE + "exec 3</shared/go; read line <&3; "
 
 
 @pytest.fixture

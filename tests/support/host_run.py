@@ -104,25 +104,25 @@ class HostRun:
             os.kill(pid, signal.SIGKILL)
 
 
-def pipeline(tasks: dict[str, Any], final: dict[str, str] | None = None) -> dict[str, Any]:
+def pipeline(tasks: dict[str, Any], final: dict[str, str] | None = None, *, image: str = "busybox") -> dict[str, Any]:
     """Return a Pipeline of Tasks: each a script (or several, for as many Steps), or a PipelineTask with ``scripts``."""
     return {
         "apiVersion": "tekton.dev/v1",
         "kind": "Pipeline",
         "metadata": {"name": "test"},
         "spec": {
-            "tasks": [_task(name, each) for name, each in tasks.items()],
-            "finally": [_task(name, each) for name, each in (final or {}).items()],
+            "tasks": [_task(name, each, image) for name, each in tasks.items()],
+            "finally": [_task(name, each, image) for name, each in (final or {}).items()],
         },
     }
 
 
-def _task(name: str, given: Any) -> dict[str, Any]:
+def _task(name: str, given: Any, image: str) -> dict[str, Any]:
     fields = dict(given) if isinstance(given, dict) else {"scripts": given}
     scripts = fields.pop("scripts")
     spec = dict(fields.pop("taskSpec", {}))
     spec["steps"] = [
-        {"name": f"s{number}", "image": "busybox", "script": f"#!/bin/sh\n{script}"}
+        {"name": f"s{number}", "image": image, "script": f"#!/bin/sh\n{script}"}
         for number, script in enumerate([scripts] if isinstance(scripts, str) else scripts)
     ]
     return {"name": name, "taskSpec": spec, **fields}
