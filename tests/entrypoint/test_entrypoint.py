@@ -195,17 +195,31 @@ class Container:
         assert not reports, "\n".join(reports)
 
 
-@pytest.fixture(scope="module")
-def sanitized_entrypoint(tmp_path_factory) -> Path:
-    output = tmp_path_factory.mktemp("sanitized") / "entrypoint"
+def _sanitized(source: Path, output: Path) -> Path:
     options = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-g", "-O1"]
     options += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     compiler = shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         pytest.skip("no gcc and no clang on this machine")
-    subprocess.run([compiler, *options, SOURCE, "-o", output], check=True)
+    subprocess.run([compiler, *options, source, "-o", output], check=True)
     output.parent.chmod(0o755)
     return output
+
+
+@pytest.fixture(scope="module")
+def sanitized_entrypoint(tmp_path_factory) -> Path:
+    return _sanitized(SOURCE, tmp_path_factory.mktemp("sanitized") / "entrypoint")
+
+
+@pytest.fixture(scope="module")
+def quickly_given_up(tmp_path_factory) -> Path:
+    """The entrypoint, which tries to tell the end of a request for a second and a half only."""
+    text = SOURCE.read_text()
+    shorter = re.sub(r"(?<=TELL_PATIENCE = )60000(?=, )", "1500", text)
+    assert shorter != text
+    directory = tmp_path_factory.mktemp("shorter")
+    (directory / "entrypoint.c").write_text(shorter)
+    return _sanitized(directory / "entrypoint.c", directory / "entrypoint")
 
 
 @pytest.fixture(params=["release", "sanitized"])
@@ -1130,6 +1144,71 @@ def test_an_end_that_cannot_be_written_is_tried_again(make_container):
     assert container.end(number)["code"] == "3"
 
 
+def test_an_end_that_can_never_be_written_ends_the_container(quickly_given_up, tmp_path):
+    """A minute is long for a test: this is the same program with a shorter limit."""
+    container = Container(quickly_given_up, tmp_path)
+    try:
+        (container.path / ".exited.1").mkdir()
+        container.start()
+        container.shell("exit 3")
+        assert container.exit_code() == 74
+        told = container.stderr().splitlines()
+        assert told[0].startswith("monopod: cannot write the end of a request, and tries again each second: exited.1: ")
+        assert told[1].startswith("monopod: could not write the end of a request for too long, and ends: exited.1: ")
+        assert len(told) == 2
+    finally:
+        container.close()
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """Makes a directory read-only, which root can write to otherwise; it can be undone."""
+    made = []
+
+    def mount(*arguments: object) -> None:
+        done = subprocess.run(["mount", *map(str, arguments)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"this user may not mount: {done.stderr.strip()}")
+
+    def read_only(path: Path) -> Callable[[], None]:
+        mount("--bind", path, path)
+        made.append(path)
+        mount("-o", "remount,bind,ro", path)
+        return lambda: mount("-o", "remount,bind,rw", path)
+
+    yield read_only
+    for path in made:
+        subprocess.run(["umount", path], check=True)
+
+
+def test_a_control_directory_that_is_read_only(program, tmp_path, read_only):
+    directory = tmp_path / "step"
+    directory.mkdir()
+    read_only(directory)
+    result = command(program, directory)
+    assert result.returncode == 74
+    words = f"monopod: cannot make and lock the file alive in {directory}: Read-only file system\n"
+    assert result.stderr == words
+
+
+def test_descriptors_do_not_grow_with_requests(container):
+    """However requests end, and whatever they had open."""
+
+    def run_some() -> int:
+        for records in ((), ("ocopy", "rcopy"), ("ocopy", "rother", "xcopy"), ("d/no/../such",), ("o/no/such/copy",)):
+            container.end(container.shell("echo text; exit 3", *(f"{each[0]}{container.root}/{each[1:]}"
+                          if each[1] != "/" else each for each in records)))  # fmt: skip
+        container.end(container.request("a/no/such/program"))
+        container.end(container.raw_request(b"nonsense"))
+        return len(os.listdir(f"/proc/{container.pid}/fd"))
+
+    first = run_some()
+    last = [run_some() for _ in range(10)][-1]
+    assert last <= first + 1  # that of the file by which the last end was just told
+    seen = container.output("a/bin/ls", "a/proc/self/fd").split()
+    assert len(seen) == 4, seen  # the three standard streams, and the directory that is listed
+
+
 def test_started_twice(container, program):
     container.end(container.shell("true"))
     result = command(program, container.path)
@@ -1286,6 +1365,33 @@ def test_whatever_a_request_holds_it_ends(make_container, content):
     assert "error" in end
     container.put("exit", b"0")
     assert container.exit_code() == 0
+    container.close()
+
+
+ORDERS = st.one_of(
+    st.binary(max_size=40),
+    st.text("0123456789 -+\n\0", max_size=30).map(str.encode),
+    st.tuples(st.integers(-1, 1 << 70), st.integers(-1, 1 << 70))
+    .map(lambda numbers: f"{numbers[0]} {numbers[1]}\n")
+    .map(str.encode),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(orders=st.lists(ORDERS, min_size=1, max_size=4), ends=st.lists(ORDERS, max_size=3))
+def test_whatever_an_order_holds_the_container_ends(make_container, orders, ends):
+    """`kill.1` and `exit` of random bytes while a request runs: it is told how that ended."""
+    container = make_container()
+    container.start()
+    number = container.shell("exec sleep 600")
+    for content in orders:
+        container.put(f"kill.{number}", content)
+    for content in ends:
+        container.put("exit", content)
+    container.kill(number, signal.SIGKILL, 0)
+    assert container.end(number).keys() & {"code", "signal"}
+    container.put("exit", b"7 0\n")
+    assert container.exit_code() in range(256) if ends else container.exit_code() == 7
     container.close()
 
 
