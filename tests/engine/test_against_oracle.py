@@ -33,7 +33,12 @@ REPLAYED = 20  # each one of so many is replayed
 def test_engine_and_oracle_agree(first: int):
     for seed in range(first, min(first + PART, FIRST + COUNT)):
         case = random_case(seed)
-        if problems(case):
+        try:
+            wrong = problems(case)
+        except Exception as error:
+            error.add_note(f"seed {seed}: {described(case)}")
+            raise
+        if wrong:
             smaller = reduced(case, lambda each: bool(_problems_or_none(each)))
             pytest.fail("\n".join([f"seed {seed}: {described(smaller)}", *problems(smaller)]))
 

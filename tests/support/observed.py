@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from random import Random
 from typing import Any
 
 from oracle import Expected, expected
@@ -11,14 +12,22 @@ from simulation import Simulation, cancel, death, simulate
 
 from monopod.schemas.run_events import TaskFinished, TaskStarted
 
+RESTARTED = 10
+"""In each one of so many cases the coordinator is killed, and started again."""
+KILLED = 0.1
+"""How likely it is then that it is killed before the next event."""
+
 
 def run(case: Case) -> Simulation:
-    """Run a case on the engine."""
+    """Run a case on the engine; in each tenth one the coordinator is killed and started again a few times."""
     world = case.world()
+    random = Random(case.seed)
+    often = KILLED if case.seed % RESTARTED == 0 else 0
     return simulate(
         case.plan,
         lambda request: world.behave(request.container, request.request),
         ready=lambda container: world.ready.get(container, 0.0),
+        is_killed=lambda: random.random() < often,
         extra=[*(cancel(*each) for each in world.cancels), *(death(at, name) for name, at in world.deaths.items())],
     )
 

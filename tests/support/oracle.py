@@ -202,6 +202,7 @@ class Oracle:
         self.changed = False
         self.counts: dict[str, int] = {}
         self.lost: set[str] = set()  # containers that did not come in time
+        self.died: dict[str, float] = {}  # container -> when it died because the end of a Step was lost
         self.expected = Expected()
         pipeline = plan.pipeline
         self.top = PipelineState(pipeline, "", 0.0, {param.name: param.value for param in pipeline.params})
@@ -257,7 +258,7 @@ class Oracle:
         return NEVER if ready is None else ready
 
     def dies(self, container: str) -> float:
-        return self.world.deaths.get(container, NEVER)
+        return min(self.world.deaths.get(container, NEVER), self.died.get(container, NEVER))
 
     def container(self, instance: Instance) -> str:
         assert instance.slot is not None
@@ -576,8 +577,10 @@ class Oracle:
         dead, natural = self.dies(self.container(instance)), attempt.step_start + attempt.behaviour.duration
         if self.now < min(dead, natural, attempt.step_stop + attempt.behaviour.stop_delay):
             return
+        if attempt.behaviour.end_is_lost and self.now < dead:
+            dead = self.died[self.container(instance)] = self.now
         code = 137 if self.now >= dead else attempt.behaviour.code if self.now >= natural else 143
-        if code == attempt.behaviour.code and self.now >= natural:
+        if self.now >= natural and self.now < dead:
             attempt.files |= attempt.behaviour.files
         reason = "Completed" if code == 0 else "Error"
         if attempt.step_timed_out or attempt.cause:

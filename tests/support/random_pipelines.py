@@ -238,7 +238,8 @@ class _Generator:
         for result in owner.results:
             if last if self.calm else self.chance(0.8 if last else 0.2):
                 files[f"/tekton/results/{result.name}"] = self.content(result)
-        return Behaviour(duration, self.code(owner, number, request), files, self.moment(0, 0))
+        code, delay = self.code(owner, number, request), self.moment(0, 0)
+        return Behaviour(duration, code, files, delay, end_is_lost=not self.calm and self.chance(0.02))
 
     def content(self, result: ResultDeclaration) -> str:
         if result.type == "string":
@@ -260,10 +261,13 @@ class _Generator:
                 yield container, None if self.chance(0.1) else self.moment(0, 8)
 
     def deaths(self, plan: Plan, ready: dict[str, float | None]) -> Iterator[tuple[str, float]]:
-        for container in self.random.sample(list(containers_of(plan.pipeline)), 1):
+        """One container or several, at any time or almost at once."""
+        containers = list(containers_of(plan.pipeline))
+        together = self.moment(0, 5) if self.chance(0.5) else None
+        for container in self.random.sample(containers, min(len(containers), self.random.choice((1, 1, 2, 4)))):
             came = ready.get(container, 0.0)
             if came is not None:
-                yield container, came + self.moment(0, 5)
+                yield container, came + (self.moment(0, 5) if together is None else together + self.moment(0, 0) / 1000)
 
     def cancels(self) -> Iterator[tuple[float, str]]:
         for _ in range(self.random.randint(1, 2)):

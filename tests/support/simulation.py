@@ -34,8 +34,10 @@ from monopod.entrypoint.events import (
     Tell,
     TimerFired,
     WatchSidecar,
+    event_from_line,
+    event_to_line,
 )
-from monopod.schemas.plan import Pipeline, Plan, Slot, Step, Task
+from monopod.schemas.plan import Pipeline, Plan, Slot, Step, Task, decode, encode
 from monopod.schemas.run_events import RunEvent, RunFinished
 
 
@@ -44,6 +46,7 @@ class Behaviour:
     """What one run of a Step does: how long it takes, how it ends, which files it leaves (path -> content).
 
     ``stop_delay`` is how long it takes to end when it is stopped. ``out_of_memory``: the kernel killed something in it.
+    ``end_is_lost``: its container dies the moment it ends, before that was told; it leaves no files.
     """
 
     duration: float = 1.0
@@ -51,6 +54,7 @@ class Behaviour:
     files: dict[str, str] = field(default_factory=dict)
     stop_delay: float = 0.25
     out_of_memory: bool = False
+    end_is_lost: bool = False
 
 
 @dataclass
@@ -109,8 +113,11 @@ class _World:
         ready: Callable[[str], float | None],
         extra: Iterable[tuple[float, Event]],
         probe_delay: float,
+        is_killed: Callable[[], bool],
     ) -> None:
         self.engine = Engine(plan)
+        self._plan = plan
+        self._is_killed = is_killed
         self.result = Simulation()
         self._queue: list[tuple[float, int, Callable[[float], Event | None]]] = []
         self._order = itertools.count()
@@ -143,12 +150,21 @@ class _World:
             if isinstance(event, ContainerDied):
                 self._there.discard(event.container)
                 self._running = {key: how for key, how in self._running.items() if key[0] != event.container}
+            if self._is_killed():
+                self._start_again()
             self.result.events.append(event)
             for command in self.engine.handle(event):
                 self.result.commands.append((moment, command))
                 self._carry_out(moment, command)
             self.result.finished_at = moment
         return self.result
+
+    def _start_again(self) -> None:
+        """Go on with another engine, which gets the Plan and what has happened as another coordinator would."""
+        self.engine = Engine(decode(encode(self._plan)))
+        events = [event_from_line(event_to_line(event)) for event in self.result.events]
+        again = [(event.at, command) for event in events for command in self.engine.handle(event)]
+        assert again == self.result.commands, "a replay gives other commands"
 
     def _carry_out(self, now: float, command: Command) -> None:  # noqa: C901  # a flat list of cases
         match command:
@@ -195,6 +211,8 @@ class _World:
         def make(at: float) -> Event | None:
             if (container, request) not in self._running:
                 return None
+            if self._running[container, request].end_is_lost:
+                return ContainerDied(at, container)
             del self._running[container, request]
             self._files.setdefault(slot, {}).update(files)
             return StepExited(at, container, request, how)
@@ -209,9 +227,13 @@ def simulate(
     ready: Callable[[str], float | None] = lambda _: 0.0,
     extra: Iterable[tuple[float, Event]] = (),
     probe_delay: float = 0.5,
+    is_killed: Callable[[], bool] = lambda: False,
 ) -> Simulation:
-    """Run `plan` to its end. `ready` gives the time a container comes (None: never); `extra` are further events."""
-    return _World(plan, behave, ready, extra, probe_delay).run()
+    """Run `plan` to its end. `ready` gives the time a container comes (None: never); `extra` are further events.
+
+    ``is_killed`` is asked before each event whether the coordinator is killed, and another one goes on.
+    """
+    return _World(plan, behave, ready, extra, probe_delay, is_killed).run()
 
 
 def task(name: str, *, steps: tuple[Step, ...] | None = None, slot_count: int = 1, **fields: Any) -> Task:
