@@ -20,7 +20,7 @@ BAD_RESULTS = {
     "fifo": (f"mkfifo {OUT}", "is not a regular file"),
     "directory": (f"mkdir {OUT}", "is not a regular file"),
     "device": (f"mknod {OUT} c 1 5 || mkfifo {OUT}", ""),
-    "sparse": (f"truncate -s 1T {OUT}", "is larger than 1024 KiB"),
+    "sparse": (f"truncate -s 1099511627776 {OUT}", "is larger than 1024 KiB"),
     "linked-directory": ("rmdir /tekton/results; ln -s /etc /tekton/results", "has something other than a directory"),
     "not-utf-8": (f"printf '\\377' > {OUT}", "is not UTF-8 text"),
 }
@@ -37,7 +37,7 @@ ATTACKS = {
     ),
     "own-end": (FORGE + "echo code=0 | put exited.1; echo > ring; " + SLEEP, "Succeeded"),
     "nonsense-end": (FORGE + "echo 'code=0\ncode=1' | put exited.1; " + SLEEP, "FailureIgnored"),
-    "endless-end": (FORGE + "truncate -s 1T .x; mv .x exited.1; " + SLEEP, "FailureIgnored"),
+    "endless-end": (FORGE + "truncate -s 1099511627776 .x; mv .x exited.1; " + SLEEP, "FailureIgnored"),
     "linked-end": (CONTROL + "ln -s /etc/passwd exited.1; " + SLEEP, "FailureIgnored"),
     "exit-directory": (CONTROL + "mkdir -p exit/x", "Succeeded"),
     "exit-removed": (CONTROL + "while rm -rf exit; do :; done & exit 0", "Succeeded"),
