@@ -131,3 +131,26 @@ def test_a_disk_that_is_full_keeps_no_log_and_fails_no_run(tmp_path, small_disk)
         assert run.remains() == []
     finally:
         run.close()
+
+
+def test_a_workspace_that_is_full_fails_who_writes_to_it(run, small_disk):
+    """Others go on, also those that only read it, and `finally`."""
+    small_disk.chmod(0o777)
+    workspace = {"workspaces": [{"name": "files"}], "taskSpec": {"workspaces": [{"name": "files"}]}}
+    write = "cd $(workspaces.files.path); echo kept > small; dd if=/dev/zero of=large bs=1M count=10"
+    read = "test $(cat $(workspaces.files.path)/small) = kept"
+    tasks = {
+        "writer": {"scripts": write, "onError": "continue", **workspace},
+        "reader": {"scripts": read, "runAfter": ["writer"], **workspace},
+        "calm": "exit 0",
+    }
+    document = pipeline(tasks, {"report": "echo $(tasks.writer.status) $(tasks.reader.status)"})
+    document["spec"]["workspaces"] = [{"name": "files"}]
+    ended = run.run(document, "-w", f"files=hostPath:{small_disk}")
+    assert {name: ended.task(name)[0] for name in tasks} == {
+        "writer": "FailureIgnored",
+        "reader": "Succeeded",
+        "calm": "Succeeded",
+    }
+    assert "No space left on device" in ended.shown
+    assert "[report : s0] Failed Succeeded" in ended.shown
