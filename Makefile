@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint image bench fuzz screenshots clean
+.PHONY: help demo test lint image bench plots fuzz screenshots clean
 
 PYTHON =
 PYTEST_ARGS =
@@ -31,6 +31,7 @@ help:
 	@echo 'make lint    ruff and mypy alone'
 	@echo 'make image   build the runtime image with podman, buildah or docker (IMAGE_ARGS="--base IMAGE": on another base)'
 	@echo 'make bench   measure speed and size, and print them beside their goals'
+	@echo 'make plots   measure how a Pod scales with its Steps, and draw docs/scale.svg'
 	@echo 'make fuzz    compile what a fuzzer makes of the examples, for FUZZ_SECONDS=600 (0: until something is found)'
 	@echo 'make screenshots   take the pictures of docs/ in Chromium'
 	@echo 'make clean   remove .venv, build/ and all that tools leave behind'
@@ -54,6 +55,9 @@ image: .venv/monopod-installed
 
 bench: .venv/monopod-installed
 	@.venv/bin/python benchmarks/run.py
+
+plots: .venv/monopod-installed
+	@.venv/bin/python benchmarks/scale.py docs/scale.svg
 
 fuzz: .venv/tools-installed
 	@.venv/bin/python -c 'import atheris' 2> /dev/null || { $(pip) install --quiet atheris; }

@@ -42,6 +42,16 @@ def fan_out(count: int) -> str:
 
     The first Task waits until there is a file called `open` in the Workspace `gate`.
     """
+    return _pipeline("fan-out", _fan(count), workspaces=["gate"])
+
+
+def fan_out_and_in(count: int) -> str:
+    """Return a Pipeline as `fan_out` does, with one more Task that waits for all those."""
+    join = _task("join", after=[f"branch-{number}" for number in range(count)])
+    return _pipeline("fan-out-and-in", [*_fan(count), join], workspaces=["gate"])
+
+
+def _fan(count: int) -> list[str]:
     gate = f"""\
     - name: gate
       workspaces:
@@ -57,7 +67,7 @@ def fan_out(count: int) -> str:
               while [ ! -e "$(workspaces.gate.path)/open" ]; do sleep 0.1; done
 """
     branches = (_task(f"branch-{number}", after=["gate"]) for number in range(count))
-    return _pipeline("fan-out", [gate, *branches], workspaces=["gate"])
+    return [gate, *branches]
 
 
 def writers(names: Iterable[str], lines: int, per_minute: int | None) -> str:

@@ -41,10 +41,11 @@ class StepTimes:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What the processes of a run take in KiB while all but one of its Steps wait."""
+    """What the processes of a run take in KiB, and the coordinator in descriptors, while all but one Step wait."""
 
     entrypoints: list[int]
     coordinator: int
+    descriptors: int
 
 
 def command_seconds(*arguments: str) -> float:
@@ -145,9 +146,11 @@ def _memory_of(run: subprocess.Popen[bytes], waiting: int) -> Waiting:
                 if Path(f"/proc/{process.pid}/exe").readlink().name.startswith("entrypoint"):
                     entrypoints.append(resident_kib(process.pid))
                 elif "monopod.entrypoint" in process.cmdline():
-                    coordinators.append(resident_kib(process.pid))
+                    coordinators.append((resident_kib(process.pid), process.num_fds()))
         if len(entrypoints) > waiting and coordinators:
-            return Waiting(sorted(entrypoints), max(coordinators))
+            resident, descriptors = max(coordinators)
+            if descriptors > waiting:  # else it has only just been started
+                return Waiting(sorted(entrypoints), resident, descriptors)
         time.sleep(0.2)
     raise MeasurementError(f"{waiting} waiting Steps were never seen at the same time")
 

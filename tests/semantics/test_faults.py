@@ -1,0 +1,110 @@
+"""What must not harm a run, in real containers: kills, containers that cannot start, Steps that attack.
+
+As few Pods as can be, each with many faults: starting containers is what takes time.
+"""
+
+from __future__ import annotations
+
+import json
+
+import hostile_steps
+import psutil
+import pytest
+from finished_run import FinishedRun
+from host_run import pipeline
+from podman_store import BUSYBOX
+from shared_directory import HERE, WAIT, Shared
+
+pytestmark = pytest.mark.slow
+
+SLEEP = HERE + "exec sleep 100000"
+
+
+@pytest.fixture
+def podman_backend(make_backend):
+    return make_backend("podman")
+
+
+@pytest.fixture
+def shared(tmp_path):
+    shared = Shared(tmp_path / "shared")
+    yield shared
+    shared.close()
+
+
+def entrypoint_of(backend, container: str) -> psutil.Process:
+    """Return the first process of a container, which may yet have to come."""
+    (name,) = backend.podman("ps", "--all", "--filter", f"name=-{container}$", "--format", "{{.Names}}").split()
+    backend.podman("wait", "--condition", "running", name)
+    (pid,) = backend.podman("ps", "--filter", f"name=-{container}$", "--format", "{{.Pid}}").split()
+    return psutil.Process(int(pid))
+
+
+def test_steps_and_entrypoints_that_are_killed_all_at_once(podman_backend, shared, tmp_path):
+    """A Step's process, two entrypoints while a Step runs, one that waits for its turn, and the coordinator."""
+    names = ("step", "entrypoint", "another", "waiting")
+    tasks = {name: shared.task(SLEEP, "exit 0", onError="continue") for name in names}
+    tasks["calm"] = shared.task(WAIT + "echo once >> /shared/ran")
+    file = tmp_path / "pipeline.yaml"
+    report = "echo $(tasks.step.status) $(tasks.calm.status)"
+    file.write_text(json.dumps(pipeline(tasks, {"report": report}, image=BUSYBOX)))
+    process = podman_backend.start("-f", file, "-o", "json")
+    try:
+        shared.hear(5)
+        (step,) = entrypoint_of(podman_backend, "step-s0").children()
+        victims = [entrypoint_of(podman_backend, name) for name in ("entrypoint-s0", "another-s0", "waiting-s1")]
+        for each in (step, *victims, entrypoint_of(podman_backend, "coordinator")):
+            each.kill()
+        (sleeper,) = entrypoint_of(podman_backend, "waiting-s0").children()
+        sleeper.terminate()
+        shared.go()
+        output, messages = process.communicate()
+    finally:
+        process.kill()
+    ran = FinishedRun(process.returncode, output, messages.split("\n"))
+    told = {name: status["conditions"][0] for name, status in ran.tasks().items()}
+    assert {name: each["reason"] for name, each in told.items()} == {
+        **dict.fromkeys(names, "FailureIgnored"),
+        **dict.fromkeys(("calm", "report"), "Succeeded"),
+    }
+    assert told["step"]["message"] == '"step-s0" was killed by signal 9'
+    assert all("killed" in told[name]["message"] for name in names)
+    assert any("the coordinator was killed (SIGKILL)" in line for line in ran.messages)
+    assert ran.lines("report/s0") == ["Failed Succeeded"]
+    assert (shared.path / "ran").read_text() == "once\n"
+
+
+def test_a_container_that_cannot_be_started_fails_its_task(podman_backend, tmp_path):
+    """Something is to be mounted below a file of the image."""
+    tasks = {
+        "never": {
+            "scripts": ["echo first", "echo never"],
+            "taskSpec": {
+                "volumes": [{"name": "files", "emptyDir": {}}],
+                "stepTemplate": {"volumeMounts": [{"name": "files", "mountPath": "/bin/busybox/files"}]},
+            },
+        },
+        "calm": {"scripts": "exit 0"},
+    }
+    file = tmp_path / "pipeline.yaml"
+    report = "echo never was $(tasks.never.status), calm was $(tasks.calm.status)"
+    file.write_text(json.dumps(pipeline(tasks, {"report": report}, image=BUSYBOX)))
+    ran = podman_backend.run("-f", file)
+    assert ran.code == 1
+    assert ran.reasons() == {"never": "Failed", "calm": "Succeeded", "report": "Succeeded"}
+    words = "warning: container never-s0 could not be started: "
+    assert any(line.startswith(words) for line in ran.messages)
+    assert ran.lines("report/s0") == ["never was Failed, calm was Succeeded"]
+
+
+def test_steps_that_attack_harm_only_themselves(podman_backend, tmp_path):
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(json.dumps(hostile_steps.attacks(BUSYBOX)))
+    ran = podman_backend.run("-f", file)
+    messages = {name: status["conditions"][0]["message"] for name, status in ran.tasks().items()}
+    # podman keeps to no sizeLimit: what is to find its control directory full does not, and says so
+    assert ran.reasons() == {**hostile_steps.wanted(), "full": "FailureIgnored"}
+    assert hostile_steps.wrong_messages(messages) == {}
+    assert ran.lines("report/s0") == ["victim was Succeeded"]
+    assert "daemon:x:" not in ran.output + "\n".join(ran.messages)  # nothing that was linked to was read
+    assert ran.code == 0, "\n".join(ran.messages)
