@@ -97,7 +97,7 @@ def normalised(output: str) -> str:
     """Return a text without what differs from run to run.
 
     Lines of Tasks that run at the same time may come in any order: lines that follow each other and belong to Tasks are
-    sorted by Task. The lines of each stay in their order.
+    sorted by Task. The lines of each stay in their order, but for the one that tells its end.
     """
     for pattern, replacement in _VARIES:
         output = re.sub(pattern, replacement, output)
@@ -105,5 +105,10 @@ def normalised(output: str) -> str:
     result: list[str] = []
     for is_of_task, together in groupby(lines, key=lambda line: _TASK.match(line) is not None):
         group = list(together)
-        result += sorted(group, key=lambda line: line[1:].split("]")[0].split(" ")[0]) if is_of_task else group
+        result += sorted(group, key=_order) if is_of_task else group
     return "\n".join(result)
+
+
+def _order(line: str) -> tuple[str, bool]:
+    """A Task, and whether the line tells its end: containers' last lines may come after that on a busy machine."""
+    return line[1:].split("]")[0].split(" ")[0], re.match(r"\[[\w-]+\] (Succeeded|Failed) in ", line) is not None
