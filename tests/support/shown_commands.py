@@ -111,4 +111,6 @@ def normalised(output: str) -> str:
 
 def _order(line: str) -> tuple[str, bool]:
     """A Task, and whether the line tells its end: containers' last lines may come after that on a busy machine."""
-    return line[1:].split("]")[0].split(" ")[0], re.match(r"\[[\w-]+\] (Succeeded|Failed) in ", line) is not None
+    return line[1:].split("]", maxsplit=1)[0].split(" ", maxsplit=1)[0], re.match(
+        r"\[[\w-]+\] (Succeeded|Failed) in ", line
+    ) is not None
