@@ -1195,9 +1195,10 @@ def test_descriptors_do_not_grow_with_requests(container):
     """However requests end, and whatever they had open."""
 
     def run_some() -> int:
-        for records in ((), ("ocopy", "rcopy"), ("ocopy", "rother", "xcopy"), ("d/no/../such",), ("o/proc/no/such/copy",)):
-            container.end(container.shell("echo text; exit 3", *(f"{each[0]}{container.root}/{each[1:]}"
-                          if each[1] != "/" else each for each in records)))  # fmt: skip
+        for records in ((), ("ocopy", "rcopy"), ("ocopy", "rother", "xcopy"), ("dno/../such",)):
+            placed = (f"{each[0]}{container.root}/{each[1:]}" for each in records)
+            container.end(container.shell("echo text; exit 3", *placed))
+        container.end(container.shell("echo text", "o/proc/no/such/copy"))
         container.end(container.request("a/no/such/program"))
         container.end(container.raw_request(b"nonsense"))
         return len(os.listdir(f"/proc/{container.pid}/fd"))
