@@ -1384,7 +1384,9 @@ def test_whatever_an_order_holds_the_container_ends(make_container, orders, ends
     """`kill.1` and `exit` of random bytes while a request runs: it is told how that ended."""
     container = make_container()
     container.start()
-    number = container.shell("exec sleep 600")
+    runs = container.fifo("runs")
+    number = container.shell(f"echo > {runs.path}; exec sleep 600")
+    runs.line()  # what is asked for before a valid `exit` without grace is seen need not be begun
     for content in orders:
         container.put(f"kill.{number}", content)
     for content in ends:
