@@ -1412,14 +1412,22 @@ static void advance(struct request *request)
  * What else may come: orders to stop, the order to exit, signals, the loss of the coordinator
  */
 
+/*
+ * An order is moved away before it is read. To read and then unlink it would unlink another one that has come meanwhile,
+ * unread. Only what cannot be moved (the Step has put something in the way) is read where it is.
+ */
 static void take_kill(struct request *request)
 {
-    static struct text name;
+    static struct text name, taken;
     char buffer[32];
     long result = read_small(numbered(&name, "kill.", request->number), buffer, sizeof buffer);
     if (result == -ENOENT)
         return;
-    bool stays = CALL(unlinkat, self.directory, name.bytes, 0) < 0;
+    numbered(&taken, ".taken.", request->number);
+    bool moved = CALL(renameat2, self.directory, name.bytes, self.directory, taken.bytes, 0) >= 0;
+    if (moved)
+        result = read_small(taken.bytes, buffer, sizeof buffer);
+    bool stays = CALL(unlinkat, self.directory, moved ? taken.bytes : name.bytes, 0) < 0 && !moved;
     if (stays && (request->stopped || request->complained))
         return; /* one that stays is taken once */
     const char *at = buffer;

@@ -1378,9 +1378,6 @@ ORDERS = st.one_of(
 )
 
 
-@pytest.mark.skipif(
-    "MONOPOD_FUZZ_ORDERS" not in os.environ, reason="it waits in vain now and then, and why is not known yet"
-)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(orders=st.lists(ORDERS, min_size=1, max_size=4), ends=st.lists(ORDERS, max_size=3))
 def test_whatever_an_order_holds_the_container_ends(make_container, orders, ends):
@@ -1398,6 +1395,18 @@ def test_whatever_an_order_holds_the_container_ends(make_container, orders, ends
     assert container.end(number).keys() & {"code", "signal"}
     container.put("exit", b"7 0\n")
     assert container.exit_code() in range(256) if ends else container.exit_code() == 7
+    container.close()
+
+
+def test_an_order_that_follows_at_once_is_not_lost(make_container):
+    """It comes while the one before is read, and unlinked: sooner or later in that very moment."""
+    container = make_container()
+    container.start()
+    for _ in range(200):
+        number = container.shell("exec sleep 600")
+        container.kill(number, signal.SIGWINCH, 600_000)
+        container.kill(number, signal.SIGKILL, 0)
+        assert container.end(number)["signal"] == str(int(signal.SIGKILL))
     container.close()
 
 
