@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
-from itertools import cycle
 
 from monopod.compiler.pod import COORDINATOR
 from monopod.entrypoint.story import Story
@@ -86,7 +85,7 @@ def print_output(existing: ExistingPod, selection: Selection, *, follow: bool) -
         _print_logs(existing, selection, follow=follow)
         return
     follower, splitter = Follower(existing.plan), LineSplitter(LONGEST_EVENT)
-    for event in pod_events(existing, follow=follow, reads=selection.containers.__contains__):
+    for event in pod_events(existing, follow=follow, reads=selection.steps.__contains__):
         _print_warning(event)
         shown: list[Shown] = []
         if isinstance(event, ContainerOutput) and event.container != COORDINATOR:
@@ -96,9 +95,10 @@ def print_output(existing: ExistingPod, selection: Selection, *, follow: bool) -
                 shown += follower.event(from_line(line))
         _print_chosen(shown, selection)
     _print_chosen(follower.end(), selection)
-    started = [each.label for each in follower.tasks if each.path == selection.path and each.started is not None]
-    wanted = label(selection.path, selection.index)
-    if selection.index is not None and wanted not in started:
+    source = selection.source
+    started = [each.label for each in follower.tasks if each.path == source.path and each.started is not None]
+    wanted = label(source.path, source.index)
+    if source.index is not None and wanted not in started:
         known = f"; those that have: {', '.join(started)}" if started else ""
         raise NoSuchPodError(f"no combination '{wanted}' has started{known}")
 
@@ -111,15 +111,14 @@ def _print_chosen(shown: Iterable[Shown], selection: Selection) -> None:
 
 def _print_logs(existing: ExistingPod, selection: Selection, *, follow: bool) -> None:
     """Print the logs of a Task's containers, of which nobody tells which run of a Step wrote what."""
-    if selection.index is not None and len(selection.containers) > len(selection.steps):
+    if selection.source.index is not None and len(selection.steps) > len(set(selection.steps.values())):
         raise NoSuchPodError("which combination ran in which container is told only by runs of `monopod run`")
-    names = dict(zip(selection.containers, cycle(selection.steps), strict=False))
-    splitters = {container: LineSplitter() for container in selection.containers}
-    for event in pod_events(existing, follow=follow, reads=selection.containers.__contains__):
+    splitters = {container: LineSplitter() for container in selection.steps}
+    for event in pod_events(existing, follow=follow, reads=selection.steps.__contains__):
         _print_warning(event)
         if isinstance(event, ContainerOutput) and event.container in splitters:
             for line in splitters[event.container].feed(event.data):
-                _print(line if selection.is_single else f"[{names[event.container]}] {line}")
+                _print(line if selection.is_single else f"[{selection.steps[event.container]}] {line}")
 
 
 def _coordinator_lines(event: Event, splitter: LineSplitter) -> list[str]:

@@ -52,13 +52,26 @@ def test_what_is_there_is_printed_and_that_is_all(monopod, half_way):
 
 
 def test_a_task_that_is_not_there(monopod, half_way):
-    assert monopod("logs", "build", "frist").err == (
-        "monopod logs: there is no Task 'frist' (did you mean 'first'?); there are first, second, third\n"
-    )
+    assert monopod("logs", "build", "frist").err == ("monopod logs: there is no Task 'frist' (did you mean 'first'?)\n")
     assert monopod("logs", "build", "first/atc").err == (
-        "monopod logs: Task 'first' has no Step 'atc' (did you mean 'act'?); it has act\n"
+        "monopod logs: Task 'first' has no Step 'atc' (did you mean 'act'?)\n"
     )
     assert "has no matrix" in monopod("logs", "build", "first[0]").err
+
+
+def test_all_tasks_of_a_pipeline_that_stands_for_one(monopod, put, make, coordinator):
+    put({"name": "scan", "pipelineSpec": {"tasks": [make.task("code", "true"), make.task("keys", "true")]}})
+    it = coordinator()
+    it.started()
+    for name in ("code", "keys"):
+        it.tell(TaskStarted(it.clock, f"scan/{name}", None, 0, f"scan-{name}", {}))
+        it.tell(StepStarted(it.clock, f"scan/{name}", None, 0, "act", f"scan-{name}-act"))
+        it.write("build", f"scan-{name}-act", f"{name} is clean\n".encode())
+    assert monopod("logs", "build", "scan/code").out == "code is clean\n"
+    for name in ("scan", "scan/act"):
+        lines = ["[scan/code : act] code is clean", "[scan/keys : act] keys is clean"]
+        assert sorted(monopod("logs", "build", name).out.splitlines()) == lines
+    assert "Task 'scan' has no Step 'x'" in monopod("logs", "build", "scan/x").err
 
 
 def test_a_combination_of_a_matrix(monopod, put, make, api, coordinator):

@@ -5,7 +5,8 @@ import pytest
 from monopod.compiler.diagnostics import Problems
 from monopod.runner.follow import OutputLine
 from monopod.runner.line_arguments import without_line_options
-from monopod.runner.selection import Selection, Source, find_sources
+from monopod.runner.selection import Selection, find_sources
+from monopod.runner.source import Source
 from monopod.schemas import plan
 from monopod.schemas.run_events import RunWarning
 
