@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from measured_run import resident_kib
@@ -44,7 +45,7 @@ def _chain(entrypoint: str, folder: Path) -> tuple[list[int], list[float]]:
     for step in steps:
         step.wait()
     ran = [(folder / f"ran-{number}").stat().st_mtime for number in range(_STEPS)]
-    return resident, [later - earlier for earlier, later in zip(ran, ran[1:], strict=False)]
+    return resident, [later - earlier for earlier, later in pairwise(ran)]
 
 
 if __name__ == "__main__":
