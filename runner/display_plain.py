@@ -109,7 +109,7 @@ class PlainDisplay:
         name = label(event.task, event.index)
         if event.will_retry:
             return f"[{name}] attempt {event.attempt + 1}: {event.status}; it is tried again"
-        started = next((task.started for task in self._follower.tasks if task.label == name), None)
+        started = self._follower.started_at(event.task, event.index)
         took = "" if started is None else f" in {duration_in_words(event.at - started)}"
         why = f": {event.message}" if event.message and event.status != "Succeeded" else ""
         return f"[{name}] {event.status}{took}{why}"

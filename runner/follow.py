@@ -171,6 +171,11 @@ class Follower:
         """Every Task instance, in the order of the Pipeline, finally Tasks last."""
         return tuple(task for instances in self._tasks.values() for task in instances.values())
 
+    def started_at(self, path: str, index: int | None) -> float | None:
+        """Return when a Task instance was started, if it was."""
+        task = self._tasks.get(path, {}).get(index)
+        return task.started if task is not None else None
+
     @property
     def failed_steps(self) -> tuple[FailedStep, ...]:
         """The Steps that failed a Task for good, in the order of the Pipeline."""

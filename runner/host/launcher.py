@@ -57,6 +57,7 @@ def _main(channel: socket.socket, pod_file: int) -> None:
         _be_the_sandbox(pod, channel, in_user_namespace=in_user_namespace)
     channel.close()
     os.waitpid(process, 0)
+    _return_to_own_pid_namespace()
     try:
         if keep:
             state_directory.release(pod.state_directory)
@@ -83,6 +84,19 @@ def _leave_namespaces() -> bool:
     user_namespace.enter()
     namespaces.unshare(namespaces.NEW_PID, "a PID namespace")
     return True
+
+
+def _return_to_own_pid_namespace() -> None:
+    """Let this process start threads again, which nobody can whose next child has another PID namespace.
+
+    Not every user may; without threads, files are removed one after the other.
+    """
+    from monopod.runner.host import namespaces  # noqa: PLC0415
+
+    own = os.pidfd_open(os.getpid())
+    with contextlib.suppress(OSError):
+        namespaces.join_namespaces(own, namespaces.NEW_PID)
+    os.close(own)
 
 
 def _be_the_sandbox(pod: Pod, channel: socket.socket, *, in_user_namespace: bool) -> NoReturn:
