@@ -112,8 +112,11 @@ class Output:
         """Write the events; with `again` only take note of them."""
         lines = []
         for event in events:
-            told = self._story.lines(event)
-            lines += [to_line(event)] if self._form == "json" else told
+            if self._form == "json":
+                self._story.note(event)
+                lines.append(to_line(event))
+            else:
+                lines += self._story.lines(event)
             if isinstance(event, RunFinished):
                 _write_termination_message(self._story.summary(event))
         if not again:

@@ -68,6 +68,7 @@ from monopod.schemas.run_events import CancelMode, RunEvent, RunWarning
 SWEEP_SECONDS = 0.25
 RINGS_PER_SWEEP = 1000
 """A ring that is heard more often than this is not listened to until the next sweep: a Step may ring without end."""
+_LOOKS_AT_ONCE = 32
 RELEASE_SECONDS = 2.0
 """How long after its release, and the grace of what was stopped in it, a container may go on before it is killed."""
 STOP_SECONDS = 30.0
@@ -176,6 +177,7 @@ class Coordinator:
         self._exit_code: int | None = None
         self._terminated = False
         self._next_sweep = 0.0
+        self._to_look_at: list[_Container] = []
         self._started = time.time() - time.monotonic()
         self._wake_up, self._wake_up_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._carriers: dict[type[Any], Callable[[Any], None]] = {
@@ -232,13 +234,14 @@ class Coordinator:
                 self._answer_ring(self._rings[descriptor])
         now = self._now()
         self._fire_timers(now)
-        if now >= self._next_sweep:
+        if now >= self._next_sweep and not self._to_look_at:
             self._next_sweep = now + SWEEP_SECONDS
-            self._sweep(now)
+            self._begin_sweep()
+        self._sweep(now)
 
     def _seconds_to_wait(self) -> float | None:
         times = (self._timers.next_at(), self._probe_timers.next_at(), self._next_sweep if self._watched else None)
-        if self._unused_slots:
+        if self._unused_slots or self._to_look_at:
             return 0
         given = [at for at in times if at is not None]
         return max(0.0, min(given) - self._now()) if given else None
@@ -275,13 +278,18 @@ class Coordinator:
 
     # Looking
 
-    def _sweep(self, now: float) -> None:
-        """Look at every container that is still of interest."""
+    def _begin_sweep(self) -> None:
+        """Begin to look at every container that is still of interest."""
         for ring in self._muted:
             if ring in self._rings:
                 self._epoll.register(ring, select.EPOLLIN)
         self._muted.clear()
-        for container in list(self._watched.values()):
+        self._to_look_at = list(self._watched.values())
+
+    def _sweep(self, now: float) -> None:
+        """Look at the next few containers: who rings meanwhile need not wait for the rest of hundreds."""
+        these, self._to_look_at = self._to_look_at[:_LOOKS_AT_ONCE], self._to_look_at[_LOOKS_AT_ONCE:]
+        for container in these:
             container.rings = 0
             container.directory.hold_lock()
             self._look_for_exits(container)

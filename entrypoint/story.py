@@ -52,10 +52,34 @@ class Story:
         self._rows: dict[str, _Row] = {}
         self._width = 12
 
-    def lines(self, event: RunEvent) -> list[str]:
-        """Return the lines that tell `event`, without newlines."""
+    def note(self, event: RunEvent) -> None:
+        """Keep what the closing table and the summary need of `event`."""
         if self._started is None:
             self._started = event.at
+        match event:
+            case TaskSkipped():
+                self._rows[event.task] = _Row(event.task, "Skipped", event.reason)
+            case TaskStarted():
+                row = self._row(event)
+                row.started = event.at if row.started is None else row.started
+                self._attempt_started[row.name] = event.at
+            case TaskFinished():
+                row = self._row(event)
+                row.ended, row.status = event.at, event.status
+                row.why = "" if event.status == "Succeeded" else event.message or event.reason
+            case _:
+                pass
+
+    def _row(self, event: TaskStarted | TaskFinished) -> _Row:
+        name = _name(event.task, event.index)
+        row = self._rows.setdefault(name, _Row(name, "Running"))
+        row.attempts = event.attempt + 1
+        return row
+
+    def lines(self, event: RunEvent) -> list[str]:
+        """Take note of `event`, and return the lines that tell it, without newlines."""
+        self.note(event)
+        assert self._started is not None
         who, what = self._words(event)
         self._width = min(max(self._width, len(who)), _WIDEST_NAME)
         clock = time.strftime("%H:%M:%S", time.localtime(event.at))
@@ -82,24 +106,18 @@ class Story:
             case StepFinished():
                 return _name(event.task, event.index), f"{event.step}: {_step_words(event)}"
             case TaskSkipped():
-                self._rows[event.task] = _Row(event.task, "Skipped", event.reason)
                 return event.task, f"skipped: {event.reason}"
             case RunStarted() | RunCancelling() | RunWarning() | RunFinished():
                 return "", _run_words(event)
 
     def _task_words(self, event: TaskStarted | TaskFinished) -> str:
         name = _name(event.task, event.index)
-        row = self._rows.setdefault(name, _Row(name, "Running"))
-        row.attempts = event.attempt + 1
         if isinstance(event, TaskStarted):
-            row.started = event.at if row.started is None else row.started
-            self._attempt_started[name] = event.at
             params = ", ".join(f"{param}={value}" for param, value in event.params.items())
             return f"{_attempt(event.attempt)}started" + (f" ({params})" if params else "")
-        row.ended, row.status = event.at, event.status
-        row.why = "" if event.status == "Succeeded" else event.message or event.reason
         took = duration_in_words(event.at - self._attempt_started.get(name, event.at))
-        words = f"{_attempt(event.attempt)}{event.status} after {took}" + (f": {row.why}" if row.why else "")
+        why = self._rows[name].why
+        words = f"{_attempt(event.attempt)}{event.status} after {took}" + (f": {why}" if why else "")
         return f"{words}; it is tried again" if event.will_retry else words
 
     def _table(self) -> list[str]:
