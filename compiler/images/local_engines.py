@@ -8,16 +8,15 @@ Left to others: the shape of what they print (``image_config``).
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Mapping
 
 from monopod.compiler.images.image_config import ConfigError, ImageConfig, read_config
 from monopod.compiler.images.image_names import with_digest
+from monopod.compiler.program import started
 from monopod.compiler.remote.registry import ImageName
 
 TIMEOUT = 20.0
@@ -61,25 +60,12 @@ def inspect(engine: str, text: str, name: ImageName, environment: Mapping[str, s
 
 def _run(command: list[str], environment: Mapping[str, str]) -> bytes:
     try:
-        process = subprocess.Popen(
-            command,
-            env={**environment, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        with started(command, {**environment, "LC_ALL": "C"}) as process:
+            output, messages = process.communicate(timeout=TIMEOUT)
     except OSError as error:
         raise EngineError(f"it cannot be run: {error.strerror}") from error
-    with process:
-        try:
-            output, messages = process.communicate(timeout=TIMEOUT)
-        except BaseException as error:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise EngineError(f"no answer after {TIMEOUT:g} seconds") from None
-            raise
+    except subprocess.TimeoutExpired:
+        raise EngineError(f"no answer after {TIMEOUT:g} seconds") from None
     if process.returncode:
         raise EngineError(_said(messages.decode("utf-8", "replace")))
     return output

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from monopod.compiler.program import started
 from monopod.compiler.remote.reference import TIMEOUT
 
 MAX_REPOSITORY_BYTES = 512 * 1024 * 1024
@@ -75,24 +75,10 @@ class Git:
             environment["MONOPOD_GIT_AUTHORIZATION"] = f"Authorization: {self.authorization}"
             options.append("--config-env=http.extraHeader=MONOPOD_GIT_AUTHORIZATION")
         try:
-            process = subprocess.Popen(
-                ["git", *options, *arguments],
-                cwd=self.directory,
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
+            with started(["git", *options, *arguments], environment, self.directory) as process:
+                output, messages = self._communicate(process, given)
         except OSError as error:
             raise GitError(f"the program git cannot be run: {error.strerror}; install git") from error
-        with process:
-            try:
-                output, messages = self._communicate(process, given)
-            except BaseException:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                raise
         if process.returncode:
             raise GitError(_said(messages.decode("utf-8", "replace")))
         return output
