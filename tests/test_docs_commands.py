@@ -22,7 +22,9 @@ import yaml
 from api_server import ApiServer
 from host_kubelet import HostKubelet
 from podman_store import NoContainersError, Podman, shared_podman
-from shown_commands import Command, File, normalised, shown
+from screen import Screen
+from shown_commands import Command, File, blocks, normalised, shown
+from terminal import Terminal
 
 ROOT = Path(__file__).parents[1]
 ELSEWHERE = {
@@ -245,15 +247,67 @@ def test_the_commands_of_a_page_do_what_it_says(page: str, session: Session, req
         elif reason(page, each.text) is None:
             printed = session.run_with(podman, each.text) if PODMAN in each.text else session.run(each.text)
             assert each.output is not None or session.last == 0, f"{each.text}\n{printed}"
-            if each.output is not None and normalised(printed) != normalised(each.output):
+            if each.output is not None and normalised(printed, each.output) != normalised(each.output):
                 differing.append((each, printed))
     if os.environ.get("MONOPOD_RECORD_DOCS"):
         record(page, differing)
         return
     for each, printed in differing:
-        assert normalised(printed) == normalised(each.output), each.text
+        assert normalised(printed, each.output) == normalised(each.output), each.text
     if left_out:
         pytest.skip(left_out)
+
+
+LIVE_VIEW = re.compile(r"^── python-ci-run-", re.MULTILINE)
+WHAT_VARIES = re.compile(r" +\d+%( cpu)?(?= )| +[\d.]+[KMG]i\b| [━─]{8,}(?= )")
+"""Processor, memory, and the bar, which is as long as there is room."""
+AT_THE_GATE = """\
+#!/bin/sh
+# python3 for the Steps that run at the same time: each waits until it may go, and after its program for the end.
+gates=/workspace/source
+gate=${PACKAGE:+build}${SUMMARY:+static-checks}${REPORTS:+unit-tests}
+[ -n "$gate" ] || exec {python} "$@"
+while [ ! -e $gates/$gate ]; do sleep 0.05; done
+{python} "$@" || exit
+while [ ! -e $gates/end ]; do sleep 0.05; done
+"""
+
+
+def is_whole(screen: Screen) -> bool:
+    """Whether all is there that is to be looked at: what the Tasks take, and below them a line of one."""
+    rows = [row for row in screen.rows if row]
+    tree = [row for row in rows if " running" in row or "static-checks  " in row or "unit-tests  " in row]
+    return rows[-1].startswith("build build ") and all(re.search(r"\d% .*\d[KMG]i\b", row) for row in tree)
+
+
+@pytest.mark.slow
+def test_the_view_of_a_run_that_goes_on_is_the_one_shown(session: Session, tmp_path: Path):
+    """Of `make demo`, on a terminal of 80 columns; the Steps that run at the same time wait to be looked at."""
+    page = (ROOT / "README.md").read_text()
+    (block,) = [each for each in blocks(page) if LIVE_VIEW.search(each.text)]
+    source = tmp_path / "source"
+    (source / "bin").mkdir(parents=True)
+    source.chmod(0o777)
+    python = source / "bin/python3"
+    python.write_text(AT_THE_GATE.replace("{python}", sys.executable))
+    python.chmod(0o755)
+    command = ["monopod", "run", "-f", "examples/python-ci/pipeline.yaml", "-w", f"source=hostPath:{source}"]
+    command += ["-w", f"repository=hostPath:{session.directory}", "-p", "base-revision=none"]
+    environment = session.environment | {"PATH": f"/workspace/source/bin:{session.environment['PATH']}"}
+    with Terminal(["env", "-C", str(session.directory), *command], environment, 80, 24) as terminal:
+        terminal.wait_for("3 running")
+        (source / "static-checks").touch()
+        terminal.wait_for("static-checks check │ 8 files")
+        (source / "build").touch()
+        terminal.wait_until(is_whole)
+        seen = "".join(f"{row}\n" for row in terminal.screen.rows if row)
+        (source / "unit-tests").touch()
+        (source / "end").touch()
+        assert terminal.finish() == 0, terminal.screen.text
+    if os.environ.get("MONOPOD_RECORD_DOCS"):
+        (ROOT / "README.md").write_text(page[: block.start] + seen + page[block.start + len(block.text) :])
+        return
+    assert normalised(WHAT_VARIES.sub("", seen)) == normalised(WHAT_VARIES.sub("", block.text))
 
 
 def record(page: str, commands: list[tuple[Command, str]]) -> None:
