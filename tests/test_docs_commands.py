@@ -23,7 +23,7 @@ from api_server import ApiServer
 from host_kubelet import HostKubelet
 from podman_store import NoContainersError, Podman, shared_podman
 from screen import Screen
-from shown_commands import Command, File, blocks, normalised, shown
+from shown_commands import Command, File, blocks, normalised, pages, shown
 from terminal import Terminal
 
 ROOT = Path(__file__).parents[1]
@@ -66,15 +66,8 @@ PODMAN = "--backend podman"
 OF_PODMAN = ("CONTAINERS_", "MONOPOD_TEST_")
 BEFORE = {"docs/reports.md": ("monopod run -f examples/hello/pipeline.yaml", "monopod run -f shop.yaml")}
 """What a page takes for granted that its reader has done."""
-PAGES = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "examples/README.md",
-    *(f"docs/{each.name}" for each in ROOT.glob("docs/*.md")),
-]
-SHOWN = {
-    page: [each for each in shown((ROOT / page).read_text()) if isinstance(each, Command)] for page in sorted(PAGES)
-}
+PAGES = pages(ROOT)
+SHOWN = {page: [each for each in shown((ROOT / page).read_text()) if isinstance(each, Command)] for page in PAGES}
 
 
 def reason(page: str, command: str) -> str | None:

@@ -17,6 +17,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from pathlib import Path
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"`([\w./-]+\.yaml)`:\n+\Z")
@@ -79,6 +80,13 @@ class Block:
     def is_transcript(self) -> bool:
         """Whether it shows commands with what they print."""
         return self.kind not in ("sh", "yaml") and re.search(r"^\$ ", self.text, re.MULTILINE) is not None
+
+
+def pages(root: Path) -> list[str]:
+    """Return all pages of the repository, by their paths in it."""
+    command = ["git", "-C", root, "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    return sorted(name for name in set(listed) if (root / name).is_file())
 
 
 def blocks(page: str) -> Iterator[Block]:
