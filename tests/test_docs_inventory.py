@@ -80,6 +80,7 @@ OF_OTHER_PROGRAMS = {
     "--exit-code": "git diff",
     "--fail": "curl",
     "--silent": "curl",
+    "--showlog": "tkn pipeline start",
     "--show-error": "curl",
     "--create": "git switch",
     "--all": "git commit",
