@@ -14,13 +14,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 from api_server import ApiServer
-from host_kubelet import HostKubelet
+from person import Session, cluster_of_this_machine, session_in
 from podman_store import NoContainersError, Podman, shared_podman
 from screen import Screen
 from shown_commands import Command, File, blocks, normalised, pages, shown
@@ -63,7 +61,6 @@ NOT_RUN: dict[str, dict[str, str]] = {
 }
 """By page: the beginning of a command, and why it is not run."""
 PODMAN = "--backend podman"
-OF_PODMAN = ("CONTAINERS_", "MONOPOD_TEST_")
 BEFORE = {"docs/reports.md": ("monopod run -f examples/hello/pipeline.yaml", "monopod run -f shop.yaml")}
 """What a page takes for granted that its reader has done."""
 PAGES = pages(ROOT)
@@ -73,36 +70,6 @@ SHOWN = {page: [each for each in shown((ROOT / page).read_text()) if isinstance(
 def reason(page: str, command: str) -> str | None:
     """Why a command of a page is not run."""
     return next((why for start, why in NOT_RUN.get(page, {}).items() if command.startswith(start)), None)
-
-
-@dataclass
-class Session:
-    """A person's shell, in a copy of the repository. It remembers only how the last command ended."""
-
-    directory: Path
-    environment: dict[str, str]
-    last: int = 0
-
-    def run(self, command: str) -> str:
-        """Return what a command prints, on both streams."""
-        prelude = f'make() {{ command make -o .venv/monopod-installed "$@"; }}\n(exit {self.last})\n'
-        done = subprocess.run(
-            ["bash", "-c", prelude + command],
-            cwd=self.directory,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        self.last = done.returncode
-        return done.stdout
-
-    def run_with(self, podman: Podman, command: str) -> str:
-        """The same, with the images that podman has."""
-        self.environment |= {name: value for name, value in podman.environment.items() if name.startswith(OF_PODMAN)}
-        return self.run(command)
 
 
 PIPELINE = """\
@@ -142,12 +109,8 @@ FILES |= {"run.yaml": BUILD.replace("name: build}", "name: run}"), "build.yaml":
 
 @pytest.fixture
 def api() -> Iterator[ApiServer]:
-    server = ApiServer()
-    server.start()
-    server.kubelet = HostKubelet()
-    server.exec_result = server.kubelet.execute
-    yield server
-    server.stop()
+    with cluster_of_this_machine() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -164,27 +127,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman | str]:
 
 @pytest.fixture
 def session(api: ApiServer, tmp_path: Path) -> Session:
-    directory, home, programs = tmp_path / "monopod", tmp_path / "home", tmp_path / "bin"
-    for each in (directory, home / ".kube", programs):
-        each.mkdir(parents=True)
-    environment = {
-        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "HOME": str(home),
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "SHELL": "/bin/bash",
-        "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.com",
-        "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.com",
-    }  # fmt: skip
-    kubectl = programs / "kubectl"  # it starts its plugins so
-    kubectl.write_text('#!/bin/sh\nplugin=$1; shift; exec "kubectl-$plugin" "$@"\n')
-    kubectl.chmod(0o755)
-    user = {"name": "ada", "user": {"token": "t0ken"}}
-    cluster = {"name": "prod", "cluster": {"server": api.url}}
-    context = {"name": "prod", "context": {"cluster": "prod", "user": "ada", "namespace": "ci"}}
-    configuration = {"apiVersion": "v1", "kind": "Config", "current-context": "prod"}
-    configuration |= {"clusters": [cluster], "users": [user], "contexts": [context]}
-    (home / ".kube/config").write_text(yaml.safe_dump(configuration))
+    session = session_in(tmp_path, api.url)
     listed = subprocess.run(
         ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         check=True,
@@ -193,13 +136,12 @@ def session(api: ApiServer, tmp_path: Path) -> Session:
     ).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
-            (directory / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, directory / name)
-    (directory / ".venv").symlink_to(Path(sys.prefix))
-    session = Session(directory, environment)
+            (session.directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, session.directory / name)
+    (session.directory / ".venv").symlink_to(Path(sys.prefix))
     session.run("git init -q -b main && git add -A && git commit -q -m 'Check anchors too'")
     for name, text in FILES.items():
-        (directory / name).write_text(text)
+        (session.directory / name).write_text(text)
     return session
 
 
