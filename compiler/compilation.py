@@ -37,6 +37,7 @@ class Options:
     """How to compile: params and Workspaces as on the command line; ``name`` chooses among several things to run.
 
     ``max_concurrency`` limits how many combinations of a matrix run at the same time, unless the Task says itself.
+    ``keep_volume_claims`` lets the Pod claim what a ``volumeClaimTemplate`` asks for, where it gets an emptyDir else.
     ``context`` is that of kubectl for what is fetched from a cluster. ``image_configs`` are files that tell what images
     say to run. ``kube_version`` is what the Pod is for, and ``workload`` the object in which it is handed over.
     ``pod_security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
@@ -48,6 +49,7 @@ class Options:
     name: str | None = None
     namespace: str | None = None
     max_concurrency: int | None = None
+    keep_volume_claims: bool = False
     timeout: float | None = None
     runtime_image: str = RUNTIME_IMAGE
     log_format: LogFormat = "human"
@@ -96,7 +98,11 @@ def compile_document(document: Document, documents: Documents, options: Options,
     """Return the Plan and the Pod of what one document runs; `options.name` plays no part. Raises Problems."""
     images = ImagePrograms(documents, lookup)
     state = CompilerState(
-        Catalog(documents, options.context), PodDraft(), images, max_concurrency=options.max_concurrency
+        Catalog(documents, options.context),
+        PodDraft(),
+        images,
+        max_concurrency=options.max_concurrency,
+        keep_volume_claims=options.keep_volume_claims,
     )
     asked = Asked(options.params, options.workspaces, options.timeout)
     run = select(document, state.catalog, asked, state.problems)

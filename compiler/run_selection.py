@@ -111,9 +111,12 @@ def choose(documents: Documents, name: str | None) -> tuple[Document, ...]:
         if len(candidates) == 1:
             return (candidates[0],)
         if candidates:
-            message = f"there are several things to run: {', '.join(map(_described, candidates))}; choose one by name"
+            several = ", ".join(map(_described, candidates))
+            message = f"there are several things to run: {several}; choose one with --name"
             raise Problems([DocumentPlace(candidates[1]).problem("several-runs", message)])
-    message = "there is nothing to run: no PipelineRun, TaskRun, Pipeline or Task among the documents"
+    there_is = sorted({f"{document.kind} of {document.api_version}" for document in documents})
+    message = "there is nothing to run: no PipelineRun, TaskRun, Pipeline or Task of tekton.dev among the documents"
+    message += f", only {', '.join(there_is)}" if there_is else ""
     raise Problems([Problem(None, message, "nothing-to-run")])
 
 

@@ -63,11 +63,11 @@ def _compile_pipeline_run(run: Run, state: CompilerState) -> CompiledRun:
     declared = [(each, found.place.at("params", index)) for index, each in enumerate(found.spec.params)]
     params, texts = _bind_params(run, Declaration(receiver, declared, Names(RUN_CONTEXT)), state)
     if isinstance(spec, tekton.PipelineRunSpec):
-        state.problems.extend(in_run(spec, run.place))
+        state.problems.extend(in_run(spec, run.place, keep_claims=state.keep_volume_claims))
         tasks = {task.name: task for task in (*found.spec.tasks, *found.spec.finally_)}
         settings = of_pipeline_run(spec, run.place, tasks, texts, (state.draft, state.problems))
         state = replace(state, settings=settings)
-    volumes = bind_run(run.workspaces, texts, state.problems)
+    volumes = bind_run(run.workspaces, texts, state.problems, keep_claims=state.keep_volume_claims)
     workspaces = bind_pipeline(
         [(each, found.place.at("workspaces", index)) for index, each in enumerate(found.spec.workspaces)],
         volumes,
@@ -114,13 +114,13 @@ def _compile_task_run(run: Run, state: CompilerState) -> CompiledRun:
     found = run.task
     assert found is not None
     spec = run.spec if isinstance(run.spec, tekton.TaskRunSpec) else tekton.TaskRunSpec.model_construct()
-    state.problems.extend(in_run(spec, run.place))
+    state.problems.extend(in_run(spec, run.place, keep_claims=state.keep_volume_claims))
     declared = [(each, found.place.at("params", index)) for index, each in enumerate(found.spec.params)]
     # Problems with the params are told when the Task is compiled: this is for what the run itself refers to.
     declaration = Declaration(f"the Task '{found.name}'", declared, Names(TASK_RUN_CONTEXT))
     _, texts = _bind_params(run, declaration, replace(state, problems=[]))
     state = replace(state, settings=of_task_run(spec, run.place, texts, (state.draft, state.problems)))
-    volumes = bind_run(run.workspaces, texts, state.problems)
+    volumes = bind_run(run.workspaces, texts, state.problems, keep_claims=state.keep_volume_claims)
     timeout = DEFAULT_TIMEOUT if spec.timeout is None else spec.timeout
     task = tekton.PipelineTask.model_construct(
         name=found.name,

@@ -48,6 +48,7 @@ class CompilerState:
 
     `images` tells what images say to run.
     `max_concurrency` is how many combinations of a matrix run at the same time at most, if the Task does not say.
+    `keep_volume_claims`: what a run claims of storage is claimed for its Pod.
     """
 
     catalog: Catalog
@@ -55,6 +56,7 @@ class CompilerState:
     images: ImagePrograms
     problems: list[Problem] = field(default_factory=list)
     max_concurrency: int | None = None
+    keep_volume_claims: bool = False
     settings: PodSettings = NO_SETTINGS
     ports: list[DeclaredPort] = field(default_factory=list)
 

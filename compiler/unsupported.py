@@ -58,14 +58,14 @@ def in_step_action(spec: tekton.StepActionSpec, place: Place) -> Iterator[Proble
     yield from _in_script(spec.script, place)
 
 
-def in_run(spec: tekton.PipelineRunSpec | tekton.TaskRunSpec, place: Place) -> Iterator[Problem]:
-    """Yield the fields of a PipelineRun or TaskRun that are refused."""
+def in_run(spec: tekton.PipelineRunSpec | tekton.TaskRunSpec, place: Place, *, keep_claims: bool) -> Iterator[Problem]:
+    """Yield the fields of a PipelineRun or TaskRun that are refused; `keep_claims` as of ``workspaces.bind_run``."""
     yield from _refused(spec, _OF_RUNS, place)
     if spec.managed_by not in {None, "", _TEKTON_CONTROLLER}:
         message = f"this run is for another controller, '{spec.managed_by}'; leave managedBy out"
         yield place.at("managedBy").problem("unsupported", message)
     for index, binding in enumerate(spec.workspaces):
-        yield from _in_binding(binding, place.at("workspaces", index))
+        yield from _in_binding(binding, place.at("workspaces", index), keep_claims)
     if isinstance(spec, tekton.TaskRunSpec):
         yield from _in_pod_template(spec.pod_template, place.at("podTemplate"))
         yield from _in_task_resources(spec, place)
@@ -149,14 +149,28 @@ def _in_downward_files(files: Iterable[kubernetes.DownwardAPIVolumeFile], place:
             yield place.at(index, "resourceFieldRef").problem("unsupported", message)
 
 
-def _in_binding(binding: tekton.WorkspaceBinding, place: Place) -> Iterator[Problem]:
+def _in_binding(binding: tekton.WorkspaceBinding, place: Place, keep_claims: bool) -> Iterator[Problem]:
     yield from _in_projected(binding.projected, place.at("projected"))
     if binding.volume_claim_template is None:
         return
     claim, where = binding.volume_claim_template.spec, place.at("volumeClaimTemplate", "spec")
+    if keep_claims:
+        yield from _in_kept_claim(claim, where)
+        return
     yield from _refused(claim, _OF_CLAIM_TEMPLATES, where, _BIND_CLAIM)
     if claim.volume_mode == "Block":
         yield where.at("volumeMode").problem("unsupported", f"{_EMPTY}; {_BIND_CLAIM}")
+
+
+def _in_kept_claim(claim: kubernetes.PersistentVolumeClaimSpec, place: Place) -> Iterator[Problem]:
+    """Yield what the cluster would refuse of a claim, or could not mount."""
+    if claim.volume_mode == "Block":
+        message = "a Workspace is a file system, which a volume of this mode has not; leave volumeMode out"
+        yield place.at("volumeMode").problem("unsupported", message)
+    if not claim.access_modes:
+        yield place.problem("missing-field", "a claim needs accessModes, such as [ReadWriteOnce]")
+    if "storage" not in claim.resources.requests:
+        yield place.problem("missing-field", "a claim needs resources.requests.storage, such as 1Gi")
 
 
 def _in_pod_template(template: tekton.PodTemplate | None, place: Place) -> Iterator[Problem]:

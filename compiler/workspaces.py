@@ -6,7 +6,8 @@ Rules (Tekton docs/workspaces.md):
   spec sees the Workspaces around it under the same names, declared or not; a referenced one only what is bound to it.
 - subPaths of the run's and of the PipelineTask's binding are joined.
 - A Workspace that any Step or Sidecar lists in its own ``workspaces`` is mounted in those alone.
-- A ``volumeClaimTemplate`` becomes an emptyDir of that size: what it was for, sharing between Pods, is gone.
+- A ``volumeClaimTemplate`` becomes an emptyDir of that size: what it was for, sharing between Pods, is gone. Or, if
+  claims are to be kept, a generic ephemeral volume: the cluster makes the claim with the Pod, and removes it with it.
 
 Left to others: the volumes' names in the Pod (``pod_draft``), merging mounts with a Step's own (``steps``).
 """
@@ -71,24 +72,35 @@ class TaskWorkspace:
     volume: Volume | None
 
 
-def bind_run(given: Iterable[BoundByRun], params: Texts, problems: list[Problem]) -> dict[str, Volume]:
+def bind_run(
+    given: Iterable[BoundByRun], params: Texts, problems: list[Problem], *, keep_claims: bool
+) -> dict[str, Volume]:
     """Return the volumes that a run binds, by Workspace; texts in them may refer to the run's params."""
     result = {}
     for binding in given:
         for path, text in _texts(binding.fields):
             problems.extend(check(text, "text", params.names, binding.place.at(*path)))
         fields = settle(binding.fields, params.values, params.names, binding.place, problems)
-        result[binding.name] = Volume(binding.name, _source(fields), binding.place, fields.get("subPath", ""))
+        source = _source(fields, keep_claims=keep_claims)
+        result[binding.name] = Volume(binding.name, source, binding.place, fields.get("subPath", ""))
     return result
 
 
-def _source(binding: dict[str, Any]) -> dict[str, Any]:
+def _source(binding: dict[str, Any], *, keep_claims: bool) -> dict[str, Any]:
     """Return the volume source of a binding."""
     template = binding.get("volumeClaimTemplate")
     if template is None:
         return {key: value for key, value in binding.items() if key not in {"name", "subPath"}}
+    if keep_claims:
+        return {"ephemeral": {"volumeClaimTemplate": _claim(template)}}
     size = template.get("spec", {}).get("resources", {}).get("requests", {}).get("storage")
     return {"emptyDir": {"sizeLimit": size} if size else {}}
+
+
+def _claim(template: dict[str, Any]) -> dict[str, Any]:
+    """Return a template as a volume of a Pod may have it: of its metadata labels and annotations, and no name."""
+    metadata = {key: value for key, value in template.get("metadata", {}).items() if key in {"labels", "annotations"}}
+    return {**({"metadata": metadata} if metadata else {}), "spec": template.get("spec", {})}
 
 
 def _texts(value: Any, path: tuple[str | int, ...] = ()) -> Iterable[tuple[tuple[str | int, ...], str]]:

@@ -70,6 +70,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="NUMBER",
         help="how many combinations of a matrix may run at the same time",
     )
+    parser.add_argument(
+        "--keep-volume-claims",
+        action="store_true",
+        help="let a volumeClaimTemplate be a claim that the cluster makes and removes with the Pod (a generic "
+        "ephemeral volume), not an emptyDir: for more storage than a node has, a storage class, or a snapshot to start "
+        "from",
+    )
     parser.add_argument("-n", "--namespace", metavar="NAMESPACE", help="the namespace of the Pod")
     parser.add_argument(
         "--pod-security",
@@ -153,6 +160,7 @@ def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
         name=arguments.name,
         namespace=arguments.namespace,
         max_concurrency=arguments.max_concurrency,
+        keep_volume_claims=arguments.keep_volume_claims,
         timeout=arguments.timeout,
         image_configs=tuple(arguments.image_configs),
         pod_security=arguments.pod_security,

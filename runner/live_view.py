@@ -82,7 +82,10 @@ class View:
     def _total_load(self, tasks: Sequence[TaskState]) -> Row:
         containers = [name for task in tasks for name in self.follower.running_containers(task)]
         load = self.meter.load(containers)
-        return [] if load is None else [(f"  {_cpu(load)} cpu  {memory_in_words(load.memory)}", "dim")]
+        if load is None:
+            return []
+        cpu = "" if load.cpu is None else f"  {_cpu(load)} cpu"
+        return [(f"{cpu}  {memory_in_words(load.memory)}", "dim")]
 
     # The tree
 

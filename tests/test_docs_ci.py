@@ -152,9 +152,15 @@ def test_the_role_allows_what_the_script_does_and_no_more(shell: Run, tmp_path: 
     assert needed == allowed("monopod-ci")
 
 
+def test_each_object_of_the_page_is_of_a_kind_that_is_held_against_something() -> None:
+    kinds = {each.get("kind", "of GitLab") for each in OBJECTS}
+    assert kinds == {"ServiceAccount", "Role", "RoleBinding", "PipelineRun", "of GitLab"}
+    assert sum(each.get("kind") == "PipelineRun" for each in OBJECTS) == 1
+    assert sum("pipeline" in each for each in OBJECTS) == 1
+
+
 def test_the_shell_lines_of_the_page_run(shell: Run, tmp_path: Path) -> None:
     lines = [text for kind, text in BLOCKS if kind == "sh"]
-    assert len(lines) == 3
     done = shell("git init -q . && mkdir deploy\n" + "\n".join(lines))
     assert done.returncode == 0, done.stderr
     assert [call[0] for call in notes(tmp_path)] == ["apply", "create"]

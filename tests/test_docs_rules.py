@@ -53,6 +53,41 @@ def test_each_entry_says_how_bad_it_is_how_to_fix_it_and_has_an_example(rule: st
     assert bool(EXAMPLE.search(entry)) == (rule not in WITHOUT_EXAMPLE)
 
 
+def test_every_example_of_the_page_is_in_an_entry():
+    assert len(EXAMPLES) == len(EXAMPLE.findall(PAGE))
+
+
+def rules_of(text: str) -> set[str]:
+    """The rules that a part of a Task breaks."""
+    Path("example.yaml").write_text(whole(text))
+    return {problem.rule for problem in check(load(["example.yaml"]), Options()).problems}
+
+
+def test_what_the_page_says_to_ignore_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    comments, annotation, *_ = re.findall(r"^```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    step = "params:\n  - name: x\nsteps:\n      - name: s\n" + comments + '          echo "$(params.x)"\n'
+    without = re.sub("# monopod: .*", "", step)
+    assert {"unpinned-image", "script-injection"} <= rules_of(without)
+    assert rules_of(without) - rules_of(step) == {"unpinned-image", "script-injection"}
+    name = "metadata:\n  name: example\n"
+    task = f"apiVersion: tekton.dev/v1\nkind: Task\n{name}spec:\n  steps: [{{image: alpine, command: [make]}}]\n"
+    ignoring = annotation.replace("metadata:\n", name)
+    assert {"parallel-writers", "no-timeout"} == set(re.findall(r"[a-z]+-[a-z]+", annotation.partition("ignore: ")[2]))
+    ignoring = ignoring.replace("parallel-writers", "unpinned-image")
+    assert rules_of(task) - rules_of(task.replace(name, ignoring)) == {"unpinned-image"}
+
+
+def test_the_fix_that_is_shown_for_script_injection_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    entry = dict(ENTRIES)["script-injection"]
+    (fix,) = re.findall(r"^```text\n(.*?)^```$", entry, re.MULTILINE | re.DOTALL)
+    step = "image: alpine\n" + fix
+    task = "params:\n  - name: title\nsteps:\n  -\n" + "".join(f"    {line}\n" for line in step.splitlines())
+    assert "script-injection" not in rules_of(task)
+    assert "script-injection" in rules_of(task.replace('"$TITLE"', '"$(params.title)"'))
+
+
 def whole(text: str) -> str:
     """The document that an example is a part of."""
     keys = set(re.findall(r"^(\w+):", text, re.MULTILINE))

@@ -63,9 +63,8 @@ def _lines(run: RecordedRun, spent: TimeSpent) -> Iterator[str]:
         yield from ("", "Critical path: what decided how long the run took", "")
         rows = [("TASK", "STARTED", "WAITED", "TOOK", "SHARE")]
         for span in spent.critical:
-            share = f"{(span.ended - max(span.ready, 0)) / spent.total:.0%}" if spent.total else "-"
-            waited = span.started - span.ready
-            rows.append((span.label, f"+{words(span.started)}", words(waited), words(span.seconds), share))
+            share = f"{span.own / spent.total:.0%}" if spent.total else "-"
+            rows.append((span.label, f"+{words(span.started)}", words(span.held_up), words(span.seconds), share))
         yield from (f"  {line}" for line in table_lines(rows))
     if spent.waits:
         yield from ("", "Longest waits of Tasks that could have run", "")

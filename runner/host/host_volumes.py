@@ -17,6 +17,11 @@ _KINDS = {
 }
 
 
+def is_missing(path: str) -> bool:
+    """Return whether nothing is there."""
+    return not os.path.lexists(path)
+
+
 def host_path(path: str, kind: str) -> str:
     """Return the path of a hostPath volume, checked and made as its ``type`` says. Raises UnresolvedError.
 

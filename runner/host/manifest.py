@@ -65,6 +65,7 @@ def read_pod(sources: Sources, runtime: RuntimeImage, place: Place) -> tuple[Pod
     small = frozenset() if place.keep else volumes_of_small_files(spec, runtime.name)
     reading.volumes = read_volumes(sources, place, small, small & _control_volumes(spec, runtime.name))
     reading.problems += reading.volumes.problems
+    reading.warnings += reading.volumes.warnings
     containers = [container for kind, each in _kinds(spec) if (container := _read_container(each, kind, reading))]
     reading.warnings += _without_effect(spec, runtime.name)
     if reading.problems:

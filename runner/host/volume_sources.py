@@ -41,11 +41,12 @@ class Source:
 
 @dataclass(slots=True)
 class Volumes:
-    """The volumes of a Pod: where each is, by name, what is to be made, and what is wrong with them, in words."""
+    """The volumes of a Pod: where each is, by name, what is to be made, and what is wrong or risky, in words."""
 
     sources: dict[str, Source] = field(default_factory=dict)
     to_make: list[Volume] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def read_volumes(
@@ -87,6 +88,8 @@ def _source(name: str, kind: str, source: Manifest, around: tuple[Sources, Place
         volumes.to_make.append(FilesVolume(path, files_of[kind](source, sources)))
         return Source(path, read_only=True)
     if kind == "hostPath":
+        if not source.get("type") and host_volumes.is_missing(source["path"]):
+            volumes.warnings.append(f"volume {name}: there was no {source['path']}, so it is an empty directory")
         return Source(host_volumes.host_path(source["path"], source.get("type") or ""))
     if kind == "persistentVolumeClaim":
         namespace = sources.pod["metadata"].get("namespace") or "default"

@@ -94,7 +94,13 @@ def playable(sources: Sources, name: str, images: Mapping[str, Image], place: Pl
     hostname = (spec.get("hostname") or sources.pod["metadata"]["name"])[:63]
     hosts = _hosts_volume(spec, hostname, place)
     reading = _Reading(
-        sources, images, volumes.sources, types, f"{hosts.path}/hosts" if hosts else "", problems=volumes.problems
+        sources,
+        images,
+        volumes.sources,
+        types,
+        f"{hosts.path}/hosts" if hosts else "",
+        problems=volumes.problems,
+        warnings=volumes.warnings,
     )
     containers = {
         kind: [_container(container, reading) for container in spec.get(kind) or ()]

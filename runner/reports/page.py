@@ -349,9 +349,9 @@ class _Page:
         rows = [
             (
                 tag("a", span.label, href=f"#{self._task_anchor(self._run.by_label[span.label])}"),
-                duration_in_words(span.waited),
+                duration_in_words(span.held_up),
                 duration_in_words(span.seconds),
-                self._bars.share(span.ended - span.ready),
+                self._bars.share(span.own),
             )
             for span in spent.critical
         ]

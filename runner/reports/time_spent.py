@@ -57,6 +57,16 @@ class Span:
         """How long it took, from its start on."""
         return self.ended - self.started
 
+    @property
+    def held_up(self) -> float:
+        """How long it waited once its slot was free, too: on the critical path, its own wait."""
+        return self.started - self.free
+
+    @property
+    def own(self) -> float:
+        """Its own wait and time: on the critical path, what it adds to the run."""
+        return self.ended - self.free
+
 
 @dataclass(frozen=True, slots=True)
 class Wait:
@@ -114,8 +124,7 @@ def time_spent(run: RecordedRun) -> TimeSpent:
     ran = tuple(span for span in spans if run.by_label[span.label].attempts)
     edges = tuple(_edges(run))
     turns = tuple(_turns(run))
-    own = {span.label: span.ended - max(span.ready, span.free) for span in spans}
-    schedule = Schedule(own, (*edges, *turns))
+    schedule = Schedule({span.label: span.own for span in spans}, (*edges, *turns))
     by_label = {span.label: span for span in spans}
     critical = tuple(by_label[name] for name in schedule.critical_path if run.by_label[name].attempts)
     work = sum(span.seconds for span in ran)
@@ -254,7 +263,7 @@ def _changes(run: RecordedRun, schedule: Schedule, spans: dict[str, Span], total
 def _shorter_tasks(schedule: Schedule, spans: dict[str, Span]) -> Iterator[Change]:
     for name in schedule.critical_path:
         span = spans[name]
-        without = schedule.with_seconds(name, span.started - max(span.ready, span.free))
+        without = schedule.with_seconds(name, span.held_up)
         yield Change(f"if {name} took no time", schedule.length - without.length)
 
 
@@ -306,7 +315,7 @@ def to_json(spent: TimeSpent) -> dict[str, Any]:
         "criticalPath": [
             {
                 "task": span.label,
-                "ready": _rounded(span.ready),
+                "ready": _rounded(span.free),
                 "started": _rounded(span.started),
                 "ended": _rounded(span.ended),
             }

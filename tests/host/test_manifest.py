@@ -179,6 +179,17 @@ def test_what_has_no_effect_is_warned_of_once(read):
         assert field in warning
 
 
+def test_a_directory_of_this_machine_that_has_to_be_made_is_told(read, tmp_path):
+    def volume(path, **fields):
+        return {"name": path, "hostPath": {"path": str(tmp_path / path), **fields}}
+
+    volumes = [volume("gone"), volume("wanted", type="DirectoryOrCreate"), volume(".")]
+    _, warnings = read({"volumes": volumes, "containers": [container()]})
+    assert warnings == (f"volume gone: there was no {tmp_path}/gone, so it is an empty directory",)
+    assert (tmp_path / "gone").is_dir()
+    assert (tmp_path / "wanted").is_dir()
+
+
 def test_the_environment_is_that_of_an_image(read, monkeypatch):
     monkeypatch.setenv("PATH", "/here:/there")
     pod, _ = read({"hostname": "name", "containers": [container(env=[{"name": "HOME", "value": "/mine"}])]})

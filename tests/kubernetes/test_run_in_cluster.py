@@ -3,6 +3,7 @@
 import json
 import signal
 
+import kubernetes_validate
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kubelet")]
@@ -104,6 +105,23 @@ def test_what_is_given_beside_the_run_is_there_and_goes_with_it(monopod, api, ma
     owners = [item["metadata"].get("ownerReferences") for _, of, kind, item in api.history if of == "secrets"]
     assert owners[1][0]["kind"] == "Pod"
     api.wait_for(lambda: api.objects == {})
+
+
+def test_a_claim_that_is_to_be_kept_is_made_with_the_pod(monopod, api, make, write):
+    tasks = make.task("one", "echo kept > /workspace/w/file"), make.task("two", "cat /workspace/w/file", ["one"])
+    run = make.run(*tasks)
+    run["spec"]["pipelineSpec"]["workspaces"] = [{"name": "w"}]
+    for task in run["spec"]["pipelineSpec"]["tasks"]:
+        task["workspaces"] = task["taskSpec"]["workspaces"] = [{"name": "w"}]
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    run["spec"]["workspaces"] = [{"name": "w", "volumeClaimTemplate": {"spec": claim}}]
+    ran = monopod("run", "-f", write(run), "--context", "test", "--keep-volume-claims")
+    assert ran.code == 0, ran
+    assert "[two : act] kept" in ran.out
+    pod = next(item for _, of, _, item in api.history if of == "pods")
+    kubernetes_validate.validate({"apiVersion": "v1", "kind": "Pod", "spec": pod["spec"]}, "1.36", strict=True)
+    volumes = {each["name"]: each for each in pod["spec"]["volumes"]}
+    assert volumes["workspace-w"]["ephemeral"] == {"volumeClaimTemplate": {"spec": claim}}
 
 
 def test_a_pod_that_is_kept_says_where_it_is_and_can_be_looked_at(monopod, api, file):

@@ -209,6 +209,11 @@ def test_what_has_no_effect_is_told(play, fields, spec, what):
     assert made.warnings == (f"without effect on the podman backend: {what}",)
 
 
+def test_a_directory_of_this_machine_that_has_to_be_made_is_told(play, tmp_path):
+    made = play(container(), volumes=[{"name": "v", "hostPath": {"path": f"{tmp_path}/gone"}}])
+    assert made.warnings == (f"volume v: there was no {tmp_path}/gone, so it is an empty directory",)
+
+
 def test_what_is_usual_is_not_warned_of(play):
     made = play(container(securityContext={"seccompProfile": {"type": "RuntimeDefault"}, "procMount": "Default"}))
     assert made.warnings == ()

@@ -60,7 +60,7 @@ prefix = "docker.io"
 location = "docker.io"
 blocked = true
 """
-_CONFIGURATION = """\
+CONFIGURATION = """\
 [containers]
 default_ulimits = ["nofile=20000:20000", "nproc=10000:10000"]
 [engine]
@@ -124,7 +124,7 @@ class Podman:
     def with_configuration(self, directory: Path) -> Podman:
         """Return podman with the configuration for machines that have none that works."""
         path = directory / "containers.conf"
-        path.write_text(_CONFIGURATION)
+        path.write_text(CONFIGURATION)
         return Podman({**self.environment, "CONTAINERS_CONF": str(path)})
 
     def make(self, name: str, fill: Callable[[RootFileSystem], None], *changes: str) -> None:

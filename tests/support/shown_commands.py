@@ -6,6 +6,8 @@ Rules:
   what follows, up to the next one, is what it prints.
 - A ``yaml`` block below a line that ends in the name of a file and a colon is that file.
 - What differs from run to run is made the same in both texts by `normalised`, and nothing else is.
+- Which waits, and which changes that would make a run shorter, are worth telling depends on its times: a run may tell
+  of more of them than the page does, but it must tell of all that the page does.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
+from pathlib import Path
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"`([\w./-]+\.yaml)`:\n+\Z")
@@ -26,8 +29,6 @@ _VARIES = (
     (r"\bHASH \S.*", "HASH SUBJECT"),  # the subject of a commit
     (r"\b(\d+h)?(\d+m)?\d+(\.\d+)?s\b", "DURATION"),
     (r"\b\d+\.\d+ s\b", "DURATION"),
-    (r"(?m)^  if .*\n?", ""),  # what a change would bring: which are worth telling depends on the times
-    (r"(?m)^Longest waits .*\n\n( .*\n)+\n?", ""),  # there are some on a busy machine only
     (r"\b\d+%", "SHARE"),
     (r"\b\d+(\.\d+)? (bytes|KB|KiB|MiB)", r"SIZE"),
     (r"\b\d+\.\d (at a time|cores)", r"NUMBER \1"),
@@ -36,8 +37,11 @@ _VARIES = (
     (r"\b\d+ links in \d+ files", "COUNT links in COUNT files"),
     (r"─{3,}|━{3,}", "RULE"),
     (r"[ \t]+", " "),
+    (r"(?m)^(\[[\w-]+ : [\w-]+\])? [~^]+\n", ""),  # below a line of Python that failed, as its version does it
 )
 _TASK = re.compile(r"\[([\w-]+)[\] ]")
+_CHANGE = re.compile(r"if .* would take DURATION less: DURATION$")
+_DEPENDS_ON_TIMES = re.compile(rf"{_CHANGE.pattern}|Longest waits of |DURATION \S+: for ")
 
 
 @dataclass(frozen=True)
@@ -60,18 +64,48 @@ class File:
     text: str
 
 
+@dataclass(frozen=True)
+class Block:
+    """A block of a page: its kind (what stands behind the backquotes), its text, and where that begins in the page.
+
+    ``file`` is the name of the file that the page says it is.
+    """
+
+    kind: str
+    text: str
+    start: int
+    file: str | None
+
+    @property
+    def is_transcript(self) -> bool:
+        """Whether it shows commands with what they print."""
+        return self.kind not in ("sh", "yaml") and re.search(r"^\$ ", self.text, re.MULTILINE) is not None
+
+
+def pages(root: Path) -> list[str]:
+    """Return all pages of the repository, by their paths in it."""
+    command = ["git", "-C", root, "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    return sorted(name for name in set(listed) if (root / name).is_file())
+
+
+def blocks(page: str) -> Iterator[Block]:
+    """Yield the blocks of a page, in their order."""
+    for block in _BLOCK.finditer(page):
+        name = _FILE.search(page, 0, block.start()) if block[1] == "yaml" else None
+        yield Block(block[1], block[2], block.start(2), name and name[1])
+
+
 def shown(page: str) -> Iterator[Command | File]:
     """Yield the commands and files of a page, in their order."""
-    for number, block in enumerate(_BLOCK.finditer(page)):
-        kind, text = block[1], block[2]
-        if kind == "sh":
-            for command in _commands(text):
-                yield Command(command, None, number, block.start(2), block.start(2))
-        elif kind == "yaml":
-            if name := _FILE.search(page, 0, block.start()):
-                yield File(name[1], text)
-        elif re.search(r"^\$ ", text, re.MULTILINE):
-            yield from _transcript(text, number, block.start(2))
+    for number, block in enumerate(blocks(page)):
+        if block.kind == "sh":
+            for command in _commands(block.text):
+                yield Command(command, None, number, block.start, block.start)
+        elif block.file is not None:
+            yield File(block.file, block.text)
+        elif block.is_transcript:
+            yield from _transcript(block.text, number, block.start)
 
 
 def _transcript(text: str, number: int, offset: int) -> Iterator[Command]:
@@ -93,20 +127,29 @@ def _commands(text: str) -> Iterator[str]:
     assert not command.strip(), f"this is no whole command: {command}"
 
 
-def normalised(output: str) -> str:
-    """Return a text without what differs from run to run.
+def normalised(output: str, page: str | None = None) -> str:
+    """Return a text without what differs from run to run; `page` is what the page shows of it.
 
     Lines of Tasks that run at the same time may come in any order: lines that follow each other and belong to Tasks are
-    sorted by Task. The lines of each stay in their order, but for the one that tells its end.
+    sorted by Task. The lines of each stay in their order, but for the one that tells its end. Changes that bring the
+    same are sorted too.
     """
     for pattern, replacement in _VARIES:
         output = re.sub(pattern, replacement, output)
     lines = [line.strip() for line in output.strip().splitlines()]
+    if page is not None:
+        told = set(normalised(page).splitlines())
+        lines = [line for line in lines if line in told or not _DEPENDS_ON_TIMES.match(line)]
+    lines = [line for before, line in pairwise(["", *lines]) if line or before]
     result: list[str] = []
-    for is_of_task, together in groupby(lines, key=lambda line: _TASK.match(line) is not None):
+    for kind, together in groupby(lines, key=_kind):
         group = list(together)
-        result += sorted(group, key=_order) if is_of_task else group
+        result += sorted(group, key=_order) if kind == "task" else sorted(group) if kind == "change" else group
     return "\n".join(result)
+
+
+def _kind(line: str) -> str:
+    return "task" if _TASK.match(line) else "change" if _CHANGE.match(line) else ""
 
 
 def _order(line: str) -> tuple[str, bool]:

@@ -330,10 +330,18 @@ def test_a_run_that_is_not_to_run_is_refused(problems, status):
     ]
 
 
+def test_what_is_no_input_is_named(problems):
+    workflow = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: w}\n"
+    assert problems(workflow + "---\n" + workflow.replace("name: w", "name: v")) == [
+        "there is nothing to run: no PipelineRun, TaskRun, Pipeline or Task of tekton.dev among the documents, only "
+        "Workflow of argoproj.io/v1alpha1"
+    ]
+
+
 def test_several_things_to_run_are_named(problems):
     found = problems(TASK + "---\n" + TASK.replace("name: build}", "name: test}"))
     assert [line.partition(": ")[2] for line in found] == [
-        "there are several things to run: Task 'build', Task 'test'; choose one by name"
+        "there are several things to run: Task 'build', Task 'test'; choose one with --name"
     ]
 
 

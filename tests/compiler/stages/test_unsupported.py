@@ -6,6 +6,7 @@ from __future__ import annotations
 import textwrap
 
 import pytest
+import yaml
 
 RUN = """\
 apiVersion: tekton.dev/v1
@@ -111,3 +112,43 @@ def test_environment_of_a_pod_template_wins_over_that_of_steps_and_is_not_for_si
         {"name": "A", "value": "template"},
     ]
     assert sidecar == [{"name": "A", "value": "sidecar"}]
+
+
+KEPT = "{accessModes: [ReadWriteOnce], resources: {requests: {storage: 5Gi}}%s}"
+SNAPSHOT = ", storageClassName: fast, dataSource: {kind: VolumeSnapshot, name: s}, selector: {matchLabels: {a: b}}"
+TASK_RUN = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: r}\nspec:\n  taskSpec:\n"
+TASK_RUN += "    workspaces: [{name: w}]\n    steps: [{name: s, image: alpine, script: x}]\n  "
+
+
+@pytest.mark.parametrize("kind", ["PipelineRun", "TaskRun"])
+def test_a_claim_that_is_to_be_kept_is_a_volume_of_the_pod_as_it_is(compiled, kind):
+    metadata = "{name: none, labels: {a: b}, annotations: {c: d}}"
+    spec = KEPT % SNAPSHOT
+    given = f"workspaces: [{{name: w, volumeClaimTemplate: {{metadata: {metadata}, spec: {spec}}}}}]"
+    text = run(given) if kind == "PipelineRun" else TASK_RUN + given
+    text = text.replace("image: alpine, script: x", "image: alpine, script: ls $(workspaces.w.path)")
+    volumes = compiled(text, keep_volume_claims=True).pod["spec"]["volumes"]
+    (volume,) = (each for each in volumes if each["name"] == "workspace-w")
+    template = {"metadata": {"labels": {"a": "b"}, "annotations": {"c": "d"}}, "spec": yaml.safe_load(spec)}
+    assert volume == {"name": "workspace-w", "ephemeral": {"volumeClaimTemplate": template}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (
+            "{resources: {requests: {storage: 1Gi}}}",
+            "14:54: {where}: a claim needs accessModes, such as [ReadWriteOnce]",
+        ),
+        ("{accessModes: [ReadWriteOnce]}", "14:54: {where}: a claim needs resources.requests.storage, such as 1Gi"),
+        (
+            KEPT % ", volumeMode: Block",
+            "14:136: {where}.volumeMode: a Workspace is a file system, which a volume of this mode has not; "
+            "leave volumeMode out",
+        ),
+    ],
+)
+def test_a_claim_that_no_cluster_would_take_or_mount_is_refused(problems, spec, message):
+    text = run(f"workspaces: [{{name: w, volumeClaimTemplate: {{spec: {spec}}}}}]")
+    where = "spec.workspaces[0].volumeClaimTemplate.spec"
+    assert problems(text, keep_volume_claims=True) == [f"p.yaml:{message.format(where=where)}"]

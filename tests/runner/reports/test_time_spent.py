@@ -88,7 +88,11 @@ def test_combinations_that_take_turns(spent, story, replace):
         [("scan", 0, "scan", 0, 0, 10), ("scan", 1, "scan", 10, 10, 30), ("scan", 2, "scan", 30, 30, 35)],
         total=35,
     )
-    assert [span.label for span in found.critical] == ["scan[0]", "scan[1]", "scan[2]"]
+    assert [(span.label, span.held_up, span.own) for span in found.critical] == [
+        ("scan[0]", 0, 10),
+        ("scan[1]", 0, 20),
+        ("scan[2]", 0, 5),
+    ]
     assert [(wait.label, wait.seconds, wait.why) for wait in found.waits] == [
         ("scan[2]", 30, "its turn, after scan[1]"),
         ("scan[1]", 10, "its turn, after scan[0]"),
@@ -160,7 +164,7 @@ def test_random_runs(tmp_path_factory, story, tasks):
     assert found.critical[0].ready == 0
     for before, after in zip(found.critical, found.critical[1:], strict=False):
         assert before.ended == after.ready  # each held up the next
-    assert sum(span.ended - span.ready for span in found.critical) == total == max(ends.values())
+    assert sum(span.own for span in found.critical) == total == max(ends.values())
     moments = [moment + 0.5 for moment in range(total)]
     assert found.peak == max(sum(started < moment < ended for _, _, started, _, ended in tasks) for moment in moments)
     for change in found.changes:

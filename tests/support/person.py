@@ -1,0 +1,93 @@
+"""A person at a shell: a folder to work in, a home directory, programs, and the context of a cluster."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from api_server import ApiServer
+from host_kubelet import HostKubelet
+from podman_store import Podman
+
+_OF_PODMAN = ("CONTAINERS_", "MONOPOD_TEST_")
+_KUBECTL = """\
+#!/bin/sh
+# kubectl, as far as it starts its plugins, takes objects, and has a Pipeline.
+case $1 in
+    create) cat > /dev/null ;;
+    get) cat pipeline.yaml ;;
+    *) plugin=$1; shift; exec "kubectl-$plugin" "$@" ;;
+esac
+"""
+
+
+@dataclass
+class Session:
+    """A person's shell. It remembers only how the last command ended."""
+
+    directory: Path
+    environment: dict[str, str]
+    last: int = 0
+
+    def run(self, command: str) -> str:
+        """Return what a command prints, on both streams."""
+        prelude = f'make() {{ command make -o .venv/monopod-installed "$@"; }}\n(exit {self.last})\n'
+        done = subprocess.run(
+            ["bash", "-c", prelude + command],
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        self.last = done.returncode
+        return done.stdout
+
+    def run_with(self, podman: Podman, command: str) -> str:
+        """The same, with the images that podman has."""
+        self.environment |= {name: value for name, value in podman.environment.items() if name.startswith(_OF_PODMAN)}
+        return self.run(command)
+
+
+def session_in(folder: Path, server: str) -> Session:
+    """Return a session in ``monopod`` below an empty `folder`; the current context is ``prod``, at the URL `server`."""
+    directory, home, programs = folder / "monopod", folder / "home", folder / "bin"
+    for each in (directory, home / ".kube", programs):
+        each.mkdir(parents=True)
+    environment = {
+        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "SHELL": "/bin/bash",
+        "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.com",
+        "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.com",
+    }  # fmt: skip
+    (programs / "kubectl").write_text(_KUBECTL)
+    (programs / "kubectl").chmod(0o755)
+    user = {"name": "ada", "user": {"token": "t0ken"}}
+    cluster = {"name": "prod", "cluster": {"server": server}}
+    context = {"name": "prod", "context": {"cluster": "prod", "user": "ada", "namespace": "ci"}}
+    configuration = {"apiVersion": "v1", "kind": "Config", "current-context": "prod"}
+    configuration |= {"clusters": [cluster], "users": [user], "contexts": [context]}
+    (home / ".kube/config").write_text(yaml.safe_dump(configuration))
+    return Session(directory, environment)
+
+
+@contextmanager
+def cluster_of_this_machine() -> Iterator[ApiServer]:
+    """Run an API server whose kubelet really runs each Pod, on this machine."""
+    server = ApiServer()
+    server.start()
+    server.kubelet = HostKubelet()
+    server.exec_result = server.kubelet.execute
+    yield server
+    server.stop()

@@ -1,0 +1,323 @@
+"""All that the documentation holds is held against something: blocks, links, options, commands, variables, exit codes.
+
+Commands, transcripts, and files that a page tells the reader to write are run (`test_docs_commands`). Every other block
+is listed here, by how it begins, with what keeps it true; one that is not fails a test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from podman_store import CONFIGURATION
+from shown_commands import Block, File, blocks, pages, shown
+
+from monopod.compiler.compilation import Options, compile_runs
+from monopod.compiler.diagnostics import Problems
+from monopod.compiler.documents import load
+from monopod.compiler.pod_security import Profile
+from monopod.runner import command_line, folding
+
+ROOT = Path(__file__).parents[1]
+PAGES = {name: (ROOT / name).read_text() for name in pages(ROOT)}
+A_PICTURE = "a picture for people"
+OTHERS = {
+    "README.md": {
+        " pipeline.yaml ──▶ compile": A_PICTURE,
+        "The host backend does not use images:": "test_docs_commands: a run looks so on a terminal",
+    },
+    "docs/ci.md": {
+        "pipeline {": "a Jenkinsfile, of which the page says that it has not been run",
+        "pipeline:": "test_docs_ci runs its scripts",
+        "apiVersion: v1": "test_docs_ci validates it",
+        "apiVersion: rbac.authorization.k8s.io/v1": "test_docs_ci validates it, the first with what is done",
+        "apiVersion: tekton.dev/v1": "test_docs_ci compiles it",
+    },
+    "docs/how-it-works.md": {"┌ Pod ─": A_PICTURE, " coordinator  ": A_PICTURE, " Pipeline      Tasks ─": A_PICTURE},
+    "docs/images.md": {"alpine:3:": "below: its ENTRYPOINT and CMD are in the Pod"},
+    "docs/kubernetes.md": {"apiVersion: rbac.authorization.k8s.io/v1": "below: its rights are those of the table"},
+    "docs/kubernetes-objects.md": {
+        "ci.yaml:28:25: spec.tasks[0].taskSpec": "below: it is said",
+        "ci.yaml:31:44: spec.tasks[1].taskSpec": "below: it is said",
+    },
+    "docs/podman-backend.md": {
+        "Kept in ": "semantics/test_podman.py: it is said so, and the commands below it do what is said",
+        "[containers]": "below: the tests use it",
+    },
+    "docs/rules.md": {
+        "        image: alpine:latest   ": "test_docs_rules: it ignores its rules",
+        "metadata:\n  annotations:": "test_docs_rules: it ignores its rules",
+        "repos:": "test_pre_commit_hook",
+        "env:\n  - name: TITLE": "test_docs_rules: it keeps its rule",
+        "": "test_docs_rules: each example breaks its rule",
+    },
+}
+"""By page: how a block begins, and what keeps it true."""
+OF_OTHER_PROGRAMS = {
+    "--data": "curl",
+    "--file": "git commit",
+    "--config": "skopeo inspect",
+    "--remote": "podman",
+    "--rm": "podman run",
+    "--start": "podman kube play",
+    "--type": "buildah inspect",
+    "--no-group-separator": "grep",
+    "--from": "kubectl create job",
+    "--wait": "kubectl delete",
+    "--ignore-not-found": "kubectl delete",
+    "--previous": "kubectl logs",
+    "--exit-code": "git diff",
+    "--fail": "curl",
+    "--silent": "curl",
+    "--showlog": "tkn pipeline start",
+    "--show-error": "curl",
+    "--create": "git switch",
+    "--all": "git commit",
+    "--message": "git commit",
+    "--help": "the program of an example",
+    "--root": "the program of an example",
+    "--strict": "mypy",
+}
+SOURCES = [path for folder in ("compiler", "runner", "schemas") for path in (ROOT / folder).rglob("*.py")]
+PLACEHOLDERS = {"CODE", "SIGTERM", "SIGKILL"}
+NAMES_OF_SYSTEMS = {"CI_IMAGE": "docs/ci.md's reader chooses it", "LOCK_EX": "flock(2)", "O_EXCL": "open(2)"}
+
+
+def block_named(page: str, beginning: str) -> Block:
+    (block,) = (each for each in blocks(PAGES[page]) if each.text.startswith(beginning))
+    return block
+
+
+def is_run(block: Block) -> bool:
+    return block.kind == "sh" or block.is_transcript or block.file is not None
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_is_run_or_kept_true_otherwise(page: str):
+    """What begins with "" is every block of a page of examples."""
+    others = [each.text for each in blocks(PAGES[page]) if not is_run(each)]
+    listed = OTHERS.get(page, {})
+    assert [text for text in others if not text.startswith(tuple(listed))] == []
+    assert [start for start in listed if not any(text.startswith(start) for text in others)] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_fence_is_closed_and_of_a_known_kind(page: str):
+    fences = re.findall(r"^\s*(?:```|~~~).*$", PAGES[page], re.MULTILINE)
+    assert len(fences) == 2 * len(list(blocks(PAGES[page])))
+    assert {each.kind for each in blocks(PAGES[page])} <= {"", "sh", "console", "yaml", "toml", "text", "groovy"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_files_of_a_page_are_what_can_be_run(page: str, tmp_path: Path):
+    files = [each for each in shown(PAGES[page]) if isinstance(each, File)]
+    for each in files:
+        (tmp_path / each.name).write_text(each.text)
+    if files:
+        assert compile_runs(load([str(tmp_path / each.name) for each in files]), Options(name=None))
+
+
+def test_what_an_image_is_said_to_run_is_in_the_pod(tmp_path: Path):
+    text = block_named("docs/images.md", "alpine:3:").text
+    (tmp_path / "images.yaml").write_text(text)
+    for image, given in yaml.safe_load(text).items():
+        task = {"apiVersion": "tekton.dev/v1", "kind": "Task", "metadata": {"name": "t"}}
+        (tmp_path / "task.yaml").write_text(yaml.safe_dump(task | {"spec": {"steps": [{"name": "s", "image": image}]}}))
+        options = Options(image_configs=(str(tmp_path / "images.yaml"),))
+        (compiled,) = compile_runs(load([str(tmp_path / "task.yaml")]), options)
+        (found,) = yaml.safe_load(compiled.pod["metadata"]["annotations"]["monopod.dev/images"])
+        config = given["config"]
+        assert found["source"] == "file"
+        assert (found.get("entrypoint", []), found["cmd"]) == (config.get("Entrypoint", []), config["Cmd"])
+
+
+def test_the_role_has_the_rights_of_the_table():
+    page = PAGES["docs/kubernetes.md"]
+    role = yaml.safe_load(block_named("docs/kubernetes.md", "apiVersion: rbac").text)
+    for version in ("1.25", "1.37"):
+        kubernetes_validate.validate(role, version, strict=True)
+    has = {
+        f"{verb} {resource}" + "".join(f".{group}" for group in rule["apiGroups"] if group)
+        for rule in role["rules"]
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+    }
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in page.splitlines()
+        if line.startswith(("| `run` |", "| … with"))
+    ]
+    objects = "configmaps, secrets, persistentvolumeclaims"
+    wanted = set()
+    for _, *cells in rows:
+        for verb, cell in zip(("create", "get", "list", "watch", "patch", "delete"), cells, strict=True):
+            names = cell.replace("the same", objects).replace(" instead of pods", "")
+            wanted |= {f"{verb} {name}" for name in names.split(", ") if name}
+    assert len(rows) == 4
+    assert has - {"get pods"} == wanted
+
+
+def problem_of(tmp_path: Path, documents: list[dict[str, Any]], options: Options) -> str:
+    """The one thing that is wrong, without its place."""
+    (tmp_path / "ci.yaml").write_text(yaml.safe_dump_all(documents))
+    with pytest.raises(Problems) as raised:
+        compile_runs(load([str(tmp_path / "ci.yaml")]), options)
+    (problem,) = raised.value.problems
+    return str(problem).split(": ", maxsplit=1)[1].rsplit(" [", maxsplit=1)[0]
+
+
+def a_pipeline(*specs: dict[str, Any]) -> dict[str, Any]:
+    step = {"name": "make", "image": "alpine", "command": ["make"]}
+    tasks = [
+        {"name": f"t{number}", "taskSpec": spec | {"steps": [step | spec.get("steps", [{}])[0]]}}
+        for number, spec in enumerate(specs)
+    ]
+    return {"apiVersion": "tekton.dev/v1", "kind": "Pipeline", "metadata": {"name": "ci"}, "spec": {"tasks": tasks}}
+
+
+def test_what_is_told_of_pod_security_and_of_limit_ranges_is_said(tmp_path: Path):
+    limits = {"type": "Container", "max": {"cpu": "2"}}
+    limit_range = {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": {"name": "small"},
+        "spec": {"limits": [limits]},
+    }
+    privileged: dict[str, Any] = {"stepTemplate": {"securityContext": {"privileged": True}}}
+    large: dict[str, Any] = {"steps": [{"computeResources": {"limits": {"cpu": "4"}}}]}
+    restricted: Profile = "restricted"
+    said = [
+        problem_of(tmp_path, [a_pipeline(privileged)], Options(pod_security=restricted)),
+        problem_of(tmp_path, [a_pipeline({}, large), limit_range], Options()),
+    ]
+    shown_there = [each.text for each in blocks(PAGES["docs/kubernetes-objects.md"])]
+    assert [text.split(": ", maxsplit=1)[1].strip() for text in shown_there] == said
+
+
+def test_the_configuration_of_podman_is_the_one_of_the_tests():
+    assert tomllib.loads(block_named("docs/podman-backend.md", "[containers]").text) == tomllib.loads(CONFIGURATION)
+
+
+def test_every_link_leads_somewhere():
+    """The example's own program finds links in Markdown that lead nowhere, anchors too."""
+    program = [sys.executable, "-m", "mdlinks", "--root", ROOT, *(ROOT / name for name in PAGES)]
+    done = subprocess.run(program, cwd=ROOT / "examples/python-ci/app", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert re.fullmatch(rf"\d\d\d links in {len(PAGES)} files checked, 0 broken\n", done.stdout)
+
+
+def test_every_page_is_linked_from_the_list_of_pages():
+    listed = set(re.findall(r"^- \[([\w-]+\.md)\]|\. \[([\w-]+\.md)\]", PAGES["docs/README.md"], re.MULTILINE))
+    names = {name for pair in listed for name in pair if name}
+    assert names == {Path(name).name for name in PAGES if name.startswith("docs/")} - {"README.md"}
+
+
+@cache
+def parser(name: str) -> argparse.ArgumentParser:
+    return command_line.parser_of(f"monopod {name}", name)
+
+
+def options(name: str) -> set[str]:
+    return {option for action in parser(name)._actions for option in action.option_strings}
+
+
+def prose(page: str) -> str:
+    """A page without its blocks."""
+    for block in blocks(page):
+        page = page.replace(block.text, "")
+    return page
+
+
+def test_the_options_of_the_commands_that_are_shown_are_theirs():
+    wrong = []
+    for page, text in PAGES.items():
+        for name, rest in re.findall(r"\bmonopod ([a-z]+)\b([^`|\n]*)", text):
+            if name in command_line.COMMANDS:
+                given = re.findall(r"(?<![\w\])-])--?[a-z][a-z-]*", rest.split(" | ")[0].split("#")[0])
+                wrong += [(page, name, option) for option in given if option not in options(name)]
+    assert wrong == []
+
+
+def test_every_option_that_is_named_exists():
+    known = set().union(*map(options, command_line.COMMANDS)) | set(OF_OTHER_PROGRAMS)
+    own = [
+        (ROOT / name).read_text() for name in ("images/build.py", "entrypoint/entrypoint.c", "entrypoint/__main__.py")
+    ]
+    known |= {option for text in own for option in re.findall(r'"(--[a-z-]+)"', text)}
+    named = {(page, each) for page, text in PAGES.items() for each in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)}
+    assert [(page, option) for page, option in sorted(named) if option not in known] == []
+
+
+def test_every_option_says_what_it_is_for():
+    for name in command_line.COMMANDS:
+        for action in parser(name)._actions:
+            assert action.help, (name, action)
+            assert action.help is not argparse.SUPPRESS, (name, action)
+
+
+def test_every_command_is_one_and_is_documented():
+    named = {
+        name
+        for text in PAGES.values()
+        for name in re.findall(r"(?:`|^\$ |^|\b(?:kubectl|exec) )monopod ([a-z][a-z-]*)", text, re.MULTILINE)
+    }
+    in_code = {name for text in PAGES.values() for name in re.findall(r"`monopod ([a-z][a-z-]*)", text)}
+    assert in_code <= set(command_line.COMMANDS)
+    assert set(command_line.COMMANDS) <= named
+
+
+def test_every_variable_that_is_named_is_read_or_set_somewhere():
+    files = [*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "entrypoint").glob("*.[pc]*"), ROOT / "Makefile"]
+    sources = "\n".join(path.read_text() for path in files if path != Path(__file__))
+    spans = {span for text in PAGES.values() for span in re.findall(r"`[^`\n]+`", prose(text))}
+    named = {name for span in spans for name in re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b", span)}
+    named |= {name for span in spans for name in re.findall(r"`\$?([A-Z]{4,})`", span)} - PLACEHOLDERS
+    assert {"NO_COLOR", "TMPDIR", "XDG_STATE_HOME", "MONOPOD_RECORD_DOCS"} <= named
+    assert [name for name in sorted(named - set(NAMES_OF_SYSTEMS)) if not re.search(rf"\b{name}\b", sources)] == []
+
+
+def variables_read(path: Path) -> Iterator[str]:
+    """Yield the names that a module looks up in the environment."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
+            where, names = node.func.value, node.args[:1]
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+            where, names = node.value, [node.slice]
+        else:
+            continue
+        if "environ" in ast.unparse(where):
+            yield from (name.value for name in names if isinstance(name, ast.Constant) and str(name.value).isupper())
+
+
+def test_the_variables_that_are_read_are_those_of_the_page():
+    page = PAGES["docs/environment.md"]
+    rows = re.findall(r"^\| (`[A-Z].*?) \|", page, re.MULTILINE)
+    listed = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
+    assert listed == {name for path in SOURCES for name in variables_read(path)}
+    for name, _ in folding._BY_VARIABLE:
+        assert f"`{name}`" in page
+
+
+def test_the_exit_codes_are_those_of_the_programs():
+    of_entrypoint = dict(re.findall(r"\b((?:EXIT|CODE)_\w+) = (\d+)", (ROOT / "entrypoint/entrypoint.c").read_text()))
+    assert set(of_entrypoint.values()) >= {"2", "74", "75", "76", "126", "127"}
+    page = PAGES["docs/control-directory.md"]
+    assert [number for number in of_entrypoint.values() if not re.search(rf"\b{number}\b", page)] == []
+    told = re.findall(r"exits? with (?:code )?(\d+)\b(?! \+)", page)
+    assert told
+    assert set(told) <= set(of_entrypoint.values())
+    codes = {"0", "1", str(command_line.WRONG_INPUT), str(command_line.CANCELLED)}
+    for name, begins in {"README.md": "The exit code is 0", "docs/faq.md": "What does the exit code say"}.items():
+        told = re.findall(r"\b\d+\b", PAGES[name].partition(begins)[2].partition("\n\n")[0] + begins)
+        assert set(told) == codes, name

@@ -1,0 +1,170 @@
+"""Every example of every `--help` is run, as a person would type it, in a folder that has what it names."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from api_server import ApiServer
+from person import Session, cluster_of_this_machine, session_in
+
+from monopod.runner import command_line
+
+pytestmark = pytest.mark.slow
+
+PROGRAMS = ("monopod ", "compile-pipeline ", "kubectl ", "source ")
+EXAMPLES = {
+    name: [
+        re.split(r"   +[#(]", line)[0].strip()
+        for line in command_line.command_named(name).EXAMPLES.partition("\n\n")[0].splitlines()
+        if line.strip().startswith(PROGRAMS)
+    ]
+    for name in command_line.COMMANDS
+}
+NOT_RUN = {
+    "monopod run -f pipeline.yaml --backend podman": "test_docs_commands runs it, with a network that there is here",
+}
+TASKS = """\
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: {name: pytest}
+spec:
+  params: [{name: version}]
+  workspaces: [{name: source, readOnly: true}]
+  steps:
+  - name: pytest
+    image: docker.io/library/busybox@sha256:0000000000000000000000000000000000000000000000000000000000000000
+    computeResources: {requests: {cpu: 10m, memory: 16Mi}}
+    env: [{name: VERSION, value: $(params.version)}]
+    script: 'cd $(workspaces.source.path); echo "version $VERSION: 15 passed"'
+"""
+PIPELINE = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: build}
+spec:
+  params: [{name: version, default: "1.0"}]
+  workspaces: [{name: source}]
+  tasks:
+  - name: build
+    timeout: 10m
+    taskSpec:
+      steps:
+      - name: make
+        image: docker.io/library/busybox@sha256:0000000000000000000000000000000000000000000000000000000000000000
+        computeResources: {requests: {cpu: 10m, memory: 16Mi}}
+        script: echo built
+  - name: unit-tests
+    timeout: 10m
+    runAfter: [build]
+    taskRef: {name: pytest}
+    params: [{name: version, value: $(params.version)}]
+    workspaces: [{name: source}]
+"""
+STEP = "{name: act, image: busybox, script: '%s'}"
+RUN = f"""\
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: {{name: NAME}}
+spec:
+  pipelineSpec:
+    tasks:
+    - name: unit-tests
+      taskSpec: {{steps: [{{name: pytest, image: busybox, script: echo 15 passed}}]}}
+    - name: deploy
+      matrix: {{params: [{{name: region, value: [a, b, c]}}]}}
+      taskSpec: {{params: [{{name: region}}], steps: [{STEP % "echo $(params.region)"}]}}
+    - name: scan
+      pipelineSpec: {{tasks: [{{name: codeql, taskSpec: {{steps: [{STEP % "echo nothing"}]}}}}]}}
+"""
+WAITING = f"""\
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: {{name: build-x7k2p}}
+spec: {{pipelineSpec: {{tasks: [{{name: wait, taskSpec: {{steps: [{STEP % "exec sleep 1000"}]}}}}]}}}}
+"""
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with cluster_of_this_machine() as server:
+        yield server
+
+
+@pytest.fixture
+def session(api: ApiServer, tmp_path: Path) -> Session:
+    session = session_in(tmp_path, api.url)
+    session.environment["TMPDIR"] = str(tmp_path)  # the runs that go on are those of this test alone
+    for folder in (session.directory / "tekton", session.directory / ".tekton"):
+        folder.mkdir()
+    (Path(session.environment["HOME"]) / ".config/fish/completions").mkdir(parents=True)
+    for name, text in {
+        "tekton/pipeline.yaml": PIPELINE,
+        "tekton/tasks.yaml": TASKS,
+        "nightly.yaml": f"{PIPELINE}---\n{TASKS}",
+        "run.yaml": RUN.replace("NAME", "run"),
+        "images.json": '{"busybox": {"config": {"Cmd": ["sh"]}}}',
+    }.items():
+        (session.directory / name).write_text(text)
+    return session
+
+
+def run_before(session: Session, name: str) -> None:
+    """Do what a command takes for granted."""
+    if name in ("attach", "logs", "status"):
+        (session.directory / "before.yaml").write_text(RUN.replace("NAME", "build-x7k2p"))
+        session.run("monopod run -f before.yaml --context prod --detach && monopod attach build-x7k2p")
+    elif name in ("runs", "report", "explain"):
+        (session.directory / "before.yaml").write_text(RUN.replace("NAME", "ci-x7k2p"))
+        session.run("monopod run -f before.yaml")
+    assert session.last == 0
+
+
+def write_files(session: Session, example: str) -> None:
+    """Let pipeline.yaml be without its Tasks where the example names a file for them."""
+    is_apart = "tasks.yaml" in example
+    (session.directory / "pipeline.yaml").write_text(PIPELINE if is_apart else f"{PIPELINE}---\n{TASKS}")
+    (session.directory / "tasks.yaml").write_text(TASKS)
+
+
+def test_every_command_has_examples_and_all_are_known():
+    assert [name for name, examples in EXAMPLES.items() if not examples] == []
+    assert set(NOT_RUN) <= {example for examples in EXAMPLES.values() for example in examples}
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "cancel"])
+def test_the_examples_of_a_command_work(name: str, session: Session):
+    run_before(session, name)
+    for example in EXAMPLES[name]:
+        if example in NOT_RUN or (".svg" in example and not shutil.which("dot")):
+            continue
+        write_files(session, example)
+        printed = session.run(f'set -o pipefail; fpath=(- "$HOME"); {example}')
+        assert session.last == 0, f"{example}\n{printed}"
+        for file in re.findall(r"(?: > | -o |--junit |--trace )([\w./-]+\.\w+)", example):
+            assert (session.directory / file).stat().st_size, example
+
+
+@pytest.mark.parametrize("example", EXAMPLES["cancel"])
+def test_the_examples_of_cancel_cancel(example: str, session: Session):
+    (session.directory / "waiting.yaml").write_text(WAITING)
+    where = "--context prod -n ci" if "--context" in example else ""
+    with subprocess.Popen(
+        ["sh", "-c", f"exec monopod run -f waiting.yaml {where}"],
+        cwd=session.directory,
+        env=session.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as going:
+        assert going.stdout is not None
+        told = iter(going.stdout.readline, "")
+        assert any("[wait] started" in line for line in told)
+        printed = session.run(example)
+        assert session.last == 0, printed
+        rest = "".join(told)
+        assert going.wait() == 130, rest
