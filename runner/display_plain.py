@@ -56,6 +56,13 @@ class PlainDisplay:
             self._pending_size = 0
         self._stream.flush()
 
+    def pause(self) -> None:
+        """Hand on what was written."""
+        self.refresh(0)
+
+    def resume(self) -> None:
+        """Nothing has to be done anew."""
+
     def close(self, summary: Summary | None) -> None:
         """Write the summary."""
         for line in summary_lines(summary) if summary is not None else ():

@@ -13,7 +13,8 @@ EXAMPLES = """\
   monopod attach build-x7k2p
   monopod attach build-x7k2p --context prod -n ci -o json
 
-What has happened already is shown too. Ctrl-C leaves the run to itself; `monopod cancel` cancels it.
+What has happened already is shown too. Ctrl-C, or a reader of the output who goes away (`| head`), leaves the run to
+itself; `monopod cancel` cancels it.
 
 exit codes:
   as of `monopod run`: 0 Succeeded or Completed, 1 Failed, 2 there is no such run, 130 cancelled, or left with Ctrl-C"""

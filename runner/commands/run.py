@@ -39,7 +39,8 @@ log of a CI system that folds (GitHub Actions, GitLab, Azure Pipelines, Buildkit
 a fold of its own.
 
 Ctrl-C cancels (Tekton's Cancelled): the Steps that run are asked to stop, and finally Tasks do not run. A second Ctrl-C
-kills them at once. To cancel in Tekton's other ways, or from elsewhere, see `monopod cancel --help`.
+kills them at once. To cancel in Tekton's other ways, or from elsewhere, see `monopod cancel --help`. A slow
+reader of the output holds up nothing; one who goes away (`| head`) cancels too, and then the exit code is 141.
 
 Several runs in the files are made one after another, in the order given, also if one fails. Once one is cancelled, the
 rest is not started."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,8 +13,10 @@ from monopod.runner.failures import memory_limits
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import FollowedPod
 from monopod.runner.kubernetes.pod import no_cancel_requests
+from monopod.runner.outlet import outlets
 from monopod.runner.problem_report import print_problems, warnings_of
 from monopod.runner.run_pods import Options, Output, follow_pod, write_documents
+from monopod.runner.signals import interrupt, wake_ups
 
 if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
@@ -77,7 +79,9 @@ class AttachedPod(FollowedPod):
 
 
 def attach(existing: ExistingPod, output: Output) -> int:
-    """Follow a Pod from its beginning to its end; return the exit code as of `monopod run`. Ctrl-C only leaves it.
+    """Follow a Pod from its beginning to its end; return the exit code as of `monopod run`.
+
+    Ctrl-C, and a reader of the output who goes away, only leave it to itself.
 
     Raises NoSuchPodError if its coordinator tells a story instead of events.
     """
@@ -86,18 +90,19 @@ def attach(existing: ExistingPod, output: Output) -> int:
             f"the coordinator of {existing.name} tells its story only to people (it was compiled, not started by "
             f"`monopod run`); read it with: monopod logs -f {existing.name.name} -n {existing.name.namespace}"
         )
-    never, writer = os.pipe()  # the signals that cancel a run are not heeded here
-    try:
-        with AttachedPod(existing) as pod:
-            pod.start()
-            options = Options(output, keep=False)
-            ended = follow_pod(pod, existing.plan, options, never, limits=memory_limits(existing.pod))
-    except KeyboardInterrupt:
-        name = existing.name
-        print(f"The run goes on; `monopod cancel {name.name} -n {name.namespace}` cancels it.", file=sys.stderr)
-        return _INTERRUPTED
-    finally:
-        os.close(never)
-        os.close(writer)
-    write_documents([ended.document] if ended.document is not None else [], 1, output)
+    with outlets() as outlet:
+        try:
+            with (
+                wake_ups(signal.SIGWINCH) as woken,  # the signals that cancel a run are not heeded here
+                outlet.telling(interrupt),
+                AttachedPod(existing) as pod,
+            ):
+                pod.start()
+                options = Options(output, keep=False)
+                ended = follow_pod(pod, existing.plan, options, woken.reader, limits=memory_limits(existing.pod))
+        except KeyboardInterrupt:
+            name = existing.name
+            print(f"The run goes on; `monopod cancel {name.name} -n {name.namespace}` cancels it.", file=sys.stderr)
+            return _INTERRUPTED
+        write_documents([ended.document] if ended.document is not None else [], 1, output)
     return ended.exit_code

@@ -227,6 +227,12 @@ class _RecordingDisplay:
         self._tell_problem()
         return min((each for each in (seconds, due) if each is not None), default=None)
 
+    def pause(self) -> None:
+        self._display.pause()
+
+    def resume(self) -> None:
+        self._display.resume()
+
     def close(self, summary: Summary | None) -> None:
         self._recorder.close()
         self._tell_problem()

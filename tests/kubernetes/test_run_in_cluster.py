@@ -4,6 +4,7 @@ import json
 import signal
 
 import pytest
+import slow_reader
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kubelet")]
 
@@ -235,6 +236,27 @@ def test_everything_that_can_break_breaks_and_nothing_is_lost(start_monopod, api
     assert process.returncode == 0, (out, err)
     lines = ["[count : act] line 1", *(line for line in out.splitlines() if "] line" in line)]
     assert lines == [f"[count : act] line {number}" for number in range(1, 101)] * 10
+
+
+def test_a_reader_who_reads_only_when_the_steps_have_ended(start_monopod, tmp_path):
+    process = start_monopod("run", "-f", slow_reader.written(tmp_path), "--context", "test")
+    slow_reader.wait_until_told(tmp_path, process)
+    numbers, last = slow_reader.read_numbers(process)
+    assert process.wait() == 0, process.stderr.read()
+    assert numbers == list(range(1, slow_reader.LINES + 1))
+    assert last.startswith("noisy Succeeded in ")
+
+
+@pytest.mark.parametrize("command", [["attach", "build"], ["logs", "-f", "build", "work"]])
+def test_a_reader_who_goes_away_leaves_the_run_to_itself(start_monopod, monopod, api, waiting_file, command):
+    assert monopod("run", "-f", waiting_file, "--context", "test", "--detach").code == 0
+    process = start_monopod(*command, "--context", "test")
+    wait_for_line(process, "ready")
+    process.stdout.close()
+    assert process.wait() == 141
+    assert "Traceback" not in process.stderr.read()
+    assert api.executed == []
+    assert monopod("cancel", "build", "--context", "test").code == 0
 
 
 def test_a_job_makes_the_pod_and_is_left_to_the_cluster(monopod, api, file):
