@@ -165,7 +165,7 @@ def follow_pod(
 
     `wake_up` gives the numbers of signals, `limits` are the containers' limits of memory, where they are enforced.
     """
-    follower = Follower(plan)
+    follower = Follower(plan, limits)
     display = recording(make_display(_stream(options.output), follower, os.environ, options.lines, pod), recorder)
     run = Run(pod, follower, display)
     summary = None
@@ -176,7 +176,7 @@ def follow_pod(
                     print(f"{plan.document['kind'].lower()}.tekton.dev/{name}", flush=True)
         outcome = run.outcome()
         ended = follower.finished.at if follower.finished else time.time()
-        context = failure_context(plan, limits, _what_shows_more(pod, recorder, options))
+        context = failure_context(plan, _what_shows_more(pod, recorder, options))
         summary = summarize(follower, outcome, ended, pod.kept if options.keep else None, context)
         if recorder is not None:
             recorder.end(outcome, ended)
