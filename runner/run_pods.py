@@ -26,6 +26,7 @@ from typing import Any, Literal, TypeAlias
 from monopod.compiler.compilation import Compilation
 from monopod.compiler.yaml_text import to_yaml
 from monopod.runner.backend import Backend, BackendUnavailableError, PodRefusedError, PodWithLogs, StartablePod
+from monopod.runner.cluster_options import program
 from monopod.runner.display import make_display
 from monopod.runner.failures import More, failure_context, memory_limits
 from monopod.runner.follow import Follower
@@ -199,7 +200,7 @@ def _what_shows_more(pod: StartablePod, recorder: Recorder | None, options: Opti
             return shlex.join(["less", log])
         if recorder is not None and recorder.directory is not None and not recorder.problem:
             name = recorder.directory.name
-            return shlex.join(["monopod", "report", name, "-o", f"{name}.html"])
+            return shlex.join([*program(), "report", name, "-o", f"{name}.html"])
         return "" if options.more is None else options.more(task, step, container)
 
     return more

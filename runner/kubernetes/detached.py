@@ -44,7 +44,7 @@ def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, 
             else:
                 print(
                     f"Pod {pod.name.name} runs in namespace {pod.name.namespace}; follow it with: "
-                    f"monopod attach {pod.name.name} -n {pod.name.namespace}",
+                    f"{pod.command('attach')}",
                     flush=True,
                 )
     return 0
@@ -71,7 +71,7 @@ class AttachedPod(FollowedPod):
 
     def logs_command(self, task: str, step: str) -> str:
         """Return the command that shows what a Step wrote."""
-        return self._existing.name.logs_command(task, step)
+        return self.command("logs", f"{task}/{step}")
 
     def cancel_requests(self) -> contextlib.AbstractContextManager[CancelRequests]:
         """Listen to nobody: `monopod cancel POD` asks the coordinator itself."""
@@ -88,7 +88,7 @@ def attach(existing: ExistingPod, output: Output) -> int:
     if not existing.tells_events:
         raise NoSuchPodError(
             f"the coordinator of {existing.name} tells its story only to people (it was compiled, not started by "
-            f"`monopod run`); read it with: monopod logs -f {existing.name.name} -n {existing.name.namespace}"
+            f"`monopod run`); read it with: {existing.cluster.command('logs', existing.name, '-f')}"
         )
     with outlets() as outlet:
         try:
@@ -101,8 +101,8 @@ def attach(existing: ExistingPod, output: Output) -> int:
                 options = Options(output, keep=False)
                 ended = follow_pod(pod, existing.plan, options, woken.reader, limits=memory_limits(existing.pod))
         except KeyboardInterrupt:
-            name = existing.name
-            print(f"The run goes on; `monopod cancel {name.name} -n {name.namespace}` cancels it.", file=sys.stderr)
+            cancel = existing.cluster.command("cancel", existing.name)
+            print(f"The run goes on; `{cancel}` cancels it.", file=sys.stderr)
             return _INTERRUPTED
         write_documents([ended.document] if ended.document is not None else [], 1, output)
     return ended.exit_code

@@ -1,6 +1,7 @@
 """The real commands against an API server whose Pods really run: with the real coordinator and entrypoints."""
 
 import json
+import shlex
 import signal
 
 import pytest
@@ -117,7 +118,9 @@ def test_a_pod_that_is_kept_says_where_it_is_and_can_be_looked_at(monopod, api, 
     status = monopod("status", "pod/build")
     assert status.code == 0
     assert set(status.out.splitlines()) <= set(ran.out.splitlines())
-    assert "  see more with: monopod logs build second/act -n ci" in ran.out.splitlines()
+    more = next(line for line in ran.out.splitlines() if line.startswith("  see more with: "))
+    assert more == "  see more with: monopod logs build second/act -n ci --context test"
+    assert monopod(*shlex.split(more.partition(": ")[2])[1:]).out == "last words\n"
     assert json.loads(monopod("status", "build", "-o", "json").out)["status"]["conditions"][0]["reason"] == "Failed"
     story = monopod("logs", "build").out
     assert "second        act: Error: exit code 3" in story
@@ -128,8 +131,8 @@ def test_a_pod_that_is_kept_says_where_it_is_and_can_be_looked_at(monopod, api, 
 def test_a_detached_run_goes_on_and_can_be_attached_to(monopod, api, file):
     started = monopod("run", "-f", file, "--context", "test", "--detach")
     assert (started.code, started.err) == (0, "")
-    assert started.out == "Pod build runs in namespace ci; follow it with: monopod attach build -n ci\n"
-    assert monopod("attach", "build").code == 1
+    assert started.out == "Pod build runs in namespace ci; follow it with: monopod attach build -n ci --context test\n"
+    assert monopod(*shlex.split(started.out.partition(": ")[2])[1:]).code == 1
     assert api.pod("build") is not None
     assert monopod("run", "-f", file, "--context", "test", "--detach").code == 2
 
