@@ -15,10 +15,14 @@ from monopod.runner.kubernetes.following import FollowedPod
 from monopod.runner.kubernetes.pod import no_cancel_requests
 from monopod.runner.outlet import outlets
 from monopod.runner.problem_report import print_problems, warnings_of
+from monopod.runner.records.recorder import Recorder
+from monopod.runner.records.store import is_recorded
 from monopod.runner.run_pods import Options, Output, follow_pod, write_documents
 from monopod.runner.signals import interrupt, wake_ups
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from monopod.compiler.compilation import Compilation
     from monopod.runner.kubernetes.backend import KubernetesBackend
 
@@ -78,18 +82,19 @@ class AttachedPod(FollowedPod):
         return no_cancel_requests()
 
 
-def attach(existing: ExistingPod, output: Output) -> int:
+def attach(existing: ExistingPod, options: Options) -> int:
     """Follow a Pod from its beginning to its end; return the exit code as of `monopod run`.
 
-    Ctrl-C, and a reader of the output who goes away, only leave it to itself.
-
-    Raises NoSuchPodError if its coordinator tells a story instead of events.
+    It is recorded if it is followed to its end, and was not recorded before. Ctrl-C, and a reader of the output who
+    goes away, only leave it to itself. Raises NoSuchPodError if its coordinator tells a story instead of events.
     """
     if not existing.tells_events:
         raise NoSuchPodError(
             f"the coordinator of {existing.name} tells its story only to people (it was compiled, not started by "
             f"`monopod run`); read it with: {existing.cluster.command('logs', existing.name, '-f')}"
         )
+    recorder = _recorder(existing, options.records)
+    ended = None
     with outlets() as outlet:
         try:
             with (
@@ -98,11 +103,20 @@ def attach(existing: ExistingPod, output: Output) -> int:
                 AttachedPod(existing) as pod,
             ):
                 pod.start()
-                options = Options(output, keep=False)
-                ended = follow_pod(pod, existing.plan, options, woken.reader, limits=memory_limits(existing.pod))
+                limits = memory_limits(existing.pod)
+                ended = follow_pod(pod, existing.plan, options, woken.reader, limits=limits, recorder=recorder)
         except KeyboardInterrupt:
             cancel = existing.cluster.command("cancel", existing.name)
             print(f"The run goes on; `{cancel}` cancels it.", file=sys.stderr)
             return _INTERRUPTED
-        write_documents([ended.document] if ended.document is not None else [], 1, output)
+        finally:
+            if recorder is not None and (ended is None or ended.document is None):
+                recorder.discard()  # nobody told the outcome
+        write_documents([ended.document] if ended.document is not None else [], 1, options.output)
     return ended.exit_code
+
+
+def _recorder(existing: ExistingPod, records: Path | None) -> Recorder | None:
+    if records is None or is_recorded(records, existing.pod["metadata"]["uid"]):
+        return None
+    return Recorder(records, existing.plan, existing.pod, backend="kubernetes", files=())

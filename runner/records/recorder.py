@@ -20,6 +20,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -106,6 +107,12 @@ class Recorder:
         self._close_files()
         with self._guarded():
             store.prune(self._root)
+
+    def discard(self) -> None:
+        """Remove the record: it would be one of a part of the run. To be called after `close`."""
+        if self.directory is not None:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            self.directory = None
 
     def _take_event(self, event: RunEvent) -> None:
         if isinstance(event, RunStarted) and self.directory is None:

@@ -137,6 +137,34 @@ def test_a_detached_run_goes_on_and_can_be_attached_to(monopod, api, file):
     assert monopod("run", "-f", file, "--context", "test", "--detach").code == 2
 
 
+def test_a_run_that_is_attached_to_is_recorded_once(monopod, api, file, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert monopod("run", "-f", file, "--context", "test", "--detach").code == 0
+    assert monopod("attach", "build", "--no-record").code == 1
+    assert json.loads(monopod("runs", "-o", "json").out) == []
+    for _ in range(2):
+        assert monopod("attach", "build", "--quiet").code == 1
+    (run,) = json.loads(monopod("runs", "-o", "json").out)
+    assert (run["name"], run["status"], run["backend"]) == ("build", "Failed", "kubernetes")
+    report = monopod("report", "build").out
+    assert "last words" in report
+    assert "second was Failed" in report
+    assert monopod("explain").out.startswith("build Failed in ")
+    assert monopod("attach", "build", "--logs", "nothing").code == 2
+
+
+def test_a_run_that_was_only_looked_at_is_not_recorded(start_monopod, monopod, waiting_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert monopod("run", "-f", waiting_file, "--context", "test", "--detach").code == 0
+    process = start_monopod("attach", "build")
+    wait_for_line(process, "ready")
+    process.send_signal(signal.SIGINT)
+    _, err = rest(process)
+    assert (process.returncode, err) == (130, "The run goes on; `monopod cancel build -n ci` cancels it.\n")
+    assert json.loads(monopod("runs", "-o", "json").out) == []
+    assert monopod("cancel", "build", "--context", "test").code == 0
+
+
 def wait_for_line(process, text):
     for line in process.stdout:
         if text in line:
