@@ -3,7 +3,7 @@
 Rules:
 
 - A Pod is a context manager. Leaving it ends what still runs and removes what it left, unless that is to be kept.
-- A Pod never blocks but in `start`, `events` and when it is left.
+- A Pod never blocks but in `start`, `events` and when it is left; in `drain` for what can only be a moment.
 - What cannot be started says so before anything has, by one of the errors here.
 
 What is left to others: choosing a backend (``commands.run``), starting Pods (``run_pods``), following them (``run``),
@@ -63,7 +63,10 @@ class Pod(Protocol):
         """Tell what has happened, waiting `timeout` seconds at most (None: for ever)."""
 
     def drain(self, container: str) -> Iterable[ContainerOutput]:
-        """Return what the container has written up to now and `events` has not told, as far as it is here."""
+        """Return what the container has written up to now and `events` has not told.
+
+        It is asked for when a Step has ended: all output of a Step comes before its end.
+        """
 
     def signal(self, container: str, number: int) -> None:
         """Send a signal to the first process of a container, if it runs."""

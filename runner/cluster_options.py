@@ -12,6 +12,11 @@ def is_kubectl_plugin() -> bool:
     return os.path.basename(sys.argv[0]) == "kubectl-monopod"
 
 
+def program() -> list[str]:
+    """Return the words by which this was called, for commands that are shown to be typed."""
+    return ["kubectl", "monopod"] if is_kubectl_plugin() else ["monopod"]
+
+
 def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--context`` and ``-n``."""
     parser.add_argument("--context", metavar="CONTEXT", help="the context of kubectl (default: the current one)")

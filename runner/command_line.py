@@ -4,7 +4,8 @@ Rules:
 
 - Exit codes: 0 well, 1 the run failed, 2 the input or the usage is wrong (nothing was run), 130 cancelled.
 - What is wrong with the input is told on standard error, one line a problem, then how many there are. No traceback.
-- A reader of standard output that goes away (``| head``) ends the command without a word, as SIGPIPE would.
+- A reader of standard output that goes away (``| head``) ends the command without a word, as SIGPIPE would;
+  a run is cancelled first.
 
 What is left to others: the commands themselves (``commands``).
 """

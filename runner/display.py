@@ -30,6 +30,12 @@ class Display(Protocol):
         Returns in how many seconds it has to be called again even if nothing happens; None: it need not be.
         """
 
+    def pause(self) -> None:
+        """Leave the terminal as it was found until `resume`."""
+
+    def resume(self) -> None:
+        """Go on, wherever the cursor is now."""
+
     def close(self, summary: Summary | None) -> None:
         """Leave the terminal as it was found, and show the summary, if there is one."""
 

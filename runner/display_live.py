@@ -3,7 +3,8 @@
 Rules:
 
 - One thread: what is to be shown is gathered, and drawn by `refresh` at most ten times a second, in one write each
-  time, and only if something changed or a clock on the screen moved on.
+  time, and only if something changed or a clock on the screen moved on. Nothing is drawn that the terminal has no time
+  for (Ctrl-S, a slow line) but lines of output.
 - Lines of output are never cut nor re-wrapped: the terminal wraps them, and they can be copied from it whole. Those of
   Tasks that run at the same time are not mixed (``turns``): one Task's scroll by, of each other the last ones stand
   below the tree, and all of them follow in one piece when it ends.
@@ -22,6 +23,7 @@ from monopod.runner.follow import Follower, OutputLine, Shown, label
 from monopod.runner.line_options import LineOptions
 from monopod.runner.live_view import MOST_TAIL_LINES, Row, Source, View, shortened
 from monopod.runner.looks import TASK_COLOURS, in_ascii, styled
+from monopod.runner.outlet import is_behind, settle
 from monopod.runner.printable import printable
 from monopod.runner.screen_region import ScreenRegion
 from monopod.runner.summary import Summary
@@ -93,19 +95,34 @@ class LiveDisplay:
             self._changed = True
         if not self._changed and now < math.floor(self._drawn) + 1:
             return math.floor(self._drawn) + 1 - now
+        if is_behind(self._console.file) and self._pending_size < MOST_PENDING:
+            return REDRAW_SECONDS
         too_soon = self._drawn + REDRAW_SECONDS - now
         if 0 < too_soon <= REDRAW_SECONDS and self._pending_size < MOST_PENDING:
             return too_soon
         self._draw(now)
         return math.floor(now) + 1 - now
 
+    def pause(self) -> None:
+        """Take the view away, and put the cursor back."""
+        self._clear()
+        settle(self._console.file)
+
+    def resume(self) -> None:
+        """Draw the view anew, where the cursor is now."""
+        self._region.forget()
+        self._changed = True
+
     def close(self, summary: Summary | None) -> None:
         """Take the view away, put the cursor back, and show the summary."""
         self._turns.close()
-        self._region.clear(self._pending)
-        self._pending, self._pending_size = [], 0
+        self._clear()
         if summary is not None:
             print_summary(self._console, summary)
+
+    def _clear(self) -> None:
+        self._region.clear(self._pending)
+        self._pending, self._pending_size = [], 0
 
     # The lines
 

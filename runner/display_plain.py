@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from monopod.runner.failures import OUT_OF_MEMORY
 from monopod.runner.follow import Follower, OutputLine, Shown, label
 from monopod.runner.line_options import LineOptions
 from monopod.runner.printable import printable
@@ -22,7 +21,7 @@ from monopod.schemas.run_events import (
     TaskSkipped,
     TaskStarted,
 )
-from monopod.schemas.words import duration_in_words, exit_code_in_words, table_lines
+from monopod.schemas.words import duration_in_words, exit_code_in_words, out_of_memory_in_words, table_lines
 
 MOST_PENDING = 256 * 1024
 """Characters that are gathered at most before they are written."""
@@ -55,6 +54,13 @@ class PlainDisplay:
             self._pending.clear()
             self._pending_size = 0
         self._stream.flush()
+
+    def pause(self) -> None:
+        """Hand on what was written."""
+        self.refresh(0)
+
+    def resume(self) -> None:
+        """Nothing has to be done anew."""
 
     def close(self, summary: Summary | None) -> None:
         """Write the summary."""
@@ -130,7 +136,7 @@ def step_ending(event: StepFinished) -> str:
         return ""  # a Step is skipped too when an earlier one failed, which was told then
     words = event.message or exit_code_in_words(event.exit_code)
     if event.reason == "OOMKilled":
-        return OUT_OF_MEMORY
+        return event.message or out_of_memory_in_words()
     if event.reason == "Continued":
         return f"{words}; the Task goes on (onError: continue)"
     return words if event.reason == "Error" else f"{event.reason}: {words}"

@@ -21,9 +21,7 @@ from typing import Any, TypeAlias
 
 from monopod.runner.follow import FailedStep, Follower, TaskState, planned_tasks
 from monopod.schemas.plan import Plan, Step
-from monopod.schemas.words import exit_code_in_words
-
-OUT_OF_MEMORY = "killed: out of memory"
+from monopod.schemas.words import exit_code_in_words, out_of_memory_in_words
 
 LONGEST_COMMAND = 100
 """Characters of a command that are shown."""
@@ -65,18 +63,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class FailureContext:
-    """What is known beside what happened: Steps by Task path and name, memory limits by container, and what to do."""
+    """What is known beside what happened: Steps by Task path and name, and what to do."""
 
     steps: Mapping[tuple[str, str], Step] = dataclasses.field(default_factory=dict)
-    memory_limits: Mapping[str, str] = dataclasses.field(default_factory=dict)
     more: More | None = None
 
 
-def failure_context(plan: Plan, memory_limits: Mapping[str, str], more: More) -> FailureContext:
+def failure_context(plan: Plan, more: More) -> FailureContext:
     """Return what is known of a Plan's Steps."""
     tasks = planned_tasks(plan.pipeline)
     steps = {(task.state.path, step.name): step for task in tasks for step in task.planned.steps}
-    return FailureContext(steps, memory_limits, more)
+    return FailureContext(steps, more)
 
 
 def memory_limits(pod: Mapping[str, Any]) -> dict[str, str]:
@@ -109,7 +106,7 @@ def _failed_step(task: TaskState, step: FailedStep, container: str, context: Fai
     return Failure(
         task=task.label,
         step=step.step,
-        ending=ending_in_words(step, context.memory_limits.get(container, "")),
+        ending=ending_in_words(step),
         command="" if planned is None else command_in_words(planned),
         last_lines=step.last_lines,
         skipped=skipped,
@@ -117,10 +114,10 @@ def _failed_step(task: TaskState, step: FailedStep, container: str, context: Fai
     )
 
 
-def ending_in_words(step: FailedStep, memory_limit: str = "") -> str:
+def ending_in_words(step: FailedStep) -> str:
     """Return how a Step failed."""
     if step.reason == "OOMKilled":
-        return OUT_OF_MEMORY + (f", limit {memory_limit}" if memory_limit else "")
+        return step.message or out_of_memory_in_words()
     words = exit_code_in_words(step.exit_code)
     if step.message and step.exit_code in (126, 127):
         words = f"exit code {step.exit_code}"  # what shells say of it is not as exact as the message

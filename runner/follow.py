@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -34,6 +34,7 @@ from monopod.schemas.run_events import (
     TaskSkipped,
     TaskStarted,
 )
+from monopod.schemas.words import out_of_memory_in_words
 
 TaskStatus: TypeAlias = Literal["Waiting", "Running", "Skipped"] | FinalStatus
 
@@ -134,9 +135,10 @@ class _Container:
 
 
 class Follower:
-    """Follows one run of a Plan."""
+    """Follows one run of a Plan. ``memory_limits`` are those of its containers that are enforced."""
 
-    def __init__(self, plan: planned.Plan) -> None:
+    def __init__(self, plan: planned.Plan, memory_limits: Mapping[str, str] | None = None) -> None:
+        self._memory_limits = memory_limits or {}
         self.name = ""
         self.started: float | None = None
         self.finished: RunFinished | None = None
@@ -235,6 +237,7 @@ class Follower:
             case StepStarted():
                 after = self._start_step(event)
             case StepFinished():
+                event = self._with_limit(event)
                 before = self._finish_step(event)
             case TaskFinished():
                 event = self._explained(event)
@@ -292,6 +295,12 @@ class Follower:
         source.last_lines.clear()
         source.failed_in = None
         return source.release()
+
+    def _with_limit(self, event: StepFinished) -> StepFinished:
+        """Return the end of a Step with what the coordinator cannot know: of how much memory it ran out."""
+        if event.reason != "OOMKilled":
+            return event
+        return dataclasses.replace(event, message=out_of_memory_in_words(self._memory_limits.get(event.container, "")))
 
     def _finish_step(self, event: StepFinished) -> list[OutputLine]:
         task = self._task(event.task, event.index)

@@ -6,7 +6,10 @@ Rules:
   phase is held against it, if it has ended by then: a container that was killed from outside, such as a Sidecar for its
   use of memory, makes a Pod Failed whose run succeeded. That is told, and decides nothing.
 - The first Ctrl-C (or SIGTERM) asks the coordinator to cancel: Steps get their grace period. Once that has been asked
-  for, Ctrl-C kills the Pod at once, and so does a terminal that goes away.
+  for, Ctrl-C kills the Pod at once, and so does a terminal that goes away. A reader of the output who has gone is
+  taken for Ctrl-C.
+- Ctrl-Z stops this process, and what is shown on the terminal is taken away before and drawn anew after it. The Steps
+  go on.
 - What is asked before the coordinator tells that the run has started is passed on to it then: earlier it would not
   hear the signal. So is what was asked while it was being started again, as soon as it tells something. Who asks from
   another process is answered when it tells that the run is being cancelled.
@@ -18,7 +21,6 @@ What is left to others: the Pod itself (``backend``), whose line is whose (``fol
 
 from __future__ import annotations
 
-import os
 import selectors
 import signal
 import time
@@ -37,6 +39,7 @@ from monopod.runner.pod_events import (
     PodFinished,
     PodWarning,
 )
+from monopod.runner.signals import READER_GONE, received, stop
 from monopod.runner.summary import Outcome
 from monopod.schemas.run_events import RunCancelling, RunStarted, RunWarning, StepFinished, from_line
 from monopod.schemas.words import exit_code_in_words
@@ -78,6 +81,7 @@ class Run:
         self._unanswered: list[CancelRequest] = []
         self._killed = False
         self._ended_badly: list[str] = []
+        self._went_on = False  # after it was stopped, which SIGCONT is going to tell too
         self._restarted = False  # the coordinator has ended, and no other has told anything yet
 
     @property
@@ -199,15 +203,34 @@ class Run:
             self._pod.declare_dead(event.container)
 
     def _read_signals(self, wake_up: int) -> None:
-        for number in os.read(wake_up, 64):
+        for number in received(wake_up):
             if number == signal.SIGWINCH:
                 continue  # the display looks for itself how large the terminal is
-            if self._asked_for == "Cancelled" or number == signal.SIGHUP:
+            if number == signal.SIGTSTP:
+                self._stop()
+            elif number == signal.SIGCONT:
+                self._go_on()
+            elif number == READER_GONE:
+                self._cancel("Cancelled")
+            elif self._asked_for == "Cancelled" or number == signal.SIGHUP:
                 self._killed = True
                 self._display.notice(KILLING)
                 self._pod.kill()
             else:
                 self._cancel("Cancelled")
+
+    def _stop(self) -> None:
+        """Stop until somebody lets this process go on."""
+        self._display.pause()
+        stop()
+        self._display.resume()
+        self._went_on = True
+
+    def _go_on(self) -> None:
+        """Take that this process goes on: if that is not what `_stop` returned for, it was stopped by SIGSTOP."""
+        if not self._went_on:
+            self._display.resume()
+        self._went_on = False
 
     def _take_requests(self, cancel_requests: CancelRequests) -> None:
         for request in cancel_requests.requests():

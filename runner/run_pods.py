@@ -14,13 +14,11 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -28,21 +26,22 @@ from typing import Any, Literal, TypeAlias
 from monopod.compiler.compilation import Compilation
 from monopod.compiler.yaml_text import to_yaml
 from monopod.runner.backend import Backend, BackendUnavailableError, PodRefusedError, PodWithLogs, StartablePod
+from monopod.runner.cluster_options import program
 from monopod.runner.display import make_display
 from monopod.runner.failures import More, failure_context, memory_limits
 from monopod.runner.follow import Follower
 from monopod.runner.line_options import LineOptions
+from monopod.runner.outlet import outlets
 from monopod.runner.printable import printable
 from monopod.runner.problem_report import print_problems, warnings_of
 from monopod.runner.records.recorder import Recorder, recording
 from monopod.runner.run import Run
+from monopod.runner.signals import ENDING, READER_GONE, heeded, received, wake_ups
 from monopod.runner.summary import summarize
 from monopod.schemas.plan import Plan
 
 Output: TypeAlias = Literal["human", "json", "yaml", "name"]
 
-_HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH)
-"""What asks for the end of the run, and that the terminal has another size."""
 _CANCELLED = 130
 _WRONG_INPUT = 2
 
@@ -82,19 +81,21 @@ class Ended:
 
 def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Options) -> int:
     """Run compiled Pods, show them, and return the exit code of the command."""
-    print_problems(warnings_of(compilations), sys.stderr)
-    _tell_what_is_not_used(backend, compilations[0].passed_through)
-    ended: list[Ended] = []
-    with _signals() as wake_up:
-        for compilation in compilations:
-            ended.append(_run_one(compilation, backend, options, wake_up, is_first=not ended))
-            if ended[-1].is_last:
-                break
-    left = compilations[len(ended) :]
-    if left:
-        print(f"Not started: {', '.join(map(_described, left))}", file=_stream(options.output))
-    write_documents([each.document for each in ended if each.document is not None], len(compilations), options.output)
-    options.report([each.record for each in ended if each.record is not None])
+    with outlets() as output:
+        print_problems(warnings_of(compilations), sys.stderr)
+        _tell_what_is_not_used(backend, compilations[0].passed_through)
+        ended: list[Ended] = []
+        with wake_ups(*ENDING, signal.SIGWINCH) as woken, output.telling(woken.tell_reader_gone):
+            for compilation in compilations:
+                ended.append(_run_one(compilation, backend, options, woken.reader, is_first=not ended))
+                if ended[-1].is_last:
+                    break
+        left = compilations[len(ended) :]
+        if left:
+            print(f"Not started: {', '.join(map(_described, left))}", file=_stream(options.output))
+        documents = [each.document for each in ended if each.document is not None]
+        write_documents(documents, len(compilations), options.output)
+        options.report([each.record for each in ended if each.record is not None])
     if left and ended[-1].was_interrupted:
         return _CANCELLED
     return _exit_code([each.exit_code for each in ended])
@@ -133,7 +134,7 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
         try:
             pod.start()
         except (PodRefusedError, BackendUnavailableError) as error:
-            if _asked_to_end(wake_up):  # Ctrl-C ends what the backend waits for, such as a pull
+            if _is_asked_to_end(wake_up):  # Ctrl-C ends what the backend waits for, such as a pull
                 print("monopod run: cancelled before it was started", file=sys.stderr)
                 return Ended(_CANCELLED, was_interrupted=True)
             problems = error.problems if isinstance(error, PodRefusedError) else [f"monopod run: {error}"]
@@ -165,18 +166,18 @@ def follow_pod(
 
     `wake_up` gives the numbers of signals, `limits` are the containers' limits of memory, where they are enforced.
     """
-    follower = Follower(plan)
+    follower = Follower(plan, limits)
     display = recording(make_display(_stream(options.output), follower, os.environ, options.lines, pod), recorder)
     run = Run(pod, follower, display)
     summary = None
     try:
-        with pod.cancel_requests() as cancel_requests:
+        with pod.cancel_requests() as cancel_requests, heeded(signal.SIGTSTP, signal.SIGCONT):
             for name in run.follow(wake_up, cancel_requests):
                 if options.output == "name":
                     print(f"{plan.document['kind'].lower()}.tekton.dev/{name}", flush=True)
         outcome = run.outcome()
         ended = follower.finished.at if follower.finished else time.time()
-        context = failure_context(plan, limits, _what_shows_more(pod, recorder, options))
+        context = failure_context(plan, _what_shows_more(pod, recorder, options))
         summary = summarize(follower, outcome, ended, pod.kept if options.keep else None, context)
         if recorder is not None:
             recorder.end(outcome, ended)
@@ -199,10 +200,15 @@ def _what_shows_more(pod: StartablePod, recorder: Recorder | None, options: Opti
             return shlex.join(["less", log])
         if recorder is not None and recorder.directory is not None and not recorder.problem:
             name = recorder.directory.name
-            return shlex.join(["monopod", "report", name, "-o", f"{name}.html"])
+            return shlex.join([*program(), "report", name, "-o", f"{name}.html"])
         return "" if options.more is None else options.more(task, step, container)
 
     return more
+
+
+def _is_asked_to_end(wake_up: int) -> bool:
+    """Return whether this process has got a signal that asks it to end; those that came are forgotten."""
+    return any(number in (*ENDING, READER_GONE) for number in received(wake_up))
 
 
 def write_documents(documents: Sequence[dict[str, Any]], wanted: int, output: Output) -> None:
@@ -211,28 +217,3 @@ def write_documents(documents: Sequence[dict[str, Any]], wanted: int, output: Ou
         return
     document = documents[0] if wanted == 1 else {"apiVersion": "v1", "kind": "List", "items": list(documents)}
     sys.stdout.write(to_yaml(document) if output == "yaml" else json.dumps(document, indent=2) + "\n")
-
-
-def _asked_to_end(wake_up: int) -> bool:
-    """Whether this process has got a signal that asks it to end; those that came are forgotten."""
-    if not select.select([wake_up], [], [], 0)[0]:
-        return False
-    return any(number != signal.SIGWINCH for number in os.read(wake_up, 64))
-
-
-@contextmanager
-def _signals() -> Iterator[int]:
-    """Give a descriptor from which the numbers of the signals that this process gets can be read."""
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    heeded = [each for each in _HEEDED if signal.getsignal(each) != signal.SIG_IGN]  # as nohup asks for
-    before = {number: signal.signal(number, lambda *_: None) for number in heeded}
-    wake_up_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    try:
-        yield reader
-    finally:
-        signal.set_wakeup_fd(wake_up_before)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        os.close(reader)
-        os.close(writer)

@@ -75,6 +75,10 @@ class ScreenRegion:
             text = self._to_top(self._size[0]) + _ERASE_BELOW + "".join(f"{line}\n" for line in lines)
             self._write(text + (_SHOW_CURSOR if self._rows else ""))
         self._stream.flush()
+        self.forget()
+
+    def forget(self) -> None:
+        """Take that something else was written to the terminal meanwhile: the region begins where the cursor is."""
         self._rows, self._used = (), []
 
     def _to_top(self, columns: int) -> str:

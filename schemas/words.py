@@ -34,6 +34,11 @@ def exit_code_in_words(code: int) -> str:
     return f"exit code {code}"
 
 
+def out_of_memory_in_words(limit: str = "") -> str:
+    """Return what became of a Step that ran out of memory; `limit` is that of its container, as the author wrote it."""
+    return "killed: out of memory" + (f", limit {limit}" if limit else "")
+
+
 def table_lines(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Return rows as lines with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -6,14 +6,18 @@ import argparse
 import sys
 
 from monopod.runner.cluster_options import add_cluster_options, add_pod_argument
+from monopod.runner.line_arguments import add_line_options, line_options
 
 SUMMARY = "follow a run in a cluster, from its beginning to its end"
 
 EXAMPLES = """\
   monopod attach build-x7k2p
   monopod attach build-x7k2p --context prod -n ci -o json
+  monopod attach build-x7k2p --logs unit-tests    (of all output, only this)
 
-What has happened already is shown too. Ctrl-C leaves the run to itself; `monopod cancel` cancels it.
+What has happened already is shown too. A run that is followed to its end is recorded, as one of `monopod run` is; of
+the lines that were written before, the record has the time at which they were read. Ctrl-C, or a reader of the output
+who goes away (`| head`), leaves the run to itself; `monopod cancel` cancels it.
 
 exit codes:
   as of `monopod run`: 0 Succeeded or Completed, 1 Failed, 2 there is no such run, 130 cancelled, or left with Ctrl-C"""
@@ -30,6 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="human",
         help="human (the default); json or yaml: only the finished PipelineRun on standard output; name: only its name",
     )
+    add_line_options(parser)
+    parser.add_argument(
+        "--no-record", action="store_true", help="keep no record of the run for `monopod runs`, `report` and `explain`"
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -38,10 +46,15 @@ def execute(arguments: argparse.Namespace) -> int:
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
     from monopod.runner.kubernetes.detached import attach  # noqa: PLC0415
     from monopod.runner.kubernetes.existing import NoSuchPodError, find  # noqa: PLC0415
+    from monopod.runner.records.store import records_root  # noqa: PLC0415
+    from monopod.runner.run_pods import Options  # noqa: PLC0415
 
     try:
         with connect(arguments.context) as cluster:
-            return attach(find(cluster, arguments.namespace, arguments.pod), arguments.output)
+            existing = find(cluster, arguments.namespace, arguments.pod)
+            lines = line_options(arguments, [existing.plan])
+            records = None if arguments.no_record else records_root()
+            return attach(existing, Options(arguments.output, keep=False, records=records, lines=lines))
     except (NoSuchPodError, BackendUnavailableError) as error:
         print(f"monopod attach: {error}", file=sys.stderr)
         return 2

@@ -35,9 +35,11 @@ def execute(arguments: argparse.Namespace) -> int:
     from monopod.runner.kubernetes.existing import NoSuchPodError, find  # noqa: PLC0415
     from monopod.runner.kubernetes.reading import print_output, print_story  # noqa: PLC0415
     from monopod.runner.kubernetes.task_selection import NoSuchTaskError, choose  # noqa: PLC0415
+    from monopod.runner.outlet import outlets  # noqa: PLC0415
+    from monopod.runner.signals import interrupt  # noqa: PLC0415
 
     try:
-        with connect(arguments.context) as cluster:
+        with outlets() as output, output.telling(interrupt), connect(arguments.context) as cluster:
             existing = find(cluster, arguments.namespace, arguments.pod)
             if arguments.task is None:
                 print_story(existing, follow=arguments.follow)

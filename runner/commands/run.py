@@ -8,7 +8,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from monopod.runner.cluster_options import is_kubectl_plugin
+from monopod.runner.cluster_options import is_kubectl_plugin, program
 from monopod.runner.input_options import add_file_options, add_run_options, compile_documents, duration
 from monopod.runner.line_arguments import add_line_options, line_options, without_line_options
 
@@ -39,7 +39,8 @@ log of a CI system that folds (GitHub Actions, GitLab, Azure Pipelines, Buildkit
 a fold of its own.
 
 Ctrl-C cancels (Tekton's Cancelled): the Steps that run are asked to stop, and finally Tasks do not run. A second Ctrl-C
-kills them at once. To cancel in Tekton's other ways, or from elsewhere, see `monopod cancel --help`.
+kills them at once. To cancel in Tekton's other ways, or from elsewhere, see `monopod cancel --help`. A slow
+reader of the output holds up nothing; one who goes away (`| head`) cancels too, and then the exit code is 141.
 
 Several runs in the files are made one after another, in the order given, also if one fails. Once one is cancelled, the
 rest is not started."""
@@ -176,12 +177,20 @@ def _run(arguments: argparse.Namespace, compilations: Sequence[Compilation], bac
         except OSError as error:
             print(f"monopod run: {error.filename}: {error.strerror}", file=sys.stderr)
             return 2
-        program = ["kubectl", "monopod"] if is_kubectl_plugin() else ["monopod"]
-        again = [*program, *without_line_options(sys.argv[1:])]
+        again = [*program(), *without_line_options(sys.argv[1:])]
 
         def more(task: str, step: str, _container: str) -> str:
             return shlex.join([*again, "--logs", f"{task}/{step}"])
 
-        options = Options(arguments.output, arguments.keep, reports.records, files, reports.write, lines, more)
+        is_repeatable = "-" not in files
+        options = Options(
+            arguments.output,
+            arguments.keep,
+            reports.records,
+            files,
+            reports.write,
+            lines,
+            more if is_repeatable else None,
+        )
         exit_code = run_pods(compilations, backend, options)
         return exit_code or int(reports.failed)

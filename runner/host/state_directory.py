@@ -33,10 +33,14 @@ class StateDirectory:
     lock: int
 
 
+def parent_path() -> str:
+    """Return the directory for what is temporary and may be large."""
+    return os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108  # what is made in it is checked; /tmp is often in memory
+
+
 def root_path() -> str:
     """Return the directory that holds the state of all of the caller's Pods; it is there while there are any."""
-    parent = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108  # checked when it is made; /tmp is often in memory
-    return os.path.join(os.path.realpath(parent), f"monopod-{os.geteuid()}")
+    return os.path.join(os.path.realpath(parent_path()), f"monopod-{os.geteuid()}")
 
 
 def state_root() -> str:

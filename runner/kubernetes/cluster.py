@@ -34,6 +34,7 @@ from websocket import WebSocketBadStatusException, WebSocketException
 from monopod.compiler.diagnostics import did_you_mean
 from monopod.compiler.kube_version import KubeVersion
 from monopod.runner.backend import BackendUnavailableError
+from monopod.runner.cluster_options import program
 from monopod.runner.kubernetes.api_errors import ApiError
 
 _ws_client: Any = ws_client  # it has no types
@@ -55,11 +56,12 @@ class UnreachableError(Exception):
 
 
 class Cluster:
-    """A cluster, and the namespace of it that is meant if none is named."""
+    """A cluster, and the namespace of it that is meant if none is named. ``context`` is the one that was asked for."""
 
-    def __init__(self, configuration: Any, name: str, namespace: str) -> None:
+    def __init__(self, configuration: Any, name: str, namespace: str, context: str | None = None) -> None:
         self.name = name
         self.namespace = namespace
+        self._context = context
         self._configuration = configuration
         self._pool: urllib3.PoolManager = rest.RESTClientObject(configuration).pool_manager
         self._login = threading.Lock()
@@ -73,6 +75,11 @@ class Cluster:
     def close(self) -> None:
         """Close the connections that are idle; those in use are closed by whoever uses them."""
         self._pool.clear()
+
+    def command(self, name: str, pod: PodName, *words: str) -> str:
+        """Return one of monopod's commands for a Pod of this cluster, as it can be typed where this was called."""
+        context = [] if self._context is None else ["--context", self._context]
+        return shlex.join([*program(), name, pod.name, *words, "-n", pod.namespace, *context])
 
     def version(self) -> KubeVersion:
         """Ask for the version of Kubernetes. Raises BackendUnavailableError, with what is wrong in words."""
@@ -219,10 +226,6 @@ class PodName:
     def __str__(self) -> str:
         return f"Pod '{self.name}' in namespace '{self.namespace}'"
 
-    def logs_command(self, task: str, step: str) -> str:
-        """Return the command that shows what a Step of a Task wrote."""
-        return shlex.join(["monopod", "logs", self.name, f"{task}/{step}", "-n", self.namespace])
-
     @property
     def collection(self) -> str:
         """The path of the Pods of its namespace."""
@@ -257,7 +260,7 @@ def connect(context: str | None, environment: Mapping[str, str] = os.environ) ->
     except config.ConfigException as error:
         raise BackendUnavailableError(f"the kubeconfig cannot be used: {_reason(error)}") from error
     namespace = (chosen.get("context") or {}).get("namespace") or "default"
-    return Cluster(configuration, f"cluster of context '{chosen['name']}' ({configuration.host})", namespace)
+    return Cluster(configuration, f"cluster of context '{chosen['name']}' ({configuration.host})", namespace, context)
 
 
 def _is_in_pod(environment: Mapping[str, str], file: str | None) -> bool:

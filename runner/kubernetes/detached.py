@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,10 +13,16 @@ from monopod.runner.failures import memory_limits
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import FollowedPod
 from monopod.runner.kubernetes.pod import no_cancel_requests
+from monopod.runner.outlet import outlets
 from monopod.runner.problem_report import print_problems, warnings_of
+from monopod.runner.records.recorder import Recorder
+from monopod.runner.records.store import is_recorded
 from monopod.runner.run_pods import Options, Output, follow_pod, write_documents
+from monopod.runner.signals import interrupt, wake_ups
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from monopod.compiler.compilation import Compilation
     from monopod.runner.kubernetes.backend import KubernetesBackend
 
@@ -42,7 +48,7 @@ def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, 
             else:
                 print(
                     f"Pod {pod.name.name} runs in namespace {pod.name.namespace}; follow it with: "
-                    f"monopod attach {pod.name.name} -n {pod.name.namespace}",
+                    f"{pod.command('attach')}",
                     flush=True,
                 )
     return 0
@@ -69,35 +75,48 @@ class AttachedPod(FollowedPod):
 
     def logs_command(self, task: str, step: str) -> str:
         """Return the command that shows what a Step wrote."""
-        return self._existing.name.logs_command(task, step)
+        return self.command("logs", f"{task}/{step}")
 
     def cancel_requests(self) -> contextlib.AbstractContextManager[CancelRequests]:
         """Listen to nobody: `monopod cancel POD` asks the coordinator itself."""
         return no_cancel_requests()
 
 
-def attach(existing: ExistingPod, output: Output) -> int:
-    """Follow a Pod from its beginning to its end; return the exit code as of `monopod run`. Ctrl-C only leaves it.
+def attach(existing: ExistingPod, options: Options) -> int:
+    """Follow a Pod from its beginning to its end; return the exit code as of `monopod run`.
 
-    Raises NoSuchPodError if its coordinator tells a story instead of events.
+    It is recorded if it is followed to its end, and was not recorded before. Ctrl-C, and a reader of the output who
+    goes away, only leave it to itself. Raises NoSuchPodError if its coordinator tells a story instead of events.
     """
     if not existing.tells_events:
         raise NoSuchPodError(
             f"the coordinator of {existing.name} tells its story only to people (it was compiled, not started by "
-            f"`monopod run`); read it with: monopod logs -f {existing.name.name} -n {existing.name.namespace}"
+            f"`monopod run`); read it with: {existing.cluster.command('logs', existing.name, '-f')}"
         )
-    never, writer = os.pipe()  # the signals that cancel a run are not heeded here
-    try:
-        with AttachedPod(existing) as pod:
-            pod.start()
-            options = Options(output, keep=False)
-            ended = follow_pod(pod, existing.plan, options, never, limits=memory_limits(existing.pod))
-    except KeyboardInterrupt:
-        name = existing.name
-        print(f"The run goes on; `monopod cancel {name.name} -n {name.namespace}` cancels it.", file=sys.stderr)
-        return _INTERRUPTED
-    finally:
-        os.close(never)
-        os.close(writer)
-    write_documents([ended.document] if ended.document is not None else [], 1, output)
+    recorder = _recorder(existing, options.records)
+    ended = None
+    with outlets() as outlet:
+        try:
+            with (
+                wake_ups(signal.SIGWINCH) as woken,  # the signals that cancel a run are not heeded here
+                outlet.telling(interrupt),
+                AttachedPod(existing) as pod,
+            ):
+                pod.start()
+                limits = memory_limits(existing.pod)
+                ended = follow_pod(pod, existing.plan, options, woken.reader, limits=limits, recorder=recorder)
+        except KeyboardInterrupt:
+            cancel = existing.cluster.command("cancel", existing.name)
+            print(f"The run goes on; `{cancel}` cancels it.", file=sys.stderr)
+            return _INTERRUPTED
+        finally:
+            if recorder is not None and (ended is None or ended.document is None):
+                recorder.discard()  # nobody told the outcome
+        write_documents([ended.document] if ended.document is not None else [], 1, options.output)
     return ended.exit_code
+
+
+def _recorder(existing: ExistingPod, records: Path | None) -> Recorder | None:
+    if records is None or is_recorded(records, existing.pod["metadata"]["uid"]):
+        return None
+    return Recorder(records, existing.plan, existing.pod, backend="kubernetes", files=())

@@ -148,6 +148,10 @@ class FollowedPod:
         metadata = self._pod["metadata"]
         return PodName(metadata["namespace"], metadata["name"])
 
+    def command(self, name: str, *words: str) -> str:
+        """Return one of monopod's commands for this Pod, as it can be typed."""
+        return self._cluster.command(name, self.name, *words)
+
     def follow(self, pod: dict[str, Any], *, tells_events: bool = True) -> None:
         """Begin to follow a Pod, which is known as the cluster gave it.
 

@@ -103,7 +103,7 @@ class KubernetesPod(FollowedPod):
 
     def logs_command(self, task: str, step: str) -> str | None:
         """Return the command that shows what a Step wrote, if the Pod stays."""
-        return self.name.logs_command(task, step) if self._keep else None
+        return self.command("logs", f"{task}/{step}") if self._keep else None
 
     def cancel_requests(self) -> contextlib.AbstractContextManager[CancelRequests]:
         """Listen to nobody: `monopod cancel POD` asks the coordinator itself."""

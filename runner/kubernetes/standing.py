@@ -44,7 +44,7 @@ def print_standing(existing: ExistingPod, output: Literal["human", "json", "yaml
 
 def _print_told_to_people(existing: ExistingPod, output: str) -> None:
     """Print what is known of a run whose coordinator tells its story to people: its termination message."""
-    hint = f"monopod logs {existing.name.name} -n {existing.name.namespace}"
+    hint = existing.cluster.command("logs", existing.name)
     if output != "human":
         raise NoSuchPodError(f"the coordinator of {existing.name} tells its story only to people; see {hint}")
     for status in pod_states.statuses(existing.pod):

@@ -4,7 +4,8 @@ Rules:
 
 - The containers are made all at once and started one after the other, in the order in which they are first needed, so
   that the DAG starts as soon as the containers are there that it needs first.
-- Output is read from the containers' log files, where podman's monitor writes it as it comes.
+- Output is read from the containers' log files, where podman's monitor writes it as it comes. Before the end of a Step
+  is told, the monitor is waited for (``monitor``), so that all output of the Step comes first.
 - A coordinator that is killed is started again, as kubelet would do with a native sidecar; it goes on where it was.
 - A process of its own (``cleaner``) removes the Pod, so that nothing outlives a runner that is killed.
 
@@ -43,6 +44,7 @@ from monopod.runner.podman.command import PodmanError
 from monopod.runner.podman.file_watch import FileWatch
 from monopod.runner.podman.log_file import LogFile
 from monopod.runner.podman.manifest import Playable, playable
+from monopod.runner.podman.monitor import Monitor
 
 KILLED = 128 + 9
 MOST_RESTARTS = 5
@@ -92,6 +94,7 @@ class PodmanPod:
         self._watch = FileWatch()
         self._poll.register(self._watch, select.EPOLLIN)
         self._logs: dict[str, LogFile] = {}
+        self._monitors: dict[str, Monitor] = {}
         self._ids: dict[str, str] = {}
         self._processes: dict[int, _Process] = {}
         self._played: dict[str, Any] = {}
@@ -205,6 +208,7 @@ class PodmanPod:
                 pass  # podman makes it when the container starts
             self._watch.add(path)
             self._logs[name] = LogFile(path)
+            self._monitors[name] = Monitor(each["ConmonPidFile"])
 
     def _run_to_its_end(self, name: str) -> None:
         """Run an init container. Raises BackendUnavailableError if it cannot be started, or fails."""
@@ -285,7 +289,9 @@ class PodmanPod:
             yield event
 
     def drain(self, container: str) -> list[ContainerOutput]:
-        """Return what the container has written up to now and `events` has not told, as far as it is in its log."""
+        """Return what the container has written up to now and `events` has not told, once it is in its log."""
+        if container in self._monitors:
+            self._monitors[container].settle()
         output, others = [], deque[Event]()
         for event in self._pending:
             if isinstance(event, ContainerOutput) and event.container == container:

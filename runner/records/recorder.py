@@ -20,6 +20,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -106,6 +107,12 @@ class Recorder:
         self._close_files()
         with self._guarded():
             store.prune(self._root)
+
+    def discard(self) -> None:
+        """Remove the record: it would be one of a part of the run. To be called after `close`."""
+        if self.directory is not None:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            self.directory = None
 
     def _take_event(self, event: RunEvent) -> None:
         if isinstance(event, RunStarted) and self.directory is None:
@@ -226,6 +233,12 @@ class _RecordingDisplay:
         seconds, due = self._display.refresh(now), self._recorder.refresh(now)
         self._tell_problem()
         return min((each for each in (seconds, due) if each is not None), default=None)
+
+    def pause(self) -> None:
+        self._display.pause()
+
+    def resume(self) -> None:
+        self._display.resume()
 
     def close(self, summary: Summary | None) -> None:
         self._recorder.close()

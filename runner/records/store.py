@@ -176,6 +176,11 @@ def choose(root: Path, name: str | None) -> Record:
     raise RecordError(f"no run '{name}' is recorded{suggestion}; `monopod runs` lists those that are")
 
 
+def is_recorded(root: Path, uid: str) -> bool:
+    """Return whether the run with this uid is recorded to its end, or is being recorded."""
+    return any(record.header.uid == uid and (record.ended is not None or record.is_locked) for record in records(root))
+
+
 def prune(root: Path, most_runs: int = MOST_RUNS, most_bytes: int = MOST_BYTES) -> None:
     """Remove the oldest records until there are no more than these; what cannot be removed stays."""
     kept_runs = kept_bytes = 0

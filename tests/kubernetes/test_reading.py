@@ -1,10 +1,12 @@
 """`monopod logs`, `status` and `cancel` on Pods of which the test says what is there."""
 
 import json
+import sys
 
 import pytest
 import yaml
 
+from monopod.runner.kubernetes.cluster import PodName
 from monopod.schemas.run_events import StepStarted, TaskStarted
 
 RUNNING = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}
@@ -151,8 +153,12 @@ def test_a_pod_whose_coordinator_tells_a_story(monopod, put, make, api, terminat
     api.write_log("build", "first-act", b"one")
     assert monopod("logs", "build").out == "12:00:00   +0.0s  run build started\n"
     assert monopod("logs", "build", "first").out == "one\n"
-    assert "tells its story only to people" in monopod("attach", "build").err
-    assert "tells its story only to people" in monopod("status", "build").out
+    attached, status = monopod("attach", "build", "--context", "test").err, monopod("status", "build").out
+    assert attached.endswith(
+        "tells its story only to people (it was compiled, not started by `monopod run`); read it "
+        "with: monopod logs build -f -n ci --context test\n"
+    )
+    assert status.endswith("tells its story only to people: monopod logs build -n ci\n")
     assert monopod("status", "build", "-o", "json").code == 2
     ended = terminated("coordinator", 0, "Completed", "Succeeded (Succeeded): all well")
     api.set_status("build", phase="Succeeded", initContainerStatuses=[ended])
@@ -182,3 +188,9 @@ def test_who_may_not_read(monopod, half_way, api, command, resource, verb):
     ran = monopod(command, "build")
     assert ran.code == (1 if (command, resource) == ("attach", "pods/log") else 2)
     assert f"jane may not {verb} {resource} in namespace ci" in ran.err + ran.out
+
+
+def test_commands_that_are_shown_are_of_the_plugin_if_that_was_called(cluster, monkeypatch):
+    assert cluster.command("logs", PodName("ci", "build"), "a/b") == "monopod logs build a/b -n ci --context test"
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/kubectl-monopod", "run"])
+    assert cluster.command("attach", PodName("ci", "build")) == "kubectl monopod attach build -n ci --context test"

@@ -1,10 +1,12 @@
 """The real commands against an API server whose Pods really run: with the real coordinator and entrypoints."""
 
 import json
+import shlex
 import signal
 
 import kubernetes_validate
 import pytest
+import slow_reader
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kubelet")]
 
@@ -134,7 +136,9 @@ def test_a_pod_that_is_kept_says_where_it_is_and_can_be_looked_at(monopod, api, 
     status = monopod("status", "pod/build")
     assert status.code == 0
     assert set(status.out.splitlines()) <= set(ran.out.splitlines())
-    assert "  see more with: monopod logs build second/act -n ci" in ran.out.splitlines()
+    more = next(line for line in ran.out.splitlines() if line.startswith("  see more with: "))
+    assert more == "  see more with: monopod logs build second/act -n ci --context test"
+    assert monopod(*shlex.split(more.partition(": ")[2])[1:]).out == "last words\n"
     assert json.loads(monopod("status", "build", "-o", "json").out)["status"]["conditions"][0]["reason"] == "Failed"
     story = monopod("logs", "build").out
     assert "second        act: Error: exit code 3" in story
@@ -145,10 +149,38 @@ def test_a_pod_that_is_kept_says_where_it_is_and_can_be_looked_at(monopod, api, 
 def test_a_detached_run_goes_on_and_can_be_attached_to(monopod, api, file):
     started = monopod("run", "-f", file, "--context", "test", "--detach")
     assert (started.code, started.err) == (0, "")
-    assert started.out == "Pod build runs in namespace ci; follow it with: monopod attach build -n ci\n"
-    assert monopod("attach", "build").code == 1
+    assert started.out == "Pod build runs in namespace ci; follow it with: monopod attach build -n ci --context test\n"
+    assert monopod(*shlex.split(started.out.partition(": ")[2])[1:]).code == 1
     assert api.pod("build") is not None
     assert monopod("run", "-f", file, "--context", "test", "--detach").code == 2
+
+
+def test_a_run_that_is_attached_to_is_recorded_once(monopod, api, file, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert monopod("run", "-f", file, "--context", "test", "--detach").code == 0
+    assert monopod("attach", "build", "--no-record").code == 1
+    assert json.loads(monopod("runs", "-o", "json").out) == []
+    for _ in range(2):
+        assert monopod("attach", "build", "--quiet").code == 1
+    (run,) = json.loads(monopod("runs", "-o", "json").out)
+    assert (run["name"], run["status"], run["backend"]) == ("build", "Failed", "kubernetes")
+    report = monopod("report", "build").out
+    assert "last words" in report
+    assert "second was Failed" in report
+    assert monopod("explain").out.startswith("build Failed in ")
+    assert monopod("attach", "build", "--logs", "nothing").code == 2
+
+
+def test_a_run_that_was_only_looked_at_is_not_recorded(start_monopod, monopod, waiting_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert monopod("run", "-f", waiting_file, "--context", "test", "--detach").code == 0
+    process = start_monopod("attach", "build")
+    wait_for_line(process, "ready")
+    process.send_signal(signal.SIGINT)
+    _, err = rest(process)
+    assert (process.returncode, err) == (130, "The run goes on; `monopod cancel build -n ci` cancels it.\n")
+    assert json.loads(monopod("runs", "-o", "json").out) == []
+    assert monopod("cancel", "build", "--context", "test").code == 0
 
 
 def wait_for_line(process, text):
@@ -253,6 +285,27 @@ def test_everything_that_can_break_breaks_and_nothing_is_lost(start_monopod, api
     assert process.returncode == 0, (out, err)
     lines = ["[count : act] line 1", *(line for line in out.splitlines() if "] line" in line)]
     assert lines == [f"[count : act] line {number}" for number in range(1, 101)] * 10
+
+
+def test_a_reader_who_reads_only_when_the_steps_have_ended(start_monopod, tmp_path):
+    process = start_monopod("run", "-f", slow_reader.written(tmp_path), "--context", "test")
+    slow_reader.wait_until_told(tmp_path, process)
+    numbers, last = slow_reader.read_numbers(process)
+    assert process.wait() == 0, process.stderr.read()
+    assert numbers == list(range(1, slow_reader.LINES + 1))
+    assert last.startswith("noisy Succeeded in ")
+
+
+@pytest.mark.parametrize("command", [["attach", "build"], ["logs", "-f", "build", "work"]])
+def test_a_reader_who_goes_away_leaves_the_run_to_itself(start_monopod, monopod, api, waiting_file, command):
+    assert monopod("run", "-f", waiting_file, "--context", "test", "--detach").code == 0
+    process = start_monopod(*command, "--context", "test")
+    wait_for_line(process, "ready")
+    process.stdout.close()
+    assert process.wait() == 141
+    assert "Traceback" not in process.stderr.read()
+    assert api.executed == []
+    assert monopod("cancel", "build", "--context", "test").code == 0
 
 
 def test_a_job_makes_the_pod_and_is_left_to_the_cluster(monopod, api, file):

@@ -78,7 +78,7 @@ def test_what_failed_is_told_with_its_command_and_what_shows_more(show, failed_r
     )
     plan = replace(plan, pipeline=replace(plan.pipeline, tasks=tasks))
     more = "monopod run -f ci.yaml --logs {}/{}".format
-    text = show(plan, feed, context=failure_context(plan, {}, lambda task, step, _: more(task, step)))
+    text = show(plan, feed, context=failure_context(plan, lambda task, step, _: more(task, step)))
     assert (
         """
 === unit-tests : pytest failed: exit code 1

@@ -27,18 +27,18 @@ def test_commands(step, words):
 
 
 @pytest.mark.parametrize(
-    ("code", "reason", "message", "limit", "words"),
+    ("code", "reason", "message", "words"),
     [
-        (3, "Error", "", "512Mi", "exit code 3"),
-        (137, "OOMKilled", "", "512Mi", "killed: out of memory, limit 512Mi"),
-        (137, "OOMKilled", "", "", "killed: out of memory"),
-        (137, "Error", "", "", "exit code 137: ended by SIGKILL"),
-        (1, "TimedOut", "the Step exceeded its timeout", "", "the Step exceeded its timeout (exit code 1)"),
-        (127, "Error", "cannot execute 'x'", "", "cannot execute 'x' (exit code 127)"),
+        (3, "Error", "", "exit code 3"),
+        (137, "OOMKilled", "killed: out of memory, limit 512Mi", "killed: out of memory, limit 512Mi"),
+        (137, "OOMKilled", "", "killed: out of memory"),
+        (137, "Error", "", "exit code 137: ended by SIGKILL"),
+        (1, "TimedOut", "the Step exceeded its timeout", "the Step exceeded its timeout (exit code 1)"),
+        (127, "Error", "cannot execute 'x'", "cannot execute 'x' (exit code 127)"),
     ],
 )
-def test_endings(code, reason, message, limit, words):
-    assert ending_in_words(FailedStep("task", "step", code, reason, message, ()), limit) == words
+def test_endings(code, reason, message, words):
+    assert ending_in_words(FailedStep("task", "step", code, reason, message, ())) == words
 
 
 def test_limits_come_from_the_pod():
@@ -60,7 +60,7 @@ def test_what_was_skipped_because_of_what(story):
         story.task("notes", "run", after=("lint",)),
         final=[story.task("report", "run")],
     )
-    follower = Follower(tested)
+    follower = Follower(tested, {"build-make": "64Mi"})
     stopping = "PipelineRun was stopping"
     for event in (
         story.run_started(),
@@ -79,7 +79,7 @@ def test_what_was_skipped_because_of_what(story):
         story.task_skipped("notes", 3, stopping),
     ):
         follower.event(event)
-    context = failure_context(tested, {"build-make": "64Mi"}, lambda *names: " ".join(names))
+    context = failure_context(tested, lambda *names: " ".join(names))
     build, lint = find_failures(follower, context)
     assert build.heading == "build : make failed: killed: out of memory, limit 64Mi"
     assert build.consequences == [
@@ -97,5 +97,5 @@ def test_many_are_counted(story):
     follower.event(story.task_finished("build", 2, "Failed", message="no"))
     for number in range(20):
         follower.event(story.task_skipped(f"t{number}", 2, "Parent Tasks were skipped"))
-    (failure,) = find_failures(follower, failure_context(story.plan(), {}, lambda *_: ""))
+    (failure,) = find_failures(follower, failure_context(story.plan(), lambda *_: ""))
     assert failure.skipped == "t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11 and 8 more"

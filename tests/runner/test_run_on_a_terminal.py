@@ -1,11 +1,14 @@
 """`monopod run` on a real terminal: what a person sees while the real command runs, and when it is over."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from functools import partial
 
 import pytest
+import slow_reader
 from terminal import Terminal
 
 pytestmark = pytest.mark.slow
@@ -71,7 +74,7 @@ def gate(tmp_path):
 def start(tmp_path, gate):
     (tmp_path / "state").mkdir()
 
-    def start(width, height, *options, pipeline=PIPELINE, **environment):
+    def start(width, height, *options, pipeline=PIPELINE, shell="", **environment):
         file = tmp_path / "ci.yaml"
         file.write_text(pipeline)
         command = [
@@ -85,6 +88,8 @@ def start(tmp_path, gate):
             f"gate=hostPath:{tmp_path}/gate",
             *options,
         ]
+        if shell:
+            command = ["bash", "-mc", shell, "bash", *command]
         environment = {**isolated(tmp_path), "PATH": "/usr/bin:/bin", **environment}
         return Terminal(command, environment, width, height)
 
@@ -236,6 +241,60 @@ def test_control_c_cancels_and_leaves_the_terminal_as_it_was(start, gate):
         assert "Cancelling: Steps that run are asked to stop." in terminal.screen.text
         assert terminal.screen.cursor_is_visible
         assert "✗ ci Cancelled in " in terminal.screen.text
+
+
+def test_a_terminal_that_is_stopped_holds_up_nothing(start, gate, tmp_path):
+    steps = [
+        task("count", "seq", f"echo begun\n{wait_for('go')}\nseq -f 'n %g' 20000"),
+        task("last", "tell", 'echo done > "$(workspaces.gate.path)/told"', ["count"]),
+    ]
+    os.mkfifo(tmp_path / "gate" / "told")
+    with start(80, 24, pipeline=PIPELINE[: PIPELINE.index("    - name: clone")] + "".join(steps)) as terminal:
+        terminal.wait_for("begun")
+        terminal.type("\x13")  # Ctrl-S
+        gate("go")
+        slow_reader.wait_until_told(tmp_path / "gate", terminal.process)
+        terminal.type("\x11")  # Ctrl-Q
+        assert terminal.finish() == 0
+        lines = [line for line in terminal.screen.text.splitlines() if "│ n " in line]
+        assert lines == [f"count seq │ n {number}" for number in range(1, 20001)]
+
+
+def test_control_z_gives_the_terminal_back(start, gate):
+    with start(80, 24, shell='"$@"; echo "status $?"; read line; fg') as terminal:
+        screen = terminal.screen
+        terminal.wait_for("report ")
+        assert not screen.cursor_is_visible
+        terminal.type("\x1a")
+        terminal.wait_for("status 148")  # SIGTSTP
+        assert screen.cursor_is_visible
+        assert [row for row in screen.rows if row][-1] == "status 148"
+        assert not any(row.startswith("── ci ") for row in screen.rows)
+        terminal.type("\n")
+        terminal.wait_until(partial(is_drawn, last_row="report "))
+        assert not screen.cursor_is_visible
+        for name in ("started", "tests", "lint"):
+            gate(name)
+        assert terminal.finish() == 1
+        assert screen.text.count("── ci ") == 0
+        assert screen.text.count("lint: 3 files") == 1
+        assert screen.cursor_is_visible
+
+
+def test_what_is_drawn_after_sigstop_stands_below_what_was_written_meanwhile(start, gate):
+    with start(80, 24, shell='"$@"; echo; echo "status $?"; read line; fg') as terminal:
+        screen = terminal.screen
+        terminal.wait_for("lint: no files yet")
+        os.killpg(terminal.foreground, signal.SIGSTOP)
+        terminal.wait_for("status ")
+        terminal.type("\n")
+        terminal.wait_until(lambda screen: sum(row.startswith("── ci ") for row in screen.rows) == 2)
+        terminal.wait_until(partial(is_drawn, last_row="report "))
+        assert "status 0" in screen.text
+        assert not screen.cursor_is_visible
+        for name in ("started", "tests", "lint"):
+            gate(name)
+        assert terminal.finish() == 1
 
 
 def test_only_some_lines_with_the_time_on_a_terminal(start, gate):

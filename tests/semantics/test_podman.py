@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -110,3 +112,50 @@ def test_the_network_is_the_one_that_was_asked_for(podman_backend, pipeline, net
     ran = podman_backend.run("-f", pipeline(), network=network)
     assert ran.code == 0, ran.messages
     assert ran.lines("say/hello") == [interfaces or str(len(list(Path("/sys/class/net").iterdir())))]
+
+
+WAITING = """\
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: {name: waiting}
+spec:
+  pipelineSpec:
+    tasks:
+    - name: work
+      taskSpec:
+        volumes: [{name: shared, hostPath: {path: SHARED}}]
+        steps:
+        - name: act
+          image: localhost/monopod-test/busybox:1
+          volumeMounts: [{name: shared, mountPath: /shared}]
+          script: |
+            exec 3<> /shared/go
+            echo ready > /shared/ready
+            read line <&3
+            echo last words
+"""
+
+
+def test_what_podman_logs_late_stands_before_the_end_of_its_task(podman_backend, tmp_path):
+    for name in ("ready", "go"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "run.yaml").write_text(WAITING.replace("SHARED", str(tmp_path)))
+    podman = podman_backend.podman
+    with podman_backend.start("-f", tmp_path / "run.yaml") as process:
+        assert (tmp_path / "ready").read_text() == "ready\n"
+        names = podman("ps", "--format", "{{.Names}}").split()
+        step, coordinator = (
+            next(name for name in names if name.endswith(end)) for end in ("-work-act", "-coordinator")
+        )
+        monitor = int(Path(podman("inspect", step, "--format", "{{.ConmonPidFile}}").strip()).read_text())
+        os.kill(monitor, signal.SIGSTOP)
+        (tmp_path / "go").write_text("\n")
+        log = Path(podman("inspect", coordinator, "--format", "{{.HostConfig.LogConfig.Path}}").strip())
+        while '"StepFinished"' not in log.read_text():
+            assert process.poll() is None
+        os.kill(monitor, signal.SIGCONT)
+        output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    lines = output.splitlines()
+    assert lines[1:3] == ["[work] started", "[work : act] last words"]
+    assert lines[3].startswith("[work] Succeeded in ")

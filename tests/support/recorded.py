@@ -18,19 +18,19 @@ def recorder_of(root, plan, name="ci-x7k2p", backend="host", files=()):
     return Recorder(Path(root), plan, pod, backend=backend, files=files)
 
 
-def feed_recorder(recorder, plan, feed):
+def feed_recorder(recorder, plan, feed, limits=None):
     """Tell a recorder what a Follower shows of events and (container, bytes)."""
-    follower = Follower(plan)
+    follower = Follower(plan, limits)
     for item in feed:
         for shown in follower.output(*item) if isinstance(item, tuple) else follower.event(item):
             recorder.take(shown)
     return follower
 
 
-def record_run(root, plan, feed, *, files=("ci.yaml",), ended=True):
+def record_run(root, plan, feed, *, files=("ci.yaml",), ended=True, limits=None):
     """Record a run that ends as its last event says; return the record."""
     recorder = recorder_of(root, plan, files=files)
-    finished = feed_recorder(recorder, plan, feed).finished
+    finished = feed_recorder(recorder, plan, feed, limits).finished
     if ended and finished is not None:
         recorder.end(Outcome(finished.status, finished.reason, finished.message), finished.at)
     recorder.close()

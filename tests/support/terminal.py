@@ -52,6 +52,11 @@ class Terminal:
         self.screen.resize(width, height)
         self._set_size(width, height)
 
+    @property
+    def foreground(self):
+        """The process group that has the terminal."""
+        return os.tcgetpgrp(self._master)
+
     def type(self, text):
         os.write(self._master, text.encode())
 

@@ -1,0 +1,40 @@
+"""How a Step failed is said in the same words while the run goes on, in its summary and in every report."""
+
+import io
+
+from recorded import recorded_run
+
+from monopod.runner.display_plain import PlainDisplay, summary_lines
+from monopod.runner.failures import failure_context
+from monopod.runner.follow import Follower
+from monopod.runner.line_options import LineOptions
+from monopod.runner.reports.junit import junit
+from monopod.runner.reports.page import page
+from monopod.runner.reports.trace import trace
+from monopod.runner.summary import Outcome, summarize
+
+LIMITS = {"build-make": "512Mi"}
+WORDS = "killed: out of memory, limit 512Mi"
+
+
+def test_a_step_that_ran_out_of_memory(tmp_path, story, feed_all):
+    plan = story.plan(story.task("build", "make"))
+    feed = [
+        story.run_started(),
+        story.task_started("build", 0),
+        story.step_started("build", "make", 0),
+        story.step_finished("build", "make", 1, code=137, reason="OOMKilled"),
+        story.task_finished("build", 1, "Failed", message='"step-make" ran out of memory'),
+        story.run_finished(1, "Failed"),
+    ]
+    follower, stream = Follower(plan, LIMITS), io.StringIO()
+    display = PlainDisplay(stream, follower, LineOptions(colours=False))
+    feed_all(follower, display, feed)
+    display.refresh(0)
+    assert f"[build : make] {WORDS}\n" in stream.getvalue()
+    summary = summarize(follower, Outcome("Failed", "Failed", ""), 1, None, failure_context(plan, lambda *_: ""))
+    assert f"=== build : make failed: {WORDS}" in summary_lines(summary)
+    run = recorded_run(tmp_path, plan, feed, limits=LIMITS)
+    assert f'message="{WORDS}"' in junit([run])
+    assert f">{WORDS}<" in page(run)
+    assert WORDS in trace([run])

@@ -1,0 +1,53 @@
+"""Whoever reads the output of a run, or does not, holds up no Step of it, and loses no line."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import slow_reader
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_reader_who_reads_only_when_the_steps_have_ended(backend, tmp_path: Path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    with backend.start("-f", slow_reader.written(shared)) as process:
+        slow_reader.wait_until_told(shared, process)
+        numbers, last = slow_reader.read_numbers(process)
+        assert process.wait() == 0, process.stderr.read()
+    assert numbers == list(range(1, slow_reader.LINES + 1))
+    assert last.startswith("noisy Succeeded in ")
+
+
+def test_a_reader_who_goes_away_cancels_the_run(backend, tmp_path: Path):
+    backend.environment["XDG_STATE_HOME"] = str(tmp_path / "records")
+    text = slow_reader.RUN.replace("script: seq 1 300000", "script: echo ready; sleep 1000000")
+    file = tmp_path / "run.yaml"
+    file.write_text(text.replace("SHARED", str(tmp_path)))
+    with backend.start("-f", file) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line == "[many : write] ready\n":
+                break
+        process.stdout.close()
+        assert process.wait() == 141
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+    (run,) = backend.monopod("runs").splitlines()[1:]
+    assert " Cancelled " in run
+
+
+def test_a_reader_of_errors_alone_who_goes_away(backend, tmp_path: Path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    command = backend.command("-o", "json", "-f", slow_reader.written(shared))
+    # the lines go to a pipe without a reader, the document to another
+    shell = f"{shlex.join(command)} 2>&1 >{shared}/document | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", f"{shell}; exit ${{PIPESTATUS[0]}}"], env=backend.environment, check=False, capture_output=True
+    )
+    assert done.returncode == 141

@@ -1,0 +1,54 @@
+"""A reader of the output of a run who reads nothing until all that matters has happened."""
+
+import os
+import select
+
+LINES = 300_000
+PATIENCE = 300.0
+"""Seconds after which what was waited for is given up."""
+
+RUN = """\
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: {name: noisy}
+spec:
+  pipelineSpec:
+    tasks:
+    - name: many
+      taskSpec: {steps: [{name: write, image: localhost/monopod-test/busybox:1, script: seq 1 300000}]}
+    - name: last
+      runAfter: [many]
+      taskSpec:
+        volumes: [{name: shared, hostPath: {path: SHARED}}]
+        steps:
+        - name: tell
+          image: localhost/monopod-test/busybox:1
+          volumeMounts: [{name: shared, mountPath: /shared}]
+          script: echo done > /shared/told
+"""
+"""It writes much more than a pipe holds, and then a line into the FIFO ``told``."""
+
+
+def written(directory):
+    """Write the run's file and the FIFO into a directory; return the file's path."""
+    os.mkfifo(directory / "told")
+    file = directory / "noisy.yaml"
+    file.write_text(RUN.replace("SHARED", str(directory)))
+    return file
+
+
+def wait_until_told(directory, process):
+    """Wait until the last Step runs, of which nothing was read yet."""
+    descriptor = os.open(directory / "told", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert select.select([descriptor], [], [], PATIENCE)[0], "the Steps wait for the reader"
+        assert process.poll() is None
+    finally:
+        os.close(descriptor)
+
+
+def read_numbers(process):
+    """Read all; return the numbers that came, in their order, and the last line."""
+    lines = process.stdout.read().splitlines()
+    prefix = "[many : write] "
+    return [int(line.removeprefix(prefix)) for line in lines if line.startswith(prefix)], lines[-1]
