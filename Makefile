@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint image bench plots fuzz screenshots clean
+.PHONY: help demo test lint image bench plots fuzz fuzz-orders screenshots clean
 
 PYTHON =
 PYTEST_ARGS =
@@ -13,6 +13,7 @@ IMAGE_ARGS =
 REPOSITORY =
 REVISION = HEAD
 FUZZ_SECONDS = 600
+FUZZ_INPUT =
 
 # Byte-compiling all of a large package takes longer than installing it; Python compiles what is used, when it is used.
 # PIP_COMPILE=0 is --no-compile, and older versions of pip understand it as well.
@@ -32,7 +33,9 @@ help:
 	@echo 'make image   build the runtime image with podman, buildah or docker (IMAGE_ARGS="--base IMAGE": on another base)'
 	@echo 'make bench   measure speed and size, and print them beside their goals'
 	@echo 'make plots   measure how a Pod scales with its Steps, and draw docs/scale.svg'
-	@echo 'make fuzz    compile what a fuzzer makes of the examples, for FUZZ_SECONDS=600 (0: until something is found)'
+	@echo 'make fuzz    give compile, check and graph what a fuzzer makes of YAML, for FUZZ_SECONDS=600 (0: until it finds)'
+	@echo 'make fuzz-orders   the same for the control files that the entrypoint reads (needs clang with libFuzzer)'
+	@echo '             (FUZZ_INPUT=FILE: one input again)'
 	@echo 'make screenshots   take the pictures of docs/ in Chromium'
 	@echo 'make clean   remove .venv, build/ and all that tools leave behind'
 	@echo 'PYTHON=python3.12 chooses the Python of .venv (3.11 or newer)'
@@ -59,10 +62,24 @@ bench: .venv/monopod-installed
 plots: .venv/monopod-installed
 	@.venv/bin/python benchmarks/scale.py docs/scale.svg
 
+# What is found stays in build/fuzz/. Where atheris cannot be installed (no wheel for this Python), nothing is fuzzed.
+again = { echo "run it again: make $@ FUZZ_INPUT=$$(ls -t build/fuzz/*-* | head -n 1)" >&2; exit 1; }
+
 fuzz: .venv/tools-installed
-	@.venv/bin/python -c 'import atheris' 2> /dev/null || { $(pip) install --quiet atheris; }
-	@mkdir -p build/fuzz && cd build/fuzz && PYTHONPATH=../../tests/support \
-	    ../../.venv/bin/python ../../tests/faults/fuzz_compiler.py -max_total_time=$(FUZZ_SECONDS)
+	@mkdir -p build/fuzz/$@
+	@.venv/bin/python -c 'import atheris' 2> /dev/null || $(pip) install --quiet --only-binary :all: atheris > .venv/log 2>&1 || \
+	    { echo "nothing is fuzzed: atheris cannot be installed for $$(.venv/bin/python --version), see .venv/log"; exit 0; }; \
+	PYTHONPATH=tests/support .venv/bin/python tests/faults/fuzz_compiler.py -artifact_prefix=build/fuzz/ \
+	    $(or $(FUZZ_INPUT),-max_total_time=$(FUZZ_SECONDS) build/fuzz/$@ tests/faults/corpus) || $(again)
+
+fuzz-orders: build/fuzz/orders
+	@mkdir -p build/fuzz/$@
+	@build/fuzz/orders -artifact_prefix=build/fuzz/ -timeout=10 \
+	    $(or $(FUZZ_INPUT),-max_total_time=$(FUZZ_SECONDS) -max_len=1024 build/fuzz/$@ tests/entrypoint/orders_corpus) || $(again)
+
+build/fuzz/orders: tests/entrypoint/fuzz_orders.c entrypoint/entrypoint.c
+	@mkdir -p build/fuzz
+	@clang -std=c11 -Wall -Wextra -Werror -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< -o $@
 
 screenshots: .venv/tools-installed
 	@.venv/bin/python docs/screenshots/take.py

@@ -768,8 +768,18 @@ class Engine:
         self._sidecars.pop(container, None)
         if attempt.outcome is None:
             self._advance(instance)
-        elif not attempt.sidecars_running and instance.outcome is None:
+        elif not attempt.sidecars_running:
+            self._sidecars_are_gone(instance)
+
+    def _sidecars_are_gone(self, instance: InstanceState) -> None:
+        """Let the next attempt, or the next of the queue, have the slot in which the Sidecars of the last one ended."""
+        task = instance.task
+        if instance.outcome is None:
             self._next_attempts.append(instance)
+        elif instance in task.clearing:
+            task.clearing.remove(instance)
+            self._hand_on(instance)
+            self._fill_slots(task)
 
     def _on_step_exit(self, instance: InstanceState, step: StepState, how: Exit) -> None:
         attempt = instance.attempt
@@ -954,6 +964,8 @@ class Engine:
         if task.unfinished:
             self._fill_slots(task)
             return
+        for each in task.clearing:
+            self._hand_on(each)  # nobody is left who could have the slot
         self._take_results(task)
         outcomes = [each.outcome for each in task.instances if each.outcome is not None]
         worst = next((each for each in outcomes if not each.succeeded), outcome)
@@ -962,7 +974,7 @@ class Engine:
         self._end_task(task, worst)
 
     def _give_back(self, instance: InstanceState, outcome: Outcome) -> None:
-        """Hand the slot on to the next of the queue, or let its containers go."""
+        """Note how the containers of the slot are to end, and hand it on."""
         task, slot = instance.task, instance.slot
         assert slot is not None
         if not outcome.succeeded and not any(self._exit_codes.get(name) for name in slot.containers):
@@ -970,8 +982,18 @@ class Engine:
         if task.forgiven:
             for name in slot.containers:
                 self._exit_codes[name] = 0
-        is_last = task.unfinished == len(task.queue) and not task.free_slots
-        if task.queue and task.queue[0].slot is None and (self._whole(slot) or is_last):
+        self._hand_on(instance)
+
+    def _hand_on(self, instance: InstanceState) -> None:
+        """Let the next of the queue have the slot, once the Sidecars in it have ended; or let its containers go."""
+        task, slot = instance.task, instance.slot
+        assert slot is not None
+        is_last = task.unfinished == len(task.queue) and not task.free_slots and not task.clearing
+        if not task.queue or task.queue[0].slot is not None:
+            self._release_containers(slot)
+        elif instance.attempt.sidecars_running:
+            task.clearing.append(instance)
+        elif self._whole(slot) or is_last:
             task.free_slots.append(slot)
         else:
             self._release_containers(slot)

@@ -578,6 +578,7 @@ static struct {
     int socket;
     bool has_files;
     struct moment start;
+    size_t allocated;
 } child;
 
 static void send_report(const struct text *error)
@@ -596,6 +597,7 @@ static void send_report(const struct text *error)
 static _Noreturn void refuse(int code, const char *words, const char *foreign, long error, const char *more)
 {
     static struct text sentence;
+    sentence.length = 0;
     add(&sentence, words);
     add_foreign(&sentence, foreign);
     if (error != 0) {
@@ -610,6 +612,7 @@ static _Noreturn void refuse(int code, const char *words, const char *foreign, l
 static _Noreturn void refuse_malformed(unsigned record, const char *why)
 {
     static struct text words;
+    words.length = 0;
     add(&words, "run.");
     add_number(&words, child.number, 1);
     add(&words, " is malformed: record ");
@@ -621,9 +624,8 @@ static _Noreturn void refuse_malformed(unsigned record, const char *why)
 
 static void *allocate(size_t size)
 {
-    static size_t total;
-    total += size;
-    void *memory = total <= MAX_ALLOCATED_BYTES ? more_memory(size) : NULL;
+    child.allocated += size;
+    void *memory = child.allocated <= MAX_ALLOCATED_BYTES ? more_memory(size) : NULL;
     if (memory == NULL)
         refuse(CODE_CANNOT_RUN, "the expanded arguments and environment are too large", "", E2BIG, "");
     return memory;
@@ -1017,6 +1019,7 @@ static _Noreturn void run_program(char **arguments, char **environment)
     if (found != NULL)
         refuse_program(found, -EACCES, arguments, environment);
     static struct text words;
+    words.length = 0;
     add(&words, ": it is on no directory of PATH (");
     add_foreign(&words, path);
     add(&words, ")");
@@ -1331,7 +1334,8 @@ static long memory_kills(void)
     if (strlen(line) < sizeof key)
         return 0;
     line += sizeof key - 1;
-    return read_number(&line);
+    long kills = read_number(&line);
+    return kills < 0 ? 0 : kills;
 }
 
 /* Whether something has been killed for its use of memory since this was asked the last time. */
@@ -1413,29 +1417,47 @@ static void advance(struct request *request)
  */
 
 /*
+ * Reads an order, `NUMBER GRACE` or, without a grace period (then -1), `NUMBER`; a newline may follow, and nothing else.
+ * A negative errno if it cannot be read, -EINVAL if it makes no sense.
+ */
+static long read_order(const char *name, long *number, long *grace)
+{
+    char buffer[32];
+    const char *at = buffer;
+    long size = read_small(name, buffer, sizeof buffer);
+    if (size < 0)
+        return size;
+    *number = read_number(&at);
+    *grace = -1;
+    if (*number >= 0 && *at == ' ') {
+        at++;
+        *grace = read_number(&at);
+        if (*grace < 0)
+            return -EINVAL;
+    }
+    at += *at == '\n';
+    return *number < 0 || at != buffer + size || size == sizeof buffer - 1 ? -EINVAL : 0;
+}
+
+/*
  * An order is moved away before it is read. To read and then unlink it would unlink another one that has come meanwhile,
  * unread. Only what cannot be moved (the Step has put something in the way) is read where it is.
  */
 static void take_kill(struct request *request)
 {
     static struct text name, taken;
-    char buffer[32];
-    long result = read_small(numbered(&name, "kill.", request->number), buffer, sizeof buffer);
+    long number, grace, result = read_order(numbered(&name, "kill.", request->number), &number, &grace);
     if (result == -ENOENT)
         return;
     numbered(&taken, ".taken.", request->number);
     bool moved = CALL(renameat2, self.directory, name.bytes, self.directory, taken.bytes, 0) >= 0;
     if (moved)
-        result = read_small(taken.bytes, buffer, sizeof buffer);
+        result = read_order(taken.bytes, &number, &grace);
     bool stays = CALL(unlinkat, self.directory, moved ? taken.bytes : name.bytes, 0) < 0 && !moved;
     if (stays && (request->stopped || request->complained))
         return; /* one that stays is taken once */
-    const char *at = buffer;
-    long number = result < 0 ? -1 : read_number(&at);
-    bool blank = number > 0 && *at++ == ' ';
-    long grace = blank ? read_number(&at) : -1;
-    if (number < 1 || number > 64 || grace < 0 || (*at != '\0' && strcmp(at, "\n") != 0)) {
-        complain("makes no sense, and is ignored: ", name.bytes, result < 0 ? result : 0);
+    if (result < 0 || number < 1 || number > 64 || grace < 0) {
+        complain("makes no sense, and is ignored: ", name.bytes, result == -EINVAL ? 0 : result);
         request->complained = stays;
         return;
     }
@@ -1453,23 +1475,15 @@ static void take_kill(struct request *request)
  */
 static void take_exit(int64_t now)
 {
-    char buffer[32];
-    long result = read_small("exit", buffer, sizeof buffer);
+    long code, grace, result = read_order("exit", &code, &grace);
     if (result == -ENOENT && self.exit_code < 0)
         return;
-    const char *at = buffer;
-    long code = result < 0 ? -1 : read_number(&at), grace = -1;
-    if (code >= 0 && *at == ' ') {
-        at++;
-        grace = read_number(&at);
-        code = grace < 0 ? -1 : code;
-    }
-    if (code >= 0 && code <= 255 && (*at == '\0' || strcmp(at, "\n") == 0)) {
+    if (result >= 0 && code <= 255) {
         self.exit_code = code;
         if (grace >= 0 && (self.exit_at == 0 || now + grace < self.exit_at))
             self.exit_at = now + grace;
     } else if (result != -ENOENT && !self.complained) {
-        complain("makes no sense, and is ignored: ", "exit", result < 0 ? result : 0);
+        complain("makes no sense, and is ignored: ", "exit", result == -EINVAL ? 0 : result);
         self.complained = true;
     }
     if (self.exit_code < 0)

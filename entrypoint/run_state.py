@@ -104,7 +104,10 @@ class InstanceState:
 
 @dataclass(slots=True)
 class TaskState:
-    """A PipelineTask. ``blockers`` counts the Tasks it waits for, ``unfinished`` its instances without an outcome."""
+    """A PipelineTask. ``blockers`` counts the Tasks it waits for, ``unfinished`` its instances without an outcome.
+
+    ``clearing`` are instances that have ended, but for Sidecars in a slot that others wait for.
+    """
 
     plan: Task
     pipeline: PipelineState
@@ -118,6 +121,7 @@ class TaskState:
     instances: list[InstanceState] = field(default_factory=list)
     queue: deque[InstanceState] = field(default_factory=deque)
     free_slots: list[Slot] = field(default_factory=list)
+    clearing: list[InstanceState] = field(default_factory=list)
     unfinished: int = 0
     child: PipelineState | None = None
 

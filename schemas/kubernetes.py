@@ -66,6 +66,29 @@ def exactly_one(model: Model, *names: str) -> Iterator[tuple[Path, str]]:
     yield from at_most_one(model, *names)
 
 
+class OwnerReference(Model):
+    """The object that another one goes with."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+    block_owner_deletion: bool = False
+    controller: bool = False
+
+
+class ManagedFieldsEntry(Model):
+    """Who has set which fields, as a server notes it."""
+
+    api_version: str | None = None
+    fields_type: str | None = None
+    fields_v1: Anything | None = Field(None, alias="fieldsV1")
+    manager: str | None = None
+    operation: str | None = None
+    subresource: str | None = None
+    time: Any = None
+
+
 class ObjectMeta(Model):
     """What identifies an object; the fields that a server sets are accepted and kept."""
 
@@ -79,8 +102,8 @@ class ObjectMeta(Model):
     deletion_timestamp: Any = None
     finalizers: ListOf[str] = ()
     generation: int | None = None
-    managed_fields: ListOf[Anything] = ()
-    owner_references: ListOf[Anything] = ()
+    managed_fields: ListOf[ManagedFieldsEntry] = ()
+    owner_references: ListOf[OwnerReference] = ()
     resource_version: str | None = None
     self_link: str | None = None
     uid: str | None = None
@@ -471,6 +494,195 @@ class EphemeralVolumeSource(Model):
     volume_claim_template: PersistentVolumeClaimTemplate | None = None
 
 
+class AWSElasticBlockStoreVolumeSource(Model):
+    """A disk of Amazon's Elastic Block Store."""
+
+    volume_id: str = Field(alias="volumeID")
+    fs_type: str | None = None
+    partition: int | None = None
+    read_only: bool = False
+
+
+class AzureDiskVolumeSource(Model):
+    """A disk of Azure."""
+
+    disk_name: str
+    disk_uri: str = Field(alias="diskURI")
+    caching_mode: str | None = None
+    fs_type: str | None = None
+    kind: str | None = None
+    read_only: bool = False
+
+
+class AzureFileVolumeSource(Model):
+    """A share of Azure Files."""
+
+    secret_name: str
+    share_name: str
+    read_only: bool = False
+
+
+class CephFSVolumeSource(Model):
+    """A directory of CephFS."""
+
+    monitors: ListOf[str]
+    path: str | None = None
+    read_only: bool = False
+    secret_file: str | None = None
+    secret_ref: LocalObjectReference | None = None
+    user: str | None = None
+
+
+class CinderVolumeSource(Model):
+    """A volume of OpenStack."""
+
+    volume_id: str = Field(alias="volumeID")
+    fs_type: str | None = None
+    read_only: bool = False
+    secret_ref: LocalObjectReference | None = None
+
+
+class FCVolumeSource(Model):
+    """A disk behind Fibre Channel."""
+
+    fs_type: str | None = None
+    lun: int | None = None
+    read_only: bool = False
+    target_wwns: ListOf[str] = Field((), alias="targetWWNs")
+    wwids: ListOf[str] = ()
+
+
+class FlexVolumeSource(Model):
+    """A volume of a FlexVolume driver."""
+
+    driver: str
+    fs_type: str | None = None
+    options: dict[str, str] = Field(default_factory=dict)
+    read_only: bool = False
+    secret_ref: LocalObjectReference | None = None
+
+
+class FlockerVolumeSource(Model):
+    """A dataset of Flocker."""
+
+    dataset_name: str | None = None
+    dataset_uuid: str | None = Field(None, alias="datasetUUID")
+
+
+class GCEPersistentDiskVolumeSource(Model):
+    """A disk of Google's Compute Engine."""
+
+    pd_name: str
+    fs_type: str | None = None
+    partition: int | None = None
+    read_only: bool = False
+
+
+class GitRepoVolumeSource(Model):
+    """A revision of a git repository."""
+
+    repository: str
+    directory: str | None = None
+    revision: str | None = None
+
+
+class GlusterfsVolumeSource(Model):
+    """A volume of GlusterFS."""
+
+    endpoints: str
+    path: str
+    read_only: bool = False
+
+
+class ISCSIVolumeSource(Model):
+    """A disk behind iSCSI."""
+
+    iqn: str
+    lun: int
+    target_portal: str
+    chap_auth_discovery: bool = False
+    chap_auth_session: bool = False
+    fs_type: str | None = None
+    initiator_name: str | None = None
+    iscsi_interface: str | None = None
+    portals: ListOf[str] = ()
+    read_only: bool = False
+    secret_ref: LocalObjectReference | None = None
+
+
+class PhotonPersistentDiskVolumeSource(Model):
+    """A disk of Photon Controller."""
+
+    pd_id: str = Field(alias="pdID")
+    fs_type: str | None = None
+
+
+class PortworxVolumeSource(Model):
+    """A volume of Portworx."""
+
+    volume_id: str = Field(alias="volumeID")
+    fs_type: str | None = None
+    read_only: bool = False
+
+
+class QuobyteVolumeSource(Model):
+    """A volume of Quobyte."""
+
+    registry: str
+    volume: str
+    group: str | None = None
+    read_only: bool = False
+    tenant: str | None = None
+    user: str | None = None
+
+
+class RBDVolumeSource(Model):
+    """A block device of Ceph."""
+
+    image: str
+    monitors: ListOf[str]
+    fs_type: str | None = None
+    keyring: str | None = None
+    pool: str | None = None
+    read_only: bool = False
+    secret_ref: LocalObjectReference | None = None
+    user: str | None = None
+
+
+class ScaleIOVolumeSource(Model):
+    """A volume of ScaleIO."""
+
+    gateway: str
+    secret_ref: LocalObjectReference
+    system: str
+    fs_type: str | None = None
+    protection_domain: str | None = None
+    read_only: bool = False
+    ssl_enabled: bool = False
+    storage_mode: str | None = None
+    storage_pool: str | None = None
+    volume_name: str | None = None
+
+
+class StorageOSVolumeSource(Model):
+    """A volume of StorageOS."""
+
+    fs_type: str | None = None
+    read_only: bool = False
+    secret_ref: LocalObjectReference | None = None
+    volume_name: str | None = None
+    volume_namespace: str | None = None
+
+
+class VsphereVirtualDiskVolumeSource(Model):
+    """A disk of vSphere."""
+
+    volume_path: str
+    fs_type: str | None = None
+    storage_policy_id: str | None = Field(None, alias="storagePolicyID")
+    storage_policy_name: str | None = None
+
+
 class Volume(Model):
     """A named volume. Without a source it is an empty directory (Kubernetes API, Volume)."""
 
@@ -486,25 +698,25 @@ class Volume(Model):
     ephemeral: EphemeralVolumeSource | None = None
     nfs: NFSVolumeSource | None = None
     image: ImageVolumeSource | None = None
-    aws_elastic_block_store: Anything | None = None
-    azure_disk: Anything | None = None
-    azure_file: Anything | None = None
-    cephfs: Anything | None = None
-    cinder: Anything | None = None
-    fc: Anything | None = None
-    flex_volume: Anything | None = None
-    flocker: Anything | None = None
-    gce_persistent_disk: Anything | None = None
-    git_repo: Anything | None = None
-    glusterfs: Anything | None = None
-    iscsi: Anything | None = None
-    photon_persistent_disk: Anything | None = None
-    portworx_volume: Anything | None = None
-    quobyte: Anything | None = None
-    rbd: Anything | None = None
-    scale_io: Anything | None = Field(None, alias="scaleIO")
-    storageos: Anything | None = None
-    vsphere_volume: Anything | None = None
+    aws_elastic_block_store: AWSElasticBlockStoreVolumeSource | None = None
+    azure_disk: AzureDiskVolumeSource | None = None
+    azure_file: AzureFileVolumeSource | None = None
+    cephfs: CephFSVolumeSource | None = None
+    cinder: CinderVolumeSource | None = None
+    fc: FCVolumeSource | None = None
+    flex_volume: FlexVolumeSource | None = None
+    flocker: FlockerVolumeSource | None = None
+    gce_persistent_disk: GCEPersistentDiskVolumeSource | None = None
+    git_repo: GitRepoVolumeSource | None = None
+    glusterfs: GlusterfsVolumeSource | None = None
+    iscsi: ISCSIVolumeSource | None = None
+    photon_persistent_disk: PhotonPersistentDiskVolumeSource | None = None
+    portworx_volume: PortworxVolumeSource | None = None
+    quobyte: QuobyteVolumeSource | None = None
+    rbd: RBDVolumeSource | None = None
+    scale_io: ScaleIOVolumeSource | None = Field(None, alias="scaleIO")
+    storageos: StorageOSVolumeSource | None = None
+    vsphere_volume: VsphereVirtualDiskVolumeSource | None = None
 
     def problems(self) -> Iterator[tuple[Path, str]]:
         """At most one source."""

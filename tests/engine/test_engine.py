@@ -548,6 +548,26 @@ class TestSidecars:
         run = simulate(plan_of(task("a", retries=1, sidecars=(sidecar,))), behave)
         assert run.started() == {"a-db": [0, 2.25], "a-run": [1, 3.25]}
 
+    def test_a_slot_is_handed_on_when_its_sidecars_have_ended(self):
+        """The next one's would run beside them; as they end, it would wait for its own without end."""
+        sidecar = Sidecar(Step("db", command=("serve",)))
+        each = task("a", sidecars=(sidecar,), matrix=Matrix((Param("k", ("1", "2")),)))
+        run = simulate(plan_of(each), lambda r: Behaviour(duration=1e6 if "db" in r.container else 1, stop_delay=3))
+        assert run.started() == {"a-db": [0, 5], "a-run": [1, 6]}
+        assert run.finished_at == 7
+
+    def test_a_slot_that_nobody_waits_for_any_more_is_released_at_once(self):
+        sidecar = Sidecar(Step("db", command=("serve",)))
+        each = task("a", sidecars=(sidecar,), matrix=Matrix((Param("k", ("1", "2")),)))
+        run = simulate(
+            plan_of(each),
+            lambda r: Behaviour(duration=1e6 if "db" in r.container else 1, stop_delay=3),
+            extra=[cancel(3.0)],
+        )
+        assert run.started() == {"a-db": [0], "a-run": [1]}
+        assert run.released.keys() == {"a-db", "a-run"}
+        assert run.finished_at == 3
+
 
 PROVENANCE = '{"outputs": [{"name": "image", "values": [{"uri": "pkg:x", "digest": {"sha256": "1"}}]}]}'
 

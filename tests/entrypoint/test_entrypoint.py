@@ -773,7 +773,8 @@ def test_only_the_one_request_is_stopped(container):
     assert "stopped" not in end
 
 
-@pytest.mark.parametrize("content", [b"", b"15", b"15 ", b"0 5", b"65 5", b"15 x", b"15 5 5", b"-9 5", b"9" * 40])
+@pytest.mark.parametrize("content", [b"", b"15", b"15 ", b"0 5", b"65 5", b"15 x", b"15 5 5", b"-9 5", b"9" * 40,
+                                     b"15 5\0more", b"15 " + b"0" * 28 + b"x"])  # fmt: skip
 def test_an_order_that_makes_no_sense_is_ignored(container, content):
     gate, told = container.fifo("gate"), container.fifo("told")
     number = container.shell(f"echo ready >{told.path}; read line <{gate.path}")
@@ -1081,7 +1082,10 @@ def test_exit_waits_for_what_runs(container):
     assert container.end(number)["code"] == "3"
 
 
-@pytest.mark.parametrize("content", [b"", b"256", b"x", b"1 x", b"1 2 3", b"1 ", b"-1", b"9" * 20])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"256", b"x", b"1 x", b"1 2 3", b"1 ", b"-1", b"9" * 20, b"9" * 31, b"1\0x", b"7 " + b"0" * 29 + b"x"],
+)
 def test_exit_that_makes_no_sense_is_ignored(container, content):
     container.put("exit", content)
     for _ in range(2):

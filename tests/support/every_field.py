@@ -223,6 +223,7 @@ VALUES: dict[tuple[type[Model] | str, ...], tuple[Any, Any]] = {
         {"requests": {"storage": "2Gi"}},
         {"requests": {"storage": "3Gi"}},
     ),
+    (kubernetes.ScaleIOVolumeSource, "secret_ref"): ({"name": "sample"}, {"name": "other"}),
     (kubernetes.VolumeResourceRequirements, "requests"): ({"storage": "2Gi"}, {"storage": "3Gi"}),
     (kubernetes.ResourceRequirements, "requests"): ({"cpu": "500m"}, {"cpu": "1"}),
     **{(model, "image_pull_policy"): ("Always", "Never") for model in (tekton.StepTemplate, tekton.Sidecar)},
