@@ -1,7 +1,8 @@
 """Waiting for files to grow, with one inotify instance (inotify(7)).
 
-Python's standard library has no inotify, and what is needed of it is two system calls. Where no instance is to be had
-(there are 128 for a user by default) the files are looked at twenty times a second.
+Python's standard library has no inotify, and what is needed of it is two system calls. Where there is no instance to
+be had (there are 128 for a user by default), or it may watch no more files (``fs.inotify.max_user_watches``), the files
+are looked at twenty times a second.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import ctypes
 import os
 import threading
+from collections.abc import Iterable
 
 _IN_MODIFY = 0x2
 _LOOK_SECONDS = 0.05
@@ -18,38 +20,47 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class FileWatch:
-    """Can be selected on: readable when a file has changed, or may have, since `clear`."""
+    """Can be selected on: readable when one of the files has changed, or may have, since `clear`."""
 
-    def __init__(self) -> None:
-        self._instance: int = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._ticker = _Ticker() if self._instance < 0 else None
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._ticker: _Ticker | None = None
+        instance = _watching(paths)
+        if instance is None:
+            self._ticker = _Ticker()
+            instance = self._ticker.reader
+        self._descriptor = instance
 
     def fileno(self) -> int:
         """Return the descriptor."""
-        return self._instance if self._ticker is None else self._ticker.reader
-
-    def add(self, path: str) -> None:
-        """Watch a file. Raises OSError if it cannot be watched."""
-        if self._ticker is None and _libc.inotify_add_watch(self._instance, os.fsencode(path), _IN_MODIFY) < 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), path)
+        return self._descriptor
 
     def clear(self) -> None:
         """Take note that all files are going to be looked at."""
         with contextlib.suppress(BlockingIOError):
-            while os.read(self.fileno(), 65536):
+            while os.read(self._descriptor, 65536):
                 pass
 
     def close(self) -> None:
         """Stop watching."""
         if self._ticker is not None:
-            self._ticker.close()
-        else:
-            os.close(self._instance)
+            self._ticker.stop()
+        os.close(self._descriptor)
+
+
+def _watching(paths: Iterable[str]) -> int | None:
+    """Return an inotify instance that watches the files, None if the kernel gives none that does."""
+    instance: int = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    if instance < 0:
+        return None
+    for path in paths:
+        if _libc.inotify_add_watch(instance, os.fsencode(path), _IN_MODIFY) < 0:
+            os.close(instance)
+            return None
+    return instance
 
 
 class _Ticker:
-    """Makes a pipe readable at regular times."""
+    """Makes a pipe readable at regular times. Who made it closes ``reader``."""
 
     def __init__(self) -> None:
         self.reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -62,8 +73,7 @@ class _Ticker:
             with contextlib.suppress(BlockingIOError):
                 os.write(self._writer, b"x")
 
-    def close(self) -> None:
+    def stop(self) -> None:
         self._stopped.set()
         self._thread.join()
-        os.close(self.reader)
         os.close(self._writer)

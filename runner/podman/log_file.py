@@ -20,6 +20,7 @@ class LogFile:
 
     def __init__(self, path: str) -> None:
         """Open the log. Raises OSError."""
+        self.path = path
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._rest = b""
 

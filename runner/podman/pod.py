@@ -91,8 +91,7 @@ class PodmanPod:
         self._cleaner: subprocess.Popen[bytes] | None = None
         self._cleaner_pipe = -1
         self._poll = select.epoll()
-        self._watch = FileWatch()
-        self._poll.register(self._watch, select.EPOLLIN)
+        self._watch: FileWatch | None = None
         self._logs: dict[str, LogFile] = {}
         self._monitors: dict[str, Monitor] = {}
         self._ids: dict[str, str] = {}
@@ -206,9 +205,10 @@ class PodmanPod:
             path = each["HostConfig"]["LogConfig"]["Path"]
             with open(path, "ab"):
                 pass  # podman makes it when the container starts
-            self._watch.add(path)
             self._logs[name] = LogFile(path)
             self._monitors[name] = Monitor(each["ConmonPidFile"])
+        self._watch = FileWatch(log.path for log in self._logs.values())
+        self._poll.register(self._watch, select.EPOLLIN)
 
     def _run_to_its_end(self, name: str) -> None:
         """Run an init container. Raises BackendUnavailableError if it cannot be started, or fails."""
@@ -266,7 +266,8 @@ class PodmanPod:
             os.close(self._cleaner_pipe)
             self._cleaner.wait()
             self._cleaner = None
-        self._watch.close()
+        if self._watch is not None:
+            self._watch.close()
         self._poll.close()
         if self._state is not None:
             os.close(self._state.lock)
@@ -278,7 +279,7 @@ class PodmanPod:
         """Wait until something happens, for `timeout` seconds at most (None: for ever), and tell what has happened."""
         if not self._pending and not self._is_finished:
             for descriptor, _ in self._poll.poll(timeout):
-                if descriptor == self._watch.fileno():
+                if self._watch is not None and descriptor == self._watch.fileno():
                     self._watch.clear()
                     self._read_logs()
                 elif descriptor in self._processes:

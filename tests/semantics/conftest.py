@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -51,10 +51,10 @@ class Backend:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        """Start a run that leads a process group of its own."""
+    def start(self, *arguments: str | Path, before: Sequence[str] = (), network: str = "none") -> subprocess.Popen[str]:
+        """Start a run that leads a process group of its own; the words `before` are a program that executes it."""
         return subprocess.Popen(
-            self.command(*arguments),
+            [*before, *self.command(*arguments, network=network)],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

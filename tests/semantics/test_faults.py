@@ -5,11 +5,16 @@ As few Pods as can be, each with many faults: starting containers is what takes 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import sys
+from pathlib import Path
 
 import hostile_steps
 import psutil
 import pytest
+import system_calls
 from finished_run import FinishedRun
 from host_run import pipeline
 from podman_store import BUSYBOX
@@ -18,6 +23,7 @@ from shared_directory import HERE, WAIT, Shared
 pytestmark = pytest.mark.slow
 
 SLEEP = HERE + "exec sleep 100000"
+INOTIFY = "anon_inode:inotify"
 
 
 @pytest.fixture
@@ -40,6 +46,15 @@ def entrypoint_of(backend, container: str) -> psutil.Process:
     return psutil.Process(int(pid))
 
 
+def open_on(pid: int) -> list[str]:
+    """Return what the descriptors of a process are open on."""
+    found = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(descriptor))
+    return found
+
+
 def test_steps_and_entrypoints_that_are_killed_all_at_once(podman_backend, shared, tmp_path):
     """A Step's process, two entrypoints while a Step runs, one that waits for its turn, and the coordinator."""
     names = ("step", "entrypoint", "another", "waiting")
@@ -51,6 +66,7 @@ def test_steps_and_entrypoints_that_are_killed_all_at_once(podman_backend, share
     process = podman_backend.start("-f", file, "-o", "json")
     try:
         shared.hear(5)
+        assert INOTIFY in open_on(process.pid)
         (step,) = entrypoint_of(podman_backend, "step-s0").children()
         victims = [entrypoint_of(podman_backend, name) for name in ("entrypoint-s0", "another-s0", "waiting-s1")]
         for each in (step, *victims, entrypoint_of(podman_backend, "coordinator")):
@@ -108,3 +124,27 @@ def test_steps_that_attack_harm_only_themselves(podman_backend, tmp_path):
     assert ran.lines("report/s0") == ["victim was Succeeded"]
     assert "daemon:x:" not in ran.output + "\n".join(ran.messages)  # nothing that was linked to was read
     assert ran.code == 0, "\n".join(ran.messages)
+
+
+@pytest.mark.skipif(not system_calls.IS_SUPPORTED, reason="the numbers of system calls are not known here")
+@pytest.mark.parametrize("fault", ["inotify_init1=EMFILE", "inotify_add_watch=ENOSPC"])
+def test_without_inotify_nothing_is_lost(podman_backend, shared, tmp_path, fault):
+    """Neither for the runner nor for podman is there any."""
+    script = WAIT + "seq 50000; printf none"
+    task = shared.task(script, "echo next >&2; exit 3", onError="continue")
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(json.dumps(pipeline({"only": task}, image=BUSYBOX)))
+    before = [sys.executable, system_calls.__file__, fault, "--"]
+    process = podman_backend.start("-f", file, "-o", "json", before=before)
+    try:
+        shared.hear()
+        assert INOTIFY not in open_on(process.pid)
+        shared.go()
+        output, messages = process.communicate()
+    finally:
+        process.kill()
+    ran = FinishedRun(process.returncode, output, messages.split("\n"))
+    assert ran.code == 0, messages
+    assert ran.reasons() == {"only": "FailureIgnored"}
+    assert ran.lines("only/s0") == [*map(str, range(1, 50001)), "none"]
+    assert ran.lines("only/s1") == ["next"]
