@@ -6,7 +6,7 @@ Rules:
   they were read, and gives back what is to be shown, in the order in which it should be.
 - What a container writes before its Step is known to have started is held back until then (the two come on different
   streams); what it wrote before its Step ended comes before that end, as long as the caller feeds all of it first. What
-  is fed later is still that Step's, and counts among its last lines.
+  is fed later is still that Step's, and counts among its last lines, unless another Step is run in that container.
 - A Task that is a whole Pipeline is shown as the Tasks of that Pipeline, unless something happens to it as a whole.
 
 What is left to others: reading the streams (``run``), showing what comes out (``display_plain``, ``display_live``),
@@ -147,13 +147,16 @@ class Follower:
         self._slots: dict[str, tuple[str, ...]] = {}  # the Sidecars' containers of each slot
         self._slot_of: dict[str, str] = {}  # by the containers of Steps
         self._container_of: dict[tuple[str, str], str] = {}  # by slot and Step
+        self._used_again: set[str] = set()  # containers in which more than one Step may run
         self._start_failures: dict[str, str] = {}  # by slot, in words
         for task in planned_tasks(plan.pipeline):
             self._tasks[task.state.path] = {None: task.state}
             self._add_containers(task.state.path, task.planned)
 
     def _add_containers(self, path: str, task: planned.Task) -> None:
+        is_shared = task.retries > 0 or (task.matrix is not None and not task.matrix.pinned)
         for number, slot in enumerate(task.slots):
+            self._used_again.update(slot.containers if is_shared else ())
             pinned = number if task.matrix is not None and task.matrix.pinned else None
             self._slot_of.update(dict.fromkeys(slot.containers, slot.name))
             for container, step in zip(slot.containers, task.steps, strict=False):
@@ -211,10 +214,7 @@ class Follower:
         if source is None:
             source = self._containers[container] = _Container(container, "")
         if source.held is None:
-            lines = source.lines(data)
-            if lines and source.failed_in is not None:
-                self._amend_failure(source, *source.failed_in)
-            return lines
+            return self._of_ended(source, source.lines(data))
         source.held += data
         return source.release() if len(source.held) > MOST_HELD_BYTES else []
 
@@ -253,7 +253,8 @@ class Follower:
 
     def end(self) -> list[OutputLine]:
         """Return all that was held back: no more will come."""
-        return [line for container in self._containers.values() for line in (*container.release(), *container.rest())]
+        sources = self._containers.values()
+        return [line for each in sources for line in self._of_ended(each, [*each.release(), *each.rest()])]
 
     def _task(self, path: str, index: int | None) -> TaskState:
         """Return the state of an instance; the first one of a matrix takes the place of the Task itself."""
@@ -311,12 +312,19 @@ class Follower:
             source.failed_in = (event.task, event.index)
             last_lines = tuple(source.last_lines)
             failed += (FailedStep(task.label, event.step, event.exit_code, event.reason, event.message, last_lines),)
+        if event.container in self._used_again:
+            source.held = bytearray()  # what comes now may be the next one's
         running = tuple(step for step in task.steps if step != event.step)
         self._update(event.task, event.index, steps=running, failed_steps=failed)
         return lines
 
+    def _of_ended(self, source: _Container, lines: list[OutputLine]) -> list[OutputLine]:
+        """Take lines that came only after the end of a Step that failed among its last lines, and return them."""
+        if lines and source.failed_in is not None:
+            self._amend_failure(source, *source.failed_in)
+        return lines
+
     def _amend_failure(self, source: _Container, path: str, index: int | None) -> None:
-        """Take what a Step wrote, and what came only after its end, among its last lines."""
         steps = self._task(path, index).failed_steps
         last_lines = tuple(source.last_lines)
         amended = (

@@ -42,6 +42,26 @@ def test_nothing_is_lost_when_the_stream_of_events_ends(build):
     assert build.end() == []
 
 
+def test_what_the_next_attempt_writes_comes_after_its_start(build, story):
+    """It may be read before the coordinator has told of it, on a busy machine."""
+    build.event(story.step_started("build", "make", 0))
+    build.event(story.step_finished("build", "make", 1, code=1))
+    assert build.output("build-make", b"attempt 1\n") == []
+    build.event(story.task_finished("build", 1, "Failed", attempt=0, will_retry=True))
+    build.event(story.task_started("build", 1, attempt=1))
+    started = story.step_started("build", "make", 1, attempt=1)
+    assert build.event(started) == [started, OutputLine("build", "make", "attempt 1")]
+
+
+def test_what_is_read_after_the_last_attempt_is_told_at_the_end(build, story):
+    build.event(story.step_started("build", "make", 0))
+    build.event(story.step_finished("build", "make", 1, code=1))
+    build.event(story.task_finished("build", 1, "Failed", attempt=0))
+    build.output("build-make", b"late\n")
+    assert build.end() == [OutputLine("build", "make", "late")]
+    assert build.failed_steps[0].last_lines == ("late",)
+
+
 def test_the_last_lines_of_the_attempt_that_decided(build, story):
     def attempt(number, code, **fields):
         build.event(story.task_started("build", number, attempt=number))
