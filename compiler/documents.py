@@ -230,7 +230,9 @@ class _Loader:
             self.problems.append(
                 document.problem(complaint.path, complaint.message, complaint.rule, key=complaint.at_key)
             )
-        self.documents.append(replace(document, model=model))
+        metadata = getattr(model, "metadata", None)  # a model knows its fields in any upper and lower case
+        name = document.name if metadata is None else metadata.name or ""
+        self.documents.append(replace(document, model=model, name=name))
 
     def _rewritten(self, document: Document) -> Document:
         rewritten = tekton_v1beta1.to_v1(document.data)

@@ -132,7 +132,9 @@ def _by_name(kinds: Iterable[Sequence[Document]], name: str) -> tuple[Document, 
 
 
 def _name(document: Document) -> str:
-    return document.name or str(document.data["metadata"].get("generateName", ""))
+    model = document.model
+    assert isinstance(model, PipelineRun | TaskRun | Pipeline | Task)
+    return document.name or model.metadata.generate_name or ""
 
 
 def _described(document: Document) -> str:
@@ -184,7 +186,8 @@ def _given_run(document: Document, catalog: Catalog, asked: Asked, problems: lis
         BoundByRun(binding.name, binding.to_kubernetes(), place.at("workspaces", index))
         for index, binding in enumerate(spec.workspaces)
     )
-    told = {key: value for key, value in document.data.items() if key != "status"}
+    told = model.to_kubernetes()  # the fields as they are spelled, whatever upper and lower case the file has
+    told.pop("status", None)
     metadata_place = DocumentPlace(document, ("metadata",))
     return Run(kind, told, place, pipeline, task, params, workspaces, spec, metadata_place=metadata_place)
 

@@ -21,8 +21,8 @@ T = TypeVar("T")
 
 
 def is_settled(text: str, values: Scope) -> bool:
-    """Return whether all that `text` refers to is known."""
-    return "$(" not in text or value_if_known(text, values) is not None
+    """Return whether all that `text` refers to is known, and a text comes of it."""
+    return "$(" not in text or isinstance(value_if_known(text, values), str)
 
 
 def settle(field: T, values: Scope, names: Names, place: Place, problems: list[Problem]) -> T:

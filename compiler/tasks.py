@@ -39,7 +39,7 @@ from monopod.compiler.workspaces import Bindings, TaskWorkspace, Texts
 from monopod.schemas import plan, tekton
 from monopod.schemas.kubernetes import Volume
 from monopod.schemas.plan import Value
-from monopod.schemas.variables import Path, Scope, evaluate, references_in
+from monopod.schemas.variables import EvaluationError, Path, Scope, evaluate, references_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,14 @@ def result_declarations(results: Sequence[tekton.StepResult]) -> tuple[plan.Resu
         )
         for result in results
     )
+
+
+def _evaluated(template: plan.Value, values: Scope) -> plan.Value:
+    """Return a template with these values put in; one that refers to them wrongly, which has been told, as it is."""
+    try:
+        return evaluate(template, values)
+    except EvaluationError:
+        return template
 
 
 def compile_task(source: PipelineTask, order: Order, scope: PipelineScope, state: CompilerState) -> plan.Task:
@@ -236,7 +244,7 @@ class _TaskCompiler:
         """Return params with those variables of the Task put in that are fixed; others are put in while running."""
         late = {path: value for path, value in fixed.items() if path[-1] != "bound"}
         changed = {
-            param.name: evaluate(param.value, Scope(late))
+            param.name: _evaluated(param.value, Scope(late))
             for param in bound.params
             if any(reference.path in late for reference in references_in(param.value))
         }

@@ -587,9 +587,11 @@ class Engine:
             values["params", name] = value
 
     def _advance(self, instance: InstanceState) -> None:
-        """Do the next thing of an attempt: start Sidecars, await them, start the next Step, or end."""
+        """Do the next thing of an attempt, unless it is busy: start Sidecars, await them, start the next Step, or end."""
         attempt = instance.attempt
-        if attempt.outcome is not None or not self._sidecars_are_ready(instance):
+        if attempt.outcome is not None or self._running_step(instance) is not None or self._is_read(instance):
+            return  # a Sidecar may end, or its container die, at any time
+        if not self._sidecars_are_ready(instance):
             return
         while attempt.ending is None and attempt.position < len(attempt.steps):
             step = attempt.steps[attempt.position]
@@ -718,11 +720,20 @@ class Engine:
             self._end_instance(instance, outcome)  # it was between two attempts, waiting for its Sidecars to end
             return
         attempt.stop = attempt.stop or outcome
-        step = attempt.steps[attempt.position] if attempt.position < len(attempt.steps) else None
-        if step is not None and (step.container, step.request) in self._running:
+        step = self._running_step(instance)
+        if step is not None:
             self._do(StopStep(step.container, step.request, self.plan.stop_grace))
-        elif self._reading.get(_slot_name(instance)) is not instance:
+        elif not self._is_read(instance):
             self._end_attempt(instance, attempt.stop)
+
+    def _running_step(self, instance: InstanceState) -> StepState | None:
+        attempt = instance.attempt
+        step = attempt.steps[attempt.position] if attempt.position < len(attempt.steps) else None
+        return step if step is not None and (step.container, step.request) in self._running else None
+
+    def _is_read(self, instance: InstanceState) -> bool:
+        """Whether it waits for the Results of a Step or of its own."""
+        return self._reading.get(_slot_name(instance)) is instance
 
     def _on_container_ready(self, container: str) -> None:
         self._ready.add(container)

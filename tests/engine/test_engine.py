@@ -542,6 +542,22 @@ class TestSidecars:
         assert run.condition["reason"] == "Succeeded"
         assert run.started()["a-run"] == [0.1]
 
+    @pytest.mark.parametrize("readiness", [None, Probe(tcp_port=1)])
+    def test_a_sidecar_that_ends_while_a_step_runs_starts_no_step_again(self, readiness):
+        sidecar = Sidecar(Step("db", command=("x",)), readiness)
+        steps = (Step("run", command=("x",), results=(ResultDeclaration("r"),)), Step("next", command=("y",)))
+        for end in (0.75, 1.5, 2.0, 2.5):
+            behave = lambda r, end=end: Behaviour(duration=end if "db" in r.container else 1)  # noqa: E731
+            run = simulate(plan_of(task("a", steps=steps, sidecars=(sidecar,))), behave)
+            assert {name: len(times) for name, times in run.started().items()} == {"a-db": 1, "a-run": 1, "a-next": 1}
+
+    def test_the_death_of_a_sidecars_container_starts_no_step_again(self):
+        sidecar = Sidecar(Step("db", command=("serve",)))
+        behave = lambda r: Behaviour(duration=1e6 if "db" in r.container else 1)  # noqa: E731
+        run = simulate(plan_of(task("a", sidecars=(sidecar,))), behave, extra=[death(1.5, "a-db")])
+        assert run.started() == {"a-db": [0], "a-run": [1]}
+        assert run.condition["reason"] == "Succeeded"
+
     def test_a_new_attempt_starts_it_again(self):
         sidecar = Sidecar(Step("db", command=("serve",)))
         behave = lambda r: Behaviour(duration=1e6 if "db" in r.container else 1, code=r.request == 1)  # noqa: E731
