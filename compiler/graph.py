@@ -118,12 +118,16 @@ def _text_of_bracket(
 
 
 def _listed(names: Sequence[str], brackets: Mapping[int, Sequence[str]]) -> str:
-    """Return the names of Tasks, those of a whole bracket (of three or more) as such: ``all of 2, build``."""
+    """Return the names of Tasks, those of a bracket (of three or more) as such: ``all of 2, all of 3 but lint, build``.
+
+    So are most of a large one: the exceptions are at most a quarter of it.
+    """
     rest = dict.fromkeys(names)
     whole = []
     for number, bracket in brackets.items():
-        if len(bracket) > 2 and rest.keys() >= set(bracket):
-            whole.append(f"all of {number}")
+        missing = [name for name in bracket if name not in rest]
+        if len(bracket) > 2 and len(missing) <= len(bracket) // 4:
+            whole.append(f"all of {number}" + (f" but {' and '.join(missing)}" if missing else ""))
             rest = {name: None for name in rest if name not in bracket}
     return ", ".join([*whole, *rest])
 

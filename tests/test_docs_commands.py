@@ -2,8 +2,8 @@
 
 A page is read as a person would: its commands one after another, in a copy of the repository, with a home directory of
 its own, and a cluster (``api_server``) whose kubelet really runs each Pod on this machine. What cannot be run is listed
-here, with the reason. ``MONOPOD_RECORD_DOCS=1`` writes what the commands print into the pages instead, where
-it is something else; ``all`` also where only figures differ.
+here, with the reason. ``MONOPOD_RECORD_DOCS=1`` writes what the commands print into the pages instead, where it is
+something else; ``all`` also where only figures differ.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def test_the_commands_of_a_page_do_what_it_says(page: str, session: Session, req
     for command in BEFORE.get(page, ()):
         session.run(command)
         assert session.last == 0, command
-    differing, left_out = [], ""
+    ran, left_out = [], ""
     for each in shown((ROOT / page).read_text()):
         if isinstance(each, File):
             (session.directory / each.name).write_text(each.text)
@@ -198,22 +198,15 @@ def test_the_commands_of_a_page_do_what_it_says(page: str, session: Session, req
         elif reason(page, each.text) is None:
             printed = session.run_with(podman, each.text) if PODMAN in each.text else session.run(each.text)
             assert each.output is not None or session.last == 0, f"{each.text}\n{printed}"
-            if differs(each, printed):
-                differing.append((each, printed))
+            ran.append((each, printed))
     if RECORD:
-        record(page, differing)
+        record(page, ran)
         return
-    for each, printed in differing:
-        assert normalised(printed, each.output) == normalised(each.output), each.text
+    for each, printed in ran:
+        if each.output is not None:
+            assert normalised(printed, each.output) == normalised(each.output), each.text
     if left_out:
         pytest.skip(left_out)
-
-
-def differs(command: Command, printed: str) -> bool:
-    """Whether what was printed has to be told, or recorded."""
-    if command.output is None:
-        return False
-    return RECORD == "all" or normalised(printed, command.output) != normalised(command.output)
 
 
 LIVE_VIEW = re.compile(r"^── python-ci-run-", re.MULTILINE)
@@ -269,9 +262,13 @@ def test_the_view_of_a_run_that_goes_on_is_the_one_shown(session: Session, tmp_p
 
 
 def record(page: str, commands: list[tuple[Command, str]]) -> None:
-    """Write what commands print into their page."""
+    """Write what commands print into their page, where that is something else, or all of it."""
     text = (ROOT / page).read_text()
     for each, printed in reversed(commands):
+        if each.output is None:
+            continue
+        if RECORD != "all" and normalised(printed, each.output) == normalised(each.output):
+            continue
         lines = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
         text = text[: each.start] + lines + text[each.end :]
     (ROOT / page).write_text(text)

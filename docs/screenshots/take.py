@@ -40,6 +40,9 @@ def main() -> int:
             driver.execute_script("document.getElementById('task-unit-tests').open = true")
             driver.execute_script("document.getElementById('timeline').scrollIntoView()")
             driver.save_screenshot(str(HERE / "report-dark.png"))
+        with chromium(width=390, height=844) as driver:
+            driver.get(page)
+            driver.save_screenshot(str(HERE / "report-phone.png"))
     return 0
 
 

@@ -11,6 +11,7 @@ from monopod.runner.reports.words import ending_of_step, step_status
 from monopod.schemas.words import duration_in_words
 
 _MOST_TICKS = 6
+_LATE = 0.85
 _NICE = (1.0, 2.0, 5.0)
 _NICE_SECONDS = (*(each * 10.0**power for power in (-3, -2, -1, 0) for each in _NICE), 15.0, 30.0)
 _NICE_MINUTES = tuple(60.0 * each for each in (1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1440, 2880, 7200))
@@ -29,11 +30,16 @@ class Bars:
         return f"{seconds / self._total:.0%}"
 
     def axis(self) -> Html:
-        """Return the times that are marked."""
-        count = int(self._total / self._tick)
+        """Return the times that are marked; near the end the text stands before its mark, or it would stick out."""
+        moments = (number * self._tick for number in range(int(self._total / self._tick) + 1))
         ticks = (
-            tag("span", _tick_words(number * self._tick), style=f"left:{self._percent(number * self._tick)}")
-            for number in range(count + 1)
+            tag(
+                "span",
+                _tick_words(moment),
+                class_="late" if moment > _LATE * self._total else None,
+                style=f"left:{self._percent(moment)}",
+            )
+            for moment in moments
         )
         return tag("span", ticks, class_="ticks")
 

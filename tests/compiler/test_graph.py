@@ -138,6 +138,26 @@ def test_text_names_every_task_once_and_none_before_what_it_waits_for(plans: Any
         assert all(outermost.index(before) < outermost.index(each.name) for before in each.after)
 
 
+@given(st.data(), st.lists(st.integers(1, 12), min_size=1, max_size=3))
+def test_text_tells_of_all_that_a_task_waits_for_and_of_nothing_else(data: st.DataObject, sizes: list[int]) -> None:
+    """A bracket after another, then a Task that waits for some of them, and for one of the last at least."""
+    brackets = [[f"t{number}-{each}" for each in range(size)] for number, size in enumerate(sizes)]
+    tasks = [
+        task(name, *(brackets[number - 1] if number else ())) for number, names in enumerate(brackets) for name in names
+    ]
+    every = [name for names in brackets for name in names]
+    after = {*data.draw(st.sets(st.sampled_from(every))), data.draw(st.sampled_from(brackets[-1]))}
+    *_, last = render(Plan(Pipeline("p", tasks=(*tasks, task("join", *after))), {}), "text").splitlines()
+    found: set[str] = set()
+    for part in last.partition(" after ")[2].split(", "):
+        whole, _, missing = part.partition(" but ")
+        if whole.startswith("all of "):
+            found |= set(brackets[int(whole.removeprefix("all of ")) - 1]) - set(missing.split(" and "))
+        else:
+            found.add(part)
+    assert found == after
+
+
 MERMAID_LABEL = r'"((?:[^"#<>]|#\d+;|<br/>)*)"'
 MERMAID_LINES = {
     "open": re.compile(rf"subgraph (\w+)\[{MERMAID_LABEL}\]"),

@@ -1,10 +1,13 @@
-"""Runs as JUnit XML: valid by a schema, read by a library that CI tools use, and true."""
+"""Runs as JUnit XML: valid by a schema, read by two libraries of other people's, and true."""
 
+import io
 from pathlib import Path
+from xml.etree import ElementTree
 
 import junitparser
 import pytest
 import xmlschema
+import xunitparser
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded import recorded_run
@@ -31,6 +34,16 @@ def test_each_task_is_a_suite(suites):
         for name in ("clone", "unit-tests", "scan[0]", "scan[1]", "flaky", "docs", "deploy", "report")
     ]
     assert suites["shop-x7k2p.unit-tests"].time == pytest.approx(8.2, abs=0.001)
+
+
+def test_another_reader_finds_the_same(run, suites):
+    """It takes the properties of all suites for those of one, so it is given one suite at a time."""
+    known = {"Failure": "failure", "Error": "error", "Skipped": "skipped"}
+    for element in ElementTree.fromstring(junit([run])):
+        found, _ = xunitparser.parse(io.StringIO(ElementTree.tostring(element, encoding="unicode")))
+        read = {case.methodname: case.result for case in found}
+        expected = outcomes(suites[element.get("name")])
+        assert read == {name: known[kinds[0]] if kinds else "success" for name, kinds in expected.items()}
 
 
 def test_each_step_is_a_test_case(suites):
