@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from monopod.runner.follow import Follower, OutputLine, Shown, label
+from monopod.runner.failures import ending_in_words
+from monopod.runner.follow import FailedStep, Follower, OutputLine, Shown, label
 from monopod.runner.line_options import LineOptions
 from monopod.runner.printable import printable
+from monopod.runner.selection import FAILING_REASONS
 from monopod.runner.summary import Summary
 from monopod.schemas.run_events import (
     RunEvent,
@@ -21,7 +23,7 @@ from monopod.schemas.run_events import (
     TaskSkipped,
     TaskStarted,
 )
-from monopod.schemas.words import duration_in_words, exit_code_in_words, out_of_memory_in_words, table_lines
+from monopod.schemas.words import duration_in_words, exit_code_in_words, table_lines
 
 MOST_PENDING = 256 * 1024
 """Characters that are gathered at most before they are written."""
@@ -135,11 +137,11 @@ def step_ending(event: StepFinished) -> str:
     if event.reason in ("Completed", "Skipped"):
         return ""  # a Step is skipped too when an earlier one failed, which was told then
     words = event.message or exit_code_in_words(event.exit_code)
-    if event.reason == "OOMKilled":
-        return event.message or out_of_memory_in_words()
+    if event.reason in FAILING_REASONS:
+        return ending_in_words(FailedStep("", event.step, event.exit_code, event.reason, event.message, ()))
     if event.reason == "Continued":
         return f"{words}; the Task goes on (onError: continue)"
-    return words if event.reason == "Error" else f"{event.reason}: {words}"
+    return f"{event.reason}: {words}"
 
 
 def summary_lines(summary: Summary) -> list[str]:

@@ -23,6 +23,9 @@ from monopod.runner.follow import FailedStep, Follower, TaskState, planned_tasks
 from monopod.schemas.plan import Plan, Step
 from monopod.schemas.words import exit_code_in_words, out_of_memory_in_words
 
+TIME_WAS_UP = "stopped: the time was up"
+"""Of a Step whose Task, or Pipeline, has reached its timeout."""
+
 LONGEST_COMMAND = 100
 """Characters of a command that are shown."""
 MOST_SKIPPED = 12
@@ -119,9 +122,10 @@ def ending_in_words(step: FailedStep) -> str:
     if step.reason == "OOMKilled":
         return step.message or out_of_memory_in_words()
     words = exit_code_in_words(step.exit_code)
-    if step.message and step.exit_code in (126, 127):
+    message = step.message or (TIME_WAS_UP if step.reason == "TimedOut" else "")
+    if message and step.exit_code in (126, 127):
         words = f"exit code {step.exit_code}"  # what shells say of it is not as exact as the message
-    return f"{step.message} ({words})" if step.message and step.message not in words else words
+    return f"{message} ({words})" if message and message not in words else words
 
 
 def command_in_words(step: Step, most: int = LONGEST_COMMAND) -> str:

@@ -35,13 +35,23 @@ _WRAPPING_ANEW = (
     "WEZTERM_PANE",
     "WT_SESSION",
     "ITERM_SESSION_ID",
+    "GHOSTTY_RESOURCES_DIR",
 )
 """Variables by which terminals tell that it is them, those that wrap anew what is on the screen."""
+_PROGRAMS_WRAPPING_ANEW = ("Apple_Terminal", "ghostty", "iTerm.app", "vscode", "WezTerm")
+"""What such terminals say in TERM_PROGRAM."""
+_KINDS_WRAPPING_ANEW = ("alacritty", "foot", "ghostty", "kitty", "konsole", "tmux", "vte", "wezterm")
+"""What the values of TERM begin with that such terminals have, maybe after ``xterm-``. These pass through ssh."""
 
 
 def wraps_anew(environment: Mapping[str, str]) -> bool:
     """Return whether the terminal is known to wrap anew what is on it when its width changes."""
-    return any(environment.get(name) for name in _WRAPPING_ANEW)
+    kind = environment.get("TERM", "").removeprefix("xterm-")
+    return (
+        any(environment.get(name) for name in _WRAPPING_ANEW)
+        or environment.get("TERM_PROGRAM") in _PROGRAMS_WRAPPING_ANEW
+        or kind.startswith(_KINDS_WRAPPING_ANEW)
+    )
 
 
 class ScreenRegion:

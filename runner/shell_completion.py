@@ -58,6 +58,13 @@ def words_of(parser: argparse.ArgumentParser, summary: str) -> Words:
     return Words(summary, tuple(options), arguments)
 
 
+def words_of_command(name: str) -> Words:
+    """Return what one of monopod's commands takes."""
+    from monopod.runner.command_line import command_named, parser_of  # noqa: PLC0415  # its commands import this
+
+    return words_of(parser_of(f"monopod {name}", name), command_named(name).SUMMARY)
+
+
 def _values(action: argparse.Action) -> Values | None:
     if action.nargs == 0:
         return None

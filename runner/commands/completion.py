@@ -10,7 +10,10 @@ SUMMARY = "print the script with which bash, zsh or fish completes monopod's com
 EXAMPLES = """\
   source <(monopod completion bash)                                          # in ~/.bashrc
   monopod completion zsh > "${fpath[1]}/_monopod"                            # once, before compinit
-  monopod completion fish > ~/.config/fish/completions/monopod.fish          # once"""
+  monopod completion fish > ~/.config/fish/completions/monopod.fish          # once
+
+`kubectl monopod` needs no script: kubectl's own completion asks the program kubectl_complete-monopod, which is
+installed beside this one."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,9 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print the script."""
-    from monopod.runner.command_line import COMMANDS, command_named, parser_of  # noqa: PLC0415  # it imports this
-    from monopod.runner.shell_completion import script, words_of  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.command_line import COMMANDS  # noqa: PLC0415  # it imports this
+    from monopod.runner.shell_completion import script, words_of_command  # noqa: PLC0415  # not needed for --help
 
-    words = {name: words_of(parser_of(f"monopod {name}", name), command_named(name).SUMMARY) for name in COMMANDS}
+    words = {name: words_of_command(name) for name in COMMANDS}
     sys.stdout.write(script(arguments.shell, words, {"compile-pipeline": "compile"}))
     return 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from monopod.runner.failures import ending_in_words
 from monopod.runner.follow import FailedStep
+from monopod.runner.selection import FAILING_REASONS
 from monopod.schemas.words import duration_in_words, exit_code_in_words
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def ending_of_step(step: StepRun) -> str:
     if step.reason == "Skipped":
         return f"skipped: {step.message}" if step.message else "skipped"
     words = ending_in_words(FailedStep("", step.name, step.exit_code, step.reason, step.message, ()))
-    return words if step.reason in ("Error", "OOMKilled") else f"{step.reason}: {words}"
+    return words if step.reason in FAILING_REASONS else f"{step.reason}: {words}"
 
 
 def why_of_task(task: TaskRun) -> str:

@@ -82,4 +82,8 @@ def test_elsewhere_no_line_above_is_touched(terminal):
 
 def test_which_terminals_wrap_anew():
     assert wraps_anew({"TERM": "tmux-256color", "TMUX": "/tmp/tmux-0/default,1,0"})
+    assert wraps_anew({"TERM": "xterm-kitty"})
+    assert wraps_anew({"TERM": "foot"})
+    assert wraps_anew({"TERM": "xterm-256color", "TERM_PROGRAM": "vscode"})
     assert not wraps_anew({"TERM": "xterm-256color", "XTERM_VERSION": "XTerm(390)"})
+    assert not wraps_anew({"TERM": "linux"})

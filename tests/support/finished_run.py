@@ -13,7 +13,9 @@ _PASSING = {
     "startTime", "completionTime", "finallyStartTime", "lastTransitionTime", "startedAt", "finishedAt", "container",
 }  # fmt: skip
 """Fields that may differ from run to run: times, and which of its containers an instance of a matrix had."""
-_ENTRYPOINT_SAYS = re.compile(r"exit code \d|cannot run |TimedOut: |killed: |OOMKilled: |Cancelled: |skipped: ")
+_ENTRYPOINT_SAYS = re.compile(
+    r"exit code \d|cannot run |stopped: |the Step exceeded |killed: |OOMKilled: |Cancelled: |skipped: "
+)
 
 
 @dataclass(frozen=True)
