@@ -21,17 +21,18 @@ skipped is a loop, not a recursion.
 Semantics are Tekton's: docs/pipelines.md (ordering, when, onError, finally), docs/pipelineruns.md (timeouts,
 cancelling), docs/taskruns.md (retries), docs/tasks.md (Steps, Results), docs/matrix.md.
 
-What is left to others: the records (``run_state``), reading Results and guards (``results``, ``when``), the Tekton
-document (``status``), and doing what the commands say (``coordinator``).
+What is left to others: the records (``run_state``), what a PipelineTask refers to (``result_references``), the requests
+(``step_request``), reading Results and guards (``step_files``, ``when``), the Tekton document (``status``), and doing
+what the commands say (``coordinator``).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
-from monopod.entrypoint.artifacts import Artifacts, merged, parse_artifacts
+from monopod.entrypoint.artifacts import merged
 from monopod.entrypoint.events import (
     Begun,
     CancelRequested,
@@ -45,7 +46,6 @@ from monopod.entrypoint.events import (
     ReadResults,
     ReleaseContainer,
     ResultsRead,
-    RunStep,
     SetTimer,
     SidecarReady,
     StepExited,
@@ -55,7 +55,7 @@ from monopod.entrypoint.events import (
     WatchSidecar,
     WriteFile,
 )
-from monopod.entrypoint.results import parse_result
+from monopod.entrypoint.result_references import guard_texts, leaves, result_references
 from monopod.entrypoint.run_state import AttemptState, InstanceState, Outcome, PipelineState, StepState, TaskState
 from monopod.entrypoint.status import (
     finished_document,
@@ -65,18 +65,24 @@ from monopod.entrypoint.status import (
     task_run_name,
     uid_of,
 )
+from monopod.entrypoint.step_files import (
+    artifact_paths,
+    parsed_artifacts,
+    parsed_results,
+    result_path,
+    step_directory,
+    step_result_path,
+    written_paths,
+)
+from monopod.entrypoint.step_request import request_of
 from monopod.entrypoint.when import evaluated, holds
 from monopod.schemas.matrix import combinations
 from monopod.schemas.plan import (
-    ImageProgram,
     Pipeline,
     Plan,
-    ResultDeclaration,
     Slot,
     Step,
-    Task,
     Value,
-    WhenExpression,
 )
 from monopod.schemas.run_events import (
     CancelMode,
@@ -99,7 +105,6 @@ from monopod.schemas.variables import (
     references,
     references_in,
     substitute,
-    substitute_all,
 )
 
 SKIPPED_BY_WHEN = "When Expressions evaluated to false"
@@ -124,9 +129,6 @@ HEAD_START = 1.0
 
 Tekton waits until kubelet tells that the Sidecar runs, which takes about as long; Tasks have come to rely on it.
 """
-
-DEFAULT_SHEBANG = "#!/bin/sh\nset -e\n"
-"""What Tekton puts before a script that has no line of its own (docs/tasks.md, "Running scripts within Steps")."""
 
 
 class Engine:
@@ -404,7 +406,7 @@ class Engine:
         guards = [
             guard
             for guard in task.plan.when
-            if absent.isdisjoint(each.text for text in _guard_texts(guard) for each in references(text))
+            if absent.isdisjoint(each.text for text in guard_texts(guard) for each in references(text))
         ]
         task.when = evaluated(guards, task.pipeline.scope)
         return all(holds(expression) for expression in task.when)
@@ -424,7 +426,7 @@ class Engine:
             return ()
         return tuple(
             reference
-            for reference in _result_references(task.plan)
+            for reference in result_references(task.plan)
             if scope.get(reference.path) is None and reference.path[1] in task.plan.result_sources
         )
 
@@ -587,7 +589,7 @@ class Engine:
             values["params", name] = value
 
     def _advance(self, instance: InstanceState) -> None:
-        """Do the next thing of an attempt, unless it is busy: start Sidecars, await them, start the next Step, or end."""
+        """Do the next thing of an attempt, unless it is busy: start or await Sidecars, start the next Step, or end."""
         attempt = instance.attempt
         if attempt.outcome is not None or self._running_step(instance) is not None or self._is_read(instance):
             return  # a Sidecar may end, or its container die, at any time
@@ -649,7 +651,7 @@ class Engine:
         self._sidecars[container] = instance
         self._running[container, request] = partial(self._on_sidecar_exit, instance, container)
         try:
-            command = _request(slot, container, request, step, attempt.scope, fresh=not attempt.begun)
+            command = request_of(slot, container, request, step, attempt.scope, fresh=not attempt.begun)
             self._do(command)
             attempt.begun = True
         except EvaluationError as error:
@@ -673,8 +675,8 @@ class Engine:
                 self._step_ended(instance, step, "Skipped", 0)
                 return False
             request = self._requests.get(step.container, 0) + 1
-            command = _request(slot, step.container, request, step.plan, step.scope, fresh=not attempt.begun)
-            command = command._replace(readable=_written(instance.task.plan, step.plan))
+            command = request_of(slot, step.container, request, step.plan, step.scope, fresh=not attempt.begun)
+            command = command._replace(readable=written_paths(instance.task.plan, step.plan))
         except EvaluationError as error:
             step.message = str(error)
             self._step_ended(instance, step, "Error", 1)
@@ -816,8 +818,8 @@ class Engine:
             self._step_ended(instance, step, "OOMKilled" if how.out_of_memory else "Error", None, how)
             attempt.ending = Outcome("Failed", "Failed", _exit_in_words(step, how))
         attempt.position += 1
-        paths = tuple(_step_result_path(step.plan, result.name) for result in step.plan.results)
-        paths += _artifact_paths(step.plan)
+        paths = tuple(step_result_path(step.plan, result.name) for result in step.plan.results)
+        paths += artifact_paths(step.plan)
         if paths:
             self._read(instance, paths)
         else:
@@ -865,7 +867,7 @@ class Engine:
         """No further Step runs: read the Task's Results, then end the attempt."""
         attempt = instance.attempt
         plan = instance.task.plan
-        paths = tuple(_result_path(each.name) for each in plan.results if each.value is None) + _artifact_paths(plan)
+        paths = tuple(result_path(each.name) for each in plan.results if each.value is None) + artifact_paths(plan)
         if paths and attempt.begun and not attempt.collected:  # else the files there are an earlier attempt's
             attempt.collected = True
             self._read(instance, paths)
@@ -885,14 +887,14 @@ class Engine:
         problems = list(event.problems.values())
         if attempt.collected:
             plan = instance.task.plan
-            attempt.results = _parsed(plan.results, _result_path, event, problems)
-            attempt.artifacts = merged(_parsed_artifacts(plan, event, problems))
+            attempt.results = parsed_results(plan.results, result_path, event, problems)
+            attempt.artifacts = merged(parsed_artifacts(plan, event, problems))
         else:
             step = attempt.steps[attempt.position - 1]
-            step.results = _parsed(step.plan.results, partial(_step_result_path, step.plan), event, problems)
+            step.results = parsed_results(step.plan.results, partial(step_result_path, step.plan), event, problems)
             for name, value in step.results.items():
                 attempt.values["steps", step.plan.name, "results", name] = value
-            step.artifacts = merged(_parsed_artifacts(step.plan, event, problems))
+            step.artifacts = merged(parsed_artifacts(step.plan, event, problems))
             for direction, name, text in step.artifacts.values():
                 attempt.values["steps", step.plan.name, direction, name] = text
         if attempt.stop is not None:
@@ -1031,7 +1033,7 @@ class Engine:
     # Containers
 
     def _release_task(self, task: TaskState) -> None:
-        for each in _leaves(task.plan):
+        for each in leaves(task.plan):
             for slot in each.slots:
                 self._release_containers(slot)
 
@@ -1064,133 +1066,8 @@ class Engine:
                 return
 
 
-def step_directory(step: Step) -> str:
-    """Return the name of a Step's directory below `/tekton/steps`."""
-    return f"step-{step.name}"
-
-
-def _result_path(result: str) -> str:
-    return f"/tekton/results/{result}"
-
-
-def _artifact_paths(plan: Task | Step) -> tuple[str, ...]:
-    """Return the file in which a Task or Step may write its Artifacts, if it refers to it."""
-    return tuple(text for name, text in plan.variables if name in ("artifacts.path", "step.artifacts.path"))
-
-
-def _step_result_path(step: Step, result: str) -> str:
-    return f"/tekton/steps/{step_directory(step)}/results/{result}"
-
-
-def _request(slot: Slot, container: str, request: int, step: Step, scope: Scope, *, fresh: bool) -> RunStep:
-    """Return the command that runs a Step, all its references replaced. Raises EvaluationError.
-
-    The entrypoint expands `$(NAME)` from the environment in what the author wrote, but not in the values put in here,
-    nor in what an image says.
-    """
-    arguments = substitute_all(step.args, scope, _unexpanded)
-    script_name = script = None
-    if step.script is not None:
-        script_name = f"{container}-{request}"
-        script = substitute(step.script, scope)
-        if not script.startswith("#!"):
-            script = DEFAULT_SHEBANG + script
-        arguments = (f"/tekton/scripts/{script_name}", *arguments)
-    elif (program := slot.image_program(container)) is not None:
-        arguments = _of_image(program, arguments, is_sidecar=container in slot.sidecars)
-    else:
-        arguments = (*substitute_all(step.command, scope, _unexpanded), *arguments)
-    if not arguments:
-        raise EvaluationError("there is nothing to run: command is empty")
-    directories = [f"/tekton/steps/{step_directory(step)}/results"] if step.results else []
-    directories += [path.rpartition("/")[0] for path in _artifact_paths(step)]
-    return RunStep(
-        slot=slot.name,
-        container=container,
-        request=request,
-        arguments=arguments,
-        environment=tuple((name, substitute(text, scope, _unexpanded)) for name, text in step.environment),
-        working_directory=_optional(step.working_directory, scope),
-        stdout_path=_optional(step.stdout_path, scope),
-        stderr_path=_optional(step.stderr_path, scope),
-        script_name=script_name,
-        script=script,
-        fresh=fresh,
-        directories=tuple(directories),
-    )
-
-
-def _of_image(program: ImageProgram, arguments: tuple[str, ...], *, is_sidecar: bool) -> tuple[str, ...]:
-    """Return what runs where only the image says it: the arguments take the place of its CMD.
-
-    In a Step, as Tekton has it, a CMD without an ENTRYPOINT stays, and the arguments come after it
-    (pkg/pod/entrypoint_lookup_impl.go); a Sidecar is an ordinary container.
-    """
-    entrypoint, cmd = (tuple(map(_unexpanded, words)) for words in (program.entrypoint, program.cmd))
-    if not entrypoint and not is_sidecar:
-        return (*cmd, *arguments)
-    return (*entrypoint, *(arguments or cmd))
-
-
-def _written(task: Task, step: Step) -> tuple[str, ...]:
-    """Return where a Step may write what is read afterwards. Nothing more, since making it readable takes a while."""
-    paths = ["/tekton/results"] if any(each.value is None for each in task.results) else []
-    paths += [f"/tekton/steps/{step_directory(step)}/results"] if step.results else []
-    return (*paths, *_artifact_paths(task), *_artifact_paths(step))
-
-
-def _unexpanded(value: str) -> str:
-    return value.replace("$", "$$")
-
-
-def _optional(text: str | None, scope: Scope) -> str | None:
-    return None if text is None else substitute(text, scope)
-
-
 def _containers(slot: Slot) -> tuple[str, ...]:
     return slot.containers + slot.sidecars
-
-
-def _leaves(task: Task) -> Iterator[Task]:
-    """Yield the Task itself, or the Tasks of the Pipeline that stands in its place, however deep."""
-    if task.pipeline is None:
-        yield task
-        return
-    for each in (*task.pipeline.tasks, *task.pipeline.final_tasks):
-        yield from _leaves(each)
-
-
-def _result_references(task: Task) -> Iterator[Reference]:
-    """Yield each reference to another Task's Result in what the Pipeline says of a Task.
-
-    With an embedded Task its Steps may hold some too (Tekton docs/pipelines.md, "Propagated Results").
-    """
-    for text in _texts(task):
-        for reference in references(text):
-            if reference.path[0] == "tasks" and len(reference.path) > 3 and reference.path[2] in ("results", "matrix"):
-                yield reference
-
-
-def _texts(task: Task) -> Iterator[str]:
-    matrix = (*task.matrix.params, *(p for each in task.matrix.include for p in each.params)) if task.matrix else ()
-    for param in (*task.params, *matrix):
-        yield from _strings(param.value)
-    for guard in task.when:
-        yield from _guard_texts(guard)
-    for step in (*task.steps, *(sidecar.step for sidecar in task.sidecars)):
-        yield from (*step.command, *step.args, step.script or "", step.working_directory or "")
-        yield from (text for _, text in step.environment)
-
-
-def _guard_texts(guard: WhenExpression) -> tuple[str, ...]:
-    return (guard.input, guard.cel, *guard.values)
-
-
-def _strings(value: Value) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    else:
-        yield from value.values() if isinstance(value, dict) else value
 
 
 def _string(value: Value) -> str:
@@ -1221,31 +1098,3 @@ def _exit_in_words(step: StepState, how: Exit) -> str:
     if how.signal is not None:
         return f'"step-{step.plan.name}" was killed by signal {how.signal}'
     return f'"step-{step.plan.name}" exited with code {how.code}'
-
-
-def _parsed_artifacts(plan: Task | Step, read: ResultsRead, problems: list[str]) -> list[Artifacts]:
-    """Return the Artifacts of a Task or Step that were written; what is wrong with them goes to `problems`."""
-    found = []
-    for path in _artifact_paths(plan):
-        if path in read.files:
-            try:
-                found.append(parse_artifacts(read.files[path], path))
-            except ValueError as error:
-                problems.append(str(error))
-    return found
-
-
-def _parsed(
-    declarations: tuple[ResultDeclaration, ...], path_of: Callable[[str], str], read: ResultsRead, problems: list[str]
-) -> dict[str, Value]:
-    """Return the values of the declared Results that were written; what is wrong with others goes to `problems`."""
-    values: dict[str, Value] = {}
-    for declaration in declarations:
-        text = read.files.get(path_of(declaration.name))
-        if text is None or declaration.value is not None:
-            continue
-        try:
-            values[declaration.name] = parse_result(declaration, text)
-        except ValueError as error:
-            problems.append(str(error))
-    return values
