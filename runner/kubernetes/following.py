@@ -179,9 +179,9 @@ class FollowedPod:
         threads = [*self._watches, *self._readers.values()]
         for each in threads:
             each.close()
+        self._inbox.close()
         for each in threads:
             each.join(2)
-        self._inbox.close()
 
     # backend.Pod
 
@@ -331,7 +331,8 @@ class FollowedPod:
         reader = self._readers.get(container)
         if reader is None:
             longest = LONGEST_EVENT if container == COORDINATOR else LONGEST_PIECE
-            reader = LogReader(self._cluster, self.name, container, self._inbox.put, longest=longest, restarts=restarts)
+            tell = self._inbox.put_patiently
+            reader = LogReader(self._cluster, self.name, container, tell, longest=longest, restarts=restarts)
             self._readers[container] = reader
             if container != COORDINATOR and (self._is_over or self._state(container) == "terminated"):
                 reader.end(is_over=True)

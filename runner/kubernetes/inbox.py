@@ -10,6 +10,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+MOST = 256
+"""How much is in it before those who can wait do so."""
+
 
 class Inbox(Generic[T]):
     """A queue with a descriptor that is readable as long as something is in it."""
@@ -17,7 +20,7 @@ class Inbox(Generic[T]):
     def __init__(self) -> None:
         self._items: deque[T] = deque()
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
     def fileno(self) -> int:
         """Return the descriptor."""
@@ -25,10 +28,19 @@ class Inbox(Generic[T]):
 
     def put(self, item: T) -> None:
         """Leave something. May be called by any thread, and after `close`, when nobody will take it."""
-        with self._lock:
-            if self._bell >= 0:
-                self._items.append(item)
-                os.eventfd_write(self._bell, 1)
+        with self._changed:
+            self._put(item)
+
+    def put_patiently(self, item: T) -> None:
+        """The same, once there is room: for threads that would otherwise fill the memory."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._items) < MOST or self._bell < 0)
+            self._put(item)
+
+    def _put(self, item: T) -> None:
+        if self._bell >= 0:
+            self._items.append(item)
+            os.eventfd_write(self._bell, 1)
 
     def take(self, timeout: float | None) -> list[T]:
         """Return all that is there, waiting `timeout` seconds at most for it (None: for ever)."""
@@ -39,13 +51,15 @@ class Inbox(Generic[T]):
             os.eventfd_read(self._bell)
         except BlockingIOError:
             return []
-        taken = []
-        while self._items:
-            taken.append(self._items.popleft())
+        with self._changed:
+            taken = list(self._items)
+            self._items.clear()
+            self._changed.notify_all()
         return taken
 
     def close(self) -> None:
-        """Close the descriptor."""
-        with self._lock:
+        """Close the descriptor; nobody waits any more."""
+        with self._changed:
             descriptor, self._bell = self._bell, -1
             os.close(descriptor)
+            self._changed.notify_all()

@@ -317,8 +317,7 @@ class PodmanPod:
         if not self._pending and not self._is_finished:
             for descriptor, _ in self._poll.poll(timeout):
                 if self._watch is not None and descriptor == self._watch.fileno():
-                    self._watch.clear()
-                    self._read_logs()
+                    self._read_some(self._watch)
                 elif descriptor in self._processes:
                     self._ended(descriptor)
                 elif self._sizes is not None:
@@ -328,27 +327,38 @@ class PodmanPod:
             self._is_finished = isinstance(event, PodFinished)
             yield event
 
-    def drain(self, container: str) -> list[ContainerOutput]:
+    def drain(self, container: str) -> Iterator[ContainerOutput]:
         """Return what the container has written up to now and `events` has not told, once it is in its log."""
         if container in self._monitors:
             self._monitors[container].settle()
-        output, others = [], deque[Event]()
+        output, others = list[ContainerOutput](), deque[Event]()
         for event in self._pending:
             if isinstance(event, ContainerOutput) and event.container == container:
                 output.append(event)
             else:
                 others.append(event)
         self._pending = others
-        return [*output, *self._read_log(container)]
+        yield from output
+        yield from self._read_log(container)
+
+    def _read_some(self, watch: FileWatch) -> None:
+        """Read a piece of each log. Once there is nothing in any, the watch waits for what comes after that."""
+        for container in self._logs:
+            self._pending += self._read_piece(container)
+        if not self._pending:
+            watch.clear()
+            self._read_logs()  # what came before that
 
     def _read_logs(self) -> None:
         for container in self._logs:
             self._pending += self._read_log(container)
 
     def _read_log(self, container: str) -> Iterator[ContainerOutput]:
-        while pieces := self._logs[container].read():
-            for stream, data in pieces:
-                yield ContainerOutput(container, stream, data)
+        while outputs := self._read_piece(container):
+            yield from outputs
+
+    def _read_piece(self, container: str) -> list[ContainerOutput]:
+        return [ContainerOutput(container, stream, data) for stream, data in self._logs[container].read()]
 
     def _ended(self, descriptor: int) -> None:
         running = self._processes[descriptor]

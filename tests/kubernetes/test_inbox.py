@@ -1,0 +1,40 @@
+"""The inbox of threads: bounded for those who can wait, and never for the others."""
+
+import threading
+
+from monopod.runner.kubernetes.inbox import MOST, Inbox
+
+
+def test_who_can_wait_does_and_nothing_is_lost():
+    inbox: Inbox[int] = Inbox()
+    count = 20 * MOST
+    writer = threading.Thread(target=lambda: [inbox.put_patiently(number) for number in range(count)])
+    writer.start()
+    taken = []
+    while len(taken) < count:
+        some = inbox.take(60)
+        assert len(some) <= MOST
+        taken += some
+    writer.join()
+    assert taken == list(range(count))
+    inbox.close()
+
+
+def test_who_cannot_wait_does_not():
+    inbox: Inbox[int] = Inbox()
+    for number in range(2 * MOST):
+        inbox.put(number)
+    assert inbox.take(0) == list(range(2 * MOST))
+    inbox.close()
+
+
+def test_nobody_waits_for_one_that_is_closed():
+    inbox: Inbox[int] = Inbox()
+    for number in range(MOST):
+        inbox.put(number)
+    writer = threading.Thread(target=inbox.put_patiently, args=[MOST])
+    writer.start()
+    inbox.close()
+    writer.join(60)
+    assert not writer.is_alive()
+    inbox.put(0)
