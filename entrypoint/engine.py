@@ -587,7 +587,7 @@ class Engine:
             values["params", name] = value
 
     def _advance(self, instance: InstanceState) -> None:
-        """Do the next thing of an attempt, unless it is busy: start Sidecars, await them, start the next Step, or end."""
+        """Do the next thing of an attempt that is not busy: start Sidecars, await them, start the next Step, or end."""
         attempt = instance.attempt
         if attempt.outcome is not None or self._running_step(instance) is not None or self._is_read(instance):
             return  # a Sidecar may end, or its container die, at any time
