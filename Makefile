@@ -63,7 +63,7 @@ plots: .venv/monopod-installed
 	@.venv/bin/python benchmarks/scale.py docs/scale.svg
 
 # What is found stays in build/fuzz/. Where atheris cannot be installed (no wheel for this Python), nothing is fuzzed.
-again = { echo "run it again: make $@ FUZZ_INPUT=$$(ls -t build/fuzz/*-* | head -n 1)" >&2; exit 1; }
+again = { echo "run it again: make $@ FUZZ_INPUT=$(or $(FUZZ_INPUT),$$(ls -t build/fuzz/*-* | head -n 1))" >&2; exit 1; }
 
 fuzz: .venv/tools-installed
 	@mkdir -p build/fuzz/$@

@@ -1,37 +1,62 @@
-"""Compiles what a coverage-guided fuzzer makes of the examples: ``make fuzz`` (atheris; its options may follow).
+"""What a coverage-guided fuzzer makes of YAML, given to `compile`, `check` and `graph`: ``make fuzz`` (atheris).
 
-Ends with an error at the first input that is a fault of monopod's, and leaves it in a file ``crash-…``.
+    make fuzz FUZZ_SECONDS=3600
+    make fuzz FUZZ_INPUT=build/fuzz/crash-0123…     one input again
+
+Which command an input is given to follows from the input. Begins with the inputs of `tests/faults/corpus`, each of
+which reaches something that no other does, and changes their bytes or, more often, the tree that the YAML stands for.
+Ends with an error at the first input that is a fault of monopod's, leaves it in a file ``crash-…``, and says how to run
+it again; ``timeout-…`` and ``oom-…`` are inputs that take longer than 20 s or more than 1 GiB.
 """
 
+import functools
 import importlib
 import pkgutil
 import sys
-import tempfile
+import zlib
 from pathlib import Path
+from random import Random
 
 import atheris
 import kubernetes_validate
+from kubernetes_validate import utils as schemas
 
-from monopod import compiler
+from monopod import compiler, runner
 
 with atheris.instrument_imports(include=["monopod"]):
     for module in pkgutil.walk_packages(compiler.__path__, "monopod.compiler."):
         importlib.import_module(module.name)
-    from hostile_input import compile_text
+    for name in ("check", "compile", "graph"):
+        importlib.import_module(f"{runner.__name__}.commands.{name}")
+    from hostile_input import check_text, compile_text, graph_text
 
-ROOT = Path(__file__).parents[2]
+from yaml_mutation import Mutator
+
+CORPUS = Path(__file__).with_name("corpus")
+LIMITS = ["-timeout=20", "-rss_limit_mb=1024", "-max_len=16384"]
+MUTATOR = Mutator()
 
 
 def one_input(data: bytes) -> None:
-    for pod in compile_text(data.decode(errors="surrogateescape")):
-        kubernetes_validate.validate(pod, "1.31", strict=True)
+    text = data.decode(errors="surrogateescape")
+    match zlib.crc32(data) % 4:
+        case 0:
+            check_text(text)
+        case 1:
+            graph_text(text, "mermaid" if len(data) % 2 else "dot")
+        case _:
+            for pod in compile_text(text):
+                kubernetes_validate.validate(pod, "1.37", strict=True)
+
+
+def mutate(data: bytes, size: int, seed: int) -> bytes:
+    random = Random(seed)
+    changed = MUTATOR.mutated(data.decode(errors="replace"), random) if random.random() < 0.8 else None
+    encoded = changed.encode(errors="surrogatepass") if changed else b""
+    return encoded if 0 < len(encoded) <= size else bytes(atheris.Mutate(data, size))
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as corpus:
-        for number, path in enumerate(sorted(ROOT.glob("examples/**/*.yaml"))):
-            (Path(corpus) / str(number)).write_bytes(path.read_bytes())
-        atheris.Setup(
-            [sys.argv[0], "-timeout=20", "-rss_limit_mb=2048", "-max_len=65536", *sys.argv[1:], corpus], one_input
-        )
-        atheris.Fuzz()
+    schemas.schema_contents = functools.cache(schemas.schema_contents)
+    atheris.Setup([sys.argv[0], *LIMITS, *sys.argv[1:]], one_input, custom_mutator=mutate)
+    atheris.Fuzz()

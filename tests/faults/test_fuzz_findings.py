@@ -10,7 +10,9 @@ STEP = "{name: s, image: 'b@sha256:" + "0" * 64 + "', script: x"
 
 
 def _volume(source: str) -> str:
-    return f"{HEAD}  volumes: [{{name: v, {source}}}]\n  steps: [{STEP}, volumeMounts: [{{name: v, mountPath: /v}}]}}]\n"
+    return (
+        f"{HEAD}  volumes: [{{name: v, {source}}}]\n  steps: [{STEP}, volumeMounts: [{{name: v, mountPath: /v}}]}}]\n"
+    )
 
 
 FINDINGS = {

@@ -50,7 +50,7 @@ FEW = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), d
 def check(text: str) -> None:
     with mock.patch.object(schemas, "schema_contents", read_once):
         for pod in compile_text(text):
-            kubernetes_validate.validate(pod, "1.31", strict=True)
+            kubernetes_validate.validate(pod, "1.37", strict=True)
 
 
 @FEW

@@ -1,10 +1,18 @@
-"""The command `monopod compile` on a text, in this process; or as a program, on a file."""
+"""Commands of `monopod` on a text, in this process; or `monopod compile` as a program, on a file.
 
+Nothing outside is asked: no name is resolved, and no program (git, podman) is found. Nothing stays in this process.
+"""
+
+import atexit
 import contextlib
+import gc
 import io
+import json
 import os
+import socket
 import sys
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
@@ -13,26 +21,67 @@ import yaml
 from monopod.runner.command_line import main
 
 
-def compile_text(text: str) -> list[dict[str, Any]]:
-    """Compile it; return the Pods that come out, none if it is refused. What is raised is a fault of monopod's."""
+def run_monopod(*arguments: str) -> tuple[int, str, str]:
+    """Run a command; return its exit code, and what it wrote. What is raised, and a traceback, are monopod's faults."""
     output, errors = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
-    with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
-        file.write(text.encode(errors="surrogatepass"))
-        file.flush()
-        command = ["monopod", "compile", "-f", file.name]
-        with (
-            mock.patch.object(sys, "argv", command),
-            contextlib.redirect_stdout(output),
-            contextlib.redirect_stderr(errors),
-        ):
-            code = main()
+    with (
+        _alone(),
+        mock.patch.object(sys, "argv", ["monopod", *arguments]),
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(errors),
+    ):
+        code = main()
     told, said = (_written(stream) for stream in (output, errors))
-    assert code in (0, 2), code
+    assert code in (0, 2), (code, said)
     assert "Traceback" not in said, said
+    assert code == 0 or said.strip() or told.strip(), "nothing says why"
+    return code, told, said
+
+
+def compile_text(text: str) -> list[dict[str, Any]]:
+    """Compile it; return the Pods that come out, none if it is refused."""
+    with _file(text) as path:
+        code, told, said = run_monopod("compile", "-f", path)
     if code == 2:
         assert said.strip(), "nothing says why"
         return []
     return [each for each in yaml.safe_load_all(told) if each and each.get("kind") == "Pod"]
+
+
+def check_text(text: str) -> dict[str, Any]:
+    """Return the SARIF of `monopod check`."""
+    with _file(text) as path:
+        _, told, _ = run_monopod("check", "-f", path, "--format", "sarif")
+    return dict(json.loads(told))
+
+
+def graph_text(text: str, form: str) -> str:
+    """Return what `monopod graph` draws, nothing if it is refused."""
+    with _file(text) as path:
+        code, told, _ = run_monopod("graph", "-f", path, "--format", form)
+    return "" if code else told
+
+
+@contextlib.contextmanager
+def _file(text: str) -> Iterator[str]:
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
+        file.write(text.encode(errors="surrogatepass"))
+        file.flush()
+        yield file.name
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    def no_name(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "no name is resolved in this test")
+
+    with (
+        mock.patch.object(socket, "getaddrinfo", no_name),
+        mock.patch.dict(os.environ, PATH="/nowhere"),
+        mock.patch.object(gc, "freeze"),  # what one command leaves would never be looked at again
+        mock.patch.object(atexit, "register"),
+    ):
+        yield
 
 
 def _written(stream: io.TextIOWrapper) -> str:

@@ -2,8 +2,9 @@
 
 Written from Tekton's documentation (docs/pipelines.md, pipelineruns.md, taskruns.md, tasks.md, matrix.md), not from the
 engine, and sharing nothing with it. At each moment everything is looked at again and again until nothing changes; then
-the clock jumps to the next moment at which something can change. Knows strings and arrays, `in` and `notin`; no
-Sidecars, no CEL, no Step Results.
+the clock jumps to the next moment at which something can change. Knows strings and arrays, `in` and `notin`; of CEL
+only the comparison of two texts. Sidecars start one second before the Steps or, with a probe, half a second (that is
+how `simulation` answers it).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 
 from simulation import Behaviour
 
-from monopod.schemas.plan import Pipeline, Plan, Slot, Step, Task, Value
+from monopod.schemas.plan import Matrix, Pipeline, Plan, Slot, Step, Task, Value
 
 CANCEL_MODES = ("StoppedRunFinally", "CancelledRunFinally", "Cancelled")  # from the mildest to the hardest
 NEVER = math.inf
@@ -80,6 +81,14 @@ def named(prefix: str, value: Value) -> Values:
 
 
 @dataclass
+class RunningSidecar:
+    """A Sidecar, from its request to its end."""
+
+    ready: float
+    end: float
+
+
+@dataclass
 class Attempt:
     start: float
     waiting_since: float
@@ -93,7 +102,11 @@ class Attempt:
     failed: bool = False
     behaviour: Behaviour = field(default_factory=Behaviour)
     files: dict[str, str] = field(default_factory=dict)
+    step_results: Values = field(default_factory=dict)
     steps: list[tuple[str, str, int]] = field(default_factory=list)
+    sidecars: dict[str, RunningSidecar] = field(default_factory=dict)
+    sidecars_ready: bool = False
+    again: bool = False
 
 
 @dataclass
@@ -236,8 +249,20 @@ class Oracle:
             if state.child:
                 yield from self.moments(state.child)
             for instance in state.instances:
+                if instance.attempts:
+                    yield from self.moments_of_sidecars(instance)
                 if instance.attempts and instance.attempts[-1].end is None:
                     yield from self.moments_of_attempt(state.task, instance)
+
+    def moments_of_sidecars(self, instance: Instance) -> Iterator[float]:
+        attempt = instance.attempts[-1]
+        yield attempt.start + self.plan.container_start_timeout
+        for container in instance.slot.sidecars if instance.slot else ():
+            yield self.comes(container)
+            yield self.dies(container)
+        for sidecar in attempt.sidecars.values():
+            yield sidecar.ready
+            yield sidecar.end
 
     def moments_of_attempt(self, task: Task, instance: Instance) -> Iterator[float]:
         attempt = instance.attempts[-1]
@@ -390,9 +415,10 @@ class Oracle:
     def missing(self, pipeline: PipelineState, state: TaskState, final: bool) -> str:
         """The Task whose Result is needed and not there."""
         task, values = state.task, pipeline.values(final)
-        matrix = task.matrix.params if task.matrix else ()
-        texts = [json.dumps(param.value) for param in (*task.params, *matrix)]
-        texts += [json.dumps([each.input, *each.values]) for each in task.when]
+        matrix = task.matrix or Matrix()
+        included = [param for each in matrix.include for param in each.params]
+        texts = [json.dumps(param.value) for param in (*task.params, *matrix.params, *included)]
+        texts += [json.dumps([each.input, each.cel, *each.values]) for each in task.when]
         for source, name in re.findall(r"\$\(tasks\.([\w-]+)\.results\.([\w-]+(?:\[[^]]*\])?)\)", " ".join(texts)):
             if f"tasks.{source}.results.{name}" not in values:
                 return str(source)
@@ -400,6 +426,12 @@ class Oracle:
 
     def allowed(self, task: Task, values: Values) -> bool:
         for expression in task.when:
+            if expression.cel:
+                compared = re.fullmatch(r"'(.*)' (==|!=) '(.*)'", fill(expression.cel, values))
+                assert compared is not None
+                if ".results." not in compared[0] and (compared[1] == compared[3]) != (compared[2] == "=="):
+                    return False
+                continue
             found = fill(expression.input, values) in fill_all(expression.values, values)
             unknown = ".results." in fill(expression.input, values)
             if not unknown and found != (expression.operator == "in"):
@@ -407,10 +439,28 @@ class Oracle:
         return True
 
     def combinations(self, task: Task, values: Values) -> list[dict[str, str]]:
-        combinations: list[dict[str, str]] = [{}]
-        for param in task.matrix.params if task.matrix else ():
-            texts = fill_value(param.value, values)
-            combinations = [{**each, param.name: text} for text in texts for each in combinations]
+        """Tekton's docs/matrix.md: include adds to what it does not contradict, else it is one more combination."""
+        assert task.matrix is not None
+        lists = {param.name: fill_value(param.value, values) for param in task.matrix.params}
+        combinations: list[dict[str, str]] = [{}] if lists else []
+        for name, texts in lists.items():
+            combinations = [{**each, name: text} for text in texts for each in combinations]
+        if lists and not combinations:
+            return []
+        plain = len(combinations)
+        for entry in task.matrix.include:
+            params = {param.name: fill(str(param.value), values) for param in entry.params}
+            if any(text in lists[name] for name, text in params.items() if name in lists) or not params.keys() & lists:
+                fits = [
+                    each
+                    for each in combinations[:plain]
+                    if all(each[name] == text for name, text in params.items() if name in lists)
+                ]
+                for each in fits:
+                    each.update(params)
+                if lists:
+                    continue
+            combinations.append(params)
         return combinations
 
     def start(self, pipeline: PipelineState, state: TaskState, final: bool) -> None:
@@ -420,7 +470,8 @@ class Oracle:
             defaults = {param.name: param.value for param in state.task.pipeline.params}
             state.child = PipelineState(state.task.pipeline, state.path, self.now, {**defaults, **params})
         else:
-            state.instances = [Instance({**params, **each}) for each in self.combinations(state.task, values)]
+            combinations = self.combinations(state.task, values) if state.task.matrix else [{}]
+            state.instances = [Instance({**params, **each}) for each in combinations]
             self.skip(state, "" if state.instances else "Matrix Parameters have an empty array")
         self.changed = True
 
@@ -499,22 +550,30 @@ class Oracle:
             self.look_at_attempt(state.task, instance, instance.attempts[-1])
         else:
             attempt = instance.attempts[-1]
-            assert instance.slot is not None
-            again = len(instance.attempts) <= state.task.retries and not instance.killed
-            again = again and not self.broken(instance.slot.containers)
-            if attempt.reason not in ("Succeeded", "TaskRunCancelled") and again:
+            if attempt.again and not instance.killed:
+                if self.sidecars_run(instance):
+                    return
                 instance.results = {}
                 instance.attempts.append(Attempt(self.now, self.now))
             else:
                 cut_off = attempt.reason in ("Succeeded", "TaskRunTimeout", "TaskRunCancelled")
                 ignored = not cut_off and state.task.on_error == "continue"
                 instance.reason = "FailureIgnored" if ignored else attempt.reason
+                attempt.reason = instance.reason
+                if attempt.again:  # killed between two attempts
+                    instance.reason = "TaskRunCancelled"
             self.changed = True
+
+    def sidecars_run(self, instance: Instance) -> bool:
+        """Whether Sidecars of the last attempt have not ended yet."""
+        sidecars = instance.attempts[-1].sidecars if instance.attempts else {}
+        return any(self.now < min(each.end, self.dies(container)) for container, each in sidecars.items())
 
     def take_slot(self, state: TaskState, instance: Instance) -> None:
         task, index = state.task, state.instances.index(instance)
-        busy = [other.slot for other in state.instances if other.slot and not other.reason]
+        busy = [each.slot for each in state.instances if each.slot and (not each.reason or self.sidecars_run(each))]
         free = [slot for slot in task.slots if slot not in busy]
+        free.sort(key=lambda slot: -max((self.left(each) for each in state.instances if each.slot == slot), default=0))
         whole = [slot for slot in free if not self.broken(slot.containers)]
         if instance.killed:
             instance.reason = "TaskRunCancelled"
@@ -523,6 +582,11 @@ class Oracle:
             self.give(instance, task.slots[index])
         elif whole or not busy:  # where no slot is whole any more, the rest fails at once in one that is not
             self.give(instance, (whole or free)[0])
+
+    def left(self, instance: Instance) -> float:
+        """When an instance that has ended, and its Sidecars, left its slot."""
+        ends = [min(each.end, self.dies(name)) for name, each in instance.attempts[-1].sidecars.items()]
+        return max([instance.attempts[-1].end or 0, *ends])
 
     def give(self, instance: Instance, slot: Slot) -> None:
         instance.slot = slot
@@ -537,10 +601,40 @@ class Oracle:
             attempt.cause = "TaskRunCancelled" if instance.killed else "TaskRunTimeout"
         if attempt.step_start is not None:
             self.look_at_step(task, instance, attempt, task.steps[attempt.position])
-        elif attempt.cause or attempt.failed or attempt.position == len(task.steps):
+        elif attempt.cause or attempt.failed:
+            self.end_attempt(task, instance, attempt)
+        elif not attempt.sidecars_ready:
+            self.look_at_sidecars(task, instance, attempt)
+        elif attempt.position == len(task.steps):
             self.end_attempt(task, instance, attempt)
         else:
             self.look_for_container(task, instance, attempt)
+
+    def look_at_sidecars(self, task: Task, instance: Instance, attempt: Attempt) -> None:
+        """Start each Sidecar whose container is there; the Steps begin when all are ready, or cannot be any more."""
+        assert instance.slot is not None
+        awaited = False
+        for sidecar, container in zip(task.sidecars, instance.slot.sidecars, strict=True):
+            if container in attempt.sidecars:
+                running = attempt.sidecars[container]
+                awaited |= self.now < min(running.ready, running.end, self.dies(container))
+            elif self.broken((container,)):
+                continue
+            elif self.now >= self.comes(container):
+                number = self.counts[container] = self.counts.get(container, 0) + 1
+                end = self.now + self.world.behave(container, number).duration
+                attempt.sidecars[container] = RunningSidecar(self.now + (0.5 if sidecar.readiness else 1), end)
+                values = self.values_of_attempt(task, instance)
+                self.expected.requests.append((self.now, container, number, fill_all(sidecar.step.command, values)))
+                awaited = True
+            elif self.now >= attempt.start + self.plan.container_start_timeout:
+                attempt.cause, self.changed = "PodCreationFailed", True
+                self.lost.add(container)
+                return
+            else:
+                awaited = True
+        if not awaited:
+            attempt.sidecars_ready, attempt.waiting_since, self.changed = True, self.now, True
 
     def look_for_container(self, task: Task, instance: Instance, attempt: Attempt) -> None:
         container = self.container(instance)
@@ -554,10 +648,7 @@ class Oracle:
             self.lost.add(container)
 
     def request(self, task: Task, instance: Instance, attempt: Attempt, container: str) -> None:
-        values: Values = {"context.task.retry-count": str(len(instance.attempts) - 1)}
-        values["context.pipelineTask.retries"] = str(task.retries)
-        for name, value in instance.params.items():
-            values |= named(f"params.{name}", value)
+        values = self.values_of_attempt(task, instance)
         self.changed, step = True, task.steps[attempt.position]
         if any((fill(w.input, values) in w.values) != (w.operator == "in") for w in step.when):
             attempt.steps.append((step.name, "Skipped", 0))
@@ -567,6 +658,14 @@ class Oracle:
         attempt.behaviour = self.world.behave(container, number)
         attempt.step_start, attempt.step_stop, attempt.step_timed_out = self.now, NEVER, False
         self.expected.requests.append((self.now, container, number, fill_all(step.command, values)))
+
+    @staticmethod
+    def values_of_attempt(task: Task, instance: Instance) -> Values:
+        values: Values = {"context.task.retry-count": str(len(instance.attempts) - 1)}
+        values["context.pipelineTask.retries"] = str(task.retries)
+        for name, value in instance.params.items():
+            values |= named(f"params.{name}", value)
+        return values | instance.attempts[-1].step_results
 
     def look_at_step(self, task: Task, instance: Instance, attempt: Attempt, step: Step) -> None:
         assert attempt.step_start is not None
@@ -582,6 +681,10 @@ class Oracle:
         code = 137 if self.now >= dead else attempt.behaviour.code if self.now >= natural else 143
         if self.now >= natural and self.now < dead:
             attempt.files |= attempt.behaviour.files
+        for result in step.results:
+            text = attempt.files.get(f"/tekton/steps/step-{step.name}/results/{result.name}")
+            if text is not None:
+                attempt.step_results[f"steps.{step.name}.results.{result.name}"] = text
         reason = "Completed" if code == 0 else "Error"
         if attempt.step_timed_out or attempt.cause:
             reason = "Cancelled" if attempt.cause == "TaskRunCancelled" else "TimeoutExceeded"
@@ -597,8 +700,16 @@ class Oracle:
         attempt.end, self.changed = self.now, True
         attempt.steps += [(step.name, "Skipped", 1) for step in task.steps[attempt.position :]]
         attempt.reason = attempt.cause or ("Failed" if attempt.failed else "Succeeded")
+        for container, sidecar in attempt.sidecars.items():
+            if self.now < min(sidecar.end, self.dies(container)):
+                delay = self.world.behave(container, self.counts[container]).stop_delay
+                sidecar.end = min(sidecar.end, self.now + delay)
         for result in () if attempt.cause else task.results:
             text = attempt.files.get(f"/tekton/results/{result.name}")
+            if result.value is not None:
+                assert isinstance(result.value, str)
+                taken = fill(result.value, attempt.step_results)
+                text = None if "$(" in taken else taken
             if text is not None and result.type == "array":
                 try:
                     instance.results[result.name] = tuple(json.loads(text))
@@ -606,6 +717,10 @@ class Oracle:
                     attempt.reason = attempt.reason if attempt.failed else "TaskRunValidationFailed"
             elif text is not None:
                 instance.results[result.name] = text
+        assert instance.slot is not None
+        again = len(instance.attempts) <= task.retries and not instance.killed
+        again = again and not self.broken(instance.slot.containers)
+        attempt.again = again and attempt.reason not in ("Succeeded", "TaskRunCancelled")
 
     # The report
 
@@ -623,7 +738,6 @@ class Oracle:
                 expected.reasons[key] = instance.reason
                 if instance.attempts:
                     expected.attempts[key] = [(each.start, each.end or 0, each.reason) for each in instance.attempts]
-                    expected.attempts[key][-1] = (*expected.attempts[key][-1][:2], instance.reason)
                 for attempt, each in enumerate(instance.attempts):
                     expected.steps[(*key, attempt)] = each.steps
 

@@ -18,10 +18,13 @@ from simulation import Behaviour, containers_of, task
 
 from monopod.schemas.plan import (
     Matrix,
+    MatrixInclude,
     Param,
     Pipeline,
     Plan,
+    Probe,
     ResultDeclaration,
+    Sidecar,
     Slot,
     Step,
     Task,
@@ -31,6 +34,7 @@ from monopod.schemas.plan import (
 
 STRINGS = ("yes", "no", "v")
 DEFAULT = Behaviour()
+RETRIES = "$(context.task.retry-count)/$(context.pipelineTask.retries)"
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,20 @@ class Case:
 def random_case(seed: int) -> Case:
     """Return the case of a seed."""
     return _Generator(seed).case()
+
+
+def tasks_of(pipeline: Pipeline) -> Iterator[Task]:
+    """Yield all Tasks, those of Pipelines in the place of Tasks after these."""
+    for each in (*pipeline.tasks, *pipeline.final_tasks):
+        yield each
+        if each.pipeline is not None:
+            yield from tasks_of(each.pipeline)
+
+
+def names_of(matrix: Matrix) -> list[str]:
+    """Return the names of the params that a combination may have."""
+    every = (*matrix.params, *(param for each in matrix.include for param in each.params))
+    return list(dict.fromkeys(param.name for param in every))
 
 
 class _Generator:
@@ -133,8 +151,11 @@ class _Generator:
         if kind == "matrix":
             fields |= self.matrix(earlier, sources)
         if kind != "pipeline":
-            extra = tuple(f"$(params.{param.name})" for param in fields["matrix"].params) if kind == "matrix" else ()
+            extra = tuple(f"$(params.{each})" for each in names_of(fields["matrix"])) if kind == "matrix" else ()
             fields["steps"] = tuple(self.steps(params, extra))
+            fields["results"] += tuple(self.results_of_steps(fields["steps"]))
+            if self.chance(0.12):
+                fields["sidecars"] = tuple(self.sidecars(extra))
         fields |= {"after": () if final else tuple(sorted(after | sources)), "result_sources": tuple(sorted(sources))}
         return task(name, params=params, **fields)
 
@@ -181,6 +202,11 @@ class _Generator:
         if not nested and self.chance(0.08):
             yield WhenExpression(operator(("a", "d")), operator(("in", "notin")), ("$(params.list[*])", "x"))
         found = self.producers(earlier, array=False)
+        if self.chance(0.05):
+            text = self.random.choice((*found, "$(params.p)"))
+            if text in found:
+                sources.add(text.split(".")[1])
+            yield WhenExpression(cel=f"'{text}' {operator(('==', '!='))} '{operator(STRINGS)}'")
         if found and self.chance(0.15):
             text = self.random.choice(found)
             sources.add(text.split(".")[1])
@@ -196,6 +222,11 @@ class _Generator:
             text = self.random.choice(found)
             sources.add(text.split(".")[1])
             return {"matrix": Matrix((Param("k", text),)), "slot_count": self.random.randint(1, 3)}
+        if self.chance(0.3):
+            listed: tuple[str, ...] = self.random.choice((("k0", "k1", "k2"), ("k1",), ()))
+            include = tuple(self.includes(listed))
+            varied = (Param("k", listed),) if listed or self.chance(0.3) else ()
+            return {"matrix": Matrix(varied, include), "slot_count": self.random.randint(1, 4)}
         values: list[Value] = [tuple(f"k{number}" for number in range(self.random.randint(0, 4)))]
         if self.chance(0.3):
             values.append(self.random.choice((("x", "y"), ("x",))))
@@ -205,12 +236,32 @@ class _Generator:
             return {"matrix": Matrix(params, pinned=True), "slot_count": count}
         return {"matrix": Matrix(params), "slot_count": self.random.randint(1, max(1, count))}
 
+    def includes(self, listed: tuple[str, ...]) -> Iterator[MatrixInclude]:
+        """No two say the same of a param, which Tekton's documentation does not speak of."""
+        for number in range(self.random.randint(1, 2)):
+            params = [Param(f"e{number}", self.random.choice(("x", "$(params.p)")))] if self.chance(0.8) else []
+            if not params or self.chance(0.6):
+                params.append(Param("k", self.random.choice((*listed[:2], f"other{number}"))))
+            yield MatrixInclude(f"i{number}", tuple(params))
+
+    def sidecars(self, extra: tuple[str, ...]) -> Iterator[Sidecar]:
+        for number in range(self.random.choice((1, 1, 2))):
+            probe = Probe(tcp_port=1) if self.chance(0.5) else None
+            yield Sidecar(Step(f"c{number}", command=("serve", *extra, "$(context.task.retry-count)")), probe)
+
+    def results_of_steps(self, steps: tuple[Step, ...]) -> Iterator[ResultDeclaration]:
+        for step in steps:
+            if step.results and self.chance(0.5):
+                yield ResultDeclaration(f"from-{step.name}", value=f"$(steps.{step.name}.results.r)")
+
     def steps(self, params: tuple[Param, ...], extra: tuple[str, ...]) -> Iterator[Step]:
         arguments = [f"$(params.{param.name}{'[*]' if param.name == 'many' else ''})" for param in params]
         for number in range(self.random.choice((1, 1, 1, 2, 2, 3))):
+            told = (f"$(steps.s{number - 1}.results.r)",) if number and self.chance(0.3) else ()
             yield Step(
                 f"s{number}",
-                command=("step", *arguments, *extra, "$(context.task.retry-count)/$(context.pipelineTask.retries)"),
+                results=(ResultDeclaration("r"),) if self.chance(0.2) else (),
+                command=("step", *arguments, *extra, *told, RETRIES),
                 on_error="continue" if self.chance(0.15) else "stopAndFail",
                 timeout=self.moment(0, 4) if not self.calm and self.chance(0.1) else None,
                 when=(WhenExpression("$(context.task.retry-count)", "in", ("0",)),)
@@ -229,17 +280,28 @@ class _Generator:
                 for number, container in enumerate(slot.containers):
                     for request in range(1, runs + 1):
                         yield (container, request), self.behaviour(each, slot, number, request)
+                for container in slot.sidecars:
+                    for request in range(1, runs + 1):
+                        yield (container, request), self.behaviour_of_sidecar()
 
     def behaviour(self, owner: Task, slot: Slot, number: int, request: int) -> Behaviour:
         exact = self.calm and (owner.matrix is None or owner.matrix.pinned)
         duration = float(self.random.randint(1, 4)) if exact else self.moment(0, 3)
         last = number == len(slot.containers) - 1
         files = {}
-        for result in owner.results:
+        for result in (each for each in owner.results if each.value is None):
             if last if self.calm else self.chance(0.8 if last else 0.2):
                 files[f"/tekton/results/{result.name}"] = self.content(result)
+        step = owner.steps[number]
+        for result in step.results if self.calm or self.chance(0.8) else ():
+            files[f"/tekton/steps/step-{step.name}/results/{result.name}"] = self.content(result)
         code, delay = self.code(owner, number, request), self.moment(0, 0)
         return Behaviour(duration, code, files, delay, end_is_lost=not self.calm and self.chance(0.02))
+
+    def behaviour_of_sidecar(self) -> Behaviour:
+        """It runs until it is stopped, or ends by itself."""
+        duration = self.moment(0, 5) if self.chance(0.2) else 1e6
+        return Behaviour(duration, self.random.choice((0, 1)), {}, self.moment(0, self.random.choice((0, 0, 2))))
 
     def content(self, result: ResultDeclaration) -> str:
         if result.type == "string":
@@ -256,9 +318,17 @@ class _Generator:
         return self.random.choice((1, 2, 42)) if self.chance(0.12) else 0
 
     def late_containers(self, plan: Plan) -> Iterator[tuple[str, float | None]]:
+        """Where a Task's failure lets others go on, one comes too late at most: two would be given up in one moment."""
+        at_most = 1 if any(each.on_error == "continue" for each in tasks_of(plan.pipeline)) else None
         for container in containers_of(plan.pipeline):
             if self.chance(0.3):
-                yield container, None if self.chance(0.1) else self.moment(0, 8)
+                moment = None if self.chance(0.1) else self.moment(0, 8)
+                too_late = moment is None or moment > plan.container_start_timeout
+                if too_late and at_most == 0:
+                    continue
+                if too_late and at_most:
+                    at_most -= 1
+                yield container, moment
 
     def deaths(self, plan: Plan, ready: dict[str, float | None]) -> Iterator[tuple[str, float]]:
         """One container or several, at any time or almost at once."""

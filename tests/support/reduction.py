@@ -22,7 +22,9 @@ def reduced(case: Case, fails: Callable[[Case], bool]) -> Case:
 def described(value: object) -> str:
     """Return a case, or a part of it, as Python, without the fields that have their default."""
     if isinstance(value, tuple):
-        return f"({''.join(f'{described(each)}, ' for each in value)})"
+        return f"({', '.join(map(described, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{described(key)}: {described(held)}' for key, held in value.items())}}}"
     if not dataclasses.is_dataclass(value):
         return repr(value)
     fields = [(each.name, getattr(value, each.name)) for each in dataclasses.fields(value)]
@@ -53,6 +55,10 @@ def _smaller_pipelines(pipeline: Pipeline) -> Iterator[Pipeline]:
     for name in ("timeout", "tasks_timeout", "finally_timeout"):
         if getattr(pipeline, name) is not None:
             yield dataclasses.replace(pipeline, **{name: None})
+    used = repr((pipeline.tasks, pipeline.final_tasks, pipeline.results))
+    for param in pipeline.params:
+        if f"params.{param.name}" not in used:
+            yield dataclasses.replace(pipeline, params=tuple(each for each in pipeline.params if each is not param))
     if pipeline.results:
         yield dataclasses.replace(pipeline, results=pipeline.results[1:])
 
@@ -76,6 +82,9 @@ def _smaller_tasks(task: Task) -> Iterator[Task]:
     if task.pipeline is not None:
         for smaller in _smaller_pipelines(task.pipeline):
             yield dataclasses.replace(task, pipeline=smaller)
+    if task.sidecars:
+        slots = tuple(dataclasses.replace(slot, sidecars=()) for slot in task.slots)
+        yield dataclasses.replace(task, sidecars=(), slots=slots)
     yield from _with_smaller_steps(task)
 
 
@@ -84,7 +93,8 @@ def _with_smaller_steps(task: Task) -> Iterator[Task]:
         slots = tuple(dataclasses.replace(slot, containers=slot.containers[:-1]) for slot in task.slots)
         yield dataclasses.replace(task, steps=task.steps[:-1], slots=slots)
     for number, step in enumerate(task.steps):
-        for name, value in (("command", ("x",)), ("timeout", None), ("on_error", "stopAndFail"), ("when", ())):
+        plain = (("command", ("x",)), ("timeout", None), ("on_error", "stopAndFail"), ("when", ()), ("results", ()))
+        for name, value in plain:
             if getattr(step, name) != value:
                 smaller = dataclasses.replace(step, **{name: value})  # type: ignore[arg-type]  # names and values fit
                 yield dataclasses.replace(task, steps=(*task.steps[:number], smaller, *task.steps[number + 1 :]))

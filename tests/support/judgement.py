@@ -1,0 +1,93 @@
+"""What is wrong with how the engine runs a case: where it differs from the oracle, and which rules it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from observed import differences, observe, run
+from oracle import expected
+from random_pipelines import Case
+from reduction import reduced
+from simulation import Simulation, containers_of
+
+from monopod.entrypoint.engine import Engine
+from monopod.schemas.plan import Pipeline, decode, encode
+from monopod.schemas.run_events import TaskFinished, TaskStarted
+
+REPLAYED = 20  # each one of so many is replayed
+BREAKS_OFF = "the run breaks off: "
+
+
+def problems(case: Case) -> list[str]:
+    """Return what is wrong: where the two differ and which rules are broken, or at what the run breaks off."""
+    wanted = expected(case.plan, case.world())
+    try:
+        simulation = run(case)
+    except AssertionError as error:
+        return [f"{BREAKS_OFF}{error}"]
+    found = differences(wanted, observe(simulation))
+    checks: list[Callable[[Case, Simulation], str]] = [wrong_order, wrong_releases]
+    if case.seed % REPLAYED == 0:
+        checks.append(wrong_replay)
+    return found + [problem for check in checks if (problem := check(case, simulation))]
+
+
+def reduced_to_its_problem(case: Case) -> Case:
+    """Return a case as small as it gets that differs, or that breaks off for the same reason."""
+    first = problems(case)[0]
+
+    def fails(smaller: Case) -> bool:
+        try:
+            found = problems(smaller)
+        except (KeyError, ValueError, AssertionError, IndexError):  # reduced to something that is no Pipeline
+            return False
+        return any(each == first or not (each + first).count(BREAKS_OFF) for each in found)
+
+    return reduced(case, fails)
+
+
+def wrong_order(case: Case, simulation: Simulation) -> str:
+    """Nothing starts before what it follows has ended; `finally` starts after all Tasks."""
+    starts: dict[str, float] = {}
+    ends: dict[str, float] = {}
+    for event in simulation.told:
+        if isinstance(event, TaskStarted):
+            starts.setdefault(event.task, event.at)
+        elif isinstance(event, TaskFinished):
+            ends[event.task] = event.at
+    return next(_started_too_early(case.plan.pipeline, "", starts, ends), "")
+
+
+def _started_too_early(
+    pipeline: Pipeline, path: str, starts: dict[str, float], ends: dict[str, float]
+) -> Iterator[str]:
+    for task in (*pipeline.tasks, *pipeline.final_tasks):
+        before = task.after if task in pipeline.tasks else tuple(each.name for each in pipeline.tasks)
+        for name in before:
+            start = min((at for key, at in starts.items() if _within(key, path + task.name)), default=None)
+            end = max((at for key, at in ends.items() if _within(key, path + name)), default=None)
+            if start is not None and end is not None and start < end:
+                yield f"{path}{task.name} started before {name} had ended"
+        if task.pipeline is not None:
+            yield from _started_too_early(task.pipeline, f"{path}{task.name}/", starts, ends)
+
+
+def _within(path: str, outer: str) -> bool:
+    return path == outer or path.startswith(f"{outer}/")
+
+
+def wrong_releases(case: Case, simulation: Simulation) -> str:
+    """Every container is released (the simulation sees to once); a run failed if and only if one of them did."""
+    if simulation.released.keys() != set(containers_of(case.plan.pipeline)):
+        return f"released: {sorted(simulation.released)}"
+    failed = simulation.condition["status"] == "False"
+    if any(simulation.released.values()) != failed or simulation.exit_code != failed:
+        return f"released {simulation.released}, exit code {simulation.exit_code}, condition {simulation.condition}"
+    return ""
+
+
+def wrong_replay(case: Case, simulation: Simulation) -> str:
+    """The recorded events give the same commands to an engine that got the Plan by way of its encoding."""
+    engine = Engine(decode(encode(case.plan)))
+    again = [(event.at, command) for event in simulation.events for command in engine.handle(event)]
+    return "" if again == simulation.commands else "a replay gives other commands"
