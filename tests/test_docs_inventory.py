@@ -217,6 +217,17 @@ def test_every_link_leads_somewhere():
     assert re.fullmatch(rf"\d\d\d links in {len(PAGES)} files checked, 0 broken\n", done.stdout)
 
 
+def test_every_picture_is_there_and_shown():
+    shown_there = {
+        (ROOT / name).parent.joinpath(source).resolve()
+        for name, text in PAGES.items()
+        for source in re.findall(r'!\[[^\]]*\]\(([^)]+)\)|<img src="([^"]+)"', text)
+        for source in filter(None, source)
+    }
+    pictures = {path.resolve() for ending in ("png", "svg") for path in (ROOT / "docs").rglob(f"*.{ending}")}
+    assert shown_there == pictures
+
+
 def test_every_page_is_linked_from_the_list_of_pages():
     listed = set(re.findall(r"^- \[([\w-]+\.md)\]|\. \[([\w-]+\.md)\]", PAGES["docs/README.md"], re.MULTILINE))
     names = {name for pair in listed for name in pair if name}
