@@ -7,8 +7,9 @@ sidecar that exits would be started again. With ``--end-with-run``, as an ordina
 SIGTERM and SIGINT before the end cancel the run, SIGUSR1 and SIGUSR2 cancel and stop it gracefully (Tekton:
 CancelledRunFinally, StoppedRunFinally). After SIGTERM it ends with the run; it is what deleting the Pod sends.
 
-Exit codes: 0 the run succeeded, 1 it did not, 2 it could not be started. Options are read by hand, since importing
-``argparse`` takes as long as all else here together.
+Exit codes: 0 the run succeeded, 1 it did not, 2 it could not be started, 3 it cannot go on (the journal cannot be kept,
+or another coordinator has it). Options are read by hand, since importing ``argparse`` takes as long as all else here
+together.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from monopod.entrypoint.events import Begun
 from monopod.entrypoint.journal import JournalError
 from monopod.entrypoint.story import Story
 from monopod.schemas.plan import Pipeline, Plan, Slot, decode
-from monopod.schemas.run_events import RunEvent, RunFinished, to_line
+from monopod.schemas.run_events import CANNOT_GO_ON, RunEvent, RunFinished, to_line
 
 USAGE = "usage: python3 -m monopod.entrypoint [--format human|json] [--root DIR] [--end-with-run] [--] PIECE..."
 TERMINATION_LOG = "/dev/termination-log"
@@ -170,7 +171,7 @@ def main() -> int:
         return coordinator.run(identity(os.environ))
     except (OSError, JournalError) as error:
         print(f"coordinator: {error}", file=sys.stderr)
-        return 1
+        return CANNOT_GO_ON
 
 
 if __name__ == "__main__":

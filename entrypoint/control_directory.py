@@ -49,6 +49,7 @@ class ControlDirectory:
         self._directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._alive: int | None = None
         self._lock: int | None = None
+        self._is_left_alone = False
         self._bell = self._open_fifo("bell")
         self.ring = self._open_fifo("ring")
         """Becomes readable when the entrypoint has something to tell; None if a Step left something else there."""
@@ -70,6 +71,8 @@ class ControlDirectory:
         """
         if self._lock is not None:
             return True
+        if self._is_left_alone:
+            return False
         try:
             descriptor = os.open("coordinator", _LOCK, 0o644, dir_fd=self._directory)
         except OSError:
@@ -82,6 +85,13 @@ class ControlDirectory:
             return False
         self._lock = descriptor
         return True
+
+    def leave_alone(self) -> None:
+        """Give the lock back for good: an entrypoint that can be told nothing will end for want of a coordinator."""
+        self._is_left_alone = True
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def drain_ring(self) -> None:
         """Take the wake-ups out of the ring."""
@@ -191,10 +201,14 @@ class ControlDirectory:
 def write_file(directory: int, name: str, content: bytes, mode: int) -> None:
     """Let a file of this content and mode appear in the directory `directory` (a descriptor), replacing another.
 
-    Raises OSError if it cannot be written.
+    Raises OSError, with its name, if it cannot be written.
     """
     temporary = f".{name}.{os.urandom(8).hex()}"  # a name nobody can have put something under
-    descriptor = os.open(temporary, _WRITE, mode, dir_fd=directory)
+    try:
+        descriptor = os.open(temporary, _WRITE, mode, dir_fd=directory)
+    except OSError as error:
+        error.filename = name
+        raise
     try:
         os.fchmod(descriptor, mode)
         rest = memoryview(content)

@@ -348,8 +348,10 @@ class Coordinator:
         """Say it again to a container that was released long ago: a Step may have taken away what was written."""
         if container.released and now > container.released_at + self._stop_grace + 2 * RELEASE_SECONDS:
             container.released_at = now
-            with self._reported(f"cannot stop what is left in container {container.name}"):
+            try:
                 container.directory.write_exit(container.exit_code, 0)
+            except OSError:  # it was told when the container was released
+                container.directory.leave_alone()
 
     # Events and commands
 

@@ -7,6 +7,8 @@ Rules:
 - Nothing is forced to the disk: the journal has to survive the coordinator, not the node, since the Pod does not
   survive the node either.
 - The journal is locked as long as the coordinator lives: two would run every Step twice.
+- A directory in which nothing can be written is found out at once: a coordinator that can keep no journal must not hold
+  the locks that keep entrypoints waiting for it.
 
 Standard library only. What is left to others: what follows from the entries (``coordinator``).
 """
@@ -20,6 +22,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from monopod.entrypoint.events import Event, event_from_line, event_to_line
+
+_ROOM = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Journal:
     def __init__(self, path: str) -> None:
         """Open the journal, made if it is missing. Raises JournalError if another coordinator has it, OSError."""
         self._path = path
+        _check_room(path)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,9 +76,29 @@ class Journal:
 
     def append(self, entry: Entry) -> None:
         """Add an entry. Raises OSError."""
-        rest = memoryview(f"{_to_line(entry)}\n".encode())
+        _write(self._descriptor, f"{_to_line(entry)}\n".encode(), self._path)
+
+
+def _check_room(path: str) -> None:
+    """Raise OSError unless a few entries can be written beside `path`."""
+    other = f"{path}.room"
+    descriptor = os.open(other, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        _write(descriptor, bytes(_ROOM), path)
+    finally:
+        os.close(descriptor)
+        os.unlink(other)
+
+
+def _write(descriptor: int, content: bytes, path: str) -> None:
+    """Write all of it. Raises OSError, which names `path`."""
+    rest = memoryview(content)
+    try:
         while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+            rest = rest[os.write(descriptor, rest) :]
+    except OSError as error:
+        error.filename = path
+        raise
 
 
 def _to_line(entry: Entry) -> str:

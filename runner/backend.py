@@ -31,6 +31,10 @@ NOT_STARTED = "NotStarted"
 """The reason in the status of a Pod whose coordinator has never run."""
 
 
+EVICTED = "Evicted"
+"""The reason in the status of a Pod that was killed because it took more than it may (kubelet's)."""
+
+
 class BackendUnavailableError(Exception):
     """Nothing can be run with this backend. The text is for a person, and says what to do instead."""
 

@@ -4,7 +4,8 @@ Rules:
 
 - The outcome is what the coordinator tells, and a stream that ended without an outcome is a failure. The Pod's own
   phase is held against it, if it has ended by then: a container that was killed from outside, such as a Sidecar for its
-  use of memory, makes a Pod Failed whose run succeeded. That is told, and decides nothing.
+  use of memory, makes a Pod Failed whose run succeeded. That is told, and decides nothing. Only a Pod that was evicted
+  says more than its coordinator, which sees containers being killed.
 - The first Ctrl-C (or SIGTERM) asks the coordinator to cancel: Steps get their grace period. Once that has been asked
   for, Ctrl-C kills the Pod at once, and so does a terminal that goes away. A reader of the output who has gone is
   taken for Ctrl-C.
@@ -14,6 +15,7 @@ Rules:
   hear the signal. So is what was asked while it was being started again, as soon as it tells something. Who asks from
   another process is answered when it tells that the run is being cancelled.
 - A container that could not be started is told to the coordinator as one that was killed, so that its Task fails.
+- A Pod whose containers do not end though the run is over is killed: nobody can reach into them any more.
 
 What is left to others: the Pod itself (``backend``), whose line is whose (``follow``), how it looks (the displays), how
 `monopod cancel` asks (``cancellation``), starting all this (``run_pods``).
@@ -27,7 +29,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from monopod.runner.backend import DELETED, NOT_STARTED, CancelRequests, Pod
+from monopod.runner.backend import DELETED, EVICTED, NOT_STARTED, CancelRequests, Pod
 from monopod.runner.cancellation import CancelRequest, harder
 from monopod.runner.display import Display
 from monopod.runner.follow import Follower, OutputLine
@@ -41,7 +43,7 @@ from monopod.runner.pod_events import (
 )
 from monopod.runner.signals import READER_GONE, received, stop
 from monopod.runner.summary import Outcome
-from monopod.schemas.run_events import RunCancelling, RunStarted, RunWarning, StepFinished, from_line
+from monopod.schemas.run_events import RunCancelling, RunFinished, RunStarted, RunWarning, StepFinished, from_line
 from monopod.schemas.words import exit_code_in_words
 
 if TYPE_CHECKING:
@@ -50,6 +52,9 @@ if TYPE_CHECKING:
 COORDINATOR = "coordinator"
 LONGEST_EVENT = 256 * 1024 * 1024
 """Bytes of one event of the coordinator at most: the last one holds all Results of the run."""
+
+MOST_END_SECONDS = 90.0
+"""How long the Pod may take to end once its run is over; every backend is done before, if all goes well."""
 
 NOTICES: dict[CancelMode, str] = {
     "Cancelled": "Cancelling: Steps that run are asked to stop. Ctrl-C again kills them.",
@@ -82,6 +87,7 @@ class Run:
         self._killed = False
         self._ended_badly: list[str] = []
         self._went_on = False  # after it was stopped, which SIGCONT is going to tell too
+        self._kill_at: float | None = None  # monotonic time, once the run is over
         self._restarted = False  # the coordinator has ended, and no other has told anything yet
 
     @property
@@ -105,9 +111,9 @@ class Run:
                 if self._follower.name != name:
                     name = self._follower.name
                     yield name
-                timeout = self._display.refresh(time.time())
+                times = (self._display.refresh(time.time()), self._seconds_to_end())
                 if self._status is None:
-                    for key, _ in selector.select(timeout):
+                    for key, _ in selector.select(min((each for each in times if each is not None), default=None)):
                         if key.data is not None:
                             key.data(key.fd)
         for request in (*self._unanswered, *cancel_requests.requests()):
@@ -116,6 +122,20 @@ class Run:
             self._display.show(line)
         self._hold_phase_against_outcome()
         self._display.refresh(time.time())
+
+    def _seconds_to_end(self) -> float | None:
+        """Return how long the Pod may still take to end, None if nothing limits it. It is killed when that is over."""
+        if self._kill_at is None:
+            return None
+        left = self._kill_at - time.monotonic()
+        if left > 0:
+            return left
+        self._kill_at = None
+        self._display.show(
+            RunWarning(time.time(), "the run is over, but not all of its containers end; they are killed")
+        )
+        self._pod.kill()
+        return None
 
     def _hold_phase_against_outcome(self) -> None:
         phase = (self._status or {}).get("phase")
@@ -136,6 +156,8 @@ class Run:
             and (finished is None or finished.status == "Failed")
         ):
             return Outcome("Cancelled", "Cancelled", "its Pod was deleted")
+        if status.get("reason") == EVICTED and (finished is None or finished.status != "Succeeded"):
+            return Outcome("Failed", EVICTED, status.get("message", ""))
         if finished is None:
             if self.is_interrupted:
                 return Outcome("Cancelled", "Cancelled", "it was killed before it could end by itself")
@@ -182,6 +204,8 @@ class Run:
             self._display.show(shown)
         if isinstance(event, RunStarted) and self._asked_for is not None:
             self._pod.signal(COORDINATOR, SIGNALS[self._asked_for])
+        if isinstance(event, RunFinished):
+            self._kill_at = time.monotonic() + MOST_END_SECONDS
         if isinstance(event, RunCancelling):
             self._cancelled = event.mode
             self._answer()

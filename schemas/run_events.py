@@ -19,6 +19,9 @@ from typing import Any, Literal, TypeAlias, get_args
 CancelMode: TypeAlias = Literal["Cancelled", "CancelledRunFinally", "StoppedRunFinally"]
 FinalStatus: TypeAlias = Literal["Succeeded", "Failed", "Cancelled", "TimedOut"]
 
+CANNOT_GO_ON = 3
+"""The exit code of a coordinator that cannot keep its journal: another one may be able to go on where it was."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:

@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from monopod.runner.backend import EVICTED
 from monopod.runner.host.specification import ContainerKind
 
 FIRST_BACKOFF = 10.0
@@ -169,6 +170,13 @@ class Lifecycle:
     def terminate(self, grace: float | None, now: float) -> list[Command]:
         """Stop the Pod; `grace` in seconds, None for the Pod's own. A second call can only make it sooner."""
         self._stop(now, self._grace if grace is None else grace)
+        return self._next(now)
+
+    def evict(self, why: str, now: float) -> list[Command]:
+        """The Pod took more than it may: all of it is killed, unless it is ending anyway."""
+        if not self.is_stopping:
+            self.failed, self.reason, self.message = True, EVICTED, why
+            self._stop(now, 0)
         return self._next(now)
 
     def tick(self, now: float) -> list[Command]:

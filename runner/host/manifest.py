@@ -29,8 +29,10 @@ from monopod.runner.host.runtime_image import SMALL_FILES, RuntimeImage
 from monopod.runner.host.specification import (
     Container,
     ContainerKind,
+    MemoryVolume,
     Mount,
     Pod,
+    SizeLimit,
 )
 from monopod.runner.host.volume_sources import Place, Volumes, read_volumes
 
@@ -81,9 +83,16 @@ def read_pod(sources: Sources, runtime: RuntimeImage, place: Place) -> tuple[Pod
         volume_group=(spec.get("securityContext") or {}).get("fsGroup"),
         termination_grace=30.0 if grace is None else float(grace),
         active_deadline=spec.get("activeDeadlineSeconds"),
+        size_limits=_to_be_watched(reading.volumes),
         open_files=place.open_files,
     )
     return pod, tuple(reading.warnings)
+
+
+def _to_be_watched(volumes: Volumes) -> tuple[SizeLimit, ...]:
+    """Return the limits of emptyDirs on the disk: in memory the kernel keeps to them."""
+    in_memory = {volume.path for volume in volumes.to_make if isinstance(volume, MemoryVolume)}
+    return tuple(limit for limit in volumes.limits if limit.path not in in_memory)
 
 
 def container_kind(container: Manifest, *, initial: bool) -> ContainerKind:

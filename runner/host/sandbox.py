@@ -80,6 +80,8 @@ class Sandbox:
         """Run the Pod until the runner hangs up, which is an OSError (BrokenPipeError, ConnectionResetError)."""
         self._selector.register(self._channel, selectors.EVENT_READ, self._read_channel)
         self._selector.register(_child_signals(), selectors.EVENT_READ, self._read_child_signals)
+        if self._surroundings.pod.size_limits:
+            self._selector.register(_watch_sizes(self._surroundings.pod), selectors.EVENT_READ, self._read_watch)
         self._obey(self._lifecycle.begin(time.monotonic()))
         while True:
             timer = self._lifecycle.next_timer()
@@ -118,6 +120,16 @@ class Sandbox:
                 except OSError as error:
                     text = f"container {container.name}: cannot make {path}: {error.strerror}"
                     messages.send(self._channel, "warning", message=text)
+
+    def _read_watch(self, descriptor: int) -> None:
+        """Read which emptyDir has become too large; nothing, if that can be watched no more."""
+        text = os.read(descriptor, 65536).decode(errors="replace")
+        self._selector.unregister(descriptor)
+        os.close(descriptor)
+        if text:
+            self._obey(self._lifecycle.evict(text, time.monotonic()))
+        else:
+            messages.send(self._channel, "warning", message="the sizeLimits of emptyDirs are watched no more")
 
     def _read_child_signals(self, wakeup: int) -> None:
         os.read(wakeup, 4096)
@@ -332,6 +344,25 @@ def _fork(body: Callable[[], NoReturn]) -> tuple[int, int]:
         if mistake is not None:  # in monopod: rather told badly than not at all
             os.write(writer, repr(mistake).encode()[:4096])
         os._exit(128)
+
+
+def _watch_sizes(pod: Pod) -> int:
+    """Start a child that watches the sizes of emptyDirs; return a descriptor that gives why to evict the Pod."""
+    reader, writer = os.pipe()
+    if os.fork():
+        os.close(writer)
+        return reader
+    try:
+        signal.set_wakeup_fd(-1)
+        os.close(reader)
+        namespaces.set_process_name("monopod-sizes")
+        from monopod.runner.host import size_limits  # noqa: PLC0415  # few Pods need it
+
+        exceeded = size_limits.watch(pod.size_limits)
+        if exceeded is not None:
+            os.write(writer, size_limits.evicted_for(exceeded).encode())
+    finally:
+        os._exit(0)
 
 
 def _child_signals() -> int:

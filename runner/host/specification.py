@@ -99,10 +99,21 @@ Volume: TypeAlias = DirectoryVolume | MemoryVolume | FilesVolume
 
 
 @dataclass(frozen=True, slots=True)
+class SizeLimit:
+    """How large the emptyDir at ``path`` may be, in bytes, and as its author wrote it."""
+
+    volume: str
+    path: str
+    size: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pod:
     """One Pod. ``state_directory`` is where it keeps all that it writes; ``containers`` are in the order of starting.
 
-    ``open_files`` is the limit on open files that the containers get. Durations are seconds.
+    ``size_limits`` are those that are to be watched, ``open_files`` is the limit on open files that the containers get.
+    Durations are seconds.
     """
 
     name: str
@@ -113,4 +124,5 @@ class Pod:
     volume_group: int | None = None
     termination_grace: float = 30.0
     active_deadline: float | None = None
+    size_limits: tuple[SizeLimit, ...] = ()
     open_files: int | None = None

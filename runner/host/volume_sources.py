@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from monopod.runner.host import host_volumes, projection
 from monopod.runner.host.environment import Manifest, Sources, UnresolvedError
-from monopod.runner.host.specification import DirectoryVolume, FilesVolume, MemoryVolume, Volume
+from monopod.runner.host.specification import DirectoryVolume, FilesVolume, MemoryVolume, SizeLimit, Volume
 
 _BOUND = 64 << 20
 """Bytes of a control directory: a few requests, of 16 MiB each at most."""
@@ -41,10 +41,14 @@ class Source:
 
 @dataclass(slots=True)
 class Volumes:
-    """The volumes of a Pod: where each is, by name, what is to be made, and what is wrong or risky, in words."""
+    """The volumes of a Pod: where each is, by name, what is to be made, and what is wrong or risky, in words.
+
+    ``limits`` are those of emptyDirs, in memory or not.
+    """
 
     sources: dict[str, Source] = field(default_factory=dict)
     to_make: list[Volume] = field(default_factory=list)
+    limits: list[SizeLimit] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -65,6 +69,7 @@ def read_volumes(
                 source = Source(f"{place.state_directory}/memory/volume-{name}")
                 path = source.path
                 volumes.to_make.append(MemoryVolume(path, _BOUND) if name in bounded else DirectoryVolume(path))
+                volumes.limits += _limit(name, volume.get(kind) or {}, path)
             else:
                 source = _source(name, kind, volume.get(kind) or {}, (sources, place, volumes))
         except UnresolvedError as error:
@@ -96,7 +101,10 @@ def _source(name: str, kind: str, source: Manifest, around: tuple[Sources, Place
         claim = host_volumes.claim(place.claims_directory, namespace, source["claimName"])
         return Source(claim, read_only=bool(source.get("readOnly")))
     if kind == "emptyDir":
-        volumes.to_make.append(_empty_directory(source, path))
+        limits = _limit(name, source, path)
+        volumes.limits += limits
+        size = limits[0].size if limits else None
+        volumes.to_make.append(MemoryVolume(path, size) if source.get("medium") == "Memory" else DirectoryVolume(path))
     elif kind == "ephemeral":
         volumes.to_make.append(DirectoryVolume(path))
     else:
@@ -104,14 +112,15 @@ def _source(name: str, kind: str, source: Manifest, around: tuple[Sources, Place
     return Source(path)
 
 
-def _empty_directory(source: Manifest, path: str) -> Volume:
-    if source.get("medium") != "Memory":
-        return DirectoryVolume(path)
+def _limit(name: str, source: Manifest, path: str) -> list[SizeLimit]:
+    """Return the sizeLimit of an emptyDir, if it has one; 0 is none."""
     if source.get("sizeLimit") is None:
-        return MemoryVolume(path, None)
+        return []
     from monopod.schemas.quantity import parse  # noqa: PLC0415  # pydantic takes its time
 
+    text = str(source["sizeLimit"])
     try:
-        return MemoryVolume(path, int(parse(str(source["sizeLimit"]))))
+        size = int(parse(text))
     except ValueError as error:
         raise UnresolvedError(f"sizeLimit: {error}") from error
+    return [SizeLimit(name, path, size, text)] if size else []

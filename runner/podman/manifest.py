@@ -35,7 +35,14 @@ from monopod.runner.host.environment import (
     expanded,
 )
 from monopod.runner.host.manifest import volumes_of_small_files
-from monopod.runner.host.specification import DirectoryVolume, FilesVolume, MemoryVolume, ProjectedFile, Volume
+from monopod.runner.host.specification import (
+    DirectoryVolume,
+    FilesVolume,
+    MemoryVolume,
+    ProjectedFile,
+    SizeLimit,
+    Volume,
+)
 from monopod.runner.host.volume_sources import Place, Source, read_volumes
 from monopod.runner.podman.command import Image
 
@@ -56,11 +63,15 @@ _HOSTS = "/etc/hosts"
 
 @dataclass(frozen=True, slots=True)
 class Playable:
-    """What is to be played: the manifest, the volumes to be made for it, the Pod's fsGroup, and warnings."""
+    """What is to be played: the manifest, the volumes to be made for it, the Pod's fsGroup, and warnings.
+
+    ``limits`` are those of emptyDirs, which podman does not know.
+    """
 
     manifest: dict[str, Any]
     volumes: tuple[Volume, ...]
     volume_group: int | None
+    limits: tuple[SizeLimit, ...]
     warnings: tuple[str, ...]
 
 
@@ -123,7 +134,7 @@ def playable(sources: Sources, name: str, images: Mapping[str, Image], place: Pl
         },
     }
     to_make = (*map(_on_disk, volumes.to_make), *([hosts] if hosts else ()))
-    return Playable(manifest, to_make, group, tuple(reading.warnings))
+    return Playable(manifest, to_make, group, tuple(volumes.limits), tuple(reading.warnings))
 
 
 def _on_disk(volume: Volume) -> Volume:
@@ -238,17 +249,12 @@ def _without_effect(spec: Manifest) -> Iterator[str]:
     context = spec.get("securityContext") or {}
     fields += [f"spec.securityContext.{name}" for name in ("sysctls", "supplementalGroupsPolicy") if context.get(name)]
     fields += [f"spec.securityContext.{name}" for name in _profiles(context)]
-    fields += [f"volume {each['name']}: sizeLimit" for each in spec.get("volumes") or () if _has_limit(each)]
     for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
         fields += [f"container {container['name']}: {each}" for each in _container_without_effect(container)]
     if fields:
         yield f"without effect on the podman backend: {', '.join(fields)}"
     if spec.get("imagePullSecrets"):
         yield "podman pulls with credentials of its own (podman login), not with imagePullSecrets"
-
-
-def _has_limit(volume: Manifest) -> bool:
-    return bool((volume.get("emptyDir") or {}).get("sizeLimit"))
 
 
 def _container_without_effect(container: Manifest) -> Iterable[str]:

@@ -6,7 +6,8 @@ Rules:
   that the DAG starts as soon as the containers are there that it needs first.
 - Output is read from the containers' log files, where podman's monitor writes it as it comes. Before the end of a Step
   is told, the monitor is waited for (``monitor``), so that all output of the Step comes first.
-- A coordinator that is killed is started again, as kubelet would do with a native sidecar; it goes on where it was.
+- A coordinator that is killed, or cannot go on, is started again, as kubelet would do with a native sidecar; it goes on
+  where it was.
 - A process of its own (``cleaner``) removes the Pod, so that nothing outlives a runner that is killed.
 
 What is left to others: what podman is to play (``manifest``), calling it (``command``).
@@ -23,18 +24,19 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
 import yaml
 
 from monopod.compiler.pod import COORDINATOR, coordinator_of
-from monopod.runner.backend import BackendUnavailableError, PodRefusedError
+from monopod.runner.backend import EVICTED, BackendUnavailableError, PodRefusedError
 from monopod.runner.cancellation import CancelSocket
-from monopod.runner.host import host_volumes, state_directory
+from monopod.runner.host import host_volumes, size_limits, state_directory
 from monopod.runner.host.admission import admitted, this_machine
 from monopod.runner.host.environment import Sources
+from monopod.runner.host.specification import SizeLimit
 from monopod.runner.host.state_directory import StateDirectory
 from monopod.runner.host.volume_sources import Place
 from monopod.runner.host.volumes import make_volume
@@ -45,10 +47,11 @@ from monopod.runner.podman.file_watch import FileWatch
 from monopod.runner.podman.log_file import LogFile
 from monopod.runner.podman.manifest import Playable, playable
 from monopod.runner.podman.monitor import Monitor
+from monopod.schemas.run_events import CANNOT_GO_ON
 
 KILLED = 128 + 9
 MOST_RESTARTS = 5
-"""How often a coordinator that was killed is started again."""
+"""How often a coordinator that was killed, or could not go on, is started again."""
 
 _START_FAILED = re.compile(r'unable to start container "(?P<id>[0-9a-f]+)": (?P<why>.*)')
 _MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108  # a directory of ours is made in it
@@ -101,6 +104,8 @@ class PodmanPod:
         self._not_started: dict[str, str] = {}
         self._restarts = 0
         self._was_killed = False
+        self._sizes: subprocess.Popen[bytes] | None = None
+        self._evicted_for = ""
         self._is_finished = False
 
     def __enter__(self) -> PodmanPod:
@@ -145,6 +150,8 @@ class PodmanPod:
         self._played = made.manifest
         self._pending += [PodWarning(warning) for warning in made.warnings]
         self._make_volumes(made)
+        if made.limits:
+            self._watch_sizes(made.limits)
         self._play(made)
         for container in made.manifest["spec"]["initContainers"]:
             self._run_to_its_end(container["name"])
@@ -184,6 +191,29 @@ class PodmanPod:
                 _make_sub_path(bound["hostPath"]["path"])
         except OSError as error:
             raise BackendUnavailableError(f"cannot make {error.filename}: {error.strerror}") from error
+
+    def _watch_sizes(self, limits: Iterable[SizeLimit]) -> None:
+        """Start a process that watches how large emptyDirs are; it ends with this one."""
+        in_namespace = ["podman", "unshare"] if os.geteuid() else []  # what containers made belongs to others
+        fields = [field for each in limits for field in (each.volume, each.path, str(each.size), each.text)]
+        self._sizes = subprocess.Popen(
+            [*in_namespace, sys.executable, "-P", "-m", size_limits.__name__, *fields],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is the runner's to handle
+        )
+        assert self._sizes.stdout is not None
+        self._poll.register(self._sizes.stdout, select.EPOLLIN)
+
+    def _read_sizes(self, sizes: subprocess.Popen[bytes]) -> None:
+        """Read which emptyDir has become too large; nothing, if that can be watched no more."""
+        self._sizes = None
+        output, _ = sizes.communicate()
+        self._evicted_for = output.decode(errors="replace").strip()
+        if self._evicted_for:
+            self.kill()
+        else:
+            self._pending.append(PodWarning("the sizeLimits of emptyDirs are watched no more"))
 
     def _play(self, made: Playable) -> None:
         arguments = ["kube", "play", "--quiet", "--start=false", "--log-driver", "k8s-file"]
@@ -240,7 +270,12 @@ class PodmanPod:
     def kill(self) -> None:
         """Kill all containers at once. `events` goes on telling what happens, up to `PodFinished`."""
         self._was_killed = True
-        self._spawn(["pod", "kill", self._name], lambda _: None)
+
+        def kill_all(_: str) -> None:
+            self._spawn(["pod", "kill", self._name], lambda _: None)
+
+        # one that sees the others end would go on to what comes after them
+        self._spawn(["kill", "--signal", "KILL", self._ids[COORDINATOR]], kill_all)
 
     def declare_dead(self, container: str) -> None:
         """Let the coordinator take a container that cannot start for one that was killed."""
@@ -253,6 +288,8 @@ class PodmanPod:
 
     def close(self) -> None:
         """End the Pod if it still runs, and remove all that it left, unless it is to be kept."""
+        if self._sizes is not None:
+            self._sizes.communicate()
         for running in self._processes.values():
             running.process.kill()
         for descriptor in list(self._processes):
@@ -284,6 +321,8 @@ class PodmanPod:
                     self._read_logs()
                 elif descriptor in self._processes:
                     self._ended(descriptor)
+                elif self._sizes is not None:
+                    self._read_sizes(self._sizes)
         while self._pending:
             event = self._pending.popleft()
             self._is_finished = isinstance(event, PodFinished)
@@ -349,14 +388,13 @@ class PodmanPod:
 
     def _coordinator_ended(self) -> None:
         (state,) = (each["State"] for each in command.inspect("container", [self._ids[COORDINATOR]]))
-        is_killed = state["ExitCode"] == KILLED and not self._was_killed
-        if is_killed and self._restarts < MOST_RESTARTS:
+        goes_on = state["ExitCode"] in (KILLED, CANNOT_GO_ON) and not self._was_killed
+        if goes_on and self._restarts < MOST_RESTARTS:
             self._restarts += 1
-            why = "out of memory" if state.get("OOMKilled") else "SIGKILL"
-            self._pending.append(PodWarning(f"the coordinator was killed ({why}); it is started again, and goes on"))
+            self._pending.append(PodWarning(f"{_ending_of_coordinator(state)}; it is started again, and goes on"))
             self._spawn(["start", self._ids[COORDINATOR]], lambda _: self._await_coordinator())
             return
-        if state["ExitCode"] not in (0, 1):
+        if state["ExitCode"] not in (0, 1) and not self._was_killed:
             self.kill()  # without a coordinator the others would wait for it in vain
         self._await_all()
 
@@ -383,8 +421,15 @@ class PodmanPod:
                 ContainerTerminated(name, restarts, state["ExitCode"], number, reason, "", None, time.time())
             )
             statuses.append({"name": name, "state": {"terminated": {"exitCode": state["ExitCode"], "reason": reason}}})
-        phase = "Failed" if failed or self._not_started else "Succeeded"
-        self._pending.append(PodFinished({"phase": phase, "containerStatuses": statuses}))
+        phase = "Failed" if failed or self._not_started or self._evicted_for else "Succeeded"
+        evicted = {"reason": EVICTED, "message": self._evicted_for} if self._evicted_for else {}
+        self._pending.append(PodFinished({"phase": phase, **evicted, "containerStatuses": statuses}))
+
+
+def _ending_of_coordinator(state: Mapping[str, Any]) -> str:
+    if state["ExitCode"] == CANNOT_GO_ON:
+        return "the coordinator could not go on"
+    return f"the coordinator was killed ({'out of memory' if state.get('OOMKilled') else 'SIGKILL'})"
 
 
 def _start_error(name: str, why: str) -> ContainerTerminated:

@@ -63,7 +63,7 @@ def test_slots_of_nested_pipelines():
         (["nonsense"], 2, "coordinator: this is not an encoded Plan: "),
         (
             ["--root", "{root}", *encode(Plan(Pipeline("p", tasks=(Task("a", slots=(Slot("a", ("gone",)),)),)), {}))],
-            1,
+            3,
             "steps/gone",
         ),
     ],

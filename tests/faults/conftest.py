@@ -1,5 +1,7 @@
 """Runs on this machine; afterwards nothing of them may be left."""
 
+import subprocess
+
 import pytest
 from host_run import HostRun
 
@@ -12,3 +14,15 @@ def run(tmp_path):
         assert run.remains() == []
     finally:
         run.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of a few MiB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "small", path], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("only root may mount")
+    yield path
+    subprocess.run(["umount", path], check=True)

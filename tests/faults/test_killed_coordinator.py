@@ -11,7 +11,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import killed_coordinator
 import pytest
+from killed_coordinator import POINTS
 from processes import PATIENCE, Pod, task
 
 from monopod.schemas.plan import Matrix, Param, Probe, ResultDeclaration, Sidecar, Slot, Step, Task, WhenExpression
@@ -19,7 +21,6 @@ from monopod.schemas.run_events import RunFinished
 
 pytestmark = pytest.mark.slow
 
-POINTS = ("cut", "noted", "begun", "done", "told")
 EVERY_POINT = bool(os.environ.get("MONOPOD_EVERY_POINT"))
 ENTRIES = 35
 """More than a run has; the test of a number beyond its end only sees a run without a fault."""
@@ -97,7 +98,7 @@ def run_to_the_end(root: Path, point: str = "told", number: str = "0") -> tuple[
     """Run it, killed there; return how it ended, what ran how often, and how often the coordinator was killed."""
     tasks, final = everything(root)
     pod = Pod(root, *tasks, final=final)
-    pod.program = [str(Path(__file__).with_name("killed_coordinator.py")), point, number]
+    pod.program = [killed_coordinator.__file__, point, number]
     kills = 0
     try:
         pod.start()

@@ -5,7 +5,6 @@ A Step that is to be found running says so by a FIFO, so that nothing depends on
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import psutil
@@ -92,18 +91,6 @@ def test_a_cancellation_while_the_coordinator_is_not_there_is_not_lost(run, shar
     assert "first" in str(ended.status["taskRuns"])
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of a few MiB."""
-    path = tmp_path / "small"
-    path.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "small", path], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip("only root may mount")
-    yield path
-    subprocess.run(["umount", path], check=True)
-
-
 def test_a_disk_that_is_full_keeps_no_log_and_fails_no_run(tmp_path, small_disk):
     run = HostRun(small_disk / "state")
     try:
@@ -131,6 +118,17 @@ def test_a_disk_that_is_full_keeps_no_log_and_fails_no_run(tmp_path, small_disk)
         assert run.remains() == []
     finally:
         run.close()
+
+
+def test_an_empty_directory_in_memory_has_the_size_of_its_limit(run):
+    volume = {"name": "files", "emptyDir": {"medium": "Memory", "sizeLimit": "4Mi"}}
+    mounts = [{"name": "files", "mountPath": "/files"}]
+    spec = {"volumes": [volume], "stepTemplate": {"volumeMounts": mounts}}
+    write = "dd if=/dev/zero of=/files/x bs=1M count=5"
+    ended = run.run(pipeline({"writer": {"scripts": write, "onError": "continue", "taskSpec": spec}, "calm": "exit 0"}))
+    assert ended.task("writer")[0] == "FailureIgnored"
+    assert ended.task("calm")[0] == "Succeeded"
+    assert "No space left on device" in ended.shown
 
 
 def test_a_workspace_that_is_full_fails_who_writes_to_it(run, small_disk):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 from processes import Pod, of, task
 
-from monopod.schemas.run_events import TaskFinished
+from monopod.schemas.run_events import CANNOT_GO_ON, TaskFinished
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +48,27 @@ def test_all_containers_of_a_pod_end_without_their_coordinator(make_pod, root, t
     assert {codes["done"], codes["done-1"]} <= {0, 75}  # they may have been let go before
     with step:
         assert step.read() == ""  # nobody holds it any more
+
+
+def test_a_coordinator_that_can_keep_no_journal_any_more_is_as_good_as_none(make_pod, root, small_disk):
+    """Its disk is full when it is started again: it says why, and keeps no container waiting."""
+    root.mkdir()
+    (root / "state").symlink_to(small_disk)
+    held = root / "held"
+    os.mkfifo(held)
+    pod = make_pod(task(root, "running", f"echo there > {held}; exec sleep 100000"), task(root, "waits", "exit 0"))
+    pod.orphan_seconds = 1
+    pod.start()
+    assert held.read_text() == "there\n"
+    pod.coordinator.kill()
+    pod.coordinator.wait()
+    subprocess.run(["dd", "if=/dev/zero", f"of={small_disk}/large", "bs=4k"], capture_output=True, check=False)
+    second = subprocess.run(pod.command, capture_output=True, text=True, check=False)
+    assert second.returncode == CANNOT_GO_ON
+    assert second.stderr == f"coordinator: [Errno 28] No space left on device: '{root}/state/journal'\n"
+    codes = pod.exit_codes()
+    assert codes["running"] == 75
+    assert codes["waits"] in (0, 75)  # it may have been let go before
 
 
 def test_a_container_that_never_comes_fails_its_task_by_name(make_pod, root):

@@ -118,12 +118,38 @@ def test_steps_that_attack_harm_only_themselves(podman_backend, tmp_path):
     file.write_text(json.dumps(hostile_steps.attacks(BUSYBOX)))
     ran = podman_backend.run("-f", file)
     messages = {name: status["conditions"][0]["message"] for name, status in ran.tasks().items()}
-    # podman keeps to no sizeLimit: what is to find its control directory full does not, and says so
+    # only the host backend bounds control directories: what is to find its own full does not, and says so
     assert ran.reasons() == {**hostile_steps.wanted(), "full": "FailureIgnored"}
     assert hostile_steps.wrong_messages(messages) == {}
     assert ran.lines("report/s0") == ["victim was Succeeded"]
     assert "daemon:x:" not in ran.output + "\n".join(ran.messages)  # nothing that was linked to was read
     assert ran.code == 0, "\n".join(ran.messages)
+
+
+def test_an_empty_directory_that_grows_beyond_its_limit(backend, tmp_path):
+    """The Pod is evicted, as kubelet does. What is as large as it may be, or has holes, harms nobody."""
+
+    def task(script, limit):
+        spec = {
+            "volumes": [{"name": "files", "emptyDir": {"sizeLimit": limit}}],
+            "stepTemplate": {"volumeMounts": [{"name": "files", "mountPath": "/files"}]},
+        }
+        return {"scripts": script, "taskSpec": spec}
+
+    write = "dd if=/dev/zero of=/files/x bs=1M count={} 2> /dev/null; "
+    tasks = {
+        "fits": task(write.format(3) + "ln /files/x /files/y; truncate -s 1000000000 /files/z; echo fits", "4Mi"),
+        "large": {**task(write.format(9) + "exec sleep 100000", "8Mi"), "runAfter": ["fits"]},
+        "calm": {"scripts": "exec sleep 100000"},
+    }
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(json.dumps(pipeline(tasks, {"never": "echo never"}, image=BUSYBOX)))
+    ran = backend.run("-f", file)
+    assert ran.code == 1
+    assert ran.lines("fits/s0") == ["fits"]
+    assert ran.lines("never/s0") == []
+    message = 'the Pod was evicted: Usage of EmptyDir volume "large-files" exceeds the limit "8Mi".'
+    assert any(line.endswith(message) for line in ran.messages), "\n".join(ran.messages)
 
 
 @pytest.mark.skipif(not system_calls.IS_SUPPORTED, reason="the numbers of system calls are not known here")

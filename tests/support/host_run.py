@@ -44,6 +44,8 @@ class HostRun:
     directory: Path
     process: subprocess.Popen[str] | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    before: str = ""
+    """What Python is to do before it runs monopod."""
     name: str = field(default_factory=lambda: f"run-{os.urandom(4).hex()}")
     """That of its Pipeline, and of its Pod: it is in the environment of all containers."""
 
@@ -53,7 +55,7 @@ class HostRun:
         file.write_text(json.dumps(pipeline))  # which is YAML too
         self.directory.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "run", "-f", str(file), "-o", "json", *arguments],
+            [sys.executable, "-c", f"{self.before}\n{PROGRAM}", "run", "-f", str(file), "-o", "json", *arguments],
             env={**os.environ, "TMPDIR": str(self.directory), "NO_COLOR": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -137,14 +137,14 @@ class Podman:
             archive.seek(0)
             self("import", "--quiet", *words, "-", name, stdin=archive.fileno())
 
-    def make_on(self, base: str, name: str, fill: Callable[[RootFileSystem], None]) -> None:
-        """Make an image that has the files of another, and those that `fill` adds."""
+    def make_on(self, base: str, name: str, fill: Callable[[RootFileSystem], None], *changes: str) -> None:
+        """Make an image that has the files of another, and those that `fill` adds; `changes` as for `make`."""
         with tempfile.TemporaryDirectory() as context:
             with open(f"{context}/files.tar", "wb") as archive:
                 root = RootFileSystem(archive)
                 fill(root)
                 root.close()
-            Path(context, "Containerfile").write_text(f"FROM {base}\nADD files.tar /\n")
+            Path(context, "Containerfile").write_text("\n".join([f"FROM {base}", "ADD files.tar /", *changes, ""]))
             self("build", "--quiet", "--network", "none", "--tag", name, context)
 
 

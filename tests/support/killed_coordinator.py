@@ -13,25 +13,28 @@ Sidecar, which would begin anew for ever. POINT is where:
 import os
 import signal
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from monopod.entrypoint import __main__ as program
 from monopod.entrypoint.control_directory import ControlDirectory
 from monopod.entrypoint.coordinator import Coordinator
-from monopod.entrypoint.journal import Journal, ProbeSent
+from monopod.entrypoint.journal import Entry, Journal, ProbeSent
 
-POINT, NUMBER = sys.argv[1:3]
+POINTS = ("cut", "noted", "begun", "done", "told")
 
 
 class _Point:
-    """How many entries there are, and whether the one of interest has just been written."""
+    """How many entries there are, and where at the last of them the coordinator is to be killed (nowhere: "")."""
 
     entries = 0
-    reached = False
+    place = ""
+    place_at: ClassVar[Callable[[int, Entry], str]]
+    die: ClassVar[Callable[[int, str], None]]
 
 
 def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    _Point.die(_Point.entries, _Point.place)
 
 
 def _replay(journal: Journal, original: Any = Journal.replay) -> Any:
@@ -42,41 +45,54 @@ def _replay(journal: Journal, original: Any = Journal.replay) -> Any:
 
 def _append(journal: Journal, entry: Any, original: Any = Journal.append) -> None:
     _Point.entries += 1
-    _Point.reached = str(_Point.entries) == NUMBER or (NUMBER == "each" and not isinstance(entry, ProbeSent))
-    if _Point.reached and POINT == "cut":
+    _Point.place = _Point.place_at(_Point.entries, entry)
+    if _Point.place == "cut":
         path = f"/proc/self/fd/{journal._descriptor}"
         size = os.stat(path).st_size
         original(journal, entry)
         os.truncate(path, (size + os.stat(path).st_size) // 2)
         _die()
+        os.truncate(path, size)  # it was not killed: it was there before
     original(journal, entry)
-    if _Point.reached and (POINT == "noted" or (isinstance(entry, ProbeSent) and POINT in ("done", "told"))):
+    if _Point.place == "noted" or (isinstance(entry, ProbeSent) and _Point.place in ("done", "told")):
         _die()  # nothing is told of a probe
 
 
 def _write(directory: ControlDirectory, name: str, content: bytes, original: Any = ControlDirectory._write) -> None:
     original(directory, name, content)
-    if _Point.reached and POINT == "begun":
+    if _Point.place == "begun":
         _die()
 
 
 def _carry_out(coordinator: Coordinator, commands: Any, original: Any = Coordinator._carry_out) -> None:
     original(coordinator, commands)
-    if _Point.reached and POINT in ("begun", "done"):
+    if _Point.place in ("begun", "done"):
         _die()
 
 
 def _tell(coordinator: Coordinator, commands: Any, *, again: bool, original: Any = Coordinator._tell) -> None:
     original(coordinator, commands, again=again)
-    if _Point.reached and POINT == "told":
+    if _Point.place == "told":
         _die()
 
 
-if __name__ == "__main__":
+def main(place_at: Callable[[int, Entry], str], die: Callable[[int, str], None]) -> int:
+    """Run the coordinator, and have it die where `place_at` says for the number of an entry, and the entry."""
+    _Point.place_at, _Point.die = staticmethod(place_at), staticmethod(die)
     Journal.replay = _replay  # type: ignore[method-assign]
     Journal.append = _append  # type: ignore[method-assign]
     ControlDirectory._write = _write  # type: ignore[method-assign]
     Coordinator._carry_out = _carry_out  # type: ignore[method-assign]
     Coordinator._tell = _tell  # type: ignore[method-assign,assignment]
+    return program.main()
+
+
+if __name__ == "__main__":
+    point, wanted = sys.argv[1:3]
     del sys.argv[1:3]
-    sys.exit(program.main())
+
+    def _place_at(number: int, entry: Entry) -> str:
+        is_it = str(number) == wanted or (wanted == "each" and not isinstance(entry, ProbeSent))
+        return point if is_it else ""
+
+    sys.exit(main(_place_at, lambda *_: os.kill(os.getpid(), signal.SIGKILL)))

@@ -1,0 +1,44 @@
+"""The program of an image whose coordinator asks to be killed: no process can do that to the first one of a container.
+
+The name of the run says at which entries of the journal, and at which points there (`killed_coordinator`):
+``…-ADDRESS-NUMBERPOINT-NUMBERPOINT…``, a point by its first letter. ADDRESS is that of an abstract socket, so the Pod
+must have this machine's network. What is heard there is "NUMBERPOINT"; the answer to it is SIGKILL, or a byte: to
+write to no file any more, or to go on, since a point that was there before is there again if the entry was cut.
+"""
+
+import os
+import re
+import resource
+import socket
+import sys
+
+import killed_coordinator
+from killed_coordinator import POINTS
+
+ADDRESS = "\0monopod-test-{}"
+GO_ON, WRITE_NO_MORE = b"x", b"w"
+_NAME = re.compile(r"-([0-9a-f]{8})((?:-\d+[a-z])*)$")
+
+
+def main() -> int:
+    """Run the coordinator and return its exit code."""
+    found = _NAME.search(os.environ["MONOPOD_RUN_NAME"])
+    assert found is not None
+    address, points = ADDRESS.format(found[1]), found[2].split("-")
+
+    def place_at(number: int, _: object) -> str:
+        return next((point for point in POINTS if f"{number}{point[0]}" in points), "")
+
+    def ask(number: int, point: str) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(60)
+            connection.connect(address)
+            connection.sendall(f"{number}{point[0]}".encode())
+            if connection.recv(1) == WRITE_NO_MORE:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+
+    return killed_coordinator.main(place_at, ask)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
