@@ -325,6 +325,23 @@ static struct moment clock_now(int clock)
     return now;
 }
 
+/* The time of day when `start`, at the monotonic time `from`, was the time of day: it may have been set meanwhile. */
+static struct moment time_since(struct moment start, struct moment from)
+{
+    const int64_t second = 1000000000;
+    struct moment now = clock_now(CLOCK_MONOTONIC);
+    now.seconds += start.seconds - from.seconds;
+    now.nanoseconds += start.nanoseconds - from.nanoseconds;
+    if (now.nanoseconds < 0) {
+        now.nanoseconds += second;
+        now.seconds--;
+    } else if (now.nanoseconds >= second) {
+        now.nanoseconds -= second;
+        now.seconds++;
+    }
+    return now;
+}
+
 static int64_t milliseconds_now(void)
 {
     struct moment now = clock_now(CLOCK_MONOTONIC);
@@ -521,6 +538,7 @@ struct request {
     int64_t kill_at;  /* when SIGKILL follows, 0 for never */
     int64_t ended_at;
     struct moment start, end;
+    struct moment monotonic; /* that of the fork, by which the others are told */
     struct usage usage;
 };
 
@@ -577,7 +595,7 @@ static struct {
     uint32_t number;
     int socket;
     bool has_files;
-    struct moment start;
+    struct moment start, monotonic; /* first those of the fork */
     size_t allocated;
 } child;
 
@@ -1043,7 +1061,7 @@ static _Noreturn void run_request(int file, long parent)
         enter_directory(directory);
     copy_streams(records);
     restore_signals();
-    child.start = clock_now(CLOCK_REALTIME);
+    child.start = time_since(child.start, child.monotonic);
     send_report(NULL);
     run_program(arguments, environment);
 }
@@ -1144,6 +1162,8 @@ static long fork_child(struct request *request, int socket)
         close_descriptor(self.alive);
         child.number = request->number;
         child.socket = socket;
+        child.start = request->start;
+        child.monotonic = request->monotonic;
     }
     return pid;
 }
@@ -1164,6 +1184,7 @@ static void start_request(struct request *request, long file)
     *request = (struct request){.phase = RUNNING, .number = self.next++, .file = (int)file, .socket = -1};
     error_of(request)->length = 0;
     request->start = request->end = clock_now(CLOCK_REALTIME);
+    request->monotonic = clock_now(CLOCK_MONOTONIC);
     request->ended_at = milliseconds_now();
     if (file < 0) {
         add(error_of(request), "cannot read ");
@@ -1213,8 +1234,7 @@ static bool read_reports(struct request *request)
             return false;
         if (size < (long)offsetof(struct report, error.bytes))
             return true;
-        if (report.start.seconds != 0)
-            request->start = report.start;
+        request->start = report.start;
         request->has_files = report.has_files;
         add_bytes(error_of(request), report.error.bytes, report.error.length);
     }
@@ -1240,7 +1260,7 @@ static bool reap(void)
         if (found) {
             request->status = status;
             request->usage = usage;
-            request->end = clock_now(CLOCK_REALTIME);
+            request->end = time_since(request->start, request->monotonic);
             request->ended_at = milliseconds_now();
             request->complained = false;
             request->phase = ENDING;

@@ -16,11 +16,13 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+import system_calls
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -1282,6 +1284,26 @@ def test_a_coordinator_that_has_not_come_yet(make_container):
         assert container.end(container.shell("true"))["code"] == "0"
     (container.path / "coordinator").touch()
     assert container.exit_code() == 75
+
+
+@pytest.mark.skipif(not system_calls.IS_SUPPORTED, reason="the numbers of system calls are not known here")
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_clock_that_is_set_while_a_request_runs(make_container, tmp_path, hours):
+    """Its end is told as the start plus what has passed."""
+    clock = tmp_path / "clock"
+    clock.write_text("864000")
+    container = make_container()
+    container.start(prefix=(sys.executable, system_calls.__file__, f"clock_gettime={clock}", "--"))
+    told = container.fifo("told")
+    goes_on = container.fifo("go")
+    number = container.shell(f"echo there > {told.path}; read line < {goes_on.path}")
+    assert told.line() == "there"
+    clock.write_text(f"{864000 + hours * 3600}")
+    goes_on.tell()
+    exited = container.end(number)
+    start, end = float(exited["start"]), float(exited["end"])
+    assert abs(start - 864000 - time.time()) < 3600
+    assert 0 <= end - start < 3600
 
 
 def test_a_coordinator_that_comes_back_in_time(make_container, coordinator_lock):

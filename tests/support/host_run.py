@@ -46,6 +46,7 @@ class HostRun:
     options: dict[str, Any] = field(default_factory=dict)
     before: str = ""
     """What Python is to do before it runs monopod."""
+    python: str = sys.executable
     name: str = field(default_factory=lambda: f"run-{os.urandom(4).hex()}")
     """That of its Pipeline, and of its Pod: it is in the environment of all containers."""
 
@@ -55,7 +56,7 @@ class HostRun:
         file.write_text(json.dumps(pipeline))  # which is YAML too
         self.directory.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", f"{self.before}\n{PROGRAM}", "run", "-f", str(file), "-o", "json", *arguments],
+            [self.python, "-c", f"{self.before}\n{PROGRAM}", "run", "-f", str(file), "-o", "json", *arguments],
             env={**os.environ, "TMPDIR": str(self.directory), "NO_COLOR": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,6 +1,8 @@
 """Runs a program for which certain system calls fail, or take long, in all its processes:
 
-    system_calls.py CALL=ERRNO... CALL=MILLISECONDSms... -- PROGRAM ARGUMENT...
+    system_calls.py CALL=ERRNO... CALL=MILLISECONDSms... clock_gettime=FILE -- PROGRAM ARGUMENT...
+
+FILE holds by how many seconds the time of day is to be another one; that is so for programs that ask the kernel itself.
 
 All that are slow take the same time; ``openat`` does where it makes a file. seccomp(2) does it, so nothing of the
 program is changed. What is slow is held up by a process of its own (seccomp_unotify(2)), which ends with the last of
@@ -24,11 +26,11 @@ import time
 
 _NUMBERS = {
     "x86_64": {
-        "arch": 0xC000003E, "seccomp": 317, "inotify_init1": 294, "inotify_add_watch": 254, "open": 2, "openat": 257,
+        "arch": 0xC000003E, "seccomp": 317, "clock_gettime": 228, "inotify_init1": 294, "inotify_add_watch": 254, "open": 2, "openat": 257,
         "rename": 82, "renameat": 264, "renameat2": 316, "mkdirat": 258, "mknodat": 259, "unlinkat": 263, "flock": 73,
     },
     "aarch64": {
-        "arch": 0xC00000B7, "seccomp": 277, "inotify_init1": 26, "inotify_add_watch": 27, "openat": 56,
+        "arch": 0xC00000B7, "seccomp": 277, "clock_gettime": 113, "inotify_init1": 26, "inotify_add_watch": 27, "openat": 56,
         "renameat": 38, "renameat2": 276, "mkdirat": 34, "mknodat": 33, "unlinkat": 35, "flock": 32,
     },
 }  # fmt: skip
@@ -36,7 +38,12 @@ IS_SUPPORTED = platform.machine() in _NUMBERS and sys.platform == "linux"
 
 _LOAD, _AND, _IF_EQUAL, _RETURN = 0x20, 0x54, 0x15, 0x06
 _ALLOW, _FAIL, _NOTIFY = 0x7FFF0000, 0x00050000, 0x7FC00000
-_NUMBER_AT, _ARCH_AT, _FLAGS_AT = 0, 4, 16 + 2 * 8
+_NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
+_CONDITIONS = {
+    "openat": (_ARGUMENTS_AT + 2 * 8, os.O_CREAT, os.O_CREAT),
+    "clock_gettime": (_ARGUMENTS_AT, 0xFFFFFFFF, 0),
+}
+"""Of which calls only some are meant: the place of an argument, what counts of it, and what that must be."""
 _RECEIVE, _SEND = 0xC0502100, 0xC0182101
 _GO_ON = 1
 
@@ -58,14 +65,15 @@ def _filter(faults: dict[str, str]) -> bytes:
     for name, fault in faults.items():
         if name not in numbers:
             continue  # another architecture's
-        answer = _NOTIFY if fault.endswith("ms") else _FAIL | getattr(errno, fault)
+        answer = _FAIL | getattr(errno, fault) if hasattr(errno, fault) else _NOTIFY
         made.append(instruction(_LOAD, _NUMBER_AT))
-        if name == "openat":
+        if name in _CONDITIONS:
+            place, mask, wanted = _CONDITIONS[name]
             made += [
                 instruction(_IF_EQUAL, numbers[name], 0, 4),
-                instruction(_LOAD, _FLAGS_AT),
-                instruction(_AND, os.O_CREAT),
-                instruction(_IF_EQUAL, os.O_CREAT, 0, 1),
+                instruction(_LOAD, place),
+                instruction(_AND, mask),
+                instruction(_IF_EQUAL, wanted, 0, 1),
             ]
         else:
             made.append(instruction(_IF_EQUAL, numbers[name], 0, 1))
@@ -74,17 +82,17 @@ def _filter(faults: dict[str, str]) -> bytes:
 
 
 def _install(faults: dict[str, str]) -> int:
-    """Let calls of this process, and of all it starts, fail from now on. Return where those come that are slow."""
+    """Let calls of this process, and of all it starts, fail from now on. Return where those come that are not failed."""
     if os.geteuid() != 0:
         _libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
     code = _filter(faults)
     program = _Program(len(code) // 8, ctypes.cast(ctypes.create_string_buffer(code), ctypes.c_void_p))
-    is_slow = any(fault.endswith("ms") for fault in faults.values())
+    is_asked_for = any(not hasattr(errno, fault) for fault in faults.values())
     number = _NUMBERS[platform.machine()]["seccomp"]
-    listener: int = _libc.syscall(number, 1, 8 if is_slow else 0, ctypes.byref(program))
+    listener: int = _libc.syscall(number, 1, 8 if is_asked_for else 0, ctypes.byref(program))
     if listener < 0:
         raise OSError(ctypes.get_errno(), "seccomp")
-    return listener if is_slow else -1
+    return listener if is_asked_for else -1
 
 
 def _hold_up(listener: int, seconds: float) -> None:
@@ -105,8 +113,22 @@ def _hold_up(listener: int, seconds: float) -> None:
                 fcntl.ioctl(listener, _SEND, struct.pack("QqiI", heapq.heappop(waiting)[1], 0, 0, _GO_ON))
 
 
-def _start_holding_up(milliseconds: str) -> socket.socket:
-    """Start the process that holds up what is slow; it waits for the descriptor, and has nothing of the program's."""
+def _tell_the_time(listener: int, file: str) -> None:
+    """Answer what the time of day is, until nobody is left who could ask."""
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    while not poll.poll()[0][1] & select.POLLHUP:
+        with contextlib.suppress(FileNotFoundError):
+            told = fcntl.ioctl(listener, _RECEIVE, bytes(80))
+            (identity, pid), (_, place) = struct.unpack_from("QI", told), struct.unpack_from("QQ", told, 32)
+            with open(file, encoding="ascii") as offset, open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
+                memory.seek(place)
+                memory.write(struct.pack("qq", int(time.time()) + int(offset.read()), 0))
+            fcntl.ioctl(listener, _SEND, struct.pack("QqiI", identity, 0, 0, 0))
+
+
+def _start_answering(how: str) -> socket.socket:
+    """Start the process that holds up what is slow, or tells the time; it has nothing of the program's environment."""
     ours, its_own = socket.socketpair()
     if os.fork() == 0:
         _, (listener, *_), _, _ = socket.recv_fds(its_own, 1, 1)
@@ -114,23 +136,27 @@ def _start_holding_up(milliseconds: str) -> socket.socket:
         null = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(null, stream)
-        os.execve(sys.executable, [sys.executable, __file__, "--hold-up", str(listener), milliseconds], {})
+        os.execve(sys.executable, [sys.executable, __file__, "--answer", str(listener), how], {})
     its_own.close()
     return ours
 
 
 def main() -> None:
-    if sys.argv[1] == "--hold-up":
-        _hold_up(int(sys.argv[2]), float(sys.argv[3]) / 1000)
+    if sys.argv[1] == "--answer":
+        listener, how = int(sys.argv[2]), sys.argv[3]
+        if how.endswith("ms"):
+            _hold_up(listener, float(how.removesuffix("ms")) / 1000)
+        else:
+            _tell_the_time(listener, how)
         return
     end = sys.argv.index("--")
     faults = dict(each.split("=") for each in sys.argv[1:end])
-    slow = [fault.removesuffix("ms") for fault in faults.values() if fault.endswith("ms")]
-    holding_up = _start_holding_up(slow[0]) if slow else None
+    asked_for = [fault for fault in faults.values() if not hasattr(errno, fault)]
+    answering = _start_answering(asked_for[0]) if asked_for else None
     listener = _install(faults)
-    if holding_up is not None:
-        socket.send_fds(holding_up, [b"x"], [listener])
-        holding_up.close()
+    if answering is not None:
+        socket.send_fds(answering, [b"x"], [listener])
+        answering.close()
     os.execvp(sys.argv[end + 1], sys.argv[end + 1 :])
 
 
