@@ -59,7 +59,7 @@ def test_a_clock_that_is_set_by_hours(tmp_path, shared, first, second):
     """Some Tasks must not time out though the clock goes far ahead, one must though it goes back; or vice versa."""
     clock = Clock(tmp_path / "clock")
     clock.set(LATER)
-    run = HostRun(tmp_path / "state", python=str(clock.python))
+    run = HostRun(tmp_path / "state", python=(str(clock.python),))
     run.before = f"import sys; sys.executable = {str(clock.python)!r}"
     tasks = {
         "early": shared.task(WAIT, timeout="1h"),

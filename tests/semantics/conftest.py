@@ -26,6 +26,7 @@ class Backend:
         self.directory = directory
         self.environment = {**environment, "TMPDIR": str(directory), "XDG_DATA_HOME": str(directory / "data")}
         self.podman = podman
+        self._images = podman.images() if podman else set()
 
     def command(self, *arguments: str | Path, network: str = "none") -> list[str]:
         options = ["--network", network] if self.podman is not None else []
@@ -69,7 +70,7 @@ class Backend:
         left += [f"process {pid}" for pid in self.processes()]
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()
         left += [f"mount {line}" for line in mounts if str(self.directory) in line]
-        return left + (self.podman.left() if self.podman else [])
+        return left + ([*self.podman.left(), *(self.podman.images() - self._images)] if self.podman else [])
 
     def processes(self) -> list[int]:
         """Return the processes that were started for this backend, whatever became of their parents."""

@@ -46,7 +46,8 @@ class HostRun:
     options: dict[str, Any] = field(default_factory=dict)
     before: str = ""
     """What Python is to do before it runs monopod."""
-    python: str = sys.executable
+    python: tuple[str, ...] = (sys.executable,)
+    """Python, with which monopod is run, and perhaps a program that executes it."""
     name: str = field(default_factory=lambda: f"run-{os.urandom(4).hex()}")
     """That of its Pipeline, and of its Pod: it is in the environment of all containers."""
 
@@ -56,7 +57,7 @@ class HostRun:
         file.write_text(json.dumps(pipeline))  # which is YAML too
         self.directory.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
-            [self.python, "-c", f"{self.before}\n{PROGRAM}", "run", "-f", str(file), "-o", "json", *arguments],
+            [*self.python, "-c", f"{self.before}\n{PROGRAM}", "run", "-f", str(file), "-o", "json", *arguments],
             env={**os.environ, "TMPDIR": str(self.directory), "NO_COLOR": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -91,19 +91,25 @@ class Podman:
         return process.stdout
 
     def left(self) -> list[str]:
-        """Return the pods, containers and volumes in the storage, and what is mounted in it."""
+        """Return the pods, containers, volumes and Secrets in the storage, and what is mounted in it."""
         objects = [
             f"{kind} {name}"
             for kind, arguments in (
                 ("pod", ("pod", "ls", "--format", "{{.Name}}")),
                 ("container", ("ps", "--all", "--external", "--format", "{{.Names}}")),
                 ("volume", ("volume", "ls", "--format", "{{.Name}}")),
+                ("secret", ("secret", "ls", "--format", "{{.Name}}")),
             )
             for name in self(*arguments).split()
         ]
         return objects + [
             f"mount {path}" for path in _mounts(self.environment["MONOPOD_TEST_STORAGE"]) if "/merged" in path
         ]
+
+    def images(self) -> set[str]:
+        """Return the images in the storage that are not those of another store."""
+        listed = self("images", "--all", "--format", "{{.ID}} {{.Repository}}:{{.Tag}} {{.ReadOnly}}").splitlines()
+        return {f"image {line}" for line in listed if line.endswith("false")}
 
     def with_storage(self, directory: Path, *stores: Path) -> Podman:
         """Return podman with another storage, which finds images in further stores too."""

@@ -26,12 +26,13 @@ import time
 
 _NUMBERS = {
     "x86_64": {
-        "arch": 0xC000003E, "seccomp": 317, "clock_gettime": 228, "inotify_init1": 294, "inotify_add_watch": 254, "open": 2, "openat": 257,
-        "rename": 82, "renameat": 264, "renameat2": 316, "mkdirat": 258, "mknodat": 259, "unlinkat": 263, "flock": 73,
+        "arch": 0xC000003E, "seccomp": 317, "clock_gettime": 228, "inotify_init1": 294, "inotify_add_watch": 254,
+        "open": 2, "openat": 257, "rename": 82, "renameat": 264, "renameat2": 316, "mkdirat": 258, "mknodat": 259,
+        "unlinkat": 263, "flock": 73,
     },
     "aarch64": {
-        "arch": 0xC00000B7, "seccomp": 277, "clock_gettime": 113, "inotify_init1": 26, "inotify_add_watch": 27, "openat": 56,
-        "renameat": 38, "renameat2": 276, "mkdirat": 34, "mknodat": 33, "unlinkat": 35, "flock": 32,
+        "arch": 0xC00000B7, "seccomp": 277, "clock_gettime": 113, "inotify_init1": 26, "inotify_add_watch": 27,
+        "openat": 56, "renameat": 38, "renameat2": 276, "mkdirat": 34, "mknodat": 33, "unlinkat": 35, "flock": 32,
     },
 }  # fmt: skip
 IS_SUPPORTED = platform.machine() in _NUMBERS and sys.platform == "linux"
@@ -82,7 +83,7 @@ def _filter(faults: dict[str, str]) -> bytes:
 
 
 def _install(faults: dict[str, str]) -> int:
-    """Let calls of this process, and of all it starts, fail from now on. Return where those come that are not failed."""
+    """Let calls of this process, and of all it starts, fail from now on. Return where those come that do not."""
     if os.geteuid() != 0:
         _libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
     code = _filter(faults)
