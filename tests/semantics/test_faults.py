@@ -113,6 +113,27 @@ def test_a_container_that_cannot_be_started_fails_its_task(podman_backend, tmp_p
     assert ran.lines("report/s0") == ["never was Failed, calm was Succeeded"]
 
 
+def test_steps_that_run_out_of_memory(podman_backend, tmp_path):
+    """Two at once: the Step's own process, and one that it started and whose end it takes for a failure of its own."""
+    limited = {"stepTemplate": {"computeResources": {"limits": {"memory": "32Mi"}}}}
+    tasks = {
+        "itself": {"scripts": "exec tail /dev/zero", "taskSpec": limited, "onError": "continue"},
+        "child": {"scripts": "tail /dev/zero || exit 3", "taskSpec": limited, "onError": "continue"},
+        "calm": {"scripts": "exit 0", "taskSpec": limited},
+    }
+    file = tmp_path / "pipeline.yaml"
+    report = "echo $(tasks.itself.status) $(tasks.child.status) $(tasks.calm.status)"
+    file.write_text(json.dumps(pipeline(tasks, {"report": report}, image=BUSYBOX)))
+    ran = podman_backend.run("-f", file)
+    assert ran.reasons() == {name: "FailureIgnored" for name in ("itself", "child")} | {
+        name: "Succeeded" for name in ("calm", "report")
+    }
+    assert ran.lines("report/s0") == ["Failed Failed Succeeded"]
+    for name in ("itself", "child"):
+        assert f"[{name} : s0] killed: out of memory, limit 32Mi" in ran.messages
+    assert ran.code == 0
+
+
 def test_steps_that_attack_harm_only_themselves(podman_backend, tmp_path):
     file = tmp_path / "pipeline.yaml"
     file.write_text(json.dumps(hostile_steps.attacks(BUSYBOX)))
