@@ -114,7 +114,7 @@ def test_a_container_that_cannot_be_started_fails_its_task(podman_backend, tmp_p
 
 
 def test_steps_that_run_out_of_memory(podman_backend, tmp_path):
-    """Two at once: the Step's own process, and one that it started and whose end it takes for a failure of its own."""
+    """Two at once: the process of a Step, and one that a Step has started."""
     limited = {"stepTemplate": {"computeResources": {"limits": {"memory": "32Mi"}}}}
     tasks = {
         "itself": {"scripts": "exec tail /dev/zero", "taskSpec": limited, "onError": "continue"},
