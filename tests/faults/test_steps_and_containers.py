@@ -34,6 +34,7 @@ def test_a_step_ends_whatever_it_does_and_no_output_is_lost(run):
         name: {"scripts": script, "onError": "continue", **({"timeout": "1s"} if name == "ignores" else {})}
         for name, script in BEHAVIOURS.items()
     }
+    run.patience += OUTPUT_MIB  # a second for each MiB is more than it takes on any machine
     ended = run.run(pipeline(tasks, {"report": "echo $(tasks.forks.status)"}))
     wanted = {name: ENDS.get(name, ("Succeeded", "")) for name in (*BEHAVIOURS, "report")}
     assert {name: ended.task(name)[0] for name in wanted} == {name: reason for name, (reason, _) in wanted.items()}

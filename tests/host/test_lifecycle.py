@@ -250,3 +250,15 @@ def test_several_are_started_at_a_time_if_that_is_allowed():
     assert lifecycle.started("c2", 0, 0) == []
     assert lifecycle.started("c3", 0, 0) == [RunHook("c3")]
     assert lifecycle.hook_ended("c3", None, 0) == [Start("c4"), Start("c5")]
+
+
+def test_a_pod_that_is_evicted_is_killed_at_once_and_failed_for_that_reason():
+    lifecycle = Lifecycle([("s", "sidecar", False), ("m", "ordinary", False)], grace=30)
+    lifecycle.begin(0)
+    lifecycle.started("s", 0, 0)
+    lifecycle.started("m", 0, 0)
+    assert lifecycle.evict("too much", 1) == [Signal("s", signal.SIGKILL), Signal("m", signal.SIGKILL)]
+    assert lifecycle.evict("again", 2) == []
+    assert lifecycle.exited("s", end(137), 2) == []
+    assert lifecycle.exited("m", end(0), 2) == [Finish()]
+    assert (lifecycle.phase(), lifecycle.reason, lifecycle.message) == ("Failed", "Evicted", "too much")

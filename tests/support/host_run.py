@@ -44,6 +44,7 @@ class HostRun:
     directory: Path
     process: subprocess.Popen[str] | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    patience: float = PATIENCE
     before: str = ""
     """What Python is to do before it runs monopod."""
     python: tuple[str, ...] = (sys.executable,)
@@ -71,7 +72,7 @@ class HostRun:
     def end(self) -> Ended:
         """Wait for the end, which must come."""
         assert self.process is not None
-        output, shown = self.process.communicate(timeout=PATIENCE)
+        output, shown = self.process.communicate(timeout=self.patience)
         assert "Traceback" not in shown, shown
         return Ended(self.process.returncode, json.loads(output) if output else {}, shown)
 
