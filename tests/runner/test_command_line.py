@@ -188,7 +188,7 @@ def test_a_timeout_takes_the_place_of_the_pipelines(monopod, tmp_path):
     (pod,) = yaml.safe_load_all(monopod("compile", "pipeline.yaml", "run.yaml", "--timeout", "1h30m").stdout)
     plan = plan_of(pod)
     assert (plan.pipeline.timeout, plan.pipeline.tasks_timeout, plan.pipeline.finally_timeout) == (5400, 3600, 1800)
-    assert plan.document["spec"]["timeouts"] == {"pipeline": "1h30m0s", "tasks": "1h"}
+    assert plan.document["spec"]["timeouts"] == {"pipeline": "1h30m0s", "tasks": "1h0m0s"}  # as Go writes them
     done = monopod("compile", "pipeline.yaml", "run.yaml", "--timeout", "30m")
     assert done.returncode == 2
     assert done.stderr == "--timeout: timeouts.tasks must not be longer than timeouts.pipeline\n1 error\n"
