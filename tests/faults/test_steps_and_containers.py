@@ -12,6 +12,8 @@ CHATTER = "yes $(head -c 1000 /dev/zero | tr '\\0' x) | head -c {count}M"
 
 BEHAVIOURS = {
     "forks": "i=0; while [ $i -lt 300 ]; do (trap '' TERM; while :; do sleep 100 & wait; done) & i=$((i+1)); done",
+    "spawns": "while :; do sleep 100000 & done",
+    "moves": "printf '#!/bin/sh\\nsetsid \"$0\" > /dev/null 2>&1 &' > /tmp/on; chmod +x /tmp/on; /tmp/on; echo left",
     "daemons": "for i in 1 2 3; do setsid sh -c 'trap \"\" TERM HUP; sleep 100000' & done; echo left",
     "ignores": "trap '' TERM; while :; do sleep 0.05; done",
     "closes": "exec >&- 2>&-; sleep 0.1; exit 0",
@@ -23,15 +25,17 @@ BEHAVIOURS = {
     "empty": "",
 }
 ENDS = {
+    "spawns": ("TaskRunTimeout", ""),
     "ignores": ("TaskRunTimeout", ""),
     "killed": ("FailureIgnored", "137"),
     "itself": ("FailureIgnored", "killed by signal 9"),
 }
+TIMED_OUT = [name for name, (reason, _) in ENDS.items() if reason == "TaskRunTimeout"]
 
 
 def test_a_step_ends_whatever_it_does_and_no_output_is_lost(run):
     tasks = {
-        name: {"scripts": script, "onError": "continue", **({"timeout": "1s"} if name == "ignores" else {})}
+        name: {"scripts": script, "onError": "continue", **({"timeout": "1s"} if name in TIMED_OUT else {})}
         for name, script in BEHAVIOURS.items()
     }
     run.patience += OUTPUT_MIB  # a second for each MiB is more than it takes on any machine
