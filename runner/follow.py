@@ -263,7 +263,8 @@ class Follower:
         instances = self._tasks.setdefault(path, {None: TaskState(path)})
         if index not in instances:
             instances[index] = dataclasses.replace(next(iter(instances.values())), index=index, status="Waiting")
-            instances.pop(None, None)
+            if index is not None:
+                instances.pop(None, None)
             self._tasks[path] = dict(sorted(instances.items(), key=lambda item: item[0] or 0))
         return self._tasks[path][index]
 

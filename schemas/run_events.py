@@ -16,6 +16,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from monopod.schemas.plain_data import made_from
+
 CancelMode: TypeAlias = Literal["Cancelled", "CancelledRunFinally", "StoppedRunFinally"]
 FinalStatus: TypeAlias = Literal["Succeeded", "Failed", "Cancelled", "TimedOut"]
 
@@ -155,7 +157,7 @@ def from_line(line: str) -> RunEvent:
     """Return the event of a line that `to_line` made. Raises ValueError for any other line."""
     try:
         fields = json.loads(line)
-        event: RunEvent = _KINDS[fields.pop("event")](**fields)
+        event: RunEvent = made_from(_KINDS[fields.pop("event")], fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not an event of a run: {line[:80]!r}") from error
     return event

@@ -42,6 +42,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "make test": "it is what runs this",
         ".venv/bin/python -m pytest": "the same",
         "make bench": "takes minutes",
+        "make fuzz": "takes a minute, and .ci/run does the same",
     },
     "docs/images.md": {
         "podman image inspect": "needs an image of a registry; tests/compiler/images has what podman prints",

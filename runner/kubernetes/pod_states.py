@@ -69,7 +69,7 @@ def troubles(pod: Mapping[str, Any], named: Named) -> list[Trouble]:
         waiting = (status.get("state") or {}).get("waiting") or {}
         reason = waiting.get("reason") or ""
         if reason not in _NO_TROUBLE:
-            found.append(_waiting(status, reason, waiting.get("message") or "", images[status["name"]], named))
+            found.append(_waiting(status, reason, waiting.get("message") or "", images.get(status["name"], ""), named))
     return found
 
 

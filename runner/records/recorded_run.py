@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,6 +36,9 @@ from monopod.schemas.run_events import (
     TaskStarted,
     from_line,
 )
+
+_TIME = re.compile(r"\d{1,11}(\.\d{1,9})?")
+"""Seconds since the epoch, as the recorder writes them."""
 
 NOT_FAILURES = ("Completed", "Continued", "Skipped", "Cancelled", "")
 """The reasons of Steps that did not fail their Task; empty: it has not ended."""
@@ -179,13 +183,14 @@ class RecordedRun:
         """Yield the output in the order in which it was read; None where a part of it was not kept."""
         directory = self.record.directory
         prefix = f"{store.OUTPUT_FILE}."
-        numbers = sorted(int(each.name[len(prefix) :]) for each in directory.glob(f"{prefix}*[0-9]"))
+        endings = (each.name[len(prefix) :] for each in directory.glob(f"{prefix}*"))
+        numbers = sorted(int(each) for each in endings if re.fullmatch("[0-9]{1,9}", each))
         previous = -1
         for number in numbers:
             if number != previous + 1:
                 yield None
             previous = number
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 yield from _lines_of((directory / f"{prefix}{number}").read_bytes())
 
 
@@ -201,7 +206,10 @@ def read_run(record: Record) -> RecordedRun:
     except ValueError as error:
         version = record.header.version
         raise RecordError(f"the Plan of '{record.identity}' cannot be read; monopod {version} recorded it") from error
-    return made_of(record, plan, events)
+    try:
+        return made_of(record, plan, events)
+    except (KeyError, TypeError, AttributeError) as error:  # what happened fits no Plan, or has not Tekton's shape
+        raise RecordError(f"the record of '{record.identity}' is damaged: {type(error).__name__} {error}") from error
 
 
 def made_of(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> RecordedRun:
@@ -244,7 +252,7 @@ def _lines_of(data: bytes) -> Iterator[tuple[Source, Line]]:
     sources: dict[tuple[str, str, str], Source] = {}
     for line in whole:
         fields = line.split("\t", 4)
-        if len(fields) == 5:
+        if len(fields) == 5 and _TIME.fullmatch(fields[0]) and fields[3].isdecimal():  # else it is damaged
             at, task, step, attempt, text = fields
             source = sources.get((task, step, attempt))
             if source is None:

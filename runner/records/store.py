@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from monopod.schemas.plain_data import made_from
 from monopod.schemas.run_events import FinalStatus
 
 FORMAT = 1
@@ -145,8 +146,8 @@ def open_record(directory: Path) -> Record:
     try:
         return Record(
             directory,
-            Header(**{**header, "files": tuple(header["files"])}),
-            None if ended is None else Ended(**ended),
+            made_from(Header, {**header, "files": tuple(header["files"])}),
+            None if ended is None else made_from(Ended, ended),
             is_locked,
         )
     except (TypeError, KeyError) as error:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 def step_status(step: StepRun) -> str:
     """Return how a Step stands, in the words that are used of Tasks."""
-    known = {"": "Running", "Completed": "Succeeded", "Continued": "Failed", "OOMKilled": "Failed", "Error": "Failed"}
-    return known.get(step.reason, step.reason)
+    known = {"": "Running", "Completed": "Succeeded", **{each: each for each in ("TimedOut", "Cancelled", "Skipped")}}
+    return known.get(step.reason, "Failed")  # Error, OOMKilled, Continued
 
 
 def ending_of_step(step: StepRun) -> str:

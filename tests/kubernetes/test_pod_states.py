@@ -185,3 +185,9 @@ def test_events():
     for reason in ("FailedScheduling", "Failed", "BackOff"):
         assert pod_states.event_in_words({**mount, "reason": reason}) is None
     assert pod_states.event_in_words({**mount, "type": "Normal"}) is None
+
+
+def test_a_status_of_a_container_that_the_pod_does_not_have(waiting):
+    it = {"spec": {"containers": []}, "status": {"containerStatuses": [waiting("other", "ErrImagePull")]}}
+    (trouble,) = pod_states.troubles(it, named)
+    assert "other" in trouble.text

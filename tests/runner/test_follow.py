@@ -144,3 +144,9 @@ def test_instances_of_a_matrix_take_the_place_of_their_task(story):
         follower.event(story.task_finished("m", index + 1, index=index))
     assert [task.label for task in follower.tasks] == ["a", "m[0]", "m[1]", "m[2]", "z"]
     assert follower.is_over("m")
+
+
+def test_an_event_without_the_number_of_a_combination_that_others_have(build, story):
+    build.event(story.task_started("build", 1, index=1))
+    build.event(story.task_started("build", 2))
+    assert {each.index for each in build.tasks} == {None, 1}

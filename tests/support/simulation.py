@@ -124,6 +124,7 @@ class _World:
         self._behave = behave
         self._probe_delay = probe_delay
         self._timers: dict[str, float] = {}
+        self._watched: dict[str, float] = {}
         self._files: dict[str, dict[str, str]] = {}
         self._running: dict[tuple[str, int], Behaviour] = {}
         self._there: set[str] = set()
@@ -183,7 +184,9 @@ class _World:
             case ClearTimer(name):
                 self._timers.pop(name, None)
             case WatchSidecar(container, _):
-                self.at(now + self._probe_delay, lambda at: SidecarReady(at, container))
+                self._watched[container] = now  # the coordinator forgets the probe of an earlier request
+                still = lambda: self._watched[container] == now  # noqa: E731
+                self.at(now + self._probe_delay, lambda at: SidecarReady(at, container) if still() else None)
             case ReleaseContainer(container, code):
                 assert container not in self.result.released, "a container is released once"
                 self.result.released[container] = code

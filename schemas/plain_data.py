@@ -1,0 +1,61 @@
+"""Whether plain data, such as JSON gives, is what a dataclass says of its fields.
+
+Rules:
+
+- Of type hints, those forms are known that `run_events` and the records of runs use; any other is a TypeError.
+- True is no number, and a number is finite: as seconds since the epoch, it is in the year 9999 at the latest.
+- Standard library only, since the coordinator imports it.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
+
+_LATEST = 253_402_300_799
+_GREATEST = 2**53
+
+
+def made_from(kind: type[T], fields: dict[str, Any]) -> T:
+    """Return a dataclass made from its fields. Raises TypeError if one is missing, unknown or of another type."""
+    made = kind(**fields)
+    for name, hint in _hints(kind).items():  # type: ignore[arg-type]  # a class is hashable
+        value = getattr(made, name)
+        if not fits(value, hint):
+            raise TypeError(f"{name} is {value!r:.80}")
+    return made
+
+
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Return whether a value is what a type hint says."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, each) for each in arguments)
+    if origin is Literal:
+        return isinstance(value, str) and value in arguments
+    if origin is dict:
+        return isinstance(value, dict) and all(fits(held, arguments[1]) for held in value.values())
+    if origin is tuple:
+        return isinstance(value, tuple) and all(fits(held, arguments[0]) for held in value)
+    return _fits_simply(value, hint)
+
+
+def _fits_simply(value: Any, hint: Any) -> bool:
+    if hint is Any:
+        return True
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LATEST
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _GREATEST
+    if hint in (str, bool, type(None)):
+        return isinstance(value, hint)
+    raise TypeError(f"no such type is known here: {hint}")
