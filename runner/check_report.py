@@ -111,9 +111,9 @@ def _result(problem: Problem, index: int, is_ignored: bool) -> dict[str, Any]:
 def _uri(file: str) -> str:
     """Return a file's name as a URI: relative if it is, so that it is the same in each clone."""
     if os.path.isabs(file):
-        return "file://" + urllib.parse.quote(file)
+        return "file://" + urllib.parse.quote(os.fsencode(file))
     path = file if file.startswith("<") else os.path.normpath(file)
-    return urllib.parse.quote(path)
+    return urllib.parse.quote(os.fsencode(path))
 
 
 _FORMATS: dict[Format, Callable[[Checked, Sequence[str]], str]] = {"text": _text, "json": _json, "sarif": _sarif}

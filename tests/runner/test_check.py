@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
+import urllib.parse
 from importlib import resources
 from pathlib import Path
 
 import jsonschema
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from monopod.runner.command_line import main
 
@@ -126,6 +131,26 @@ def test_sarif_is_valid(check, tmp_path, arguments):
     }
     expected = {"./a folder/täsk.yaml": "a%20folder/t%C3%A4sk.yaml"}
     assert uris == {expected.get(argument, argument) for argument in arguments}
+
+
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@given(name=st.binary(min_size=1, max_size=12).filter(lambda name: not set(name) & set(b"/\0")))
+@example(name=b"\xff\x1b[2J")
+@example(name=b"a b%\n#\xc3\xa9?")
+def test_a_file_of_any_name(check, name):
+    """Its name in SARIF is that of the file again; as text it is on one line, and moves no cursor."""
+    file = Path(os.fsdecode(name) + ".yaml")
+    file.write_text("a: [")
+    content = json.loads(check(f"./{file}", "--format", "sarif")[1])
+    jsonschema.validate(content, SARIF, cls=jsonschema.Draft4Validator)
+    (result,) = content["runs"][0]["results"]
+    uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert urllib.parse.unquote_to_bytes(uri) == os.fsencode(file)
+    assert json.loads(check(f"./{file}", "--format", "json")[1])["problems"]
+    lines = check(f"./{file}")[1].splitlines()
+    assert len(lines) == 2
+    assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e]", "".join(lines))
+    file.unlink()
 
 
 def test_sarif_of_an_absolute_path_is_a_file_url(check, tmp_path):
