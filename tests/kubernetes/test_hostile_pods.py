@@ -1,4 +1,4 @@
-"""`status`, `logs` and `cancel` on Pods that somebody has changed, and on logs of the coordinator that hold anything.
+"""`status` and `logs` on Pods that somebody has changed, and on logs of the coordinator that hold anything.
 
 The API server sees to the shape of a Pod; what it leaves free is changed here: annotations, labels, arguments, names of
 containers, and how they stand. Each command tells what it knows, or what is wrong, and never breaks off.
