@@ -3,6 +3,7 @@
 A Step that is to be found running says so by a FIFO, so that nothing depends on time.
 """
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -34,6 +35,15 @@ def kill(run, program, count=1):
         os.kill(pid, signal.SIGKILL)
 
 
+def entrypoint_of(run, container):
+    """Return the entrypoint of a container, which may yet have to come."""
+    while True:
+        for pid in run.processes(ENTRYPOINT):
+            with contextlib.suppress(FileNotFoundError):
+                if container in Path(f"/proc/{pid}/mountinfo").read_text():
+                    return pid
+
+
 def test_steps_and_entrypoints_that_are_killed(run, shared):
     """All at once: a Step's process, two entrypoints while a Step runs, and one that waits for its turn."""
     names = ("step", "entrypoint", "another", "second")
@@ -43,8 +53,7 @@ def test_steps_and_entrypoints_that_are_killed(run, shared):
     tasks["calm"] = shared.task(WAIT)
     run.start(pipeline(tasks, {"report": "echo $(tasks.step.status) $(tasks.calm.status)"}))
     shared.hear(5)
-    mounts = {pid: Path(f"/proc/{pid}/mountinfo").read_text() for pid in run.processes(ENTRYPOINT)}
-    (waiting,) = [pid for pid, text in mounts.items() if "second-s1" in text]
+    waiting = entrypoint_of(run, "second-s1")
     kill(run, "sleep 100000.0")
     for name in ("1", "2"):
         (sleeper,) = run.processes(f"sleep 100000.{name}")
