@@ -241,7 +241,7 @@ def test_the_view_of_a_run_that_goes_on_is_the_one_shown(session: Session, tmp_p
     (source / "bin").mkdir(parents=True)
     source.chmod(0o777)
     python = source / "bin/python3"
-    python.write_text(AT_THE_GATE.replace("{python}", sys.executable))
+    python.write_text(AT_THE_GATE.replace("{python}", os.path.realpath(sys.executable)))
     python.chmod(0o755)
     command = ["monopod", "run", "-f", "examples/python-ci/pipeline.yaml", "-w", f"source=hostPath:{source}"]
     command += ["-w", f"repository=hostPath:{session.directory}", "-p", "base-revision=none"]
