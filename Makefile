@@ -45,8 +45,8 @@ demo: .venv/monopod-installed
 	    $(if $(REPOSITORY),-p repository="$(REPOSITORY)",-w repository=hostPath:"$(CURDIR)") \
 	    -p revision="$(REVISION)" -p base-revision=none
 
-# What runs real containers and whole pages of the documentation begins with new processes: after all other tests, a
-# process of pytest's has become too large and too old for it.
+# What runs real containers and whole pages of the documentation has a pytest of its own: in one that had run all other
+# tests it failed, and why is not known yet.
 in_two_parts = .venv/bin/python -m pytest -n auto --ignore=tests/semantics --ignore-glob='tests/test_*.py' && \
     .venv/bin/python -m pytest -n auto tests/semantics tests/test_*.py
 

@@ -29,15 +29,20 @@ def artifact_paths(plan: Task | Step) -> tuple[str, ...]:
     return tuple(text for name, text in plan.variables if name in ("artifacts.path", "step.artifacts.path"))
 
 
+def step_results_directory(step: Step) -> str:
+    """Return where a Step writes its own Results."""
+    return f"/tekton/steps/{step_directory(step)}/results"
+
+
 def step_result_path(step: Step, result: str) -> str:
     """Return the file of a Step's Result."""
-    return f"/tekton/steps/{step_directory(step)}/results/{result}"
+    return f"{step_results_directory(step)}/{result}"
 
 
 def written_paths(task: Task, step: Step) -> tuple[str, ...]:
     """Return where a Step may write what is read afterwards. Nothing more, since making it readable takes a while."""
     paths = ["/tekton/results"] if any(each.value is None for each in task.results) else []
-    paths += [f"/tekton/steps/{step_directory(step)}/results"] if step.results else []
+    paths += [step_results_directory(step)] if step.results else []
     return (*paths, *artifact_paths(task), *artifact_paths(step))
 
 

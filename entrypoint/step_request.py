@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monopod.entrypoint.events import RunStep
-from monopod.entrypoint.step_files import artifact_paths, step_directory
+from monopod.entrypoint.step_files import artifact_paths, step_results_directory
 from monopod.schemas.plan import ImageProgram, Slot, Step
 from monopod.schemas.variables import EvaluationError, Scope, substitute, substitute_all
 
@@ -31,7 +31,7 @@ def request_of(slot: Slot, container: str, request: int, step: Step, scope: Scop
         arguments = (*substitute_all(step.command, scope, _unexpanded), *arguments)
     if not arguments:
         raise EvaluationError("there is nothing to run: command is empty")
-    directories = [f"/tekton/steps/{step_directory(step)}/results"] if step.results else []
+    directories = [step_results_directory(step)] if step.results else []
     directories += [path.rpartition("/")[0] for path in artifact_paths(step)]
     return RunStep(
         slot=slot.name,
