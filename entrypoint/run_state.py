@@ -131,9 +131,9 @@ class TaskState:
         return f"{self.pipeline.path}{self.plan.name}"
 
     @property
-    def done(self) -> bool:
-        """Whether it will not change any more."""
-        return self.phase not in ("Waiting", "Running")
+    def root(self) -> str:
+        """The first word of references to it."""
+        return "finally" if self.final else "tasks"
 
     @property
     def failed(self) -> bool:

@@ -1,0 +1,87 @@
+"""What the engine knows of the Pod's containers: which are there, which are lost, and how each is to end.
+
+Rules: a container is released once, with the exit code of its last Step; one of a failed run must not be 0, since it
+decides the Pod's phase. What is left to others: what runs in a container (``attempts``), whose turn it is (``engine``).
+"""
+
+from __future__ import annotations
+
+from monopod.entrypoint.commands import Commands
+from monopod.entrypoint.events import ReleaseContainer
+from monopod.schemas.plan import Slot
+
+
+def containers_of(slot: Slot) -> tuple[str, ...]:
+    """Return the containers of a slot: those of the Steps, then those of the Sidecars."""
+    return slot.containers + slot.sidecars
+
+
+class Containers:
+    """The containers by name."""
+
+    def __init__(self, commands: Commands) -> None:
+        self._commands = commands
+        self._ready: set[str] = set()
+        self._lost: set[str] = set()
+        self._released: set[str] = set()
+        self._exit_codes: dict[str, int] = {}
+        self._failed_release = False
+
+    def add(self, container: str) -> None:
+        """The entrypoint of a container is there."""
+        self._ready.add(container)
+
+    def lose(self, container: str) -> None:
+        """A container is gone, or given up."""
+        self._lost.add(container)
+        self._ready.discard(container)
+
+    def is_ready(self, container: str) -> bool:
+        """Say whether something can run in a container."""
+        return container in self._ready
+
+    def is_lost(self, container: str) -> bool:
+        """Say whether nothing will ever run in a container again."""
+        return container in self._lost
+
+    def is_released(self, container: str) -> bool:
+        """Say whether a container was let go."""
+        return container in self._released
+
+    def is_whole(self, slot: Slot) -> bool:
+        """Say whether all containers that the Steps need may still come, or are there."""
+        return self._lost.isdisjoint(slot.containers)
+
+    def end_with(self, container: str, exit_code: int) -> None:
+        """Note with which exit code a container is to end, as things are now."""
+        self._exit_codes[container] = exit_code
+
+    def end_with_failure(self, slot: Slot) -> None:
+        """See to it that a container of the slot ends with a failure."""
+        if not any(self._exit_codes.get(name) for name in slot.containers):
+            self._exit_codes[slot.containers[-1]] = 1
+
+    def end_with_success(self, slot: Slot) -> None:
+        """Let all that failed in a slot be forgotten."""
+        self._exit_codes.update(dict.fromkeys(slot.containers, 0))
+
+    def release(self, slot: Slot) -> None:
+        """Let the containers of a slot end, if they were not let go before."""
+        for container in containers_of(slot):
+            if container in self._released:
+                continue
+            self._released.add(container)
+            code = self._exit_codes.get(container, 0)
+            self._failed_release = self._failed_release or code != 0
+            self._commands.do(ReleaseContainer(container, code))
+
+    def fail_one(self) -> None:
+        """See to it that a Pod whose run failed has a container that failed: that decides the Pod's phase."""
+        if self._failed_release:
+            return
+        given = self._commands.given
+        for position in range(len(given) - 1, -1, -1):
+            command = given[position]
+            if isinstance(command, ReleaseContainer):
+                given[position] = ReleaseContainer(command.container, 1)
+                return
