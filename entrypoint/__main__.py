@@ -29,6 +29,7 @@ from monopod.entrypoint.engine import Engine
 from monopod.entrypoint.events import Begun
 from monopod.entrypoint.journal import JournalError
 from monopod.entrypoint.story import Story
+from monopod.entrypoint.write_all import write_all
 from monopod.schemas.plan import Pipeline, Plan, Slot, decode
 from monopod.schemas.run_events import CANNOT_GO_ON, RunEvent, RunFinished, to_line
 
@@ -122,20 +123,14 @@ class Output:
                 _write_termination_message(self._story.summary(event))
         if not again:
             with contextlib.suppress(OSError):
-                _write(1, "".join(f"{line}\n" for line in lines).encode(errors="replace"))
-
-
-def _write(descriptor: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+                write_all(1, "".join(f"{line}\n" for line in lines).encode(errors="replace"))
 
 
 def _write_termination_message(text: str) -> None:
     with contextlib.suppress(OSError):  # it is not there outside of Kubernetes
         descriptor = os.open(TERMINATION_LOG, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
         try:
-            _write(descriptor, text.encode())
+            write_all(descriptor, text.encode())
         finally:
             os.close(descriptor)
 

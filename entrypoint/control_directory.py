@@ -27,6 +27,7 @@ from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from monopod.entrypoint.events import Exit, RunStep
+from monopod.entrypoint.write_all import write_all
 
 Liveness: TypeAlias = Literal["absent", "alive", "dead"]
 
@@ -211,9 +212,7 @@ def write_file(directory: int, name: str, content: bytes, mode: int) -> None:
         raise
     try:
         os.fchmod(descriptor, mode)
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        write_all(descriptor, content)
         try:
             os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
         except IsADirectoryError:  # a Step made it, to be in the way

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from monopod.entrypoint.events import Event, event_from_line, event_to_line
+from monopod.entrypoint.write_all import write_all
 
 _ROOM = 16 * 1024
 
@@ -92,10 +93,8 @@ def _check_room(path: str) -> None:
 
 def _write(descriptor: int, content: bytes, path: str) -> None:
     """Write all of it. Raises OSError, which names `path`."""
-    rest = memoryview(content)
     try:
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        write_all(descriptor, content)
     except OSError as error:
         error.filename = path
         raise

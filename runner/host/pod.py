@@ -9,9 +9,7 @@ What is left to others: what kubelet decides (``lifecycle``), carrying it out (`
 
 from __future__ import annotations
 
-import array
 import contextlib
-import fcntl
 import json
 import os
 import pickle  # to a process of our own
@@ -20,13 +18,13 @@ import select
 import socket
 import subprocess
 import sys
-import termios
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from monopod.entrypoint.write_all import write_all
 from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.cancellation import CancelSocket
 from monopod.runner.host import host_volumes, manifest, messages, state_directory
@@ -47,6 +45,7 @@ from monopod.runner.pod_events import (
     PodWarning,
 )
 from monopod.runner.usage import ContainerUsage
+from monopod.runner.waiting_bytes import waiting_bytes
 
 ALIVE = "/monopod/step/alive"
 """Where it is and nobody has locked it, the container was killed (docs/control-directory.md)."""
@@ -285,9 +284,8 @@ class HostPod:
         return [descriptor for descriptor, stream in self._streams.items() if stream.container == container]
 
     def _read_available(self, descriptor: int) -> list[ContainerOutput]:
-        waiting = array.array("i", [0])
-        fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
-        return self._read_stream(descriptor, waiting[0]) if waiting[0] else []
+        waiting = waiting_bytes(descriptor)
+        return self._read_stream(descriptor, waiting) if waiting else []
 
     def _read_stream(self, descriptor: int, most: int) -> list[ContainerOutput]:
         stream = self._streams[descriptor]
@@ -306,7 +304,7 @@ class HostPod:
         if self._full:
             return
         try:
-            _write_all(stream.log, data)
+            write_all(stream.log, data)
         except OSError as error:
             self._full = True
             words = f"no log is kept any more: {self._state.path if self._state else ''}: {error.strerror}"
@@ -454,9 +452,3 @@ def _hint() -> str:
         if value == forbidding:
             return f" (sysctl {path.replace('/', '.')} is {value})"
     return ""
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

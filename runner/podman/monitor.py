@@ -7,12 +7,11 @@ has is seen from outside: nothing is left in its pipes, and it sleeps, so it is 
 
 from __future__ import annotations
 
-import array
-import fcntl
 import os
-import termios
 import time
 from collections.abc import Iterator
+
+from monopod.runner.waiting_bytes import waiting_bytes
 
 NAME = "conmon"
 PATIENCE = 10.0
@@ -57,11 +56,9 @@ def _pipes(process: str) -> Iterator[str]:
 def _waiting_bytes(pipe: str) -> int:
     descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        waiting = array.array("i", [0])
-        fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
+        return waiting_bytes(descriptor)
     finally:
         os.close(descriptor)
-    return waiting[0]
 
 
 def _sleeps(process: str) -> bool:

@@ -28,6 +28,7 @@ from typing import Any
 
 import monopod
 from monopod.compiler.pod import plan_arguments
+from monopod.entrypoint.write_all import write_all
 from monopod.runner.display import Display
 from monopod.runner.follow import OutputLine, Shown, label
 from monopod.runner.records import store
@@ -150,7 +151,7 @@ class Recorder:
         if lines:
             self._write_output("".join(lines).encode(errors="replace"))
         if events:
-            _write(self._events, "".join(events).encode(errors="replace"))
+            write_all(self._events, "".join(events).encode(errors="replace"))
 
     def _begin(self, event: RunStarted) -> None:
         self.directory, self._lock = store.make_directory(self._root, event.name)
@@ -183,7 +184,7 @@ class Recorder:
         assert self.directory is not None
         descriptor = self._open(f".{name}")
         try:
-            _write(descriptor, text.encode(errors="replace"))
+            write_all(descriptor, text.encode(errors="replace"))
         finally:
             os.close(descriptor)
         os.rename(self.directory / f".{name}", self.directory / name)
@@ -191,7 +192,7 @@ class Recorder:
     def _write_output(self, data: bytes) -> None:
         if self._segment_bytes and self._segment_bytes + len(data) > SEGMENT_BYTES:
             self._next_segment()
-        _write(self._output, data)
+        write_all(self._output, data)
         self._segment_bytes += len(data)
 
     def _next_segment(self) -> None:
@@ -203,12 +204,6 @@ class Recorder:
         forgotten = self._segment - MOST_SEGMENTS + 1
         if forgotten > 0:  # the first one stays
             os.unlink(self.directory / f"{store.OUTPUT_FILE}.{forgotten}")
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def recording(display: Display, recorder: Recorder | None) -> Display:
