@@ -45,13 +45,8 @@ demo: .venv/monopod-installed
 	    $(if $(REPOSITORY),-p repository="$(REPOSITORY)",-w repository=hostPath:"$(CURDIR)") \
 	    -p revision="$(REVISION)" -p base-revision=none
 
-# What runs real containers and whole pages of the documentation has a pytest of its own: in one that had run all other
-# tests it failed, and why is not known yet.
-in_two_parts = .venv/bin/python -m pytest -n auto --ignore=tests/semantics --ignore-glob='tests/test_*.py' && \
-    .venv/bin/python -m pytest -n auto tests/semantics tests/test_*.py
-
 test: lint
-	@$(if $(PYTEST_ARGS),.venv/bin/python -m pytest -n auto $(PYTEST_ARGS),$(in_two_parts))
+	@.venv/bin/python -m pytest -n auto $(PYTEST_ARGS)
 
 lint: .venv/tools-installed build/src/monopod
 	@.venv/bin/ruff check --quiet

@@ -9,6 +9,7 @@ that needs, which takes longer than all else here and which the runtime image do
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
@@ -16,12 +17,16 @@ from types import ModuleType
 
 from monopod.schemas.variables import EvaluationError
 
+_NAME = "cel.cel"
+
 
 @cache
 def _extension() -> ModuleType:
     """Return the module that evaluates. Raises EvaluationError if there is none for this Python."""
+    if _NAME in sys.modules:
+        return sys.modules[_NAME]
     package = PathFinder.find_spec("cel")
-    found = PathFinder.find_spec("cel.cel", package.submodule_search_locations) if package is not None else None
+    found = PathFinder.find_spec(_NAME, package.submodule_search_locations) if package is not None else None
     if found is None or found.loader is None:
         raise EvaluationError("this runtime image holds no CEL for its Python; see docs/runtime-image.md")
     try:
@@ -29,6 +34,7 @@ def _extension() -> ModuleType:
         found.loader.exec_module(module)
     except ImportError as error:
         raise EvaluationError(f"the CEL of this runtime image does not fit it: {error}") from error
+    sys.modules[_NAME] = module
     return module
 
 
