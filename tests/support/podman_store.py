@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TypeAlias
 
 from root_file_system import RootFileSystem
 
@@ -45,6 +45,8 @@ OF_EXAMPLES = (
 )
 
 _PREFIX = "monopod-test-"
+_Shared: TypeAlias = tuple[Path, dict[str, str], IO[str]]
+"""The store, what the environment of podman must say to use it, and the open file that `_use` gives."""
 _COREUTILS = (
     "[", "basename", "cat", "chgrp", "chmod", "chown", "cp", "cut", "date", "dd", "df", "dirname", "du", "echo", "env",
     "expr", "false", "head", "id", "ln", "ls", "md5sum", "mkdir", "mkfifo", "mktemp", "mv", "nproc", "od", "printf",
@@ -161,14 +163,13 @@ def shared_podman(directory: Path, process: str) -> Iterator[Podman]:
     `directory` is the same for all processes of a test run, `process` is the name of this one.
     """
     with _locked(directory):
-        description = _described(directory)
-        if "problem" in description:
-            raise NoContainersError(description["problem"])
-        store = Path(description["store"])
-        users = _use(store)
+        found = _found(directory) or _made(directory)
+    if isinstance(found, str):
+        raise NoContainersError(found)
+    store, environment, users = found
     with users:
         try:
-            images = Podman({**os.environ, **description["environment"]})
+            images = Podman({**os.environ, **environment})
             yield images.with_storage(store / process, store / "images")
         finally:
             with _locked(directory), contextlib.suppress(BlockingIOError):
@@ -184,26 +185,35 @@ def _locked(directory: Path) -> Iterator[None]:
         yield
 
 
-def _use(store: Path) -> IO[str]:
-    """Return an open file whose lock says that the store is in use."""
-    path = store / "users"
-    if path.exists():
-        users = path.open()
-        fcntl.flock(users, fcntl.LOCK_SH)
-    else:  # it is locked before others can find it
-        users = (store / "users.new").open("w")
-        fcntl.flock(users, fcntl.LOCK_SH)
-        (store / "users.new").rename(path)
-    return users
-
-
-def _described(directory: Path) -> dict[str, Any]:
-    """Return what there is; the first who comes makes it."""
+def _found(directory: Path) -> _Shared | str | None:
+    """Return what another process of this test run has made, or why it could not; None if this one is the first."""
     path = directory / "podman.json"
     if not path.exists():
-        path.write_text(json.dumps(_make()))
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
+        return None
+    description = json.loads(path.read_text())
+    if "problem" in description:
+        return str(description["problem"])
+    store = Path(description["store"])
+    return store, description["environment"], _use(store)
+
+
+def _made(directory: Path) -> _Shared | str:
+    """Make the store for all processes of this test run; return why if that cannot be done."""
+    path = directory / "podman.json"
+    try:
+        store, environment, users = _make()
+    except NoContainersError as error:
+        path.write_text(json.dumps({"problem": str(error)}))
+        return str(error)
+    path.write_text(json.dumps({"store": str(store), "environment": environment}))
+    return store, environment, users
+
+
+def _use(store: Path) -> IO[str]:
+    """Return an open file whose lock says that the store is in use, or is being made."""
+    users = (store / "users").open("a")
+    fcntl.flock(users, fcntl.LOCK_SH)
+    return users
 
 
 def _remove_abandoned(parent: Path) -> None:
@@ -214,22 +224,23 @@ def _remove_abandoned(parent: Path) -> None:
             _remove(users.parent)
 
 
-def _make() -> dict[str, Any]:
+def _make() -> _Shared:
+    """Make a store with the images. Raises NoContainersError."""
     if shutil.which("podman") is None:
-        return {"problem": "podman is not installed"}
+        raise NoContainersError("podman is not installed")
     parent = os.environ.get("TMPDIR") or "/var/tmp"
     _remove_abandoned(Path(parent))
     store = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    (store / "registries.conf").write_text(_REGISTRIES)
-    given = {"CONTAINERS_REGISTRIES_CONF": str(store / "registries.conf")}
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(_remove, store)
+        users = undo.enter_context(_use(store))
+        (store / "registries.conf").write_text(_REGISTRIES)
+        given = {"CONTAINERS_REGISTRIES_CONF": str(store / "registries.conf")}
         podman = _that_works(Podman({**os.environ, **given}).with_storage(store / "images"), store)
         _make_images(podman)
-    except NoContainersError as error:
-        _remove(store)
-        return {"problem": str(error)}
+        undo.pop_all()
     given |= {name: podman.environment[name] for name in ("CONTAINERS_CONF",) if name in podman.environment}
-    return {"store": str(store), "environment": given}
+    return store, given, users
 
 
 def _that_works(podman: Podman, store: Path) -> Podman:
