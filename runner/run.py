@@ -23,6 +23,7 @@ What is left to others: the Pod itself (``backend``), whose line is whose (``fol
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import signal
 import time
@@ -55,6 +56,8 @@ LONGEST_EVENT = 256 * 1024 * 1024
 
 MOST_END_SECONDS = 90.0
 """How long the Pod may take to end once its run is over; every backend is done before, if all goes well."""
+LONG_SECONDS = 1.0
+"""What takes longer than this, to show what has happened, was held up by somebody else: a disk without room, Ctrl-Z."""
 
 NOTICES: dict[CancelMode, str] = {
     "Cancelled": "Cancelling: Steps that run are asked to stop. Ctrl-C again kills them.",
@@ -74,10 +77,12 @@ SIGNALS: dict[CancelMode, signal.Signals] = {
 class Run:
     """One run of a Pod: reads what happens in it, and has it shown."""
 
-    def __init__(self, pod: Pod, follower: Follower, display: Display) -> None:
+    def __init__(self, pod: Pod, follower: Follower, display: Display, wake_up: int) -> None:
+        """`wake_up` is a descriptor that gives the numbers of the signals that this process gets."""
         self._pod = pod
         self._follower = follower
         self._display = display
+        self._wake_up = wake_up
         self._events = LineSplitter(LONGEST_EVENT)
         self._coordinator_end = ""
         self._status: dict[str, Any] | None = None
@@ -95,33 +100,42 @@ class Run:
         """Whether somebody asked for its end, in whatever way."""
         return self._killed or self._asked_for is not None
 
-    def follow(self, wake_up: int, cancel_requests: CancelRequests) -> Iterator[str]:
-        """Follow the run until its Pod has ended; yield its name as soon as it is known.
-
-        `wake_up` is a descriptor that gives the numbers of the signals that this process gets.
-        """
+    def follow(self, cancel_requests: CancelRequests) -> Iterator[str]:
+        """Follow the run until its Pod has ended; yield its name as soon as it is known."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._pod, selectors.EVENT_READ)
-            selector.register(wake_up, selectors.EVENT_READ, self._read_signals)
-            selector.register(cancel_requests, selectors.EVENT_READ, lambda _: self._take_requests(cancel_requests))
+            selector.register(self._wake_up, selectors.EVENT_READ, self._read_signals)
+            selector.register(cancel_requests, selectors.EVENT_READ, lambda: self._take_requests(cancel_requests))
             name = ""
             while self._status is None:
-                for event in self._pod.events(0):
-                    self._take(event)
+                with self._nobody_looks():
+                    for event in self._pod.events(0):
+                        self._take(event)
                 if self._follower.name != name:
                     name = self._follower.name
                     yield name
-                times = (self._display.refresh(time.time()), self._seconds_to_end())
+                refresh = self._display.refresh(time.time())
                 if self._status is None:
-                    for key, _ in selector.select(min((each for each in times if each is not None), default=None)):
-                        if key.data is not None:
-                            key.data(key.fd)
+                    times = (refresh, self._seconds_to_end())
+                    ready = selector.select(min((each for each in times if each is not None), default=None))
+                    with self._nobody_looks():
+                        for react in [key.data for key, _ in ready if key.data is not None]:
+                            react()
         for request in (*self._unanswered, *cancel_requests.requests()):
             request.answer(None)
         for line in self._follower.end():
             self._display.show(line)
         self._hold_phase_against_outcome()
         self._display.refresh(time.time())
+
+    @contextlib.contextmanager
+    def _nobody_looks(self) -> Iterator[None]:
+        """Give the Pod the time again in which nobody saw whether it has ended, if that was long."""
+        began = time.monotonic()
+        yield
+        seconds = time.monotonic() - began
+        if self._kill_at is not None and seconds > LONG_SECONDS:
+            self._kill_at += seconds
 
     def _seconds_to_end(self) -> float | None:
         """Return how long the Pod may still take to end, None if nothing limits it. It is killed when that is over."""
@@ -198,8 +212,9 @@ class Run:
             if self._asked_for is not None and harder(self._cancelled, self._asked_for) != self._cancelled:
                 self._pod.signal(COORDINATOR, SIGNALS[self._asked_for])
         if isinstance(event, StepFinished):
-            for output in self._pod.drain(event.container):
+            for output in self._pod.drain(event.container):  # which may be a lot
                 self._take_output(output)
+                self._read_signals()
         for shown in self._follower.event(event):
             self._display.show(shown)
         if isinstance(event, RunStarted) and self._asked_for is not None:
@@ -226,8 +241,8 @@ class Run:
             self._display.show(warning)
             self._pod.declare_dead(event.container)
 
-    def _read_signals(self, wake_up: int) -> None:
-        for number in received(wake_up):
+    def _read_signals(self) -> None:
+        for number in received(self._wake_up):
             if number == signal.SIGWINCH:
                 continue  # the display looks for itself how large the terminal is
             if number == signal.SIGTSTP:

@@ -168,11 +168,11 @@ def follow_pod(
     """
     follower = Follower(plan, limits)
     display = recording(make_display(_stream(options.output), follower, os.environ, options.lines, pod), recorder)
-    run = Run(pod, follower, display)
+    run = Run(pod, follower, display, wake_up)
     summary = None
     try:
         with pod.cancel_requests() as cancel_requests, heeded(signal.SIGTSTP, signal.SIGCONT):
-            for name in run.follow(wake_up, cancel_requests):
+            for name in run.follow(cancel_requests):
                 if options.output == "name":
                     print(f"{plan.document['kind'].lower()}.tekton.dev/{name}", flush=True)
         outcome = run.outcome()

@@ -22,8 +22,8 @@ class Following:
         self.follower = Follower(compilation.plan)
         self.written = []
         display = PlainDisplay(self, self.follower, LineOptions(colours=False))
-        self.run = Run(self.pod, self.follower, display)
         self.reader, self.writer = os.pipe()
+        self.run = Run(self.pod, self.follower, display, self.reader)
         self.pod.__enter__()
         self.pod.start()
         self.thread = threading.Thread(target=self._follow)
@@ -43,7 +43,7 @@ class Following:
 
     def _follow(self):
         with no_cancel_requests() as requests:
-            for _ in self.run.follow(self.reader, requests):
+            for _ in self.run.follow(requests):
                 pass
 
     def end(self):

@@ -7,6 +7,7 @@ test_cancel_on_host.py.
 import io
 import os
 import signal
+from typing import NamedTuple
 
 import pytest
 
@@ -20,7 +21,7 @@ from monopod.runner.pod_events import (
     PodFinished,
     PodWarning,
 )
-from monopod.runner.run import KILLING, NOTICES, Run
+from monopod.runner.run import KILLING, MOST_END_SECONDS, NOTICES, Run
 from monopod.schemas.run_events import RunCancelling, to_line
 
 
@@ -66,13 +67,50 @@ class ScriptedRequests:
         os.close(self.bell_end)
 
 
+class Clock:
+    """The time of the runner."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.idle = 0.0
+
+    def pass_(self, seconds):
+        self.now += seconds
+
+
+class IdleDisplay(PlainDisplay):
+    """Is asked, after each round, when it wants to draw again: then the time passes in which nothing happens."""
+
+    def __init__(self, clock, *arguments):
+        super().__init__(*arguments)
+        self.clock = clock
+
+    def refresh(self, now):
+        self.clock.pass_(self.clock.idle)
+        self.clock.idle = 0
+        return super().refresh(now)
+
+
+class HeldUp(NamedTuple):
+    """That showing what happened takes this many seconds."""
+
+    seconds: float
+
+
+class Idle(NamedTuple):
+    """That nothing happens for this many seconds after this round."""
+
+    seconds: float
+
+
 class ScriptedPod:
     """Tells of the events of a script, a round at a time.
 
     A number in it is a signal that the runner gets, a text the mode in which `monopod cancel` wants it cancelled.
     """
 
-    def __init__(self, rounds, written, wake_up):
+    def __init__(self, rounds, written, wake_up, clock):
+        self.clock = clock
         self.rounds = list(rounds)
         self.written = written
         self.wake_up = wake_up
@@ -92,11 +130,19 @@ class ScriptedPod:
                 os.write(self.wake_up, bytes([event]))
             elif isinstance(event, str):
                 self.waiting.append(ScriptedRequest(event, self.answers))
+            elif isinstance(event, HeldUp):
+                self.clock.pass_(event.seconds)
+            elif isinstance(event, Idle):
+                self.clock.idle = event.seconds
             else:
                 yield event
 
     def drain(self, container):
-        return [ContainerOutput(container, "stdout", data) for data in self.written.pop(container, [])]
+        for data in self.written.pop(container, []):
+            if isinstance(data, int):
+                os.write(self.wake_up, bytes([data]))
+            else:
+                yield ContainerOutput(container, "stdout", data)
 
     def signal(self, container, number):
         self.asked.append((container, number))
@@ -113,17 +159,19 @@ class ScriptedPod:
 
 
 @pytest.fixture
-def follow(story):
+def follow(story, monkeypatch):
     """Follows a scripted Pod; returns what was shown, the outcome, the Pod, and the names that were told."""
 
     def follow(*rounds, written=None):
         reader, writer = os.pipe()
-        pod = ScriptedPod(rounds, written or {}, writer)
+        clock = Clock()
+        monkeypatch.setattr("monopod.runner.run.time.monotonic", lambda: clock.now)
+        pod = ScriptedPod(rounds, written or {}, writer, clock)
         requests = ScriptedRequests(pod)
         stream = io.StringIO()
         follower = Follower(story.plan(story.task("build", "make")))
-        run = Run(pod, follower, PlainDisplay(stream, follower, LineOptions(colours=False)))
-        names = list(run.follow(reader, requests))
+        run = Run(pod, follower, IdleDisplay(clock, stream, follower, LineOptions(colours=False)), reader)
+        names = list(run.follow(requests))
         pod.close()
         requests.close()
         os.close(reader)
@@ -220,6 +268,17 @@ def test_the_first_interrupt_cancels_and_the_run_says_how_it_ended(follow, whole
     assert outcome.exit_code == 130
 
 
+def test_an_interrupt_does_not_wait_for_all_that_a_step_wrote(follow, whole, story):
+    written = {"build-make": [b"one\n", int(signal.SIGINT), b"two\n", b"three\n"]}
+    shown, _, pod, _ = follow([told(*whole[:4])], [told(story.run_finished(3))], [finished()], written=written)
+    assert shown[2:6] == [
+        *(f"[build : make] {text}" for text in ("one", "two")),
+        NOTICES["Cancelled"],
+        "[build : make] three",
+    ]
+    assert pod.asked == [("coordinator", signal.SIGINT)]
+
+
 def test_the_second_interrupt_kills(follow, whole):
     shown, outcome, pod, _ = follow(
         [told(*whole[:3])],
@@ -306,3 +365,21 @@ def test_a_container_that_cannot_be_started_is_told_and_left_for_dead(follow):
     shown, _, pod, _ = follow([ended], [finished()])
     assert shown == ["warning: container build-make could not be started: no such user"]
     assert pod.asked == [("build-make", "dead")]
+
+
+ENDS_NOT = "warning: the run is over, but not all of its containers end; they are killed"
+
+
+def test_containers_that_do_not_end_are_killed(follow, whole):
+    almost = [Idle(0.6 * MOST_END_SECONDS)]
+    shown, outcome, pod, _ = follow([told(*whole)], almost, almost, [], [finished()])
+    assert shown[-1] == ENDS_NOT
+    assert pod.asked == ["kill"]
+    assert outcome.exit_code == 0
+
+
+def test_who_could_not_look_does_not_blame_the_containers(follow, whole):
+    held_up = [HeldUp(2 * MOST_END_SECONDS)]
+    shown, _, pod, _ = follow([told(*whole)], held_up, [Idle(0.6 * MOST_END_SECONDS)], held_up, [finished()])
+    assert shown[-1] == SHOWN[-1]
+    assert pod.asked == []
