@@ -468,9 +468,10 @@ def _container_lost(step: StepState) -> Outcome:
 
 
 def _exit_in_words(step: StepState, how: Exit) -> str:
+    if how.error and how.code is None:
+        return f'"step-{step.plan.name}" was killed: {how.error}'
     if how.error:
-        could_not = "was killed" if how.code is None else "could not run"
-        return f'"step-{step.plan.name}" {could_not}: {how.error}'
+        return f'"step-{step.plan.name}" could not run: {how.error}'
     if how.out_of_memory:
         return f'"step-{step.plan.name}" ran out of memory: a process of its container was killed'
     if how.signal is not None:

@@ -44,7 +44,15 @@ from monopod.runner.pod_events import (
 )
 from monopod.runner.signals import READER_GONE, received, stop
 from monopod.runner.summary import Outcome
-from monopod.schemas.run_events import RunCancelling, RunFinished, RunStarted, RunWarning, StepFinished, from_line
+from monopod.schemas.run_events import (
+    RunCancelling,
+    RunEvent,
+    RunFinished,
+    RunStarted,
+    RunWarning,
+    StepFinished,
+    from_line,
+)
 from monopod.schemas.words import exit_code_in_words
 
 if TYPE_CHECKING:
@@ -83,6 +91,8 @@ class Run:
         self._follower = follower
         self._display = display
         self._wake_up = wake_up
+        self.told: list[RunEvent] = []
+        """What the coordinator has told so far."""
         self._events = LineSplitter(LONGEST_EVENT)
         self._coordinator_end = ""
         self._status: dict[str, Any] | None = None
@@ -207,6 +217,7 @@ class Run:
         except ValueError:
             self._display.show(OutputLine(COORDINATOR, "", line))
             return
+        self.told.append(event)
         if self._restarted:
             self._restarted = False
             if self._asked_for is not None and harder(self._cancelled, self._asked_for) != self._cancelled:

@@ -38,6 +38,7 @@ from monopod.runner.records.recorder import Recorder, recording
 from monopod.runner.run import Run
 from monopod.runner.signals import ENDING, READER_GONE, heeded, received, wake_ups
 from monopod.runner.summary import summarize
+from monopod.runner.unfinished import ended_document
 from monopod.schemas.plan import Plan
 
 Output: TypeAlias = Literal["human", "json", "yaml", "name"]
@@ -66,12 +67,16 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How one run ended. ``document`` is the finished PipelineRun or TaskRun; None if nobody told. So is ``record``."""
+    """How one run ended. ``document`` is the finished PipelineRun or TaskRun, and ``record`` what was recorded of it.
+
+    ``is_told``: its end is what the coordinator told, not what was left of it.
+    """
 
     exit_code: int
     document: dict[str, Any] | None = None
     was_interrupted: bool = False
     record: Path | None = None
+    is_told: bool = False
 
     @property
     def is_last(self) -> bool:
@@ -183,9 +188,9 @@ def follow_pod(
             recorder.end(outcome, ended)
     finally:
         display.close(summary)
-    document = None if follower.finished is None else follower.finished.document
+    document = ended_document(plan, run.told, outcome, ended)
     record = None if recorder is None else recorder.directory
-    return Ended(outcome.exit_code, document, run.is_interrupted, record)
+    return Ended(outcome.exit_code, document, run.is_interrupted, record, is_told=follower.finished is not None)
 
 
 def _what_shows_more(pod: StartablePod, recorder: Recorder | None, options: Options) -> More:

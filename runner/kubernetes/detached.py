@@ -110,7 +110,7 @@ def attach(existing: ExistingPod, options: Options) -> int:
             print(f"The run goes on; `{cancel}` cancels it.", file=sys.stderr)
             return _INTERRUPTED
         finally:
-            if recorder is not None and (ended is None or ended.document is None):
+            if recorder is not None and (ended is None or not ended.is_told):
                 recorder.discard()  # nobody told the outcome
         write_documents([ended.document] if ended.document is not None else [], 1, options.output)
     return ended.exit_code

@@ -16,9 +16,9 @@ from monopod.runner.follow import Follower, TaskState
 from monopod.runner.kubernetes import pod_states
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.reading import read_events
-from monopod.runner.kubernetes.unfinished import unfinished_document
 from monopod.runner.printable import printable
 from monopod.runner.summary import Outcome, summarize
+from monopod.runner.unfinished import unfinished_document
 from monopod.schemas.run_events import RunEvent
 from monopod.schemas.words import duration_in_words, table_lines
 

@@ -25,6 +25,8 @@ from monopod.runner.follow import Follower, TaskState, label
 from monopod.runner.records import store
 from monopod.runner.records.store import Header, Record, RecordError
 from monopod.runner.records.values import Values, results_of
+from monopod.runner.summary import Outcome
+from monopod.runner.unfinished import ended_document
 from monopod.schemas import plan as planned
 from monopod.schemas.plan import Plan, Value
 from monopod.schemas.run_events import (
@@ -222,6 +224,9 @@ def made_of(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> Recorde
     finished = follower.finished
     last = record.ended.at if record.ended is not None else events[-1].at if events else record.header.started
     document = None if finished is None else finished.document
+    if record.ended is not None:
+        outcome = Outcome(record.ended.status, record.ended.reason, record.ended.message)
+        document = ended_document(plan, events, outcome, record.ended.at)
     places = dict(_places(plan.pipeline))
     below = _labels_below(follower.tasks)
     states = _ended_with_run(follower.tasks, is_over=record.ended is not None)
@@ -352,7 +357,7 @@ def _waited_for(state: TaskState, pipeline: planned.Pipeline, places: Mapping[st
 
 
 def finished_document(run: RecordedRun) -> dict[str, Any]:
-    """Return the finished PipelineRun or TaskRun. Raises RecordError if the coordinator never told of it."""
+    """Return the finished PipelineRun or TaskRun. Raises RecordError if the run was not followed to its end."""
     if run.document is None:
         raise RecordError(f"the record of '{run.record.identity}' has no end: {run.message}")
     return run.document

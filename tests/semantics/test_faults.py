@@ -170,6 +170,10 @@ def test_an_empty_directory_that_grows_beyond_its_limit(backend, tmp_path):
     assert ran.lines("never/s0") == []
     message = 'the Pod was evicted: Usage of EmptyDir volume "large-files" exceeds the limit "8Mi".'
     assert any(line.endswith(message) for line in ran.messages), "\n".join(ran.messages)
+    assert ran.condition["reason"] == "Evicted"
+    assert ran.condition["message"] in message
+    assert ran.reasons()["fits"] == "Succeeded"
+    assert {each["conditions"][0]["status"] for each in ran.tasks().values()} == {"True", "False"}
 
 
 @pytest.mark.skipif(not system_calls.IS_SUPPORTED, reason="the numbers of system calls are not known here")

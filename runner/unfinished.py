@@ -1,8 +1,9 @@
-"""The PipelineRun (or TaskRun) of a run that has not ended, with what its status is so far, in Tekton's shape.
+"""The PipelineRun (or TaskRun) of a run whose end the coordinator has not told, or not as it was, in Tekton's shape.
 
 Rules: what has ended is as in the finished document (``entrypoint.status``); what has not has no ``completionTime``,
 and the condition Unknown with the reason Running or Pending (Tekton docs/pipelineruns.md, "Monitoring execution
 status"). It is made of what the coordinator tells, so Results are not in it: only the finished document has them.
+When the Pod is gone, what had not ended has ended with it (Tekton pkg/reconciler/taskrun, "terminateStepsInPod").
 
 Pure.
 """
@@ -10,13 +11,14 @@ Pure.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from monopod.runner.follow import Follower, TaskState
+from monopod.runner.summary import Outcome
 from monopod.schemas import plan as planned
-from monopod.schemas.run_events import RunEvent, RunStarted, StepFinished, StepStarted, TaskStarted
+from monopod.schemas.run_events import RunEvent, RunFinished, RunStarted, StepFinished, StepStarted, TaskStarted
 
 _UNKNOWN, _TRUE, _FALSE = "Unknown", "True", "False"
 
@@ -29,8 +31,46 @@ class _Attempt:
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+def ended_document(plan: planned.Plan, events: Sequence[RunEvent], outcome: Outcome, at: float) -> dict[str, Any]:
+    """Return the document of a run that ended like this, whatever the coordinator has told of it in `events`."""
+    finished = next((event for event in events if isinstance(event, RunFinished)), None)
+    if finished is not None and (finished.status, finished.reason) == (outcome.status, outcome.reason):
+        return finished.document
+    name = next((event.name for event in events if isinstance(event, RunStarted)), "")
+    document = unfinished_document(plan, events, name) if finished is None else finished.document
+    return {**document, "status": _ended(document["status"], outcome, at)}
+
+
+def _ended(status: Mapping[str, Any], outcome: Outcome, at: float) -> dict[str, Any]:
+    """Return the status of a run or Task that has ended with its Pod."""
+    condition = _condition(_FALSE, outcome.reason, outcome.message, at)
+    ended = {**status, "conditions": [condition], "completionTime": _time(at)}
+    for kind in ("taskRuns", "pipelineRuns"):
+        if kind in status:
+            ended[kind] = {
+                name: {**run, "status": _ended(run["status"], outcome, at)} if _goes_on(run["status"]) else run
+                for name, run in status[kind].items()
+            }
+    if "steps" in status:
+        ended["steps"] = [_step_ended(step, status["podName"], outcome, at) for step in status["steps"]]
+    return ended
+
+
+def _goes_on(status: Mapping[str, Any]) -> bool:
+    return any(condition["status"] == _UNKNOWN for condition in status["conditions"])
+
+
+def _step_ended(step: Mapping[str, Any], pod: str, outcome: Outcome, at: float) -> dict[str, Any]:
+    if "running" not in step:
+        return dict(step)
+    message = f"Step {step['name']} terminated as pod {pod} is terminated"
+    terminated = {"exitCode": 1, "reason": outcome.reason, "message": message, "finishedAt": _time(at)}
+    rest = {key: value for key, value in step.items() if key != "running"}
+    return {**rest, "terminated": {**step["running"], **terminated}, "terminationReason": outcome.reason}
+
+
 def unfinished_document(plan: planned.Plan, events: Iterable[RunEvent], pod: str) -> dict[str, Any]:
-    """Return the document of a run of a Plan of which `events` are told so far; `pod` is the Pod's name."""
+    """Return the document of a run of a Plan of which `events` are told so far; `pod` is its name, empty if unknown."""
     follower = Follower(plan)
     attempts: dict[tuple[str, int | None], _Attempt] = {}
     begun: RunStarted | None = None
@@ -43,8 +83,9 @@ def unfinished_document(plan: planned.Plan, events: Iterable[RunEvent], pod: str
         elif isinstance(event, StepStarted | StepFinished):
             attempt = attempts.setdefault((event.task, event.index), _Attempt(event.at))
             attempt.steps[event.step] = _step(event)
-    metadata = {key: value for key, value in (plan.document.get("metadata") or {}).items() if key != "generateName"}
-    metadata = {"name": pod, **metadata}
+    metadata = dict(plan.document.get("metadata") or {})
+    if pod:
+        metadata = {"name": pod, **{key: value for key, value in metadata.items() if key != "generateName"}}
     if begun is not None:
         metadata.update(namespace=begun.namespace, uid=begun.uid)
     made = _Maker(plan, follower, attempts, pod, None if begun is None else begun.at)

@@ -1,0 +1,81 @@
+"""The document of a run whose end the coordinator did not tell, or not as it was."""
+
+import dataclasses
+
+import pytest
+
+from monopod.runner.summary import Outcome
+from monopod.runner.unfinished import ended_document
+
+EVICTED = Outcome("Failed", "Evicted", "the node was low on memory")
+CONDITION = {
+    "type": "Succeeded",
+    "status": "False",
+    "reason": "Evicted",
+    "message": "the node was low on memory",
+    "lastTransitionTime": "2023-11-14T22:13:29Z",
+}
+
+
+@pytest.fixture
+def plan(story):
+    made = story.plan(story.task("a", "x"), story.task("b", "x", "y", after=("a",)), story.task("c", "x", after=("b",)))
+    document = {"kind": "PipelineRun", "metadata": {"generateName": "ci-", "labels": {"of": "us"}}}
+    return dataclasses.replace(made, document=document)
+
+
+@pytest.fixture
+def events(story):
+    """Task a has ended, b is at its second Step, and c waits."""
+    return [
+        story.run_started(),
+        story.task_started("a", 1),
+        story.step_started("a", "x", 1),
+        story.step_finished("a", "x", 2),
+        story.task_finished("a", 2),
+        story.task_started("b", 3),
+        story.step_started("b", "x", 3),
+        story.step_finished("b", "x", 4),
+        story.step_started("b", "y", 5),
+    ]
+
+
+def test_what_had_not_ended_has_ended_with_its_pod(plan, events, start):
+    document = ended_document(plan, events, EVICTED, start + 9)
+    assert document["metadata"] == {"name": "ci-x7k2p", "labels": {"of": "us"}, "namespace": "default", "uid": "uid"}
+    status = document["status"]
+    assert status["conditions"] == [CONDITION]
+    assert (status["startTime"], status["completionTime"]) == ("2023-11-14T22:13:20Z", "2023-11-14T22:13:29Z")
+    assert [each["name"] for each in status["childReferences"]] == ["ci-x7k2p-a", "ci-x7k2p-b"]
+    a, b = (status["taskRuns"][f"ci-x7k2p-{name}"]["status"] for name in "ab")
+    assert a["conditions"][0]["reason"] == "Succeeded"
+    assert a["completionTime"] == "2023-11-14T22:13:22Z"
+    assert b["conditions"] == [CONDITION]
+    x, y = b["steps"]
+    assert x["terminationReason"] == "Completed"
+    assert y == {
+        "name": "y",
+        "container": "b-y",
+        "terminated": {
+            "exitCode": 1,
+            "reason": "Evicted",
+            "message": "Step y terminated as pod ci-x7k2p is terminated",
+            "startedAt": "2023-11-14T22:13:25Z",
+            "finishedAt": "2023-11-14T22:13:29Z",
+        },
+        "terminationReason": "Evicted",
+    }
+
+
+def test_what_the_coordinator_told_stays_unless_it_was_otherwise(plan, events, story, start):
+    told = story.run_finished(8, "Failed", conditions=[{"status": "False", "reason": "Failed"}], taskRuns={})
+    events = [*events, told]
+    assert ended_document(plan, events, Outcome("Failed", "Failed", ""), start + 9) is told.document
+    document = ended_document(plan, events, EVICTED, start + 9)
+    assert document["status"]["conditions"] == [CONDITION]
+
+
+def test_a_run_that_never_started_has_no_name_yet(plan, start):
+    document = ended_document(plan, [], Outcome("Failed", "NotStarted", "no such image"), start)
+    assert document["metadata"] == plan.document["metadata"]
+    assert document["status"]["conditions"][0]["message"] == "no such image"
