@@ -37,6 +37,7 @@ EVERY_POINT = bool(os.environ.get("MONOPOD_EVERY_POINT"))
 ENTRIES = 20
 """As many as a run has, or one or two more: the number of probes differs."""
 SURELY = 16
+"""So many it has in any case; the last one may come after these, and whoever is done with it has none to write."""
 RUNS = ENTRIES // MOST_RESTARTS
 """In each run as many coordinators are killed as are started again; all runs together reach each entry once."""
 SHIFTS = range(len(POINTS)) if EVERY_POINT else [0]
@@ -168,6 +169,7 @@ def test_killed_at_points_of_the_journal(run_killed, shift):
         assert ran.code == 0, "\n".join(ran.messages)
         assert ran.comparable() == calm.comparable()
         ends = [line for line in ran.messages if line.endswith("it is started again, and goes on")]
-        assert len(ends) == len(killed)
         could_not = sum("the coordinator could not go on" in line for line in ends)
-        assert could_not == sum(point.endswith("d") for point in killed)
+        assert len(ends) - could_not == sum(not point.endswith("d") for point in killed)
+        not_to_write = [int(point[:-1]) for point in killed if point.endswith("d")]
+        assert len(not_to_write) - could_not in (0, sum(number > SURELY for number in not_to_write))
