@@ -33,7 +33,7 @@ class Outcome:
         return self.status == "Succeeded"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class StepState:
     """A Step in one attempt. ``request`` is 0 until it is started; ``reason`` is empty until it has ended."""
 
@@ -53,7 +53,7 @@ class StepState:
     artifacts: Artifacts = field(default_factory=Artifacts)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class AttemptState:
     """One attempt of a Task instance. ``begun`` once a request was made; ``position`` counts the Steps that
     are over.
@@ -80,7 +80,7 @@ class AttemptState:
     artifacts: Artifacts = field(default_factory=Artifacts)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class InstanceState:
     """One run of a Task: what is a TaskRun in Tekton. ``index`` and ``params`` are those of a matrix combination.
 
@@ -102,7 +102,7 @@ class InstanceState:
         return self.attempts[-1]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class TaskState:
     """A PipelineTask. ``blockers`` counts the Tasks it waits for, ``unfinished`` its instances without an outcome.
 
@@ -152,7 +152,7 @@ class TaskState:
         return self.tolerated or (parent is not None and parent.forgiven)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class PipelineState:
     """A Pipeline, the run's own or one in the place of a PipelineTask (then ``parent``).
 

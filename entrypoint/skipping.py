@@ -7,7 +7,7 @@ unless only the predecessor's guards kept it from running.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from monopod.entrypoint.result_references import guard_texts, result_references
 from monopod.entrypoint.run_state import PipelineState, TaskState
@@ -31,15 +31,13 @@ _TIMED_OUT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Skip:
+class Skip(NamedTuple):
     """The Task is skipped, for this reason."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(NamedTuple):
     """The Task cannot start: what it refers to does not exist or does not fit."""
 
     message: str
