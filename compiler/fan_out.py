@@ -19,14 +19,12 @@ from monopod.compiler.params import enum_message, value_if_known
 from monopod.compiler.places import Place
 from monopod.compiler.references import STRING, Names, Shape, check_value, shape_of
 from monopod.schemas import plan, tekton
-from monopod.schemas.matrix import Combination, combinations
+from monopod.schemas.matrix import Combination, TooManyCombinationsError, combinations, idle_entries
 from monopod.schemas.plan import Value
 from monopod.schemas.variables import Path, Scope, references_in
 
 MAX_CONCURRENCY = "monopod.dev/max-concurrency"
 DEFAULT_SLOTS = 4
-MAX_COMBINATIONS = 256
-"""Tekton's default-max-matrix-combinations-count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +69,24 @@ def fan_out(matrix: tekton.Matrix, names: Names, values: Scope, place: Place, pr
     for number, entry in enumerate(matrix.include):
         for index, param in enumerate(entry.params):
             problems.extend(check_value(param.value, names, place.at("include", number, "params", index, "value")))
-    return FanOut(matrix, _combinations(matrix, values))
+    known = _known(matrix, values)
+    if known is None:
+        return FanOut(matrix, None)
+    try:
+        found = combinations(*known)
+    except TooManyCombinationsError as error:
+        problems.append(place.problem("too-many-combinations", str(error)))
+        return FanOut(matrix, ())
+    for number in idle_entries(*known):
+        message = "this has no part in any combination: none lacks what it gives, and one has a value of it already"
+        problems.append(place.at("include", number).problem("idle-include", message, "warning"))
+    return FanOut(matrix, found)
 
 
-def _combinations(matrix: tekton.Matrix, values: Scope) -> tuple[Combination, ...] | None:
+def _known(
+    matrix: tekton.Matrix, values: Scope
+) -> tuple[dict[str, tuple[str, ...]], list[tuple[str, dict[str, str]]]] | None:
+    """Return the arrays of a matrix and its entries of `include`, None if they are known only while running."""
     arrays: dict[str, tuple[str, ...]] = {}
     for param in matrix.params:
         value = value_if_known(param.value, values)
@@ -88,7 +100,7 @@ def _combinations(matrix: tekton.Matrix, values: Scope) -> tuple[Combination, ..
         if len(strings) < len(texts):
             return None
         include.append((entry.name, strings))
-    return combinations(arrays, include)
+    return arrays, include
 
 
 def check_combinations(
@@ -102,11 +114,6 @@ def check_combinations(
             problems.append(place.problem("param-type", message))
     if found.combinations is None:
         return
-    if len(found.combinations) > MAX_COMBINATIONS:
-        message = (
-            f"this has {len(found.combinations)} combinations, more than the {MAX_COMBINATIONS} that Tekton allows"
-        )
-        problems.append(place.problem("too-many-combinations", message))
     needed = [spec.name for spec in declared if spec.name in given and spec.default is None]
     for combination in found.combinations:
         problems.extend(

@@ -84,6 +84,7 @@ Rule: TypeAlias = Literal[
     "startup-probe",
     "timeouts",
     "too-many-combinations",
+    "idle-include",
     "annotation",
     # Advice, given by `monopod check` alone
     "parallel-writers",
@@ -184,6 +185,7 @@ SUMMARIES: dict[Rule, str] = {
     "startup-probe": "A Sidecar is ready when its readinessProbe says so; a startupProbe beside it has no effect.",
     "timeouts": "`--timeout` is shorter than `timeouts.tasks` or `timeouts.finally` of the run.",
     "too-many-combinations": "A matrix has more than 256 combinations, as many as Tekton takes by default.",
+    "idle-include": "An entry of `matrix.include` neither extends a combination nor is one of its own.",
     "annotation": "An annotation of monopod's has a value that means nothing.",
     "parallel-writers": (
         "Tasks that can run at the same time may all write one Workspace: a file that two of them write is a matter "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from monopod.entrypoint.run_state import InstanceState, TaskState
 from monopod.entrypoint.status import task_run_name
-from monopod.schemas.matrix import combinations
+from monopod.schemas.matrix import TooManyCombinationsError, combinations
 from monopod.schemas.plan import Matrix, Plan, Value
 from monopod.schemas.variables import EvaluationError, evaluate
 
@@ -37,7 +37,10 @@ def _combinations(task: TaskState, matrix: Matrix) -> tuple[dict[str, str], ...]
         (each.name, {param.name: _string(evaluate(param.value, scope)) for param in each.params})
         for each in matrix.include
     ]
-    return combinations(params, include)
+    try:
+        return combinations(params, include)
+    except TooManyCombinationsError as error:
+        raise EvaluationError(str(error)) from error
 
 
 def _string(value: Value) -> str:

@@ -6,15 +6,27 @@ Rules:
 - An entry of ``include`` extends every combination that it does not contradict; one whose values are all absent from
   the combinations is a combination of its own.
 - A param with an empty array leaves no combination at all: the PipelineTask is skipped.
+- More than `MAX_COMBINATIONS` are never made: their number is a product, of arrays that a Step may have written.
 
 Standard library only, since the coordinator imports it. What is left to others: the values of the params.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 Combination = dict[str, str]
+
+MAX_COMBINATIONS = 256
+"""Tekton's default-max-matrix-combinations-count."""
+
+
+class TooManyCombinationsError(Exception):
+    """A matrix has more than `MAX_COMBINATIONS`, in words for a person."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"a matrix has {count} combinations, more than the {MAX_COMBINATIONS} that Tekton allows")
 
 
 def combinations(
@@ -22,22 +34,58 @@ def combinations(
 ) -> tuple[Combination, ...]:
     """Return the combinations of ``matrix.params`` and ``matrix.include``, each with its names in sorted order.
 
-    ``params`` are the arrays by name, in the order written; ``include`` are the entries as (name, params).
+    ``params`` are the arrays by name, in the order written; ``include`` are the entries as (name, params). Raises
+    TooManyCombinationsError.
     """
-    entries = [dict(entry) for _, entry in include]
+    made, _ = _made(params, [entry for _, entry in include])
+    return tuple(dict(sorted(combination.items())) for combination in made)
+
+
+def idle_entries(
+    params: Mapping[str, Sequence[str]], include: Iterable[tuple[str, Mapping[str, str]]]
+) -> tuple[int, ...]:
+    """Return the positions of entries of ``include`` that extend no combination and are none of their own.
+
+    As for `combinations`; but if there are none at all, no entry is to blame.
+    """
+    entries = [entry for _, entry in include]
+    made, used = _made(params, entries)
+    return tuple(number for number in range(len(entries)) if number not in used) if made else ()
+
+
+def _made(
+    params: Mapping[str, Sequence[str]], entries: Sequence[Mapping[str, str]]
+) -> tuple[list[Combination], set[int]]:
+    """Return the combinations, and the positions of the entries that had a part in them."""
     if not params:
-        return tuple(map(_sorted, entries))
-    result = _products(params)
-    if not result:
-        return ()
-    for combination in result:
-        for entry in entries:
+        made = [dict(entry) for entry in entries]
+        return _limited(made), set(range(len(entries)))
+    count = math.prod(map(len, params.values()))
+    if count > MAX_COMBINATIONS:
+        raise TooManyCombinationsError(count)
+    made = _products(params)
+    if not made:
+        return [], set()
+    used = set()
+    for combination in made:
+        for number, entry in enumerate(entries):
             if all(combination.get(name, value) == value for name, value in entry.items()):
+                if entry.keys() - combination.keys():
+                    used.add(number)
                 combination.update(entry)
-    for entry in entries:
-        if entry and not any(entry.items() & combination.items() for combination in result):
-            result.append(entry)
-    return tuple(map(_sorted, result))
+    present = {pair for combination in made for pair in combination.items()}
+    for number, entry in enumerate(entries):
+        if entry and present.isdisjoint(entry.items()):
+            made.append(dict(entry))
+            present.update(entry.items())
+            used.add(number)
+    return _limited(made), used
+
+
+def _limited(made: list[Combination]) -> list[Combination]:
+    if len(made) > MAX_COMBINATIONS:
+        raise TooManyCombinationsError(len(made))
+    return made
 
 
 def _products(params: Mapping[str, Sequence[str]]) -> list[Combination]:
@@ -45,7 +93,3 @@ def _products(params: Mapping[str, Sequence[str]]) -> list[Combination]:
     for name, values in params.items():
         result = [{**combination, name: value} for value in values for combination in result]
     return result
-
-
-def _sorted(combination: Mapping[str, str]) -> Combination:
-    return dict(sorted(combination.items()))

@@ -161,7 +161,7 @@ def _is_of_no_run(problem: Problem, has_placeholders: bool) -> bool:
     """Whether a problem with a definition is only that no run gives it what it needs."""
     if problem.rule == "unbound-workspace" or _PLACEHOLDER in problem.message:
         return True
-    return problem.rule == "remote" and has_placeholders
+    return problem.rule in ("remote", "idle-include") and has_placeholders
 
 
 def _options_for(document: Document, options: Options, *, is_asked_for: bool) -> Options:

@@ -2,10 +2,11 @@
 
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.schemas.matrix import combinations
+from monopod.schemas.matrix import TooManyCombinationsError, combinations, idle_entries
 
 
 def test_the_first_param_varies_fastest():
@@ -70,3 +71,24 @@ def test_an_include_never_changes_a_value_and_is_always_found(params, entries):
         for entry in extended_with_params:
             contradicted = not any(entry.items() <= each.items() for each in made)
             assert not contradicted or any(entry.items() & each.items() for each in made)
+
+
+@given(ARRAYS, st.lists(st.dictionaries(NAMES, st.sampled_from("1239")), max_size=4))
+def test_without_an_idle_entry_the_combinations_are_the_same(params, entries):
+    include = [("", entry) for entry in entries]
+    idle = idle_entries(params, include)
+    left = [each for number, each in enumerate(include) if number not in idle]
+    assert combinations(params, left) == combinations(params, include)
+    assert idle_entries(params, left) == ()
+
+
+def test_no_more_are_made_than_there_may_be():
+    """Their number is told, but they are not made: no machine has room for these."""
+    with pytest.raises(TooManyCombinationsError, match=f"a matrix has {1000**20} combinations, more than the 256"):
+        combinations({f"p{number}": [""] * 1000 for number in range(20)})
+    assert len(combinations({"a": "x" * 16, "b": "y" * 16})) == 256
+    with pytest.raises(TooManyCombinationsError, match="has 257 combinations"):
+        combinations({"a": "x" * 256}, [("", {"a": "z"})])
+    with pytest.raises(TooManyCombinationsError, match="has 300 combinations"):
+        combinations({}, [("", {"a": "z"})] * 300)
+    assert combinations({"a": ["x"] * 1000, "b": []}) == ()

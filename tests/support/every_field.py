@@ -97,7 +97,7 @@ MINIMAL: dict[type[Model], dict[str, Any]] = {
     kubernetes.VolumeMount: {"name": "data", "mountPath": "/sample"},
     kubernetes.VolumeDevice: {"name": "data", "devicePath": "/dev/sample"},
     tekton.EmbeddedTask: _TASK,
-    tekton.Matrix: {"params": [{"name": "text", "value": ["d", "e"]}]},
+    tekton.Matrix: {"params": [{"name": "text", "value": ["e", "f"]}]},
     tekton.Param: {"name": "text", "value": "d"},
     tekton.PipelineTask: {"name": "sample", "taskSpec": _TASK},
     tekton.PipelineTaskRunSpec: {"pipelineTaskName": "build", "serviceAccountName": "sample"},
@@ -276,6 +276,7 @@ VALUES: dict[tuple[type[Model] | str, ...], tuple[Any, Any]] = {
     (kubernetes.PersistentVolumeClaimSpec, "selector"): ({"matchLabels": {"a": "b"}}, {}),
     (tekton.StepResult, "type"): ("array", "string"),
     (tekton.Matrix, "params", "value"): (["a", "b"], ["a", "c"]),
+    (tekton.Matrix, "include"): ([{"name": "sample", "params": [{"name": "text", "value": "c"}]}], []),
     (tekton.Matrix, "params"): ([{"name": "text", "value": ["a", "b"]}], [{"name": "text", "value": ["a", "c"]}]),
     (tekton.StepAction, "metadata", "name"): ("sample", "missing"),
     **{
