@@ -30,6 +30,7 @@ from monopod.compiler.tasks import CompilerState
 from monopod.compiler.workload import A_POD, Workload, make_workload, name_problem
 from monopod.schemas.kubernetes import ConfigMap, PersistentVolumeClaim, Secret
 from monopod.schemas.plan import Plan
+from monopod.schemas.variables import TooLargeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +106,13 @@ def compile_document(document: Document, documents: Documents, options: Options,
         keep_volume_claims=options.keep_volume_claims,
     )
     asked = Asked(options.params, options.workspaces, options.timeout)
-    run = select(document, state.catalog, asked, state.problems)
-    if run is None:
-        raise Problems(state.problems)
-    compiled = compile_selected(run, state)
+    try:
+        run = select(document, state.catalog, asked, state.problems)
+        if run is None:
+            raise Problems(state.problems)
+        compiled = compile_selected(run, state)
+    except TooLargeError as error:
+        raise Problems([*state.problems, document.problem((), str(error), "too-large")]) from error
     state.problems.extend(port_clashes(compiled.pipeline, state.ports))
     service_account = compiled.pod_fields.get("serviceAccountName", "default")
     state.problems.extend(injected_credentials(documents, service_account))

@@ -12,6 +12,9 @@ import networkx as nx
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.places import Place
 
+MOST_NAMED = 12
+"""How many Tasks of a circle are named; of more, the first ones and the last."""
+
 
 def cycles(after: Mapping[str, Sequence[str]], places: Mapping[str, Place]) -> Iterator[Problem]:
     """Yield one problem for each knot of Tasks that wait for each other: a shortest circle in it.
@@ -23,8 +26,9 @@ def cycles(after: Mapping[str, Sequence[str]], places: Mapping[str, Place]) -> I
     for knot in nx.strongly_connected_components(graph):
         first = min(knot, key=position.__getitem__)
         if len(knot) > 1:
-            circle = " → ".join(_circle(graph.subgraph(knot), first, position))
-            yield places[first].problem("cycle", f"the Tasks wait for each other: {circle}")
+            circle = _circle(graph.subgraph(knot), first, position)
+            shown = circle if len(circle) <= MOST_NAMED else [*circle[: MOST_NAMED - 3], "…", *circle[-2:]]
+            yield places[first].problem("cycle", f"the Tasks wait for each other: {' → '.join(shown)}")
         elif graph.has_edge(first, first):
             yield places[first].problem("cycle", f"the Task waits for itself: {first} → {first}")
 

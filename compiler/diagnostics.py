@@ -5,12 +5,16 @@ Left to others: finding problems (all of the compiler), printing them and the ex
 
 from __future__ import annotations
 
+import bisect
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from monopod.compiler.rules import Rule
+
+_MANY = 64
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 """An error keeps the input from being run. A warning tells of a risk, a note of what could be better."""
@@ -66,10 +70,20 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the candidate that is most like the name, or nothing if none is like it.
 
     A candidate that has the name inside it (``computeResources`` for ``resources``) comes before one that looks alike.
+    Of very many, only those are compared that begin alike: somebody may have as many names wrong.
     """
     wanted = name.lower()
-    by_lower_case = {candidate.lower(): candidate for candidate in sorted(candidates, reverse=True)}
-    known = sorted(by_lower_case)
+    by_lower_case, known = _prepared(frozenset(candidates))
+    if len(known) > _MANY:
+        middle = bisect.bisect(known, wanted)
+        known = known[max(0, middle - _MANY // 2) : middle + _MANY // 2]
     longer = [candidate for candidate in known if len(wanted) >= 4 and wanted in candidate]
     close = sorted(longer, key=len)[:1] or difflib.get_close_matches(wanted, known, n=1, cutoff=0.6)
     return f" (did you mean '{by_lower_case[close[0]]}'?)" if close else ""
+
+
+@lru_cache(16)
+def _prepared(candidates: frozenset[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the candidates by what they are in lower case, and these in order."""
+    by_lower_case = {candidate.lower(): candidate for candidate in sorted(candidates, reverse=True)}
+    return by_lower_case, sorted(by_lower_case)

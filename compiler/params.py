@@ -22,10 +22,12 @@ from monopod.compiler.places import Place
 from monopod.compiler.references import Names, Shape, check_value, shape_of
 from monopod.schemas.plan import Param, Value
 from monopod.schemas.tekton import ParamSpec
-from monopod.schemas.variables import EvaluationError, Path, Scope, evaluate, references_in
+from monopod.schemas.variables import Budget, EvaluationError, Path, Scope, TooLargeError, evaluate, references_in
 
 NO_NAMES = Names({})
 NO_VALUES = Scope({})
+MAX_DEFAULTS = 100
+"""How many defaults may refer to one another in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,15 @@ class Around:
 class KnownValues(Scope):
     """Values known when compiling; what is declared here but not known hides what is known around."""
 
-    def __init__(self, values: Mapping[Path, Value], unknown: AbstractSet[Path], outer: Scope | None = None) -> None:
-        super().__init__(values, outer)
+    def __init__(
+        self,
+        values: Mapping[Path, Value],
+        unknown: AbstractSet[Path],
+        outer: Scope | None = None,
+        *,
+        budget: Budget | None = None,
+    ) -> None:
+        super().__init__(values, outer, budget=budget)
         self._unknown = unknown
 
     def get(self, path: Path) -> Value | None:
@@ -63,23 +72,33 @@ class KnownValues(Scope):
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Bound params: templates for the Plan, what can be referred to, and the values known when compiling."""
+    """Bound params: templates for the Plan, what can be referred to, and the values known when compiling.
+
+    ``budget`` is that of the scope around them.
+    """
 
     params: tuple[Param, ...]
     shapes: dict[Path, Shape]
     known: dict[Path, Value]
+    budget: Budget | None = None
 
     def values(self, fixed: Mapping[Path, Value], outer: Scope | None = None) -> KnownValues:
         """Return the values known where these params can be seen, with those of variables that are `fixed`."""
-        return KnownValues({**self.known, **fixed}, self.shapes.keys() - self.known.keys(), outer)
+        unknown = self.shapes.keys() - self.known.keys()
+        return KnownValues({**self.known, **fixed}, unknown, outer, budget=self.budget)
 
 
 def value_if_known(template: Value, values: Scope) -> Value | None:
-    """Return the value of a template, or None if it refers to something that is known only while running."""
+    """Return the value of a template, or None if it refers to something that is known only while running.
+
+    Raises TooLargeError.
+    """
     try:
         if any(values.resolve(reference) is None for reference in references_in(template)):
             return None
         return evaluate(template, values)
+    except TooLargeError:
+        raise
     except EvaluationError:
         return None
 
@@ -159,7 +178,7 @@ class _Binder:
                 known["params", param.name] = value
             if param.name in self._declared:
                 self._check_enum(self._declared[param.name][0], value)
-        return Bound(params, shapes, known)
+        return Bound(params, shapes, known, self._around.values.budget)
 
     def _template(self, name: str, used_by: tuple[str, ...]) -> Value | None:
         """Return the template of a declared param, None if there is none; `used_by` are the defaults that need it."""
@@ -207,6 +226,10 @@ class _Binder:
         needed = {each.path[1] for each in references_in(spec.default) if each.path[0] == "params"}
         others: dict[Path, Value] = {}
         for name in sorted(needed & self._declared.keys()):
+            if len(chain) > MAX_DEFAULTS:
+                message = f"more than {MAX_DEFAULTS} defaults refer to one another in a row"
+                self._problems.append(self._declared[name][1].at("default").problem("too-deep", message))
+                return spec.default
             if name in chain:
                 if name == chain[0]:
                     message = f"the defaults refer to each other in a circle: {' → '.join((*chain, name))}"
@@ -216,7 +239,9 @@ class _Binder:
             if other is not None:
                 others["params", name] = other
         try:
-            return evaluate(spec.default, Scope(others)) if others else spec.default
+            return evaluate(spec.default, Scope(others, budget=self._around.values.budget)) if others else spec.default
+        except TooLargeError:
+            raise
         except EvaluationError as error:
             self._problems.append(self._declared[spec.name][1].at("default").problem("reference-type", str(error)))
             return spec.default

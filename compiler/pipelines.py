@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from monopod.compiler.catalog import Found, custom_task_problem
-from monopod.compiler.diagnostics import Problem
+from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.ordering import Order, order_tasks, paths_in, sources
 from monopod.compiler.params import Around, Bound, Declaration, bind, undeclared, whole
 from monopod.compiler.places import Place
@@ -42,8 +42,10 @@ from monopod.compiler.variables_in_scope import (
 from monopod.compiler.workspaces import Bindings, Texts, bind_for_pipeline, bind_pipeline
 from monopod.schemas import plan, tekton
 from monopod.schemas.plan import Value
-from monopod.schemas.variables import Path
+from monopod.schemas.variables import Path, TooLargeError
 
+MAX_DEPTH = 100
+"""How deep Pipelines may stand in one another, as deep as the values of YAML."""
 MAX_REMOTE_DEPTH = 20
 """How deep remote Pipelines may stand in one another: each could name a next one for ever."""
 
@@ -148,6 +150,10 @@ def _pipeline(
         circle = " → ".join((*ancestry.referred_from, found.identity))
         state.problems.append(at.problem("cycle", f"the Pipeline would stand within itself: {circle}"))
         return None
+    if len(ancestry.path) >= MAX_DEPTH:
+        message = f"this is too deep: more than {MAX_DEPTH} Pipelines would stand in one another"
+        state.problems.append(at.problem("too-deep", message))
+        return None
     if found.origin and len(ancestry.referred_from) >= MAX_REMOTE_DEPTH:
         message = f"{found.origin} is too deep: more than {MAX_REMOTE_DEPTH} Pipelines would stand in one another"
         state.problems.append(at.problem("too-deep", message))
@@ -175,10 +181,14 @@ def _compiled(
     ancestry: Ancestry,
     state: CompilerState,
 ) -> plan.Task:
+    """Raises Problems if it is too large to go on."""
     order = orders[source.task.name]
-    if isinstance(source, PipelineTask):
-        return compile_task(source, order, scope, state)
-    return _compile_nested(source, order, scope, ancestry, state)
+    try:
+        if isinstance(source, PipelineTask):
+            return compile_task(source, order, scope, state)
+        return _compile_nested(source, order, scope, ancestry, state)
+    except TooLargeError as error:
+        raise Problems([*state.problems, source.place.problem("too-large", str(error))]) from error
 
 
 def _compile_nested(
@@ -243,7 +253,7 @@ def _with_inherited(bound: Bound, spec: tekton.PipelineSpec, scope: PipelineScop
             value = scope.values.get(path)
             if value is not None:
                 known[path] = value
-    return Bound(tuple(params), shapes, known)
+    return Bound(tuple(params), shapes, known, bound.budget)
 
 
 def _bind_workspaces(source: _Nested, scope: PipelineScope, problems: list[Problem]) -> Bindings:

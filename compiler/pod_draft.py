@@ -2,6 +2,7 @@
 
 Rules:
 
+- It stays within bounds that no Pod comes near: what grows beyond is given up at once (`TooLargeError`).
 - Volumes that are the same thing wherever they are mounted (a ConfigMap, a Secret, a claim) are one volume of the Pod;
   what would be a Pod's own in Tekton (an emptyDir of a Task) is one volume per slot.
 
@@ -19,6 +20,12 @@ from monopod.compiler.places import Place
 from monopod.compiler.pod_metadata import ForOneTask
 from monopod.compiler.pod_parts import ContainerPart
 from monopod.compiler.pod_places import PlaceOf, PodPlaces
+from monopod.schemas.variables import TooLargeError
+
+MOST_CONTAINERS = 5_000
+"""Containers of a Pod at most. The store of a cluster has room for less than a thousand."""
+MOST_CHARACTERS = 64 * 1024 * 1024
+"""Characters in the fields of all containers together, forty times what the store of a cluster takes."""
 
 _SHARED = frozenset(
     {"configMap", "secret", "projected", "downwardAPI", "persistentVolumeClaim", "hostPath", "nfs", "image"}
@@ -38,6 +45,13 @@ class PodDraft:
         self._volume_names: set[str] = set()
         self.kept_volumes: frozenset[str] = frozenset()
         self._volumes_by_key: dict[str, str] = {}
+        self._characters = 0
+
+    def make_room(self, fields: dict[str, Any]) -> None:
+        """Count the fields of a container that is going to be added. Raises TooLargeError if there is no room."""
+        self._characters += _characters(fields)
+        if self._characters > MOST_CHARACTERS:
+            raise TooLargeError(f"the containers of the Pod hold more than {MOST_CHARACTERS >> 20} Mi characters")
 
     def slot(self, task_path: Sequence[str], index: int | None) -> str:
         """Return the name of a new slot."""
@@ -46,7 +60,9 @@ class PodDraft:
     def container(
         self, slot: str, step: str, fields: dict[str, Any], place_of: PlaceOf, *, is_sidecar: bool, has_script: bool
     ) -> str:
-        """Add a container and return its name."""
+        """Add a container and return its name. Raises TooLargeError."""
+        if len(self.containers) >= MOST_CONTAINERS:
+            raise TooLargeError(f"the Pod has more than {MOST_CONTAINERS} containers")
         name = container_name(slot, step, self._container_names)
         self.places.containers[name] = place_of
         self.containers.append(ContainerPart(name, slot, is_sidecar, fields, has_script))
@@ -77,3 +93,12 @@ class PodDraft:
 def is_shared(source: dict[str, Any]) -> bool:
     """Return whether a volume with this source is the same thing wherever it is mounted."""
     return not _SHARED.isdisjoint(source) or bool(source.get("csi", {}).get("readOnly"))
+
+
+def _characters(field: object) -> int:
+    """Return about how long a field is, written as JSON."""
+    if isinstance(field, dict):
+        return sum(len(key) + 4 + _characters(each) for key, each in field.items())
+    if isinstance(field, list):
+        return sum(2 + _characters(each) for each in field)
+    return len(field) if isinstance(field, str) else 1

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from monopod.compiler.diagnostics import Problem, Severity, did_you_mean
@@ -78,13 +79,25 @@ class Names:
     def _is_open_ended(self, path: Path) -> bool:
         return any(path[:end] in self._open_ended for end in range(1, len(path) + 1))
 
-    def paths(self) -> Iterator[Path]:
-        """Yield all that may be referred to, the keys of objects too."""
+    def words_after(self, start: Path) -> frozenset[str]:
+        """Return the words that may follow those of `start`, the keys of objects too; empty if nothing starts so."""
+        own = self._words.get(start, frozenset())
+        if self._outer is None or (start and start[0] in self._hidden):
+            return own
+        outer = self._outer.words_after(start)
+        if not start and self._hidden:
+            outer -= self._hidden
+        return own | outer if own and outer else own or outer
+
+    @cached_property
+    def _words(self) -> dict[Path, frozenset[str]]:
+        found: dict[Path, set[str]] = {}
         for path, shape in self._shapes.items():
-            yield path
-            yield from ((*path, key) for key in sorted(shape.keys or ()))
-        if self._outer is not None:
-            yield from (path for path in self._outer.paths() if path[0] not in self._hidden)
+            for end, word in enumerate(path):
+                found.setdefault(path[:end], set()).add(word)
+            if shape.keys:
+                found.setdefault(path, set()).update(shape.keys)
+        return {start: frozenset(words) for start, words in found.items()}
 
     def refusal(self, path: Path) -> str | None:
         """Return why `path` is something, but nothing that may be used here."""
@@ -186,11 +199,9 @@ def _unknown(reference: Reference, names: Names) -> str:
     path = reference.path
     if refusal := names.refusal(path):
         return f"{reference.text}: {refusal}"
-    known = list(names.paths())
-    depth = max(end for end in range(len(path)) if end < 2 or any(each[:end] == path[:end] for each in known))
-    siblings = {each[depth] for each in known if each[:depth] == path[:depth] and len(each) > depth}
+    depth = max(end for end in range(len(path)) if end < 2 or names.shape(path[:end]) or names.words_after(path[:end]))
     message = _what_is_missing(path[:depth], path[depth]) or f"there is no variable '{'.'.join(path)}' here"
-    return f"{reference.text}: {message}{did_you_mean(path[depth], siblings)}"
+    return f"{reference.text}: {message}{did_you_mean(path[depth], names.words_after(path[:depth]))}"
 
 
 def _what_is_missing(prefix: Path, word: str) -> str | None:

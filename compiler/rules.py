@@ -83,6 +83,7 @@ Rule: TypeAlias = Literal[
     "port-clash",
     "startup-probe",
     "timeouts",
+    "too-large",
     "too-many-combinations",
     "idle-include",
     "annotation",
@@ -144,7 +145,7 @@ SUMMARIES: dict[Rule, str] = {
     "unknown-port": "A probe of a Sidecar names a port that the Sidecar does not have.",
     "remote": "What a resolver should fetch cannot be had (an error), or something is to be said of it (a warning).",
     "cycle": "Tasks wait for each other, or a Pipeline stands within itself, so that none could ever start.",
-    "too-deep": "More than 20 fetched Pipelines stand in one another.",
+    "too-deep": "More than 100 Pipelines (fetched: 20) stand in one another, or 100 defaults refer to one another.",
     "missing-param": "A Task, Pipeline or StepAction needs a param that has no default and is not given.",
     "param-type": "A string is given for an array, or the like.",
     "param-enum": "A value is none of those in the `enum` of the param; a warning if some value cannot be told yet.",
@@ -184,6 +185,10 @@ SUMMARIES: dict[Rule, str] = {
     "port-clash": "Sidecars that can run at the same time declare one port, which the Pod has only once.",
     "startup-probe": "A Sidecar is ready when its readinessProbe says so; a startupProbe beside it has no effect.",
     "timeouts": "`--timeout` is shorter than `timeouts.tasks` or `timeouts.finally` of the run.",
+    "too-large": (
+        "More comes of it than any machine has room for: params in params that multiply, Pipelines in Pipelines, or "
+        "more than 5,000 containers."
+    ),
     "too-many-combinations": "A matrix has more than 256 combinations, as many as Tekton takes by default.",
     "idle-include": "An entry of `matrix.include` neither extends a combination nor is one of its own.",
     "annotation": "An annotation of monopod's has a value that means nothing.",

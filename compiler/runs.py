@@ -83,7 +83,8 @@ def _compile_pipeline_run(run: Run, state: CompilerState) -> CompiledRun:
 def _bind_params(run: Run, declaration: Declaration, state: CompilerState) -> tuple[Bound, Texts]:
     """Return the params of a run, and what the run's own texts may refer to."""
     context = declaration.default_names
-    bound = bind(declaration, run.params, Around(context, inherited=True), run.place, state.problems)
+    around = Around(context, Scope({}, budget=state.budget), inherited=True)
+    bound = bind(declaration, run.params, around, run.place, state.problems)
     return bound, Texts(Names(bound.shapes, context), bound.values({}))
 
 
@@ -128,6 +129,6 @@ def _compile_task_run(run: Run, state: CompilerState) -> CompiledRun:
         timeout=timeout if run.timeout is None else run.timeout,
         workspaces=tuple(tekton.WorkspacePipelineTaskBinding(name=name) for name in volumes),
     )
-    scope = PipelineScope((), Names({}), Scope({}), volumes)
+    scope = PipelineScope((), Names({}), Scope({}, budget=state.budget), volumes)
     compiled = compile_task(PipelineTask(task, run.place, found, run.params), Order(), scope, state)
     return CompiledRun(plan.Pipeline(found.name, tasks=(compiled,)), state.settings.fields)

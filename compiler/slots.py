@@ -105,6 +105,7 @@ def _content(parts: TaskParts, values: Scope, shared: Scope, draft: PodDraft, pr
         around = steps.Surroundings(step.names, step.values(values), step.values(shared), mountable)
         mounts = workspaces.mounts(parts.workspaces, step.usages, listed, draft)
         container = steps.container(step.fields, step.sources, mounts, around, problems)
+        draft.make_room(container.fields)
         container, program = _with_image_program(container, step, around, parts.images, problems)
         content.containers.append(container)
         content.programs.append(program)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from monopod.compiler import fan_out, pod_settings, steps, workspaces
 from monopod.compiler.catalog import Catalog, Found
@@ -39,7 +39,10 @@ from monopod.compiler.workspaces import Bindings, TaskWorkspace, Texts
 from monopod.schemas import plan, tekton
 from monopod.schemas.kubernetes import Volume
 from monopod.schemas.plan import Value
-from monopod.schemas.variables import EvaluationError, Path, Scope, evaluate, references_in
+from monopod.schemas.variables import Budget, EvaluationError, Path, Scope, TooLargeError, evaluate, references_in
+
+MOST_CHARACTERS = 64 * 1024 * 1024
+"""How much text may come of the values of references while a run is compiled: forty Pods as large as they may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class CompilerState:
     """What all stages share: what can be referred to, the Pod and its ports so far, and what is wrong so far.
 
     `images` tells what images say to run.
+    `budget` is for the values of references.
     `max_concurrency` is how many combinations of a matrix run at the same time at most, if the Task does not say.
     `keep_volume_claims`: what a run claims of storage is claimed for its Pod.
     """
@@ -58,6 +62,7 @@ class CompilerState:
     max_concurrency: int | None = None
     keep_volume_claims: bool = False
     settings: PodSettings = NO_SETTINGS
+    budget: Budget = field(default_factory=partial(Budget, MOST_CHARACTERS))
     ports: list[DeclaredPort] = field(default_factory=list)
 
 
@@ -123,6 +128,8 @@ def _evaluated(template: plan.Value, values: Scope) -> plan.Value:
     """Return a template with these values put in; one that refers to them wrongly, which has been told, as it is."""
     try:
         return evaluate(template, values)
+    except TooLargeError:
+        raise
     except EvaluationError:
         return template
 
@@ -244,7 +251,7 @@ class _TaskCompiler:
         """Return params with those variables of the Task put in that are fixed; others are put in while running."""
         late = {path: value for path, value in fixed.items() if path[-1] != "bound"}
         changed = {
-            param.name: _evaluated(param.value, Scope(late))
+            param.name: _evaluated(param.value, Scope(late, budget=bound.budget))
             for param in bound.params
             if any(reference.path in late for reference in references_in(param.value))
         }
@@ -256,7 +263,7 @@ class _TaskCompiler:
             value = value_if_known(template, self._scope.values)
             if value is not None:
                 known["params", name] = value
-        return Bound(params, bound.shapes, known)
+        return Bound(params, bound.shapes, known, bound.budget)
 
     def _bind_workspaces(self) -> list[TaskWorkspace]:
         return workspaces.bind_task(

@@ -27,7 +27,7 @@ from monopod.entrypoint.events import (
     WatchSidecar,
     WriteFile,
 )
-from monopod.entrypoint.run_state import AttemptState, InstanceState, Outcome, StepState
+from monopod.entrypoint.run_state import AttemptState, InstanceState, Outcome, StepState, scope_of_its_own
 from monopod.entrypoint.status import in_go_notation
 from monopod.entrypoint.step_files import (
     artifact_paths,
@@ -40,7 +40,7 @@ from monopod.entrypoint.step_files import (
 )
 from monopod.entrypoint.step_request import request_of
 from monopod.entrypoint.when import evaluated, holds
-from monopod.schemas.plan import Plan, Slot, Step, Value
+from monopod.schemas.plan import Plan, Slot, Step, Task, Value
 from monopod.schemas.run_events import StepFinished, StepStarted, TaskStarted
 from monopod.schemas.variables import (
     EvaluationError,
@@ -89,7 +89,8 @@ class Attempts:
         task, slot = instance.task, _slot(instance)
         number = len(instance.attempts)
         steps = [StepState(step, container) for step, container in zip(task.plan.steps, slot.containers, strict=True)]
-        attempt = AttemptState(number, self._commands.now, steps, values, Scope(values, task.pipeline.scope))
+        scope = scope_of_its_own(values, task.pipeline.scope)
+        attempt = AttemptState(number, self._commands.now, steps, values, scope)
         instance.attempts.append(attempt)
         self._commands.tell(
             TaskStarted(self._commands.now, task.path, instance.index, number, slot.name, instance.params)
@@ -395,12 +396,10 @@ class Attempts:
         """Take the Task's Results that come from a Step's, and end the attempt."""
         attempt = instance.attempt
         attempt.artifacts = merged([*(step.artifacts for step in attempt.steps), attempt.artifacts])
-        for declaration in instance.task.plan.results:
-            if declaration.value is None:
-                continue
-            missing = any(attempt.scope.get(each.path) is None for each in references_in(declaration.value))
-            if not missing:
-                attempt.results[declaration.name] = evaluate(declaration.value, attempt.scope)
+        try:
+            attempt.results |= _results_of_steps(instance.task.plan, attempt)
+        except EvaluationError as error:
+            attempt.ending = attempt.ending or Outcome("Failed", "TaskRunValidationFailed", str(error))
         success = Outcome("Succeeded", "Succeeded", "All Steps have completed executing")
         self._end(instance, attempt.ending or success)
 
@@ -449,7 +448,10 @@ def _step_scope(step: Step, attempt: AttemptState) -> Scope:
 
 def _continues(step: StepState) -> bool:
     assert step.scope is not None
-    return substitute(step.plan.on_error, step.scope) == "continue"
+    try:
+        return substitute(step.plan.on_error, step.scope) == "continue"
+    except EvaluationError:
+        return False
 
 
 def _take_step_results(attempt: AttemptState, step: StepState, event: ResultsRead, problems: list[str]) -> None:
@@ -460,6 +462,16 @@ def _take_step_results(attempt: AttemptState, step: StepState, event: ResultsRea
     step.artifacts = merged(parsed_artifacts(step.plan, event, problems))
     for direction, name, text in step.artifacts.values():
         attempt.values["steps", step.plan.name, direction, name] = text
+
+
+def _results_of_steps(plan: Task, attempt: AttemptState) -> dict[str, Value]:
+    """Return the Results of a Task that are made of those of its Steps, as far as these are there."""
+    return {
+        each.name: evaluate(each.value, attempt.scope)
+        for each in plan.results
+        if each.value is not None
+        and all(attempt.scope.get(reference.path) is not None for reference in references_in(each.value))
+    }
 
 
 def _container_lost(step: StepState) -> Outcome:

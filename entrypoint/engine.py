@@ -48,7 +48,7 @@ from monopod.entrypoint.events import (
 )
 from monopod.entrypoint.instances import instances_of, publish_result, publish_results
 from monopod.entrypoint.result_references import leaves
-from monopod.entrypoint.run_state import InstanceState, Outcome, PipelineState, TaskState
+from monopod.entrypoint.run_state import InstanceState, Outcome, PipelineState, TaskState, scope_of_its_own
 from monopod.entrypoint.skipping import SKIPPED_EMPTY_MATRIX, Reject, Skip, nothing_starts, what_keeps
 from monopod.entrypoint.status import finished_document, pipeline_outcome, pipeline_results, uid_of
 from monopod.schemas.plan import Pipeline, Plan, Value
@@ -132,7 +132,7 @@ class Engine:
             ("context", "pipelineRun", "uid"): self._uid if parent is None else uid_of(self._uid, name),
             **{parse_path(key): text for key, text in plan.variables},
         }
-        pipeline = PipelineState(plan, name, path, parent, values, Scope(values), self._commands.now)
+        pipeline = PipelineState(plan, name, path, parent, values, scope_of_its_own(values), self._commands.now)
         pipeline.tasks = {task.name: TaskState(task, pipeline, False, len(task.after)) for task in plan.tasks}
         pipeline.final_tasks = {task.name: TaskState(task, pipeline, True, 0) for task in plan.final_tasks}
         for task in pipeline.tasks.values():

@@ -13,10 +13,18 @@ from typing import Literal, TypeAlias
 from monopod.entrypoint.artifacts import Artifacts
 from monopod.schemas.plan import Pipeline, Slot, Step, Task, Value, WhenExpression
 from monopod.schemas.run_events import CancelMode, FinalStatus
-from monopod.schemas.variables import Path, Scope
+from monopod.schemas.variables import Budget, Path, Scope
 
 TaskPhase: TypeAlias = Literal["Waiting", "Running", "Skipped", "Invalid"] | FinalStatus
 """`Invalid`: it could not start, since what it refers to does not exist; it counts as a failure."""
+
+MOST_CHARACTERS = 256 * 1024 * 1024
+"""How much text may come of the values of references in a Pipeline, and in an attempt. Those of a Task are 8 MiB."""
+
+
+def scope_of_its_own(values: dict[Path, Value], outer: Scope | None = None) -> Scope:
+    """Return the scope of a Pipeline or of an attempt, with room for as much text as it may need."""
+    return Scope(values, outer, budget=Budget(MOST_CHARACTERS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ Rules (Tekton docs/variables.md):
 - ``[*]`` means a whole array or object, ``[3]`` the element with that index. Tekton takes a reference that stands alone
   for a whole array or object without ``[*]`` too.
 - Values are put in once: what a value holds is never scanned for references again.
+- How much text may come of it in a scope, all in all, is bounded by its `Budget`: twice the value of a param in
+  another, and so on, is more than any machine holds after forty params.
 
 Standard library only, since the coordinator imports it. What is left to others: which names exist where
 (``monopod.compiler``), and where the values come from.
@@ -38,6 +40,9 @@ ROOTS = (
 
 Path: TypeAlias = tuple[str, ...]
 
+_PLACE = 8
+"""What an element takes beside its text, in characters: an array of empty texts is not nothing."""
+
 _SEGMENT = r"""\.[A-Za-z0-9_-]+|\['[^']+'\]|\["[^"]+"\]"""
 _REFERENCE = re.compile(rf"\$\(({'|'.join(ROOTS)})((?:{_SEGMENT})+)(\[(?:\*|\d+)\])?((?:{_SEGMENT})*)\)")
 _SEGMENTS = re.compile(_SEGMENT)
@@ -45,6 +50,24 @@ _SEGMENTS = re.compile(_SEGMENT)
 
 class EvaluationError(ValueError):
     """A reference that has a value, but not one that fits where the reference stands."""
+
+
+class TooLargeError(EvaluationError):
+    """More would come of the values than there is room for, in words for a person."""
+
+
+class Budget:
+    """How much text may still come of putting values in. ``characters`` is how much it is at first."""
+
+    def __init__(self, characters: int) -> None:
+        self._characters = characters
+        self._left = characters
+
+    def spend(self, characters: int) -> None:
+        """Take from it. Raises TooLargeError if there is not so much left."""
+        if characters > self._left:
+            raise TooLargeError(f"the values of references make it longer than {self._characters >> 20} Mi characters")
+        self._left -= characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +132,17 @@ def _index(text: str | None) -> int | Literal["*"] | None:
 
 
 class Scope:
-    """Values by path, with an outer scope in which what is not here is looked up."""
+    """Values by path, with an outer scope in which what is not here is looked up.
 
-    def __init__(self, values: Mapping[Path, Value], outer: Scope | None = None) -> None:
+    ``budget`` is the outer scope's, unless it has one of its own; without one there is no limit.
+    """
+
+    def __init__(
+        self, values: Mapping[Path, Value], outer: Scope | None = None, *, budget: Budget | None = None
+    ) -> None:
         self._values = values
         self._outer = outer
+        self.budget: Budget | None = budget if budget is not None or outer is None else outer.budget
 
     def get(self, path: Path) -> Value | None:
         """Return the value at `path`, which may go on to a key of an object; None if there is none."""
@@ -143,8 +172,8 @@ class Scope:
 def substitute(text: str, scope: Scope, quote: Callable[[str], str] = str) -> str:
     """Return `text` with the value of each reference in its place; one without a value stays as it is written.
 
-    `quote` is applied to each value that is put in. Raises EvaluationError where an array or object is met: it has no
-    place inside a text.
+    `quote` is applied to each value that is put in. Raises EvaluationError where an array or object is met, which has
+    no place inside a text, and TooLargeError.
     """
 
     def replacement(match: re.Match[str]) -> str:
@@ -155,6 +184,8 @@ def substitute(text: str, scope: Scope, quote: Callable[[str], str] = str) -> st
         if not isinstance(value, str):
             kind = "an object" if isinstance(value, dict) else "an array"
             raise EvaluationError(f"{reference.text} is {kind} where a string is needed")
+        if scope.budget is not None:
+            scope.budget.spend(len(value))
         return quote(value)
 
     return _REFERENCE.sub(replacement, text) if "$(" in text else text
@@ -167,6 +198,8 @@ def substitute_all(texts: Iterable[str], scope: Scope, quote: Callable[[str], st
         reference = only_reference(text)
         value = scope.resolve(reference) if reference else None
         if isinstance(value, tuple):
+            if scope.budget is not None:
+                scope.budget.spend(sum(map(len, value)) + _PLACE * len(value))
             result.extend(map(quote, value))
         else:
             result.append(substitute(text, scope, quote))

@@ -15,7 +15,10 @@ from typing import Any, TypeAlias
 from monopod.runner.follow import TaskState
 from monopod.runner.records.store import Header
 from monopod.schemas.plan import Pipeline, Plan, Task, Value
-from monopod.schemas.variables import EvaluationError, Path, Scope, evaluate, parse_path
+from monopod.schemas.variables import Budget, EvaluationError, Path, Scope, evaluate, parse_path
+
+MOST_CHARACTERS = 64 * 1024 * 1024
+"""How much text may come of the values of references; what would be more is shown as it is written."""
 
 Named: TypeAlias = tuple[tuple[str, Value], ...]
 
@@ -35,6 +38,7 @@ class Values:
             ("context", "pipelineRun", "namespace"): header.namespace,
             ("context", "pipelineRun", "uid"): header.uid,
         }
+        self._budget = Budget(MOST_CHARACTERS)
         around = Scope({**values, **_variables(plan.pipeline)})
         values |= {("params", each.name): _evaluated(each.value, around) for each in plan.pipeline.params}
         self._add_scopes(plan.pipeline, "", values)
@@ -54,7 +58,7 @@ class Values:
         """Add what the Tasks of a Pipeline see, and those of the Pipelines in it. Their paths begin with `prefix`."""
         values |= _variables(pipeline)
         values |= dict(self._values_of_tasks(pipeline, prefix))
-        scope = self._scopes[prefix] = Scope(values)
+        scope = self._scopes[prefix] = Scope(values, budget=self._budget)
         for task in (*pipeline.tasks, *pipeline.final_tasks):
             if task.pipeline is not None:
                 given: dict[Path, Value] = {

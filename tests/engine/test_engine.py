@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -473,6 +474,50 @@ class TestCancelling:
         run = simulate(plan, extra=[cancel(0.5)])
         assert len(run.requests()) == 1
         assert set(run.task_reasons().values()) == {"TaskRunCancelled"}
+
+
+class TestLargeValues:
+    """What Steps have written, put into many places, would fill the memory of the coordinator."""
+
+    files: ClassVar = {"/tekton/results/r": "x" * 400}
+
+    @pytest.fixture(autouse=True)
+    def _little_room(self, monkeypatch):
+        monkeypatch.setattr("monopod.entrypoint.run_state.MOST_CHARACTERS", 1000)
+
+    def plan(self, **fields):
+        source = task("a", results=(ResultDeclaration("r"),))
+        return plan_of(source, task("b", after=("a",), result_sources=("a",), **fields), final_tasks=(task("f"),))
+
+    def test_in_params(self):
+        params = (Param("p", "$(tasks.a.results.r)$(tasks.a.results.r)$(tasks.a.results.r)"),)
+        run = simulate(self.plan(params=params), writing({"a-run": self.files}))
+        assert run.task_reasons()["run-b"] == "InvalidParamValue"
+        assert [request.slot for _, request in run.requests()] == ["a", "f"]
+
+    def test_in_the_command_of_a_step(self):
+        step = Step("run", command=("$(params.p)", "$(params.p)", "$(params.p)"))
+        plan = self.plan(params=(Param("p", "$(tasks.a.results.r)"),), steps=(step,))
+        run = simulate(plan, writing({"a-run": self.files}))
+        message = run.status["taskRuns"]["run-b"]["status"]["conditions"][0]["message"]
+        assert message.startswith('"run" could not start: the values of references make it longer than')
+
+    def test_in_a_guard(self):
+        guard = WhenExpression("$(tasks.a.results.r)", "in", ("$(tasks.a.results.r)", "$(tasks.a.results.r)"))
+        run = simulate(self.plan(when=(guard,)), writing({"a-run": self.files}))
+        assert run.condition["reason"] == "PipelineValidationFailed"
+
+    def test_in_a_result_of_a_task(self):
+        step = Step("run", script="", results=(ResultDeclaration("r"),))
+        results = (ResultDeclaration("all", value="$(steps.run.results.r)" * 3),)
+        plan = plan_of(task("a", steps=(step,), results=results))
+        run = simulate(plan, writing({"a-run": {"/tekton/steps/step-run/results/r": "x" * 400}}))
+        assert run.task_reasons() == {"run-a": "TaskRunValidationFailed"}
+
+    def test_a_value_that_is_handed_on_is_there_once(self):
+        plan = self.plan(params=tuple(Param(f"p{number}", "$(tasks.a.results.r)") for number in range(9)))
+        run = simulate(plan, writing({"a-run": self.files}))
+        assert run.condition["reason"] == "Succeeded"
 
 
 class TestMatrix:

@@ -1,4 +1,4 @@
-"""Commands of `monopod` on a text, in this process; or `monopod compile` as a program, on a file.
+"""Commands of `monopod` on a text, in this process; or one as a program, on a file.
 
 Nothing outside is asked: no name is resolved, and no program (git, podman) is found. Nothing stays in this process.
 """
@@ -90,7 +90,8 @@ def _written(stream: io.TextIOWrapper) -> str:
 
 
 if __name__ == "__main__":
-    sys.argv = ["monopod", "compile", "-f", *sys.argv[1:]]
+    command, path = sys.argv[1:]
+    sys.argv = ["monopod", command, "-f", path]
     code = main()
     sys.stdout.flush()
     os._exit(code)
