@@ -1,7 +1,8 @@
 """Artifacts: where the inputs and outputs of a Step came from, as it says in a file (Tekton docs/artifacts.md).
 
 Rules: the file is JSON with the lists ``inputs`` and ``outputs``; an entry has a ``name`` and ``values`` (each with a
-``uri`` and a ``digest``), an output perhaps ``buildOutput``. A reference (``$(steps.build.outputs.image)``) stands for
+``uri`` and a ``digest``), an output perhaps ``buildOutput``. Nothing else of it is kept, least of all what is nested as
+deep as a Step likes. A reference (``$(steps.build.outputs.image)``) stands for
 the JSON of the values.
 """
 
@@ -51,20 +52,53 @@ def parse_artifacts(text: str, path: str) -> Artifacts:
 def _entries(entries: Any, direction: str, path: str) -> tuple[dict[str, Any], ...]:
     entries = [] if entries is None else entries
     if not isinstance(entries, list) or not all(map(_is_entry, entries)):
-        raise ValueError(f"{path}: {direction} is not a list of entries with a name and a list of values")
-    return tuple(entries)
+        raise ValueError(
+            f"{path}: {direction} is not a list of entries with a name, and values with a uri and a digest"
+        )
+    return tuple(
+        {**_only(entry, "name", "buildOutput"), "values": [_only(value, "uri", "digest") for value in entry["values"]]}
+        for entry in entries
+    )
 
 
 def _is_entry(entry: Any) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("name"), str) and isinstance(entry.get("values"), list)
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("name"), str)
+        and isinstance(entry.get("buildOutput", False), bool)
+        and isinstance(entry.get("values"), list)
+        and all(map(_is_value, entry["values"]))
+    )
+
+
+def _is_value(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("uri", ""), str):
+        return False
+    digest = value.get("digest", {})
+    return isinstance(digest, dict) and all(isinstance(text, str) for text in digest.values())
+
+
+def _only(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return these fields, in their order; others are dropped, as Tekton does."""
+    return {name: value for name, value in fields.items() if name in names}
 
 
 def merged(all_artifacts: Iterable[Artifacts]) -> Artifacts:
     """Return what a Task's Steps wrote together; of entries with one name the values are joined."""
     together: dict[Direction, dict[str, dict[str, Any]]] = {"inputs": {}, "outputs": {}}
+    values: dict[tuple[Direction, str], dict[str, Any]] = {}
     for artifacts in all_artifacts:
         for direction in DIRECTIONS:
             for entry in getattr(artifacts, direction):
-                known = together[direction].setdefault(entry["name"], {**entry, "values": []})
-                known["values"] += [value for value in entry["values"] if value not in known["values"]]
-    return Artifacts(**{direction: tuple(entries.values()) for direction, entries in together.items()})
+                together[direction].setdefault(entry["name"], entry)
+                known = values.setdefault((direction, entry["name"]), {})
+                for value in entry["values"]:
+                    known.setdefault(json.dumps(value, sort_keys=True), value)
+    return Artifacts(
+        **{
+            direction: tuple(
+                {**entry, "values": list(values[direction, name].values())} for name, entry in entries.items()
+            )
+            for direction, entries in together.items()
+        }
+    )
