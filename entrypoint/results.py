@@ -1,14 +1,18 @@
 """What a Step wrote as a Result, made into a value of the declared type (Tekton docs/tasks.md, "Emitting Results").
 
 Rules: a string Result is the file's content as it is, without a strip; an array or object Result is JSON whose elements
-are strings, and an object must have the keys that its declaration names as ``properties``.
+are strings, and an object must have the keys that its declaration names as ``properties``. Half of a surrogate pair,
+which JSON can hold and UTF-8 cannot, becomes U+FFFD, as in Go.
 """
 
 from __future__ import annotations
 
 import json
+import re
 
 from monopod.schemas.plan import ResultDeclaration, Value
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def parse_result(declaration: ResultDeclaration, text: str) -> Value:
@@ -22,10 +26,14 @@ def parse_result(declaration: ResultDeclaration, text: str) -> Value:
     if declaration.type == "array":
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise ValueError(f'Result "{declaration.name}" is declared as an array, but is not a JSON array of strings')
-        return tuple(value)
+        return tuple(map(_whole, value))
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
         raise ValueError(f'Result "{declaration.name}" is declared as an object, but is not a JSON object of strings')
     missing = [key for key in declaration.properties if key not in value]
     if missing:
         raise ValueError(f'Result "{declaration.name}" lacks the declared keys {", ".join(missing)}')
-    return value
+    return {_whole(key): _whole(text) for key, text in value.items()}
+
+
+def _whole(text: str) -> str:
+    return _SURROGATE.sub("\ufffd", text)
