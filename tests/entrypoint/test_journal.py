@@ -19,7 +19,7 @@ from monopod.entrypoint.journal import Journal, JournalError, ProbeSent
 
 TIMES = st.floats(0, 1e10)
 ENTRIES = st.one_of(
-    st.builds(Begun, at=TIMES),
+    st.builds(Begun, at=TIMES, monotonic=TIMES),
     st.builds(ContainerReady, at=TIMES),
     st.builds(ContainerDied, at=TIMES),
     st.builds(StepExited, at=TIMES, exit=st.builds(Exit, start=TIMES, end=TIMES, cpu=TIMES)),
