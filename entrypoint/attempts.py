@@ -264,7 +264,7 @@ class Attempts:
         try:
             step.scope = _step_scope(step.plan, attempt)
             guards = evaluated(step.plan.when, step.scope)
-            if not all(holds(expression) for expression in guards):
+            if not all(holds(expression, instance.task.pipeline.truth_of) for expression in guards):
                 self._step_ended(instance, step, "Skipped", 0)
                 return False
             request = self._requests.get(step.container, 0) + 1

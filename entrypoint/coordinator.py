@@ -8,6 +8,8 @@ Rules:
 - What is kept in memory (requests that run, timers, probes) follows from the journal alone: `_note_event` and
   `_note_command` keep it, live and in a replay alike. Carrying out is apart from that. A coordinator that was killed
   therefore has to carry out again at most what the last event asked for, and a request only if `run.N` is missing.
+- What CEL gives is found by chance and against the clock (``cel_process``), so it goes to the journal before anything
+  follows from it, and a replay takes it from there.
 - What a Step waits for comes first: releasing containers and telling come after requests, and the directories of a
   first attempt are made while there is nothing else to do.
 - A request that cannot be written ends at once, with the reason; its number is used up by an empty `run.N`, since an
@@ -33,7 +35,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from types import UnionType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from monopod.entrypoint.control_directory import ControlDirectory, encode_request, failed_exit
 from monopod.entrypoint.events import (
@@ -58,12 +60,17 @@ from monopod.entrypoint.events import (
     WatchSidecar,
     WriteFile,
 )
-from monopod.entrypoint.journal import Entry, Journal, ProbeSent
+from monopod.entrypoint.journal import CelEvaluated, Entry, Journal, ProbeSent
 from monopod.entrypoint.probe_schedule import ProbeSchedule
 from monopod.entrypoint.slot_directory import SlotDirectory
 from monopod.entrypoint.timers import Timers
+from monopod.entrypoint.when import TruthOf
 from monopod.schemas.plan import Slot
 from monopod.schemas.run_events import CancelMode, RunEvent, RunWarning
+from monopod.schemas.variables import EvaluationError
+
+if TYPE_CHECKING:
+    from monopod.entrypoint.cel_process import CelProcesses
 
 SWEEP_SECONDS = 0.25
 RINGS_PER_SWEEP = 1000
@@ -86,7 +93,9 @@ _CANCEL_MODES: dict[int, CancelMode] = {
 
 
 class Decider(Protocol):
-    """What decides: `monopod.entrypoint.engine.Engine`."""
+    """What decides: `monopod.entrypoint.engine.Engine`. It asks ``truth_of`` for the truth of CEL expressions."""
+
+    truth_of: TruthOf
 
     def handle(self, event: Event) -> list[Command]:
         """Return what is to be done because of `event`."""
@@ -152,6 +161,7 @@ class Coordinator:
         ``ends_with_run``: nobody tells it to terminate, so it does once the run is over and all containers are gone.
         """
         self._engine = engine
+        engine.truth_of = self._truth_of
         self._listener = listener
         self._stop_grace = stop_grace
         self._ends_with_run = ends_with_run
@@ -174,6 +184,9 @@ class Coordinator:
         self._probe_timers = Timers()
         self._tries: deque[tuple[str, _SidecarProbe, bool]] = deque()
         self._reads: dict[str, ReadResults] = {}
+        self._cel: CelProcesses | None = None
+        self._truths: deque[CelEvaluated] = deque()
+        """Those that an earlier coordinator has found, and that were not asked for again yet."""
         self._exit_code: int | None = None
         self._terminated = False
         self._next_sweep = 0.0
@@ -215,6 +228,7 @@ class Coordinator:
     # Waiting
 
     def _listen(self) -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started this may have ignored it: nobody could wait
         for number in _CANCEL_MODES:
             signal.signal(number, lambda _number, _frame: None)  # the wake-up pipe tells
         signal.set_wakeup_fd(self._wake_up_end, warn_on_full_buffer=False)
@@ -367,6 +381,27 @@ class Coordinator:
             self._carry_out(commands)
             self._tell(commands, again=False)
 
+    def _truth_of(self, expression: str) -> bool:
+        """Return the truth of a CEL expression, the one in the journal if there is one. Raises EvaluationError."""
+        if self._truths:
+            found = self._truths.popleft()
+        else:
+            found = self._evaluated(expression)
+            self._journal.append(found)
+        if found.problem:
+            raise EvaluationError(found.problem)
+        return found.truth
+
+    def _evaluated(self, expression: str) -> CelEvaluated:
+        if self._cel is None:
+            from monopod.entrypoint.cel_process import CelProcesses  # noqa: PLC0415  # only plans that use CEL pay
+
+            self._cel = CelProcesses()
+        try:
+            return CelEvaluated(self._cel.evaluate(expression))
+        except EvaluationError as error:
+            return CelEvaluated(False, str(error))
+
     def _carry_out(self, commands: Iterable[Command]) -> None:
         releases = []
         for command in commands:
@@ -439,10 +474,13 @@ class Coordinator:
             case Finish(code=code):
                 self._exit_code = code
 
-    def _resume(self, entries: Iterable[Entry]) -> None:
+    def _resume(self, entries: Sequence[Entry]) -> None:
         """Bring the engine and the memory to where an earlier coordinator was, and carry out what it may not have."""
         commands: list[Command] = []
+        self._truths.extend(entry for entry in entries if isinstance(entry, CelEvaluated))
         for entry in entries:
+            if isinstance(entry, CelEvaluated):
+                continue
             if isinstance(entry, Begun):
                 self._started = entry.at - entry.monotonic
             if isinstance(entry, ProbeSent):

@@ -51,6 +51,7 @@ from monopod.entrypoint.result_references import leaves
 from monopod.entrypoint.run_state import InstanceState, Outcome, PipelineState, TaskState, scope_of_its_own
 from monopod.entrypoint.skipping import SKIPPED_EMPTY_MATRIX, Reject, Skip, nothing_starts, what_keeps
 from monopod.entrypoint.status import finished_document, pipeline_outcome, pipeline_results, uid_of
+from monopod.entrypoint.when import TruthOf, truth_here
 from monopod.schemas.plan import Pipeline, Plan, Value
 from monopod.schemas.run_events import (
     CancelMode,
@@ -72,6 +73,8 @@ class Engine:
         self.plan = plan
         self.run: PipelineState | None = None
         self.finished = False
+        self.truth_of: TruthOf = truth_here
+        """Evaluates CEL, with the same answers in the same order in a replay."""
         self._uid = ""
         self._namespace = ""
         self._commands = Commands()
@@ -132,7 +135,8 @@ class Engine:
             ("context", "pipelineRun", "uid"): self._uid if parent is None else uid_of(self._uid, name),
             **{parse_path(key): text for key, text in plan.variables},
         }
-        pipeline = PipelineState(plan, name, path, parent, values, scope_of_its_own(values), self._commands.now)
+        now, scope = self._commands.now, scope_of_its_own(values)
+        pipeline = PipelineState(plan, name, path, parent, values, scope, now, self.truth_of)
         pipeline.tasks = {task.name: TaskState(task, pipeline, False, len(task.after)) for task in plan.tasks}
         pipeline.final_tasks = {task.name: TaskState(task, pipeline, True, 0) for task in plan.final_tasks}
         for task in pipeline.tasks.values():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from monopod.entrypoint.artifacts import Artifacts
+from monopod.entrypoint.when import TruthOf
 from monopod.schemas.plan import Pipeline, Slot, Step, Task, Value, WhenExpression
 from monopod.schemas.run_events import CancelMode, FinalStatus
 from monopod.schemas.variables import Budget, Path, Scope
@@ -165,7 +166,7 @@ class PipelineState:
     """A Pipeline, the run's own or one in the place of a PipelineTask (then ``parent``).
 
     ``path`` is empty or ends with a slash. ``values`` is what ``scope`` looks up first, and grows with each Result.
-    ``unfinished`` counts the Tasks of the present phase that are not done.
+    ``unfinished`` counts the Tasks of the present phase that are not done. ``truth_of`` evaluates CEL.
     """
 
     plan: Pipeline
@@ -175,6 +176,7 @@ class PipelineState:
     values: dict[Path, Value]
     scope: Scope
     started: float
+    truth_of: TruthOf
     tasks: dict[str, TaskState] = field(default_factory=dict)
     final_tasks: dict[str, TaskState] = field(default_factory=dict)
     phase: Literal["Tasks", "Finally", "Done"] = "Tasks"

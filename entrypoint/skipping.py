@@ -78,7 +78,7 @@ def _guards_hold(task: TaskState, missing: tuple[Reference, ...]) -> bool:
         if absent.isdisjoint(each.text for text in guard_texts(guard) for each in references(text))
     ]
     task.when = evaluated(guards, task.pipeline.scope)
-    return all(holds(expression) for expression in task.when)
+    return all(holds(expression, task.pipeline.truth_of) for expression in task.when)
 
 
 def _skipped_parent(task: TaskState) -> str:

@@ -6,10 +6,14 @@ reference stands for its elements.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 from monopod.schemas.plan import WhenExpression
 from monopod.schemas.variables import Scope, substitute, substitute_all
+
+TruthOf: TypeAlias = Callable[[str], bool]
+"""Returns the truth of a CEL expression. Raises EvaluationError if it has none."""
 
 
 def evaluated(expressions: Iterable[WhenExpression], scope: Scope) -> tuple[WhenExpression, ...]:
@@ -25,10 +29,15 @@ def evaluated(expressions: Iterable[WhenExpression], scope: Scope) -> tuple[When
     )
 
 
-def holds(expression: WhenExpression) -> bool:
-    """Return whether an evaluated expression is true. Raises EvaluationError for CEL that cannot be evaluated."""
+def holds(expression: WhenExpression, truth_of: TruthOf) -> bool:
+    """Return whether an evaluated expression is true. Raises EvaluationError as `truth_of` does, for CEL."""
     if expression.cel:
-        from monopod.entrypoint import cel  # noqa: PLC0415  # only plans that use CEL pay for its library
-
-        return cel.evaluate(expression.cel)
+        return truth_of(expression.cel)
     return (expression.input in expression.values) == (expression.operator == "in")
+
+
+def truth_here(expression: str) -> bool:
+    """Return the truth of CEL, found in this process: for expressions that no Step has had a part in."""
+    from monopod.entrypoint import cel  # noqa: PLC0415  # only plans that use CEL pay for its library
+
+    return cel.evaluate(expression)

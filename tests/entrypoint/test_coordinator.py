@@ -18,6 +18,7 @@ from contextlib import contextmanager
 import pytest
 
 from monopod.entrypoint import coordinator as coordinator_module
+from monopod.entrypoint.cel_process import CelProcesses
 from monopod.entrypoint.control_directory import ControlDirectory
 from monopod.entrypoint.coordinator import Coordinator
 from monopod.entrypoint.events import (
@@ -41,9 +42,10 @@ from monopod.entrypoint.events import (
     WatchSidecar,
     WriteFile,
 )
-from monopod.entrypoint.journal import Journal, JournalError, ProbeSent
+from monopod.entrypoint.journal import CelEvaluated, Journal, JournalError, ProbeSent
 from monopod.schemas.plan import Probe, Slot
 from monopod.schemas.run_events import RunWarning
+from monopod.schemas.variables import EvaluationError
 
 pytestmark = pytest.mark.usefixtures("signals_restored")
 
@@ -69,6 +71,7 @@ class Pod:
         self.events = []
         self.told = []
         self.script = None
+        self.truth_of = None
 
     def handle(self, event):
         self.events.append(event)
@@ -904,3 +907,57 @@ class TestSidecars:
 def unused_port():
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
+
+
+class TestCel:
+    """What a coordinator has found of CEL holds for all that come after it: nothing else would be a replay."""
+
+    EXPRESSIONS = ("{'a': 1, 'b': 2}.map(key, key)[0] == 'a'", "[][0]", "'a' == 'a'")
+
+    def found(self, pod, cel):
+        pod.script = lambda _: None
+        with pod.coordinator() as coordinator:
+            coordinator._cel = cel
+
+            def script(_):
+                for expression in self.EXPRESSIONS:
+                    try:
+                        told.append(pod.truth_of(expression))
+                    except EvaluationError as error:
+                        told.append(str(error))
+                return finish()
+
+            told = []
+            pod.script = script
+            coordinator.run(BEGUN)
+        return told
+
+    def test_it_is_found_once(self, pod):
+        pod = pod()
+        first = self.found(pod, CelProcesses())
+        assert first == [first[0], "CEL expression '[][0]': index out of bounds: 0", True]
+        assert isinstance(first[0], bool)
+        assert self.found(pod, None) == first
+
+    @pytest.mark.parametrize("known", range(4))
+    def test_only_what_the_journal_lacks_is_found_again(self, pod, known):
+        pod = pod()
+        (pod.root / "state").mkdir()
+        journal = Journal(str(pod.root / "state" / "journal"))
+        was = [CelEvaluated(True), CelEvaluated(False, "a reason"), CelEvaluated(False)]
+        for entry in (BEGUN, *was[:known]):
+            journal.append(entry)
+        journal.close()
+
+        class Asked:
+            def evaluate(self, expression):
+                asked.append(expression)
+                return True
+
+        asked = []
+        told = self.found(pod, Asked())
+        assert told == [True, "a reason", False][:known] + [True] * (3 - known)
+        assert tuple(asked) == self.EXPRESSIONS[known:]
+        lines = (pod.root / "state/journal").read_text().splitlines()[1:]
+        expected = ['{"cel":true}', '{"cel":"a reason"}', '{"cel":false}'][:known] + ['{"cel":true}'] * (3 - known)
+        assert lines == expected

@@ -15,7 +15,7 @@ from monopod.entrypoint.events import (
     StepExited,
     TimerFired,
 )
-from monopod.entrypoint.journal import Journal, JournalError, ProbeSent
+from monopod.entrypoint.journal import CelEvaluated, Journal, JournalError, ProbeSent
 
 TIMES = st.floats(0, 1e10)
 ENTRIES = st.one_of(
@@ -28,6 +28,8 @@ ENTRIES = st.one_of(
     st.builds(TimerFired, at=TIMES),
     st.builds(CancelRequested, at=TIMES),
     st.builds(ProbeSent),
+    st.builds(CelEvaluated, st.booleans()),
+    st.builds(CelEvaluated, st.just(False), st.text(min_size=1)),
 )
 
 
@@ -73,7 +75,9 @@ def test_a_second_coordinator_is_refused(path):
     Journal(str(path)).close()
 
 
-@pytest.mark.parametrize("line", [b"nonsense", b'{"event":"Nothing"}', b'{"probe":1,"request":2}', b"\xff", b""])
+@pytest.mark.parametrize(
+    "line", [b"nonsense", b'{"event":"Nothing"}', b'{"probe":1,"request":2}', b'{"cel":1}', b"\xff", b""]
+)
 def test_a_line_that_is_no_entry_is_told_with_its_number(path, line):
     journal = Journal(str(path))
     journal.append(ProbeSent("c", 1))

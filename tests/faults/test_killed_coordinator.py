@@ -48,7 +48,7 @@ def everything(root: Path) -> tuple[list[Task], tuple[Task, ...]]:
     array = ResultDeclaration("out", "array")
     first = made("first", "exit 0", result("first", '["x", "y", "z"]'), results=(array,))
     flaky = made("flaky", "exit 0", 'test "$(context.task.retry-count)" = 1', retries=1, after=("first",))
-    skipped = made("skipped", "exit 0", when=(WhenExpression("a", "in", ("b",)),), after=("flaky",))
+    skipped = made("skipped", "exit 0", when=(WhenExpression(cel="'a' == 'b'"),), after=("flaky",))
     late = made("late", "trap 'exit 0' TERM; while :; do sleep 0.01; done", timeout=0.3, on_error="continue")
     fan = made(
         "fan",

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from monopod.entrypoint import __main__ as program
 from monopod.entrypoint.control_directory import ControlDirectory
 from monopod.entrypoint.coordinator import Coordinator
-from monopod.entrypoint.journal import Entry, Journal, ProbeSent
+from monopod.entrypoint.journal import CelEvaluated, Entry, Journal, ProbeSent
 
 POINTS = ("cut", "noted", "begun", "done", "told")
 
@@ -45,8 +45,10 @@ def _replay(journal: Journal, original: Any = Journal.replay) -> Any:
 
 def _append(journal: Journal, entry: Any, original: Any = Journal.append) -> None:
     _Point.entries += 1
-    _Point.place = _Point.place_at(_Point.entries, entry)
-    if _Point.place == "cut":
+    place = _Point.place_at(_Point.entries, entry)
+    if place or not isinstance(entry, CelEvaluated):  # which comes in the middle of what follows from another entry
+        _Point.place = place
+    if place == "cut":
         path = f"/proc/self/fd/{journal._descriptor}"
         size = os.stat(path).st_size
         original(journal, entry)
@@ -54,7 +56,7 @@ def _append(journal: Journal, entry: Any, original: Any = Journal.append) -> Non
         _die()
         os.truncate(path, size)  # it was not killed: it was there before
     original(journal, entry)
-    if _Point.place == "noted" or (isinstance(entry, ProbeSent) and _Point.place in ("done", "told")):
+    if place == "noted" or (isinstance(entry, ProbeSent) and _Point.place in ("done", "told")):
         _die()  # nothing is told of a probe
 
 
