@@ -17,6 +17,7 @@ import atexit
 import difflib
 import gc
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import NoReturn, Protocol, cast
@@ -112,6 +113,7 @@ def command_named(name: str) -> Command:
 
 def _execute(program: str, name: str, words: list[str]) -> int:
     _prepare_streams()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else, if it is ignored, no child's exit code would be known
     try:
         exit_code = _run_command(program, name, words)
         sys.stdout.flush()

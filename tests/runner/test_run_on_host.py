@@ -65,9 +65,9 @@ def start(tmp_path):
     (tmp_path / "state").mkdir()
     environment = {**os.environ, "TMPDIR": str(tmp_path / "state")}
 
-    def start(script, *options, name="test"):
+    def start(script, *options, name="test", before=()):
         (tmp_path / "run.yaml").write_text(PIPELINE.format(name=name, script=script))
-        command = [sys.executable, "-c", PROGRAM, "run", "-f", str(tmp_path / "run.yaml"), *options]
+        command = [*before, sys.executable, "-c", PROGRAM, "run", "-f", str(tmp_path / "run.yaml"), *options]
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(command, env=environment, text=True, start_new_session=True, **streams)
 
@@ -110,6 +110,15 @@ def test_a_failed_run_is_told_line_by_line(start, left_behind):
     ):
         assert line in lines
     assert lines.index("[second : act] no") < lines.index("[second : act] exit code 7")
+    assert left_behind() == ([], [])
+
+
+def test_whoever_starts_it_may_ignore_the_ends_of_children(start, left_behind):
+    ignore = "import os, signal as s, sys; s.signal(s.SIGCHLD, s.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    process = start("exit 7", before=[sys.executable, "-c", ignore])
+    output, errors = process.communicate()
+    assert (process.returncode, errors.count("\n")) == (1, 1), errors
+    assert "[second : act] exit code 7" in output.splitlines()
     assert left_behind() == ([], [])
 
 
