@@ -18,7 +18,8 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO, TypeVar
+from functools import cached_property
+from typing import Any, BinaryIO, TypeVar, cast
 
 from monopod.compiler import yaml_files, yaml_tree
 from monopod.compiler.diagnostics import Position, Problem, Problems, Severity, did_you_mean
@@ -97,7 +98,7 @@ class Document:
         return Problem(self.position(path, key=key), text, rule, severity)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Documents:
     """All documents given, in their order, and the texts of the files that they are from, by name."""
 
@@ -113,7 +114,17 @@ class Documents:
 
     def find(self, model: type[M], name: str) -> tuple[Document, M] | None:
         """Return the document of that kind with that name."""
-        return next((found for found in self.of(model) if found[0].name == name), None)
+        document = self._by_name.get((model, name))
+        return None if document is None else (document, cast("M", document.model))
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[type[Model], str], Document]:
+        return {(type(each.model), each.name): each for each in reversed(self.items) if each.model is not None}
+
+    @cached_property
+    def lines(self) -> Mapping[str, Sequence[str]]:
+        """The lines of the files, by name."""
+        return {file: text.splitlines() for file, text in self.texts.items()}
 
     def others(self) -> tuple[Document, ...]:
         """Return the documents of kinds we do not know."""

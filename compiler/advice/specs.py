@@ -100,6 +100,8 @@ class Specs:
     pipelines: tuple[WrittenPipeline, ...]
     tasks: tuple[WrittenTask, ...]
     step_actions: Mapping[str, WrittenStepAction]
+    named_pipelines: Mapping[str, PipelineSpec]
+    named_tasks: Mapping[str, TaskSpec]
 
     def task_of(self, task: PipelineTask) -> TaskSpec | None:
         """Return the Task that a PipelineTask runs; None if it is not among the documents."""
@@ -107,8 +109,7 @@ class Specs:
 
     def task_named(self, reference: TaskRef | None) -> TaskSpec | None:
         """Return the Task that is referred to; None if it is not among the documents."""
-        name = reference.name if reference is not None else ""
-        return next((each.spec for each in self.tasks if each.embedded is None and each.name == name), None)
+        return self.named_tasks.get(reference.name) if reference is not None else None
 
     def pipeline_of(self, task: PipelineTask) -> PipelineSpec | None:
         """Return the Pipeline that a PipelineTask stands for; None if there is none among the documents."""
@@ -116,8 +117,7 @@ class Specs:
 
     def pipeline_named(self, reference: PipelineRef | None) -> PipelineSpec | None:
         """Return the Pipeline that is referred to; None if it is not among the documents."""
-        name = reference.name if reference is not None else ""
-        return next((each.spec for each in self.pipelines if each.embedded is None and each.name == name), None)
+        return self.named_pipelines.get(reference.name) if reference is not None else None
 
     def texts_of(self, task: TaskSpec) -> list[str] | None:
         """Return all texts of a Task and its StepActions.
@@ -158,7 +158,14 @@ def specs_in(documents: Documents) -> Specs:
         document.name: WrittenStepAction(document.name, model.spec, DocumentPlace(document, ("spec",)))
         for document, model in documents.of(StepAction)
     }
-    return Specs(documents, tuple(pipelines), tuple(tasks), actions)
+    return Specs(
+        documents,
+        tuple(pipelines),
+        tuple(tasks),
+        actions,
+        {document.name: model.spec for document, model in documents.of(Pipeline)},
+        {document.name: model.spec for document, model in documents.of(Task)},
+    )
 
 
 def _pipelines(document: Document, runs: list[PipelineRunSpec]) -> Iterator[WrittenPipeline]:
