@@ -110,16 +110,27 @@ class Documents:
 
     def of(self, model: type[M]) -> tuple[tuple[Document, M], ...]:
         """Return the documents of one kind, each with its model."""
-        return tuple((document, document.model) for document in self.items if isinstance(document.model, model))
+        return cast("tuple[tuple[Document, M], ...]", self._by_model.get(model, ()))
+
+    def named(self, model: type[M]) -> Mapping[str, tuple[Document, M]]:
+        """Return the documents of one kind by name; of those of one name in several namespaces, the last."""
+        return cast("Mapping[str, tuple[Document, M]]", self._by_name.get(model, {}))
 
     def find(self, model: type[M], name: str) -> tuple[Document, M] | None:
         """Return the document of that kind with that name."""
-        document = self._by_name.get((model, name))
-        return None if document is None else (document, cast("M", document.model))
+        return self.named(model).get(name)
 
     @cached_property
-    def _by_name(self) -> Mapping[tuple[type[Model], str], Document]:
-        return {(type(each.model), each.name): each for each in reversed(self.items) if each.model is not None}
+    def _by_model(self) -> Mapping[type[Model], Sequence[tuple[Document, Model]]]:
+        found: dict[type[Model], list[tuple[Document, Model]]] = {}
+        for document in self.items:
+            if document.model is not None:
+                found.setdefault(type(document.model), []).append((document, document.model))
+        return {model: tuple(those) for model, those in found.items()}
+
+    @cached_property
+    def _by_name(self) -> Mapping[type[Model], Mapping[str, tuple[Document, Model]]]:
+        return {model: {each[0].name: each for each in those} for model, those in self._by_model.items()}
 
     @cached_property
     def lines(self) -> Mapping[str, Sequence[str]]:

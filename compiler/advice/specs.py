@@ -100,8 +100,6 @@ class Specs:
     pipelines: tuple[WrittenPipeline, ...]
     tasks: tuple[WrittenTask, ...]
     step_actions: Mapping[str, WrittenStepAction]
-    named_pipelines: Mapping[str, PipelineSpec]
-    named_tasks: Mapping[str, TaskSpec]
 
     def task_of(self, task: PipelineTask) -> TaskSpec | None:
         """Return the Task that a PipelineTask runs; None if it is not among the documents."""
@@ -109,7 +107,8 @@ class Specs:
 
     def task_named(self, reference: TaskRef | None) -> TaskSpec | None:
         """Return the Task that is referred to; None if it is not among the documents."""
-        return self.named_tasks.get(reference.name) if reference is not None else None
+        found = self.documents.find(Task, reference.name) if reference is not None else None
+        return found[1].spec if found is not None else None
 
     def pipeline_of(self, task: PipelineTask) -> PipelineSpec | None:
         """Return the Pipeline that a PipelineTask stands for; None if there is none among the documents."""
@@ -117,7 +116,8 @@ class Specs:
 
     def pipeline_named(self, reference: PipelineRef | None) -> PipelineSpec | None:
         """Return the Pipeline that is referred to; None if it is not among the documents."""
-        return self.named_pipelines.get(reference.name) if reference is not None else None
+        found = self.documents.find(Pipeline, reference.name) if reference is not None else None
+        return found[1].spec if found is not None else None
 
     def texts_of(self, task: TaskSpec) -> list[str] | None:
         """Return all texts of a Task and its StepActions.
@@ -158,14 +158,7 @@ def specs_in(documents: Documents) -> Specs:
         document.name: WrittenStepAction(document.name, model.spec, DocumentPlace(document, ("spec",)))
         for document, model in documents.of(StepAction)
     }
-    return Specs(
-        documents,
-        tuple(pipelines),
-        tuple(tasks),
-        actions,
-        {document.name: model.spec for document, model in documents.of(Pipeline)},
-        {document.name: model.spec for document, model in documents.of(Task)},
-    )
+    return Specs(documents, tuple(pipelines), tuple(tasks), actions)
 
 
 def _pipelines(document: Document, runs: list[PipelineRunSpec]) -> Iterator[WrittenPipeline]:
