@@ -102,6 +102,18 @@ def compiling() -> Iterator[Figure]:
     yield Figure("monopod compile, 2000 against 1000", f"{growth:.2f} x", "about 2 x", growth <= 2.5)
 
 
+def checking() -> Iterator[Figure]:
+    """`monopod check` and `monopod graph` as whole processes, beside `compile` of the same 1,000 Tasks."""
+    for what, pipeline in (("", generated.realistic(1000)), (" in a chain", generated.chain_of_tasks(1000))):
+        with written(pipeline) as file:
+            compiled = min(command_seconds("compile", "-f", file, "-o", "/dev/null") for _ in range(3))
+            for command in ("check", "graph"):
+                seconds = min(command_seconds(command, "-f", file) for _ in range(3))
+                factor = seconds / compiled
+                measured = f"{seconds:.2f} s, {factor:.2f} x compile"
+                yield Figure(f"monopod {command}, 1000 Tasks{what}", measured, "<= 2 x", factor <= 2)
+
+
 def command_line() -> Iterator[Figure]:
     """What a person waits for: --help, and a small run."""
     seconds = statistics.median(command_seconds("--help") for _ in range(9))
@@ -161,6 +173,7 @@ FIGURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "coordinator": coordinator_start,
     "binary": binary_size,
     "compile": compiling,
+    "check": checking,
     "command-line": command_line,
     "recording": recording,
     "output": output,

@@ -10,6 +10,7 @@ Left to others: what a resolver finds (``remote``), what is found stands for in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -34,6 +35,7 @@ from monopod.schemas.tekton import (
 from monopod.schemas.variables import Path
 
 Spec = TypeVar("Spec", bound=Model)
+M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +74,8 @@ class Catalog:
     def __init__(self, documents: Documents, context: str | None = None) -> None:
         """`context` is one of kubectl's, for what is fetched from a cluster."""
         self.remote = RemoteDocuments(documents, context)
-        self._pipelines = {
-            document.name: Found(document.name, model.spec, DocumentPlace(document, ("spec",)), metadata=model.metadata)
-            for document, model in documents.of(Pipeline)
-        }
-        self._tasks = {
-            document.name: Found(document.name, model.spec, DocumentPlace(document, ("spec",)), metadata=model.metadata)
-            for document, model in documents.of(Task)
-        }
+        self._documents = documents
         self._paths_in_tasks: dict[int, frozenset[Path]] = {}
-        self._step_actions = {
-            document.name: Found(document.name, model.spec, DocumentPlace(document, ("spec",)))
-            for document, model in documents.of(StepAction)
-        }
 
     def pipeline(
         self, reference: Reference, place: Place, around: Around, problems: list[Problem]
@@ -93,7 +84,8 @@ class Catalog:
         if reference.resolver:
             fetched = self.remote.find(Pipeline, reference, place, around, problems)
             return None if fetched is None else _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
-        return _find(self._pipelines, "Pipeline", reference, place, problems)
+        found = _find(self._documents.named(Pipeline), "Pipeline", reference, place, problems)
+        return None if found is None else _given(found[0], found[1].spec, found[1].metadata)
 
     def task(self, reference: TaskRef, place: Place, around: Around, problems: list[Problem]) -> Found[TaskSpec] | None:
         """Return the Task that is referred to; if there is none, or it is no Task, that is a problem."""
@@ -108,7 +100,8 @@ class Catalog:
         if reference.resolver:
             fetched = self.remote.find(Task, reference, place, around, problems)
             return None if fetched is None else _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
-        return _find(self._tasks, "Task", reference, place, problems)
+        found = _find(self._documents.named(Task), "Task", reference, place, problems)
+        return None if found is None else _given(found[0], found[1].spec, found[1].metadata)
 
     def step_action(
         self, reference: Reference, place: Place, around: Around, problems: list[Problem]
@@ -117,14 +110,16 @@ class Catalog:
         if reference.resolver:
             fetched = self.remote.find(StepAction, reference, place, around, problems)
             return None if fetched is None else _of_document(fetched[0], fetched[1].spec)
-        return _find(self._step_actions, "StepAction", reference, place, problems)
+        found = _find(self._documents.named(StepAction), "StepAction", reference, place, problems)
+        return None if found is None else _given(found[0], found[1].spec)
 
     def paths_in_task(self, spec: TaskSpec, place: Place, around: Around) -> frozenset[Path]:
         """Return all that a Task and its StepActions refer to. A Task that is used often is looked through once."""
         paths = self._paths_in_tasks.get(id(spec))
         if paths is None:
             names = [step.ref.name for step in spec.steps if step.ref is not None]
-            actions = [self._step_actions[name].spec for name in names if name in self._step_actions]
+            known = self._documents.named(StepAction)
+            actions = [known[name][1].spec for name in names if name in known]
             paths = self._paths_in_tasks[id(spec)] = paths_in((spec, actions))
         remote = [step.ref for step in spec.steps if step.ref is not None and step.ref.resolver]
         fetched = (self.remote.find(StepAction, reference, place, around, []) for reference in remote)
@@ -142,14 +137,18 @@ def custom_task_problem(place: Place) -> Problem:
     return place.problem("custom-task", _CUSTOM_TASK)
 
 
+def _given(document: Document, spec: Spec, metadata: ObjectMeta | None = None) -> Found[Spec]:
+    return Found(document.name, spec, DocumentPlace(document, ("spec",)), metadata=metadata)
+
+
 def _of_document(document: Document, spec: Spec, metadata: ObjectMeta | None = None) -> Found[Spec]:
     place = DocumentPlace(document, ("spec",))
     return Found(document.name, spec, place, metadata=metadata, origin=document.file)
 
 
 def _find(
-    known: dict[str, Found[Spec]], kind: str, reference: Reference, place: Place, problems: list[Problem]
-) -> Found[Spec] | None:
+    known: Mapping[str, tuple[Document, M]], kind: str, reference: Reference, place: Place, problems: list[Problem]
+) -> tuple[Document, M] | None:
     found = known.get(reference.name)
     if found is None:
         hint = did_you_mean(reference.name, known) or "; give it as a document, with -f"

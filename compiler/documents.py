@@ -18,7 +18,8 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO, TypeVar
+from functools import cached_property
+from typing import Any, BinaryIO, TypeVar, cast
 
 from monopod.compiler import yaml_files, yaml_tree
 from monopod.compiler.diagnostics import Position, Problem, Problems, Severity, did_you_mean
@@ -97,7 +98,7 @@ class Document:
         return Problem(self.position(path, key=key), text, rule, severity)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Documents:
     """All documents given, in their order, and the texts of the files that they are from, by name."""
 
@@ -109,11 +110,32 @@ class Documents:
 
     def of(self, model: type[M]) -> tuple[tuple[Document, M], ...]:
         """Return the documents of one kind, each with its model."""
-        return tuple((document, document.model) for document in self.items if isinstance(document.model, model))
+        return cast("tuple[tuple[Document, M], ...]", self._by_model.get(model, ()))
+
+    def named(self, model: type[M]) -> Mapping[str, tuple[Document, M]]:
+        """Return the documents of one kind by name; of those of one name in several namespaces, the last."""
+        return cast("Mapping[str, tuple[Document, M]]", self._by_name.get(model, {}))
 
     def find(self, model: type[M], name: str) -> tuple[Document, M] | None:
         """Return the document of that kind with that name."""
-        return next((found for found in self.of(model) if found[0].name == name), None)
+        return self.named(model).get(name)
+
+    @cached_property
+    def _by_model(self) -> Mapping[type[Model], Sequence[tuple[Document, Model]]]:
+        found: dict[type[Model], list[tuple[Document, Model]]] = {}
+        for document in self.items:
+            if document.model is not None:
+                found.setdefault(type(document.model), []).append((document, document.model))
+        return {model: tuple(those) for model, those in found.items()}
+
+    @cached_property
+    def _by_name(self) -> Mapping[type[Model], Mapping[str, tuple[Document, Model]]]:
+        return {model: {each[0].name: each for each in those} for model, those in self._by_model.items()}
+
+    @cached_property
+    def lines(self) -> Mapping[str, Sequence[str]]:
+        """The lines of the files, by name."""
+        return {file: text.splitlines() for file, text in self.texts.items()}
 
     def others(self) -> tuple[Document, ...]:
         """Return the documents of kinds we do not know."""

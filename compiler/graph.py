@@ -86,13 +86,22 @@ def _text(pipeline: Pipeline, width: int | None) -> Iterator[str]:
     yield from _text_of_tasks(pipeline, width)
 
 
+@dataclass(frozen=True, slots=True)
+class _Brackets:
+    """The brackets of a Pipeline's Tasks: by number the names in one, and by name the number."""
+
+    names: Mapping[int, Sequence[str]]
+    numbers: Mapping[str, int]
+
+
 def _text_of_tasks(pipeline: Pipeline, width: int | None) -> Iterator[str]:
-    levels = task_levels(pipeline.tasks)
+    numbers = {name: level + 1 for name, level in task_levels(pipeline.tasks).items()}
     by_name = {task.name: task for task in pipeline.tasks}
     longest = max((len(task.name) for task in (*pipeline.tasks, *pipeline.final_tasks)), default=0)
     column = longest if width is None else min(longest, max(width // 2 - _MARGIN, _NARROWEST))
-    brackets = {level + 1: list(names) for level, names in itertools.groupby(levels, key=lambda name: levels[name])}
-    for number, names in brackets.items():
+    names_by_number = {number: list(names) for number, names in itertools.groupby(numbers, key=numbers.__getitem__)}
+    brackets = _Brackets(names_by_number, numbers)
+    for number, names in names_by_number.items():
         yield from _text_of_bracket([by_name[name] for name in names], f"{number:3}", brackets, column, width)
     if pipeline.final_tasks:
         yield "finally"
@@ -100,7 +109,7 @@ def _text_of_tasks(pipeline: Pipeline, width: int | None) -> Iterator[str]:
 
 
 def _text_of_bracket(
-    tasks: Sequence[Task], margin: str, brackets: Mapping[int, Sequence[str]], column: int, width: int | None
+    tasks: Sequence[Task], margin: str, brackets: _Brackets, column: int, width: int | None
 ) -> Iterator[str]:
     last = len(tasks) - 1
     for place, task in enumerate(tasks):
@@ -117,19 +126,23 @@ def _text_of_bracket(
             yield from (gutter + line for line in _text_of_tasks(task.pipeline, inner))
 
 
-def _listed(names: Sequence[str], brackets: Mapping[int, Sequence[str]]) -> str:
+def _listed(names: Sequence[str], brackets: _Brackets) -> str:
     """Return the names of Tasks, those of a bracket (of three or more) as such: ``all of 2, all of 3 but lint, build``.
 
     So are most of a large one: the exceptions are at most a quarter of it.
     """
-    rest = dict.fromkeys(names)
+    by_bracket: dict[int, set[str]] = {}
+    for name in brackets.numbers.keys() & names:
+        by_bracket.setdefault(brackets.numbers[name], set()).add(name)
     whole = []
-    for number, bracket in brackets.items():
-        missing = [name for name in bracket if name not in rest]
-        if len(bracket) > 2 and len(missing) <= len(bracket) // 4:
+    told: set[str] = set()
+    for number, those in sorted(by_bracket.items()):
+        bracket = brackets.names[number]
+        if len(bracket) > 2 and len(bracket) - len(those) <= len(bracket) // 4:
+            missing = [name for name in bracket if name not in those]
             whole.append(f"all of {number}" + (f" but {' and '.join(missing)}" if missing else ""))
-            rest = {name: None for name in rest if name not in bracket}
-    return ", ".join([*whole, *rest])
+            told |= those
+    return ", ".join([*whole, *(name for name in dict.fromkeys(names) if name not in told)])
 
 
 def _with_notes(name: str, notes: Sequence[str], column: int, width: int | None) -> list[str]:

@@ -23,6 +23,9 @@ from monopod.compiler.places import Place
 from monopod.schemas.tekton import PipelineTask
 from monopod.schemas.variables import Path, Reference, references
 
+_HINTS = 100
+"""For how many names that are none, at most, a like one is looked for."""
+
 _SOURCES = frozenset({"results", "outputs", "inputs"})
 
 
@@ -84,10 +87,12 @@ def order_tasks(tasks: Sequence[tuple[PipelineTask, Place]], problems: list[Prob
     """Return what each of a Pipeline's tasks waits for. Names that are none and cycles are problems."""
     places = {task.name: place for task, place in tasks}
     orders = {}
+    unknown = 0
     for task, place in tasks:
         for index, name in enumerate(task.run_after):
             if name not in places:
-                hint = did_you_mean(name, places.keys() - {task.name})
+                unknown += 1
+                hint = did_you_mean(name, places.keys() - {task.name}) if unknown <= _HINTS else ""
                 problems.append(place.at("runAfter", index).problem("unknown-task", f"there is no Task '{name}'{hint}"))
         needed = tuple(name for name in sources(task) if name in places)
         after = dict.fromkeys((*(name for name in task.run_after if name in places), *needed))

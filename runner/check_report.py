@@ -35,19 +35,21 @@ def report(checked: Checked, files: Sequence[str], form: Format) -> str:
 
 def _text(checked: Checked, files: Sequence[str]) -> str:
     lines = [f"{printable(str(each), colours=False)} [{each.rule}]" for each in checked.problems]
-    lines += [f"{file}: ok" for file in files if not any(_is_in(each, file) for each in checked.problems)]
+    lines += [f"{file}: ok" for file in _without_problems(files, checked.problems)]
     count = [counted(checked.problems), f"{len(checked.suppressed)} ignored" if checked.suppressed else ""]
     if any(count):
         lines.append(", ".join(filter(None, count)))
     return "".join(f"{line}\n" for line in lines)
 
 
-def _is_in(problem: Problem, file: str) -> bool:
-    """Whether a problem is in a file, or in a file of a directory."""
-    if problem.position is None:
-        return True  # it may be anybody's
-    file = "<stdin>" if file == "-" else file
-    return problem.position.file == file or problem.position.file.startswith(file.rstrip("/") + "/")
+def _without_problems(files: Sequence[str], problems: Sequence[Problem]) -> list[str]:
+    """Return the files, and directories of files, that no problem is in."""
+    at = {problem.position.file for problem in problems if problem.position is not None}
+    if any(problem.position is None for problem in problems):
+        return []  # it may be anybody's
+    directories = {file[:end] for file in at for end, character in enumerate(file) if character == "/"}
+    names = {file: "<stdin>" if file == "-" else file for file in files}
+    return [file for file in files if names[file] not in at and names[file].rstrip("/") not in directories]
 
 
 def _json(checked: Checked, _files: Sequence[str]) -> str:

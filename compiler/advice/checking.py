@@ -12,7 +12,7 @@ Left to others: what each rule is about (the other modules of ``advice``), telli
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from monopod.compiler.advice.declared_results import unused_results, unwritten_results
@@ -94,9 +94,10 @@ def _targets(documents: Documents, options: Options) -> Iterator[tuple[Document,
     else:
         chosen = tuple(each for each in documents if isinstance(each.model, PipelineRun | TaskRun))
         yield from ((each, True) for each in chosen)
+    by_name = {(each.kind, each.name): each for each in documents if isinstance(each.model, Pipeline | Task)}
     covered = set(chosen)
     for each in chosen:
-        covered |= _reached(each, documents)
+        covered |= _reached(each, by_name)
     named = {name for each in documents for name in _names(each)}
     candidates = [each for kind in (Pipeline, Task) for each, _ in documents.of(kind)]
     if not candidates and not chosen and not documents.of(StepAction):
@@ -105,12 +106,11 @@ def _targets(documents: Documents, options: Options) -> Iterator[tuple[Document,
     for each in candidates:
         if each not in covered:
             yield each, False
-            covered |= {each} | _reached(each, documents)
+            covered |= {each} | _reached(each, by_name)
 
 
-def _reached(document: Document, documents: Documents) -> set[Document]:
-    """Return the Pipelines and Tasks that a document refers to, directly or not."""
-    by_name = {(each.kind, each.name): each for each in documents if isinstance(each.model, Pipeline | Task)}
+def _reached(document: Document, by_name: Mapping[tuple[str, str], Document]) -> set[Document]:
+    """Return the Pipelines and Tasks that a document refers to, directly or not; `by_name` are all, also by kind."""
     found: set[Document] = set()
     rest = [document]
     while rest:

@@ -9,71 +9,98 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 
 from monopod.compiler.advice.specs import Specs, WrittenPipeline, WrittenTask
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.ordering import paths_in, texts
 from monopod.compiler.places import DocumentPlace
 from monopod.schemas.tekton import Step, StepActionSpec
-from monopod.schemas.variables import Path
+
+_FILE = re.compile(r"/tekton/results/([\w.-]*)")
 
 
 def unused_results(specs: Specs) -> Iterator[Problem]:
     """Yield a note for each Result of an embedded Task that neither its Pipeline nor another of its Steps reads."""
+    read_in = {id(pipeline): _results_read(pipeline) for pipeline in specs.pipelines}
     for task in specs.tasks:
         pipeline = task.embedded.around if task.embedded is not None else None
         if pipeline is None or task.is_custom:
             continue
-        read = _results_read(pipeline, task.name)
+        read = read_in[id(pipeline)].get(task.name, set())
+        unread = {result.name for result in task.spec.results} - read
+        users = _users(task, unread) if unread else {}
         for index, result in enumerate(task.spec.results):
-            if result.name not in read and _steps_that_mention(task, result.name) < 2:
+            if result.name in unread and users[result.name] < 2:
                 message = f"nothing in the Pipeline reads the Result '{result.name}' of the Task '{task.name}'"
                 yield task.place.at("results", index).problem("unused-result", message, "note")
 
 
-def _results_read(pipeline: WrittenPipeline, task: str) -> set[str]:
-    read: set[str] = set()
+def _results_read(pipeline: WrittenPipeline) -> dict[str, set[str]]:
+    """Return by Task the Results that its Pipeline reads."""
+    read: dict[str, set[str]] = {}
     for path in paths_in(pipeline.spec):
-        if path[0] in {"tasks", "finally"} and path[1] == task and path[2:3] in {("results",), ("matrix",)}:
-            read.update(path[3:4])
+        if path[0] in {"tasks", "finally"} and path[2:3] in {("results",), ("matrix",)}:
+            read.setdefault(path[1], set()).update(path[3:4])
     return read
 
 
-def _steps_that_mention(task: WrittenTask, result: str) -> int:
-    path, file = ("results", result, "path"), f"/tekton/results/{result}"
-    users = (*task.spec.steps, *task.spec.sidecars)
-    return sum(path in paths_in(user) or any(file in text for text in texts(user)) for user in users)
+def _users(task: WrittenTask, results: Collection[str]) -> Counter[str]:
+    """Return for each of these Results how many Steps and Sidecars mention its path, or one that begins as it does."""
+    lengths = set(map(len, results))
+    users: Counter[str] = Counter()
+    for user in (*task.spec.steps, *task.spec.sidecars):
+        found = texts(user)
+        mentioned = {path[1] for path in paths_in(found) if path[0] == "results" and path[2:] == ("path",)}
+        files = (match[1] for text in found for match in _FILE.finditer(text))
+        mentioned |= {file[:length] for file in files for length in lengths}
+        users.update(mentioned.intersection(results))
+    return users
 
 
 def unwritten_results(specs: Specs) -> Iterator[Problem]:
     """Yield a warning for each Result that is declared and whose file no text mentions."""
     for task in specs.tasks:
-        found = specs.texts_of(task.spec)
-        for index, result in enumerate(task.spec.results if found is not None else ()):
-            if result.value or _has_file(found or (), ("results", result.name, "path"), "/tekton/results"):
-                continue
-            message = (
-                f"no Step mentions $(results.{result.name}.path) or /tekton/results; does any write '{result.name}'?"
-            )
-            yield task.place.at("results", index).problem("unwritten-result", message, "warning")
+        yield from _unwritten_task_results(task, specs)
         for number, step in enumerate(task.spec.steps):
             yield from _unwritten_step_results(step, task.place.at("steps", number))
     for action in specs.step_actions.values():
         yield from _unwritten_step_results(action.spec, action.place)
 
 
-def _unwritten_step_results(spec: Step | StepActionSpec, place: DocumentPlace) -> Iterator[Problem]:
-    if isinstance(spec, Step) and spec.ref is not None:
+def _unwritten_task_results(task: WrittenTask, specs: Specs) -> Iterator[Problem]:
+    found = specs.texts_of(task.spec) if task.spec.results else None
+    if found is None:
         return
-    found = texts(spec.model_copy(update={"results": ()}))
+    written = _Written(found, "/tekton/results")
+    for index, result in enumerate(task.spec.results):
+        if not result.value and not written.has("results", result.name, "path"):
+            message = (
+                f"no Step mentions $(results.{result.name}.path) or /tekton/results; does any write '{result.name}'?"
+            )
+            yield task.place.at("results", index).problem("unwritten-result", message, "warning")
+
+
+def _unwritten_step_results(spec: Step | StepActionSpec, place: DocumentPlace) -> Iterator[Problem]:
+    if not spec.results or (isinstance(spec, Step) and spec.ref is not None):
+        return
+    written = _Written(texts(spec.model_copy(update={"results": ()})), "/tekton/steps")
     for index, result in enumerate(spec.results):
-        if not _has_file(found, ("step", "results", result.name, "path"), "/tekton/steps"):
+        if not written.has("step", "results", result.name, "path"):
             what = f"the Step does not mention $(step.results.{result.name}.path)"
             message = f"{what}; does it write the Result '{result.name}'?"
             yield place.at("results", index).problem("unwritten-result", message, "warning")
 
 
-def _has_file(found: Iterable[str], path: Path, directory: str) -> bool:
-    """Whether any of these texts mentions the file of a Result, or the directory that it is in."""
-    return any(directory in text or path in paths_in(text) for text in found)
+class _Written:
+    """Which files of Results some texts mention: all, if they have the directory that these are in."""
+
+    def __init__(self, found: Sequence[str], directory: str) -> None:
+        self._all = any(directory in text for text in found)
+        self._paths = paths_in(found)
+
+    def has(self, *path: str) -> bool:
+        """Whether the file is mentioned that a variable stands for."""
+        return self._all or path in self._paths

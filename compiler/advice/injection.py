@@ -24,7 +24,7 @@ from monopod.compiler.diagnostics import Problem
 from monopod.compiler.places import DocumentPlace
 from monopod.schemas.model import format_path
 from monopod.schemas.plan import Value
-from monopod.schemas.tekton import ParamSpec, Sidecar, Step, StepActionSpec, TaskSpec
+from monopod.schemas.tekton import Sidecar, Step, StepActionSpec, TaskSpec
 from monopod.schemas.variables import Path, Reference, only_reference, references, references_in
 
 _PLAIN = re.compile(r"[\w ./:@%+=,!-]*")
@@ -36,10 +36,12 @@ _SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh"})
 
 def script_injection(specs: Specs) -> Iterator[Problem]:
     """Yield a warning for each Step or Sidecar into whose script values from outside are pasted."""
+    known: dict[int, _Params] = {}
     for task in specs.tasks:
+        params = _params_of(task, known)
         for container, place in task.containers():
             for script in _scripts(container, task.spec, place):
-                yield from _pasted(script, task, specs)
+                yield from _pasted(script, params, specs)
     for action in specs.step_actions.values():
         for script in _scripts(action.spec, None, action.place):
             yield from _pasted(script, None, specs)
@@ -82,19 +84,19 @@ def _is_for_shell(script: str) -> bool:
     return any(word.rpartition("/")[2] in _SHELLS for word in first[2:].split())
 
 
-def _pasted(script: _Script, task: WrittenTask | None, specs: Specs) -> Iterator[Problem]:
+def _pasted(script: _Script, params: _Params | None, specs: Specs) -> Iterator[Problem]:
     found: dict[str, tuple[Reference, int]] = {}
     for number, line in enumerate(script.text.split("\n")):
         if "$(" in line and not line.lstrip().startswith("#") and only_reference(line.strip()) is None:
             for reference in references(line):
-                if _is_foreign(reference.path, task):
+                if _is_foreign(reference.path, params):
                     found.setdefault(reference.text, (reference, number))
     if not found:
         return
     first, number = next(iter(found.values()))
     path = script.place.path
-    lines = specs.documents.texts.get(script.place.document.position(path).file, "").splitlines()
-    position = position_in_block(lines, script.place.document.position(path), number, first.text)
+    scalar = script.place.document.position(path)
+    position = position_in_block(specs.documents.lines.get(scalar.file, ()), scalar, number, first.text)
     message = f"{format_path(path)}: {_message([each for each, _ in found.values()], script.is_shell)}"
     yield Problem(position, message, "script-injection", "warning")
 
@@ -112,61 +114,81 @@ def _message(found: Sequence[Reference], is_shell: bool) -> str:
     )
 
 
-def _is_foreign(path: Path, task: WrittenTask | None) -> bool:
-    """Whether what a reference stands for may hold anything."""
+def _is_foreign(path: Path, params: _Params | None) -> bool:
+    """Whether what a reference stands for may hold anything; `params` are those of the Task, if it is known."""
     if path[0] == "params":
-        return task is None or not _is_plain_in_task(path[1], task)
+        return params is None or not params.is_plain(path[1])
     return path[0] in {"tasks", "steps"} and path[2:3] == ("results",)
 
 
 # Values that are fixed in the files
 
 
-def _is_plain_in_task(name: str, task: WrittenTask) -> bool:
-    spec = next((each for each in task.spec.params if each.name == name), None)
-    if spec is not None and _has_plain_enum(spec):
-        return True
-    return task.embedded is not None and _is_plain_where_embedded(name, spec, task.embedded)
+class _Params:
+    """The params of a Task or Pipeline, and which of them have values that are fixed and plain."""
+
+    def __init__(self, written: WrittenTask | WrittenPipeline, around: _Params | None) -> None:
+        """`around` are those of the Pipeline that it is embedded in, if it is in one."""
+        self._specs = {spec.name: spec for spec in written.spec.params}
+        self._given = _given(written.embedded) if written.embedded is not None else None
+        self._of_runs: frozenset[str] = frozenset()
+        if isinstance(written, WrittenPipeline):
+            self._of_runs = frozenset(param.name for run in written.runs for param in run.params)
+        self._around = around
+        self._plain: dict[str, bool] = {}
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is such a param: one of its own, or one that a run gives and it need not declare."""
+        return name in self._specs or name in self._of_runs
+
+    def is_plain(self, name: str) -> bool:
+        """Whether all that a param can be is fixed and plain."""
+        if name not in self._plain:
+            self._plain[name] = self._find_out(name)
+        return self._plain[name]
+
+    def _find_out(self, name: str) -> bool:
+        """Look at its enum, else at the values that are given, else at the param of the Pipeline around or the default.
+
+        What is not embedded may be given another value by each run.
+        """
+        spec, around = self._specs.get(name), self._around
+        if spec is not None and spec.enum and all(map(_PLAIN.fullmatch, spec.enum)):
+            return True
+        if self._given is None:
+            return False
+        if name in self._given:
+            return all(_is_plain(value, around) for value in self._given[name])
+        if around is not None and name in around:
+            return around.is_plain(name)
+        return spec is not None and spec.default is not None and _is_plain(spec.default, around)
 
 
-def _is_plain_where_embedded(name: str, spec: ParamSpec | None, embedded: Embedding) -> bool:
-    """Whether the value is that a PipelineTask gives, else that of the Pipeline around, else the default."""
-    task, around = embedded.task, embedded.around
-    given: list[Value] = [param.value for param in embedded.given if param.name == name]
-    if task is not None and task.matrix is not None:
-        given += [param.value for param in task.matrix.params if param.name == name]
-        given += [each.value for entry in task.matrix.include for each in entry.params if each.name == name]
-    if given:
-        return all(_is_plain(value, around) for value in given)
-    if around is not None and _is_there(name, around):
-        return _is_plain_in_pipeline(name, around)
-    return spec is not None and spec.default is not None and _is_plain(spec.default, around)
+def _params_of(written: WrittenTask | WrittenPipeline, known: dict[int, _Params]) -> _Params:
+    """Return the params of what is written; `known` are those that have been asked for, by identity."""
+    if id(written) not in known:
+        around = written.embedded.around if written.embedded is not None else None
+        known[id(written)] = _Params(written, None if around is None else _params_of(around, known))
+    return known[id(written)]
 
 
-def _is_there(name: str, pipeline: WrittenPipeline) -> bool:
-    """Whether a Pipeline has a param: its own, or one that a run gives and it need not declare."""
-    given = [param.name for run in pipeline.runs for param in run.params]
-    return name in given or any(param.name == name for param in pipeline.spec.params)
+def _given(embedded: Embedding) -> dict[str, list[Value]]:
+    """Return by param all values that it is given where a Task or Pipeline is embedded."""
+    given: dict[str, list[Value]] = {}
+    params = list(embedded.given)
+    if embedded.task is not None and embedded.task.matrix is not None:
+        params += embedded.task.matrix.params
+        params += [each for entry in embedded.task.matrix.include for each in entry.params]
+    for param in params:
+        given.setdefault(param.name, []).append(param.value)
+    return given
 
 
-def _is_plain_in_pipeline(name: str, pipeline: WrittenPipeline) -> bool:
-    spec = next((each for each in pipeline.spec.params if each.name == name), None)
-    if spec is not None and _has_plain_enum(spec):
-        return True
-    if pipeline.embedded is None:
-        return False  # each run may give another value
-    return _is_plain_where_embedded(name, spec, pipeline.embedded)
-
-
-def _has_plain_enum(spec: ParamSpec) -> bool:
-    return bool(spec.enum) and all(map(_PLAIN.fullmatch, spec.enum))
-
-
-def _is_plain(value: Value, around: WrittenPipeline | None) -> bool:
+def _is_plain(value: Value, around: _Params | None) -> bool:
     """Whether a value that is given in a Pipeline is fixed and plain, and so is all that it refers to."""
     for reference in references_in(value):
         if reference.path[0] == "params":
-            if around is None or not _is_plain_in_pipeline(reference.path[1], around):
+            if around is None or not around.is_plain(reference.path[1]):
                 return False
         elif reference.path[0] == "tasks" and "results" in reference.path[2:3]:
             return False

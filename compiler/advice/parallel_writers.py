@@ -12,12 +12,13 @@ Told of once a Workspace, where the Pipeline declares it.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from typing import TypeAlias
 
 from monopod.compiler.advice.specs import Specs, WrittenPipeline
 from monopod.compiler.diagnostics import Problem
@@ -44,16 +45,14 @@ class _Writer:
 
 def parallel_writers(specs: Specs) -> Iterator[Problem]:
     """Yield a warning for each Workspace that Tasks can write at the same time."""
+    may_write = _MayWrite(specs)
     for pipeline in specs.pipelines:
-        overlap = _Overlap(pipeline)
-        for name, writers in _writers(pipeline, specs).items():
-            if _is_read_only_in_runs(pipeline, name):
-                continue
-            in_conflict = _in_conflict(writers, overlap)
-            if in_conflict:
-                yield _place(name, in_conflict[0], pipeline).problem(
-                    "parallel-writers", _message(name, in_conflict), "warning"
-                )
+        read_only = _read_only_in_runs(pipeline)
+        writers = {name: each for name, each in _writers(pipeline, specs, may_write).items() if name not in read_only}
+        for name, in_conflict in _in_conflict(writers, pipeline).items():
+            yield _place(name, in_conflict[0], pipeline).problem(
+                "parallel-writers", _message(name, in_conflict), "warning"
+            )
 
 
 def _place(workspace: str, first: _Writer, pipeline: WrittenPipeline) -> DocumentPlace:
@@ -80,13 +79,13 @@ def _message(workspace: str, writers: list[_Writer]) -> str:
 # Who writes what
 
 
-def _writers(pipeline: WrittenPipeline, specs: Specs) -> dict[str, list[_Writer]]:
+def _writers(pipeline: WrittenPipeline, specs: Specs, may_write: _MayWrite) -> dict[str, list[_Writer]]:
     """Return by Workspace of a Pipeline the PipelineTasks that may write it."""
     writers: dict[str, list[_Writer]] = {}
     for task, place in pipeline.tasks():
         several = task.matrix is not None and _is_parallel(task, task.matrix, specs)
         for outer, (inner, sub_path, path) in _bound(task).items():
-            if _writes(task, inner, specs, _MAX_DEPTH):
+            if may_write(task, inner):
                 writers.setdefault(outer, []).append(_Writer(task, sub_path, place.at(*path), several))
     return writers
 
@@ -108,20 +107,36 @@ def _bound(task: PipelineTask) -> dict[str, tuple[str, str, Path]]:
     return bound
 
 
-def _writes(task: PipelineTask, workspace: str, specs: Specs, depth: int) -> bool:
-    """Whether the Task (or any of the Pipeline's) may write a Workspace that has this name in it."""
-    pipeline = specs.pipeline_of(task)
-    if pipeline is not None:
-        return depth > 0 and any(
-            _writes(each, inner, specs, depth - 1)
-            for each in (*pipeline.tasks, *pipeline.finally_)
-            for outer, (inner, _, _) in _bound(each).items()
-            if outer == workspace
-        )
-    spec = specs.task_of(task)
-    if spec is None or (isinstance(spec, EmbeddedTask) and spec.is_custom):
-        return False
-    return not any(each.name == workspace and each.read_only for each in spec.workspaces)
+class _MayWrite:
+    """Whether a Task (or any of the Pipeline's) may write a Workspace that has this name in it."""
+
+    def __init__(self, specs: Specs) -> None:
+        self._specs = specs
+        self._written: dict[tuple[int, int], frozenset[str]] = {}
+        """By identity of a Pipeline and depth (see `_written_in`): Pipelines may stand in many places."""
+
+    def __call__(self, task: PipelineTask, workspace: str, depth: int = _MAX_DEPTH) -> bool:
+        pipeline = self._specs.pipeline_of(task)
+        if pipeline is not None:
+            return workspace in self._written_in(pipeline, depth)
+        spec = self._specs.task_of(task)
+        if spec is None or (isinstance(spec, EmbeddedTask) and spec.is_custom):
+            return False
+        return not any(each.name == workspace and each.read_only for each in spec.workspaces)
+
+    def _written_in(self, pipeline: PipelineSpec, depth: int) -> frozenset[str]:
+        """Return the Workspaces that a Pipeline's Tasks may write, looking into no more than `depth` Pipelines."""
+        if depth == 0:
+            return frozenset()
+        key = id(pipeline), depth
+        if key not in self._written:
+            self._written[key] = frozenset(
+                outer
+                for task in (*pipeline.tasks, *pipeline.finally_)
+                for outer, (inner, _, _) in _bound(task).items()
+                if self(task, inner, depth - 1)
+            )
+        return self._written[key]
 
 
 def _is_parallel(task: PipelineTask, matrix: Matrix, specs: Specs) -> bool:
@@ -142,51 +157,111 @@ def _has_one(values: tuple[str, ...]) -> bool:
     return len(values) == 1 and "$(" not in values[0]
 
 
-def _is_read_only_in_runs(pipeline: WrittenPipeline, workspace: str) -> bool:
-    """Whether all runs bind to a Workspace what cannot be written."""
-    bindings = [binding for run in pipeline.runs for binding in run.workspaces if binding.name == workspace]
-    return bool(bindings) and all(each.config_map or each.secret or each.projected for each in bindings)
+def _read_only_in_runs(pipeline: WrittenPipeline) -> set[str]:
+    """Return the Workspaces to which all runs that bind them bind what cannot be written."""
+    can_be_written: dict[str, bool] = {}
+    for binding in (binding for run in pipeline.runs for binding in run.workspaces):
+        can_be_written.setdefault(binding.name, False)
+        can_be_written[binding.name] |= not (binding.config_map or binding.secret or binding.projected)
+    return {name for name, can_be in can_be_written.items() if not can_be}
 
 
-# Who runs at the same time
+# Who runs at the same time: sets of PipelineTasks are bits of an int, which makes them fast and small
 
 
-class _Overlap:
-    """Which PipelineTasks of a Pipeline can run at the same time."""
-
-    def __init__(self, pipeline: WrittenPipeline) -> None:
-        spec: PipelineSpec = pipeline.spec
-        places = [(task, pipeline.place.at("tasks", index)) for index, task in enumerate(spec.tasks)]
-        after = {name: order.after for name, order in order_tasks(places, []).items()}
-        self._final = {task.name for task in spec.finally_}
-        self._before: dict[str, set[str]] = {}
-        with contextlib.suppress(CycleError):  # an error of its own; nothing more is told of what waits for itself
-            for name in TopologicalSorter(after).static_order():
-                self._before[name] = set(after[name]).union(*(self._before[each] for each in after[name]))
-
-    def __call__(self, first: str, second: str) -> bool:
-        """Whether two different ones can run at the same time."""
-        if first in self._final or second in self._final:
-            return first in self._final and second in self._final
-        if first not in self._before or second not in self._before:
-            return False
-        return first not in self._before[second] and second not in self._before[first]
-
-
-def _in_conflict(writers: list[_Writer], overlap: _Overlap) -> list[_Writer]:
-    """Return those writers that can run at the same time as another one, in the same place."""
-    found = {writer.task.name for writer in writers if writer.several and "$(" not in writer.sub_path}
-    for first, second in itertools.combinations(writers, 2):
-        if first.task.name in found and second.task.name in found:
-            continue
-        if _same_place(first.sub_path, second.sub_path) and overlap(first.task.name, second.task.name):
-            found |= {first.task.name, second.task.name}
-    return [writer for writer in writers if writer.task.name in found]
+def _in_conflict(writers: Mapping[str, list[_Writer]], pipeline: WrittenPipeline) -> dict[str, list[_Writer]]:
+    """Return by Workspace those of its writers that can run at the same time as another one, in the same place."""
+    predecessors = _predecessors(pipeline)
+    final = [task.name for task in pipeline.spec.finally_]
+    bits = {name: 1 << number for number, name in enumerate((*predecessors, *final))}
+    same_places = {workspace: _same_places(each, bits) for workspace, each in writers.items()}
+    written: dict[str, list[str]] = {}
+    found = dict.fromkeys(writers, 0)
+    for workspace, places in same_places.items():
+        for name in places:
+            written.setdefault(name, []).append(workspace)
+    for name, before in itertools.chain(_all_before(predecessors, bits), _before_final(final, bits)):
+        for workspace in written.get(name, ()):
+            others = same_places[workspace][name] & (bits[name] - 1) & ~before
+            if others:
+                found[workspace] |= others | bits[name]
+    conflicts = {
+        workspace: [each for each in of_one if _is_several(each) or bits.get(each.task.name, 0) & found[workspace]]
+        for workspace, of_one in writers.items()
+    }
+    return {workspace: in_conflict for workspace, in_conflict in conflicts.items() if in_conflict}
 
 
-def _same_place(first: str, second: str) -> bool:
-    """Whether one of two subPaths is within the other; of those that are known only later, if they are equal."""
-    if first == second or "$(" in first or "$(" in second:
-        return first == second
-    parts = [[each for each in posixpath.normpath(path or ".").split("/") if each != "."] for path in (first, second)]
-    return all(a == b for a, b in zip(*parts, strict=False))
+def _is_several(writer: _Writer) -> bool:
+    """Whether a Task is in conflict with itself."""
+    return writer.several and "$(" not in writer.sub_path
+
+
+def _predecessors(pipeline: WrittenPipeline) -> dict[str, tuple[str, ...]]:
+    """Return the PipelineTasks in a topological order, each with those it waits for, without the final ones.
+
+    There are none if some wait for each other: that is an error of its own, and no more is told of them.
+    """
+    places = [(task, pipeline.place.at("tasks", index)) for index, task in enumerate(pipeline.spec.tasks)]
+    after = {name: order.after for name, order in order_tasks(places, []).items()}
+    try:
+        return {name: after[name] for name in TopologicalSorter(after).static_order()}
+    except CycleError:
+        return {}
+
+
+def _all_before(predecessors: Mapping[str, Sequence[str]], bits: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """Yield each Task, in the order of `predecessors`, with all that have ended when it starts.
+
+    What is known of a Task is forgotten once all that wait for it are done: of a long chain, it would be much.
+    """
+    waiting = Counter(itertools.chain.from_iterable(predecessors.values()))
+    ended: dict[str, int] = {}
+    """By Task, itself and all before it."""
+    for name, directly in predecessors.items():
+        before = 0
+        for each in directly:
+            before |= ended[each]
+            waiting[each] -= 1
+            if not waiting[each]:
+                del ended[each]
+        if waiting[name]:
+            ended[name] = before | bits[name]
+        yield name, before
+
+
+def _before_final(final: Sequence[str], bits: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """Yield each final Task with all that have ended when it starts: those that are not final."""
+    for name in final:
+        yield name, bits[final[0]] - 1
+
+
+_Location: TypeAlias = "tuple[str, ...] | str"
+"""The parts of a subPath, or the text of one that is known only later."""
+
+
+def _same_places(writers: Iterable[_Writer], bits: Mapping[str, int]) -> dict[str, int]:
+    """Return for each Task that writes a Workspace those (itself too) that do so in the same place.
+
+    One place is within the other, or, if they are known only later, equal.
+    """
+    locations = {each.task.name: _location(each.sub_path) for each in writers if each.task.name in bits}
+    at: dict[_Location, int] = {}
+    for name, location in locations.items():
+        at[location] = at.get(location, 0) | bits[name]
+    reach = dict(at)
+    around: list[tuple[str, ...]] = []
+    for location in sorted(each for each in at if isinstance(each, tuple)):
+        while around and location[: len(around[-1])] != around[-1]:
+            around.pop()
+        for outer in around:
+            reach[outer] |= at[location]
+            reach[location] |= at[outer]
+        around.append(location)
+    return {name: reach[location] for name, location in locations.items()}
+
+
+def _location(sub_path: str) -> _Location:
+    if "$(" in sub_path:
+        return sub_path
+    return tuple(each for each in posixpath.normpath(sub_path or ".").split("/") if each != ".")

@@ -107,8 +107,8 @@ class Specs:
 
     def task_named(self, reference: TaskRef | None) -> TaskSpec | None:
         """Return the Task that is referred to; None if it is not among the documents."""
-        name = reference.name if reference is not None else ""
-        return next((each.spec for each in self.tasks if each.embedded is None and each.name == name), None)
+        found = self.documents.find(Task, reference.name) if reference is not None else None
+        return found[1].spec if found is not None else None
 
     def pipeline_of(self, task: PipelineTask) -> PipelineSpec | None:
         """Return the Pipeline that a PipelineTask stands for; None if there is none among the documents."""
@@ -116,8 +116,8 @@ class Specs:
 
     def pipeline_named(self, reference: PipelineRef | None) -> PipelineSpec | None:
         """Return the Pipeline that is referred to; None if it is not among the documents."""
-        name = reference.name if reference is not None else ""
-        return next((each.spec for each in self.pipelines if each.embedded is None and each.name == name), None)
+        found = self.documents.find(Pipeline, reference.name) if reference is not None else None
+        return found[1].spec if found is not None else None
 
     def texts_of(self, task: TaskSpec) -> list[str] | None:
         """Return all texts of a Task and its StepActions.

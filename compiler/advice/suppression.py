@@ -11,12 +11,14 @@ Rules:
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from monopod.compiler import yaml_tree
-from monopod.compiler.advice.source_lines import header_of_block
+from monopod.compiler.advice.source_lines import headers_of_blocks
 from monopod.compiler.advice.specs import Specs
 from monopod.compiler.diagnostics import Position, Problem, did_you_mean
 from monopod.compiler.documents import Document, Documents
@@ -37,15 +39,25 @@ class _Region:
     last: int | None
     rules: frozenset[str]
 
-    def holds(self, problem: Problem) -> bool:
-        at = problem.position
-        return (
-            at is not None
-            and problem.rule in self.rules
-            and at.file == self.file
-            and at.line >= self.first
-            and (self.last is None or at.line <= self.last)
-        )
+
+class _Regions:
+    """Regions, to be asked for lines: by file and rule, from which line on to ignore it, and up to which."""
+
+    def __init__(self, regions: Iterable[_Region]) -> None:
+        self._ranges: dict[tuple[str, str], list[tuple[int, float]]] = {}
+        for region in sorted(regions, key=lambda region: region.first):
+            last = math.inf if region.last is None else region.last
+            for rule in region.rules:
+                ranges = self._ranges.setdefault((region.file, rule), [])
+                if ranges and ranges[-1][1] >= last:
+                    continue  # one that began before holds it
+                ranges.append((region.first, last))
+
+    def hold(self, at: Position, rule: str) -> bool:
+        """Whether one of the regions is for that rule and has that line."""
+        ranges = self._ranges.get((at.file, rule), ())
+        before = bisect_right(ranges, (at.line, math.inf))
+        return before > 0 and ranges[before - 1][1] >= at.line
 
 
 class Suppressions:
@@ -53,28 +65,30 @@ class Suppressions:
 
     def __init__(self, specs: Specs) -> None:
         self.problems: list[Problem] = []
-        self._lines = {file: text.splitlines() for file, text in specs.documents.texts.items()}
         self._comments: dict[tuple[str, int], frozenset[str]] = {}
-        for file, lines in self._lines.items():
+        self._headers: dict[str, list[int | None]] = {}
+        """By file, for each of its lines that of the text block that it is in."""
+        for file, lines in specs.documents.lines.items():
             self._read_comments(file, lines)
-        self._regions = [*self._of_objects(specs.documents), *self._of_tasks(specs)]
+        for file in {file for file, _ in self._comments}:
+            self._headers[file] = headers_of_blocks(specs.documents.lines[file])
+        self._regions = _Regions([*self._of_objects(specs.documents), *self._of_tasks(specs)])
 
     def cover(self, problem: Problem) -> bool:
         """Whether a problem is to be ignored."""
         at = problem.position
         if problem.severity == "error" or at is None:
             return False
-        if any(region.holds(problem) for region in self._regions):
+        if self._regions.hold(at, problem.rule):
             return True
-        lines = self._lines.get(at.file, [])
-        places = [at.line]
-        if self._comments and at.line <= len(lines) and (header := header_of_block(lines, at.line)) is not None:
-            places.append(header)
+        headers = self._headers.get(at.file, [])
+        header = headers[at.line - 1] if at.line <= len(headers) else None
+        places = [at.line] if header is None else [at.line, header]
         return any(
             problem.rule in self._comments.get((at.file, line), ()) for place in places for line in (place, place - 1)
         )
 
-    def _read_comments(self, file: str, lines: list[str]) -> None:
+    def _read_comments(self, file: str, lines: Sequence[str]) -> None:
         for number, line in enumerate(lines, 1):
             match = _COMMENT.search(line) if "monopod:" in line else None
             if match is None:
@@ -93,22 +107,27 @@ class Suppressions:
         starts: dict[str, list[int]] = {}
         for document in documents:
             starts.setdefault(document.file, []).append(document.position().line)
+        for lines in starts.values():
+            lines.sort()
         for document in documents:
             metadata = document.data.get("metadata")
             annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
             if isinstance(annotations, dict) and ANNOTATION in annotations:
                 first = document.position().line
-                following = [line for line in starts[document.file] if line > first]
-                last = min(following) - 1 if following else None
+                last = _last_before_next(first, starts[document.file])
                 place = DocumentPlace(document, ("metadata", "annotations", ANNOTATION))
                 yield _Region(document.file, first, last, self._rules(annotations[ANNOTATION], place))
 
     def _of_tasks(self, specs: Specs) -> Iterator[_Region]:
+        lines: dict[Document, list[int]] = {}
         for task in specs.tasks:
             annotations = task.spec.metadata.annotations if isinstance(task.spec, EmbeddedTask) else {}
             document = task.place.document
             if ANNOTATION in annotations and isinstance(document, Document):
-                first, last = _lines_of(document, task.place)
+                if document not in lines:
+                    lines[document] = sorted(set(_all_lines(document.marks)))
+                first = document.position(task.place.path, key=True).line
+                last = _last_before_next(max(_all_lines(_marks_of(document, task.place))), lines[document])
                 place = task.place.at("metadata", "annotations", ANNOTATION)
                 yield _Region(document.file, first, last, self._rules(annotations[ANNOTATION], place))
 
@@ -123,9 +142,14 @@ def _unknown(rules: Iterable[str]) -> Iterator[str]:
         yield f"there is no rule '{rule}' to ignore{did_you_mean(rule, SUMMARIES)}"
 
 
-def _lines_of(document: Document, place: DocumentPlace) -> tuple[int, int | None]:
-    """Return the first and the last line (None: that of the file) of a part of a document."""
-    first = document.position(place.path, key=True).line
+def _last_before_next(line: int, starts: Sequence[int]) -> int | None:
+    """Return the line before the next of `starts` (sorted) after a line; None: there is none."""
+    following = bisect_right(starts, line)
+    return starts[following] - 1 if following < len(starts) else None
+
+
+def _marks_of(document: Document, place: DocumentPlace) -> yaml_tree.Place | yaml_tree.Marks:
+    """Return where the parts of a part of a document are."""
     marks = document.marks
     for part in place.path:
         parts = marks.parts if isinstance(marks, yaml_tree.Marks) else None
@@ -133,9 +157,7 @@ def _lines_of(document: Document, place: DocumentPlace) -> tuple[int, int | None
             marks = parts.get(part, marks)
         elif isinstance(parts, list) and isinstance(part, int):
             marks = parts[part]
-    last = max(_all_lines(marks))
-    following = [line for line in _all_lines(document.marks) if line > last]
-    return first, (min(following) - 1 if following else None)
+    return marks
 
 
 def _all_lines(marks: yaml_tree.Place | yaml_tree.Marks) -> Iterator[int]:

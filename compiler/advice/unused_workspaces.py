@@ -20,9 +20,12 @@ from monopod.schemas.tekton import PipelineSpec, Sidecar, Step, TaskSpec
 def unused_workspaces(specs: Specs) -> Iterator[Problem]:
     """Yield a warning for each Workspace that is declared and that nothing mentions."""
     for task in specs.tasks:
-        found = specs.texts_of(task.spec)
+        found = specs.texts_of(task.spec) if task.spec.workspaces else None
+        if found is None:
+            continue
+        mentioned = _mentioned(task.spec, found)
         for index, workspace in enumerate(task.spec.workspaces):
-            if found is None or workspace.mount_path or _is_mentioned(workspace.name, task.spec, found):
+            if workspace.mount_path or workspace.name in mentioned:
                 continue
             message = (
                 f"nothing in the Task mentions its Workspace '{workspace.name}', neither "
@@ -37,15 +40,15 @@ def unused_workspaces(specs: Specs) -> Iterator[Problem]:
                 yield pipeline.place.at("workspaces", index).problem("unused-workspace", message, "warning")
 
 
-def _is_mentioned(name: str, spec: TaskSpec, found: list[str]) -> bool:
-    """Whether any of these texts has to do with a Workspace; a relative workingDir is below /workspace."""
+def _mentioned(spec: TaskSpec, found: list[str]) -> set[str]:
+    """Return the Workspaces that any of these texts has to do with; a relative workingDir is below /workspace."""
     users: list[Step | Sidecar] = [*spec.steps, *spec.sidecars]
-    return (
-        any(path[:2] == ("workspaces", name) for path in paths_in(found))
-        or any(usage.name == name for user in users for usage in user.workspaces)
-        or any(user.working_dir and not user.working_dir.startswith(("/", "$(")) for user in users)
-        or any("/workspace" in text for text in found)
-    )
+    if any("/workspace" in text for text in found) or any(
+        user.working_dir and not user.working_dir.startswith(("/", "$(")) for user in users
+    ):
+        return {declared.name for declared in spec.workspaces}
+    variables = {path[1] for path in paths_in(found) if path[0] == "workspaces"}
+    return variables | {usage.name for user in users for usage in user.workspaces}
 
 
 def _workspaces_of_pipeline(spec: PipelineSpec) -> set[str]:

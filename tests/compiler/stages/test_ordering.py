@@ -63,3 +63,13 @@ def test_order_and_cycles_are_those_of_the_graph(edges):
         assert circle[0] == circle[-1]
         assert all((first, second) in {edge[:2] for edge in edges} for first, second in itertools.pairwise(circle))
         assert len(set(circle)) == len(circle) - 1
+
+
+def test_of_very_many_names_that_are_none_all_are_told_and_the_first_with_what_is_meant():
+    unknown = [f"biuld-{number}" for number in range(150)]
+    task = PipelineTask.model_validate({"name": "t", "taskRef": {"name": "x"}, "runAfter": unknown})
+    build = PipelineTask.model_validate({"name": "build", "taskRef": {"name": "x"}})
+    problems: list[Problem] = []
+    order_tasks([(task, OptionPlace("t")), (build, OptionPlace("b"))], problems)
+    assert [name in problem.message for name, problem in zip(unknown, problems, strict=True)] == [True] * 150
+    assert ["did you mean 'build'" in problem.message for problem in problems] == [True] * 100 + [False] * 50
