@@ -27,7 +27,8 @@ from monopod.compiler.rules import SUMMARIES
 from monopod.schemas.tekton import EmbeddedTask
 
 ANNOTATION = "monopod.dev/ignore"
-_COMMENT = re.compile(r"(?:^|\s)#(?:.*\s)?\s*monopod:\s*ignore\b(?:\s*=\s*([\w-]+(?:\s*,\s*[\w-]+)*))?")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#")
+_IGNORE = re.compile(r"(?<=[\s#])monopod:\s*ignore\b(?:\s*=\s*([\w-]+(?:\s*,\s*[\w-]+)*))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,11 @@ class Suppressions:
 
     def _read_comments(self, file: str, lines: Sequence[str]) -> None:
         for number, line in enumerate(lines, 1):
-            match = _COMMENT.search(line) if "monopod:" in line else None
-            if match is None:
+            comment = _COMMENT.search(line) if "monopod:" in line else None
+            match = comment and _IGNORE.search(line, comment.start())
+            if comment is None or match is None:
                 continue
-            position = Position(file, number, match.start() + 1 + (match[0][0] != "#"))
+            position = Position(file, number, comment.start() + 1)
             if match[1] is None:
                 message = "say what is to be ignored, by its rule: # monopod: ignore=RULE,RULE"
                 self.problems.append(Problem(position, message, "unknown-ignore", "warning"))
