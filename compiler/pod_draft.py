@@ -49,9 +49,8 @@ class PodDraft:
 
     def make_room(self, fields: dict[str, Any]) -> None:
         """Count the fields of a container that is going to be added. Raises TooLargeError if there is no room."""
-        self._characters += _characters(fields)
-        if self._characters > MOST_CHARACTERS:
-            raise TooLargeError(f"the containers of the Pod hold more than {MOST_CHARACTERS >> 20} Mi characters")
+        self._characters += characters_in(fields)
+        check_size(self._characters)
 
     def slot(self, task_path: Sequence[str], index: int | None) -> str:
         """Return the name of a new slot."""
@@ -95,10 +94,16 @@ def is_shared(source: dict[str, Any]) -> bool:
     return not _SHARED.isdisjoint(source) or bool(source.get("csi", {}).get("readOnly"))
 
 
-def _characters(field: object) -> int:
+def check_size(characters: int) -> None:
+    """Raise TooLargeError if the fields of a Pod's containers cannot be as long as that."""
+    if characters > MOST_CHARACTERS:
+        raise TooLargeError(f"the containers of the Pod hold more than {MOST_CHARACTERS >> 20} Mi characters")
+
+
+def characters_in(field: object) -> int:
     """Return about how long a field is, written as JSON."""
     if isinstance(field, dict):
-        return sum(len(key) + 4 + _characters(each) for key, each in field.items())
+        return sum(len(key) + 4 + characters_in(each) for key, each in field.items())
     if isinstance(field, list):
-        return sum(2 + _characters(each) for each in field)
+        return sum(2 + characters_in(each) for each in field)
     return len(field) if isinstance(field, str) else 1

@@ -20,6 +20,7 @@ from monopod.compiler.catalog import Catalog
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.params import Around, Bound, Declaration, Given, bind, undeclared
 from monopod.compiler.places import Place
+from monopod.compiler.pod_draft import characters_in, check_size
 from monopod.compiler.references import STRING, Names, Shape, check_value
 from monopod.compiler.steps import Sources, check_references, merge_template, written
 from monopod.compiler.unsupported import in_step_action
@@ -65,10 +66,11 @@ class TaskNames:
 def resolve_steps(
     spec: tekton.TaskSpec, place: Place, task: TaskNames, catalog: Catalog, problems: list[Problem]
 ) -> list[ResolvedStep]:
-    """Return the Steps of a Task; references in all their fields are checked."""
+    """Return the Steps of a Task; references in all their fields are checked. Raises TooLargeError."""
     template: dict[str, Any] = {}
     if spec.step_template is not None:
         template = spec.step_template.to_kubernetes()
+        check_size(characters_in(template) * len(spec.steps))
         problems.extend(check_references(template, task.names, place.at("stepTemplate")))
     result: list[ResolvedStep] = []
     positions: dict[str, int] = {}

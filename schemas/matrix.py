@@ -20,13 +20,12 @@ Combination = dict[str, str]
 
 MAX_COMBINATIONS = 256
 """Tekton's default-max-matrix-combinations-count."""
+MAX_INCLUDED = 4096
+"""Entries of ``include``, each of which is tried on each combination."""
 
 
 class TooManyCombinationsError(Exception):
-    """A matrix has more than `MAX_COMBINATIONS`, in words for a person."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__(f"a matrix has {count} combinations, more than the {MAX_COMBINATIONS} that Tekton allows")
+    """A matrix has more than `MAX_COMBINATIONS`, or of `include` more than `MAX_INCLUDED`, in words for a person."""
 
 
 def combinations(
@@ -57,15 +56,23 @@ def _made(
     params: Mapping[str, Sequence[str]], entries: Sequence[Mapping[str, str]]
 ) -> tuple[list[Combination], set[int]]:
     """Return the combinations, and the positions of the entries that had a part in them."""
+    if len(entries) > MAX_INCLUDED:
+        raise TooManyCombinationsError(f"matrix.include has {len(entries)} entries, more than {MAX_INCLUDED}")
     if not params:
         made = [dict(entry) for entry in entries]
         return _limited(made), set(range(len(entries)))
     count = math.prod(map(len, params.values()))
     if count > MAX_COMBINATIONS:
-        raise TooManyCombinationsError(count)
+        raise _too_many(count)
     made = _products(params)
     if not made:
         return [], set()
+    used = _extend(made, entries) | _append(made, entries)
+    return _limited(made), used
+
+
+def _extend(made: list[Combination], entries: Sequence[Mapping[str, str]]) -> set[int]:
+    """Let each entry extend the combinations that it does not contradict; return the positions of those that did."""
     used = set()
     for combination in made:
         for number, entry in enumerate(entries):
@@ -73,19 +80,31 @@ def _made(
                 if entry.keys() - combination.keys():
                     used.add(number)
                 combination.update(entry)
+    return used
+
+
+def _append(made: list[Combination], entries: Sequence[Mapping[str, str]]) -> set[int]:
+    """Add each entry of which no combination has a value; return their positions."""
+    used = set()
     present = {pair for combination in made for pair in combination.items()}
     for number, entry in enumerate(entries):
         if entry and present.isdisjoint(entry.items()):
             made.append(dict(entry))
             present.update(entry.items())
             used.add(number)
-    return _limited(made), used
+    return used
 
 
 def _limited(made: list[Combination]) -> list[Combination]:
     if len(made) > MAX_COMBINATIONS:
-        raise TooManyCombinationsError(len(made))
+        raise _too_many(len(made))
     return made
+
+
+def _too_many(count: int) -> TooManyCombinationsError:
+    return TooManyCombinationsError(
+        f"a matrix has {count} combinations, more than the {MAX_COMBINATIONS} that Tekton allows"
+    )
 
 
 def _products(params: Mapping[str, Sequence[str]]) -> list[Combination]:

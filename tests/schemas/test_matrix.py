@@ -91,4 +91,6 @@ def test_no_more_are_made_than_there_may_be():
         combinations({"a": "x" * 256}, [("", {"a": "z"})])
     with pytest.raises(TooManyCombinationsError, match="has 300 combinations"):
         combinations({}, [("", {"a": "z"})] * 300)
+    with pytest.raises(TooManyCombinationsError, match=r"matrix.include has 5000 entries, more than 4096"):
+        combinations({"a": "x"}, [("", {"a": "x"})] * 5000)
     assert combinations({"a": ["x"] * 1000, "b": []}) == ()
