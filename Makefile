@@ -48,7 +48,7 @@ demo: .venv/monopod-installed
 # A test waits for what it has started half of the time, so there are more processes than processors. One that has done
 # its share takes of another's: the tests of real containers, which are slow, stand side by side.
 test: lint
-	@.venv/bin/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)) --dist worksteal $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) * 2)) --dist worksteal $(PYTEST_ARGS)
 
 lint: .venv/tools-installed build/src/monopod
 	@.venv/bin/ruff check --quiet
