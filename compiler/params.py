@@ -22,7 +22,7 @@ from monopod.compiler.places import Place
 from monopod.compiler.references import Names, Shape, check_value, shape_of
 from monopod.schemas.plan import Param, Value
 from monopod.schemas.tekton import ParamSpec
-from monopod.schemas.variables import Budget, EvaluationError, Path, Scope, TooLargeError, evaluate, references_in
+from monopod.schemas.variables import Budget, MisfitError, Path, Scope, evaluate, references_in
 
 NO_NAMES = Names({})
 NO_VALUES = Scope({})
@@ -97,9 +97,7 @@ def value_if_known(template: Value, values: Scope) -> Value | None:
         if any(values.resolve(reference) is None for reference in references_in(template)):
             return None
         return evaluate(template, values)
-    except TooLargeError:
-        raise
-    except EvaluationError:
+    except MisfitError:
         return None
 
 
@@ -240,9 +238,7 @@ class _Binder:
                 others["params", name] = other
         try:
             return evaluate(spec.default, Scope(others, budget=self._around.values.budget)) if others else spec.default
-        except TooLargeError:
-            raise
-        except EvaluationError as error:
+        except MisfitError as error:
             self._problems.append(self._declared[spec.name][1].at("default").problem("reference-type", str(error)))
             return spec.default
 

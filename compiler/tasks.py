@@ -39,7 +39,7 @@ from monopod.compiler.workspaces import Bindings, TaskWorkspace, Texts
 from monopod.schemas import plan, tekton
 from monopod.schemas.kubernetes import Volume
 from monopod.schemas.plan import Value
-from monopod.schemas.variables import Budget, EvaluationError, Path, Scope, TooLargeError, evaluate, references_in
+from monopod.schemas.variables import Budget, MisfitError, Path, Scope, evaluate, references_in
 
 MOST_CHARACTERS = 64 * 1024 * 1024
 """How much text may come of the values of references while a run is compiled: forty Pods as large as they may be."""
@@ -128,9 +128,7 @@ def _evaluated(template: plan.Value, values: Scope) -> plan.Value:
     """Return a template with these values put in; one that refers to them wrongly, which has been told, as it is."""
     try:
         return evaluate(template, values)
-    except TooLargeError:
-        raise
-    except EvaluationError:
+    except MisfitError:
         return template
 
 

@@ -2,8 +2,7 @@
 
 Rules: the file is JSON with the lists ``inputs`` and ``outputs``; an entry has a ``name`` and ``values`` (each with a
 ``uri`` and a ``digest``), an output perhaps ``buildOutput``. Nothing else of it is kept, least of all what is nested as
-deep as a Step likes. A reference (``$(steps.build.outputs.image)``) stands for
-the JSON of the values.
+deep as a Step likes. A reference (``$(steps.build.outputs.image)``) stands for the JSON of the values.
 """
 
 from __future__ import annotations

@@ -49,6 +49,10 @@ _SEGMENTS = re.compile(_SEGMENT)
 
 
 class EvaluationError(ValueError):
+    """A text that cannot be made of the values of its references."""
+
+
+class MisfitError(EvaluationError):
     """A reference that has a value, but not one that fits where the reference stands."""
 
 
@@ -157,22 +161,22 @@ class Scope:
     def resolve(self, reference: Reference) -> Value | None:
         """Return what `reference` stands for, its index applied; None if it has no value here.
 
-        Raises EvaluationError for an index into something that is no array, or beyond its end.
+        Raises MisfitError for an index into something that is no array, or beyond its end.
         """
         value = self.get(reference.path)
         if value is None or not isinstance(reference.index, int):
             return value
         if not isinstance(value, tuple):
-            raise EvaluationError(f"{reference.text}: there is no array to take an element of")
+            raise MisfitError(f"{reference.text}: there is no array to take an element of")
         if reference.index >= len(value):
-            raise EvaluationError(f"{reference.text}: the array has only {len(value)} elements")
+            raise MisfitError(f"{reference.text}: the array has only {len(value)} elements")
         return value[reference.index]
 
 
 def substitute(text: str, scope: Scope, quote: Callable[[str], str] = str) -> str:
     """Return `text` with the value of each reference in its place; one without a value stays as it is written.
 
-    `quote` is applied to each value that is put in. Raises EvaluationError where an array or object is met, which has
+    `quote` is applied to each value that is put in. Raises MisfitError where an array or object is met, which has
     no place inside a text, and TooLargeError.
     """
 
@@ -183,7 +187,7 @@ def substitute(text: str, scope: Scope, quote: Callable[[str], str] = str) -> st
             return reference.text
         if not isinstance(value, str):
             kind = "an object" if isinstance(value, dict) else "an array"
-            raise EvaluationError(f"{reference.text} is {kind} where a string is needed")
+            raise MisfitError(f"{reference.text} is {kind} where a string is needed")
         if scope.budget is not None:
             scope.budget.spend(len(value))
         return quote(value)

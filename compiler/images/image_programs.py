@@ -23,7 +23,7 @@ from monopod.compiler.documents import Documents
 from monopod.compiler.resolved_steps import ResolvedStep
 from monopod.schemas.kubernetes import Secret
 from monopod.schemas.plan import ImageProgram
-from monopod.schemas.variables import EvaluationError, Scope, TooLargeError, substitute_all
+from monopod.schemas.variables import MisfitError, Scope, substitute_all
 
 if TYPE_CHECKING:
     from monopod.compiler.images.image_lookup import ImageLookup
@@ -125,9 +125,7 @@ def says_what_to_run(step: ResolvedStep, values: Scope) -> bool:
         return True
     try:
         return bool(substitute_all(step.fields.get("command", ()), values))
-    except TooLargeError:
-        raise
-    except EvaluationError:
+    except MisfitError:
         return True  # told with the references
 
 
