@@ -49,10 +49,11 @@ def check() -> None:
         raise BackendUnavailableError("podman runs its containers on another machine, where the files of a run are not")
 
 
-def run(*arguments: str, text: str | None = None, heeds_interrupts: bool = False) -> str:
+def run(*arguments: str, text: str | None = None, heeds_interrupts: bool = False, holds: Sequence[int] = ()) -> str:
     """Return what ``podman ARGUMENT...`` prints. Raises PodmanError.
 
-    `text` is its standard input. Ctrl-C is the runner's to handle, unless podman `heeds_interrupts`.
+    `text` is its standard input. Ctrl-C is the runner's to handle, unless podman `heeds_interrupts`. What it `holds`
+    are descriptors that stay open as long as it runs, should the runner be killed.
     """
     done = subprocess.run(
         ["podman", *arguments],
@@ -61,6 +62,7 @@ def run(*arguments: str, text: str | None = None, heeds_interrupts: bool = False
         text=True,
         errors="replace",
         start_new_session=not heeds_interrupts,
+        pass_fds=holds,
         **({"stdin": subprocess.DEVNULL} if text is None else {"input": text}),
     )
     if done.returncode != 0:

@@ -8,7 +8,8 @@ Rules:
   is told, the monitor is waited for (``monitor``), so that all output of the Step comes first.
 - A coordinator that is killed, or cannot go on, is started again, as kubelet would do with a native sidecar; it goes on
   where it was.
-- A process of its own (``cleaner``) removes the Pod, so that nothing outlives a runner that is killed.
+- A process of its own (``cleaner``) removes the Pod, so that nothing outlives a runner that is killed. It waits for the
+  podman that makes the containers, which would go on after the removal.
 
 What is left to others: what podman is to play (``manifest``), calling it (``command``).
 """
@@ -216,11 +217,13 @@ class PodmanPod:
             self._pending.append(PodWarning("the sizeLimits of emptyDirs are watched no more"))
 
     def _play(self, made: Playable) -> None:
+        assert self._state is not None
         arguments = ["kube", "play", "--quiet", "--start=false", "--log-driver", "k8s-file"]
         if self._network is not None:
             arguments += ["--network", self._network]
         try:
-            command.run(*arguments, "-", text=yaml.safe_dump(made.manifest, sort_keys=False))
+            text = yaml.safe_dump(made.manifest, sort_keys=False)
+            command.run(*arguments, "-", text=text, holds=(self._cleaner_pipe, self._state.lock))
             self._find_containers()
         except PodmanError as error:
             raise PodRefusedError([f"podman kube play: {error}"]) from error

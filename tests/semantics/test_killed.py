@@ -115,6 +115,13 @@ if [ "$1" = WORD ]; then
     echo > DIRECTORY/asked
     read line < DIRECTORY/go
 fi
+echo "$1 $2" >> DIRECTORY/commands
+if [ "$1" = kube ]; then
+    PROGRAM "$@"
+    code=$?
+    echo "kube ended" >> DIRECTORY/commands
+    exit $code
+fi
 exec PROGRAM "$@"
 """
 
@@ -154,13 +161,16 @@ spec:
 """
 
 
-def test_nothing_is_left_of_a_run_whose_runner_is_killed_while_podman_makes_its_containers(start_slowly):
+def test_nothing_is_left_of_a_run_whose_runner_is_killed_while_podman_makes_its_containers(start_slowly, tmp_path):
+    """Who removes them waits until they are made."""
     backend, process, go_on = start_slowly("kube")
     beside = [psutil.Process(pid) for pid in backend.processes() if pid != process.pid]
     with process:
         process.kill()
     go_on()
     psutil.wait_procs(beside)
+    commands = (tmp_path / "commands").read_text().splitlines()
+    assert commands.index("kube ended") < commands.index("pod rm")
 
 
 def test_an_interrupt_while_podman_makes_the_containers_cancels_the_run(start_slowly):
