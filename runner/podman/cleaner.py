@@ -1,9 +1,9 @@
 """Ends a Pod and removes what it left, whatever becomes of the runner: a process that outlives it for a moment.
 
 Run as ``python3 -m monopod.runner.podman.cleaner PIPE LOCK NAME DIRECTORY MEMORY SECONDS``. It waits until the writing
-end of the pipe is closed, which the kernel does if the runner is killed; the podman that makes the containers has it too.
-When the Pod has lasted SECONDS (0: without a limit), it stops the Pod. A byte in the pipe says that what is left is to
-stay.
+end of the pipe is closed, which the kernel does if the runner is killed; the podman that makes the containers has that
+end too. When the Pod has lasted SECONDS (0: without a limit), it stops the Pod. A byte in the pipe says that what is
+left is to stay.
 
 LOCK is the open lock of the state directory DIRECTORY, MEMORY the directory of the Pod in memory.
 """
