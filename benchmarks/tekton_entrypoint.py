@@ -39,7 +39,8 @@ def _chain(entrypoint: str, folder: Path) -> tuple[list[int], list[float]]:
         time.sleep(1 / _STEPS)  # they look once a second, each at its own moment
         options = ["-wait_file", str(folder / f"out-{number}"), "-post_file", str(folder / f"out-{number + 1}")]
         options += ["-termination_path", str(folder / f"termination-{number}"), "-entrypoint", "/bin/sh", "--"]
-        steps.append(subprocess.Popen([entrypoint, *options, "-c", f": > {folder}/ran-{number}"]))
+        # the current directory takes what it leaves behind: exitCode, results, artifacts
+        steps.append(subprocess.Popen([entrypoint, *options, "-c", f": > {folder}/ran-{number}"], cwd=folder))
     resident = [resident_kib(step.pid) for step in steps]
     (folder / "out-0").touch()
     for step in steps:
