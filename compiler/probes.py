@@ -12,7 +12,6 @@ Left to others: what a Sidecar is (``resolved_steps``), probing (``monopod.entry
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.places import Place
@@ -48,10 +47,10 @@ def _in_plan(
         failure_threshold=probe.failure_threshold or 3,
     )
     if probe.exec is not None:
-        return replace(timing, command=probe.exec.command)
+        return timing._replace(command=probe.exec.command)
     if probe.tcp_socket is not None:
         port = _number(probe.tcp_socket.port, ports, place.at("tcpSocket", "port"), problems)
-        return replace(timing, tcp_host=probe.tcp_socket.host or _LOCALHOST, tcp_port=port)
+        return timing._replace(tcp_host=probe.tcp_socket.host or _LOCALHOST, tcp_port=port)
     if probe.http_get is not None:
         action = probe.http_get
         if action.protocol:
@@ -61,7 +60,7 @@ def _in_plan(
         path = (action.path or "/").lstrip("/")
         url = f"{(action.scheme or 'HTTP').lower()}://{action.host or _LOCALHOST}:{port}/{path}"
         headers = tuple((header.name, header.value) for header in action.http_headers)
-        return replace(timing, http_url=url, http_headers=headers)
+        return timing._replace(http_url=url, http_headers=headers)
     message = "gRPC probes are not supported; use exec, httpGet or tcpSocket"
     problems.append(place.at("grpc").problem("unsupported", message))
     return None

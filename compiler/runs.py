@@ -108,7 +108,7 @@ def _with_timeouts(pipeline: plan.Pipeline, timeouts: tekton.TimeoutFields) -> p
         tasks = whole - final
     elif whole and final is None and tasks:
         final = whole - tasks
-    return replace(pipeline, timeout=whole or None, tasks_timeout=tasks or None, finally_timeout=final or None)
+    return pipeline._replace(timeout=whole or None, tasks_timeout=tasks or None, finally_timeout=final or None)
 
 
 def _compile_task_run(run: Run, state: CompilerState) -> CompiledRun:

@@ -5,7 +5,6 @@ Left to others, one stage each: params, Workspaces, Steps and Sidecars, fan-out 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -353,8 +352,7 @@ class _TaskCompiler:
     def _plan_step(self, step: tekton.Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:
         fields = resolved.fields
         stdout, stderr = fields.get("stdoutConfig") or {}, fields.get("stderrConfig") or {}
-        return dataclasses.replace(
-            self._program(resolved, environment),
+        return self._program(resolved, environment)._replace(
             timeout=step.timeout or None,
             on_error=step.on_error or "stopAndFail",
             stdout_path=stdout.get("path"),

@@ -21,8 +21,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from monopod.entrypoint.coordinator import Coordinator
 from monopod.entrypoint.engine import Engine
@@ -41,8 +40,7 @@ class UsageError(Exception):
     """What is wrong with the command line, in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What the command line says. ``root`` is /monopod, but for tests."""
 
     pieces: tuple[str, ...]

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 Direction: TypeAlias = Literal["inputs", "outputs"]
 DIRECTIONS: tuple[Direction, ...] = ("inputs", "outputs")
 
 
-@dataclass(frozen=True, slots=True)
-class Artifacts:
+class Artifacts(NamedTuple):
     """The entries that a Step or Task wrote, by direction and in their order, as in Tekton's status."""
 
     inputs: tuple[dict[str, Any], ...] = ()

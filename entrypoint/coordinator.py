@@ -33,7 +33,6 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -108,39 +107,39 @@ class Listener(Protocol):
         """Take further events; with `again`, an earlier coordinator has told them already."""
 
 
-@dataclass(slots=True, eq=False)
 class _Stop:
     """That a request is to be stopped: by ``kill_at`` with SIGKILL. ``failed``: it could not be told yet."""
 
-    kill_at: float
-    failed: bool = False
+    def __init__(self, kill_at: float) -> None:
+        self.kill_at = kill_at
+        self.failed = False
 
 
-@dataclass(slots=True, eq=False)
 class _Container:
     """What is known of a container. ``running`` and ``stops`` go by requests' numbers in the control directory."""
 
-    name: str
-    directory: ControlDirectory
-    ready: bool = False
-    suspect: bool = False
-    gone: bool = False
-    released: bool = False
-    released_at: float = 0
-    exit_code: int = 0
-    next_request: int = 1
-    last_probe: int = 0
-    rings: int = 0
-    running: dict[int, RunStep] = field(default_factory=dict)
-    stops: dict[int, _Stop] = field(default_factory=dict)
+    def __init__(self, name: str, directory: ControlDirectory) -> None:
+        self.name = name
+        self.directory = directory
+        self.ready = False
+        self.suspect = False
+        self.gone = False
+        self.released = False
+        self.released_at: float = 0
+        self.exit_code = 0
+        self.next_request = 1
+        self.last_probe = 0
+        self.rings = 0
+        self.running: dict[int, RunStep] = {}
+        self.stops: dict[int, _Stop] = {}
 
 
-@dataclass(slots=True, eq=False)
 class _SidecarProbe:
     """A Sidecar that is being probed. ``request`` is the number of the try that runs in its container, if one does."""
 
-    schedule: ProbeSchedule
-    request: int | None = None
+    def __init__(self, schedule: ProbeSchedule) -> None:
+        self.schedule = schedule
+        self.request: int | None = None
 
 
 class Coordinator:

@@ -48,7 +48,7 @@ from monopod.entrypoint.events import (
 )
 from monopod.entrypoint.instances import instances_of, publish_result, publish_results
 from monopod.entrypoint.result_references import leaves
-from monopod.entrypoint.run_state import InstanceState, Outcome, PipelineState, TaskState, scope_of_its_own
+from monopod.entrypoint.run_state import InstanceState, Outcome, PipelineState, TaskState
 from monopod.entrypoint.skipping import SKIPPED_EMPTY_MATRIX, Reject, Skip, nothing_starts, what_keeps
 from monopod.entrypoint.status import finished_document, pipeline_outcome, pipeline_results, uid_of
 from monopod.entrypoint.when import TruthOf, truth_here
@@ -119,14 +119,14 @@ class Engine:
         self._uid, self._namespace = event.uid, event.namespace
         self._commands.tell(RunStarted(event.at, event.name, event.namespace, event.uid))
         plan = self.plan.pipeline
-        self.run = self._new_pipeline(plan, event.name, "", None, {})
+        self.run = self._new_pipeline(plan, event.name, None, {})
         context = Scope(dict(self.run.values))  # a run's params may name the run, but not each other
         for param in plan.params:
             self.run.values["params", param.name] = evaluate(param.value, context)
         self._start_pipeline(self.run)
 
     def _new_pipeline(
-        self, plan: Pipeline, name: str, path: str, parent: TaskState | None, params: dict[Path, Value]
+        self, plan: Pipeline, name: str, parent: TaskState | None, params: dict[Path, Value]
     ) -> PipelineState:
         values: dict[Path, Value] = {
             **params,
@@ -135,8 +135,8 @@ class Engine:
             ("context", "pipelineRun", "uid"): self._uid if parent is None else uid_of(self._uid, name),
             **{parse_path(key): text for key, text in plan.variables},
         }
-        now, scope = self._commands.now, scope_of_its_own(values)
-        pipeline = PipelineState(plan, name, path, parent, values, scope, now, self.truth_of)
+        now = self._commands.now
+        pipeline = PipelineState(plan, name, parent, values=values, started=now, truth_of=self.truth_of)
         pipeline.tasks = {task.name: TaskState(task, pipeline, False, len(task.after)) for task in plan.tasks}
         pipeline.final_tasks = {task.name: TaskState(task, pipeline, True, 0) for task in plan.final_tasks}
         for task in pipeline.tasks.values():
@@ -357,7 +357,7 @@ class Engine:
             ]
         }
         name = f"{task.pipeline.name}-{task.plan.name}"
-        task.child = self._new_pipeline(plan, name, f"{task.path}/", task, params)
+        task.child = self._new_pipeline(plan, name, task, params)
         self._start_pipeline(task.child)
 
     def _end_task(self, task: TaskState, outcome: Outcome) -> None:

@@ -18,8 +18,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from monopod.entrypoint.events import Event, event_from_line, event_to_line
 from monopod.entrypoint.write_all import write_all
@@ -27,16 +26,14 @@ from monopod.entrypoint.write_all import write_all
 _ROOM = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeSent:
+class ProbeSent(NamedTuple):
     """Request `request` of a Sidecar's container is a readiness probe, of which the engine knows nothing."""
 
     container: str
     request: int
 
 
-@dataclass(frozen=True, slots=True)
-class CelEvaluated:
+class CelEvaluated(NamedTuple):
     """What came out of a CEL expression that the engine asked for: its truth, or why it has none (``problem``).
 
     A replay asks for the same expressions in the same order.

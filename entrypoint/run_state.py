@@ -1,14 +1,14 @@
 """What is known of a run at a moment: Pipelines, their Tasks, the instances and attempts of a Task, its Steps.
 
 Rules: plain records, changed by the engine alone and read by ``status``; times are seconds since the epoch. No logic
-beyond what follows from a record by itself.
+beyond what follows from a record by itself. No dataclasses: to make their classes
+would be a third of the start of the coordinator.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from monopod.entrypoint.artifacts import Artifacts
 from monopod.entrypoint.when import TruthOf
@@ -28,8 +28,7 @@ def scope_of_its_own(values: dict[Path, Value], outer: Scope | None = None) -> S
     return Scope(values, outer, budget=Budget(MOST_CHARACTERS))
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How an attempt, a Task or a Pipeline ended. ``reason`` and ``message`` are those of Tekton's condition."""
 
     status: FinalStatus
@@ -42,27 +41,26 @@ class Outcome:
         return self.status == "Succeeded"
 
 
-@dataclass(slots=True, eq=False)
 class StepState:
     """A Step in one attempt. ``request`` is 0 until it is started; ``reason`` is empty until it has ended."""
 
-    plan: Step
-    container: str
-    request: int = 0
-    scope: Scope | None = None
-    timed_out: bool = False
-    tolerated: bool = False
-    started: float = 0
-    start: float = 0
-    end: float = 0
-    exit_code: int = 0
-    reason: str = ""
-    message: str = ""
-    results: dict[str, Value] = field(default_factory=dict)
-    artifacts: Artifacts = field(default_factory=Artifacts)
+    def __init__(self, plan: Step, container: str) -> None:
+        self.plan = plan
+        self.container = container
+        self.request = 0
+        self.scope: Scope | None = None
+        self.timed_out = False
+        self.tolerated = False
+        self.started: float = 0
+        self.start: float = 0
+        self.end: float = 0
+        self.exit_code = 0
+        self.reason = ""
+        self.message = ""
+        self.results: dict[str, Value] = {}
+        self.artifacts = Artifacts()
 
 
-@dataclass(slots=True, eq=False)
 class AttemptState:
     """One attempt of a Task instance. ``begun`` once a request was made; ``position`` counts the Steps that
     are over.
@@ -70,40 +68,43 @@ class AttemptState:
     ``ending`` is how it will end once its Results are read (``collected``); ``stop`` how it will because it is cut off.
     """
 
-    number: int
-    started: float
-    steps: list[StepState]
-    values: dict[Path, Value]
-    scope: Scope
-    position: int = 0
-    sidecar_requests: dict[str, int] = field(default_factory=dict)
-    sidecars_awaited: set[str] = field(default_factory=set)
-    sidecars_running: set[str] = field(default_factory=set)
-    begun: bool = False
-    collected: bool = False
-    stop: Outcome | None = None
-    ending: Outcome | None = None
-    outcome: Outcome | None = None
-    finished: float = 0
-    results: dict[str, Value] = field(default_factory=dict)
-    artifacts: Artifacts = field(default_factory=Artifacts)
+    def __init__(
+        self, number: int, started: float, steps: list[StepState], values: dict[Path, Value], scope: Scope
+    ) -> None:
+        self.number = number
+        self.started = started
+        self.steps = steps
+        self.values = values
+        self.scope = scope
+        self.position = 0
+        self.sidecar_requests: dict[str, int] = {}
+        self.sidecars_awaited: set[str] = set()
+        self.sidecars_running: set[str] = set()
+        self.begun = False
+        self.collected = False
+        self.stop: Outcome | None = None
+        self.ending: Outcome | None = None
+        self.outcome: Outcome | None = None
+        self.finished: float = 0
+        self.results: dict[str, Value] = {}
+        self.artifacts = Artifacts()
 
 
-@dataclass(slots=True, eq=False)
 class InstanceState:
     """One run of a Task: what is a TaskRun in Tekton. ``index`` and ``params`` are those of a matrix combination.
 
     ``cancelled``: no further attempt follows, however the present one ends.
     """
 
-    task: TaskState
-    name: str
-    index: int | None
-    params: dict[str, str]
-    slot: Slot | None = None
-    attempts: list[AttemptState] = field(default_factory=list)
-    cancelled: bool = False
-    outcome: Outcome | None = None
+    def __init__(self, task: TaskState, name: str, index: int | None, params: dict[str, str]) -> None:
+        self.task = task
+        self.name = name
+        self.index = index
+        self.params = params
+        self.slot: Slot | None = None
+        self.attempts: list[AttemptState] = []
+        self.cancelled = False
+        self.outcome: Outcome | None = None
 
     @property
     def attempt(self) -> AttemptState:
@@ -111,28 +112,28 @@ class InstanceState:
         return self.attempts[-1]
 
 
-@dataclass(slots=True, eq=False)
 class TaskState:
     """A PipelineTask. ``blockers`` counts the Tasks it waits for, ``unfinished`` its instances without an outcome.
 
     ``clearing`` are instances that have ended, but for Sidecars in a slot that others wait for.
     """
 
-    plan: Task
-    pipeline: PipelineState
-    final: bool
-    blockers: int
-    dependents: list[TaskState] = field(default_factory=list)
-    phase: TaskPhase = "Waiting"
-    reason: str = ""
-    message: str = ""
-    when: tuple[WhenExpression, ...] = ()
-    instances: list[InstanceState] = field(default_factory=list)
-    queue: deque[InstanceState] = field(default_factory=deque)
-    free_slots: list[Slot] = field(default_factory=list)
-    clearing: list[InstanceState] = field(default_factory=list)
-    unfinished: int = 0
-    child: PipelineState | None = None
+    def __init__(self, plan: Task, pipeline: PipelineState, final: bool, blockers: int) -> None:
+        self.plan = plan
+        self.pipeline = pipeline
+        self.final = final
+        self.blockers = blockers
+        self.dependents: list[TaskState] = []
+        self.phase: TaskPhase = "Waiting"
+        self.reason = ""
+        self.message = ""
+        self.when: tuple[WhenExpression, ...] = ()
+        self.instances: list[InstanceState] = []
+        self.queue: deque[InstanceState] = deque()
+        self.free_slots: list[Slot] = []
+        self.clearing: list[InstanceState] = []
+        self.unfinished = 0
+        self.child: PipelineState | None = None
 
     @property
     def path(self) -> str:
@@ -161,7 +162,6 @@ class TaskState:
         return self.tolerated or (parent is not None and parent.forgiven)
 
 
-@dataclass(slots=True, eq=False)
 class PipelineState:
     """A Pipeline, the run's own or one in the place of a PipelineTask (then ``parent``).
 
@@ -169,25 +169,35 @@ class PipelineState:
     ``unfinished`` counts the Tasks of the present phase that are not done. ``truth_of`` evaluates CEL.
     """
 
-    plan: Pipeline
-    name: str
-    path: str
-    parent: TaskState | None
-    values: dict[Path, Value]
-    scope: Scope
-    started: float
-    truth_of: TruthOf
-    tasks: dict[str, TaskState] = field(default_factory=dict)
-    final_tasks: dict[str, TaskState] = field(default_factory=dict)
-    phase: Literal["Tasks", "Finally", "Done"] = "Tasks"
-    unfinished: int = 0
-    stopping: bool = False
-    cancel: CancelMode | None = None
-    timed_out: Literal["", "pipeline", "tasks", "finally"] = ""
-    finally_started: float | None = None
-    finished: float = 0
-    outcome: Outcome | None = None
-    results: dict[str, Value] = field(default_factory=dict)
+    def __init__(
+        self,
+        plan: Pipeline,
+        name: str,
+        parent: TaskState | None,
+        *,
+        values: dict[Path, Value],
+        started: float,
+        truth_of: TruthOf,
+    ) -> None:
+        self.plan = plan
+        self.name = name
+        self.path = "" if parent is None else f"{parent.path}/"
+        self.parent = parent
+        self.values = values
+        self.scope = scope_of_its_own(values)
+        self.started = started
+        self.truth_of = truth_of
+        self.tasks: dict[str, TaskState] = {}
+        self.final_tasks: dict[str, TaskState] = {}
+        self.phase: Literal["Tasks", "Finally", "Done"] = "Tasks"
+        self.unfinished = 0
+        self.stopping = False
+        self.cancel: CancelMode | None = None
+        self.timed_out: Literal["", "pipeline", "tasks", "finally"] = ""
+        self.finally_started: float | None = None
+        self.finished: float = 0
+        self.outcome: Outcome | None = None
+        self.results: dict[str, Value] = {}
 
     def all_tasks(self) -> list[TaskState]:
         """All PipelineTasks in the order of the Pipeline, those of `finally` last."""

@@ -9,7 +9,6 @@ Pure: events in, lines out. What is left to others: writing them (``__main__``).
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from monopod.schemas.run_events import (
     RunCancelling,
@@ -31,16 +30,16 @@ SUMMARY_BYTES = 4096
 _WIDEST_NAME = 32
 
 
-@dataclass(slots=True)
 class _Row:
     """A Task in the closing table."""
 
-    name: str
-    status: str
-    why: str = ""
-    started: float | None = None
-    ended: float | None = None
-    attempts: int = 1
+    def __init__(self, name: str, status: str, why: str = "") -> None:
+        self.name = name
+        self.status = status
+        self.why = why
+        self.started: float | None = None
+        self.ended: float | None = None
+        self.attempts = 1
 
 
 class Story:

@@ -302,7 +302,7 @@ class Follower:
         """Return the end of a Step with what the coordinator cannot know: of how much memory it ran out."""
         if event.reason != "OOMKilled":
             return event
-        return dataclasses.replace(event, message=out_of_memory_in_words(self._memory_limits.get(event.container, "")))
+        return event._replace(message=out_of_memory_in_words(self._memory_limits.get(event.container, "")))
 
     def _finish_step(self, event: StepFinished) -> list[OutputLine]:
         task = self._task(event.task, event.index)
@@ -339,7 +339,7 @@ class Follower:
         words = self._start_failures.get(task.slot)
         if words is None or event.status != "Failed" or task.failed_steps:
             return event
-        return dataclasses.replace(event, message=words)
+        return event._replace(message=words)
 
     def _finish_task(self, event: TaskFinished) -> None:
         task = self._task(event.task, event.index)

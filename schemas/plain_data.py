@@ -1,4 +1,4 @@
-"""Whether plain data, such as JSON gives, is what a dataclass says of its fields.
+"""Whether plain data, such as JSON gives, is what a record (a dataclass or named tuple) says of its fields.
 
 Rules:
 
@@ -21,7 +21,7 @@ _GREATEST = 2**53
 
 
 def made_from(kind: type[T], fields: dict[str, Any]) -> T:
-    """Return a dataclass made from its fields. Raises TypeError if one is missing, unknown or of another type."""
+    """Return a record made from its fields. Raises TypeError if one is missing, unknown or of another type."""
     made = kind(**fields)
     for name, hint in _hints(kind).items():  # type: ignore[arg-type]  # a class is hashable
         value = getattr(made, name)

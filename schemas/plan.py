@@ -2,7 +2,8 @@
 
 Rules:
 
-- Standard library only, since the coordinator imports it at every start.
+- Standard library only, since the coordinator imports it at every start. Named tuples, since a dataclass takes four
+  times as long to be made.
 - Texts in a Plan are *templates*: what the author wrote, with its ``$(...)`` references still in place. They are
   evaluated once, while running, against a scope (``monopod.schemas.variables``); a value is never scanned for
   references again. What the Pod's own fields need (images, volumes, static environment) is in the Pod, not here.
@@ -15,14 +16,12 @@ What is left to others: making a Plan (``monopod.compiler``), deciding what runs
 from __future__ import annotations
 
 import base64
-import dataclasses
 import json
 import types
 import typing
 import zlib
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 Value: TypeAlias = str | tuple[str, ...] | dict[str, str]
 """A param or Result: string, array or object. In a Plan its strings are templates."""
@@ -34,16 +33,14 @@ PIECE_BYTES = 96 * 1024
 """Longest piece of an encoded Plan: the kernel takes 128 KiB for one argument of a program, its NUL included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+class Param(NamedTuple):
     """One param handed to a Task or a Pipeline; ``value`` is a template in the scope of whoever hands it over."""
 
     name: str
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class WhenExpression:
+class WhenExpression(NamedTuple):
     """A guard: ``input`` is (not) among ``values``, or the CEL expression ``cel`` is true.
 
     An element of ``values`` that is a whole-array reference (``$(params.list[*])``) stands for all its elements.
@@ -55,8 +52,7 @@ class WhenExpression:
     cel: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ResultDeclaration:
+class ResultDeclaration(NamedTuple):
     """A Result that a Task, Step or Pipeline declares.
 
     ``properties`` are the keys that an object Result must have. ``value`` is the template a Pipeline Result is computed
@@ -69,8 +65,7 @@ class ResultDeclaration:
     value: Value | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One Step (or the program of a Sidecar): what the entrypoint of its container is asked to run.
 
     Exactly one of ``script`` and ``command`` + ``args`` is used: with a ``script`` the ``args`` are the script's. With
@@ -97,8 +92,7 @@ class Step:
     variables: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(NamedTuple):
     """A readinessProbe of a Sidecar (Kubernetes API, Probe). Exactly one of the actions is set. Times in seconds."""
 
     command: tuple[str, ...] = ()
@@ -113,24 +107,21 @@ class Probe:
     failure_threshold: int = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Sidecar:
+class Sidecar(NamedTuple):
     """A Sidecar of a Task: runs from before the first Step until after the last, and never decides the outcome."""
 
     step: Step
     readiness: Probe | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ImageProgram:
+class ImageProgram(NamedTuple):
     """What an image says to run: its ENTRYPOINT and its CMD, word for word (nothing in them is a reference)."""
 
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """The containers in which one Task instance runs: one per Step and one per Sidecar, in the order of the Task's.
 
     ``image_programs`` are, container for container and then for the Sidecars', what their images say to run: ``None``
@@ -149,16 +140,14 @@ class Slot:
         return self.image_programs[(*self.containers, *self.sidecars).index(container)]
 
 
-@dataclass(frozen=True, slots=True)
-class MatrixInclude:
+class MatrixInclude(NamedTuple):
     """One entry of ``matrix.include``: further params for the combinations it matches, or a combination of its own."""
 
     name: str
     params: tuple[Param, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(NamedTuple):
     """A fan-out of a Task over combinations of params (Tekton docs/matrix.md).
 
     ``pinned``: combination *i* must run in slot *i*, because the containers of the slot were made for it; otherwise any
@@ -170,8 +159,7 @@ class Matrix:
     pinned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """A PipelineTask of the Plan: a Task with its params bound, or a whole Pipeline in its place (``pipeline``).
 
     ``name`` is unique within its Pipeline. ``after`` names every PipelineTask of the same Pipeline that must have ended
@@ -199,8 +187,7 @@ class Task:
     pipeline: Pipeline | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(NamedTuple):
     """A Pipeline of the Plan. Its ``params`` are templates in the scope of the Task it stands for; fixed at the top.
 
     ``variables`` are references with a fixed value, such as ``workspaces.source.bound`` and ``context.pipeline.name``.
@@ -217,8 +204,7 @@ class Pipeline:
     finally_timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """A compiled run.
 
     ``document`` is the PipelineRun or TaskRun that is being run, as JSON (``apiVersion``, ``kind``, ``metadata``,
@@ -254,18 +240,18 @@ def decode(pieces: typing.Iterable[str]) -> Plan:
 
 
 def _to_json(value: Any) -> Any:
+    if _is_record(type(value)):
+        defaults = value._field_defaults
+        fields = zip(value._fields, value, strict=True)
+        return {name: _to_json(item) for name, item in fields if name not in defaults or item != defaults[name]}
     if isinstance(value, tuple):
         return [_to_json(item) for item in value]
-    kind = type(value)
-    if kind.__module__ != __name__:
-        return value
-    defaults = _defaults(kind)  # type: ignore[arg-type]  # a class is hashable
-    return {name: _to_json(item) for name, default in defaults if (item := getattr(value, name)) != default}
+    return value
 
 
-@cache
-def _defaults(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple((field.name, field.default) for field in dataclasses.fields(kind))
+def _is_record(kind: Any) -> bool:
+    """Whether it is one of the classes of this module."""
+    return hasattr(kind, "_fields")
 
 
 _T = TypeVar("_T")
@@ -284,7 +270,7 @@ def _field_decoders(kind: type[Any]) -> dict[str, typing.Callable[[Any], Any]]:
 def _decoder(hint: Any) -> typing.Callable[[Any], Any]:
     """Return what turns JSON into a value of the annotation `hint`, of the forms that this module uses."""
     origin = typing.get_origin(hint)
-    if dataclasses.is_dataclass(hint):
+    if _is_record(hint):
         return lambda value: _from_json(typing.cast(type, hint), value)
     if origin is tuple:
         item_hints = typing.get_args(hint)
@@ -298,8 +284,8 @@ def _decoder(hint: Any) -> typing.Callable[[Any], Any]:
 
 
 def _union_decoder(hints: tuple[Any, ...]) -> typing.Callable[[Any], Any]:
-    """A union here is `X | None` for a dataclass X, or holds at most one kind of array and one kind of mapping."""
-    record = next((hint for hint in hints if dataclasses.is_dataclass(hint)), None)
+    """A union here is `X | None` for a record X, or holds at most one kind of array and one kind of mapping."""
+    record = next((hint for hint in hints if _is_record(hint)), None)
 
     def decode_value(value: Any) -> Any:
         if isinstance(value, list):

@@ -11,10 +11,8 @@ Rules:
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from monopod.schemas.plain_data import made_from
 
@@ -25,8 +23,7 @@ CANNOT_GO_ON = 3
 """The exit code of a coordinator that cannot keep its journal: another one may be able to go on where it was."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(NamedTuple):
     """The coordinator has taken up the Plan."""
 
     at: float
@@ -35,32 +32,29 @@ class RunStarted:
     uid: str
 
 
-@dataclass(frozen=True, slots=True)
-class TaskStarted:
+class TaskStarted(NamedTuple):
     """An attempt of a Task instance has started. ``slot`` is where it runs, ``params`` its matrix params."""
 
     at: float
     task: str
-    index: int | None
+    index: int | None  # type: ignore[assignment]  # not that of tuple
     attempt: int
     slot: str
-    params: dict[str, str] = dataclasses.field(default_factory=dict)
+    params: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class StepStarted:
+class StepStarted(NamedTuple):
     """The entrypoint of ``container`` was told to run a Step."""
 
     at: float
     task: str
-    index: int | None
+    index: int | None  # type: ignore[assignment]  # not that of tuple
     attempt: int
     step: str
     container: str
 
 
-@dataclass(frozen=True, slots=True)
-class StepFinished:
+class StepFinished(NamedTuple):
     """A Step has ended. ``reason`` is Completed, Error, Continued, TimedOut, Cancelled, Skipped or OOMKilled.
 
     ``message`` says in words what went wrong, empty if nothing did. ``start`` and ``end`` are the entrypoint's times of
@@ -69,7 +63,7 @@ class StepFinished:
 
     at: float
     task: str
-    index: int | None
+    index: int | None  # type: ignore[assignment]  # not that of tuple
     attempt: int
     step: str
     container: str
@@ -82,13 +76,12 @@ class StepFinished:
     peak: int
 
 
-@dataclass(frozen=True, slots=True)
-class TaskFinished:
+class TaskFinished(NamedTuple):
     """A Task instance has ended for good, or (``will_retry``) one attempt of it has. ``reason`` is Tekton's."""
 
     at: float
     task: str
-    index: int | None
+    index: int | None  # type: ignore[assignment]  # not that of tuple
     attempt: int
     status: FinalStatus
     reason: str
@@ -96,8 +89,7 @@ class TaskFinished:
     will_retry: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TaskSkipped:
+class TaskSkipped(NamedTuple):
     """A PipelineTask was skipped; ``reason`` is one of Tekton's SkippingReasons."""
 
     at: float
@@ -105,24 +97,21 @@ class TaskSkipped:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunCancelling:
+class RunCancelling(NamedTuple):
     """Somebody has asked for the run to be cancelled in this way, and from now on it is."""
 
     at: float
     mode: CancelMode
 
 
-@dataclass(frozen=True, slots=True)
-class RunWarning:
+class RunWarning(NamedTuple):
     """Something a person should know that does not change the outcome."""
 
     at: float
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunFinished:
+class RunFinished(NamedTuple):
     """The run has ended. ``document`` is the PipelineRun or TaskRun with its ``status``, in Tekton's shape."""
 
     at: float
@@ -149,8 +138,7 @@ _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(RunEven
 
 def to_line(event: RunEvent) -> str:
     """Return `event` as one line of JSON, without the newline."""
-    fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
-    return json.dumps({"event": type(event).__name__, **fields}, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps({"event": type(event).__name__, **event._asdict()}, separators=(",", ":"), ensure_ascii=False)
 
 
 def from_line(line: str) -> RunEvent:

@@ -18,9 +18,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from monopod.schemas.plan import Value
 
@@ -74,13 +73,12 @@ class Budget:
         self._left -= characters
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """One reference in a text: ``$(tasks.a.results.b[0])`` is path ``("tasks", "a", "results", "b")`` with index 0."""
 
     text: str
     path: Path
-    index: int | Literal["*"] | None = None
+    index: int | Literal["*"] | None = None  # type: ignore[assignment]  # not that of tuple
 
     @property
     def whole(self) -> bool:

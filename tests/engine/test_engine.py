@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -279,8 +278,8 @@ class TestImagePrograms:
         else:
             plan, programs = plan_of(task("a", steps=(own,), params=params)), (program,)
         (only,) = plan.pipeline.tasks
-        slot = replace(only.slots[0], image_programs=programs)
-        plan = replace(plan, pipeline=replace(plan.pipeline, tasks=(replace(only, slots=(slot,)),)))
+        slot = only.slots[0]._replace(image_programs=programs)
+        plan = plan._replace(pipeline=plan.pipeline._replace(tasks=(only._replace(slots=(slot,)),)))
         assert decode(encode(plan)) == plan
         run = simulate(plan)
         container = slot.sidecars[0] if is_sidecar else "a-run"

@@ -53,7 +53,7 @@ def step_finished(**fields):
 def test_a_whole_run():
     events = [
         RunStarted(START, "ci-1", "team", "uid"),
-        TaskStarted(START + 0.2, "build", None, 0, "build"),
+        TaskStarted(START + 0.2, "build", None, 0, "build", {}),
         StepStarted(START + 0.2, "build", None, 0, "compile", "build-compile"),
         step_finished(at=START + 1.7, start=START + 0.2, end=START + 1.7, cpu=2.04, peak=51200),
         TaskFinished(START + 1.7, "build", None, 0, "Succeeded", "Succeeded", "All Steps have completed executing"),

@@ -1,7 +1,5 @@
 """Plans and the events of runs, made up."""
 
-import dataclasses
-
 import pytest
 
 from monopod.schemas import plan
@@ -115,13 +113,8 @@ def feed_all():
 
     def feed_all(follower, display, feed):
         for item in feed:
-            shown = follower.output(*item) if isinstance(item, tuple) else follower.event(item)
+            shown = follower.output(*item) if type(item) is tuple else follower.event(item)
             for each in shown:
                 display.show(each)
 
     return feed_all
-
-
-@pytest.fixture(scope="session")
-def replace():
-    return dataclasses.replace

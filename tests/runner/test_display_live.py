@@ -44,7 +44,7 @@ class View:
 
     def feed(self, items, seconds=1.0):
         for item in items:
-            for each in self.follower.output(*item) if isinstance(item, tuple) else self.follower.event(item):
+            for each in self.follower.output(*item) if type(item) is tuple else self.follower.event(item):
                 self.display.show(each)
             self.now += seconds
             self.display.refresh(self.now)

@@ -68,15 +68,15 @@ Kept in /tmp/kept
     )
 
 
-def test_what_failed_is_told_with_its_command_and_what_shows_more(show, failed_run, replace):
+def test_what_failed_is_told_with_its_command_and_what_shows_more(show, failed_run):
     plan, feed = failed_run
     tasks = tuple(
-        replace(
-            task, steps=tuple(replace(step, command=("sh",), args=("-c", f"{step.name} me")) for step in task.steps)
+        task._replace(
+            steps=tuple(step._replace(command=("sh",), args=("-c", f"{step.name} me")) for step in task.steps)
         )
         for task in plan.pipeline.tasks
     )
-    plan = replace(plan, pipeline=replace(plan.pipeline, tasks=tasks))
+    plan = plan._replace(pipeline=plan.pipeline._replace(tasks=tasks))
     more = "monopod run -f ci.yaml --logs {}/{}".format
     text = show(plan, feed, context=failure_context(plan, lambda task, step, _: more(task, step)))
     assert (

@@ -12,11 +12,11 @@ from monopod.schemas.run_events import RunWarning
 
 
 @pytest.fixture
-def tested(story, replace):
+def tested(story):
     """A Plan with a matrix of three, a Sidecar and a Pipeline in the place of a Task."""
     inner = plan.Pipeline("scans", tasks=(story.task("codeql", "run"), story.task("secrets", "run", "tell")))
     test = story.task("test", "make", index_count=3)
-    test = replace(test, sidecars=(plan.Sidecar(plan.Step("db")),))
+    test = test._replace(sidecars=(plan.Sidecar(plan.Step("db")),))
     return story.plan(story.task("build", "compile", "link"), test, plan.Task("scan", pipeline=inner))
 
 

@@ -1,7 +1,5 @@
 """The document of a run whose end the coordinator did not tell, or not as it was."""
 
-import dataclasses
-
 import pytest
 
 from monopod.runner.summary import Outcome
@@ -21,7 +19,7 @@ CONDITION = {
 def plan(story):
     made = story.plan(story.task("a", "x"), story.task("b", "x", "y", after=("a",)), story.task("c", "x", after=("b",)))
     document = {"kind": "PipelineRun", "metadata": {"generateName": "ci-", "labels": {"of": "us"}}}
-    return dataclasses.replace(made, document=document)
+    return made._replace(document=document)
 
 
 @pytest.fixture

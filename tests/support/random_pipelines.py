@@ -7,7 +7,6 @@ on whole seconds, so that things do meet. (A seeded generator: ten thousand case
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
@@ -86,9 +85,9 @@ class _Generator:
 
     def case(self) -> Case:
         top = self.pipeline("", self.size())
-        pipeline = dataclasses.replace(top, params=self.params)
+        pipeline = top._replace(params=self.params)
         if not self.calm and self.chance(0.3):
-            pipeline = dataclasses.replace(pipeline, **self.timeouts())
+            pipeline = pipeline._replace(**self.timeouts())
         document = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {}}
         plan = Plan(pipeline, document, container_start_timeout=self.moment(6, 20))
         ready = dict(self.late_containers(plan)) if not self.calm and self.chance(0.3) else {}
@@ -141,7 +140,7 @@ class _Generator:
             fields["retries"] = self.random.randint(1, 2)
         if kind == "pipeline":
             inner = self.pipeline(f"{name}n", self.random.randint(1, 3))
-            inner = dataclasses.replace(inner, params=(Param("p", "default"), Param("q", "kept")))
+            inner = inner._replace(params=(Param("p", "default"), Param("q", "kept")))
             fields |= {"pipeline": inner, "steps": (), "slot_count": 0, "results": self.results_of_inner(inner)}
         else:
             results = (("s", "string"),) if kind == "matrix" else (("s", "string"), ("l", "array"))
@@ -160,7 +159,7 @@ class _Generator:
         return task(name, params=params, **fields)
 
     def results_of_inner(self, inner: Pipeline) -> tuple[ResultDeclaration, ...]:
-        return () if self.calm else tuple(dataclasses.replace(each, value=None) for each in inner.results)
+        return () if self.calm else tuple(each._replace(value=None) for each in inner.results)
 
     def producers(self, earlier: list[Task], *, array: bool) -> list[str]:
         """References to Results of earlier Tasks."""

@@ -22,7 +22,7 @@ def feed_recorder(recorder, plan, feed, limits=None):
     """Tell a recorder what a Follower shows of events and (container, bytes)."""
     follower = Follower(plan, limits)
     for item in feed:
-        for shown in follower.output(*item) if isinstance(item, tuple) else follower.event(item):
+        for shown in follower.output(*item) if type(item) is tuple else follower.event(item):
             recorder.take(shown)
     return follower
 

@@ -21,21 +21,25 @@ def reduced(case: Case, fails: Callable[[Case], bool]) -> Case:
 
 def described(value: object) -> str:
     """Return a case, or a part of it, as Python, without the fields that have their default."""
-    if isinstance(value, tuple):
+    if type(value) is tuple:
         return f"({', '.join(map(described, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{described(key)}: {described(held)}' for key, held in value.items())}}}"
-    if not dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value):
+        fields = [(each.name, getattr(value, each.name)) for each in dataclasses.fields(value)]
+        defaults = {each.name: each.default for each in dataclasses.fields(value)}
+    elif isinstance(value, tuple) and hasattr(value, "_field_defaults"):
+        fields = list(value._asdict().items())
+        defaults = {name: value._field_defaults.get(name, dataclasses.MISSING) for name, _ in fields}
+    else:
         return repr(value)
-    fields = [(each.name, getattr(value, each.name)) for each in dataclasses.fields(value)]
-    defaults = {each.name: each.default for each in dataclasses.fields(value)}
     said = [f"{name}={described(held)}" for name, held in fields if held != defaults[name]]
     return f"{type(value).__name__}({', '.join(said)})"
 
 
 def _smaller_cases(case: Case) -> Iterator[Case]:
     for pipeline in _smaller_pipelines(case.plan.pipeline):
-        yield dataclasses.replace(case, plan=dataclasses.replace(case.plan, pipeline=pipeline))
+        yield dataclasses.replace(case, plan=case.plan._replace(pipeline=pipeline))
     for name in ("behaviours", "ready", "deaths"):
         entries = getattr(case, name)
         for key in entries:
@@ -49,18 +53,18 @@ def _smaller_pipelines(pipeline: Pipeline) -> Iterator[Pipeline]:
         tasks = getattr(pipeline, kind)
         for number, task in enumerate(tasks):
             if not _is_used(pipeline, task) and (kind == "final_tasks" or len(tasks) > 1):
-                yield dataclasses.replace(pipeline, **{kind: tasks[:number] + tasks[number + 1 :]})
+                yield pipeline._replace(**{kind: tasks[:number] + tasks[number + 1 :]})
             for smaller in _smaller_tasks(task):
-                yield dataclasses.replace(pipeline, **{kind: (*tasks[:number], smaller, *tasks[number + 1 :])})
+                yield pipeline._replace(**{kind: (*tasks[:number], smaller, *tasks[number + 1 :])})
     for name in ("timeout", "tasks_timeout", "finally_timeout"):
         if getattr(pipeline, name) is not None:
-            yield dataclasses.replace(pipeline, **{name: None})
+            yield pipeline._replace(**{name: None})
     used = repr((pipeline.tasks, pipeline.final_tasks, pipeline.results))
     for param in pipeline.params:
         if f"params.{param.name}" not in used:
-            yield dataclasses.replace(pipeline, params=tuple(each for each in pipeline.params if each is not param))
+            yield pipeline._replace(params=tuple(each for each in pipeline.params if each is not param))
     if pipeline.results:
-        yield dataclasses.replace(pipeline, results=pipeline.results[1:])
+        yield pipeline._replace(results=pipeline.results[1:])
 
 
 def _is_used(pipeline: Pipeline, task: Task) -> bool:
@@ -71,30 +75,30 @@ def _is_used(pipeline: Pipeline, task: Task) -> bool:
 def _smaller_tasks(task: Task) -> Iterator[Task]:
     for name, value in (("retries", 0), ("timeout", None), ("on_error", "stopAndFail"), ("when", ()), ("params", ())):
         if getattr(task, name) != value and not (name == "params" and "$(params." in repr(task.steps)):
-            yield dataclasses.replace(task, **{name: value})
+            yield task._replace(**{name: value})
     said = repr((task.params, task.when, task.matrix))
     sources = tuple(name for name in task.result_sources if f".{name}.results." in said)
     after = tuple(name for name in task.after if name in sources)
     if (sources, after) != (task.result_sources, task.after):
-        yield dataclasses.replace(task, result_sources=sources, after=after)
+        yield task._replace(result_sources=sources, after=after)
         if sources != task.result_sources:
-            yield dataclasses.replace(task, result_sources=sources)
+            yield task._replace(result_sources=sources)
     if task.pipeline is not None:
         for smaller in _smaller_pipelines(task.pipeline):
-            yield dataclasses.replace(task, pipeline=smaller)
+            yield task._replace(pipeline=smaller)
     if task.sidecars:
-        slots = tuple(dataclasses.replace(slot, sidecars=()) for slot in task.slots)
-        yield dataclasses.replace(task, sidecars=(), slots=slots)
+        slots = tuple(slot._replace(sidecars=()) for slot in task.slots)
+        yield task._replace(sidecars=(), slots=slots)
     yield from _with_smaller_steps(task)
 
 
 def _with_smaller_steps(task: Task) -> Iterator[Task]:
     if len(task.steps) > 1:
-        slots = tuple(dataclasses.replace(slot, containers=slot.containers[:-1]) for slot in task.slots)
-        yield dataclasses.replace(task, steps=task.steps[:-1], slots=slots)
+        slots = tuple(slot._replace(containers=slot.containers[:-1]) for slot in task.slots)
+        yield task._replace(steps=task.steps[:-1], slots=slots)
     for number, step in enumerate(task.steps):
         plain = (("command", ("x",)), ("timeout", None), ("on_error", "stopAndFail"), ("when", ()), ("results", ()))
         for name, value in plain:
             if getattr(step, name) != value:
-                smaller = dataclasses.replace(step, **{name: value})  # type: ignore[arg-type]  # names and values fit
-                yield dataclasses.replace(task, steps=(*task.steps[:number], smaller, *task.steps[number + 1 :]))
+                smaller = step._replace(**{name: value})  # type: ignore[arg-type]  # names and values fit
+                yield task._replace(steps=(*task.steps[:number], smaller, *task.steps[number + 1 :]))

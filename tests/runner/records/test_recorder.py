@@ -170,7 +170,7 @@ class TestNothingFailsARun:
         follower = Follower(plan)
         display = recording(PlainDisplay(stream, follower, LineOptions(colours=False)), recorder)
         for now, item in enumerate(feed):
-            for shown in follower.output(*item) if isinstance(item, tuple) else follower.event(item):
+            for shown in follower.output(*item) if type(item) is tuple else follower.event(item):
                 display.show(shown)
             display.refresh(1e9 + now)
         recorder.end(Outcome("Succeeded", "Succeeded", ""), 1.0)

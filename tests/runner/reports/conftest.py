@@ -1,7 +1,5 @@
 """Recorded runs to report: one that failed in many ways, and what a hostile Step writes."""
 
-import dataclasses
-
 import pytest
 from recorded import recorded_run
 
@@ -24,16 +22,15 @@ def a_run(story):
     plan = story.plan(
         story.task("clone", "fetch", params=(Param("url", "$(params.url)"), Param("list", ("a", "$(params.url)")))),
         story.task("unit-tests", "install", "pytest", "coverage", after=("clone",)),
-        dataclasses.replace(story.task("scan", "run", after=("clone",), index_count=2), matrix=Matrix(pinned=True)),
+        story.task("scan", "run", after=("clone",), index_count=2)._replace(matrix=Matrix(pinned=True)),
         story.task("flaky", "try", after=("clone",), retries=1),
         story.task("docs", "build", after=("clone",)),
         story.task("deploy", "push", after=("unit-tests", "scan")),
         final=[story.task("report", "print")],
     )
     url = Param("url", "https://example.org/<script>window.hacked=1</script>\"'&")
-    plan = dataclasses.replace(
-        plan,
-        pipeline=dataclasses.replace(plan.pipeline, name="<b>shop</b>", params=(url,)),
+    plan = plan._replace(
+        pipeline=plan.pipeline._replace(name="<b>shop</b>", params=(url,)),
         document={"kind": "PipelineRun"},
     )
     output = "".join(f"{line}\n" for line in HOSTILE).encode(errors="replace")

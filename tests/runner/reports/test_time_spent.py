@@ -1,7 +1,5 @@
 """Where the time of runs went, of known runs and of random ones."""
 
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,8 +17,8 @@ def spent(tmp_path, story):
         for task, index, slot, started, began, ended in times:
             container = f"{slot}-step"
             feed += [
-                (started, _replaced(story.task_started(task, started, index), slot=slot)),
-                (started, _replaced(story.step_started(task, "step", started, index), container=container)),
+                (started, story.task_started(task, started, index)._replace(slot=slot)),
+                (started, story.step_started(task, "step", started, index)._replace(container=container)),
                 (ended, _step(story, task, index, container, began, ended)),
                 (ended, story.task_finished(task, ended, index=index)),
             ]
@@ -32,13 +30,9 @@ def spent(tmp_path, story):
     return spent
 
 
-def _replaced(event, **changes):
-    return dataclasses.replace(event, **changes)
-
-
 def _step(story, task, index, container, began, ended):
     event = story.step_finished(task, "step", ended, index=index)
-    return _replaced(event, container=container, start=event.start + began, cpu=ended - began)
+    return event._replace(container=container, start=event.start + began, cpu=ended - began)
 
 
 def told(changes):
@@ -80,9 +74,9 @@ def test_a_known_run(spent, story):
     }
 
 
-def test_combinations_that_take_turns(spent, story, replace):
-    task = replace(story.task("scan", "step", index_count=1), matrix=None)
-    plan = story.plan(replace(task, matrix=Matrix()))
+def test_combinations_that_take_turns(spent, story):
+    task = story.task("scan", "step", index_count=1)._replace(matrix=None)
+    plan = story.plan(task._replace(matrix=Matrix()))
     found = spent(
         plan,
         [("scan", 0, "scan", 0, 0, 10), ("scan", 1, "scan", 10, 10, 30), ("scan", 2, "scan", 30, 30, 35)],
