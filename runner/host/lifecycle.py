@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from monopod.runner.backend import EVICTED
 from monopod.runner.host.specification import ContainerKind
@@ -30,45 +29,39 @@ LONGEST_BACKOFF = 300.0
 STABLE_AFTER = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """Start the container's program."""
 
     container: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunHook:
+class RunHook(NamedTuple):
     """Run the container's postStart hook inside it."""
 
     container: str
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     """Send a signal to the container's first process."""
 
     container: str
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Warn:
+class Warn(NamedTuple):
     """Tell somebody."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(NamedTuple):
     """All is over."""
 
 
 Command: TypeAlias = Start | RunHook | Signal | Warn | Finish
 
 
-@dataclass(frozen=True, slots=True)
-class Termination:
+class Termination(NamedTuple):
     """How a container's program ended. ``exit_code`` is 128 + ``signal`` if a signal killed it."""
 
     exit_code: int
@@ -79,7 +72,6 @@ class Termination:
     finished_at: float
 
 
-@dataclass(slots=True)
 class ContainerRecord:
     """One container as it stands.
 
@@ -87,19 +79,20 @@ class ContainerRecord:
     its postStart hook run; ``running``; ``ended``: for good.
     """
 
-    name: str
-    kind: ContainerKind
-    has_hook: bool
-    phase: Literal["waiting", "starting", "hook", "running", "ended"] = "waiting"
-    restart_count: int = 0
-    was_started: bool = False
-    started_at: float | None = None
-    running_since: float = 0.0
-    last: Termination | None = None
-    restart_at: float | None = None
-    backoff: float = 0.0
-    asked_to_stop: bool = False
-    hook_failed: bool = False
+    def __init__(self, name: str, kind: ContainerKind, *, has_hook: bool) -> None:
+        self.name = name
+        self.kind = kind
+        self.has_hook = has_hook
+        self.phase: Literal["waiting", "starting", "hook", "running", "ended"] = "waiting"
+        self.restart_count = 0
+        self.was_started = False
+        self.started_at: float | None = None
+        self.running_since = 0.0
+        self.last: Termination | None = None
+        self.restart_at: float | None = None
+        self.backoff = 0.0
+        self.asked_to_stop = False
+        self.hook_failed = False
 
     @property
     def is_alive(self) -> bool:
@@ -118,7 +111,7 @@ class Lifecycle:
         active_deadline: float | None = None,
         starts_at_a_time: int = 1,
     ) -> None:
-        self.records = {name: ContainerRecord(name, kind, has_hook) for name, kind, has_hook in containers}
+        self.records = {name: ContainerRecord(name, kind, has_hook=has_hook) for name, kind, has_hook in containers}
         self.reason = ""
         self.message = ""
         self.failed = False

@@ -22,8 +22,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.host import namespaces
@@ -37,8 +36,7 @@ _SYSTEM_DIRECTORIES = ("/proc", "/sys", "/dev")
 _TEMPORARY_DIRECTORIES = ("/tmp", "/var/tmp")  # noqa: S108  # the machine's, which are hidden
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One part of the view, at ``path``.
 
     ``overlay``: copy-on-write; ``bind``: read-only; ``directory``: an empty one, to be filled by later entries;
@@ -53,8 +51,7 @@ class Entry:
     in_memory: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """What a container's root is made of, parents first. ``overlay_options`` begin those of each overlay.
 
     ``hidden`` are the directories that are empty in each container. ``refused`` says why no upper layer is on the disk.
@@ -66,16 +63,14 @@ class View:
     refused: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Layers:
+class Layers(NamedTuple):
     """Two directories for upper layers: on the disk, and in memory."""
 
     disk: str
     memory: str
 
 
-@dataclass(frozen=True, slots=True)
-class MountPoint:
+class MountPoint(NamedTuple):
     """A mount of this machine, from /proc/self/mountinfo."""
 
     path: str
@@ -120,8 +115,7 @@ def is_below(path: str, directory: str) -> bool:
 # --- finding out what is possible
 
 
-@dataclass(slots=True)
-class _Planner:
+class _Planner(NamedTuple):
     mounts: tuple[MountPoint, ...]
     needed: tuple[str, ...]
     hidden: tuple[str, ...]
@@ -129,7 +123,7 @@ class _Planner:
     in_user_namespace: bool
     overlay_options: str
     disk_refused: bool
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Entry]
 
     def take_over(self, path: str, depth: int) -> None:
         """Add the entries for a directory, a mount or not."""
@@ -140,7 +134,7 @@ class _Planner:
         below = [mount for mount in mounts if not any(is_below(mount.path, each) for each in self.hidden)]
         in_memory = self.disk_refused or (self.in_user_namespace and not self._is_written(path))
         if self._takes_overlay(path, depth, in_memory=in_memory, has_mounts=bool(mounts)):
-            self.entries.append(replace(_entry("overlay", path), in_memory=in_memory))
+            self.entries.append(_entry("overlay", path)._replace(in_memory=in_memory))
             self._take_over_mounts(below)
         elif mounts or path == "/":
             self._descend(path, depth)
@@ -215,7 +209,7 @@ def plan_view(needed: Iterable[str], state_root: str, scratch: Layers, *, in_use
         mounts = mount_points(file.read())
     emptied = _emptied_directories(state_root)
     hidden = (*_SYSTEM_DIRECTORIES, *emptied)
-    planner = _Planner(mounts, tuple(needed), hidden, scratch, in_user_namespace, options, refused is not None)
+    planner = _Planner(mounts, tuple(needed), hidden, scratch, in_user_namespace, options, refused is not None, [])
     planner.take_over("/", 0)
     return View(tuple(planner.entries), options, emptied, refused)
 

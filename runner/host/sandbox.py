@@ -18,7 +18,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from monopod.runner.backend import BackendUnavailableError
@@ -42,17 +41,17 @@ _LONGEST_HOOK_OUTPUT = 1024
 _START_ERROR_CODE = 128
 
 
-@dataclass(slots=True)
 class _Process:
     """A child of the sandbox: a container's first process, or a postStart hook's.
 
     ``report`` is a pipe on which it tells what went wrong before its program ran; it closes when the program runs.
     """
 
-    container: str
-    report: int | None = None
-    failed: bool = False
-    hook_output: int | None = None
+    def __init__(self, container: str, report: int | None = None, hook_output: int | None = None) -> None:
+        self.container = container
+        self.report = report
+        self.failed = False
+        self.hook_output = hook_output
 
 
 class Sandbox:

@@ -1,6 +1,7 @@
 """What the sandbox must know to run one Pod: every reference of the manifest resolved, every default filled in.
 
-Rules: standard library only and nothing but data, since the sandbox imports it at every start. Paths are absolute; that
+Rules: standard library only and nothing but data, in named tuples, since the sandbox imports it at every start and a
+dataclass takes four times as long to be made. Paths are absolute; that
 of a `Mount.source` is on this machine, all others are seen from inside the container.
 
 What is left to others: making one from a manifest (``manifest``), acting on it (``sandbox``).
@@ -8,14 +9,12 @@ What is left to others: making one from a manifest (``manifest``), acting on it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 ContainerKind: TypeAlias = Literal["init", "sidecar", "ordinary"]
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(NamedTuple):
     """A file or directory of this machine that a container sees at ``path``.
 
     ``sub_path`` is looked up below ``source`` when the container starts, never outside it, and made if it is missing.
@@ -28,8 +27,7 @@ class Mount:
     recursively_read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Whom a container's processes belong to."""
 
     user: int = 0
@@ -37,8 +35,7 @@ class Identity:
     supplementary_groups: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(NamedTuple):
     """One container. ``capabilities`` is its bounding set; ``post_start`` the command of its postStart hook, if any.
 
     ``reachable`` are directories of this machine whose parents any user may pass in the container's view. ``is_ours``:
@@ -63,8 +60,7 @@ class Container:
     is_ours: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectedFile:
+class ProjectedFile(NamedTuple):
     """A file of a configMap, secret, downwardAPI or projected volume; ``path`` is relative to the volume."""
 
     path: str
@@ -72,23 +68,20 @@ class ProjectedFile:
     mode: int
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryVolume:
+class DirectoryVolume(NamedTuple):
     """A directory of this Pod: an emptyDir, or a claim that lives as long as the Pod."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryVolume:
+class MemoryVolume(NamedTuple):
     """An emptyDir in memory. ``size`` in bytes; None: as much as the kernel gives a tmpfs."""
 
     path: str
     size: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class FilesVolume:
+class FilesVolume(NamedTuple):
     """A volume whose files are known before the Pod starts. Containers cannot write to it."""
 
     path: str
@@ -98,8 +91,7 @@ class FilesVolume:
 Volume: TypeAlias = DirectoryVolume | MemoryVolume | FilesVolume
 
 
-@dataclass(frozen=True, slots=True)
-class SizeLimit:
+class SizeLimit(NamedTuple):
     """How large the emptyDir at ``path`` may be, in bytes, and as its author wrote it."""
 
     volume: str
@@ -108,8 +100,7 @@ class SizeLimit:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pod:
+class Pod(NamedTuple):
     """One Pod. ``state_directory`` is where it keeps all that it writes; ``containers`` are in the order of starting.
 
     ``size_limits`` are those that are to be watched, ``open_files`` is the limit on open files that the containers get.

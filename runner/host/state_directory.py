@@ -14,7 +14,7 @@ import secrets
 import stat
 import tempfile
 import threading
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from monopod.runner.backend import BackendUnavailableError
 
@@ -25,8 +25,7 @@ _AT_ONCE = 4
 _DEEPEST = 10
 
 
-@dataclass(frozen=True, slots=True)
-class StateDirectory:
+class StateDirectory(NamedTuple):
     """A Pod's directory. ``lock`` is an open file; who has it open keeps the directory from being removed."""
 
     path: str

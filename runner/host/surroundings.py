@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.host import namespaces, root_view, user_namespace, volumes
@@ -16,8 +16,7 @@ from monopod.runner.host.specification import Pod
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What a container is made from.
 
     ``devices`` and ``system`` are directories whose mounts each container gets as /dev and /sys; ``root`` is the empty

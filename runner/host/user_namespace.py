@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from monopod.runner.host import namespaces
 from monopod.runner.host.specification import Container, Identity, Pod
 
 
-@dataclass(frozen=True, slots=True)
-class IdMap:
+class IdMap(NamedTuple):
     """The users and groups of a user namespace; ``may_set_groups``: a process may change its supplementary groups."""
 
     users: tuple[range, ...]
@@ -64,7 +63,7 @@ def fit(pod: Pod, ids: IdMap) -> tuple[Pod, str | None]:
     if group is not None and not ids.has_group(group):
         missing.append(f"volumes (fsGroup {group})")
         group = None
-    pod = replace(pod, containers=containers, volume_group=group)
+    pod = pod._replace(containers=containers, volume_group=group)
     if not missing:
         return pod, None
     return pod, (
@@ -80,7 +79,7 @@ def _fit_container(container: Container, ids: IdMap) -> Container:
         who.group if ids.has_group(who.group) else 0,
         tuple(group for group in who.supplementary_groups if ids.has_group(group)),
     )
-    return replace(container, identity=fitting)
+    return container._replace(identity=fitting)
 
 
 def _subordinate_range(path: str, user: int) -> tuple[int, int] | None:

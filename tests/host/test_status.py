@@ -18,7 +18,11 @@ POD = {
 
 
 def record(kind="ordinary", **fields):
-    return ContainerRecord("c" if kind == "ordinary" else "i", kind, has_hook=False, **fields)
+    made = ContainerRecord("c" if kind == "ordinary" else "i", kind, has_hook=False)
+    for name, value in fields.items():
+        assert hasattr(made, name)
+        setattr(made, name, value)
+    return made
 
 
 @pytest.mark.parametrize(
