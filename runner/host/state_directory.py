@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import stat
-import tempfile
 import threading
 from typing import NamedTuple
 
@@ -63,14 +61,21 @@ def create(name: str) -> StateDirectory:
     """Make a state directory for a Pod called `name`, locked. Raises BackendUnavailableError."""
     while True:
         try:
-            path = tempfile.mkdtemp(prefix=f"{name}-", dir=state_root())
-        except FileNotFoundError:  # the last Pod of another run has just ended
+            path = _made_directory(name)
+        except (FileNotFoundError, FileExistsError):  # the last Pod of another run has just ended; the name is taken
             continue
         lock = os.open(os.path.join(path, LOCK_FILE), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.fstat(lock).st_nlink:  # otherwise it was taken for abandoned before it was locked
             return StateDirectory(path, lock)
         os.close(lock)
+
+
+def _made_directory(name: str) -> str:
+    """Make a directory of a name that is not taken, as ``tempfile.mkdtemp`` does, which takes long to be imported."""
+    path = os.path.join(state_root(), f"{name}-{os.urandom(4).hex()}")
+    os.mkdir(path, 0o700)
+    return path
 
 
 def pod_name(path: str) -> str:
@@ -151,7 +156,7 @@ def _remove_trees(trees: list[str], top: str, errors: list[OSError]) -> None:
 
 def _remove_tree(path: str, top: str) -> None:
     """Remove a directory; `top` is where what is too deep in it is moved to."""
-    moved, name = 0, f"{top}/{secrets.token_hex(8)}"  # containers cannot have taken it
+    moved, name = 0, f"{top}/{os.urandom(8).hex()}"  # containers cannot have taken it
     pending = [(path, 0)]
     emptied = []
     while pending:
