@@ -1,10 +1,9 @@
 """The parts of Kubernetes' core/v1 API that may stand in a Tekton document or beside it.
 
 Fields are those of Kubernetes 1.37. Sources of volumes that are hardly ever met are kept as they are. What is checked
-is what lets an author find a slip early; the API server has the last word on the Pod that is made.
+is what lets an author find a slip early; the API server has the last word on the Pod that is made. Annotations are no
+texts here, as in ``tekton``.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias

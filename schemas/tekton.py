@@ -3,10 +3,9 @@
 Every field of the v1 API is here, alpha and beta ones too, whether monopod can do what it asks or not: saying no to a
 field, with the reason, is the compiler's part. Checked here is what one object tells by itself (Tekton's own
 validation, pkg/apis/pipeline/v1/*_validation.go). Left to the compiler is whatever needs more than one object, a graph,
-or the ``$(...)`` references in a text.
+or the ``$(...)`` references in a text. Annotations are no texts here (as ``from __future__`` would make them): pydantic
+would take 30 ms to evaluate them.
 """
-
-from __future__ import annotations
 
 import json
 import posixpath
@@ -716,7 +715,7 @@ class _Nested:
 
     @staticmethod
     def __get_pydantic_core_schema__(_source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        def validate(data: Any, info: ValidationInfo) -> PipelineSpec:
+        def validate(data: Any, info: ValidationInfo) -> "PipelineSpec":
             return PipelineSpec.model_validate(data, context=info.context)
 
         return core_schema.with_info_plain_validator_function(
@@ -733,7 +732,7 @@ class PipelineTask(Model):
     task_ref: TaskRef | None = None
     task_spec: EmbeddedTask | None = None
     pipeline_ref: PipelineRef | None = None
-    pipeline_spec: Annotated[PipelineSpec, _Nested] | None = Field(None, alias="pipelineSpec")
+    pipeline_spec: "Annotated[PipelineSpec, _Nested] | None" = Field(None, alias="pipelineSpec")
     when: ListOf[WhenExpression] = ()
     retries: Annotated[int, Field(ge=0)] = 0
     run_after: ListOf[str] = ()
