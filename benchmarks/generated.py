@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 _IMAGE = "busybox:stable"
+_GATE = f"""\
+    - name: gate
+      workspaces:
+        - name: gate
+      taskSpec:
+        workspaces:
+          - name: gate
+        steps:
+          - name: wait
+            image: {_IMAGE}
+            script: |
+              #!/bin/sh
+              while [ ! -e "$(workspaces.gate.path)/open" ]; do sleep 0.1; done
+"""
+"""A Task that waits until there is a file called `open` in the Workspace `gate`."""
 
 
 def chain_of_tasks(count: int) -> str:
     """Return a Pipeline of `count` Tasks, each of one Step that does nothing, one after the other."""
-    return _pipeline(
-        "chain-of-tasks",
-        (_task(f"task-{number}", after=[f"task-{number - 1}"] if number else []) for number in range(count)),
-    )
+    return _pipeline("chain-of-tasks", _chain(count))
 
 
-def chain_of_steps(count: int) -> str:
-    """Return a Pipeline of one Task with `count` Steps that do nothing."""
-    return _pipeline("chain-of-steps", [_task("task-0", steps=count)])
+def gated_chain_of_tasks(count: int) -> str:
+    """Return a Pipeline as `chain_of_tasks` does, behind a gate as that of `fan_out`."""
+    return _pipeline("gated-chain-of-tasks", [_GATE, *_chain(count, after="gate")], workspaces=["gate"])
+
+
+def _chain(count: int, after: str = "") -> list[str]:
+    names = [after, *(f"task-{number}" for number in range(count))]
+    return [_task(name, after=[before] if before else []) for before, name in pairwise(names)]
+
+
+def gated_chain_of_steps(count: int) -> str:
+    """Return a Pipeline of one Task with `count` Steps that do nothing, behind a gate as that of `fan_out`."""
+    task = _task("task-0", after=["gate"], steps=count)
+    return _pipeline("gated-chain-of-steps", [_GATE, task], workspaces=["gate"])
 
 
 def many_lines(count: int) -> str:
@@ -52,22 +76,7 @@ def fan_out_and_in(count: int) -> str:
 
 
 def _fan(count: int) -> list[str]:
-    gate = f"""\
-    - name: gate
-      workspaces:
-        - name: gate
-      taskSpec:
-        workspaces:
-          - name: gate
-        steps:
-          - name: wait
-            image: {_IMAGE}
-            script: |
-              #!/bin/sh
-              while [ ! -e "$(workspaces.gate.path)/open" ]; do sleep 0.1; done
-"""
-    branches = (_task(f"branch-{number}", after=["gate"]) for number in range(count))
-    return [gate, *branches]
+    return [_GATE, *(_task(f"branch-{number}", after=["gate"]) for number in range(count))]
 
 
 def writers(names: Iterable[str], lines: int, per_minute: int | None) -> str:
