@@ -22,6 +22,7 @@ from itertools import pairwise
 from urllib.parse import quote
 
 import monopod
+from monopod.runner.failures import command_in_words
 from monopod.runner.records.recorded_run import RecordedRun, StepRun, TaskRun
 from monopod.runner.reports.anchors import Anchors
 from monopod.runner.reports.dag_picture import MOST_NODES, Node, dag_picture
@@ -181,10 +182,13 @@ class _Page:
 
     def _failed_step(self, task: TaskRun, step: StepRun) -> Html:
         log = self._log_of.get((task.label, step.name, task.attempts[-1].number))
+        steps = {} if task.planned is None else {each.name: each for each in task.planned.steps}
+        command = command_in_words(steps[step.name]) if step.name in steps else ""
         return tag(
             "div",
             tag("h3", tag("a", task.label, href=f"#{self._task_anchor(task)}"), " : ", step.name),
             tag("p", ending_of_step(step), class_="ending"),
+            tag("p", "It ran ", tag("code", command)) if command else None,
             tag("p", "It wrote nothing.", class_="muted") if log is None else self._last_lines(log),
             self._skipped_after(task),
             class_="failure",

@@ -57,20 +57,14 @@ def everything(root: Path) -> tuple[list[Task], tuple[Task, ...]]:
         after=("first",),
         result_sources=("first",),
     )
-    fan = Task(**{**_fields(fan), "slots": (Slot("fan", ("fan",)), Slot("fan2", ("fan2",)))})
+    fan = fan._replace(slots=(Slot("fan", ("fan",)), Slot("fan2", ("fan2",))))
     served = made("served", "exit 0", "exit 3", on_error="continue", after=("fan",))
     program = "touch {root}/ready; trap 'exit 0' TERM; while :; do sleep 0.01; done".replace("{root}", str(root))
     probe = Probe(command=("test", "-e", f"{root}/ready"))
     server = Sidecar(Step("server", command=("/bin/sh", "-c", program)), probe)
-    served = Task(
-        **{**_fields(served), "sidecars": (server,), "slots": (Slot("served", ("served", "served-1"), ("server",)),)}
-    )
+    served = served._replace(sidecars=(server,), slots=(Slot("served", ("served", "served-1"), ("server",)),))
     report = made("report", "echo $(tasks.served.status) $(tasks.status) >> {root}/counted")
     return [first, flaky, skipped, late, fan, served], (report,)
-
-
-def _fields(task: Task) -> dict:
-    return {name: getattr(task, name) for name in task.__slots__}
 
 
 def outcome(finished: RunFinished) -> dict:

@@ -176,3 +176,19 @@ def test_lines_are_numbered_from_where_they_are():
     assert [int(re.search('data-first="(\\d+)"', chunk)[1]) for chunk in chunks] == [501, 901, 1301]
     assert [chunk.count("\n</span>") for chunk in chunks] == [400, 400, 200]
     assert 'style="counter-reset:line 900" data-t="+1.0s">line 400\n' in chunks[1]
+
+
+def test_what_a_failed_step_ran_is_told(tmp_path, story):
+    made = story.task("test", "pytest")
+    step = made.steps[0]._replace(script="#!/bin/sh\nset -e\npytest -q <tests>\nexit 0\n")
+    feed = [
+        story.run_started(),
+        story.task_started("test", 0.0),
+        story.step_started("test", "pytest", 0.0),
+        story.step_finished("test", "pytest", 1.0, code=2),
+        story.task_finished("test", 1.0, "Failed"),
+        story.run_finished(1.0, "Failed"),
+    ]
+    texts = Elements(page(recorded_run(tmp_path, story.plan(made._replace(steps=(step,))), feed))).texts
+    at = texts.index("It ran ")
+    assert texts[at + 1] == "pytest -q <tests> …"
