@@ -162,7 +162,7 @@ def _touch(path: str) -> None:
 def _mount_system(container: Container, surroundings: Surroundings) -> None:
     """Mount /proc, /dev and /sys."""
     root = surroundings.root
-    _mount_processes(f"{root}/proc")
+    _mount_processes(f"{root}/proc", fresh=surroundings.own_processes)
     if not container.privileged and not surroundings.in_user_namespace:
         for name in _READ_ONLY_PROC:  # user 0 of this machine could change it there
             if os.path.exists(f"{root}/proc/{name}"):
@@ -171,12 +171,9 @@ def _mount_system(container: Container, surroundings: Surroundings) -> None:
     namespaces.bind("/sys" if container.privileged else surroundings.system, f"{root}/sys")
 
 
-def _mount_processes(place: str) -> None:
-    """Mount /proc of the container's own PID namespace.
-
-    Inside a container whose /proc is partly hidden the kernel refuses a fresh one; then that of this machine is shown.
-    """
-    try:
+def _mount_processes(place: str, *, fresh: bool) -> None:
+    """Mount /proc of the container's own PID namespace, or that of this machine where no other is to be had."""
+    if fresh:
         namespaces.mount("proc", place, namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC)
-    except PermissionError:
+    else:
         namespaces.bind("/proc", place)

@@ -13,6 +13,10 @@ from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.host import namespaces, root_view, user_namespace, volumes
 from monopod.runner.host.specification import Pod
 
+_NOT_ITS_OWN = (
+    "Steps see all processes of this machine, and may reach each other's, and yours: the kernel allows no /proc of "
+    "their own where a part of this machine's is hidden, as in a container; start monopod outside of it, or as root"
+)
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
@@ -22,6 +26,7 @@ class Surroundings(NamedTuple):
     ``devices`` and ``system`` are directories whose mounts each container gets as /dev and /sys; ``root`` is the empty
     directory that each mounts its root on, in its own mount namespace. ``memory`` is in memory: /etc/hosts,
     /etc/hostname, termination messages and volumes of known files. ``capabilities`` are those that can be had.
+    ``own_processes``: each container may have a /proc of its own.
     """
 
     pod: Pod
@@ -33,6 +38,7 @@ class Surroundings(NamedTuple):
     system: str
     memory: str
     capabilities: frozenset[int]
+    own_processes: bool
 
 
 def make_surroundings(pod: Pod, *, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
@@ -68,6 +74,9 @@ def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
     view = _plan_view(pod, in_user_namespace=in_user_namespace)
     if view.refused is not None:
         warnings.append(f"what containers write outside of volumes is kept in memory: {view.refused}")
+    own_processes = _may_mount_processes(f"{state}/root")
+    if not own_processes:
+        warnings.append(_NOT_ITS_OWN)
     for volume in pod.volumes:
         volumes.make_volume(volume, pod.volume_group)
     devices, system = f"{state}/devices", f"{state}/system"
@@ -84,8 +93,19 @@ def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
         system,
         memory,
         namespaces.bounding_capabilities(),
+        own_processes,
     )
     return surroundings, warnings
+
+
+def _may_mount_processes(place: str) -> bool:
+    """Whether the kernel allows a fresh /proc. An ordinary user gets none where a part of the present one is hidden."""
+    try:
+        namespaces.mount("proc", place)
+    except PermissionError:
+        return False
+    namespaces.unmount(place)
+    return True
 
 
 def _plan_view(pod: Pod, *, in_user_namespace: bool) -> root_view.View:

@@ -67,6 +67,7 @@ class Backend:
     directory: Path
     entrypoint_binary: str = "/bin/true"
     environment: dict[str, str] = field(default_factory=dict)
+    proc_is_hidden: bool = False
 
     @property
     def is_root(self) -> bool:
@@ -82,14 +83,18 @@ class Backend:
 
     def start(self, pod: dict[str, Any], reactions: Any = (), **request: Any) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [self.python, "-I", FOLLOW_POD],
+            [*self._in_a_partly_hidden_proc(), self.python, "-I", str(FOLLOW_POD)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             cwd="/",
             env={**os.environ, "TMPDIR": str(self.directory), "HOME": str(self.directory), **self.environment},
-            **({} if self.user == os.geteuid() else {"user": self.user, "group": self.user, "extra_groups": []}),
+            **(
+                {}
+                if self.user == os.geteuid() or self.proc_is_hidden
+                else {"user": self.user, "group": self.user, "extra_groups": []}
+            ),
         )
         assert process.stdin is not None
         json.dump(
@@ -108,6 +113,14 @@ class Backend:
         process.stdin.close()
         process.stdin = None
         return process
+
+    def _in_a_partly_hidden_proc(self) -> list[str]:
+        """Return the command that executes another one where a part of /proc is hidden, as in a container."""
+        if not self.proc_is_hidden:
+            return []
+        user = f"setpriv --reuid={self.user} --regid={self.user} --clear-groups"
+        script = f'mount -t tmpfs none /proc/sys/fs && exec {user} "$@"'
+        return ["unshare", "--mount", "--propagation=private", "sh", "-c", script, "sh"]
 
     def run(self, spec: dict[str, Any], reactions: Any = (), metadata: Any = None, **request: Any) -> Followed:
         """Run a Pod to its end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import os
 import shutil
@@ -46,6 +47,20 @@ def test_a_container_sees_its_own_processes_only(backend):
     assert pid == "1"
     assert int(count) <= 4  # the shell, ls and wc
     assert program == os.path.realpath("/bin/sh")
+
+
+def test_where_it_sees_other_processes_too_this_is_told(backend):
+    script = "echo $$; ls -d /proc/[0-9]* | wc -l"
+    told = "Steps see all processes of this machine"
+    assert not [each for each in backend.run_script(script).of("PodWarning") if told in each["message"]]
+    ended = dataclasses.replace(backend, proc_is_hidden=True).run_script(script)
+    warnings = [each for each in ended.of("PodWarning") if told in each["message"]]
+    pid, count = ended.output("main").split()
+    assert pid == "1"
+    if backend.is_root:  # whom the kernel trusts
+        assert (int(count) <= 4, warnings) == (True, [])
+    else:
+        assert (int(count) > 4, len(warnings)) == (True, 1)
 
 
 def test_what_a_container_leaves_in_the_background_dies_with_it(backend):
