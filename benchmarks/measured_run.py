@@ -83,9 +83,9 @@ def step_times(pipeline: str) -> list[StepTimes]:
 
 
 def step_times_and_memory(pipeline: str, waiting: int) -> tuple[list[StepTimes], Waiting]:
-    """Run a Pipeline whose first Task waits at a gate (see `generated.fan_out`); open it when `waiting` Steps wait.
+    """Run a Pipeline whose first Task waits at a gate (see `generated.fan_out`).
 
-    Raises MeasurementError.
+    The gate is opened when `waiting` Steps wait and nothing else goes on. Raises MeasurementError.
     """
     with written(pipeline) as file, kept_folder() as folder, tempfile.TemporaryDirectory() as gate:
         Path(gate).chmod(0o777)

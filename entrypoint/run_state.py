@@ -1,8 +1,8 @@
 """What is known of a run at a moment: Pipelines, their Tasks, the instances and attempts of a Task, its Steps.
 
 Rules: plain records, changed by the engine alone and read by ``status``; times are seconds since the epoch. No logic
-beyond what follows from a record by itself. No dataclasses: making their
-classes would be a third of the coordinator's start.
+beyond what follows from a record by itself. No dataclasses: making their classes would be a third of the coordinator's
+start.
 """
 
 from __future__ import annotations

@@ -162,18 +162,13 @@ def _touch(path: str) -> None:
 def _mount_system(container: Container, surroundings: Surroundings) -> None:
     """Mount /proc, /dev and /sys."""
     root = surroundings.root
-    _mount_processes(f"{root}/proc", fresh=surroundings.own_processes)
+    if surroundings.own_processes:
+        namespaces.mount_processes(f"{root}/proc")
+    else:
+        namespaces.bind("/proc", f"{root}/proc")
     if not container.privileged and not surroundings.in_user_namespace:
         for name in _READ_ONLY_PROC:  # user 0 of this machine could change it there
             if os.path.exists(f"{root}/proc/{name}"):
                 namespaces.bind(f"{root}/proc/{name}", f"{root}/proc/{name}", attributes=namespaces.ATTR_RDONLY)
     namespaces.bind("/dev" if container.privileged else surroundings.devices, f"{root}/dev")
     namespaces.bind("/sys" if container.privileged else surroundings.system, f"{root}/sys")
-
-
-def _mount_processes(place: str, *, fresh: bool) -> None:
-    """Mount /proc of the container's own PID namespace, or that of this machine where no other is to be had."""
-    if fresh:
-        namespaces.mount("proc", place, namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC)
-    else:
-        namespaces.bind("/proc", place)

@@ -87,6 +87,14 @@ def mount(kind: str, target: str, flags: int = 0, options: str = "") -> None:
            f"mount {kind} at {target}")  # fmt: skip
 
 
+def mount_processes(target: str) -> None:
+    """Mount a fresh /proc: that of this process's PID namespace.
+
+    The kernel refuses one (EPERM) to an ordinary user where a part of the present one is hidden, as in a container.
+    """
+    mount("proc", target, MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+
 def make_mounts_private() -> None:
     """Let no mount or unmount in this mount namespace be seen in another one, nor the other way round."""
     _check(_libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "make the mounts private")

@@ -1,8 +1,8 @@
 """What the sandbox must know to run one Pod: every reference of the manifest resolved, every default filled in.
 
 Rules: standard library only and nothing but data, in named tuples, since the sandbox imports it at every start and a
-dataclass takes four times as long to be made. Paths are absolute; that
-of a `Mount.source` is on this machine, all others are seen from inside the container.
+dataclass takes four times as long to be made. Paths are absolute; that of a `Mount.source` is on this machine, all
+others are seen from inside the container.
 
 What is left to others: making one from a manifest (``manifest``), acting on it (``sandbox``).
 """

@@ -99,9 +99,9 @@ def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
 
 
 def _may_mount_processes(place: str) -> bool:
-    """Whether the kernel allows a fresh /proc. An ordinary user gets none where a part of the present one is hidden."""
+    """Whether the kernel allows a fresh /proc."""
     try:
-        namespaces.mount("proc", place)
+        namespaces.mount_processes(place)
     except PermissionError:
         return False
     namespaces.unmount(place)
