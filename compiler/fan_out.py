@@ -19,7 +19,7 @@ from monopod.compiler.params import enum_message, value_if_known
 from monopod.compiler.places import Place
 from monopod.compiler.references import STRING, Names, Shape, check_value, shape_of
 from monopod.schemas import plan, tekton
-from monopod.schemas.matrix import Combination, TooManyCombinationsError, combinations, idle_entries
+from monopod.schemas.matrix import Combination, TooManyCombinationsError, combinations_and_idle_entries
 from monopod.schemas.plan import Value
 from monopod.schemas.variables import Path, Scope, references_in
 
@@ -73,11 +73,11 @@ def fan_out(matrix: tekton.Matrix, names: Names, values: Scope, place: Place, pr
     if known is None:
         return FanOut(matrix, None)
     try:
-        found = combinations(*known)
+        found, idle = combinations_and_idle_entries(*known)
     except TooManyCombinationsError as error:
         problems.append(place.problem("too-many-combinations", str(error)))
         return FanOut(matrix, ())
-    for number in idle_entries(*known):
+    for number in idle:
         message = "this has no part in any combination: none lacks what it gives, and one has a value of it already"
         problems.append(place.at("include", number).problem("idle-include", message, "warning"))
     return FanOut(matrix, found)

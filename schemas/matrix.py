@@ -36,20 +36,20 @@ def combinations(
     ``params`` are the arrays by name, in the order written; ``include`` are the entries as (name, params). Raises
     TooManyCombinationsError.
     """
-    made, _ = _made(params, [entry for _, entry in include])
-    return tuple(dict(sorted(combination.items())) for combination in made)
+    return combinations_and_idle_entries(params, include)[0]
 
 
-def idle_entries(
+def combinations_and_idle_entries(
     params: Mapping[str, Sequence[str]], include: Iterable[tuple[str, Mapping[str, str]]]
-) -> tuple[int, ...]:
-    """Return the positions of entries of ``include`` that extend no combination and are none of their own.
+) -> tuple[tuple[Combination, ...], tuple[int, ...]]:
+    """Return the `combinations`, and the positions of entries that extend none and are none of their own.
 
-    As for `combinations`; but if there are none at all, no entry is to blame.
+    If there are no combinations at all, no entry is to blame. Raises TooManyCombinationsError.
     """
     entries = [entry for _, entry in include]
     made, used = _made(params, entries)
-    return tuple(number for number in range(len(entries)) if number not in used) if made else ()
+    idle = tuple(number for number in range(len(entries)) if number not in used) if made else ()
+    return tuple(dict(sorted(combination.items())) for combination in made), idle
 
 
 def _made(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.schemas.matrix import TooManyCombinationsError, combinations, idle_entries
+from monopod.schemas.matrix import TooManyCombinationsError, combinations, combinations_and_idle_entries
 
 
 def test_the_first_param_varies_fastest():
@@ -76,10 +76,10 @@ def test_an_include_never_changes_a_value_and_is_always_found(params, entries):
 @given(ARRAYS, st.lists(st.dictionaries(NAMES, st.sampled_from("1239")), max_size=4))
 def test_without_an_idle_entry_the_combinations_are_the_same(params, entries):
     include = [("", entry) for entry in entries]
-    idle = idle_entries(params, include)
+    _, idle = combinations_and_idle_entries(params, include)
     left = [each for number, each in enumerate(include) if number not in idle]
     assert combinations(params, left) == combinations(params, include)
-    assert idle_entries(params, left) == ()
+    assert combinations_and_idle_entries(params, left)[1] == ()
 
 
 def test_no_more_are_made_than_there_may_be():
