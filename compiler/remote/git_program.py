@@ -84,10 +84,12 @@ class Git:
         return output
 
     def _communicate(self, process: subprocess.Popen[bytes], given: bytes) -> tuple[bytes, bytes]:
+        still_given = given or None
         while True:
             try:
-                return process.communicate(given or None, timeout=_LOOK_EVERY)
+                return process.communicate(still_given, timeout=_LOOK_EVERY)
             except subprocess.TimeoutExpired:
+                still_given = None  # a short line: the pipe has taken it at once
                 if time.monotonic() > self.deadline:
                     raise GitError(f"it is not done after {TIMEOUT:g} seconds") from None
                 if _size(self.directory) > self.max_bytes:
