@@ -28,6 +28,7 @@ from monopod.entrypoint.events import (
     WriteFile,
 )
 from monopod.entrypoint.run_state import AttemptState, InstanceState, Outcome, StepState, scope_of_its_own
+from monopod.entrypoint.start_failures import StartFailure, outcome_of
 from monopod.entrypoint.status import in_go_notation
 from monopod.entrypoint.step_files import (
     artifact_paths,
@@ -83,6 +84,8 @@ class Attempts:
         self._running: dict[tuple[str, int], Callable[[Exit], None]] = {}
         self._reading: dict[str, InstanceState] = {}
         self._sidecars: dict[str, InstanceState] = {}
+        self._active: dict[str, InstanceState] = {}
+        """Who makes an attempt in a slot that has not ended."""
 
     def start(self, instance: InstanceState, values: dict[Path, Value]) -> None:
         """Start a further attempt of an instance, which has its slot. `values` are what `$(context.…)` and such are."""
@@ -102,6 +105,11 @@ class Attempts:
         except EvaluationError as error:
             self._end(instance, Outcome("Failed", "InvalidParamValue", str(error)))
             return
+        failure = self._containers.start_failure(slot)
+        if failure is not None:
+            self._end(instance, outcome_of(instance, *failure))
+            return
+        self._active[slot.name] = instance
         attempt.sidecars_awaited = set(slot.sidecars)
         self._advance(instance)
 
@@ -175,6 +183,14 @@ class Attempts:
                 instance = each
         if instance is not None:
             self._advance(instance)
+
+    def cannot_start(self, container: str, failure: StartFailure) -> None:
+        """A container never starts: the attempt that needs it, as a Step's or a Sidecar's, fails at once."""
+        self._containers.cannot_start(container, failure)
+        self._commands.clear_timer(f"container:{container}")
+        for instance in list(self._active.values()):
+            if container in containers_of(_slot(instance)):
+                self.stop(instance, outcome_of(instance, container, failure))
 
     def _await_container(self, instance: InstanceState, container: str) -> None:
         self._waiting[container] = instance
@@ -405,6 +421,7 @@ class Attempts:
 
     def _end(self, instance: InstanceState, outcome: Outcome) -> None:
         attempt, slot = instance.attempt, _slot(instance)
+        self._active.pop(slot.name, None)
         while attempt.position < len(attempt.steps):
             self._step_ended(instance, attempt.steps[attempt.position], "Skipped", 1)
             attempt.position += 1

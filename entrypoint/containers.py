@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from monopod.entrypoint.commands import Commands
 from monopod.entrypoint.events import ReleaseContainer
+from monopod.entrypoint.start_failures import StartFailure
 from monopod.schemas.plan import Slot
 
 
@@ -23,6 +24,7 @@ class Containers:
         self._commands = commands
         self._ready: set[str] = set()
         self._lost: set[str] = set()
+        self._never_started: dict[str, StartFailure] = {}
         self._released: set[str] = set()
         self._exit_codes: dict[str, int] = {}
         self._failed_release = False
@@ -35,6 +37,18 @@ class Containers:
         """A container is gone, or given up."""
         self._lost.add(container)
         self._ready.discard(container)
+
+    def cannot_start(self, container: str, failure: StartFailure) -> None:
+        """A container has never started, and never will."""
+        self.lose(container)
+        self._never_started.setdefault(container, failure)
+
+    def start_failure(self, slot: Slot) -> tuple[str, StartFailure] | None:
+        """Return a container of the slot that cannot start, and why, if there is one."""
+        for container in containers_of(slot):
+            if container in self._never_started:
+                return container, self._never_started[container]
+        return None
 
     def is_ready(self, container: str) -> bool:
         """Say whether something can run in a container."""
@@ -49,8 +63,8 @@ class Containers:
         return container in self._released
 
     def is_whole(self, slot: Slot) -> bool:
-        """Say whether all containers that the Steps need may still come, or are there."""
-        return self._lost.isdisjoint(slot.containers)
+        """Say whether all containers that a further attempt needs may still come, or are there."""
+        return self._lost.isdisjoint(slot.containers) and self.start_failure(slot) is None
 
     def end_with(self, container: str, exit_code: int) -> None:
         """Note with which exit code a container is to end, as things are now."""

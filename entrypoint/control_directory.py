@@ -32,6 +32,7 @@ from monopod.entrypoint.write_all import write_all
 Liveness: TypeAlias = Literal["absent", "alive", "dead"]
 
 MAX_EXIT_BYTES = 64 * 1024
+MAX_START_FAILURE_BYTES = 8 * 1024
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -128,6 +129,18 @@ class ControlDirectory:
             return "alive"
         fcntl.flock(self._alive, fcntl.LOCK_UN)
         return "dead"
+
+    def start_failure(self) -> tuple[str, str]:
+        """Return the reason and the message that `alive` gives for an entrypoint that never started; else empty texts.
+
+        To be asked for if `liveness` was "dead" from the beginning (``never_started``).
+        """
+        content = b""
+        if self._alive is not None:
+            with contextlib.suppress(OSError):
+                content = os.pread(self._alive, MAX_START_FAILURE_BYTES, 0)
+        reason, _, message = content.decode(errors="replace").partition("\n")
+        return reason.strip(), " ".join(message.split())
 
     def has_request(self, number: int) -> bool:
         """Return whether `run.N` was written."""

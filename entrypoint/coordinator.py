@@ -337,7 +337,8 @@ class Coordinator:
             return
         self._look_for_exits(container)
         if not (container.released or container.gone):
-            self._events.append(ContainerDied(self._now(), container.name))
+            why = ("", "") if container.ready else container.directory.start_failure()
+            self._events.append(ContainerDied(self._now(), container.name, *why))
         self._forget(container)
 
     def _forget(self, container: _Container) -> None:

@@ -50,6 +50,7 @@ from monopod.entrypoint.instances import instances_of, publish_result, publish_r
 from monopod.entrypoint.result_references import leaves
 from monopod.entrypoint.run_state import InstanceState, Outcome, PipelineState, TaskState
 from monopod.entrypoint.skipping import SKIPPED_EMPTY_MATRIX, Reject, Skip, nothing_starts, what_keeps
+from monopod.entrypoint.start_failures import StartFailure
 from monopod.entrypoint.status import finished_document, pipeline_outcome, pipeline_results, uid_of
 from monopod.entrypoint.when import TruthOf, truth_here
 from monopod.schemas.plan import Pipeline, Plan, Value
@@ -105,13 +106,19 @@ class Engine:
             self._commands.fire(event.timer)
         elif isinstance(event, ContainerDied):
             if not self._containers.is_released(event.container):
-                self._attempts.container_died(event.container)
+                self._container_lost(event)
         elif isinstance(event, SidecarReady):
             self._attempts.sidecar_ready(event.container)
         elif isinstance(event, CancelRequested):
             self._on_cancel(event.mode)
         else:
             self._begin(event)
+
+    def _container_lost(self, event: ContainerDied) -> None:
+        if event.reason and not self._containers.is_ready(event.container):
+            self._attempts.cannot_start(event.container, StartFailure(event.reason, event.message))
+        else:
+            self._attempts.container_died(event.container)
 
     # Pipelines
 

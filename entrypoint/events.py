@@ -44,10 +44,16 @@ class ContainerReady(NamedTuple):
 
 
 class ContainerDied(NamedTuple):
-    """A container is gone for good without having been released: its entrypoint was killed."""
+    """A container is gone for good without having been released: its entrypoint was killed, or never started.
+
+    A ``reason`` says that it never started and why, in Kubernetes' word (``ImagePullBackOff``,
+    ``CreateContainerConfigError``, ``StartError`` …); ``message`` is what goes with it. Without one it was killed.
+    """
 
     at: float
     container: str
+    reason: str = ""
+    message: str = ""
 
 
 class Exit(NamedTuple):

@@ -1,8 +1,8 @@
 """What somebody outside of the Pod asks for, by a command in the coordinator's container (``kubectl exec``).
 
 ``python3 -P -S -m monopod.entrypoint.outside_request signal NUMBER`` sends a signal to the coordinator, which is the
-first process of its container; ``… dead CONTAINER`` lets the coordinator take a container that cannot start for one
-that was killed (docs/control-directory.md): its `alive` is there, and nobody holds it.
+first process of its container; ``… dead CONTAINER REASON MESSAGE`` tells it that a container cannot start, and why
+(``never_started``).
 
 Exit codes: 0 done, 1 it cannot be done, 2 wrong usage. Standard library only.
 """
@@ -13,37 +13,36 @@ import os
 import sys
 from collections.abc import Sequence
 
-USAGE = "usage: python3 -m monopod.entrypoint.outside_request [--root DIR] signal NUMBER | dead CONTAINER"
+from monopod.entrypoint.never_started import mark_never_started
+
+USAGE = (
+    "usage: python3 -m monopod.entrypoint.outside_request [--root DIR] signal NUMBER | dead CONTAINER REASON MESSAGE"
+)
 _COORDINATOR = 1
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the arguments ask for and return the exit code."""
     root = "/monopod"
-    if len(arguments) == 4 and arguments[0] == "--root":
+    if len(arguments) > 1 and arguments[0] == "--root":
         root, arguments = arguments[1], arguments[2:]
     try:
         match arguments:
             case ["signal", number] if number.isascii() and number.isdecimal():
                 os.kill(_COORDINATOR, int(number))
-            case ["dead", container] if container and "/" not in container and not container.startswith("."):
-                _make(f"{root}/steps/{container}/alive")
+            case ["dead", container, reason, message] if _is_name(container):
+                mark_never_started(f"{root}/steps/{container}", reason, message)
             case _:
                 print(USAGE, file=sys.stderr)
                 return 2
     except OSError as error:
-        print(f"{' '.join(arguments)}: {error.strerror}", file=sys.stderr)
+        print(f"{' '.join(arguments[:2])}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
 
 
-def _make(path: str) -> None:
-    """Make an empty file, unless it is there."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    except FileExistsError:
-        return
-    os.close(descriptor)
+def _is_name(text: str) -> bool:
+    return bool(text) and "/" not in text and not text.startswith(".")
 
 
 if __name__ == "__main__":

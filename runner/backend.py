@@ -78,8 +78,8 @@ class Pod(Protocol):
     def kill(self) -> None:
         """Kill all containers at once."""
 
-    def declare_dead(self, container: str) -> None:
-        """Let the coordinator take a container that cannot start for one that was killed."""
+    def declare_dead(self, container: str, reason: str, message: str) -> None:
+        """Tell the coordinator that a container cannot start, and why: Kubernetes' reason for it, and a message."""
 
 
 class StartablePod(Pod, Protocol):

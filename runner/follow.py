@@ -145,10 +145,8 @@ class Follower:
         self._tasks: dict[str, dict[int | None, TaskState]] = {}
         self._containers: dict[str, _Container] = {}
         self._slots: dict[str, tuple[str, ...]] = {}  # the Sidecars' containers of each slot
-        self._slot_of: dict[str, str] = {}  # by the containers of Steps
         self._container_of: dict[tuple[str, str], str] = {}  # by slot and Step
         self._used_again: set[str] = set()  # containers in which more than one Step may run
-        self._start_failures: dict[str, str] = {}  # by slot, in words
         for task in planned_tasks(plan.pipeline):
             self._tasks[task.state.path] = {None: task.state}
             self._add_containers(task.state.path, task.planned)
@@ -158,7 +156,6 @@ class Follower:
         for number, slot in enumerate(task.slots):
             self._used_again.update(slot.containers if is_shared else ())
             pinned = number if task.matrix is not None and task.matrix.pinned else None
-            self._slot_of.update(dict.fromkeys(slot.containers, slot.name))
             for container, step in zip(slot.containers, task.steps, strict=False):
                 self._containers[container] = _Container(label(path, pinned), step.name, held=bytearray())
                 self._container_of[slot.name, step.name] = container
@@ -218,13 +215,6 @@ class Follower:
         source.held += data
         return source.release() if len(source.held) > MOST_HELD_BYTES else []
 
-    def start_failed(self, container: str, why: str) -> str:
-        """Take that a container could not be started; return it in words, which also tell why its Task failed."""
-        words = f"container {container} could not be started: {why}"
-        if container in self._slot_of:
-            self._start_failures[self._slot_of[container]] = words
-        return words
-
     def event(self, event: RunEvent) -> list[Shown]:
         """Take an event of the run; return it, with the lines that come before or after it."""
         before: list[OutputLine] = []
@@ -240,7 +230,6 @@ class Follower:
                 event = self._with_limit(event)
                 before = self._finish_step(event)
             case TaskFinished():
-                event = self._explained(event)
                 self._finish_task(event)
             case TaskSkipped():
                 self._skip_task(event)
@@ -332,14 +321,6 @@ class Follower:
             dataclasses.replace(each, last_lines=last_lines) if each.step == source.step else each for each in steps
         )
         self._update(path, index, failed_steps=tuple(amended))
-
-    def _explained(self, event: TaskFinished) -> TaskFinished:
-        """Return how a Task ended, with what the coordinator cannot know: why a container was never there."""
-        task = self._task(event.task, event.index)
-        words = self._start_failures.get(task.slot)
-        if words is None or event.status != "Failed" or task.failed_steps:
-            return event
-        return event._replace(message=words)
 
     def _finish_task(self, event: TaskFinished) -> None:
         task = self._task(event.task, event.index)

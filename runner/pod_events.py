@@ -47,6 +47,18 @@ class ContainerTerminated:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerNotStarted:
+    """The container was never started, and is not waited for any more.
+
+    ``reason`` is Kubernetes' (that of a ContainerStateWaiting, or ``StartError``).
+    """
+
+    container: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class PodWarning:
     """Something that the Pod asks for is not done here, or did not go well; kubelet would make it an Event."""
 
@@ -60,4 +72,6 @@ class PodFinished:
     status: dict[str, Any]
 
 
-Event: TypeAlias = ContainerOutput | ContainerStarted | ContainerTerminated | PodWarning | PodFinished
+Event: TypeAlias = (
+    ContainerOutput | ContainerStarted | ContainerTerminated | ContainerNotStarted | PodWarning | PodFinished
+)

@@ -14,7 +14,7 @@ Rules:
 - What is asked before the coordinator tells that the run has started is passed on to it then: earlier it would not
   hear the signal. So is what was asked while it was being started again, as soon as it tells something. Who asks from
   another process is answered when it tells that the run is being cancelled.
-- A container that could not be started is told to the coordinator as one that was killed, so that its Task fails.
+- A container that could not be started is told to the coordinator with the reason, so that its Task fails with it.
 - A Pod whose containers do not end though the run is over is killed: nobody can reach into them any more.
 
 What is left to others: the Pod itself (``backend``), whose line is whose (``follow``), how it looks (the displays), how
@@ -36,6 +36,7 @@ from monopod.runner.display import Display
 from monopod.runner.follow import Follower, OutputLine
 from monopod.runner.lines import LineSplitter
 from monopod.runner.pod_events import (
+    ContainerNotStarted,
     ContainerOutput,
     ContainerTerminated,
     Event,
@@ -204,6 +205,8 @@ class Run:
                 self._take_output(event)
             case ContainerTerminated():
                 self._container_ended(event)
+            case ContainerNotStarted():
+                self._container_not_started(event)
             case PodWarning(message):
                 self._display.show(RunWarning(time.time(), message))
             case PodFinished(status):
@@ -248,9 +251,13 @@ class Run:
         elif event.exit_code:
             self._ended_badly.append(f"{event.container}: {exit_code_in_words(event.exit_code)}")
         if event.reason == "StartError":
-            warning = RunWarning(time.time(), self._follower.start_failed(event.container, event.message))
-            self._display.show(warning)
-            self._pod.declare_dead(event.container)
+            self._container_not_started(ContainerNotStarted(event.container, event.reason, event.message))
+
+    def _container_not_started(self, event: ContainerNotStarted) -> None:
+        reason = "" if event.reason == "StartError" else event.reason  # which says nothing more
+        text = f"container {event.container} could not be started: {': '.join(filter(None, (reason, event.message)))}"
+        self._display.show(RunWarning(time.time(), text))
+        self._pod.declare_dead(event.container, event.reason, event.message)
 
     def _read_signals(self) -> None:
         for number in received(self._wake_up):

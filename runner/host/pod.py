@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from monopod.entrypoint.never_started import LONGEST_MESSAGE
 from monopod.entrypoint.write_all import write_all
 from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.cancellation import CancelSocket
@@ -46,9 +47,6 @@ from monopod.runner.pod_events import (
 )
 from monopod.runner.usage import ContainerUsage
 from monopod.runner.waiting_bytes import waiting_bytes
-
-ALIVE = "/monopod/step/alive"
-"""Where it is and nobody has locked it, the container was killed (docs/control-directory.md)."""
 
 _PIECE = 65536
 _LAST_LOG_BYTES = 2048
@@ -187,13 +185,9 @@ class HostPod:
         """Send a signal to the first process of a container, if it runs."""
         self._say("signal", container=container, number=number)
 
-    def declare_dead(self, container: str) -> None:
-        """Let the coordinator take a container that cannot start for one that was killed."""
-        self.make_file(container, ALIVE)
-
-    def make_file(self, container: str, path: str) -> None:
-        """Make an empty file in a volume, where `container` would have it at `path`, unless it is there."""
-        self._say("file", container=container, path=path)
+    def declare_dead(self, container: str, reason: str, message: str) -> None:
+        """Tell the coordinator that a container cannot start, and why."""
+        self._say("never_started", container=container, reason=reason, message=message[:LONGEST_MESSAGE])
 
     def usage(self, containers: Iterable[str]) -> dict[str, ContainerUsage]:
         """Return what these containers use of CPU and memory, those of them that run."""

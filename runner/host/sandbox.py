@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
+from monopod.entrypoint.never_started import mark_never_started
 from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.host import messages, namespaces
 from monopod.runner.host.container import execute, run_container, termination_message_file
@@ -39,6 +40,8 @@ from monopod.runner.host.surroundings import Surroundings, make_surroundings
 
 _LONGEST_HOOK_OUTPUT = 1024
 _START_ERROR_CODE = 128
+_CONTROL_DIRECTORY = "/monopod/step"
+"""Where each container has its own (docs/control-directory.md)."""
 
 
 class _Process:
@@ -102,22 +105,18 @@ class Sandbox:
         match message["type"]:
             case "signal":
                 self._obey([Signal(message["container"], message["number"])])
-            case "file":
-                self._make_file(self._containers[message["container"]], message["path"])
+            case "never_started":
+                self._mark_never_started(self._containers[message["container"]], message["reason"], message["message"])
             case "terminate":
                 self._obey(self._lifecycle.terminate(message["grace"], time.monotonic()))
 
-    def _make_file(self, container: Container, path: str) -> None:
-        directory, name = os.path.split(path)
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    def _mark_never_started(self, container: Container, reason: str, message: str) -> None:
         for mount in container.mounts:
-            if mount.path == directory and not mount.sub_path:
+            if mount.path == _CONTROL_DIRECTORY and not mount.sub_path:
                 try:
-                    os.close(os.open(f"{mount.source}/{name}", flags, 0o644))
-                except FileExistsError:
-                    pass
+                    mark_never_started(mount.source, reason, message)
                 except OSError as error:
-                    text = f"container {container.name}: cannot make {path}: {error.strerror}"
+                    text = f"container {container.name}: cannot mark it as never started: {error.strerror}"
                     messages.send(self._channel, "warning", message=text)
 
     def _read_watch(self, descriptor: int) -> None:

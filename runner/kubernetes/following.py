@@ -25,6 +25,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from monopod.compiler.pod import COORDINATOR, INSTALL, coordinator_of
+from monopod.entrypoint.never_started import LONGEST_MESSAGE
 from monopod.runner.backend import DELETED, NOT_STARTED
 from monopod.runner.kubernetes import pod_states
 from monopod.runner.kubernetes.api_errors import ApiError
@@ -44,6 +45,7 @@ from monopod.runner.kubernetes.pod_watch import (
     WatchRefused,
 )
 from monopod.runner.pod_events import (
+    ContainerNotStarted,
     ContainerOutput,
     ContainerStarted,
     ContainerTerminated,
@@ -214,9 +216,9 @@ class FollowedPod:
         self._is_killed = True
         self._delete(grace=0)
 
-    def declare_dead(self, container: str) -> None:
-        """Let the coordinator take a container that cannot start for one that was killed."""
-        self._ask("dead", container)
+    def declare_dead(self, container: str, reason: str, message: str) -> None:
+        """Tell the coordinator that a container cannot start, and why."""
+        self._ask("dead", container, reason, message[:LONGEST_MESSAGE])
 
     # Asking
 
@@ -491,9 +493,7 @@ class FollowedPod:
             self._finish(NOT_STARTED if self._state(COORDINATOR) == "waiting" else "", trouble.text)
             return
         assert trouble.container is not None
-        self._pending.append(
-            ContainerTerminated(trouble.container, 0, 128, None, "StartError", trouble.text, None, time.time())
-        )
+        self._pending.append(ContainerNotStarted(trouble.container, trouble.reason, trouble.message))
 
     def _executed(self, arguments: tuple[str, ...], error: Exception | None) -> None:
         if error is None or self._is_gone:

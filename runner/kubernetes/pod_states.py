@@ -36,10 +36,15 @@ _TOLD_OTHERWISE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a container, or (None) the whole Pod, has not started. Troubles of one ``subject`` are told once."""
+    """Why a container, or (None) the whole Pod, has not started. Troubles of one ``subject`` are told once.
+
+    ``reason`` and ``message`` are the cluster's, ``text`` is what a person is told.
+    """
 
     subject: tuple[str, str]
     container: str | None
+    reason: str
+    message: str
     text: str
     hopeless: bool = False
 
@@ -76,10 +81,16 @@ def troubles(pod: Mapping[str, Any], named: Named) -> list[Trouble]:
 def _unscheduled(pod: Mapping[str, Any], condition: Mapping[str, Any]) -> Trouble:
     message = condition.get("message") or condition.get("reason") or "the scheduler does not say why"
     if condition.get("reason") == "SchedulingGated":
-        return Trouble(("scheduling", "gated"), None, f"the Pod is held back by its scheduling gates: {message}")
+        return Trouble(
+            ("scheduling", "gated"),
+            None,
+            "SchedulingGated",
+            message,
+            f"the Pod is held back by its scheduling gates: {message}",
+        )
     asked = peak_requests(pod)
     text = f"no node takes the Pod: {message}" + (f" (at its peak it asks for {asked})" if asked else "")
-    return Trouble(("scheduling", "unschedulable"), None, text)
+    return Trouble(("scheduling", "unschedulable"), None, "Unschedulable", message, text)
 
 
 def _waiting(status: Mapping[str, Any], reason: str, message: str, image: str, named: Named) -> Trouble:
@@ -88,11 +99,11 @@ def _waiting(status: Mapping[str, Any], reason: str, message: str, image: str, n
     said = f": {message}" if message else ""
     if reason in _IMAGE:
         text = f"the image '{image}' of {who} cannot be had ({reason}){said}"
-        return Trouble(("image", image), name, text + _image_advice(name, reason), reason in _HOPELESS)
+        return Trouble(("image", image), name, reason, message, text + _image_advice(name, reason), reason in _HOPELESS)
     if reason == "CrashLoopBackOff":
-        return Trouble(("crash", name), name, f"{who} ends again and again: {_last_ending(status)}")
+        return Trouble(("crash", name), name, reason, message, f"{who} ends again and again: {_last_ending(status)}")
     text = f"{who} cannot be started ({reason}){said}{_config_advice(name, message)}"
-    return Trouble((reason, name), name, text)
+    return Trouble((reason, name), name, reason, message, text)
 
 
 def _image_advice(name: str, reason: str) -> str:

@@ -32,6 +32,7 @@ from typing import IO, Any
 import yaml
 
 from monopod.compiler.pod import COORDINATOR, coordinator_of
+from monopod.entrypoint.never_started import mark_never_started
 from monopod.runner.backend import EVICTED, BackendUnavailableError, PodRefusedError
 from monopod.runner.cancellation import CancelSocket
 from monopod.runner.host import host_volumes, size_limits, state_directory
@@ -41,7 +42,14 @@ from monopod.runner.host.specification import SizeLimit
 from monopod.runner.host.state_directory import StateDirectory
 from monopod.runner.host.volume_sources import Place
 from monopod.runner.host.volumes import make_volume
-from monopod.runner.pod_events import ContainerOutput, ContainerTerminated, Event, PodFinished, PodWarning
+from monopod.runner.pod_events import (
+    ContainerNotStarted,
+    ContainerOutput,
+    ContainerTerminated,
+    Event,
+    PodFinished,
+    PodWarning,
+)
 from monopod.runner.podman import cleaner, command, images
 from monopod.runner.podman.command import PodmanError
 from monopod.runner.podman.file_watch import FileWatch
@@ -280,14 +288,13 @@ class PodmanPod:
         # one that sees the others end would go on to what comes after them
         self._spawn(["kill", "--signal", "KILL", self._ids[COORDINATOR]], kill_all)
 
-    def declare_dead(self, container: str) -> None:
-        """Let the coordinator take a container that cannot start for one that was killed."""
+    def declare_dead(self, container: str, reason: str, message: str) -> None:
+        """Tell the coordinator that a container cannot start, and why."""
         spec = self._played["spec"]
         mounts = next(each["volumeMounts"] for each in spec["containers"] if each["name"] == container)
         volume = next(mount["name"] for mount in mounts if mount["mountPath"] == "/monopod/step")
         path = next(each["hostPath"]["path"] for each in spec["volumes"] if each["name"] == volume)
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(f"{path}/alive", os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+        mark_never_started(path, reason, message)
 
     def close(self) -> None:
         """End the Pod if it still runs, and remove all that it left, unless it is to be kept."""
@@ -387,7 +394,7 @@ class PodmanPod:
             if each["State"]["Status"] not in ("created", "configured", "initialized"):
                 continue
             self._not_started[name] = reasons.get(each["Id"]) or command.in_words(said) or "podman does not say why"
-            self._pending.append(_start_error(name, self._not_started[name]))
+            self._pending.append(ContainerNotStarted(name, "StartError", self._not_started[name]))
         self._await_coordinator()
 
     def _inspected(self) -> list[dict[str, Any]]:
@@ -443,10 +450,6 @@ def _ending_of_coordinator(state: Mapping[str, Any]) -> str:
     if state["ExitCode"] == CANNOT_GO_ON:
         return "the coordinator could not go on"
     return f"the coordinator was killed ({'out of memory' if state.get('OOMKilled') else 'SIGKILL'})"
-
-
-def _start_error(name: str, why: str) -> ContainerTerminated:
-    return ContainerTerminated(name, 0, 128, None, "StartError", why, None, time.time())
 
 
 def _make_sub_path(path: str) -> None:

@@ -8,9 +8,10 @@ from typing import ClassVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simulation import Behaviour, cancel, death, plan_of, simulate, task
+from simulation import Behaviour, cancel, death, plan_of, simulate, start_failure, task
 
 from monopod.entrypoint.events import RunStep, StopStep, WriteFile
+from monopod.entrypoint.start_failures import _IMAGE
 from monopod.schemas import plan as plan_module
 from monopod.schemas.plan import (
     ImageProgram,
@@ -36,6 +37,85 @@ def failing(*containers: str, code: int = 1):
 
 def writing(files: dict[str, dict[str, str]]):
     return lambda request: Behaviour(files=files.get(request.container, {}))
+
+
+class TestStartFailures:
+    """A container that cannot start: Tekton docs/taskruns.md (reasons), pkg/reconciler/taskrun (checkPodFailed)."""
+
+    PAIR = (Step("one", script="true"), Step("two", script="true"))
+    SIDE = Sidecar(Step("db", script="sleep 1000"))
+
+    @pytest.mark.parametrize(
+        ("reason", "of_step", "of_sidecar"),
+        [
+            *((each, "TaskRunImagePullFailed", "TaskRunImagePullFailed") for each in sorted(_IMAGE)),
+            ("CreateContainerConfigError", "CreateContainerConfigError", "CreateContainerConfigError"),
+            ("CreateContainerError", "PodCreationFailed", "PodCreationFailed"),
+            ("RunContainerError", "PodCreationFailed", "PodCreationFailed"),
+            ("StartError", "StepFailed", "SidecarFailed"),
+            ("ContainerCannotRun", "StepFailed", "SidecarFailed"),
+        ],
+    )
+    def test_the_task_fails_with_the_reason_that_tekton_gives(self, reason, of_step, of_sidecar):
+        plan = plan_of(task("a"), task("b", sidecars=(self.SIDE,)), task("c", after=("a",)))
+        absent = {"a-run", "b-db"}
+        extra = [start_failure(0, name, reason) for name in absent]
+        run = simulate(plan, ready=lambda name: None if name in absent else 0, extra=extra)
+        assert run.task_reasons() == {"run-a": of_step, "run-b": of_sidecar}
+        assert (run.exit_code, run.finished_at) == (1, 0)
+        what = "failed to pull its image" if reason in _IMAGE else "failed to start"
+        messages = {name: each["status"]["conditions"][0]["message"] for name, each in run.status["taskRuns"].items()}
+        why = f"{what}: {reason}: it is not in the registry"
+        assert messages == {
+            "run-a": f'the step "run" in TaskRun "run-a" {why}',
+            "run-b": f'the sidecar "db" in TaskRun "run-b" {why}',
+        }
+
+    def test_what_runs_is_stopped_at_once(self):
+        plan = plan_of(task("a", steps=self.PAIR, sidecars=(self.SIDE,)))
+        run = simulate(
+            plan,
+            lambda _: Behaviour(99),
+            ready=lambda n: None if n == "a-two" else 0,
+            extra=[start_failure(3, "a-two")],
+        )
+        assert [(at, each.container) for at, each in run.commands if isinstance(each, StopStep)] == [
+            (3, "a-one"),
+            (3.25, "a-db"),
+        ]
+        assert run.task_reasons() == {"run-a": "TaskRunImagePullFailed"}
+        assert run.finished_at == 3.25
+
+    def test_there_is_no_second_attempt_in_such_a_slot(self):
+        run = simulate(
+            plan_of(task("a", retries=3, sidecars=(self.SIDE,))),
+            ready=lambda name: None if name == "a-db" else 0,
+            extra=[start_failure(2, "a-db")],
+        )
+        assert (run.requests(), run.finished_at) == ([], 2)
+
+    def test_what_is_known_before_the_task_starts_fails_it_when_it_starts(self):
+        plan = plan_of(task("a"), task("b", after=("a",)), final_tasks=(task("end"),))
+        run = simulate(plan, ready=lambda name: None if name == "b-run" else 0, extra=[start_failure(0, "b-run")])
+        assert run.task_reasons() == {
+            "run-a": "Succeeded",
+            "run-b": "TaskRunImagePullFailed",
+            "run-end": "Succeeded",
+        }
+        assert run.started() == {"a-run": [0], "end-run": [1]}
+
+    def test_a_task_that_is_skipped_does_not_need_its_image(self):
+        never = (WhenExpression("yes", "in", ("no",)),)
+        run = simulate(
+            plan_of(task("a"), task("b", when=never)),
+            ready=lambda name: None if name == "b-run" else 0,
+            extra=[start_failure(0, "b-run")],
+        )
+        assert (run.condition["reason"], run.exit_code) == ("Completed", 0)
+
+    def test_a_container_that_has_started_after_all_is_not_given_up(self):
+        run = simulate(plan_of(task("a")), lambda _: Behaviour(5), extra=[start_failure(1, "a-run")])
+        assert run.task_reasons() == {"run-a": "Failed"}  # its entrypoint was killed: that is all that is known
 
 
 class TestOrder:

@@ -43,6 +43,7 @@ from monopod.entrypoint.events import (
     WriteFile,
 )
 from monopod.entrypoint.journal import CelEvaluated, Journal, JournalError, ProbeSent
+from monopod.entrypoint.never_started import mark_never_started
 from monopod.schemas.plan import Probe, Slot
 from monopod.schemas.run_events import RunWarning
 from monopod.schemas.variables import EvaluationError
@@ -339,6 +340,26 @@ class TestDeath:
 
         pod.run(script)
         assert pod.kinds() == ["Begun", "ContainerDied"]
+
+    def test_one_that_never_started_is_told_with_the_reason(self, pod):
+        pod = pod(containers=("c", "d"))
+        mark_never_started(str(pod.path("x").parent), "ErrImagePull", "it is not there")
+        seen = []
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start("d")
+                case ContainerReady(container="d"):
+                    pod.path("alive", "d").write_text("ErrImagePull\nforged by its Step\n")
+                    pod.die("d")
+                case ContainerDied():
+                    seen.append(event[1:])
+                    return finish(1) if len(seen) == 2 else None
+            return None
+
+        pod.run(script)
+        assert sorted(seen) == [("c", "ErrImagePull", "it is not there"), ("d", "", "")]
 
     def test_one_that_is_about_to_take_its_lock_is_not_dead(self, pod):
         pod = pod()

@@ -23,6 +23,7 @@ ENTRIES = st.one_of(
     st.builds(Begun, at=TIMES, monotonic=TIMES),
     st.builds(ContainerReady, at=TIMES),
     st.builds(ContainerDied, at=TIMES),
+    st.builds(ContainerDied, at=TIMES, reason=st.text(), message=st.text()),
     st.builds(StepExited, at=TIMES, exit=st.builds(Exit, start=TIMES, end=TIMES, cpu=TIMES)),
     st.builds(ResultsRead, at=TIMES),
     st.builds(SidecarReady, at=TIMES),

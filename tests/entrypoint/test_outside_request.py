@@ -11,20 +11,33 @@ from monopod.entrypoint import outside_request
 from monopod.entrypoint.control_directory import ControlDirectory
 
 
-def test_a_container_is_declared_dead(tmp_path):
+def test_a_container_that_cannot_start_is_marked_with_the_reason(tmp_path):
     (tmp_path / "steps" / "build-act").mkdir(parents=True)
-    ask = ["--root", str(tmp_path), "dead", "build-act"]
-    assert outside_request.main(ask) == 0
-    assert outside_request.main(ask) == 0  # it may be asked for again
+    ask = ["--root", str(tmp_path), "dead", "build-act", "ImagePullBackOff"]
+    assert outside_request.main([*ask, "no such\nimage"]) == 0
+    assert outside_request.main([*ask, "asked for again"]) == 0
     found = tmp_path / "steps" / "build-act" / "alive"
     assert stat.S_ISREG(found.stat().st_mode)
+    assert os.listdir(found.parent) == ["alive"]
     directory = ControlDirectory(str(found.parent))
     assert directory.liveness() == "dead"
+    assert directory.start_failure() == ("ImagePullBackOff", "no such image")
+    directory.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\n" * 9000, b"one line", b"\n\n\n"])
+def test_a_mark_that_something_else_wrote_does_no_harm(tmp_path, content):
+    (tmp_path / "alive").write_bytes(content)
+    directory = ControlDirectory(str(tmp_path))
+    assert directory.liveness() == "dead"
+    reason, message = directory.start_failure()
+    assert "\n" not in reason + message
+    assert (reason, message) == ("", "") or content.strip()
     directory.close()
 
 
 def test_a_container_that_is_not_there(tmp_path, capsys):
-    assert outside_request.main(["--root", str(tmp_path), "dead", "nobody"]) == 1
+    assert outside_request.main(["--root", str(tmp_path), "dead", "nobody", "StartError", "why"]) == 1
     assert capsys.readouterr().err == "dead nobody: No such file or directory\n"
 
 
@@ -44,7 +57,15 @@ def test_it_is_in_the_runtime_image():
 
 
 @pytest.mark.parametrize(
-    "wrong", [[], ["signal"], ["signal", "x"], ["dead", "../x"], ["dead", ".x"], ["dead", ""], ["stop", "1"]]
+    "wrong",
+    [
+        [],
+        ["signal"],
+        ["signal", "x"],
+        ["dead", "x"],
+        *(["dead", name, "A", "b"] for name in ("../x", ".x", "")),
+        ["stop"],
+    ],
 )
 def test_wrong_usage(wrong, capsys):
     assert outside_request.main(wrong) == 2

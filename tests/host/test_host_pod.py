@@ -261,16 +261,13 @@ def test_a_signal_reaches_the_first_process(backend, make_container):
     assert ended.output("main") == "up\ngot it\n"
 
 
-def test_a_file_is_made_in_a_volume_where_a_container_would_have_it_and_kept_if_it_is_there(backend, make_container):
-    script = "echo up; while [ ! -e /box/new ]; do sleep 0.01; done; cat /box/old; wc -c < /box/new"
-    main = make_container(
-        "main", f"echo kept > /box/old; {script}", volumeMounts=[{"name": "box", "mountPath": "/box"}]
-    )
-    reactions = [
-        ["up", "make_file", "main", f"/{path}"] for path in ("nowhere/new", "box/told/new", "box/old", "box/new")
-    ]
+@pytest.mark.parametrize("before", ["", "echo kept > /monopod/step/alive;"])
+def test_a_container_is_marked_as_never_started_unless_it_has(backend, make_container, before):
+    script = f"{before} echo up; while [ ! -e /monopod/step/alive ]; do sleep 0.01; done; cat /monopod/step/alive"
+    main = make_container("main", script, volumeMounts=[{"name": "box", "mountPath": "/monopod/step"}])
+    reactions = [["up", "declare_dead", "main", "StartError", "no such\nuser"]]
     ended = backend.run({"containers": [main], "volumes": [{"name": "box", "emptyDir": {}}]}, reactions=reactions)
-    assert ended.output("main").split() == ["up", "kept", "0"]
+    assert ended.output("main").splitlines() == ["up", *(["kept"] if before else ["StartError", "no such user"])]
     assert ended.of("PodWarning") == []
 
 

@@ -15,6 +15,7 @@ from monopod.runner.display_plain import PlainDisplay
 from monopod.runner.follow import Follower
 from monopod.runner.line_options import LineOptions
 from monopod.runner.pod_events import (
+    ContainerNotStarted,
     ContainerOutput,
     ContainerStarted,
     ContainerTerminated,
@@ -150,8 +151,8 @@ class ScriptedPod:
     def kill(self):
         self.asked.append("kill")
 
-    def declare_dead(self, container):
-        self.asked.append((container, "dead"))
+    def declare_dead(self, container, reason, message):
+        self.asked.append((container, reason, message))
 
     def close(self):
         os.close(self.bell)
@@ -360,11 +361,17 @@ def test_a_run_that_succeeded_in_spite_of_an_interrupt_has_succeeded(follow, who
     assert outcome.exit_code == 0
 
 
-def test_a_container_that_cannot_be_started_is_told_and_left_for_dead(follow):
-    ended = ContainerTerminated("build-make", 0, 128, None, "StartError", "no such user", None, 2.0)
-    shown, _, pod, _ = follow([ended], [finished()])
+@pytest.mark.parametrize(
+    "event",
+    [
+        ContainerTerminated("build-make", 0, 128, None, "StartError", "no such user", None, 2.0),
+        ContainerNotStarted("build-make", "StartError", "no such user"),
+    ],
+)
+def test_a_container_that_cannot_be_started_is_told_to_the_coordinator(follow, event):
+    shown, _, pod, _ = follow([event], [finished()])
     assert shown == ["warning: container build-make could not be started: no such user"]
-    assert pod.asked == [("build-make", "dead")]
+    assert pod.asked == [("build-make", "StartError", "no such user")]
 
 
 ENDS_NOT = "warning: the run is over, but not all of its containers end; they are killed"

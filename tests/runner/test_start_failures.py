@@ -6,8 +6,6 @@ import sys
 
 import pytest
 
-from monopod.runner.follow import Follower
-
 PIPELINE = """\
 apiVersion: tekton.dev/v1
 kind: Pipeline
@@ -35,35 +33,6 @@ def pipeline(tmp_path):
     return tmp_path / "pipeline.yaml"
 
 
-def test_the_task_of_a_container_that_could_not_be_started_tells_why(story):
-    follower = Follower(story.plan(story.task("one", "a", "b"), story.task("two", "a")))
-    words = follower.start_failed("one-b", "no such user")
-    assert words == "container one-b could not be started: no such user"
-    for task in ("one", "two"):
-        follower.event(story.task_started(task, 1))
-        (told,) = follower.event(story.task_finished(task, 2, "Failed", message="its container is gone"))
-        assert told.message == (words if task == "one" else "its container is gone")
-    assert [task.message for task in follower.tasks] == [words, "its container is gone"]
-
-
-@pytest.mark.parametrize("status", ["Succeeded", "Cancelled"])
-def test_a_task_that_ended_otherwise_keeps_its_own_message(story, status):
-    follower = Follower(story.plan(story.task("one", "a")))
-    follower.start_failed("one-a", "no such user")
-    follower.event(story.task_started("one", 1))
-    (told,) = follower.event(story.task_finished("one", 2, status, message="its own"))
-    assert told.message == "its own"
-
-
-def test_a_task_whose_step_failed_keeps_its_own_message(story):
-    follower = Follower(story.plan(story.task("one", "a", "b")))
-    follower.start_failed("one-b", "no such user")
-    follower.event(story.task_started("one", 1))
-    follower.event(story.step_finished("one", "a", 1, code=3))
-    (told,) = follower.event(story.task_finished("one", 2, "Failed", message="its own"))
-    assert told.message == "its own"
-
-
 @pytest.mark.slow
 def test_a_container_that_cannot_be_started_fails_its_task_at_once(pipeline, tmp_path):
     program = "import sys; from monopod.runner.command_line import main; sys.exit(main())"
@@ -73,8 +42,9 @@ def test_a_container_that_cannot_be_started_fails_its_task_at_once(pipeline, tmp
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     (warning,) = [line for line in lines if line.startswith("warning: container mount-second could not be started: ")]
-    reason = warning.removeprefix("warning: ")
+    reason = warning.partition("could not be started: ")[2]
     assert "/no/such/directory" in reason or "link" in reason
     (row,) = [line for line in lines if line.startswith("mount ")]
-    assert reason in row
+    assert 'the step "second" in TaskRun "' in row
+    assert row.endswith(f" failed to start: StartError: {reason}")
     assert "[report : act] mount was Failed" in lines

@@ -38,8 +38,8 @@ class HostKubelet:
         match command[5:]:
             case ["signal", number]:
                 self.pods[pod].signal(container, int(number))
-            case ["dead", dead]:
-                self.pods[pod].declare_dead(dead)
+            case ["dead", dead, reason, message]:
+                self.pods[pod].declare_dead(dead, reason, message)
         return 0, ""
 
     def _run(self, api, pod):

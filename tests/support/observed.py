@@ -8,7 +8,7 @@ from typing import Any
 
 from oracle import Expected, expected
 from random_pipelines import Case
-from simulation import Simulation, cancel, death, simulate
+from simulation import Simulation, cancel, death, simulate, start_failure
 
 from monopod.schemas.run_events import TaskFinished, TaskStarted
 
@@ -28,7 +28,11 @@ def run(case: Case) -> Simulation:
         lambda request: world.behave(request.container, request.request),
         ready=lambda container: world.ready.get(container, 0.0),
         is_killed=lambda: random.random() < often,
-        extra=[*(cancel(*each) for each in world.cancels), *(death(at, name) for name, at in world.deaths.items())],
+        extra=[
+            *(cancel(*each) for each in world.cancels),
+            *(death(at, name) for name, at in world.deaths.items()),
+            *(start_failure(at, name) for name, at in world.start_failures.items()),
+        ],
     )
 
 

@@ -32,6 +32,7 @@ class World:
     ready: dict[str, float | None] = field(default_factory=dict)  # container -> when it comes (else 0; None: never)
     deaths: dict[str, float] = field(default_factory=dict)  # container -> when it is killed
     cancels: tuple[tuple[float, str], ...] = ()
+    start_failures: dict[str, float] = field(default_factory=dict)  # container that never comes -> when that is known
 
 
 @dataclass
@@ -260,6 +261,7 @@ class Oracle:
         for container in instance.slot.sidecars if instance.slot else ():
             yield self.comes(container)
             yield self.dies(container)
+            yield self.fails_to_start(container)
         for sidecar in attempt.sidecars.values():
             yield sidecar.ready
             yield sidecar.end
@@ -270,6 +272,7 @@ class Oracle:
         container = self.container(instance)
         assert instance.slot is not None
         yield from (self.dies(each) for each in instance.slot.containers)
+        yield from (self.fails_to_start(each) for each in instance.slot.containers)
         if attempt.step_start is None:
             yield self.comes(container)
             yield attempt.waiting_since + self.plan.container_start_timeout
@@ -284,6 +287,13 @@ class Oracle:
 
     def dies(self, container: str) -> float:
         return min(self.world.deaths.get(container, NEVER), self.died.get(container, NEVER))
+
+    def fails_to_start(self, container: str) -> float:
+        return self.world.start_failures.get(container, NEVER)
+
+    def cannot_start(self, slot: Slot) -> bool:
+        """Whether it is known of a container, a Step's or a Sidecar's, that it will never be there."""
+        return any(self.now >= self.fails_to_start(each) for each in (*slot.containers, *slot.sidecars))
 
     def container(self, instance: Instance) -> str:
         assert instance.slot is not None
@@ -574,7 +584,7 @@ class Oracle:
         busy = [each.slot for each in state.instances if each.slot and (not each.reason or self.sidecars_run(each))]
         free = [slot for slot in task.slots if slot not in busy]
         free.sort(key=lambda slot: -max((self.left(each) for each in state.instances if each.slot == slot), default=0))
-        whole = [slot for slot in free if not self.broken(slot.containers)]
+        whole = [slot for slot in free if not (self.broken(slot.containers) or self.cannot_start(slot))]
         if instance.killed:
             instance.reason = "TaskRunCancelled"
             self.changed = True
@@ -599,6 +609,9 @@ class Oracle:
     def look_at_attempt(self, task: Task, instance: Instance, attempt: Attempt) -> None:
         if not attempt.cause and (instance.killed or (task.timeout and self.now >= attempt.start + task.timeout)):
             attempt.cause = "TaskRunCancelled" if instance.killed else "TaskRunTimeout"
+        assert instance.slot is not None
+        if not attempt.cause and self.cannot_start(instance.slot):
+            attempt.cause = "TaskRunImagePullFailed"  # at once, whatever runs: Tekton's checkPodFailed
         if attempt.step_start is not None:
             self.look_at_step(task, instance, attempt, task.steps[attempt.position])
         elif attempt.cause or attempt.failed:
@@ -687,7 +700,8 @@ class Oracle:
                 attempt.step_results[f"steps.{step.name}.results.{result.name}"] = text
         reason = "Completed" if code == 0 else "Error"
         if attempt.step_timed_out or attempt.cause:
-            reason = "Cancelled" if attempt.cause == "TaskRunCancelled" else "TimeoutExceeded"
+            timed_out = attempt.step_timed_out or attempt.cause == "TaskRunTimeout"
+            reason = "TimeoutExceeded" if timed_out and attempt.cause != "TaskRunCancelled" else "Cancelled"
             code = code if attempt.cause else code or 1
         elif code and step.on_error == "continue" and self.now < dead:
             reason = "Continued"
@@ -719,7 +733,7 @@ class Oracle:
                 instance.results[result.name] = text
         assert instance.slot is not None
         again = len(instance.attempts) <= task.retries and not instance.killed
-        again = again and not self.broken(instance.slot.containers)
+        again = again and not self.broken(instance.slot.containers) and not self.cannot_start(instance.slot)
         attempt.again = again and attempt.reason not in ("Succeeded", "TaskRunCancelled")
 
     # The report

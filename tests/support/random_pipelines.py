@@ -8,7 +8,7 @@ on whole seconds, so that things do meet. (A seeded generator: ten thousand case
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -46,9 +46,12 @@ class Case:
     ready: dict[str, float | None]
     deaths: dict[str, float]
     cancels: tuple[tuple[float, str], ...]
+    start_failures: dict[str, float] = field(default_factory=dict)
 
     def world(self) -> World:
-        return World(lambda *request: self.behaviours.get(request, DEFAULT), self.ready, self.deaths, self.cancels)
+        behave = lambda *request: self.behaviours.get(request, DEFAULT)  # noqa: E731
+        ready = {**self.ready, **dict.fromkeys(self.start_failures)}
+        return World(behave, ready, self.deaths, self.cancels, self.start_failures)
 
 
 def random_case(seed: int) -> Case:
@@ -93,7 +96,8 @@ class _Generator:
         ready = dict(self.late_containers(plan)) if not self.calm and self.chance(0.3) else {}
         deaths = dict(self.deaths(plan, ready)) if not self.calm and self.chance(0.2) else {}
         cancels = tuple(self.cancels()) if not self.calm and self.chance(0.25) else ()
-        return Case(self.seed, plan, dict(self.behaviours(pipeline)), ready, deaths, cancels)
+        failures = dict(self.start_failures(plan, ready, deaths)) if not self.calm and self.chance(0.15) else {}
+        return Case(self.seed, plan, dict(self.behaviours(pipeline)), ready, deaths, cancels, failures)
 
     def size(self) -> int:
         return min(12, 1 + int(self.random.expovariate(0.35)))
@@ -328,6 +332,14 @@ class _Generator:
                 if too_late and at_most:
                     at_most -= 1
                 yield container, moment
+
+    def start_failures(
+        self, plan: Plan, ready: dict[str, float | None], deaths: dict[str, float]
+    ) -> Iterator[tuple[str, float]]:
+        """A container or two that never come, and it is told when that is known."""
+        containers = [each for each in containers_of(plan.pipeline) if each not in ready and each not in deaths]
+        for container in self.random.sample(containers, min(len(containers), self.random.choice((1, 1, 2)))):
+            yield container, self.moment(0, 8)
 
     def deaths(self, plan: Plan, ready: dict[str, float | None]) -> Iterator[tuple[str, float]]:
         """One container or several, at any time or almost at once."""

@@ -40,7 +40,7 @@ def described(value: object) -> str:
 def _smaller_cases(case: Case) -> Iterator[Case]:
     for pipeline in _smaller_pipelines(case.plan.pipeline):
         yield dataclasses.replace(case, plan=case.plan._replace(pipeline=pipeline))
-    for name in ("behaviours", "ready", "deaths"):
+    for name in ("behaviours", "ready", "deaths", "start_failures"):
         entries = getattr(case, name)
         for key in entries:
             yield dataclasses.replace(case, **{name: {k: v for k, v in entries.items() if k != key}})

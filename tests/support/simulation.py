@@ -268,3 +268,7 @@ def cancel(at: float, mode: Any = "Cancelled") -> tuple[float, Event]:
 
 def death(at: float, container: str) -> tuple[float, Event]:
     return at, ContainerDied(at, container)
+
+
+def start_failure(at: float, container: str, reason: str = "ImagePullBackOff") -> tuple[float, Event]:
+    return at, ContainerDied(at, container, reason, "it is not in the registry")
