@@ -42,7 +42,7 @@ from monopod.entrypoint.step_files import (
 from monopod.entrypoint.step_request import request_of
 from monopod.entrypoint.when import evaluated, holds
 from monopod.schemas.plan import Plan, Slot, Step, Task, Value
-from monopod.schemas.run_events import StepFinished, StepStarted, TaskStarted
+from monopod.schemas.run_events import SidecarFinished, StepFinished, StepStarted, TaskStarted
 from monopod.schemas.variables import (
     EvaluationError,
     Path,
@@ -261,9 +261,11 @@ class Attempts:
             instance.attempt.sidecars_awaited.discard(container)
             self._advance(instance)
 
-    def _sidecar_exited(self, instance: InstanceState, container: str, _: Exit) -> None:
+    def _sidecar_exited(self, instance: InstanceState, container: str, how: Exit) -> None:
         """A Sidecar that has ended counts as ready, as in Tekton; it never decides the Task's outcome."""
         attempt = instance.attempt
+        if attempt.outcome is None:
+            self._commands.tell(_sidecar_finished(instance, container, how, self._commands.now))
         attempt.sidecars_running.discard(container)
         attempt.sidecars_awaited.discard(container)
         self._sidecars.pop(container, None)
@@ -436,6 +438,17 @@ class Attempts:
         for container in sorted(attempt.sidecars_running):
             self._commands.do(StopStep(container, attempt.sidecar_requests[container], self._plan.stop_grace))
         self._owner.attempt_ended(instance, outcome)
+
+
+def _sidecar_finished(instance: InstanceState, container: str, how: Exit, now: float) -> SidecarFinished:
+    """Return what is told of a Sidecar that ended before the Steps of its Task had."""
+    sidecar = instance.task.plan.sidecars[_slot(instance).sidecars.index(container)]
+    code = how.code if how.code is not None else 128 + (how.signal or 0)
+    reason = "OOMKilled" if how.out_of_memory and code else "Error" if code else "Completed"
+    path, number, name = instance.task.path, instance.attempt.number, sidecar.step.name
+    return SidecarFinished(
+        now, path, instance.index, number, name, container, code, reason, how.error, how.start, how.end
+    )
 
 
 def _slot(instance: InstanceState) -> Slot:

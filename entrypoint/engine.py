@@ -46,16 +46,19 @@ from monopod.entrypoint.events import (
     StepExited,
     TimerFired,
 )
-from monopod.entrypoint.instances import instances_of, publish_result, publish_results
+from monopod.entrypoint.instances import empty_arrays, instances_of, publish_result, publish_results
 from monopod.entrypoint.result_references import leaves
 from monopod.entrypoint.run_state import InstanceState, Outcome, PipelineState, TaskState
+from monopod.entrypoint.skip_words import names_in_words
 from monopod.entrypoint.skipping import SKIPPED_EMPTY_MATRIX, Reject, Skip, nothing_starts, what_keeps
 from monopod.entrypoint.start_failures import StartFailure
 from monopod.entrypoint.status import finished_document, pipeline_outcome, pipeline_results, uid_of
 from monopod.entrypoint.when import TruthOf, truth_here
+from monopod.schemas.matrix_names import combination_names
 from monopod.schemas.plan import Pipeline, Plan, Value
 from monopod.schemas.run_events import (
     CancelMode,
+    MatrixExpanded,
     RunCancelling,
     RunFinished,
     RunStarted,
@@ -241,10 +244,10 @@ class Engine:
                     message = f'TaskRun "{instance.name}" was cancelled. {why}'
                     self._cancel_instance(instance, Outcome("Cancelled", "TaskRunCancelled", message))
 
-    def _skip_waiting(self, tasks: dict[str, TaskState]) -> None:
+    def _skip_waiting(self, tasks: dict[str, TaskState], message: str = "") -> None:
         for task in tasks.values():
             if task.phase == "Waiting":
-                self._skip(task, nothing_starts(task.pipeline, final=task.final))
+                self._skip(task, Skip(nothing_starts(task.pipeline, final=task.final), message))
 
     # PipelineTasks
 
@@ -276,7 +279,7 @@ class Engine:
         pipeline.unfinished -= 1
         if task.failed and not task.tolerated and not task.final and not pipeline.stopping:
             pipeline.stopping = True
-            self._skip_waiting(pipeline.tasks)
+            self._skip_waiting(pipeline.tasks, f"Task {task.plan.name} did not succeed")
         for dependent in task.dependents:
             dependent.blockers -= 1
             if not dependent.blockers:
@@ -293,15 +296,15 @@ class Engine:
             return
         obstacle = what_keeps(task)
         if isinstance(obstacle, Skip):
-            self._skip(task, obstacle.reason)
+            self._skip(task, obstacle)
         elif isinstance(obstacle, Reject):
             self._invalid.append((task, obstacle.message))
         else:
             self._startable.append(task)
 
-    def _skip(self, task: TaskState, reason: str) -> None:
-        task.phase, task.reason = "Skipped", reason
-        self._commands.tell(TaskSkipped(self._commands.now, task.path, reason))
+    def _skip(self, task: TaskState, why: Skip) -> None:
+        task.phase, task.reason = "Skipped", why.reason
+        self._commands.tell(TaskSkipped(self._commands.now, task.path, why.reason, why.message))
         self._release_task(task)
         self._ended.append(task)
 
@@ -332,8 +335,10 @@ class Engine:
         if matrix is not None:
             task.pipeline.values["tasks", task.plan.name, "matrix", "length"] = str(len(task.instances))
             if not task.instances:
-                self._skip(task, SKIPPED_EMPTY_MATRIX)
+                self._skip(task, Skip(SKIPPED_EMPTY_MATRIX, names_in_words(empty_arrays(task))))
                 return
+            names = combination_names([instance.params for instance in task.instances])
+            self._commands.tell(MatrixExpanded(self._commands.now, task.path, names))
             if matrix.pinned:
                 for instance, slot in zip(task.instances, slots, strict=True):
                     instance.slot = slot

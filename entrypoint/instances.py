@@ -23,6 +23,13 @@ def instances_of(task: TaskState, plan: Plan) -> list[InstanceState]:
     ]
 
 
+def empty_arrays(task: TaskState) -> tuple[str, ...]:
+    """Return the names of the params of a matrix whose array is empty. Raises EvaluationError."""
+    matrix = task.plan.matrix
+    params = () if matrix is None else matrix.params
+    return tuple(param.name for param in params if not evaluate(param.value, task.pipeline.scope))
+
+
 def _combinations(task: TaskState, matrix: Matrix) -> tuple[dict[str, str], ...]:
     scope = task.pipeline.scope
     params: dict[str, tuple[str, ...]] = {}

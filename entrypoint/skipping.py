@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from monopod.entrypoint.result_references import guard_texts, result_references
 from monopod.entrypoint.run_state import PipelineState, TaskState
+from monopod.entrypoint.skip_words import guard_in_words, names_in_words
 from monopod.entrypoint.when import evaluated, holds
 from monopod.schemas.variables import EvaluationError, Reference, references
 
@@ -32,9 +33,10 @@ _TIMED_OUT = {
 
 
 class Skip(NamedTuple):
-    """The Task is skipped, for this reason."""
+    """The Task is skipped, for this reason; ``message`` says in words what decided it."""
 
     reason: str
+    message: str = ""
 
 
 class Reject(NamedTuple):
@@ -58,19 +60,23 @@ def what_keeps(task: TaskState) -> Skip | Reject | None:
     """Return what keeps a Task from starting; note in it how its guards were evaluated."""
     missing = _missing_results(task)
     try:
-        reason = nothing_starts(task.pipeline, final=task.final)
-        if not reason and not (task.final and missing) and not _guards_hold(task, missing):
-            reason = _BY_WHEN
+        skip = _skipped_at_once(task, missing)
     except EvaluationError as error:
         return Reject(str(error))
-    reason = reason or _skipped_parent(task)
+    skip = skip or _skipped_with_parent(task)
+    return skip or (_without_results(task, missing) if missing else None)
+
+
+def _skipped_at_once(task: TaskState, missing: tuple[Reference, ...]) -> Skip | None:
+    """Return that nothing starts any more, or that a guard is false. Raises EvaluationError."""
+    reason = nothing_starts(task.pipeline, final=task.final)
     if reason:
         return Skip(reason)
-    return _without_results(task, missing) if missing else None
+    return None if task.final and missing else _skipped_by_guard(task, missing)
 
 
-def _guards_hold(task: TaskState, missing: tuple[Reference, ...]) -> bool:
-    """Evaluate the guards, but for those that refer to a Result that is missing."""
+def _skipped_by_guard(task: TaskState, missing: tuple[Reference, ...]) -> Skip | None:
+    """Evaluate the guards, but for those that refer to a Result that is missing; return the first that is false."""
     absent = {reference.text for reference in missing}
     guards = [
         guard
@@ -78,13 +84,16 @@ def _guards_hold(task: TaskState, missing: tuple[Reference, ...]) -> bool:
         if absent.isdisjoint(each.text for text in guard_texts(guard) for each in references(text))
     ]
     task.when = evaluated(guards, task.pipeline.scope)
-    return all(holds(expression, task.pipeline.truth_of) for expression in task.when)
+    for guard, expression in zip(guards, task.when, strict=True):
+        if not holds(expression, task.pipeline.truth_of):
+            return Skip(_BY_WHEN, guard_in_words(guard, expression))
+    return None
 
 
-def _skipped_parent(task: TaskState) -> str:
-    parents = (task.pipeline.tasks[name] for name in task.plan.after)
-    skipped = any(parent.phase == "Skipped" and parent.reason != _BY_WHEN for parent in parents)
-    return _WITH_PARENT if skipped else ""
+def _skipped_with_parent(task: TaskState) -> Skip | None:
+    parents = [task.pipeline.tasks[name] for name in task.plan.after]
+    skipped = [each.plan.name for each in parents if each.phase == "Skipped" and each.reason != _BY_WHEN]
+    return Skip(_WITH_PARENT, names_in_words(skipped)) if skipped else None
 
 
 def _missing_results(task: TaskState) -> tuple[Reference, ...]:
@@ -104,6 +113,13 @@ def _without_results(task: TaskState, missing: tuple[Reference, ...]) -> Skip | 
     source = task.pipeline.tasks[missing[0].path[1]]
     guarded = source.phase == "Skipped" and source.reason == _BY_WHEN
     if task.final or task.tolerated or guarded:
-        return Skip(_WITHOUT_RESULTS)
+        return Skip(_WITHOUT_RESULTS, names_in_words(dict.fromkeys(_missing_in_words(task, each) for each in missing)))
     texts = ", ".join(reference.text for reference in missing)
     return Reject(f"invalid result reference: {texts} does not exist")
+
+
+def _missing_in_words(task: TaskState, reference: Reference) -> str:
+    """Return which Result is missing, and what became of the Task that should have written it."""
+    source = task.pipeline.tasks[reference.path[1]]
+    became = {"Skipped": "was skipped", "Succeeded": "did not write it"}.get(source.phase, "did not succeed")
+    return f"{reference.text} (Task {source.plan.name} {became})"

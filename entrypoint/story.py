@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import time
 
+from monopod.schemas.matrix_names import InstanceNames, started_words
 from monopod.schemas.run_events import (
+    MatrixExpanded,
     RunCancelling,
     RunEvent,
     RunFinished,
     RunStarted,
     RunWarning,
+    SidecarFinished,
     StepFinished,
     StepStarted,
     TaskFinished,
     TaskSkipped,
     TaskStarted,
+    sidecar_end_in_words,
 )
+from monopod.schemas.visible_text import visible
 from monopod.schemas.words import duration_in_words, exit_code_in_words, table_lines
 
 SUMMARY_BYTES = 4096
@@ -49,15 +54,17 @@ class Story:
         self._started: float | None = None
         self._attempt_started: dict[str, float] = {}
         self._rows: dict[str, _Row] = {}
+        self._names = InstanceNames()
         self._width = 12
 
     def note(self, event: RunEvent) -> None:
         """Keep what the closing table and the summary need of `event`."""
         if self._started is None:
             self._started = event.at
+        self._names.note(event)
         match event:
             case TaskSkipped():
-                self._rows[event.task] = _Row(event.task, "Skipped", event.reason)
+                self._rows[event.task] = _Row(event.task, "Skipped", event.why)
             case TaskStarted():
                 row = self._row(event)
                 row.started = event.at if row.started is None else row.started
@@ -70,7 +77,7 @@ class Story:
                 pass
 
     def _row(self, event: TaskStarted | TaskFinished) -> _Row:
-        name = _name(event.task, event.index)
+        name = self._names.label(event.task, event.index)
         row = self._rows.setdefault(name, _Row(name, "Running"))
         row.attempts = event.attempt + 1
         return row
@@ -83,37 +90,36 @@ class Story:
         self._width = min(max(self._width, len(who)), _WIDEST_NAME)
         clock = time.strftime("%H:%M:%S", time.localtime(event.at))
         elapsed = f"+{duration_in_words(event.at - self._started)}"
-        line = _printable(f"{clock} {elapsed:>7}  {who:<{self._width}}  {what}")
+        line = visible(f"{clock} {elapsed:>7}  {who:<{self._width}}  {what}")
         if isinstance(event, RunFinished):
-            return ["", *map(_printable, self._table()), "", line]
+            return ["", *map(visible, self._table()), "", line]
         return [line]
 
     def summary(self, event: RunFinished) -> str:
         """Return the end of the run for its termination message: at most 4 KiB in UTF-8."""
         lines = [f"{event.status} ({event.reason}): {event.message}"]
         lines += [f"{row.name}: {row.status}: {row.why}" for row in self._rows.values() if row.status != "Succeeded"]
-        data = "\n".join(map(_printable, lines)).encode(errors="replace")
+        data = "\n".join(map(visible, lines)).encode(errors="replace")
         return data[:SUMMARY_BYTES].decode(errors="ignore")
 
     def _words(self, event: RunEvent) -> tuple[str, str]:
         """Return who an event is about, and what it says."""
         match event:
-            case TaskStarted() | TaskFinished():
-                return _name(event.task, event.index), self._task_words(event)
-            case StepStarted():
-                return _name(event.task, event.index), f"{event.step}: started"
-            case StepFinished():
-                return _name(event.task, event.index), f"{event.step}: {_step_words(event)}"
-            case TaskSkipped():
-                return event.task, f"skipped: {event.reason}"
             case RunStarted() | RunCancelling() | RunWarning() | RunFinished():
                 return "", _run_words(event)
+            case TaskSkipped():
+                return event.task, f"skipped: {event.why}"
+            case MatrixExpanded():
+                return event.task, f"{len(event.names)} combinations of its matrix"
+            case TaskStarted() | TaskFinished():
+                return self._names.label(event.task, event.index), self._task_words(event)
+            case StepStarted() | StepFinished() | SidecarFinished():
+                return self._names.label(event.task, event.index), _words_of_part(event)
 
     def _task_words(self, event: TaskStarted | TaskFinished) -> str:
-        name = _name(event.task, event.index)
+        name = self._names.label(event.task, event.index)
         if isinstance(event, TaskStarted):
-            params = ", ".join(f"{param}={value}" for param, value in event.params.items())
-            return f"{_attempt(event.attempt)}started" + (f" ({params})" if params else "")
+            return started_words(name, event.attempt, event.params)
         took = duration_in_words(event.at - self._attempt_started.get(name, event.at))
         why = self._rows[name].why
         words = f"{_attempt(event.attempt)}{event.status} after {took}" + (f": {why}" if why else "")
@@ -132,10 +138,6 @@ class Story:
         return row.name, row.status, f"+{duration_in_words(row.started - self._started)}", took, why
 
 
-def _name(task: str, index: int | None) -> str:
-    return task if index is None else f"{task}[{index}]"
-
-
 def _attempt(attempt: int) -> str:
     return f"attempt {attempt + 1} " if attempt else ""
 
@@ -150,6 +152,15 @@ def _run_words(event: RunStarted | RunCancelling | RunWarning | RunFinished) -> 
     return f"run {event.status} ({event.reason}): {event.message}"
 
 
+def _words_of_part(event: StepStarted | StepFinished | SidecarFinished) -> str:
+    """Return what happened to a Step or Sidecar, after its name."""
+    if isinstance(event, StepStarted):
+        return f"{event.step}: started"
+    if isinstance(event, SidecarFinished):
+        return f"{event.sidecar}: {sidecar_end_in_words(event)}"
+    return f"{event.step}: {_step_words(event)}"
+
+
 def _step_words(event: StepFinished) -> str:
     if event.reason == "Skipped":
         return f"skipped: {event.message}" if event.message else "skipped"
@@ -160,10 +171,3 @@ def _step_words(event: StepFinished) -> str:
         return words
     used = f"CPU {event.cpu:.1f}s, {event.peak / 1024:.1f} MiB"
     return f"{words} after {duration_in_words(event.end - event.start)} ({used})"
-
-
-def _printable(text: str) -> str:
-    """Return the text as one line without control characters."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else " " for character in text)

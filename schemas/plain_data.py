@@ -44,6 +44,8 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, str) and value in arguments
     if origin is dict:
         return isinstance(value, dict) and all(fits(held, arguments[1]) for held in value.values())
+    if origin is list:
+        return isinstance(value, list) and all(fits(held, arguments[0]) for held in value)
     if origin is tuple:
         return isinstance(value, tuple) and all(fits(held, arguments[0]) for held in value)
     return _fits_simply(value, hint)

@@ -6,6 +6,7 @@ Rules:
 - Times are seconds since the epoch.
 - A Task instance is named by ``task``, the path of its PipelineTask (``"build"``; ``"scan/codeql"`` inside a Pipeline
   that stands in for the PipelineTask ``scan``), and ``index``, the number of the matrix combination or None.
+- A person is shown the combination's name (``MatrixExpanded``) instead of its number.
 - ``attempt`` counts from 0, as Tekton's ``$(context.task.retry-count)``.
 """
 
@@ -15,6 +16,7 @@ import json
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from monopod.schemas.plain_data import made_from
+from monopod.schemas.words import exit_code_in_words, out_of_memory_in_words
 
 CancelMode: TypeAlias = Literal["Cancelled", "CancelledRunFinally", "StoppedRunFinally"]
 FinalStatus: TypeAlias = Literal["Succeeded", "Failed", "Cancelled", "TimedOut"]
@@ -30,6 +32,17 @@ class RunStarted(NamedTuple):
     name: str
     namespace: str
     uid: str
+
+
+class MatrixExpanded(NamedTuple):
+    """The combinations of a Task's matrix are known. ``names`` has one for each, as a person reads it (`matrix_names`).
+
+    It comes before anything else that is told of them.
+    """
+
+    at: float
+    task: str
+    names: list[str]
 
 
 class TaskStarted(NamedTuple):
@@ -76,6 +89,25 @@ class StepFinished(NamedTuple):
     peak: int
 
 
+class SidecarFinished(NamedTuple):
+    """A Sidecar has ended by itself before the Steps of its Task had. It does not decide the Task's outcome.
+
+    ``reason`` is Completed, Error or OOMKilled; ``message``, ``start`` and ``end`` are as in StepFinished.
+    """
+
+    at: float
+    task: str
+    index: int | None  # type: ignore[assignment]  # not that of tuple
+    attempt: int
+    sidecar: str
+    container: str
+    exit_code: int
+    reason: str
+    message: str
+    start: float
+    end: float
+
+
 class TaskFinished(NamedTuple):
     """A Task instance has ended for good, or (``will_retry``) one attempt of it has. ``reason`` is Tekton's."""
 
@@ -90,11 +122,20 @@ class TaskFinished(NamedTuple):
 
 
 class TaskSkipped(NamedTuple):
-    """A PipelineTask was skipped; ``reason`` is one of Tekton's SkippingReasons."""
+    """A PipelineTask was skipped; ``reason`` is one of Tekton's SkippingReasons.
+
+    ``message`` says what decided it: the when-expression and the value it saw, the parent, the Result. It may be empty.
+    """
 
     at: float
     task: str
     reason: str
+    message: str = ""
+
+    @property
+    def why(self) -> str:
+        """The reason, and what decided it."""
+        return f"{self.reason}: {self.message}" if self.message else self.reason
 
 
 class RunCancelling(NamedTuple):
@@ -121,11 +162,20 @@ class RunFinished(NamedTuple):
     document: dict[str, Any]
 
 
+def sidecar_end_in_words(event: SidecarFinished) -> str:
+    """Return how a Sidecar ended that its Task still needed."""
+    words = out_of_memory_in_words() if event.reason == "OOMKilled" else exit_code_in_words(event.exit_code)
+    why = f": {event.message}" if event.message and event.message not in words else ""
+    return f"Sidecar ended before the Steps did: {words}{why}"
+
+
 RunEvent: TypeAlias = (
     RunStarted
+    | MatrixExpanded
     | TaskStarted
     | StepStarted
     | StepFinished
+    | SidecarFinished
     | TaskFinished
     | TaskSkipped
     | RunCancelling

@@ -1,5 +1,6 @@
 """The story of a run: what a person reads."""
 
+import re
 import time
 
 import pytest
@@ -8,16 +9,19 @@ from hypothesis import strategies as st
 
 from monopod.entrypoint.story import SUMMARY_BYTES, Story
 from monopod.schemas.run_events import (
+    MatrixExpanded,
     RunCancelling,
     RunFinished,
     RunStarted,
     RunWarning,
+    SidecarFinished,
     StepFinished,
     StepStarted,
     TaskFinished,
     TaskSkipped,
     TaskStarted,
 )
+from monopod.schemas.visible_text import HIDDEN
 
 START = 1700000000.0
 
@@ -130,7 +134,7 @@ def test_no_text_breaks_a_line_or_reaches_the_terminal(text):
         TaskFinished(START, text, None, 0, "Failed", text, text),
         RunFinished(START, "Failed", text, text, {}),
     ):
-        assert all(line.isprintable() for line in Story().lines(event))
+        assert not any(re.search(HIDDEN, line) for line in Story().lines(event))
 
 
 @given(st.text(min_size=1000), st.integers(1, 60))
@@ -140,3 +144,29 @@ def test_the_summary_fits_a_termination_message(message, tasks):
         story.lines(TaskFinished(START, f"t{number}", None, 0, "Failed", "Failed", message))
     summary = story.summary(RunFinished(START, "Failed", "Failed", message, {}))
     assert len(summary.encode()) <= SUMMARY_BYTES
+
+
+def test_combinations_are_called_by_their_values():
+    story = Story()
+    story.lines(MatrixExpanded(START, "test", ["go=1.21", "go=1.22"]))
+    (line,) = story.lines(TaskStarted(START, "test", 1, 0, "test-1", {"go": "1.22"}))
+    assert line.split()[2:] == ["test[go=1.22]", "started"]
+    (line,) = story.lines(TaskFinished(START, "test", 1, 0, "Failed", "Failed", "it broke"))
+    assert "test[go=1.22]" in line
+    assert "test[go=1.22]: Failed: it broke" in story.summary(RunFinished(START, "Failed", "Failed", "", {}))
+
+
+def test_what_was_skipped_says_what_decided_it():
+    story = Story()
+    message = 'when: $(params.env) in [production]: the value was "staging"'
+    (line,) = story.lines(TaskSkipped(START, "deploy", "When Expressions evaluated to false", message))
+    assert line.endswith(f"skipped: When Expressions evaluated to false: {message}")
+
+
+def test_a_sidecar_that_ends_early_is_told():
+    ended = SidecarFinished(START, "a", None, 0, "db", "a-db", 1, "Error", "", START, START + 1)
+    assert Story().lines(ended)[0].endswith("db: Sidecar ended before the Steps did: exit code 1")
+
+
+def test_what_is_hidden_is_seen():
+    assert "abc\\u202edef\\x07" in Story().lines(RunWarning(START, "abc\u202edef\x07"))[0]
