@@ -36,6 +36,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from monopod.entrypoint import inherited_signals
 from monopod.entrypoint.control_directory import ControlDirectory, encode_request, failed_exit
 from monopod.entrypoint.events import (
     Begun,
@@ -227,7 +228,7 @@ class Coordinator:
     # Waiting
 
     def _listen(self) -> None:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started this may have ignored it: nobody could wait
+        inherited_signals.reset()
         for number in _CANCEL_MODES:
             signal.signal(number, lambda _number, _frame: None)  # the wake-up pipe tells
         signal.set_wakeup_fd(self._wake_up_end, warn_on_full_buffer=False)

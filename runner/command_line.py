@@ -17,12 +17,12 @@ import atexit
 import difflib
 import gc
 import os
-import signal
 import sys
 from importlib import import_module
 from typing import NoReturn, Protocol, cast
 
 from monopod import __version__
+from monopod.entrypoint import inherited_signals
 from monopod.runner.cluster_options import is_kubectl_plugin
 
 CANCELLED = 130
@@ -113,7 +113,7 @@ def command_named(name: str) -> Command:
 
 def _execute(program: str, name: str, words: list[str]) -> int:
     _prepare_streams()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else, if it is ignored, no child's exit code would be known
+    inherited_signals.reset(keep=inherited_signals.ASKED_FOR)
     try:
         exit_code = _run_command(program, name, words)
         sys.stdout.flush()

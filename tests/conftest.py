@@ -1,6 +1,7 @@
-"""For all tests: nothing fails for being slow on a busy machine, and none leaves records where a person's lie."""
+"""For all tests: none fails for being slow on a busy machine, none waits for ever, and none leaves records behind."""
 
 import os
+import signal
 import tempfile
 
 import pytest
@@ -8,6 +9,27 @@ from hypothesis import settings
 
 settings.register_profile("monopod", deadline=None)
 settings.load_profile("monopod")
+
+LONGER = ("MONOPOD_EVERY_POINT", "MONOPOD_FUZZ_EXAMPLES", "MONOPOD_HOSTILE_RUNS", "MONOPOD_OUTPUT_MIB",
+          "MONOPOD_RANDOM_PIPELINES")  # fmt: skip
+"""With one of these a test does as much as it is told to, for as long as that takes."""
+
+
+def pytest_configure(config):
+    _hear_signals()
+    if any(name in os.environ for name in LONGER) and config.getoption("timeout") is None:
+        config.option.timeout = 0
+
+
+def _hear_signals():
+    """Let what tests start have every signal, whoever started the tests (``nohup make test``, a CI agent).
+
+    A handler that does nothing ignores a signal as well, and is not inherited by the programs that tests execute.
+    """
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # which Python ignores
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 @pytest.fixture(scope="session", autouse=True)

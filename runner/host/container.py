@@ -12,10 +12,10 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import signal
 import stat
 from typing import NoReturn
 
+from monopod.entrypoint import inherited_signals
 from monopod.runner.host import namespaces, root_view, volumes
 from monopod.runner.host.specification import Container, Identity, Mount
 from monopod.runner.host.surroundings import Surroundings
@@ -70,9 +70,7 @@ def _found(program: str, environment: dict[str, str]) -> str:
 
 def _restore_process(open_files: int | None) -> None:
     """Give the program what a process has at its start, not what Python or the runner made of it."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    inherited_signals.restore()
     os.umask(0o022)
     if open_files is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))

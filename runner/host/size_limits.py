@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from monopod.entrypoint import inherited_signals
 from monopod.runner.host.specification import SizeLimit
 
 _PAUSE = 1.0
@@ -57,6 +58,7 @@ def _room_taken(path: str) -> int:
 
 def main() -> int:
     """Watch what the command line says; return the exit code."""
+    inherited_signals.reset()
     fields = sys.argv[1:]
     limits = [
         SizeLimit(name, path, int(size), text)

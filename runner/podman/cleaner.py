@@ -20,6 +20,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from monopod.entrypoint import inherited_signals
 from monopod.runner.host import state_directory
 from monopod.runner.host.state_directory import ENGINE_FILE, LOCK_FILE
 
@@ -79,8 +80,9 @@ def remove_abandoned(root: str) -> None:
 def main() -> int:
     """Wait, then clean up; return the exit code."""
     pipe, lock, name, directory, memory, seconds = sys.argv[1:]
+    inherited_signals.reset()
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # they are the runner's to handle
+        signal.signal(number, lambda *_: None)  # they are the runner's to handle; podman must not inherit SIG_IGN
     for descriptor in (pipe, lock):
         os.set_inheritable(int(descriptor), False)
     left = Left(name, directory, memory)

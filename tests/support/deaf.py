@@ -1,0 +1,42 @@
+"""A caller that blocks and ignores every signal, and what a process has of that: for `exec`, and as a program.
+
+``python deaf.py PROGRAM ARGUMENT...`` executes a program so.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+ASKED_FOR = {
+    signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU,
+}  # fmt: skip
+OF_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
+
+
+def become_deaf() -> None:
+    for number in signal.valid_signals():
+        with contextlib.suppress(OSError):
+            signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def signals_of(status: str) -> tuple[set[int], set[int]]:
+    """Return which signals a process blocks and which it ignores, from its /proc/PID/status (man proc_pid_status)."""
+    fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    return _numbers(fields["SigBlk"]), _numbers(fields["SigIgn"])
+
+
+def signals_of_process(pid: int) -> tuple[set[int], set[int]]:
+    return signals_of(Path(f"/proc/{pid}/status").read_text())
+
+
+def _numbers(mask: str) -> set[int]:
+    bits = int(mask, 16)
+    return {number for number in range(1, 65) if bits >> (number - 1) & 1}
+
+
+if __name__ == "__main__":
+    become_deaf()
+    os.execvp(sys.argv[1], sys.argv[1:])
