@@ -3,7 +3,9 @@
 Rules (Tekton docs/stepactions.md; docs/tasks.md, "Specifying a Step template" and "Specifying Sidecars"):
 
 - A StepAction sees its own params, which the Step hands over, and not the Task's; everything else it sees as the Task's
-  own Steps do. Its script may not hold params.
+  own Steps do. Its script may not hold params. What stands in the Step beside the ``ref`` sees the Task's params.
+- The StepAction's image, securityContext, workingDir, command, args, script, env, volumeMounts and results are the
+  Step's. All other fields are those of the Step itself.
 - A Step may refer to Results and Artifacts of the Steps before it.
 - The stepTemplate is for Steps, not for Sidecars.
 
@@ -21,22 +23,23 @@ from monopod.compiler.diagnostics import Problem
 from monopod.compiler.params import Around, Bound, Declaration, Given, bind, undeclared
 from monopod.compiler.places import Place
 from monopod.compiler.pod_draft import characters_in, check_size
-from monopod.compiler.references import STRING, Names, Shape, check_value
+from monopod.compiler.references import STRING, Names, Shape, check_value, shape_of
+from monopod.compiler.step_params import renamed, renamed_bound
 from monopod.compiler.steps import Sources, check_references, merge_template, written
 from monopod.compiler.unsupported import in_step_action
 from monopod.compiler.variables_in_scope import declared_results, step_name, step_variables
 from monopod.schemas import tekton
 from monopod.schemas.plan import Value
-from monopod.schemas.variables import Path, Scope, references
+from monopod.schemas.variables import Path, Scope, references, references_in
 
 NOTHING_BOUND = Bound((), {}, {})
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedStep:
-    """A Step or Sidecar with all its fields, and what its texts may refer to.
+    """A Step or Sidecar with all its fields, and what its own texts may refer to.
 
-    ``fixed`` are variables of its own, ``bound`` the params of its StepAction.
+    ``fixed`` are variables of its own, ``bound`` the params of its StepAction, under the names of ``step_params``.
     """
 
     name: str
@@ -48,6 +51,11 @@ class ResolvedStep:
     usages: Sequence[tekton.WorkspaceUsage]
     results: Sequence[tekton.StepResult] = ()
     is_sidecar: bool = False
+
+    @property
+    def names_in_fields(self) -> Names:
+        """What the texts of its fields may refer to, those of its StepAction too."""
+        return Names(self.bound.shapes, self.names) if self.bound.shapes else self.names
 
     def values(self, task: Scope) -> Scope:
         """Return the values known in this Step, `task` being those known in the Task."""
@@ -185,18 +193,19 @@ class _StepResolver:
         fixed = self._fixed(action.results)
         names = self._names(bound.shapes, fixed, self.task.without_params)
         from_action = action.to_kubernetes()
-        self.problems.extend(check_references(own, self._names({}, fixed, self.task.names), self.place))
+        own_names = self._names({}, fixed, self.task.names)
+        self.problems.extend(check_references(own, own_names, self.place))
         self.problems.extend(check_references(from_action, names, action_place))
         self.problems.extend(in_step_action(action, action_place))
         self._check_script(action.script, action_place)
-        fields = merge_template(template, {**own, **from_action})
+        fields = merge_template(template, {**own, **renamed(from_action)})
         return ResolvedStep(
             self.name,
             fields,
             Sources(((action_place, written(from_action)), *sources)),
-            names,
+            own_names,
             fixed,
-            bound,
+            renamed_bound(bound),
             self.step.workspaces,
             action.results,
         )
@@ -211,11 +220,8 @@ class _StepResolver:
 
     def _bind(self, action_name: str, action: tekton.StepActionSpec, place: Place) -> Bound:
         receiver = f"the StepAction '{action_name}'"
-        given = [
-            Given(each.name, each.value, self.place.at("params", index, "value"))
-            for index, each in enumerate(self.step.params)
-        ]
         names = self._names({}, {}, self.task.names)
+        given = self._without_ignored(receiver, action, names)
         for each in given:
             self.problems.extend(check_value(each.value, names, each.place))
         for each, hint in undeclared(given, (spec.name for spec in action.params)):
@@ -225,8 +231,37 @@ class _StepResolver:
         around = Around(names, self.task.values)
         return bind(Declaration(receiver, declared, self.task.without_params), given, around, self.place, self.problems)
 
+    def _without_ignored(self, receiver: str, action: tekton.StepActionSpec, names: Names) -> list[Given]:
+        """Return what the Step hands over, but for texts that Tekton takes no notice of: in the place of an object.
+
+        There the keys of the default are what the StepAction sees.
+        """
+        objects = {spec.name: spec for spec in action.params if spec.value_type == "object"}
+        given = []
+        for index, each in enumerate(self.step.params):
+            place, spec = self.place.at("params", index, "value"), objects.get(each.name)
+            is_text = shape_of(each.value, names) == STRING
+            if spec is not None and is_text and _has_whole_default(spec) and not _is_unknown(each.value, names):
+                message = (
+                    f"the param '{each.name}' of {receiver} is of type object and this is of type string, "
+                    "so it has no effect, in Tekton neither: the default is used"
+                )
+                self.problems.append(place.problem("no-effect", message, "warning"))
+            else:
+                given.append(Given(each.name, each.value, place))
+        return given
+
     def _check_script(self, script: str, place: Place) -> None:
         found = next((each for each in references(script) if each.path[0] == "params"), None)
         if found is not None:
             message = f"{found.text}: the script of a StepAction may not hold params; hand it over in env"
             self.problems.append(place.at("script").problem("param-in-script", message))
+
+
+def _is_unknown(value: Value, names: Names) -> bool:
+    return any(names.shape(each.path) is None for each in references_in(value))
+
+
+def _has_whole_default(spec: tekton.ParamSpec) -> bool:
+    """Return whether the default of an object param has all the keys that it must have."""
+    return isinstance(spec.default, dict) and (spec.properties or {}).keys() <= spec.default.keys()

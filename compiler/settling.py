@@ -12,6 +12,7 @@ from monopod.compiler.diagnostics import Problem
 from monopod.compiler.params import value_if_known
 from monopod.compiler.places import Place
 from monopod.compiler.references import Names
+from monopod.compiler.step_params import as_written
 from monopod.schemas.variables import Scope, references
 
 KNOWN_TOO_LATE: Final = "known-too-late"
@@ -46,7 +47,7 @@ def _settle_text(text: str, values: Scope, names: Names, place: Place, problems:
     if isinstance(value, str):
         return value
     found = list(references(text))
-    late = [each.text for each in found if values.get(each.path) is None]
+    late = [as_written(each.text) for each in found if values.get(each.path) is None]
     if late and all(names.shape(each.path) is not None for each in found):
         message = (
             f"{late[0]} is known only while running, but this is part of the Pod, which is made before; "

@@ -102,7 +102,7 @@ def _content(parts: TaskParts, values: Scope, shared: Scope, draft: PodDraft, pr
     listed = frozenset(usage.name for each in (*parts.steps, *parts.sidecars) for usage in each.usages)
     content = _Content(volumes, [], [])
     for step in (*parts.steps, *parts.sidecars):
-        around = steps.Surroundings(step.names, step.values(values), step.values(shared), mountable)
+        around = steps.Surroundings(step.names_in_fields, step.values(values), step.values(shared), mountable)
         mounts = workspaces.mounts(parts.workspaces, step.usages, listed, draft)
         container = steps.container(step.fields, step.sources, mounts, around, problems)
         draft.make_room(container.fields)

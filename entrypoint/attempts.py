@@ -472,7 +472,7 @@ def _step_scope(step: Step, attempt: AttemptState) -> Scope:
         return attempt.scope
     values: dict[Path, Value] = {parse_path(key): text for key, text in step.variables}
     for param in step.params:
-        values["params", param.name] = evaluate(param.value, attempt.scope)
+        values["step", "params", param.name] = evaluate(param.value, attempt.scope)
     return Scope(values, attempt.scope)
 
 

@@ -28,7 +28,7 @@ Value: TypeAlias = str | tuple[str, ...] | dict[str, str]
 
 ValueType: TypeAlias = Literal["string", "array", "object"]
 
-PLAN_VERSION = 2
+PLAN_VERSION = 3
 PIECE_BYTES = 96 * 1024
 """Longest piece of an encoded Plan: the kernel takes 128 KiB for one argument of a program, its NUL included."""
 
@@ -71,7 +71,7 @@ class Step(NamedTuple):
     Exactly one of ``script`` and ``command`` + ``args`` is used: with a ``script`` the ``args`` are the script's. With
     neither, it is what the image says (`Slot.image_programs`), to which ``args`` may be added.
     ``environment`` holds only what cannot be said in the Pod because it refers to something known while running.
-    ``params`` are those of a StepAction, evaluated in the Task's scope; they shadow the Task's within the Step.
+    ``params`` are those of a StepAction, evaluated in the Task's scope; a template refers to them as ``step.params.x``.
     ``variables`` are references that are fixed for this Step alone (``step.results.digest.path`` and the like).
     ``timeout`` and ``on_error`` are as in Tekton docs/tasks.md; ``on_error`` may be a template.
     """

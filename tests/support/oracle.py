@@ -667,6 +667,8 @@ class Oracle:
             attempt.steps.append((step.name, "Skipped", 0))
             attempt.position += 1
             return
+        of_action = [named(f"step.params.{param.name}", fill_value(param.value, values)) for param in step.params]
+        values = values | {name: value for each in of_action for name, value in each.items()}
         number = self.counts[container] = self.counts.get(container, 0) + 1
         attempt.behaviour = self.world.behave(container, number)
         attempt.step_start, attempt.step_stop, attempt.step_timed_out = self.now, NEVER, False

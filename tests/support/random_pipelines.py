@@ -261,8 +261,12 @@ class _Generator:
         arguments = [f"$(params.{param.name}{'[*]' if param.name == 'many' else ''})" for param in params]
         for number in range(self.random.choice((1, 1, 1, 2, 2, 3))):
             told = (f"$(steps.s{number - 1}.results.r)",) if number and self.chance(0.3) else ()
+            of_action = (Param("p", f"of {RETRIES}"),) if self.chance(0.15) else ()
+            if of_action:
+                told = (*told, "$(step.params.p)")
             yield Step(
                 f"s{number}",
+                params=of_action,
                 results=(ResultDeclaration("r"),) if self.chance(0.2) else (),
                 command=("step", *arguments, *extra, *told, RETRIES),
                 on_error="continue" if self.chance(0.15) else "stopAndFail",

@@ -506,7 +506,7 @@ def test_a_step_action_stands_in_for_its_step(compiled, task_of, container_of):
         "what": "$(steps.first.results.said)",
         "how": "loudly",
     }
-    assert second.environment == (("WHO", "$(params.who)"), ("WHAT", "$(params.what)"))
+    assert second.environment == (("WHO", "$(step.params.who)"), ("WHAT", "$(step.params.what)"))
     assert second.variables == (("step.results.said.path", "/tekton/steps/step-second/results/said"),)
     assert second.results[0].name == "said"
     assert task.results[0].value == "$(steps.second.results.said)"
