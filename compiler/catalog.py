@@ -76,6 +76,7 @@ class Catalog:
         self.remote = RemoteDocuments(documents, context)
         self._documents = documents
         self._paths_in_tasks: dict[int, frozenset[Path]] = {}
+        self._params_used: dict[int, frozenset[str]] = {}
 
     def pipeline(
         self, reference: Reference, place: Place, around: Around, problems: list[Problem]
@@ -124,6 +125,14 @@ class Catalog:
         remote = [step.ref for step in spec.steps if step.ref is not None and step.ref.resolver]
         fetched = (self.remote.find(StepAction, reference, place, around, []) for reference in remote)
         return paths.union(*(paths_in(each[1].spec) for each in fetched if each is not None))
+
+    def params_used(self, spec: TaskSpec) -> frozenset[str]:
+        """Return the params that a Task refers to elsewhere than in the defaults of params."""
+        names = self._params_used.get(id(spec))
+        if names is None:
+            paths = paths_in([value for name, value in spec.__dict__.items() if name != "params"])
+            names = self._params_used[id(spec)] = frozenset(path[1] for path in paths if path[0] == "params")
+        return names
 
 
 _CUSTOM_TASK = (

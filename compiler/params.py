@@ -3,8 +3,10 @@
 Rules (Tekton docs/pipelines.md, tasks.md and pipelineruns.md, "Propagated Parameters"):
 
 - A param that is given wins over one of the same name in the scope around an embedded spec, and that over the default.
+- A default that refers to its own param means the one around an embedded spec. If that is all that it is, or there is
+  neither a default nor a type, the param has the type of the one around it too.
 - An object that is given is completed by the keys of the default.
-- A default may refer to other params of the same declaration.
+- A default may refer to other params of the same declaration. A default that is not used is not looked at.
 - What is given and not declared can be used in an embedded spec; a referenced one never sees it.
 
 A bound param is a template in the scope of whoever gives it; `Bound.known` has the values that are known already.
@@ -22,7 +24,7 @@ from monopod.compiler.places import Place
 from monopod.compiler.references import Names, Shape, check_value, shape_of
 from monopod.schemas.plan import Param, Value
 from monopod.schemas.tekton import ParamSpec
-from monopod.schemas.variables import Budget, MisfitError, Path, Scope, evaluate, references_in
+from monopod.schemas.variables import Budget, MisfitError, Path, Scope, evaluate, only_reference, references_in
 
 NO_NAMES = Names({})
 NO_VALUES = Scope({})
@@ -111,12 +113,14 @@ def whole(name: str, shape: Shape) -> str:
 class Declaration:
     """What declares params: in messages `receiver`, such as ``the Task 'build'``.
 
-    Defaults may refer to `default_names` beside other params.
+    Defaults may refer to `default_names` beside other params. `used` are the params that something refers to, whose
+    defaults must be right; None for all.
     """
 
     receiver: str
     params: Sequence[tuple[ParamSpec, Place]]
     default_names: Names = NO_NAMES
+    used: AbstractSet[str] | None = None
 
 
 def bind(  # noqa: PLR0917  # one call a Task, of things that have nothing in common
@@ -156,6 +160,9 @@ class _Binder:
         self._problems = problems
         self._given_otherwise = given_otherwise
         self._templates: dict[str, Value | None] = {}
+        self._inherited: dict[str, Shape] = {}
+        self._defaults_taken: dict[str, Value] = {}
+        self._used = self._with_defaults(self._declared if declaration.used is None else declaration.used)
 
     def bound(self) -> Bound:
         for name in self._declared:
@@ -185,6 +192,7 @@ class _Binder:
             if name in self._given:
                 self._templates[name] = self._from_given(spec, self._given[name])
             elif (shape := self._inherited_shape(spec)) is not None:
+                self._inherited[name] = shape
                 self._templates[name] = whole(name, shape)
             else:
                 self._templates[name] = self._from_default(spec, (*used_by, name))
@@ -202,6 +210,7 @@ class _Binder:
         default = spec.default if isinstance(spec.default, dict) else {}
         if shape.keys is not None:
             self._check_keys(spec, shape.keys | default.keys(), given.place)
+            self._defaults_taken[spec.name] = {key: text for key, text in default.items() if key not in shape.keys}
         return {**default, **_key_by_key(value, shape)} if default else value
 
     def _check_keys(self, spec: ParamSpec, keys: AbstractSet[str], place: Place) -> None:
@@ -214,22 +223,23 @@ class _Binder:
         if not self._around.inherited or spec.name in self._given_otherwise:
             return None
         shape = self._around.names.shape(("params", spec.name))
-        return shape if shape is not None and shape.type == spec.value_type else None
+        fits = shape is not None and (shape.type == spec.value_type or _takes_any_type(spec))
+        return shape if fits else None
 
     def _from_default(self, spec: ParamSpec, chain: tuple[str, ...]) -> Value | None:
         if spec.default is None:
             return None
+        self._defaults_taken[spec.name] = spec.default
         if isinstance(spec.default, dict):
             self._check_keys(spec, spec.default.keys(), self._place)
-        needed = {each.path[1] for each in references_in(spec.default) if each.path[0] == "params"}
         others: dict[Path, Value] = {}
-        for name in sorted(needed & self._declared.keys()):
+        for name in self._needed_by(spec):
             if len(chain) > MAX_DEFAULTS:
                 message = f"more than {MAX_DEFAULTS} defaults refer to one another in a row"
                 self._problems.append(self._declared[name][1].at("default").problem("too-deep", message))
                 return spec.default
             if name in chain:
-                if name == chain[0]:
+                if name == chain[0] and name in self._used:
                     message = f"the defaults refer to each other in a circle: {' → '.join((*chain, name))}"
                     self._problems.append(self._declared[name][1].at("default").problem("default-cycle", message))
                 return spec.default
@@ -239,14 +249,35 @@ class _Binder:
         try:
             return evaluate(spec.default, Scope(others, budget=self._around.values.budget)) if others else spec.default
         except MisfitError as error:
-            self._problems.append(self._declared[spec.name][1].at("default").problem("reference-type", str(error)))
+            if spec.name in self._used:
+                self._problems.append(self._declared[spec.name][1].at("default").problem("reference-type", str(error)))
             return spec.default
+
+    def _needed_by(self, spec: ParamSpec) -> list[str]:
+        """Return the declared params that a default refers to; itself only if there is no such param around."""
+        needed = {each.path[1] for each in references_in(spec.default or "") if each.path[0] == "params"}
+        if self._around.inherited and self._around.names.shape(("params", spec.name)) is not None:
+            needed.discard(spec.name)
+        return sorted(needed & self._declared.keys())
+
+    def _with_defaults(self, used: Iterable[str]) -> set[str]:
+        """Return these params with those that their defaults refer to."""
+        found: set[str] = set()
+        waiting = list(used)
+        while waiting:
+            name = waiting.pop()
+            if name in found or name not in self._declared:
+                continue
+            found.add(name)
+            if name not in self._given:
+                waiting += self._needed_by(self._declared[name][0])
+        return found
 
     def _check_defaults(self) -> None:
         names = Names({("params", name): self._shape(name) for name in self._declared}, self._default_names)
-        for spec, where in self._declared.values():
-            if spec.default is not None:
-                self._problems.extend(check_value(spec.default, names, where.at("default")))
+        for name, default in self._defaults_taken.items():
+            if name in self._used:
+                self._problems.extend(check_value(default, names, self._declared[name][1].at("default")))
 
     def _check_missing(self) -> None:
         missing = [name for name, template in self._templates.items() if template is None]
@@ -267,6 +298,8 @@ class _Binder:
             self._problems.append(place.problem("param-enum", enum_message(value, spec, self._receiver)))
 
     def _shape(self, name: str) -> Shape:
+        if name in self._inherited:
+            return self._inherited[name]
         spec, template = self._declared[name][0], self._templates.get(name)
         shape = None if template is None else shape_of(template, self._around.names)
         if spec.value_type == "object":
@@ -274,6 +307,14 @@ class _Binder:
             return Shape("object", keys=keys)
         known = shape is not None and shape.type == spec.value_type
         return Shape(spec.value_type, shape.length if known and shape is not None else None)
+
+
+def _takes_any_type(spec: ParamSpec) -> bool:
+    """Return whether a param takes over the type of the one around it: it says nothing, or means that very param."""
+    if spec.type is None and spec.properties is None and spec.default is None:
+        return True
+    reference = only_reference(spec.default) if isinstance(spec.default, str) else None
+    return reference is not None and reference.path == ("params", spec.name)
 
 
 def _key_by_key(value: Value, shape: Shape) -> dict[str, str]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from monopod.compiler.catalog import Found, custom_task_problem
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.ordering import Order, order_tasks, paths_in, sources
-from monopod.compiler.params import Around, Bound, Declaration, bind, undeclared, whole
+from monopod.compiler.params import NO_NAMES, Around, Bound, Declaration, bind, undeclared, whole
 from monopod.compiler.places import Place
 from monopod.compiler.references import Names, Shape, check, check_value
 from monopod.compiler.settling import settle
@@ -238,7 +238,8 @@ def _bind_params(source: _Nested, scope: PipelineScope, problems: list[Problem])
             message = f"{receiver} declares no param '{each.name}', so it has no effect{hint}"
             problems.append(each.place.problem("unknown-param", message, "warning"))
     around = Around(scope.names, scope.values, found.embedded)
-    bound = bind(Declaration(receiver, declared), given, around, source.place, problems)
+    declaration = Declaration(receiver, declared, scope.names if found.embedded else NO_NAMES)
+    bound = bind(declaration, given, around, source.place, problems)
     return _with_inherited(bound, found.spec, scope) if found.embedded else bound
 
 

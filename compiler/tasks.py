@@ -228,7 +228,8 @@ class _TaskCompiler:
         late = self._late_shapes(fixed)
         for given in self._given:
             self._problems.extend(check_value(given.value, Names(late, self._scope.names), given.place))
-        declaration = Declaration(self._receiver, declared, Names(late, self._outer_names))
+        used = self._state.catalog.params_used(self._spec)
+        declaration = Declaration(self._receiver, declared, Names(late, self._outer_names), used)
         around = Around(self._scope.names, self._scope.values, self._embedded)
         return bind(
             declaration, self._given, around, self._place, self._problems, fan.shapes if fan is not None else None

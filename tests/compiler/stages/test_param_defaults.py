@@ -1,0 +1,155 @@
+"""Defaults that refer to the param around an embedded spec, and defaults that nobody uses (docs/pipelineruns.md)."""
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+import pytest
+
+from monopod.schemas.variables import Scope, evaluate
+
+PIPELINE_PARAMS = """\
+  params:
+  - {name: text, default: from-the-pipeline}
+  - {name: list, type: array, default: [a, b]}
+  - {name: object, type: object, properties: {k: {}, l: {}}, default: {k: "1", l: "2"}}
+"""
+WAYS = {
+    "string": ("{name: text, default: $(params.text)}", "$(params.text)", ("from-the-pipeline",)),
+    "string, with a type": (
+        "{name: text, type: string, default: $(params.text)}",
+        "$(params.text)",
+        ("from-the-pipeline",),
+    ),
+    "string in a text": ("{name: text, default: '<$(params.text)>'}", "$(params.text)", ("from-the-pipeline",)),
+    "array": ("{name: list, default: $(params.list)}", "$(params.list[*])", ("a", "b")),
+    "array, with a star": ("{name: list, default: '$(params.list[*])'}", "$(params.list[*])", ("a", "b")),
+    "array, as a string": ("{name: list, type: string, default: $(params.list)}", "$(params.list[*])", ("a", "b")),
+    "array of elements": (
+        "{name: list, type: array, default: ['$(params.list[*])', c]}",
+        "$(params.list[*])",
+        ("a", "b"),
+    ),
+    "element of an array": ("{name: list, default: $(params.list)}", "$(params.list[1])", ("b",)),
+    "object": ("{name: object, default: $(params.object)}", "$(params.object.l)", ("2",)),
+    "object, with a star": ("{name: object, default: '$(params.object[*])'}", "$(params.object.k)", ("1",)),
+    "nothing said": ("{name: list}", "$(params.list[*])", ("a", "b")),
+    "another param": ("{name: own, default: $(params.text)}", "$(params.own)", ("from-the-pipeline",)),
+    "a default of its own kind": ("{name: list, default: all}", "$(params.list)", ("all",)),
+    "an array where a string is around": (
+        "{name: text, type: array, default: ['$(params.text)', c]}",
+        "$(params.text[*])",
+        ("from-the-pipeline", "c"),
+    ),
+}
+
+
+def task(declaration: str, use: str) -> str:
+    return f'{{params: [{declaration}], steps: [{{name: s, image: i, command: ["{use}"]}}]}}'
+
+
+def command(compilation, task_of, path: str) -> tuple[str, ...]:
+    """Return what the Step runs, evaluated through the scopes of the Pipelines around it."""
+    pipeline = compilation.plan.pipeline
+    scope = Scope({("params", each.name): each.value for each in pipeline.params})
+    names = path.split("/")
+    for end in range(1, len(names) + 1):
+        each = task_of(compilation, "/".join(names[:end]))
+        scope = Scope({("params", param.name): evaluate(param.value, scope) for param in each.params})
+    return evaluate(each.steps[0].command, scope)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("where", ["tasks", "finally", "pipelineSpec"])
+def test_a_default_may_be_the_param_around(compiled, task_of, way, where):
+    declaration, use, expected = WAYS[way]
+    head = f"apiVersion: tekton.dev/v1\nkind: Pipeline\nmetadata: {{name: p}}\nspec:\n{PIPELINE_PARAMS}  tasks:\n"
+    spec = task(declaration, use)
+    texts = {
+        "tasks": f"  - name: a\n    taskSpec: {spec}\n",
+        "finally": f"  - {{name: first, taskSpec: {{steps: [{{image: i, command: [c]}}]}}}}\n  finally:\n  - name: a\n    taskSpec: {spec}\n",
+        "pipelineSpec": f'  - name: inner\n    pipelineSpec:\n      params: [{declaration}]\n      tasks:\n      - name: a\n        taskSpec: {{steps: [{{name: s, image: i, command: ["{use}"]}}]}}\n',
+    }
+    path = "inner/a" if where == "pipelineSpec" else "a"
+    compilation = compiled(head + texts[where])
+    if where != "pipelineSpec":
+        assert command(compilation, task_of, path) == expected
+        return
+    nested = task_of(compilation, "inner")
+    outer = Scope({("params", each.name): each.value for each in compilation.plan.pipeline.params})
+    inner = Scope({("params", each.name): evaluate(each.value, outer) for each in nested.params})
+    inner_task = task_of(compilation, "inner/a")
+    scope = Scope({("params", each.name): evaluate(each.value, inner) for each in inner_task.params}, inner)
+    assert evaluate(inner_task.steps[0].command, scope) == expected
+
+
+def test_what_is_given_wins_over_a_default_that_is_the_param_around(compiled, task_of):
+    text = f"""apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {{name: p}}
+spec:
+{PIPELINE_PARAMS}  tasks:
+  - name: a
+    params: [{{name: text, value: given}}]
+    taskSpec: {task("{name: text, default: $(params.text)}", "$(params.text)")}
+  - name: m
+    matrix: {{params: [{{name: text, value: ["$(params.list[*])"]}}]}}
+    taskSpec: {task("{name: text, default: $(params.text)}", "$(params.text)")}
+"""
+    compilation = compiled(text)
+    assert command(compilation, task_of, "a") == ("given",)
+    assert [each.name for each in task_of(compilation, "m").matrix.params] == ["text"]
+
+
+def test_a_task_that_is_referred_to_does_not_see_the_param_around(problems):
+    text = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: p}
+spec: {params: [{name: text, default: a}], tasks: [{name: a, taskRef: {name: t}}]}
+---
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: {name: t}
+spec: {params: [{name: text, default: $(params.text)}], steps: [{image: i, command: [$(params.text)]}]}
+"""
+    assert problems(text) == [
+        "p.yaml:9:39: spec.params[0].default: the defaults refer to each other in a circle: text → text"
+    ]
+
+
+WRONG_DEFAULTS = {
+    "of nothing": "{name: x, default: $(params.NONE)}",
+    "of nothing, in an array": "{name: x, type: array, default: [$(params.NONE)]}",
+    "of itself": "{name: x, default: $(params.x)}",
+    "of an array": "{name: x, default: 'a $(params.list)'}",
+}
+
+
+@pytest.mark.parametrize("way", WRONG_DEFAULTS)
+def test_a_default_that_nobody_uses_is_not_looked_at(problems, way):
+    declared = f"{WRONG_DEFAULTS[way]}, {{name: list, type: array, default: [a, b]}}"
+    head = "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: t}\nspec:\n"
+    unused = f"{head}  params: [{declared}]\n  steps: [{{image: i, command: [c]}}]\n"
+    assert problems(unused) == []
+    array = "array" in declared.split("}", maxsplit=1)[0]
+    used = f'{head}  params: [{declared}]\n  steps: [{{image: i, command: ["$(params.x{"[*]" if array else ""})"]}}]\n'
+    assert problems(used)
+    value = "a,b" if array else "given"
+    assert problems(used, params=(("x", value),)) == []
+
+
+def test_the_keys_of_a_default_that_are_given_are_not_looked_at(problems):
+    text = """\
+apiVersion: tekton.dev/v1
+kind: TaskRun
+metadata: {name: r}
+spec:
+  params: [{name: o, value: {k: given}}]
+  taskSpec:
+    params: [{name: o, type: object, properties: {k: {}, l: {}}, default: {k: $(params.NONE), l: "%s"}}]
+    steps: [{image: i, command: [$(params.o.k), $(params.o.l)]}]
+"""
+    assert problems(text % "fine") == []
+    assert problems(text % "$(params.NO)") == [
+        "p.yaml:7:98: spec.taskSpec.params[0].default.l: $(params.NO): there is no param 'NO' (did you mean 'o'?)"
+    ]
