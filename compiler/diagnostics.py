@@ -10,14 +10,16 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
-from monopod.compiler.rules import Rule
+from monopod.compiler.rules import CAUSES, Rule
 
 _MANY = 64
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 """An error keeps the input from being run. A warning tells of a risk, a note of what could be better."""
+
+_SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -52,10 +54,12 @@ class Problem:
     def __lt__(self, other: Problem) -> bool:
         return self._key() < other._key()
 
-    def _key(self) -> tuple[str, int, int, str]:
+    def _key(self) -> tuple[int, bool, str, int, int, str]:
+        """Errors come before warnings and these before notes; of each, what cannot be read or fetched comes first."""
+        rank = (_SEVERITIES.index(self.severity), self.rule not in CAUSES)
         if self.position is None:
-            return ("", 0, 0, self.message)
-        return (self.position.file, self.position.line, self.position.column, self.message)
+            return (*rank, "", 0, 0, self.message)
+        return (*rank, self.position.file, self.position.line, self.position.column, self.message)
 
 
 class Problems(Exception):  # noqa: N818  # named after what it carries
@@ -67,7 +71,13 @@ class Problems(Exception):  # noqa: N818  # named after what it carries
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """Return `` (did you mean 'x'?)`` for the candidate that is most like the name, or nothing if none is like it.
+    """Return `` (did you mean 'x'?)`` for the candidate that is most like the name, or nothing if none is like it."""
+    candidate = closest(name, candidates)
+    return f" (did you mean '{candidate}'?)" if candidate is not None else ""
+
+
+def closest(name: str, candidates: Iterable[str]) -> str | None:
+    """Return the candidate that is most like the name; None if none is like it.
 
     A candidate that has the name inside it (``computeResources`` for ``resources``) comes before one that looks alike.
     Of very many, only those are compared that begin alike: somebody may have as many names wrong.
@@ -79,7 +89,7 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
         known = known[max(0, middle - _MANY // 2) : middle + _MANY // 2]
     longer = [candidate for candidate in known if len(wanted) >= 4 and wanted in candidate]
     close = sorted(longer, key=len)[:1] or difflib.get_close_matches(wanted, known, n=1, cutoff=0.6)
-    return f" (did you mean '{by_lower_case[close[0]]}'?)" if close else ""
+    return by_lower_case[close[0]] if close else None
 
 
 @lru_cache(16)

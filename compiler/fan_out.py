@@ -21,7 +21,7 @@ from monopod.compiler.references import STRING, Names, Shape, check_value, shape
 from monopod.schemas import plan, tekton
 from monopod.schemas.matrix import Combination, TooManyCombinationsError, combinations_and_idle_entries
 from monopod.schemas.plan import Value
-from monopod.schemas.variables import Path, Scope, references_in
+from monopod.schemas.variables import Path, Scope
 
 MAX_CONCURRENCY = "monopod.dev/max-concurrency"
 DEFAULT_SLOTS = 4
@@ -63,8 +63,7 @@ def fan_out(matrix: tekton.Matrix, names: Names, values: Scope, place: Place, pr
         where = place.at("params", index, "value")
         problems.extend(check_value(param.value, names, where))
         shape = shape_of(param.value, names)
-        unknown = any(names.shape(each.path) is None for each in references_in(param.value))
-        if shape.type != "array" and not unknown:
+        if not shape.fits("array"):
             problems.append(where.problem("param-type", f"a matrix needs an array, this is of type {shape.type}"))
     for number, entry in enumerate(matrix.include):
         for index, param in enumerate(entry.params):

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.places import Place
-from monopod.compiler.references import Names, Shape, check_value, shape_of
+from monopod.compiler.references import Names, Shape, check_value, is_reported, shape_of
 from monopod.schemas.plan import Param, Value
 from monopod.schemas.tekton import ParamSpec
 from monopod.schemas.variables import Budget, MisfitError, Path, Scope, evaluate, only_reference, references_in
@@ -34,11 +34,12 @@ MAX_DEFAULTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A param that is handed over, and where that is written."""
+    """A param that is handed over, and where that is written. `reported`: its value is not what was meant."""
 
     name: str
     value: Value
     place: Place
+    reported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +115,15 @@ class Declaration:
     """What declares params: in messages `receiver`, such as ``the Task 'build'``.
 
     Defaults may refer to `default_names` beside other params. `used` are the params that something refers to, whose
-    defaults must be right; None for all.
+    defaults must be right; None for all. `of_run`: ``-p`` gives these params
+    their values.
     """
 
     receiver: str
     params: Sequence[tuple[ParamSpec, Place]]
     default_names: Names = NO_NAMES
     used: AbstractSet[str] | None = None
+    of_run: bool = False
 
 
 def bind(  # noqa: PLR0917  # one call a Task, of things that have nothing in common
@@ -154,6 +157,7 @@ class _Binder:
         self._declared = {spec.name: (spec, where) for spec, where in declaration.params}
         self._default_names = declaration.default_names
         self._receiver = declaration.receiver
+        self._of_run = declaration.of_run
         self._given = {each.name: each for each in given}
         self._around = around
         self._place = place
@@ -179,9 +183,10 @@ class _Binder:
         known: dict[Path, Value] = {}
         for param in params:
             value = value_if_known(param.value, self._around.values)
-            if value is not None and param.name not in self._given_otherwise:
+            reported = param.name in self._given and self._given[param.name].reported
+            if value is not None and param.name not in self._given_otherwise and not reported:
                 known["params", param.name] = value
-            if param.name in self._declared:
+            if param.name in self._declared and not reported:
                 self._check_enum(self._declared[param.name][0], value)
         return Bound(params, shapes, known, self._around.values.budget)
 
@@ -200,9 +205,10 @@ class _Binder:
 
     def _from_given(self, spec: ParamSpec, given: Given) -> Value:
         value, kind = given.value, spec.value_type
+        if given.reported:
+            return value
         shape = shape_of(value, self._around.names)
-        unknown = any(self._around.names.shape(each.path) is None for each in references_in(value))
-        if shape.type != kind and not (unknown and isinstance(value, str)):
+        if not shape.fits(kind):
             message = f"the param '{spec.name}' of {self._receiver} is of type {kind}, this is of type {shape.type}"
             self._problems.append(given.place.problem("param-type", message))
         if kind != "object":
@@ -223,7 +229,7 @@ class _Binder:
         if not self._around.inherited or spec.name in self._given_otherwise:
             return None
         shape = self._around.names.shape(("params", spec.name))
-        fits = shape is not None and (shape.type == spec.value_type or _takes_any_type(spec))
+        fits = shape is not None and (shape.fits(spec.value_type) or _takes_any_type(spec))
         return shape if fits else None
 
     def _from_default(self, spec: ParamSpec, chain: tuple[str, ...]) -> Value | None:
@@ -284,8 +290,14 @@ class _Binder:
         missing = [name for name in missing if name not in self._given_otherwise]
         if missing:
             hints = "".join(did_you_mean(name, self._given.keys() - self._declared.keys()) for name in missing[:1])
-            message = f"{self._receiver} needs {_list('the param', missing)}{hints}"
+            message = f"{self._receiver} needs {_list('the param', missing)}{hints or self._way_out(missing)}"
             self._problems.append(self._place.problem("missing-param", message))
+
+    def _way_out(self, missing: Sequence[str]) -> str:
+        if not self._of_run:
+            return "; give a value in params"
+        pronoun = "it" if len(missing) == 1 else "them"
+        return f"; give {pronoun} with {' '.join(f'-p {name}=…' for name in missing)}"
 
     def _check_enum(self, spec: ParamSpec, value: Value | None) -> None:
         if not spec.enum or value in spec.enum:
@@ -301,12 +313,19 @@ class _Binder:
         if name in self._inherited:
             return self._inherited[name]
         spec, template = self._declared[name][0], self._templates.get(name)
-        shape = None if template is None else shape_of(template, self._around.names)
+        if template is None:
+            return Shape(spec.value_type, reported=True)  # as missing
+        shape = shape_of(template, self._around.names)
+        reported = self._is_reported(name, template)
         if spec.value_type == "object":
-            keys = frozenset(spec.properties or ()) | ((shape.keys if shape is not None else None) or frozenset())
-            return Shape("object", keys=keys)
-        known = shape is not None and shape.type == spec.value_type
-        return Shape(spec.value_type, shape.length if known and shape is not None else None)
+            keys = frozenset(spec.properties or ()) | (shape.keys or frozenset())
+            return Shape("object", keys=keys, reported=reported)
+        return Shape(spec.value_type, shape.length if shape.type == spec.value_type else None, reported=reported)
+
+    def _is_reported(self, name: str, template: Value) -> bool:
+        if name in self._given and self._given[name].reported:
+            return True
+        return (name in self._given or self._around.inherited) and is_reported(template, self._around.names)
 
 
 def _takes_any_type(spec: ParamSpec) -> bool:

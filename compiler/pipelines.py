@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from monopod.compiler.catalog import Found, custom_task_problem
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.ordering import Order, order_tasks, paths_in, sources
 from monopod.compiler.params import NO_NAMES, Around, Bound, Declaration, bind, undeclared, whole
 from monopod.compiler.places import Place
-from monopod.compiler.references import Names, Shape, check, check_value
+from monopod.compiler.references import STRING, Names, Shape, check, check_value
 from monopod.compiler.settling import settle
 from monopod.compiler.tasks import (
     CompilerState,
@@ -67,6 +68,17 @@ class _Nested:
     found: Found[tekton.PipelineSpec]
 
 
+@dataclass(frozen=True, slots=True)
+class _Unresolved:
+    """A PipelineTask whose Task or Pipeline is not there, which was reported: nothing that refers to it is wrong."""
+
+    task: tekton.PipelineTask
+    place: Place
+
+
+_Resolved: TypeAlias = PipelineTask | _Nested | _Unresolved
+
+
 def compile_pipeline(
     found: Found[tekton.PipelineSpec], params: Bound, workspaces: Bindings, ancestry: Ancestry, state: CompilerState
 ) -> plan.Pipeline:
@@ -77,8 +89,7 @@ def compile_pipeline(
     around = Around(resolver_names(Names(params.shapes)), params.values({("context", "pipeline", "name"): found.name}))
     tasks = _resolved(spec.tasks, place.at("tasks"), ancestry, around, state)
     final_tasks = _resolved(spec.finally_, place.at("finally"), ancestry, around, state)
-    outputs = {task.name: Outputs(None) for task in (*spec.tasks, *spec.finally_)}
-    outputs.update((each.task.name, _outputs(each)) for each in (*tasks, *final_tasks))
+    outputs = {each.task.name: _outputs(each) for each in (*tasks, *final_tasks)}
     names, final_names = pipeline_names(spec, outputs, workspaces, Names(params.shapes))
     fixed: dict[Path, Value] = {("context", "pipeline", "name"): found.name}
     for name, volume in workspaces.items():
@@ -91,8 +102,8 @@ def compile_pipeline(
     return plan.Pipeline(
         name=found.name,
         params=params.params,
-        tasks=tuple(_compiled(each, orders, scope, ancestry, state) for each in tasks),
-        final_tasks=tuple(_compiled(each, final_orders, final_scope, ancestry, state) for each in final_tasks),
+        tasks=_all_compiled(tasks, orders, scope, ancestry, state),
+        final_tasks=_all_compiled(final_tasks, final_orders, final_scope, ancestry, state),
         results=_results(spec, place, result_names(spec, outputs, Names(params.shapes)), state.problems),
         variables=listed(fixed, fixed),
     )
@@ -103,19 +114,17 @@ def compile_pipeline(
 
 def _resolved(
     tasks: Sequence[tekton.PipelineTask], place: Place, ancestry: Ancestry, around: Around, state: CompilerState
-) -> list[PipelineTask | _Nested]:
-    """Return the PipelineTasks whose Task or Pipeline is there; `around` is what a resolver's params may refer to."""
-    result: list[PipelineTask | _Nested] = []
+) -> list[_Resolved]:
+    """Return the PipelineTasks with what they run; `around` is what a resolver's params may refer to."""
+    result: list[_Resolved] = []
     for index, task in enumerate(tasks):
         where = place.at(index)
         if task.task_ref is not None or task.task_spec is not None:
             found = _task(task, where, around, state)
-            if found is not None:
-                result.append(PipelineTask.of(task, where, found))
+            result.append(_Unresolved(task, where) if found is None else PipelineTask.of(task, where, found))
         else:
             pipeline = _pipeline(task, where, ancestry, around, state)
-            if pipeline is not None:
-                result.append(_Nested(task, where, pipeline))
+            result.append(_Unresolved(task, where) if pipeline is None else _Nested(task, where, pipeline))
     return result
 
 
@@ -161,7 +170,9 @@ def _pipeline(
     return found
 
 
-def _outputs(task: PipelineTask | _Nested) -> Outputs:
+def _outputs(task: _Resolved) -> Outputs:
+    if isinstance(task, _Unresolved):
+        return Outputs(None)
     if isinstance(task, PipelineTask):
         return Outputs(declared_results(task.found.spec.results), task.task.matrix is not None)
     return Outputs({result.name: Shape(result.type or "string") for result in task.found.spec.results})
@@ -172,6 +183,39 @@ def _among(names: Iterable[str], known: Mapping[str, Order]) -> tuple[str, ...]:
 
 
 # Compiling them
+
+
+def _all_compiled(
+    sources: Iterable[_Resolved],
+    orders: Mapping[str, Order],
+    scope: PipelineScope,
+    ancestry: Ancestry,
+    state: CompilerState,
+) -> tuple[plan.Task, ...]:
+    compiled = []
+    for source in sources:
+        if isinstance(source, _Unresolved):
+            _check_unresolved(source, scope, state.problems)
+        else:
+            compiled.append(_compiled(source, orders, scope, ancestry, state))
+    return tuple(compiled)
+
+
+def _check_unresolved(source: _Unresolved, scope: PipelineScope, problems: list[Problem]) -> None:
+    """Add what is wrong with a PipelineTask whatever it runs."""
+    matrix = source.task.matrix
+    of_matrix = Names(
+        dict.fromkeys((("params", name) for name in matrix.names()), STRING) if matrix else {}, scope.names
+    )
+    problems.extend(check(source.task.display_name, "text", of_matrix, source.place.at("displayName")))
+    of_task = [("context",), ("workspaces",), ("results",), ("steps",), ("artifacts",), ("credentials",)]
+    names = Names({}, scope.names, reported=of_task)
+    for given in given_params(source.task, source.place):
+        problems.extend(check_value(given.value, names, given.place))
+    when_expressions(source.task.when, scope.names, source.place.at("when"), problems)
+    bindings = [(each, source.place.at("workspaces", index)) for index, each in enumerate(source.task.workspaces)]
+    texts = Texts(scope.names, scope.values)
+    bind_for_pipeline(bindings, scope.workspaces, "what it runs", texts, problems)
 
 
 def _compiled(

@@ -7,6 +7,8 @@ Rules (Tekton docs/variables.md):
 - Where a text is only part of a string, references must be strings. An element of a list may be a whole array by
   itself, a param's value a whole array or object.
 - A reference without a known first word is the shell's, and is left alone.
+- What cannot be known because of a problem that was reported (a Task that could not be fetched) is `REPORTED`: it fits
+  everywhere, and nothing that refers to it is reported again.
 
 Left to others: which names there are (``params``, ``pipelines``, ``tasks``), and their values.
 """
@@ -21,7 +23,7 @@ from typing import Literal, TypeAlias
 from monopod.compiler.diagnostics import Problem, Severity, did_you_mean
 from monopod.compiler.places import Place
 from monopod.schemas.plan import Value, ValueType
-from monopod.schemas.variables import Path, Reference, only_reference, references
+from monopod.schemas.variables import Path, Reference, only_reference, references, references_in
 
 Use: TypeAlias = Literal["text", "element", "value"]
 """What a text is: a string, an element of a list (or a list of its own), or the value of a param."""
@@ -31,14 +33,23 @@ _ARTICLE = {"string": "a string", "array": "an array", "object": "an object"}
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What is known of a value: its type, the number of elements of an array, the keys of an object."""
+    """What is known of a value: its type, the number of elements of an array, the keys of an object.
+
+    `reported`: nothing is known, because of a problem that was reported where it is.
+    """
 
     type: ValueType = "string"
     length: int | None = None
     keys: frozenset[str] | None = None
+    reported: bool = False
+
+    def fits(self, kind: ValueType) -> bool:
+        """Return whether the value is of this type, as far as is known."""
+        return self.reported or self.type == kind
 
 
 STRING = Shape()
+REPORTED = Shape(reported=True)
 
 
 class Names:
@@ -50,17 +61,20 @@ class Names:
         outer: Names | None = None,
         *,
         open_ended: Container[Path] = (),
+        reported: Container[Path] = (),
         refused: Mapping[Path, str] | None = None,
         hidden: Iterable[str] = (),
     ) -> None:
         """`open_ended`: every path that starts with one of these is a string. `refused`: why such paths are wrong.
 
+        `reported`: nothing is known of paths that start with one of these, since a problem was reported.
         `hidden`: first words that cannot be seen in the outer scope.
         """
         self._shapes = shapes
         self._hidden = frozenset(hidden)
         self._outer = outer
         self._open_ended = open_ended
+        self._reported = reported
         self._refused = refused or {}
 
     def shape(self, path: Path) -> Shape | None:
@@ -70,14 +84,13 @@ class Names:
             holder = self._shapes.get(path[:-1])
             if holder is not None and holder.type == "object" and (holder.keys is None or path[-1] in holder.keys):
                 shape = STRING
-        if shape is None and self._is_open_ended(path):
+        if shape is None and _starts_with(path, self._open_ended):
             shape = STRING
+        if shape is None and _starts_with(path, self._reported):
+            shape = REPORTED
         if shape is None and self._outer is not None and path[0] not in self._hidden:
             return self._outer.shape(path)
         return shape
-
-    def _is_open_ended(self, path: Path) -> bool:
-        return any(path[:end] in self._open_ended for end in range(1, len(path) + 1))
 
     def words_after(self, start: Path) -> frozenset[str]:
         """Return the words that may follow those of `start`, the keys of objects too; empty if nothing starts so."""
@@ -107,6 +120,10 @@ class Names:
         return self._outer.refusal(path) if self._outer is not None else None
 
 
+def _starts_with(path: Path, starts: Container[Path]) -> bool:
+    return any(path[:end] in starts for end in range(1, len(path) + 1))
+
+
 def check(text: str, use: Use, names: Names, place: Place) -> Iterator[Problem]:
     """Yield what is wrong with the references in `text`."""
     if "$(" not in text:
@@ -117,7 +134,7 @@ def check(text: str, use: Use, names: Names, place: Place) -> Iterator[Problem]:
         if shape is None:
             severity: Severity = "warning" if _left_alone(reference) else "error"
             yield place.problem("unknown-reference", _unknown(reference, names), severity)
-        elif message := _misfit(reference, shape, use if alone else "text"):
+        elif not shape.reported and (message := _misfit(reference, shape, use if alone else "text")):
             yield place.problem("reference-type", message)
 
 
@@ -134,15 +151,22 @@ def check_value(value: Value, names: Names, place: Place) -> Iterator[Problem]:
 
 
 def shape_of(value: Value, names: Names) -> Shape:
-    """Return what is known of a param's value, by what it refers to."""
+    """Return what is known of a param's value, by what it refers to; a reference that means nothing was reported."""
     if isinstance(value, dict):
         return Shape("object", keys=frozenset(value))
     if isinstance(value, tuple):
         return Shape("array", _length(value, names))
     reference = only_reference(value) if value.startswith("$(") else None
-    if reference is None or isinstance(reference.index, int):
+    if reference is None:
         return STRING
-    return names.shape(reference.path) or STRING
+    shape = names.shape(reference.path) or REPORTED
+    return STRING if isinstance(reference.index, int) and not shape.reported else shape
+
+
+def is_reported(value: Value, names: Names) -> bool:
+    """Return whether a param's value refers to something that is unknown because of a reported problem."""
+    shapes = (names.shape(each.path) for each in references_in(value))
+    return any(shape is None or shape.reported for shape in shapes)
 
 
 def _length(elements: tuple[str, ...], names: Names) -> int | None:
@@ -150,7 +174,7 @@ def _length(elements: tuple[str, ...], names: Names) -> int | None:
     for element in elements:
         shape = shape_of(element, names) if "$(" in element else STRING
         length = shape.length if shape.type == "array" else 1
-        if length is None:
+        if length is None or shape.reported:
             return None
         total += length
     return total

@@ -23,14 +23,14 @@ from monopod.compiler.diagnostics import Problem
 from monopod.compiler.params import Around, Bound, Declaration, Given, bind, undeclared
 from monopod.compiler.places import Place
 from monopod.compiler.pod_draft import characters_in, check_size
-from monopod.compiler.references import STRING, Names, Shape, check_value, shape_of
+from monopod.compiler.references import STRING, Names, Shape, check_value, is_reported, shape_of
 from monopod.compiler.step_params import renamed, renamed_bound
 from monopod.compiler.steps import Sources, check_references, merge_template, written
 from monopod.compiler.unsupported import in_step_action
 from monopod.compiler.variables_in_scope import declared_results, step_name, step_variables
 from monopod.schemas import tekton
 from monopod.schemas.plan import Value
-from monopod.schemas.variables import Path, Scope, references, references_in
+from monopod.schemas.variables import Path, Scope, references
 
 NOTHING_BOUND = Bound((), {}, {})
 
@@ -40,6 +40,7 @@ class ResolvedStep:
     """A Step or Sidecar with all its fields, and what its own texts may refer to.
 
     ``fixed`` are variables of its own, ``bound`` the params of its StepAction, under the names of ``step_params``.
+    `reported`: the StepAction is not there, so it is not known what the Step runs and which Results it has.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ResolvedStep:
     usages: Sequence[tekton.WorkspaceUsage]
     results: Sequence[tekton.StepResult] = ()
     is_sidecar: bool = False
+    reported: bool = False
 
     @property
     def names_in_fields(self) -> Names:
@@ -84,13 +86,12 @@ def resolve_steps(
     positions: dict[str, int] = {}
     results: dict[Path, Shape] = {}
     for index, step in enumerate(spec.steps):
-        earlier = _EarlierSteps(results, Artifacts(positions, len(result)))
+        earlier = _EarlierSteps(results, Artifacts(positions, len(result)), reported_results(result))
         resolver = _StepResolver(step_name(step.name, index), step, place.at("steps", index), earlier, task, problems)
         resolved = resolver.resolved(template, place.at("stepTemplate"), catalog)
-        if resolved is not None:
-            positions.setdefault(resolved.name, len(result))
-            results |= result_shapes([resolved])
-            result.append(resolved)
+        positions.setdefault(resolved.name, len(result))
+        results |= result_shapes([resolved])
+        result.append(resolved)
     return result
 
 
@@ -122,6 +123,11 @@ def result_shapes(steps: Iterable[ResolvedStep]) -> dict[Path, Shape]:
     }
 
 
+def reported_results(steps: Iterable[ResolvedStep]) -> frozenset[Path]:
+    """Return what references to Results of those Steps start with of which nothing is known."""
+    return frozenset(("steps", step.name, "results") for step in steps if step.reported)
+
+
 @dataclass(frozen=True, slots=True)
 class Artifacts:
     """What references to the Artifacts of the first `count` Steps start with; ``positions`` are those of all Steps.
@@ -150,6 +156,7 @@ class _EarlierSteps:
 
     results: Mapping[Path, Shape]
     artifacts: Artifacts
+    reported: frozenset[Path]
 
 
 def _workspace_paths(usages: Iterable[tekton.WorkspaceUsage]) -> dict[Path, Value]:
@@ -167,7 +174,7 @@ class _StepResolver:
     task: TaskNames
     problems: list[Problem]
 
-    def resolved(self, template: Mapping[str, Any], template_place: Place, catalog: Catalog) -> ResolvedStep | None:
+    def resolved(self, template: Mapping[str, Any], template_place: Place, catalog: Catalog) -> ResolvedStep:
         own = self.step.to_kubernetes()
         sources = ((self.place, written(own)), (template_place, written(template)))
         if self.step.ref is None:
@@ -187,7 +194,7 @@ class _StepResolver:
         around = Around(self.task.names, self.task.values)
         found = catalog.step_action(self.step.ref, self.place.at("ref"), around, self.problems)
         if found is None:
-            return None
+            return self._unresolved(merge_template(template, own), Sources(sources))
         action, action_place = found.spec, found.place
         bound = self._bind(found.name, action, action_place)
         fixed = self._fixed(action.results)
@@ -210,13 +217,19 @@ class _StepResolver:
             action.results,
         )
 
+    def _unresolved(self, fields: dict[str, Any], sources: Sources) -> ResolvedStep:
+        names = self._names({}, self._fixed(()), self.task.names)
+        for index, each in enumerate(self.step.params):
+            self.problems.extend(check_value(each.value, names, self.place.at("params", index, "value")))
+        return ResolvedStep(self.name, fields, sources, names, {}, NOTHING_BOUND, self.step.workspaces, reported=True)
+
     def _fixed(self, results: Iterable[tekton.StepResult]) -> dict[Path, Value]:
         return {**step_variables(results, self.name), **_workspace_paths(self.step.workspaces)}
 
     def _names(self, params: Mapping[Path, Shape], fixed: Mapping[Path, Value], outer: Names) -> Names:
         shapes = {**params, **dict.fromkeys(fixed, STRING), **self.earlier.results}
         hidden = ("params",) if self.step.ref is not None and outer is self.task.without_params else ()
-        return Names(shapes, outer, open_ended=self.earlier.artifacts, hidden=hidden)
+        return Names(shapes, outer, open_ended=self.earlier.artifacts, reported=self.earlier.reported, hidden=hidden)
 
     def _bind(self, action_name: str, action: tekton.StepActionSpec, place: Place) -> Bound:
         receiver = f"the StepAction '{action_name}'"
@@ -241,7 +254,7 @@ class _StepResolver:
         for index, each in enumerate(self.step.params):
             place, spec = self.place.at("params", index, "value"), objects.get(each.name)
             is_text = shape_of(each.value, names) == STRING
-            if spec is not None and is_text and _has_whole_default(spec) and not _is_unknown(each.value, names):
+            if spec is not None and is_text and _has_whole_default(spec) and not is_reported(each.value, names):
                 message = (
                     f"the param '{each.name}' of {receiver} is of type object and this is of type string, "
                     "so it has no effect, in Tekton neither: the default is used"
@@ -256,10 +269,6 @@ class _StepResolver:
         if found is not None:
             message = f"{found.text}: the script of a StepAction may not hold params; hand it over in env"
             self.problems.append(place.at("script").problem("param-in-script", message))
-
-
-def _is_unknown(value: Value, names: Names) -> bool:
-    return any(names.shape(each.path) is None for each in references_in(value))
 
 
 def _has_whole_default(spec: tekton.ParamSpec) -> bool:

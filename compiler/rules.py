@@ -227,3 +227,20 @@ SUMMARIES: dict[Rule, str] = {
     "unknown-ignore": "A comment or annotation ignores a rule that there is not, or none.",
 }
 """What breaks each rule, in the words of docs/rules.md."""
+
+CAUSES: frozenset[Rule] = frozenset(
+    {
+        "unreadable-file",
+        "empty-directory",
+        "empty-file",
+        "file-too-large",
+        "encoding",
+        "yaml-syntax",
+        "yaml-tab",
+        "not-an-object",
+        "unknown-api-version",
+        "unknown-kind",
+        "remote",
+    }
+)
+"""Rules about what cannot be read or fetched: reported first, since other problems may follow from them."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from monopod.compiler.catalog import Catalog, Found
-from monopod.compiler.diagnostics import Problem, Problems, did_you_mean
+from monopod.compiler.diagnostics import Problem, Problems, closest, did_you_mean
 from monopod.compiler.documents import Document, Documents
 from monopod.compiler.option_values import parse_binding, parse_param
 from monopod.compiler.params import NO_VALUES, Around, Given, value_if_known
@@ -27,7 +27,7 @@ from monopod.compiler.places import DocumentPlace, OptionPlace, Place
 from monopod.compiler.references import Names, shape_of
 from monopod.compiler.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
 from monopod.schemas.duration import to_text
-from monopod.schemas.plan import Value
+from monopod.schemas.plan import Value, ValueType
 from monopod.schemas.tekton import (
     Pipeline,
     PipelineRun,
@@ -54,6 +54,9 @@ class BoundByRun:
     fields: dict[str, Any]
     place: Place
 
+
+_NO_VALUE: dict[ValueType, Value] = {"string": "", "array": (), "object": {}}
+"""What a param has for a value where a wrong option was reported."""
 
 _NO_METADATA = OptionPlace("metadata")
 
@@ -272,30 +275,45 @@ def _declarer(run: Run) -> tuple[PipelineSpec | TaskSpec, Place]:
 def _params(run: Run, options: Sequence[tuple[str, str]], problems: list[Problem]) -> Iterable[Given]:
     types = {given.name: type_of(given.value) for given in run.params}
     types.update((spec.name, spec.value_type) for spec in _declarer(run)[0].params)
+    given = {param.name for param in run.params} | {name for name, _ in options}
     for name, text in options:
         place = OptionPlace(f"-p {name}={text}")
         if name not in types:
             message = f"there is no param '{name}'{did_you_mean(name, types)}"
             problems.append(place.problem("unknown-param", message))
+            meant = closest(name, types)
+            if meant is not None and meant not in given:
+                yield Given(meant, _NO_VALUE[types[meant]], place, reported=True)
             continue
         try:
             yield Given(name, parse_param(text, types[name]), place)
         except ValueError as error:
             problems.append(place.problem("param-type", str(error)))
+            yield Given(name, _NO_VALUE[types[name]], place, reported=True)
 
 
 def _workspaces(run: Run, options: Sequence[tuple[str, str]], problems: list[Problem]) -> Iterable[BoundByRun]:
+    bound = {each.name for each in run.workspaces} | {name for name, _ in options}
     known = {declaration.name for declaration in _declarer(run)[0].workspaces} | {each.name for each in run.workspaces}
     for name, text in options:
         place = OptionPlace(f"-w {name}={text}")
         if name not in known:
             message = f"there is no Workspace '{name}'{did_you_mean(name, known)}"
             problems.append(place.problem("unknown-workspace", message))
+            meant = closest(name, known)
+            if meant is not None and meant not in bound:
+                yield _reported(meant, place)
             continue
         try:
             yield BoundByRun(name, {"name": name, **parse_binding(text)}, place)
         except ValueError as error:
             problems.append(place.problem("workspace-binding", str(error)))
+            yield _reported(name, place)
+
+
+def _reported(workspace: str, place: Place) -> BoundByRun:
+    """Return what is bound where a wrong option was reported, so that nothing is missing."""
+    return BoundByRun(workspace, {"name": workspace, "emptyDir": {}}, place)
 
 
 def _unbound(run: Run, bound: Iterable[str]) -> Iterable[tuple[str, Place]]:

@@ -61,7 +61,7 @@ def _compile_pipeline_run(run: Run, state: CompilerState) -> CompiledRun:
     assert found is not None
     receiver = f"the Pipeline '{found.name}'"
     declared = [(each, found.place.at("params", index)) for index, each in enumerate(found.spec.params)]
-    params, texts = _bind_params(run, Declaration(receiver, declared, Names(RUN_CONTEXT)), state)
+    params, texts = _bind_params(run, Declaration(receiver, declared, Names(RUN_CONTEXT), of_run=True), state)
     if isinstance(spec, tekton.PipelineRunSpec):
         state.problems.extend(in_run(spec, run.place, keep_claims=state.keep_volume_claims))
         tasks = {task.name: task for task in (*found.spec.tasks, *found.spec.finally_)}
@@ -130,5 +130,5 @@ def _compile_task_run(run: Run, state: CompilerState) -> CompiledRun:
         workspaces=tuple(tekton.WorkspacePipelineTaskBinding(name=name) for name in volumes),
     )
     scope = PipelineScope((), Names({}), Scope({}, budget=state.budget), volumes)
-    compiled = compile_task(PipelineTask(task, run.place, found, run.params), Order(), scope, state)
+    compiled = compile_task(PipelineTask(task, run.place, found, run.params, of_run=True), Order(), scope, state)
     return CompiledRun(plan.Pipeline(found.name, tasks=(compiled,)), state.settings.fields)

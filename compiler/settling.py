@@ -30,7 +30,7 @@ def settle(field: T, values: Scope, names: Names, place: Place, problems: list[P
     """Return a field, its texts at any depth with values in place of references.
 
     What refers to something that is known only while running is a problem, told once for each text. References that
-    mean nothing are left alone: `references.check` has told them.
+    mean nothing, or something that was reported already, are left alone.
     """
     result: Any = field
     if isinstance(field, str):
@@ -48,7 +48,8 @@ def _settle_text(text: str, values: Scope, names: Names, place: Place, problems:
         return value
     found = list(references(text))
     late = [as_written(each.text) for each in found if values.get(each.path) is None]
-    if late and all(names.shape(each.path) is not None for each in found):
+    shapes = [names.shape(each.path) for each in found]
+    if late and all(shape is not None and not shape.reported for shape in shapes):
         message = (
             f"{late[0]} is known only while running, but this is part of the Pod, which is made before; "
             "use a param of the run, or a fixed value"

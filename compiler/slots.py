@@ -121,7 +121,12 @@ def _with_image_program(
 ) -> tuple[steps.Container, plan.ImageProgram | None]:
     """Return what the image says to run, if the Step or Sidecar does not, and the container of what was looked up."""
     image = container.fields.get("image")
-    if image is None or says_what_to_run(step, around.values) or not is_settled(step.fields["image"], around.values):
+    if (
+        image is None
+        or step.reported
+        or says_what_to_run(step, around.values)
+        or not is_settled(step.fields["image"], around.values)
+    ):
         return container, None
     found = images.find(step, image, problems)
     if found is None:

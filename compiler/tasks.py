@@ -27,6 +27,7 @@ from monopod.compiler.resolved_steps import (
     Artifacts,
     ResolvedStep,
     TaskNames,
+    reported_results,
     resolve_sidecars,
     resolve_steps,
     result_shapes,
@@ -77,12 +78,13 @@ class PipelineScope:
 
 @dataclass(frozen=True, slots=True)
 class PipelineTask:
-    """A PipelineTask, where it is written, and the Task that it runs."""
+    """A PipelineTask, where it is written, and the Task that it runs. `of_run`: it is the one Task of a TaskRun."""
 
     task: tekton.PipelineTask
     place: Place
     found: Found[tekton.TaskSpec]
     given: tuple[Given, ...]
+    of_run: bool = False
 
     @classmethod
     def of(cls, task: tekton.PipelineTask, place: Place, found: Found[tekton.TaskSpec]) -> PipelineTask:
@@ -147,6 +149,7 @@ class _TaskCompiler:
         self._task = source.task
         self._place = source.place
         self._given = source.given
+        self._of_run = source.of_run
         self._found = source.found
         self._spec = source.found.spec
         self._spec_place = source.found.place
@@ -229,7 +232,7 @@ class _TaskCompiler:
         for given in self._given:
             self._problems.extend(check_value(given.value, Names(late, self._scope.names), given.place))
         used = self._state.catalog.params_used(self._spec)
-        declaration = Declaration(self._receiver, declared, Names(late, self._outer_names), used)
+        declaration = Declaration(self._receiver, declared, Names(late, self._outer_names), used, self._of_run)
         around = Around(self._scope.names, self._scope.values, self._embedded)
         return bind(
             declaration, self._given, around, self._place, self._problems, fan.shapes if fan is not None else None
@@ -315,7 +318,9 @@ class _TaskCompiler:
         for volume, place in self._volumes():
             for text in texts(volume):
                 self._problems.extend(check(text, "text", names, place))
-        of_steps = Names(result_shapes(resolved), open_ended=Artifacts.of(resolved))
+        of_steps = Names(
+            result_shapes(resolved), open_ended=Artifacts.of(resolved), reported=reported_results(resolved)
+        )
         for index, result in enumerate(self._spec.results):
             if result.value:
                 place = self._spec_place.at("results", index, "value")

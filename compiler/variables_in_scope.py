@@ -25,7 +25,10 @@ CREDENTIALS_PATH = "/tekton/creds"
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What a PipelineTask leaves for others: its Results (None: not known), and whether a matrix fans it out."""
+    """What a PipelineTask leaves for others: its Results, and whether a matrix fans it out.
+
+    Without Results (None) nothing is known of it, since what it runs was reported as a problem.
+    """
 
     results: Mapping[str, Shape] | None
     has_matrix: bool = False
@@ -52,7 +55,7 @@ def pipeline_names(
         shapes.update(_of_task(task.name, outputs[task.name]))
     kinds = ("outputs", "inputs")
     open_ended = {("tasks", task.name, kind) for task in spec.tasks for kind in kinds}
-    open_ended |= {("tasks", task.name, "results") for task in spec.tasks if outputs[task.name].results is None}
+    reported = _reported(spec.tasks, outputs)
     status: dict[Path, Shape] = {("tasks", "status"): STRING}
     refused: dict[Path, str] = {("tasks", "status"): "only finally Tasks can use it, when all others have ended"}
     for task in spec.tasks:
@@ -61,8 +64,8 @@ def pipeline_names(
             refused["tasks", task.name, field] = "only finally Tasks can use it, when all others have ended"
     final = _final_refusals(spec.finally_)
     return (
-        Names(shapes, inner, open_ended=open_ended, refused={**refused, **final}),
-        Names({**shapes, **status}, inner, open_ended=open_ended, refused=final),
+        Names(shapes, inner, open_ended=open_ended, reported=reported, refused={**refused, **final}),
+        Names({**shapes, **status}, inner, open_ended=open_ended, reported=reported, refused=final),
     )
 
 
@@ -82,7 +85,13 @@ def result_names(spec: PipelineSpec, outputs: Mapping[str, Outputs], inner: Name
     for task in spec.finally_:
         results = _result_shapes(outputs[task.name])
         shapes.update((("finally", task.name, "results", name), shape) for name, shape in results.items())
-    return Names(shapes, inner)
+    return Names(shapes, inner, reported=_reported((*spec.tasks, *spec.finally_), outputs))
+
+
+def _reported(tasks: Iterable[PipelineTask], outputs: Mapping[str, Outputs]) -> set[Path]:
+    """Return what references to the Results of those Tasks start with of which nothing is known."""
+    unknown = [task.name for task in tasks if outputs[task.name].results is None]
+    return {(root, name, kind) for root in ("tasks", "finally") for name in unknown for kind in ("results", "matrix")}
 
 
 def _final_refusals(tasks: Sequence[PipelineTask]) -> dict[Path, str]:

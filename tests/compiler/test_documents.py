@@ -362,14 +362,14 @@ def test_all_problems_of_all_files_are_told_at_once_in_order(folder):
     )
     (folder / "a.yaml").write_text("a: 1\na: 2\n---\nb: @")
     assert lines("b.yaml", "missing", "a.yaml") == [
+        "a.yaml:4:4: this is not valid YAML: a value cannot start with '@'; write it in quotes",
+        "missing:1:1: cannot be read: No such file or directory",
         "a.yaml:1:1: the field 'apiVersion' is required",
         "a.yaml:1:1: the field 'kind' is required",
         "a.yaml:2:1: the key 'a' is already there on line 1",
-        "a.yaml:4:4: this is not valid YAML: a value cannot start with '@'; write it in quotes",
         "b.yaml:12:7: spec.tasks[1].runAftr: unknown field (did you mean 'runAfter'?)",
         "b.yaml:16:13: spec.tasks[1].taskSpec.steps[0].imag: unknown field (did you mean 'image'?)",
         "b.yaml:17:21: spec.tasks[1].taskSpec.steps[0].script: expected a string, got a number (5); write it in quotes",
-        "missing:1:1: cannot be read: No such file or directory",
     ]
 
 

@@ -55,11 +55,11 @@ def test_text_has_the_rule_at_the_end_of_each_line_and_counts(check):
     code, output = check("-f", "task.yaml")
     lines = output.splitlines()
     assert code == 0
-    assert lines[0].startswith("task.yaml:7:5: note: spec.steps[0]: ")
+    assert lines[0].startswith("task.yaml:7:12: warning: spec.steps[0].image: ")
     assert [line.rpartition(" ")[2] for line in lines[:-1]] == [
-        "[no-requests]",
         "[unpinned-image]",
         "[script-injection]",
+        "[no-requests]",
         "[unpinned-image]",
     ]
     assert lines[-1] == "2 warnings, 2 notes"

@@ -54,7 +54,9 @@ def test_the_value_that_a_task_sees(compiled, problems, task_of, ways):
     value = expected(ways)
     if value is None:
         name = "a" if "embedded" in ways else "t"
-        assert [line.partition("]: ")[2] for line in problems(text(ways))] == [f"the Task '{name}' needs the param 'x'"]
+        assert [line.partition("]: ")[2] for line in problems(text(ways))] == [
+            f"the Task '{name}' needs the param 'x'; give a value in params"
+        ]
         return
     compilation = compiled(text(ways))
     outer = Scope({("params", param.name): param.value for param in compilation.plan.pipeline.params})

@@ -138,7 +138,7 @@ BAD_PIPELINES = {
     ],
     "tasks:\n- {name: a, taskRef: {name: build}}": [
         "6:5: spec.tasks[0]: the Task 'build' needs the Workspace 'source', bind one to it",
-        "6:5: spec.tasks[0]: the Task 'build' needs the param 'version'",
+        "6:5: spec.tasks[0]: the Task 'build' needs the param 'version'; give a value in params",
         "6:5: spec.tasks[0]: the object param 'repo' of the Task 'build' needs the key 'url' too",
     ],
     "tasks:\n- {name: a, taskRef: {name: x, kind: ClusterTask}}": [
@@ -244,7 +244,7 @@ def test_all_problems_are_told_at_once(problems):
     found = problems(pipeline(spec, task=TASK.rstrip("-\n") + "\n"), params=(("vesrion", "1"),))
     assert found == [
         "-p vesrion=1: there is no param 'vesrion' (did you mean 'version'?)",
-        "p.yaml:5:3: spec: the Pipeline 'ci' needs the params 'version', 'tag'",
+        "p.yaml:5:3: spec: the Pipeline 'ci' needs the param 'tag'; give it with -p tag=…",
         "p.yaml:10:16: spec.tasks[0].runAfter[0]: there is no Task 'zz'",
         "p.yaml:12:30: spec.tasks[0].params[0].value: the param 'version' of the Task 'build' is of type string, this is "
         "of type array",

@@ -1,0 +1,191 @@
+"""One cause, one error: what cannot be known because of a reported problem absorbs all that refers to it."""
+# ruff: noqa: E501  # documents and lines are whole, as a person reads them
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from monopod.compiler.advice.checking import check
+from monopod.compiler.compilation import Options
+from monopod.compiler.diagnostics import Position, Problem
+from monopod.compiler.documents import load
+
+READERS = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: readers}
+spec:
+  results:
+    - {name: sha, value: "$(tasks.broken.results.commit)"}
+    - {name: last, value: "$(finally.last.results.x)"}
+  workspaces: [{name: src}]
+  tasks:
+    - {name: broken, BROKEN}
+    - name: build
+      runAfter: [broken]
+      displayName: $(tasks.broken.results.title)
+      matrix: {params: [{name: l, value: "$(tasks.broken.results.list[*])"}]}
+      when: [{input: $(tasks.broken.results.commit), operator: in, values: ["$(tasks.broken.results.list[*])"]}]
+      params:
+        - {name: text, value: $(tasks.broken.results.commit)}
+        - {name: array, value: "$(tasks.broken.results.list[*])"}
+        - {name: object, value: "$(tasks.broken.results.object[*])"}
+        - {name: keys, value: {a: $(tasks.broken.results.object.a)}}
+        - {name: element, value: "$(tasks.broken.results.list[7])"}
+      taskSpec:
+        params:
+          - {name: text}
+          - {name: array, type: array}
+          - {name: object, type: object, properties: {a: {}}}
+          - {name: keys, type: object, properties: {a: {}}}
+        steps:
+          - {name: s, image: "busybox:$(params.text)", args: ["$(params.array[*])", "$(params.array[3])", "$(params.object.a)"]}
+          - {name: t, image: busybox, script: "echo $(params.text) $(params.keys.a) $(params.l) $(params.element)"}
+  finally:
+    - {name: last, BROKEN, params: [{name: s, value: "$(tasks.broken.status) $(tasks.broken.results.x)"}]}
+"""
+
+BROKEN = {
+    "taskRef: {name: nope}": "there is no Task 'nope' among the documents; give it as a document, with -f",
+    "pipelineRef: {name: nope}": "there is no Pipeline 'nope' among the documents; give it as a document, with -f",
+    "taskRef: {resolver: git}": "the resolver git needs the param 'pathInRepo'",
+    "taskRef: {resolver: hub, params: [{name: name, value: x}, {name: kind, value: $(params.nope)}]}": (
+        "$(params.nope): there is no param 'nope'"
+    ),
+    "taskRef: {apiVersion: example.com/v1, kind: Wait, name: w}": "a custom task needs a controller of its own",
+    "taskSpec: {apiVersion: example.com/v1, kind: Wait, spec: {}}": "a custom task needs a controller of its own",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_what_refers_to_a_task_that_is_not_there_is_no_further_error(problems, broken):
+    found = problems(READERS.replace("BROKEN", broken))
+    assert len(found) == 2, found
+    assert found[0].startswith("p.yaml:10:")
+    assert found[1].startswith("p.yaml:32:")
+    assert all(BROKEN[broken] in line for line in found)
+
+
+def test_a_wrong_param_of_a_task_that_is_not_there_is_an_error_of_its_own(problems):
+    broken = (
+        "taskRef: {name: nope}, params: [{name: a, value: $(params.typo)}, {name: b, value: $(context.taskRun.name)}]"
+    )
+    text = READERS.replace("BROKEN", broken, 1).replace(
+        "BROKEN", "taskSpec: {steps: [{image: i, script: x}], results: [{name: x}]}"
+    )
+    found = problems(text)
+    assert [line.partition(": ")[2] for line in found] == [
+        "spec.tasks[0].taskRef.name: there is no Task 'nope' among the documents; give it as a document, with -f",
+        "spec.tasks[0].params[0].value: $(params.typo): there is no param 'typo'",
+    ]
+
+
+def test_what_refers_to_the_results_of_a_step_action_that_is_not_there_is_no_further_error(problems):
+    text = """\
+        apiVersion: tekton.dev/v1
+        kind: Task
+        metadata: {name: t}
+        spec:
+          params: [{name: p}]
+          results: [{name: r, value: $(steps.act.results.q)}]
+          stepTemplate: {image: scratch}
+          steps:
+            - {name: act, ref: {name: noact}, params: [{name: p, value: $(params.p)}]}
+            - {name: a, image: i, args: [$(steps.act.results.q)], command: [x]}
+            - {name: b, image: i, when: [{input: $(steps.act.results.z), operator: in, values: [x]}], script: "echo $(steps.act.results.q)"}
+        """
+    assert problems(text, params=(("p", "v"),)) == [
+        "p.yaml:9:31: spec.steps[0].ref.name: there is no StepAction 'noact' among the documents; give it as a document, with -f"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("", "spec: the Task 't' needs the param 'tag'; give it with -p tag=…"),
+        ("params: [{name: tag, value: $(params.tga)}], ", "$(params.tga): there is no param 'tga'"),
+        (
+            "params: [{name: tag, value: [a]}], ",
+            "the param 'tag' of the Task 't' is of type string, this is of type array",
+        ),
+    ],
+)
+def test_a_param_without_a_right_value_is_one_error_wherever_the_pod_needs_it(problems, given, expected):
+    text = f"""\
+        apiVersion: tekton.dev/v1
+        kind: TaskRun
+        metadata: {{name: r}}
+        spec: {{{given}taskRef: {{name: t}}}}
+        ---
+        apiVersion: tekton.dev/v1
+        kind: Task
+        metadata: {{name: t}}
+        spec:
+          params: [{{name: tag}}]
+          volumes: [{{name: v, configMap: {{name: $(params.tag)}}}}]
+          steps: [{{name: s, image: "x:$(params.tag)", script: "echo $(params.tag)"}}]
+        """
+    (line,) = problems(text)
+    assert expected in line
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"params": (("obj", "x"),)}, "-p obj=x: expected an object"),
+        ({"params": (("ojb", "k:v"),)}, "-p ojb=k:v: there is no param 'ojb' (did you mean 'obj'?)"),
+        ({"params": (("obj", "k:v"),), "workspaces": (("src", "pvc"),)}, "-w src=pvc: expected emptyDir"),
+        (
+            {"params": (("obj", "k:v"),), "workspaces": (("scr", "emptyDir"),)},
+            "-w scr=emptyDir: there is no Workspace 'scr'",
+        ),
+    ],
+)
+def test_an_option_that_is_wrong_is_not_also_missing(problems, options, expected):
+    text = """\
+        apiVersion: tekton.dev/v1
+        kind: PipelineRun
+        metadata: {name: r}
+        spec:
+          pipelineSpec:
+            params: [{name: obj, type: object, properties: {k: {}}}]
+            workspaces: [{name: src}]
+            tasks: [{name: a, taskSpec: {steps: [{image: i, script: "echo $(params.obj.k) $(workspaces.src.path)"}]}}]
+          workspaces: WORKSPACES
+        """
+    bound = "[]" if "workspaces" in options else "[{name: src, emptyDir: {}}]"
+    (line,) = problems(text.replace("WORKSPACES", bound), **options)
+    assert line.startswith(expected)
+
+
+def test_errors_come_before_warnings_and_these_before_notes_wherever_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("p.yaml").write_text(
+        textwrap.dedent("""\
+            apiVersion: tekton.dev/v1
+            kind: Pipeline
+            metadata: {name: p}
+            spec:
+              params: [{name: unused, default: x}]
+              tasks:
+                - {name: a, taskSpec: {steps: [{image: "busybox:1", script: "echo $(params.typo)"}]}}
+                - {name: b, taskRef: {resolver: git}}
+            """)
+    )
+    problems = check(load(["p.yaml"]), Options()).problems
+    order = ["error", "warning", "note"]
+    assert [problem.severity for problem in problems] == sorted(
+        (problem.severity for problem in problems), key=order.index
+    )
+    assert {problem.severity for problem in problems} == set(order)
+    assert [problem.rule for problem in problems[:2]] == ["remote", "unknown-reference"]
+
+
+def test_of_one_severity_they_are_in_the_order_of_the_file():
+    later, earlier = (Problem(Position("f", line), "m", "invalid") for line in (2, 1))
+    assert sorted([later, earlier]) == [earlier, later]
