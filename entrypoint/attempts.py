@@ -23,6 +23,7 @@ from monopod.entrypoint.events import (
     Exit,
     ReadResults,
     ResultsRead,
+    RunStep,
     StopStep,
     WatchSidecar,
     WriteFile,
@@ -42,7 +43,7 @@ from monopod.entrypoint.step_files import (
 from monopod.entrypoint.step_request import request_of
 from monopod.entrypoint.when import evaluated, holds
 from monopod.schemas.plan import Plan, Slot, Step, Task, Value
-from monopod.schemas.run_events import SidecarFinished, StepFinished, StepStarted, TaskStarted
+from monopod.schemas.run_events import OutputEnded, RunWarning, SidecarFinished, StepFinished, StepStarted, TaskStarted
 from monopod.schemas.variables import (
     EvaluationError,
     Path,
@@ -73,8 +74,10 @@ class Owner(Protocol):
 class Attempts:
     """Makes attempts, each in the slot of its instance."""
 
-    def __init__(self, plan: Plan, commands: Commands, containers: Containers, owner: Owner) -> None:
+    def __init__(self, plan: Plan, commands: Commands, containers: Containers, owner: Owner, *, marks: bool) -> None:
+        """With `marks`, the end of the output of each Step and Sidecar is marked."""
         self._plan = plan
+        self._marks = marks
         self._commands = commands
         self._containers = containers
         self._owner = owner
@@ -139,7 +142,7 @@ class Attempts:
             step = attempt.steps[attempt.position]
             lost = [each for each in attempt.steps[attempt.position :] if self._containers.is_lost(each.container)]
             if lost:
-                attempt.ending = _container_lost(lost[0])
+                attempt.ending = _container_lost(lost[0], self._containers.why_lost(lost[0].container))
             elif not self._containers.is_ready(step.container):
                 self._await_container(instance, step.container)
                 return
@@ -170,7 +173,7 @@ class Attempts:
 
     def container_died(self, container: str) -> None:
         """A container is gone that was not let go."""
-        self._containers.lose(container)
+        self._containers.lose(container, "was killed before the Step could run in it")
         self._commands.clear_timer(f"container:{container}")
         request = self._requests.get(container, 0)
         exited = self._running.pop((container, request), None)
@@ -201,7 +204,7 @@ class Attempts:
 
     def _container_never_came(self, instance: InstanceState, container: str) -> None:
         self._waiting.pop(container, None)
-        self._containers.lose(container)
+        self._containers.lose(container, "did not start in time")
         seconds = self._plan.container_start_timeout
         message = f'container "{container}" did not start within {seconds:g} seconds'
         self._end(instance, Outcome("Failed", "PodCreationFailed", message))
@@ -214,7 +217,17 @@ class Attempts:
         """A Step or Sidecar has ended."""
         exited = self._running.pop((container, request), None)
         if exited is not None:
+            self._keep_or_give_up(container, how)
             exited(how)
+
+    def _keep_or_give_up(self, container: str, how: Exit) -> None:
+        """Give a container up in which something still runs, or may: what it writes would count as that of others."""
+        if how.left:
+            why = f"cannot be used again, because a process in it cannot be killed: {how.left}"
+            self._containers.lose(container, why)
+            self._commands.tell(RunWarning(self._commands.now, f'container "{container}" {why}'))
+        elif self._marks and how.mark is None:
+            self._containers.lose(container, "cannot be used again, because the end of its output is not known")
 
     # Sidecars
 
@@ -245,7 +258,7 @@ class Attempts:
         self._sidecars[container] = instance
         self._running[container, request] = partial(self._sidecar_exited, instance, container)
         try:
-            command = request_of(_slot(instance), container, request, step, attempt.scope, fresh=not attempt.begun)
+            command = self._request_of(instance, container, request, step, attempt.scope)
             self._commands.do(command)
             attempt.begun = True
         except EvaluationError as error:
@@ -264,6 +277,8 @@ class Attempts:
     def _sidecar_exited(self, instance: InstanceState, container: str, how: Exit) -> None:
         """A Sidecar that has ended counts as ready, as in Tekton; it never decides the Task's outcome."""
         attempt = instance.attempt
+        if self._marks:
+            self._commands.tell(OutputEnded(self._commands.now, container, how.mark))
         if attempt.outcome is None:
             self._commands.tell(_sidecar_finished(instance, container, how, self._commands.now))
         attempt.sidecars_running.discard(container)
@@ -276,6 +291,10 @@ class Attempts:
 
     # Steps
 
+    def _request_of(self, instance: InstanceState, container: str, request: int, step: Step, scope: Scope) -> RunStep:
+        fresh = not instance.attempt.begun
+        return request_of(_slot(instance), container, request, step, scope, fresh=fresh, is_marked=self._marks)
+
     def _start_step(self, instance: InstanceState, step: StepState) -> bool:
         """Start a Step. Returns False if it is not to run: it is skipped, or what it refers to does not fit."""
         attempt = instance.attempt
@@ -286,9 +305,7 @@ class Attempts:
                 self._step_ended(instance, step, "Skipped", 0)
                 return False
             request = self._requests.get(step.container, 0) + 1
-            command = request_of(
-                _slot(instance), step.container, request, step.plan, step.scope, fresh=not attempt.begun
-            )
+            command = self._request_of(instance, step.container, request, step.plan, step.scope)
             command = command._replace(readable=written_paths(instance.task.plan, step.plan))
         except EvaluationError as error:
             step.message = str(error)
@@ -303,7 +320,7 @@ class Attempts:
             self._commands.set_timer(f"step:{step.container}", step.plan.timeout, partial(self._time_out_step, step))
         path, index = instance.task.path, instance.index
         self._commands.tell(
-            StepStarted(self._commands.now, path, index, attempt.number, step.plan.name, step.container)
+            StepStarted(self._commands.now, path, index, attempt.number, step.plan.name, step.container, self._marks)
         )
         return True
 
@@ -315,7 +332,7 @@ class Attempts:
         attempt = instance.attempt
         self._commands.clear_timer(f"step:{step.container}")
         step.start, step.end = how.start, how.end
-        step.exit_code = how.code if how.code is not None else 128 + (how.signal or 0)
+        step.exit_code = _exit_code(how)
         step.message = how.error
         if attempt.stop is not None:
             reason = "TimedOut" if attempt.stop.status == "TimedOut" else "Cancelled"
@@ -328,7 +345,7 @@ class Attempts:
             attempt.ending = Outcome("Failed", "Failed", text)
         elif step.exit_code == 0:
             self._step_ended(instance, step, "Completed", None, how)
-        elif _continues(step) and not self._containers.is_lost(step.container):
+        elif _continues(step) and not _container_died(how):
             step.tolerated = True
             self._step_ended(instance, step, "Continued", None, how)
         else:
@@ -370,6 +387,7 @@ class Attempts:
                 step.end,
                 how.cpu if how else 0,
                 how.peak if how else 0,
+                how.mark if how else "",
             )
         )
 
@@ -443,7 +461,7 @@ class Attempts:
 def _sidecar_finished(instance: InstanceState, container: str, how: Exit, now: float) -> SidecarFinished:
     """Return what is told of a Sidecar that ended before the Steps of its Task had."""
     sidecar = instance.task.plan.sidecars[_slot(instance).sidecars.index(container)]
-    code = how.code if how.code is not None else 128 + (how.signal or 0)
+    code = _exit_code(how)
     reason = "OOMKilled" if how.out_of_memory and code else "Error" if code else "Completed"
     path, number, name = instance.task.path, instance.attempt.number, sidecar.step.name
     return SidecarFinished(
@@ -504,13 +522,21 @@ def _results_of_steps(plan: Task, attempt: AttemptState) -> dict[str, Value]:
     }
 
 
-def _container_lost(step: StepState) -> Outcome:
-    message = f'container "{step.container}" was killed before the Step could run in it'
-    return Outcome("Failed", "Failed", message)
+def _container_lost(step: StepState, why: str) -> Outcome:
+    return Outcome("Failed", "Failed", f'container "{step.container}" {why}')
+
+
+def _exit_code(how: Exit) -> int:
+    return how.code if how.code is not None else 128 + (how.signal or 0)
+
+
+def _container_died(how: Exit) -> bool:
+    """Whether a request ended with its container, of which `Attempts.container_died` tells."""
+    return how.code is None and how.error != ""
 
 
 def _exit_in_words(step: StepState, how: Exit) -> str:
-    if how.error and how.code is None:
+    if _container_died(how):
         return f'"step-{step.plan.name}" was killed: {how.error}'
     if how.error:
         return f'"step-{step.plan.name}" could not run: {how.error}'

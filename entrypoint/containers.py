@@ -23,7 +23,7 @@ class Containers:
     def __init__(self, commands: Commands) -> None:
         self._commands = commands
         self._ready: set[str] = set()
-        self._lost: set[str] = set()
+        self._lost: dict[str, str] = {}  # with the reason
         self._never_started: dict[str, StartFailure] = {}
         self._released: set[str] = set()
         self._exit_codes: dict[str, int] = {}
@@ -33,14 +33,14 @@ class Containers:
         """The entrypoint of a container is there."""
         self._ready.add(container)
 
-    def lose(self, container: str) -> None:
-        """A container is gone, or given up."""
-        self._lost.add(container)
+    def lose(self, container: str, why: str) -> None:
+        """A container is gone, or given up. `why` follows "the container"."""
+        self._lost.setdefault(container, why)
         self._ready.discard(container)
 
     def cannot_start(self, container: str, failure: StartFailure) -> None:
         """A container has never started, and never will."""
-        self.lose(container)
+        self.lose(container, "did not start")
         self._never_started.setdefault(container, failure)
 
     def start_failure(self, slot: Slot) -> tuple[str, StartFailure] | None:
@@ -58,13 +58,17 @@ class Containers:
         """Say whether nothing will ever run in a container again."""
         return container in self._lost
 
+    def why_lost(self, container: str) -> str:
+        """Return why nothing will ever run in a container again; it follows "the container"."""
+        return self._lost[container]
+
     def is_released(self, container: str) -> bool:
         """Say whether a container was let go."""
         return container in self._released
 
     def is_whole(self, slot: Slot) -> bool:
         """Say whether all containers that a further attempt needs may still come, or are there."""
-        return self._lost.isdisjoint(slot.containers) and self.start_failure(slot) is None
+        return self._lost.keys().isdisjoint(slot.containers) and self.start_failure(slot) is None
 
     def end_with(self, container: str, exit_code: int) -> None:
         """Note with which exit code a container is to end, as things are now."""

@@ -39,7 +39,10 @@ _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FIFO = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LOCK = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
-_EXIT_KEYS = frozenset({"code", "signal", "error", "start", "end", "user", "system", "peak", "stopped", "oom"})
+_EXIT_KEYS = frozenset(
+    {"code", "signal", "error", "start", "end", "user", "system", "peak", "stopped", "oom", "mark", "left"}
+)
+_TOKEN_DIGITS = 32
 _CANNOT_RUN = 126
 
 
@@ -264,14 +267,20 @@ def _read_regular(descriptor: int) -> bytes:
 
 
 def failed_exit(error: str) -> Exit:
-    """Return the `Exit` of a request that could not be carried out, or whose end nobody knows."""
+    """Return the `Exit` of a request whose end nobody knows."""
     return Exit(code=_CANNOT_RUN, error=error)
+
+
+def never_begun(error: str) -> Exit:
+    """Return the `Exit` of a request that could not be written: nothing ran, so there is no output to be marked."""
+    return Exit(code=_CANNOT_RUN, error=error, mark="")
 
 
 def encode_request(step: RunStep) -> bytes:
     """Return the content of `run.N`. Raises ValueError if a text holds a NUL, which no program can be given."""
     return encode_records(
-        [("e", f"{name}={value}") for name, value in step.environment]
+        [("m", "")] * step.is_marked
+        + [("e", f"{name}={value}") for name, value in step.environment]
         + [("a", argument) for argument in step.arguments]
         + [
             (letter, path)
@@ -315,6 +324,8 @@ def parse_exit(content: bytes) -> Exit:
         cpu=_seconds(fields, "user") + _seconds(fields, "system"),
         peak=_whole(fields, "peak", 1 << 53),
         out_of_memory=fields.get("oom") == "1",
+        mark=_token(fields),
+        left=fields.get("left", ""),
     )
 
 
@@ -323,6 +334,15 @@ def _whole(fields: dict[str, str], key: str, highest: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 16 and int(text) <= highest):
         raise ValueError(f"{key} is {text[:40]!r}")
     return int(text)
+
+
+def _token(fields: dict[str, str]) -> str | None:
+    token = fields.get("mark")
+    if token is None:
+        return "" if fields.get("error") else None  # what could not be run has written nothing
+    if len(token) != _TOKEN_DIGITS or not set(token) <= set("0123456789abcdef"):
+        raise ValueError(f"mark is {token[:40]!r}")
+    return token
 
 
 def _seconds(fields: dict[str, str], key: str) -> float:

@@ -37,7 +37,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from monopod.entrypoint import inherited_signals
-from monopod.entrypoint.control_directory import ControlDirectory, encode_request, failed_exit
+from monopod.entrypoint.control_directory import ControlDirectory, encode_request, failed_exit, never_begun
 from monopod.entrypoint.events import (
     Begun,
     CancelRequested,
@@ -354,8 +354,8 @@ class Coordinator:
         for number, stop in list(container.stops.items()):
             step = container.running.get(number)
             if step is not None and now >= stop.kill_at + STOP_SECONDS:
-                why = "it did not end, though it was to be stopped"
-                self._events.append(StepExited(now, container.name, step.request, failed_exit(why)))
+                how = failed_exit("it did not end, though it was to be stopped")._replace(left="the Step itself")
+                self._events.append(StepExited(now, container.name, step.request, how))
             elif step is not None and stop.failed:
                 self._write_kill_again(container, number, stop)
 
@@ -531,7 +531,7 @@ class Coordinator:
                 slot.write_script(step.script_name, step.script)
             container.directory.write_request(number, content)
         except (OSError, ValueError) as error:
-            self._events.append(StepExited(self._now(), step.container, step.request, failed_exit(_in_words(error))))
+            self._events.append(StepExited(self._now(), step.container, step.request, never_begun(_in_words(error))))
             self._use_up(container, number)
 
     def _use_up(self, container: _Container, number: int) -> None:

@@ -73,7 +73,8 @@ _SEVERITY: dict[CancelMode | None, int] = {None: 0, "StoppedRunFinally": 1, "Can
 class Engine:
     """Runs a Plan: feed it events in the order in which they happened, and carry out the commands it returns."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, marks: bool = False) -> None:
+        """Take up a Plan. With `marks`, the end of the output of each Step and Sidecar is marked."""
         self.plan = plan
         self.run: PipelineState | None = None
         self.finished = False
@@ -83,7 +84,7 @@ class Engine:
         self._namespace = ""
         self._commands = Commands()
         self._containers = Containers(self._commands)
-        self._attempts = Attempts(plan, self._commands, self._containers, self)
+        self._attempts = Attempts(plan, self._commands, self._containers, self, marks=marks)
         self._ended: deque[TaskState] = deque()
         self._considered: deque[TaskState] = deque()
         self._invalid: deque[tuple[TaskState, str]] = deque()

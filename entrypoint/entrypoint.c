@@ -55,6 +55,10 @@ enum {
     TICK = 1000,                     /* ms */
     GROUP_PATIENCE = 10000,          /* ms that a killed process group may take to be gone */
     TELL_PATIENCE = 60000,           /* ms in which it is tried to write exited.N */
+    SWEEP_PATIENCE = 5000,           /* ms that what a request left behind may take to be gone */
+    MARK_PATIENCE = 10000,           /* ms that the exit waits for room in the streams, for a mark */
+    TOKEN_BYTES = 16,                /* of a mark: what nobody can guess */
+    MOST_NAMED = 10,                 /* processes that are named, of those that a request left behind */
     DEFAULT_ORPHAN_SECONDS = 300,
 
     EXIT_USAGE = 2,
@@ -520,6 +524,7 @@ enum phase {
     COPYING,   /* the copies of its output must be complete */
     SWEEPING,  /* as PID 1, and if nothing else runs: all other processes must be gone */
     READABLE,  /* its files are made readable */
+    MARKING,   /* the mark of an earlier request must be in the streams, then its own is made */
     TELLING,   /* exited.N must be written */
 };
 
@@ -533,10 +538,13 @@ struct request {
     int status;       /* as wait4(2) gives it */
     bool stopped;     /* a kill.N was taken */
     bool has_files;   /* to be made readable */
+    bool wants_mark;  /* at the end of its output */
+    bool left_some;   /* processes that could not be killed: `left_behind` */
     bool complained;  /* that exited.N could not be written, or that kill.N makes no sense and stays */
     bool out_of_memory; /* the kernel has killed something in this container meanwhile, for its use of memory */
     int64_t kill_at;  /* when SIGKILL follows, 0 for never */
-    int64_t ended_at;
+    int64_t ended_at, sweep_until;
+    char token[2 * TOKEN_BYTES + 1]; /* of its mark, empty if it has none */
     struct moment start, end;
     struct moment monotonic; /* that of the fork, by which the others are told */
     struct usage usage;
@@ -545,18 +553,22 @@ struct request {
 /* What a child says: once when all is set up for exec, with the time; once more if something went wrong. */
 struct report {
     struct moment start;
-    bool has_files;
+    bool has_files, wants_mark;
     struct text error;
 };
 
 static struct request requests[MAX_REQUESTS];
 static struct text errors[MAX_REQUESTS]; /* apart from the requests: nearly never touched, so never in memory */
+static struct text left_behind;          /* the names of processes that cannot be killed */
 
 static struct {
     const char *path; /* of the control directory */
     int directory, alive, signals, bell;
     bool is_init; /* PID 1 of its namespace */
-    bool sweeping;
+    bool sweeping; /* processes are left that cannot be killed (yet): no request may begin */
+    unsigned unmarked; /* the streams that `mark` must still be written to, as bits: 1 << descriptor */
+    struct text mark;
+    int64_t marked_at;
     bool complained; /* that `exit` makes no sense */
     bool again; /* something has changed that others may wait for: look at everything once more */
     int terminated_by; /* the first signal that ends the entrypoint, 0 for none */
@@ -594,7 +606,7 @@ static void signal_group(struct request *request, int number)
 static struct {
     uint32_t number;
     int socket;
-    bool has_files;
+    bool has_files, wants_mark;
     struct moment start, monotonic; /* first those of the fork */
     size_t allocated;
 } child;
@@ -604,6 +616,7 @@ static void send_report(const struct text *error)
     static struct report report;
     report.start = child.start;
     report.has_files = child.has_files;
+    report.wants_mark = child.wants_mark;
     report.error.length = 0;
     if (error != NULL)
         add_bytes(&report.error, error->bytes, error->length);
@@ -703,6 +716,11 @@ static char *read_records(int file)
             break;
         case 'x':
             child.has_files = true;
+            break;
+        case 'm':
+            if (record[1] != '\0' || child.wants_mark)
+                refuse_malformed(number, "asks for a mark, and has a text or is the second of its letter");
+            child.wants_mark = true;
             break;
         case '.':
             if (record[1] != '\0')
@@ -1212,7 +1230,8 @@ static void take_requests(void)
 {
     static struct text name;
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
-        if (self.terminated_by != 0 || self.sweeping || (self.exit_at != 0 && self.exit_at <= milliseconds_now()))
+        if (self.terminated_by != 0 || self.sweeping || self.unmarked != 0 ||
+            (self.exit_at != 0 && self.exit_at <= milliseconds_now()))
             return;
         if (request->phase != FREE)
             continue;
@@ -1236,6 +1255,7 @@ static bool read_reports(struct request *request)
             return true;
         request->start = report.start;
         request->has_files = report.has_files;
+        request->wants_mark = report.wants_mark;
         add_bytes(error_of(request), report.error.bytes, report.error.length);
     }
 }
@@ -1271,7 +1291,7 @@ static bool reap(void)
     }
 }
 
-/* Whether what a request left behind is gone, or has to stay because another request runs. */
+/* Whether what requests left behind is gone, or has to stay because another request runs. */
 static bool swept(void)
 {
     if (!self.is_init || phase_exists(RUNNING, RUNNING))
@@ -1335,6 +1355,107 @@ static long read_small(const char *name, char *buffer, size_t size)
     return result;
 }
 
+/* Names the processes that a request left behind, which may be of another user, and cannot be killed. */
+static void name_left(struct text *text)
+{
+    _Alignas(uint64_t) static char buffer[4 << 10];
+    static struct text path;
+    char name[32];
+    unsigned named = 0;
+    long processes = CALL(openat, AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC), size;
+    text->length = 0;
+    while (processes >= 0 && (size = CALL(getdents64, processes, buffer, sizeof buffer)) > 0) {
+        for (long at = 0; at < size;) { /* as in make_entries_readable */
+            uint16_t length;
+            memcpy(&length, buffer + at + 16, sizeof length);
+            const char *digits = buffer + at + 19, *end = digits;
+            at += length;
+            long number = read_number(&end);
+            if (number <= 1 || *end != '\0')
+                continue;
+            path.length = 0;
+            add(&path, "/proc/");
+            add(&path, digits);
+            add_bytes(&path, "/comm", 6);
+            long known = read_small(path.bytes, name, sizeof name);
+            if (known <= 0 || ++named > MOST_NAMED)
+                continue; /* it has ended meanwhile */
+            name[name[known - 1] == '\n' ? known - 1 : known] = '\0';
+            if (named > 1)
+                add(text, ", ");
+            add_foreign(text, name);
+            add(text, " (process ");
+            add_number(text, (uint64_t)number, 1);
+            add(text, ")");
+        }
+    }
+    if (processes >= 0)
+        close_descriptor((int)processes);
+    if (named > MOST_NAMED)
+        add(text, " and others");
+    if (named == 0)
+        add(text, "processes that cannot be named");
+}
+
+/* Brings the sweeping to an end: all is gone, or what is left is named, and no request will begin any more. */
+static bool sweep(struct request *request)
+{
+    int64_t now = milliseconds_now();
+    if (request->sweep_until == 0)
+        request->sweep_until = now + SWEEP_PATIENCE;
+    if (swept())
+        return true;
+    if (now < request->sweep_until || phase_exists(ENDING, COPYING) || phase_exists(READABLE, READABLE))
+        return false;
+    name_left(&left_behind);
+    request->left_some = true;
+    return true;
+}
+
+/*
+ * Marks. What a container writes is one stream for all its requests. After the last output of a request that wants it,
+ * when nothing of it lives any more, a mark is written to both streams: a line with a token that is drawn only then, so
+ * that no request could have written it. A stream without room keeps the end of the request from nobody, but the next
+ * request from beginning.
+ */
+static void write_marks(void)
+{
+    for (int stream = STDOUT_FILENO; stream <= STDERR_FILENO; stream++) {
+        if ((self.unmarked & 1u << stream) == 0)
+            continue;
+        struct pollfd room = {stream, POLLOUT, 0};
+        struct moment at_once = {0, 0};
+        long result = CALL(ppoll_wide, &room, 1, &at_once, NULL, 8);
+        if (result == 0)
+            continue;
+        if (result > 0 && (room.revents & (POLLERR | POLLNVAL)) == 0)
+            result = CALL(write, stream, self.mark.bytes, self.mark.length); /* a pipe takes all of it, or nothing */
+        if (result != -EAGAIN)
+            self.unmarked &= ~(1u << stream); /* if nobody reads it any more, nobody will miss the mark */
+    }
+}
+
+static void make_mark(struct request *request)
+{
+    unsigned char bytes[TOKEN_BYTES];
+    long result = CALL(getrandom, bytes, sizeof bytes, 0);
+    if (result != sizeof bytes) {
+        complain("cannot draw a token for the end of the output", "", result < 0 ? result : -EIO);
+        return;
+    }
+    for (int i = 0; i < TOKEN_BYTES; i++) {
+        request->token[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
+        request->token[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
+    }
+    self.mark.length = 0;
+    add(&self.mark, "\x1emonopod ");
+    add(&self.mark, request->token);
+    add(&self.mark, "\n");
+    self.unmarked = 1u << STDOUT_FILENO | 1u << STDERR_FILENO;
+    self.marked_at = milliseconds_now();
+    write_marks();
+}
+
 /* How many processes of this container's cgroup the kernel has killed for their use of memory; 0 if it does not say.
  * The file is that of cgroup v2, or of v1 (Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst). */
 static long memory_kills(void)
@@ -1384,6 +1505,16 @@ static bool tell(struct request *request)
     add(&content, request->stopped ? "\nstopped=1\n" : "\n");
     if (request->out_of_memory)
         add(&content, "oom=1\n");
+    if (*request->token != '\0') {
+        add(&content, "mark=");
+        add(&content, request->token);
+        add(&content, "\n");
+    }
+    if (request->left_some) {
+        add(&content, "left=");
+        add_bytes(&content, left_behind.bytes, left_behind.length);
+        add(&content, "\n");
+    }
     struct text *error = error_of(request);
     if (error->length > 0) {
         add(&content, "error=");
@@ -1415,12 +1546,17 @@ static void advance(struct request *request)
     }
     if (request->phase == COPYING && read_reports(request))
         request->phase = SWEEPING;
-    if (request->phase == SWEEPING && swept()) {
+    if (request->phase == SWEEPING && sweep(request)) {
         start_helper(request);
         request->phase = READABLE;
     }
     if (request->phase == READABLE && request->helper == 0)
+        request->phase = MARKING;
+    if (request->phase == MARKING && self.unmarked == 0) {
+        if (request->wants_mark)
+            make_mark(request);
         request->phase = TELLING;
+    }
     if (request->phase == TELLING && tell(request)) {
         if (request->file >= 0)
             close_descriptor(request->file);
@@ -1489,6 +1625,12 @@ static void take_kill(struct request *request)
         request->kill_at = kill_at;
 }
 
+/* Whether a mark has to be written before the exit: not for ever, since the end of the streams is a mark as well. */
+static bool mark_is_awaited(int64_t now)
+{
+    return self.unmarked != 0 && now - self.marked_at < MARK_PATIENCE;
+}
+
 /*
  * Exits if the coordinator says so and nothing is left to be done, or that has taken too long. What was read once holds
  * if a Step takes the file away; what makes no sense is a Step's, and the coordinator will write another one.
@@ -1512,14 +1654,14 @@ static void take_exit(int64_t now)
         for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
             if (request->phase == RUNNING)
                 signal_group(request, SIGKILL);
-        if (!phase_exists(RUNNING, READABLE))
+        if (!phase_exists(RUNNING, MARKING))
             leave((int)self.exit_code);
         return;
     }
     if (phase_exists(RUNNING, TELLING))
         return;
     take_requests(); /* what was written before `exit` goes first */
-    if (phase_exists(RUNNING, TELLING))
+    if (phase_exists(RUNNING, TELLING) || mark_is_awaited(now))
         return;
     leave((int)self.exit_code);
 }
@@ -1568,6 +1710,7 @@ static void look_at_everything(void)
 {
     take_signals();
     reap();
+    write_marks();
     take_requests();
     int64_t now = milliseconds_now();
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
@@ -1588,15 +1731,18 @@ static void look_at_everything(void)
             advance(request);
         look_for_coordinator(now);
     }
-    if (self.terminated_by != 0 && !phase_exists(RUNNING, READABLE))
+    if (self.terminated_by != 0 && !phase_exists(RUNNING, MARKING) && !mark_is_awaited(now))
         leave(128 + self.terminated_by);
     take_exit(now);
 }
 
 static void wait_for_something(void)
 {
-    struct pollfd waiting[2 + MAX_REQUESTS] = {{self.signals, POLLIN, 0}, {self.bell, POLLIN, 0}};
+    struct pollfd waiting[4 + MAX_REQUESTS] = {{self.signals, POLLIN, 0}, {self.bell, POLLIN, 0}};
     unsigned count = 2;
+    for (int stream = STDOUT_FILENO; stream <= STDERR_FILENO; stream++)
+        if ((self.unmarked & 1u << stream) != 0)
+            waiting[count++] = (struct pollfd){stream, POLLOUT, 0};
     int64_t until = self.again ? 0 : self.tick_at;
     self.again = false;
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {

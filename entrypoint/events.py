@@ -57,7 +57,11 @@ class ContainerDied(NamedTuple):
 
 
 class Exit(NamedTuple):
-    """How a request ended, as `exited.N` says (docs/control-directory.md). Exactly one of code and signal is set."""
+    """How a request ended, as `exited.N` says (docs/control-directory.md). Exactly one of code and signal is set.
+
+    ``mark`` is the token of the mark at the end of its output: empty if nothing ran, so that there is no output, and
+    None if there is no mark. ``left`` names the processes that it left behind and that cannot be killed.
+    """
 
     code: int | None = None
     signal: int | None = None
@@ -67,6 +71,8 @@ class Exit(NamedTuple):
     cpu: float = 0
     peak: int = 0
     out_of_memory: bool = False
+    mark: str | None = None
+    left: str = ""
 
 
 class StepExited(NamedTuple):
@@ -164,7 +170,8 @@ class RunStep(NamedTuple):
     arguments then start with its path in the container. ``fresh``: this starts an attempt, so what an earlier attempt
     left in the slot's `/tekton/results`, `/tekton/steps`, `/tekton/home` and `/tekton/artifacts` is removed first (in
     Tekton a retry has a Pod of its own). ``directories`` are made (mode 0777), ``readable`` made readable for the
-    coordinator when the request has ended; both are paths in the container, below `/tekton`.
+    coordinator when the request has ended; both are paths in the container, below `/tekton`. ``is_marked``: a mark is
+    written at the end of its output.
     """
 
     slot: str
@@ -180,6 +187,7 @@ class RunStep(NamedTuple):
     fresh: bool = False
     directories: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()
+    is_marked: bool = False
 
 
 class StopStep(NamedTuple):

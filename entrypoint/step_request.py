@@ -11,7 +11,9 @@ DEFAULT_SHEBANG = "#!/bin/sh\nset -e\n"
 """What Tekton puts before a script that has no line of its own (docs/tasks.md, "Running scripts within Steps")."""
 
 
-def request_of(slot: Slot, container: str, request: int, step: Step, scope: Scope, *, fresh: bool) -> RunStep:
+def request_of(
+    slot: Slot, container: str, request: int, step: Step, scope: Scope, *, fresh: bool, is_marked: bool
+) -> RunStep:
     """Return the command that runs a Step, all its references replaced. Raises EvaluationError.
 
     The entrypoint expands `$(NAME)` from the environment in what the author wrote, but not in the values put in here,
@@ -46,6 +48,7 @@ def request_of(slot: Slot, container: str, request: int, step: Step, scope: Scop
         script=script,
         fresh=fresh,
         directories=tuple(directories),
+        is_marked=is_marked,
     )
 
 

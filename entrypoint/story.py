@@ -13,6 +13,7 @@ import time
 from monopod.schemas.matrix_names import InstanceNames, started_words
 from monopod.schemas.run_events import (
     MatrixExpanded,
+    OutputEnded,
     RunCancelling,
     RunEvent,
     RunFinished,
@@ -85,6 +86,8 @@ class Story:
     def lines(self, event: RunEvent) -> list[str]:
         """Take note of `event`, and return the lines that tell it, without newlines."""
         self.note(event)
+        if isinstance(event, OutputEnded):
+            return []
         assert self._started is not None
         who, what = self._words(event)
         self._width = min(max(self._width, len(who)), _WIDEST_NAME)
@@ -107,6 +110,8 @@ class Story:
         match event:
             case RunStarted() | RunCancelling() | RunWarning() | RunFinished():
                 return "", _run_words(event)
+            case OutputEnded():
+                return "", ""
             case TaskSkipped():
                 return event.task, f"skipped: {event.why}"
             case MatrixExpanded():

@@ -57,7 +57,7 @@ class TaskStarted(NamedTuple):
 
 
 class StepStarted(NamedTuple):
-    """The entrypoint of ``container`` was told to run a Step."""
+    """The entrypoint of ``container`` was told to run a Step. ``is_marked``: the end of its output will be marked."""
 
     at: float
     task: str
@@ -65,6 +65,7 @@ class StepStarted(NamedTuple):
     attempt: int
     step: str
     container: str
+    is_marked: bool = False
 
 
 class StepFinished(NamedTuple):
@@ -72,6 +73,8 @@ class StepFinished(NamedTuple):
 
     ``message`` says in words what went wrong, empty if nothing did. ``start`` and ``end`` are the entrypoint's times of
     exec and exit; ``cpu`` is user + system seconds and ``peak`` the maximum resident set in KiB.
+    ``mark`` is the token of the mark at the end of its output (docs/control-directory.md). It is empty if nothing ran,
+    and None if the output has no mark: it then ends with the container, in which nothing runs any more.
     """
 
     at: float
@@ -87,6 +90,15 @@ class StepFinished(NamedTuple):
     end: float
     cpu: float
     peak: int
+    mark: str | None = None
+
+
+class OutputEnded(NamedTuple):
+    """The request that ran a Sidecar has ended. ``mark`` is as in StepFinished. Told only where output is marked."""
+
+    at: float
+    container: str
+    mark: str | None
 
 
 class SidecarFinished(NamedTuple):
@@ -175,6 +187,7 @@ RunEvent: TypeAlias = (
     | TaskStarted
     | StepStarted
     | StepFinished
+    | OutputEnded
     | SidecarFinished
     | TaskFinished
     | TaskSkipped

@@ -125,6 +125,9 @@ static struct {
     void *blocks[4096];
     unsigned block_count;
     bool in_child;            /* what is written to the socket is its report */
+    char stream[2][4096];     /* what was written to standard output, and to standard error but for complaints */
+    size_t streamed[2];
+    unsigned tokens;          /* that were drawn */
 } kernel_state;
 
 #define K kernel_state
@@ -235,8 +238,14 @@ static long read_from(long descriptor, void *into, size_t size)
 
 static long write_into(long descriptor, const char *from, size_t size)
 {
-    if (descriptor == STDERR_FILENO) {
+    if (descriptor == STDOUT_FILENO || descriptor == STDERR_FILENO) {
         CHECK(memchr(from, '\n', size) == from + size - 1); /* one line, whatever is in it */
+        size_t *have = &K.streamed[descriptor - 1];
+        CHECK(descriptor == STDERR_FILENO || *from == '\x1e');
+        if (*from == '\x1e' && *have + size <= sizeof K.stream[0]) {
+            memcpy(K.stream[descriptor - 1] + *have, from, size);
+            *have += size;
+        }
         return (long)size;
     }
     int error = UNLUCKY(EINTR, ENOSPC);
@@ -341,7 +350,7 @@ static long answer(long number, long a, long b, long c, long d)
             memcpy(&K.report, (void *)b, (size_t)c);
             return c;
         }
-        return a == STDERR_FILENO || is_open(a) ? write_into(a, (const char *)b, (size_t)c) : -EBADF;
+        return a == STDOUT_FILENO || a == STDERR_FILENO || is_open(a) ? write_into(a, (const char *)b, (size_t)c) : -EBADF;
     case SYS_lseek:
         if (is_open(a))
             K.descriptors[a - FIRST].at = (size_t)b;
@@ -416,7 +425,9 @@ static long answer(long number, long a, long b, long c, long d)
         if (drawn != 2)
             return 0; /* closed by all that held it */
         struct report *report = (struct report *)b;
-        *report = (struct report){.start = {K.now / 1000, 0}, .has_files = draw() & 1, .error = {.length = draw() * 20}};
+        unsigned flags = draw();
+        *report = (struct report){
+            .start = {K.now / 1000, 0}, .has_files = flags & 1, .wants_mark = flags & 2, .error = {.length = draw() * 20}};
         memset(report->error.bytes, 'e', report->error.length < MAX_TEXT_BYTES ? report->error.length : MAX_TEXT_BYTES);
         if (report->error.length > MAX_TEXT_BYTES)
             report->error.length = MAX_TEXT_BYTES;
@@ -442,7 +453,21 @@ static long answer(long number, long a, long b, long c, long d)
             CHECK(timeout->nanoseconds >= 0 && timeout->nanoseconds < 1000000000);
             K.now += timeout->seconds * 1000 + timeout->nanoseconds / 1000000;
         }
+        for (struct pollfd *each = (struct pollfd *)a; a != 0 && each < (struct pollfd *)a + b; each++)
+            each->revents = (short)(each->events & POLLOUT); /* a stream has room, or is full, or nobody reads it */
+        if (b == 1 && ((struct pollfd *)a)->events == POLLOUT) {
+            unsigned drawn = draw();
+            ((struct pollfd *)a)->revents = drawn == 1 ? 0 : drawn == 2 ? POLLERR : POLLOUT;
+            return drawn != 1;
+        }
         return 0;
+    case SYS_getrandom:
+        if (draw() == 1)
+            return -EAGAIN;
+        for (long i = 0; i < b; i++)
+            ((uint8_t *)a)[i] = (uint8_t)(K.tokens * 7 + i);
+        K.tokens++;
+        return b;
     default:
         CHECK(!"a system call that is not made up yet");
     }
@@ -510,14 +535,16 @@ static bool next_record(struct span *rest, struct span *record)
 static bool makes_sense(struct span rest, unsigned *arguments)
 {
     struct span record;
-    unsigned seen[3] = {0, 0, 0};
+    unsigned seen[4] = {0, 0, 0, 0};
     *arguments = 0;
     while (next_record(&rest, &record)) {
         char letter = record.size > 0 ? (char)record.bytes[0] : '\0';
-        const char *once = letter != '\0' ? strchr("dor", letter) : NULL;
+        const char *once = letter != '\0' ? strchr("dorm", letter) : NULL;
         if (letter == '.')
             return record.size == 1 && rest.size == 0 && *arguments > 0;
-        if (letter == '\0' || strchr("eadorx", letter) == NULL || (once != NULL && seen[once - "dor"]++ > 0))
+        if (letter == '\0' || strchr("eadorxm", letter) == NULL || (once != NULL && seen[once - "dorm"]++ > 0))
+            return false;
+        if (letter == 'm' && record.size != 1)
             return false;
         if (letter == 'e') {
             const uint8_t *equals = memchr(record.bytes, '=', record.size);
@@ -816,20 +843,40 @@ static void check_descriptors(void)
     CHECK(open == used);
 }
 
+/* That a mark with this token is in each stream at most once, and in no other form. */
+static void check_mark(const char *token)
+{
+    for (int stream = 0; stream < 2; stream++) {
+        char line[9 + 32 + 1];
+        memcpy(line, "\x1emonopod ", 9);
+        memcpy(line + 9, token, 32);
+        line[41] = '\n';
+        const char *bytes = K.stream[stream], *found = memmem(bytes, K.streamed[stream], line, sizeof line);
+        CHECK(K.streamed[stream] % sizeof line == 0);
+        if (found != NULL)
+            CHECK(memmem(found + 1, K.streamed[stream] - (size_t)(found + 1 - bytes), line, sizeof line) == NULL);
+    }
+}
+
 static void check_ends(void)
 {
     for (struct file *file = K.files; file < K.files + FILES; file++) {
         if (strncmp(file->name, "exited.", 7) != 0)
             continue;
-        unsigned codes = 0;
+        unsigned codes = 0, marks = 0;
         CHECK(file->written != NULL && file->size > 0 && file->written[file->size - 1] == '\n');
         for (char *line = file->written; line < file->written + file->size;) {
             char *end = memchr(line, '\n', (size_t)(file->written + file->size - line));
             CHECK(memchr(line, '=', (size_t)(end - line)) != NULL);
             codes += strncmp(line, "code=", 5) == 0 || strncmp(line, "signal=", 7) == 0;
+            if (strncmp(line, "mark=", 5) == 0) {
+                CHECK(end - line == 5 + 32);
+                check_mark(line + 5);
+                marks++;
+            }
             line = end + 1;
         }
-        CHECK(codes == 1);
+        CHECK(codes == 1 && marks <= 1);
     }
 }
 

@@ -251,8 +251,13 @@ class TestParseExit:
             (b"signal=9\nstopped=1\n", Exit(signal=9)),
             (b"signal=9\noom=1\n", Exit(signal=9, out_of_memory=True)),
             (b"peak=5\ncode=1\nuser=1\nsystem=2.5\n", Exit(code=1, cpu=3.5, peak=5)),
-            (b"code=127\nerror=/x: No such file or directory\n", Exit(code=127, error="/x: No such file or directory")),
-            (b"code=126\nerror=a=b \xff\n", Exit(code=126, error="a=b \ufffd")),
+            (
+                b"code=127\nerror=/x: No such file or directory\n",
+                Exit(code=127, error="/x: No such file or directory", mark=""),
+            ),
+            (b"code=126\nerror=a=b \xff\n", Exit(code=126, error="a=b \ufffd", mark="")),
+            (b"code=0\nmark=0123456789abcdef0123456789abcdef\n", Exit(code=0, mark="0123456789abcdef" * 2)),
+            (b"code=0\nleft=sleep (process 7)\n", Exit(code=0, left="sleep (process 7)")),
         ],
     )
     def test_documented_forms(self, content, expected):
@@ -283,6 +288,8 @@ class TestParseExit:
             b"code=0\nstart=99999999999999\n",
             b"code=0\npeak=99999999999999999\n",
             b"code=0\ncolour=red\n",
+            b"code=0\nmark=\n",
+            b"code=0\nmark=0123456789ABCDEF0123456789ABCDEF\n",
             b"code\n",
         ],
     )
@@ -301,6 +308,8 @@ class TestParseExit:
             out_of_memory=st.booleans(),
             peak=st.integers(0, 2**40),
             signal=st.none(),
+            mark=st.text("0123456789abcdef", min_size=32, max_size=32),
+            left=st.text(st.characters(codec="utf-8", exclude_characters="\n")),
         )
     )
     def test_what_is_written_is_read(self, exit_):

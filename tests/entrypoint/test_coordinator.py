@@ -409,9 +409,8 @@ class TestRequestsThatCannotBeWritten:
     def test_a_nul(self, pod):
         pod = pod()
         exit_ = self.run(pod, run_step(arguments=("echo", "a\0b")))
-        assert exit_ == Exit(
-            code=126, error="the argument 'a\\x00b' holds a NUL character, which no program can be given"
-        )
+        words = "the argument 'a\\x00b' holds a NUL character, which no program can be given"
+        assert exit_ == Exit(code=126, error=words, mark="")
         assert pod.path("run.1").read_bytes() == b""  # the number is used up
         assert pod.path("run.2").read_bytes() == b"a/bin/true\0.\0"
 
@@ -501,7 +500,7 @@ class TestStop:
         monkeypatch.setattr(coordinator_module, "STOP_SECONDS", -2.0)
         pod = pod()
         tries, exit_ = self.run(pod, monkeypatch, lambda _: None)
-        assert exit_ == Exit(code=126, error="it did not end, though it was to be stopped")
+        assert exit_ == Exit(code=126, error="it did not end, though it was to be stopped", left="the Step itself")
         assert len(tries) == 1
         assert pod.told == []
 

@@ -16,6 +16,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -220,6 +221,17 @@ def quickly_given_up(tmp_path_factory) -> Path:
     shorter = re.sub(r"(?<=TELL_PATIENCE = )60000(?=, )", "1500", text)
     assert shorter != text
     directory = tmp_path_factory.mktemp("shorter")
+    (directory / "entrypoint.c").write_text(shorter)
+    return _sanitized(directory / "entrypoint.c", directory / "entrypoint")
+
+
+@pytest.fixture(scope="module")
+def quickly_swept(tmp_path_factory) -> Path:
+    """The entrypoint, which waits half a second only for what a request left behind."""
+    text = SOURCE.read_text()
+    shorter = re.sub(r"(?<=SWEEP_PATIENCE = )5000(?=, )", "500", text)
+    assert shorter != text
+    directory = tmp_path_factory.mktemp("swept")
     (directory / "entrypoint.c").write_text(shorter)
     return _sanitized(directory / "entrypoint.c", directory / "entrypoint")
 
@@ -825,6 +837,130 @@ def test_orphans_are_reaped(container):
     )
     assert container.end(container.shell(script))["code"] == "0"
     assert psutil.Process(container.pid).children() == []
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The mark at the end of the output
+
+
+def mark_of(end: dict[str, str]) -> str:
+    return f"\x1emonopod {end['mark']}\n"
+
+
+def test_a_mark_ends_the_output_of_a_request_in_both_streams(container):
+    ends = [container.end(container.shell(f"echo {text}; printf '{text} no newline' >&2", "m")) for text in "ab"]
+    marks = [mark_of(end) for end in ends]
+    assert all(re.fullmatch("\x1emonopod [0-9a-f]{32}\n", mark) for mark in marks)
+    assert marks[0] != marks[1]
+    assert container.stdout() == f"a\n{marks[0]}b\n{marks[1]}"
+    assert container.stderr() == f"a no newline{marks[0]}b no newline{marks[1]}"
+
+
+def test_who_asks_for_no_mark_gets_none(container):
+    assert "mark" not in container.end(container.shell("echo a"))
+    assert container.stdout() == "a\n"
+
+
+def test_the_mark_comes_after_all_copies_of_the_output(container):
+    end = container.end(container.shell("head -c 3000000 /dev/zero", "m", f"o{container.root}/copy"))
+    assert len(container.stdout()) == 3_000_000 + len(mark_of(end))
+    assert container.stdout().endswith(mark_of(end))
+    assert (container.root / "copy").stat().st_size == 3_000_000
+
+
+def test_a_request_that_cannot_run_has_a_mark_too(container):
+    end = container.end(container.request("m", "a/not/there"))
+    assert end["code"] == "127"
+    assert container.stdout() == mark_of(end)
+
+
+def test_a_mark_for_which_there_is_no_room_keeps_only_the_next_request_waiting(make_container):
+    container = make_container()
+    reader, writer = os.pipe()
+    container.start(stdout=writer)
+    size = fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ)
+    end = container.end(container.shell(f"head -c {size} /dev/zero", "m"))
+    os.close(writer)
+    second = container.shell("echo second", "m")
+    assert not (container.path / f"exited.{second}").exists()
+    assert container.stderr() == mark_of(end)  # that stream has room
+    read = os.read(reader, size)
+    second_end = container.end(second)
+    while not read.endswith(mark_of(second_end).encode()):
+        read += os.read(reader, size)
+    os.close(reader)
+    assert read == b"\0" * size + f"{mark_of(end)}second\n{mark_of(second_end)}".encode()
+
+
+def test_a_mark_for_which_there_is_never_room_does_not_keep_the_container_from_its_exit(pid_namespaces, make_container):
+    container = make_container()
+    reader, writer = os.pipe()
+    container.start(stdout=writer)
+    size = fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ)
+    container.end(container.shell(f"head -c {size} /dev/zero", "m"))
+    container.put("exit", b"7")
+    assert container.exit_code() == 7
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_stream_that_nobody_reads_keeps_nobody_waiting(make_container):
+    container = make_container()
+    reader, writer = os.pipe()
+    container.start(stdout=writer)
+    os.close(reader)
+    os.close(writer)
+    marks = [mark_of(container.end(container.shell("true", "m"))) for _ in range(2)]
+    assert container.stderr() == "".join(marks)
+
+
+def test_nothing_of_the_request_writes_after_its_mark(init):
+    """What it left in the background would write until it is killed."""
+    told = init.fifo("told")
+    script = f"setsid sh -c 'echo on >{told.path}; while :; do echo again; done' & read line <{told.path}"
+    end = init.end(init.shell(script, "m"))
+    assert init.stdout().endswith(mark_of(end))
+    init.end(init.shell("true"))
+    assert init.stdout().endswith(mark_of(end))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What cannot be killed
+
+
+@pytest.fixture
+def unprivileged(pid_namespaces, quickly_swept) -> Iterator[Container]:
+    """An entrypoint that is PID 1 and not root, in a container where a program may become root."""
+    if os.geteuid():
+        pytest.skip("only root can make a program that makes root")
+    with tempfile.TemporaryDirectory() as directory:  # that of pytest is root's
+        root = Path(directory)
+        root.chmod(0o755)
+        shutil.copy(shutil.which("setpriv"), root / "become-root")
+        (root / "become-root").chmod(0o4755)
+        container = Container(Path(shutil.copy(quickly_swept, root)), root)
+        for fifo in (container.path / "bell", container.path / "ring"):
+            fifo.chmod(0o666)
+        try:
+            container.start_as_init("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+            yield container
+        finally:
+            container.close()
+
+
+def test_what_cannot_be_killed_is_named_and_the_container_takes_nothing_more(unprivileged):
+    """As of `sudo service postgresql start` in a Step."""
+    told = unprivileged.fifo("told")
+    become_root = f"{unprivileged.root}/become-root --reuid=0 --regid=0 --clear-groups"
+    script = f"setsid {become_root} sh -c 'echo there >{told.path}; exec sleep 600' & read line <{told.path}; exit 3"
+    end = unprivileged.end(unprivileged.shell(script, "m"))
+    assert end["code"] == "3"
+    assert re.fullmatch(r"sleep \(process \d+\)", end["left"]), end
+    assert unprivileged.stdout() == mark_of(end)
+    unprivileged.shell("echo never", "m")
+    unprivileged.put("exit", b"7")
+    assert unprivileged.exit_code() == 7
+    assert unprivileged.stdout() == mark_of(end)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
