@@ -90,19 +90,27 @@ class Catalog:
 
     def task(self, reference: TaskRef, place: Place, around: Around, problems: list[Problem]) -> Found[TaskSpec] | None:
         """Return the Task that is referred to; if there is none, or it is no Task, that is a problem."""
-        if reference.kind == "ClusterTask":
-            message = "there are no ClusterTasks in Tekton's v1 API; give the Task beside the Pipeline, as kind Task"
-            problems.append(place.at("kind").problem("cluster-task", message))
-            return None
         foreign = bool(reference.api_version) and not reference.api_version.startswith("tekton.dev/")
-        if foreign or reference.kind.lower() not in {"", "task"}:
+        if foreign or reference.kind.lower() not in _KINDS_OF_TASKS:
             problems.append(place.problem("custom-task", _CUSTOM_TASK))
             return None
         if reference.resolver:
             fetched = self.remote.find(Task, reference, place, around, problems)
             return None if fetched is None else _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
-        found = _find(self._documents.named(Task), "Task", reference, place, problems)
+        found = self._given_task(reference, place, problems)
         return None if found is None else _given(found[0], found[1].spec, found[1].metadata)
+
+    def _given_task(self, reference: TaskRef, place: Place, problems: list[Problem]) -> tuple[Document, Task] | None:
+        tasks = self._documents.named(Task)
+        if reference.kind.lower() != "clustertask":
+            return _find(tasks, "Task", reference, place, problems)
+        found = self._documents.cluster_tasks.get(reference.name)
+        if found is None:
+            found = _find(tasks, "ClusterTask or Task", reference, place, problems)
+            if found is not None:
+                message = f"Tekton has no ClusterTasks any more; the Task '{reference.name}' is used"
+                problems.append(place.at("kind").problem("cluster-task", message, "note"))
+        return found
 
     def step_action(
         self, reference: Reference, place: Place, around: Around, problems: list[Problem]
@@ -135,6 +143,7 @@ class Catalog:
         return names
 
 
+_KINDS_OF_TASKS = frozenset({"", "task", "clustertask"})
 _CUSTOM_TASK = (
     "a custom task needs a controller of its own in a cluster, which one Pod does not have; "
     "use a Task that does the same"

@@ -171,5 +171,5 @@ def compile_document(document: Document, documents: Documents, options: Options,
         tuple(document.data for document, _ in documents.of(Secret)),
         tuple(document.data for document, _ in documents.of(PersistentVolumeClaim)),
         tuple(document.data for document in documents if document.model is None or document.kind == "LimitRange"),
-        tuple(sorted({*run.warnings, *state.problems})),
+        tuple(sorted({*documents.warnings, *run.warnings, *state.problems})),
     )

@@ -57,6 +57,12 @@ _TEKTON_VERSIONS = {
 _TEKTON_KINDS = _TEKTON_VERSIONS["tekton.dev/v1"]
 _OTHER_TEKTON_KINDS = frozenset({"CustomRun", "VerificationPolicy"})
 """Kinds of Tekton's that are passed on: they have no part in a run."""
+_GONE_KINDS = {
+    "Condition": "use `when` of the Task that it guards",
+    "PipelineResource": "use params, Workspaces and Results",
+    "Run": "it is now CustomRun",
+}
+"""Kinds that Tekton has no more, each with what to use instead."""
 
 _DIRECTORY_SUFFIXES = (".json", ".yaml", ".yml")
 
@@ -69,7 +75,7 @@ class Document:
 
     `data` is the object as plain data and must not be changed. `model` is there if the kind is one of those we know.
     `name` is ``metadata.name``, or empty if there is none (yet). `origins` tells where the file has what was moved in
-    `data` (``tekton_v1beta1``).
+    `data` (``tekton_v1beta1``). `is_cluster_task`: it was one, and is read as a Task. `warnings` tell what was dropped.
     """
 
     file: str
@@ -80,6 +86,8 @@ class Document:
     model: Model | None
     marks: yaml_tree.Place | yaml_tree.Marks = field(repr=False)
     origins: Mapping[Path, Path] = field(default_factory=dict, repr=False)
+    is_cluster_task: bool = False
+    warnings: tuple[Problem, ...] = ()
 
     def position(self, path: Path = (), *, key: bool = False) -> Position:
         """Return where `path`, such as ``("spec", "tasks", 3, "runAfter", 0)``, is, or the last of it that is there.
@@ -113,7 +121,10 @@ class Documents:
         return cast("tuple[tuple[Document, M], ...]", self._by_model.get(model, ()))
 
     def named(self, model: type[M]) -> Mapping[str, tuple[Document, M]]:
-        """Return the documents of one kind by name; of those of one name in several namespaces, the last."""
+        """Return the documents of one kind by name; of those of one name in several namespaces, the last.
+
+        A Task comes before a ClusterTask of its name.
+        """
         return cast("Mapping[str, tuple[Document, M]]", self._by_name.get(model, {}))
 
     def find(self, model: type[M], name: str) -> tuple[Document, M] | None:
@@ -130,7 +141,20 @@ class Documents:
 
     @cached_property
     def _by_name(self) -> Mapping[type[Model], Mapping[str, tuple[Document, Model]]]:
-        return {model: {each[0].name: each for each in those} for model, those in self._by_model.items()}
+        return {
+            model: {each[0].name: each for each in sorted(those, key=lambda each: not each[0].is_cluster_task)}
+            for model, those in self._by_model.items()
+        }
+
+    @cached_property
+    def cluster_tasks(self) -> Mapping[str, tuple[Document, tekton.Task]]:
+        """The ClusterTasks by name."""
+        return {each[0].name: each for each in self.of(tekton.Task) if each[0].is_cluster_task}
+
+    @cached_property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What was dropped of all documents."""
+        return tuple(warning for document in self.items for warning in document.warnings)
 
     @cached_property
     def lines(self) -> Mapping[str, Sequence[str]]:
@@ -259,16 +283,31 @@ class _Loader:
     def _rewritten(self, document: Document) -> Document:
         rewritten = tekton_v1beta1.to_v1(document.data)
         self.problems += [document.problem(path, message, "gone-from-v1") for path, message in rewritten.problems]
-        return replace(document, api_version="tekton.dev/v1", data=rewritten.data, origins=rewritten.origins)
+        is_cluster_task = document.kind == tekton_v1beta1.CLUSTER_TASK
+        warnings = [
+            document.problem(path, message, "gone-from-v1", severity="warning") for path, message in rewritten.warnings
+        ]
+        if is_cluster_task:
+            message = f"the ClusterTask '{document.name}' is read as the Task of that name"
+            warnings.append(document.problem(("kind",), message, "cluster-task", severity="note"))
+        return replace(
+            document,
+            api_version="tekton.dev/v1",
+            kind="Task" if is_cluster_task else document.kind,
+            data=rewritten.data,
+            origins=rewritten.origins,
+            is_cluster_task=is_cluster_task,
+            warnings=tuple(warnings),
+        )
 
     def check_names(self) -> None:
         """Tell of objects that are there twice."""
-        seen: dict[tuple[str, str, str, str], Document] = {}
+        seen: dict[tuple[str, str, str, str, bool], Document] = {}
         for document in self.documents:
             metadata = document.data.get("metadata")
             namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
             group = document.api_version.rpartition("/")[0]
-            identity = (group, document.kind, str(namespace or ""), document.name)
+            identity = (group, document.kind, str(namespace or ""), document.name, document.is_cluster_task)
             first = seen.setdefault(identity, document)
             if document.name and first is not document:
                 message = f"there is already a {document.kind} '{document.name}' at {first.position()}"
@@ -307,6 +346,10 @@ def _tekton_type_problems(document: Document, api_version: str, kind: str) -> It
     if supported:
         message = f"'{api_version}' is not supported for the kind {kind}; supported: {_listed(supported)}"
         yield document.problem(("apiVersion",), message, "unknown-api-version")
+        return
+    if kind in _GONE_KINDS:
+        message = f"Tekton has no {kind} any more; {_GONE_KINDS[kind]}"
+        yield document.problem(("kind",), message, "unknown-kind")
         return
     hint = did_you_mean(kind, _TEKTON_KINDS) or f"; Tekton has {_listed(sorted(_TEKTON_KINDS))}"
     yield document.problem(("kind",), f"unknown kind '{kind}'{hint}", "unknown-kind")

@@ -163,7 +163,7 @@ SUMMARIES: dict[Rule, str] = {
     "mount-path": "Two things are mounted at one path, or one where monopod has its own.",
     "unsupported": "A field asks for what cannot be done in one Pod.",
     "custom-task": "A custom task needs a controller of its own in a cluster.",
-    "cluster-task": "There are no ClusterTasks in Tekton's v1 API.",
+    "cluster-task": "A ClusterTask is read as the Task of that name.",
     "injected-credentials": (
         "Tekton would put credentials from the Secrets of the ServiceAccount into the home of every Step; monopod "
         "does not."

@@ -345,7 +345,7 @@ class TaskRef(Reference):
     @property
     def is_custom(self) -> bool:
         """Whether this is a custom task, which only a controller in a cluster could run."""
-        return self.kind not in {"", "Task"} or self.api_version != ""
+        return self.kind not in {"", "Task", "ClusterTask"} or self.api_version != ""
 
 
 class PipelineRef(Reference):

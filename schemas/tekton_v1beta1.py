@@ -1,8 +1,9 @@
 """``tekton.dev/v1beta1`` Pipeline, PipelineRun, Task and TaskRun, rewritten as ``tekton.dev/v1``.
 
 Works on plain data, before validation, and changes nothing in place. Fields that only have another name or place are
-moved, and it is remembered where they came from. Fields that v1 does not have any more, and that have no effect in
-v1beta1 either, are told: PipelineResources, and what a Step once inherited from a container (its ports, probes …).
+moved, and it is remembered where they came from. Fields that v1 does not have any more are dropped where Tekton drops
+them too, with a warning (what a Step once inherited from a container: its ports, probes …), and refused where Tekton
+refuses them (PipelineResources). A ClusterTask is read as a Task.
 
 Source: Tekton docs/migrating-v1beta1-to-v1.md and pkg/apis/pipeline/v1beta1/*_conversion.go. What is not said to be
 moved is the same in both versions; whether it is right is left to ``monopod.schemas.tekton``.
@@ -10,40 +11,47 @@ moved is the same in both versions; whether it is right is left to ``monopod.sch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from monopod.schemas.model import Path
 
-KINDS = frozenset({"Pipeline", "PipelineRun", "Task", "TaskRun"})
+CLUSTER_TASK = "ClusterTask"
+KINDS = frozenset({"Pipeline", "PipelineRun", "Task", "TaskRun", CLUSTER_TASK})
 
 _RESOURCES = {"resources": "computeResources"}
 _OVERRIDES = {"stepOverrides": "stepSpecs", "sidecarOverrides": "sidecarSpecs"}
 _TASK_RUN_SPEC = {"taskServiceAccountName": "serviceAccountName", "taskPodTemplate": "podTemplate", **_OVERRIDES}
+_NOTHING: tuple[object, ...] = (None, "", [], {}, False)
+"""What a field may hold that asks for nothing."""
 _GONE_FROM_STEPS = (
     *("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"),
     *("terminationMessagePath", "terminationMessagePolicy", "stdin", "stdinOnce", "tty"),
 )
 
 
+_GONE_FROM_TEMPLATES = ("name", *_GONE_FROM_STEPS)
+
+
 @dataclass(frozen=True, slots=True)
 class Rewritten:
     """A document as v1.
 
-    `origins` gives, for what was moved, its path before; `problems` are told with the paths before.
+    `origins` gives, for what was moved, its path before; `problems` and `warnings` are told with the paths before.
     """
 
     data: dict[str, Any]
     origins: Mapping[Path, Path]
     problems: tuple[tuple[Path, str], ...]
+    warnings: tuple[tuple[Path, str], ...] = ()
 
 
 def to_v1(document: dict[str, Any]) -> Rewritten:
     """Return a v1beta1 document of one of the `KINDS` as v1."""
     rewriter = _Rewriter()
     data = rewriter.document(document)
-    return Rewritten(data, rewriter.origins, tuple(rewriter.problems))
+    return Rewritten(data, rewriter.origins, tuple(rewriter.problems), tuple(rewriter.warnings))
 
 
 def origin(path: Path, origins: Mapping[Path, Path]) -> Path:
@@ -77,6 +85,7 @@ class _Rewriter:
     def __init__(self) -> None:
         self.origins: dict[Path, Path] = {}
         self.problems: list[tuple[Path, str]] = []
+        self.warnings: list[tuple[Path, str]] = []
 
     def document(self, data: dict[str, Any]) -> dict[str, Any]:
         specs: dict[str, _Rewrite] = {
@@ -84,8 +93,11 @@ class _Rewriter:
             "PipelineRun": self._pipeline_run,
             "Task": self._task,
             "TaskRun": self._task_run,
+            CLUSTER_TASK: self._task,
         }
         result = {**data, "apiVersion": "tekton.dev/v1"}
+        if data["kind"] == CLUSTER_TASK:
+            result["kind"] = "Task"
         return self._inside(result, _At(), spec=specs[data["kind"]])
 
     # Specs
@@ -108,14 +120,20 @@ class _Rewriter:
     def _task(self, data: dict[str, Any], at: _At) -> dict[str, Any]:
         self._refuse_pipeline_resources(data, at)
         data = self._each(data, at, steps=self._step, sidecars=self._with_resources)
-        return self._inside(data, at, stepTemplate=self._step)
+        return self._inside(data, at, stepTemplate=self._step_template)
 
     def _step(self, data: dict[str, Any], at: _At) -> dict[str, Any]:
-        for name in _GONE_FROM_STEPS:
-            if data.get(name) is not None:
-                message = "a Step has no such field any more, it has no effect; remove it"
-                self.problems.append(((*at.old, name), message))
-        kept = {name: value for name, value in data.items() if name not in _GONE_FROM_STEPS}
+        return self._without(_GONE_FROM_STEPS, "a Step", data, at)
+
+    def _step_template(self, data: dict[str, Any], at: _At) -> dict[str, Any]:
+        return self._without(_GONE_FROM_TEMPLATES, "a stepTemplate", data, at)
+
+    def _without(self, gone: Collection[str], owner: str, data: dict[str, Any], at: _At) -> dict[str, Any]:
+        for name in gone:
+            if data.get(name) not in _NOTHING:
+                message = f"{owner} has no {name} since v1, and Tekton drops it: it has no effect; remove it"
+                self.warnings.append(((*at.old, name), message))
+        kept = {name: value for name, value in data.items() if name not in gone}
         return self._renamed(kept, at, _RESOURCES)
 
     def _with_resources(self, data: dict[str, Any], at: _At) -> dict[str, Any]:
@@ -147,9 +165,6 @@ class _Rewriter:
     # References
 
     def _task_ref(self, data: dict[str, Any], at: _At) -> dict[str, Any]:
-        if data.get("kind") == "ClusterTask":
-            self.problems.append(((*at.old, "kind"), "Tekton has no ClusterTasks any more; refer to a Task"))
-            data = {name: value for name, value in data.items() if name != "kind"}
         return self._without_bundle(data, at, str(data.get("kind") or "Task"))
 
     def _pipeline_ref(self, data: dict[str, Any], at: _At) -> dict[str, Any]:
@@ -169,10 +184,10 @@ class _Rewriter:
     # Moving
 
     def _refuse_pipeline_resources(self, data: dict[str, Any], at: _At) -> None:
-        if data.get("resources") is not None:
+        if data.get("resources") not in _NOTHING:
             message = "Tekton has no PipelineResources any more; use params, Workspaces and Results"
             self.problems.append(((*at.old, "resources"), message))
-            data.pop("resources")
+        data.pop("resources", None)
 
     def _renamed(self, data: dict[str, Any], at: _At, names: Mapping[str, str]) -> dict[str, Any]:
         result: dict[str, Any] = {}

@@ -69,7 +69,7 @@ class Checked:
 def check(documents: Documents, options: Options) -> Checked:
     """Return all that is wrong or risky. Raises Problems if it is not clear what is meant to be run."""
     lookup = lookup_for(documents, options.image_configs)
-    found: set[Problem] = set(lookup().problems if options.image_configs else ())
+    found: set[Problem] = {*documents.warnings, *(lookup().problems if options.image_configs else ())}
     for document, is_asked_for in _targets(documents, options):
         found |= _problems_of(document, documents, _options_for(document, options, is_asked_for=is_asked_for), lookup)
     specs = specs_in(documents)

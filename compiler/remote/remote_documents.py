@@ -106,7 +106,7 @@ class RemoteDocuments:
             warnings += (
                 f"of the {len(documents)} documents of {resolved.origin} only the first is used, as in Tekton",
             )
-        return _Fetched(documents, warnings=warnings)
+        return _Fetched(documents, documents[0].warnings, warnings=warnings)
 
     def _record(self, document: Document, resolved: Resolved) -> None:
         entry = {"kind": document.kind, "name": document.name, **resolved.source.to_json()}

@@ -174,19 +174,88 @@ spec:
         resources: {inputs: []}
         taskSpec:
           resources: {inputs: []}
-          steps: [{image: i, script: s, tty: true}]
+          steps: [{image: i, script: s}]
 """) == [
         "<stdin>:6:13: spec.timeouts: only one of timeouts, timeout may be given",
         "<stdin>:8:16: spec.pipelineSpec.resources: Tekton has no PipelineResources any more; "
         "use params, Workspaces and Results",
-        "<stdin>:11:34: spec.pipelineSpec.tasks[0].taskRef.kind: Tekton has no ClusterTasks any more; refer to a Task",
         "<stdin>:13:20: spec.pipelineSpec.tasks[1].resources: Tekton has no PipelineResources any more; "
         "use params, Workspaces and Results",
         "<stdin>:15:22: spec.pipelineSpec.tasks[1].taskSpec.resources: Tekton has no PipelineResources any more; "
         "use params, Workspaces and Results",
-        "<stdin>:16:46: spec.pipelineSpec.tasks[1].taskSpec.steps[0].tty: "
-        "a Step has no such field any more, it has no effect; remove it",
     ]
+
+
+DROPPED = {
+    "ports": "[{containerPort: 80}]",
+    "livenessProbe": "{exec: {command: [true]}}",
+    "readinessProbe": "{exec: {command: [true]}}",
+    "startupProbe": "{exec: {command: [true]}}",
+    "lifecycle": "{preStop: {exec: {command: [true]}}}",
+    "terminationMessagePath": "/tekton/x",
+    "terminationMessagePolicy": "File",
+    "stdin": "true",
+    "stdinOnce": "true",
+    "tty": "true",
+}
+OLDER = """\
+apiVersion: tekton.dev/v1beta1
+kind: Task
+metadata: {{name: x}}
+spec:
+  stepTemplate: {{{0}}}
+  steps: [{{image: i, script: s{1}}}]
+"""
+
+
+@pytest.mark.parametrize("field", DROPPED)
+def test_what_tekton_drops_of_a_step_is_dropped_with_a_warning(field):
+    text = f"{field}: {DROPPED[field]}"
+    documents = load(["-"], io.BytesIO(OLDER.format(text, f", {text}").encode()))
+    assert [str(warning) for warning in documents.warnings] == [
+        f"<stdin>:6:{35 + len(field)}: warning: spec.steps[0].{field}: a Step has no {field} since v1, and Tekton "
+        "drops it: it has no effect; remove it",
+        f"<stdin>:5:{20 + len(field)}: warning: spec.stepTemplate.{field}: a stepTemplate has no {field} since v1, and "
+        "Tekton drops it: it has no effect; remove it",
+    ]
+    ((_, task),) = documents.of(tekton.Task)
+    assert field not in task.spec.to_kubernetes()["steps"][0]
+
+
+def test_a_name_of_a_step_template_is_dropped():
+    (warning,) = load(["-"], io.BytesIO(OLDER.format("name: old", "").encode())).warnings
+    assert str(warning).startswith("<stdin>:5:24: warning: spec.stepTemplate.name: a stepTemplate has no name since v1")
+
+
+def test_fields_that_ask_for_nothing_are_dropped_without_a_word():
+    empty = "name: '', resources: {}, ports: [], tty: false, livenessProbe: null"
+    text = OLDER.format(empty, ", resources: {}, stdin: false") + "  resources: {}\n"
+    assert load(["-"], io.BytesIO(text.encode())).warnings == ()
+
+
+def test_a_cluster_task_is_a_task_beside_one_of_the_same_name():
+    text = OLDER.format("", "").replace("kind: Task", "kind: ClusterTask") + "---\n" + OLDER.format("", "")
+    documents = load(["-"], io.BytesIO(text.encode()))
+    assert [(each.kind, each.is_cluster_task) for each in documents] == [("Task", True), ("Task", False)]
+    assert documents.named(tekton.Task)["x"][0] is documents.items[1]
+    assert documents.cluster_tasks["x"][0] is documents.items[0]
+    assert [str(each) for each in documents.warnings] == [
+        "<stdin>:2:7: note: kind: the ClusterTask 'x' is read as the Task of that name"
+    ]
+    assert lines(text + "---\n" + text)[0].endswith("there is already a Task 'x' at <stdin>:1:1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "instead"),
+    [
+        ("PipelineResource", "use params, Workspaces and Results"),
+        ("Condition", "use `when` of the Task that it guards"),
+        ("Run", "it is now CustomRun"),
+    ],
+)
+def test_a_kind_that_is_gone_is_told_with_what_took_its_place(kind, instead):
+    text = f"apiVersion: tekton.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: x}}\n"
+    assert lines(text) == [f"<stdin>:2:7: kind: Tekton has no {kind} any more; {instead}"]
 
 
 @pytest.mark.parametrize("spec", [None, [], "x", {"tasks": 5}, {"tasks": [5]}, {"taskRunSpecs": {}}, {"steps": [None]}])

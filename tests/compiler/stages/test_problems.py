@@ -142,8 +142,8 @@ BAD_PIPELINES = {
         "6:5: spec.tasks[0]: the object param 'repo' of the Task 'build' needs the key 'url' too",
     ],
     "tasks:\n- {name: a, taskRef: {name: x, kind: ClusterTask}}": [
-        "6:40: spec.tasks[0].taskRef.kind: there are no ClusterTasks in Tekton's v1 API; give the Task beside the "
-        "Pipeline, as kind Task"
+        "6:31: spec.tasks[0].taskRef.name: there is no ClusterTask or Task 'x' among the documents; give it as a "
+        "document, with -f"
     ],
     "tasks:\n- {name: a, taskRef: {name: x, kind: Wait, apiVersion: example.com/v1}}": [
         "6:24: spec.tasks[0].taskRef: a custom task needs a controller of its own in a cluster, which one Pod does not "
