@@ -13,14 +13,16 @@ import errno
 import os
 import resource
 import stat
+from collections.abc import Iterator
 from typing import NoReturn
 
 from monopod.entrypoint import inherited_signals
-from monopod.runner.host import namespaces, root_view, volumes
+from monopod.runner.host import devices, namespaces, root_view, volumes
+from monopod.runner.host.security import CAPABILITIES
 from monopod.runner.host.specification import Container, Identity, Mount
 from monopod.runner.host.surroundings import Surroundings
 
-_READ_ONLY_PROC = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+_SYS_ADMIN = CAPABILITIES.index("SYS_ADMIN")
 
 
 def run_container(
@@ -43,6 +45,8 @@ def execute(
     os.chdir(container.working_directory)
     _restore_process(surroundings.pod.open_files)
     namespaces.drop_capabilities(surroundings.capabilities - container.capabilities)
+    if surroundings.filters_calls and not container.privileged and _SYS_ADMIN not in container.capabilities:
+        namespaces.filter_calls()
     _assume(container.identity, surroundings)
     if container.no_new_privileges:
         namespaces.forbid_new_privileges()
@@ -91,14 +95,16 @@ def _assume(identity: Identity, surroundings: Surroundings) -> None:
 def _enter_root(container: Container, directory: str, surroundings: Surroundings) -> None:
     """Make the container's root file system, with all its mounts, and change to it."""
     root, view = surroundings.root, surroundings.view
-    mounts = sorted(_own_mounts(container, surroundings), key=lambda mount: mount.path.split("/"))
+    layers = root_view.Layers(directory, f"{surroundings.memory}/{os.path.basename(directory)}")
+    os.mkdir(layers.memory)
+    own = _own_mounts(container, layers.memory, surroundings)
+    mounts = sorted(own, key=lambda mount: mount.path.split("/"))
     sources = [_clone(mount) for mount in mounts]
+    covers = [cover for mount in mounts for cover in _covers(mount, surroundings)]
     outermost = [(mount.path, is_directory) for mount, (_, is_directory) in zip(mounts, sources, strict=True)
                  if not any(root_view.is_below(mount.path, other.path) for other in mounts)]  # fmt: skip
     if not any(root_view.is_below(container.working_directory, mount.path) for mount in mounts):
         outermost.append((os.path.normpath(container.working_directory), True))
-    layers = root_view.Layers(directory, f"{surroundings.memory}/{os.path.basename(directory)}")
-    os.mkdir(layers.memory)
     root_view.assemble(view, root, layers, outermost, container.reachable)
     _mount_system(container, surroundings)
     namespaces.change_root(root)
@@ -109,17 +115,23 @@ def _enter_root(container: Container, directory: str, surroundings: Surroundings
     for mount, (descriptor, is_directory) in zip(mounts, sources, strict=True):
         _make_mount_point(mount.path, is_directory=is_directory)
         namespaces.attach_mount(descriptor, mount.path)
+    for descriptor, path in covers:
+        if os.path.isdir(path):
+            namespaces.attach_mount(descriptor, path)
     if not os.path.isdir(container.working_directory):
         os.makedirs(container.working_directory, exist_ok=True)
 
 
-def _own_mounts(container: Container, surroundings: Surroundings) -> list[Mount]:
-    """Return the container's mounts and those that kubelet adds."""
+def _own_mounts(container: Container, directory: str, surroundings: Surroundings) -> list[Mount]:
+    """Return the container's mounts and those that kubelet adds; `directory` is for files of this container only."""
     message = termination_message_file(container, surroundings)
     with open(message, "wb"):
         os.chmod(message, 0o666)  # noqa: S103  # as kubelet does: containers run as any user
     own = [Mount(message, container.termination_message_path)]
-    own += [Mount(f"{surroundings.memory}/{name}", f"/etc/{name}") for name in ("hosts", "hostname")]
+    for name, text in (("hosts", surroundings.pod.hosts_file), ("hostname", f"{surroundings.pod.name}\n")):
+        with open(f"{directory}/{name}", "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+        own.append(Mount(file.name, f"/etc/{name}"))
     taken = {mount.path for mount in container.mounts}
     return [*(mount for mount in own if mount.path not in taken), *container.mounts]
 
@@ -143,6 +155,19 @@ def _clone(mount: Mount) -> tuple[int, bool]:
     return descriptor, is_directory
 
 
+def _covers(mount: Mount, surroundings: Surroundings) -> Iterator[tuple[int, str]]:
+    """Yield what hides monopod's own directories inside a mount: an empty one, and the path that it belongs at."""
+    pod = surroundings.pod
+    if root_view.is_below(mount.source, pod.state_directory):
+        return
+    shown = os.path.realpath(os.path.join(mount.source, mount.sub_path))
+    for path in pod.private:
+        if root_view.is_below(path, shown):
+            empty = namespaces.clone_mount(f"{surroundings.memory}/empty")
+            namespaces.restrict_mount(empty, namespaces.ATTR_RDONLY)
+            yield empty, os.path.join(mount.path, os.path.relpath(path, shown))
+
+
 def _make_mount_point(path: str, *, is_directory: bool) -> None:
     if os.path.exists(path):
         return
@@ -164,9 +189,14 @@ def _mount_system(container: Container, surroundings: Surroundings) -> None:
         namespaces.mount_processes(f"{root}/proc")
     else:
         namespaces.bind("/proc", f"{root}/proc")
-    if not container.privileged and not surroundings.in_user_namespace:
-        for name in _READ_ONLY_PROC:  # user 0 of this machine could change it there
-            if os.path.exists(f"{root}/proc/{name}"):
-                namespaces.bind(f"{root}/proc/{name}", f"{root}/proc/{name}", attributes=namespaces.ATTR_RDONLY)
-    namespaces.bind("/dev" if container.privileged else surroundings.devices, f"{root}/dev")
+    if not container.privileged:
+        for name in surroundings.read_only_proc:
+            namespaces.bind(f"{root}/proc/{name}", f"{root}/proc/{name}", attributes=namespaces.ATTR_RDONLY)
+        for name in surroundings.unseen_proc:
+            namespaces.bind(
+                f"{surroundings.memory}/empty-file", f"{root}/proc/{name}", attributes=namespaces.ATTR_RDONLY
+            )
+    devices.make_devices(
+        f"{root}/dev", surroundings.devices, new_nodes=surroundings.new_nodes, privileged=container.privileged
+    )
     namespaces.bind("/sys" if container.privileged else surroundings.system, f"{root}/sys")

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterable
 
+from monopod.runner import own_directories
 from monopod.runner.host.environment import Manifest, UnresolvedError
 
 _KINDS = {
@@ -47,8 +48,7 @@ def host_path(path: str, kind: str) -> str:
 
 def claims_directory() -> str:
     """Return where the files of PersistentVolumeClaims are kept from run to run."""
-    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    return os.path.join(data, "monopod", "claims")
+    return os.path.join(own_directories.data(), "claims")
 
 
 def claim(directory: str, namespace: str, name: str) -> str:

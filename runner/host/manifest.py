@@ -85,6 +85,7 @@ def read_pod(sources: Sources, runtime: RuntimeImage, place: Place) -> tuple[Pod
         active_deadline=spec.get("activeDeadlineSeconds"),
         size_limits=_to_be_watched(reading.volumes),
         open_files=place.open_files,
+        private=place.private,
     )
     return pod, tuple(reading.warnings)
 

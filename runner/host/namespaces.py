@@ -7,8 +7,11 @@ Flags have the names of the kernel's headers, without their prefix where the nam
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from collections.abc import Iterable
+
+from monopod.runner.host import call_filter
 
 NEW_MOUNTS = 0x00020000  # CLONE_NEWNS
 NEW_HOSTNAME = 0x04000000  # CLONE_NEWUTS
@@ -38,12 +41,18 @@ _PR_SET_NAME = 15
 _PR_CAPBSET_READ = 23
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
+_SECCOMP_SET_MODE_FILTER = 1
+_SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4
+_KEYCTL_JOIN_SESSION_KEYRING = 1
 
 # These have the same number on every architecture but alpha.
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
 _SYS_OPENAT2 = 437
 _SYS_MOUNT_SETATTR = 442
+
+_ABIS = call_filter.ABIS.get(os.uname().machine, ())
+_OWN_ABI = (_ABIS[-1] if ctypes.sizeof(ctypes.c_void_p) == 4 else _ABIS[0]) if _ABIS else None
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
@@ -62,6 +71,10 @@ class _MountAttributes(ctypes.Structure):
 
 class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+class _CallFilter(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
 def _check(result: int, what: str) -> int:
@@ -180,6 +193,39 @@ def set_process_name(name: str) -> None:
 def forbid_new_privileges() -> None:
     """Let no program that is executed from now on gain privileges (setuid bits, file capabilities)."""
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "forbid new privileges")
+
+
+def can_filter_calls() -> bool:
+    """Whether this kernel and this machine have what `filter_calls` needs."""
+    if _OWN_ABI is None:
+        return False
+    result = _libc.syscall(_OWN_ABI.seccomp, _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_SPEC_ALLOW, None)
+    return result < 0 and ctypes.get_errno() == errno.EFAULT  # it would have read the filter
+
+
+def filter_calls() -> None:
+    """Forbid this process and its descendants, for good, the system calls that ``call_filter`` names.
+
+    Valid for a process with CAP_SYS_ADMIN in its user namespace.
+    """
+    assert _OWN_ABI is not None
+    program = call_filter.program(_ABIS)
+    wanted = _CallFilter(len(program) // call_filter.INSTRUCTION_BYTES, program)
+    _check(
+        _libc.syscall(
+            _OWN_ABI.seccomp, _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_SPEC_ALLOW, ctypes.byref(wanted)
+        ),
+        "filter system calls",
+    )
+
+
+def leave_session_keyring() -> None:
+    """Give this process, and those that it starts from now on, an empty session keyring of their own.
+
+    Where the kernel has no keyrings, or forbids them to this process, there is none to leave.
+    """
+    if _OWN_ABI is not None:
+        _libc.syscall(_OWN_ABI.keys[2], _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
 def bounding_capabilities() -> frozenset[int]:

@@ -33,6 +33,7 @@ from monopod.runner.host.admission import admitted, this_machine
 from monopod.runner.host.bytecode import compile_modules
 from monopod.runner.host.environment import Sources
 from monopod.runner.host.lifecycle import Termination
+from monopod.runner.host.private_directories import private_directories
 from monopod.runner.host.runtime_image import PACKAGE_DIRECTORY, runtime_image
 from monopod.runner.host.state_directory import StateDirectory
 from monopod.runner.host.status import pod_status
@@ -132,8 +133,9 @@ class HostPod:
         """Start the Pod. Raises PodRefusedError if it cannot run here, BackendUnavailableError if nothing can."""
         self._state = state_directory.create(self.manifest["metadata"]["name"])
         soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        runtime = runtime_image(self._runtime_image_name, self._entrypoint_binary, os.path.dirname(self._state.path))
-        place = Place(self._state.path, host_volumes.claims_directory(), soft_limit, self.keep)
+        private = private_directories(os.path.dirname(self._state.path))
+        runtime = runtime_image(self._runtime_image_name, self._entrypoint_binary, private)
+        place = Place(self._state.path, host_volumes.claims_directory(), soft_limit, self.keep, private)
         pod, warnings = manifest.read_pod(self._sources, runtime, place)
         self._pending += [PodWarning(warning) for warning in warnings]
         _allow_open_files(len(pod.containers), soft_limit)

@@ -8,8 +8,10 @@ Rules:
   deeper than the top level what the caller cannot write to anyway: it costs less.
 - Upper layers are on the disk, where large ones belong; but in memory for what a caller without root can write little
   of, and where the disk cannot hold them (it is an overlay itself).
-- Pseudo file systems are not taken over, nor are the temporary directories and the one that holds the Pods' state: as
-  in an image, these are empty.
+- Pseudo file systems are not taken over, nor are the temporary directories and those that are private to monopod
+  (``private_directories``): as in an image, these are empty.
+- A socket of this machine cannot be connected to through an overlay. Where there are any, and below /run, no directory
+  is shown in another way: it is empty where the kernel refuses an overlay.
 - What is possible is found out once per Pod, by trying (`plan_view`); each container's view is then made without any
   guessing (`assemble`).
 
@@ -22,6 +24,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterable
+from functools import cache
 from typing import Literal, NamedTuple
 
 from monopod.runner.backend import BackendUnavailableError
@@ -33,6 +36,7 @@ _PSEUDO = frozenset({
     "rpc_pipefs", "securityfs", "selinuxfs", "sysfs", "tracefs",
 })  # fmt: skip
 _SYSTEM_DIRECTORIES = ("/proc", "/sys", "/dev")
+_SOCKETS = "/run"
 _TEMPORARY_DIRECTORIES = ("/tmp", "/var/tmp")  # noqa: S108  # the machine's, which are hidden
 
 
@@ -78,16 +82,17 @@ class MountPoint(NamedTuple):
     is_read_only: bool = False
 
 
-def hidden_directories(state_root: str) -> tuple[str, ...]:
-    """Return what of this machine's files a container cannot see; `state_root` holds the state of all Pods."""
-    return (*_SYSTEM_DIRECTORIES, *_emptied_directories(state_root))
+def hidden_directories(private: Iterable[str]) -> tuple[str, ...]:
+    """Return what of this machine's files a container cannot see; `private` are directories of monopod's."""
+    return (*_SYSTEM_DIRECTORIES, *_emptied_directories(private))
 
 
-def _emptied_directories(state_root: str) -> tuple[str, ...]:
-    present = [path for path in _TEMPORARY_DIRECTORIES if os.path.isdir(path) and not os.path.islink(path)]
-    if any(state_root.startswith(f"{path}/") for path in present):
-        return tuple(present)
-    return (*present, state_root)
+def _emptied_directories(private: Iterable[str]) -> tuple[str, ...]:
+    emptied = [path for path in _TEMPORARY_DIRECTORIES if os.path.isdir(path) and not os.path.islink(path)]
+    for path in sorted(private):
+        if not any(path == each or is_below(path, each) for each in (*_SYSTEM_DIRECTORIES, *emptied)):
+            emptied.append(path)
+    return tuple(emptied)
 
 
 def mount_points(mountinfo: str) -> tuple[MountPoint, ...]:
@@ -139,7 +144,7 @@ class _Planner(NamedTuple):
         elif mounts or path == "/":
             self._descend(path, depth)
         else:
-            self.entries.append(_entry("bind", path))
+            self.entries.append(_shown(path))
 
     @staticmethod
     def _is_written(path: str) -> bool:
@@ -150,7 +155,8 @@ class _Planner(NamedTuple):
         if has_mounts and self.in_user_namespace:
             return False
         wanted = any(is_below(each, path) for each in self.needed)
-        if depth > 1 and self.in_user_namespace and not wanted and not os.access(path, os.W_OK):
+        is_light = self.in_user_namespace and not wanted and not os.access(path, os.W_OK)
+        if depth > 1 and is_light and not _has_sockets(path):
             return False
         return try_overlay(path, self.scratch.memory if in_memory else self.scratch.disk, self.overlay_options) is None
 
@@ -163,7 +169,7 @@ class _Planner(NamedTuple):
             done.append(mount.path)
             if os.path.isdir(mount.path) and os.access(mount.path, os.X_OK):
                 if mount.is_read_only:
-                    self.entries.append(_entry("bind", mount.path))
+                    self.entries.append(_shown(mount.path))
                 else:
                     self.take_over(mount.path, 1)
             elif os.path.isfile(mount.path):
@@ -198,16 +204,37 @@ def _directory(path: str) -> Entry:
     return Entry("directory", path, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
 
 
-def plan_view(needed: Iterable[str], state_root: str, scratch: Layers, *, in_user_namespace: bool) -> View:
+def _shown(path: str) -> Entry:
+    """Return the entry for a directory that is no overlay."""
+    return _directory(path) if _has_sockets(path) else _entry("bind", path)
+
+
+def _has_sockets(path: str) -> bool:
+    """Whether there may be sockets in a directory, at any depth."""
+    sockets = {_SOCKETS, *_socket_directories()}
+    return any(path == each or is_below(each, path) for each in sockets) or is_below(path, _SOCKETS)
+
+
+@cache
+def _socket_directories() -> frozenset[str]:
+    """Return the directories that hold the sockets of this machine's network."""
+    with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as file:
+        lines = [line.rstrip("\n").split(None, 7) for line in file]
+    directories = {os.path.dirname(fields[7]) for fields in lines if len(fields) == 8 and fields[7].startswith("/")}
+    return frozenset(os.path.realpath(each) for each in directories)
+
+
+def plan_view(needed: Iterable[str], private: Iterable[str], scratch: Layers, *, in_user_namespace: bool) -> View:
     """Return what a container's root can be made of here.
 
-    `needed` are the paths that must be made where they are missing (mount points). Raises BackendUnavailableError if
+    `needed` are the paths that must be made where they are missing (mount points), `private` those that no container
+    sees. Raises BackendUnavailableError if
     there are no overlays to be had at all.
     """
     options, refused = _overlay_options(scratch, in_user_namespace=in_user_namespace)
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         mounts = mount_points(file.read())
-    emptied = _emptied_directories(state_root)
+    emptied = _emptied_directories(private)
     hidden = (*_SYSTEM_DIRECTORIES, *emptied)
     planner = _Planner(mounts, tuple(needed), hidden, scratch, in_user_namespace, options, refused is not None, [])
     planner.take_over("/", 0)
@@ -278,10 +305,13 @@ def assemble(
         else:
             _make(entry, place)
     for number, path in enumerate(view.hidden):
+        is_temporary = path in _TEMPORARY_DIRECTORIES
+        with contextlib.suppress(OSError):  # then nobody can make it later either
+            os.makedirs(root + path, exist_ok=True)
         if os.path.isdir(root + path):
-            own = f"{layers.disk}/empty-{number}"
+            own = f"{layers.disk if is_temporary else layers.memory}/empty-{number}"
             os.mkdir(own)
-            os.chmod(own, 0o1777 if path in _TEMPORARY_DIRECTORIES else 0o755)  # as /tmp is everywhere
+            os.chmod(own, 0o1777 if is_temporary else 0o755)  # as /tmp is everywhere
             namespaces.bind(own, root + path, attributes=namespaces.ATTR_NODEV)
 
 
@@ -308,7 +338,7 @@ def _make(entry: Entry, place: str) -> None:
     elif entry.path != "/":
         os.makedirs(place, exist_ok=True)
         if entry.kind == "bind":
-            namespaces.bind(entry.path, place, attributes=namespaces.ATTR_RDONLY)
+            namespaces.bind(entry.path, place, attributes=namespaces.ATTR_RDONLY | namespaces.ATTR_NODEV)
         else:
             os.chmod(place, entry.mode)
 

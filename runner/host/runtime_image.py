@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from monopod.runner.host.root_view import hidden_directories
@@ -39,10 +40,10 @@ class RuntimeImage:
     reachable: tuple[str, ...] = ()
 
 
-def runtime_image(name: str, binary: str, state_root: str) -> RuntimeImage:
-    """Return the runtime image; `binary` is the entrypoint's, `state_root` the directory that containers cannot see."""
+def runtime_image(name: str, binary: str, private: Iterable[str]) -> RuntimeImage:
+    """Return the runtime image; `binary` is the entrypoint's, `private` the directories that containers cannot see."""
     libraries = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-    hidden = hidden_directories(state_root)
+    hidden = hidden_directories(private)
     programs = [os.path.dirname(path) for path in (sys.executable, os.path.realpath(sys.executable))]
     needed = dict.fromkeys([sys.base_prefix, sys.prefix, *programs, *libraries])
     own = (

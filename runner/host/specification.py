@@ -103,7 +103,8 @@ class SizeLimit(NamedTuple):
 class Pod(NamedTuple):
     """One Pod. ``state_directory`` is where it keeps all that it writes; ``containers`` are in the order of starting.
 
-    ``size_limits`` are those that are to be watched, ``open_files`` is the limit on open files that the containers get.
+    ``size_limits`` are those that are to be watched, ``open_files`` is the limit on open files that the containers get,
+    ``private`` are directories of this machine that no container sees.
     Durations are seconds.
     """
 
@@ -117,3 +118,4 @@ class Pod(NamedTuple):
     active_deadline: float | None = None
     size_limits: tuple[SizeLimit, ...] = ()
     open_files: int | None = None
+    private: tuple[str, ...] = ()

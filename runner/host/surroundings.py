@@ -10,23 +10,32 @@ import socket
 from typing import NamedTuple
 
 from monopod.runner.backend import BackendUnavailableError
-from monopod.runner.host import namespaces, root_view, user_namespace, volumes
+from monopod.runner.host import devices, namespaces, root_view, user_namespace, volumes
 from monopod.runner.host.specification import Pod
 
 _NOT_ITS_OWN = (
     "Steps see all processes of this machine, and may reach each other's, and yours: the kernel allows no /proc of "
     "their own where a part of this machine's is hidden, as in a container; start monopod outside of it, or as root"
 )
-_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_NO_FILTER = (
+    "Steps can use your keyrings and your cgroups: this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER); do not "
+    "run code that you do not trust"
+)
+_UNSEEN_PROC = ("kcore", "keys", "latency_stats", "sched_debug", "timer_list")
+"""Files of /proc that show root what is the machine's alone; container runtimes hide them too."""
 
 
 class Surroundings(NamedTuple):
     """What a container is made from.
 
-    ``devices`` and ``system`` are directories whose mounts each container gets as /dev and /sys; ``root`` is the empty
-    directory that each mounts its root on, in its own mount namespace. ``memory`` is in memory: /etc/hosts,
-    /etc/hostname, termination messages and volumes of known files. ``capabilities`` are those that can be had.
-    ``own_processes``: each container may have a /proc of its own.
+    ``system`` is a directory whose mounts each container gets as /sys, ``devices`` one that holds what they share of
+    /dev; ``root`` is the empty directory that each mounts its root on, in its own mount namespace. ``memory`` is in
+    memory: each container's /etc/hosts and /etc/hostname, termination messages and volumes of known files.
+    ``capabilities`` are those that can be had.
+
+    ``own_processes``: each container may have a /proc of its own; ``new_nodes``: it may have device nodes of its own;
+    ``filters_calls``: the kernel has filters of system calls. ``read_only_proc`` and ``unseen_proc`` are what no
+    container may write to, or see, in /proc.
     """
 
     pod: Pod
@@ -39,6 +48,10 @@ class Surroundings(NamedTuple):
     memory: str
     capabilities: frozenset[int]
     own_processes: bool
+    new_nodes: bool
+    filters_calls: bool
+    read_only_proc: tuple[str, ...] = ()
+    unseen_proc: tuple[str, ...] = ()
 
 
 def make_surroundings(pod: Pod, *, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
@@ -62,8 +75,9 @@ def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
         os.mkdir(f"{state}/{name}")
     memory = f"{state}/memory"
     namespaces.mount("tmpfs", memory, namespaces.MS_NODEV, "mode=755")
-    _write(f"{memory}/hosts", pod.hosts_file)
-    _write(f"{memory}/hostname", f"{pod.name}\n")
+    namespaces.leave_session_keyring()
+    os.mkdir(f"{memory}/empty", 0o755)
+    os.close(os.open(f"{memory}/empty-file", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o444))
     warnings = []
     may_set_groups = True
     if in_user_namespace:
@@ -79,23 +93,52 @@ def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
         warnings.append(_NOT_ITS_OWN)
     for volume in pod.volumes:
         volumes.make_volume(volume, pod.volume_group)
-    devices, system = f"{state}/devices", f"{state}/system"
-    _make_devices(devices)
-    namespaces.bind("/sys", system)
-    namespaces.restrict_mount(system, namespaces.ATTR_RDONLY, recursive=True)
+    filters_calls = namespaces.can_filter_calls()
+    if not filters_calls:
+        warnings.append(_NO_FILTER)
+    shared_devices, system = f"{state}/devices", f"{state}/system"
+    devices.make_shared(shared_devices)
+    _show_system(system)
+    is_root = user_namespace.caller_is_root()
     surroundings = Surroundings(
         pod,
         view,
         in_user_namespace,
         may_set_groups,
         f"{state}/root",
-        devices,
+        shared_devices,
         system,
         memory,
         namespaces.bounding_capabilities(),
         own_processes,
+        not in_user_namespace and devices.may_make_nodes(f"{state}/root"),
+        filters_calls,
+        _settings_in_proc() if is_root else (),
+        tuple(name for name in _UNSEEN_PROC if os.path.exists(f"/proc/{name}")) if is_root else (),
     )
     return surroundings, warnings
+
+
+def _show_system(target: str) -> None:
+    """Show /sys read-only at `target`.
+
+    Without the file systems that are mounted in it (debugfs, tracefs ...), which show root much of the machine; but
+    with cgroups, where programs read their limits. In a user namespace the kernel gives it as a whole only.
+    """
+    try:
+        namespaces.bind("/sys", target, recursive=False)
+    except OSError:
+        namespaces.bind("/sys", target)
+    else:
+        namespaces.bind("/sys/fs/cgroup", f"{target}/fs/cgroup")
+    namespaces.restrict_mount(target, namespaces.ATTR_RDONLY, recursive=True)
+
+
+def _settings_in_proc() -> tuple[str, ...]:
+    """Return what is in /proc beside processes and can be written to, and the directories there."""
+    with os.scandir("/proc") as entries:
+        others = [each for each in entries if not each.name.isdecimal() and not each.is_symlink()]
+    return tuple(each.name for each in others if each.is_dir() or each.stat().st_mode & 0o222)
 
 
 def _may_mount_processes(place: str) -> bool:
@@ -114,36 +157,4 @@ def _plan_view(pod: Pod, *, in_user_namespace: bool) -> root_view.View:
     state = pod.state_directory
     scratch = root_view.Layers(f"{state}/scratch", f"{state}/memory/scratch")
     os.mkdir(scratch.memory)
-    return root_view.plan_view(needed, os.path.dirname(state), scratch, in_user_namespace=in_user_namespace)
-
-
-def _make_devices(directory: str) -> None:
-    """Make the minimal /dev of a container runtime.
-
-    The nodes are this machine's, bound one by one: a user namespace may not make its own. Pseudo terminals and shared
-    memory are the Pod's.
-    """
-    namespaces.mount("tmpfs", directory, namespaces.MS_NOSUID, "mode=755,size=64k")
-    for name in _DEVICES:
-        if os.path.exists(f"/dev/{name}"):
-            _touch(f"{directory}/{name}")
-            namespaces.bind(f"/dev/{name}", f"{directory}/{name}")
-    for name, target in (("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
-                         ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx")):  # fmt: skip
-        os.symlink(target, f"{directory}/{name}")
-    for name in ("pts", "shm", "mqueue"):
-        os.mkdir(f"{directory}/{name}")
-    limits = namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
-    namespaces.mount("devpts", f"{directory}/pts", namespaces.MS_NOSUID, "newinstance,ptmxmode=666,mode=620")
-    namespaces.mount("tmpfs", f"{directory}/shm", limits & ~namespaces.MS_NOEXEC, "mode=1777")
-    namespaces.mount("mqueue", f"{directory}/mqueue", limits)
-    _touch(f"{directory}/termination-log")
-
-
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
-
-
-def _touch(path: str) -> None:
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+    return root_view.plan_view(needed, pod.private, scratch, in_user_namespace=in_user_namespace)

@@ -51,6 +51,13 @@ def current_map() -> IdMap:
     return IdMap(_ranges("/proc/self/uid_map"), _ranges("/proc/self/gid_map"), may_set_groups)
 
 
+def caller_is_root() -> bool:
+    """Whether user 0 of this process's user namespace is user 0 of the one around it, or there is none around it."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        inside, outside, _ = file.readline().split()
+    return inside == outside == "0"
+
+
 def fit(pod: Pod, ids: IdMap) -> tuple[Pod, str | None]:
     """Return the Pod with only those users and groups that there are, and a warning if some are not."""
     missing = [

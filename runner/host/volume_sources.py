@@ -22,6 +22,7 @@ _BOUND = 64 << 20
 class Place:
     """Where a Pod runs: its own directory, and where claims are kept between runs.
 
+    ``private`` are the directories that no container sees (``private_directories``).
     With ``keep`` all that is written there is to be there when the Pod is gone: no emptyDir is moved into memory.
     """
 
@@ -29,6 +30,7 @@ class Place:
     claims_directory: str
     open_files: int | None = None
     keep: bool = False
+    private: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

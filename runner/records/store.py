@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from monopod.runner import own_directories
 from monopod.schemas.plain_data import made_from
 from monopod.schemas.run_events import FinalStatus
 
@@ -98,10 +99,7 @@ class Record:
 
 def records_root() -> Path:
     """Return the directory of all records; it need not be there."""
-    given = os.environ.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(given):  # the specification wants such to be ignored
-        given = os.path.expanduser("~/.local/state")
-    return Path(given, "monopod", "runs")
+    return Path(own_directories.state(), "runs")
 
 
 def make_directory(root: Path, name: str) -> tuple[Path, int]:

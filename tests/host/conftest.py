@@ -68,6 +68,8 @@ class Backend:
     entrypoint_binary: str = "/bin/true"
     environment: dict[str, str] = field(default_factory=dict)
     proc_is_hidden: bool = False
+    wrapper: tuple[str, ...] = ()
+    """A program that executes another one, and its arguments: the caller's surroundings."""
 
     @property
     def is_root(self) -> bool:
@@ -83,7 +85,7 @@ class Backend:
 
     def start(self, pod: dict[str, Any], reactions: Any = (), **request: Any) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [*self._in_a_partly_hidden_proc(), self.python, "-I", str(FOLLOW_POD)],
+            [*self._in_a_partly_hidden_proc(), *self.wrapper, self.python, "-I", str(FOLLOW_POD)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -222,6 +224,16 @@ def on_disk(backend: Backend) -> Iterator[None]:
     assert backend.remains() == []
     shutil.rmtree(directory)
     backend.directory = memory
+
+
+@pytest.fixture
+def home(backend: Backend) -> Iterator[Path]:
+    """A home directory of the backend's user that containers can see, unlike one in memory."""
+    directory = Path(tempfile.mkdtemp(prefix="host-test-", dir="/opt" if os.geteuid() == 0 else Path.home()))
+    os.chown(directory, backend.user, -1)
+    backend.environment |= {"HOME": str(directory), "XDG_STATE_HOME": "", "XDG_DATA_HOME": "", "XDG_CACHE_HOME": ""}
+    yield directory
+    shutil.rmtree(directory)
 
 
 @pytest.fixture

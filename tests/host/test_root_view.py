@@ -31,7 +31,10 @@ def test_is_below():
     assert not is_below("/", "/")
 
 
-def test_the_state_of_pods_is_hidden_wherever_it_is():
-    assert "/var/tmp" in hidden_directories("/var/tmp/monopod-0")
-    assert "/var/tmp/monopod-0" not in hidden_directories("/var/tmp/monopod-0")
-    assert "/scratch/monopod-0" in hidden_directories("/scratch/monopod-0")
+def test_what_is_private_is_hidden_wherever_it_is():
+    assert "/var/tmp" in hidden_directories(["/var/tmp/monopod-0"])
+    assert "/var/tmp/monopod-0" not in hidden_directories(["/var/tmp/monopod-0"])
+    assert "/scratch/monopod-0" in hidden_directories(["/scratch/monopod-0"])
+    found = hidden_directories(["/home/me/b", "/home/me/b/c", "/home/me/a", "/dev/shm/monopod-0"])
+    assert found[-2:] == ("/home/me/a", "/home/me/b")
+    assert not any(path.startswith("/dev/shm") for path in found)

@@ -1,0 +1,92 @@
+"""A container's own /dev: the devices that every container may use, and no other.
+
+Rules:
+
+- Each container has a /dev of its own, with terminals of its own. The containers of a Pod share /dev/shm and
+  /dev/mqueue, as on a cluster.
+- Device nodes are new ones. Where the kernel forbids those (in a user namespace), each is this machine's node, mounted
+  read-only: it can be read and written, but nobody can change its mode, its owner or its times, or remove it.
+- A privileged container has all devices of this machine beside these, in the same way.
+
+What is left to others: where it is mounted, and who gets it (``container``).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+from monopod.runner.host import namespaces
+
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",
+          "ptmx": "pts/ptmx"}  # fmt: skip
+_DIRECTORIES = ("pts", *(SHARED := ("shm", "mqueue")))
+
+
+def make_shared(directory: str) -> None:
+    """Make what the containers of a Pod share of /dev, in the empty `directory`."""
+    limits = namespaces.MS_NOSUID | namespaces.MS_NODEV
+    for name in SHARED:
+        os.mkdir(f"{directory}/{name}")
+    namespaces.mount("tmpfs", f"{directory}/shm", limits, "mode=1777")
+    namespaces.mount("mqueue", f"{directory}/mqueue", limits | namespaces.MS_NOEXEC)
+
+
+def may_make_nodes(directory: str) -> bool:
+    """Whether a new device node in the empty `directory` is allowed, and works."""
+    namespaces.mount("tmpfs", directory, namespaces.MS_NOSUID, "mode=700")
+    try:
+        _make_node(f"{directory}/null", os.stat("/dev/null"))
+        os.close(os.open(f"{directory}/null", os.O_WRONLY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    finally:
+        namespaces.unmount(directory)
+    return True
+
+
+def make_devices(target: str, shared: str, *, new_nodes: bool, privileged: bool) -> None:
+    """Mount a /dev at `target`; `shared` is what `make_shared` made. Raises OSError."""
+    namespaces.mount("tmpfs", target, namespaces.MS_NOSUID, "mode=755,size=64k")
+    for name in _DIRECTORIES:
+        os.mkdir(f"{target}/{name}")
+    for name, link in _LINKS.items():
+        os.symlink(link, f"{target}/{name}")
+    for entry in _machine_devices() if privileged else _DEVICES:
+        _add(entry, target, new_nodes=new_nodes)
+    namespaces.mount("devpts", f"{target}/pts", namespaces.MS_NOSUID, "newinstance,ptmxmode=666,mode=620")
+    for name in SHARED:
+        namespaces.bind(f"{shared}/{name}", f"{target}/{name}")
+
+
+def _machine_devices() -> Iterator[str]:
+    own = {*_DIRECTORIES, *_LINKS}
+    return (name for name in os.listdir("/dev") if name not in own)
+
+
+def _add(name: str, target: str, *, new_nodes: bool) -> None:
+    """Add to `target` what is at /dev/`name`, if there is such a device, link or directory."""
+    source, place = f"/dev/{name}", f"{target}/{name}"
+    try:
+        status = os.lstat(source)
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(status.st_mode):
+        os.symlink(os.readlink(source), place)
+    elif stat.S_ISDIR(status.st_mode):
+        os.mkdir(place)
+        namespaces.bind(source, place, attributes=namespaces.ATTR_RDONLY)
+    elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+        if new_nodes:
+            _make_node(place, status)
+        else:
+            os.close(os.open(place, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+            namespaces.bind(source, place, attributes=namespaces.ATTR_RDONLY)
+
+
+def _make_node(place: str, status: os.stat_result) -> None:
+    os.mknod(place, status.st_mode, status.st_rdev)
+    os.chmod(place, stat.S_IMODE(status.st_mode))
+    os.chown(place, status.st_uid, status.st_gid)

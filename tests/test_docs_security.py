@@ -1,0 +1,22 @@
+"""Each wall that docs/security.md names has a test, and each test of a wall is named there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs/security.md").read_text()
+TESTS = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+
+
+def test_the_tests_that_the_page_names_exist():
+    named = set(re.findall(r"`(test_\w+)`", PAGE))
+    assert len(named) > 15
+    assert {name for name in named if not any(f"def {name}(" in text for text in TESTS.values())} == set()
+
+
+def test_every_attack_on_the_host_backend_is_on_the_page():
+    attacks = re.findall(r"^def (test_(?:no_|the_|a_step_|daemons_|cgroups_)\w+)", TESTS["test_walls.py"], re.MULTILINE)
+    missing = {name for name in attacks if f"`{name}`" not in PAGE}
+    assert missing <= {"test_the_callers_session_keyring_is_not_that_of_a_privileged_container"}
