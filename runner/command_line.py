@@ -23,7 +23,9 @@ from typing import NoReturn, Protocol, cast
 
 from monopod import __version__
 from monopod.entrypoint import inherited_signals
+from monopod.runner.ci_systems import surrounding, systems_of
 from monopod.runner.cluster_options import is_kubectl_plugin
+from monopod.schemas.visible_text import visible_lines
 
 CANCELLED = 130
 WRONG_INPUT = 2
@@ -124,14 +126,17 @@ def _execute(program: str, name: str, words: list[str]) -> int:
         return CANCELLED
     except OSError as error:
         what = f"{error.filename}: " if error.filename is not None else ""
-        print(f"{program}: {what}{error.strerror or error}", file=sys.stderr)
+        print(visible_lines(f"{program}: {what}{error.strerror or error}"), file=sys.stderr)
         _forget_output()
         return 1
     return exit_code
 
 
 def _prepare_streams() -> None:
-    """See to it that there are standard streams (``>&-``), and that they take what does not fit the locale."""
+    """See to it that there are standard streams (``>&-``), and that they take what does not fit the locale.
+
+    In the job of a CI system, nothing that is written to them is a command of it (``ci_log``).
+    """
     descriptor = 0
     while descriptor <= 2:
         descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest one that is free
@@ -140,6 +145,11 @@ def _prepare_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    environment = surrounding(os.environ)
+    if systems_of(environment):
+        from monopod.runner.ci_log import guarded  # noqa: PLC0415  # elsewhere it costs nothing
+
+        sys.stdout, sys.stderr = guarded(sys.stdout, environment), guarded(sys.stderr, environment)
 
 
 def _forget_output() -> None:

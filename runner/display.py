@@ -8,6 +8,7 @@ import stat
 from collections.abc import Mapping
 from typing import Protocol, TextIO
 
+from monopod.runner.ci_log import guarded
 from monopod.runner.folding import folding_of
 from monopod.runner.follow import Follower, Shown
 from monopod.runner.line_options import LineOptions
@@ -54,6 +55,7 @@ def make_display(
     `pod` is asked what its containers use, if it can tell.
     """
     options = options or LineOptions()
+    stream = guarded(stream, environment)
     # rich is imported only where it is used
     if is_live(stream, environment):
         from rich.console import Console  # noqa: PLC0415

@@ -12,10 +12,12 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
+from monopod.runner.ci_log import below, neutral
 from monopod.runner.display_plain import PlainDisplay
 from monopod.runner.folding import Folding, identifier
 from monopod.runner.follow import Follower, OutputLine, Shown, label
 from monopod.runner.line_options import LineOptions
+from monopod.runner.printable import printable
 from monopod.runner.summary import Summary
 from monopod.runner.turns import Turns
 from monopod.schemas.run_events import StepFinished, TaskFinished, TaskStarted
@@ -67,6 +69,7 @@ class FoldedDisplay(PlainDisplay):
     def begin_piece(self, task: str, *, is_continued: bool) -> None:
         """Open a fold."""
         title = self._titles.get(task, task) + (" (continued)" if is_continued else "")
+        title = neutral(self._stream, printable(title, colours=False))
         self._folds += 1
         self._fold = title, identifier(task, self._folds)
         self._write_mark(self._folding.begin(*self._fold, int(time.time())))
@@ -87,7 +90,8 @@ class FoldedDisplay(PlainDisplay):
 
     def _write_mark(self, mark: str) -> None:
         if mark:
-            super().write_line(mark)
+            self.refresh(0)  # the lines before it
+            below(self._stream).write(mark + "\n")
 
 
 def _title(event: TaskStarted) -> str:

@@ -1,6 +1,4 @@
-"""The marks by which CI systems fold parts of a log, and how it is known which system it is.
-
-Each system tells by a variable that it documents. The marks are of these documents:
+"""The marks by which CI systems fold parts of a log. They are of these documents:
 
 - GitHub Actions, and Gitea and Forgejo, which do as it does: "Workflow commands", grouping log lines
 - GitLab: "CI/CD job logs", custom collapsible sections
@@ -19,6 +17,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from monopod.runner.ci_systems import VARIABLES, is_set
+
 Mark: TypeAlias = Callable[[str, str, int], str]
 """Makes a mark of a title, an identifier that no other fold of the log has, and the time in whole seconds."""
 
@@ -30,7 +30,6 @@ class Folding:
     ``after`` heads what comes after a fold, where a fold has no end and goes on until something else begins.
     """
 
-    system: str
     begin: Mark
     end: Mark
     after: str = ""
@@ -38,10 +37,8 @@ class Folding:
 
 def folding_of(environment: Mapping[str, str]) -> Folding | None:
     """Return how the CI system folds in which this process runs; None if it is in none that does."""
-    for variable, folding in _BY_VARIABLE:
-        if environment.get(variable, "").lower() not in ("", "false", "0"):
-            return folding
-    return None
+    known = [system for variable, system in VARIABLES.items() if is_set(environment, variable)]
+    return _FOLDINGS[known[0]] if known else None
 
 
 def identifier(title: str, number: int) -> str:
@@ -101,11 +98,11 @@ def _travis_end(_title: str, identifier: str, _now: int) -> str:
     return f"travis_fold:end:{identifier}\r\x1b[0K"
 
 
-_BY_VARIABLE: tuple[tuple[str, Folding], ...] = (
-    ("GITHUB_ACTIONS", Folding("GitHub Actions", _github_begin, _github_end)),
-    ("GITLAB_CI", Folding("GitLab", _gitlab_begin, _gitlab_end)),
-    ("TF_BUILD", Folding("Azure Pipelines", _azure_begin, _azure_end)),
-    ("BUILDKITE", Folding("Buildkite", _buildkite_begin, _no_mark, after="+++ monopod")),
-    ("TEAMCITY_VERSION", Folding("TeamCity", _teamcity_begin, _teamcity_end)),
-    ("TRAVIS", Folding("Travis CI", _travis_begin, _travis_end)),
-)
+_FOLDINGS = {
+    "GitHub Actions": Folding(_github_begin, _github_end),
+    "GitLab": Folding(_gitlab_begin, _gitlab_end),
+    "Azure Pipelines": Folding(_azure_begin, _azure_end),
+    "Buildkite": Folding(_buildkite_begin, _no_mark, after="+++ monopod"),
+    "TeamCity": Folding(_teamcity_begin, _teamcity_end),
+    "Travis CI": Folding(_travis_begin, _travis_end),
+}

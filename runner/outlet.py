@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, TextIO
 
+from monopod.runner.ci_log import guarded_like
 from monopod.runner.host.state_directory import parent_path
 
 if TYPE_CHECKING:
@@ -276,8 +277,8 @@ class Outlets:
                 return opened
         outlet = Outlet(descriptor, self._lost)
         text = io.TextIOWrapper(outlet, encoding=stream.encoding, errors=stream.errors, write_through=True)  # type: ignore[type-var]
-        self._opened.append((outlet, text))
-        return text
+        self._opened.append((outlet, guarded_like(stream, text)))
+        return self._opened[-1][1]
 
     def settle(self, seconds: float | None) -> None:
         """Wait until all is written, so many seconds at most."""

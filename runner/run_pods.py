@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from monopod.compiler.compilation import Compilation
-from monopod.compiler.yaml_text import to_yaml
 from monopod.runner.backend import Backend, BackendUnavailableError, PodRefusedError, PodWithLogs, StartablePod
+from monopod.runner.ci_log import write_json, write_yaml
 from monopod.runner.cluster_options import program
 from monopod.runner.display import make_display
 from monopod.runner.failures import More, failure_context, memory_limits
@@ -40,6 +40,7 @@ from monopod.runner.signals import ENDING, READER_GONE, heeded, received, wake_u
 from monopod.runner.summary import summarize
 from monopod.runner.unfinished import ended_document
 from monopod.schemas.plan import Plan
+from monopod.schemas.visible_text import visible_lines
 
 Output: TypeAlias = Literal["human", "json", "yaml", "name"]
 
@@ -143,7 +144,7 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
                 print("monopod run: cancelled before it was started", file=sys.stderr)
                 return Ended(_CANCELLED, was_interrupted=True)
             problems = error.problems if isinstance(error, PodRefusedError) else [f"monopod run: {error}"]
-            print(*problems, sep="\n", file=sys.stderr)
+            print(*map(visible_lines, problems), sep="\n", file=sys.stderr)
             return Ended(_WRONG_INPUT)
         if not is_first:
             print(file=_stream(options.output))
@@ -221,4 +222,7 @@ def write_documents(documents: Sequence[dict[str, Any]], wanted: int, output: Ou
     if output not in ("json", "yaml") or not documents:
         return
     document = documents[0] if wanted == 1 else {"apiVersion": "v1", "kind": "List", "items": list(documents)}
-    sys.stdout.write(to_yaml(document) if output == "yaml" else json.dumps(document, indent=2) + "\n")
+    if output == "yaml":
+        write_yaml([document])
+    else:
+        write_json(json.dumps(document, indent=2) + "\n")

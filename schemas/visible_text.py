@@ -22,12 +22,16 @@ _HIDDEN = re.compile(HIDDEN)
 
 def visible(text: str) -> str:
     """Return `text` as one line in which every control character and direction mark is written as its escape."""
-    return _HIDDEN.sub(escape, text)
+    return _HIDDEN.sub(lambda match: escape(match[0]), text)
 
 
-def escape(match: re.Match[str]) -> str:
-    """Return the escape of the character that was matched."""
-    character = match[0]
+def visible_lines(text: str) -> str:
+    """Return `text` as `visible` does, but for its line breaks."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def escape(character: str) -> str:
+    """Return how a character is written that would be hidden."""
     short = {"\n": "\\n", "\r": "\\r"}.get(character)
     if short is not None:
         return short

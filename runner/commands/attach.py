@@ -7,6 +7,7 @@ import sys
 
 from monopod.runner.cluster_options import add_cluster_options, add_pod_argument
 from monopod.runner.line_arguments import add_line_options, line_options
+from monopod.schemas.visible_text import visible_lines
 
 SUMMARY = "follow a run in a cluster, from its beginning to its end"
 
@@ -56,5 +57,5 @@ def execute(arguments: argparse.Namespace) -> int:
             records = None if arguments.no_record else records_root()
             return attach(existing, Options(arguments.output, keep=False, records=records, lines=lines))
     except (NoSuchPodError, BackendUnavailableError) as error:
-        print(f"monopod attach: {error}", file=sys.stderr)
+        print(visible_lines(f"monopod attach: {error}"), file=sys.stderr)
         return 2

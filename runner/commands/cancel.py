@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from monopod.runner.cluster_options import add_cluster_options, is_kubectl_plugin
+from monopod.schemas.visible_text import visible_lines
 
 if TYPE_CHECKING:
     from monopod.runner.cancellation import GoingRun
@@ -91,7 +92,7 @@ def _tell(name: str, mode: str, asked_for: str) -> int:
 
 
 def _refuse(message: str) -> int:
-    print(f"monopod cancel: {message}", file=sys.stderr)
+    print(visible_lines(f"monopod cancel: {message}"), file=sys.stderr)
     return 2
 
 

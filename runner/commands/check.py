@@ -37,11 +37,13 @@ def execute(arguments: argparse.Namespace) -> int:
     from monopod.compiler.advice.checking import Checked, check  # noqa: PLC0415  # not needed for --help
     from monopod.compiler.diagnostics import Problems  # noqa: PLC0415
     from monopod.runner.check_report import report  # noqa: PLC0415
+    from monopod.runner.ci_log import write_json  # noqa: PLC0415
 
     try:
         checked = check(load_documents(arguments), compiler_options(arguments))
     except Problems as errors:
         checked = Checked(errors.problems)
-    sys.stdout.write(report(checked, [*arguments.files, *arguments.more_files], arguments.format))
+    text = report(checked, [*arguments.files, *arguments.more_files], arguments.format)
+    (sys.stdout.write if arguments.format == "text" else write_json)(text)
     fatal = {"error", "warning"} if arguments.strict else {"error"}
     return 2 if any(problem.severity in fatal for problem in checked.problems) else 0

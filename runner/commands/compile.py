@@ -58,6 +58,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Write the objects that were given beside the runs, and the Pod (or Job ...) of each run. Raises Problems."""
     from monopod.compiler.workload import Workload  # noqa: PLC0415  # not needed for --help
     from monopod.compiler.yaml_text import to_yaml  # noqa: PLC0415
+    from monopod.runner.ci_log import write_yaml  # noqa: PLC0415
     from monopod.runner.problem_report import print_problems, warnings_of  # noqa: PLC0415
 
     options = {} if arguments.kube_version is None else {"kube_version": arguments.kube_version}
@@ -66,11 +67,11 @@ def execute(arguments: argparse.Namespace) -> int:
     print_problems(warnings_of(compilations), sys.stderr)
     given = compilations[0]
     beside = (*given.config_maps, *given.secrets, *given.claims, *given.passed_through)
-    text = "---\n".join(map(to_yaml, (*beside, *(each.workload for each in compilations))))
+    documents = (*beside, *(each.workload for each in compilations))
     if arguments.output in (None, "-"):
-        sys.stdout.write(text)
+        write_yaml(documents)
         return 0
-    write_whole(arguments.output, text)
+    write_whole(arguments.output, "---\n".join(map(to_yaml, documents)))
     return 0
 
 

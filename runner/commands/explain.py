@@ -45,11 +45,14 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         import json  # noqa: PLC0415
 
+        from monopod.runner.ci_log import write_json  # noqa: PLC0415
         from monopod.runner.reports.time_spent import to_json  # noqa: PLC0415
 
-        print(json.dumps({"run": run.record.identity, **to_json(spent)}, indent=2))
+        write_json(json.dumps({"run": run.record.identity, **to_json(spent)}, indent=2) + "\n")
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in _lines(run, spent)))
+        from monopod.schemas.visible_text import visible  # noqa: PLC0415
+
+        sys.stdout.write("".join(f"{visible(line)}\n" for line in _lines(run, spent)))
     return 0
 
 

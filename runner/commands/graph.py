@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from monopod.runner.input_options import add_file_options, add_run_options, compile_documents
+from monopod.schemas.visible_text import visible_lines
 
 SUMMARY = "draw the DAG of a Pipeline's Tasks"
 
@@ -43,7 +44,7 @@ def execute(arguments: argparse.Namespace) -> int:
         try:
             _write(draw([render(plan, "dot") for plan in plans], form), arguments.output)
         except DrawingError as error:
-            print(f"monopod graph: {error}", file=sys.stderr)
+            print(visible_lines(f"monopod graph: {error}"), file=sys.stderr)
             return 2
         return 0
     width = shutil.get_terminal_size().columns if arguments.output is None else None
@@ -58,8 +59,11 @@ def _form_of(output: str | None) -> str:
 
 def _write(content: bytes, output: str | None) -> None:
     if output is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
+        try:
+            sys.stdout.write(content.decode())
+        except UnicodeDecodeError:  # a picture
+            sys.stdout.flush()
+            sys.stdout.buffer.write(content)
         return
     with open(output, "wb") as file:
         file.write(content)

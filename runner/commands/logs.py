@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from monopod.runner.cluster_options import add_cluster_options, add_pod_argument
+from monopod.schemas.visible_text import visible_lines
 
 SUMMARY = "print the story of a run in a cluster, or what a Task of it wrote"
 
@@ -46,6 +47,6 @@ def execute(arguments: argparse.Namespace) -> int:
             else:
                 print_output(existing, choose(existing.plan, arguments.task), follow=arguments.follow)
     except (NoSuchPodError, NoSuchTaskError, BackendUnavailableError) as error:
-        print(f"monopod logs: {error}", file=sys.stderr)
+        print(visible_lines(f"monopod logs: {error}"), file=sys.stderr)
         return 2
     return 0

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from monopod.runner.records.run_argument import add_run_argument, recorded_run
+from monopod.schemas.visible_text import visible_lines
 
 if TYPE_CHECKING:
     from monopod.runner.records.recorded_run import RecordedRun
@@ -46,10 +47,12 @@ def execute(arguments: argparse.Namespace) -> int:
     try:
         text = _text(run, arguments.format)
     except RecordError as error:
-        print(f"monopod report: {error}", file=sys.stderr)
+        print(visible_lines(f"monopod report: {error}"), file=sys.stderr)
         return 2
     if arguments.output in (None, "-"):
-        sys.stdout.write(text)
+        from monopod.runner.ci_log import write_json  # noqa: PLC0415
+
+        (write_json if arguments.format in ("trace", "json") else sys.stdout.write)(text)
     else:
         with open(arguments.output, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from monopod.runner.cluster_options import is_kubectl_plugin, program
 from monopod.runner.input_options import add_file_options, add_run_options, compile_documents, duration
 from monopod.runner.line_arguments import add_line_options, line_options, without_line_options
+from monopod.schemas.visible_text import visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +102,7 @@ def execute(arguments: argparse.Namespace) -> int:
     chosen = arguments.backend or ("kubernetes" if is_in_cluster else "host")
     problem = _misplaced_option(arguments, chosen)
     if problem is not None:
-        print(f"monopod run: {problem}", file=sys.stderr)
+        print(visible_lines(f"monopod run: {problem}"), file=sys.stderr)
         return 2
     return {"host": _run_on_host, "podman": _run_with_podman, "kubernetes": _run_in_cluster}[chosen](arguments)
 
@@ -158,7 +159,7 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
                 return start_pods(compilations, backend, arguments.output)
             return _run(arguments, compilations, backend)
     except BackendUnavailableError as error:
-        print(f"monopod run: {error}", file=sys.stderr)
+        print(visible_lines(f"monopod run: {error}"), file=sys.stderr)
         return 2
 
 
@@ -175,7 +176,7 @@ def _run(arguments: argparse.Namespace, compilations: Sequence[Compilation], bac
             wanted = {"junit": arguments.junit, "trace": arguments.trace}
             reports = stack.enter_context(run_reports(wanted, records))
         except OSError as error:
-            print(f"monopod run: {error.filename}: {error.strerror}", file=sys.stderr)
+            print(visible_lines(f"monopod run: {error.filename}: {error.strerror}"), file=sys.stderr)
             return 2
         again = [*program(), *without_line_options(sys.argv[1:])]
 

@@ -42,7 +42,9 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         import json  # noqa: PLC0415
 
-        print(json.dumps([_described(record) for record in found], indent=2))
+        from monopod.runner.ci_log import write_json  # noqa: PLC0415
+
+        write_json(json.dumps([_described(record) for record in found], indent=2) + "\n")
     elif arguments.output == "name":
         sys.stdout.write("".join(f"{record.identity}\n" for record in found))
     elif found:

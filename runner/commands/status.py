@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from monopod.runner.cluster_options import add_cluster_options, add_pod_argument
+from monopod.schemas.visible_text import visible_lines
 
 SUMMARY = "tell how a run in a cluster stands"
 
@@ -43,6 +44,6 @@ def execute(arguments: argparse.Namespace) -> int:
         with connect(arguments.context) as cluster:
             print_standing(find(cluster, arguments.namespace, arguments.pod), arguments.output)
     except (NoSuchPodError, BackendUnavailableError) as error:
-        print(f"monopod status: {error}", file=sys.stderr)
+        print(visible_lines(f"monopod status: {error}"), file=sys.stderr)
         return 2
     return 0

@@ -19,6 +19,7 @@ from monopod.runner.records.recorder import Recorder
 from monopod.runner.records.store import is_recorded
 from monopod.runner.run_pods import Options, Output, follow_pod, write_documents
 from monopod.runner.signals import interrupt, wake_ups
+from monopod.schemas.visible_text import visible_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,10 +40,10 @@ def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, 
             try:
                 pod.create()
             except (PodRefusedError, BackendUnavailableError) as error:
-                print(f"monopod run: {error}", file=sys.stderr)
+                print(visible_lines(f"monopod run: {error}"), file=sys.stderr)
                 return _WRONG_INPUT
             for problem in pod.problems:
-                print(f"warning: {problem}", file=sys.stderr)
+                print(visible_lines(f"warning: {problem}"), file=sys.stderr)
             if output == "name":
                 print(f"{compilation.plan.document['kind'].lower()}.tekton.dev/{pod.name.name}", flush=True)
             else:

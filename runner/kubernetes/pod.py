@@ -22,6 +22,7 @@ from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words
 from monopod.runner.kubernetes.cluster import Cluster, UnreachableError, collection_path
 from monopod.runner.kubernetes.following import START_TIMEOUT, FollowedPod, delete_pod
 from monopod.runner.kubernetes.objects import ObjectsBeside
+from monopod.schemas.visible_text import visible_lines
 
 if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
@@ -60,7 +61,7 @@ class KubernetesPod(FollowedPod):
                 why = error.in_words() if isinstance(error, ApiError) else str(error)
                 problems.append(f"{self.name} could not be deleted: {why}")
         for problem in (*problems, *self._objects.delete()):
-            print(f"monopod run: {problem}", file=sys.stderr)
+            print(visible_lines(f"monopod run: {problem}"), file=sys.stderr)
 
     def start(self) -> None:
         """Create the Pod and follow it. Raises PodRefusedError, BackendUnavailableError."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from monopod.compiler.pod import COORDINATOR
-from monopod.compiler.yaml_text import to_yaml
+from monopod.runner.ci_log import write_json, write_yaml
 from monopod.runner.display_plain import summary_lines
 from monopod.runner.follow import Follower, TaskState
 from monopod.runner.kubernetes import pod_states
@@ -39,7 +38,10 @@ def print_standing(existing: ExistingPod, output: Literal["human", "json", "yaml
         if follower.finished is not None
         else unfinished_document(existing.plan, events, existing.name.name)
     )
-    sys.stdout.write(to_yaml(document) if output == "yaml" else json.dumps(document, indent=2) + "\n")
+    if output == "yaml":
+        write_yaml([document])
+    else:
+        write_json(json.dumps(document, indent=2) + "\n")
 
 
 def _print_told_to_people(existing: ExistingPod, output: str) -> None:

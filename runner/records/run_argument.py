@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from monopod.schemas.visible_text import visible_lines
+
 if TYPE_CHECKING:
     from monopod.runner.records.recorded_run import RecordedRun
 
@@ -28,5 +30,5 @@ def recorded_run(command: str, name: str | None) -> RecordedRun | None:
     try:
         return read_run(choose(records_root(), name))
     except RecordError as error:
-        print(f"monopod {command}: {error}", file=sys.stderr)
+        print(visible_lines(f"monopod {command}: {error}"), file=sys.stderr)
         return None

@@ -1,7 +1,7 @@
 """HTML that is put together from pieces, none of which can be mistaken for markup.
 
 Whatever is not `Html` is escaped, in an element and in an attribute alike: names, messages and output come from Steps,
-and nobody knows what those write.
+and nobody knows what those write. Controls and direction marks in it are shown as escapes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 from typing import TypeAlias
+
+from monopod.schemas.visible_text import visible_lines
 
 
 class Html(str):
@@ -24,7 +26,7 @@ _EMPTY_ELEMENTS = ("meta", "link", "input", "br")
 
 def escaped(text: str) -> Html:
     """Return markup that shows `text`."""
-    return text if isinstance(text, Html) else Html(html.escape(text, quote=True))
+    return text if isinstance(text, Html) else Html(html.escape(visible_lines(text), quote=True))
 
 
 def joined(*children: Child) -> Html:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from monopod.runner.records.store import RecordError, open_record
+from monopod.schemas.visible_text import visible_lines
 
 
 class RunReports:
@@ -39,7 +40,7 @@ class RunReports:
                 file.flush()
         except (OSError, RecordError) as error:
             self.failed = True
-            print(f"monopod run: the report could not be written: {error}", file=sys.stderr)
+            print(visible_lines(f"monopod run: the report could not be written: {error}"), file=sys.stderr)
 
 
 def _report(form: str, directories: Sequence[Path]) -> str:

@@ -331,7 +331,7 @@ def test_no_message_harms_the_terminal(view, story):
     run = view(story.plan(story.task("build", "make")), 80, 24)
     run.feed([story.run_started(), story.task_started("build", 1)])
     run.feed([story.task_finished("build", 2, "Failed", message="no file \x1b[2J\x1b]0;title\x07'a\nb'")])
-    assert "✗ build    1.0s  no file 'ab'" in run.terminal.rows
+    assert "✗ build    1.0s  no file 'a\\nb'" in run.terminal.rows
     run.display.notice("a \x1b[2Jnotice")
     run.feed([story.task_skipped("build", 2, "a \x1b[1;1Hreason")])
     assert run.terminal.rows[0] == "a notice"

@@ -18,12 +18,14 @@ from monopod.runner.printable import RESET, printable
         ("\x1b]8;;https://example.org\x1b\\link\x1b]8;;\x1b\\", "link"),
         ("\x1b]0;never ended", ""),
         ("\x1bP1$r0m\x1b\\text", "text"),
-        ("\x9b2Jtext\x07\x08", "text"),
+        ("\x9b2Jtext\x07\x08", "text\\x07\\x08"),
         ("\x1b(Btext\x1bc\x1b", "text"),
         ("\x1b[?25lbar\x1b[K", "bar"),
+        ("if admin\u202e\u2066 // no", "if admin\\u202e\\u2066 // no"),
+        ("\u061c\u200e\u200f\u202a\u2069 \u2028 \x00", "\\u061c\\u200e\\u200f\\u202a\\u2069 \\u2028 \\x00"),
     ],
 )
-def test_control_sequences_are_left_out(text, plain):
+def test_control_sequences_are_left_out_and_what_is_hidden_is_shown(text, plain):
     assert printable(text, colours=True) == printable(text, colours=False) == plain
 
 
