@@ -28,7 +28,22 @@ from monopod.entrypoint.events import (
     WatchSidecar,
     WriteFile,
 )
-from monopod.entrypoint.run_state import AttemptState, InstanceState, Outcome, StepState, scope_of_its_own
+from monopod.entrypoint.failure_reasons import (
+    KILLED,
+    exit_code_of,
+    invalid_results,
+    lost_step,
+    outcome_of_pod,
+    reason_of,
+    step_failure,
+)
+from monopod.entrypoint.run_state import (
+    AttemptState,
+    InstanceState,
+    Outcome,
+    SidecarState,
+    StepState,
+)
 from monopod.entrypoint.start_failures import StartFailure, outcome_of
 from monopod.entrypoint.status import in_go_notation
 from monopod.entrypoint.step_files import (
@@ -95,8 +110,8 @@ class Attempts:
         task, slot = instance.task, _slot(instance)
         number = len(instance.attempts)
         steps = [StepState(step, container) for step, container in zip(task.plan.steps, slot.containers, strict=True)]
-        scope = scope_of_its_own(values, task.pipeline.scope)
-        attempt = AttemptState(number, self._commands.now, steps, values, scope)
+        sidecars = [SidecarState(*each) for each in zip(task.plan.sidecars, slot.sidecars, strict=True)]
+        attempt = AttemptState(self._commands.now, steps, sidecars, values, task.pipeline.scope, number=number)
         instance.attempts.append(attempt)
         self._commands.tell(
             TaskStarted(self._commands.now, task.path, instance.index, number, slot.name, instance.params)
@@ -142,7 +157,7 @@ class Attempts:
             step = attempt.steps[attempt.position]
             lost = [each for each in attempt.steps[attempt.position :] if self._containers.is_lost(each.container)]
             if lost:
-                attempt.ending = _container_lost(lost[0], self._containers.why_lost(lost[0].container))
+                attempt.ending = lost_step(lost[0], self._containers.why_lost(lost[0].container))
             elif not self._containers.is_ready(step.container):
                 self._await_container(instance, step.container)
                 return
@@ -178,7 +193,7 @@ class Attempts:
         request = self._requests.get(container, 0)
         exited = self._running.pop((container, request), None)
         if exited is not None:
-            exited(Exit(signal=9, error="its container was killed, from outside or for its use of memory"))
+            exited(KILLED)
             return
         instance = self._waiting.pop(container, None)
         for each in self._waiting.values():  # one that waits for another container cannot go on either
@@ -233,32 +248,34 @@ class Attempts:
 
     def _sidecars_are_ready(self, instance: InstanceState) -> bool:
         """Start each Sidecar whose container is there; say whether all that the Steps wait for are ready."""
-        attempt, slot = instance.attempt, _slot(instance)
-        for sidecar, container in zip(instance.task.plan.sidecars, slot.sidecars, strict=True):
-            if container in attempt.sidecar_requests or container not in attempt.sidecars_awaited:
+        attempt = instance.attempt
+        for sidecar in attempt.sidecars:
+            container, readiness = sidecar.container, sidecar.plan.readiness
+            if sidecar.request or container not in attempt.sidecars_awaited:
                 continue
             if self._containers.is_lost(container):
+                sidecar.end = KILLED
                 attempt.sidecars_awaited.discard(container)
             elif not self._containers.is_ready(container):
                 self._await_container(instance, container)
             else:
-                self._start_sidecar(instance, sidecar.step, container)
-                if sidecar.readiness is None:
+                self._start_sidecar(instance, sidecar)
+                if readiness is None:
                     action = partial(self.sidecar_ready, container)
                     self._commands.set_timer(f"sidecar:{container}", HEAD_START, action)
                 else:
-                    self._commands.do(WatchSidecar(container, sidecar.readiness))
+                    self._commands.do(WatchSidecar(container, readiness))
         return not attempt.sidecars_awaited
 
-    def _start_sidecar(self, instance: InstanceState, step: Step, container: str) -> None:
-        attempt = instance.attempt
-        request = self._next_request(container)
-        attempt.sidecar_requests[container] = request
+    def _start_sidecar(self, instance: InstanceState, sidecar: SidecarState) -> None:
+        attempt, container = instance.attempt, sidecar.container
+        request = sidecar.request = self._next_request(container)
+        sidecar.started = self._commands.now
         attempt.sidecars_running.add(container)
         self._sidecars[container] = instance
-        self._running[container, request] = partial(self._sidecar_exited, instance, container)
+        self._running[container, request] = partial(self._sidecar_exited, instance, sidecar)
         try:
-            command = self._request_of(instance, container, request, step, attempt.scope)
+            command = self._request_of(instance, container, request, sidecar.plan.step, attempt.scope)
             self._commands.do(command)
             attempt.begun = True
         except EvaluationError as error:
@@ -274,17 +291,18 @@ class Attempts:
             instance.attempt.sidecars_awaited.discard(container)
             self._advance(instance)
 
-    def _sidecar_exited(self, instance: InstanceState, container: str, how: Exit) -> None:
-        """A Sidecar that has ended counts as ready, as in Tekton; it never decides the Task's outcome."""
-        attempt = instance.attempt
+    def _sidecar_exited(self, instance: InstanceState, sidecar: SidecarState, how: Exit) -> None:
+        """A Sidecar that has ended counts as ready, as in Tekton."""
+        attempt, container = instance.attempt, sidecar.container
         if self._marks:
             self._commands.tell(OutputEnded(self._commands.now, container, how.mark))
         if attempt.outcome is None:
-            self._commands.tell(_sidecar_finished(instance, container, how, self._commands.now))
+            self._commands.tell(_sidecar_finished(instance, sidecar, how, self._commands.now))
         attempt.sidecars_running.discard(container)
         attempt.sidecars_awaited.discard(container)
         self._sidecars.pop(container, None)
         if attempt.outcome is None:
+            sidecar.end = how
             self._advance(instance)
         elif not attempt.sidecars_running:
             self._owner.slot_cleared(instance)
@@ -310,7 +328,7 @@ class Attempts:
         except EvaluationError as error:
             step.message = str(error)
             self._step_ended(instance, step, "Error", 1)
-            attempt.ending = Outcome("Failed", "Failed", f'"{step.plan.name}" could not start: {error}')
+            attempt.ending = Outcome("Failed", "StepFailed", f'"step-{step.plan.name}" could not start: {error}')
             return False
         attempt.begun = True
         step.request, step.started = self._next_request(step.container), self._commands.now
@@ -332,8 +350,8 @@ class Attempts:
         attempt = instance.attempt
         self._commands.clear_timer(f"step:{step.container}")
         step.start, step.end = how.start, how.end
-        step.exit_code = _exit_code(how)
-        step.message = how.error
+        step.exit_code, step.message = exit_code_of(how), how.error
+        step.out_of_memory = how.out_of_memory
         if attempt.stop is not None:
             reason = "TimedOut" if attempt.stop.status == "TimedOut" else "Cancelled"
             self._step_ended(instance, step, reason, None, how)
@@ -341,16 +359,14 @@ class Attempts:
         elif step.timed_out:
             step.message = "the Step exceeded its timeout"
             self._step_ended(instance, step, "TimedOut", step.exit_code or 1, how)
-            text = f'"step-{step.plan.name}" exited because the step exceeded the specified timeout limit'
-            attempt.ending = Outcome("Failed", "Failed", text)
-        elif step.exit_code == 0:
-            self._step_ended(instance, step, "Completed", None, how)
-        elif _continues(step) and not _container_died(how):
+            attempt.ending = step_failure(step)
+        elif step.exit_code and _continues(step) and not _container_died(how):
             step.tolerated = True
             self._step_ended(instance, step, "Continued", None, how)
         else:
-            self._step_ended(instance, step, "OOMKilled" if how.out_of_memory else "Error", None, how)
-            attempt.ending = Outcome("Failed", "Failed", _exit_in_words(step, how))
+            self._step_ended(instance, step, reason_of(how), None, how)
+        if attempt.ending is None and (how.out_of_memory or (step.exit_code and not step.tolerated)):
+            attempt.ending = step_failure(step)  # where memory ran out, also with exit code 0
         attempt.position += 1
         paths = tuple(step_result_path(step.plan, result.name) for result in step.plan.results)
         paths += artifact_paths(step.plan)
@@ -424,8 +440,10 @@ class Attempts:
             _take_step_results(attempt, attempt.steps[attempt.position - 1], event, problems)
         if attempt.stop is not None:
             attempt.ending = attempt.stop
+        elif problems and attempt.collected:
+            attempt.invalid = invalid_results(problems, too_large=event.too_large)
         elif problems and attempt.ending is None:
-            attempt.ending = Outcome("Failed", "TaskRunValidationFailed", "; ".join(problems))
+            attempt.ending = invalid_results(problems, too_large=event.too_large)
         self._advance(instance)
 
     def _conclude(self, instance: InstanceState) -> None:
@@ -435,9 +453,10 @@ class Attempts:
         try:
             attempt.results |= _results_of_steps(instance.task.plan, attempt)
         except EvaluationError as error:
-            attempt.ending = attempt.ending or Outcome("Failed", "TaskRunValidationFailed", str(error))
+            attempt.invalid = attempt.invalid or invalid_results([str(error)])
         success = Outcome("Succeeded", "Succeeded", "All Steps have completed executing")
-        self._end(instance, attempt.ending or success)
+        outcome = attempt.stop or outcome_of_pod(attempt, attempt.ending or success)
+        self._end(instance, attempt.invalid if outcome.succeeded and attempt.invalid else outcome)
 
     def _end(self, instance: InstanceState, outcome: Outcome) -> None:
         attempt, slot = instance.attempt, _slot(instance)
@@ -453,20 +472,17 @@ class Attempts:
             self._commands.clear_timer(f"container:{container}")
             self._commands.clear_timer(f"sidecar:{container}")
             self._waiting.pop(container, None)
-        for container in sorted(attempt.sidecars_running):
-            self._commands.do(StopStep(container, attempt.sidecar_requests[container], self._plan.stop_grace))
+        for sidecar in sorted(attempt.sidecars, key=lambda each: each.container):
+            if sidecar.container in attempt.sidecars_running:
+                self._commands.do(StopStep(sidecar.container, sidecar.request, self._plan.stop_grace))
         self._owner.attempt_ended(instance, outcome)
 
 
-def _sidecar_finished(instance: InstanceState, container: str, how: Exit, now: float) -> SidecarFinished:
+def _sidecar_finished(instance: InstanceState, sidecar: SidecarState, how: Exit, now: float) -> SidecarFinished:
     """Return what is told of a Sidecar that ended before the Steps of its Task had."""
-    sidecar = instance.task.plan.sidecars[_slot(instance).sidecars.index(container)]
-    code = _exit_code(how)
-    reason = "OOMKilled" if how.out_of_memory and code else "Error" if code else "Completed"
-    path, number, name = instance.task.path, instance.attempt.number, sidecar.step.name
-    return SidecarFinished(
-        now, path, instance.index, number, name, container, code, reason, how.error, how.start, how.end
-    )
+    code, (path, index, number) = exit_code_of(how), (instance.task.path, instance.index, instance.attempt.number)
+    name, container, why = sidecar.plan.step.name, sidecar.container, reason_of(how)
+    return SidecarFinished(now, path, index, number, name, container, code, why, how.error, how.start, how.end)
 
 
 def _slot(instance: InstanceState) -> Slot:
@@ -522,26 +538,6 @@ def _results_of_steps(plan: Task, attempt: AttemptState) -> dict[str, Value]:
     }
 
 
-def _container_lost(step: StepState, why: str) -> Outcome:
-    return Outcome("Failed", "Failed", f'container "{step.container}" {why}')
-
-
-def _exit_code(how: Exit) -> int:
-    return how.code if how.code is not None else 128 + (how.signal or 0)
-
-
 def _container_died(how: Exit) -> bool:
     """Whether a request ended with its container, of which `Attempts.container_died` tells."""
     return how.code is None and how.error != ""
-
-
-def _exit_in_words(step: StepState, how: Exit) -> str:
-    if _container_died(how):
-        return f'"step-{step.plan.name}" was killed: {how.error}'
-    if how.error:
-        return f'"step-{step.plan.name}" could not run: {how.error}'
-    if how.out_of_memory:
-        return f'"step-{step.plan.name}" ran out of memory: a process of its container was killed'
-    if how.signal is not None:
-        return f'"step-{step.plan.name}" was killed by signal {how.signal}'
-    return f'"step-{step.plan.name}" exited with code {how.code}'

@@ -62,7 +62,7 @@ from monopod.entrypoint.events import (
 )
 from monopod.entrypoint.journal import CelEvaluated, Entry, Journal, ProbeSent
 from monopod.entrypoint.probe_schedule import ProbeSchedule
-from monopod.entrypoint.slot_directory import SlotDirectory
+from monopod.entrypoint.slot_directory import FilesRead, SlotDirectory
 from monopod.entrypoint.timers import Timers
 from monopod.entrypoint.when import TruthOf
 from monopod.schemas.plan import Slot
@@ -557,10 +557,14 @@ class Coordinator:
 
     def _read_results(self, command: ReadResults) -> None:
         try:
-            files, problems = self._slots[command.slot].read_files(command.paths)
+            read = self._slots[command.slot].read_files(command.paths)
         except OSError as error:
-            files, problems = {}, {path: f"{path} cannot be read: {_in_words(error)}" for path in command.paths}
-        self._events.append(ResultsRead(self._now(), command.slot, files, problems))
+            problems = {path: f"{path} cannot be read: {_in_words(error)}" for path in command.paths}
+            read = FilesRead({}, problems, too_large=False, replaced=())
+        for path in read.replaced:
+            text = f"{command.slot}: {path} is not UTF-8 text; each byte that does not fit becomes U+FFFD"
+            self._listener.tell([RunWarning(self._now(), text)], again=False)
+        self._events.append(ResultsRead(self._now(), command.slot, read.texts, read.problems, read.too_large))
 
     def _write_file(self, command: WriteFile) -> None:
         with self._reported(f"cannot write {command.path} for the Steps of {command.slot}"):

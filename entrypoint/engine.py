@@ -46,13 +46,14 @@ from monopod.entrypoint.events import (
     StepExited,
     TimerFired,
 )
+from monopod.entrypoint.failure_reasons import as_ignored
 from monopod.entrypoint.instances import empty_arrays, instances_of, publish_result, publish_results
 from monopod.entrypoint.result_references import leaves
 from monopod.entrypoint.run_state import InstanceState, Outcome, PipelineState, TaskState
 from monopod.entrypoint.skip_words import names_in_words
 from monopod.entrypoint.skipping import SKIPPED_EMPTY_MATRIX, Reject, Skip, nothing_starts, what_keeps
 from monopod.entrypoint.start_failures import StartFailure
-from monopod.entrypoint.status import finished_document, pipeline_outcome, pipeline_results, uid_of
+from monopod.entrypoint.status import finished_document, pipeline_outcome, pipeline_results, the_task_run, uid_of
 from monopod.entrypoint.when import TruthOf, truth_here
 from monopod.schemas.matrix_names import combination_names
 from monopod.schemas.plan import Pipeline, Plan, Value
@@ -242,7 +243,8 @@ class Engine:
                 self._cancel_pipeline(task.child, "Cancelled")
             for instance in reversed(task.instances):  # what is queued goes first, so that it gets no slot
                 if instance.outcome is None:
-                    message = f'TaskRun "{instance.name}" was cancelled. {why}'
+                    of_itself = self.plan.document.get("kind") == "TaskRun"
+                    message = f'TaskRun "{instance.name}" was cancelled.{"" if of_itself else f" {why}"}'
                     self._cancel_instance(instance, Outcome("Cancelled", "TaskRunCancelled", message))
 
     def _skip_waiting(self, tasks: dict[str, TaskState], message: str = "") -> None:
@@ -416,7 +418,7 @@ class Engine:
         """Tell how the latest attempt of an instance ended, and see to the next, or to the instance's end."""
         task, attempt = instance.task, instance.attempt
         again = self._tries_again(instance, outcome)
-        told = self._ignored(task, outcome)
+        told = attempt.outcome = as_ignored(outcome) if task.tolerated else outcome
         self._commands.tell(
             TaskFinished(
                 self._commands.now,
@@ -430,7 +432,7 @@ class Engine:
             )
         )
         if not again:
-            self._end_instance(instance, outcome)
+            self._end_instance(instance, told)
         elif not attempt.sidecars_running:
             self._next_attempts.append(instance)
 
@@ -442,16 +444,9 @@ class Engine:
         assert instance.slot is not None
         return self._containers.is_whole(instance.slot)
 
-    @staticmethod
-    def _ignored(task: TaskState, outcome: Outcome) -> Outcome:
-        """A failure that the Pipeline tolerates has a reason of its own (Tekton: FailureIgnored)."""
-        if task.tolerated and outcome.status == "Failed":
-            return Outcome(outcome.status, "FailureIgnored", outcome.message)
-        return outcome
-
     def _end_instance(self, instance: InstanceState, outcome: Outcome) -> None:
         task = instance.task
-        instance.outcome = outcome = self._ignored(task, outcome)
+        instance.outcome = outcome
         task.unfinished -= 1
         if instance.attempts:
             self._give_back(instance, outcome)
@@ -500,6 +495,8 @@ class Engine:
         self.finished = True
         if not outcome.succeeded:
             self._containers.fail_one()
+        task_run = the_task_run(self.plan, run)
+        outcome = outcome if task_run is None or task_run.outcome is None else task_run.outcome
         document = finished_document(self.plan, run)
         self._commands.tell(RunFinished(self._commands.now, outcome.status, outcome.reason, outcome.message, document))
         self._commands.do(Finish(0 if outcome.succeeded else 1))

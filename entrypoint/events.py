@@ -87,13 +87,14 @@ class StepExited(NamedTuple):
 class ResultsRead(NamedTuple):
     """The files asked for with ReadResults: by path, the content of each one that is there.
 
-    ``problems`` holds, by path, why one that is there was not read: too large, no regular file, not UTF-8.
+    ``problems`` holds, by path, why one that is there was not read; ``too_large``: one of them was for its size.
     """
 
     at: float
     slot: str
     files: dict[str, str]
     problems: dict[str, str]
+    too_large: bool = False
 
 
 class SidecarReady(NamedTuple):

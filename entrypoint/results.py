@@ -1,8 +1,8 @@
 """What a Step wrote as a Result, made into a value of the declared type (Tekton docs/tasks.md, "Emitting Results").
 
 Rules: a string Result is the file's content as it is, without a strip; an array or object Result is JSON whose elements
-are strings, and an object must have the keys that its declaration names as ``properties``. Half of a surrogate pair,
-which JSON can hold and UTF-8 cannot, becomes U+FFFD, as in Go.
+are strings. An object that lacks a key that its declaration names in ``properties`` fails its Task, but is a value all
+the same. Half of a surrogate pair, which JSON can hold and UTF-8 cannot, becomes U+FFFD, as in Go.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ def parse_result(declaration: ResultDeclaration, text: str) -> Value:
         return tuple(map(_whole, value))
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
         raise ValueError(f'Result "{declaration.name}" is declared as an object, but is not a JSON object of strings')
-    missing = [key for key in declaration.properties if key not in value]
-    if missing:
-        raise ValueError(f'Result "{declaration.name}" lacks the declared keys {", ".join(missing)}')
     return {_whole(key): _whole(text) for key, text in value.items()}
+
+
+def what_is_missing(declaration: ResultDeclaration, value: Value) -> str:
+    """Return, in words, which keys an object Result lacks; empty if it has all that are declared."""
+    missing = [key for key in declaration.properties if key not in value] if isinstance(value, dict) else []
+    return f'Result "{declaration.name}" lacks the declared keys {", ".join(missing)}' if missing else ""
 
 
 def _whole(text: str) -> str:

@@ -11,8 +11,9 @@ from collections import deque
 from typing import Literal, NamedTuple, TypeAlias
 
 from monopod.entrypoint.artifacts import Artifacts
+from monopod.entrypoint.events import Exit
 from monopod.entrypoint.when import TruthOf
-from monopod.schemas.plan import Pipeline, Slot, Step, Task, Value, WhenExpression
+from monopod.schemas.plan import Pipeline, Sidecar, Slot, Step, Task, Value, WhenExpression
 from monopod.schemas.run_events import CancelMode, FinalStatus
 from monopod.schemas.variables import Budget, Path, Scope
 
@@ -51,6 +52,7 @@ class StepState:
         self.scope: Scope | None = None
         self.timed_out = False
         self.tolerated = False
+        self.out_of_memory = False
         self.started: float = 0
         self.start: float = 0
         self.end: float = 0
@@ -61,29 +63,49 @@ class StepState:
         self.artifacts = Artifacts()
 
 
+class SidecarState:
+    """A Sidecar in one attempt. ``request`` is 0 until it is started; ``end`` is how it ended by itself, if it did."""
+
+    def __init__(self, plan: Sidecar, container: str) -> None:
+        self.plan = plan
+        self.container = container
+        self.request = 0
+        self.started: float = 0
+        self.end: Exit | None = None
+
+
 class AttemptState:
     """One attempt of a Task instance. ``begun`` once a request was made; ``position`` counts the Steps that
     are over.
 
-    ``ending`` is how it will end once its Results are read (``collected``); ``stop`` how it will because it is cut off.
+    ``ending`` is how it will end once its Results are read (``collected``); ``stop`` how it will because it is cut off;
+    ``invalid`` how it will unless a container failed, since its Results are not what the Task declares.
     """
 
     def __init__(
-        self, number: int, started: float, steps: list[StepState], values: dict[Path, Value], scope: Scope
+        self,
+        started: float,
+        steps: list[StepState],
+        sidecars: list[SidecarState],
+        values: dict[Path, Value],
+        outer: Scope,
+        *,
+        number: int,
     ) -> None:
         self.number = number
         self.started = started
         self.steps = steps
+        self.sidecars = sidecars
         self.values = values
-        self.scope = scope
+        self.scope = scope_of_its_own(values, outer)
         self.position = 0
-        self.sidecar_requests: dict[str, int] = {}
         self.sidecars_awaited: set[str] = set()
         self.sidecars_running: set[str] = set()
         self.begun = False
         self.collected = False
         self.stop: Outcome | None = None
         self.ending: Outcome | None = None
+        self.invalid: Outcome | None = None
         self.outcome: Outcome | None = None
         self.finished: float = 0
         self.results: dict[str, Value] = {}

@@ -21,6 +21,7 @@ import itertools
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from monopod.entrypoint.control_directory import discard, unused_name, write_file
 
@@ -36,6 +37,19 @@ ATTEMPT_DIRECTORIES = ("results", "steps", "home", "artifacts")
 _REMOVALS = 1000
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class FilesRead(NamedTuple):
+    """What `read_files` found: the texts of files by path, and why others were not read.
+
+    ``too_large``: one of them because of its size. ``replaced`` are those that were not UTF-8: what does not fit is
+    U+FFFD in their text, as in Tekton.
+    """
+
+    texts: dict[str, str]
+    problems: dict[str, str]
+    too_large: bool
+    replaced: tuple[str, ...]
 
 
 class SlotDirectory:
@@ -100,14 +114,16 @@ class SlotDirectory:
         with _opened(self._tekton) as root, _walked(root, directories, _open_or_make_directory) as parent:
             write_file(parent, name, text.encode(), 0o644)
 
-    def read_files(self, paths: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the texts of those files (paths in the slot's containers) that are there, and why others are not.
+    def read_files(self, paths: Iterable[str]) -> FilesRead:
+        """Read those files (paths in the slot's containers) that are there.
 
-        A file that is not there is in neither. Raises OSError if the slot itself cannot be opened, and ValueError for a
-        path outside of it; never for anything that a Step can do.
+        Raises OSError if the slot itself cannot be opened, and ValueError for a path outside of it; never for anything
+        that a Step can do.
         """
-        files: dict[str, str] = {}
+        texts: dict[str, str] = {}
         problems: dict[str, str] = {}
+        replaced: list[str] = []
+        too_large = False
         rest = MAX_TOTAL_BYTES
         with _opened(self._tekton) as root:
             for path in paths:
@@ -115,15 +131,15 @@ class SlotDirectory:
                 try:
                     content = _read(root, components, rest)
                     if content is not None:
-                        files[path] = content.decode()
+                        texts[path], is_text = _decoded(content)
+                        replaced += [] if is_text else [path]
                         rest -= len(content)
-                except UnicodeDecodeError:
-                    problems[path] = f"{path} is not UTF-8 text"
                 except OSError as error:
                     problems[path] = f"{path} {_reason(error)}"
                 except _UnreadableError as problem:
                     problems[path] = f"{path} {problem}"
-        return files, problems
+                    too_large = too_large or isinstance(problem, _TooLargeError)
+        return FilesRead(texts, problems, too_large, tuple(replaced))
 
     def _remove_discarded(self, root: int) -> None:
         """Remove what earlier attempts left, up to a number of entries; what cannot be removed is left where it is.
@@ -158,6 +174,19 @@ class SlotDirectory:
 
 class _UnreadableError(Exception):
     """Why a file is not read, in words."""
+
+
+class _TooLargeError(_UnreadableError):
+    """It holds more than is read."""
+
+
+def _decoded(content: bytes) -> tuple[str, bool]:
+    """Return what `content` is as text, and whether it is UTF-8. Go replaces each byte that does not fit by U+FFFD."""
+    try:
+        return content.decode(), True
+    except UnicodeDecodeError:
+        text = content.decode(errors="surrogateescape")
+        return "".join("\ufffd" if "\udc80" <= each <= "\udcff" else each for each in text), False
 
 
 def _components(path: str) -> list[str]:
@@ -233,9 +262,9 @@ def _read(root: int, components: list[str], most: int) -> bytes | None:
     finally:
         os.close(descriptor)
     if len(content) > MAX_RESULT_BYTES:
-        raise _UnreadableError(f"is larger than {MAX_RESULT_BYTES // 1024} KiB")
+        raise _TooLargeError(f"is larger than {MAX_RESULT_BYTES // 1024} KiB")
     if len(content) > most:
-        raise _UnreadableError(f"makes the Results of the Task larger than {MAX_TOTAL_BYTES // 1024} KiB together")
+        raise _TooLargeError(f"makes the Results of the Task larger than {MAX_TOTAL_BYTES // 1024} KiB together")
     return content
 
 

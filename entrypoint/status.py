@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from monopod.entrypoint.failure_reasons import ended_as
 from monopod.entrypoint.run_state import AttemptState, InstanceState, Outcome, PipelineState, StepState, TaskState
 from monopod.schemas.plan import Plan, ResultDeclaration, Value, WhenExpression
 from monopod.schemas.run_status import (
@@ -55,7 +56,7 @@ def pipeline_results(pipeline: PipelineState) -> tuple[dict[str, Value], str]:
     invalid = []
     for declaration in pipeline.plan.results:
         assert declaration.value is not None
-        missing = [each for each in references_in(declaration.value) if pipeline.scope.get(each.path) is None]
+        missing = [each for each in references_in(declaration.value) if not _is_emitted(pipeline, each.path)]
         if not missing:
             try:
                 results[declaration.name] = evaluate(declaration.value, pipeline.scope)
@@ -71,9 +72,20 @@ def pipeline_results(pipeline: PipelineState) -> tuple[dict[str, Value], str]:
     )
 
 
+def _is_emitted(pipeline: PipelineState, path: tuple[str, ...]) -> bool:
+    """Return whether a reference has a value. A matrix of which a combination failed has emitted nothing as a whole."""
+    task = _task_of(pipeline, path)
+    return pipeline.scope.get(path) is not None and not (task and task.plan.matrix and task.phase != "Succeeded")
+
+
 def _emitted_nothing_by_right(pipeline: PipelineState, path: tuple[str, ...]) -> bool:
-    tasks = pipeline.final_tasks if path[0] == "finally" else pipeline.tasks
-    return len(path) > 1 and path[1] in tasks and tasks[path[1]].phase != "Succeeded"
+    task = _task_of(pipeline, path)
+    return task is not None and task.phase != "Succeeded"
+
+
+def _task_of(pipeline: PipelineState, path: tuple[str, ...]) -> TaskState | None:
+    tasks = {"tasks": pipeline.tasks, "finally": pipeline.final_tasks}.get(path[0], {})
+    return tasks.get(path[1]) if len(path) > 1 else None
 
 
 def pipeline_outcome(pipeline: PipelineState, results_problem: str) -> Outcome:
@@ -133,10 +145,16 @@ def finished_document(plan: Plan, run: PipelineState) -> dict[str, Any]:
     document = {**plan.document, "metadata": {"name": run.name, **metadata}}
     document["metadata"]["namespace"] = run.values["context", "pipelineRun", "namespace"]
     document["metadata"]["uid"] = run.values["context", "pipelineRun", "uid"]
-    instances = next(iter(run.tasks.values())).instances
-    if document.get("kind") == "TaskRun" and instances:
-        return {**document, "status": _instance_status(instances[0], run.name)}
-    return {**document, "status": _pipeline_status(run, run.name)}
+    task_run = the_task_run(plan, run)
+    status = _pipeline_status(run, run.name) if task_run is None else _instance_status(task_run, run.name)
+    return {**document, "status": status}
+
+
+def the_task_run(plan: Plan, run: PipelineState) -> InstanceState | None:
+    """Return the TaskRun that is the whole run; None for a PipelineRun."""
+    if plan.document.get("kind") != "TaskRun":
+        return None
+    return next(iter(run.tasks.values())).instances[0]
 
 
 def _pipeline_status(pipeline: PipelineState, pod: str) -> PipelineRunStatus:
@@ -153,7 +171,7 @@ def _pipeline_status(pipeline: PipelineState, pod: str) -> PipelineRunStatus:
             for instance in task.instances
         },
     }
-    if pipeline.finally_started is not None:
+    if pipeline.finally_started is not None and any(task.instances or task.child for task in tasks if task.final):
         status["finallyStartTime"] = _time(pipeline.finally_started)
     children: dict[str, PipelineRunOfPipeline] = {
         task.child.name: {"pipelineTaskName": task.plan.name, "status": _pipeline_status(task.child, pod)}
@@ -225,7 +243,7 @@ def _attempt_status(instance: InstanceState, attempt: AttemptState, pod: str) ->
         "podName": pod,
         "startTime": _time(attempt.started),
         "completionTime": _time(attempt.finished),
-        "steps": [_step_status(step) for step in attempt.steps if step.reason],
+        "steps": [_step_status(step, attempt.outcome, pod) for step in attempt.steps if step.reason],
     }
     if attempt.results:
         status["results"] = _results(instance.task.plan.results, attempt.results)
@@ -239,21 +257,20 @@ def _results(declarations: tuple[ResultDeclaration, ...], values: dict[str, Valu
     return [{"name": name, "type": types[name], "value": _plain(value)} for name, value in values.items()]
 
 
-def _step_status(step: StepState) -> StepStatus:
-    terminated: Terminated = {"exitCode": step.exit_code, "reason": "Error"}
-    if step.reason in ("Completed", "Continued"):
-        terminated["reason"] = "Completed"
-    elif step.reason == "OOMKilled":
-        terminated["reason"] = "OOMKilled"
+def _step_status(step: StepState, outcome: Outcome, pod: str) -> StepStatus:
+    reason, why = ended_as(step.reason, step.exit_code, outcome.reason, out_of_memory=step.out_of_memory)
+    terminated: Terminated = {"exitCode": step.exit_code, "reason": reason}
     if step.start:
         terminated["startedAt"], terminated["finishedAt"] = _time(step.start), _time(step.end)
     if step.message:
         terminated["message"] = step.message
+    elif why == outcome.reason:
+        terminated["message"] = f"Step {step.plan.name} terminated as pod {pod} is terminated"
     status: StepStatus = {
         "name": step.plan.name,
         "container": step.container,
         "terminated": terminated,
-        "terminationReason": {"TimedOut": "TimeoutExceeded"}.get(step.reason, step.reason),
+        "terminationReason": why,
     }
     if step.results:
         status["results"] = _results(step.plan.results, step.results)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from monopod.entrypoint.artifacts import Artifacts, parse_artifacts
 from monopod.entrypoint.events import ResultsRead
-from monopod.entrypoint.results import parse_result
+from monopod.entrypoint.results import parse_result, what_is_missing
 from monopod.schemas.plan import ResultDeclaration, Step, Task, Value
 
 
@@ -61,14 +61,16 @@ def parsed_artifacts(plan: Task | Step, read: ResultsRead, problems: list[str]) 
 def parsed_results(
     declarations: tuple[ResultDeclaration, ...], path_of: Callable[[str], str], read: ResultsRead, problems: list[str]
 ) -> dict[str, Value]:
-    """Return the values of the declared Results that were written; what is wrong with others goes to `problems`."""
+    """Return the values of the declared Results that were written; what is wrong with them goes to `problems`."""
     values: dict[str, Value] = {}
     for declaration in declarations:
         text = read.files.get(path_of(declaration.name))
         if text is None or declaration.value is not None:
             continue
         try:
-            values[declaration.name] = parse_result(declaration, text)
+            value = values[declaration.name] = parse_result(declaration, text)
         except ValueError as error:
             problems.append(str(error))
+        else:
+            problems += filter(None, [what_is_missing(declaration, value)])
     return values

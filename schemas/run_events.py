@@ -102,7 +102,7 @@ class OutputEnded(NamedTuple):
 
 
 class SidecarFinished(NamedTuple):
-    """A Sidecar has ended by itself before the Steps of its Task had. It does not decide the Task's outcome.
+    """A Sidecar has ended by itself before the Steps of its Task had.
 
     ``reason`` is Completed, Error or OOMKilled; ``message``, ``start`` and ``end`` are as in StepFinished.
     """

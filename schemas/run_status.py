@@ -40,10 +40,13 @@ class WhenStatus(TypedDict, total=False):
 
 
 class Terminated(TypedDict):
-    """How a Step's process ended; without times if it never ran."""
+    """How a Step's process ended; without times if it never ran.
+
+    ``reason`` is Completed, Error or OOMKilled, or that of the TaskRun that was ended from outside.
+    """
 
     exitCode: int
-    reason: Literal["Completed", "Error", "OOMKilled"]
+    reason: str
     startedAt: NotRequired[str]
     finishedAt: NotRequired[str]
     message: NotRequired[str]

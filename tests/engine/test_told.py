@@ -106,7 +106,7 @@ class TestSidecars:
         (ended,) = told(run, SidecarFinished)
         assert (ended.task, ended.index, ended.attempt, ended.sidecar, ended.container) == ("a", None, 0, "db", "a-db")
         assert (ended.exit_code, ended.reason) == (code, reason)
-        assert run.condition["reason"] == "Succeeded"
+        assert run.task_reasons() == {"run-a": "SidecarFailed" if code else "Succeeded"}
 
     def test_one_that_is_stopped_with_its_task_is_not(self):
         behave = lambda r: Behaviour(duration=1e6 if "db" in r.container else 1)  # noqa: E731

@@ -158,7 +158,7 @@ class TestWriting:
 
 class TestReading:
     def read(self, slot, *names):
-        return slot.read_files([f"/tekton/results/{name}" for name in names])
+        return slot.read_files([f"/tekton/results/{name}" for name in names])[:2]
 
     @pytest.fixture
     def results(self, slot, tekton):
@@ -177,7 +177,6 @@ class TestReading:
             (lambda p: p.symlink_to("nowhere"), "is a symbolic link"),
             (os.mkfifo, "is not a regular file"),
             (lambda p: p.mkdir(), "is not a regular file"),
-            (lambda p: p.write_bytes(b"\xff\xfe"), "is not UTF-8 text"),
             (make_huge, "is larger than 1024 KiB"),
         ],
     )
@@ -202,13 +201,32 @@ class TestReading:
         assert self.read(slot, "secret") == ({}, {path: problem})
 
     def test_nothing_at_all(self, slot):
-        assert slot.read_files(["/tekton/steps/step-a/results/x"]) == ({}, {})
+        assert slot.read_files(["/tekton/steps/step-a/results/x"])[:2] == ({}, {})
 
     def test_the_largest_file(self, slot, results):
         (results / "a").write_bytes(b"x" * MAX_RESULT_BYTES)
         files, problems = self.read(slot, "a")
         assert len(files["/tekton/results/a"]) == MAX_RESULT_BYTES
         assert not problems
+
+    @pytest.mark.parametrize(
+        ("content", "text"),
+        [(b"\xff\xfe", "\ufffd\ufffd"), (b"caf\xe9 \xe2\x82\xac", "caf\ufffd \u20ac"), (b"\xed\xa0\x80", "\ufffd" * 3)],
+    )
+    def test_bytes_that_are_not_utf8_are_replaced_as_go_does_it(self, slot, results, content, text):
+        (results / "a").write_bytes(content)
+        assert slot.read_files(["/tekton/results/a"]) == (
+            {"/tekton/results/a": text},
+            {},
+            False,
+            ("/tekton/results/a",),
+        )
+
+    @pytest.mark.parametrize(("size", "too_large"), [(MAX_RESULT_BYTES, False), (MAX_RESULT_BYTES + 1, True)])
+    def test_one_that_is_too_large_is_told_apart_from_others(self, slot, results, size, too_large):
+        (results / "a").write_bytes(b"x" * size)
+        (results / "b").symlink_to("nowhere")
+        assert slot.read_files(["/tekton/results/a", "/tekton/results/b"]).too_large is too_large
 
     def test_many_large_files(self, slot, results):
         for number in range(10):
@@ -229,4 +247,4 @@ class TestReading:
         (path / "tekton").mkdir()
         slot = SlotDirectory(str(path))
         slot.write_file("/tekton/results/a", text)
-        assert slot.read_files(["/tekton/results/a"]) == ({"/tekton/results/a": text}, {})
+        assert slot.read_files(["/tekton/results/a"]) == ({"/tekton/results/a": text}, {}, False, ())

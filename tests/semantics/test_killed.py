@@ -95,7 +95,7 @@ def test_a_container_that_is_killed_fails_its_task(make_backend, tmp_path):
     output, messages = waiting.process.communicate()
     ran = FinishedRun(waiting.process.returncode, output, messages.split("\n"))
     assert ran.code == 1
-    assert ran.reasons() == {"work": "Failed"}
+    assert ran.reasons() == {"work": "StepFailed"}
     assert ran.steps("work")["act"]["exitCode"] == 137
 
 

@@ -20,6 +20,10 @@ from simulation import Behaviour
 from monopod.schemas.plan import Matrix, Pipeline, Plan, Slot, Step, Task, Value
 
 CANCEL_MODES = ("StoppedRunFinally", "CancelledRunFinally", "Cancelled")  # from the mildest to the hardest
+FROM_OUTSIDE = (
+    *("TaskRunCancelled", "TaskRunTimeout", "TaskRunImagePullFailed"),
+    *("CreateContainerConfigError", "PodCreationFailed"),
+)  # why a TaskRun ended whose Steps then have the same reason
 NEVER = math.inf
 Values = dict[str, str | tuple[str, ...]]
 
@@ -101,6 +105,7 @@ class Attempt:
     step_stop: float = NEVER
     step_timed_out: bool = False
     failed: bool = False
+    killed_for_memory: bool = False  # one of its Steps was
     behaviour: Behaviour = field(default_factory=Behaviour)
     files: dict[str, str] = field(default_factory=dict)
     step_results: Values = field(default_factory=dict)
@@ -537,10 +542,14 @@ class Oracle:
         for result in pipeline.pipeline.results:
             assert isinstance(result.value, str)
             match = re.search(r"\$\((?:tasks|finally)\.([\w-]+)\.", result.value)
-            if not match or result.value[result.value.index("$(") + 2 : result.value.index(")")] in values:
+            source = pipeline.by_name[match[1]] if match else None
+            partial = source is not None and source.task.matrix is not None and source.failed
+            if not match or (
+                result.value[result.value.index("$(") + 2 : result.value.index(")")] in values and not partial
+            ):
                 pipeline.results[result.name] = fill_value(result.value, values)
             elif pipeline.reason in ("Succeeded", "Completed"):
-                source = pipeline.by_name[match[1]]
+                assert source is not None
                 if source.ran and not source.failed:
                     invalid.append(result.name)
         if invalid:
@@ -566,10 +575,7 @@ class Oracle:
                 instance.results = {}
                 instance.attempts.append(Attempt(self.now, self.now))
             else:
-                cut_off = attempt.reason in ("Succeeded", "TaskRunTimeout", "TaskRunCancelled")
-                ignored = not cut_off and state.task.on_error == "continue"
-                instance.reason = "FailureIgnored" if ignored else attempt.reason
-                attempt.reason = instance.reason
+                instance.reason = attempt.reason
                 if attempt.again:  # killed between two attempts
                     instance.reason = "TaskRunCancelled"
             self.changed = True
@@ -700,22 +706,33 @@ class Oracle:
             text = attempt.files.get(f"/tekton/steps/step-{step.name}/results/{result.name}")
             if text is not None:
                 attempt.step_results[f"steps.{step.name}.results.{result.name}"] = text
-        reason = "Completed" if code == 0 else "Error"
         if attempt.step_timed_out or attempt.cause:
-            timed_out = attempt.step_timed_out or attempt.cause == "TaskRunTimeout"
-            reason = "TimeoutExceeded" if timed_out and attempt.cause != "TaskRunCancelled" else "Cancelled"
+            reason = (
+                attempt.cause if attempt.cause in FROM_OUTSIDE else "Cancelled" if attempt.cause else "TimeoutExceeded"
+            )
             code = code if attempt.cause else code or 1
-        elif code and step.on_error == "continue" and self.now < dead:
-            reason = "Continued"
-        attempt.failed = reason not in ("Completed", "Continued")
+        else:
+            attempt.killed_for_memory = attempt.behaviour.out_of_memory and natural <= self.now < dead
+            tolerated = step.on_error == "continue" and self.now < dead
+            reason = self.reason_of_step(code, tolerated, attempt.killed_for_memory)
+        attempt.failed = attempt.killed_for_memory or reason not in ("Completed", "Continued")
         attempt.steps.append((step.name, reason, code))
         attempt.position += 1
         attempt.step_start, attempt.waiting_since, self.changed = None, self.now, True
 
+    @staticmethod
+    def reason_of_step(code: int, tolerated: bool, killed_for_memory: bool) -> str:
+        if code and tolerated:
+            return "Continued"
+        return "OOMKilled" if killed_for_memory else "Error" if code else "Completed"
+
     def end_attempt(self, task: Task, instance: Instance, attempt: Attempt) -> None:
         attempt.end, self.changed = self.now, True
-        attempt.steps += [(step.name, "Skipped", 1) for step in task.steps[attempt.position :]]
-        attempt.reason = attempt.cause or ("Failed" if attempt.failed else "Succeeded")
+        attempt.steps += [
+            (step.name, attempt.cause if attempt.cause in FROM_OUTSIDE else "Skipped", 1)
+            for step in task.steps[attempt.position :]
+        ]
+        attempt.reason = attempt.cause or self.reason_of_pod(instance, attempt)
         for container, sidecar in attempt.sidecars.items():
             if self.now < min(sidecar.end, self.dies(container)):
                 delay = self.world.behave(container, self.counts[container]).stop_delay
@@ -730,13 +747,38 @@ class Oracle:
                 try:
                     instance.results[result.name] = tuple(json.loads(text))
                 except ValueError:
-                    attempt.reason = attempt.reason if attempt.failed else "TaskRunValidationFailed"
+                    attempt.reason = "TaskRunValidationFailed" if attempt.reason == "Succeeded" else attempt.reason
             elif text is not None:
                 instance.results[result.name] = text
         assert instance.slot is not None
         again = len(instance.attempts) <= task.retries and not instance.killed
         again = again and not self.broken(instance.slot.containers) and not self.cannot_start(instance.slot)
         attempt.again = again and attempt.reason not in ("Succeeded", "TaskRunCancelled")
+        if task.on_error == "continue" and attempt.reason in ("StepFailed", "StepOOM", "SidecarFailed", "SidecarOOM"):
+            attempt.reason = "FailureIgnored"  # only how the containers ended is ignored
+
+    def reason_of_pod(self, instance: Instance, attempt: Attempt) -> str:
+        """Tekton's docs/taskruns.md, the table of reasons: what a Pod of its own would tell of its containers.
+
+        The Pod has failed if a Step has, or once all its containers have ended and a Sidecar failed by itself.
+        """
+        assert instance.slot is not None
+        ended: list[tuple[int, bool]] = []  # of the Sidecars that have ended by themselves: exit code, out of memory
+        for container in instance.slot.sidecars:
+            sidecar, dead = attempt.sidecars.get(container), self.dies(container)
+            if sidecar is not None and sidecar.end <= self.now and sidecar.end < dead:
+                behaviour = self.world.behave(container, self.counts[container])
+                ended.append((behaviour.code, behaviour.out_of_memory))
+            elif dead <= self.now or container in self.lost:
+                ended.append((137, False))
+        all_ended = len(ended) == len(instance.slot.sidecars)
+        if not attempt.failed and not (all_ended and any(code for code, _ in ended)):
+            return "Succeeded"
+        if any(short_of_memory for _, short_of_memory in ended):
+            return "SidecarOOM"
+        if attempt.killed_for_memory:
+            return "StepOOM"
+        return "SidecarFailed" if any(code for code, _ in ended) else "StepFailed"
 
     # The report
 

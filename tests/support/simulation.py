@@ -114,10 +114,12 @@ class _World:
         extra: Iterable[tuple[float, Event]],
         probe_delay: float,
         is_killed: Callable[[], bool],
+        read: Callable[[ReadResults], ResultsRead] | None,
     ) -> None:
         self.engine = Engine(plan)
         self._plan = plan
         self._is_killed = is_killed
+        self._read = read
         self.result = Simulation()
         self._queue: list[tuple[float, int, Callable[[float], Event | None]]] = []
         self._order = itertools.count()
@@ -175,6 +177,9 @@ class _World:
                 assert (container, request) in self._running, "only what runs is stopped"
                 delay = self._running[container, request].stop_delay
                 self._end(now + delay, container, request, Exit(signal=15, start=now, end=now), {}, "")
+            case ReadResults() if self._read is not None:
+                answer = self._read(command)
+                self.at(now, lambda _: answer)
             case ReadResults(slot, paths):
                 files = {path: text for path, text in self._files.get(slot, {}).items() if path in paths}
                 self.at(now, lambda at: ResultsRead(at, slot, files, {}))
@@ -231,12 +236,14 @@ def simulate(
     extra: Iterable[tuple[float, Event]] = (),
     probe_delay: float = 0.5,
     is_killed: Callable[[], bool] = lambda: False,
+    read: Callable[[ReadResults], ResultsRead] | None = None,
 ) -> Simulation:
     """Run `plan` to its end. `ready` gives the time a container comes (None: never); `extra` are further events.
 
-    ``is_killed`` is asked before each event whether the coordinator is killed, and another one goes on.
+    ``is_killed`` is asked before each event whether the coordinator is killed, and another one goes on. ``read``
+    answers what is to be read, in place of the files of Steps.
     """
-    return _World(plan, behave, ready, extra, probe_delay, is_killed).run()
+    return _World(plan, behave, ready, extra, probe_delay, is_killed, read).run()
 
 
 def task(name: str, *, steps: tuple[Step, ...] | None = None, slot_count: int = 1, **fields: Any) -> Task:
