@@ -105,7 +105,7 @@ def _enter_root(container: Container, directory: str, surroundings: Surroundings
                  if not any(root_view.is_below(mount.path, other.path) for other in mounts)]  # fmt: skip
     if not any(root_view.is_below(container.working_directory, mount.path) for mount in mounts):
         outermost.append((os.path.normpath(container.working_directory), True))
-    root_view.assemble(view, root, layers, outermost, container.reachable)
+    view = root_view.assemble(view, root, layers, outermost, container.reachable)
     _mount_system(container, surroundings)
     namespaces.change_root(root)
     for path, is_directory in outermost:

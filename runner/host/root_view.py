@@ -14,6 +14,8 @@ Rules:
   is shown in another way: it is empty where the kernel refuses an overlay.
 - What is possible is found out once per Pod, by trying (`plan_view`); each container's view is then made without any
   guessing (`assemble`).
+- A machine changes while a run lasts: network namespaces, containers' roots and mounts of networks come and go. What is
+  gone, or cannot be reached any more, is left out of the views that are made from then on.
 
 What is left to others: /proc, /dev, /sys and volumes (``container``).
 """
@@ -168,30 +170,35 @@ class _Planner(NamedTuple):
                 continue
             done.append(mount.path)
             if os.path.isdir(mount.path) and os.access(mount.path, os.X_OK):
-                if mount.is_read_only:
-                    self.entries.append(_shown(mount.path))
-                else:
-                    self.take_over(mount.path, 1)
+                with contextlib.suppress(OSError):  # it is gone by now, or cannot be reached
+                    if mount.is_read_only:
+                        self.entries.append(_shown(mount.path))
+                    else:
+                        self.take_over(mount.path, 1)
             elif os.path.isfile(mount.path):
                 self.entries.append(Entry("file", mount.path))
 
     def _descend(self, path: str, depth: int) -> None:
         self.entries.append(_directory(path))
-        pseudo = {mount.path for mount in self.mounts if mount.file_system in _PSEUDO}
         try:
             found = sorted(os.scandir(path), key=lambda entry: entry.name)
         except OSError:
             return
         for entry in found:
-            if entry.is_symlink():
-                self.entries.append(Entry("symlink", entry.path, target=os.readlink(entry.path)))
-            elif entry.is_dir():
-                if entry.path in pseudo or not os.access(entry.path, os.X_OK):
-                    self.entries.append(_directory(entry.path))
-                else:
-                    self.take_over(entry.path, depth + 1)
-            elif entry.is_file():
-                self.entries.append(Entry("file", entry.path))
+            with contextlib.suppress(OSError):  # it is gone by now, or cannot be reached
+                self._take_over_entry(entry, depth)
+
+    def _take_over_entry(self, entry: os.DirEntry[str], depth: int) -> None:
+        if entry.is_symlink():
+            self.entries.append(Entry("symlink", entry.path, target=os.readlink(entry.path)))
+        elif entry.is_dir():
+            is_pseudo = any(mount.path == entry.path and mount.file_system in _PSEUDO for mount in self.mounts)
+            if is_pseudo or not os.access(entry.path, os.X_OK):
+                self.entries.append(_directory(entry.path))
+            else:
+                self.take_over(entry.path, depth + 1)
+        elif entry.is_file():
+            self.entries.append(Entry("file", entry.path))
 
 
 def _entry(kind: Literal["overlay", "bind"], path: str) -> Entry:
@@ -281,29 +288,30 @@ def try_overlay(lower: str, scratch: str, options: str) -> str | None:
 
 def assemble(
     view: View, root: str, layers: Layers, needed: Iterable[tuple[str, bool]], reachable: Iterable[str]
-) -> None:
+) -> View:
     """Make the view at the directory `root`, in the caller's own mount namespace, with upper layers in `layers`.
 
     `needed` are the paths that are to be there, each with whether it is a directory; `reachable` the directories that
-    any user is to reach. Raises OSError.
+    any user is to reach. Return the view without what is gone from this machine. Raises OSError.
     """
+    view = view._replace(entries=tuple(entry for entry in view.entries if not _is_gone(entry)))
     if view.entries[0].kind != "overlay":
         namespaces.mount("tmpfs", root, namespaces.MS_NODEV, "mode=755")
     wanted = [(os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)), is_directory)
               for path, is_directory in needed if not is_hidden(path, view)]  # fmt: skip
+    made = []
     for number, entry in enumerate(view.entries):
-        place = root + entry.path.rstrip("/")
-        if entry.kind == "overlay":
-            own = f"{layers.memory if entry.in_memory else layers.disk}/{number}"
-            _make_layers(own)
-            _copy_attributes(entry, f"{own}-upper")
-            _prepare_upper(entry, f"{own}-upper", view, wanted)
-            _open_ways(entry, f"{own}-upper", reachable)
-            if entry.path != "/":
-                os.makedirs(place, exist_ok=True)
-            _mount_overlay(entry.path, place or root, own, view.overlay_options)
+        own = f"{layers.memory if entry.in_memory else layers.disk}/{number}"
+        try:
+            if entry.kind == "overlay":
+                _make_overlay(entry, root, own, view, (wanted, reachable))
+            else:
+                _make(entry, root + entry.path.rstrip("/"))
+        except OSError:
+            if not _is_gone(entry):
+                raise
         else:
-            _make(entry, place)
+            made.append(entry)
     for number, path in enumerate(view.hidden):
         is_temporary = path in _TEMPORARY_DIRECTORIES
         with contextlib.suppress(OSError):  # then nobody can make it later either
@@ -313,6 +321,32 @@ def assemble(
             os.mkdir(own)
             os.chmod(own, 0o1777 if is_temporary else 0o755)  # as /tmp is everywhere
             namespaces.bind(own, root + path, attributes=namespaces.ATTR_NODEV)
+    return view._replace(entries=tuple(made))
+
+
+def _is_gone(entry: Entry) -> bool:
+    """Whether what is to be shown is not there any more, has become something else, or cannot be reached."""
+    if entry.kind in ("directory", "symlink"):  # they are made, whatever has become of the machine's
+        return False
+    try:
+        mode = os.stat(entry.path).st_mode
+    except OSError:
+        return True
+    return stat.S_ISDIR(mode) != (entry.kind != "file")
+
+
+def _make_overlay(
+    entry: Entry, root: str, own: str, view: View, paths: tuple[Iterable[tuple[str, bool]], Iterable[str]]
+) -> None:
+    wanted, reachable = paths
+    place = root + entry.path.rstrip("/")
+    _make_layers(own)
+    _copy_attributes(entry, f"{own}-upper")
+    _prepare_upper(entry, f"{own}-upper", view, wanted)
+    _open_ways(entry, f"{own}-upper", reachable)
+    if entry.path != "/":
+        os.makedirs(place, exist_ok=True)
+    _mount_overlay(entry.path, place or root, own, view.overlay_options)
 
 
 def restrict(view: View, attributes: int) -> None:
