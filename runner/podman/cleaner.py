@@ -18,13 +18,19 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from monopod.entrypoint import inherited_signals
 from monopod.runner.host import state_directory
 from monopod.runner.host.state_directory import ENGINE_FILE, LOCK_FILE
+from monopod.schemas.words import describe_exit
 
 STOP_SECONDS = "2"
+TRIES = 3
+"""How often podman is asked to remove a pod."""
+NOTE = (ENGINE_FILE, LOCK_FILE)
+"""What says in a state directory that a pod belongs to it, and whether that is in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +47,30 @@ class Left:
             json.dump({"name": self.name, "memory": self.memory}, file)
 
     def remove(self) -> None:
-        """Remove all of it, telling on standard error what cannot be."""
-        removed = _podman("pod", "rm", "--force", "--ignore", "--time", "0", self.name)
-        if removed.returncode != 0:
-            print(f"monopod: podman cannot remove the pod {self.name}: {removed.stderr.strip()}", file=sys.stderr)
+        """Remove all of it. If podman does not remove the pod, the note of it stays, for the next run to try again."""
+        problem = self._remove_pod()
+        if problem:
+            text = f"podman cannot remove the pod {self.name}: {problem}; the next run with podman tries again"
+            print(f"monopod: {text}", file=sys.stderr)
+            return
         _remove(self.memory)
-        _remove(self.directory)
+        with contextlib.suppress(FileNotFoundError):
+            _remove_all_but(self.directory, NOTE)
+            for name in NOTE:  # the lock last: with it alone, the next run removes the rest
+                os.unlink(os.path.join(self.directory, name))
+            os.rmdir(self.directory)
         with contextlib.suppress(OSError):  # other runs have theirs there
             os.rmdir(os.path.dirname(self.directory))
+
+    def _remove_pod(self) -> str:
+        """Return why podman has not removed the pod; an empty text if it has. A podman that was killed is run again."""
+        problem = ""
+        for _ in range(TRIES):
+            removed = _podman("pod", "rm", "--force", "--ignore", "--time", "0", self.name)
+            if removed.returncode == 0:
+                return ""
+            problem = removed.stderr.strip() or f"podman {describe_exit(removed.returncode)}"
+        return problem
 
     def keep(self) -> None:
         """Stop what still runs, and keep all but what is of no use any more."""
@@ -96,7 +118,19 @@ def main() -> int:
 
 
 def _podman(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["podman", *arguments], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    command = ["podman", *arguments]
+    try:
+        return subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    except OSError as error:
+        return subprocess.CompletedProcess(command, 127, "", f"cannot run podman: {error.strerror}")
+
+
+def _remove_all_but(directory: str, kept: Collection[str]) -> None:
+    for entry in list(os.scandir(directory)):
+        if entry.is_dir(follow_symlinks=False):
+            _remove(entry.path)
+        elif entry.name not in kept:
+            os.unlink(entry.path)
 
 
 def _remove(directory: str) -> None:

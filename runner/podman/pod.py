@@ -8,6 +8,10 @@ Rules:
   is told, the monitor is waited for (``monitor``), so that all output of the Step comes first.
 - A coordinator that is killed, or cannot go on, is started again, as kubelet would do with a native sidecar; it goes on
   where it was.
+- A `podman start` or `podman wait` that has ended may have been killed: the containers are looked at before anything
+  follows from it.
+- Killing the Pod also ends the `podman start` that is still starting its containers, and kills what that has started
+  in the meantime.
 - A process of its own (``cleaner``) removes the Pod, so that nothing outlives a runner that is killed. It waits for the
   podman that makes the containers, which would go on after the removal.
 
@@ -57,8 +61,11 @@ from monopod.runner.podman.log_file import LogFile
 from monopod.runner.podman.manifest import Playable, playable
 from monopod.runner.podman.monitor import Monitor
 from monopod.schemas.run_events import CANNOT_GO_ON
+from monopod.schemas.words import exit_code_in_words
 
 KILLED = 128 + 9
+_ENDED = ("exited", "stopped")
+"""What podman calls the state of a container that has ended."""
 MOST_RESTARTS = 5
 """How often a coordinator that was killed, or could not go on, is started again."""
 
@@ -108,6 +115,8 @@ class PodmanPod:
         self._monitors: dict[str, Monitor] = {}
         self._ids: dict[str, str] = {}
         self._processes: dict[int, _Process] = {}
+        self._starter: subprocess.Popen[bytes] | None = None
+        self._lost_waits = 0
         self._played: dict[str, Any] = {}
         self._pending: deque[Event] = deque()
         self._not_started: dict[str, str] = {}
@@ -165,7 +174,7 @@ class PodmanPod:
         for container in made.manifest["spec"]["initContainers"]:
             self._run_to_its_end(container["name"])
         names = [each["name"] for each in made.manifest["spec"]["containers"]]
-        self._spawn(["start", *(self._ids[name] for name in names)], self._all_started)
+        self._starter = self._spawn(["start", *(self._ids[name] for name in names)], self._all_started)
 
     def _memory_directory(self) -> str:
         """Make the Pod's directory in memory, reached as ``memory`` in the state directory."""
@@ -259,8 +268,8 @@ class PodmanPod:
             hint = "" if self._network is not None else "; if it is the network, try --network host or --network none"
             raise BackendUnavailableError(f"podman cannot start containers: {error}{hint}") from error
 
-    def _spawn(self, arguments: list[str], ended: Callable[[str], None]) -> None:
-        """Start podman; `ended` is called once it has, with what it wrote to standard error."""
+    def _spawn(self, arguments: list[str], ended: Callable[[str], None]) -> subprocess.Popen[bytes]:
+        """Start podman; `ended` is called once it has ended, with what it wrote to standard error."""
         errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `_reap`
         process = subprocess.Popen(
             ["podman", *arguments],
@@ -273,6 +282,7 @@ class PodmanPod:
         descriptor = os.pidfd_open(process.pid)
         self._processes[descriptor] = _Process(process, errors, ended)
         self._poll.register(descriptor, select.EPOLLIN)
+        return process
 
     def signal(self, container: str, number: int) -> None:
         """Send a signal to the first process of a container, if it runs."""
@@ -280,6 +290,10 @@ class PodmanPod:
 
     def kill(self) -> None:
         """Kill all containers at once. `events` goes on telling what happens, up to `PodFinished`."""
+        if self._starter is not None and self._was_killed:
+            self._starter.kill()
+        elif self._starter is not None:
+            self._starter.terminate()  # once the container is there that it is starting
         self._was_killed = True
 
         def kill_all(_: str) -> None:
@@ -290,11 +304,18 @@ class PodmanPod:
 
     def declare_dead(self, container: str, reason: str, message: str) -> None:
         """Tell the coordinator that a container cannot start, and why."""
+        directory = self._control_directory(container)
+        if directory is not None:
+            mark_never_started(directory, reason, message)
+
+    def _control_directory(self, container: str) -> str | None:
+        """Return where a container's control directory is on this machine, None if it has none: the coordinator's."""
         spec = self._played["spec"]
-        mounts = next(each["volumeMounts"] for each in spec["containers"] if each["name"] == container)
-        volume = next(mount["name"] for mount in mounts if mount["mountPath"] == "/monopod/step")
-        path = next(each["hostPath"]["path"] for each in spec["volumes"] if each["name"] == volume)
-        mark_never_started(path, reason, message)
+        mounts = next((each["volumeMounts"] for each in spec["containers"] if each["name"] == container), ())
+        volume = next((mount["name"] for mount in mounts if mount["mountPath"] == "/monopod/step"), None)
+        if volume is None:
+            return None
+        return next(str(each["hostPath"]["path"]) for each in spec["volumes"] if each["name"] == volume)
 
     def close(self) -> None:
         """End the Pod if it still runs, and remove all that it left, unless it is to be kept."""
@@ -373,7 +394,10 @@ class PodmanPod:
     def _ended(self, descriptor: int) -> None:
         running = self._processes[descriptor]
         said = self._reap(descriptor)
-        running.ended(said)
+        try:
+            running.ended(said)
+        except PodmanError as error:  # somebody has removed the pod, or podman does not work any more
+            self._pending.append(PodFinished({"phase": "Failed", "message": f"podman cannot find the Pod: {error}"}))
 
     def _reap(self, descriptor: int) -> str:
         """Wait for a podman, and return what it wrote to standard error."""
@@ -386,16 +410,41 @@ class PodmanPod:
             return errors.read().decode(errors="replace")
 
     def _all_started(self, said: str) -> None:
-        """`podman start` has ended: tell which containers it could not start, and wait for the others."""
+        """`podman start` has ended: report which containers it could not start, and wait for the others."""
+        self._starter = None
         reasons = {match["id"]: match["why"] for match in _START_FAILED.finditer(said)}
         by_id = {identity: name for name, identity in self._ids.items()}
         for each in self._inspected():
-            name = by_id[each["Id"]]
-            if each["State"]["Status"] not in ("created", "configured", "initialized"):
-                continue
-            self._not_started[name] = reasons.get(each["Id"]) or command.in_words(said) or "podman does not say why"
-            self._pending.append(ContainerNotStarted(name, "StartError", self._not_started[name]))
-        self._await_coordinator()
+            name, state = by_id[each["Id"]], each["State"]
+            if state["Status"] in ("created", "configured", "initialized"):
+                why = reasons.get(each["Id"]) or command.in_words(said) or "podman does not say why"
+                self._not_started[name] = why
+                self._report_not_started(name, why)
+            else:
+                self._see_to_its_entrypoint(name, state)
+        if self._was_killed:
+            self._spawn(["pod", "kill", self._name], lambda _: self._await_all())
+        else:
+            self._await_coordinator()
+
+    def _report_not_started(self, name: str, why: str) -> None:
+        if not self._was_killed:
+            self._pending.append(ContainerNotStarted(name, "StartError", why))
+
+    def _see_to_its_entrypoint(self, name: str, state: Mapping[str, Any]) -> None:
+        """Report a container whose entrypoint has ended before it could take orders: nobody else would notice."""
+        directory = self._control_directory(name)
+        if directory is None or os.path.lexists(f"{directory}/alive"):
+            return
+        if state["Status"] in _ENDED:
+            ended = exit_code_in_words(state["ExitCode"])
+            self._report_not_started(name, f"it ended before it could run anything ({ended})")
+        else:
+            self._spawn(["wait", self._ids[name]], lambda _: self._look_at_its_entrypoint(name))
+
+    def _look_at_its_entrypoint(self, name: str) -> None:
+        (each,) = command.inspect("container", [self._ids[name]])
+        self._see_to_its_entrypoint(name, each["State"])
 
     def _inspected(self) -> list[dict[str, Any]]:
         return command.inspect("container", list(self._ids.values()))
@@ -408,6 +457,9 @@ class PodmanPod:
 
     def _coordinator_ended(self) -> None:
         (state,) = (each["State"] for each in command.inspect("container", [self._ids[COORDINATOR]]))
+        if state["Status"] not in _ENDED:
+            self._wait_again(self._await_coordinator)
+            return
         goes_on = state["ExitCode"] in (KILLED, CANNOT_GO_ON) and not self._was_killed
         if goes_on and self._restarts < MOST_RESTARTS:
             self._restarts += 1
@@ -418,18 +470,30 @@ class PodmanPod:
             self.kill()  # without a coordinator the others would wait for it in vain
         self._await_all()
 
+    def _wait_again(self, wait: Callable[[], None]) -> None:
+        """Wait again, since `podman wait` has ended and what it waits for has not. Raises PodmanError at some point."""
+        self._lost_waits += 1
+        if self._lost_waits > MOST_RESTARTS:
+            raise PodmanError("podman wait ends, though the containers have not ended")
+        wait()
+
     def _await_all(self) -> None:
         waited = [identity for name, identity in self._ids.items() if name not in self._not_started]
         self._spawn(["wait", *waited], lambda _: self._finish())
 
     def _finish(self) -> None:
-        """All containers have ended: tell how, after the last of their output."""
-        self._read_logs()
+        """All containers have ended: report how, after the last of their output."""
         by_id = {identity: name for name, identity in self._ids.items()}
+        inspected = self._inspected()
+        started = [each for each in inspected if by_id[each["Id"]] not in self._not_started]
+        if any(each["State"]["Status"] not in _ENDED for each in started):
+            self._wait_again(self._await_all)
+            return
+        self._read_logs()
         ordinary = {each["name"] for each in self.manifest["spec"]["containers"]}
         statuses = []
         failed = False
-        for each in self._inspected():
+        for each in inspected:
             name, state = by_id[each["Id"]], each["State"]
             if name in self._not_started or name not in ordinary:
                 continue

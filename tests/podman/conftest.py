@@ -17,9 +17,18 @@ with open({asked!r}, "a") as file:
 with open({answers!r}) as file:
     answers = json.load(file)
 line = " ".join(sys.argv[1:])
-code, output, errors = next((answer for start, answer in answers if line.startswith(start)), (0, "", ""))
+with open({asked!r}) as file:
+    asked = [" ".join(json.loads(each)) for each in file]
+code, output, errors = 0, "", ""
+for start, answer, times in answers:
+    if line.startswith(start) and sum(each.startswith(start) for each in asked) <= times:
+        code, output, errors = answer
+        break
 sys.stdout.write(output)
 sys.stderr.write(errors)
+sys.stderr.flush()
+if code < 0:
+    os.kill(os.getpid(), -code)
 sys.exit(code)
 """
 
@@ -30,7 +39,7 @@ class FakePodman:
     def __init__(self, directory: Path) -> None:
         self._asked = directory / "asked"
         self._answers = directory / "answers"
-        self._known: list[tuple[str, tuple[int, str, str]]] = []
+        self._known: list[tuple[str, tuple[int, str, str], int]] = []
         program = directory / "podman"
         fields = {"python": sys.executable, "asked": str(self._asked), "answers": str(self._answers)}
         program.write_text(PROGRAM.format(**fields))
@@ -38,10 +47,11 @@ class FakePodman:
         self._asked.touch()
         self._answers.write_text("[]")
 
-    def answer(self, start: str, output: object = "", errors: str = "", code: int = 0) -> None:
-        """Answer so to what starts with these words; what is said first counts."""
+    def answer(self, start: str, output: object = "", errors: str = "", code: int = 0, times: int = 1000) -> None:
+        """Answer so, so many times, to what starts with these words; what is said first counts."""
         text = output if isinstance(output, str) else json.dumps(output)
-        self._known.append((start, (code, text, errors)))
+        self._known = [each for each in self._known if each[0] != start]
+        self._known.append((start, (code, text, errors), times))
         self._answers.write_text(json.dumps(self._known))
 
     def asked(self) -> list[str]:

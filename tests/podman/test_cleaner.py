@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -10,6 +11,7 @@ import sys
 
 import pytest
 
+from monopod.runner.host import state_directory
 from monopod.runner.podman import cleaner
 
 
@@ -88,10 +90,69 @@ def test_a_pod_that_has_lasted_too_long_is_stopped(clean, left, fake_podman):
     assert fake_podman.asked() == ["pod stop --time 2 pod-1", "pod rm --force --ignore --time 0 pod-1"]
 
 
-def test_what_cannot_be_removed_is_told_and_the_files_are_removed_all_the_same(clean, left, fake_podman):
-    fake_podman.answer("pod rm", errors="Error: device busy\n", code=125)
-    assert "podman cannot remove the pod pod-1: Error: device busy" in clean(close)
+RM = "pod rm --force --ignore --time 0 pod-1"
+
+
+@pytest.mark.parametrize(
+    ("code", "errors", "told"),
+    [(125, "Error: device busy\n", "Error: device busy"), (-9, "", "podman was killed by signal 9")],
+)
+def test_the_note_of_a_pod_that_is_not_removed_stays_until_a_later_run_removes_it(
+    clean, left, fake_podman, code, errors, told
+):
+    fake_podman.answer("pod rm", errors=errors, code=code)
+    assert clean(close) == (
+        f"monopod: podman cannot remove the pod pod-1: {told}; the next run with podman tries again\n"
+    )
+    assert fake_podman.asked() == [RM] * cleaner.TRIES
+    assert os.path.exists(f"{left.directory}/volumes/file")
+    assert os.path.exists(left.memory)
+    fake_podman.answer("pod rm")
+    cleaner.remove_abandoned(os.path.dirname(left.directory))
     assert not os.path.exists(left.directory)
+    assert not os.path.exists(left.memory)
+
+
+def test_a_podman_that_is_killed_is_asked_again(clean, left, fake_podman):
+    fake_podman.answer("pod rm", code=-9, times=1)
+    assert clean(close) == ""
+    assert fake_podman.asked() == [RM] * 2
+    assert not os.path.exists(left.directory)
+
+
+def test_a_podman_that_cannot_be_run_leaves_the_note(left, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", left.directory)
+    left.remove()
+    assert "cannot run podman: No such file or directory; the next run" in capsys.readouterr().err
+    assert os.path.exists(f"{left.directory}/engine")
+
+
+@pytest.mark.parametrize("after", range(6))
+def test_a_cleaner_that_is_killed_leaves_what_the_next_run_removes(left, fake_podman, monkeypatch, after):
+    """Killed at each place where it removes something of the state directory itself."""
+    calls = [0]
+
+    def until_then(function):
+        def call(path, *rest, **options):
+            if str(path).startswith(left.directory) and "/volumes/" not in str(path):
+                calls[0] += 1
+                if calls[0] > after:
+                    raise KeyboardInterrupt
+            return function(path, *rest, **options)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for name in ("unlink", "rmdir"):
+            patch.setattr(os, name, until_then(getattr(os, name)))
+        with contextlib.suppress(KeyboardInterrupt):
+            left.remove()
+    root = os.path.dirname(left.directory)
+    if os.path.isdir(root):
+        cleaner.remove_abandoned(root)
+    if os.path.isdir(root):
+        state_directory.remove_abandoned(root)  # with the host backend
+    assert not os.path.exists(left.directory) or os.listdir(left.directory) == []
 
 
 def test_signals_of_the_terminal_are_the_runner_s_to_handle(clean, left, fake_podman):

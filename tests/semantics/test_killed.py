@@ -189,3 +189,90 @@ def test_an_interrupt_while_an_image_is_pulled_ends_that(start_slowly):
     assert process.returncode == 130, errors
     assert output == ""
     assert errors == "Pulling docker.io/library/none:1\nmonopod run: cancelled before it was started\n"
+
+
+MANY = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: many}
+spec:
+  tasks:
+  - name: first
+    taskSpec:
+      volumes: [{name: shared, hostPath: {path: SHARED}}]
+      steps:
+      - name: act
+        image: localhost/monopod-test/busybox:1
+        volumeMounts: [{name: shared, mountPath: /shared}]
+        script: echo ready > /shared/ready; sleep 100000
+  - name: others
+    matrix: {params: [{name: number, value: ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]}]}
+    taskSpec:
+      params: [{name: number}]
+      steps: [{name: act, image: localhost/monopod-test/busybox:1, script: sleep 100000}]
+"""
+BOUND = 200
+"""Seconds in which a run has to end. A container whose coordinator is gone ends after 300."""
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGHUP,), (signal.SIGINT, signal.SIGINT)], ids=["hang-up", "Ctrl-C twice"])
+def test_a_run_that_is_killed_while_podman_starts_its_containers_ends(make_backend, tmp_path, numbers):
+    backend = make_backend("podman")
+    os.mkfifo(tmp_path / "ready")
+    (tmp_path / "run.yaml").write_text(MANY.replace("SHARED", str(tmp_path)))
+    process = backend.start("-f", tmp_path / "run.yaml")
+    assert (tmp_path / "ready").read_text() == "ready\n"
+    for number in numbers:
+        os.killpg(process.pid, number)
+        if number != numbers[-1]:
+            for line in process.stdout:
+                if line.startswith("Cancelling: "):
+                    break
+    _, errors = process.communicate(timeout=BOUND)
+    assert process.returncode == 130, errors
+
+
+KILLED = """\
+#!/bin/sh
+case "$*" in
+    "WORDS"*) if [ "$(ls DIRECTORY/killed | wc -l)" -lt TIMES ]; then touch DIRECTORY/killed/$$; kill -9 $$; fi;;
+esac
+exec PROGRAM "$@"
+"""
+
+
+def with_killed(backend, tmp_path, words, times):
+    """Let the first podmans of the runs to come be killed that are asked for these words."""
+    for name in ("killed", "programs"):
+        (tmp_path / name).mkdir()
+    text = KILLED.replace("WORDS", words).replace("TIMES", str(times)).replace("DIRECTORY", str(tmp_path))
+    (tmp_path / "programs/podman").write_text(text.replace("PROGRAM", str(shutil.which("podman"))))
+    (tmp_path / "programs/podman").chmod(0o755)
+    backend.environment["PATH"] = f"{tmp_path}/programs:{os.environ['PATH']}"
+
+
+def test_a_podman_that_waits_for_the_containers_and_is_killed_ends_nothing(make_backend, tmp_path):
+    backend = make_backend("podman")
+    with_killed(backend, tmp_path, "wait", 2)
+    (tmp_path / "run.yaml").write_text(
+        SMALL.replace("IMAGE", "localhost/monopod-test/busybox:1").replace("100000", "2")
+    )
+    ran = backend.run("-f", tmp_path / "run.yaml")
+    assert ran.code == 0, ran.messages
+    assert len(list((tmp_path / "killed").iterdir())) == 2
+
+
+def test_a_pod_whose_removal_is_killed_is_removed_by_the_next_run(make_backend, tmp_path):
+    backend = make_backend("podman")
+    path = backend.environment["PATH"]
+    with_killed(backend, tmp_path, "pod rm", 3)
+    (tmp_path / "run.yaml").write_text(
+        SMALL.replace("IMAGE", "localhost/monopod-test/busybox:1").replace("100000", "0")
+    )
+    ran = backend.run("-f", tmp_path / "run.yaml")
+    assert ran.code == 0
+    assert any("podman was killed by signal 9; the next run with podman tries again" in each for each in ran.messages)
+    assert backend.podman("pod", "ls", "--format", "{{.Name}}").split()
+    backend.environment["PATH"] = path
+    assert backend.run("-f", tmp_path / "run.yaml").code == 0
+    # what is left is looked for when the test ends
