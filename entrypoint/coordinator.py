@@ -261,7 +261,10 @@ class Coordinator:
         return max(0.0, min(given) - self._now()) if given else None
 
     def _heed_wake_ups(self) -> None:
-        for number in os.read(self._wake_up, 4096):
+        numbers = os.read(self._wake_up, 4096)
+        if signal.SIGTERM in numbers:
+            self._look_at_all()
+        for number in numbers:
             # SIGINT alone asks for no end: a native sidecar that ends before the Pod does is started again
             if number == signal.SIGTERM or (number == signal.SIGINT and self._exit_code is not None):
                 self._terminated = True
@@ -316,6 +319,15 @@ class Coordinator:
                 self._found_dead(container)
             self._work_off()
 
+    def _look_at_all(self) -> None:
+        """Find what has ended already: kubelet sends SIGTERM as well once all the other containers have ended.
+
+        That is the cause then, not a cancellation, and what became of the containers decides how their Tasks end.
+        """
+        self._begin_sweep()
+        while self._to_look_at:
+            self._sweep(self._now())
+
     def _look_for_exits(self, container: _Container) -> None:
         for number, step in container.running.items():
             how = container.directory.read_exit(number)
@@ -333,12 +345,12 @@ class Coordinator:
             self._events.append(ContainerReady(self._now(), container.name))
 
     def _found_dead(self, container: _Container) -> None:
-        if not (container.ready or container.suspect):
+        why = ("", "") if container.ready else container.directory.start_failure()
+        if not (container.ready or container.suspect or any(why)):
             container.suspect = True  # it may be about to take the lock: the next sweep decides
             return
         self._look_for_exits(container)
         if not (container.released or container.gone):
-            why = ("", "") if container.ready else container.directory.start_failure()
             self._events.append(ContainerDied(self._now(), container.name, *why))
         self._forget(container)
 

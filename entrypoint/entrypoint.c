@@ -956,7 +956,7 @@ static void start_copy(struct copy *copy, const struct copy *other)
     int status = 0;
     long result = middle < 0 ? middle : CALL(wait4, middle, &status, 0, NULL);
     if (result >= 0)
-        result = -WEXITSTATUS(status);
+        result = WIFSIGNALED(status) ? -EINTR : -WEXITSTATUS(status);
     if (result < 0)
         refuse(CODE_CANNOT_RUN, "cannot start the process that copies the output to ", copy->path, result, "");
 }

@@ -15,6 +15,8 @@ Rules:
   hear the signal. So is what was asked while it was being started again, as soon as it tells something. Who asks from
   another process is answered when it tells that the run is being cancelled.
 - A container that could not be started is told to the coordinator with the reason, so that its Task fails with it.
+- A coordinator that is started again reports what followed from the last entry of its journal once more, with the same
+  words and times. Such an event is taken once.
 - A Pod whose containers do not end though the run is over is killed: nobody can reach into them any more.
 
 What is left to others: the Pod itself (``backend``), whose line is whose (``follow``), how it looks (the displays), how
@@ -94,6 +96,7 @@ class Run:
         self._wake_up = wake_up
         self.told: list[RunEvent] = []
         """What the coordinator has told so far."""
+        self._lines: set[str] = set()  # of these events
         self._events = LineSplitter(LONGEST_EVENT)
         self._coordinator_end = ""
         self._status: dict[str, Any] | None = None
@@ -220,6 +223,11 @@ class Run:
         except ValueError:
             self._display.show(OutputLine(COORDINATOR, "", line))
             return
+        if line not in self._lines:
+            self._lines.add(line)
+            self._take_event(event)
+
+    def _take_event(self, event: RunEvent) -> None:
         self.told.append(event)
         if self._restarted:
             self._restarted = False

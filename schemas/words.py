@@ -20,6 +20,11 @@ def duration_in_words(seconds: float) -> str:
     return f"{minutes // 60}h{minutes % 60:02d}m"
 
 
+def describe_exit(code: int) -> str:
+    """Return how a process ended, by its exit code or, below zero, the signal that killed it, after "it"."""
+    return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
 def exit_code_in_words(code: int) -> str:
     """Return what an exit code says, by the habits of shells and Kubernetes: 137 is ``ended by SIGKILL``."""
     if code == 126:

@@ -18,7 +18,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from monopod.entrypoint.never_started import mark_never_started
 from monopod.runner.backend import BackendUnavailableError
@@ -34,9 +34,11 @@ from monopod.runner.host.lifecycle import (
     Termination,
     Warn,
 )
+from monopod.runner.host.process_state import has_executed
 from monopod.runner.host.specification import Container, Pod
 from monopod.runner.host.status import LONGEST_MESSAGE, container_status
 from monopod.runner.host.surroundings import Surroundings, make_surroundings
+from monopod.schemas.words import describe_exit
 
 _LONGEST_HOOK_OUTPUT = 1024
 _START_ERROR_CODE = 128
@@ -53,7 +55,7 @@ class _Process:
     def __init__(self, container: str, report: int | None = None, hook_output: int | None = None) -> None:
         self.container = container
         self.report = report
-        self.failed = False
+        self.state: Literal["starting", "started", "failed"] = "starting"
         self.hook_output = hook_output
 
 
@@ -112,7 +114,8 @@ class Sandbox:
 
     def _mark_never_started(self, container: Container, reason: str, message: str) -> None:
         for mount in container.mounts:
-            if mount.path == _CONTROL_DIRECTORY and not mount.sub_path:
+            its_own = mount.path == _CONTROL_DIRECTORY and not mount.sub_path
+            if its_own and not os.path.lexists(f"{mount.source}/alive"):
                 try:
                     mark_never_started(mount.source, reason, message)
                 except OSError as error:
@@ -133,13 +136,18 @@ class Sandbox:
         os.read(wakeup, 4096)
         while self._processes:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
-            if pid == 0:
+            if ended is None:
                 return
-            if pid in self._processes:
-                self._reaped(pid, os.waitstatus_to_exitcode(status))
+            pid = ended.si_pid
+            process = self._processes.get(pid)
+            if process is not None and process.hook_output is None and process.report is not None:
+                self._read_report(pid)  # while it can be seen whether it has executed anything
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            if process is not None:
+                self._reaped(pid, code)
 
     def _reaped(self, pid: int, code: int) -> None:
         process = self._processes[pid]
@@ -147,16 +155,19 @@ class Sandbox:
             self._hook_ended(process, code)
             del self._processes[pid]
             return
-        if process.report is not None:
-            self._read_report(pid)
         del self._processes[pid]
         if self._first_processes.get(process.container) == pid:
             del self._first_processes[process.container]
-        if not process.failed:
+        if process.state == "starting":
+            self._not_started(process.container, f"it {describe_exit(code)} before its program was executed")
+        elif process.state == "started":
             self._exited(process, code)
 
     def _read_report(self, pid: int) -> None:
-        """Read how the start of a container went, which is known when the pipe closes."""
+        """Read how the start of a container went, which is known when the pipe closes.
+
+        That it says nothing may also mean that the process is gone: its end follows, and tells of both.
+        """
         process = self._processes[pid]
         assert process.report is not None
         data = os.read(process.report, 65536)
@@ -165,10 +176,10 @@ class Sandbox:
         process.report = None
         name = process.container
         if data:
-            process.failed = True
-            text = data.decode(errors="replace")
-            self._ended(name, Termination(_START_ERROR_CODE, None, "StartError", text, None, time.time()))
-        else:
+            process.state = "failed"
+            self._not_started(name, data.decode(errors="replace"))
+        elif has_executed(pid):
+            process.state = "started"
             at = time.time()
             count = self._lifecycle.records[name].restart_count
             messages.send(self._channel, "started", container=name, restart_count=count, at=at)
@@ -188,7 +199,16 @@ class Sandbox:
         )
         self._ended(name, termination)
 
+    def _not_started(self, name: str, why: str) -> None:
+        self._ended(name, Termination(_START_ERROR_CODE, None, "StartError", why, None, time.time()))
+
     def _ended(self, name: str, termination: Termination) -> None:
+        """Take the end of a container. One without an entrypoint is marked before the Pod may end for that."""
+        why = termination.message
+        if termination.reason != "StartError":
+            code = -termination.signal if termination.signal else termination.exit_code
+            why = f"it {describe_exit(code)} before it could run anything"
+        self._mark_never_started(self._containers[name], "StartError", why)
         count = self._lifecycle.records[name].restart_count
         messages.send(
             self._channel,
@@ -223,8 +243,7 @@ class Sandbox:
         os.close(process.hook_output)
         failure = None
         if code:
-            ended = f"signal {-code}" if code < 0 else f"exit code {code}"
-            failure = f"{ended}: {output}" if output else ended
+            failure = f"it {describe_exit(code)}: {output}" if output else f"it {describe_exit(code)}"
         name = process.container
         self._obey(self._lifecycle.hook_ended(name, failure, time.monotonic()), changed=name)
 
@@ -272,8 +291,7 @@ class Sandbox:
             os.mkdir(directory)
             pid, report = self._fork_container(container, directory, (outputs[0][1], outputs[1][1]))
         except OSError as error:  # too many processes, no room on the disk
-            text = error.strerror or str(error)
-            self._ended(container.name, Termination(_START_ERROR_CODE, None, "StartError", text, None, time.time()))
+            self._not_started(container.name, error.strerror or str(error))
         else:
             self._processes[pid] = _Process(container.name, report)
             self._first_processes[container.name] = pid

@@ -303,6 +303,7 @@ class FollowedPod:
     def _take_coordinator_line(self, line: LogLine) -> None:
         data = without_inner_stamps(line.data)
         event = _event_of_interest(data)
+        is_end = isinstance(event, RunFinished) and not self._has_outcome  # which may be reported more than once
         number = 0
         match event:
             case StepStarted(container=container) if self._reads(container):
@@ -316,7 +317,7 @@ class FollowedPod:
             case RunFinished():
                 self._has_outcome = True
         self._order.coordinator(data, event, number)
-        if isinstance(event, RunFinished):
+        if is_end:
             self._end_logs(is_over=False)
             self._after("collecting", COLLECTING_SECONDS)
             self._check_whether_over()

@@ -361,6 +361,29 @@ class TestDeath:
         pod.run(script)
         assert sorted(seen) == [("c", "ErrImagePull", "it is not there"), ("d", "", "")]
 
+    @pytest.mark.parametrize("mark", [True, False])
+    def test_what_ended_before_sigterm_is_told_before_the_cancellation(self, pod, mark):
+        """Kubelet sends it once all others have ended, so the end of the last of them is the cause."""
+        pod = pod(containers=("c", "d"))
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start("d")
+                case ContainerReady(container="d"):
+                    if mark:
+                        mark_never_started(str(pod.path("x").parent), "StartError", "no such user")
+                    else:
+                        pod.die("d")
+                    os.kill(os.getpid(), signal.SIGTERM)
+                case CancelRequested():
+                    return [Finish(1)]
+            return None
+
+        pod.run(script)
+        assert pod.kinds() == ["Begun", "ContainerReady", "ContainerDied", "CancelRequested"]
+        assert pod.events[2][1:] == (("c", "StartError", "no such user") if mark else ("d", "", ""))
+
     def test_one_that_is_about_to_take_its_lock_is_not_dead(self, pod):
         pod = pod()
         pod.path("alive").touch()

@@ -161,3 +161,14 @@ def test_a_workspace_that_is_full_fails_who_writes_to_it(run, small_disk):
     }
     assert "No space left on device" in ended.shown
     assert "[report : s0] Failed Succeeded" in ended.shown
+
+
+def test_the_last_entrypoint_that_is_killed_fails_its_task_and_cancels_nothing(run, shared):
+    """With it all containers have ended but the coordinator's, which is therefore asked to end."""
+    run.start(pipeline({"one": shared.task(HERE + "exec sleep 100000")}))
+    shared.hear()
+    (sleeper,) = run.processes("sleep 100000")
+    psutil.Process(sleeper).parent().kill()
+    ended = run.end()
+    assert ended.code == 1
+    assert ended.status["conditions"][0]["reason"] == "Failed"

@@ -211,6 +211,29 @@ def test_what_a_step_wrote_is_shown_before_its_end(follow, whole):
     assert names == ["build-1"]
 
 
+def test_what_a_coordinator_tells_again_changes_nothing(follow, whole):
+    """One that was killed before it could note that it told something tells it once more."""
+    once = follow([told(*whole)], [finished()], written={"build-make": [b"text\n"]})
+    ended = ContainerTerminated("coordinator", 0, 137, 9, "Error", "", 1.0, 2.0)
+    for number in range(len(whole)):
+        again = follow(
+            [told(*whole[: number + 1])],
+            [ended, told(whole[number])],
+            [ended, told(*whole[number:])],
+            [finished()],
+            written={"build-make": [b"text\n"]},
+        )
+        assert again[0] == once[0]
+        assert again[1] == once[1]
+
+
+def test_an_end_that_is_told_again_puts_nothing_off(follow, whole):
+    ended = ContainerTerminated("coordinator", 0, 137, 9, "Error", "", 1.0, 2.0)
+    again = [[ended, told(whole[-1]), Idle(MOST_END_SECONDS / 3)] for _ in range(4)]
+    _, _, pod, _ = follow([told(*whole), Idle(MOST_END_SECONDS / 3)], *again, [finished()])
+    assert pod.asked == ["kill"]
+
+
 def test_events_may_come_in_any_pieces(follow, whole):
     data = told(*whole).data
     pieces = [ContainerOutput("coordinator", "stdout", data[start : start + 7]) for start in range(0, len(data), 7)]

@@ -1,6 +1,8 @@
 """A container that cannot be started: its Task fails for the reason."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -48,3 +50,70 @@ def test_a_container_that_cannot_be_started_fails_its_task_at_once(pipeline, tmp
     assert 'the step "second" in TaskRun "' in row
     assert row.endswith(f" failed to start: StartError: {reason}")
     assert "[report : act] mount was Failed" in lines
+
+
+NEVER = {"name": "s", "image": "busybox", "script": "echo here",
+         "volumeMounts": [{"name": "data", "mountPath": "/etc/hostname/below-a-file"}]}  # fmt: skip
+WELL = {"name": "s", "image": "busybox", "script": "#!/bin/sh\ntrue"}
+LATE = {"name": "late", "runAfter": ["early"], "taskSpec": {"volumes": [{"name": "data", "emptyDir": {}}]}}
+FINALLY = [{"name": "last", "taskSpec": {"steps": [WELL]}}]
+MATRIX = {"params": [{"name": "number", "value": ["1", "2", "3"]}]}
+
+
+def late(steps=(NEVER,), sidecars=(), **fields):
+    spec = {**LATE["taskSpec"], "steps": list(steps), "sidecars": list(sidecars)}
+    return {**LATE, "taskSpec": spec, **fields}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "final"),
+    [
+        pytest.param(late(), [], id="the last Task"),
+        pytest.param(late(), FINALLY, id="with finally"),
+        pytest.param(late(retries=2), [], id="with retries"),
+        pytest.param(late(matrix=MATRIX), [], id="with a matrix"),
+        pytest.param(late([WELL, {**NEVER, "name": "t"}]), [], id="the second Step"),
+        pytest.param(late([WELL], [{**NEVER, "name": "side"}]), [], id="a Sidecar"),
+        pytest.param(late(sidecars=[{**WELL, "name": "side"}]), [], id="beside a Sidecar"),
+    ],
+)
+def test_a_run_whose_last_container_cannot_be_started_failed_and_was_not_cancelled(task, final, tmp_path):
+    code, document = finished([{"name": "early", "taskSpec": {"steps": [WELL]}}, task], final, tmp_path)
+    assert code == 1
+    assert document["status"]["conditions"][0]["reason"] == "Failed"
+    runs = [each for each in document["status"]["taskRuns"].values() if each["pipelineTaskName"] == "late"]
+    for each in runs:
+        condition = each["status"]["conditions"][0]
+        assert condition["reason"] in ("StepFailed", "SidecarFailed")
+        assert condition["message"].endswith(" failed to start: StartError: Not a directory")
+    assert runs
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_a_container_that_is_killed_before_it_executes_its_program_was_never_started(tmp_path):
+    """Nothing that it wrote says so: it is killed while it makes its mounts."""
+    place = tmp_path / "its-volume"
+    place.mkdir()
+    injection = ["strace", "-f", "-q", "-o", os.devnull, "-P", str(place), "-e", "inject=open_tree:signal=KILL"]
+    task = late([{**WELL, "volumeMounts": [{"name": "data", "mountPath": "/data"}]}])
+    task["taskSpec"]["volumes"] = [{"name": "data", "hostPath": {"path": str(place)}}]
+    code, document = finished([{"name": "early", "taskSpec": {"steps": [WELL]}}, task], [], tmp_path, before=injection)
+    assert code == 1
+    (run,) = [each for each in document["status"]["taskRuns"].values() if each["pipelineTaskName"] == "late"]
+    message = run["status"]["conditions"][0]["message"]
+    assert message.endswith("StartError: it was killed by signal 9 before its program was executed")
+
+
+def finished(tasks, final, directory, before=()):
+    """Return the exit code and the document of a run on this machine."""
+    pipeline = {"apiVersion": "tekton.dev/v1", "kind": "Pipeline", "metadata": {"name": "test"},
+                "spec": {"tasks": tasks, "finally": final}}  # fmt: skip
+    (directory / "pipeline.yaml").write_text(json.dumps(pipeline))
+    program = "import sys; from monopod.runner.command_line import main; sys.exit(main())"
+    command = [*before, sys.executable, "-c", program, "run", "-o", "json", "-f", str(directory / "pipeline.yaml")]
+    environment = {**os.environ, "TMPDIR": str(directory)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)

@@ -1,0 +1,28 @@
+"""Whether a process has executed a program since it was forked. The end of a pipe that closes on exec does not say it.
+
+A pipe that is closed by ``execve`` is closed as well by the end of the process, whatever killed it in between. The
+kernel notes for each process whether it has executed a program (``PF_FORKNOEXEC``, man proc_pid_stat, flags), before it
+closes any file for that, and keeps the note until the process is waited for.
+"""
+
+from __future__ import annotations
+
+import os
+
+_FORKED_ONLY = 0x40  # PF_FORKNOEXEC, linux/sched.h
+_FLAGS = 6  # in /proc/PID/stat, counted from the field after the name
+
+
+def has_executed(process: int) -> bool:
+    """Whether a child, which was not waited for yet, has executed a program. If nobody can see it, it has."""
+    pidfd = os.pidfd_open(process)
+    try:
+        with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:  # its number where /proc was mounted
+            number = next(int(line.split()[1]) for line in file if line.startswith("Pid:"))
+        with open(f"/proc/{number}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except (OSError, StopIteration):
+        return True
+    finally:
+        os.close(pidfd)
+    return not int(fields[_FLAGS]) & _FORKED_ONLY
