@@ -136,7 +136,7 @@ def _write_termination_message(text: str) -> None:
 def _take_up(plan: Plan, options: Options) -> Coordinator:
     slots = tuple(slots_of(plan.pipeline))
     return Coordinator(
-        Engine(plan),
+        Engine(plan, marks=options.form == "json"),  # for who follows the run, and cuts its output at the marks
         slots,
         options.root,
         Output(options.form),

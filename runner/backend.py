@@ -3,7 +3,7 @@
 Rules:
 
 - A Pod is a context manager. Leaving it ends what still runs and removes what it left, unless that is to be kept.
-- A Pod never blocks but in `start`, `events` and when it is left; in `drain` for what can only be a moment.
+- A Pod never blocks but in `start`, `events` and when it is left.
 - What cannot be started says so before anything has, by one of the errors here.
 
 What is left to others: choosing a backend (``commands.run``), starting Pods (``run_pods``), following them (``run``),
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from monopod.compiler.compilation import Compilation
     from monopod.runner.cancellation import CancelRequest
-    from monopod.runner.pod_events import ContainerOutput, Event
+    from monopod.runner.pod_events import Event
 
 
 DELETED = "DeletedToCancel"
@@ -66,11 +66,8 @@ class Pod(Protocol):
     def events(self, timeout: float | None) -> Iterable[Event]:
         """Tell what has happened, waiting `timeout` seconds at most (None: for ever)."""
 
-    def drain(self, container: str) -> Iterable[ContainerOutput]:
-        """Return what the container has written up to now and `events` has not told.
-
-        It is asked for when a Step has ended: all output of a Step comes before its end.
-        """
+    def has_ended(self, container: str) -> bool:
+        """Return whether `events` has told all that a container has written, and no more will come."""
 
     def signal(self, container: str, number: int) -> None:
         """Send a signal to the first process of a container, if it runs."""

@@ -4,9 +4,8 @@ Rules:
 
 - No I/O and no clock. `Follower` is fed with the coordinator's events and the containers' output, in the order in which
   they were read, and gives back what is to be shown, in the order in which it should be.
-- What a container writes before its Step is known to have started is held back until then (the two come on different
-  streams); what it wrote before its Step ended comes before that end, as long as the caller feeds all of it first. What
-  is fed later is still that Step's, and counts among its last lines, unless another Step is run in that container.
+- What a container writes is that of the Step in it that started last, unless it is fed as the late output of another.
+  Late output counts among the last lines of its Step, if that failed.
 - A Task that is a whole Pipeline is shown as the Tasks of that Pipeline, unless something happens to it as a whole.
 
 What is left to others: reading the streams (``run``), showing what comes out (``display_plain``, ``display_live``),
@@ -22,9 +21,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from monopod.runner.lines import LineSplitter
+from monopod.runner.ordered import Ordered, Output, Start
 from monopod.schemas import plan as planned
 from monopod.schemas.run_events import (
     FinalStatus,
+    OutputEnded,
     RunEvent,
     RunFinished,
     RunStarted,
@@ -42,8 +43,6 @@ LAST_LINES = 20
 """How many lines of a failed Step are told again at the end."""
 LONGEST_LAST_LINE = 2000
 """How much of each, in characters."""
-MOST_HELD_BYTES = 256 * 1024
-"""How much output is held back for a Step that is not known to have started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +106,13 @@ def label(path: str, index: int | None) -> str:
 
 
 @dataclass(slots=True)
-class _Container:
-    """A Step's or Sidecar's container: whose it is, and what of its output is not yet shown."""
+class _Source:
+    """A Step or Sidecar in its container, and what of its output is not yet a line."""
 
     task: str
     step: str
     splitter: LineSplitter = dataclasses.field(default_factory=LineSplitter)
-    held: bytearray | None = None  # None: output is shown as it comes
     last_lines: deque[str] = dataclasses.field(default_factory=lambda: deque(maxlen=LAST_LINES))
-    failed_in: tuple[str, int | None] | None = None  # the Task instance that its Step, which has ended, failed
 
     def lines(self, data: bytes) -> list[OutputLine]:
         return self._attributed(self.splitter.feed(data))
@@ -123,11 +120,6 @@ class _Container:
     def rest(self) -> list[OutputLine]:
         """Return the last line, which has no newline."""
         return self._attributed(self.splitter.finish())
-
-    def release(self) -> list[OutputLine]:
-        """Return what was held back; from now on output is shown as it comes."""
-        held, self.held = self.held, None
-        return self.lines(bytes(held)) if held else []
 
     def _attributed(self, texts: list[str]) -> list[OutputLine]:
         self.last_lines.extend(text[:LONGEST_LAST_LINE] for text in texts[-LAST_LINES:])
@@ -138,29 +130,28 @@ class Follower:
     """Follows one run of a Plan. ``memory_limits`` are those of its containers that are enforced."""
 
     def __init__(self, plan: planned.Plan, memory_limits: Mapping[str, str] | None = None) -> None:
+        self.plan = plan
         self._memory_limits = memory_limits or {}
         self.name = ""
         self.started: float | None = None
         self.finished: RunFinished | None = None
         self._tasks: dict[str, dict[int | None, TaskState]] = {}
-        self._containers: dict[str, _Container] = {}
+        self._containers: dict[str, _Source] = {}
         self._slots: dict[str, tuple[str, ...]] = {}  # the Sidecars' containers of each slot
         self._container_of: dict[tuple[str, str], str] = {}  # by slot and Step
-        self._used_again: set[str] = set()  # containers in which more than one Step may run
+        self._late: dict[tuple[str, str, int | None, int], tuple[Start, _Source]] = {}
         for task in planned_tasks(plan.pipeline):
             self._tasks[task.state.path] = {None: task.state}
             self._add_containers(task.state.path, task.planned)
 
     def _add_containers(self, path: str, task: planned.Task) -> None:
-        is_shared = task.retries > 0 or (task.matrix is not None and not task.matrix.pinned)
         for number, slot in enumerate(task.slots):
-            self._used_again.update(slot.containers if is_shared else ())
             pinned = number if task.matrix is not None and task.matrix.pinned else None
             for container, step in zip(slot.containers, task.steps, strict=False):
-                self._containers[container] = _Container(label(path, pinned), step.name, held=bytearray())
+                self._containers[container] = _Source(label(path, pinned), step.name)
                 self._container_of[slot.name, step.name] = container
             for container, sidecar in zip(slot.sidecars, task.sidecars, strict=False):
-                self._containers[container] = _Container(label(path, pinned), sidecar.step.name)
+                self._containers[container] = _Source(label(path, pinned), sidecar.step.name)
             self._slots[slot.name] = slot.sidecars
 
     @property
@@ -205,30 +196,47 @@ class Follower:
             return ()
         return (*(self.container_of(task, step) for step in task.steps), *self._slots.get(task.slot, ()))
 
+    def take(self, ordered: Ordered) -> list[Shown]:
+        """Take what comes next of the run; return what is to be shown."""
+        if not isinstance(ordered, Output):
+            return self.event(ordered)
+        if ordered.late is None:
+            return list(self.output(ordered.container, ordered.data))
+        return list(self._late_output(ordered.container, ordered.data, ordered.late))
+
     def output(self, container: str, data: bytes) -> list[OutputLine]:
         """Take what a container wrote; return the lines that are to be shown now."""
         source = self._containers.get(container)
         if source is None:
-            source = self._containers[container] = _Container(container, "")
-        if source.held is None:
-            return self._of_ended(source, source.lines(data))
-        source.held += data
-        return source.release() if len(source.held) > MOST_HELD_BYTES else []
+            source = self._containers[container] = _Source(container, "")
+        return source.lines(data)
+
+    def _late_output(self, container: str, data: bytes, start: Start) -> list[OutputLine]:
+        """Take output of a Step or Sidecar that came after its end, or after the start of the next in its container."""
+        key = (container, start.task, start.index, start.attempt)
+        if key not in self._late:
+            step = start.step if isinstance(start, StepStarted) else self._containers[container].step
+            self._late[key] = start, _Source(label(start.task, start.index), step)
+            failed = self._failed_step(start)
+            self._late[key][1].last_lines.extend(failed.last_lines if failed is not None else ())
+        source = self._late[key][1]
+        return self._amended(start, source, source.lines(data))
 
     def event(self, event: RunEvent) -> list[Shown]:
-        """Take an event of the run; return it, with the lines that come before or after it."""
+        """Take an event of the run; return it, after the lines that come before it."""
         before: list[OutputLine] = []
-        after: list[OutputLine] = []
         match event:
             case RunStarted():
                 self.name, self.started = event.name, event.at
             case TaskStarted():
                 self._start_task(event)
             case StepStarted():
-                after = self._start_step(event)
+                self._start_step(event)
             case StepFinished():
                 event = self._with_limit(event)
                 before = self._finish_step(event)
+            case OutputEnded():
+                return list(self._containers[event.container].rest())
             case TaskFinished():
                 self._finish_task(event)
             case TaskSkipped():
@@ -238,12 +246,14 @@ class Follower:
                 self.finished = event
             case _:
                 pass  # a warning changes nothing here
-        return [*before, event, *after]
+        return [*before, event]
 
     def end(self) -> list[OutputLine]:
-        """Return all that was held back: no more will come."""
-        sources = self._containers.values()
-        return [line for each in sources for line in self._of_ended(each, [*each.release(), *each.rest()])]
+        """Return the last lines that have no newline: no more will come."""
+        lines = [line for each in self._containers.values() for line in each.rest()]
+        for start, source in self._late.values():
+            lines += self._amended(start, source, source.rest())
+        return lines
 
     def _task(self, path: str, index: int | None) -> TaskState:
         """Return the state of an instance; the first one of a matrix takes the place of the Task itself."""
@@ -278,14 +288,12 @@ class Follower:
             params=tuple(event.params.items()),
         )
 
-    def _start_step(self, event: StepStarted) -> list[OutputLine]:
+    def _start_step(self, event: StepStarted) -> None:
         task = self._task(event.task, event.index)
         self._update(event.task, event.index, steps=(*task.steps, event.step))
-        source = self._containers.setdefault(event.container, _Container("", ""))
+        source = self._containers.setdefault(event.container, _Source("", ""))
         source.task, source.step = task.label, event.step
         source.last_lines.clear()
-        source.failed_in = None
-        return source.release()
 
     def _with_limit(self, event: StepFinished) -> StepFinished:
         """Return the end of a Step with what the coordinator cannot know: of how much memory it ran out."""
@@ -295,32 +303,33 @@ class Follower:
 
     def _finish_step(self, event: StepFinished) -> list[OutputLine]:
         task = self._task(event.task, event.index)
-        source = self._containers.setdefault(event.container, _Container(task.label, event.step))
-        lines = [*source.release(), *source.rest()]
+        source = self._containers.setdefault(event.container, _Source(task.label, event.step))
+        lines = source.rest()
         failed = task.failed_steps
         if event.reason not in ("Completed", "Continued", "Skipped", "Cancelled"):
-            source.failed_in = (event.task, event.index)
             last_lines = tuple(source.last_lines)
             failed += (FailedStep(task.label, event.step, event.exit_code, event.reason, event.message, last_lines),)
-        if event.container in self._used_again:
-            source.held = bytearray()  # what comes now may be the next one's
         running = tuple(step for step in task.steps if step != event.step)
         self._update(event.task, event.index, steps=running, failed_steps=failed)
         return lines
 
-    def _of_ended(self, source: _Container, lines: list[OutputLine]) -> list[OutputLine]:
-        """Take lines that came only after the end of a Step that failed among its last lines, and return them."""
-        if lines and source.failed_in is not None:
-            self._amend_failure(source, *source.failed_in)
-        return lines
+    def _failed_step(self, start: Start) -> FailedStep | None:
+        """Return how the Step that started so failed its Task, if it did and no other attempt followed."""
+        task = self._task(start.task, start.index)
+        if not isinstance(start, StepStarted) or task.attempt != start.attempt:
+            return None
+        return next((each for each in task.failed_steps if each.step == start.step), None)
 
-    def _amend_failure(self, source: _Container, path: str, index: int | None) -> None:
-        steps = self._task(path, index).failed_steps
-        last_lines = tuple(source.last_lines)
-        amended = (
-            dataclasses.replace(each, last_lines=last_lines) if each.step == source.step else each for each in steps
-        )
-        self._update(path, index, failed_steps=tuple(amended))
+    def _amended(self, start: Start, source: _Source, lines: list[OutputLine]) -> list[OutputLine]:
+        """Return late lines, which also count among the last ones of the Step that wrote them."""
+        failed = self._failed_step(start)
+        if lines and failed is not None:
+            amended = dataclasses.replace(failed, last_lines=tuple(source.last_lines))
+            steps = self._task(start.task, start.index).failed_steps
+            self._update(
+                start.task, start.index, failed_steps=tuple(amended if each is failed else each for each in steps)
+            )
+        return lines
 
     def _finish_task(self, event: TaskFinished) -> None:
         task = self._task(event.task, event.index)

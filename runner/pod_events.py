@@ -8,15 +8,18 @@ epoch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
+
+BOTH: Final = "both"
+"""The stream of a container whose standard output and standard error come as one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerOutput:
-    """A container wrote this to standard output or standard error."""
+    """A container wrote this to standard output or standard error (or, if nobody can tell which, `BOTH`)."""
 
     container: str
-    stream: Literal["stdout", "stderr"]
+    stream: Literal["stdout", "stderr", "both"]
     data: bytes
 
 

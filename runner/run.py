@@ -19,7 +19,8 @@ Rules:
   words and times. Such an event is taken once.
 - A Pod whose containers do not end though the run is over is killed: nobody can reach into them any more.
 
-What is left to others: the Pod itself (``backend``), whose line is whose (``follow``), how it looks (the displays), how
+What is left to others: the Pod itself (``backend``), whose output is whose and in which order it comes
+(``output_order``), what it means (``follow``), how it looks (the displays), how
 `monopod cancel` asks (``cancellation``), starting all this (``run_pods``).
 """
 
@@ -37,6 +38,8 @@ from monopod.runner.cancellation import CancelRequest, harder
 from monopod.runner.display import Display
 from monopod.runner.follow import Follower, OutputLine
 from monopod.runner.lines import LineSplitter
+from monopod.runner.ordered import Ordered, Output
+from monopod.runner.output_order import OutputOrder
 from monopod.runner.pod_events import (
     ContainerNotStarted,
     ContainerOutput,
@@ -53,7 +56,6 @@ from monopod.schemas.run_events import (
     RunFinished,
     RunStarted,
     RunWarning,
-    StepFinished,
     from_line,
 )
 from monopod.schemas.words import exit_code_in_words
@@ -97,6 +99,8 @@ class Run:
         self.told: list[RunEvent] = []
         """What the coordinator has told so far."""
         self._lines: set[str] = set()  # of these events
+        self._order = OutputOrder(follower.plan, pod.has_ended)
+        self._has_started = self._has_finished = False  # as the coordinator told
         self._events = LineSplitter(LONGEST_EVENT)
         self._coordinator_end = ""
         self._status: dict[str, Any] | None = None
@@ -125,18 +129,21 @@ class Run:
                 with self._nobody_looks():
                     for event in self._pod.events(0):
                         self._take(event)
+                    self._show(self._order.take(time.monotonic()))
                 if self._follower.name != name:
                     name = self._follower.name
                     yield name
                 refresh = self._display.refresh(time.time())
                 if self._status is None:
-                    times = (refresh, self._seconds_to_end())
+                    times = (refresh, self._seconds_to_end(), self._order.seconds_to_wait(time.monotonic()))
                     ready = selector.select(min((each for each in times if each is not None), default=None))
                     with self._nobody_looks():
                         for react in [key.data for key, _ in ready if key.data is not None]:
                             react()
         for request in (*self._unanswered, *cancel_requests.requests()):
             request.answer(None)
+        self._show(self._order.end(time.monotonic()))
+        self._order.close()
         for line in self._follower.end():
             self._display.show(line)
         self._hold_phase_against_outcome()
@@ -204,8 +211,10 @@ class Run:
             case ContainerOutput(container, stream, data) if (container, stream) == (COORDINATOR, "stdout"):
                 for line in self._events.feed(data):
                     self._take_line(line)
+            case ContainerOutput(container=container) if container == COORDINATOR:
+                self._show(iter([Output(container, event.data)]))
             case ContainerOutput():
-                self._take_output(event)
+                self._order.output(event, time.monotonic())
             case ContainerTerminated():
                 self._container_ended(event)
             case ContainerNotStarted():
@@ -233,23 +242,24 @@ class Run:
             self._restarted = False
             if self._asked_for is not None and harder(self._cancelled, self._asked_for) != self._cancelled:
                 self._pod.signal(COORDINATOR, SIGNALS[self._asked_for])
-        if isinstance(event, StepFinished):
-            for output in self._pod.drain(event.container):  # which may be a lot
-                self._take_output(output)
-                self._read_signals()
-        for shown in self._follower.event(event):
-            self._display.show(shown)
-        if isinstance(event, RunStarted) and self._asked_for is not None:
-            self._pod.signal(COORDINATOR, SIGNALS[self._asked_for])
+        self._order.event(event)
+        if isinstance(event, RunStarted):
+            self._has_started = True
+            if self._asked_for is not None:
+                self._pod.signal(COORDINATOR, SIGNALS[self._asked_for])
         if isinstance(event, RunFinished):
+            self._has_finished = True
             self._kill_at = time.monotonic() + MOST_END_SECONDS
         if isinstance(event, RunCancelling):
             self._cancelled = event.mode
             self._answer()
 
-    def _take_output(self, output: ContainerOutput) -> None:
-        for line in self._follower.output(output.container, output.data):
-            self._display.show(line)
+    def _show(self, ordered: Iterator[Ordered]) -> None:
+        for each in ordered:
+            for shown in self._follower.take(each):
+                self._display.show(shown)
+            if isinstance(each, Output):  # of which there may be a lot
+                self._read_signals()
 
     def _container_ended(self, event: ContainerTerminated) -> None:
         if event.container == COORDINATOR:
@@ -300,7 +310,7 @@ class Run:
     def _take_requests(self, cancel_requests: CancelRequests) -> None:
         for request in cancel_requests.requests():
             self._unanswered.append(request)
-            if self._follower.finished is None:
+            if not self._has_finished:
                 self._cancel(request.mode)
         self._answer()
 
@@ -319,5 +329,5 @@ class Run:
             return
         self._asked_for = mode
         self._display.notice(NOTICES[mode])
-        if self._follower.started is not None:
+        if self._has_started:
             self._pod.signal(COORDINATOR, SIGNALS[mode])

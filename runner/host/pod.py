@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,6 +38,7 @@ from monopod.runner.host.runtime_image import PACKAGE_DIRECTORY, runtime_image
 from monopod.runner.host.state_directory import StateDirectory
 from monopod.runner.host.status import pod_status
 from monopod.runner.host.volume_sources import Place
+from monopod.runner.output_marks import without_marks
 from monopod.runner.pod_events import (
     ContainerOutput,
     ContainerStarted,
@@ -47,7 +48,6 @@ from monopod.runner.pod_events import (
     PodWarning,
 )
 from monopod.runner.usage import ContainerUsage
-from monopod.runner.waiting_bytes import waiting_bytes
 
 _PIECE = 65536
 _LAST_LOG_BYTES = 2048
@@ -102,6 +102,7 @@ class HostPod:
         self._messages_from_logs: dict[str, str] = {}
         self._first_processes: dict[str, int] = {}  # in the Pod's PID namespace
         self._pending: deque[Event] = deque()
+        self._dead: set[str] = set()  # all that they wrote was read
         self._started_at = 0.0
         self._finished: PodFinished | None = None
         self._full = False
@@ -261,27 +262,12 @@ class HostPod:
                 self._finished = event
             yield event
 
-    def drain(self, container: str) -> list[ContainerOutput]:
-        """Return what the container has written up to now and `events` has not told, without waiting."""
-        if self._channel is not None:
-            self._read_channel()
-        output, others = [], deque[Event]()
-        for event in self._pending:
-            if isinstance(event, ContainerOutput) and event.container == container:
-                output.append(event)
-            else:
-                others.append(event)
-        self._pending = others
-        for descriptor in self._streams_of(container):
-            output += self._read_available(descriptor)
-        return output
+    def has_ended(self, container: str) -> bool:
+        """Return whether `events` has told all that a container has written, and no more will come."""
+        return container in self._dead and not any(map(_is_output_of(container), self._pending))
 
     def _streams_of(self, container: str) -> list[int]:
         return [descriptor for descriptor, stream in self._streams.items() if stream.container == container]
-
-    def _read_available(self, descriptor: int) -> list[ContainerOutput]:
-        waiting = waiting_bytes(descriptor)
-        return self._read_stream(descriptor, waiting) if waiting else []
 
     def _read_stream(self, descriptor: int, most: int) -> list[ContainerOutput]:
         stream = self._streams[descriptor]
@@ -367,6 +353,7 @@ class HostPod:
 
     def _terminated(self, container: str, restart_count: int, termination: Termination) -> None:
         self._pending += self._rest_of(container)
+        self._dead.add(container)
         message = termination.message
         if termination.exit_code and not message and self._policies[container] == "FallbackToLogsOnError":
             message = self._messages_from_logs[container] = self._end_of_log(container)
@@ -405,7 +392,8 @@ class HostPod:
         if log is None:
             return ""
         size = os.fstat(log).st_size
-        return os.pread(log, _LAST_LOG_BYTES, max(0, size - _LAST_LOG_BYTES)).decode(errors="replace")
+        last = os.pread(log, _LAST_LOG_BYTES, max(0, size - _LAST_LOG_BYTES))
+        return without_marks(last).decode(errors="replace")
 
     def _status(self, phase: str, reason: str = "", message: str = "") -> dict[str, Any]:
         return pod_status(
@@ -417,6 +405,10 @@ class HostPod:
             started_at=self._started_at,
             address=self._sources.machine.address,
         )
+
+
+def _is_output_of(container: str) -> Callable[[Event], bool]:
+    return lambda event: isinstance(event, ContainerOutput) and event.container == container
 
 
 def _allow_open_files(containers: int, soft_limit: int) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -33,7 +33,6 @@ from monopod.runner.kubernetes.cluster import Cluster, CommandFailedError, PodNa
 from monopod.runner.kubernetes.inbox import Inbox
 from monopod.runner.kubernetes.log_lines import LONGEST_PIECE, LogLine, without_inner_stamps
 from monopod.runner.kubernetes.log_reader import CaughtUp, LogEnded, LogMessage, LogOutput, LogReader
-from monopod.runner.kubernetes.output_order import OutputOrder
 from monopod.runner.kubernetes.pod_watch import (
     Disturbance,
     EventSeen,
@@ -45,6 +44,7 @@ from monopod.runner.kubernetes.pod_watch import (
     WatchRefused,
 )
 from monopod.runner.pod_events import (
+    BOTH,
     ContainerNotStarted,
     ContainerOutput,
     ContainerStarted,
@@ -55,7 +55,7 @@ from monopod.runner.pod_events import (
 )
 from monopod.runner.run import LONGEST_EVENT
 from monopod.schemas import plan as planned
-from monopod.schemas.run_events import RunEvent, RunFinished, StepFinished, StepStarted, TaskStarted, from_line
+from monopod.schemas.run_events import RunEvent, RunFinished, StepStarted, TaskStarted, from_line
 from monopod.schemas.words import duration_in_words
 
 START_TIMEOUT = 300.0
@@ -73,7 +73,6 @@ _TRIES = 5
 NOT_FOLLOWED = "NotFollowed"
 """The reason in the status of a Pod that nobody may follow."""
 _SECONDS_BETWEEN_TRIES = 0.5
-_ALWAYS = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,6 @@ class FollowedPod:
         self._sidecars = {slot.name: slot.sidecars for slot in _slots_of(plan.pipeline)}
         self._container_start_timeout = plan.container_start_timeout
         self._inbox: Inbox[_Message] = Inbox()
-        self._order = OutputOrder()
         self._pending: deque[Event] = deque()
         self._readers: dict[str, LogReader] = {}
         self._ended: set[str] = set()  # whose logs are read to the end
@@ -196,15 +194,16 @@ class FollowedPod:
         messages = [] if self._finished else self._inbox.take(timeout)
         for message in messages:
             self._take(message)
-            self._pending += self._order.take()
             while self._pending:
                 yield self._pending.popleft()
             if self._finished:
                 return
 
-    def drain(self, container: str) -> Sequence[ContainerOutput]:  # noqa: ARG002
-        """Return nothing: the end of a Step is not told before its output is."""
-        return ()
+    def has_ended(self, container: str) -> bool:
+        """Return whether `events` has told all that a container has written, and no more will come."""
+        if container not in self._readers or container in self._ended:
+            return True
+        return not self._is_live and self._caught_up.get(container, 0) >= self._owed[container]
 
     def signal(self, container: str, number: int) -> None:
         """Send a signal to the coordinator. Other containers are not asked for."""
@@ -292,9 +291,8 @@ class FollowedPod:
                 for line in lines:
                     self._take_coordinator_line(line)
             case LogOutput(container, lines):
-                self._order.output(container, lines)
+                self._pending.append(ContainerOutput(container, BOTH, b"".join(line.data for line in lines)))
             case CaughtUp(container, number):
-                self._order.caught_up(container, number)
                 self._caught_up[container] = number
                 self._check_whether_over()
             case LogEnded():
@@ -303,20 +301,16 @@ class FollowedPod:
     def _take_coordinator_line(self, line: LogLine) -> None:
         data = without_inner_stamps(line.data)
         event = _event_of_interest(data)
+        self._pending.append(ContainerOutput(COORDINATOR, "stdout", data))
         is_end = isinstance(event, RunFinished) and not self._has_outcome  # which may be reported more than once
-        number = 0
         match event:
             case StepStarted(container=container) if self._reads(container):
                 self._read(container)
-            case StepFinished(container=container) if container in self._readers and container not in self._ended:
-                number = self._readers[container].catch_up()
-                self._owed[container] = number
             case TaskStarted(slot=slot):
                 for sidecar in filter(self._reads, self._sidecars.get(slot, ())):
                     self._read(sidecar)
             case RunFinished():
                 self._has_outcome = True
-        self._order.coordinator(data, event, number)
         if is_end:
             self._end_logs(is_over=False)
             self._after("collecting", COLLECTING_SECONDS)
@@ -350,7 +344,6 @@ class FollowedPod:
 
     def _log_ended(self, message: LogEnded) -> None:
         self._ended.add(message.container)
-        self._order.caught_up(message.container, _ALWAYS)
         if message.error is not None and message.error.status in (401, 403):
             self._finish(NOT_FOLLOWED, f"the Pod cannot be followed: {message.problem}")
             return
@@ -381,8 +374,6 @@ class FollowedPod:
         if self._finished:
             return
         self._finished = True
-        self._order.end()
-        self._pending += self._order.take()
         status = dict((self._pod or {}).get("status") or {})
         if self._is_deleted_here:
             reason = DELETED
@@ -549,7 +540,7 @@ def is_native_sidecar(pod: dict[str, Any]) -> bool:
     return coordinator_of(pod).get("restartPolicy") == "Always"
 
 
-_INTERESTING = (b"StepStarted", b"StepFinished", b"TaskStarted", b"RunFinished")
+_INTERESTING = (b"StepStarted", b"TaskStarted", b"RunFinished")
 _BEGINNING = b'{"event":"'
 
 

@@ -6,6 +6,7 @@ Rules: nothing is changed. Unless it is to be followed, what is there is read, a
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
 
@@ -17,10 +18,12 @@ from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import NOT_FOLLOWED, FollowedPod
 from monopod.runner.kubernetes.task_selection import Selection
 from monopod.runner.lines import LineSplitter
+from monopod.runner.ordered import Ordered
+from monopod.runner.output_order import OutputOrder
 from monopod.runner.pod_events import ContainerOutput, Event, PodFinished, PodWarning
 from monopod.runner.printable import printable
 from monopod.runner.run import LONGEST_EVENT
-from monopod.schemas.run_events import RunEvent, from_line
+from monopod.schemas.run_events import RunEvent, RunWarning, from_line
 
 
 def pod_events(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool]) -> Generator[Event]:
@@ -28,16 +31,47 @@ def pod_events(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bo
 
     `reads` says of which containers, beside the coordinator, the output is wanted. Raises BackendUnavailableError.
     """
-    with closing(FollowedPod(existing.cluster, existing.plan, reads=reads, is_live=follow)) as pod:
-        pod.follow(existing.pod, tells_events=existing.tells_events)
+    with _followed(existing, follow=follow, reads=reads) as pod:
         while True:
             for event in pod.events(None):
-                if isinstance(event, PodFinished):
-                    if event.status.get("reason") == NOT_FOLLOWED:
-                        raise BackendUnavailableError(event.status["message"])
-                    yield event
-                    return
                 yield event
+                if _is_end(event):
+                    return
+
+
+def _followed(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool]) -> closing[FollowedPod]:
+    pod = FollowedPod(existing.cluster, existing.plan, reads=reads, is_live=follow)
+    pod.follow(existing.pod, tells_events=existing.tells_events)
+    return closing(pod)
+
+
+def _is_end(event: Event) -> bool:
+    """Return whether an event is the last one of a Pod. Raises BackendUnavailableError if nobody may follow it."""
+    if not isinstance(event, PodFinished):
+        return False
+    if event.status.get("reason") == NOT_FOLLOWED:
+        raise BackendUnavailableError(event.status["message"])
+    return True
+
+
+def _ordered(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool]) -> Generator[Ordered]:
+    """Yield what happened in a Pod in order, as `pod_events` does out of order. Raises BackendUnavailableError."""
+    splitter = LineSplitter(LONGEST_EVENT)
+    with _followed(existing, follow=follow, reads=reads) as pod:
+        order = OutputOrder(existing.plan, pod.has_ended)
+        is_over = False
+        while not is_over:
+            for event in pod.events(order.seconds_to_wait(time.monotonic())):
+                _print_warning(event)
+                if isinstance(event, ContainerOutput) and event.container != COORDINATOR:
+                    order.output(event, time.monotonic())
+                for line in _coordinator_lines(event, splitter):
+                    with suppress(ValueError):  # an error of the coordinator's own is part of the story
+                        order.event(from_line(line))
+                is_over = is_over or _is_end(event)
+            yield from order.take(time.monotonic())
+        yield from order.end(time.monotonic())
+        order.close()
 
 
 def events_of(existing: ExistingPod, *, follow: bool) -> Generator[RunEvent]:
@@ -84,16 +118,11 @@ def print_output(existing: ExistingPod, selection: Selection, *, follow: bool) -
     if not existing.tells_events:
         _print_logs(existing, selection, follow=follow)
         return
-    follower, splitter = Follower(existing.plan), LineSplitter(LONGEST_EVENT)
-    for event in pod_events(existing, follow=follow, reads=selection.steps.__contains__):
-        _print_warning(event)
-        shown: list[Shown] = []
-        if isinstance(event, ContainerOutput) and event.container != COORDINATOR:
-            shown += follower.output(event.container, event.data)
-        for line in _coordinator_lines(event, splitter):
-            with suppress(ValueError):  # an error of the coordinator's own is part of the story
-                shown += follower.event(from_line(line))
-        _print_chosen(shown, selection)
+    follower = Follower(existing.plan)
+    for each in _ordered(existing, follow=follow, reads=selection.steps.__contains__):
+        if isinstance(each, RunWarning):
+            _print_warning(PodWarning(each.message))
+        _print_chosen(follower.take(each), selection)
     _print_chosen(follower.end(), selection)
     source = selection.source
     started = [each.label for each in follower.tasks if each.path == source.path and each.started is not None]

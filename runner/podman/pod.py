@@ -4,8 +4,8 @@ Rules:
 
 - The containers are made all at once and started one after the other, in the order in which they are first needed, so
   that the DAG starts as soon as the containers are there that it needs first.
-- Output is read from the containers' log files, where podman's monitor writes it as it comes. Before the end of a Step
-  is told, the monitor is waited for (``monitor``), so that all output of the Step comes first.
+- Output is read from the containers' log files, where podman's monitor writes it as it comes.
+- The logs of a Pod that is kept are rid of the marks at the end of each request (``kept_log``).
 - A coordinator that is killed, or cannot go on, is started again, as kubelet would do with a native sidecar; it goes on
   where it was.
 - A `podman start` or `podman wait` that has ended may have been killed: the containers are looked at before anything
@@ -358,19 +358,12 @@ class PodmanPod:
             self._is_finished = isinstance(event, PodFinished)
             yield event
 
-    def drain(self, container: str) -> Iterator[ContainerOutput]:
-        """Return what the container has written up to now and `events` has not told, once it is in its log."""
-        if container in self._monitors:
-            self._monitors[container].settle()
-        output, others = list[ContainerOutput](), deque[Event]()
-        for event in self._pending:
-            if isinstance(event, ContainerOutput) and event.container == container:
-                output.append(event)
-            else:
-                others.append(event)
-        self._pending = others
-        yield from output
-        yield from self._read_log(container)
+    def has_ended(self, container: str) -> bool:
+        """Return whether `events` has told all that a container has written, and no more will come."""
+        if container not in self._monitors or not self._monitors[container].has_ended():
+            return False
+        self._pending += self._read_log(container)
+        return not any(isinstance(event, ContainerOutput) and event.container == container for event in self._pending)
 
     def _read_some(self, watch: FileWatch) -> None:
         """Read a piece of each log. Once there is nothing in any, the watch waits for what comes after that."""

@@ -2,20 +2,14 @@
 
 import pytest
 
-from monopod.runner.follow import LAST_LINES, MOST_HELD_BYTES, Follower, OutputLine
+from monopod.runner.follow import LAST_LINES, Follower, OutputLine
+from monopod.runner.ordered import Output
 from monopod.schemas import plan
 
 
 @pytest.fixture
 def build(story):
     return Follower(story.plan(story.task("build", "make", retries=1)))
-
-
-def test_output_waits_until_its_step_is_known_to_have_started(build, story):
-    started = story.step_started("build", "make", 1)
-    assert build.output("build-make", b"one\ntwo\nthr") == []
-    assert build.event(started) == [started, OutputLine("build", "make", "one"), OutputLine("build", "make", "two")]
-    assert build.output("build-make", b"ee\n") == [OutputLine("build", "make", "three")]
 
 
 def test_what_was_written_comes_before_the_end_of_its_step(build, story):
@@ -25,41 +19,41 @@ def test_what_was_written_comes_before_the_end_of_its_step(build, story):
     assert build.event(finished) == [OutputLine("build", "make", "no newline"), finished]
 
 
-def test_not_much_is_held_back(build):
-    line = b"x" * 1023 + b"\n"
-    shown = [build.output("build-make", line) for _ in range(MOST_HELD_BYTES // 1024 + 2)]
-    assert list(map(len, shown)) == [0] * (MOST_HELD_BYTES // 1024) + [MOST_HELD_BYTES // 1024 + 1, 1]
-
-
 def test_nothing_is_lost_when_the_stream_of_events_ends(build):
-    build.output("build-make", b"one\ntwo")
+    build.output("build-make", b"two")
     build.output("stranger", b"three")
     assert [(line.task, line.step, line.text) for line in build.end()] == [
-        ("build", "make", "one"),
         ("build", "make", "two"),
         ("stranger", "", "three"),
     ]
     assert build.end() == []
 
 
-def test_what_the_next_attempt_writes_comes_after_its_start(build, story):
-    """It may be read before the coordinator has told of it, on a busy machine."""
-    build.event(story.step_started("build", "make", 0))
-    build.event(story.step_finished("build", "make", 1, code=1))
-    assert build.output("build-make", b"attempt 1\n") == []
-    build.event(story.task_finished("build", 1, "Failed", attempt=0, will_retry=True))
-    build.event(story.task_started("build", 1, attempt=1))
-    started = story.step_started("build", "make", 1, attempt=1)
-    assert build.event(started) == [started, OutputLine("build", "make", "attempt 1")]
-
-
-def test_what_is_read_after_the_last_attempt_is_told_at_the_end(build, story):
-    build.event(story.step_started("build", "make", 0))
+def test_late_output_counts_among_the_last_lines_of_its_step(build, story):
+    start = story.step_started("build", "make", 0)
+    build.event(start)
+    build.output("build-make", b"in time\n")
     build.event(story.step_finished("build", "make", 1, code=1))
     build.event(story.task_finished("build", 1, "Failed", attempt=0))
-    build.output("build-make", b"late\n")
-    assert build.end() == [OutputLine("build", "make", "late")]
-    assert build.failed_steps[0].last_lines == ("late",)
+    assert build.take(Output("build-make", b"late\nno newline", start)) == [OutputLine("build", "make", "late")]
+    assert build.failed_steps[0].last_lines == ("in time", "late")
+    assert build.end() == [OutputLine("build", "make", "no newline")]
+    assert build.failed_steps[0].last_lines == ("in time", "late", "no newline")
+
+
+def test_late_output_is_not_that_of_the_next_attempt(build, story):
+    first = story.step_started("build", "make", 0)
+    build.event(first)
+    build.event(story.step_finished("build", "make", 1, code=1))
+    build.event(story.task_finished("build", 1, "Failed", attempt=0, will_retry=True))
+    build.event(story.task_started("build", 1, attempt=1))
+    build.event(story.step_started("build", "make", 1, attempt=1))
+    assert build.output("build-make", b"half of ") == []
+    assert build.take(Output("build-make", b"late\n", first)) == [OutputLine("build", "make", "late")]
+    assert build.output("build-make", b"a line\n") == [OutputLine("build", "make", "half of a line")]
+    build.event(story.step_finished("build", "make", 2, code=1, attempt=1))
+    build.event(story.task_finished("build", 2, "Failed", attempt=1))
+    assert build.failed_steps[0].last_lines == ("half of a line",)
 
 
 def test_the_last_lines_of_the_attempt_that_decided(build, story):

@@ -14,6 +14,7 @@ import pytest
 from monopod.runner.display_plain import PlainDisplay
 from monopod.runner.follow import Follower
 from monopod.runner.line_options import LineOptions
+from monopod.runner.ordered import Output
 from monopod.runner.pod_events import (
     ContainerNotStarted,
     ContainerOutput,
@@ -126,6 +127,9 @@ class ScriptedPod:
 
     def events(self, timeout):
         assert timeout == 0
+        for container in list(self.written):
+            for data in self.written.pop(container):
+                yield ContainerOutput(container, "stdout", data)
         for event in self.rounds.pop(0):
             if isinstance(event, int):
                 os.write(self.wake_up, bytes([event]))
@@ -138,12 +142,8 @@ class ScriptedPod:
             else:
                 yield event
 
-    def drain(self, container):
-        for data in self.written.pop(container, []):
-            if isinstance(data, int):
-                os.write(self.wake_up, bytes([data]))
-            else:
-                yield ContainerOutput(container, "stdout", data)
+    def has_ended(self, container):
+        return True
 
     def signal(self, container, number):
         self.asked.append((container, number))
@@ -168,6 +168,7 @@ def follow(story, monkeypatch):
         clock = Clock()
         monkeypatch.setattr("monopod.runner.run.time.monotonic", lambda: clock.now)
         pod = ScriptedPod(rounds, written or {}, writer, clock)
+        follow.interrupt = lambda: os.write(writer, bytes([signal.SIGINT]))
         requests = ScriptedRequests(pod)
         stream = io.StringIO()
         follower = Follower(story.plan(story.task("build", "make")))
@@ -292,14 +293,22 @@ def test_the_first_interrupt_cancels_and_the_run_says_how_it_ended(follow, whole
     assert outcome.exit_code == 130
 
 
-def test_an_interrupt_does_not_wait_for_all_that_a_step_wrote(follow, whole, story):
-    written = {"build-make": [b"one\n", int(signal.SIGINT), b"two\n", b"three\n"]}
+def test_an_interrupt_does_not_wait_for_all_that_a_step_wrote(follow, whole, story, monkeypatch):
+    """Pieces of it are shown at once that were held back until the Step was known to have started."""
+    shown_pieces = []
+    take = Follower.take
+
+    def interrupted(follower, ordered):
+        if isinstance(ordered, Output):
+            if not shown_pieces:
+                follow.interrupt()
+            shown_pieces.append(ordered)
+        return take(follower, ordered)
+
+    monkeypatch.setattr(Follower, "take", interrupted)
+    written = {"build-make": [b"one\n" * 20, b"two\n" * 20, b"three\n" * 20]}
     shown, _, pod, _ = follow([told(*whole[:4])], [told(story.run_finished(3))], [finished()], written=written)
-    assert shown[2:6] == [
-        *(f"[build : make] {text}" for text in ("one", "two")),
-        NOTICES["Cancelled"],
-        "[build : make] three",
-    ]
+    assert shown.index(NOTICES["Cancelled"]) < shown.index("[build : make] two")
     assert pod.asked == [("coordinator", signal.SIGINT)]
 
 

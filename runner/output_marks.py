@@ -1,0 +1,49 @@
+"""The marks at the end of each request's output, as a reader finds them (docs/control-directory.md, "Marks").
+
+Which mark is true is known once the coordinator has reported its token. Before that, any line of that form may be one.
+"""
+
+from __future__ import annotations
+
+import re
+
+_BEGINNING = b"\x1emonopod "
+_DIGITS = 32
+LENGTH = len(_BEGINNING) + _DIGITS + 1
+
+_MARK = re.compile(re.escape(_BEGINNING) + rb"[0-9a-f]{%d}\n" % _DIGITS)
+
+
+def mark(token: str) -> bytes:
+    """Return the mark with a token."""
+    return _BEGINNING + token.encode() + b"\n"
+
+
+def find(data: bytes) -> tuple[int, bool]:
+    """Return where what may be a mark begins, and whether all of it is there; if there is none, the end of `data`."""
+    found = _MARK.search(data)
+    if found is not None:
+        return found.start(), True
+    start = data.rfind(b"\x1e", max(0, len(data) - LENGTH + 1))
+    return (start, False) if start >= 0 and _may_begin(data[start:]) else (len(data), False)
+
+
+def find_true(data: bytes, wanted: bytes) -> tuple[int, bool]:
+    """Return the same for one certain mark."""
+    start = data.find(wanted)
+    if start >= 0:
+        return start, True
+    start = data.rfind(b"\x1e", max(0, len(data) - LENGTH + 1))
+    return (start, False) if start >= 0 and wanted.startswith(data[start:]) else (len(data), False)
+
+
+def without_marks(data: bytes) -> bytes:
+    """Return a log without anything that looks like a mark."""
+    return _MARK.sub(b"", data)
+
+
+def _may_begin(tail: bytes) -> bool:
+    """Whether a mark may begin with these bytes, which are fewer than it has."""
+    beginning = tail[: len(_BEGINNING)]
+    digits = tail[len(_BEGINNING) :]
+    return _BEGINNING.startswith(beginning) and not digits.strip(b"0123456789abcdef")
