@@ -5,10 +5,12 @@ Left to others: every stage of it. This is the edge, which raises what they foun
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from monopod.compiler import pod_names
 from monopod.compiler.catalog import Catalog
 from monopod.compiler.credentials import injected_credentials
 from monopod.compiler.diagnostics import Problem, Problems
@@ -16,7 +18,7 @@ from monopod.compiler.documents import Document, Documents
 from monopod.compiler.images.image_programs import ImagePrograms, MakeLookup, lookup_for
 from monopod.compiler.kube_version import DEFAULT, KubeVersion
 from monopod.compiler.limit_ranges import NO_LIMITS, limit_ranges_of
-from monopod.compiler.places import DocumentPlace
+from monopod.compiler.places import DocumentPlace, OptionPlace, Place
 from monopod.compiler.pod import RUNTIME_IMAGE, LogFormat, make_pod, size_problem
 from monopod.compiler.pod_draft import PodDraft
 from monopod.compiler.pod_metadata import pod_metadata
@@ -29,6 +31,7 @@ from monopod.compiler.runs import compile_selected
 from monopod.compiler.tasks import CompilerState
 from monopod.compiler.workload import A_POD, Workload, make_workload, name_problem
 from monopod.schemas.kubernetes import ConfigMap, PersistentVolumeClaim, Secret
+from monopod.schemas.object_names import label_problem, prefix_problem
 from monopod.schemas.plan import Plan
 from monopod.schemas.variables import TooLargeError
 
@@ -135,6 +138,8 @@ def compile_document(document: Document, documents: Documents, options: Options,
         volumes=tuple(state.draft.volumes),
         pod_fields=compiled.pod_fields,
     )
+    state.problems.extend(pod_names.in_volumes(parts.volumes, state.draft.places))
+    state.problems.extend(_wrong_namespace(document, options))
     if options.pod_security is not None:
         in_metadata = DocumentPlace(document, ("metadata", "annotations")).at
         state.problems.extend(annotation_violations(parts.annotations, in_metadata))
@@ -173,3 +178,16 @@ def compile_document(document: Document, documents: Documents, options: Options,
         tuple(document.data for document in documents if document.model is None or document.kind == "LimitRange"),
         tuple(sorted({*documents.warnings, *run.warnings, *state.problems})),
     )
+
+
+def _wrong_namespace(document: Document, options: Options) -> Iterator[Problem]:
+    """Yield what is wrong with the namespace that the Pod is for, and with the beginning of its name."""
+    metadata = document.data.get("metadata") or {}
+    written = DocumentPlace(document, ("metadata",))
+    namespace: tuple[Place, str | None] = (written.at("namespace"), metadata.get("namespace"))
+    if options.namespace is not None:
+        namespace = (OptionPlace("--namespace"), options.namespace)
+    beginning = (written.at("generateName"), metadata.get("generateName"))
+    for (place, text), problem_of in ((namespace, label_problem), (beginning, prefix_problem)):
+        if text and (message := problem_of(text)) is not None:
+            yield place.problem("invalid-value", message)

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from monopod.compiler import pod_names
 from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.places import Place
 from monopod.compiler.pod import mount_conflict
@@ -184,6 +185,7 @@ def container(
         if fields.get(field):
             result[field] = settle(fields[field], around.values, around.names, sources.place(field), problems)
     in_pod, environment = _environment(fields.get("env", ()), sources.place("env"), around, problems)
+    problems.extend(pod_names.in_environment(result.get("envFrom", ()), sources.place("envFrom")))
     if in_pod:
         result["env"] = in_pod
     if fields.get("computeResources"):
@@ -193,6 +195,7 @@ def container(
         place = sources.place(field)
         used = settle(used, around.values, around.names, place, problems)
         problems.extend(_unknown_volumes(used, around.volumes, place))
+        problems.extend(pod_names.in_mounts(used, place))
         if field == "volumeMounts":
             own_paths = {mount["mountPath"] for mount in used}
             used = [*(mount for mount in workspace_mounts if mount["mountPath"] not in own_paths), *used]
@@ -225,7 +228,9 @@ def _environment(
     for index, entry in enumerate(entries):
         text = entry.get("value", "")
         if "valueFrom" in entry or "$(" not in text:
-            in_pod.append(settle(entry, around.values, around.names, place.at(index), problems))
+            settled = settle(entry, around.values, around.names, place.at(index), problems)
+            problems.extend(pod_names.in_variable(settled, place.at(index)))
+            in_pod.append(settled)
         elif is_settled(text, around.shared_values) and not moved.keys() & set(_EXPANSION.findall(text)):
             in_pod.append({**entry, "value": substitute(text, around.shared_values, _unexpanded)})
         else:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from monopod.schemas import quantity
 from monopod.schemas.model import ListOf, Model, Path
+from monopod.schemas.object_names import key_problem
 from monopod.schemas.quantity import Quantity
 
 Anything: TypeAlias = dict[str, Any]
@@ -1041,6 +1042,13 @@ class PodDNSConfig(Model):
 # Objects
 
 
+def _key_problems(*fields: tuple[str, dict[str, str]]) -> Iterator[tuple[Path, str]]:
+    for field, data in fields:
+        for key in data:
+            if (message := key_problem(key)) is not None:
+                yield (field, key), message
+
+
 class ConfigMap(Model):
     """A ConfigMap."""
 
@@ -1050,6 +1058,10 @@ class ConfigMap(Model):
     data: dict[str, str] = Field(default_factory=dict)
     binary_data: dict[str, str] = Field(default_factory=dict)
     immutable: bool | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """Keys that can be names of files."""
+        yield from _key_problems(("data", self.data), ("binaryData", self.binary_data))
 
 
 class Secret(Model):
@@ -1062,6 +1074,10 @@ class Secret(Model):
     data: dict[str, str] = Field(default_factory=dict)
     string_data: dict[str, str] = Field(default_factory=dict)
     immutable: bool | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """Keys that can be names of files."""
+        yield from _key_problems(("data", self.data), ("stringData", self.string_data))
 
 
 class LimitRangeItem(Model):

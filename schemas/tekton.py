@@ -57,6 +57,7 @@ from monopod.schemas.kubernetes import (
     exactly_one,
 )
 from monopod.schemas.model import ListOf, Model, Path, repeated
+from monopod.schemas.object_names import LABEL, LONGEST_LABEL, SUBDOMAIN
 
 Value: TypeAlias = str | tuple[str, ...] | dict[str, str]
 """The value of a param or Result: string, array or object."""
@@ -66,21 +67,18 @@ ValueType: TypeAlias = Literal["string", "array", "object"]
 DEFAULT_TIMEOUT = 3600.0
 """Seconds that a PipelineRun may take if it does not say (Tekton docs/pipelineruns.md, default-timeout-minutes)."""
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 _QUALIFIED = re.compile(r"([^/]+/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", re.ASCII)
 _PARAM = re.compile(r"[_a-zA-Z][_a-zA-Z0-9.-]*", re.ASCII)
 _OBJECT_PARAM = re.compile(r"[_a-zA-Z][_a-zA-Z0-9-]*", re.ASCII)
 _RESULT = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]", re.ASCII)
 _STEP_RESULT = re.compile(r"\$\(steps\.(.*?)\.results\.(.*?)\)")
-_LABEL_LENGTH = 63
 
 
 # Texts of a certain form
 
 
 def _label(value: str) -> str:
-    if not _LABEL.fullmatch(value) or len(value) > _LABEL_LENGTH:
+    if not LABEL.fullmatch(value) or len(value) > LONGEST_LABEL:
         raise ValueError(
             f"'{value}' is not a valid name: use at most 63 lower-case letters, digits and '-', "
             "with a letter or digit at both ends"
@@ -148,7 +146,7 @@ def type_of(value: Value) -> ValueType:
 Label: TypeAlias = Annotated[
     str,
     AfterValidator(_label),
-    WithJsonSchema({"type": "string", "maxLength": _LABEL_LENGTH, "pattern": f"^{_LABEL.pattern}$"}),
+    WithJsonSchema({"type": "string", "maxLength": LONGEST_LABEL, "pattern": f"^{LABEL.pattern}$"}),
 ]
 """A DNS-1123 label."""
 
@@ -630,7 +628,7 @@ def _name_problems(metadata: ObjectMeta) -> Iterator[tuple[Path, str]]:
     if metadata.name is None:
         if metadata.generate_name is None:
             yield ("metadata",), "a name is required"
-    elif not _SUBDOMAIN.fullmatch(metadata.name) or len(metadata.name) > _LABEL_LENGTH:
+    elif not SUBDOMAIN.fullmatch(metadata.name) or len(metadata.name) > LONGEST_LABEL:
         yield (
             ("metadata", "name"),
             f"'{metadata.name}' is not a valid name: use at most 63 lower-case letters, digits, '-' and '.', "

@@ -35,6 +35,7 @@ from monopod.runner.host.specification import (
     SizeLimit,
 )
 from monopod.runner.host.volume_sources import Place, Volumes, read_volumes
+from monopod.schemas.object_names import path_problem
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -236,8 +237,8 @@ def _mounts(container: Manifest, variables: Mapping[str, str], reading: _Reading
         if source is None:
             raise UnresolvedError(f"volumeMounts: the Pod has no volume {mount['name']!r}")
         sub_path = mount.get("subPath") or expand_strictly(mount.get("subPathExpr") or "", variables.get)
-        if sub_path.startswith("/") or ".." in sub_path.split("/"):
-            raise UnresolvedError(f"subPath {sub_path!r} is not a path inside the volume {mount['name']}")
+        if (problem := path_problem(sub_path)) is not None:
+            raise UnresolvedError(f"volumeMounts: subPath: {problem}")
         yield Mount(
             source=source.path,
             path=os.path.normpath(os.path.join("/", mount["mountPath"])),

@@ -33,6 +33,7 @@ from monopod.runner.host.admission import admitted, this_machine
 from monopod.runner.host.bytecode import compile_modules
 from monopod.runner.host.environment import Sources
 from monopod.runner.host.lifecycle import Termination
+from monopod.runner.host.pod_names import check_names
 from monopod.runner.host.private_directories import private_directories
 from monopod.runner.host.runtime_image import PACKAGE_DIRECTORY, runtime_image
 from monopod.runner.host.state_directory import StateDirectory
@@ -132,6 +133,7 @@ class HostPod:
 
     def start(self) -> None:
         """Start the Pod. Raises PodRefusedError if it cannot run here, BackendUnavailableError if nothing can."""
+        check_names(self.manifest)
         self._state = state_directory.create(self.manifest["metadata"]["name"])
         soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         private = private_directories(os.path.dirname(self._state.path))

@@ -20,6 +20,7 @@ from monopod.runner.host.environment import (
     resource_value,
 )
 from monopod.runner.host.specification import ProjectedFile
+from monopod.schemas.object_names import path_problem
 
 _DEFAULT_MODE = 0o644
 
@@ -95,7 +96,7 @@ def _item_mode(item: Mapping[str, Any], mode: int) -> int:
 
 
 def _safe(path: str) -> str:
-    parts = path.split("/")
-    if path.startswith("/") or ".." in parts or not path:
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if not parts or path_problem(path) is not None:
         raise UnresolvedError(f"{path!r} is not a path inside the volume")
-    return "/".join(part for part in parts if part not in ("", "."))
+    return "/".join(parts)

@@ -42,6 +42,7 @@ from monopod.runner.cancellation import CancelSocket
 from monopod.runner.host import host_volumes, size_limits, state_directory
 from monopod.runner.host.admission import admitted, this_machine
 from monopod.runner.host.environment import Sources
+from monopod.runner.host.pod_names import check_names
 from monopod.runner.host.specification import SizeLimit
 from monopod.runner.host.state_directory import StateDirectory
 from monopod.runner.host.volume_sources import Place
@@ -154,6 +155,7 @@ class PodmanPod:
 
     def start(self) -> None:
         """Start the Pod. Raises PodRefusedError if it cannot run here, BackendUnavailableError if nothing can."""
+        check_names(self.manifest)
         command.check()
         local = images.provide(self.manifest, coordinator_of(self.manifest)["image"], self._tell)
         self._state = state_directory.create(self.manifest["metadata"]["name"])

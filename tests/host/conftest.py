@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -202,8 +201,7 @@ def _backend(who: str) -> Iterator[Backend]:
     if python is None:
         pytest.skip("the ordinary user can execute no Python 3.11")
     # in memory where that can be: other tests keep the disk busy
-    directory = Path(tempfile.mkdtemp(prefix="host-test-", dir=MEMORY if os.path.isdir(MEMORY) else "/var/tmp"))
-    os.chown(directory, user, -1)
+    directory = _directory_in(MEMORY if os.path.isdir(MEMORY) else "/var/tmp", user)
     backend = Backend(user, python, directory)
     try:
         yield backend
@@ -214,11 +212,18 @@ def _backend(who: str) -> Iterator[Backend]:
         shutil.rmtree(directory)
 
 
+def _directory_in(parent: str, user: int) -> Path:
+    """Make a directory of the user's, whose name a Pod can have."""
+    directory = Path(parent, f"host-test-{os.urandom(4).hex()}")
+    directory.mkdir(mode=0o700)
+    os.chown(directory, user, -1)
+    return directory
+
+
 @pytest.fixture
 def on_disk(backend: Backend) -> Iterator[None]:
     """Have the backend keep its state on the disk instead of in memory."""
-    memory, directory = backend.directory, Path(tempfile.mkdtemp(prefix="host-test-", dir="/var/tmp"))
-    os.chown(directory, backend.user, -1)
+    memory, directory = backend.directory, _directory_in("/var/tmp", backend.user)
     backend.directory = directory
     yield
     assert backend.remains() == []
@@ -229,8 +234,7 @@ def on_disk(backend: Backend) -> Iterator[None]:
 @pytest.fixture
 def home(backend: Backend) -> Iterator[Path]:
     """A home directory of the backend's user that containers can see, unlike one in memory."""
-    directory = Path(tempfile.mkdtemp(prefix="host-test-", dir="/opt" if os.geteuid() == 0 else Path.home()))
-    os.chown(directory, backend.user, -1)
+    directory = _directory_in("/opt" if os.geteuid() == 0 else str(Path.home()), backend.user)
     backend.environment |= {"HOME": str(directory), "XDG_STATE_HOME": "", "XDG_DATA_HOME": "", "XDG_CACHE_HOME": ""}
     yield directory
     shutil.rmtree(directory)

@@ -154,7 +154,7 @@ def test_volumes(read, tmp_path):
                 "volumes": [{"name": "v", "emptyDir": {}}],
                 "containers": [container(volumeMounts=[{"name": "v", "mountPath": "/v", "subPath": "a/../../b"}])],
             },
-            "not a path inside the volume v",
+            "'a/../../b' is not a path inside the volume",
         ),
     ],
 )

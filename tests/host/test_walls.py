@@ -362,6 +362,23 @@ def test_what_monopod_writes_while_a_step_runs_is_out_of_sight(backend, home):
         os.chown(directory, backend.user, -1)
 
 
+def test_a_name_does_not_lead_out_of_the_directory_that_it_is_for(backend, home, make_container):
+    backend.environment["TMPDIR"] = str(home)
+    claim = {"name": "v", "persistentVolumeClaim": {"claimName": "../../../../escaped"}}
+    attacks = [
+        ({"name": "../escaped"}, {}),
+        ({"namespace": "../../../../escaped"}, {}),
+        ({}, {"volumes": [claim]}),
+        ({}, {"volumes": [{"name": "../escaped", "emptyDir": {}}]}),
+        ({}, {"containers": [make_container("../../escaped", "echo never")]}),
+    ]
+    for metadata, spec in attacks:
+        ended = backend.run({"containers": [make_container("main", "echo never")], **spec}, metadata=metadata)
+        (refused,) = ended.of("refused")
+        assert "escaped' is not a valid name" in refused["problems"][0]
+    assert list(home.iterdir()) == []
+
+
 # --- other Steps
 
 

@@ -271,13 +271,13 @@ def test_environment_that_is_known_too_late_moves_with_what_expands_it(compiled,
             - {name: C, value: "$(A)$(B)"}
             - {name: D, value: "$(A) $(params.price)"}
             - {name: E, value: "$(C)"}
-            - {name: F, valueFrom: {secretKeyRef: {name: s, key: "$(params.price)"}}}
+            - {name: F, valueFrom: {fieldRef: {fieldPath: "metadata.labels['$(params.price)']"}}}
         """)
     container = container_of(compilation, "t-s")
     assert [entry for entry in container["env"] if entry["name"] != "HOME"] == [
         {"name": "A", "value": "fixed"},
         {"name": "D", "value": "$(A) 5$$"},
-        {"name": "F", "valueFrom": {"secretKeyRef": {"name": "s", "key": "5$"}}},
+        {"name": "F", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['5$']"}}},
     ]
     assert task_of(compilation, "t").steps[0].environment == (
         ("B", "$(context.taskRun.name)"),
