@@ -14,7 +14,10 @@ Left to others: YAML itself (``yaml_tree``) and files of it (``yaml_files``), th
 
 from __future__ import annotations
 
+import difflib
+import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,9 +25,10 @@ from functools import cached_property
 from typing import Any, BinaryIO, TypeVar, cast
 
 from monopod.compiler import yaml_files, yaml_tree
-from monopod.compiler.diagnostics import Position, Problem, Problems, Severity, did_you_mean
+from monopod.compiler.diagnostics import Position, Problem, Problems, Severity, closest, did_you_mean
+from monopod.compiler.foreign_files import of_another_system, url_in_place_of_file
 from monopod.compiler.rules import Rule
-from monopod.compiler.validation import describe, validate
+from monopod.compiler.validation import Complaint, describe, validate
 from monopod.schemas import kubernetes, tekton, tekton_v1beta1
 from monopod.schemas.model import Model, Path, format_path
 from monopod.schemas.tekton_v1beta1 import origin
@@ -64,6 +68,16 @@ _GONE_KINDS = {
 }
 """Kinds that Tekton has no more, each with what to use instead."""
 
+_CORE_KINDS = frozenset(
+    {
+        *("Binding", "ComponentStatus", "ConfigMap", "Endpoints", "Event", "LimitRange", "List", "Namespace", "Node"),
+        *("PersistentVolume", "PersistentVolumeClaim", "Pod", "PodTemplate", "ReplicationController", "ResourceQuota"),
+        *("Secret", "Service", "ServiceAccount"),
+    }
+)
+"""The kinds of Kubernetes' API v1."""
+
+_WORD = re.compile(r"[^\s,\[\]{}]+")
 _DIRECTORY_SUFFIXES = (".json", ".yaml", ".yml")
 
 M = TypeVar("M", bound=Model)
@@ -204,6 +218,9 @@ class _Loader:
             stream = self._standard_input if self._standard_input is not None else sys.stdin.buffer
             self.read_bytes("<stdin>", stream.read(yaml_files.MAX_BYTES + 1))
             return
+        if (answer := url_in_place_of_file(path)) is not None and not os.path.exists(path):
+            self._tell_of_file(path, answer, "unreadable-file")
+            return
         try:
             files = self._files_of(path) if os.path.isdir(path) else [path]
         except OSError as error:
@@ -245,6 +262,9 @@ class _Loader:
             self.problems.append(Document(file, "", "", "", {}, None, marks).problem((), message, "not-an-object"))
             return
         api_version, kind = data.get("apiVersion"), data.get("kind")
+        if not (api_version and kind) and (answer := of_another_system(data)) is not None:
+            self._tell_of_file(file, answer, "foreign-file")
+            return
         document = Document(file, str(api_version), str(kind), _name(data), data, None, marks)
         if wrong := list(_type_problems(document, api_version, kind)):
             self.problems += wrong
@@ -273,12 +293,22 @@ class _Loader:
             return
         model, complaints = validate(known, document.data)
         for complaint in complaints:
-            self.problems.append(
-                document.problem(complaint.path, complaint.message, complaint.rule, key=complaint.at_key)
-            )
+            message = self._as_written(document, complaint)
+            self.problems.append(document.problem(complaint.path, message, complaint.rule, key=complaint.at_key))
         metadata = getattr(model, "metadata", None)  # a model knows its fields in any upper and lower case
         name = document.name if metadata is None else metadata.name or ""
         self.documents.append(replace(document, model=model, name=name))
+
+    def _as_written(self, document: Document, complaint: Complaint) -> str:
+        """Return the message of a complaint, with how a number or boolean is written, if YAML reads it otherwise."""
+        value = complaint.value
+        if not isinstance(value, bool | int | float):
+            return complaint.message
+        at = document.position(complaint.path)
+        word = _WORD.match(self.texts[document.file].splitlines()[at.line - 1], at.column - 1)
+        if word is None or word[0] == json.dumps(value):
+            return complaint.message
+        return complaint.message.replace(describe(value), f"{word[0]}, which YAML reads as {describe(value)}", 1)
 
     def _rewritten(self, document: Document) -> Document:
         rewritten = tekton_v1beta1.to_v1(document.data)
@@ -334,9 +364,21 @@ def _type_problems(document: Document, api_version: Any, kind: Any) -> Iterator[
         return
     if api_version.startswith("tekton.dev/"):
         yield from _tekton_type_problems(document, api_version, kind)
-    elif "/" not in api_version and kind in _TEKTON_KINDS:
+        return
+    group, _, version = api_version.rpartition("/")
+    if (not group and kind in _TEKTON_KINDS) or (group and _is_misspelt_tekton(group, kind)):
         message = f"expected tekton.dev/v1 for the kind {kind}, got '{api_version}'"
-        yield document.problem(("apiVersion",), message, "unknown-api-version")
+        hint = did_you_mean(api_version, _TEKTON_VERSIONS) if group else ""
+        yield document.problem(("apiVersion",), f"{message}{hint}", "unknown-api-version")
+    elif not group and version == "v1" and kind not in _CORE_KINDS and (hint := did_you_mean(kind, _CORE_KINDS)):
+        yield document.problem(("kind",), f"Kubernetes has no kind '{kind}' in v1{hint}", "unknown-kind")
+
+
+def _is_misspelt_tekton(group: str, kind: str) -> bool:
+    """Return whether tekton.dev is meant, by a kind of Tekton's in a group that is written much like it."""
+    if closest(kind, _TEKTON_KINDS) is None or group.endswith(".tekton.dev"):
+        return False
+    return group.startswith("tekton.") or bool(difflib.get_close_matches(group, ["tekton.dev"], cutoff=0.8))
 
 
 def _tekton_type_problems(document: Document, api_version: str, kind: str) -> Iterator[Problem]:
@@ -344,7 +386,8 @@ def _tekton_type_problems(document: Document, api_version: str, kind: str) -> It
     if kind in _OTHER_TEKTON_KINDS or api_version in supported:
         return
     if supported:
-        message = f"'{api_version}' is not supported for the kind {kind}; supported: {_listed(supported)}"
+        hint = did_you_mean(api_version, supported)
+        message = f"'{api_version}' is not supported for the kind {kind}; supported: {_listed(supported)}{hint}"
         yield document.problem(("apiVersion",), message, "unknown-api-version")
         return
     if kind in _GONE_KINDS:

@@ -11,7 +11,7 @@ Left to others: whether a reference means anything (``references``), naming cycl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -83,8 +83,13 @@ def _source(reference: Reference) -> str | None:
     return path[1] if path[2] in _SOURCES or of_matrix else None
 
 
-def order_tasks(tasks: Sequence[tuple[PipelineTask, Place]], problems: list[Problem]) -> dict[str, Order]:
-    """Return what each of a Pipeline's tasks waits for. Names that are none and cycles are problems."""
+def order_tasks(
+    tasks: Sequence[tuple[PipelineTask, Place]], problems: list[Problem], *, final: Container[str] = ()
+) -> dict[str, Order]:
+    """Return what each of a Pipeline's tasks waits for. Names that are none and cycles are problems.
+
+    `final` are the names of the finally Tasks.
+    """
     places = {task.name: place for task, place in tasks}
     orders = {}
     unknown = 0
@@ -93,7 +98,10 @@ def order_tasks(tasks: Sequence[tuple[PipelineTask, Place]], problems: list[Prob
             if name not in places:
                 unknown += 1
                 hint = did_you_mean(name, places.keys() - {task.name}) if unknown <= _HINTS else ""
-                problems.append(place.at("runAfter", index).problem("unknown-task", f"there is no Task '{name}'{hint}"))
+                message = f"there is no Task '{name}'{hint}"
+                if name in final:
+                    message = f"'{name}' is a finally Task, which starts after all the tasks: none can run after it"
+                problems.append(place.at("runAfter", index).problem("unknown-task", message))
         needed = tuple(name for name in sources(task) if name in places)
         after = dict.fromkeys((*(name for name in task.run_after if name in places), *needed))
         orders[task.name] = Order(tuple(after), needed)

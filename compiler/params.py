@@ -23,7 +23,7 @@ from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.places import Place
 from monopod.compiler.references import Names, Shape, check_value, is_reported, shape_of
 from monopod.schemas.plan import Param, Value
-from monopod.schemas.tekton import ParamSpec
+from monopod.schemas.tekton import ParamSpec, not_strings
 from monopod.schemas.variables import Budget, MisfitError, Path, Scope, evaluate, only_reference, references_in
 
 NO_NAMES = Names({})
@@ -209,7 +209,9 @@ class _Binder:
             return value
         shape = shape_of(value, self._around.names)
         if not shape.fits(kind):
-            message = f"the param '{spec.name}' of {self._receiver} is of type {kind}, this is of type {shape.type}"
+            remark = not_strings(value) if kind != "string" else ""
+            what = f"the param '{spec.name}' of {self._receiver} is of type {kind}"
+            message = f"{what}, but {remark}" if remark else f"{what}, this is of type {shape.type}"
             self._problems.append(given.place.problem("param-type", message))
         if kind != "object":
             return value

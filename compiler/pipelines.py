@@ -95,7 +95,11 @@ def compile_pipeline(
     for name, volume in workspaces.items():
         fixed["workspaces", name, "bound"] = "false" if volume is None else "true"
     values = params.values(fixed)
-    orders = order_tasks([(task, place.at("tasks", index)) for index, task in enumerate(spec.tasks)], state.problems)
+    orders = order_tasks(
+        [(task, place.at("tasks", index)) for index, task in enumerate(spec.tasks)],
+        state.problems,
+        final={task.name for task in spec.finally_},
+    )
     final_orders = {task.name: Order((), _among(sources(task), orders)) for task in spec.finally_}
     scope = PipelineScope(ancestry.path, names, values, workspaces)
     final_scope = PipelineScope(ancestry.path, final_names, values, workspaces)

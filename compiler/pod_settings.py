@@ -94,7 +94,7 @@ class _Collector:
         fanned_out: dict[Path, str] = {
             ("params", name): _ONE_POD for name in (matrix.names() if matrix is not None else ())
         }
-        names = Names({}, self._params.names, refused=fanned_out)
+        names = Names({}, self._params.names, refused=lambda path: fanned_out.get(path[:2]))
         for text in texts(template):
             self._problems.extend(check(text, "text", names, place))
         return settle(template.to_kubernetes(), self._params.values, names, place, self._problems)

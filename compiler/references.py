@@ -15,7 +15,7 @@ Left to others: which names there are (``params``, ``pipelines``, ``tasks``), an
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -62,10 +62,10 @@ class Names:
         *,
         open_ended: Container[Path] = (),
         reported: Container[Path] = (),
-        refused: Mapping[Path, str] | None = None,
+        refused: Callable[[Path], str | None] | None = None,
         hidden: Iterable[str] = (),
     ) -> None:
-        """`open_ended`: every path that starts with one of these is a string. `refused`: why such paths are wrong.
+        """`open_ended`: every path that starts with one of these is a string. `refused` tells why a path is wrong.
 
         `reported`: nothing is known of paths that start with one of these, since a problem was reported.
         `hidden`: first words that cannot be seen in the outer scope.
@@ -75,7 +75,7 @@ class Names:
         self._outer = outer
         self._open_ended = open_ended
         self._reported = reported
-        self._refused = refused or {}
+        self._refused = refused
 
     def shape(self, path: Path) -> Shape | None:
         """Return what `path`, which may go on to a key of an object, stands for; None if it means nothing."""
@@ -113,10 +113,14 @@ class Names:
         return {start: frozenset(words) for start, words in found.items()}
 
     def refusal(self, path: Path) -> str | None:
-        """Return why `path` is something, but nothing that may be used here."""
-        for end in range(1, len(path) + 1):
-            if path[:end] in self._refused:
-                return self._refused[path[:end]]
+        """Return why `path` is something, but nothing that may be used here.
+
+        That is not said of a Result where there are others: a like name says more.
+        """
+        if self._refused is not None and not (len(path) > 3 and self.words_after(path[:3])):
+            reason = self._refused(path)
+            if reason is not None:
+                return reason
         return self._outer.refusal(path) if self._outer is not None else None
 
 

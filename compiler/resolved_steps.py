@@ -85,8 +85,11 @@ def resolve_steps(
     result: list[ResolvedStep] = []
     positions: dict[str, int] = {}
     results: dict[Path, Shape] = {}
+    places = {step_name(step.name, index): index for index, step in enumerate(spec.steps)}
     for index, step in enumerate(spec.steps):
-        earlier = _EarlierSteps(results, Artifacts(positions, len(result)), reported_results(result))
+        earlier = _EarlierSteps(
+            results, Artifacts(positions, index), reported_results(result), _WithoutResults(places, index)
+        )
         resolver = _StepResolver(step_name(step.name, index), step, place.at("steps", index), earlier, task, problems)
         resolved = resolver.resolved(template, place.at("stepTemplate"), catalog)
         positions.setdefault(resolved.name, len(result))
@@ -151,12 +154,34 @@ class Artifacts:
 
 
 @dataclass(frozen=True, slots=True)
+class _WithoutResults:
+    """Why references to Results of Steps that exist mean nothing to the Step at the place `count`.
+
+    One mapping of positions serves each of the Steps, as in `Artifacts`.
+    """
+
+    positions: Mapping[str, int]
+    count: int
+
+    def reason(self, path: Path) -> str | None:
+        match path:
+            case ("steps", name, "results", result, *_) if name in self.positions:
+                if self.positions[name] == self.count:
+                    return f"a Step cannot use its own Results; the file is $(step.results.{result}.path)"
+                if self.positions[name] > self.count:
+                    return f"the Step '{name}' comes later; a Step can use the Results of Steps before it only"
+                return f"the Step '{name}' declares no Result '{result}'"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class _EarlierSteps:
     """What a Step may refer to of those before it."""
 
     results: Mapping[Path, Shape]
     artifacts: Artifacts
     reported: frozenset[Path]
+    refused: _WithoutResults
 
 
 def _workspace_paths(usages: Iterable[tekton.WorkspaceUsage]) -> dict[Path, Value]:
@@ -229,7 +254,14 @@ class _StepResolver:
     def _names(self, params: Mapping[Path, Shape], fixed: Mapping[Path, Value], outer: Names) -> Names:
         shapes = {**params, **dict.fromkeys(fixed, STRING), **self.earlier.results}
         hidden = ("params",) if self.step.ref is not None and outer is self.task.without_params else ()
-        return Names(shapes, outer, open_ended=self.earlier.artifacts, reported=self.earlier.reported, hidden=hidden)
+        return Names(
+            shapes,
+            outer,
+            open_ended=self.earlier.artifacts,
+            reported=self.earlier.reported,
+            refused=self.earlier.refused.reason,
+            hidden=hidden,
+        )
 
     def _bind(self, action_name: str, action: tekton.StepActionSpec, place: Place) -> Bound:
         receiver = f"the StepAction '{action_name}'"

@@ -22,6 +22,7 @@ Rule: TypeAlias = Literal[
     "empty-file",
     "file-too-large",
     "encoding",
+    "foreign-file",
     # YAML
     "yaml-syntax",
     "yaml-tab",
@@ -95,6 +96,7 @@ Rule: TypeAlias = Literal[
     "unused-workspace",
     "unused-result",
     "unwritten-result",
+    "unused-document",
     "no-requests",
     "request-over-limit",
     "never-true",
@@ -114,6 +116,7 @@ SUMMARIES: dict[Rule, str] = {
     "empty-file": "A file has no documents, which is hardly ever meant.",
     "file-too-large": "A file has more than 10 MiB, which no Pipeline has.",
     "encoding": "A file is not UTF-8, or has characters that YAML does not allow.",
+    "foreign-file": "A file is for another system: a workflow of GitHub, a template of Helm, a docker-compose file.",
     "yaml-syntax": "The text is no YAML; what follows is not looked at.",
     "yaml-tab": "A tab is used for indentation, which YAML does not allow.",
     "yaml-key": "A key is empty, or is a list or mapping, as in a template that was not rendered.",
@@ -213,6 +216,7 @@ SUMMARIES: dict[Rule, str] = {
     ),
     "unused-result": "Nothing in the Pipeline reads a Result of a Task that is embedded in it.",
     "unwritten-result": "A Task declares a Result, and no Step mentions its file; who needs the Result will fail.",
+    "unused-document": "Nothing in the files refers to a Pipeline, Task or StepAction, though something could.",
     "no-requests": (
         "Steps or Sidecars do not say how much cpu and memory they need, so the Pod may be put where it finds too "
         "little."
@@ -235,6 +239,7 @@ CAUSES: frozenset[Rule] = frozenset(
         "empty-file",
         "file-too-large",
         "encoding",
+        "foreign-file",
         "yaml-syntax",
         "yaml-tab",
         "not-an-object",

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from monopod.compiler.catalog import Catalog, Found
 from monopod.compiler.diagnostics import Problem, Problems, closest, did_you_mean
 from monopod.compiler.documents import Document, Documents
+from monopod.compiler.foreign_files import of_another_api
 from monopod.compiler.option_values import parse_binding, parse_param
 from monopod.compiler.params import NO_VALUES, Around, Given, value_if_known
 from monopod.compiler.places import DocumentPlace, OptionPlace, Place
@@ -117,6 +118,9 @@ def choose(documents: Documents, name: str | None) -> tuple[Document, ...]:
             several = ", ".join(map(_described, candidates))
             message = f"there are several things to run: {several}; choose one with --name"
             raise Problems([DocumentPlace(candidates[1]).problem("several-runs", message)])
+    for document in documents:
+        if (answer := of_another_api(document.api_version, document.kind)) is not None:
+            raise Problems([DocumentPlace(document).problem("foreign-file", answer)])
     there_is = sorted({f"{document.kind} of {document.api_version}" for document in documents})
     message = "there is nothing to run: no PipelineRun, TaskRun, Pipeline or Task of tekton.dev among the documents"
     message += f", only {', '.join(there_is)}" if there_is else ""

@@ -5,6 +5,7 @@ Left to others: the rules themselves (``monopod.schemas``), the positions (``mon
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,7 +13,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from monopod.compiler.diagnostics import did_you_mean
+from monopod.compiler.diagnostics import closest, did_you_mean
+from monopod.compiler.removed_fields import replacement
 from monopod.compiler.rules import Rule
 from monopod.schemas.model import Finding, Findings, Model, Path
 
@@ -21,12 +23,16 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """One thing wrong with plain data. `at_key`: it is the key at the end of the path that is wrong, not its value."""
+    """One thing wrong with plain data. `at_key`: it is the key at the end of the path that is wrong, not its value.
+
+    `value` is what is of another type than wanted.
+    """
 
     path: Path
     message: str
     rule: Rule
     at_key: bool = False
+    value: Any = None
 
 
 def validate(model: type[M], data: dict[str, Any]) -> tuple[M | None, list[Complaint]]:
@@ -38,21 +44,48 @@ def validate(model: type[M], data: dict[str, Any]) -> tuple[M | None, list[Compl
         result = model.model_validate(data, context=findings)
     except ValidationError as error:
         complaints += [_from_pydantic(details) for details in error.errors(include_url=False)]
-    complaints += _from_findings(findings.items, data)
+    paths = dict(_paths(data)) if findings.items else {}
+    meant = {paths[id(each.mapping)]: _meant(findings.items, each.mapping) for each in findings.items}
+    complaints = [each for each in complaints if not _follows(each, meant)]
+    complaints += _from_findings(findings.items, paths, meant, model.__name__)
     return (None if complaints else result), complaints
 
 
-def _from_findings(findings: list[Finding], data: dict[str, Any]) -> Iterator[Complaint]:
-    if not findings:
-        return
-    paths = dict(_paths(data))
+def _meant(findings: list[Finding], mapping: dict[str, Any]) -> frozenset[str]:
+    """Return the fields that are probably meant by those of a mapping that are unknown."""
+    names = (
+        closest(str(each.path[-1]), each.unknown)
+        for each in findings
+        if each.mapping is mapping and each.unknown is not None
+    )
+    return frozenset(name for name in names if name is not None)
+
+
+def _follows(complaint: Complaint, meant: dict[Path, frozenset[str]]) -> bool:
+    """Return whether a complaint only says that a field is missing, which is there under a misspelt name."""
+    names = meant.get(complaint.path, ())
+    return complaint.rule == "missing-field" and any(f"'{name}'" in complaint.message for name in names)
+
+
+def _from_findings(
+    findings: list[Finding], paths: dict[int, Path], meant: dict[Path, frozenset[str]], kind: str
+) -> Iterator[Complaint]:
     for finding in findings:
-        path = (*paths[id(finding.mapping)], *finding.path)
-        if finding.unknown is None:
-            yield Complaint(path, finding.message, "invalid")
-        else:
-            hint = did_you_mean(str(finding.path[-1]), finding.unknown)
+        around = paths[id(finding.mapping)]
+        path = (*around, *finding.path)
+        if finding.unknown is not None:
+            way_out = replacement(path, kind)
+            hint = did_you_mean(str(finding.path[-1]), finding.unknown) if way_out is None else f"; {way_out}"
             yield Complaint(path, f"{finding.message}{hint}", "unknown-field", at_key=True)
+        elif not (_NEEDED.search(finding.message) and _mentions(finding.message, meant[around])):
+            yield Complaint(path, finding.message, "invalid")
+
+
+_NEEDED = re.compile(r"\b(?:needs?|is required)\b")
+
+
+def _mentions(message: str, names: frozenset[str]) -> bool:
+    return any(re.search(rf"\b{name}\b", message) for name in names)
 
 
 def _paths(data: Any) -> Iterator[tuple[int, Path]]:
@@ -80,7 +113,8 @@ def _from_pydantic(details: ErrorDetails) -> Complaint:
         return Complaint(path[:-1], f"the field '{path[-1]}' is required", "missing-field")
     words = _WORDS.get(kind)
     message = words(details) if words is not None else details["msg"]
-    return Complaint(path, message, "wrong-type" if kind in _EXPECTED or kind == "value_error" else "invalid-value")
+    is_type = kind in _EXPECTED or kind == "value_error"
+    return Complaint(path, message, "wrong-type" if is_type else "invalid-value", value=details["input"])
 
 
 _EXPECTED = {
@@ -99,6 +133,8 @@ def _wrong_type(details: ErrorDetails) -> str:
         message += "; write it in quotes"
     elif details["type"] == "int_type" and isinstance(value, str) and value.isdecimal():
         message += "; write it without quotes"
+    elif details["type"] == "string_type" and value is None:
+        message += '; write "" for an empty string'
     return message
 
 

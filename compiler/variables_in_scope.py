@@ -5,7 +5,7 @@ Left to others: params (``params``), Workspaces (``workspaces``), checking refer
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from monopod.compiler.references import STRING, Names, Shape
@@ -57,15 +57,23 @@ def pipeline_names(
     open_ended = {("tasks", task.name, kind) for task in spec.tasks for kind in kinds}
     reported = _reported(spec.tasks, outputs)
     status: dict[Path, Shape] = {("tasks", "status"): STRING}
-    refused: dict[Path, str] = {("tasks", "status"): "only finally Tasks can use it, when all others have ended"}
     for task in spec.tasks:
         for field in ("status", "reason"):
             status["tasks", task.name, field] = STRING
-            refused["tasks", task.name, field] = "only finally Tasks can use it, when all others have ended"
-    final = _final_refusals(spec.finally_)
+    names = {task.name for task in spec.tasks}
+    final = {task.name for task in spec.finally_}
+
+    def refused(path: Path) -> str | None:
+        if path == ("tasks", "status") or (path in status and path[1] in names):
+            return "only finally Tasks can use it, when all others have ended"
+        return _refusal(path, names, final, _NOT_OF_FINALLY)
+
+    def refused_in_finally(path: Path) -> str | None:
+        return _refusal(path, names, final, _NOT_AMONG_FINALLY)
+
     return (
-        Names(shapes, inner, open_ended=open_ended, reported=reported, refused={**refused, **final}),
-        Names({**shapes, **status}, inner, open_ended=open_ended, reported=reported, refused=final),
+        Names(shapes, inner, open_ended=open_ended, reported=reported, refused=refused),
+        Names({**shapes, **status}, inner, open_ended=open_ended, reported=reported, refused=refused_in_finally),
     )
 
 
@@ -94,11 +102,21 @@ def _reported(tasks: Iterable[PipelineTask], outputs: Mapping[str, Outputs]) -> 
     return {(root, name, kind) for root in ("tasks", "finally") for name in unknown for kind in ("results", "matrix")}
 
 
-def _final_refusals(tasks: Sequence[PipelineTask]) -> dict[Path, str]:
-    return {
-        ("tasks", task.name): f"'{task.name}' is a finally Task: no other Task can wait for it or use its Results"
-        for task in tasks
-    }
+_NOT_OF_FINALLY = "'{}' is a finally Task: no other Task can wait for it or use its Results"
+_NOT_AMONG_FINALLY = (
+    "'{}' is a finally Task too: they start together, so that none can use the Results or the status of another; "
+    "make it one of the tasks, or read them in one finally Task"
+)
+
+
+def _refusal(path: Path, names: Container[str], final: Container[str], of_final: str) -> str | None:
+    """Return why a path that means nothing is wrong, though there is a Task of that name."""
+    match path:
+        case ("tasks" | "finally", name, *_) if name in final:
+            return of_final.format(name)
+        case ("tasks", name, "results", result, *_) if name in names:
+            return f"the Task '{name}' has no Result '{result}'"
+    return None
 
 
 def _of_task(name: str, outputs: Outputs) -> dict[Path, Shape]:

@@ -16,6 +16,7 @@ import stat
 
 from monopod.compiler import yaml_tree
 from monopod.compiler.diagnostics import Position, Problem
+from monopod.compiler.foreign_files import template_in
 
 MAX_BYTES = 10 * 1024 * 1024
 
@@ -43,6 +44,9 @@ def read_bytes(content: bytes, file: str) -> tuple[list[yaml_tree.Tree], list[Pr
     if isinstance(text, Problem):
         return [], [text]
     trees, problems = yaml_tree.parse(text, file)
+    if problems and (template := template_in(text)) is not None:
+        start, message = template
+        return [], [Problem(_end_of(text[:start], file), message, "foreign-file")]
     if not trees and not problems:
         problems = [Problem(Position(file), "there is nothing in this file", "empty-file")]
     return trees, problems

@@ -105,6 +105,32 @@ def _on_error(value: str) -> str:
     return value
 
 
+class JsonText(str):
+    """The text that Tekton makes of a list or mapping whose elements are not all strings; `written` is that."""
+
+    written: Any
+
+    def __new__(cls, text: str, written: Any) -> "JsonText":
+        """Return a text that remembers what was written."""
+        made = super().__new__(cls, text)
+        made.written = written
+        return made
+
+
+def not_strings(value: Value) -> str:
+    """Return a remark on the elements of a list or mapping that keep it from being one of strings; or nothing."""
+    written = value.written if isinstance(value, JsonText) else ()
+    elements = written.values() if isinstance(written, dict) else written
+    wrong = [each for each in elements if not isinstance(each, str | None)]
+    if not wrong or any(isinstance(each, dict | list) for each in wrong):
+        return ""
+    names = [json.dumps(each, ensure_ascii=False) for each in wrong]
+    kinds = [" and ".join(filter(None, (", ".join(names[:-1]), names[-1]))), "is" if len(wrong) == 1 else "are"]
+    what = f"{kinds[0]} {kinds[1]} not {'a string' if len(wrong) == 1 else 'strings'}"
+    bare = " (YAML reads a bare y, yes or on as true, and n, no or off as false)" if bool in map(type, wrong) else ""
+    return f"{what}{bare}; write {'it' if len(wrong) == 1 else 'them'} in quotes"
+
+
 def to_value(value: Any) -> Value:
     """Return a param's value as Tekton reads it: what is no string, list of strings or mapping of strings is its JSON.
 
@@ -119,11 +145,12 @@ def to_value(value: Any) -> Value:
         return tuple(item or "" for item in value)
     if isinstance(value, dict) and all(isinstance(item, str | None) for item in value.values()):
         return {key: item or "" for key, item in value.items()}
-    return _to_json(value)
+    text = _to_json(value)
+    return JsonText(text, value) if isinstance(value, list | tuple | dict) else text
 
 
 def _plain_value(value: Value) -> str | list[str] | dict[str, str]:
-    return list(value) if isinstance(value, tuple) else value
+    return list(value) if isinstance(value, tuple) else str(value) if isinstance(value, str) else value
 
 
 def _to_json(value: Any) -> str:
@@ -226,7 +253,9 @@ class ParamSpec(Model):
                 rule = f"use letters, digits, '-', '_'{dots}, with a letter or '_' first"
                 yield path, f"'{name}' is not a valid name of {_article(what)} {what}: {rule}"
         if self.default is not None and type_of(self.default) != kind:
-            yield ("default",), f"the param is of type {kind}, but its default is of type {type_of(self.default)}"
+            message = f"the param is of type {kind}, but its default is of type {type_of(self.default)}"
+            remark = not_strings(self.default)
+            yield ("default",), f"in the default, {remark}" if remark and kind != "string" else message
         if kind == "object" and self.properties is None:
             yield (), f"the object param '{self.name}' needs properties"
         yield from self._enum_problems(kind)
@@ -694,10 +723,11 @@ class Matrix(Model):
         yield from _duplicates("params", self.params, "param")
         for index, param in enumerate(self.params):
             if isinstance(param.value, dict) or (isinstance(param.value, str) and not _is_array(param.value)):
-                yield (
-                    ("params", index, "value"),
-                    f"a matrix needs an array: a list of strings, or a reference such as $(params.{param.name}[*])",
-                )
+                remark = not_strings(param.value)
+                way_out = f"a list of strings, or a reference such as $(params.{param.name}[*])"
+                wanted = "a matrix needs an array"
+                message = f"{wanted} of strings, but {remark}" if remark else f"{wanted}: {way_out}"
+                yield ("params", index, "value"), message
 
     def names(self) -> frozenset[str]:
         """Return the names of all params that the matrix gives."""

@@ -91,6 +91,11 @@ def references(text: str) -> Iterator[Reference]:
     return map(_reference, _REFERENCE.finditer(text))
 
 
+def as_letters(text: str) -> str:
+    """Return `text` with letters in place of each reference, as many as it has characters."""
+    return _REFERENCE.sub(lambda match: "x" * len(match[0]), text)
+
+
 def references_in(value: Value) -> Iterator[Reference]:
     """Yield the references in all the strings of a param's value."""
     for text in [value] if isinstance(value, str) else value.values() if isinstance(value, dict) else value:

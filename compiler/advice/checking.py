@@ -24,6 +24,7 @@ from monopod.compiler.advice.resources import missing_requests, requests_over_li
 from monopod.compiler.advice.specs import specs_in
 from monopod.compiler.advice.suppression import Suppressions
 from monopod.compiler.advice.timeouts import missing_timeouts
+from monopod.compiler.advice.unused_documents import unused_documents
 from monopod.compiler.advice.unused_params import unused_params
 from monopod.compiler.advice.unused_workspaces import unused_workspaces
 from monopod.compiler.compilation import Options, compile_document
@@ -53,6 +54,7 @@ _ADVICE = (
     unused_workspaces,
     unused_results,
     unwritten_results,
+    unused_documents,
 )
 _PLACEHOLDER = "monopod-value-of-"
 """What a param without a default begins with while a definition is checked; what is told of it means nothing."""

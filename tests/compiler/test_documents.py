@@ -241,7 +241,7 @@ def test_yaml_that_is_not_yaml():
         (
             "apiVersion: tekton.dev/v1alpha1\nkind: Task",
             "1:13: apiVersion: 'tekton.dev/v1alpha1' is not supported for the kind Task; "
-            "supported: tekton.dev/v1, tekton.dev/v1beta1",
+            "supported: tekton.dev/v1, tekton.dev/v1beta1 (did you mean 'tekton.dev/v1'?)",
         ),
         ("apiVersion: v1\nkind: Task", "1:13: apiVersion: expected tekton.dev/v1 for the kind Task, got 'v1'"),
         ("apiVersion: tekton.dev/v1\nkind: Pipline", "2:7: kind: unknown kind 'Pipline' (did you mean 'Pipeline'?)"),
@@ -287,7 +287,7 @@ def test_an_object_that_is_there_twice(folder):
         (
             "[build]",
             "[build, yes]",
-            "12:25: spec.tasks[1].runAfter[1]: expected a string, got a boolean (true); write it in quotes",
+            "12:25: spec.tasks[1].runAfter[1]: expected a string, got yes, which YAML reads as a boolean (true)",
         ),
         ("[build]", "[~]", "12:18: spec.tasks[1].runAfter[0]: expected a string, got nothing"),
         ("name: test", "title: x", "11:7: spec.tasks[1].title: unknown field"),

@@ -333,8 +333,12 @@ def test_a_run_that_is_not_to_run_is_refused(problems, status):
 def test_what_is_no_input_is_named(problems):
     workflow = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: w}\n"
     assert problems(workflow + "---\n" + workflow.replace("name: w", "name: v")) == [
+        "p.yaml:1:1: this is an Argo Workflow; monopod runs Tekton Pipelines: write its templates as Tasks of a Pipeline"
+    ]
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"
+    assert problems(service) == [
         "there is nothing to run: no PipelineRun, TaskRun, Pipeline or Task of tekton.dev among the documents, only "
-        "Workflow of argoproj.io/v1alpha1"
+        "Service of v1"
     ]
 
 

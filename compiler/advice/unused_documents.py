@@ -1,0 +1,59 @@
+"""Pipelines, Tasks and StepActions that nothing in the files refers to: often a slip in a name.
+
+Rules:
+
+- Where there is a run, a Pipeline or Task that none leads to is unused; where there are only Pipelines, a Task that
+  none refers to. Tasks alone are for others to use.
+- A reference counts wherever it stands, so that what a TriggerTemplate makes counts too, and what another runs that is
+  unused itself.
+
+Left to others: what there is to say of the documents themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from monopod.compiler.advice.specs import Specs
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.documents import Document
+from monopod.compiler.places import DocumentPlace
+from monopod.schemas.tekton import Pipeline, PipelineRun, StepAction, Task, TaskRun
+
+_REFERENCES = {"pipelineRef": "Pipeline", "taskRef": "Task", "ref": "StepAction"}
+
+
+def unused_documents(specs: Specs) -> Iterator[Problem]:
+    """Yield a note for each Pipeline, Task and StepAction that nothing refers to, where something could."""
+    documents = specs.documents
+    has_run = bool(documents.of(PipelineRun) or documents.of(TaskRun))
+    has_pipeline = bool(documents.of(Pipeline))
+    used = {reference for document in documents for reference in _references(document.data)}
+    candidates: list[tuple[Document, str]] = []
+    if has_run:
+        candidates += [(each, "any run") for each, _ in documents.of(Pipeline)]
+    if has_run or has_pipeline:
+        candidates += [(each, "any Pipeline or run") for each, _ in documents.of(Task)]
+    if has_run or has_pipeline or documents.of(Task):
+        candidates += [(each, "any Step") for each, _ in documents.of(StepAction)]
+    for document, users in candidates:
+        if (document.kind, document.name) not in used:
+            message = f"unused document: {document.kind} '{document.name}' is not referenced by {users}"
+            place = DocumentPlace(document, ("metadata", "name"))
+            yield place.problem("unused-document", message, "note")
+
+
+def _references(data: Any) -> Iterator[tuple[str, str]]:
+    """Yield the kinds and names that a document refers to, at any depth."""
+    rest = [data]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, list):
+            rest += value
+        elif isinstance(value, dict):
+            for key, kind in _REFERENCES.items():
+                reference = value.get(key)
+                if isinstance(reference, dict) and isinstance(reference.get("name"), str):
+                    yield kind, reference["name"]
+            rest += value.values()

@@ -1,0 +1,71 @@
+"""CEL of when-expressions, parsed when compiling: an expression that does not parse would fail its Task while running.
+
+Rules:
+
+- Tekton puts values in place of references before it evaluates, so that a reference can stand for any text. Inside
+  quotes that changes nothing; an expression with a reference outside of quotes that does not parse is left alone.
+- An expression that is nested so deep that the parser could run out of stack is left to the coordinator, which
+  evaluates it in a process of its own (``entrypoint.cel_process``).
+
+Left to others: what the expression evaluates to (``entrypoint.cel``).
+"""
+
+from __future__ import annotations
+
+import re
+
+from monopod.schemas.variables import EvaluationError, as_letters
+
+_DEEPEST = 50
+_LONGEST = 10_000
+_QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
+_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?(.*)")
+_EXPECTING = re.compile(r" expecting (?:\{.*|<EOF>)")
+_TOKEN = re.compile(r"token recognition error at: '(.*)'", re.DOTALL)
+_OPERATORS = {"or": "||", "and": "&&", "not": "!", "=": "=="}
+
+
+def syntax_error(expression: str) -> str | None:
+    """Return what keeps a CEL expression from being parsed, with its place; None if nothing does."""
+    text = as_letters(expression)
+    if not text.strip() or len(text) > _LONGEST or _is_deep(text):
+        return None
+    if text != expression and "$(" in _QUOTED.sub("", expression):
+        return None
+    from monopod.entrypoint.cel import extension  # noqa: PLC0415  # hardly any Pipeline has CEL
+
+    try:
+        extension().compile(text)
+    except EvaluationError:
+        return None  # there is no CEL here
+    except ValueError as error:
+        return _in_words(str(error), text)
+    return None
+
+
+def _is_deep(text: str) -> bool:
+    return sum(map(text.count, "([{!-?")) > _DEEPEST
+
+
+def _in_words(message: str, text: str) -> str:
+    found = _ERROR.search(message)
+    if found is None:
+        return "this is not a CEL expression"
+    line, column = int(found[1]), int(found[2])
+    place = f"column {column}" if "\n" not in text.strip() else f"line {line}, column {column}"
+    what = _what_is_wrong(_EXPECTING.sub("", found[3]))
+    lines = text.splitlines()
+    before = lines[line - 1][: column - 1].split() if line <= len(lines) else []
+    for word in (what.removeprefix("unexpected ").strip("'"), before[-1] if before else ""):
+        if word in _OPERATORS:
+            return f"this CEL expression does not parse, at {place}: CEL has no '{word}'; write {_OPERATORS[word]}"
+    return f"this CEL expression does not parse, at {place}: {what}"
+
+
+def _what_is_wrong(message: str) -> str:
+    if "<EOF>'" in message:
+        return "it ends too early" if "mismatched" in message else message.replace(" at '<EOF>'", " at its end")
+    if found := _TOKEN.search(message):
+        token = found[1].strip()
+        return "a text without its closing quote" if token.startswith(("'", '"')) else f"unexpected '{token}'"
+    return message.replace("mismatched input", "unexpected").replace("extraneous input", "unexpected")

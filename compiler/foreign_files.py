@@ -1,0 +1,107 @@
+"""Files of other systems: recognised, and answered in one line that says what they are and what to do.
+
+Left to others: files that are no YAML (``yaml_files``), documents of Tekton and Kubernetes (``documents``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_TEMPLATE = re.compile(
+    r"\{\{-?\s*(?:if|else|end|include|range|with|define|template|toYaml|tpl|/\*|\.(?:Values|Release|Chart)\b)"
+)
+_AS_TEKTON = "monopod runs Tekton Pipelines; write its jobs as Tasks of a Pipeline"
+_URL = re.compile(r"(?:https?|oci|git|ssh|s3)://|git@[\w.-]+:")
+
+_ARGO_KINDS = {"Workflow": "an Argo Workflow", "CronWorkflow": "an Argo CronWorkflow"}
+_ARGO_KINDS |= dict.fromkeys(("WorkflowTemplate", "ClusterWorkflowTemplate"), "an Argo WorkflowTemplate")
+
+
+def of_another_system(data: Any) -> str | None:
+    """Return what a document without apiVersion and kind is, and what to do; None if it is not known."""
+    if not isinstance(data, Mapping):
+        return None
+    for is_one, answer in (
+        (_is_github_workflow, f"this is a GitHub workflow; {_AS_TEKTON}"),
+        (_is_github_action, f"this is a GitHub action; {_AS_TEKTON}"),
+        (_is_gitlab, f"this is a GitLab CI file; {_AS_TEKTON}, or let a job of it call monopod"),
+        (_is_circle, f"this is a CircleCI file; {_AS_TEKTON}"),
+        (_is_azure, f"this is an Azure Pipelines file; {_AS_TEKTON}"),
+        (_is_compose, "this is a docker-compose file; write its services as Sidecars of a Task"),
+        (_is_kustomization, "this is a kustomization; run kustomize build FOLDER | monopod COMMAND -f -"),
+        (_is_chart, "this is a file of a Helm chart; run helm template CHART | monopod COMMAND -f -"),
+    ):
+        if is_one(data):
+            return answer
+    return None
+
+
+def of_another_api(api_version: str, kind: str) -> str | None:
+    """Return what an object of another API is that people run as they would a Pipeline; None if it is not known."""
+    if api_version.startswith("argoproj.io/") and kind in _ARGO_KINDS:
+        return f"this is {_ARGO_KINDS[kind]}; monopod runs Tekton Pipelines: write its templates as Tasks of a Pipeline"
+    return None
+
+
+def template_in(text: str) -> tuple[int, str] | None:
+    """Return where a text that is no YAML has its first sign of being a template of Helm, and what to do."""
+    found = _TEMPLATE.search(text)
+    if found is None:
+        return None
+    return found.start(), "this is a template of a Helm chart; run helm template CHART | monopod COMMAND -f -"
+
+
+def url_in_place_of_file(path: str) -> str | None:
+    """Return what to do with a URL where a file should be named; None if it is none."""
+    if not _URL.match(path):
+        return None
+    way_out = f"curl -fsSL '{path}' | monopod COMMAND -f -" if path.startswith("http") else "fetch it first"
+    return f"this is a URL, and only files are read; {way_out}"
+
+
+def _has(data: Mapping[Any, Any], key: str, kind: type | tuple[type, ...]) -> bool:
+    return isinstance(data.get(key), kind)
+
+
+def _jobs(data: Mapping[Any, Any]) -> list[Mapping[Any, Any]]:
+    jobs = data.get("jobs")
+    return [each for each in jobs.values() if isinstance(each, Mapping)] if isinstance(jobs, Mapping) else []
+
+
+def _is_github_workflow(data: Mapping[Any, Any]) -> bool:
+    return any(each.keys() & {"runs-on", "uses"} for each in _jobs(data)) or (bool(_jobs(data)) and "on" in data)
+
+
+def _is_github_action(data: Mapping[Any, Any]) -> bool:
+    return _has(data, "runs", Mapping) and "using" in data["runs"]
+
+
+def _is_gitlab(data: Mapping[Any, Any]) -> bool:
+    jobs = [each for each in data.values() if isinstance(each, Mapping)]
+    has_script = any(each.keys() & {"script", "trigger", "extends"} for each in jobs)
+    return has_script or (_has(data, "stages", list) and all(isinstance(each, str) for each in data["stages"]))
+
+
+def _is_circle(data: Mapping[Any, Any]) -> bool:
+    return "version" in data and bool(_jobs(data))
+
+
+def _is_azure(data: Mapping[Any, Any]) -> bool:
+    return bool(data.keys() & {"trigger", "pool", "pr"}) and bool(data.keys() & {"steps", "stages", "jobs"})
+
+
+def _is_compose(data: Mapping[Any, Any]) -> bool:
+    services = data.get("services")
+    return isinstance(services, Mapping) and any(
+        isinstance(each, Mapping) and bool(each.keys() & {"image", "build"}) for each in services.values()
+    )
+
+
+def _is_kustomization(data: Mapping[Any, Any]) -> bool:
+    return _has(data, "resources", list) and all(isinstance(each, str) for each in data["resources"])
+
+
+def _is_chart(data: Mapping[Any, Any]) -> bool:
+    return data.get("apiVersion") in {"v1", "v2"} and "kind" not in data and {"name", "version"} <= data.keys()
