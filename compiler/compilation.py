@@ -156,7 +156,7 @@ def compile_document(document: Document, documents: Documents, options: Options,
     errors = [problem for problem in state.problems if problem.severity == "error"]
     if errors:
         raise Problems(errors)
-    plan = Plan(compiled.pipeline, {**run.document, "metadata": metadata})
+    plan = Plan(compiled.pipeline, {**run.document, "metadata": metadata}, sources=state.sources)
     pod = make_pod(
         plan,
         parts,

@@ -110,6 +110,7 @@ def compile_pipeline(
         final_tasks=_all_compiled(final_tasks, final_orders, final_scope, ancestry, state),
         results=_results(spec, place, result_names(spec, outputs, Names(params.shapes)), state.problems),
         variables=listed(fixed, fixed),
+        source=state.source(found),
     )
 
 
@@ -269,6 +270,7 @@ def _compile_nested(
             pipeline.results,
             pipeline.variables,
             timeout=task.timeout or None,
+            source=pipeline.source,
         ),
     )
 

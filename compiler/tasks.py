@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import Any
 
 from monopod.compiler import fan_out, pod_settings, steps, workspaces
 from monopod.compiler.catalog import Catalog, Found
@@ -53,6 +54,7 @@ class CompilerState:
     `images` tells what images say to run.
     `budget` is for the values of references.
     `max_concurrency` is how many combinations of a matrix run at the same time at most, if the Task does not say.
+    `sources` are the Pipelines and Tasks that are referred to, for the status of the run (`plan.Plan.sources`).
     `keep_volume_claims`: what a run claims of storage is claimed for its Pod.
     """
 
@@ -65,6 +67,21 @@ class CompilerState:
     settings: PodSettings = NO_SETTINGS
     budget: Budget = field(default_factory=partial(Budget, MOST_CHARACTERS))
     ports: list[DeclaredPort] = field(default_factory=list)
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def source(self, found: Found[Any]) -> str:
+        """Keep what a reference led to for the status of the run; return its key, empty if it is embedded."""
+        if found.embedded:
+            return ""
+        kind = "Pipeline" if isinstance(found.spec, tekton.PipelineSpec) else "Task"
+        key = f"{kind}/{found.identity}"
+        if key not in self.sources:
+            origin = self.catalog.remote.sources.get(found.origin)
+            self.sources[key] = {
+                "spec": found.spec.to_kubernetes(),
+                **({} if origin is None else {"refSource": origin}),
+            }
+        return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +230,7 @@ class _TaskCompiler:
             results=result_declarations(self._spec.results),
             variables=listed(fixed, self._used),
             slots=slots.slots,
+            source=self._state.source(self._found),
         )
 
     # Params, matrix and Workspaces

@@ -446,7 +446,7 @@ class Engine:
 
     def _end_instance(self, instance: InstanceState, outcome: Outcome) -> None:
         task = instance.task
-        instance.outcome = outcome
+        instance.outcome, instance.finished = outcome, self._commands.now
         task.unfinished -= 1
         if instance.attempts:
             self._give_back(instance, outcome)

@@ -127,6 +127,7 @@ class InstanceState:
         self.attempts: list[AttemptState] = []
         self.cancelled = False
         self.outcome: Outcome | None = None
+        self.finished: float = 0
 
     @property
     def attempt(self) -> AttemptState:

@@ -11,8 +11,16 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from monopod.entrypoint.failure_reasons import ended_as
-from monopod.entrypoint.run_state import AttemptState, InstanceState, Outcome, PipelineState, StepState, TaskState
+from monopod.entrypoint.failure_reasons import ended_as, exit_code_of, reason_of
+from monopod.entrypoint.run_state import (
+    AttemptState,
+    InstanceState,
+    Outcome,
+    PipelineState,
+    SidecarState,
+    StepState,
+    TaskState,
+)
 from monopod.schemas.plan import Plan, ResultDeclaration, Value, WhenExpression
 from monopod.schemas.run_status import (
     ChildReference,
@@ -21,6 +29,7 @@ from monopod.schemas.run_status import (
     PipelineRunStatus,
     PlainValue,
     ResultStatus,
+    SidecarStatus,
     SkippedTask,
     StepStatus,
     TaskRunStatus,
@@ -227,7 +236,9 @@ def _when(expression: WhenExpression) -> WhenStatus:
 def _instance_status(instance: InstanceState, pod: str) -> TaskRunStatus:
     assert instance.outcome is not None
     if not instance.attempts:
-        return {"conditions": [_condition(instance.outcome, instance.task.pipeline.finished)]}
+        at = _time(instance.finished)
+        conditions = [_condition(instance.outcome, instance.finished)]
+        return {"conditions": conditions, "podName": pod, "startTime": at, "completionTime": at}
     status = _attempt_status(instance, instance.attempt, pod)
     status["conditions"] = [_condition(instance.outcome, instance.attempt.finished)]
     earlier = [_attempt_status(instance, attempt, pod) for attempt in instance.attempts[:-1]]
@@ -245,6 +256,8 @@ def _attempt_status(instance: InstanceState, attempt: AttemptState, pod: str) ->
         "completionTime": _time(attempt.finished),
         "steps": [_step_status(step, attempt.outcome, pod) for step in attempt.steps if step.reason],
     }
+    if attempt.sidecars:
+        status["sidecars"] = [_sidecar_status(each, attempt.finished) for each in attempt.sidecars]
     if attempt.results:
         status["results"] = _results(instance.task.plan.results, attempt.results)
     if attempt.artifacts:
@@ -278,6 +291,25 @@ def _step_status(step: StepState, outcome: Outcome, pod: str) -> StepStatus:
         status["inputs"] = list(step.artifacts.inputs)
     if step.artifacts.outputs:
         status["outputs"] = list(step.artifacts.outputs)
+    return status
+
+
+def _sidecar_status(sidecar: SidecarState, task_finished: float) -> SidecarStatus:
+    """Return how a Sidecar ended; one that was stopped with its Task has completed, as in Tekton."""
+    status: SidecarStatus = {"name": sidecar.plan.step.name, "container": sidecar.container}
+    how = sidecar.end
+    if how is not None:
+        status["terminated"] = {"exitCode": exit_code_of(how), "reason": reason_of(how)}
+        start, end = how.start or sidecar.started, how.end or task_finished
+        if how.error:
+            status["terminated"]["message"] = how.error
+    elif sidecar.request:
+        status["terminated"] = {"exitCode": 0, "reason": "Completed"}
+        start, end = sidecar.started, task_finished
+    else:
+        return {**status, "waiting": {"reason": "PodInitializing"}}
+    if start:
+        status["terminated"]["startedAt"], status["terminated"]["finishedAt"] = _time(start), _time(end)
     return status
 
 

@@ -12,9 +12,9 @@ and what a Pod that can be measured tells of CPU and memory (``usage``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from typing import Self
@@ -91,6 +91,10 @@ class StartablePod(Pod, Protocol):
 
     def cancel_requests(self) -> AbstractContextManager[CancelRequests]:
         """Listen to requests of `monopod cancel` as long as the context lasts."""
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The metadata of the Pod: its name, namespace and uid, once it was started."""
 
     @property
     def kept(self) -> str:

@@ -181,6 +181,11 @@ class Run:
         warning = f"the run succeeded, but its Pod counts as Failed: not all of its containers ended well{which}"
         self._display.show(RunWarning(time.time(), warning))
 
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """The status of the Pod, once it has ended; else empty."""
+        return self._status or {}
+
     def outcome(self) -> Outcome:
         """Return how the run ended, by what the coordinator told and by what became of the Pod."""
         status = self._status or {}

@@ -27,6 +27,7 @@ from monopod.compiler.compilation import Compilation
 from monopod.runner.backend import Backend, BackendUnavailableError, PodRefusedError, PodWithLogs, StartablePod
 from monopod.runner.ci_log import write_json, write_yaml
 from monopod.runner.cluster_options import program
+from monopod.runner.completed_document import completed
 from monopod.runner.display import make_display
 from monopod.runner.failures import More, failure_context, memory_limits
 from monopod.runner.follow import Follower
@@ -175,7 +176,7 @@ def follow_pod(
     follower = Follower(plan, limits)
     display = recording(make_display(_stream(options.output), follower, os.environ, options.lines, pod), recorder)
     run = Run(pod, follower, display, wake_up)
-    summary = None
+    summary, began = None, time.time()
     try:
         with pod.cancel_requests() as cancel_requests, heeded(signal.SIGTSTP, signal.SIGCONT):
             for name in run.follow(cancel_requests):
@@ -189,7 +190,9 @@ def follow_pod(
             recorder.end(outcome, ended)
     finally:
         display.close(summary)
-    document = ended_document(plan, run.told, outcome, ended)
+    document = completed(
+        ended_document(plan, run.told, outcome, ended, pod=pod.metadata, began=began), plan, run.status
+    )
     record = None if recorder is None else recorder.directory
     return Ended(outcome.exit_code, document, run.is_interrupted, record, is_told=follower.finished is not None)
 

@@ -15,34 +15,58 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from monopod.entrypoint.failure_reasons import ended_as
+from monopod.runner.backend import EVICTED
 from monopod.runner.follow import Follower, TaskState
 from monopod.runner.summary import Outcome
 from monopod.schemas import plan as planned
-from monopod.schemas.run_events import RunEvent, RunFinished, RunStarted, StepFinished, StepStarted, TaskStarted
+from monopod.schemas.run_events import (
+    RunEvent,
+    RunFinished,
+    RunStarted,
+    SidecarFinished,
+    StepFinished,
+    StepStarted,
+    TaskStarted,
+)
 
 _UNKNOWN, _TRUE, _FALSE = "Unknown", "True", "False"
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """The last attempt of a Task instance: its Steps in the order in which they started."""
+    """The last attempt of a Task instance: its Steps in the order of their starts, and the Sidecars that ended."""
 
     started: float
-    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    steps: dict[str, StepStarted | StepFinished] = field(default_factory=dict)
+    sidecars: list[SidecarFinished] = field(default_factory=list)
 
 
-def ended_document(plan: planned.Plan, events: Sequence[RunEvent], outcome: Outcome, at: float) -> dict[str, Any]:
-    """Return the document of a run that ended like this, whatever the coordinator has told of it in `events`."""
+def ended_document(
+    plan: planned.Plan,
+    events: Sequence[RunEvent],
+    outcome: Outcome,
+    at: float,
+    *,
+    pod: Mapping[str, Any] | None = None,
+    began: float | None = None,
+) -> dict[str, Any]:
+    """Return the document of a run that ended like this, whatever the coordinator has told of it in `events`.
+
+    `pod` is the metadata of the Pod, `began` when it was made: for a run that did not tell that it started.
+    """
     finished = next((event for event in events if isinstance(event, RunFinished)), None)
     if finished is not None and (finished.status, finished.reason) == (outcome.status, outcome.reason):
         return finished.document
-    name = next((event.name for event in events if isinstance(event, RunStarted)), "")
-    document = unfinished_document(plan, events, name) if finished is None else finished.document
-    return {**document, "status": _ended(document["status"], outcome, at)}
+    document = unfinished_document(plan, events, pod or {}) if finished is None else finished.document
+    started = {"startTime": (pod or {}).get("creationTimestamp") or _time(at if began is None else began)}
+    return {**document, "status": _ended({**started, **document["status"]}, outcome, at)}
 
 
 def _ended(status: Mapping[str, Any], outcome: Outcome, at: float) -> dict[str, Any]:
     """Return the status of a run or Task that has ended with its Pod."""
+    if "taskRuns" not in status and outcome.reason == EVICTED:
+        outcome = Outcome(outcome.status, "PodEvicted", outcome.message)  # what Tekton calls it in a TaskRun
     condition = _condition(_FALSE, outcome.reason, outcome.message, at)
     ended = {**status, "conditions": [condition], "completionTime": _time(at)}
     for kind in ("taskRuns", "pipelineRuns"):
@@ -69,8 +93,8 @@ def _step_ended(step: Mapping[str, Any], pod: str, outcome: Outcome, at: float) 
     return {**rest, "terminated": {**step["running"], **terminated}, "terminationReason": outcome.reason}
 
 
-def unfinished_document(plan: planned.Plan, events: Iterable[RunEvent], pod: str) -> dict[str, Any]:
-    """Return the document of a run of a Plan of which `events` are told so far; `pod` is its name, empty if unknown."""
+def unfinished_document(plan: planned.Plan, events: Iterable[RunEvent], pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of a run of a Plan of which `events` are told so far; `pod` is the metadata of its Pod."""
     follower = Follower(plan)
     attempts: dict[tuple[str, int | None], _Attempt] = {}
     begun: RunStarted | None = None
@@ -81,14 +105,16 @@ def unfinished_document(plan: planned.Plan, events: Iterable[RunEvent], pod: str
         elif isinstance(event, TaskStarted):
             attempts[event.task, event.index] = _Attempt(event.at)
         elif isinstance(event, StepStarted | StepFinished):
-            attempt = attempts.setdefault((event.task, event.index), _Attempt(event.at))
-            attempt.steps[event.step] = _step(event)
-    metadata = dict(plan.document.get("metadata") or {})
-    if pod:
-        metadata = {"name": pod, **{key: value for key, value in metadata.items() if key != "generateName"}}
+            attempts.setdefault((event.task, event.index), _Attempt(event.at)).steps[event.step] = event
+        elif isinstance(event, SidecarFinished):
+            attempts.setdefault((event.task, event.index), _Attempt(event.at)).sidecars.append(event)
+    known = {key: pod[key] for key in ("name", "namespace", "uid") if pod.get(key)}
     if begun is not None:
-        metadata.update(namespace=begun.namespace, uid=begun.uid)
-    made = _Maker(plan, follower, attempts, pod, None if begun is None else begun.at)
+        known = {"name": begun.name, "namespace": begun.namespace, "uid": begun.uid}
+    metadata = dict(plan.document.get("metadata") or {})
+    if known:
+        metadata = {**{key: value for key, value in metadata.items() if key != "generateName"}, **known}
+    made = _Maker(plan, follower, attempts, str(known.get("name", "")), None if begun is None else begun.at)
     return {**plan.document, "metadata": metadata, "status": made.status()}
 
 
@@ -112,10 +138,16 @@ class _Maker:
             self._tasks.setdefault(task.path, []).append(task)
 
     def status(self) -> dict[str, Any]:
-        only = [task for tasks in self._tasks.values() for task in tasks]
-        if self._plan.document.get("kind") == "TaskRun" and len(only) == 1 and only[0].started is not None:
-            return self._task_run(only[0])
+        if self._plan.document.get("kind") == "TaskRun":
+            return self._only_task_run(next(task for tasks in self._tasks.values() for task in tasks))
         return self._pipeline(self._plan.pipeline, "", self._pod)
+
+    def _only_task_run(self, state: TaskState) -> dict[str, Any]:
+        """Return the status of the TaskRun that is the whole run, also before anything is told of it."""
+        if (state.path, state.index) in self._attempts:
+            return self._task_run(state)
+        status: dict[str, Any] = {"conditions": [self._condition("")], "podName": self._pod}
+        return status if self._started is None else {**status, "startTime": _time(self._started)}
 
     def _pipeline(self, pipeline: planned.Pipeline, prefix: str, name: str) -> dict[str, Any]:
         own = [*pipeline.tasks, *pipeline.final_tasks]
@@ -179,7 +211,10 @@ class _Maker:
         }
         if state.ended is not None:
             status["completionTime"] = _time(state.ended)
-        status["steps"] = list(attempt.steps.values())
+        reason = state.reason if state.is_over else ""
+        status["steps"] = [_step(event, reason, self._pod) for event in attempt.steps.values()]
+        if attempt.sidecars:
+            status["sidecars"] = list(map(_sidecar, attempt.sidecars))
         return status
 
 
@@ -190,18 +225,28 @@ def _task_condition(state: TaskState, attempt: _Attempt) -> dict[str, Any]:
     return _condition(succeeded, state.reason, state.message, state.ended or attempt.started)
 
 
-def _step(event: StepStarted | StepFinished) -> dict[str, Any]:
+def _step(event: StepStarted | StepFinished, task_reason: str, pod: str) -> dict[str, Any]:
     step: dict[str, Any] = {"name": event.step, "container": event.container}
     if isinstance(event, StepStarted):
         return {**step, "running": {"startedAt": _time(event.at)}}
-    reasons = {"Completed": "Completed", "Continued": "Completed", "OOMKilled": "OOMKilled"}
-    terminated: dict[str, Any] = {"exitCode": event.exit_code, "reason": reasons.get(event.reason, "Error")}
+    out_of_memory = event.reason == "OOMKilled"
+    reason, why = ended_as(event.reason, event.exit_code, task_reason, out_of_memory=out_of_memory)
+    message = event.message or (
+        f"Step {event.step} terminated as pod {pod} is terminated" if why == task_reason else ""
+    )
+    return {**step, "terminated": _terminated(event, reason, message), "terminationReason": why}
+
+
+def _sidecar(event: SidecarFinished) -> dict[str, Any]:
+    terminated = _terminated(event, event.reason, event.message)
+    return {"name": event.sidecar, "container": event.container, "terminated": terminated}
+
+
+def _terminated(event: StepFinished | SidecarFinished, reason: str, message: str) -> dict[str, Any]:
+    terminated: dict[str, Any] = {"exitCode": event.exit_code, "reason": reason}
     if event.start:
         terminated.update(startedAt=_time(event.start), finishedAt=_time(event.end))
-    if event.message:
-        terminated["message"] = event.message
-    reason = {"TimedOut": "TimeoutExceeded"}.get(event.reason, event.reason)
-    return {**step, "terminated": terminated, "terminationReason": reason}
+    return {**terminated, "message": message} if message else terminated
 
 
 def _reference(kind: str, name: str, task: str) -> dict[str, Any]:

@@ -166,6 +166,7 @@ class Task(NamedTuple):
     before this one starts: those of ``runAfter`` and those whose Results it uses; ``result_sources`` are the latter.
     ``timeout`` is that of one attempt.
     ``variables`` are references with a fixed value, such as ``workspaces.source.path``.
+    ``source`` is the key in `Plan.sources` of a Task that is referred to; empty if it is embedded.
     """
 
     name: str
@@ -185,12 +186,14 @@ class Task(NamedTuple):
     variables: tuple[tuple[str, str], ...] = ()
     slots: tuple[Slot, ...] = ()
     pipeline: Pipeline | None = None
+    source: str = ""
 
 
 class Pipeline(NamedTuple):
     """A Pipeline of the Plan. Its ``params`` are templates in the scope of the Task it stands for; fixed at the top.
 
     ``variables`` are references with a fixed value, such as ``workspaces.source.bound`` and ``context.pipeline.name``.
+    ``source`` is the key in `Plan.sources` of a Pipeline that is referred to; empty if it is embedded.
     """
 
     name: str
@@ -202,6 +205,7 @@ class Pipeline(NamedTuple):
     timeout: float | None = None
     tasks_timeout: float | None = None
     finally_timeout: float | None = None
+    source: str = ""
 
 
 class Plan(NamedTuple):
@@ -210,6 +214,8 @@ class Plan(NamedTuple):
     ``document`` is the PipelineRun or TaskRun that is being run, as JSON (``apiVersion``, ``kind``, ``metadata``,
     ``spec``): what was given, or what the compiler made for a bare Pipeline or Task. The coordinator adds ``status``.
     A TaskRun is a Pipeline of a single Task; ``document`` tells which it is.
+    ``sources`` holds each Pipeline and Task that is referred to, once: its ``spec`` as it is written, and its
+    ``refSource`` if it was fetched. It is for the status of the finished run; nothing that runs depends on it.
     ``container_start_timeout``: how long a Task waits for a container that does not start before it fails.
     """
 
@@ -217,6 +223,7 @@ class Plan(NamedTuple):
     document: dict[str, Any]
     container_start_timeout: float = 600.0
     stop_grace: float = 10.0
+    sources: dict[str, Any] = {}  # noqa: RUF012  # nobody changes it
     version: int = PLAN_VERSION
 
 

@@ -64,14 +64,24 @@ class StepStatus(TypedDict):
     outputs: NotRequired[list[dict[str, Any]]]
 
 
+class SidecarStatus(TypedDict):
+    """A Sidecar: `terminated` if it was started, by itself or with its Task; else `waiting`."""
+
+    name: str
+    container: str
+    terminated: NotRequired[Terminated]
+    waiting: NotRequired[dict[str, str]]
+
+
 class TaskRunStatus(TypedDict):
-    """A Task instance, as its last attempt left it; one that never started has no times."""
+    """A Task instance, as its last attempt left it; one that never started has no Steps."""
 
     conditions: list[Condition]
-    podName: NotRequired[str]
-    startTime: NotRequired[str]
-    completionTime: NotRequired[str]
+    podName: str
+    startTime: str
+    completionTime: str
     steps: NotRequired[list[StepStatus]]
+    sidecars: NotRequired[list[SidecarStatus]]
     results: NotRequired[list[ResultStatus]]
     artifacts: NotRequired[dict[str, list[dict[str, Any]]]]
     retriesStatus: NotRequired[list[TaskRunStatus]]

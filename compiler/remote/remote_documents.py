@@ -53,6 +53,8 @@ class RemoteDocuments:
         self._context = context
         self._fetched: dict[RemoteReference, _Fetched] = {}
         self._recorded: list[dict[str, object]] = []
+        self.sources: dict[str, dict[str, object]] = {}
+        """Where each document came from, by its `Document.file`, as Tekton's RefSource."""
 
     def find(
         self, model: type[M], reference: Reference, place: Place, around: Around, problems: list[Problem]
@@ -109,6 +111,7 @@ class RemoteDocuments:
         return _Fetched(documents, documents[0].warnings, warnings=warnings)
 
     def _record(self, document: Document, resolved: Resolved) -> None:
+        self.sources[document.file] = dict(resolved.source.to_json())
         entry = {"kind": document.kind, "name": document.name, **resolved.source.to_json()}
         if entry not in self._recorded:
             self._recorded.append(entry)

@@ -121,6 +121,12 @@ class HostPod:
         return self._state.path
 
     @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The metadata of the Pod."""
+        metadata: Mapping[str, Any] = self.manifest["metadata"]
+        return metadata
+
+    @property
     def is_finished(self) -> bool:
         """Whether `PodFinished` has been told."""
         return self._finished is not None

@@ -19,7 +19,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -256,6 +256,13 @@ class FollowedPod:
 
     def _in_thread(self, work: Callable[[], _Message]) -> None:
         threading.Thread(target=lambda: self._inbox.put(work()), daemon=True).start()
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The metadata of the Pod."""
+        assert self._pod is not None
+        metadata: Mapping[str, Any] = self._pod["metadata"]
+        return metadata
 
     @property
     def _uid(self) -> str:

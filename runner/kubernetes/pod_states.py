@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -59,6 +60,13 @@ def statuses(pod: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def phase(pod: Mapping[str, Any]) -> str:
     """Return the phase of a Pod."""
     return str((pod.get("status") or {}).get("phase") or "Pending")
+
+
+def ended_at(pod: Mapping[str, Any]) -> float | None:
+    """Return when the last of the Pod's containers ended, in seconds since the epoch; None if that is not known."""
+    states = [(each.get("state") or {}).get("terminated") or {} for each in statuses(pod)]
+    times = [each["finishedAt"] for each in states if each.get("finishedAt")]
+    return max((datetime.fromisoformat(each).timestamp() for each in times), default=None)
 
 
 def is_over(pod: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from monopod.compiler.pod import COORDINATOR
 from monopod.runner.ci_log import write_json, write_yaml
+from monopod.runner.completed_document import completed
 from monopod.runner.display_plain import summary_lines
 from monopod.runner.follow import Follower, TaskState
 from monopod.runner.kubernetes import pod_states
@@ -17,7 +18,7 @@ from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.reading import read_events
 from monopod.runner.printable import printable
 from monopod.runner.summary import Outcome, summarize
-from monopod.runner.unfinished import unfinished_document
+from monopod.runner.unfinished import ended_document, unfinished_document
 from monopod.schemas.run_events import RunEvent
 from monopod.schemas.words import duration_in_words, table_lines
 
@@ -32,12 +33,7 @@ def print_standing(existing: ExistingPod, output: Literal["human", "json", "yaml
         for line in (*_lines(existing, events), *(f"warning: {text}" for text in warnings)):
             print(printable(line, colours=False))
         return
-    follower = _follower(existing, events)
-    document = (
-        follower.finished.document
-        if follower.finished is not None
-        else unfinished_document(existing.plan, events, existing.name.name)
-    )
+    document = completed(_document(existing, events), existing.plan, existing.pod.get("status") or {})
     if output == "yaml":
         write_yaml([document])
     else:
@@ -59,6 +55,24 @@ def _print_told_to_people(existing: ExistingPod, output: str) -> None:
     )
 
 
+def _document(existing: ExistingPod, events: Sequence[RunEvent]) -> dict[str, Any]:
+    finished = _follower(existing, events).finished
+    if finished is not None:
+        return finished.document
+    metadata = existing.pod["metadata"]
+    if not pod_states.is_over(existing.pod):
+        return unfinished_document(existing.plan, events, metadata)
+    ended = pod_states.ended_at(existing.pod) or max((event.at for event in events), default=time.time())
+    return ended_document(existing.plan, events, _unknown(existing), ended, pod=metadata)
+
+
+def _unknown(existing: ExistingPod) -> Outcome:
+    """Return the outcome of a run whose Pod has ended, though its coordinator did not tell how the run did."""
+    why = pod_states.ending_in_words(existing.pod)
+    message = "the coordinator did not tell how the run ended" + (f": {why}" if why else "")
+    return Outcome("Failed", "OutcomeUnknown", message)
+
+
 def _follower(existing: ExistingPod, events: Sequence[RunEvent]) -> Follower:
     follower = Follower(existing.plan)
     for event in events:
@@ -73,9 +87,7 @@ def _lines(existing: ExistingPod, events: Sequence[RunEvent]) -> list[str]:
         outcome = Outcome(finished.status, finished.reason, finished.message)
         return _summary(follower, outcome, finished.at)
     if pod_states.is_over(existing.pod):
-        why = pod_states.ending_in_words(existing.pod)
-        message = "the coordinator did not tell how the run ended" + (f": {why}" if why else "")
-        return _summary(follower, Outcome("Failed", "OutcomeUnknown", message), time.time())
+        return _summary(follower, _unknown(existing), time.time())
     return _going(existing.pod, follower, time.time())
 
 

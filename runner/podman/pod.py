@@ -151,6 +151,12 @@ class PodmanPod:
         """Listen to requests of `monopod cancel`, as a context manager."""
         return CancelSocket(self._directory)
 
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The metadata of the Pod."""
+        metadata: Mapping[str, Any] = self.manifest["metadata"]
+        return metadata
+
     # --- start and stop
 
     def start(self) -> None:
@@ -499,10 +505,21 @@ class PodmanPod:
             self._pending.append(
                 ContainerTerminated(name, restarts, state["ExitCode"], number, reason, "", None, time.time())
             )
-            statuses.append({"name": name, "state": {"terminated": {"exitCode": state["ExitCode"], "reason": reason}}})
+            terminated = {"exitCode": state["ExitCode"], "reason": reason}
+            statuses.append({"name": name, "state": {"terminated": terminated}, **_identity(each)})
         phase = "Failed" if failed or self._not_started or self._evicted_for else "Succeeded"
         evicted = {"reason": EVICTED, "message": self._evicted_for} if self._evicted_for else {}
         self._pending.append(PodFinished({"phase": phase, **evicted, "containerStatuses": statuses}))
+
+
+def _identity(container: Mapping[str, Any]) -> dict[str, str]:
+    """Return which container ran which image, in the form of a ContainerStatus."""
+    image, digest = str(container.get("ImageName") or ""), str(container.get("ImageDigest") or "")
+    repository = image.partition("@")[0]
+    if ":" in repository.rpartition("/")[2]:
+        repository = repository.rpartition(":")[0]
+    image_id = f"{repository}@{digest}" if repository and digest else f"sha256:{container.get('Image', '')}"
+    return {"imageID": image_id, "containerID": f"podman://{container['Id']}"}
 
 
 def _ending_of_coordinator(state: Mapping[str, Any]) -> str:

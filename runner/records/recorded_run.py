@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from monopod.runner.completed_document import completed
 from monopod.runner.follow import Follower, TaskState, label
 from monopod.runner.records import store
 from monopod.runner.records.store import Header, Record, RecordError
@@ -226,7 +227,7 @@ def made_of(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> Recorde
     document = None if finished is None else finished.document
     if record.ended is not None:
         outcome = Outcome(record.ended.status, record.ended.reason, record.ended.message)
-        document = ended_document(plan, events, outcome, record.ended.at)
+        document = completed(ended_document(plan, events, outcome, record.ended.at), plan, {})
     places = dict(_places(plan.pipeline))
     below = _labels_below(follower.tasks)
     states = _ended_with_run(follower.tasks, is_over=record.ended is not None)

@@ -275,6 +275,9 @@ def test_a_remote_pipeline_may_refer_to_remote_and_to_given_documents(compiled, 
     assert [each["name"] for each in recorded(compilation)] == ["main", "far"]
     assert recorded(compilation)[1]["digest"] == {"sha1": commit}
     assert [each.task_name for each in compilation.plan.pipeline.tasks] == ["far", "hello"]
+    origins = [compilation.plan.sources[each.source].get("refSource") for each in compilation.plan.pipeline.tasks]
+    assert origins[0]["digest"] == {"sha1": commit}
+    assert (origins[0]["entryPoint"], origins[1]) == ("task.yaml", None)
 
 
 def test_a_remote_pipeline_within_itself_is_told(problems, repository):

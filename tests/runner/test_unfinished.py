@@ -48,7 +48,7 @@ def test_what_had_not_ended_has_ended_with_its_pod(plan, events, start):
     a, b = (status["taskRuns"][f"ci-x7k2p-{name}"]["status"] for name in "ab")
     assert a["conditions"][0]["reason"] == "Succeeded"
     assert a["completionTime"] == "2023-11-14T22:13:22Z"
-    assert b["conditions"] == [CONDITION]
+    assert b["conditions"] == [{**CONDITION, "reason": "PodEvicted"}]  # what Tekton calls it in a TaskRun
     x, y = b["steps"]
     assert x["terminationReason"] == "Completed"
     assert y == {
@@ -56,12 +56,12 @@ def test_what_had_not_ended_has_ended_with_its_pod(plan, events, start):
         "container": "b-y",
         "terminated": {
             "exitCode": 1,
-            "reason": "Evicted",
+            "reason": "PodEvicted",
             "message": "Step y terminated as pod ci-x7k2p is terminated",
             "startedAt": "2023-11-14T22:13:25Z",
             "finishedAt": "2023-11-14T22:13:29Z",
         },
-        "terminationReason": "Evicted",
+        "terminationReason": "PodEvicted",
     }
 
 
@@ -73,7 +73,35 @@ def test_what_the_coordinator_told_stays_unless_it_was_otherwise(plan, events, s
     assert document["status"]["conditions"] == [CONDITION]
 
 
-def test_a_run_that_never_started_has_no_name_yet(plan, start):
-    document = ended_document(plan, [], Outcome("Failed", "NotStarted", "no such image"), start)
-    assert document["metadata"] == plan.document["metadata"]
-    assert document["status"]["conditions"][0]["message"] == "no such image"
+def test_a_run_that_never_started_is_told_of_all_the_same(plan, start):
+    outcome = Outcome("Failed", "NotStarted", "no such image")
+    pod = {"name": "ci-x7k2p", "namespace": "default", "uid": "uid", "labels": {"of": "the Pod"}}
+    document = ended_document(plan, [], outcome, start + 9, pod=pod, began=start)
+    assert document["metadata"] == {"name": "ci-x7k2p", "labels": {"of": "us"}, "namespace": "default", "uid": "uid"}
+    status = document["status"]
+    assert status["conditions"][0]["message"] == "no such image"
+    assert (status["startTime"], status["completionTime"]) == ("2023-11-14T22:13:20Z", "2023-11-14T22:13:29Z")
+
+
+def test_a_task_run_that_never_started_has_no_children(plan, story, start):
+    made = story.plan(story.task("a", "x"))._replace(document={"kind": "TaskRun", "metadata": {"name": "only"}})
+    document = ended_document(made, [], EVICTED, start + 9, pod={"name": "only"}, began=start)
+    assert document["status"].keys() == {"conditions", "podName", "startTime", "completionTime"}
+    assert document["status"]["conditions"][0]["reason"] == "PodEvicted"
+
+
+@pytest.mark.parametrize(
+    ("task", "step", "ended_as"),
+    [
+        ("TaskRunTimeout", "TimedOut", "TaskRunTimeout"),
+        ("StepFailed", "TimedOut", "TimeoutExceeded"),
+        ("StepFailed", "Error", "Error"),
+    ],
+)
+def test_steps_end_as_in_the_finished_document(plan, story, start, task, step, ended_as):
+    ended = story.step_finished("a", "x", 2)._replace(exit_code=143, reason=step)
+    over = story.task_finished("a", 3, "Failed")._replace(reason=task)
+    events = [story.run_started(), story.task_started("a", 1), story.step_started("a", "x", 1), ended, over]
+    document = ended_document(plan, events, EVICTED, start + 9)
+    (listed,) = document["status"]["taskRuns"]["ci-x7k2p-a"]["status"]["steps"]
+    assert listed["terminationReason"] == ended_as

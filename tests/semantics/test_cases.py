@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tekton_documents
 import yaml
 from finished_run import FinishedRun
 
@@ -35,6 +36,7 @@ def read(name: str) -> tuple[str, dict[str, Any]]:
 def check(ran: FinishedRun, expected: dict[str, Any]) -> None:
     """Hold a run against what is expected of it."""
     said = "\n".join(ran.messages)
+    assert tekton_documents.problems(ran.document) == []
     assert ran.code == expected.get("exitCode", 0), said
     assert ran.condition["reason"] == expected.get("reason", "Succeeded"), said
     assert ran.results() == expected.get("results", {})

@@ -11,6 +11,7 @@ from typing import Any
 _OUTPUT = re.compile(r"\[([^\]\s]+(?:\[\d+\])?) : ([^\]\s]+)\] ?(.*)", re.DOTALL)
 _PASSING = {
     "startTime", "completionTime", "finallyStartTime", "lastTransitionTime", "startedAt", "finishedAt", "container",
+    "imageID", "containerID",
 }  # fmt: skip
 """Fields that may differ from run to run: times, and which of its containers an instance of a matrix had."""
 _ENTRYPOINT_SAYS = re.compile(

@@ -1,0 +1,97 @@
+"""The document of a run, completed with what the coordinator leaves out of its status.
+
+- From the Plan: ``pipelineSpec`` and ``taskSpec``, the specs as they are written, and ``provenance.refSource`` of one
+  that was fetched. A thousand TaskRuns would repeat them in the last event of the coordinator.
+- From the status of the Pod: ``imageID`` and ``containerID`` of Steps and Sidecars, as far as the backend knows them.
+
+Source: Tekton docs/taskruns.md and docs/pipelineruns.md, "Monitoring execution status"; pkg/apis/pipeline/v1.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from monopod.schemas import plan as planned
+
+_NOT_OF_A_TASK = ("apiVersion", "kind", "metadata", "spec")
+"""What an embedded Task has beside the fields of a TaskSpec."""
+
+
+def completed(document: dict[str, Any], plan: planned.Plan, pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of a run of `plan`; `pod` is the status of its Pod, empty if it is not known."""
+    completing = _Completing(plan, _containers(pod))
+    spec, status = document.get("spec") or {}, document["status"]
+    if document.get("kind") == "TaskRun":
+        status = completing.task_run(status, plan.pipeline.tasks[0], spec.get("taskSpec"))
+    else:
+        status = completing.pipeline_run(status, plan.pipeline, spec.get("pipelineSpec"))
+    return {**document, "status": status}
+
+
+def _containers(pod: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    listed = (*(pod.get("initContainerStatuses") or ()), *(pod.get("containerStatuses") or ()))
+    return {each["name"]: each for each in listed}
+
+
+class _Completing:
+    """Completes the status of one run."""
+
+    def __init__(self, plan: planned.Plan, containers: Mapping[str, Mapping[str, Any]]) -> None:
+        self._plan = plan
+        self._containers = containers
+
+    def pipeline_run(self, status: Mapping[str, Any], pipeline: planned.Pipeline, spec: Any) -> dict[str, Any]:
+        """Return the status of a PipelineRun; `spec` is the Pipeline where it is embedded."""
+        spec = self._spec(pipeline.source, spec)
+        done = {**status, **self._about(pipeline.source, "pipelineSpec", spec)}
+        embedded = {each.get("name"): each for each in _tasks_of(spec)}
+        tasks = {task.name: task for task in (*pipeline.tasks, *pipeline.final_tasks)}
+        if "taskRuns" in status:
+            done["taskRuns"] = {}
+        for name, run in (status.get("taskRuns") or {}).items():
+            task = tasks[run["pipelineTaskName"]]
+            inner = self.task_run(run["status"], task, embedded.get(task.name, {}).get("taskSpec"))
+            done["taskRuns"][name] = {**run, "status": inner}
+        for name, run in (status.get("pipelineRuns") or {}).items():
+            task = tasks[run["pipelineTaskName"]]
+            assert task.pipeline is not None
+            inner = self.pipeline_run(run["status"], task.pipeline, embedded.get(task.name, {}).get("pipelineSpec"))
+            done["pipelineRuns"] = {**done["pipelineRuns"], name: {**run, "status": inner}}
+        return done
+
+    def task_run(self, status: Mapping[str, Any], task: planned.Task, spec: Any) -> dict[str, Any]:
+        """Return the status of a TaskRun; `spec` is the Task where it is embedded."""
+        spec = self._spec(task.source, spec)
+        if isinstance(spec, Mapping):
+            spec = {name: value for name, value in spec.items() if name not in _NOT_OF_A_TASK}
+        done = {**status, **self._about(task.source, "taskSpec", spec)}
+        for parts in ("steps", "sidecars"):
+            if parts in status:
+                done[parts] = [self._with_container(part) for part in status[parts]]
+        if "retriesStatus" in status:
+            done["retriesStatus"] = [self.task_run(each, task, spec) for each in status["retriesStatus"]]
+        return done
+
+    def _spec(self, source: str, embedded: Any) -> Any:
+        return self._plan.sources[source]["spec"] if source in self._plan.sources else embedded
+
+    def _about(self, source: str, name: str, spec: Any) -> dict[str, Any]:
+        origin = self._plan.sources.get(source, {}).get("refSource")
+        found = {} if spec is None else {name: spec}
+        return found if origin is None else {**found, "provenance": {"refSource": origin}}
+
+    def _with_container(self, part: Mapping[str, Any]) -> dict[str, Any]:
+        container = self._containers.get(part["container"], {})
+        done = {**part, **({"imageID": container["imageID"]} if container.get("imageID") else {})}
+        if "terminated" in part and container.get("containerID"):
+            done["terminated"] = {**part["terminated"], "containerID": container["containerID"]}
+        return done
+
+
+def _tasks_of(spec: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(spec, Mapping):
+        for field in ("tasks", "finally"):
+            yield from spec.get(field) or ()
