@@ -5,8 +5,8 @@ Left to others: every stage of it. This is the edge, which raises what they foun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from monopod.compiler.pod_parts import PodParts
 from monopod.compiler.pod_security import Profile, annotation_violations, restricted, violations
 from monopod.compiler.port_clashes import port_clashes
 from monopod.compiler.resources import over_limits, pod_resources
+from monopod.compiler.run_names import TektonLabels
 from monopod.compiler.run_selection import Asked, choose, select
 from monopod.compiler.runs import compile_selected
 from monopod.compiler.tasks import CompilerState
@@ -45,7 +46,8 @@ class Options:
     ``context`` is that of kubectl for what is fetched from a cluster. ``image_configs`` are files that tell what images
     say to run. ``kube_version`` is what the Pod is for, and ``workload`` the object in which it is handed over.
     ``pod_security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
-    those in the documents.
+    those in the documents. ``new_name`` makes a name of a generateName when compiling, ``default_namespace`` is where a
+    Pod without a namespace is made, if that is known.
     """
 
     params: tuple[tuple[str, str], ...] = ()
@@ -63,6 +65,8 @@ class Options:
     workload: Workload = A_POD
     pod_security: Profile | None = None
     limit_ranges: tuple[dict[str, Any], ...] = ()
+    new_name: Callable[[str], str] | None = None
+    default_namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +112,21 @@ def compile_document(document: Document, documents: Documents, options: Options,
         max_concurrency=options.max_concurrency,
         keep_volume_claims=options.keep_volume_claims,
     )
-    asked = Asked(options.params, options.workspaces, options.timeout)
+    asked = Asked(
+        options.params,
+        options.workspaces,
+        options.timeout,
+        namespace=options.namespace,
+        default_namespace=options.default_namespace,
+        new_name=options.new_name,
+        has_name_of_run=options.workload.kind == "Pod",
+    )
     try:
         run = select(document, state.catalog, asked, state.problems)
         if run is None:
             raise Problems(state.problems)
+        labels = TektonLabels.of(run.names, run.referenced)
+        state = replace(state, labels=labels)
         compiled = compile_selected(run, state)
     except TooLargeError as error:
         raise Problems([*state.problems, document.problem((), str(error), "too-large")]) from error
@@ -132,7 +146,7 @@ def compile_document(document: Document, documents: Documents, options: Options,
         name=metadata.get("name"),
         generate_name=metadata.get("generateName"),
         namespace=options.namespace or metadata.get("namespace"),
-        labels=metadata_of_pod.labels,
+        labels={**metadata_of_pod.labels, **labels.present},
         annotations={**metadata_of_pod.annotations, **annotations},
         containers=tuple(state.draft.containers),
         volumes=tuple(state.draft.volumes),

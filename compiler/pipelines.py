@@ -14,7 +14,7 @@ Left to others: each of its Tasks (``tasks``), their order (``ordering``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from monopod.compiler.catalog import Found, custom_task_problem
@@ -23,6 +23,7 @@ from monopod.compiler.ordering import Order, order_tasks, paths_in, sources
 from monopod.compiler.params import NO_NAMES, Around, Bound, Declaration, bind, undeclared, whole
 from monopod.compiler.places import Place
 from monopod.compiler.references import STRING, Names, Shape, check, check_value
+from monopod.compiler.run_names import NOT_NAMED, RunNames
 from monopod.compiler.settling import settle
 from monopod.compiler.tasks import (
     CompilerState,
@@ -53,10 +54,14 @@ MAX_REMOTE_DEPTH = 20
 
 @dataclass(frozen=True, slots=True)
 class Ancestry:
-    """The PipelineTasks that a Pipeline stands for, outermost first, and the Pipelines that it is referred to from."""
+    """The PipelineTasks that a Pipeline stands for, outermost first, and the Pipelines that it is referred to from.
+
+    ``run`` is how its PipelineRun is called.
+    """
 
     path: tuple[str, ...] = ()
     referred_from: tuple[str, ...] = ()
+    run: RunNames = NOT_NAMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +90,25 @@ def compile_pipeline(
     """Return the Pipeline of the Plan."""
     spec, place = found.spec, found.place
     if not found.embedded:
-        ancestry = Ancestry(ancestry.path, (*ancestry.referred_from, found.identity))
-    around = Around(resolver_names(Names(params.shapes)), params.values({("context", "pipeline", "name"): found.name}))
+        ancestry = replace(ancestry, referred_from=(*ancestry.referred_from, found.identity))
+    fixed: dict[Path, Value] = {} if found.embedded else {("context", "pipeline", "name"): found.name}
+    context = {**fixed, **ancestry.run.of_pipeline(embedded=found.embedded)}
+    around = Around(resolver_names(Names(params.shapes)), params.values(context))
     tasks = _resolved(spec.tasks, place.at("tasks"), ancestry, around, state)
     final_tasks = _resolved(spec.finally_, place.at("finally"), ancestry, around, state)
     outputs = {each.task.name: _outputs(each) for each in (*tasks, *final_tasks)}
     names, final_names = pipeline_names(spec, outputs, workspaces, Names(params.shapes))
-    fixed: dict[Path, Value] = {("context", "pipeline", "name"): found.name}
     for name, volume in workspaces.items():
         fixed["workspaces", name, "bound"] = "false" if volume is None else "true"
-    values = params.values(fixed)
+    values = params.values({**context, **fixed})
     orders = order_tasks(
         [(task, place.at("tasks", index)) for index, task in enumerate(spec.tasks)],
         state.problems,
         final={task.name for task in spec.finally_},
     )
     final_orders = {task.name: Order((), _among(sources(task), orders)) for task in spec.finally_}
-    scope = PipelineScope(ancestry.path, names, values, workspaces)
-    final_scope = PipelineScope(ancestry.path, final_names, values, workspaces)
+    scope = PipelineScope(ancestry.path, names, values, workspaces, ancestry.run)
+    final_scope = replace(scope, names=final_names)
     return plan.Pipeline(
         name=found.name,
         params=params.params,
@@ -251,7 +257,7 @@ def _compile_nested(
     problems.extend(check(task.display_name, "text", scope.names, place.at("displayName")))
     params = _bind_params(source, scope, problems)
     workspaces = _bind_workspaces(source, scope, problems)
-    inner = Ancestry((*ancestry.path, task.name), ancestry.referred_from)
+    inner = Ancestry((*ancestry.path, task.name), ancestry.referred_from, ancestry.run.inner(task.name))
     pipeline = compile_pipeline(source.found, params, workspaces, inner, state)
     return plan.Task(
         name=task.name,

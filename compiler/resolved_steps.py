@@ -24,6 +24,7 @@ from monopod.compiler.params import Around, Bound, Declaration, Given, bind, und
 from monopod.compiler.places import Place
 from monopod.compiler.pod_draft import characters_in, check_size
 from monopod.compiler.references import STRING, Names, Shape, check_value, is_reported, shape_of
+from monopod.compiler.run_names import TektonLabels
 from monopod.compiler.step_params import renamed, renamed_bound
 from monopod.compiler.steps import Sources, check_references, merge_template, written
 from monopod.compiler.unsupported import in_step_action
@@ -66,11 +67,15 @@ class ResolvedStep:
 
 @dataclass(frozen=True, slots=True)
 class TaskNames:
-    """What the texts of a Task may refer to, and the values known; ``without_params`` is for StepActions."""
+    """What the texts of a Task may refer to, and the values known; ``without_params`` is for StepActions.
+
+    ``labels`` are those of Tekton's that the Pod has.
+    """
 
     names: Names
     without_params: Names
     values: Scope
+    labels: TektonLabels
 
 
 def resolve_steps(
@@ -228,7 +233,7 @@ class _StepResolver:
         own_names = self._names({}, fixed, self.task.names)
         self.problems.extend(check_references(own, own_names, self.place))
         self.problems.extend(check_references(from_action, names, action_place))
-        self.problems.extend(in_step_action(action, action_place))
+        self.problems.extend(in_step_action(action, action_place, self.task.labels))
         self._check_script(action.script, action_place)
         fields = merge_template(template, {**own, **renamed(from_action)})
         return ResolvedStep(

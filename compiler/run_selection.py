@@ -14,7 +14,7 @@ Left to others: whether the values fit (``params``), and what is bound to a Work
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -23,9 +23,10 @@ from monopod.compiler.diagnostics import Problem, Problems, closest, did_you_mea
 from monopod.compiler.documents import Document, Documents
 from monopod.compiler.foreign_files import of_another_api
 from monopod.compiler.option_values import parse_binding, parse_param
-from monopod.compiler.params import NO_VALUES, Around, Given, value_if_known
+from monopod.compiler.params import Around, Given, value_if_known
 from monopod.compiler.places import DocumentPlace, OptionPlace, Place
 from monopod.compiler.references import Names, shape_of
+from monopod.compiler.run_names import NOT_NAMED, RunNames
 from monopod.compiler.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
 from monopod.schemas.duration import to_text
 from monopod.schemas.plan import Value, ValueType
@@ -67,7 +68,7 @@ class Run:
     """What is run. Exactly one of `pipeline` and `task` is there; `spec` only if a run was given.
 
     `document` is the run as it is told afterwards. `place` is that of the run's spec or, for a run that was made,
-    that of the Pipeline's or Task's. `timeout` is that of the command line, in seconds.
+    that of the Pipeline's or Task's. `timeout` is that of the command line, in seconds. `names` is how it is called.
     """
 
     kind: RunKind
@@ -81,21 +82,52 @@ class Run:
     timeout: float | None = None
     warnings: tuple[Problem, ...] = ()
     metadata_place: Place = _NO_METADATA
+    names: RunNames = NOT_NAMED
+
+    @property
+    def referenced(self) -> str | None:
+        """The name of the Pipeline or Task that is referred to, None for an embedded one."""
+        found = self.pipeline or self.task
+        return None if found is None or found.embedded else found.name
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line asks for."""
+    """What the command line asks for.
+
+    `namespace` is where the Pod is made, `default_namespace` where it is if nothing says where. `new_name` makes a name
+    of a generateName; without it, or unless the Pod `has_name_of_run`, the name of the run is known only once there is
+    a Pod.
+    """
 
     params: Sequence[tuple[str, str]] = ()
     workspaces: Sequence[tuple[str, str]] = ()
     timeout: float | None = None
+    namespace: str | None = None
+    default_namespace: str | None = None
+    new_name: Callable[[str], str] | None = None
+    has_name_of_run: bool = True
+
+    def named(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Return a run as plain data with the name that is made for it, if one is."""
+        metadata = document["metadata"]
+        if self.new_name is None or not self.has_name_of_run or metadata.get("name"):
+            return document
+        rest = {key: value for key, value in metadata.items() if key != "generateName"}
+        return {**document, "metadata": {"name": self.new_name(metadata.get("generateName", "")), **rest}}
+
+    def names(self, document: dict[str, Any]) -> RunNames:
+        """Return how a run that is `named` is called."""
+        metadata = document["metadata"]
+        name = metadata.get("name") if self.has_name_of_run else None
+        namespace = self.namespace or metadata.get("namespace") or self.default_namespace
+        return RunNames(name, namespace, document["kind"] == "TaskRun")
 
 
 def select(document: Document, catalog: Catalog, asked: Asked, problems: list[Problem]) -> Run | None:
     """Return the run that a chosen document asks for; None, with a problem added, if it cannot be."""
     is_run = isinstance(document.model, PipelineRun | TaskRun)
-    run = _given_run(document, catalog, asked, problems) if is_run else _made_run(document)
+    run = _given_run(document, catalog, asked, problems) if is_run else _made_run(document, asked)
     return None if run is None else _with_options(run, asked, problems)
 
 
@@ -169,6 +201,10 @@ def _given_run(document: Document, catalog: Catalog, asked: Asked, problems: lis
     model = document.model
     assert isinstance(model, PipelineRun | TaskRun)
     spec = model.spec
+    told = asked.named(model.to_kubernetes())  # the fields as they are spelled, whatever upper and lower case they have
+    told.pop("status", None)
+    names = asked.names(told)
+    around = _around(spec, asked, names)
     pipeline: Found[PipelineSpec] | None = None
     task: Found[TaskSpec] | None = None
     kind: RunKind
@@ -177,13 +213,13 @@ def _given_run(document: Document, catalog: Catalog, asked: Asked, problems: lis
         if spec.pipeline_spec is not None:
             pipeline = Found(_name(document).rstrip("-"), spec.pipeline_spec, place.at("pipelineSpec"), embedded=True)
         elif spec.pipeline_ref is not None:
-            pipeline = catalog.pipeline(spec.pipeline_ref, place.at("pipelineRef"), _around(spec, asked), problems)
+            pipeline = catalog.pipeline(spec.pipeline_ref, place.at("pipelineRef"), around, problems)
     else:
         kind = "TaskRun"
         if spec.task_spec is not None:
             task = Found(_name(document).rstrip("-"), spec.task_spec, place.at("taskSpec"), embedded=True)
         elif spec.task_ref is not None:
-            task = catalog.task(spec.task_ref, place.at("taskRef"), _around(spec, asked), problems)
+            task = catalog.task(spec.task_ref, place.at("taskRef"), around, problems)
     if pipeline is None and task is None:
         return None
     params = tuple(
@@ -193,13 +229,11 @@ def _given_run(document: Document, catalog: Catalog, asked: Asked, problems: lis
         BoundByRun(binding.name, binding.to_kubernetes(), place.at("workspaces", index))
         for index, binding in enumerate(spec.workspaces)
     )
-    told = model.to_kubernetes()  # the fields as they are spelled, whatever upper and lower case the file has
-    told.pop("status", None)
     metadata_place = DocumentPlace(document, ("metadata",))
-    return Run(kind, told, place, pipeline, task, params, workspaces, spec, metadata_place=metadata_place)
+    return Run(kind, told, place, pipeline, task, params, workspaces, spec, metadata_place=metadata_place, names=names)
 
 
-def _around(spec: PipelineRunSpec | TaskRunSpec, asked: Asked) -> Around:
+def _around(spec: PipelineRunSpec | TaskRunSpec, asked: Asked, names: RunNames) -> Around:
     """Return what the params of a run's resolver may refer to: the run's own params, with those of the command line."""
     given: dict[Path, Value] = {("params", param.name): param.value for param in spec.params}
     for name, text in asked.params:
@@ -207,11 +241,12 @@ def _around(spec: PipelineRunSpec | TaskRunSpec, asked: Asked) -> Around:
             given["params", name] = parse_param(text, type_of(given.get(("params", name), "")))
     context = Names(RUN_CONTEXT if isinstance(spec, PipelineRunSpec) else TASK_RUN_CONTEXT)
     shapes = {path: shape_of(value, context) for path, value in given.items()}
-    known = {path: value for path, value in given.items() if value_if_known(value, NO_VALUES) is not None}
-    return Around(Names(shapes, context), Scope(known))
+    values = {path: value_if_known(value, Scope(names.of_run())) for path, value in given.items()}
+    known = {path: value for path, value in values.items() if value is not None}
+    return Around(Names(shapes, context), Scope({**known, **names.of_run()}))
 
 
-def _made_run(document: Document) -> Run:
+def _made_run(document: Document, asked: Asked) -> Run:
     place = DocumentPlace(document, ("spec",))
     model = document.model
     assert isinstance(model, Pipeline | Task)
@@ -223,9 +258,13 @@ def _made_run(document: Document) -> Run:
         "metadata": {"generateName": f"{document.name}-run-"},
         "spec": {"pipelineRef" if is_pipeline else "taskRef": {"name": document.name}},
     }
+    told = asked.named(told)
+    names = asked.names(told)
     if isinstance(model, Pipeline):
-        return Run(kind, told, place, pipeline=Found(document.name, model.spec, place, metadata=model.metadata))
-    return Run(kind, told, place, task=Found(document.name, model.spec, place, metadata=model.metadata))
+        pipeline = Found(document.name, model.spec, place, metadata=model.metadata)
+        return Run(kind, told, place, pipeline=pipeline, names=names)
+    task = Found(document.name, model.spec, place, metadata=model.metadata)
+    return Run(kind, told, place, task=task, names=names)
 
 
 # The options

@@ -63,7 +63,7 @@ def _compile_pipeline_run(run: Run, state: CompilerState) -> CompiledRun:
     declared = [(each, found.place.at("params", index)) for index, each in enumerate(found.spec.params)]
     params, texts = _bind_params(run, Declaration(receiver, declared, Names(RUN_CONTEXT), of_run=True), state)
     if isinstance(spec, tekton.PipelineRunSpec):
-        state.problems.extend(in_run(spec, run.place, keep_claims=state.keep_volume_claims))
+        state.problems.extend(in_run(spec, run.place, state.labels, keep_claims=state.keep_volume_claims))
         tasks = {task.name: task for task in (*found.spec.tasks, *found.spec.finally_)}
         settings = of_pipeline_run(spec, run.place, tasks, texts, (state.draft, state.problems))
         state = replace(state, settings=settings)
@@ -76,16 +76,16 @@ def _compile_pipeline_run(run: Run, state: CompilerState) -> CompiledRun:
         place=run.place,
         problems=state.problems,
     )
-    pipeline = compile_pipeline(found, params, workspaces, Ancestry(), state)
+    pipeline = compile_pipeline(found, params, workspaces, Ancestry(run=run.names), state)
     return CompiledRun(_with_timeouts(pipeline, _timeouts(run, state)), state.settings.fields)
 
 
 def _bind_params(run: Run, declaration: Declaration, state: CompilerState) -> tuple[Bound, Texts]:
     """Return the params of a run, and what the run's own texts may refer to."""
     context = declaration.default_names
-    around = Around(context, Scope({}, budget=state.budget), inherited=True)
+    around = Around(context, Scope(run.names.of_run(), budget=state.budget), inherited=True)
     bound = bind(declaration, run.params, around, run.place, state.problems)
-    return bound, Texts(Names(bound.shapes, context), bound.values({}))
+    return bound, Texts(Names(bound.shapes, context), bound.values(run.names.of_run()))
 
 
 def _timeouts(run: Run, state: CompilerState) -> tekton.TimeoutFields:
@@ -115,7 +115,7 @@ def _compile_task_run(run: Run, state: CompilerState) -> CompiledRun:
     found = run.task
     assert found is not None
     spec = run.spec if isinstance(run.spec, tekton.TaskRunSpec) else tekton.TaskRunSpec.model_construct()
-    state.problems.extend(in_run(spec, run.place, keep_claims=state.keep_volume_claims))
+    state.problems.extend(in_run(spec, run.place, state.labels, keep_claims=state.keep_volume_claims))
     declared = [(each, found.place.at("params", index)) for index, each in enumerate(found.spec.params)]
     # Problems with the params are told when the Task is compiled: this is for what the run itself refers to.
     declaration = Declaration(f"the Task '{found.name}'", declared, Names(TASK_RUN_CONTEXT))
@@ -129,6 +129,6 @@ def _compile_task_run(run: Run, state: CompilerState) -> CompiledRun:
         timeout=timeout if run.timeout is None else run.timeout,
         workspaces=tuple(tekton.WorkspacePipelineTaskBinding(name=name) for name in volumes),
     )
-    scope = PipelineScope((), Names({}), Scope({}, budget=state.budget), volumes)
+    scope = PipelineScope((), Names({}), Scope({}, budget=state.budget), volumes, run.names)
     compiled = compile_task(PipelineTask(task, run.place, found, run.params, of_run=True), Order(), scope, state)
     return CompiledRun(plan.Pipeline(found.name, tasks=(compiled,)), state.settings.fields)

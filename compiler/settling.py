@@ -13,10 +13,27 @@ from monopod.compiler.params import value_if_known
 from monopod.compiler.places import Place
 from monopod.compiler.references import Names
 from monopod.compiler.step_params import as_written
-from monopod.schemas.variables import Scope, references
+from monopod.schemas.variables import Path, Scope, references
 
 KNOWN_TOO_LATE: Final = "known-too-late"
 """The rule of problems about what a Pod cannot hold because it is known only while running."""
+
+_LATE = (
+    "is known only while running, but this is part of the Pod, which is made before; "
+    "use a param of the run, or a fixed value"
+)
+_OF_CONTEXT = {
+    "name": (
+        "is known only when the Pod gets its name, but this is part of the Pod; give the run a name instead of a "
+        "generateName, or start it with monopod run, which makes the name first; in volumeMounts, subPathExpr: $(RUN) "
+        "works with an env RUN from fieldRef metadata.name"
+    ),
+    "namespace": (
+        "is known only when the Pod is created, but this is part of the Pod; give the namespace with --namespace, or "
+        "in the metadata of the run"
+    ),
+}
+"""Why a variable of ``context`` is not known, by its last word."""
 
 T = TypeVar("T")
 
@@ -47,12 +64,13 @@ def _settle_text(text: str, values: Scope, names: Names, place: Place, problems:
     if isinstance(value, str):
         return value
     found = list(references(text))
-    late = [as_written(each.text) for each in found if values.get(each.path) is None]
+    late = [each for each in found if values.get(each.path) is None]
     shapes = [names.shape(each.path) for each in found]
     if late and all(shape is not None and not shape.reported for shape in shapes):
-        message = (
-            f"{late[0]} is known only while running, but this is part of the Pod, which is made before; "
-            "use a param of the run, or a fixed value"
-        )
+        message = f"{as_written(late[0].text)} {_why_late(late[0].path)}"
         problems.append(place.problem(KNOWN_TOO_LATE, message))
     return text
+
+
+def _why_late(path: Path) -> str:
+    return _OF_CONTEXT.get(path[-1], _LATE) if path[0] == "context" else _LATE

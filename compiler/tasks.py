@@ -34,9 +34,10 @@ from monopod.compiler.resolved_steps import (
     resolve_steps,
     result_shapes,
 )
+from monopod.compiler.run_names import NO_LABELS, NOT_NAMED, RunNames, TektonLabels
 from monopod.compiler.slots import Environment, Slots, TaskParts, one_slot, slots_of_matrix
 from monopod.compiler.unsupported import in_task
-from monopod.compiler.variables_in_scope import TASK_RUN_CONTEXT, listed, running_task_shapes, task_variables
+from monopod.compiler.variables_in_scope import TASK_CONTEXT, listed, running_task_shapes, task_variables
 from monopod.compiler.workspaces import Bindings, TaskWorkspace, Texts
 from monopod.schemas import plan, tekton
 from monopod.schemas.kubernetes import Volume
@@ -52,7 +53,7 @@ class CompilerState:
     """What all stages share: what can be referred to, the Pod and its ports so far, and what is wrong so far.
 
     `images` tells what images say to run.
-    `budget` is for the values of references.
+    `budget` is for the values of references. `labels` are those of Tekton's that the Pod has.
     `max_concurrency` is how many combinations of a matrix run at the same time at most, if the Task does not say.
     `sources` are the Pipelines and Tasks that are referred to, for the status of the run (`plan.Plan.sources`).
     `keep_volume_claims`: what a run claims of storage is claimed for its Pod.
@@ -67,6 +68,7 @@ class CompilerState:
     settings: PodSettings = NO_SETTINGS
     budget: Budget = field(default_factory=partial(Budget, MOST_CHARACTERS))
     ports: list[DeclaredPort] = field(default_factory=list)
+    labels: TektonLabels = NO_LABELS
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def source(self, found: Found[Any]) -> str:
@@ -86,12 +88,16 @@ class CompilerState:
 
 @dataclass(frozen=True, slots=True)
 class PipelineScope:
-    """What a PipelineTask sees of the Pipeline around it; `path` are the PipelineTasks that this stands for."""
+    """What a PipelineTask sees of the Pipeline around it; `path` are the PipelineTasks that this stands for.
+
+    `run` is how the PipelineRun of that Pipeline is called, or the TaskRun that is run.
+    """
 
     path: tuple[str, ...]
     names: Names
     values: Scope
     workspaces: Bindings
+    run: RunNames = NOT_NAMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +162,7 @@ def _evaluated(template: plan.Value, values: Scope) -> plan.Value:
 def compile_task(source: PipelineTask, order: Order, scope: PipelineScope, state: CompilerState) -> plan.Task:
     """Return the Task of the Plan; its containers and volumes are added to the draft of the Pod."""
     spec, place = source.found.spec, source.found.place
-    state.problems.extend(in_task(spec, place))
+    state.problems.extend(in_task(spec, place, state.labels))
     if isinstance(spec, tekton.EmbeddedTask):
         state.draft.of_tasks.append(ForOneTask(spec.metadata, place.at("metadata")))
     return _TaskCompiler(source, scope, state).compiled(order)
@@ -187,14 +193,14 @@ class _TaskCompiler:
 
     def compiled(self, order: Order) -> plan.Task:
         task, place = self._task, self._place
-        fixed = task_variables(self._spec, self._found.name)
+        fixed = task_variables(self._spec, None if self._embedded else self._found.name)
         fan = self._fan_out()
         bound = self._bind_params(fixed, fan)
         self._params = Around(Names(bound.shapes, self._outer_names), bound.values({}, self._outer_values))
         bound_workspaces = self._bind_workspaces()
         fixed |= workspaces.variables(bound_workspaces, self._draft)
-        bound = self._with_late_values(bound, fixed)
-        values = bound.values(fixed, self._outer_values)
+        bound = self._with_late_values(bound, {**fixed, **self._context})
+        values = bound.values({**fixed, **self._context}, self._outer_values)
         names = self._task_names(bound, fixed, bound_workspaces, values)
         resolved = resolve_steps(self._spec, self._spec_place, names, self._state.catalog, self._problems)
         sidecars = resolve_sidecars(self._spec, self._spec_place, names, self._problems)
@@ -267,7 +273,7 @@ class _TaskCompiler:
         paths: dict[Path, Shape] = {
             ("workspaces", name, field): STRING for name in names for field in ("path", "claim", "volume")
         }
-        return {**dict.fromkeys(fixed, STRING), **paths, **TASK_RUN_CONTEXT}
+        return {**dict.fromkeys(fixed, STRING), **paths, **TASK_CONTEXT}
 
     def _with_late_values(self, bound: Bound, fixed: dict[Path, Value]) -> Bound:
         """Return params with those variables of the Task put in that are fixed; others are put in while running."""
@@ -301,6 +307,14 @@ class _TaskCompiler:
             problems=self._problems,
         )
 
+    @property
+    def _context(self) -> dict[Path, Value]:
+        """What is known of the names of all instances."""
+        return self._scope.run.of_all_instances() if self._task.matrix is not None else self._context_of(None)
+
+    def _context_of(self, index: int | None) -> dict[Path, Value]:
+        return self._scope.run.of_task(self._task.name, index, embedded=self._embedded)
+
     @cached_property
     def _used(self) -> frozenset[Path]:
         """All that the PipelineTask, its Task and the StepActions of that refer to."""
@@ -321,7 +335,7 @@ class _TaskCompiler:
             **workspaces.shapes(bound_workspaces),
         }
         without_params = Names(shapes, self._outer_names)
-        return TaskNames(Names(bound.shapes, without_params), without_params, values)
+        return TaskNames(Names(bound.shapes, without_params), without_params, values, self._state.labels)
 
     def _check_texts(self, names: Names, resolved: Sequence[ResolvedStep], fan: FanOut | None) -> None:
         """Check the texts that belong neither to params, Workspaces and guards, nor to Steps and Sidecars."""
@@ -359,7 +373,10 @@ class _TaskCompiler:
         combinations = None
         if fan.combinations is not None and count == len(fan.combinations):
             defaults = {param.name: value_if_known(param.value, self._scope.values) for param in bound.params}
-            combinations = [fan_out.values_of(each, defaults, values) for each in fan.combinations]
+            combinations = [
+                fan_out.values_of(each, defaults, Scope(self._context_of(index), values))
+                for index, each in enumerate(fan.combinations)
+            ]
         return slots_of_matrix(parts, values, combinations, count, self._draft, self._problems)
 
     def _declared_ports(self, path: tuple[str, ...], slots: int) -> Iterator[DeclaredPort]:

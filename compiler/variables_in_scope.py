@@ -15,6 +15,7 @@ from monopod.schemas.variables import Path
 
 RUN_CONTEXT: dict[Path, Shape] = {("context", "pipelineRun", name): STRING for name in ("name", "namespace", "uid")}
 TASK_RUN_CONTEXT: dict[Path, Shape] = {("context", "taskRun", name): STRING for name in ("name", "namespace", "uid")}
+TASK_CONTEXT: dict[Path, Shape] = {**TASK_RUN_CONTEXT, ("context", "task", "name"): STRING}
 _PIPELINE_CONTEXT: dict[Path, Shape] = {
     **RUN_CONTEXT,
     ("context", "pipeline", "name"): STRING,
@@ -142,10 +143,13 @@ def step_name(name: str, index: int) -> str:
     return name or f"unnamed-{index}"
 
 
-def task_variables(spec: TaskSpec, task_name: str) -> dict[Path, Value]:
-    """Return the variables of a Task whose values are fixed, apart from those of its Workspaces."""
+def task_variables(spec: TaskSpec, task_name: str | None) -> dict[Path, Value]:
+    """Return the variables of a Task whose values are fixed, apart from those of its Workspaces.
+
+    `task_name` is None for an embedded Task, which is called as its TaskRun.
+    """
     fixed: dict[Path, Value] = {
-        ("context", "task", "name"): task_name,
+        **({("context", "task", "name"): task_name} if task_name is not None else {}),
         ("artifacts", "path"): "/tekton/artifacts/provenance.json",
         ("credentials", "path"): CREDENTIALS_PATH,
     }
@@ -159,7 +163,7 @@ def task_variables(spec: TaskSpec, task_name: str) -> dict[Path, Value]:
 
 def running_task_shapes() -> dict[Path, Shape]:
     """Return the variables of a Task that get their values while running, apart from Results of its Steps."""
-    return {**TASK_RUN_CONTEXT, ("context", "task", "retry-count"): STRING}
+    return {**TASK_CONTEXT, ("context", "task", "retry-count"): STRING}
 
 
 def step_variables(results: Iterable[StepResult], name: str) -> dict[Path, Value]:

@@ -145,6 +145,7 @@ class Engine:
             ("context", "pipelineRun", "name"): name,
             ("context", "pipelineRun", "namespace"): self._namespace,
             ("context", "pipelineRun", "uid"): self._uid if parent is None else uid_of(self._uid, name),
+            ("context", "pipeline", "name"): name,
             **{parse_path(key): text for key, text in plan.variables},
         }
         now = self._commands.now
@@ -387,6 +388,7 @@ class Engine:
             ("context", "taskRun", "name"): instance.name,
             ("context", "taskRun", "namespace"): self._namespace,
             ("context", "taskRun", "uid"): uid_of(self._uid, instance.name),
+            ("context", "task", "name"): instance.name,
             ("context", "task", "retry-count"): str(len(instance.attempts)),
             ("context", "pipelineTask", "retries"): str(task.plan.retries),
             **{parse_path(key): text for key, text in task.plan.variables},

@@ -165,7 +165,8 @@ class Task(NamedTuple):
     ``name`` is unique within its Pipeline. ``after`` names every PipelineTask of the same Pipeline that must have ended
     before this one starts: those of ``runAfter`` and those whose Results it uses; ``result_sources`` are the latter.
     ``timeout`` is that of one attempt.
-    ``variables`` are references with a fixed value, such as ``workspaces.source.path``.
+    ``variables`` are references with a fixed value, such as ``workspaces.source.path``. Without ``context.task.name``
+    among them, that is the name of the TaskRun.
     ``source`` is the key in `Plan.sources` of a Task that is referred to; empty if it is embedded.
     """
 
@@ -192,7 +193,8 @@ class Task(NamedTuple):
 class Pipeline(NamedTuple):
     """A Pipeline of the Plan. Its ``params`` are templates in the scope of the Task it stands for; fixed at the top.
 
-    ``variables`` are references with a fixed value, such as ``workspaces.source.bound`` and ``context.pipeline.name``.
+    ``variables`` are references with a fixed value, such as ``workspaces.source.bound``. Without
+    ``context.pipeline.name`` among them, that is the name of the PipelineRun.
     ``source`` is the key in `Plan.sources` of a Pipeline that is referred to; empty if it is embedded.
     """
 

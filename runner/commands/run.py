@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import shlex
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monopod.runner.cluster_options import is_kubectl_plugin, program
 from monopod.runner.input_options import add_file_options, add_run_options, compile_documents, duration
@@ -124,7 +124,7 @@ def _misplaced_option(arguments: argparse.Namespace, backend: str) -> str | None
 def _run_on_host(arguments: argparse.Namespace) -> int:
     from monopod.runner.host.backend import HostBackend  # noqa: PLC0415  # not needed for --help
 
-    compilations = compile_documents(arguments, log_format="json")
+    compilations = compile_documents(arguments, **_named("default"), log_format="json")
     return _run(arguments, compilations, HostBackend())
 
 
@@ -132,7 +132,9 @@ def _run_with_podman(arguments: argparse.Namespace) -> int:
     from monopod.compiler.kube_version import WITHOUT_NATIVE_SIDECARS  # noqa: PLC0415  # not needed for --help
     from monopod.runner.podman.backend import PodmanBackend  # noqa: PLC0415
 
-    compilations = compile_documents(arguments, log_format="json", kube_version=WITHOUT_NATIVE_SIDECARS)
+    compilations = compile_documents(
+        arguments, **_named("default"), log_format="json", kube_version=WITHOUT_NATIVE_SIDECARS
+    )
     return _run(arguments, compilations, PodmanBackend(arguments.network))
 
 
@@ -146,6 +148,7 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
     try:
         with connect(arguments.context) as cluster:
             options = {
+                **_named(cluster.namespace),
                 "log_format": "json",
                 "kube_version": cluster.version(),
                 "context": arguments.context,
@@ -161,6 +164,13 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
     except BackendUnavailableError as error:
         print(visible_lines(f"monopod run: {error}"), file=sys.stderr)
         return 2
+
+
+def _named(default_namespace: str) -> dict[str, Any]:
+    """Return compiler options with which a run knows its name and its namespace before its Pod is made."""
+    from monopod.compiler.run_names import generated_name  # noqa: PLC0415  # not needed for --help
+
+    return {"new_name": generated_name, "default_namespace": default_namespace}
 
 
 def _run(arguments: argparse.Namespace, compilations: Sequence[Compilation], backend: Backend) -> int:

@@ -35,6 +35,7 @@ class Values:
         self._scopes: dict[str, Scope] = {}
         values: dict[Path, Value] = {
             ("context", "pipelineRun", "name"): header.name,
+            ("context", "pipeline", "name"): header.name,
             ("context", "pipelineRun", "namespace"): header.namespace,
             ("context", "pipelineRun", "uid"): header.uid,
         }

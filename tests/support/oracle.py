@@ -120,6 +120,7 @@ class Instance:
     """A TaskRun."""
 
     params: dict[str, Value]
+    name: str
     slot: Slot | None = None
     attempts: list[Attempt] = field(default_factory=list)
     killed: bool = False
@@ -486,7 +487,11 @@ class Oracle:
             state.child = PipelineState(state.task.pipeline, state.path, self.now, {**defaults, **params})
         else:
             combinations = self.combinations(state.task, values) if state.task.matrix else [{}]
-            state.instances = [Instance({**params, **each}) for each in combinations]
+            name = "-".join(["run", *state.path.split("/")])
+            state.instances = [
+                Instance({**params, **each}, f"{name}-{index}" if state.task.matrix else name)
+                for index, each in enumerate(combinations)
+            ]
             self.skip(state, "" if state.instances else "Matrix Parameters have an empty array")
         self.changed = True
 
@@ -684,6 +689,7 @@ class Oracle:
     def values_of_attempt(task: Task, instance: Instance) -> Values:
         values: Values = {"context.task.retry-count": str(len(instance.attempts) - 1)}
         values["context.pipelineTask.retries"] = str(task.retries)
+        values["context.task.name"] = values["context.taskRun.name"] = instance.name
         for name, value in instance.params.items():
             values |= named(f"params.{name}", value)
         return values | instance.attempts[-1].step_results

@@ -33,7 +33,7 @@ from monopod.schemas.plan import (
 
 STRINGS = ("yes", "no", "v")
 DEFAULT = Behaviour()
-RETRIES = "$(context.task.retry-count)/$(context.pipelineTask.retries)"
+RETRIES = "$(context.task.retry-count)/$(context.pipelineTask.retries)/$(context.task.name)"
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ pipelineSpec:
     taskSpec: {steps: [{image: i, script: ls $(params.directory) $(workspaces.source.path)}]}
 """)
     )
-    assert task_of(compilation, "a").params == (Param("directory", "/workspace/source/src of $(context.taskRun.name)"),)
+    assert task_of(compilation, "a").params == (Param("directory", "/workspace/source/src of run-a"),)
 
 
 def test_options_take_precedence_and_are_told(compiled):

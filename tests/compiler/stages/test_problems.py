@@ -99,8 +99,10 @@ BAD_STEPS = {
         "16:27: spec.steps[0].volumeMounts[0].name: there is no volume 'dat' in the Task (did you mean 'data'?)"
     ),
     "script: x\nenvFrom: [{configMapRef: {name: $(context.taskRun.name)}}]": (
-        "16:37: spec.steps[0].envFrom[0].configMapRef.name: $(context.taskRun.name) is known only while running, but this "
-        "is part of the Pod, which is made before; use a param of the run, or a fixed value"
+        "16:37: spec.steps[0].envFrom[0].configMapRef.name: $(context.taskRun.name) is known only when the Pod gets "
+        "its name, but this is part of the Pod; give the run a name instead of a generateName, or start it with monopod "
+        "run, which makes the name first; in volumeMounts, subPathExpr: $(RUN) works with an env RUN from fieldRef "
+        "metadata.name"
     ),
     "ref: {name: nope}": (
         "15:17: spec.steps[0].ref.name: there is no StepAction 'nope' among the documents; give it as a document, with -f"

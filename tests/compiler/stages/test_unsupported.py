@@ -41,8 +41,7 @@ _EMPTY = (
     "bind the claim itself, with persistentVolumeClaim"
 )
 _NAMES = "the containers of the one Pod are called after their Task and Step"
-_LABELS = "the one Pod has no labels and annotations of Tekton's; use a variable, $(context.taskRun.name)"
-
+_LABELS = "the Pod has no label tekton.dev/pipelineTask; remove it"
 CASES = {
     task("steps: [{image: i, script: '#!win pwsh'}]"): (
         f"5:30: spec.steps[0].script: {_LINUX}; write the script for Linux"
@@ -60,7 +59,7 @@ CASES = {
         f"14:67: spec.workspaces[0].volumeClaimTemplate.spec.volumeMode: {_EMPTY}"
     ),
     task(
-        "steps: [{image: i, script: x, env: [{name: A, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['tekton.dev/task']\"}}}]}]"
+        "steps: [{image: i, script: x, env: [{name: A, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['tekton.dev/pipelineTask']\"}}}]}]"
     ): f"5:83: spec.steps[0].env[0].valueFrom.fieldRef.fieldPath: {_LABELS}",
     task(
         "steps: [{image: i, script: x, env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.cpu, containerName: step-x}}}]}]"
