@@ -400,6 +400,8 @@ class Engine:
         instance.cancelled = True
         if not instance.attempts:
             instance.task.queue.remove(instance)
+            told = (instance.task.path, instance.index, 0, outcome.status, outcome.reason, outcome.message)
+            self._commands.tell(TaskFinished(self._commands.now, *told))
             self._end_instance(instance, outcome)
         elif instance.attempt.outcome is not None:
             self._end_instance(instance, outcome)  # it was between two attempts, waiting for its Sidecars to end

@@ -15,12 +15,13 @@ from typing import TextIO
 from monopod.runner.ci_log import below, neutral
 from monopod.runner.display_plain import PlainDisplay
 from monopod.runner.folding import Folding, identifier
-from monopod.runner.follow import Follower, OutputLine, Shown, label
+from monopod.runner.follow import Follower, OutputLine, Shown
 from monopod.runner.line_options import LineOptions
 from monopod.runner.printable import printable
 from monopod.runner.summary import Summary
 from monopod.runner.turns import Turns
-from monopod.schemas.run_events import StepFinished, TaskFinished, TaskStarted
+from monopod.schemas.matrix_names import params_in_words
+from monopod.schemas.run_events import SidecarFinished, StepFinished, TaskFinished, TaskStarted
 
 
 class FoldedDisplay(PlainDisplay):
@@ -43,14 +44,15 @@ class FoldedDisplay(PlainDisplay):
                 if text is not None:
                     self._turns.add(task, text)
             case TaskStarted():
-                self._titles[label(shown.task, shown.index)] = _title(shown)
+                name = self._follower.label(shown.task, shown.index)
+                self._titles[name] = name + params_in_words(name, shown.params)
                 if text is not None:
-                    self._turns.add(label(shown.task, shown.index), text)
-            case StepFinished():
+                    self._turns.add(self._follower.label(shown.task, shown.index), text)
+            case StepFinished() | SidecarFinished():
                 if text is not None:
-                    self._turns.add(label(shown.task, shown.index), text)
+                    self._turns.add(self._follower.label(shown.task, shown.index), text)
             case TaskFinished() if not shown.will_retry:
-                self._turns.end(label(shown.task, shown.index), text)
+                self._turns.end(self._follower.label(shown.task, shown.index), text)
             case _:
                 if text is not None:
                     self._turns.write_between(text)
@@ -92,9 +94,3 @@ class FoldedDisplay(PlainDisplay):
         if mark:
             self.refresh(0)  # the lines before it
             below(self._stream).write(mark + "\n")
-
-
-def _title(event: TaskStarted) -> str:
-    params = ", ".join(f"{param}={value}" for param, value in event.params.items())
-    name = label(event.task, event.index)
-    return f"{name} ({params})" if params else name

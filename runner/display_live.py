@@ -19,7 +19,7 @@ from collections import deque
 from rich.console import Console
 
 from monopod.runner.display_plain import step_ending
-from monopod.runner.follow import Follower, OutputLine, Shown, label
+from monopod.runner.follow import Follower, OutputLine, Shown
 from monopod.runner.line_options import LineOptions
 from monopod.runner.live_view import MOST_TAIL_LINES, Row, Source, View, shortened
 from monopod.runner.looks import TASK_COLOURS, in_ascii, styled
@@ -30,7 +30,7 @@ from monopod.runner.summary import Summary
 from monopod.runner.summary_view import print_summary
 from monopod.runner.turns import Turns
 from monopod.runner.usage import LoadMeter
-from monopod.schemas.run_events import RunWarning, StepFinished, TaskFinished
+from monopod.schemas.run_events import RunWarning, SidecarFinished, StepFinished, TaskFinished, sidecar_end_in_words
 
 REDRAW_SECONDS = 0.1
 MOST_PENDING = 256 * 1024
@@ -76,8 +76,11 @@ class LiveDisplay:
                 self._take_line(task, step, printable(shown.text, colours=self._options.colours))
             case StepFinished():
                 self._end_step(shown, wanted=wanted)
+            case SidecarFinished() if wanted:
+                task = self._follower.label(shown.task, shown.index)
+                self._add_ending(task, shown.sidecar, sidecar_end_in_words(shown), "red")
             case TaskFinished() if not shown.will_retry:
-                self._turns.end(label(shown.task, shown.index))
+                self._turns.end(self._follower.label(shown.task, shown.index))
             case RunWarning() if wanted:
                 self._turns.write_between(self._options.stamp() + self._styled(f"warning: {shown.message}", "yellow"))
             case _:
@@ -152,13 +155,14 @@ class LiveDisplay:
             self._tails.setdefault((task, step), deque(maxlen=MOST_TAIL_LINES)).append(text)
 
     def _end_step(self, event: StepFinished, *, wanted: bool) -> None:
-        task = label(event.task, event.index)
+        task = self._follower.label(event.task, event.index)
         ending = step_ending(event)
         if ending and wanted:
-            style = "dim" if event.reason == "Skipped" else "red"
-            prefix = self._options.stamp() + self._prefix(task, event.step)
-            self._turns.add(task, prefix + self._styled(ending, style))
+            self._add_ending(task, event.step, ending, "dim" if event.reason == "Skipped" else "red")
         self._tails.pop((task, event.step), None)
+
+    def _add_ending(self, task: str, step: str, ending: str, style: str) -> None:
+        self._turns.add(task, self._options.stamp() + self._prefix(task, step) + self._styled(ending, style))
 
     def _draw(self, now: float) -> None:
         width, height = self._size

@@ -9,19 +9,22 @@ from __future__ import annotations
 from typing import TextIO
 
 from monopod.runner.failures import ending_in_words
-from monopod.runner.follow import FailedStep, Follower, OutputLine, Shown, label
+from monopod.runner.follow import FailedStep, Follower, OutputLine, Shown
 from monopod.runner.line_options import LineOptions
 from monopod.runner.printable import printable
 from monopod.runner.selection import FAILING_REASONS
 from monopod.runner.summary import Summary
+from monopod.schemas.matrix_names import started_words
 from monopod.schemas.run_events import (
     RunEvent,
     RunStarted,
     RunWarning,
+    SidecarFinished,
     StepFinished,
     TaskFinished,
     TaskSkipped,
     TaskStarted,
+    sidecar_end_in_words,
 )
 from monopod.schemas.words import duration_in_words, exit_code_in_words, table_lines
 
@@ -102,32 +105,29 @@ class PlainDisplay:
             case RunWarning():
                 text = f"warning: {event.message}"
             case TaskSkipped():
-                text = f"[{event.task}] Skipped: {event.reason}"
+                text = f"[{event.task}] Skipped: {event.why}"
             case TaskStarted():
-                text = _task_started(event)
+                name = self._follower.label(event.task, event.index)
+                text = f"[{name}] {started_words(name, event.attempt, event.params)}"
             case TaskFinished():
                 text = self._task_finished(event)
             case StepFinished() if ending := step_ending(event):
-                text = f"[{label(event.task, event.index)} : {event.step}] {ending}"
+                text = f"[{self._follower.label(event.task, event.index)} : {event.step}] {ending}"
+            case SidecarFinished():
+                name = self._follower.label(event.task, event.index)
+                text = f"[{name} : {event.sidecar}] {sidecar_end_in_words(event)}"
             case _:
                 pass  # a Step that goes well is seen by its output
         return text
 
     def _task_finished(self, event: TaskFinished) -> str:
-        name = label(event.task, event.index)
+        name = self._follower.label(event.task, event.index)
         if event.will_retry:
             return f"[{name}] attempt {event.attempt + 1}: {event.status}; it is tried again"
         started = self._follower.started_at(event.task, event.index)
         took = "" if started is None else f" in {duration_in_words(event.at - started)}"
         why = f": {event.message}" if event.message and event.status != "Succeeded" else ""
         return f"[{name}] {event.status}{took}{why}"
-
-
-def _task_started(event: TaskStarted) -> str:
-    name = label(event.task, event.index)
-    params = ", ".join(f"{param}={value}" for param, value in event.params.items())
-    started = f"attempt {event.attempt + 1} started" if event.attempt else "started"
-    return f"[{name}] {started}" + (f" ({params})" if params else "")
 
 
 def step_ending(event: StepFinished) -> str:

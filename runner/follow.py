@@ -23,17 +23,21 @@ from typing import Literal, TypeAlias
 from monopod.runner.lines import LineSplitter
 from monopod.runner.ordered import Ordered, Output, Start
 from monopod.schemas import plan as planned
+from monopod.schemas.matrix_names import InstanceNames, label
 from monopod.schemas.run_events import (
     FinalStatus,
+    MatrixExpanded,
     OutputEnded,
     RunEvent,
     RunFinished,
     RunStarted,
+    SidecarFinished,
     StepFinished,
     StepStarted,
     TaskFinished,
     TaskSkipped,
     TaskStarted,
+    sidecar_end_in_words,
 )
 from monopod.schemas.words import out_of_memory_in_words
 
@@ -71,11 +75,25 @@ class FailedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedSidecar:
+    """A Sidecar that ended before the Steps of its Task did, and the last lines it wrote. ``ending`` is in words."""
+
+    name: str
+    exit_code: int
+    ending: str
+    last_lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TaskState:
-    """How one Task instance stands. Times are seconds since the epoch; ``started`` is that of the first attempt."""
+    """How one Task instance stands. Times are seconds since the epoch; ``started`` is that of the first attempt.
+
+    ``name`` is that of its matrix combination.
+    """
 
     path: str
     index: int | None = None
+    name: str | None = None
     after: tuple[str, ...] = ()
     is_final: bool = False
     status: TaskStatus = "Waiting"
@@ -88,21 +106,24 @@ class TaskState:
     steps: tuple[str, ...] = ()
     params: tuple[tuple[str, str], ...] = ()
     failed_steps: tuple[FailedStep, ...] = ()
+    ended_sidecars: tuple[EndedSidecar, ...] = ()
 
     @property
     def label(self) -> str:
-        """The name that a person sees: the path, and the number of the matrix combination."""
-        return label(self.path, self.index)
+        """What a person calls it: the path, and the values (or the number) of the matrix combination."""
+        return label(self.path, self.index if self.name is None else self.name)
+
+    @property
+    def why(self) -> str:
+        """Why it was skipped, or how it ended."""
+        if self.status == "Skipped" and self.message:
+            return f"{self.reason}: {self.message}"
+        return self.message or self.reason
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.status not in ("Waiting", "Running")
-
-
-def label(path: str, index: int | None) -> str:
-    """Return the name of a Task instance: ``build``, or ``build[2]`` for a combination of a matrix."""
-    return path if index is None else f"{path}[{index}]"
 
 
 @dataclass(slots=True)
@@ -135,10 +156,13 @@ class Follower:
         self.name = ""
         self.started: float | None = None
         self.finished: RunFinished | None = None
+        self.names = InstanceNames()
+        """What the combinations of matrices are called."""
         self._tasks: dict[str, dict[int | None, TaskState]] = {}
         self._containers: dict[str, _Source] = {}
         self._slots: dict[str, tuple[str, ...]] = {}  # the Sidecars' containers of each slot
         self._container_of: dict[tuple[str, str], str] = {}  # by slot and Step
+        self._numbers: dict[str, dict[str, int | None]] = {}  # by path and container: of which combination alone it is
         self._late: dict[tuple[str, str, int | None, int], tuple[Start, _Source]] = {}
         for task in planned_tasks(plan.pipeline):
             self._tasks[task.state.path] = {None: task.state}
@@ -148,11 +172,17 @@ class Follower:
         for number, slot in enumerate(task.slots):
             pinned = number if task.matrix is not None and task.matrix.pinned else None
             for container, step in zip(slot.containers, task.steps, strict=False):
-                self._containers[container] = _Source(label(path, pinned), step.name)
+                self._containers[container] = _Source(self.label(path, pinned), step.name)
                 self._container_of[slot.name, step.name] = container
             for container, sidecar in zip(slot.sidecars, task.sidecars, strict=False):
-                self._containers[container] = _Source(label(path, pinned), sidecar.step.name)
+                self._containers[container] = _Source(self.label(path, pinned), sidecar.step.name)
             self._slots[slot.name] = slot.sidecars
+            containers = dict.fromkeys((*slot.containers, *slot.sidecars), pinned)
+            self._numbers.setdefault(path, {}).update(containers)
+
+    def label(self, path: str, index: int | None) -> str:
+        """Return what a person calls a Task instance: ``build``, or ``build[go=1.22]`` for one of a matrix."""
+        return self.names.label(path, index)
 
     @property
     def longest_source(self) -> int:
@@ -216,7 +246,7 @@ class Follower:
         key = (container, start.task, start.index, start.attempt)
         if key not in self._late:
             step = start.step if isinstance(start, StepStarted) else self._containers[container].step
-            self._late[key] = start, _Source(label(start.task, start.index), step)
+            self._late[key] = start, _Source(self.label(start.task, start.index), step)
             failed = self._failed_step(start)
             self._late[key][1].last_lines.extend(failed.last_lines if failed is not None else ())
         source = self._late[key][1]
@@ -225,28 +255,38 @@ class Follower:
     def event(self, event: RunEvent) -> list[Shown]:
         """Take an event of the run; return it, after the lines that come before it."""
         before: list[OutputLine] = []
+        self.names.note(event)
         match event:
             case RunStarted():
                 self.name, self.started = event.name, event.at
-            case TaskStarted():
-                self._start_task(event)
-            case StepStarted():
-                self._start_step(event)
             case StepFinished():
                 event = self._with_limit(event)
                 before = self._finish_step(event)
             case OutputEnded():
                 return list(self._containers[event.container].rest())
-            case TaskFinished():
-                self._finish_task(event)
-            case TaskSkipped():
-                self._skip_task(event)
+            case SidecarFinished():
+                before = self._end_sidecar(event)
             case RunFinished():
                 before = self.end()
                 self.finished = event
             case _:
-                pass  # a warning changes nothing here
+                self._change_task(event)
         return [*before, event]
+
+    def _change_task(self, event: RunEvent) -> None:
+        match event:
+            case MatrixExpanded():
+                self._expand(event)
+            case TaskStarted():
+                self._start_task(event)
+            case StepStarted():
+                self._start_step(event)
+            case TaskFinished():
+                self._finish_task(event)
+            case TaskSkipped():
+                self._skip_task(event)
+            case _:
+                pass  # a warning changes nothing here
 
     def end(self) -> list[OutputLine]:
         """Return the last lines that have no newline: no more will come."""
@@ -261,7 +301,9 @@ class Follower:
             self._replace_pipeline(path)
         instances = self._tasks.setdefault(path, {None: TaskState(path)})
         if index not in instances:
-            instances[index] = dataclasses.replace(next(iter(instances.values())), index=index, status="Waiting")
+            first = next(iter(instances.values()))
+            name = self.names.of(path, index)
+            instances[index] = dataclasses.replace(first, index=index, name=name, status="Waiting")
             if index is not None:
                 instances.pop(None, None)
             self._tasks[path] = dict(sorted(instances.items(), key=lambda item: item[0] or 0))
@@ -271,10 +313,19 @@ class Follower:
         task = self._task(path, index)
         self._tasks[path][index] = dataclasses.replace(task, **changes)  # type: ignore[arg-type]
 
+    def _expand(self, event: MatrixExpanded) -> None:
+        """Let each combination be an instance, and what its containers write its own."""
+        labels = [self._task(event.task, index).label for index in range(len(event.names))]
+        longest = max(labels, key=len, default=event.task)
+        for container, number in self._numbers.get(event.task, {}).items():
+            is_pinned = number is not None and number < len(labels)
+            self._containers[container].task = labels[number or 0] if is_pinned else longest
+
     def _start_task(self, event: TaskStarted) -> None:
         task = self._task(event.task, event.index)
         for container in self._slots.get(event.slot, ()):
             self._containers[container].task = task.label
+            self._containers[container].last_lines.clear()
         self._update(
             event.task,
             event.index,
@@ -285,6 +336,7 @@ class Follower:
             ended=None,
             steps=(),
             failed_steps=(),
+            ended_sidecars=(),
             params=tuple(event.params.items()),
         )
 
@@ -311,6 +363,16 @@ class Follower:
             failed += (FailedStep(task.label, event.step, event.exit_code, event.reason, event.message, last_lines),)
         running = tuple(step for step in task.steps if step != event.step)
         self._update(event.task, event.index, steps=running, failed_steps=failed)
+        return lines
+
+    def _end_sidecar(self, event: SidecarFinished) -> list[OutputLine]:
+        """Keep how a Sidecar ended; return what it wrote last."""
+        task = self._task(event.task, event.index)
+        source = self._containers.setdefault(event.container, _Source(task.label, event.sidecar))
+        lines = source.rest()
+        ending = sidecar_end_in_words(event)
+        ended = EndedSidecar(event.sidecar, event.exit_code, ending, tuple(source.last_lines))
+        self._update(event.task, event.index, ended_sidecars=(*task.ended_sidecars, ended))
         return lines
 
     def _failed_step(self, start: Start) -> FailedStep | None:
@@ -346,7 +408,7 @@ class Follower:
         )
 
     def _skip_task(self, event: TaskSkipped) -> None:
-        self._update(event.task, None, status="Skipped", reason=event.reason, ended=event.at)
+        self._update(event.task, None, status="Skipped", reason=event.reason, message=event.message, ended=event.at)
 
     def _replace_pipeline(self, path: str) -> None:
         """Put one Task in the place of those of the Pipeline at `path`, if it is one: it ended without starting any."""

@@ -127,7 +127,7 @@ class View:
                 return f"{task.failed_steps[0].step}: {ending_in_words(task.failed_steps[0])}"
             case "Succeeded" | "Cancelled":
                 return ""
-        return task.message or task.reason
+        return task.why
 
     # The last lines
 

@@ -24,12 +24,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from monopod.runner.follow import label, planned_tasks
+from monopod.runner.follow import planned_tasks
 from monopod.runner.held_output import HeldOutput
 from monopod.runner.ordered import Ordered, Output, Start
 from monopod.runner.output_marks import LENGTH, find, find_true, mark
 from monopod.runner.pod_events import BOTH, ContainerOutput
 from monopod.schemas import plan as planned
+from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.run_events import OutputEnded, RunEvent, RunWarning, StepFinished, StepStarted, TaskStarted
 
 PATIENCE = 10.0
@@ -95,11 +96,13 @@ class OutputOrder:
         self._touched: dict[str, _Container] = {}  # whose output may be shown
         self._at_once: deque[Ordered] = deque()  # nothing is before it
         self._is_over = False
+        self._names = InstanceNames()
 
     # What comes in
 
     def event(self, event: RunEvent) -> None:
         """Take an event that the coordinator told."""
+        self._names.note(event)
         match event:
             case StepStarted(container=name):
                 waiting = _Waiting(event, self._started(event, (name,)))
@@ -171,7 +174,7 @@ class OutputOrder:
                 if not self._is_over and now < self._deadline(first):
                     return
                 if not self._is_over and _is_marked(*first.ends):
-                    what = _named(first.event)
+                    what = self._named(first.event)
                     yield RunWarning(now, f"the output of {what} is not complete yet; what is missing may come later")
             self._queue.popleft()
             yield from self._shown(first)
@@ -212,6 +215,11 @@ class OutputOrder:
         for container in waiting.starts:
             container.begun += 1
             self._touched[container.name] = container
+
+    def _named(self, event: RunEvent) -> str:
+        if isinstance(event, StepFinished):
+            return f"Step '{event.step}' of Task '{self._names.label(event.task, event.index)}'"
+        return f"container '{event.container}'" if isinstance(event, OutputEnded) else "a Step"
 
     def _deadline(self, waiting: _Waiting) -> float:
         assert waiting.ends is not None
@@ -303,9 +311,3 @@ def _go_past(container: _Container, number: int) -> None:
 def _is_marked(container: _Container, number: int) -> bool:
     start = container.starts[number]
     return isinstance(start, TaskStarted) or start.is_marked
-
-
-def _named(event: RunEvent) -> str:
-    if isinstance(event, StepFinished):
-        return f"Step '{event.step}' of Task '{label(event.task, event.index)}'"
-    return f"container '{event.container}'" if isinstance(event, OutputEnded) else "a Step"

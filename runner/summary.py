@@ -95,7 +95,7 @@ def _why(task: TaskState, failures: tuple[Failure, ...]) -> str:
         case "Succeeded":
             reasons = []
         case "Skipped":
-            reasons = [task.reason]
+            reasons = [task.why]
         case "Waiting":
             reasons = ["never started"]
         case "Running":

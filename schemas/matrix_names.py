@@ -74,14 +74,24 @@ class InstanceNames:
         if isinstance(event, MatrixExpanded):
             self._names[event.task] = event.names
 
+    def of(self, path: str, index: int | None) -> str | None:
+        """Return the name of a combination; None if it is not known, or if the Task has no matrix."""
+        names = self._names.get(path, [])
+        return names[index] if index is not None and 0 <= index < len(names) else None
+
     def label(self, path: str, index: int | None) -> str:
         """Return what a person calls a Task instance; a combination whose name is not known has its number."""
-        names = self._names.get(path, [])
-        return label(path, names[index] if index is not None and 0 <= index < len(names) else index)
+        name = self.of(path, index)
+        return label(path, index if name is None else name)
+
+
+def params_in_words(name: str, params: Mapping[str, str]) -> str:
+    """Return the params of the combination called `name`, in parentheses, if the name does not say them all."""
+    if not params or name.endswith(f"[{','.join(f'{param}={value}' for param, value in params.items())}]"):
+        return ""
+    return f" ({', '.join(f'{param}={value}' for param, value in params.items())})"
 
 
 def started_words(name: str, attempt: int, params: Mapping[str, str]) -> str:
     """Return in words that an attempt of the Task instance called `name` started, with what its name does not say."""
-    started = f"attempt {attempt + 1} started" if attempt else "started"
-    told = params and not name.endswith(f"[{','.join(f'{param}={value}' for param, value in params.items())}]")
-    return started + (f" ({', '.join(f'{param}={value}' for param, value in params.items())})" if told else "")
+    return (f"attempt {attempt + 1} started" if attempt else "started") + params_in_words(name, params)

@@ -27,7 +27,7 @@ from monopod.compiler.compilation import Options, compile_runs
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents import load
 from monopod.compiler.pod_security import Profile
-from monopod.runner import command_line, folding
+from monopod.runner import ci_systems, command_line
 
 ROOT = Path(__file__).parents[1]
 PAGES = {name: (ROOT / name).read_text() for name in pages(ROOT)}
@@ -316,7 +316,7 @@ def test_the_variables_that_are_read_are_those_of_the_page():
     rows = re.findall(r"^\| (`[A-Z].*?) \|", page, re.MULTILINE)
     listed = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
     assert listed == {name for path in SOURCES for name in variables_read(path)}
-    for name, _ in folding._BY_VARIABLE:
+    for name in (*ci_systems.VARIABLES, ci_systems.ANY):
         assert f"`{name}`" in page
 
 

@@ -14,7 +14,7 @@ EXAMPLES = """\
   monopod logs build-x7k2p                       (what happened, and when)
   monopod logs -f build-x7k2p unit-tests         (what the Steps of a Task write, as it comes)
   monopod logs build-x7k2p unit-tests/pytest     (one Step)
-  monopod logs build-x7k2p 'deploy[2]'           (one combination of a matrix)
+  monopod logs build-x7k2p 'test[go=1.22]'       (one combination of a matrix, by its values or its index: 'test[2]')
   monopod logs build-x7k2p scan/codeql           (a Task of the Pipeline that stands for the Task scan, or all: scan)
 
 exit codes:

@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from monopod.compiler.pod import COORDINATOR
 from monopod.entrypoint.story import Story
 from monopod.runner.backend import BackendUnavailableError
-from monopod.runner.follow import Follower, OutputLine, Shown, label
+from monopod.runner.follow import Follower, OutputLine, Shown
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import NOT_FOLLOWED, FollowedPod
 from monopod.runner.kubernetes.task_selection import Selection
@@ -23,6 +23,7 @@ from monopod.runner.output_order import OutputOrder
 from monopod.runner.pod_events import ContainerOutput, Event, PodFinished, PodWarning
 from monopod.runner.printable import printable
 from monopod.runner.run import LONGEST_EVENT
+from monopod.schemas.matrix_names import InstanceNames, label
 from monopod.schemas.run_events import RunEvent, RunWarning, from_line
 
 
@@ -122,25 +123,24 @@ def print_output(existing: ExistingPod, selection: Selection, *, follow: bool) -
     for each in _ordered(existing, follow=follow, reads=selection.steps.__contains__):
         if isinstance(each, RunWarning):
             _print_warning(PodWarning(each.message))
-        _print_chosen(follower.take(each), selection)
-    _print_chosen(follower.end(), selection)
+        _print_chosen(follower.take(each), selection, follower.names)
+    _print_chosen(follower.end(), selection, follower.names)
     source = selection.source
     started = [each.label for each in follower.tasks if each.path == source.path and each.started is not None]
-    wanted = label(source.path, source.index)
-    if source.index is not None and wanted not in started:
+    if source.combination is not None and not any(source.covers(each, None, follower.names) for each in started):
         known = f"; those that have: {', '.join(started)}" if started else ""
-        raise NoSuchPodError(f"no combination '{wanted}' has started{known}")
+        raise NoSuchPodError(f"no combination '{label(source.path, source.combination)}' has started{known}")
 
 
-def _print_chosen(shown: Iterable[Shown], selection: Selection) -> None:
+def _print_chosen(shown: Iterable[Shown], selection: Selection, names: InstanceNames) -> None:
     for line in shown:
-        if isinstance(line, OutputLine) and selection.wants(line):
+        if isinstance(line, OutputLine) and selection.wants(line, names):
             _print(line.text if selection.is_single else f"[{line.task} : {line.step}] {line.text}")
 
 
 def _print_logs(existing: ExistingPod, selection: Selection, *, follow: bool) -> None:
     """Print the logs of a Task's containers, of which nobody tells which run of a Step wrote what."""
-    if selection.source.index is not None and len(selection.steps) > len(set(selection.steps.values())):
+    if selection.source.combination is not None and len(selection.steps) > len(set(selection.steps.values())):
         raise NoSuchPodError("which combination ran in which container is told only by runs of `monopod run`")
     splitters = {container: LineSplitter() for container in selection.steps}
     for event in pod_events(existing, follow=follow, reads=selection.steps.__contains__):

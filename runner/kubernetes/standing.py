@@ -122,4 +122,4 @@ def _why(task: TaskState, follower: Follower) -> str:
     if task.status == "Running":
         attempt = f"attempt {task.attempt + 1}" if task.attempt else ""
         return ", ".join(filter(None, (attempt, *task.steps)))
-    return "" if task.status == "Succeeded" else task.message or task.reason
+    return "" if task.status == "Succeeded" else task.why

@@ -1,12 +1,14 @@
-"""Which Steps of a run in a cluster are meant by ``TASK[INDEX]/STEP``, and in which containers they may run. Pure."""
+"""Which Steps of a run in a cluster ``TASK[COMBINATION]/STEP`` means, and in which containers they may run. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from monopod.runner.follow import OutputLine, planned_tasks
+from monopod.runner.known_combinations import known_combinations
 from monopod.runner.source import Source, find_source, step_names
+from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.plan import Plan, Slot, Task
 
 
@@ -24,29 +26,36 @@ class Selection:
     @property
     def is_single(self) -> bool:
         """Whether all lines come from one Step of one Task instance."""
-        one_instance = self.source.index is not None and len(set(self.steps.values())) == 1
+        one_instance = self.source.combination is not None and len(set(self.steps.values())) == 1
         return one_instance or len(self.steps) == 1
 
-    def wants(self, line: OutputLine) -> bool:
+    def wants(self, line: OutputLine, names: InstanceNames) -> bool:
         """Whether a line comes from one of these Steps."""
-        return self.source.covers(line.task, line.step)
+        return self.source.covers(line.task, line.step, names)
 
 
 def choose(plan: Plan, text: str) -> Selection:
     """Return what `text` means in a Plan. Raises NoSuchTaskError."""
     tasks = list(planned_tasks(plan.pipeline))
-    source = find_source(text, tasks)
+    combinations = known_combinations([plan])
+    source = find_source(text, tasks, combinations)
     if isinstance(source, str):
         raise NoSuchTaskError(source)
     steps = {
         container: name
         for task in tasks
-        if source.covers(task.state.path, None) or task.state.path == source.path
-        for slot in _slots(task.planned, source.index)
+        if source.covers(task.state.path, None, InstanceNames()) or task.state.path == source.path
+        for slot in _slots(task.planned, _index(source, combinations))
         for container, name in zip((*slot.containers, *slot.sidecars), step_names(task.planned), strict=True)
         if source.step in (None, name)
     }
     return Selection(source, steps)
+
+
+def _index(source: Source, combinations: Mapping[str, Sequence[str]]) -> int | None:
+    """Return the index of the combination that is meant, if it is known."""
+    names = combinations.get(source.path, ())
+    return names.index(source.combination) if source.combination in names else source.index
 
 
 def _slots(task: Task, index: int | None) -> tuple[Slot, ...]:

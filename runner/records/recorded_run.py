@@ -19,10 +19,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from monopod.runner.completed_document import completed
-from monopod.runner.follow import Follower, TaskState, label
+from monopod.runner.follow import Follower, TaskState
 from monopod.runner.records import store
 from monopod.runner.records.store import Header, Record, RecordError
 from monopod.runner.records.values import Values, results_of
@@ -88,6 +88,10 @@ class Attempt:
     reason: str = ""
     message: str = ""
     steps: tuple[StepRun, ...] = ()
+
+
+Attempts: TypeAlias = dict[tuple[str, int | None], dict[int, Attempt]]
+"""By the path and index of a Task instance, and their numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +222,7 @@ def read_run(record: Record) -> RecordedRun:
 def made_of(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> RecordedRun:
     """Return the run that these events tell of."""
     follower = Follower(plan)
-    attempts: dict[str, dict[int, Attempt]] = {}
+    attempts: Attempts = {}
     for event in events:
         follower.event(event)
         _note(event, attempts)
@@ -237,7 +241,7 @@ def made_of(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> Recorde
             state,
             places.get(state.path),
             tuple(dict.fromkeys(each for path in _waited_for(state, plan.pipeline, places) for each in below[path])),
-            tuple(attempts.get(state.label, {}).values()),
+            tuple(attempts.get((state.path, state.index), {}).values()),
             values.params(state, places.get(state.path)),
             values.results(state.path, state.index),
         )
@@ -266,12 +270,12 @@ def _lines_of(data: bytes) -> Iterator[tuple[Source, Line]]:
             yield source, Line(float(at), text)
 
 
-def _note(event: RunEvent, attempts: dict[str, dict[int, Attempt]]) -> None:
+def _note(event: RunEvent, attempts: Attempts) -> None:
     """Keep what an event tells of an attempt."""
     match event:
         case TaskStarted():
             attempt = Attempt(event.attempt, event.slot, event.at)
-            attempts.setdefault(label(event.task, event.index), {})[event.attempt] = attempt
+            attempts.setdefault((event.task, event.index), {})[event.attempt] = attempt
         case TaskFinished():
             _change(event, attempts, ended=event.at, status=event.status, reason=event.reason, message=event.message)
         case StepStarted():
@@ -298,16 +302,14 @@ def _finished_step(event: StepFinished) -> StepRun:
     )
 
 
-def _change(
-    event: TaskFinished | StepStarted | StepFinished, attempts: dict[str, dict[int, Attempt]], **changes: object
-) -> None:
-    of_task = attempts.get(label(event.task, event.index), {})
+def _change(event: TaskFinished | StepStarted | StepFinished, attempts: Attempts, **changes: object) -> None:
+    of_task = attempts.get((event.task, event.index), {})
     if event.attempt in of_task:  # a Task that could not even start has no attempt
         of_task[event.attempt] = dataclasses.replace(of_task[event.attempt], **changes)  # type: ignore[arg-type]
 
 
-def _add_step(event: StepStarted | StepFinished, attempts: dict[str, dict[int, Attempt]], step: StepRun) -> None:
-    attempt = attempts.get(label(event.task, event.index), {}).get(event.attempt)
+def _add_step(event: StepStarted | StepFinished, attempts: Attempts, step: StepRun) -> None:
+    attempt = attempts.get((event.task, event.index), {}).get(event.attempt)
     if attempt is not None:
         asked = next((each.asked for each in attempt.steps if each.name == step.name), step.asked)
         others = tuple(each for each in attempt.steps if each.name != step.name)

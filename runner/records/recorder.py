@@ -30,10 +30,11 @@ import monopod
 from monopod.compiler.pod import plan_arguments
 from monopod.entrypoint.write_all import write_all
 from monopod.runner.display import Display
-from monopod.runner.follow import OutputLine, Shown, label
+from monopod.runner.follow import OutputLine, Shown
 from monopod.runner.records import store
 from monopod.runner.records.store import Ended, Header
 from monopod.runner.summary import Outcome, Summary
+from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.plan import Plan
 from monopod.schemas.run_events import RunEvent, RunStarted, RunWarning, TaskStarted, to_line
 
@@ -64,6 +65,7 @@ class Recorder:
         self._pending_lines: list[str] = []
         self._pending_size = 0
         self._attempts: dict[str, int] = {}
+        self._names = InstanceNames()
         self._flushed = 0.0
 
     def take(self, shown: Shown) -> None:
@@ -116,11 +118,12 @@ class Recorder:
             self.directory = None
 
     def _take_event(self, event: RunEvent) -> None:
+        self._names.note(event)
         if isinstance(event, RunStarted) and self.directory is None:
             with self._guarded():
                 self._begin(event)
         elif isinstance(event, TaskStarted):
-            self._attempts[label(event.task, event.index)] = event.attempt
+            self._attempts[self._names.label(event.task, event.index)] = event.attempt
         self._pending_events.append(to_line(event) + "\n")
 
     @contextlib.contextmanager

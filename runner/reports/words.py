@@ -39,7 +39,7 @@ def why_of_task(task: TaskRun) -> str:
     if state.status == "Succeeded":
         return f"It took {len(task.attempts)} attempts." if len(task.attempts) > 1 else ""
     if state.status == "Skipped":
-        return f"Skipped: {state.reason}"
+        return f"Skipped: {state.why}"
     return state.message or (state.reason if state.reason != state.status else "")
 
 

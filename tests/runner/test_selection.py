@@ -8,7 +8,8 @@ from monopod.runner.line_arguments import without_line_options
 from monopod.runner.selection import Selection, find_sources
 from monopod.runner.source import Source
 from monopod.schemas import plan
-from monopod.schemas.run_events import RunWarning
+from monopod.schemas.matrix_names import InstanceNames
+from monopod.schemas.run_events import MatrixExpanded, RunWarning, SidecarFinished
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def tested(story):
         ("build", Source("build")),
         ("build/link", Source("build", None, "link")),
         ("test", Source("test")),
-        ("test[2]", Source("test", 2)),
-        ("test[2]/db", Source("test", 2, "db")),
+        ("test[2]", Source("test", "2")),
+        ("test[2]/db", Source("test", "2", "db")),
         ("test/make", Source("test", None, "make")),
         ("scan", Source("scan")),
         ("scan/codeql", Source("scan/codeql")),
@@ -59,6 +60,68 @@ def test_names_that_do_not_exist(tested, name, problem):
     assert [str(each) for each in raised.value.problems] == [f"--logs {name}: {problem}"]
 
 
+@pytest.fixture
+def matrices(story):
+    """Matrices whose values are in the files (one by a param of the run), and one whose values a Task writes."""
+    versions = plan.Matrix((plan.Param("go", ("1.21", "1.22")),), pinned=True)
+    images = plan.Matrix((plan.Param("image", ("$(params.images[*])",)),), pinned=True)
+    written = plan.Matrix((plan.Param("dir", "$(tasks.list.results.dirs[*])"),))
+    tasks = (
+        story.task("test", "make", index_count=2)._replace(matrix=versions),
+        story.task("scan", "run", index_count=2)._replace(matrix=images),
+        story.task("lint", "run", index_count=2)._replace(matrix=written),
+    )
+    params = (plan.Param("images", ("ghcr.io/a/b:1", "x[y],z")),)
+    return plan.Plan(plan.Pipeline("p", params=params, tasks=tasks), {})
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("test[go=1.22]", Source("test", "go=1.22")),
+        ("test[go=1.22]/make", Source("test", "go=1.22", "make")),
+        ("scan[image=ghcr.io/a/b:1]", Source("scan", "image=ghcr.io/a/b:1")),
+        ("scan[image=ghcr.io/a/b:1]/run", Source("scan", "image=ghcr.io/a/b:1", "run")),
+        ('scan[image="x[y],z"]/run', Source("scan", 'image="x[y],z"', "run")),
+        ("lint[dir=a]", Source("lint", "dir=a")),
+        ("lint[9]", Source("lint", "9")),
+    ],
+)
+def test_a_combination_is_named_by_its_values_or_its_index(matrices, name, source):
+    assert find_sources([name], [matrices]) == (source,)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("test[go=1.23]", "no matrix combination of Task 'test' is called 'go=1.23' (did you mean 'go=1.22'?)"),
+        ("test[x]", "no matrix combination of Task 'test' is called 'x'; they are go=1.21, go=1.22"),
+        ("tst[go=1.21]", "there is no Task 'tst' (did you mean 'test'?)"),
+        ("test[go=1.21]/mak", "Task 'test' has no Step 'mak' (did you mean 'make'?)"),
+    ],
+)
+def test_combinations_that_do_not_exist(matrices, name, problem):
+    with pytest.raises(Problems) as raised:
+        find_sources([name], [matrices])
+    assert [str(each) for each in raised.value.problems] == [f"--logs {name}: {problem}"]
+
+
+@pytest.mark.parametrize("combination", ["1", "go=1.22"])
+def test_a_combination_is_shown_however_it_is_named(story, combination):
+    selection = Selection([Source("test", combination)])
+    selection.shows(MatrixExpanded(0, "test", ["go=1.21", "go=1.22"]))
+    assert selection.shows(OutputLine("test[go=1.22]", "make", "text"))
+    assert not selection.shows(OutputLine("test[go=1.21]", "make", "text"))
+    assert selection.shows(story.task_started("test", 1, index=1))
+    assert not selection.shows(story.task_started("test", 1, index=0))
+
+
+def test_a_sidecar_that_crashes_is_always_shown():
+    quiet = Selection(quiet=True)
+    assert quiet.shows(SidecarFinished(0, "a", None, 0, "db", "a-db", 1, "Error", "", 0, 1))
+    assert not quiet.shows(SidecarFinished(0, "a", None, 0, "db", "a-db", 0, "Completed", "", 0, 1))
+
+
 def test_of_several_runs_one_must_have_it(story, tested):
     assert find_sources(["deploy"], [tested, story.plan(story.task("deploy", "run"))]) == (Source("deploy"),)
 
@@ -68,16 +131,16 @@ def test_of_several_runs_one_must_have_it(story, tested):
     [
         (Source("test"), "test[1]", "make", True),
         (Source("test"), "tests", "make", False),
-        (Source("test", 1), "test[1]", "make", True),
-        (Source("test", 1), "test[10]", "make", False),
-        (Source("test", 1, "db"), "test[1]", "make", False),
-        (Source("test", 1, "db"), "test[1]", None, True),
+        (Source("test", "1"), "test[1]", "make", True),
+        (Source("test", "1"), "test[10]", "make", False),
+        (Source("test", "1", "db"), "test[1]", "make", False),
+        (Source("test", "1", "db"), "test[1]", None, True),
         (Source("scan"), "scan/codeql", "run", True),
         (Source("scan/codeql"), "scan", "run", False),
     ],
 )
 def test_whose_lines_are_meant(source, task, step, is_covered):
-    assert source.covers(task, step) is is_covered
+    assert source.covers(task, step, InstanceNames()) is is_covered
 
 
 def test_what_is_shown(story):

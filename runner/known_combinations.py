@@ -1,0 +1,51 @@
+"""The names of the combinations of matrices that are known before a run starts: all their values are in the files.
+
+What is left to others: a matrix whose values a Task writes is named while running (`schemas.run_events`,
+`MatrixExpanded`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from monopod.schemas.matrix import TooManyCombinationsError, combinations
+from monopod.schemas.matrix_names import combination_names
+from monopod.schemas.plan import Matrix, Plan, Value
+from monopod.schemas.variables import EvaluationError, Path, Scope, evaluate
+
+
+def known_combinations(plans: Iterable[Plan]) -> dict[str, list[str]]:
+    """Return the names of combinations by the path of their Task; those of a Pipeline in a Pipeline are left out."""
+    found: dict[str, list[str]] = {}
+    for plan in plans:
+        values: dict[Path, Value] = {("params", param.name): param.value for param in plan.pipeline.params}
+        for task in (*plan.pipeline.tasks, *plan.pipeline.final_tasks):
+            names = None if task.matrix is None else _names(task.matrix, Scope(values))
+            if names is not None:
+                found.setdefault(task.name, []).extend(names)
+    return found
+
+
+def _names(matrix: Matrix, scope: Scope) -> list[str] | None:
+    """Return the names of the combinations of a matrix; None if they are not known yet."""
+    try:
+        params = {param.name: evaluate(param.value, scope) for param in matrix.params}
+        entries = [
+            (entry.name, {param.name: evaluate(param.value, scope) for param in entry.params})
+            for entry in matrix.include
+        ]
+    except EvaluationError:
+        return None
+    arrays = {name: value for name, value in params.items() if isinstance(value, tuple)}
+    included = [(name, _texts(values)) for name, values in entries]
+    texts = [text for values in (*arrays.values(), *(each.values() for _, each in included)) for text in values]
+    if len(arrays) < len(params) or any("$(" in text for text in texts):
+        return None
+    try:
+        return combination_names(combinations(arrays, included))
+    except TooManyCombinationsError:
+        return None
+
+
+def _texts(values: Mapping[str, Value]) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else "$(" for name, value in values.items()}

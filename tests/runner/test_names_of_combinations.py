@@ -1,0 +1,113 @@
+"""Combinations of a matrix are called by their values, and counted, as soon as they are known."""
+
+import io
+
+import pytest
+
+from monopod.runner.display import make_display
+from monopod.runner.follow import Follower, OutputLine
+from monopod.runner.live_view import View
+from monopod.runner.records.recorder import Recorder
+from monopod.runner.summary import Outcome, summarize
+from monopod.runner.usage import LoadMeter
+from monopod.schemas.plan import Sidecar, Step
+from monopod.schemas.run_events import MatrixExpanded, SidecarFinished, TaskSkipped
+
+NAMES = ["go=1.21", 'go="a,b"', "2:go=1.22", "3:go=1.22"]
+
+
+@pytest.fixture
+def feed(story):
+    plan = story.plan(story.task("list", "run"), story.task("test", "make", index_count=4))
+    return plan, [
+        story.run_started(),
+        MatrixExpanded(0, "test", NAMES),
+        story.task_started("test", 1, index=1, go="a,b"),
+        story.step_started("test", "make", 1, index=1),
+        ("test1-make", b"hello\n"),
+        story.step_finished("test", "make", 2, index=1, code=2),
+        story.task_finished("test", 2, "Failed", index=1),
+        story.run_finished(3, "Failed"),
+    ]
+
+
+def test_lines_and_the_summary_have_the_values(feed, feed_all):
+    plan, happenings = feed
+    follower, stream = Follower(plan), io.StringIO()
+    display = make_display(stream, follower, {})
+    feed_all(follower, display, happenings)
+    display.close(summarize(follower, Outcome("Failed", "Failed", ""), 3, None))
+    lines = stream.getvalue().splitlines()
+    assert '[test[go="a,b"] : make] hello' in lines
+    assert '=== test[go="a,b"] : make failed: exit code 2' in lines
+    assert sum(line.startswith(("test[go=1.21]", "test[2:go=1.22]", "test[3:go=1.22]")) for line in lines) == 3
+
+
+def test_all_combinations_count_once_their_number_is_known(feed):
+    plan, happenings = feed
+    follower = Follower(plan)
+    assert len(follower.tasks) == 2
+    for event in happenings[:2]:
+        follower.event(event)
+    assert [task.label for task in follower.tasks] == ["list", *(f"test[{name}]" for name in NAMES)]
+    assert {task.status for task in follower.tasks} == {"Waiting"}
+
+
+def test_the_live_view_counts_them(feed):
+    plan, happenings = feed
+    follower = Follower(plan)
+
+    def text():
+        rows = View(follower, LoadMeter(None), {}).rows(0, 100, 24)
+        return "\n".join("".join(text for text, _ in row) for row in rows)
+
+    follower.event(happenings[0])
+    assert " 0 of 2 done" in text()
+    follower.event(happenings[1])
+    assert " 0 of 5 done" in text()
+    assert "test[3:go=1.22]" in text()
+
+
+def test_a_record_has_the_lines_of_a_combination_at_its_attempt(feed, tmp_path):
+    plan, happenings = feed
+    pod = {"metadata": {"name": "x"}, "spec": {"initContainers": [], "containers": []}}
+    recorder = Recorder(tmp_path, plan, pod, backend="host", files=())
+    recorder.take(happenings[1])
+    recorder.take(happenings[2]._replace(attempt=1))
+    recorder.take(OutputLine('test[go="a,b"]', "make", "hello"))
+    assert recorder._pending_lines[0].split("\t")[1:] == ['test[go="a,b"]', "make", "1", "hello\n"]
+
+
+def test_what_was_skipped_says_what_decided_it(story, feed_all):
+    message = 'when: $(params.env) in [production]: the value was "staging"'
+    plan = story.plan(story.task("deploy", "run"))
+    follower, stream = Follower(plan), io.StringIO()
+    display = make_display(stream, follower, {})
+    skipped = TaskSkipped(1, "deploy", "When Expressions evaluated to false", message)
+    feed_all(follower, display, [story.run_started(), skipped, story.run_finished(2)])
+    display.close(summarize(follower, Outcome("Succeeded", "Completed", ""), 2, None))
+    told = f"When Expressions evaluated to false: {message}"
+    assert f"[deploy] Skipped: {told}" in stream.getvalue()
+    assert [line.split("  ")[-1].strip() for line in stream.getvalue().splitlines() if line.startswith("deploy ")] == [
+        told
+    ]
+
+
+def test_a_sidecar_that_ends_early_is_told_after_its_lines(story, feed_all):
+    task = story.task("test", "make")
+    slot = task.slots[0]._replace(sidecars=("test-db",))
+    plan = story.plan(task._replace(sidecars=(Sidecar(Step("db")),), slots=(slot,)))
+    follower, stream = Follower(plan), io.StringIO()
+    display = make_display(stream, follower, {})
+    feed_all(
+        follower,
+        display,
+        [
+            story.run_started(),
+            story.task_started("test", 1),
+            ("test-db", b"Address already in use"),
+            SidecarFinished(2, "test", None, 0, "db", "test-db", 1, "Error", "", 1, 2),
+        ],
+    )
+    display.refresh(0)
+    assert "Address already in use\n[test : db] Sidecar ended before the Steps did: exit code 1\n" in stream.getvalue()
