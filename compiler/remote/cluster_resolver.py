@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import partial
 from typing import Any
 
 from monopod.compiler.remote.reference import (
@@ -18,6 +19,7 @@ from monopod.compiler.remote.reference import (
     Resolved,
     ResolverOptions,
 )
+from monopod.compiler.remote.time_limit import call_before, deadline_after
 from monopod.compiler.yaml_text import to_yaml
 
 PARAMS = frozenset({"kind", "name", "namespace", "cache"})
@@ -57,12 +59,15 @@ def _get(path: tuple[str, str, str, str, str], what: str, options: ResolverOptio
         else:
             config.load_kube_config(file or _KUBECONFIG, options.context, configuration)  # type: ignore[no-untyped-call]
         with client.ApiClient(configuration) as api:
-            found = client.CustomObjectsApi(api).get_namespaced_custom_object(*path, _request_timeout=TIMEOUT / 4)
+            get = partial(client.CustomObjectsApi(api).get_namespaced_custom_object, *path)
+            found = call_before(deadline_after(TIMEOUT), partial(get, _request_timeout=TIMEOUT / 4))
     except config.ConfigException as error:
         message = f"{what}: no cluster to ask: {error}; name one with KUBECONFIG, or with --context"
         raise RemoteError(" ".join(message.split())) from error
     except client.ApiException as error:
         raise RemoteError(f"{what}: the cluster says {_said(error)}{_hint(error.status or 0)}") from error
+    except TimeoutError as error:
+        raise RemoteError(f"{what}: the cluster's answer takes more than {TIMEOUT:g} seconds") from error
     except (HTTPError, OSError) as error:
         raise RemoteError(f"{what}: the cluster cannot be reached: {_reason(error)}") from error
     if not isinstance(found, dict):

@@ -13,7 +13,15 @@ from typing import Any
 from urllib.parse import quote
 
 from monopod.compiler.remote.http_resolver import check_url
-from monopod.compiler.remote.reference import RefSource, RemoteError, RemoteReference, Resolved, ResolverOptions
+from monopod.compiler.remote.reference import (
+    TIMEOUT,
+    RefSource,
+    RemoteError,
+    RemoteReference,
+    Resolved,
+    ResolverOptions,
+)
+from monopod.compiler.remote.time_limit import deadline_after
 from monopod.compiler.remote.versions import Version, parse_constraints
 from monopod.compiler.remote.web import WebError, request, without_credentials
 
@@ -41,9 +49,10 @@ def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
     base = _base(reference, hub, options.environment)
     what = f"hub {without_credentials(base)} {kind} {catalog}/{name}"
     url = _url(base, hub, kind, catalog, name)
-    version = _chosen(url, hub, asked_version, what)
+    deadline = deadline_after(TIMEOUT)
+    version = _chosen(url, hub, asked_version, what, deadline)
     url = f"{url}/{quote(version, safe='')}" + ("" if hub == "artifact" else "/yaml")
-    data = _member(_json(url, f"{what} {version}"), "data")
+    data = _member(_json(url, f"{what} {version}", deadline), "data")
     text = _member(data, "manifestRaw" if hub == "artifact" else "yaml")
     if not isinstance(text, str) or not text:
         raise RemoteError(f"{what} {version}: the answer holds no document; look at the url and the type of the hub")
@@ -69,13 +78,13 @@ def _url(base: str, hub: str, kind: str, catalog: str, name: str) -> str:
     return f"{base}/v1/resource/{catalog}/{kind}/{name}"
 
 
-def _chosen(url: str, hub: str, asked: str, what: str) -> str:
+def _chosen(url: str, hub: str, asked: str, what: str, deadline: float) -> str:
     """Return the latest version, as the hub writes it, that meets what is asked for."""
     constraints = parse_constraints(asked)
     if constraints is None:
         return asked
     available: list[tuple[Version, str]] = []
-    for text in _versions(_json(url, what), hub):
+    for text in _versions(_json(url, what, deadline), hub):
         version = Version.parse(text)
         if version is not None:
             available.append((version, text))
@@ -102,9 +111,9 @@ def _member(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else None
 
 
-def _json(url: str, what: str) -> Any:
+def _json(url: str, what: str, deadline: float) -> Any:
     try:
-        return json.loads(request(url, {"Accept": "application/json"}).content)
+        return json.loads(request(url, {"Accept": "application/json"}, deadline=deadline).content)
     except WebError as error:
         hint = "; look at kind, catalog, name and version" if error.status == 404 else ""
         raise RemoteError(f"{what}: {error}{hint}") from error

@@ -23,8 +23,9 @@ from urllib.parse import urlencode, urlsplit
 
 from monopod.compiler.remote.cache import Cache
 from monopod.compiler.remote.http_resolver import basic
-from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES
+from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES, TIMEOUT
 from monopod.compiler.remote.registry_credentials import Login
+from monopod.compiler.remote.time_limit import deadline_after
 from monopod.compiler.remote.web import Answer, UnreachableError, WebError, is_loopback, request
 
 DOCKER_HUB = "index.docker.io"
@@ -94,14 +95,17 @@ class Image:
 
 @dataclass(slots=True)
 class Registry:
-    """A registry, asked for one or several images of one repository. `login` says who asks."""
+    """A registry, asked for one or several images of one repository. `login` says who asks.
+
+    All that is asked of it together may take as long as one answer.
+    """
 
     name: ImageName
     login: Login
     cache: Cache
-    _scheme: str = ""
     _authorization: str = ""
     _bases: tuple[str, ...] = field(init=False)
+    _deadline: float = field(default_factory=lambda: deadline_after(TIMEOUT))
 
     def __post_init__(self) -> None:
         host = _API_OF_DOCKER_HUB if self.name.registry == DOCKER_HUB else self.name.registry
@@ -180,12 +184,12 @@ class Registry:
     def _get_authorized(self, url: str, accept: str, limit: int) -> Answer:
         headers = {"Accept": accept}
         try:
-            return request(url, headers, authorization=self._authorization, limit=limit)
+            return request(url, headers, authorization=self._authorization, limit=limit, deadline=self._deadline)
         except WebError as error:
             if error.status != 401:
                 raise
             self._authorization = self._authorized(error, url)
-        return request(url, headers, authorization=self._authorization, limit=limit)
+        return request(url, headers, authorization=self._authorization, limit=limit, deadline=self._deadline)
 
     def _authorized(self, refusal: WebError, url: str) -> str:
         """Return what to send in answer to a challenge. Raises WebError."""
@@ -207,11 +211,13 @@ class Registry:
         fields = {"service": challenge.get("service", ""), "scope": scope}
         if self.login.identity_token:
             form = {**fields, "grant_type": "refresh_token", "refresh_token": self.login.identity_token}
-            answer = request(realm, data=urlencode({**form, "client_id": "monopod"}).encode())
+            answer = request(realm, data=urlencode({**form, "client_id": "monopod"}).encode(), deadline=self._deadline)
         else:
             authorization = basic(self.login.user, self.login.password) if self.login.user else ""
             separator = "&" if urlsplit(realm).query else "?"
-            answer = request(f"{realm}{separator}{urlencode(fields)}", authorization=authorization)
+            answer = request(
+                f"{realm}{separator}{urlencode(fields)}", authorization=authorization, deadline=self._deadline
+            )
         try:
             content = json.loads(answer.content)
         except ValueError:

@@ -2,6 +2,7 @@
 
 Rules:
 
+- The limit holds for the whole exchange: looking up the name, connecting, redirects, headers and body.
 - An Authorization is not sent to where a redirect leads, and no redirect leads from https to http.
 - Proxies are those of the environment, as for curl; this machine itself is asked directly.
 
@@ -12,18 +13,19 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
+from functools import partial
 from http.client import HTTPMessage
 from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 
 import monopod
 from monopod.compiler.remote.reference import MAX_DOCUMENT_BYTES, TIMEOUT
+from monopod.compiler.remote.time_limit import call_before, deadline_after
 
 _CHUNK = 64 * 1024
 _MAX_SAID = 200
@@ -61,10 +63,13 @@ def request(
     authorization: str = "",
     data: bytes | None = None,
     limit: int = MAX_DOCUMENT_BYTES,
-    timeout: float = TIMEOUT,
+    deadline: float | None = None,
 ) -> Answer:
-    """Return the answer to a GET, or with `data` to a POST. Raises WebError."""
-    deadline = time.monotonic() + timeout
+    """Return the answer to a GET, or with `data` to a POST. Raises WebError.
+
+    `deadline` (``time_limit``) is when all must be done that this request is a part of; by default it is alone.
+    """
+    deadline = deadline_after(TIMEOUT) if deadline is None else deadline
     asked = urllib.request.Request(url, data, {"User-Agent": f"monopod/{monopod.__version__}", **(headers or {})})  # noqa: S310  # callers check the scheme
     if authorization:
         asked.add_unredirected_header("Authorization", authorization)
@@ -72,15 +77,22 @@ def request(
     if is_loopback(url):
         handlers.append(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.build_opener(*handlers).open(asked, timeout=timeout) as response:
-            return Answer(_read(response, limit, deadline), response.headers, response.url)
-    except urllib.error.HTTPError as error:
-        with error:
-            raise WebError(_said(error), error.code, error.headers) from error
+        return call_before(deadline, partial(_exchange, urllib.request.build_opener(*handlers), asked, limit))
+    except TimeoutError as error:
+        raise UnreachableError(f"the answer takes more than {TIMEOUT:g} seconds") from error
     except urllib.error.URLError as error:
         raise UnreachableError(f"cannot be reached: {_reason(error.reason)}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise UnreachableError(f"cannot be reached: {_reason(error)}") from error
+
+
+def _exchange(opener: urllib.request.OpenerDirector, asked: urllib.request.Request, limit: int) -> Answer:
+    try:
+        with opener.open(asked, timeout=TIMEOUT) as response:
+            return Answer(_read(response, limit), response.headers, response.url)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise WebError(_said(error), error.code, error.headers) from error
 
 
 def is_loopback(url: str) -> bool:
@@ -115,14 +127,12 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _read(response: http.client.HTTPResponse, limit: int, deadline: float) -> bytes:
+def _read(response: http.client.HTTPResponse, limit: int) -> bytes:
     content = bytearray()
     while chunk := response.read1(_CHUNK):
         content += chunk
         if len(content) > limit:
             raise WebError(f"the answer has more than {limit / 2**20:g} MiB, which is not taken")
-        if time.monotonic() > deadline:
-            raise UnreachableError("the answer takes too long")
     if response.length:
         raise WebError("the answer broke off")
     return bytes(content)
