@@ -1479,12 +1479,14 @@ static long memory_kills(void)
     return kills < 0 ? 0 : kills;
 }
 
-/* Whether something has been killed for its use of memory since this was asked the last time. */
-static bool killed_for_memory(void)
+/* Notes in all requests that run whether something was killed for its use of memory since this was called last: whose
+ * process it was is not known, and to Kubernetes it is the container that ran out of memory. */
+static void note_memory_kills(void)
 {
     long before = self.kills;
     self.kills = memory_kills();
-    return self.kills > before;
+    for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
+        request->out_of_memory = request->out_of_memory || self.kills > before;
 }
 
 static bool tell(struct request *request)
@@ -1492,7 +1494,7 @@ static bool tell(struct request *request)
     static struct text content, temporary, name;
     content.length = 0;
     int status = request->status;
-    request->out_of_memory = request->out_of_memory || (status != 0 && killed_for_memory());
+    note_memory_kills();
     add(&content, WIFSIGNALED(status) ? "signal=" : "code=");
     add_number(&content, (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), 1);
     add(&content, "\n");

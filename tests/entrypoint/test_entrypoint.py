@@ -774,6 +774,22 @@ def test_what_the_kernel_killed_for_its_use_of_memory_is_told(
     ]  # fmt: skip
 
 
+def test_memory_ran_out_though_the_request_succeeds(pid_namespaces, make_container, tmp_path):
+    """To Kubernetes it is the container that ran out of memory, whatever its exit code; and all that runs in it."""
+    container = make_container()
+    control_group = tmp_path / "cgroup"
+    control_group.mkdir()
+    (control_group / "memory.events").write_text("oom_kill 0\n")
+    container.start_as_init("sh", "-c", f'mount --bind {control_group} /sys/fs/cgroup && exec "$0" "$@"')
+    gate, told = container.fifo("gate"), container.fifo("told")
+    beside = container.shell(f"echo ready >{told.path}; read line <{gate.path}")
+    assert told.line() == "ready"
+    short = container.end(container.shell("echo oom_kill 1 > /sys/fs/cgroup/memory.events; exit 0"))
+    gate.tell()
+    ends = [short, container.end(beside), container.end(container.shell("exit 0"))]
+    assert [(end["code"], end.get("oom")) for end in ends] == [("0", "1"), ("0", "1"), ("0", None)]
+
+
 def test_only_the_one_request_is_stopped(container):
     told, gate = container.fifo("told"), container.fifo("gate")
     stays = container.shell(f"echo ready >{told.path}; read line <{gate.path}; exit 5")
