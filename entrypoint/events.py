@@ -169,7 +169,7 @@ class RunStep(NamedTuple):
 
     ``script`` is a text to be written to the slot's scripts, readable and executable, under ``script_name``; the
     arguments then start with its path in the container. ``fresh``: this starts an attempt, so what an earlier attempt
-    left in the slot's `/tekton/results`, `/tekton/steps`, `/tekton/home` and `/tekton/artifacts` is removed first (in
+    left in the slot's `/tekton/results`, `steps`, `home`, `artifacts` and `run` is removed first (in
     Tekton a retry has a Pod of its own). ``directories`` are made (mode 0777), ``readable`` made readable for the
     coordinator when the request has ended; both are paths in the container, below `/tekton`. ``is_marked``: a mark is
     written at the end of its output.

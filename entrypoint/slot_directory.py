@@ -31,8 +31,8 @@ MAX_TOTAL_BYTES = 8 * 1024 * 1024
 """Most that is read for one Task."""
 
 CONTAINER_PATH = "/tekton"
-ATTEMPT_DIRECTORIES = ("results", "steps", "home", "artifacts")
-"""What each attempt finds empty: a retry of Tekton's has a Pod of its own."""
+ATTEMPT_DIRECTORIES = ("results", "steps", "home", "artifacts", "run")
+"""What each attempt finds empty: a retry of Tekton's has a Pod of its own. `run` is there as in Tekton."""
 
 _REMOVALS = 1000
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -72,7 +72,7 @@ class SlotDirectory:
             self._prepared = True
 
     def begin_attempt(self) -> None:
-        """Give the attempt empty `results`, `steps`, `home` and `artifacts`. Raises OSError."""
+        """Give the attempt empty directories (`ATTEMPT_DIRECTORIES`). Raises OSError."""
         if self._prepared:
             self._prepared = False
             return

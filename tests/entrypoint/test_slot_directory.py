@@ -50,7 +50,7 @@ class TestBeginAttempt:
         slot.begin_attempt()
         os.umask(before)
         assert {path.name: mode(path) for path in tekton.iterdir()} == dict.fromkeys(
-            ("results", "steps", "home", "artifacts"), 0o777
+            ("results", "steps", "home", "artifacts", "run"), 0o777
         )
 
     def test_removes_what_an_earlier_attempt_left(self, slot, tekton):
@@ -60,7 +60,7 @@ class TestBeginAttempt:
         (tekton / "home" / ".config").mkdir()
         (tekton / "artifacts" / "provenance.json").write_text("{}")
         slot.begin_attempt()
-        assert sorted(os.listdir(tekton)) == ["artifacts", "home", "results", "steps"]
+        assert sorted(os.listdir(tekton)) == ["artifacts", "home", "results", "run", "steps"]
         assert not any(os.listdir(tekton / name) for name in os.listdir(tekton))
 
     def test_symbolic_links_are_removed_and_not_followed(self, slot, tekton, outside):
@@ -72,7 +72,7 @@ class TestBeginAttempt:
         (tekton / "home").write_text("a file")
         slot.begin_attempt()
         assert (outside / "secret").read_text() == "secret"
-        assert sorted(os.listdir(tekton)) == ["artifacts", "home", "results", "steps"]
+        assert sorted(os.listdir(tekton)) == ["artifacts", "home", "results", "run", "steps"]
         assert not (tekton / "steps").is_symlink()
         assert not any(os.listdir(tekton / name) for name in os.listdir(tekton))
 
@@ -95,7 +95,7 @@ class TestBeginAttempt:
             os.chdir("d" * 100)
         os.chdir("/")
         slot.begin_attempt()
-        assert sorted(os.listdir(tekton)) == ["artifacts", "home", "results", "steps"]
+        assert sorted(os.listdir(tekton)) == ["artifacts", "home", "results", "run", "steps"]
 
     def test_a_very_wide_tree_is_removed_a_bit_at_a_time(self, slot, tekton, monkeypatch):
         monkeypatch.setattr(slot_directory, "_REMOVALS", 10)
@@ -104,10 +104,10 @@ class TestBeginAttempt:
             (tekton / "results" / str(number)).write_text("")
         slot.begin_attempt()
         assert os.listdir(tekton / "results") == []
-        assert len(os.listdir(tekton)) == 5
+        assert len(os.listdir(tekton)) == 6
         for _ in range(6):
             slot.begin_attempt()
-        assert sorted(os.listdir(tekton)) == ["artifacts", "home", "results", "steps"]
+        assert sorted(os.listdir(tekton)) == ["artifacts", "home", "results", "run", "steps"]
 
 
 class TestWriting:
