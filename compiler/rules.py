@@ -92,6 +92,8 @@ Rule: TypeAlias = Literal[
     "parallel-writers",
     "unpinned-image",
     "no-timeout",
+    "misspelt-reference",
+    "left-as-text",
     "unused-param",
     "unused-workspace",
     "unused-result",
@@ -207,6 +209,8 @@ SUMMARIES: dict[Rule, str] = {
         "A note if no run, Task or Step of a Pipeline has a timeout, so that only the default of one hour stops "
         "what hangs; a warning where a limit is given up with `0`."
     ),
+    "misspelt-reference": "A `$(…)` or `${…}` is like a variable of Tekton's and is none, so that it stays as it is.",
+    "left-as-text": "A placeholder of another system stays as it is: `{{ revision }}`, `${GITHUB_SHA}`, `<no value>`.",
     "unused-param": (
         "A param is declared and never used, or a run gives one that is neither declared nor used: often a slip in "
         "a name."

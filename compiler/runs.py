@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from monopod.compiler.fan_out import limit_of
-from monopod.compiler.ordering import Order
+from monopod.compiler.ordering import Order, paths_in
 from monopod.compiler.params import Around, Bound, Declaration, bind
 from monopod.compiler.pipelines import Ancestry, compile_pipeline
 from monopod.compiler.places import OptionPlace
@@ -26,7 +26,7 @@ from monopod.compiler.run_selection import Run
 from monopod.compiler.tasks import CompilerState, PipelineScope, PipelineTask, compile_task
 from monopod.compiler.unsupported import in_run
 from monopod.compiler.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
-from monopod.compiler.workspaces import Texts, bind_pipeline, bind_run
+from monopod.compiler.workspaces import Texts, bind_pipeline, bind_run, bound_in_vain
 from monopod.schemas import plan, tekton
 from monopod.schemas.tekton import DEFAULT_TIMEOUT
 from monopod.schemas.variables import Scope
@@ -68,6 +68,9 @@ def _compile_pipeline_run(run: Run, state: CompilerState) -> CompiledRun:
         settings = of_pipeline_run(spec, run.place, tasks, texts, (state.draft, state.problems))
         state = replace(state, settings=settings)
     volumes = bind_run(run.workspaces, texts, state.problems, keep_claims=state.keep_volume_claims)
+    state.problems.extend(
+        bound_in_vain(run.workspaces, _workspaces_known(found.spec, embedded=found.embedded), receiver)
+    )
     workspaces = bind_pipeline(
         [(each, found.place.at("workspaces", index)) for index, each in enumerate(found.spec.workspaces)],
         volumes,
@@ -86,6 +89,26 @@ def _bind_params(run: Run, declaration: Declaration, state: CompilerState) -> tu
     around = Around(context, Scope(run.names.of_run(), budget=state.budget), inherited=True)
     bound = bind(declaration, run.params, around, run.place, state.problems)
     return bound, Texts(Names(bound.shapes, context), bound.values(run.names.of_run()))
+
+
+def _workspaces_known(spec: tekton.PipelineSpec | tekton.TaskSpec, *, embedded: bool) -> set[str]:
+    """Return the Workspaces that a Pipeline or Task declares or, embedded in the run, uses at any depth."""
+    return _declared_or_used(spec) if embedded else {each.name for each in spec.workspaces}
+
+
+def _declared_or_used(spec: tekton.PipelineSpec | tekton.TaskSpec) -> set[str]:
+    names = {each.name for each in spec.workspaces}
+    names |= {path[1] for path in paths_in(spec) if path[0] == "workspaces"}
+    if isinstance(spec, tekton.TaskSpec):
+        users: list[tekton.Step | tekton.Sidecar] = [*spec.steps, *spec.sidecars]
+        return names | {each.name for user in users for each in user.workspaces}
+    for task in (*spec.tasks, *spec.finally_):
+        names |= {each.workspace or each.name for each in task.workspaces}
+        if task.task_spec is not None:
+            names |= _declared_or_used(task.task_spec)
+        elif task.pipeline_spec is not None:
+            names |= _declared_or_used(task.pipeline_spec)
+    return names
 
 
 def _timeouts(run: Run, state: CompilerState) -> tekton.TimeoutFields:
@@ -122,6 +145,9 @@ def _compile_task_run(run: Run, state: CompilerState) -> CompiledRun:
     _, texts = _bind_params(run, declaration, replace(state, problems=[]))
     state = replace(state, settings=of_task_run(spec, run.place, texts, (state.draft, state.problems)))
     volumes = bind_run(run.workspaces, texts, state.problems, keep_claims=state.keep_volume_claims)
+    state.problems.extend(
+        bound_in_vain(run.workspaces, _workspaces_known(found.spec, embedded=found.embedded), declaration.receiver)
+    )
     timeout = DEFAULT_TIMEOUT if spec.timeout is None else spec.timeout
     task = tekton.PipelineTask.model_construct(
         name=found.name,

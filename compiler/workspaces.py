@@ -15,7 +15,7 @@ Left to others: the volumes' names in the Pod (``pod_draft``), merging mounts wi
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -181,6 +181,16 @@ def bind_pipeline(
             problems.append(place.problem("missing-workspace", message))
         result[declaration.name] = volume
     return result
+
+
+def bound_in_vain(given: Iterable[BoundByRun], known: Iterable[str], receiver: str) -> Iterator[Problem]:
+    """Yield a warning for each Workspace that a run binds and that nothing declares or uses (`known`)."""
+    names = set(known)
+    for binding in given:
+        if binding.name not in names:
+            hint = did_you_mean(binding.name, names)
+            message = f"{receiver} declares no Workspace '{binding.name}', so this has no effect{hint}"
+            yield binding.place.at("name").problem("unknown-workspace", message, "warning")
 
 
 def bind_for_pipeline(

@@ -19,6 +19,7 @@ from monopod.compiler.advice.declared_results import unused_results, unwritten_r
 from monopod.compiler.advice.guards import never_true
 from monopod.compiler.advice.images import unpinned_images
 from monopod.compiler.advice.injection import script_injection
+from monopod.compiler.advice.left_as_text import LeftAsText, left_as_text
 from monopod.compiler.advice.parallel_writers import parallel_writers
 from monopod.compiler.advice.resources import missing_requests, requests_over_limits
 from monopod.compiler.advice.specs import specs_in
@@ -31,6 +32,7 @@ from monopod.compiler.compilation import Options, compile_document
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents import Document, Documents
 from monopod.compiler.images.image_programs import MakeLookup, lookup_for
+from monopod.compiler.rules import Rule
 from monopod.compiler.run_selection import choose
 from monopod.schemas.tekton import (
     ParamSpec,
@@ -77,10 +79,34 @@ def check(documents: Documents, options: Options) -> Checked:
     specs = specs_in(documents)
     for advice in _ADVICE:
         found.update(advice(specs))
+    texts = tuple(left_as_text(specs))
+    found = {problem for problem in found if not _follows(problem, texts)} | {each.problem for each in texts}
     suppressions = Suppressions(specs)
     found.update(suppressions.problems)
     suppressed = {problem for problem in found if suppressions.cover(problem)}
     return Checked(tuple(sorted(found - suppressed)), tuple(sorted(suppressed)))
+
+
+_OF_UNUSED: dict[Rule, str] = {
+    "unused-param": "params",
+    "unused-workspace": "workspaces",
+    "unused-result": "results",
+    "unwritten-result": "results",
+}
+
+
+def _follows(problem: Problem, texts: Iterable[LeftAsText]) -> bool:
+    """Return whether something is only unused since the reference to it is misspelt, which is reported."""
+    kind = _OF_UNUSED.get(problem.rule)
+    if kind is None or problem.position is None:
+        return False
+    file = problem.position.file
+    names = {each.meant[1] for each in texts if each.meant[:1] == (kind,) and _file_of(each.problem) == file}
+    return any(f"'{name}'" in problem.message for name in names)
+
+
+def _file_of(problem: Problem) -> str | None:
+    return problem.position.file if problem.position is not None else None
 
 
 # What is compiled

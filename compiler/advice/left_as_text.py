@@ -1,0 +1,221 @@
+"""What looks like a variable or a placeholder, and is left as text: misspelt references, and those of other systems.
+
+Rules:
+
+- A reference whose first word is none of Tekton's is left alone, as a shell's (docs/variables.md). It is misspelt if
+  that word is like one of Tekton's and the rest is like a reference too. A script may call a program of that name:
+  there what it refers to must be declared in the document.
+- ``{{ revision }}`` is Pipelines-as-Code's, ``{{ .Values.x }}`` Helm's, ``${{ github.sha }}`` GitHub's. Scripts and
+  arguments are left alone unless the name is one of those: ``docker inspect --format '{{.Id}}'`` is no mistake.
+- ``${NAME}`` is for a shell. It is reported only where no shell reads it: not in scripts, arguments and descriptions;
+  elsewhere only in a text without blanks, and not of variables that every container has, such as HOME.
+
+Left to others: references with a known first word (``monopod.compiler.references``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from monopod.compiler.advice.specs import Specs
+from monopod.compiler.diagnostics import Problem, closest
+from monopod.compiler.documents import Document
+from monopod.compiler.places import DocumentPlace
+from monopod.schemas.model import Path
+from monopod.schemas.tekton import Pipeline, PipelineRun, StepAction, Task, TaskRun
+from monopod.schemas.variables import ROOTS
+
+_KINDS = (Pipeline, PipelineRun, Task, TaskRun, StepAction)
+_DESCRIPTIONS = frozenset({"description", "displayName"})
+_WORDS = frozenset({"script", "args", "command"})
+_DECLARATIONS = ("params", "results", "workspaces", "tasks", "finally", "steps")
+
+_SEGMENTS = r"(?:\.[\w-]+|\['[^']+'\]|\[\"[^\"]+\"\])+"
+_REFERENCE = re.compile(rf"\$\(([A-Za-z]+)({_SEGMENTS})(\[(?:\*|\d+)\])?\)")
+_IN_BRACES = re.compile(r"\$\{(params|results|workspaces|tasks|context|steps)((?:\.[\w-]+)+)\}")
+_GITHUB = re.compile(r"\$\{\{[^{}]*\}\}")
+_DOUBLE_BRACES = re.compile(r"(?<!\$)\{\{-?\s*([^{}]*?)\s*-?\}\}")
+_SHELL = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
+_WORD = re.compile(r"\.[\w-]+|\[[^\]]+\]")
+_SHEBANG = re.compile(r"#!.*?\b(?:ba|da|k|z|a)?sh\b")
+
+_ROOTS = {root.lower(): root for root in ROOTS}
+_ROOTS |= {root.lower()[:-1]: root for root in ROOTS if root.endswith("s") and root not in {"steps", "context"}}
+_ROOTS |= {"parameter": "params", "parameters": "params"}
+_FIELDS: dict[str, tuple[frozenset[str], ...]] = {
+    "context": (
+        frozenset({"pipelineRun", "pipeline", "pipelineTask", "taskRun", "task"}),
+        frozenset({"name", "namespace", "uid", "retries", "retry-count"}),
+    ),
+    "results": (frozenset(), frozenset({"path"})),
+    "workspaces": (frozenset(), frozenset({"path", "bound", "claim", "volume"})),
+    "tasks": (frozenset(), frozenset({"results", "status", "reason", "matrix", "outputs"})),
+    "steps": (frozenset(), frozenset({"results", "exitCode", "outputs"})),
+}
+"""By the first word of a reference, the words that may come next; none: a name."""
+
+_OF_PIPELINES_AS_CODE = frozenset(
+    {
+        *("revision", "repo_url", "repo_owner", "repo_name", "source_url", "source_branch", "target_branch", "sender"),
+        *("event_type", "event", "pull_request_number", "pull_request_labels", "git_tag", "trigger_comment"),
+        *("target_namespace", "git_auth_secret"),
+    }
+)
+_OF_HELM = re.compile(r"\.(?:Values|Release|Chart)\b")
+_NAME = re.compile(r"[A-Za-z_][\w.-]*")
+_IN_EVERY_CONTAINER = frozenset({"HOME", "PATH", "PWD", "USER", "HOSTNAME", "TMPDIR", "SHELL", "LANG", "OLDPWD"})
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAsText:
+    """A problem with a text, and what of Tekton's variables it means (nothing for a placeholder of another system)."""
+
+    problem: Problem
+    meant: tuple[str, ...] = ()
+
+
+def left_as_text(specs: Specs) -> Iterator[LeftAsText]:
+    """Yield what is left as text in the documents, and means something else."""
+    for document in specs.documents:
+        if isinstance(document.model, _KINDS):
+            declared = _declared(document.data.get("spec"))
+            for path, text in _texts(document.data.get("spec"), ("spec",)):
+                if ("$" in text or "{{" in text or "<no value>" in text) and not _DESCRIPTIONS.intersection(path):
+                    yield from _in_text(text, path, declared, document)
+
+
+def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    rest: list[tuple[Any, Path]] = [(value, path)]
+    while rest:
+        value, path = rest.pop()
+        if isinstance(value, str):
+            yield path, value
+        elif isinstance(value, dict):
+            rest += [(each, (*path, key)) for key, each in value.items()]
+        elif isinstance(value, list):
+            rest += [(each, (*path, index)) for index, each in enumerate(value)]
+
+
+def _declared(spec: Any) -> frozenset[tuple[str, str]]:
+    """Return what the document declares, at any depth, each with what it is: ``("params", "version")``."""
+    found = set()
+    rest = [spec]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, dict):
+            for kind in _DECLARATIONS:
+                items = value.get(kind)
+                for each in items if isinstance(items, list) else ():
+                    if isinstance(each, dict) and isinstance(each.get("name"), str):
+                        found.add((kind, each["name"]))
+            rest += value.values()
+        elif isinstance(value, list):
+            rest += value
+    return frozenset(found)
+
+
+def _in_text(text: str, path: Path, declared: frozenset[tuple[str, str]], document: Document) -> Iterator[LeftAsText]:
+    place = DocumentPlace(document, path)
+    told: set[str] = set()
+    for match in _REFERENCE.finditer(text):
+        meant = _meant(match, declared, is_script=path[-1] == "script")
+        if meant is not None and match[0] not in told:
+            told.add(match[0])
+            yield _misspelt(match[0], meant, match[3] or "", place)
+    is_shell = path[-1] != "script" or not text.startswith("#!") or bool(_SHEBANG.match(text))
+    for match in _IN_BRACES.finditer(text) if is_shell else ():
+        if match[0] not in told:
+            told.add(match[0])
+            meant = (match[1], *match[2][1:].split("."))
+            yield _misspelt(match[0], meant, "", place)
+    for token, owner in _placeholders(text, path):
+        if token not in told:
+            told.add(token)
+            message = f"{token} is left as text: nothing fills in {owner} here; {_way_out(path, document)}"
+            yield LeftAsText(place.problem("left-as-text", message, "warning"))
+
+
+def _misspelt(text: str, meant: tuple[str, ...], index: str, place: DocumentPlace) -> LeftAsText:
+    message = f"{text} is not a variable, and is left as text (did you mean $({'.'.join(meant)}{index})?)"
+    return LeftAsText(place.problem("misspelt-reference", message, "warning"), meant)
+
+
+def _way_out(path: Path, document: Document) -> str:
+    if isinstance(document.model, PipelineRun | TaskRun) and path[:2] == ("spec", "params") and len(path) > 3:
+        index = path[2]
+        params = document.data["spec"]["params"]
+        name = params[index].get("name") if isinstance(index, int) and isinstance(params[index], dict) else None
+        return f"give a value, with -p {name}=… too"
+    return "write a value, or refer to a param"
+
+
+# Misspelt references
+
+
+def _meant(match: re.Match[str], declared: frozenset[tuple[str, str]], *, is_script: bool) -> tuple[str, ...] | None:
+    """Return the path that a reference with an unknown first word means; None if it may be a command."""
+    root = None if match[1] in ROOTS else _root(match[1])
+    words = [word.strip(".[]'\"") for word in _WORD.findall(match[2])]
+    if root is None or not _spell(words, _FIELDS.get(root, ())):
+        return None
+    if root in _DECLARATIONS:
+        names = [name for what, name in declared if what == root]
+        if words[0] not in names and is_script:
+            return None
+        words[0] = words[0] if words[0] in names else closest(words[0], names) or words[0]
+    elif is_script and root not in _FIELDS:
+        return None
+    return (root, *words)
+
+
+def _spell(words: list[str], fields: tuple[frozenset[str], ...]) -> bool:
+    """Spell words as the fields that they stand for; returns whether there are as many, and all are like fields."""
+    if len(words) < len(fields):
+        return False
+    for index, known in enumerate(fields):
+        word = closest(words[index], known) if known else words[index]
+        if word is None:
+            return False
+        words[index] = word
+    return True
+
+
+def _root(word: str) -> str | None:
+    lower = word.lower()
+    if lower in _ROOTS:
+        return _ROOTS[lower]
+    close = difflib.get_close_matches(lower, _ROOTS, n=1, cutoff=0.8)
+    return _ROOTS[close[0]] if close else None
+
+
+# Placeholders of other systems
+
+
+def _placeholders(text: str, path: Path) -> Iterator[tuple[str, str]]:
+    """Yield placeholders with whose they are."""
+    of_program = bool(_WORDS.intersection(path))
+    yield from ((match[0], "expressions of GitHub") for match in _GITHUB.finditer(text))
+    for match in _DOUBLE_BRACES.finditer(text):
+        if match[1] in _OF_PIPELINES_AS_CODE or match[1].startswith(("body.", "headers.")):
+            yield match[0], "placeholders of Pipelines-as-Code"
+        elif _OF_HELM.match(match[1]):
+            yield match[0], "templates of Helm"
+        elif not of_program and _NAME.fullmatch(match[1]):
+            yield match[0], "templates"
+    if "<no value>" in text:
+        yield "<no value>", "a value that a template did not have"
+    if not of_program and not any(character.isspace() for character in text):
+        yield from _shell_variables(text, path)
+
+
+def _shell_variables(text: str, path: Path) -> Iterator[tuple[str, str]]:
+    for match in _SHELL.finditer(text):
+        name = match[1] or match[2]
+        is_whole = match[0] == text
+        if name in _IN_EVERY_CONTAINER or not (is_whole or (match[1] and "env" not in path)):
+            continue
+        yield match[0], "variables of a shell or a CI system"
