@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 from rich.color import ColorSystem
 from rich.style import Style
 
 from monopod.runner.follow import TaskStatus
 
-STYLES: dict[TaskStatus, str] = {
+STYLES: dict[TaskStatus | Literal["Unknown"], str] = {
     "Waiting": "dim",
     "Running": "cyan",
     "Skipped": "dim",
@@ -17,8 +18,9 @@ STYLES: dict[TaskStatus, str] = {
     "Failed": "bold red",
     "TimedOut": "bold red",
     "Cancelled": "yellow",
+    "Unknown": "yellow",
 }
-MARKS: dict[TaskStatus, str] = {
+MARKS: dict[TaskStatus | Literal["Unknown"], str] = {
     "Waiting": "○",
     "Running": "●",
     "Skipped": "⊘",
@@ -26,6 +28,7 @@ MARKS: dict[TaskStatus, str] = {
     "Failed": "✗",
     "TimedOut": "✗",
     "Cancelled": "✗",
+    "Unknown": "?",
 }
 TASK_COLOURS = ("cyan", "magenta", "blue", "yellow", "green", "bright_cyan", "bright_magenta", "bright_blue")
 _ASCII = str.maketrans("○●⊘✓✗─━│├└…", ".*-+x-=||`~")

@@ -2,10 +2,11 @@
 
 Rules:
 
-- The outcome is what the coordinator tells, and a stream that ended without an outcome is a failure. The Pod's own
-  phase is held against it, if it has ended by then: a container that was killed from outside, such as a Sidecar for its
-  use of memory, makes a Pod Failed whose run succeeded. That is told, and decides nothing. Only a Pod that was evicted
-  says more than its coordinator, which sees containers being killed.
+- The outcome is what the coordinator tells. If it was not heard to the end, the Pod's status is the evidence
+  (``evidence``); a Pod of which nobody knows what became (phase Unknown) leaves the outcome unknown, and any other is a
+  failure. The Pod's own phase is held against an outcome that was told: a container that was killed from outside, such
+  as a Sidecar for its use of memory, makes a Pod Failed whose run succeeded. That is told, and decides nothing. Only a
+  Pod that was evicted says more than its coordinator, which sees containers being killed.
 - The first Ctrl-C (or SIGTERM) asks the coordinator to cancel: Steps get their grace period. Once that has been asked
   for, Ctrl-C kills the Pod at once, and so does a terminal that goes away. A reader of the output who has gone is
   taken for Ctrl-C.
@@ -36,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 from monopod.runner.backend import DELETED, EVICTED, NOT_STARTED, CancelRequests, Pod
 from monopod.runner.cancellation import CancelRequest, harder
 from monopod.runner.display import Display
+from monopod.runner.evidence import evident_outcome
 from monopod.runner.follow import Follower, OutputLine
 from monopod.runner.lines import LineSplitter
 from monopod.runner.ordered import Ordered, Output
@@ -190,6 +192,9 @@ class Run:
         """Return how the run ended, by what the coordinator told and by what became of the Pod."""
         status = self._status or {}
         finished = self._follower.finished
+        evident = evident_outcome(status) if finished is None else None
+        if evident is not None:
+            return evident
         if (
             self.is_interrupted
             and status.get("reason") == DELETED
@@ -199,7 +204,7 @@ class Run:
         if status.get("reason") == EVICTED and (finished is None or finished.status != "Succeeded"):
             return Outcome("Failed", EVICTED, status.get("message", ""))
         if finished is None:
-            if self.is_interrupted:
+            if status.get("phase") != "Unknown" and self.is_interrupted:
                 return Outcome("Cancelled", "Cancelled", "it was killed before it could end by itself")
             return self._without_outcome(status)
         return Outcome(finished.status, finished.reason, finished.message)
@@ -209,7 +214,7 @@ class Run:
         if status.get("reason") == NOT_STARTED:
             return Outcome("Failed", NOT_STARTED, f"the run did not start: {why}")
         message = "the coordinator did not tell how the run ended" + (f": {why}" if why else "")
-        return Outcome("Failed", "OutcomeUnknown", message)
+        return Outcome("Unknown" if status.get("phase") == "Unknown" else "Failed", "OutcomeUnknown", message)
 
     def _take(self, event: Event) -> None:
         match event:

@@ -31,6 +31,7 @@ from monopod.schemas.run_events import (
 )
 
 _UNKNOWN, _TRUE, _FALSE = "Unknown", "True", "False"
+_CONDITIONS = {"Succeeded": _TRUE, "Unknown": _UNKNOWN}
 
 
 @dataclass(slots=True)
@@ -64,11 +65,13 @@ def ended_document(
 
 
 def _ended(status: Mapping[str, Any], outcome: Outcome, at: float) -> dict[str, Any]:
-    """Return the status of a run or Task that has ended with its Pod."""
+    """Return the status of a run or Task that has ended with its Pod, or of whose end nothing is known."""
     if "taskRuns" not in status and outcome.reason == EVICTED:
         outcome = Outcome(outcome.status, "PodEvicted", outcome.message)  # what Tekton calls it in a TaskRun
-    condition = _condition(_FALSE, outcome.reason, outcome.message, at)
+    condition = _condition(_CONDITIONS.get(outcome.status, _FALSE), outcome.reason, outcome.message, at)
     ended = {**status, "conditions": [condition], "completionTime": _time(at)}
+    if condition["status"] != _FALSE:  # which says nothing about its Tasks
+        return {**ended, **{kind: _untold(status[kind], at) for kind in ("taskRuns", "pipelineRuns") if kind in status}}
     for kind in ("taskRuns", "pipelineRuns"):
         if kind in status:
             ended[kind] = {
@@ -78,6 +81,15 @@ def _ended(status: Mapping[str, Any], outcome: Outcome, at: float) -> dict[str, 
     if "steps" in status:
         ended["steps"] = [_step_ended(step, status["podName"], outcome, at) for step in status["steps"]]
     return ended
+
+
+def _untold(runs: Mapping[str, Any], at: float) -> dict[str, Any]:
+    """Return the runs of Tasks or Pipelines; how those ended whose end was not told is unknown."""
+    untold = Outcome("Unknown", "OutcomeUnknown", "nobody told how it ended")
+    return {
+        name: {**run, "status": _ended(run["status"], untold, at)} if _goes_on(run["status"]) else run
+        for name, run in runs.items()
+    }
 
 
 def _goes_on(status: Mapping[str, Any]) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 _FORBIDDEN = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)"'
@@ -19,25 +21,51 @@ _LONGEST = 4000
 
 
 class ApiError(Exception):
-    """The API server refused a request. ``status`` is the HTTP status, ``reason`` that of the Status object."""
+    """The API server refused a request.
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    ``status`` is the HTTP status, ``reason`` that of the Status object, ``kind`` what its details say that it is about
+    (``pods``, ``pods/log``, ``nodes`` …). ``retry_after``: for how many seconds the server wants no further request.
+    """
+
+    def __init__(
+        self, status: int, reason: str, message: str, *, kind: str = "", retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
         self.message = message
+        self.kind = kind
+        self.retry_after = retry_after
 
     @classmethod
-    def of(cls, status: int, phrase: str, body: bytes) -> ApiError:
-        """Return what an answer says: a Status object, or whatever text a proxy puts in its place."""
+    def of(cls, status: int, phrase: str, body: bytes, retry_after: str | None = None) -> ApiError:
+        """Return what an answer says: a Status object, or the text that kubelet or a proxy gives instead.
+
+        `retry_after` is the header of that name.
+        """
         try:
             content = json.loads(body)
         except ValueError:
             content = None
         if isinstance(content, dict) and content.get("kind") == "Status":
-            return cls(status, str(content.get("reason") or ""), _one_line(str(content.get("message") or phrase)))
+            return cls.of_status(content, status, phrase, retry_after)
         text = "" if b"<html" in body[:512].lower() else _one_line(body[:_LONGEST].decode(errors="replace"))
-        return cls(status, "", text or f"{status} {phrase}")
+        return cls(status, "", text or f"{status} {phrase}".strip(), retry_after=_seconds(retry_after))
+
+    @classmethod
+    def of_status(
+        cls, content: Mapping[str, Any], status: int, phrase: str = "", retry_after: str | None = None
+    ) -> ApiError:
+        """Return what a Status object says."""
+        details = content.get("details")
+        details = details if isinstance(details, dict) else {}
+        return cls(
+            status,
+            str(content.get("reason") or ""),
+            _one_line(str(content.get("message") or phrase)),
+            kind=str(details.get("kind") or ""),
+            retry_after=_seconds(retry_after or details.get("retryAfterSeconds")),
+        )
 
     @property
     def missing_permission(self) -> str | None:
@@ -86,6 +114,12 @@ def _advice(error: ApiError) -> str:
     if error.reason == "AlreadyExists":
         return " (delete it, or give the run a generateName instead of a name)"
     return ""
+
+
+def _seconds(value: object) -> float | None:
+    """Return a number of seconds as a server says it, None if it says none, or a date."""
+    text = str(value)
+    return float(text) if text.isascii() and text.isdecimal() and len(text) <= 6 else None
 
 
 def _one_line(text: str) -> str:

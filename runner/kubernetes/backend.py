@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monopod.runner.kubernetes.following import START_TIMEOUT
 from monopod.runner.kubernetes.job import JobPod
 from monopod.runner.kubernetes.pod import KubernetesPod
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 class KubernetesBackend:
     """Runs Pods in a cluster, with `makes_jobs` by Jobs.
 
-    ``start_timeout``: how long, in seconds, something may keep a container from starting.
+    ``start_timeout``: how long, in seconds, something may keep a container from starting (`FollowedPod`).
     """
 
     name = "kubernetes"
@@ -25,7 +24,7 @@ class KubernetesBackend:
     def __init__(self, cluster: Cluster, start_timeout: float | None = None, *, makes_jobs: bool = False) -> None:
         self._cluster = cluster
         self._makes_jobs = makes_jobs
-        self._start_timeout = START_TIMEOUT if start_timeout is None else start_timeout
+        self._start_timeout = start_timeout
 
     def pod(self, compilation: Compilation, *, keep: bool) -> KubernetesPod:
         """Return the Pod of a compiled run, not yet created."""

@@ -11,14 +11,19 @@ from contextlib import closing
 from monopod.compiler.pod import COORDINATOR
 from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.cancellation import harder
+from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError
 from monopod.runner.kubernetes.cluster import CommandFailedError, UnreachableError
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import REQUEST
 from monopod.runner.kubernetes.pod_states import is_over
 from monopod.runner.kubernetes.reading import events_of
+from monopod.runner.kubernetes.retrying import patiently
 from monopod.runner.run import SIGNALS
 from monopod.schemas.run_events import CancelMode, RunCancelling, RunFinished
+
+_ASKING_SECONDS = 10.0
+"""How long a person waits at most who wants a run cancelled whose coordinator is out of reach."""
 
 
 def cancel(existing: ExistingPod, mode: CancelMode) -> CancelMode:
@@ -28,15 +33,21 @@ def cancel(existing: ExistingPod, mode: CancelMode) -> CancelMode:
     """
     if is_over(existing.pod):
         raise NoSuchPodError(f"the run of {existing.name} has ended")
+    command = (*REQUEST, "signal", str(int(SIGNALS[mode])))
     try:
-        existing.cluster.execute(existing.name, COORDINATOR, (*REQUEST, "signal", str(int(SIGNALS[mode]))))
+        patiently(Request.EXEC, lambda: existing.cluster.execute(existing.name, COORDINATOR, command), _ASKING_SECONDS)
     except ApiError as error:
-        if error.missing_permission is not None or error.status == 401:
+        meaning = about(Request.EXEC, error)
+        if meaning is About.GONE:
+            raise NoSuchPodError(f"the run of {existing.name} has ended: {error.in_words()}") from error
+        if meaning in (About.FORBIDDEN, About.UNAUTHORIZED):
             what = f"{error.in_words()}; kubectl delete pod {existing.name.name} ends the run without it"
-            raise BackendUnavailableError(what) from error
-        raise NoSuchPodError(f"the run of {existing.name} cannot be told: {error.in_words()}") from error
+        else:
+            what = f"cannot reach the coordinator of {existing.name} to cancel it: {error.in_words()}"
+        raise BackendUnavailableError(what) from error
     except (UnreachableError, CommandFailedError) as error:
-        raise BackendUnavailableError(f"the coordinator of {existing.name} cannot be told: {error}") from error
+        what = f"cannot reach the coordinator of {existing.name} to cancel it: {error}"
+        raise BackendUnavailableError(what) from error
     return _taken(existing, mode) if existing.tells_events else mode
 
 

@@ -48,6 +48,7 @@ QUIET_SECONDS = 60.0
 _KUBECONFIG = "~/.kube/config"
 _NAMESPACE_IN_POD = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _STREAMS = 256
+_INTERNAL_ERROR = 500
 _PIECE = 65536
 
 
@@ -170,7 +171,8 @@ class Cluster:
             raise UnreachableError(_reason(error)) from error
         try:
             if response.status >= 300:
-                raise ApiError.of(response.status, response.reason or "", _read_all(response))
+                after = response.headers.get("Retry-After")
+                raise ApiError.of(response.status, response.reason or "", _read_all(response), after)
             yield response
         finally:
             response.close()
@@ -189,6 +191,11 @@ class Stream:
 
     def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
         self._response = response
+
+    @property
+    def status(self) -> int:
+        """The HTTP status: 200, or another that is no refusal."""
+        return int(self._response.status)
 
     def pieces(self) -> Iterator[bytes]:
         """Yield what comes, until its end. Raises UnreachableError if the connection breaks."""
@@ -322,14 +329,17 @@ def _read_all(response: urllib3.BaseHTTPResponse) -> bytes:
 
 
 def _check_ending(ended: str, said: str) -> None:
-    """Look at the Status in which the end of a command is told. Raises CommandFailedError, UnreachableError."""
+    """Look at the Status that says how a command ended. Raises CommandFailedError, ApiError, UnreachableError."""
     try:
         status = json.loads(ended)
     except ValueError as error:
         raise UnreachableError("the connection broke before the command ended") from error
-    if status.get("status") != "Success":
-        text = " ".join(said.split()) or str(status.get("message"))
-        raise CommandFailedError(text[-500:])
+    if status.get("status") == "Success":
+        return
+    if status.get("reason") != "NonZeroExitCode":  # it did not run: what went wrong was found out too late for a status
+        raise ApiError.of_status(status, int(status.get("code") or _INTERNAL_ERROR))
+    text = " ".join(said.split()) or str(status.get("message"))
+    raise CommandFailedError(text[-500:])
 
 
 def _reason(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from monopod.compiler.diagnostics import did_you_mean
 from monopod.compiler.pod import coordinator_of, plan_of
 from monopod.runner.backend import BackendUnavailableError
+from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError
 from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError
 from monopod.schemas.plan import Plan
@@ -47,7 +48,7 @@ def find(cluster: Cluster, namespace: str | None, text: str) -> ExistingPod:
     try:
         pod = cluster.request("GET", name.path)
     except ApiError as error:
-        if error.status == 404:
+        if about(Request.OBJECT, error) is About.GONE:
             raise NoSuchPodError(f"there is no {name}{_suggestion(cluster, name)}") from error
         raise BackendUnavailableError(error.in_words()) from error
     except UnreachableError as error:

@@ -7,9 +7,12 @@ Rules:
 - The log of a Step is read from its start (`StepStarted`) on, that of a Sidecar from the start of its Task on.
 - For who follows it, it is over when the coordinator has told the outcome and all logs are read, or when the Pod is
   over, or gone. Kubelet takes a second or two longer to tell the phase, which nobody waits for.
-- What keeps a container from starting is told at once. If it lasts longer than may be, the container counts as dead,
-  and without a coordinator the run has failed.
+- What keeps a container from starting is told at once. If it lasts longer than may be, or cannot pass, the container is
+  given up: the coordinator is told why, and its log is not waited for. Without a coordinator the run has failed.
 - What is asked of the coordinator is a command in its container. Who may not do that has the Pod deleted instead.
+- Nothing is concluded from an answer that only means "not yet" or "not reachable". If the API server, or the log of the
+  coordinator, is out of reach for `UNREACHABLE_SECONDS`, or the Pod may not be followed, the outcome is unknown: the
+  phase is Unknown, the message says how to look again, and the Pod is to be kept (`is_unknown`).
 
 What is left to others: making and removing the Pod (``pod``), what the states mean (``pod_states``).
 """
@@ -28,11 +31,20 @@ from monopod.compiler.pod import COORDINATOR, INSTALL, coordinator_of
 from monopod.entrypoint.never_started import LONGEST_MESSAGE
 from monopod.runner.backend import DELETED, NOT_STARTED
 from monopod.runner.kubernetes import pod_states
+from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError
 from monopod.runner.kubernetes.cluster import Cluster, CommandFailedError, PodName, UnreachableError
 from monopod.runner.kubernetes.inbox import Inbox
 from monopod.runner.kubernetes.log_lines import LONGEST_PIECE, LogLine, without_inner_stamps
-from monopod.runner.kubernetes.log_reader import CaughtUp, LogEnded, LogMessage, LogOutput, LogReader
+from monopod.runner.kubernetes.log_reader import (
+    CaughtUp,
+    LogDisturbed,
+    LogEnded,
+    LogMessage,
+    LogOutput,
+    LogReader,
+)
+from monopod.runner.kubernetes.pod_identity import PodIdentity
 from monopod.runner.kubernetes.pod_watch import (
     Disturbance,
     EventSeen,
@@ -43,6 +55,7 @@ from monopod.runner.kubernetes.pod_watch import (
     WatchMessage,
     WatchRefused,
 )
+from monopod.runner.kubernetes.retrying import patiently
 from monopod.runner.pod_events import (
     BOTH,
     ContainerNotStarted,
@@ -59,20 +72,31 @@ from monopod.schemas.run_events import RunEvent, RunFinished, StepStarted, TaskS
 from monopod.schemas.words import duration_in_words
 
 START_TIMEOUT = 300.0
-"""Seconds that something may keep a container from starting, unless the command line says otherwise."""
+"""Seconds that something may keep a container from starting that is not needed yet, or the whole Pod."""
 COLLECTING_SECONDS = 60.0
 """How long the logs are read after the coordinator has told the outcome, if they do not end by themselves."""
+UNSTARTED_SECONDS = 10.0
+"""How long after that the log of a Sidecar is waited for whose container, as far as is known, has not started."""
 GONE_SECONDS = 5.0
 """How long logs that are being read may go on after their Pod is gone."""
 LOST_SECONDS = 60.0
 """How long after the time at which a Pod should have been gone its node counts as lost."""
 
+READING_SECONDS = 60.0
+"""How long what is there is waited for, if nothing else is wanted."""
+UNREACHABLE_SECONDS = 600.0
+"""How long the API server, or the coordinator's log, may be out of reach before the outcome counts as unknown."""
+
 REQUEST = ("python3", "-P", "-S", "-m", "monopod.entrypoint.outside_request")
 _ANSWERS_AGAIN = "the API server answers again"
-_TRIES = 5
+_ASKING_SECONDS = 30.0
+"""How long it is tried to reach the coordinator with a request."""
 NOT_FOLLOWED = "NotFollowed"
 """The reason in the status of a Pod that nobody may follow."""
-_SECONDS_BETWEEN_TRIES = 0.5
+_NOT_ALLOWED = (About.FORBIDDEN, About.UNAUTHORIZED)
+_API_SERVER = "the API server"
+_COORDINATOR_LOG = "the log of the coordinator"
+_READING = "reading"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +118,7 @@ class _Executed:
 class _Deleted:
     """The Pod is being deleted, or (``error``) cannot be."""
 
-    error: Exception | None
+    error: ApiError | UnreachableError | None
 
 
 _Message: TypeAlias = LogMessage | WatchMessage | _Due | _Executed | _Deleted
@@ -103,15 +127,16 @@ _Message: TypeAlias = LogMessage | WatchMessage | _Due | _Executed | _Deleted
 class FollowedPod:
     """Follows a Pod of a Plan from `follow` to `close`. It is a ``backend.Pod``.
 
-    `reads` says of which containers, beside the coordinator, the output is wanted. Without `is_live` only what is there
-    is read.
+    `start_timeout` is how long something may keep a container from starting; None: until kubelet has tried once while
+    its Task runs, otherwise `START_TIMEOUT`. `reads` says of which containers, beside the coordinator, the output is
+    wanted. Without `is_live` only what is there is read.
     """
 
     def __init__(
         self,
         cluster: Cluster,
         plan: planned.Plan,
-        start_timeout: float = START_TIMEOUT,
+        start_timeout: float | None = None,
         *,
         reads: Callable[[str], bool] = lambda _: True,
         is_live: bool = True,
@@ -121,7 +146,12 @@ class FollowedPod:
         self._is_live = is_live
         self._start_timeout = start_timeout
         self._steps = dict(_steps_of(plan.pipeline))
-        self._sidecars = {slot.name: slot.sidecars for slot in _slots_of(plan.pipeline)}
+        self._slots = {slot.name: slot for task in _tasks_of(plan.pipeline) for slot in task.slots}
+        first = {slot.name for task in plan.pipeline.tasks if not task.after for slot in task.slots}
+        self._later_slots = self._slots.keys() - first
+        """Those of Tasks that start when others have ended."""
+        self._unheard_sidecars = {each for slot in self._slots.values() for each in slot.sidecars}
+        self._needed: set[str] = set()  # containers of Tasks that have started
         self._container_start_timeout = plan.container_start_timeout
         self._inbox: Inbox[_Message] = Inbox()
         self._pending: deque[Event] = deque()
@@ -134,9 +164,17 @@ class FollowedPod:
         self._told: set[object] = set()
         self._states: dict[str, tuple[int, str]] = {}
         self._troubles: dict[str, pod_states.Trouble] = {}
+        self._unreachable: dict[str, str] = {}  # what is out of reach, and why
         self._pod: dict[str, Any] | None = None  # as it was seen last
         self._has_outcome = False
         self._is_gone = False
+        self._is_deletion_seen = False
+        self._is_heard = False  # the coordinator
+        self._deletes_unheard = False
+        """Whether the Pod is deleted if nothing of it was ever to be heard, since that is forbidden."""
+        self.is_unknown = False
+        """Whether nobody knows how the run ended, or whether it has."""
+        self._not_started: set[str] = set()  # containers that were given up
         self._is_killed = False
         self._is_deleted_here = False
         self._finished = False
@@ -158,9 +196,12 @@ class FollowedPod:
         If its coordinator does not tell events, the logs of all containers that are wanted are read from now on.
         """
         self._pod = pod
+        self._identity = PodIdentity(self._cluster, self.name, self._uid)
         if self._is_live:
             told = self._inbox.put
             self._watches = [PodWatch(self._cluster, pod, told), EventWatch(self._cluster, pod, told)]
+        else:
+            self._after(_READING, READING_SECONDS)
         for watch in self._watches:
             watch.start()
         restarts = next((each["restartCount"] for each in pod_states.statuses(pod) if each["name"] == COORDINATOR), 0)
@@ -226,27 +267,24 @@ class FollowedPod:
 
     def _execute(self, arguments: tuple[str, ...]) -> Exception | None:
         """Run a request in the coordinator's container; return why that is not possible."""
-        pause = threading.Event()
-        error: Exception | None = None
-        for _ in range(_TRIES):
-            try:
-                self._cluster.execute(self.name, COORDINATOR, (*REQUEST, *arguments))
-            except (ApiError, UnreachableError, CommandFailedError) as failure:
-                error = failure
-                if isinstance(failure, ApiError) and failure.status in (401, 403, 404):
-                    break
-            else:
-                return None
-            pause.wait(_SECONDS_BETWEEN_TRIES)  # kubelet may be starting the coordinator again
-        return error
+        try:
+            patiently(Request.EXEC, lambda: self._execute_once(arguments), _ASKING_SECONDS)
+        except (ApiError, UnreachableError, CommandFailedError) as error:
+            return error
+        return None
+
+    def _execute_once(self, arguments: tuple[str, ...]) -> None:
+        if self._identity.is_gone():  # else, it might be done to another Pod of this name
+            raise ApiError(404, "NotFound", "the Pod is gone", kind="pods")
+        self._cluster.execute(self.name, COORDINATOR, (*REQUEST, *arguments))
 
     def _delete(self, grace: int | None) -> None:
         self._is_deleted_here = True
         self._in_thread(lambda: _Deleted(self._request_deletion(grace)))
 
-    def _request_deletion(self, grace: int | None) -> Exception | None:
+    def _request_deletion(self, grace: int | None) -> ApiError | UnreachableError | None:
         try:
-            self._delete_in_cluster(grace)
+            patiently(Request.CHANGE, lambda: self._delete_in_cluster(grace))
         except (ApiError, UnreachableError) as error:
             return error
         return None
@@ -273,16 +311,17 @@ class FollowedPod:
 
     def _take(self, message: _Message) -> None:
         match message:
-            case LogOutput() | CaughtUp() | LogEnded():
+            case LogOutput() | CaughtUp() | LogEnded() | LogDisturbed():
                 self._take_log(message)
             case PodSeen(pod):
                 self._pod_seen(pod)
             case PodGone(pod):
                 self._pod_gone(pod)
             case WatchRefused(error):
-                self._finish(NOT_FOLLOWED, f"the Pod cannot be followed: {error.in_words()}")
+                self._finish_not_allowed(error)
             case Disturbance(text):
                 self._warn(f"the API server does not answer: {text}; trying again" if text else _ANSWERS_AGAIN)
+                self._reachable(_API_SERVER, text)
             case EventSeen(event):
                 self._warn_once(pod_states.event_in_words(event))
             case _Due(what):
@@ -295,15 +334,19 @@ class FollowedPod:
     def _take_log(self, message: LogMessage) -> None:
         match message:
             case LogOutput(container, lines) if container == COORDINATOR:
+                self._is_heard = True
                 for line in lines:
                     self._take_coordinator_line(line)
             case LogOutput(container, lines):
+                self._unheard_sidecars.discard(container)
                 self._pending.append(ContainerOutput(container, BOTH, b"".join(line.data for line in lines)))
             case CaughtUp(container, number):
                 self._caught_up[container] = number
                 self._check_whether_over()
             case LogEnded():
                 self._log_ended(message)
+            case LogDisturbed(container, text):
+                self._log_disturbed(container, text)
 
     def _take_coordinator_line(self, line: LogLine) -> None:
         data = without_inner_stamps(line.data)
@@ -313,18 +356,38 @@ class FollowedPod:
         match event:
             case StepStarted(container=container) if self._reads(container):
                 self._read(container)
-            case TaskStarted(slot=slot):
-                for sidecar in filter(self._reads, self._sidecars.get(slot, ())):
-                    self._read(sidecar)
+            case TaskStarted(slot=slot) if slot in self._slots:
+                self._take_task_started(self._slots[slot])
             case RunFinished():
                 self._has_outcome = True
         if is_end:
             self._end_logs(is_over=False)
             self._after("collecting", COLLECTING_SECONDS)
+            self._after("unstarted", UNSTARTED_SECONDS)
             self._check_whether_over()
+
+    def _log_disturbed(self, container: str, text: str) -> None:
+        if container != COORDINATOR or self._has_outcome or self._is_over:
+            return
+        if text:
+            self._warn(f"the log of the coordinator cannot be read: {text}; trying again")
+        else:
+            self._warn("the log of the coordinator can be read again")
+        self._reachable(_COORDINATOR_LOG, text)
+
+    def _reachable(self, what: str, problem: str) -> None:
+        """Take that something is out of reach, or (no `problem`) not any more."""
+        timer = self._timers.pop(what, None)
+        if timer is not None:
+            timer.cancel()
+        if problem:
+            self._unreachable[what] = problem
+            self._after(what, UNREACHABLE_SECONDS)
 
     def _read(self, container: str, restarts: int = 0) -> None:
         """Read a container's log: as it comes, or what is there."""
+        if container in self._not_started:
+            return
         reader = self._reader(container, restarts)
         if self._is_live:
             reader.follow()
@@ -336,7 +399,7 @@ class FollowedPod:
         if reader is None:
             longest = LONGEST_EVENT if container == COORDINATOR else LONGEST_PIECE
             tell = self._inbox.put_patiently
-            reader = LogReader(self._cluster, self.name, container, tell, longest=longest, restarts=restarts)
+            reader = LogReader(self._cluster, self._identity, container, tell, longest=longest, restarts=restarts)
             self._readers[container] = reader
             if container != COORDINATOR and (self._is_over or self._state(container) == "terminated"):
                 reader.end(is_over=True)
@@ -351,8 +414,8 @@ class FollowedPod:
 
     def _log_ended(self, message: LogEnded) -> None:
         self._ended.add(message.container)
-        if message.error is not None and message.error.status in (401, 403):
-            self._finish(NOT_FOLLOWED, f"the Pod cannot be followed: {message.problem}")
+        if message.error is not None and about(Request.LOG, message.error) in _NOT_ALLOWED and not self._has_outcome:
+            self._finish_not_allowed(message.error)
             return
         is_of_interest = not self._has_outcome and self._state(COORDINATOR) != "waiting"
         if message.problem and not self._is_gone and (message.container != COORDINATOR or is_of_interest):
@@ -360,11 +423,19 @@ class FollowedPod:
         self._check_whether_over()
 
     def _end_logs(self, *, is_over: bool) -> None:
+        for container in [each for each in self._troubles if self._state(each) == "waiting"]:
+            self._end_log_unread(container)  # a log that has not begun does not begin any more
         for container, reader in self._readers.items():
             if container != COORDINATOR or is_over:
                 reader.end(is_over=is_over or self._state(container) == "terminated")
             elif self._has_outcome:
                 reader.close()
+
+    def _end_log_unread(self, container: str) -> None:
+        """Wait no longer for the log of a container that has not started."""
+        if container in self._readers and container != COORDINATOR and container not in self._ended:
+            self._readers[container].close()
+            self._ended.add(container)
 
     def _check_whether_over(self) -> None:
         if self._is_live and not (self._has_outcome or self._is_over):
@@ -377,6 +448,19 @@ class FollowedPod:
         if not left:
             self._finish()
 
+    def _finish_not_allowed(self, error: ApiError) -> None:
+        """Stop following a Pod that may not be followed."""
+        why = f"the Pod cannot be followed: {error.in_words()}"
+        if self._deletes_unheard and not self._is_heard and about(Request.LOG, error) is About.FORBIDDEN:
+            self._finish(NOT_FOLLOWED, why)
+        else:
+            self._finish_unknown(why, NOT_FOLLOWED)
+
+    def _finish_unknown(self, why: str, reason: str = "") -> None:
+        """Stop following a Pod of which nobody knows what becomes of it."""
+        self.is_unknown = not (self._has_outcome or self._is_deleted_here)
+        self._finish(reason, f"{why}; look again with: {self.command('attach')}" if self.is_unknown else why)
+
     def _finish(self, reason: str = "", message: str = "") -> None:
         if self._finished:
             return
@@ -386,12 +470,15 @@ class FollowedPod:
             reason = DELETED
         if self._is_gone and not message:
             reason = reason or "Deleted"
-            message = pod_states.ending_in_words(self._pod or {}) or "the Pod was deleted by somebody while it ran"
+            message = pod_states.ending_in_words(self._pod or {}) or _gone_in_words(is_seen=self._is_deletion_seen)
         status.setdefault("phase", "Pending")
         status["message"] = message or pod_states.ending_in_words(self._pod or {})
         status["reason"] = reason or status.get("reason") or ""
         if self._is_gone and status["phase"] not in ("Succeeded", "Failed"):
-            status["phase"] = "Running" if self._has_outcome else "Failed"
+            is_known = self._is_deletion_seen or self._is_deleted_here
+            status["phase"] = "Running" if self._has_outcome else "Failed" if is_known else "Unknown"
+        elif self.is_unknown:
+            status["phase"] = "Unknown"
         self._pending.append(PodFinished(status))
 
     # The Pod
@@ -400,6 +487,7 @@ class FollowedPod:
         self._pod = pod
         for status in pod_states.statuses(pod):
             self._container_seen(status)
+        self._is_deletion_seen = "deletionTimestamp" in pod["metadata"]
         if not self._is_deleted_here:
             for key, text in pod_states.notes(pod, self._named):
                 self._warn_once(text, key)
@@ -453,18 +541,50 @@ class FollowedPod:
             self._after("deletion", max(0.0, _seconds(at) - time.time()) + LOST_SECONDS)
 
     def _look_at_troubles(self, pod: dict[str, Any]) -> None:
-        now = {each.container or "": each for each in pod_states.troubles(pod, self._named)}
-        for container in self._troubles.keys() - now.keys():
+        before = self._troubles
+        self._troubles = {each.container or "": each for each in pod_states.troubles(pod, self._named)}
+        for container in before.keys() - self._troubles.keys():
             if f"start {container}" in self._timers:
                 self._timers.pop(f"start {container}").cancel()
-        for container, trouble in now.items():
-            if self._is_live and container not in self._troubles:
-                self._after(f"start {container}", 0 if trouble.hopeless else self._start_timeout)
+        for container, trouble in self._troubles.items():
             self._warn_once(trouble.text, trouble.subject)
-        self._troubles = now
+            is_new = container not in before or before[container].reason != trouble.reason
+            if is_new and self._is_given_up_at_once(trouble):
+                self._give_up(container, 0)
+            elif container not in before:
+                self._give_up(container, START_TIMEOUT if self._start_timeout is None else self._start_timeout)
+
+    def _is_given_up_at_once(self, trouble: pod_states.Trouble) -> bool:
+        """Whether nobody waits for a container: it never starts, or it was tried while its Task needs it."""
+        if trouble.hopeless:
+            return True
+        return self._start_timeout is None and trouble.container in self._needed and trouble.was_tried
+
+    def _give_up(self, container: str, seconds: float) -> None:
+        """Give a container up that has not started, unless it starts in time."""
+        if not self._is_live or container in self._not_started:
+            return
+        if f"start {container}" in self._timers:
+            self._timers[f"start {container}"].cancel()
+        self._after(f"start {container}", seconds)
+
+    def _take_task_started(self, slot: planned.Slot) -> None:
+        """Take that a Task needs its containers now.
+
+        What follows other Tasks may need what these made, such as an image or a Secret: kubelet is to try once more.
+        """
+        containers = (*slot.containers, *slot.sidecars)
+        self._needed.update(containers)
+        for container in containers:
+            trouble = self._troubles.get(container)
+            if trouble is not None and slot.name not in self._later_slots and self._is_given_up_at_once(trouble):
+                self._give_up(container, 0)
+        for sidecar in filter(self._reads, slot.sidecars):
+            self._read(sidecar)
 
     def _pod_gone(self, pod: dict[str, Any] | None) -> None:
         self._is_gone = True
+        self._is_deletion_seen = self._is_deletion_seen or pod is not None
         self._pod = pod or self._pod
         if self._is_killed:
             self._finish()
@@ -480,10 +600,20 @@ class FollowedPod:
             left = sorted(set(self._readers) - self._ended - {COORDINATOR})
             self._warn(f"the output of {', '.join(map(self._named, left))} may not be complete")
             self._finish()
+        elif what == "unstarted":
+            for sidecar in [each for each in self._unheard_sidecars if self._state(each) == "waiting"]:
+                self._end_log_unread(sidecar)
+            self._check_whether_over()
         elif what == "gone":
             self._finish()
         elif what == "deletion":
-            self._finish("NodeLost", "the Pod is deleted, but its node does not answer")
+            self._finish_unknown("the Pod is being deleted, but its node does not answer", "NodeLost")
+        elif what == _READING:
+            why = next(iter(self._unreachable.values()), "")
+            self._finish_unknown(f"the logs cannot be read{f': {why}' * bool(why)}", NOT_FOLLOWED)
+        elif what in self._unreachable:
+            lasted = duration_in_words(UNREACHABLE_SECONDS)
+            self._finish_unknown(f"{what} could not be reached for {lasted}: {self._unreachable[what]}")
         elif container in self._troubles:
             self._did_not_start(self._troubles[container])
 
@@ -492,6 +622,8 @@ class FollowedPod:
             self._finish(NOT_STARTED if self._state(COORDINATOR) == "waiting" else "", trouble.text)
             return
         assert trouble.container is not None
+        self._not_started.add(trouble.container)
+        self._end_log_unread(trouble.container)
         self._pending.append(ContainerNotStarted(trouble.container, trouble.reason, trouble.message))
 
     def _executed(self, arguments: tuple[str, ...], error: Exception | None) -> None:
@@ -505,8 +637,8 @@ class FollowedPod:
             after = duration_in_words(self._container_start_timeout)
             self._warn(f"the coordinator cannot be told of it ({why}); it waits for the container for {after} in all")
 
-    def _deleted(self, error: Exception | None) -> None:
-        if error is None or (isinstance(error, ApiError) and error.status in (404, 409)):
+    def _deleted(self, error: ApiError | UnreachableError | None) -> None:
+        if error is None or is_deleted(error):
             return
         self._warn(f"the Pod cannot be deleted: {error.in_words() if isinstance(error, ApiError) else error}")
         if self._is_killed:
@@ -542,6 +674,17 @@ def delete_pod(cluster: Cluster, name: PodName, uid: str, grace: int | None = No
     cluster.request("DELETE", name.path, body=body)
 
 
+def is_deleted(error: ApiError | UnreachableError) -> bool:
+    """Whether an answer to deleting a Pod says that it is gone: there is none, or another of its name."""
+    return isinstance(error, ApiError) and about(Request.CHANGE, error) in (About.GONE, About.CONFLICT)
+
+
+def _gone_in_words(*, is_seen: bool) -> str:
+    if is_seen:
+        return "the Pod was deleted by somebody while it ran"
+    return "the Pod is gone, and nobody saw how it ended"
+
+
 def is_native_sidecar(pod: dict[str, Any]) -> bool:
     """Whether the coordinator of a Pod is started again when it ends."""
     return coordinator_of(pod).get("restartPolicy") == "Always"
@@ -561,11 +704,11 @@ def _event_of_interest(line: bytes) -> RunEvent | None:
         return None
 
 
-def _slots_of(pipeline: planned.Pipeline) -> Iterator[planned.Slot]:
+def _tasks_of(pipeline: planned.Pipeline) -> Iterator[planned.Task]:
     for task in (*pipeline.tasks, *pipeline.final_tasks):
-        yield from task.slots
+        yield task
         if task.pipeline is not None:
-            yield from _slots_of(task.pipeline)
+            yield from _tasks_of(task.pipeline)
 
 
 def _steps_of(pipeline: planned.Pipeline, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -14,10 +14,12 @@ from typing import Any
 from urllib.parse import quote
 
 from monopod.runner.backend import BackendUnavailableError, PodRefusedError
+from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words
 from monopod.runner.kubernetes.cluster import UnreachableError, collection_path
 from monopod.runner.kubernetes.following import delete_pod
 from monopod.runner.kubernetes.pod import KubernetesPod
+from monopod.runner.kubernetes.retrying import patiently
 
 _LOOKS = 150
 _SECONDS_BETWEEN_LOOKS = 0.2
@@ -39,7 +41,8 @@ class JobPod(KubernetesPod):
         metadata = {**workload["metadata"], "namespace": self._namespace}
         try:
             body = {**workload, "metadata": metadata}
-            self._job = self._cluster.request("POST", f"/apis/batch/v1/namespaces/{self._namespace}/jobs", body=body)
+            path = f"/apis/batch/v1/namespaces/{self._namespace}/jobs"
+            self._job = patiently(Request.CREATE, lambda: self._cluster.request("POST", path, body=body))
         except ApiError as error:
             what = f"Job '{metadata.get('name') or metadata.get('generateName', '')}'"
             raise PodRefusedError([creation_in_words(error, what, self._namespace)]) from error
@@ -51,18 +54,28 @@ class JobPod(KubernetesPod):
         pause = threading.Event()
         name = self._job["metadata"]["name"]
         query = [("labelSelector", f"job-name={name}")]
+        path = collection_path("pods", self._namespace)
         for _ in range(_LOOKS):
             try:
-                found = self._cluster.request("GET", collection_path("pods", self._namespace), query).get("items") or []
-            except ApiError as error:
-                self._delete_job()
-                raise BackendUnavailableError(f"the Pod of Job '{name}' cannot be found: {error.in_words()}") from error
-            if found:
+                listed = patiently(Request.OBJECT, lambda: self._cluster.request("GET", path, query))
+            except (ApiError, UnreachableError) as error:
+                why = error.in_words() if isinstance(error, ApiError) else str(error)
+                raise BackendUnavailableError(f"cannot find the Pod of Job '{name}': {why}{self._undone()}") from error
+            if found := listed.get("items"):
                 return {"apiVersion": "v1", "kind": "Pod", **found[0]}
             pause.wait(_SECONDS_BETWEEN_LOOKS)
         said = self._said_of_job()
-        self._delete_job()
-        raise PodRefusedError([f"Job '{name}' makes no Pod: {said}"])
+        raise PodRefusedError([f"Job '{name}' makes no Pod: {said}{self._undone()}"])
+
+    def _undone(self) -> str:
+        """Delete the Job, since nobody can follow its Pod; return what to do if that is not possible."""
+        assert self._job is not None
+        try:
+            self._delete_job()
+        except (ApiError, UnreachableError):
+            name = self._job["metadata"]["name"]
+            return f"; the Job is still there: kubectl delete job {name} -n {self._namespace} removes it"
+        return ""
 
     def _said_of_job(self) -> str:
         assert self._job is not None

@@ -10,8 +10,12 @@ Rules:
 - Kubelet does not answer a request to follow a log before there is a line in it, and nobody can end a request that has
   no answer. If something else is wanted meanwhile, another thread takes over, and the first one ends when it can.
 - When kubelet has started the container again, the rest of the former one's log comes first.
+- A log is asked for by the Pod's name. Each stream is only read once it is known that the Pod of that name is not
+  another; and that the Pod is gone is only believed if the Pod itself was looked at (``pod_identity``).
+- An answer that passes (``answers``) is no end: the log is asked for again, from where it was read to.
 
-What is left to others: which line was there before (``log_lines``), in what order it is shown (``output_order``).
+What is left to others: which line was there before (``log_lines``), in what order it is shown (``output_order``), how
+long a log may be out of reach (``following``).
 """
 
 from __future__ import annotations
@@ -23,9 +27,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError
-from monopod.runner.kubernetes.cluster import Cluster, PodName, Query, Stream, UnreachableError
+from monopod.runner.kubernetes.cluster import Cluster, Query, Stream, UnreachableError
 from monopod.runner.kubernetes.log_lines import LONGEST_PIECE, LogLine, LogLines
+from monopod.runner.kubernetes.pod_identity import PodIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +59,26 @@ class LogEnded:
     error: ApiError | None = None
 
 
-LogMessage: TypeAlias = LogOutput | CaughtUp | LogEnded
+@dataclass(frozen=True, slots=True)
+class LogDisturbed:
+    """A container's log is out of reach, for the reason `text`; it is asked for again. Empty: it can be read again."""
 
+    container: str
+    text: str
+
+
+LogMessage: TypeAlias = LogOutput | CaughtUp | LogEnded | LogDisturbed
+
+_NO_CONTENT = 204
 _FIRST_WAIT = 0.1
 _LONGEST_WAIT = 5.0
 _LONGEST_WAIT_FOR_MORE = 1.0
 _MOST_FAILURES = 6
-"""How often in a row the log of a container that has ended may fail to be read."""
+"""How often in a row the log of a container that has ended may fail to be read, or the reader not be known."""
+_MOST_OUTAGE_SECONDS = 60.0
+"""How long the log of a container that has ended may be out of reach."""
+_TOLD_FAILURES = 2
+"""How often in a row a log must be out of reach before that is told."""
 _AT_THE_SAME_TIME = threading.BoundedSemaphore(32)
 """Requests that do not follow, of all containers: a Pod of 200 Steps must not make a crowd at the API server."""
 
@@ -70,7 +89,7 @@ class LogReader:
     def __init__(
         self,
         cluster: Cluster,
-        pod: PodName,
+        identity: PodIdentity,
         container: str,
         tell: Callable[[LogMessage], None],
         *,
@@ -82,7 +101,7 @@ class LogReader:
         self.has_ended = False
         """Whether the container was told to have ended."""
         self._cluster = cluster
-        self._pod = pod
+        self._identity = identity
         self._tell = tell
         self._lines = LogLines(longest)
         self._changed = threading.Condition()
@@ -97,6 +116,9 @@ class LogReader:
         self._is_closed = False
         self._wait = _FIRST_WAIT
         self._failures = 0
+        self._outages = 0
+        self._out_of_reach_since: float | None = None
+        self._is_disturbed = False
         self._thread = self._started()
 
     def _started(self) -> threading.Thread:
@@ -196,28 +218,59 @@ class LogReader:
 
     def _gives_up(self, order: _Order, problem: Exception) -> bool:
         """Wait before the next try, or return that there should be none."""
-        if isinstance(problem, ApiError):
-            if problem.status == 403 or _is_gone(problem):
-                return True
-            if problem.status == 400 and order.number > self._answered:
-                with self._changed:
-                    self._follows = True  # it goes on as soon as kubelet knows of the container
-                self._answer(order)
-        is_counted = order.is_last or (isinstance(problem, ApiError) and problem.status == 401)
-        if is_counted and not (_is_not_yet_there(problem) and not self._is_over):
-            self._failures += 1
-        if self._failures >= _MOST_FAILURES:
+        meaning = about(Request.LOG, problem) if isinstance(problem, ApiError) else None
+        if meaning in (About.FORBIDDEN, About.NO_LOG) or isinstance(problem, PodReplacedError):
             return True
-        self._pause(self._wait)
-        self._wait = min(self._wait * 2, _LONGEST_WAIT if _is_outage(problem) else _LONGEST_WAIT_FOR_MORE)
+        if meaning is About.GONE and self._identity.is_gone():
+            return True
+        if meaning is About.NOT_YET and order.number > self._answered:
+            with self._changed:
+                self._follows = True  # it goes on as soon as kubelet knows of the container
+            self._answer(order)
+        is_outage = _is_outage(problem, meaning)
+        self._note_outage(problem, is_outage=is_outage)
+        if not is_outage and self._is_counted(order, meaning):
+            self._failures += 1
+        if self._failures >= _MOST_FAILURES or (order.is_last and self._is_out_of_reach_for_long()):
+            return True
+        self._pause(max(self._wait, getattr(problem, "retry_after", None) or 0.0))
+        self._wait = min(self._wait * 2, _LONGEST_WAIT if is_outage else _LONGEST_WAIT_FOR_MORE)
         return False
+
+    def _is_counted(self, order: _Order, meaning: About | None) -> bool:
+        """Whether a failure is one of a few that may be: of a log that has ended, or for want of a login."""
+        if meaning is About.NOT_YET and not self._is_over:
+            return False
+        return order.is_last or meaning is About.UNAUTHORIZED
+
+    def _note_outage(self, problem: Exception, *, is_outage: bool) -> None:
+        """Tell once that the log is out of reach, when that was so several times in a row."""
+        if not is_outage:
+            return
+        self._outages += 1
+        if self._out_of_reach_since is None:
+            self._out_of_reach_since = time.monotonic()
+        if self._outages >= _TOLD_FAILURES and not self._is_disturbed:
+            self._is_disturbed = True
+            text = problem.in_words() if isinstance(problem, ApiError) else str(problem)
+            self._tell(LogDisturbed(self.container, text))
+
+    def _is_out_of_reach_for_long(self) -> bool:
+        since = self._out_of_reach_since
+        return since is not None and time.monotonic() - since > _MOST_OUTAGE_SECONDS
+
+    def _is_reached(self) -> None:
+        self._outages, self._out_of_reach_since = 0, None
+        if self._is_disturbed:
+            self._is_disturbed = False
+            self._tell(LogDisturbed(self.container, ""))
 
     def _carry_out(self, order: _Order) -> Exception | None:
         """Read as is asked for; return what went wrong."""
         if order.restarts:
             problem = self._read([("previous", "true")], order)
-            if isinstance(problem, UnreachableError):
-                return problem  # another error: the former container's log is gone
+            if not (problem is None or _is_former_log_gone(problem)):
+                return problem
             with self._changed:
                 self._restarts -= order.restarts
                 order = _Order(order.number, self._restarts, order.generation, is_last=order.is_last)
@@ -233,15 +286,24 @@ class LogReader:
         try:
             with nullcontext() if is_followed else _AT_THE_SAME_TIME:
                 self._await_answer(order, is_followed=is_followed)
-                with self._cluster.stream(f"{self._pod.path}/log", [*fixed, *query]) as stream:
+                with self._cluster.stream(f"{self._identity.name.path}/log", [*fixed, *query]) as stream:
+                    self._check(stream)
                     self._pump(stream, order)
-        except (ApiError, UnreachableError) as error:
+        except (ApiError, UnreachableError, PodReplacedError) as error:
             return error
         finally:
             self._answer_came(order)
             if time.monotonic() - begun > _LONGEST_WAIT:
                 self._wait = _FIRST_WAIT  # it was only quiet for long
         return StreamEndedError("the stream ended") if is_followed and not order.is_last else None
+
+    def _check(self, stream: Stream) -> None:
+        """See that a stream is that of our Pod. Raises ApiError, PodReplacedError."""
+        if stream.status == _NO_CONTENT:
+            raise ApiError(_NO_CONTENT, "", "no node has the Pod yet")
+        self._is_reached()
+        if self._identity.look() == "replaced":
+            raise PodReplacedError(f"another {self._identity.name} is there")
 
     def _await_answer(self, order: _Order, *, is_followed: bool) -> None:
         with self._changed:
@@ -316,18 +378,17 @@ class StreamEndedError(UnreachableError):
     """A stream that is followed ended, though its container has not."""
 
 
-def _is_outage(problem: Exception) -> bool:
-    """Whether it is the server that does not answer, or not well."""
-    if isinstance(problem, ApiError):
-        return problem.status >= 429
-    return not isinstance(problem, StreamEndedError)
+class PodReplacedError(Exception):
+    """The Pod of this name is another one."""
 
 
-def _is_not_yet_there(problem: Exception) -> bool:
-    """Whether kubelet does not know of the container yet (``is waiting to start``)."""
-    return isinstance(problem, ApiError) and problem.status == 400
+def _is_outage(problem: Exception, meaning: About | None) -> bool:
+    """Whether it is the server, or that of the node, that does not answer, or not well."""
+    if meaning is None:
+        return not isinstance(problem, StreamEndedError)
+    return meaning in (About.UNREACHABLE, About.UNWELL, About.THROTTLED)
 
 
-def _is_gone(problem: Exception) -> bool:
-    """Whether the Pod itself is no longer there."""
-    return isinstance(problem, ApiError) and problem.status == 404 and problem.reason == "NotFound"
+def _is_former_log_gone(problem: Exception) -> bool:
+    """Whether there is no log of the container before it was started again."""
+    return isinstance(problem, ApiError) and about(Request.LOG, problem) in (About.NO_LOG, About.NOT_YET)

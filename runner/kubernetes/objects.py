@@ -17,12 +17,15 @@ import contextlib
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from monopod.compiler.compilation import Compilation
 from monopod.runner.backend import PodRefusedError
+from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words
 from monopod.runner.kubernetes.cluster import Cluster, UnreachableError, collection_path
+from monopod.runner.kubernetes.retrying import patiently
 
 _RESOURCES = {"ConfigMap": "configmaps", "Secret": "secrets", "PersistentVolumeClaim": "persistentvolumeclaims"}
 _MERGE = "application/merge-patch+json"
@@ -66,7 +69,8 @@ class ObjectsBeside:
         for made in self._made:
             try:
                 body = {"metadata": {"ownerReferences": [owner]}}
-                self._cluster.request("PATCH", made.path, body=body, content_type=_MERGE)
+                change = partial(self._cluster.request, "PATCH", made.path, body=body, content_type=_MERGE)
+                patiently(Request.CHANGE, change)
             except (ApiError, UnreachableError) as error:
                 why = error.in_words() if isinstance(error, ApiError) else str(error)
                 problems.append(
@@ -79,9 +83,10 @@ class ObjectsBeside:
         problems = []
         for made in self._made:
             try:
-                self._cluster.request("DELETE", made.path, body={"preconditions": {"uid": made.uid}})
+                body = {"preconditions": {"uid": made.uid}}
+                patiently(Request.CHANGE, partial(self._cluster.request, "DELETE", made.path, body=body))
             except ApiError as error:
-                if error.status not in (404, 409):  # it is gone, or another of that name is there
+                if about(Request.CHANGE, error) not in (About.GONE, About.CONFLICT):  # another of that name is there
                     problems.append(f"{made.kind} '{made.name}' could not be deleted: {error.in_words()}")
             except UnreachableError as error:
                 problems.append(f"{made.kind} '{made.name}' could not be deleted: {error}")
@@ -100,7 +105,7 @@ class ObjectsBeside:
         try:
             made = self._create(collection, path, body)
         except ApiError as error:
-            if error.reason != "AlreadyExists":
+            if about(Request.CREATE, error) is not About.EXISTS:
                 return creation_in_words(error, what, self._namespace)
             return self._why_not(path, given, what)
         self._made.append(_Made(path, kind, metadata["name"], made["metadata"]["uid"]))
@@ -111,9 +116,9 @@ class ObjectsBeside:
         pause = threading.Event()
         for _ in range(_ENDING_SECONDS * _LOOKS_PER_SECOND):
             try:
-                return self._cluster.request("POST", collection, body=body)
+                return patiently(Request.CREATE, lambda: self._cluster.request("POST", collection, body=body))
             except ApiError as error:
-                if error.reason != "AlreadyExists" or not self._is_ending(path):
+                if about(Request.CREATE, error) is not About.EXISTS or not self._is_ending(path):
                     raise
             pause.wait(1 / _LOOKS_PER_SECOND)
         return self._cluster.request("POST", collection, body=body)

@@ -3,8 +3,8 @@
 Rules:
 
 - What is given beside the run is made first, then the Pod, and then the former belongs to the latter.
-- When it is left, the Pod is deleted, and so is what was made beside it, unless all is to be kept. Nobody waits until
-  the cluster has done that.
+- When it is left, the Pod is deleted, and so is what was made beside it, unless all is to be kept or nobody knows how
+  the run ended. Nobody waits until the cluster has done that.
 
 What is left to others: what happens in between (``following``).
 """
@@ -18,10 +18,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from monopod.runner.backend import BackendUnavailableError, CancelRequests, PodRefusedError
+from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words
 from monopod.runner.kubernetes.cluster import Cluster, UnreachableError, collection_path
-from monopod.runner.kubernetes.following import START_TIMEOUT, FollowedPod, delete_pod
+from monopod.runner.kubernetes.following import FollowedPod, delete_pod, is_deleted
 from monopod.runner.kubernetes.objects import ObjectsBeside
+from monopod.runner.kubernetes.retrying import patiently
 from monopod.schemas.visible_text import visible_lines
 
 if TYPE_CHECKING:
@@ -33,11 +35,12 @@ class KubernetesPod(FollowedPod):
     """Runs one Pod in a cluster. It is a ``backend.StartablePod``."""
 
     def __init__(
-        self, cluster: Cluster, compilation: Compilation, start_timeout: float = START_TIMEOUT, *, keep: bool
+        self, cluster: Cluster, compilation: Compilation, start_timeout: float | None = None, *, keep: bool
     ) -> None:
         super().__init__(cluster, compilation.plan, start_timeout)
         self._compilation = compilation
         self._keep = keep
+        self._deletes_unheard = not keep
         self._namespace = compilation.pod["metadata"].get("namespace") or cluster.namespace
         self._objects = ObjectsBeside(cluster, self._namespace)
         self.problems: list[str] = []
@@ -48,16 +51,16 @@ class KubernetesPod(FollowedPod):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-        if self._pod is not None and not self._keep:
+        if self._pod is not None and not (self._keep or self.is_unknown):
             self._clean_up()
 
     def _clean_up(self) -> None:
         """Delete the Pod and what was made beside it; tell what could not be deleted."""
         problems = []
         try:
-            delete_pod(self._cluster, self.name, self._uid)
+            patiently(Request.CHANGE, lambda: delete_pod(self._cluster, self.name, self._uid))
         except (ApiError, UnreachableError) as error:
-            if not isinstance(error, ApiError) or error.status not in (404, 409):
+            if not is_deleted(error):
                 why = error.in_words() if isinstance(error, ApiError) else str(error)
                 problems.append(f"{self.name} could not be deleted: {why}")
         for problem in (*problems, *self._objects.delete()):
@@ -88,7 +91,8 @@ class KubernetesPod(FollowedPod):
         metadata = {**pod["metadata"], "namespace": self._namespace}
         collection = collection_path("pods", self._namespace)
         try:
-            return self._cluster.request("POST", collection, body={**pod, "metadata": metadata})
+            body = {**pod, "metadata": metadata}
+            return patiently(Request.CREATE, lambda: self._cluster.request("POST", collection, body=body))
         except ApiError as error:
             what = f"Pod '{metadata.get('name') or metadata.get('generateName', '')}'"
             raise PodRefusedError([creation_in_words(error, what, self._namespace)]) from error

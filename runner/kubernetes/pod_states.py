@@ -26,6 +26,9 @@ Named: TypeAlias = Callable[[str], str]
 """Gives what a container is called: ``Step 'compile' of Task 'build'``."""
 
 _HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
+_TRIED = frozenset({"ImagePullBackOff", "CreateContainerConfigError", "CreateContainerError"})
+_MAY_PASS_SOON = ("context deadline exceeded", "failed to create subPath directory")
+"""What kubelet says when a busy node or volume kept it from making a container (Tekton pkg/reconciler/taskrun)."""
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
 _IMAGE |= {"RegistryUnavailable", "SignatureValidationFailed"}
 _NO_TROUBLE = frozenset({"", "ContainerCreating", "PodInitializing"})
@@ -39,7 +42,7 @@ _TOLD_OTHERWISE = frozenset(
 class Trouble:
     """Why a container, or (None) the whole Pod, has not started. Troubles of one ``subject`` are told once.
 
-    ``reason`` and ``message`` are the cluster's, ``text`` is what a person is told.
+    ``reason`` and ``message`` are the cluster's, ``text`` is what a person is told. ``hopeless``: it never passes.
     """
 
     subject: tuple[str, str]
@@ -48,6 +51,11 @@ class Trouble:
     message: str
     text: str
     hopeless: bool = False
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether kubelet has tried in earnest, so that a Task which needs it has failed (Tekton: checkPodFailed)."""
+        return self.reason in _TRIED and not any(each in self.message for each in _MAY_PASS_SOON)
 
 
 def statuses(pod: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError
 from monopod.runner.kubernetes.cluster import Cluster, PodName, Stream, UnreachableError, collection_path
 
@@ -26,6 +27,7 @@ _FIRST_WAIT = 0.1
 _LONGEST_WAIT = 5.0
 _MOST_REFUSALS = 3
 _WATCH_SECONDS = 290
+_INTERNAL_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +102,27 @@ class _Watch:
 
     def _run(self) -> None:
         while not self._closed.is_set():
+            after = 0.0
             try:
                 if self._version is None:
                     self._list()
                 self._watch()
             except ApiError as error:
-                if error.status == 410:
+                if about(Request.WATCH, error) is About.EXPIRED:
                     self._version = None
                 elif self._is_refused(error):
                     return
                 else:
                     self._disturbed(error.in_words())
+                after = error.retry_after or 0.0
             except UnreachableError as error:
                 self._disturbed(str(error))
-            self._closed.wait(self._wait)
+            self._closed.wait(max(self._wait, after))
             self._wait = min(self._wait * 2, _LONGEST_WAIT)
 
     def _is_refused(self, error: ApiError) -> bool:
         """Whether the server says no, and said so before: right after a login or a new Role it may be mistaken."""
-        if error.status not in (401, 403):
+        if about(Request.WATCH, error) not in (About.UNAUTHORIZED, About.FORBIDDEN):
             return False
         self._refusals += 1
         if self._refusals >= _MOST_REFUSALS:
@@ -164,7 +168,7 @@ class _Watch:
 
     def _take(self, kind: str, seen: dict[str, Any]) -> None:
         if kind == "ERROR":
-            raise ApiError(seen.get("code") or 500, seen.get("reason") or "", seen.get("message") or "the watch failed")
+            raise ApiError.of_status(seen, int(seen.get("code") or _INTERNAL_ERROR), "the watch failed")
         self._version = (seen.get("metadata") or {}).get("resourceVersion") or self._version
         if kind != "BOOKMARK":
             self._changed(kind, seen)
@@ -211,6 +215,8 @@ class PodWatch(_Watch):
     def _changed(self, kind: str, seen: dict[str, Any]) -> None:
         if seen["metadata"]["uid"] == self._uid:
             self._tell(PodGone(seen) if kind == "DELETED" else PodSeen(seen))
+        elif kind != "DELETED":
+            self._tell(PodGone(None))  # another has its name, and the news of its end was missed
 
     def _answers(self) -> None:
         if self._is_disturbed:

@@ -12,6 +12,7 @@ from monopod.compiler.pod import COORDINATOR
 from monopod.runner.ci_log import write_json, write_yaml
 from monopod.runner.completed_document import completed
 from monopod.runner.display_plain import summary_lines
+from monopod.runner.evidence import evident_outcome
 from monopod.runner.follow import Follower, TaskState
 from monopod.runner.kubernetes import pod_states
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
@@ -63,11 +64,14 @@ def _document(existing: ExistingPod, events: Sequence[RunEvent]) -> dict[str, An
     if not pod_states.is_over(existing.pod):
         return unfinished_document(existing.plan, events, metadata)
     ended = pod_states.ended_at(existing.pod) or max((event.at for event in events), default=time.time())
-    return ended_document(existing.plan, events, _unknown(existing), ended, pod=metadata)
+    return ended_document(existing.plan, events, _untold(existing), ended, pod=metadata)
 
 
-def _unknown(existing: ExistingPod) -> Outcome:
-    """Return the outcome of a run whose Pod has ended, though its coordinator did not tell how the run did."""
+def _untold(existing: ExistingPod) -> Outcome:
+    """Return the outcome of a run whose Pod has ended, and whose coordinator was not heard to the end."""
+    evident = evident_outcome(existing.pod.get("status") or {})
+    if evident is not None:
+        return evident
     why = pod_states.ending_in_words(existing.pod)
     message = "the coordinator did not tell how the run ended" + (f": {why}" if why else "")
     return Outcome("Failed", "OutcomeUnknown", message)
@@ -87,13 +91,13 @@ def _lines(existing: ExistingPod, events: Sequence[RunEvent]) -> list[str]:
         outcome = Outcome(finished.status, finished.reason, finished.message)
         return _summary(follower, outcome, finished.at)
     if pod_states.is_over(existing.pod):
-        return _summary(follower, _unknown(existing), time.time())
+        return _summary(follower, _untold(existing), time.time())
     return _going(existing.pod, follower, time.time())
 
 
 def _summary(follower: Follower, outcome: Outcome, ended: float) -> list[str]:
     """Return what is said when a run is over, but for what its Steps wrote."""
-    summary = dataclasses.replace(summarize(follower, outcome, ended, None), failures=(), sidecars=())
+    summary = dataclasses.replace(summarize(follower, outcome, ended, None), failures=())
     return summary_lines(summary)[1:]
 
 

@@ -69,7 +69,7 @@ class Header:
 class Ended:
     """How a run ended, and when (seconds since the epoch)."""
 
-    status: FinalStatus
+    status: FinalStatus | Literal["Unknown"]
     reason: str
     message: str
     at: float

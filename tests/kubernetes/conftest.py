@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 import yaml
 from api_server import ApiServer
+from following import Following
 from host_kubelet import HostKubelet
 
 from monopod.compiler.compilation import Options, compile_runs
@@ -242,3 +243,12 @@ def terminated():
             }
         },
     }
+
+
+@pytest.fixture
+def follow(api, cluster, compiled, make):
+    def follow(*tasks, start_timeout=3600, name="build"):
+        document = make.run(*(tasks or [make.task("build", "true")]), name=name)
+        return Following(api, cluster, compiled(document), start_timeout)
+
+    return follow

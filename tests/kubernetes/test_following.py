@@ -1,68 +1,8 @@
 """Following a Pod of which the test says what happens: states, log streams and refusals. Nothing really runs."""
 
-import os
-import threading
-
 import pytest
 
-from monopod.runner.display_plain import PlainDisplay
-from monopod.runner.follow import Follower
-from monopod.runner.kubernetes.pod import KubernetesPod, no_cancel_requests
-from monopod.runner.line_options import LineOptions
-from monopod.runner.run import Run
 from monopod.schemas.run_events import RunFinished, to_line
-
-
-class Following:
-    """Follows the Pod of a run in a thread of its own; ``text`` is what was shown."""
-
-    def __init__(self, api, cluster, compilation, start_timeout):
-        self.api = api
-        self.pod = KubernetesPod(cluster, compilation, start_timeout, keep=False)
-        self.follower = Follower(compilation.plan)
-        self.written = []
-        display = PlainDisplay(self, self.follower, LineOptions(colours=False))
-        self.reader, self.writer = os.pipe()
-        self.run = Run(self.pod, self.follower, display, self.reader)
-        self.pod.__enter__()
-        self.pod.start()
-        self.thread = threading.Thread(target=self._follow)
-        self.thread.start()
-
-    def write(self, text):
-        with self.api.changed:
-            self.written.append(text)
-            self.api.changed.notify_all()
-
-    def flush(self):
-        pass
-
-    def wait_for(self, text):
-        """Wait until this was shown, or it is over."""
-        self.api.wait_for(lambda: text in "".join(self.written) or not self.thread.is_alive())
-
-    def _follow(self):
-        with no_cancel_requests() as requests:
-            for _ in self.run.follow(requests):
-                pass
-
-    def end(self):
-        """Wait for the end and return the outcome and the lines that were shown."""
-        self.thread.join(60)
-        assert not self.thread.is_alive()
-        self.pod.__exit__(None, None, None)
-        os.close(self.reader)
-        os.close(self.writer)
-        return self.run.outcome(), "".join(self.written).splitlines()
-
-
-@pytest.fixture
-def follow(api, cluster, compiled, make):
-    def follow(*tasks, start_timeout=3600, name="build"):
-        document = make.run(*(tasks or [make.task("build", "true")]), name=name)
-        return Following(api, cluster, compiled(document), start_timeout)
-
-    return follow
 
 
 def warnings(lines):
@@ -112,15 +52,6 @@ def test_logs_of_steps_are_opened_when_they_start(api, follow, coordinator, make
     following.end()
     asked = {query["container"] for _, path, query in api.requests if path.endswith("/log")}
     assert asked == {"coordinator", "build-act"}
-
-
-def test_a_stream_without_an_outcome_is_a_failure(api, follow, coordinator, terminated):
-    following, it = follow(), coordinator()
-    it.started()
-    it.ends("coordinator")
-    api.set_status("build", phase="Succeeded", initContainerStatuses=[terminated("coordinator", 0, "Completed")])
-    outcome, _ = following.end()
-    assert (outcome.exit_code, outcome.reason) == (1, "OutcomeUnknown")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ Rules:
   bookmarks and 410 Gone, logs as kubelet writes them, exec over a WebSocket, Status objects for refusals.
 - What happens in a Pod is for the test to say (`set_status`, `write_log`), or for a `kubelet` that really runs it
   (``host_kubelet``).
-- What goes wrong is for the test to say too: `refuse`, `cut_logs`, `drop_streams`, `forget_versions`, `stop`.
+- What goes wrong is for the test to say too: `refuse`, `answer_next`, `throttle`, `set_node`, `cut_logs`,
+  `drop_streams`, `forget_versions`, `replace`, `stop`. The answers are those of Kubernetes' source (``api_answers``).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+import api_answers
 
 KINDS = {
     "pods": "Pod",
@@ -58,6 +61,8 @@ class ApiServer:
         self.executed = []  # (pod, container, command)
         self.exec_result = lambda pod, container, command: (0, "")
         self.kubelet = None
+        self.answers = []  # to requests to come: [method, ending of the path, how often, answer]
+        self.node = "ready"  # or "unseen": kubelet has not seen the Pods yet; "unreachable"; "none": it has no node yet
         self.cuts = []  # after so many bytes of a log stream: (bytes, is_clean)
         self.generation = 0  # raised to end all streams
         self.server = None
@@ -102,7 +107,46 @@ class ApiServer:
             f'{resource} is forbidden: User "jane" cannot {verb} resource "{resource}" in API group "" '
             f'in the namespace "ci"'
         )
-        self.refusals[verb, resource] = _status(status, reason, message)
+        self.refusals[verb, resource] = api_answers.status(status, reason, message, kind=resource.partition("/")[0])
+
+    def answer_next(self, method, ending, answer, times=1):
+        """Give the next so many requests whose path ends so an answer: (status, body) or (status, body, headers)."""
+        with self.changed:
+            self.answers.append([method, ending, times, answer])
+
+    def throttle(self, times, method="GET", ending=""):
+        """Answer that there are too many requests, as the API server's filter for fairness does."""
+        self.answer_next(method, ending, api_answers.throttled(), times)
+
+    def set_node(self, state):
+        """Let the node of all Pods be in a state; logs that are being sent break unless it is ready."""
+        with self.changed:
+            self.node = state
+            if state != "ready":
+                self.drop_streams()
+            self.changed.notify_all()
+
+    def replace(self, name, **status):
+        """Let a Pod be gone and another of its name be there, with logs of its own."""
+        with self.changed:
+            key = next(key for key in self.objects if key[0] == "pods" and key[2] == name)
+            pod = copy.deepcopy(self.objects[key])
+            self._remove(key)
+            for each in [each for each in self.logs if each[0] == name]:
+                del self.logs[each]
+            self.counter += 1
+            pod["metadata"] |= {"uid": f"uid-{self.counter}"}
+            pod["metadata"].pop("deletionTimestamp", None)
+            pod["status"] = {"phase": "Pending", **status}
+            self._store(*key[:2], pod, "ADDED")
+
+    def take_answer(self, method, path):
+        """Return the answer that a test wants a request to get, if it does; with the lock."""
+        for each in self.answers:
+            if each[0] == method and path.endswith(each[1]) and each[2]:
+                each[2] -= 1
+                return each[3]
+        return None
 
     def cut_logs(self, *cuts):
         """Cut the next log streams, each after so many bytes, as (bytes, whether it ends as if it was complete)."""
@@ -188,7 +232,7 @@ class ApiServer:
         key = (resource, namespace, metadata["name"])
         if key in self.objects:
             text = f'{resource} "{metadata["name"]}" already exists'
-            return _status(409, "AlreadyExists", text)
+            return api_answers.status(409, "AlreadyExists", text, kind=resource, name=metadata["name"])
         self.counter += 1
         metadata.update(namespace=namespace, uid=f"uid-{self.counter}", creationTimestamp=_now())
         if resource == "pods":
@@ -221,10 +265,12 @@ class ApiServer:
     def delete(self, key, options):
         item = self.objects.get(key)
         if item is None:
-            return _missing(key)
+            return api_answers.missing(key[0], key[2])
         uid = (options.get("preconditions") or {}).get("uid")
         if uid not in (None, item["metadata"]["uid"]):
-            return _status(409, "Conflict", "Precondition failed: UID in precondition is another")
+            text = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {item['metadata']['uid']}"
+            text = f'Operation cannot be fulfilled on {key[0]} "{key[2]}": {text}'
+            return api_answers.status(409, "Conflict", text, kind=key[0], name=key[2])
         grace = options.get("gracePeriodSeconds", item.get("spec", {}).get("terminationGracePeriodSeconds", 30))
         if key[0] == "pods" and grace and not self._is_over(item):
             if "deletionTimestamp" not in item["metadata"]:
@@ -240,7 +286,7 @@ class ApiServer:
 
     def patch(self, key, change):
         if key not in self.objects:
-            return _missing(key)
+            return api_answers.missing(key[0], key[2])
         item = self.objects[key]
         item["metadata"].update(change["metadata"])
         return 200, self._store(*key[:2], item, "MODIFIED")
@@ -305,6 +351,10 @@ class _Handler(BaseHTTPRequestHandler):
         with self.api.changed:
             self.api.requests.append((method, parts.path, dict(query)))
             self.api.changed.notify_all()
+            wanted = self.api.take_answer(method, parts.path)
+        if wanted is not None:
+            self._answer(*wanted)
+            return
         if parts.path == "/version":
             major, minor = self.api.version.removeprefix("v").split(".")[:2]
             self._answer(
@@ -334,7 +384,9 @@ class _Handler(BaseHTTPRequestHandler):
                 elif method == "PATCH":
                     answer = self.api.patch(key, body)
                 else:
-                    answer = (200, self.api.objects[key]) if key in self.api.objects else _missing(key)
+                    answer = (
+                        (200, self.api.objects[key]) if key in self.api.objects else api_answers.missing(key[0], key[2])
+                    )
                 answer = copy.deepcopy(answer)
         self._answer(*answer)
 
@@ -369,7 +421,7 @@ class _Handler(BaseHTTPRequestHandler):
             is_gone = seen < self.api.oldest
         self._begin("application/json")
         if is_gone:
-            _, status = _status(410, "Expired", f"too old resource version: {seen} ({self.api.oldest})")
+            _, status = api_answers.expired(seen, self.api.oldest)
             self._chunk(json.dumps({"type": "ERROR", "object": status}).encode() + b"\n")
             self._end()
             return
@@ -393,17 +445,28 @@ class _Handler(BaseHTTPRequestHandler):
         with self.api.changed:
             generation = self.api.generation
             if answer is None and ("pods", namespace, pod) not in self.api.objects:
-                answer = _missing(("pods", namespace, pod))
+                answer = api_answers.missing("pods", pod)
+            answer = answer or api_answers.LOG_OF_NODE[self.api.node](namespace, pod, container)
             instances = self.api.logs.get((pod, container))
-            if answer is None and (instances is None or (options.get("previous") and len(instances) < 2)):
-                text = f'container "{container}" in pod "{pod}" is waiting to start: PodInitializing'
-                answer = _status(400, "BadRequest", text)
+            if answer is None and options.get("previous") and len(instances or ()) < 2:
+                answer = api_answers.no_former_log(pod, container)
+            if answer is None and instances is None:
+                answer = api_answers.waiting(pod, container, self._reason(namespace, pod, container))
             cut = self.api.cuts.pop(0) if answer is None and self.api.cuts else None
         if answer is not None:
             self._answer(*answer)
             return
         log = instances[-2] if options.get("previous") else instances[-1]
         self._send_log(log, options.get("sinceTime"), cut, generation, is_followed=is_followed)
+
+    def _reason(self, namespace, pod, container):
+        """Return why a container waits, as kubelet has it."""
+        status = self.api.objects["pods", namespace, pod].get("status") or {}
+        for kind in ("initContainerStatuses", "containerStatuses"):
+            for each in status.get(kind, ()):
+                if each["name"] == container and (each.get("state") or {}).get("waiting"):
+                    return each["state"]["waiting"]["reason"]
+        return "PodInitializing"
 
     def _send_log(self, log, since, cut, generation, *, is_followed):
         """Send a log; as kubelet, which does not even begin to answer who follows one before there is a line."""
@@ -443,6 +506,10 @@ class _Handler(BaseHTTPRequestHandler):
         command = [value for key, value in query if key == "command"]
         container = dict(query)["container"]
         answer = self._refusal("create", "pods/exec")
+        with self.api.changed:
+            if answer is None and ("pods", namespace, pod) not in self.api.objects:
+                answer = api_answers.missing("pods", pod)
+            answer = answer or api_answers.EXEC_OF_NODE[self.api.node](namespace, pod, container)
         if answer is not None:
             self._answer(*answer)
             return
@@ -474,11 +541,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     # HTTP
 
-    def _answer(self, status, body):
-        content = json.dumps(body).encode()
+    def _answer(self, status, body, headers=()):
+        is_text = isinstance(body, str)
+        content = body.encode() if is_text else json.dumps(body).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Type", "text/plain; charset=utf-8" if is_text else "application/json")
+        for name, value in headers:
+            self.send_header(name, value)
+        if status == 204:
+            content = b""
+        else:
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
 
@@ -521,18 +594,3 @@ def _stamp(nanoseconds):
 
 def _now(later=0):
     return datetime.fromtimestamp(time.time() + later, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _status(code, reason, message):
-    return code, {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "status": "Failure",
-        "code": code,
-        "reason": reason,
-        "message": message,
-    }
-
-
-def _missing(key):
-    return _status(404, "NotFound", f'{key[0]} "{key[2]}" not found')

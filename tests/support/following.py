@@ -1,0 +1,55 @@
+"""Follows the Pod of a run on the API server of the tests, in a thread of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from monopod.runner.display_plain import PlainDisplay
+from monopod.runner.follow import Follower
+from monopod.runner.kubernetes.pod import KubernetesPod, no_cancel_requests
+from monopod.runner.line_options import LineOptions
+from monopod.runner.run import Run
+
+
+class Following:
+    """A Pod that is followed; ``written`` is what was shown."""
+
+    def __init__(self, api, cluster, compilation, start_timeout):
+        self.api = api
+        self.pod = KubernetesPod(cluster, compilation, start_timeout, keep=False)
+        self.follower = Follower(compilation.plan)
+        self.written = []
+        display = PlainDisplay(self, self.follower, LineOptions(colours=False))
+        self.reader, self.writer = os.pipe()
+        self.run = Run(self.pod, self.follower, display, self.reader)
+        self.pod.__enter__()
+        self.pod.start()
+        self.thread = threading.Thread(target=self._follow)
+        self.thread.start()
+
+    def write(self, text):
+        with self.api.changed:
+            self.written.append(text)
+            self.api.changed.notify_all()
+
+    def flush(self):
+        pass
+
+    def wait_for(self, text):
+        """Wait until this was shown, or it is over."""
+        self.api.wait_for(lambda: text in "".join(self.written) or not self.thread.is_alive())
+
+    def _follow(self):
+        with no_cancel_requests() as requests:
+            for _ in self.run.follow(requests):
+                pass
+
+    def end(self):
+        """Wait for the end and return the outcome and the lines that were shown."""
+        self.thread.join(60)
+        assert not self.thread.is_alive()
+        self.pod.__exit__(None, None, None)
+        os.close(self.reader)
+        os.close(self.writer)
+        return self.run.outcome(), "".join(self.written).splitlines()
