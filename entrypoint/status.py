@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from monopod.entrypoint.display_names import display_name
 from monopod.entrypoint.failure_reasons import ended_as, exit_code_of, reason_of
 from monopod.entrypoint.run_state import (
     AttemptState,
@@ -36,7 +37,7 @@ from monopod.schemas.run_status import (
     Terminated,
     WhenStatus,
 )
-from monopod.schemas.variables import EvaluationError, evaluate, references_in, substitute
+from monopod.schemas.variables import EvaluationError, evaluate, references_in
 
 
 def task_run_name(task: TaskState, index: int | None, plan: Plan) -> str:
@@ -198,26 +199,19 @@ def _pipeline_status(pipeline: PipelineState, pod: str) -> PipelineRunStatus:
 
 
 def _child_references(task: TaskState) -> Iterator[ChildReference]:
-    names = [instance.name for instance in task.instances] if task.child is None else [task.child.name]
-    for name in names:
+    names = [(each.name, each) for each in task.instances] if task.child is None else [(task.child.name, None)]
+    for name, instance in names:
         reference: ChildReference = {
             "apiVersion": "tekton.dev/v1",
             "kind": "TaskRun" if task.child is None else "PipelineRun",
             "name": name,
             "pipelineTaskName": task.plan.name,
         }
-        if task.plan.display_name:
-            reference["displayName"] = _display_name(task)
+        if shown := display_name(task, instance):
+            reference["displayName"] = shown
         if task.when:
             reference["whenExpressions"] = list(map(_when, task.when))
         yield reference
-
-
-def _display_name(task: TaskState) -> str:
-    try:
-        return substitute(task.plan.display_name, task.pipeline.scope)
-    except EvaluationError:
-        return task.plan.display_name
 
 
 def _skipped(task: TaskState) -> SkippedTask:
