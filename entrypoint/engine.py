@@ -400,13 +400,18 @@ class Engine:
         instance.cancelled = True
         if not instance.attempts:
             instance.task.queue.remove(instance)
-            told = (instance.task.path, instance.index, 0, outcome.status, outcome.reason, outcome.message)
-            self._commands.tell(TaskFinished(self._commands.now, *told))
-            self._end_instance(instance, outcome)
+            self._end_between(instance, outcome)
         elif instance.attempt.outcome is not None:
-            self._end_instance(instance, outcome)  # it was between two attempts, waiting for its Sidecars to end
+            self._end_between(instance, outcome)  # it was between two attempts, waiting for its Sidecars to end
         else:
             self._attempts.stop(instance, outcome)
+
+    def _end_between(self, instance: InstanceState, outcome: Outcome) -> None:
+        """Tell and note the end of an instance of which no attempt runs."""
+        number = max(len(instance.attempts) - 1, 0)
+        told = (instance.task.path, instance.index, number, outcome.status, outcome.reason, outcome.message)
+        self._commands.tell(TaskFinished(self._commands.now, *told))
+        self._end_instance(instance, outcome)
 
     def slot_cleared(self, instance: InstanceState) -> None:
         """Let the next attempt, or the next of the queue, have the slot in which the Sidecars of the last one ended."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from simulation import Behaviour, death, plan_of, simulate, task
+from simulation import Behaviour, cancel, death, plan_of, simulate, task
 
 from monopod.entrypoint.skip_words import LONGEST_TEXT, guard_in_words
 from monopod.schemas.plan import Matrix, Param, Probe, ResultDeclaration, Sidecar, Step, WhenExpression
-from monopod.schemas.run_events import MatrixExpanded, SidecarFinished, TaskSkipped, from_line, to_line
+from monopod.schemas.run_events import MatrixExpanded, SidecarFinished, TaskFinished, TaskSkipped, from_line, to_line
 
 STAGING = (Param("env", "staging"), Param("envs", ("production", "canary")))
 RESULT = (ResultDeclaration("r"),)
@@ -131,3 +131,18 @@ def test_what_is_told_survives_its_journey():
     assert from_line('{"event":"TaskSkipped","at":1,"task":"a","reason":"r"}') == TaskSkipped(1, "a", "r")
     with pytest.raises(ValueError, match="not an event"):
         from_line('{"event":"MatrixExpanded","at":1,"task":"a","names":[1]}')
+
+
+def test_combinations_that_never_started_end_when_the_run_is_cancelled():
+    matrix = Matrix((Param("k", ("1", "2", "3")),))
+    run = simulate(plan_of(task("m", matrix=matrix)), lambda _: Behaviour(duration=9), extra=[cancel(1.0)])
+    ends = [(each.index, each.status) for each in run.told if isinstance(each, TaskFinished)]
+    assert sorted(ends) == [(0, "Cancelled"), (1, "Cancelled"), (2, "Cancelled")]
+
+
+def test_a_task_that_is_cancelled_between_two_attempts_ends():
+    sidecars = (Sidecar(Step("db", command=("serve",))),)
+    behave = lambda r: Behaviour(1e6, stop_delay=5) if "db" in r.container else Behaviour(1, code=1)  # noqa: E731
+    run = simulate(plan_of(task("a", retries=1, sidecars=sidecars)), behave, extra=[cancel(3.0)])
+    ends = [(each.attempt, each.status, each.will_retry) for each in run.told if isinstance(each, TaskFinished)]
+    assert ends == [(0, "Failed", True), (0, "Cancelled", False)]

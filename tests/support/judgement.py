@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from observed import differences, observe, run
@@ -12,7 +13,7 @@ from simulation import Simulation, containers_of
 
 from monopod.entrypoint.engine import Engine
 from monopod.schemas.plan import Pipeline, decode, encode
-from monopod.schemas.run_events import TaskFinished, TaskStarted
+from monopod.schemas.run_events import MatrixExpanded, SidecarFinished, TaskFinished, TaskSkipped, TaskStarted
 
 REPLAYED = 20  # each one of so many is replayed
 BREAKS_OFF = "the run breaks off: "
@@ -26,7 +27,7 @@ def problems(case: Case) -> list[str]:
     except AssertionError as error:
         return [f"{BREAKS_OFF}{error}"]
     found = differences(wanted, observe(simulation))
-    checks: list[Callable[[Case, Simulation], str]] = [wrong_order, wrong_releases]
+    checks: list[Callable[[Case, Simulation], str]] = [wrong_order, wrong_releases, wrong_story]
     if case.seed % REPLAYED == 0:
         checks.append(wrong_replay)
     return found + [problem for check in checks if (problem := check(case, simulation))]
@@ -84,6 +85,39 @@ def wrong_releases(case: Case, simulation: Simulation) -> str:
     if any(simulation.released.values()) != failed or simulation.exit_code != failed:
         return f"released {simulation.released}, exit code {simulation.exit_code}, condition {simulation.condition}"
     return ""
+
+
+def wrong_story(case: Case, simulation: Simulation) -> str:
+    """What is told of a run fits together: names before their combinations, one end each, reasons with their why."""
+    return next(_contradictions(simulation), "")
+
+
+def _contradictions(simulation: Simulation) -> Iterator[str]:
+    sizes: dict[str, int] = {}
+    running: set[tuple[str, int | None, int]] = set()
+    ended: Counter[tuple[str, int | None]] = Counter()
+    for event in simulation.told:
+        index = event.index if "index" in event._fields else None  # type: ignore[union-attr]
+        if index is not None and index >= sizes.get(getattr(event, "task", ""), 0):
+            yield f"{event} comes before its combination has a name"
+        if isinstance(event, MatrixExpanded):
+            sizes[event.task] = len(event.names)
+        elif isinstance(event, TaskStarted):
+            running.add((event.task, event.index, event.attempt))
+        elif isinstance(event, TaskFinished):
+            running.discard((event.task, event.index, event.attempt))
+            ended[event.task, event.index] += not event.will_retry
+        elif isinstance(event, SidecarFinished) and (event.task, event.index, event.attempt) not in running:
+            yield f"{event} is of no attempt that runs"
+        elif isinstance(event, TaskSkipped) and event.reason in _EXPLAINED and not event.message:
+            yield f"{event} does not say what decided it"
+    yield from (f"{key} ended {count} times" for key, count in ended.items() if count != 1)
+    for task, size in sizes.items():
+        if any(not ended[task, index] for index in range(size)):
+            yield f"not every combination of {task} ended"
+
+
+_EXPLAINED = ("When Expressions evaluated to false", "Parent Tasks were skipped", "Results were missing")
 
 
 def wrong_replay(case: Case, simulation: Simulation) -> str:
