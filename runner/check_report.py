@@ -2,6 +2,8 @@
 
 Rules:
 
+- Text: a line for each problem; on a terminal, with the source (``problem_view``). The notes that most files get (no
+  timeout, no requests, no digest) are one line for each file, unless one is strict.
 - JSON: ``{"problems": [{"file", "line", "column", "severity", "rule", "message"}], "errors", "warnings", "notes",
   "ignored"}``. What is in no file has null for file, line and column.
 - SARIF: https://docs.oasis-open.org/sarif/sarif/v2.1.0/. What the author said is to be ignored is there too, as
@@ -15,7 +17,8 @@ from __future__ import annotations
 import json
 import os
 import urllib.parse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from monopod import __version__
@@ -24,22 +27,68 @@ from monopod.compiler.diagnostics import Problem
 from monopod.compiler.rules import SUMMARIES, Rule
 from monopod.runner.printable import printable
 from monopod.runner.problem_report import counted
+from monopod.runner.problem_view import ProblemView
 
 Format: TypeAlias = Literal["text", "json", "sarif"]
 
 
-def report(checked: Checked, files: Sequence[str], form: Format) -> str:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How text looks: `view` is that of a terminal, `strict` shows the notes that most files get one by one."""
+
+    view: ProblemView | None = None
+    strict: bool = False
+
+
+def report(checked: Checked, files: Sequence[str], form: Format, look: Look = Look()) -> str:  # frozen
     """Return what was found in `files`, as they were given, with a line break at its end."""
-    return _FORMATS[form](checked, files)
+    return _text(checked, files, look) if form == "text" else _FORMATS[form](checked, files)
 
 
-def _text(checked: Checked, files: Sequence[str]) -> str:
-    lines = [f"{printable(str(each), colours=False)} [{each.rule}]" for each in checked.problems]
+def _text(checked: Checked, files: Sequence[str], look: Look) -> str:
+    lines = [_line(each, f" [{each.rule}]", look) for each in checked.problems if look.strict or not _is_common(each)]
+    if not look.strict:
+        lines += _common(checked.problems, look)
     lines += [f"{file}: ok" for file in _without_problems(files, checked.problems)]
     count = [counted(checked.problems), f"{len(checked.suppressed)} ignored" if checked.suppressed else ""]
     if any(count):
         lines.append(", ".join(filter(None, count)))
     return "".join(f"{line}\n" for line in lines)
+
+
+_COMMON: dict[Rule, str] = {
+    "no-timeout": "no timeout",
+    "no-requests": "no requests of cpu and memory",
+    "unpinned-image": "images without a digest",
+}
+"""Rules whose notes most files get, in the words of the one line that they have in common."""
+
+
+def _is_common(problem: Problem) -> bool:
+    return problem.severity == "note" and problem.rule in _COMMON and problem.position is not None
+
+
+def _common(problems: Sequence[Problem], look: Look) -> Iterator[str]:
+    """Yield one line for each file that has such notes, at the first of them; a note that is alone stays as it is."""
+    by_file: dict[str, list[Problem]] = {}
+    for problem in problems:
+        if _is_common(problem) and problem.position is not None:
+            by_file.setdefault(problem.position.file, []).append(problem)
+    for those in by_file.values():
+        rules = [rule for rule in _COMMON if any(each.rule == rule for each in those)]
+        if len(those) == 1:
+            yield _line(those[0], f" [{those[0].rule}]", look)
+            continue
+        named = [_COMMON[rule] for rule in rules]
+        what = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+        message = f"{what}: {len(those)} notes, which --strict lists"
+        yield _line(replace(those[0], message=message), f" [{', '.join(rules)}]", look)
+
+
+def _line(problem: Problem, suffix: str, look: Look) -> str:
+    if look.view is not None:
+        return look.view.render(problem, suffix)
+    return printable(str(problem), colours=False) + suffix
 
 
 def _without_problems(files: Sequence[str], problems: Sequence[Problem]) -> list[str]:
@@ -118,4 +167,4 @@ def _uri(file: str) -> str:
     return urllib.parse.quote(os.fsencode(path))
 
 
-_FORMATS: dict[Format, Callable[[Checked, Sequence[str]], str]] = {"text": _text, "json": _json, "sarif": _sarif}
+_FORMATS: dict[Format, Callable[[Checked, Sequence[str]], str]] = {"json": _json, "sarif": _sarif}

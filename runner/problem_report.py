@@ -1,20 +1,27 @@
-"""Telling a person what is wrong with the input: one line for each problem, then how many there are."""
+"""Telling a person what is wrong with the input: one line for each problem, then how many there are.
+
+On a terminal a problem has more lines, with the source (``problem_view``).
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import TextIO
 
 from monopod.compiler.compilation import Compilation
 from monopod.compiler.diagnostics import Problem
 from monopod.runner.printable import printable
+from monopod.runner.problem_view import ProblemView
 
 
 def print_problems(problems: Iterable[Problem], stream: TextIO) -> None:
     """Print errors and warnings, and a line that counts them. Nothing is printed if there are none."""
     problems = tuple(problems)
+    view = ProblemView.of(stream, os.environ) if problems else None
     for problem in problems:
-        print(printable(str(problem), colours=False), file=stream)
+        text = printable(str(problem), colours=False) if view is None else view.render(problem)
+        print(text, file=stream)
     if problems:
         print(counted(problems), file=stream)
 

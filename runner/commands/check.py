@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from monopod.runner.input_options import add_file_options, add_run_options, compiler_options, load_documents
@@ -29,21 +30,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="text for a person (the default), json, or sarif (2.1.0) for code scanning",
     )
-    parser.add_argument("--strict", action="store_true", help="let warnings, too, make the exit code 2; notes never do")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="let warnings, too, make the exit code 2 (notes never do), and list the notes that most files get",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print what is found on standard output. Returns 2 if there are errors, with `strict` also if warnings."""
     from monopod.compiler.advice.checking import Checked, check  # noqa: PLC0415  # not needed for --help
     from monopod.compiler.diagnostics import Problems  # noqa: PLC0415
-    from monopod.runner.check_report import report  # noqa: PLC0415
+    from monopod.runner.check_report import Look, report  # noqa: PLC0415
     from monopod.runner.ci_log import write_json  # noqa: PLC0415
+    from monopod.runner.problem_view import ProblemView  # noqa: PLC0415
 
     try:
         checked = check(load_documents(arguments), compiler_options(arguments))
     except Problems as errors:
         checked = Checked(errors.problems)
-    text = report(checked, [*arguments.files, *arguments.more_files], arguments.format)
+    look = Look(ProblemView.of(sys.stdout, os.environ), arguments.strict)
+    text = report(checked, [*arguments.files, *arguments.more_files], arguments.format, look)
     (sys.stdout.write if arguments.format == "text" else write_json)(text)
     fatal = {"error", "warning"} if arguments.strict else {"error"}
     return 2 if any(problem.severity in fatal for problem in checked.problems) else 0

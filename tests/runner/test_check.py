@@ -56,13 +56,29 @@ def test_text_has_the_rule_at_the_end_of_each_line_and_counts(check):
     lines = output.splitlines()
     assert code == 0
     assert lines[0].startswith("task.yaml:7:12: warning: spec.steps[0].image: ")
-    assert [line.rpartition(" ")[2] for line in lines[:-1]] == [
-        "[unpinned-image]",
-        "[script-injection]",
-        "[no-requests]",
-        "[unpinned-image]",
+    assert [line.rpartition(" [")[2] for line in lines[:-1]] == [
+        "unpinned-image]",
+        "script-injection]",
+        "no-requests, unpinned-image]",
     ]
     assert lines[-1] == "2 warnings, 2 notes"
+
+
+def test_the_notes_that_most_files_get_are_one_line_for_each_file_unless_one_is_strict(check):
+    Path("other.yaml").write_text(TASK.replace("name: build", "name: other"))
+    common = [line for line in check("task.yaml", "other.yaml")[1].splitlines() if ": note: " in line]
+    words = "note: no requests of cpu and memory and images without a digest: 2 notes, which --strict lists"
+    assert common == [f"{file}.yaml:7:5: {words} [no-requests, unpinned-image]" for file in ("other", "task")]
+    strict = check("task.yaml", "other.yaml", "--strict")[1].splitlines()
+    assert [line.rpartition(" [")[2] for line in strict if ": note: " in line] == [
+        "no-requests]",
+        "unpinned-image]",
+    ] * 2
+    content = json.loads(check("task.yaml", "--format", "json")[1])
+    assert [each["rule"] for each in content["problems"] if each["severity"] == "note"] == [
+        "no-requests",
+        "unpinned-image",
+    ]
 
 
 def test_what_is_ignored_is_counted(check):
