@@ -25,6 +25,13 @@ define quietly
 @($(1)) > .venv/log 2>&1 || { cat .venv/log >&2; exit 1; }
 endef
 
+# An editable package takes Python 30 ms to find, before the first line of a program (runner/program.py), so Ctrl-C would
+# print a traceback. What Python reads before that lets SIGINT end monopod's programs, unless it is ignored.
+define quiet_interrupts
+import _signal, sys; "".join(sys.orig_argv[1:2]).endswith(("/monopod", "/compile-pipeline", "/kubectl-monopod")) and _signal.getsignal(2) != _signal.SIG_IGN and _signal.signal(2, _signal.SIG_DFL)
+endef
+export quiet_interrupts
+
 help:
 	@echo 'make demo    install monopod into .venv and run examples/python-ci on this machine, on this clone'
 	@echo '             (REPOSITORY=URL REVISION=branch-tag-or-commit: on another git repository)'
@@ -107,9 +114,10 @@ clean:
 	$(call quietly,$(pip) install --upgrade pip && $(pip) install -r .venv/build-requirements.txt)
 	@touch $@
 
-.venv/monopod-installed: .venv/build-requirements-installed $(build_inputs)
+.venv/monopod-installed: .venv/build-requirements-installed Makefile $(build_inputs)
 	@echo 'installing monopod'
 	$(call quietly,$(pip) install --no-build-isolation --editable .)
+	@echo "$$quiet_interrupts" > "$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/0-monopod.pth"
 	@touch $@
 
 .venv/tools-installed: .venv/monopod-installed

@@ -7,7 +7,7 @@ Rules:
 - A reader of standard output that goes away (``| head``) ends the command without a word, as SIGPIPE would;
   a run is cancelled first.
 
-What is left to others: the commands themselves (``commands``).
+What is left to others: the commands themselves (``commands``), Ctrl-C (``program``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from monopod.runner.ci_systems import surrounding, systems_of
 from monopod.runner.cluster_options import is_kubectl_plugin
 from monopod.schemas.visible_text import visible_lines
 
-CANCELLED = 130
 WRONG_INPUT = 2
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
@@ -122,8 +121,6 @@ def _execute(program: str, name: str, words: list[str]) -> int:
     except BrokenPipeError:
         _forget_output()
         return BROKEN_PIPE
-    except KeyboardInterrupt:
-        return CANCELLED
     except OSError as error:
         what = f"{error.filename}: " if error.filename is not None else ""
         print(visible_lines(f"{program}: {what}{error.strerror or error}"), file=sys.stderr)

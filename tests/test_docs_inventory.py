@@ -27,7 +27,7 @@ from monopod.compiler.compilation import Options, compile_runs
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents import load
 from monopod.compiler.pod_security import Profile
-from monopod.runner import ci_systems, command_line
+from monopod.runner import ci_systems, command_line, program
 
 ROOT = Path(__file__).parents[1]
 PAGES = {name: (ROOT / name).read_text() for name in pages(ROOT)}
@@ -328,7 +328,7 @@ def test_the_exit_codes_are_those_of_the_programs():
     told = re.findall(r"exits? with (?:code )?(\d+)\b(?! \+)", page)
     assert told
     assert set(told) <= set(of_entrypoint.values())
-    codes = {"0", "1", str(command_line.WRONG_INPUT), str(command_line.CANCELLED)}
+    codes = {"0", "1", str(command_line.WRONG_INPUT), str(program.INTERRUPTED)}
     for name, begins in {"README.md": "The exit code is 0", "docs/faq.md": "What does the exit code say"}.items():
         told = re.findall(r"\b\d+\b", PAGES[name].partition(begins)[2].partition("\n\n")[0] + begins)
         assert set(told) == codes, name
