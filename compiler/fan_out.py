@@ -118,7 +118,7 @@ def check_combinations(
         problems.extend(
             place.problem("param-enum", enum_message(combination[spec.name], spec, receiver))
             for spec in declared
-            if spec.enum and combination.get(spec.name, spec.enum[0]) not in spec.enum
+            if spec.enum and combination.get(spec.name, "") not in {"", *spec.enum}
         )
         missing = [name for name in needed if name not in combination]
         if missing:

@@ -7,6 +7,8 @@ Rules (Tekton docs/pipelines.md, tasks.md and pipelineruns.md, "Propagated Param
   neither a default nor a type, the param has the type of the one around it too.
 - An object that is given is completed by the keys of the default.
 - A default may refer to other params of the same declaration. A default that is not used is not looked at.
+- A Pipeline's param that is handed on to a Task's param with an enum has an enum of some of its values. An empty
+  value is not held against an enum (docs/pipelines.md, "Param enum").
 - What is given and not declared can be used in an embedded spec; a referenced one never sees it.
 
 A bound param is a template in the scope of whoever gives it; `Bound.known` has the values that are known already.
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.places import Place
@@ -47,11 +49,13 @@ class Around:
     """The scope around a declaration: what the values given may refer to.
 
     ``values`` holds what is known when compiling. ``inherited``: its params can be seen inside (embedded specs).
+    ``enums`` are those of its params of type string, empty ones too.
     """
 
     names: Names = NO_NAMES
     values: Scope = NO_VALUES
     inherited: bool = False
+    enums: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class KnownValues(Scope):
@@ -302,7 +306,7 @@ class _Binder:
         return f"; give {pronoun} with {' '.join(f'-p {name}=…' for name in missing)}"
 
     def _check_enum(self, spec: ParamSpec, value: Value | None) -> None:
-        if not spec.enum or value in spec.enum:
+        if not spec.enum or self._reports_other_enum(spec) or value == "" or value in spec.enum:
             return
         place = self._given[spec.name].place if spec.name in self._given else self._place
         if value is None:
@@ -310,6 +314,25 @@ class _Binder:
             self._problems.append(place.problem("param-enum", message, "warning"))
         else:
             self._problems.append(place.problem("param-enum", enum_message(value, spec, self._receiver)))
+
+    def _reports_other_enum(self, spec: ParamSpec) -> bool:
+        """Report a param that is handed on to one with an enum, and can have other values; return whether it is so."""
+        given = self._given.get(spec.name)
+        reference = only_reference(given.value) if given is not None and isinstance(given.value, str) else None
+        if given is None or reference is None or reference.path[0] != "params" or reference.index is not None:
+            return False
+        allowed = self._around.enums.get(reference.path[1])
+        others = [] if allowed is None else [value for value in allowed if value not in spec.enum]
+        if allowed is None or (allowed and not others):
+            return False
+        what = f"has no enum, but '{spec.name}' of {self._receiver} has one"
+        if others:
+            what = f"may be {', '.join(map(repr, others))}, but the enum of '{spec.name}' of {self._receiver} has not"
+        message = (
+            f"the Pipeline's param '{reference.path[1]}' {what}; give it an enum of some of: {', '.join(spec.enum)}"
+        )
+        self._problems.append(given.place.problem("param-enum", message))
+        return True
 
     def _shape(self, name: str) -> Shape:
         if name in self._inherited:

@@ -107,7 +107,8 @@ def compile_pipeline(
         final={task.name for task in spec.finally_},
     )
     final_orders = {task.name: Order((), _among(sources(task), orders)) for task in spec.finally_}
-    scope = PipelineScope(ancestry.path, names, values, workspaces, ancestry.run)
+    enums = {each.name: each.enum for each in spec.params if each.value_type == "string"}
+    scope = PipelineScope(ancestry.path, names, values, workspaces, ancestry.run, enums)
     final_scope = replace(scope, names=final_names)
     return plan.Pipeline(
         name=found.name,

@@ -5,7 +5,7 @@ Left to others, one stage each: params, Workspaces, Steps and Sidecars, fan-out 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -90,7 +90,7 @@ class CompilerState:
 class PipelineScope:
     """What a PipelineTask sees of the Pipeline around it; `path` are the PipelineTasks that this stands for.
 
-    `run` is how the PipelineRun of that Pipeline is called, or the TaskRun that is run.
+    `run` is how the PipelineRun of that Pipeline is called, or the TaskRun that is run. `enums` are as in `Around`.
     """
 
     path: tuple[str, ...]
@@ -98,6 +98,7 @@ class PipelineScope:
     values: Scope
     workspaces: Bindings
     run: RunNames = NOT_NAMED
+    enums: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +261,7 @@ class _TaskCompiler:
             self._problems.extend(check_value(given.value, Names(late, self._scope.names), given.place))
         used = self._state.catalog.params_used(self._spec)
         declaration = Declaration(self._receiver, declared, Names(late, self._outer_names), used, self._of_run)
-        around = Around(self._scope.names, self._scope.values, self._embedded)
+        around = Around(self._scope.names, self._scope.values, self._embedded, self._scope.enums)
         return bind(
             declaration, self._given, around, self._place, self._problems, fan.shapes if fan is not None else None
         )
