@@ -6,9 +6,10 @@ line of its own (``[build] Succeeded in 3.1s``), and nothing that was written is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TextIO
 
-from monopod.runner.failures import ending_in_words
+from monopod.runner.failures import Failure, ending_in_words
 from monopod.runner.follow import FailedStep, Follower, OutputLine, Shown
 from monopod.runner.line_options import LineOptions
 from monopod.runner.printable import printable
@@ -145,23 +146,28 @@ def step_ending(event: StepFinished) -> str:
 
 
 def summary_lines(summary: Summary) -> list[str]:
-    """Return the summary as lines of text: the table, the Results, what failed, and the outcome."""
+    """Return the summary as lines of text: what failed (the cause first), the table, the Results, and the outcome."""
     lines: list[str] = []
+    for failure in (*summary.failures, *summary.sidecars):
+        lines += ["", *_failure_lines(failure)]
     lines += ["", *table_lines([("TASK", "STATUS", "STARTED", "TOOK", "WHY"), *_rows(summary)])]
     if summary.results:
         lines += ["", *table_lines([("RESULT", "VALUE"), *summary.results])]
-    for failure in summary.failures:
-        lines += ["", f"=== {failure.heading}"]
-        if failure.command:
-            lines += [f"  command: {failure.command}"]
-        if failure.step:
-            lines += ["  last lines:", *(f"    {text}" for text in failure.last_lines or ("(it wrote nothing)",))]
-        lines += [f"  {name}: {text}" for name, text in failure.consequences]
     message = f": {summary.outcome.message}" if summary.outcome.message else ""
     lines += ["", summary.headline + message]
     if summary.logs is not None:
         lines += [f"Kept in {summary.logs}"]
     return lines
+
+
+def _failure_lines(failure: Failure) -> Iterator[str]:
+    yield f"=== {failure.heading}"
+    if failure.command:
+        yield f"  command: {failure.command}"
+    if failure.step:
+        yield "  last lines:"
+        yield from (f"    {text}" for text in failure.last_lines or ("(it wrote nothing)",))
+    yield from (f"  {name}: {text}" for name, text in failure.consequences)
 
 
 def _rows(summary: Summary) -> list[tuple[str, ...]]:

@@ -42,7 +42,10 @@ More: TypeAlias = Callable[[str, str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A Step that failed its Task; ``step`` is empty if the Task failed without one. All in words, one line each."""
+    """A Step that failed its Task; ``step`` is empty if the Task failed without one. All in words, one line each.
+
+    ``is_sidecar``: it is a Sidecar that ended early, which did not fail its Task by that.
+    """
 
     task: str
     step: str
@@ -51,10 +54,13 @@ class Failure:
     last_lines: tuple[str, ...] = ()
     skipped: str = ""
     more: str = ""
+    is_sidecar: bool = False
 
     @property
     def heading(self) -> str:
         """Who failed, and how it ended."""
+        if self.is_sidecar:
+            return f"{self.task} : {self.step}: {self.ending}"
         return f"{self.task} : {self.step} failed: {self.ending}" if self.step else f"{self.task} failed: {self.ending}"
 
     @property
@@ -77,6 +83,12 @@ def failure_context(plan: Plan, more: More) -> FailureContext:
     tasks = planned_tasks(plan.pipeline)
     steps = {(task.state.path, step.name): step for task in tasks for step in task.planned.steps}
     return FailureContext(steps, more)
+
+
+def images(pod: Mapping[str, Any]) -> dict[str, str]:
+    """Return the images of a Pod's containers, by their names."""
+    containers = (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"])
+    return {container["name"]: container["image"] for container in containers if container.get("image")}
 
 
 def memory_limits(pod: Mapping[str, Any]) -> dict[str, str]:
@@ -114,6 +126,16 @@ def _failed_step(task: TaskState, step: FailedStep, container: str, context: Fai
         last_lines=step.last_lines,
         skipped=skipped,
         more="" if context.more is None else context.more(task.label, step.step, container),
+    )
+
+
+def ended_sidecars(follower: Follower) -> tuple[Failure, ...]:
+    """Return the Sidecars that ended before their Steps did: those that crashed, and all of Tasks that failed."""
+    return tuple(
+        Failure(task.label, sidecar.name, sidecar.ending, last_lines=sidecar.last_lines, is_sidecar=True)
+        for task in follower.tasks
+        for sidecar in task.ended_sidecars
+        if sidecar.exit_code or task.status in ("Failed", "TimedOut")
     )
 
 

@@ -18,7 +18,7 @@ import dataclasses
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from monopod.runner.lines import LineSplitter
 from monopod.runner.ordered import Ordered, Output, Start
@@ -39,7 +39,7 @@ from monopod.schemas.run_events import (
     TaskStarted,
     sidecar_end_in_words,
 )
-from monopod.schemas.words import out_of_memory_in_words
+from monopod.schemas.words import missing_program_in_words, out_of_memory_in_words
 
 TaskStatus: TypeAlias = Literal["Waiting", "Running", "Skipped"] | FinalStatus
 
@@ -126,6 +126,9 @@ class TaskState:
         return self.status not in ("Waiting", "Running")
 
 
+_Ended = TypeVar("_Ended", StepFinished, SidecarFinished)
+
+
 @dataclass(slots=True)
 class _Source:
     """A Step or Sidecar in its container, and what of its output is not yet a line."""
@@ -148,11 +151,20 @@ class _Source:
 
 
 class Follower:
-    """Follows one run of a Plan. ``memory_limits`` are those of its containers that are enforced."""
+    """Follows one run of a Plan.
 
-    def __init__(self, plan: planned.Plan, memory_limits: Mapping[str, str] | None = None) -> None:
+    ``memory_limits`` are those of its containers that are enforced, ``unused_images`` those that its backend ignores.
+    """
+
+    def __init__(
+        self,
+        plan: planned.Plan,
+        memory_limits: Mapping[str, str] | None = None,
+        unused_images: Mapping[str, str] | None = None,
+    ) -> None:
         self.plan = plan
         self._memory_limits = memory_limits or {}
+        self._unused_images = unused_images or {}
         self.name = ""
         self.started: float | None = None
         self.finished: RunFinished | None = None
@@ -260,11 +272,12 @@ class Follower:
             case RunStarted():
                 self.name, self.started = event.name, event.at
             case StepFinished():
-                event = self._with_limit(event)
+                event = self._explained(event)
                 before = self._finish_step(event)
             case OutputEnded():
                 return list(self._containers[event.container].rest())
             case SidecarFinished():
+                event = self._explained(event)
                 before = self._end_sidecar(event)
             case RunFinished():
                 before = self.end()
@@ -347,11 +360,14 @@ class Follower:
         source.task, source.step = task.label, event.step
         source.last_lines.clear()
 
-    def _with_limit(self, event: StepFinished) -> StepFinished:
-        """Return the end of a Step with what the coordinator cannot know: of how much memory it ran out."""
-        if event.reason != "OOMKilled":
-            return event
-        return event._replace(message=out_of_memory_in_words(self._memory_limits.get(event.container, "")))
+    def _explained(self, event: _Ended) -> _Ended:
+        """Return the end of a Step or Sidecar with what the coordinator cannot know: its limit of memory, its image."""
+        if event.reason == "OOMKilled":
+            return event._replace(message=out_of_memory_in_words(self._memory_limits.get(event.container, "")))
+        if event.exit_code == 127 and event.reason in ("Error", "Continued") and event.container in self._unused_images:
+            words = missing_program_in_words(event.message, self._unused_images[event.container])
+            return event._replace(message=words)
+        return event
 
     def _finish_step(self, event: StepFinished) -> list[OutputLine]:
         task = self._task(event.task, event.index)

@@ -29,7 +29,7 @@ from monopod.runner.ci_log import write_json, write_yaml
 from monopod.runner.cluster_options import program
 from monopod.runner.completed_document import completed
 from monopod.runner.display import make_display
-from monopod.runner.failures import More, failure_context, memory_limits
+from monopod.runner.failures import More, failure_context, images, memory_limits
 from monopod.runner.follow import Follower
 from monopod.runner.line_options import LineOptions
 from monopod.runner.outlet import outlets
@@ -156,8 +156,10 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
             recorder = Recorder(
                 options.records, compilation.plan, compilation.pod, backend=backend.name, files=options.files
             )
-        limits = memory_limits(compilation.pod) if backend.name != "host" else {}  # host enforces none
-        return follow_pod(pod, compilation.plan, options, wake_up, limits=limits, recorder=recorder)
+        is_host = backend.name == "host"  # it enforces no limits of memory, and uses no images
+        limits, unused = ({}, images(compilation.pod)) if is_host else (memory_limits(compilation.pod), {})
+        plan = compilation.plan
+        return follow_pod(pod, plan, options, wake_up, limits=limits, unused_images=unused, recorder=recorder)
 
 
 def follow_pod(
@@ -167,13 +169,15 @@ def follow_pod(
     wake_up: int,
     *,
     limits: Mapping[str, str],
+    unused_images: Mapping[str, str] | None = None,
     recorder: Recorder | None = None,
 ) -> Ended:
     """Follow a Pod that was started to its end, and show and record it.
 
-    `wake_up` gives the numbers of signals, `limits` are the containers' limits of memory, where they are enforced.
+    `wake_up` gives the numbers of signals, `limits` are the containers' limits of memory, where they are enforced, and
+    `unused_images` their images, where they are not used.
     """
-    follower = Follower(plan, limits)
+    follower = Follower(plan, limits, unused_images)
     display = recording(make_display(_stream(options.output), follower, os.environ, options.lines, pod), recorder)
     run = Run(pod, follower, display, wake_up)
     summary, began = None, time.time()

@@ -1,4 +1,4 @@
-"""What is said when a run is over: its outcome, a row per Task, and what failed and why.
+"""What is said when a run is over: what failed and why, a row per Task, and the outcome.
 
 Pure: made of what a `Follower` knows, in words for a person. How it looks is left to the displays.
 """
@@ -9,13 +9,15 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from monopod.runner.failures import Failure, FailureContext, find_failures
+from monopod.runner.failures import Failure, FailureContext, ended_sidecars, find_failures
 from monopod.runner.follow import Follower, TaskState, TaskStatus
 from monopod.schemas.run_events import FinalStatus
 from monopod.schemas.words import duration_in_words
 
 MOST_FAILURES = 10
 """How many failures are told at length."""
+LONGEST_WHY = 100
+"""Characters of how a Step failed that the table has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All that is said when a run is over. ``logs`` is the folder in which they were kept, if they were."""
+    """All that is said when a run is over. ``logs`` is the folder in which they were kept, if they were.
+
+    ``sidecars`` are those that ended before the Steps of their Task did.
+    """
 
     name: str
     outcome: Outcome
     took: str
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...]
+    sidecars: tuple[Failure, ...]
     results: tuple[tuple[str, str], ...]
     logs: str | None
 
@@ -77,6 +83,7 @@ def summarize(
         took="" if start is None else duration_in_words(ended - start),
         rows=tuple(_row(task, start or 0.0, ended, outcome, failures) for task in follower.tasks),
         failures=() if outcome.status == "Succeeded" else failures[:MOST_FAILURES],
+        sidecars=ended_sidecars(follower)[:MOST_FAILURES],
         results=_results(follower.finished.document) if follower.finished else (),
         logs=logs,
     )
@@ -104,12 +111,17 @@ def _why(task: TaskState, failures: tuple[Failure, ...]) -> str:
         case "Running":
             reasons = ["did not end"]
         case "Failed" if task.failed_steps:
-            reasons = [f"{each.step}: {each.ending}" for each in failures if each.task == task.label]
+            reasons = [_brief(f"{each.step}: {each.ending}") for each in failures if each.task == task.label]
         case _:
             reasons = [task.message or task.reason]
     if task.attempt:
         reasons.append(f"{task.attempt + 1} attempts")
     return "; ".join(reasons)
+
+
+def _brief(text: str) -> str:
+    """Return as much of a text as has room in the table; all of it is above."""
+    return text if len(text) <= LONGEST_WHY else text[: LONGEST_WHY - 1] + "…"
 
 
 def _results(document: dict[str, Any]) -> tuple[tuple[str, str], ...]:

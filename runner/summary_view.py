@@ -31,7 +31,9 @@ class _Block:
 
 
 def print_summary(console: Console, summary: Summary) -> None:
-    """Print the table, the Results, what failed and the outcome, so that what matters most is seen last."""
+    """Print what failed (the cause first), the table, the Results and the outcome."""
+    for failure in (*summary.failures, *summary.sidecars):
+        _print_failure(console, failure)
     console.print()
     if console.width < NARROW:
         for row in summary.rows:
@@ -43,8 +45,6 @@ def print_summary(console: Console, summary: Summary) -> None:
         width = max(len(name) for name, _ in summary.results)
         for name, value in summary.results:
             _print(console, (name.ljust(width), "dim"), ("  ", ""), (value, ""))
-    for failure in summary.failures:
-        _print_failure(console, failure)
     status = summary.outcome.status
     console.print()
     _print(console, (f"{MARKS[status]} {summary.headline}", f"bold {STYLES[status]}"))
@@ -87,7 +87,7 @@ def _table(console: Console, rows: tuple[Row, ...]) -> Table:
         style = STYLES[row.status]
         mark = _text(console, (MARKS[row.status], style))
         why = _text(console, (row.why, "" if row.status in ("Failed", "TimedOut") else "dim"))
-        table.add_row(mark, Text(row.task), Text(row.status, style), row.started, row.took, why)
+        table.add_row(mark, _text(console, (row.task, "")), Text(row.status, style), row.started, row.took, why)
     return table
 
 

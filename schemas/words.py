@@ -44,6 +44,12 @@ def out_of_memory_in_words(limit: str = "") -> str:
     return "killed: out of memory" + (f", limit {limit}" if limit else "")
 
 
+def missing_program_in_words(message: str, image: str) -> str:
+    """Return why a Step found no program, on a backend that does not use `image`; `message` says which, if known."""
+    found = message or "there is no such command on this machine"
+    return f"{found}; image: {image} is not used here: install the program, or run with --backend podman"
+
+
 def table_lines(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Return rows as lines with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -97,7 +97,7 @@ def _lines(existing: ExistingPod, events: Sequence[RunEvent]) -> list[str]:
 
 def _summary(follower: Follower, outcome: Outcome, ended: float) -> list[str]:
     """Return what is said when a run is over, but for what its Steps wrote."""
-    summary = dataclasses.replace(summarize(follower, outcome, ended, None), failures=())
+    summary = dataclasses.replace(summarize(follower, outcome, ended, None), failures=(), sidecars=())
     return summary_lines(summary)[1:]
 
 

@@ -61,6 +61,9 @@ def _suite(run: RecordedRun, task: TaskRun, logs: dict[tuple[str, str, int], Log
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in (("status", state.status), ("reason", state.reason), ("attempts", str(len(task.attempts)))):
         ElementTree.SubElement(properties, "property", name=name, value=_text(value))
+    for sidecar in state.ended_sidecars:
+        name = _text(f"sidecar {sidecar.name}")
+        ElementTree.SubElement(properties, "property", name=name, value=_text(sidecar.ending))
     suite.extend(cases)
     ElementTree.SubElement(suite, "system-out").text = _text("\n".join(_output(task, logs)))
     return suite

@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 import monopod
 from monopod.runner.failures import command_in_words
+from monopod.runner.follow import EndedSidecar
 from monopod.runner.records.recorded_run import RecordedRun, StepRun, TaskRun
 from monopod.runner.reports.anchors import Anchors
 from monopod.runner.reports.dag_picture import MOST_NODES, Node, dag_picture
@@ -118,7 +119,7 @@ class _Page:
             ("Files", ", ".join(run.header.files) or "-"),
         ]
         links = [("dag", "Tasks"), ("timeline", "Timeline"), ("time", "Time"), ("logs", "Output")]
-        if self._failed_tasks():
+        if self._failures():
             links.insert(0, ("failures", "What failed"))
         return tag(
             "header",
@@ -163,7 +164,19 @@ class _Page:
         for task in self._failed_tasks():
             steps = [step for step in task.steps if step.failed]
             found += [self._failed_step(task, step) for step in steps] or [self._failed_task(task)]
+        for task in self._run.tasks:
+            found += [self._ended_sidecar(task, each) for each in task.state.ended_sidecars if _is_trouble(task, each)]
         return found
+
+    def _ended_sidecar(self, task: TaskRun, sidecar: EndedSidecar) -> Html:
+        log = self._log_of.get((task.label, sidecar.name, task.attempts[-1].number)) if task.attempts else None
+        return tag(
+            "div",
+            tag("h3", tag("a", task.label, href=f"#{self._task_anchor(task)}"), " : ", sidecar.name),
+            tag("p", sidecar.ending, class_="ending"),
+            tag("p", "It wrote nothing.", class_="muted") if log is None else self._last_lines(log),
+            class_="failure",
+        )
 
     def _skipped_after(self, failed: TaskRun) -> Html | None:
         """Return which Tasks were skipped that would have come after one that failed."""
@@ -291,6 +304,7 @@ class _Page:
         why = why_of_task(task)
         if why:
             yield tag("p", why)
+        yield from (tag("p", f"{each.name}: {each.ending}") for each in state.ended_sidecars)
         if task.attempts:
             waited = f"waited {duration_in_words(span.waited)}, " if span.waited >= 0.05 else ""
             yield tag(
@@ -476,3 +490,8 @@ def _note(task: TaskRun) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _is_trouble(task: TaskRun, sidecar: EndedSidecar) -> bool:
+    """Return whether the end of a Sidecar belongs to what failed."""
+    return sidecar.exit_code != 0 or task.failed

@@ -100,18 +100,18 @@ unit-tests pytest  │ 1 failed
 unit-tests pytest  │ exit code 1
 report print       │ état: Failed
 
+── unit-tests : pytest failed: exit code 1 ────────────────────────────────────
+E  assert 1 == 2
+
+1 failed
+skipped because of it: integration
+
    TASK         STATUS     STARTED  TOOK  WHY
 ✓  clone        Succeeded    +0.2s  1.2s
 ✗  unit-tests   Failed       +1.5s  8.2s  pytest: exit code 1
 ⊘  docs         Skipped          -     -  When Expressions evaluated to false
 ⊘  integration  Skipped          -     -  Parent Tasks were skipped
 ✓  report       Succeeded    +9.8s  0.1s
-
-── unit-tests : pytest failed: exit code 1 ────────────────────────────────────
-E  assert 1 == 2
-
-1 failed
-skipped because of it: integration
 
 ✗ ci-x7k2p Failed in 10.0s
 Tasks Completed: 3 (Failed: 1, Cancelled 0), Skipped: 2
@@ -142,6 +142,13 @@ unit-… pytest │ 1 failed
     run.close()
     assert run.terminal.text.endswith(
         """
+── unit-tests : pytest failed: exit code
+ 1
+E  assert 1 == 2
+
+1 failed
+skipped because of it: integration
+
 ✓ clone Succeeded 1.2s
 ✗ unit-tests Failed 8.2s
   pytest: exit code 1
@@ -150,13 +157,6 @@ unit-… pytest │ 1 failed
 ⊘ integration Skipped
   Parent Tasks were skipped
 ✓ report Succeeded 0.1s
-
-── unit-tests : pytest failed: exit code
- 1
-E  assert 1 == 2
-
-1 failed
-skipped because of it: integration
 
 ✗ ci-x7k2p Failed in 10.0s
 Tasks Completed: 3 (Failed: 1, Cancelled
@@ -343,7 +343,7 @@ def test_it_can_be_quiet(view, failed_run):
     run.feed(feed)
     assert run.terminal.text == "unit-tests pytest  │ exit code 1\n"
     run.close()
-    assert run.terminal.rows[9].startswith("── unit-tests : pytest failed: exit code 1")
+    assert run.terminal.rows[2].startswith("── unit-tests : pytest failed: exit code 1")
     assert run.terminal.cursor_is_visible
 
 

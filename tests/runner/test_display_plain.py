@@ -48,19 +48,19 @@ Run ci-x7k2p started in namespace default
 [report : print] état: Failed
 [report] Succeeded in 0.1s
 
-TASK         STATUS     STARTED  TOOK  WHY
-clone        Succeeded  +0.2s    1.2s
-unit-tests   Failed     +1.5s    8.2s  pytest: exit code 1
-docs         Skipped    -        -     When Expressions evaluated to false
-integration  Skipped    -        -     Parent Tasks were skipped
-report       Succeeded  +9.8s    0.1s
-
 === unit-tests : pytest failed: exit code 1
   last lines:
     E  assert 1 == 2
 
     1 failed
   skipped because of it: integration
+
+TASK         STATUS     STARTED  TOOK  WHY
+clone        Succeeded  +0.2s    1.2s
+unit-tests   Failed     +1.5s    8.2s  pytest: exit code 1
+docs         Skipped    -        -     When Expressions evaluated to false
+integration  Skipped    -        -     Parent Tasks were skipped
+report       Succeeded  +9.8s    0.1s
 
 ci-x7k2p Failed in 10.0s: Tasks Completed: 3 (Failed: 1, Cancelled 0), Skipped: 2
 Kept in /tmp/kept
@@ -90,7 +90,7 @@ def test_what_failed_is_told_with_its_command_and_what_shows_more(show, failed_r
   skipped because of it: integration
   see more with: monopod run -f ci.yaml --logs unit-tests/pytest
 
-ci-x7k2p Failed in 10.0s: """
+TASK """
         in text
     )
 
@@ -110,13 +110,13 @@ Run ci-x7k2p started in namespace default
 [report : print] état: Failed
 [report] Succeeded in 0.1s
 
-TASK """
+=== unit-tests : pytest failed: """
     )
 
 
 def test_quiet(show, failed_run):
     assert show(*failed_run, selection=Selection(quiet=True)).startswith(
-        "[unit-tests : pytest] exit code 1\n[unit-tests] Failed in 8.2s\n\nTASK "
+        "[unit-tests : pytest] exit code 1\n[unit-tests] Failed in 8.2s\n\n=== unit-tests : pytest failed: "
     )
 
 
@@ -126,7 +126,7 @@ def test_timestamps_are_those_of_reading(show, failed_run, start):
     assert lines[0] == "2023-11-14T22:13:20.000Z Run ci-x7k2p started in namespace default"
     assert lines[9] == "2023-11-14T22:13:21.125Z [unit-tests : pytest] 1 failed"
     assert lines[8] == "2023-11-14T22:13:21.000Z [unit-tests : pytest]"
-    assert lines[lines.index("") + 1].startswith("TASK ")
+    assert lines[lines.index("") + 1].startswith("=== unit-tests : pytest failed")
 
 
 def test_colours_of_the_steps_are_kept_where_wanted(show, failed_run):

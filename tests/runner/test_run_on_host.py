@@ -104,7 +104,7 @@ def test_a_failed_run_is_told_line_by_line(start, left_behind):
         "[first : talk] two",
         "[second : act] no",
         "[second : act] exit code 7",
-        "[third] Skipped: PipelineRun was stopping",
+        "[third] Skipped: PipelineRun was stopping: Task second did not succeed",
         "[report : tell] second was Failed",
         "=== second : act failed: exit code 7",
     ):
