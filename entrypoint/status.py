@@ -141,7 +141,9 @@ def _outcome_of_tasks(pipeline: PipelineState, results_problem: str) -> Outcome:
 
 
 def in_go_notation(seconds: float) -> str:
-    """Return a duration as Go writes it: 90 seconds are ``1m30s``."""
+    """Return a duration as Go writes it: 90 seconds are ``1m30s``, half a second is ``500ms``."""
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:g}ms"
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(int(minutes), 60)
     text = f"{hours}h" if hours else ""

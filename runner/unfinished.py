@@ -21,6 +21,8 @@ from monopod.runner.follow import Follower, TaskState
 from monopod.runner.summary import Outcome
 from monopod.schemas import plan as planned
 from monopod.schemas.run_events import (
+    CancelMode,
+    RunCancelling,
     RunEvent,
     RunFinished,
     RunStarted,
@@ -32,6 +34,12 @@ from monopod.schemas.run_events import (
 
 _UNKNOWN, _TRUE, _FALSE = "Unknown", "True", "False"
 _CONDITIONS = {"Succeeded": _TRUE, "Unknown": _UNKNOWN}
+_REASONS: dict[CancelMode, str] = {
+    "Cancelled": "Cancelled",
+    "CancelledRunFinally": "CancelledRunningFinally",
+    "StoppedRunFinally": "StoppedRunningFinally",
+}
+"""Tekton's reasons of a PipelineRun that is being cancelled."""
 
 
 @dataclass(slots=True)
@@ -110,10 +118,13 @@ def unfinished_document(plan: planned.Plan, events: Iterable[RunEvent], pod: Map
     follower = Follower(plan)
     attempts: dict[tuple[str, int | None], _Attempt] = {}
     begun: RunStarted | None = None
+    cancelled: CancelMode | None = None
     for event in events:
         follower.event(event)
         if isinstance(event, RunStarted):
             begun = event
+        elif isinstance(event, RunCancelling):
+            cancelled = event.mode
         elif isinstance(event, TaskStarted):
             attempts[event.task, event.index] = _Attempt(event.at)
         elif isinstance(event, StepStarted | StepFinished):
@@ -127,6 +138,7 @@ def unfinished_document(plan: planned.Plan, events: Iterable[RunEvent], pod: Map
     if known:
         metadata = {**{key: value for key, value in metadata.items() if key != "generateName"}, **known}
     made = _Maker(plan, follower, attempts, str(known.get("name", "")), None if begun is None else begun.at)
+    made.reason = "Running" if cancelled is None else _REASONS[cancelled]
     return {**plan.document, "metadata": metadata, "status": made.status()}
 
 
@@ -145,6 +157,7 @@ class _Maker:
         self._attempts = attempts
         self._pod = pod
         self._started = started
+        self.reason = "Running"
         self._tasks: dict[str, list[TaskState]] = {}
         for task in follower.tasks:
             self._tasks.setdefault(task.path, []).append(task)
@@ -212,7 +225,7 @@ class _Maker:
         if self._started is None:
             return _condition(_UNKNOWN, "Pending", "the Pod has not started", time.time())
         latest = max((state.ended or state.started or 0 for state in states), default=0)
-        return _condition(_UNKNOWN, "Running", message, latest or self._started)
+        return _condition(_UNKNOWN, self.reason, message, latest or self._started)
 
     def _task_run(self, state: TaskState) -> dict[str, Any]:
         attempt = self._attempts[state.path, state.index]

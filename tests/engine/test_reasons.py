@@ -222,6 +222,36 @@ class TestATaskRunOfItself:
         assert (finished.reason, finished.message) == (reason, message)
 
 
+class TestPipelineRuns:
+    """The table of docs/pipelineruns.md. ``CreateRunFailed`` never occurs: no TaskRun has to be created."""
+
+    guarded = task("b", when=(WhenExpression("1", "in", ()),))
+    without = task("b", after=("a",), params=(Param("p", "$(tasks.a.results.r)"),), result_sources=("a",))
+
+    @pytest.mark.parametrize(
+        ("tasks", "fields", "behaviour", "extra", "reason", "message"),
+        [
+            ((), {}, OK, [], "Succeeded", "Tasks Completed: 1 (Failed: 0, Cancelled 0), Skipped: 0"),
+            ((guarded,), {}, OK, [], "Completed", "Tasks Completed: 1 (Failed: 0, Cancelled 0), Skipped: 1"),
+            ((), {}, FAILS, [], "Failed", "Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0"),
+            ((), {}, Behaviour(9), [cancel(1)], "Cancelled", 'PipelineRun "run" was cancelled'),
+            ((), {}, Behaviour(9), [cancel(1, "StoppedRunFinally")], "Cancelled", 'PipelineRun "run" was cancelled'),
+            ((), {"timeout": 0.5}, Behaviour(9), [], "PipelineRunTimeout",
+             'PipelineRun "run" failed to finish within "500ms"'),
+            ((), {"tasks_timeout": 90.0}, Behaviour(99), [], "PipelineRunTimeout",
+             'PipelineRun "run" failed due to tasks failed to finish within "1m30s"'),
+            ((without,), {}, OK, [], "PipelineValidationFailed", None),
+            ((), {"results": (ResultDeclaration("x", value="$(tasks.a.results.r)"),)}, OK, [],
+             "CouldntGetPipelineResult", "invalid pipelineresults [x]: the referenced results don't exist"),
+        ],
+    )  # fmt: skip
+    def test_reason(self, tasks, fields, behaviour, extra, reason, message):
+        first = task("a", results=(ResultDeclaration("r"),))
+        run = simulate(plan_of(first, *tasks, **fields), lambda _: behaviour, extra=extra)
+        assert run.condition["reason"] == reason
+        assert message is None or run.condition["message"] == message
+
+
 class TestPipelines:
     @pytest.mark.parametrize(("guard", "started"), [((), True), ((WhenExpression("1", "in", ()),), False)])
     def test_finally_has_a_start_only_if_something_in_it_started(self, guard, started):

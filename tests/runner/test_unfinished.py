@@ -3,7 +3,8 @@
 import pytest
 
 from monopod.runner.summary import Outcome
-from monopod.runner.unfinished import ended_document
+from monopod.runner.unfinished import ended_document, unfinished_document
+from monopod.schemas.run_events import RunCancelling
 
 EVICTED = Outcome("Failed", "Evicted", "the node was low on memory")
 CONDITION = {
@@ -105,3 +106,20 @@ def test_steps_end_as_in_the_finished_document(plan, story, start, task, step, e
     document = ended_document(plan, events, EVICTED, start + 9)
     (listed,) = document["status"]["taskRuns"]["ci-x7k2p-a"]["status"]["steps"]
     assert listed["terminationReason"] == ended_as
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        (None, "Running"),
+        ("Cancelled", "Cancelled"),
+        ("CancelledRunFinally", "CancelledRunningFinally"),
+        ("StoppedRunFinally", "StoppedRunningFinally"),
+    ],
+)
+def test_a_run_that_is_being_cancelled_says_so(plan, events, start, mode, reason):
+    cancelling = [] if mode is None else [RunCancelling(start + 6, mode)]
+    document = unfinished_document(plan, [*events, *cancelling], {})
+    (condition,) = document["status"]["conditions"]
+    assert (condition["status"], condition["reason"]) == ("Unknown", reason)
+    assert "completionTime" not in document["status"]
