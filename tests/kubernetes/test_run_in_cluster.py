@@ -7,6 +7,7 @@ import signal
 import kubernetes_validate
 import pytest
 import slow_reader
+import tekton_documents
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kubelet")]
 
@@ -85,6 +86,7 @@ def test_the_finished_run_is_the_only_thing_on_standard_output(monopod, file):
     ran = monopod("run", "-f", file, "--context", "test", "-o", "json")
     document = json.loads(ran.out)
     assert (ran.code, document["metadata"]["namespace"]) == (1, "ci")
+    assert tekton_documents.problems(document) == []
     assert document["status"]["conditions"][0]["reason"] == "Failed"
     assert "[first : act] one" in ran.err
 

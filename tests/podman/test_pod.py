@@ -7,7 +7,7 @@ import pytest
 from monopod.runner.pod_events import ContainerNotStarted, PodFinished
 from monopod.runner.podman import command
 from monopod.runner.podman.command import PodmanError
-from monopod.runner.podman.pod import MOST_RESTARTS, PodmanPod
+from monopod.runner.podman.pod import MOST_RESTARTS, PodmanPod, _identity
 
 STATES = {"running": ("running", 0), "ended": ("exited", 0), "killed": ("exited", 137), "made": ("created", 0)}
 
@@ -143,3 +143,16 @@ def test_a_pod_that_somebody_has_removed_has_failed(containers, monkeypatch):
     containers.pod._ended(7)
     (event,) = containers.told()
     assert event == PodFinished({"phase": "Failed", "message": "podman cannot find the Pod: no such container"})
+
+
+@pytest.mark.parametrize(
+    ("image", "image_id"),
+    [
+        ({"ImageName": "localhost:5000/a/b:1", "ImageDigest": "sha256:d"}, "localhost:5000/a/b@sha256:d"),
+        ({"ImageName": "docker.io/library/busybox", "ImageDigest": "sha256:d"}, "docker.io/library/busybox@sha256:d"),
+        ({"ImageName": "a/b@sha256:other", "ImageDigest": "sha256:d"}, "a/b@sha256:d"),
+        ({"ImageName": "a/b:1", "ImageDigest": "", "Image": "1234"}, "sha256:1234"),
+    ],
+)
+def test_the_identity_of_a_container_is_as_kubernetes_tells_it(image, image_id):
+    assert _identity({"Id": "abc", **image}) == {"imageID": image_id, "containerID": "podman://abc"}

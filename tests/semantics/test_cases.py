@@ -52,6 +52,13 @@ def check(ran: FinishedRun, expected: dict[str, Any]) -> None:
         assert any(line in message for message in ran.messages), said
 
 
+def containers_without_identity(ran: FinishedRun) -> list[str]:
+    """Return the Steps and Sidecars that ran and do not say in which container, and of which image."""
+    parts = [part for task in ran.tasks().values() for part in (*task.get("steps", ()), *task.get("sidecars", ()))]
+    ended = [part for part in parts if "startedAt" in part.get("terminated", {})]
+    return [part["name"] for part in ended if not (part.get("imageID") and part["terminated"].get("containerID"))]
+
+
 @pytest.mark.parametrize("backend_name", ["host", "podman"])
 @pytest.mark.parametrize("name", CASES)
 def test_a_case_is_the_same_on_every_backend(
@@ -75,6 +82,8 @@ def test_a_case_is_the_same_on_every_backend(
 
     ran = run(backend_name)
     check(ran, expected)
+    if backend_name == "podman":
+        assert containers_without_identity(ran) == []
     if backend_name != "host" and not expected.get("containers") and not (expected.get("root") and os.geteuid()):
         on_host = run("host")
         assert ran.comparable() == on_host.comparable()
