@@ -11,9 +11,9 @@ from typing import Any
 _OUTPUT = re.compile(r"\[([^\]\s]+(?:\[\d+\])?) : ([^\]\s]+)\] ?(.*)", re.DOTALL)
 _PASSING = {
     "startTime", "completionTime", "finallyStartTime", "lastTransitionTime", "startedAt", "finishedAt", "container",
-    "imageID", "containerID",
+    "imageID", "containerID", "pipelineSpec", "taskSpec",
 }  # fmt: skip
-"""Fields that may differ from run to run: times, and which of its containers an instance of a matrix had."""
+"""Fields that may differ from run to run: times, containers and images, and specs with paths of the machine."""
 _ENTRYPOINT_SAYS = re.compile(
     r"exit code \d|cannot run |stopped: |the Step exceeded |killed: |OOMKilled: |Cancelled: |skipped: "
 )

@@ -22,7 +22,6 @@ BAD_RESULTS = {
     "device": (f"mknod {OUT} c 1 5 || mkfifo {OUT}", ""),
     "sparse": (f"truncate -s 1099511627776 {OUT}", "is larger than 1024 KiB"),
     "linked-directory": ("rmdir /tekton/results; ln -s /etc /tekton/results", "has something other than a directory"),
-    "not-utf-8": (f"printf '\\377' > {OUT}", "is not UTF-8 text"),
 }
 """Scripts, and why their Results are not read. A device is another error where devices cannot be opened."""
 
@@ -45,6 +44,7 @@ ATTACKS = {
     "all-removed": (CONTROL + "rm -f alive coordinator bell ring run.1; mkdir bell ring coordinator", "Succeeded"),
     "locked": (CONTROL + "setsid flock coordinator sleep 100000 & setsid flock -s alive sleep 100000 &", "Succeeded"),
     "full": (CONTROL + "! dd if=/dev/zero of=x bs=1M count=80 2> /dev/null && rm x", "Succeeded"),
+    "not-utf-8": ({"scripts": f"printf '\\377' > {OUT}", **RESULT}, "Succeeded"),
     "ring": (CONTROL + "dd if=/dev/zero of=ring bs=4k count=1000 2>/dev/null", "Succeeded"),
     "killer": ("kill -9 1; kill -9 -1; kill -STOP 1; exit 0", "Succeeded"),
     "clutter": (
@@ -86,7 +86,8 @@ def attacks(image: str = "busybox") -> dict[str, Any]:
 def wanted() -> dict[str, str]:
     """Return the reason with which each Task ends."""
     return {
-        **dict.fromkeys(BAD_RESULTS, "FailureIgnored"),
+        **dict.fromkeys(BAD_RESULTS, "TaskRunValidationFailed"),
+        "sparse": "TaskRunResultLargerThanAllowedLimit",
         **{name: reason for name, (_, reason) in ATTACKS.items()},
         **dict.fromkeys(("writer", "reader", "victim", "report"), "Succeeded"),
     }
