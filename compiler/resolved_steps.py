@@ -15,7 +15,7 @@ Left to others: containers (``steps``), and in what slots they run (``slots``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from monopod.compiler.catalog import Catalog
@@ -27,6 +27,7 @@ from monopod.compiler.references import STRING, Names, Shape, check_value, is_re
 from monopod.compiler.run_names import TektonLabels
 from monopod.compiler.step_params import renamed, renamed_bound
 from monopod.compiler.steps import Sources, check_references, merge_template, written
+from monopod.compiler.undeclared_results import undeclared_results
 from monopod.compiler.unsupported import in_step_action
 from monopod.compiler.variables_in_scope import declared_results, step_name, step_variables
 from monopod.schemas import tekton
@@ -97,10 +98,22 @@ def resolve_steps(
         )
         resolver = _StepResolver(step_name(step.name, index), step, place.at("steps", index), earlier, task, problems)
         resolved = resolver.resolved(template, place.at("stepTemplate"), catalog)
+        resolved = _with_undeclared(resolved, spec, place.at("steps", index), problems)
         positions.setdefault(resolved.name, len(result))
         results |= result_shapes([resolved])
         result.append(resolved)
     return result
+
+
+def _with_undeclared(step: ResolvedStep, spec: tekton.TaskSpec, place: Place, problems: list[Problem]) -> ResolvedStep:
+    """Return a Step with the Results that others use, and that it writes without having declared them."""
+    added = undeclared_results(step.name, step.fields, step.results, spec)
+    for result in added:
+        message = (
+            f"the Step writes the Result '{result.name}', which is used, and does not declare it; add it to results"
+        )
+        problems.append(place.problem("undeclared-result", message, "warning"))
+    return replace(step, results=(*step.results, *added)) if added else step
 
 
 def resolve_sidecars(

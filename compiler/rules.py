@@ -49,6 +49,7 @@ Rule: TypeAlias = Literal[
     "reference-type",
     "unknown-task",
     "unknown-param",
+    "undeclared-result",
     "unknown-workspace",
     "unknown-volume",
     "unknown-port",
@@ -145,6 +146,7 @@ SUMMARIES: dict[Rule, str] = {
         "A param is given that what it is given to does not declare: a warning, and an error for `-p` and for a "
         "StepAction."
     ),
+    "undeclared-result": "A Step writes a Result that is used, and does not declare it.",
     "unknown-workspace": "A Workspace is bound that is not declared.",
     "unknown-volume": "A volumeMount names no volume of the Task.",
     "unknown-port": "A probe of a Sidecar names a port that the Sidecar does not have.",
