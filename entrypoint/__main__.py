@@ -5,7 +5,8 @@ runs the coordinator, and tells on standard output what happens. It stays when t
 sidecar that exits would be started again. With ``--end-with-run``, as an ordinary container, it ends by itself.
 
 SIGTERM and SIGINT before the end cancel the run, SIGUSR1 and SIGUSR2 cancel and stop it gracefully (Tekton:
-CancelledRunFinally, StoppedRunFinally). After SIGTERM it ends with the run; it is what deleting the Pod sends.
+CancelledRunFinally, StoppedRunFinally). After SIGTERM it ends with the run; it is what deleting the Pod sends. Kubelet
+sends it as well when all other containers have ended, so containers that have ended come before the cancellation.
 
 Exit codes: 0 the run succeeded, 1 it did not, 2 it could not be started, 3 it cannot go on (the journal cannot be kept,
 or another coordinator has it). Options are read by hand, since importing ``argparse`` takes as long as all else here

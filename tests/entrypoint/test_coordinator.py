@@ -151,6 +151,19 @@ def run_step(request=1, container="c", **options):
     return RunStep("s", container, request, options.pop("arguments", TRUE), **options)
 
 
+def at_its_wait(coordinator, which, number):
+    """Send a signal once the coordinator waits, and so handles it, for that time."""
+    wait, left = coordinator._wait, [which]
+
+    def counted():
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), number)
+        wait()
+
+    coordinator._wait = counted
+
+
 def full_disk(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -267,7 +280,7 @@ def test_after_the_end_nothing_is_handled_but_termination(pod, number):
 
     pod.script = script
     with pod.coordinator() as coordinator:
-        threading.Timer(0.4, os.kill, (os.getpid(), number)).start()
+        at_its_wait(coordinator, 3, number)
         assert coordinator.run(BEGUN) == 0
     assert pod.kinds() == ["Begun"]
     assert len((pod.root / "state/journal").read_text().splitlines()) == 1
@@ -760,8 +773,10 @@ class TestRestart:
             return [Finish(1)]
 
         self.kill_at(pod, script, Begun, "after")
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        assert pod.run(script) == 1
+        pod.script = script
+        with pod.coordinator() as coordinator:
+            at_its_wait(coordinator, 1, signal.SIGTERM)
+            assert coordinator.run(BEGUN) == 1
         assert pod.kinds() == ["Begun"]
 
     def test_a_container_that_died_meanwhile(self, pod):

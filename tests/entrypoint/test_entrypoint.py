@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from monopod.entrypoint import binary
 from monopod.entrypoint.control_directory import parse_exit
 
-PATIENCE = 60  # seconds after which a test has failed; nothing waits for as long
+PATIENCE = 300  # seconds after which a test has failed; nothing waits for as long
 SOURCE = Path(binary.__file__).with_name("entrypoint.c")
 UNSHARE = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child", *(["-r"] if os.geteuid() else [])]
 

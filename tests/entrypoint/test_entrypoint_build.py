@@ -15,7 +15,7 @@ import pytest
 
 from monopod.entrypoint import binary, build
 
-PATIENCE = 60  # seconds after which a test has failed; nothing waits for as long
+PATIENCE = 300  # seconds after which a test has failed; nothing waits for as long
 
 # e_machine of the ELF header (elf.h), its byte order, and what qemu-user calls the machine
 MACHINES = {

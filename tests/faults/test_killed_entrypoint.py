@@ -37,7 +37,7 @@ def pod(tmp_path):
     names = ["t", *(f"t-{call}" for call in range(1, CALLS + 1))]
     tasks = (task(root, name, f"echo ran >> {tmp_path}/{name}") for name in names)
     final = (task(root, "report", f"echo ran >> {tmp_path}/report"),)
-    pod = KilledPod(root, *tasks, final=final, container_start_timeout=5.0)
+    pod = KilledPod(root, *tasks, final=final, container_start_timeout=30.0)
     yield pod
     pod.kill()
 

@@ -74,7 +74,7 @@ def test_a_coordinator_that_can_keep_no_journal_any_more_is_as_good_as_none(make
 def test_a_container_that_never_comes_fails_its_task_by_name(make_pod, root):
     lost = task(root, "lost", ["exit 0", "exit 0"])
     final = (task(root, "report", "test '$(tasks.lost.status) $(tasks.calm.status)' = 'Failed Succeeded'"),)
-    pod = make_pod(lost, task(root, "calm", "exit 0"), final=final, container_start_timeout=1.0)
+    pod = make_pod(lost, task(root, "calm", "exit 0"), final=final, container_start_timeout=20.0)
     pod.containers.remove("lost-1")
     pod.start()
     events = list(pod.events())

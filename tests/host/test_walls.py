@@ -356,7 +356,7 @@ def test_what_monopod_writes_while_a_step_runs_is_out_of_sight(backend, home):
         os.chmod(file, 0o666)
     with open(sync / "fifo", "w") as fifo:
         fifo.write("go\n")
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=300)
     assert output.count("aHVudGVyMgo=") == 1  # "hunter2" in base64: what it may read, only once
     for directory in (home / ".local/state", home / ".local"):
         os.chown(directory, backend.user, -1)

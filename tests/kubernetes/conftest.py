@@ -92,9 +92,8 @@ def monopod(kubeconfig, monkeypatch, capsys):
 
 
 PROGRAM = """\
-import signal, sys
-from monopod.runner.command_line import main
-signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored where the tests run
+import sys
+from monopod.runner.program import main
 sys.exit(main())
 """
 

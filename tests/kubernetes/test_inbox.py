@@ -35,6 +35,6 @@ def test_nobody_waits_for_one_that_is_closed():
     writer = threading.Thread(target=inbox.put_patiently, args=[MOST])
     writer.start()
     inbox.close()
-    writer.join(60)
+    writer.join(300)
     assert not writer.is_alive()
     inbox.put(0)

@@ -251,12 +251,16 @@ def test_who_may_not_execute_has_the_pod_deleted(start_monopod, api, waiting_fil
 
 
 @pytest.mark.parametrize("way", ["CancelledRunFinally", "StoppedRunFinally"])
-def test_cancel_from_elsewhere(start_monopod, monopod, make, write, way):
-    run = make.run(make.task("work", "echo ready; sleep 3"), final=[make.task("report", "echo reported")])
+def test_cancel_from_elsewhere(start_monopod, monopod, make, write, tmp_path, way):
+    work = make.task("work", "echo ready; until [ -e /shared/go ]; do sleep 0.05; done")
+    work["taskSpec"]["volumes"] = [{"name": "shared", "hostPath": {"path": str(tmp_path)}}]
+    work["taskSpec"]["steps"][0]["volumeMounts"] = [{"name": "shared", "mountPath": "/shared"}]
+    run = make.run(work, final=[make.task("report", "echo reported")])
     process = start_monopod("run", "-f", write(run), "--context", "test")
     wait_for_line(process, "ready")
     ran = monopod("cancel", "build", "--context", "test", "--grace", way)
     assert (ran.code, ran.out) == (0, f"Run 'build' is being cancelled: {way}\n")
+    (tmp_path / "go").touch()
     out, err = rest(process)
     assert process.returncode == 130, (out, err)
     assert "[report : act] reported" in out

@@ -53,9 +53,8 @@ spec:
 """
 WAIT = "echo ready; read line < /shared/go; echo went on"
 PROGRAM = """\
-import signal, sys
-from monopod.runner.command_line import main
-signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored where the tests run
+import sys
+from monopod.runner.program import main
 sys.exit(main())
 """
 READY = "[work : act] ready"

@@ -45,8 +45,7 @@ spec:
 """
 ALL = ", ".join(COMMANDS)
 PROGRAM = """\
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored where the tests run
+import sys
 from monopod.runner.program import {0}
 sys.argv[0] = {1!r}
 sys.exit({0}())

@@ -100,7 +100,7 @@ def test_that_the_reader_has_gone_is_told_without_anything_written(pipe, opened)
             print("first")
             assert pipe[0].readline() == b"first\n"
             pipe[0].close()
-            assert told.wait(120)
+            assert told.wait(300)
             print("x" * (4 * outlet.IN_MEMORY))  # is dropped
 
     with pytest.raises(BrokenPipeError):

@@ -52,9 +52,8 @@ spec:
           script: echo "second was $(tasks.second.status)"
 """
 PROGRAM = """\
-import signal, sys
-from monopod.runner.command_line import main
-signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored where the tests run
+import sys
+from monopod.runner.program import main
 sys.exit(main())
 """
 

@@ -37,7 +37,7 @@ def pipeline(tmp_path):
 
 @pytest.mark.slow
 def test_a_container_that_cannot_be_started_fails_its_task_at_once(pipeline, tmp_path):
-    program = "import sys; from monopod.runner.command_line import main; sys.exit(main())"
+    program = "import sys; from monopod.runner.program import main; sys.exit(main())"
     command = [sys.executable, "-c", program, "run", "-f", str(pipeline)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -111,7 +111,7 @@ def finished(tasks, final, directory, before=()):
     pipeline = {"apiVersion": "tekton.dev/v1", "kind": "Pipeline", "metadata": {"name": "test"},
                 "spec": {"tasks": tasks, "finally": final}}  # fmt: skip
     (directory / "pipeline.yaml").write_text(json.dumps(pipeline))
-    program = "import sys; from monopod.runner.command_line import main; sys.exit(main())"
+    program = "import sys; from monopod.runner.program import main; sys.exit(main())"
     command = [*before, sys.executable, "-c", program, "run", "-o", "json", "-f", str(directory / "pipeline.yaml")]
     environment = {**os.environ, "TMPDIR": str(directory)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

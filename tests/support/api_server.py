@@ -217,7 +217,7 @@ class ApiServer:
     def wait_for(self, predicate):
         """Wait until something holds, looking each time that something has changed."""
         with self.changed:
-            assert self.changed.wait_for(predicate, 60)
+            assert self.changed.wait_for(predicate, 300)
 
     def asked(self, method, ending):
         """How often something was asked for whose path ends so."""

@@ -47,7 +47,7 @@ class Following:
 
     def end(self):
         """Wait for the end and return the outcome and the lines that were shown."""
-        self.thread.join(60)
+        self.thread.join(300)
         assert not self.thread.is_alive()
         self.pod.__exit__(None, None, None)
         os.close(self.reader)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 120  # seconds after which a run hangs; none takes as long
-PROGRAM = "import sys; from monopod.runner.command_line import main; sys.exit(main())"
+PATIENCE = 300  # seconds after which a run hangs; none takes as long
+PROGRAM = "import sys; from monopod.runner.program import main; sys.exit(main())"
 
 
 @dataclass

@@ -31,7 +31,7 @@ def main() -> int:
 
     def ask(number: int, point: str) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(60)
+            connection.settimeout(300)
             connection.connect(address)
             connection.sendall(f"{number}{point[0]}".encode())
             if connection.recv(1) == WRITE_NO_MORE:

@@ -16,7 +16,7 @@ from monopod.entrypoint import binary
 from monopod.schemas.plan import Pipeline, Plan, Slot, Step, Task, encode
 from monopod.schemas.run_events import RunFinished, from_line
 
-PATIENCE = 60  # seconds after which a test has failed; nothing waits for as long
+PATIENCE = 300  # seconds after which a test has failed; nothing waits for as long
 
 
 class Pod:

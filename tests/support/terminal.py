@@ -12,7 +12,7 @@ import time
 
 from screen import Screen
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds after which what was waited for is given up."""
 
 

@@ -16,7 +16,7 @@ from monopod.compiler.compilation import Options, compile_runs
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents import load
 
-MAIN = "import sys; from monopod.runner.command_line import main; sys.exit(main())"
+MAIN = "import sys; from monopod.runner.program import main; sys.exit(main())"
 
 
 @pytest.fixture(autouse=True)

@@ -40,7 +40,7 @@ metadata: {name: t}
 spec: {steps: [{name: s, image: "localhost/%s:1"}]}
 """
 IMPORTED = (
-    "import sys; from monopod.runner.command_line import main; "
+    "import sys; from monopod.runner.program import main; "
     "imported = lambda: sorted(name for name in sys.modules if '.images' in name or name == 'urllib.request')"
 )
 IMAGES = """\
