@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from monopod.compiler.pod import COORDINATOR
 from monopod.entrypoint.never_started import LONGEST_MESSAGE
 from monopod.entrypoint.write_all import write_all
 from monopod.runner.backend import BackendUnavailableError
@@ -39,6 +40,7 @@ from monopod.runner.host.runtime_image import PACKAGE_DIRECTORY, runtime_image
 from monopod.runner.host.state_directory import StateDirectory
 from monopod.runner.host.status import pod_status
 from monopod.runner.host.volume_sources import Place
+from monopod.runner.kept_log import take_marks_out, true_marks
 from monopod.runner.output_marks import without_marks
 from monopod.runner.pod_events import (
     ContainerOutput,
@@ -230,6 +232,7 @@ class HostPod:
         """End the Pod if it still runs, and remove all that it left, but for the state directory with ``keep``."""
         if self._state is not None and self.keep and os.path.isdir(self._state.path):
             self._write_pod()
+            self._take_marks_out(f"{self._state.path}/logs")
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -245,6 +248,16 @@ class HostPod:
                 state_directory.discard(self._state.path)
             os.close(self._state.lock)
             self._state = None
+
+    @staticmethod
+    def _take_marks_out(directory: str) -> None:
+        """Take the marks of requests out of the logs that stay. Where that is not possible, they stay as they are."""
+        with contextlib.suppress(OSError):
+            names = os.listdir(directory)
+            lines = _lines(f"{directory}/{name}" for name in names if name.startswith(f"{COORDINATOR}-"))
+            marks = true_marks(lines)
+            for name in names:
+                take_marks_out(f"{directory}/{name}", marks)
 
     def _write_pod(self) -> None:
         pod = {**self.manifest, "status": self._status("Unknown") if self._finished is None else self._finished.status}
@@ -413,6 +426,12 @@ class HostPod:
             started_at=self._started_at,
             address=self._sources.machine.address,
         )
+
+
+def _lines(paths: Iterable[str]) -> Iterator[bytes]:
+    for path in paths:
+        with open(path, "rb") as file:
+            yield from file
 
 
 def _is_output_of(container: str) -> Callable[[Event], bool]:

@@ -7,8 +7,10 @@ newline is then not the container's. A line of which only a part is written yet 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias
+
+from monopod.runner.kept_log import rewrite
 
 Stream: TypeAlias = Literal["stdout", "stderr"]
 
@@ -38,6 +40,34 @@ class LogFile:
             return []
         *lines, self._rest = (self._rest + data).split(b"\n")
         return joined(map(parse, lines))
+
+
+def written_lines(path: str) -> Iterator[bytes]:
+    """Yield the lines that a container has written to standard output. Raises OSError."""
+    beginning = b""
+    with open(path, "rb") as file:
+        for stream, content in (parse(line.removesuffix(b"\n")) for line in file):
+            if stream == "stdout":
+                beginning += content
+            if beginning.endswith(b"\n"):
+                yield beginning
+                beginning = b""
+
+
+def take_marks_out(path: str, marks: frozenset[bytes]) -> None:
+    """Rewrite a log without these marks. Raises OSError."""
+    with open(path, "rb") as file:
+        rewrite(path, (_without(line, marks) for line in file))
+
+
+def _without(line: bytes, marks: frozenset[bytes]) -> bytes:
+    start = line.find(b"\x1e")
+    while start >= 0:
+        if line[start:] in marks:
+            is_alone = line.count(b" ", 0, start) == 3 and line[start - 1 : start] == b" "
+            return b"" if is_alone else line[:start] + b"\n"
+        start = line.find(b"\x1e", start + 1)
+    return line
 
 
 def parse(line: bytes) -> tuple[Stream, bytes]:

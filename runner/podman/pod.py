@@ -47,6 +47,7 @@ from monopod.runner.host.specification import SizeLimit
 from monopod.runner.host.state_directory import StateDirectory
 from monopod.runner.host.volume_sources import Place
 from monopod.runner.host.volumes import make_volume
+from monopod.runner.kept_log import true_marks
 from monopod.runner.pod_events import (
     ContainerNotStarted,
     ContainerOutput,
@@ -58,7 +59,7 @@ from monopod.runner.pod_events import (
 from monopod.runner.podman import cleaner, command, images
 from monopod.runner.podman.command import PodmanError
 from monopod.runner.podman.file_watch import FileWatch
-from monopod.runner.podman.log_file import LogFile
+from monopod.runner.podman.log_file import LogFile, take_marks_out, written_lines
 from monopod.runner.podman.manifest import Playable, playable
 from monopod.runner.podman.monitor import Monitor
 from monopod.schemas.run_events import CANNOT_GO_ON
@@ -335,6 +336,8 @@ class PodmanPod:
             self._reap(descriptor)
         for log in self._logs.values():
             log.close()
+        if self._keep:
+            self._take_marks_out()
         self._logs.clear()
         if self._cleaner is not None:
             if self._keep:
@@ -348,6 +351,15 @@ class PodmanPod:
         if self._state is not None:
             os.close(self._state.lock)
             self._state = None
+
+    def _take_marks_out(self) -> None:
+        """Take the marks of requests out of the logs that stay. Where that is not possible, they stay as they are."""
+        if COORDINATOR not in self._logs:
+            return
+        with contextlib.suppress(OSError):
+            marks = true_marks(written_lines(self._logs[COORDINATOR].path))
+            for log in self._logs.values():
+                take_marks_out(log.path, marks)
 
     # --- what happens
 

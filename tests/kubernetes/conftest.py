@@ -201,6 +201,24 @@ class Coordinator:
         self.tell(StepFinished(at, task, None, 0, "act", f"{task}-act", code, reason, "", at - 1, at, 0.1, 1000))
         self.tell(TaskFinished(at, task, None, 0, status, status, ""))
 
+    def attempt_started(self, task, attempt=0, index=None):
+        """A Step whose output will be marked."""
+        self.tell(TaskStarted(self.clock, task, index, attempt, task, {}))
+        self.tell(StepStarted(self.clock, task, index, attempt, "act", f"{task}-act", True))
+
+    def attempt_finished(self, task, token, attempt=0, index=None, *, again=False):
+        """The end of one; its mark is `marks`, whenever the container writes it."""
+        at, code, reason = self.clock, int(again), "Error" if again else "Completed"
+        ended = (at, task, index, attempt, "act", f"{task}-act", code, reason, "", at - 1, at, 0.1, 1000, token)
+        self.tell(StepFinished(*ended))
+        status = "Failed" if again else "Succeeded"
+        self.tell(TaskFinished(at, task, index, attempt, status, status, "", again))
+
+    def marks(self, task, token):
+        """Write the mark to both streams of a container, which come as one."""
+        for _ in range(2):
+            self.says(task, f"\x1emonopod {token}")
+
     def finished(self, status="Succeeded"):
         document = {"kind": "PipelineRun", "metadata": {"name": self.name}, "status": {"conditions": []}}
         self.tell(RunFinished(self.clock, status, status, "that is all", document))

@@ -332,3 +332,87 @@ def test_a_kubelet_that_puts_times_into_long_lines(api, follow, coordinator):
     outcome, _ = following.end()
     assert outcome.exit_code == 0
     assert following.follower.finished.document == document
+
+
+def token(number):
+    return f"{number:032x}"
+
+
+def of(lines, *texts):
+    """The lines that begin with one of these, in order."""
+    return [line for line in lines if line.startswith(texts)]
+
+
+def test_logs_that_are_late_are_shown_before_what_follows_from_them(api, follow, coordinator, make):
+    """The coordinator's stream is far ahead, and the logs of two containers come the other way round."""
+    following, it = follow(make.task("build", "true"), make.task("test", "true", after=["build"])), coordinator()
+    it.started()
+    it.attempt_started("build")
+    it.attempt_finished("build", token(1))
+    it.attempt_started("test")
+    it.attempt_finished("test", token(2))
+    following.wait_for("[build] started")
+    it.says("test", "tested")
+    it.marks("test", token(2))
+    it.says("build", "built")
+    assert "tested" not in "".join(following.written)
+    it.marks("build", token(1))
+    it.finished()
+    it.ends("build-act", "test-act")
+    _, lines = following.end()
+    assert [line.split(" in ")[0] for line in of(lines, "[build", "[test")] == [
+        "[build] started",
+        "[build : act] built",
+        "[build] Succeeded",
+        "[test] started",
+        "[test : act] tested",
+        "[test] Succeeded",
+    ]
+
+
+def test_attempts_are_told_apart_though_their_log_is_late_and_cut(api, follow, coordinator, make):
+    following, it = follow(make.task("build", "true", retries=4)), coordinator()
+    api.cut_logs(*[(size, size % 2 == 0) for size in (150, 90, 260, 75, 300, 81, 200)])
+    it.started()
+    for attempt in range(5):
+        it.attempt_started("build", attempt)
+        it.attempt_finished("build", token(attempt), attempt, again=attempt < 4)
+    it.finished()
+    for attempt in range(5):
+        it.says("build", f"try {attempt}")
+        it.says("build", f"\x1emonopod {token(99)}")  # forged
+        it.write(it.name, "build-act", f"no newline of {attempt}\x1emonopod {token(attempt)}".encode())
+        it.says("build", f"\x1emonopod {token(attempt)}")
+    it.ends("build-act")
+    _, lines = following.end()
+    expected = []
+    for attempt in range(5):
+        words = f"attempt {attempt + 1} " if attempt else ""
+        expected += [f"[build] {words}started", f"[build : act] try {attempt}"]
+        expected += [f"[build : act] \\x1emonopod {token(99)}", f"[build : act] no newline of {attempt}"]
+    shown = of(lines, "[build : act]", "[build] attempt", "[build] started")
+    assert [line for line in shown if "exit code" not in line and "Failed" not in line] == expected
+
+
+def test_an_end_whose_output_never_comes_is_waited_for_and_then_told(api, follow, coordinator, make, monkeypatch):
+    monkeypatch.setattr("monopod.runner.output_order.PATIENCE", 0.2)
+    following, it = follow(make.task("build", "true"), make.task("test", "true", after=["build"])), coordinator()
+    it.started()
+    it.attempt_started("build")
+    it.says("build", "half of it")
+    it.attempt_finished("build", token(1))
+    it.attempt_started("test")
+    it.says("test", "tested")
+    it.marks("test", token(2))
+    it.attempt_finished("test", token(2))
+    following.wait_for("[test] Succeeded")
+    it.says("build", "the other half")
+    it.marks("build", token(1))
+    it.finished()
+    it.ends("build-act", "test-act")
+    _, lines = following.end()
+    (warning,) = warnings(lines)
+    assert warning.startswith("the output of Step 'act' of Task 'build' is not complete yet")
+    shown = [line.split(" in ")[0] for line in of(lines, "[build", "[test", "warning")]
+    assert shown.index("[build : act] half of it") < shown.index("[build] Succeeded") < shown.index("[test] started")
+    assert "[build : act] the other half" in shown

@@ -8,7 +8,8 @@ import tempfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.runner.podman.log_file import LogFile, parse
+from monopod.runner.output_marks import mark
+from monopod.runner.podman.log_file import LogFile, parse, take_marks_out, written_lines
 
 TIME = b"2026-01-02T03:04:05.678901234+00:00"
 PARTS = st.sampled_from([b"a", b"two words", b"\n", b"\n\n", b"\r\n", b" ", b"P x", b"\xff\x00", "é".encode()])
@@ -63,3 +64,21 @@ def test_what_is_no_line_of_a_log_is_passed_on():
 def test_further_tags_mean_nothing():
     assert parse(TIME + b" stdout P:more half") == ("stdout", b"half")
     assert parse(TIME + b" stdout F") == ("stdout", b"\n")
+
+
+def test_a_log_that_is_kept_without_its_marks(tmp_path):
+    true, forged = mark("0" * 32), mark("1" * 32)
+    time = b"2026-01-01T00:00:00.000000000+00:00"
+    lines = [
+        time + b" stdout F one\n",
+        time + b" stdout F " + true,
+        time + b" stderr F no newline" + true,
+        time + b" stdout F " + forged,
+        time + b" stderr F two\x1e\n",
+    ]
+    path = tmp_path / "ctr.log"
+    path.write_bytes(b"".join(lines))
+    take_marks_out(str(path), frozenset([true]))
+    kept = [lines[0], time + b" stderr F no newline\n", *lines[3:]]
+    assert path.read_bytes() == b"".join(kept)
+    assert list(written_lines(str(path))) == [b"one\n", forged]

@@ -1,0 +1,146 @@
+"""Every line is shown under the attempt or matrix combination that wrote it, whatever a Step does to its output.
+
+`MONOPOD_ATTRIBUTION_RUNS=100` runs it as often as that. `benchmarks/attribution.py` counts the same.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import shutil
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+import yaml
+from podman_store import BUSYBOX
+
+pytestmark = pytest.mark.slow
+
+RUNS = int(os.environ.get("MONOPOD_ATTRIBUTION_RUNS", "3"))
+_PATH = Path(__file__).parents[2] / "benchmarks" / "attribution.py"
+
+SLOTS = [f"item-{number}" for number in range(24)]
+"""As in shared/cases/output-of-slots.yaml."""
+
+
+@pytest.fixture(scope="module")
+def attribution():
+    spec = importlib.util.spec_from_file_location("attribution", _PATH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def shown(backend, *arguments):
+    """Run to the end, and return the lines of standard output and the exit code."""
+    with backend.start(*arguments) as process:
+        output, errors = process.communicate(timeout=600)
+    assert "Traceback" not in errors
+    return output.split("\n"), process.returncode
+
+
+def test_no_line_is_shown_under_another(backend, attribution, tmp_path):
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(attribution.pipeline(BUSYBOX))
+    for _ in range(RUNS):
+        lines, code = shown(backend, "--no-record", *attribution.options(), "-f", file)
+        assert code == 1
+        assert attribution.wrong_lines(lines) == []
+
+
+def slots(script, count=24):
+    """A PipelineRun with a matrix; `script` may use `$(params.item)`."""
+    step = {"name": "say", "image": BUSYBOX, "script": script}
+    task = {
+        "name": "w",
+        "matrix": {"params": [{"name": "item", "value": SLOTS[:count]}]},
+        "taskSpec": {"params": [{"name": "item"}], "steps": [step]},
+    }
+    spec = {"pipelineSpec": {"tasks": [task]}}
+    return {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "slots"}, "spec": spec}
+
+
+def write(path: Path, *documents) -> Path:
+    path.write_text(yaml.safe_dump_all(documents))
+    return path
+
+
+@pytest.fixture
+def host(make_backend):
+    backend = make_backend("host")
+    backend.environment["XDG_STATE_HOME"] = str(backend.directory / "data")
+    return backend
+
+
+def test_reports_and_kept_logs_tell_the_same_and_hold_no_mark(host, tmp_path):
+    """The terminal, `--logs`, the failure summary, JUnit, the page, the record, and the logs that `--keep` leaves."""
+    file = write(
+        tmp_path / "run.yaml", slots('echo "$(params.item)"; printf "no newline of $(params.item)" >&2; exit 1')
+    )
+    junit = tmp_path / "junit.xml"
+    lines, code = shown(host, "--keep", "--max-concurrency", "3", "--junit", junit, "-f", file)
+    assert code == 1
+    for number, item in enumerate(SLOTS):
+        assert lines.count(f"[w[{number}] : say] {item}") == 1
+        assert lines.count(f"[w[{number}] : say] no newline of {item}") == 1
+    cases = ET.parse(junit).getroot().iter("testcase")
+    told = ["".join(case.itertext()) for case in cases]
+    assert sum(1 for text in told if "item-" in text) == len(SLOTS)
+    name = host.monopod("runs").splitlines()[1].split()[0]
+    page = host.monopod("report", name, "--format", "json")
+    records = [path.read_text() for path in host.directory.rglob("output.*")]
+    logs = [path.read_text() for path in host.directory.rglob("logs/w*.log")]
+    assert records
+    assert sum(log.count("no newline of item-") for log in logs) == len(SLOTS)
+    assert not any("\x1emonopod" in text for text in [*lines, *told, page, *records, *logs])
+    (kept,) = (path for path in host.directory.iterdir() if path.name != "data")
+    shutil.rmtree(kept)
+
+
+ATTACKS = {
+    "forges marks": r"for i in 1 2 3; do printf '\036monopod 0123456789abcdef0123456789abcdef\n'; echo mine; done",
+    "repeats the mark of who came before": r"""
+        for file in /monopod/step/exited.*; do
+            token=$(sed -n 's/^mark=//p' "$file" 2>/dev/null)
+            [ -z "$token" ] || printf '\036monopod %s\n' "$token"
+        done
+        echo mine""",
+    "prints half a mark": r"printf '\036monopod 01234567'; echo mine; printf '\036'",
+    "closes its streams": "echo mine; exec >&- 2>&-",
+    "stops itself": "echo mine; (sleep 0.2; kill -CONT $$) & kill -STOP $$",
+    "leaves a writer behind": "echo mine; (setsid sh -c 'while :; do echo mine; done' &) ; sleep 0.1",
+    "floods marks": r"""
+        echo mine
+        i=0
+        while [ $i -lt 3000 ]; do printf '\036monopod 0123456789abcdef0123456789abcdef\nmine\n'; i=$((i+1)); done""",
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_step_gains_nothing_by_what_it_does_to_its_output(host, tmp_path, attack):
+    """Only one combination attacks; in the same container, others come before and after it."""
+    script = f"""
+        echo "$(params.item)"
+        if [ $(params.item) = item-2 ]; then
+            {ATTACKS[attack].replace("mine", "$(params.item)")}
+        fi
+        """
+    file = write(tmp_path / "run.yaml", slots(script, 6))
+    lines, code = shown(host, "--max-concurrency", "1", "--timeout", "5m", "--no-record", "-f", file)
+    assert code == 0
+    for number in range(6):
+        own = [line for line in lines if line.startswith(f"[w[{number}] : say] ") and "item-" in line]
+        assert set(own) <= {
+            f"[w[{number}] : say] item-{number}",
+            f"[w[{number}] : say] \\x1emonopod 01234567item-{number}",
+        }
+        assert own[0] == f"[w[{number}] : say] item-{number}"
+    for number in range(5):
+        ends = lines.index(next(line for line in lines if line.startswith(f"[w[{number}]] Succeeded")))
+        assert not any(line.startswith(f"[w[{number}] : say]") for line in lines[ends:])
+
+
+def test_shell_words_of_the_attacks_are_whole():
+    assert all(shlex.split(attack, comments=False) for attack in ATTACKS.values())
