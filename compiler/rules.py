@@ -230,8 +230,8 @@ SUMMARIES: dict[Rule, str] = {
     "request-over-limit": "A request is above its limit, and the Kubernetes API would refuse the Pod.",
     "never-true": (
         "A when-expression can never hold, so the Task or Step never runs: its input is a fixed text that is not "
-        "among the values (a `$(…)` was forgotten), a status that Tekton does not have, not in the `enum` of the "
-        "param, or ruled out by an expression before it."
+        "among the values (a `$(…)` was forgotten), a status that Tekton does not have, the reason `Failed` that a "
+        "Task had before Tekton 1.12, not in the `enum` of the param, or ruled out by an expression before it."
     ),
     "script-injection": "`$(params.x)` and Results are pasted into a script as text, before anything reads it.",
     "unknown-ignore": "A comment or annotation ignores a rule that there is not, or none.",

@@ -108,7 +108,7 @@ class Probe(NamedTuple):
 
 
 class Sidecar(NamedTuple):
-    """A Sidecar of a Task: runs from before the first Step until after the last, and never decides the outcome."""
+    """A Sidecar of a Task: runs from before the first Step until after the last."""
 
     step: Step
     readiness: Probe | None = None

@@ -26,8 +26,10 @@ def never_true(specs: Specs) -> Iterator[Problem]:
     """Yield a warning at each when-expression that cannot hold, by itself or together with those before it."""
     for pipeline in specs.pipelines:
         enums = _enums(pipeline.spec.params)
+        tasks = {task.name for task, _ in pipeline.tasks() if task.pipeline_ref is None and task.pipeline_spec is None}
         for task, place in pipeline.tasks():
             yield from _of_guards(task.when, enums, place.at("when"), "Task")
+            yield from _of_old_reasons(task.when, tasks, place.at("when"))
     for written in specs.tasks:
         enums = _enums(written.spec.params)
         for index, step in enumerate(written.spec.steps):
@@ -53,6 +55,20 @@ def _of_guards(guards: Sequence[WhenExpression], enums: Enums, place: DocumentPl
             yield place.at(index).problem("never-true", _message(guard, alone, before, what), "warning")
             return
         possible[guard.input] = left
+
+
+def _of_old_reasons(guards: Sequence[WhenExpression], tasks: set[str], place: DocumentPlace) -> Iterator[Problem]:
+    """Yield a warning at each guard that takes `Failed` for the reason of a Task, which it was before Tekton 1.12."""
+    for index, guard in enumerate(guards):
+        reference = only_reference(guard.input)
+        if reference is None or guard.operator != "in" or tuple(guard.values) != ("Failed",):
+            continue
+        if len(reference.path) == 3 and reference.path[::2] == ("tasks", "reason") and reference.path[1] in tasks:
+            message = (
+                f"{guard.input} is never 'Failed', so the Task never runs: since Tekton 1.12 the reason is StepFailed, "
+                f"StepOOM, SidecarFailed …; use $(tasks.{reference.path[1]}.status) to ask whether the Task failed"
+            )
+            yield place.at(index).problem("never-true", message, "warning")
 
 
 def _left(before: frozenset[str] | None, guard: WhenExpression) -> frozenset[str] | None:

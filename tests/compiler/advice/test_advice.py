@@ -510,6 +510,29 @@ CASES: dict[str, list[tuple[str, str, str]]] = {
             """,
         ),
         (
+            "the reason that a Task had before Tekton 1.12, and a Pipeline has",
+            PIPELINE,
+            """
+            tasks:
+            - name: a
+              taskSpec: &t {steps: [{image: x, command: [x]}]}
+            - name: nested
+              pipelineSpec: {tasks: [{name: inner, taskSpec: *t}]}
+            finally:
+            - name: old
+              taskSpec: *t
+              when:
+              - {input: $(tasks.a.reason), operator: in, values: [Failed]} # <
+            - name: new
+              taskSpec: *t
+              when:
+              - {input: $(tasks.a.reason), operator: in, values: [StepFailed, Failed]}
+              - {input: $(tasks.a.reason), operator: notin, values: [Failed]}
+              - {input: $(tasks.nested.reason), operator: in, values: [Failed]}
+              - {input: $(tasks.a.status), operator: in, values: [Failed]}
+            """,
+        ),
+        (
             "of a Step",
             TASK,
             """
