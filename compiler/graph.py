@@ -18,8 +18,13 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from monopod.compiler.known_combinations import names_known
 from monopod.compiler.running_order import task_levels
 from monopod.schemas.plan import Matrix, Pipeline, Plan, Task, WhenExpression
+from monopod.schemas.variables import Scope
+
+_LONGEST_COMBINATIONS = 60
+"""Characters of the names of combinations that a remark has; with more, it has those of the params."""
 
 Form: TypeAlias = Literal["text", "mermaid", "dot"]
 
@@ -49,7 +54,9 @@ def remarks(task: Task) -> list[str]:
 
 def _matrix_remark(matrix: Matrix, slots: int) -> str:
     params = itertools.chain(matrix.params, *(combination.params for combination in matrix.include))
-    names = dict.fromkeys(param.name for param in params)
+    names = names_known(matrix, Scope({})) or []
+    if not names or sum(map(len, names)) > _LONGEST_COMBINATIONS:
+        names = list(dict.fromkeys(param.name for param in params))
     size = f"matrix of {slots}" if matrix.pinned else f"matrix, at most {slots} at a time"
     return f"{size} ({', '.join(names)})" if names else size
 

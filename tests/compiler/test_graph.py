@@ -50,9 +50,9 @@ def test_text_shows_in_running_order_what_waits_for_what() -> None:
     assert render(EXAMPLE, "text").splitlines() == [
         "ci",
         "  1 ── clone",
-        "  2 ┬─ test    after clone · matrix of 2 (python) · retries 2",
+        "  2 ┬─ test    after clone · matrix of 2 (python=3.11, python=3.12) · retries 2",
         "    └─ build   after clone",
-        "  3 ┬─ scan    after build · matrix, at most 4 at a time (x)",
+        "  3 ┬─ scan    after build · matrix, at most 4 at a time (x=1)",
         "    └─ deploy  after build · Pipeline deploy-pipeline · when $(params.env) in [prod]",
         "          1 ── upload",
         "          2 ┬─ smoke    after upload",

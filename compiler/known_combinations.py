@@ -20,14 +20,14 @@ def known_combinations(plans: Iterable[Plan]) -> dict[str, list[str]]:
     for plan in plans:
         values: dict[Path, Value] = {("params", param.name): param.value for param in plan.pipeline.params}
         for task in (*plan.pipeline.tasks, *plan.pipeline.final_tasks):
-            names = None if task.matrix is None else _names(task.matrix, Scope(values))
+            names = None if task.matrix is None else names_known(task.matrix, Scope(values))
             if names is not None:
                 found.setdefault(task.name, []).extend(names)
     return found
 
 
-def _names(matrix: Matrix, scope: Scope) -> list[str] | None:
-    """Return the names of the combinations of a matrix; None if they are not known yet."""
+def names_known(matrix: Matrix, scope: Scope) -> list[str] | None:
+    """Return the names of the combinations of a matrix, with what is in `scope`; None if they are not known yet."""
     try:
         params = {param.name: evaluate(param.value, scope) for param in matrix.params}
         entries = [

@@ -1,0 +1,38 @@
+"""Which containers `monopod logs` reads for a combination of a matrix, named by its values or its index."""
+
+import pytest
+
+from monopod.runner.follow import OutputLine
+from monopod.runner.kubernetes.task_selection import NoSuchTaskError, choose
+from monopod.schemas.matrix_names import InstanceNames
+from monopod.schemas.plan import Matrix, Param, Pipeline, Plan, Slot, Step, Task
+from monopod.schemas.run_events import MatrixExpanded
+
+VERSIONS = Matrix((Param("go", ("1.21", "1.22")),), pinned=True)
+
+
+def plan(matrix):
+    slots = tuple(Slot(f"test-{number}", (f"test-{number}-run",)) for number in range(2))
+    return Plan(Pipeline("p", tasks=(Task("test", steps=(Step("run"),), slots=slots, matrix=matrix),)), {})
+
+
+@pytest.mark.parametrize("name", ["test[1]", "test[go=1.22]", "test[go=1.22]/run"])
+def test_one_that_has_its_slot_is_read_there_alone(name):
+    chosen = choose(plan(VERSIONS), name)
+    assert chosen.steps == {"test-1-run": "run"}
+    assert chosen.is_single
+
+
+@pytest.mark.parametrize("name", ["test[1]", "test[go=1.22]"])
+def test_one_that_may_run_anywhere_is_read_everywhere(name):
+    chosen = choose(plan(VERSIONS._replace(pinned=False)), name)
+    assert chosen.steps == {"test-0-run": "run", "test-1-run": "run"}
+    names = InstanceNames()
+    names.note(MatrixExpanded(0, "test", ["go=1.21", "go=1.22"]))
+    assert chosen.wants(OutputLine("test[go=1.22]", "run", ""), names)
+    assert not chosen.wants(OutputLine("test[go=1.21]", "run", ""), names)
+
+
+def test_one_that_does_not_exist():
+    with pytest.raises(NoSuchTaskError, match="no matrix combination of Task 'test' is called 'go=9'"):
+        choose(plan(VERSIONS), "test[go=9]")
