@@ -45,6 +45,7 @@ class Options:
     ``keep_volume_claims`` lets the Pod claim what a ``volumeClaimTemplate`` asks for, where it gets an emptyDir else.
     ``context`` is that of kubectl for what is fetched from a cluster. ``image_configs`` are files that tell what images
     say to run. ``kube_version`` is what the Pod is for, and ``workload`` the object in which it is handed over.
+    With ``unknown_params`` a param that nothing gives is unknown, for who looks at the Plan and does not run it.
     ``pod_security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
     those in the documents. ``new_name`` makes a name of a generateName when compiling, ``default_namespace`` is where a
     Pod without a namespace is made, if that is known.
@@ -65,6 +66,7 @@ class Options:
     workload: Workload = A_POD
     pod_security: Profile | None = None
     limit_ranges: tuple[dict[str, Any], ...] = ()
+    unknown_params: bool = False
     new_name: Callable[[str], str] | None = None
     default_namespace: str | None = None
 
@@ -120,6 +122,7 @@ def compile_document(document: Document, documents: Documents, options: Options,
         default_namespace=options.default_namespace,
         new_name=options.new_name,
         has_name_of_run=options.workload.kind == "Pod",
+        unknown_params=options.unknown_params,
     )
     try:
         run = select(document, state.catalog, asked, state.problems)

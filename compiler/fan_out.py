@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.params import enum_message, value_if_known
 from monopod.compiler.places import Place
-from monopod.compiler.references import STRING, Names, Shape, check_value, shape_of
+from monopod.compiler.references import REPORTED, STRING, Names, Shape, check_value, is_reported, shape_of
 from monopod.schemas import plan, tekton
 from monopod.schemas.matrix import Combination, TooManyCombinationsError, combinations_and_idle_entries
 from monopod.schemas.plan import Value
@@ -29,15 +29,19 @@ DEFAULT_SLOTS = 4
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """A matrix of a PipelineTask; ``combinations`` is None if they are known only while running."""
+    """A matrix of a PipelineTask; ``combinations`` is None if they are known only while running.
+
+    `reported`: they are unknown because of a reported problem.
+    """
 
     matrix: tekton.Matrix
     combinations: tuple[Combination, ...] | None
+    reported: bool = False
 
     @property
     def shapes(self) -> dict[str, Shape]:
         """What the matrix gives, by name of the param."""
-        return dict.fromkeys(sorted(self.matrix.names()), STRING)
+        return dict.fromkeys(sorted(self.matrix.names()), REPORTED if self.reported else STRING)
 
     def slots(self, limit: int | None) -> int:
         """Return the number of slots."""
@@ -70,7 +74,8 @@ def fan_out(matrix: tekton.Matrix, names: Names, values: Scope, place: Place, pr
             problems.extend(check_value(param.value, names, place.at("include", number, "params", index, "value")))
     known = _known(matrix, values)
     if known is None:
-        return FanOut(matrix, None)
+        params = (*matrix.params, *(param for entry in matrix.include for param in entry.params))
+        return FanOut(matrix, None, reported=any(is_reported(param.value, names) for param in params))
     try:
         found, idle = combinations_and_idle_entries(*known)
     except TooManyCombinationsError as error:

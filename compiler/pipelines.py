@@ -22,9 +22,9 @@ from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.ordering import Order, order_tasks, paths_in, sources
 from monopod.compiler.params import NO_NAMES, Around, Bound, Declaration, bind, undeclared, whole
 from monopod.compiler.places import Place
-from monopod.compiler.references import STRING, Names, Shape, check, check_value
+from monopod.compiler.references import STRING, Names, Shape, check, check_value, is_reported
 from monopod.compiler.run_names import NOT_NAMED, RunNames
-from monopod.compiler.settling import settle
+from monopod.compiler.settling import settle, without_value
 from monopod.compiler.tasks import (
     CompilerState,
     PipelineScope,
@@ -147,6 +147,9 @@ def _task(
         where, name = place.at("taskRef"), task.task_ref.name
         state.problems.extend(check(name, "text", around.names, where.at("name")))
         name = settle(name, around.values, around.names, where.at("name"), state.problems)
+        if is_reported(name, around.names):
+            state.problems.extend(without_value(name, where.at("name"), state.problems))
+            return None
         reference = task.task_ref.model_copy(update={"name": name})
         return state.catalog.task(reference, where, around, state.problems)
     assert task.task_spec is not None

@@ -1,12 +1,14 @@
-"""Ports that clash: Sidecars can run at the same time and declare the same port, which their one Pod has only once.
+"""Ports that clash: Sidecars that can run at the same time and use one port, which their one Pod has only once.
 
 Rules:
 
 - In Tekton each Task is a Pod with ports of its own; here all share one network.
 - Two Tasks can overlap unless one waits for the other. Finally Tasks overlap with each other, and with no other Task.
 - Combinations of a matrix overlap if they have more than one slot.
+- Declared ports that clash are an error. Where a port is only what a Sidecar seems to listen on, it is a warning; and
+  nothing is said within one Task, which is one Pod in Tekton too.
 
-Left to others: ports that are used and not declared, which nobody can know.
+Left to others: which ports a Sidecar uses (``sidecar_ports``).
 """
 
 from __future__ import annotations
@@ -14,51 +16,68 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from monopod.compiler.diagnostics import Problem
+from monopod.compiler.diagnostics import Problem, Severity
 from monopod.compiler.fan_out import MAX_CONCURRENCY
-from monopod.compiler.places import Place
+from monopod.compiler.sidecar_ports import ListeningPort
 from monopod.schemas.plan import Pipeline
 
 TaskPath = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class DeclaredPort:
-    """A port that a Sidecar of a Task declares; the Task runs in `slots` slots."""
+class PortOfSidecar:
+    """A port of a Sidecar of a Task; the Task runs in `slots` slots."""
 
     task: TaskPath
     sidecar: str
-    port: int
-    protocol: str
+    listening: ListeningPort
     slots: int
-    place: Place
 
 
-def port_clashes(pipeline: Pipeline, ports: Sequence[DeclaredPort]) -> Iterator[Problem]:
+def port_clashes(pipeline: Pipeline, ports: Sequence[PortOfSidecar]) -> Iterator[Problem]:
     """Yield a problem at each port that is taken already by a Sidecar that can run at the same time."""
     for index, second in enumerate(ports):
         if second.slots > 1:
-            message = (
-                f"{second.slots} combinations of the Task '{'/'.join(second.task)}' can run at the same time in one "
-                f"Pod, which has the port {second.port} only once; annotate the Task with {MAX_CONCURRENCY}: '1'"
-            )
-            yield second.place.problem("port-clash", message)
+            yield _problem(second, second, _in_matrix(second))
         for first in ports[:index]:
-            if (first.port, first.protocol) != (second.port, second.protocol):
+            here, there = second.listening, first.listening
+            if (there.port, there.protocol) != (here.port, here.protocol):
                 continue
-            if first.task == second.task or can_overlap(pipeline, first.task, second.task):
-                yield second.place.problem("port-clash", _message(first, second))
+            if first.task == second.task:
+                if here.declared and there.declared:
+                    yield _problem(first, second, _message(first, second))
+                    break
+            elif can_overlap(pipeline, first.task, second.task):
+                yield _problem(first, second, _message(first, second))
                 break
 
 
-def _message(first: DeclaredPort, second: DeclaredPort) -> str:
+def _problem(first: PortOfSidecar, second: PortOfSidecar, message: str) -> Problem:
+    severity: Severity = "error" if first.listening.declared and second.listening.declared else "warning"
+    return second.listening.place.problem("port-clash", message, severity)
+
+
+def _in_matrix(port: PortOfSidecar) -> str:
+    start = f"{port.slots} combinations of the Task '{'/'.join(port.task)}' can run at the same time in one Pod"
+    way_out = f"annotate the Task with {MAX_CONCURRENCY}: '1'"
+    if port.listening.declared:
+        return f"{start}, which has the port {port.listening.port} only once; {way_out}"
+    what = f"the Sidecar '{port.sidecar}' of each seems to listen on the port {port.listening.port}"
+    return f"{start}, and {what}, which the Pod has only once; {way_out}"
+
+
+def _message(first: PortOfSidecar, second: PortOfSidecar) -> str:
+    port = second.listening.port
     owner = f"the Sidecar '{first.sidecar}' of the Task '{'/'.join(first.task)}'"
     if first.task == second.task:
-        return f"the port {second.port} is taken by {owner}"
-    return (
-        f"the port {second.port} is taken by {owner}, which can run at the same time in the same Pod; "
-        "use another port, or let one Task run after the other"
+        return f"the port {port} is taken by {owner}"
+    declared = first.listening.declared and second.listening.declared
+    start = (
+        f"the port {port} is taken by {owner}, which"
+        if declared
+        else (f"the Sidecar '{second.sidecar}' seems to listen on the port {port}, as does {owner}, which")
     )
+    return f"{start} can run at the same time in the same Pod; use another port, or let one Task run after the other"
 
 
 def can_overlap(pipeline: Pipeline, first: TaskPath, second: TaskPath) -> bool:

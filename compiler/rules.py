@@ -189,7 +189,10 @@ SUMMARIES: dict[Rule, str] = {
     "pod-security": "Something asks for what the profile of `--pod-security` forbids.",
     "limit-range": "A container, or the Pod, is over what a LimitRange of its namespace allows, or below its minimum.",
     "workload": "The options of `monopod compile`, or the name of the run, do not go with its `--kind`.",
-    "port-clash": "Sidecars that can run at the same time declare one port, which the Pod has only once.",
+    "port-clash": (
+        "Sidecars that can run at the same time use one port, which the Pod has only once: an error if it is declared, "
+        "a warning if it is what they seem to listen on."
+    ),
     "startup-probe": "A Sidecar is ready when its readinessProbe says so; a startupProbe beside it has no effect.",
     "timeouts": "`--timeout` is shorter than `timeouts.tasks` or `timeouts.finally` of the run.",
     "too-large": (

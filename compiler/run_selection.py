@@ -97,7 +97,7 @@ class Asked:
 
     `namespace` is where the Pod is made, `default_namespace` where it is if nothing says where. `new_name` makes a name
     of a generateName; without it, or unless the Pod `has_name_of_run`, the name of the run is known only once there is
-    a Pod.
+    a Pod. With `unknown_params` a param that nothing gives is unknown, and not missing.
     """
 
     params: Sequence[tuple[str, str]] = ()
@@ -107,6 +107,7 @@ class Asked:
     default_namespace: str | None = None
     new_name: Callable[[str], str] | None = None
     has_name_of_run: bool = True
+    unknown_params: bool = False
 
     def named(self, document: dict[str, Any]) -> dict[str, Any]:
         """Return a run as plain data with the name that is made for it, if one is."""
@@ -273,6 +274,10 @@ def _made_run(document: Document, asked: Asked) -> Run:
 def _with_options(run: Run, asked: Asked, problems: list[Problem]) -> Run:
     params = {given.name: given for given in run.params}
     params.update((given.name, given) for given in _params(run, asked.params, problems))
+    if asked.unknown_params:
+        for declared in _declarer(run)[0].params:
+            if declared.default is None and declared.name not in params:
+                params[declared.name] = Given(declared.name, _NO_VALUE[declared.value_type], run.place, reported=True)
     workspaces = {bound.name: bound for bound in run.workspaces}
     workspaces.update((bound.name, bound) for bound in _workspaces(run, asked.workspaces, problems))
     warnings = []

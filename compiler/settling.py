@@ -6,6 +6,7 @@ Left to others: which fields these are (``steps``, ``workspaces``, ``volumes``);
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 from monopod.compiler.diagnostics import Problem
@@ -57,6 +58,14 @@ def settle(field: T, values: Scope, names: Names, place: Place, problems: list[P
     elif isinstance(field, list):
         result = [settle(each, values, names, place.at(index), problems) for index, each in enumerate(field)]
     return result  # type: ignore[no-any-return]
+
+
+def without_value(text: str, place: Place, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield that what a text refers to has no value, unless an error has said so: what it names cannot be found."""
+    if not any(problem.severity == "error" for problem in problems):
+        late = next(references(text))
+        message = f"{late.text} has no value, so what this means is not known; give it with -p {late.path[1]}=…"
+        yield place.problem("missing-param", message)
 
 
 def _settle_text(text: str, values: Scope, names: Names, place: Place, problems: list[Problem]) -> str:

@@ -22,7 +22,7 @@ from monopod.compiler.places import Place
 from monopod.compiler.pod_draft import PodDraft
 from monopod.compiler.pod_metadata import ForOneTask
 from monopod.compiler.pod_settings import NO_SETTINGS, PodSettings
-from monopod.compiler.port_clashes import DeclaredPort
+from monopod.compiler.port_clashes import PortOfSidecar
 from monopod.compiler.probes import readiness
 from monopod.compiler.references import STRING, Names, Shape, check, check_value
 from monopod.compiler.resolved_steps import (
@@ -35,6 +35,7 @@ from monopod.compiler.resolved_steps import (
     result_shapes,
 )
 from monopod.compiler.run_names import NO_LABELS, NOT_NAMED, RunNames, TektonLabels
+from monopod.compiler.sidecar_ports import ports_of
 from monopod.compiler.slots import Environment, Slots, TaskParts, one_slot, slots_of_matrix
 from monopod.compiler.unsupported import in_task
 from monopod.compiler.variables_in_scope import TASK_CONTEXT, listed, running_task_shapes, task_variables
@@ -67,7 +68,7 @@ class CompilerState:
     keep_volume_claims: bool = False
     settings: PodSettings = NO_SETTINGS
     budget: Budget = field(default_factory=partial(Budget, MOST_CHARACTERS))
-    ports: list[DeclaredPort] = field(default_factory=list)
+    ports: list[PortOfSidecar] = field(default_factory=list)
     labels: TektonLabels = NO_LABELS
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -219,7 +220,8 @@ class _TaskCompiler:
             images=self._state.images.of_pod(self._state.settings.fields),
         )
         slots = self._slots(parts, bound, values, fan)
-        self._state.ports.extend(self._declared_ports(parts.path, len(slots.slots)))
+        of_unknown_number = fan is not None and fan.reported
+        self._state.ports.extend(self._ports(parts.path, 1 if of_unknown_number else len(slots.slots)))
         return plan.Task(
             name=task.name,
             task_name=self._found.name,
@@ -380,12 +382,10 @@ class _TaskCompiler:
             ]
         return slots_of_matrix(parts, values, combinations, count, self._draft, self._problems)
 
-    def _declared_ports(self, path: tuple[str, ...], slots: int) -> Iterator[DeclaredPort]:
+    def _ports(self, path: tuple[str, ...], slots: int) -> Iterator[PortOfSidecar]:
         for index, sidecar in enumerate(self._spec.sidecars):
-            for number, port in enumerate(sidecar.ports):
-                place = self._spec_place.at("sidecars", index, "ports", number)
-                name = sidecar.name or f"sidecar-{index}"
-                yield DeclaredPort(path, name, port.container_port, port.protocol or "TCP", slots, place)
+            for listening in ports_of(sidecar, self._spec_place.at("sidecars", index)):
+                yield PortOfSidecar(path, sidecar.name or f"sidecar-{index}", listening, slots)
 
     def _limit(self) -> int | None:
         metadata = self._spec.metadata if isinstance(self._spec, tekton.EmbeddedTask) else self._found.metadata

@@ -20,8 +20,8 @@ from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents import Document, Documents, read
 from monopod.compiler.params import Around
 from monopod.compiler.places import Place
-from monopod.compiler.references import check
-from monopod.compiler.settling import settle
+from monopod.compiler.references import check, is_reported
+from monopod.compiler.settling import settle, without_value
 from monopod.schemas.kubernetes import Secret
 from monopod.schemas.tekton import Pipeline, Reference, StepAction, Task
 
@@ -137,6 +137,12 @@ def _settled(
             found.append(where.problem("param-type", f"the param '{param.name}' of a resolver must be a string"))
     problems.extend(found)
     if any(problem.severity == "error" for problem in found):
+        return None
+    unknown = next(
+        (text for text in (resolver, *(value for _, value in params)) if is_reported(text, around.names)), ""
+    )
+    if unknown:
+        problems.extend(without_value(unknown, place.at("resolver"), problems))
         return None
     return RemoteReference(kind, resolver, tuple(params))
 

@@ -38,7 +38,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from monopod.compiler.graph import render  # noqa: PLC0415  # not needed for --help
     from monopod.runner.graphviz import DrawingError, draw  # noqa: PLC0415
 
-    plans = [each.plan for each in compile_documents(arguments)]
+    plans = [each.plan for each in compile_documents(arguments, unknown_params=True)]
     form: Any = arguments.format or _form_of(arguments.output)
     if form in {"svg", "png"}:
         try:

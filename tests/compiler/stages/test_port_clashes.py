@@ -5,6 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from monopod.compiler.places import OptionPlace
+from monopod.compiler.sidecar_ports import ports_of
+from monopod.schemas.tekton import Sidecar
+
 HEAD = """\
 apiVersion: tekton.dev/v1
 kind: Pipeline
@@ -55,3 +59,52 @@ CASES = {
 def test_ports_clash_if_their_tasks_can_overlap(problems, case):
     spec, expected = CASES[case]
     assert [line.partition("]: ")[2] for line in problems(HEAD + spec)] == expected
+
+
+SHOWN = {
+    "a script that binds": """script: 'import socket; s.bind(("127.0.0.1", 15432))'""",
+    "a script that listens": "script: 'require(\"http\").createServer().listen(15432)'",
+    "an option": "command: [serve], args: ['--port=15432']",
+    "a probe": "command: [serve], readinessProbe: {tcpSocket: {port: 15432}}",
+    "the environment": "command: [serve], env: [{name: PORT, value: '15432'}]",
+    "Python's server": "script: python3 -m http.server 15432",
+}
+
+
+def matrix_of(fields: str, more: str = "") -> str:
+    return (
+        HEAD + f"  tasks: [{{name: a, matrix: {{params: [{{name: m, value: [u, v]}}]}}, taskSpec: {{{more}"
+        f"params: [{{name: m}}], sidecars: [{{name: db, image: i, {fields}}}], steps: [{{image: i, script: x}}]}}}}]\n"
+    )
+
+
+@pytest.mark.parametrize("case", SHOWN)
+def test_a_port_that_a_sidecar_seems_to_listen_on_is_a_warning(problems, case):
+    (line,) = problems(matrix_of(SHOWN[case]))
+    assert "warning: " in line
+    assert line.endswith(
+        "2 combinations of the Task 'a' can run at the same time in one Pod, and the Sidecar 'db' of each seems to listen "
+        "on the port 15432, which the Pod has only once; annotate the Task with monopod.dev/max-concurrency: '1'"
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "command: [serve], args: ['--port=$(params.m)']",
+        "script: 'curl localhost:15432; sleep 15432; echo bind 15432'",
+        "command: [app], env: [{name: DB_PORT, value: '5432'}]",
+    ],
+)
+def test_a_port_that_it_does_not_listen_on_or_that_is_its_own_is_nothing(problems, fields):
+    assert problems(matrix_of(fields)) == []
+
+
+def test_combinations_that_run_one_after_another_share_a_port(problems):
+    alone = "metadata: {annotations: {monopod.dev/max-concurrency: '1'}}, "
+    assert problems(matrix_of(SHOWN["a probe"], alone)) == []
+
+
+def test_the_port_of_a_well_known_server_is_known():
+    sidecar = Sidecar(name="db", image="docker.io/library/postgres:16@sha256:1")
+    assert [each.port for each in ports_of(sidecar, OptionPlace("db"))] == [5432]
