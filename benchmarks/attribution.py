@@ -61,7 +61,7 @@ def options() -> list[str]:
 
 def expected() -> Counter[str]:
     """Return the lines that are right, each under its Task instance."""
-    lines = [f"[w[{item}] : s] item {item} {stream}" for item in range(COMBINATIONS) for stream in _STREAMS]
+    lines = [f"[w[item={item}] : s] item {item} {stream}" for item in range(COMBINATIONS) for stream in _STREAMS]
     for task in range(TASKS):
         lines += [f"[t{task} : s] t{task} try {n} {stream}" for n in range(RETRIES + 1) for stream in _STREAMS]
     return Counter(lines)
