@@ -18,11 +18,8 @@ from typing import NoReturn
 
 from monopod.entrypoint import inherited_signals
 from monopod.runner.host import devices, namespaces, root_view, volumes
-from monopod.runner.host.security import CAPABILITIES
 from monopod.runner.host.specification import Container, Identity, Mount
 from monopod.runner.host.surroundings import Surroundings
-
-_SYS_ADMIN = CAPABILITIES.index("SYS_ADMIN")
 
 
 def run_container(
@@ -45,7 +42,7 @@ def execute(
     os.chdir(container.working_directory)
     _restore_process(surroundings.pod.open_files)
     namespaces.drop_capabilities(surroundings.capabilities - container.capabilities)
-    if surroundings.filters_calls and not container.privileged and _SYS_ADMIN not in container.capabilities:
+    if surroundings.filters_calls and container.filters_calls:
         namespaces.filter_calls()
     _assume(container.identity, surroundings)
     if container.no_new_privileges:
@@ -124,14 +121,17 @@ def _enter_root(container: Container, directory: str, surroundings: Surroundings
 
 def _own_mounts(container: Container, directory: str, surroundings: Surroundings) -> list[Mount]:
     """Return the container's mounts and those that kubelet adds; `directory` is for files of this container only."""
-    message = termination_message_file(container, surroundings)
-    with open(message, "wb"):
-        os.chmod(message, 0o666)  # noqa: S103  # as kubelet does: containers run as any user
-    own = [Mount(message, container.termination_message_path)]
-    for name, text in (("hosts", surroundings.pod.hosts_file), ("hostname", f"{surroundings.pod.name}\n")):
-        with open(f"{directory}/{name}", "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
-        own.append(Mount(file.name, f"/etc/{name}"))
+    own = []
+    for source, path, text in (
+        (termination_message_file(container, surroundings), container.termination_message_path, ""),
+        (f"{directory}/hosts", "/etc/hosts", surroundings.pod.hosts_file),
+        (f"{directory}/hostname", "/etc/hostname", f"{surroundings.pod.name}\n"),
+    ):
+        file = os.open(source, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+        os.write(file, text.encode(errors="surrogateescape"))
+        os.close(file)
+        own.append(Mount(source, path))
+    os.chmod(own[0].source, 0o666)  # noqa: S103  # as kubelet does: containers run as any user
     taken = {mount.path for mount in container.mounts}
     return [*(mount for mount in own if mount.path not in taken), *container.mounts]
 

@@ -13,9 +13,10 @@ What is left to others: where it is mounted, and who gets it (``container``).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from functools import cache
 
 from monopod.runner.host import namespaces
 
@@ -47,36 +48,41 @@ def may_make_nodes(directory: str) -> bool:
     return True
 
 
+@cache
+def machine_devices(*, all_of_them: bool) -> tuple[tuple[str, os.stat_result], ...]:
+    """Return what a container gets of this machine's /dev: names, and what is there. It is looked at once."""
+    own = {*_DIRECTORIES, *_LINKS}
+    found = []
+    for name in os.listdir("/dev") if all_of_them else _DEVICES:
+        if name not in own:
+            with contextlib.suppress(FileNotFoundError):
+                found.append((name, os.lstat(f"/dev/{name}")))
+    return tuple(found)
+
+
 def make_devices(target: str, shared: str, *, new_nodes: bool, privileged: bool) -> None:
     """Mount a /dev at `target`; `shared` is what `make_shared` made. Raises OSError."""
     namespaces.mount("tmpfs", target, namespaces.MS_NOSUID, "mode=755,size=64k")
     for name in _DIRECTORIES:
-        os.mkdir(f"{target}/{name}")
+        os.mkdir(f"{target}/{name}", 0o755)
     for name, link in _LINKS.items():
         os.symlink(link, f"{target}/{name}")
-    for entry in _machine_devices() if privileged else _DEVICES:
-        _add(entry, target, new_nodes=new_nodes)
+    umask = os.umask(0)
+    for name, status in machine_devices(all_of_them=privileged):
+        _add(name, status, f"{target}/{name}", new_nodes=new_nodes)
+    os.umask(umask)
     namespaces.mount("devpts", f"{target}/pts", namespaces.MS_NOSUID, "newinstance,ptmxmode=666,mode=620")
     for name in SHARED:
         namespaces.bind(f"{shared}/{name}", f"{target}/{name}")
 
 
-def _machine_devices() -> Iterator[str]:
-    own = {*_DIRECTORIES, *_LINKS}
-    return (name for name in os.listdir("/dev") if name not in own)
-
-
-def _add(name: str, target: str, *, new_nodes: bool) -> None:
-    """Add to `target` what is at /dev/`name`, if there is such a device, link or directory."""
-    source, place = f"/dev/{name}", f"{target}/{name}"
-    try:
-        status = os.lstat(source)
-    except FileNotFoundError:
-        return
+def _add(name: str, status: os.stat_result, place: str, *, new_nodes: bool) -> None:
+    """Put at `place` what is at /dev/`name`: a device, link or directory."""
+    source = f"/dev/{name}"
     if stat.S_ISLNK(status.st_mode):
         os.symlink(os.readlink(source), place)
     elif stat.S_ISDIR(status.st_mode):
-        os.mkdir(place)
+        os.mkdir(place, 0o755)
         namespaces.bind(source, place, attributes=namespaces.ATTR_RDONLY)
     elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
         if new_nodes:
@@ -87,6 +93,7 @@ def _add(name: str, target: str, *, new_nodes: bool) -> None:
 
 
 def _make_node(place: str, status: os.stat_result) -> None:
+    """Make a node; the caller's umask is 0."""
     os.mknod(place, status.st_mode, status.st_rdev)
-    os.chmod(place, stat.S_IMODE(status.st_mode))
-    os.chown(place, status.st_uid, status.st_gid)
+    if status.st_uid or status.st_gid:
+        os.chown(place, status.st_uid, status.st_gid)

@@ -188,6 +188,7 @@ def _container(container: Manifest, kind: ContainerKind, reading: _Reading) -> C
         mounts=(reading.runtime.mounts if is_runtime else ()) + tuple(_mounts(container, variables, reading)),
         identity=identity,
         capabilities=security.capabilities(context),
+        filters_calls=security.filters_calls(context),
         privileged=bool(context.get("privileged")),
         no_new_privileges=context.get("allowPrivilegeEscalation") is False,
         read_only_root=bool(context.get("readOnlyRootFilesystem")),

@@ -1,19 +1,29 @@
 """What of the caller's files is monopod's own, and no container's business: other runs' state, records, claims, cache.
 
-Rules: a container finds an empty directory at each of these paths, whether it is there now or is made later, and also
-inside a volume that holds one. What a Pod mounts from there by name (a claim) it sees where it mounts it.
+Rules: a container finds an empty directory at each of these paths, and also inside a volume that holds one. What a Pod
+mounts from there by name (a claim) it sees where it mounts it. A directory that is not there yet is made, since another
+run could make it while the containers of this one run, and only what is there can be hidden.
 
 What is left to others: hiding them (``root_view``, ``container``).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from monopod.runner import own_directories
 
 
 def private_directories(state_root: str) -> tuple[str, ...]:
-    """Return their paths, without symbolic links; `state_root` holds the state of the caller's Pods."""
+    """Return their paths, without symbolic links; `state_root` holds the state of the caller's Pods.
+
+    Those that are missing are made, unless the caller may not.
+    """
     found = (state_root, own_directories.state(), own_directories.data(), own_directories.cache())
-    return tuple(dict.fromkeys(os.path.realpath(path) for path in found if os.path.isabs(path)))
+    paths = dict.fromkeys(os.path.realpath(path) for path in found if os.path.isabs(path))
+    for path in paths:
+        if not os.path.isdir(path):
+            with contextlib.suppress(OSError):
+                os.makedirs(path, mode=0o700)
+    return tuple(paths)

@@ -227,7 +227,8 @@ def _socket_directories() -> frozenset[str]:
     """Return the directories that hold the sockets of this machine's network."""
     with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as file:
         lines = [line.rstrip("\n").split(None, 7) for line in file]
-    directories = {os.path.dirname(fields[7]) for fields in lines if len(fields) == 8 and fields[7].startswith("/")}
+    paths = [fields[7] for fields in lines if len(fields) == 8 and fields[7].startswith("/")]
+    directories = {os.path.dirname(path) for path in paths if not is_below(path, "/proc")}  # those are monopod's own
     return frozenset(os.path.realpath(each) for each in directories)
 
 
@@ -314,13 +315,12 @@ def assemble(
             made.append(entry)
     for number, path in enumerate(view.hidden):
         is_temporary = path in _TEMPORARY_DIRECTORIES
-        with contextlib.suppress(OSError):  # then nobody can make it later either
-            os.makedirs(root + path, exist_ok=True)
-        if os.path.isdir(root + path):
+        place = root + path
+        if os.path.isdir(place):
             own = f"{layers.disk if is_temporary else layers.memory}/empty-{number}"
             os.mkdir(own)
             os.chmod(own, 0o1777 if is_temporary else 0o755)  # as /tmp is everywhere
-            namespaces.bind(own, root + path, attributes=namespaces.ATTR_NODEV)
+            namespaces.bind(own, place, attributes=namespaces.ATTR_NODEV)
     return view._replace(entries=tuple(made))
 
 

@@ -52,6 +52,11 @@ def capabilities(context: Mapping[str, Any]) -> frozenset[int]:
     return frozenset(CAPABILITIES.index(name) for name in kept)
 
 
+def filters_calls(context: Mapping[str, Any]) -> bool:
+    """Whether a container may not make the system calls of ``call_filter``: it is neither privileged nor SYS_ADMIN."""
+    return CAPABILITIES.index("SYS_ADMIN") not in capabilities(context)
+
+
 def _names(written: Iterable[str] | None) -> set[str]:
     names = {name.upper().removeprefix("CAP_") for name in written or ()}
     if unknown := names - set(CAPABILITIES) - {"ALL"}:

@@ -39,7 +39,8 @@ class Container(NamedTuple):
     """One container. ``capabilities`` is its bounding set; ``post_start`` the command of its postStart hook, if any.
 
     ``reachable`` are directories of this machine whose parents any user may pass in the container's view. ``is_ours``:
-    it is of the runtime image, and nobody but monopod asked for its user.
+    it is of the runtime image, and nobody but monopod asked for its user. ``filters_calls``: it may not make the system
+    calls that ``call_filter`` names.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Container(NamedTuple):
     termination_message_path: str = "/dev/termination-log"
     reachable: tuple[str, ...] = ()
     is_ours: bool = False
+    filters_calls: bool = True
 
 
 class ProjectedFile(NamedTuple):

@@ -21,8 +21,10 @@ _NO_FILTER = (
     "Steps can use your keyrings and your cgroups: this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER); do not "
     "run code that you do not trust"
 )
-_UNSEEN_PROC = ("kcore", "keys", "latency_stats", "sched_debug", "timer_list")
-"""Files of /proc that show root what is the machine's alone; container runtimes hide them too."""
+_UNSEEN_PROC = ("kcore", "keys")
+"""Files of /proc that show root the machine's memory, and the names of its keys."""
+_SETTINGS_IN_PROC = ("bus", "fs", "irq", "sys")
+"""Directories of /proc that modules of the kernel add settings to."""
 
 
 class Surroundings(NamedTuple):
@@ -31,11 +33,11 @@ class Surroundings(NamedTuple):
     ``system`` is a directory whose mounts each container gets as /sys, ``devices`` one that holds what they share of
     /dev; ``root`` is the empty directory that each mounts its root on, in its own mount namespace. ``memory`` is in
     memory: each container's /etc/hosts and /etc/hostname, termination messages and volumes of known files.
-    ``capabilities`` are those that can be had.
+    ``capabilities`` are those that some container keeps.
 
-    ``own_processes``: each container may have a /proc of its own; ``new_nodes``: it may have device nodes of its own;
-    ``filters_calls``: the kernel has filters of system calls. ``read_only_proc`` and ``unseen_proc`` are what no
-    container may write to, or see, in /proc.
+    ``own_processes``: each container may have a /proc of its own; ``new_nodes``: it may have device nodes of its
+    own; ``filters_calls``: a container that is to have a filter of system calls has to install it.
+    ``read_only_proc`` and ``unseen_proc`` are what no container may write to, or see, in /proc.
     """
 
     pod: Pod
@@ -75,6 +77,7 @@ def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
         os.mkdir(f"{state}/{name}")
     memory = f"{state}/memory"
     namespaces.mount("tmpfs", memory, namespaces.MS_NODEV, "mode=755")
+    os.umask(0o022)  # what is made for containers is for all of their users
     namespaces.leave_session_keyring()
     os.mkdir(f"{memory}/empty", 0o755)
     os.close(os.open(f"{memory}/empty-file", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o444))
@@ -93,11 +96,12 @@ def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
         warnings.append(_NOT_ITS_OWN)
     for volume in pod.volumes:
         volumes.make_volume(volume, pod.volume_group)
-    filters_calls = namespaces.can_filter_calls()
-    if not filters_calls:
+    can_filter_calls = namespaces.can_filter_calls()
+    if not can_filter_calls:
         warnings.append(_NO_FILTER)
     shared_devices, system = f"{state}/devices", f"{state}/system"
     devices.make_shared(shared_devices)
+    devices.machine_devices(all_of_them=False)
     _show_system(system)
     is_root = user_namespace.caller_is_root()
     surroundings = Surroundings(
@@ -109,14 +113,27 @@ def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
         shared_devices,
         system,
         memory,
-        namespaces.bounding_capabilities(),
+        _limit_capabilities(pod),
         own_processes,
         not in_user_namespace and devices.may_make_nodes(f"{state}/root"),
-        filters_calls,
+        can_filter_calls and not all(container.filters_calls for container in pod.containers),
         _settings_in_proc() if is_root else (),
         tuple(name for name in _UNSEEN_PROC if os.path.exists(f"/proc/{name}")) if is_root else (),
     )
+    if can_filter_calls and all(container.filters_calls for container in pod.containers):
+        namespaces.filter_calls()  # once: each container is a child of this process
     return surroundings, warnings
+
+
+def _limit_capabilities(pod: Pod) -> frozenset[int]:
+    """Take out of this process's bounding set what no container keeps, once for all; return what is left.
+
+    This process keeps its own capabilities, since it executes no program.
+    """
+    present = namespaces.bounding_capabilities()
+    kept = present & frozenset[int]().union(*(container.capabilities for container in pod.containers))
+    namespaces.drop_capabilities(present - kept)
+    return kept
 
 
 def _show_system(target: str) -> None:
@@ -135,10 +152,17 @@ def _show_system(target: str) -> None:
 
 
 def _settings_in_proc() -> tuple[str, ...]:
-    """Return what is in /proc beside processes and can be written to, and the directories there."""
+    """Return the files and directories in /proc, beside processes, that root may write to and others may not."""
     with os.scandir("/proc") as entries:
         others = [each for each in entries if not each.name.isdecimal() and not each.is_symlink()]
-    return tuple(each.name for each in others if each.is_dir() or each.stat().st_mode & 0o222)
+    return tuple(each.name for each in others if each.name in _SETTINGS_IN_PROC or _has_settings(each))
+
+
+def _has_settings(entry: os.DirEntry[str]) -> bool:
+    files = [entry.path]
+    if entry.is_dir():
+        files = [os.path.join(directory, name) for directory, _, names in os.walk(entry.path) for name in names]
+    return any(os.lstat(file).st_mode & 0o222 and not os.lstat(file).st_mode & 0o002 for file in files)
 
 
 def _may_mount_processes(place: str) -> bool:

@@ -8,7 +8,7 @@ import pwd
 import pytest
 
 from monopod.runner.host.environment import UnresolvedError
-from monopod.runner.host.security import CAPABILITIES, DEFAULT_CAPABILITIES, capabilities, identity
+from monopod.runner.host.security import CAPABILITIES, DEFAULT_CAPABILITIES, capabilities, filters_calls, identity
 from monopod.runner.host.specification import Identity
 
 
@@ -37,6 +37,14 @@ def test_privileged_has_them_all_and_unknown_ones_are_refused():
     assert names({"privileged": True}) == set(CAPABILITIES)
     with pytest.raises(UnresolvedError, match="no capability FLY"):
         capabilities({"capabilities": {"add": ["FLY"]}})
+
+
+def test_system_calls_are_filtered_unless_the_container_may_do_as_much_anyway():
+    assert filters_calls({})
+    assert filters_calls({"capabilities": {"add": ["NET_ADMIN"], "drop": ["ALL"]}})
+    assert not filters_calls({"privileged": True})
+    assert not filters_calls({"capabilities": {"add": ["SYS_ADMIN"]}})
+    assert not filters_calls({"capabilities": {"add": ["ALL"]}})
 
 
 def test_the_numbers_are_those_of_the_kernel():

@@ -126,7 +126,8 @@ for name in os.listdir("/proc"):
     for path in files:
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
-            if os.stat(path).st_mode & 0o222:
+            mode = os.stat(path).st_mode
+            if mode & 0o222 and not mode & 0o002:  # what any user may write to is no setting
                 print(path)
         except OSError:
             continue
@@ -153,11 +154,40 @@ def test_kernel_file_systems_below_sys_are_out_of_sight(root_backend):
     assert int(cgroups) > 0
 
 
+def test_a_privileged_container_takes_no_wall_from_the_others(backend, make_container):
+    spec = {
+        "containers": [
+            make_container("other", "unshare --user --map-root-user --cgroup true || echo refused"),
+            make_container(
+                "main",
+                "unshare --user --map-root-user --cgroup true && echo allowed",
+                securityContext={"privileged": True},
+            ),
+        ]
+    }
+    ended = backend.run(spec)
+    assert ended.output("other", "stdout") == "refused\n"
+    assert ended.output("main") == "allowed\n"
+
+
 def test_cgroups_of_the_caller_are_out_of_reach(backend):
     script = "unshare --user --map-root-user --mount --cgroup true; unshare --user --map-root-user true && echo users"
     ended = backend.run_script(script)
     assert "Operation not permitted" in ended.output("main", "stderr")
     assert ended.output("main", "stdout") == "users\n"
+
+
+def test_a_user_namespace_of_its_own_opens_no_wall(backend):
+    script = """
+        umount /proc/sys; umount /proc/keys; umount /sys; mount -o remount,bind,rw /sys; mount -o remount,rw /sys
+        mount -t cgroup2 none /mnt && echo cgroups; mount -t cgroup -o freezer none /mnt && echo freezer
+        echo x > /proc/sys/kernel/domainname && echo settings
+        echo 1 > /sys/kernel/mm/ksm/run && echo settings; mknod /mnt/x c 1 5 && echo device
+        mount -t proc none /mnt; [ -e /mnt/version ] && echo 1 > /mnt/sysrq-trigger && echo settings; umount /mnt
+        unshare --net mount -t sysfs none /mnt; echo 1 > /mnt/kernel/mm/ksm/run && echo settings; echo done
+    """
+    lines = "unshare --user --map-root-user --mount --pid --fork sh <<'END'\n" + script + "\nEND\n"
+    assert backend.run_script(lines).output("main", "stdout") == "done\n"
 
 
 def test_new_threads_and_processes_still_work_without_clone3(backend):
