@@ -2,7 +2,8 @@
 
 - From the Plan: ``pipelineSpec`` and ``taskSpec``, the specs as they are written, and ``provenance.refSource`` of one
   that was fetched. A thousand TaskRuns would repeat them in the last event of the coordinator.
-- From the status of the Pod: ``imageID`` and ``containerID`` of Steps and Sidecars, as far as the backend knows them.
+- From the status of the Pod: ``imageID`` and ``containerID`` of Steps and Sidecars, where the backend knows them; and
+  that a container was killed as a whole for its use of memory, which nobody in the Pod can tell from another kill.
 
 Source: Tekton docs/taskruns.md and docs/pipelineruns.md, "Monitoring execution status"; pkg/apis/pipeline/v1.
 
@@ -14,8 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from monopod.entrypoint.failure_reasons import KILLED, exit_code_of
 from monopod.schemas import plan as planned
 
+_OOM = "OOMKilled"
 _NOT_OF_A_TASK = ("apiVersion", "kind", "metadata", "spec")
 """What an embedded Task has beside the fields of a TaskSpec."""
 
@@ -71,6 +74,10 @@ class _Completing:
         for parts in ("steps", "sidecars"):
             if parts in status:
                 done[parts] = [self._with_container(part) for part in status[parts]]
+        for kind, parts in (("step", "steps"), ("sidecar", "sidecars")):
+            for part in status.get(parts, ()):
+                if self._ran_out_of_memory(part):
+                    done["conditions"] = [_short_of_memory(each, kind, part["name"]) for each in done["conditions"]]
         if "retriesStatus" in status:
             done["retriesStatus"] = [self.task_run(each, task, spec) for each in status["retriesStatus"]]
         return done
@@ -88,7 +95,26 @@ class _Completing:
         done = {**part, **({"imageID": container["imageID"]} if container.get("imageID") else {})}
         if "terminated" in part and container.get("containerID"):
             done["terminated"] = {**part["terminated"], "containerID": container["containerID"]}
+        if self._ran_out_of_memory(part):
+            done["terminated"] = {**done["terminated"], "reason": _OOM}
+            if "terminationReason" in part:
+                done["terminationReason"] = _OOM
         return done
+
+    def _ran_out_of_memory(self, part: Mapping[str, Any]) -> bool:
+        """Whether its container was killed while it ran, because that used too much memory."""
+        terminated = (self._containers.get(part["container"], {}).get("state") or {}).get("terminated") or {}
+        return (part.get("terminated") or {}).get("message") == KILLED.error and terminated.get("reason") == _OOM
+
+
+def _short_of_memory(condition: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
+    """Return the condition of a TaskRun that failed because this Step or Sidecar was killed; any other as it is."""
+    start = f'"{kind}-{name}" exited with code {exit_code_of(KILLED)}'
+    if condition["message"] != f"{start}: Error":
+        return dict(condition)
+    whose = kind.capitalize()
+    reason = condition["reason"].replace(f"{whose}Failed", f"{whose}OOM")
+    return {**condition, "reason": reason, "message": f"{start}: {_OOM}"}
 
 
 def _tasks_of(spec: Any) -> Iterator[Mapping[str, Any]]:

@@ -7,7 +7,7 @@ import textwrap
 import pytest
 import tekton_documents
 import yaml
-from simulation import Behaviour, simulate
+from simulation import Behaviour, death, simulate
 
 from monopod.compiler.compilation import Options, compile_runs
 from monopod.compiler.documents import load
@@ -129,3 +129,21 @@ def test_images_of_sidecars_and_what_is_not_known(compiled):
     status = document["status"]["taskRuns"]["run-embedded"]["status"]
     assert status["sidecars"][0]["imageID"] == "postgres@sha256:2"
     assert "imageID" not in status["steps"][0]
+
+
+@pytest.mark.parametrize(
+    ("container", "killed_by", "reason", "end"),
+    [
+        ("only-s", "OOMKilled", "StepOOM", "OOMKilled"),
+        ("only-s", "Error", "StepFailed", "Error"),
+        ("another", "OOMKilled", "StepFailed", "Error"),
+    ],
+)
+def test_a_container_that_was_killed_as_a_whole_for_its_memory(compiled, container, killed_by, reason, end):
+    plan, _ = compiled(TASK_RUN)
+    run = simulate(plan, lambda _: Behaviour(9), extra=[death(1, "only-s")])
+    pod = statuses(container, state={"terminated": {"exitCode": 137, "reason": killed_by}})
+    status = completed(run.document, plan, pod)["status"]
+    (condition,), (step,) = status["conditions"], status["steps"]
+    assert (condition["reason"], condition["message"]) == (reason, f'"step-s" exited with code 137: {end}')
+    assert (step["terminated"]["reason"], step["terminationReason"]) == (end, end)

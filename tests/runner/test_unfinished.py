@@ -1,6 +1,7 @@
 """The document of a run whose end the coordinator did not tell, or not as it was."""
 
 import pytest
+import tekton_documents
 
 from monopod.runner.summary import Outcome
 from monopod.runner.unfinished import ended_document, unfinished_document
@@ -41,6 +42,7 @@ def events(story):
 
 def test_what_had_not_ended_has_ended_with_its_pod(plan, events, start):
     document = ended_document(plan, events, EVICTED, start + 9)
+    assert tekton_documents.problems(document) == []
     assert document["metadata"] == {"name": "ci-x7k2p", "labels": {"of": "us"}, "namespace": "default", "uid": "uid"}
     status = document["status"]
     assert status["conditions"] == [CONDITION]
@@ -78,6 +80,7 @@ def test_a_run_that_never_started_is_told_of_all_the_same(plan, start):
     outcome = Outcome("Failed", "NotStarted", "no such image")
     pod = {"name": "ci-x7k2p", "namespace": "default", "uid": "uid", "labels": {"of": "the Pod"}}
     document = ended_document(plan, [], outcome, start + 9, pod=pod, began=start)
+    assert tekton_documents.problems(document) == []
     assert document["metadata"] == {"name": "ci-x7k2p", "labels": {"of": "us"}, "namespace": "default", "uid": "uid"}
     status = document["status"]
     assert status["conditions"][0]["message"] == "no such image"
