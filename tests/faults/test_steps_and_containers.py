@@ -28,7 +28,7 @@ ENDS = {
     "spawns": ("TaskRunTimeout", ""),
     "ignores": ("TaskRunTimeout", ""),
     "killed": ("FailureIgnored", "137"),
-    "itself": ("FailureIgnored", "killed by signal 9"),
+    "itself": ("FailureIgnored", "137"),
 }
 TIMED_OUT = [name for name, (reason, _) in ENDS.items() if reason == "TaskRunTimeout"]
 
