@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import filterfalse
 from typing import Any
 
 from monopod.compiler import pod_names
@@ -15,6 +16,7 @@ from monopod.compiler.catalog import Catalog
 from monopod.compiler.credentials import injected_credentials
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents import Document, Documents
+from monopod.compiler.given_objects import is_advice, missing
 from monopod.compiler.images.image_programs import ImagePrograms, MakeLookup, lookup_for
 from monopod.compiler.kube_version import DEFAULT, KubeVersion
 from monopod.compiler.limit_ranges import NO_LIMITS, limit_ranges_of
@@ -46,6 +48,7 @@ class Options:
     ``context`` is that of kubectl for what is fetched from a cluster. ``image_configs`` are files that tell what images
     say to run. ``kube_version`` is what the Pod is for, and ``workload`` the object in which it is handed over.
     With ``unknown_params`` a param that nothing gives is unknown, for who looks at the Plan and does not run it.
+    With ``local`` the Pod runs on this machine, which must have what it needs from outside of itself.
     ``pod_security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
     those in the documents. ``new_name`` makes a name of a generateName when compiling, ``default_namespace`` is where a
     Pod without a namespace is made, if that is known.
@@ -67,6 +70,7 @@ class Options:
     pod_security: Profile | None = None
     limit_ranges: tuple[dict[str, Any], ...] = ()
     unknown_params: bool = False
+    local: bool = False
     new_name: Callable[[str], str] | None = None
     default_namespace: str | None = None
 
@@ -96,7 +100,8 @@ def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, .
     problems += lookup().problems if options.image_configs else []
     for document in choose(documents, options.name):
         try:
-            compilations.append(compile_document(document, documents, options, lookup))
+            compiled = compile_document(document, documents, options, lookup)
+            compilations.append(replace(compiled, warnings=tuple(filterfalse(is_advice, compiled.warnings))))
         except Problems as error:
             problems.extend(error.problems)
     if problems:
@@ -134,6 +139,7 @@ def compile_document(document: Document, documents: Documents, options: Options,
     except TooLargeError as error:
         raise Problems([*state.problems, document.problem((), str(error), "too-large")]) from error
     state.problems.extend(port_clashes(compiled.pipeline, state.ports))
+    state.problems.extend(missing(state.draft, compiled.pipeline, documents, local=options.local))
     service_account = compiled.pod_fields.get("serviceAccountName", "default")
     state.problems.extend(injected_credentials(documents, service_account))
     source = run.pipeline or run.task

@@ -125,7 +125,7 @@ def _misplaced_option(arguments: argparse.Namespace, backend: str) -> str | None
 def _run_on_host(arguments: argparse.Namespace) -> int:
     from monopod.runner.host.backend import HostBackend  # noqa: PLC0415  # not needed for --help
 
-    compilations = compile_documents(arguments, **_named("default"), log_format="json")
+    compilations = compile_documents(arguments, **_named("default"), log_format="json", local=True)
     return _run(arguments, compilations, HostBackend())
 
 
@@ -134,7 +134,7 @@ def _run_with_podman(arguments: argparse.Namespace) -> int:
     from monopod.runner.podman.backend import PodmanBackend  # noqa: PLC0415
 
     compilations = compile_documents(
-        arguments, **_named("default"), log_format="json", kube_version=WITHOUT_NATIVE_SIDECARS
+        arguments, **_named("default"), log_format="json", local=True, kube_version=WITHOUT_NATIVE_SIDECARS
     )
     return _run(arguments, compilations, PodmanBackend(arguments.network))
 
