@@ -121,7 +121,7 @@ class TestPythonCi:
         commit(repository)
         ran = python_ci(repository, "-p", "base-revision=none")
         assert ran.code == 1
-        assert ran.statuses()["unit-tests"] == "Failed"
+        assert ran.statuses()["unit-tests"] == "StepFailed"
         assert ran.statuses()["report"] == "Succeeded"
         assert ran.skipped() == {"integration": "PipelineRun was stopping"}
         told = ran.messages[ran.messages.index("=== unit-tests : test failed") :]
