@@ -1,4 +1,4 @@
-"""Names in a compiled Pod, held against what an API server takes: those of objects, and paths inside volumes.
+"""Names in a compiled Pod, held against what a cluster takes: those of objects and images, and paths inside volumes.
 
 Rules: a name that refers to what only a run knows is left to where it runs. Left to others: names that monopod makes
 (``naming``), those of documents (``schemas.tekton``).
@@ -12,6 +12,7 @@ from typing import Any
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.places import Place
 from monopod.compiler.pod_places import PodPlaces
+from monopod.schemas.image_names import image_problem
 from monopod.schemas.model import Path
 from monopod.schemas.object_names import key_problem, path_problem, subdomain_problem
 
@@ -35,6 +36,12 @@ def in_mounts(mounts: Iterable[dict[str, Any]], place: Place) -> Iterator[Proble
 def in_sub_path(sub_path: str, place: Place) -> Iterator[Problem]:
     """Yield what is wrong with the subPath of a Workspace; `place` is that of what binds it."""
     yield from _at(place, _wrong({"subPath": sub_path}, "subPath", path_problem, ()))
+
+
+def in_image(fields: dict[str, Any], place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with the image of a container with these fields; `place` is that of ``image``."""
+    for _, message in _wrong(fields, "image", image_problem, ()):
+        yield place.problem("invalid-value", message)
 
 
 def in_variable(entry: dict[str, Any], place: Place) -> Iterator[Problem]:

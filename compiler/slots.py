@@ -27,6 +27,7 @@ from monopod.compiler.resolved_steps import ResolvedStep
 from monopod.compiler.settling import KNOWN_TOO_LATE, is_settled, settle
 from monopod.compiler.workspaces import TaskWorkspace
 from monopod.schemas import plan
+from monopod.schemas.image_names import image_problem
 from monopod.schemas.kubernetes import Volume
 from monopod.schemas.variables import Scope
 
@@ -123,6 +124,7 @@ def _with_image_program(
     image = container.fields.get("image")
     if (
         image is None
+        or image_problem(image) is not None  # which is reported
         or step.reported
         or says_what_to_run(step, around.values)
         or not is_settled(step.fields["image"], around.values)

@@ -184,6 +184,7 @@ def container(
     for field in _IN_POD:
         if fields.get(field):
             result[field] = settle(fields[field], around.values, around.names, sources.place(field), problems)
+    problems.extend(pod_names.in_image(result, sources.place("image")))
     in_pod, environment = _environment(fields.get("env", ()), sources.place("env"), around, problems)
     problems.extend(pod_names.in_environment(result.get("envFrom", ()), sources.place("envFrom")))
     if in_pod:

@@ -1,5 +1,8 @@
 """The images of a Pod on this machine: those that are missing are pulled, before anything starts.
 
+One that is not to be had fails the Tasks that need it, with a reason of kubelet's, and nothing else; without the
+runtime image nothing runs.
+
 Rules (Kubernetes API, Container.imagePullPolicy): without a policy an image is pulled if it is not here, one with the
 tag ``latest`` or without a tag always. That is for images of a registry: one that is only here, ``localhost/…``, is
 never pulled. Where nobody has asked for Always, an image that is here will do if the registry cannot be reached.
@@ -9,9 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from monopod.runner.backend import BackendUnavailableError, PodRefusedError
+from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.podman import command
 from monopod.runner.podman.command import Image, PodmanError
 
@@ -19,14 +23,22 @@ _ONLY_HERE = re.compile(r"localhost/[^@]*")
 _LATEST = re.compile(r"(?:[^/:@]+(?::\d+)?/)*[^/:@]+(?::latest)?")
 
 
-def provide(pod: Mapping[str, Any], runtime_image: str, tell: Callable[[str], None]) -> dict[str, Image]:
-    """Return the images that `pod` names, by name, pulled if need be; `tell` is told which.
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """The images that are here, by name, and why the others are not: a reason of kubelet's, and a message."""
 
-    Raises BackendUnavailableError if the runtime image is not to be had, PodRefusedError if another is not.
+    images: dict[str, Image]
+    missing: dict[str, tuple[str, str]]
+
+
+def provide(pod: Mapping[str, Any], runtime_image: str, tell: Callable[[str], None]) -> Provided:
+    """Return the images that `pod` names, pulled if need be; `tell` is told which.
+
+    Raises BackendUnavailableError if the runtime image is not to be had.
     """
     policies = dict(_policies(pod))
     images = command.local_images(policies)
-    problems = []
+    missing: dict[str, tuple[str, str]] = {}
     for name, policy in policies.items():
         if not must_pull(name, policy, is_here=name in images):
             continue
@@ -37,21 +49,19 @@ def provide(pod: Mapping[str, Any], runtime_image: str, tell: Callable[[str], No
             if name in images and not policy:
                 tell(f"{name} cannot be pulled, so the one that is here is used: {error}")
             else:
-                problems.append(f"image {name} cannot be pulled: {error}")
+                missing[name] = ("ErrImagePull", f"image {name} cannot be pulled: {error}")
     images |= command.local_images(name for name in policies if name not in images)
     if runtime_image not in images:
         raise BackendUnavailableError(
             f"the runtime image {runtime_image} is not here; `make image` in a clone of monopod builds it, and "
             "--runtime-image names another"
         )
-    problems += [f"image {name} is not here" for name in policies if name not in images and not _told(name, problems)]
-    if problems:
-        raise PodRefusedError(problems)
-    return images
-
-
-def _told(name: str, problems: list[str]) -> bool:
-    return any(problem.startswith(f"image {name} ") for problem in problems)
+    if runtime_image in missing:
+        raise BackendUnavailableError(missing[runtime_image][1])
+    for name in policies:
+        if name not in images:
+            missing.setdefault(name, ("ErrImageNeverPull", f"image {name} is not here, and is never pulled"))
+    return Provided({name: image for name, image in images.items() if name not in missing}, missing)
 
 
 def _policies(pod: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,8 @@ left to it that can be said plainly. Rules:
 
 - Every volume is a directory or file of this machine, made by monopod, and bound by a hostPath: podman's own emptyDirs
   belong to root, and its subPath, defaultMode, items, projected volumes and Secrets came at different times.
-- Images are here before anything is played (``images``), so that none is pulled a second time.
+- Images are here before anything is played (``images``), so that none is pulled a second time. A container whose image
+  is not is left out.
 - Variables of the environment are resolved to plain values.
 - fsGroup is a supplementary group, and the group of the volumes.
 - With hostAliases /etc/hosts is a file of monopod's: with --network podman forgets them.
@@ -59,13 +60,14 @@ _PROFILES = ("seccompProfile", "appArmorProfile")
 _DEVICES = ("CharDevice", "BlockDevice")
 _ENFORCED = ("cpu", "memory")
 _HOSTS = "/etc/hosts"
+_CONTROL_DIRECTORY = "/monopod/step"
 
 
 @dataclass(frozen=True, slots=True)
 class Playable:
     """What is to be played: the manifest, the volumes to be made for it, the Pod's fsGroup, and warnings.
 
-    ``limits`` are those of emptyDirs, which podman does not know.
+    ``limits`` are those of emptyDirs, which podman does not know; ``control_directories`` the paths of the containers'.
     """
 
     manifest: dict[str, Any]
@@ -73,6 +75,7 @@ class Playable:
     volume_group: int | None
     limits: tuple[SizeLimit, ...]
     warnings: tuple[str, ...]
+    control_directories: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -93,7 +96,7 @@ class _Reading:
 
 
 def playable(sources: Sources, name: str, images: Mapping[str, Image], place: Place) -> Playable:
-    """Return what podman is to play for ``sources.pod`` as a pod called `name`; `images` are those it names.
+    """Return what podman is to play for ``sources.pod`` as a pod called `name`; `images` are those that are here.
 
     Raises PodRefusedError.
     """
@@ -114,7 +117,7 @@ def playable(sources: Sources, name: str, images: Mapping[str, Image], place: Pl
         warnings=volumes.warnings,
     )
     containers = {
-        kind: [_container(container, reading) for container in spec.get(kind) or ()]
+        kind: [_container(container, reading) for container in spec.get(kind) or () if container["image"] in images]
         for kind in ("initContainers", "containers")
     }
     reading.warnings += _without_effect(spec)
@@ -134,7 +137,16 @@ def playable(sources: Sources, name: str, images: Mapping[str, Image], place: Pl
         },
     }
     to_make = (*map(_on_disk, volumes.to_make), *([hosts] if hosts else ()))
-    return Playable(manifest, to_make, group, tuple(volumes.limits), tuple(reading.warnings))
+    control = dict(_control_directories(spec["containers"], volumes.sources))
+    return Playable(manifest, to_make, group, tuple(volumes.limits), tuple(reading.warnings), control)
+
+
+def _control_directories(containers: Iterable[Manifest], volumes: Mapping[str, Source]) -> Iterator[tuple[str, str]]:
+    """Yield where the control directory of each container is that has one."""
+    for container in containers:
+        for mount in container.get("volumeMounts") or ():
+            if mount["mountPath"] == _CONTROL_DIRECTORY:
+                yield container["name"], volumes[mount["name"]].path
 
 
 def _on_disk(volume: Volume) -> Volume:

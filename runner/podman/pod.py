@@ -119,7 +119,7 @@ class PodmanPod:
         self._processes: dict[int, _Process] = {}
         self._starter: subprocess.Popen[bytes] | None = None
         self._lost_waits = 0
-        self._played: dict[str, Any] = {}
+        self._control_directories: Mapping[str, str] = {}
         self._pending: deque[Event] = deque()
         self._not_started: dict[str, str] = {}
         self._restarts = 0
@@ -164,7 +164,7 @@ class PodmanPod:
         """Start the Pod. Raises PodRefusedError if it cannot run here, BackendUnavailableError if nothing can."""
         check_names(self.manifest)
         command.check()
-        local = images.provide(self.manifest, coordinator_of(self.manifest)["image"], self._tell)
+        provided = images.provide(self.manifest, coordinator_of(self.manifest)["image"], self._tell)
         self._state = state_directory.create(self.manifest["metadata"]["name"])
         cleaner.remove_abandoned(os.path.dirname(self._directory))
         self._name = os.path.basename(self._directory)
@@ -173,17 +173,24 @@ class PodmanPod:
         left.write()
         self._start_cleaner(left)
         place = Place(self._directory, host_volumes.claims_directory(), keep=self._keep)
-        made = playable(self._sources, self._name, local, place)
-        self._played = made.manifest
+        made = playable(self._sources, self._name, provided.images, place)
+        self._control_directories = made.control_directories
         self._pending += [PodWarning(warning) for warning in made.warnings]
         self._make_volumes(made)
         if made.limits:
             self._watch_sizes(made.limits)
         self._play(made)
+        self._pending += self._without_image(provided.missing)
         for container in made.manifest["spec"]["initContainers"]:
             self._run_to_its_end(container["name"])
         names = [each["name"] for each in made.manifest["spec"]["containers"]]
         self._starter = self._spawn(["start", *(self._ids[name] for name in names)], self._all_started)
+
+    def _without_image(self, missing: Mapping[str, tuple[str, str]]) -> Iterator[Event]:
+        """Yield which containers are not played for want of their image."""
+        for container in self.manifest["spec"]["containers"]:
+            if container["image"] in missing:
+                yield ContainerNotStarted(container["name"], *missing[container["image"]])
 
     def _memory_directory(self) -> str:
         """Make the Pod's directory in memory, reached as ``memory`` in the state directory."""
@@ -313,18 +320,9 @@ class PodmanPod:
 
     def declare_dead(self, container: str, reason: str, message: str) -> None:
         """Tell the coordinator that a container cannot start, and why."""
-        directory = self._control_directory(container)
+        directory = self._control_directories.get(container)
         if directory is not None:
             mark_never_started(directory, reason, message)
-
-    def _control_directory(self, container: str) -> str | None:
-        """Return where a container's control directory is on this machine, None if it has none: the coordinator's."""
-        spec = self._played["spec"]
-        mounts = next((each["volumeMounts"] for each in spec["containers"] if each["name"] == container), ())
-        volume = next((mount["name"] for mount in mounts if mount["mountPath"] == "/monopod/step"), None)
-        if volume is None:
-            return None
-        return next(str(each["hostPath"]["path"]) for each in spec["volumes"] if each["name"] == volume)
 
     def close(self) -> None:
         """End the Pod if it still runs, and remove all that it left, unless it is to be kept."""
@@ -446,7 +444,7 @@ class PodmanPod:
 
     def _see_to_its_entrypoint(self, name: str, state: Mapping[str, Any]) -> None:
         """Report a container whose entrypoint has ended before it could take orders: nobody else would notice."""
-        directory = self._control_directory(name)
+        directory = self._control_directories.get(name)
         if directory is None or os.path.lexists(f"{directory}/alive"):
             return
         if state["Status"] in _ENDED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monopod.runner.backend import BackendUnavailableError, PodRefusedError
+from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.podman.images import must_pull, provide
 
 RUNTIME = "localhost/monopod:1"
@@ -63,20 +63,30 @@ def here(fake_podman):
 
 def test_what_images_say_is_returned_and_nothing_is_pulled_that_is_here(here):
     podman, told = here(**{"a:1": "worker", "b:1": ""}), []
-    images = provide(pod("a:1", "b:1", "a:1"), RUNTIME, told.append)
+    provided = provide(pod("a:1", "b:1", "a:1"), RUNTIME, told.append)
+    images = provided.images
+    assert provided.missing == {}
     assert {name: image.user for name, image in images.items()} == {"a:1": "worker", "b:1": "", RUNTIME: "65532:65532"}
     assert told == []
     assert not any(line.startswith("pull") for line in podman.asked())
 
 
-def test_every_image_that_cannot_be_had_is_told_in_one_line(here):
+def test_images_that_are_not_to_be_had_have_the_reasons_of_kubelet(here):
     here(**{"a:1": ""})
-    with pytest.raises(PodRefusedError) as error:
-        provide(pod("a:1", "b:1", "localhost/c:1", "b:1"), RUNTIME, lambda _: None)
-    assert error.value.problems == [
-        "image b:1 cannot be pulled: no route to the registry",
-        "image localhost/c:1 is not here",
-    ]
+    provided = provide(pod("a:1", "b:1", "localhost/c:1", "b:1"), RUNTIME, lambda _: None)
+    assert set(provided.images) == {RUNTIME, "a:1"}
+    assert provided.missing == {
+        "b:1": ("ErrImagePull", "image b:1 cannot be pulled: no route to the registry"),
+        "localhost/c:1": ("ErrImageNeverPull", "image localhost/c:1 is not here, and is never pulled"),
+    }
+
+
+def test_nothing_runs_without_the_newest_runtime_image_if_that_was_asked_for(here):
+    here(**{"a:1": ""})
+    wanted = pod()
+    wanted["spec"]["initContainers"][0].update(image="a:1", imagePullPolicy="Always")
+    with pytest.raises(BackendUnavailableError, match="image a:1 cannot be pulled: no route"):
+        provide(wanted, "a:1", lambda _: None)
 
 
 def test_what_makes_the_runtime_image_is_told(here):
@@ -88,11 +98,12 @@ def test_what_makes_the_runtime_image_is_told(here):
 def test_an_image_that_is_here_will_do_if_a_newer_one_cannot_be_had(here):
     here(**{"a:latest": ""})
     told = []
-    assert "a:latest" in provide(pod("a:latest"), RUNTIME, told.append)
+    assert "a:latest" in provide(pod("a:latest"), RUNTIME, told.append).images
     assert told[-1] == "a:latest cannot be pulled, so the one that is here is used: no route to the registry"
 
 
 def test_an_image_that_is_always_to_be_pulled_is_not_replaced_by_the_one_that_is_here(here):
     here(**{"a:latest": ""})
-    with pytest.raises(PodRefusedError, match="image a:latest cannot be pulled"):
-        provide(pod("a:latest", imagePullPolicy="Always"), RUNTIME, lambda _: None)
+    provided = provide(pod("a:latest", imagePullPolicy="Always"), RUNTIME, lambda _: None)
+    assert set(provided.images) == {RUNTIME}
+    assert provided.missing["a:latest"][0] == "ErrImagePull"

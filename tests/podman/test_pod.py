@@ -24,14 +24,7 @@ class Containers:
         manifest = {"metadata": {"name": "pod"}, "spec": {"containers": containers}}
         self.pod = PodmanPod(manifest, config_maps={}, secrets={}, network=None, keep=False, tell=print)
         self.pod._ids = {name: name for name in names}
-        mount = {"mountPath": "/monopod/step"}
-        self.pod._played = {
-            "spec": {
-                "containers": [{"name": "coordinator", "volumeMounts": []}]
-                + [{"name": name, "volumeMounts": [{**mount, "name": name}]} for name in names[1:]],
-                "volumes": [{"name": name, "hostPath": {"path": f"{directory}/{name}"}} for name in names[1:]],
-            }
-        }
+        self.pod._control_directories = {name: f"{directory}/{name}" for name in names[1:]}
         for name in names[1:]:
             (directory / name).mkdir()
         monkeypatch.setattr(command, "inspect", self.inspect)

@@ -50,21 +50,53 @@ def podman_backend(make_backend):
     return make_backend("podman")
 
 
+WITHOUT_IMAGE = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: images}
+spec:
+  tasks:
+  - name: unneeded
+    when: [{input: a, operator: in, values: [b]}]
+    taskSpec: {steps: [{name: s, image: "localhost/none:2", imagePullPolicy: IfNotPresent, script: "true"}]}
+  - name: wanted
+    retries: 2
+    taskSpec: {STEPS}
+  finally:
+  - name: report
+    taskSpec:
+      steps: [{name: s, image: BUSYBOX, imagePullPolicy: Never, script: "echo wanted was $(tasks.wanted.reason)"}]
+"""
+MISSING = "{name: no, image: IMAGE, imagePullPolicy: POLICY, script: sleep 1000}"
+GOOD = "{name: yes, image: BUSYBOX, imagePullPolicy: Never, script: sleep 1000}"
+
+
+@pytest.mark.parametrize("kind", ["step", "sidecar"])
 @pytest.mark.parametrize(
     ("image", "policy", "message"),
     [
-        ("localhost/none:1", "IfNotPresent", "image localhost/none:1 is not here"),
-        ("docker.io/library/none:1", "IfNotPresent", "image docker.io/library/none:1 cannot be pulled: "),
-        ("docker.io/library/busybox:stable", "Always", "image docker.io/library/busybox:stable cannot be pulled: "),
-        ("docker.io/library/none:1", "Never", "image docker.io/library/none:1 is not here"),
+        ("localhost/none:1", "IfNotPresent", "ErrImageNeverPull: image localhost/none:1 is not here"),
+        (
+            "docker.io/library/none:1",
+            "IfNotPresent",
+            "ErrImagePull: image docker.io/library/none:1 cannot be pulled: ",
+        ),
+        ("docker.io/library/none:1", "Never", "ErrImageNeverPull: image docker.io/library/none:1 is not here"),
     ],
 )
-def test_an_image_that_is_not_to_be_had_is_told_before_anything_runs(podman_backend, pipeline, image, policy, message):
-    ran = podman_backend.run("-f", pipeline(image, policy))
-    assert (ran.code, ran.output) == (2, "")
-    (told,) = [line for line in ran.messages if line.startswith("image ")]
-    assert told.startswith(message)
-    assert not any("started" in line for line in ran.messages)
+def test_an_image_that_is_not_to_be_had_fails_its_task(podman_backend, tmp_path, image, policy, message, kind):
+    steps = f"steps: [{GOOD}, {MISSING}]" if kind == "step" else f"steps: [{GOOD}], sidecars: [{MISSING}]"
+    text = WITHOUT_IMAGE.replace("STEPS", steps).replace("BUSYBOX", BUSYBOX)
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(text.replace("IMAGE", image).replace("POLICY", policy))
+    ran = podman_backend.run("-f", path)
+    assert ran.code == 1
+    (run,) = [each for each in ran.task_runs.values() if each["pipelineTaskName"] == "wanted"]
+    (condition,) = run["status"]["conditions"]
+    assert (condition["status"], condition["reason"]) == ("False", "TaskRunImagePullFailed")
+    assert f'the {kind} "no" in TaskRun "' in condition["message"]
+    assert f" failed to pull its image: {message}" in condition["message"]
+    assert any("wanted was TaskRunImagePullFailed" in line for line in ran.messages)
 
 
 def test_a_runtime_image_that_is_not_here_is_told_with_what_makes_it(podman_backend, pipeline):

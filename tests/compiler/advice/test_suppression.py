@@ -46,7 +46,6 @@ def rules(found) -> set[str]:
         ({"beside": " #monopod:ignore=unpinned-image because we build it"}, {"unpinned-image:9"}),
         ({"above": " # We build it.  monopod: ignore=unpinned-image"}, {"unpinned-image:9"}),
         ({"beside": " # monopod: ignore=no-timeout"}, set()),
-        ({"beside": "#monopod:ignore=unpinned-image"}, set()),
         ({"header": " # monopod: ignore=script-injection"}, {"script-injection:16"}),
         ({"other": " # monopod: ignore=script-injection"}, {"script-injection:16"}),
         ({"within": " # monopod: ignore=script-injection"}, set()),
@@ -59,6 +58,12 @@ def test_comments_are_for_their_line_the_one_below_and_a_block(checked, places, 
     assert rules(found.suppressed) == ignored
     expected = {f"{rule}:{int(line) + shift}" for rule, _, line in (each.partition(":") for each in ALL)}
     assert rules(found.problems) == expected - ignored
+
+
+def test_what_has_no_blank_before_it_is_no_comment(checked):
+    found = checked(text_with(beside="#monopod:ignore=unpinned-image"))
+    assert rules(found.suppressed) == set()
+    assert rules(found.problems) == ALL | {"invalid-value:9"}  # it is a part of the image's name
 
 
 def test_an_annotation_is_for_its_object(checked):

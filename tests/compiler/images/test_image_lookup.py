@@ -189,8 +189,7 @@ def test_no_place_that_tells(problems):
         f"is called localhost/… is in no registry); {HINT}"
     ]
     assert problems(TASK % "One") == [
-        f"{START} what its image 'One' says to run is not known ('One' is no name of an image; expected "
-        f"REGISTRY/REPOSITORY:TAG or …@sha256:DIGEST); {HINT}"
+        "p.yaml:6:28: spec.steps[0].image: 'One' is not the name of an image; write the repository in lower case"
     ]
 
 
