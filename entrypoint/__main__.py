@@ -31,7 +31,7 @@ from monopod.entrypoint.journal import JournalError
 from monopod.entrypoint.story import Story
 from monopod.entrypoint.write_all import write_all
 from monopod.schemas.plan import Pipeline, Plan, Slot, decode
-from monopod.schemas.run_events import CANNOT_GO_ON, RunEvent, RunFinished, to_line
+from monopod.schemas.run_events import CANNOT_GO_ON, CANNOT_START, RunEvent, RunFinished, to_line
 
 USAGE = "usage: python3 -m monopod.entrypoint [--format human|json] [--root DIR] [--end-with-run] [--] PIECE..."
 TERMINATION_LOG = "/dev/termination-log"
@@ -134,6 +134,13 @@ def _write_termination_message(text: str) -> None:
             os.close(descriptor)
 
 
+def _refuse(error: Exception, code: int) -> int:
+    """Report why there is no coordinator, also in the termination message, and return the exit code."""
+    print(f"coordinator: {error}", file=sys.stderr)
+    _write_termination_message(str(error))
+    return code
+
+
 def _take_up(plan: Plan, options: Options) -> Coordinator:
     slots = tuple(slots_of(plan.pipeline))
     return Coordinator(
@@ -156,16 +163,14 @@ def main() -> int:
         options = parse_options(sys.argv[1:])
         plan = decode(options.pieces)
     except (UsageError, ValueError) as error:
-        print(f"coordinator: {error}", file=sys.stderr)
-        return 2
+        return _refuse(error, CANNOT_START)
     try:
         coordinator = _take_up(plan, options)
         gc.freeze()
         gc.enable()
         return coordinator.run(identity(os.environ))
     except (OSError, JournalError) as error:
-        print(f"coordinator: {error}", file=sys.stderr)
-        return CANNOT_GO_ON
+        return _refuse(error, CANNOT_GO_ON)
 
 
 if __name__ == "__main__":

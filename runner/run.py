@@ -19,6 +19,7 @@ Rules:
 - A coordinator that is started again reports what followed from the last entry of its journal once more, with the same
   words and times. Such an event is taken once.
 - A Pod whose containers do not end though the run is over is killed: nobody can reach into them any more.
+- A coordinator that refuses to start (a Plan of another version) ends the run at once: the next one would refuse too.
 
 What is left to others: the Pod itself (``backend``), whose output is whose and in which order it comes
 (``output_order``), what it means (``follow``), how it looks (the displays), how
@@ -53,6 +54,7 @@ from monopod.runner.pod_events import (
 from monopod.runner.signals import READER_GONE, received, stop
 from monopod.runner.summary import Outcome
 from monopod.schemas.run_events import (
+    CANNOT_START,
     RunCancelling,
     RunEvent,
     RunFinished,
@@ -114,6 +116,7 @@ class Run:
         self._went_on = False  # after it was stopped, which SIGCONT is going to tell too
         self._kill_at: float | None = None  # monotonic time, once the run is over
         self._restarted = False  # the coordinator has ended, and no other has told anything yet
+        self._refusal: str | None = None  # why no coordinator will ever start this run
 
     @property
     def is_interrupted(self) -> bool:
@@ -210,8 +213,8 @@ class Run:
         return Outcome(finished.status, finished.reason, finished.message)
 
     def _without_outcome(self, status: Mapping[str, Any]) -> Outcome:
-        why = status.get("message") or self._coordinator_end
-        if status.get("reason") == NOT_STARTED:
+        why = self._refusal or status.get("message") or self._coordinator_end
+        if self._refusal is not None or status.get("reason") == NOT_STARTED:
             return Outcome("Failed", NOT_STARTED, f"the run did not start: {why}")
         message = "the coordinator did not tell how the run ended" + (f": {why}" if why else "")
         return Outcome("Unknown" if status.get("phase") == "Unknown" else "Failed", "OutcomeUnknown", message)
@@ -276,10 +279,18 @@ class Run:
             self._coordinator_end = f"it ended with {exit_code_in_words(event.exit_code)}"
             self._events = LineSplitter(LONGEST_EVENT)  # what it was writing is told again by the next one
             self._restarted = True
+            self._end_refused(event)
         elif event.exit_code:
             self._ended_badly.append(f"{event.container}: {exit_code_in_words(event.exit_code)}")
         if event.reason == "StartError":
             self._container_not_started(ContainerNotStarted(event.container, event.reason, event.message))
+
+    def _end_refused(self, event: ContainerTerminated) -> None:
+        """End the Pod if its coordinator refused to start: the next one would refuse as well."""
+        if event.exit_code != CANNOT_START or self._has_started or self._refusal is not None:
+            return
+        self._refusal = event.message.strip() or self._coordinator_end
+        self._pod.kill()
 
     def _container_not_started(self, event: ContainerNotStarted) -> None:
         reason = "" if event.reason == "StartError" else event.reason  # which says nothing more

@@ -21,6 +21,8 @@ from monopod.schemas.words import exit_code_in_words, out_of_memory_in_words
 CancelMode: TypeAlias = Literal["Cancelled", "CancelledRunFinally", "StoppedRunFinally"]
 FinalStatus: TypeAlias = Literal["Succeeded", "Failed", "Cancelled", "TimedOut"]
 
+CANNOT_START = 2
+"""The exit code of a coordinator that can never start this run: its arguments are wrong, or of another version."""
 CANNOT_GO_ON = 3
 """The exit code of a coordinator that cannot keep its journal: another one may be able to go on where it was."""
 

@@ -4,6 +4,7 @@ The Pod here is a script: each time it is looked at it goes one step on. The rea
 test_cancel_on_host.py.
 """
 
+import dataclasses
 import io
 import os
 import signal
@@ -404,6 +405,23 @@ def test_a_container_that_cannot_be_started_is_told_to_the_coordinator(follow, e
     shown, _, pod, _ = follow([event], [finished()])
     assert shown == ["warning: container build-make could not be started: no such user"]
     assert pod.asked == [("build-make", "StartError", "no such user")]
+
+
+def test_a_coordinator_that_refuses_to_start_ends_the_run_at_once(follow):
+    why = "this Plan was made by another version of monopod; compile the Pipeline again"
+    refuses = ContainerTerminated("coordinator", 0, 2, None, "Error", f"{why}\n", None, 2.0)
+    _, outcome, pod, _ = follow(
+        [refuses], [dataclasses.replace(refuses, restart_count=1)], [finished("Failed", reason="Deleted")]
+    )
+    assert pod.asked == ["kill"]
+    assert (outcome.status, outcome.message) == ("Failed", f"the run did not start: {why}")
+
+
+def test_a_coordinator_that_was_killed_is_waited_for(follow, whole):
+    killed = ContainerTerminated("coordinator", 0, 137, 9, "Error", "", None, 2.0)
+    _, outcome, pod, _ = follow([killed], [told(*whole)], [finished()])
+    assert pod.asked == []
+    assert outcome.exit_code == 0
 
 
 ENDS_NOT = "warning: the run is over, but not all of its containers end; they are killed"
