@@ -12,6 +12,7 @@ _DIGITS = 32
 LENGTH = len(_BEGINNING) + _DIGITS + 1
 
 _MARK = re.compile(re.escape(_BEGINNING) + rb"[0-9a-f]{%d}\n" % _DIGITS)
+_LAST_MARKS = re.compile(rb"(?:%s)+\Z" % _MARK.pattern)
 
 
 def mark(token: str) -> bytes:
@@ -40,6 +41,11 @@ def find_true(data: bytes, wanted: bytes) -> tuple[int, bool]:
 def without_marks(data: bytes) -> bytes:
     """Return a log without anything that looks like a mark."""
     return _MARK.sub(b"", data)
+
+
+def without_last_marks(data: bytes) -> bytes:
+    """Return output without the marks at its end."""
+    return _LAST_MARKS.sub(b"", data)
 
 
 def _may_begin(tail: bytes) -> bool:

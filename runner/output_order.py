@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from monopod.runner.follow import planned_tasks
 from monopod.runner.held_output import HeldOutput
 from monopod.runner.ordered import Ordered, Output, Start
-from monopod.runner.output_marks import LENGTH, find, find_true, mark
+from monopod.runner.output_marks import LENGTH, find, find_true, mark, without_last_marks
 from monopod.runner.pod_events import BOTH, ContainerOutput
 from monopod.schemas import plan as planned
 from monopod.schemas.matrix_names import InstanceNames
@@ -194,7 +194,7 @@ class OutputOrder:
         for container in self._containers.values():
             for stream in container.streams.values():
                 stream.holds = False
-                while data := stream.waiting.take(1):
+                for data in filter(None, _left(stream, is_told=stream.request in container.ends)):
                     yield self._of(container, data, stream.request)
 
     def close(self) -> None:
@@ -290,6 +290,21 @@ class OutputOrder:
         if not container.starts or container.ended <= number < container.begun == number + 1:
             return Output(container.name, data)
         return Output(container.name, data, container.starts[min(number, len(container.starts) - 1)])
+
+
+def _left(stream: _Stream, *, is_told: bool) -> Iterator[bytes]:
+    """Yield all that is left of a stream that has ended.
+
+    A coordinator whose run is over reports no further ends, such as that of a Sidecar that is stopped with the last
+    Task: then the marks at the end of the stream are those of that request.
+    """
+    held = 0 if is_told else stream.marks_each * LENGTH
+    data = b""
+    while piece := stream.waiting.take(1):
+        data += piece
+        yield data[: max(0, len(data) - held)]
+        data = data[max(0, len(data) - held) :]
+    yield data if is_told else without_last_marks(data)
 
 
 def _is_same(start: Start, event: StepStarted | StepFinished | TaskStarted) -> bool:

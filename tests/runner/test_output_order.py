@@ -255,6 +255,17 @@ def test_at_the_end_all_is_shown(fed):
     assert list(fed.order.end(fed.now)) == [finished("a", told=token(1)), Output("b-s", b"b")]
 
 
+@pytest.mark.parametrize(("streams", "marks_each"), [(STREAMS, 1), ((BOTH,), 2)])
+def test_the_marks_of_a_sidecar_whose_end_is_never_told_are_not_shown(fed, streams, marks_each):
+    """A run is over when its last Task is: nobody tells any more how the Sidecars of that have ended."""
+    fed.event(TaskStarted(1.0, "a", None, 0, "a", {}))
+    for stream in streams:
+        fed.write("a-db", b"served\n" + mark(token(7)) + b"forged?\n" + mark(token(8)) * marks_each, stream)
+    shown = b"".join(each.data for each in fed.order.end(fed.now))
+    assert shown.count(mark(token(8))) == 0
+    assert shown.count(mark(token(7))) == shown.count(b"forged?\n") == len(streams)
+
+
 def test_containers_that_are_not_of_the_plan_are_shown_at_once(fed):
     assert fed.write("coordinator", b"oh dear", "stderr") == [Output("coordinator", b"oh dear")]
 
