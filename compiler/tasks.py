@@ -38,7 +38,7 @@ from monopod.compiler.run_names import NO_LABELS, NOT_NAMED, RunNames, TektonLab
 from monopod.compiler.sidecar_ports import ports_of
 from monopod.compiler.slots import Environment, Slots, TaskParts, one_slot, slots_of_matrix
 from monopod.compiler.unsupported import in_task
-from monopod.compiler.variables_in_scope import TASK_CONTEXT, listed, running_task_shapes, task_variables
+from monopod.compiler.variables_in_scope import listed, running_task_shapes, task_variables
 from monopod.compiler.workspaces import Bindings, TaskWorkspace, Texts
 from monopod.schemas import plan, tekton
 from monopod.schemas.kubernetes import Volume
@@ -276,7 +276,7 @@ class _TaskCompiler:
         paths: dict[Path, Shape] = {
             ("workspaces", name, field): STRING for name in names for field in ("path", "claim", "volume")
         }
-        return {**dict.fromkeys(fixed, STRING), **paths, **TASK_CONTEXT}
+        return {**dict.fromkeys(fixed, STRING), **paths, **running_task_shapes()}
 
     def _with_late_values(self, bound: Bound, fixed: dict[Path, Value]) -> Bound:
         """Return params with those variables of the Task put in that are fixed; others are put in while running."""

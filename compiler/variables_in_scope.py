@@ -15,7 +15,7 @@ from monopod.schemas.variables import Path
 
 RUN_CONTEXT: dict[Path, Shape] = {("context", "pipelineRun", name): STRING for name in ("name", "namespace", "uid")}
 TASK_RUN_CONTEXT: dict[Path, Shape] = {("context", "taskRun", name): STRING for name in ("name", "namespace", "uid")}
-TASK_CONTEXT: dict[Path, Shape] = {**TASK_RUN_CONTEXT, ("context", "task", "name"): STRING}
+_TASK_CONTEXT: dict[Path, Shape] = {("context", "task", name): STRING for name in ("name", "retry-count")}
 _PIPELINE_CONTEXT: dict[Path, Shape] = {
     **RUN_CONTEXT,
     ("context", "pipeline", "name"): STRING,
@@ -163,7 +163,7 @@ def task_variables(spec: TaskSpec, task_name: str | None) -> dict[Path, Value]:
 
 def running_task_shapes() -> dict[Path, Shape]:
     """Return the variables of a Task that get their values while running, apart from Results of its Steps."""
-    return {**TASK_CONTEXT, ("context", "task", "retry-count"): STRING}
+    return {**TASK_RUN_CONTEXT, **_TASK_CONTEXT}
 
 
 def step_variables(results: Iterable[StepResult], name: str) -> dict[Path, Value]:

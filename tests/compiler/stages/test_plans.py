@@ -147,6 +147,22 @@ pipelineSpec:
     assert task_of(compilation, "a").params == (Param("directory", "/workspace/source/src of run-a"),)
 
 
+def test_values_of_params_may_hold_the_number_of_the_attempt(compiled, task_of):
+    compilation = compiled(
+        run("""
+pipelineSpec:
+  tasks:
+  - name: a
+    retries: 1
+    params: [{name: attempt, value: "$(context.task.retry-count) of $(context.pipelineTask.retries)"}]
+    taskSpec: {steps: [{image: i, script: echo $(params.attempt)}]}
+""")
+    )
+    (param,) = task_of(compilation, "a").params
+    assert param == Param("attempt", "$(context.task.retry-count) of $(context.pipelineTask.retries)")
+    assert compilation.warnings == ()
+
+
 def test_options_take_precedence_and_are_told(compiled):
     compilation = compiled(
         run("""
