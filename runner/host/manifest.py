@@ -249,6 +249,11 @@ def _mounts(container: Manifest, variables: Mapping[str, str], reading: _Reading
         )
 
 
+def containers_of_image(pod: Mapping[str, Any], image: str) -> frozenset[str]:
+    """Return the names of the containers that have an image."""
+    return frozenset(each["name"] for _, each in _kinds(pod["spec"]) if each.get("image") == image)
+
+
 def termination_policies(pod: Mapping[str, Any]) -> dict[str, str]:
     """Return each container's ``terminationMessagePolicy``."""
     return {each["name"]: each.get("terminationMessagePolicy") or "File" for _, each in _kinds(pod["spec"])}

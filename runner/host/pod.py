@@ -24,7 +24,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from monopod.compiler.pod import COORDINATOR
 from monopod.entrypoint.never_started import LONGEST_MESSAGE
 from monopod.entrypoint.write_all import write_all
 from monopod.runner.backend import BackendUnavailableError
@@ -249,12 +248,12 @@ class HostPod:
             os.close(self._state.lock)
             self._state = None
 
-    @staticmethod
-    def _take_marks_out(directory: str) -> None:
+    def _take_marks_out(self, directory: str) -> None:
         """Take the marks of requests out of the logs that stay. Where that is not possible, they stay as they are."""
+        ours = manifest.containers_of_image(self.manifest, self._runtime_image_name)
         with contextlib.suppress(OSError):
             names = os.listdir(directory)
-            lines = _lines(f"{directory}/{name}" for name in names if name.startswith(f"{COORDINATOR}-"))
+            lines = _lines(f"{directory}/{name}" for name in names if name.rpartition("-")[0] in ours)
             marks = true_marks(lines)
             for name in names:
                 take_marks_out(f"{directory}/{name}", marks)
