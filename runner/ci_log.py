@@ -24,7 +24,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TextIO, cast
 
 from monopod.compiler.yaml_text import to_yaml
@@ -34,28 +34,56 @@ _ENDS_OF_LINES = r"\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029"
 _COLOUR = r"\x1b\[[0-9;:]*m"
 _START = rf"(?:^|(?<=[{_ENDS_OF_LINES}]))"
 _COMMANDS = {
-    "GitHub Actions": rf"{_START}(?:[^\S{_ENDS_OF_LINES}]|{_COLOUR})*::|##\[",
-    "GitLab": r"section_(?:start|end):",
-    "Azure Pipelines": r"##(?:vso)?\[",
-    "Buildkite": rf"{_START}(?:{_COLOUR})*(?:---|\+\+\+|~~~|\^\^\^)\s",
-    "TeamCity": r"##teamcity\[",
-    "Travis CI": r"travis_(?:fold|time):",
+    "GitHub Actions": (rf"{_START}(?:[^\S{_ENDS_OF_LINES}]|{_COLOUR})*::|##\[", ("::", "##[")),
+    "GitLab": (r"section_(?:start|end):", ("section_",)),
+    "Azure Pipelines": (r"##(?:vso)?\[", ("##[", "##vso[")),
+    "Buildkite": (rf"{_START}(?:{_COLOUR})*(?:---|\+\+\+|~~~|\^\^\^)(?:\s|$)", ("---", "+++", "~~~", "^^^")),
+    "TeamCity": (r"##teamcity\[", ("##teamcity[",)),
+    "Travis CI": (r"travis_(?:fold|time):", ("travis_",)),
 }
-"""What a command of each system begins with. The break goes before its last character."""
+"""What a command of each system begins with, and what every such text has in it. The break goes before the last
+character of the former; the latter is quick to look for, and most lines have none of it."""
 
 _MOST_OF_LINE = 64
 
 
-def commands_of(environment: Mapping[str, str]) -> re.Pattern[str] | None:
+class Commands:
+    """What CI systems take for commands."""
+
+    def __init__(self, systems: Iterable[str]) -> None:
+        patterns, signs = zip(*(_COMMANDS[each] for each in systems), strict=True)
+        self._pattern = re.compile("|".join(patterns), re.MULTILINE)
+        self._signs = tuple(dict.fromkeys(sign for each in signs for sign in each))
+
+    def are_in(self, text: str) -> bool:
+        """Return whether there is a command in a text."""
+        return any(sign in text for sign in self._signs) and self._pattern.search(text) is not None
+
+    def replaced(self, text: str, replacement: Callable[[re.Match[str]], str]) -> str:
+        """Return a text with something else instead of what a command begins with."""
+        signs = [sign for sign in self._signs if sign in text]
+        if not signs:
+            return text
+        return "\n".join(
+            self._pattern.sub(replacement, line) if any(sign in line for sign in signs) else line
+            for line in text.split("\n")
+        )
+
+    def broken(self, text: str) -> str:
+        """Return a text in which each command is broken by a backslash."""
+        return self.replaced(text, _broken)
+
+
+def commands_of(environment: Mapping[str, str]) -> Commands | None:
     """Return what the CI system takes for a command in whose job this process runs; None outside of CI."""
     systems = systems_of(environment)
-    return re.compile("|".join(_COMMANDS[each] for each in systems), re.MULTILINE) if systems else None
+    return Commands(systems) if systems else None
 
 
 class CiLog:
     """A text stream whose reader is a CI system. All but writing is done by the stream ``below``."""
 
-    def __init__(self, below: TextIO, commands: re.Pattern[str]) -> None:
+    def __init__(self, below: TextIO, commands: Commands) -> None:
         self.below = below
         self.commands = commands
         self._line = ""  # how the line begins that was not ended yet
@@ -65,7 +93,7 @@ class CiLog:
 
     def write(self, text: str) -> int:
         """Write a text; what it has in common with what was written before is no command either."""
-        whole = self.commands.sub(_broken, self._line + text)
+        whole = self.commands.broken(self._line + text)
         self.below.write(whole[len(self._line) :])
         line = whole[whole.rfind("\n") + 1 :]
         self._line = line if len(line) < _MOST_OF_LINE else "." + line[-_MOST_OF_LINE:]
@@ -98,14 +126,14 @@ def below(stream: TextIO) -> TextIO:
 
 def neutral(stream: TextIO, text: str) -> str:
     """Return a text that is put into a mark of our own, on this stream."""
-    return stream.commands.sub(_broken, text) if isinstance(stream, CiLog) else text
+    return stream.commands.broken(text) if isinstance(stream, CiLog) else text
 
 
 def write_json(text: str) -> None:
     """Write JSON to standard output: what would be a command is in a string, and is written there with an escape."""
     stream = sys.stdout
     if isinstance(stream, CiLog):
-        text = stream.commands.sub(lambda match: f"{match[0][:-1]}\\u{ord(match[0][-1]):04x}", text)
+        text = stream.commands.replaced(text, lambda match: f"{match[0][:-1]}\\u{ord(match[0][-1]):04x}")
     below(stream).write(text)
 
 
@@ -115,7 +143,7 @@ def write_yaml(documents: Iterable[dict[str, Any]]) -> None:
         text = to_yaml(document)
         if number:
             below(sys.stdout).write("---\n")
-        if isinstance(sys.stdout, CiLog) and sys.stdout.commands.search(text):
+        if isinstance(sys.stdout, CiLog) and sys.stdout.commands.are_in(text):
             write_json(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         else:
             below(sys.stdout).write(text)
