@@ -5,8 +5,10 @@ import signal
 import api_answers
 import pytest
 
+from monopod.compiler.workload import Workload
 from monopod.runner.kubernetes import following as following_module
 from monopod.runner.kubernetes import log_reader
+from monopod.runner.kubernetes.job import JobPod
 from monopod.schemas.run_events import RunFinished, to_line
 
 LOG = "/log"
@@ -356,3 +358,56 @@ def test_an_outcome_that_was_told_needs_no_evidence(api, follow, coordinator, te
     api.set_status("build", phase="Succeeded", initContainerStatuses=[ended])
     outcome, _ = following.end()
     assert (outcome.status, outcome.message) == ("Failed", "no")
+
+
+@pytest.fixture
+def there(api, compiled, make, coordinator):
+    """A Pod that somebody has started, and what its coordinator has told."""
+    compilation = compiled(make.run(make.task("build", "true")))
+    with api.changed:
+        api.create("pods", "ci", {**compilation.pod, "metadata": {**compilation.pod["metadata"], "name": "build"}})
+    api.set_status("build", phase="Running")
+    it = coordinator()
+    it.started()
+    return it
+
+
+@pytest.mark.parametrize("command", ["status", "logs"])
+def test_what_cannot_be_read_is_said_and_not_waited_for_without_end(there, monopod, api, monkeypatch, command):
+    monkeypatch.setattr(following_module, "READING_SECONDS", 0.5)
+    api.set_node("unreachable")
+    ran = monopod(command, "build", "--context", "test")
+    assert (ran.code, ran.out) == (2, "")
+    assert "the logs cannot be read" in ran.err
+    assert "connection refused" in ran.err
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize("state", ["unseen", "none"])
+def test_the_status_of_a_pod_that_no_kubelet_has_looked_at(there, monopod, api, state):
+    api.set_node(state)
+    ran = monopod("status", "build", "--context", "test")
+    assert ran.code == 0
+    assert ran.out.splitlines()[-1] == "build has not started"
+
+
+def test_the_status_of_a_pod_that_is_over_is_its_evidence(there, monopod, api, terminated, monkeypatch):
+    monkeypatch.setattr(log_reader, "_MOST_OUTAGE_SECONDS", 0.5)
+    api.set_node("unreachable")
+    ended = terminated("coordinator", 0, "Completed", f"Succeeded (Succeeded): {SUMMARY}")
+    api.set_status("build", phase="Succeeded", initContainerStatuses=[ended])
+    ran = monopod("status", "build", "--context", "test")
+    assert ran.code == 0
+    assert any(line.startswith(("build Succeeded", "The run Succeeded")) for line in ran.out.splitlines())
+
+
+@pytest.mark.parametrize(
+    "answer", [api_answers.unready_log("x", 503), api_answers.throttled(), api_answers.timed_out()]
+)
+def test_a_job_is_not_given_up_because_its_pod_cannot_be_listed_once(api, cluster, compiled, make, answer):
+    compilation = compiled(make.run(make.task("build", "true")), workload=Workload("Job", ttl=3600))
+    api.answer_next("GET", "/pods", answer)
+    with JobPod(cluster, compilation, keep=False) as pod:
+        pod.create()
+    assert api.asked("GET", "/pods") == 2
+    assert not [each for each in api.requests if each[0] == "DELETE"]

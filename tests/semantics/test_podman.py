@@ -91,8 +91,7 @@ def test_an_image_that_is_not_to_be_had_fails_its_task(podman_backend, tmp_path,
     path.write_text(text.replace("IMAGE", image).replace("POLICY", policy))
     ran = podman_backend.run("-f", path)
     assert ran.code == 1
-    (run,) = [each for each in ran.task_runs.values() if each["pipelineTaskName"] == "wanted"]
-    (condition,) = run["status"]["conditions"]
+    (condition,) = ran.tasks()["wanted"]["conditions"]
     assert (condition["status"], condition["reason"]) == ("False", "TaskRunImagePullFailed")
     assert f'the {kind} "no" in TaskRun "' in condition["message"]
     assert f" failed to pull its image: {message}" in condition["message"]
