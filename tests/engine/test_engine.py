@@ -551,6 +551,36 @@ class TestCancelling:
         assert set(run.task_reasons().values()) == {"TaskRunCancelled"}
 
 
+class TestNames:
+    """How embedded specs are called: getContextReplacements in pkg/reconciler/{pipelinerun,taskrun}/resources."""
+
+    step = Step("run", command=("$(context.task.name)", "$(context.taskRun.name)"))
+
+    def commands(self, *tasks):
+        return [request.arguments for _, request in simulate(plan_of(*tasks)).requests()]
+
+    def test_an_embedded_task_has_the_name_of_its_task_run(self):
+        assert self.commands(task("a", steps=(self.step,))) == [("run-a", "run-a")]
+        matrix = Matrix((Param("k", ("1", "2")),))
+        assert self.commands(task("m", matrix=matrix, steps=(self.step,), slot_count=2)) == [
+            ("run-m-0", "run-m-0"),
+            ("run-m-1", "run-m-1"),
+        ]
+
+    def test_a_task_that_is_referred_to_has_its_own(self):
+        own = (("context.task.name", "build"),)
+        assert self.commands(task("a", steps=(self.step,), variables=own)) == [("build", "run-a")]
+
+    def test_an_embedded_pipeline_has_the_name_of_its_run_and_another_its_own(self):
+        def inner(*variables: tuple[str, str]) -> Pipeline:
+            tell = Param("name", "$(context.pipeline.name)")
+            step = Step("run", command=("$(params.name)",))
+            return Pipeline("p", tasks=(task("b", params=(tell,), steps=(step,)),), variables=variables)
+
+        assert self.commands(task("a", pipeline=inner())) == [("run-a",)]
+        assert self.commands(task("a", pipeline=inner(("context.pipeline.name", "p")))) == [("p",)]
+
+
 class TestLargeValues:
     """What Steps have written, put into many places, would fill the memory of the coordinator."""
 

@@ -42,6 +42,22 @@ def test_a_run_is_followed_and_leaves_nothing_behind(monopod, api, file):
     assert created["spec"]["initContainers"][0]["restartPolicy"] == "Always"
 
 
+def test_the_name_of_a_generate_name_is_made_before_the_pod(monopod, api, make, write):
+    run = make.run(make.task("only", "echo $(context.pipelineRun.name) in $(context.pipelineRun.namespace)"))
+    run["metadata"] = {"generateName": "nightly-"}
+    (step,) = run["spec"]["pipelineSpec"]["tasks"][0]["taskSpec"]["steps"]
+    step["image"] = "busybox:$(context.taskRun.name).$(context.taskRun.namespace)"
+    ran = monopod("run", "-f", write(run), "--context", "test")
+    assert ran.code == 0
+    created = next(item for _, resource, kind, item in api.history if (resource, kind) == ("pods", "ADDED"))
+    name = created["metadata"]["name"]
+    assert name.startswith("nightly-")
+    assert "generateName" not in created["metadata"]
+    assert created["metadata"]["labels"]["tekton.dev/pipelineRun"] == name
+    assert created["spec"]["containers"][0]["image"] == f"busybox:{name}-only.ci"
+    assert f"[only : act] {name} in ci" in ran.out.splitlines()
+
+
 @pytest.mark.parametrize(("version", "is_native"), [("v1.28.9", False), ("v1.29.0-eks-1", True)])
 def test_the_pod_is_for_the_version_of_the_cluster(monopod, api, make, write, version, is_native):
     api.version = version
