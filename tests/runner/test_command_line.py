@@ -223,7 +223,7 @@ def test_check_says_what_is_fine_and_what_is_not(monopod, tmp_path):
     (tmp_path / "wrong.yaml").write_text(PIPELINE.replace("hello]", "helo]"))
     done = monopod("check", "-f", "wrong.yaml")
     assert done.returncode == 2
-    *_, problem, count = done.stdout.splitlines()
+    problem, *_, count = done.stdout.splitlines()
     assert problem.startswith("wrong.yaml:22:16: ")
     assert problem.endswith("there is no Task 'helo' (did you mean 'hello'?) [unknown-task]")
     assert count == "1 error, 2 warnings, 2 notes"
