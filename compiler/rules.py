@@ -69,6 +69,7 @@ Rule: TypeAlias = Literal[
     "workspace-binding",
     "unbound-workspace",
     "mount-path",
+    "shebang",
     # What one Pod cannot do, or does otherwise
     "unsupported",
     "custom-task",
@@ -170,6 +171,7 @@ SUMMARIES: dict[Rule, str] = {
     ),
     "unbound-workspace": "Nothing is bound to a Workspace and there is no run that would, so it is an empty directory.",
     "mount-path": "Two things are mounted at one path, or one where monopod has its own.",
+    "shebang": "The first line of a script names an interpreter that no kernel can start.",
     "unsupported": "A field asks for what cannot be done in one Pod.",
     "custom-task": "A custom task needs a controller of its own in a cluster.",
     "cluster-task": "A ClusterTask is read as the Task of that name.",

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.places import Place
 from monopod.compiler.run_names import TektonLabels
+from monopod.compiler.shebangs import wrong_interpreter
 from monopod.schemas import kubernetes, tekton
 from monopod.schemas.model import Model
 
@@ -136,6 +137,8 @@ def _in_task_resources(spec: tekton.TaskRunSpec | tekton.PipelineTaskRunSpec, pl
 def _in_script(script: str, place: Place) -> Iterator[Problem]:
     if script.startswith("#!win"):
         yield place.at("script").problem("unsupported", f"{_WINDOWS}; write the script for Linux")
+    elif message := wrong_interpreter(script):
+        yield place.at("script").problem("shebang", message)
 
 
 def _in_volumes(volumes: Iterable[kubernetes.Volume], place: Place, labels: TektonLabels) -> Iterator[Problem]:

@@ -1002,13 +1002,40 @@ static void restore_signals(void)
     CALL(rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
 }
 
+/* The remark on a program that is there while its interpreter is not, with the interpreter that its first line names. */
+static const char *no_interpreter(const char *program)
+{
+    static struct text more;
+    static char line[128]; /* the kernel reads no more than twice that */
+    more.length = 0;
+    add(&more, " (it is there, but not the interpreter that it asks for");
+    long file = CALL(openat, AT_FDCWD, program, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    long size = file < 0 ? 0 : CALL(read, file, line, sizeof line - 1);
+    if (file >= 0)
+        CALL(close, file);
+    if (size > 2 && line[0] == '#' && line[1] == '!') {
+        char *start = line + 2, *end;
+        line[size] = '\0';
+        while (*start == ' ' || *start == '\t')
+            start++;
+        for (end = start; *end != '\0' && *end != ' ' && *end != '\t' && *end != '\n'; end++)
+            ;
+        *end = '\0';
+        add(&more, ": ");
+        add_foreign(&more, start);
+    }
+    add(&more, ")");
+    add_bytes(&more, "", 1);
+    return more.bytes;
+}
+
 static _Noreturn void refuse_program(const char *program, long error, char **arguments, char **environment)
 {
     const char *more = "";
     if (error == -ENOEXEC)
         more = " (a script needs a first line with #! and its interpreter)";
     if (error == -ENOENT && mode_of(AT_FDCWD, program, 0) != 0)
-        more = " (it is there, but not the interpreter that it asks for)";
+        more = no_interpreter(program);
     if (error == -E2BIG) {
         size_t longest = 0;
         for (char **text = arguments; *text != NULL; text++)

@@ -394,11 +394,18 @@ def test_script_without_interpreter_line(container):
 
 
 def test_script_with_missing_interpreter(container):
-    path = script(container, "x", "#!/no/such/shell\n")
-    for records in ([f"a{path}"], [f"ePATH={container.root}:/bin", "ax"]):
-        end = container.end(container.request(*records))
-        assert end["code"] == "127"
-        assert end["error"].startswith(f"cannot run {path}: No such file or directory (it is there, but not the interp")
+    for line, named in (
+        ("#!/no/such/shell\n", "/no/such/shell"),
+        ("#! /no/such/shell -e\n", "/no/such/shell"),
+        ("#!/bin/sh\r\n", "/bin/sh\\x0d"),
+        ("#!/no" + "/such" * 40 + "\n", ("/no" + "/such" * 40)[:125]),
+    ):
+        path = script(container, "x", line)
+        for records in ([f"a{path}"], [f"ePATH={container.root}:/bin", "ax"]):
+            end = container.end(container.request(*records))
+            assert end["code"] == "127"
+            remark = f"it is there, but not the interpreter that it asks for: {named}"
+            assert end["error"] == f"cannot run {path}: No such file or directory ({remark})"
 
 
 def test_errors_stay_on_one_line(container):
