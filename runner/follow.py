@@ -15,7 +15,7 @@ what is said once the run is over (``summary``).
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
@@ -135,15 +135,15 @@ class _Source:
 
     task: str
     step: str
-    splitter: LineSplitter = dataclasses.field(default_factory=LineSplitter)
+    splitters: defaultdict[str, LineSplitter] = dataclasses.field(default_factory=lambda: defaultdict(LineSplitter))
     last_lines: deque[str] = dataclasses.field(default_factory=lambda: deque(maxlen=LAST_LINES))
 
-    def lines(self, data: bytes) -> list[OutputLine]:
-        return self._attributed(self.splitter.feed(data))
+    def lines(self, data: bytes, stream: str) -> list[OutputLine]:
+        return self._attributed(self.splitters[stream].feed(data))
 
     def rest(self) -> list[OutputLine]:
-        """Return the last line, which has no newline."""
-        return self._attributed(self.splitter.finish())
+        """Return the last line of each stream, which has no newline."""
+        return self._attributed([line for splitter in self.splitters.values() for line in splitter.finish()])
 
     def _attributed(self, texts: list[str]) -> list[OutputLine]:
         self.last_lines.extend(text[:LONGEST_LAST_LINE] for text in texts[-LAST_LINES:])
@@ -243,26 +243,26 @@ class Follower:
         if not isinstance(ordered, Output):
             return self.event(ordered)
         if ordered.late is None:
-            return list(self.output(ordered.container, ordered.data))
-        return list(self._late_output(ordered.container, ordered.data, ordered.late))
+            return list(self.output(ordered.container, ordered.data, ordered.stream))
+        return list(self._late_output(ordered, ordered.late))
 
-    def output(self, container: str, data: bytes) -> list[OutputLine]:
+    def output(self, container: str, data: bytes, stream: str = "stdout") -> list[OutputLine]:
         """Take what a container wrote; return the lines that are to be shown now."""
         source = self._containers.get(container)
         if source is None:
             source = self._containers[container] = _Source(container, "")
-        return source.lines(data)
+        return source.lines(data, stream)
 
-    def _late_output(self, container: str, data: bytes, start: Start) -> list[OutputLine]:
+    def _late_output(self, output: Output, start: Start) -> list[OutputLine]:
         """Take output of a Step or Sidecar that came after its end, or after the start of the next in its container."""
-        key = (container, start.task, start.index, start.attempt)
+        key = (output.container, start.task, start.index, start.attempt)
         if key not in self._late:
-            step = start.step if isinstance(start, StepStarted) else self._containers[container].step
+            step = start.step if isinstance(start, StepStarted) else self._containers[output.container].step
             self._late[key] = start, _Source(self.label(start.task, start.index), step)
             failed = self._failed_step(start)
             self._late[key][1].last_lines.extend(failed.last_lines if failed is not None else ())
         source = self._late[key][1]
-        return self._amended(start, source, source.lines(data))
+        return self._amended(start, source, source.lines(output.data, output.stream))
 
     def event(self, event: RunEvent) -> list[Shown]:
         """Take an event of the run; return it, after the lines that come before it."""

@@ -18,6 +18,7 @@ class Output:
     container: str
     data: bytes
     late: Start | None = None
+    stream: str = "stdout"
 
 
 Ordered: TypeAlias = Output | RunEvent

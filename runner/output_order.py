@@ -51,6 +51,7 @@ class _End:
 class _Stream:
     """One stream of a container. ``waiting`` begins with output of request number ``request``."""
 
+    name: str
     marks_each: int  # so many marks end a request
     waiting: HeldOutput = field(default_factory=HeldOutput)
     request: int = 0
@@ -118,9 +119,11 @@ class OutputOrder:
         """Take what a container wrote."""
         container = self._containers.get(output.container)
         if container is None:  # the coordinator's own, or that of nobody
-            self._at_once.append(Output(output.container, output.data))
+            self._at_once.append(Output(output.container, output.data, stream=output.stream))
             return
-        stream = container.streams.setdefault(output.stream, _Stream(2 if output.stream == BOTH else 1))
+        stream = container.streams.get(output.stream)
+        if stream is None:
+            stream = container.streams[output.stream] = _Stream(output.stream, 2 if output.stream == BOTH else 1)
         container.last_output = now
         self._touched[container.name] = container
         try:
@@ -195,7 +198,7 @@ class OutputOrder:
             for stream in container.streams.values():
                 stream.holds = False
                 for data in filter(None, _left(stream, is_told=stream.request in container.ends)):
-                    yield self._of(container, data, stream.request)
+                    yield self._of(container, stream, data)
 
     def close(self) -> None:
         """Forget what is held."""
@@ -258,7 +261,7 @@ class OutputOrder:
                 return
             start, is_mark = self._found(data, end)
             if start:
-                yield self._of(container, data[:start], stream.request)
+                yield self._of(container, stream, data[:start])
             if not is_mark:
                 rest = len(data) - start
                 more = len(stream.waiting) > 0
@@ -286,10 +289,11 @@ class OutputOrder:
             stream.request += 1
 
     @staticmethod
-    def _of(container: _Container, data: bytes, number: int) -> Output:
-        if not container.starts or container.ended <= number < container.begun == number + 1:
-            return Output(container.name, data)
-        return Output(container.name, data, container.starts[min(number, len(container.starts) - 1)])
+    def _of(container: _Container, stream: _Stream, data: bytes) -> Output:
+        number, late = stream.request, None
+        if container.starts and not container.ended <= number < container.begun == number + 1:
+            late = container.starts[min(number, len(container.starts) - 1)]
+        return Output(container.name, data, late, stream.name)
 
 
 def _left(stream: _Stream, *, is_told: bool) -> Iterator[bytes]:

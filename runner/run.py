@@ -225,7 +225,7 @@ class Run:
                 for line in self._events.feed(data):
                     self._take_line(line)
             case ContainerOutput(container=container) if container == COORDINATOR:
-                self._show(iter([Output(container, event.data)]))
+                self._show(iter([Output(container, event.data, stream=event.stream)]))
             case ContainerOutput():
                 self._order.output(event, time.monotonic())
             case ContainerTerminated():

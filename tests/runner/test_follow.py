@@ -19,6 +19,14 @@ def test_what_was_written_comes_before_the_end_of_its_step(build, story):
     assert build.event(finished) == [OutputLine("build", "make", "no newline"), finished]
 
 
+def test_each_stream_has_lines_of_its_own(build, story):
+    build.event(story.step_started("build", "make", 1))
+    assert build.output("build-make", b"half of an error", "stderr") == []
+    assert build.output("build-make", b"a line\n") == [OutputLine("build", "make", "a line")]
+    finished = story.step_finished("build", "make", 2)
+    assert build.event(finished) == [OutputLine("build", "make", "half of an error"), finished]
+
+
 def test_nothing_is_lost_when_the_stream_of_events_ends(build):
     build.output("build-make", b"two")
     build.output("stranger", b"three")

@@ -111,7 +111,7 @@ def test_attempts_in_one_container_are_told_apart_though_all_comes_at_once(fed):
         for each in (
             started("a", number),
             Output("a-s", b"out %d" % number),
-            Output("a-s", b"err %d" % number),
+            Output("a-s", b"err %d" % number, stream="stderr"),
             finished("a", number, token(number)),
         )
     ]
@@ -119,10 +119,10 @@ def test_attempts_in_one_container_are_told_apart_though_all_comes_at_once(fed):
 
 def test_where_both_streams_come_as_one_two_marks_end_a_request(fed):
     fed.event(started("a"))
-    assert fed.write("a-s", b"out\n" + mark(token(1)) + b"err\n", BOTH) == [Output("a-s", b"out\n")]
-    assert fed.event(finished("a", told=token(1))) == [Output("a-s", b"err\n")]
+    assert fed.write("a-s", b"out\n" + mark(token(1)) + b"err\n", BOTH) == [Output("a-s", b"out\n", stream=BOTH)]
+    assert fed.event(finished("a", told=token(1))) == [Output("a-s", b"err\n", stream=BOTH)]
     assert fed.write("a-s", mark(token(1)) + b"next", BOTH) == [finished("a", told=token(1))]
-    assert fed.event(started("a", 1)) == [started("a", 1), Output("a-s", b"next")]
+    assert fed.event(started("a", 1)) == [started("a", 1), Output("a-s", b"next", stream=BOTH)]
 
 
 def test_a_forged_mark_is_text_and_delays_only_who_forged_it(fed):
@@ -267,7 +267,7 @@ def test_the_marks_of_a_sidecar_whose_end_is_never_told_are_not_shown(fed, strea
 
 
 def test_containers_that_are_not_of_the_plan_are_shown_at_once(fed):
-    assert fed.write("coordinator", b"oh dear", "stderr") == [Output("coordinator", b"oh dear")]
+    assert fed.write("coordinator", b"oh dear", "stderr") == [Output("coordinator", b"oh dear", stream="stderr")]
 
 
 def test_a_full_disk_costs_output_and_says_whose(fed, monkeypatch):
