@@ -161,7 +161,8 @@ def compile_document(document: Document, documents: Documents, options: Options,
         volumes=tuple(state.draft.volumes),
         pod_fields=compiled.pod_fields,
     )
-    state.problems.extend(pod_names.in_volumes(parts.volumes, state.draft.places))
+    in_volumes = pod_names.in_volumes(parts.volumes, state.draft.places)
+    state.problems.extend(problem for problem in in_volumes if problem not in state.problems)
     state.problems.extend(_wrong_namespace(document, options))
     if options.pod_security is not None:
         in_metadata = DocumentPlace(document, ("metadata", "annotations")).at

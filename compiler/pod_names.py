@@ -23,7 +23,12 @@ _Found = Iterator[tuple[Path, str]]
 def in_volumes(volumes: Iterable[dict[str, Any]], places: PodPlaces) -> Iterator[Problem]:
     """Yield what is wrong with names and paths in the volumes of a Pod."""
     for volume in volumes:
-        yield from _at(places.volumes[volume["name"]], _in_volume(volume))
+        yield from in_source(volume, places.volumes[volume["name"]])
+
+
+def in_source(source: dict[str, Any], place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with names and paths in what a volume is made of, also where no Task uses it."""
+    yield from _at(place, _in_volume(source))
 
 
 def in_mounts(mounts: Iterable[dict[str, Any]], place: Place) -> Iterator[Problem]:

@@ -22,7 +22,7 @@ from typing import Any
 from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.places import Place
 from monopod.compiler.pod_draft import PodDraft
-from monopod.compiler.pod_names import in_sub_path
+from monopod.compiler.pod_names import in_source, in_sub_path
 from monopod.compiler.references import STRING, Names, Shape, check
 from monopod.compiler.run_selection import BoundByRun
 from monopod.compiler.settling import settle
@@ -83,6 +83,7 @@ def bind_run(
             problems.extend(check(text, "text", params.names, binding.place.at(*path)))
         fields = settle(binding.fields, params.values, params.names, binding.place, problems)
         source = _source(fields, keep_claims=keep_claims)
+        problems.extend(in_source(source, binding.place))
         problems.extend(in_sub_path(fields.get("subPath", ""), binding.place))
         result[binding.name] = Volume(binding.name, source, binding.place, fields.get("subPath", ""))
     return result

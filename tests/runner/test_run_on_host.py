@@ -2,9 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import psutil
 import pytest
@@ -178,3 +181,35 @@ def test_kept_files_are_named(start, tmp_path):
     assert last.startswith(f"Kept in {tmp_path / 'state'}/")
     kept = last.removeprefix("Kept in ")
     assert {"logs", "volumes", "pod.json"} <= set(os.listdir(kept))
+
+
+def test_steps_see_neither_the_record_of_their_run_nor_a_claim_outside_of_the_claims(tmp_path):
+    """As it is with the caller's own directories: the run works, its record is written, and no Step sees it."""
+    home = Path(tempfile.mkdtemp(prefix="run-test-", dir="/opt" if os.geteuid() == 0 else Path.home()))
+    try:
+        pipeline = yaml.safe_load(PIPELINE.format(name="walls", script="exit 0"))
+        (spec,) = [each for each in pipeline["spec"]["pipelineSpec"]["tasks"] if each["name"] == "first"]
+        records = home / ".local/state/monopod"
+        spec["taskSpec"]["steps"][0]["script"] = f"ls -A {records} | wc -l; ls -A {home}/.local/state | wc -l"
+        file = tmp_path / "p.yaml"
+        file.write_text(yaml.safe_dump(pipeline))
+        environment = {**os.environ, "HOME": str(home), "NO_COLOR": "1"}
+        for name in ("XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+            environment.pop(name, None)
+        command = [sys.executable, "-c", PROGRAM, "run", "-f", str(file)]
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert ran.returncode == 0, ran.stderr
+        seen = [line.split("] ")[-1] for line in ran.stdout.splitlines() if "[first : talk]" in line]
+        assert seen == ["0", "1"]
+        assert len(os.listdir(records / "runs")) == 1
+
+        pipeline["spec"]["workspaces"] = [{"name": "w", "persistentVolumeClaim": {"claimName": "../../escaped"}}]
+        pipeline["spec"]["pipelineSpec"]["workspaces"] = [{"name": "w"}]
+        file.write_text(yaml.safe_dump(pipeline))
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert ran.returncode == 2
+        assert f"{file}:" in ran.stderr
+        assert "'../../escaped' is not a valid name" in ran.stderr
+        assert not list(home.rglob("escaped"))
+    finally:
+        shutil.rmtree(home)
