@@ -96,7 +96,10 @@ Attempts: TypeAlias = dict[tuple[str, int | None], dict[int, Attempt]]
 
 @dataclass(frozen=True, slots=True)
 class TaskRun:
-    """A Task instance. ``before`` are the labels of those it waited for; ``params`` include those of its matrix."""
+    """A Task instance. ``before`` are the labels of those it waited for; ``params`` include those of its matrix.
+
+    ``display_name`` is what the author calls it.
+    """
 
     state: TaskState
     planned: planned.Task | None
@@ -104,6 +107,7 @@ class TaskRun:
     attempts: tuple[Attempt, ...]
     params: tuple[tuple[str, Value], ...]
     results: tuple[tuple[str, Value], ...]
+    display_name: str = ""
 
     @property
     def label(self) -> str:
@@ -244,6 +248,7 @@ def made_of(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> Recorde
             tuple(attempts.get((state.path, state.index), {}).values()),
             values.params(state, places.get(state.path)),
             values.results(state.path, state.index),
+            values.display_name(state.path, state.index),
         )
         for state in states
     )

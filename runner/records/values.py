@@ -31,6 +31,7 @@ class Values:
 
     def __init__(self, plan: Plan, header: Header, document: Mapping[str, Any], states: Sequence[TaskState]) -> None:
         self._results = dict(_task_results(document.get("status", {}), plan.pipeline))
+        self._display_names = dict(_display_names(document.get("status", {}), plan.pipeline))
         self._statuses = {state.path: state.status for state in states}
         self._scopes: dict[str, Scope] = {}
         values: dict[Path, Value] = {
@@ -47,6 +48,10 @@ class Values:
     def results(self, path: str, index: int | None) -> Named:
         """Return the Results of a Task instance."""
         return self._results.get((path, index), ())
+
+    def display_name(self, path: str, index: int | None) -> str:
+        """Return what the author calls a Task instance (``displayName``); empty if it is not known."""
+        return self._display_names.get((path, index), "")
 
     def params(self, state: TaskState, task: Task | None) -> Named:
         """Return the params of a Task instance, those of its matrix combination among them."""
@@ -113,17 +118,38 @@ def _task_results(
     tasks = {task.name: task for task in (*pipeline.tasks, *pipeline.final_tasks)}
     if "taskRuns" not in status and not prefix:  # a TaskRun
         yield (next(iter(tasks)), None), results_of(status)
-    counts: dict[str, int] = {}
-    for run in status.get("taskRuns", {}).values():
-        name = run["pipelineTaskName"]
-        counts[name] = counts.get(name, -1) + 1
-        index = counts[name] if tasks[name].matrix is not None else None
-        yield (prefix + name, index), results_of(run["status"])
+    for instance, _, run in _task_runs(status, tasks, prefix):
+        yield instance, results_of(run["status"])
     for run in status.get("pipelineRuns", {}).values():
         task = tasks[run["pipelineTaskName"]]
         yield (prefix + task.name, None), results_of(run["status"])
         if task.pipeline is not None:
             yield from _task_results(run["status"], task.pipeline, f"{prefix}{task.name}/")
+
+
+def _display_names(
+    status: Mapping[str, Any], pipeline: Pipeline, prefix: str = ""
+) -> Iterator[tuple[tuple[str, int | None], str]]:
+    """Yield what the author calls each Task instance, by its path and index, out of a PipelineRun's status."""
+    tasks = {task.name: task for task in (*pipeline.tasks, *pipeline.final_tasks)}
+    names = {each["name"]: each.get("displayName", "") for each in status.get("childReferences", ())}
+    for instance, name, _ in _task_runs(status, tasks, prefix):
+        yield instance, names.get(name, "")
+    for run in status.get("pipelineRuns", {}).values():
+        task = tasks[run["pipelineTaskName"]]
+        if task.pipeline is not None:
+            yield from _display_names(run["status"], task.pipeline, f"{prefix}{task.name}/")
+
+
+def _task_runs(
+    status: Mapping[str, Any], tasks: Mapping[str, Task], prefix: str
+) -> Iterator[tuple[tuple[str, int | None], str, Any]]:
+    """Yield the path and index, the name and what is told of each TaskRun of a Pipeline."""
+    counts: dict[str, int] = {}
+    for name, run in status.get("taskRuns", {}).items():
+        task = run["pipelineTaskName"]
+        counts[task] = counts.get(task, -1) + 1
+        yield (prefix + task, counts[task] if tasks[task].matrix is not None else None), name, run
 
 
 def _evaluated(template: Value, scope: Scope) -> Value:

@@ -61,6 +61,8 @@ def _suite(run: RecordedRun, task: TaskRun, logs: dict[tuple[str, str, int], Log
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in (("status", state.status), ("reason", state.reason), ("attempts", str(len(task.attempts)))):
         ElementTree.SubElement(properties, "property", name=name, value=_text(value))
+    if task.display_name:
+        ElementTree.SubElement(properties, "property", name="displayName", value=_text(task.display_name))
     for sidecar in state.ended_sidecars:
         name = _text(f"sidecar {sidecar.name}")
         ElementTree.SubElement(properties, "property", name=name, value=_text(sidecar.ending))

@@ -301,9 +301,7 @@ class _Page:
 
     def _details(self, task: TaskRun) -> Iterator[Html]:
         state, span = task.state, self._spans[task.label]
-        why = why_of_task(task)
-        if why:
-            yield tag("p", why)
+        yield from (tag("p", text) for text in (task.display_name, why_of_task(task)) if text)
         yield from (tag("p", f"{each.name}: {each.ending}") for each in state.ended_sidecars)
         if task.attempts:
             waited = f"waited {duration_in_words(span.waited)}, " if span.waited >= 0.05 else ""

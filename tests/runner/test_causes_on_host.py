@@ -188,3 +188,28 @@ def test_one_combination_is_shown_by_its_values_or_its_index(monopod):
         assert "[test[go=1.22] : s] tested 1.22" not in output
     code, _ = monopod("run", "--logs", "test[go=9]", text=SIDECAR)
     assert code == 2
+
+
+NAMED = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: named}
+spec:
+  tasks:
+    - name: test
+      displayName: Tests with Go $(params.go)
+      matrix: {params: [{name: go, value: ["1.21", "1.22"]}]}
+      taskSpec:
+        params: [{name: go}]
+        steps: [{name: s, image: busybox, script: "true"}]
+"""
+
+
+def test_reports_have_the_display_name_of_each_combination(monopod):
+    code, _ = monopod("run", text=NAMED)
+    assert code == 0
+    _, page = monopod("report")
+    _, junit = monopod("report", "--format", "junit")
+    for version in ("1.21", "1.22"):
+        assert f"Tests with Go {version}" in text_of(page)
+        assert f'<property name="displayName" value="Tests with Go {version}" />' in junit
