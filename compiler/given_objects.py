@@ -96,12 +96,15 @@ def _of_containers(draft: PodDraft, tasks: Mapping[str, str]) -> Iterator[_Refer
         for index, entry in enumerate(part.fields.get("env", ())):
             origin = entry.get("valueFrom") or {}
             for field, kind in _IN_ENV:
-                if reference := _needed(origin.get(field)):
+                reference = _needed(origin.get(field))
+                if (
+                    reference and reference.get("name") and reference.get("key")
+                ):  # whether they must be, Kubernetes says
                     place = place_of("env").at(index, "valueFrom", field)
                     yield _Reference(kind, reference["name"], (reference["key"],), task, place)
         for index, entry in enumerate(part.fields.get("envFrom", ())):
             for field, kind in _IN_ENV_FROM:
-                if reference := _needed(entry.get(field)):
+                if (reference := _needed(entry.get(field))) and reference.get("name"):
                     yield _Reference(kind, reference["name"], (), task, place_of("envFrom").at(index, field))
 
 
