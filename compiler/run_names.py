@@ -30,6 +30,11 @@ def generated_name(prefix: str) -> str:
     return prefix[: _MOST_CHARACTERS - len(suffix)] + suffix
 
 
+def placeholder_name(prefix: str) -> str:
+    """Return a name such as `generated_name` makes, the same one each time: for what is only looked at."""
+    return prefix[: _MOST_CHARACTERS - 5] + "xxxxx"
+
+
 @dataclass(frozen=True, slots=True)
 class RunNames:
     """The name and the namespace of a PipelineRun or TaskRun; None for what is known only once the Pod is made."""

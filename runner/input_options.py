@@ -148,6 +148,13 @@ def load_documents(arguments: argparse.Namespace) -> Documents:
     return load(files)
 
 
+def names_of_a_run() -> dict[str, Any]:
+    """Return compiler options with which the names are known that `monopod run` makes: for what is only looked at."""
+    from monopod.compiler.run_names import placeholder_name  # noqa: PLC0415  # not needed for --help
+
+    return {"new_name": placeholder_name, "default_namespace": "default"}
+
+
 def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
     """Return what the arguments ask of the compiler; `options` are further fields."""
     from monopod.compiler.compilation import Options  # noqa: PLC0415  # not needed for --help

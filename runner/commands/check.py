@@ -6,7 +6,13 @@ import argparse
 import os
 import sys
 
-from monopod.runner.input_options import add_file_options, add_run_options, compiler_options, load_documents
+from monopod.runner.input_options import (
+    add_file_options,
+    add_run_options,
+    compiler_options,
+    load_documents,
+    names_of_a_run,
+)
 
 SUMMARY = "tell everything that is wrong or risky with a Pipeline, and run nothing"
 
@@ -46,7 +52,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from monopod.runner.problem_view import ProblemView  # noqa: PLC0415
 
     try:
-        checked = check(load_documents(arguments), compiler_options(arguments))
+        checked = check(load_documents(arguments), compiler_options(arguments, **names_of_a_run()))
     except Problems as errors:
         checked = Checked(errors.problems)
     look = Look(ProblemView.of(sys.stdout, os.environ), arguments.strict)

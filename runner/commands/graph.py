@@ -7,7 +7,7 @@ import shutil
 import sys
 from typing import Any
 
-from monopod.runner.input_options import add_file_options, add_run_options, compile_documents
+from monopod.runner.input_options import add_file_options, add_run_options, compile_documents, names_of_a_run
 from monopod.schemas.visible_text import visible_lines
 
 SUMMARY = "draw the DAG of a Pipeline's Tasks"
@@ -38,7 +38,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from monopod.compiler.graph import render  # noqa: PLC0415  # not needed for --help
     from monopod.runner.graphviz import DrawingError, draw  # noqa: PLC0415
 
-    plans = [each.plan for each in compile_documents(arguments, unknown_params=True)]
+    plans = [each.plan for each in compile_documents(arguments, **names_of_a_run(), unknown_params=True)]
     form: Any = arguments.format or _form_of(arguments.output)
     if form in {"svg", "png"}:
         try:

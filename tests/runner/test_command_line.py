@@ -216,6 +216,28 @@ def test_compile_tells_why_it_cannot_write(monopod):
     assert done.stderr == "monopod compile: no/such/folder/pod.yaml: No such file or directory\n"
 
 
+NAMED_BY_RUN = """\
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: {generateName: nightly-}
+spec:
+  pipelineSpec:
+    tasks:
+    - name: show
+      taskSpec:
+        steps: [{name: s, image: "i:$(context.pipelineRun.name)", script: echo $(context.pipelineRun.namespace)}]
+"""
+
+
+def test_a_name_that_run_makes_is_wrong_for_compile_alone(monopod, tmp_path):
+    (tmp_path / "named.yaml").write_text(NAMED_BY_RUN)
+    assert [monopod(command, "-f", "named.yaml").returncode for command in ("run", "check", "graph")] == [0, 0, 0]
+    done = monopod("compile", "-f", "named.yaml")
+    assert done.returncode == 2
+    assert "named.yaml:9:34: " in done.stderr
+    assert "or start it with monopod run, which makes the name first" in done.stderr
+
+
 def test_check_says_what_is_fine_and_what_is_not(monopod, tmp_path):
     done = monopod("check", "pipeline.yaml")
     assert done.returncode == 0
