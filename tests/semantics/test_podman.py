@@ -67,8 +67,8 @@ spec:
     taskSpec:
       steps: [{name: s, image: BUSYBOX, imagePullPolicy: Never, script: "echo wanted was $(tasks.wanted.reason)"}]
 """
-MISSING = "{name: no, image: IMAGE, imagePullPolicy: POLICY, script: sleep 1000}"
-GOOD = "{name: yes, image: BUSYBOX, imagePullPolicy: Never, script: sleep 1000}"
+MISSING = "{name: missing, image: IMAGE, imagePullPolicy: POLICY, script: sleep 1000}"
+GOOD = "{name: good, image: BUSYBOX, imagePullPolicy: Never, script: sleep 1000}"
 
 
 @pytest.mark.parametrize("kind", ["step", "sidecar"])
@@ -93,7 +93,7 @@ def test_an_image_that_is_not_to_be_had_fails_its_task(podman_backend, tmp_path,
     assert ran.code == 1
     (condition,) = ran.tasks()["wanted"]["conditions"]
     assert (condition["status"], condition["reason"]) == ("False", "TaskRunImagePullFailed")
-    assert f'the {kind} "no" in TaskRun "' in condition["message"]
+    assert f'the {kind} "missing" in TaskRun "' in condition["message"]
     assert f" failed to pull its image: {message}" in condition["message"]
     assert any("wanted was TaskRunImagePullFailed" in line for line in ran.messages)
 
