@@ -474,11 +474,12 @@ class FollowedPod:
         status.setdefault("phase", "Pending")
         status["message"] = message or pod_states.ending_in_words(self._pod or {})
         status["reason"] = reason or status.get("reason") or ""
-        if self._is_gone and status["phase"] not in ("Succeeded", "Failed"):
-            is_known = self._is_deletion_seen or self._is_deleted_here
-            status["phase"] = "Running" if self._has_outcome else "Failed" if is_known else "Unknown"
-        elif self.is_unknown:
-            status["phase"] = "Unknown"
+        if status["phase"] not in ("Succeeded", "Failed"):
+            if self._is_gone:
+                is_known = self._is_deletion_seen or self._is_deleted_here
+                status["phase"] = "Running" if self._has_outcome else "Failed" if is_known else "Unknown"
+            elif self.is_unknown:
+                status["phase"] = "Unknown"
         self._pending.append(PodFinished(status))
 
     # The Pod
