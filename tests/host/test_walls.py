@@ -357,6 +357,8 @@ def test_what_monopod_writes_while_a_step_runs_is_out_of_sight(backend, home):
     sync = home / "sync"
     sync.mkdir()
     os.chown(sync, backend.user, -1)
+    os.mkfifo(sync / "fifo")
+    os.chmod(sync / "fifo", 0o666)
     process = backend.start(
         backend.pod(
             {
@@ -372,14 +374,11 @@ def test_what_monopod_writes_while_a_step_runs_is_out_of_sight(backend, home):
             }
         )
     )
-    os.mkfifo(sync / "fifo")
-    os.chmod(sync / "fifo", 0o666)
     assert process.stdout is not None
     first = json.loads(process.stdout.readline())
     if first["event"] == "unavailable":
         pytest.skip(first["message"])
-    while "ContainerOutput" not in process.stdout.readline():
-        pass
+    assert any("ContainerOutput" in line for line in process.stdout)
     for file in (record, sync / "said"):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("hunter2\n")
