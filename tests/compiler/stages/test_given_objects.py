@@ -96,6 +96,9 @@ def test_what_is_missing_is_told_with_its_place_and_task(tmp_path, monkeypatch, 
         volume("secret: {secretName: zzz, optional: true}"),
         volume("configMap: {name: kube-root-ca.crt}"),
         volume("hostPath: {path: /nonexistent}"),
+        task(ENV="{name: X, valueFrom: {secretKeyRef: {key: x}}}"),
+        task(FROM="{configMapRef: {}}, {secretRef: {}}"),
+        volume("configMap: {}"),
     ],
 )
 def test_what_is_there_or_optional_is_nothing(tmp_path, monkeypatch, text):
