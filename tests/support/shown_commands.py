@@ -22,8 +22,8 @@ from pathlib import Path
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"`([\w./-]+\.yaml)`:\n+\Z")
 _VARIES = (
-    (r"\b([a-z][a-z-]*-run)-[0-9a-f]{5}\b", r"\1-NAME"),
-    (r"\b(settings)-[0-9a-f]{5}\b", r"\1-NAME"),
+    (r"\b([a-z][a-z-]*-run)-[0-9a-z]{5}\b", r"\1-NAME"),
+    (r"\b(settings)-[0-9a-z]{5}\b", r"\1-NAME"),
     (r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(Z|\b)", "TIME"),
     (r"\b[0-9a-f]{7,64}\b", "HASH"),  # one in 1,000 of seven digits has letters alone
     (r"\bHASH \S.*", "HASH SUBJECT"),  # the subject of a commit
