@@ -553,7 +553,7 @@ struct request {
 /* What a child says: once when all is set up for exec, with the time; once more if something went wrong. */
 struct report {
     struct moment start;
-    bool has_files, wants_mark;
+    bool has_files;
     struct text error;
 };
 
@@ -566,7 +566,8 @@ static struct {
     int directory, alive, signals, bell;
     bool is_init; /* PID 1 of its namespace */
     bool sweeping; /* processes are left that cannot be killed (yet): no request may begin */
-    unsigned unmarked; /* the streams that `mark` must still be written to, as bits: 1 << descriptor */
+    bool joined;   /* standard error is standard output */
+    bool unmarked; /* `mark` must still be written */
     struct text mark;
     int64_t marked_at;
     bool complained; /* that `exit` makes no sense */
@@ -606,7 +607,7 @@ static void signal_group(struct request *request, int number)
 static struct {
     uint32_t number;
     int socket;
-    bool has_files, wants_mark;
+    bool has_files;
     struct moment start, monotonic; /* first those of the fork */
     size_t allocated;
 } child;
@@ -616,7 +617,6 @@ static void send_report(const struct text *error)
     static struct report report;
     report.start = child.start;
     report.has_files = child.has_files;
-    report.wants_mark = child.wants_mark;
     report.error.length = 0;
     if (error != NULL)
         add_bytes(&report.error, error->bytes, error->length);
@@ -718,9 +718,8 @@ static char *read_records(int file)
             child.has_files = true;
             break;
         case 'm':
-            if (record[1] != '\0' || child.wants_mark)
-                refuse_malformed(number, "asks for a mark, and has a text or is the second of its letter");
-            child.wants_mark = true;
+            if (record[1] != '\0' || number != 1)
+                refuse_malformed(number, "asks for a mark, and has a text or is not the first");
             break;
         case '.':
             if (record[1] != '\0')
@@ -1223,6 +1222,26 @@ static void cannot_start(struct request *request, const char *words, long error)
     request->phase = TELLING;
 }
 
+/*
+ * Whether a request wants a mark: its first record says so, since that must be known before it runs. From then on the
+ * container has one stream: who reads standard output and error from two pipes puts them together in any order, so that
+ * a mark in one says nothing of the other.
+ */
+static bool wants_mark(long file)
+{
+    char record[2];
+    if (CALL(pread64, file, record, sizeof record, 0) != sizeof record || record[0] != 'm' || record[1] != '\0')
+        return false;
+    if (self.joined)
+        return true;
+    long result = CALL(dup3, STDOUT_FILENO, STDERR_FILENO, 0);
+    if (result < 0) {
+        complain("cannot join standard error and output", "", result);
+        return false;
+    }
+    return self.joined = true;
+}
+
 static void start_request(struct request *request, long file)
 {
     static struct text name;
@@ -1236,6 +1255,7 @@ static void start_request(struct request *request, long file)
         cannot_start(request, numbered(&name, "run.", request->number), file);
         return;
     }
+    request->wants_mark = wants_mark(file);
     int ends[2] = {-1, -1};
     long parent = CALL(getpid, 0);
     long result = CALL(socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
@@ -1257,7 +1277,7 @@ static void take_requests(void)
 {
     static struct text name;
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
-        if (self.terminated_by != 0 || self.sweeping || self.unmarked != 0 ||
+        if (self.terminated_by != 0 || self.sweeping || self.unmarked ||
             (self.exit_at != 0 && self.exit_at <= milliseconds_now()))
             return;
         if (request->phase != FREE)
@@ -1282,7 +1302,6 @@ static bool read_reports(struct request *request)
             return true;
         request->start = report.start;
         request->has_files = report.has_files;
-        request->wants_mark = report.wants_mark;
         add_bytes(error_of(request), report.error.bytes, report.error.length);
     }
 }
@@ -1441,25 +1460,21 @@ static bool sweep(struct request *request)
 
 /*
  * Marks. What a container writes is one stream for all its requests. After the last output of a request that wants it,
- * when nothing of it lives any more, a mark is written to both streams: a line with a token that is drawn only then, so
- * that no request could have written it. A stream without room keeps the end of the request from nobody, but the next
- * request from beginning.
+ * when nothing of it lives any more, a mark is written: a line with a token that is drawn only then, so that no request
+ * could have written it. A stream without room keeps the end of the request from nobody, but the next request from
+ * beginning.
  */
-static void write_marks(void)
+static void write_mark(void)
 {
-    for (int stream = STDOUT_FILENO; stream <= STDERR_FILENO; stream++) {
-        if ((self.unmarked & 1u << stream) == 0)
-            continue;
-        struct pollfd room = {stream, POLLOUT, 0};
-        struct moment at_once = {0, 0};
-        long result = CALL(ppoll_wide, &room, 1, &at_once, NULL, 8);
-        if (result == 0)
-            continue;
-        if (result > 0 && (room.revents & (POLLERR | POLLNVAL)) == 0)
-            result = CALL(write, stream, self.mark.bytes, self.mark.length); /* a pipe takes all of it, or nothing */
-        if (result != -EAGAIN)
-            self.unmarked &= ~(1u << stream); /* if nobody reads it any more, nobody will miss the mark */
-    }
+    struct pollfd room = {STDOUT_FILENO, POLLOUT, 0};
+    struct moment at_once = {0, 0};
+    long result = CALL(ppoll_wide, &room, 1, &at_once, NULL, 8);
+    if (result == 0)
+        return;
+    if (result > 0 && (room.revents & (POLLERR | POLLNVAL)) == 0)
+        result = CALL(write, STDOUT_FILENO, self.mark.bytes, self.mark.length); /* a pipe takes all of it, or nothing */
+    if (result != -EAGAIN)
+        self.unmarked = false; /* if nobody reads it any more, nobody will miss the mark */
 }
 
 static void make_mark(struct request *request)
@@ -1478,9 +1493,9 @@ static void make_mark(struct request *request)
     add(&self.mark, "\x1emonopod ");
     add(&self.mark, request->token);
     add(&self.mark, "\n");
-    self.unmarked = 1u << STDOUT_FILENO | 1u << STDERR_FILENO;
+    self.unmarked = true;
     self.marked_at = milliseconds_now();
-    write_marks();
+    write_mark();
 }
 
 /* How many processes of this container's cgroup the kernel has killed for their use of memory; 0 if it does not say.
@@ -1581,7 +1596,7 @@ static void advance(struct request *request)
     }
     if (request->phase == READABLE && request->helper == 0)
         request->phase = MARKING;
-    if (request->phase == MARKING && self.unmarked == 0) {
+    if (request->phase == MARKING && !self.unmarked) {
         if (request->wants_mark)
             make_mark(request);
         request->phase = TELLING;
@@ -1657,7 +1672,7 @@ static void take_kill(struct request *request)
 /* Whether a mark has to be written before the exit: not for ever, since the end of the streams is a mark as well. */
 static bool mark_is_awaited(int64_t now)
 {
-    return self.unmarked != 0 && now - self.marked_at < MARK_PATIENCE;
+    return self.unmarked && now - self.marked_at < MARK_PATIENCE;
 }
 
 /*
@@ -1739,7 +1754,8 @@ static void look_at_everything(void)
 {
     take_signals();
     reap();
-    write_marks();
+    if (self.unmarked)
+        write_mark();
     take_requests();
     int64_t now = milliseconds_now();
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
@@ -1767,11 +1783,10 @@ static void look_at_everything(void)
 
 static void wait_for_something(void)
 {
-    struct pollfd waiting[4 + MAX_REQUESTS] = {{self.signals, POLLIN, 0}, {self.bell, POLLIN, 0}};
+    struct pollfd waiting[3 + MAX_REQUESTS] = {{self.signals, POLLIN, 0}, {self.bell, POLLIN, 0}};
     unsigned count = 2;
-    for (int stream = STDOUT_FILENO; stream <= STDERR_FILENO; stream++)
-        if ((self.unmarked & 1u << stream) != 0)
-            waiting[count++] = (struct pollfd){stream, POLLOUT, 0};
+    if (self.unmarked)
+        waiting[count++] = (struct pollfd){STDOUT_FILENO, POLLOUT, 0};
     int64_t until = self.again ? 0 : self.tick_at;
     self.again = false;
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {

@@ -12,7 +12,7 @@ _DIGITS = 32
 LENGTH = len(_BEGINNING) + _DIGITS + 1
 
 _MARK = re.compile(re.escape(_BEGINNING) + rb"[0-9a-f]{%d}\n" % _DIGITS)
-_LAST_MARKS = re.compile(rb"(?:%s)+\Z" % _MARK.pattern)
+_LAST_MARK = re.compile(rb"%s\Z" % _MARK.pattern)
 
 
 def mark(token: str) -> bytes:
@@ -43,9 +43,9 @@ def without_marks(data: bytes) -> bytes:
     return _MARK.sub(b"", data)
 
 
-def without_last_marks(data: bytes) -> bytes:
-    """Return output without the marks at its end."""
-    return _LAST_MARKS.sub(b"", data)
+def without_last_mark(data: bytes) -> bytes:
+    """Return output without the mark at its end, if one is there."""
+    return _LAST_MARK.sub(b"", data)
 
 
 def _may_begin(tail: bytes) -> bool:

@@ -10,6 +10,7 @@ fast each one is. The rules:
   its output is complete, up to the mark, and all events behind that wait too; the output of other requests does not.
 - After `PATIENCE` in vain, a warning says so, and what waited is shown. Output that comes later is still shown as that
   of the request that wrote it.
+- Marks are in standard output: a container with marks has joined its streams (docs/control-directory.md, "Marks").
 - A request without a mark ends with the output of its container, since nothing runs in it any more.
 - A coordinator that is older than marks asks for none. What has come when an end is told then counts as that request's,
   and nobody waits for long.
@@ -27,7 +28,7 @@ from dataclasses import dataclass, field
 from monopod.runner.follow import planned_tasks
 from monopod.runner.held_output import HeldOutput
 from monopod.runner.ordered import Ordered, Output, Start
-from monopod.runner.output_marks import LENGTH, find, find_true, mark, without_last_marks
+from monopod.runner.output_marks import LENGTH, find, find_true, mark, without_last_mark
 from monopod.runner.pod_events import BOTH, ContainerOutput
 from monopod.schemas import plan as planned
 from monopod.schemas.matrix_names import InstanceNames
@@ -52,10 +53,8 @@ class _Stream:
     """One stream of a container. ``waiting`` begins with output of request number ``request``."""
 
     name: str
-    marks_each: int  # so many marks end a request
     waiting: HeldOutput = field(default_factory=HeldOutput)
     request: int = 0
-    marks: int = 0  # of this request that were found
     holds: bool = False  # it begins with what may be a mark
 
 
@@ -123,7 +122,7 @@ class OutputOrder:
             return
         stream = container.streams.get(output.stream)
         if stream is None:
-            stream = container.streams[output.stream] = _Stream(output.stream, 2 if output.stream == BOTH else 1)
+            stream = container.streams[output.stream] = _Stream(output.stream)
         container.last_output = now
         self._touched[container.name] = container
         try:
@@ -231,12 +230,8 @@ class OutputOrder:
 
     def _is_complete(self, container: _Container, number: int) -> bool:
         end = container.ends[number].mark
-        streams = (BOTH,) if BOTH in container.streams else ("stdout", "stderr")
-        if end == b"" or all(
-            name in container.streams and container.streams[name].request > number for name in streams
-        ):
-            return True
-        return self._has_ended(container.name)
+        stream = container.streams.get(BOTH) or container.streams.get("stdout")
+        return end == b"" or (stream is not None and stream.request > number) or self._has_ended(container.name)
 
     # Cutting
 
@@ -273,20 +268,13 @@ class OutputOrder:
                 stream.holds = True
             else:
                 stream.waiting.push_back(data[start + LENGTH :])
-                self._passed_mark(stream)
+                stream.request += 1
 
     @staticmethod
     def _found(data: bytes, end: _End | None) -> tuple[int, bool]:
         if end is None:
             return find(data)
         return (len(data), False) if end.mark is None else find_true(data, end.mark)
-
-    @staticmethod
-    def _passed_mark(stream: _Stream) -> None:
-        stream.marks += 1
-        if stream.marks == stream.marks_each:
-            stream.marks = 0
-            stream.request += 1
 
     @staticmethod
     def _of(container: _Container, stream: _Stream, data: bytes) -> Output:
@@ -300,15 +288,15 @@ def _left(stream: _Stream, *, is_told: bool) -> Iterator[bytes]:
     """Yield all that is left of a stream that has ended.
 
     A coordinator whose run is over reports no further ends, such as that of a Sidecar that is stopped with the last
-    Task: then the marks at the end of the stream are those of that request.
+    Task: then a mark at the end of the stream is that of that request.
     """
-    held = 0 if is_told else stream.marks_each * LENGTH
+    held = 0 if is_told else LENGTH
     data = b""
     while piece := stream.waiting.take(1):
         data += piece
         yield data[: max(0, len(data) - held)]
         data = data[max(0, len(data) - held) :]
-    yield data if is_told else without_last_marks(data)
+    yield data if is_told else without_last_mark(data)
 
 
 def _is_same(start: Start, event: StepStarted | StepFinished | TaskStarted) -> bool:

@@ -125,8 +125,8 @@ static struct {
     void *blocks[4096];
     unsigned block_count;
     bool in_child;            /* what is written to the socket is its report */
-    char stream[2][4096];     /* what was written to standard output, and to standard error but for complaints */
-    size_t streamed[2];
+    char stream[4096];        /* what was written to standard output */
+    size_t streamed;
     unsigned tokens;          /* that were drawn */
 } kernel_state;
 
@@ -240,11 +240,10 @@ static long write_into(long descriptor, const char *from, size_t size)
 {
     if (descriptor == STDOUT_FILENO || descriptor == STDERR_FILENO) {
         CHECK(memchr(from, '\n', size) == from + size - 1); /* one line, whatever is in it */
-        size_t *have = &K.streamed[descriptor - 1];
-        CHECK(descriptor == STDERR_FILENO || *from == '\x1e');
-        if (*from == '\x1e' && *have + size <= sizeof K.stream[0]) {
-            memcpy(K.stream[descriptor - 1] + *have, from, size);
-            *have += size;
+        CHECK((descriptor == STDOUT_FILENO) == (*from == '\x1e'));
+        if (descriptor == STDOUT_FILENO && K.streamed + size <= sizeof K.stream) {
+            memcpy(K.stream + K.streamed, from, size);
+            K.streamed += size;
         }
         return (long)size;
     }
@@ -351,6 +350,15 @@ static long answer(long number, long a, long b, long c, long d)
             return c;
         }
         return a == STDOUT_FILENO || a == STDERR_FILENO || is_open(a) ? write_into(a, (const char *)b, (size_t)c) : -EBADF;
+    case SYS_pread64: {
+        if (!is_open(a))
+            return -EBADF;
+        size_t at = K.descriptors[a - FIRST].at;
+        K.descriptors[a - FIRST].at = (size_t)d;
+        long result = read_from(a, (void *)b, (size_t)c);
+        K.descriptors[a - FIRST].at = at;
+        return result;
+    }
     case SYS_lseek:
         if (is_open(a))
             K.descriptors[a - FIRST].at = (size_t)b;
@@ -427,7 +435,7 @@ static long answer(long number, long a, long b, long c, long d)
         struct report *report = (struct report *)b;
         unsigned flags = draw();
         *report = (struct report){
-            .start = {K.now / 1000, 0}, .has_files = flags & 1, .wants_mark = flags & 2, .error = {.length = draw() * 20}};
+            .start = {K.now / 1000, 0}, .has_files = flags & 1, .error = {.length = draw() * 20}};
         memset(report->error.bytes, 'e', report->error.length < MAX_TEXT_BYTES ? report->error.length : MAX_TEXT_BYTES);
         if (report->error.length > MAX_TEXT_BYTES)
             report->error.length = MAX_TEXT_BYTES;
@@ -535,7 +543,7 @@ static bool next_record(struct span *rest, struct span *record)
 static bool makes_sense(struct span rest, unsigned *arguments)
 {
     struct span record;
-    unsigned seen[4] = {0, 0, 0, 0};
+    unsigned seen[4] = {0, 0, 0, 0}, records = 0;
     *arguments = 0;
     while (next_record(&rest, &record)) {
         char letter = record.size > 0 ? (char)record.bytes[0] : '\0';
@@ -544,8 +552,9 @@ static bool makes_sense(struct span rest, unsigned *arguments)
             return record.size == 1 && rest.size == 0 && *arguments > 0;
         if (letter == '\0' || strchr("eadorxm", letter) == NULL || (once != NULL && seen[once - "dorm"]++ > 0))
             return false;
-        if (letter == 'm' && record.size != 1)
+        if (letter == 'm' && (record.size != 1 || records != 0))
             return false;
+        records++;
         if (letter == 'e') {
             const uint8_t *equals = memchr(record.bytes, '=', record.size);
             if (equals == NULL || equals == record.bytes + 1)
@@ -843,19 +852,17 @@ static void check_descriptors(void)
     CHECK(open == used);
 }
 
-/* That a mark with this token is in each stream at most once, and in no other form. */
+/* That a mark with this token was written at most once, and in no other form. */
 static void check_mark(const char *token)
 {
-    for (int stream = 0; stream < 2; stream++) {
-        char line[9 + 32 + 1];
-        memcpy(line, "\x1emonopod ", 9);
-        memcpy(line + 9, token, 32);
-        line[41] = '\n';
-        const char *bytes = K.stream[stream], *found = memmem(bytes, K.streamed[stream], line, sizeof line);
-        CHECK(K.streamed[stream] % sizeof line == 0);
-        if (found != NULL)
-            CHECK(memmem(found + 1, K.streamed[stream] - (size_t)(found + 1 - bytes), line, sizeof line) == NULL);
-    }
+    char line[9 + 32 + 1];
+    memcpy(line, "\x1emonopod ", 9);
+    memcpy(line + 9, token, 32);
+    line[41] = '\n';
+    const char *found = memmem(K.stream, K.streamed, line, sizeof line);
+    CHECK(K.streamed % sizeof line == 0);
+    if (found != NULL)
+        CHECK(memmem(found + 1, K.streamed - (size_t)(found + 1 - K.stream), line, sizeof line) == NULL);
 }
 
 static void check_ends(void)

@@ -215,9 +215,8 @@ class Coordinator:
         self.tell(TaskFinished(at, task, index, attempt, status, status, "", again))
 
     def marks(self, task, token):
-        """Write the mark to both streams of a container, which come as one."""
-        for _ in range(2):
-            self.says(task, f"\x1emonopod {token}")
+        """Write the mark at the end of a container's output."""
+        self.says(task, f"\x1emonopod {token}")
 
     def finished(self, status="Succeeded"):
         document = {"kind": "PipelineRun", "metadata": {"name": self.name}, "status": {"conditions": []}}

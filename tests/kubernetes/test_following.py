@@ -382,7 +382,6 @@ def test_attempts_are_told_apart_though_their_log_is_late_and_cut(api, follow, c
         it.says("build", f"try {attempt}")
         it.says("build", f"\x1emonopod {token(99)}")  # forged
         it.write(it.name, "build-act", f"no newline of {attempt}\x1emonopod {token(attempt)}".encode())
-        it.says("build", f"\x1emonopod {token(attempt)}")
     it.ends("build-act")
     _, lines = following.end()
     expected = []

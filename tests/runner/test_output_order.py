@@ -21,7 +21,7 @@ from monopod.schemas.run_events import (
     TaskStarted,
 )
 
-STREAMS = ("stdout", "stderr")
+STREAMS = ("stdout", BOTH)  # where a container whose requests are marked writes
 
 
 def token(number):
@@ -59,11 +59,8 @@ class Fed:
         self.order.output(ContainerOutput(container, stream, data), self.now)
         return self.told()
 
-    def mark(self, container, number, *streams):
-        shown = []
-        for stream in streams or STREAMS:
-            shown += self.write(container, mark(token(number)), stream)
-        return shown
+    def mark(self, container, number):
+        return self.write(container, mark(token(number)))
 
     def event(self, event):
         self.order.event(event)
@@ -83,8 +80,7 @@ def test_output_comes_after_the_start_and_before_the_end_of_its_step(fed):
     assert fed.event(started("a")) == [started("a"), Output("a-s", b"early")]
     assert fed.write("a-s", b"text") == [Output("a-s", b"text")]
     assert fed.event(finished("a", told=token(1))) == []
-    assert fed.write("a-s", b"late" + mark(token(1))) == [Output("a-s", b"late")]
-    assert fed.mark("a-s", 1, "stderr") == [finished("a", told=token(1))]
+    assert fed.write("a-s", b"late" + mark(token(1))) == [Output("a-s", b"late"), finished("a", told=token(1))]
 
 
 def test_what_depends_on_a_step_waits_with_its_end_and_others_do_not(fed):
@@ -100,7 +96,6 @@ def test_what_depends_on_a_step_waits_with_its_end_and_others_do_not(fed):
 def test_attempts_in_one_container_are_told_apart_though_all_comes_at_once(fed):
     for number in range(3):
         fed.write("a-s", b"out %d" % number)
-        fed.write("a-s", b"err %d" % number, "stderr")
         fed.mark("a-s", number)
     shown = []
     for number in range(3):
@@ -111,18 +106,25 @@ def test_attempts_in_one_container_are_told_apart_though_all_comes_at_once(fed):
         for each in (
             started("a", number),
             Output("a-s", b"out %d" % number),
-            Output("a-s", b"err %d" % number, stream="stderr"),
             finished("a", number, token(number)),
         )
     ]
 
 
-def test_where_both_streams_come_as_one_two_marks_end_a_request(fed):
+def test_where_both_streams_come_as_one_the_mark_ends_a_request_too(fed):
     fed.event(started("a"))
-    assert fed.write("a-s", b"out\n" + mark(token(1)) + b"err\n", BOTH) == [Output("a-s", b"out\n", stream=BOTH)]
-    assert fed.event(finished("a", told=token(1))) == [Output("a-s", b"err\n", stream=BOTH)]
-    assert fed.write("a-s", mark(token(1)) + b"next", BOTH) == [finished("a", told=token(1))]
+    assert fed.write("a-s", b"text\n" + mark(token(1)) + b"next", BOTH) == [Output("a-s", b"text\n", stream=BOTH)]
+    assert fed.event(finished("a", told=token(1))) == [finished("a", told=token(1))]
     assert fed.event(started("a", 1)) == [started("a", 1), Output("a-s", b"next", stream=BOTH)]
+
+
+def test_what_an_entrypoint_complained_of_before_the_streams_were_joined_is_shown(fed):
+    fed.event(started("a"))
+    assert fed.write("a-s", b"entrypoint: kill.7\n", "stderr") == [
+        Output("a-s", b"entrypoint: kill.7\n", stream="stderr")
+    ]
+    fed.event(finished("a", told=token(1)))
+    assert fed.mark("a-s", 1) == [finished("a", told=token(1))]
 
 
 def test_a_forged_mark_is_text_and_delays_only_who_forged_it(fed):
@@ -241,8 +243,7 @@ def test_sidecars_are_told_apart_too(fed):
     assert fed.write("a-db", b"ready") == []
     assert fed.event(task_started) == [task_started, Output("a-db", b"ready")]
     fed.write("a-db", b"bye" + mark(token(7)) + b"ready again")
-    assert fed.event(OutputEnded(1.0, "a-db", token(7))) == []
-    assert fed.mark("a-db", 7, "stderr") == [OutputEnded(1.0, "a-db", token(7))]
+    assert fed.event(OutputEnded(1.0, "a-db", token(7))) == [OutputEnded(1.0, "a-db", token(7))]
     assert fed.event(again) == [again, Output("a-db", b"ready again")]
 
 
@@ -255,15 +256,14 @@ def test_at_the_end_all_is_shown(fed):
     assert list(fed.order.end(fed.now)) == [finished("a", told=token(1)), Output("b-s", b"b")]
 
 
-@pytest.mark.parametrize(("streams", "marks_each"), [(STREAMS, 1), ((BOTH,), 2)])
-def test_the_marks_of_a_sidecar_whose_end_is_never_told_are_not_shown(fed, streams, marks_each):
+@pytest.mark.parametrize("stream", STREAMS)
+def test_the_mark_of_a_sidecar_whose_end_is_never_told_is_not_shown(fed, stream):
     """A run is over when its last Task is: nobody tells any more how the Sidecars of that have ended."""
     fed.event(TaskStarted(1.0, "a", None, 0, "a", {}))
-    for stream in streams:
-        fed.write("a-db", b"served\n" + mark(token(7)) + b"forged?\n" + mark(token(8)) * marks_each, stream)
+    fed.write("a-db", b"served\n" + mark(token(7)) + b"forged?\n" + mark(token(8)), stream)
     shown = b"".join(each.data for each in fed.order.end(fed.now))
     assert shown.count(mark(token(8))) == 0
-    assert shown.count(mark(token(7))) == shown.count(b"forged?\n") == len(streams)
+    assert shown.count(mark(token(7))) == shown.count(b"forged?\n") == 1
 
 
 def test_containers_that_are_not_of_the_plan_are_shown_at_once(fed):
@@ -280,19 +280,15 @@ def test_a_full_disk_costs_output_and_says_whose(fed, monkeypatch):
 
 
 def attempts_by_chance(chance, name, attempts):
-    """Return what each attempt writes to its two streams, its events, and the bytes of the container's streams."""
-    written, events = {}, []
-    streams = {"stdout": b"", "stderr": b"", BOTH: b""}
+    """Return what each attempt writes, its events, and the bytes of the container's stream."""
+    written, events, stream = {}, [], b""
     for number in range(attempts):
         secret = mark(token(10 + number))
         pieces = [b"", b"x\n", b"no newline", mark(token(5)), mark(token(9 + number)), secret[:30], b"\x1e"]
-        out, err = (b"%s %d %s " % (name.encode(), number, b"".join(chance.choices(pieces, k=3))) for _ in range(2))
-        streams["stdout"] += out + secret
-        streams["stderr"] += err + secret
-        streams[BOTH] += out + secret + err + secret
-        written[name, number] = out, err
+        written[name, number] = b"%s %d %s " % (name.encode(), number, b"".join(chance.choices(pieces, k=3)))
+        stream += written[name, number] + secret
         events += [started(name, number), finished(name, number, secret[9:-1].decode())]
-    return written, events, streams
+    return written, events, stream
 
 
 def owners(shown):
@@ -312,16 +308,15 @@ def owners(shown):
 
 
 @settings(max_examples=200)
-@given(st.randoms(use_true_random=False), st.integers(1, 5), st.sampled_from([STREAMS, (BOTH,)]))
-def test_whatever_comes_first_and_in_whatever_pieces(chance, attempts, names):
+@given(st.randoms(use_true_random=False), st.integers(1, 5), st.sampled_from(STREAMS))
+def test_whatever_comes_first_and_in_whatever_pieces(chance, attempts, stream):
     """The streams of two containers and the events, each in its own order, one piece after the other by chance."""
     fed, shown = Fed(), []
     written, events, streams = {}, [], {}
     for name in ("a", "b"):
-        outputs, happened, contents = attempts_by_chance(chance, name, attempts)
+        outputs, happened, streams[f"{name}-s"] = attempts_by_chance(chance, name, attempts)
         written |= outputs
         events += happened
-        streams |= {(f"{name}-s", stream): contents[stream] for stream in names}
     events.sort(key=lambda event: event.attempt)
     while any(streams.values()) or events:
         source = chance.choice([source for source, data in streams.items() if data] + [None] * bool(events))
@@ -329,12 +324,9 @@ def test_whatever_comes_first_and_in_whatever_pieces(chance, attempts, names):
             shown += fed.event(events.pop(0))
             continue
         size = chance.choice([1, 7, LENGTH, 1000])
-        shown += fed.write(source[0], streams[source][:size], source[1])
+        shown += fed.write(source, streams[source][:size], stream)
         streams[source] = streams[source][size:]
-    found = owners(shown)
-    for owner, (out, err) in written.items():
-        assert sorted(found[owner]) == sorted(out + err)
-        assert names == STREAMS or found[owner] == out + err
+    assert owners(shown) == written
 
 
 def test_held_output_is_a_queue_of_bytes_wherever_they_are():
