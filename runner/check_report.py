@@ -3,7 +3,7 @@
 Rules:
 
 - Text: a line for each problem; on a terminal, with the source (``problem_view``). The notes that most files get (no
-  timeout, no requests, no digest) are one line for each file, unless one is strict.
+  timeout, no requests, no digest) are one line for each file, unless the check is strict.
 - JSON: ``{"problems": [{"file", "line", "column", "severity", "rule", "message"}], "errors", "warnings", "notes",
   "ignored"}``. What is in no file has null for file, line and column.
 - SARIF: https://docs.oasis-open.org/sarif/sarif/v2.1.0/. What the author said is to be ignored is there too, as
@@ -58,10 +58,10 @@ def _text(checked: Checked, files: Sequence[str], look: Look) -> str:
 
 _COMMON: dict[Rule, str] = {
     "no-timeout": "no timeout",
-    "no-requests": "no requests of cpu and memory",
+    "no-requests": "no cpu or memory requests",
     "unpinned-image": "images without a digest",
 }
-"""Rules whose notes most files get, in the words of the one line that they have in common."""
+"""Rules whose notes most files get, with what their common line says of each."""
 
 
 def _is_common(problem: Problem) -> bool:
@@ -69,7 +69,7 @@ def _is_common(problem: Problem) -> bool:
 
 
 def _common(problems: Sequence[Problem], look: Look) -> Iterator[str]:
-    """Yield one line for each file that has such notes, at the first of them; a note that is alone stays as it is."""
+    """Yield one line for each file with such notes, at the place of the first; a single note stays as it is."""
     by_file: dict[str, list[Problem]] = {}
     for problem in problems:
         if _is_common(problem) and problem.position is not None:
@@ -79,9 +79,7 @@ def _common(problems: Sequence[Problem], look: Look) -> Iterator[str]:
         if len(those) == 1:
             yield _line(those[0], f" [{those[0].rule}]", look)
             continue
-        named = [_COMMON[rule] for rule in rules]
-        what = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
-        message = f"{what}: {len(those)} notes, which --strict lists"
+        message = f"{', '.join(_COMMON[rule] for rule in rules)} ({len(those)} notes; --strict lists them)"
         yield _line(replace(those[0], message=message), f" [{', '.join(rules)}]", look)
 
 

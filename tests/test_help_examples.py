@@ -75,6 +75,9 @@ spec:
     tasks:
     - name: unit-tests
       taskSpec: {{steps: [{{name: pytest, image: busybox, script: echo 15 passed}}]}}
+    - name: test
+      matrix: {{params: [{{name: go, value: ["1.21", "1.22"]}}]}}
+      taskSpec: {{params: [{{name: go}}], steps: [{STEP % "echo $(params.go)"}]}}
     - name: deploy
       matrix: {{params: [{{name: region, value: [a, b, c]}}]}}
       taskSpec: {{params: [{{name: region}}], steps: [{STEP % "echo $(params.region)"}]}}

@@ -67,7 +67,7 @@ def test_text_has_the_rule_at_the_end_of_each_line_and_counts(check):
 def test_the_notes_that_most_files_get_are_one_line_for_each_file_unless_one_is_strict(check):
     Path("other.yaml").write_text(TASK.replace("name: build", "name: other"))
     common = [line for line in check("task.yaml", "other.yaml")[1].splitlines() if ": note: " in line]
-    words = "note: no requests of cpu and memory and images without a digest: 2 notes, which --strict lists"
+    words = "note: no cpu or memory requests, images without a digest (2 notes; --strict lists them)"
     assert common == [f"{file}.yaml:7:5: {words} [no-requests, unpinned-image]" for file in ("other", "task")]
     strict = check("task.yaml", "other.yaml", "--strict")[1].splitlines()
     assert [line.rpartition(" [")[2] for line in strict if ": note: " in line] == [
