@@ -9,6 +9,7 @@ What is left to others: deciding when, and reading what comes out (``sandbox``).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
@@ -116,7 +117,8 @@ def _enter_root(container: Container, directory: str, surroundings: Surroundings
         if os.path.isdir(path):
             namespaces.attach_mount(descriptor, path)
     if not os.path.isdir(container.working_directory):
-        os.makedirs(container.working_directory, exist_ok=True)
+        with _explained("make the working directory", container.working_directory):
+            os.makedirs(container.working_directory, exist_ok=True)
 
 
 def _own_mounts(container: Container, directory: str, surroundings: Surroundings) -> list[Mount]:
@@ -171,11 +173,21 @@ def _covers(mount: Mount, surroundings: Surroundings) -> Iterator[tuple[int, str
 def _make_mount_point(path: str, *, is_directory: bool) -> None:
     if os.path.exists(path):
         return
-    if is_directory:
-        os.makedirs(path, exist_ok=True)  # another container may make it in a volume that both have
-    else:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        _touch(path)
+    with _explained("mount a volume at", path):
+        if is_directory:
+            os.makedirs(path, exist_ok=True)  # another container may make it in a volume that both have
+        else:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            _touch(path)
+
+
+@contextlib.contextmanager
+def _explained(what: str, path: str) -> Iterator[None]:
+    """Let an OSError say what could not be done, and where."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, f"cannot {what} {path}: {error.strerror}") from error
 
 
 def _touch(path: str) -> None:

@@ -52,8 +52,9 @@ def test_a_container_that_cannot_be_started_fails_its_task_at_once(pipeline, tmp
     assert "[report : act] mount was Failed" in lines
 
 
+BELOW_A_FILE = "/etc/hostname/below-a-file"
 NEVER = {"name": "s", "image": "busybox", "script": "echo here",
-         "volumeMounts": [{"name": "data", "mountPath": "/etc/hostname/below-a-file"}]}  # fmt: skip
+         "volumeMounts": [{"name": "data", "mountPath": BELOW_A_FILE}]}  # fmt: skip
 WELL = {"name": "s", "image": "busybox", "script": "#!/bin/sh\ntrue"}
 LATE = {"name": "late", "runAfter": ["early"], "taskSpec": {"volumes": [{"name": "data", "emptyDir": {}}]}}
 FINALLY = [{"name": "last", "taskSpec": {"steps": [WELL]}}]
@@ -86,7 +87,9 @@ def test_a_run_whose_last_container_cannot_be_started_failed_and_was_not_cancell
     for each in runs:
         condition = each["status"]["conditions"][0]
         assert condition["reason"] in ("StepFailed", "SidecarFailed")
-        assert condition["message"].endswith(" failed to start: StartError: Not a directory")
+        assert condition["message"].endswith(
+            f" failed to start: StartError: cannot mount a volume at {BELOW_A_FILE}: Not a directory"
+        )
     assert runs
 
 
