@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from monopod.entrypoint import inherited_signals
-from monopod.runner.host import devices, namespaces, root_view, volumes
+from monopod.runner.host import devices, namespaces, private_directories, root_view, volumes
 from monopod.runner.host.specification import Container, Identity, Mount
 from monopod.runner.host.surroundings import Surroundings
 
@@ -28,8 +28,9 @@ def run_container(
 ) -> NoReturn:
     """Become the container's program. `directory` is the container's own in the state directory. Raises OSError."""
     os.setsid()
+    private = private_directories.current_paths(surroundings.private)
     namespaces.unshare(namespaces.NEW_MOUNTS, "a mount namespace")
-    _enter_root(container, directory, surroundings)
+    _enter_root(container, directory, surroundings, private)
     execute(container, container.command, surroundings, outputs)
 
 
@@ -90,16 +91,17 @@ def _assume(identity: Identity, surroundings: Surroundings) -> None:
 # --- files
 
 
-def _enter_root(container: Container, directory: str, surroundings: Surroundings) -> None:
-    """Make the container's root file system, with all its mounts, and change to it."""
-    root, view = surroundings.root, surroundings.view
+def _enter_root(container: Container, directory: str, surroundings: Surroundings, private: tuple[str, ...]) -> None:
+    """Make the container's root file system, with all its mounts, and change to it. `private` is what it cannot see."""
+    root, view = surroundings.root, root_view.hide(surroundings.view, private)
     layers = root_view.Layers(directory, f"{surroundings.memory}/{os.path.basename(directory)}")
     os.mkdir(layers.memory)
     own = _own_mounts(container, layers.memory, surroundings)
     mounts = sorted(own, key=lambda mount: mount.path.split("/"))
     sources = [_clone(mount) for mount in mounts]
-    covers = [cover for mount in mounts for cover in _covers(mount, surroundings)]
-    outermost = [(mount.path, is_directory) for mount, (_, is_directory) in zip(mounts, sources, strict=True)
+    covers = [cover for mount, (_, _, shown) in zip(mounts, sources, strict=True)
+              for cover in _covers(mount, shown, private, surroundings)]  # fmt: skip
+    outermost = [(mount.path, is_directory) for mount, (_, is_directory, _) in zip(mounts, sources, strict=True)
                  if not any(root_view.is_below(mount.path, other.path) for other in mounts)]  # fmt: skip
     if not any(root_view.is_below(container.working_directory, mount.path) for mount in mounts):
         outermost.append((os.path.normpath(container.working_directory), True))
@@ -110,7 +112,7 @@ def _enter_root(container: Container, directory: str, surroundings: Surroundings
         _make_mount_point(path, is_directory=is_directory)
     if container.read_only_root:
         root_view.restrict(view, namespaces.ATTR_RDONLY)
-    for mount, (descriptor, is_directory) in zip(mounts, sources, strict=True):
+    for mount, (descriptor, is_directory, _) in zip(mounts, sources, strict=True):
         _make_mount_point(mount.path, is_directory=is_directory)
         namespaces.attach_mount(descriptor, mount.path)
     for descriptor, path in covers:
@@ -143,31 +145,40 @@ def termination_message_file(container: Container, surroundings: Surroundings) -
     return f"{surroundings.memory}/termination-log-{container.name}"
 
 
-def _clone(mount: Mount) -> tuple[int, bool]:
-    """Return an unattached mount of what a volumeMount shows, and whether it is a directory."""
+def _clone(mount: Mount) -> tuple[int, bool, str]:
+    """Return an unattached mount of what a volumeMount shows, whether it is a directory, and where that is."""
     if mount.sub_path:
-        descriptor, is_directory = volumes.clone_sub_path(mount.source, mount.sub_path)
+        descriptor, is_directory, shown = volumes.clone_sub_path(mount.source, mount.sub_path)
     else:
-        descriptor = namespaces.clone_mount(mount.source)
+        descriptor, shown = namespaces.clone_mount(mount.source), os.path.realpath(mount.source)
         is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
     attributes = namespaces.ATTR_NODEV
     namespaces.restrict_mount(descriptor, attributes)
     if mount.read_only:
         namespaces.restrict_mount(descriptor, namespaces.ATTR_RDONLY, recursive=mount.recursively_read_only)
-    return descriptor, is_directory
+    return descriptor, is_directory, shown
 
 
-def _covers(mount: Mount, surroundings: Surroundings) -> Iterator[tuple[int, str]]:
-    """Yield what hides monopod's own directories inside a mount: an empty one, and the path that it belongs at."""
-    pod = surroundings.pod
-    if root_view.is_below(mount.source, pod.state_directory):
+def _covers(
+    mount: Mount, shown: str, private: tuple[str, ...], surroundings: Surroundings
+) -> Iterator[tuple[int, str]]:
+    """Yield what hides monopod's own directories inside a mount: an empty one, and the path that it belongs at.
+
+    `shown` is what is mounted. A subPath may not lead into such a directory: a Step may have made a link of it.
+    """
+    if root_view.is_below(mount.source, surroundings.pod.state_directory):
         return
-    shown = os.path.realpath(os.path.join(mount.source, mount.sub_path))
-    for path in pod.private:
+    for path in private:
         if root_view.is_below(path, shown):
             empty = namespaces.clone_mount(f"{surroundings.memory}/empty")
             namespaces.restrict_mount(empty, namespaces.ATTR_RDONLY)
             yield empty, os.path.join(mount.path, os.path.relpath(path, shown))
+        elif _is_in(shown, path) and not _is_in(os.path.realpath(mount.source), path):
+            raise PermissionError(errno.EACCES, f"subPath {mount.sub_path!r} leads to what is hidden: {path}")
+
+
+def _is_in(path: str, directory: str) -> bool:
+    return path == directory or root_view.is_below(path, directory)
 
 
 def _make_mount_point(path: str, *, is_directory: bool) -> None:

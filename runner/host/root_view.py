@@ -89,6 +89,11 @@ def hidden_directories(private: Iterable[str]) -> tuple[str, ...]:
     return (*_SYSTEM_DIRECTORIES, *_emptied_directories(private))
 
 
+def hide(view: View, private: Iterable[str]) -> View:
+    """Return the view with the private directories where they are now."""
+    return view._replace(hidden=_emptied_directories(private))
+
+
 def _emptied_directories(private: Iterable[str]) -> tuple[str, ...]:
     emptied = [path for path in _TEMPORARY_DIRECTORIES if os.path.isdir(path) and not os.path.islink(path)]
     for path in sorted(private):

@@ -10,7 +10,7 @@ import socket
 from typing import NamedTuple
 
 from monopod.runner.backend import BackendUnavailableError
-from monopod.runner.host import devices, namespaces, root_view, user_namespace, volumes
+from monopod.runner.host import devices, namespaces, private_directories, root_view, user_namespace, volumes
 from monopod.runner.host.specification import Pod
 
 _NOT_ITS_OWN = (
@@ -37,6 +37,7 @@ class Surroundings(NamedTuple):
 
     ``own_processes``: each container may have a /proc of its own; ``new_nodes``: it may have device nodes of its
     own; ``filters_calls``: a container that is to have a filter of system calls has to install it.
+    ``private`` are open directories that no container sees.
     ``read_only_proc`` and ``unseen_proc`` are what no container may write to, or see, in /proc.
     """
 
@@ -52,6 +53,7 @@ class Surroundings(NamedTuple):
     own_processes: bool
     new_nodes: bool
     filters_calls: bool
+    private: tuple[int, ...] = ()
     read_only_proc: tuple[str, ...] = ()
     unseen_proc: tuple[str, ...] = ()
 
@@ -117,6 +119,7 @@ def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
         own_processes,
         not in_user_namespace and devices.may_make_nodes(f"{state}/root"),
         can_filter_calls and not all(container.filters_calls for container in pod.containers),
+        private_directories.open_all(pod.private),
         _settings_in_proc() if is_root else (),
         tuple(name for name in _UNSEEN_PROC if os.path.exists(f"/proc/{name}")) if is_root else (),
     )

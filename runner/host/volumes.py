@@ -52,8 +52,8 @@ def _give_to_group(volume: str, group: int) -> None:
             os.chmod(path, mode | 0o440)
 
 
-def clone_sub_path(source: str, sub_path: str) -> tuple[int, bool]:
-    """Return an unattached mount of `sub_path` below the directory `source`, and whether it is a directory.
+def clone_sub_path(source: str, sub_path: str) -> tuple[int, bool, str]:
+    """Return an unattached mount of `sub_path` below the directory `source`, whether it is a directory, and its path.
 
     A missing directory is made, with the mode of the volume. What leads out of the volume is an error (EXDEV).
     """
@@ -71,7 +71,8 @@ def clone_sub_path(source: str, sub_path: str) -> tuple[int, bool]:
         os.close(volume)
     try:
         is_directory = stat.S_ISDIR(os.fstat(found).st_mode)
-        return namespaces.clone_mount("", directory=found), is_directory
+        path = os.readlink(f"/proc/self/fd/{found}")  # a link in the volume may be another one by now
+        return namespaces.clone_mount("", directory=found), is_directory, path
     finally:
         os.close(found)
 

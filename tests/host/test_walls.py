@@ -352,6 +352,43 @@ def test_records_claims_and_state_of_other_runs_are_out_of_sight(backend, home):
     assert all(file.read_text() == "hunter2\n" for file in files)
 
 
+def test_a_private_directory_that_a_step_moves_is_still_out_of_sight(backend, home, make_container):
+    backend.environment["TMPDIR"] = str(home / "tmp")
+    files = private_files(home, backend)
+    spec = attack_and_victim(
+        make_container,
+        "mkdir /home-too/new && mv /home-too/.local /home-too/.cache /home-too/new/",
+        f"ls -d /home-too/new/.local/share/monopod; grep -rl hunter2 /home-too {home}; exit 0",
+    )
+    spec["volumes"] = [{"name": "home", "hostPath": {"path": str(home)}}]
+    for container in (*spec["initContainers"], *spec["containers"]):
+        container["volumeMounts"] = [{"name": "home", "mountPath": "/home-too"}]
+    ended = backend.run(spec)
+    try:
+        assert ended.output("victim", "stdout") == "/home-too/new/.local/share/monopod\n", ended.events
+        assert all((home / "new" / file.relative_to(home)).exists() for file in files[:3])
+    finally:
+        shutil.rmtree(home / "new")
+
+
+@pytest.mark.parametrize("target", [".local/share/monopod", ".local/share/monopod/claims/default"])
+def test_a_link_that_a_step_makes_leads_no_sub_path_to_a_private_directory(backend, home, target):
+    backend.environment["TMPDIR"] = str(home / "tmp")
+    files = private_files(home, backend)
+    (home / "link").symlink_to(target)
+    mounts = {"volumeMounts": [{"name": "home", "mountPath": "/data", "subPath": "link"}]}
+    spec = {
+        "volumes": [{"name": "home", "hostPath": {"path": str(home)}}],
+        "containers": [{"name": "main", "image": "none", "command": ["grep", "-r", "hunter2", "/data"], **mounts}],
+    }
+    ended = backend.run(spec)
+    assert ended.output("main") == ""
+    terminated = ended.state("main")["terminated"]
+    assert (terminated["reason"], terminated["exitCode"]) == ("StartError", 128)
+    assert "subPath 'link' leads to what is hidden" in terminated["message"]
+    assert all(file.exists() for file in files)
+
+
 def test_what_monopod_writes_while_a_step_runs_is_out_of_sight(backend, home):
     record = home / ".local/state/monopod/runs/this-run/output"
     sync = home / "sync"
