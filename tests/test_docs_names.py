@@ -1,0 +1,76 @@
+"""Each module, event, command and test that the documentation names is in the code.
+
+Options, variables and subcommands: `test_docs_inventory`. Fields and rules: `test_docs_tekton`, `test_docs_rules`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from shown_commands import blocks, pages
+
+from monopod.entrypoint import events
+
+ROOT = Path(__file__).parents[1]
+PAGES = {name: (ROOT / name).read_text() for name in pages(ROOT)}
+CODE = ("compiler", "entrypoint", "images", "runner", "schemas", "tests")
+FOLDERS = (*CODE, "benchmarks", "docs", "examples")
+SOURCES = {path.name for folder in CODE for ending in ("py", "c") for path in (ROOT / folder).rglob(f"*.{ending}")}
+
+
+def spans(page: str) -> list[str]:
+    """Return what stands between backticks, outside of blocks."""
+    for block in blocks(page):
+        page = page.replace(block.text, "")
+    return re.findall(r"`([^`\n]+)`", page)
+
+
+def is_there(path: str) -> bool:
+    """Return whether a file or folder is there: from the top, or, as reliability.md writes them, from the tests."""
+    return (ROOT / path).exists() or (ROOT / "tests" / path).exists()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_files_that_a_page_names_exist(page: str):
+    """A path begins with a folder of the repository or of the tests; a module may be named without its folder."""
+    folders = "|".join([*FOLDERS, *(path.name for path in (ROOT / "tests").iterdir() if path.is_dir())])
+    text = "\n".join(spans(PAGES[page]))
+    paths = set(re.findall(rf"^(?:{folders})/[\w./-]*", text, re.MULTILINE))
+    modules = set(re.findall(r"^\w+\.(?:py|c)$", text, re.MULTILINE))
+    assert [path for path in sorted(paths) if not is_there(path)] == []
+    assert sorted(modules - SOURCES) == []
+
+
+def test_the_events_and_commands_are_those_of_the_engine():
+    page = PAGES["docs/how-it-works.md"]
+    rows = re.search(r"^\| events: .*\n\|.*\n((?:\|.*\n)+)", page, re.MULTILINE)
+    assert rows is not None
+    cells = [row.strip("|").split("|") for row in rows[1].splitlines()]
+    for column, kinds in enumerate((events.Event, events.Command)):
+        named = [name for row in cells for name in re.findall(r"`(\w+)`", row[column])]
+        assert sorted(named) == sorted(kind.__name__ for kind in get_args(kinds))
+
+
+def test_the_parts_of_tests_that_reliability_names_exist():
+    """A part is a class, or the heading of a section, in italics behind the file."""
+    named = re.findall(r"`([\w/]+\.py)`,? \(?\*([^*]+)\*", PAGES["docs/reliability.md"])
+    assert named
+    assert [each for each in named if each[1] not in (ROOT / "tests" / each[0]).read_text()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_table_has_two_rows_for_one_thing(page: str):
+    """Merges leave such rows; the first cell is what a row is about."""
+    for table in re.findall(r"(?:^\|.*\n)+", PAGES[page], re.MULTILINE):
+        firsts = [row.strip("|").split(" | ")[0].strip() for row in table.splitlines()[2:]]
+        assert sorted({first for first in firsts if first and firsts.count(first) > 1}) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_list_has_two_items_for_one_thing(page: str):
+    for section in re.split(r"^#+ .*$", PAGES[page], flags=re.MULTILINE):
+        heads = re.findall(r"^- \*\*(.+?)\.?\*\*", section, re.MULTILINE)
+        assert sorted({head for head in heads if heads.count(head) > 1}) == []
