@@ -214,7 +214,7 @@ class Run:
 
     def _without_outcome(self, status: Mapping[str, Any]) -> Outcome:
         why = self._refusal or status.get("message") or self._coordinator_end
-        if self._refusal is not None or status.get("reason") == NOT_STARTED:
+        if self._refusal is not None or (status.get("reason") == NOT_STARTED and not self._has_started):
             return Outcome("Failed", NOT_STARTED, f"the run did not start: {why}")
         message = "the coordinator did not tell how the run ended" + (f": {why}" if why else "")
         return Outcome("Unknown" if status.get("phase") == "Unknown" else "Failed", "OutcomeUnknown", message)

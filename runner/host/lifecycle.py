@@ -21,7 +21,7 @@ import signal
 from collections.abc import Iterable
 from typing import Literal, NamedTuple, TypeAlias
 
-from monopod.runner.backend import EVICTED
+from monopod.runner.backend import EVICTED, NOT_STARTED
 from monopod.runner.host.specification import ContainerKind
 
 FIRST_BACKOFF = 10.0
@@ -92,7 +92,7 @@ class ContainerRecord:
         self.restart_at: float | None = None
         self.backoff = 0.0
         self.asked_to_stop = False
-        self.hook_failed = False
+        self.hook_failure: str | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -153,7 +153,7 @@ class Lifecycle:
         if failure is None or self.is_stopping:
             record.was_started = True
             return self._next(now)
-        record.hook_failed = True
+        record.hook_failure = failure
         return [Warn(f"container {name}: its postStart hook failed: {failure}"), Signal(name, signal.SIGKILL)]
 
     def exited(self, name: str, termination: Termination, now: float) -> list[Command]:
@@ -216,9 +216,9 @@ class Lifecycle:
         if record.kind == "init" and termination.exit_code:
             self.failed = True
             self._stop(now, self._grace)
-        elif record.kind == "sidecar" and first_time and (record.hook_failed or termination.reason == "StartError"):
-            self.failed = True
-            self.message = f"sidecar {record.name} could not be started"
+        elif record.kind == "sidecar" and first_time and (record.hook_failure or termination.reason == "StartError"):
+            self.failed, self.reason = True, NOT_STARTED
+            self.message = f"sidecar {record.name} could not be started: {record.hook_failure or termination.message}"
             self._stop(now, self._grace)
         elif record.kind == "sidecar":
             self._restart_later(record, now)
@@ -247,7 +247,7 @@ class Lifecycle:
                 if record.restart_at <= now:
                     record.restart_at = None
                     record.restart_count += 1
-                    record.phase, record.hook_failed = "starting", False
+                    record.phase, record.hook_failure = "starting", None
                     commands.append(Start(record.name))
             elif record.phase == "waiting":
                 record.phase = "starting"

@@ -82,3 +82,17 @@ def test_a_coordinator_that_cannot_write_its_journal_is_started_again(run, share
     assert "coordinator: [Errno 27] File too large: '/monopod/state/journal'" in ended.shown
     assert f"warning: {GOES_ON}" in ended.shown
     assert (shared.path / "ran").read_text() == "once\nonce\n"
+
+
+def test_a_run_that_finds_no_room_on_the_disk_did_not_start(small_disk):
+    (small_disk / "fill").write_bytes(bytes((6 << 20) - (16 << 10)))
+    run = HostRun(small_disk)
+    try:
+        ended = run.run(pipeline({"first": "exit 0"}))
+        assert ended.code == 1
+        condition = ended.status["conditions"][0]
+        assert (condition["status"], condition["reason"]) == ("False", "NotStarted")
+        assert condition["message"].startswith("the run did not start: sidecar coordinator could not be started: ")
+        assert condition["message"].endswith("No space left on device")
+    finally:
+        run.close()

@@ -200,7 +200,9 @@ def test_a_sidecar_whose_hook_fails_fails_the_pod_in_words(backend, make_contain
     )
     ended = backend.run({"initContainers": [sidecar], "containers": [make_container("main", "echo never")]})
     assert ended.phase == "Failed"
-    assert ended.status["message"] == "sidecar sidecar could not be started"
+    assert ended.status["reason"] == "NotStarted"
+    why = "sidecar sidecar could not be started: it ended with exit code 4: cannot install"
+    assert ended.status["message"] == why
     assert any("exit code 4: cannot install" in event["message"] for event in ended.of("PodWarning"))
 
 

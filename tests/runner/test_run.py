@@ -417,6 +417,15 @@ def test_a_coordinator_that_refuses_to_start_ends_the_run_at_once(follow):
     assert (outcome.status, outcome.message) == ("Failed", f"the run did not start: {why}")
 
 
+@pytest.mark.parametrize(("count", "start"), [(0, "the run did not start"), (1, "the coordinator did not tell how")])
+def test_a_run_whose_coordinator_was_never_started_did_not_start(follow, whole, count, start):
+    events = [told(*whole[:count]), finished("Failed", reason="NotStarted", message="no room")]
+    _, outcome, *_ = follow(events)
+    assert (outcome.status, outcome.exit_code) == ("Failed", 1)
+    assert outcome.message.startswith(start)
+    assert outcome.message.endswith(": no room")
+
+
 def test_a_coordinator_that_was_killed_is_waited_for(follow, whole):
     killed = ContainerTerminated("coordinator", 0, 137, 9, "Error", "", None, 2.0)
     _, outcome, pod, _ = follow([killed], [told(*whole)], [finished()])
