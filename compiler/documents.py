@@ -257,14 +257,15 @@ class _Loader:
 
     def _take(self, file: str, data: Any, marks: yaml_tree.Place | yaml_tree.Marks) -> None:
         """Take one value of a file: an object, or a List of them."""
+        is_object = isinstance(data, dict) and data.get("apiVersion") and data.get("kind")
+        if not is_object and (answer := of_another_system(data)) is not None:
+            self._tell_of_file(file, answer, "foreign-file")
+            return
         if not isinstance(data, dict):
             message = f"expected a Kubernetes object, a mapping with apiVersion and kind; got {describe(data)}"
             self.problems.append(Document(file, "", "", "", {}, None, marks).problem((), message, "not-an-object"))
             return
         api_version, kind = data.get("apiVersion"), data.get("kind")
-        if not (api_version and kind) and (answer := of_another_system(data)) is not None:
-            self._tell_of_file(file, answer, "foreign-file")
-            return
         document = Document(file, str(api_version), str(kind), _name(data), data, None, marks)
         if wrong := list(_type_problems(document, api_version, kind)):
             self.problems += wrong
@@ -350,13 +351,21 @@ def _name(data: dict[str, Any]) -> str:
     return name if isinstance(name, str) else ""
 
 
+_OF_OBJECTS = frozenset({"apiVersion", "kind", "metadata", "spec", "data"})
+
+
 def _type_problems(document: Document, api_version: Any, kind: Any) -> Iterator[Problem]:
     """Yield what is wrong with the apiVersion and the kind of an object."""
     missing = False
     for name, value in (("apiVersion", api_version), ("kind", kind)):
         if value is None or value == "":
             missing = True
-            yield document.problem((), f"the field '{name}' is required", "missing-field")
+            meant = closest(name, (key for key in document.data if isinstance(key, str) and key not in _OF_OBJECTS))
+            if meant is None:
+                yield document.problem((), f"the field '{name}' is required", "missing-field")
+            else:
+                message = f"unknown field (did you mean '{name}'?)"
+                yield document.problem((meant,), message, "unknown-field", key=True)
         elif not isinstance(value, str):
             missing = True
             yield document.problem((name,), f"expected a string, got {describe(value)}", "wrong-type")

@@ -82,7 +82,10 @@ def fan_out(matrix: tekton.Matrix, names: Names, values: Scope, place: Place, pr
         problems.append(place.problem("too-many-combinations", str(error)))
         return FanOut(matrix, ())
     for number in idle:
-        message = "this has no part in any combination: none lacks what it gives, and one has a value of it already"
+        name, texts = known[1][number]
+        if name and any(texts.items() <= combination.items() for combination in found):
+            continue  # its name is the displayName of those
+        message = "no combination lacks what this entry gives, and one has a value of it already, so it has no effect"
         problems.append(place.at("include", number).problem("idle-include", message, "warning"))
     return FanOut(matrix, found)
 

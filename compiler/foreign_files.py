@@ -13,24 +13,35 @@ _TEMPLATE = re.compile(
     r"\{\{-?\s*(?:if|else|end|include|range|with|define|template|toYaml|tpl|/\*|\.(?:Values|Release|Chart)\b)"
 )
 _AS_TEKTON = "monopod runs Tekton Pipelines; write its jobs as Tasks of a Pipeline"
+_KUSTOMIZE = "run kustomize build FOLDER | monopod COMMAND -f -"
+_JENKINSFILE = re.compile(r"(?:@Library\b.*\s)?(?:pipeline|node)\b[^{]*\{")
 _URL = re.compile(r"(?:https?|oci|git|ssh|s3)://|git@[\w.-]+:")
 
+_TRIGGER_KINDS = frozenset(
+    {"TriggerTemplate", "TriggerBinding", "ClusterTriggerBinding", "EventListener", "Trigger", "Interceptor"}
+)
 _ARGO_KINDS = {"Workflow": "an Argo Workflow", "CronWorkflow": "an Argo CronWorkflow"}
 _ARGO_KINDS |= dict.fromkeys(("WorkflowTemplate", "ClusterWorkflowTemplate"), "an Argo WorkflowTemplate")
 
 
 def of_another_system(data: Any) -> str | None:
     """Return what a document without apiVersion and kind is, and what to do; None if it is not known."""
+    if isinstance(data, str):
+        return _of_text(data)
+    if isinstance(data, list):
+        return f"this is a JSON patch; {_KUSTOMIZE}" if data and all(map(_is_operation, data)) else None
     if not isinstance(data, Mapping):
         return None
     for is_one, answer in (
         (_is_github_workflow, f"this is a GitHub workflow; {_AS_TEKTON}"),
         (_is_github_action, f"this is a GitHub action; {_AS_TEKTON}"),
         (_is_gitlab, f"this is a GitLab CI file; {_AS_TEKTON}, or let a job of it call monopod"),
+        (_is_drone, f"this is a Drone CI file; {_AS_TEKTON}"),
+        (_is_bitbucket, f"this is a Bitbucket Pipelines file; {_AS_TEKTON}"),
         (_is_circle, f"this is a CircleCI file; {_AS_TEKTON}"),
         (_is_azure, f"this is an Azure Pipelines file; {_AS_TEKTON}"),
         (_is_compose, "this is a docker-compose file; write its services as Sidecars of a Task"),
-        (_is_kustomization, "this is a kustomization; run kustomize build FOLDER | monopod COMMAND -f -"),
+        (_is_kustomization, f"this is a kustomization; {_KUSTOMIZE}"),
         (_is_chart, "this is a file of a Helm chart; run helm template CHART | monopod COMMAND -f -"),
     ):
         if is_one(data):
@@ -42,7 +53,14 @@ def of_another_api(api_version: str, kind: str) -> str | None:
     """Return what an object of another API is that people run as they would a Pipeline; None if it is not known."""
     if api_version.startswith("argoproj.io/") and kind in _ARGO_KINDS:
         return f"this is {_ARGO_KINDS[kind]}; monopod runs Tekton Pipelines: write its templates as Tasks of a Pipeline"
+    if api_version.startswith("triggers.tekton.dev/") and kind in _TRIGGER_KINDS:
+        named = f"{_article(kind)} {kind} of Tekton Triggers"
+        return f"this is {named}, which monopod does not run; give a PipelineRun or a Pipeline"
     return None
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "AEIOU" else "a"
 
 
 def template_in(text: str) -> tuple[int, str] | None:
@@ -82,6 +100,26 @@ def _is_gitlab(data: Mapping[Any, Any]) -> bool:
     jobs = [each for each in data.values() if isinstance(each, Mapping)]
     has_script = any(each.keys() & {"script", "trigger", "extends"} for each in jobs)
     return has_script or (_has(data, "stages", list) and all(isinstance(each, str) for each in data["stages"]))
+
+
+def _is_drone(data: Mapping[Any, Any]) -> bool:
+    return data.get("kind") == "pipeline" and _has(data, "steps", list)
+
+
+def _is_bitbucket(data: Mapping[Any, Any]) -> bool:
+    return _has(data, "pipelines", Mapping) and bool(
+        data["pipelines"].keys() & {"default", "branches", "pull-requests", "custom", "tags"}
+    )
+
+
+def _is_operation(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and {"op", "path"} <= entry.keys()
+
+
+def _of_text(text: str) -> str | None:
+    if _JENKINSFILE.match(text):
+        return f"this is a Jenkinsfile; {_AS_TEKTON}"
+    return None
 
 
 def _is_circle(data: Mapping[Any, Any]) -> bool:

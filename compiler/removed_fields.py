@@ -15,6 +15,7 @@ from monopod.schemas.model import Path, format_path
 _NO_RESOURCES = "Tekton removed PipelineResources; use params, Workspaces and Results instead"
 _NO_CONDITIONS = "Tekton removed Conditions; guard the Task with when instead"
 _BUNDLE = "Tekton removed bundle; use resolver: bundles with the params bundle, name and kind"
+_NO_VERSION = "Tasks have no versions in Tekton; use resolver: bundles, or resolver: hub with the param version"
 _ONLY_SIDECARS = "Tekton removed it from Steps; only a Sidecar can have it"
 _BESIDE = "it belongs to the PipelineTask, beside taskSpec"
 _NO_TIMEOUT = "a Task has no timeout; set it on the PipelineTask beside taskSpec or taskRef, on the run, or on a Step"
@@ -25,10 +26,14 @@ _REPLACEMENTS: tuple[tuple[re.Pattern[str], frozenset[str], str], ...] = tuple(
     (re.compile(pattern + "$"), frozenset(kinds.split()), text)
     for pattern, kinds, text in (
         (r"Ref\.bundle", "", _BUNDLE),
+        (r"(?:tasks|finally)\[\d+\]\.taskRef\.version", "", _NO_VERSION),
         (r"(?:tasks|finally)\[\d+\]\.conditions", "", _NO_CONDITIONS),
         (r"\.whenExpressions", "", "it is called when in tekton.dev/v1"),
         (_IN_CONTAINER + r"\.resources", "", "it is called computeResources in tekton.dev/v1"),
         (r"(?:^spec|tasks\[\d+\]|finally\[\d+\]|taskSpec|pipelineSpec)\.resources", "", _NO_RESOURCES),
+        (r"params\[\d+\]\.value", "", "a param that is declared has a default; its value is given by what uses it"),
+        (r"params\[\d+\]\.default", "", "a param that is given has a value; its default is where it is declared"),
+        (r"taskSpec\.ref", "", "a Step has ref; a Task is referred to by taskRef, instead of taskSpec"),
         (r"taskSpec\.timeout", "", _NO_TIMEOUT),
         (r"^spec\.timeout", "Task", _NO_TIMEOUT),
         (r"taskSpec\.(?:runAfter|retries|matrix|when|onError)", "", _BESIDE),

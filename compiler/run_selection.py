@@ -157,7 +157,8 @@ def choose(documents: Documents, name: str | None) -> tuple[Document, ...]:
     there_is = sorted({f"{document.kind} of {document.api_version}" for document in documents})
     message = "there is nothing to run: no PipelineRun, TaskRun, Pipeline or Task of tekton.dev among the documents"
     message += f", only {', '.join(there_is)}" if there_is else ""
-    raise Problems([Problem(None, message, "nothing-to-run")])
+    place = DocumentPlace(documents.items[0]) if documents.items else None
+    raise Problems([place.problem("nothing-to-run", message) if place else Problem(None, message, "nothing-to-run")])
 
 
 def _by_name(kinds: Iterable[Sequence[Document]], name: str) -> tuple[Document, ...]:

@@ -25,7 +25,7 @@ M = TypeVar("M", bound=Model)
 class Complaint:
     """One thing wrong with plain data. `at_key`: it is the key at the end of the path that is wrong, not its value.
 
-    `value` is what is of another type than wanted.
+    `value` is what is of another type than wanted; `missing` the required field that a mapping lacks.
     """
 
     path: Path
@@ -33,6 +33,7 @@ class Complaint:
     rule: Rule
     at_key: bool = False
     value: Any = None
+    missing: str | None = None
 
 
 def validate(model: type[M], data: dict[str, Any]) -> tuple[M | None, list[Complaint]]:
@@ -45,47 +46,52 @@ def validate(model: type[M], data: dict[str, Any]) -> tuple[M | None, list[Compl
     except ValidationError as error:
         complaints += [_from_pydantic(details) for details in error.errors(include_url=False)]
     paths = dict(_paths(data)) if findings.items else {}
-    meant = {paths[id(each.mapping)]: _meant(findings.items, each.mapping) for each in findings.items}
-    complaints = [each for each in complaints if not _follows(each, meant)]
+    meant = _meant(findings.items, paths, complaints)
+    complaints = [each for each in complaints if each.missing is None or each.missing not in _at(each.path, meant)]
     complaints += _from_findings(findings.items, paths, meant, model.__name__)
     return (None if complaints else result), complaints
 
 
-def _meant(findings: list[Finding], mapping: dict[str, Any]) -> frozenset[str]:
-    """Return the fields that are probably meant by those of a mapping that are unknown."""
-    names = (
-        closest(str(each.path[-1]), each.unknown)
-        for each in findings
-        if each.mapping is mapping and each.unknown is not None
-    )
-    return frozenset(name for name in names if name is not None)
+def _meant(findings: list[Finding], paths: dict[int, Path], complaints: list[Complaint]) -> dict[Path, str]:
+    """Return what each unknown field is probably meant to be, by its path: first of all what its mapping lacks."""
+    meant = {}
+    for finding in findings:
+        if finding.unknown is not None:
+            around = paths[id(finding.mapping)]
+            name = str(finding.path[-1])
+            lacks = [each.missing for each in complaints if each.missing is not None and each.path == around]
+            field = closest(name, lacks) or closest(name, finding.unknown)
+            if field is not None:
+                meant[(*around, *finding.path)] = field
+    return meant
 
 
-def _follows(complaint: Complaint, meant: dict[Path, frozenset[str]]) -> bool:
-    """Return whether a complaint only says that a field is missing, which is there under a misspelt name."""
-    names = meant.get(complaint.path, ())
-    return complaint.rule == "missing-field" and any(f"'{name}'" in complaint.message for name in names)
+def _at(path: Path, meant: dict[Path, str]) -> frozenset[str]:
+    """Return the fields that are probably meant by unknown fields of the mapping at a path."""
+    return frozenset(field for unknown, field in meant.items() if unknown[:-1] == path)
 
 
 def _from_findings(
-    findings: list[Finding], paths: dict[int, Path], meant: dict[Path, frozenset[str]], kind: str
+    findings: list[Finding], paths: dict[int, Path], meant: dict[Path, str], kind: str
 ) -> Iterator[Complaint]:
     for finding in findings:
         around = paths[id(finding.mapping)]
         path = (*around, *finding.path)
         if finding.unknown is not None:
             way_out = replacement(path, kind)
-            hint = did_you_mean(str(finding.path[-1]), finding.unknown) if way_out is None else f"; {way_out}"
-            yield Complaint(path, f"{finding.message}{hint}", "unknown-field", at_key=True)
-        elif not (_NEEDED.search(finding.message) and _mentions(finding.message, meant[around])):
+            guess = f" (did you mean '{meant[path]}'?)" if path in meant else ""
+            message = f"{finding.message}{guess if way_out is None else f'; {way_out}'}"
+            yield Complaint(path, message, "unknown-field", at_key=True)
+        elif not _is_there_misspelt(finding.message, _at(around, meant) | _at(path, meant)):
             yield Complaint(path, finding.message, "invalid")
 
 
 _NEEDED = re.compile(r"\b(?:needs?|is required)\b")
 
 
-def _mentions(message: str, names: frozenset[str]) -> bool:
-    return any(re.search(rf"\b{name}\b", message) for name in names)
+def _is_there_misspelt(message: str, names: frozenset[str]) -> bool:
+    """Return whether a message only says that something is needed which is there under one of these unknown names."""
+    return bool(_NEEDED.search(message)) and any(re.search(rf"\b{name}\b", message) for name in names)
 
 
 def _paths(data: Any) -> Iterator[tuple[int, Path]]:
@@ -110,7 +116,8 @@ def _paths(data: Any) -> Iterator[tuple[int, Path]]:
 def _from_pydantic(details: ErrorDetails) -> Complaint:
     path, kind = details["loc"], details["type"]
     if kind == "missing":
-        return Complaint(path[:-1], f"the field '{path[-1]}' is required", "missing-field")
+        field = str(path[-1])
+        return Complaint(path[:-1], f"the field '{field}' is required", "missing-field", missing=field)
     words = _WORDS.get(kind)
     message = words(details) if words is not None else details["msg"]
     is_type = kind in _EXPECTED or kind == "value_error"

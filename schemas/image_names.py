@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from monopod.schemas.object_names import placeholder_advice
+
 _HOST = r"[a-zA-Z0-9]+(?:-+[a-zA-Z0-9]+)*"
 _DOMAIN = rf"(?:{_HOST}(?:\.{_HOST})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
 _PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
@@ -32,6 +34,10 @@ def image_problem(text: str) -> str | None:
 
 
 def _advice(text: str) -> str:
+    if (placeholder := placeholder_advice(text)) is not None:
+        return placeholder
+    if text.startswith("uses:"):
+        return "only Lighthouse (Jenkins X) knows uses:; write the Steps, or refer to a Task"
     scheme = _SCHEME.match(text)
     if scheme is not None:
         return f"write it without {scheme[0]}"

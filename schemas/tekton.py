@@ -57,7 +57,7 @@ from monopod.schemas.kubernetes import (
     exactly_one,
 )
 from monopod.schemas.model import ListOf, Model, Path, repeated
-from monopod.schemas.object_names import LABEL, LONGEST_LABEL, SUBDOMAIN
+from monopod.schemas.object_names import LABEL, LONGEST_LABEL, SUBDOMAIN, invalid, label_problem
 
 Value: TypeAlias = str | tuple[str, ...] | dict[str, str]
 """The value of a param or Result: string, array or object."""
@@ -78,11 +78,8 @@ _STEP_RESULT = re.compile(r"\$\(steps\.(.*?)\.results\.(.*?)\)")
 
 
 def _label(value: str) -> str:
-    if not LABEL.fullmatch(value) or len(value) > LONGEST_LABEL:
-        raise ValueError(
-            f"'{value}' is not a valid name: use at most 63 lower-case letters, digits and '-', "
-            "with a letter or digit at both ends"
-        )
+    if problem := label_problem(value):
+        raise ValueError(problem)
     return value
 
 
@@ -92,10 +89,8 @@ def _label_or_nothing(value: str) -> str:
 
 def _result_name(value: str) -> str:
     if not _RESULT.fullmatch(value):
-        raise ValueError(
-            f"'{value}' is not a valid name of a Result: use letters, digits, '-', '_' and '.', "
-            "with a letter or digit at both ends"
-        )
+        rule = "letters, digits, '-', '_' and '.', with a letter or digit at both ends"
+        raise ValueError(invalid(value, "a valid name of a Result", rule))
     return value
 
 
@@ -250,8 +245,8 @@ class ParamSpec(Model):
         names += [(("properties", key), key, "key of an object param") for key in self.properties or ()]
         for path, name, what in names:
             if not form.fullmatch(name):
-                rule = f"use letters, digits, '-', '_'{dots}, with a letter or '_' first"
-                yield path, f"'{name}' is not a valid name of {_article(what)} {what}: {rule}"
+                rule = f"letters, digits, '-', '_'{dots}, with a letter or '_' first"
+                yield path, invalid(name, f"a valid name of {_article(what)} {what}", rule)
         if self.default is not None and type_of(self.default) != kind:
             message = f"the param is of type {kind}, but its default is of type {type_of(self.default)}"
             remark = not_strings(self.default)
@@ -359,7 +354,8 @@ class Reference(Model):
         elif not (self.resolver or self.name or self.params):
             yield (), "a name or a resolver is required"
         elif self.name and not (looks_like_url or "$(" in self.name or _QUALIFIED.fullmatch(self.name)):
-            yield ("name",), f"'{self.name}' is not a valid name"
+            rule = "letters, digits, '-', '_' and '.', with a letter or digit at both ends"
+            yield ("name",), invalid(self.name, "a valid name", rule)
         yield from _duplicates("params", self.params, "param")
 
 
@@ -658,11 +654,8 @@ def _name_problems(metadata: ObjectMeta) -> Iterator[tuple[Path, str]]:
         if metadata.generate_name is None:
             yield ("metadata",), "a name is required"
     elif not SUBDOMAIN.fullmatch(metadata.name) or len(metadata.name) > LONGEST_LABEL:
-        yield (
-            ("metadata", "name"),
-            f"'{metadata.name}' is not a valid name: use at most 63 lower-case letters, digits, '-' and '.', "
-            "with a letter or digit at both ends",
-        )
+        rule = "at most 63 lower-case letters, digits, '-' and '.', with a letter or digit at both ends"
+        yield ("metadata", "name"), invalid(metadata.name, "a valid name", rule)
 
 
 # Pipeline

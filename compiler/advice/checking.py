@@ -81,11 +81,16 @@ def check(documents: Documents, options: Options) -> Checked:
         found.update(advice(specs))
     texts = tuple(left_as_text(specs))
     found = {problem for problem in found if not _follows(problem, texts)} | {each.problem for each in texts}
+    refused = {each.position for each in found if each.severity == "error"}
+    found = {each for each in found if each.rule not in _OF_A_VALUE or each.position not in refused}
     suppressions = Suppressions(specs)
     found.update(suppressions.problems)
     suppressed = {problem for problem in found if suppressions.cover(problem)}
     return Checked(tuple(sorted(found - suppressed)), tuple(sorted(suppressed)))
 
+
+_OF_A_VALUE: frozenset[Rule] = frozenset({"left-as-text", "unpinned-image"})
+"""Advice that says nothing new of a value that is refused."""
 
 _OF_UNUSED: dict[Rule, str] = {
     "unused-param": "params",

@@ -339,7 +339,7 @@ def test_what_is_no_input_is_named(problems):
     ]
     service = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"
     assert problems(service) == [
-        "there is nothing to run: no PipelineRun, TaskRun, Pipeline or Task of tekton.dev among the documents, only "
+        "p.yaml:1:1: there is nothing to run: no PipelineRun, TaskRun, Pipeline or Task of tekton.dev among the documents, only "
         "Service of v1"
     ]
 

@@ -218,11 +218,98 @@ FOREIGN = {
     "services:\n  db: {image: postgres}\n": "1:1: this is a docker-compose file;",
     "version: 2.1\njobs:\n  a: {docker: [{image: x}]}\n": "1:1: this is a CircleCI file;",
     "trigger: [main]\npool: {vmImage: x}\nsteps: [{script: make}]\n": "1:1: this is an Azure Pipelines file;",
+    "kind: pipeline\ntype: docker\nsteps: [{name: a, image: go}]\n": "1:1: this is a Drone CI file;",
+    "pipelines:\n  default: [{step: {script: [make]}}]\n": "1:1: this is a Bitbucket Pipelines file;",
+    "pipeline {\n  agent any\n  stages { stage('a') { steps { sh 'make' } } }\n}\n": "1:1: this is a Jenkinsfile;",
+    "- {op: replace, path: /spec/tasks/0, value: {name: x}}\n": "1:1: this is a JSON patch; run kustomize build",
     "resources: [a.yaml, b.yaml]\n": "1:1: this is a kustomization;",
+    "apiVersion: triggers.tekton.dev/v1beta1\nkind: EventListener\nmetadata: {name: x}\n": (
+        "1:1: this is an EventListener of Tekton Triggers, which monopod does not run; give a PipelineRun or a Pipeline"
+    ),
     "apiVersion: v2\nname: chart\nversion: 0.1.0\n": "1:1: this is a file of a Helm chart;",
     "apiVersion: tekton.dev/v1\nkind: Task\nmetadata:\n  name: {{ .Values.name }}\n": "4:9: this is a template of a Helm chart;",
     "apiVersion: tekton.dev/v1\nspec:\n  {{- if .Values.x }}\n  steps: []\n  {{- end }}\n": "3:3: this is a template of a Helm chart;",
 }
+
+
+MISSPELT_FIELDS = {
+    "a field that its mapping needs comes before one that is more alike": (
+        "tasks: [{name: a, taskSpec: {steps: [{image: i, script: x, volumeMounts: [{name: v, path: /v}]}]}}]",
+        "5:87: spec.tasks[0].taskSpec.steps[0].volumeMounts[0].path: unknown field (did you mean 'mountPath'?)",
+    ),
+    "the image of a Step": (
+        "tasks: [{name: a, taskSpec: {steps: [{name: s, img: i, script: x}]}}]",
+        "5:50: spec.tasks[0].taskSpec.steps[0].img: unknown field (did you mean 'image'?)",
+    ),
+    "the Steps of a Task": (
+        "tasks: [{name: a, taskSpec: {stps: [{name: s, image: i, script: x}]}}]",
+        "5:32: spec.tasks[0].taskSpec.stps: unknown field (did you mean 'steps'?)",
+    ),
+    "a version as Konflux has it": (
+        'tasks: [{name: a, taskRef: {name: init, version: "0.2"}}]',
+        "5:43: spec.tasks[0].taskRef.version: unknown field; Tasks have no versions in Tekton; "
+        "use resolver: bundles, or resolver: hub with the param version",
+    ),
+    "a value where a param is declared": (
+        "params: [{name: p, value: x}]\n  tasks: [{name: a, TASK}]",
+        "5:22: spec.params[0].value: unknown field; a param that is declared has a default; its value is given by what uses it",
+    ),
+    "a default where a param is given": (
+        "tasks: [{name: a, params: [{name: p, default: x, value: y}], TASK}]",
+        "5:40: spec.tasks[0].params[0].default: unknown field; a param that is given has a value; its default is where it is declared",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISSPELT_FIELDS)
+def test_a_misspelt_field_is_one_error_and_not_also_one_that_is_missing(tmp_path, monkeypatch, case):
+    spec, line = MISSPELT_FIELDS[case]
+    assert first_line(tmp_path, monkeypatch, PIPELINE + spec.replace("TASK", TASK) + "\n") == [f"p.yaml:{line}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("apiversion: tekton.dev/v1\nkind: Task\n", "1:1: apiversion: unknown field (did you mean 'apiVersion'?)"),
+        ("apiVersion: tekton.dev/v1\nKind: Task\n", "2:1: Kind: unknown field (did you mean 'kind'?)"),
+        ("kind: Task\n", "1:1: the field 'apiVersion' is required"),
+    ],
+)
+def test_a_misspelt_api_version_or_kind_of_an_object(tmp_path, monkeypatch, text, line):
+    document = text + "metadata: {name: t}\nspec: {steps: [{image: i, script: x}]}\n"
+    assert first_line(tmp_path, monkeypatch, document) == [f"p.yaml:{line}"]
+
+
+def test_an_include_that_only_names_combinations_has_an_effect(tmp_path, monkeypatch):
+    include = "include: [{name: old, params: [{name: go, value: a}]}, {params: [{name: go, value: b}]}]"
+    spec = f"tasks: [{{name: a, matrix: {{params: [{{name: go, value: [a, b]}}], {include}}}, {TASK}}}]\n"
+    spec = spec.replace("{results:", "{params: [{name: go}], results:")
+    lines = [line for line in first_line(tmp_path, monkeypatch, PIPELINE + spec) if "[1]: no combination lacks" in line]
+    found = [line for line in first_line(tmp_path, monkeypatch, PIPELINE + spec) if "it has no effect" in line]
+    assert len(lines) == 1
+    assert found == lines
+
+
+PLACEHOLDERS = """\
+apiVersion: tekton.dev/v1
+kind: TaskRun
+metadata: {name: r}
+spec:
+  workspaces: [{name: a, secret: {secretName: "{{ git_auth_secret }}"}}, {name: b, persistentVolumeClaim: {claimName: "${CLAIM}"}}]
+  taskSpec:
+    workspaces: [{name: a}, {name: b}]
+    steps: [{name: s, image: "{{ .Values.image }}", script: "ls $(workspaces.a.path) $(workspaces.b.path)"}]
+"""
+
+
+def test_a_placeholder_in_a_name_is_the_one_cause(tmp_path, monkeypatch):
+    lines = [line for line in first_line(tmp_path, monkeypatch, PLACEHOLDERS) if ": note: " not in line]
+    advice = "here; write a value, or render the file first"
+    assert lines == [
+        f"p.yaml:5:47: spec.workspaces[0].secret.secretName: '{{{{ git_auth_secret }}}}' is not a valid name: nothing fills in {{{{ git_auth_secret }}}} {advice}",
+        f"p.yaml:5:119: spec.workspaces[1].persistentVolumeClaim.claimName: '${{CLAIM}}' is not a valid name: nothing fills in ${{CLAIM}} {advice}",
+        f"p.yaml:8:30: spec.taskSpec.steps[0].image: '{{{{ .Values.image }}}}' is not the name of an image; nothing fills in {{{{ .Values.image }}}} {advice}",
+    ]
 
 
 @pytest.mark.parametrize("text", FOREIGN)
