@@ -27,4 +27,8 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
 
 def add_pod_argument(parser: argparse.ArgumentParser) -> None:
     """Add the name of a Pod."""
-    parser.add_argument("pod", metavar="POD", help="the Pod that runs the Pipeline: its name, or pod/NAME")
+    parser.add_argument(
+        "pod",
+        metavar="POD",
+        help="the Pod that runs the Pipeline: its name, pod/NAME, or what `run --detach -o name` prints",
+    )

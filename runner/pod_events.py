@@ -53,12 +53,14 @@ class ContainerTerminated:
 class ContainerNotStarted:
     """The container was never started, and is not waited for any more.
 
-    ``reason`` is Kubernetes' (that of a ContainerStateWaiting, or ``StartError``).
+    ``reason`` is Kubernetes' (that of a ContainerStateWaiting, or ``StartError``). ``is_known``: a warning has
+    said why.
     """
 
     container: str
     reason: str
     message: str
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)

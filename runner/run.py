@@ -295,7 +295,8 @@ class Run:
     def _container_not_started(self, event: ContainerNotStarted) -> None:
         reason = "" if event.reason == "StartError" else event.reason  # which says nothing more
         text = f"container {event.container} could not be started: {': '.join(filter(None, (reason, event.message)))}"
-        self._display.show(RunWarning(time.time(), text))
+        if not event.is_known:
+            self._display.show(RunWarning(time.time(), text))
         self._pod.declare_dead(event.container, event.reason, event.message)
 
     def _read_signals(self) -> None:

@@ -179,8 +179,11 @@ class RunFinished(NamedTuple):
 def sidecar_end_in_words(event: SidecarFinished) -> str:
     """Return how a Sidecar ended that its Task still needed."""
     words = out_of_memory_in_words() if event.reason == "OOMKilled" else exit_code_in_words(event.exit_code)
-    why = f": {event.message}" if event.message and event.message not in words else ""
-    return f"Sidecar ended before the Steps did: {words}{why}"
+    if words in event.message:
+        words = event.message
+    elif event.message not in words:
+        words += f": {event.message}"
+    return f"Sidecar ended before the Steps did: {words}"
 
 
 RunEvent: TypeAlias = (

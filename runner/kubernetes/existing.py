@@ -17,6 +17,8 @@ from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError
 from monopod.schemas.plan import Plan
 
 _LABEL, _OURS = "app.kubernetes.io/managed-by", "monopod"
+_KINDS = ("pod", "pods", "po", "pipelinerun.tekton.dev", "taskrun.tekton.dev")
+"""What may be before the name of a Pod: it has the name of its run."""
 
 
 class NoSuchPodError(Exception):
@@ -40,10 +42,13 @@ class ExistingPod:
 
 
 def find(cluster: Cluster, namespace: str | None, text: str) -> ExistingPod:
-    """Return the Pod that is meant by ``NAME`` or ``pod/NAME``. Raises NoSuchPodError, BackendUnavailableError."""
+    """Return the Pod that is meant by ``NAME``, ``pod/NAME`` or what `monopod run -o name` prints.
+
+    Raises NoSuchPodError, BackendUnavailableError.
+    """
     kind, slash, rest = text.partition("/")
-    if slash and (kind.lower() not in ("pod", "pods", "po") or not rest or "/" in rest):
-        raise NoSuchPodError(f"'{text}' is no Pod; expected its name, or pod/NAME")
+    if slash and (kind.lower() not in _KINDS or not rest or "/" in rest):
+        raise NoSuchPodError(f"'{text}' is not a Pod; give its name, or pod/NAME")
     name = PodName(namespace or cluster.namespace, rest if slash else text)
     try:
         pod = cluster.request("GET", name.path)

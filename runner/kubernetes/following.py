@@ -625,7 +625,7 @@ class FollowedPod:
         assert trouble.container is not None
         self._not_started.add(trouble.container)
         self._end_log_unread(trouble.container)
-        self._pending.append(ContainerNotStarted(trouble.container, trouble.reason, trouble.message))
+        self._pending.append(ContainerNotStarted(trouble.container, trouble.reason, trouble.message, is_known=True))
 
     def _executed(self, arguments: tuple[str, ...], error: Exception | None) -> None:
         if error is None or self._is_gone:

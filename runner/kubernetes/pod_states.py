@@ -159,12 +159,9 @@ def notes(pod: Mapping[str, Any], named: Named) -> Iterator[tuple[str, str]]:
     for status in statuses(pod):
         restarts = status.get("restartCount") or 0
         if restarts and status.get("lastState"):
-            after = "it goes on where it was" if status["name"] == COORDINATOR else "kubelet starts it again"
-            yield (
-                f"restart {status['name']} {restarts}",
-                f"{named(status['name'])} was started again: "
-                + (f"{_last_ending(status)}; {after} (restart {restarts})"),
-            )
+            after = "" if status["name"] == COORDINATOR else "; kubelet starts it again"  # it reports that itself
+            text = f"{named(status['name'])} ended: {_last_ending(status)}{after} (restart {restarts})"
+            yield f"restart {status['name']} {restarts}", text
         ended = (status.get("state") or {}).get("terminated") or {}
         if ended.get("reason") == "OOMKilled":
             yield f"oom {status['name']} {restarts}", f"{named(status['name'])}: {_ending(ended)}"

@@ -112,7 +112,7 @@ class _Watch:
                     self._version = None
                 elif self._is_refused(error):
                     return
-                else:
+                elif not _is_refusal(error):
                     self._disturbed(error.in_words())
                 after = error.retry_after or 0.0
             except UnreachableError as error:
@@ -122,7 +122,7 @@ class _Watch:
 
     def _is_refused(self, error: ApiError) -> bool:
         """Whether the server says no, and said so before: right after a login or a new Role it may be mistaken."""
-        if about(Request.WATCH, error) not in (About.UNAUTHORIZED, About.FORBIDDEN):
+        if not _is_refusal(error):
             return False
         self._refusals += 1
         if self._refusals >= _MOST_REFUSALS:
@@ -190,6 +190,10 @@ class _Watch:
 
     def _refused(self, error: ApiError) -> None:
         pass
+
+
+def _is_refusal(error: ApiError) -> bool:
+    return about(Request.WATCH, error) in (About.UNAUTHORIZED, About.FORBIDDEN)
 
 
 class PodWatch(_Watch):

@@ -168,5 +168,18 @@ def test_a_sidecar_that_ends_early_is_told():
     assert Story().lines(ended)[0].endswith("db: Sidecar ended before the Steps did: exit code 1")
 
 
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("", "killed: out of memory"),
+        ("killed: out of memory, limit 40Mi", "killed: out of memory, limit 40Mi"),
+        ("node pressure", "killed: out of memory: node pressure"),
+    ],
+)
+def test_why_a_sidecar_was_killed_is_said_once(message, words):
+    ended = SidecarFinished(START, "a", None, 0, "db", "a-db", 137, "OOMKilled", message, START, START + 1)
+    assert Story().lines(ended)[0].endswith(f"db: Sidecar ended before the Steps did: {words}")
+
+
 def test_what_is_hidden_is_seen():
     assert "abc\\u202edef\\x07" in Story().lines(RunWarning(START, "abc\u202edef\x07"))[0]

@@ -299,6 +299,15 @@ def test_a_login_that_expires_in_the_middle_leaves_the_pod_alone(api, follow, co
     assert not [each for each in api.requests if each[0] == "DELETE"]
 
 
+def test_a_watch_that_is_forbidden_is_said_once(api, follow):
+    api.refuse("watch", "pods")
+    following = follow()
+    api.drop_streams()
+    outcome, lines = following.end()
+    assert "may not watch pods" in outcome.message
+    assert not [each for each in lines if "may not watch pods" in each]
+
+
 def test_the_rest_of_a_former_log_is_not_given_up_for_an_answer_that_passes(api, follow, coordinator):
     following, it = follow(), coordinator()
     running = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}

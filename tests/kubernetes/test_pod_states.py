@@ -119,8 +119,7 @@ def test_a_coordinator_that_was_started_again():
     status = {"name": "coordinator", "restartCount": 1, "state": {"running": {}}, "lastState": ended}
     ((_, text),) = pod_states.notes(pod(initContainerStatuses=[status]), named)
     assert text == (
-        "the coordinator was started again: it was killed because it needed more memory than its limit (OOMKilled); "
-        "it goes on where it was (restart 1)"
+        "the coordinator ended: it was killed because it needed more memory than its limit (OOMKilled) (restart 1)"
     )
 
 

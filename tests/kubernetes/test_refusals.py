@@ -211,7 +211,7 @@ def test_no_such_pod(monopod, api, command):
     assert (ran.code, ran.err) == (2, f"monopod {command}: {where} (did you mean 'build-1'?); there are build-1\n")
     assert "was not made by monopod" in monopod(command, "pod/web").err
     assert "there is no Pod 'web' in namespace 'prod', and no other Pod" in monopod(command, "web", "-n", "prod").err
-    assert "'job/web' is no Pod; expected its name, or pod/NAME" in monopod(command, "job/web").err
+    assert "'job/web' is not a Pod; give its name, or pod/NAME" in monopod(command, "job/web").err
     assert "this Pod has no coordinator" in monopod(command, "build-1").err
 
 

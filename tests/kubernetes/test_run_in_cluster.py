@@ -173,6 +173,13 @@ def test_a_detached_run_goes_on_and_can_be_attached_to(monopod, api, file):
     assert monopod("run", "-f", file, "--context", "test", "--detach").code == 2
 
 
+def test_the_name_that_a_detached_run_prints_is_that_of_its_pod(monopod, api, file):
+    name = monopod("run", "-f", file, "--context", "test", "--detach", "-o", "name").out.strip()
+    assert name == "pipelinerun.tekton.dev/build"
+    assert monopod("attach", name).code == 1
+    assert monopod("logs", name, "first").out == "one\ntwo\nno newline\n"
+
+
 def test_a_run_that_is_attached_to_is_recorded_once(monopod, api, file, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert monopod("run", "-f", file, "--context", "test", "--detach").code == 0
