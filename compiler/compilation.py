@@ -47,7 +47,7 @@ class Options:
     ``keep_volume_claims`` lets the Pod claim what a ``volumeClaimTemplate`` asks for, where it gets an emptyDir else.
     ``context`` is that of kubectl for what is fetched from a cluster. ``image_configs`` are files that tell what images
     say to run. ``kube_version`` is what the Pod is for, and ``workload`` the object in which it is handed over.
-    With ``unknown_params`` a param that nothing gives is unknown, for who looks at the Plan and does not run it.
+    With ``unknown_params`` a param without a value is unknown, for a Plan that is only looked at.
     With ``local`` the Pod runs on this machine, which must have what it needs from outside of itself.
     ``pod_security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
     those in the documents. ``new_name`` makes a name of a generateName when compiling, ``default_namespace`` is where a

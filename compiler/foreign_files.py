@@ -72,7 +72,7 @@ def template_in(text: str) -> tuple[int, str] | None:
 
 
 def url_in_place_of_file(path: str) -> str | None:
-    """Return what to do with a URL where a file should be named; None if it is none."""
+    """Return what to do with a URL given instead of a file; None if it is not a URL."""
     if not _URL.match(path):
         return None
     way_out = f"curl -fsSL '{path}' | monopod COMMAND -f -" if path.startswith("http") else "fetch it first"

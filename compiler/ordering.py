@@ -86,7 +86,7 @@ def _source(reference: Reference) -> str | None:
 def order_tasks(
     tasks: Sequence[tuple[PipelineTask, Place]], problems: list[Problem], *, final: Container[str] = ()
 ) -> dict[str, Order]:
-    """Return what each of a Pipeline's tasks waits for. Names that are none and cycles are problems.
+    """Return what each of a Pipeline's tasks waits for. Unknown names and cycles are problems.
 
     `final` are the names of the finally Tasks.
     """

@@ -266,7 +266,7 @@ class _Binder:
             return spec.default
 
     def _needed_by(self, spec: ParamSpec) -> list[str]:
-        """Return the declared params that a default refers to; itself only if there is no such param around."""
+        """Return the declared params that a default refers to; its own only if no param around has that name."""
         needed = {each.path[1] for each in references_in(spec.default or "") if each.path[0] == "params"}
         if self._around.inherited and self._around.names.shape(("params", spec.name)) is not None:
             needed.discard(spec.name)

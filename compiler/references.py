@@ -44,7 +44,7 @@ class Shape:
     reported: bool = False
 
     def fits(self, kind: ValueType) -> bool:
-        """Return whether the value is of this type, as far as is known."""
+        """Return whether the value is, or may be, of this type."""
         return self.reported or self.type == kind
 
 
@@ -65,7 +65,7 @@ class Names:
         refused: Callable[[Path], str | None] | None = None,
         hidden: Iterable[str] = (),
     ) -> None:
-        """`open_ended`: every path that starts with one of these is a string. `refused` tells why a path is wrong.
+        """`open_ended`: every path that starts with one of these is a string. `refused` says why a path is wrong.
 
         `reported`: nothing is known of paths that start with one of these, since a problem was reported.
         `hidden`: first words that cannot be seen in the outer scope.

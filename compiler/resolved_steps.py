@@ -3,7 +3,7 @@
 Rules (Tekton docs/stepactions.md; docs/tasks.md, "Specifying a Step template" and "Specifying Sidecars"):
 
 - A StepAction sees its own params, which the Step hands over, and not the Task's; everything else it sees as the Task's
-  own Steps do. Its script may not hold params. What stands in the Step beside the ``ref`` sees the Task's params.
+  own Steps do. Its script may not hold params. The Step's own fields beside the ``ref`` see the Task's params.
 - The StepAction's image, securityContext, workingDir, command, args, script, env, volumeMounts and results are the
   Step's. All other fields are those of the Step itself.
 - A Step may refer to Results and Artifacts of the Steps before it.
@@ -145,7 +145,7 @@ def result_shapes(steps: Iterable[ResolvedStep]) -> dict[Path, Shape]:
 
 
 def reported_results(steps: Iterable[ResolvedStep]) -> frozenset[Path]:
-    """Return what references to Results of those Steps start with of which nothing is known."""
+    """Return the paths of Results that are unknown, because their Steps were reported."""
     return frozenset(("steps", step.name, "results") for step in steps if step.reported)
 
 
@@ -295,7 +295,7 @@ class _StepResolver:
         return bind(Declaration(receiver, declared, self.task.without_params), given, around, self.place, self.problems)
 
     def _without_ignored(self, receiver: str, action: tekton.StepActionSpec, names: Names) -> list[Given]:
-        """Return what the Step hands over, but for texts that Tekton takes no notice of: in the place of an object.
+        """Return what the Step hands over, without strings for object params, which Tekton ignores.
 
         There the keys of the default are what the StepAction sees.
         """

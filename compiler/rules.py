@@ -158,7 +158,7 @@ SUMMARIES: dict[Rule, str] = {
     "too-deep": "More than 100 Pipelines (fetched: 20) stand in one another, or 100 defaults refer to one another.",
     "missing-param": "A Task, Pipeline or StepAction needs a param that has no default and is not given.",
     "param-type": "A string is given for an array, or the like.",
-    "param-enum": "A value is none of those in the `enum` of the param; a warning if some value cannot be told yet.",
+    "param-enum": "A value is none of those in the `enum` of the param; a warning if some value is not known yet.",
     "object-keys": "An object lacks a key that its declaration names.",
     "default-cycle": "Defaults refer to each other in a circle.",
     "param-in-script": "The script of a StepAction holds `$(params.x)`, which Tekton does not allow.",
@@ -218,7 +218,7 @@ SUMMARIES: dict[Rule, str] = {
         "A note if no run, Task or Step of a Pipeline has a timeout, so that only the default of one hour stops "
         "what hangs; a warning where a limit is given up with `0`."
     ),
-    "misspelt-reference": "A `$(…)` or `${…}` is like a variable of Tekton's and is none, so that it stays as it is.",
+    "misspelt-reference": "A `$(…)` or `${…}` looks like a Tekton variable and is not one, so it stays as it is.",
     "left-as-text": "A placeholder of another system stays as it is: `{{ revision }}`, `${GITHUB_SHA}`, `<no value>`.",
     "unused-param": (
         "A param is declared and never used, or a run gives one that is neither declared nor used: often a slip in "

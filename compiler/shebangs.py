@@ -1,11 +1,11 @@
-"""The first line of a script, ``#!INTERPRETER``, as far as it is wrong wherever the script runs.
+"""The first line of a script, ``#!INTERPRETER``, checked for what is wrong on every machine.
 
 Rules (Linux execve(2)):
 
 - What follows ``#!``, up to a blank, is a path: it is not looked for on PATH, and relative to the working directory.
 - The carriage return of a line that ends as on Windows is a part of it.
 
-Left to others: whether the image has the interpreter, which the entrypoint tells when it cannot start the Step.
+Left to others: whether the image has the interpreter, which the entrypoint reports when it cannot start the Step.
 """
 
 from __future__ import annotations

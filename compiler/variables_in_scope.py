@@ -98,7 +98,7 @@ def result_names(spec: PipelineSpec, outputs: Mapping[str, Outputs], inner: Name
 
 
 def _reported(tasks: Iterable[PipelineTask], outputs: Mapping[str, Outputs]) -> set[Path]:
-    """Return what references to the Results of those Tasks start with of which nothing is known."""
+    """Return the paths of Results and matrices that are unknown, because their Tasks were reported."""
     unknown = [task.name for task in tasks if outputs[task.name].results is None]
     return {(root, name, kind) for root in ("tasks", "finally") for name in unknown for kind in ("results", "matrix")}
 

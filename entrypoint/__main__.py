@@ -144,7 +144,7 @@ def _refuse(error: Exception, code: int) -> int:
 def _take_up(plan: Plan, options: Options) -> Coordinator:
     slots = tuple(slots_of(plan.pipeline))
     return Coordinator(
-        Engine(plan, marks=options.form == "json"),  # for who follows the run, and cuts its output at the marks
+        Engine(plan, marks=options.form == "json"),  # monopod run cuts the output at the marks
         slots,
         options.root,
         Output(options.form),

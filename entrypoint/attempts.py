@@ -479,7 +479,7 @@ class Attempts:
 
 
 def _sidecar_finished(instance: InstanceState, sidecar: SidecarState, how: Exit, now: float) -> SidecarFinished:
-    """Return what is told of a Sidecar that ended before the Steps of its Task had."""
+    """Return the event for a Sidecar that ended before the Steps of its Task had."""
     code, (path, index, number) = exit_code_of(how), (instance.task.path, instance.index, instance.attempt.number)
     name, container, why = sidecar.plan.step.name, sidecar.container, reason_of(how)
     return SidecarFinished(now, path, index, number, name, container, code, why, how.error, how.start, how.end)
@@ -539,5 +539,5 @@ def _results_of_steps(plan: Task, attempt: AttemptState) -> dict[str, Value]:
 
 
 def _container_died(how: Exit) -> bool:
-    """Whether a request ended with its container, of which `Attempts.container_died` tells."""
+    """Whether a request ended with its container, which `Attempts.container_died` reports."""
     return how.code is None and how.error != ""

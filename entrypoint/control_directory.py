@@ -267,7 +267,7 @@ def _read_regular(descriptor: int) -> bytes:
 
 
 def failed_exit(error: str) -> Exit:
-    """Return the `Exit` of a request whose end nobody knows."""
+    """Return the `Exit` of a request whose end is unknown."""
     return Exit(code=_CANNOT_RUN, error=error)
 
 

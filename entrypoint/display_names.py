@@ -1,4 +1,4 @@
-"""How a Task instance, or the Pipeline that a Task stands for, is called for people: its ``displayName``.
+"""How a Task instance, or the Pipeline that a Task runs, is called for people: its ``displayName``.
 
 Rules (Tekton docs/matrix.md, "DisplayName"; pkg/reconciler/pipelinerun/resources, getDisplayName):
 
@@ -18,7 +18,7 @@ from monopod.schemas.variables import EvaluationError, Path, Scope, evaluate, su
 
 
 def display_name(task: TaskState, instance: InstanceState | None) -> str:
-    """Return the display name of an instance of a Task, or of the Pipeline that it stands for; empty without one."""
+    """Return the display name of an instance of a Task, or of the Pipeline that it runs; empty without one."""
     scope = _Strings(_own_params(task, instance), task.pipeline.scope)
     names = [] if instance is None else [_put_in(name, scope) for name in _names_of_entries(task, instance)]
     return " ".join(names) or _put_in(task.plan.display_name, scope)

@@ -407,7 +407,7 @@ class Engine:
             self._attempts.stop(instance, outcome)
 
     def _end_between(self, instance: InstanceState, outcome: Outcome) -> None:
-        """Tell and note the end of an instance of which no attempt runs."""
+        """Report and note the end of an instance that has no running attempt."""
         number = max(len(instance.attempts) - 1, 0)
         told = (instance.task.path, instance.index, number, outcome.status, outcome.reason, outcome.message)
         self._commands.tell(TaskFinished(self._commands.now, *told))

@@ -1,7 +1,7 @@
 """What somebody outside of the Pod asks for, by a command in the coordinator's container (``kubectl exec``).
 
 ``python3 -P -S -m monopod.entrypoint.outside_request signal NUMBER`` sends a signal to the coordinator, which is the
-first process of its container; ``… dead CONTAINER REASON MESSAGE`` tells it that a container cannot start, and why
+first process of its container; ``… dead CONTAINER REASON MESSAGE`` reports that a container cannot start, and why
 (``never_started``).
 
 Exit codes: 0 done, 1 it cannot be done, 2 wrong usage. Standard library only.

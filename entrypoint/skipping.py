@@ -76,7 +76,7 @@ def _skipped_at_once(task: TaskState, missing: tuple[Reference, ...]) -> Skip | 
 
 
 def _skipped_by_guard(task: TaskState, missing: tuple[Reference, ...]) -> Skip | None:
-    """Evaluate the guards, but for those that refer to a Result that is missing; return the first that is false."""
+    """Return the first guard that is false, without those that refer to a missing Result."""
     absent = {reference.text for reference in missing}
     guards = [
         guard

@@ -1,4 +1,4 @@
-"""How a Task ends of which a container cannot start: with the reason that Tekton gives for it.
+"""How a Task with a container that cannot start ends: it fails, with the reason that Tekton gives.
 
 Source of the rules: Tekton docs/taskruns.md (the table of reasons) and pkg/reconciler/taskrun (``checkPodFailed``): an
 image that cannot be pulled, a missing ConfigMap or Secret, and whatever else keeps a container from being made fail the

@@ -83,7 +83,7 @@ def pipeline_results(pipeline: PipelineState) -> tuple[dict[str, Value], str]:
 
 
 def _is_emitted(pipeline: PipelineState, path: tuple[str, ...]) -> bool:
-    """Return whether a reference has a value. A matrix of which a combination failed has emitted nothing as a whole."""
+    """Return whether a reference has a value. A matrix has none if one of its combinations failed."""
     task = _task_of(pipeline, path)
     return pipeline.scope.get(path) is not None and not (task and task.plan.matrix and task.phase != "Succeeded")
 

@@ -92,7 +92,7 @@ class CiLog:
         return getattr(self.below, name)
 
     def write(self, text: str) -> int:
-        """Write a text; what it has in common with what was written before is no command either."""
+        """Write a text, so that it makes no command together with what was written before either."""
         whole = self.commands.broken(self._line + text)
         self.below.write(whole[len(self._line) :])
         line = whole[whole.rfind("\n") + 1 :]

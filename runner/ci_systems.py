@@ -1,4 +1,4 @@
-"""In the job of which CI systems this process runs: each says so by a variable that it documents.
+"""Which CI system runs this process: each sets a variable that it documents.
 
 sudo takes these variables away, and the log is the CI system's all the same: so below sudo they are looked for in the
 processes that started this one.

@@ -3,7 +3,7 @@
 - From the Plan: ``pipelineSpec`` and ``taskSpec``, the specs as they are written, and ``provenance.refSource`` of one
   that was fetched. A thousand TaskRuns would repeat them in the last event of the coordinator.
 - From the status of the Pod: ``imageID`` and ``containerID`` of Steps and Sidecars, where the backend knows them; and
-  that a container was killed as a whole for its use of memory, which nobody in the Pod can tell from another kill.
+  that a container was killed as a whole for its use of memory, which looks like any other kill from inside the Pod.
 
 Source: Tekton docs/taskruns.md and docs/pipelineruns.md, "Monitoring execution status"; pkg/apis/pipeline/v1.
 

@@ -2,7 +2,7 @@
 
 Rules, from the strongest to the weakest: the termination message, in which the coordinator says how the run ended; its
 exit code 0, which only a run that succeeded has; the phase Succeeded, since a run that failed has a container that
-failed. Nothing else says that a run succeeded. A status that says none of this is no evidence.
+failed. Nothing else says that a run succeeded. A status that says none of this proves nothing.
 
 Pure. What is left to others: what became of a Pod without evidence (``run``).
 """

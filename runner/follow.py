@@ -174,7 +174,7 @@ class Follower:
         self._containers: dict[str, _Source] = {}
         self._slots: dict[str, tuple[str, ...]] = {}  # the Sidecars' containers of each slot
         self._container_of: dict[tuple[str, str], str] = {}  # by slot and Step
-        self._numbers: dict[str, dict[str, int | None]] = {}  # by path and container: of which combination alone it is
+        self._numbers: dict[str, dict[str, int | None]] = {}  # by path and container: its only combination
         self._late: dict[tuple[str, str, int | None, int], tuple[Start, _Source]] = {}
         for task in planned_tasks(plan.pipeline):
             self._tasks[task.state.path] = {None: task.state}

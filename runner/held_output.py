@@ -46,7 +46,7 @@ class HeldOutput:
             self._size += len(data)
 
     def take(self, at_least: int) -> bytes:
-        """Return the first bytes, `at_least` so many if there are as many; empty: there are none."""
+        """Return the first bytes: `at_least` that number, or all if there are fewer."""
         taken: list[bytes] = []
         size = 0
         while size < at_least and len(self):

@@ -18,7 +18,7 @@ _INTERESTING = b'{"event":"StepFinished"', b'{"event":"OutputEnded"'
 
 
 def true_marks(coordinator_lines: Iterable[bytes]) -> frozenset[bytes]:
-    """Return the marks of which a coordinator's lines tell."""
+    """Return the marks that a coordinator's lines report."""
     tokens = set()
     for line in coordinator_lines:
         if line.startswith(_INTERESTING):
@@ -36,7 +36,7 @@ def take_marks_out(path: str, marks: frozenset[bytes]) -> None:
 
 
 def rewrite(path: str, pieces: Iterable[bytes]) -> None:
-    """Put something else in the place of a log. Raises OSError."""
+    """Replace a log. Raises OSError."""
     with open(f"{path}.without-marks", "wb") as rewritten:
         rewritten.writelines(pieces)
     shutil.copystat(path, rewritten.name)

@@ -21,7 +21,7 @@ def mark(token: str) -> bytes:
 
 
 def find(data: bytes) -> tuple[int, bool]:
-    """Return where what may be a mark begins, and whether all of it is there; if there is none, the end of `data`."""
+    """Return where a possible mark begins (without one, the end of `data`), and whether it is complete."""
     found = _MARK.search(data)
     if found is not None:
         return found.start(), True

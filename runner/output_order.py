@@ -6,13 +6,13 @@ fast each one is. The rules:
 - What a container writes is cut at the marks of its requests (``output_marks``): everything between two true marks
   belongs to one request. The token of a true mark comes with the event of the end. What looks like a mark before that
   is held, with all that follows it in its stream, until the end is known (``held_output``).
-- Events come in the order in which they were told. The start of a request comes before its output. Its end waits until
+- Events come in the order of their reports. The start of a request comes before its output. Its end waits until
   its output is complete, up to the mark, and all events behind that wait too; the output of other requests does not.
-- After `PATIENCE` in vain, a warning says so, and what waited is shown. Output that comes later is still shown as that
+- After `PATIENCE`, a warning says so, and what waited is shown. Output that comes later is still shown as that
   of the request that wrote it.
 - Marks are in standard output: a container with marks has joined its streams (docs/control-directory.md, "Marks").
 - A request without a mark ends with the output of its container, since nothing runs in it any more.
-- A coordinator that is older than marks asks for none. What has come when an end is told then counts as that request's,
+- A coordinator that is older than marks asks for none. What has come by a reported end then counts as that request's,
   and nobody waits for long.
 
 Pure, but for what is held on the disk. What is left to others: reading the streams (the backends), what lines and
@@ -135,12 +135,12 @@ class OutputOrder:
         return self._containers.setdefault(name, _Container(name))
 
     def _started(self, event: Start, names: tuple[str, ...]) -> tuple[_Container, ...]:
-        """Note the start of a request in each of the containers, but for one that a new coordinator tells again."""
+        """Note the start of a request in each of the containers, unless a new coordinator only repeats it."""
         started = []
         for container in map(self._container, names):
             if container.starts and _is_same(container.starts[-1], event):
                 continue
-            if container.starts:  # if its end was not told, nobody knows of any output
+            if container.starts:  # without a report of its end no output is known
                 container.ends.setdefault(len(container.starts) - 1, _End(b""))
             container.starts.append(event)
             started.append(container)

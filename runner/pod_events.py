@@ -16,7 +16,7 @@ BOTH: Final = "both"
 
 @dataclass(frozen=True, slots=True)
 class ContainerOutput:
-    """A container wrote this to standard output or standard error (or, if nobody can tell which, `BOTH`)."""
+    """A container wrote this to standard output or standard error (or `BOTH`, if it is not known which)."""
 
     container: str
     stream: Literal["stdout", "stderr", "both"]

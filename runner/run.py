@@ -2,11 +2,11 @@
 
 Rules:
 
-- The outcome is what the coordinator tells. If it was not heard to the end, the Pod's status is the evidence
-  (``evidence``); a Pod of which nobody knows what became (phase Unknown) leaves the outcome unknown, and any other is a
-  failure. The Pod's own phase is held against an outcome that was told: a container that was killed from outside, such
-  as a Sidecar for its use of memory, makes a Pod Failed whose run succeeded. That is told, and decides nothing. Only a
-  Pod that was evicted says more than its coordinator, which sees containers being killed.
+- The outcome is what the coordinator reports. If its log was not read to the end, the Pod's status is the evidence
+  (``evidence``); a Pod whose end is unknown (phase Unknown) leaves the outcome unknown, and any other is a
+  failure. The Pod's own phase is compared with a reported outcome: a container that was killed from outside, such
+  as a Sidecar for its use of memory, makes a Pod Failed whose run succeeded. That is a warning, and decides nothing.
+  Only a Pod that was evicted says more than its coordinator, which sees containers being killed.
 - The first Ctrl-C (or SIGTERM) asks the coordinator to cancel: Steps get their grace period. Once that has been asked
   for, Ctrl-C kills the Pod at once, and so does a terminal that goes away. A reader of the output who has gone is
   taken for Ctrl-C.
@@ -15,7 +15,7 @@ Rules:
 - What is asked before the coordinator tells that the run has started is passed on to it then: earlier it would not
   hear the signal. So is what was asked while it was being started again, as soon as it tells something. Who asks from
   another process is answered when it tells that the run is being cancelled.
-- A container that could not be started is told to the coordinator with the reason, so that its Task fails with it.
+- A container that could not be started is reported to the coordinator with the reason, so that its Task fails with it.
 - A coordinator that is started again reports what followed from the last entry of its journal once more, with the same
   words and times. Such an event is taken once.
 - A Pod whose containers do not end though the run is over is killed: nobody can reach into them any more.

@@ -22,7 +22,7 @@ LONGEST_WHY = 100
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the run ended, and the exit code of whoever ran it (DESIGN.md, "The contract of the command line").
+    """How the run ended, and the exit code of the command that ran it (DESIGN.md, "The contract of the command line").
 
     Unknown: it may have succeeded or failed, or be still running.
     """
@@ -120,7 +120,7 @@ def _why(task: TaskState, failures: tuple[Failure, ...]) -> str:
 
 
 def _brief(text: str) -> str:
-    """Return as much of a text as has room in the table; all of it is above."""
+    """Return as much of a text as has room in the table; the whole text is above."""
     return text if len(text) <= LONGEST_WHY else text[: LONGEST_WHY - 1] + "…"
 
 

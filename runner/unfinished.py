@@ -60,7 +60,7 @@ def ended_document(
     pod: Mapping[str, Any] | None = None,
     began: float | None = None,
 ) -> dict[str, Any]:
-    """Return the document of a run that ended like this, whatever the coordinator has told of it in `events`.
+    """Return the document of a run that ended like this, whatever the coordinator has reported in `events`.
 
     `pod` is the metadata of the Pod, `began` when it was made: for a run that did not tell that it started.
     """
@@ -93,7 +93,7 @@ def _ended(status: Mapping[str, Any], outcome: Outcome, at: float) -> dict[str, 
 
 def _untold(runs: Mapping[str, Any], at: float) -> dict[str, Any]:
     """Return the runs of Tasks or Pipelines; how those ended whose end was not told is unknown."""
-    untold = Outcome("Unknown", "OutcomeUnknown", "nobody told how it ended")
+    untold = Outcome("Unknown", "OutcomeUnknown", "its end was not reported")
     return {
         name: {**run, "status": _ended(run["status"], untold, at)} if _goes_on(run["status"]) else run
         for name, run in runs.items()
@@ -114,7 +114,7 @@ def _step_ended(step: Mapping[str, Any], pod: str, outcome: Outcome, at: float) 
 
 
 def unfinished_document(plan: planned.Plan, events: Iterable[RunEvent], pod: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document of a run of a Plan of which `events` are told so far; `pod` is the metadata of its Pod."""
+    """Return the document of a run of a Plan with these `events` so far; `pod` is the metadata of its Pod."""
     follower = Follower(plan)
     attempts: dict[tuple[str, int | None], _Attempt] = {}
     begun: RunStarted | None = None
@@ -168,7 +168,7 @@ class _Maker:
         return self._pipeline(self._plan.pipeline, "", self._pod)
 
     def _only_task_run(self, state: TaskState) -> dict[str, Any]:
-        """Return the status of the TaskRun that is the whole run, also before anything is told of it."""
+        """Return the status of the TaskRun that is the whole run, also before any event of it."""
         if (state.path, state.index) in self._attempts:
             return self._task_run(state)
         status: dict[str, Any] = {"conditions": [self._condition("")], "podName": self._pod}

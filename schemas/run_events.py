@@ -39,7 +39,7 @@ class RunStarted(NamedTuple):
 class MatrixExpanded(NamedTuple):
     """The combinations of a Task's matrix are known. ``names`` has one for each, as a person reads it (`matrix_names`).
 
-    It comes before anything else that is told of them.
+    It comes before all other events of them.
     """
 
     at: float

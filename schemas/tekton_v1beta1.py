@@ -38,7 +38,7 @@ _GONE_FROM_TEMPLATES = ("name", *_GONE_FROM_STEPS)
 class Rewritten:
     """A document as v1.
 
-    `origins` gives, for what was moved, its path before; `problems` and `warnings` are told with the paths before.
+    `origins` gives, for what was moved, its path before; `problems` and `warnings` have the paths before.
     """
 
     data: dict[str, Any]

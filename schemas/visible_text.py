@@ -26,7 +26,7 @@ def visible(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """Return `text` as `visible` does, but for its line breaks."""
+    """Return `text` as `visible` does, and keep its line breaks."""
     return "\n".join(map(visible, text.split("\n")))
 
 

@@ -16,13 +16,14 @@ from monopod.entrypoint import events
 
 ROOT = Path(__file__).parents[1]
 PAGES = {name: (ROOT / name).read_text() for name in pages(ROOT)}
+KINDS_OF_CHANGES = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
 CODE = ("compiler", "entrypoint", "images", "runner", "schemas", "tests")
 FOLDERS = (*CODE, "benchmarks", "docs", "examples")
 SOURCES = {path.name for folder in CODE for ending in ("py", "c") for path in (ROOT / folder).rglob(f"*.{ending}")}
 
 
 def spans(page: str) -> list[str]:
-    """Return what stands between backticks, outside of blocks."""
+    """Return the texts between backticks, outside of blocks."""
     for block in blocks(page):
         page = page.replace(block.text, "")
     return re.findall(r"`([^`\n]+)`", page)
@@ -55,7 +56,7 @@ def test_the_events_and_commands_are_those_of_the_engine():
 
 
 def test_the_parts_of_tests_that_reliability_names_exist():
-    """A part is a class, or the heading of a section, in italics behind the file."""
+    """A part is a class, or the heading of a section, in italics after the file."""
     named = re.findall(r"`([\w/]+\.py)`,? \(?\*([^*]+)\*", PAGES["docs/reliability.md"])
     assert named
     assert [each for each in named if each[1] not in (ROOT / "tests" / each[0]).read_text()] == []
@@ -74,3 +75,12 @@ def test_no_list_has_two_items_for_one_thing(page: str):
     for section in re.split(r"^#+ .*$", PAGES[page], flags=re.MULTILINE):
         heads = re.findall(r"^- \*\*(.+?)\.?\*\*", section, re.MULTILINE)
         assert sorted({head for head in heads if heads.count(head) > 1}) == []
+
+
+def test_the_changelog_has_each_change_and_each_kind_once():
+    """The kinds are those of Keep a Changelog, in its order."""
+    unreleased = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1]
+    kinds = re.findall(r"^### (.*)$", unreleased, re.MULTILINE)
+    changes = re.findall(r"^- (.{40})", unreleased, re.MULTILINE)
+    assert kinds == [kind for kind in KINDS_OF_CHANGES if kind in kinds]
+    assert sorted({change for change in changes if changes.count(change) > 1}) == []

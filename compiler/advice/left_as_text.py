@@ -2,11 +2,11 @@
 
 Rules:
 
-- A reference whose first word is none of Tekton's is left alone, as a shell's (docs/variables.md). It is misspelt if
-  that word is like one of Tekton's and the rest is like a reference too. A script may call a program of that name:
+- A reference whose first word is not one of Tekton's is a shell's, and not reported (docs/variables.md). It is misspelt
+  if that word is like one of Tekton's and the rest is like a reference too. A script may call a program of that name:
   there what it refers to must be declared in the document.
 - ``{{ revision }}`` is Pipelines-as-Code's, ``{{ .Values.x }}`` Helm's, ``${{ github.sha }}`` GitHub's. Scripts and
-  arguments are left alone unless the name is one of those: ``docker inspect --format '{{.Id}}'`` is no mistake.
+  arguments are reported only if the name is one of those: ``docker inspect --format '{{.Id}}'`` is not a mistake.
 - ``${NAME}`` is for a shell. It is reported only where no shell reads it: not in scripts, arguments and descriptions;
   elsewhere only in a text without blanks, and not of variables that every container has, such as HOME.
 
@@ -173,7 +173,7 @@ def _meant(match: re.Match[str], declared: frozenset[tuple[str, str]], *, is_scr
 
 
 def _spell(words: list[str], fields: tuple[frozenset[str], ...]) -> bool:
-    """Spell words as the fields that they stand for; returns whether there are as many, and all are like fields."""
+    """Correct words, in place, to the fields that they are like; return whether that was possible for all fields."""
     if len(words) < len(fields):
         return False
     for index, known in enumerate(fields):

@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="in a cluster: how long it may last that an image cannot be pulled, no node takes the Pod, or something "
         "else keeps a container from starting, before that fails the Task or the run (default: 5m; a Task that "
-        "runs fails as soon as kubelet has tried in vain)",
+        "runs fails as soon as kubelet has tried and failed)",
     )
 
 

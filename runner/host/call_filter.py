@@ -4,7 +4,7 @@ Rules:
 
 - Keyrings belong to users, not to containers. ``add_key``, ``request_key`` and ``keyctl`` fail with ENOSYS, as on a
   kernel without keyrings.
-- In a cgroup namespace of its own a process may mount the cgroups of whoever started monopod, and freeze or kill
+- In a cgroup namespace of its own a process may mount the caller's cgroups, and freeze or kill
   everything in them. ``clone`` and ``unshare`` with CLONE_NEWCGROUP fail with EPERM. ``clone3`` fails with ENOSYS,
   since a filter cannot read its flags; C libraries use ``clone`` then.
 - A program of the machine's other ABIs (32 bits) is filtered by the same rules. One of an ABI that is not in the table

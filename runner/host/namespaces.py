@@ -224,7 +224,7 @@ def filter_calls() -> None:
 def leave_session_keyring() -> None:
     """Give this process, and those that it starts from now on, an empty session keyring of their own.
 
-    Where the kernel has no keyrings, or forbids them to this process, there is none to leave.
+    Does nothing where the kernel has no keyrings, or forbids them to this process.
     """
     if _OWN_ABI is not None:
         _libc.syscall(_OWN_ABI.keys[2], _KEYCTL_JOIN_SESSION_KEYRING, None)

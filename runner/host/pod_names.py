@@ -15,7 +15,7 @@ from monopod.schemas.object_names import label_problem, subdomain_problem
 
 
 def check_names(pod: Mapping[str, Any]) -> None:
-    """Raise PodRefusedError if a name in the Pod is none that an API server takes."""
+    """Raise PodRefusedError if an API server would refuse a name in the Pod."""
     if problems := list(_problems(pod["metadata"], pod["spec"])):
         raise PodRefusedError(problems)
 

@@ -14,7 +14,7 @@ _FLAGS = 6  # in /proc/PID/stat, counted from the field after the name
 
 
 def has_executed(process: int) -> bool:
-    """Whether a child, which was not waited for yet, has executed a program. If nobody can see it, it has."""
+    """Whether a child that was not waited for yet has executed a program. If that cannot be seen, the answer is yes."""
     pidfd = os.pidfd_open(process)
     try:
         with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:  # its number where /proc was mounted

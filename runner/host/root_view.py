@@ -217,7 +217,7 @@ def _directory(path: str) -> Entry:
 
 
 def _shown(path: str) -> Entry:
-    """Return the entry for a directory that is no overlay."""
+    """Return the entry for a directory that is not an overlay."""
     return _directory(path) if _has_sockets(path) else _entry("bind", path)
 
 

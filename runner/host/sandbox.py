@@ -166,7 +166,7 @@ class Sandbox:
     def _read_report(self, pid: int) -> None:
         """Read how the start of a container went, which is known when the pipe closes.
 
-        That it says nothing may also mean that the process is gone: its end follows, and tells of both.
+        An empty report may also mean that the process is gone; its end then follows, and reports both.
         """
         process = self._processes[pid]
         assert process.report is not None

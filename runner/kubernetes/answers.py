@@ -106,7 +106,7 @@ TABLE: tuple[Row, ...] = (
     # too many requests, of the server itself or of what it passes on
     Row(About.THROTTLED, status=429),
     Row(About.THROTTLED, _STREAMED, range(500, 600), message=_TOO_MANY),
-    # what a watch or a list cannot go on from
+    # what a watch or a list cannot continue from
     Row(About.EXPIRED, status=410),
     # logs: the API server knows no node yet; kubelet does not know the Pod or its container yet; there is none
     Row(About.NOT_YET, _LOG, 204),

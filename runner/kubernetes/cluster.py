@@ -194,7 +194,7 @@ class Stream:
 
     @property
     def status(self) -> int:
-        """The HTTP status: 200, or another that is no refusal."""
+        """The HTTP status: 200, or another one that is not a refusal."""
         return int(self._response.status)
 
     def pieces(self) -> Iterator[bytes]:

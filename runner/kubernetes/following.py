@@ -7,8 +7,8 @@ Rules:
 - The log of a Step is read from its start (`StepStarted`) on, that of a Sidecar from the start of its Task on.
 - For who follows it, it is over when the coordinator has told the outcome and all logs are read, or when the Pod is
   over, or gone. Kubelet takes a second or two longer to tell the phase, which nobody waits for.
-- What keeps a container from starting is told at once. If it lasts longer than may be, or cannot pass, the container is
-  given up: the coordinator is told why, and its log is not waited for. Without a coordinator the run has failed.
+- What keeps a container from starting is reported at once. If it lasts too long, or cannot pass, the container is
+  given up: the coordinator gets the reason, and its log is not waited for. Without a coordinator the run has failed.
 - What is asked of the coordinator is a command in its container. Who may not do that has the Pod deleted instead.
 - Nothing is concluded from an answer that only means "not yet" or "not reachable". If the API server, or the log of the
   coordinator, is out of reach for `UNREACHABLE_SECONDS`, or the Pod may not be followed, the outcome is unknown: the
@@ -76,7 +76,7 @@ START_TIMEOUT = 300.0
 COLLECTING_SECONDS = 60.0
 """How long the logs are read after the coordinator has told the outcome, if they do not end by themselves."""
 UNSTARTED_SECONDS = 10.0
-"""How long after that the log of a Sidecar is waited for whose container, as far as is known, has not started."""
+"""How long after that to wait for the log of a Sidecar that is not known to have started."""
 GONE_SECONDS = 5.0
 """How long logs that are being read may go on after their Pod is gone."""
 LOST_SECONDS = 60.0
@@ -173,7 +173,7 @@ class FollowedPod:
         self._deletes_unheard = False
         """Whether the Pod is deleted if nothing of it was ever to be heard, since that is forbidden."""
         self.is_unknown = False
-        """Whether nobody knows how the run ended, or whether it has."""
+        """Whether it is unknown how the run ended, or whether it has."""
         self._not_started: set[str] = set()  # containers that were given up
         self._is_killed = False
         self._is_deleted_here = False
@@ -457,7 +457,7 @@ class FollowedPod:
             self._finish_unknown(why, NOT_FOLLOWED)
 
     def _finish_unknown(self, why: str, reason: str = "") -> None:
-        """Stop following a Pod of which nobody knows what becomes of it."""
+        """Stop following a Pod whose outcome is unknown."""
         self.is_unknown = not (self._has_outcome or self._is_deleted_here)
         self._finish(reason, f"{why}; look again with: {self.command('attach')}" if self.is_unknown else why)
 
@@ -683,7 +683,7 @@ def is_deleted(error: ApiError | UnreachableError) -> bool:
 def _gone_in_words(*, is_seen: bool) -> str:
     if is_seen:
         return "the Pod was deleted by somebody while it ran"
-    return "the Pod is gone, and nobody saw how it ended"
+    return "the Pod is gone, and how it ended was not seen"
 
 
 def is_native_sidecar(pod: dict[str, Any]) -> bool:

@@ -68,7 +68,7 @@ class JobPod(KubernetesPod):
         raise PodRefusedError([f"Job '{name}' makes no Pod: {said}{self._undone()}"])
 
     def _undone(self) -> str:
-        """Delete the Job, since nobody can follow its Pod; return what to do if that is not possible."""
+        """Delete the Job, since its Pod cannot be followed; return what to do if that is not possible."""
         assert self._job is not None
         try:
             self._delete_job()

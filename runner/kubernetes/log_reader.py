@@ -12,7 +12,7 @@ Rules:
 - When kubelet has started the container again, the rest of the former one's log comes first.
 - A log is asked for by the Pod's name. Each stream is only read once it is known that the Pod of that name is not
   another; and that the Pod is gone is only believed if the Pod itself was looked at (``pod_identity``).
-- An answer that passes (``answers``) is no end: the log is asked for again, from where it was read to.
+- An answer that passes (``answers``) is not an end: the log is asked for again, from where it was read to.
 
 What is left to others: which line was there before (``log_lines``), in what order it is shown (``output_order``), how
 long a log may be out of reach (``following``).
@@ -78,7 +78,7 @@ _MOST_FAILURES = 6
 _MOST_OUTAGE_SECONDS = 60.0
 """How long the log of a container that has ended may be out of reach."""
 _TOLD_FAILURES = 2
-"""How often in a row a log must be out of reach before that is told."""
+"""How often in a row a log must be out of reach before a warning."""
 _AT_THE_SAME_TIME = threading.BoundedSemaphore(32)
 """Requests that do not follow, of all containers: a Pod of 200 Steps must not make a crowd at the API server."""
 
@@ -225,7 +225,7 @@ class LogReader:
             return True
         if meaning is About.NOT_YET and order.number > self._answered:
             with self._changed:
-                self._follows = True  # it goes on as soon as kubelet knows of the container
+                self._follows = True  # it continues as soon as kubelet knows the container
             self._answer(order)
         is_outage = _is_outage(problem, meaning)
         self._note_outage(problem, is_outage=is_outage)

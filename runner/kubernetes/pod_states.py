@@ -40,9 +40,9 @@ _TOLD_OTHERWISE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a container, or (None) the whole Pod, has not started. Troubles of one ``subject`` are told once.
+    """Why a container, or (None) the whole Pod, has not started. Troubles of one ``subject`` are reported once.
 
-    ``reason`` and ``message`` are the cluster's, ``text`` is what a person is told. ``hopeless``: it never passes.
+    ``reason`` and ``message`` are the cluster's, ``text`` is what people read. ``hopeless``: it never passes.
     """
 
     subject: tuple[str, str]

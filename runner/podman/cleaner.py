@@ -47,7 +47,7 @@ class Left:
             json.dump({"name": self.name, "memory": self.memory}, file)
 
     def remove(self) -> None:
-        """Remove all of it. If podman does not remove the pod, the note of it stays, for the next run to try again."""
+        """Remove the pod and its files. If podman cannot do that, the note of the pod stays for the next run."""
         problem = self._remove_pod()
         if problem:
             text = f"podman cannot remove the pod {self.name}: {problem}; the next run with podman tries again"

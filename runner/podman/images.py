@@ -32,7 +32,7 @@ class Provided:
 
 
 def provide(pod: Mapping[str, Any], runtime_image: str, tell: Callable[[str], None]) -> Provided:
-    """Return the images that `pod` names, pulled if need be; `tell` is told which.
+    """Return the images that `pod` names, pulled if needed; `tell` gets their names.
 
     Raises BackendUnavailableError if the runtime image is not to be had.
     """

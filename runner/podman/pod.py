@@ -443,7 +443,7 @@ class PodmanPod:
             self._pending.append(ContainerNotStarted(name, "StartError", why))
 
     def _see_to_its_entrypoint(self, name: str, state: Mapping[str, Any]) -> None:
-        """Report a container whose entrypoint has ended before it could take orders: nobody else would notice."""
+        """Report a container whose entrypoint has ended before it could take orders; nothing else would notice."""
         directory = self._control_directories.get(name)
         if directory is None or os.path.lexists(f"{directory}/alive"):
             return

@@ -144,7 +144,7 @@ def _display_names(
 def _task_runs(
     status: Mapping[str, Any], tasks: Mapping[str, Task], prefix: str
 ) -> Iterator[tuple[tuple[str, int | None], str, Any]]:
-    """Yield the path and index, the name and what is told of each TaskRun of a Pipeline."""
+    """Yield the path and index, the name and the status of each TaskRun of a Pipeline."""
     counts: dict[str, int] = {}
     for name, run in status.get("taskRuns", {}).items():
         task = run["pipelineTaskName"]

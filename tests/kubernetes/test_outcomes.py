@@ -241,7 +241,7 @@ def test_a_pod_that_is_gone_when_the_api_server_is_back(api, follow, coordinator
     api.start()
     outcome, _ = following.end()
     assert (outcome.status, outcome.exit_code) == ("Unknown", 1)
-    assert "the Pod is gone, and nobody saw how it ended" in outcome.message
+    assert "the Pod is gone, and how it ended was not seen" in outcome.message
 
 
 def test_a_pod_whose_end_was_told_with_its_deletion(api, follow, coordinator, terminated):
