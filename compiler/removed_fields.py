@@ -13,6 +13,7 @@ import re
 from monopod.schemas.model import Path, format_path
 
 _NO_RESOURCES = "Tekton removed PipelineResources; use params, Workspaces and Results instead"
+_NO_INPUTS = "Tekton removed it; use params, Workspaces and Results instead"
 _NO_CONDITIONS = "Tekton removed Conditions; guard the Task with when instead"
 _BUNDLE = "Tekton removed bundle; use resolver: bundles with the params bundle, name and kind"
 _NO_VERSION = "Tasks have no versions in Tekton; use resolver: bundles, or resolver: hub with the param version"
@@ -20,7 +21,6 @@ _ONLY_SIDECARS = "Tekton removed it from Steps; only a Sidecar can have it"
 _BESIDE = "it belongs to the PipelineTask, beside taskSpec"
 _NO_TIMEOUT = "a Task has no timeout; set it on the PipelineTask beside taskSpec or taskRef, on the run, or on a Step"
 
-_IN_TASK = r"(?:^spec|taskSpec)"
 _IN_CONTAINER = r"(?:steps\[\d+\]|stepTemplate|sidecars\[\d+\])"
 _REPLACEMENTS: tuple[tuple[re.Pattern[str], frozenset[str], str], ...] = tuple(
     (re.compile(pattern + "$"), frozenset(kinds.split()), text)
@@ -37,12 +37,8 @@ _REPLACEMENTS: tuple[tuple[re.Pattern[str], frozenset[str], str], ...] = tuple(
         (r"taskSpec\.timeout", "", _NO_TIMEOUT),
         (r"^spec\.timeout", "Task", _NO_TIMEOUT),
         (r"taskSpec\.(?:runAfter|retries|matrix|when|onError)", "", _BESIDE),
-        (
-            _IN_TASK + r"\.(?:inputs|outputs)",
-            "Task Pipeline",
-            "Tekton removed it; use params, Workspaces and Results instead",
-        ),
-        (r"taskSpec\.(?:inputs|outputs)", "", "Tekton removed it; use params, Workspaces and Results instead"),
+        (r"^spec\.(?:inputs|outputs)", "Task Pipeline", _NO_INPUTS),
+        (r"taskSpec\.(?:inputs|outputs)", "", _NO_INPUTS),
         (r"^spec\.serviceAccountName", "PipelineRun", "write taskRunTemplate.serviceAccountName"),
         (r"^spec\.podTemplate", "PipelineRun", "write taskRunTemplate.podTemplate"),
         (r"^spec\.timeout", "PipelineRun", "write timeouts.pipeline"),

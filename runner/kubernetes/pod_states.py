@@ -114,7 +114,7 @@ def _waiting(status: Mapping[str, Any], reason: str, message: str, image: str, n
     who = named(name)
     said = f": {message}" if message else ""
     if reason in _IMAGE:
-        text = f"the image '{image}' of {who} cannot be had ({reason}){said}"
+        text = f"the image '{image}' of {who} cannot be pulled ({reason}){said}"
         return Trouble(("image", image), name, reason, message, text + _image_advice(name, reason), reason in _HOPELESS)
     if reason == "CrashLoopBackOff":
         return Trouble(("crash", name), name, reason, message, f"{who} ends again and again: {_last_ending(status)}")

@@ -214,26 +214,25 @@ def sanitized_entrypoint(tmp_path_factory) -> Path:
     return _sanitized(SOURCE, tmp_path_factory.mktemp("sanitized") / "entrypoint")
 
 
-@pytest.fixture(scope="module")
-def quickly_given_up(tmp_path_factory) -> Path:
-    """The entrypoint, which tries to tell the end of a request for a second and a half only."""
+def _impatient(constant: str, milliseconds: int, directory: Path) -> Path:
+    """Build the entrypoint with another value of a constant, in milliseconds."""
     text = SOURCE.read_text()
-    shorter = re.sub(r"(?<=TELL_PATIENCE = )60000(?=, )", "1500", text)
+    shorter = re.sub(rf"(?<={constant} = )\d+(?=, )", str(milliseconds), text)
     assert shorter != text
-    directory = tmp_path_factory.mktemp("shorter")
     (directory / "entrypoint.c").write_text(shorter)
     return _sanitized(directory / "entrypoint.c", directory / "entrypoint")
+
+
+@pytest.fixture(scope="module")
+def quickly_given_up(tmp_path_factory) -> Path:
+    """The entrypoint, which tries to report the end of a request for a second and a half only."""
+    return _impatient("TELL_PATIENCE", 1500, tmp_path_factory.mktemp("shorter"))
 
 
 @pytest.fixture(scope="module")
 def quickly_swept(tmp_path_factory) -> Path:
     """The entrypoint, which waits half a second only for what a request left behind."""
-    text = SOURCE.read_text()
-    shorter = re.sub(r"(?<=SWEEP_PATIENCE = )5000(?=, )", "500", text)
-    assert shorter != text
-    directory = tmp_path_factory.mktemp("swept")
-    (directory / "entrypoint.c").write_text(shorter)
-    return _sanitized(directory / "entrypoint.c", directory / "entrypoint")
+    return _impatient("SWEEP_PATIENCE", 500, tmp_path_factory.mktemp("swept"))
 
 
 @pytest.fixture(params=["release", "sanitized"])

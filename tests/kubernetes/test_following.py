@@ -106,7 +106,7 @@ def test_an_image_that_cannot_be_had_fails_its_task(api, follow, coordinator, wa
     )
     it.finished("Failed")
     _, lines = following.end()
-    words = "the image 'busybox' of Step 'act' of Task 'build' cannot be had (ImagePullBackOff): Back-off pulling image"
+    words = "the image 'busybox' of Step 'act' of Task 'build' cannot be pulled (ImagePullBackOff): Back-off pulling"
     (warning,) = warnings(lines)
     assert warning.startswith(words)
 
@@ -154,7 +154,7 @@ def test_trouble_that_passes_is_no_failure(api, follow, coordinator, waiting):
                     {"name": "coordinator", "restartCount": 0, "state": {"waiting": {"reason": "ErrImagePull"}}}
                 ]
             },
-            "of the coordinator cannot be had (ErrImagePull)",
+            "of the coordinator cannot be pulled (ErrImagePull)",
         ),
     ],
 )

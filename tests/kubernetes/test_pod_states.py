@@ -36,10 +36,10 @@ def pod(*statuses, conditions=(), containers=None, **status):
         (
             "ErrImagePull",
             "not found",
-            f"the image '{IMAGE}' of Step 'act' of Task 'build' cannot be had (ErrImagePull)",
+            f"the image '{IMAGE}' of Step 'act' of Task 'build' cannot be pulled (ErrImagePull)",
         ),
-        ("ImagePullBackOff", "Back-off", "cannot be had (ImagePullBackOff): Back-off"),
-        ("InvalidImageName", "couldn't parse", "cannot be had (InvalidImageName): couldn't parse"),
+        ("ImagePullBackOff", "Back-off", "cannot be pulled (ImagePullBackOff): Back-off"),
+        ("InvalidImageName", "couldn't parse", "cannot be pulled (InvalidImageName): couldn't parse"),
         ("ErrImageNeverPull", "", "it is not on the node, and imagePullPolicy is Never"),
         (
             "CreateContainerConfigError",
@@ -71,7 +71,7 @@ def test_a_container_that_is_about_to_start_is_no_trouble(waiting, reason):
 
 def test_the_coordinators_image_has_an_option_of_its_own(waiting):
     (trouble,) = pod_states.troubles(pod(initContainerStatuses=[waiting("coordinator", "ErrImagePull", "gone")]), named)
-    assert trouble.text.startswith("the image 'monopod:1' of the coordinator cannot be had (ErrImagePull): gone")
+    assert trouble.text.startswith("the image 'monopod:1' of the coordinator cannot be pulled (ErrImagePull): gone")
     assert "--runtime-image" in trouble.text
 
 

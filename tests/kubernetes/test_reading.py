@@ -135,7 +135,7 @@ def test_status_of_a_pod_that_does_not_start(monopod, put, make, api, waiting):
     api.set_status("build", phase="Pending", initContainerStatuses=[waiting("coordinator", "ErrImagePull", "gone")])
     out = monopod("status", "build").out
     assert "build has not started" in out
-    assert "cannot be had (ErrImagePull): gone" in out
+    assert "cannot be pulled (ErrImagePull): gone" in out
     document = json.loads(monopod("status", "build", "-o", "json").out)
     assert document["status"]["conditions"][0]["reason"] == "Pending"
 
