@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What asks for the end of the run."""
@@ -60,6 +61,26 @@ def heeded(*numbers: signal.Signals) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def noticed(number: signal.Signals) -> Iterator[list[int]]:
+    """Give a list that holds the signal once it has come; it does what it did before as well."""
+    came: list[int] = []
+    before = signal.getsignal(number)
+
+    def note(which: int, frame: FrameType | None) -> None:
+        came.append(which)
+        if callable(before):
+            before(which, frame)
+
+    if callable(before):
+        signal.signal(number, note)
+    try:
+        yield came
+    finally:
+        if callable(before):
+            signal.signal(number, before)
 
 
 def interrupt() -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from monopod.runner.backend import BackendUnavailableError
+from monopod.runner.signals import noticed
 
 OLDEST = (4, 3)
 _VERSION = re.compile(r"(\d+)\.(\d+)")
@@ -49,19 +51,34 @@ def check() -> None:
         raise BackendUnavailableError("podman runs its containers on another machine, where the files of a run are not")
 
 
-def run(*arguments: str, text: str | None = None, heeds_interrupts: bool = False, holds: Sequence[int] = ()) -> str:
+def run(*arguments: str, text: str | None = None, holds: Sequence[int] = ()) -> str:
     """Return what ``podman ARGUMENT...`` prints. Raises PodmanError.
 
-    `text` is its standard input. Ctrl-C is the runner's to handle, unless podman `heeds_interrupts`. What it `holds`
-    are descriptors that stay open as long as it runs, should the runner be killed.
+    `text` is its standard input. Ctrl-C is the runner's to handle. What it `holds` are descriptors that stay open as
+    long as it runs, should the runner be killed.
     """
+    return _run(arguments, text, holds, is_interruptible=False)
+
+
+def run_interruptibly(*arguments: str) -> str:
+    """Return what ``podman ARGUMENT...`` prints; Ctrl-C ends it. Raises PodmanError, BackendUnavailableError."""
+    with noticed(signal.SIGINT) as interrupts:
+        try:
+            return _run(arguments, None, (), is_interruptible=True)
+        except PodmanError as error:
+            if interrupts:
+                raise BackendUnavailableError(f"podman {arguments[0]} was interrupted") from error
+            raise
+
+
+def _run(arguments: Sequence[str], text: str | None, holds: Sequence[int], *, is_interruptible: bool) -> str:
     done = subprocess.run(
         ["podman", *arguments],
         check=False,
         capture_output=True,
         text=True,
         errors="replace",
-        start_new_session=not heeds_interrupts,
+        start_new_session=not is_interruptible,
         pass_fds=holds,
         **({"stdin": subprocess.DEVNULL} if text is None else {"input": text}),
     )

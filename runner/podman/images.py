@@ -34,7 +34,7 @@ class Provided:
 def provide(pod: Mapping[str, Any], runtime_image: str, tell: Callable[[str], None]) -> Provided:
     """Return the images that `pod` names, pulled if needed; `tell` gets their names.
 
-    Raises BackendUnavailableError if the runtime image is not to be had.
+    Raises BackendUnavailableError if the runtime image is not available, or Ctrl-C ends a pull.
     """
     policies = dict(_policies(pod))
     images = command.local_images(policies)
@@ -44,7 +44,7 @@ def provide(pod: Mapping[str, Any], runtime_image: str, tell: Callable[[str], No
             continue
         try:
             tell(f"Pulling {name}")
-            command.run("pull", "--quiet", name, heeds_interrupts=True)
+            command.run_interruptibly("pull", "--quiet", name)
         except PodmanError as error:
             if name in images and not policy:
                 tell(f"{name} cannot be pulled, so the one that is here is used: {error}")

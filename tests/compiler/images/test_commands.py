@@ -61,12 +61,12 @@ def test_run_does_as_the_images_say(monopod, files):
     code, output, errors = monopod("run", "-f", "p.yaml", "--image-config", "images.yaml", path=HOST_PATH)
     assert code == 0, output + errors
     assert {line for line in output.splitlines() if " : " in line} == {
-        "[say[0] : plain] <default><$(WHO) $$ $(params.image)>",
-        "[say[0] : args] <hello><you><shouts>",
-        "[say[0] : empty] <default><$(WHO) $$ $(params.image)>",
-        "[say[1] : plain] psst",
-        "[say[1] : args] psst hello you whispers",
-        "[say[1] : empty] psst",
+        "[say[image=shouts] : plain] <default><$(WHO) $$ $(params.image)>",
+        "[say[image=shouts] : args] <hello><you><shouts>",
+        "[say[image=shouts] : empty] <default><$(WHO) $$ $(params.image)>",
+        "[say[image=whispers] : plain] psst",
+        "[say[image=whispers] : args] psst hello you whispers",
+        "[say[image=whispers] : empty] psst",
     }
 
 
