@@ -73,6 +73,8 @@ LONGEST_EVENT = 256 * 1024 * 1024
 
 MOST_END_SECONDS = 90.0
 """How long the Pod may take to end once its run is over; every backend is done before, if all goes well."""
+KILL_SECONDS = 30.0
+"""After how many seconds a Pod that was killed and has not ended is killed again."""
 LONG_SECONDS = 1.0
 """What takes longer than this, to show what has happened, was held up by somebody else: a disk without room, Ctrl-Z."""
 
@@ -114,7 +116,8 @@ class Run:
         self._killed = False
         self._ended_badly: list[str] = []
         self._went_on = False  # after it was stopped, which SIGCONT is going to tell too
-        self._kill_at: float | None = None  # monotonic time, once the run is over
+        self._kill_at: float | None = None  # monotonic time, once the run is over or was killed
+        self._kill_was_sent = False
         self._restarted = False  # the coordinator has ended, and no other has told anything yet
         self._refusal: str | None = None  # why no coordinator will ever start this run
 
@@ -170,12 +173,17 @@ class Run:
         left = self._kill_at - time.monotonic()
         if left > 0:
             return left
-        self._kill_at = None
-        self._display.show(
-            RunWarning(time.time(), "the run is over, but not all of its containers end; they are killed")
-        )
+        if not self._kill_was_sent:
+            text = "the run is over, but not all of its containers end; they are killed"
+            self._display.show(RunWarning(time.time(), text))
+        self._kill()
+        return KILL_SECONDS
+
+    def _kill(self) -> None:
+        """Kill everything, and again if it does not end."""
+        self._kill_was_sent = True
         self._pod.kill()
-        return None
+        self._kill_at = time.monotonic() + KILL_SECONDS
 
     def _hold_phase_against_outcome(self) -> None:
         phase = (self._status or {}).get("phase")
@@ -262,7 +270,8 @@ class Run:
                 self._pod.signal(COORDINATOR, SIGNALS[self._asked_for])
         if isinstance(event, RunFinished):
             self._has_finished = True
-            self._kill_at = time.monotonic() + MOST_END_SECONDS
+            if self._kill_at is None:
+                self._kill_at = time.monotonic() + MOST_END_SECONDS
         if isinstance(event, RunCancelling):
             self._cancelled = event.mode
             self._answer()
@@ -312,7 +321,7 @@ class Run:
             elif self._asked_for == "Cancelled" or number == signal.SIGHUP:
                 self._killed = True
                 self._display.notice(KILLING)
-                self._pod.kill()
+                self._kill()
             else:
                 self._cancel("Cancelled")
 

@@ -54,6 +54,10 @@ from monopod.runner.usage import ContainerUsage
 _PIECE = 65536
 _LAST_LOG_BYTES = 2048
 """How much of its log stands for the termination message (Kubernetes API, FallbackToLogsOnError)."""
+_READY_SECONDS = 60.0
+"""How long the sandbox may take to be ready: it looks at all file systems of this machine, and one may hang."""
+_CLEANUP_SECONDS = 10.0
+"""How long the launcher of a Pod that was given up may take to end."""
 _DESCRIPTORS_PER_CONTAINER = 3
 _SPARE_DESCRIPTORS = 64
 
@@ -108,6 +112,7 @@ class HostPod:
         self._started_at = 0.0
         self._finished: PodFinished | None = None
         self._full = False
+        self._is_killed = self._is_given_up = False
 
     def __enter__(self) -> HostPod:
         return self
@@ -178,7 +183,13 @@ class HostPod:
 
     def _await_ready(self) -> None:
         assert self._channel is not None
-        received = messages.receive(self._channel)
+        self._channel.settimeout(_READY_SECONDS)
+        try:
+            received = messages.receive(self._channel)
+        except TimeoutError:
+            self._give_up()
+            why = f"the sandbox was not ready after {_READY_SECONDS:g} seconds: a file system of this machine may hang"
+            raise BackendUnavailableError(why) from None
         message = received[0] if received else {"type": "unavailable", "message": "the sandbox ended at its start"}
         if message["type"] == "unavailable":
             text = f"{message['message']}{_hint()}; use --backend podman or --backend kubernetes instead"
@@ -224,8 +235,21 @@ class HostPod:
                 messages.send(self._channel, kind, **fields)
 
     def kill(self) -> None:
-        """Kill all containers at once. `events` goes on telling what happens, up to `PodFinished`."""
+        """Kill all containers at once. `events` goes on telling what happens, up to `PodFinished`.
+
+        Asked for it again, the Pod is given up: its end is told, whatever the sandbox does.
+        """
+        if self._is_killed:
+            self._give_up()
+        self._is_killed = True
         self.terminate(0)
+
+    def _give_up(self) -> None:
+        """Hang up on the sandbox, which ends it, if it is not stopped and waits for no file system."""
+        if self._channel is not None and not self.is_finished:
+            self._is_given_up = True
+            with contextlib.suppress(OSError):
+                self._channel.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """End the Pod if it still runs, and remove all that it left, but for the state directory with ``keep``."""
@@ -236,7 +260,7 @@ class HostPod:
             self._channel.close()
             self._channel = None
         if self._launcher is not None:
-            self._launcher.wait()
+            self._wait_for(self._launcher)
         for descriptor in [*self._streams, *self._logs.values()]:
             os.close(descriptor)
         self._streams.clear()
@@ -247,6 +271,14 @@ class HostPod:
                 state_directory.discard(self._state.path)
             os.close(self._state.lock)
             self._state = None
+
+    def _wait_for(self, launcher: subprocess.Popen[bytes]) -> None:
+        """Wait for the end of the launcher. If that has to be killed, the sandbox dies too; the next run cleans up."""
+        try:
+            launcher.wait(_CLEANUP_SECONDS if self._is_given_up else None)
+        except subprocess.TimeoutExpired:
+            launcher.kill()
+            launcher.wait()
 
     def _take_marks_out(self, directory: str) -> None:
         """Take the marks of requests out of the logs that stay. Where that is not possible, they stay as they are."""

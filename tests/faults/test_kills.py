@@ -172,3 +172,41 @@ def test_the_last_entrypoint_that_is_killed_fails_its_task_and_cancels_nothing(r
     ended = run.end()
     assert ended.code == 1
     assert ended.status["conditions"][0]["reason"] == "Failed"
+
+
+IMPATIENT = """
+import monopod.runner.run, monopod.runner.host.pod
+monopod.runner.run.KILL_SECONDS = monopod.runner.host.pod._CLEANUP_SECONDS = 1
+"""
+
+
+def sandbox_of(run):
+    (pid,) = [pid for pid in run.processes() if Path(f"/proc/{pid}/comm").read_text() == "monopod-sandbox\n"]
+    return pid
+
+
+def test_a_run_whose_sandbox_hangs_ends_when_it_is_killed(tmp_path, shared):
+    """The sandbox is stopped, as it is where it waits for a file system that hangs."""
+    run = HostRun(tmp_path / "state", before=IMPATIENT)
+    try:
+        process = run.start(pipeline({"stuck": shared.task(HERE + "exec sleep 100000")}))
+        shared.hear(1)
+        os.kill(sandbox_of(run), signal.SIGSTOP)
+        process.send_signal(signal.SIGHUP)
+        ended = run.end()
+        assert ended.code == 130, ended.shown
+        assert run.processes() == []
+    finally:
+        run.close()
+
+
+def test_a_sandbox_that_is_never_ready_is_not_waited_for(tmp_path):
+    before = f"{IMPATIENT}\nmonopod.runner.host.pod._READY_SECONDS = 0.001"
+    run = HostRun(tmp_path / "state", before=before)
+    try:
+        ended = run.run(pipeline({"never": "exit 0"}))
+        assert ended.code == 2
+        assert "monopod run: the sandbox was not ready after 0.001 seconds" in ended.shown
+        assert run.processes() == []
+    finally:
+        run.close()

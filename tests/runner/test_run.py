@@ -24,7 +24,7 @@ from monopod.runner.pod_events import (
     PodFinished,
     PodWarning,
 )
-from monopod.runner.run import KILLING, MOST_END_SECONDS, NOTICES, Run
+from monopod.runner.run import KILL_SECONDS, KILLING, MOST_END_SECONDS, NOTICES, Run
 from monopod.schemas.run_events import RunCancelling, to_line
 
 
@@ -233,7 +233,7 @@ def test_an_end_that_is_told_again_puts_nothing_off(follow, whole):
     ended = ContainerTerminated("coordinator", 0, 137, 9, "Error", "", 1.0, 2.0)
     again = [[ended, told(whole[-1]), Idle(MOST_END_SECONDS / 3)] for _ in range(4)]
     _, _, pod, _ = follow([told(*whole), Idle(MOST_END_SECONDS / 3)], *again, [finished()])
-    assert pod.asked == ["kill"]
+    assert pod.asked == ["kill"] * 3  # after 90, 120 and 150 seconds
 
 
 def test_events_may_come_in_any_pieces(follow, whole):
@@ -442,6 +442,15 @@ def test_containers_that_do_not_end_are_killed(follow, whole):
     assert shown[-1] == ENDS_NOT
     assert pod.asked == ["kill"]
     assert outcome.exit_code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_a_pod_that_was_killed_and_does_not_end_is_killed_again(follow, whole, number):
+    idle = [Idle(1.1 * KILL_SECONDS)]
+    signals = [int(number)] if number == signal.SIGHUP else [int(number), int(number)]
+    shown, _, pod, _ = follow([told(*whole[:3])], signals, idle, idle, [finished("Failed")])
+    assert pod.asked.count("kill") == 3
+    assert ENDS_NOT not in shown
 
 
 def test_who_could_not_look_does_not_blame_the_containers(follow, whole):
