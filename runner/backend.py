@@ -72,6 +72,9 @@ class Pod(Protocol):
     def signal(self, container: str, number: int) -> None:
         """Send a signal to the first process of a container, if it runs."""
 
+    def end_unstarted(self) -> None:
+        """End the Pod if it may wait for long before its coordinator starts, and that has not started."""
+
     def kill(self) -> None:
         """Kill all containers at once."""
 

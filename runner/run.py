@@ -13,7 +13,8 @@ Rules:
 - Ctrl-Z stops this process, and what is shown on the terminal is taken away before and drawn anew after it. The Steps
   go on.
 - What is asked before the coordinator tells that the run has started is passed on to it then: earlier it would not
-  hear the signal. So is what was asked while it was being started again, as soon as it tells something. Who asks from
+  hear the signal. A Pod that still waits for a node, an image or a volume is ended instead. What was asked while the
+  coordinator was being started again is passed on too, as soon as it tells something. Who asks from
   another process is answered when it tells that the run is being cancelled.
 - A container that could not be started is reported to the coordinator with the reason, so that its Task fails with it.
 - A coordinator that is started again reports what followed from the last entry of its journal once more, with the same
@@ -362,3 +363,5 @@ class Run:
         self._display.notice(NOTICES[mode])
         if self._has_started:
             self._pod.signal(COORDINATOR, SIGNALS[mode])
+        elif mode == "Cancelled":
+            self._pod.end_unstarted()

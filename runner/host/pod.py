@@ -208,6 +208,9 @@ class HostPod:
         """Send a signal to the first process of a container, if it runs."""
         self._say("signal", container=container, number=number)
 
+    def end_unstarted(self) -> None:
+        """Do nothing: the coordinator starts at once."""
+
     def declare_dead(self, container: str, reason: str, message: str) -> None:
         """Tell the coordinator that a container cannot start, and why."""
         self._say("never_started", container=container, reason=reason, message=message[:LONGEST_MESSAGE])

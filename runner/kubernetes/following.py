@@ -97,6 +97,7 @@ _NOT_ALLOWED = (About.FORBIDDEN, About.UNAUTHORIZED)
 _API_SERVER = "the API server"
 _COORDINATOR_LOG = "the log of the coordinator"
 _READING = "reading"
+_NOTHING_STARTS = "nothing starts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,7 @@ class FollowedPod:
         self._told: set[object] = set()
         self._states: dict[str, tuple[int, str]] = {}
         self._troubles: dict[str, pod_states.Trouble] = {}
+        self._pod_trouble: pod_states.Trouble | None = None  # of which only an Event tells
         self._unreachable: dict[str, str] = {}  # what is out of reach, and why
         self._pod: dict[str, Any] | None = None  # as it was seen last
         self._has_outcome = False
@@ -251,6 +253,11 @@ class FollowedPod:
         assert container == COORDINATOR
         self._ask("signal", str(number))
 
+    def end_unstarted(self) -> None:
+        """Delete the Pod if its coordinator has not started: nothing runs in it, and nobody knows when that begins."""
+        if self._state(COORDINATOR) == "waiting" and not (self._is_heard or self._is_deleted_here):
+            self._delete(grace=None)
+
     def kill(self) -> None:
         """Delete the Pod without any grace, which kills all containers at once."""
         self._is_killed = True
@@ -323,7 +330,7 @@ class FollowedPod:
                 self._warn(f"the API server does not answer: {text}; trying again" if text else _ANSWERS_AGAIN)
                 self._reachable(_API_SERVER, text)
             case EventSeen(event):
-                self._warn_once(pod_states.event_in_words(event))
+                self._event_seen(event)
             case _Due(what):
                 self._due(what)
             case _Executed(arguments, error):
@@ -484,6 +491,15 @@ class FollowedPod:
 
     # The Pod
 
+    def _event_seen(self, event: dict[str, Any]) -> None:
+        self._warn_once(pod_states.event_in_words(event))
+        trouble = pod_states.pod_trouble(event)
+        if trouble is None or self._state(COORDINATOR) != "waiting":
+            return
+        if self._pod_trouble is None:
+            self._after(_NOTHING_STARTS, START_TIMEOUT if self._start_timeout is None else self._start_timeout)
+        self._pod_trouble = trouble
+
     def _pod_seen(self, pod: dict[str, Any]) -> None:
         self._pod = pod
         for status in pod_states.statuses(pod):
@@ -596,7 +612,6 @@ class FollowedPod:
             self._check_whether_over()
 
     def _due(self, what: str) -> None:
-        container = what.removeprefix("start ")
         if what == "collecting":
             left = sorted(set(self._readers) - self._ended - {COORDINATOR})
             self._warn(f"the output of {', '.join(map(self._named, left))} may not be complete")
@@ -615,8 +630,14 @@ class FollowedPod:
         elif what in self._unreachable:
             lasted = duration_in_words(UNREACHABLE_SECONDS)
             self._finish_unknown(f"{what} could not be reached for {lasted}: {self._unreachable[what]}")
-        elif container in self._troubles:
-            self._did_not_start(self._troubles[container])
+        elif (trouble := self._lasting_trouble(what)) is not None:
+            self._did_not_start(trouble)
+
+    def _lasting_trouble(self, what: str) -> pod_states.Trouble | None:
+        """Return the trouble whose time is over, if it has not passed."""
+        if what == _NOTHING_STARTS:
+            return self._pod_trouble if self._state(COORDINATOR) == "waiting" else None
+        return self._troubles.get(what.removeprefix("start "))
 
     def _did_not_start(self, trouble: pod_states.Trouble) -> None:
         if trouble.container in (None, COORDINATOR, INSTALL):

@@ -32,6 +32,10 @@ _MAY_PASS_SOON = ("context deadline exceeded", "failed to create subPath directo
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
 _IMAGE |= {"RegistryUnavailable", "SignatureValidationFailed"}
 _NO_TROUBLE = frozenset({"", "ContainerCreating", "PodInitializing"})
+_KEEPS_ALL = frozenset(
+    {"FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox", "NetworkNotReady"}
+)
+"""Reasons of Events (kubelet's and the attach controller's) for which no container of a Pod can start."""
 _TOLD_OTHERWISE = frozenset(
     {"FailedScheduling", "Failed", "BackOff", "ErrImageNeverPull", "InspectFailed", "Unhealthy"}
 )
@@ -193,6 +197,14 @@ def event_in_words(event: Mapping[str, Any]) -> str | None:
     if event.get("type") != "Warning" or reason in _TOLD_OTHERWISE:
         return None
     return f"{reason}: {message}"
+
+
+def pod_trouble(event: Mapping[str, Any]) -> Trouble | None:
+    """Return why no container of a Pod starts, if an Event says so; the status of the Pod does not."""
+    reason, text = event.get("reason") or "", event_in_words(event)
+    if text is None or reason not in _KEEPS_ALL:
+        return None
+    return Trouble((reason, ""), None, reason, event.get("message") or "", text)
 
 
 def ending_in_words(pod: Mapping[str, Any]) -> str:

@@ -304,6 +304,9 @@ class PodmanPod:
         """Send a signal to the first process of a container, if it runs."""
         self._spawn(["kill", "--signal", str(number), self._ids[container]], lambda _: None)
 
+    def end_unstarted(self) -> None:
+        """Do nothing: the images are there, and the coordinator is the first to start."""
+
     def kill(self) -> None:
         """Kill all containers at once. `events` goes on telling what happens, up to `PodFinished`."""
         if self._starter is not None and self._was_killed:

@@ -1,8 +1,17 @@
 """Following a Pod of which the test says what happens: states, log streams and refusals. Nothing really runs."""
 
+import os
+import signal
+
 import pytest
 
 from monopod.schemas.run_events import RunFinished, to_line
+
+
+def event(api, reason, message):
+    """Let the cluster warn of the Pod."""
+    told = {"type": "Warning", "reason": reason, "message": message, "metadata": {"name": reason.lower()}}
+    api.put("events", "ci", {**told, "involvedObject": {"uid": api.pod()["metadata"]["uid"]}})
 
 
 def warnings(lines):
@@ -167,6 +176,58 @@ def test_a_pod_that_does_not_start_fails_the_run(api, follow, status, words):
     assert words in outcome.message
     assert words in warnings(lines)[0]
     api.wait_for(lambda: "deletionTimestamp" in api.pod()["metadata"])
+
+
+def test_a_volume_that_cannot_be_mounted_fails_the_run(api, follow):
+    following = follow(start_timeout=0)
+    event(api, "FailedMount", 'MountVolume.SetUp failed for volume "v" : configmap "missing" not found')
+    outcome, lines = following.end()
+    assert (outcome.exit_code, outcome.reason) == (1, "NotStarted")
+    assert outcome.message.startswith("the run did not start: FailedMount: MountVolume.SetUp failed")
+    assert len(warnings(lines)) == 1
+    api.wait_for(lambda: "deletionTimestamp" in api.pod()["metadata"])
+
+
+def test_a_volume_that_is_mounted_in_the_end_is_no_failure(api, follow, coordinator):
+    following, it = follow(start_timeout=0.5), coordinator()
+    running = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}
+    api.set_status("build", phase="Pending", initContainerStatuses=[running])
+    it.started()
+    following.wait_for("started")
+    event(api, "FailedMount", "a retry")
+    following.wait_for("a retry")
+    it.finished()
+    outcome, _ = following.end()
+    assert outcome.exit_code == 0
+
+
+@pytest.mark.parametrize("condition", [{}, {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}])
+def test_a_cancelled_run_whose_coordinator_has_not_started_is_deleted_at_once(api, follow, condition):
+    following = follow()
+    api.set_status("build", phase="Pending", conditions=[condition] if condition else [])
+    os.write(following.writer, bytes([signal.SIGTERM]))
+    api.wait_for(lambda: "deletionTimestamp" in api.pod()["metadata"])
+    api.remove("build")
+    outcome, _ = following.end()
+    assert (outcome.status, outcome.exit_code, outcome.message) == ("Cancelled", 130, "its Pod was deleted")
+    assert api.executed == []
+
+
+def test_a_coordinator_that_runs_is_not_deleted_before_it_is_heard(api, follow, coordinator, waiting):
+    following, it = follow(), coordinator()
+    running = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}
+    slow = waiting("build-act", "ErrImagePull", "it takes long")
+    api.set_status("build", phase="Pending", initContainerStatuses=[running], containerStatuses=[slow])
+    following.wait_for("it takes long")
+    os.write(following.writer, bytes([signal.SIGTERM]))
+    following.wait_for("Cancelling")
+    it.started()
+    api.wait_for(lambda: api.executed)
+    assert [command[-2:] for *_, command in api.executed] == [["signal", "2"]]
+    assert not [each for each in api.requests if each[0] == "DELETE"]
+    it.finished("Cancelled")
+    outcome, _ = following.end()
+    assert outcome.exit_code == 130
 
 
 def test_a_container_that_cannot_be_started_is_told_to_the_coordinator(api, follow, coordinator, terminated):

@@ -149,6 +149,9 @@ class ScriptedPod:
     def signal(self, container, number):
         self.asked.append((container, number))
 
+    def end_unstarted(self):
+        self.asked.append("end unstarted")
+
     def kill(self):
         self.asked.append("kill")
 
@@ -340,9 +343,9 @@ def test_what_is_asked_before_the_run_has_started_is_passed_on_then(follow, whol
         [finished()],
     )
     assert shown[0] == NOTICES["Cancelled"]
-    assert pod.asked == [("coordinator", signal.SIGINT)]
+    assert pod.asked == ["end unstarted", ("coordinator", signal.SIGINT)]
     _, outcome, pod, _ = follow([int(signal.SIGINT)], [int(signal.SIGINT)], [finished("Failed")])
-    assert pod.asked == ["kill"]
+    assert pod.asked == ["end unstarted", "kill"]
     assert outcome.exit_code == 130
     *_, pod, _ = follow(
         ["StoppedRunFinally"],
