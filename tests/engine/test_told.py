@@ -1,4 +1,4 @@
-"""What the engine tells of a run for a person to read: why a Task was skipped, its combinations, Sidecars that end."""
+"""What the engine reports of a run for people to read: why a Task was skipped, its combinations, Sidecars that end."""
 
 from __future__ import annotations
 

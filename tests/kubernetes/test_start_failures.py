@@ -1,4 +1,4 @@
-"""A container that kubelet cannot start fails the Task that needs it, at once, and nobody waits for its log."""
+"""A container that kubelet cannot start fails the Task that needs it, at once, without waiting for its log."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from monopod.schemas.run_events import TaskStarted
 
 @pytest.fixture
 def dead(api):
-    """What the coordinator was told of containers that cannot start."""
+    """What the coordinator heard of containers that cannot start."""
     return lambda: [command[6:] for _, _, command in api.executed if command[5] == "dead"]
 
 

@@ -258,7 +258,7 @@ def test_at_the_end_all_is_shown(fed):
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_the_mark_of_a_sidecar_whose_end_is_never_told_is_not_shown(fed, stream):
-    """A run is over when its last Task is: nobody tells any more how the Sidecars of that have ended."""
+    """A run is over when its last Task is: how its Sidecars ended is not reported any more."""
     fed.event(TaskStarted(1.0, "a", None, 0, "a", {}))
     fed.write("a-db", b"served\n" + mark(token(7)) + b"forged?\n" + mark(token(8)), stream)
     shown = b"".join(each.data for each in fed.order.end(fed.now))

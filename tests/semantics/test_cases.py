@@ -54,7 +54,7 @@ def check(ran: FinishedRun, expected: dict[str, Any]) -> None:
 
 
 def containers_without_identity(ran: FinishedRun) -> list[str]:
-    """Return the Steps and Sidecars that ran and do not say in which container, and of which image."""
+    """Return the Steps and Sidecars that ran and do not name their container and image."""
     parts = [part for task in ran.tasks().values() for part in (*task.get("steps", ()), *task.get("sidecars", ()))]
     ended = [part for part in parts if "startedAt" in part.get("terminated", {})]
     return [part["name"] for part in ended if not (part.get("imageID") and part["terminated"].get("containerID"))]

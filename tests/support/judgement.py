@@ -88,7 +88,7 @@ def wrong_releases(case: Case, simulation: Simulation) -> str:
 
 
 def wrong_story(case: Case, simulation: Simulation) -> str:
-    """What is told of a run fits together: names before their combinations, one end each, reasons with their why."""
+    """The events of a run are consistent: names before their combinations, one end each, reasons with their why."""
     return next(_contradictions(simulation), "")
 
 

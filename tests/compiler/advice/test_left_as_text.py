@@ -1,4 +1,4 @@
-"""What is left as text and means something else is told of, and what a shell or a program reads is not."""
+"""Text that looks like a reference is reported, and what a shell or a program reads is not."""
 # ruff: noqa: E501  # documents are whole, as a person writes them
 
 from __future__ import annotations
