@@ -167,6 +167,7 @@ class FollowedPod:
         self._troubles: dict[str, pod_states.Trouble] = {}
         self._pod_trouble: pod_states.Trouble | None = None  # of which only an Event tells
         self._unreachable: dict[str, str] = {}  # what is out of reach, and why
+        self._is_log_warned_of = False  # that of the coordinator, which cannot be read
         self._pod: dict[str, Any] | None = None  # as it was seen last
         self._has_outcome = False
         self._is_gone = False
@@ -376,10 +377,12 @@ class FollowedPod:
     def _log_disturbed(self, container: str, text: str) -> None:
         if container != COORDINATOR or self._has_outcome or self._is_over:
             return
-        if text:
+        if text and _API_SERVER not in self._timers:  # else a warning has said why
             self._warn(f"the log of the coordinator cannot be read: {text}; trying again")
-        else:
+            self._is_log_warned_of = True
+        elif not text and self._is_log_warned_of:
             self._warn("the log of the coordinator can be read again")
+            self._is_log_warned_of = False
         self._reachable(_COORDINATOR_LOG, text)
 
     def _reachable(self, what: str, problem: str) -> None:

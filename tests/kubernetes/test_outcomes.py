@@ -9,6 +9,8 @@ from monopod.compiler.workload import Workload
 from monopod.runner.kubernetes import following as following_module
 from monopod.runner.kubernetes import log_reader
 from monopod.runner.kubernetes.job import JobPod
+from monopod.runner.kubernetes.log_reader import LogDisturbed
+from monopod.runner.kubernetes.pod_watch import Disturbance
 from monopod.schemas.run_events import RunFinished, to_line
 
 LOG = "/log"
@@ -135,6 +137,19 @@ def test_an_api_server_that_is_away_when_the_run_ends(api, follow, coordinator):
     outcome, lines = following.end()
     assert outcome.status == "Succeeded"
     assert said(lines) == ["[build : act] hello"]
+
+
+def test_an_api_server_that_is_away_is_reported_once(follow, coordinator):
+    following, it = follow(), coordinator()
+    it.started()
+    following.wait_for("started")
+    outage, log_outage = Disturbance("refused"), LogDisturbed("coordinator", "refused")
+    for message in (outage, log_outage, Disturbance(""), LogDisturbed("coordinator", "")):
+        following.pod._inbox.put(message)
+    it.finished()
+    _, lines = following.end()
+    server = ["the API server does not answer: refused; trying again", "the API server answers again"]
+    assert warnings(lines) == server
 
 
 def test_a_throttled_watch_waits_as_long_as_the_server_says(api, follow, coordinator):
