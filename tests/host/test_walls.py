@@ -371,6 +371,22 @@ def test_a_private_directory_that_a_step_moves_is_still_out_of_sight(backend, ho
         shutil.rmtree(home / "new")
 
 
+def test_a_private_directory_that_is_mounted_twice_is_out_of_sight_at_both_places(root_backend):
+    home = Path(tempfile.mkdtemp(prefix="host test ", dir="/opt"))
+    try:
+        root_backend.environment |= {"HOME": str(home), "XDG_STATE_HOME": "", "XDG_DATA_HOME": "", "XDG_CACHE_HOME": "",
+                                     "TMPDIR": str(home / "tmp")}  # fmt: skip
+        files = private_files(home, root_backend)
+        (home / "again").mkdir()
+        script = f'mount --bind "{home}/.local" "{home}/again" && exec "$@"'
+        root_backend.wrapper = ("unshare", "--mount", "--propagation=private", "sh", "-c", script, "sh")
+        ended = root_backend.run_script(f'ls -d "{home}/again/share/monopod"; grep -r hunter2 "{home}"; exit 0')
+        assert ended.output("main", "stdout") == f"{home}/again/share/monopod\n", ended.events
+        assert all(file.exists() for file in files)
+    finally:
+        shutil.rmtree(home)
+
+
 @pytest.mark.parametrize("target", [".local/share/monopod", ".local/share/monopod/claims/default"])
 def test_a_link_that_a_step_makes_leads_no_sub_path_to_a_private_directory(backend, home, target):
     backend.environment["TMPDIR"] = str(home / "tmp")
