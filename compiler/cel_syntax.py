@@ -4,6 +4,8 @@ Rules:
 
 - Tekton puts values in place of references before it evaluates, so that a reference can stand for any text. Inside
   quotes that changes nothing; an expression with a reference outside of quotes that does not parse is left alone.
+- Tekton itself refuses a reference outside of quotes when it takes the document (``validateWhenExpressionFields``), so
+  that one is a warning: it runs here.
 - An expression that is nested so deep that the parser could run out of stack is left to the coordinator, which
   evaluates it in a process of its own (``entrypoint.cel_process``).
 
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import re
 
-from monopod.schemas.variables import EvaluationError, as_letters
+from monopod.schemas.variables import EvaluationError, as_letters, references
 
 _DEEPEST = 50
 _LONGEST = 10_000
@@ -41,6 +43,15 @@ def syntax_error(expression: str) -> str | None:
     except ValueError as error:
         return _in_words(str(error), text)
     return None
+
+
+def unquoted_reference(expression: str) -> str | None:
+    """Return what is wrong with the first reference outside of quotes in a CEL expression; None if there is none."""
+    outside = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), expression)
+    text = next((each.text for each in references(outside)), None)
+    if text is None:
+        return None
+    return f"{text} is outside of quotes, which Tekton refuses in CEL; write '{text}', or int('{text}') for a number"
 
 
 def _is_deep(text: str) -> bool:

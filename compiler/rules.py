@@ -64,6 +64,7 @@ Rule: TypeAlias = Literal[
     "object-keys",
     "default-cycle",
     "param-in-script",
+    "unquoted-cel",
     "known-too-late",
     "missing-workspace",
     "workspace-binding",
@@ -162,6 +163,7 @@ SUMMARIES: dict[Rule, str] = {
     "object-keys": "An object lacks a key that its declaration names.",
     "default-cycle": "Defaults refer to each other in a circle.",
     "param-in-script": "The script of a StepAction holds `$(params.x)`, which Tekton does not allow.",
+    "unquoted-cel": "A CEL expression refers to a variable outside of quotes, which Tekton refuses.",
     "known-too-late": (
         "The Pod itself (an image, a volume) depends on a value that is known only while running, such as a Result."
     ),

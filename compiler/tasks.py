@@ -12,7 +12,7 @@ from typing import Any
 
 from monopod.compiler import fan_out, pod_settings, steps, workspaces
 from monopod.compiler.catalog import Catalog, Found
-from monopod.compiler.cel_syntax import syntax_error
+from monopod.compiler.cel_syntax import syntax_error, unquoted_reference
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.fan_out import FanOut
 from monopod.compiler.images.image_programs import ImagePrograms
@@ -135,6 +135,8 @@ def when_expressions(
         problems.extend(check(each.cel, "text", names, at.at("cel")))
         if each.cel and (message := syntax_error(each.cel)) is not None:
             problems.append(at.at("cel").problem("invalid-value", message))
+        elif (message := unquoted_reference(each.cel)) is not None:
+            problems.append(at.at("cel").problem("unquoted-cel", message, "warning"))
         for number, text in enumerate(each.values):
             problems.extend(check(text, "element", names, at.at("values", number)))
     return tuple(plan.WhenExpression(each.input, each.operator or "in", each.values, each.cel) for each in expressions)

@@ -370,6 +370,11 @@ class TaskRef(Reference):
         """Whether this is a custom task, which only a controller in a cluster could run."""
         return self.kind not in {"", "Task", "ClusterTask"} or self.api_version != ""
 
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """A reference to a custom task, which needs no name, is refused as such."""
+        if self.resolver or not self.is_custom:
+            yield from super().problems()
+
 
 class PipelineRef(Reference):
     """A Pipeline."""

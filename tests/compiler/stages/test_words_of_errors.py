@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from pathlib import Path
 
@@ -145,6 +146,25 @@ def test_cel_that_parses_or_may_do_so_with_its_values_is_taken(expression):
     assert syntax_error(expression) is None
 
 
+def test_a_reference_outside_of_quotes_in_cel_is_a_warning_since_tekton_refuses_it(tmp_path, monkeypatch):
+    when = [
+        "$(params.n) > 2",
+        "'$(params.n)' == '3' && $(params.n) > 2",
+        "int('$(params.n)') > 2",
+        "'it\\'s $(params.n)' == \"$(params.n)\"",
+    ]
+    tasks = "".join(
+        f"    - {{name: t{index}, when: [{{cel: {json.dumps(cel)}}}], {TASK}}}\n" for index, cel in enumerate(when)
+    )
+    text = f'{PIPELINE}params: [{{name: n_, default: "3"}}]\n  tasks:\n{tasks}'.replace("params.n)", "params.n_)")
+    lines = [line for line in first_line(tmp_path, monkeypatch, text) if ".cel: " in line]
+    message = "$(params.n_) is outside of quotes, which Tekton refuses in CEL; write '$(params.n_)', or int('$(params.n_)') for a number"
+    assert lines == [
+        f"p.yaml:7:31: warning: spec.tasks[0].when[0].cel: {message}",
+        f"p.yaml:8:31: warning: spec.tasks[1].when[0].cel: {message}",
+    ]
+
+
 def first_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> list[str]:
     monkeypatch.chdir(tmp_path)
     Path("p.yaml").write_text(textwrap.dedent(text))
@@ -230,6 +250,14 @@ FOREIGN = {
     "apiVersion: tekton.dev/v1\nkind: Task\nmetadata:\n  name: {{ .Values.name }}\n": "4:9: this is a template of a Helm chart;",
     "apiVersion: tekton.dev/v1\nspec:\n  {{- if .Values.x }}\n  steps: []\n  {{- end }}\n": "3:3: this is a template of a Helm chart;",
 }
+
+
+def test_a_custom_task_without_a_name_is_refused_as_such(tmp_path, monkeypatch):
+    spec = "tasks: [{name: a, taskRef: {apiVersion: example.com/v1, kind: Wait}}]\n"
+    (line,) = [line for line in first_line(tmp_path, monkeypatch, PIPELINE + spec) if ": note: " not in line]
+    assert line.startswith(
+        "p.yaml:5:30: spec.tasks[0].taskRef: a custom task needs a controller of its own in a cluster"
+    )
 
 
 MISSPELT_FIELDS = {
