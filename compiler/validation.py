@@ -124,6 +124,9 @@ def _from_pydantic(details: ErrorDetails) -> Complaint:
     return Complaint(path, message, "wrong-type" if is_type else "invalid-value", value=details["input"])
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9][\w.-]*")
+"""What needs no quotes inside [ ] and { }."""
+
 _EXPECTED = {
     "string_type": "a string",
     "int_type": "a whole number",
@@ -140,14 +143,23 @@ def _wrong_type(details: ErrorDetails) -> str:
         message += "; write it in quotes"
     elif details["type"] == "int_type" and isinstance(value, str) and value.isdecimal():
         message += "; write it without quotes"
+    elif details["type"] == "model_type" and isinstance(value, str) and str(details["loc"][-1]).lower().endswith("ref"):
+        message += f"; write {{name: {value}}}" if _PLAIN.fullmatch(value) else ""
     elif details["type"] == "string_type" and value is None:
         message += '; write "" for an empty string'
     return message
 
 
 def _own_message(details: ErrorDetails) -> str:
-    message = str(details["ctx"]["error"])
-    return f"{message}, got {describe(details['input'])}" if message.startswith("expected a list") else message
+    message, value = str(details["ctx"]["error"]), details["input"]
+    if not message.startswith("expected a list"):
+        return message
+    way_out = ""
+    if isinstance(value, dict):
+        way_out = "; begin each item with -"
+    elif isinstance(value, str) and "strings" in message:
+        way_out = f"; write [{value}]" if _PLAIN.fullmatch(value) else "; write a list, one item for each word"
+    return f"{message}, got {describe(value)}{way_out}"
 
 
 def _wrong_choice(details: ErrorDetails) -> str:

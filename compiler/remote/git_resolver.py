@@ -36,6 +36,7 @@ from monopod.compiler.remote.reference import (
     ResolverOptions,
 )
 from monopod.compiler.remote.web import is_loopback, without_credentials
+from monopod.schemas.object_names import placeholder_advice
 
 PARAMS = frozenset({
     "url", "repo", "org", "token", "tokenKey", "gitToken", "gitTokenKey", "revision", "pathInRepo", "serverURL",
@@ -125,8 +126,9 @@ def _url(text: str) -> str:
     if os.path.isdir(text):
         return Path(text).absolute().as_uri()
     if not _REMOTE_URL.fullmatch(text) or re.search(r"[\x00-\x20\x7f]", text):
-        expected = "https://…, ssh://…, git@host:path, file://… or a directory of this machine"
-        raise RemoteError(f"'{without_credentials(text)}' is no repository; expected {expected}", "url")
+        expected = "expected https://…, ssh://…, git@host:path, file://… or a directory of this machine"
+        advice = placeholder_advice(text) or expected
+        raise RemoteError(f"'{without_credentials(text)}' is no repository; {advice}", "url")
     return text
 
 

@@ -277,8 +277,12 @@ def test_an_object_that_is_there_twice(folder):
         ("runAfter:", "runAftr:", "12:7: spec.tasks[1].runAftr: unknown field (did you mean 'runAfter'?)"),
         ("runAfter:", "run_after:", "12:7: spec.tasks[1].run_after: unknown field (did you mean 'runAfter'?)"),
         ("runAfter:", "zzz:", "12:7: spec.tasks[1].zzz: unknown field"),
-        ("[build]", "build", "12:17: spec.tasks[1].runAfter: expected a list of strings, got 'build'"),
-        ("[build]", "{build: 1}", "12:17: spec.tasks[1].runAfter: expected a list of strings, got a mapping"),
+        ("[build]", "build", "12:17: spec.tasks[1].runAfter: expected a list of strings, got 'build'; write [build]"),
+        (
+            "[build]",
+            "{build: 1}",
+            "12:17: spec.tasks[1].runAfter: expected a list of strings, got a mapping; begin each item with -",
+        ),
         (
             "[build]",
             "[build, 5]",

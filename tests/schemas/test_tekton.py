@@ -123,7 +123,13 @@ def test_problems_of_a_when_expression(guard, expected):
         ({"resolver": "git", "params": [{"name": "url", "value": "x"}]}, []),
         ({"name": "https://host/x", "resolver": "http"}, []),
         ({}, [": a name or a resolver is required"]),
-        ({"name": "a b"}, ["name: 'a b' is not a valid name"]),
+        (
+            {"name": "a b"},
+            [
+                "name: 'a b' is not a valid name: use letters, digits, '-', '_' and '.', "
+                "with a letter or digit at both ends"
+            ],
+        ),
         ({"name": "x", "resolver": "git"}, ["name: with a resolver, the name must be a URL"]),
         ({"name": "https://host/x"}, [": a name that is a URL needs a resolver"]),
         ({"params": [{"name": "a", "value": "x"}]}, ["params: params need a resolver"]),

@@ -261,6 +261,22 @@ def test_a_custom_task_without_a_name_is_refused_as_such(tmp_path, monkeypatch):
 
 
 MISSPELT_FIELDS = {
+    "a name where a reference should be": (
+        "tasks: [{name: a, taskRef: build}]",
+        "5:30: spec.tasks[0].taskRef: expected a mapping, got 'build'; write {name: build}",
+    ),
+    "one name where a list should be": (
+        "tasks: [{name: a, TASK}, {name: b, runAfter: a, TASK}]",
+        "5:108: spec.tasks[1].runAfter: expected a list of strings, got 'a'; write [a]",
+    ),
+    "a command line where a list should be": (
+        "tasks: [{name: a, taskSpec: {steps: [{image: i, command: make test}]}}]",
+        "5:60: spec.tasks[0].taskSpec.steps[0].command: expected a list of strings, got 'make test'; write a list, one item for each word",
+    ),
+    "a mapping where a list should be": (
+        "tasks: [{name: a, taskSpec: {steps: [{image: i, script: x, env: {A: b}}]}}]",
+        "5:67: spec.tasks[0].taskSpec.steps[0].env: expected a list, got a mapping; begin each item with -",
+    ),
     "a field that its mapping needs comes before one that is more alike": (
         "tasks: [{name: a, taskSpec: {steps: [{image: i, script: x, volumeMounts: [{name: v, path: /v}]}]}}]",
         "5:87: spec.tasks[0].taskSpec.steps[0].volumeMounts[0].path: unknown field (did you mean 'mountPath'?)",
