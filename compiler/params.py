@@ -17,6 +17,7 @@ Left to others: checking the references in what is given (``references``), where
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -26,7 +27,16 @@ from monopod.compiler.places import Place
 from monopod.compiler.references import Names, Shape, check_value, is_reported, shape_of
 from monopod.schemas.plan import Param, Value
 from monopod.schemas.tekton import ParamSpec, not_strings
-from monopod.schemas.variables import Budget, MisfitError, Path, Scope, evaluate, only_reference, references_in
+from monopod.schemas.variables import (
+    Budget,
+    MisfitError,
+    Path,
+    Reference,
+    Scope,
+    evaluate,
+    only_reference,
+    references_in,
+)
 
 NO_NAMES = Names({})
 NO_VALUES = Scope({})
@@ -106,6 +116,23 @@ def value_if_known(template: Value, values: Scope) -> Value | None:
         return evaluate(template, values)
     except MisfitError:
         return None
+
+
+class _Templates(Scope):
+    """Templates of params: an element or key of one that is a whole reference is that of what it refers to."""
+
+    def resolve(self, reference: Reference) -> Value | None:
+        """Return what the reference stands for, as the templates have it."""
+        template = self.get(reference.path[:2])
+        holder = only_reference(template) if isinstance(template, str) else None
+        inside = f"[{reference.index}]" if isinstance(reference.index, int) else _inside(reference.path[2:])
+        if holder is None or isinstance(holder.index, int) or not inside:
+            return super().resolve(reference)
+        return f"{holder.text[:-1].removesuffix('[*]')}{inside})"
+
+
+def _inside(keys: Path) -> str:
+    return "".join(f".{key}" if re.fullmatch(r"[\w-]+", key) else f'["{key}"]' for key in keys)
 
 
 def whole(name: str, shape: Shape) -> str:
@@ -259,7 +286,11 @@ class _Binder:
             if other is not None:
                 others["params", name] = other
         try:
-            return evaluate(spec.default, Scope(others, budget=self._around.values.budget)) if others else spec.default
+            return (
+                evaluate(spec.default, _Templates(others, budget=self._around.values.budget))
+                if others
+                else spec.default
+            )
         except MisfitError as error:
             if spec.name in self._used:
                 self._problems.append(self._declared[spec.name][1].at("default").problem("reference-type", str(error)))

@@ -100,6 +100,32 @@ spec:
     assert [each.name for each in task_of(compilation, "m").matrix.params] == ["text"]
 
 
+@pytest.mark.parametrize(
+    ("default", "expected"),
+    [
+        ("$(params.words[1])!", "b!"),
+        ("$(params.map.k)", "1"),
+        ("$(params.map.l)$(params.words[0])", "2a"),
+    ],
+)
+def test_a_default_may_be_a_part_of_a_param_that_is_given_whole(compiled, task_of, default, expected):
+    text = f"""apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {{name: p}}
+spec:
+{PIPELINE_PARAMS}  tasks:
+  - name: a
+    params: [{{name: words, value: "$(params.list[*])"}}, {{name: map, value: "$(params.object[*])"}}]
+    taskSpec:
+      params:
+      - {{name: words, type: array}}
+      - {{name: map, type: object, properties: {{k: {{}}, l: {{}}}}}}
+      - {{name: part, default: "{default}"}}
+      steps: [{{name: s, image: i, command: [$(params.part)]}}]
+"""
+    assert command(compiled(text), task_of, "a") == (expected,)
+
+
 def test_a_task_that_is_referred_to_does_not_see_the_param_around(problems):
     text = """\
 apiVersion: tekton.dev/v1
