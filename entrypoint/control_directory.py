@@ -7,6 +7,8 @@ Rules:
 - What a Step can write is hostile: only regular files are read, up to a limit, and what makes no sense becomes an
   `Exit` that says so. Reading never raises.
 - A file appears by rename, with its mode whatever the umask.
+- An `exited.N` is true only if nobody holds the lock of `run.N`: the entrypoint holds it until all of the request is
+  dead. The file asked is the one that was written, whatever a Step has put under its name since.
 - The bell and the ring stay open, so that ringing and hearing cost one system call each, and a FIFO that a Step takes
   away is still the one both sides hold.
 
@@ -40,7 +42,7 @@ _FIFO = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LOCK = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _EXIT_KEYS = frozenset(
-    {"code", "signal", "error", "start", "end", "user", "system", "peak", "stopped", "oom", "mark", "left"}
+    {"code", "signal", "error", "start", "end", "user", "system", "peak", "stopped", "oom", "mark", "left", "next"}
 )
 _TOKEN_DIGITS = 32
 _CANNOT_RUN = 126
@@ -54,6 +56,7 @@ class ControlDirectory:
         self._directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._alive: int | None = None
         self._lock: int | None = None
+        self._requests: dict[int, int] = {}  # the run.N whose end nobody has read yet
         self._is_left_alone = False
         self._bell = self._open_fifo("bell")
         self.ring = self._open_fifo("ring")
@@ -62,6 +65,8 @@ class ControlDirectory:
 
     def close(self) -> None:
         """Close every descriptor, which gives the lock back. What is asked for afterwards fails with OSError."""
+        for number in list(self._requests):
+            self.forget_request(number)
         for descriptor in (self._directory, self._alive, self._lock, self._bell, self.ring):
             if descriptor is not None and descriptor >= 0:
                 os.close(descriptor)
@@ -146,17 +151,20 @@ class ControlDirectory:
         return reason.strip(), " ".join(message.split())
 
     def has_request(self, number: int) -> bool:
-        """Return whether `run.N` was written."""
-        try:
-            os.stat(f"run.{number}", dir_fd=self._directory, follow_symlinks=False)
-        except OSError:
-            return False
-        return True
+        """Return whether `run.N` was written. A Step may have taken it away: then its end says so."""
+        return self._is_there(f"run.{number}") or self._is_there(f"exited.{number}")
 
     def write_request(self, number: int, content: bytes) -> None:
         """Write `run.N` and ring the bell. Raises OSError if it cannot be written."""
-        self._write(f"run.{number}", content)
+        self.forget_request(number)
+        self._requests[number] = _written(self._directory, f"run.{number}", content, 0o644)
         self.ring_bell()
+
+    def forget_request(self, number: int) -> None:
+        """Let go of `run.N`: nobody will ask for its end any more."""
+        descriptor = self._requests.pop(number, None)
+        if descriptor is not None:
+            os.close(descriptor)
 
     def write_kill(self, number: int, signal_number: int, grace: float) -> None:
         """Write `kill.N`, with `grace` in seconds, and ring the bell. Raises OSError if it cannot be written."""
@@ -169,8 +177,51 @@ class ControlDirectory:
         self.ring_bell()
 
     def read_exit(self, number: int) -> Exit | None:
-        """Return what `exited.N` says, None if it is not there. One that makes no sense is an `Exit` with an error."""
+        """Return what `exited.N` says; None if it is not there, or false since the request lives.
+
+        One that makes no sense is an `Exit` with an error.
+        """
         name = f"exited.{number}"
+        if not self._is_there(name) or self._is_running(number):
+            return None
+        how = self._read_exit(name)
+        if how is not None:
+            self.forget_request(number)
+        return how
+
+    def _is_there(self, name: str) -> bool:
+        try:
+            os.stat(name, dir_fd=self._directory, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
+
+    def _is_running(self, number: int) -> bool:
+        """Return whether the entrypoint holds the lock of `run.N`: of the one that was written, if that is known."""
+        descriptor = self._requests.get(number)
+        if descriptor is None:  # an earlier coordinator has written it
+            descriptor = self._open_request(number)
+            if descriptor is None:
+                return False
+            self._requests[number] = descriptor
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        return False
+
+    def _open_request(self, number: int) -> int | None:
+        try:
+            descriptor = os.open(f"run.{number}", _READ, dir_fd=self._directory)
+        except OSError:
+            return None
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+        return None
+
+    def _read_exit(self, name: str) -> Exit | None:
         try:
             descriptor = os.open(name, _READ, dir_fd=self._directory)
         except FileNotFoundError:
@@ -220,6 +271,11 @@ def write_file(directory: int, name: str, content: bytes, mode: int) -> None:
 
     Raises OSError, with its name, if it cannot be written.
     """
+    os.close(_written(directory, name, content, mode))
+
+
+def _written(directory: int, name: str, content: bytes, mode: int) -> int:
+    """Do the same, and return the descriptor of the file."""
     temporary = f".{name}.{os.urandom(8).hex()}"  # a name nobody can have put something under
     try:
         descriptor = os.open(temporary, _WRITE, mode, dir_fd=directory)
@@ -235,10 +291,10 @@ def write_file(directory: int, name: str, content: bytes, mode: int) -> None:
             discard(directory, name)
             os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:
+        os.close(descriptor)
         os.unlink(temporary, dir_fd=directory)
         raise
-    finally:
-        os.close(descriptor)
+    return descriptor
 
 
 def discard(parent: int, name: str) -> str:
@@ -326,6 +382,7 @@ def parse_exit(content: bytes) -> Exit:
         out_of_memory=fields.get("oom") == "1",
         mark=_token(fields),
         left=fields.get("left", ""),
+        next=_whole(fields, "next", 1 << 31),
     )
 
 

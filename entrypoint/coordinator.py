@@ -436,11 +436,12 @@ class Coordinator:
     def _note_event(self, event: Event) -> None:
         """Keep in memory what `event` changes."""
         match event:
-            case StepExited(container=name, request=request):
+            case StepExited(container=name, request=request, exit=how):
                 running = self._containers[name].running
                 for number in [number for number, step in running.items() if step.request == request]:
                     del running[number]
                     self._containers[name].stops.pop(number, None)
+                self._containers[name].next_request = max(self._containers[name].next_request, how.next)
                 if not running:
                     self._stop_probing(name)
             case ContainerReady(container=name):
@@ -654,6 +655,7 @@ class Coordinator:
         if probe.request is not None:
             with self._reported(f"cannot stop the readiness probe in container {name}"):
                 self._containers[name].directory.write_kill(probe.request, signal.SIGKILL, 0)
+            self._containers[name].directory.forget_request(probe.request)
 
 
 def _in_words(error: OSError | ValueError) -> str:

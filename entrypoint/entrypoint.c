@@ -531,7 +531,7 @@ enum phase {
 struct request {
     enum phase phase;
     uint32_t number;
-    int file;         /* run.N */
+    int file;         /* run.N, locked until the end can be told */
     int socket;       /* to the child and its copy processes */
     int pid;          /* of the program, and its process group and session */
     int helper;       /* the process that makes files readable, 0 if there is none */
@@ -1222,6 +1222,12 @@ static void cannot_start(struct request *request, const char *words, long error)
     request->phase = TELLING;
 }
 
+static bool asks_for_mark(long file)
+{
+    char record[2];
+    return CALL(pread64, file, record, sizeof record, 0) == sizeof record && record[0] == 'm' && record[1] == '\0';
+}
+
 /*
  * Whether a request wants a mark: its first record says so, since that must be known before it runs. From then on the
  * container has one stream: who reads standard output and error from two pipes puts them together in any order, so that
@@ -1229,8 +1235,7 @@ static void cannot_start(struct request *request, const char *words, long error)
  */
 static bool wants_mark(long file)
 {
-    char record[2];
-    if (CALL(pread64, file, record, sizeof record, 0) != sizeof record || record[0] != 'm' || record[1] != '\0')
+    if (!asks_for_mark(file))
         return false;
     if (self.joined)
         return true;
@@ -1242,7 +1247,7 @@ static bool wants_mark(long file)
     return self.joined = true;
 }
 
-static void start_request(struct request *request, long file)
+static void start_request(struct request *request, long file, long locked)
 {
     static struct text name;
     *request = (struct request){.phase = RUNNING, .number = self.next++, .file = (int)file, .socket = -1};
@@ -1253,6 +1258,11 @@ static void start_request(struct request *request, long file)
     if (file < 0) {
         add(error_of(request), "cannot read ");
         cannot_start(request, numbered(&name, "run.", request->number), file);
+        return;
+    }
+    if (locked < 0) {
+        add(error_of(request), "cannot lock ");
+        cannot_start(request, numbered(&name, "run.", request->number), locked);
         return;
     }
     request->wants_mark = wants_mark(file);
@@ -1273,11 +1283,20 @@ static void start_request(struct request *request, long file)
         cannot_start(request, "cannot start a process", result);
 }
 
+/* Whether a request with a mark has ended and is not told yet: till then, nothing may begin in its container. */
+static bool marked_one_ends(void)
+{
+    for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
+        if (request->wants_mark && request->phase >= ENDING)
+            return true;
+    return false;
+}
+
 static void take_requests(void)
 {
     static struct text name;
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
-        if (self.terminated_by != 0 || self.sweeping || self.unmarked ||
+        if (self.terminated_by != 0 || self.sweeping || self.unmarked || marked_one_ends() ||
             (self.exit_at != 0 && self.exit_at <= milliseconds_now()))
             return;
         if (request->phase != FREE)
@@ -1286,7 +1305,12 @@ static void take_requests(void)
                          O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (file == -ENOENT || file == -EMFILE || file == -ENFILE || file == -ENOMEM)
             return; /* not there, or not now */
-        start_request(request, file);
+        long locked = file < 0 ? file : CALL(flock, file, LOCK_EX | LOCK_NB);
+        if (locked == -EWOULDBLOCK || (file >= 0 && asks_for_mark(file) && phase_exists(RUNNING, TELLING))) {
+            close_descriptor((int)file);
+            return; /* whoever holds it lets it go, or dies; and what wants a mark is alone when it begins */
+        }
+        start_request(request, file, locked);
     }
 }
 
@@ -1337,9 +1361,17 @@ static bool reap(void)
     }
 }
 
-/* Whether what requests left behind is gone, or has to stay because another request runs. */
-static bool swept(void)
+/*
+ * Whether what requests left behind is gone, or has to stay because another request runs. That is no reason to stay for
+ * a request with a mark: what runs beside it (a probe, or what the program itself asked for) ends with it.
+ */
+static bool swept(const struct request *request)
 {
+    for (struct request *other = requests; request->wants_mark && other < requests + MAX_REQUESTS; other++)
+        if (other->phase == RUNNING)
+            signal_group(other, SIGKILL);
+    if (request->wants_mark && phase_exists(RUNNING, COPYING))
+        return false;
     if (!self.is_init || phase_exists(RUNNING, RUNNING))
         return true;
     if (phase_exists(ENDING, COPYING) || phase_exists(READABLE, READABLE))
@@ -1371,8 +1403,38 @@ static void add_time(struct text *text, const char *key, int64_t seconds, int64_
     add(text, "\n");
 }
 
-/* Lets a file of the control directory appear. Its mode does not depend on the umask. */
-static long write_file(const char *temporary, const char *name, const struct text *content)
+/* Draws what nobody can guess, as 32 hexadecimal digits; -EIO or another negative errno if there is nothing to draw. */
+static long draw_token(char token[2 * TOKEN_BYTES + 1])
+{
+    unsigned char bytes[TOKEN_BYTES];
+    long result = CALL(getrandom, bytes, sizeof bytes, 0);
+    if (result != sizeof bytes)
+        return result < 0 ? result : -EIO;
+    for (int i = 0; i < TOKEN_BYTES; i++) {
+        token[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
+        token[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
+    }
+    token[2 * TOKEN_BYTES] = '\0';
+    return 0;
+}
+
+/* Takes a name out of the control directory, whatever is there: a directory goes to a name that nobody can have put
+ * something under. Returns whether something was there and is not any more. */
+static bool take_away(const char *name)
+{
+    static struct text unused;
+    char token[2 * TOKEN_BYTES + 1];
+    long result = CALL(unlinkat, self.directory, name, 0);
+    if (result != -EISDIR || draw_token(token) < 0)
+        return result >= 0;
+    unused.length = 0;
+    add(&unused, ".discarded.");
+    add_bytes(&unused, token, sizeof token);
+    return CALL(renameat2, self.directory, name, self.directory, unused.bytes, 0) >= 0;
+}
+
+/* Writes a file of the control directory under a temporary name. Its mode does not depend on the umask. */
+static long write_file(const char *temporary, const struct text *content)
 {
     CALL(unlinkat, self.directory, temporary, 0); /* usually not there; if it stays, so does the next call fail */
     long file = CALL(openat, self.directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -1382,8 +1444,6 @@ static long write_file(const char *temporary, const char *name, const struct tex
     if (result >= 0)
         result = CALL(fchmod, file, 0644);
     close_descriptor((int)file);
-    if (result >= 0)
-        result = CALL(renameat2, self.directory, temporary, self.directory, name, 0);
     return result;
 }
 
@@ -1449,12 +1509,12 @@ static bool sweep(struct request *request)
     int64_t now = milliseconds_now();
     if (request->sweep_until == 0)
         request->sweep_until = now + SWEEP_PATIENCE;
-    if (swept())
+    if (swept(request))
         return true;
     if (now < request->sweep_until || phase_exists(ENDING, COPYING) || phase_exists(READABLE, READABLE))
         return false;
     name_left(&left_behind);
-    request->left_some = true;
+    request->left_some = self.sweeping = true;
     return true;
 }
 
@@ -1479,15 +1539,10 @@ static void write_mark(void)
 
 static void make_mark(struct request *request)
 {
-    unsigned char bytes[TOKEN_BYTES];
-    long result = CALL(getrandom, bytes, sizeof bytes, 0);
-    if (result != sizeof bytes) {
-        complain("cannot draw a token for the end of the output", "", result < 0 ? result : -EIO);
+    long result = draw_token(request->token);
+    if (result < 0) {
+        complain("cannot draw a token for the end of the output", "", result);
         return;
-    }
-    for (int i = 0; i < TOKEN_BYTES; i++) {
-        request->token[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
-        request->token[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
     }
     self.mark.length = 0;
     add(&self.mark, "\x1emonopod ");
@@ -1531,6 +1586,18 @@ static void note_memory_kills(void)
         request->out_of_memory = request->out_of_memory || self.kills > before;
 }
 
+/*
+ * What is there under the next numbers when a request with a mark has ended was written while it ran, by itself or for
+ * a probe: it never begins. An end under the number after them is false.
+ */
+static void discard_requests(void)
+{
+    static struct text name;
+    while (take_away(numbered(&name, "run.", self.next)))
+        self.next++;
+    take_away(numbered(&name, "exited.", self.next));
+}
+
 static bool tell(struct request *request)
 {
     static struct text content, temporary, name;
@@ -1547,6 +1614,9 @@ static bool tell(struct request *request)
     add(&content, "peak=");
     add_number(&content, (uint64_t)request->usage.peak, 1);
     add(&content, request->stopped ? "\nstopped=1\n" : "\n");
+    add(&content, "next=");
+    add_number(&content, self.next, 1);
+    add(&content, "\n");
     if (request->out_of_memory)
         add(&content, "oom=1\n");
     if (*request->token != '\0') {
@@ -1568,7 +1638,14 @@ static bool tell(struct request *request)
         add(&content, "\n");
     }
     numbered(&temporary, ".exited.", request->number);
-    long result = write_file(temporary.bytes, numbered(&name, "exited.", request->number), &content);
+    numbered(&name, "exited.", request->number);
+    long result = write_file(temporary.bytes, &content);
+    if (result >= 0) {
+        take_away(name.bytes); /* a false one, written by the request while it lived */
+        if (request->file >= 0)
+            CALL(flock, request->file, LOCK_UN); /* cannot fail: from here on, exited.N is believed */
+        result = CALL(renameat2, self.directory, temporary.bytes, self.directory, name.bytes, 0);
+    }
     if (result < 0 && !request->complained)
         complain("cannot write the end of a request, and tries again each second: ", name.bytes, result);
     if (result < 0 && milliseconds_now() - request->ended_at > TELL_PATIENCE) {
@@ -1601,6 +1678,8 @@ static void advance(struct request *request)
             make_mark(request);
         request->phase = TELLING;
     }
+    if (request->phase == TELLING && request->wants_mark)
+        discard_requests();
     if (request->phase == TELLING && tell(request)) {
         if (request->file >= 0)
             close_descriptor(request->file);

@@ -60,7 +60,8 @@ class Exit(NamedTuple):
     """How a request ended, as `exited.N` says (docs/control-directory.md). Exactly one of code and signal is set.
 
     ``mark`` is the token of the mark at the end of its output: empty if nothing ran, so that there is no output, and
-    None if there is no mark. ``left`` names the processes that it left behind and that cannot be killed.
+    None if there is no mark. ``left`` names the processes that it left behind and that cannot be killed. ``next`` is
+    the number of the request that the entrypoint runs next, 0 if it does not say.
     """
 
     code: int | None = None
@@ -73,6 +74,7 @@ class Exit(NamedTuple):
     out_of_memory: bool = False
     mark: str | None = None
     left: str = ""
+    next: int = 0
 
 
 class StepExited(NamedTuple):

@@ -103,7 +103,7 @@ static struct {
     int code;                 /* of exit_group */
     struct file files[FILES];
     struct {
-        bool open;
+        bool open, locked;
         struct file *file;    /* NULL: of no name (a socket, a FIFO, a pipe) */
         size_t at;
     } descriptors[DESCRIPTORS];
@@ -190,6 +190,7 @@ static long new_descriptor(struct file *file)
     for (int i = 0; i < DESCRIPTORS; i++) {
         if (!K.descriptors[i].open) {
             K.descriptors[i].open = true;
+            K.descriptors[i].locked = false;
             K.descriptors[i].file = file;
             K.descriptors[i].at = 0;
             return FIRST + i;
@@ -374,6 +375,11 @@ static long answer(long number, long a, long b, long c, long d)
     case SYS_renameat2: {
         int error = UNLUCKY(EINTR, EISDIR, ENOSPC);
         struct file *from = file_of((const char *)b), *old = file_of((const char *)d);
+        if (strncmp((const char *)d, "exited.", 7) == 0) /* of a request that is told, so that it can be believed */
+            for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
+                if (request->phase == TELLING && request->file >= 0 && strcmp((const char *)d, "exited.") != 0 &&
+                    request->number == (uint32_t)atoi((const char *)d + 7))
+                    CHECK(!K.descriptors[request->file - FIRST].locked);
         if (error != 0 || from == NULL)
             return -(error ?: ENOENT);
         if (old != NULL)
@@ -395,7 +401,11 @@ static long answer(long number, long a, long b, long c, long d)
         return pid;
     }
     case SYS_flock:
-        return UNLUCKY(EINTR, EWOULDBLOCK) ? -EWOULDBLOCK : 0;
+        if (b != LOCK_UN && UNLUCKY(EINTR, EWOULDBLOCK))
+            return -EWOULDBLOCK;
+        if (is_open(a))
+            K.descriptors[a - FIRST].locked = b != LOCK_UN;
+        return 0;
     case SYS_chdir:
         return -UNLUCKY(EINTR, ENOENT, EACCES, ENOTDIR);
     case SYS_mkdirat:

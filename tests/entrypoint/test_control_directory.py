@@ -105,6 +105,24 @@ def test_a_missing_directory_is_an_error(tmp_path):
         ControlDirectory(str(tmp_path / "nothing"))
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_an_end_is_believed_only_if_the_entrypoint_has_let_go_of_the_request(directory, path, again):
+    directory.write_request(1, b"a/bin/true\0.\0")
+    entrypoint = os.open(path / "run.1", os.O_RDONLY)
+    fcntl.flock(entrypoint, fcntl.LOCK_EX)
+    if again:
+        directory.close()
+        directory.__init__(str(path))
+    else:  # a Step puts something else there
+        (path / "run.1").rename(path / "other")
+        (path / "run.1").write_text("false")
+    (path / "exited.1").write_text("code=0\n")
+    assert directory.read_exit(1) is None
+    (path / "exited.1").write_text("code=3\n")
+    os.close(entrypoint)
+    assert directory.read_exit(1) == Exit(code=3)
+
+
 @pytest.mark.parametrize("name", ["bell", "ring", "coordinator"])
 @pytest.mark.parametrize("kind", ["symlink", "directory", "file", "socket"])
 def test_something_else_in_the_place_of_a_fifo_or_lock_does_no_harm(path, tmp_path, monkeypatch, name, kind):
@@ -310,6 +328,7 @@ class TestParseExit:
             signal=st.none(),
             mark=st.text("0123456789abcdef", min_size=32, max_size=32),
             left=st.text(st.characters(codec="utf-8", exclude_characters="\n")),
+            next=st.integers(0, 2**31),
         )
     )
     def test_what_is_written_is_read(self, exit_):

@@ -961,6 +961,47 @@ def test_nothing_of_the_request_writes_after_its_mark(init):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Ends and requests that a request writes itself
+
+
+def test_an_end_is_told_once_the_lock_of_the_request_is_free(container):
+    """Whatever the request has written under that name, or under that of the next end."""
+    told, go = container.fifo("told"), container.fifo("go")
+    forge = "mkdir -p exited.1/x exited.2/x; rm run.1; echo false > run.1"
+    wait = f"echo on >{told.path}; read x <{go.path}"
+    number = container.shell(f"cd {container.path}; {wait}; {forge}; {wait}", "m")
+    request = os.open(container.path / "run.1", os.O_RDONLY)
+    told.line()
+    go.tell()
+    told.line()
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(request, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    go.tell()
+    container.hear((container.path / f"exited.{number}").is_file)
+    fcntl.flock(request, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    os.close(request)
+    assert container.end(number)["code"] == "0"
+    assert not (container.path / "exited.2").exists()
+
+
+def test_requests_that_a_marked_one_writes_end_with_it_or_never_begin(container):
+    """Run beside it or after it, they would write under the name of the next request."""
+    told = container.fifo("told")
+    put = f"cd {container.path}; put() {{ cat >.x; mv .x $$1; }}; "
+    beside = "printf 'a/bin/sh\\000a-c\\000a%s\\000.\\000' \"$$own\" | put run.2; echo >bell; "
+    after = "printf 'm\\000a/bin/echo\\000amine\\000.\\000' | put run.3; echo 'code=0' | put exited.4; "
+    own = f"own='echo on >{told.path}; while :; do echo mine; done'; "
+    script = f"{own}{put}{beside}{after}read x <{told.path}"
+    end = container.end(container.shell(script, "m"))
+    assert end["next"] == "4"
+    assert container.stdout().endswith(mark_of(end))
+    assert not (container.path / "exited.4").exists()
+    container.last = 3
+    last = container.end(container.shell("echo other", "m"))
+    assert container.stdout().endswith(f"{mark_of(end)}other\n{mark_of(last)}")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # What cannot be killed
 
 

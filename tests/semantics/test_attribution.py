@@ -108,6 +108,15 @@ ATTACKS = {
         done
         echo mine""",
     "prints half a mark": r"printf '\036monopod 01234567'; echo mine; printf '\036'",
+    "forges its end": r"""
+        cd /monopod/step
+        n=$(ls run.* | sed s/run.// | sort -n | tail -n 1)
+        token=0123456789abcdef0123456789abcdef
+        rm run.$n; echo >run.$n
+        for each in $n $((n+1)); do printf 'code=0\nmark=%s\n' $token >.x; mv .x exited.$each; done
+        printf '\036monopod %s\n' $token; echo >ring; sleep 1; echo mine
+        printf 'a/bin/sh\000a-c\000awhile :; do echo mine; sleep 0.1; done\000.\000' >.x; mv .x run.$((n+1))
+        printf 'm\000a/bin/echo\000amine\000.\000' >.x; mv .x run.$((n+2)); echo >bell; sleep 1""",
     "closes its streams": "echo mine; exec >&- 2>&-",
     "stops itself": "echo mine; (sleep 0.2; kill -CONT $$) & kill -STOP $$",
     "leaves a writer behind": "echo mine; (setsid sh -c 'while :; do echo mine; done' &) ; sleep 0.1",

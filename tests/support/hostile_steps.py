@@ -34,10 +34,10 @@ ATTACKS = {
         FORGE + "for n in 2 3; do printf 'a/bin/sleep\\000a100000\\000.\\000' | put run.$n; done; echo > bell",
         "Succeeded",
     ),
-    "own-end": (FORGE + "echo code=0 | put exited.1; echo > ring; " + SLEEP, "Succeeded"),
-    "nonsense-end": (FORGE + "echo 'code=0\ncode=1' | put exited.1; " + SLEEP, "FailureIgnored"),
-    "endless-end": (FORGE + "truncate -s 1099511627776 .x; mv .x exited.1; " + SLEEP, "FailureIgnored"),
-    "linked-end": (CONTROL + "ln -s /etc/passwd exited.1; " + SLEEP, "FailureIgnored"),
+    "own-end": (FORGE + "echo code=0 | put exited.1; echo > ring; exit 3", "FailureIgnored"),
+    "nonsense-end": (FORGE + "echo 'code=0\ncode=1' | put exited.1", "Succeeded"),
+    "endless-end": (FORGE + "truncate -s 1099511627776 .x; mv .x exited.1", "Succeeded"),
+    "linked-end": (CONTROL + "ln -s /etc/passwd exited.1", "Succeeded"),
     "exit-directory": (CONTROL + "mkdir -p exit/x", "Succeeded"),
     "exit-removed": (CONTROL + "while rm -rf exit; do :; done & exit 0", "Succeeded"),
     "alive-removed": (CONTROL + "rm alive; touch alive", "Succeeded"),
@@ -60,7 +60,7 @@ ATTACKS = {
         "Succeeded",
     ),
 }  # fmt: skip
-"""What a Step does, and how its own Task ends. That of `own-end` is a lie, which only it can believe."""
+"""What a Step does, and how its own Task ends. Nobody believes the ends that it writes itself."""
 
 
 def attacks(image: str = "busybox") -> dict[str, Any]:
