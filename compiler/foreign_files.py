@@ -142,4 +142,5 @@ def _is_kustomization(data: Mapping[Any, Any]) -> bool:
 
 
 def _is_chart(data: Mapping[Any, Any]) -> bool:
-    return data.get("apiVersion") in {"v1", "v2"} and "kind" not in data and {"name", "version"} <= data.keys()
+    api_version = data.get("apiVersion")  # of any type, and not always hashable
+    return api_version in ("v1", "v2") and "kind" not in data and {"name", "version"} <= data.keys()

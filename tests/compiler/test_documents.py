@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monopod.compiler import documents, yaml_files
 from monopod.compiler.diagnostics import Position, Problem, Problems
 from monopod.compiler.documents import load
+from monopod.compiler.foreign_files import of_another_system
 from monopod.schemas import kubernetes, tekton
 
 PIPELINE = """\
@@ -487,6 +488,26 @@ def test_whatever_is_wrong_with_a_document_is_told_with_a_position(data):
         assert "\n" not in str(problem)
         assert "Input should" not in problem.message  # pydantic's own words
         assert problem.rule != "invalid-value" or "must" in problem.message or "expected" in problem.message
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inside: (
+        st.lists(inside, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["apiVersion", "kind", "name", "version", "jobs", "runs", "stages", "services", "steps"]),
+            inside,
+            max_size=4,
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+@example({"apiVersion": {}, "name": "x", "version": "1"})
+def test_whatever_a_document_holds_it_is_recognised_or_not(data):
+    assert of_another_system(data) is None or "\n" not in of_another_system(data)
 
 
 @settings(max_examples=100)
