@@ -285,7 +285,7 @@ def init(pid_namespaces, make_container) -> Container:
 def test_success(container):
     number = container.shell("echo hello; echo problem >&2")
     end = container.end(number)
-    assert end.keys() == {"code", "start", "end", "user", "system", "peak"}
+    assert end.keys() == {"code", "start", "end", "user", "system", "peak", "next"}
     assert end["code"] == "0"
     assert re.fullmatch(r"\d+\.\d{9}", end["start"])
     assert re.fullmatch(r"\d+\.\d{9}", end["end"])
