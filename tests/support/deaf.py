@@ -23,7 +23,10 @@ def become_deaf() -> None:
 
 
 def signals_of(status: str) -> tuple[set[int], set[int]]:
-    """Return which signals a process blocks and which it ignores, from its /proc/PID/status (man proc_pid_status)."""
+    """Return which signals a process blocks and which it ignores, from its /proc/PID/status (man proc_pid_status).
+
+    The two that the C library keeps for itself (32 and 33) are left out: no program can name them (man nptl).
+    """
     fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
     return _numbers(fields["SigBlk"]), _numbers(fields["SigIgn"])
 
@@ -34,7 +37,7 @@ def signals_of_process(pid: int) -> tuple[set[int], set[int]]:
 
 def _numbers(mask: str) -> set[int]:
     bits = int(mask, 16)
-    return {number for number in range(1, 65) if bits >> (number - 1) & 1}
+    return {number for number in signal.valid_signals() if bits >> (number - 1) & 1}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from monopod.entrypoint import __main__ as program
-from monopod.entrypoint.control_directory import ControlDirectory
+from monopod.entrypoint import control_directory
 from monopod.entrypoint.coordinator import Coordinator
 from monopod.entrypoint.journal import CelEvaluated, Entry, Journal, ProbeSent
 
@@ -60,10 +60,11 @@ def _append(journal: Journal, entry: Any, original: Any = Journal.append) -> Non
         _die()  # nothing is told of a probe
 
 
-def _write(directory: ControlDirectory, name: str, content: bytes, original: Any = ControlDirectory._write) -> None:
-    original(directory, name, content)
+def _write(directory: int, name: str, content: bytes, mode: int, original: Any = control_directory._written) -> int:
+    descriptor: int = original(directory, name, content, mode)
     if _Point.place == "begun":
         _die()
+    return descriptor
 
 
 def _carry_out(coordinator: Coordinator, commands: Any, original: Any = Coordinator._carry_out) -> None:
@@ -83,7 +84,7 @@ def main(place_at: Callable[[int, Entry], str], die: Callable[[int, str], None])
     _Point.place_at, _Point.die = staticmethod(place_at), staticmethod(die)
     Journal.replay = _replay  # type: ignore[method-assign]
     Journal.append = _append  # type: ignore[method-assign]
-    ControlDirectory._write = _write  # type: ignore[method-assign]
+    control_directory._written = _write  # every file goes this way, a request's too
     Coordinator._carry_out = _carry_out  # type: ignore[method-assign]
     Coordinator._tell = _tell  # type: ignore[method-assign,assignment]
     return program.main()
