@@ -51,7 +51,7 @@ def start_coordinator(pipeline: str) -> Start:
 
 
 def _start(root: Path, request: Path, arguments: list[str]) -> Start:
-    command = [sys.executable, "-P", "-S", "-m", "monopod.entrypoint", "--root", str(root), *arguments]
+    command = [sys.executable, "-P", "-S", "-m", "monopod.coordinator", "--root", str(root), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(root / "packages")}
     began = time.monotonic()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from monopod.entrypoint.events import Event, Exit, StepExited, event_from_line
+from monopod.coordinator.engine.events import Event, Exit, StepExited, event_from_line
 
 MONOPOD = str(Path(sys.executable).with_name("monopod"))
 _PATIENCE = 300.0
@@ -146,7 +146,7 @@ def _memory_of(run: subprocess.Popen[bytes], waiting: int) -> Waiting:
             with contextlib.suppress(psutil.NoSuchProcess, OSError):
                 if Path(f"/proc/{process.pid}/exe").readlink().name.startswith("entrypoint"):
                     entrypoints.append(resident_kib(process.pid))
-                elif "monopod.entrypoint" in process.cmdline():
+                elif "monopod.coordinator" in process.cmdline():
                     coordinators.append((resident_kib(process.pid), process.num_fds()))
         if len(entrypoints) > waiting and coordinators:
             resident, descriptors = max(coordinators)

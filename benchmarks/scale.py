@@ -23,9 +23,18 @@ from measured_run import MONOPOD, command_seconds, step_times_and_memory, writte
 from polling import hand_offs
 from svg_chart import Chart, Series, drawn
 
-from monopod.entrypoint.__main__ import parse_options
-from monopod.entrypoint.engine import Engine
-from monopod.entrypoint.events import Begun, ContainerReady, Event, Exit, ReadResults, ResultsRead, RunStep, StepExited
+from monopod.coordinator.__main__ import parse_options
+from monopod.coordinator.engine.engine import Engine
+from monopod.coordinator.engine.events import (
+    Begun,
+    ContainerReady,
+    Event,
+    Exit,
+    ReadResults,
+    ResultsRead,
+    RunStep,
+    StepExited,
+)
 from monopod.schemas.plan import Plan, decode
 
 STEPS = (10, 50, 100, 200, 500)

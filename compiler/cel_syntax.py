@@ -7,9 +7,9 @@ Rules:
 - Tekton itself refuses a reference outside of quotes when it takes the document (``validateWhenExpressionFields``), so
   that one is a warning: it runs here.
 - An expression that is nested so deep that the parser could run out of stack is left to the coordinator, which
-  evaluates it in a process of its own (``entrypoint.cel_process``).
+  evaluates it in a process of its own (``coordinator.cel_process``).
 
-Left to others: what the expression evaluates to (``entrypoint.cel``).
+Left to others: what the expression evaluates to (``schemas.cel``).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def syntax_error(expression: str) -> str | None:
         return None
     if text != expression and "$(" in _QUOTED.sub("", expression):
         return None
-    from monopod.entrypoint.cel import extension  # noqa: PLC0415  # hardly any Pipeline has CEL
+    from monopod.schemas.cel import extension  # noqa: PLC0415  # hardly any Pipeline has CEL
 
     try:
         extension().compile(text)

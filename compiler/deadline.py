@@ -9,7 +9,7 @@ Rules:
   from when a node has taken the Pod: waiting for a node does not count.
 - A run without a limit has a Pod without one.
 
-Left to others: the limits of runs and Tasks (``runs``, ``tasks``), and keeping to them (``monopod.entrypoint.engine``).
+Left to others: the limits of runs and Tasks (``runs``, ``tasks``), and keeping to them (``coordinator.engine``).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Rules:
 - Without a readinessProbe, a startupProbe says when the Sidecar is ready. Beside one, it has no effect.
 - No probe ends a Sidecar.
 
-Left to others: what a Sidecar is (``resolved_steps``), probing (``monopod.entrypoint``).
+Left to others: what a Sidecar is (``resolved_steps``), probing (``monopod.coordinator``).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Rules (Tekton docs/variables.md and labels.md; pkg/reconciler/{pipelinerun,taskr
   a referenced Task or Pipeline has its own.
 - The Pod has those of Tekton's labels that hold for all Tasks in it.
 
-Left to others: the values while running (``monopod.entrypoint.engine``).
+Left to others: the values while running (``monopod.coordinator.engine.engine``).
 """
 
 from __future__ import annotations

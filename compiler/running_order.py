@@ -1,6 +1,6 @@
 """In which order the Tasks and containers of a Pipeline are needed, if every Step took the same time.
 
-What is left to others: what really runs when (``monopod.entrypoint.engine``).
+What is left to others: what really runs when (``monopod.coordinator.engine.engine``).
 """
 
 from __future__ import annotations

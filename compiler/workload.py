@@ -4,7 +4,7 @@ Rules:
 
 - What has failed by itself is not run again: a Pipeline has effects outside. What went down with its node is. A Job
   tells the two apart by the Pod's condition DisruptionTarget, and by the exit codes of its containers: those of Steps
-  are the Steps' own, and a run that fails has one that is not 0 (``monopod.entrypoint.engine``). A native sidecar does
+  are the Steps' own, and a run that fails has one that is not 0 (``coordinator.engine``). A native sidecar does
   not count for the phase of its Pod, and its exit code is looked at only in Pods that failed.
 - Pods that failed without any exit code have never run (a node refused them, or the coordinator's image never came):
   these are what ``backoffLimit`` is for.

@@ -1,1 +1,1 @@
-"""All that runs inside the Pod: the C entrypoint in each container, and the coordinator that runs the DAG."""
+"""The entrypoint of every Step's container: the C program, its build and its binaries."""

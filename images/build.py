@@ -3,7 +3,7 @@
 Rules:
 
 - The context holds what the coordinator imports and nothing else: the modules that can be reached from
-  ``monopod.entrypoint``, and the extension module for CEL.
+  ``monopod.coordinator``, and the extension module for CEL.
 - That extension is one for the Python of the base image, which cannot be asked before it is there: ``--python`` says.
 - The entrypoint of every architecture is in the context, so that one context serves a build for several.
 
@@ -94,8 +94,8 @@ def modules(package: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "monopod").symlink_to(package)  # whatever the folder of the clone is called
         finder = modulefinder.ModuleFinder([directory])
-        finder.import_hook("monopod.entrypoint.__main__")
-        finder.import_hook("monopod.entrypoint.outside_request")  # a command in the coordinator's container
+        finder.import_hook("monopod.coordinator.__main__")
+        finder.import_hook("monopod.coordinator.outside_request")  # a command in the coordinator's container
         root = Path(directory, "monopod")
         for module in finder.modules.values():
             if module.__file__ is not None:

@@ -9,7 +9,7 @@ Rules:
 - A run that has ended refuses the connection, however it ended: a socket is as dead as its process.
 - Sockets are reached through a descriptor of their directory, since an address of one holds 107 bytes at most.
 
-What is left to others: what a mode means (``entrypoint.engine``), passing it on to the coordinator (``run``).
+What is left to others: what a mode means (``coordinator.engine.engine``), passing it on to the coordinator (``run``).
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from monopod.entrypoint.failure_reasons import KILLED, exit_code_of
 from monopod.schemas import plan as planned
+from monopod.schemas.failure_reasons import KILLED, exit_code_of
 
 _OOM = "OOMKilled"
 _NOT_OF_A_TASK = ("apiVersion", "kind", "metadata", "spec")

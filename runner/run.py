@@ -91,7 +91,7 @@ SIGNALS: dict[CancelMode, signal.Signals] = {
     "CancelledRunFinally": signal.SIGUSR1,
     "StoppedRunFinally": signal.SIGUSR2,
 }
-"""What asks the coordinator for it (``entrypoint.coordinator``)."""
+"""What asks the coordinator for it (``coordinator.shell``)."""
 
 
 class Run:

@@ -1,6 +1,6 @@
 """The PipelineRun (or TaskRun) of a run whose end the coordinator has not told, or not as it was, in Tekton's shape.
 
-Rules: what has ended is as in the finished document (``entrypoint.status``); what has not has no ``completionTime``,
+Rules: what has ended is as in the finished document (``engine.status``); what has not has no ``completionTime``,
 and the condition Unknown with the reason Running or Pending (Tekton docs/pipelineruns.md, "Monitoring execution
 status"). It is made of what the coordinator tells, so Results are not in it: only the finished document has them.
 When the Pod is gone, what had not ended has ended with it (Tekton pkg/reconciler/taskrun, "terminateStepsInPod").
@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from monopod.entrypoint.failure_reasons import ended_as
 from monopod.runner.backend import EVICTED
 from monopod.runner.follow import Follower, TaskState
 from monopod.runner.summary import Outcome
 from monopod.schemas import plan as planned
+from monopod.schemas.failure_reasons import ended_as
 from monopod.schemas.run_events import (
     CancelMode,
     RunCancelling,

@@ -10,7 +10,7 @@ Rules:
 - Durations are seconds (float). ``None`` means "no limit" wherever a timeout is meant.
 - Collections are tuples; mappings are tuples of pairs where their order matters.
 
-What is left to others: making a Plan (``monopod.compiler``), deciding what runs next (``monopod.entrypoint.engine``).
+What is left to others: making a Plan (``monopod.compiler``), deciding what runs next (``coordinator.engine``).
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ def text_of(node: ast.expr) -> str:
 
 def test_messages_that_are_explained_are_said():
     """Each is a part of one text of the program, the words in their order, and something is filled in where … is."""
-    folders = [ROOT / name for name in ("compiler", "entrypoint", "runner", "schemas")]
+    folders = [ROOT / name for name in ("compiler", "coordinator", "runner", "schemas", "system")]
     nodes = [
         node for folder in folders for path in folder.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))
     ]

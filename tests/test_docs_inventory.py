@@ -89,7 +89,11 @@ OF_OTHER_PROGRAMS = {
     "--root": "the program of an example",
     "--strict": "mypy",
 }
-SOURCES = [path for folder in ("compiler", "runner", "schemas") for path in (ROOT / folder).rglob("*.py")]
+SOURCES = [
+    path
+    for folder in ("compiler", "coordinator", "runner", "schemas", "system")
+    for path in (ROOT / folder).rglob("*.py")
+]
 PLACEHOLDERS = {"CODE", "SIGTERM", "SIGKILL"}
 NAMES_OF_SYSTEMS = {"CI_IMAGE": "docs/ci.md's reader chooses it", "LOCK_EX": "flock(2)", "O_EXCL": "open(2)"}
 
@@ -263,7 +267,7 @@ def test_the_options_of_the_commands_that_are_shown_are_theirs():
 def test_every_option_that_is_named_exists():
     known = set().union(*map(options, command_line.COMMANDS)) | set(OF_OTHER_PROGRAMS)
     own = [
-        (ROOT / name).read_text() for name in ("images/build.py", "entrypoint/entrypoint.c", "entrypoint/__main__.py")
+        (ROOT / name).read_text() for name in ("images/build.py", "entrypoint/entrypoint.c", "coordinator/__main__.py")
     ]
     known |= {option for text in own for option in re.findall(r'"(--[a-z-]+)"', text)}
     named = {(page, each) for page, text in PAGES.items() for each in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)}

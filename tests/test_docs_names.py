@@ -12,12 +12,12 @@ from typing import get_args
 import pytest
 from shown_commands import blocks, pages
 
-from monopod.entrypoint import events
+from monopod.coordinator.engine import events
 
 ROOT = Path(__file__).parents[1]
 PAGES = {name: (ROOT / name).read_text() for name in pages(ROOT)}
 KINDS_OF_CHANGES = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
-CODE = ("compiler", "entrypoint", "images", "runner", "schemas", "tests")
+CODE = ("compiler", "coordinator", "entrypoint", "images", "runner", "schemas", "system", "tests")
 FOLDERS = (*CODE, "benchmarks", "docs", "examples")
 SOURCES = {path.name for folder in CODE for ending in ("py", "c") for path in (ROOT / folder).rglob(f"*.{ending}")}
 

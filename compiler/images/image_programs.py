@@ -7,7 +7,7 @@ Rules (Tekton docs/container-contract.md; pkg/pod/entrypoint_lookup.go):
 - What was found is recorded in an annotation.
 
 Left to others: where images are looked up (``image_lookup``); how ENTRYPOINT, CMD and args go together
-(``monopod.entrypoint.engine``).
+(``monopod.coordinator.engine.engine``).
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ import stat
 from collections.abc import Iterator
 from typing import NoReturn
 
-from monopod.entrypoint import inherited_signals
 from monopod.runner.host import devices, namespaces, private_directories, root_view, volumes
 from monopod.runner.host.specification import Container, Identity, Mount
 from monopod.runner.host.surroundings import Surroundings
+from monopod.system import inherited_signals
 
 
 def run_container(

@@ -39,8 +39,8 @@ def _import_from(directory: str) -> None:
 
 
 def _main(channel: socket.socket, pod_file: int) -> None:
-    from monopod.entrypoint import inherited_signals  # noqa: PLC0415
     from monopod.runner.host import messages, namespaces, state_directory  # noqa: PLC0415
+    from monopod.system import inherited_signals  # noqa: PLC0415
 
     inherited_signals.reset()  # of the sandbox too
     namespaces.set_process_name("monopod-launch")

@@ -24,8 +24,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from monopod.entrypoint.never_started import LONGEST_MESSAGE
-from monopod.entrypoint.write_all import write_all
 from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.cancellation import CancelSocket
 from monopod.runner.host import host_volumes, manifest, messages, state_directory
@@ -40,6 +38,7 @@ from monopod.runner.host.state_directory import StateDirectory
 from monopod.runner.host.status import pod_status
 from monopod.runner.host.volume_sources import Place
 from monopod.runner.kept_log import take_marks_out, true_marks
+from monopod.runner.kubelet.never_started import LONGEST_MESSAGE
 from monopod.runner.output_marks import without_marks
 from monopod.runner.pod_events import (
     ContainerOutput,
@@ -50,6 +49,7 @@ from monopod.runner.pod_events import (
     PodWarning,
 )
 from monopod.runner.usage import ContainerUsage
+from monopod.system.write_all import write_all
 
 _PIECE = 65536
 _LAST_LOG_BYTES = 2048

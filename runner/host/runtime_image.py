@@ -53,7 +53,7 @@ def runtime_image(name: str, binary: str, private: Iterable[str]) -> RuntimeImag
     unseen = tuple(Mount(path, path, read_only=True) for path in needed if _is_below(path, hidden))
     return RuntimeImage(
         name,
-        entrypoint=(sys.executable, "-P", "-S", "-m", "monopod.entrypoint"),
+        entrypoint=(sys.executable, "-P", "-S", "-m", "monopod.coordinator"),
         environment=(("PYTHONPATH", os.pathsep.join([LIBRARY_PATH, *libraries])),),
         mounts=own + unseen,
         reachable=tuple(needed),

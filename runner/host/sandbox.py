@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, NoReturn
 
-from monopod.entrypoint.never_started import mark_never_started
 from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.host import messages, namespaces
 from monopod.runner.host.container import execute, run_container, termination_message_file
@@ -38,6 +37,7 @@ from monopod.runner.host.process_state import has_executed
 from monopod.runner.host.specification import Container, Pod
 from monopod.runner.host.status import LONGEST_MESSAGE, container_status
 from monopod.runner.host.surroundings import Surroundings, make_surroundings
+from monopod.runner.kubelet.never_started import mark_never_started
 from monopod.schemas.words import describe_exit
 
 _LONGEST_HOOK_OUTPUT = 1024

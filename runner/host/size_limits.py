@@ -21,8 +21,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from monopod.entrypoint import inherited_signals
 from monopod.runner.host.specification import SizeLimit
+from monopod.system import inherited_signals
 
 _PAUSE = 1.0
 _PAUSE_FOR_EACH_SECOND = 9.0

@@ -28,8 +28,8 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from monopod.compiler.pod import COORDINATOR, INSTALL, coordinator_of
-from monopod.entrypoint.never_started import LONGEST_MESSAGE
 from monopod.runner.backend import DELETED, NOT_STARTED
+from monopod.runner.kubelet.never_started import LONGEST_MESSAGE
 from monopod.runner.kubernetes import pod_states
 from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError
@@ -87,7 +87,7 @@ READING_SECONDS = 60.0
 UNREACHABLE_SECONDS = 600.0
 """How long the API server, or the coordinator's log, may be out of reach before the outcome counts as unknown."""
 
-REQUEST = ("python3", "-P", "-S", "-m", "monopod.entrypoint.outside_request")
+REQUEST = ("python3", "-P", "-S", "-m", "monopod.coordinator.outside_request")
 _ANSWERS_AGAIN = "the API server answers again"
 _ASKING_SECONDS = 30.0
 """How long it is tried to reach the coordinator with a request."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
 
 from monopod.compiler.pod import COORDINATOR
-from monopod.entrypoint.story import Story
 from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.follow import Follower, OutputLine, Shown
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
@@ -25,6 +24,7 @@ from monopod.runner.printable import printable
 from monopod.runner.run import LONGEST_EVENT
 from monopod.schemas.matrix_names import InstanceNames, label
 from monopod.schemas.run_events import RunEvent, RunWarning, from_line
+from monopod.schemas.story import Story
 
 
 def pod_events(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool]) -> Generator[Event]:

@@ -21,10 +21,10 @@ import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from monopod.entrypoint import inherited_signals
 from monopod.runner.host import state_directory
 from monopod.runner.host.state_directory import ENGINE_FILE, LOCK_FILE
 from monopod.schemas.words import describe_exit
+from monopod.system import inherited_signals
 
 STOP_SECONDS = "2"
 TRIES = 3

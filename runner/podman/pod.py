@@ -36,7 +36,6 @@ from typing import IO, Any
 import yaml
 
 from monopod.compiler.pod import COORDINATOR, coordinator_of
-from monopod.entrypoint.never_started import mark_never_started
 from monopod.runner.backend import EVICTED, BackendUnavailableError, PodRefusedError
 from monopod.runner.cancellation import CancelSocket
 from monopod.runner.host import host_volumes, size_limits, state_directory
@@ -48,6 +47,7 @@ from monopod.runner.host.state_directory import StateDirectory
 from monopod.runner.host.volume_sources import Place
 from monopod.runner.host.volumes import make_volume
 from monopod.runner.kept_log import true_marks
+from monopod.runner.kubelet.never_started import mark_never_started
 from monopod.runner.pod_events import (
     ContainerNotStarted,
     ContainerOutput,

@@ -28,7 +28,6 @@ from typing import Any
 
 import monopod
 from monopod.compiler.pod import plan_arguments
-from monopod.entrypoint.write_all import write_all
 from monopod.runner.display import Display
 from monopod.runner.follow import OutputLine, Shown
 from monopod.runner.records import store
@@ -37,6 +36,7 @@ from monopod.runner.summary import Outcome, Summary
 from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.plan import Plan
 from monopod.schemas.run_events import RunEvent, RunStarted, RunWarning, TaskStarted, to_line
+from monopod.system.write_all import write_all
 
 FLUSH_SECONDS = 0.5
 MOST_PENDING = 256 * 1024

@@ -27,8 +27,8 @@ import system_calls
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from monopod.coordinator.control_directory import parse_exit
 from monopod.entrypoint import binary
-from monopod.entrypoint.control_directory import parse_exit
 
 PATIENCE = 300  # seconds after which a test has failed; nothing waits for as long
 SOURCE = Path(binary.__file__).with_name("entrypoint.c")

@@ -8,11 +8,11 @@ import pytest
 from host_run import pipeline
 from shared_directory import WAIT, Shared
 
-from monopod.entrypoint.coordinator import GOES_ON
+from monopod.coordinator.shell import GOES_ON
 
 pytestmark = pytest.mark.slow
 
-COORDINATOR, ENTRYPOINT = "monopod.entrypoint", "/monopod/bin/entrypoint"
+COORDINATOR, ENTRYPOINT = "monopod.coordinator", "/monopod/bin/entrypoint"
 ATTEMPTS = 200
 
 

@@ -23,7 +23,7 @@ STATUS = "grep -E '^Sig(Blk|Ign)' /proc/self/status; "
 PROCESSES = {
     "run -f": deaf.OF_PYTHON | deaf.ASKED_FOR,
     "runner/host/launcher.py": deaf.OF_PYTHON,
-    "-m monopod.entrypoint": deaf.OF_PYTHON,
+    "-m monopod.coordinator": deaf.OF_PYTHON,
 }
 """What the Python processes of a run ignore; none of them blocks anything."""
 GIT = """\

@@ -13,12 +13,12 @@ import pytest
 from host_run import HostRun, pipeline
 from shared_directory import HERE, WAIT, Shared
 
-from monopod.entrypoint.coordinator import GOES_ON
+from monopod.coordinator.shell import GOES_ON
 
 pytestmark = pytest.mark.slow
 
 ENTRYPOINT = "/monopod/bin/entrypoint"
-COORDINATOR = "monopod.entrypoint"
+COORDINATOR = "monopod.coordinator"
 
 
 @pytest.fixture

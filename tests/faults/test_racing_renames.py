@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from processes import PATIENCE
 
-from monopod.entrypoint.control_directory import ControlDirectory
-from monopod.entrypoint.slot_directory import SlotDirectory
+from monopod.coordinator.control_directory import ControlDirectory
+from monopod.coordinator.slot_directory import SlotDirectory
 
 pytestmark = pytest.mark.slow
 

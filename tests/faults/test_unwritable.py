@@ -7,11 +7,11 @@ import pytest
 from host_run import HostRun, pipeline
 from shared_directory import WAIT, Shared
 
-from monopod.entrypoint.coordinator import GOES_ON
+from monopod.coordinator.shell import GOES_ON
 
 pytestmark = pytest.mark.slow
 
-COORDINATOR = "monopod.entrypoint"
+COORDINATOR = "monopod.coordinator"
 SHORT = "import monopod.runner.run; monopod.runner.run.MOST_END_SECONDS = 1"
 KILLED = "warning: the run is over, but not all of its containers end; they are killed"
 

@@ -77,7 +77,7 @@ def test_a_coordinator_that_is_killed_after_mounts_have_vanished_is_started_agai
     run.start(pipeline({"first": shared.task(f"{seen}{WAIT}"), "second": {"scripts": "exit 0", "runAfter": ["first"]}}))
     shared.hear()
     mounts.vanish()
-    (coordinator,) = run.processes("monopod.entrypoint")
+    (coordinator,) = run.processes("monopod.coordinator")
     os.kill(coordinator, signal.SIGKILL)
     shared.go()
     ended = run.end()

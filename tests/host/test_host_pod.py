@@ -672,7 +672,7 @@ def test_the_runtime_image_is_this_python_with_the_entrypoint_in_place(backend, 
     }
     ended = backend.run(spec)
     assert ended.output("install") == "install $(PYTHONPATH)\n"
-    assert "usage: python3 -m monopod.entrypoint" in ended.output("coordinator")
+    assert "usage: python3 -m monopod.coordinator" in ended.output("coordinator")
     assert "No such file" in ended.output("step")
     assert ended.of("PodWarning") == []
 
@@ -699,7 +699,7 @@ def test_monopod_and_its_interpreter_may_be_in_a_temporary_directory(backend):
         subprocess.run([backend.python, "-m", "venv", "--without-pip", f"{directory}/venv"], check=True)
         backend.python = f"{directory}/venv/bin/python"
         ended = backend.run({"containers": [coordinator_without_a_plan()]}, package=str(package))
-    assert "usage: python3 -m monopod.entrypoint" in ended.output("coordinator")
+    assert "usage: python3 -m monopod.coordinator" in ended.output("coordinator")
 
 
 def files_of_a_runner(pod):

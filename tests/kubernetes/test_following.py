@@ -109,7 +109,7 @@ def test_an_image_that_cannot_be_had_fails_its_task(api, follow, coordinator, wa
     assert api.executed[0][1:] == (
         "coordinator",
         [
-            *("python3", "-P", "-S", "-m", "monopod.entrypoint.outside_request"),
+            *("python3", "-P", "-S", "-m", "monopod.coordinator.outside_request"),
             *("dead", "build-act", "ImagePullBackOff", 'Back-off pulling image "busybox"'),
         ],
     )

@@ -13,7 +13,7 @@ from monopod.entrypoint import binary
 from monopod.runner.host.pod import HostPod
 from monopod.runner.pod_events import ContainerOutput, ContainerStarted, ContainerTerminated, PodFinished
 
-_REQUEST = "monopod.entrypoint.outside_request"
+_REQUEST = "monopod.coordinator.outside_request"
 
 
 class HostKubelet:

@@ -11,7 +11,7 @@ from random_pipelines import Case
 from reduction import reduced
 from simulation import Simulation, containers_of
 
-from monopod.entrypoint.engine import Engine
+from monopod.coordinator.engine.engine import Engine
 from monopod.schemas.plan import Pipeline, decode, encode
 from monopod.schemas.run_events import MatrixExpanded, SidecarFinished, TaskFinished, TaskSkipped, TaskStarted
 

@@ -16,10 +16,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from monopod.entrypoint import __main__ as program
-from monopod.entrypoint import control_directory
-from monopod.entrypoint.coordinator import Coordinator
-from monopod.entrypoint.journal import CelEvaluated, Entry, Journal, ProbeSent
+from monopod.coordinator import __main__ as program
+from monopod.coordinator import control_directory
+from monopod.coordinator.journal import CelEvaluated, Entry, Journal, ProbeSent
+from monopod.coordinator.shell import Coordinator
 
 POINTS = ("cut", "noted", "begun", "done", "told")
 

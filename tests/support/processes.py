@@ -39,7 +39,7 @@ class Pod:
         document = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "x"}, "spec": {}}
         plan = Plan(Pipeline("p", tasks=tasks, final_tasks=final), document, **{"stop_grace": 1.0, **fields})
         self.options = ["--format", form, "--root", str(root), *encode(plan)]
-        self.program = ["-m", "monopod.entrypoint"]
+        self.program = ["-m", "monopod.coordinator"]
         self.coordinator: subprocess.Popen[bytes] | None = None
         self.entrypoints: dict[str, subprocess.Popen[bytes]] = {}
         self._rest = b""

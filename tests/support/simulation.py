@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from monopod.entrypoint.engine import Engine
-from monopod.entrypoint.events import (
+from monopod.coordinator.engine.engine import Engine
+from monopod.coordinator.engine.events import (
     Begun,
     CancelRequested,
     ClearTimer,

@@ -1,0 +1,1 @@
+"""The coordinator: the Python program in the Pod that runs the DAG. Control files and the journal; `engine` decides."""

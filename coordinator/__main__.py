@@ -1,0 +1,177 @@
+"""The program of the coordinator's container: ``python3 -m monopod.coordinator [OPTION]... [--] PIECE...``
+
+Takes the Plan in pieces (``monopod.schemas.plan.encode``) and the run's name from the environment (the downward API),
+runs the coordinator, and tells on standard output what happens. It stays when the run is over, until SIGTERM: a native
+sidecar that exits would be started again. With ``--end-with-run``, as an ordinary container, it ends by itself.
+
+SIGTERM and SIGINT before the end cancel the run, SIGUSR1 and SIGUSR2 cancel and stop it gracefully (Tekton:
+CancelledRunFinally, StoppedRunFinally). After SIGTERM it ends with the run; it is what deleting the Pod sends. Kubelet
+sends it as well when all other containers have ended, so containers that have ended come before the cancellation.
+
+Exit codes: 0 the run succeeded, 1 it did not, 2 it could not be started, 3 it cannot go on (the journal cannot be kept,
+or another coordinator has it). Options are read by hand, since importing ``argparse`` takes as long as all else here
+together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from monopod.coordinator.engine.engine import Engine
+from monopod.coordinator.engine.events import Begun
+from monopod.coordinator.journal import JournalError
+from monopod.coordinator.shell import Coordinator
+from monopod.schemas.plan import Pipeline, Plan, Slot, decode
+from monopod.schemas.run_events import CANNOT_GO_ON, CANNOT_START, RunEvent, RunFinished, to_line
+from monopod.schemas.story import Story
+from monopod.system.write_all import write_all
+
+USAGE = "usage: python3 -m monopod.coordinator [--format human|json] [--root DIR] [--end-with-run] [--] PIECE..."
+TERMINATION_LOG = "/dev/termination-log"
+
+
+class UsageError(Exception):
+    """What is wrong with the command line, in words."""
+
+
+class Options(NamedTuple):
+    """What the command line says. ``root`` is /monopod, but for tests."""
+
+    pieces: tuple[str, ...]
+    form: Literal["human", "json"] = "human"
+    root: str = "/monopod"
+    ends_with_run: bool = False
+
+
+def parse_options(arguments: Sequence[str]) -> Options:
+    """Return what a command line says. Raises UsageError."""
+    given = {"--format": "human", "--root": "/monopod"}
+    ends_with_run = False
+    pieces: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if argument == "--":
+            pieces += rest
+        elif argument == "--end-with-run":
+            ends_with_run = True
+        elif name in given:
+            given[name] = value if equals else next(rest, "")
+        elif argument.startswith("-"):
+            raise UsageError(f"unknown option {argument[:40]!r}; {USAGE}")
+        else:
+            pieces.append(argument)
+    if not pieces:
+        raise UsageError(f"there is no Plan; {USAGE}")
+    if not given["--root"]:
+        raise UsageError("--root must be a directory")
+    return Options(tuple(pieces), _form(given["--format"]), given["--root"], ends_with_run)
+
+
+def _form(text: str) -> Literal["human", "json"]:
+    if text == "human":
+        return "human"
+    if text == "json":
+        return "json"
+    raise UsageError(f"--format must be human or json, not {text[:40]!r}")
+
+
+def slots_of(pipeline: Pipeline) -> Iterator[Slot]:
+    """Yield the slots of a Pipeline and of those inside it."""
+    for task in (*pipeline.tasks, *pipeline.final_tasks):
+        yield from task.slots
+        if task.pipeline is not None:
+            yield from slots_of(task.pipeline)
+
+
+def identity(environment: Mapping[str, str]) -> Begun:
+    """Return the first event of a run that starts now, under the name that the environment says."""
+    return Begun(
+        at=time.time(),
+        name=environment.get("MONOPOD_RUN_NAME", "run"),
+        namespace=environment.get("MONOPOD_NAMESPACE", "default"),
+        uid=environment.get("MONOPOD_RUN_UID", ""),
+        monotonic=time.monotonic(),
+    )
+
+
+class Output:
+    """Tells the run on standard output, and its end in the termination message. A reader who leaves is not missed."""
+
+    def __init__(self, form: Literal["human", "json"]) -> None:
+        self._form = form
+        self._story = Story()
+
+    def tell(self, events: Sequence[RunEvent], *, again: bool) -> None:
+        """Write the events; with `again` only take note of them."""
+        lines = []
+        for event in events:
+            if self._form == "json":
+                self._story.note(event)
+                lines.append(to_line(event))
+            else:
+                lines += self._story.lines(event)
+            if isinstance(event, RunFinished):
+                _write_termination_message(self._story.summary(event))
+        if not again:
+            with contextlib.suppress(OSError):
+                write_all(1, "".join(f"{line}\n" for line in lines).encode(errors="replace"))
+
+
+def _write_termination_message(text: str) -> None:
+    with contextlib.suppress(OSError):  # it is not there outside of Kubernetes
+        descriptor = os.open(TERMINATION_LOG, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+        try:
+            write_all(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
+
+
+def _refuse(error: Exception, code: int) -> int:
+    """Report why there is no coordinator, also in the termination message, and return the exit code."""
+    print(f"coordinator: {error}", file=sys.stderr)
+    _write_termination_message(str(error))
+    return code
+
+
+def _take_up(plan: Plan, options: Options) -> Coordinator:
+    slots = tuple(slots_of(plan.pipeline))
+    return Coordinator(
+        Engine(plan, marks=options.form == "json"),  # monopod run cuts the output at the marks
+        slots,
+        options.root,
+        Output(options.form),
+        plan.stop_grace,
+        ends_with_run=options.ends_with_run,
+    )
+
+
+def main() -> int:
+    """Run the coordinator and return its exit code."""
+    gc.disable()  # until all that lives as long as the run is there
+    os.umask(0)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a container takes five descriptors
+    try:
+        options = parse_options(sys.argv[1:])
+        plan = decode(options.pieces)
+    except (UsageError, ValueError) as error:
+        return _refuse(error, CANNOT_START)
+    try:
+        coordinator = _take_up(plan, options)
+        gc.freeze()
+        gc.enable()
+        return coordinator.run(identity(os.environ))
+    except (OSError, JournalError) as error:
+        return _refuse(error, CANNOT_GO_ON)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

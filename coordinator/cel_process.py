@@ -1,0 +1,155 @@
+"""A CEL expression, evaluated in a process of its own: it is as hostile as the Results that were put into it.
+
+A Result can close the quotes round it and go on in CEL: macros in macros that take years, texts that double until no
+memory is left, a sum so long that the stack ends (SIGSEGV). In the coordinator's process that would be the end of all
+Tasks, or of their progress.
+
+Why a process: the library has no limits, and a thread can be neither stopped nor kept from memory. Bounds on the text
+would need another parser of CEL, refuse what is harmless, and still let a regular expression take minutes. What the
+kernel limits is limited for all expressions, those that nobody thought of too.
+
+Rules:
+
+- Time is that of the CPU: a busy machine refuses nothing that an idle one takes. For a process that gets no CPU at all
+  there is an end to the waiting as well.
+- All expressions of a run share some time, so that many slow ones hold up the run little longer than a few do. An
+  ordinary one never notices: what each may take at the least is fifty times what it needs.
+- Memory is what comes on top of the coordinator's own. Both fit in what the coordinator may have at the least
+  (``compiler.resources``).
+- The child closes all files first. A lock (``flock``) is held as long as any process has its file open, and those of
+  the coordinator have to end with it. Its limits end the child itself: it needs nobody to do so.
+- Signals are for the coordinator alone: they are blocked when the child comes, but for that of its limit.
+- The child imports nothing: another thread (``network_probe``) may have held a lock of the import system.
+- What comes out depends on the machine; with maps, whose order is random, even on chance. The caller has to keep it if
+  the same has to come again.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+from functools import cache
+
+from monopod.schemas import cel
+from monopod.schemas.variables import EvaluationError
+
+LONGEST, SHARED, LEAST = 1.0, 5.0, 0.1
+"""CPU seconds: of one expression, of all in a run, and of one when the latter are used up."""
+WAIT_SECONDS = 10.0
+MEMORY = 64 * 1024 * 1024
+"""An expression of 1 MiB takes 20 ms and 6 MiB, an ordinary one 1 ms and 1 MiB."""
+
+_TRUTHS = {b"true": True, b"false": False}
+_BLOCKED = signal.valid_signals() - {signal.SIGPROF}
+_ROOM = 64 * 1024
+"""What fits into a pipe, and more than any answer has."""
+
+
+class CelProcesses:
+    """Evaluates the expressions of a run, each in a process of its own."""
+
+    def __init__(self) -> None:
+        self._shared = SHARED
+
+    def evaluate(self, expression: str) -> bool:
+        """Return the truth of a CEL expression, as `cel.evaluate` does.
+
+        Raises EvaluationError if it has none, or if it takes too much to find it.
+        """
+        _warm_up()
+        seconds = max(LEAST, min(LONGEST, self._shared))
+        try:
+            answer, status, spent = _ask_child(expression, seconds)
+        except OSError as error:
+            raise EvaluationError(f"{cel.named(expression)} cannot be evaluated: {error.strerror}") from error
+        self._shared -= spent
+        if answer is None:
+            raise _too_slow(expression, WAIT_SECONDS)
+        if os.WIFSIGNALED(status):
+            raise _killed(expression, os.WTERMSIG(status), seconds)
+        if answer in _TRUTHS:
+            return _TRUTHS[answer]
+        raise EvaluationError(answer.decode() or f"{cel.named(expression)} cannot be evaluated")
+
+
+@cache
+def _warm_up() -> None:
+    """Load the library and have it build its tables, once and not in each child. Raises EvaluationError."""
+    cel.evaluate("true")
+
+
+def _ask_child(expression: str, seconds: float) -> tuple[bytes | None, int, float]:
+    """Return what the child says (None: nothing in time), its wait status and the CPU seconds that it took.
+
+    Raises OSError if there can be none.
+    """
+    end, child_end = os.pipe()
+    try:
+        child = _start_child(expression, child_end, seconds)
+        poll = select.poll()
+        poll.register(end, select.POLLIN)
+        in_time = bool(poll.poll(WAIT_SECONDS * 1000))
+        if not in_time:
+            os.kill(child, signal.SIGKILL)
+        _, status, used = os.wait4(child, 0)
+        return os.read(end, _ROOM) if in_time else None, status, used.ru_utime + used.ru_stime
+    finally:
+        os.close(end)
+
+
+def _start_child(expression: str, answer_end: int, seconds: float) -> int:
+    """Return the process that evaluates; it has `answer_end`, which is closed here. Raises OSError."""
+    blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
+    try:
+        highest = max(map(int, os.listdir("/proc/self/fd")))
+        child = os.fork()
+        if child == 0:
+            _be_child(expression, answer_end, highest, seconds)
+        return child
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked_before)
+        os.close(answer_end)
+
+
+def _be_child(expression: str, answer_end: int, highest: int, seconds: float) -> None:
+    """Evaluate, answer and exit. Does not return, whatever happens."""
+    try:
+        _limit_itself(seconds)
+        os.dup2(answer_end, 0)
+        os.closerange(1, highest + 1)
+        try:
+            answer = b"true" if cel.evaluate(expression) else b"false"
+        except EvaluationError as error:
+            answer = str(error).encode()
+        os.write(0, answer)
+    finally:
+        os._exit(0)
+
+
+def _limit_itself(seconds: float) -> None:
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    statm = os.open("/proc/self/statm", os.O_RDONLY)
+    pages = int(os.read(statm, 100).split()[0])
+    os.close(statm)
+    _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + MEMORY)
+    _limit(resource.RLIMIT_CORE, 0)
+
+
+def _limit(kind: int, most: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def _too_slow(expression: str, seconds: float) -> EvaluationError:
+    return EvaluationError(f"{cel.named(expression)} takes too long to evaluate: more than {seconds:.1f} s")
+
+
+def _killed(expression: str, number: int, seconds: float) -> EvaluationError:
+    if number == signal.SIGPROF:
+        return _too_slow(expression, seconds)
+    if number == signal.SIGABRT:  # Rust's answer to memory that it cannot get
+        return cel.too_large(expression)
+    why = f"the evaluation was ended by signal {number} ({signal.strsignal(number)})"
+    return EvaluationError(f"{cel.named(expression)} cannot be evaluated: {why}")

@@ -1,0 +1,411 @@
+"""The control directory of one container, as the coordinator sees it (docs/control-directory.md).
+
+Rules:
+
+- The directory is opened once; every name is looked up below that descriptor, and no symbolic link is followed. What
+  a Step does to the directory can then reach no further than to the Step itself.
+- What a Step can write is hostile: only regular files are read, up to a limit, and what makes no sense becomes an
+  `Exit` that says so. Reading never raises.
+- A file appears by rename, with its mode whatever the umask.
+- An `exited.N` is true only if nobody holds the lock of `run.N`: the entrypoint holds it until all of the request is
+  dead. The file asked is the one that was written, whatever a Step has put under its name since.
+- The bell and the ring stay open, so that ringing and hearing cost one system call each, and a FIFO that a Step takes
+  away is still the one both sides hold.
+
+`alive` is probed by taking the lock for a moment, since there is no way to ask: ``F_OFD_GETLK`` knows nothing of
+``flock`` locks, and ``/proc/locks`` leaves out those of other PID namespaces. The lock asked for is shared, is given
+back at once, and the entrypoint waits for its own (it does not fail), so that a probe can never hurt it.
+
+What is left to others: when to look, and what follows (``shell``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+from collections.abc import Iterable
+from typing import Literal, TypeAlias
+
+from monopod.coordinator.engine.events import Exit, RunStep
+from monopod.system.write_all import write_all
+
+Liveness: TypeAlias = Literal["absent", "alive", "dead"]
+
+MAX_EXIT_BYTES = 64 * 1024
+MAX_START_FAILURE_BYTES = 8 * 1024
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FIFO = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LOCK = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+_EXIT_KEYS = frozenset(
+    {"code", "signal", "error", "start", "end", "user", "system", "peak", "stopped", "oom", "mark", "left", "next"}
+)
+_TOKEN_DIGITS = 32
+_CANNOT_RUN = 126
+
+
+class ControlDirectory:
+    """One container's control directory. Owns its descriptors until `close`."""
+
+    def __init__(self, path: str) -> None:
+        """Open the directory, make the FIFOs and take the lock. Raises OSError if there is no such directory."""
+        self._directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._alive: int | None = None
+        self._lock: int | None = None
+        self._requests: dict[int, int] = {}  # the run.N whose end nobody has read yet
+        self._is_left_alone = False
+        self._bell = self._open_fifo("bell")
+        self.ring = self._open_fifo("ring")
+        """Becomes readable when the entrypoint has something to tell; None if a Step left something else there."""
+        self.hold_lock()
+
+    def close(self) -> None:
+        """Close every descriptor, which gives the lock back. What is asked for afterwards fails with OSError."""
+        for number in list(self._requests):
+            self.forget_request(number)
+        for descriptor in (self._directory, self._alive, self._lock, self._bell, self.ring):
+            if descriptor is not None and descriptor >= 0:
+                os.close(descriptor)
+        self._directory = -1
+        self._alive = self._lock = self._bell = self.ring = None
+
+    def hold_lock(self) -> bool:
+        """Hold the lock of `coordinator`; return whether it is held. To be tried again if it is not.
+
+        It may be taken for a moment: an entrypoint probes it once a second. A Step that keeps it only keeps its own
+        entrypoint from noticing that the coordinator is gone.
+        """
+        if self._lock is not None:
+            return True
+        if self._is_left_alone:
+            return False
+        try:
+            descriptor = os.open("coordinator", _LOCK, 0o644, dir_fd=self._directory)
+        except OSError:
+            return False
+        try:
+            os.fchmod(descriptor, 0o644)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+        self._lock = descriptor
+        return True
+
+    def leave_alone(self) -> None:
+        """Give the lock back for good: an entrypoint that can be told nothing will end for want of a coordinator."""
+        self._is_left_alone = True
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def drain_ring(self) -> None:
+        """Take the wake-ups out of the ring."""
+        if self.ring is not None:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self.ring, 4096)
+
+    def ring_bell(self) -> None:
+        """Wake the entrypoint. A full FIFO will wake it anyway."""
+        if self._bell is not None:
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._bell, b"\n")
+
+    def liveness(self) -> Liveness:
+        """Return whether the entrypoint has not started yet, lives, or is gone.
+
+        A first answer of "dead" may be wrong: between making `alive` and locking it, an entrypoint looks dead.
+        """
+        if self._alive is None:
+            try:
+                descriptor = os.open("alive", _READ, dir_fd=self._directory)
+            except FileNotFoundError:
+                return "absent"
+            except OSError:
+                return "dead"
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                return "dead"
+            self._alive = descriptor
+        try:
+            fcntl.flock(self._alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return "alive"
+        fcntl.flock(self._alive, fcntl.LOCK_UN)
+        return "dead"
+
+    def start_failure(self) -> tuple[str, str]:
+        """Return the reason and the message that `alive` gives for an entrypoint that never started; else empty texts.
+
+        To be asked for if `liveness` was "dead" from the beginning (``never_started``).
+        """
+        content = b""
+        if self._alive is not None:
+            with contextlib.suppress(OSError):
+                content = os.pread(self._alive, MAX_START_FAILURE_BYTES, 0)
+        reason, _, message = content.decode(errors="replace").partition("\n")
+        return reason.strip(), " ".join(message.split())
+
+    def has_request(self, number: int) -> bool:
+        """Return whether `run.N` was written. A Step may have taken it away: then its end says so."""
+        return self._is_there(f"run.{number}") or self._is_there(f"exited.{number}")
+
+    def write_request(self, number: int, content: bytes) -> None:
+        """Write `run.N` and ring the bell. Raises OSError if it cannot be written."""
+        self.forget_request(number)
+        self._requests[number] = _written(self._directory, f"run.{number}", content, 0o644)
+        self.ring_bell()
+
+    def forget_request(self, number: int) -> None:
+        """Let go of `run.N`: nobody will ask for its end any more."""
+        descriptor = self._requests.pop(number, None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def write_kill(self, number: int, signal_number: int, grace: float) -> None:
+        """Write `kill.N`, with `grace` in seconds, and ring the bell. Raises OSError if it cannot be written."""
+        self._write(f"kill.{number}", f"{signal_number} {max(0, round(grace * 1000))}\n".encode())
+        self.ring_bell()
+
+    def write_exit(self, code: int, grace: float) -> None:
+        """Write `exit`: what still runs after `grace` seconds is killed. Raises OSError if it cannot be written."""
+        self._write("exit", f"{code} {round(grace * 1000)}\n".encode())
+        self.ring_bell()
+
+    def read_exit(self, number: int) -> Exit | None:
+        """Return what `exited.N` says; None if it is not there, or false since the request lives.
+
+        One that makes no sense is an `Exit` with an error.
+        """
+        name = f"exited.{number}"
+        if not self._is_there(name) or self._is_running(number):
+            return None
+        how = self._read_exit(name)
+        if how is not None:
+            self.forget_request(number)
+        return how
+
+    def _is_there(self, name: str) -> bool:
+        try:
+            os.stat(name, dir_fd=self._directory, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
+
+    def _is_running(self, number: int) -> bool:
+        """Return whether the entrypoint holds the lock of `run.N`: of the one that was written, if that is known."""
+        descriptor = self._requests.get(number)
+        if descriptor is None:  # an earlier coordinator has written it
+            descriptor = self._open_request(number)
+            if descriptor is None:
+                return False
+            self._requests[number] = descriptor
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        return False
+
+    def _open_request(self, number: int) -> int | None:
+        try:
+            descriptor = os.open(f"run.{number}", _READ, dir_fd=self._directory)
+        except OSError:
+            return None
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+        return None
+
+    def _read_exit(self, name: str) -> Exit | None:
+        try:
+            descriptor = os.open(name, _READ, dir_fd=self._directory)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return failed_exit(f"{name} cannot be read: {error.strerror}")
+        try:
+            return parse_exit(_read_regular(descriptor))
+        except OSError as error:
+            return failed_exit(f"{name} cannot be read: {error.strerror}")
+        except ValueError as error:
+            return failed_exit(f"{name} makes no sense: {error}")
+        finally:
+            os.close(descriptor)
+
+    def _open_fifo(self, name: str) -> int | None:
+        """Make the FIFO if it is missing, and open it; None if a Step has put something else there."""
+        try:
+            os.mkfifo(name, 0o666, dir_fd=self._directory)
+        except FileExistsError:
+            made = False
+        else:
+            made = True
+        try:
+            # Opening some devices has side effects: look at what it is before opening it for real.
+            look = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._directory)
+        except OSError:
+            return None
+        try:
+            if not stat.S_ISFIFO(os.fstat(look).st_mode):
+                return None
+            descriptor = os.open(f"/proc/self/fd/{look}", _FIFO & ~os.O_NOFOLLOW)
+        except OSError:
+            return None
+        finally:
+            os.close(look)
+        if made:
+            os.fchmod(descriptor, 0o666)
+        return descriptor
+
+    def _write(self, name: str, content: bytes) -> None:
+        write_file(self._directory, name, content, 0o644)
+
+
+def write_file(directory: int, name: str, content: bytes, mode: int) -> None:
+    """Let a file of this content and mode appear in the directory `directory` (a descriptor), replacing another.
+
+    Raises OSError, with its name, if it cannot be written.
+    """
+    os.close(_written(directory, name, content, mode))
+
+
+def _written(directory: int, name: str, content: bytes, mode: int) -> int:
+    """Do the same, and return the descriptor of the file."""
+    temporary = f".{name}.{os.urandom(8).hex()}"  # a name nobody can have put something under
+    try:
+        descriptor = os.open(temporary, _WRITE, mode, dir_fd=directory)
+    except OSError as error:
+        error.filename = name
+        raise
+    try:
+        os.fchmod(descriptor, mode)
+        write_all(descriptor, content)
+        try:
+            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        except IsADirectoryError:  # a Step made it, to be in the way
+            discard(directory, name)
+            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError:
+        os.close(descriptor)
+        os.unlink(temporary, dir_fd=directory)
+        raise
+    return descriptor
+
+
+def discard(parent: int, name: str) -> str:
+    """Rename an entry of the directory `parent` out of the way, and return its new name. Raises OSError.
+
+    It stays in its directory: to move a directory into another one takes the right to write to it.
+    """
+    unused = unused_name()
+    os.rename(name, unused, src_dir_fd=parent, dst_dir_fd=parent)
+    return unused
+
+
+def unused_name() -> str:
+    """Return a name that nobody can have put something under."""
+    return f".discarded.{os.urandom(8).hex()}"
+
+
+def _read_regular(descriptor: int) -> bytes:
+    """Return what an `exited.N` holds. Raises OSError, and ValueError if it is no regular file or too large."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise ValueError("it is not a regular file")
+    content = os.read(descriptor, MAX_EXIT_BYTES + 1)
+    if len(content) > MAX_EXIT_BYTES:
+        raise ValueError(f"it is larger than {MAX_EXIT_BYTES} bytes")
+    return content
+
+
+def failed_exit(error: str) -> Exit:
+    """Return the `Exit` of a request whose end is unknown."""
+    return Exit(code=_CANNOT_RUN, error=error)
+
+
+def never_begun(error: str) -> Exit:
+    """Return the `Exit` of a request that could not be written: nothing ran, so there is no output to be marked."""
+    return Exit(code=_CANNOT_RUN, error=error, mark="")
+
+
+def encode_request(step: RunStep) -> bytes:
+    """Return the content of `run.N`. Raises ValueError if a text holds a NUL, which no program can be given."""
+    return encode_records(
+        [("m", "")] * step.is_marked
+        + [("e", f"{name}={value}") for name, value in step.environment]
+        + [("a", argument) for argument in step.arguments]
+        + [
+            (letter, path)
+            for letter, path in (("d", step.working_directory), ("o", step.stdout_path), ("r", step.stderr_path))
+            if path is not None
+        ]
+        + [("x", path) for path in step.readable]
+    )
+
+
+def encode_records(records: Iterable[tuple[str, str]]) -> bytes:
+    """Return records as `run.N` holds them. Raises ValueError if a text holds a NUL."""
+    parts = []
+    for letter, text in records:
+        if "\0" in text:
+            what = {"e": "environment variable", "a": "argument"}.get(letter, "path")
+            raise ValueError(f"the {what} {text[:40]!r} holds a NUL character, which no program can be given")
+        parts.append(f"{letter}{text}\0")
+    parts.append(".\0")
+    return "".join(parts).encode()
+
+
+def parse_exit(content: bytes) -> Exit:
+    """Return what the content of an `exited.N` says. Raises ValueError if it is not of the documented form."""
+    fields: dict[str, str] = {}
+    for line in content.decode(errors="replace").removesuffix("\n").split("\n"):
+        key, equals, value = line.partition("=")
+        if not equals or key not in _EXIT_KEYS:
+            raise ValueError(f"unknown line {line[:40]!r}")
+        if key in fields:
+            raise ValueError(f"{key} is there twice")
+        fields[key] = value
+    if ("code" in fields) == ("signal" in fields):
+        raise ValueError("it must hold one of code and signal")
+    return Exit(
+        code=_whole(fields, "code", 255) if "code" in fields else None,
+        signal=_whole(fields, "signal", 64) if "signal" in fields else None,
+        error=fields.get("error", ""),
+        start=_seconds(fields, "start"),
+        end=_seconds(fields, "end"),
+        cpu=_seconds(fields, "user") + _seconds(fields, "system"),
+        peak=_whole(fields, "peak", 1 << 53),
+        out_of_memory=fields.get("oom") == "1",
+        mark=_token(fields),
+        left=fields.get("left", ""),
+        next=_whole(fields, "next", 1 << 31),
+    )
+
+
+def _whole(fields: dict[str, str], key: str, highest: int) -> int:
+    text = fields.get(key, "0")
+    if not (text.isascii() and text.isdecimal() and len(text) <= 16 and int(text) <= highest):
+        raise ValueError(f"{key} is {text[:40]!r}")
+    return int(text)
+
+
+def _token(fields: dict[str, str]) -> str | None:
+    token = fields.get("mark")
+    if token is None:
+        return "" if fields.get("error") else None  # what could not be run has written nothing
+    if len(token) != _TOKEN_DIGITS or not set(token) <= set("0123456789abcdef"):
+        raise ValueError(f"mark is {token[:40]!r}")
+    return token
+
+
+def _seconds(fields: dict[str, str], key: str) -> float:
+    text = fields.get(key, "0")
+    whole, _, fraction = text.partition(".")
+    digits = whole + fraction
+    if not (whole and digits.isascii() and digits.isdecimal() and len(whole) <= 12):
+        raise ValueError(f"{key} is {text[:40]!r}")
+    return float(text)

@@ -1,0 +1,517 @@
+"""The engine: decides what runs next, and nothing else does.
+
+Theory of operation
+-------------------
+`Engine.handle` takes one event and returns the commands that follow from it. There is no clock here (events carry the
+time), no file and no process, so the same events always give the same commands: that is what the journal's replay and
+the tests in simulated time rest on.
+
+Three machines are nested:
+
+- a **Pipeline** starts every PipelineTask whose predecessors have ended, or skips it; when all have ended it starts the
+  `finally` Tasks; when these have ended, it ends. A Pipeline may stand in the place of a PipelineTask of another.
+- a **PipelineTask** runs one instance, or one for each combination of its matrix, each in a slot; with fewer slots than
+  combinations the others queue. An instance makes attempts until one succeeds or its retries are used up.
+- an **attempt** starts the Sidecars, waits until they are ready, and runs the Steps one after another (``attempts``).
+
+What has ended sets others free through `_settle`, which works off a queue: a Pipeline of a thousand Tasks that are all
+skipped is a loop, not a recursion.
+
+Semantics are Tekton's: docs/pipelines.md (ordering, onError, finally), docs/pipelineruns.md (timeouts, cancelling),
+docs/taskruns.md (retries).
+
+What is left to others: the records (``run_state``), whether a Task is skipped (``skipping``), its combinations and
+Results (``instances``), what runs in a slot (``attempts``) and how its containers end (``containers``), the Tekton
+document (``status``), and doing what the commands say (``shell``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+
+from monopod.coordinator.engine.attempts import Attempts
+from monopod.coordinator.engine.commands import Commands
+from monopod.coordinator.engine.containers import Containers
+from monopod.coordinator.engine.events import (
+    Begun,
+    CancelRequested,
+    Command,
+    ContainerDied,
+    ContainerReady,
+    Event,
+    Finish,
+    ResultsRead,
+    SidecarReady,
+    StepExited,
+    TimerFired,
+)
+from monopod.coordinator.engine.instances import empty_arrays, instances_of, publish_result, publish_results
+from monopod.coordinator.engine.result_references import leaves
+from monopod.coordinator.engine.run_state import InstanceState, Outcome, PipelineState, TaskState
+from monopod.coordinator.engine.skip_words import names_in_words
+from monopod.coordinator.engine.skipping import SKIPPED_EMPTY_MATRIX, Reject, Skip, nothing_starts, what_keeps
+from monopod.coordinator.engine.start_failures import StartFailure
+from monopod.coordinator.engine.status import (
+    finished_document,
+    pipeline_outcome,
+    pipeline_results,
+    the_task_run,
+    uid_of,
+)
+from monopod.coordinator.engine.when import TruthOf, truth_here
+from monopod.schemas.failure_reasons import as_ignored
+from monopod.schemas.matrix_names import combination_names
+from monopod.schemas.plan import Pipeline, Plan, Value
+from monopod.schemas.run_events import (
+    CancelMode,
+    MatrixExpanded,
+    RunCancelling,
+    RunFinished,
+    RunStarted,
+    TaskFinished,
+    TaskSkipped,
+)
+from monopod.schemas.variables import EvaluationError, Path, Scope, evaluate, parse_path
+
+_SEVERITY: dict[CancelMode | None, int] = {None: 0, "StoppedRunFinally": 1, "CancelledRunFinally": 2, "Cancelled": 3}
+
+
+class Engine:
+    """Runs a Plan: feed it events in the order in which they happened, and carry out the commands it returns."""
+
+    def __init__(self, plan: Plan, *, marks: bool = False) -> None:
+        """Take up a Plan. With `marks`, the end of the output of each Step and Sidecar is marked."""
+        self.plan = plan
+        self.run: PipelineState | None = None
+        self.finished = False
+        self.truth_of: TruthOf = truth_here
+        """Evaluates CEL, with the same answers in the same order in a replay."""
+        self._uid = ""
+        self._namespace = ""
+        self._commands = Commands()
+        self._containers = Containers(self._commands)
+        self._attempts = Attempts(plan, self._commands, self._containers, self, marks=marks)
+        self._ended: deque[TaskState] = deque()
+        self._considered: deque[TaskState] = deque()
+        self._invalid: deque[tuple[TaskState, str]] = deque()
+        self._startable: deque[TaskState] = deque()
+        self._next_attempts: deque[InstanceState] = deque()
+
+    def handle(self, event: Event) -> list[Command]:
+        """Return what is to be done because of `event`."""
+        self._commands.begin(event.at)
+        if not self.finished:
+            self._dispatch(event)
+            self._settle()
+        return self._commands.given
+
+    def _dispatch(self, event: Event) -> None:
+        if isinstance(event, StepExited):
+            self._attempts.request_exited(event.container, event.request, event.exit)
+        elif isinstance(event, ContainerReady):
+            self._attempts.container_came(event.container)
+        elif isinstance(event, ResultsRead):
+            self._attempts.results_read(event)
+        elif isinstance(event, TimerFired):
+            self._commands.fire(event.timer)
+        elif isinstance(event, ContainerDied):
+            if not self._containers.is_released(event.container):
+                self._container_lost(event)
+        elif isinstance(event, SidecarReady):
+            self._attempts.sidecar_ready(event.container)
+        elif isinstance(event, CancelRequested):
+            self._on_cancel(event.mode)
+        else:
+            self._begin(event)
+
+    def _container_lost(self, event: ContainerDied) -> None:
+        if event.reason and not self._containers.is_ready(event.container):
+            self._attempts.cannot_start(event.container, StartFailure(event.reason, event.message))
+        else:
+            self._attempts.container_died(event.container)
+
+    # Pipelines
+
+    def _begin(self, event: Begun) -> None:
+        self._uid, self._namespace = event.uid, event.namespace
+        self._commands.tell(RunStarted(event.at, event.name, event.namespace, event.uid))
+        plan = self.plan.pipeline
+        self.run = self._new_pipeline(plan, event.name, None, {})
+        context = Scope(dict(self.run.values))  # a run's params may name the run, but not each other
+        for param in plan.params:
+            self.run.values["params", param.name] = evaluate(param.value, context)
+        self._start_pipeline(self.run)
+
+    def _new_pipeline(
+        self, plan: Pipeline, name: str, parent: TaskState | None, params: dict[Path, Value]
+    ) -> PipelineState:
+        values: dict[Path, Value] = {
+            **params,
+            ("context", "pipelineRun", "name"): name,
+            ("context", "pipelineRun", "namespace"): self._namespace,
+            ("context", "pipelineRun", "uid"): self._uid if parent is None else uid_of(self._uid, name),
+            ("context", "pipeline", "name"): name,
+            **{parse_path(key): text for key, text in plan.variables},
+        }
+        now = self._commands.now
+        pipeline = PipelineState(plan, name, parent, values=values, started=now, truth_of=self.truth_of)
+        pipeline.tasks = {task.name: TaskState(task, pipeline, False, len(task.after)) for task in plan.tasks}
+        pipeline.final_tasks = {task.name: TaskState(task, pipeline, True, 0) for task in plan.final_tasks}
+        for task in pipeline.tasks.values():
+            for name_before in task.plan.after:
+                pipeline.tasks[name_before].dependents.append(task)
+        return pipeline
+
+    def _start_pipeline(self, pipeline: PipelineState) -> None:
+        pipeline.unfinished = len(pipeline.tasks)
+        for kind, seconds in (("pipeline", pipeline.plan.timeout), ("tasks", pipeline.plan.tasks_timeout)):
+            if seconds is not None:
+                self._commands.set_timer(f"{kind}:{pipeline.path}", seconds, partial(self._time_out, pipeline, kind))
+        self._considered.extend(task for task in pipeline.tasks.values() if not task.blockers)
+        if not pipeline.tasks:
+            self._start_finally(pipeline)
+
+    def _start_finally(self, pipeline: PipelineState) -> None:
+        self._commands.clear_timer(f"tasks:{pipeline.path}")
+        pipeline.phase = "Finally"
+        pipeline.unfinished = len(pipeline.final_tasks)
+        if not pipeline.final_tasks:
+            self._end_pipeline(pipeline)
+            return
+        pipeline.finally_started = self._commands.now
+        self._add_statuses(pipeline)
+        if pipeline.plan.finally_timeout is not None and not nothing_starts(pipeline, final=True):
+            action = partial(self._time_out, pipeline, "finally")
+            self._commands.set_timer(f"finally:{pipeline.path}", pipeline.plan.finally_timeout, action)
+        self._considered.extend(pipeline.final_tasks.values())
+
+    @staticmethod
+    def _add_statuses(pipeline: PipelineState) -> None:
+        """Let `finally` Tasks know how the others ended (Tekton docs/pipelines.md, "Using execution status")."""
+        tasks = pipeline.tasks.values()
+        for task in tasks:
+            ran = task.phase not in ("Skipped", "Invalid")
+            status = "None" if not ran else "Failed" if task.failed else "Succeeded"
+            pipeline.values["tasks", task.plan.name, "status"] = status
+            pipeline.values["tasks", task.plan.name, "reason"] = task.reason if ran else ""
+        aggregate = "Completed" if any(task.phase == "Skipped" for task in tasks) else "Succeeded"
+        if any(task.failed and task.phase != "Invalid" for task in tasks):
+            aggregate = "Failed"
+        pipeline.values["tasks", "status"] = aggregate
+
+    def _end_pipeline(self, pipeline: PipelineState) -> None:
+        for kind in ("pipeline", "tasks", "finally"):
+            self._commands.clear_timer(f"{kind}:{pipeline.path}")
+        pipeline.phase = "Done"
+        pipeline.finished = self._commands.now
+        pipeline.results, problem = pipeline_results(pipeline)
+        pipeline.outcome = pipeline_outcome(pipeline, problem)
+        if pipeline.parent is None:
+            return
+        task = pipeline.parent
+        for name, value in pipeline.results.items():
+            publish_result(task, name, value)
+        self._end_task(task, pipeline.outcome)
+
+    def _time_out(self, pipeline: PipelineState, kind: str) -> None:
+        """The Pipeline's time (`pipeline`), or that of its `tasks` or `finally`, is over: cut off what runs."""
+        if kind == "pipeline":
+            pipeline.timed_out = "pipeline"
+        elif not pipeline.timed_out:
+            pipeline.timed_out = "tasks" if kind == "tasks" else "finally"
+        why = "TaskRun cancelled as the PipelineRun it belongs to has timed out."
+        self._cut_off(pipeline, why)
+
+    def _on_cancel(self, mode: CancelMode) -> None:
+        """Cancel the run; a milder way than the one already asked for changes nothing, nor if its time is over."""
+        if self.run is None or self.run.timed_out == "pipeline":
+            return
+        if _SEVERITY[mode] > _SEVERITY[self.run.cancel]:
+            self._commands.tell(RunCancelling(self._commands.now, mode))
+            self._cancel_pipeline(self.run, mode)
+
+    def _cancel_pipeline(self, pipeline: PipelineState, mode: CancelMode) -> None:
+        pipeline.cancel = mode
+        if mode == "StoppedRunFinally":
+            if pipeline.phase == "Tasks":
+                self._skip_waiting(pipeline.tasks)
+        elif mode == "Cancelled" or pipeline.phase == "Tasks":
+            self._cut_off(pipeline, "TaskRun cancelled as the PipelineRun it belongs to has been cancelled.")
+
+    def _cut_off(self, pipeline: PipelineState, why: str) -> None:
+        """Stop what runs in the present phase of a Pipeline, and skip what waits."""
+        tasks = pipeline.tasks if pipeline.phase == "Tasks" else pipeline.final_tasks
+        self._skip_waiting(tasks)
+        for task in tasks.values():
+            if task.phase != "Running":
+                continue
+            if task.child is not None:
+                self._cancel_pipeline(task.child, "Cancelled")
+            for instance in reversed(task.instances):  # what is queued goes first, so that it gets no slot
+                if instance.outcome is None:
+                    of_itself = self.plan.document.get("kind") == "TaskRun"
+                    message = f'TaskRun "{instance.name}" was cancelled.{"" if of_itself else f" {why}"}'
+                    self._cancel_instance(instance, Outcome("Cancelled", "TaskRunCancelled", message))
+
+    def _skip_waiting(self, tasks: dict[str, TaskState], message: str = "") -> None:
+        for task in tasks.values():
+            if task.phase == "Waiting":
+                self._skip(task, Skip(nothing_starts(task.pipeline, final=task.final), message))
+
+    # PipelineTasks
+
+    def _settle(self) -> None:
+        """Follow what has ended to what it sets free, until nothing more changes.
+
+        As in Tekton, all that is skipped is found first, then all that cannot start, and only then does anything start.
+        """
+        while True:
+            if self._considered:
+                self._consider(self._considered.popleft())
+            elif self._ended:
+                self._after_task(self._ended.popleft())
+            elif self._invalid:
+                while self._invalid:
+                    self._reject(*self._invalid.popleft())
+            elif self._startable:
+                while self._startable:
+                    self._start_task(self._startable.popleft())
+            elif self._next_attempts:
+                self._start_attempt(self._next_attempts.popleft())
+            else:
+                break
+        if self.run is not None and self.run.outcome is not None and not self.finished:
+            self._finish(self.run, self.run.outcome)
+
+    def _after_task(self, task: TaskState) -> None:
+        pipeline = task.pipeline
+        pipeline.unfinished -= 1
+        if task.failed and not task.tolerated and not task.final and not pipeline.stopping:
+            pipeline.stopping = True
+            self._skip_waiting(pipeline.tasks, f"Task {task.plan.name} did not succeed")
+        for dependent in task.dependents:
+            dependent.blockers -= 1
+            if not dependent.blockers:
+                self._considered.append(dependent)
+        if not pipeline.unfinished:
+            if pipeline.phase == "Tasks":
+                self._start_finally(pipeline)
+            elif pipeline.phase == "Finally":
+                self._end_pipeline(pipeline)
+
+    def _consider(self, task: TaskState) -> None:
+        """All its predecessors have ended: let the Task start, unless something keeps it."""
+        if task.phase != "Waiting":
+            return
+        obstacle = what_keeps(task)
+        if isinstance(obstacle, Skip):
+            self._skip(task, obstacle)
+        elif isinstance(obstacle, Reject):
+            self._invalid.append((task, obstacle.message))
+        else:
+            self._startable.append(task)
+
+    def _skip(self, task: TaskState, why: Skip) -> None:
+        task.phase, task.reason = "Skipped", why.reason
+        self._commands.tell(TaskSkipped(self._commands.now, task.path, why.reason, why.message))
+        self._release_task(task)
+        self._ended.append(task)
+
+    def _reject(self, task: TaskState, message: str) -> None:
+        """The Task cannot start: what it refers to does not exist or does not fit."""
+        task.phase, task.reason, task.message = "Invalid", "PipelineValidationFailed", message
+        self._commands.tell(TaskFinished(self._commands.now, task.path, None, 0, "Failed", task.reason, message))
+        self._release_task(task)
+        self._ended.append(task)
+
+    def _start_task(self, task: TaskState) -> None:
+        if task.phase != "Waiting":
+            return
+        task.phase = "Running"
+        try:
+            if task.plan.pipeline is not None:
+                self._start_child(task, task.plan.pipeline)
+            else:
+                self._start_instances(task)
+        except EvaluationError as error:
+            self._reject(task, str(error))
+
+    def _start_instances(self, task: TaskState) -> None:
+        slots = task.plan.slots
+        task.free_slots = [slot for slot in slots if self._containers.is_whole(slot)] or list(slots[:1])
+        task.instances = instances_of(task, self.plan)
+        matrix = task.plan.matrix
+        if matrix is not None:
+            task.pipeline.values["tasks", task.plan.name, "matrix", "length"] = str(len(task.instances))
+            if not task.instances:
+                self._skip(task, Skip(SKIPPED_EMPTY_MATRIX, names_in_words(empty_arrays(task))))
+                return
+            names = combination_names([instance.params for instance in task.instances])
+            self._commands.tell(MatrixExpanded(self._commands.now, task.path, names))
+            if matrix.pinned:
+                for instance, slot in zip(task.instances, slots, strict=True):
+                    instance.slot = slot
+                task.free_slots = []
+        task.unfinished = len(task.instances)
+        task.queue.extend(task.instances)
+        self._fill_slots(task)
+        in_use = {instance.slot.name for instance in task.instances if instance.slot is not None}
+        for slot in slots:
+            if slot.name not in in_use:
+                self._containers.release(slot)
+
+    def _fill_slots(self, task: TaskState) -> None:
+        """Start queued instances as far as there are slots for them."""
+        while task.queue and (task.queue[0].slot is not None or task.free_slots):
+            instance = task.queue.popleft()
+            if instance.slot is None:
+                instance.slot = task.free_slots.pop(0)
+            self._next_attempts.append(instance)
+
+    def _start_child(self, task: TaskState, plan: Pipeline) -> None:
+        scope = task.pipeline.scope
+        params: dict[Path, Value] = {
+            ("params", name): value
+            for name, value in [
+                *((param.name, param.value) for param in plan.params),
+                *((param.name, evaluate(param.value, scope)) for param in task.plan.params),
+            ]
+        }
+        name = f"{task.pipeline.name}-{task.plan.name}"
+        task.child = self._new_pipeline(plan, name, task, params)
+        self._start_pipeline(task.child)
+
+    def _end_task(self, task: TaskState, outcome: Outcome) -> None:
+        task.phase, task.reason, task.message = outcome.status, outcome.reason, outcome.message
+        self._ended.append(task)
+
+    # Instances and their attempts
+
+    def _start_attempt(self, instance: InstanceState) -> None:
+        task = instance.task
+        values: dict[Path, Value] = {
+            ("context", "taskRun", "name"): instance.name,
+            ("context", "taskRun", "namespace"): self._namespace,
+            ("context", "taskRun", "uid"): uid_of(self._uid, instance.name),
+            ("context", "task", "name"): instance.name,
+            ("context", "task", "retry-count"): str(len(instance.attempts)),
+            ("context", "pipelineTask", "retries"): str(task.plan.retries),
+            **{parse_path(key): text for key, text in task.plan.variables},
+        }
+        self._attempts.start(instance, values)
+
+    def _cancel_instance(self, instance: InstanceState, outcome: Outcome) -> None:
+        """Cut off an instance: its attempt if it makes one, and no further one follows."""
+        instance.cancelled = True
+        if not instance.attempts:
+            instance.task.queue.remove(instance)
+            self._end_between(instance, outcome)
+        elif instance.attempt.outcome is not None:
+            self._end_between(instance, outcome)  # it was between two attempts, waiting for its Sidecars to end
+        else:
+            self._attempts.stop(instance, outcome)
+
+    def _end_between(self, instance: InstanceState, outcome: Outcome) -> None:
+        """Report and note the end of an instance that has no running attempt."""
+        number = max(len(instance.attempts) - 1, 0)
+        told = (instance.task.path, instance.index, number, outcome.status, outcome.reason, outcome.message)
+        self._commands.tell(TaskFinished(self._commands.now, *told))
+        self._end_instance(instance, outcome)
+
+    def slot_cleared(self, instance: InstanceState) -> None:
+        """Let the next attempt, or the next of the queue, have the slot in which the Sidecars of the last one ended."""
+        task = instance.task
+        if instance.outcome is None:
+            self._next_attempts.append(instance)
+        elif instance in task.clearing:
+            task.clearing.remove(instance)
+            self._hand_on(instance)
+            self._fill_slots(task)
+
+    def attempt_ended(self, instance: InstanceState, outcome: Outcome) -> None:
+        """Tell how the latest attempt of an instance ended, and see to the next, or to the instance's end."""
+        task, attempt = instance.task, instance.attempt
+        again = self._tries_again(instance, outcome)
+        told = attempt.outcome = as_ignored(outcome) if task.tolerated else outcome
+        self._commands.tell(
+            TaskFinished(
+                self._commands.now,
+                task.path,
+                instance.index,
+                attempt.number,
+                told.status,
+                told.reason,
+                told.message,
+                again,
+            )
+        )
+        if not again:
+            self._end_instance(instance, told)
+        elif not attempt.sidecars_running:
+            self._next_attempts.append(instance)
+
+    def _tries_again(self, instance: InstanceState, outcome: Outcome) -> bool:
+        if outcome.succeeded or instance.cancelled or outcome.reason == "InvalidParamValue":
+            return False
+        if len(instance.attempts) > instance.task.plan.retries:
+            return False
+        assert instance.slot is not None
+        return self._containers.is_whole(instance.slot)
+
+    def _end_instance(self, instance: InstanceState, outcome: Outcome) -> None:
+        task = instance.task
+        instance.outcome, instance.finished = outcome, self._commands.now
+        task.unfinished -= 1
+        if instance.attempts:
+            self._give_back(instance, outcome)
+        if task.unfinished:
+            self._fill_slots(task)
+            return
+        for each in task.clearing:
+            self._hand_on(each)  # nobody is left who could have the slot
+        publish_results(task)
+        outcomes = [each.outcome for each in task.instances if each.outcome is not None]
+        worst = next((each for each in outcomes if not each.succeeded), outcome)
+        if any(each.status == "Cancelled" for each in outcomes):  # then Tekton counts it so, whatever else failed
+            worst = Outcome("Cancelled", worst.reason, worst.message)
+        self._end_task(task, worst)
+
+    def _give_back(self, instance: InstanceState, outcome: Outcome) -> None:
+        """Note how the containers of the slot are to end, and hand it on."""
+        task, slot = instance.task, instance.slot
+        assert slot is not None
+        if task.forgiven:
+            self._containers.end_with_success(slot)
+        elif not outcome.succeeded:
+            self._containers.end_with_failure(slot)
+        self._hand_on(instance)
+
+    def _hand_on(self, instance: InstanceState) -> None:
+        """Let the next of the queue have the slot, once the Sidecars in it have ended; or let its containers go."""
+        task, slot = instance.task, instance.slot
+        assert slot is not None
+        is_last = task.unfinished == len(task.queue) and not task.free_slots and not task.clearing
+        if not task.queue or task.queue[0].slot is not None:
+            self._containers.release(slot)
+        elif instance.attempt.sidecars_running:
+            task.clearing.append(instance)
+        elif self._containers.is_whole(slot) or is_last:
+            task.free_slots.append(slot)
+        else:
+            self._containers.release(slot)
+
+    def _release_task(self, task: TaskState) -> None:
+        for each in leaves(task.plan):
+            for slot in each.slots:
+                self._containers.release(slot)
+
+    def _finish(self, run: PipelineState, outcome: Outcome) -> None:
+        self.finished = True
+        if not outcome.succeeded:
+            self._containers.fail_one()
+        task_run = the_task_run(self.plan, run)
+        outcome = outcome if task_run is None or task_run.outcome is None else task_run.outcome
+        document = finished_document(self.plan, run)
+        self._commands.tell(RunFinished(self._commands.now, outcome.status, outcome.reason, outcome.message, document))
+        self._commands.do(Finish(0 if outcome.succeeded else 1))

@@ -1,0 +1,83 @@
+"""The instances of a PipelineTask: one, or one for each combination of its matrix; and what they emit together. Pure.
+
+Rules: docs/matrix.md of Tekton. A matrix with an empty array has no combination; the Results of a matrix are arrays.
+"""
+
+from __future__ import annotations
+
+from monopod.coordinator.engine.run_state import InstanceState, TaskState
+from monopod.coordinator.engine.status import task_run_name
+from monopod.schemas.matrix import TooManyCombinationsError, combinations
+from monopod.schemas.plan import Matrix, Plan, Value
+from monopod.schemas.variables import EvaluationError, evaluate
+
+
+def instances_of(task: TaskState, plan: Plan) -> list[InstanceState]:
+    """Return the instances of a Task that is about to start, none of them in a slot. Raises EvaluationError."""
+    matrix = task.plan.matrix
+    if matrix is None:
+        return [InstanceState(task, task_run_name(task, None, plan), None, {})]
+    return [
+        InstanceState(task, task_run_name(task, index, plan), index, combination)
+        for index, combination in enumerate(_combinations(task, matrix))
+    ]
+
+
+def empty_arrays(task: TaskState) -> tuple[str, ...]:
+    """Return the names of the params of a matrix whose array is empty. Raises EvaluationError."""
+    matrix = task.plan.matrix
+    params = () if matrix is None else matrix.params
+    return tuple(param.name for param in params if not evaluate(param.value, task.pipeline.scope))
+
+
+def _combinations(task: TaskState, matrix: Matrix) -> tuple[dict[str, str], ...]:
+    scope = task.pipeline.scope
+    params: dict[str, tuple[str, ...]] = {}
+    for param in matrix.params:
+        value = evaluate(param.value, scope)
+        if not isinstance(value, tuple):
+            raise EvaluationError(f"matrix param {param.name} is not an array")
+        params[param.name] = value
+    if any(not value for value in params.values()):
+        return ()
+    include = [
+        (each.name, {param.name: _string(evaluate(param.value, scope)) for param in each.params})
+        for each in matrix.include
+    ]
+    try:
+        return combinations(params, include)
+    except TooManyCombinationsError as error:
+        raise EvaluationError(str(error)) from error
+
+
+def _string(value: Value) -> str:
+    if not isinstance(value, str):
+        raise EvaluationError("a param of matrix.include must be a string")
+    return value
+
+
+def publish_results(task: TaskState) -> None:
+    """Let the other Tasks, and the Pipeline's Results, refer to what the Task's instances have emitted."""
+    if task.plan.matrix is not None:
+        _publish_arrays(task)
+        return
+    for attempt in task.instances[0].attempts[-1:]:
+        for name, value in attempt.results.items():
+            publish_result(task, name, value)
+        for direction, name, text in attempt.artifacts.values():
+            task.pipeline.values[task.root, task.plan.name, direction, name] = text
+
+
+def _publish_arrays(task: TaskState) -> None:
+    for declaration in task.plan.results:
+        emitted = [each.attempt.results.get(declaration.name) for each in task.instances if each.attempts]
+        values = tuple(value for value in emitted if isinstance(value, str))
+        if values:
+            publish_result(task, declaration.name, values)
+            length = (task.root, task.plan.name, "matrix", declaration.name, "length")
+            task.pipeline.values[length] = str(len(values))
+
+
+def publish_result(task: TaskState, name: str, value: Value) -> None:
+    """Let the other Tasks, and the Pipeline's Results, refer to a Result of a Task."""
+    task.pipeline.values[task.root, task.plan.name, "results", name] = value

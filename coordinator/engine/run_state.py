@@ -1,0 +1,227 @@
+"""What is known of a run at a moment: Pipelines, their Tasks, the instances and attempts of a Task, its Steps.
+
+Rules: plain records, changed by the engine alone and read by ``status``; times are seconds since the epoch. No logic
+beyond what follows from a record by itself. No dataclasses: making their classes would be a third of the coordinator's
+start.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Literal, NamedTuple, TypeAlias
+
+from monopod.coordinator.engine.artifacts import Artifacts
+from monopod.coordinator.engine.events import Exit
+from monopod.coordinator.engine.when import TruthOf
+from monopod.schemas.plan import Pipeline, Sidecar, Slot, Step, Task, Value, WhenExpression
+from monopod.schemas.run_events import CancelMode, FinalStatus
+from monopod.schemas.variables import Budget, Path, Scope
+
+TaskPhase: TypeAlias = Literal["Waiting", "Running", "Skipped", "Invalid"] | FinalStatus
+"""`Invalid`: it could not start, since what it refers to does not exist; it counts as a failure."""
+
+MOST_CHARACTERS = 256 * 1024 * 1024
+"""How much text may come of the values of references in a Pipeline, and in an attempt. Those of a Task are 8 MiB."""
+
+
+def scope_of_its_own(values: dict[Path, Value], outer: Scope | None = None) -> Scope:
+    """Return the scope of a Pipeline or of an attempt, with room for as much text as it may need."""
+    return Scope(values, outer, budget=Budget(MOST_CHARACTERS))
+
+
+class Outcome(NamedTuple):
+    """How an attempt, a Task or a Pipeline ended. ``reason`` and ``message`` are those of Tekton's condition."""
+
+    status: FinalStatus
+    reason: str
+    message: str
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the condition Succeeded is true."""
+        return self.status == "Succeeded"
+
+
+class StepState:
+    """A Step in one attempt. ``request`` is 0 until it is started; ``reason`` is empty until it has ended."""
+
+    def __init__(self, plan: Step, container: str) -> None:
+        self.plan = plan
+        self.container = container
+        self.request = 0
+        self.scope: Scope | None = None
+        self.timed_out = False
+        self.tolerated = False
+        self.out_of_memory = False
+        self.started: float = 0
+        self.start: float = 0
+        self.end: float = 0
+        self.exit_code = 0
+        self.reason = ""
+        self.message = ""
+        self.results: dict[str, Value] = {}
+        self.artifacts = Artifacts()
+
+
+class SidecarState:
+    """A Sidecar in one attempt. ``request`` is 0 until it is started; ``end`` is how it ended by itself, if it did."""
+
+    def __init__(self, plan: Sidecar, container: str) -> None:
+        self.plan = plan
+        self.container = container
+        self.request = 0
+        self.started: float = 0
+        self.end: Exit | None = None
+
+
+class AttemptState:
+    """One attempt of a Task instance. ``begun`` once a request was made; ``position`` counts the Steps that
+    are over.
+
+    ``ending`` is how it will end once its Results are read (``collected``); ``stop`` how it will because it is cut off;
+    ``invalid`` how it will unless a container failed, since its Results are not what the Task declares.
+    """
+
+    def __init__(
+        self,
+        started: float,
+        steps: list[StepState],
+        sidecars: list[SidecarState],
+        values: dict[Path, Value],
+        outer: Scope,
+        *,
+        number: int,
+    ) -> None:
+        self.number = number
+        self.started = started
+        self.steps = steps
+        self.sidecars = sidecars
+        self.values = values
+        self.scope = scope_of_its_own(values, outer)
+        self.position = 0
+        self.sidecars_awaited: set[str] = set()
+        self.sidecars_running: set[str] = set()
+        self.begun = False
+        self.collected = False
+        self.stop: Outcome | None = None
+        self.ending: Outcome | None = None
+        self.invalid: Outcome | None = None
+        self.outcome: Outcome | None = None
+        self.finished: float = 0
+        self.results: dict[str, Value] = {}
+        self.artifacts = Artifacts()
+
+
+class InstanceState:
+    """One run of a Task: what is a TaskRun in Tekton. ``index`` and ``params`` are those of a matrix combination.
+
+    ``cancelled``: no further attempt follows, however the present one ends.
+    """
+
+    def __init__(self, task: TaskState, name: str, index: int | None, params: dict[str, str]) -> None:
+        self.task = task
+        self.name = name
+        self.index = index
+        self.params = params
+        self.slot: Slot | None = None
+        self.attempts: list[AttemptState] = []
+        self.cancelled = False
+        self.outcome: Outcome | None = None
+        self.finished: float = 0
+
+    @property
+    def attempt(self) -> AttemptState:
+        """The latest attempt."""
+        return self.attempts[-1]
+
+
+class TaskState:
+    """A PipelineTask. ``blockers`` counts the Tasks it waits for, ``unfinished`` its instances without an outcome.
+
+    ``clearing`` are instances that have ended, but for Sidecars in a slot that others wait for.
+    """
+
+    def __init__(self, plan: Task, pipeline: PipelineState, final: bool, blockers: int) -> None:
+        self.plan = plan
+        self.pipeline = pipeline
+        self.final = final
+        self.blockers = blockers
+        self.dependents: list[TaskState] = []
+        self.phase: TaskPhase = "Waiting"
+        self.reason = ""
+        self.message = ""
+        self.when: tuple[WhenExpression, ...] = ()
+        self.instances: list[InstanceState] = []
+        self.queue: deque[InstanceState] = deque()
+        self.free_slots: list[Slot] = []
+        self.clearing: list[InstanceState] = []
+        self.unfinished = 0
+        self.child: PipelineState | None = None
+
+    @property
+    def path(self) -> str:
+        """The names of the PipelineTasks that lead to this one, joined by slashes."""
+        return f"{self.pipeline.path}{self.plan.name}"
+
+    @property
+    def root(self) -> str:
+        """The first word of references to it."""
+        return "finally" if self.final else "tasks"
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ran, or should have, and did not succeed; onError is not looked at."""
+        return self.phase in ("Failed", "Cancelled", "TimedOut", "Invalid")
+
+    @property
+    def tolerated(self) -> bool:
+        """Whether its failure is not the Pipeline's (Tekton docs/pipelines.md, "Using the onError field")."""
+        return self.plan.on_error == "continue"
+
+    @property
+    def forgiven(self) -> bool:
+        """Whether its failure cannot make the run fail: it, or a Pipeline that it is part of, is tolerated."""
+        parent = self.pipeline.parent
+        return self.tolerated or (parent is not None and parent.forgiven)
+
+
+class PipelineState:
+    """A Pipeline, the run's own or one in the place of a PipelineTask (then ``parent``).
+
+    ``path`` is empty or ends with a slash. ``values`` is what ``scope`` looks up first, and grows with each Result.
+    ``unfinished`` counts the Tasks of the present phase that are not done. ``truth_of`` evaluates CEL.
+    """
+
+    def __init__(
+        self,
+        plan: Pipeline,
+        name: str,
+        parent: TaskState | None,
+        *,
+        values: dict[Path, Value],
+        started: float,
+        truth_of: TruthOf,
+    ) -> None:
+        self.plan = plan
+        self.name = name
+        self.path = "" if parent is None else f"{parent.path}/"
+        self.parent = parent
+        self.values = values
+        self.scope = scope_of_its_own(values)
+        self.started = started
+        self.truth_of = truth_of
+        self.tasks: dict[str, TaskState] = {}
+        self.final_tasks: dict[str, TaskState] = {}
+        self.phase: Literal["Tasks", "Finally", "Done"] = "Tasks"
+        self.unfinished = 0
+        self.stopping = False
+        self.cancel: CancelMode | None = None
+        self.timed_out: Literal["", "pipeline", "tasks", "finally"] = ""
+        self.finally_started: float | None = None
+        self.finished: float = 0
+        self.outcome: Outcome | None = None
+        self.results: dict[str, Value] = {}
+
+    def all_tasks(self) -> list[TaskState]:
+        """All PipelineTasks in the order of the Pipeline, those of `finally` last."""
+        return [*self.tasks.values(), *self.final_tasks.values()]

@@ -1,0 +1,125 @@
+"""Whether a PipelineTask whose predecessors have ended starts, is skipped, or cannot start. Pure.
+
+Rules: the reasons, their words and their order are Tekton's (docs/pipelines.md, "Guard Task execution using when
+expressions"; docs/pipelineruns.md, "Monitoring execution status"). A Task whose predecessor was skipped goes with it,
+unless only the predecessor's guards kept it from running.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from monopod.coordinator.engine.result_references import guard_texts, result_references
+from monopod.coordinator.engine.run_state import PipelineState, TaskState
+from monopod.coordinator.engine.skip_words import guard_in_words, names_in_words
+from monopod.coordinator.engine.when import evaluated, holds
+from monopod.schemas.variables import EvaluationError, Reference, references
+
+SKIPPED_EMPTY_MATRIX = "Matrix Parameters have an empty array"
+_BY_WHEN = "When Expressions evaluated to false"
+_WITH_PARENT = "Parent Tasks were skipped"
+_WITHOUT_RESULTS = "Results were missing"
+_STOPPING = "PipelineRun was stopping"
+_CANCELLED = {
+    "Cancelled": _STOPPING,
+    "CancelledRunFinally": "PipelineRun was gracefully cancelled",
+    "StoppedRunFinally": "PipelineRun was gracefully stopped",
+}
+_TIMED_OUT = {
+    "pipeline": "PipelineRun timeout has been reached",
+    "tasks": "PipelineRun Tasks timeout has been reached",
+    "finally": "PipelineRun Finally timeout has been reached",
+}
+
+
+class Skip(NamedTuple):
+    """The Task is skipped, for this reason; ``message`` says in words what decided it."""
+
+    reason: str
+    message: str = ""
+
+
+class Reject(NamedTuple):
+    """The Task cannot start: what it refers to does not exist or does not fit."""
+
+    message: str
+
+
+def nothing_starts(pipeline: PipelineState, *, final: bool) -> str:
+    """Return the reason why no further Task of this kind starts, or an empty text if they may."""
+    if final:
+        if pipeline.cancel == "Cancelled":
+            return _STOPPING
+        return _TIMED_OUT.get(pipeline.timed_out, "") if pipeline.timed_out != "tasks" else ""
+    if pipeline.cancel is not None:
+        return _CANCELLED[pipeline.cancel]
+    return _TIMED_OUT.get(pipeline.timed_out) or (_STOPPING if pipeline.stopping else "")
+
+
+def what_keeps(task: TaskState) -> Skip | Reject | None:
+    """Return what keeps a Task from starting; note in it how its guards were evaluated."""
+    missing = _missing_results(task)
+    try:
+        skip = _skipped_at_once(task, missing)
+    except EvaluationError as error:
+        return Reject(str(error))
+    skip = skip or _skipped_with_parent(task)
+    return skip or (_without_results(task, missing) if missing else None)
+
+
+def _skipped_at_once(task: TaskState, missing: tuple[Reference, ...]) -> Skip | None:
+    """Return that nothing starts any more, or that a guard is false. Raises EvaluationError."""
+    reason = nothing_starts(task.pipeline, final=task.final)
+    if reason:
+        return Skip(reason)
+    return None if task.final and missing else _skipped_by_guard(task, missing)
+
+
+def _skipped_by_guard(task: TaskState, missing: tuple[Reference, ...]) -> Skip | None:
+    """Return the first guard that is false, without those that refer to a missing Result."""
+    absent = {reference.text for reference in missing}
+    guards = [
+        guard
+        for guard in task.plan.when
+        if absent.isdisjoint(each.text for text in guard_texts(guard) for each in references(text))
+    ]
+    task.when = evaluated(guards, task.pipeline.scope)
+    for guard, expression in zip(guards, task.when, strict=True):
+        if not holds(expression, task.pipeline.truth_of):
+            return Skip(_BY_WHEN, guard_in_words(guard, expression))
+    return None
+
+
+def _skipped_with_parent(task: TaskState) -> Skip | None:
+    parents = [task.pipeline.tasks[name] for name in task.plan.after]
+    skipped = [each.plan.name for each in parents if each.phase == "Skipped" and each.reason != _BY_WHEN]
+    return Skip(_WITH_PARENT, names_in_words(skipped)) if skipped else None
+
+
+def _missing_results(task: TaskState) -> tuple[Reference, ...]:
+    """Return the references of a Task to Results that do not exist, empty if there are none."""
+    scope = task.pipeline.scope
+    if not task.plan.result_sources:
+        return ()
+    return tuple(
+        reference
+        for reference in result_references(task.plan)
+        if scope.get(reference.path) is None and reference.path[1] in task.plan.result_sources
+    )
+
+
+def _without_results(task: TaskState, missing: tuple[Reference, ...]) -> Skip | Reject:
+    """What Tekton does depends on the source of the first one (skipBecauseResultReferencesAreMissing)."""
+    source = task.pipeline.tasks[missing[0].path[1]]
+    guarded = source.phase == "Skipped" and source.reason == _BY_WHEN
+    if task.final or task.tolerated or guarded:
+        return Skip(_WITHOUT_RESULTS, names_in_words(dict.fromkeys(_missing_in_words(task, each) for each in missing)))
+    texts = ", ".join(reference.text for reference in missing)
+    return Reject(f"invalid result reference: {texts} does not exist")
+
+
+def _missing_in_words(task: TaskState, reference: Reference) -> str:
+    """Return which Result is missing, and what became of the Task that should have written it."""
+    source = task.pipeline.tasks[reference.path[1]]
+    became = {"Skipped": "was skipped", "Succeeded": "did not write it"}.get(source.phase, "did not succeed")
+    return f"{reference.text} (Task {source.plan.name} {became})"

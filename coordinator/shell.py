@@ -1,0 +1,664 @@
+"""The coordinator: turns files into events for the engine, and its commands into files.
+
+Rules:
+
+- State is in files; a ring only says "look now". A sweep four times a second looks at every container, so that all
+  works, more slowly, with every ring lost. What a ring costs does not grow with the number of containers.
+- One event at a time: it goes to the journal, then to the engine, then its commands are carried out, then it is told.
+- What is kept in memory (requests that run, timers, probes) follows from the journal alone: `_note_event` and
+  `_note_command` keep it, live and in a replay alike. Carrying out is apart from that. A coordinator that was killed
+  therefore has to carry out again at most what the last event asked for, and a request only if `run.N` is missing.
+- What CEL gives is found by chance and against the clock (``cel_process``), so it goes to the journal before anything
+  follows from it, and a replay takes it from there.
+- What a Step waits for comes first: releasing containers and telling come after requests, and the directories of a
+  first attempt are made while there is nothing else to do.
+- A request that cannot be written ends at once, with the reason; its number is used up by an empty `run.N`, since an
+  entrypoint takes the numbers in order.
+- An entrypoint is gone when its lock is. How its requests ended is read after that, when it can write no more.
+- Time is the machine's at the start of the run plus what has passed since: a clock that is set makes no timer come too
+  early or too late.
+- A Step that was stopped and does not end is given up after a while: it may have seen to it that its entrypoint cannot
+  be told, or cannot tell. What runs in a container that was released is killed.
+
+What is left to others: all decisions (``engine``), the files themselves (``control_directory``, ``slot_directory``,
+``journal``), what people read (``story``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from monopod.coordinator.control_directory import ControlDirectory, encode_request, failed_exit, never_begun
+from monopod.coordinator.engine.events import (
+    Begun,
+    CancelRequested,
+    ClearTimer,
+    Command,
+    ContainerDied,
+    ContainerReady,
+    Event,
+    Finish,
+    ReadResults,
+    ReleaseContainer,
+    ResultsRead,
+    RunStep,
+    SetTimer,
+    SidecarReady,
+    StepExited,
+    StopStep,
+    Tell,
+    TimerFired,
+    WatchSidecar,
+    WriteFile,
+)
+from monopod.coordinator.engine.probe_schedule import ProbeSchedule
+from monopod.coordinator.engine.when import TruthOf
+from monopod.coordinator.journal import CelEvaluated, Entry, Journal, ProbeSent
+from monopod.coordinator.slot_directory import FilesRead, SlotDirectory
+from monopod.coordinator.timers import Timers
+from monopod.schemas.plan import Slot
+from monopod.schemas.run_events import CancelMode, RunEvent, RunWarning
+from monopod.schemas.variables import EvaluationError
+from monopod.system import inherited_signals
+
+if TYPE_CHECKING:
+    from monopod.coordinator.cel_process import CelProcesses
+
+SWEEP_SECONDS = 0.25
+RINGS_PER_SWEEP = 1000
+"""A ring that is heard more often than this is not listened to until the next sweep: a Step may ring without end."""
+_LOOKS_AT_ONCE = 32
+RELEASE_SECONDS = 2.0
+"""How long after its release, and the grace of what was stopped in it, a container may go on before it is killed."""
+STOP_SECONDS = 30.0
+"""How long after its grace a Step that was stopped may take to end; an entrypoint takes 10 s at most to clean up."""
+
+GOES_ON = "the coordinator was started again, and goes on where it was"
+
+_TRY_DONE = 0  # the byte in the wake-up pipe that is no signal number
+_CANCEL_MODES: dict[int, CancelMode] = {
+    signal.SIGTERM: "Cancelled",
+    signal.SIGINT: "Cancelled",
+    signal.SIGUSR1: "CancelledRunFinally",
+    signal.SIGUSR2: "StoppedRunFinally",
+}
+
+
+class Decider(Protocol):
+    """What decides: `coordinator.engine.engine.Engine`. It asks ``truth_of`` for the truth of CEL expressions."""
+
+    truth_of: TruthOf
+
+    def handle(self, event: Event) -> list[Command]:
+        """Return what is to be done because of `event`."""
+
+
+class Listener(Protocol):
+    """Who is told what happens in the run."""
+
+    def tell(self, events: Sequence[RunEvent], *, again: bool) -> None:
+        """Take further events; with `again`, an earlier coordinator has told them already."""
+
+
+class _Stop:
+    """That a request is to be stopped: by ``kill_at`` with SIGKILL. ``failed``: it could not be told yet."""
+
+    def __init__(self, kill_at: float) -> None:
+        self.kill_at = kill_at
+        self.failed = False
+
+
+class _Container:
+    """What is known of a container. ``running`` and ``stops`` go by requests' numbers in the control directory."""
+
+    def __init__(self, name: str, directory: ControlDirectory) -> None:
+        self.name = name
+        self.directory = directory
+        self.ready = False
+        self.suspect = False
+        self.gone = False
+        self.released = False
+        self.released_at: float = 0
+        self.exit_code = 0
+        self.next_request = 1
+        self.last_probe = 0
+        self.rings = 0
+        self.running: dict[int, RunStep] = {}
+        self.stops: dict[int, _Stop] = {}
+
+
+class _SidecarProbe:
+    """A Sidecar that is being probed. ``request`` is the number of the try that runs in its container, if one does."""
+
+    def __init__(self, schedule: ProbeSchedule) -> None:
+        self.schedule = schedule
+        self.request: int | None = None
+
+
+class Coordinator:
+    """Runs what the engine decides, below the directory `root` (docs: control-directory.md)."""
+
+    def __init__(
+        self,
+        engine: Decider,
+        slots: Sequence[Slot],
+        root: str,
+        listener: Listener,
+        stop_grace: float,
+        *,
+        ends_with_run: bool = False,
+    ) -> None:
+        """Take up the containers and the journal. Raises OSError, JournalError.
+
+        ``ends_with_run``: nobody tells it to terminate, so it does once the run is over and all containers are gone.
+        """
+        self._engine = engine
+        engine.truth_of = self._truth_of
+        self._listener = listener
+        self._stop_grace = stop_grace
+        self._ends_with_run = ends_with_run
+        os.makedirs(f"{root}/state", exist_ok=True)
+        self._journal = Journal(f"{root}/state/journal")
+        self._slots = {slot.name: SlotDirectory(f"{root}/slots/{slot.name}") for slot in slots}
+        names = (name for slot in slots for name in (*slot.containers, *slot.sidecars))
+        self._containers = {name: _Container(name, ControlDirectory(f"{root}/steps/{name}")) for name in names}
+        self._watched = dict(self._containers)
+        self._unused_slots = dict(self._slots)
+        """Those in which no Step has run yet, and that are not prepared for one."""
+        self._rings = {
+            each.directory.ring: each for each in self._containers.values() if each.directory.ring is not None
+        }
+        self._muted: list[int] = []
+        self._epoll = select.epoll()
+        self._events: deque[Event] = deque()
+        self._timers = Timers()
+        self._probes: dict[str, _SidecarProbe] = {}
+        self._probe_timers = Timers()
+        self._tries: deque[tuple[str, _SidecarProbe, bool]] = deque()
+        self._reads: dict[str, ReadResults] = {}
+        self._cel: CelProcesses | None = None
+        self._truths: deque[CelEvaluated] = deque()
+        """Those that an earlier coordinator has found, and that were not asked for again yet."""
+        self._exit_code: int | None = None
+        self._terminated = False
+        self._next_sweep = 0.0
+        self._to_look_at: list[_Container] = []
+        self._started = time.time() - time.monotonic()
+        self._wake_up, self._wake_up_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._carriers: dict[type[Any], Callable[[Any], None]] = {
+            StopStep: self._stop_step,
+            ReadResults: self._read_results,
+            WriteFile: self._write_file,
+            ReleaseContainer: self._release,
+        }
+
+    def run(self, begun: Begun) -> int:
+        """Run to the end, or go on where an earlier coordinator was; return the exit code.
+
+        Raises OSError if the journal cannot be written, JournalError if it cannot be read.
+        """
+        self._listen()
+        entries = self._journal.replay()
+        if entries:
+            self._resume(entries)
+        else:
+            self._started = begun.at - begun.monotonic
+            self._events.append(begun)
+        self._work_off()
+        while self._exit_code is None or not (self._terminated or self._is_left_alone()):
+            self._wait()
+        return self._exit_code
+
+    def _is_left_alone(self) -> bool:
+        """Whether nothing is left to do after the run. Who starts later finds that it may go (`exit`)."""
+        return self._ends_with_run and not any(container.ready for container in self._watched.values())
+
+    def _now(self) -> float:
+        """Return the time: seconds since the epoch, but for what the machine's clock was set by since the start."""
+        return self._started + time.monotonic()
+
+    # Waiting
+
+    def _listen(self) -> None:
+        inherited_signals.reset()
+        for number in _CANCEL_MODES:
+            signal.signal(number, lambda _number, _frame: None)  # the wake-up pipe tells
+        signal.set_wakeup_fd(self._wake_up_end, warn_on_full_buffer=False)
+        self._epoll.register(self._wake_up, select.EPOLLIN)
+        for ring in self._rings:
+            self._epoll.register(ring, select.EPOLLIN)
+
+    def _wait(self) -> None:
+        """Wait for what comes next, and follow it up."""
+        ready = self._epoll.poll(self._seconds_to_wait(), 64)
+        if not ready and self._unused_slots:
+            self._unused_slots.pop(next(iter(self._unused_slots))).prepare()
+        for descriptor, _ in ready:
+            if descriptor == self._wake_up:
+                self._heed_wake_ups()
+            else:
+                self._answer_ring(self._rings[descriptor])
+        now = self._now()
+        self._fire_timers(now)
+        if now >= self._next_sweep and not self._to_look_at:
+            self._next_sweep = now + SWEEP_SECONDS
+            self._begin_sweep()
+        self._sweep(now)
+
+    def _seconds_to_wait(self) -> float | None:
+        times = (self._timers.next_at(), self._probe_timers.next_at(), self._next_sweep if self._watched else None)
+        if self._unused_slots or self._to_look_at:
+            return 0
+        given = [at for at in times if at is not None]
+        return max(0.0, min(given) - self._now()) if given else None
+
+    def _heed_wake_ups(self) -> None:
+        numbers = os.read(self._wake_up, 4096)
+        if signal.SIGTERM in numbers:
+            self._look_at_all()
+        for number in numbers:
+            # SIGINT alone asks for no end: a native sidecar that ends before the Pod does is started again
+            if number == signal.SIGTERM or (number == signal.SIGINT and self._exit_code is not None):
+                self._terminated = True
+            if number in _CANCEL_MODES and self._exit_code is None:
+                self._events.append(CancelRequested(self._now(), _CANCEL_MODES[number]))
+        while self._tries:
+            container, probe, succeeded = self._tries.popleft()
+            self._end_try(container, probe, succeeded=succeeded)
+        self._work_off()
+
+    def _answer_ring(self, container: _Container) -> None:
+        container.directory.drain_ring()
+        container.rings += 1
+        if container.rings > RINGS_PER_SWEEP and container.directory.ring is not None:
+            self._epoll.unregister(container.directory.ring)
+            self._muted.append(container.directory.ring)
+        if not container.ready and container.directory.liveness() == "alive":
+            self._found_alive(container)
+        self._look_for_exits(container)
+
+    def _fire_timers(self, now: float) -> None:
+        while (name := self._timers.pop_due(now)) is not None:
+            self._events.append(TimerFired(now, name))
+            self._work_off()
+        while (container := self._probe_timers.pop_due(now)) is not None:
+            self._probe_due(container, self._probes[container])
+            self._work_off()
+
+    # Looking
+
+    def _begin_sweep(self) -> None:
+        """Begin to look at every container that is still of interest."""
+        for ring in self._muted:
+            if ring in self._rings:
+                self._epoll.register(ring, select.EPOLLIN)
+        self._muted.clear()
+        self._to_look_at = list(self._watched.values())
+
+    def _sweep(self, now: float) -> None:
+        """Look at the next few containers: who rings meanwhile need not wait for the rest of hundreds."""
+        these, self._to_look_at = self._to_look_at[:_LOOKS_AT_ONCE], self._to_look_at[_LOOKS_AT_ONCE:]
+        for container in these:
+            container.rings = 0
+            container.directory.hold_lock()
+            self._look_for_exits(container)
+            liveness = container.directory.liveness()
+            if liveness == "alive":
+                self._found_alive(container)
+                self._see_to_stops(container, now)
+                self._kill_leftover(container, now)
+            elif liveness == "dead" or container.ready:
+                self._found_dead(container)
+            self._work_off()
+
+    def _look_at_all(self) -> None:
+        """Find what has ended already: kubelet sends SIGTERM as well once all the other containers have ended.
+
+        That is the cause then, not a cancellation, and what became of the containers decides how their Tasks end.
+        """
+        self._begin_sweep()
+        while self._to_look_at:
+            self._sweep(self._now())
+
+    def _look_for_exits(self, container: _Container) -> None:
+        for number, step in container.running.items():
+            how = container.directory.read_exit(number)
+            if how is not None:
+                self._events.append(StepExited(self._now(), container.name, step.request, how))
+        probe = self._probes.get(container.name)
+        if probe is not None and probe.request is not None:
+            how = container.directory.read_exit(probe.request)
+            if how is not None:
+                self._end_try(container.name, probe, succeeded=how.code == 0)
+        self._work_off()
+
+    def _found_alive(self, container: _Container) -> None:
+        if not (container.ready or container.gone):
+            self._events.append(ContainerReady(self._now(), container.name))
+
+    def _found_dead(self, container: _Container) -> None:
+        why = ("", "") if container.ready else container.directory.start_failure()
+        if not (container.ready or container.suspect or any(why)):
+            container.suspect = True  # it may be about to take the lock: the next sweep decides
+            return
+        self._look_for_exits(container)
+        if not (container.released or container.gone):
+            self._events.append(ContainerDied(self._now(), container.name, *why))
+        self._forget(container)
+
+    def _forget(self, container: _Container) -> None:
+        """Stop watching a container whose entrypoint is gone."""
+        del self._watched[container.name]
+        if container.directory.ring is not None:
+            del self._rings[container.directory.ring]
+        container.directory.close()
+
+    def _see_to_stops(self, container: _Container, now: float) -> None:
+        """Write again what could not be written, and give up what does not end."""
+        for number, stop in list(container.stops.items()):
+            step = container.running.get(number)
+            if step is not None and now >= stop.kill_at + STOP_SECONDS:
+                how = failed_exit("it did not end, though it was to be stopped")._replace(left="the Step itself")
+                self._events.append(StepExited(now, container.name, step.request, how))
+            elif step is not None and stop.failed:
+                self._write_kill_again(container, number, stop)
+
+    def _kill_leftover(self, container: _Container, now: float) -> None:
+        """Say it again to a container that was released long ago: a Step may have taken away what was written."""
+        if container.released and now > container.released_at + self._stop_grace + 2 * RELEASE_SECONDS:
+            container.released_at = now
+            try:
+                container.directory.write_exit(container.exit_code, 0)
+            except OSError:  # it was told when the container was released
+                container.directory.leave_alone()
+
+    # Events and commands
+
+    def _work_off(self) -> None:
+        """Take all events that are waiting, and those that follow from them."""
+        while self._events:
+            event = self._events.popleft()
+            if self._exit_code is not None:
+                continue  # the run is over, and its end stays the last entry of the journal
+            self._journal.append(event)
+            self._note_event(event)
+            commands = self._engine.handle(event)
+            self._carry_out(commands)
+            self._tell(commands, again=False)
+
+    def _truth_of(self, expression: str) -> bool:
+        """Return the truth of a CEL expression, the one in the journal if there is one. Raises EvaluationError."""
+        if self._truths:
+            found = self._truths.popleft()
+        else:
+            found = self._evaluated(expression)
+            self._journal.append(found)
+        if found.problem:
+            raise EvaluationError(found.problem)
+        return found.truth
+
+    def _evaluated(self, expression: str) -> CelEvaluated:
+        if self._cel is None:
+            from monopod.coordinator.cel_process import CelProcesses  # noqa: PLC0415  # only plans that use CEL pay
+
+            self._cel = CelProcesses()
+        try:
+            return CelEvaluated(self._cel.evaluate(expression))
+        except EvaluationError as error:
+            return CelEvaluated(False, str(error))
+
+    def _carry_out(self, commands: Iterable[Command]) -> None:
+        releases = []
+        for command in commands:
+            self._note_command(command)
+            if isinstance(command, RunStep):
+                self._run_step(self._containers[command.container].next_request - 1, command)
+            elif isinstance(command, ReleaseContainer):
+                releases.append(command)
+            elif (carry_out := self._carriers.get(type(command))) is not None:
+                carry_out(command)
+        for command in releases:
+            self._release(command)
+
+    def _tell(self, commands: Iterable[Command], *, again: bool) -> None:
+        events = [command.event for command in commands if isinstance(command, Tell)]
+        if events:
+            self._listener.tell(events, again=again)
+
+    def _note_event(self, event: Event) -> None:
+        """Keep in memory what `event` changes."""
+        match event:
+            case StepExited(container=name, request=request, exit=how):
+                running = self._containers[name].running
+                for number in [number for number, step in running.items() if step.request == request]:
+                    del running[number]
+                    self._containers[name].stops.pop(number, None)
+                self._containers[name].next_request = max(self._containers[name].next_request, how.next)
+                if not running:
+                    self._stop_probing(name)
+            case ContainerReady(container=name):
+                self._containers[name].ready = True
+            case ContainerDied(container=name):
+                self._containers[name].gone = True
+                self._containers[name].running.clear()
+                self._containers[name].stops.clear()
+                self._stop_probing(name)
+            case SidecarReady(container=name):
+                self._stop_probing(name)
+            case TimerFired(timer=timer):
+                self._timers.clear(timer)
+            case ResultsRead(slot=slot):
+                self._reads.pop(slot, None)
+
+    def _note_command(self, command: Command) -> None:
+        """Keep in memory what `command` changes."""
+        match command:
+            case RunStep(container=name):
+                container = self._containers[name]
+                container.running[container.next_request] = command
+                container.next_request += 1
+                self._unused_slots.pop(command.slot, None)
+            case ReadResults(slot=slot):
+                self._reads[slot] = command
+            case SetTimer(timer=timer, at=at):
+                self._timers.set(timer, at)
+            case ClearTimer(timer=timer):
+                self._timers.clear(timer)
+            case WatchSidecar(container=name, probe=probe):
+                self._probes[name] = _SidecarProbe(ProbeSchedule(probe))
+                self._probe_timers.set(name, self._now() + probe.initial_delay)
+            case StopStep(container=name, request=request, grace=grace):
+                container = self._containers[name]
+                for number in [number for number, step in container.running.items() if step.request == request]:
+                    container.stops[number] = _Stop(self._now() + grace)
+                self._stop_probing(name)
+            case ReleaseContainer(container=name, code=code):
+                self._containers[name].released = True
+                self._containers[name].released_at = self._now()
+                self._containers[name].exit_code = code
+                self._stop_probing(name)
+            case Finish(code=code):
+                self._exit_code = code
+
+    def _resume(self, entries: Sequence[Entry]) -> None:
+        """Bring the engine and the memory to where an earlier coordinator was, and carry out what it may not have."""
+        commands: list[Command] = []
+        self._truths.extend(entry for entry in entries if isinstance(entry, CelEvaluated))
+        for entry in entries:
+            if isinstance(entry, CelEvaluated):
+                continue
+            if isinstance(entry, Begun):
+                self._started = entry.at - entry.monotonic
+            if isinstance(entry, ProbeSent):
+                container = self._containers[entry.container]
+                container.last_probe, container.next_request = entry.request, entry.request + 1
+                continue
+            self._tell(commands, again=True)
+            self._note_event(entry)
+            commands = self._engine.handle(entry)
+            for command in commands:
+                self._note_command(command)
+        if self._exit_code is None:
+            self._listener.tell([RunWarning(self._now(), GOES_ON)], again=False)
+        self._carry_out_again(commands)
+        self._tell(commands, again=False)
+
+    def _carry_out_again(self, last: Iterable[Command]) -> None:
+        for container in self._containers.values():
+            if container.last_probe and not container.directory.has_request(container.last_probe):
+                self._use_up(container, container.last_probe)
+        self._carry_out_those(last, WriteFile)  # before the Step that may read it
+        for container in self._containers.values():
+            for number, step in list(container.running.items()):
+                if not container.directory.has_request(number):
+                    self._run_step(number, step)
+        self._carry_out_those(last, StopStep | ReleaseContainer)
+        for read in list(self._reads.values()):
+            self._read_results(read)
+
+    def _carry_out_those(self, commands: Iterable[Command], kinds: UnionType | type[Any]) -> None:
+        for command in commands:
+            if isinstance(command, kinds):
+                self._carriers[type(command)](command)
+
+    # Carrying out
+
+    def _run_step(self, number: int, step: RunStep) -> None:
+        container = self._containers[step.container]
+        slot = self._slots[step.slot]
+        try:
+            content = encode_request(step)
+            if step.fresh:
+                slot.begin_attempt()
+            if step.directories:
+                slot.make_directories(step.directories)
+            if step.script_name is not None and step.script is not None:
+                slot.write_script(step.script_name, step.script)
+            container.directory.write_request(number, content)
+        except (OSError, ValueError) as error:
+            self._events.append(StepExited(self._now(), step.container, step.request, never_begun(_in_words(error))))
+            self._use_up(container, number)
+
+    def _use_up(self, container: _Container, number: int) -> None:
+        """Let the entrypoint go past a request that was never written. If even that fails, the container is lost."""
+        try:
+            container.directory.write_request(number, b"")
+        except OSError:
+            self._events.append(ContainerDied(self._now(), container.name))
+
+    def _stop_step(self, command: StopStep) -> None:
+        container = self._containers[command.container]
+        for number, step in container.running.items():
+            if step.request == command.request:
+                container.stops[number].failed = True
+                with self._reported(f"cannot stop the Step in container {container.name}, and try again"):
+                    container.directory.write_kill(number, signal.SIGTERM, command.grace)
+                    container.stops[number].failed = False
+
+    def _write_kill_again(self, container: _Container, number: int, stop: _Stop) -> None:
+        with contextlib.suppress(OSError):  # it was told the first time
+            container.directory.write_kill(number, signal.SIGTERM, max(0.0, stop.kill_at - self._now()))
+            stop.failed = False
+
+    def _read_results(self, command: ReadResults) -> None:
+        try:
+            read = self._slots[command.slot].read_files(command.paths)
+        except OSError as error:
+            problems = {path: f"{path} cannot be read: {_in_words(error)}" for path in command.paths}
+            read = FilesRead({}, problems, too_large=False, replaced=())
+        for path in read.replaced:
+            text = f"{command.slot}: {path} is not UTF-8 text; each byte that does not fit becomes U+FFFD"
+            self._listener.tell([RunWarning(self._now(), text)], again=False)
+        self._events.append(ResultsRead(self._now(), command.slot, read.texts, read.problems, read.too_large))
+
+    def _write_file(self, command: WriteFile) -> None:
+        with self._reported(f"cannot write {command.path} for the Steps of {command.slot}"):
+            self._slots[command.slot].write_file(command.path, command.text)
+
+    def _release(self, command: ReleaseContainer) -> None:
+        container = self._containers[command.container]
+        if container.name in self._watched:
+            with self._reported(f"cannot let container {container.name} go"):
+                container.directory.write_exit(command.code, self._stop_grace + RELEASE_SECONDS)
+
+    @contextlib.contextmanager
+    def _reported(self, what: str) -> Any:
+        """Turn an OSError into a warning to whoever follows the run."""
+        try:
+            yield
+        except OSError as error:
+            self._listener.tell([RunWarning(self._now(), f"{what}: {_in_words(error)}")], again=False)
+
+    # Sidecars
+
+    def _probe_due(self, name: str, probe: _SidecarProbe) -> None:
+        """Start a try, or end one in the container that takes too long."""
+        if probe.request is not None:
+            with self._reported(f"cannot stop the readiness probe in container {name}"):
+                self._containers[name].directory.write_kill(probe.request, signal.SIGKILL, 0)
+        elif probe.schedule.probe.command:
+            self._start_try_in_container(self._containers[name], probe)
+        else:
+            from monopod.coordinator.network_probe import start_network_try  # noqa: PLC0415  # few Pods need it
+
+            start_network_try(probe.schedule.probe, lambda succeeded: self._network_try_done(name, probe, succeeded))
+
+    def _start_try_in_container(self, container: _Container, probe: _SidecarProbe) -> None:
+        number = container.next_request
+        program = next(iter(container.running.values()))
+        request = RunStep(
+            slot=program.slot,
+            container=container.name,
+            request=0,
+            arguments=probe.schedule.probe.command,
+            environment=program.environment,
+            working_directory=program.working_directory,
+        )
+        self._journal.append(ProbeSent(container.name, number))
+        container.next_request += 1
+        try:
+            container.directory.write_request(number, encode_request(request))
+        except (OSError, ValueError):
+            self._use_up(container, number)
+        probe.request = number
+        self._probe_timers.set(container.name, self._now() + probe.schedule.probe.timeout)
+
+    def _network_try_done(self, name: str, probe: _SidecarProbe, succeeded: bool) -> None:
+        """Hand the outcome of a try over to the loop; called by another thread."""
+        self._tries.append((name, probe, succeeded))
+        with contextlib.suppress(BlockingIOError):  # a full pipe will wake the loop anyway
+            os.write(self._wake_up_end, bytes([_TRY_DONE]))
+
+    def _end_try(self, name: str, probe: _SidecarProbe, *, succeeded: bool) -> None:
+        if self._probes.get(name) is not probe:
+            return
+        probe.request = None
+        probe.schedule.record(succeeded=succeeded)
+        if probe.schedule.ready:
+            self._events.append(SidecarReady(self._now(), name))
+        else:
+            self._probe_timers.set(name, self._now() + probe.schedule.delay)
+
+    def _stop_probing(self, name: str) -> None:
+        probe = self._probes.pop(name, None)
+        if probe is None:
+            return
+        self._probe_timers.clear(name)
+        if probe.request is not None:
+            with self._reported(f"cannot stop the readiness probe in container {name}"):
+                self._containers[name].directory.write_kill(probe.request, signal.SIGKILL, 0)
+            self._containers[name].directory.forget_request(probe.request)
+
+
+def _in_words(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)

@@ -1,0 +1,31 @@
+"""What the coordinator imports at its start: its own modules, and of the standard library what is quick to load."""
+
+import subprocess
+import sys
+
+import pytest
+
+from monopod.runner.host.runtime_image import PACKAGE_DIRECTORY
+
+SLOW = {"argparse", "dataclasses", "inspect", "subprocess", "tempfile"}
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    packages = tmp_path_factory.mktemp("packages")
+    (packages / "monopod").symlink_to(PACKAGE_DIRECTORY)
+    code = "import sys, monopod.coordinator.__main__; print(*sys.modules)"
+    command = [sys.executable, "-P", "-S", "-c", code]
+    output = subprocess.run(command, env={"PYTHONPATH": str(packages)}, capture_output=True, text=True, check=True)
+    return set(output.stdout.split())
+
+
+def test_nothing_but_the_standard_library_and_its_own(imported):
+    foreign = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names - {"monopod", "__main__"}
+    assert foreign == set()
+    packages = {name.split(".")[1] for name in imported if name.startswith("monopod.")}
+    assert packages == {"coordinator", "schemas", "system"}
+
+
+def test_nothing_that_takes_long(imported):
+    assert not SLOW & imported

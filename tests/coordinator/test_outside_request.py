@@ -1,0 +1,72 @@
+"""What somebody outside of the Pod asks for."""
+
+import importlib.util
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from monopod.coordinator import outside_request
+from monopod.coordinator.control_directory import ControlDirectory
+
+
+def test_a_container_that_cannot_start_is_marked_with_the_reason(tmp_path):
+    (tmp_path / "steps" / "build-act").mkdir(parents=True)
+    ask = ["--root", str(tmp_path), "dead", "build-act", "ImagePullBackOff"]
+    assert outside_request.main([*ask, "no such\nimage"]) == 0
+    assert outside_request.main([*ask, "asked for again"]) == 0
+    found = tmp_path / "steps" / "build-act" / "alive"
+    assert stat.S_ISREG(found.stat().st_mode)
+    assert os.listdir(found.parent) == ["alive"]
+    directory = ControlDirectory(str(found.parent))
+    assert directory.liveness() == "dead"
+    assert directory.start_failure() == ("ImagePullBackOff", "no such image")
+    directory.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\n" * 9000, b"one line", b"\n\n\n"])
+def test_a_mark_that_something_else_wrote_does_no_harm(tmp_path, content):
+    (tmp_path / "alive").write_bytes(content)
+    directory = ControlDirectory(str(tmp_path))
+    assert directory.liveness() == "dead"
+    reason, message = directory.start_failure()
+    assert "\n" not in reason + message
+    assert (reason, message) == ("", "") or content.strip()
+    directory.close()
+
+
+def test_a_container_that_is_not_there(tmp_path, capsys):
+    assert outside_request.main(["--root", str(tmp_path), "dead", "nobody", "StartError", "why"]) == 1
+    assert capsys.readouterr().err == "dead nobody: No such file or directory\n"
+
+
+def test_the_coordinator_gets_a_signal(monkeypatch):
+    sent = []
+    monkeypatch.setattr(os, "kill", lambda *given: sent.append(given))
+    assert outside_request.main(["signal", "10"]) == 0
+    assert sent == [(1, 10)]
+
+
+def test_it_is_in_the_runtime_image():
+    path = Path(__file__).parents[2] / "images" / "build.py"
+    spec = importlib.util.spec_from_file_location("build_image", path)
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    assert path.parents[1] / "coordinator" / "outside_request.py" in set(build.modules(path.parents[1]))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        ["signal"],
+        ["signal", "x"],
+        ["dead", "x"],
+        *(["dead", name, "A", "b"] for name in ("../x", ".x", "")),
+        ["stop"],
+    ],
+)
+def test_wrong_usage(wrong, capsys):
+    assert outside_request.main(wrong) == 2
+    assert capsys.readouterr().err.startswith("usage: ")

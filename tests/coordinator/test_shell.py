@@ -1,0 +1,1021 @@
+"""The coordinator's loop, with a scripted engine: files become events, commands become files, once.
+
+The script of a test runs inside the engine: what it is told decides what it does next, to the files as the entrypoint
+and the Steps would, and in the commands that it returns. Nothing here waits for a time to pass but by a timer of the
+coordinator's own.
+"""
+
+import errno
+import fcntl
+import http.server
+import os
+import signal
+import socket
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from monopod.coordinator import shell as coordinator_module
+from monopod.coordinator.cel_process import CelProcesses
+from monopod.coordinator.control_directory import ControlDirectory
+from monopod.coordinator.engine.events import (
+    Begun,
+    CancelRequested,
+    ClearTimer,
+    ContainerDied,
+    ContainerReady,
+    Exit,
+    Finish,
+    ReadResults,
+    ReleaseContainer,
+    ResultsRead,
+    RunStep,
+    SetTimer,
+    SidecarReady,
+    StepExited,
+    StopStep,
+    Tell,
+    TimerFired,
+    WatchSidecar,
+    WriteFile,
+)
+from monopod.coordinator.journal import CelEvaluated, Journal, JournalError, ProbeSent
+from monopod.coordinator.shell import Coordinator
+from monopod.runner.kubelet.never_started import mark_never_started
+from monopod.schemas.plan import Probe, Slot
+from monopod.schemas.run_events import RunWarning
+from monopod.schemas.variables import EvaluationError
+
+pytestmark = pytest.mark.usefixtures("signals_restored")
+
+BEGUN = Begun(1.0, "run", "default", "uid", monotonic=-1e6)  # all times that these tests name are over
+TRUE = ("/bin/true",)
+
+
+class KilledError(Exception):
+    """Stands for a SIGKILL of the coordinator at this point."""
+
+
+class Pod:
+    """The files of a Pod, an engine that follows a script, and what the coordinator told."""
+
+    def __init__(self, root, containers=("c",), sidecars=()):
+        self.root = root
+        self.slots = (Slot("s", tuple(containers), tuple(sidecars)),)
+        for name in (*containers, *sidecars):
+            (root / "steps" / name).mkdir(parents=True)
+        (root / "slots" / "s" / "tekton").mkdir(parents=True)
+        (root / "slots" / "s" / "scripts").mkdir()
+        self.locks = {}
+        self.events = []
+        self.told = []
+        self.script = None
+        self.truth_of = None
+
+    def handle(self, event):
+        self.events.append(event)
+        return self.script(event) or []
+
+    def tell(self, events, *, again):
+        self.told += [(event, again) for event in events]
+
+    def path(self, name, container="c"):
+        return self.root / "steps" / container / name
+
+    def start(self, container="c", *, ring=True):
+        """Do what an entrypoint does at its start."""
+        descriptor = os.open(self.path("alive", container), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        self.locks[container] = descriptor
+        if ring:
+            self.ring(container)
+
+    def die(self, container="c"):
+        """Lose the lock, as the kernel takes it from a process that ends."""
+        os.close(self.locks.pop(container))
+
+    def ring(self, container="c"):
+        descriptor = os.open(self.path("ring", container), os.O_WRONLY | os.O_NONBLOCK)
+        os.write(descriptor, b"\n")
+        os.close(descriptor)
+
+    def exited(self, number, container="c", content="code=0\n", *, ring=True):
+        self.path(f".exited.{number}", container).write_text(content)
+        self.path(f".exited.{number}", container).rename(self.path(f"exited.{number}", container))
+        if ring:
+            self.ring(container)
+
+    def requests(self, container="c"):
+        return sorted(name for name in os.listdir(self.root / "steps" / container) if name.startswith("run."))
+
+    def run(self, script, begun=BEGUN):
+        self.script = script
+        with self.coordinator() as coordinator:
+            return coordinator.run(begun)
+
+    @contextmanager
+    def coordinator(self):
+        coordinator = Coordinator(self, self.slots, str(self.root), self, stop_grace=10)
+        try:
+            yield coordinator
+        finally:  # as the kernel does when it is killed
+            coordinator._journal.close()
+            for container in coordinator._containers.values():
+                container.directory.close()
+            coordinator._epoll.close()
+            signal.set_wakeup_fd(-1)
+            os.close(coordinator._wake_up)
+            os.close(coordinator._wake_up_end)
+
+    def kinds(self):
+        return [type(event).__name__ for event in self.events]
+
+
+@pytest.fixture
+def pod(tmp_path):
+    made = []
+
+    def make(**options):
+        made.append(Pod(tmp_path / str(len(made)), **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        for descriptor in each.locks.values():
+            os.close(descriptor)
+
+
+def run_step(request=1, container="c", **options):
+    return RunStep("s", container, request, options.pop("arguments", TRUE), **options)
+
+
+def at_its_wait(coordinator, which, number):
+    """Send a signal once the coordinator waits, and so handles it, for that time."""
+    wait, left = coordinator._wait, [which]
+
+    def counted():
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), number)
+        wait()
+
+    coordinator._wait = counted
+
+
+def full_disk(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def finish(code=0):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return [Finish(code)]
+
+
+@pytest.mark.parametrize("ring", [True, False])
+def test_one_step_from_start_to_end(pod, ring):
+    pod = pod()
+
+    def script(event):
+        match event:
+            case Begun():
+                pod.start(ring=ring)
+            case ContainerReady():
+                return [run_step(directories=("/tekton/steps/step-a/results",), fresh=True)]
+            case StepExited():
+                return [ReleaseContainer("c", 3), *finish(1)]
+        return None
+
+    original = pod.handle
+
+    def handle(event):
+        commands = original(event)
+        if isinstance(event, ContainerReady):  # the entrypoint takes the request as soon as it is written
+            pod.exited(1, content="code=3\npeak=9\n", ring=ring)
+        return commands
+
+    pod.handle = handle
+    assert pod.run(script) == 1
+    assert pod.kinds() == ["Begun", "ContainerReady", "StepExited"]
+    assert pod.events[-1].exit == Exit(code=3, peak=9)
+    assert pod.path("run.1").read_bytes() == b"a/bin/true\0.\0"
+    assert pod.path("exit").read_text() == "3 12000\n"
+    assert (pod.root / "slots/s/tekton/steps/step-a/results").is_dir()
+    assert (pod.root / "slots/s/tekton/home").is_dir()
+
+
+def test_the_event_is_in_the_journal_before_its_commands_are_carried_out(pod):
+    pod = pod()
+    seen = []
+
+    def script(event):
+        seen.append((pod.root / "state/journal").read_text().splitlines()[-1])
+        match event:
+            case Begun():
+                return [SetTimer("t", 0)]
+            case TimerFired():
+                return finish()
+
+    pod.run(script)
+    assert ['"event":"Begun"' in seen[0], '"timer":"t"' in seen[1]] == [True, True]
+
+
+def test_timers_fire_in_order_and_only_while_they_are_set(pod):
+    pod = pod()
+
+    def script(event):
+        match event:
+            case Begun():
+                return [
+                    SetTimer("later", 30),
+                    SetTimer("sooner", 20),
+                    SetTimer("cleared", 10),
+                    SetTimer("moved", 5),
+                    ClearTimer("cleared"),
+                    ClearTimer("never set"),
+                    SetTimer("moved", 40),
+                ]
+            case TimerFired(timer="moved"):
+                return finish()
+
+    pod.run(script)
+    assert [event.timer for event in pod.events[1:]] == ["sooner", "later", "moved"]
+
+
+@pytest.mark.parametrize(
+    ("number", "mode"),
+    [
+        (signal.SIGTERM, "Cancelled"),
+        (signal.SIGINT, "Cancelled"),
+        (signal.SIGUSR1, "CancelledRunFinally"),
+        (signal.SIGUSR2, "StoppedRunFinally"),
+    ],
+)
+def test_signals_cancel(pod, number, mode):
+    pod = pod()
+
+    def script(event):
+        match event:
+            case Begun():
+                os.kill(os.getpid(), number)
+            case CancelRequested():
+                if number == signal.SIGTERM:
+                    return [Finish(1)]  # it need not be told twice to end
+                return finish(1)
+        return None
+
+    assert pod.run(script) == 1
+    assert [event.mode for event in pod.events[1:]] == [mode]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_after_the_end_nothing_is_handled_but_termination(pod, number):
+    pod = pod()
+
+    def script(event):
+        assert isinstance(event, Begun)
+        pod.start()
+        return [SetTimer("t", 0), Finish(0)]
+
+    pod.script = script
+    with pod.coordinator() as coordinator:
+        at_its_wait(coordinator, 3, number)
+        assert coordinator.run(BEGUN) == 0
+    assert pod.kinds() == ["Begun"]
+    assert len((pod.root / "state/journal").read_text().splitlines()) == 1
+
+
+class TestDeath:
+    def test_a_lock_that_is_dropped_is_a_death(self, pod):
+        pod = pod()
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start()
+                case ContainerReady():
+                    pod.die()
+                    return [run_step()]
+                case ContainerDied():
+                    return finish(1)
+            return None
+
+        pod.run(script)
+        assert pod.kinds() == ["Begun", "ContainerReady", "ContainerDied"]
+
+    def test_what_ended_before_it_is_told_first(self, pod):
+        pod = pod()
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start()
+                case ContainerReady():
+                    pod.exited(1, content="signal=15\n", ring=False)
+                    pod.die()
+                    return [run_step()]
+                case ContainerDied():
+                    return finish(1)
+            return None
+
+        pod.run(script)
+        assert pod.kinds() == ["Begun", "ContainerReady", "StepExited", "ContainerDied"]
+
+    def test_one_that_was_released_just_ends(self, pod):
+        pod = pod(containers=("c", "d"))
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start()
+                    pod.start("d")
+                case ContainerReady(container="c"):
+                    pod.die()
+                    return [ReleaseContainer("c", 0)]
+                case ContainerReady(container="d"):
+                    pod.die("d")
+                case ContainerDied(container="d"):
+                    return finish()
+            return None
+
+        pod.run(script)
+        assert sorted(pod.kinds()) == ["Begun", "ContainerDied", "ContainerReady", "ContainerReady"]
+
+    def test_one_that_was_dead_at_the_first_look_was_never_ready(self, pod):
+        pod = pod()
+        pod.path("alive").touch()
+
+        def script(event):
+            if isinstance(event, ContainerDied):
+                return finish(1)
+            return None
+
+        pod.run(script)
+        assert pod.kinds() == ["Begun", "ContainerDied"]
+
+    def test_one_that_never_started_is_told_with_the_reason(self, pod):
+        pod = pod(containers=("c", "d"))
+        mark_never_started(str(pod.path("x").parent), "ErrImagePull", "it is not there")
+        seen = []
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start("d")
+                case ContainerReady(container="d"):
+                    pod.path("alive", "d").write_text("ErrImagePull\nforged by its Step\n")
+                    pod.die("d")
+                case ContainerDied():
+                    seen.append(event[1:])
+                    return finish(1) if len(seen) == 2 else None
+            return None
+
+        pod.run(script)
+        assert sorted(seen) == [("c", "ErrImagePull", "it is not there"), ("d", "", "")]
+
+    @pytest.mark.parametrize("mark", [True, False])
+    def test_what_ended_before_sigterm_is_told_before_the_cancellation(self, pod, mark):
+        """Kubelet sends it once all others have ended, so the end of the last of them is the cause."""
+        pod = pod(containers=("c", "d"))
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start("d")
+                case ContainerReady(container="d"):
+                    if mark:
+                        mark_never_started(str(pod.path("x").parent), "StartError", "no such user")
+                    else:
+                        pod.die("d")
+                    os.kill(os.getpid(), signal.SIGTERM)
+                case CancelRequested():
+                    return [Finish(1)]
+            return None
+
+        pod.run(script)
+        assert pod.kinds() == ["Begun", "ContainerReady", "ContainerDied", "CancelRequested"]
+        assert pod.events[2][1:] == (("c", "StartError", "no such user") if mark else ("d", "", ""))
+
+    def test_one_that_is_about_to_take_its_lock_is_not_dead(self, pod):
+        pod = pod()
+        pod.path("alive").touch()
+
+        def script(event):
+            match event:
+                case Begun():
+                    return [SetTimer("locks", 0)]
+                case TimerFired(timer="locks"):
+                    pod.path("alive").unlink()
+                    pod.start()
+                case ContainerReady():
+                    return finish()
+            return None
+
+        pod.run(script)
+        assert pod.kinds() == ["Begun", "TimerFired", "ContainerReady"]
+
+
+class TestRequestsThatCannotBeWritten:
+    def run(self, pod, step, before=lambda: None):
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start()
+                case ContainerReady():
+                    before()
+                    return [step]
+                case StepExited(request=1):
+                    return [run_step(2)]
+                case ContainerDied():
+                    return finish(1)
+            return None
+
+        original = pod.handle
+
+        def handle(event):
+            if isinstance(event, StepExited) and event.request == 1:
+                pod.die()
+            return original(event)
+
+        pod.handle = handle
+        pod.run(script)
+        return next(event.exit for event in pod.events if isinstance(event, StepExited))
+
+    def test_a_nul(self, pod):
+        pod = pod()
+        exit_ = self.run(pod, run_step(arguments=("echo", "a\0b")))
+        words = "the argument 'a\\x00b' holds a NUL character, which no program can be given"
+        assert exit_ == Exit(code=126, error=words, mark="")
+        assert pod.path("run.1").read_bytes() == b""  # the number is used up
+        assert pod.path("run.2").read_bytes() == b"a/bin/true\0.\0"
+
+    def test_no_place_for_its_script(self, pod):
+        pod = pod()
+        exit_ = self.run(
+            pod,
+            run_step(script_name="x", script="#!/bin/sh\n"),
+            before=(pod.root / "slots/s/scripts").rmdir,
+        )
+        assert exit_.code == 126
+        assert exit_.error.endswith("slots/s/scripts: No such file or directory")
+
+    def test_a_control_directory_that_takes_nothing_is_a_dead_container(self, pod, monkeypatch):
+        pod = pod()
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start()
+                case ContainerReady():
+                    monkeypatch.setattr(ControlDirectory, "write_request", full_disk)
+                    return [run_step()]
+                case ContainerDied():
+                    return finish(1)
+            return None
+
+        pod.run(script)
+        assert pod.kinds() == ["Begun", "ContainerReady", "StepExited", "ContainerDied"]
+
+
+def test_a_journal_that_cannot_be_written_ends_the_coordinator_before_anything_follows(pod, monkeypatch):
+    pod = pod()
+
+    def script(event):
+        pod.start()
+        monkeypatch.setattr(Journal, "append", full_disk)
+
+    with pytest.raises(OSError, match="No space left on device"):
+        pod.run(script)
+    assert pod.kinds() == ["Begun"]
+
+
+class TestStop:
+    """Steps that were stopped."""
+
+    def run(self, pod, monkeypatch, step):
+        """Run a Step and stop it; `step` does the rest, told how often an order to stop it was tried to be written."""
+        tries = []
+        write = ControlDirectory.write_kill
+
+        def write_kill(directory, *order):
+            tries.append(order)
+            step(len(tries))
+            write(directory, *order)
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start()
+                case ContainerReady():
+                    return [run_step(), StopStep("c", 1, 2.0)]
+                case StepExited():
+                    return finish()
+            return None
+
+        monkeypatch.setattr(ControlDirectory, "write_kill", write_kill)
+        pod.run(script)
+        return tries, pod.events[-1].exit
+
+    def test_an_order_that_cannot_be_written_is_written_later(self, pod, monkeypatch):
+        pod = pod()
+
+        def step(tries):
+            if tries < 3:
+                full_disk()
+            pod.exited(1, content="signal=15\n")
+
+        tries, exit_ = self.run(pod, monkeypatch, step)
+        assert exit_ == Exit(signal=15)
+        assert tries[0] == (1, signal.SIGTERM, 2.0)
+        assert all(number == 1 and grace < 2.0 for number, _, grace in tries[1:])
+        ((warning, _),) = pod.told
+        assert warning.message == "cannot stop the Step in container c, and try again: No space left on device"
+
+    def test_a_step_that_does_not_end_is_given_up(self, pod, monkeypatch):
+        monkeypatch.setattr(coordinator_module, "STOP_SECONDS", -2.0)
+        pod = pod()
+        tries, exit_ = self.run(pod, monkeypatch, lambda _: None)
+        assert exit_ == Exit(code=126, error="it did not end, though it was to be stopped", left="the Step itself")
+        assert len(tries) == 1
+        assert pod.told == []
+
+
+@pytest.mark.parametrize("shift", [7200.0, -7200.0])
+def test_a_clock_that_is_set_moves_no_timer(pod, monkeypatch, shift):
+    """What is due in an hour does not come at once, and the other way round; also not after a restart."""
+    pod = pod()
+    begun = Begun(time.time(), "run", "default", "uid", time.monotonic())
+    before = time.time
+
+    def script(event):
+        match event:
+            case Begun(at=at):
+                monkeypatch.setattr(time, "time", lambda: before() + shift)
+                return [SetTimer("in an hour", at + 3600), SetTimer("at once", at)]
+            case TimerFired(timer="at once", at=at) if len(pod.events) == 2:
+                raise KilledError
+            case TimerFired(timer="at once", at=at):
+                return [SetTimer("after a restart", at)]
+            case TimerFired():
+                return finish()
+
+    with pytest.raises(KilledError):
+        pod.run(script, begun)
+    pod.run(script, begun)
+    assert [event.timer for event in pod.events if isinstance(event, TimerFired)] == [
+        *["at once"] * 2,
+        "after a restart",
+    ]
+    assert all(0 <= event.at - begun.at < 3600 for event in pod.events)
+
+
+def test_commands_become_files(pod):
+    pod = pod()
+
+    def script(event):
+        match event:
+            case Begun():
+                pod.start()
+                return [WriteFile("s", "/tekton/steps/step-a/exitCode", "7")]
+            case ContainerReady():
+                (pod.root / "slots/s/tekton/results").mkdir()
+                (pod.root / "slots/s/tekton/results/x").write_text("one")
+                (pod.root / "slots/s/tekton/results/y").symlink_to("/etc/passwd")
+                return [
+                    run_step(script_name="a-1", script="#!/bin/sh\n"),
+                    StopStep("c", 1, 2.5),
+                    ReadResults("s", ("/tekton/results/x", "/tekton/results/y", "/tekton/results/z")),
+                ]
+            case ResultsRead():
+                return finish()
+
+    pod.run(script)
+    assert pod.path("kill.1").read_text() == "15 2500\n"
+    assert (pod.root / "slots/s/scripts/a-1").read_text() == "#!/bin/sh\n"
+    assert (pod.root / "slots/s/tekton/steps/step-a/exitCode").read_text() == "7"
+    assert pod.events[-1].files == {"/tekton/results/x": "one"}
+    assert pod.events[-1].problems == {"/tekton/results/y": "/tekton/results/y is a symbolic link"}
+
+
+def test_a_file_that_cannot_be_written_is_a_warning(pod):
+    pod = pod()
+
+    def script(event):
+        (pod.root / "slots/s/tekton").rmdir()
+        return [WriteFile("s", "/tekton/steps/a/exitCode", "7"), *finish()]
+
+    pod.run(script)
+    ((warning, again),) = pod.told
+    assert not again
+    assert warning.message.startswith("cannot write /tekton/steps/a/exitCode for the Steps of s: ")
+    assert warning.message.endswith("No such file or directory")
+
+
+def test_a_step_that_rings_without_end_keeps_nobody_from_anything(pod):
+    pod = pod(containers=("c", "d"))
+    stop = threading.Event()
+
+    def ring():
+        descriptor = os.open(pod.path("ring"), os.O_WRONLY | os.O_NONBLOCK)
+        while not stop.is_set():
+            try:
+                os.write(descriptor, b"x" * 4096)
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                break  # the coordinator has ended
+        os.close(descriptor)
+
+    ringer = threading.Thread(target=ring)
+
+    def script(event):
+        match event:
+            case Begun():
+                pod.start()
+            case ContainerReady(container="c"):
+                ringer.start()
+                return [SetTimer("t", event.at + 0.6)]
+            case TimerFired():
+                pod.start("d", ring=False)
+            case ContainerReady(container="d"):
+                return finish()
+        return None
+
+    try:
+        pod.run(script)
+    finally:
+        stop.set()
+        ringer.join()
+
+
+class TestRestart:
+    """A coordinator is killed (by an exception out of the engine or the listener) and another takes over."""
+
+    def kill_at(self, pod, script, kind, where):
+        """Run `script` until the first event of `kind`; be killed before or after its commands are carried out."""
+
+        def killed(event):
+            commands = script(event) or []
+            if isinstance(event, kind) and where == "before":
+                raise KilledError
+            if isinstance(event, kind):
+                return [*commands, Tell(RunWarning(event.at, "last words"))]
+            return commands
+
+        def tell(events, *, again):
+            raise KilledError
+
+        if where == "after":
+            pod.tell, original = tell, pod.tell
+        with pytest.raises(KilledError):
+            pod.run(killed)
+        if where == "after":
+            pod.tell = original
+        handled = list(pod.events)
+        pod.events.clear()
+        return handled
+
+    @pytest.mark.parametrize("where", ["before", "after"])
+    def test_a_step_runs_once(self, pod, where):
+        pod = pod()
+        files = pod.root / "slots/s/tekton/results"
+
+        def script(event):
+            match event:
+                case Begun() if not pod.locks:
+                    pod.start()
+                case ContainerReady():
+                    return [run_step(fresh=True)]
+                case StepExited():
+                    return finish()
+            return None
+
+        handled = self.kill_at(pod, script, ContainerReady, where)
+        assert pod.requests() == ([] if where == "before" else ["run.1"])
+        written = None
+        if where == "after":
+            (files / "digest").write_text("written by the Step meanwhile")
+            written = pod.path("run.1").stat().st_ino
+            pod.exited(1, ring=False)
+
+        def go_on(event):
+            if isinstance(event, ContainerReady) and where == "before":
+                threading.Timer(0.1, pod.exited, (1,), {"ring": False}).start()
+            return script(event)
+
+        assert pod.run(go_on) == 0
+        assert pod.events[: len(handled)] == handled
+        assert pod.kinds() == ["Begun", "ContainerReady", "StepExited"]
+        assert pod.requests() == ["run.1"]
+        if where == "after":
+            assert (files / "digest").exists()
+            assert pod.path("run.1").stat().st_ino == written
+
+    def test_timers_results_and_files_are_taken_up(self, pod):
+        pod = pod()
+
+        def script(event):
+            match event:
+                case Begun():
+                    return [SetTimer("fired", 0), SetTimer("cleared", 9e9), SetTimer("open", event.at + 5)]
+                case TimerFired(timer="fired"):
+                    (pod.root / "slots/s/tekton/x").write_text("result")
+                    return [
+                        ClearTimer("cleared"),
+                        ReadResults("s", ("/tekton/x",)),
+                        WriteFile("s", "/tekton/code", "1"),
+                        ReleaseContainer("c", 4),
+                    ]
+                case TimerFired(timer="open"):
+                    return finish()
+
+        handled = self.kill_at(pod, script, TimerFired, "before")
+        assert not (pod.root / "slots/s/tekton/code").exists()
+        pod.run(script)
+        assert pod.events[:2] == handled
+        assert pod.kinds()[2:] == ["ResultsRead", "TimerFired"]
+        assert pod.events[2].files == {"/tekton/x": "result"}
+        assert (pod.root / "slots/s/tekton/code").read_text() == "1"
+        assert pod.path("exit").read_text() == "4 12000\n"
+
+    def test_only_what_the_last_event_told_is_told_again(self, pod):
+        pod = pod()
+
+        def script(event):
+            match event:
+                case Begun():
+                    return [Tell(RunWarning(1, "first")), SetTimer("a", 0)]
+                case TimerFired(timer="a"):
+                    return [Tell(RunWarning(2, "second")), SetTimer("b", 1)]
+                case TimerFired(timer="b"):
+                    return [Tell(RunWarning(3, "third")), *finish()]
+
+        def die(event):
+            if event == TimerFired(event.at, "b"):
+                raise KilledError
+            return script(event)
+
+        with pytest.raises(KilledError):
+            pod.run(die)
+        pod.told.clear()
+        pod.run(script)
+        assert [(event.message, again) for event, again in pod.told] == [
+            ("first", True),
+            ("second", True),
+            ("third", False),
+        ]
+
+    def test_one_killed_after_the_end_knows_the_exit_code(self, pod):
+        pod = pod()
+
+        def script(event):
+            return [Finish(1)]
+
+        self.kill_at(pod, script, Begun, "after")
+        pod.script = script
+        with pod.coordinator() as coordinator:
+            at_its_wait(coordinator, 1, signal.SIGTERM)
+            assert coordinator.run(BEGUN) == 1
+        assert pod.kinds() == ["Begun"]
+
+    def test_a_container_that_died_meanwhile(self, pod):
+        pod = pod()
+
+        def script(event):
+            match event:
+                case Begun() if not pod.locks:
+                    pod.start()
+                case ContainerReady():
+                    return [run_step()]
+                case ContainerDied():
+                    return finish(1)
+            return None
+
+        self.kill_at(pod, script, ContainerReady, "after")
+        pod.die()
+
+        def go_on(event):
+            return None if isinstance(event, Begun) else script(event)
+
+        pod.run(go_on)
+        assert pod.kinds() == ["Begun", "ContainerReady", "ContainerDied"]
+
+    def test_the_locks_are_taken_again_and_only_once_at_a_time(self, pod):
+        pod = pod()
+        with pod.coordinator(), pytest.raises(JournalError, match="another coordinator"), pod.coordinator():
+            pass
+        with pod.coordinator():
+            probe = os.open(pod.path("coordinator"), os.O_RDONLY)
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            os.close(probe)
+
+    @pytest.mark.parametrize("written", [True, False])
+    def test_numbers_of_probes_are_not_used_again(self, pod, written):
+        pod = pod(sidecars=("side",))
+        (pod.root / "state").mkdir()
+        journal = Journal(str(pod.root / "state" / "journal"))
+        for entry in (BEGUN, ContainerReady(2, "side"), ProbeSent("side", 2), ProbeSent("side", 3)):
+            journal.append(entry)
+        journal.close()
+        pod.start("side", ring=False)
+        for number in (1, 2, 3) if written else (1, 2):
+            pod.path(f"run.{number}", "side").write_text("as it was")
+
+        def script(event):
+            match event:
+                case ContainerReady():
+                    return [run_step(1, "side")]
+                case StepExited(request=1) | ContainerDied():
+                    return [run_step(2, "side"), *finish()]
+
+        pod.path("exited.1", "side").write_text("code=0\n")
+        pod.run(script)
+        assert pod.requests("side") == ["run.1", "run.2", "run.3", "run.4"]
+        assert pod.path("run.1", "side").read_text() == "as it was"
+        assert pod.path("run.3", "side").read_text() == ("as it was" if written else "")
+        assert pod.path("run.4", "side").read_bytes() == b"a/bin/true\0.\0"
+
+
+class TestSidecars:
+    def watch(self, pod, probe):
+        """Start a Sidecar with a readiness probe, and end when it is ready."""
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start("side")
+                case ContainerReady():
+                    return [run_step(1, "side", environment=(("A", "b"),)), WatchSidecar("side", probe)]
+                case SidecarReady():
+                    return finish()
+            return None
+
+        pod.run(script)
+
+    @contextmanager
+    def answering(self, pod, answers):
+        """Stand for the entrypoint: answer requests from the second on, by the bell."""
+        bell = os.open(pod.path("bell", "side"), os.O_RDWR)
+        stop = threading.Event()
+
+        def answer():
+            number = 2
+            while not stop.is_set():
+                os.read(bell, 1)
+                while pod.path(f"run.{number}", "side").exists() and answers:
+                    pod.exited(number, "side", answers.pop(0))
+                    number += 1
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield
+        stop.set()
+        os.write(bell, b"\n")
+        thread.join()
+        os.close(bell)
+
+    def test_a_command_is_a_request_of_its_own(self, pod):
+        pod = pod(sidecars=("side",))
+        os.mkfifo(pod.path("bell", "side"))
+        probe = Probe(command=("/bin/check", "x"), period=0.001, success_threshold=2)
+        with self.answering(pod, ["code=1\n", "code=0\n", "signal=9\n", "code=0\n", "code=0\n"]):
+            self.watch(pod, probe)
+        assert pod.kinds() == ["Begun", "ContainerReady", "SidecarReady"]
+        assert pod.path("run.2", "side").read_bytes() == b"eA=b\0a/bin/check\0ax\0.\0"
+        assert len(pod.requests("side")) == 6
+
+    def test_a_command_that_takes_too_long_is_killed(self, pod):
+        pod = pod(sidecars=("side",))
+        os.mkfifo(pod.path("bell", "side"))
+        bell = os.open(pod.path("bell", "side"), os.O_RDWR)
+
+        def entrypoint():
+            while not pod.path("kill.2", "side").exists():
+                os.read(bell, 1)
+            pod.exited(2, "side", "signal=9\n")
+            while not pod.path("run.3", "side").exists():
+                os.read(bell, 1)
+            pod.exited(3, "side", "code=0\n")
+
+        thread = threading.Thread(target=entrypoint)
+        thread.start()
+        self.watch(pod, Probe(command=("/bin/check",), timeout=0.01, period=0.001))
+        thread.join()
+        os.close(bell)
+        assert pod.path("kill.2", "side").read_text() == "9 0\n"
+        assert pod.kinds() == ["Begun", "ContainerReady", "SidecarReady"]
+
+    def test_a_sidecar_that_has_ended_is_probed_no_more(self, pod):
+        pod = pod(sidecars=("side",))
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start("side")
+                case ContainerReady():
+                    threading.Timer(0.05, pod.exited, (1, "side")).start()
+                    probe = Probe(tcp_port=unused_port(), period=0.01)
+                    return [run_step(1, "side"), WatchSidecar("side", probe)]
+                case StepExited():
+                    return [SetTimer("t", event.at + 0.05)]
+                case TimerFired():
+                    return finish()
+            return None
+
+        pod.script = script
+        with pod.coordinator() as coordinator:
+            coordinator.run(BEGUN)
+            assert not coordinator._probes
+        assert pod.kinds() == ["Begun", "ContainerReady", "StepExited", "TimerFired"]
+
+    def test_tcp(self, pod):
+        pod = pod(sidecars=("side",))
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.watch(pod, Probe(tcp_port=server.getsockname()[1]))
+        assert pod.kinds() == ["Begun", "ContainerReady", "SidecarReady"]
+
+    def test_http(self, pod):
+        pod = pod(sidecars=("side",))
+        statuses = [500, 404, 302]
+        paths = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                paths.append((self.path, self.headers["Host"], self.headers["X-Y"]))
+                self.send_response(statuses.pop(0))
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            url = f"http://127.0.0.1:{server.server_port}/ready?now"
+            self.watch(pod, Probe(http_url=url, http_headers=(("X-Y", "z"),), period=0.01))
+            server.shutdown()
+            thread.join()
+        assert pod.kinds() == ["Begun", "ContainerReady", "SidecarReady"]
+        assert not statuses
+        assert paths == [("/ready?now", f"127.0.0.1:{server.server_port}", "z")] * 3
+
+
+def unused_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+class TestCel:
+    """What a coordinator has found of CEL holds for all that come after it: nothing else would be a replay."""
+
+    EXPRESSIONS = ("{'a': 1, 'b': 2}.map(key, key)[0] == 'a'", "[][0]", "'a' == 'a'")
+
+    def found(self, pod, cel):
+        pod.script = lambda _: None
+        with pod.coordinator() as coordinator:
+            coordinator._cel = cel
+
+            def script(_):
+                for expression in self.EXPRESSIONS:
+                    try:
+                        told.append(pod.truth_of(expression))
+                    except EvaluationError as error:
+                        told.append(str(error))
+                return finish()
+
+            told = []
+            pod.script = script
+            coordinator.run(BEGUN)
+        return told
+
+    def test_it_is_found_once(self, pod):
+        pod = pod()
+        first = self.found(pod, CelProcesses())
+        assert first == [first[0], "CEL expression '[][0]': index out of bounds: 0", True]
+        assert isinstance(first[0], bool)
+        assert self.found(pod, None) == first
+
+    @pytest.mark.parametrize("known", range(4))
+    def test_only_what_the_journal_lacks_is_found_again(self, pod, known):
+        pod = pod()
+        (pod.root / "state").mkdir()
+        journal = Journal(str(pod.root / "state" / "journal"))
+        was = [CelEvaluated(True), CelEvaluated(False, "a reason"), CelEvaluated(False)]
+        for entry in (BEGUN, *was[:known]):
+            journal.append(entry)
+        journal.close()
+
+        class Asked:
+            def evaluate(self, expression):
+                asked.append(expression)
+                return True
+
+        asked = []
+        told = self.found(pod, Asked())
+        assert told == [True, "a reason", False][:known] + [True] * (3 - known)
+        assert tuple(asked) == self.EXPRESSIONS[known:]
+        lines = (pod.root / "state/journal").read_text().splitlines()[1:]
+        expected = ['{"cel":true}', '{"cel":"a reason"}', '{"cel":false}'][:known] + ['{"cel":true}'] * (3 - known)
+        assert lines == expected
