@@ -10,7 +10,7 @@ from generated import chain_of_tasks
 from measured_run import written
 
 from monopod.compiler.compilation import Options, compile_runs
-from monopod.compiler.documents import load
+from monopod.compiler.documents.documents import load
 from monopod.runner.follow import OutputLine
 from monopod.runner.records.recorder import Recorder
 from monopod.runner.summary import Outcome

@@ -11,30 +11,30 @@ from functools import partial
 from itertools import filterfalse
 from typing import Any
 
-from monopod.compiler import pod_names
-from monopod.compiler.catalog import Catalog
-from monopod.compiler.credentials import injected_credentials
 from monopod.compiler.diagnostics import Problem, Problems
-from monopod.compiler.documents import Document, Documents
-from monopod.compiler.given_objects import is_advice, missing
+from monopod.compiler.documents.catalog import Catalog
+from monopod.compiler.documents.documents import Document, Documents
+from monopod.compiler.documents.places import DocumentPlace, OptionPlace, Place
+from monopod.compiler.documents.run_selection import Asked, choose, select
 from monopod.compiler.images.image_programs import ImagePrograms, MakeLookup, lookup_for
-from monopod.compiler.kube_version import DEFAULT, KubeVersion
-from monopod.compiler.limit_ranges import NO_LIMITS, limit_ranges_of
-from monopod.compiler.places import DocumentPlace, OptionPlace, Place
-from monopod.compiler.pod import RUNTIME_IMAGE, LogFormat, make_pod, size_problem
-from monopod.compiler.pod_draft import PodDraft
-from monopod.compiler.pod_metadata import pod_metadata
-from monopod.compiler.pod_parts import PodParts
-from monopod.compiler.pod_security import Profile, annotation_violations, restricted, violations
-from monopod.compiler.port_clashes import port_clashes
-from monopod.compiler.resources import over_limits, pod_resources
-from monopod.compiler.run_names import TektonLabels
-from monopod.compiler.run_selection import Asked, choose, select
-from monopod.compiler.runs import compile_selected
-from monopod.compiler.tasks import CompilerState
-from monopod.compiler.workload import A_POD, Workload, make_workload, name_problem
-from monopod.schemas.kubernetes import ConfigMap, PersistentVolumeClaim, Secret
-from monopod.schemas.object_names import label_problem, prefix_problem
+from monopod.compiler.pod import names as pod_names
+from monopod.compiler.pod.assembly import RUNTIME_IMAGE, LogFormat, make_pod, size_problem
+from monopod.compiler.pod.credentials import injected_credentials
+from monopod.compiler.pod.draft import PodDraft
+from monopod.compiler.pod.given_objects import is_advice, missing
+from monopod.compiler.pod.kube_version import DEFAULT, KubeVersion
+from monopod.compiler.pod.limit_ranges import NO_LIMITS, limit_ranges_of
+from monopod.compiler.pod.metadata import pod_metadata
+from monopod.compiler.pod.parts import PodParts
+from monopod.compiler.pod.resources import over_limits, pod_resources
+from monopod.compiler.pod.security import Profile, annotation_violations, restricted, violations
+from monopod.compiler.pod.workload import A_POD, Workload, make_workload, name_problem
+from monopod.compiler.scope.run_names import TektonLabels
+from monopod.compiler.tasks.pipeline_tasks import CompilerState
+from monopod.compiler.tasks.port_clashes import port_clashes
+from monopod.compiler.tasks.runs import compile_selected
+from monopod.schemas.formats.object_names import label_problem, prefix_problem
+from monopod.schemas.kubernetes.core_v1 import ConfigMap, PersistentVolumeClaim, Secret
 from monopod.schemas.plan import Plan
 from monopod.schemas.variables import TooLargeError
 
@@ -49,7 +49,7 @@ class Options:
     say to run. ``kube_version`` is what the Pod is for, and ``workload`` the object in which it is handed over.
     With ``unknown_params`` a param without a value is unknown, for a Plan that is only looked at.
     With ``local`` the Pod runs on this machine, which must have what it needs from outside of itself.
-    ``pod_security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
+    ``pod.security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
     those in the documents. ``new_name`` makes a name of a generateName when compiling, ``default_namespace`` is where a
     Pod without a namespace is made, if that is known.
     """

@@ -18,8 +18,8 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from monopod.compiler.known_combinations import names_known
-from monopod.compiler.running_order import task_levels
+from monopod.compiler.scope.known_combinations import names_known
+from monopod.compiler.tasks.running_order import task_levels
 from monopod.schemas.plan import Matrix, Pipeline, Plan, Task, WhenExpression
 from monopod.schemas.variables import Scope
 

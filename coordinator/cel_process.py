@@ -15,7 +15,7 @@ Rules:
 - All expressions of a run share some time, so that many slow ones hold up the run little longer than a few do. An
   ordinary one never notices: what each may take at the least is fifty times what it needs.
 - Memory is what comes on top of the coordinator's own. Both fit in what the coordinator may have at the least
-  (``compiler.resources``).
+  (``compiler.pod.resources``).
 - The child closes all files first. A lock (``flock``) is held as long as any process has its file open, and those of
   the coordinator have to end with it. Its limits end the child itself: it needs nobody to do so.
 - Signals are for the coordinator alone: they are blocked when the child comes, but for that of its limit.

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import monopod
-from monopod.compiler.pod import RUNTIME_IMAGE
+from monopod.compiler.pod.assembly import RUNTIME_IMAGE
 from monopod.entrypoint import binary
 
 CONTAINERFILE = Path(__file__).with_name("Containerfile")

@@ -27,7 +27,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TextIO, cast
 
-from monopod.compiler.yaml_text import to_yaml
+from monopod.compiler.documents.yaml_text import to_yaml
 from monopod.runner.ci_systems import systems_of
 
 _ENDS_OF_LINES = r"\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029"

@@ -24,7 +24,7 @@ from typing import NoReturn, Protocol, cast
 from monopod import __version__
 from monopod.runner.ci_systems import surrounding, systems_of
 from monopod.runner.cluster_options import is_kubectl_plugin
-from monopod.schemas.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible_lines
 from monopod.system import inherited_signals
 
 WRONG_INPUT = 2

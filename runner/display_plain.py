@@ -15,6 +15,7 @@ from monopod.runner.line_options import LineOptions
 from monopod.runner.printable import printable
 from monopod.runner.selection import FAILING_REASONS
 from monopod.runner.summary import Summary
+from monopod.schemas.formats.words import duration_in_words, exit_code_in_words, table_lines
 from monopod.schemas.matrix_names import started_words
 from monopod.schemas.run_events import (
     RunEvent,
@@ -27,7 +28,6 @@ from monopod.schemas.run_events import (
     TaskStarted,
     sidecar_end_in_words,
 )
-from monopod.schemas.words import duration_in_words, exit_code_in_words, table_lines
 
 MOST_PENDING = 256 * 1024
 """Characters that are gathered at most before they are written."""

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
-from monopod.compiler.pod import COORDINATOR
+from monopod.compiler.pod.assembly import COORDINATOR
 from monopod.runner.summary import Outcome
 from monopod.schemas.run_events import FinalStatus
 

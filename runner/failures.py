@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from monopod.runner.follow import FailedStep, Follower, TaskState, planned_tasks
+from monopod.schemas.formats.words import exit_code_in_words, out_of_memory_in_words
 from monopod.schemas.plan import Plan, Step
-from monopod.schemas.words import exit_code_in_words, out_of_memory_in_words
 
 TIME_WAS_UP = "stopped: the time was up"
 """Of a Step whose Task, or Pipeline, has reached its timeout."""

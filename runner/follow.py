@@ -23,6 +23,7 @@ from typing import Literal, TypeAlias, TypeVar
 from monopod.runner.lines import LineSplitter
 from monopod.runner.ordered import Ordered, Output, Start
 from monopod.schemas import plan as planned
+from monopod.schemas.formats.words import missing_program_in_words, out_of_memory_in_words
 from monopod.schemas.matrix_names import InstanceNames, label
 from monopod.schemas.run_events import (
     FinalStatus,
@@ -39,7 +40,6 @@ from monopod.schemas.run_events import (
     TaskStarted,
     sidecar_end_in_words,
 )
-from monopod.schemas.words import missing_program_in_words, out_of_memory_in_words
 
 TaskStatus: TypeAlias = Literal["Waiting", "Running", "Skipped"] | FinalStatus
 

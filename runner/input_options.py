@@ -12,7 +12,7 @@ from monopod.runner.garbage_collection import without_garbage_collection
 
 if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation, Options
-    from monopod.compiler.documents import Documents
+    from monopod.compiler.documents.documents import Documents
 
 
 def add_file_options(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +112,7 @@ def name_and_value(text: str) -> tuple[str, str]:
 
 def duration(text: str) -> float:
     """Return the seconds of a duration such as ``1h30m``; argparse tells of the error."""
-    from monopod.schemas.duration import parse  # noqa: PLC0415  # it imports pydantic
+    from monopod.schemas.formats.duration import parse  # noqa: PLC0415  # it imports pydantic
 
     try:
         return parse(text)
@@ -140,7 +140,7 @@ def compile_documents(arguments: argparse.Namespace, **options: Any) -> tuple[Co
 def load_documents(arguments: argparse.Namespace) -> Documents:
     """Return the documents in the files given. Raises Problems, also if no file is given."""
     from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # not needed for --help
-    from monopod.compiler.documents import load  # noqa: PLC0415
+    from monopod.compiler.documents.documents import load  # noqa: PLC0415
 
     files = [*arguments.files, *arguments.more_files]
     if not files:
@@ -150,7 +150,7 @@ def load_documents(arguments: argparse.Namespace) -> Documents:
 
 def names_of_a_run() -> dict[str, Any]:
     """Return compiler options with which the names are known that `monopod run` makes: for what is only looked at."""
-    from monopod.compiler.run_names import placeholder_name  # noqa: PLC0415  # not needed for --help
+    from monopod.compiler.scope.run_names import placeholder_name  # noqa: PLC0415  # not needed for --help
 
     return {"new_name": placeholder_name, "default_namespace": "default"}
 

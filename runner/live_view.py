@@ -20,7 +20,7 @@ from monopod.runner.follow import Follower, TaskState
 from monopod.runner.looks import MARKS, STYLES
 from monopod.runner.task_tree import Branch, choose, tree
 from monopod.runner.usage import Load, LoadMeter, memory_in_words
-from monopod.schemas.words import duration_in_words
+from monopod.schemas.formats.words import duration_in_words
 
 Row: TypeAlias = list[tuple[str, str]]
 """Texts with their styles."""

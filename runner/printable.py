@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from monopod.schemas.visible_text import HIDDEN, escape
+from monopod.schemas.formats.visible_text import HIDDEN, escape
 
 _COLOUR = r"\x1b\[[0-9;:]*m"
 _STRING = r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f]).*?(?:\x07|\x1b\\|\x9c|$)"  # OSC, DCS, SOS, PM, APC

@@ -25,7 +25,7 @@ from typing import TextIO
 from rich.cells import cell_len, set_cell_size
 
 from monopod.compiler.diagnostics import Position, Problem, Severity
-from monopod.compiler.yaml_files import MAX_BYTES
+from monopod.compiler.documents.yaml_files import MAX_BYTES
 from monopod.runner.looks import styled
 from monopod.runner.printable import printable
 

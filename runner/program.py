@@ -6,7 +6,7 @@ KeyboardInterrupt wherever it is: also while it imports modules, and while it en
 - Before a command runs, and once it has run, SIGINT ends the process as it ends any other program. That is set as the
   first thing that importing this module does, and `Interrupts` sets it again.
 - While a command runs, SIGINT raises KeyboardInterrupt once, so that the command can end what it has started
-  (``compiler.program``). Another SIGINT ends the process. `monopod run` handles SIGINT by itself (``signals``).
+  (``system.program``). Another SIGINT ends the process. `monopod run` handles SIGINT by itself (``signals``).
 - A command that was interrupted ends by SIGINT, which a shell shows as exit code 130: a script's loop ends with it.
 - SIGINT stays ignored for a caller who ignores it (``&`` in a script).
 

@@ -54,6 +54,7 @@ from monopod.runner.pod_events import (
 )
 from monopod.runner.signals import READER_GONE, received, stop
 from monopod.runner.summary import Outcome
+from monopod.schemas.formats.words import exit_code_in_words
 from monopod.schemas.run_events import (
     CANNOT_START,
     RunCancelling,
@@ -63,7 +64,6 @@ from monopod.schemas.run_events import (
     RunWarning,
     from_line,
 )
-from monopod.schemas.words import exit_code_in_words
 
 if TYPE_CHECKING:
     from monopod.schemas.run_events import CancelMode

@@ -40,8 +40,8 @@ from monopod.runner.run import Run
 from monopod.runner.signals import ENDING, READER_GONE, heeded, received, wake_ups
 from monopod.runner.summary import summarize
 from monopod.runner.unfinished import ended_document
+from monopod.schemas.formats.visible_text import visible_lines
 from monopod.schemas.plan import Plan
-from monopod.schemas.visible_text import visible_lines
 
 Output: TypeAlias = Literal["human", "json", "yaml", "name"]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from monopod.compiler.diagnostics import Problem, Problems
-from monopod.compiler.known_combinations import known_combinations
+from monopod.compiler.scope.known_combinations import known_combinations
 from monopod.runner.follow import OutputLine, Shown, planned_tasks
 from monopod.runner.source import Source, find_source
 from monopod.schemas.matrix_names import InstanceNames

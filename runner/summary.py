@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from monopod.runner.failures import Failure, FailureContext, ended_sidecars, find_failures
 from monopod.runner.follow import Follower, TaskState, TaskStatus
+from monopod.schemas.formats.words import duration_in_words
 from monopod.schemas.run_events import FinalStatus
-from monopod.schemas.words import duration_in_words
 
 MOST_FAILURES = 10
 """How many failures are told at length."""

@@ -18,9 +18,9 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from monopod.schemas import tekton
-from monopod.schemas.field_descriptions import DESCRIPTIONS
 from monopod.schemas.model import Model
+from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton.field_descriptions import DESCRIPTIONS
 
 _V1: tuple[type[Model], ...] = (tekton.Pipeline, tekton.PipelineRun, tekton.Task, tekton.TaskRun)
 _NESTED = {"$comment": "PipelineSpec"}

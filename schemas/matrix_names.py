@@ -17,8 +17,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from monopod.schemas.formats.visible_text import visible
 from monopod.schemas.run_events import MatrixExpanded, RunEvent
-from monopod.schemas.visible_text import visible
 
 LONGEST_NAME = 60
 """Characters between the brackets."""

@@ -6,7 +6,7 @@
 - A field that is ``null`` is a field that is not there, as the Kubernetes API reads it.
 - What is wrong with an object although each of its fields is right, the object itself tells: `Model.problems`.
 
-Left to others: positions in files and the wording of pydantic's own messages (``monopod.compiler.validation``).
+Left to others: positions in files and the wording of pydantic's own messages (``documents.validation``).
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from __future__ import annotations
 import json
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
-from monopod.schemas.plain_data import made_from
-from monopod.schemas.words import exit_code_in_words, out_of_memory_in_words
+from monopod.schemas.formats.plain_data import made_from
+from monopod.schemas.formats.words import exit_code_in_words, out_of_memory_in_words
 
 CancelMode: TypeAlias = Literal["Cancelled", "CancelledRunFinally", "StoppedRunFinally"]
 FinalStatus: TypeAlias = Literal["Succeeded", "Failed", "Cancelled", "TimedOut"]

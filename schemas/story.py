@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import time
 
+from monopod.schemas.formats.visible_text import visible
+from monopod.schemas.formats.words import duration_in_words, exit_code_in_words, table_lines
 from monopod.schemas.matrix_names import InstanceNames, started_words
 from monopod.schemas.run_events import (
     MatrixExpanded,
@@ -27,8 +29,6 @@ from monopod.schemas.run_events import (
     TaskStarted,
     sidecar_end_in_words,
 )
-from monopod.schemas.visible_text import visible
-from monopod.schemas.words import duration_in_words, exit_code_in_words, table_lines
 
 SUMMARY_BYTES = 4096
 """What Kubernetes keeps of a termination message."""

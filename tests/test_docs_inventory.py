@@ -25,8 +25,8 @@ from shown_commands import Block, File, blocks, pages, shown
 
 from monopod.compiler.compilation import Options, compile_runs
 from monopod.compiler.diagnostics import Problems
-from monopod.compiler.documents import load
-from monopod.compiler.pod_security import Profile
+from monopod.compiler.documents.documents import load
+from monopod.compiler.pod.security import Profile
 from monopod.runner import ci_systems, command_line, program
 
 ROOT = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ import pytest
 from monopod.compiler.advice.checking import check
 from monopod.compiler.compilation import Options, compile_runs
 from monopod.compiler.diagnostics import Problem, Problems
-from monopod.compiler.documents import load
+from monopod.compiler.documents.documents import load
 from monopod.compiler.rules import SUMMARIES, Rule
 
 ROOT = Path(__file__).parents[1]

@@ -23,8 +23,8 @@ from every_field import OTHERS, REMOTE, Documents, Site, documents, sites
 
 from monopod.compiler.compilation import Options, compile_runs
 from monopod.compiler.diagnostics import Problems
-from monopod.compiler.documents import load
-from monopod.schemas import tekton
+from monopod.compiler.documents.documents import load
+from monopod.schemas.tekton import v1 as tekton
 
 PAGE = (Path(__file__).parents[1] / "docs" / "tekton.md").read_text()
 SITES = sites()

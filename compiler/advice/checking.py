@@ -30,11 +30,11 @@ from monopod.compiler.advice.unused_params import unused_params
 from monopod.compiler.advice.unused_workspaces import unused_workspaces
 from monopod.compiler.compilation import Options, compile_document
 from monopod.compiler.diagnostics import Problem, Problems
-from monopod.compiler.documents import Document, Documents
+from monopod.compiler.documents.documents import Document, Documents
+from monopod.compiler.documents.run_selection import choose
 from monopod.compiler.images.image_programs import MakeLookup, lookup_for
 from monopod.compiler.rules import Rule
-from monopod.compiler.run_selection import choose
-from monopod.schemas.tekton import (
+from monopod.schemas.tekton.v1 import (
     ParamSpec,
     Pipeline,
     PipelineRun,

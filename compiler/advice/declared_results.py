@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterator, Sequence
 
 from monopod.compiler.advice.specs import Specs, WrittenPipeline, WrittenTask
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.ordering import paths_in, texts
-from monopod.compiler.places import DocumentPlace
-from monopod.schemas.tekton import Step, StepActionSpec
+from monopod.compiler.documents.places import DocumentPlace
+from monopod.compiler.tasks.ordering import paths_in, texts
+from monopod.schemas.tekton.v1 import Step, StepActionSpec
 
 _FILE = re.compile(r"/tekton/results/([\w.-]*)")
 

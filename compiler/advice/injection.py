@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from monopod.compiler.advice.source_lines import position_in_block
 from monopod.compiler.advice.specs import Embedding, Specs, WrittenPipeline, WrittenTask
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.places import DocumentPlace
+from monopod.compiler.documents.places import DocumentPlace
 from monopod.schemas.model import format_path
 from monopod.schemas.plan import Value
-from monopod.schemas.tekton import Sidecar, Step, StepActionSpec, TaskSpec
+from monopod.schemas.tekton.v1 import Sidecar, Step, StepActionSpec, TaskSpec
 from monopod.schemas.variables import Path, Reference, only_reference, references, references_in
 
 _PLAIN = re.compile(r"[\w ./:@%+=,!-]*")

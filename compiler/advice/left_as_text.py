@@ -10,7 +10,7 @@ Rules:
 - ``${NAME}`` is for a shell. It is reported only where no shell reads it: not in scripts, arguments and descriptions;
   elsewhere only in a text without blanks, and not of variables that every container has, such as HOME.
 
-Left to others: references with a known first word (``monopod.compiler.references``).
+Left to others: references with a known first word (``monopod.compiler.scope.references``).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from typing import Any
 
 from monopod.compiler.advice.specs import Specs
 from monopod.compiler.diagnostics import Problem, closest
-from monopod.compiler.documents import Document
-from monopod.compiler.places import DocumentPlace
+from monopod.compiler.documents.documents import Document
+from monopod.compiler.documents.places import DocumentPlace
 from monopod.schemas.model import Path
-from monopod.schemas.tekton import Pipeline, PipelineRun, StepAction, Task, TaskRun
+from monopod.schemas.tekton.v1 import Pipeline, PipelineRun, StepAction, Task, TaskRun
 from monopod.schemas.variables import ROOTS
 
 _KINDS = (Pipeline, PipelineRun, Task, TaskRun, StepAction)

@@ -22,11 +22,11 @@ from typing import TypeAlias
 
 from monopod.compiler.advice.specs import Specs, WrittenPipeline
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.fan_out import MAX_CONCURRENCY
-from monopod.compiler.ordering import order_tasks, paths_in
-from monopod.compiler.places import DocumentPlace
+from monopod.compiler.documents.places import DocumentPlace
+from monopod.compiler.tasks.fan_out import MAX_CONCURRENCY
+from monopod.compiler.tasks.ordering import order_tasks, paths_in
 from monopod.schemas.model import Path
-from monopod.schemas.tekton import EmbeddedTask, Matrix, PipelineSpec, PipelineTask, Task
+from monopod.schemas.tekton.v1 import EmbeddedTask, Matrix, PipelineSpec, PipelineTask, Task
 
 _MAX_DEPTH = 20
 _LISTED = 8

@@ -11,10 +11,10 @@ from typing import Any
 
 from monopod.compiler.advice.specs import Specs, WrittenTask
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.places import DocumentPlace
-from monopod.compiler.resources import over_limits
-from monopod.compiler.steps import merge_template
-from monopod.schemas.tekton import (
+from monopod.compiler.documents.places import DocumentPlace
+from monopod.compiler.pod.resources import over_limits
+from monopod.compiler.tasks.steps import merge_template
+from monopod.schemas.tekton.v1 import (
     PipelineRun,
     PipelineTaskRunSpec,
     Step,

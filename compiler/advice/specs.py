@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from monopod.compiler.documents import Document, Documents
-from monopod.compiler.ordering import texts
-from monopod.compiler.places import DocumentPlace
-from monopod.schemas.tekton import (
+from monopod.compiler.documents.documents import Document, Documents
+from monopod.compiler.documents.places import DocumentPlace
+from monopod.compiler.tasks.ordering import texts
+from monopod.schemas.tekton.v1 import (
     EmbeddedTask,
     Param,
     Pipeline,

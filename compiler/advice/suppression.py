@@ -17,14 +17,14 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from monopod.compiler import yaml_tree
 from monopod.compiler.advice.source_lines import headers_of_blocks
 from monopod.compiler.advice.specs import Specs
 from monopod.compiler.diagnostics import Position, Problem, did_you_mean
-from monopod.compiler.documents import Document, Documents
-from monopod.compiler.places import DocumentPlace
+from monopod.compiler.documents import yaml_tree
+from monopod.compiler.documents.documents import Document, Documents
+from monopod.compiler.documents.places import DocumentPlace
 from monopod.compiler.rules import SUMMARIES
-from monopod.schemas.tekton import EmbeddedTask
+from monopod.schemas.tekton.v1 import EmbeddedTask
 
 ANNOTATION = "monopod.dev/ignore"
 _COMMENT = re.compile(r"(?:^|(?<=\s))#")

@@ -17,9 +17,9 @@ from typing import Any
 
 from monopod.compiler.advice.specs import Specs
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.documents import Document
-from monopod.compiler.places import DocumentPlace
-from monopod.schemas.tekton import Pipeline, PipelineRun, StepAction, Task, TaskRun
+from monopod.compiler.documents.documents import Document
+from monopod.compiler.documents.places import DocumentPlace
+from monopod.schemas.tekton.v1 import Pipeline, PipelineRun, StepAction, Task, TaskRun
 
 _REFERENCES = {"pipelineRef": "Pipeline", "taskRef": "Task", "ref": "StepAction"}
 

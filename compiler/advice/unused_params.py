@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 
 from monopod.compiler.advice.specs import Specs
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.documents import Document
-from monopod.compiler.ordering import paths_in
-from monopod.compiler.places import DocumentPlace
-from monopod.schemas.tekton import (
+from monopod.compiler.documents.documents import Document
+from monopod.compiler.documents.places import DocumentPlace
+from monopod.compiler.tasks.ordering import paths_in
+from monopod.schemas.tekton.v1 import (
     Param,
     ParamSpec,
     PipelineRun,

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 from monopod.compiler.advice.specs import Specs
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.ordering import paths_in
-from monopod.schemas.tekton import PipelineSpec, Sidecar, Step, TaskSpec
+from monopod.compiler.tasks.ordering import paths_in
+from monopod.schemas.tekton.v1 import PipelineSpec, Sidecar, Step, TaskSpec
 
 
 def unused_workspaces(specs: Specs) -> Iterator[Problem]:

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from monopod.compiler import yaml_files, yaml_tree
 from monopod.compiler.diagnostics import Position, Problem
+from monopod.compiler.documents import yaml_files, yaml_tree
+from monopod.compiler.documents.validation import describe
 from monopod.compiler.images.image_config import ConfigError, ImageConfig, is_config, read_config
 from monopod.compiler.images.image_names import identity
 from monopod.compiler.remote.registry import ImageName
-from monopod.compiler.validation import describe
 from monopod.schemas.model import Path, format_path
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from monopod.compiler.validation import describe
+from monopod.compiler.documents.validation import describe
 from monopod.schemas.model import Path
 from monopod.schemas.plan import ImageProgram
 

@@ -19,9 +19,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.documents import Documents
-from monopod.compiler.resolved_steps import ResolvedStep
-from monopod.schemas.kubernetes import Secret
+from monopod.compiler.documents.documents import Documents
+from monopod.compiler.tasks.resolved_steps import ResolvedStep
+from monopod.schemas.kubernetes.core_v1 import Secret
 from monopod.schemas.plan import ImageProgram
 from monopod.schemas.variables import MisfitError, Scope, substitute_all
 

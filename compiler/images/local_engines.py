@@ -16,8 +16,8 @@ from collections.abc import Mapping
 
 from monopod.compiler.images.image_config import ConfigError, ImageConfig, read_config
 from monopod.compiler.images.image_names import with_digest
-from monopod.compiler.program import started
 from monopod.compiler.remote.registry import ImageName
+from monopod.system.program import started
 
 TIMEOUT = 20.0
 """Seconds that one engine may take to answer."""

@@ -11,6 +11,7 @@ import json
 from functools import partial
 from typing import Any
 
+from monopod.compiler.documents.yaml_text import to_yaml
 from monopod.compiler.remote.reference import (
     TIMEOUT,
     RefSource,
@@ -20,7 +21,6 @@ from monopod.compiler.remote.reference import (
     ResolverOptions,
 )
 from monopod.compiler.remote.time_limit import call_before, deadline_after
-from monopod.compiler.yaml_text import to_yaml
 
 PARAMS = frozenset({"kind", "name", "namespace", "cache"})
 

@@ -19,8 +19,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from monopod.compiler.program import started
 from monopod.compiler.remote.reference import TIMEOUT
+from monopod.system.program import started
 
 MAX_REPOSITORY_BYTES = 512 * 1024 * 1024
 _LOOK_EVERY = 0.2

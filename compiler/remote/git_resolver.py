@@ -36,7 +36,7 @@ from monopod.compiler.remote.reference import (
     ResolverOptions,
 )
 from monopod.compiler.remote.web import is_loopback, without_credentials
-from monopod.schemas.object_names import placeholder_advice
+from monopod.schemas.formats.object_names import placeholder_advice
 
 PARAMS = frozenset({
     "url", "repo", "org", "token", "tokenKey", "gitToken", "gitTokenKey", "revision", "pathInRepo", "serverURL",

@@ -6,7 +6,7 @@ Rules:
 - A remote document is read by the same rules as a file, and must hold what is asked for. As in Tekton, of several
   documents in one file it is the first.
 
-Left to others: fetching (``resolution``), what the document means (``monopod.compiler.catalog``).
+Left to others: fetching (``resolution``), what the document means (``monopod.compiler.documents.catalog``).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from monopod.compiler.diagnostics import Problem, Problems
-from monopod.compiler.documents import Document, Documents, read
-from monopod.compiler.params import Around
-from monopod.compiler.places import Place
-from monopod.compiler.references import check, is_reported
-from monopod.compiler.settling import settle, without_value
-from monopod.schemas.kubernetes import Secret
-from monopod.schemas.tekton import Pipeline, Reference, StepAction, Task
+from monopod.compiler.documents.documents import Document, Documents, read
+from monopod.compiler.documents.places import Place
+from monopod.compiler.scope.params import Around
+from monopod.compiler.scope.references import check, is_reported
+from monopod.compiler.scope.settling import settle, without_value
+from monopod.schemas.kubernetes.core_v1 import Secret
+from monopod.schemas.tekton.v1 import Pipeline, Reference, StepAction, Task
 
 if TYPE_CHECKING:
     from monopod.compiler.remote.reference import Kind, RemoteReference, Resolved

@@ -7,7 +7,7 @@ import sys
 
 from monopod.runner.cluster_options import add_cluster_options, add_pod_argument
 from monopod.runner.line_arguments import add_line_options, line_options
-from monopod.schemas.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible_lines
 
 SUMMARY = "follow a run in a cluster, from its beginning to its end"
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from monopod.runner.cluster_options import add_cluster_options, is_kubectl_plugin
-from monopod.schemas.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
     from monopod.runner.cancellation import GoingRun

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from monopod.runner.input_options import add_file_options, add_run_options, compile_documents, duration
 
 if TYPE_CHECKING:
-    from monopod.compiler.kube_version import KubeVersion
+    from monopod.compiler.pod.kube_version import KubeVersion
 
 SUMMARY = "compile a Pipeline into one Pod and write it as YAML"
 
@@ -56,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write the objects that were given beside the runs, and the Pod (or Job ...) of each run. Raises Problems."""
-    from monopod.compiler.workload import Workload  # noqa: PLC0415  # not needed for --help
-    from monopod.compiler.yaml_text import to_yaml  # noqa: PLC0415
+    from monopod.compiler.documents.yaml_text import to_yaml  # noqa: PLC0415
+    from monopod.compiler.pod.workload import Workload  # noqa: PLC0415  # not needed for --help
     from monopod.runner.ci_log import write_yaml  # noqa: PLC0415
     from monopod.runner.problem_report import print_problems, warnings_of  # noqa: PLC0415
 
@@ -76,7 +76,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _kube_version(text: str) -> KubeVersion:
-    from monopod.compiler.kube_version import KubeVersion  # noqa: PLC0415  # not needed for --help
+    from monopod.compiler.pod.kube_version import KubeVersion  # noqa: PLC0415  # not needed for --help
 
     try:
         return KubeVersion.parse(text)

@@ -50,7 +50,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
         write_json(json.dumps({"run": run.record.identity, **to_json(spent)}, indent=2) + "\n")
     else:
-        from monopod.schemas.visible_text import visible  # noqa: PLC0415
+        from monopod.schemas.formats.visible_text import visible  # noqa: PLC0415
 
         sys.stdout.write("".join(f"{visible(line)}\n" for line in _lines(run, spent)))
     return 0
@@ -58,8 +58,8 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _lines(run: RecordedRun, spent: TimeSpent) -> Iterator[str]:
     from monopod.runner.reports.words import change_in_words, parallelism_in_words  # noqa: PLC0415
-    from monopod.schemas.words import duration_in_words as words  # noqa: PLC0415
-    from monopod.schemas.words import table_lines  # noqa: PLC0415
+    from monopod.schemas.formats.words import duration_in_words as words  # noqa: PLC0415
+    from monopod.schemas.formats.words import table_lines  # noqa: PLC0415
 
     yield f"{run.record.identity} {run.record.status} in {words(spent.total)}"
     if spent.critical:

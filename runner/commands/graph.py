@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from monopod.runner.input_options import add_file_options, add_run_options, compile_documents, names_of_a_run
-from monopod.schemas.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible_lines
 
 SUMMARY = "draw the DAG of a Pipeline's Tasks"
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from monopod.runner.cluster_options import add_cluster_options, add_pod_argument
-from monopod.schemas.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible_lines
 
 SUMMARY = "print the story of a run in a cluster, or what a Task of it wrote"
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from monopod.runner.records.run_argument import add_run_argument, recorded_run
-from monopod.schemas.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
     from monopod.runner.records.recorded_run import RecordedRun

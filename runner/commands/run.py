@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from monopod.runner.cluster_options import is_kubectl_plugin, program
 from monopod.runner.input_options import add_file_options, add_run_options, compile_documents, duration
 from monopod.runner.line_arguments import add_line_options, line_options, without_line_options
-from monopod.schemas.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,7 +130,7 @@ def _run_on_host(arguments: argparse.Namespace) -> int:
 
 
 def _run_with_podman(arguments: argparse.Namespace) -> int:
-    from monopod.compiler.kube_version import WITHOUT_NATIVE_SIDECARS  # noqa: PLC0415  # not needed for --help
+    from monopod.compiler.pod.kube_version import WITHOUT_NATIVE_SIDECARS  # noqa: PLC0415  # not needed for --help
     from monopod.runner.podman.backend import PodmanBackend  # noqa: PLC0415
 
     compilations = compile_documents(
@@ -140,7 +140,7 @@ def _run_with_podman(arguments: argparse.Namespace) -> int:
 
 
 def _run_in_cluster(arguments: argparse.Namespace) -> int:
-    from monopod.compiler.workload import Workload  # noqa: PLC0415  # not needed for --help
+    from monopod.compiler.pod.workload import Workload  # noqa: PLC0415  # not needed for --help
     from monopod.runner.backend import BackendUnavailableError  # noqa: PLC0415
     from monopod.runner.kubernetes.backend import KubernetesBackend  # noqa: PLC0415
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
@@ -169,7 +169,7 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
 
 def _named(default_namespace: str) -> dict[str, Any]:
     """Return compiler options with which a run knows its name and its namespace before its Pod is made."""
-    from monopod.compiler.run_names import generated_name  # noqa: PLC0415  # not needed for --help
+    from monopod.compiler.scope.run_names import generated_name  # noqa: PLC0415  # not needed for --help
 
     return {"new_name": generated_name, "default_namespace": default_namespace}
 

@@ -56,7 +56,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _print_table(found: Sequence[Record]) -> None:
     from monopod.runner.printable import printable  # noqa: PLC0415
-    from monopod.schemas.words import table_lines  # noqa: PLC0415
+    from monopod.schemas.formats.words import table_lines  # noqa: PLC0415
 
     rows = [("NAME", "STATUS", "STARTED", "TOOK", "BACKEND", "FILE"), *map(_row, found)]
     for line in table_lines(rows):
@@ -66,7 +66,7 @@ def _print_table(found: Sequence[Record]) -> None:
 def _row(record: Record) -> tuple[str, ...]:
     import time  # noqa: PLC0415
 
-    from monopod.schemas.words import duration_in_words  # noqa: PLC0415
+    from monopod.schemas.formats.words import duration_in_words  # noqa: PLC0415
 
     header = record.header
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(header.started))

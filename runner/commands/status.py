@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from monopod.runner.cluster_options import add_cluster_options, add_pod_argument
-from monopod.schemas.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible_lines
 
 SUMMARY = "tell how a run in a cluster stands"
 

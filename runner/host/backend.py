@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monopod.compiler.pod import coordinator_of
+from monopod.compiler.pod.assembly import coordinator_of
 from monopod.entrypoint import binary
 from monopod.runner.host.pod import HostPod
 

@@ -215,7 +215,7 @@ def resource_value(reference: Manifest, container: Manifest | None, sources: Sou
 
     A limit that is not set is what the node has; a request that is not set is the limit, else nothing.
     """
-    from monopod.schemas.quantity import parse  # noqa: PLC0415  # pydantic takes its time
+    from monopod.schemas.formats.quantity import parse  # noqa: PLC0415  # pydantic takes its time
 
     if name := reference.get("containerName"):
         spec = sources.pod["spec"]

@@ -35,7 +35,7 @@ from monopod.runner.host.specification import (
     SizeLimit,
 )
 from monopod.runner.host.volume_sources import Place, Volumes, read_volumes
-from monopod.schemas.object_names import path_problem
+from monopod.schemas.formats.object_names import path_problem
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from monopod.runner.backend import PodRefusedError
-from monopod.schemas.object_names import label_problem, subdomain_problem
+from monopod.schemas.formats.object_names import label_problem, subdomain_problem
 
 
 def check_names(pod: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from monopod.runner.host.environment import (
     resource_value,
 )
 from monopod.runner.host.specification import ProjectedFile
-from monopod.schemas.object_names import path_problem
+from monopod.schemas.formats.object_names import path_problem
 
 _DEFAULT_MODE = 0o644
 

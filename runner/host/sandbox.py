@@ -38,7 +38,7 @@ from monopod.runner.host.specification import Container, Pod
 from monopod.runner.host.status import LONGEST_MESSAGE, container_status
 from monopod.runner.host.surroundings import Surroundings, make_surroundings
 from monopod.runner.kubelet.never_started import mark_never_started
-from monopod.schemas.words import describe_exit
+from monopod.schemas.formats.words import describe_exit
 
 _LONGEST_HOOK_OUTPUT = 1024
 _START_ERROR_CODE = 128

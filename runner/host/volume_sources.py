@@ -118,7 +118,7 @@ def _limit(name: str, source: Manifest, path: str) -> list[SizeLimit]:
     """Return the sizeLimit of an emptyDir, if it has one; 0 is none."""
     if source.get("sizeLimit") is None:
         return []
-    from monopod.schemas.quantity import parse  # noqa: PLC0415  # pydantic takes its time
+    from monopod.schemas.formats.quantity import parse  # noqa: PLC0415  # pydantic takes its time
 
     text = str(source["sizeLimit"])
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from monopod.compiler.pod import COORDINATOR
+from monopod.compiler.pod.assembly import COORDINATOR
 from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.cancellation import harder
 from monopod.runner.kubernetes.answers import About, Request, about

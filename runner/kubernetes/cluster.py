@@ -32,7 +32,7 @@ from urllib3.exceptions import HTTPError
 from websocket import WebSocketBadStatusException, WebSocketException
 
 from monopod.compiler.diagnostics import did_you_mean
-from monopod.compiler.kube_version import KubeVersion
+from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.cluster_options import program
 from monopod.runner.kubernetes.api_errors import ApiError

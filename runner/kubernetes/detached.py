@@ -19,7 +19,7 @@ from monopod.runner.records.recorder import Recorder
 from monopod.runner.records.store import is_recorded
 from monopod.runner.run_pods import Options, Output, follow_pod, write_documents
 from monopod.runner.signals import interrupt, wake_ups
-from monopod.schemas.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from monopod.compiler.pod import COORDINATOR, INSTALL, coordinator_of
+from monopod.compiler.pod.assembly import COORDINATOR, INSTALL, coordinator_of
 from monopod.runner.backend import DELETED, NOT_STARTED
 from monopod.runner.kubelet.never_started import LONGEST_MESSAGE
 from monopod.runner.kubernetes import pod_states
@@ -68,8 +68,8 @@ from monopod.runner.pod_events import (
 )
 from monopod.runner.run import LONGEST_EVENT
 from monopod.schemas import plan as planned
+from monopod.schemas.formats.words import duration_in_words
 from monopod.schemas.run_events import RunEvent, RunFinished, StepStarted, TaskStarted, from_line
-from monopod.schemas.words import duration_in_words
 
 START_TIMEOUT = 300.0
 """Seconds that something may keep a container from starting that is not needed yet, or the whole Pod."""

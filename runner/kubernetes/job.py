@@ -3,7 +3,7 @@
 Rules: the Job takes the place of the Pod as what is created and deleted, and what is given beside the run belongs to
 it. It is never deleted because the run has ended: that is what the TTL is for.
 
-What is left to others: the Job itself (``compiler.workload``), following its Pod (``following``).
+What is left to others: the Job itself (``compiler.pod.workload``), following its Pod (``following``).
 """
 
 from __future__ import annotations

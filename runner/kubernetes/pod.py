@@ -24,7 +24,7 @@ from monopod.runner.kubernetes.cluster import Cluster, UnreachableError, collect
 from monopod.runner.kubernetes.following import FollowedPod, delete_pod, is_deleted
 from monopod.runner.kubernetes.objects import ObjectsBeside
 from monopod.runner.kubernetes.retrying import patiently
-from monopod.schemas.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation

@@ -19,8 +19,8 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-from monopod.compiler.pod import COORDINATOR, INSTALL
-from monopod.schemas import quantity
+from monopod.compiler.pod.assembly import COORDINATOR, INSTALL
+from monopod.schemas.formats import quantity
 
 Named: TypeAlias = Callable[[str], str]
 """Gives what a container is called: ``Step 'compile' of Task 'build'``."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
 
-from monopod.compiler.pod import COORDINATOR
+from monopod.compiler.pod.assembly import COORDINATOR
 from monopod.runner.backend import BackendUnavailableError
 from monopod.runner.follow import Follower, OutputLine, Shown
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from monopod.compiler.pod import COORDINATOR
+from monopod.compiler.pod.assembly import COORDINATOR
 from monopod.runner.ci_log import write_json, write_yaml
 from monopod.runner.completed_document import completed
 from monopod.runner.display_plain import summary_lines
@@ -20,8 +20,8 @@ from monopod.runner.kubernetes.reading import read_events
 from monopod.runner.printable import printable
 from monopod.runner.summary import Outcome, summarize
 from monopod.runner.unfinished import ended_document, unfinished_document
+from monopod.schemas.formats.words import duration_in_words, table_lines
 from monopod.schemas.run_events import RunEvent
-from monopod.schemas.words import duration_in_words, table_lines
 
 
 def print_standing(existing: ExistingPod, output: Literal["human", "json", "yaml"]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from monopod.compiler.known_combinations import known_combinations
+from monopod.compiler.scope.known_combinations import known_combinations
 from monopod.runner.follow import OutputLine, planned_tasks
 from monopod.runner.source import Source, find_source, step_names
 from monopod.schemas.matrix_names import InstanceNames

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from monopod.runner.host import state_directory
 from monopod.runner.host.state_directory import ENGINE_FILE, LOCK_FILE
-from monopod.schemas.words import describe_exit
+from monopod.schemas.formats.words import describe_exit
 from monopod.system import inherited_signals
 
 STOP_SECONDS = "2"

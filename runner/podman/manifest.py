@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from monopod.compiler.pod import coordinator_of
+from monopod.compiler.pod.assembly import coordinator_of
 from monopod.runner.backend import PodRefusedError
 from monopod.runner.host import host_volumes
 from monopod.runner.host.environment import (

@@ -35,7 +35,7 @@ from typing import IO, Any
 
 import yaml
 
-from monopod.compiler.pod import COORDINATOR, coordinator_of
+from monopod.compiler.pod.assembly import COORDINATOR, coordinator_of
 from monopod.runner.backend import EVICTED, BackendUnavailableError, PodRefusedError
 from monopod.runner.cancellation import CancelSocket
 from monopod.runner.host import host_volumes, size_limits, state_directory
@@ -62,8 +62,8 @@ from monopod.runner.podman.file_watch import FileWatch
 from monopod.runner.podman.log_file import LogFile, take_marks_out, written_lines
 from monopod.runner.podman.manifest import Playable, playable
 from monopod.runner.podman.monitor import Monitor
+from monopod.schemas.formats.words import exit_code_in_words
 from monopod.schemas.run_events import CANNOT_GO_ON
-from monopod.schemas.words import exit_code_in_words
 
 KILLED = 128 + 9
 _ENDED = ("exited", "stopped")

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import monopod
-from monopod.compiler.pod import plan_arguments
+from monopod.compiler.pod.assembly import plan_arguments
 from monopod.runner.display import Display
 from monopod.runner.follow import OutputLine, Shown
 from monopod.runner.records import store

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from monopod.runner import own_directories
-from monopod.schemas.plain_data import made_from
+from monopod.schemas.formats.plain_data import made_from
 from monopod.schemas.run_events import FinalStatus
 
 FORMAT = 1

@@ -10,7 +10,7 @@ import html
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from monopod.schemas.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible_lines
 
 
 class Html(str):

@@ -20,7 +20,7 @@ from monopod.runner.printable import printable
 from monopod.runner.records.recorded_run import RecordedRun, StepRun, TaskRun
 from monopod.runner.reports.logs import Log, logs_of
 from monopod.runner.reports.words import ending_of_step, why_of_task
-from monopod.schemas.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible_lines
 
 MOST_LINES = 1000
 LAST_LINES = 50

@@ -49,7 +49,7 @@ from monopod.runner.reports.page_pieces import (
 from monopod.runner.reports.time_spent import TimeSpent, time_spent
 from monopod.runner.reports.timeline import Bars
 from monopod.runner.reports.words import change_in_words, ending_of_step, parallelism_in_words, step_status, why_of_task
-from monopod.schemas.words import duration_in_words
+from monopod.schemas.formats.words import duration_in_words
 
 LAST_LINES = 20
 """Lines of a failed Step that are shown on top."""

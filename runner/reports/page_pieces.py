@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from monopod.runner.printable import printable
 from monopod.runner.reports.html import Child, Html, tag
+from monopod.schemas.formats.words import duration_in_words
 from monopod.schemas.plan import Value
-from monopod.schemas.words import duration_in_words
 
 SYMBOLS = {
     "Succeeded": "✓",

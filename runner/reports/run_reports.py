@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from monopod.runner.records.store import RecordError, open_record
-from monopod.schemas.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible_lines
 
 
 class RunReports:

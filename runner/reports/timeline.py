@@ -8,7 +8,7 @@ from monopod.runner.records.recorded_run import StepRun, TaskRun
 from monopod.runner.reports.html import Html, tag
 from monopod.runner.reports.time_spent import Span
 from monopod.runner.reports.words import ending_of_step, step_status
-from monopod.schemas.words import duration_in_words
+from monopod.schemas.formats.words import duration_in_words
 
 _MOST_TICKS = 6
 _LATE = 0.85

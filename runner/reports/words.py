@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from monopod.runner.failures import ending_in_words
 from monopod.runner.follow import FailedStep
 from monopod.runner.selection import FAILING_REASONS
-from monopod.schemas.words import duration_in_words, exit_code_in_words
+from monopod.schemas.formats.words import duration_in_words, exit_code_in_words
 
 if TYPE_CHECKING:
     from monopod.runner.records.recorded_run import StepRun, TaskRun

@@ -11,11 +11,11 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monopod.compiler import documents, yaml_files
 from monopod.compiler.diagnostics import Position, Problem, Problems
-from monopod.compiler.documents import load
-from monopod.compiler.foreign_files import of_another_system
-from monopod.schemas import kubernetes, tekton
+from monopod.compiler.documents import documents, load, yaml_files
+from monopod.compiler.documents.foreign_files import of_another_system
+from monopod.schemas.kubernetes import core_v1 as kubernetes
+from monopod.schemas.tekton import v1 as tekton
 
 PIPELINE = """\
 apiVersion: tekton.dev/v1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monopod.compiler.kube_version import KubeVersion
+from monopod.compiler.pod.kube_version import KubeVersion
 
 
 @pytest.mark.parametrize(

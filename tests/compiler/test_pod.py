@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kubernetes_validate import utils as kubernetes_schemas
 
-from monopod.compiler.kube_version import DEFAULT, WITHOUT_NATIVE_SIDECARS
-from monopod.compiler.pod import COORDINATOR, make_pod, mount_conflict, plan_of, size_problem, stored_bytes
-from monopod.compiler.pod_parts import ContainerPart, PodParts
-from monopod.compiler.running_order import container_starts
-from monopod.compiler.yaml_text import to_yaml
+from monopod.compiler.documents.yaml_text import to_yaml
+from monopod.compiler.pod.assembly import COORDINATOR, make_pod, mount_conflict, plan_of, size_problem, stored_bytes
+from monopod.compiler.pod.kube_version import DEFAULT, WITHOUT_NATIVE_SIDECARS
+from monopod.compiler.pod.parts import ContainerPart, PodParts
+from monopod.compiler.tasks.running_order import container_starts
 from monopod.schemas.plan import PIECE_BYTES, Pipeline, Plan, Sidecar, Slot, Step, Task, decode
 
 VERSIONS = [
@@ -161,8 +161,8 @@ def test_a_pod_is_the_same_whatever_the_order_of_sets_in_python(chain: Any) -> N
     plan, parts = chain([f"task-{number}" for number in range(9)], resources={"limits": {"cpu": "1", "memory": "1Gi"}})
     program = (
         "import pickle, sys\n"
-        "from monopod.compiler.pod import make_pod\n"
-        "from monopod.compiler.yaml_text import to_yaml\n"
+        "from monopod.compiler.pod.assembly import make_pod\n"
+        "from monopod.compiler.documents.yaml_text import to_yaml\n"
         "plan, parts = pickle.load(sys.stdin.buffer)\n"
         "print(to_yaml(make_pod(plan, parts, runtime_image='example.com/monopod:1', log_format='human')), end='')"
     )

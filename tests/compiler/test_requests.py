@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monopod.compiler.antichain import heaviest_antichain
-from monopod.compiler.pod_parts import PodParts
-from monopod.compiler.requests import SHARED, apportion, peak, shared_requests
-from monopod.schemas import quantity
+from monopod.compiler.pod.antichain import heaviest_antichain
+from monopod.compiler.pod.parts import PodParts
+from monopod.compiler.pod.requests import SHARED, apportion, peak, shared_requests
+from monopod.schemas.formats import quantity
 from monopod.schemas.plan import Pipeline, Plan, Slot, Step, Task
 
 

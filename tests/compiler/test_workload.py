@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kubernetes_validate import utils as kubernetes_schemas
 
-from monopod.compiler.cron_schedule import schedule_problem
-from monopod.compiler.deadline import MARGIN, active_deadline
-from monopod.compiler.kube_version import OLDEST, KubeVersion
-from monopod.compiler.pod import make_pod
-from monopod.compiler.workload import KINDS, Workload, make_workload, name_problem
+from monopod.compiler.pod.assembly import make_pod
+from monopod.compiler.pod.cron_schedule import schedule_problem
+from monopod.compiler.pod.deadline import MARGIN, active_deadline
+from monopod.compiler.pod.kube_version import OLDEST, KubeVersion
+from monopod.compiler.pod.workload import KINDS, Workload, make_workload, name_problem
 from monopod.schemas.plan import Pipeline, Plan, Task
 
 VERSIONS = sorted({KubeVersion.parse(version) for version in kubernetes_schemas.all_versions()})

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.compiler.yaml_text import to_yaml
+from monopod.compiler.documents.yaml_text import to_yaml
 
 LOADERS = [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)]
 TRICKY = ["yes", "No", "~", "null", "1e3", "0x1f", "12:30", "2001-01-01", "1_000", "<<", "=", "100m", "1Gi", ".inf"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.compiler import yaml_tree
+from monopod.compiler.documents import yaml_tree
 
 
 def parse_one(text: str):

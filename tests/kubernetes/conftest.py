@@ -12,7 +12,7 @@ from following import Following
 from host_kubelet import HostKubelet
 
 from monopod.compiler.compilation import Options, compile_runs
-from monopod.compiler.documents import load
+from monopod.compiler.documents.documents import load
 from monopod.runner.command_line import main
 from monopod.runner.kubernetes.cluster import connect
 from monopod.schemas.run_events import (

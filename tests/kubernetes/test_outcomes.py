@@ -5,7 +5,7 @@ import signal
 import api_answers
 import pytest
 
-from monopod.compiler.workload import Workload
+from monopod.compiler.pod.workload import Workload
 from monopod.runner.kubernetes import following as following_module
 from monopod.runner.kubernetes import log_reader
 from monopod.runner.kubernetes.job import JobPod

@@ -14,11 +14,11 @@ from registry_server import registry, start_registry  # noqa: F401  # fixtures
 
 from monopod.compiler.compilation import Options, compile_runs
 from monopod.compiler.diagnostics import Problems
-from monopod.compiler.documents import load
+from monopod.compiler.documents.documents import load
 from monopod.compiler.remote.cache import Cache
 from monopod.compiler.remote.reference import RemoteError, RemoteReference, ResolverOptions
 from monopod.compiler.remote.resolution import resolve
-from monopod.schemas.kubernetes import Secret
+from monopod.schemas.kubernetes.core_v1 import Secret
 
 TASK = """\
 apiVersion: tekton.dev/v1

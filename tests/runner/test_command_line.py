@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from monopod.compiler.pod import plan_of
+from monopod.compiler.pod.assembly import plan_of
 from monopod.runner.command_line import COMMANDS, main
 
 PIPELINE = """\

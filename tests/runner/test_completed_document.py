@@ -10,7 +10,7 @@ import yaml
 from simulation import Behaviour, death, simulate
 
 from monopod.compiler.compilation import Options, compile_runs
-from monopod.compiler.documents import load
+from monopod.compiler.documents.documents import load
 from monopod.runner.completed_document import completed
 
 FILE = """

@@ -10,7 +10,7 @@ from monopod.runner.follow import Follower
 from monopod.runner.line_options import LineOptions
 from monopod.runner.selection import Selection, Source
 from monopod.runner.summary import Outcome, summarize
-from monopod.schemas.words import duration_in_words, exit_code_in_words
+from monopod.schemas.formats.words import duration_in_words, exit_code_in_words
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.schemas import duration
+from monopod.schemas.formats import duration
 
 
 # By the rules of Go's time.ParseDuration and Duration.String.

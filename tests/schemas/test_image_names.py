@@ -2,7 +2,7 @@
 
 import pytest
 
-from monopod.schemas.image_names import image_problem
+from monopod.schemas.formats.image_names import image_problem
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -14,11 +14,12 @@ import yaml
 from every_field import documents, sites
 
 from monopod.compiler.diagnostics import Problems
-from monopod.compiler.documents import load
-from monopod.schemas import kubernetes, tekton
-from monopod.schemas.field_descriptions import DESCRIPTIONS
+from monopod.compiler.documents.documents import load
 from monopod.schemas.json_schema import json_schema
+from monopod.schemas.kubernetes import core_v1 as kubernetes
 from monopod.schemas.model import Model
+from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton.field_descriptions import DESCRIPTIONS
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads(json.dumps(json_schema()))

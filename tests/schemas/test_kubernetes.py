@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from monopod.schemas import kubernetes
+from monopod.schemas.kubernetes import core_v1 as kubernetes
 from monopod.schemas.model import Findings, ListOf, Model, field_names, format_path
 
 SCHEMAS = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema" / "v1.37.0-local-strict"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monopod.schemas.formats.visible_text import HIDDEN
 from monopod.schemas.matrix_names import LONGEST_NAME, InstanceNames, combination_names, started_words
 from monopod.schemas.run_events import MatrixExpanded
-from monopod.schemas.visible_text import HIDDEN
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from monopod.schemas.plain_data import fits, made_from
+from monopod.schemas.formats.plain_data import fits, made_from
 from monopod.schemas.run_events import TaskStarted, from_line, to_line
 
 

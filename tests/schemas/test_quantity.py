@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.schemas import quantity
+from monopod.schemas.formats import quantity
 
 FACTORS = {
     "n": Fraction(1, 10**9),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monopod.schemas.formats.visible_text import HIDDEN
 from monopod.schemas.run_events import (
     MatrixExpanded,
     RunCancelling,
@@ -21,7 +22,6 @@ from monopod.schemas.run_events import (
     TaskStarted,
 )
 from monopod.schemas.story import SUMMARY_BYTES, Story
-from monopod.schemas.visible_text import HIDDEN
 
 START = 1700000000.0
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from monopod.schemas import tekton
 from monopod.schemas.model import Findings, Model, format_path
+from monopod.schemas.tekton import v1 as tekton
 
 STEP = {"image": "alpine", "script": "true"}
 TASK = {"name": "a", "taskSpec": {"steps": [STEP]}}

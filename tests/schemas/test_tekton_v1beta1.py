@@ -6,9 +6,9 @@ import io
 import pytest
 
 from monopod.compiler.diagnostics import Problems
-from monopod.compiler.documents import load
-from monopod.schemas import tekton
-from monopod.schemas.tekton_v1beta1 import origin, to_v1
+from monopod.compiler.documents.documents import load
+from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton.v1beta1 import origin, to_v1
 
 CPU = {"limits": {"cpu": "1"}}
 OLD_STEP = {"image": "i", "script": "s", "resources": CPU}

@@ -27,7 +27,7 @@ from killed_in_container import GO_ON, WRITE_NO_MORE
 from podman_store import BUSYBOX, Podman
 from shared_directory import Shared
 
-from monopod.compiler.pod import RUNTIME_IMAGE
+from monopod.compiler.pod.assembly import RUNTIME_IMAGE
 from monopod.runner.podman.pod import MOST_RESTARTS
 
 pytestmark = pytest.mark.slow

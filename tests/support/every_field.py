@@ -19,8 +19,9 @@ from typing import Any, ForwardRef, Literal, TypeVar, Union, get_args, get_origi
 
 from pydantic.fields import FieldInfo
 
-from monopod.schemas import kubernetes, tekton
+from monopod.schemas.kubernetes import core_v1 as kubernetes
 from monopod.schemas.model import Model
+from monopod.schemas.tekton import v1 as tekton
 
 T = TypeVar("T")
 

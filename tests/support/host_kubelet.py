@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 
-from monopod.compiler.pod import coordinator_of
+from monopod.compiler.pod.assembly import coordinator_of
 from monopod.entrypoint import binary
 from monopod.runner.host.pod import HostPod
 from monopod.runner.pod_events import ContainerOutput, ContainerStarted, ContainerTerminated, PodFinished

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from monopod.schemas import quantity
+from monopod.schemas.formats import quantity
 
 Manifest = dict[str, Any]
 Version = tuple[int, int]

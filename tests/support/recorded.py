@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from monopod.compiler.pod import COORDINATOR
+from monopod.compiler.pod.assembly import COORDINATOR
 from monopod.runner.follow import Follower
 from monopod.runner.records.recorded_run import read_run
 from monopod.runner.records.recorder import Recorder

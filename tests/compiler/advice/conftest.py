@@ -10,7 +10,7 @@ import pytest
 
 from monopod.compiler.advice.checking import Checked, check
 from monopod.compiler.compilation import Options
-from monopod.compiler.documents import load
+from monopod.compiler.documents.documents import load
 
 
 @pytest.fixture

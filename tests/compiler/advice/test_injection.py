@@ -9,7 +9,7 @@ import pytest
 
 from monopod.compiler.advice.injection import script_injection
 from monopod.compiler.advice.specs import specs_in
-from monopod.compiler.documents import read
+from monopod.compiler.documents.documents import read
 
 
 @pytest.mark.parametrize(("enum", "told"), [(["plain"], 0), (["a; b"], 1)])

@@ -9,7 +9,7 @@ import pytest
 
 from monopod.compiler.advice.checking import check
 from monopod.compiler.compilation import Options
-from monopod.compiler.documents import load
+from monopod.compiler.documents.documents import load
 
 CASE = """\
 apiVersion: tekton.dev/v1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from monopod.compiler.advice.parallel_writers import parallel_writers
 from monopod.compiler.advice.specs import specs_in
-from monopod.compiler.documents import read
+from monopod.compiler.documents.documents import read
 
 NAMES = [f"t{number}" for number in range(8)]
 """As many as a message names at most."""

@@ -14,7 +14,7 @@ from registry_server import registry, start_registry  # noqa: F401  # fixtures
 
 from monopod.compiler.compilation import Options, compile_runs
 from monopod.compiler.diagnostics import Problems
-from monopod.compiler.documents import load
+from monopod.compiler.documents.documents import load
 
 MAIN = "import sys; from monopod.runner.program import main; sys.exit(main())"
 

@@ -11,7 +11,7 @@ import pytest
 
 from monopod.compiler.compilation import Compilation, Options, compile_runs
 from monopod.compiler.diagnostics import Problems
-from monopod.compiler.documents import load
+from monopod.compiler.documents.documents import load
 from monopod.schemas.plan import Pipeline, Task
 
 Compile = Callable[..., Compilation]

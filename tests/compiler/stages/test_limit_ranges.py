@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from monopod.compiler.compilation import Compilation, Options, compile_runs
 from monopod.compiler.diagnostics import Problems
-from monopod.compiler.documents import read
-from monopod.compiler.kube_version import KubeVersion
-from monopod.schemas import quantity
+from monopod.compiler.documents.documents import read
+from monopod.compiler.pod.kube_version import KubeVersion
+from monopod.schemas.formats import quantity
 
 AMOUNTS = {
     "cpu": ["5m", "10m", "100m", "0.25", "1", "3"],

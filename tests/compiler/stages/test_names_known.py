@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from monopod.compiler.run_names import generated_name
-from monopod.compiler.workload import Workload
+from monopod.compiler.pod.workload import Workload
+from monopod.compiler.scope.run_names import generated_name
 
 STEP = "{name: s, image: %s, command: [c]}"
 

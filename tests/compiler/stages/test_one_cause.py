@@ -11,7 +11,7 @@ import pytest
 from monopod.compiler.advice.checking import check
 from monopod.compiler.compilation import Options
 from monopod.compiler.diagnostics import Position, Problem
-from monopod.compiler.documents import load
+from monopod.compiler.documents.documents import load
 
 READERS = """\
 apiVersion: tekton.dev/v1

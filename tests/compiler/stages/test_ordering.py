@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.ordering import order_tasks
-from monopod.compiler.places import OptionPlace
-from monopod.schemas.tekton import PipelineTask
+from monopod.compiler.documents.places import OptionPlace
+from monopod.compiler.tasks.ordering import order_tasks
+from monopod.schemas.tekton.v1 import PipelineTask
 
 MAX_TASKS = 7
 EDGES = st.sets(st.tuples(st.integers(0, MAX_TASKS - 1), st.integers(0, MAX_TASKS - 1), st.booleans()), max_size=12)

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from monopod.compiler.pod import plan_of
-from monopod.compiler.steps import merge_template
+from monopod.compiler.pod.assembly import plan_of
+from monopod.compiler.tasks.steps import merge_template
 from monopod.schemas.plan import Matrix, MatrixInclude, Param, Probe
 
 RUN = """\
@@ -714,7 +714,7 @@ def test_the_pod_holds_the_plan(compiled):
 PROGRAM = """
 import json, sys
 from monopod.compiler.compilation import Options, compile_runs
-from monopod.compiler.documents import load
+from monopod.compiler.documents.documents import load
 print(json.dumps(compile_runs(load(["p.yaml"]), Options())[0].pod))
 """
 

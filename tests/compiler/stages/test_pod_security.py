@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from monopod.compiler.compilation import Compilation, Options, compile_runs
 from monopod.compiler.diagnostics import Problems
-from monopod.compiler.documents import read
-from monopod.compiler.kube_version import KubeVersion
+from monopod.compiler.documents.documents import read
+from monopod.compiler.pod.kube_version import KubeVersion
 
 NEWEST = KubeVersion(1, 37)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from monopod.compiler.places import OptionPlace
-from monopod.compiler.sidecar_ports import ports_of
-from monopod.schemas.tekton import Sidecar
+from monopod.compiler.documents.places import OptionPlace
+from monopod.compiler.tasks.sidecar_ports import ports_of
+from monopod.schemas.tekton.v1 import Sidecar
 
 HEAD = """\
 apiVersion: tekton.dev/v1

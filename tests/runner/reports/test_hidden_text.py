@@ -6,7 +6,7 @@ import pytest
 
 from monopod.runner.reports.html import escaped, tag
 from monopod.runner.reports.junit import _text
-from monopod.schemas.visible_text import HIDDEN, visible, visible_lines
+from monopod.schemas.formats.visible_text import HIDDEN, visible, visible_lines
 
 HOSTILE = "admin\u202e\u2066 // \x07\u200f\u061c\x85\u2028"
 SHOWN = "admin\\u202e\\u2066 // \\x07\\u200f\\u061c\\x85\\u2028"

@@ -14,7 +14,7 @@ from monopod.runner.reports.coloured_text import coloured_text
 from monopod.runner.reports.html import Html, joined, tag
 from monopod.runner.reports.logs import fair_shares, lines_markup, logs_of
 from monopod.runner.reports.page import page
-from monopod.schemas.visible_text import visible_lines
+from monopod.schemas.formats.visible_text import visible_lines
 
 EMPTY = {"meta", "link", "input", "br"}
 

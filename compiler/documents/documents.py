@@ -1,0 +1,413 @@
+"""The documents a run is made from: read, checked one by one, and each able to tell where its parts are.
+
+Rules:
+
+- Files hold YAML or JSON, any number of documents. ``-`` is standard input. A directory stands for its files that end
+  in .yaml, .yml or .json, in the order of their names, and not for those of its subdirectories (as kubectl has it).
+- Tekton's kinds, and ConfigMap, Secret, PersistentVolumeClaim and LimitRange, become models; v1beta1 is rewritten as
+  v1 first. A ``List`` is its items. Everything else must have an apiVersion and a kind and is kept as it is.
+- All problems of all files are told at once.
+
+Left to others: YAML itself (``yaml_tree``) and files of it (``yaml_files``), the rules for each kind
+(``monopod.schemas``), what refers to what.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, BinaryIO, TypeVar, cast
+
+from monopod.compiler.diagnostics import Position, Problem, Problems, Severity, closest, did_you_mean
+from monopod.compiler.documents import yaml_files, yaml_tree
+from monopod.compiler.documents.foreign_files import of_another_system, url_in_place_of_file
+from monopod.compiler.documents.validation import Complaint, describe, validate
+from monopod.compiler.rules import Rule
+from monopod.schemas.kubernetes import core_v1 as kubernetes
+from monopod.schemas.model import Model, Path, format_path
+from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton import v1beta1 as tekton_v1beta1
+from monopod.schemas.tekton.v1beta1 import origin
+
+STANDARD_INPUT = "-"
+
+_STEP_ACTION = {"StepAction": tekton.StepAction}
+_MODELS: dict[str, dict[str, type[Model]]] = {
+    "tekton.dev/v1": {
+        "Pipeline": tekton.Pipeline,
+        "PipelineRun": tekton.PipelineRun,
+        "Task": tekton.Task,
+        "TaskRun": tekton.TaskRun,
+        **_STEP_ACTION,
+    },
+    "tekton.dev/v1beta1": {**_STEP_ACTION},
+    "tekton.dev/v1alpha1": {**_STEP_ACTION},
+    "v1": {
+        "ConfigMap": kubernetes.ConfigMap,
+        "LimitRange": kubernetes.LimitRange,
+        "PersistentVolumeClaim": kubernetes.PersistentVolumeClaim,
+        "Secret": kubernetes.Secret,
+    },
+}
+_TEKTON_VERSIONS = {
+    "tekton.dev/v1": frozenset(_MODELS["tekton.dev/v1"]),
+    "tekton.dev/v1beta1": tekton_v1beta1.KINDS | {"StepAction"},
+    "tekton.dev/v1alpha1": frozenset({"StepAction"}),
+}
+_TEKTON_KINDS = _TEKTON_VERSIONS["tekton.dev/v1"]
+_OTHER_TEKTON_KINDS = frozenset({"CustomRun", "VerificationPolicy"})
+"""Kinds of Tekton's that are passed on: they have no part in a run."""
+_GONE_KINDS = {
+    "Condition": "use `when` of the Task that it guards",
+    "PipelineResource": "use params, Workspaces and Results",
+    "Run": "it is now CustomRun",
+}
+"""Kinds that Tekton has no more, each with what to use instead."""
+
+_CORE_KINDS = frozenset(
+    {
+        *("Binding", "ComponentStatus", "ConfigMap", "Endpoints", "Event", "LimitRange", "List", "Namespace", "Node"),
+        *("PersistentVolume", "PersistentVolumeClaim", "Pod", "PodTemplate", "ReplicationController", "ResourceQuota"),
+        *("Secret", "Service", "ServiceAccount"),
+    }
+)
+"""The kinds of Kubernetes' API v1."""
+
+_WORD = re.compile(r"[^\s,\[\]{}]+")
+_DIRECTORY_SUFFIXES = (".json", ".yaml", ".yml")
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Document:
+    """One Kubernetes object.
+
+    `data` is the object as plain data and must not be changed. `model` is there if the kind is one of those we know.
+    `name` is ``metadata.name``, or empty if there is none (yet). `origins` tells where the file has what was moved in
+    `data` (``v1beta1``). `is_cluster_task`: it was one, and is read as a Task. `warnings` tell what was dropped.
+    """
+
+    file: str
+    api_version: str
+    kind: str
+    name: str
+    data: dict[str, Any]
+    model: Model | None
+    marks: yaml_tree.Place | yaml_tree.Marks = field(repr=False)
+    origins: Mapping[Path, Path] = field(default_factory=dict, repr=False)
+    is_cluster_task: bool = False
+    warnings: tuple[Problem, ...] = ()
+
+    def position(self, path: Path = (), *, key: bool = False) -> Position:
+        """Return where `path`, such as ``("spec", "tasks", 3, "runAfter", 0)``, is, or the last of it that is there.
+
+        With `key`, that is where the key at the end of the path is, not its value. What an alias or a merge key brought
+        in is where it was written.
+        """
+        line, column = yaml_tree.find(self.marks, origin(path, self.origins), key=key)
+        return Position(self.file, line + 1, column + 1)
+
+    def problem(
+        self, path: Path, message: str, rule: Rule, *, key: bool = False, severity: Severity = "error"
+    ) -> Problem:
+        """Return a problem at `path`, its message beginning with the path, as the file has it."""
+        text = f"{format_path(origin(path, self.origins))}: {message}" if path else message
+        return Problem(self.position(path, key=key), text, rule, severity)
+
+
+@dataclass(frozen=True)
+class Documents:
+    """All documents given, in their order, and the texts of the files that they are from, by name."""
+
+    items: tuple[Document, ...]
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __iter__(self) -> Iterator[Document]:
+        return iter(self.items)
+
+    def of(self, model: type[M]) -> tuple[tuple[Document, M], ...]:
+        """Return the documents of one kind, each with its model."""
+        return cast("tuple[tuple[Document, M], ...]", self._by_model.get(model, ()))
+
+    def named(self, model: type[M]) -> Mapping[str, tuple[Document, M]]:
+        """Return the documents of one kind by name; of those of one name in several namespaces, the last.
+
+        A Task comes before a ClusterTask of its name.
+        """
+        return cast("Mapping[str, tuple[Document, M]]", self._by_name.get(model, {}))
+
+    def find(self, model: type[M], name: str) -> tuple[Document, M] | None:
+        """Return the document of that kind with that name."""
+        return self.named(model).get(name)
+
+    @cached_property
+    def _by_model(self) -> Mapping[type[Model], Sequence[tuple[Document, Model]]]:
+        found: dict[type[Model], list[tuple[Document, Model]]] = {}
+        for document in self.items:
+            if document.model is not None:
+                found.setdefault(type(document.model), []).append((document, document.model))
+        return {model: tuple(those) for model, those in found.items()}
+
+    @cached_property
+    def _by_name(self) -> Mapping[type[Model], Mapping[str, tuple[Document, Model]]]:
+        return {
+            model: {each[0].name: each for each in sorted(those, key=lambda each: not each[0].is_cluster_task)}
+            for model, those in self._by_model.items()
+        }
+
+    @cached_property
+    def cluster_tasks(self) -> Mapping[str, tuple[Document, tekton.Task]]:
+        """The ClusterTasks by name."""
+        return {each[0].name: each for each in self.of(tekton.Task) if each[0].is_cluster_task}
+
+    @cached_property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What was dropped of all documents."""
+        return tuple(warning for document in self.items for warning in document.warnings)
+
+    @cached_property
+    def lines(self) -> Mapping[str, Sequence[str]]:
+        """The lines of the files, by name."""
+        return {file: text.splitlines() for file, text in self.texts.items()}
+
+    def others(self) -> tuple[Document, ...]:
+        """Return the documents of kinds we do not know."""
+        return tuple(document for document in self.items if document.model is None)
+
+
+def load(paths: Sequence[str], standard_input: BinaryIO | None = None) -> Documents:
+    """Return the documents in these files. Raises Problems, with everything that is wrong with any of them.
+
+    `standard_input` is what ``-`` stands for; by default, the process's own.
+    """
+    loader = _Loader(standard_input)
+    for path in paths:
+        loader.read(path)
+    loader.check_names()
+    if loader.problems:
+        raise Problems(loader.problems)
+    return Documents(tuple(loader.documents), loader.texts)
+
+
+def read(content: bytes, file: str) -> Documents:
+    """Return the documents in `content`, `file` being its name in messages. Raises Problems, as `load` does."""
+    loader = _Loader(None)
+    loader.read_bytes(file, content)
+    if loader.problems:
+        raise Problems(loader.problems)
+    return Documents(tuple(loader.documents), loader.texts)
+
+
+class _Loader:
+    """Collects documents and problems."""
+
+    def __init__(self, standard_input: BinaryIO | None) -> None:
+        self.documents: list[Document] = []
+        self.problems: list[Problem] = []
+        self.texts: dict[str, str] = {}
+        self._standard_input = standard_input
+
+    def read(self, path: str) -> None:
+        """Read a file, a directory or standard input."""
+        if path == STANDARD_INPUT:
+            stream = self._standard_input if self._standard_input is not None else sys.stdin.buffer
+            self.read_bytes("<stdin>", stream.read(yaml_files.MAX_BYTES + 1))
+            return
+        if (answer := url_in_place_of_file(path)) is not None and not os.path.exists(path):
+            self._tell_of_file(path, answer, "unreadable-file")
+            return
+        try:
+            files = self._files_of(path) if os.path.isdir(path) else [path]
+        except OSError as error:
+            self.problems.append(yaml_files.unreadable(path, error))
+            return
+        for file in files:
+            self._read_file(file)
+
+    def _files_of(self, directory: str) -> list[str]:
+        names = sorted(name for name in os.listdir(directory) if name.endswith(_DIRECTORY_SUFFIXES))
+        files = [file for file in (os.path.join(directory, name) for name in names) if not os.path.isdir(file)]
+        if not files:
+            message = "the directory has no file that ends in .yaml, .yml or .json"
+            self._tell_of_file(directory, message, "empty-directory")
+        return files
+
+    def _read_file(self, path: str) -> None:
+        trees, problems = yaml_files.read_file(path)
+        self._take_trees(path, trees, problems)
+
+    def read_bytes(self, file: str, content: bytes) -> None:
+        """Read the content of a file."""
+        trees, problems = yaml_files.read_bytes(content, file)
+        self._take_trees(file, trees, problems)
+
+    def _take_trees(self, file: str, trees: Sequence[yaml_tree.Tree], problems: Iterable[Problem]) -> None:
+        self.problems += problems
+        for tree in trees:
+            self.texts[file] = tree.text
+            self._take(file, tree.data, tree.marks)
+
+    def _tell_of_file(self, file: str, message: str, rule: Rule) -> None:
+        self.problems.append(Problem(Position(file), message, rule))
+
+    def _take(self, file: str, data: Any, marks: yaml_tree.Place | yaml_tree.Marks) -> None:
+        """Take one value of a file: an object, or a List of them."""
+        is_object = isinstance(data, dict) and data.get("apiVersion") and data.get("kind")
+        if not is_object and (answer := of_another_system(data)) is not None:
+            self._tell_of_file(file, answer, "foreign-file")
+            return
+        if not isinstance(data, dict):
+            message = f"expected a Kubernetes object, a mapping with apiVersion and kind; got {describe(data)}"
+            self.problems.append(Document(file, "", "", "", {}, None, marks).problem((), message, "not-an-object"))
+            return
+        api_version, kind = data.get("apiVersion"), data.get("kind")
+        document = Document(file, str(api_version), str(kind), _name(data), data, None, marks)
+        if wrong := list(_type_problems(document, api_version, kind)):
+            self.problems += wrong
+        elif document.api_version == "v1" and kind == "List":
+            self._take_items(document)
+        else:
+            self._take_object(document)
+
+    def _take_items(self, document: Document) -> None:
+        items = document.data.get("items")
+        marks = document.marks
+        parts = marks.parts if isinstance(marks, yaml_tree.Marks) else None
+        item_marks = parts.get("items") if isinstance(parts, dict) else None
+        if not isinstance(items, list) or not isinstance(item_marks, yaml_tree.Marks):
+            self.problems.append(document.problem(("items",), "a List needs items, a list", "missing-field"))
+            return
+        for item, place in zip(items, item_marks.parts, strict=True):
+            self._take(document.file, item, place)  # type: ignore[arg-type]  # the parts of a list are a list
+
+    def _take_object(self, document: Document) -> None:
+        if document.api_version == "tekton.dev/v1beta1" and document.kind in tekton_v1beta1.KINDS:
+            document = self._rewritten(document)
+        known = _MODELS.get(document.api_version, {}).get(document.kind)
+        if known is None:
+            self.documents.append(document)
+            return
+        model, complaints = validate(known, document.data)
+        for complaint in complaints:
+            message = self._as_written(document, complaint)
+            self.problems.append(document.problem(complaint.path, message, complaint.rule, key=complaint.at_key))
+        metadata = getattr(model, "metadata", None)  # a model knows its fields in any upper and lower case
+        name = document.name if metadata is None else metadata.name or ""
+        self.documents.append(replace(document, model=model, name=name))
+
+    def _as_written(self, document: Document, complaint: Complaint) -> str:
+        """Return the message of a complaint, with how a number or boolean is written, if YAML reads it otherwise."""
+        value = complaint.value
+        if not isinstance(value, bool | int | float):
+            return complaint.message
+        at = document.position(complaint.path)
+        word = _WORD.match(self.texts[document.file].splitlines()[at.line - 1], at.column - 1)
+        if word is None or word[0] == json.dumps(value):
+            return complaint.message
+        return complaint.message.replace(describe(value), f"{word[0]}, which YAML reads as {describe(value)}", 1)
+
+    def _rewritten(self, document: Document) -> Document:
+        rewritten = tekton_v1beta1.to_v1(document.data)
+        self.problems += [document.problem(path, message, "gone-from-v1") for path, message in rewritten.problems]
+        is_cluster_task = document.kind == tekton_v1beta1.CLUSTER_TASK
+        warnings = [
+            document.problem(path, message, "gone-from-v1", severity="warning") for path, message in rewritten.warnings
+        ]
+        if is_cluster_task:
+            message = f"the ClusterTask '{document.name}' is read as the Task of that name"
+            warnings.append(document.problem(("kind",), message, "cluster-task", severity="note"))
+        return replace(
+            document,
+            api_version="tekton.dev/v1",
+            kind="Task" if is_cluster_task else document.kind,
+            data=rewritten.data,
+            origins=rewritten.origins,
+            is_cluster_task=is_cluster_task,
+            warnings=tuple(warnings),
+        )
+
+    def check_names(self) -> None:
+        """Tell of objects that are there twice."""
+        seen: dict[tuple[str, str, str, str, bool], Document] = {}
+        for document in self.documents:
+            metadata = document.data.get("metadata")
+            namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
+            group = document.api_version.rpartition("/")[0]
+            identity = (group, document.kind, str(namespace or ""), document.name, document.is_cluster_task)
+            first = seen.setdefault(identity, document)
+            if document.name and first is not document:
+                message = f"there is already a {document.kind} '{document.name}' at {first.position()}"
+                self.problems.append(document.problem(("metadata", "name"), message, "duplicate-object"))
+
+
+def _name(data: dict[str, Any]) -> str:
+    metadata = data.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+_OF_OBJECTS = frozenset({"apiVersion", "kind", "metadata", "spec", "data"})
+
+
+def _type_problems(document: Document, api_version: Any, kind: Any) -> Iterator[Problem]:
+    """Yield what is wrong with the apiVersion and the kind of an object."""
+    missing = False
+    for name, value in (("apiVersion", api_version), ("kind", kind)):
+        if value is None or value == "":
+            missing = True
+            meant = closest(name, (key for key in document.data if isinstance(key, str) and key not in _OF_OBJECTS))
+            if meant is None:
+                yield document.problem((), f"the field '{name}' is required", "missing-field")
+            else:
+                message = f"unknown field (did you mean '{name}'?)"
+                yield document.problem((meant,), message, "unknown-field", key=True)
+        elif not isinstance(value, str):
+            missing = True
+            yield document.problem((name,), f"expected a string, got {describe(value)}", "wrong-type")
+    if missing:
+        return
+    if api_version.startswith("tekton.dev/"):
+        yield from _tekton_type_problems(document, api_version, kind)
+        return
+    group, _, version = api_version.rpartition("/")
+    if (not group and kind in _TEKTON_KINDS) or (group and _is_misspelt_tekton(group, kind)):
+        message = f"expected tekton.dev/v1 for the kind {kind}, got '{api_version}'"
+        hint = did_you_mean(api_version, _TEKTON_VERSIONS) if group else ""
+        yield document.problem(("apiVersion",), f"{message}{hint}", "unknown-api-version")
+    elif not group and version == "v1" and kind not in _CORE_KINDS and (hint := did_you_mean(kind, _CORE_KINDS)):
+        yield document.problem(("kind",), f"Kubernetes has no kind '{kind}' in v1{hint}", "unknown-kind")
+
+
+def _is_misspelt_tekton(group: str, kind: str) -> bool:
+    """Return whether tekton.dev is meant, by a kind of Tekton's in a group that is written much like it."""
+    if closest(kind, _TEKTON_KINDS) is None or group.endswith(".tekton.dev"):
+        return False
+    return group.startswith("tekton.") or bool(difflib.get_close_matches(group, ["tekton.dev"], cutoff=0.8))
+
+
+def _tekton_type_problems(document: Document, api_version: str, kind: str) -> Iterator[Problem]:
+    supported = [version for version, kinds in _TEKTON_VERSIONS.items() if kind in kinds]
+    if kind in _OTHER_TEKTON_KINDS or api_version in supported:
+        return
+    if supported:
+        hint = did_you_mean(api_version, supported)
+        message = f"'{api_version}' is not supported for the kind {kind}; supported: {_listed(supported)}{hint}"
+        yield document.problem(("apiVersion",), message, "unknown-api-version")
+        return
+    if kind in _GONE_KINDS:
+        message = f"Tekton has no {kind} any more; {_GONE_KINDS[kind]}"
+        yield document.problem(("kind",), message, "unknown-kind")
+        return
+    hint = did_you_mean(kind, _TEKTON_KINDS) or f"; Tekton has {_listed(sorted(_TEKTON_KINDS))}"
+    yield document.problem(("kind",), f"unknown kind '{kind}'{hint}", "unknown-kind")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,378 @@
+"""What is run: the PipelineRuns and TaskRuns among the documents, or one made for a bare Pipeline or Task.
+
+Rules:
+
+- The runs that are given are what is run, in their order, as `kubectl create` would make all of them. Without one it is
+  the Pipeline (of several, the one that no other uses), and without a Pipeline the Task.
+- If a name is asked for, it is what has that name, or that generateName: the runs, else the Pipeline, else the Task.
+- ``-p`` and ``-w`` take precedence over the run's own params and Workspaces, and must name something that is declared.
+- A Workspace that a bare Pipeline or Task needs and that is not bound is an emptyDir, with a note.
+
+Left to others: whether the values fit (``params``), and what is bound to a Workspace (``workspaces``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from monopod.compiler.diagnostics import Problem, Problems, closest, did_you_mean
+from monopod.compiler.documents.catalog import Catalog, Found
+from monopod.compiler.documents.documents import Document, Documents
+from monopod.compiler.documents.foreign_files import of_another_api
+from monopod.compiler.documents.option_values import parse_binding, parse_param
+from monopod.compiler.documents.places import DocumentPlace, OptionPlace, Place
+from monopod.compiler.scope.params import Around, Given, value_if_known
+from monopod.compiler.scope.references import Names, shape_of
+from monopod.compiler.scope.run_names import NOT_NAMED, RunNames
+from monopod.compiler.scope.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
+from monopod.schemas.formats.duration import to_text
+from monopod.schemas.plan import Value, ValueType
+from monopod.schemas.tekton.v1 import (
+    Pipeline,
+    PipelineRun,
+    PipelineRunSpec,
+    PipelineSpec,
+    PipelineWorkspaceDeclaration,
+    Task,
+    TaskRun,
+    TaskRunSpec,
+    TaskSpec,
+    WorkspaceDeclaration,
+    type_of,
+)
+from monopod.schemas.variables import Path, Scope
+
+RunKind = Literal["PipelineRun", "TaskRun"]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundByRun:
+    """A volume that the run binds to a Workspace: the fields of a WorkspaceBinding, or of ``-w``."""
+
+    name: str
+    fields: dict[str, Any]
+    place: Place
+
+
+_NO_VALUE: dict[ValueType, Value] = {"string": "", "array": (), "object": {}}
+"""What a param has for a value where a wrong option was reported."""
+
+_NO_METADATA = OptionPlace("metadata")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is run. Exactly one of `pipeline` and `task` is there; `spec` only if a run was given.
+
+    `document` is the run as it is told afterwards. `place` is that of the run's spec or, for a run that was made,
+    that of the Pipeline's or Task's. `timeout` is that of the command line, in seconds. `names` is how it is called.
+    """
+
+    kind: RunKind
+    document: dict[str, Any]
+    place: Place
+    pipeline: Found[PipelineSpec] | None = None
+    task: Found[TaskSpec] | None = None
+    params: tuple[Given, ...] = ()
+    workspaces: tuple[BoundByRun, ...] = ()
+    spec: PipelineRunSpec | TaskRunSpec | None = None
+    timeout: float | None = None
+    warnings: tuple[Problem, ...] = ()
+    metadata_place: Place = _NO_METADATA
+    names: RunNames = NOT_NAMED
+
+    @property
+    def referenced(self) -> str | None:
+        """The name of the Pipeline or Task that is referred to, None for an embedded one."""
+        found = self.pipeline or self.task
+        return None if found is None or found.embedded else found.name
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for.
+
+    `namespace` is where the Pod is made, `default_namespace` where it is if nothing says where. `new_name` makes a name
+    of a generateName; without it, or unless the Pod `has_name_of_run`, the name of the run is known only once there is
+    a Pod. With `unknown_params` a param that nothing gives is unknown, and not missing.
+    """
+
+    params: Sequence[tuple[str, str]] = ()
+    workspaces: Sequence[tuple[str, str]] = ()
+    timeout: float | None = None
+    namespace: str | None = None
+    default_namespace: str | None = None
+    new_name: Callable[[str], str] | None = None
+    has_name_of_run: bool = True
+    unknown_params: bool = False
+
+    def named(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Return a run as plain data with the name that is made for it, if one is."""
+        metadata = document["metadata"]
+        if self.new_name is None or not self.has_name_of_run or metadata.get("name"):
+            return document
+        rest = {key: value for key, value in metadata.items() if key != "generateName"}
+        return {**document, "metadata": {"name": self.new_name(metadata.get("generateName", "")), **rest}}
+
+    def names(self, document: dict[str, Any]) -> RunNames:
+        """Return how a run that is `named` is called."""
+        metadata = document["metadata"]
+        name = metadata.get("name") if self.has_name_of_run else None
+        namespace = self.namespace or metadata.get("namespace") or self.default_namespace
+        return RunNames(name, namespace, document["kind"] == "TaskRun")
+
+
+def select(document: Document, catalog: Catalog, asked: Asked, problems: list[Problem]) -> Run | None:
+    """Return the run that a chosen document asks for; None, with a problem added, if it cannot be."""
+    is_run = isinstance(document.model, PipelineRun | TaskRun)
+    run = _given_run(document, catalog, asked, problems) if is_run else _made_run(document, asked)
+    return None if run is None else _with_options(run, asked, problems)
+
+
+# Choosing the documents
+
+
+def choose(documents: Documents, name: str | None) -> tuple[Document, ...]:
+    """Return what is run, one document for each run. Raises Problems if that is nothing."""
+    runs = [document for document in documents if isinstance(document.model, PipelineRun | TaskRun)]
+    pipelines = [document for document in documents if isinstance(document.model, Pipeline)]
+    tasks = [document for document in documents if isinstance(document.model, Task)]
+    if name is not None:
+        return _by_name((runs, pipelines, tasks), name)
+    if runs:
+        return tuple(runs)
+    for candidates in (_not_used_by_others(pipelines), tasks):
+        if len(candidates) == 1:
+            return (candidates[0],)
+        if candidates:
+            several = ", ".join(map(_described, candidates))
+            message = f"there are several things to run: {several}; choose one with --name"
+            raise Problems([DocumentPlace(candidates[1]).problem("several-runs", message)])
+    for document in documents:
+        if (answer := of_another_api(document.api_version, document.kind)) is not None:
+            raise Problems([DocumentPlace(document).problem("foreign-file", answer)])
+    there_is = sorted({f"{document.kind} of {document.api_version}" for document in documents})
+    message = "there is nothing to run: no PipelineRun, TaskRun, Pipeline or Task of tekton.dev among the documents"
+    message += f", only {', '.join(there_is)}" if there_is else ""
+    place = DocumentPlace(documents.items[0]) if documents.items else None
+    raise Problems([place.problem("nothing-to-run", message) if place else Problem(None, message, "nothing-to-run")])
+
+
+def _by_name(kinds: Iterable[Sequence[Document]], name: str) -> tuple[Document, ...]:
+    names: list[str] = []
+    for candidates in kinds:
+        found = tuple(document for document in candidates if _name(document) == name)
+        if found:
+            return found
+        names += map(_name, candidates)
+    message = f"there is nothing to run with the name '{name}'{did_you_mean(name, names)}"
+    raise Problems([Problem(None, message, "nothing-to-run")])
+
+
+def _name(document: Document) -> str:
+    model = document.model
+    assert isinstance(model, PipelineRun | TaskRun | Pipeline | Task)
+    return document.name or model.metadata.generate_name or ""
+
+
+def _described(document: Document) -> str:
+    return f"{document.kind} '{_name(document)}'"
+
+
+def _not_used_by_others(pipelines: Sequence[Document]) -> Sequence[Document]:
+    if len(pipelines) < 2:
+        return pipelines
+    used = {
+        task.pipeline_ref.name
+        for document in pipelines
+        if isinstance(document.model, Pipeline)
+        for task in (*document.model.spec.tasks, *document.model.spec.finally_)
+        if task.pipeline_ref is not None
+    }
+    return [document for document in pipelines if document.name not in used] or pipelines
+
+
+# The run
+
+
+def _given_run(document: Document, catalog: Catalog, asked: Asked, problems: list[Problem]) -> Run | None:
+    place = DocumentPlace(document, ("spec",))
+    model = document.model
+    assert isinstance(model, PipelineRun | TaskRun)
+    spec = model.spec
+    told = asked.named(model.to_kubernetes())  # the fields as they are spelled, whatever upper and lower case they have
+    told.pop("status", None)
+    names = asked.names(told)
+    around = _around(spec, asked, names)
+    pipeline: Found[PipelineSpec] | None = None
+    task: Found[TaskSpec] | None = None
+    kind: RunKind
+    if isinstance(spec, PipelineRunSpec):
+        kind = "PipelineRun"
+        if spec.pipeline_spec is not None:
+            pipeline = Found(_name(document).rstrip("-"), spec.pipeline_spec, place.at("pipelineSpec"), embedded=True)
+        elif spec.pipeline_ref is not None:
+            pipeline = catalog.pipeline(spec.pipeline_ref, place.at("pipelineRef"), around, problems)
+    else:
+        kind = "TaskRun"
+        if spec.task_spec is not None:
+            task = Found(_name(document).rstrip("-"), spec.task_spec, place.at("taskSpec"), embedded=True)
+        elif spec.task_ref is not None:
+            task = catalog.task(spec.task_ref, place.at("taskRef"), around, problems)
+    if pipeline is None and task is None:
+        return None
+    params = tuple(
+        Given(param.name, param.value, place.at("params", index, "value")) for index, param in enumerate(spec.params)
+    )
+    workspaces = tuple(
+        BoundByRun(binding.name, binding.to_kubernetes(), place.at("workspaces", index))
+        for index, binding in enumerate(spec.workspaces)
+    )
+    metadata_place = DocumentPlace(document, ("metadata",))
+    return Run(kind, told, place, pipeline, task, params, workspaces, spec, metadata_place=metadata_place, names=names)
+
+
+def _around(spec: PipelineRunSpec | TaskRunSpec, asked: Asked, names: RunNames) -> Around:
+    """Return what the params of a run's resolver may refer to: the run's own params, with those of the command line."""
+    given: dict[Path, Value] = {("params", param.name): param.value for param in spec.params}
+    for name, text in asked.params:
+        with contextlib.suppress(ValueError):  # told when the options are taken
+            given["params", name] = parse_param(text, type_of(given.get(("params", name), "")))
+    context = Names(RUN_CONTEXT if isinstance(spec, PipelineRunSpec) else TASK_RUN_CONTEXT)
+    shapes = {path: shape_of(value, context) for path, value in given.items()}
+    values = {path: value_if_known(value, Scope(names.of_run())) for path, value in given.items()}
+    known = {path: value for path, value in values.items() if value is not None}
+    return Around(Names(shapes, context), Scope({**known, **names.of_run()}))
+
+
+def _made_run(document: Document, asked: Asked) -> Run:
+    place = DocumentPlace(document, ("spec",))
+    model = document.model
+    assert isinstance(model, Pipeline | Task)
+    is_pipeline = isinstance(model, Pipeline)
+    kind: RunKind = "PipelineRun" if is_pipeline else "TaskRun"
+    told = {
+        "apiVersion": "tekton.dev/v1",
+        "kind": kind,
+        "metadata": {"generateName": f"{document.name}-run-"},
+        "spec": {"pipelineRef" if is_pipeline else "taskRef": {"name": document.name}},
+    }
+    told = asked.named(told)
+    names = asked.names(told)
+    if isinstance(model, Pipeline):
+        pipeline = Found(document.name, model.spec, place, metadata=model.metadata)
+        return Run(kind, told, place, pipeline=pipeline, names=names)
+    task = Found(document.name, model.spec, place, metadata=model.metadata)
+    return Run(kind, told, place, task=task, names=names)
+
+
+# The options
+
+
+def _with_options(run: Run, asked: Asked, problems: list[Problem]) -> Run:
+    params = {given.name: given for given in run.params}
+    params.update((given.name, given) for given in _params(run, asked.params, problems))
+    if asked.unknown_params:
+        for declared in _declarer(run)[0].params:
+            if declared.default is None and declared.name not in params:
+                params[declared.name] = Given(declared.name, _NO_VALUE[declared.value_type], run.place, reported=True)
+    workspaces = {bound.name: bound for bound in run.workspaces}
+    workspaces.update((bound.name, bound) for bound in _workspaces(run, asked.workspaces, problems))
+    warnings = []
+    if run.spec is None:
+        for name, place in _unbound(run, workspaces):
+            fields = {"name": name, "emptyDir": {}}
+            workspaces[name] = BoundByRun(name, fields, place)
+            message = (
+                f"nothing is bound to the Workspace '{name}', so it is an emptyDir; bind something with -w {name}=…"
+            )
+            warnings.append(place.problem("unbound-workspace", message, "warning"))
+    spec = dict(run.document["spec"])
+    if params:
+        spec["params"] = [{"name": name, "value": _to_json(given.value)} for name, given in params.items()]
+    if workspaces:
+        spec["workspaces"] = [bound.fields for bound in workspaces.values()]
+    if asked.timeout is not None:
+        spec |= _timeout_fields(run, to_text(asked.timeout))
+    return replace(
+        run,
+        document={**run.document, "spec": spec},
+        params=tuple(params.values()),
+        workspaces=tuple(workspaces.values()),
+        timeout=asked.timeout,
+        warnings=tuple(warnings),
+    )
+
+
+def _timeout_fields(run: Run, timeout: str) -> dict[str, Any]:
+    if run.kind == "TaskRun":
+        return {"timeout": timeout}
+    return {"timeouts": {**run.document["spec"].get("timeouts", {}), "pipeline": timeout}}
+
+
+def _declarer(run: Run) -> tuple[PipelineSpec | TaskSpec, Place]:
+    """Return the spec that declares the run's params and Workspaces, and where it is."""
+    if run.pipeline is not None:
+        return run.pipeline.spec, run.pipeline.place
+    assert run.task is not None
+    return run.task.spec, run.task.place
+
+
+def _params(run: Run, options: Sequence[tuple[str, str]], problems: list[Problem]) -> Iterable[Given]:
+    types = {given.name: type_of(given.value) for given in run.params}
+    types.update((spec.name, spec.value_type) for spec in _declarer(run)[0].params)
+    given = {param.name for param in run.params} | {name for name, _ in options}
+    for name, text in options:
+        place = OptionPlace(f"-p {name}={text}")
+        if name not in types:
+            message = f"there is no param '{name}'{did_you_mean(name, types)}"
+            problems.append(place.problem("unknown-param", message))
+            meant = closest(name, types)
+            if meant is not None and meant not in given:
+                yield Given(meant, _NO_VALUE[types[meant]], place, reported=True)
+            continue
+        try:
+            yield Given(name, parse_param(text, types[name]), place)
+        except ValueError as error:
+            problems.append(place.problem("param-type", str(error)))
+            yield Given(name, _NO_VALUE[types[name]], place, reported=True)
+
+
+def _workspaces(run: Run, options: Sequence[tuple[str, str]], problems: list[Problem]) -> Iterable[BoundByRun]:
+    bound = {each.name for each in run.workspaces} | {name for name, _ in options}
+    known = {declaration.name for declaration in _declarer(run)[0].workspaces} | {each.name for each in run.workspaces}
+    for name, text in options:
+        place = OptionPlace(f"-w {name}={text}")
+        if name not in known:
+            message = f"there is no Workspace '{name}'{did_you_mean(name, known)}"
+            problems.append(place.problem("unknown-workspace", message))
+            meant = closest(name, known)
+            if meant is not None and meant not in bound:
+                yield _reported(meant, place)
+            continue
+        try:
+            yield BoundByRun(name, {"name": name, **parse_binding(text)}, place)
+        except ValueError as error:
+            problems.append(place.problem("workspace-binding", str(error)))
+            yield _reported(name, place)
+
+
+def _reported(workspace: str, place: Place) -> BoundByRun:
+    """Return what is bound where a wrong option was reported, so that nothing is missing."""
+    return BoundByRun(workspace, {"name": workspace, "emptyDir": {}}, place)
+
+
+def _unbound(run: Run, bound: Iterable[str]) -> Iterable[tuple[str, Place]]:
+    spec, place = _declarer(run)
+    taken = set(bound)
+    declarations: Sequence[PipelineWorkspaceDeclaration | WorkspaceDeclaration] = spec.workspaces
+    for index, declaration in enumerate(declarations):
+        if not declaration.optional and declaration.name not in taken:
+            yield declaration.name, place.at("workspaces", index)
+
+
+def _to_json(value: Value) -> str | list[str] | dict[str, str]:
+    return list(value) if isinstance(value, tuple) else value

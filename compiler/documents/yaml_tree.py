@@ -1,0 +1,478 @@
+"""YAML text to plain data, with the place of every key and value.
+
+Rules:
+
+- Plain data is what JSON can hold: dict (string keys), list, str, int, float, bool, None.
+- Scalars mean what they mean to kubectl (sigs.k8s.io/yaml, that is go-yaml v2, YAML 1.1 and a bit): ``yes``, ``on`` and
+  ``y`` are true, ``0644`` is octal, ``1_000`` is a number, ``12:30`` and dates are strings. A key is always a string.
+- Anchors, aliases and merge keys work. What an alias stands for is shared, not copied, but counts in full: a text that
+  unfolds to more than `MAX_NODES` values, or nests deeper than `MAX_DEPTH`, is refused before it costs anything.
+- Nothing here recurses, and nothing raises: what is wrong with a text is told as problems with positions.
+
+Left to others: reading files, and what the data means (``monopod.compiler.documents.documents``).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NoReturn, TypeAlias
+
+import yaml
+
+from monopod.compiler.diagnostics import Position, Problem
+from monopod.compiler.rules import Rule
+from monopod.schemas.model import Path
+
+MAX_NODES = 1_000_000
+MAX_DEPTH = 100
+
+
+Place: TypeAlias = tuple[int, int]
+"""A line and a column, both from 0."""
+
+
+class Marks:
+    """The places of a list or mapping, of its parts, and (if it is a mapping) of their keys."""
+
+    __slots__ = ("keys", "parts", "place")
+
+    def __init__(self, place: Place, parts: dict[str, Place | Marks] | list[Place | Marks]) -> None:
+        self.place = place
+        self.parts = parts
+        self.keys: dict[str, Place] = {}
+
+
+def find(marks: Place | Marks, path: Path, *, key: bool = False) -> Place:
+    """Return the place that `path` leads to, or as far as it leads; with `key`, that of the last part's key if any."""
+    place = marks.place if isinstance(marks, Marks) else marks
+    for part in path:
+        if not isinstance(marks, Marks):
+            break
+        name = spelling(marks, part) if isinstance(part, str) else part
+        if isinstance(marks.parts, dict) and isinstance(name, str):
+            key_place = marks.keys[name]
+            marks = marks.parts[name]
+        elif isinstance(marks.parts, list) and isinstance(name, int) and 0 <= name < len(marks.parts):
+            key_place = None
+            marks = marks.parts[name]
+        else:
+            break
+        place = marks.place if isinstance(marks, Marks) else marks
+        if key and key_place is not None:
+            place = key_place
+    return place
+
+
+def spelling(marks: Marks, name: str) -> str | None:
+    """Return how a mapping spells the key `name`, which may differ in upper and lower case; None: not at all."""
+    if name in marks.keys:
+        return name
+    return next((key for key in marks.keys if key.lower() == name.lower()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One document of a YAML stream; `text` is the whole stream."""
+
+    data: Any
+    marks: Place | Marks
+    text: str = ""
+
+
+def parse(text: str, file: str) -> tuple[list[Tree], list[Problem]]:
+    """Return the documents of a YAML (or JSON) text, empty ones left out, and what is wrong with it.
+
+    What follows the first error of syntax is not looked at.
+    """
+    builder = _Builder(text, file)
+    try:
+        for event in _events(_without_surrogate_escapes(text)):
+            builder.take(event)
+    except yaml.MarkedYAMLError as error:
+        builder.problems.append(_syntax_problem(error, text, file))
+    except _Refused:
+        pass
+    return builder.trees, builder.problems
+
+
+def _events(text: str) -> Iterator[Any]:
+    parser = yaml.CSafeLoader(text)
+    try:
+        while (event := parser.get_event()) is not None:
+            yield event
+    finally:
+        parser.dispose()
+
+
+_SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+
+
+def _without_surrogate_escapes(text: str) -> str:
+    """Replace the pairs of escapes that JSON, but not YAML, writes for characters such as emoji."""
+    if not text.lstrip().startswith(("{", "[")):
+        return text
+    return _SURROGATES.sub(
+        lambda match: match[1] + chr(0x10000 + ((int(match[2], 16) - 0xD800) << 10) + int(match[3], 16) - 0xDC00), text
+    )
+
+
+# What is wrong with the syntax
+
+
+_IN_WORDS = {
+    "flow sequence": "list in [ ]",
+    "flow mapping": "mapping in { }",
+    "flow node": "value in [ ] or { }",
+    "block sequence": "list",
+    "block collection": "list",
+    "block mapping": "mapping",
+    "quoted scalar": "text in quotes",
+    "plain scalar": "text without quotes",
+    "block scalar": "text after | or >",
+    "simple key": "key",
+}
+
+
+def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
+    mark = error.problem_mark or error.context_mark
+    lines = text.splitlines() or [""]
+    line, column = (mark.line, mark.column) if mark is not None else (0, 0)
+    if line >= len(lines):  # libyaml puts the end of the text on a line of its own
+        line, column = len(lines) - 1, len(lines[-1])
+    character = lines[line][column : column + 1]
+    message = _syntax_message(error, character, line)
+    rule: Rule = "yaml-syntax"
+    if character == "\t":
+        message, rule = "a tab is used for indentation; YAML takes spaces only", "yaml-tab"
+    return Problem(Position(file, line + 1, column + 1), message, rule)
+
+
+def _syntax_message(error: yaml.MarkedYAMLError, character: str, line: int) -> str:
+    problem = error.problem or "it cannot be read"
+    if problem == "found character that cannot start any token":
+        return f"this is not valid YAML: a value cannot start with '{character}'; write it in quotes"
+    if problem == "mapping values are not allowed in this context":
+        return (
+            "this is not valid YAML: a ':' is not expected here; "
+            "is the indentation wrong, or is a text with ': ' not in quotes?"
+        )
+    context = f" {error.context}" if error.context else ""
+    if context and error.context_mark is not None and error.context_mark.line < line:
+        context += f" that begins on line {error.context_mark.line + 1}"
+    for theirs, ours in _IN_WORDS.items():
+        context = context.replace(theirs, ours)
+    return f"this is not valid YAML: {problem}{context}"
+
+
+# Scalars
+
+
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
+    **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+}
+_NOT_JSON = frozenset(sign + word for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")) | {
+    ".nan",
+    ".NaN",
+    ".NAN",
+}
+_FIRST = frozenset("+-.0123456789yYnNtTfFoO~")
+_INTEGER = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|([1-9][0-9]*|0))", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_MERGE = "<<"
+_TAG = "tag:yaml.org,2002:"
+_TAGGED_TYPES: dict[str, tuple[type, ...]] = {
+    "!!int": (int,),
+    "!!float": (int, float),
+    "!!bool": (bool,),
+    "!!null": (type(None),),
+}
+
+
+@lru_cache(4096)
+def plain_scalar(text: str) -> str | int | float | bool | None:
+    """Return what a scalar without quotes means. Raises ValueError for a number that JSON cannot hold."""
+    if text and text[0] not in _FIRST:
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if text in _NOT_JSON:
+        raise ValueError(f"{text} is not a number that JSON can hold; write it in quotes if a string is meant")
+    if text[0] in "+-.0123456789":
+        number = _number(text.replace("_", "") if text[0] != "." else text)
+        return text if number is None else number
+    return text
+
+
+def _number(text: str) -> int | float | None:
+    if match := _INTEGER.fullmatch(text):
+        digits, base = next((match[group], base) for group, base in ((2, 16), (3, 2), (4, 8), (5, 10)) if match[group])
+        digits = digits.lstrip("0") or "0"
+        value = int(digits, base) * (-1 if match[1] == "-" else 1) if len(digits) <= 64 else 2**64
+        if -(2**63) <= value < 2**64:
+            return value
+    if _FLOAT.fullmatch(text) is None:
+        return None
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        return None
+    return int(number) if number.is_integer() and abs(number) < 1e21 else number
+
+
+def _scalar(event: Any) -> Any:
+    """Return the value of a scalar. Raises ValueError if it has a tag that it does not fit, or an unknown one."""
+    tag = event.tag
+    if tag is None:
+        return event.value if event.style else plain_scalar(event.value)
+    short = _short(tag)
+    if short in {"!", "!!str", "!!timestamp"}:
+        return event.value
+    if short == "!!binary":
+        return base64.b64decode(event.value).decode()
+    if short not in _TAGGED_TYPES:
+        raise ValueError(f"the tag {short} is not known here")
+    value = plain_scalar(event.value)
+    if type(value) not in _TAGGED_TYPES[short]:
+        raise ValueError(f"'{event.value}' does not fit its tag {short}")
+    return value
+
+
+def _short(tag: str) -> str:
+    return tag.replace(_TAG, "!!")
+
+
+def _key_text(value: Any) -> str:
+    """Return a scalar key as a string, as kubectl does."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+# Building
+
+
+class _Refused(Exception):  # noqa: N818  # never leaves this module
+    """The text goes over a limit; the problem is told already."""
+
+
+class _OpenList:
+    """A list whose end has not come yet."""
+
+    merging = False
+    __slots__ = ("anchor", "data", "height", "key", "marks", "nodes_before", "parts")
+
+    def __init__(self, place: Place, anchor: str | None, nodes_before: int) -> None:
+        self.data: list[Any] = []
+        self.parts: list[Place | Marks] = []
+        self.marks = Marks(place, self.parts)
+        self.anchor = anchor
+        self.nodes_before = nodes_before
+        self.height = 1
+        self.key = ""
+        """Never None: a list does not wait for a key."""
+
+    def add(self, data: Any, marks: Place | Marks) -> None:
+        self.data.append(data)
+        self.parts.append(marks)
+
+
+class _OpenMapping:
+    """A mapping whose end has not come yet. While `key` is None, the next value is a key, after that it is the key's.
+
+    `merging`: the key is a merge key, ``<<``.
+    """
+
+    __slots__ = (
+        *("anchor", "data", "height", "key", "key_place"),
+        *("marks", "merged", "merging", "nodes_before", "parts"),
+    )
+
+    def __init__(self, place: Place, anchor: str | None, nodes_before: int) -> None:
+        self.data: dict[str, Any] = {}
+        self.parts: dict[str, Place | Marks] = {}
+        self.marks = Marks(place, self.parts)
+        self.anchor = anchor
+        self.nodes_before = nodes_before
+        self.height = 1
+        self.key: str | None = None
+        self.key_place = place
+        self.merging = False
+        self.merged: list[tuple[dict[str, Any], Marks]] = []
+
+    def add(self, data: Any, marks: Place | Marks) -> None:
+        assert self.key is not None
+        self.data[self.key] = data
+        self.parts[self.key] = marks
+        self.marks.keys[self.key] = self.key_place
+        self.key = None
+
+    def merge(self) -> None:
+        """Take over what is not there yet: a mapping's own keys win, then the merged mappings in their order."""
+        for data, marks in self.merged:
+            assert isinstance(marks.parts, dict)
+            for key, value in data.items():
+                if key not in self.data:
+                    self.data[key] = value
+                    self.parts[key] = marks.parts[key]
+                    self.marks.keys[key] = marks.keys[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """What an alias stands for; `nodes` and `height` are those of the unfolded value."""
+
+    data: Any
+    marks: Place | Marks
+    nodes: int
+    height: int
+
+
+class _Builder:
+    """Builds trees from the events of libyaml, one after the other."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self._text = text
+        self.trees: list[Tree] = []
+        self.problems: list[Problem] = []
+        self._file = file
+        self._documents = _OpenList((0, 0), None, 0)
+        self._open: list[_OpenList | _OpenMapping] = [self._documents]
+        self._anchors: dict[str, _Anchored] = {}
+        self._nodes = 0
+        self._take = {
+            yaml.ScalarEvent: self._take_scalar,
+            yaml.MappingStartEvent: self._take_start,
+            yaml.SequenceStartEvent: self._take_start,
+            yaml.MappingEndEvent: self._take_end,
+            yaml.SequenceEndEvent: self._take_end,
+            yaml.AliasEvent: self._take_alias,
+            yaml.DocumentStartEvent: self._take_document,
+        }
+
+    def take(self, event: Any) -> None:
+        """Take the next event."""
+        if method := self._take.get(type(event)):
+            method(event)
+
+    def _take_document(self, _event: Any) -> None:
+        self._anchors = {}
+
+    def _take_scalar(self, event: Any) -> None:
+        place = _place(event)
+        self._count(1, place)
+        try:
+            value = _scalar(event)
+        except ValueError as error:
+            self._tell(place, str(error), "yaml-scalar")
+            value = event.value
+        if event.anchor is not None:
+            self._anchors[event.anchor] = _Anchored(value, place, 1, 0)
+        top = self._open[-1]
+        if top.key is None:
+            is_plain = not event.style and event.tag is None
+            self._take_key(top, value, place, may_merge=is_plain)
+        else:
+            self._add(value, place, place)
+
+    def _take_key(self, top: _OpenMapping | _OpenList, value: Any, place: Place, *, may_merge: bool) -> None:
+        assert isinstance(top, _OpenMapping)
+        top.key = key = value if type(value) is str else _key_text(value)
+        top.key_place = place
+        top.merging = may_merge and key == _MERGE
+        if value is None:
+            self._tell(place, "a key must not be empty or null", "yaml-key")
+        elif not top.merging and (before := top.marks.keys.get(key)) is not None:
+            self._tell(place, f"the key '{key}' is already there on line {before[0] + 1}", "yaml-duplicate-key")
+
+    def _take_start(self, event: Any) -> None:
+        place = _place(event)
+        self._count(1, place)
+        self._check_depth(len(self._open), place)
+        if self._open[-1].key is None:
+            message = "a key must be a text, not a list or mapping; if this is a template with {{ }}, render it first"
+            self._refuse(place, message, "yaml-key")
+        is_mapping = type(event) is yaml.MappingStartEvent
+        if event.tag not in {None, "!", _TAG + ("map" if is_mapping else "seq")}:
+            self._tell(place, f"the tag {_short(event.tag)} is not known here", "yaml-scalar")
+        if event.anchor is not None:
+            self._anchors.pop(event.anchor, None)
+        kind = _OpenMapping if is_mapping else _OpenList
+        self._open.append(kind(place, event.anchor, self._nodes - 1))
+
+    def _take_end(self, _event: Any) -> None:
+        done = self._open.pop()
+        if isinstance(done, _OpenMapping) and done.merged:
+            done.merge()
+        if done.anchor is not None:
+            nodes = self._nodes - done.nodes_before
+            self._anchors[done.anchor] = _Anchored(done.data, done.marks, nodes, done.height)
+        top = self._open[-1]
+        top.height = max(top.height, done.height + 1)
+        self._add(done.data, done.marks, done.marks.place)
+
+    def _take_alias(self, event: Any) -> None:
+        place = _place(event)
+        anchored = self._anchors.get(event.anchor)
+        if anchored is None:
+            within = any(frame.anchor == event.anchor for frame in self._open)
+            reason = "stands for something that it is part of" if within else "has no anchor before it"
+            self._refuse(place, f"the alias *{event.anchor} {reason}", "yaml-alias")
+        self._count(anchored.nodes, place)
+        self._check_depth(len(self._open) - 1 + anchored.height, place)
+        top = self._open[-1]
+        if top.key is None:
+            if anchored.height:
+                self._refuse(place, "a key must be a text, not a list or mapping", "yaml-key")
+            self._take_key(top, anchored.data, place, may_merge=False)
+            return
+        top.height = max(top.height, anchored.height + 1)
+        self._add(anchored.data, anchored.marks, place)
+
+    def _add(self, data: Any, marks: Place | Marks, place: Place) -> None:
+        """Put a value where it belongs: into the list or mapping that is open, or it is a document."""
+        top = self._open[-1]
+        if top.merging:
+            self._remember_merge(top, data, marks, place)
+        elif top is self._documents:
+            if data is not None:
+                self.trees.append(Tree(data, marks, self._text))
+        else:
+            top.add(data, marks)
+
+    def _remember_merge(self, top: _OpenMapping | _OpenList, data: Any, marks: Place | Marks, place: Place) -> None:
+        assert isinstance(top, _OpenMapping)
+        top.key, top.merging = None, False
+        sources = [(data, marks)]
+        if isinstance(data, list) and isinstance(marks, Marks) and isinstance(marks.parts, list):
+            sources = list(zip(data, marks.parts, strict=True))
+        for source, source_marks in sources:
+            if isinstance(source, dict) and isinstance(source_marks, Marks):
+                top.merged.append((source, source_marks))
+            else:
+                self._tell(place, "a merge key << takes a mapping or a list of mappings", "yaml-merge")
+
+    def _count(self, nodes: int, place: Place) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            self._refuse(place, f"the file unfolds to more than {MAX_NODES:,} values", "yaml-too-large")
+
+    def _check_depth(self, depth: int, place: Place) -> None:
+        if depth > MAX_DEPTH:
+            self._refuse(place, f"this is nested deeper than {MAX_DEPTH} levels", "yaml-too-deep")
+
+    def _tell(self, place: Place, message: str, rule: Rule) -> None:
+        self.problems.append(Problem(Position(self._file, place[0] + 1, place[1] + 1), message, rule))
+
+    def _refuse(self, place: Place, message: str, rule: Rule) -> NoReturn:
+        self._tell(place, message, rule)
+        raise _Refused
+
+
+def _place(event: Any) -> Place:
+    mark = event.start_mark
+    return mark.line, mark.column

@@ -1,0 +1,97 @@
+"""The heaviest antichain of a DAG: of the nodes that have no order between them, those that weigh most together.
+
+By Dilworth's theorem for weights, its weight is that of all nodes less a maximum flow: each node supplies its weight
+to the nodes after it, directly or through others, and each takes at most its own weight. Flow may pass through a node
+in any amount, so the transitive closure is never built.
+
+The flow is found by augmenting for one taker after the other. What a search in vain has seen can reach no supply, now
+or later, and is left out from then on, so that all searches in vain together take linear time.
+
+What is left to others: what the nodes and weights are (``monopod.compiler.pod.requests``).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Sequence
+
+
+def heaviest_antichain(weights: Sequence[int], predecessors: Sequence[Sequence[int]]) -> int:
+    """Return the weight of the heaviest antichain of a DAG whose nodes are numbered from 0.
+
+    `weights` are not negative; ``predecessors[i]`` are nodes that come before node i, enough of them to give the order
+    by transitivity. Nodes numbered in a topological order are fastest.
+    """
+    flow = _Flow(weights, predecessors)
+    return sum(weights) - sum(map(flow.supply_to, range(len(weights))))
+
+
+class _Flow:
+    """A flow in the network where each node n is two vertices: 2n, at which flow arrives, and 2n + 1, where it leaves.
+
+    Between them and along the DAG's edges capacities are unlimited; only supplies and demands are not.
+    """
+
+    def __init__(self, weights: Sequence[int], predecessors: Sequence[Sequence[int]]) -> None:
+        self._weights = weights
+        self._predecessors = predecessors
+        self._supply = list(weights)
+        self._flow: list[dict[int, int]] = [{} for _ in range(2 * len(weights))]
+        """For each vertex, how much flows to which next vertices."""
+        self._exhausted = bytearray(2 * len(weights))
+
+    def supply_to(self, node: int) -> int:
+        """Bring as much as can be to `node`, rerouting what others get where that helps; return how much."""
+        brought = 0
+        while more := self._augment(2 * node, self._weights[node] - brought):
+            brought += more
+        return brought
+
+    def _augment(self, sink: int, missing: int) -> int:
+        """Search backwards from `sink` for supply until some is found by rerouting; return how much was brought."""
+        if not missing:
+            return 0
+        nexts: dict[int, int] = {sink: -1}
+        queue = deque(nexts)
+        brought = 0
+        while queue:
+            vertex = queue.popleft()
+            if vertex & 1 and self._supply[vertex >> 1]:
+                amount, rerouted = self._push(vertex, nexts, missing - brought)
+                brought += amount
+                if rerouted or brought == missing:
+                    return brought
+            for previous in self._residual_predecessors(vertex):
+                if previous not in nexts and not self._exhausted[previous]:
+                    nexts[previous] = vertex
+                    queue.append(previous)
+        if not brought:
+            for vertex in nexts:
+                self._exhausted[vertex] = 1
+        return brought
+
+    def _residual_predecessors(self, vertex: int) -> list[int]:
+        before = [vertex - 1] if vertex & 1 else [2 * each + 1 for each in self._predecessors[vertex >> 1]]
+        return before + list(self._flow[vertex])
+
+    def _push(self, source: int, nexts: dict[int, int], limit: int) -> tuple[int, bool]:
+        """Push along the path that `nexts` describes; return how much, and whether other flow made room for it."""
+        path = [source]
+        while (vertex := nexts[path[-1]]) >= 0:
+            path.append(vertex)
+        edges = list(itertools.pairwise(path))
+        taken_back = [self._flow[end][start] for start, end in edges if start in self._flow[end]]
+        amount = min(limit, self._supply[source >> 1], *taken_back)
+        for start, end in edges:
+            if start in self._flow[end]:
+                self._take_back(end, start, amount)
+            else:
+                self._flow[start][end] = self._flow[start].get(end, 0) + amount
+        self._supply[source >> 1] -= amount
+        return amount, bool(taken_back)
+
+    def _take_back(self, start: int, end: int, amount: int) -> None:
+        self._flow[start][end] -= amount
+        if not self._flow[start][end]:
+            del self._flow[start][end]

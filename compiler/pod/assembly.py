@@ -1,0 +1,293 @@
+"""The Pod of a run, as a plain object of the Kubernetes API: the coordinator and a container for each Step and Sidecar.
+
+Rules:
+
+- Equal Plans and parts give equal Pods, in the order of their keys too.
+- Containers come in the order in which they are first needed, because kubelet starts them in that order.
+- The Steps of a slot share ``/tekton`` and ``/workspace``; each container alone has its control directory
+  (docs/control-directory.md). A Step that mounts something of its own at ``/workspace`` has that instead.
+- A Sidecar gets neither, as in Tekton.
+- The coordinator runs without any privilege. It needs none: every emptyDir is 0777, and the entrypoint makes readable
+  what a Step wrote.
+- The coordinator is a native sidecar. Where there are none, it is the first of the ordinary containers, and an init
+  container does what its postStart hook would do.
+
+What is left to others: what the containers and volumes of the author are (``monopod.compiler.pod.parts``), and how much
+is requested (``monopod.compiler.pod.resources``).
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import monopod
+from monopod.compiler.pod.deadline import active_deadline
+from monopod.compiler.pod.kube_version import DEFAULT, KubeVersion
+from monopod.compiler.pod.limit_ranges import NO_LIMITS, LimitRanges
+from monopod.compiler.pod.naming import label_value, volume_name
+from monopod.compiler.pod.parts import ContainerPart, PodParts
+from monopod.compiler.pod.resources import pod_resources
+from monopod.compiler.tasks.running_order import container_starts
+from monopod.schemas.plan import Plan, decode, encode
+
+RUNTIME_IMAGE = f"localhost/monopod:{monopod.__version__}"
+"""The coordinator's image, unless another is asked for: what `make image` builds."""
+COORDINATOR = "coordinator"
+INSTALL = "install"
+"""The init container that puts the entrypoint where the Steps find it, where the coordinator is no native sidecar."""
+COORDINATOR_USER = 65532
+"""The uid and gid that images without root call ``nonroot`` by custom. Any but 0 would do."""
+
+MAX_STORED_BYTES = 3 * 512 * 1024
+"""The longest object that etcd takes (its --max-request-bytes, 1.5 MiB by default)."""
+
+_COORDINATOR_ENVIRONMENT = {
+    "MONOPOD_RUN_NAME": "metadata.name",
+    "MONOPOD_NAMESPACE": "metadata.namespace",
+    "MONOPOD_RUN_UID": "metadata.uid",
+}
+_INSTALL_COMMAND = ("/monopod/runtime/entrypoint", "install", "/monopod/bin")
+_IMPLICIT_WORKSPACE = "/workspace"
+
+LogFormat: TypeAlias = Literal["human", "json"]
+
+
+def make_pod(
+    plan: Plan,
+    parts: PodParts,
+    *,
+    runtime_image: str,
+    log_format: LogFormat,
+    kube_version: KubeVersion = DEFAULT,
+    limit_ranges: LimitRanges = NO_LIMITS,
+) -> dict[str, Any]:
+    """Return the Pod (core/v1, JSON-like) that runs `plan` on a cluster of a version, in a namespace with LimitRanges.
+
+    Every container of the Plan's slots has its part in `parts`, and the other way round. Raises ValueError for a
+    malformed Quantity in a container's resources.
+    """
+    volumes = _Volumes.of(parts)
+    resources = pod_resources(plan.pipeline, parts.containers, limit_ranges, kube_version)
+    starts = container_starts(plan.pipeline)
+    ordered = sorted(parts.containers, key=lambda part: starts[part.name])
+    steps = [_container(part, volumes, resources.containers[part.name]) for part in ordered]
+    coordinator = _coordinator(plan, volumes, runtime_image, log_format, resources.coordinator)
+    native = kube_version.has_native_sidecars
+    deadline = active_deadline(plan)
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": _metadata(plan, parts),
+        "spec": {
+            "restartPolicy": "Never",
+            **({"activeDeadlineSeconds": deadline} if deadline is not None else {}),
+            **({"resources": resources.pod} if resources.pod is not None else {}),
+            **parts.pod_fields,
+            **(_beside(coordinator, steps) if native else _among(coordinator, steps, volumes)),
+            "volumes": [*parts.volumes, *({"name": name, "emptyDir": {}} for name in volumes.names())],
+        },
+    }
+
+
+def coordinator_of(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the coordinator's container of a Pod that `make_pod` made. Raises ValueError for another Pod."""
+    spec = pod["spec"]
+    for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
+        if container["name"] == COORDINATOR:
+            found: dict[str, Any] = container
+            return found
+    raise ValueError("this Pod has no coordinator: it was not made by monopod")
+
+
+def plan_of(pod: Mapping[str, Any]) -> Plan:
+    """Return the Plan that a Pod runs. Raises ValueError if it is none of monopod's, or of another version's."""
+    return decode(plan_arguments(pod))
+
+
+def plan_arguments(pod: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the Plan of a Pod as it is encoded in its arguments. Raises ValueError if it is none of monopod's."""
+    arguments = coordinator_of(pod).get("args") or []
+    return tuple(arguments[arguments.index("--") + 1 :]) if "--" in arguments else ()
+
+
+def mount_conflict(mount_path: str) -> str | None:
+    """Return why nothing of an author's may be mounted at this path; None if it may."""
+    path = posixpath.normpath(mount_path)
+    if path == "/" or path.startswith("//"):
+        return "nothing can be mounted over the whole file system"
+    if path == "/monopod" or path.startswith("/monopod/"):
+        return "/monopod is where monopod's own files are"
+    if path == "/tekton" or (path.startswith("/tekton/") and not (path + "/").startswith("/tekton/home/")):
+        return "/tekton is where Results and scripts are; only /tekton/home may be mounted"
+    return None
+
+
+def size_problem(pod: dict[str, Any]) -> str | None:
+    """Return what is wrong with the size of a Pod for a cluster, in words; None if nothing is."""
+    size = stored_bytes(pod)
+    if size <= MAX_STORED_BYTES:
+        return None
+    return (
+        f"this Pod has {len(pod['spec']['containers'])} containers and grows to about {size / 2**20:.1f} MiB in a "
+        f"cluster, whose store takes {MAX_STORED_BYTES / 2**20:.1f} MiB; split the Pipeline, or join Steps into one"
+    )
+
+
+def stored_bytes(pod: dict[str, Any]) -> int:
+    """Return how much a Pod takes in a cluster's store when it has run, estimated a little too high.
+
+    Beside the spec there is the record of who set each field (managedFields, 1.5 times as long) and the status of each
+    container, which repeats its mounts and resources (as long as the spec). The Plan is stored once.
+    """
+    plan = sum(map(len, coordinator_of(pod)["args"]))
+    return plan + (len(json.dumps(pod, separators=(",", ":"))) - plan) * 34 // 10
+
+
+def _metadata(plan: Plan, parts: PodParts) -> dict[str, Any]:
+    names = {"name": parts.name, "generateName": parts.generate_name, "namespace": parts.namespace}
+    return {
+        **{key: name for key, name in names.items() if name is not None},
+        "labels": {
+            **parts.labels,
+            "app.kubernetes.io/managed-by": "monopod",
+            "monopod.dev/pipeline": label_value(plan.pipeline.name),
+        },
+        "annotations": {
+            "kubectl.kubernetes.io/default-container": COORDINATOR,  # whose log tells what happened
+            **parts.annotations,
+            "monopod.dev/version": monopod.__version__,
+        },
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Volumes:
+    """The names of monopod's own volumes: one for all, one for each slot, or one for each container."""
+
+    binary: str
+    state: str
+    tekton: dict[str, str]
+    workspace: dict[str, str]
+    scripts: dict[str, str]
+    control: dict[str, str]
+
+    @classmethod
+    def of(cls, parts: PodParts) -> _Volumes:
+        taken = {volume["name"] for volume in parts.volumes}
+        steps = [part for part in parts.containers if not part.is_sidecar]
+
+        def named(kind: str, owners: Iterable[str]) -> dict[str, str]:
+            return {owner: volume_name((kind, owner), taken) for owner in dict.fromkeys(owners)}
+
+        return cls(
+            binary=volume_name(("bin",), taken),
+            state=volume_name(("state",), taken),
+            tekton=named("tekton", (part.slot for part in steps)),
+            workspace=named("workspace", (part.slot for part in steps if not _has_own_workspace(part))),
+            scripts=named("scripts", (part.slot for part in parts.containers if part.has_script)),
+            control=named("control", (part.name for part in parts.containers)),
+        )
+
+    def names(self) -> Iterator[str]:
+        yield self.binary
+        yield self.state
+        for by_owner in (self.tekton, self.workspace, self.scripts, self.control):
+            yield from by_owner.values()
+
+
+def _beside(coordinator: dict[str, Any], steps: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the containers of a Pod whose coordinator is a native sidecar."""
+    name, image, *rest = coordinator.items()
+    hook = {"postStart": {"exec": {"command": list(_INSTALL_COMMAND)}}}
+    sidecar = dict([name, image, ("restartPolicy", "Always"), *rest, ("lifecycle", hook)])
+    return {"initContainers": [sidecar], "containers": steps}
+
+
+def _among(coordinator: dict[str, Any], steps: list[dict[str, Any]], volumes: _Volumes) -> dict[str, Any]:
+    """Return the containers of a Pod whose coordinator is one of them, and ends with the run."""
+    install = {
+        "name": INSTALL,
+        "image": coordinator["image"],
+        "command": list(_INSTALL_COMMAND),
+        "resources": coordinator["resources"],
+        "securityContext": coordinator["securityContext"],
+        "volumeMounts": [_mount(volumes.binary, "/monopod/bin")],
+    }
+    ending = {**coordinator, "args": ["--end-with-run", *coordinator["args"]]}
+    return {"initContainers": [install], "containers": [ending, *steps]}
+
+
+def _coordinator(
+    plan: Plan, volumes: _Volumes, image: str, log_format: LogFormat, resources: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "name": COORDINATOR,
+        "image": image,
+        "args": ["--format", log_format, "--", *encode(plan)],
+        "env": [
+            {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+            for name, path in _COORDINATOR_ENVIRONMENT.items()
+        ],
+        "resources": resources,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": COORDINATOR_USER,
+            "runAsGroup": COORDINATOR_USER,
+            "readOnlyRootFilesystem": True,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumeMounts": [
+            _mount(volumes.binary, "/monopod/bin"),
+            _mount(volumes.state, "/monopod/state"),
+            *(_mount(name, f"/monopod/slots/{slot}/tekton") for slot, name in volumes.tekton.items()),
+            *(_mount(name, f"/monopod/slots/{slot}/scripts") for slot, name in volumes.scripts.items()),
+            *(_mount(name, f"/monopod/steps/{container}") for container, name in volumes.control.items()),
+        ],
+    }
+
+
+def _container(part: ContainerPart, volumes: _Volumes, resources: dict[str, Any]) -> dict[str, Any]:
+    built = ("image", "env", "resources", "volumeMounts")
+    container = {
+        "name": part.name,
+        "image": part.fields.get("image"),
+        "command": ["/monopod/bin/entrypoint"],
+        **{key: value for key, value in part.fields.items() if key not in built},
+        "env": _environment(part),
+        "resources": resources,
+        "volumeMounts": [*_own_mounts(part, volumes), *(part.fields.get("volumeMounts") or ())],
+    }
+    return {key: value for key, value in container.items() if value not in ([], {}, None)}
+
+
+def _environment(part: ContainerPart) -> list[dict[str, Any]]:
+    given = part.fields.get("env") or []
+    if part.is_sidecar or any(variable["name"] == "HOME" for variable in given):
+        return list(given)
+    return [{"name": "HOME", "value": "/tekton/home"}, *given]
+
+
+def _own_mounts(part: ContainerPart, volumes: _Volumes) -> Iterator[dict[str, Any]]:
+    yield _mount(volumes.binary, "/monopod/bin", read_only=True)
+    yield _mount(volumes.control[part.name], "/monopod/step")
+    if not part.is_sidecar:
+        yield _mount(volumes.tekton[part.slot], "/tekton")
+    if part.has_script:
+        yield _mount(volumes.scripts[part.slot], "/tekton/scripts", read_only=True)
+    if not part.is_sidecar and not _has_own_workspace(part):
+        yield _mount(volumes.workspace[part.slot], _IMPLICIT_WORKSPACE)
+
+
+def _has_own_workspace(part: ContainerPart) -> bool:
+    mounts = part.fields.get("volumeMounts") or ()
+    return any(posixpath.normpath(mount["mountPath"]) == _IMPLICIT_WORKSPACE for mount in mounts)
+
+
+def _mount(volume: str, path: str, *, read_only: bool = False) -> dict[str, Any]:
+    return {"name": volume, "mountPath": path, **({"readOnly": True} if read_only else {})}

@@ -1,0 +1,109 @@
+"""The Pod as it grows while Tasks are compiled: its slots, containers and volumes, each under a name of its own.
+
+Rules:
+
+- It stays within bounds that no Pod comes near: what grows beyond is given up at once (`TooLargeError`).
+- Volumes that are the same thing wherever they are mounted (a ConfigMap, a Secret, a claim) are one volume of the Pod;
+  what would be a Pod's own in Tekton (an emptyDir of a Task) is one volume per slot.
+
+Left to others: what the fields hold (``steps``, ``workspaces``), putting the Pod together (``pod.assembly``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from monopod.compiler.documents.places import Place
+from monopod.compiler.pod.metadata import ForOneTask
+from monopod.compiler.pod.naming import container_name, slot_name, volume_name
+from monopod.compiler.pod.parts import ContainerPart
+from monopod.compiler.pod.places import PlaceOf, PodPlaces
+from monopod.schemas.variables import TooLargeError
+
+MOST_CONTAINERS = 5_000
+"""Containers of a Pod at most. The store of a cluster has room for less than a thousand."""
+MOST_CHARACTERS = 64 * 1024 * 1024
+"""Characters in the fields of all containers together, forty times what the store of a cluster takes."""
+
+_SHARED = frozenset(
+    {"configMap", "secret", "projected", "downwardAPI", "persistentVolumeClaim", "hostPath", "nfs", "image"}
+)
+
+
+class PodDraft:
+    """Collects the parts of a Pod."""
+
+    def __init__(self) -> None:
+        self.containers: list[ContainerPart] = []
+        self.volumes: list[dict[str, Any]] = []
+        self.of_tasks: list[ForOneTask] = []
+        self.places = PodPlaces()
+        self._slots: set[str] = set()
+        self._container_names: set[str] = set()
+        self._volume_names: set[str] = set()
+        self.kept_volumes: frozenset[str] = frozenset()
+        self._volumes_by_key: dict[str, str] = {}
+        self._characters = 0
+
+    def make_room(self, fields: dict[str, Any]) -> None:
+        """Count the fields of a container that is going to be added. Raises TooLargeError if there is no room."""
+        self._characters += characters_in(fields)
+        check_size(self._characters)
+
+    def slot(self, task_path: Sequence[str], index: int | None) -> str:
+        """Return the name of a new slot."""
+        return slot_name(task_path, index, self._slots)
+
+    def container(
+        self, slot: str, step: str, fields: dict[str, Any], place_of: PlaceOf, *, is_sidecar: bool, has_script: bool
+    ) -> str:
+        """Add a container and return its name. Raises TooLargeError."""
+        if len(self.containers) >= MOST_CONTAINERS:
+            raise TooLargeError(f"the Pod has more than {MOST_CONTAINERS} containers")
+        name = container_name(slot, step, self._container_names)
+        self.places.containers[name] = place_of
+        self.containers.append(ContainerPart(name, slot, is_sidecar, fields, has_script))
+        return name
+
+    def volume(self, words: Sequence[str], source: dict[str, Any], place: Place) -> str:
+        """Return the name of the volume with this source, adding it if it is not there yet; `place` is that of both.
+
+        `words` name it, and tell it from others where the source alone does not.
+        """
+        content = json.dumps(source, sort_keys=True)
+        key = content if is_shared(source) else json.dumps([list(words), content])
+        name = self._volumes_by_key.get(key)
+        if name is None:
+            name = self._volumes_by_key[key] = volume_name(words, self._volume_names)
+            self.volumes.append({"name": name, **source})
+            self.places.volumes[name] = place
+        return name
+
+    def keep_volume(self, volume: dict[str, Any], place: Place) -> None:
+        """Add a volume of the podTemplate, under the name that it has."""
+        self.places.volumes[volume["name"]] = place
+        self._volume_names.add(volume["name"])
+        self.kept_volumes |= {volume["name"]}
+        self.volumes.append(volume)
+
+
+def is_shared(source: dict[str, Any]) -> bool:
+    """Return whether a volume with this source is the same thing wherever it is mounted."""
+    return not _SHARED.isdisjoint(source) or bool(source.get("csi", {}).get("readOnly"))
+
+
+def check_size(characters: int) -> None:
+    """Raise TooLargeError if the fields of a Pod's containers cannot be as long as that."""
+    if characters > MOST_CHARACTERS:
+        raise TooLargeError(f"the containers of the Pod hold more than {MOST_CHARACTERS >> 20} Mi characters")
+
+
+def characters_in(field: object) -> int:
+    """Return about how long a field is, written as JSON."""
+    if isinstance(field, dict):
+        return sum(len(key) + 4 + characters_in(each) for key, each in field.items())
+    if isinstance(field, list):
+        return sum(2 + characters_in(each) for each in field)
+    return len(field) if isinstance(field, str) else 1

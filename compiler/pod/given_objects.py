@@ -1,0 +1,154 @@
+"""What a Pod needs from outside of itself: ConfigMaps, Secrets, their keys, and paths of the machine.
+
+Rules:
+
+- An object that is given must have each key that is referred to. One that is not given may be in the cluster: a note,
+  and a warning where one of a like name is given. A Pod that runs on this machine (`local`) needs it: an error.
+- What is ``optional`` need not be there.
+- A hostPath must be there on this machine, unless its type makes it (``DirectoryOrCreate``, ``FileOrCreate``).
+
+Left to others: what the objects hold while running (the backends).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from monopod.compiler.diagnostics import Problem, Severity, closest, did_you_mean
+from monopod.compiler.documents.documents import Documents
+from monopod.compiler.documents.places import Place
+from monopod.compiler.pod.draft import PodDraft
+from monopod.schemas.kubernetes.core_v1 import ConfigMap, Secret
+from monopod.schemas.plan import Pipeline
+
+_IN_EVERY_NAMESPACE = "kube-root-ca.crt"
+"""The ConfigMap that a cluster makes in each namespace."""
+
+Kind: TypeAlias = Literal["ConfigMap", "Secret"]
+_KEYS: dict[Kind, tuple[str, str]] = {"ConfigMap": ("data", "binaryData"), "Secret": ("data", "stringData")}
+_IN_ENV: tuple[tuple[str, Kind], ...] = (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret"))
+_IN_ENV_FROM: tuple[tuple[str, Kind], ...] = (("configMapRef", "ConfigMap"), ("secretRef", "Secret"))
+_IN_VOLUME: tuple[tuple[str, Kind], ...] = (("configMap", "ConfigMap"), ("secret", "Secret"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    kind: Kind
+    name: str
+    keys: tuple[str, ...]
+    task: str
+    place: Place
+
+
+def missing(draft: PodDraft, pipeline: Pipeline, documents: Documents, *, local: bool) -> Iterator[Problem]:
+    """Yield a problem for all that the Pod needs and that is not given or, if it is `local`, not on this machine."""
+    yield from missing_objects(draft, pipeline, documents, local=local)
+    if local:
+        yield from missing_host_paths(draft)
+
+
+def is_advice(problem: Problem) -> bool:
+    """Return whether a problem is only for `monopod check`: an object that a cluster may well have."""
+    return problem.rule == "missing-object" and problem.severity == "note"
+
+
+def missing_objects(draft: PodDraft, pipeline: Pipeline, documents: Documents, *, local: bool) -> Iterator[Problem]:
+    """Yield a problem for each ConfigMap, Secret or key that is referred to and not given."""
+    given: dict[Kind, dict[str, frozenset[str]]] = {
+        "ConfigMap": {document.name: _keys(document.data, "ConfigMap") for document, _ in documents.of(ConfigMap)},
+        "Secret": {document.name: _keys(document.data, "Secret") for document, _ in documents.of(Secret)},
+    }
+    tasks = dict(_tasks_of_slots(pipeline, ()))
+    told: set[tuple[Any, ...]] = set()
+    for each in (*_of_containers(draft, tasks), *_of_volumes(draft, tasks)):
+        problem = _problem(each, given[each.kind], local=local)
+        if problem is not None and (problem.position, each.kind, each.name) not in told:
+            told.add((problem.position, each.kind, each.name))
+            yield problem
+
+
+def missing_host_paths(draft: PodDraft, exists: Callable[[str], bool] = os.path.lexists) -> Iterator[Problem]:
+    """Yield a problem for each hostPath that is not there on this machine and is not made."""
+    for volume in draft.volumes:
+        source = volume.get("hostPath")
+        if source and not str(source.get("type") or "").endswith("OrCreate") and not exists(source["path"]):
+            message = f"there is no {source['path']} on this machine; make it, or set type: DirectoryOrCreate"
+            yield draft.places.volumes[volume["name"]].problem("missing-object", message)
+
+
+def _keys(data: Mapping[str, Any], kind: Kind) -> frozenset[str]:
+    return frozenset(key for field in _KEYS[kind] for key in data.get(field) or ())
+
+
+def _tasks_of_slots(pipeline: Pipeline, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for task in (*pipeline.tasks, *pipeline.final_tasks):
+        if task.pipeline is not None:
+            yield from _tasks_of_slots(task.pipeline, (*path, task.name))
+        yield from ((slot.name, "/".join((*path, task.name))) for slot in task.slots)
+
+
+def _of_containers(draft: PodDraft, tasks: Mapping[str, str]) -> Iterator[_Reference]:
+    for part in draft.containers:
+        place_of, task = draft.places.containers[part.name], tasks.get(part.slot, part.slot)
+        for index, entry in enumerate(part.fields.get("env", ())):
+            origin = entry.get("valueFrom") or {}
+            for field, kind in _IN_ENV:
+                reference = _needed(origin.get(field))
+                if (
+                    reference and reference.get("name") and reference.get("key")
+                ):  # whether they must be, Kubernetes says
+                    place = place_of("env").at(index, "valueFrom", field)
+                    yield _Reference(kind, reference["name"], (reference["key"],), task, place)
+        for index, entry in enumerate(part.fields.get("envFrom", ())):
+            for field, kind in _IN_ENV_FROM:
+                if (reference := _needed(entry.get(field))) and reference.get("name"):
+                    yield _Reference(kind, reference["name"], (), task, place_of("envFrom").at(index, field))
+
+
+def _of_volumes(draft: PodDraft, tasks: Mapping[str, str]) -> Iterator[_Reference]:
+    users = {
+        mount["name"]: tasks.get(part.slot, part.slot)
+        for part in reversed(draft.containers)
+        for mount in part.fields.get("volumeMounts", ())
+    }
+    for volume in draft.volumes:
+        task, place = users.get(volume["name"], ""), draft.places.volumes[volume["name"]]
+        yield from _in_source(volume, task, place)
+        projected = volume.get("projected") or {}
+        for index, source in enumerate(projected.get("sources", ())):
+            yield from _in_source(source, task, place.at("projected", "sources", index))
+
+
+def _in_source(source: Mapping[str, Any], task: str, place: Place) -> Iterator[_Reference]:
+    for field, kind in _IN_VOLUME:
+        reference = _needed(source.get(field))
+        name = (reference or {}).get("name") or (reference or {}).get("secretName")
+        if reference and name:
+            keys = tuple(item["key"] for item in reference.get("items", ()))
+            yield _Reference(kind, name, keys, task, place.at(field))
+
+
+def _needed(reference: Any) -> dict[str, Any] | None:
+    return reference if isinstance(reference, dict) and not reference.get("optional") else None
+
+
+def _problem(reference: _Reference, given: Mapping[str, frozenset[str]], *, local: bool) -> Problem | None:
+    kind, name = reference.kind, reference.name
+    user = f", which the Task '{reference.task}' needs" if reference.task else ""
+    if "$(" in name:
+        return None
+    if name in given:
+        missing: Sequence[str] = [key for key in reference.keys if key not in given[name] and "$(" not in key]
+        if not missing:
+            return None
+        message = f"the {kind} '{name}' has no key '{missing[0]}'{user}{did_you_mean(missing[0], given[name])}"
+        return reference.place.problem("missing-object", message)
+    if name == _IN_EVERY_NAMESPACE and not local:
+        return None
+    severity: Severity = "error" if local else "warning" if closest(name, given) is not None else "note"
+    way_out = "; give it with -f" if local else "; a cluster may have it, else give it with -f"
+    message = f"there is no {kind} '{name}' in the files{user}{did_you_mean(name, given) or way_out}"
+    return reference.place.problem("missing-object", message, severity)

@@ -1,0 +1,149 @@
+"""LimitRanges: what the containers and Pods of a namespace get, must ask for and may have.
+
+Rules (Kubernetes docs, "Limit Ranges"; Tekton docs/compute-resources.md, "LimitRange Support"):
+
+- The API fills up a LimitRange for containers: ``default`` from ``max``, ``defaultRequest`` from ``default``, then from
+  ``min``.
+- Of several, the smallest ``max``, ``default``, ``defaultRequest`` and ratio count, and the largest ``min``. A default
+  is not below the minimum.
+- What is for claims and images has no part in a Pod.
+
+Left to others: what follows for the containers of a Pod (``resources``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.documents.documents import Documents
+from monopod.compiler.documents.places import DocumentPlace, OptionPlace, Place
+from monopod.compiler.documents.validation import validate
+from monopod.schemas.formats import quantity
+from monopod.schemas.kubernetes.core_v1 import LimitRange, LimitRangeItem
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An amount of a LimitRange: its text, the LimitRange's name, and where it is."""
+
+    text: str
+    owner: str
+    place: Place
+
+    @property
+    def amount(self) -> Fraction:
+        """The amount."""
+        return quantity.parse(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits for one type of things, each by resource. `ratios` are how far a limit may be above its request."""
+
+    defaults: Mapping[str, Bound] = field(default_factory=dict)
+    default_requests: Mapping[str, Bound] = field(default_factory=dict)
+    highest: Mapping[str, Bound] = field(default_factory=dict)
+    lowest: Mapping[str, Bound] = field(default_factory=dict)
+    ratios: Mapping[str, Bound] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRanges:
+    """The limits for each container and for the Pod as a whole."""
+
+    container: Limits = field(default_factory=Limits)
+    pod: Limits = field(default_factory=Limits)
+
+
+NO_LIMITS = LimitRanges()
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    item: LimitRangeItem
+    owner: str
+    place: Place
+
+
+def limit_ranges_of(
+    documents: Documents, of_namespace: Iterable[dict[str, Any]], namespace: str | None, problems: list[Problem]
+) -> LimitRanges:
+    """Return the limits that hold for a Pod: of the documents that are for its namespace or for any, and of others.
+
+    `of_namespace` are LimitRanges as a cluster has them; those of another namespace do not count.
+    """
+    items = [*_in_documents(documents, namespace), *_in_cluster(of_namespace, namespace, problems)]
+    return LimitRanges(
+        *(_merged([given for given in items if given.item.type == kind]) for kind in ("Container", "Pod"))
+    )
+
+
+def _in_documents(documents: Documents, namespace: str | None) -> Iterator[_Given]:
+    for document, model in documents.of(LimitRange):
+        if namespace is None or model.metadata.namespace in (None, "", namespace):
+            for index, item in enumerate(_items(model)):
+                yield _Given(item, document.name, DocumentPlace(document, ("spec", "limits", index)))
+
+
+def _in_cluster(objects: Iterable[dict[str, Any]], namespace: str | None, problems: list[Problem]) -> Iterator[_Given]:
+    for each in objects:
+        metadata = each.get("metadata") or {}
+        if namespace is not None and metadata.get("namespace") not in (None, namespace):
+            continue
+        place = OptionPlace(f"LimitRange {metadata.get('name')} of the namespace")
+        model, complaints = validate(LimitRange, each)
+        problems.extend(place.problem(complaint.rule, complaint.message) for complaint in complaints)
+        if model is not None:
+            yield from (_Given(item, model.metadata.name or "", place) for item in _items(model))
+
+
+def _items(limit_range: LimitRange) -> tuple[LimitRangeItem, ...]:
+    return limit_range.spec.limits if limit_range.spec is not None else ()
+
+
+def _merged(items: list[_Given]) -> Limits:
+    lowest = _chosen(items, lambda item: item.min, "min", largest=True)
+    highest = _chosen(items, lambda item: item.max, "max")
+    limits, requests = _defaults(items)
+    return Limits(
+        _not_below(limits, lowest),
+        _not_below(requests, lowest),
+        highest,
+        lowest,
+        _chosen(items, lambda item: item.max_limit_request_ratio, "maxLimitRequestRatio"),
+    )
+
+
+def _chosen(
+    items: Iterable[_Given], of_item: Callable[[LimitRangeItem], Mapping[str, str]], name: str, *, largest: bool = False
+) -> dict[str, Bound]:
+    """Return by resource the smallest amount, or the largest."""
+    chosen: dict[str, Bound] = {}
+    for given in items:
+        for resource, text in of_item(given.item).items():
+            bound = Bound(text, given.owner, given.place.at(name, resource))
+            present = chosen.get(resource)
+            if present is None or (bound.amount > present.amount if largest else bound.amount < present.amount):
+                chosen[resource] = bound
+    return chosen
+
+
+def _defaults(items: Iterable[_Given]) -> tuple[dict[str, Bound], dict[str, Bound]]:
+    """Return the default limits and requests, each LimitRange filled up as the API does it."""
+    of_containers = [given for given in items if given.item.type == "Container"]
+    limits = _chosen(of_containers, lambda item: {**item.max, **item.default}, "default")
+    requests = _chosen(
+        of_containers, lambda item: {**item.min, **item.max, **item.default, **item.default_request}, "defaultRequest"
+    )
+    return limits, requests
+
+
+def _not_below(defaults: Mapping[str, Bound], lowest: Mapping[str, Bound]) -> dict[str, Bound]:
+    return {
+        resource: lowest[resource] if resource in lowest and bound.amount < lowest[resource].amount else bound
+        for resource, bound in defaults.items()
+    }

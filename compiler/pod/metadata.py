@@ -1,0 +1,68 @@
+"""Labels and annotations of the Pod: what the run says, its Pipeline, and what is meant for the Pods of its Tasks.
+
+Rules (Tekton docs/labels.md; docs/pipelineruns.md, "Specifying taskRunSpecs"):
+
+- What the run says wins over its Pipeline (a TaskRun's over its Task).
+- What a taskSpec or a taskRunSpec has for the Pod of one Task, the one Pod has. If it has another value already, that
+  is kept, and told.
+- What a Task in a Pipeline says of itself as a document does not describe the Pod of all Tasks, and is not taken.
+
+Left to others: what monopod itself adds (``pod.assembly``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.documents.places import Place
+from monopod.compiler.tasks.fan_out import MAX_CONCURRENCY
+from monopod.schemas.kubernetes.core_v1 import ObjectMeta
+from monopod.schemas.tekton.v1 import PipelineTaskMetadata
+
+_OF_THE_OBJECT = frozenset({"kubectl.kubernetes.io/last-applied-configuration", MAX_CONCURRENCY})
+"""Annotations that say something of the object that has them, and of nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForOneTask:
+    """Labels and annotations for the Pod of one Task, and where they are written."""
+
+    metadata: PipelineTaskMetadata
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class PodMetadata:
+    """Labels and annotations of the Pod."""
+
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+
+def pod_metadata(
+    run: Mapping[str, Mapping[str, str]],
+    source: ObjectMeta | None,
+    of_tasks: Iterable[ForOneTask],
+    problems: list[Problem],
+) -> PodMetadata:
+    """Return the metadata of a Pod; `run` is that of the run as plain data, `source` that of its Pipeline or Task."""
+    labels, annotations = dict(source.labels if source else {}), _copied(source.annotations if source else {})
+    labels.update(run.get("labels") or {})
+    annotations.update(run.get("annotations") or {})
+    for each in of_tasks:
+        problems.extend(_added(labels, each.metadata.labels, each.place.at("labels")))
+        problems.extend(_added(annotations, _copied(each.metadata.annotations), each.place.at("annotations")))
+    return PodMetadata(labels, annotations)
+
+
+def _copied(annotations: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in annotations.items() if name not in _OF_THE_OBJECT}
+
+
+def _added(present: dict[str, str], more: Mapping[str, str], place: Place) -> Iterator[Problem]:
+    for name, value in more.items():
+        if present.setdefault(name, value) != value:
+            message = f"the run is one Pod, which has '{present[name]}' here; '{value}' has no effect"
+            yield place.at(name).problem("pod-conflict", message, "warning")

@@ -1,0 +1,93 @@
+"""Names in a compiled Pod, held against what a cluster takes: those of objects and images, and paths inside volumes.
+
+Rules: a name that refers to what only a run knows is left to where it runs. Left to others: names that monopod makes
+(``naming``), those of documents (``schemas.tekton.v1``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.documents.places import Place
+from monopod.compiler.pod.places import PodPlaces
+from monopod.schemas.formats.image_names import image_problem
+from monopod.schemas.formats.object_names import key_problem, path_problem, subdomain_problem
+from monopod.schemas.model import Path
+
+_Check = Callable[[str], str | None]
+_Found = Iterator[tuple[Path, str]]
+
+
+def in_volumes(volumes: Iterable[dict[str, Any]], places: PodPlaces) -> Iterator[Problem]:
+    """Yield what is wrong with names and paths in the volumes of a Pod."""
+    for volume in volumes:
+        yield from in_source(volume, places.volumes[volume["name"]])
+
+
+def in_source(source: dict[str, Any], place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with names and paths in what a volume is made of, also where no Task uses it."""
+    yield from _at(place, _in_volume(source))
+
+
+def in_mounts(mounts: Iterable[dict[str, Any]], place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with paths in volumeMounts; `place` is theirs."""
+    for index, mount in enumerate(mounts):
+        for field in ("subPath", "subPathExpr"):
+            yield from _at(place, _wrong(mount, field, path_problem, (index,)))
+
+
+def in_sub_path(sub_path: str, place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with the subPath of a Workspace; `place` is that of what binds it."""
+    yield from _at(place, _wrong({"subPath": sub_path}, "subPath", path_problem, ()))
+
+
+def in_image(fields: dict[str, Any], place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with the image of a container with these fields; `place` is that of ``image``."""
+    for _, message in _wrong(fields, "image", image_problem, ()):
+        yield place.problem("invalid-value", message)
+
+
+def in_variable(entry: dict[str, Any], place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with names in an entry of ``env``."""
+    for kind in ("configMapKeyRef", "secretKeyRef"):
+        reference = (entry.get("valueFrom") or {}).get(kind)
+        yield from _at(place, _wrong(reference, "name", subdomain_problem, ("valueFrom", kind)))
+        yield from _at(place, _wrong(reference, "key", key_problem, ("valueFrom", kind)))
+
+
+def in_environment(sources: Iterable[dict[str, Any]], place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with names in ``envFrom``."""
+    for index, source in enumerate(sources):
+        for kind in ("configMapRef", "secretRef"):
+            yield from _at(place, _wrong(source.get(kind), "name", subdomain_problem, (index, kind)))
+
+
+def _at(place: Place, found: _Found) -> Iterator[Problem]:
+    for path, message in found:
+        yield place.at(*path).problem("invalid-value", message)
+
+
+def _in_volume(volume: dict[str, Any]) -> _Found:
+    for kind, field in (("persistentVolumeClaim", "claimName"), ("secret", "secretName"), ("configMap", "name")):
+        yield from _wrong(volume.get(kind), field, subdomain_problem, (kind,))
+    for kind in ("secret", "configMap", "downwardAPI"):
+        yield from _in_items(volume.get(kind), (kind,))
+    for index, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
+        for kind in ("secret", "configMap"):
+            yield from _wrong(source.get(kind), "name", subdomain_problem, ("projected", "sources", index, kind))
+        for kind in ("secret", "configMap", "downwardAPI"):
+            yield from _in_items(source.get(kind), ("projected", "sources", index, kind))
+
+
+def _in_items(source: Any, path: Path) -> _Found:
+    for index, item in enumerate((source or {}).get("items") or ()):
+        yield from _wrong(item, "key", key_problem, (*path, "items", index))
+        yield from _wrong(item, "path", path_problem, (*path, "items", index))
+
+
+def _wrong(holder: Any, field: str, check: _Check, path: Path) -> _Found:
+    text = (holder or {}).get(field)
+    if isinstance(text, str) and text and "$(" not in text and (message := check(text)) is not None:
+        yield (*path, field), message

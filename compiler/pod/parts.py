@@ -1,0 +1,49 @@
+"""PodParts: what the Pod of a run is made of, beside its Plan, as the compiler's earlier stages leave it.
+
+Rules:
+
+- All references are replaced: what is here stands in the Pod as it is.
+- Field values are plain JSON-like Python values in the spelling of the Kubernetes API (core/v1).
+- Container names are those of the Plan's slots; volume names are unique in the Pod.
+
+What is left to others: putting it together, with the volumes of monopod's own (``monopod.compiler.pod.assembly``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerPart:
+    """The container of one Step or Sidecar, as its author wants it.
+
+    ``fields`` are those of a core/v1 Container (``image``, ``env``, ``volumeMounts``, ``resources``,
+    ``securityContext`` …) without ``name``, and without ``command``, ``args`` and ``workingDir``, which the Plan has.
+    ``has_script``: it is a script that runs in this container.
+    """
+
+    name: str
+    slot: str
+    is_sidecar: bool
+    fields: dict[str, Any]
+    has_script: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PodParts:
+    """All parts of one Pod.
+
+    ``volumes`` are core/v1 Volumes: of workspaces, of Tasks and of the podTemplate.
+    ``pod_fields`` are PodSpec fields from the podTemplate, without ``volumes``, and ``serviceAccountName``.
+    """
+
+    name: str | None
+    generate_name: str | None
+    namespace: str | None
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    containers: tuple[ContainerPart, ...]
+    volumes: tuple[dict[str, Any], ...]
+    pod_fields: dict[str, Any]

@@ -1,0 +1,158 @@
+"""What the containers of a Pod ask of the scheduler, so that the Pod asks for what it can use at one time.
+
+Kubernetes adds up the requests of all containers of a Pod, though a DAG never runs them all at once. Here the requests
+are scaled so that their sum is the *peak*: the most that Steps which can run at the same time ask for together.
+
+Rules:
+
+- Steps of a slot run one after the other, its Sidecars beside all of them; slots of a Task run at the same time; Tasks
+  are ordered by ``after`` alone, and final Tasks come when all others have ended.
+- Each resource has its own peak, and its containers keep their proportions, rounded so that the sum is exact.
+- A container with a limit and no request asks for its limit, as Kubernetes has it. Limits stay as they are written.
+- Only what Kubernetes lets a container use beyond its request is scaled (`SHARED`). Devices and huge pages belong to
+  their container from the Pod's start to its end, and their request must be their limit.
+
+What is left to others: the search for the peak (``monopod.compiler.pod.antichain``), and whether a request is above its
+limit, which is the author's error.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from functools import cache
+from typing import Any, TypeAlias
+
+from monopod.compiler.pod.antichain import heaviest_antichain
+from monopod.compiler.tasks.running_order import task_levels
+from monopod.schemas.formats import quantity
+from monopod.schemas.plan import Pipeline, Slot, Task
+
+SHARED = ("cpu", "memory", "ephemeral-storage")
+
+
+Amounts: TypeAlias = Mapping[str, Fraction]
+"""Amounts by resource."""
+
+
+def shared_requests(
+    pipeline: Pipeline,
+    resources: Mapping[str, Mapping[str, Any]],
+    lowest: Mapping[str, Amounts] = types.MappingProxyType({}),
+    lowest_sums: Amounts = types.MappingProxyType({}),
+) -> dict[str, dict[str, str]]:
+    """Return by container the requests that it must have for the Pod to ask for its peak.
+
+    `resources` are by container, in the shape of the Kubernetes API (ResourceRequirements). A container that asks for
+    none of a resource has no request for it in what comes out. A request is not made smaller than the `lowest` of its
+    container, nor are all of a resource together, as far as more was asked for, than `lowest_sums`. Raises ValueError
+    for a malformed Quantity.
+    """
+    shared: dict[str, dict[str, str]] = {}
+    for resource in SHARED:
+        texts = {name: text for name, each in resources.items() if (text := _asked(each, resource)) is not None}
+        floors = {name: amounts[resource] for name, amounts in lowest.items() if resource in amounts}
+        floor_of_sum = lowest_sums.get(resource, Fraction(0))
+        for name, text in _share(pipeline, texts, resource, floors, floor_of_sum).items():
+            shared.setdefault(name, {})[resource] = text
+    return shared
+
+
+def peak(pipeline: Pipeline, amounts: Mapping[str, int]) -> int:
+    """Return the most that containers of `pipeline` which can be busy at the same time need together.
+
+    `amounts` are by container; what a container that is not there needs is nothing.
+    """
+    return max(_peak_of_tasks(pipeline.tasks, amounts), _peak_of_tasks(pipeline.final_tasks, amounts))
+
+
+def _peak_of_tasks(tasks: Sequence[Task], amounts: Mapping[str, int]) -> int:
+    by_name = {task.name: task for task in tasks}
+    numbers = {name: number for number, name in enumerate(task_levels(tasks))}
+    predecessors = [[numbers[each] for each in by_name[name].after if each in numbers] for name in numbers]
+    return heaviest_antichain([_amount_of_task(by_name[name], amounts) for name in numbers], predecessors)
+
+
+def _amount_of_task(task: Task, amounts: Mapping[str, int]) -> int:
+    if task.pipeline is not None:
+        return peak(task.pipeline, amounts)
+    return sum(_amount_of_slot(slot, amounts) for slot in task.slots)
+
+
+def _amount_of_slot(slot: Slot, amounts: Mapping[str, int]) -> int:
+    steps = max((amounts.get(name, 0) for name in slot.containers), default=0)
+    return steps + sum(amounts.get(name, 0) for name in slot.sidecars)
+
+
+def _asked(resources: Mapping[str, Any], resource: str) -> str | None:
+    """Return the request of a container, which is its limit if it has none of its own."""
+    for kind in ("requests", "limits"):
+        amount = (resources.get(kind) or {}).get(resource)
+        if amount is not None:
+            return str(amount)
+    return None
+
+
+def _share(
+    pipeline: Pipeline, texts: Mapping[str, str], resource: str, floors: Amounts, floor_of_sum: Fraction
+) -> dict[str, str]:
+    """Return by container its share of the peak of one resource, in the units that its author uses."""
+    unit = Fraction(1, 1000) if resource == "cpu" else Fraction(1)
+    amount_of = {text: -(-quantity.parse(text) // unit) for text in set(texts.values())}
+    amounts = {name: amount_of[text] for name, text in texts.items()}
+    lowest = [math.ceil(floors.get(name, Fraction(0)) / unit) for name in amounts]
+    whole = sum(amounts.values())
+    highest = max(peak(pipeline, amounts), min(math.ceil(floor_of_sum / unit), whole))
+    if highest == whole and all(amount >= least for amount, least in zip(amounts.values(), lowest, strict=True)):
+        return dict(texts)
+    divisible = (*amounts.values(), *lowest)
+    grain = 1 if resource == "cpu" else next(each for each in (1024, 1000, 1) if _all_divisible(divisible, each))
+    shares = apportion_above(
+        [amount // grain for amount in amounts.values()], -(-highest // grain), [least // grain for least in lowest]
+    )
+    return {name: _written(share * grain * unit, texts[name]) for name, share in zip(amounts, shares, strict=True)}
+
+
+@cache  # a Pod has few different ones, and exact arithmetic is slow
+def _written(value: Fraction, as_written: str) -> str:
+    return quantity.canonical(value, quantity.family(as_written))
+
+
+def _all_divisible(amounts: Iterable[int], divisor: int) -> bool:
+    """Whether whole multiples of `divisor` can be shared out: their sums are readable, and no less exact."""
+    return all(amount % divisor == 0 for amount in amounts)
+
+
+def apportion_above(amounts: Sequence[int], total: int, lowest: Sequence[int]) -> list[int]:
+    """Return what `apportion` does, but for those that would get less than their `lowest`, which they get instead.
+
+    The others share what is left, so that the sum is `total`, unless the lowest alone are more.
+    """
+    low: set[int] = set()
+    while True:
+        others = [index for index in range(len(amounts)) if index not in low]
+        rest = max(0, total - sum(lowest[index] for index in low))
+        wanted = [amounts[index] for index in others]
+        shares = dict(zip(others, apportion(wanted, min(rest, sum(wanted))), strict=True))
+        below = {index for index, share in shares.items() if share < lowest[index]}
+        if not below:
+            return [shares.get(index, lowest[index]) for index in range(len(amounts))]
+        low |= below
+
+
+def apportion(amounts: Sequence[int], total: int) -> list[int]:
+    """Return whole numbers in proportion to `amounts` whose sum is `total` (at most theirs).
+
+    The largest remainders are rounded up, the earlier of two that are equal (Hamilton's method); so none of the numbers
+    is above its amount.
+    """
+    whole = sum(amounts)
+    if not whole:
+        return list(amounts)
+    shares = [amount * total // whole for amount in amounts]
+    by_remainder = sorted(range(len(amounts)), key=lambda index: -(amounts[index] * total % whole))
+    for index in by_remainder[: total - sum(shares)]:
+        shares[index] += 1
+    return shares

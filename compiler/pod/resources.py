@@ -1,0 +1,301 @@
+"""What each container of a Pod asks for and may have, in a namespace with LimitRanges or without.
+
+Rules:
+
+- A container that says nothing gets what the LimitRange would give it. It is written down, so that the peak counts it.
+- Requests are scaled to the peak (``requests``). None is made smaller than a LimitRange wants it: not below its
+  minimum, nor below what its limit allows at the largest ratio; nor is the Pod's sum. What is missing from that, the
+  coordinator asks for.
+- What an author asks for is not lowered: what is over a LimitRange is refused where it is written.
+- The coordinator gets the LimitRange's default limit too, unless that would be too little for it.
+- With pod-level resources the Pod asks for the sum. For that to be the peak, a container that asks for none of a
+  resource says so: an explicit 0 is what nothing means, and keeps a LimitRange that nobody told us of out of the sum.
+
+Left to others: LimitRanges as such (``limit_ranges``), putting it all into the Pod (``pod.assembly``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.pod.kube_version import KubeVersion
+from monopod.compiler.pod.limit_ranges import Bound, LimitRanges, Limits
+from monopod.compiler.pod.parts import ContainerPart
+from monopod.compiler.pod.places import PodPlaces
+from monopod.compiler.pod.requests import SHARED, shared_requests
+from monopod.schemas.formats import quantity
+from monopod.schemas.model import Path
+from monopod.schemas.plan import Pipeline
+
+COORDINATOR_REQUESTS = {"cpu": "10m", "memory": "32Mi"}
+COORDINATOR_LIMITS = {"cpu": "500m", "memory": "128Mi", "ephemeral-storage": "1Gi"}
+"""What the coordinator may have where every container must have a limit."""
+OF_WHOLE_PODS = ("cpu", "memory")
+"""What a Pod as a whole can ask for; huge pages, the third, belong to their containers from start to end."""
+
+_ZERO = Fraction(0)
+Resources = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong: with the container of a Step or Sidecar, at a path of it, or with what a LimitRange asks for."""
+
+    message: str
+    at: tuple[str, Path] | Bound
+
+    def problem(self, places: PodPlaces) -> Problem:
+        """Return it as a problem, where it is."""
+        place = self.at.place if isinstance(self.at, Bound) else places.containers[self.at[0]](*self.at[1])
+        return place.problem("limit-range", self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class PodResources:
+    """The resources (ResourceRequirements) of containers by name, of the coordinator, and of the Pod as a whole."""
+
+    containers: Mapping[str, dict[str, Any]]
+    coordinator: dict[str, Any]
+    pod: dict[str, Any] | None
+    findings: list[Finding] = field(default_factory=list)
+
+
+def over_limits(resources: Resources) -> Iterator[tuple[str, str]]:
+    """Yield the name of each resource whose request is above its limit, and what is wrong with that."""
+    limits = resources.get("limits") or {}
+    for name, request in (resources.get("requests") or {}).items():
+        limit = limits.get(name)
+        if limit is not None and quantity.parse(str(request)) > quantity.parse(str(limit)):
+            yield name, f"{request} is above the limit of {limit}, which Kubernetes refuses; ask for at most the limit"
+
+
+def pod_resources(
+    pipeline: Pipeline, parts: Iterable[ContainerPart], ranges: LimitRanges, kube_version: KubeVersion
+) -> PodResources:
+    """Return what the containers in `parts` and the coordinator ask for. Raises ValueError for a malformed Quantity."""
+    own = {part.name: part.fields.get("resources") or {} for part in parts}
+    if ranges == LimitRanges():
+        containers = _with_requests(own, shared_requests(pipeline, own))
+        coordinator: dict[str, Any] = {"requests": dict(COORDINATOR_REQUESTS)}
+        return _with_pod_level(PodResources(containers, coordinator, None), kube_version)
+    silent = () if kube_version.sums_what_is_there else tuple(ranges.pod.lowest.keys() | ranges.pod.ratios.keys())
+    completed = {name: _with_defaults(resources, ranges.container, silent) for name, resources in own.items()}
+    findings = [finding for name, each in own.items() for finding in _over(name, each, ranges.container)]
+    coordinator, of_coordinator = _coordinator(ranges, silent, kube_version)
+    floors = {name: _floors(resources, ranges.container) for name, resources in completed.items()}
+    least = _least_of_pod([*completed.values(), coordinator], ranges.pod)
+    sums = {name: amount - _amount(coordinator, "requests", name) for name, amount in least.items()}
+    containers = _with_requests(completed, shared_requests(pipeline, completed, floors, sums))
+    coordinator = _filled_up(coordinator, containers.values(), least)
+    findings += [*of_coordinator, *_contradictions(ranges), *_below_floors(containers, floors)]
+    findings += _of_whole_pod(containers, coordinator, ranges.pod, kube_version)
+    return _with_pod_level(PodResources(containers, coordinator, None, findings), kube_version)
+
+
+def _with_requests(
+    resources: Mapping[str, Resources], requests: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, Any]]:
+    result = {}
+    for name, each in resources.items():
+        merged = {**(each.get("requests") or {}), **requests.get(name, {})}
+        result[name] = {**each, "requests": merged} if merged else dict(each)
+    return result
+
+
+def _amount(resources: Resources, kind: str, name: str) -> Fraction:
+    text = (resources.get(kind) or {}).get(name)
+    return _ZERO if text is None else quantity.parse(text)
+
+
+def _sum(resources: Iterable[Resources], kind: str, name: str) -> Fraction:
+    return sum((_amount(each, kind, name) for each in resources), _ZERO)
+
+
+# LimitRanges
+
+
+def _with_defaults(resources: Resources, limits: Limits, silent: Iterable[str] = ()) -> dict[str, Any]:
+    """Return resources with what admission would give them; a limit without a request is its request, too.
+
+    What else a request must be there for (`silent`) is asked for by a 0.
+    """
+    own_limits, own_requests = resources.get("limits") or {}, resources.get("requests") or {}
+    given_limits = {name: bound.text for name, bound in limits.defaults.items()} | own_limits
+    defaults = {name: bound.text for name, bound in limits.default_requests.items() if name not in own_limits}
+    zeros = {name: "0" for name in sorted(silent) if name not in given_limits}
+    requests = zeros | defaults | own_requests
+    named = {"limits": given_limits, "requests": requests}
+    return {**resources, **{kind: amounts for kind, amounts in named.items() if amounts}}
+
+
+def _floors(resources: Resources, limits: Limits) -> dict[str, Fraction]:
+    """Return how little a container may ask for, by resource."""
+    floors = {name: bound.amount for name, bound in limits.lowest.items()}
+    for name, ratio in limits.ratios.items():
+        if ratio.amount > 0:
+            floors[name] = max(floors.get(name, _ZERO), _amount(resources, "limits", name) / ratio.amount)
+    return floors
+
+
+def _contradictions(ranges: LimitRanges) -> Iterator[Finding]:
+    """Yield what no Pod can satisfy, since several LimitRanges want what cannot be had together."""
+    for limits in (ranges.container, ranges.pod):
+        for name in limits.lowest.keys() & limits.highest.keys():
+            lowest, highest = limits.lowest[name], limits.highest[name]
+            if lowest.amount > highest.amount:
+                message = f"{lowest.text} of {name} at least is more than the LimitRange '{highest.owner}' allows"
+                yield Finding(f"{message}: {highest.text}", lowest)
+
+
+def _over(container: str, own: Resources, limits: Limits) -> Iterator[Finding]:
+    """Yield what of an author's own resources a LimitRange does not allow."""
+    own_limits, own_requests = own.get("limits") or {}, own.get("requests") or {}
+
+    def finding(message: str, *path: str) -> Finding:
+        return Finding(message, (container, ("computeResources", *path)))
+
+    for name, text in own_limits.items():
+        highest, lowest = limits.highest.get(name), limits.lowest.get(name)
+        if highest is not None and quantity.parse(text) > highest.amount:
+            message = f"{text} is more than the LimitRange '{highest.owner}' allows a container: {highest.text}"
+            yield finding(message, "limits", name)
+        if lowest is not None and quantity.parse(text) < lowest.amount:
+            message = f"{text} is less than the LimitRange '{lowest.owner}' wants a container to have: {lowest.text}"
+            yield finding(message, "limits", name)
+    for name, text in own_requests.items():
+        default = limits.defaults.get(name)
+        if name not in own_limits and default is not None and quantity.parse(text) > default.amount:
+            message = f"{text} is more than the limit that the LimitRange '{default.owner}' gives it: {default.text}"
+            yield finding(f"{message}; say what its limit is", "requests", name)
+    for name, ratio in limits.ratios.items():
+        if name not in own_limits and name not in limits.defaults:
+            yield finding(f"the LimitRange '{ratio.owner}' wants every container to have a limit of {name}")
+
+
+def _below_floors(
+    containers: Mapping[str, Resources], floors: Mapping[str, Mapping[str, Fraction]]
+) -> Iterator[Finding]:
+    """Yield requests that cannot be raised: of what is not shared, they belong to their limits."""
+    for name, lowest in floors.items():
+        for resource, floor in lowest.items():
+            if resource not in SHARED and _asked(containers[name], resource) < floor:
+                message = f"the LimitRange wants every container to ask for {quantity.canonical(floor)} of {resource}"
+                yield Finding(message, (name, ("computeResources",)))
+
+
+def _asked(resources: Resources, name: str) -> Fraction:
+    kind = "requests" if name in (resources.get("requests") or {}) else "limits"
+    return _amount(resources, kind, name)
+
+
+def _coordinator(
+    ranges: LimitRanges, silent: Iterable[str], kube_version: KubeVersion
+) -> tuple[dict[str, Any], list[Finding]]:
+    """Return the coordinator's resources, and which LimitRanges leave it too little."""
+    limits = ranges.container
+    completed = _with_defaults({"requests": dict(COORDINATOR_REQUESTS)}, limits, silent)
+    findings = []
+    limited = set(limits.ratios)
+    if not kube_version.sums_what_is_there:
+        limited |= ranges.pod.highest.keys() | ranges.pod.ratios.keys()
+    for name, text in COORDINATOR_LIMITS.items():
+        if name in limited:
+            completed.setdefault("limits", {}).setdefault(name, text)
+    for name, text in COORDINATOR_REQUESTS.items():
+        needed = quantity.parse(text)
+        limit = (completed.get("limits") or {}).get(name)
+        if limit is not None and quantity.parse(limit) < needed:
+            completed["limits"][name] = text
+        highest = limits.highest.get(name)
+        if highest is not None and highest.amount < needed:
+            message = f"monopod's coordinator needs {text} of {name}, which is more than a container may have"
+            findings.append(Finding(message, highest))
+    for name, floor in _floors(completed, limits).items():
+        if floor > _amount(completed, "requests", name):
+            completed["requests"][name] = _written(name, floor)
+    return completed, findings
+
+
+def _least_of_pod(resources: Iterable[Resources], limits: Limits) -> dict[str, Fraction]:
+    """Return how little a Pod may ask for, by resource."""
+    floors = {name: bound.amount for name, bound in limits.lowest.items()}
+    whole = list(resources)
+    for name, ratio in limits.ratios.items():
+        if ratio.amount > 0:
+            floors[name] = max(floors.get(name, _ZERO), _sum(whole, "limits", name) / ratio.amount)
+    return floors
+
+
+def _filled_up(
+    coordinator: dict[str, Any], containers: Iterable[Resources], least: Mapping[str, Fraction]
+) -> dict[str, Any]:
+    """Return the coordinator's resources with what is missing from a Pod's sum, as far as its limit allows."""
+    others = list(containers)
+    requests = dict(coordinator["requests"])
+    for name, amount in least.items():
+        present = _amount(coordinator, "requests", name)
+        missing = amount - present - _sum(others, "requests", name)
+        limit = (coordinator.get("limits") or {}).get(name)
+        if missing > 0 and name in SHARED and (limit is None or present + missing <= quantity.parse(limit)):
+            requests[name] = _written(name, present + missing)
+    return {**coordinator, "requests": requests}
+
+
+def _of_whole_pod(
+    containers: Mapping[str, Resources], coordinator: Resources, limits: Limits, kube_version: KubeVersion
+) -> Iterator[Finding]:
+    """Yield what a LimitRange for Pods does not allow."""
+    whole = [*containers.values(), coordinator]
+    for name, bound in {**limits.ratios, **limits.highest}.items():
+        without = [key for key, each in containers.items() if name not in (each.get("limits") or {})]
+        if without and (not kube_version.sums_what_is_there or len(without) == len(containers)):
+            message = f"the LimitRange '{bound.owner}' is for the whole Pod, and wants this to have a limit of {name}"
+            yield Finding(message, (without[0], ("computeResources",)))
+    for name, amount in _least_of_pod(whole, limits).items():
+        asked = _sum(whole, "requests", name)
+        if asked < amount:
+            bound = limits.lowest.get(name) or limits.ratios[name]
+            message = f"the Pod asks for {_written(name, asked)} of {name}, and has to ask for {_written(name, amount)}"
+            yield Finding(message, bound)
+    for name, bound in limits.lowest.items():
+        limit = _sum(whole, "limits", name)
+        counted = kube_version.sums_what_is_there or all(name in (each.get("limits") or {}) for each in whole)
+        if counted and 0 < limit < bound.amount:
+            message = f"the limits of all containers together are {_written(name, limit)} of {name}"
+            yield Finding(f"{message}, and a Pod must have at least {bound.text}; leave them out, or allow more", bound)
+    for name, bound in limits.highest.items():
+        for kind, what in (("requests", "the Pod asks for"), ("limits", "the limits of all containers together are")):
+            amount = _sum(whole, kind, name)
+            if amount > bound.amount:
+                message = f"{what} {_written(name, amount)} of {name}, and a Pod may have {bound.text}"
+                yield Finding(f"{message}; ask for less, or let less run at the same time", bound)
+
+
+def _written(name: str, amount: Fraction) -> str:
+    """Return an amount as a Quantity, rounded up to what Kubernetes counts in."""
+    unit = Fraction(1, 1000) if name == "cpu" else Fraction(1)
+    return quantity.canonical(-(-amount // unit) * unit, "decimal" if name == "cpu" else "binary")
+
+
+# The Pod as a whole
+
+
+def _with_pod_level(resources: PodResources, kube_version: KubeVersion) -> PodResources:
+    if not kube_version.has_pod_level_resources:
+        return resources
+    asked = [each.get("requests") or {} for each in resources.containers.values()]
+    names = [name for name in OF_WHOLE_PODS if any(name in each for each in asked)]
+    if not names:
+        return resources
+    nothing = dict.fromkeys(names, "0")
+    containers = {
+        name: {**each, "requests": {**nothing, **requests}}
+        for (name, each), requests in zip(resources.containers.items(), asked, strict=True)
+    }
+    whole = [*containers.values(), resources.coordinator]
+    requests = {name: _written(name, _sum(whole, "requests", name)) for name in names}
+    return PodResources(containers, resources.coordinator, {"requests": requests}, resources.findings)

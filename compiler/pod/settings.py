@@ -1,0 +1,272 @@
+"""What a run asks of its Pods, brought together in the one Pod there is: podTemplate, taskRunSpecs, resources.
+
+Rules (Tekton docs/podtemplates.md, pipelineruns.md, compute-resources.md, labels.md):
+
+- What all Tasks have in common is the Pod's. What a taskRunSpec asks for itself is the Task's containers' where a
+  container can have it (environment, uid, resources …); the rest is the Pod's too: labels of nodes and lists are put
+  together, and two values that cannot both hold are refused.
+- There is one ServiceAccount.
+- The environment of a podTemplate is that of Steps, not of Sidecars, and wins over a Step's own.
+- ``computeResources`` of a whole Task are spread over its Steps as Tekton does: requests evenly, limits for each.
+
+Left to others: the containers (``slots``), the Pod (``pod.assembly``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+from monopod.compiler.diagnostics import Problem, did_you_mean
+from monopod.compiler.documents.places import Place
+from monopod.compiler.pod.draft import PodDraft
+from monopod.compiler.pod.metadata import ForOneTask
+from monopod.compiler.scope.references import Names, check
+from monopod.compiler.scope.settling import settle
+from monopod.compiler.tasks.ordering import texts
+from monopod.compiler.tasks.resolved_steps import ResolvedStep
+from monopod.compiler.tasks.steps import Sources, merge_template, written
+from monopod.compiler.tasks.workspaces import Texts
+from monopod.schemas.formats import quantity
+from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.variables import Path
+
+_PER_CONTAINER = frozenset(
+    {
+        "appArmorProfile",
+        "runAsGroup",
+        "runAsNonRoot",
+        "runAsUser",
+        "seLinuxOptions",
+        "seccompProfile",
+        "windowsOptions",
+    }
+)
+_LISTS = frozenset({"tolerations", "imagePullSecrets", "hostAliases", "topologySpreadConstraints"})
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSettings:
+    """What the containers of a Task get from the run.
+
+    ``steps`` and ``sidecars`` are resources by name, ``places`` where those are written.
+    """
+
+    environment: Sequence[Mapping[str, Any]] = ()
+    security_context: Mapping[str, Any] = field(default_factory=dict)
+    security_place: Place | None = None
+    steps: Mapping[str, Any] = field(default_factory=dict)
+    sidecars: Mapping[str, Any] = field(default_factory=dict)
+    resources: Mapping[str, Any] | None = None
+    timeout: float | None = None
+    places: Mapping[tuple[str, str], Place] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PodSettings:
+    """The fields of the Pod, and the settings of Tasks: of each that has its own, and of all others."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    base: TaskSettings = TaskSettings()
+    by_task: Mapping[str, TaskSettings] = field(default_factory=dict)
+
+
+NO_SETTINGS = PodSettings()
+_ONE_POD = "the run is one Pod, so all combinations of a matrix have the same podTemplate"
+
+
+class _Collector:
+    """Puts together what several places ask of the one Pod."""
+
+    def __init__(self, params: Texts, draft: PodDraft, problems: list[Problem]) -> None:
+        self.fields: dict[str, Any] = {}
+        self._params = params
+        self._draft = draft
+        self._problems = problems
+        self._volumes: dict[str, dict[str, Any]] = {}
+
+    def settled(
+        self, template: tekton.PodTemplate, place: Place, matrix: tekton.Matrix | None = None
+    ) -> dict[str, Any]:
+        """Return the fields of a podTemplate, values in place of references to params."""
+        fanned_out: dict[Path, str] = {
+            ("params", name): _ONE_POD for name in (matrix.names() if matrix is not None else ())
+        }
+        names = Names({}, self._params.names, refused=lambda path: fanned_out.get(path[:2]))
+        for text in texts(template):
+            self._problems.extend(check(text, "text", names, place))
+        return settle(template.to_kubernetes(), self._params.values, names, place, self._problems)
+
+    def add(self, name: str, value: Any, place: Place) -> None:
+        """Add a field of the Pod."""
+        present = self.fields.get(name)
+        for path in written({name: value}):
+            self._draft.places.fields.setdefault(path, place.at(*path))
+        if present is None:
+            self.fields[name] = value
+        elif name in _LISTS:
+            self.fields[name] = [*present, *(each for each in value if each not in present)]
+        elif name in {"nodeSelector", "securityContext"}:
+            for key, each in value.items():
+                if present.get(key, each) != each:
+                    self._refuse(f"{name}.{key}", present[key], each, place.at(name, key))
+            self.fields[name] = {**present, **value}
+        elif present != value:
+            self._refuse(name, present, value, place.at(name))
+
+    def add_volumes(self, volumes: Sequence[dict[str, Any]], place: Place) -> None:
+        """Add the volumes of a podTemplate, which Steps mount by name."""
+        for index, volume in enumerate(volumes):
+            present = self._volumes.setdefault(volume["name"], volume)
+            if present is volume:
+                self._draft.keep_volume(volume, place.at("volumes", index))
+            elif present != volume:
+                self._refuse(f"volume '{volume['name']}'", present, volume, place.at("volumes", index))
+
+    def _refuse(self, what: str, present: Any, value: Any, place: Place) -> None:
+        first, second = (json.dumps(each, ensure_ascii=False) for each in (present, value))
+        message = f"the run is one Pod, whose {what} cannot be both {first} and {second}; give all Tasks the same"
+        self._problems.append(place.problem("pod-conflict", message))
+
+
+def of_pipeline_run(
+    spec: tekton.PipelineRunSpec,
+    place: Place,
+    tasks: Mapping[str, tekton.PipelineTask],
+    params: Texts,
+    state: tuple[PodDraft, list[Problem]],
+) -> PodSettings:
+    """Return the settings of a PipelineRun; `tasks` are its PipelineTasks by name."""
+    draft, problems = state
+    collector = _Collector(params, draft, problems)
+    common, where = spec.task_run_template, place.at("taskRunTemplate")
+    if common.service_account_name:
+        collector.add("serviceAccountName", common.service_account_name, where)
+    base = _take_common(common.pod_template, where.at("podTemplate"), collector)
+    by_task: dict[str, TaskSettings] = {}
+    for index, each in enumerate(spec.task_run_specs):
+        at = place.at("taskRunSpecs", index)
+        if each.pipeline_task_name not in tasks:
+            message = f"there is no Task '{each.pipeline_task_name}'{did_you_mean(each.pipeline_task_name, tasks)}"
+            problems.append(at.at("pipelineTaskName").problem("unknown-task", message))
+            continue
+        task = tasks[each.pipeline_task_name]
+        if task.task_ref is None and task.task_spec is None:
+            message = f"'{task.name}' is a Pipeline, to whose Tasks this does not apply, in Tekton neither"
+            problems.append(at.problem("no-effect", message, "warning"))
+            continue
+        if each.service_account_name:
+            collector.add("serviceAccountName", each.service_account_name, at)
+        if each.metadata is not None:
+            draft.of_tasks.append(ForOneTask(each.metadata, at.at("metadata")))
+        own = replace(_with_resources(base, each, at), timeout=each.timeout)
+        if each.pod_template is not None:
+            fields = collector.settled(each.pod_template, at.at("podTemplate"), task.matrix)
+            own = _take_own(fields, at.at("podTemplate"), own, collector)
+        by_task[each.pipeline_task_name] = own
+    return PodSettings(collector.fields, base, by_task)
+
+
+def of_task_run(
+    spec: tekton.TaskRunSpec, place: Place, params: Texts, state: tuple[PodDraft, list[Problem]]
+) -> PodSettings:
+    """Return the settings of a TaskRun."""
+    draft, problems = state
+    collector = _Collector(params, draft, problems)
+    if spec.service_account_name:
+        collector.add("serviceAccountName", spec.service_account_name, place)
+    base = _take_common(spec.pod_template, place.at("podTemplate"), collector)
+    return PodSettings(collector.fields, _with_resources(base, spec, place))
+
+
+def _take_common(template: tekton.PodTemplate | None, place: Place, collector: _Collector) -> TaskSettings:
+    """Add the podTemplate of all Tasks to the Pod and return what is left for their containers."""
+    if template is None:
+        return TaskSettings()
+    fields = collector.settled(template, place)
+    environment = fields.pop("env", ())
+    collector.add_volumes(fields.pop("volumes", ()), place)
+    for name, value in fields.items():
+        collector.add(name, value, place)
+    return TaskSettings(environment)
+
+
+def _take_own(fields: dict[str, Any], place: Place, settings: TaskSettings, collector: _Collector) -> TaskSettings:
+    """Add the podTemplate of one Task to the Pod and return the Task's settings with what its containers can have."""
+    environment = {entry["name"]: entry for entry in (*settings.environment, *fields.pop("env", ()))}
+    collector.add_volumes(fields.pop("volumes", ()), place)
+    security = fields.pop("securityContext", {})
+    own = {key: value for key, value in security.items() if key in _PER_CONTAINER}
+    rest = {key: value for key, value in security.items() if key not in _PER_CONTAINER}
+    if rest:
+        fields["securityContext"] = rest
+    for name, value in fields.items():
+        collector.add(name, value, place)
+    return replace(settings, environment=tuple(environment.values()), security_context=own, security_place=place)
+
+
+def _with_resources(
+    settings: TaskSettings, spec: tekton.TaskRunSpec | tekton.PipelineTaskRunSpec, place: Place
+) -> TaskSettings:
+    steps = {each.name: each.compute_resources.to_kubernetes() for each in spec.step_specs}
+    sidecars = {each.name: each.compute_resources.to_kubernetes() for each in spec.sidecar_specs}
+    places = {("Step", name): place.at("stepSpecs", index) for index, name in enumerate(steps)}
+    places |= {("Sidecar", name): place.at("sidecarSpecs", index) for index, name in enumerate(sidecars)}
+    whole = spec.compute_resources.to_kubernetes() if spec.compute_resources is not None else None
+    return replace(settings, steps=steps, sidecars=sidecars, places=places, resources=whole)
+
+
+def unused(settings: TaskSettings, steps: Sequence[ResolvedStep]) -> Iterator[Problem]:
+    """Yield resources that a run gives to Steps and Sidecars which the Task does not have; `steps` are both."""
+    names = {("Sidecar" if step.is_sidecar else "Step", step.name) for step in steps}
+    for (what, name), place in settings.places.items():
+        if (what, name) not in names:
+            hint = did_you_mean(name, [known for kind, known in names if kind == what])
+            message = f"the Task has no {what} '{name}', so this has no effect{hint}"
+            yield place.at("name").problem("no-effect", message, "warning")
+
+
+def apply(settings: TaskSettings, steps: Sequence[ResolvedStep]) -> list[ResolvedStep]:
+    """Return the Steps or the Sidecars of a Task with what the run gives them."""
+    if settings == TaskSettings():
+        return list(steps)
+    return [_applied(settings, step, len(steps)) for step in steps]
+
+
+def _applied(settings: TaskSettings, step: ResolvedStep, count: int) -> ResolvedStep:
+    fields, sources = dict(step.fields), step.sources
+    if settings.environment and not step.is_sidecar:
+        names = {entry["name"] for entry in settings.environment}
+        own = [entry for entry in fields.get("env", ()) if entry["name"] not in names]
+        fields["env"] = [*own, *map(dict, settings.environment)]
+    if settings.security_context:
+        fields["securityContext"] = merge_template(settings.security_context, fields.get("securityContext", {}))
+        if settings.security_place is not None:
+            paths = written({"securityContext": settings.security_context})
+            sources = Sources((*sources.sources, (settings.security_place, paths)))
+    by_name = settings.sidecars if step.is_sidecar else settings.steps
+    if step.name in by_name:
+        given = {"computeResources": by_name[step.name]}
+        fields = merge_template(fields, given)
+        place = settings.places["Sidecar" if step.is_sidecar else "Step", step.name]
+        sources = Sources(sources.sources, ((place, written(given)),))
+    if settings.resources is not None and not step.is_sidecar:
+        fields["computeResources"] = _share(settings.resources, fields.get("computeResources", {}), count)
+    return replace(step, fields=fields, sources=sources)
+
+
+def _share(whole: Mapping[str, Any], own: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """Return one Step's part of a Task's resources."""
+    requests = whole.get("requests") or (whole.get("limits") if not own.get("requests") else None) or {}
+    parts = {name: _part(name, amount, count) for name, amount in requests.items()}
+    result = {"requests": parts, "limits": whole.get("limits")}
+    return {name: value for name, value in result.items() if value}
+
+
+def _part(name: str, amount: str, count: int) -> str:
+    """Return an amount divided by `count`, rounded down to whole bytes or to thousandths."""
+    unit = 1 if name in {"memory", "ephemeral-storage"} else 1000
+    return quantity.canonical(Fraction(quantity.parse(amount) * unit // count, unit), quantity.family(amount))

@@ -1,0 +1,416 @@
+"""Binding params: what a Pipeline, Task or StepAction declares, and what it is given.
+
+Rules (Tekton docs/pipelines.md, tasks.md and pipelineruns.md, "Propagated Parameters"):
+
+- A param that is given wins over one of the same name in the scope around an embedded spec, and that over the default.
+- A default that refers to its own param means the one around an embedded spec. If that is all that it is, or there is
+  neither a default nor a type, the param has the type of the one around it too.
+- An object that is given is completed by the keys of the default.
+- A default may refer to other params of the same declaration. A default that is not used is not looked at.
+- A Pipeline's param that is handed on to a Task's param with an enum has an enum of some of its values. An empty
+  value is not held against an enum (docs/pipelines.md, "Param enum").
+- What is given and not declared can be used in an embedded spec; a referenced one never sees it.
+
+A bound param is a template in the scope of whoever gives it; `Bound.known` has the values that are known already.
+Left to others: checking the references in what is given (``references``), where the values come from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from monopod.compiler.diagnostics import Problem, did_you_mean
+from monopod.compiler.documents.places import Place
+from monopod.compiler.scope.references import Names, Shape, check_value, is_reported, shape_of
+from monopod.schemas.plan import Param, Value
+from monopod.schemas.tekton.v1 import ParamSpec, not_strings
+from monopod.schemas.variables import (
+    Budget,
+    MisfitError,
+    Path,
+    Reference,
+    Scope,
+    evaluate,
+    only_reference,
+    references_in,
+)
+
+NO_NAMES = Names({})
+NO_VALUES = Scope({})
+MAX_DEFAULTS = 100
+"""How many defaults may refer to one another in a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A param that is handed over, and where that is written. `reported`: its value is not what was meant."""
+
+    name: str
+    value: Value
+    place: Place
+    reported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The scope around a declaration: what the values given may refer to.
+
+    ``values`` holds what is known when compiling. ``inherited``: its params can be seen inside (embedded specs).
+    ``enums`` are those of its params of type string, empty ones too.
+    """
+
+    names: Names = NO_NAMES
+    values: Scope = NO_VALUES
+    inherited: bool = False
+    enums: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+class KnownValues(Scope):
+    """Values known when compiling; what is declared here but not known hides what is known around."""
+
+    def __init__(
+        self,
+        values: Mapping[Path, Value],
+        unknown: AbstractSet[Path],
+        outer: Scope | None = None,
+        *,
+        budget: Budget | None = None,
+    ) -> None:
+        super().__init__(values, outer, budget=budget)
+        self._unknown = unknown
+
+    def get(self, path: Path) -> Value | None:
+        """Return the value at `path`; None if there is none, or if it is known only while running."""
+        return None if path in self._unknown or path[:2] in self._unknown else super().get(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Bound params: templates for the Plan, what can be referred to, and the values known when compiling.
+
+    ``budget`` is that of the scope around them.
+    """
+
+    params: tuple[Param, ...]
+    shapes: dict[Path, Shape]
+    known: dict[Path, Value]
+    budget: Budget | None = None
+
+    def values(self, fixed: Mapping[Path, Value], outer: Scope | None = None) -> KnownValues:
+        """Return the values known where these params can be seen, with those of variables that are `fixed`."""
+        unknown = self.shapes.keys() - self.known.keys()
+        return KnownValues({**self.known, **fixed}, unknown, outer, budget=self.budget)
+
+
+def value_if_known(template: Value, values: Scope) -> Value | None:
+    """Return the value of a template, or None if it refers to something that is known only while running.
+
+    Raises TooLargeError.
+    """
+    try:
+        if any(values.resolve(reference) is None for reference in references_in(template)):
+            return None
+        return evaluate(template, values)
+    except MisfitError:
+        return None
+
+
+class _Templates(Scope):
+    """Templates of params: an element or key of one that is a whole reference is that of what it refers to."""
+
+    def resolve(self, reference: Reference) -> Value | None:
+        """Return what the reference stands for, as the templates have it."""
+        template = self.get(reference.path[:2])
+        holder = only_reference(template) if isinstance(template, str) else None
+        inside = f"[{reference.index}]" if isinstance(reference.index, int) else _inside(reference.path[2:])
+        if holder is None or isinstance(holder.index, int) or not inside:
+            return super().resolve(reference)
+        return f"{holder.text[:-1].removesuffix('[*]')}{inside})"
+
+
+def _inside(keys: Path) -> str:
+    return "".join(f".{key}" if re.fullmatch(r"[\w-]+", key) else f'["{key}"]' for key in keys)
+
+
+def whole(name: str, shape: Shape) -> str:
+    """Return the reference to a whole param."""
+    path = f'params["{name}"]' if "." in name else f"params.{name}"
+    return f"$({path})" if shape.type == "string" else f"$({path}[*])"
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What declares params: in messages `receiver`, such as ``the Task 'build'``.
+
+    Defaults may refer to `default_names` beside other params. `used` are the params that something refers to, whose
+    defaults must be right; None for all. `of_run`: ``-p`` gives these params
+    their values.
+    """
+
+    receiver: str
+    params: Sequence[tuple[ParamSpec, Place]]
+    default_names: Names = NO_NAMES
+    used: AbstractSet[str] | None = None
+    of_run: bool = False
+
+
+def bind(  # noqa: PLR0917  # one call a Task, of things that have nothing in common
+    declaration: Declaration,
+    given: Iterable[Given],
+    around: Around,
+    place: Place,
+    problems: list[Problem],
+    given_otherwise: Mapping[str, Shape] | None = None,
+) -> Bound:
+    """Return the params that something declares, adding what is wrong to `problems`.
+
+    `place` is where a missing param should have been given. `given_otherwise` are given by a matrix; their defaults
+    are bound too, for the combinations without them.
+    """
+    return _Binder(declaration, given, around, place, problems, given_otherwise or {}).bound()
+
+
+class _Binder:
+    """The work of one `bind`."""
+
+    def __init__(  # noqa: PLR0917  # the same as those of `bind`
+        self,
+        declaration: Declaration,
+        given: Iterable[Given],
+        around: Around,
+        place: Place,
+        problems: list[Problem],
+        given_otherwise: Mapping[str, Shape],
+    ) -> None:
+        self._declared = {spec.name: (spec, where) for spec, where in declaration.params}
+        self._default_names = declaration.default_names
+        self._receiver = declaration.receiver
+        self._of_run = declaration.of_run
+        self._given = {each.name: each for each in given}
+        self._around = around
+        self._place = place
+        self._problems = problems
+        self._given_otherwise = given_otherwise
+        self._templates: dict[str, Value | None] = {}
+        self._inherited: dict[str, Shape] = {}
+        self._defaults_taken: dict[str, Value] = {}
+        self._used = self._with_defaults(self._declared if declaration.used is None else declaration.used)
+
+    def bound(self) -> Bound:
+        for name in self._declared:
+            self._template(name, ())
+        self._check_missing()
+        self._check_defaults()
+        shapes: dict[Path, Shape] = {("params", name): self._shape(name) for name in self._declared}
+        if self._around.inherited:
+            for name, each in self._given.items():
+                self._templates.setdefault(name, each.value)
+                shapes.setdefault(("params", name), shape_of(each.value, self._around.names))
+        shapes.update((("params", name), shape) for name, shape in self._given_otherwise.items())
+        params = tuple(Param(name, value) for name, value in self._templates.items() if value is not None)
+        known: dict[Path, Value] = {}
+        for param in params:
+            value = value_if_known(param.value, self._around.values)
+            reported = param.name in self._given and self._given[param.name].reported
+            if value is not None and param.name not in self._given_otherwise and not reported:
+                known["params", param.name] = value
+            if param.name in self._declared and not reported:
+                self._check_enum(self._declared[param.name][0], value)
+        return Bound(params, shapes, known, self._around.values.budget)
+
+    def _template(self, name: str, used_by: tuple[str, ...]) -> Value | None:
+        """Return the template of a declared param, None if there is none; `used_by` are the defaults that need it."""
+        if name not in self._templates:
+            spec, _ = self._declared[name]
+            if name in self._given:
+                self._templates[name] = self._from_given(spec, self._given[name])
+            elif (shape := self._inherited_shape(spec)) is not None:
+                self._inherited[name] = shape
+                self._templates[name] = whole(name, shape)
+            else:
+                self._templates[name] = self._from_default(spec, (*used_by, name))
+        return self._templates[name]
+
+    def _from_given(self, spec: ParamSpec, given: Given) -> Value:
+        value, kind = given.value, spec.value_type
+        if given.reported:
+            return value
+        shape = shape_of(value, self._around.names)
+        if not shape.fits(kind):
+            remark = not_strings(value) if kind != "string" else ""
+            what = f"the param '{spec.name}' of {self._receiver} is of type {kind}"
+            message = f"{what}, but {remark}" if remark else f"{what}, this is of type {shape.type}"
+            self._problems.append(given.place.problem("param-type", message))
+        if kind != "object":
+            return value
+        default = spec.default if isinstance(spec.default, dict) else {}
+        if shape.keys is not None:
+            self._check_keys(spec, shape.keys | default.keys(), given.place)
+            self._defaults_taken[spec.name] = {key: text for key, text in default.items() if key not in shape.keys}
+        return {**default, **_key_by_key(value, shape)} if default else value
+
+    def _check_keys(self, spec: ParamSpec, keys: AbstractSet[str], place: Place) -> None:
+        missing = [key for key in spec.properties or () if key not in keys]
+        if missing:
+            message = f"the object param '{spec.name}' of {self._receiver} needs {_list('the key', missing)} too"
+            self._problems.append(place.problem("object-keys", message))
+
+    def _inherited_shape(self, spec: ParamSpec) -> Shape | None:
+        if not self._around.inherited or spec.name in self._given_otherwise:
+            return None
+        shape = self._around.names.shape(("params", spec.name))
+        fits = shape is not None and (shape.fits(spec.value_type) or _takes_any_type(spec))
+        return shape if fits else None
+
+    def _from_default(self, spec: ParamSpec, chain: tuple[str, ...]) -> Value | None:
+        if spec.default is None:
+            return None
+        self._defaults_taken[spec.name] = spec.default
+        if isinstance(spec.default, dict):
+            self._check_keys(spec, spec.default.keys(), self._place)
+        others: dict[Path, Value] = {}
+        for name in self._needed_by(spec):
+            if len(chain) > MAX_DEFAULTS:
+                message = f"more than {MAX_DEFAULTS} defaults refer to one another in a row"
+                self._problems.append(self._declared[name][1].at("default").problem("too-deep", message))
+                return spec.default
+            if name in chain:
+                if name == chain[0] and name in self._used:
+                    message = f"the defaults refer to each other in a circle: {' → '.join((*chain, name))}"
+                    self._problems.append(self._declared[name][1].at("default").problem("default-cycle", message))
+                return spec.default
+            other = self._template(name, chain)
+            if other is not None:
+                others["params", name] = other
+        try:
+            return (
+                evaluate(spec.default, _Templates(others, budget=self._around.values.budget))
+                if others
+                else spec.default
+            )
+        except MisfitError as error:
+            if spec.name in self._used:
+                self._problems.append(self._declared[spec.name][1].at("default").problem("reference-type", str(error)))
+            return spec.default
+
+    def _needed_by(self, spec: ParamSpec) -> list[str]:
+        """Return the declared params that a default refers to; its own only if no param around has that name."""
+        needed = {each.path[1] for each in references_in(spec.default or "") if each.path[0] == "params"}
+        if self._around.inherited and self._around.names.shape(("params", spec.name)) is not None:
+            needed.discard(spec.name)
+        return sorted(needed & self._declared.keys())
+
+    def _with_defaults(self, used: Iterable[str]) -> set[str]:
+        """Return these params with those that their defaults refer to."""
+        found: set[str] = set()
+        waiting = list(used)
+        while waiting:
+            name = waiting.pop()
+            if name in found or name not in self._declared:
+                continue
+            found.add(name)
+            if name not in self._given:
+                waiting += self._needed_by(self._declared[name][0])
+        return found
+
+    def _check_defaults(self) -> None:
+        names = Names({("params", name): self._shape(name) for name in self._declared}, self._default_names)
+        for name, default in self._defaults_taken.items():
+            if name in self._used:
+                self._problems.extend(check_value(default, names, self._declared[name][1].at("default")))
+
+    def _check_missing(self) -> None:
+        missing = [name for name, template in self._templates.items() if template is None]
+        missing = [name for name in missing if name not in self._given_otherwise]
+        if missing:
+            hints = "".join(did_you_mean(name, self._given.keys() - self._declared.keys()) for name in missing[:1])
+            message = f"{self._receiver} needs {_list('the param', missing)}{hints or self._way_out(missing)}"
+            self._problems.append(self._place.problem("missing-param", message))
+
+    def _way_out(self, missing: Sequence[str]) -> str:
+        if not self._of_run:
+            return "; give a value in params"
+        pronoun = "it" if len(missing) == 1 else "them"
+        return f"; give {pronoun} with {' '.join(f'-p {name}=…' for name in missing)}"
+
+    def _check_enum(self, spec: ParamSpec, value: Value | None) -> None:
+        if not spec.enum or self._reports_other_enum(spec) or value == "" or value in spec.enum:
+            return
+        place = self._given[spec.name].place if spec.name in self._given else self._place
+        if value is None:
+            message = f"the value is known only while running, and is not checked against the enum of '{spec.name}'"
+            self._problems.append(place.problem("param-enum", message, "warning"))
+        else:
+            self._problems.append(place.problem("param-enum", enum_message(value, spec, self._receiver)))
+
+    def _reports_other_enum(self, spec: ParamSpec) -> bool:
+        """Report a param that is handed on to one with an enum, and can have other values; return whether it is so."""
+        given = self._given.get(spec.name)
+        reference = only_reference(given.value) if given is not None and isinstance(given.value, str) else None
+        if given is None or reference is None or reference.path[0] != "params" or reference.index is not None:
+            return False
+        allowed = self._around.enums.get(reference.path[1])
+        others = [] if allowed is None else [value for value in allowed if value not in spec.enum]
+        if allowed is None or (allowed and not others):
+            return False
+        what = f"has no enum, but '{spec.name}' of {self._receiver} has one"
+        if others:
+            what = f"may be {', '.join(map(repr, others))}, but the enum of '{spec.name}' of {self._receiver} has not"
+        message = (
+            f"the Pipeline's param '{reference.path[1]}' {what}; give it an enum of some of: {', '.join(spec.enum)}"
+        )
+        self._problems.append(given.place.problem("param-enum", message))
+        return True
+
+    def _shape(self, name: str) -> Shape:
+        if name in self._inherited:
+            return self._inherited[name]
+        spec, template = self._declared[name][0], self._templates.get(name)
+        if template is None:
+            return Shape(spec.value_type, reported=True)  # as missing
+        shape = shape_of(template, self._around.names)
+        reported = self._is_reported(name, template)
+        if spec.value_type == "object":
+            keys = frozenset(spec.properties or ()) | (shape.keys or frozenset())
+            return Shape("object", keys=keys, reported=reported)
+        return Shape(spec.value_type, shape.length if shape.type == spec.value_type else None, reported=reported)
+
+    def _is_reported(self, name: str, template: Value) -> bool:
+        if name in self._given and self._given[name].reported:
+            return True
+        return (name in self._given or self._around.inherited) and is_reported(template, self._around.names)
+
+
+def _takes_any_type(spec: ParamSpec) -> bool:
+    """Return whether a param takes over the type of the one around it: it says nothing, or means that very param."""
+    if spec.type is None and spec.properties is None and spec.default is None:
+        return True
+    reference = only_reference(spec.default) if isinstance(spec.default, str) else None
+    return reference is not None and reference.path == ("params", spec.name)
+
+
+def _key_by_key(value: Value, shape: Shape) -> dict[str, str]:
+    """Return an object, or a reference to a whole one, as its keys."""
+    if isinstance(value, str):
+        prefix = value.removesuffix(")").removesuffix("[*]")
+        return {key: f"{prefix}.{key})" for key in sorted(shape.keys or ())}
+    return value if isinstance(value, dict) else {}
+
+
+def enum_message(value: Value, spec: ParamSpec, receiver: str) -> str:
+    """Return what is wrong with a value that is not among those of an enum."""
+    return f"'{value}' is none of the values that {receiver} takes for '{spec.name}': {', '.join(spec.enum)}"
+
+
+def undeclared(given: Iterable[Given], declared: Iterable[str]) -> list[tuple[Given, str]]:
+    """Return what is given and not declared, each with a suggestion."""
+    names = set(declared)
+    return [(each, did_you_mean(each.name, names)) for each in given if each.name not in names]
+
+
+def _list(what: str, names: Sequence[str]) -> str:
+    """Return ``the param 'a'`` or ``the params 'a', 'b'``."""
+    return f"{what}{'s' if len(names) > 1 else ''} {', '.join(repr(name) for name in names)}"

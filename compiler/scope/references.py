@@ -1,0 +1,243 @@
+"""Which ``$(...)`` references mean something at a place, what is known of their values, and whether they fit.
+
+Rules (Tekton docs/variables.md):
+
+- `Names` holds what may be referred to at a place, each with its `Shape`; names of an outer scope can be seen from an
+  inner one, and are shadowed by it.
+- Where a text is only part of a string, references must be strings. An element of a list may be a whole array by
+  itself, a param's value a whole array or object.
+- A reference without a known first word is the shell's, and is left alone.
+- What cannot be known because of a problem that was reported (a Task that could not be fetched) is `REPORTED`: it fits
+  everywhere, and nothing that refers to it is reported again.
+
+Left to others: which names there are (``params``, ``pipelines``, ``pipeline_tasks``), and their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+from monopod.compiler.diagnostics import Problem, Severity, did_you_mean
+from monopod.compiler.documents.places import Place
+from monopod.schemas.plan import Value, ValueType
+from monopod.schemas.variables import Path, Reference, only_reference, references, references_in
+
+Use: TypeAlias = Literal["text", "element", "value"]
+"""What a text is: a string, an element of a list (or a list of its own), or the value of a param."""
+
+_ARTICLE = {"string": "a string", "array": "an array", "object": "an object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is known of a value: its type, the number of elements of an array, the keys of an object.
+
+    `reported`: nothing is known, because of a problem that was reported where it is.
+    """
+
+    type: ValueType = "string"
+    length: int | None = None
+    keys: frozenset[str] | None = None
+    reported: bool = False
+
+    def fits(self, kind: ValueType) -> bool:
+        """Return whether the value is, or may be, of this type."""
+        return self.reported or self.type == kind
+
+
+STRING = Shape()
+REPORTED = Shape(reported=True)
+
+
+class Names:
+    """What may be referred to at a place."""
+
+    def __init__(
+        self,
+        shapes: Mapping[Path, Shape],
+        outer: Names | None = None,
+        *,
+        open_ended: Container[Path] = (),
+        reported: Container[Path] = (),
+        refused: Callable[[Path], str | None] | None = None,
+        hidden: Iterable[str] = (),
+    ) -> None:
+        """`open_ended`: every path that starts with one of these is a string. `refused` says why a path is wrong.
+
+        `reported`: nothing is known of paths that start with one of these, since a problem was reported.
+        `hidden`: first words that cannot be seen in the outer scope.
+        """
+        self._shapes = shapes
+        self._hidden = frozenset(hidden)
+        self._outer = outer
+        self._open_ended = open_ended
+        self._reported = reported
+        self._refused = refused
+
+    def shape(self, path: Path) -> Shape | None:
+        """Return what `path`, which may go on to a key of an object, stands for; None if it means nothing."""
+        shape = self._shapes.get(path)
+        if shape is None and len(path) > 2:
+            holder = self._shapes.get(path[:-1])
+            if holder is not None and holder.type == "object" and (holder.keys is None or path[-1] in holder.keys):
+                shape = STRING
+        if shape is None and _starts_with(path, self._open_ended):
+            shape = STRING
+        if shape is None and _starts_with(path, self._reported):
+            shape = REPORTED
+        if shape is None and self._outer is not None and path[0] not in self._hidden:
+            return self._outer.shape(path)
+        return shape
+
+    def words_after(self, start: Path) -> frozenset[str]:
+        """Return the words that may follow those of `start`, the keys of objects too; empty if nothing starts so."""
+        own = self._words.get(start, frozenset())
+        if self._outer is None or (start and start[0] in self._hidden):
+            return own
+        outer = self._outer.words_after(start)
+        if not start and self._hidden:
+            outer -= self._hidden
+        return own | outer if own and outer else own or outer
+
+    @cached_property
+    def _words(self) -> dict[Path, frozenset[str]]:
+        found: dict[Path, set[str]] = {}
+        for path, shape in self._shapes.items():
+            for end, word in enumerate(path):
+                found.setdefault(path[:end], set()).add(word)
+            if shape.keys:
+                found.setdefault(path, set()).update(shape.keys)
+        return {start: frozenset(words) for start, words in found.items()}
+
+    def refusal(self, path: Path) -> str | None:
+        """Return why `path` is something, but nothing that may be used here.
+
+        That is not said of a Result where there are others: a like name says more.
+        """
+        if self._refused is not None and not (len(path) > 3 and self.words_after(path[:3])):
+            reason = self._refused(path)
+            if reason is not None:
+                return reason
+        return self._outer.refusal(path) if self._outer is not None else None
+
+
+def _starts_with(path: Path, starts: Container[Path]) -> bool:
+    return any(path[:end] in starts for end in range(1, len(path) + 1))
+
+
+def check(text: str, use: Use, names: Names, place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with the references in `text`."""
+    if "$(" not in text:
+        return
+    alone = only_reference(text) is not None
+    for reference in references(text):
+        shape = names.shape(reference.path)
+        if shape is None:
+            severity: Severity = "warning" if _left_alone(reference) else "error"
+            yield place.problem("unknown-reference", _unknown(reference, names), severity)
+        elif not shape.reported and (message := _misfit(reference, shape, use if alone else "text")):
+            yield place.problem("reference-type", message)
+
+
+def check_value(value: Value, names: Names, place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with the references in a param's value."""
+    if isinstance(value, str):
+        yield from check(value, "value", names, place)
+    elif isinstance(value, tuple):
+        for index, element in enumerate(value):
+            yield from check(element, "element", names, place.at(index))
+    else:
+        for key, text in value.items():
+            yield from check(text, "text", names, place.at(key))
+
+
+def shape_of(value: Value, names: Names) -> Shape:
+    """Return what is known of a param's value, by what it refers to; a reference that means nothing was reported."""
+    if isinstance(value, dict):
+        return Shape("object", keys=frozenset(value))
+    if isinstance(value, tuple):
+        return Shape("array", _length(value, names))
+    reference = only_reference(value) if value.startswith("$(") else None
+    if reference is None:
+        return STRING
+    shape = names.shape(reference.path) or REPORTED
+    return STRING if isinstance(reference.index, int) and not shape.reported else shape
+
+
+def is_reported(value: Value, names: Names) -> bool:
+    """Return whether a param's value refers to something that is unknown because of a reported problem."""
+    shapes = (names.shape(each.path) for each in references_in(value))
+    return any(shape is None or shape.reported for shape in shapes)
+
+
+def _length(elements: tuple[str, ...], names: Names) -> int | None:
+    total = 0
+    for element in elements:
+        shape = shape_of(element, names) if "$(" in element else STRING
+        length = shape.length if shape.type == "array" else 1
+        if length is None or shape.reported:
+            return None
+        total += length
+    return total
+
+
+_CONTEXTS = frozenset({"pipelineRun", "pipeline", "pipelineTask", "taskRun", "task"})
+
+
+def _left_alone(reference: Reference) -> bool:
+    """Return whether Tekton takes no offence at such a reference that means nothing, and leaves it as it is."""
+    path = reference.path
+    return (path[0] == "context" and path[1] not in _CONTEXTS) or (path[0] == "workspaces" and path[2:] == ("bound",))
+
+
+def _misfit(reference: Reference, shape: Shape, use: Use) -> str | None:
+    """Return why a value of this shape does not fit where the reference stands."""
+    text = reference.text
+    if isinstance(reference.index, int):
+        if shape.type != "array":
+            return f"{text}: there is no array to take an element of, it is {_ARTICLE[shape.type]}"
+        if shape.length is not None and reference.index >= shape.length:
+            return f"{text}: the array has only {shape.length} element{'' if shape.length == 1 else 's'}"
+        return None
+    if shape.type == "string":
+        return f"{text}: it is a string, [*] is for arrays and objects" if reference.whole else None
+    if use == "value" or (use == "element" and shape.type == "array"):
+        return None
+    way_out = "stand alone as an element of a list" if shape.type == "array" and use == "text" else "be used key by key"
+    instead = f"; refer to an element of it, as in {text[:-1].removesuffix('[*]')}[0])" if shape.type == "array" else ""
+    return f"{text} is {_ARTICLE[shape.type]}, which has no place inside a string: it can only {way_out}{instead}"
+
+
+_WHAT: dict[Path, str] = {
+    ("params",): "there is no param '{}'",
+    ("tasks",): "there is no Task '{}'",
+    ("finally",): "there is no finally Task '{}'",
+    ("workspaces",): "there is no Workspace '{}'",
+    ("results",): "the Task declares no Result '{}'",
+    ("steps",): "there is no earlier Step '{}'",
+    ("step", "results"): "the Step declares no Result '{}'",
+}
+
+
+def _unknown(reference: Reference, names: Names) -> str:
+    """Return a message about a reference that means nothing here."""
+    path = reference.path
+    if refusal := names.refusal(path):
+        return f"{reference.text}: {refusal}"
+    depth = max(end for end in range(len(path)) if end < 2 or names.shape(path[:end]) or names.words_after(path[:end]))
+    message = _what_is_missing(path[:depth], path[depth]) or f"there is no variable '{'.'.join(path)}' here"
+    return f"{reference.text}: {message}{did_you_mean(path[depth], names.words_after(path[:depth]))}"
+
+
+def _what_is_missing(prefix: Path, word: str) -> str | None:
+    if prefix in _WHAT:
+        return _WHAT[prefix].format(word)
+    if prefix[2:] == ("results",):
+        what = "Step" if prefix[0] == "steps" else "Task"
+        return f"the {what} '{prefix[1]}' has no Result '{word}'"
+    if prefix[0] == "params" or prefix[2:3] == ("results",):
+        return f"the object '{'.'.join(prefix)}' has no key '{word}'"
+    return None

@@ -1,0 +1,62 @@
+"""The params of a StepAction have a name of their own in a Plan: its ``$(params.x)`` is ``$(step.params.x)`` there.
+
+Rules (Tekton docs/stepactions.md; pkg/reconciler/taskrun/resources/taskspec.go):
+
+- A StepAction sees its own params. The fields of the Step beside its ``ref`` (``when``, ``onError``, the values of its
+  params …) and the stepTemplate see the Task's.
+- The fields of all of them become one Step, so a name must mean the same thing in each of them.
+
+Left to others: putting the fields together (``resolved_steps``), the values (``params``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from monopod.compiler.scope.params import Bound
+from monopod.compiler.scope.variables_in_scope import variable_name
+from monopod.schemas.variables import Path, references
+
+OWN = "step"
+"""The word before ``params``; authors have no variable ``step.params``."""
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+_RENAMED = re.compile(rf"\$\({OWN}\.params\b")
+
+
+def renamed(field: T) -> T:
+    """Return a field of a StepAction, at any depth with references to its params under their own name."""
+    result: Any = field
+    if isinstance(field, str):
+        result = _renamed_text(field) if "$(" in field else field
+    elif isinstance(field, dict):
+        result = {key: renamed(each) for key, each in field.items()}
+    elif isinstance(field, list):
+        result = [renamed(each) for each in field]
+    return result  # type: ignore[no-any-return]
+
+
+def renamed_bound(bound: Bound) -> Bound:
+    """Return a StepAction's params under their own name."""
+    return Bound(bound.params, _renamed_keys(bound.shapes), _renamed_keys(bound.known), bound.budget)
+
+
+def as_written(reference: str) -> str:
+    """Return a reference as the StepAction has it."""
+    return _RENAMED.sub("$(params", reference)
+
+
+def _renamed_keys(values: Mapping[Path, V]) -> dict[Path, V]:
+    return {(OWN, *path): value for path, value in values.items()}
+
+
+def _renamed_text(text: str) -> str:
+    for reference in set(references(text)):
+        if reference.path[0] == "params":
+            index = "" if reference.index is None else f"[{reference.index}]"
+            text = text.replace(reference.text, f"$({variable_name((OWN, *reference.path))}{index})")
+    return text

@@ -1,0 +1,30 @@
+"""Results of Steps that are written to their files by path, and not declared.
+
+Rules (Tekton pkg/entrypoint: what is put in for ``$(steps.a.results.r)`` is what is in the file, declared or not):
+
+- What a text of the Step names by its path, and something else in the Task refers to, is a Result of type string.
+- A name that the Step does not have in any text is a slip: that is left an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from monopod.compiler.tasks.ordering import paths_in, texts
+from monopod.schemas.tekton.v1 import StepResult, TaskSpec
+
+_FILE = re.compile(r"/tekton/steps/step-([a-z0-9-]+)/results/([A-Za-z0-9](?:[\w.-]*\w)?)", re.ASCII)
+
+
+def undeclared_results(
+    step: str, fields: Mapping[str, Any], declared: Collection[StepResult], spec: TaskSpec
+) -> tuple[StepResult, ...]:
+    """Return the Results that a Step with these fields writes, does not declare, and its Task refers to."""
+    files = (match for text in texts(fields) if "/tekton/steps/" in text for match in _FILE.finditer(text))
+    names = {match[2] for match in files if match[1] == step} - {result.name for result in declared}
+    if not names:
+        return ()
+    referred_to = {path[3] for path in paths_in(spec) if path[:3] == ("steps", step, "results") and path[3:]}
+    return tuple(StepResult(name=name) for name in sorted(names & referred_to))

@@ -1,0 +1,1 @@
+"""Pipelines, Tasks, Steps and Workspaces: from what an author wrote to the Plan."""

@@ -1,0 +1,155 @@
+"""Fan-out: what the matrix of a PipelineTask gives to its Task, and over how many slots it runs.
+
+Rules (Tekton docs/matrix.md):
+
+- A matrix gives strings. A combination without one of them needs the Task's default.
+- If all values are known when compiling there is a slot for each combination, otherwise `DEFAULT_SLOTS` over which the
+  combinations queue. The annotation `MAX_CONCURRENCY`, on the run or on the Task, sets a limit for both.
+
+Left to others: the combinations themselves (``monopod.schemas.matrix``), making slots (``slots``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.documents.places import Place
+from monopod.compiler.scope.params import enum_message, value_if_known
+from monopod.compiler.scope.references import REPORTED, STRING, Names, Shape, check_value, is_reported, shape_of
+from monopod.schemas import plan
+from monopod.schemas.matrix import Combination, TooManyCombinationsError, combinations_and_idle_entries
+from monopod.schemas.plan import Value
+from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.variables import Path, Scope
+
+MAX_CONCURRENCY = "monopod.dev/max-concurrency"
+DEFAULT_SLOTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """A matrix of a PipelineTask; ``combinations`` is None if they are known only while running.
+
+    `reported`: they are unknown because of a reported problem.
+    """
+
+    matrix: tekton.Matrix
+    combinations: tuple[Combination, ...] | None
+    reported: bool = False
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """What the matrix gives, by name of the param."""
+        return dict.fromkeys(sorted(self.matrix.names()), REPORTED if self.reported else STRING)
+
+    def slots(self, limit: int | None) -> int:
+        """Return the number of slots."""
+        if self.combinations is None:
+            return limit or DEFAULT_SLOTS
+        return min(len(self.combinations), limit or len(self.combinations))
+
+    def in_plan(self, *, pinned: bool) -> plan.Matrix:
+        """Return the matrix for the Plan."""
+        return plan.Matrix(
+            tuple(plan.Param(param.name, param.value) for param in self.matrix.params),
+            tuple(
+                plan.MatrixInclude(entry.name, tuple(plan.Param(each.name, each.value) for each in entry.params))
+                for entry in self.matrix.include
+            ),
+            pinned,
+        )
+
+
+def fan_out(matrix: tekton.Matrix, names: Names, values: Scope, place: Place, problems: list[Problem]) -> FanOut:
+    """Return the fan-out of a matrix, adding what is wrong with it to `problems`."""
+    for index, param in enumerate(matrix.params):
+        where = place.at("params", index, "value")
+        problems.extend(check_value(param.value, names, where))
+        shape = shape_of(param.value, names)
+        if not shape.fits("array"):
+            problems.append(where.problem("param-type", f"a matrix needs an array, this is of type {shape.type}"))
+    for number, entry in enumerate(matrix.include):
+        for index, param in enumerate(entry.params):
+            problems.extend(check_value(param.value, names, place.at("include", number, "params", index, "value")))
+    known = _known(matrix, values)
+    if known is None:
+        params = (*matrix.params, *(param for entry in matrix.include for param in entry.params))
+        return FanOut(matrix, None, reported=any(is_reported(param.value, names) for param in params))
+    try:
+        found, idle = combinations_and_idle_entries(*known)
+    except TooManyCombinationsError as error:
+        problems.append(place.problem("too-many-combinations", str(error)))
+        return FanOut(matrix, ())
+    for number in idle:
+        name, texts = known[1][number]
+        if name and any(texts.items() <= combination.items() for combination in found):
+            continue  # its name is the displayName of those
+        message = "no combination lacks what this entry gives, and one has a value of it already, so it has no effect"
+        problems.append(place.at("include", number).problem("idle-include", message, "warning"))
+    return FanOut(matrix, found)
+
+
+def _known(
+    matrix: tekton.Matrix, values: Scope
+) -> tuple[dict[str, tuple[str, ...]], list[tuple[str, dict[str, str]]]] | None:
+    """Return the arrays of a matrix and its entries of `include`, None if they are known only while running."""
+    arrays: dict[str, tuple[str, ...]] = {}
+    for param in matrix.params:
+        value = value_if_known(param.value, values)
+        if not isinstance(value, tuple):
+            return None
+        arrays[param.name] = value
+    include: list[tuple[str, dict[str, str]]] = []
+    for entry in matrix.include:
+        texts = {param.name: value_if_known(param.value, values) for param in entry.params}
+        strings = {name: text for name, text in texts.items() if isinstance(text, str)}
+        if len(strings) < len(texts):
+            return None
+        include.append((entry.name, strings))
+    return arrays, include
+
+
+def check_combinations(
+    found: FanOut, declared: Sequence[tekton.ParamSpec], receiver: str, place: Place, problems: list[Problem]
+) -> None:
+    """Add what is wrong between a matrix and the Task that it fans out."""
+    given = found.matrix.names()
+    for spec in declared:
+        if spec.name in given and spec.value_type != "string":
+            message = f"a matrix gives strings, but the param '{spec.name}' of {receiver} is of type {spec.value_type}"
+            problems.append(place.problem("param-type", message))
+    if found.combinations is None:
+        return
+    needed = [spec.name for spec in declared if spec.name in given and spec.default is None]
+    for combination in found.combinations:
+        problems.extend(
+            place.problem("param-enum", enum_message(combination[spec.name], spec, receiver))
+            for spec in declared
+            if spec.enum and combination.get(spec.name, "") not in {"", *spec.enum}
+        )
+        missing = [name for name in needed if name not in combination]
+        if missing:
+            shown = ", ".join(f"{name}={value}" for name, value in combination.items())
+            message = f"the combination {shown} lacks '{missing[0]}', for which {receiver} has no default"
+            problems.append(place.problem("missing-param", message))
+
+
+def values_of(combination: Combination, defaults: Mapping[str, Value | None], values: Scope) -> Scope:
+    """Return the values known in the slot of one combination; `defaults` are for params that it does not give."""
+    params: dict[Path, Value] = {("params", name): value for name, value in defaults.items() if value is not None}
+    params.update((("params", name), value) for name, value in combination.items())
+    return Scope(params, values)
+
+
+def limit_of(annotations: Mapping[str, str], place: Place, problems: list[Problem]) -> int | None:
+    """Return the limit that an annotation sets, None without one."""
+    text = annotations.get(MAX_CONCURRENCY)
+    if text is None:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        where = place.at("annotations", MAX_CONCURRENCY)
+        problems.append(where.problem("annotation", f"expected a number, 1 or more, got '{text}'"))
+        return None
+    return int(text)

@@ -1,0 +1,114 @@
+"""Ordering: which PipelineTasks must have ended before one starts, and that there is a way to start at all.
+
+Rules (Tekton docs/pipelines.md, "Configuring the Task execution order"):
+
+- A Task comes after those of its ``runAfter``, and after those whose Results (or Artifacts) it refers to, in its own
+  fields or in its embedded spec.
+- Finally Tasks have no order among themselves.
+
+Left to others: whether a reference means anything (``references``), naming cycles (``cycles``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from pydantic import BaseModel
+
+from monopod.compiler.diagnostics import Problem, did_you_mean
+from monopod.compiler.documents.places import Place
+from monopod.schemas.tekton.v1 import PipelineTask
+from monopod.schemas.variables import Path, Reference, references
+
+_HINTS = 100
+"""For how many names that are none, at most, a like one is looked for."""
+
+_SOURCES = frozenset({"results", "outputs", "inputs"})
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one PipelineTask waits for; `sources` are the Tasks whose Results it needs."""
+
+    after: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+def texts(value: Any) -> list[str]:
+    """Return all texts that were given in a model, at any depth, in their order."""
+    found: list[str] = []
+    _collect(value, found)
+    return found
+
+
+def _collect(value: Any, found: list[str]) -> None:
+    if isinstance(value, str):
+        found.append(value)
+    elif isinstance(value, BaseModel):
+        given = value.model_fields_set
+        for name, each in value.__dict__.items():
+            if name in given:
+                _collect(each, found)
+    elif isinstance(value, dict):
+        for each in value.values():
+            _collect(each, found)
+    elif isinstance(value, tuple | list):
+        for each in value:
+            _collect(each, found)
+
+
+def paths_in(value: Any) -> frozenset[Path]:
+    """Return all that the texts in a model refer to."""
+    return frozenset(each.path for text in texts(value) if "$(" in text for each in references(text))
+
+
+def sources(task: PipelineTask) -> tuple[str, ...]:
+    """Return the Tasks whose Results a PipelineTask refers to, each once, in the order met.
+
+    What an embedded Pipeline refers to are its own Tasks.
+    """
+    fields = [value for name, value in task.__dict__.items() if name != "pipeline_spec"]
+    found = (_source(each) for text in texts(fields) if "$(tasks" in text for each in references(text))
+    return tuple(dict.fromkeys(name for name in found if name is not None))
+
+
+def _source(reference: Reference) -> str | None:
+    path = reference.path
+    if path[0] != "tasks" or len(path) < 3:
+        return None
+    of_matrix = path[2] == "matrix" and len(path) == 5
+    return path[1] if path[2] in _SOURCES or of_matrix else None
+
+
+def order_tasks(
+    tasks: Sequence[tuple[PipelineTask, Place]], problems: list[Problem], *, final: Container[str] = ()
+) -> dict[str, Order]:
+    """Return what each of a Pipeline's tasks waits for. Unknown names and cycles are problems.
+
+    `final` are the names of the finally Tasks.
+    """
+    places = {task.name: place for task, place in tasks}
+    orders = {}
+    unknown = 0
+    for task, place in tasks:
+        for index, name in enumerate(task.run_after):
+            if name not in places:
+                unknown += 1
+                hint = did_you_mean(name, places.keys() - {task.name}) if unknown <= _HINTS else ""
+                message = f"there is no Task '{name}'{hint}"
+                if name in final:
+                    message = f"'{name}' is a finally Task, which starts after all the tasks: none can run after it"
+                problems.append(place.at("runAfter", index).problem("unknown-task", message))
+        needed = tuple(name for name in sources(task) if name in places)
+        after = dict.fromkeys((*(name for name in task.run_after if name in places), *needed))
+        orders[task.name] = Order(tuple(after), needed)
+    try:
+        TopologicalSorter({name: order.after for name, order in orders.items()}).prepare()
+    except CycleError:
+        from monopod.compiler.tasks.cycles import cycles  # noqa: PLC0415  # takes long to import, and is hardly ever needed
+
+        problems.extend(cycles({name: order.after for name, order in orders.items()}, places))
+    return orders

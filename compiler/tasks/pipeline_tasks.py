@@ -1,0 +1,429 @@
+"""A PipelineTask: from what an author wrote to the Task of the Plan, its slots and their containers.
+
+Left to others, one stage each: params, Workspaces, Steps and Sidecars, fan-out and slots; and what a Pipeline is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.documents.catalog import Catalog, Found
+from monopod.compiler.documents.places import Place
+from monopod.compiler.documents.unsupported import in_task
+from monopod.compiler.images.image_programs import ImagePrograms
+from monopod.compiler.pod import settings as pod_settings
+from monopod.compiler.pod.draft import PodDraft
+from monopod.compiler.pod.metadata import ForOneTask
+from monopod.compiler.pod.settings import NO_SETTINGS, PodSettings
+from monopod.compiler.scope.cel_syntax import syntax_error, unquoted_reference
+from monopod.compiler.scope.params import Around, Bound, Declaration, Given, bind, undeclared, value_if_known
+from monopod.compiler.scope.references import STRING, Names, Shape, check, check_value
+from monopod.compiler.scope.run_names import NO_LABELS, NOT_NAMED, RunNames, TektonLabels
+from monopod.compiler.scope.variables_in_scope import listed, running_task_shapes, task_variables
+from monopod.compiler.tasks import fan_out, steps, workspaces
+from monopod.compiler.tasks.fan_out import FanOut
+from monopod.compiler.tasks.ordering import Order, paths_in, texts
+from monopod.compiler.tasks.port_clashes import PortOfSidecar
+from monopod.compiler.tasks.probes import readiness
+from monopod.compiler.tasks.resolved_steps import (
+    Artifacts,
+    ResolvedStep,
+    TaskNames,
+    reported_results,
+    resolve_sidecars,
+    resolve_steps,
+    result_shapes,
+)
+from monopod.compiler.tasks.sidecar_ports import ports_of
+from monopod.compiler.tasks.slots import Environment, Slots, TaskParts, one_slot, slots_of_matrix
+from monopod.compiler.tasks.workspaces import Bindings, TaskWorkspace, Texts
+from monopod.schemas import plan
+from monopod.schemas.kubernetes.core_v1 import Volume
+from monopod.schemas.plan import Value
+from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.variables import Budget, MisfitError, Path, Scope, evaluate, references_in
+
+MOST_CHARACTERS = 64 * 1024 * 1024
+"""How much text may come of the values of references while a run is compiled: forty Pods as large as they may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompilerState:
+    """What all stages share: what can be referred to, the Pod and its ports so far, and what is wrong so far.
+
+    `images` tells what images say to run.
+    `budget` is for the values of references. `labels` are those of Tekton's that the Pod has.
+    `max_concurrency` is how many combinations of a matrix run at the same time at most, if the Task does not say.
+    `sources` are the Pipelines and Tasks that are referred to, for the status of the run (`plan.Plan.sources`).
+    `keep_volume_claims`: what a run claims of storage is claimed for its Pod.
+    """
+
+    catalog: Catalog
+    draft: PodDraft
+    images: ImagePrograms
+    problems: list[Problem] = field(default_factory=list)
+    max_concurrency: int | None = None
+    keep_volume_claims: bool = False
+    settings: PodSettings = NO_SETTINGS
+    budget: Budget = field(default_factory=partial(Budget, MOST_CHARACTERS))
+    ports: list[PortOfSidecar] = field(default_factory=list)
+    labels: TektonLabels = NO_LABELS
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def source(self, found: Found[Any]) -> str:
+        """Keep what a reference led to for the status of the run; return its key, empty if it is embedded."""
+        if found.embedded:
+            return ""
+        kind = "Pipeline" if isinstance(found.spec, tekton.PipelineSpec) else "Task"
+        key = f"{kind}/{found.identity}"
+        if key not in self.sources:
+            origin = self.catalog.remote.sources.get(found.origin)
+            self.sources[key] = {
+                "spec": found.spec.to_kubernetes(),
+                **({} if origin is None else {"refSource": origin}),
+            }
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineScope:
+    """What a PipelineTask sees of the Pipeline around it; `path` are the PipelineTasks that this stands for.
+
+    `run` is how the PipelineRun of that Pipeline is called, or the TaskRun that is run. `enums` are as in `Around`.
+    """
+
+    path: tuple[str, ...]
+    names: Names
+    values: Scope
+    workspaces: Bindings
+    run: RunNames = NOT_NAMED
+    enums: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineTask:
+    """A PipelineTask, where it is written, and the Task that it runs. `of_run`: it is the one Task of a TaskRun."""
+
+    task: tekton.PipelineTask
+    place: Place
+    found: Found[tekton.TaskSpec]
+    given: tuple[Given, ...]
+    of_run: bool = False
+
+    @classmethod
+    def of(cls, task: tekton.PipelineTask, place: Place, found: Found[tekton.TaskSpec]) -> PipelineTask:
+        """Return a PipelineTask of a Pipeline."""
+        return cls(task, place, found, given_params(task, place))
+
+
+def given_params(task: tekton.PipelineTask, place: Place) -> tuple[Given, ...]:
+    """Return the params that a PipelineTask hands over."""
+    return tuple(
+        Given(each.name, each.value, place.at("params", index, "value")) for index, each in enumerate(task.params)
+    )
+
+
+def when_expressions(
+    expressions: Sequence[tekton.WhenExpression], names: Names, place: Place, problems: list[Problem]
+) -> tuple[plan.WhenExpression, ...]:
+    """Return guards for the Plan."""
+    for index, each in enumerate(expressions):
+        at = place.at(index)
+        problems.extend(check(each.input, "element", names, at.at("input")))
+        problems.extend(check(each.cel, "text", names, at.at("cel")))
+        if each.cel and (message := syntax_error(each.cel)) is not None:
+            problems.append(at.at("cel").problem("invalid-value", message))
+        elif (message := unquoted_reference(each.cel)) is not None:
+            problems.append(at.at("cel").problem("unquoted-cel", message, "warning"))
+        for number, text in enumerate(each.values):
+            problems.extend(check(text, "element", names, at.at("values", number)))
+    return tuple(plan.WhenExpression(each.input, each.operator or "in", each.values, each.cel) for each in expressions)
+
+
+def result_declarations(results: Sequence[tekton.StepResult]) -> tuple[plan.ResultDeclaration, ...]:
+    """Return declared Results for the Plan."""
+    return tuple(
+        plan.ResultDeclaration(
+            result.name,
+            result.value_type,
+            tuple(result.properties or ()),
+            (result.value or None) if isinstance(result, tekton.TaskResult) else None,
+        )
+        for result in results
+    )
+
+
+def _evaluated(template: plan.Value, values: Scope) -> plan.Value:
+    """Return a template with these values put in; one that refers to them wrongly, which has been told, as it is."""
+    try:
+        return evaluate(template, values)
+    except MisfitError:
+        return template
+
+
+def compile_task(source: PipelineTask, order: Order, scope: PipelineScope, state: CompilerState) -> plan.Task:
+    """Return the Task of the Plan; its containers and volumes are added to the draft of the Pod."""
+    spec, place = source.found.spec, source.found.place
+    state.problems.extend(in_task(spec, place, state.labels))
+    if isinstance(spec, tekton.EmbeddedTask):
+        state.draft.of_tasks.append(ForOneTask(spec.metadata, place.at("metadata")))
+    return _TaskCompiler(source, scope, state).compiled(order)
+
+
+class _TaskCompiler:
+    """The work of one `compile_task`."""
+
+    def __init__(self, source: PipelineTask, scope: PipelineScope, state: CompilerState) -> None:
+        self._task = source.task
+        self._place = source.place
+        self._given = source.given
+        self._of_run = source.of_run
+        self._found = source.found
+        self._spec = source.found.spec
+        self._spec_place = source.found.place
+        self._embedded = source.found.embedded
+        self._receiver = f"the Task '{source.found.name}'"
+        self._scope = scope
+        self._state = state
+        self._problems = state.problems
+        self._draft = state.draft
+        settings = state.settings
+        self._settings = settings.base if scope.path else settings.by_task.get(source.task.name, settings.base)
+        self._outer_names = scope.names if self._embedded else None
+        self._outer_values = scope.values if self._embedded else None
+        self._params = Around()
+
+    def compiled(self, order: Order) -> plan.Task:
+        task, place = self._task, self._place
+        fixed = task_variables(self._spec, None if self._embedded else self._found.name)
+        fan = self._fan_out()
+        bound = self._bind_params(fixed, fan)
+        self._params = Around(Names(bound.shapes, self._outer_names), bound.values({}, self._outer_values))
+        bound_workspaces = self._bind_workspaces()
+        fixed |= workspaces.variables(bound_workspaces, self._draft)
+        bound = self._with_late_values(bound, {**fixed, **self._context})
+        values = bound.values({**fixed, **self._context}, self._outer_values)
+        names = self._task_names(bound, fixed, bound_workspaces, values)
+        resolved = resolve_steps(self._spec, self._spec_place, names, self._state.catalog, self._problems)
+        sidecars = resolve_sidecars(self._spec, self._spec_place, names, self._problems)
+        self._problems.extend(pod_settings.unused(self._settings, (*resolved, *sidecars)))
+        resolved = pod_settings.apply(self._settings, resolved)
+        sidecars = pod_settings.apply(self._settings, sidecars)
+        self._check_texts(names.names, resolved, fan)
+        parts = TaskParts(
+            path=(*self._scope.path, task.name),
+            steps=resolved,
+            sidecars=sidecars,
+            volumes=self._volumes(),
+            workspaces=bound_workspaces,
+            names=names.names,
+            images=self._state.images.of_pod(self._state.settings.fields),
+        )
+        slots = self._slots(parts, bound, values, fan)
+        of_unknown_number = fan is not None and fan.reported
+        self._state.ports.extend(self._ports(parts.path, 1 if of_unknown_number else len(slots.slots)))
+        return plan.Task(
+            name=task.name,
+            task_name=self._found.name,
+            display_name=task.display_name,
+            after=order.after,
+            result_sources=order.sources,
+            when=when_expressions(task.when, self._scope.names, place.at("when"), self._problems),
+            params=bound.params,
+            matrix=fan.in_plan(pinned=slots.pinned) if fan is not None else None,
+            retries=task.retries,
+            timeout=(task.timeout if self._settings.timeout is None else self._settings.timeout) or None,
+            on_error=task.on_error or "stopAndFail",
+            steps=tuple(map(self._plan_step, self._spec.steps, resolved, slots.environments)),
+            sidecars=tuple(map(self._plan_sidecar, self._spec.sidecars, sidecars, slots.environments[len(resolved) :])),
+            results=result_declarations(self._spec.results),
+            variables=listed(fixed, self._used),
+            slots=slots.slots,
+            source=self._state.source(self._found),
+        )
+
+    # Params, matrix and Workspaces
+
+    def _fan_out(self) -> FanOut | None:
+        if self._task.matrix is None:
+            return None
+        place = self._place.at("matrix")
+        fan = fan_out.fan_out(self._task.matrix, self._scope.names, self._scope.values, place, self._problems)
+        fan_out.check_combinations(fan, self._spec.params, self._receiver, place, self._problems)
+        return fan
+
+    def _bind_params(self, fixed: dict[Path, Value], fan: FanOut | None) -> Bound:
+        declared = [(spec, self._spec_place.at("params", index)) for index, spec in enumerate(self._spec.params)]
+        if not self._embedded:
+            for each, hint in undeclared(self._given, (spec.name for spec, _ in declared)):
+                message = f"{self._receiver} declares no param '{each.name}', so it has no effect{hint}"
+                self._problems.append(each.place.problem("unknown-param", message, "warning"))
+        late = self._late_shapes(fixed)
+        for given in self._given:
+            self._problems.extend(check_value(given.value, Names(late, self._scope.names), given.place))
+        used = self._state.catalog.params_used(self._spec)
+        declaration = Declaration(self._receiver, declared, Names(late, self._outer_names), used, self._of_run)
+        around = Around(self._scope.names, self._scope.values, self._embedded, self._scope.enums)
+        return bind(
+            declaration, self._given, around, self._place, self._problems, fan.shapes if fan is not None else None
+        )
+
+    def _late_shapes(self, fixed: dict[Path, Value]) -> dict[Path, Shape]:
+        """Return variables of the Task that the values of its params may hold: Tekton puts them in one round later."""
+        names = {declaration.name for declaration in self._spec.workspaces}
+        names |= {binding.name for binding in self._task.workspaces}
+        names |= self._scope.workspaces.keys() if self._embedded else frozenset()
+        paths: dict[Path, Shape] = {
+            ("workspaces", name, field): STRING for name in names for field in ("path", "claim", "volume")
+        }
+        return {**dict.fromkeys(fixed, STRING), **paths, **running_task_shapes()}
+
+    def _with_late_values(self, bound: Bound, fixed: dict[Path, Value]) -> Bound:
+        """Return params with those variables of the Task put in that are fixed; others are put in while running."""
+        late = {path: value for path, value in fixed.items() if path[-1] != "bound"}
+        changed = {
+            param.name: _evaluated(param.value, Scope(late, budget=bound.budget))
+            for param in bound.params
+            if any(reference.path in late for reference in references_in(param.value))
+        }
+        if not changed:
+            return bound
+        params = tuple(plan.Param(param.name, changed.get(param.name, param.value)) for param in bound.params)
+        known = dict(bound.known)
+        for name, template in changed.items():
+            value = value_if_known(template, self._scope.values)
+            if value is not None:
+                known["params", name] = value
+        return Bound(params, bound.shapes, known, bound.budget)
+
+    def _bind_workspaces(self) -> list[TaskWorkspace]:
+        return workspaces.bind_task(
+            [(each, self._spec_place.at("workspaces", index)) for index, each in enumerate(self._spec.workspaces)],
+            [(each, self._place.at("workspaces", index)) for index, each in enumerate(self._task.workspaces)],
+            self._scope.workspaces,
+            inherited=self._embedded,
+            used=self._used_workspaces() if self._embedded else (),
+            receiver=self._receiver,
+            place=self._place,
+            outside=Texts(self._scope.names, self._scope.values),
+            params=Texts(self._params.names, self._params.values),
+            problems=self._problems,
+        )
+
+    @property
+    def _context(self) -> dict[Path, Value]:
+        """What is known of the names of all instances."""
+        return self._scope.run.of_all_instances() if self._task.matrix is not None else self._context_of(None)
+
+    def _context_of(self, index: int | None) -> dict[Path, Value]:
+        return self._scope.run.of_task(self._task.name, index, embedded=self._embedded)
+
+    @cached_property
+    def _used(self) -> frozenset[Path]:
+        """All that the PipelineTask, its Task and the StepActions of that refer to."""
+        return paths_in(self._task) | self._state.catalog.paths_in_task(self._spec, self._spec_place, self._params)
+
+    def _used_workspaces(self) -> set[str]:
+        """Return the Workspaces that the embedded spec refers to."""
+        return {path[1] for path in self._used if path[0] == "workspaces" and len(path) == 3}
+
+    # Names and checks
+
+    def _task_names(
+        self, bound: Bound, fixed: dict[Path, Value], bound_workspaces: Sequence[TaskWorkspace], values: Scope
+    ) -> TaskNames:
+        shapes: dict[Path, Shape] = {
+            **dict.fromkeys(fixed, STRING),
+            **running_task_shapes(),
+            **workspaces.shapes(bound_workspaces),
+        }
+        without_params = Names(shapes, self._outer_names)
+        return TaskNames(Names(bound.shapes, without_params), without_params, values, self._state.labels)
+
+    def _check_texts(self, names: Names, resolved: Sequence[ResolvedStep], fan: FanOut | None) -> None:
+        """Check the texts that belong neither to params, Workspaces and guards, nor to Steps and Sidecars."""
+        given: dict[Path, Shape] = {
+            ("params", each.name): names.shape(("params", each.name)) or STRING for each in self._given
+        }
+        matrix: dict[Path, Shape] = {("params", name): STRING for name in (fan.shapes if fan is not None else ())}
+        outside = Names({**given, **matrix} if fan is not None else {}, self._scope.names)
+        self._problems.extend(check(self._task.display_name, "text", outside, self._place.at("displayName")))
+        if fan is not None:
+            for index, entry in enumerate(fan.matrix.include):
+                place = self._place.at("matrix", "include", index, "name")
+                self._problems.extend(check(entry.name, "text", outside, place))
+        self._problems.extend(check(self._task.on_error or "", "text", self._scope.names, self._place.at("onError")))
+        for volume, place in self._volumes():
+            for text in texts(volume):
+                self._problems.extend(check(text, "text", names, place))
+        of_steps = Names(
+            result_shapes(resolved), open_ended=Artifacts.of(resolved), reported=reported_results(resolved)
+        )
+        for index, result in enumerate(self._spec.results):
+            if result.value:
+                place = self._spec_place.at("results", index, "value")
+                self._problems.extend(check_value(result.value, of_steps, place))
+
+    # Steps, Sidecars and slots
+
+    def _volumes(self) -> list[tuple[Volume, Place]]:
+        return [(each, self._spec_place.at("volumes", index)) for index, each in enumerate(self._spec.volumes)]
+
+    def _slots(self, parts: TaskParts, bound: Bound, values: Scope, fan: FanOut | None) -> Slots:
+        if fan is None:
+            return one_slot(parts, values, self._draft, self._problems)
+        count = fan.slots(self._limit())
+        combinations = None
+        if fan.combinations is not None and count == len(fan.combinations):
+            defaults = {param.name: value_if_known(param.value, self._scope.values) for param in bound.params}
+            combinations = [
+                fan_out.values_of(each, defaults, Scope(self._context_of(index), values))
+                for index, each in enumerate(fan.combinations)
+            ]
+        return slots_of_matrix(parts, values, combinations, count, self._draft, self._problems)
+
+    def _ports(self, path: tuple[str, ...], slots: int) -> Iterator[PortOfSidecar]:
+        for index, sidecar in enumerate(self._spec.sidecars):
+            for listening in ports_of(sidecar, self._spec_place.at("sidecars", index)):
+                yield PortOfSidecar(path, sidecar.name or f"sidecar-{index}", listening, slots)
+
+    def _limit(self) -> int | None:
+        metadata = self._spec.metadata if isinstance(self._spec, tekton.EmbeddedTask) else self._found.metadata
+        own = None
+        if metadata is not None:
+            own = fan_out.limit_of(metadata.annotations, self._found.metadata_place, self._problems)
+        return own or self._state.max_concurrency
+
+    def _plan_step(self, step: tekton.Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:
+        fields = resolved.fields
+        stdout, stderr = fields.get("stdoutConfig") or {}, fields.get("stderrConfig") or {}
+        return self._program(resolved, environment)._replace(
+            timeout=step.timeout or None,
+            on_error=step.on_error or "stopAndFail",
+            stdout_path=stdout.get("path"),
+            stderr_path=stderr.get("path"),
+            results=result_declarations(resolved.results),
+            when=when_expressions(step.when, resolved.names, resolved.sources.place("when"), self._problems),
+            params=resolved.bound.params,
+        )
+
+    def _program(self, resolved: ResolvedStep, environment: Environment) -> plan.Step:
+        """Return what a Step and a Sidecar have in common: the program, and where and with what it runs."""
+        fields = resolved.fields
+        return plan.Step(
+            name=resolved.name,
+            command=tuple(fields.get("command", ())),
+            args=tuple(fields.get("args", ())),
+            script=fields.get("script") or None,
+            environment=environment,
+            working_directory=steps.working_directory(fields),
+            variables=listed(resolved.fixed, self._used),
+        )
+
+    def _plan_sidecar(self, sidecar: tekton.Sidecar, resolved: ResolvedStep, environment: Environment) -> plan.Sidecar:
+        probe = readiness(sidecar, resolved.sources.sources[0][0], self._problems)
+        return plan.Sidecar(self._program(resolved, environment), probe)

@@ -1,0 +1,326 @@
+"""Steps and Sidecars with all their fields: a StepAction put in its Step's place, the stepTemplate merged in.
+
+Rules (Tekton docs/stepactions.md; docs/tasks.md, "Specifying a Step template" and "Specifying Sidecars"):
+
+- A StepAction sees its own params, which the Step hands over, and not the Task's; everything else it sees as the Task's
+  own Steps do. Its script may not hold params. The Step's own fields beside the ``ref`` see the Task's params.
+- The StepAction's image, securityContext, workingDir, command, args, script, env, volumeMounts and results are the
+  Step's. All other fields are those of the Step itself.
+- A Step may refer to Results and Artifacts of the Steps before it.
+- The stepTemplate is for Steps, not for Sidecars.
+
+Left to others: containers (``steps``), and in what slots they run (``slots``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.documents.catalog import Catalog
+from monopod.compiler.documents.places import Place
+from monopod.compiler.documents.unsupported import in_step_action
+from monopod.compiler.pod.draft import characters_in, check_size
+from monopod.compiler.scope.params import Around, Bound, Declaration, Given, bind, undeclared
+from monopod.compiler.scope.references import STRING, Names, Shape, check_value, is_reported, shape_of
+from monopod.compiler.scope.run_names import TektonLabels
+from monopod.compiler.scope.step_params import renamed, renamed_bound
+from monopod.compiler.scope.undeclared_results import undeclared_results
+from monopod.compiler.scope.variables_in_scope import declared_results, step_name, step_variables
+from monopod.compiler.tasks.steps import Sources, check_references, merge_template, written
+from monopod.schemas.plan import Value
+from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.variables import Path, Scope, references
+
+NOTHING_BOUND = Bound((), {}, {})
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedStep:
+    """A Step or Sidecar with all its fields, and what its own texts may refer to.
+
+    ``fixed`` are variables of its own, ``bound`` the params of its StepAction, under the names of ``step_params``.
+    `reported`: the StepAction is not there, so it is not known what the Step runs and which Results it has.
+    """
+
+    name: str
+    fields: dict[str, Any]
+    sources: Sources
+    names: Names
+    fixed: dict[Path, Value]
+    bound: Bound
+    usages: Sequence[tekton.WorkspaceUsage]
+    results: Sequence[tekton.StepResult] = ()
+    is_sidecar: bool = False
+    reported: bool = False
+
+    @property
+    def names_in_fields(self) -> Names:
+        """What the texts of its fields may refer to, those of its StepAction too."""
+        return Names(self.bound.shapes, self.names) if self.bound.shapes else self.names
+
+    def values(self, task: Scope) -> Scope:
+        """Return the values known in this Step, `task` being those known in the Task."""
+        return self.bound.values(self.fixed, task)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskNames:
+    """What the texts of a Task may refer to, and the values known; ``without_params`` is for StepActions.
+
+    ``labels`` are those of Tekton's that the Pod has.
+    """
+
+    names: Names
+    without_params: Names
+    values: Scope
+    labels: TektonLabels
+
+
+def resolve_steps(
+    spec: tekton.TaskSpec, place: Place, task: TaskNames, catalog: Catalog, problems: list[Problem]
+) -> list[ResolvedStep]:
+    """Return the Steps of a Task; references in all their fields are checked. Raises TooLargeError."""
+    template: dict[str, Any] = {}
+    if spec.step_template is not None:
+        template = spec.step_template.to_kubernetes()
+        check_size(characters_in(template) * len(spec.steps))
+        problems.extend(check_references(template, task.names, place.at("stepTemplate")))
+    result: list[ResolvedStep] = []
+    positions: dict[str, int] = {}
+    results: dict[Path, Shape] = {}
+    places = {step_name(step.name, index): index for index, step in enumerate(spec.steps)}
+    for index, step in enumerate(spec.steps):
+        earlier = _EarlierSteps(
+            results, Artifacts(positions, index), reported_results(result), _WithoutResults(places, index)
+        )
+        resolver = _StepResolver(step_name(step.name, index), step, place.at("steps", index), earlier, task, problems)
+        resolved = resolver.resolved(template, place.at("stepTemplate"), catalog)
+        resolved = _with_undeclared(resolved, spec, place.at("steps", index), problems)
+        positions.setdefault(resolved.name, len(result))
+        results |= result_shapes([resolved])
+        result.append(resolved)
+    return result
+
+
+def _with_undeclared(step: ResolvedStep, spec: tekton.TaskSpec, place: Place, problems: list[Problem]) -> ResolvedStep:
+    """Return a Step with the Results that others use, and that it writes without having declared them."""
+    added = undeclared_results(step.name, step.fields, step.results, spec)
+    for result in added:
+        message = (
+            f"the Step writes the Result '{result.name}', which is used, and does not declare it; add it to results"
+        )
+        problems.append(place.problem("undeclared-result", message, "warning"))
+    return replace(step, results=(*step.results, *added)) if added else step
+
+
+def resolve_sidecars(
+    spec: tekton.TaskSpec, place: Place, task: TaskNames, problems: list[Problem]
+) -> list[ResolvedStep]:
+    """Return the Sidecars of a Task; references in all their fields are checked."""
+    result = []
+    for index, sidecar in enumerate(spec.sidecars):
+        where = place.at("sidecars", index)
+        fields = {key: value for key, value in sidecar.to_kubernetes().items() if value not in ("", [], {}, None)}
+        fixed = _workspace_paths(sidecar.workspaces)
+        names = Names(dict.fromkeys(fixed, STRING), task.names)
+        problems.extend(check_references(fields, names, where))
+        sources = Sources(((where, written(fields)),))
+        name = sidecar.name or f"sidecar-{index}"
+        result.append(
+            ResolvedStep(name, fields, sources, names, fixed, NOTHING_BOUND, sidecar.workspaces, is_sidecar=True)
+        )
+    return result
+
+
+def result_shapes(steps: Iterable[ResolvedStep]) -> dict[Path, Shape]:
+    """Return what may be referred to of the Results of these Steps."""
+    return {
+        ("steps", step.name, "results", result): shape
+        for step in steps
+        for result, shape in declared_results(step.results).items()
+    }
+
+
+def reported_results(steps: Iterable[ResolvedStep]) -> frozenset[Path]:
+    """Return the paths of Results that are unknown, because their Steps were reported."""
+    return frozenset(("steps", step.name, "results") for step in steps if step.reported)
+
+
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """What references to the Artifacts of the first `count` Steps start with; ``positions`` are those of all Steps.
+
+    One mapping serves each of the Steps, of which there may be thousands.
+    """
+
+    positions: Mapping[str, int]
+    count: int
+
+    @classmethod
+    def of(cls, steps: Sequence[ResolvedStep]) -> Artifacts:
+        """Return those of all these Steps."""
+        return cls({step.name: position for position, step in enumerate(steps)}, len(steps))
+
+    def __contains__(self, path: object) -> bool:
+        match path:
+            case ("steps", str(name), "inputs" | "outputs"):
+                return self.positions.get(name, self.count) < self.count
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _WithoutResults:
+    """Why references to Results of Steps that exist mean nothing to the Step at the place `count`.
+
+    One mapping of positions serves each of the Steps, as in `Artifacts`.
+    """
+
+    positions: Mapping[str, int]
+    count: int
+
+    def reason(self, path: Path) -> str | None:
+        match path:
+            case ("steps", name, "results", result, *_) if name in self.positions:
+                if self.positions[name] == self.count:
+                    return f"a Step cannot use its own Results; the file is $(step.results.{result}.path)"
+                if self.positions[name] > self.count:
+                    return f"the Step '{name}' comes later; a Step can use the Results of Steps before it only"
+                return f"the Step '{name}' declares no Result '{result}'"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _EarlierSteps:
+    """What a Step may refer to of those before it."""
+
+    results: Mapping[Path, Shape]
+    artifacts: Artifacts
+    reported: frozenset[Path]
+    refused: _WithoutResults
+
+
+def _workspace_paths(usages: Iterable[tekton.WorkspaceUsage]) -> dict[Path, Value]:
+    return {("workspaces", usage.name, "path"): usage.mount_path for usage in usages if usage.mount_path}
+
+
+@dataclass(frozen=True, slots=True)
+class _StepResolver:
+    """The work of resolving one Step."""
+
+    name: str
+    step: tekton.Step
+    place: Place
+    earlier: _EarlierSteps
+    task: TaskNames
+    problems: list[Problem]
+
+    def resolved(self, template: Mapping[str, Any], template_place: Place, catalog: Catalog) -> ResolvedStep:
+        own = self.step.to_kubernetes()
+        sources = ((self.place, written(own)), (template_place, written(template)))
+        if self.step.ref is None:
+            fixed = self._fixed(self.step.results)
+            names = self._names({}, fixed, self.task.names)
+            self.problems.extend(check_references(own, names, self.place))
+            return ResolvedStep(
+                self.name,
+                merge_template(template, own),
+                Sources(sources),
+                names,
+                fixed,
+                NOTHING_BOUND,
+                self.step.workspaces,
+                self.step.results,
+            )
+        around = Around(self.task.names, self.task.values)
+        found = catalog.step_action(self.step.ref, self.place.at("ref"), around, self.problems)
+        if found is None:
+            return self._unresolved(merge_template(template, own), Sources(sources))
+        action, action_place = found.spec, found.place
+        bound = self._bind(found.name, action, action_place)
+        fixed = self._fixed(action.results)
+        names = self._names(bound.shapes, fixed, self.task.without_params)
+        from_action = action.to_kubernetes()
+        own_names = self._names({}, fixed, self.task.names)
+        self.problems.extend(check_references(own, own_names, self.place))
+        self.problems.extend(check_references(from_action, names, action_place))
+        self.problems.extend(in_step_action(action, action_place, self.task.labels))
+        self._check_script(action.script, action_place)
+        fields = merge_template(template, {**own, **renamed(from_action)})
+        return ResolvedStep(
+            self.name,
+            fields,
+            Sources(((action_place, written(from_action)), *sources)),
+            own_names,
+            fixed,
+            renamed_bound(bound),
+            self.step.workspaces,
+            action.results,
+        )
+
+    def _unresolved(self, fields: dict[str, Any], sources: Sources) -> ResolvedStep:
+        names = self._names({}, self._fixed(()), self.task.names)
+        for index, each in enumerate(self.step.params):
+            self.problems.extend(check_value(each.value, names, self.place.at("params", index, "value")))
+        return ResolvedStep(self.name, fields, sources, names, {}, NOTHING_BOUND, self.step.workspaces, reported=True)
+
+    def _fixed(self, results: Iterable[tekton.StepResult]) -> dict[Path, Value]:
+        return {**step_variables(results, self.name), **_workspace_paths(self.step.workspaces)}
+
+    def _names(self, params: Mapping[Path, Shape], fixed: Mapping[Path, Value], outer: Names) -> Names:
+        shapes = {**params, **dict.fromkeys(fixed, STRING), **self.earlier.results}
+        hidden = ("params",) if self.step.ref is not None and outer is self.task.without_params else ()
+        return Names(
+            shapes,
+            outer,
+            open_ended=self.earlier.artifacts,
+            reported=self.earlier.reported,
+            refused=self.earlier.refused.reason,
+            hidden=hidden,
+        )
+
+    def _bind(self, action_name: str, action: tekton.StepActionSpec, place: Place) -> Bound:
+        receiver = f"the StepAction '{action_name}'"
+        names = self._names({}, {}, self.task.names)
+        given = self._without_ignored(receiver, action, names)
+        for each in given:
+            self.problems.extend(check_value(each.value, names, each.place))
+        for each, hint in undeclared(given, (spec.name for spec in action.params)):
+            message = f"{receiver} declares no param '{each.name}'{hint}"
+            self.problems.append(each.place.problem("unknown-param", message))
+        declared = [(spec, place.at("params", index)) for index, spec in enumerate(action.params)]
+        around = Around(names, self.task.values)
+        return bind(Declaration(receiver, declared, self.task.without_params), given, around, self.place, self.problems)
+
+    def _without_ignored(self, receiver: str, action: tekton.StepActionSpec, names: Names) -> list[Given]:
+        """Return what the Step hands over, without strings for object params, which Tekton ignores.
+
+        There the keys of the default are what the StepAction sees.
+        """
+        objects = {spec.name: spec for spec in action.params if spec.value_type == "object"}
+        given = []
+        for index, each in enumerate(self.step.params):
+            place, spec = self.place.at("params", index, "value"), objects.get(each.name)
+            is_text = shape_of(each.value, names) == STRING
+            if spec is not None and is_text and _has_whole_default(spec) and not is_reported(each.value, names):
+                message = (
+                    f"the param '{each.name}' of {receiver} is of type object and this is of type string, "
+                    "so it has no effect, in Tekton neither: the default is used"
+                )
+                self.problems.append(place.problem("no-effect", message, "warning"))
+            else:
+                given.append(Given(each.name, each.value, place))
+        return given
+
+    def _check_script(self, script: str, place: Place) -> None:
+        found = next((each for each in references(script) if each.path[0] == "params"), None)
+        if found is not None:
+            message = f"{found.text}: the script of a StepAction may not hold params; hand it over in env"
+            self.problems.append(place.at("script").problem("param-in-script", message))
+
+
+def _has_whole_default(spec: tekton.ParamSpec) -> bool:
+    """Return whether the default of an object param has all the keys that it must have."""
+    return isinstance(spec.default, dict) and (spec.properties or {}).keys() <= spec.default.keys()

@@ -1,0 +1,164 @@
+"""Slots: the containers in which instances of a Task run, one for each of its Steps and Sidecars.
+
+Rules:
+
+- A Task has one slot; with a matrix, one for each combination, or fewer over which the combinations queue.
+- If a field of the Pod refers to a param of the matrix, slot *i* is made for combination *i*, and only for it: the
+  slots are pinned.
+- What an image says to run belongs to the slot, as the image does.
+
+Left to others: which combinations there are (``matrix``), the containers' fields (``steps``), looking up images
+(``images``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.documents.places import Place
+from monopod.compiler.images.image_programs import PodImages, says_what_to_run
+from monopod.compiler.pod.draft import PodDraft
+from monopod.compiler.scope.references import Names
+from monopod.compiler.scope.settling import KNOWN_TOO_LATE, is_settled, settle
+from monopod.compiler.tasks import steps, workspaces
+from monopod.compiler.tasks.resolved_steps import ResolvedStep
+from monopod.compiler.tasks.workspaces import TaskWorkspace
+from monopod.schemas import plan
+from monopod.schemas.formats.image_names import image_problem
+from monopod.schemas.kubernetes.core_v1 import Volume
+from monopod.schemas.variables import Scope
+
+Environment = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskParts:
+    """What a slot of a Task is made of."""
+
+    path: tuple[str, ...]
+    steps: Sequence[ResolvedStep]
+    sidecars: Sequence[ResolvedStep]
+    volumes: Sequence[tuple[Volume, Place]]
+    workspaces: Sequence[TaskWorkspace]
+    names: Names
+    images: PodImages
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """The slots of a Task; ``environments`` are, Step for Step and then for Sidecars, what is put in while running."""
+
+    slots: tuple[plan.Slot, ...]
+    environments: tuple[Environment, ...]
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What goes into one slot, its volumes still under their names in the Task.
+
+    ``programs`` are what the images say to run, container for container.
+    """
+
+    volumes: list[dict[str, Any]]
+    containers: list[steps.Container]
+    programs: list[plan.ImageProgram | None]
+
+
+def one_slot(parts: TaskParts, values: Scope, draft: PodDraft, problems: list[Problem]) -> Slots:
+    """Return the one slot of a Task without a matrix."""
+    content = _content(parts, values, values, draft, problems)
+    return Slots((_slot(parts, content, None, draft),), tuple(each.environment for each in content.containers))
+
+
+def slots_of_matrix(  # noqa: PLR0917  # one call, of things that have nothing in common
+    parts: TaskParts,
+    shared: Scope,
+    combinations: Sequence[Scope] | None,
+    count: int,
+    draft: PodDraft,
+    problems: list[Problem],
+) -> Slots:
+    """Return `count` slots; `combinations` are the values for each slot if there can be a slot for each, else None."""
+    found: list[Problem] = []
+    content = _content(parts, shared, shared, draft, found)
+    pinned = combinations is not None and any(problem.rule == KNOWN_TOO_LATE for problem in found)
+    if pinned and combinations is not None:
+        contents = [_content(parts, values, shared, draft, problems) for values in combinations]
+    else:
+        problems.extend(found)
+        contents = [content] * count
+    slots = tuple(_slot(parts, each, index, draft) for index, each in enumerate(contents))
+    return Slots(slots, tuple(each.environment for each in content.containers), pinned)
+
+
+def _content(parts: TaskParts, values: Scope, shared: Scope, draft: PodDraft, problems: list[Problem]) -> _Content:
+    volumes = [settle(volume.to_kubernetes(), values, parts.names, place, problems) for volume, place in parts.volumes]
+    mountable = frozenset(volume["name"] for volume in volumes)
+    mountable |= {workspaces.name_in_pod(each.volume, draft) for each in parts.workspaces if each.volume}
+    mountable |= draft.kept_volumes
+    listed = frozenset(usage.name for each in (*parts.steps, *parts.sidecars) for usage in each.usages)
+    content = _Content(volumes, [], [])
+    for step in (*parts.steps, *parts.sidecars):
+        around = steps.Surroundings(step.names_in_fields, step.values(values), step.values(shared), mountable)
+        mounts = workspaces.mounts(parts.workspaces, step.usages, listed, draft)
+        container = steps.container(step.fields, step.sources, mounts, around, problems)
+        draft.make_room(container.fields)
+        container, program = _with_image_program(container, step, around, parts.images, problems)
+        content.containers.append(container)
+        content.programs.append(program)
+    return content
+
+
+def _with_image_program(
+    container: steps.Container,
+    step: ResolvedStep,
+    around: steps.Surroundings,
+    images: PodImages,
+    problems: list[Problem],
+) -> tuple[steps.Container, plan.ImageProgram | None]:
+    """Return what the image says to run, if the Step or Sidecar does not, and the container of what was looked up."""
+    image = container.fields.get("image")
+    if (
+        image is None
+        or image_problem(image) is not None  # which is reported
+        or step.reported
+        or says_what_to_run(step, around.values)
+        or not is_settled(step.fields["image"], around.values)
+    ):
+        return container, None
+    found = images.find(step, image, problems)
+    if found is None:
+        return container, None
+    program, name = found
+    return replace(container, fields={**container.fields, "image": name}), program
+
+
+def _slot(parts: TaskParts, content: _Content, index: int | None, draft: PodDraft) -> plan.Slot:
+    """Add a slot's containers and volumes to the draft of the Pod."""
+    name = draft.slot(parts.path, index)
+    volumes = {
+        volume["name"]: draft.volume((name, volume["name"]), _source(volume), place)
+        for volume, (_, place) in zip(content.volumes, parts.volumes, strict=True)
+    }
+    containers = tuple(
+        draft.container(
+            name,
+            f"sidecar-{step.name}" if step.is_sidecar else step.name,
+            container.with_volumes(volumes),
+            step.sources.place,
+            is_sidecar=step.is_sidecar,
+            has_script=bool(step.fields.get("script")),
+        )
+        for step, container in zip((*parts.steps, *parts.sidecars), content.containers, strict=True)
+    )
+    programs = tuple(content.programs) if any(content.programs) else ()
+    return plan.Slot(name, containers[: len(parts.steps)], containers[len(parts.steps) :], programs)
+
+
+def _source(volume: dict[str, Any]) -> dict[str, Any]:
+    """Return the source of a volume; one without is an empty directory (Kubernetes API, Volume)."""
+    return {key: value for key, value in volume.items() if key != "name"} or {"emptyDir": {}}

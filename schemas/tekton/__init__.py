@@ -1,0 +1,1 @@
+"""Tekton's API, as documents have it."""
