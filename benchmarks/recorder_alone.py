@@ -11,9 +11,9 @@ from measured_run import written
 
 from monopod.compiler.compilation import Options, compile_runs
 from monopod.compiler.documents.documents import load
-from monopod.runner.follow import OutputLine
+from monopod.runner.display.summary import Outcome
+from monopod.runner.follow.follower import OutputLine
 from monopod.runner.records.recorder import Recorder
-from monopod.runner.summary import Outcome
 from monopod.schemas.run_events import RunStarted
 
 

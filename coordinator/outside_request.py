@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from monopod.runner.kubelet.never_started import mark_never_started
+from monopod.schemas.never_started import mark_never_started
 
 USAGE = (
     "usage: python3 -m monopod.coordinator.outside_request [--root DIR] signal NUMBER | dead CONTAINER REASON MESSAGE"

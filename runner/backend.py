@@ -4,7 +4,7 @@ Rules:
 
 - A Pod is a context manager. Leaving it ends what still runs and removes what it left, unless that is to be kept.
 - A Pod never blocks but in `start`, `events` and when it is left.
-- What cannot be started says so before anything has, by one of the errors here.
+- What cannot be started says so before anything has, by one of the errors of ``backend_errors``.
 
 What is left to others: choosing a backend (``commands.run``), starting Pods (``run_pods``), following them (``run``),
 and what a Pod that can be measured tells of CPU and memory (``usage``).
@@ -12,7 +12,7 @@ and what a Pod that can be measured tells of CPU and memory (``usage``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from monopod.compiler.compilation import Compilation
     from monopod.runner.cancellation import CancelRequest
-    from monopod.runner.pod_events import Event
+    from monopod.runner.follow.pod_events import Event
 
 
 DELETED = "DeletedToCancel"
@@ -33,18 +33,6 @@ NOT_STARTED = "NotStarted"
 
 EVICTED = "Evicted"
 """The reason in the status of a Pod that was killed because it took more than it may (kubelet's)."""
-
-
-class BackendUnavailableError(Exception):
-    """Nothing can be run with this backend. The text is for a person, and says what to do instead."""
-
-
-class PodRefusedError(Exception):
-    """The Pod asks for what cannot be had here, or refers to what is not there. Nothing was started."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 class CancelRequests(Protocol):

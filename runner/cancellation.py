@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monopod.runner.host.state_directory import pod_name
+from monopod.runner.kubelet.state_directory import pod_name
 
 if TYPE_CHECKING:
     from monopod.schemas.run_events import CancelMode

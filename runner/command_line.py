@@ -22,8 +22,8 @@ from importlib import import_module
 from typing import NoReturn, Protocol, cast
 
 from monopod import __version__
-from monopod.runner.ci_systems import surrounding, systems_of
-from monopod.runner.cluster_options import is_kubectl_plugin
+from monopod.runner.commands.options.cluster import is_kubectl_plugin
+from monopod.runner.display.ci_systems import surrounding, systems_of
 from monopod.schemas.formats.visible_text import visible_lines
 from monopod.system import inherited_signals
 
@@ -144,7 +144,7 @@ def _prepare_streams() -> None:
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     environment = surrounding(os.environ)
     if systems_of(environment):
-        from monopod.runner.ci_log import guarded  # noqa: PLC0415  # elsewhere it costs nothing
+        from monopod.runner.display.ci_log import guarded  # noqa: PLC0415  # elsewhere it costs nothing
 
         sys.stdout, sys.stderr = guarded(sys.stdout, environment), guarded(sys.stderr, environment)
 
@@ -176,7 +176,7 @@ def _run_command(program: str, name: str, words: list[str]) -> int:
     try:
         return command.execute(arguments)
     except Problems as problems:
-        from monopod.runner.problem_report import print_problems  # noqa: PLC0415
+        from monopod.runner.display.problem_report import print_problems  # noqa: PLC0415
 
         print_problems(problems.problems, sys.stderr)
         return WRONG_INPUT

@@ -48,7 +48,7 @@ def compile_pipeline() -> int:
 
 def complete() -> int:
     """Run `kubectl_complete-monopod`, which kubectl asks for completions."""
-    from monopod.runner import kubectl_completion  # noqa: PLC0415  # takes a while
+    from monopod.runner.completion import kubectl as kubectl_completion  # noqa: PLC0415  # takes a while
 
     return kubectl_completion.main()
 

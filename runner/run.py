@@ -23,7 +23,7 @@ Rules:
 - A coordinator that refuses to start (a Plan of another version) ends the run at once: the next one would refuse too.
 
 What is left to others: the Pod itself (``backend``), whose output is whose and in which order it comes
-(``output_order``), what it means (``follow``), how it looks (the displays), how
+(``output_order``), what it means (``follower``), how it looks (the displays), how
 `monopod cancel` asks (``cancellation``), starting all this (``run_pods``).
 """
 
@@ -38,13 +38,14 @@ from typing import TYPE_CHECKING, Any
 
 from monopod.runner.backend import DELETED, EVICTED, NOT_STARTED, CancelRequests, Pod
 from monopod.runner.cancellation import CancelRequest, harder
-from monopod.runner.display import Display
-from monopod.runner.evidence import evident_outcome
-from monopod.runner.follow import Follower, OutputLine
-from monopod.runner.lines import LineSplitter
-from monopod.runner.ordered import Ordered, Output
-from monopod.runner.output_order import OutputOrder
-from monopod.runner.pod_events import (
+from monopod.runner.display.display import Display
+from monopod.runner.display.summary import Outcome
+from monopod.runner.follow.evidence import evident_outcome
+from monopod.runner.follow.follower import Follower, OutputLine
+from monopod.runner.follow.lines import LineSplitter
+from monopod.runner.follow.ordered import Ordered, Output
+from monopod.runner.follow.output_order import OutputOrder
+from monopod.runner.follow.pod_events import (
     ContainerNotStarted,
     ContainerOutput,
     ContainerTerminated,
@@ -53,7 +54,6 @@ from monopod.runner.pod_events import (
     PodWarning,
 )
 from monopod.runner.signals import READER_GONE, received, stop
-from monopod.runner.summary import Outcome
 from monopod.schemas.formats.words import exit_code_in_words
 from monopod.schemas.run_events import (
     CANNOT_START,

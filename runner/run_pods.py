@@ -24,22 +24,23 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from monopod.compiler.compilation import Compilation
-from monopod.runner.backend import Backend, BackendUnavailableError, PodRefusedError, PodWithLogs, StartablePod
-from monopod.runner.ci_log import write_json, write_yaml
-from monopod.runner.cluster_options import program
-from monopod.runner.completed_document import completed
-from monopod.runner.display import make_display
-from monopod.runner.failures import More, failure_context, images, memory_limits
-from monopod.runner.follow import Follower
-from monopod.runner.line_options import LineOptions
-from monopod.runner.outlet import outlets
-from monopod.runner.printable import printable
-from monopod.runner.problem_report import print_problems, warnings_of
+from monopod.runner.backend import Backend, PodWithLogs, StartablePod
+from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
+from monopod.runner.commands.options.cluster import program
+from monopod.runner.display.ci_log import write_json, write_yaml
+from monopod.runner.display.display import make_display
+from monopod.runner.display.line_options import LineOptions
+from monopod.runner.display.outlet import outlets
+from monopod.runner.display.printable import printable
+from monopod.runner.display.problem_report import print_problems, warnings_of
+from monopod.runner.display.summary import summarize
+from monopod.runner.follow.completed_document import completed
+from monopod.runner.follow.follower import Follower
+from monopod.runner.follow.unfinished import ended_document
 from monopod.runner.records.recorder import Recorder, recording
+from monopod.runner.reports.failures import More, failure_context, images, memory_limits
 from monopod.runner.run import Run
 from monopod.runner.signals import ENDING, READER_GONE, heeded, received, wake_ups
-from monopod.runner.summary import summarize
-from monopod.runner.unfinished import ended_document
 from monopod.schemas.formats.visible_text import visible_lines
 from monopod.schemas.plan import Plan
 

@@ -27,7 +27,8 @@ from monopod.compiler.compilation import Options, compile_runs
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
 from monopod.compiler.pod.security import Profile
-from monopod.runner import ci_systems, command_line, program
+from monopod.runner import command_line, program
+from monopod.runner.display import ci_systems
 
 ROOT = Path(__file__).parents[1]
 PAGES = {name: (ROOT / name).read_text() for name in pages(ROOT)}

@@ -28,6 +28,15 @@ from monopod.coordinator.engine.events import (
     WatchSidecar,
     WriteFile,
 )
+from monopod.coordinator.engine.failure_reasons import (
+    KILLED,
+    exit_code_of,
+    invalid_results,
+    lost_step,
+    outcome_of_pod,
+    reason_of,
+    step_failure,
+)
 from monopod.coordinator.engine.run_state import (
     AttemptState,
     InstanceState,
@@ -48,15 +57,6 @@ from monopod.coordinator.engine.step_files import (
 )
 from monopod.coordinator.engine.step_request import request_of
 from monopod.coordinator.engine.when import evaluated, holds
-from monopod.schemas.failure_reasons import (
-    KILLED,
-    exit_code_of,
-    invalid_results,
-    lost_step,
-    outcome_of_pod,
-    reason_of,
-    step_failure,
-)
 from monopod.schemas.plan import Plan, Slot, Step, Task, Value
 from monopod.schemas.run_events import OutputEnded, RunWarning, SidecarFinished, StepFinished, StepStarted, TaskStarted
 from monopod.schemas.variables import (

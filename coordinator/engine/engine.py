@@ -46,6 +46,7 @@ from monopod.coordinator.engine.events import (
     StepExited,
     TimerFired,
 )
+from monopod.coordinator.engine.failure_reasons import as_ignored
 from monopod.coordinator.engine.instances import empty_arrays, instances_of, publish_result, publish_results
 from monopod.coordinator.engine.result_references import leaves
 from monopod.coordinator.engine.run_state import InstanceState, Outcome, PipelineState, TaskState
@@ -60,7 +61,6 @@ from monopod.coordinator.engine.status import (
     uid_of,
 )
 from monopod.coordinator.engine.when import TruthOf, truth_here
-from monopod.schemas.failure_reasons import as_ignored
 from monopod.schemas.matrix_names import combination_names
 from monopod.schemas.plan import Pipeline, Plan, Value
 from monopod.schemas.run_events import (

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from monopod.coordinator.engine.display_names import display_name
+from monopod.coordinator.engine.failure_reasons import exit_code_of, reason_of
 from monopod.coordinator.engine.run_state import (
     AttemptState,
     InstanceState,
@@ -21,7 +22,6 @@ from monopod.coordinator.engine.run_state import (
     StepState,
     TaskState,
 )
-from monopod.schemas.failure_reasons import ended_as, exit_code_of, reason_of
 from monopod.schemas.plan import Plan, ResultDeclaration, Value, WhenExpression
 from monopod.schemas.run_status import (
     ChildReference,
@@ -37,6 +37,7 @@ from monopod.schemas.run_status import (
     Terminated,
     WhenStatus,
 )
+from monopod.schemas.terminations import ended_as
 from monopod.schemas.variables import EvaluationError, evaluate, references_in
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from monopod.runner.cluster_options import add_cluster_options, add_pod_argument
-from monopod.runner.line_arguments import add_line_options, line_options
+from monopod.runner.commands.options.cluster import add_cluster_options, add_pod_argument
+from monopod.runner.commands.options.lines import add_line_options, line_options
 from monopod.schemas.formats.visible_text import visible_lines
 
 SUMMARY = "follow a run in a cluster, from its beginning to its end"
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Follow the Pod and return the exit code of its run."""
-    from monopod.runner.backend import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
     from monopod.runner.kubernetes.detached import attach  # noqa: PLC0415
     from monopod.runner.kubernetes.existing import NoSuchPodError, find  # noqa: PLC0415

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from monopod.runner.cluster_options import add_cluster_options, is_kubectl_plugin
+from monopod.runner.commands.options.cluster import add_cluster_options, is_kubectl_plugin
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.context is not None or arguments.namespace is not None or is_kubectl_plugin():
         return _cancel_in_cluster(arguments)
     from monopod.runner.cancellation import going_runs  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.host.state_directory import root_path  # noqa: PLC0415
+    from monopod.runner.kubelet.state_directory import root_path  # noqa: PLC0415
 
     runs = going_runs(root_path())
     found = _chosen(runs, arguments.name)
@@ -69,7 +69,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _cancel_in_cluster(arguments: argparse.Namespace) -> int:
-    from monopod.runner.backend import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
     from monopod.runner.kubernetes.cancelling import cancel  # noqa: PLC0415
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
     from monopod.runner.kubernetes.existing import NoSuchPodError, find  # noqa: PLC0415

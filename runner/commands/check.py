@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from monopod.runner.input_options import (
+from monopod.runner.commands.options.input import (
     add_file_options,
     add_run_options,
     compiler_options,
@@ -47,9 +47,9 @@ def execute(arguments: argparse.Namespace) -> int:
     """Print what is found on standard output. Returns 2 if there are errors, with `strict` also if warnings."""
     from monopod.compiler.advice.checking import Checked, check  # noqa: PLC0415  # not needed for --help
     from monopod.compiler.diagnostics import Problems  # noqa: PLC0415
-    from monopod.runner.check_report import Look, report  # noqa: PLC0415
-    from monopod.runner.ci_log import write_json  # noqa: PLC0415
-    from monopod.runner.problem_view import ProblemView  # noqa: PLC0415
+    from monopod.runner.display.ci_log import write_json  # noqa: PLC0415
+    from monopod.runner.display.problem_view import ProblemView  # noqa: PLC0415
+    from monopod.runner.reports.check_report import Look, report  # noqa: PLC0415
 
     try:
         checked = check(load_documents(arguments), compiler_options(arguments, **names_of_a_run()))

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from monopod.runner.input_options import add_file_options, add_run_options, compile_documents, duration
+from monopod.runner.commands.options.input import add_file_options, add_run_options, compile_documents, duration
 
 if TYPE_CHECKING:
     from monopod.compiler.pod.kube_version import KubeVersion
@@ -58,8 +58,8 @@ def execute(arguments: argparse.Namespace) -> int:
     """Write the objects that were given beside the runs, and the Pod (or Job ...) of each run. Raises Problems."""
     from monopod.compiler.documents.yaml_text import to_yaml  # noqa: PLC0415
     from monopod.compiler.pod.workload import Workload  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.ci_log import write_yaml  # noqa: PLC0415
-    from monopod.runner.problem_report import print_problems, warnings_of  # noqa: PLC0415
+    from monopod.runner.display.ci_log import write_yaml  # noqa: PLC0415
+    from monopod.runner.display.problem_report import print_problems, warnings_of  # noqa: PLC0415
 
     options = {} if arguments.kube_version is None else {"kube_version": arguments.kube_version}
     workload = Workload(arguments.kind, arguments.schedule, arguments.time_zone, arguments.ttl)

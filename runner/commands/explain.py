@@ -45,7 +45,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         import json  # noqa: PLC0415
 
-        from monopod.runner.ci_log import write_json  # noqa: PLC0415
+        from monopod.runner.display.ci_log import write_json  # noqa: PLC0415
         from monopod.runner.reports.time_spent import to_json  # noqa: PLC0415
 
         write_json(json.dumps({"run": run.record.identity, **to_json(spent)}, indent=2) + "\n")

@@ -7,7 +7,7 @@ import shutil
 import sys
 from typing import Any
 
-from monopod.runner.input_options import add_file_options, add_run_options, compile_documents, names_of_a_run
+from monopod.runner.commands.options.input import add_file_options, add_run_options, compile_documents, names_of_a_run
 from monopod.schemas.formats.visible_text import visible_lines
 
 SUMMARY = "draw the DAG of a Pipeline's Tasks"
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Write the graph of each run. Raises Problems."""
     from monopod.compiler.graph import render  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.graphviz import DrawingError, draw  # noqa: PLC0415
+    from monopod.runner.reports.graphviz import DrawingError, draw  # noqa: PLC0415
 
     plans = [each.plan for each in compile_documents(arguments, **names_of_a_run(), unknown_params=True)]
     form: Any = arguments.format or _form_of(arguments.output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from monopod.runner.cluster_options import add_cluster_options, add_pod_argument
+from monopod.runner.commands.options.cluster import add_cluster_options, add_pod_argument
 from monopod.schemas.formats.visible_text import visible_lines
 
 SUMMARY = "print the story of a run in a cluster, or what a Task of it wrote"
@@ -31,12 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print what is asked for and return the exit code."""
-    from monopod.runner.backend import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.display.outlet import outlets  # noqa: PLC0415
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
     from monopod.runner.kubernetes.existing import NoSuchPodError, find  # noqa: PLC0415
     from monopod.runner.kubernetes.reading import print_output, print_story  # noqa: PLC0415
     from monopod.runner.kubernetes.task_selection import NoSuchTaskError, choose  # noqa: PLC0415
-    from monopod.runner.outlet import outlets  # noqa: PLC0415
     from monopod.runner.signals import interrupt  # noqa: PLC0415
 
     try:

@@ -50,7 +50,7 @@ def execute(arguments: argparse.Namespace) -> int:
         print(visible_lines(f"monopod report: {error}"), file=sys.stderr)
         return 2
     if arguments.output in (None, "-"):
-        from monopod.runner.ci_log import write_json  # noqa: PLC0415
+        from monopod.runner.display.ci_log import write_json  # noqa: PLC0415
 
         (write_json if arguments.format in ("trace", "json") else sys.stdout.write)(text)
     else:

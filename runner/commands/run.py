@@ -8,9 +8,9 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
-from monopod.runner.cluster_options import is_kubectl_plugin, program
-from monopod.runner.input_options import add_file_options, add_run_options, compile_documents, duration
-from monopod.runner.line_arguments import add_line_options, line_options, without_line_options
+from monopod.runner.commands.options.cluster import is_kubectl_plugin, program
+from monopod.runner.commands.options.input import add_file_options, add_run_options, compile_documents, duration
+from monopod.runner.commands.options.lines import add_line_options, line_options, without_line_options
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _run_with_podman(arguments: argparse.Namespace) -> int:
 
 def _run_in_cluster(arguments: argparse.Namespace) -> int:
     from monopod.compiler.pod.workload import Workload  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.backend import BackendUnavailableError  # noqa: PLC0415
+    from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415
     from monopod.runner.kubernetes.backend import KubernetesBackend  # noqa: PLC0415
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
     from monopod.runner.kubernetes.detached import start_pods  # noqa: PLC0415

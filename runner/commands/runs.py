@@ -42,7 +42,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         import json  # noqa: PLC0415
 
-        from monopod.runner.ci_log import write_json  # noqa: PLC0415
+        from monopod.runner.display.ci_log import write_json  # noqa: PLC0415
 
         write_json(json.dumps([_described(record) for record in found], indent=2) + "\n")
     elif arguments.output == "name":
@@ -55,7 +55,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _print_table(found: Sequence[Record]) -> None:
-    from monopod.runner.printable import printable  # noqa: PLC0415
+    from monopod.runner.display.printable import printable  # noqa: PLC0415
     from monopod.schemas.formats.words import table_lines  # noqa: PLC0415
 
     rows = [("NAME", "STATUS", "STARTED", "TOOK", "BACKEND", "FILE"), *map(_row, found)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from monopod.runner.cluster_options import add_cluster_options, add_pod_argument
+from monopod.runner.commands.options.cluster import add_cluster_options, add_pod_argument
 from monopod.schemas.formats.visible_text import visible_lines
 
 SUMMARY = "tell how a run in a cluster stands"
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print how the run stands and return the exit code."""
-    from monopod.runner.backend import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
     from monopod.runner.kubernetes.existing import NoSuchPodError, find  # noqa: PLC0415
     from monopod.runner.kubernetes.standing import print_standing  # noqa: PLC0415

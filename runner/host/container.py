@@ -17,10 +17,12 @@ import stat
 from collections.abc import Iterator
 from typing import NoReturn
 
-from monopod.runner.host import devices, namespaces, private_directories, root_view, volumes
-from monopod.runner.host.specification import Container, Identity, Mount
+from monopod.runner.host import devices, private_directories, root_view
 from monopod.runner.host.surroundings import Surroundings
-from monopod.system import inherited_signals
+from monopod.runner.kubelet import volumes
+from monopod.runner.kubelet.hidden_directories import is_below
+from monopod.runner.kubelet.specification import Container, Identity, Mount
+from monopod.system import inherited_signals, namespaces
 
 
 def run_container(
@@ -102,8 +104,8 @@ def _enter_root(container: Container, directory: str, surroundings: Surroundings
     covers = [cover for mount, (_, _, shown) in zip(mounts, sources, strict=True)
               for cover in _covers(mount, shown, private, surroundings)]  # fmt: skip
     outermost = [(mount.path, is_directory) for mount, (_, is_directory, _) in zip(mounts, sources, strict=True)
-                 if not any(root_view.is_below(mount.path, other.path) for other in mounts)]  # fmt: skip
-    if not any(root_view.is_below(container.working_directory, mount.path) for mount in mounts):
+                 if not any(is_below(mount.path, other.path) for other in mounts)]  # fmt: skip
+    if not any(is_below(container.working_directory, mount.path) for mount in mounts):
         outermost.append((os.path.normpath(container.working_directory), True))
     view = root_view.assemble(view, root, layers, outermost, container.reachable)
     _mount_system(container, surroundings)
@@ -166,10 +168,10 @@ def _covers(
 
     `shown` is what is mounted. A subPath may not lead into such a directory: a Step may have made a link of it.
     """
-    if root_view.is_below(mount.source, surroundings.pod.state_directory):
+    if is_below(mount.source, surroundings.pod.state_directory):
         return
     for path in private:
-        if root_view.is_below(path, shown):
+        if is_below(path, shown):
             empty = namespaces.clone_mount(f"{surroundings.memory}/empty")
             namespaces.restrict_mount(empty, namespaces.ATTR_RDONLY)
             yield empty, os.path.join(mount.path, os.path.relpath(path, shown))
@@ -178,7 +180,7 @@ def _covers(
 
 
 def _is_in(path: str, directory: str) -> bool:
-    return path == directory or root_view.is_below(path, directory)
+    return path == directory or is_below(path, directory)
 
 
 def _make_mount_point(path: str, *, is_directory: bool) -> None:

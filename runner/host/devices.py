@@ -18,7 +18,7 @@ import os
 import stat
 from functools import cache
 
-from monopod.runner.host import namespaces
+from monopod.system import namespaces
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from monopod.runner.host.specification import Pod
+    from monopod.runner.kubelet.specification import Pod
 
 
 def _import_from(directory: str) -> None:
@@ -39,8 +39,9 @@ def _import_from(directory: str) -> None:
 
 
 def _main(channel: socket.socket, pod_file: int) -> None:
-    from monopod.runner.host import messages, namespaces, state_directory  # noqa: PLC0415
-    from monopod.system import inherited_signals  # noqa: PLC0415
+    from monopod.runner.host import messages  # noqa: PLC0415
+    from monopod.runner.kubelet import state_directory  # noqa: PLC0415
+    from monopod.system import inherited_signals, namespaces  # noqa: PLC0415
 
     inherited_signals.reset()  # of the sandbox too
     namespaces.set_process_name("monopod-launch")
@@ -74,7 +75,8 @@ def _leave_namespaces() -> bool:
 
     Return whether it was. Raises OSError.
     """
-    from monopod.runner.host import namespaces, user_namespace  # noqa: PLC0415
+    from monopod.runner.host import user_namespace  # noqa: PLC0415
+    from monopod.system import namespaces  # noqa: PLC0415
 
     if os.geteuid() == 0:
         try:
@@ -93,7 +95,7 @@ def _return_to_own_pid_namespace() -> None:
 
     Not every user may; without threads, files are removed one after the other.
     """
-    from monopod.runner.host import namespaces  # noqa: PLC0415
+    from monopod.system import namespaces  # noqa: PLC0415
 
     own = os.pidfd_open(os.getpid())
     with contextlib.suppress(OSError):
@@ -102,7 +104,8 @@ def _return_to_own_pid_namespace() -> None:
 
 
 def _be_the_sandbox(pod: Pod, channel: socket.socket, *, in_user_namespace: bool) -> NoReturn:
-    from monopod.runner.host import namespaces, sandbox  # noqa: PLC0415
+    from monopod.runner.host import sandbox  # noqa: PLC0415
+    from monopod.system import namespaces  # noqa: PLC0415
 
     code = 1
     try:

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple, TypeAlias
 
 from monopod.runner.backend import EVICTED, NOT_STARTED
-from monopod.runner.host.specification import ContainerKind
+from monopod.runner.kubelet.specification import ContainerKind
 
 FIRST_BACKOFF = 10.0
 LONGEST_BACKOFF = 300.0

@@ -24,23 +24,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from monopod.runner.backend import BackendUnavailableError
+from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.cancellation import CancelSocket
-from monopod.runner.host import host_volumes, manifest, messages, state_directory
-from monopod.runner.host.admission import admitted, this_machine
-from monopod.runner.host.bytecode import compile_modules
-from monopod.runner.host.environment import Sources
-from monopod.runner.host.lifecycle import Termination
-from monopod.runner.host.pod_names import check_names
-from monopod.runner.host.private_directories import private_directories
-from monopod.runner.host.runtime_image import PACKAGE_DIRECTORY, runtime_image
-from monopod.runner.host.state_directory import StateDirectory
-from monopod.runner.host.status import pod_status
-from monopod.runner.host.volume_sources import Place
-from monopod.runner.kept_log import take_marks_out, true_marks
-from monopod.runner.kubelet.never_started import LONGEST_MESSAGE
-from monopod.runner.output_marks import without_marks
-from monopod.runner.pod_events import (
+from monopod.runner.follow.kept_log import take_marks_out, true_marks
+from monopod.runner.follow.output_marks import without_marks
+from monopod.runner.follow.pod_events import (
     ContainerOutput,
     ContainerStarted,
     ContainerTerminated,
@@ -48,7 +36,20 @@ from monopod.runner.pod_events import (
     PodFinished,
     PodWarning,
 )
-from monopod.runner.usage import ContainerUsage
+from monopod.runner.follow.usage import ContainerUsage
+from monopod.runner.host import messages
+from monopod.runner.host.bytecode import compile_modules
+from monopod.runner.host.lifecycle import Termination
+from monopod.runner.host.private_directories import private_directories
+from monopod.runner.host.status import pod_status
+from monopod.runner.kubelet import host_volumes, manifest, state_directory
+from monopod.runner.kubelet.admission import admitted, this_machine
+from monopod.runner.kubelet.environment import Sources
+from monopod.runner.kubelet.pod_names import check_names
+from monopod.runner.kubelet.runtime_image import PACKAGE_DIRECTORY, RUNTIME_FOLDERS, runtime_image
+from monopod.runner.kubelet.state_directory import StateDirectory
+from monopod.runner.kubelet.volume_sources import Place
+from monopod.schemas.never_started import LONGEST_MESSAGE
 from monopod.system.write_all import write_all
 
 _PIECE = 65536
@@ -154,7 +155,7 @@ class HostPod:
         pod, warnings = manifest.read_pod(self._sources, runtime, place)
         self._pending += [PodWarning(warning) for warning in warnings]
         _allow_open_files(len(pod.containers), soft_limit)
-        for folder in ("entrypoint", "schemas"):
+        for folder in RUNTIME_FOLDERS:
             compile_modules(os.path.join(PACKAGE_DIRECTORY, folder))
         os.mkdir(f"{self._state.path}/logs")
         self._started_at = time.time()

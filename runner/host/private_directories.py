@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from monopod.runner import own_directories
+from monopod.runner.records import own_directories
 
 
 def private_directories(state_root: str) -> tuple[str, ...]:

@@ -29,17 +29,21 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Literal, NamedTuple
 
-from monopod.runner.backend import BackendUnavailableError
-from monopod.runner.host import namespaces
+from monopod.runner.backend_errors import BackendUnavailableError
+from monopod.runner.kubelet.hidden_directories import (
+    SYSTEM_DIRECTORIES,
+    TEMPORARY_DIRECTORIES,
+    emptied_directories,
+    is_below,
+)
+from monopod.system import namespaces
 
 _PSEUDO = frozenset({
     "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
     "fusectl", "fuse.gvfsd-fuse", "fuse.portal", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "ramfs",
     "rpc_pipefs", "securityfs", "selinuxfs", "sysfs", "tracefs",
 })  # fmt: skip
-_SYSTEM_DIRECTORIES = ("/proc", "/sys", "/dev")
 _SOCKETS = "/run"
-_TEMPORARY_DIRECTORIES = ("/tmp", "/var/tmp")  # noqa: S108  # the machine's, which are hidden
 
 
 class Entry(NamedTuple):
@@ -84,22 +88,9 @@ class MountPoint(NamedTuple):
     is_read_only: bool = False
 
 
-def hidden_directories(private: Iterable[str]) -> tuple[str, ...]:
-    """Return what of this machine's files a container cannot see; `private` are directories of monopod's."""
-    return (*_SYSTEM_DIRECTORIES, *_emptied_directories(private))
-
-
 def hide(view: View, private: Iterable[str]) -> View:
     """Return the view with the private directories where they are now."""
-    return view._replace(hidden=_emptied_directories(private))
-
-
-def _emptied_directories(private: Iterable[str]) -> tuple[str, ...]:
-    emptied = [path for path in _TEMPORARY_DIRECTORIES if os.path.isdir(path) and not os.path.islink(path)]
-    for path in sorted(private):
-        if not any(path == each or is_below(path, each) for each in (*_SYSTEM_DIRECTORIES, *emptied)):
-            emptied.append(path)
-    return tuple(emptied)
+    return view._replace(hidden=emptied_directories(private))
 
 
 def mount_points(mountinfo: str) -> tuple[MountPoint, ...]:
@@ -117,11 +108,6 @@ def _unescaped(text: str) -> str:
     for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         text = text.replace(code, character)
     return text
-
-
-def is_below(path: str, directory: str) -> bool:
-    """Whether `path` is inside `directory`, at any depth."""
-    return path.startswith("/" if directory == "/" else f"{directory}/") and path != directory
 
 
 # --- finding out what is possible
@@ -247,8 +233,8 @@ def plan_view(needed: Iterable[str], private: Iterable[str], scratch: Layers, *,
     options, refused = _overlay_options(scratch, in_user_namespace=in_user_namespace)
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         mounts = mount_points(file.read())
-    emptied = _emptied_directories(private)
-    hidden = (*_SYSTEM_DIRECTORIES, *emptied)
+    emptied = emptied_directories(private)
+    hidden = (*SYSTEM_DIRECTORIES, *emptied)
     planner = _Planner(mounts, tuple(needed), hidden, scratch, in_user_namespace, options, refused is not None, [])
     planner.take_over("/", 0)
     return View(tuple(planner.entries), options, emptied, refused)
@@ -319,7 +305,7 @@ def assemble(
         else:
             made.append(entry)
     for number, path in enumerate(view.hidden):
-        is_temporary = path in _TEMPORARY_DIRECTORIES
+        is_temporary = path in TEMPORARY_DIRECTORIES
         place = root + path
         if os.path.isdir(place):
             own = f"{layers.disk if is_temporary else layers.memory}/empty-{number}"
@@ -364,7 +350,7 @@ def restrict(view: View, attributes: int) -> None:
 
 def is_hidden(path: str, view: View) -> bool:
     """Whether `path` is in a directory that is empty in each container."""
-    return any(path == each or is_below(path, each) for each in (*_SYSTEM_DIRECTORIES, *view.hidden))
+    return any(path == each or is_below(path, each) for each in (*SYSTEM_DIRECTORIES, *view.hidden))
 
 
 def _make(entry: Entry, place: str) -> None:

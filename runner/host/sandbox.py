@@ -20,8 +20,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, NoReturn
 
-from monopod.runner.backend import BackendUnavailableError
-from monopod.runner.host import messages, namespaces
+from monopod.runner.backend_errors import BackendUnavailableError
+from monopod.runner.host import messages
 from monopod.runner.host.container import execute, run_container, termination_message_file
 from monopod.runner.host.lifecycle import (
     Command,
@@ -34,11 +34,12 @@ from monopod.runner.host.lifecycle import (
     Warn,
 )
 from monopod.runner.host.process_state import has_executed
-from monopod.runner.host.specification import Container, Pod
 from monopod.runner.host.status import LONGEST_MESSAGE, container_status
 from monopod.runner.host.surroundings import Surroundings, make_surroundings
-from monopod.runner.kubelet.never_started import mark_never_started
+from monopod.runner.kubelet.specification import Container, Pod
 from monopod.schemas.formats.words import describe_exit
+from monopod.schemas.never_started import mark_never_started
+from monopod.system import namespaces
 
 _LONGEST_HOOK_OUTPUT = 1024
 _START_ERROR_CODE = 128
@@ -372,7 +373,7 @@ def _watch_sizes(pod: Pod) -> int:
         signal.set_wakeup_fd(-1)
         os.close(reader)
         namespaces.set_process_name("monopod-sizes")
-        from monopod.runner.host import size_limits  # noqa: PLC0415  # few Pods need it
+        from monopod.runner.kubelet import size_limits  # noqa: PLC0415  # few Pods need it
 
         exceeded = size_limits.watch(pod.size_limits)
         if exceeded is not None:

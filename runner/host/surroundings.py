@@ -9,9 +9,11 @@ import os
 import socket
 from typing import NamedTuple
 
-from monopod.runner.backend import BackendUnavailableError
-from monopod.runner.host import devices, namespaces, private_directories, root_view, user_namespace, volumes
-from monopod.runner.host.specification import Pod
+from monopod.runner.backend_errors import BackendUnavailableError
+from monopod.runner.host import devices, private_directories, root_view, user_namespace
+from monopod.runner.kubelet import volumes
+from monopod.runner.kubelet.specification import Pod
+from monopod.system import namespaces
 
 _NOT_ITS_OWN = (
     "Steps see all processes of this machine, and may reach each other's, and yours: the kernel allows no /proc of "

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import psutil
 
-from monopod.runner.usage import ContainerUsage
+from monopod.runner.follow.usage import ContainerUsage
 
 
 def container_usage(

@@ -11,8 +11,8 @@ import pwd
 import shutil
 from typing import NamedTuple
 
-from monopod.runner.host import namespaces
-from monopod.runner.host.specification import Container, Identity, Pod
+from monopod.runner.kubelet.specification import Container, Identity, Pod
+from monopod.system import namespaces
 
 
 class IdMap(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from monopod.compiler.pod.assembly import COORDINATOR
-from monopod.runner.backend import BackendUnavailableError
+from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.cancellation import harder
 from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError

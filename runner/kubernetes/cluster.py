@@ -33,8 +33,8 @@ from websocket import WebSocketBadStatusException, WebSocketException
 
 from monopod.compiler.diagnostics import did_you_mean
 from monopod.compiler.pod.kube_version import KubeVersion
-from monopod.runner.backend import BackendUnavailableError
-from monopod.runner.cluster_options import program
+from monopod.runner.backend_errors import BackendUnavailableError
+from monopod.runner.commands.options.cluster import program
 from monopod.runner.kubernetes.api_errors import ApiError
 
 _ws_client: Any = ws_client  # it has no types

@@ -8,15 +8,16 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from monopod.runner.backend import BackendUnavailableError, CancelRequests, PodRefusedError
-from monopod.runner.failures import memory_limits
+from monopod.runner.backend import CancelRequests
+from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
+from monopod.runner.display.outlet import outlets
+from monopod.runner.display.problem_report import print_problems, warnings_of
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import FollowedPod
 from monopod.runner.kubernetes.pod import no_cancel_requests
-from monopod.runner.outlet import outlets
-from monopod.runner.problem_report import print_problems, warnings_of
 from monopod.runner.records.recorder import Recorder
 from monopod.runner.records.store import is_recorded
+from monopod.runner.reports.failures import memory_limits
 from monopod.runner.run_pods import Options, Output, follow_pod, write_documents
 from monopod.runner.signals import interrupt, wake_ups
 from monopod.schemas.formats.visible_text import visible_lines

@@ -10,7 +10,7 @@ from typing import Any
 
 from monopod.compiler.diagnostics import did_you_mean
 from monopod.compiler.pod.assembly import coordinator_of, plan_of
-from monopod.runner.backend import BackendUnavailableError
+from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError
 from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError

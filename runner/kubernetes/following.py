@@ -29,7 +29,16 @@ from typing import Any, TypeAlias
 
 from monopod.compiler.pod.assembly import COORDINATOR, INSTALL, coordinator_of
 from monopod.runner.backend import DELETED, NOT_STARTED
-from monopod.runner.kubelet.never_started import LONGEST_MESSAGE
+from monopod.runner.follow.pod_events import (
+    BOTH,
+    ContainerNotStarted,
+    ContainerOutput,
+    ContainerStarted,
+    ContainerTerminated,
+    Event,
+    PodFinished,
+    PodWarning,
+)
 from monopod.runner.kubernetes import pod_states
 from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError
@@ -56,19 +65,10 @@ from monopod.runner.kubernetes.pod_watch import (
     WatchRefused,
 )
 from monopod.runner.kubernetes.retrying import patiently
-from monopod.runner.pod_events import (
-    BOTH,
-    ContainerNotStarted,
-    ContainerOutput,
-    ContainerStarted,
-    ContainerTerminated,
-    Event,
-    PodFinished,
-    PodWarning,
-)
 from monopod.runner.run import LONGEST_EVENT
 from monopod.schemas import plan as planned
 from monopod.schemas.formats.words import duration_in_words
+from monopod.schemas.never_started import LONGEST_MESSAGE
 from monopod.schemas.run_events import RunEvent, RunFinished, StepStarted, TaskStarted, from_line
 
 START_TIMEOUT = 300.0

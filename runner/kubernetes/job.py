@@ -13,7 +13,7 @@ import threading
 from typing import Any
 from urllib.parse import quote
 
-from monopod.runner.backend import BackendUnavailableError, PodRefusedError
+from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
 from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words
 from monopod.runner.kubernetes.cluster import UnreachableError, collection_path

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any
 
 from monopod.compiler.compilation import Compilation
-from monopod.runner.backend import PodRefusedError
+from monopod.runner.backend_errors import PodRefusedError
 from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words
 from monopod.runner.kubernetes.cluster import Cluster, UnreachableError, collection_path

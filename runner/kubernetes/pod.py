@@ -17,7 +17,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from monopod.runner.backend import BackendUnavailableError, CancelRequests, PodRefusedError
+from monopod.runner.backend import CancelRequests
+from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
 from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words
 from monopod.runner.kubernetes.cluster import Cluster, UnreachableError, collection_path

@@ -11,16 +11,16 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
 
 from monopod.compiler.pod.assembly import COORDINATOR
-from monopod.runner.backend import BackendUnavailableError
-from monopod.runner.follow import Follower, OutputLine, Shown
+from monopod.runner.backend_errors import BackendUnavailableError
+from monopod.runner.display.printable import printable
+from monopod.runner.follow.follower import Follower, OutputLine, Shown
+from monopod.runner.follow.lines import LineSplitter
+from monopod.runner.follow.ordered import Ordered
+from monopod.runner.follow.output_order import OutputOrder
+from monopod.runner.follow.pod_events import ContainerOutput, Event, PodFinished, PodWarning
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import NOT_FOLLOWED, FollowedPod
 from monopod.runner.kubernetes.task_selection import Selection
-from monopod.runner.lines import LineSplitter
-from monopod.runner.ordered import Ordered
-from monopod.runner.output_order import OutputOrder
-from monopod.runner.pod_events import ContainerOutput, Event, PodFinished, PodWarning
-from monopod.runner.printable import printable
 from monopod.runner.run import LONGEST_EVENT
 from monopod.schemas.matrix_names import InstanceNames, label
 from monopod.schemas.run_events import RunEvent, RunWarning, from_line

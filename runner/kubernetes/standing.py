@@ -9,17 +9,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from monopod.compiler.pod.assembly import COORDINATOR
-from monopod.runner.ci_log import write_json, write_yaml
-from monopod.runner.completed_document import completed
-from monopod.runner.display_plain import summary_lines
-from monopod.runner.evidence import evident_outcome
-from monopod.runner.follow import Follower, TaskState
+from monopod.runner.display.ci_log import write_json, write_yaml
+from monopod.runner.display.plain import summary_lines
+from monopod.runner.display.printable import printable
+from monopod.runner.display.summary import Outcome, summarize
+from monopod.runner.follow.completed_document import completed
+from monopod.runner.follow.evidence import evident_outcome
+from monopod.runner.follow.follower import Follower, TaskState
+from monopod.runner.follow.unfinished import ended_document, unfinished_document
 from monopod.runner.kubernetes import pod_states
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.reading import read_events
-from monopod.runner.printable import printable
-from monopod.runner.summary import Outcome, summarize
-from monopod.runner.unfinished import ended_document, unfinished_document
 from monopod.schemas.formats.words import duration_in_words, table_lines
 from monopod.schemas.run_events import RunEvent
 

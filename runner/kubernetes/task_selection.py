@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from monopod.compiler.scope.known_combinations import known_combinations
-from monopod.runner.follow import OutputLine, planned_tasks
-from monopod.runner.source import Source, find_source, step_names
+from monopod.runner.follow.follower import OutputLine, planned_tasks
+from monopod.runner.follow.source import Source, find_source, step_names
 from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.plan import Plan, Slot, Task
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from monopod.runner.display.printable import printable
 from monopod.runner.podman.pod import PodmanPod
-from monopod.runner.printable import printable
 
 if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation

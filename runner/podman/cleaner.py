@@ -21,8 +21,8 @@ import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from monopod.runner.host import state_directory
-from monopod.runner.host.state_directory import ENGINE_FILE, LOCK_FILE
+from monopod.runner.kubelet import state_directory
+from monopod.runner.kubelet.state_directory import ENGINE_FILE, LOCK_FILE
 from monopod.schemas.formats.words import describe_exit
 from monopod.system import inherited_signals
 

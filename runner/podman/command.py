@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monopod.runner.backend import BackendUnavailableError
+from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.signals import noticed
 
 OLDEST = (4, 3)

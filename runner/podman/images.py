@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from monopod.runner.backend import BackendUnavailableError
+from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.podman import command
 from monopod.runner.podman.command import Image, PodmanError
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias
 
-from monopod.runner.kept_log import rewrite
+from monopod.runner.follow.kept_log import rewrite
 
 Stream: TypeAlias = Literal["stdout", "stderr"]
 

@@ -25,9 +25,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monopod.compiler.pod.assembly import coordinator_of
-from monopod.runner.backend import PodRefusedError
-from monopod.runner.host import host_volumes
-from monopod.runner.host.environment import (
+from monopod.runner.backend_errors import PodRefusedError
+from monopod.runner.kubelet import host_volumes
+from monopod.runner.kubelet.environment import (
     Manifest,
     Sources,
     UnresolvedError,
@@ -35,8 +35,8 @@ from monopod.runner.host.environment import (
     expand_strictly,
     expanded,
 )
-from monopod.runner.host.manifest import volumes_of_small_files
-from monopod.runner.host.specification import (
+from monopod.runner.kubelet.manifest import volumes_of_small_files
+from monopod.runner.kubelet.specification import (
     DirectoryVolume,
     FilesVolume,
     MemoryVolume,
@@ -44,7 +44,7 @@ from monopod.runner.host.specification import (
     SizeLimit,
     Volume,
 )
-from monopod.runner.host.volume_sources import Place, Source, read_volumes
+from monopod.runner.kubelet.volume_sources import Place, Source, read_volumes
 from monopod.runner.podman.command import Image
 
 _POD_FIELDS = ("dnsConfig", "hostNetwork", "restartPolicy", "shareProcessNamespace")

@@ -36,19 +36,11 @@ from typing import IO, Any
 import yaml
 
 from monopod.compiler.pod.assembly import COORDINATOR, coordinator_of
-from monopod.runner.backend import EVICTED, BackendUnavailableError, PodRefusedError
+from monopod.runner.backend import EVICTED
+from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
 from monopod.runner.cancellation import CancelSocket
-from monopod.runner.host import host_volumes, size_limits, state_directory
-from monopod.runner.host.admission import admitted, this_machine
-from monopod.runner.host.environment import Sources
-from monopod.runner.host.pod_names import check_names
-from monopod.runner.host.specification import SizeLimit
-from monopod.runner.host.state_directory import StateDirectory
-from monopod.runner.host.volume_sources import Place
-from monopod.runner.host.volumes import make_volume
-from monopod.runner.kept_log import true_marks
-from monopod.runner.kubelet.never_started import mark_never_started
-from monopod.runner.pod_events import (
+from monopod.runner.follow.kept_log import true_marks
+from monopod.runner.follow.pod_events import (
     ContainerNotStarted,
     ContainerOutput,
     ContainerTerminated,
@@ -56,6 +48,14 @@ from monopod.runner.pod_events import (
     PodFinished,
     PodWarning,
 )
+from monopod.runner.kubelet import host_volumes, size_limits, state_directory
+from monopod.runner.kubelet.admission import admitted, this_machine
+from monopod.runner.kubelet.environment import Sources
+from monopod.runner.kubelet.pod_names import check_names
+from monopod.runner.kubelet.specification import SizeLimit
+from monopod.runner.kubelet.state_directory import StateDirectory
+from monopod.runner.kubelet.volume_sources import Place
+from monopod.runner.kubelet.volumes import make_volume
 from monopod.runner.podman import cleaner, command, images
 from monopod.runner.podman.command import PodmanError
 from monopod.runner.podman.file_watch import FileWatch
@@ -63,6 +63,7 @@ from monopod.runner.podman.log_file import LogFile, take_marks_out, written_line
 from monopod.runner.podman.manifest import Playable, playable
 from monopod.runner.podman.monitor import Monitor
 from monopod.schemas.formats.words import exit_code_in_words
+from monopod.schemas.never_started import mark_never_started
 from monopod.schemas.run_events import CANNOT_GO_ON
 
 KILLED = 128 + 9

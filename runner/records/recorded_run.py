@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from monopod.runner.completed_document import completed
-from monopod.runner.follow import Follower, TaskState
+from monopod.runner.display.summary import Outcome
+from monopod.runner.follow.completed_document import completed
+from monopod.runner.follow.follower import Follower, TaskState
+from monopod.runner.follow.unfinished import ended_document
 from monopod.runner.records import store
 from monopod.runner.records.store import Header, Record, RecordError
 from monopod.runner.records.values import Values, results_of
-from monopod.runner.summary import Outcome
-from monopod.runner.unfinished import ended_document
 from monopod.schemas import plan as planned
 from monopod.schemas.plan import Plan, Value
 from monopod.schemas.run_events import (

@@ -28,11 +28,11 @@ from typing import Any
 
 import monopod
 from monopod.compiler.pod.assembly import plan_arguments
-from monopod.runner.display import Display
-from monopod.runner.follow import OutputLine, Shown
+from monopod.runner.display.display import Display
+from monopod.runner.display.summary import Outcome, Summary
+from monopod.runner.follow.follower import OutputLine, Shown
 from monopod.runner.records import store
 from monopod.runner.records.store import Ended, Header
-from monopod.runner.summary import Outcome, Summary
 from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.plan import Plan
 from monopod.schemas.run_events import RunEvent, RunStarted, RunWarning, TaskStarted, to_line

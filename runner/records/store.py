@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from monopod.runner import own_directories
+from monopod.runner.records import own_directories
 from monopod.schemas.formats.plain_data import made_from
 from monopod.schemas.run_events import FinalStatus
 

@@ -10,7 +10,7 @@ import html
 import re
 from collections.abc import Iterator
 
-from monopod.runner.printable import printable
+from monopod.runner.display.printable import printable
 
 _SGR = re.compile(r"\x1b\[([0-9;:]*)m")
 _STYLES = {1: "b", 2: "d", 3: "i", 4: "u", 9: "s"}

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree
 
-from monopod.runner.printable import printable
+from monopod.runner.display.printable import printable
 from monopod.runner.records.recorded_run import RecordedRun, StepRun, TaskRun
 from monopod.runner.reports.logs import Log, logs_of
 from monopod.runner.reports.words import ending_of_step, why_of_task

@@ -22,11 +22,11 @@ from itertools import pairwise
 from urllib.parse import quote
 
 import monopod
-from monopod.runner.failures import command_in_words
-from monopod.runner.follow import EndedSidecar
+from monopod.runner.follow.follower import EndedSidecar
 from monopod.runner.records.recorded_run import RecordedRun, StepRun, TaskRun
 from monopod.runner.reports.anchors import Anchors
 from monopod.runner.reports.dag_picture import MOST_NODES, Node, dag_picture
+from monopod.runner.reports.failures import command_in_words
 from monopod.runner.reports.html import Child, Html, joined, tag
 from monopod.runner.reports.logs import Log, lines_markup, logs_of
 from monopod.runner.reports.page_pieces import (

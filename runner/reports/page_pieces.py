@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 
-from monopod.runner.printable import printable
+from monopod.runner.display.printable import printable
 from monopod.runner.reports.html import Child, Html, tag
 from monopod.schemas.formats.words import duration_in_words
 from monopod.schemas.plan import Value

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from monopod.runner.failures import ending_in_words
-from monopod.runner.follow import FailedStep
-from monopod.runner.selection import FAILING_REASONS
+from monopod.runner.display.selection import FAILING_REASONS
+from monopod.runner.follow.follower import FailedStep
+from monopod.runner.reports.failures import ending_in_words
 from monopod.schemas.formats.words import duration_in_words, exit_code_in_words
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from monopod.runner.host.runtime_image import PACKAGE_DIRECTORY
+from monopod.runner.kubelet.runtime_image import PACKAGE_DIRECTORY
 
 SLOW = {"argparse", "dataclasses", "inspect", "subprocess", "tempfile"}
 

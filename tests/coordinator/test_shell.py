@@ -43,7 +43,7 @@ from monopod.coordinator.engine.events import (
 )
 from monopod.coordinator.journal import CelEvaluated, Journal, JournalError, ProbeSent
 from monopod.coordinator.shell import Coordinator
-from monopod.runner.kubelet.never_started import mark_never_started
+from monopod.schemas.never_started import mark_never_started
 from monopod.schemas.plan import Probe, Slot
 from monopod.schemas.run_events import RunWarning
 from monopod.schemas.variables import EvaluationError

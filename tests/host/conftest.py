@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from monopod.runner.host.runtime_image import PACKAGE_DIRECTORY
+from monopod.runner.kubelet.runtime_image import PACKAGE_DIRECTORY
 
 NOBODY = 65534
 MEMORY = "/dev/shm"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from monopod.runner.host.runtime_image import PACKAGE_DIRECTORY
+from monopod.runner.kubelet.runtime_image import PACKAGE_DIRECTORY
 
 pytestmark = pytest.mark.slow
 

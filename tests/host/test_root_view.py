@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from monopod.runner.host.root_view import MountPoint, hidden_directories, is_below, mount_points
+from monopod.runner.host.root_view import MountPoint, mount_points
+from monopod.runner.kubelet.hidden_directories import hidden_directories, is_below
 
 MOUNTINFO = r"""22 27 0:21 / /proc rw,relatime - proc proc rw
 27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,discard

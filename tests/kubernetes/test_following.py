@@ -453,7 +453,7 @@ def test_attempts_are_told_apart_though_their_log_is_late_and_cut(api, follow, c
 
 
 def test_an_end_whose_output_never_comes_is_waited_for_and_then_told(api, follow, coordinator, make, monkeypatch):
-    monkeypatch.setattr("monopod.runner.output_order.PATIENCE", 0.2)
+    monkeypatch.setattr("monopod.runner.follow.output_order.PATIENCE", 0.2)
     following, it = follow(make.task("build", "true"), make.task("test", "true", after=["build"])), coordinator()
     it.started()
     it.attempt_started("build")

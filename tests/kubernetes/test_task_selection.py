@@ -2,7 +2,7 @@
 
 import pytest
 
-from monopod.runner.follow import OutputLine
+from monopod.runner.follow.follower import OutputLine
 from monopod.runner.kubernetes.task_selection import NoSuchTaskError, choose
 from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.plan import Matrix, Param, Pipeline, Plan, Slot, Step, Task

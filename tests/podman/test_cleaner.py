@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from monopod.runner.host import state_directory
+from monopod.runner.kubelet import state_directory
 from monopod.runner.podman import cleaner
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monopod.runner.backend import BackendUnavailableError
+from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.podman import command
 from monopod.runner.podman.command import PodmanError
 

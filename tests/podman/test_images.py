@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monopod.runner.backend import BackendUnavailableError
+from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.podman.images import must_pull, provide
 
 RUNTIME = "localhost/monopod:1"

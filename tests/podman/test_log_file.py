@@ -8,7 +8,7 @@ import tempfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.runner.output_marks import mark
+from monopod.runner.follow.output_marks import mark
 from monopod.runner.podman.log_file import LogFile, parse, take_marks_out, written_lines
 
 TIME = b"2026-01-02T03:04:05.678901234+00:00"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from monopod.runner.backend import PodRefusedError
-from monopod.runner.host.environment import Machine, Sources
-from monopod.runner.host.specification import DirectoryVolume, FilesVolume, SizeLimit
-from monopod.runner.host.volume_sources import Place
+from monopod.runner.backend_errors import PodRefusedError
+from monopod.runner.kubelet.environment import Machine, Sources
+from monopod.runner.kubelet.specification import DirectoryVolume, FilesVolume, SizeLimit
+from monopod.runner.kubelet.volume_sources import Place
 from monopod.runner.podman.command import Image
 from monopod.runner.podman.manifest import playable
 

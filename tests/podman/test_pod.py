@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monopod.runner.pod_events import ContainerNotStarted, PodFinished
+from monopod.runner.follow.pod_events import ContainerNotStarted, PodFinished
 from monopod.runner.podman import command
 from monopod.runner.podman.command import PodmanError
 from monopod.runner.podman.pod import MOST_RESTARTS, PodmanPod, _identity

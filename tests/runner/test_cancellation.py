@@ -12,7 +12,7 @@ import pytest
 
 from monopod.runner.cancellation import MODES, CancelSocket, GoingRun, going_runs, harder
 from monopod.runner.command_line import main
-from monopod.runner.host.state_directory import root_path
+from monopod.runner.kubelet.state_directory import root_path
 
 GENTLEST, GENTLE, HARD = "StoppedRunFinally", "CancelledRunFinally", "Cancelled"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from monopod.runner.command_line import COMMANDS
-from monopod.runner.kubectl_completion import FILES, NO_FILES
-from monopod.runner.shell_completion import words_of_command
+from monopod.runner.completion.kubectl import FILES, NO_FILES
+from monopod.runner.completion.shells import words_of_command
 
 
 def complete(*words):

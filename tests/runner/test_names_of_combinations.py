@@ -4,12 +4,12 @@ import io
 
 import pytest
 
-from monopod.runner.display import make_display
-from monopod.runner.follow import Follower, OutputLine
-from monopod.runner.live_view import View
+from monopod.runner.display.display import make_display
+from monopod.runner.display.live_view import View
+from monopod.runner.display.summary import Outcome, summarize
+from monopod.runner.follow.follower import Follower, OutputLine
+from monopod.runner.follow.usage import LoadMeter
 from monopod.runner.records.recorder import Recorder
-from monopod.runner.summary import Outcome, summarize
-from monopod.runner.usage import LoadMeter
 from monopod.schemas.plan import Sidecar, Step
 from monopod.schemas.run_events import MatrixExpanded, SidecarFinished, TaskSkipped
 

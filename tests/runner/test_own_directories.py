@@ -7,7 +7,7 @@ import os
 import pytest
 
 from monopod.compiler.remote.cache import Cache
-from monopod.runner import own_directories
+from monopod.runner.records import own_directories
 
 
 @pytest.mark.parametrize("given", ["/elsewhere", "", "relative"])

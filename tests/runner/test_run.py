@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import pytest
 
-from monopod.runner.display_plain import PlainDisplay
-from monopod.runner.follow import Follower
-from monopod.runner.line_options import LineOptions
-from monopod.runner.ordered import Output
-from monopod.runner.pod_events import (
+from monopod.runner.display.line_options import LineOptions
+from monopod.runner.display.plain import PlainDisplay
+from monopod.runner.follow.follower import Follower
+from monopod.runner.follow.ordered import Output
+from monopod.runner.follow.pod_events import (
     ContainerNotStarted,
     ContainerOutput,
     ContainerStarted,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from monopod.runner.command_line import COMMANDS, command_named, parser_of
-from monopod.runner.shell_completion import Words, words_of
+from monopod.runner.completion.shells import Words, words_of
 
 BIN = Path(sys.executable).parent
 SHELLS = ("bash", "zsh", "fish")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import threading
 
-from monopod.runner.display_plain import PlainDisplay
-from monopod.runner.follow import Follower
+from monopod.runner.display.line_options import LineOptions
+from monopod.runner.display.plain import PlainDisplay
+from monopod.runner.follow.follower import Follower
 from monopod.runner.kubernetes.pod import KubernetesPod, no_cancel_requests
-from monopod.runner.line_options import LineOptions
 from monopod.runner.run import Run
 
 

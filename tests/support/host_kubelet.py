@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from monopod.compiler.pod.assembly import coordinator_of
 from monopod.entrypoint import binary
+from monopod.runner.follow.pod_events import ContainerOutput, ContainerStarted, ContainerTerminated, PodFinished
 from monopod.runner.host.pod import HostPod
-from monopod.runner.pod_events import ContainerOutput, ContainerStarted, ContainerTerminated, PodFinished
 
 _REQUEST = "monopod.coordinator.outside_request"
 

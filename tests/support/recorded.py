@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from monopod.compiler.pod.assembly import COORDINATOR
-from monopod.runner.follow import Follower
+from monopod.runner.display.summary import Outcome
+from monopod.runner.follow.follower import Follower
 from monopod.runner.records.recorded_run import read_run
 from monopod.runner.records.recorder import Recorder
 from monopod.runner.records.store import open_record
-from monopod.runner.summary import Outcome
 from monopod.schemas.plan import encode
 
 

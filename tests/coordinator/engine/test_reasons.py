@@ -4,7 +4,8 @@ Rows that monopod never has, and why:
 
 - ``InitContainerOOM``, ``InitContainerFailed``: there are no init containers of Tekton's. Where the coordinator cannot
   start, no TaskRun has begun.
-- ``PodEvicted``: nobody in an evicted Pod can say so; who follows the run does (tests/runner/test_unfinished.py).
+- ``PodEvicted``: nobody in an evicted Pod can say so; who follows the run does
+  (tests/runner/follow/test_unfinished.py).
 - ``Failed``, the default: the coordinator knows how each container ended, so that one of the others always fits.
 """
 

@@ -10,14 +10,14 @@ import sys
 import pytest
 from recorded import feed_recorder, record_run, recorder_of
 
-from monopod.runner.display_plain import PlainDisplay
-from monopod.runner.follow import Follower, OutputLine
-from monopod.runner.line_options import LineOptions
+from monopod.runner.display.line_options import LineOptions
+from monopod.runner.display.plain import PlainDisplay
+from monopod.runner.display.summary import Outcome
+from monopod.runner.follow.follower import Follower, OutputLine
 from monopod.runner.records import recorder as recorder_module
 from monopod.runner.records.recorded_run import Line, read_run
 from monopod.runner.records.recorder import recording
 from monopod.runner.records.store import RecordError, open_record, records
-from monopod.runner.summary import Outcome
 
 
 def texts(run):

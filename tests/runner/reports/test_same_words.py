@@ -4,14 +4,14 @@ import io
 
 from recorded import recorded_run
 
-from monopod.runner.display_plain import PlainDisplay, summary_lines
-from monopod.runner.failures import failure_context
-from monopod.runner.follow import Follower
-from monopod.runner.line_options import LineOptions
+from monopod.runner.display.line_options import LineOptions
+from monopod.runner.display.plain import PlainDisplay, summary_lines
+from monopod.runner.display.summary import Outcome, summarize
+from monopod.runner.follow.follower import Follower
+from monopod.runner.reports.failures import failure_context
 from monopod.runner.reports.junit import junit
 from monopod.runner.reports.page import page
 from monopod.runner.reports.trace import trace
-from monopod.runner.summary import Outcome, summarize
 
 LIMITS = {"build-make": "512Mi"}
 WORDS = "killed: out of memory, limit 512Mi"

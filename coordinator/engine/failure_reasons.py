@@ -1,0 +1,83 @@
+"""Why a TaskRun failed: Tekton's reason for its condition, and the message that goes with it. Pure.
+
+Source: Tekton docs/taskruns.md, the table of reasons, and pkg/pod/status.go, which decides in this order of precedence
+(a Sidecar that crashed is more likely the cause than the Step that failed because of it):
+
+1. ``SidecarOOM``, 2. ``StepOOM``, 3. ``SidecarFailed``, 4. ``StepFailed``.
+
+A TaskRun fails if a Step failed, or if all Sidecars ended by themselves and one of them failed: then Kubernetes calls
+Tekton's Pod Failed. While another Sidecar is still running, it does not.
+
+What is left to others: how a container ended (``attempts``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from monopod.coordinator.engine.events import Exit
+from monopod.coordinator.engine.run_state import AttemptState, Outcome, StepState
+from monopod.schemas.terminations import KILLED_MESSAGE
+
+KILLED = Exit(signal=9, error=KILLED_MESSAGE)
+"""How a program ended whose container is gone."""
+
+_OF_CONTAINERS = frozenset({"StepFailed", "StepOOM", "SidecarFailed", "SidecarOOM"})
+
+
+def exit_code_of(how: Exit) -> int:
+    """Return the exit code as Kubernetes reports it: 128 and the signal's number for a program that a signal ended."""
+    return how.code if how.code is not None else 128 + (how.signal or 0)
+
+
+def reason_of(how: Exit) -> str:
+    """Return why a container ended, as Kubernetes says it."""
+    return "OOMKilled" if how.out_of_memory else "Error" if exit_code_of(how) else "Completed"
+
+
+def step_failure(step: StepState) -> Outcome:
+    """Return the outcome of a Task in which a Step failed."""
+    if step.timed_out:
+        text = f'"step-{step.plan.name}" exited because the step exceeded the specified timeout limit'
+        return Outcome("Failed", "StepFailed", text)
+    return _failure("step", step.plan.name, step.exit_code, out_of_memory=step.out_of_memory)
+
+
+def lost_step(step: StepState, why: str) -> Outcome:
+    """Return the outcome of a Task that cannot continue, since the container of one of its Steps is lost."""
+    return Outcome("Failed", "StepFailed", f'container "{step.container}" {why}')
+
+
+def invalid_results(problems: Iterable[str], *, too_large: bool = False) -> Outcome:
+    """Return the outcome of a Task whose Results are not what it declares, or larger than a Result may be."""
+    reason = "TaskRunResultLargerThanAllowedLimit" if too_large else "TaskRunValidationFailed"
+    return Outcome("Failed", reason, "; ".join(problems))
+
+
+def outcome_of_pod(attempt: AttemptState, of_steps: Outcome) -> Outcome:
+    """Return how a Task ended whose Steps ended like this, now that its Sidecars count too."""
+    if not of_steps.succeeded and of_steps.reason not in _OF_CONTAINERS:
+        return of_steps
+    ends = [(each.plan.step.name, each.end) for each in attempt.sidecars if each.end is not None]
+    if of_steps.succeeded and not (len(ends) == len(attempt.sidecars) and any(exit_code_of(how) for _, how in ends)):
+        return of_steps
+    for name, how in ends:
+        if how.out_of_memory:
+            return _failure("sidecar", name, exit_code_of(how), out_of_memory=True)
+    for name, how in ends if of_steps.reason != "StepOOM" else ():
+        if exit_code_of(how):
+            return _failure("sidecar", name, exit_code_of(how), out_of_memory=False)
+    return of_steps
+
+
+def as_ignored(outcome: Outcome) -> Outcome:
+    """Return the outcome of a Task whose failure its Pipeline ignores. Only how its containers ended is ignored."""
+    return outcome._replace(reason="FailureIgnored") if outcome.reason in _OF_CONTAINERS else outcome
+
+
+def _failure(kind: str, name: str, code: int, *, out_of_memory: bool) -> Outcome:
+    whose = kind.capitalize()
+    if not out_of_memory:
+        return Outcome("Failed", f"{whose}Failed", f'"{kind}-{name}" exited with code {code}: Error')
+    message = f'"{kind}-{name}" exited with code {code}: OOMKilled' if code else "OOMKilled"
+    return Outcome("Failed", f"{whose}OOM", message)

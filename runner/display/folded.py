@@ -1,0 +1,96 @@
+"""A run in the log of a CI system that folds: the lines of the plain display, those of each Task in a fold.
+
+Rules:
+
+- Lines of parallel Tasks are not mixed inside a fold: one Task streams, and the others are told whole when they end
+  (``turns``). A fold that had to be closed for another is opened again as ``(continued)``.
+- How a Task ended stands after its fold, so that it is seen with all folds closed; so does what belongs to no Task.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TextIO
+
+from monopod.runner.display.ci_log import below, neutral
+from monopod.runner.display.folding import Folding, identifier
+from monopod.runner.display.line_options import LineOptions
+from monopod.runner.display.plain import PlainDisplay
+from monopod.runner.display.printable import printable
+from monopod.runner.display.summary import Summary
+from monopod.runner.display.turns import Turns
+from monopod.runner.follow.follower import Follower, OutputLine, Shown
+from monopod.schemas.matrix_names import params_in_words
+from monopod.schemas.run_events import SidecarFinished, StepFinished, TaskFinished, TaskStarted
+
+
+class FoldedDisplay(PlainDisplay):
+    """Writes to a stream."""
+
+    def __init__(self, stream: TextIO, follower: Follower, options: LineOptions, folding: Folding) -> None:
+        super().__init__(stream, follower, options)
+        self._folding = folding
+        self._turns = Turns(self)
+        self._titles: dict[str, str] = {}
+        self._fold: tuple[str, str] | None = None  # title and identifier of the one that is open
+        self._folds = 0
+        self._needs_heading = False
+
+    def show(self, shown: Shown) -> None:
+        """Take a line or an event; it is written when it is its Task's turn."""
+        text = self.text(shown)
+        match shown:
+            case OutputLine(task, step) if step:
+                if text is not None:
+                    self._turns.add(task, text)
+            case TaskStarted():
+                name = self._follower.label(shown.task, shown.index)
+                self._titles[name] = name + params_in_words(name, shown.params)
+                if text is not None:
+                    self._turns.add(self._follower.label(shown.task, shown.index), text)
+            case StepFinished() | SidecarFinished():
+                if text is not None:
+                    self._turns.add(self._follower.label(shown.task, shown.index), text)
+            case TaskFinished() if not shown.will_retry:
+                self._turns.end(self._follower.label(shown.task, shown.index), text)
+            case _:
+                if text is not None:
+                    self._turns.write_between(text)
+
+    def notice(self, text: str) -> None:
+        """Write something that the runner itself has to say."""
+        self._turns.write_between(self.stamped(text))
+
+    def close(self, summary: Summary | None) -> None:
+        """Write what is still kept, and the summary."""
+        self._turns.close()
+        super().close(summary)
+
+    # The pieces
+
+    def begin_piece(self, task: str, *, is_continued: bool) -> None:
+        """Open a fold."""
+        title = self._titles.get(task, task) + (" (continued)" if is_continued else "")
+        title = neutral(self._stream, printable(title, colours=False))
+        self._folds += 1
+        self._fold = title, identifier(task, self._folds)
+        self._write_mark(self._folding.begin(*self._fold, int(time.time())))
+
+    def write_line(self, line: str) -> None:
+        """Write a line, below a heading of its own if it would otherwise seem to be in a fold."""
+        if self._needs_heading and self._fold is None:
+            self._write_mark(self._folding.after)
+            self._needs_heading = False
+        super().write_line(line)
+
+    def end_piece(self) -> None:
+        """Close the fold."""
+        assert self._fold is not None
+        self._write_mark(self._folding.end(*self._fold, int(time.time())))
+        self._fold = None
+        self._needs_heading = bool(self._folding.after)
+
+    def _write_mark(self, mark: str) -> None:
+        if mark:
+            self.refresh(0)  # the lines before it
+            below(self._stream).write(mark + "\n")

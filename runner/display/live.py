@@ -1,0 +1,210 @@
+"""A run on a terminal: the output scrolls by, and below it stands how each Task is doing.
+
+Rules:
+
+- One thread: what is to be shown is gathered, and drawn by `refresh` at most ten times a second, in one write each
+  time, and only if something changed or a clock on the screen moved on. Nothing is drawn that the terminal has no time
+  for (Ctrl-S, a slow line) but lines of output.
+- Lines of output are never cut nor re-wrapped: the terminal wraps them, and they can be copied from it whole. Those of
+  Tasks that run at the same time are not mixed (``turns``): one Task's scroll by, of each other the last ones stand
+  below the tree, and all of them follow in one piece when it ends.
+- What stands below fits the terminal, whatever its size becomes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from rich.console import Console
+
+from monopod.runner.display.line_options import LineOptions
+from monopod.runner.display.live_view import MOST_TAIL_LINES, Row, Source, View, shortened
+from monopod.runner.display.looks import TASK_COLOURS, in_ascii, styled
+from monopod.runner.display.outlet import is_behind, settle
+from monopod.runner.display.plain import step_ending
+from monopod.runner.display.printable import printable
+from monopod.runner.display.screen_region import ScreenRegion
+from monopod.runner.display.summary import Summary
+from monopod.runner.display.summary_view import print_summary
+from monopod.runner.display.turns import Turns
+from monopod.runner.follow.follower import Follower, OutputLine, Shown
+from monopod.runner.follow.usage import LoadMeter
+from monopod.schemas.run_events import RunWarning, SidecarFinished, StepFinished, TaskFinished, sidecar_end_in_words
+
+REDRAW_SECONDS = 0.1
+MOST_PENDING = 256 * 1024
+"""Characters of output that are gathered at most before they are drawn."""
+LONGEST_TAIL_LINE = 500
+"""Characters of a line of which the start is shown below the tree."""
+
+
+class LiveDisplay:
+    """Draws on a console that is a terminal. With the option to be quiet, nothing is drawn but what is to be shown."""
+
+    def __init__(
+        self,
+        console: Console,
+        follower: Follower,
+        options: LineOptions,
+        meter: LoadMeter,
+        *,
+        wraps_anew: bool = False,
+    ) -> None:
+        self._console = console
+        self._follower = follower
+        self._options = options
+        self._meter = meter
+        self._region = ScreenRegion(console.file, wraps_anew=wraps_anew)
+        self._turns = Turns(self)
+        self._tails: dict[Source, deque[str]] = {}
+        self._pending: list[str] = []
+        self._pending_size = 0
+        self._prefixes: dict[Source, str] = {}
+        self._colours: dict[str, str] = {}
+        self._changed = True
+        self._drawn = -math.inf
+        self._size = console.size
+        self._ascii = console.options.ascii_only
+
+    def show(self, shown: Shown) -> None:
+        """Take a line or an event; it is drawn at the next refresh."""
+        self._changed = True
+        wanted = self._options.selection.shows(shown)
+        match shown:
+            case OutputLine(task, step) if wanted:
+                self._take_line(task, step, printable(shown.text, colours=self._options.colours))
+            case StepFinished():
+                self._end_step(shown, wanted=wanted)
+            case SidecarFinished() if wanted:
+                task = self._follower.label(shown.task, shown.index)
+                self._add_ending(task, shown.sidecar, sidecar_end_in_words(shown), "red")
+            case TaskFinished() if not shown.will_retry:
+                self._turns.end(self._follower.label(shown.task, shown.index))
+            case RunWarning() if wanted:
+                self._turns.write_between(self._options.stamp() + self._styled(f"warning: {shown.message}", "yellow"))
+            case _:
+                pass  # it is seen in the view
+
+    def notice(self, text: str) -> None:
+        """Show something that the runner itself has to say."""
+        self._turns.write_between(self._options.stamp() + self._styled(text, "yellow"))
+
+    def refresh(self, now: float, /) -> float | None:
+        """Draw what has changed, unless it was drawn just before; return when to come back."""
+        if self._console.size != self._size:
+            self._size = self._console.size
+            self._prefixes.clear()
+            self._changed = True
+        if not self._changed and now < math.floor(self._drawn) + 1:
+            return math.floor(self._drawn) + 1 - now
+        if is_behind(self._console.file) and self._pending_size < MOST_PENDING:
+            return REDRAW_SECONDS
+        too_soon = self._drawn + REDRAW_SECONDS - now
+        if 0 < too_soon <= REDRAW_SECONDS and self._pending_size < MOST_PENDING:
+            return too_soon
+        self._draw(now)
+        return math.floor(now) + 1 - now
+
+    def pause(self) -> None:
+        """Take the view away, and put the cursor back."""
+        self._clear()
+        settle(self._console.file)
+
+    def resume(self) -> None:
+        """Draw the view anew, where the cursor is now."""
+        self._region.forget()
+        self._changed = True
+
+    def close(self, summary: Summary | None) -> None:
+        """Take the view away, put the cursor back, and show the summary."""
+        self._turns.close()
+        self._clear()
+        if summary is not None:
+            print_summary(self._console, summary)
+
+    def _clear(self) -> None:
+        self._region.clear(self._pending)
+        self._pending, self._pending_size = [], 0
+
+    # The lines
+
+    def begin_piece(self, task: str, *, is_continued: bool) -> None:  # noqa: ARG002
+        """Nothing marks where the lines of a Task begin: each has its prefix."""
+        for source in [each for each in self._tails if each[0] == task]:
+            del self._tails[source]
+
+    def write_line(self, line: str) -> None:
+        """Take a line that is to scroll by."""
+        self._changed = True
+        self._pending.append(line)
+        self._pending_size += len(line)
+        if self._pending_size > 2 * MOST_PENDING:  # much was kept of a Task
+            self._draw(max(self._drawn, 0.0))
+
+    def end_piece(self) -> None:
+        """Nothing marks where they end."""
+
+    def _take_line(self, task: str, step: str, text: str) -> None:
+        line = self._options.stamp() + self._prefix(task, step) + text
+        if not step:
+            self._turns.write_between(line)
+            return
+        self._turns.add(task, line)
+        if self._turns.turn != task:
+            self._tails.setdefault((task, step), deque(maxlen=MOST_TAIL_LINES)).append(text)
+
+    def _end_step(self, event: StepFinished, *, wanted: bool) -> None:
+        task = self._follower.label(event.task, event.index)
+        ending = step_ending(event)
+        if ending and wanted:
+            self._add_ending(task, event.step, ending, "dim" if event.reason == "Skipped" else "red")
+        self._tails.pop((task, event.step), None)
+
+    def _add_ending(self, task: str, step: str, ending: str, style: str) -> None:
+        self._turns.add(task, self._options.stamp() + self._prefix(task, step) + self._styled(ending, style))
+
+    def _draw(self, now: float) -> None:
+        width, height = self._size
+        rows: list[str] = []
+        if not self._options.selection.quiet:
+            running = [name for task in self._follower.tasks for name in self._follower.running_containers(task)]
+            self._meter.look(running, now)
+            tails = {each: [self._tail_row(each, text) for text in tail] for each, tail in self._tails.items()}
+            view = View(self._follower, self._meter, tails)
+            rows = [self._rendered(row) for row in view.rows(now, width - 1, height - 1)]
+        pending, self._pending, self._pending_size = self._pending, [], 0
+        self._region.draw(pending, rows, (width, height))
+        self._changed = False
+        self._drawn = now
+
+    def _tail_row(self, source: Source, text: str) -> Row:
+        short = printable(text[:LONGEST_TAIL_LINE], colours=False).replace("\t", " ")
+        return [(" ".join(self._parts(*source)), self._colour(source[0])), (" │ ", "dim"), (short, "")]
+
+    def _rendered(self, row: Row) -> str:
+        return "".join(self._styled(text, style) for text, style in row)
+
+    def _styled(self, text: str, style: str) -> str:
+        plain = printable(text, colours=False)
+        return styled(in_ascii(plain) if self._ascii else plain, style)
+
+    # The prefix of each line
+
+    def _prefix(self, task: str, step: str) -> str:
+        prefix = self._prefixes.get((task, step))
+        if prefix is None:
+            task_text, step_text = self._parts(task, step)
+            prefix = self._styled(task_text, self._colour(task)) + self._styled(f" {step_text} │ ", "dim")
+            self._prefixes[task, step] = prefix
+        return prefix
+
+    def _parts(self, task: str, step: str) -> tuple[str, str]:
+        """Return the Task and the Step as they stand before a line; together they are as wide as all others."""
+        room = min(self._size[0] // 3, 32, max(len(f"{task} {step}"), self._follower.longest_source))
+        step = shortened(step, max(room // 2, room - 1 - len(task)))
+        task = shortened(task, room - len(step) - 1)
+        return task, step.ljust(room - len(task) - 1)
+
+    def _colour(self, task: str) -> str:
+        return self._colours.setdefault(task, TASK_COLOURS[len(self._colours) % len(TASK_COLOURS)])

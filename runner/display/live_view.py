@@ -1,0 +1,198 @@
+"""What stands below the output while a run goes on: a headline with a progress bar, the DAG as a tree, and the last
+lines of Steps that run beside the one whose output scrolls by.
+
+Pure: made of what a `Follower` and a `LoadMeter` know, for a terminal of any size. What is left to others: which lines
+scroll by (``turns``), drawing (``screen_region``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rich.cells import cell_len, set_cell_size
+
+from monopod.runner.display.looks import MARKS, STYLES
+from monopod.runner.display.task_tree import Branch, choose, tree
+from monopod.runner.follow.follower import Follower, TaskState
+from monopod.runner.follow.usage import Load, LoadMeter, memory_in_words
+from monopod.runner.reports.failures import ending_in_words
+from monopod.schemas.formats.words import duration_in_words
+
+Row: TypeAlias = list[tuple[str, str]]
+"""Texts with their styles."""
+
+Source: TypeAlias = tuple[str, str]
+"""A Task's label and a Step's name."""
+
+MOST_TAIL_LINES = 5
+"""How many of the last lines of each Step are shown."""
+_COLUMNS_PER_LEVEL = 12
+"""For every so many columns of the terminal, the tree may be one level deeper."""
+_SHORTEST_BAR, _LONGEST_BAR = 8, 30
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the view is made of. ``tails`` has the last lines of Steps, as they are to be shown."""
+
+    follower: Follower
+    meter: LoadMeter
+    tails: Mapping[Source, Sequence[Row]]
+
+    def rows(self, now: float, width: int, height: int) -> list[Row]:
+        """Return the rows, at most `height`, each of at most `width` cells."""
+        tasks = self.follower.tasks
+        body = height - 1
+        tails = self._tails(max(body // 3, body - len(tasks)))
+        rows = [self._headline(tasks, now, width)]
+        chosen, others = choose(tasks, body - len(tails))
+        rows += self._tree(tree(chosen, tasks), now, width)
+        if others and body - len(tails) > 0:
+            counts = Counter(task.status for task in others)
+            text = ", ".join(f"{count} {status.lower()}" for status, count in counts.items())
+            rows.append([(f"  and {len(others)} more: {text}", "dim")])
+        return [cropped(row, width) for row in (*rows, *tails)][: max(height, 0)]
+
+    # The headline
+
+    def _headline(self, tasks: Sequence[TaskState], now: float, width: int) -> Row:
+        """Return the row with as many of its parts as there is room for, the most important first."""
+        over = sum(task.is_over for task in tasks)
+        failed = sum(task.status in ("Failed", "TimedOut") for task in tasks)
+        running = sum(task.status == "Running" for task in tasks)
+        clock = "" if self.follower.started is None else clock_in_words(now - self.follower.started)
+        counts: Row = [(f" {over} of {len(tasks)} done", "")]
+        if failed:
+            counts.append((f"  {failed} failed", "bold red"))
+        ending: Row = [(f"  {clock}", "")] if clock else []
+        ending += [(f"  {running} running", "cyan")] if running else []
+        ending += self._total_load(tasks)
+        name = shortened(self.follower.name or "starting", max(width // 3, 12))
+        start: Row = [("── ", "dim"), (f"{name} ", "bold")]
+        room = width - _width([*start, *counts])
+        while ending and _width(ending) > room - _SHORTEST_BAR:
+            ending.pop()
+        bar = min(room - _width(ending), _LONGEST_BAR)
+        return [*start, *(_bar(over, failed, len(tasks), bar) if bar >= _SHORTEST_BAR else []), *counts, *ending]
+
+    def _total_load(self, tasks: Sequence[TaskState]) -> Row:
+        containers = [name for task in tasks for name in self.follower.running_containers(task)]
+        load = self.meter.load(containers)
+        if load is None:
+            return []
+        cpu = "" if load.cpu is None else f"  {_cpu(load)} cpu"
+        return [(f"{cpu}  {memory_in_words(load.memory)}", "dim")]
+
+    # The tree
+
+    def _tree(self, branches: Sequence[Branch], now: float, width: int) -> Iterator[Row]:
+        most = max(width // _COLUMNS_PER_LEVEL, 1)
+        names = [f"{_guides(branch.guides, most)}{branch.task.label}" for branch in branches]
+        room = min(max(map(cell_len, names), default=0), max(width * 2 // 5, 8))
+        loads = [self.meter.load(self.follower.running_containers(branch.task)) for branch in branches]
+        has_load = self.meter.is_measuring and width >= 60
+        for branch, name, load in zip(branches, names, loads, strict=True):
+            yield self._task_row(branch.task, set_cell_size(shortened(name, room), room), load, now, has_load=has_load)
+
+    def _task_row(self, task: TaskState, name: str, load: Load | None, now: float, *, has_load: bool) -> Row:
+        style = STYLES[task.status]
+        label_start = len(name) - len(name.lstrip("─│├└ "))
+        row: Row = [
+            (f"{MARKS[task.status]} ", style),
+            (name[:label_start], "dim"),
+            (name[label_start:], "dim" if task.status in ("Waiting", "Skipped") else ""),
+            (_elapsed(task, now).rjust(8), "dim" if task.is_over else ""),
+        ]
+        if has_load:
+            words = "" if load is None else f"{_cpu(load):>6} {memory_in_words(load.memory):>6}"
+            row.append((words.rjust(13), "dim"))
+        detail = self._detail(task)
+        if detail:
+            row.append((f"  {detail}", "" if task.status == "Running" else style))
+        return row
+
+    def _detail(self, task: TaskState) -> str:
+        match task.status:
+            case "Running":
+                attempt = [f"attempt {task.attempt + 1}"] if task.attempt else []
+                return ", ".join([*task.steps, *attempt])
+            case "Waiting":
+                waits = self.follower.waits_for(task)
+                return f"after {', '.join(waits)}" if waits else "finally" if task.is_final else ""
+            case "Failed" if task.failed_steps:
+                return f"{task.failed_steps[0].step}: {ending_in_words(task.failed_steps[0])}"
+            case "Succeeded" | "Cancelled":
+                return ""
+        return task.why
+
+    # The last lines
+
+    def _tails(self, most: int) -> list[Row]:
+        """Return the last lines of each Step, grouped: as many of each as there is room for."""
+        tails = [lines for lines in self.tails.values() if lines]
+        if not tails or most <= 0:
+            return []
+        for each in range(MOST_TAIL_LINES, 0, -1):
+            rows = [row for lines in tails for row in lines[-each:]]
+            if len(rows) <= most:
+                return rows
+        return rows[-most:]
+
+
+def cropped(row: Row, width: int) -> Row:
+    """Return as much of a row as fits into so many cells."""
+    found: Row = []
+    room = width
+    for text, style in row:
+        found.append((shortened(text, room), style))
+        room -= cell_len(text)
+        if room < 0:
+            break
+    return found
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most so many cells, with an ellipsis if it was longer."""
+    if cell_len(text) <= most:
+        return text
+    return set_cell_size(text, most - 1).rstrip() + "…" if most > 0 else ""
+
+
+def clock_in_words(seconds: float) -> str:
+    """Return a duration that is still growing, in whole seconds so that the screen changes only once a second."""
+    whole = math.floor(max(seconds, 0))
+    return f"{whole}s" if whole < 60 else duration_in_words(whole)
+
+
+def _elapsed(task: TaskState, now: float) -> str:
+    if task.started is None:
+        return ""
+    return clock_in_words(now - task.started) if task.ended is None else duration_in_words(task.ended - task.started)
+
+
+def _guides(guides: Sequence[bool], most: int) -> str:
+    """Return the lines of a tree before a name; of levels deeper than `most`, the innermost."""
+    if not guides:
+        return ""
+    guides = guides[-most:]
+    return "".join("│  " if goes_on else "   " for goes_on in guides[:-1]) + ("├─ " if guides[-1] else "└─ ")
+
+
+def _bar(over: int, failed: int, total: int, cells: int) -> Row:
+    """Return a bar of so many cells: what is over, red the part of it that failed, and what is left."""
+    full = cells * over // total if total else 0
+    red = min(max(math.ceil(cells * failed / total), 1), full) if failed and full else 0
+    parts = (("━" * (full - red), "green"), ("━" * red, "red"), ("─" * (cells - full), "dim"))
+    return [part for part in parts if part[0]]
+
+
+def _cpu(load: Load) -> str:
+    return "" if load.cpu is None else f"{load.cpu * 100:.0f}%"
+
+
+def _width(row: Row) -> int:
+    return sum(cell_len(text) for text, _ in row)

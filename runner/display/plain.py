@@ -1,0 +1,174 @@
+"""A run as lines of text, for pipes, files and the logs of CI systems.
+
+Every line that a Step wrote stands behind its Task and Step (``[build : compile] ...``), every change of a Task is a
+line of its own (``[build] Succeeded in 3.1s``), and nothing that was written is changed later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TextIO
+
+from monopod.runner.display.line_options import LineOptions
+from monopod.runner.display.printable import printable
+from monopod.runner.display.selection import FAILING_REASONS
+from monopod.runner.display.summary import Summary
+from monopod.runner.follow.follower import FailedStep, Follower, OutputLine, Shown
+from monopod.runner.reports.failures import Failure, ending_in_words
+from monopod.schemas.formats.words import duration_in_words, exit_code_in_words, table_lines
+from monopod.schemas.matrix_names import started_words
+from monopod.schemas.run_events import (
+    RunEvent,
+    RunStarted,
+    RunWarning,
+    SidecarFinished,
+    StepFinished,
+    TaskFinished,
+    TaskSkipped,
+    TaskStarted,
+    sidecar_end_in_words,
+)
+
+MOST_PENDING = 256 * 1024
+"""Characters that are gathered at most before they are written."""
+
+
+class PlainDisplay:
+    """Writes to a stream. Of colours, those that the Steps write are kept, if they are wanted; it adds none."""
+
+    def __init__(self, stream: TextIO, follower: Follower, options: LineOptions) -> None:
+        self._stream = stream
+        self._follower = follower
+        self._options = options
+        self._pending: list[str] = []
+        self._pending_size = 0
+
+    def show(self, shown: Shown) -> None:
+        """Write a line, or what an event means, if it means anything to a person."""
+        text = self.text(shown)
+        if text is not None:
+            self.write_line(text)
+
+    def notice(self, text: str) -> None:
+        """Write something that the runner itself has to say."""
+        self.write_line(self.stamped(text))
+
+    def refresh(self, _now: float, /) -> None:
+        """Hand on what was written, in one write. Nothing changes by itself."""
+        if self._pending:
+            self._stream.write("".join(self._pending))
+            self._pending.clear()
+            self._pending_size = 0
+        self._stream.flush()
+
+    def pause(self) -> None:
+        """Hand on what was written."""
+        self.refresh(0)
+
+    def resume(self) -> None:
+        """Nothing has to be done anew."""
+
+    def close(self, summary: Summary | None) -> None:
+        """Write the summary."""
+        for line in summary_lines(summary) if summary is not None else ():
+            self.write_line(self._printable(line))
+        self.refresh(0)
+
+    def text(self, shown: Shown) -> str | None:
+        """Return the line that is to be written, without its newline; None if there is none."""
+        if not self._options.selection.shows(shown):
+            return None
+        if isinstance(shown, OutputLine):
+            source = f"{shown.task} : {shown.step}" if shown.step else shown.task
+            return self.stamped(f"[{source}] {shown.text}")
+        text = self._event(shown)
+        return self.stamped(text) if text else None
+
+    def stamped(self, text: str) -> str:
+        """Return a line of text as it is written: nothing in it can harm whoever reads it."""
+        return self._options.stamp() + self._printable(text)
+
+    def write_line(self, line: str) -> None:
+        """Write a line as it is."""
+        self._pending.append(line + "\n")
+        self._pending_size += len(line)
+        if self._pending_size >= MOST_PENDING:
+            self.refresh(0)
+
+    def _printable(self, text: str) -> str:
+        return printable(text, colours=self._options.colours).rstrip(" ")
+
+    def _event(self, event: RunEvent) -> str:
+        text = ""
+        match event:
+            case RunStarted():
+                text = f"Run {event.name} started in namespace {event.namespace}"
+            case RunWarning():
+                text = f"warning: {event.message}"
+            case TaskSkipped():
+                text = f"[{event.task}] Skipped: {event.why}"
+            case TaskStarted():
+                name = self._follower.label(event.task, event.index)
+                text = f"[{name}] {started_words(name, event.attempt, event.params)}"
+            case TaskFinished():
+                text = self._task_finished(event)
+            case StepFinished() if ending := step_ending(event):
+                text = f"[{self._follower.label(event.task, event.index)} : {event.step}] {ending}"
+            case SidecarFinished():
+                name = self._follower.label(event.task, event.index)
+                text = f"[{name} : {event.sidecar}] {sidecar_end_in_words(event)}"
+            case _:
+                pass  # a Step that goes well is seen by its output
+        return text
+
+    def _task_finished(self, event: TaskFinished) -> str:
+        name = self._follower.label(event.task, event.index)
+        if event.will_retry:
+            return f"[{name}] attempt {event.attempt + 1}: {event.status}; it is tried again"
+        started = self._follower.started_at(event.task, event.index)
+        took = "" if started is None else f" in {duration_in_words(event.at - started)}"
+        why = f": {event.message}" if event.message and event.status != "Succeeded" else ""
+        return f"[{name}] {event.status}{took}{why}"
+
+
+def step_ending(event: StepFinished) -> str:
+    """Return what is to be told of the end of a Step; empty if it ended well."""
+    if event.reason == "Skipped" and event.exit_code == 0:
+        return f"skipped: {event.message or 'its when-expressions are false'}"
+    if event.reason in ("Completed", "Skipped"):
+        return ""  # a Step is skipped too when an earlier one failed, which was told then
+    words = event.message or exit_code_in_words(event.exit_code)
+    if event.reason in FAILING_REASONS:
+        return ending_in_words(FailedStep("", event.step, event.exit_code, event.reason, event.message, ()))
+    if event.reason == "Continued":
+        return f"{words}; the Task goes on (onError: continue)"
+    return f"{event.reason}: {words}"
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """Return the summary as lines of text: what failed (the cause first), the table, the Results, and the outcome."""
+    lines: list[str] = []
+    for failure in (*summary.failures, *summary.sidecars):
+        lines += ["", *_failure_lines(failure)]
+    lines += ["", *table_lines([("TASK", "STATUS", "STARTED", "TOOK", "WHY"), *_rows(summary)])]
+    if summary.results:
+        lines += ["", *table_lines([("RESULT", "VALUE"), *summary.results])]
+    message = f": {summary.outcome.message}" if summary.outcome.message else ""
+    lines += ["", summary.headline + message]
+    if summary.logs is not None:
+        lines += [f"Kept in {summary.logs}"]
+    return lines
+
+
+def _failure_lines(failure: Failure) -> Iterator[str]:
+    yield f"=== {failure.heading}"
+    if failure.command:
+        yield f"  command: {failure.command}"
+    if failure.step:
+        yield "  last lines:"
+        yield from (f"    {text}" for text in failure.last_lines or ("(it wrote nothing)",))
+    yield from (f"  {name}: {text}" for name, text in failure.consequences)
+
+
+def _rows(summary: Summary) -> list[tuple[str, ...]]:
+    return [(row.task, row.status, row.started, row.took, row.why) for row in summary.rows]

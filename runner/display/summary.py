@@ -1,0 +1,135 @@
+"""What is said when a run is over: what failed and why, a row per Task, and the outcome.
+
+Pure: made of what a `Follower` knows, in words for a person. How it looks is left to the displays.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from monopod.runner.follow.follower import Follower, TaskState, TaskStatus
+from monopod.runner.reports.failures import Failure, FailureContext, ended_sidecars, find_failures
+from monopod.schemas.formats.words import duration_in_words
+from monopod.schemas.run_events import FinalStatus
+
+MOST_FAILURES = 10
+"""How many failures are told at length."""
+LONGEST_WHY = 100
+"""Characters of how a Step failed that the table has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the run ended, and the exit code of the command that ran it (DESIGN.md, "The contract of the command line").
+
+    Unknown: it may have succeeded or failed, or be still running.
+    """
+
+    status: FinalStatus | Literal["Unknown"]
+    reason: str
+    message: str
+
+    @property
+    def exit_code(self) -> int:
+        """0 Succeeded or Completed, 1 Failed or unknown, 130 cancelled."""
+        return {"Succeeded": 0, "Cancelled": 130}.get(self.status, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A Task instance in the closing table. ``started`` counts from the start of the run."""
+
+    task: str
+    status: TaskStatus
+    started: str
+    took: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All that is said when a run is over. ``logs`` is the folder in which they were kept, if they were.
+
+    ``sidecars`` are those that ended before the Steps of their Task did.
+    """
+
+    name: str
+    outcome: Outcome
+    took: str
+    rows: tuple[Row, ...]
+    failures: tuple[Failure, ...]
+    sidecars: tuple[Failure, ...]
+    results: tuple[tuple[str, str], ...]
+    logs: str | None
+
+    @property
+    def headline(self) -> str:
+        """One line that says it all."""
+        outcome = self.outcome.status if self.outcome.reason != "Completed" else "Completed"
+        return f"{self.name or 'The run'} {outcome}" + (f" in {self.took}" if self.took else "")
+
+
+def summarize(
+    follower: Follower, outcome: Outcome, ended: float, logs: str | None, context: FailureContext | None = None
+) -> Summary:
+    """Return what is to be said of a run that ended at `ended` (seconds since the epoch)."""
+    start = follower.started
+    failures = find_failures(follower, context or FailureContext())
+    return Summary(
+        name=follower.name,
+        outcome=outcome,
+        took="" if start is None else duration_in_words(ended - start),
+        rows=tuple(_row(task, start or 0.0, ended, outcome, failures) for task in follower.tasks),
+        failures=() if outcome.status == "Succeeded" else failures[:MOST_FAILURES],
+        sidecars=ended_sidecars(follower)[:MOST_FAILURES],
+        results=_results(follower.finished.document) if follower.finished else (),
+        logs=logs,
+    )
+
+
+def _row(task: TaskState, run_started: float, run_ended: float, outcome: Outcome, failures: tuple[Failure, ...]) -> Row:
+    # why the run was cancelled is said once, and not again for each Task that was cancelled with it
+    why = "" if task.status == outcome.status == "Cancelled" else _why(task, failures)
+    if task.started is None:
+        return Row(task.label, task.status, "-", "-", why)
+    ended = run_ended if task.ended is None else task.ended
+    started = "+" + duration_in_words(task.started - run_started)
+    return Row(task.label, task.status, started, duration_in_words(ended - task.started), why)
+
+
+def _why(task: TaskState, failures: tuple[Failure, ...]) -> str:
+    """Return why a Task was skipped or did not succeed, and how many attempts it took."""
+    match task.status:
+        case "Succeeded":
+            reasons = []
+        case "Skipped":
+            reasons = [task.why]
+        case "Waiting":
+            reasons = ["never started"]
+        case "Running":
+            reasons = ["did not end"]
+        case "Failed" if task.failed_steps:
+            reasons = [_brief(f"{each.step}: {each.ending}") for each in failures if each.task == task.label]
+        case _:
+            reasons = [task.message or task.reason]
+    if task.attempt:
+        reasons.append(f"{task.attempt + 1} attempts")
+    return "; ".join(reasons)
+
+
+def _brief(text: str) -> str:
+    """Return as much of a text as has room in the table; the whole text is above."""
+    return text if len(text) <= LONGEST_WHY else text[: LONGEST_WHY - 1] + "…"
+
+
+def _results(document: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the Results of the run, each value as one line of text."""
+    found = document.get("status", {}).get("results", [])
+    return tuple((result["name"], _one_line(result["value"])) for result in found)
+
+
+def _one_line(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.strip() if "\n" not in text.strip() else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,123 @@
+"""The document of a run, completed with what the coordinator leaves out of its status.
+
+- From the Plan: ``pipelineSpec`` and ``taskSpec``, the specs as they are written, and ``provenance.refSource`` of one
+  that was fetched. A thousand TaskRuns would repeat them in the last event of the coordinator.
+- From the status of the Pod: ``imageID`` and ``containerID`` of Steps and Sidecars, where the backend knows them; and
+  that a container was killed as a whole for its use of memory, which looks like any other kill from inside the Pod.
+
+Source: Tekton docs/taskruns.md and docs/pipelineruns.md, "Monitoring execution status"; pkg/apis/pipeline/v1.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from monopod.schemas import plan as planned
+from monopod.schemas.terminations import KILLED_EXIT_CODE, KILLED_MESSAGE
+
+_OOM = "OOMKilled"
+_NOT_OF_A_TASK = ("apiVersion", "kind", "metadata", "spec")
+"""What an embedded Task has beside the fields of a TaskSpec."""
+
+
+def completed(document: dict[str, Any], plan: planned.Plan, pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of a run of `plan`; `pod` is the status of its Pod, empty if it is not known."""
+    completing = _Completing(plan, _containers(pod))
+    spec, status = document.get("spec") or {}, document["status"]
+    if document.get("kind") == "TaskRun":
+        status = completing.task_run(status, plan.pipeline.tasks[0], spec.get("taskSpec"))
+    else:
+        status = completing.pipeline_run(status, plan.pipeline, spec.get("pipelineSpec"))
+    return {**document, "status": status}
+
+
+def _containers(pod: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    listed = (*(pod.get("initContainerStatuses") or ()), *(pod.get("containerStatuses") or ()))
+    return {each["name"]: each for each in listed}
+
+
+class _Completing:
+    """Completes the status of one run."""
+
+    def __init__(self, plan: planned.Plan, containers: Mapping[str, Mapping[str, Any]]) -> None:
+        self._plan = plan
+        self._containers = containers
+
+    def pipeline_run(self, status: Mapping[str, Any], pipeline: planned.Pipeline, spec: Any) -> dict[str, Any]:
+        """Return the status of a PipelineRun; `spec` is the Pipeline where it is embedded."""
+        spec = self._spec(pipeline.source, spec)
+        done = {**status, **self._about(pipeline.source, "pipelineSpec", spec)}
+        embedded = {each.get("name"): each for each in _tasks_of(spec)}
+        tasks = {task.name: task for task in (*pipeline.tasks, *pipeline.final_tasks)}
+        if "taskRuns" in status:
+            done["taskRuns"] = {}
+        for name, run in (status.get("taskRuns") or {}).items():
+            task = tasks[run["pipelineTaskName"]]
+            inner = self.task_run(run["status"], task, embedded.get(task.name, {}).get("taskSpec"))
+            done["taskRuns"][name] = {**run, "status": inner}
+        for name, run in (status.get("pipelineRuns") or {}).items():
+            task = tasks[run["pipelineTaskName"]]
+            assert task.pipeline is not None
+            inner = self.pipeline_run(run["status"], task.pipeline, embedded.get(task.name, {}).get("pipelineSpec"))
+            done["pipelineRuns"] = {**done["pipelineRuns"], name: {**run, "status": inner}}
+        return done
+
+    def task_run(self, status: Mapping[str, Any], task: planned.Task, spec: Any) -> dict[str, Any]:
+        """Return the status of a TaskRun; `spec` is the Task where it is embedded."""
+        spec = self._spec(task.source, spec)
+        if isinstance(spec, Mapping):
+            spec = {name: value for name, value in spec.items() if name not in _NOT_OF_A_TASK}
+        done = {**status, **self._about(task.source, "taskSpec", spec)}
+        for parts in ("steps", "sidecars"):
+            if parts in status:
+                done[parts] = [self._with_container(part) for part in status[parts]]
+        for kind, parts in (("step", "steps"), ("sidecar", "sidecars")):
+            for part in status.get(parts, ()):
+                if self._ran_out_of_memory(part):
+                    done["conditions"] = [_short_of_memory(each, kind, part["name"]) for each in done["conditions"]]
+        if "retriesStatus" in status:
+            done["retriesStatus"] = [self.task_run(each, task, spec) for each in status["retriesStatus"]]
+        return done
+
+    def _spec(self, source: str, embedded: Any) -> Any:
+        return self._plan.sources[source]["spec"] if source in self._plan.sources else embedded
+
+    def _about(self, source: str, name: str, spec: Any) -> dict[str, Any]:
+        origin = self._plan.sources.get(source, {}).get("refSource")
+        found = {} if spec is None else {name: spec}
+        return found if origin is None else {**found, "provenance": {"refSource": origin}}
+
+    def _with_container(self, part: Mapping[str, Any]) -> dict[str, Any]:
+        container = self._containers.get(part["container"], {})
+        done = {**part, **({"imageID": container["imageID"]} if container.get("imageID") else {})}
+        if "terminated" in part and container.get("containerID"):
+            done["terminated"] = {**part["terminated"], "containerID": container["containerID"]}
+        if self._ran_out_of_memory(part):
+            done["terminated"] = {**done["terminated"], "reason": _OOM}
+            if "terminationReason" in part:
+                done["terminationReason"] = _OOM
+        return done
+
+    def _ran_out_of_memory(self, part: Mapping[str, Any]) -> bool:
+        """Whether its container was killed while it ran, because that used too much memory."""
+        terminated = (self._containers.get(part["container"], {}).get("state") or {}).get("terminated") or {}
+        return (part.get("terminated") or {}).get("message") == KILLED_MESSAGE and terminated.get("reason") == _OOM
+
+
+def _short_of_memory(condition: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
+    """Return the condition of a TaskRun that failed because this Step or Sidecar was killed; any other as it is."""
+    start = f'"{kind}-{name}" exited with code {KILLED_EXIT_CODE}'
+    if condition["message"] != f"{start}: Error":
+        return dict(condition)
+    whose = kind.capitalize()
+    reason = condition["reason"].replace(f"{whose}Failed", f"{whose}OOM")
+    return {**condition, "reason": reason, "message": f"{start}: {_OOM}"}
+
+
+def _tasks_of(spec: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(spec, Mapping):
+        for field in ("tasks", "finally"):
+            yield from spec.get(field) or ()

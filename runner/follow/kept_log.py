@@ -1,0 +1,62 @@
+"""Taking the marks at the end of each request's output out of the logs of a Pod that is kept, for those who read them.
+
+Only true marks are taken out: those that the coordinator reported. What a Step wrote stays, whatever it looks like.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+
+from monopod.runner.follow.output_marks import LENGTH, find, mark
+from monopod.schemas.run_events import OutputEnded, StepFinished, from_line
+
+_PIECE = 1 << 20
+_INTERESTING = b'{"event":"StepFinished"', b'{"event":"OutputEnded"'
+
+
+def true_marks(coordinator_lines: Iterable[bytes]) -> frozenset[bytes]:
+    """Return the marks that a coordinator's lines report."""
+    tokens = set()
+    for line in coordinator_lines:
+        if line.startswith(_INTERESTING):
+            with contextlib.suppress(ValueError):
+                event = from_line(line.decode(errors="replace"))
+                if isinstance(event, StepFinished | OutputEnded) and event.mark:
+                    tokens.add(event.mark)
+    return frozenset(map(mark, tokens))
+
+
+def take_marks_out(path: str, marks: frozenset[bytes]) -> None:
+    """Rewrite a log without these marks. Raises OSError."""
+    with open(path, "rb") as log:
+        rewrite(path, without(iter(lambda: log.read(_PIECE), b""), marks))
+
+
+def rewrite(path: str, pieces: Iterable[bytes]) -> None:
+    """Replace a log. Raises OSError."""
+    with open(f"{path}.without-marks", "wb") as rewritten:
+        rewritten.writelines(pieces)
+    shutil.copystat(path, rewritten.name)
+    os.rename(rewritten.name, path)
+
+
+def without(pieces: Iterable[bytes], marks: frozenset[bytes]) -> Iterator[bytes]:
+    """Yield the pieces without these marks, wherever they are divided."""
+    rest = b""
+    for piece in pieces:
+        rest += piece
+        while rest:
+            start, is_whole = find(rest)
+            yield rest[:start]
+            rest = rest[start:]
+            if not is_whole:
+                break
+            if rest[:LENGTH] not in marks:
+                yield rest[:1]
+                rest = rest[1:]
+            else:
+                rest = rest[LENGTH:]
+    yield rest

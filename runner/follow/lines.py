@@ -1,0 +1,90 @@
+"""Lines of text out of the bytes that a container writes.
+
+Rules:
+
+- Any division of the same bytes into chunks gives the same lines.
+- A line ends with a newline. What a carriage return would have overwritten on a terminal is left out, so a progress bar
+  is its last state; a carriage return before a newline means nothing.
+- A line longer than `LONGEST_LINE` bytes comes in several pieces, so memory stays bounded whatever a Step writes.
+- Bytes that are no UTF-8 become U+FFFD.
+
+What is left to others: whose line it is (``follower``), and what of it may go to a terminal (``printable``).
+"""
+
+from __future__ import annotations
+
+LONGEST_LINE = 64 * 1024
+
+
+class LineSplitter:
+    """Takes bytes in chunks and gives lines, without their newlines."""
+
+    def __init__(self, longest: int = LONGEST_LINE) -> None:
+        self._longest = longest
+        self._partial = bytearray()
+        self._returned = False  # a carriage return came last: the next byte starts the line anew
+        self._cut = False  # pieces of this line are out already
+
+    def feed(self, data: bytes) -> list[str]:
+        """Return the lines (or pieces of very long ones) that `data` completes."""
+        parts = data.split(b"\n")
+        if self._is_ordinary(data, parts):
+            parts[0] = bytes(self._partial) + parts[0]
+            self._partial = bytearray(parts.pop())
+            return [part.decode(errors="replace") for part in parts]
+        lines: list[str] = []
+        first, *others = parts
+        self._extend(first, lines)
+        for part in others:
+            self._end_line(lines)
+            self._extend(part, lines)
+        return lines
+
+    def finish(self) -> list[str]:
+        """Return what is left when no more bytes will come: one line without its newline, or nothing."""
+        lines: list[str] = []
+        if self._partial:
+            self._end_line(lines)
+        self._cut = self._returned = False
+        return lines
+
+    def _is_ordinary(self, data: bytes, parts: list[bytes]) -> bool:
+        """Return whether there is nothing but lines to split: nearly always, so this is the short way."""
+        if self._returned or self._cut or b"\r" in data:
+            return False
+        return len(self._partial) + max(map(len, parts)) <= self._longest
+
+    def _extend(self, part: bytes, lines: list[str]) -> None:
+        for number, segment in enumerate(part.split(b"\r")):
+            if number:
+                self._returned = True
+            if segment:
+                self._append(segment, lines)
+
+    def _append(self, segment: bytes, lines: list[str]) -> None:
+        if self._returned:
+            self._partial.clear()
+            self._returned = False
+        self._partial += segment
+        if len(self._partial) <= self._longest:
+            return
+        start = 0
+        while len(self._partial) - start > self._longest:
+            end = self._character_boundary(start, start + self._longest)
+            lines.append(self._partial[start:end].decode(errors="replace"))
+            start = end
+        del self._partial[:start]
+        self._cut = True
+
+    def _character_boundary(self, start: int, end: int) -> int:
+        """Return the last position up to `end` that is not inside a UTF-8 character, or `end` if there is none near."""
+        for position in range(end, max(end - 4, start), -1):
+            if self._partial[position] & 0xC0 != 0x80:  # not a continuation byte
+                return position
+        return end
+
+    def _end_line(self, lines: list[str]) -> None:
+        if self._partial or not self._cut:
+            lines.append(self._partial.decode(errors="replace"))
+        self._partial.clear()
+        self._cut = self._returned = False

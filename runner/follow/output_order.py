@@ -1,0 +1,320 @@
+"""Whose output is whose, and in which order output and events are shown: the same for all backends.
+
+A run is read from several streams: the coordinator's events, and the output of each container. Nothing is known of how
+fast each one is. The rules:
+
+- What a container writes is cut at the marks of its requests (``output_marks``): everything between two true marks
+  belongs to one request. The token of a true mark comes with the event of the end. What looks like a mark before that
+  is held, with all that follows it in its stream, until the end is known (``held_output``).
+- Events come in the order of their reports. The start of a request comes before its output. Its end waits until
+  its output is complete, up to the mark, and all events behind that wait too; the output of other requests does not.
+- After `PATIENCE`, a warning says so, and what waited is shown. Output that comes later is still shown as that
+  of the request that wrote it.
+- Marks are in standard output: a container with marks has joined its streams (docs/control-directory.md, "Marks").
+- A request without a mark ends with the output of its container, since nothing runs in it any more.
+- A coordinator that is older than marks asks for none. What has come by a reported end then counts as that request's,
+  and nobody waits for long.
+
+Pure, but for what is held on the disk. What is left to others: reading the streams (the backends), what lines and
+events mean (``follower``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from monopod.runner.follow.follower import planned_tasks
+from monopod.runner.follow.held_output import HeldOutput
+from monopod.runner.follow.ordered import Ordered, Output, Start
+from monopod.runner.follow.output_marks import LENGTH, find, find_true, mark, without_last_mark
+from monopod.runner.follow.pod_events import BOTH, ContainerOutput
+from monopod.schemas import plan as planned
+from monopod.schemas.matrix_names import InstanceNames
+from monopod.schemas.run_events import OutputEnded, RunEvent, RunWarning, StepFinished, StepStarted, TaskStarted
+
+PATIENCE = 10.0
+"""Seconds without any output of a request for which its end waits for the rest."""
+_PATIENCE_WITHOUT_MARKS = 2.0
+_SECONDS_BETWEEN_LOOKS = 0.05
+"""Whether a container has ended is not told by all backends."""
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The end of a request's output: the mark, empty if it wrote nothing, None if its container ends with it."""
+
+    mark: bytes | None
+
+
+@dataclass(slots=True)
+class _Stream:
+    """One stream of a container. ``waiting`` begins with output of request number ``request``."""
+
+    name: str
+    waiting: HeldOutput = field(default_factory=HeldOutput)
+    request: int = 0
+    holds: bool = False  # it begins with what may be a mark
+
+
+@dataclass(slots=True)
+class _Container:
+    """A container. Its requests are numbered from 0."""
+
+    name: str
+    streams: dict[str, _Stream] = field(default_factory=dict)
+    starts: list[Start] = field(default_factory=list)  # that were told
+    begun: int = 0  # how many starts were shown
+    ended: int = 0  # how many ends were shown
+    ends: dict[int, _End] = field(default_factory=dict)
+    last_output: float = 0
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An event in the queue, with the starts and the end that it is."""
+
+    event: RunEvent
+    starts: tuple[_Container, ...] = ()
+    ends: tuple[_Container, int] | None = None
+    since: float | None = None  # it is the first of the queue
+
+
+class OutputOrder:
+    """Puts the output and the events of one run of a Plan in order.
+
+    ``has_ended`` says whether all that a container wrote was given to `output`, and no more will come.
+    """
+
+    def __init__(self, plan: planned.Plan, has_ended: Callable[[str], bool]) -> None:
+        self._has_ended = has_ended
+        slots = [slot for task in planned_tasks(plan.pipeline) for slot in task.planned.slots]
+        self._sidecars = {slot.name: slot.sidecars for slot in slots}
+        self._containers = {name: _Container(name) for slot in slots for name in (*slot.containers, *slot.sidecars)}
+        self._queue: deque[_Waiting] = deque()
+        self._touched: dict[str, _Container] = {}  # whose output may be shown
+        self._at_once: deque[Ordered] = deque()  # nothing is before it
+        self._is_over = False
+        self._names = InstanceNames()
+
+    # What comes in
+
+    def event(self, event: RunEvent) -> None:
+        """Take an event that the coordinator told."""
+        self._names.note(event)
+        match event:
+            case StepStarted(container=name):
+                waiting = _Waiting(event, self._started(event, (name,)))
+            case TaskStarted(slot=slot):
+                waiting = _Waiting(event, self._started(event, self._sidecars.get(slot, ())))
+            case StepFinished(container=name, mark=token) | OutputEnded(container=name, mark=token):
+                waiting = _Waiting(event, ends=self._ended(event, self._container(name), token))
+            case _:
+                waiting = _Waiting(event)
+        self._queue.append(waiting)
+
+    def output(self, output: ContainerOutput, now: float) -> None:
+        """Take what a container wrote."""
+        container = self._containers.get(output.container)
+        if container is None:  # the coordinator's own, or that of nobody
+            self._at_once.append(Output(output.container, output.data, stream=output.stream))
+            return
+        stream = container.streams.get(output.stream)
+        if stream is None:
+            stream = container.streams[output.stream] = _Stream(output.stream)
+        container.last_output = now
+        self._touched[container.name] = container
+        try:
+            stream.waiting.append(output.data)
+        except OSError as error:
+            text = f"output of container '{container.name}' is lost: it cannot be kept on the disk: {error.strerror}"
+            self._at_once.append(RunWarning(now, text))
+
+    def _container(self, name: str) -> _Container:
+        return self._containers.setdefault(name, _Container(name))
+
+    def _started(self, event: Start, names: tuple[str, ...]) -> tuple[_Container, ...]:
+        """Note the start of a request in each of the containers, unless a new coordinator only repeats it."""
+        started = []
+        for container in map(self._container, names):
+            if container.starts and _is_same(container.starts[-1], event):
+                continue
+            if container.starts:  # without a report of its end no output is known
+                container.ends.setdefault(len(container.starts) - 1, _End(b""))
+            container.starts.append(event)
+            started.append(container)
+        return tuple(started)
+
+    def _ended(
+        self, event: StepFinished | OutputEnded, container: _Container, token: str | None
+    ) -> tuple[_Container, int] | None:
+        """Note the end of the latest request of a container; return which one it is, if it had begun."""
+        number = len(container.starts) - 1
+        if number < 0 or number in container.ends:
+            return None
+        if isinstance(event, StepFinished) and not _is_same(container.starts[-1], event):
+            return None  # of a Step that never began
+        container.ends[number] = _End(None if token is None else mark(token) if token else b"")
+        self._touched[container.name] = container
+        return container, number
+
+    # What comes out
+
+    def take(self, now: float) -> Iterator[Ordered]:
+        """Yield what is to be shown now."""
+        while True:
+            while self._at_once:
+                yield self._at_once.popleft()
+            yield from self._current_output()
+            if not self._queue:
+                return
+            first = self._queue[0]
+            if first.since is None:
+                first.since = now
+            if first.ends is not None and not self._is_complete(*first.ends):
+                if not self._is_over and now < self._deadline(first):
+                    return
+                if not self._is_over and _is_marked(*first.ends):
+                    what = self._named(first.event)
+                    yield RunWarning(now, f"the output of {what} is not complete yet; what is missing may come later")
+            self._queue.popleft()
+            yield from self._shown(first)
+
+    def seconds_to_wait(self, now: float) -> float | None:
+        """Return after how many seconds `take` may have more, though nothing has come; None: never."""
+        if not self._queue or (first := self._queue[0]).ends is None:
+            return None
+        container, number = first.ends
+        left = max(0.0, self._deadline(first) - now)
+        return left if container.ends[number].mark is not None else min(left, _SECONDS_BETWEEN_LOOKS)
+
+    def end(self, now: float) -> Iterator[Ordered]:
+        """Yield all that is left, since nothing more will come."""
+        self._is_over = True
+        yield from self.take(now)
+        for container in self._containers.values():
+            for stream in container.streams.values():
+                stream.holds = False
+                for data in filter(None, _left(stream, is_told=stream.request in container.ends)):
+                    yield self._of(container, stream, data)
+
+    def close(self) -> None:
+        """Forget what is held."""
+        for container in self._containers.values():
+            for stream in container.streams.values():
+                stream.waiting.close()
+
+    def _shown(self, waiting: _Waiting) -> Iterator[Ordered]:
+        """Show an event of the queue, and take note that it was."""
+        if waiting.ends is not None:
+            container, number = waiting.ends
+            container.ended = number + 1
+            if container.ends[number].mark is None:
+                _go_past(container, number)
+            self._touched[container.name] = container
+        yield waiting.event
+        for container in waiting.starts:
+            container.begun += 1
+            self._touched[container.name] = container
+
+    def _named(self, event: RunEvent) -> str:
+        if isinstance(event, StepFinished):
+            return f"Step '{event.step}' of Task '{self._names.label(event.task, event.index)}'"
+        return f"container '{event.container}'" if isinstance(event, OutputEnded) else "a Step"
+
+    def _deadline(self, waiting: _Waiting) -> float:
+        assert waiting.ends is not None
+        patience = PATIENCE if _is_marked(*waiting.ends) else _PATIENCE_WITHOUT_MARKS
+        return max(waiting.since or 0.0, waiting.ends[0].last_output) + patience
+
+    def _is_complete(self, container: _Container, number: int) -> bool:
+        end = container.ends[number].mark
+        stream = container.streams.get(BOTH) or container.streams.get("stdout")
+        return end == b"" or (stream is not None and stream.request > number) or self._has_ended(container.name)
+
+    # Cutting
+
+    def _current_output(self) -> Iterator[Output]:
+        while self._touched:
+            _, container = self._touched.popitem()
+            for stream in container.streams.values():
+                yield from self._pumped(container, stream)
+
+    def _pumped(self, container: _Container, stream: _Stream) -> Iterator[Output]:
+        """Yield what a stream has of requests that have begun, up to what may be a mark."""
+        while stream.request < container.begun:
+            end = container.ends.get(stream.request)
+            if end is not None and end.mark == b"":
+                stream.request += 1
+                continue
+            if stream.holds and end is None:
+                return
+            stream.holds = False
+            data = stream.waiting.take(LENGTH)
+            if not data:
+                return
+            start, is_mark = self._found(data, end)
+            if start:
+                yield self._of(container, stream, data[:start])
+            if not is_mark:
+                rest = len(data) - start
+                more = len(stream.waiting) > 0
+                stream.waiting.push_back(data[start:])
+                if rest and not more:
+                    return
+            elif end is None:
+                stream.waiting.push_back(data[start:])
+                stream.holds = True
+            else:
+                stream.waiting.push_back(data[start + LENGTH :])
+                stream.request += 1
+
+    @staticmethod
+    def _found(data: bytes, end: _End | None) -> tuple[int, bool]:
+        if end is None:
+            return find(data)
+        return (len(data), False) if end.mark is None else find_true(data, end.mark)
+
+    @staticmethod
+    def _of(container: _Container, stream: _Stream, data: bytes) -> Output:
+        number, late = stream.request, None
+        if container.starts and not container.ended <= number < container.begun == number + 1:
+            late = container.starts[min(number, len(container.starts) - 1)]
+        return Output(container.name, data, late, stream.name)
+
+
+def _left(stream: _Stream, *, is_told: bool) -> Iterator[bytes]:
+    """Yield all that is left of a stream that has ended.
+
+    A coordinator whose run is over reports no further ends, such as that of a Sidecar that is stopped with the last
+    Task: then a mark at the end of the stream is that of that request.
+    """
+    held = 0 if is_told else LENGTH
+    data = b""
+    while piece := stream.waiting.take(1):
+        data += piece
+        yield data[: max(0, len(data) - held)]
+        data = data[max(0, len(data) - held) :]
+    yield data if is_told else without_last_mark(data)
+
+
+def _is_same(start: Start, event: StepStarted | StepFinished | TaskStarted) -> bool:
+    """Whether an event is of the request that began so."""
+    if (start.task, start.index, start.attempt) != (event.task, event.index, event.attempt):
+        return False
+    if isinstance(start, StepStarted):
+        return isinstance(event, StepStarted | StepFinished) and start.step == event.step
+    return isinstance(event, TaskStarted)
+
+
+def _go_past(container: _Container, number: int) -> None:
+    """Take that a request without a mark has written all that it will."""
+    for stream in container.streams.values():
+        if stream.request == number:
+            stream.request += 1
+
+
+def _is_marked(container: _Container, number: int) -> bool:
+    start = container.starts[number]
+    return isinstance(start, TaskStarted) or start.is_marked

@@ -1,0 +1,177 @@
+"""Where a Pod keeps what it writes while it runs: volumes, upper layers, logs.
+
+Rules: it lies on a disk (TMPDIR, else /var/tmp), below a directory of the caller's own that containers cannot see. Its
+file ``lock`` is locked as long as the runner or the launcher lives; one that is not locked was left behind by a runner
+that was killed, and the next run removes it. One without that file was kept on purpose.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import threading
+from typing import NamedTuple
+
+from monopod.runner.backend_errors import BackendUnavailableError
+
+LOCK_FILE = "lock"
+ENGINE_FILE = "engine"
+"""In the directories of a Pod that a container engine runs: what it has to remove with them (``runner.podman``)."""
+_AT_ONCE = 4
+_DEEPEST = 10
+
+
+class StateDirectory(NamedTuple):
+    """A Pod's directory. ``lock`` is an open file; who has it open keeps the directory from being removed."""
+
+    path: str
+    lock: int
+
+
+def parent_path() -> str:
+    """Return the directory for what is temporary and may be large."""
+    return os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108  # what is made in it is checked; /tmp is often in memory
+
+
+def root_path() -> str:
+    """Return the directory that holds the state of all of the caller's Pods; it is there while there are any."""
+    return os.path.join(os.path.realpath(parent_path()), f"monopod-{os.geteuid()}")
+
+
+def state_root() -> str:
+    """Return `root_path`, made if it is missing.
+
+    Raises BackendUnavailableError if somebody else could meddle with it.
+    """
+    path = root_path()
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+        status = os.lstat(path)
+    except OSError as error:
+        raise BackendUnavailableError(f"cannot make {path}: {error.strerror}; set TMPDIR") from error
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise BackendUnavailableError(f"{path} is not a directory of yours with mode 0700; remove it or set TMPDIR")
+    return path
+
+
+def create(name: str) -> StateDirectory:
+    """Make a state directory for a Pod called `name`, locked. Raises BackendUnavailableError."""
+    while True:
+        try:
+            path = _made_directory(name)
+        except (FileNotFoundError, FileExistsError):  # the last Pod of another run has just ended; the name is taken
+            continue
+        lock = os.open(os.path.join(path, LOCK_FILE), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock).st_nlink:  # otherwise it was taken for abandoned before it was locked
+            return StateDirectory(path, lock)
+        os.close(lock)
+
+
+def _made_directory(name: str) -> str:
+    """Make a directory of a name that is not taken, as ``tempfile.mkdtemp`` does, which takes long to be imported."""
+    path = os.path.join(state_root(), f"{name}-{os.urandom(4).hex()}")
+    os.mkdir(path, 0o700)
+    return path
+
+
+def pod_name(path: str) -> str:
+    """Return the name of the Pod that a state directory was made for."""
+    return os.path.basename(path).rpartition("-")[0]  # what follows it is random
+
+
+def remove_abandoned(root: str) -> None:
+    """Remove the state directories that nobody has locked, but for those of a container engine's Pods."""
+    for name in os.listdir(root):
+        if os.path.exists(os.path.join(root, name, ENGINE_FILE)):
+            continue
+        try:
+            lock = os.open(os.path.join(root, name, LOCK_FILE), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove(os.path.join(root, name))
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(lock)
+
+
+def release(path: str) -> None:
+    """Keep a state directory for good, but for what is of no use any more."""
+    for name in ("root", "devices", "system", "scratch", "memory"):
+        if os.path.isdir(own := os.path.join(path, name)):
+            remove(own)
+    os.unlink(os.path.join(path, LOCK_FILE))
+
+
+def discard(path: str) -> None:
+    """Remove a state directory, and the one that holds those of all Pods if it was the last. Raises OSError."""
+    remove(path)
+    with contextlib.suppress(OSError):
+        os.rmdir(os.path.dirname(path))
+
+
+def remove(path: str) -> None:
+    """Remove a directory with all that is in it. Raises OSError.
+
+    What containers left may be deeper than any path is long: from a certain depth on, directories are first moved up.
+    No symbolic link is followed. What belongs to one container is a tree of its own; a few of those are removed at the
+    same time, since a disk that discards what is freed takes milliseconds for each directory, most of them waiting.
+    """
+    trees = [tree for parent in _directories(path) for tree in _directories(parent)]
+    errors: list[OSError] = []
+    threads = [threading.Thread(target=_remove_trees, args=(trees, path, errors)) for _ in trees[1:_AT_ONCE]]
+    with contextlib.suppress(RuntimeError):  # no thread can be started: then this one does it all
+        for thread in threads:
+            thread.start()
+    _remove_trees(trees, path, errors)
+    for thread in threads:
+        if thread.ident is not None:
+            thread.join()
+    if errors:
+        raise errors[0]
+    _remove_tree(path, path)
+
+
+def _directories(path: str) -> list[str]:
+    with os.scandir(path) as entries:
+        return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+
+def _remove_trees(trees: list[str], top: str, errors: list[OSError]) -> None:
+    """Take trees from the list and remove them, until there is none or something is wrong."""
+    with contextlib.suppress(IndexError):
+        while not errors:
+            tree = trees.pop()
+            try:
+                _remove_tree(tree, top)
+            except OSError as error:
+                errors.append(error)
+
+
+def _remove_tree(path: str, top: str) -> None:
+    """Remove a directory; `top` is where what is too deep in it is moved to."""
+    moved, name = 0, f"{top}/{os.urandom(8).hex()}"  # containers cannot have taken it
+    pending = [(path, 0)]
+    emptied = []
+    while pending:
+        directory, depth = pending.pop()
+        emptied.append(directory)
+        with os.scandir(directory) as entries:
+            found = list(entries)
+        for entry in found:
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
+            elif depth < _DEEPEST:
+                pending.append((entry.path, depth + 1))
+            else:
+                moved += 1
+                os.rename(entry.path, f"{name}-{moved}")
+                pending.append((f"{name}-{moved}", 1))
+    for directory in reversed(emptied):
+        os.rmdir(directory)

@@ -1,0 +1,382 @@
+"""The live view on terminals of several sizes: what a person sees, on a small terminal of our own."""
+
+import io
+import itertools
+import re
+
+import pytest
+from rich.console import Console
+from screen import Screen
+
+from monopod.runner.display.display import is_live
+from monopod.runner.display.line_options import LineOptions
+from monopod.runner.display.live import LiveDisplay
+from monopod.runner.display.selection import Selection, Source
+from monopod.runner.display.summary import Outcome, summarize
+from monopod.runner.follow.follower import Follower, OutputLine
+from monopod.runner.follow.usage import ContainerUsage, LoadMeter
+
+
+class View:
+    """A live display with its follower, on a terminal of some size."""
+
+    def __init__(self, plan, width, height, now, options, pod):
+        self.terminal = Screen(width, height)
+        self.follower = Follower(plan)
+        self.console = Console(
+            file=self.terminal,
+            width=width,
+            height=height,
+            color_system="standard",
+            legacy_windows=False,
+            force_terminal=True,
+            highlight=False,
+            _environ={},
+        )
+        self.display = LiveDisplay(self.console, self.follower, LineOptions(**options), LoadMeter(pod))
+        self.now = now
+
+    def resize(self, width, height):
+        self.terminal.resize(width, height)
+        self.console.size = (width, height)
+        self.now += 1
+        self.display.refresh(self.now)
+
+    def feed(self, items, seconds=1.0):
+        for item in items:
+            for each in self.follower.output(*item) if type(item) is tuple else self.follower.event(item):
+                self.display.show(each)
+            self.now += seconds
+            self.display.refresh(self.now)
+
+    def close(self):
+        finished = self.follower.finished
+        outcome = Outcome(finished.status, finished.reason, finished.message)
+        self.display.close(summarize(self.follower, outcome, finished.at, None))
+
+
+@pytest.fixture
+def view(start):
+    views = []
+
+    def view(plan, width, height, pod=None, **options):
+        views.append(View(plan, width, height, start, options, pod))
+        return views[-1]
+
+    yield view
+    for each in views:
+        each.display.close(None)
+
+
+def test_a_run_at_80_columns(view, failed_run):
+    plan, feed = failed_run
+    run = view(plan, 80, 24)
+    run.feed(feed[:14], seconds=0.5)
+    assert run.terminal.text == (
+        """\
+clone git          │ Cloning into 'source'...
+clone git          │ at commit 1234
+unit-tests pytest  │ E  assert 1 == 2
+unit-tests pytest  │
+unit-tests pytest  │ 1 failed
+── ci-x7k2p ━━━━━━━━━━━━────────────────── 2 of 5 done  7s  1 running
+✓ clone                1.2s
+● ├─ unit-tests          5s  pytest
+○ │  └─ integration          after unit-tests
+⊘ └─ docs                    When Expressions evaluated to false
+○ report                     finally
+"""
+    )
+    run.feed(feed[14:])
+    run.close()
+    assert run.terminal.cursor_is_visible
+    assert run.terminal.text == (
+        """\
+clone git          │ Cloning into 'source'...
+clone git          │ at commit 1234
+unit-tests pytest  │ E  assert 1 == 2
+unit-tests pytest  │
+unit-tests pytest  │ 1 failed
+unit-tests pytest  │ exit code 1
+report print       │ état: Failed
+
+── unit-tests : pytest failed: exit code 1 ────────────────────────────────────
+E  assert 1 == 2
+
+1 failed
+skipped because of it: integration
+
+   TASK         STATUS     STARTED  TOOK  WHY
+✓  clone        Succeeded    +0.2s  1.2s
+✗  unit-tests   Failed       +1.5s  8.2s  pytest: exit code 1
+⊘  docs         Skipped          -     -  When Expressions evaluated to false
+⊘  integration  Skipped          -     -  Parent Tasks were skipped
+✓  report       Succeeded    +9.8s  0.1s
+
+✗ ci-x7k2p Failed in 10.0s
+Tasks Completed: 3 (Failed: 1, Cancelled 0), Skipped: 2
+"""
+    )
+
+
+def test_a_run_at_40_columns(view, failed_run):
+    plan, feed = failed_run
+    run = view(plan, 40, 12)
+    run.feed(feed[:14])
+    assert run.terminal.text == (
+        """\
+clone git     │ Cloning into 'source'...
+clone git     │ at commit 1234
+unit-… pytest │ E  assert 1 == 2
+unit-… pytest │
+unit-… pytest │ 1 failed
+── ci-x7k2p ━━━━────── 2 of 5 done  14s
+✓ clone              1.2s
+● ├─ unit-tests       12s  pytest
+○ │  └─ integrat…          after unit-…
+⊘ └─ docs                  When Expres…
+○ report                   finally
+"""
+    )
+    run.feed(feed[14:])
+    run.close()
+    assert run.terminal.text.endswith(
+        """
+── unit-tests : pytest failed: exit code
+ 1
+E  assert 1 == 2
+
+1 failed
+skipped because of it: integration
+
+✓ clone Succeeded 1.2s
+✗ unit-tests Failed 8.2s
+  pytest: exit code 1
+⊘ docs Skipped
+  When Expressions evaluated to false
+⊘ integration Skipped
+  Parent Tasks were skipped
+✓ report Succeeded 0.1s
+
+✗ ci-x7k2p Failed in 10.0s
+Tasks Completed: 3 (Failed: 1, Cancelled
+0), Skipped: 2
+"""
+    )
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 10), (20, 3), (10, 2), (8, 1)])
+def test_no_line_is_lost_at_any_size(view, story, width, height):
+    plan = story.plan(*(story.task(f"task-{number}", "run") for number in range(30)))
+    run = view(plan, width, height)
+    run.feed([story.run_started()])
+    run.feed([story.task_started(f"task-{number}", number) for number in range(30)], seconds=0.03)
+    run.feed([story.step_started(f"task-{number}", "run", number) for number in range(30)], seconds=0.03)
+    written = [f"<{number}:{'long' * (number % 30)}>" for number in range(200)]
+    run.feed(((f"task-{n % 30}-run", f"{text}\n".encode()) for n, text in enumerate(written)), seconds=0.03)
+    run.feed([story.run_finished(100)])
+    run.close()
+    everything = run.terminal.text.replace("\n", "")
+    seen = re.findall(r"<\d+:[long]*>", everything)
+    assert sorted(seen) == sorted(written)
+    assert [each for each in seen if each in written[::30]] == written[::30]
+
+
+def test_a_tall_pipeline_fits_the_terminal(view, story):
+    plan = story.plan(*(story.task(f"task-{number:02}", "run", after=()) for number in range(40)))
+    run = view(plan, 60, 10)
+    run.feed([story.run_started()])
+    for number in (3, 20, 35):
+        run.feed([story.task_started(f"task-{number:02}", 1), story.step_started(f"task-{number:02}", "run", 1)])
+    run.feed([story.task_started("task-00", 1), story.task_finished("task-00", 2)])
+    run.feed([story.task_started("task-30", 1), story.task_finished("task-30", 2, "Failed", message="no such file")])
+    assert run.terminal.rows[:9] == (
+        [
+            "── ci-x7k2p ──────── 2 of 40 done  1 failed  11s  3 running",
+            "○ task-01",
+            "○ task-02",
+            "● task-03     10s  run",
+            "○ task-04",
+            "● task-20     10s  run",
+            "✗ task-30    1.0s  no such file",
+            "● task-35     10s  run",
+            "  and 33 more: 1 succeeded, 32 waiting",
+        ]
+    )
+
+
+def test_it_draws_only_when_something_changed(view, story, start):
+    run = view(story.plan(story.task("build", "run")), 80, 24)
+    run.feed([story.run_started(), story.task_started("build", 1), story.step_started("build", "run", 1)])
+    writes = run.terminal.writes
+    assert run.display.refresh(run.now + 0.05) == pytest.approx(0.95)
+    assert run.terminal.writes == writes
+    run.display.show(OutputLine("build", "run", "text"))
+    assert run.display.refresh(run.now + 0.05) == pytest.approx(0.05)
+    assert run.terminal.writes == writes
+    run.display.refresh(run.now + 0.1)
+    assert run.terminal.writes == writes + 1
+    run.display.refresh(run.now + 1)
+    assert run.terminal.writes == writes + 2
+
+
+@pytest.mark.parametrize(
+    ("environment", "live"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "xterm", "NO_COLOR": ""}, True),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+        ({"TERM": "xterm", "CI": "true"}, False),
+        ({"TERM": "xterm", "CI": "false"}, True),
+        ({"TERM": "dumb"}, False),
+        ({}, False),
+    ],
+)
+def test_where_a_live_view_is_welcome(environment, live):
+    assert is_live(Screen(80, 24), environment) is live
+    assert not is_live(io.StringIO(), environment)
+
+
+def test_only_one_task_scrolls_by_and_the_others_last_lines_stand_below(view, story):
+    plan = story.plan(story.task("build", "make"), story.task("lint", "ruff"), story.task("test", "run"))
+    run = view(plan, 80, 24)
+    names = ("build", "make"), ("lint", "ruff"), ("test", "run")
+    run.feed([story.run_started()])
+    for task, step in names:
+        run.feed([story.task_started(task, 1), story.step_started(task, step, 1)])
+    for number in range(9):
+        run.feed([(f"{task}-{step}", f"{task} {number}\n".encode()) for task, step in names if task != "test"], 0.2)
+    run.feed([("test-run", "\x1b[1;31mwide 日本語\x1b[0m\twords\x1b]0;title\x07\n".encode())])
+    assert run.terminal.text == (
+        """\
+build make │ build 0
+build make │ build 1
+build make │ build 2
+build make │ build 3
+build make │ build 4
+build make │ build 5
+build make │ build 6
+build make │ build 7
+build make │ build 8
+── ci-x7k2p ────────────────────────────── 0 of 3 done  11s  3 running
+● build     10s  make
+● lint      10s  ruff
+● test      10s  run
+lint ruff  │ lint 4
+lint ruff  │ lint 5
+lint ruff  │ lint 6
+lint ruff  │ lint 7
+lint ruff  │ lint 8
+test run   │ wide 日本語 words
+"""
+    )
+    run.feed([story.step_finished("lint", "ruff", 12, code=1), story.task_finished("lint", 12, "Failed")])
+    run.feed([("build-make", b"build 9\n")])
+    rows = run.terminal.rows
+    lint = [f"lint ruff  │ lint {number}" for number in range(9)]
+    start = rows.index("build make │ build 8") + 1
+    assert rows[start : start + 11] == [*lint, "lint ruff  │ exit code 1", "build make │ build 9"]
+    assert not any(row.startswith("lint ruff") for row in rows[start + 11 :])
+    assert "test run   │ wide 日本語 words" in rows
+    run.feed([story.step_finished("build", "make", 12), story.task_finished("build", 12)])
+    run.feed([("test-run", b"more\n")])
+    lines = run.terminal.text.splitlines()
+    last = lines.index("build make │ build 9") + 1
+    assert lines[last : last + 2] == ["test run   │ wide 日本語        words", "test run   │ more"]
+
+
+def test_a_matrix_and_a_deep_pipeline(view, story):
+    tasks = [story.task("t0", "run", index_count=2)]
+    tasks += [story.task(f"t{number}", "run", after=(f"t{number - 1}",)) for number in range(1, 12)]
+    run = view(story.plan(*tasks), 60, 30)
+    run.feed([story.run_started(), story.task_started("t0", 1, index=0), story.task_started("t0", 1, index=1)])
+    assert run.terminal.rows[1:9] == [
+        "● t0[0]                2s",
+        "● t0[1]                2s",
+        "○ └─ t1                    after t0",
+        "○    └─ t2                 after t1",
+        "○       └─ t3              after t2",
+        "○          └─ t4           after t3",
+        "○          └─ t5           after t4",
+        "○          └─ t6           after t5",
+    ]
+
+
+class MeasuredPod:
+    """A Pod whose containers use more each time one looks."""
+
+    def __init__(self):
+        self.asked = []
+
+    def usage(self, containers):
+        self.asked.append(sorted(containers))
+        number = len(self.asked)
+        return {name: ContainerUsage(number * 1.5, number << 28) for name in containers}
+
+
+def test_what_runs_is_shown_with_its_cpu_and_memory(view, story):
+    pod = MeasuredPod()
+    run = view(story.plan(story.task("build", "make"), story.task("test", "run", after=("build",))), 80, 24, pod)
+    run.feed([story.run_started(), story.task_started("build", 1), story.step_started("build", "make", 1)])
+    run.feed([("build-make", b"text\n")] * 2)
+    assert pod.asked == [[], [], ["build-make"], ["build-make"], ["build-make"]]
+    assert run.terminal.rows[2:5] == [
+        "── ci-x7k2p ─────────────────────── 0 of 2 done  5s  1 running  150% cpu  1.2Gi",
+        "● build        4s  150%  1.2Gi  make",
+        "○ └─ test                       after build",
+    ]
+
+
+def test_no_message_harms_the_terminal(view, story):
+    run = view(story.plan(story.task("build", "make")), 80, 24)
+    run.feed([story.run_started(), story.task_started("build", 1)])
+    run.feed([story.task_finished("build", 2, "Failed", message="no file \x1b[2J\x1b]0;title\x07'a\nb'")])
+    assert "✗ build    1.0s  no file 'a\\nb'" in run.terminal.rows
+    run.display.notice("a \x1b[2Jnotice")
+    run.feed([story.task_skipped("build", 2, "a \x1b[1;1Hreason")])
+    assert run.terminal.rows[0] == "a notice"
+
+
+def test_it_can_be_quiet(view, failed_run):
+    plan, feed = failed_run
+    run = view(plan, 80, 24, selection=Selection(quiet=True))
+    run.feed(feed)
+    assert run.terminal.text == "unit-tests pytest  │ exit code 1\n"
+    run.close()
+    assert run.terminal.rows[2].startswith("── unit-tests : pytest failed: exit code 1")
+    assert run.terminal.cursor_is_visible
+
+
+def test_only_some_lines_scroll_by_with_the_time(view, failed_run, start):
+    plan, feed = failed_run
+    options = {"timestamps": True, "clock": lambda: start}
+    run = view(plan, 80, 24, selection=Selection([Source("clone")]), **options)
+    run.feed(feed)
+    stamp = "2023-11-14T22:13:20.000Z"
+    assert run.terminal.rows[:4] == [
+        f"{stamp} clone git          │ Cloning into 'source'...",
+        f"{stamp} clone git          │ at commit 1234",
+        f"{stamp} unit-tests pytest  │ exit code 1",
+        "── ci-x7k2p ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ 5 of 5 done  1 failed  23s",
+    ]
+
+
+@pytest.mark.parametrize("sizes", list(itertools.permutations([(80, 24), (40, 10), (200, 50)])))
+def test_it_follows_the_size_of_the_terminal(view, failed_run, sizes):
+    plan, feed = failed_run
+    run = view(plan, *sizes[0])
+    run.feed(feed[:14])
+    for width, height in sizes[1:]:
+        run.resize(width, height)
+        rows = [row for row in run.terminal.rows if row]
+        assert rows[-1].startswith("○ report")
+        assert all(len(row) < width for row in rows)
+
+
+def test_a_terminal_of_ascii_alone(view, failed_run):
+    plan, feed = failed_run
+    run = view(plan, 80, 24)
+    run.display._ascii = True
+    run.feed(feed[:14])
+    assert [row for row in run.terminal.rows if not row.isascii()] == []
+    assert "* |- unit-tests         12s  pytest" in run.terminal.rows

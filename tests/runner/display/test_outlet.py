@@ -1,0 +1,169 @@
+"""Output that nobody has to read for a run to go on."""
+
+import contextlib
+import errno
+import io
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monopod.runner.display import outlet
+from monopod.runner.display.outlet import Backlog, Outlet, outlets
+
+
+@given(steps=st.lists(st.one_of(st.binary(max_size=40), st.just(None))), in_memory=st.integers(0, 30))
+def test_what_comes_first_goes_first(steps, in_memory, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outlet, "IN_MEMORY", in_memory)
+        patch.setattr(outlet, "SEGMENT_BYTES", 50)
+        patch.setattr(outlet, "_PIECE", 7)
+        backlog, expected = Backlog(str(tmp_path_factory.getbasetemp())), deque()
+        for step in steps:
+            if step is not None:
+                backlog.put(step)
+                expected.extend(step)
+            else:
+                taken = backlog.take()
+                assert taken == bytes(expected.popleft() for _ in range(len(taken)))
+                assert bool(taken) or not expected
+            assert bool(backlog) == bool(expected)
+            assert len(backlog._memory) <= max(in_memory, 7)
+        backlog.clear()
+        assert not backlog
+
+
+@pytest.fixture
+def pipe():
+    """A pipe: its reading end, and its writing end as standard output."""
+    reader, writer = os.pipe()
+    with open(reader, "rb") as read, open(writer, "w", encoding="utf-8") as written:
+        yield read, written
+
+
+@pytest.fixture
+def opened(pipe):
+    """Opens outlets for the standard streams, which both go to the pipe."""
+
+    @contextlib.contextmanager
+    def opened():
+        with contextlib.redirect_stdout(pipe[1]), contextlib.redirect_stderr(pipe[1]), outlets() as found:
+            yield found
+
+    return opened
+
+
+def read_all(reader, count):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(reader.read(count)))
+    thread.start()
+    return thread, found
+
+
+def test_nobody_has_to_read(pipe, opened):
+    text = "".join(f"line {number} … 日本語\n" for number in range(200_000))
+    with opened():
+        print(text, end="")
+        thread, found = read_all(pipe[0], len(text.encode()))  # only now
+    thread.join()
+    assert found == [text.encode()]
+
+
+def test_two_streams_to_the_same_place_stay_in_order(pipe, opened):
+    expected = "".join(f"{number}\n" for number in range(1000))
+    with opened():
+        for number in range(1000):
+            print(number, file=(sys.stdout, sys.stderr)[number % 2])
+    assert pipe[0].read(len(expected)) == expected.encode()
+
+
+def test_without_room_the_reader_is_waited_for(pipe, opened, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
+    text = "x" * (outlet.IN_MEMORY * 4)
+    thread, found = read_all(pipe[0], len(text))
+    with opened():
+        print(text, end="")
+    thread.join()
+    assert found == [text.encode()]
+
+
+def test_that_the_reader_has_gone_is_told_without_anything_written(pipe, opened):
+    told = threading.Event()
+
+    def write():
+        with opened() as found, found.telling(told.set):
+            print("first")
+            assert pipe[0].readline() == b"first\n"
+            pipe[0].close()
+            assert told.wait(300)
+            print("x" * (4 * outlet.IN_MEMORY))  # is dropped
+
+    with pytest.raises(BrokenPipeError):
+        write()
+
+
+def test_what_is_told_late_is_told(pipe, opened):
+    told = threading.Event()
+
+    def write():
+        with opened() as found:
+            print("first")
+            found.settle(None)
+            with found.telling(told.set):
+                assert told.is_set()
+
+    pipe[0].close()
+    with pytest.raises(BrokenPipeError):
+        write()
+
+
+def test_a_device_that_takes_nothing():
+    with open("/dev/full", "w") as full:
+        told = []
+        written = Outlet(full.fileno(), lambda: told.append(True))
+        assert written.write(b"text") == 4
+        assert told == [True]
+        assert written.problem.errno == errno.ENOSPC
+        written.end()
+
+
+def test_a_stream_without_a_descriptor_stays_as_it_is(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    with outlets():
+        print("text")
+    assert stream.getvalue() == "text\n"
+
+
+PROGRAM = """\
+import os, sys
+from monopod.runner.display.outlet import outlets
+
+def peak():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+
+with outlets():
+    before = peak()
+    for _ in range(1024):
+        print("x" * 65535)
+    os.write(3, b"%d" % (peak() - before))
+"""
+
+
+def test_memory_stays_bounded():
+    reader, writer = os.pipe()
+    program = PROGRAM.replace("os.write(3", f"os.write({writer}")
+    with (
+        open(reader) as told,
+        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, pass_fds=[writer]) as process,
+    ):
+        os.close(writer)
+        assert int(os.read(told.fileno(), 20)) < 16 * 1024  # KiB, of 64 MiB
+        assert process.stdout.read() == (b"x" * 65535 + b"\n") * 1024
+    assert process.returncode == 0

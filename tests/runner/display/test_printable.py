@@ -1,0 +1,42 @@
+"""What a Step writes cannot do anything to the terminal but colour its own line."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monopod.runner.display.printable import RESET, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("a\tb", "a\tb"),
+        ("\x1b[2J\x1b[1;1Hgone?", "gone?"),
+        ("\x1b]0;title\x07text", "text"),
+        ("\x1b]8;;https://example.org\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1b]0;never ended", ""),
+        ("\x1bP1$r0m\x1b\\text", "text"),
+        ("\x9b2Jtext\x07\x08", "text\\x07\\x08"),
+        ("\x1b(Btext\x1bc\x1b", "text"),
+        ("\x1b[?25lbar\x1b[K", "bar"),
+        ("if admin\u202e\u2066 // no", "if admin\\u202e\\u2066 // no"),
+        ("\u061c\u200e\u200f\u202a\u2069 \u2028 \x00", "\\u061c\\u200e\\u200f\\u202a\\u2069 \\u2028 \\x00"),
+    ],
+)
+def test_control_sequences_are_left_out_and_what_is_hidden_is_shown(text, plain):
+    assert printable(text, colours=True) == printable(text, colours=False) == plain
+
+
+def test_colours_stay_only_where_wanted_and_end_with_the_line():
+    assert printable("\x1b[1;31mred", colours=True) == "\x1b[1;31mred" + RESET
+    assert printable("\x1b[31mred\x1b[0m", colours=True) == "\x1b[31mred\x1b[0m"
+    assert printable("\x1b[31mred\x1b[m", colours=False) == "red"
+
+
+@given(st.text(st.one_of(st.sampled_from("\x1b[]m0;1?PX\\\x07\x9b\x9dJH"), st.characters())))
+def test_nothing_but_colours_is_left_of_controls(text):
+    kept = printable(text, colours=True)
+    assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", re.sub(r"\x1b\[[0-9;:]*m", "", kept))
+    assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", printable(text, colours=False))

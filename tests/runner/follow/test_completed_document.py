@@ -1,0 +1,149 @@
+"""What the coordinator leaves out of the status of a run: the specs, and which containers ran which images."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+import tekton_documents
+import yaml
+from simulation import Behaviour, death, simulate
+
+from monopod.compiler.compilation import Options, compile_runs
+from monopod.compiler.documents.documents import load
+from monopod.runner.follow.completed_document import completed
+
+FILE = """
+    apiVersion: tekton.dev/v1
+    kind: Task
+    metadata: {name: builder}
+    spec:
+      params: [{name: what, default: all}]
+      steps: [{name: make, image: busybox, script: "echo $(params.what)"}]
+    ---
+    apiVersion: tekton.dev/v1
+    kind: Pipeline
+    metadata: {name: inner}
+    spec:
+      tasks:
+      - {name: deep, taskRef: {name: builder}}
+    ---
+    apiVersion: tekton.dev/v1
+    kind: PipelineRun
+    metadata: {name: run}
+    spec:
+      pipelineSpec:
+        tasks:
+        - {name: named, taskRef: {name: builder}, retries: 1}
+        - name: embedded
+          taskSpec:
+            metadata: {labels: {a: b}}
+            sidecars: [{name: db, image: postgres}]
+            steps: [{name: s, image: busybox, script: "true"}]
+        - {name: nested, pipelineRef: {name: inner}}
+        - name: own
+          pipelineSpec: {tasks: [{name: x, taskSpec: {steps: [{name: s, image: busybox, script: "true"}]}}]}
+"""
+TASK_RUN = """
+    apiVersion: tekton.dev/v1
+    kind: TaskRun
+    metadata: {name: only}
+    spec:
+      taskSpec: {steps: [{name: s, image: busybox, script: "true"}]}
+"""
+
+
+@pytest.fixture
+def compiled(tmp_path):
+    def make(text):
+        file = tmp_path / "p.yaml"
+        file.write_text(textwrap.dedent(text).replace("image: postgres", "image: postgres, command: [x]"))
+        (compilation,) = compile_runs(load([str(file)]), Options())
+        return compilation.plan, list(yaml.safe_load_all(file.read_text()))
+
+    return make
+
+
+def document_of(plan, behave=lambda _: Behaviour()):
+    run = simulate(plan, behave)
+    return run.document
+
+
+def statuses(container, **fields):
+    return {"containerStatuses": [{"name": container, **fields}]}
+
+
+def test_the_specs_are_those_of_the_files(compiled):
+    plan, (builder, inner, run) = compiled(FILE)
+    document = completed(document_of(plan), plan, {})
+    assert tekton_documents.problems(document) == []
+    status = document["status"]
+    assert status["pipelineSpec"] == run["spec"]["pipelineSpec"]
+    assert status["taskRuns"]["run-named"]["status"]["taskSpec"] == builder["spec"]
+    embedded = status["taskRuns"]["run-embedded"]["status"]["taskSpec"]
+    assert embedded["steps"] == [{"name": "s", "image": "busybox", "script": "true"}]
+    assert embedded.keys() == {"sidecars", "steps"}
+    nested = status["pipelineRuns"]["run-nested"]["status"]
+    assert nested["pipelineSpec"] == inner["spec"]
+    assert nested["taskRuns"]["run-nested-deep"]["status"]["taskSpec"] == builder["spec"]
+    own = status["pipelineRuns"]["run-own"]["status"]
+    assert own["taskRuns"]["run-own-x"]["status"]["taskSpec"]["steps"][0]["name"] == "s"
+
+
+def test_each_attempt_has_its_spec(compiled):
+    plan, (builder, *_) = compiled(FILE)
+    document = completed(document_of(plan, lambda r: Behaviour(code="named" in r.container)), plan, {})
+    (earlier,) = document["status"]["taskRuns"]["run-named"]["status"]["retriesStatus"]
+    assert earlier["taskSpec"] == builder["spec"]
+
+
+def test_a_spec_that_is_used_twice_is_kept_once(compiled):
+    plan, _ = compiled(FILE)
+    assert sorted(plan.sources) == ["Pipeline/inner", "Task/builder"]
+
+
+def test_a_task_run_has_its_own(compiled):
+    plan, (run,) = compiled(TASK_RUN)
+    document = completed(
+        document_of(plan), plan, statuses("only-s", imageID="busybox@sha256:1", containerID="cri-o://1")
+    )
+    assert tekton_documents.problems(document) == []
+    assert document["status"]["taskSpec"] == run["spec"]["taskSpec"]
+    (step,) = document["status"]["steps"]
+    assert (step["imageID"], step["terminated"]["containerID"]) == ("busybox@sha256:1", "cri-o://1")
+
+
+def test_what_was_fetched_has_its_source(compiled):
+    plan, _ = compiled(FILE)
+    origin = {"uri": "git+https://example.com/tasks", "digest": {"sha1": "0" * 40}, "entryPoint": "builder.yaml"}
+    sources = {**plan.sources, "Task/builder": {**plan.sources["Task/builder"], "refSource": origin}}
+    document = completed(document_of(plan), plan._replace(sources=sources), {})
+    assert document["status"]["taskRuns"]["run-named"]["status"]["provenance"] == {"refSource": origin}
+    assert "provenance" not in document["status"]
+    assert tekton_documents.problems(document) == []
+
+
+def test_images_of_sidecars_and_what_is_not_known(compiled):
+    plan, _ = compiled(FILE)
+    document = completed(document_of(plan), plan, statuses("embedded-sidecar-db", imageID="postgres@sha256:2"))
+    status = document["status"]["taskRuns"]["run-embedded"]["status"]
+    assert status["sidecars"][0]["imageID"] == "postgres@sha256:2"
+    assert "imageID" not in status["steps"][0]
+
+
+@pytest.mark.parametrize(
+    ("container", "killed_by", "reason", "end"),
+    [
+        ("only-s", "OOMKilled", "StepOOM", "OOMKilled"),
+        ("only-s", "Error", "StepFailed", "Error"),
+        ("another", "OOMKilled", "StepFailed", "Error"),
+    ],
+)
+def test_a_container_that_was_killed_as_a_whole_for_its_memory(compiled, container, killed_by, reason, end):
+    plan, _ = compiled(TASK_RUN)
+    run = simulate(plan, lambda _: Behaviour(9), extra=[death(1, "only-s")])
+    pod = statuses(container, state={"terminated": {"exitCode": 137, "reason": killed_by}})
+    status = completed(run.document, plan, pod)["status"]
+    (condition,), (step,) = status["conditions"], status["steps"]
+    assert (condition["reason"], condition["message"]) == (reason, f'"step-s" exited with code 137: {end}')
+    assert (step["terminated"]["reason"], step["terminationReason"]) == (end, end)

@@ -1,0 +1,52 @@
+"""What the status of a Pod says of a run whose coordinator was not heard to the end."""
+
+import pytest
+
+from monopod.runner.display.summary import Outcome
+from monopod.runner.follow.evidence import evident_outcome
+
+
+def coordinator(kind="initContainerStatuses", state="state", **ended):
+    return {kind: [{"name": "other"}, {"name": "coordinator", state: {"terminated": ended}}]}
+
+
+TOLD = "Failed (Failed): Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0\ntest: Failed: exit code 1"
+BY_POD = "the coordinator was not heard to the end; its Pod says that the run succeeded"
+SUCCEEDED = Outcome("Succeeded", "Succeeded", BY_POD)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ({}, None),
+        ({"phase": "Running"}, None),
+        ({"phase": "Failed", "reason": "Evicted"}, None),
+        ({"phase": "Unknown"}, None),
+        ({"phase": "Succeeded"}, SUCCEEDED),
+        (coordinator(exitCode=1), None),
+        (coordinator(exitCode=137, reason="OOMKilled"), None),
+        (coordinator(exitCode=1, message="Traceback (most recent call last): no"), None),
+        (coordinator(exitCode=0), SUCCEEDED),
+        ({**coordinator(exitCode=0), "phase": "Failed"}, SUCCEEDED),
+        (
+            coordinator(exitCode=1, message=TOLD),
+            Outcome("Failed", "Failed", "Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0"),
+        ),
+        (coordinator(exitCode=0, message="Succeeded (Completed): all"), Outcome("Succeeded", "Completed", "all")),
+        (
+            coordinator("containerStatuses", "lastState", exitCode=137, message="Cancelled (Cancelled): it was"),
+            Outcome("Cancelled", "Cancelled", "it was"),
+        ),
+        (
+            {**coordinator(exitCode=137, message="Succeeded (Succeeded): x"), "phase": "Failed", "reason": "Evicted"},
+            Outcome("Succeeded", "Succeeded", "x"),
+        ),
+    ],
+)
+def test_what_a_status_says(status, outcome):
+    assert evident_outcome(status) == outcome
+
+
+def test_a_step_cannot_speak_for_the_coordinator():
+    ended = {"terminated": {"exitCode": 0, "message": "Succeeded (Succeeded): forged"}}
+    assert evident_outcome({"phase": "Failed", "containerStatuses": [{"name": "a-act", "state": ended}]}) is None

@@ -1,0 +1,70 @@
+"""The lines of a container's output, against a much simpler splitter that sees all the bytes at once."""
+
+import re
+import tracemalloc
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monopod.runner.follow.lines import LineSplitter
+
+PARTS = [b"a", b"bc", b"\n", b"\r", b"\r\n", "é".encode(), "🙂".encode(), b"\xff", b"\xe2"]
+OUTPUT = st.lists(st.sampled_from(PARTS)).map(b"".join)
+
+
+def split(chunks, longest=1000):
+    splitter = LineSplitter(longest)
+    lines = [line for chunk in chunks for line in splitter.feed(chunk)]
+    return lines + splitter.finish()
+
+
+def chunked(data, cuts):
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return [data[start:end] for start, end in pairwise(edges)]
+
+
+def simple_lines(data):
+    lines = data.split(b"\n")
+    if not re.sub(rb"\r", b"", lines[-1]):
+        lines.pop()
+    return [re.split(rb"\r+", line.rstrip(b"\r"))[-1].decode(errors="replace") for line in lines]
+
+
+@given(OUTPUT, st.lists(st.integers(0, 200)))
+def test_any_chunks_give_the_lines_of_the_whole(data, cuts):
+    assert split(chunked(data, cuts)) == simple_lines(data)
+
+
+@given(OUTPUT, st.lists(st.integers(0, 200)), st.integers(1, 9))
+def test_pieces_of_long_lines_do_not_depend_on_the_chunks(data, cuts, longest):
+    pieces = split(chunked(data, cuts), longest)
+    assert pieces == split([data], longest)
+    assert all(len(piece.encode()) <= longest * 3 for piece in pieces)  # U+FFFD is three bytes long
+
+
+@given(st.text(st.characters(exclude_characters="\n\r", codec="utf-8"), min_size=1), st.integers(4, 9))
+def test_cutting_a_long_line_loses_nothing_and_no_character(text, longest):
+    pieces = split([text.encode()], longest)
+    assert "".join(pieces) == text
+    assert all(len(piece.encode()) <= longest for piece in pieces)
+
+
+def test_a_line_of_exactly_the_limit_is_one_line():
+    assert split([b"abcd\nef\n"], longest=4) == ["abcd", "ef"]
+    assert split([b"abcde\n\nf"], longest=4) == ["abcd", "e", "", "f"]
+
+
+def test_a_progress_bar_is_its_last_state():
+    assert split([b"10%\r", b"50%\r100%", b"\r", b"\ndone\n"]) == ["100%", "done"]
+
+
+def test_a_huge_line_does_not_pile_up():
+    splitter = LineSplitter()
+    chunk = b"x" * 65536
+    tracemalloc.start()
+    length = sum(len(piece) for _ in range(1600) for piece in splitter.feed(chunk))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert length + len("".join(splitter.finish())) == 1600 * 65536
+    assert peak < 2_000_000

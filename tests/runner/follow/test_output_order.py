@@ -1,0 +1,352 @@
+"""Whose output is whose, and in which order it is shown, whatever comes first and in whatever pieces."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monopod.runner.follow.held_output import MOST_IN_MEMORY, HeldOutput
+from monopod.runner.follow.ordered import Output
+from monopod.runner.follow.output_marks import LENGTH, mark, without_marks
+from monopod.runner.follow.output_order import PATIENCE, OutputOrder
+from monopod.runner.follow.pod_events import BOTH, ContainerOutput
+from monopod.schemas import plan
+from monopod.schemas.run_events import (
+    OutputEnded,
+    RunWarning,
+    StepFinished,
+    StepStarted,
+    TaskFinished,
+    TaskStarted,
+)
+
+STREAMS = ("stdout", BOTH)  # where a container whose requests are marked writes
+
+
+def token(number):
+    return f"{number:032x}"
+
+
+def task(name):
+    return plan.Task(
+        name,
+        steps=(plan.Step("s"),),
+        sidecars=(plan.Sidecar(plan.Step("db")),),
+        slots=(plan.Slot(name, (f"{name}-s",), (f"{name}-db",)),),
+    )
+
+
+def started(name, attempt=0, *, is_marked=True):
+    return StepStarted(1.0, name, None, attempt, "s", f"{name}-s", is_marked)
+
+
+def finished(name, attempt=0, told="", code=0):
+    fields = (1.0, name, None, attempt, "s", f"{name}-s", code, "Completed", "", 1.0, 1.0, 0, 0)
+    return StepFinished(*fields, told)
+
+
+class Fed:
+    """An order that is fed, and what came out of it: events by their kind, output by its owner."""
+
+    def __init__(self, *tasks):
+        self.ended = set()
+        self.now = 0.0
+        pipeline = plan.Pipeline("p", tasks=tuple(map(task, tasks or ("a", "b"))))
+        self.order = OutputOrder(plan.Plan(pipeline, {}), self.ended.__contains__)
+
+    def write(self, container, data, stream="stdout"):
+        self.order.output(ContainerOutput(container, stream, data), self.now)
+        return self.told()
+
+    def mark(self, container, number):
+        return self.write(container, mark(token(number)))
+
+    def event(self, event):
+        self.order.event(event)
+        return self.told()
+
+    def told(self):
+        return list(self.order.take(self.now))
+
+
+@pytest.fixture
+def fed():
+    return Fed()
+
+
+def test_output_comes_after_the_start_and_before_the_end_of_its_step(fed):
+    assert fed.write("a-s", b"early") == []
+    assert fed.event(started("a")) == [started("a"), Output("a-s", b"early")]
+    assert fed.write("a-s", b"text") == [Output("a-s", b"text")]
+    assert fed.event(finished("a", told=token(1))) == []
+    assert fed.write("a-s", b"late" + mark(token(1))) == [Output("a-s", b"late"), finished("a", told=token(1))]
+
+
+def test_what_depends_on_a_step_waits_with_its_end_and_others_do_not(fed):
+    fed.event(started("a"))
+    fed.event(started("b"))
+    ended = TaskFinished(1.0, "a", None, 0, "Succeeded", "Succeeded", "")
+    assert fed.event(finished("a", told=token(1))) == []
+    assert fed.event(ended) == []
+    assert fed.write("b-s", b"b goes on") == [Output("b-s", b"b goes on")]
+    assert fed.mark("a-s", 1) == [finished("a", told=token(1)), ended]
+
+
+def test_attempts_in_one_container_are_told_apart_though_all_comes_at_once(fed):
+    for number in range(3):
+        fed.write("a-s", b"out %d" % number)
+        fed.mark("a-s", number)
+    shown = []
+    for number in range(3):
+        shown += [*fed.event(started("a", number)), *fed.event(finished("a", number, token(number)))]
+    assert shown == [
+        each
+        for number in range(3)
+        for each in (
+            started("a", number),
+            Output("a-s", b"out %d" % number),
+            finished("a", number, token(number)),
+        )
+    ]
+
+
+def test_where_both_streams_come_as_one_the_mark_ends_a_request_too(fed):
+    fed.event(started("a"))
+    assert fed.write("a-s", b"text\n" + mark(token(1)) + b"next", BOTH) == [Output("a-s", b"text\n", stream=BOTH)]
+    assert fed.event(finished("a", told=token(1))) == [finished("a", told=token(1))]
+    assert fed.event(started("a", 1)) == [started("a", 1), Output("a-s", b"next", stream=BOTH)]
+
+
+def test_what_an_entrypoint_complained_of_before_the_streams_were_joined_is_shown(fed):
+    fed.event(started("a"))
+    assert fed.write("a-s", b"entrypoint: kill.7\n", "stderr") == [
+        Output("a-s", b"entrypoint: kill.7\n", stream="stderr")
+    ]
+    fed.event(finished("a", told=token(1)))
+    assert fed.mark("a-s", 1) == [finished("a", told=token(1))]
+
+
+def test_a_forged_mark_is_text_and_delays_only_who_forged_it(fed):
+    fed.event(started("a"))
+    fed.event(started("b"))
+    forged = mark(token(99))
+    assert fed.write("a-s", b"text\n" + forged + b"more\n") == [Output("a-s", b"text\n")]
+    assert fed.write("b-s", b"b goes on") == [Output("b-s", b"b goes on")]
+    fed.mark("a-s", 1)
+    shown = fed.event(finished("a", told=token(1)))
+    assert b"".join(each.data for each in shown[:-1]) == forged + b"more\n"
+    assert shown[-1] == finished("a", told=token(1))
+
+
+def test_half_a_mark_is_text(fed):
+    fed.event(started("a"))
+    half = mark(token(1))[:20]
+    assert fed.write("a-s", half) == []
+    assert fed.write("a-s", b"x") == [Output("a-s", half + b"x")]
+    assert fed.write("a-s", half) == []
+    assert fed.mark("a-s", 1) == [Output("a-s", half)]
+    assert fed.event(finished("a", told=token(1))) == [finished("a", told=token(1))]
+
+
+def test_a_flood_of_forged_marks_takes_no_memory_and_loses_nothing(fed):
+    fed.event(started("a"))
+    flood = b"".join(mark(token(number)) for number in range(1000))
+    for _ in range(200):
+        assert fed.write("a-s", flood) == []
+    (stream,) = fed.order._containers["a-s"].streams.values()
+    assert len(stream.waiting) == 200 * len(flood) > 30 * MOST_IN_MEMORY
+    assert sum(map(len, stream.waiting._first)) <= MOST_IN_MEMORY
+    fed.mark("a-s", 1 << 100)
+    *output, end = fed.event(finished("a", told=token(1 << 100)))
+    assert b"".join(each.data for each in output) == flood * 200
+    assert end == finished("a", told=token(1 << 100))
+    assert len(stream.waiting) == 0
+
+
+def test_after_a_while_in_vain_the_run_goes_on_and_says_so(fed):
+    fed.event(started("a"))
+    assert fed.event(finished("a", told=token(1))) == []
+    assert fed.order.seconds_to_wait(fed.now) == PATIENCE
+    fed.now += PATIENCE - 1
+    assert fed.write("a-s", b"slow") == [Output("a-s", b"slow")]
+    fed.now += PATIENCE - 1
+    assert fed.told() == []
+    fed.now += 1
+    warning, end = fed.told()
+    assert isinstance(warning, RunWarning)
+    assert "Step 's' of Task 'a'" in warning.message
+    assert end == finished("a", told=token(1))
+    assert fed.order.seconds_to_wait(fed.now) is None
+    assert fed.event(started("a", 1)) == [started("a", 1)]
+    assert fed.write("a-s", b"late" + mark(token(1)) + b"next") == [
+        Output("a-s", b"late", started("a")),
+        Output("a-s", b"next"),
+    ]
+
+
+def test_without_a_mark_the_end_of_the_container_is_waited_for(fed):
+    fed.event(started("a"))
+    assert fed.event(finished("a", told=None)) == []
+    assert fed.write("a-s", b"last words") == [Output("a-s", b"last words")]
+    assert 0 < fed.order.seconds_to_wait(fed.now) < 1
+    fed.ended.add("a-s")
+    assert fed.told() == [finished("a", told=None)]
+
+
+def test_a_container_that_ended_without_its_mark_keeps_nobody_waiting(fed):
+    fed.event(started("a"))
+    fed.event(finished("a", told=token(1)))
+    fed.ended.add("a-s")
+    assert fed.told() == [finished("a", told=token(1))]
+
+
+def test_a_step_that_wrote_nothing_since_nothing_ran(fed):
+    fed.event(started("a"))
+    assert fed.event(finished("a", told="")) == [finished("a", told="")]
+    assert fed.event(started("a", 1)) == [started("a", 1)]
+    assert fed.write("a-s", b"second") == [Output("a-s", b"second")]
+
+
+def test_a_step_that_never_began_ends_at_once(fed):
+    assert fed.event(finished("a", told=None)) == [finished("a", told=None)]
+    fed.event(started("a"))
+    assert fed.event(finished("a", 1)) == [finished("a", 1)]  # of another attempt
+    assert fed.write("a-s", b"of the first") == [Output("a-s", b"of the first")]
+
+
+def test_what_a_new_coordinator_tells_again_is_no_other_request(fed):
+    fed.event(started("a"))
+    assert fed.event(started("a")) == [started("a")]
+    fed.mark("a-s", 1)
+    assert fed.event(finished("a", told=token(1))) == [finished("a", told=token(1))]
+    assert fed.event(finished("a", told=token(1))) == [finished("a", told=token(1))]
+    assert fed.event(started("a", 1)) == [started("a", 1)]
+    assert fed.write("a-s", b"second") == [Output("a-s", b"second")]
+
+
+def test_a_coordinator_of_an_older_version_keeps_nobody_waiting_for_long(fed):
+    first = started("a", is_marked=False)
+    fed.event(first)
+    fed.write("a-s", b"first")
+    end = finished("a", told=None)
+    assert fed.event(end) == []
+    fed.now += 2
+    assert fed.told() == [end]
+    fed.event(started("a", 1, is_marked=False))
+    assert fed.write("a-s", b"second") == [Output("a-s", b"second")]
+
+
+def test_sidecars_are_told_apart_too(fed):
+    task_started = TaskStarted(1.0, "a", None, 0, "a", {})
+    again = TaskStarted(2.0, "a", None, 1, "a", {})
+    assert fed.write("a-db", b"ready") == []
+    assert fed.event(task_started) == [task_started, Output("a-db", b"ready")]
+    fed.write("a-db", b"bye" + mark(token(7)) + b"ready again")
+    assert fed.event(OutputEnded(1.0, "a-db", token(7))) == [OutputEnded(1.0, "a-db", token(7))]
+    assert fed.event(again) == [again, Output("a-db", b"ready again")]
+
+
+def test_at_the_end_all_is_shown(fed):
+    fed.event(started("a"))
+    fed.write("a-s", b"text" + mark(token(3)) + b"of whom")
+    forged = fed.event(finished("a", told=token(1)))
+    assert b"".join(each.data for each in forged) == mark(token(3)) + b"of whom"
+    fed.write("b-s", b"b")
+    assert list(fed.order.end(fed.now)) == [finished("a", told=token(1)), Output("b-s", b"b")]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_the_mark_of_a_sidecar_whose_end_is_never_told_is_not_shown(fed, stream):
+    """A run is over when its last Task is: how its Sidecars ended is not reported any more."""
+    fed.event(TaskStarted(1.0, "a", None, 0, "a", {}))
+    fed.write("a-db", b"served\n" + mark(token(7)) + b"forged?\n" + mark(token(8)), stream)
+    shown = b"".join(each.data for each in fed.order.end(fed.now))
+    assert shown.count(mark(token(8))) == 0
+    assert shown.count(mark(token(7))) == shown.count(b"forged?\n") == 1
+
+
+def test_containers_that_are_not_of_the_plan_are_shown_at_once(fed):
+    assert fed.write("coordinator", b"oh dear", "stderr") == [Output("coordinator", b"oh dear", stream="stderr")]
+
+
+def test_a_full_disk_costs_output_and_says_whose(fed, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("monopod.runner.follow.held_output.os.pwrite", full)
+    (warning,) = fed.write("a-s", b"x" * (MOST_IN_MEMORY + 1))
+    assert warning.message.startswith("output of container 'a-s' is lost")
+
+
+def attempts_by_chance(chance, name, attempts):
+    """Return what each attempt writes, its events, and the bytes of the container's stream."""
+    written, events, stream = {}, [], b""
+    for number in range(attempts):
+        secret = mark(token(10 + number))
+        pieces = [b"", b"x\n", b"no newline", mark(token(5)), mark(token(9 + number)), secret[:30], b"\x1e"]
+        written[name, number] = b"%s %d %s " % (name.encode(), number, b"".join(chance.choices(pieces, k=3)))
+        stream += written[name, number] + secret
+        events += [started(name, number), finished(name, number, secret[9:-1].decode())]
+    return written, events, stream
+
+
+def owners(shown):
+    """Return what was shown of each attempt, which is between its start and its end."""
+    found, current = {}, {}
+    for each in shown:
+        if isinstance(each, StepStarted):
+            current[each.container] = each.task, each.attempt
+            found[each.task, each.attempt] = b""
+        elif isinstance(each, StepFinished):
+            del current[each.container]
+        else:
+            assert each.late is None
+            found[current[each.container]] += each.data
+    assert current == {}
+    return found
+
+
+@settings(max_examples=200)
+@given(st.randoms(use_true_random=False), st.integers(1, 5), st.sampled_from(STREAMS))
+def test_whatever_comes_first_and_in_whatever_pieces(chance, attempts, stream):
+    """The streams of two containers and the events, each in its own order, one piece after the other by chance."""
+    fed, shown = Fed(), []
+    written, events, streams = {}, [], {}
+    for name in ("a", "b"):
+        outputs, happened, streams[f"{name}-s"] = attempts_by_chance(chance, name, attempts)
+        written |= outputs
+        events += happened
+    events.sort(key=lambda event: event.attempt)
+    while any(streams.values()) or events:
+        source = chance.choice([source for source, data in streams.items() if data] + [None] * bool(events))
+        if source is None:
+            shown += fed.event(events.pop(0))
+            continue
+        size = chance.choice([1, 7, LENGTH, 1000])
+        shown += fed.write(source, streams[source][:size], stream)
+        streams[source] = streams[source][size:]
+    assert owners(shown) == written
+
+
+def test_held_output_is_a_queue_of_bytes_wherever_they_are():
+    chance = random.Random(1)
+    held, expected = HeldOutput(), b""
+    for _ in range(300):
+        data = chance.randbytes(chance.choice([0, 1, 1000, MOST_IN_MEMORY // 3]))
+        held.append(data)
+        expected += data
+        if chance.random() < 0.4:
+            taken = held.take(chance.choice([1, 100, MOST_IN_MEMORY]))
+            assert expected.startswith(taken)
+            back = chance.randrange(len(taken) + 1)
+            held.push_back(taken[back:])
+            expected = expected[back:]
+        assert len(held) == len(expected)
+    assert b"".join(iter(lambda: held.take(1), b"")) == expected
+    held.close()
+
+
+def test_a_log_without_its_marks():
+    log = b"one\n" + mark(token(1)) + b"two" + mark(token(2)) + b"\x1emonopod is text\n"
+    assert without_marks(log) == b"one\ntwo\x1emonopod is text\n"

@@ -1,0 +1,128 @@
+"""The document of a run whose end the coordinator did not tell, or not as it was."""
+
+import pytest
+import tekton_documents
+
+from monopod.runner.display.summary import Outcome
+from monopod.runner.follow.unfinished import ended_document, unfinished_document
+from monopod.schemas.run_events import RunCancelling
+
+EVICTED = Outcome("Failed", "Evicted", "the node was low on memory")
+CONDITION = {
+    "type": "Succeeded",
+    "status": "False",
+    "reason": "Evicted",
+    "message": "the node was low on memory",
+    "lastTransitionTime": "2023-11-14T22:13:29Z",
+}
+
+
+@pytest.fixture
+def plan(story):
+    made = story.plan(story.task("a", "x"), story.task("b", "x", "y", after=("a",)), story.task("c", "x", after=("b",)))
+    document = {"kind": "PipelineRun", "metadata": {"generateName": "ci-", "labels": {"of": "us"}}}
+    return made._replace(document=document)
+
+
+@pytest.fixture
+def events(story):
+    """Task a has ended, b is at its second Step, and c waits."""
+    return [
+        story.run_started(),
+        story.task_started("a", 1),
+        story.step_started("a", "x", 1),
+        story.step_finished("a", "x", 2),
+        story.task_finished("a", 2),
+        story.task_started("b", 3),
+        story.step_started("b", "x", 3),
+        story.step_finished("b", "x", 4),
+        story.step_started("b", "y", 5),
+    ]
+
+
+def test_what_had_not_ended_has_ended_with_its_pod(plan, events, start):
+    document = ended_document(plan, events, EVICTED, start + 9)
+    assert tekton_documents.problems(document) == []
+    assert document["metadata"] == {"name": "ci-x7k2p", "labels": {"of": "us"}, "namespace": "default", "uid": "uid"}
+    status = document["status"]
+    assert status["conditions"] == [CONDITION]
+    assert (status["startTime"], status["completionTime"]) == ("2023-11-14T22:13:20Z", "2023-11-14T22:13:29Z")
+    assert [each["name"] for each in status["childReferences"]] == ["ci-x7k2p-a", "ci-x7k2p-b"]
+    a, b = (status["taskRuns"][f"ci-x7k2p-{name}"]["status"] for name in "ab")
+    assert a["conditions"][0]["reason"] == "Succeeded"
+    assert a["completionTime"] == "2023-11-14T22:13:22Z"
+    assert b["conditions"] == [{**CONDITION, "reason": "PodEvicted"}]  # what Tekton calls it in a TaskRun
+    x, y = b["steps"]
+    assert x["terminationReason"] == "Completed"
+    assert y == {
+        "name": "y",
+        "container": "b-y",
+        "terminated": {
+            "exitCode": 1,
+            "reason": "PodEvicted",
+            "message": "Step y terminated as pod ci-x7k2p is terminated",
+            "startedAt": "2023-11-14T22:13:25Z",
+            "finishedAt": "2023-11-14T22:13:29Z",
+        },
+        "terminationReason": "PodEvicted",
+    }
+
+
+def test_what_the_coordinator_told_stays_unless_it_was_otherwise(plan, events, story, start):
+    told = story.run_finished(8, "Failed", conditions=[{"status": "False", "reason": "Failed"}], taskRuns={})
+    events = [*events, told]
+    assert ended_document(plan, events, Outcome("Failed", "Failed", ""), start + 9) is told.document
+    document = ended_document(plan, events, EVICTED, start + 9)
+    assert document["status"]["conditions"] == [CONDITION]
+
+
+def test_a_run_that_never_started_is_told_of_all_the_same(plan, start):
+    outcome = Outcome("Failed", "NotStarted", "no such image")
+    pod = {"name": "ci-x7k2p", "namespace": "default", "uid": "uid", "labels": {"of": "the Pod"}}
+    document = ended_document(plan, [], outcome, start + 9, pod=pod, began=start)
+    assert tekton_documents.problems(document) == []
+    assert document["metadata"] == {"name": "ci-x7k2p", "labels": {"of": "us"}, "namespace": "default", "uid": "uid"}
+    status = document["status"]
+    assert status["conditions"][0]["message"] == "no such image"
+    assert (status["startTime"], status["completionTime"]) == ("2023-11-14T22:13:20Z", "2023-11-14T22:13:29Z")
+
+
+def test_a_task_run_that_never_started_has_no_children(plan, story, start):
+    made = story.plan(story.task("a", "x"))._replace(document={"kind": "TaskRun", "metadata": {"name": "only"}})
+    document = ended_document(made, [], EVICTED, start + 9, pod={"name": "only"}, began=start)
+    assert document["status"].keys() == {"conditions", "podName", "startTime", "completionTime"}
+    assert document["status"]["conditions"][0]["reason"] == "PodEvicted"
+
+
+@pytest.mark.parametrize(
+    ("task", "step", "ended_as"),
+    [
+        ("TaskRunTimeout", "TimedOut", "TaskRunTimeout"),
+        ("StepFailed", "TimedOut", "TimeoutExceeded"),
+        ("StepFailed", "Error", "Error"),
+    ],
+)
+def test_steps_end_as_in_the_finished_document(plan, story, start, task, step, ended_as):
+    ended = story.step_finished("a", "x", 2)._replace(exit_code=143, reason=step)
+    over = story.task_finished("a", 3, "Failed")._replace(reason=task)
+    events = [story.run_started(), story.task_started("a", 1), story.step_started("a", "x", 1), ended, over]
+    document = ended_document(plan, events, EVICTED, start + 9)
+    (listed,) = document["status"]["taskRuns"]["ci-x7k2p-a"]["status"]["steps"]
+    assert listed["terminationReason"] == ended_as
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        (None, "Running"),
+        ("Cancelled", "Cancelled"),
+        ("CancelledRunFinally", "CancelledRunningFinally"),
+        ("StoppedRunFinally", "StoppedRunningFinally"),
+    ],
+)
+def test_a_run_that_is_being_cancelled_says_so(plan, events, start, mode, reason):
+    cancelling = [] if mode is None else [RunCancelling(start + 6, mode)]
+    document = unfinished_document(plan, [*events, *cancelling], {})
+    (condition,) = document["status"]["conditions"]
+    assert (condition["status"], condition["reason"]) == ("Unknown", reason)
+    assert "completionTime" not in document["status"]

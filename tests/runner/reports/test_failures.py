@@ -1,0 +1,107 @@
+"""What is said of a run that failed."""
+
+import pytest
+
+from monopod.runner.follow.follower import FailedStep, Follower
+from monopod.runner.reports.failures import (
+    command_in_words,
+    ending_in_words,
+    failure_context,
+    find_failures,
+    memory_limits,
+)
+from monopod.schemas import plan
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (plan.Step("s", command=("pytest",), args=("-q", "a b", "$(params.dir)/x")), "pytest -q 'a b' $(params.dir)/x"),
+        (plan.Step("s", command=("sh", "-c"), args=("echo 'it'\nexit 1", "")), r"sh -c 'echo '\''it'\''\nexit 1' ''"),
+        (plan.Step("s", script="#!/bin/sh\nset -euo pipefail\n\n# build\n  make all \n"), "make all"),
+        (plan.Step("s", script="#!/bin/sh\nset -ex\nmake all\nmake install\n"), "make all …"),
+        (plan.Step("s", script="#!/bin/sh\nset -e\n"), "#!/bin/sh"),
+        (plan.Step("s", script="#!/usr/bin/env -S python3 -u\nimport sys\nsys.exit(1)"), "python3: import sys …"),
+        (plan.Step("s", script="#!/usr/bin/perl -w\ndie;"), "perl: die;"),
+        (plan.Step("s", script="#!/usr/bin/env bash\nmake"), "make"),
+        (plan.Step("s", script=""), ""),
+        (plan.Step("s", command=("x" * 200,)), "x" * 99 + "…"),
+    ],
+)  # fmt: skip
+def test_commands(step, words):
+    assert command_in_words(step) == words
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "message", "words"),
+    [
+        (3, "Error", "", "exit code 3"),
+        (137, "OOMKilled", "killed: out of memory, limit 512Mi", "killed: out of memory, limit 512Mi"),
+        (137, "OOMKilled", "", "killed: out of memory"),
+        (137, "Error", "", "exit code 137: ended by SIGKILL"),
+        (1, "TimedOut", "the Step exceeded its timeout", "the Step exceeded its timeout (exit code 1)"),
+        (127, "Error", "cannot execute 'x'", "cannot execute 'x' (exit code 127)"),
+    ],
+)
+def test_endings(code, reason, message, words):
+    assert ending_in_words(FailedStep("task", "step", code, reason, message, ())) == words
+
+
+def test_limits_come_from_the_pod():
+    limited = {"name": "a", "resources": {"limits": {"memory": "512Mi", "cpu": 1}}}
+    pod = {"spec": {"containers": [limited, {"name": "b"}, {"name": "c", "resources": {"limits": None}}]}}
+    assert memory_limits(pod) == {"a": "512Mi"}
+
+
+def test_what_was_skipped_because_of_what(story):
+    inner = plan.Pipeline("inner", tasks=(story.task("one", "run"), story.task("two", "run", after=("one",))))
+    tested = story.plan(
+        story.task("late", "run", after=("deploy",)),  # stands before what it waits for
+        story.task("build", "make"),
+        story.task("lint", "run"),
+        story.task("guarded", "run", after=("build",)),
+        plan.Task("scan", after=("build",), pipeline=inner),
+        story.task("deploy", "run", after=("scan",)),
+        story.task("apart", "run"),
+        story.task("notes", "run", after=("lint",)),
+        final=[story.task("report", "run")],
+    )
+    follower = Follower(tested, {"build-make": "64Mi"})
+    stopping = "PipelineRun was stopping"
+    for event in (
+        story.run_started(),
+        story.task_started("build", 1),
+        story.task_started("lint", 1),
+        story.step_started("build", "make", 1),
+        story.step_finished("build", "make", 2, code=137, reason="OOMKilled"),
+        story.task_finished("build", 2, "Failed"),
+        story.task_skipped("guarded", 2),
+        story.task_skipped("scan/one", 2, stopping),
+        story.task_skipped("scan/two", 2, "Parent Tasks were skipped"),
+        story.task_skipped("deploy", 2, "Parent Tasks were skipped"),
+        story.task_skipped("late", 2, "Parent Tasks were skipped"),
+        story.task_skipped("apart", 2, stopping),
+        story.task_finished("lint", 3, "TimedOut", message="it took more than 2s"),
+        story.task_skipped("notes", 3, stopping),
+    ):
+        follower.event(event)
+    context = failure_context(tested, lambda *names: " ".join(names))
+    build, lint = find_failures(follower, context)
+    assert build.heading == "build : make failed: killed: out of memory, limit 64Mi"
+    assert build.consequences == [
+        ("skipped because of it", "late, scan/one, scan/two, deploy, apart, notes"),
+        ("see more with", "build make build-make"),
+    ]
+    assert lint.heading == "lint failed: it took more than 2s"
+    assert lint.consequences == [("skipped because of it", "notes")]
+
+
+def test_many_are_counted(story):
+    tasks = [story.task("build", "make"), *(story.task(f"t{number}", "run", after=("build",)) for number in range(20))]
+    follower = Follower(story.plan(*tasks))
+    follower.event(story.task_started("build", 1))
+    follower.event(story.task_finished("build", 2, "Failed", message="no"))
+    for number in range(20):
+        follower.event(story.task_skipped(f"t{number}", 2, "Parent Tasks were skipped"))
+    (failure,) = find_failures(follower, failure_context(story.plan(), lambda *_: ""))
+    assert failure.skipped == "t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11 and 8 more"
