@@ -53,7 +53,7 @@ from monopod.runner.follow.pod_events import (
     PodFinished,
     PodWarning,
 )
-from monopod.runner.signals import READER_GONE, received, stop
+from monopod.runner.signals import READER_GONE, received, suspend
 from monopod.schemas.formats.words import exit_code_in_words
 from monopod.schemas.run_events import (
     CANNOT_START,
@@ -329,7 +329,7 @@ class Run:
     def _stop(self) -> None:
         """Stop until somebody lets this process go on."""
         self._display.pause()
-        stop()
+        suspend()
         self._display.resume()
         self._went_on = True
 

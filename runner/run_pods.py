@@ -40,7 +40,7 @@ from monopod.runner.follow.unfinished import ended_document
 from monopod.runner.records.recorder import Recorder, recording
 from monopod.runner.reports.failures import More, failure_context, images, memory_limits
 from monopod.runner.run import Run
-from monopod.runner.signals import ENDING, READER_GONE, heeded, received, wake_ups
+from monopod.runner.signals import ENDING, READER_GONE, caught, received, signal_pipe
 from monopod.schemas.formats.visible_text import visible_lines
 from monopod.schemas.plan import Plan
 
@@ -93,9 +93,9 @@ def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Opt
         print_problems(warnings_of(compilations), sys.stderr)
         _tell_what_is_not_used(backend, compilations[0].passed_through)
         ended: list[Ended] = []
-        with wake_ups(*ENDING, signal.SIGWINCH) as woken, output.telling(woken.tell_reader_gone):
+        with signal_pipe(*ENDING, signal.SIGWINCH) as signals, output.telling(signals.report_reader_gone):
             for compilation in compilations:
-                ended.append(_run_one(compilation, backend, options, woken.reader, is_first=not ended))
+                ended.append(_run_one(compilation, backend, options, signals.reader, is_first=not ended))
                 if ended[-1].is_last:
                     break
         left = compilations[len(ended) :]
@@ -183,7 +183,7 @@ def follow_pod(
     run = Run(pod, follower, display, wake_up)
     summary, began = None, time.time()
     try:
-        with pod.cancel_requests() as cancel_requests, heeded(signal.SIGTSTP, signal.SIGCONT):
+        with pod.cancel_requests() as cancel_requests, caught(signal.SIGTSTP, signal.SIGCONT):
             for name in run.follow(cancel_requests):
                 if options.output == "name":
                     print(f"{plan.document['kind'].lower()}.tekton.dev/{name}", flush=True)

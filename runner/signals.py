@@ -1,9 +1,9 @@
-"""The signals that a process gets while it follows a run: numbers that can be read from a pipe.
+"""The signals that a process receives while it follows a run, as numbers read from a pipe.
 
-A reader of the output that has gone is told in the same way, as SIGPIPE. Python itself ignores that signal, which would
-come for sockets too.
+A reader of the output that goes away is reported through the same pipe, as SIGPIPE. Python itself ignores that signal,
+which would also be raised for sockets.
 
-What is left to others: what each of them means (``run``).
+What each signal means is decided in ``run``.
 """
 
 from __future__ import annotations
@@ -19,43 +19,43 @@ from dataclasses import dataclass
 from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What asks for the end of the run."""
+"""The signals that end the run."""
 READER_GONE = signal.SIGPIPE
 _MOST = 64
 
 
 @dataclass(frozen=True, slots=True)
-class WakeUps:
-    """A pipe that numbers of signals come through: its ends."""
+class SignalPipe:
+    """The two ends of a pipe that carries signal numbers."""
 
     reader: int
     writer: int
 
-    def tell_reader_gone(self) -> None:
-        """Tell that nobody reads the output any more. May be called by any thread."""
-        with contextlib.suppress(BlockingIOError):  # there is enough in it to end the run
+    def report_reader_gone(self) -> None:
+        """Report that nobody reads the output any more. Thread-safe."""
+        with contextlib.suppress(BlockingIOError):  # a full pipe holds enough to end the run
             os.write(self.writer, bytes([READER_GONE]))
 
 
 @contextmanager
-def wake_ups(*numbers: signal.Signals) -> Iterator[WakeUps]:
-    """Give where the signals of these numbers come in, and others that are `heeded` meanwhile."""
-    found = WakeUps(*os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK))
-    before = signal.set_wakeup_fd(found.writer, warn_on_full_buffer=False)
+def signal_pipe(*numbers: signal.Signals) -> Iterator[SignalPipe]:
+    """Yield a pipe that receives these signals, and all signals that are `caught` meanwhile."""
+    pipe = SignalPipe(*os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK))
+    before = signal.set_wakeup_fd(pipe.writer, warn_on_full_buffer=False)
     try:
-        with heeded(*numbers):
-            yield found
+        with caught(*numbers):
+            yield pipe
     finally:
         signal.set_wakeup_fd(before)
-        os.close(found.reader)
-        os.close(found.writer)
+        os.close(pipe.reader)
+        os.close(pipe.writer)
 
 
 @contextmanager
-def heeded(*numbers: signal.Signals) -> Iterator[None]:
-    """Let these signals do nothing by themselves, but for those that are ignored, as nohup asks for."""
-    taken = [each for each in numbers if signal.getsignal(each) != signal.SIG_IGN]
-    before = {number: signal.signal(number, lambda *_: None) for number in taken}
+def caught(*numbers: signal.Signals) -> Iterator[None]:
+    """Catch these signals with a handler that does nothing, except signals that are ignored (as under nohup)."""
+    handled = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda *_: None) for number in handled}
     try:
         yield
     finally:
@@ -64,39 +64,39 @@ def heeded(*numbers: signal.Signals) -> Iterator[None]:
 
 
 @contextmanager
-def noticed(number: signal.Signals) -> Iterator[list[int]]:
-    """Give a list that holds the signal once it has come; it does what it did before as well."""
-    came: list[int] = []
+def observed(number: signal.Signals) -> Iterator[list[int]]:
+    """Yield a list to which the signal is appended when it arrives, before its usual handler runs."""
+    received_signals: list[int] = []
     before = signal.getsignal(number)
 
     def note(which: int, frame: FrameType | None) -> None:
-        came.append(which)
+        received_signals.append(which)
         if callable(before):
             before(which, frame)
 
     if callable(before):
         signal.signal(number, note)
     try:
-        yield came
+        yield received_signals
     finally:
         if callable(before):
             signal.signal(number, before)
 
 
 def interrupt() -> None:
-    """Have KeyboardInterrupt raised in the main thread, as Ctrl-C does. May be called by any thread."""
+    """Raise KeyboardInterrupt in the main thread, as Ctrl-C does. Thread-safe."""
     main = threading.main_thread().ident
     assert main is not None
     signal.pthread_kill(main, signal.SIGINT)
 
 
-def received(wake_up: int) -> bytes:
-    """Return the numbers of the signals that have come, without waiting."""
-    return os.read(wake_up, _MOST) if select.select([wake_up], [], [], 0)[0] else b""
+def received(pipe: int) -> bytes:
+    """Return the numbers of the signals that have arrived, without waiting."""
+    return os.read(pipe, _MOST) if select.select([pipe], [], [], 0)[0] else b""
 
 
-def stop() -> None:
-    """Stop this process as Ctrl-Z would if SIGTSTP were not heeded; returns when it goes on."""
+def suspend() -> None:
+    """Suspend this process as Ctrl-Z would if SIGTSTP were not caught. Returns when the process is resumed."""
     handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
     try:
         signal.raise_signal(signal.SIGTSTP)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from monopod.runner.records.run_argument import add_run_argument, recorded_run
+from monopod.runner.commands.options.recorded_run import add_recorded_run_argument, find_recorded_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ its container. What a change would bring is computed as if all else took as long
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    add_run_argument(parser)
+    add_recorded_run_argument(parser)
     parser.add_argument(
         "-o", "--output", choices=("human", "json"), default="human", help="human (the default), or json"
     )
@@ -38,7 +38,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Print where the time went."""
     from monopod.runner.reports.time_spent import time_spent  # noqa: PLC0415  # not needed for --help
 
-    run = recorded_run("explain", arguments.run)
+    run = find_recorded_run("explain", arguments.run)
     if run is None:
         return 2
     spent = time_spent(run)
@@ -57,7 +57,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _lines(run: RecordedRun, spent: TimeSpent) -> Iterator[str]:
-    from monopod.runner.reports.words import change_in_words, parallelism_in_words  # noqa: PLC0415
+    from monopod.runner.reports.descriptions import describe_change, describe_parallelism  # noqa: PLC0415
     from monopod.schemas.formats.words import duration_in_words as words  # noqa: PLC0415
     from monopod.schemas.formats.words import table_lines  # noqa: PLC0415
 
@@ -73,7 +73,7 @@ def _lines(run: RecordedRun, spent: TimeSpent) -> Iterator[str]:
         yield from ("", "Longest waits of Tasks that could have run", "")
         yield from (f"  {words(wait.seconds):>6}  {wait.label}: for {wait.why}" for wait in spent.waits)
     yield from ("", "At the same time", "")
-    yield from (f"  {line}" for line in parallelism_in_words(spent))
+    yield from (f"  {line}" for line in describe_parallelism(spent))
     if spent.changes:
         yield from ("", "What would make the run shorter", "")
-        yield from (f"  {change_in_words(change, spent)}" for change in spent.changes)
+        yield from (f"  {describe_change(change, spent)}" for change in spent.changes)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from monopod.runner.records.run_argument import add_run_argument, recorded_run
+from monopod.runner.commands.options.recorded_run import add_recorded_run_argument, find_recorded_run
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ formats:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    add_run_argument(parser)
+    add_recorded_run_argument(parser)
     parser.add_argument("--format", choices=("html", "junit", "trace", "json"), default="html", help="default: html")
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it; without it, to standard output")
 
@@ -39,7 +39,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.format == "html" and arguments.output is None and sys.stdout.isatty():
         print("monopod report: a page is nothing for a terminal; use -o FILE", file=sys.stderr)
         return 2
-    run = recorded_run("report", arguments.run)
+    run = find_recorded_run("report", arguments.run)
     if run is None:
         return 2
     from monopod.runner.records.store import RecordError  # noqa: PLC0415  # not needed for --help

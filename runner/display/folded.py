@@ -3,7 +3,7 @@
 Rules:
 
 - Lines of parallel Tasks are not mixed inside a fold: one Task streams, and the others are told whole when they end
-  (``turns``). A fold that had to be closed for another is opened again as ``(continued)``.
+  (``grouped_output``). A fold that had to be closed for another is opened again as ``(continued)``.
 - How a Task ended stands after its fold, so that it is seen with all folds closed; so does what belongs to no Task.
 """
 
@@ -14,11 +14,11 @@ from typing import TextIO
 
 from monopod.runner.display.ci_log import below, neutral
 from monopod.runner.display.folding import Folding, identifier
+from monopod.runner.display.grouped_output import GroupedOutput
 from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.plain import PlainDisplay
 from monopod.runner.display.printable import printable
 from monopod.runner.display.summary import Summary
-from monopod.runner.display.turns import Turns
 from monopod.runner.follow.follower import Follower, OutputLine, Shown
 from monopod.schemas.matrix_names import params_in_words
 from monopod.schemas.run_events import SidecarFinished, StepFinished, TaskFinished, TaskStarted
@@ -30,7 +30,7 @@ class FoldedDisplay(PlainDisplay):
     def __init__(self, stream: TextIO, follower: Follower, options: LineOptions, folding: Folding) -> None:
         super().__init__(stream, follower, options)
         self._folding = folding
-        self._turns = Turns(self)
+        self._groups = GroupedOutput(self)
         self._titles: dict[str, str] = {}
         self._fold: tuple[str, str] | None = None  # title and identifier of the one that is open
         self._folds = 0
@@ -42,33 +42,33 @@ class FoldedDisplay(PlainDisplay):
         match shown:
             case OutputLine(task, step) if step:
                 if text is not None:
-                    self._turns.add(task, text)
+                    self._groups.add(task, text)
             case TaskStarted():
                 name = self._follower.label(shown.task, shown.index)
                 self._titles[name] = name + params_in_words(name, shown.params)
                 if text is not None:
-                    self._turns.add(self._follower.label(shown.task, shown.index), text)
+                    self._groups.add(self._follower.label(shown.task, shown.index), text)
             case StepFinished() | SidecarFinished():
                 if text is not None:
-                    self._turns.add(self._follower.label(shown.task, shown.index), text)
+                    self._groups.add(self._follower.label(shown.task, shown.index), text)
             case TaskFinished() if not shown.will_retry:
-                self._turns.end(self._follower.label(shown.task, shown.index), text)
+                self._groups.end(self._follower.label(shown.task, shown.index), text)
             case _:
                 if text is not None:
-                    self._turns.write_between(text)
+                    self._groups.write_between(text)
 
     def notice(self, text: str) -> None:
         """Write something that the runner itself has to say."""
-        self._turns.write_between(self.stamped(text))
+        self._groups.write_between(self.stamped(text))
 
     def close(self, summary: Summary | None) -> None:
         """Write what is still kept, and the summary."""
-        self._turns.close()
+        self._groups.close()
         super().close(summary)
 
     # The pieces
 
-    def begin_piece(self, task: str, *, is_continued: bool) -> None:
+    def begin_group(self, task: str, *, is_continued: bool) -> None:
         """Open a fold."""
         title = self._titles.get(task, task) + (" (continued)" if is_continued else "")
         title = neutral(self._stream, printable(title, colours=False))
@@ -83,7 +83,7 @@ class FoldedDisplay(PlainDisplay):
             self._needs_heading = False
         super().write_line(line)
 
-    def end_piece(self) -> None:
+    def end_group(self) -> None:
         """Close the fold."""
         assert self._fold is not None
         self._write_mark(self._folding.end(*self._fold, int(time.time())))

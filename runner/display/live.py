@@ -1,14 +1,13 @@
-"""A run on a terminal: the output scrolls by, and below it stands how each Task is doing.
+"""A run on a terminal: output scrolls by above a live view of the Tasks.
 
 Rules:
 
-- One thread: what is to be shown is gathered, and drawn by `refresh` at most ten times a second, in one write each
-  time, and only if something changed or a clock on the screen moved on. Nothing is drawn that the terminal has no time
-  for (Ctrl-S, a slow line) but lines of output.
-- Lines of output are never cut nor re-wrapped: the terminal wraps them, and they can be copied from it whole. Those of
-  Tasks that run at the same time are not mixed (``turns``): one Task's scroll by, of each other the last ones stand
-  below the tree, and all of them follow in one piece when it ends.
-- What stands below fits the terminal, whatever its size becomes.
+- One thread. `refresh` draws what was collected, at most ten times a second and in one write, and only if something
+  changed or a clock on the screen advanced. While the terminal is behind (Ctrl-S, a slow line), only output is written.
+- Output lines are never cut or re-wrapped: the terminal wraps them, so they can be copied whole. Lines of parallel
+  Tasks are not interleaved (``grouped_output``): one Task's output scrolls by. The last lines of every other Task
+  appear below the tree, and the whole output follows as one group when that Task ends.
+- The live view fits the terminal at any size.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from collections import deque
 
 from rich.console import Console
 
+from monopod.runner.display.grouped_output import GroupedOutput
 from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.live_view import MOST_TAIL_LINES, Row, Source, View, shortened
-from monopod.runner.display.looks import TASK_COLOURS, in_ascii, styled
 from monopod.runner.display.outlet import is_behind, settle
 from monopod.runner.display.plain import step_ending
 from monopod.runner.display.printable import printable
 from monopod.runner.display.screen_region import ScreenRegion
+from monopod.runner.display.status_styles import TASK_COLOURS, in_ascii, styled
 from monopod.runner.display.summary import Summary
 from monopod.runner.display.summary_view import print_summary
-from monopod.runner.display.turns import Turns
 from monopod.runner.follow.follower import Follower, OutputLine, Shown
 from monopod.runner.follow.usage import LoadMeter
 from monopod.schemas.run_events import RunWarning, SidecarFinished, StepFinished, TaskFinished, sidecar_end_in_words
@@ -56,7 +55,7 @@ class LiveDisplay:
         self._options = options
         self._meter = meter
         self._region = ScreenRegion(console.file, wraps_anew=wraps_anew)
-        self._turns = Turns(self)
+        self._groups = GroupedOutput(self)
         self._tails: dict[Source, deque[str]] = {}
         self._pending: list[str] = []
         self._pending_size = 0
@@ -80,15 +79,15 @@ class LiveDisplay:
                 task = self._follower.label(shown.task, shown.index)
                 self._add_ending(task, shown.sidecar, sidecar_end_in_words(shown), "red")
             case TaskFinished() if not shown.will_retry:
-                self._turns.end(self._follower.label(shown.task, shown.index))
+                self._groups.end(self._follower.label(shown.task, shown.index))
             case RunWarning() if wanted:
-                self._turns.write_between(self._options.stamp() + self._styled(f"warning: {shown.message}", "yellow"))
+                self._groups.write_between(self._options.stamp() + self._styled(f"warning: {shown.message}", "yellow"))
             case _:
                 pass  # it is seen in the view
 
     def notice(self, text: str) -> None:
         """Show something that the runner itself has to say."""
-        self._turns.write_between(self._options.stamp() + self._styled(text, "yellow"))
+        self._groups.write_between(self._options.stamp() + self._styled(text, "yellow"))
 
     def refresh(self, now: float, /) -> float | None:
         """Draw what has changed, unless it was drawn just before; return when to come back."""
@@ -118,7 +117,7 @@ class LiveDisplay:
 
     def close(self, summary: Summary | None) -> None:
         """Take the view away, put the cursor back, and show the summary."""
-        self._turns.close()
+        self._groups.close()
         self._clear()
         if summary is not None:
             print_summary(self._console, summary)
@@ -129,7 +128,7 @@ class LiveDisplay:
 
     # The lines
 
-    def begin_piece(self, task: str, *, is_continued: bool) -> None:  # noqa: ARG002
+    def begin_group(self, task: str, *, is_continued: bool) -> None:  # noqa: ARG002
         """Nothing marks where the lines of a Task begin: each has its prefix."""
         for source in [each for each in self._tails if each[0] == task]:
             del self._tails[source]
@@ -142,16 +141,16 @@ class LiveDisplay:
         if self._pending_size > 2 * MOST_PENDING:  # much was kept of a Task
             self._draw(max(self._drawn, 0.0))
 
-    def end_piece(self) -> None:
+    def end_group(self) -> None:
         """Nothing marks where they end."""
 
     def _take_line(self, task: str, step: str, text: str) -> None:
         line = self._options.stamp() + self._prefix(task, step) + text
         if not step:
-            self._turns.write_between(line)
+            self._groups.write_between(line)
             return
-        self._turns.add(task, line)
-        if self._turns.turn != task:
+        self._groups.add(task, line)
+        if self._groups.current != task:
             self._tails.setdefault((task, step), deque(maxlen=MOST_TAIL_LINES)).append(text)
 
     def _end_step(self, event: StepFinished, *, wanted: bool) -> None:
@@ -162,7 +161,7 @@ class LiveDisplay:
         self._tails.pop((task, event.step), None)
 
     def _add_ending(self, task: str, step: str, ending: str, style: str) -> None:
-        self._turns.add(task, self._options.stamp() + self._prefix(task, step) + self._styled(ending, style))
+        self._groups.add(task, self._options.stamp() + self._prefix(task, step) + self._styled(ending, style))
 
     def _draw(self, now: float) -> None:
         width, height = self._size

@@ -2,7 +2,7 @@
 lines of Steps that run beside the one whose output scrolls by.
 
 Pure: made of what a `Follower` and a `LoadMeter` know, for a terminal of any size. What is left to others: which lines
-scroll by (``turns``), drawing (``screen_region``).
+scroll by (``grouped_output``), drawing (``screen_region``).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import TypeAlias
 
 from rich.cells import cell_len, set_cell_size
 
-from monopod.runner.display.looks import MARKS, STYLES
+from monopod.runner.display.status_styles import MARKS, STYLES
 from monopod.runner.display.task_tree import Branch, choose, tree
 from monopod.runner.follow.follower import Follower, TaskState
 from monopod.runner.follow.usage import Load, LoadMeter, memory_in_words
-from monopod.runner.reports.failures import ending_in_words
+from monopod.runner.reports.failures import describe_failed_step
 from monopod.schemas.formats.words import duration_in_words
 
 Row: TypeAlias = list[tuple[str, str]]
@@ -124,7 +124,7 @@ class View:
                 waits = self.follower.waits_for(task)
                 return f"after {', '.join(waits)}" if waits else "finally" if task.is_final else ""
             case "Failed" if task.failed_steps:
-                return f"{task.failed_steps[0].step}: {ending_in_words(task.failed_steps[0])}"
+                return f"{task.failed_steps[0].step}: {describe_failed_step(task.failed_steps[0])}"
             case "Succeeded" | "Cancelled":
                 return ""
         return task.why

@@ -14,7 +14,7 @@ from monopod.runner.display.printable import printable
 from monopod.runner.display.selection import FAILING_REASONS
 from monopod.runner.display.summary import Summary
 from monopod.runner.follow.follower import FailedStep, Follower, OutputLine, Shown
-from monopod.runner.reports.failures import Failure, ending_in_words
+from monopod.runner.reports.failures import Failure, describe_failed_step
 from monopod.schemas.formats.words import duration_in_words, exit_code_in_words, table_lines
 from monopod.schemas.matrix_names import started_words
 from monopod.schemas.run_events import (
@@ -139,7 +139,7 @@ def step_ending(event: StepFinished) -> str:
         return ""  # a Step is skipped too when an earlier one failed, which was told then
     words = event.message or exit_code_in_words(event.exit_code)
     if event.reason in FAILING_REASONS:
-        return ending_in_words(FailedStep("", event.step, event.exit_code, event.reason, event.message, ()))
+        return describe_failed_step(FailedStep("", event.step, event.exit_code, event.reason, event.message, ()))
     if event.reason == "Continued":
         return f"{words}; the Task goes on (onError: continue)"
     return f"{event.reason}: {words}"

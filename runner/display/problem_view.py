@@ -26,8 +26,8 @@ from rich.cells import cell_len, set_cell_size
 
 from monopod.compiler.diagnostics import Position, Problem, Severity
 from monopod.compiler.documents.yaml_files import MAX_BYTES
-from monopod.runner.display.looks import styled
 from monopod.runner.display.printable import printable
+from monopod.runner.display.status_styles import styled
 
 _STYLES: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 _NAMED = re.compile(r"\$\([^)]*\)|\$\{\{[^}]*\}\}|\$\{[^}]*\}|\{\{[^}]*\}\}|<no value>")

@@ -11,8 +11,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from monopod.runner.display.looks import MARKS, STYLES, in_ascii
 from monopod.runner.display.printable import printable
+from monopod.runner.display.status_styles import MARKS, STYLES, in_ascii
 from monopod.runner.display.summary import Row, Summary
 from monopod.runner.reports.failures import Failure
 

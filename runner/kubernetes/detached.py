@@ -19,7 +19,7 @@ from monopod.runner.records.recorder import Recorder
 from monopod.runner.records.store import is_recorded
 from monopod.runner.reports.failures import memory_limits
 from monopod.runner.run_pods import Options, Output, follow_pod, write_documents
-from monopod.runner.signals import interrupt, wake_ups
+from monopod.runner.signals import interrupt, signal_pipe
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
@@ -100,13 +100,13 @@ def attach(existing: ExistingPod, options: Options) -> int:
     with outlets() as outlet:
         try:
             with (
-                wake_ups(signal.SIGWINCH) as woken,  # the signals that cancel a run are not heeded here
+                signal_pipe(signal.SIGWINCH) as signals,  # the signals that cancel a run are not caught here
                 outlet.telling(interrupt),
                 AttachedPod(existing) as pod,
             ):
                 pod.start()
                 limits = memory_limits(existing.pod)
-                ended = follow_pod(pod, existing.plan, options, woken.reader, limits=limits, recorder=recorder)
+                ended = follow_pod(pod, existing.plan, options, signals.reader, limits=limits, recorder=recorder)
         except KeyboardInterrupt:
             cancel = existing.cluster.command("cancel", existing.name)
             print(f"The run goes on; `{cancel}` cancels it.", file=sys.stderr)

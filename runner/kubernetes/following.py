@@ -480,9 +480,9 @@ class FollowedPod:
             reason = DELETED
         if self._is_gone and not message:
             reason = reason or "Deleted"
-            message = pod_states.ending_in_words(self._pod or {}) or _gone_in_words(is_seen=self._is_deletion_seen)
+            message = pod_states.describe_failed_step(self._pod or {}) or _gone_in_words(is_seen=self._is_deletion_seen)
         status.setdefault("phase", "Pending")
-        status["message"] = message or pod_states.ending_in_words(self._pod or {})
+        status["message"] = message or pod_states.describe_failed_step(self._pod or {})
         status["reason"] = reason or status.get("reason") or ""
         if status["phase"] not in ("Succeeded", "Failed"):
             if self._is_gone:

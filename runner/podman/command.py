@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monopod.runner.backend_errors import BackendUnavailableError
-from monopod.runner.signals import noticed
+from monopod.runner.signals import observed
 
 OLDEST = (4, 3)
 _VERSION = re.compile(r"(\d+)\.(\d+)")
@@ -62,7 +62,7 @@ def run(*arguments: str, text: str | None = None, holds: Sequence[int] = ()) -> 
 
 def run_interruptibly(*arguments: str) -> str:
     """Return what ``podman ARGUMENT...`` prints; Ctrl-C ends it. Raises PodmanError, BackendUnavailableError."""
-    with noticed(signal.SIGINT) as interrupts:
+    with observed(signal.SIGINT) as interrupts:
         try:
             return _run(arguments, None, (), is_interruptible=True)
         except PodmanError as error:

@@ -121,8 +121,8 @@ def _failed_step(task: TaskState, step: FailedStep, container: str, context: Fai
     return Failure(
         task=task.label,
         step=step.step,
-        ending=ending_in_words(step),
-        command="" if planned is None else command_in_words(planned),
+        ending=describe_failed_step(step),
+        command="" if planned is None else describe_command(planned),
         last_lines=step.last_lines,
         skipped=skipped,
         more="" if context.more is None else context.more(task.label, step.step, container),
@@ -139,7 +139,7 @@ def ended_sidecars(follower: Follower) -> tuple[Failure, ...]:
     )
 
 
-def ending_in_words(step: FailedStep) -> str:
+def describe_failed_step(step: FailedStep) -> str:
     """Return how a Step failed."""
     if step.reason == "OOMKilled":
         return step.message or out_of_memory_in_words()
@@ -150,7 +150,7 @@ def ending_in_words(step: FailedStep) -> str:
     return f"{message} ({words})" if message and message not in words else words
 
 
-def command_in_words(step: Step, most: int = LONGEST_COMMAND) -> str:
+def describe_command(step: Step, most: int = LONGEST_COMMAND) -> str:
     """Return what a Step runs as the author wrote it, in one line of at most so many characters."""
     if step.script is None:
         return _shortened(" ".join(map(_quoted, (*step.command, *step.args))), most)

@@ -18,8 +18,8 @@ from xml.etree import ElementTree
 
 from monopod.runner.display.printable import printable
 from monopod.runner.records.recorded_run import RecordedRun, StepRun, TaskRun
+from monopod.runner.reports.descriptions import describe_step_end, explain_task
 from monopod.runner.reports.logs import Log, logs_of
-from monopod.runner.reports.words import ending_of_step, why_of_task
 from monopod.schemas.formats.visible_text import visible_lines
 
 MOST_LINES = 1000
@@ -85,7 +85,7 @@ def _cases(run: RecordedRun, task: TaskRun, logs: dict[tuple[str, str, int], Log
         seconds = 0.0 if step is None else step.seconds or 0.0
         case = ElementTree.Element("testcase", name=_text(name), classname=class_name, time=f"{max(seconds, 0):.3f}")
         if step is None or step.reason == "Skipped":
-            why = why_of_task(task) if step is None else ending_of_step(step)
+            why = explain_task(task) if step is None else describe_step_end(step)
             ElementTree.SubElement(case, "skipped", message=_text(why or "it did not run"))
         elif step.failed or step.reason == "Cancelled":
             _add_failure(case, step, logs.get((task.label, name, attempt)))
@@ -94,13 +94,13 @@ def _cases(run: RecordedRun, task: TaskRun, logs: dict[tuple[str, str, int], Log
         step.failed or step.reason == "Cancelled" for step in task.steps
     ):
         case = ElementTree.Element("testcase", name="(the Task itself)", classname=class_name, time="0.000")
-        ElementTree.SubElement(case, "error", message=_text(why_of_task(task)), type=_text(task.state.reason))
+        ElementTree.SubElement(case, "error", message=_text(explain_task(task)), type=_text(task.state.reason))
         yield case
 
 
 def _add_failure(case: ElementTree.Element, step: StepRun, log: Log | None) -> None:
     kind = "failure" if step.reason in _FAILURES else "error"
-    failure = ElementTree.SubElement(case, kind, message=_text(ending_of_step(step)), type=_text(step.reason))
+    failure = ElementTree.SubElement(case, kind, message=_text(describe_step_end(step)), type=_text(step.reason))
     failure.text = _text("\n".join(_lines(log, LAST_LINES)))
 
 

@@ -26,7 +26,14 @@ from monopod.runner.follow.follower import EndedSidecar
 from monopod.runner.records.recorded_run import RecordedRun, StepRun, TaskRun
 from monopod.runner.reports.anchors import Anchors
 from monopod.runner.reports.dag_picture import MOST_NODES, Node, dag_picture
-from monopod.runner.reports.failures import command_in_words
+from monopod.runner.reports.descriptions import (
+    describe_change,
+    describe_parallelism,
+    describe_step_end,
+    explain_task,
+    step_status,
+)
+from monopod.runner.reports.failures import describe_command
 from monopod.runner.reports.html import Child, Html, joined, tag
 from monopod.runner.reports.logs import Log, lines_markup, logs_of
 from monopod.runner.reports.page_pieces import (
@@ -48,7 +55,6 @@ from monopod.runner.reports.page_pieces import (
 )
 from monopod.runner.reports.time_spent import TimeSpent, time_spent
 from monopod.runner.reports.timeline import Bars
-from monopod.runner.reports.words import change_in_words, ending_of_step, parallelism_in_words, step_status, why_of_task
 from monopod.schemas.formats.words import duration_in_words
 
 LAST_LINES = 20
@@ -196,11 +202,11 @@ class _Page:
     def _failed_step(self, task: TaskRun, step: StepRun) -> Html:
         log = self._log_of.get((task.label, step.name, task.attempts[-1].number))
         steps = {} if task.planned is None else {each.name: each for each in task.planned.steps}
-        command = command_in_words(steps[step.name]) if step.name in steps else ""
+        command = describe_command(steps[step.name]) if step.name in steps else ""
         return tag(
             "div",
             tag("h3", tag("a", task.label, href=f"#{self._task_anchor(task)}"), " : ", step.name),
-            tag("p", ending_of_step(step), class_="ending"),
+            tag("p", describe_step_end(step), class_="ending"),
             tag("p", "It ran ", tag("code", command)) if command else None,
             tag("p", "It wrote nothing.", class_="muted") if log is None else self._last_lines(log),
             self._skipped_after(task),
@@ -301,7 +307,7 @@ class _Page:
 
     def _details(self, task: TaskRun) -> Iterator[Html]:
         state, span = task.state, self._spans[task.label]
-        yield from (tag("p", text) for text in (task.display_name, why_of_task(task)) if text)
+        yield from (tag("p", text) for text in (task.display_name, explain_task(task)) if text)
         yield from (tag("p", f"{each.name}: {each.ending}") for each in state.ended_sidecars)
         if task.attempts:
             waited = f"waited {duration_in_words(span.waited)}, " if span.waited >= 0.05 else ""
@@ -342,11 +348,11 @@ class _Page:
         output = "-" if log is None else tag("a", _lines_in_words(log.count), href=f"#{self._log_anchor(log)}")
         name = (symbol(step_status(step)), step.name)
         if step.seconds is None or step.start is None:
-            return (name, ending_of_step(step), "-", "-", "-", "-", output)
+            return (name, describe_step_end(step), "-", "-", "-", "-", output)
         share = f" ({step.cpu / step.seconds:.0%})" if step.seconds >= 0.01 else ""
         return (
             name,
-            ending_of_step(step),
+            describe_step_end(step),
             f"+{duration_in_words(step.start - self._run.started)}",
             fine_duration(step.seconds),
             f"{fine_duration(step.cpu)}{share}",
@@ -376,10 +382,10 @@ class _Page:
             yield tag("h3", "Longest waits of Tasks that could have run")
             yield item_list(f"{duration_in_words(wait.seconds)}: {wait.label}, for {wait.why}" for wait in spent.waits)
         yield tag("h3", "At the same time")
-        yield item_list(parallelism_in_words(spent))
+        yield item_list(describe_parallelism(spent))
         if spent.changes:
             yield tag("h3", "What would make the run shorter")
-            yield item_list(f"{_capital(change_in_words(change, spent))}." for change in spent.changes)
+            yield item_list(f"{_capital(describe_change(change, spent))}." for change in spent.changes)
 
     # Params, Results, output
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from monopod.runner.records.recorded_run import StepRun, TaskRun
+from monopod.runner.reports.descriptions import describe_step_end, step_status
 from monopod.runner.reports.html import Html, tag
 from monopod.runner.reports.time_spent import Span
-from monopod.runner.reports.words import ending_of_step, step_status
 from monopod.schemas.formats.words import duration_in_words
 
 _MOST_TICKS = 6
@@ -69,7 +69,7 @@ class Bars:
     def _step(self, step: StepRun, started: float) -> Html:
         assert step.start is not None
         assert step.end is not None
-        words = f"{step.name}: {ending_of_step(step)}, {duration_in_words(step.end - step.start)}"
+        words = f"{step.name}: {describe_step_end(step)}, {duration_in_words(step.end - step.start)}"
         return self._bar(f"step {step_status(step)}", step.start - started, step.end - started, words)
 
     def _bar(self, kind: str, begin: float, end: float, words: str) -> Html:

@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeAlias
 
 import monopod
 from monopod.runner.records.recorded_run import Attempt, RecordedRun, StepRun, TaskRun
-from monopod.runner.reports.words import ending_of_step, why_of_task
+from monopod.runner.reports.descriptions import describe_step_end, explain_task
 
 _INTERNAL = 1  # SpanKind.SPAN_KIND_INTERNAL
 _OK, _ERROR = 1, 2  # Status.StatusCode
@@ -104,7 +104,7 @@ class _Spans:
         for name, value in task.params:
             attributes[f"monopod.task.param.{name}"] = value if isinstance(value, str) else json.dumps(value)
         span = self._span(("task", task.label), ("run",), task.label, (started, ended), attributes)
-        span["status"] = _status(state.status, why_of_task(task))
+        span["status"] = _status(state.status, explain_task(task))
         span["links"] = [
             {"traceId": self._trace, "spanId": self._identity("task", each), "attributes": []}
             for each in task.before
@@ -139,7 +139,7 @@ class _Spans:
         }
         own = ("step", task.label, str(attempt.number), step.name)
         span = self._span(own, parent, step.name, (step.start, step.end), attributes)
-        span["status"] = _status("Failed" if step.failed else "Succeeded", ending_of_step(step))
+        span["status"] = _status("Failed" if step.failed else "Succeeded", describe_step_end(step))
         return span
 
     def _span(

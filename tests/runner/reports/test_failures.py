@@ -4,8 +4,8 @@ import pytest
 
 from monopod.runner.follow.follower import FailedStep, Follower
 from monopod.runner.reports.failures import (
-    command_in_words,
-    ending_in_words,
+    describe_command,
+    describe_failed_step,
     failure_context,
     find_failures,
     memory_limits,
@@ -29,7 +29,7 @@ from monopod.schemas import plan
     ],
 )  # fmt: skip
 def test_commands(step, words):
-    assert command_in_words(step) == words
+    assert describe_command(step) == words
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_commands(step, words):
     ],
 )
 def test_endings(code, reason, message, words):
-    assert ending_in_words(FailedStep("task", "step", code, reason, message, ())) == words
+    assert describe_failed_step(FailedStep("task", "step", code, reason, message, ())) == words
 
 
 def test_limits_come_from_the_pod():

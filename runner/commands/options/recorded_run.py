@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from monopod.runner.records.recorded_run import RecordedRun
 
 
-def add_run_argument(parser: argparse.ArgumentParser) -> None:
+def add_recorded_run_argument(parser: argparse.ArgumentParser) -> None:
     """Add the argument, which may be left out."""
     parser.add_argument(
         "run",
@@ -22,7 +22,7 @@ def add_run_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def recorded_run(command: str, name: str | None) -> RecordedRun | None:
+def find_recorded_run(command: str, name: str | None) -> RecordedRun | None:
     """Return the run that is meant; None if there is none, which is told then."""
     from monopod.runner.records.recorded_run import read_run  # noqa: PLC0415  # not needed for --help
     from monopod.runner.records.store import RecordError, choose, records_root  # noqa: PLC0415

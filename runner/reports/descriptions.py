@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from monopod.runner.display.selection import FAILING_REASONS
 from monopod.runner.follow.follower import FailedStep
-from monopod.runner.reports.failures import ending_in_words
+from monopod.runner.reports.failures import describe_failed_step
 from monopod.schemas.formats.words import duration_in_words, exit_code_in_words
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def step_status(step: StepRun) -> str:
     return known.get(step.reason, "Failed")  # Error, OOMKilled, Continued
 
 
-def ending_of_step(step: StepRun) -> str:
+def describe_step_end(step: StepRun) -> str:
     """Return how a Step ended."""
     if step.reason in ("", "Completed"):
         return "Completed" if step.reason else "did not end"
@@ -29,11 +29,11 @@ def ending_of_step(step: StepRun) -> str:
         return f"{step.message or exit_code_in_words(step.exit_code)}; the Task went on (onError: continue)"
     if step.reason == "Skipped":
         return f"skipped: {step.message}" if step.message else "skipped"
-    words = ending_in_words(FailedStep("", step.name, step.exit_code, step.reason, step.message, ()))
+    words = describe_failed_step(FailedStep("", step.name, step.exit_code, step.reason, step.message, ()))
     return words if step.reason in FAILING_REASONS else f"{step.reason}: {words}"
 
 
-def why_of_task(task: TaskRun) -> str:
+def explain_task(task: TaskRun) -> str:
     """Return why a Task was skipped or did not succeed; empty if there is nothing to be said."""
     state = task.state
     if state.status == "Succeeded":
@@ -43,7 +43,7 @@ def why_of_task(task: TaskRun) -> str:
     return state.message or (state.reason if state.reason != state.status else "")
 
 
-def parallelism_in_words(spent: TimeSpent) -> Iterator[str]:
+def describe_parallelism(spent: TimeSpent) -> Iterator[str]:
     """Yield lines about how much ran at the same time, and how much could have."""
     work, total, shortest = map(duration_in_words, (spent.work, spent.total, spent.shortest))
     yield f"Tasks ran for {work} altogether, in {total}: {spent.reached:.1f} at a time, {spent.peak} at most."
@@ -55,7 +55,7 @@ def parallelism_in_words(spent: TimeSpent) -> Iterator[str]:
     yield f"Steps used {duration_in_words(spent.cpu)} of processor time: {cores:.1f} cores on average."
 
 
-def change_in_words(change: Change, spent: TimeSpent) -> str:
+def describe_change(change: Change, spent: TimeSpent) -> str:
     """Return what a change would bring."""
     saved, left = duration_in_words(change.saved), duration_in_words(spent.total - change.saved)
     return f"{change.what}, the run would take {saved} less: {left}"
