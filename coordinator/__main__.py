@@ -30,7 +30,7 @@ from monopod.coordinator.journal import JournalError
 from monopod.coordinator.shell import Coordinator
 from monopod.schemas.plan import Pipeline, Plan, Slot, decode
 from monopod.schemas.run_events import CANNOT_GO_ON, CANNOT_START, RunEvent, RunFinished, to_line
-from monopod.schemas.story import Story
+from monopod.schemas.run_log import RunLog
 from monopod.system.write_all import write_all
 
 USAGE = "usage: python3 -m monopod.coordinator [--format human|json] [--root DIR] [--end-with-run] [--] PIECE..."
@@ -107,19 +107,19 @@ class Output:
 
     def __init__(self, form: Literal["human", "json"]) -> None:
         self._form = form
-        self._story = Story()
+        self._log = RunLog()
 
     def tell(self, events: Sequence[RunEvent], *, again: bool) -> None:
         """Write the events; with `again` only take note of them."""
         lines = []
         for event in events:
             if self._form == "json":
-                self._story.note(event)
+                self._log.note(event)
                 lines.append(to_line(event))
             else:
-                lines += self._story.lines(event)
+                lines += self._log.lines(event)
             if isinstance(event, RunFinished):
-                _write_termination_message(self._story.summary(event))
+                _write_termination_message(self._log.summary(event))
         if not again:
             with contextlib.suppress(OSError):
                 write_all(1, "".join(f"{line}\n" for line in lines).encode(errors="replace"))

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from monopod.schemas.never_started import mark_never_started
+from monopod.system.never_started import mark_never_started
 
 USAGE = (
     "usage: python3 -m monopod.coordinator.outside_request [--root DIR] signal NUMBER | dead CONTAINER REASON MESSAGE"

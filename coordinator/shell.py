@@ -21,7 +21,7 @@ Rules:
   be told, or cannot tell. What runs in a container that was released is killed.
 
 What is left to others: all decisions (``engine``), the files themselves (``control_directory``, ``slot_directory``,
-``journal``), what people read (``story``).
+``journal``), what people read (``run_log``).
 """
 
 from __future__ import annotations

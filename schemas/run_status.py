@@ -1,8 +1,10 @@
-"""The status of a finished run, as plain data in the shape of Tekton's v1 API.
+"""The status of a run, as plain data in the shape of Tekton's v1 API.
 
-Rules: standard library only, since the coordinator imports it. Field names and texts are Tekton's (docs/pipelineruns.md
-and docs/taskruns.md, "Monitoring execution status"). Times are RFC 3339 in UTC. ``taskRuns`` and ``pipelineRuns`` hold
-what would be objects of their own in Tekton, by name, as its v1beta1 API did.
+Field names and texts are Tekton's (docs/pipelineruns.md and docs/taskruns.md, "Monitoring execution status";
+pkg/pod/status.go). Times are RFC 3339 in UTC. ``taskRuns`` and ``pipelineRuns`` map names to what are objects of their
+own in Tekton, as its v1beta1 API did.
+
+Standard library only: the coordinator imports it.
 """
 
 from __future__ import annotations
@@ -132,3 +134,26 @@ class PipelineRunStatus(TypedDict):
     pipelineRuns: NotRequired[dict[str, PipelineRunOfPipeline]]
     skippedTasks: NotRequired[list[SkippedTask]]
     results: NotRequired[list[ResultStatus]]
+
+
+KILLED_MESSAGE = "its container was killed, from outside or for its use of memory"
+"""The message of a program that ended with its container."""
+KILLED_EXIT_CODE = 137
+"""Its exit code, as Kubernetes reports it: 128 and the number of SIGKILL."""
+
+CUT_OFF = frozenset(
+    {"TaskRunCancelled", "TaskRunTimeout", "TaskRunImagePullFailed", "CreateContainerConfigError", "PodCreationFailed"}
+)
+"""Reasons of a TaskRun that was ended from outside: its Steps that had not ended by then get the same one."""
+
+
+def ended_as(step: str, exit_code: int, task: str, *, out_of_memory: bool) -> tuple[str, str]:
+    """Return why a Step ended, as `terminated.reason` and `terminationReason` say it.
+
+    `step` is the reason of its event (``run_events.StepFinished``), `task` the reason of the TaskRun it belongs to.
+    """
+    if task in CUT_OFF and (step in ("Cancelled", "TimedOut") or (step == "Skipped" and exit_code)):
+        return task, task
+    completed = step in ("Completed", "Continued") or exit_code == 0
+    reason = "OOMKilled" if out_of_memory else "Completed" if completed else "Error"
+    return reason, "TimeoutExceeded" if step == "TimedOut" else step

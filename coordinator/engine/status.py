@@ -36,8 +36,8 @@ from monopod.schemas.run_status import (
     TaskRunStatus,
     Terminated,
     WhenStatus,
+    ended_as,
 )
-from monopod.schemas.terminations import ended_as
 from monopod.schemas.variables import EvaluationError, evaluate, references_in
 
 

@@ -30,7 +30,7 @@ from monopod.schemas.run_events import (
     StepStarted,
     TaskStarted,
 )
-from monopod.schemas.terminations import ended_as
+from monopod.schemas.run_status import ended_as
 
 _UNKNOWN, _TRUE, _FALSE = "Unknown", "True", "False"
 _CONDITIONS = {"Succeeded": _TRUE, "Unknown": _UNKNOWN}

@@ -49,7 +49,7 @@ from monopod.runner.kubelet.pod_names import check_names
 from monopod.runner.kubelet.runtime_image import PACKAGE_DIRECTORY, RUNTIME_FOLDERS, runtime_image
 from monopod.runner.kubelet.state_directory import StateDirectory
 from monopod.runner.kubelet.volume_sources import Place
-from monopod.schemas.never_started import LONGEST_MESSAGE
+from monopod.system.never_started import LONGEST_MESSAGE
 from monopod.system.write_all import write_all
 
 _PIECE = 65536

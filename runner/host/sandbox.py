@@ -38,8 +38,8 @@ from monopod.runner.host.status import LONGEST_MESSAGE, container_status
 from monopod.runner.host.surroundings import Surroundings, make_surroundings
 from monopod.runner.kubelet.specification import Container, Pod
 from monopod.schemas.formats.words import describe_exit
-from monopod.schemas.never_started import mark_never_started
 from monopod.system import namespaces
+from monopod.system.never_started import mark_never_started
 
 _LONGEST_HOOK_OUTPUT = 1024
 _START_ERROR_CODE = 128

@@ -68,8 +68,8 @@ from monopod.runner.kubernetes.retrying import patiently
 from monopod.runner.run import LONGEST_EVENT
 from monopod.schemas import plan as planned
 from monopod.schemas.formats.words import duration_in_words
-from monopod.schemas.never_started import LONGEST_MESSAGE
 from monopod.schemas.run_events import RunEvent, RunFinished, StepStarted, TaskStarted, from_line
+from monopod.system.never_started import LONGEST_MESSAGE
 
 START_TIMEOUT = 300.0
 """Seconds that something may keep a container from starting that is not needed yet, or the whole Pod."""

@@ -24,7 +24,7 @@ from monopod.runner.kubernetes.task_selection import Selection
 from monopod.runner.run import LONGEST_EVENT
 from monopod.schemas.matrix_names import InstanceNames, label
 from monopod.schemas.run_events import RunEvent, RunWarning, from_line
-from monopod.schemas.story import Story
+from monopod.schemas.run_log import RunLog
 
 
 def pod_events(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool]) -> Generator[Event]:
@@ -104,7 +104,7 @@ def read_events(existing: ExistingPod) -> tuple[list[RunEvent], list[str]]:
 
 def print_story(existing: ExistingPod, *, follow: bool) -> None:
     """Print what happened in a run, for people. Raises BackendUnavailableError."""
-    story, splitter = Story(), LineSplitter(LONGEST_EVENT)
+    story, splitter = RunLog(), LineSplitter(LONGEST_EVENT)
     for event in pod_events(existing, follow=follow, reads=lambda _: False):
         _print_warning(event)
         for line in _coordinator_lines(event, splitter):
@@ -156,7 +156,7 @@ def _coordinator_lines(event: Event, splitter: LineSplitter) -> list[str]:
     return []
 
 
-def _told(line: str, story: Story) -> list[str]:
+def _told(line: str, story: RunLog) -> list[str]:
     try:
         return story.lines(from_line(line))
     except ValueError:

@@ -63,8 +63,8 @@ from monopod.runner.podman.log_file import LogFile, take_marks_out, written_line
 from monopod.runner.podman.manifest import Playable, playable
 from monopod.runner.podman.monitor import Monitor
 from monopod.schemas.formats.words import exit_code_in_words
-from monopod.schemas.never_started import mark_never_started
 from monopod.schemas.run_events import CANNOT_GO_ON
+from monopod.system.never_started import mark_never_started
 
 KILLED = 128 + 9
 _ENDED = ("exited", "stopped")

@@ -43,10 +43,10 @@ from monopod.coordinator.engine.events import (
 )
 from monopod.coordinator.journal import CelEvaluated, Journal, JournalError, ProbeSent
 from monopod.coordinator.shell import Coordinator
-from monopod.schemas.never_started import mark_never_started
 from monopod.schemas.plan import Probe, Slot
 from monopod.schemas.run_events import RunWarning
 from monopod.schemas.variables import EvaluationError
+from monopod.system.never_started import mark_never_started
 
 pytestmark = pytest.mark.usefixtures("signals_restored")
 

@@ -19,7 +19,7 @@ from simulation import Behaviour, simulate
 from monopod.coordinator.control_directory import encode_request
 from monopod.coordinator.engine.events import RunStep, event_from_line, event_to_line
 from monopod.schemas.run_events import from_line, to_line
-from monopod.schemas.story import Story
+from monopod.schemas.run_log import RunLog
 
 RUNS = int(os.environ.get("MONOPOD_HOSTILE_RUNS", "400"))
 TEXTS = (
@@ -55,11 +55,11 @@ def test_whatever_steps_write():
             )
             for event in run.events:
                 assert event_from_line(event_to_line(event)) == event
-            story = Story()
+            log = RunLog()
             for told in run.told:
                 assert "\n" not in to_line(told)
                 from_line(to_line(told).encode(errors="replace").decode())
-                "".join(story.lines(told)).encode(errors="replace")
+                "".join(log.lines(told)).encode(errors="replace")
             for _, command in run.commands:
                 if isinstance(command, RunStep):
                     requests += 1

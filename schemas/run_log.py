@@ -1,4 +1,4 @@
-"""The story of a run, as a person reads it in ``kubectl logs POD -c coordinator``.
+"""The log of a run, as a person reads it in ``kubectl logs POD -c coordinator``.
 
 Rules: a line for each event, with the time of day and the time since the start; plain text; what comes from a Step or
 an author can neither break a line nor move the cursor. At the end there is a table with a row for each Task.
@@ -48,7 +48,7 @@ class _Row:
         self.attempts = 1
 
 
-class Story:
+class RunLog:
     """Turns the events of one run into lines."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from monopod.schemas.run_events import (
     TaskSkipped,
     TaskStarted,
 )
-from monopod.schemas.story import SUMMARY_BYTES, Story
+from monopod.schemas.run_log import SUMMARY_BYTES, RunLog
 
 START = 1700000000.0
 
@@ -71,8 +71,8 @@ def test_a_whole_run():
         RunCancelling(START + 64, "StoppedRunFinally"),
         RunFinished(START + 3700, "Failed", "Failed", "Tasks Completed: 2 (Failed: 1)", {}),
     ]
-    story = Story()
-    text = "\n".join(line for event in events for line in story.lines(event))
+    log = RunLog()
+    text = "\n".join(line for event in events for line in log.lines(event))
     assert (
         text
         == """\
@@ -97,7 +97,7 @@ publish  Skipped    -        -      Parent Tasks were skipped
 
 23:15:00  +1h01m                run Failed (Failed): Tasks Completed: 2 (Failed: 1)"""
     )
-    assert story.summary(events[-1]) == (
+    assert log.summary(events[-1]) == (
         "Failed (Failed): Tasks Completed: 2 (Failed: 1)\n"
         "scan[1]: TimedOut: too slow\n"
         "publish: Skipped: Parent Tasks were skipped"
@@ -116,12 +116,12 @@ publish  Skipped    -        -      Parent Tasks were skipped
     ],
 )
 def test_how_a_step_ends(fields, words):
-    (line,) = Story().lines(step_finished(**fields))
+    (line,) = RunLog().lines(step_finished(**fields))
     assert line == f"22:13:20   +0.0s  build         {words}"
 
 
 def test_a_run_that_ends_without_a_task():
-    lines = Story().lines(RunFinished(START, "Cancelled", "Cancelled", "nothing ran", {}))
+    lines = RunLog().lines(RunFinished(START, "Cancelled", "Cancelled", "nothing ran", {}))
     assert lines[-1] == "22:13:20   +0.0s                run Cancelled (Cancelled): nothing ran"
 
 
@@ -134,38 +134,38 @@ def test_no_text_breaks_a_line_or_reaches_the_terminal(text):
         TaskFinished(START, text, None, 0, "Failed", text, text),
         RunFinished(START, "Failed", text, text, {}),
     ):
-        assert not any(re.search(HIDDEN, line) for line in Story().lines(event))
+        assert not any(re.search(HIDDEN, line) for line in RunLog().lines(event))
 
 
 @given(st.text(min_size=1000), st.integers(1, 60))
 def test_the_summary_fits_a_termination_message(message, tasks):
-    story = Story()
+    log = RunLog()
     for number in range(tasks):
-        story.lines(TaskFinished(START, f"t{number}", None, 0, "Failed", "Failed", message))
-    summary = story.summary(RunFinished(START, "Failed", "Failed", message, {}))
+        log.lines(TaskFinished(START, f"t{number}", None, 0, "Failed", "Failed", message))
+    summary = log.summary(RunFinished(START, "Failed", "Failed", message, {}))
     assert len(summary.encode()) <= SUMMARY_BYTES
 
 
 def test_combinations_are_called_by_their_values():
-    story = Story()
-    story.lines(MatrixExpanded(START, "test", ["go=1.21", "go=1.22"]))
-    (line,) = story.lines(TaskStarted(START, "test", 1, 0, "test-1", {"go": "1.22"}))
+    log = RunLog()
+    log.lines(MatrixExpanded(START, "test", ["go=1.21", "go=1.22"]))
+    (line,) = log.lines(TaskStarted(START, "test", 1, 0, "test-1", {"go": "1.22"}))
     assert line.split()[2:] == ["test[go=1.22]", "started"]
-    (line,) = story.lines(TaskFinished(START, "test", 1, 0, "Failed", "Failed", "it broke"))
+    (line,) = log.lines(TaskFinished(START, "test", 1, 0, "Failed", "Failed", "it broke"))
     assert "test[go=1.22]" in line
-    assert "test[go=1.22]: Failed: it broke" in story.summary(RunFinished(START, "Failed", "Failed", "", {}))
+    assert "test[go=1.22]: Failed: it broke" in log.summary(RunFinished(START, "Failed", "Failed", "", {}))
 
 
 def test_what_was_skipped_says_what_decided_it():
-    story = Story()
+    log = RunLog()
     message = 'when: $(params.env) in [production]: the value was "staging"'
-    (line,) = story.lines(TaskSkipped(START, "deploy", "When Expressions evaluated to false", message))
+    (line,) = log.lines(TaskSkipped(START, "deploy", "When Expressions evaluated to false", message))
     assert line.endswith(f"skipped: When Expressions evaluated to false: {message}")
 
 
 def test_a_sidecar_that_ends_early_is_told():
     ended = SidecarFinished(START, "a", None, 0, "db", "a-db", 1, "Error", "", START, START + 1)
-    assert Story().lines(ended)[0].endswith("db: Sidecar ended before the Steps did: exit code 1")
+    assert RunLog().lines(ended)[0].endswith("db: Sidecar ended before the Steps did: exit code 1")
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,8 @@ def test_a_sidecar_that_ends_early_is_told():
 )
 def test_why_a_sidecar_was_killed_is_said_once(message, words):
     ended = SidecarFinished(START, "a", None, 0, "db", "a-db", 137, "OOMKilled", message, START, START + 1)
-    assert Story().lines(ended)[0].endswith(f"db: Sidecar ended before the Steps did: {words}")
+    assert RunLog().lines(ended)[0].endswith(f"db: Sidecar ended before the Steps did: {words}")
 
 
 def test_what_is_hidden_is_seen():
-    assert "abc\\u202edef\\x07" in Story().lines(RunWarning(START, "abc\u202edef\x07"))[0]
+    assert "abc\\u202edef\\x07" in RunLog().lines(RunWarning(START, "abc\u202edef\x07"))[0]
