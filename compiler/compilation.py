@@ -17,22 +17,22 @@ from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.places import DocumentPlace, OptionPlace, Place
 from monopod.compiler.documents.run_selection import Asked, choose, select
 from monopod.compiler.images.image_programs import ImagePrograms, MakeLookup, lookup_for
-from monopod.compiler.pod import names as pod_names
+from monopod.compiler.pod import invalid_names
 from monopod.compiler.pod.assembly import RUNTIME_IMAGE, LogFormat, make_pod, size_problem
-from monopod.compiler.pod.credentials import injected_credentials
 from monopod.compiler.pod.draft import PodDraft
-from monopod.compiler.pod.given_objects import is_advice, missing
+from monopod.compiler.pod.injected_credentials import injected_credentials
 from monopod.compiler.pod.kube_version import DEFAULT, KubeVersion
 from monopod.compiler.pod.limit_ranges import NO_LIMITS, limit_ranges_of
 from monopod.compiler.pod.metadata import pod_metadata
+from monopod.compiler.pod.missing_objects import is_advice, missing
 from monopod.compiler.pod.parts import PodParts
 from monopod.compiler.pod.resources import over_limits, pod_resources
 from monopod.compiler.pod.security import Profile, annotation_violations, restricted, violations
 from monopod.compiler.pod.workload import A_POD, Workload, make_workload, name_problem
 from monopod.compiler.scope.run_names import TektonLabels
-from monopod.compiler.tasks.pipeline_tasks import CompilerState
 from monopod.compiler.tasks.port_clashes import port_clashes
 from monopod.compiler.tasks.runs import compile_selected
+from monopod.compiler.tasks.state import CompilerState
 from monopod.schemas.formats.object_names import label_problem, prefix_problem
 from monopod.schemas.kubernetes.core_v1 import ConfigMap, PersistentVolumeClaim, Secret
 from monopod.schemas.plan import Plan
@@ -161,7 +161,7 @@ def compile_document(document: Document, documents: Documents, options: Options,
         volumes=tuple(state.draft.volumes),
         pod_fields=compiled.pod_fields,
     )
-    in_volumes = pod_names.in_volumes(parts.volumes, state.draft.places)
+    in_volumes = invalid_names.in_volumes(parts.volumes, state.draft.places)
     state.problems.extend(problem for problem in in_volumes if problem not in state.problems)
     state.problems.extend(_wrong_namespace(document, options))
     if options.pod_security is not None:

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Sequence
 from monopod.compiler.advice.specs import Specs, WrittenPipeline, WrittenTask
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import DocumentPlace
-from monopod.compiler.tasks.ordering import paths_in, texts
+from monopod.compiler.scope.texts import paths_in, texts
 from monopod.schemas.tekton.v1 import Step, StepActionSpec
 
 _FILE = re.compile(r"/tekton/results/([\w.-]*)")

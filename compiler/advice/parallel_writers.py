@@ -23,8 +23,9 @@ from typing import TypeAlias
 from monopod.compiler.advice.specs import Specs, WrittenPipeline
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import DocumentPlace
+from monopod.compiler.scope.texts import paths_in
 from monopod.compiler.tasks.fan_out import MAX_CONCURRENCY
-from monopod.compiler.tasks.ordering import order_tasks, paths_in
+from monopod.compiler.tasks.ordering import order_tasks
 from monopod.schemas.model import Path
 from monopod.schemas.tekton.v1 import EmbeddedTask, Matrix, PipelineSpec, PipelineTask, Task
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.places import DocumentPlace
-from monopod.compiler.tasks.ordering import texts
+from monopod.compiler.scope.texts import texts
 from monopod.schemas.tekton.v1 import (
     EmbeddedTask,
     Param,

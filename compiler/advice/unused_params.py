@@ -14,7 +14,7 @@ from monopod.compiler.advice.specs import Specs
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.documents import Document
 from monopod.compiler.documents.places import DocumentPlace
-from monopod.compiler.tasks.ordering import paths_in
+from monopod.compiler.scope.texts import paths_in
 from monopod.schemas.tekton.v1 import (
     Param,
     ParamSpec,

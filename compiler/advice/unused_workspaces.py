@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from monopod.compiler.advice.specs import Specs
 from monopod.compiler.diagnostics import Problem
-from monopod.compiler.tasks.ordering import paths_in
+from monopod.compiler.scope.texts import paths_in
 from monopod.schemas.tekton.v1 import PipelineSpec, Sidecar, Step, TaskSpec
 
 

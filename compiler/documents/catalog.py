@@ -18,7 +18,7 @@ from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.places import DocumentPlace, Place
 from monopod.compiler.remote.remote_documents import RemoteDocuments
 from monopod.compiler.scope.params import Around
-from monopod.compiler.tasks.ordering import paths_in
+from monopod.compiler.scope.texts import paths_in
 from monopod.schemas.kubernetes.core_v1 import ObjectMeta
 from monopod.schemas.model import Model
 from monopod.schemas.tekton.v1 import (

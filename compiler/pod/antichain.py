@@ -7,7 +7,7 @@ in any amount, so the transitive closure is never built.
 The flow is found by augmenting for one taker after the other. What a search in vain has seen can reach no supply, now
 or later, and is left out from then on, so that all searches in vain together take linear time.
 
-What is left to others: what the nodes and weights are (``monopod.compiler.pod.requests``).
+What is left to others: what the nodes and weights are (``monopod.compiler.pod.peak_requests``).
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ from typing import Any, Literal, TypeAlias
 
 import monopod
 from monopod.compiler.pod.deadline import active_deadline
+from monopod.compiler.pod.generated_names import label_value, volume_name
 from monopod.compiler.pod.kube_version import DEFAULT, KubeVersion
 from monopod.compiler.pod.limit_ranges import NO_LIMITS, LimitRanges
-from monopod.compiler.pod.naming import label_value, volume_name
 from monopod.compiler.pod.parts import ContainerPart, PodParts
 from monopod.compiler.pod.resources import pod_resources
 from monopod.compiler.tasks.running_order import container_starts

@@ -16,10 +16,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from monopod.compiler.documents.places import Place
+from monopod.compiler.pod.generated_names import container_name, slot_name, volume_name
 from monopod.compiler.pod.metadata import ForOneTask
-from monopod.compiler.pod.naming import container_name, slot_name, volume_name
-from monopod.compiler.pod.parts import ContainerPart
-from monopod.compiler.pod.places import PlaceOf, PodPlaces
+from monopod.compiler.pod.parts import ContainerPart, PlaceOf, PodPlaces
 from monopod.schemas.variables import TooLargeError
 
 MOST_CONTAINERS = 5_000

@@ -1,4 +1,4 @@
-"""PodParts: what the Pod of a run is made of, beside its Plan, as the compiler's earlier stages leave it.
+"""PodParts: what the Pod of a run is made of beside its Plan, and where each part was written.
 
 Rules:
 
@@ -11,8 +11,12 @@ What is left to others: putting it together, with the volumes of monopod's own (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
+
+from monopod.compiler.documents.places import Place
+from monopod.schemas.model import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +51,21 @@ class PodParts:
     containers: tuple[ContainerPart, ...]
     volumes: tuple[dict[str, Any], ...]
     pod_fields: dict[str, Any]
+
+
+PlaceOf = Callable[..., Place]
+"""Returns where the field at a path of a container, as its Step or Sidecar has it, was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodPlaces:
+    """The places of containers and volumes by their names in the Pod, and of fields of the podTemplate by path."""
+
+    containers: dict[str, PlaceOf] = field(default_factory=dict)
+    volumes: dict[str, Place] = field(default_factory=dict)
+    fields: dict[Path, Place] = field(default_factory=dict)
+
+    def field_of_pod(self, *path: str | int) -> Place:
+        """Return where the field at `path` of the Pod was written, or what is around it. Raises KeyError."""
+        length = next(length for length in range(len(path), -1, -1) if path[:length] in self.fields)
+        return self.fields[path[:length]].at(*path[length:])

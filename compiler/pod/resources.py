@@ -3,7 +3,7 @@
 Rules:
 
 - A container that says nothing gets what the LimitRange would give it. It is written down, so that the peak counts it.
-- Requests are scaled to the peak (``requests``). None is made smaller than a LimitRange wants it: not below its
+- Requests are scaled to the peak (``peak_requests``). None is made smaller than a LimitRange wants it: not below its
   minimum, nor below what its limit allows at the largest ratio; nor is the Pod's sum. What is missing from that, the
   coordinator asks for.
 - What an author asks for is not lowered: what is over a LimitRange is refused where it is written.
@@ -24,9 +24,8 @@ from typing import Any
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.compiler.pod.limit_ranges import Bound, LimitRanges, Limits
-from monopod.compiler.pod.parts import ContainerPart
-from monopod.compiler.pod.places import PodPlaces
-from monopod.compiler.pod.requests import SHARED, shared_requests
+from monopod.compiler.pod.parts import ContainerPart, PodPlaces
+from monopod.compiler.pod.peak_requests import SHARED, shared_requests
 from monopod.schemas.formats import quantity
 from monopod.schemas.model import Path
 from monopod.schemas.plan import Pipeline

@@ -21,8 +21,7 @@ from typing import Any, Literal, TypeAlias
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import Place
 from monopod.compiler.pod.kube_version import KubeVersion
-from monopod.compiler.pod.parts import ContainerPart, PodParts
-from monopod.compiler.pod.places import PodPlaces
+from monopod.compiler.pod.parts import ContainerPart, PodParts, PodPlaces
 
 Profile: TypeAlias = Literal["restricted"]
 

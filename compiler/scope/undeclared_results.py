@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from monopod.compiler.tasks.ordering import paths_in, texts
+from monopod.compiler.scope.texts import paths_in, texts
 from monopod.schemas.tekton.v1 import StepResult, TaskSpec
 
 _FILE = re.compile(r"/tekton/steps/step-([a-z0-9-]+)/results/([A-Za-z0-9](?:[\w.-]*\w)?)", re.ASCII)

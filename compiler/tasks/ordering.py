@@ -14,14 +14,12 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
-
-from pydantic import BaseModel
 
 from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.documents.places import Place
+from monopod.compiler.scope.texts import texts
 from monopod.schemas.tekton.v1 import PipelineTask
-from monopod.schemas.variables import Path, Reference, references
+from monopod.schemas.variables import Reference, references
 
 _HINTS = 100
 """For how many names that are none, at most, a like one is looked for."""
@@ -35,34 +33,6 @@ class Order:
 
     after: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
-
-
-def texts(value: Any) -> list[str]:
-    """Return all texts that were given in a model, at any depth, in their order."""
-    found: list[str] = []
-    _collect(value, found)
-    return found
-
-
-def _collect(value: Any, found: list[str]) -> None:
-    if isinstance(value, str):
-        found.append(value)
-    elif isinstance(value, BaseModel):
-        given = value.model_fields_set
-        for name, each in value.__dict__.items():
-            if name in given:
-                _collect(each, found)
-    elif isinstance(value, dict):
-        for each in value.values():
-            _collect(each, found)
-    elif isinstance(value, tuple | list):
-        for each in value:
-            _collect(each, found)
-
-
-def paths_in(value: Any) -> frozenset[Path]:
-    """Return all that the texts in a model refer to."""
-    return frozenset(each.path for text in texts(value) if "$(" in text for each in references(text))
 
 
 def sources(task: PipelineTask) -> tuple[str, ...]:

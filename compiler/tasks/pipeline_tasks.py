@@ -7,26 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
-from typing import Any
+from functools import cached_property
 
-from monopod.compiler.diagnostics import Problem
-from monopod.compiler.documents.catalog import Catalog, Found
+from monopod.compiler.documents.catalog import Found
 from monopod.compiler.documents.places import Place
 from monopod.compiler.documents.unsupported import in_task
-from monopod.compiler.images.image_programs import ImagePrograms
-from monopod.compiler.pod import settings as pod_settings
-from monopod.compiler.pod.draft import PodDraft
+from monopod.compiler.pod import pod_template
 from monopod.compiler.pod.metadata import ForOneTask
-from monopod.compiler.pod.settings import NO_SETTINGS, PodSettings
-from monopod.compiler.scope.cel_syntax import syntax_error, unquoted_reference
 from monopod.compiler.scope.params import Around, Bound, Declaration, Given, bind, undeclared, value_if_known
 from monopod.compiler.scope.references import STRING, Names, Shape, check, check_value
-from monopod.compiler.scope.run_names import NO_LABELS, NOT_NAMED, RunNames, TektonLabels
+from monopod.compiler.scope.run_names import NOT_NAMED, RunNames
+from monopod.compiler.scope.texts import paths_in, texts
 from monopod.compiler.scope.variables_in_scope import listed, running_task_shapes, task_variables
 from monopod.compiler.tasks import fan_out, steps, workspaces
 from monopod.compiler.tasks.fan_out import FanOut
-from monopod.compiler.tasks.ordering import Order, paths_in, texts
+from monopod.compiler.tasks.ordering import Order
 from monopod.compiler.tasks.port_clashes import PortOfSidecar
 from monopod.compiler.tasks.probes import readiness
 from monopod.compiler.tasks.resolved_steps import (
@@ -40,53 +35,14 @@ from monopod.compiler.tasks.resolved_steps import (
 )
 from monopod.compiler.tasks.sidecar_ports import ports_of
 from monopod.compiler.tasks.slots import Environment, Slots, TaskParts, one_slot, slots_of_matrix
+from monopod.compiler.tasks.state import CompilerState
+from monopod.compiler.tasks.when_expressions import when_expressions
 from monopod.compiler.tasks.workspaces import Bindings, TaskWorkspace, Texts
 from monopod.schemas import plan
 from monopod.schemas.kubernetes.core_v1 import Volume
 from monopod.schemas.plan import Value
 from monopod.schemas.tekton import v1 as tekton
-from monopod.schemas.variables import Budget, MisfitError, Path, Scope, evaluate, references_in
-
-MOST_CHARACTERS = 64 * 1024 * 1024
-"""How much text may come of the values of references while a run is compiled: forty Pods as large as they may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class CompilerState:
-    """What all stages share: what can be referred to, the Pod and its ports so far, and what is wrong so far.
-
-    `images` tells what images say to run.
-    `budget` is for the values of references. `labels` are those of Tekton's that the Pod has.
-    `max_concurrency` is how many combinations of a matrix run at the same time at most, if the Task does not say.
-    `sources` are the Pipelines and Tasks that are referred to, for the status of the run (`plan.Plan.sources`).
-    `keep_volume_claims`: what a run claims of storage is claimed for its Pod.
-    """
-
-    catalog: Catalog
-    draft: PodDraft
-    images: ImagePrograms
-    problems: list[Problem] = field(default_factory=list)
-    max_concurrency: int | None = None
-    keep_volume_claims: bool = False
-    settings: PodSettings = NO_SETTINGS
-    budget: Budget = field(default_factory=partial(Budget, MOST_CHARACTERS))
-    ports: list[PortOfSidecar] = field(default_factory=list)
-    labels: TektonLabels = NO_LABELS
-    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def source(self, found: Found[Any]) -> str:
-        """Keep what a reference led to for the status of the run; return its key, empty if it is embedded."""
-        if found.embedded:
-            return ""
-        kind = "Pipeline" if isinstance(found.spec, tekton.PipelineSpec) else "Task"
-        key = f"{kind}/{found.identity}"
-        if key not in self.sources:
-            origin = self.catalog.remote.sources.get(found.origin)
-            self.sources[key] = {
-                "spec": found.spec.to_kubernetes(),
-                **({} if origin is None else {"refSource": origin}),
-            }
-        return key
+from monopod.schemas.variables import MisfitError, Path, Scope, evaluate, references_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,23 +81,6 @@ def given_params(task: tekton.PipelineTask, place: Place) -> tuple[Given, ...]:
     return tuple(
         Given(each.name, each.value, place.at("params", index, "value")) for index, each in enumerate(task.params)
     )
-
-
-def when_expressions(
-    expressions: Sequence[tekton.WhenExpression], names: Names, place: Place, problems: list[Problem]
-) -> tuple[plan.WhenExpression, ...]:
-    """Return guards for the Plan."""
-    for index, each in enumerate(expressions):
-        at = place.at(index)
-        problems.extend(check(each.input, "element", names, at.at("input")))
-        problems.extend(check(each.cel, "text", names, at.at("cel")))
-        if each.cel and (message := syntax_error(each.cel)) is not None:
-            problems.append(at.at("cel").problem("invalid-value", message))
-        elif (message := unquoted_reference(each.cel)) is not None:
-            problems.append(at.at("cel").problem("unquoted-cel", message, "warning"))
-        for number, text in enumerate(each.values):
-            problems.extend(check(text, "element", names, at.at("values", number)))
-    return tuple(plan.WhenExpression(each.input, each.operator or "in", each.values, each.cel) for each in expressions)
 
 
 def result_declarations(results: Sequence[tekton.StepResult]) -> tuple[plan.ResultDeclaration, ...]:
@@ -210,9 +149,9 @@ class _TaskCompiler:
         names = self._task_names(bound, fixed, bound_workspaces, values)
         resolved = resolve_steps(self._spec, self._spec_place, names, self._state.catalog, self._problems)
         sidecars = resolve_sidecars(self._spec, self._spec_place, names, self._problems)
-        self._problems.extend(pod_settings.unused(self._settings, (*resolved, *sidecars)))
-        resolved = pod_settings.apply(self._settings, resolved)
-        sidecars = pod_settings.apply(self._settings, sidecars)
+        self._problems.extend(pod_template.unused(self._settings, (*resolved, *sidecars)))
+        resolved = pod_template.apply(self._settings, resolved)
+        sidecars = pod_template.apply(self._settings, sidecars)
         self._check_texts(names.names, resolved, fan)
         parts = TaskParts(
             path=(*self._scope.path, task.name),

@@ -24,6 +24,7 @@ from monopod.compiler.scope.params import NO_NAMES, Around, Bound, Declaration, 
 from monopod.compiler.scope.references import STRING, Names, Shape, check, check_value, is_reported
 from monopod.compiler.scope.run_names import NOT_NAMED, RunNames
 from monopod.compiler.scope.settling import settle, without_value
+from monopod.compiler.scope.texts import paths_in
 from monopod.compiler.scope.variables_in_scope import (
     Outputs,
     declared_results,
@@ -32,15 +33,15 @@ from monopod.compiler.scope.variables_in_scope import (
     resolver_names,
     result_names,
 )
-from monopod.compiler.tasks.ordering import Order, order_tasks, paths_in, sources
+from monopod.compiler.tasks.ordering import Order, order_tasks, sources
 from monopod.compiler.tasks.pipeline_tasks import (
-    CompilerState,
     PipelineScope,
     PipelineTask,
     compile_task,
     given_params,
-    when_expressions,
 )
+from monopod.compiler.tasks.state import CompilerState
+from monopod.compiler.tasks.when_expressions import when_expressions
 from monopod.compiler.tasks.workspaces import Bindings, Texts, bind_for_pipeline, bind_pipeline
 from monopod.schemas import plan
 from monopod.schemas.plan import Value

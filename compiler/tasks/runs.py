@@ -18,14 +18,16 @@ from typing import Any
 from monopod.compiler.documents.places import OptionPlace
 from monopod.compiler.documents.run_selection import Run
 from monopod.compiler.documents.unsupported import in_run
-from monopod.compiler.pod.settings import of_pipeline_run, of_task_run
+from monopod.compiler.pod.pod_template import of_pipeline_run, of_task_run
 from monopod.compiler.scope.params import Around, Bound, Declaration, bind
 from monopod.compiler.scope.references import Names
+from monopod.compiler.scope.texts import paths_in
 from monopod.compiler.scope.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
 from monopod.compiler.tasks.fan_out import limit_of
-from monopod.compiler.tasks.ordering import Order, paths_in
-from monopod.compiler.tasks.pipeline_tasks import CompilerState, PipelineScope, PipelineTask, compile_task
+from monopod.compiler.tasks.ordering import Order
+from monopod.compiler.tasks.pipeline_tasks import PipelineScope, PipelineTask, compile_task
 from monopod.compiler.tasks.pipelines import Ancestry, compile_pipeline
+from monopod.compiler.tasks.state import CompilerState
 from monopod.compiler.tasks.workspaces import Texts, bind_pipeline, bind_run, bound_in_vain
 from monopod.schemas import plan
 from monopod.schemas.tekton import v1 as tekton

@@ -20,7 +20,7 @@ from typing import Any
 
 from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.documents.places import Place
-from monopod.compiler.pod import names as pod_names
+from monopod.compiler.pod import invalid_names
 from monopod.compiler.pod.assembly import mount_conflict
 from monopod.compiler.scope.references import Names, Use, check
 from monopod.compiler.scope.settling import is_settled, settle
@@ -184,9 +184,9 @@ def container(
     for field in _IN_POD:
         if fields.get(field):
             result[field] = settle(fields[field], around.values, around.names, sources.place(field), problems)
-    problems.extend(pod_names.in_image(result, sources.place("image")))
+    problems.extend(invalid_names.in_image(result, sources.place("image")))
     in_pod, environment = _environment(fields.get("env", ()), sources.place("env"), around, problems)
-    problems.extend(pod_names.in_environment(result.get("envFrom", ()), sources.place("envFrom")))
+    problems.extend(invalid_names.in_environment(result.get("envFrom", ()), sources.place("envFrom")))
     if in_pod:
         result["env"] = in_pod
     if fields.get("computeResources"):
@@ -196,7 +196,7 @@ def container(
         place = sources.place(field)
         used = settle(used, around.values, around.names, place, problems)
         problems.extend(_unknown_volumes(used, around.volumes, place))
-        problems.extend(pod_names.in_mounts(used, place))
+        problems.extend(invalid_names.in_mounts(used, place))
         if field == "volumeMounts":
             own_paths = {mount["mountPath"] for mount in used}
             used = [*(mount for mount in workspace_mounts if mount["mountPath"] not in own_paths), *used]
@@ -230,7 +230,7 @@ def _environment(
         text = entry.get("value", "")
         if "valueFrom" in entry or "$(" not in text:
             settled = settle(entry, around.values, around.names, place.at(index), problems)
-            problems.extend(pod_names.in_variable(settled, place.at(index)))
+            problems.extend(invalid_names.in_variable(settled, place.at(index)))
             in_pod.append(settled)
         elif is_settled(text, around.shared_values) and not moved.keys() & set(_EXPANSION.findall(text)):
             in_pod.append({**entry, "value": substitute(text, around.shared_values, _unexpanded)})

@@ -23,7 +23,7 @@ from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.documents.places import Place
 from monopod.compiler.documents.run_selection import BoundByRun
 from monopod.compiler.pod.draft import PodDraft
-from monopod.compiler.pod.names import in_source, in_sub_path
+from monopod.compiler.pod.invalid_names import in_source, in_sub_path
 from monopod.compiler.scope.references import STRING, Names, Shape, check
 from monopod.compiler.scope.settling import settle
 from monopod.schemas.plan import Value

@@ -2,7 +2,9 @@
 
 Each of them becomes a part of a path where a Pod runs, so that one with ``..`` or ``/`` would lead out of the directory
 that it is for. Rules: Kubernetes docs, "Object Names and IDs"; its API, ConfigMap, Secret, KeyToPath, VolumeMount.
-Standard library only. Left to others: where such names are (``compiler.pod.names``, ``runner.kubelet.pod_names``).
+Standard library only.
+
+Left to others: where such names are (``compiler.pod.invalid_names``, ``runner.kubelet.pod_names``).
 """
 
 from __future__ import annotations

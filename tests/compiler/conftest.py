@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from monopod.compiler.pod.naming import container_name, slot_name
+from monopod.compiler.pod.generated_names import container_name, slot_name
 from monopod.compiler.pod.parts import ContainerPart, PodParts
 from monopod.schemas.plan import Param, Pipeline, Plan, Sidecar, Slot, Step, Task, WhenExpression
 

@@ -13,7 +13,7 @@ from monopod.compiler.advice.checking import check
 from monopod.compiler.compilation import Options
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
-from monopod.compiler.scope.cel_syntax import syntax_error
+from monopod.compiler.tasks.cel_syntax import syntax_error
 
 TASK = "taskSpec: {results: [{name: r}], steps: [{image: i, script: x}]}"
 PIPELINE = "apiVersion: tekton.dev/v1\nkind: Pipeline\nmetadata: {name: p}\nspec:\n  "

@@ -26,7 +26,7 @@ from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.metadata import ForOneTask
 from monopod.compiler.scope.references import Names, check
 from monopod.compiler.scope.settling import settle
-from monopod.compiler.tasks.ordering import texts
+from monopod.compiler.scope.texts import texts
 from monopod.compiler.tasks.resolved_steps import ResolvedStep
 from monopod.compiler.tasks.steps import Sources, merge_template, written
 from monopod.compiler.tasks.workspaces import Texts

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from monopod.compiler.pod.antichain import heaviest_antichain
 from monopod.compiler.pod.parts import PodParts
-from monopod.compiler.pod.requests import SHARED, apportion, peak, shared_requests
+from monopod.compiler.pod.peak_requests import SHARED, apportion, peak, shared_requests
 from monopod.schemas.formats import quantity
 from monopod.schemas.plan import Pipeline, Plan, Slot, Step, Task
 

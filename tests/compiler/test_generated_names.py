@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.compiler.pod.naming import MAX_CONTAINER_NAME, container_name, label_value, slot_name, volume_name
+from monopod.compiler.pod.generated_names import MAX_CONTAINER_NAME, container_name, label_value, slot_name, volume_name
 
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 WORDS = st.lists(st.text(alphabet="aAb-._ é1", max_size=80) | st.text(max_size=20), min_size=1, max_size=3)

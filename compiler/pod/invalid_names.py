@@ -1,7 +1,7 @@
 """Names in a compiled Pod, held against what a cluster takes: those of objects and images, and paths inside volumes.
 
 Rules: a name that refers to what only a run knows is left to where it runs. Left to others: names that monopod makes
-(``naming``), those of documents (``schemas.tekton.v1``).
+(``generated_names``), those of documents (``schemas.tekton.v1``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import Place
-from monopod.compiler.pod.places import PodPlaces
+from monopod.compiler.pod.parts import PodPlaces
 from monopod.schemas.formats.image_names import image_problem
 from monopod.schemas.formats.object_names import key_problem, path_problem, subdomain_problem
 from monopod.schemas.model import Path

@@ -1,0 +1,58 @@
+"""What the compiler's stages share while one run is compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from monopod.compiler.diagnostics import Problem
+from monopod.compiler.documents.catalog import Catalog, Found
+from monopod.compiler.images.image_programs import ImagePrograms
+from monopod.compiler.pod.draft import PodDraft
+from monopod.compiler.pod.pod_template import NO_SETTINGS, PodSettings
+from monopod.compiler.scope.run_names import NO_LABELS, TektonLabels
+from monopod.compiler.tasks.port_clashes import PortOfSidecar
+from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.variables import Budget
+
+MOST_CHARACTERS = 64 * 1024 * 1024
+"""How much text may come of the values of references while a run is compiled: forty Pods as large as they may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompilerState:
+    """What all stages share: what can be referred to, the Pod and its ports so far, and what is wrong so far.
+
+    `images` tells what images say to run.
+    `budget` is for the values of references. `labels` are those of Tekton's that the Pod has.
+    `max_concurrency` is how many combinations of a matrix run at the same time at most, if the Task does not say.
+    `sources` are the Pipelines and Tasks that are referred to, for the status of the run (`plan.Plan.sources`).
+    `keep_volume_claims`: what a run claims of storage is claimed for its Pod.
+    """
+
+    catalog: Catalog
+    draft: PodDraft
+    images: ImagePrograms
+    problems: list[Problem] = field(default_factory=list)
+    max_concurrency: int | None = None
+    keep_volume_claims: bool = False
+    settings: PodSettings = NO_SETTINGS
+    budget: Budget = field(default_factory=partial(Budget, MOST_CHARACTERS))
+    ports: list[PortOfSidecar] = field(default_factory=list)
+    labels: TektonLabels = NO_LABELS
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def source(self, found: Found[Any]) -> str:
+        """Keep what a reference led to for the status of the run; return its key, empty if it is embedded."""
+        if found.embedded:
+            return ""
+        kind = "Pipeline" if isinstance(found.spec, tekton.PipelineSpec) else "Task"
+        key = f"{kind}/{found.identity}"
+        if key not in self.sources:
+            origin = self.catalog.remote.sources.get(found.origin)
+            self.sources[key] = {
+                "spec": found.spec.to_kubernetes(),
+                **({} if origin is None else {"refSource": origin}),
+            }
+        return key
