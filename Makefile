@@ -18,7 +18,7 @@ FUZZ_INPUT =
 # Byte-compiling all of a large package takes longer than installing it; Python compiles what is used, when it is used.
 # PIP_COMPILE=0 is --no-compile, and older versions of pip understand it as well.
 pip := PIP_COMPILE=0 PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip
-build_inputs := pyproject.toml $(wildcard __init__.py setup.py entrypoint/build.py entrypoint/entrypoint.c)
+build_inputs := pyproject.toml $(wildcard __init__.py setup.py entrypoint/build.py entrypoint/*.[ch])
 
 # quietly COMMAND: what the command prints is shown only if it fails.
 define quietly
@@ -86,7 +86,7 @@ fuzz-orders: build/fuzz/orders
 	@build/fuzz/orders -artifact_prefix=build/fuzz/ -timeout=10 \
 	    $(or $(FUZZ_INPUT),-max_total_time=$(FUZZ_SECONDS) -max_len=1024 build/fuzz/$@ tests/entrypoint/orders_corpus) || $(again)
 
-build/fuzz/orders: tests/entrypoint/fuzz_orders.c entrypoint/entrypoint.c
+build/fuzz/orders: tests/entrypoint/fuzz_orders.c $(wildcard entrypoint/*.[ch])
 	@mkdir -p build/fuzz
 	@clang -std=c11 -Wall -Wextra -Werror -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< -o $@
 

@@ -1,4 +1,4 @@
-"""Builds the entrypoint (entrypoint.c) for each machine that a Pod may run on, with the compiler of `ziglang`.
+"""Builds the entrypoint (the C files beside this one) for each machine that a Pod may run on, with the compiler of `ziglang`.
 
 The release build is freestanding: only libc's headers are used, since compiling musl itself takes most of a minute for
 each machine, and the entrypoint alone a fraction of a second. `setup.py` calls `build_all` by the path of this file, at
@@ -15,7 +15,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("entrypoint.c")
+SOURCES = sorted(Path(__file__).parent.glob("*.c"))
 BINARIES = Path(__file__).with_name("bin")
 
 TARGETS = {
@@ -44,10 +44,11 @@ def build(machine: str, output: Path, version: str = "unknown") -> None:
     """Build the static binary for `machine` (a key of TARGETS) as `output`. Raises BuildError, KeyError."""
     target = TARGETS[machine]
     with tempfile.TemporaryDirectory() as directory:
-        compiled = str(Path(directory, "entrypoint.o"))
         linked = Path(directory, "entrypoint")
-        _compiler(directory, target, *_COMPILE, f'-DVERSION="{version}"', "-c", str(SOURCE), "-o", compiled)
-        _compiler(directory, target, *_LINK, compiled, "-o", str(linked))
+        objects = [str(Path(directory, f"{source.stem}.o")) for source in SOURCES]
+        for source, compiled in zip(SOURCES, objects, strict=True):
+            _compiler(directory, target, *_COMPILE, f'-DVERSION="{version}"', "-c", str(source), "-o", compiled)
+        _compiler(directory, target, *_LINK, *objects, "-o", str(linked))
         content = linked.read_bytes()
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
@@ -66,7 +67,7 @@ def build_all(directory: Path = BINARIES, version: str | None = None) -> list[Pa
 
 def source_version() -> str:
     """Return the version of monopod as its `__init__.py` says it."""
-    text = SOURCE.parent.with_name("__init__.py").read_text()
+    text = Path(__file__).parent.with_name("__init__.py").read_text()
     match = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
     return match[1] if match else "unknown"
 

@@ -177,7 +177,8 @@ def test_messages_that_are_explained_are_said():
     ]
     docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     said = {text_of(node) for node in nodes if isinstance(node, ast.expr) and id(node) not in docstrings}
-    said |= set(re.findall(r'"([^"\n]+)"', (ROOT / "entrypoint/entrypoint.c").read_text()))
+    for path in (ROOT / "entrypoint").glob("*.c"):
+        said |= set(re.findall(r'"([^"\n]+)"', path.read_text()))
     messages = re.findall(r"^### `(.+)`$", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
     assert len(set(messages)) == len(messages) > 40
     patterns = {each: re.compile(".*".join(map(re.escape, each.split("…"))), re.DOTALL) for each in messages}

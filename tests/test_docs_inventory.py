@@ -291,7 +291,7 @@ def test_every_command_is_one_and_is_documented():
 
 def test_every_variable_that_is_named_is_read_or_set_somewhere():
     files = [path for name in ("coordinator", "entrypoint", "tests") for path in (ROOT / name).rglob("*.py")]
-    files += [*SOURCES, ROOT / "entrypoint/entrypoint.c", ROOT / "Makefile"]
+    files += [*SOURCES, *(ROOT / "entrypoint").glob("*.[ch]"), ROOT / "Makefile"]
     sources = "\n".join(path.read_text() for path in files if path != Path(__file__))
     spans = {span for text in PAGES.values() for span in re.findall(r"`[^`\n]+`", prose(text))}
     named = {name for span in spans for name in re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b", span)}
@@ -323,7 +323,7 @@ def test_the_variables_that_are_read_are_those_of_the_page():
 
 
 def test_the_exit_codes_are_those_of_the_programs():
-    of_entrypoint = dict(re.findall(r"\b((?:EXIT|CODE)_\w+) = (\d+)", (ROOT / "entrypoint/entrypoint.c").read_text()))
+    of_entrypoint = dict(re.findall(r"\b((?:EXIT|CODE)_\w+) = (\d+)", (ROOT / "entrypoint/entrypoint.h").read_text()))
     assert set(of_entrypoint.values()) >= {"2", "74", "75", "76", "126", "127"}
     page = PAGES["docs/control-directory.md"]
     assert [number for number in of_entrypoint.values() if not re.search(rf"\b{number}\b", page)] == []

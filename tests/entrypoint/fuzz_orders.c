@@ -1,7 +1,7 @@
 /*
  * The entrypoint's reading of control files, fed by libFuzzer: in one process, with ASan and UBSan.
  *
- * It holds all of entrypoint.c, whose only ways to the outside are syscall(2), fork(2) and malloc(3). Here these lead to
+ * It holds all files of the entrypoint, whose only ways to the outside are syscall(2), fork(2) and malloc(3). Here these lead to
  * a kernel that is made up: it holds one file or several, answers as the input says (short reads, EINTR, ENOSPC …), and
  * notes what is asked of it. What ends a process comes back by longjmp. So nothing is forked, opened or killed for real,
  * and an input takes microseconds.
@@ -38,7 +38,13 @@ static void *made_up_malloc(size_t size);
 #define fork made_up_fork
 #define malloc made_up_malloc
 #define main entrypoint_main
+#include "../../entrypoint/control_directory.c"
 #include "../../entrypoint/entrypoint.c"
+#include "../../entrypoint/kernel.c"
+#include "../../entrypoint/make_readable.c"
+#include "../../entrypoint/output.c"
+#include "../../entrypoint/request.c"
+#include "../../entrypoint/text.c"
 #undef syscall
 #undef fork
 #undef malloc

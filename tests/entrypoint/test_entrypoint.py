@@ -1,4 +1,4 @@
-"""The entrypoint (entrypoint.c), driven from outside as a coordinator drives it: by files, FIFOs and signals.
+"""The entrypoint, driven from outside as a coordinator drives it: by files, FIFOs and signals.
 
 Every case runs with the release binary and with one that is built with ASan and UBSan. Nothing here sleeps: the end of
 a request is heard on the ring, and what happens inside a request is told through FIFOs of the test.
@@ -31,7 +31,7 @@ from monopod.coordinator.control_directory import parse_exit
 from monopod.entrypoint import binary
 
 PATIENCE = 300  # seconds after which a test has failed; nothing waits for as long
-SOURCE = Path(binary.__file__).with_name("entrypoint.c")
+SOURCES = Path(binary.__file__).parent
 UNSHARE = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child", *(["-r"] if os.geteuid() else [])]
 
 
@@ -198,29 +198,31 @@ class Container:
         assert not reports, "\n".join(reports)
 
 
-def _sanitized(source: Path, output: Path) -> Path:
+def _sanitized(sources: Path, output: Path) -> Path:
     options = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-g", "-O1"]
     options += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     compiler = shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         pytest.skip("no gcc and no clang on this machine")
-    subprocess.run([compiler, *options, source, "-o", output], check=True)
+    subprocess.run([compiler, *options, *sorted(sources.glob("*.c")), "-o", output], check=True)
     output.parent.chmod(0o755)
     return output
 
 
 @pytest.fixture(scope="module")
 def sanitized_entrypoint(tmp_path_factory) -> Path:
-    return _sanitized(SOURCE, tmp_path_factory.mktemp("sanitized") / "entrypoint")
+    return _sanitized(SOURCES, tmp_path_factory.mktemp("sanitized") / "entrypoint")
 
 
 def _impatient(constant: str, milliseconds: int, directory: Path) -> Path:
     """Build the entrypoint with another value of a constant, in milliseconds."""
-    text = SOURCE.read_text()
+    for source in SOURCES.glob("*.[ch]"):
+        shutil.copy(source, directory)
+    text = (directory / "entrypoint.h").read_text()
     shorter = re.sub(rf"(?<={constant} = )\d+(?=, )", str(milliseconds), text)
     assert shorter != text
-    (directory / "entrypoint.c").write_text(shorter)
-    return _sanitized(directory / "entrypoint.c", directory / "entrypoint")
+    (directory / "entrypoint.h").write_text(shorter)
+    return _sanitized(directory, directory / "entrypoint")
 
 
 @pytest.fixture(scope="module")

@@ -95,7 +95,7 @@ def test_build_is_reproducible_and_up_to_date(tmp_path):
 def test_build_that_fails_tells_what_the_compiler_said(tmp_path, monkeypatch):
     source = tmp_path / "entrypoint.c"
     source.write_text("#error no way\n")
-    monkeypatch.setattr(build, "SOURCE", source)
+    monkeypatch.setattr(build, "SOURCES", [source])
     with pytest.raises(build.BuildError, match="no way"):
         build.build("riscv64", tmp_path / "entrypoint")
     assert not (tmp_path / "entrypoint").exists()

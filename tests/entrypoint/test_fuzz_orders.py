@@ -59,10 +59,12 @@ def test_the_fuzzer_finds_what_is_wrong(fuzzer, tmp_path):
     sources = tmp_path / "entrypoint", tmp_path / "tests" / "entrypoint"
     for directory in sources:
         directory.mkdir(parents=True)
-    text = (HERE.parents[1] / "entrypoint" / "entrypoint.c").read_text()
+    for path in (HERE.parents[1] / "entrypoint").glob("*.[ch]"):
+        shutil.copy(path, sources[0])
+    text = (sources[0] / "request.c").read_text()
     wrong = text.replace("allocate(length + 1);\n    expand_to", "allocate(length);\n    expand_to")
     assert wrong != text
-    (sources[0] / "entrypoint.c").write_text(wrong)
+    (sources[0] / "request.c").write_text(wrong)
     shutil.copy(HERE / "fuzz_orders.c", sources[1])
     shutil.copy(HERE.parents[1] / "Makefile", tmp_path)
     subprocess.run(["make", "--silent", "build/fuzz/orders"], cwd=tmp_path, check=True)

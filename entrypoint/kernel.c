@@ -1,0 +1,283 @@
+/* System calls and what stands on them, the start of a process, and what a compiler takes from libc: see kernel.h. */
+
+#include "kernel.h"
+
+#if __STDC_HOSTED__
+#include <stdlib.h>
+#endif
+
+#if __STDC_HOSTED__
+
+char **environment_at_start;
+extern char **environ;
+
+long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+    long result = syscall(number, a, b, c, d, e, f);
+    return result == -1 ? -errno : result;
+}
+
+long fork_process(void)
+{
+    long pid = fork();
+    return pid == -1 ? -errno : pid;
+}
+
+void *more_memory(size_t size)
+{
+    return malloc(size);
+}
+
+#else
+
+char **environment_at_start;
+
+#if defined(__x86_64__)
+
+__asm__(".globl _start\n_start: xorl %ebp, %ebp\n movq %rsp, %rdi\n andq $-16, %rsp\n call begin\n");
+
+long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+#elif defined(__aarch64__)
+
+__asm__(".globl _start\n_start: mov x29, #0\n mov x30, #0\n mov x0, sp\n and sp, x0, #-16\n b begin\n");
+
+long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c,
+                  x3 __asm__("x3") = d, x4 __asm__("x4") = e, x5 __asm__("x5") = f;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+    return x0;
+}
+
+#elif defined(__riscv)
+
+__asm__(".globl _start\n_start: .option push\n .option norelax\n lla gp, __global_pointer$\n .option pop\n"
+        " mv a0, sp\n andi sp, sp, -16\n tail begin\n");
+
+long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long a7 __asm__("a7") = number, a0 __asm__("a0") = a, a1 __asm__("a1") = b, a2 __asm__("a2") = c,
+                  a3 __asm__("a3") = d, a4 __asm__("a4") = e, a5 __asm__("a5") = f;
+    __asm__ volatile("ecall" : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5) : "memory");
+    return a0;
+}
+
+#elif defined(__powerpc64__)
+
+/* Calls begin by way of the table of contents (r2), which r12, the address of _start, leads to. */
+__asm__(".globl _start\n_start: addis 2, 12, .TOC.-_start@ha\n addi 2, 2, .TOC.-_start@l\n mr 3, 1\n clrrdi 1, 1, 4\n"
+        " li 0, 0\n stdu 0, -32(1)\n mtlr 0\n bl begin\n nop\n");
+
+/* An error comes as a positive errno, and a flag that says so. */
+long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long r0 __asm__("r0") = number, r3 __asm__("r3") = a, r4 __asm__("r4") = b, r5 __asm__("r5") = c,
+                  r6 __asm__("r6") = d, r7 __asm__("r7") = e, r8 __asm__("r8") = f;
+    __asm__ volatile("sc\n bns+ 1f\n neg 3, 3\n1:"
+                     : "+r"(r0), "+r"(r3), "+r"(r4), "+r"(r5), "+r"(r6), "+r"(r7), "+r"(r8)
+                     :
+                     : "r9", "r10", "r11", "r12", "cr0", "ctr", "xer", "memory");
+    return r3;
+}
+
+#elif defined(__s390x__)
+
+__asm__(".globl _start\n_start: lgr %r2, %r15\n aghi %r15, -160\n lghi %r0, 0\n stg %r0, 0(%r15)\n jg begin\n");
+
+long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long r1 __asm__("r1") = number, r2 __asm__("r2") = a, r3 __asm__("r3") = b, r4 __asm__("r4") = c,
+                  r5 __asm__("r5") = d, r6 __asm__("r6") = e, r7 __asm__("r7") = f;
+    __asm__ volatile("svc 0" : "+r"(r2) : "r"(r1), "r"(r3), "r"(r4), "r"(r5), "r"(r6), "r"(r7) : "cc", "memory");
+    return r2;
+}
+
+#elif defined(__ARM_EABI__)
+
+__asm__(".globl _start\n_start: mov fp, #0\n mov lr, #0\n mov r0, sp\n bic ip, sp, #15\n mov sp, ip\n bl begin\n");
+
+long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long r7 __asm__("r7") = number, r0 __asm__("r0") = a, r1 __asm__("r1") = b, r2 __asm__("r2") = c,
+                  r3 __asm__("r3") = d, r4 __asm__("r4") = e, r5 __asm__("r5") = f;
+    __asm__ volatile("svc 0" : "+r"(r0) : "r"(r7), "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5) : "memory");
+    return r0;
+}
+
+#else
+#error "no system calls for this architecture"
+#endif
+
+long fork_process(void)
+{
+#ifdef __s390x__
+    return kernel(SYS_clone, 0, SIGCHLD, 0, 0, 0, 0);
+#else
+    return kernel(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+#endif
+}
+
+/* The end of the heap is only moved up: what a child allocates, it keeps until it execs or exits. */
+void *more_memory(size_t size)
+{
+    static uintptr_t next, end;
+    if (end == 0)
+        next = end = ((uintptr_t)kernel(SYS_brk, 0, 0, 0, 0, 0, 0) + 15) & ~(uintptr_t)15;
+    size = (size + 15) & ~(size_t)15;
+    if (end - next < size) {
+        uintptr_t wanted = next + size + (64 << 10);
+        if ((uintptr_t)kernel(SYS_brk, (long)wanted, 0, 0, 0, 0, 0) < wanted)
+            return NULL;
+        end = wanted;
+    }
+    void *memory = (void *)next;
+    next += size;
+    return memory;
+}
+
+/* What a compiler may call though nobody wrote it, and the few string functions used here. */
+void *memcpy(void *restrict to, const void *restrict from, size_t size)
+{
+    char *out = to;
+    for (const char *in = from; size > 0; size--)
+        *out++ = *in++;
+    return to;
+}
+
+void *memmove(void *to, const void *from, size_t size)
+{
+    char *out = to;
+    const char *in = from;
+    if (out <= in)
+        return memcpy(to, from, size);
+    while (size-- > 0)
+        out[size] = in[size];
+    return to;
+}
+
+void *memset(void *to, int value, size_t size)
+{
+    for (char *out = to; size > 0; size--)
+        *out++ = (char)value;
+    return to;
+}
+
+int memcmp(const void *one, const void *other, size_t size)
+{
+    const unsigned char *a = one, *b = other;
+    for (; size > 0; size--, a++, b++)
+        if (*a != *b)
+            return *a - *b;
+    return 0;
+}
+
+void *memchr(const void *in, int wanted, size_t size)
+{
+    for (const char *at = in; size > 0; size--, at++)
+        if (*at == (char)wanted)
+            return (void *)(uintptr_t)at;
+    return NULL;
+}
+
+size_t strlen(const char *text)
+{
+    size_t length = 0;
+    while (text[length] != '\0')
+        length++;
+    return length;
+}
+
+char *strchr(const char *text, int wanted)
+{
+    return memchr(text, wanted, strlen(text) + 1);
+}
+
+int strcmp(const char *one, const char *other)
+{
+    size_t a = strlen(one), b = strlen(other);
+    return memcmp(one, other, (a < b ? a : b) + 1);
+}
+
+#endif
+
+long call(long number, long a, long b, long c, long d, long e, long f)
+{
+    long result;
+    do
+        result = kernel(number, a, b, c, d, e, f);
+    while (result == -EINTR);
+    return result;
+}
+
+_Noreturn void leave(int code)
+{
+    for (;;)
+        kernel(SYS_exit_group, code, 0, 0, 0, 0, 0);
+}
+
+/* Nothing here depends on whether a descriptor could be closed; Linux frees it even after EINTR. */
+void close_descriptor(int descriptor)
+{
+    kernel(SYS_close, descriptor, 0, 0, 0, 0, 0);
+}
+
+struct moment clock_now(int clock)
+{
+    struct moment now = {0, 0};
+    CALL(clock_gettime_wide, clock, &now); /* both clocks are there on every Linux */
+    return now;
+}
+
+/* The time of day when `start`, at the monotonic time `from`, was the time of day: it may have been set meanwhile. */
+struct moment time_since(struct moment start, struct moment from)
+{
+    const int64_t second = 1000000000;
+    struct moment now = clock_now(CLOCK_MONOTONIC);
+    now.seconds += start.seconds - from.seconds;
+    now.nanoseconds += start.nanoseconds - from.nanoseconds;
+    if (now.nanoseconds < 0) {
+        now.nanoseconds += second;
+        now.seconds--;
+    } else if (now.nanoseconds >= second) {
+        now.nanoseconds -= second;
+        now.seconds++;
+    }
+    return now;
+}
+
+int64_t milliseconds_now(void)
+{
+    struct moment now = clock_now(CLOCK_MONOTONIC);
+    return now.seconds * 1000 + (uint32_t)now.nanoseconds / 1000000;
+}
+
+long write_all(int descriptor, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        long written = CALL(write, descriptor, bytes, size);
+        if (written < 0)
+            return written;
+        bytes += written;
+        size -= (size_t)written;
+    }
+    return 0;
+}
+
+/* The type and mode of what a path or, with an empty path, a descriptor stands for; 0 if that cannot be known. */
+unsigned mode_of(int directory, const char *path, int flags)
+{
+    struct statx status = {0};
+    if (CALL(statx, directory, path, flags, STATX_TYPE | STATX_MODE, &status) < 0)
+        return 0;
+    return status.stx_mode;
+}

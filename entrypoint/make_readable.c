@@ -1,0 +1,53 @@
+/* The helper: makes files readable for the coordinator, which may be of another user. In a process of its own as well. */
+
+#include "entrypoint.h"
+
+static void make_readable(int directory, const char *path, bool follow)
+{
+    unsigned mode = mode_of(directory, path, follow ? 0 : AT_SYMLINK_NOFOLLOW);
+    unsigned wanted = mode | (S_ISDIR(mode) ? 0555 : 0444);
+    if (mode == 0 || mode == wanted || S_ISLNK(mode))
+        return; /* what is not there was not written, which is no error */
+    long result = CALL(fchmodat, directory, path, wanted & 07777);
+    if (result < 0)
+        complain("cannot make it readable for the coordinator: ", path, result);
+}
+
+static void make_entries_readable(const char *path)
+{
+    long directory = CALL(openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
+    if (directory < 0)
+        return; /* not a directory, or not there */
+    _Alignas(uint64_t) static char buffer[32 << 10];
+    for (;;) {
+        long size = CALL(getdents64, directory, buffer, sizeof buffer);
+        if (size < 0)
+            complain("cannot read the directory ", path, size);
+        if (size <= 0)
+            break;
+        for (long at = 0; at < size;) { /* an entry: inode and offset (8 bytes each), length (2), type (1), name */
+            uint16_t length;
+            memcpy(&length, buffer + at + 16, sizeof length);
+            const char *name = buffer + at + 19;
+            if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
+                make_readable((int)directory, name, false);
+            at += length;
+        }
+    }
+    close_descriptor((int)directory);
+}
+
+_Noreturn void make_files_readable(int file)
+{
+    const char *record = read_records(file);
+    const char *directory = find_record(record, 'd');
+    if (directory != NULL)
+        CALL(chdir, directory); /* worked before; if it is gone, so are the files below it */
+    for (; *record != '.'; record += strlen(record) + 1) {
+        if (*record != 'x')
+            continue;
+        make_readable(AT_FDCWD, record + 1, true);
+        make_entries_readable(record + 1);
+    }
+    leave(0);
+}

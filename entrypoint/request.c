@@ -1,0 +1,397 @@
+/* The child: reads the request, sets everything up, and becomes the program. */
+
+#include "entrypoint.h"
+
+struct child child;
+
+static void send_report(const struct text *error)
+{
+    static struct report report;
+    report.start = child.start;
+    report.has_files = child.has_files;
+    report.error.length = 0;
+    if (error != NULL)
+        add_bytes(&report.error, error->bytes, error->length);
+    size_t size = offsetof(struct report, error.bytes) + report.error.length;
+    CALL(write, child.socket, &report, size); /* if the parent is gone, nobody is left to be told */
+}
+
+/* Ends the child. The sentence is `words`, then `foreign`, then the meaning of `error`, then `more`. */
+_Noreturn void refuse(int code, const char *words, const char *foreign, long error, const char *more)
+{
+    static struct text sentence;
+    sentence.length = 0;
+    add(&sentence, words);
+    add_foreign(&sentence, foreign);
+    if (error != 0) {
+        add(&sentence, ": ");
+        add_error(&sentence, error);
+    }
+    add(&sentence, more);
+    send_report(&sentence);
+    leave(code);
+}
+
+static _Noreturn void refuse_malformed(unsigned record, const char *why)
+{
+    static struct text words;
+    words.length = 0;
+    add(&words, "run.");
+    add_number(&words, child.number, 1);
+    add(&words, " is malformed: record ");
+    add_number(&words, record, 1);
+    add(&words, " ");
+    add_bytes(&words, "", 1);
+    refuse(CODE_CANNOT_RUN, words.bytes, why, 0, "");
+}
+
+void *allocate(size_t size)
+{
+    child.allocated += size;
+    void *memory = child.allocated <= MAX_ALLOCATED_BYTES ? more_memory(size) : NULL;
+    if (memory == NULL)
+        refuse(CODE_CANNOT_RUN, "the expanded arguments and environment are too large", "", E2BIG, "");
+    return memory;
+}
+
+/*
+ * Records. Letter, text and NUL make one C string, so that a request that was checked once can be walked through by
+ *     for (char *record = first; *record != '.'; record += strlen(record) + 1)
+ */
+char *read_records(int file)
+{
+    static struct text name;
+    numbered(&name, "run.", child.number);
+    struct statx status = {0};
+    long result = CALL(statx, file, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &status);
+    if (result < 0)
+        refuse(CODE_CANNOT_RUN, "cannot read ", name.bytes, result, "");
+    if (!S_ISREG(status.stx_mode))
+        refuse(CODE_CANNOT_RUN, name.bytes, "", 0, " is not a regular file");
+    if (status.stx_size > MAX_REQUEST_BYTES)
+        refuse(CODE_CANNOT_RUN, name.bytes, "", 0, " is larger than 16 MiB");
+    size_t size = (size_t)status.stx_size, have = 0;
+    char *bytes = allocate(size + 1);
+    result = CALL(lseek, file, 0, SEEK_SET);
+    while (result >= 0 && have < size) {
+        result = CALL(read, file, bytes + have, size - have);
+        if (result == 0)
+            break;
+        if (result > 0)
+            have += (size_t)result;
+    }
+    if (result < 0)
+        refuse(CODE_CANNOT_RUN, "cannot read ", name.bytes, result, "");
+
+    unsigned number = 1;
+    bool has_program = false, seen[256] = {false};
+    for (char *record = bytes;; number++) {
+        size_t rest = have - (size_t)(record - bytes);
+        char *end = memchr(record, '\0', rest);
+        if (rest == 0)
+            refuse_malformed(number, "should be the closing one, and is missing");
+        if (end == NULL)
+            refuse_malformed(number, "is not ended by NUL");
+        switch (*record) {
+        case 'e':
+            if (record[1] == '=' || strchr(record, '=') == NULL)
+                refuse_malformed(number, "is not e NAME=VALUE");
+            break;
+        case 'a':
+            has_program = true;
+            break;
+        case 'd':
+        case 'o':
+        case 'r':
+            if (seen[(unsigned char)*record])
+                refuse_malformed(number, "is the second of its letter");
+            break;
+        case 'x':
+            child.has_files = true;
+            break;
+        case 'm':
+            if (record[1] != '\0' || number != 1)
+                refuse_malformed(number, "asks for a mark, and has a text or is not the first");
+            break;
+        case '.':
+            if (record[1] != '\0')
+                refuse_malformed(number, "closes the request and has a text");
+            if (rest != 2)
+                refuse_malformed(number, "closes the request, and more follows");
+            if (!has_program)
+                refuse_malformed(number, "closes the request, and no argument came before");
+            return bytes;
+        default:
+            refuse_malformed(number, "has an unknown letter");
+        }
+        seen[(unsigned char)*record] = true;
+        record = end + 1;
+    }
+}
+
+/* The text of the record with this letter, NULL if there is none. */
+const char *find_record(const char *record, char letter)
+{
+    for (; *record != '.'; record += strlen(record) + 1)
+        if (*record == letter)
+            return record + 1;
+    return NULL;
+}
+
+/*
+ * The environment, and the expansion of $(NAME), which is that of Kubernetes (api/core/v1, Container.args)
+ */
+static const char *find_variable(char **environment, const char *name, size_t length)
+{
+    if (memchr(name, '=', length) != NULL)
+        return NULL;
+    for (; *environment != NULL; environment++)
+        if (strlen(*environment) > length && memcmp(*environment, name, length) == 0 && (*environment)[length] == '=')
+            return *environment + length + 1;
+    return NULL;
+}
+
+/* Writes the expanded text to `out` unless that is NULL; returns its length, or SIZE_MAX if it is too long. */
+static size_t expand_to(char *out, const char *text, char **environment)
+{
+    size_t length = 0;
+    while (*text != '\0') {
+        const char *piece = text, *close;
+        size_t size = 1;
+        text++;
+        if (*piece == '$' && *text == '$') {
+            text++;
+        } else if (*piece == '$' && *text == '(' && (close = strchr(text, ')')) != NULL) {
+            const char *value = find_variable(environment, text + 1, (size_t)(close - text) - 1);
+            size = value != NULL ? strlen(value) : (size_t)(close - piece) + 1;
+            piece = value != NULL ? value : piece;
+            text = close + 1;
+        }
+        if (out != NULL)
+            memcpy(out + length, piece, size);
+        length += size;
+        if (length > MAX_ALLOCATED_BYTES)
+            return SIZE_MAX;
+    }
+    return length;
+}
+
+static char *expand(char *text, char **environment)
+{
+    if (strchr(text, '$') == NULL)
+        return text;
+    size_t length = expand_to(NULL, text, environment);
+    if (length == SIZE_MAX)
+        refuse(CODE_CANNOT_RUN, "the expanded arguments and environment are too large", "", E2BIG, "");
+    char *expanded = allocate(length + 1);
+    expand_to(expanded, text, environment);
+    expanded[length] = '\0';
+    return expanded;
+}
+
+static char **make_environment(char *records)
+{
+    size_t count = 0;
+    for (char **variable = environment_at_start; *variable != NULL; variable++)
+        count++;
+    for (char *record = records; *record != '.'; record += strlen(record) + 1)
+        count += *record == 'e';
+    char **environment = allocate((count + 1) * sizeof *environment);
+    char **end = environment;
+    for (char **variable = environment_at_start; *variable != NULL; variable++)
+        *end++ = *variable;
+    *end = NULL;
+    for (char *record = records; *record != '.'; record += strlen(record) + 1) {
+        if (*record != 'e')
+            continue;
+        size_t name = (size_t)(strchr(record, '=') - record); /* the length of NAME= */
+        char *variable = record + 1, *value = expand(variable + name, environment);
+        if (value != variable + name) {
+            size_t size = strlen(value) + 1;
+            variable = allocate(name + size);
+            memcpy(variable, record + 1, name);
+            memcpy(variable + name, value, size);
+        }
+        char **kept = environment;
+        for (char **other = environment; *other != NULL; other++)
+            if (strlen(*other) < name || memcmp(*other, variable, name) != 0)
+                *kept++ = *other;
+        *kept++ = variable;
+        *kept = NULL;
+    }
+    return environment;
+}
+
+static char **make_arguments(char *records, char **environment)
+{
+    size_t count = 0;
+    for (char *record = records; *record != '.'; record += strlen(record) + 1)
+        count += *record == 'a';
+    char **arguments = allocate((count + 1) * sizeof *arguments);
+    char **end = arguments;
+    for (char *record = records; *record != '.'; record += strlen(record) + 1)
+        if (*record == 'a')
+            *end++ = expand(record + 1, environment);
+    *end = NULL;
+    return arguments;
+}
+
+/*
+ * Directories and files
+ */
+
+/* Makes what is missing of the directories above a path; 0, or the error of the first that cannot be made. */
+long make_parents(const char *path)
+{
+    size_t size = strlen(path) + 1;
+    char *parent = allocate(size);
+    memcpy(parent, path, size);
+    for (char *at = parent; *at != '\0'; at++) {
+        if (*at != '/' || at == parent)
+            continue;
+        *at = '\0';
+        long result = CALL(mkdirat, AT_FDCWD, parent, 0777);
+        if (result < 0 && result != -EEXIST)
+            return result;
+        *at = '/';
+    }
+    return 0;
+}
+
+static void enter_directory(const char *path)
+{
+    long result = CALL(chdir, path);
+    if (result == -ENOENT && *path != '\0') {
+        result = make_parents(path);
+        if (result == 0)
+            result = CALL(mkdirat, AT_FDCWD, path, 0777);
+        if (result < 0 && result != -EEXIST)
+            refuse(CODE_CANNOT_RUN, "cannot make the working directory ", path, result, "");
+        result = CALL(chdir, path);
+    }
+    if (result < 0)
+        refuse(CODE_CANNOT_RUN, "cannot change to the working directory ", path, result, "");
+}
+
+/*
+ * exec
+ */
+
+/* As if nobody had changed anything: no signal is blocked or ignored. All zero is SIG_DFL on every architecture. */
+static void restore_signals(void)
+{
+    static const char by_default[64];
+    static const uint64_t none;
+    for (int number = 1; number <= 64; number++)
+        CALL(rt_sigaction, number, by_default, NULL, 8); /* fails for SIGKILL and SIGSTOP alone */
+    CALL(rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
+}
+
+/* The remark on a program that is there while its interpreter is not, with the interpreter that its first line names. */
+static const char *no_interpreter(const char *program)
+{
+    static struct text more;
+    static char line[128]; /* the kernel reads no more than twice that */
+    more.length = 0;
+    add(&more, " (it is there, but not the interpreter that it asks for");
+    long file = CALL(openat, AT_FDCWD, program, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    long size = file < 0 ? 0 : CALL(read, file, line, sizeof line - 1);
+    if (file >= 0)
+        CALL(close, file);
+    if (size > 2 && line[0] == '#' && line[1] == '!') {
+        char *start = line + 2, *end;
+        line[size] = '\0';
+        while (*start == ' ' || *start == '\t')
+            start++;
+        for (end = start; *end != '\0' && *end != ' ' && *end != '\t' && *end != '\n'; end++)
+            ;
+        *end = '\0';
+        add(&more, ": ");
+        add_foreign(&more, start);
+    }
+    add(&more, ")");
+    add_bytes(&more, "", 1);
+    return more.bytes;
+}
+
+static _Noreturn void refuse_program(const char *program, long error, char **arguments, char **environment)
+{
+    const char *more = "";
+    if (error == -ENOEXEC)
+        more = " (a script needs a first line with #! and its interpreter)";
+    if (error == -ENOENT && mode_of(AT_FDCWD, program, 0) != 0)
+        more = no_interpreter(program);
+    if (error == -E2BIG) {
+        size_t longest = 0;
+        for (char **text = arguments; *text != NULL; text++)
+            longest = strlen(*text) > longest ? strlen(*text) : longest;
+        for (char **text = environment; *text != NULL; text++)
+            longest = strlen(*text) > longest ? strlen(*text) : longest;
+        if (longest >= 128 << 10)
+            more = " (one argument or environment variable alone is longer than 128 KiB)";
+    }
+    bool missing = error == -ENOENT || error == -ENOTDIR;
+    refuse(missing ? CODE_NOT_FOUND : CODE_CANNOT_RUN, "cannot run ", program, error, more);
+}
+
+static _Noreturn void run_program(char **arguments, char **environment)
+{
+    const char *program = arguments[0];
+    if (*program == '\0' || strchr(program, '/') != NULL)
+        refuse_program(program, CALL(execve, program, arguments, environment), arguments, environment);
+    const char *path = find_variable(environment, "PATH", 4);
+    if (path == NULL)
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    char *found = NULL; /* something of that name, which may not be run */
+    size_t name = strlen(program) + 1;
+    for (const char *at = path;; at++) {
+        const char *colon = strchr(at, ':');
+        size_t length = colon != NULL ? (size_t)(colon - at) : strlen(at);
+        const char *directory = length > 0 ? at : "."; /* an empty entry is the working directory */
+        length += length == 0;
+        char *candidate = allocate(length + 1 + name);
+        memcpy(candidate, directory, length);
+        candidate[length] = '/';
+        memcpy(candidate + length + 1, program, name);
+        long error = CALL(execve, candidate, arguments, environment);
+        if (mode_of(AT_FDCWD, candidate, 0) != 0) {
+            if (error != -EACCES)
+                refuse_program(candidate, error, arguments, environment);
+            if (found == NULL)
+                found = candidate;
+        }
+        if (colon == NULL)
+            break;
+        at = colon;
+    }
+    if (found != NULL)
+        refuse_program(found, -EACCES, arguments, environment);
+    static struct text words;
+    words.length = 0;
+    add(&words, ": it is on no directory of PATH (");
+    add_foreign(&words, path);
+    add(&words, ")");
+    if (words.length == sizeof words.bytes)
+        words.length--;
+    add_bytes(&words, "", 1);
+    refuse(CODE_NOT_FOUND, "cannot run ", program, 0, words.bytes);
+}
+
+_Noreturn void run_request(int file, long parent)
+{
+    CALL(setsid, 0);                        /* cannot fail: a new process leads no group */
+    CALL(prctl, PR_SET_PDEATHSIG, SIGKILL); /* cannot fail; no program shall outlive what watches over it */
+    if (CALL(getppid, 0) != parent)
+        leave(CODE_CANNOT_RUN);
+    char *records = read_records(file);
+    char **environment = make_environment(records);
+    char **arguments = make_arguments(records, environment);
+    const char *directory = find_record(records, 'd');
+    if (directory != NULL)
+        enter_directory(directory);
+    copy_streams(records);
+    restore_signals();
+    child.start = time_since(child.start, child.monotonic);
+    send_report(NULL);
+    run_program(arguments, environment);
+}

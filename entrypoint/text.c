@@ -1,0 +1,134 @@
+/* Words: texts of limited length, and what an errno means. */
+
+#include "entrypoint.h"
+
+void add_bytes(struct text *text, const char *bytes, size_t size)
+{
+    size_t room = sizeof text->bytes - text->length;
+    if (size > room)
+        size = room;
+    memcpy(text->bytes + text->length, bytes, size);
+    text->length += size;
+}
+
+void add(struct text *text, const char *words)
+{
+    add_bytes(text, words, strlen(words));
+}
+
+/* A path or a word that somebody else chose: on one line, whatever is in it. */
+void add_foreign(struct text *text, const char *word)
+{
+    for (; *word != '\0'; word++) {
+        unsigned char byte = (unsigned char)*word;
+        if (byte < 0x20 || byte == 0x7f) {
+            char escaped[] = {'\\', 'x', "0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]};
+            add_bytes(text, escaped, sizeof escaped);
+        } else {
+            add_bytes(text, word, 1);
+        }
+    }
+}
+
+/* By subtraction, since 32-bit machines have no instruction for the division of 64 bits. */
+void add_number(struct text *text, uint64_t number, int width)
+{
+    static const uint64_t powers[] = {1000000000000000000u, 100000000000000000u, 10000000000000000u, 1000000000000000u,
+                                      100000000000000u, 10000000000000u, 1000000000000u, 100000000000u, 10000000000u,
+                                      1000000000u, 100000000u, 10000000u, 1000000u, 100000u, 10000u, 1000u, 100u, 10u,
+                                      1u};
+    enum { COUNT = sizeof powers / sizeof *powers };
+    bool started = false;
+    for (int i = 0; i < COUNT; i++) {
+        char digit = '0';
+        for (; number >= powers[i]; number -= powers[i])
+            digit++;
+        if (digit != '0' || COUNT - i <= width)
+            started = true;
+        if (started)
+            add_bytes(text, &digit, 1);
+    }
+}
+
+void add_error(struct text *text, long error)
+{
+    static const struct {
+        int number;
+        const char *words;
+    } known[] = {
+        {E2BIG, "Argument list too long"},
+        {EACCES, "Permission denied"},
+        {EAGAIN, "Resource temporarily unavailable"},
+        {EBUSY, "Device or resource busy"},
+        {EDQUOT, "Disk quota exceeded"},
+        {EEXIST, "File exists"},
+        {EFBIG, "File too large"},
+        {EINVAL, "Invalid argument"},
+        {EIO, "Input/output error"},
+        {EISDIR, "Is a directory"},
+        {ELIBBAD, "Accessing a corrupted shared library"},
+        {ELOOP, "Too many levels of symbolic links"},
+        {EMFILE, "Too many open files"},
+        {ENAMETOOLONG, "File name too long"},
+        {ENFILE, "Too many open files in system"},
+        {ENODEV, "No such device"},
+        {ENOENT, "No such file or directory"},
+        {ENOEXEC, "Exec format error"},
+        {ENOMEM, "Cannot allocate memory"},
+        {ENOSPC, "No space left on device"},
+        {ENOSYS, "Function not implemented"},
+        {ENOTDIR, "Not a directory"},
+        {ENXIO, "No such device or address"},
+        {EPERM, "Operation not permitted"},
+        {EPIPE, "Broken pipe"},
+        {EROFS, "Read-only file system"},
+        {ESTALE, "Stale file handle"},
+        {ETXTBSY, "Text file busy"},
+    };
+    if (error < 0)
+        error = -error;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (known[i].number == error) {
+            add(text, known[i].words);
+            return;
+        }
+    }
+    add(text, "errno ");
+    add_number(text, (uint64_t)error, 1);
+}
+
+/* Says `words`, `foreign` and the meaning of `error` on standard error. If nobody hears it, nothing can be done. */
+void complain(const char *words, const char *foreign, long error)
+{
+    static struct text line;
+    line.length = 0;
+    add(&line, "monopod: ");
+    add(&line, words);
+    add_foreign(&line, foreign);
+    if (error != 0) {
+        add(&line, ": ");
+        add_error(&line, error);
+    }
+    add(&line, "\n");
+    write_all(STDERR_FILENO, line.bytes, line.length);
+}
+
+/* "run.7": a name in the control directory. */
+const char *numbered(struct text *text, const char *prefix, uint32_t number)
+{
+    text->length = 0;
+    add(text, prefix);
+    add_number(text, number, 1);
+    add_bytes(text, "", 1);
+    return text->bytes;
+}
+
+/* Reads a decimal number and moves past it; -1 if there is none. More than nine digits count as nine nines. */
+long read_number(const char **at)
+{
+    const char *start = *at;
+    long number = 0;
+    for (; **at >= '0' && **at <= '9'; (*at)++)
+        number = *at - start < 9 ? number * 10 + **at - '0' : 999999999;
+    return *at == start ? -1 : number;
+}
