@@ -14,7 +14,7 @@ Rules:
   go on.
 - What is asked before the coordinator tells that the run has started is passed on to it then: earlier it would not
   hear the signal. A Pod that still waits for a node, an image or a volume is ended instead. What was asked while the
-  coordinator was being started again is passed on too, as soon as it tells something. Who asks from
+  coordinator was being started again is passed on too, as soon as the new one reports something. Who asks from
   another process is answered when it tells that the run is being cancelled.
 - A container that could not be started is reported to the coordinator with the reason, so that its Task fails with it.
 - A coordinator that is started again reports what followed from the last entry of its journal once more, with the same
@@ -48,6 +48,7 @@ from monopod.runner.follow.output_order import OutputOrder
 from monopod.runner.follow.pod_events import (
     ContainerNotStarted,
     ContainerOutput,
+    ContainerStarted,
     ContainerTerminated,
     Event,
     PodFinished,
@@ -119,7 +120,7 @@ class Run:
         self._went_on = False  # after it was stopped, which SIGCONT is going to tell too
         self._kill_at: float | None = None  # monotonic time, once the run is over or was killed
         self._kill_was_sent = False
-        self._restarted = False  # the coordinator has ended, and no other has told anything yet
+        self._is_silent_again = False  # the coordinator was started again, and has not reported anything since
         self._refusal: str | None = None  # why no coordinator will ever start this run
 
     @property
@@ -237,6 +238,8 @@ class Run:
                 self._show(iter([Output(container, event.data, stream=event.stream)]))
             case ContainerOutput():
                 self._order.output(event, time.monotonic())
+            case ContainerStarted(container, restart_count) if container == COORDINATOR and restart_count:
+                self._is_silent_again = True
             case ContainerTerminated():
                 self._container_ended(event)
             case ContainerNotStarted():
@@ -260,15 +263,9 @@ class Run:
 
     def _take_event(self, event: RunEvent) -> None:
         self.told.append(event)
-        if self._restarted:
-            self._restarted = False
-            if self._asked_for is not None and harder(self._cancelled, self._asked_for) != self._cancelled:
-                self._pod.signal(COORDINATOR, SIGNALS[self._asked_for])
         self._order.event(event)
         if isinstance(event, RunStarted):
             self._has_started = True
-            if self._asked_for is not None:
-                self._pod.signal(COORDINATOR, SIGNALS[self._asked_for])
         if isinstance(event, RunFinished):
             self._has_finished = True
             if self._kill_at is None:
@@ -276,6 +273,16 @@ class Run:
         if isinstance(event, RunCancelling):
             self._cancelled = event.mode
             self._answer()
+        if isinstance(event, RunStarted) or self._is_silent_again:
+            self._is_silent_again = False
+            self._pass_on_request()
+
+    def _pass_on_request(self) -> None:
+        """Send the signal that no coordinator could handle yet, or that a former one may not have handled."""
+        if self._has_finished or self._asked_for is None:
+            return
+        if harder(self._cancelled, self._asked_for) != self._cancelled:
+            self._pod.signal(COORDINATOR, SIGNALS[self._asked_for])
 
     def _show(self, ordered: Iterator[Ordered]) -> None:
         for each in ordered:
@@ -288,7 +295,6 @@ class Run:
         if event.container == COORDINATOR:
             self._coordinator_end = f"it ended with {exit_code_in_words(event.exit_code)}"
             self._events = LineSplitter(LONGEST_EVENT)  # what it was writing is told again by the next one
-            self._restarted = True
             self._end_refused(event)
         elif event.exit_code:
             self._ended_badly.append(f"{event.container}: {exit_code_in_words(event.exit_code)}")

@@ -307,10 +307,11 @@ class HostPod:
         if self.is_finished:
             return
         if not self._pending:
-            for descriptor, _ in self._poll.poll(timeout):
-                if self._channel is not None and descriptor == self._channel.fileno():
-                    self._read_channel()
-                elif descriptor in self._streams:
+            ready = [descriptor for descriptor, _ in self._poll.poll(timeout)]
+            if self._channel is not None and self._channel.fileno() in ready:
+                self._read_channel()  # first: that a container was started comes before its output
+            for descriptor in ready:
+                if descriptor in self._streams:
                     self._pending += self._read_stream(descriptor, _PIECE)
         while self._pending:
             event = self._pending.popleft()

@@ -3,7 +3,8 @@
 Rules: only an answer that passes (``answers``) is a reason to try again, and so is a command that failed: the
 coordinator may be about to start. The server says how long to wait (Retry-After), or the waits grow. A request that
 creates something is only made again if the server said that it did nothing: one whose answer was lost may have been
-carried out.
+carried out. All other requests may be carried out twice: the coordinator ignores a signal that cancels the run as it
+is being cancelled already, and a container is reported dead only once.
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ from monopod.runner.follow.kept_log import true_marks
 from monopod.runner.follow.pod_events import (
     ContainerNotStarted,
     ContainerOutput,
+    ContainerStarted,
     ContainerTerminated,
     Event,
     PodFinished,
@@ -477,8 +478,11 @@ class PodmanPod:
             return
         goes_on = state["ExitCode"] in (KILLED, CANNOT_GO_ON) and not self._was_killed
         if goes_on and self._restarts < MOST_RESTARTS:
+            self._pending += self._read_log(COORDINATOR)
+            self._pending.append(_termination(COORDINATOR, self._restarts, state))
             self._restarts += 1
             self._pending.append(PodWarning(f"{_ending_of_coordinator(state)}; it is started again, and goes on"))
+            self._pending.append(ContainerStarted(COORDINATOR, self._restarts, time.time()))
             self._spawn(["start", self._ids[COORDINATOR]], lambda _: self._await_coordinator())
             return
         if state["ExitCode"] not in (0, 1) and not self._was_killed:
@@ -512,18 +516,23 @@ class PodmanPod:
             name, state = by_id[each["Id"]], each["State"]
             if name in self._not_started or name not in ordinary:
                 continue
-            reason = "OOMKilled" if state.get("OOMKilled") else "Error" if state["ExitCode"] else "Completed"
             failed = failed or state["ExitCode"] != 0
-            number = state["ExitCode"] - 128 if state["ExitCode"] > 128 else None
-            restarts = self._restarts if name == COORDINATOR else 0
-            self._pending.append(
-                ContainerTerminated(name, restarts, state["ExitCode"], number, reason, "", None, time.time())
-            )
-            terminated = {"exitCode": state["ExitCode"], "reason": reason}
+            termination = _termination(name, self._restarts if name == COORDINATOR else 0, state)
+            self._pending.append(termination)
+            terminated = {"exitCode": termination.exit_code, "reason": termination.reason}
             statuses.append({"name": name, "state": {"terminated": terminated}, **_identity(each)})
         phase = "Failed" if failed or self._not_started or self._evicted_for else "Succeeded"
         evicted = {"reason": EVICTED, "message": self._evicted_for} if self._evicted_for else {}
         self._pending.append(PodFinished({"phase": phase, **evicted, "containerStatuses": statuses}))
+
+
+def _termination(container: str, restarts: int, state: Mapping[str, Any]) -> ContainerTerminated:
+    """Return how a container ended, from the state that podman reports."""
+    code = state["ExitCode"]
+    reason = "OOMKilled" if state.get("OOMKilled") else "Error" if code else "Completed"
+    return ContainerTerminated(
+        container, restarts, code, code - 128 if code > 128 else None, reason, "", None, time.time()
+    )
 
 
 def _identity(container: Mapping[str, Any]) -> dict[str, str]:

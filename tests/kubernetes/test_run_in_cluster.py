@@ -243,7 +243,8 @@ def test_ctrl_c_cancels_by_the_coordinator(start_monopod, api, waiting_file):
     assert process.returncode == 130, err
     assert "build Cancelled" in out
     assert "reported" not in out
-    assert [command[-2:] for _, _, command in api.executed] == [["signal", "2"]]
+    commands = [command[-2:] for _, _, command in api.executed]  # one whose answer is lost is sent again
+    assert commands == [["signal", "2"]] * len(commands) != []
     api.wait_for(lambda: api.objects == {})
 
 

@@ -24,7 +24,7 @@ from monopod.runner.follow.pod_events import (
     PodFinished,
     PodWarning,
 )
-from monopod.runner.run import KILL_SECONDS, KILLING, MOST_END_SECONDS, NOTICES, Run
+from monopod.runner.run import KILL_SECONDS, KILLING, MOST_END_SECONDS, NOTICES, SIGNALS, Run
 from monopod.schemas.run_events import RunCancelling, to_line
 
 
@@ -216,6 +216,9 @@ def test_what_a_step_wrote_is_shown_before_its_end(follow, whole):
     assert names == ["build-1"]
 
 
+ENDED = ContainerTerminated("coordinator", 0, 137, 9, "Error", "", 1.0, 2.0)
+
+
 def test_what_a_coordinator_tells_again_changes_nothing(follow, whole):
     """One that was killed before it could note that it told something tells it once more."""
     once = follow([told(*whole)], [finished()], written={"build-make": [b"text\n"]})
@@ -356,6 +359,30 @@ def test_what_is_asked_before_the_run_has_started_is_passed_on_then(follow, whol
     )
     assert pod.asked == [("coordinator", signal.SIGUSR1)]
     assert pod.answers == ["CancelledRunFinally"] * 2
+
+
+@pytest.mark.parametrize("mode", ["Cancelled", "StoppedRunFinally"])
+def test_a_request_is_sent_again_to_a_coordinator_that_was_started_again(follow, whole, mode):
+    *_, pod, _ = follow(
+        [told(*whole[:3]), mode],
+        [ENDED, ContainerStarted("coordinator", 1, 2.0)],
+        [told(whole[3])],
+        [cancelling(mode)],
+        [finished("Failed")],
+    )
+    assert pod.asked == [("coordinator", SIGNALS[mode])] * 2
+
+
+@pytest.mark.parametrize("last", [ENDED, ContainerStarted("coordinator", 1, 2.0)])
+def test_a_request_that_was_handled_is_not_sent_again(follow, whole, story, last):
+    """A cluster may report the end of a coordinator before the log of the same coordinator is read."""
+    *_, pod, _ = follow(
+        [told(*whole[:3]), "Cancelled"],
+        [ENDED, last],
+        [cancelling("Cancelled"), told(whole[3], story.run_finished(3, "Cancelled"))],
+        [finished("Failed")],
+    )
+    assert pod.asked == [("coordinator", signal.SIGINT)]
 
 
 def test_each_way_to_cancel_has_its_signal_and_only_a_harder_one_follows(follow, whole):
