@@ -35,7 +35,6 @@ NOT_RUN: dict[str, dict[str, str]] = {
     "README.md": {
         "make test": "it is what runs this",
         ". .venv/bin/activate": "the session has it on its PATH",
-        "monopod cancel": "nothing runs by then; tests/runner and tests/kubernetes cancel runs",
     },
     "CONTRIBUTING.md": {
         "make demo": "the page of README.md runs it",
@@ -44,6 +43,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "make bench": "takes minutes",
         "make fuzz": "takes a minute, and .ci/run does the same",
     },
+    "docs/command-line.md": {"monopod cancel": "nothing runs by then; tests/runner and tests/kubernetes cancel runs"},
     "docs/images.md": {
         "podman image inspect": "needs an image of a registry; tests/compiler/images has what podman prints",
         "monopod compile": "needs what that prints",
@@ -236,7 +236,8 @@ def is_whole(screen: Screen) -> bool:
 @pytest.mark.slow
 def test_the_view_of_a_run_that_goes_on_is_the_one_shown(session: Session, tmp_path: Path):
     """Of `make demo`, on a terminal of 80 columns; the Steps that run at the same time wait to be looked at."""
-    page = (ROOT / "README.md").read_text()
+    path = ROOT / "docs/command-line.md"
+    page = path.read_text()
     (block,) = [each for each in blocks(page) if LIVE_VIEW.search(each.text)]
     source = tmp_path / "source"
     (source / "bin").mkdir(parents=True)
@@ -258,7 +259,7 @@ def test_the_view_of_a_run_that_goes_on_is_the_one_shown(session: Session, tmp_p
         (source / "end").touch()
         assert terminal.finish() == 0, terminal.screen.text
     if RECORD:
-        (ROOT / "README.md").write_text(page[: block.start] + seen + page[block.start + len(block.text) :])
+        path.write_text(page[: block.start] + seen + page[block.start + len(block.text) :])
         return
     assert normalised(WHAT_VARIES.sub("", seen)) == normalised(WHAT_VARIES.sub("", block.text))
 

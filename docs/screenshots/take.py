@@ -1,6 +1,7 @@
-"""Takes the pictures of this folder: `make screenshots`. Needs Debian's chromium and chromium-driver.
+"""Takes the pictures of this folder: `make screenshots`. A run's page needs Debian's chromium and chromium-driver.
 
-The run is that of `make demo`, in a clone of this repository as it is committed; its record is its own.
+The live view is drawn from a fixed run (`live_view`). The page is that of `make demo`, in this clone as committed; its
+record goes to a temporary directory.
 """
 
 from __future__ import annotations
@@ -15,20 +16,22 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 sys.path.insert(0, str(REPOSITORY / "tests" / "support"))
 
-from browser import MISSING, chromium  # noqa: E402  # it lies with the tests
+import live_view  # noqa: E402
+from browser import MISSING, chromium  # noqa: E402  # it is among the tests
 
 MONOPOD = str(Path(sys.executable).with_name("monopod"))
 
 
 def main() -> int:
-    """Run examples/python-ci, make its page, and take the pictures."""
+    """Draw the live view, run examples/python-ci, and take pictures of its page."""
+    live_view.PICTURE.write_text(live_view.svg())
     if MISSING:
         print(f"{' and '.join(MISSING)} not installed", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory(prefix="monopod-screenshots-") as folder:
         environment = {**os.environ, "XDG_STATE_HOME": folder}
-        given = ("-w", "source=emptyDir", "-w", f"repository=hostPath:{REPOSITORY}", "-p", "base-revision=none")
-        run = ("run", "-f", "examples/python-ci/pipeline.yaml", *given)
+        options = ("-w", "source=emptyDir", "-w", f"repository=hostPath:{REPOSITORY}", "-p", "base-revision=none")
+        run = ("run", "-f", "examples/python-ci/pipeline.yaml", *options)
         subprocess.run([MONOPOD, *run], cwd=REPOSITORY, env=environment, check=True)
         subprocess.run([MONOPOD, "report", "-o", f"{folder}/report.html"], env=environment, check=True)
         page = Path(folder, "report.html").as_uri()
