@@ -21,14 +21,15 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from monopod.coordinator.engine.containers import slots_of
 from monopod.coordinator.engine.engine import Engine
 from monopod.coordinator.engine.events import Begun
 from monopod.coordinator.journal import JournalError
 from monopod.coordinator.shell import Coordinator
-from monopod.schemas.plan import Pipeline, Plan, Slot, decode
+from monopod.schemas.plan import Plan, decode
 from monopod.schemas.run_events import CANNOT_GO_ON, CANNOT_START, RunEvent, RunFinished, to_line
 from monopod.schemas.run_log import RunLog
 from monopod.system.write_all import write_all
@@ -81,14 +82,6 @@ def _form(text: str) -> Literal["human", "json"]:
     if text == "json":
         return "json"
     raise UsageError(f"--format must be human or json, not {text[:40]!r}")
-
-
-def slots_of(pipeline: Pipeline) -> Iterator[Slot]:
-    """Yield the slots of a Pipeline and of those inside it."""
-    for task in (*pipeline.tasks, *pipeline.final_tasks):
-        yield from task.slots
-        if task.pipeline is not None:
-            yield from slots_of(task.pipeline)
 
 
 def identity(environment: Mapping[str, str]) -> Begun:

@@ -1,12 +1,16 @@
 """The attempts of Task instances: an attempt starts the Sidecars, waits until they are ready, and runs the Steps.
 
-An attempt goes on by `_advance`, which does the next thing that is possible: it starts a Sidecar or waits for it, waits
-for the container of the next Step or starts the Step, has Results read, or ends. Every event that an attempt may have
-waited for leads there, and it does nothing while a Step runs or Results are read.
+An attempt is in one ``State``, which says what it waits for. ``HANDLERS`` says what it does when something happens: the
+handler gives commands and returns the next state. What a state does not list changes nothing.
+
+    SIDECARS ─▶ CONTAINER ─▶ STEP ─▶ READING ─▶ … the next Step's CONTAINER, or the Task's READING, then ─▶ OVER
+                              └─▶ STOPPING ─▶ READING ─▶ OVER
+
+A state is passed over where there is nothing to wait for: no Sidecars, a container that is there, no Results.
 
 Semantics are Tekton's: docs/tasks.md (Steps, Sidecars, Results), docs/taskruns.md (timeouts, cancelling).
 
-What is left to others: when an attempt starts, and what follows from its end (``engine``); what a Step is asked to do
+Left to others: when an attempt starts, and what follows from its end (``engine``); what a Step is asked to do
 (``step_request``), and what is read of it (``step_files``).
 """
 
@@ -14,16 +18,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Any, NamedTuple
 
 from monopod.coordinator.engine.artifacts import merged
 from monopod.coordinator.engine.commands import Commands
-from monopod.coordinator.engine.containers import Containers, containers_of
+from monopod.coordinator.engine.containers import Container, Containers
 from monopod.coordinator.engine.events import (
+    ContainerDied,
+    ContainerReady,
     Exit,
     ReadResults,
     ResultsRead,
     RunStep,
+    SidecarReady,
+    StepExited,
     StopStep,
     WatchSidecar,
     WriteFile,
@@ -38,10 +46,14 @@ from monopod.coordinator.engine.failure_reasons import (
     step_failure,
 )
 from monopod.coordinator.engine.run_state import (
+    AttemptEnded,
     AttemptState,
+    Change,
     InstanceState,
     Outcome,
     SidecarState,
+    SlotCleared,
+    State,
     StepState,
 )
 from monopod.coordinator.engine.start_failures import StartFailure, outcome_of
@@ -57,7 +69,7 @@ from monopod.coordinator.engine.step_files import (
 )
 from monopod.coordinator.engine.step_request import request_of
 from monopod.coordinator.engine.when import evaluated, holds
-from monopod.schemas.plan import Plan, Slot, Step, Task, Value
+from monopod.schemas.plan import Plan, Step, Task, Value
 from monopod.schemas.run_events import OutputEnded, RunWarning, SidecarFinished, StepFinished, StepStarted, TaskStarted
 from monopod.schemas.variables import (
     EvaluationError,
@@ -72,328 +84,398 @@ from monopod.schemas.variables import (
 HEAD_START = 1.0
 """Seconds from the start of a Sidecar without a readinessProbe to the first Step.
 
-Tekton waits until kubelet tells that the Sidecar runs, which takes about as long; Tasks have come to rely on it.
+Tekton waits until kubelet reports that the Sidecar runs, which takes about as long; Tasks have come to rely on it.
 """
 
 
-class Owner(Protocol):
-    """Who has attempts made."""
+# What happens to an attempt
 
-    def attempt_ended(self, instance: InstanceState, outcome: Outcome) -> None:
-        """The latest attempt of an instance is over, but perhaps for Sidecars that were told to stop."""
 
-    def slot_cleared(self, instance: InstanceState) -> None:
-        """The last Sidecar of an attempt that is over has ended."""
+class ContainerChanged(NamedTuple):
+    """A container of its slot has become ready, or is lost while nothing of the attempt ran in it."""
+
+
+class ContainerLate(NamedTuple):
+    """A container that it waits for did not start in time."""
+
+    container: str
+
+
+class SidecarStarted(NamedTuple):
+    """A Sidecar is ready: its readinessProbe has succeeded, or its head start is over."""
+
+    sidecar: SidecarState
+
+
+class SidecarEnded(NamedTuple):
+    """A Sidecar has ended, by itself or because it was stopped."""
+
+    sidecar: SidecarState
+    exit: Exit
+
+
+class StepEnded(NamedTuple):
+    """The Step that runs has ended."""
+
+    step: StepState
+    exit: Exit
+
+
+class StepTimedOut(NamedTuple):
+    """The Step that runs has used up its timeout."""
+
+    step: StepState
+
+
+class Stop(NamedTuple):
+    """The attempt is cut off: its Task timed out or was cancelled, or a container of its slot cannot start."""
+
+    outcome: Outcome
+
+
+HANDLERS: dict[State, dict[type[Any], str]] = {
+    State.SIDECARS: {
+        ContainerChanged: "_start_sidecars",
+        ContainerLate: "_give_up_container",
+        SidecarStarted: "_note_ready",
+        SidecarEnded: "_end_awaited_sidecar",
+        Stop: "_end_at_once",
+    },
+    State.CONTAINER: {
+        ContainerChanged: "_start_next_step",
+        ContainerLate: "_give_up_container",
+        SidecarEnded: "_end_sidecar",
+        Stop: "_end_at_once",
+    },
+    State.STEP: {
+        StepEnded: "_end_step",
+        StepTimedOut: "_time_out_step",
+        SidecarEnded: "_end_sidecar",
+        Stop: "_stop_step",
+    },
+    State.READING: {
+        ResultsRead: "_take_results",
+        SidecarEnded: "_end_sidecar",
+        Stop: "_end_after_reading",
+    },
+    State.STOPPING: {
+        StepEnded: "_end_step",
+        SidecarEnded: "_end_sidecar",
+    },
+    State.OVER: {
+        SidecarEnded: "_end_stopped_sidecar",
+    },
+}
+"""What an attempt does in a state when something happens: the method of ``Attempts`` that returns the next state."""
 
 
 class Attempts:
-    """Makes attempts, each in the slot of its instance."""
+    """Makes attempts, each in the slot of its instance. Each method returns what ended, if something did."""
 
-    def __init__(self, plan: Plan, commands: Commands, containers: Containers, owner: Owner, *, marks: bool) -> None:
+    def __init__(self, plan: Plan, commands: Commands, containers: Containers, *, marks: bool) -> None:
         """With `marks`, the end of the output of each Step and Sidecar is marked."""
         self._plan = plan
         self._marks = marks
         self._commands = commands
         self._containers = containers
-        self._owner = owner
-        self._requests: dict[str, int] = {}
-        self._waiting: dict[str, InstanceState] = {}
-        """Who waits for a container to come."""
-        self._running: dict[tuple[str, int], Callable[[Exit], None]] = {}
-        self._reading: dict[str, InstanceState] = {}
-        self._sidecars: dict[str, InstanceState] = {}
-        self._active: dict[str, InstanceState] = {}
-        """Who makes an attempt in a slot that has not ended."""
+        self._latest: dict[str, AttemptState] = {}
+        """The latest attempt in each slot."""
+        self._handlers: dict[State, dict[type[Any], Callable[[AttemptState, Any], State]]] = {
+            state: {kind: getattr(self, name) for kind, name in row.items()} for state, row in HANDLERS.items()
+        }
 
-    def start(self, instance: InstanceState, values: dict[Path, Value]) -> None:
-        """Start a further attempt of an instance, which has its slot. `values` are what `$(context.…)` and such are."""
-        task, slot = instance.task, _slot(instance)
-        number = len(instance.attempts)
-        steps = [StepState(step, container) for step, container in zip(task.plan.steps, slot.containers, strict=True)]
-        sidecars = [SidecarState(*each) for each in zip(task.plan.sidecars, slot.sidecars, strict=True)]
-        attempt = AttemptState(self._commands.now, steps, sidecars, values, task.pipeline.scope, number=number)
+    def start(self, instance: InstanceState, values: dict[Path, Value]) -> Change | None:
+        """Start a further attempt of an instance, which has its slot. `values` are those of `$(context.…)`."""
+        task, slot = instance.task, instance.slot
+        assert slot is not None
+        attempt = self._latest[slot.name] = AttemptState(instance, slot, values, self._commands.now)
         instance.attempts.append(attempt)
         self._commands.tell(
-            TaskStarted(self._commands.now, task.path, instance.index, number, slot.name, instance.params)
+            TaskStarted(self._commands.now, task.path, instance.index, attempt.number, slot.name, instance.params)
         )
         if task.plan.timeout is not None:
-            self._commands.set_timer(f"task:{slot.name}", task.plan.timeout, partial(self._time_out, instance))
+            self._commands.set_timer(f"task:{slot.name}", task.plan.timeout, partial(self._time_out, attempt))
+        attempt.state = self._begin(attempt)
+        return AttemptEnded(attempt) if attempt.state is State.OVER else None
+
+    def _begin(self, attempt: AttemptState) -> State:
         try:
-            _add_params(instance, values)
+            _add_params(attempt.instance, attempt.values)
         except EvaluationError as error:
-            self._end(instance, Outcome("Failed", "InvalidParamValue", str(error)))
-            return
-        failure = self._containers.start_failure(slot)
-        if failure is not None:
-            self._end(instance, outcome_of(instance, *failure))
-            return
-        self._active[slot.name] = instance
-        attempt.sidecars_awaited = set(slot.sidecars)
-        self._advance(instance)
+            return self._end(attempt, Outcome("Failed", "InvalidParamValue", str(error)))
+        for container in self._containers.of(attempt.slot):
+            if container.start_failure is not None:
+                return self._end(attempt, outcome_of(attempt.instance, container.name, container.start_failure))
+        return self._start_sidecars(attempt, ContainerChanged())
 
-    def stop(self, instance: InstanceState, outcome: Outcome) -> None:
+    def stop(self, attempt: AttemptState, outcome: Outcome) -> Change | None:
         """Cut off an attempt: its running Step is stopped first, and it ends when that has ended."""
-        attempt = instance.attempt
-        attempt.stop = attempt.stop or outcome
-        step = self._running_step(instance)
-        if step is not None:
-            self._commands.do(StopStep(step.container, step.request, self._plan.stop_grace))
-        elif not self._is_read(instance):
-            self._end(instance, attempt.stop)
+        return self._react(attempt, Stop(outcome))
 
-    def _time_out(self, instance: InstanceState) -> None:
+    def _time_out(self, attempt: AttemptState) -> Change | None:
+        instance = attempt.instance
         seconds = instance.task.plan.timeout
         message = f'TaskRun "{instance.name}" failed to finish within "{in_go_notation(seconds or 0)}"'
-        self.stop(instance, Outcome("TimedOut", "TaskRunTimeout", message))
+        return self.stop(attempt, Outcome("TimedOut", "TaskRunTimeout", message))
 
-    def _advance(self, instance: InstanceState) -> None:
-        """Do the next thing of an attempt, unless it is busy: start or await Sidecars, start the next Step, or end."""
-        attempt = instance.attempt
-        if attempt.outcome is not None or self._running_step(instance) is not None or self._is_read(instance):
-            return  # a Sidecar may end, or its container die, at any time
-        if not self._sidecars_are_ready(instance):
-            return
-        while attempt.ending is None and attempt.position < len(attempt.steps):
-            step = attempt.steps[attempt.position]
-            lost = [each for each in attempt.steps[attempt.position :] if self._containers.is_lost(each.container)]
-            if lost:
-                attempt.ending = lost_step(lost[0], self._containers.why_lost(lost[0].container))
-            elif not self._containers.is_ready(step.container):
-                self._await_container(instance, step.container)
-                return
-            elif self._start_step(instance, step):
-                return
-            else:
-                attempt.position += 1
-        self._finish_steps(instance)
+    def handle(self, event: StepExited | ResultsRead | SidecarReady | ContainerReady | ContainerDied) -> Change | None:
+        """Let the attempt that an event is about react to it."""
+        if isinstance(event, ResultsRead):
+            return self._react_in(event.slot, event)
+        container = self._containers[event.container]
+        if isinstance(event, StepExited):
+            return self._end_request(container, event)
+        if isinstance(event, SidecarReady):
+            sidecar = container.occupant
+            return self._react(sidecar.attempt, SidecarStarted(sidecar)) if isinstance(sidecar, SidecarState) else None
+        self._commands.clear_timer(f"container:{container.name}")
+        if isinstance(event, ContainerDied):
+            return self._lose(container, event)
+        container.ready = True
+        return self._react_in(container.slot, ContainerChanged())
 
-    def _running_step(self, instance: InstanceState) -> StepState | None:
-        attempt = instance.attempt
-        step = attempt.steps[attempt.position] if attempt.position < len(attempt.steps) else None
-        return step if step is not None and (step.container, step.request) in self._running else None
+    def _end_request(self, container: Container, event: StepExited) -> Change | None:
+        if container.occupant is None or container.occupant.request != event.request:
+            return None
+        self._check_reuse(container, event.exit)
+        return self._vacate(container, event.exit)
 
-    def _is_read(self, instance: InstanceState) -> bool:
-        """Whether it waits for the Results of a Step or of its own."""
-        return self._reading.get(_slot(instance).name) is instance
+    def _lose(self, container: Container, event: ContainerDied) -> Change | None:
+        if event.reason and not container.ready:
+            return self._fail_to_start(container, StartFailure(event.reason, event.message))
+        container.lose("was killed before the Step could run in it")
+        if container.occupant is not None:
+            return self._vacate(container, KILLED)
+        return self._react_in(container.slot, ContainerChanged())
+
+    def _vacate(self, container: Container, how: Exit) -> Change | None:
+        """The Step or Sidecar that runs in a container has ended."""
+        occupant, container.occupant = container.occupant, None
+        assert occupant is not None
+        ended = StepEnded(occupant, how) if isinstance(occupant, StepState) else SidecarEnded(occupant, how)
+        return self._react(occupant.attempt, ended)
+
+    def _react_in(self, slot: str, happening: object) -> Change | None:
+        attempt = self._latest.get(slot)
+        return None if attempt is None else self._react(attempt, happening)
+
+    def _react(self, attempt: AttemptState, happening: object) -> Change | None:
+        handler = self._handlers[attempt.state].get(type(happening))
+        if handler is None:
+            return None
+        was_over = attempt.state is State.OVER
+        attempt.state = handler(attempt, happening)
+        if attempt.state is not State.OVER:
+            return None
+        if not was_over:
+            return AttemptEnded(attempt)
+        return None if attempt.occupies_slot else SlotCleared(attempt)
 
     # Containers
 
-    def container_came(self, container: str) -> None:
-        """The entrypoint of a container is there."""
-        self._containers.add(container)
-        self._commands.clear_timer(f"container:{container}")
-        instance = self._waiting.pop(container, None)
-        if instance is not None:
-            self._advance(instance)
+    def _fail_to_start(self, container: Container, failure: StartFailure) -> Change | None:
+        """A container never starts: the attempt that needs it, for a Step or a Sidecar, fails at once."""
+        container.lose("did not start")
+        container.start_failure = container.start_failure or failure
+        attempt = self._latest.get(container.slot)
+        return None if attempt is None else self.stop(attempt, outcome_of(attempt.instance, container.name, failure))
 
-    def container_died(self, container: str) -> None:
-        """A container is gone that was not let go."""
-        self._containers.lose(container, "was killed before the Step could run in it")
-        self._commands.clear_timer(f"container:{container}")
-        request = self._requests.get(container, 0)
-        exited = self._running.pop((container, request), None)
-        if exited is not None:
-            exited(KILLED)
-            return
-        instance = self._waiting.pop(container, None)
-        for each in self._waiting.values():  # one that waits for another container cannot go on either
-            if container in containers_of(_slot(each)):
-                instance = each
-        if instance is not None:
-            self._advance(instance)
-
-    def cannot_start(self, container: str, failure: StartFailure) -> None:
-        """A container never starts: the attempt that needs it, as a Step's or a Sidecar's, fails at once."""
-        self._containers.cannot_start(container, failure)
-        self._commands.clear_timer(f"container:{container}")
-        for instance in list(self._active.values()):
-            if container in containers_of(_slot(instance)):
-                self.stop(instance, outcome_of(instance, container, failure))
-
-    def _await_container(self, instance: InstanceState, container: str) -> None:
-        self._waiting[container] = instance
+    def _await_container(self, attempt: AttemptState, container: str) -> None:
         timer = f"container:{container}"
         if not self._commands.has_timer(timer):
-            action = partial(self._container_never_came, instance, container)
+            action = partial(self._react, attempt, ContainerLate(container))
             self._commands.set_timer(timer, self._plan.container_start_timeout, action)
 
-    def _container_never_came(self, instance: InstanceState, container: str) -> None:
-        self._waiting.pop(container, None)
-        self._containers.lose(container, "did not start in time")
+    def _give_up_container(self, attempt: AttemptState, late: ContainerLate) -> State:
+        self._containers[late.container].lose("did not start in time")
         seconds = self._plan.container_start_timeout
-        message = f'container "{container}" did not start within {seconds:g} seconds'
-        self._end(instance, Outcome("Failed", "PodCreationFailed", message))
+        message = f'container "{late.container}" did not start within {seconds:g} seconds'
+        return self._end(attempt, Outcome("Failed", "PodCreationFailed", message))
 
-    def _next_request(self, container: str) -> int:
-        self._requests[container] = self._requests.get(container, 0) + 1
-        return self._requests[container]
-
-    def request_exited(self, container: str, request: int, how: Exit) -> None:
-        """A Step or Sidecar has ended."""
-        exited = self._running.pop((container, request), None)
-        if exited is not None:
-            self._keep_or_give_up(container, how)
-            exited(how)
-
-    def _keep_or_give_up(self, container: str, how: Exit) -> None:
-        """Give a container up in which something still runs, or may: what it writes would count as that of others."""
+    def _check_reuse(self, container: Container, how: Exit) -> None:
+        """Give a container up in which something still runs, or may: its output would count as that of others."""
         if how.left:
             why = f"cannot be used again, because a process in it cannot be killed: {how.left}"
-            self._containers.lose(container, why)
-            self._commands.tell(RunWarning(self._commands.now, f'container "{container}" {why}'))
+            container.lose(why)
+            self._commands.tell(RunWarning(self._commands.now, f'container "{container.name}" {why}'))
         elif self._marks and how.mark is None:
-            self._containers.lose(container, "cannot be used again, because the end of its output is not known")
+            container.lose("cannot be used again, because the end of its output is not known")
 
     # Sidecars
 
-    def _sidecars_are_ready(self, instance: InstanceState) -> bool:
-        """Start each Sidecar whose container is there; say whether all that the Steps wait for are ready."""
-        attempt = instance.attempt
+    def _start_sidecars(self, attempt: AttemptState, _: ContainerChanged) -> State:
+        """Start each Sidecar whose container is there, then the Steps if none is waited for."""
         for sidecar in attempt.sidecars:
-            container, readiness = sidecar.container, sidecar.plan.readiness
-            if sidecar.request or container not in attempt.sidecars_awaited:
+            if sidecar.request or not sidecar.awaited:
                 continue
-            if self._containers.is_lost(container):
-                sidecar.end = KILLED
-                attempt.sidecars_awaited.discard(container)
-            elif not self._containers.is_ready(container):
-                self._await_container(instance, container)
-            else:
-                self._start_sidecar(instance, sidecar)
-                if readiness is None:
-                    action = partial(self.sidecar_ready, container)
-                    self._commands.set_timer(f"sidecar:{container}", HEAD_START, action)
-                else:
-                    self._commands.do(WatchSidecar(container, readiness))
-        return not attempt.sidecars_awaited
+            container = self._containers[sidecar.container]
+            if container.lost:
+                sidecar.end, sidecar.awaited = KILLED, False
+            elif not container.ready:
+                self._await_container(attempt, container.name)
+            elif not self._start_sidecar(attempt, sidecar):
+                return self._finish_steps(attempt)
+        return self._start_steps(attempt)
 
-    def _start_sidecar(self, instance: InstanceState, sidecar: SidecarState) -> None:
-        attempt, container = instance.attempt, sidecar.container
-        request = sidecar.request = self._next_request(container)
-        sidecar.started = self._commands.now
-        attempt.sidecars_running.add(container)
-        self._sidecars[container] = instance
-        self._running[container, request] = partial(self._sidecar_exited, instance, sidecar)
+    def _start_steps(self, attempt: AttemptState) -> State:
+        """Start the Steps, unless a Sidecar is waited for."""
+        if any(sidecar.awaited for sidecar in attempt.sidecars):
+            return State.SIDECARS
+        return self._start_next_step(attempt, ContainerChanged())
+
+    def _start_sidecar(self, attempt: AttemptState, sidecar: SidecarState) -> bool:
+        """Start a Sidecar. Returns False if it refers to what does not fit."""
+        container, plan = self._containers[sidecar.container], sidecar.plan
         try:
-            command = self._request_of(instance, container, request, sidecar.plan.step, attempt.scope)
-            self._commands.do(command)
-            attempt.begun = True
+            command = self._request_of(attempt, container.name, plan.step, attempt.scope)
         except EvaluationError as error:
             attempt.ending = Outcome("Failed", "InvalidParamValue", str(error))
-            attempt.sidecars_awaited.clear()
-            attempt.sidecars_running.discard(container)
-            self._running.pop((container, request))
+            return False
+        container.admit(sidecar)
+        attempt.begun = sidecar.running = True
+        sidecar.started = self._commands.now
+        self._commands.do(command)
+        if plan.readiness is None:
+            action = partial(self._react, attempt, SidecarStarted(sidecar))
+            self._commands.set_timer(f"sidecar:{container.name}", HEAD_START, action)
+        else:
+            self._commands.do(WatchSidecar(container.name, plan.readiness))
+        return True
 
-    def sidecar_ready(self, container: str) -> None:
-        """A Sidecar's readinessProbe has succeeded, or its head start is over."""
-        instance = self._sidecars.get(container)
-        if instance is not None:
-            instance.attempt.sidecars_awaited.discard(container)
-            self._advance(instance)
+    def _note_ready(self, attempt: AttemptState, started: SidecarStarted) -> State:
+        started.sidecar.awaited = False
+        return self._start_steps(attempt)
 
-    def _sidecar_exited(self, instance: InstanceState, sidecar: SidecarState, how: Exit) -> None:
+    def _end_awaited_sidecar(self, attempt: AttemptState, ended: SidecarEnded) -> State:
         """A Sidecar that has ended counts as ready, as in Tekton."""
-        attempt, container = instance.attempt, sidecar.container
+        self._end_sidecar(attempt, ended)
+        return self._start_steps(attempt)
+
+    def _end_sidecar(self, attempt: AttemptState, ended: SidecarEnded) -> State:
+        """A Sidecar has ended by itself, before its Steps had."""
+        sidecar, how = ended
+        self._end_stopped_sidecar(attempt, ended)
+        self._commands.tell(_sidecar_finished(sidecar, how, self._commands.now))
+        sidecar.end, sidecar.awaited = how, False
+        return attempt.state
+
+    def _end_stopped_sidecar(self, attempt: AttemptState, ended: SidecarEnded) -> State:
+        ended.sidecar.running = False
         if self._marks:
-            self._commands.tell(OutputEnded(self._commands.now, container, how.mark))
-        if attempt.outcome is None:
-            self._commands.tell(_sidecar_finished(instance, sidecar, how, self._commands.now))
-        attempt.sidecars_running.discard(container)
-        attempt.sidecars_awaited.discard(container)
-        self._sidecars.pop(container, None)
-        if attempt.outcome is None:
-            sidecar.end = how
-            self._advance(instance)
-        elif not attempt.sidecars_running:
-            self._owner.slot_cleared(instance)
+            self._commands.tell(OutputEnded(self._commands.now, ended.sidecar.container, ended.exit.mark))
+        return attempt.state
 
     # Steps
 
-    def _request_of(self, instance: InstanceState, container: str, request: int, step: Step, scope: Scope) -> RunStep:
-        fresh = not instance.attempt.begun
-        return request_of(_slot(instance), container, request, step, scope, fresh=fresh, is_marked=self._marks)
+    def _start_next_step(self, attempt: AttemptState, _: ContainerChanged) -> State:
+        """Start the next Step that is not skipped, or wait for its container; end if there is none."""
+        while attempt.ending is None and attempt.position < len(attempt.steps):
+            step = attempt.steps[attempt.position]
+            needed = [self._containers[each.container] for each in attempt.steps[attempt.position :]]
+            lost = next((container for container in needed if container.lost), None)
+            if lost is not None:
+                attempt.ending = lost_step(lost.name, lost.lost)
+            elif not needed[0].ready:
+                self._await_container(attempt, step.container)
+                return State.CONTAINER
+            elif self._start_step(attempt, step):
+                return State.STEP
+            else:
+                attempt.position += 1
+        return self._finish_steps(attempt)
 
-    def _start_step(self, instance: InstanceState, step: StepState) -> bool:
+    def _request_of(self, attempt: AttemptState, container: str, step: Step, scope: Scope) -> RunStep:
+        request = self._containers[container].next_request
+        fresh = not attempt.begun
+        return request_of(attempt.slot, container, request, step, scope, fresh=fresh, is_marked=self._marks)
+
+    def _start_step(self, attempt: AttemptState, step: StepState) -> bool:
         """Start a Step. Returns False if it is not to run: it is skipped, or what it refers to does not fit."""
-        attempt = instance.attempt
+        task = attempt.instance.task
         try:
             step.scope = _step_scope(step.plan, attempt)
             guards = evaluated(step.plan.when, step.scope)
-            if not all(holds(expression, instance.task.pipeline.truth_of) for expression in guards):
-                self._step_ended(instance, step, "Skipped", 0)
+            if not all(holds(expression, task.pipeline.truth_of) for expression in guards):
+                self._report_end(attempt, step, "Skipped", 0)
                 return False
-            request = self._requests.get(step.container, 0) + 1
-            command = self._request_of(instance, step.container, request, step.plan, step.scope)
-            command = command._replace(readable=written_paths(instance.task.plan, step.plan))
+            command = self._request_of(attempt, step.container, step.plan, step.scope)
+            command = command._replace(readable=written_paths(task.plan, step.plan))
         except EvaluationError as error:
             step.message = str(error)
-            self._step_ended(instance, step, "Error", 1)
+            self._report_end(attempt, step, "Error", 1)
             attempt.ending = Outcome("Failed", "StepFailed", f'"step-{step.plan.name}" could not start: {error}')
             return False
         attempt.begun = True
-        step.request, step.started = self._next_request(step.container), self._commands.now
-        self._running[step.container, request] = partial(self._step_exited, instance, step)
+        self._containers[step.container].admit(step)
+        step.started = self._commands.now
         self._commands.do(command)
         if step.plan.timeout is not None:
-            self._commands.set_timer(f"step:{step.container}", step.plan.timeout, partial(self._time_out_step, step))
-        path, index = instance.task.path, instance.index
+            action = partial(self._react, attempt, StepTimedOut(step))
+            self._commands.set_timer(f"step:{step.container}", step.plan.timeout, action)
+        path, index = task.path, attempt.instance.index
         self._commands.tell(
             StepStarted(self._commands.now, path, index, attempt.number, step.plan.name, step.container, self._marks)
         )
         return True
 
-    def _time_out_step(self, step: StepState) -> None:
-        step.timed_out = True
-        self._commands.do(StopStep(step.container, step.request, self._plan.stop_grace))
+    def _time_out_step(self, attempt: AttemptState, timed_out: StepTimedOut) -> State:
+        timed_out.step.timed_out = True
+        self._send_stop(timed_out.step)
+        return attempt.state
 
-    def _step_exited(self, instance: InstanceState, step: StepState, how: Exit) -> None:
-        attempt = instance.attempt
+    def _stop_step(self, attempt: AttemptState, stop: Stop) -> State:
+        attempt.stop = stop.outcome
+        self._send_stop(attempt.steps[attempt.position])
+        return State.STOPPING
+
+    def _send_stop(self, occupant: StepState | SidecarState) -> None:
+        self._commands.do(StopStep(occupant.container, occupant.request, self._plan.stop_grace))
+
+    def _end_step(self, attempt: AttemptState, ended: StepEnded) -> State:
+        step, how = ended
         self._commands.clear_timer(f"step:{step.container}")
         step.start, step.end = how.start, how.end
         step.exit_code, step.message = exit_code_of(how), how.error
         step.out_of_memory = how.out_of_memory
         if attempt.stop is not None:
             reason = "TimedOut" if attempt.stop.status == "TimedOut" else "Cancelled"
-            self._step_ended(instance, step, reason, None, how)
+            self._report_end(attempt, step, reason, None, how)
             attempt.ending = attempt.stop
         elif step.timed_out:
             step.message = "the Step exceeded its timeout"
-            self._step_ended(instance, step, "TimedOut", step.exit_code or 1, how)
+            self._report_end(attempt, step, "TimedOut", step.exit_code or 1, how)
             attempt.ending = step_failure(step)
         elif step.exit_code and _continues(step) and not _container_died(how):
             step.tolerated = True
-            self._step_ended(instance, step, "Continued", None, how)
+            self._report_end(attempt, step, "Continued", None, how)
         else:
-            self._step_ended(instance, step, reason_of(how), None, how)
+            self._report_end(attempt, step, reason_of(how), None, how)
         if attempt.ending is None and (how.out_of_memory or (step.exit_code and not step.tolerated)):
             attempt.ending = step_failure(step)  # where memory ran out, also with exit code 0
         attempt.position += 1
         paths = tuple(step_result_path(step.plan, result.name) for result in step.plan.results)
         paths += artifact_paths(step.plan)
-        if paths:
-            self._read(instance, paths)
-        else:
-            self._advance(instance)
+        return self._read(attempt, paths) if paths else self._start_next_step(attempt, ContainerChanged())
 
-    def _step_ended(
-        self, instance: InstanceState, step: StepState, reason: str, exit_code: int | None, how: Exit | None = None
+    def _report_end(
+        self, attempt: AttemptState, step: StepState, reason: str, exit_code: int | None, how: Exit | None = None
     ) -> None:
         """Record and tell how a Step ended; `exit_code` overrides what the process itself said."""
         if exit_code is not None:
             step.exit_code = exit_code
         step.reason = reason
         if reason != "Skipped" or step.exit_code == 0:
-            self._containers.end_with(step.container, 0 if step.tolerated else step.exit_code)
-        if how is not None and instance.attempt.position + 1 < len(instance.attempt.steps):
-            for name in (step_directory(step.plan), str(instance.attempt.position)):  # Tekton has a link of that name
+            self._containers[step.container].exit_code = 0 if step.tolerated else step.exit_code
+        if how is not None and attempt.position + 1 < len(attempt.steps):
+            for name in (step_directory(step.plan), str(attempt.position)):  # Tekton has a link of that name
                 path = f"/tekton/steps/{name}/exitCode"
-                self._commands.do(WriteFile(_slot(instance).name, path, str(step.exit_code)))
+                self._commands.do(WriteFile(attempt.slot.name, path, str(step.exit_code)))
         self._commands.tell(
             StepFinished(
                 self._commands.now,
-                instance.task.path,
-                instance.index,
-                instance.attempt.number,
+                attempt.instance.task.path,
+                attempt.instance.index,
+                attempt.number,
                 step.plan.name,
                 step.container,
                 step.exit_code,
@@ -409,31 +491,24 @@ class Attempts:
 
     # Results, and the end
 
-    def _finish_steps(self, instance: InstanceState) -> None:
+    def _finish_steps(self, attempt: AttemptState) -> State:
         """No further Step runs: read the Task's Results, then end the attempt."""
-        attempt = instance.attempt
-        plan = instance.task.plan
+        plan = attempt.instance.task.plan
         paths = tuple(result_path(each.name) for each in plan.results if each.value is None) + artifact_paths(plan)
         if paths and attempt.begun and not attempt.collected:  # else the files there are an earlier attempt's
             attempt.collected = True
-            self._read(instance, paths)
-        else:
-            self._conclude(instance)
+            return self._read(attempt, paths)
+        return self._conclude(attempt)
 
-    def _read(self, instance: InstanceState, paths: tuple[str, ...]) -> None:
-        slot = _slot(instance).name
-        self._reading[slot] = instance
-        self._commands.do(ReadResults(slot, paths))
+    def _read(self, attempt: AttemptState, paths: tuple[str, ...]) -> State:
+        self._commands.do(ReadResults(attempt.slot.name, paths))
+        return State.READING
 
-    def results_read(self, event: ResultsRead) -> None:
-        """What a Step or a Task has written is known."""
-        instance = self._reading.pop(event.slot, None)
-        if instance is None:
-            return
-        attempt = instance.attempt
+    def _take_results(self, attempt: AttemptState, event: ResultsRead) -> State:
+        """Take what a Step or the Task has written, and go on."""
         problems = list(event.problems.values())
         if attempt.collected:
-            plan = instance.task.plan
+            plan = attempt.instance.task.plan
             attempt.results = parsed_results(plan.results, result_path, event, problems)
             attempt.artifacts = merged(parsed_artifacts(plan, event, problems))
         else:
@@ -444,50 +519,52 @@ class Attempts:
             attempt.invalid = invalid_results(problems, too_large=event.too_large)
         elif problems and attempt.ending is None:
             attempt.ending = invalid_results(problems, too_large=event.too_large)
-        self._advance(instance)
+        return self._start_next_step(attempt, ContainerChanged())
 
-    def _conclude(self, instance: InstanceState) -> None:
+    def _end_after_reading(self, attempt: AttemptState, stop: Stop) -> State:
+        attempt.stop = attempt.stop or stop.outcome
+        return attempt.state
+
+    def _end_at_once(self, attempt: AttemptState, stop: Stop) -> State:
+        attempt.stop = stop.outcome
+        return self._end(attempt, stop.outcome)
+
+    def _conclude(self, attempt: AttemptState) -> State:
         """Take the Task's Results that come from a Step's, and end the attempt."""
-        attempt = instance.attempt
         attempt.artifacts = merged([*(step.artifacts for step in attempt.steps), attempt.artifacts])
         try:
-            attempt.results |= _results_of_steps(instance.task.plan, attempt)
+            attempt.results |= _results_of_steps(attempt.instance.task.plan, attempt)
         except EvaluationError as error:
             attempt.invalid = attempt.invalid or invalid_results([str(error)])
         success = Outcome("Succeeded", "Succeeded", "All Steps have completed executing")
         outcome = attempt.stop or outcome_of_pod(attempt, attempt.ending or success)
-        self._end(instance, attempt.invalid if outcome.succeeded and attempt.invalid else outcome)
+        return self._end(attempt, attempt.invalid if outcome.succeeded and attempt.invalid else outcome)
 
-    def _end(self, instance: InstanceState, outcome: Outcome) -> None:
-        attempt, slot = instance.attempt, _slot(instance)
-        self._active.pop(slot.name, None)
+    def _end(self, attempt: AttemptState, outcome: Outcome) -> State:
+        """Record the outcome, and stop the Sidecars."""
         while attempt.position < len(attempt.steps):
-            self._step_ended(instance, attempt.steps[attempt.position], "Skipped", 1)
+            self._report_end(attempt, attempt.steps[attempt.position], "Skipped", 1)
             attempt.position += 1
         if attempt.stop is not None:
             attempt.results.clear()  # what is cut off has no Results: in Tekton its Pod is deleted
         attempt.outcome, attempt.finished = outcome, self._commands.now
-        self._commands.clear_timer(f"task:{slot.name}")
-        for container in containers_of(slot):
-            self._commands.clear_timer(f"container:{container}")
-            self._commands.clear_timer(f"sidecar:{container}")
-            self._waiting.pop(container, None)
+        self._commands.clear_timer(f"task:{attempt.slot.name}")
+        for container in self._containers.of(attempt.slot):
+            self._commands.clear_timer(f"container:{container.name}")
+            self._commands.clear_timer(f"sidecar:{container.name}")
         for sidecar in sorted(attempt.sidecars, key=lambda each: each.container):
-            if sidecar.container in attempt.sidecars_running:
-                self._commands.do(StopStep(sidecar.container, sidecar.request, self._plan.stop_grace))
-        self._owner.attempt_ended(instance, outcome)
+            if sidecar.running:
+                self._send_stop(sidecar)
+        return State.OVER
 
 
-def _sidecar_finished(instance: InstanceState, sidecar: SidecarState, how: Exit, now: float) -> SidecarFinished:
+def _sidecar_finished(sidecar: SidecarState, how: Exit, now: float) -> SidecarFinished:
     """Return the event for a Sidecar that ended before the Steps of its Task had."""
-    code, (path, index, number) = exit_code_of(how), (instance.task.path, instance.index, instance.attempt.number)
+    attempt = sidecar.attempt
+    path, index, number = attempt.instance.task.path, attempt.instance.index, attempt.number
     name, container, why = sidecar.plan.step.name, sidecar.container, reason_of(how)
+    code = exit_code_of(how)
     return SidecarFinished(now, path, index, number, name, container, code, why, how.error, how.start, how.end)
-
-
-def _slot(instance: InstanceState) -> Slot:
-    assert instance.slot is not None
-    return instance.slot
 
 
 def _add_params(instance: InstanceState, values: dict[Path, Value]) -> None:

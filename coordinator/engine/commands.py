@@ -1,26 +1,31 @@
-"""The commands that follow from an event, gathered by all parts of the engine; and what the timers are for.
+"""The commands that follow from an event, gathered from all parts of the engine, and what each timer is for.
 
-Rules: the time is the event's, and there is no other clock. The order in which commands were given is kept.
+Rules: the time is the event's, and there is no other clock. Commands keep the order in which they were given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from monopod.coordinator.engine.events import ClearTimer, Command, SetTimer, Tell
+from monopod.coordinator.engine.run_state import Change
 from monopod.schemas.run_events import RunEvent
+
+Action: TypeAlias = Callable[[], Change | None]
+"""What a timer is for; returns what ended by it."""
 
 
 class Commands:
-    """What is to be done because of the event of the time ``now`` (seconds since the epoch)."""
+    """The commands of one event, and its time ``now`` (seconds since the epoch)."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.given: list[Command] = []
-        self._actions: dict[str, Callable[[], None]] = {}
+        self._actions: dict[str, Action] = {}
 
     def begin(self, now: float) -> None:
-        """Another event is handled: forget the commands of the one before, which were carried out."""
+        """Forget the commands of the event before, and take up one of the time `now`."""
         self.now = now
         self.given = []
 
@@ -32,13 +37,13 @@ class Commands:
         """Have it told that something happened in the run."""
         self.given.append(Tell(event))
 
-    def set_timer(self, name: str, delay: float, action: Callable[[], None]) -> None:
+    def set_timer(self, name: str, delay: float, action: Action) -> None:
         """Have something done after `delay` seconds. A timer of the same name is replaced."""
         self._actions[name] = action
         self.given.append(SetTimer(name, self.now + delay))
 
     def has_timer(self, name: str) -> bool:
-        """Say whether a timer is set."""
+        """Return whether a timer is set."""
         return name in self._actions
 
     def clear_timer(self, name: str) -> None:
@@ -46,8 +51,7 @@ class Commands:
         if self._actions.pop(name, None) is not None:
             self.given.append(ClearTimer(name))
 
-    def fire(self, name: str) -> None:
-        """Do what a timer is for, unless it was cleared in the meantime."""
+    def fire(self, name: str) -> Change | None:
+        """Do what a timer is for, unless it was cleared, and return what ended by it."""
         action = self._actions.pop(name, None)
-        if action is not None:
-            action()
+        return action() if action is not None else None

@@ -1,15 +1,66 @@
-"""What the engine knows of the Pod's containers: which are there, which are lost, and how each is to end.
+"""The containers of the Pod: one record each, by name.
 
-Rules: a container is released once, with the exit code of its last Step; one of a failed run must not be 0, since it
-decides the Pod's phase. What is left to others: what runs in a container (``attempts``), whose turn it is (``engine``).
+A container becomes ready, runs one request after another, and is released once, with the exit code of its last Step.
+It may be lost at any time: then nothing runs in it again.
+
+The exit codes decide the Pod's phase, so at least one container of a failed run must not exit with 0.
+
+Pure. Left to others: what runs in a container (``attempts``), and when it is released (``engine``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TypeAlias
+
 from monopod.coordinator.engine.commands import Commands
 from monopod.coordinator.engine.events import ReleaseContainer
+from monopod.coordinator.engine.run_state import SidecarState, StepState
 from monopod.coordinator.engine.start_failures import StartFailure
-from monopod.schemas.plan import Slot
+from monopod.schemas.plan import Pipeline, Slot
+
+Occupant: TypeAlias = StepState | SidecarState
+
+
+class Container:
+    """One container, and the Step or Sidecar that runs in it (``occupant``).
+
+    - ``ready``: its entrypoint takes requests.
+    - ``lost``: why nothing will run in it again, as in "the container *was killed*"; empty while something may.
+    - ``start_failure``: why it never started, if Kubernetes gave a reason; it is lost then.
+    - ``released``: its entrypoint was told to exit.
+    - ``exit_code``: the code with which it is to be released.
+    - ``next_request``: the number of the next request in it; nobody else numbers requests.
+    """
+
+    def __init__(self, name: str, slot: str) -> None:
+        self.name = name
+        self.slot = slot
+        self.ready = False
+        self.lost = ""
+        self.start_failure: StartFailure | None = None
+        self.released = False
+        self.exit_code = 0
+        self.next_request = 1
+        self.occupant: Occupant | None = None
+
+    def lose(self, why: str) -> None:
+        """Run nothing in it again. The first reason is kept."""
+        self.lost = self.lost or why
+        self.ready = False
+
+    def admit(self, occupant: Occupant) -> None:
+        """Let a Step or Sidecar run in it, under the next number."""
+        self.occupant, occupant.request = occupant, self.next_request
+        self.next_request += 1
+
+
+def slots_of(pipeline: Pipeline) -> Iterator[Slot]:
+    """Yield the slots of a Pipeline and of the Pipelines inside it."""
+    for task in (*pipeline.tasks, *pipeline.final_tasks):
+        yield from task.slots
+        if task.pipeline is not None:
+            yield from slots_of(task.pipeline)
 
 
 def containers_of(slot: Slot) -> tuple[str, ...]:
@@ -18,84 +69,49 @@ def containers_of(slot: Slot) -> tuple[str, ...]:
 
 
 class Containers:
-    """The containers by name."""
+    """All containers of a Plan."""
 
-    def __init__(self, commands: Commands) -> None:
+    def __init__(self, pipeline: Pipeline, commands: Commands) -> None:
         self._commands = commands
-        self._ready: set[str] = set()
-        self._lost: dict[str, str] = {}  # with the reason
-        self._never_started: dict[str, StartFailure] = {}
-        self._released: set[str] = set()
-        self._exit_codes: dict[str, int] = {}
-        self._failed_release = False
+        self._by_name = {
+            name: Container(name, slot.name) for slot in slots_of(pipeline) for name in containers_of(slot)
+        }
+        self._a_release_failed = False
 
-    def add(self, container: str) -> None:
-        """The entrypoint of a container is there."""
-        self._ready.add(container)
+    def __getitem__(self, name: str) -> Container:
+        return self._by_name[name]
 
-    def lose(self, container: str, why: str) -> None:
-        """A container is gone, or given up. `why` follows "the container"."""
-        self._lost.setdefault(container, why)
-        self._ready.discard(container)
-
-    def cannot_start(self, container: str, failure: StartFailure) -> None:
-        """A container has never started, and never will."""
-        self.lose(container, "did not start")
-        self._never_started.setdefault(container, failure)
-
-    def start_failure(self, slot: Slot) -> tuple[str, StartFailure] | None:
-        """Return a container of the slot that cannot start, and why, if there is one."""
-        for container in containers_of(slot):
-            if container in self._never_started:
-                return container, self._never_started[container]
-        return None
-
-    def is_ready(self, container: str) -> bool:
-        """Say whether something can run in a container."""
-        return container in self._ready
-
-    def is_lost(self, container: str) -> bool:
-        """Say whether nothing will ever run in a container again."""
-        return container in self._lost
-
-    def why_lost(self, container: str) -> str:
-        """Return why nothing will ever run in a container again; it follows "the container"."""
-        return self._lost[container]
-
-    def is_released(self, container: str) -> bool:
-        """Say whether a container was let go."""
-        return container in self._released
+    def of(self, slot: Slot) -> list[Container]:
+        """Return the containers of a slot: those of the Steps, then those of the Sidecars."""
+        return [self._by_name[name] for name in containers_of(slot)]
 
     def is_whole(self, slot: Slot) -> bool:
-        """Say whether all containers that a further attempt needs may still come, or are there."""
-        return self._lost.keys().isdisjoint(slot.containers) and self.start_failure(slot) is None
-
-    def end_with(self, container: str, exit_code: int) -> None:
-        """Note with which exit code a container is to end, as things are now."""
-        self._exit_codes[container] = exit_code
+        """Return whether a further attempt can have all the containers that it needs."""
+        return not any(self._by_name[name].lost for name in slot.containers) and not any(
+            self._by_name[name].start_failure for name in slot.sidecars
+        )
 
     def end_with_failure(self, slot: Slot) -> None:
-        """See to it that a container of the slot ends with a failure."""
-        if not any(self._exit_codes.get(name) for name in slot.containers):
-            self._exit_codes[slot.containers[-1]] = 1
+        """Make at least one container of the slot exit with a failure."""
+        if not any(self._by_name[name].exit_code for name in slot.containers):
+            self._by_name[slot.containers[-1]].exit_code = 1
 
     def end_with_success(self, slot: Slot) -> None:
-        """Let all that failed in a slot be forgotten."""
-        self._exit_codes.update(dict.fromkeys(slot.containers, 0))
+        """Make all containers of the slot exit with 0, whatever failed in them."""
+        for name in slot.containers:
+            self._by_name[name].exit_code = 0
 
     def release(self, slot: Slot) -> None:
-        """Let the containers of a slot end, if they were not let go before."""
-        for container in containers_of(slot):
-            if container in self._released:
-                continue
-            self._released.add(container)
-            code = self._exit_codes.get(container, 0)
-            self._failed_release = self._failed_release or code != 0
-            self._commands.do(ReleaseContainer(container, code))
+        """Release the containers of a slot that are not released yet."""
+        for container in self.of(slot):
+            if not container.released:
+                container.released = True
+                self._a_release_failed |= container.exit_code != 0
+                self._commands.do(ReleaseContainer(container.name, container.exit_code))
 
     def fail_one(self) -> None:
-        """See to it that a Pod whose run failed has a container that failed: that decides the Pod's phase."""
-        if self._failed_release:
+        """Make one container exit with a failure if none has: the run failed, and the Pod's phase has to say so."""
+        if self._a_release_failed:
             return
         given = self._commands.given
         for position in range(len(given) - 1, -1, -1):

@@ -12,10 +12,12 @@ Three machines are nested:
   `finally` Tasks; when these have ended, it ends. A Pipeline may stand in the place of a PipelineTask of another.
 - a **PipelineTask** runs one instance, or one for each combination of its matrix, each in a slot; with fewer slots than
   combinations the others queue. An instance makes attempts until one succeeds or its retries are used up.
-- an **attempt** starts the Sidecars, waits until they are ready, and runs the Steps one after another (``attempts``).
+- an **attempt** starts the Sidecars, waits until they are ready, and runs the Steps one after another (``attempts``,
+  whose table says what an attempt does in each of its states).
 
-What has ended sets others free through `_settle`, which works off a queue: a Pipeline of a thousand Tasks that are all
-skipped is a loop, not a recursion.
+An event about a container, a Step or Results goes to the attempt that it is about. The attempt returns that it has
+ended, or that its slot is clear; `_follow` decides what comes next. What has ended sets others free through `_settle`,
+which works off a queue: a Pipeline of a thousand Tasks that are all skipped is a loop, not a recursion.
 
 Semantics are Tekton's: docs/pipelines.md (ordering, onError, finally), docs/pipelineruns.md (timeouts, cancelling),
 docs/taskruns.md (retries).
@@ -38,21 +40,25 @@ from monopod.coordinator.engine.events import (
     CancelRequested,
     Command,
     ContainerDied,
-    ContainerReady,
     Event,
     Finish,
-    ResultsRead,
-    SidecarReady,
-    StepExited,
     TimerFired,
 )
 from monopod.coordinator.engine.failure_reasons import as_ignored
 from monopod.coordinator.engine.instances import empty_arrays, instances_of, publish_result, publish_results
 from monopod.coordinator.engine.result_references import leaves
-from monopod.coordinator.engine.run_state import InstanceState, Outcome, PipelineState, TaskState
+from monopod.coordinator.engine.run_state import (
+    AttemptEnded,
+    AttemptState,
+    Change,
+    InstanceState,
+    Outcome,
+    PipelineState,
+    SlotCleared,
+    TaskState,
+)
 from monopod.coordinator.engine.skip_words import names_in_words
 from monopod.coordinator.engine.skipping import SKIPPED_EMPTY_MATRIX, Reject, Skip, nothing_starts, what_keeps
-from monopod.coordinator.engine.start_failures import StartFailure
 from monopod.coordinator.engine.status import (
     finished_document,
     pipeline_outcome,
@@ -90,8 +96,8 @@ class Engine:
         self._uid = ""
         self._namespace = ""
         self._commands = Commands()
-        self._containers = Containers(self._commands)
-        self._attempts = Attempts(plan, self._commands, self._containers, self, marks=marks)
+        self._containers = Containers(plan.pipeline, self._commands)
+        self._attempts = Attempts(plan, self._commands, self._containers, marks=marks)
         self._ended: deque[TaskState] = deque()
         self._considered: deque[TaskState] = deque()
         self._invalid: deque[tuple[TaskState, str]] = deque()
@@ -107,29 +113,21 @@ class Engine:
         return self._commands.given
 
     def _dispatch(self, event: Event) -> None:
-        if isinstance(event, StepExited):
-            self._attempts.request_exited(event.container, event.request, event.exit)
-        elif isinstance(event, ContainerReady):
-            self._attempts.container_came(event.container)
-        elif isinstance(event, ResultsRead):
-            self._attempts.results_read(event)
-        elif isinstance(event, TimerFired):
-            self._commands.fire(event.timer)
-        elif isinstance(event, ContainerDied):
-            if not self._containers.is_released(event.container):
-                self._container_lost(event)
-        elif isinstance(event, SidecarReady):
-            self._attempts.sidecar_ready(event.container)
+        if isinstance(event, Begun):
+            self._begin(event)
         elif isinstance(event, CancelRequested):
             self._on_cancel(event.mode)
-        else:
-            self._begin(event)
+        elif isinstance(event, TimerFired):
+            self._follow(self._commands.fire(event.timer))
+        elif not (isinstance(event, ContainerDied) and self._containers[event.container].released):
+            self._follow(self._attempts.handle(event))
 
-    def _container_lost(self, event: ContainerDied) -> None:
-        if event.reason and not self._containers.is_ready(event.container):
-            self._attempts.cannot_start(event.container, StartFailure(event.reason, event.message))
-        else:
-            self._attempts.container_died(event.container)
+    def _follow(self, change: Change | None) -> None:
+        """See to what follows from the end of an attempt, or of its last Sidecar."""
+        if isinstance(change, AttemptEnded):
+            self._after_attempt(change.attempt)
+        elif isinstance(change, SlotCleared):
+            self._after_sidecars(change.attempt.instance)
 
     # Pipelines
 
@@ -399,7 +397,7 @@ class Engine:
             ("context", "pipelineTask", "retries"): str(task.plan.retries),
             **{parse_path(key): text for key, text in task.plan.variables},
         }
-        self._attempts.start(instance, values)
+        self._follow(self._attempts.start(instance, values))
 
     def _cancel_instance(self, instance: InstanceState, outcome: Outcome) -> None:
         """Cut off an instance: its attempt if it makes one, and no further one follows."""
@@ -410,7 +408,7 @@ class Engine:
         elif instance.attempt.outcome is not None:
             self._end_between(instance, outcome)  # it was between two attempts, waiting for its Sidecars to end
         else:
-            self._attempts.stop(instance, outcome)
+            self._follow(self._attempts.stop(instance.attempt, outcome))
 
     def _end_between(self, instance: InstanceState, outcome: Outcome) -> None:
         """Report and note the end of an instance that has no running attempt."""
@@ -419,7 +417,7 @@ class Engine:
         self._commands.tell(TaskFinished(self._commands.now, *told))
         self._end_instance(instance, outcome)
 
-    def slot_cleared(self, instance: InstanceState) -> None:
+    def _after_sidecars(self, instance: InstanceState) -> None:
         """Let the next attempt, or the next of the queue, have the slot in which the Sidecars of the last one ended."""
         task = instance.task
         if instance.outcome is None:
@@ -429,9 +427,11 @@ class Engine:
             self._hand_on(instance)
             self._fill_slots(task)
 
-    def attempt_ended(self, instance: InstanceState, outcome: Outcome) -> None:
-        """Tell how the latest attempt of an instance ended, and see to the next, or to the instance's end."""
-        task, attempt = instance.task, instance.attempt
+    def _after_attempt(self, attempt: AttemptState) -> None:
+        """Tell how an attempt ended, and see to the next, or to the end of its instance."""
+        instance, outcome = attempt.instance, attempt.outcome
+        assert outcome is not None
+        task = instance.task
         again = self._tries_again(instance, outcome)
         told = attempt.outcome = as_ignored(outcome) if task.tolerated else outcome
         self._commands.tell(
@@ -448,7 +448,7 @@ class Engine:
         )
         if not again:
             self._end_instance(instance, told)
-        elif not attempt.sidecars_running:
+        elif not attempt.occupies_slot:
             self._next_attempts.append(instance)
 
     def _tries_again(self, instance: InstanceState, outcome: Outcome) -> bool:
@@ -494,7 +494,7 @@ class Engine:
         is_last = task.unfinished == len(task.queue) and not task.free_slots and not task.clearing
         if not task.queue or task.queue[0].slot is not None:
             self._containers.release(slot)
-        elif instance.attempt.sidecars_running:
+        elif instance.attempt.occupies_slot:
             task.clearing.append(instance)
         elif self._containers.is_whole(slot) or is_last:
             task.free_slots.append(slot)

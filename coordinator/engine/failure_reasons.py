@@ -43,9 +43,9 @@ def step_failure(step: StepState) -> Outcome:
     return _failure("step", step.plan.name, step.exit_code, out_of_memory=step.out_of_memory)
 
 
-def lost_step(step: StepState, why: str) -> Outcome:
+def lost_step(container: str, why: str) -> Outcome:
     """Return the outcome of a Task that cannot continue, since the container of one of its Steps is lost."""
-    return Outcome("Failed", "StepFailed", f'container "{step.container}" {why}')
+    return Outcome("Failed", "StepFailed", f'container "{container}" {why}')
 
 
 def invalid_results(problems: Iterable[str], *, too_large: bool = False) -> Outcome:

@@ -8,6 +8,7 @@ start.
 from __future__ import annotations
 
 from collections import deque
+from enum import Enum
 from typing import Literal, NamedTuple, TypeAlias
 
 from monopod.coordinator.engine.artifacts import Artifacts
@@ -42,8 +43,21 @@ class Outcome(NamedTuple):
         return self.status == "Succeeded"
 
 
+class State(Enum):
+    """What an attempt waits for. ``attempts`` says what happens in which state."""
+
+    SIDECARS = "the Sidecars start; the Steps wait until all are ready"
+    CONTAINER = "the container of the next Step is not there yet"
+    STEP = "a Step runs"
+    READING = "the Results of a Step, or of the Task, are being read"
+    STOPPING = "the attempt is cut off, and its Step was told to stop"
+    OVER = "the outcome is known; the last Sidecars may still be stopping"
+
+
 class StepState:
     """A Step in one attempt. ``request`` is 0 until it is started; ``reason`` is empty until it has ended."""
+
+    attempt: AttemptState
 
     def __init__(self, plan: Step, container: str) -> None:
         self.plan = plan
@@ -64,43 +78,51 @@ class StepState:
 
 
 class SidecarState:
-    """A Sidecar in one attempt. ``request`` is 0 until it is started; ``end`` is how it ended by itself, if it did."""
+    """A Sidecar in one attempt. ``request`` is 0 until it is started.
+
+    ``awaited``: the Steps wait for it. ``running``: it was started and has not ended. ``end``: how it ended, if it did
+    while its attempt was not over.
+    """
+
+    attempt: AttemptState
 
     def __init__(self, plan: Sidecar, container: str) -> None:
         self.plan = plan
         self.container = container
         self.request = 0
+        self.awaited = True
+        self.running = False
         self.started: float = 0
         self.end: Exit | None = None
 
 
 class AttemptState:
-    """One attempt of a Task instance. ``begun`` once a request was made; ``position`` counts the Steps that
-    are over.
+    """One attempt of a Task instance, the ``number``-th.
 
-    ``ending`` is how it will end once its Results are read (``collected``); ``stop`` how it will because it is cut off;
-    ``invalid`` how it will unless a container failed, since its Results are not what the Task declares.
+    - ``position``: how many Steps are over.
+    - ``begun``: a request was made, so what is in the slot's files is this attempt's.
+    - ``collected``: its Task's Results are being read, or were.
+    - ``stop``: how it ends since it was cut off, whatever else happens.
+    - ``ending``: how it ends once its Results are read; no further Step starts.
+    - ``invalid``: how it ends unless a container failed, since its Results are not what the Task declares.
     """
 
-    def __init__(
-        self,
-        started: float,
-        steps: list[StepState],
-        sidecars: list[SidecarState],
-        values: dict[Path, Value],
-        outer: Scope,
-        *,
-        number: int,
-    ) -> None:
-        self.number = number
+    def __init__(self, instance: InstanceState, slot: Slot, values: dict[Path, Value], started: float) -> None:
+        task = instance.task
+        self.instance = instance
+        self.slot = slot
+        self.number = len(instance.attempts)
+        self.state = State.SIDECARS
         self.started = started
-        self.steps = steps
-        self.sidecars = sidecars
+        self.steps = [StepState(*each) for each in zip(task.plan.steps, slot.containers, strict=True)]
+        self.sidecars = [SidecarState(*each) for each in zip(task.plan.sidecars, slot.sidecars, strict=True)]
+        for step in self.steps:
+            step.attempt = self
+        for sidecar in self.sidecars:
+            sidecar.attempt = self
         self.values = values
-        self.scope = scope_of_its_own(values, outer)
+        self.scope = scope_of_its_own(values, task.pipeline.scope)
         self.position = 0
-        self.sidecars_awaited: set[str] = set()
-        self.sidecars_running: set[str] = set()
         self.begun = False
         self.collected = False
         self.stop: Outcome | None = None
@@ -110,6 +132,27 @@ class AttemptState:
         self.finished: float = 0
         self.results: dict[str, Value] = {}
         self.artifacts = Artifacts()
+
+    @property
+    def occupies_slot(self) -> bool:
+        """Whether a Sidecar of it still runs."""
+        return any(sidecar.running for sidecar in self.sidecars)
+
+
+class AttemptEnded(NamedTuple):
+    """An attempt has its outcome; Sidecars of it may still be stopping."""
+
+    attempt: AttemptState
+
+
+class SlotCleared(NamedTuple):
+    """The last Sidecar of an attempt that was over has ended."""
+
+    attempt: AttemptState
+
+
+Change: TypeAlias = AttemptEnded | SlotCleared
+"""What follows from something that happened to an attempt."""
 
 
 class InstanceState:

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from monopod.coordinator.__main__ import Options, UsageError, identity, parse_options, slots_of
+from monopod.coordinator.__main__ import Options, UsageError, identity, parse_options
+from monopod.coordinator.engine.containers import slots_of
 from monopod.schemas.plan import Pipeline, Plan, Slot, Task, encode
 
 
