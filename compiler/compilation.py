@@ -34,7 +34,8 @@ from monopod.compiler.tasks.port_clashes import port_clashes
 from monopod.compiler.tasks.runs import compile_selected
 from monopod.compiler.tasks.state import CompilerState
 from monopod.schemas.formats.object_names import label_problem, prefix_problem
-from monopod.schemas.kubernetes.core_v1 import ConfigMap, PersistentVolumeClaim, Secret
+from monopod.schemas.kubernetes.objects import ConfigMap, Secret
+from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim
 from monopod.schemas.plan import Plan
 from monopod.schemas.variables import TooLargeError
 

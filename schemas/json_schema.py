@@ -19,17 +19,26 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from monopod.schemas.model import Model
-from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton import params, pipelines, runs, tasks
 from monopod.schemas.tekton.field_descriptions import DESCRIPTIONS
+from monopod.schemas.tekton.pipelines import Pipeline
+from monopod.schemas.tekton.runs import PipelineRun, TaskRun
+from monopod.schemas.tekton.tasks import StepAction, Task
 
-_V1: tuple[type[Model], ...] = (tekton.Pipeline, tekton.PipelineRun, tekton.Task, tekton.TaskRun)
+_V1: tuple[type[Model], ...] = (Pipeline, PipelineRun, Task, TaskRun)
+_TEKTON_MODELS: dict[str, type[Model]] = {
+    name: value
+    for module in (params, pipelines, runs, tasks)
+    for name, value in vars(module).items()
+    if isinstance(value, type) and issubclass(value, Model) and value.__module__ == module.__name__
+}
 _NESTED = {"$comment": "PipelineSpec"}
 _PIPELINE_SPEC = {"$ref": "#/definitions/PipelineSpec"}
 
 
 def json_schema() -> dict[str, Any]:
     """Return the schema of one document, to be written as JSON."""
-    models: tuple[type[Model], ...] = (*_V1, tekton.StepAction)
+    models: tuple[type[Model], ...] = (*_V1, StepAction)
     _, generated = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/definitions/{model}", schema_generator=_Generator
     )
@@ -73,8 +82,7 @@ class _Generator(GenerateJsonSchema):
 
 def _definition(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a model, its fields described, and those that need not be there null or not."""
-    model = getattr(tekton, name, None)
-    model = model if getattr(model, "__module__", "") == tekton.__name__ else None
+    model = _TEKTON_MODELS.get(name)
     required = set(schema.get("required", ()))
     properties = {}
     for field, value in schema.get("properties", {}).items():

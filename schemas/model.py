@@ -11,7 +11,7 @@ Left to others: positions in files and the wording of pydantic's own messages (`
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, ClassVar, Self, TypeAlias, TypeVar, get_args
@@ -31,6 +31,9 @@ T = TypeVar("T")
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where something is in a document: field names as in the YAML, indices of list elements."""
+
+Anything: TypeAlias = dict[str, Any]
+"""A mapping that is passed on as it is."""
 
 
 class _FromList:
@@ -154,3 +157,32 @@ def repeated(values: Iterable[Hashable]) -> Iterator[tuple[int, int]]:
     for index, value in enumerate(values):
         if first.setdefault(value, index) != index:
             yield index, first[value]
+
+
+def duplicates(name: str, items: Sequence[Any], what: str) -> Iterator[tuple[Path, str]]:
+    """Yield a problem at the name of each element of the list `name` whose name was there before."""
+    names = [item.name for item in items]
+    for index, first in repeated(names):
+        if names[index]:
+            yield (name, index, "name"), f"there is already a {what} '{names[index]}' at {name}[{first}]"
+
+
+def several(model: Model, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which of these fields were given, in the YAML's names."""
+    fields = type(model).model_fields
+    return tuple(fields[name].alias or name for name in names if getattr(model, name) is not None)
+
+
+def at_most_one(model: Model, *names: str) -> Iterator[tuple[Path, str]]:
+    """Yield a problem at the second of these fields if more than one was given."""
+    given = several(model, names)
+    if len(given) > 1:
+        yield (given[1],), f"only one of {', '.join(given)} may be given"
+
+
+def exactly_one(model: Model, *names: str) -> Iterator[tuple[Path, str]]:
+    """Yield a problem if none or more than one of these fields was given."""
+    if not several(model, names):
+        fields = type(model).model_fields
+        yield (), f"one of {', '.join(fields[name].alias or name for name in names)} is required"
+    yield from at_most_one(model, *names)

@@ -24,7 +24,7 @@ from every_field import OTHERS, REMOTE, Documents, Site, documents, sites
 from monopod.compiler.compilation import Options, compile_runs
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
-from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton.runs import PipelineRun
 
 PAGE = (Path(__file__).parents[1] / "docs" / "tekton.md").read_text()
 SITES = sites()
@@ -73,7 +73,7 @@ class Outcome:
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Documents], Outcome]]:
     """Compiles documents. Remote ones come from a server on loopback."""
-    others = {document["kind"]: document for document in OTHERS[tekton.PipelineRun]}
+    others = {document["kind"]: document for document in OTHERS[PipelineRun]}
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -34,15 +34,10 @@ from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.run_selection import choose
 from monopod.compiler.images.image_programs import MakeLookup, lookup_for
 from monopod.compiler.rules import Rule
-from monopod.schemas.tekton.v1 import (
-    ParamSpec,
-    Pipeline,
-    PipelineRun,
-    PipelineSpec,
-    StepAction,
-    Task,
-    TaskRun,
-)
+from monopod.schemas.tekton.params import ParamSpec
+from monopod.schemas.tekton.pipelines import Pipeline, PipelineSpec
+from monopod.schemas.tekton.runs import PipelineRun, TaskRun
+from monopod.schemas.tekton.tasks import StepAction, Task
 
 _ADVICE = (
     never_true,

@@ -17,7 +17,7 @@ from monopod.compiler.advice.specs import Specs, WrittenPipeline, WrittenTask
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import DocumentPlace
 from monopod.compiler.scope.texts import paths_in, texts
-from monopod.schemas.tekton.v1 import Step, StepActionSpec
+from monopod.schemas.tekton.tasks import Step, StepActionSpec
 
 _FILE = re.compile(r"/tekton/results/([\w.-]*)")
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from monopod.compiler.advice.specs import Specs
 from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.documents.places import DocumentPlace
-from monopod.schemas.tekton.v1 import ParamSpec, WhenExpression
+from monopod.schemas.tekton.params import ParamSpec, WhenExpression
 from monopod.schemas.variables import only_reference
 
 _TASK_STATUS = frozenset({"Succeeded", "Failed", "None"})

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from monopod.compiler.advice.specs import Specs
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import DocumentPlace
-from monopod.schemas.tekton.v1 import ParamSpec, StepActionSpec, TaskSpec
+from monopod.schemas.tekton.params import ParamSpec
+from monopod.schemas.tekton.tasks import StepActionSpec, TaskSpec
 from monopod.schemas.variables import only_reference
 
 _DIGEST = re.compile(r"@[a-z0-9]+([+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}$")

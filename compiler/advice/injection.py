@@ -24,7 +24,7 @@ from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import DocumentPlace
 from monopod.schemas.model import format_path
 from monopod.schemas.plan import Value
-from monopod.schemas.tekton.v1 import Sidecar, Step, StepActionSpec, TaskSpec
+from monopod.schemas.tekton.tasks import Sidecar, Step, StepActionSpec, TaskSpec
 from monopod.schemas.variables import Path, Reference, only_reference, references, references_in
 
 _PLAIN = re.compile(r"[\w ./:@%+=,!-]*")

@@ -26,7 +26,9 @@ from monopod.compiler.diagnostics import Problem, closest
 from monopod.compiler.documents.documents import Document
 from monopod.compiler.documents.places import DocumentPlace
 from monopod.schemas.model import Path
-from monopod.schemas.tekton.v1 import Pipeline, PipelineRun, StepAction, Task, TaskRun
+from monopod.schemas.tekton.pipelines import Pipeline
+from monopod.schemas.tekton.runs import PipelineRun, TaskRun
+from monopod.schemas.tekton.tasks import StepAction, Task
 from monopod.schemas.variables import ROOTS
 
 _KINDS = (Pipeline, PipelineRun, Task, TaskRun, StepAction)

@@ -27,7 +27,8 @@ from monopod.compiler.scope.texts import paths_in
 from monopod.compiler.tasks.fan_out import MAX_CONCURRENCY
 from monopod.compiler.tasks.ordering import order_tasks
 from monopod.schemas.model import Path
-from monopod.schemas.tekton.v1 import EmbeddedTask, Matrix, PipelineSpec, PipelineTask, Task
+from monopod.schemas.tekton.pipelines import EmbeddedTask, Matrix, PipelineSpec, PipelineTask
+from monopod.schemas.tekton.tasks import Task
 
 _MAX_DEPTH = 20
 _LISTED = 8

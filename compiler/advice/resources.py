@@ -14,15 +14,15 @@ from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import DocumentPlace
 from monopod.compiler.pod.resources import over_limits
 from monopod.compiler.tasks.steps import merge_template
-from monopod.schemas.tekton.v1 import (
+from monopod.schemas.tekton.runs import (
     PipelineRun,
     PipelineTaskRunSpec,
-    Step,
     TaskRun,
     TaskRunSidecarSpec,
     TaskRunSpec,
     TaskRunStepSpec,
 )
+from monopod.schemas.tekton.tasks import Step
 
 _NEEDED = ("cpu", "memory")
 

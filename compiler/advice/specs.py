@@ -11,24 +11,10 @@ from dataclasses import dataclass
 from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.places import DocumentPlace
 from monopod.compiler.scope.texts import texts
-from monopod.schemas.tekton.v1 import (
-    EmbeddedTask,
-    Param,
-    Pipeline,
-    PipelineRef,
-    PipelineRun,
-    PipelineRunSpec,
-    PipelineSpec,
-    PipelineTask,
-    Sidecar,
-    Step,
-    StepAction,
-    StepActionSpec,
-    Task,
-    TaskRef,
-    TaskRun,
-    TaskSpec,
-)
+from monopod.schemas.tekton.params import Param
+from monopod.schemas.tekton.pipelines import EmbeddedTask, Pipeline, PipelineRef, PipelineSpec, PipelineTask
+from monopod.schemas.tekton.runs import PipelineRun, PipelineRunSpec, TaskRun
+from monopod.schemas.tekton.tasks import Sidecar, Step, StepAction, StepActionSpec, Task, TaskRef, TaskSpec
 from monopod.schemas.variables import only_reference
 
 

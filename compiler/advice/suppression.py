@@ -24,7 +24,7 @@ from monopod.compiler.documents import yaml_tree
 from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.places import DocumentPlace
 from monopod.compiler.rules import SUMMARIES
-from monopod.schemas.tekton.v1 import EmbeddedTask
+from monopod.schemas.tekton.pipelines import EmbeddedTask
 
 ANNOTATION = "monopod.dev/ignore"
 _COMMENT = re.compile(r"(?:^|(?<=\s))#")

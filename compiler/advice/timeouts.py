@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from monopod.compiler.advice.specs import Specs, WrittenPipeline
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import DocumentPlace
-from monopod.schemas.tekton.v1 import PipelineRun, PipelineTask, TaskRun
+from monopod.schemas.tekton.pipelines import PipelineTask
+from monopod.schemas.tekton.runs import PipelineRun, TaskRun
 
 _NEVER = "0 is no limit: what hangs here hangs for ever; give a time that is long enough"
 

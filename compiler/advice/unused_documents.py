@@ -19,7 +19,9 @@ from monopod.compiler.advice.specs import Specs
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.documents import Document
 from monopod.compiler.documents.places import DocumentPlace
-from monopod.schemas.tekton.v1 import Pipeline, PipelineRun, StepAction, Task, TaskRun
+from monopod.schemas.tekton.pipelines import Pipeline
+from monopod.schemas.tekton.runs import PipelineRun, TaskRun
+from monopod.schemas.tekton.tasks import StepAction, Task
 
 _REFERENCES = {"pipelineRef": "Pipeline", "taskRef": "Task", "ref": "StepAction"}
 

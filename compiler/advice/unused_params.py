@@ -15,17 +15,10 @@ from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.documents import Document
 from monopod.compiler.documents.places import DocumentPlace
 from monopod.compiler.scope.texts import paths_in
-from monopod.schemas.tekton.v1 import (
-    Param,
-    ParamSpec,
-    PipelineRun,
-    PipelineRunSpec,
-    PipelineSpec,
-    PipelineTask,
-    TaskRun,
-    TaskRunSpec,
-    TaskSpec,
-)
+from monopod.schemas.tekton.params import Param, ParamSpec
+from monopod.schemas.tekton.pipelines import PipelineSpec, PipelineTask
+from monopod.schemas.tekton.runs import PipelineRun, PipelineRunSpec, TaskRun, TaskRunSpec
+from monopod.schemas.tekton.tasks import TaskSpec
 
 
 def unused_params(specs: Specs) -> Iterator[Problem]:

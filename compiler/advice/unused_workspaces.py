@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from monopod.compiler.advice.specs import Specs
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.scope.texts import paths_in
-from monopod.schemas.tekton.v1 import PipelineSpec, Sidecar, Step, TaskSpec
+from monopod.schemas.tekton.pipelines import PipelineSpec
+from monopod.schemas.tekton.tasks import Sidecar, Step, TaskSpec
 
 
 def unused_workspaces(specs: Specs) -> Iterator[Problem]:

@@ -19,18 +19,10 @@ from monopod.compiler.documents.places import DocumentPlace, Place
 from monopod.compiler.remote.remote_documents import RemoteDocuments
 from monopod.compiler.scope.params import Around
 from monopod.compiler.scope.texts import paths_in
-from monopod.schemas.kubernetes.core_v1 import ObjectMeta
+from monopod.schemas.kubernetes.metadata import ObjectMeta
 from monopod.schemas.model import Model
-from monopod.schemas.tekton.v1 import (
-    Pipeline,
-    PipelineSpec,
-    Reference,
-    StepAction,
-    StepActionSpec,
-    Task,
-    TaskRef,
-    TaskSpec,
-)
+from monopod.schemas.tekton.pipelines import Pipeline, PipelineSpec
+from monopod.schemas.tekton.tasks import Reference, StepAction, StepActionSpec, Task, TaskRef, TaskSpec
 from monopod.schemas.variables import Path
 
 Spec = TypeVar("Spec", bound=Model)

@@ -29,30 +29,33 @@ from monopod.compiler.documents import yaml_files, yaml_tree
 from monopod.compiler.documents.foreign_files import of_another_system, url_in_place_of_file
 from monopod.compiler.documents.validation import Complaint, describe, validate
 from monopod.compiler.rules import Rule
-from monopod.schemas.kubernetes import core_v1 as kubernetes
+from monopod.schemas.kubernetes.objects import ConfigMap, LimitRange, Secret
+from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim
 from monopod.schemas.model import Model, Path, format_path
-from monopod.schemas.tekton import v1 as tekton
 from monopod.schemas.tekton import v1beta1 as tekton_v1beta1
+from monopod.schemas.tekton.pipelines import Pipeline
+from monopod.schemas.tekton.runs import PipelineRun, TaskRun
+from monopod.schemas.tekton.tasks import StepAction, Task
 from monopod.schemas.tekton.v1beta1 import origin
 
 STANDARD_INPUT = "-"
 
-_STEP_ACTION = {"StepAction": tekton.StepAction}
+_STEP_ACTION = {"StepAction": StepAction}
 _MODELS: dict[str, dict[str, type[Model]]] = {
     "tekton.dev/v1": {
-        "Pipeline": tekton.Pipeline,
-        "PipelineRun": tekton.PipelineRun,
-        "Task": tekton.Task,
-        "TaskRun": tekton.TaskRun,
+        "Pipeline": Pipeline,
+        "PipelineRun": PipelineRun,
+        "Task": Task,
+        "TaskRun": TaskRun,
         **_STEP_ACTION,
     },
     "tekton.dev/v1beta1": {**_STEP_ACTION},
     "tekton.dev/v1alpha1": {**_STEP_ACTION},
     "v1": {
-        "ConfigMap": kubernetes.ConfigMap,
-        "LimitRange": kubernetes.LimitRange,
-        "PersistentVolumeClaim": kubernetes.PersistentVolumeClaim,
-        "Secret": kubernetes.Secret,
+        "ConfigMap": ConfigMap,
+        "LimitRange": LimitRange,
+        "PersistentVolumeClaim": PersistentVolumeClaim,
+        "Secret": Secret,
     },
 }
 _TEKTON_VERSIONS = {
@@ -163,9 +166,9 @@ class Documents:
         }
 
     @cached_property
-    def cluster_tasks(self) -> Mapping[str, tuple[Document, tekton.Task]]:
+    def cluster_tasks(self) -> Mapping[str, tuple[Document, Task]]:
         """The ClusterTasks by name."""
-        return {each[0].name: each for each in self.of(tekton.Task) if each[0].is_cluster_task}
+        return {each[0].name: each for each in self.of(Task) if each[0].is_cluster_task}
 
     @cached_property
     def warnings(self) -> tuple[Problem, ...]:

@@ -30,19 +30,10 @@ from monopod.compiler.scope.run_names import NOT_NAMED, RunNames
 from monopod.compiler.scope.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
 from monopod.schemas.formats.duration import to_text
 from monopod.schemas.plan import Value, ValueType
-from monopod.schemas.tekton.v1 import (
-    Pipeline,
-    PipelineRun,
-    PipelineRunSpec,
-    PipelineSpec,
-    PipelineWorkspaceDeclaration,
-    Task,
-    TaskRun,
-    TaskRunSpec,
-    TaskSpec,
-    WorkspaceDeclaration,
-    type_of,
-)
+from monopod.schemas.tekton.params import type_of
+from monopod.schemas.tekton.pipelines import Pipeline, PipelineSpec, PipelineWorkspaceDeclaration
+from monopod.schemas.tekton.runs import PipelineRun, PipelineRunSpec, TaskRun, TaskRunSpec
+from monopod.schemas.tekton.tasks import Task, TaskSpec, WorkspaceDeclaration
 from monopod.schemas.variables import Path, Scope
 
 RunKind = Literal["PipelineRun", "TaskRun"]

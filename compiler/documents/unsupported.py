@@ -12,9 +12,17 @@ from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import Place
 from monopod.compiler.scope.run_names import TektonLabels
 from monopod.compiler.tasks.shebangs import wrong_interpreter
-from monopod.schemas.kubernetes import core_v1 as kubernetes
+from monopod.schemas.kubernetes.containers import EnvVar, ObjectFieldSelector, ResourceRequirements, SecurityContext
+from monopod.schemas.kubernetes.pods import PodSecurityContext
+from monopod.schemas.kubernetes.volumes import (
+    DownwardAPIVolumeFile,
+    PersistentVolumeClaimSpec,
+    ProjectedVolumeSource,
+    Volume,
+)
 from monopod.schemas.model import Model
-from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton.runs import PipelineRunSpec, PipelineTaskRunSpec, PodTemplate, TaskRunSpec, WorkspaceBinding
+from monopod.schemas.tekton.tasks import Sidecar, StepActionSpec, StepTemplate, TaskSpec
 
 _TEKTON_CONTROLLER = "tekton.dev/pipeline"
 _NOT_RESTARTED = "a Sidecar runs from before the first Step until after the last, and is not restarted meanwhile"
@@ -40,7 +48,7 @@ _OF_RUNS = {"status": _NO_STATUS, "debug": _NO_BREAKPOINTS}
 _OF_CLAIM_TEMPLATES = dict.fromkeys(("dataSource", "dataSourceRef", "selector", "volumeName"), _EMPTY)
 
 
-def in_task(spec: tekton.TaskSpec, place: Place, labels: TektonLabels) -> Iterator[Problem]:
+def in_task(spec: TaskSpec, place: Place, labels: TektonLabels) -> Iterator[Problem]:
     """Yield the fields of a Task that are refused."""
     if spec.step_template is not None:
         yield from _in_container(spec.step_template, place.at("stepTemplate"), labels)
@@ -55,7 +63,7 @@ def in_task(spec: tekton.TaskSpec, place: Place, labels: TektonLabels) -> Iterat
     yield from _in_volumes(spec.volumes, place.at("volumes"), labels)
 
 
-def in_step_action(spec: tekton.StepActionSpec, place: Place, labels: TektonLabels) -> Iterator[Problem]:
+def in_step_action(spec: StepActionSpec, place: Place, labels: TektonLabels) -> Iterator[Problem]:
     """Yield the fields of a StepAction that are refused."""
     yield from _in_environment(spec.env, place.at("env"), labels)
     yield from _in_security(spec.security_context, place.at("securityContext"))
@@ -63,7 +71,7 @@ def in_step_action(spec: tekton.StepActionSpec, place: Place, labels: TektonLabe
 
 
 def in_run(
-    spec: tekton.PipelineRunSpec | tekton.TaskRunSpec, place: Place, labels: TektonLabels, *, keep_claims: bool
+    spec: PipelineRunSpec | TaskRunSpec, place: Place, labels: TektonLabels, *, keep_claims: bool
 ) -> Iterator[Problem]:
     """Yield the fields of a PipelineRun or TaskRun that are refused; `keep_claims` as of ``workspaces.bind_run``."""
     yield from _refused(spec, _OF_RUNS, place)
@@ -72,7 +80,7 @@ def in_run(
         yield place.at("managedBy").problem("unsupported", message)
     for index, binding in enumerate(spec.workspaces):
         yield from _in_binding(binding, place.at("workspaces", index), labels, keep_claims)
-    if isinstance(spec, tekton.TaskRunSpec):
+    if isinstance(spec, TaskRunSpec):
         yield from _in_pod_template(spec.pod_template, place.at("podTemplate"), labels)
         yield from _in_task_resources(spec, place)
         return
@@ -86,15 +94,13 @@ def in_run(
 # Parts of them
 
 
-def _in_container(
-    container: tekton.StepTemplate | tekton.Sidecar, place: Place, labels: TektonLabels
-) -> Iterator[Problem]:
+def _in_container(container: StepTemplate | Sidecar, place: Place, labels: TektonLabels) -> Iterator[Problem]:
     yield from _in_environment(container.env, place.at("env"), labels)
     yield from _in_security(container.security_context, place.at("securityContext"))
     yield from _in_resources(container.compute_resources, place.at("computeResources"))
 
 
-def _in_environment(variables: Iterable[kubernetes.EnvVar], place: Place, labels: TektonLabels) -> Iterator[Problem]:
+def _in_environment(variables: Iterable[EnvVar], place: Place, labels: TektonLabels) -> Iterator[Problem]:
     for index, variable in enumerate(variables):
         source, where = variable.value_from, place.at(index, "valueFrom")
         if source is None:
@@ -105,7 +111,7 @@ def _in_environment(variables: Iterable[kubernetes.EnvVar], place: Place, labels
             yield where.at("resourceFieldRef", "containerName").problem("unsupported", message)
 
 
-def _in_field(field: kubernetes.ObjectFieldSelector | None, place: Place, labels: TektonLabels) -> Iterator[Problem]:
+def _in_field(field: ObjectFieldSelector | None, place: Place, labels: TektonLabels) -> Iterator[Problem]:
     match = None if field is None else _OF_TEKTON.fullmatch(field.field_path)
     if match is None:
         return
@@ -115,19 +121,17 @@ def _in_field(field: kubernetes.ObjectFieldSelector | None, place: Place, labels
         yield place.at("fieldPath").problem("unsupported", labels.why_not(match[2]))
 
 
-def _in_security(
-    context: kubernetes.SecurityContext | kubernetes.PodSecurityContext | None, place: Place
-) -> Iterator[Problem]:
+def _in_security(context: SecurityContext | PodSecurityContext | None, place: Place) -> Iterator[Problem]:
     if context is not None:
         yield from _refused(context, {"windowsOptions": _WINDOWS}, place)
 
 
-def _in_resources(resources: kubernetes.ResourceRequirements | None, place: Place) -> Iterator[Problem]:
+def _in_resources(resources: ResourceRequirements | None, place: Place) -> Iterator[Problem]:
     if resources is not None:
         yield from _refused(resources, {"claims": _NO_CLAIMS}, place)
 
 
-def _in_task_resources(spec: tekton.TaskRunSpec | tekton.PipelineTaskRunSpec, place: Place) -> Iterator[Problem]:
+def _in_task_resources(spec: TaskRunSpec | PipelineTaskRunSpec, place: Place) -> Iterator[Problem]:
     yield from _in_resources(spec.compute_resources, place.at("computeResources"))
     for index, step in enumerate(spec.step_specs):
         yield from _in_resources(step.compute_resources, place.at("stepSpecs", index, "computeResources"))
@@ -142,16 +146,14 @@ def _in_script(script: str, place: Place) -> Iterator[Problem]:
         yield place.at("script").problem("shebang", message)
 
 
-def _in_volumes(volumes: Iterable[kubernetes.Volume], place: Place, labels: TektonLabels) -> Iterator[Problem]:
+def _in_volumes(volumes: Iterable[Volume], place: Place, labels: TektonLabels) -> Iterator[Problem]:
     for index, volume in enumerate(volumes):
         if volume.downward_api is not None:
             yield from _in_downward_files(volume.downward_api.items, place.at(index, "downwardAPI", "items"), labels)
         yield from _in_projected(volume.projected, place.at(index, "projected"), labels)
 
 
-def _in_projected(
-    volume: kubernetes.ProjectedVolumeSource | None, place: Place, labels: TektonLabels
-) -> Iterator[Problem]:
+def _in_projected(volume: ProjectedVolumeSource | None, place: Place, labels: TektonLabels) -> Iterator[Problem]:
     for index, source in enumerate(volume.sources if volume is not None else ()):
         if source.downward_api is not None:
             yield from _in_downward_files(
@@ -159,9 +161,7 @@ def _in_projected(
             )
 
 
-def _in_downward_files(
-    files: Iterable[kubernetes.DownwardAPIVolumeFile], place: Place, labels: TektonLabels
-) -> Iterator[Problem]:
+def _in_downward_files(files: Iterable[DownwardAPIVolumeFile], place: Place, labels: TektonLabels) -> Iterator[Problem]:
     for index, file in enumerate(files):
         yield from _in_field(file.field_ref, place.at(index, "fieldRef"), labels)
         if file.resource_field_ref is not None:
@@ -169,9 +169,7 @@ def _in_downward_files(
             yield place.at(index, "resourceFieldRef").problem("unsupported", message)
 
 
-def _in_binding(
-    binding: tekton.WorkspaceBinding, place: Place, labels: TektonLabels, keep_claims: bool
-) -> Iterator[Problem]:
+def _in_binding(binding: WorkspaceBinding, place: Place, labels: TektonLabels, keep_claims: bool) -> Iterator[Problem]:
     yield from _in_projected(binding.projected, place.at("projected"), labels)
     if binding.volume_claim_template is None:
         return
@@ -184,7 +182,7 @@ def _in_binding(
         yield where.at("volumeMode").problem("unsupported", f"{_EMPTY}; {_BIND_CLAIM}")
 
 
-def _in_kept_claim(claim: kubernetes.PersistentVolumeClaimSpec, place: Place) -> Iterator[Problem]:
+def _in_kept_claim(claim: PersistentVolumeClaimSpec, place: Place) -> Iterator[Problem]:
     """Yield what the cluster would refuse of a claim, or could not mount."""
     if claim.volume_mode == "Block":
         message = "a Workspace is a file system, which a volume of this mode has not; leave volumeMode out"
@@ -195,7 +193,7 @@ def _in_kept_claim(claim: kubernetes.PersistentVolumeClaimSpec, place: Place) ->
         yield place.problem("missing-field", "a claim needs resources.requests.storage, such as 1Gi")
 
 
-def _in_pod_template(template: tekton.PodTemplate | None, place: Place, labels: TektonLabels) -> Iterator[Problem]:
+def _in_pod_template(template: PodTemplate | None, place: Place, labels: TektonLabels) -> Iterator[Problem]:
     if template is None:
         return
     yield from _in_environment(template.env, place.at("env"), labels)

@@ -22,7 +22,7 @@ from monopod.compiler.images.image_names import digest_in
 from monopod.compiler.remote.cache import Cache
 from monopod.compiler.remote.reference import ResolverOptions
 from monopod.compiler.remote.registry import ImageName, RegistryError
-from monopod.schemas.kubernetes.core_v1 import Secret
+from monopod.schemas.kubernetes.objects import Secret
 from monopod.schemas.plan import ImageProgram
 
 

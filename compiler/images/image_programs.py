@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.documents import Documents
 from monopod.compiler.tasks.resolved_steps import ResolvedStep
-from monopod.schemas.kubernetes.core_v1 import Secret
+from monopod.schemas.kubernetes.objects import Secret
 from monopod.schemas.plan import ImageProgram
 from monopod.schemas.variables import MisfitError, Scope, substitute_all
 

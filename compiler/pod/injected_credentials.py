@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.documents import Documents
-from monopod.schemas.kubernetes.core_v1 import Secret
+from monopod.schemas.kubernetes.objects import Secret
 
 _ANNOTATIONS = ("tekton.dev/git-", "tekton.dev/docker-")
 

@@ -1,7 +1,7 @@
 """Names in a compiled Pod, held against what a cluster takes: those of objects and images, and paths inside volumes.
 
 Rules: a name that refers to what only a run knows is left to where it runs. Left to others: names that monopod makes
-(``generated_names``), those of documents (``schemas.tekton.v1``).
+(``generated_names``), those of documents (``schemas.tekton.fields``).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from monopod.compiler.documents.documents import Documents
 from monopod.compiler.documents.places import DocumentPlace, OptionPlace, Place
 from monopod.compiler.documents.validation import validate
 from monopod.schemas.formats import quantity
-from monopod.schemas.kubernetes.core_v1 import LimitRange, LimitRangeItem
+from monopod.schemas.kubernetes.objects import LimitRange, LimitRangeItem
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import Place
 from monopod.compiler.tasks.fan_out import MAX_CONCURRENCY
-from monopod.schemas.kubernetes.core_v1 import ObjectMeta
-from monopod.schemas.tekton.v1 import PipelineTaskMetadata
+from monopod.schemas.kubernetes.metadata import ObjectMeta
+from monopod.schemas.tekton.pipelines import PipelineTaskMetadata
 
 _OF_THE_OBJECT = frozenset({"kubectl.kubernetes.io/last-applied-configuration", MAX_CONCURRENCY})
 """Annotations that say something of the object that has them, and of nothing else."""

@@ -21,7 +21,7 @@ from monopod.compiler.diagnostics import Problem, Severity, closest, did_you_mea
 from monopod.compiler.documents.documents import Documents
 from monopod.compiler.documents.places import Place
 from monopod.compiler.pod.draft import PodDraft
-from monopod.schemas.kubernetes.core_v1 import ConfigMap, Secret
+from monopod.schemas.kubernetes.objects import ConfigMap, Secret
 from monopod.schemas.plan import Pipeline
 
 _IN_EVERY_NAMESPACE = "kube-root-ca.crt"

@@ -31,7 +31,8 @@ from monopod.compiler.tasks.resolved_steps import ResolvedStep
 from monopod.compiler.tasks.steps import Sources, merge_template, written
 from monopod.compiler.tasks.workspaces import Texts
 from monopod.schemas.formats import quantity
-from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton.pipelines import Matrix, PipelineTask
+from monopod.schemas.tekton.runs import PipelineRunSpec, PipelineTaskRunSpec, PodTemplate, TaskRunSpec
 from monopod.schemas.variables import Path
 
 _PER_CONTAINER = frozenset(
@@ -88,9 +89,7 @@ class _Collector:
         self._problems = problems
         self._volumes: dict[str, dict[str, Any]] = {}
 
-    def settled(
-        self, template: tekton.PodTemplate, place: Place, matrix: tekton.Matrix | None = None
-    ) -> dict[str, Any]:
+    def settled(self, template: PodTemplate, place: Place, matrix: Matrix | None = None) -> dict[str, Any]:
         """Return the fields of a podTemplate, values in place of references to params."""
         fanned_out: dict[Path, str] = {
             ("params", name): _ONE_POD for name in (matrix.names() if matrix is not None else ())
@@ -133,9 +132,9 @@ class _Collector:
 
 
 def of_pipeline_run(
-    spec: tekton.PipelineRunSpec,
+    spec: PipelineRunSpec,
     place: Place,
-    tasks: Mapping[str, tekton.PipelineTask],
+    tasks: Mapping[str, PipelineTask],
     params: Texts,
     state: tuple[PodDraft, list[Problem]],
 ) -> PodSettings:
@@ -170,9 +169,7 @@ def of_pipeline_run(
     return PodSettings(collector.fields, base, by_task)
 
 
-def of_task_run(
-    spec: tekton.TaskRunSpec, place: Place, params: Texts, state: tuple[PodDraft, list[Problem]]
-) -> PodSettings:
+def of_task_run(spec: TaskRunSpec, place: Place, params: Texts, state: tuple[PodDraft, list[Problem]]) -> PodSettings:
     """Return the settings of a TaskRun."""
     draft, problems = state
     collector = _Collector(params, draft, problems)
@@ -182,7 +179,7 @@ def of_task_run(
     return PodSettings(collector.fields, _with_resources(base, spec, place))
 
 
-def _take_common(template: tekton.PodTemplate | None, place: Place, collector: _Collector) -> TaskSettings:
+def _take_common(template: PodTemplate | None, place: Place, collector: _Collector) -> TaskSettings:
     """Add the podTemplate of all Tasks to the Pod and return what is left for their containers."""
     if template is None:
         return TaskSettings()
@@ -208,9 +205,7 @@ def _take_own(fields: dict[str, Any], place: Place, settings: TaskSettings, coll
     return replace(settings, environment=tuple(environment.values()), security_context=own, security_place=place)
 
 
-def _with_resources(
-    settings: TaskSettings, spec: tekton.TaskRunSpec | tekton.PipelineTaskRunSpec, place: Place
-) -> TaskSettings:
+def _with_resources(settings: TaskSettings, spec: TaskRunSpec | PipelineTaskRunSpec, place: Place) -> TaskSettings:
     steps = {each.name: each.compute_resources.to_kubernetes() for each in spec.step_specs}
     sidecars = {each.name: each.compute_resources.to_kubernetes() for each in spec.sidecar_specs}
     places = {("Step", name): place.at("stepSpecs", index) for index, name in enumerate(steps)}

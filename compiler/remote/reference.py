@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 from monopod.compiler.diagnostics import did_you_mean
 from monopod.compiler.remote.cache import Cache
-from monopod.schemas.kubernetes.core_v1 import Secret
+from monopod.schemas.kubernetes.objects import Secret
 
 Kind: TypeAlias = Literal["Pipeline", "Task", "StepAction"]
 

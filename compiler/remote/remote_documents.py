@@ -22,8 +22,9 @@ from monopod.compiler.documents.places import Place
 from monopod.compiler.scope.params import Around
 from monopod.compiler.scope.references import check, is_reported
 from monopod.compiler.scope.settling import settle, without_value
-from monopod.schemas.kubernetes.core_v1 import Secret
-from monopod.schemas.tekton.v1 import Pipeline, Reference, StepAction, Task
+from monopod.schemas.kubernetes.objects import Secret
+from monopod.schemas.tekton.pipelines import Pipeline
+from monopod.schemas.tekton.tasks import Reference, StepAction, Task
 
 if TYPE_CHECKING:
     from monopod.compiler.remote.reference import Kind, RemoteReference, Resolved

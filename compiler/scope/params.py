@@ -26,7 +26,7 @@ from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.documents.places import Place
 from monopod.compiler.scope.references import Names, Shape, check_value, is_reported, shape_of
 from monopod.schemas.plan import Param, Value
-from monopod.schemas.tekton.v1 import ParamSpec, not_strings
+from monopod.schemas.tekton.params import ParamSpec, not_strings
 from monopod.schemas.variables import (
     Budget,
     MisfitError,

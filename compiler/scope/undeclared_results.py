@@ -13,7 +13,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from monopod.compiler.scope.texts import paths_in, texts
-from monopod.schemas.tekton.v1 import StepResult, TaskSpec
+from monopod.schemas.tekton.params import StepResult
+from monopod.schemas.tekton.tasks import TaskSpec
 
 _FILE = re.compile(r"/tekton/steps/step-([a-z0-9-]+)/results/([A-Za-z0-9](?:[\w.-]*\w)?)", re.ASCII)
 

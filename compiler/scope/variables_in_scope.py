@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from monopod.compiler.scope.references import STRING, Names, Shape
 from monopod.schemas.plan import Value
-from monopod.schemas.tekton.v1 import PipelineSpec, PipelineTask, StepResult, TaskSpec
+from monopod.schemas.tekton.params import StepResult
+from monopod.schemas.tekton.pipelines import PipelineSpec, PipelineTask
+from monopod.schemas.tekton.tasks import TaskSpec
 from monopod.schemas.variables import Path
 
 RUN_CONTEXT: dict[Path, Shape] = {("context", "pipelineRun", name): STRING for name in ("name", "namespace", "uid")}

@@ -21,7 +21,8 @@ from monopod.compiler.scope.references import REPORTED, STRING, Names, Shape, ch
 from monopod.schemas import plan
 from monopod.schemas.matrix import Combination, TooManyCombinationsError, combinations_and_idle_entries
 from monopod.schemas.plan import Value
-from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton.params import ParamSpec
+from monopod.schemas.tekton.pipelines import Matrix
 from monopod.schemas.variables import Path, Scope
 
 MAX_CONCURRENCY = "monopod.dev/max-concurrency"
@@ -35,7 +36,7 @@ class FanOut:
     `reported`: they are unknown because of a reported problem.
     """
 
-    matrix: tekton.Matrix
+    matrix: Matrix
     combinations: tuple[Combination, ...] | None
     reported: bool = False
 
@@ -62,7 +63,7 @@ class FanOut:
         )
 
 
-def fan_out(matrix: tekton.Matrix, names: Names, values: Scope, place: Place, problems: list[Problem]) -> FanOut:
+def fan_out(matrix: Matrix, names: Names, values: Scope, place: Place, problems: list[Problem]) -> FanOut:
     """Return the fan-out of a matrix, adding what is wrong with it to `problems`."""
     for index, param in enumerate(matrix.params):
         where = place.at("params", index, "value")
@@ -91,9 +92,7 @@ def fan_out(matrix: tekton.Matrix, names: Names, values: Scope, place: Place, pr
     return FanOut(matrix, found)
 
 
-def _known(
-    matrix: tekton.Matrix, values: Scope
-) -> tuple[dict[str, tuple[str, ...]], list[tuple[str, dict[str, str]]]] | None:
+def _known(matrix: Matrix, values: Scope) -> tuple[dict[str, tuple[str, ...]], list[tuple[str, dict[str, str]]]] | None:
     """Return the arrays of a matrix and its entries of `include`, None if they are known only while running."""
     arrays: dict[str, tuple[str, ...]] = {}
     for param in matrix.params:
@@ -112,7 +111,7 @@ def _known(
 
 
 def check_combinations(
-    found: FanOut, declared: Sequence[tekton.ParamSpec], receiver: str, place: Place, problems: list[Problem]
+    found: FanOut, declared: Sequence[ParamSpec], receiver: str, place: Place, problems: list[Problem]
 ) -> None:
     """Add what is wrong between a matrix and the Task that it fans out."""
     given = found.matrix.names()

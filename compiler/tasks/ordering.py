@@ -18,7 +18,7 @@ from graphlib import CycleError, TopologicalSorter
 from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.documents.places import Place
 from monopod.compiler.scope.texts import texts
-from monopod.schemas.tekton.v1 import PipelineTask
+from monopod.schemas.tekton.pipelines import PipelineTask
 from monopod.schemas.variables import Reference, references
 
 _HINTS = 100

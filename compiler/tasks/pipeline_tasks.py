@@ -39,9 +39,12 @@ from monopod.compiler.tasks.state import CompilerState
 from monopod.compiler.tasks.when_expressions import when_expressions
 from monopod.compiler.tasks.workspaces import Bindings, TaskWorkspace, Texts
 from monopod.schemas import plan
-from monopod.schemas.kubernetes.core_v1 import Volume
+from monopod.schemas.kubernetes.volumes import Volume
 from monopod.schemas.plan import Value
-from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton import pipelines
+from monopod.schemas.tekton.params import StepResult, TaskResult
+from monopod.schemas.tekton.pipelines import EmbeddedTask
+from monopod.schemas.tekton.tasks import Sidecar, Step, TaskSpec
 from monopod.schemas.variables import MisfitError, Path, Scope, evaluate, references_in
 
 
@@ -64,33 +67,33 @@ class PipelineScope:
 class PipelineTask:
     """A PipelineTask, where it is written, and the Task that it runs. `of_run`: it is the one Task of a TaskRun."""
 
-    task: tekton.PipelineTask
+    task: pipelines.PipelineTask
     place: Place
-    found: Found[tekton.TaskSpec]
+    found: Found[TaskSpec]
     given: tuple[Given, ...]
     of_run: bool = False
 
     @classmethod
-    def of(cls, task: tekton.PipelineTask, place: Place, found: Found[tekton.TaskSpec]) -> PipelineTask:
+    def of(cls, task: pipelines.PipelineTask, place: Place, found: Found[TaskSpec]) -> PipelineTask:
         """Return a PipelineTask of a Pipeline."""
         return cls(task, place, found, given_params(task, place))
 
 
-def given_params(task: tekton.PipelineTask, place: Place) -> tuple[Given, ...]:
+def given_params(task: pipelines.PipelineTask, place: Place) -> tuple[Given, ...]:
     """Return the params that a PipelineTask hands over."""
     return tuple(
         Given(each.name, each.value, place.at("params", index, "value")) for index, each in enumerate(task.params)
     )
 
 
-def result_declarations(results: Sequence[tekton.StepResult]) -> tuple[plan.ResultDeclaration, ...]:
+def result_declarations(results: Sequence[StepResult]) -> tuple[plan.ResultDeclaration, ...]:
     """Return declared Results for the Plan."""
     return tuple(
         plan.ResultDeclaration(
             result.name,
             result.value_type,
             tuple(result.properties or ()),
-            (result.value or None) if isinstance(result, tekton.TaskResult) else None,
+            (result.value or None) if isinstance(result, TaskResult) else None,
         )
         for result in results
     )
@@ -108,7 +111,7 @@ def compile_task(source: PipelineTask, order: Order, scope: PipelineScope, state
     """Return the Task of the Plan; its containers and volumes are added to the draft of the Pod."""
     spec, place = source.found.spec, source.found.place
     state.problems.extend(in_task(spec, place, state.labels))
-    if isinstance(spec, tekton.EmbeddedTask):
+    if isinstance(spec, EmbeddedTask):
         state.draft.of_tasks.append(ForOneTask(spec.metadata, place.at("metadata")))
     return _TaskCompiler(source, scope, state).compiled(order)
 
@@ -331,13 +334,13 @@ class _TaskCompiler:
                 yield PortOfSidecar(path, sidecar.name or f"sidecar-{index}", listening, slots)
 
     def _limit(self) -> int | None:
-        metadata = self._spec.metadata if isinstance(self._spec, tekton.EmbeddedTask) else self._found.metadata
+        metadata = self._spec.metadata if isinstance(self._spec, EmbeddedTask) else self._found.metadata
         own = None
         if metadata is not None:
             own = fan_out.limit_of(metadata.annotations, self._found.metadata_place, self._problems)
         return own or self._state.max_concurrency
 
-    def _plan_step(self, step: tekton.Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:
+    def _plan_step(self, step: Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:
         fields = resolved.fields
         stdout, stderr = fields.get("stdoutConfig") or {}, fields.get("stderrConfig") or {}
         return self._program(resolved, environment)._replace(
@@ -363,6 +366,6 @@ class _TaskCompiler:
             variables=listed(resolved.fixed, self._used),
         )
 
-    def _plan_sidecar(self, sidecar: tekton.Sidecar, resolved: ResolvedStep, environment: Environment) -> plan.Sidecar:
+    def _plan_sidecar(self, sidecar: Sidecar, resolved: ResolvedStep, environment: Environment) -> plan.Sidecar:
         probe = readiness(sidecar, resolved.sources.sources[0][0], self._problems)
         return plan.Sidecar(self._program(resolved, environment), probe)

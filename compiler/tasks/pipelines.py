@@ -45,7 +45,9 @@ from monopod.compiler.tasks.when_expressions import when_expressions
 from monopod.compiler.tasks.workspaces import Bindings, Texts, bind_for_pipeline, bind_pipeline
 from monopod.schemas import plan
 from monopod.schemas.plan import Value
-from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton import pipelines
+from monopod.schemas.tekton.pipelines import PipelineSpec
+from monopod.schemas.tekton.tasks import TaskSpec
 from monopod.schemas.variables import Path, TooLargeError
 
 MAX_DEPTH = 100
@@ -70,16 +72,16 @@ class Ancestry:
 class _Nested:
     """A PipelineTask with a Pipeline in the place of its Task."""
 
-    task: tekton.PipelineTask
+    task: pipelines.PipelineTask
     place: Place
-    found: Found[tekton.PipelineSpec]
+    found: Found[PipelineSpec]
 
 
 @dataclass(frozen=True, slots=True)
 class _Unresolved:
     """A PipelineTask whose Task or Pipeline is not there, which was reported: nothing that refers to it is wrong."""
 
-    task: tekton.PipelineTask
+    task: pipelines.PipelineTask
     place: Place
 
 
@@ -87,7 +89,7 @@ _Resolved: TypeAlias = PipelineTask | _Nested | _Unresolved
 
 
 def compile_pipeline(
-    found: Found[tekton.PipelineSpec], params: Bound, workspaces: Bindings, ancestry: Ancestry, state: CompilerState
+    found: Found[PipelineSpec], params: Bound, workspaces: Bindings, ancestry: Ancestry, state: CompilerState
 ) -> plan.Pipeline:
     """Return the Pipeline of the Plan."""
     spec, place = found.spec, found.place
@@ -127,7 +129,7 @@ def compile_pipeline(
 
 
 def _resolved(
-    tasks: Sequence[tekton.PipelineTask], place: Place, ancestry: Ancestry, around: Around, state: CompilerState
+    tasks: Sequence[pipelines.PipelineTask], place: Place, ancestry: Ancestry, around: Around, state: CompilerState
 ) -> list[_Resolved]:
     """Return the PipelineTasks with what they run; `around` is what a resolver's params may refer to."""
     result: list[_Resolved] = []
@@ -142,9 +144,7 @@ def _resolved(
     return result
 
 
-def _task(
-    task: tekton.PipelineTask, place: Place, around: Around, state: CompilerState
-) -> Found[tekton.TaskSpec] | None:
+def _task(task: pipelines.PipelineTask, place: Place, around: Around, state: CompilerState) -> Found[TaskSpec] | None:
     if task.task_ref is not None:
         where, name = place.at("taskRef"), task.task_ref.name
         state.problems.extend(check(name, "text", around.names, where.at("name")))
@@ -162,8 +162,8 @@ def _task(
 
 
 def _pipeline(
-    task: tekton.PipelineTask, place: Place, ancestry: Ancestry, around: Around, state: CompilerState
-) -> Found[tekton.PipelineSpec] | None:
+    task: pipelines.PipelineTask, place: Place, ancestry: Ancestry, around: Around, state: CompilerState
+) -> Found[PipelineSpec] | None:
     if task.pipeline_spec is not None:
         return Found(task.name, task.pipeline_spec, place.at("pipelineSpec"), embedded=True)
     assert task.pipeline_ref is not None
@@ -305,7 +305,7 @@ def _bind_params(source: _Nested, scope: PipelineScope, problems: list[Problem])
     return _with_inherited(bound, found.spec, scope) if found.embedded else bound
 
 
-def _with_inherited(bound: Bound, spec: tekton.PipelineSpec, scope: PipelineScope) -> Bound:
+def _with_inherited(bound: Bound, spec: PipelineSpec, scope: PipelineScope) -> Bound:
     used = {path[:2] for path in paths_in(spec)}
     params, shapes, known = list(bound.params), dict(bound.shapes), dict(bound.known)
     for path in sorted(path for path in used if path[0] == "params" and path not in shapes):
@@ -336,7 +336,7 @@ def _bind_workspaces(source: _Nested, scope: PipelineScope, problems: list[Probl
 
 
 def _results(
-    spec: tekton.PipelineSpec, place: Place, names: Names, problems: list[Problem]
+    spec: PipelineSpec, place: Place, names: Names, problems: list[Problem]
 ) -> tuple[plan.ResultDeclaration, ...]:
     for index, result in enumerate(spec.results):
         problems.extend(check_value(result.value, names, place.at("results", index, "value")))

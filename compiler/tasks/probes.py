@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import Place
 from monopod.schemas import plan
-from monopod.schemas.kubernetes import core_v1 as kubernetes
-from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.kubernetes.containers import ContainerPort, Probe
+from monopod.schemas.tekton.tasks import Sidecar
 
 _LOCALHOST = "127.0.0.1"
 
 
-def readiness(sidecar: tekton.Sidecar, place: Place, problems: list[Problem]) -> plan.Probe | None:
+def readiness(sidecar: Sidecar, place: Place, problems: list[Problem]) -> plan.Probe | None:
     """Return the probe of a Sidecar for the Plan; None if there is none or, with a problem added, it cannot be done."""
     if sidecar.readiness_probe is None:
         if sidecar.startup_probe is None:
@@ -34,9 +34,7 @@ def readiness(sidecar: tekton.Sidecar, place: Place, problems: list[Problem]) ->
     return _in_plan(sidecar.readiness_probe, sidecar.ports, place.at("readinessProbe"), problems)
 
 
-def _in_plan(
-    probe: kubernetes.Probe, ports: Sequence[kubernetes.ContainerPort], place: Place, problems: list[Problem]
-) -> plan.Probe | None:
+def _in_plan(probe: Probe, ports: Sequence[ContainerPort], place: Place, problems: list[Problem]) -> plan.Probe | None:
     if probe.termination_grace_period_seconds is not None:
         where = place.at("terminationGracePeriodSeconds")
         message = "no probe ends a Sidecar; leave terminationGracePeriodSeconds out"
@@ -68,7 +66,7 @@ def _in_plan(
     return None
 
 
-def _number(port: int | str, ports: Sequence[kubernetes.ContainerPort], place: Place, problems: list[Problem]) -> int:
+def _number(port: int | str, ports: Sequence[ContainerPort], place: Place, problems: list[Problem]) -> int:
     """Return the number of a port, which may be given by its name."""
     if isinstance(port, int):
         return port

@@ -31,7 +31,8 @@ from monopod.compiler.scope.undeclared_results import undeclared_results
 from monopod.compiler.scope.variables_in_scope import declared_results, step_name, step_variables
 from monopod.compiler.tasks.steps import Sources, check_references, merge_template, written
 from monopod.schemas.plan import Value
-from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton.params import ParamSpec, StepResult
+from monopod.schemas.tekton.tasks import Step, StepActionSpec, TaskSpec, WorkspaceUsage
 from monopod.schemas.variables import Path, Scope, references
 
 NOTHING_BOUND = Bound((), {}, {})
@@ -51,8 +52,8 @@ class ResolvedStep:
     names: Names
     fixed: dict[Path, Value]
     bound: Bound
-    usages: Sequence[tekton.WorkspaceUsage]
-    results: Sequence[tekton.StepResult] = ()
+    usages: Sequence[WorkspaceUsage]
+    results: Sequence[StepResult] = ()
     is_sidecar: bool = False
     reported: bool = False
 
@@ -80,7 +81,7 @@ class TaskNames:
 
 
 def resolve_steps(
-    spec: tekton.TaskSpec, place: Place, task: TaskNames, catalog: Catalog, problems: list[Problem]
+    spec: TaskSpec, place: Place, task: TaskNames, catalog: Catalog, problems: list[Problem]
 ) -> list[ResolvedStep]:
     """Return the Steps of a Task; references in all their fields are checked. Raises TooLargeError."""
     template: dict[str, Any] = {}
@@ -105,7 +106,7 @@ def resolve_steps(
     return result
 
 
-def _with_undeclared(step: ResolvedStep, spec: tekton.TaskSpec, place: Place, problems: list[Problem]) -> ResolvedStep:
+def _with_undeclared(step: ResolvedStep, spec: TaskSpec, place: Place, problems: list[Problem]) -> ResolvedStep:
     """Return a Step with the Results that others use, and that it writes without having declared them."""
     added = undeclared_results(step.name, step.fields, step.results, spec)
     for result in added:
@@ -116,9 +117,7 @@ def _with_undeclared(step: ResolvedStep, spec: tekton.TaskSpec, place: Place, pr
     return replace(step, results=(*step.results, *added)) if added else step
 
 
-def resolve_sidecars(
-    spec: tekton.TaskSpec, place: Place, task: TaskNames, problems: list[Problem]
-) -> list[ResolvedStep]:
+def resolve_sidecars(spec: TaskSpec, place: Place, task: TaskNames, problems: list[Problem]) -> list[ResolvedStep]:
     """Return the Sidecars of a Task; references in all their fields are checked."""
     result = []
     for index, sidecar in enumerate(spec.sidecars):
@@ -202,7 +201,7 @@ class _EarlierSteps:
     refused: _WithoutResults
 
 
-def _workspace_paths(usages: Iterable[tekton.WorkspaceUsage]) -> dict[Path, Value]:
+def _workspace_paths(usages: Iterable[WorkspaceUsage]) -> dict[Path, Value]:
     return {("workspaces", usage.name, "path"): usage.mount_path for usage in usages if usage.mount_path}
 
 
@@ -211,7 +210,7 @@ class _StepResolver:
     """The work of resolving one Step."""
 
     name: str
-    step: tekton.Step
+    step: Step
     place: Place
     earlier: _EarlierSteps
     task: TaskNames
@@ -266,7 +265,7 @@ class _StepResolver:
             self.problems.extend(check_value(each.value, names, self.place.at("params", index, "value")))
         return ResolvedStep(self.name, fields, sources, names, {}, NOTHING_BOUND, self.step.workspaces, reported=True)
 
-    def _fixed(self, results: Iterable[tekton.StepResult]) -> dict[Path, Value]:
+    def _fixed(self, results: Iterable[StepResult]) -> dict[Path, Value]:
         return {**step_variables(results, self.name), **_workspace_paths(self.step.workspaces)}
 
     def _names(self, params: Mapping[Path, Shape], fixed: Mapping[Path, Value], outer: Names) -> Names:
@@ -281,7 +280,7 @@ class _StepResolver:
             hidden=hidden,
         )
 
-    def _bind(self, action_name: str, action: tekton.StepActionSpec, place: Place) -> Bound:
+    def _bind(self, action_name: str, action: StepActionSpec, place: Place) -> Bound:
         receiver = f"the StepAction '{action_name}'"
         names = self._names({}, {}, self.task.names)
         given = self._without_ignored(receiver, action, names)
@@ -294,7 +293,7 @@ class _StepResolver:
         around = Around(names, self.task.values)
         return bind(Declaration(receiver, declared, self.task.without_params), given, around, self.place, self.problems)
 
-    def _without_ignored(self, receiver: str, action: tekton.StepActionSpec, names: Names) -> list[Given]:
+    def _without_ignored(self, receiver: str, action: StepActionSpec, names: Names) -> list[Given]:
         """Return what the Step hands over, without strings for object params, which Tekton ignores.
 
         There the keys of the default are what the StepAction sees.
@@ -321,6 +320,6 @@ class _StepResolver:
             self.problems.append(place.at("script").problem("param-in-script", message))
 
 
-def _has_whole_default(spec: tekton.ParamSpec) -> bool:
+def _has_whole_default(spec: ParamSpec) -> bool:
     """Return whether the default of an object param has all the keys that it must have."""
     return isinstance(spec.default, dict) and (spec.properties or {}).keys() <= spec.default.keys()

@@ -30,8 +30,10 @@ from monopod.compiler.tasks.pipelines import Ancestry, compile_pipeline
 from monopod.compiler.tasks.state import CompilerState
 from monopod.compiler.tasks.workspaces import Texts, bind_pipeline, bind_run, bound_in_vain
 from monopod.schemas import plan
-from monopod.schemas.tekton import v1 as tekton
-from monopod.schemas.tekton.v1 import DEFAULT_TIMEOUT
+from monopod.schemas.tekton import pipelines
+from monopod.schemas.tekton.pipelines import PipelineSpec, WorkspacePipelineTaskBinding
+from monopod.schemas.tekton.runs import DEFAULT_TIMEOUT, PipelineRunSpec, TaskRunSpec, TimeoutFields
+from monopod.schemas.tekton.tasks import Sidecar, Step, TaskSpec
 from monopod.schemas.variables import Scope
 
 
@@ -65,7 +67,7 @@ def _compile_pipeline_run(run: Run, state: CompilerState) -> CompiledRun:
     receiver = f"the Pipeline '{found.name}'"
     declared = [(each, found.place.at("params", index)) for index, each in enumerate(found.spec.params)]
     params, texts = _bind_params(run, Declaration(receiver, declared, Names(RUN_CONTEXT), of_run=True), state)
-    if isinstance(spec, tekton.PipelineRunSpec):
+    if isinstance(spec, PipelineRunSpec):
         state.problems.extend(in_run(spec, run.place, state.labels, keep_claims=state.keep_volume_claims))
         tasks = {task.name: task for task in (*found.spec.tasks, *found.spec.finally_)}
         settings = of_pipeline_run(spec, run.place, tasks, texts, (state.draft, state.problems))
@@ -94,16 +96,16 @@ def _bind_params(run: Run, declaration: Declaration, state: CompilerState) -> tu
     return bound, Texts(Names(bound.shapes, context), bound.values(run.names.of_run()))
 
 
-def _workspaces_known(spec: tekton.PipelineSpec | tekton.TaskSpec, *, embedded: bool) -> set[str]:
+def _workspaces_known(spec: PipelineSpec | TaskSpec, *, embedded: bool) -> set[str]:
     """Return the Workspaces that a Pipeline or Task declares or, embedded in the run, uses at any depth."""
     return _declared_or_used(spec) if embedded else {each.name for each in spec.workspaces}
 
 
-def _declared_or_used(spec: tekton.PipelineSpec | tekton.TaskSpec) -> set[str]:
+def _declared_or_used(spec: PipelineSpec | TaskSpec) -> set[str]:
     names = {each.name for each in spec.workspaces}
     names |= {path[1] for path in paths_in(spec) if path[0] == "workspaces"}
-    if isinstance(spec, tekton.TaskSpec):
-        users: list[tekton.Step | tekton.Sidecar] = [*spec.steps, *spec.sidecars]
+    if isinstance(spec, TaskSpec):
+        users: list[Step | Sidecar] = [*spec.steps, *spec.sidecars]
         return names | {each.name for user in users for each in user.workspaces}
     for task in (*spec.tasks, *spec.finally_):
         names |= {each.workspace or each.name for each in task.workspaces}
@@ -114,10 +116,10 @@ def _declared_or_used(spec: tekton.PipelineSpec | tekton.TaskSpec) -> set[str]:
     return names
 
 
-def _timeouts(run: Run, state: CompilerState) -> tekton.TimeoutFields:
+def _timeouts(run: Run, state: CompilerState) -> TimeoutFields:
     """Return the limits of the run; ``--timeout`` takes the place of `timeouts.pipeline`."""
-    given = run.spec.timeouts if isinstance(run.spec, tekton.PipelineRunSpec) else None
-    timeouts = given or tekton.TimeoutFields()
+    given = run.spec.timeouts if isinstance(run.spec, PipelineRunSpec) else None
+    timeouts = given or TimeoutFields()
     if run.timeout is not None:
         timeouts = timeouts.model_copy(update={"pipeline": run.timeout})
         for path, message in timeouts.problems():
@@ -126,7 +128,7 @@ def _timeouts(run: Run, state: CompilerState) -> tekton.TimeoutFields:
     return timeouts
 
 
-def _with_timeouts(pipeline: plan.Pipeline, timeouts: tekton.TimeoutFields) -> plan.Pipeline:
+def _with_timeouts(pipeline: plan.Pipeline, timeouts: TimeoutFields) -> plan.Pipeline:
     """Return the Pipeline with its limits; 0 is none (Tekton docs/pipelineruns.md, "Configuring a failure timeout")."""
     whole = DEFAULT_TIMEOUT if timeouts.pipeline is None else timeouts.pipeline
     tasks, final = timeouts.tasks, timeouts.finally_
@@ -140,7 +142,7 @@ def _with_timeouts(pipeline: plan.Pipeline, timeouts: tekton.TimeoutFields) -> p
 def _compile_task_run(run: Run, state: CompilerState) -> CompiledRun:
     found = run.task
     assert found is not None
-    spec = run.spec if isinstance(run.spec, tekton.TaskRunSpec) else tekton.TaskRunSpec.model_construct()
+    spec = run.spec if isinstance(run.spec, TaskRunSpec) else TaskRunSpec.model_construct()
     state.problems.extend(in_run(spec, run.place, state.labels, keep_claims=state.keep_volume_claims))
     declared = [(each, found.place.at("params", index)) for index, each in enumerate(found.spec.params)]
     # Problems with the params are told when the Task is compiled: this is for what the run itself refers to.
@@ -152,11 +154,11 @@ def _compile_task_run(run: Run, state: CompilerState) -> CompiledRun:
         bound_in_vain(run.workspaces, _workspaces_known(found.spec, embedded=found.embedded), declaration.receiver)
     )
     timeout = DEFAULT_TIMEOUT if spec.timeout is None else spec.timeout
-    task = tekton.PipelineTask.model_construct(
+    task = pipelines.PipelineTask.model_construct(
         name=found.name,
         retries=spec.retries,
         timeout=timeout if run.timeout is None else run.timeout,
-        workspaces=tuple(tekton.WorkspacePipelineTaskBinding(name=name) for name in volumes),
+        workspaces=tuple(WorkspacePipelineTaskBinding(name=name) for name in volumes),
     )
     scope = PipelineScope((), Names({}), Scope({}, budget=state.budget), volumes, run.names)
     compiled = compile_task(PipelineTask(task, run.place, found, run.params, of_run=True), Order(), scope, state)

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from monopod.compiler.documents.places import Place
-from monopod.schemas.kubernetes.core_v1 import Probe
-from monopod.schemas.tekton.v1 import Sidecar
+from monopod.schemas.kubernetes.containers import Probe
+from monopod.schemas.tekton.tasks import Sidecar
 
 _LARGEST = 65535
 _LISTENS = re.compile(

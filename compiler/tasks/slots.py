@@ -28,7 +28,7 @@ from monopod.compiler.tasks.resolved_steps import ResolvedStep
 from monopod.compiler.tasks.workspaces import TaskWorkspace
 from monopod.schemas import plan
 from monopod.schemas.formats.image_names import image_problem
-from monopod.schemas.kubernetes.core_v1 import Volume
+from monopod.schemas.kubernetes.volumes import Volume
 from monopod.schemas.variables import Scope
 
 Environment = tuple[tuple[str, str], ...]

@@ -13,7 +13,7 @@ from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.pod_template import NO_SETTINGS, PodSettings
 from monopod.compiler.scope.run_names import NO_LABELS, TektonLabels
 from monopod.compiler.tasks.port_clashes import PortOfSidecar
-from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton.pipelines import PipelineSpec
 from monopod.schemas.variables import Budget
 
 MOST_CHARACTERS = 64 * 1024 * 1024
@@ -47,7 +47,7 @@ class CompilerState:
         """Keep what a reference led to for the status of the run; return its key, empty if it is embedded."""
         if found.embedded:
             return ""
-        kind = "Pipeline" if isinstance(found.spec, tekton.PipelineSpec) else "Task"
+        kind = "Pipeline" if isinstance(found.spec, PipelineSpec) else "Task"
         key = f"{kind}/{found.identity}"
         if key not in self.sources:
             origin = self.catalog.remote.sources.get(found.origin)

@@ -12,11 +12,11 @@ from monopod.compiler.documents.places import Place
 from monopod.compiler.scope.references import Names, check
 from monopod.compiler.tasks.cel_syntax import syntax_error, unquoted_reference
 from monopod.schemas import plan
-from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton.params import WhenExpression
 
 
 def when_expressions(
-    expressions: Sequence[tekton.WhenExpression], names: Names, place: Place, problems: list[Problem]
+    expressions: Sequence[WhenExpression], names: Names, place: Place, problems: list[Problem]
 ) -> tuple[plan.WhenExpression, ...]:
     """Return guards for the Plan."""
     for index, each in enumerate(expressions):

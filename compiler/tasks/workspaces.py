@@ -27,11 +27,8 @@ from monopod.compiler.pod.invalid_names import in_source, in_sub_path
 from monopod.compiler.scope.references import STRING, Names, Shape, check
 from monopod.compiler.scope.settling import settle
 from monopod.schemas.plan import Value
-from monopod.schemas.tekton.v1 import (
-    WorkspaceDeclaration,
-    WorkspacePipelineTaskBinding,
-    WorkspaceUsage,
-)
+from monopod.schemas.tekton.pipelines import WorkspacePipelineTaskBinding
+from monopod.schemas.tekton.tasks import WorkspaceDeclaration, WorkspaceUsage
 from monopod.schemas.variables import Path, Scope
 
 

@@ -6,7 +6,7 @@ them too, with a warning (what a Step once inherited from a container: its ports
 refuses them (PipelineResources). A ClusterTask is read as a Task.
 
 Source: Tekton docs/migrating-v1beta1-to-v1.md and pkg/apis/pipeline/v1beta1/*_conversion.go. What is not said to be
-moved is the same in both versions; whether it is right is left to ``monopod.schemas.tekton.v1``.
+moved is the same in both versions; whether it is right is left to the models of v1 beside it.
 """
 
 from __future__ import annotations

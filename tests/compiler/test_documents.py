@@ -12,10 +12,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monopod.compiler.diagnostics import Position, Problem, Problems
-from monopod.compiler.documents import documents, load, yaml_files
+from monopod.compiler.documents import documents, yaml_files
+from monopod.compiler.documents.documents import load
 from monopod.compiler.documents.foreign_files import of_another_system
-from monopod.schemas.kubernetes import core_v1 as kubernetes
-from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.kubernetes.objects import ConfigMap, Secret
+from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim
+from monopod.schemas.tekton.pipelines import Pipeline
+from monopod.schemas.tekton.runs import PipelineRun
+from monopod.schemas.tekton.tasks import Task
 
 PIPELINE = """\
 apiVersion: tekton.dev/v1
@@ -79,11 +83,11 @@ def test_documents_keep_their_order_and_have_models_where_the_kind_is_known(fold
         ("a.yaml", "tekton.dev/v1", "Task", "build"),
         ("b.json", "v1", "Service", ""),
     ]
-    ((document, pipeline),) = found.of(tekton.Pipeline)
+    ((document, pipeline),) = found.of(Pipeline)
     assert document is found.items[0]
     assert [task.name for task in pipeline.spec.tasks] == ["build", "test"]
-    assert found.find(tekton.Task, "build") == (found.items[1], found.items[1].model)
-    assert found.find(tekton.Task, "other") is None
+    assert found.find(Task, "build") == (found.items[1], found.items[1].model)
+    assert found.find(Task, "other") is None
     assert found.others() == (found.items[2],)
     assert found.others()[0].data["spec"] == {"anything": [1, None]}
 
@@ -107,9 +111,9 @@ def test_config_maps_secrets_and_claims_become_models():
         "spec: {resources: {requests: {storage: 1Gi}}}\n"
     )
     assert [type(document.model) for document in found] == [
-        kubernetes.ConfigMap,
-        kubernetes.Secret,
-        kubernetes.PersistentVolumeClaim,
+        ConfigMap,
+        Secret,
+        PersistentVolumeClaim,
     ]
 
 
@@ -139,7 +143,7 @@ def test_anchors_and_merge_keys_work():
             "metadata:\n  name: ci\n", "metadata: {name: ci, labels: &l {a: b}, annotations: {<<: *l, c: d}}\n"
         )
     )
-    ((_, pipeline),) = found.of(tekton.Pipeline)
+    ((_, pipeline),) = found.of(Pipeline)
     assert pipeline.metadata.annotations == {"a": "b", "c": "d"}
 
 
@@ -151,7 +155,7 @@ def test_the_status_of_a_run_is_accepted():
         "spec": {"pipelineRef": {"name": "ci"}},
         "status": {"conditions": [{"type": "Succeeded"}], "childReferences": []},
     }
-    assert load_text(json.dumps(run)).of(tekton.PipelineRun)[0][1].status == run["status"]
+    assert load_text(json.dumps(run)).of(PipelineRun)[0][1].status == run["status"]
 
 
 # Files that cannot be read
@@ -472,7 +476,7 @@ spec:
 
 
 def test_the_document_that_is_changed_at_random_is_right_itself():
-    assert len(load_text(json.dumps(RUN)).of(tekton.PipelineRun)) == 1
+    assert len(load_text(json.dumps(RUN)).of(PipelineRun)) == 1
 
 
 @settings(max_examples=100)

@@ -18,7 +18,7 @@ from monopod.compiler.documents.documents import load
 from monopod.compiler.remote.cache import Cache
 from monopod.compiler.remote.reference import RemoteError, RemoteReference, ResolverOptions
 from monopod.compiler.remote.resolution import resolve
-from monopod.schemas.kubernetes.core_v1 import Secret
+from monopod.schemas.kubernetes.objects import Secret
 
 TASK = """\
 apiVersion: tekton.dev/v1

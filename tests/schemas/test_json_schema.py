@@ -12,25 +12,20 @@ import jsonschema
 import pytest
 import yaml
 from every_field import documents, sites
+from schema_models import models_in
 
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
+from monopod.schemas import kubernetes, tekton
 from monopod.schemas.json_schema import json_schema
-from monopod.schemas.kubernetes import core_v1 as kubernetes
-from monopod.schemas.model import Model
-from monopod.schemas.tekton import v1 as tekton
 from monopod.schemas.tekton.field_descriptions import DESCRIPTIONS
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads(json.dumps(json_schema()))
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 EXAMPLES = sorted((ROOT / "examples").glob("*/*.yaml"))
-MODELS = {
-    name: model
-    for module in (tekton, kubernetes)
-    for name, model in vars(module).items()
-    if inspect.isclass(model) and issubclass(model, Model) and model.__module__ == module.__name__
-}
+TEKTON_MODELS = {model.__name__: model for model in models_in(tekton)}
+MODELS = TEKTON_MODELS | {model.__name__: model for model in models_in(kubernetes)}
 
 
 def problems(document: Any) -> list[str]:
@@ -173,7 +168,7 @@ def test_all_fields_of_tekton_are_described_and_nothing_else_is():
     undescribed, used = set(), set()
     for name, definition in SCHEMA["definitions"].items():
         for field, schema in definition["properties"].items():
-            if MODELS[name].__module__ == tekton.__name__ and "description" not in schema:
+            if name in TEKTON_MODELS and "description" not in schema:
                 undescribed.add(f"{name}.{field}")
             used |= {key for key, text in DESCRIPTIONS.items() if text == schema.get("description")}
     assert not undescribed

@@ -11,18 +11,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from schema_models import models_in
 
-from monopod.schemas.kubernetes import core_v1 as kubernetes
+from monopod.schemas import kubernetes
+from monopod.schemas.kubernetes.containers import (
+    EnvVar,
+    EnvVarSource,
+    ExecAction,
+    Probe,
+    ResourceRequirements,
+    VolumeMount,
+)
+from monopod.schemas.kubernetes.objects import ConfigMap, Secret
+from monopod.schemas.kubernetes.volumes import Volume
 from monopod.schemas.model import Findings, ListOf, Model, field_names, format_path
 
 SCHEMAS = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema" / "v1.37.0-local-strict"
 CORE = "io.k8s.api.core.v1."
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
-MODELS = [
-    value
-    for value in vars(kubernetes).values()
-    if isinstance(value, type) and issubclass(value, Model) and value.__module__ == kubernetes.__name__
-]
+MODELS = models_in(kubernetes)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +53,7 @@ def test_a_model_has_the_fields_of_the_api(definitions, model):
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_a_model_requires_what_the_api_requires(definitions, model):
     required = {field.alias for field in model.model_fields.values() if field.is_required()}
-    if model in {kubernetes.ConfigMap, kubernetes.Secret}:
+    if model in {ConfigMap, Secret}:
         required -= {"apiVersion", "kind"}  # a document says what it is
     assert required == set(definition(definitions, model).get("required") or ())
 
@@ -144,7 +151,7 @@ class Examples:
     ],
 )
 def test_what_goes_in_comes_out(definitions, name):
-    model = getattr(kubernetes, name)
+    (model,) = [model for model in MODELS if model.__name__ == name]
 
     @settings(max_examples=25)
     @given(st.data())
@@ -171,24 +178,24 @@ def problems(model: type[Model], document: dict[str, Any]) -> list[str]:
     ("model", "document", "expected"),
     [
         (
-            kubernetes.Volume,
+            Volume,
             {"name": "x", "emptyDir": {}, "secret": {}},
             ["secret: only one of emptyDir, secret may be given"],
         ),
-        (kubernetes.Volume, {"name": "x"}, []),
+        (Volume, {"name": "x"}, []),
         (
-            kubernetes.EnvVar,
+            EnvVar,
             {"name": "x", "value": "y", "valueFrom": {"fieldRef": {"fieldPath": "a"}}},
             ["valueFrom: only one of value, valueFrom may be given"],
         ),
         (
-            kubernetes.EnvVarSource,
+            EnvVarSource,
             {},
             [": one of configMapKeyRef, secretKeyRef, fieldRef, resourceFieldRef, fileKeyRef is required"],
         ),
-        (kubernetes.Probe, {"periodSeconds": 1}, [": one of exec, httpGet, tcpSocket, grpc is required"]),
+        (Probe, {"periodSeconds": 1}, [": one of exec, httpGet, tcpSocket, grpc is required"]),
         (
-            kubernetes.VolumeMount,
+            VolumeMount,
             {"name": "x", "mountPath": "/", "subPath": "a", "subPathExpr": "b"},
             ["subPathExpr: only one of subPath, subPathExpr may be given"],
         ),
@@ -199,11 +206,11 @@ def test_what_an_object_tells_about_itself(model, document, expected):
 
 
 def test_null_is_the_same_as_nothing():
-    assert kubernetes.Volume.model_validate({"name": "x", "emptyDir": None}).to_kubernetes() == {"name": "x"}
+    assert Volume.model_validate({"name": "x", "emptyDir": None}).to_kubernetes() == {"name": "x"}
 
 
 def test_a_quantity_may_be_a_number():
-    resources = kubernetes.ResourceRequirements.model_validate({"limits": {"cpu": 2, "memory": 0.5}})
+    resources = ResourceRequirements.model_validate({"limits": {"cpu": 2, "memory": 0.5}})
     assert resources.limits == {"cpu": "2", "memory": "0.5"}
 
 
@@ -220,14 +227,14 @@ def test_a_quantity_may_be_a_number():
 )
 def test_what_does_not_fit_is_refused(document):
     with pytest.raises(ValidationError):
-        kubernetes.Volume.model_validate(document)
+        Volume.model_validate(document)
 
 
 def test_a_model_that_finds_a_problem_is_not_made_unless_somebody_collects_problems():
     with pytest.raises(ValidationError, match="secret: only one of emptyDir, secret may be given"):
-        kubernetes.Volume.model_validate({"name": "x", "emptyDir": {}, "secret": {}})
+        Volume.model_validate({"name": "x", "emptyDir": {}, "secret": {}})
 
 
 def test_a_list_is_a_tuple():
     assert get_args(get_args(ListOf[str])[0])[0] is str
-    assert kubernetes.ExecAction.model_validate({"command": ["a"]}).command == ("a",)
+    assert ExecAction.model_validate({"command": ["a"]}).command == ("a",)

@@ -8,7 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from monopod.schemas.model import Findings, Model, format_path
-from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton.params import Param, ParamSpec, TaskResult, WhenExpression
+from monopod.schemas.tekton.pipelines import PipelineSpec, PipelineTask
+from monopod.schemas.tekton.runs import PipelineRun, PipelineRunSpec, TaskRunSpec, TimeoutFields, WorkspaceBinding
+from monopod.schemas.tekton.tasks import Step, Task, TaskRef, TaskSpec, WorkspaceUsage
 
 STEP = {"image": "alpine", "script": "true"}
 TASK = {"name": "a", "taskSpec": {"steps": [STEP]}}
@@ -42,12 +45,12 @@ def problems(model: type[Model], document: dict[str, Any]) -> list[str]:
     ],
 )
 def test_a_param_s_value_is_what_tekton_makes_of_it(value, expected):
-    assert tekton.Param.model_validate({"name": "x", "value": value}).value == expected
+    assert Param.model_validate({"name": "x", "value": value}).value == expected
 
 
 def test_a_param_without_a_value_is_refused():
     with pytest.raises(ValidationError):
-        tekton.Param.model_validate({"name": "x"})
+        Param.model_validate({"name": "x"})
 
 
 @pytest.mark.parametrize(
@@ -63,7 +66,7 @@ def test_a_param_without_a_value_is_refused():
     ],
 )
 def test_the_type_of_a_param_is_inferred(declaration, value_type):
-    assert tekton.ParamSpec.model_validate({"name": "x", **declaration}).value_type == value_type
+    assert ParamSpec.model_validate({"name": "x", **declaration}).value_type == value_type
 
 
 @pytest.mark.parametrize(
@@ -94,7 +97,7 @@ def test_the_type_of_a_param_is_inferred(declaration, value_type):
     ],
 )
 def test_problems_of_a_declared_param(declaration, expected):
-    assert problems(tekton.ParamSpec, {"name": "x", **declaration}) == expected
+    assert problems(ParamSpec, {"name": "x", **declaration}) == expected
 
 
 @pytest.mark.parametrize(
@@ -111,7 +114,7 @@ def test_problems_of_a_declared_param(declaration, expected):
     ],
 )
 def test_problems_of_a_when_expression(guard, expected):
-    assert problems(tekton.WhenExpression, guard) == expected
+    assert problems(WhenExpression, guard) == expected
 
 
 @pytest.mark.parametrize(
@@ -140,7 +143,7 @@ def test_problems_of_a_when_expression(guard, expected):
     ],
 )
 def test_problems_of_a_reference(reference, expected):
-    assert problems(tekton.TaskRef, reference) == expected
+    assert problems(TaskRef, reference) == expected
 
 
 @pytest.mark.parametrize(
@@ -169,7 +172,7 @@ def test_problems_of_a_reference(reference, expected):
     ],
 )
 def test_problems_of_a_step(step, expected):
-    assert problems(tekton.Step, step) == expected
+    assert problems(Step, step) == expected
 
 
 @pytest.mark.parametrize(
@@ -197,7 +200,7 @@ def test_problems_of_a_step(step, expected):
     ],
 )
 def test_problems_of_a_task(task, expected):
-    assert problems(tekton.TaskSpec, task) == expected
+    assert problems(TaskSpec, task) == expected
 
 
 @pytest.mark.parametrize(
@@ -210,7 +213,7 @@ def test_problems_of_a_task(task, expected):
     ],
 )
 def test_problems_of_a_result(result, expected):
-    assert problems(tekton.TaskResult, {"name": "r", **result}) == expected
+    assert problems(TaskResult, {"name": "r", **result}) == expected
 
 
 @pytest.mark.parametrize(
@@ -230,7 +233,7 @@ def test_problems_of_a_result(result, expected):
     ],
 )
 def test_problems_of_a_pipeline(pipeline, expected):
-    assert problems(tekton.PipelineSpec, pipeline) == expected
+    assert problems(PipelineSpec, pipeline) == expected
 
 
 @pytest.mark.parametrize(
@@ -263,7 +266,7 @@ def test_problems_of_a_pipeline(pipeline, expected):
     ],
 )
 def test_problems_of_a_pipeline_task(task, expected):
-    assert problems(tekton.PipelineTask, task) == expected
+    assert problems(PipelineTask, task) == expected
 
 
 @pytest.mark.parametrize("field", ["taskRef", "taskSpec"])
@@ -271,7 +274,7 @@ def test_a_custom_task_is_known_by_its_api_version_or_kind(field):
     attribute = {"taskRef": "task_ref", "taskSpec": "task_spec"}[field]
     for given, custom in [({"apiVersion": "x/v1", "kind": "Y"}, True), ({"kind": "Task"}, False)]:
         rest = {"name": "x"} if field == "taskRef" else ({} if custom else {"steps": [STEP]})
-        task = tekton.PipelineTask.model_validate({"name": "a", field: {**rest, **given}})
+        task = PipelineTask.model_validate({"name": "a", field: {**rest, **given}})
         assert getattr(task, attribute).is_custom is custom
 
 
@@ -290,7 +293,7 @@ def test_a_custom_task_is_known_by_its_api_version_or_kind(field):
     ],
 )
 def test_problems_of_timeouts(timeouts, expected):
-    assert problems(tekton.TimeoutFields, timeouts) == expected
+    assert problems(TimeoutFields, timeouts) == expected
 
 
 @pytest.mark.parametrize(
@@ -307,7 +310,7 @@ def test_problems_of_timeouts(timeouts, expected):
     ],
 )
 def test_problems_of_a_workspace_binding(binding, expected):
-    assert problems(tekton.WorkspaceBinding, {"name": "x", **binding}) == expected
+    assert problems(WorkspaceBinding, {"name": "x", **binding}) == expected
 
 
 def test_a_run_needs_one_pipeline_and_each_name_once():
@@ -315,7 +318,7 @@ def test_a_run_needs_one_pipeline_and_each_name_once():
         "params": [{"name": "a", "value": "x"}, {"name": "a", "value": "y"}],
         "workspaces": [{"name": "w", "emptyDir": {}}, {"name": "w", "emptyDir": {}}],
     }
-    assert problems(tekton.PipelineRunSpec, document) == [
+    assert problems(PipelineRunSpec, document) == [
         ": one of pipelineRef, pipelineSpec is required",
         "params[1].name: there is already a param 'a' at params[0]",
         "workspaces[1].name: there is already a Workspace 'w' at workspaces[0]",
@@ -328,9 +331,7 @@ def test_a_task_run_with_resources_for_the_whole_and_for_steps_is_refused():
         "computeResources": {"limits": {"cpu": "1"}},
         "stepSpecs": [{"name": "a", "computeResources": {"limits": {"cpu": "1"}}}],
     }
-    assert problems(tekton.TaskRunSpec, document) == [
-        "computeResources: only one of computeResources, stepSpecs may be given"
-    ]
+    assert problems(TaskRunSpec, document) == ["computeResources: only one of computeResources, stepSpecs may be given"]
 
 
 @pytest.mark.parametrize(
@@ -350,11 +351,11 @@ def test_a_task_run_with_resources_for_the_whole_and_for_steps_is_refused():
 )
 def test_problems_of_a_name(metadata, expected):
     document = {"apiVersion": "tekton.dev/v1", "kind": "Task", "metadata": metadata, "spec": {"steps": [STEP]}}
-    assert problems(tekton.Task, document) == expected
+    assert problems(Task, document) == expected
 
 
 def test_names_of_fields_may_differ_in_upper_and_lower_case():
-    assert tekton.WorkspaceUsage.model_validate({"name": "x", "mountpath": "/y"}).mount_path == "/y"
+    assert WorkspaceUsage.model_validate({"name": "x", "mountpath": "/y"}).mount_path == "/y"
 
 
 def test_a_whole_run_with_every_kind_of_field_is_given_back_as_it_came():
@@ -373,5 +374,5 @@ def test_a_whole_run_with_every_kind_of_field_is_given_back_as_it_came():
         "status": {"conditions": [{"anything": ["goes", 1, None]}]},
     }
     findings = Findings()
-    assert tekton.PipelineRun.model_validate(document, context=findings).to_kubernetes() == document
+    assert PipelineRun.model_validate(document, context=findings).to_kubernetes() == document
     assert findings.items == []

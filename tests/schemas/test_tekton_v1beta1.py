@@ -7,7 +7,8 @@ import pytest
 
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
-from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton.runs import PipelineRun
+from monopod.schemas.tekton.tasks import Task
 from monopod.schemas.tekton.v1beta1 import origin, to_v1
 
 CPU = {"limits": {"cpu": "1"}}
@@ -121,7 +122,7 @@ spec:
             - image: i
               resources: {limits: {cpu: 1}}
 """
-    ((found, run),) = load(["-"], io.BytesIO(text.encode())).of(tekton.PipelineRun)
+    ((found, run),) = load(["-"], io.BytesIO(text.encode())).of(PipelineRun)
     assert found.api_version == "tekton.dev/v1"
     assert run.spec.timeouts is not None
     assert run.spec.timeouts.pipeline == 300
@@ -218,7 +219,7 @@ def test_what_tekton_drops_of_a_step_is_dropped_with_a_warning(field):
         f"<stdin>:5:{20 + len(field)}: warning: spec.stepTemplate.{field}: a stepTemplate has no {field} since v1, and "
         "Tekton drops it: it has no effect; remove it",
     ]
-    ((_, task),) = documents.of(tekton.Task)
+    ((_, task),) = documents.of(Task)
     assert field not in task.spec.to_kubernetes()["steps"][0]
 
 
@@ -237,7 +238,7 @@ def test_a_cluster_task_is_a_task_beside_one_of_the_same_name():
     text = OLDER.format("", "").replace("kind: Task", "kind: ClusterTask") + "---\n" + OLDER.format("", "")
     documents = load(["-"], io.BytesIO(text.encode()))
     assert [(each.kind, each.is_cluster_task) for each in documents] == [("Task", True), ("Task", False)]
-    assert documents.named(tekton.Task)["x"][0] is documents.items[1]
+    assert documents.named(Task)["x"][0] is documents.items[1]
     assert documents.cluster_tasks["x"][0] is documents.items[0]
     assert [str(each) for each in documents.warnings] == [
         "<stdin>:2:7: note: kind: the ClusterTask 'x' is read as the Task of that name"

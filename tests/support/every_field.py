@@ -19,9 +19,81 @@ from typing import Any, ForwardRef, Literal, TypeVar, Union, get_args, get_origi
 
 from pydantic.fields import FieldInfo
 
-from monopod.schemas.kubernetes import core_v1 as kubernetes
+from monopod.schemas.kubernetes.containers import (
+    EnvFromSource,
+    EnvVar,
+    EnvVarSource,
+    LifecycleHandler,
+    ObjectFieldSelector,
+    Probe,
+    ResourceRequirements,
+    SecurityContext,
+    VolumeDevice,
+    VolumeMount,
+)
+from monopod.schemas.kubernetes.metadata import ObjectMeta
+from monopod.schemas.kubernetes.pods import (
+    NodeSelector,
+    PodSecurityContext,
+    PreferredSchedulingTerm,
+    WeightedPodAffinityTerm,
+)
+from monopod.schemas.kubernetes.volumes import (
+    ConfigMapVolumeSource,
+    DownwardAPIVolumeFile,
+    EmptyDirVolumeSource,
+    ImageVolumeSource,
+    PersistentVolumeClaim,
+    PersistentVolumeClaimSpec,
+    ProjectedVolumeSource,
+    ScaleIOVolumeSource,
+    SecretVolumeSource,
+    Volume,
+    VolumeProjection,
+    VolumeResourceRequirements,
+)
 from monopod.schemas.model import Model
-from monopod.schemas.tekton import v1 as tekton
+from monopod.schemas.tekton.params import Param, ParamSpec, PipelineResult, StepResult, TaskResult, WhenExpression
+from monopod.schemas.tekton.pipelines import (
+    EmbeddedTask,
+    Matrix,
+    Pipeline,
+    PipelineRef,
+    PipelineSpec,
+    PipelineTask,
+    PipelineTaskMetadata,
+    PipelineWorkspaceDeclaration,
+    WorkspacePipelineTaskBinding,
+)
+from monopod.schemas.tekton.runs import (
+    PipelineRun,
+    PipelineRunSpec,
+    PipelineTaskRunSpec,
+    PipelineTaskRunTemplate,
+    PodTemplate,
+    TaskRun,
+    TaskRunDebug,
+    TaskRunSidecarSpec,
+    TaskRunSpec,
+    TaskRunStepSpec,
+    TimeoutFields,
+    WorkspaceBinding,
+)
+from monopod.schemas.tekton.tasks import (
+    Reference,
+    Sidecar,
+    Step,
+    StepAction,
+    StepActionRef,
+    StepActionSpec,
+    StepOutputConfig,
+    StepTemplate,
+    Task,
+    TaskRef,
+    TaskSpec,
+    WorkspaceDeclaration,
+    WorkspaceUsage,
+)
 
 T = TypeVar("T")
 
@@ -62,11 +134,11 @@ def _document(kind: str, spec: dict[str, Any], name: str = "sample") -> dict[str
 
 _RUN = {"params": [{"name": "text", "value": "c"}], "workspaces": [_WORKSPACE]}
 _ROOTS: dict[type[Model], list[dict[str, Any]]] = {
-    tekton.PipelineRun: [_document("PipelineRun", {**_RUN, "pipelineSpec": _PIPELINE})],
-    tekton.TaskRun: [_document("TaskRun", {**_RUN, "taskSpec": _TASK})],
-    tekton.Pipeline: [_document("Pipeline", _PIPELINE)],
-    tekton.Task: [_document("Task", _TASK)],
-    tekton.StepAction: [
+    PipelineRun: [_document("PipelineRun", {**_RUN, "pipelineSpec": _PIPELINE})],
+    TaskRun: [_document("TaskRun", {**_RUN, "taskSpec": _TASK})],
+    Pipeline: [_document("Pipeline", _PIPELINE)],
+    Task: [_document("Task", _TASK)],
+    StepAction: [
         _document("StepAction", {"image": "alpine", "command": ["true"]}),
         _document(
             "TaskRun",
@@ -78,132 +150,124 @@ _ROOTS: dict[type[Model], list[dict[str, Any]]] = {
 _OTHER_TASK = _document("Task", _TASK, "other")
 _OTHER_ACTION = _document("StepAction", {"image": "alpine", "command": ["true"], "params": [_PARAM]}, "other")
 OTHERS: dict[type[Model], list[dict[str, Any]]] = {
-    tekton.PipelineRun: [_document("Pipeline", _PIPELINE, "other"), _OTHER_TASK, _OTHER_ACTION],
-    tekton.TaskRun: [_OTHER_TASK, _OTHER_ACTION],
-    tekton.Pipeline: [],
-    tekton.Task: [],
-    tekton.StepAction: [],
+    PipelineRun: [_document("Pipeline", _PIPELINE, "other"), _OTHER_TASK, _OTHER_ACTION],
+    TaskRun: [_OTHER_TASK, _OTHER_ACTION],
+    Pipeline: [],
+    Task: [],
+    StepAction: [],
 }
 """Documents that others refer to."""
 
 MINIMAL: dict[type[Model], dict[str, Any]] = {
-    kubernetes.EnvVarSource: {"configMapKeyRef": {"name": "sample", "key": "sample"}},
-    kubernetes.EnvFromSource: {"configMapRef": {"name": "sample"}},
-    kubernetes.Probe: {"tcpSocket": {"port": 80}},
-    kubernetes.LifecycleHandler: {"sleep": {"seconds": 1}},
-    kubernetes.VolumeProjection: {"secret": {"name": "sample"}},
-    kubernetes.DownwardAPIVolumeFile: {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}},
-    kubernetes.ObjectFieldSelector: {"fieldPath": "metadata.name"},
-    kubernetes.PersistentVolumeClaimSpec: {"resources": {"requests": {"storage": "2Gi"}}},
-    kubernetes.VolumeMount: {"name": "data", "mountPath": "/sample"},
-    kubernetes.VolumeDevice: {"name": "data", "devicePath": "/dev/sample"},
-    tekton.EmbeddedTask: _TASK,
-    tekton.Matrix: {"params": [{"name": "text", "value": ["e", "f"]}]},
-    tekton.Param: {"name": "text", "value": "d"},
-    tekton.PipelineTask: {"name": "sample", "taskSpec": _TASK},
-    tekton.PipelineTaskRunSpec: {"pipelineTaskName": "build", "serviceAccountName": "sample"},
-    tekton.PipelineSpec: _PIPELINE,
-    tekton.StepActionSpec: {"image": "alpine", "command": ["true"]},
-    tekton.TaskRunStepSpec: {"name": "compile", "computeResources": {"limits": {"cpu": "2"}}},
-    kubernetes.PersistentVolumeClaim: {"spec": {"resources": {"requests": {"storage": "2Gi"}}}},
-    tekton.Sidecar: {"name": "server", "command": ["true"]},
-    tekton.TaskRunSidecarSpec: {"name": "server", "computeResources": {"limits": {"cpu": "2"}}},
-    tekton.PipelineRef: {"name": "other"},
-    tekton.TaskRef: {"name": "other"},
-    tekton.StepActionRef: {"name": "other"},
-    kubernetes.ConfigMapVolumeSource: {"name": "sample"},
-    kubernetes.SecretVolumeSource: {"secretName": "sample"},
-    kubernetes.ProjectedVolumeSource: {"sources": [{"secret": {"name": "sample"}}]},
-    kubernetes.ObjectMeta: {"name": "sample"},
-    kubernetes.ResourceRequirements: {"limits": {"cpu": "4"}},
-    kubernetes.SecurityContext: {"runAsUser": 7},
-    kubernetes.PodSecurityContext: {"runAsUser": 7},
-    kubernetes.EmptyDirVolumeSource: {"medium": "Memory"},
-    tekton.StepTemplate: {"env": [{"name": "SAMPLE"}]},
-    tekton.StepOutputConfig: {"path": "sample"},
-    tekton.PodTemplate: {"hostNetwork": True},
-    tekton.TimeoutFields: {"pipeline": "2m0s"},
-    tekton.PipelineTaskRunTemplate: {"serviceAccountName": "sample"},
-    tekton.PipelineTaskMetadata: {"labels": {"sample": "text"}},
-    tekton.TaskRunSpec: {**_RUN, "taskSpec": _TASK},
-    tekton.TaskSpec: _TASK,
-    tekton.WhenExpression: {"input": "a", "operator": "in", "values": ["a"]},
-    tekton.WorkspaceBinding: _WORKSPACE,
-    tekton.WorkspaceDeclaration: {"name": "source"},
-    tekton.WorkspaceUsage: {"name": "source"},
-    tekton.WorkspacePipelineTaskBinding: {"name": "source"},
-    tekton.PipelineWorkspaceDeclaration: {"name": "source"},
+    EnvVarSource: {"configMapKeyRef": {"name": "sample", "key": "sample"}},
+    EnvFromSource: {"configMapRef": {"name": "sample"}},
+    Probe: {"tcpSocket": {"port": 80}},
+    LifecycleHandler: {"sleep": {"seconds": 1}},
+    VolumeProjection: {"secret": {"name": "sample"}},
+    DownwardAPIVolumeFile: {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}},
+    ObjectFieldSelector: {"fieldPath": "metadata.name"},
+    PersistentVolumeClaimSpec: {"resources": {"requests": {"storage": "2Gi"}}},
+    VolumeMount: {"name": "data", "mountPath": "/sample"},
+    VolumeDevice: {"name": "data", "devicePath": "/dev/sample"},
+    EmbeddedTask: _TASK,
+    Matrix: {"params": [{"name": "text", "value": ["e", "f"]}]},
+    Param: {"name": "text", "value": "d"},
+    PipelineTask: {"name": "sample", "taskSpec": _TASK},
+    PipelineTaskRunSpec: {"pipelineTaskName": "build", "serviceAccountName": "sample"},
+    PipelineSpec: _PIPELINE,
+    StepActionSpec: {"image": "alpine", "command": ["true"]},
+    TaskRunStepSpec: {"name": "compile", "computeResources": {"limits": {"cpu": "2"}}},
+    PersistentVolumeClaim: {"spec": {"resources": {"requests": {"storage": "2Gi"}}}},
+    Sidecar: {"name": "server", "command": ["true"]},
+    TaskRunSidecarSpec: {"name": "server", "computeResources": {"limits": {"cpu": "2"}}},
+    PipelineRef: {"name": "other"},
+    TaskRef: {"name": "other"},
+    StepActionRef: {"name": "other"},
+    ConfigMapVolumeSource: {"name": "sample"},
+    SecretVolumeSource: {"secretName": "sample"},
+    ProjectedVolumeSource: {"sources": [{"secret": {"name": "sample"}}]},
+    ObjectMeta: {"name": "sample"},
+    ResourceRequirements: {"limits": {"cpu": "4"}},
+    SecurityContext: {"runAsUser": 7},
+    PodSecurityContext: {"runAsUser": 7},
+    EmptyDirVolumeSource: {"medium": "Memory"},
+    StepTemplate: {"env": [{"name": "SAMPLE"}]},
+    StepOutputConfig: {"path": "sample"},
+    PodTemplate: {"hostNetwork": True},
+    TimeoutFields: {"pipeline": "2m0s"},
+    PipelineTaskRunTemplate: {"serviceAccountName": "sample"},
+    PipelineTaskMetadata: {"labels": {"sample": "text"}},
+    TaskRunSpec: {**_RUN, "taskSpec": _TASK},
+    TaskSpec: _TASK,
+    WhenExpression: {"input": "a", "operator": "in", "values": ["a"]},
+    WorkspaceBinding: _WORKSPACE,
+    WorkspaceDeclaration: {"name": "source"},
+    WorkspaceUsage: {"name": "source"},
+    WorkspacePipelineTaskBinding: {"name": "source"},
+    PipelineWorkspaceDeclaration: {"name": "source"},
 }
 """What an instance of a model needs, beside its required fields with values from their types."""
 
 _SOURCES = ("emptyDir", "secret", "configMap", "projected", "csi", "persistentVolumeClaim", "volumeClaimTemplate")
 
-_KINDS = {tekton.PipelineRef: "Pipeline", tekton.TaskRef: "Task", tekton.StepActionRef: "StepAction"}
+_KINDS = {PipelineRef: "Pipeline", TaskRef: "Task", StepActionRef: "StepAction"}
 
 AVOIDED = frozenset({
-    (tekton.Sidecar, "liveness_probe"),
-    (tekton.Sidecar, "lifecycle"),
-    (tekton.WorkspaceBinding, "volume_claim_template"),
+    (Sidecar, "liveness_probe"),
+    (Sidecar, "lifecycle"),
+    (WorkspaceBinding, "volume_claim_template"),
 })  # fmt: skip
 """Fields of which little arrives in the Pod: no way to go on if there is another."""
 
 INSTEAD: dict[tuple[type[Model], str], tuple[str, ...]] = {
-    (tekton.PipelineRunSpec, "pipeline_ref"): ("pipelineSpec",),
-    (tekton.TaskRunSpec, "task_ref"): ("taskSpec",),
-    **{(tekton.PipelineTask, field): ("taskSpec",) for field in ("task_ref", "pipeline_ref", "pipeline_spec")},
+    (PipelineRunSpec, "pipeline_ref"): ("pipelineSpec",),
+    (TaskRunSpec, "task_ref"): ("taskSpec",),
+    **{(PipelineTask, field): ("taskSpec",) for field in ("task_ref", "pipeline_ref", "pipeline_spec")},
     **{
-        (tekton.WorkspaceBinding, field): ("emptyDir",)
-        for field in tekton.WorkspaceBinding.model_fields
+        (WorkspaceBinding, field): ("emptyDir",)
+        for field in WorkspaceBinding.model_fields
         if field not in {"name", "sub_path", "empty_dir"}
     },
+    **{(Volume, field): ("emptyDir",) for field in Volume.model_fields if field not in {"name", "empty_dir"}},
+    (Step, "ref"): ("image", "script", "results"),
+    (Step, "params"): ("image", "script", "results"),
+    (Reference, "resolver"): ("name",),
+    (Reference, "params"): ("name",),
     **{
-        (kubernetes.Volume, field): ("emptyDir",)
-        for field in kubernetes.Volume.model_fields
-        if field not in {"name", "empty_dir"}
-    },
-    (tekton.Step, "ref"): ("image", "script", "results"),
-    (tekton.Step, "params"): ("image", "script", "results"),
-    (tekton.Reference, "resolver"): ("name",),
-    (tekton.Reference, "params"): ("name",),
-    **{
-        (kubernetes.EnvVarSource, field): ("configMapKeyRef",)
-        for field in kubernetes.EnvVarSource.model_fields
+        (EnvVarSource, field): ("configMapKeyRef",)
+        for field in EnvVarSource.model_fields
         if field != "config_map_key_ref"
     },
-    (kubernetes.EnvFromSource, "secret_ref"): ("configMapRef",),
-    **{(kubernetes.Probe, field): ("tcpSocket",) for field in ("exec", "http_get", "grpc")},
-    **{(kubernetes.LifecycleHandler, field): ("sleep",) for field in ("exec", "http_get", "tcp_socket")},
-    **{
-        (kubernetes.VolumeProjection, field): ("secret",)
-        for field in kubernetes.VolumeProjection.model_fields
-        if field != "secret"
-    },
-    (kubernetes.DownwardAPIVolumeFile, "resource_field_ref"): ("fieldRef",),
-    (kubernetes.EnvVar, "value_from"): ("value",),
-    (tekton.Step, "script"): ("command",),
-    (tekton.StepTemplate, "command"): ("script",),
-    (tekton.StepActionSpec, "script"): ("command",),
-    (tekton.WhenExpression, "cel"): ("input", "operator", "values"),
-    (tekton.PipelineTask, "matrix"): ("params",),
-    (tekton.Sidecar, "script"): ("command",),
+    (EnvFromSource, "secret_ref"): ("configMapRef",),
+    **{(Probe, field): ("tcpSocket",) for field in ("exec", "http_get", "grpc")},
+    **{(LifecycleHandler, field): ("sleep",) for field in ("exec", "http_get", "tcp_socket")},
+    **{(VolumeProjection, field): ("secret",) for field in VolumeProjection.model_fields if field != "secret"},
+    (DownwardAPIVolumeFile, "resource_field_ref"): ("fieldRef",),
+    (EnvVar, "value_from"): ("value",),
+    (Step, "script"): ("command",),
+    (StepTemplate, "command"): ("script",),
+    (StepActionSpec, "script"): ("command",),
+    (WhenExpression, "cel"): ("input", "operator", "values"),
+    (PipelineTask, "matrix"): ("params",),
+    (Sidecar, "script"): ("command",),
 }
 """Fields that cannot stand beside a field."""
 
 WITH: dict[tuple[type[Model], str], dict[str, Any]] = {
-    (tekton.Step, "params"): {"ref": {"name": "other"}},
-    (tekton.ParamSpec, "default"): {"name": "unset"},
-    (tekton.ParamSpec, "enum"): {"name": "unset", "default": "a"},
-    (tekton.WorkspaceDeclaration, "name"): {"mountPath": "/sample"},
-    (tekton.WorkspaceDeclaration, "optional"): {"name": "unbound"},
-    (tekton.PipelineWorkspaceDeclaration, "optional"): {"name": "unbound"},
+    (Step, "params"): {"ref": {"name": "other"}},
+    (ParamSpec, "default"): {"name": "unset"},
+    (ParamSpec, "enum"): {"name": "unset", "default": "a"},
+    (WorkspaceDeclaration, "name"): {"mountPath": "/sample"},
+    (WorkspaceDeclaration, "optional"): {"name": "unbound"},
+    (PipelineWorkspaceDeclaration, "optional"): {"name": "unbound"},
     **{
         (model, "resolver"): {"params": [{"name": "url", "value": f"{REMOTE}/{kind}"}]}
         for model, kind in _KINDS.items()
     },
-    (tekton.Reference, "params"): {"resolver": "http"},
-    (tekton.ParamSpec, "properties"): {"name": "object", "type": "object", "default": {"sample": "a"}},
-    (tekton.StepResult, "properties"): {"type": "object"},
-    (tekton.PipelineResult, "value"): {"name": "digest"},
+    (Reference, "params"): {"resolver": "http"},
+    (ParamSpec, "properties"): {"name": "object", "type": "object", "default": {"sample": "a"}},
+    (StepResult, "properties"): {"type": "object"},
+    (PipelineResult, "value"): {"name": "digest"},
 }
 """Fields that a field needs beside it."""
 
@@ -215,71 +279,71 @@ _CHANGED = {**_TASK, "steps": [{**_STEPS[0], "script": "false"}]}
 _TERM = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["sample"]}]}
 
 VALUES: dict[tuple[type[Model] | str, ...], tuple[Any, Any]] = {
-    (tekton.TaskSpec, "workspaces"): ([{"name": "source", "readOnly": True}], []),
-    (kubernetes.PreferredSchedulingTerm, "preference"): (_TERM, {}),
-    (kubernetes.NodeSelector, "node_selector_terms"): ([_TERM], []),
-    (kubernetes.SecurityContext, "windows_options"): ({"hostProcess": True}, {}),
-    (kubernetes.PodSecurityContext, "windows_options"): ({"hostProcess": True}, {}),
-    (kubernetes.PersistentVolumeClaimSpec, "resources"): (
+    (TaskSpec, "workspaces"): ([{"name": "source", "readOnly": True}], []),
+    (PreferredSchedulingTerm, "preference"): (_TERM, {}),
+    (NodeSelector, "node_selector_terms"): ([_TERM], []),
+    (SecurityContext, "windows_options"): ({"hostProcess": True}, {}),
+    (PodSecurityContext, "windows_options"): ({"hostProcess": True}, {}),
+    (PersistentVolumeClaimSpec, "resources"): (
         {"requests": {"storage": "2Gi"}},
         {"requests": {"storage": "3Gi"}},
     ),
-    (kubernetes.ScaleIOVolumeSource, "secret_ref"): ({"name": "sample"}, {"name": "other"}),
-    (kubernetes.VolumeResourceRequirements, "requests"): ({"storage": "2Gi"}, {"storage": "3Gi"}),
-    (kubernetes.ResourceRequirements, "requests"): ({"cpu": "500m"}, {"cpu": "1"}),
-    **{(model, "image_pull_policy"): ("Always", "Never") for model in (tekton.StepTemplate, tekton.Sidecar)},
-    (kubernetes.ImageVolumeSource, "pull_policy"): ("Always", "Never"),
-    (tekton.Step, "on_error"): ("continue", "stopAndFail"),
-    (tekton.PipelineTask, "on_error"): ("continue", "stopAndFail"),
+    (ScaleIOVolumeSource, "secret_ref"): ({"name": "sample"}, {"name": "other"}),
+    (VolumeResourceRequirements, "requests"): ({"storage": "2Gi"}, {"storage": "3Gi"}),
+    (ResourceRequirements, "requests"): ({"cpu": "500m"}, {"cpu": "1"}),
+    **{(model, "image_pull_policy"): ("Always", "Never") for model in (StepTemplate, Sidecar)},
+    (ImageVolumeSource, "pull_policy"): ("Always", "Never"),
+    (Step, "on_error"): ("continue", "stopAndFail"),
+    (PipelineTask, "on_error"): ("continue", "stopAndFail"),
     **{
         (model, "name"): ("source", "missing")
         for model in (
-            tekton.WorkspaceUsage,
-            tekton.WorkspacePipelineTaskBinding,
-            tekton.WorkspaceDeclaration,
-            tekton.PipelineWorkspaceDeclaration,
+            WorkspaceUsage,
+            WorkspacePipelineTaskBinding,
+            WorkspaceDeclaration,
+            PipelineWorkspaceDeclaration,
         )
     },
-    (tekton.WorkspacePipelineTaskBinding, "workspace"): ("source", "missing"),
-    **{(model, "name"): ("data", "missing") for model in (kubernetes.VolumeMount, kubernetes.VolumeDevice)},
-    (tekton.TaskRunStepSpec, "name"): ("compile", "missing"),
-    (tekton.TaskRunSidecarSpec, "name"): ("server", "missing"),
-    (tekton.PipelineTaskRunSpec, "pipeline_task_name"): ("build", "missing"),
-    (tekton.Reference, "name"): ("other", "missing"),
-    (tekton.Param, "name"): ("text", "missing"),
-    (tekton.ParamSpec, "type"): ("string", "array"),
-    (tekton.ParamSpec, "enum"): (["a", "b"], ["b"]),
-    (tekton.TaskResult, "value"): ("$(steps.compile.results.digest)", ""),
-    (tekton.TaskRef, "kind"): ("Task", "Other"),
-    (tekton.TaskRef, "api_version"): ("tekton.dev/v1", "example.com/v1"),
-    (tekton.WhenExpression, "cel"): ("'a' == 'a'", "'a' == 'b'"),
-    (kubernetes.PersistentVolumeClaimSpec, "volume_mode"): ("Filesystem", "Block"),
-    (tekton.TaskSpec, "params"): ([_PARAM, {"name": "unset", "default": "a"}], [_PARAM]),
-    (tekton.PipelineSpec, "params"): ([_PARAM], []),
-    (tekton.StepActionSpec, "params"): ([_PARAM], []),
-    (tekton.Pipeline, "spec"): (_PIPELINE, _RENAMED),
-    (tekton.PipelineRunSpec, "pipeline_spec"): (_PIPELINE, _RENAMED),
-    (tekton.PipelineTask, "pipeline_spec"): (_PIPELINE, _RENAMED),
-    (tekton.PipelineSpec, "tasks"): (_PIPELINE["tasks"], _RENAMED["tasks"]),
-    (tekton.Task, "spec"): (_TASK, _CHANGED),
-    (tekton.TaskRunSpec, "task_spec"): (_TASK, _CHANGED),
-    (tekton.PipelineTask, "task_spec"): (_TASK, _CHANGED),
-    (tekton.TaskSpec, "steps"): (_TASK["steps"], _CHANGED["steps"]),
-    (tekton.StepAction, "spec"): (_IMAGE, _OTHER_IMAGE),
-    (tekton.PipelineRun, "spec"): ({**_RUN, "pipelineSpec": _PIPELINE}, {**_RUN, "pipelineSpec": _RENAMED}),
-    (tekton.TaskRun, "spec"): ({**_RUN, "taskSpec": _TASK}, {**_RUN, "taskSpec": _CHANGED}),
-    (tekton.TaskRunSpec, "debug"): ({"breakpoints": {"onFailure": "enabled"}}, {}),
-    (tekton.TaskRunDebug, "breakpoints"): ({"onFailure": "enabled"}, {}),
-    (tekton.Sidecar, "lifecycle"): ({"preStop": {"sleep": {"seconds": 1}}}, {}),
-    (tekton.PipelineTask, "run_after"): (["second"], []),
-    (tekton.PipelineTask, "workspaces"): ([{"name": "source", "subPath": "sample"}], []),
-    (kubernetes.Volume, "empty_dir"): ({"medium": "Memory"}, {}),
-    (kubernetes.PersistentVolumeClaimSpec, "selector"): ({"matchLabels": {"a": "b"}}, {}),
-    (tekton.StepResult, "type"): ("array", "string"),
-    (tekton.Matrix, "params", "value"): (["a", "b"], ["a", "c"]),
-    (tekton.Matrix, "include"): ([{"name": "sample", "params": [{"name": "text", "value": "c"}]}], []),
-    (tekton.Matrix, "params"): ([{"name": "text", "value": ["a", "b"]}], [{"name": "text", "value": ["a", "c"]}]),
-    (tekton.StepAction, "metadata", "name"): ("sample", "missing"),
+    (WorkspacePipelineTaskBinding, "workspace"): ("source", "missing"),
+    **{(model, "name"): ("data", "missing") for model in (VolumeMount, VolumeDevice)},
+    (TaskRunStepSpec, "name"): ("compile", "missing"),
+    (TaskRunSidecarSpec, "name"): ("server", "missing"),
+    (PipelineTaskRunSpec, "pipeline_task_name"): ("build", "missing"),
+    (Reference, "name"): ("other", "missing"),
+    (Param, "name"): ("text", "missing"),
+    (ParamSpec, "type"): ("string", "array"),
+    (ParamSpec, "enum"): (["a", "b"], ["b"]),
+    (TaskResult, "value"): ("$(steps.compile.results.digest)", ""),
+    (TaskRef, "kind"): ("Task", "Other"),
+    (TaskRef, "api_version"): ("tekton.dev/v1", "example.com/v1"),
+    (WhenExpression, "cel"): ("'a' == 'a'", "'a' == 'b'"),
+    (PersistentVolumeClaimSpec, "volume_mode"): ("Filesystem", "Block"),
+    (TaskSpec, "params"): ([_PARAM, {"name": "unset", "default": "a"}], [_PARAM]),
+    (PipelineSpec, "params"): ([_PARAM], []),
+    (StepActionSpec, "params"): ([_PARAM], []),
+    (Pipeline, "spec"): (_PIPELINE, _RENAMED),
+    (PipelineRunSpec, "pipeline_spec"): (_PIPELINE, _RENAMED),
+    (PipelineTask, "pipeline_spec"): (_PIPELINE, _RENAMED),
+    (PipelineSpec, "tasks"): (_PIPELINE["tasks"], _RENAMED["tasks"]),
+    (Task, "spec"): (_TASK, _CHANGED),
+    (TaskRunSpec, "task_spec"): (_TASK, _CHANGED),
+    (PipelineTask, "task_spec"): (_TASK, _CHANGED),
+    (TaskSpec, "steps"): (_TASK["steps"], _CHANGED["steps"]),
+    (StepAction, "spec"): (_IMAGE, _OTHER_IMAGE),
+    (PipelineRun, "spec"): ({**_RUN, "pipelineSpec": _PIPELINE}, {**_RUN, "pipelineSpec": _RENAMED}),
+    (TaskRun, "spec"): ({**_RUN, "taskSpec": _TASK}, {**_RUN, "taskSpec": _CHANGED}),
+    (TaskRunSpec, "debug"): ({"breakpoints": {"onFailure": "enabled"}}, {}),
+    (TaskRunDebug, "breakpoints"): ({"onFailure": "enabled"}, {}),
+    (Sidecar, "lifecycle"): ({"preStop": {"sleep": {"seconds": 1}}}, {}),
+    (PipelineTask, "run_after"): (["second"], []),
+    (PipelineTask, "workspaces"): ([{"name": "source", "subPath": "sample"}], []),
+    (Volume, "empty_dir"): ({"medium": "Memory"}, {}),
+    (PersistentVolumeClaimSpec, "selector"): ({"matchLabels": {"a": "b"}}, {}),
+    (StepResult, "type"): ("array", "string"),
+    (Matrix, "params", "value"): (["a", "b"], ["a", "c"]),
+    (Matrix, "include"): ([{"name": "sample", "params": [{"name": "text", "value": "c"}]}], []),
+    (Matrix, "params"): ([{"name": "text", "value": ["a", "b"]}], [{"name": "text", "value": ["a", "c"]}]),
+    (StepAction, "metadata", "name"): ("sample", "missing"),
     **{
         (model, "params", field): ((name, "missing") if field == "name" else (f"{REMOTE}/{kind}", f"{REMOTE}/missing"))
         for model, kind in _KINDS.items()
@@ -292,32 +356,32 @@ VALUES: dict[tuple[type[Model] | str, ...], tuple[Any, Any]] = {
         )
         for model, kind in _KINDS.items()
     },
-    (tekton.Reference, "resolver"): ("http", "missing"),
-    (tekton.StepActionSpec, "image"): ("alpine", "debian"),
-    (tekton.StepActionSpec, "command"): (["true"], ["false"]),
-    (tekton.WorkspaceBinding, "empty_dir"): ({}, {"medium": "Memory"}),
-    (tekton.ParamSpec, "default"): ("sample", "other"),
-    (tekton.StepTemplate, "image"): ("alpine", "debian"),
-    (tekton.Sidecar, "command"): (["true"], ["false"]),
-    (tekton.Sidecar, "script"): ("true", "false"),
-    (tekton.WorkspaceDeclaration, "optional"): (True, False),
-    (kubernetes.ConfigMapVolumeSource, "name"): ("sample", "other"),
-    (kubernetes.SecretVolumeSource, "secret_name"): ("sample", "other"),
-    (kubernetes.ProjectedVolumeSource, "sources"): ([{"secret": {"name": "a"}}], [{"secret": {"name": "b"}}]),
-    (tekton.WhenExpression, "operator"): ("notin", "in"),
-    (tekton.WhenExpression, "values"): (["a"], ["b"]),
-    (tekton.WhenExpression, "input"): ("a", "b"),
-    (kubernetes.EnvFromSource, "config_map_ref"): ({"name": "sample"}, {"name": "other"}),
-    (kubernetes.EnvVarSource, "config_map_key_ref"): ({"name": "a", "key": "k"}, {"name": "b", "key": "k"}),
-    (kubernetes.VolumeProjection, "secret"): ({"name": "sample"}, {"name": "other"}),
-    (kubernetes.DownwardAPIVolumeFile, "field_ref"): (
+    (Reference, "resolver"): ("http", "missing"),
+    (StepActionSpec, "image"): ("alpine", "debian"),
+    (StepActionSpec, "command"): (["true"], ["false"]),
+    (WorkspaceBinding, "empty_dir"): ({}, {"medium": "Memory"}),
+    (ParamSpec, "default"): ("sample", "other"),
+    (StepTemplate, "image"): ("alpine", "debian"),
+    (Sidecar, "command"): (["true"], ["false"]),
+    (Sidecar, "script"): ("true", "false"),
+    (WorkspaceDeclaration, "optional"): (True, False),
+    (ConfigMapVolumeSource, "name"): ("sample", "other"),
+    (SecretVolumeSource, "secret_name"): ("sample", "other"),
+    (ProjectedVolumeSource, "sources"): ([{"secret": {"name": "a"}}], [{"secret": {"name": "b"}}]),
+    (WhenExpression, "operator"): ("notin", "in"),
+    (WhenExpression, "values"): (["a"], ["b"]),
+    (WhenExpression, "input"): ("a", "b"),
+    (EnvFromSource, "config_map_ref"): ({"name": "sample"}, {"name": "other"}),
+    (EnvVarSource, "config_map_key_ref"): ({"name": "a", "key": "k"}, {"name": "b", "key": "k"}),
+    (VolumeProjection, "secret"): ({"name": "sample"}, {"name": "other"}),
+    (DownwardAPIVolumeFile, "field_ref"): (
         {"fieldPath": "metadata.name"},
         {"fieldPath": "metadata.namespace"},
     ),
-    (kubernetes.WeightedPodAffinityTerm, "pod_affinity_term"): ({"topologyKey": "a"}, {"topologyKey": "b"}),
-    (kubernetes.ObjectMeta, "name"): ("first", "second"),
-    (kubernetes.ObjectMeta, "generate_name"): ("first-", "second-"),
-    (kubernetes.ObjectMeta, "owner_references"): (
+    (WeightedPodAffinityTerm, "pod_affinity_term"): ({"topologyKey": "a"}, {"topologyKey": "b"}),
+    (ObjectMeta, "name"): ("first", "second"),
+    (ObjectMeta, "generate_name"): ("first-", "second-"),
+    (ObjectMeta, "owner_references"): (
         [{"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "b"}],
         [],
     ),
@@ -378,7 +442,7 @@ def _without_none(annotation: Any) -> Any:
 def models_in(annotation: Any) -> Iterator[type[Model]]:
     """Yield the models that a type holds."""
     if isinstance(annotation, ForwardRef):  # the Pipeline in a PipelineTask
-        yield tekton.PipelineSpec
+        yield PipelineSpec
     elif isinstance(annotation, type) and issubclass(annotation, Model):
         yield annotation
     for each in get_args(annotation):

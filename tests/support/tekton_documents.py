@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from monopod.schemas.tekton.v1 import PipelineSpec, TaskSpec
+from monopod.schemas.tekton.pipelines import PipelineSpec
+from monopod.schemas.tekton.tasks import TaskSpec
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")  # metav1.Condition

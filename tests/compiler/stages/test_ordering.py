@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import OptionPlace
 from monopod.compiler.tasks.ordering import order_tasks
-from monopod.schemas.tekton.v1 import PipelineTask
+from monopod.schemas.tekton.pipelines import PipelineTask
 
 MAX_TASKS = 7
 EDGES = st.sets(st.tuples(st.integers(0, MAX_TASKS - 1), st.integers(0, MAX_TASKS - 1), st.booleans()), max_size=12)

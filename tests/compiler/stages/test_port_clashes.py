@@ -7,7 +7,7 @@ import pytest
 
 from monopod.compiler.documents.places import OptionPlace
 from monopod.compiler.tasks.sidecar_ports import ports_of
-from monopod.schemas.tekton.v1 import Sidecar
+from monopod.schemas.tekton.tasks import Sidecar
 
 HEAD = """\
 apiVersion: tekton.dev/v1

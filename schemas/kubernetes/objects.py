@@ -1,0 +1,100 @@
+"""ConfigMaps, Secrets and LimitRanges."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from monopod.schemas.formats import quantity
+from monopod.schemas.formats.object_names import key_problem
+from monopod.schemas.formats.quantity import Quantity
+from monopod.schemas.kubernetes.metadata import ObjectMeta
+from monopod.schemas.model import ListOf, Model, Path
+
+
+def _key_problems(*fields: tuple[str, dict[str, str]]) -> Iterator[tuple[Path, str]]:
+    for field, data in fields:
+        for key in data:
+            if (message := key_problem(key)) is not None:
+                yield (field, key), message
+
+
+class ConfigMap(Model):
+    """A ConfigMap."""
+
+    api_version: Literal["v1"]
+    kind: Literal["ConfigMap"]
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    data: dict[str, str] = Field(default_factory=dict)
+    binary_data: dict[str, str] = Field(default_factory=dict)
+    immutable: bool | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """Keys that can be names of files."""
+        yield from _key_problems(("data", self.data), ("binaryData", self.binary_data))
+
+
+class Secret(Model):
+    """A Secret."""
+
+    api_version: Literal["v1"]
+    kind: Literal["Secret"]
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    type: str | None = None
+    data: dict[str, str] = Field(default_factory=dict)
+    string_data: dict[str, str] = Field(default_factory=dict)
+    immutable: bool | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """Keys that can be names of files."""
+        yield from _key_problems(("data", self.data), ("stringData", self.string_data))
+
+
+class LimitRangeItem(Model):
+    """The limits for one type of things: for each ``Container``, for each ``Pod``, and others."""
+
+    type: Annotated[str, Field(min_length=1)]
+    default: dict[str, Quantity] = Field(default_factory=dict)
+    default_request: dict[str, Quantity] = Field(default_factory=dict)
+    max: dict[str, Quantity] = Field(default_factory=dict)
+    max_limit_request_ratio: dict[str, Quantity] = Field(default_factory=dict)
+    min: dict[str, Quantity] = Field(default_factory=dict)
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """What the API refuses (Kubernetes API, LimitRangeItem)."""
+        if self.type == "Pod":
+            for name, given in (("default", self.default), ("defaultRequest", self.default_request)):
+                if given:
+                    yield (name,), "a Pod has no defaults; those of its containers are given with the type Container"
+        for low, high in (("min", "max"), ("min", "default"), ("defaultRequest", "default"), ("default", "max")):
+            yield from self._not_below(low, high)
+
+    def _not_below(self, low: str, high: str) -> Iterator[tuple[Path, str]]:
+        amounts = {"min": self.min, "max": self.max, "default": self.default, "defaultRequest": self.default_request}
+        for name, amount in amounts[low].items():
+            other = amounts[high].get(name)
+            if other is not None and quantity.parse(amount) > quantity.parse(other):
+                yield (low, name), f"{amount} is more than {high}.{name}, {other}"
+
+
+class LimitRangeSpec(Model):
+    """What a LimitRange limits."""
+
+    limits: ListOf[LimitRangeItem]
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """One item of a type (Kubernetes' validation of LimitRanges)."""
+        seen = set()
+        for index, item in enumerate(self.limits):
+            if item.type in seen:
+                yield ("limits", index, "type"), f"there is another item of the type {item.type} before it; join them"
+            seen.add(item.type)
+
+
+class LimitRange(Model):
+    """What containers and Pods of a namespace may ask for, and what they get if they ask for nothing."""
+
+    api_version: Literal["v1"] | None = None
+    kind: Literal["LimitRange"] | None = None
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    spec: LimitRangeSpec | None = None

@@ -1,0 +1,241 @@
+"""PipelineRuns and TaskRuns."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from monopod.schemas.formats.duration import Duration
+from monopod.schemas.kubernetes.containers import EnvVar, ResourceRequirements
+from monopod.schemas.kubernetes.metadata import LocalObjectReference, ObjectMeta
+from monopod.schemas.kubernetes.pods import (
+    Affinity,
+    HostAlias,
+    PodDNSConfig,
+    PodSecurityContext,
+    Toleration,
+    TopologySpreadConstraint,
+)
+from monopod.schemas.kubernetes.volumes import (
+    ConfigMapVolumeSource,
+    CSIVolumeSource,
+    EmptyDirVolumeSource,
+    PersistentVolumeClaim,
+    PersistentVolumeClaimVolumeSource,
+    ProjectedVolumeSource,
+    SecretVolumeSource,
+    Volume,
+)
+from monopod.schemas.model import Anything, ListOf, Model, Path, duplicates, exactly_one
+from monopod.schemas.tekton.fields import NonEmpty, name_problems
+from monopod.schemas.tekton.params import Param
+from monopod.schemas.tekton.pipelines import PipelineRef, PipelineSpec, PipelineTaskMetadata
+from monopod.schemas.tekton.tasks import TaskRef, TaskSpec
+
+DEFAULT_TIMEOUT = 3600.0
+"""Seconds that a PipelineRun may take if it does not say (Tekton docs/pipelineruns.md, default-timeout-minutes)."""
+
+
+class WorkspaceBinding(Model):
+    """The volume that a run binds to a Workspace."""
+
+    name: NonEmpty
+    sub_path: str = ""
+    volume_claim_template: PersistentVolumeClaim | None = None
+    persistent_volume_claim: PersistentVolumeClaimVolumeSource | None = None
+    empty_dir: EmptyDirVolumeSource | None = None
+    config_map: ConfigMapVolumeSource | None = None
+    secret: SecretVolumeSource | None = None
+    projected: ProjectedVolumeSource | None = None
+    csi: CSIVolumeSource | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """Exactly one source (Tekton's WorkspaceBinding.Validate)."""
+        yield from exactly_one(self, *(name for name in type(self).model_fields if name not in {"name", "sub_path"}))
+        if self.config_map is not None and not self.config_map.name:
+            yield ("configMap",), "the name of the ConfigMap is required"
+        if self.secret is not None and not self.secret.secret_name:
+            yield ("secret",), "secretName is required"
+        if self.projected is not None and not self.projected.sources:
+            yield ("projected",), "sources is required"
+
+
+class PodTemplate(Model):
+    """What a run asks of its Pods (Tekton docs/podtemplates.md)."""
+
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    env: ListOf[EnvVar] = ()
+    tolerations: ListOf[Toleration] = ()
+    affinity: Affinity | None = None
+    security_context: PodSecurityContext | None = None
+    volumes: ListOf[Volume] = ()
+    runtime_class_name: str | None = None
+    automount_service_account_token: bool | None = None
+    dns_policy: str | None = None
+    dns_config: PodDNSConfig | None = None
+    enable_service_links: bool | None = None
+    priority_class_name: str | None = None
+    scheduler_name: str = ""
+    image_pull_secrets: ListOf[LocalObjectReference] = ()
+    host_aliases: ListOf[HostAlias] = ()
+    host_network: bool = False
+    host_users: bool | None = None
+    topology_spread_constraints: ListOf[TopologySpreadConstraint] = ()
+
+
+class TaskRunStepSpec(Model):
+    """Resources for one Step."""
+
+    name: NonEmpty
+    compute_resources: ResourceRequirements
+
+
+class TaskRunSidecarSpec(Model):
+    """Resources for one Sidecar."""
+
+    name: NonEmpty
+    compute_resources: ResourceRequirements
+
+
+class TaskBreakpoints(Model):
+    """Where a run stops for debugging."""
+
+    on_failure: Literal["enabled"] | None = None
+    before_steps: ListOf[str] = ()
+
+
+class TaskRunDebug(Model):
+    """How a run is debugged."""
+
+    breakpoints: TaskBreakpoints | None = None
+
+
+def _resource_problems(
+    whole: ResourceRequirements | None, steps: Sequence[TaskRunStepSpec], sidecars: Sequence[TaskRunSidecarSpec]
+) -> Iterator[tuple[Path, str]]:
+    yield from duplicates("stepSpecs", steps, "stepSpec")
+    yield from duplicates("sidecarSpecs", sidecars, "sidecarSpec")
+    if whole is not None and steps:
+        yield ("computeResources",), "only one of computeResources, stepSpecs may be given"
+
+
+class TaskRunSpec(Model):
+    """What a TaskRun runs, and how."""
+
+    debug: TaskRunDebug | None = None
+    params: ListOf[Param] = ()
+    service_account_name: str = ""
+    task_ref: TaskRef | None = None
+    task_spec: TaskSpec | None = None
+    status: Literal["", "TaskRunCancelled", "TaskRunPending"] = ""
+    status_message: str = ""
+    retries: Annotated[int, Field(ge=0)] = 0
+    timeout: Duration | None = None
+    pod_template: PodTemplate | None = None
+    workspaces: ListOf[WorkspaceBinding] = ()
+    step_specs: ListOf[TaskRunStepSpec] = ()
+    sidecar_specs: ListOf[TaskRunSidecarSpec] = ()
+    compute_resources: ResourceRequirements | None = None
+    managed_by: str | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """One Task, each param and Workspace once (Tekton's TaskRunSpec.Validate)."""
+        yield from exactly_one(self, "task_ref", "task_spec")
+        yield from duplicates("params", self.params, "param")
+        yield from duplicates("workspaces", self.workspaces, "Workspace")
+        yield from _resource_problems(self.compute_resources, self.step_specs, self.sidecar_specs)
+        if self.status_message and not self.status:
+            yield ("statusMessage",), "statusMessage needs a status"
+
+
+class TaskRun(Model):
+    """A TaskRun. Its `status` is accepted, and of no consequence."""
+
+    api_version: Literal["tekton.dev/v1"]
+    kind: Literal["TaskRun"]
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    spec: TaskRunSpec
+    status: Anything | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """A valid name."""
+        yield from name_problems(self.metadata)
+
+
+class TimeoutFields(Model):
+    """How long a run and its parts may take; 0 is without a limit (Tekton docs/pipelineruns.md)."""
+
+    pipeline: Duration | None = None
+    tasks: Duration | None = None
+    finally_: Duration | None = Field(None, alias="finally")
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """The parts are not longer than the whole (Tekton's validatePipelineTimeout)."""
+        whole = DEFAULT_TIMEOUT if self.pipeline is None else self.pipeline
+        if whole == 0:
+            return
+        of_what = "timeouts.pipeline" if self.pipeline is not None else "timeouts.pipeline, which is 1h by default"
+        parts = {"tasks": self.tasks, "finally": self.finally_}
+        for name, part in parts.items():
+            if part is not None and (part == 0 or part > whole):
+                yield (name,), f"must not be longer than {of_what}"
+        if self.tasks and self.finally_ and max(self.tasks, self.finally_) <= whole < self.tasks + self.finally_:
+            yield ("finally",), f"tasks and finally together must not be longer than {of_what}"
+
+
+class PipelineTaskRunTemplate(Model):
+    """What all Tasks of a run have in common."""
+
+    pod_template: PodTemplate | None = None
+    service_account_name: str = ""
+
+
+class PipelineTaskRunSpec(Model):
+    """What one Task of a run has for itself."""
+
+    pipeline_task_name: str = ""
+    service_account_name: str = ""
+    pod_template: PodTemplate | None = None
+    step_specs: ListOf[TaskRunStepSpec] = ()
+    sidecar_specs: ListOf[TaskRunSidecarSpec] = ()
+    metadata: PipelineTaskMetadata | None = None
+    compute_resources: ResourceRequirements | None = None
+    timeout: Duration | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """Each Step once, resources for the Steps or for the whole."""
+        yield from _resource_problems(self.compute_resources, self.step_specs, self.sidecar_specs)
+
+
+class PipelineRunSpec(Model):
+    """What a PipelineRun runs, and how."""
+
+    pipeline_ref: PipelineRef | None = None
+    pipeline_spec: PipelineSpec | None = None
+    params: ListOf[Param] = ()
+    status: Literal["", "Cancelled", "CancelledRunFinally", "StoppedRunFinally", "PipelineRunPending"] = ""
+    timeouts: TimeoutFields | None = None
+    task_run_template: PipelineTaskRunTemplate = Field(default_factory=PipelineTaskRunTemplate)
+    workspaces: ListOf[WorkspaceBinding] = ()
+    task_run_specs: ListOf[PipelineTaskRunSpec] = ()
+    managed_by: str | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """One Pipeline, each param and Workspace once (Tekton's PipelineRunSpec.Validate)."""
+        yield from exactly_one(self, "pipeline_ref", "pipeline_spec")
+        yield from duplicates("params", self.params, "param")
+        yield from duplicates("workspaces", self.workspaces, "Workspace")
+
+
+class PipelineRun(Model):
+    """A PipelineRun. Its `status` is accepted, and of no consequence."""
+
+    api_version: Literal["tekton.dev/v1"]
+    kind: Literal["PipelineRun"]
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    spec: PipelineRunSpec
+    status: Anything | None = None
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """A valid name."""
+        yield from name_problems(self.metadata)
