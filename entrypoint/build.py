@@ -1,4 +1,4 @@
-"""Builds the entrypoint (the C files beside this one) for each machine that a Pod may run on, with the compiler of `ziglang`.
+"""Builds the entrypoint (the C files beside this one) for each machine that a Pod may run on, with `ziglang`.
 
 The release build is freestanding: only libc's headers are used, since compiling musl itself takes most of a minute for
 each machine, and the entrypoint alone a fraction of a second. `setup.py` calls `build_all` by the path of this file, at
