@@ -1,13 +1,13 @@
-"""The command line: `monopod COMMAND ...`, and what is the same for all commands.
+"""The command line `monopod COMMAND ...`, and what all commands have in common.
 
 Rules:
 
-- Exit codes: 0 well, 1 the run failed, 2 the input or the usage is wrong (nothing was run), 130 cancelled.
-- What is wrong with the input is told on standard error, one line a problem, then how many there are. No traceback.
-- A reader of standard output that goes away (``| head``) ends the command without a word, as SIGPIPE would;
-  a run is cancelled first.
+- Exit codes: 0 success, 1 the run failed, 2 invalid input or usage (nothing was run), 130 cancelled.
+- Problems with the input go to standard error, one per line, followed by their count. There is never a traceback.
+- If the reader of standard output exits (``| head``), the command ends silently, as SIGPIPE would end it. A run is
+  cancelled first.
 
-What is left to others: the commands themselves (``commands``), Ctrl-C (``program``).
+The commands are in ``commands``; ``program`` handles Ctrl-C.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import NoReturn, Protocol, cast
 
 from monopod import __version__
 from monopod.runner.commands.options.cluster import is_kubectl_plugin
-from monopod.runner.display.ci_systems import surrounding, systems_of
+from monopod.runner.display.ci_systems import job_environment, systems_of
 from monopod.schemas.formats.visible_text import visible_lines
 from monopod.system import inherited_signals
 
@@ -48,7 +48,7 @@ COMMANDS = (
 
 
 class Command(Protocol):
-    """A module below ``commands``."""
+    """A module of ``commands``."""
 
     SUMMARY: str
     EXAMPLES: str
@@ -57,25 +57,25 @@ class Command(Protocol):
         """Add the options of the command."""
 
     def execute(self, arguments: argparse.Namespace) -> int:
-        """Do what the command does and return the exit code. Raises Problems if the input is wrong."""
+        """Run the command and return its exit code. Raises Problems if the input is invalid."""
 
 
 def main() -> int:
-    """Run `monopod` (or, as a plugin of kubectl, `kubectl monopod`) with the arguments of the process."""
-    atexit.register(gc.freeze)  # Python would look for garbage once more, in all that the process has
+    """Run `monopod` or `kubectl monopod` with the arguments of this process."""
+    atexit.register(gc.freeze)  # skips the last garbage collection, which would visit every object
     program = "kubectl monopod" if is_kubectl_plugin() else "monopod"
-    name, rest = _choose(program, sys.argv[1:])
+    name, rest = _split_command(program, sys.argv[1:])
     return _execute(f"{program} {name}", name, rest)
 
 
 def compile_pipeline() -> int:
-    """Run `compile-pipeline FILE...`, which is `monopod compile`."""
+    """Run `compile-pipeline FILE...`, an alias of `monopod compile`."""
     atexit.register(gc.freeze)
     return _execute("compile-pipeline", "compile", sys.argv[1:])
 
 
-def _choose(program: str, words: list[str]) -> tuple[str, list[str]]:
-    """Return the name of the command and its arguments; ends the process for --help, --version and wrong usage."""
+def _split_command(program: str, words: list[str]) -> tuple[str, list[str]]:
+    """Return the command and its arguments. Exits on --help, --version and wrong usage."""
     if words and words[0] in COMMANDS:
         return words[0], words[1:]
     width = max(map(len, COMMANDS)) + 2
@@ -91,24 +91,24 @@ def _choose(program: str, words: list[str]) -> tuple[str, list[str]]:
     parser.add_argument("--version", action="version", version=f"monopod {__version__}")
     parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
     arguments, _ = parser.parse_known_args(words)
-    return _no_command(parser, arguments.command, words)
+    return _exit_without_command(parser, arguments.command, words)
 
 
-_EXIT_CODES = "0 Succeeded or Completed, 1 Failed, 2 the input is wrong (nothing was run), 130 cancelled"
+_EXIT_CODES = "0 Succeeded or Completed, 1 Failed, 2 invalid input (nothing was run), 130 cancelled"
 
 
-def _no_command(parser: argparse.ArgumentParser, given: str | None, words: list[str]) -> NoReturn:
-    if given is None:
-        parser.error(f"no command is given; the commands are {', '.join(COMMANDS)}")
-    if given in COMMANDS:
-        parser.error(f"{words[0]} comes after the command: {given} {words[0]}")
-    close = difflib.get_close_matches(given, COMMANDS, n=1)
+def _exit_without_command(parser: argparse.ArgumentParser, name: str | None, words: list[str]) -> NoReturn:
+    if name is None:
+        parser.error(f"missing command; the commands are {', '.join(COMMANDS)}")
+    if name in COMMANDS:
+        parser.error(f"{words[0]} must follow the command: {name} {words[0]}")
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
     suggestion = f"did you mean {close[0]}?" if close else f"the commands are {', '.join(COMMANDS)}"
-    parser.error(f"there is no command {given!r}; {suggestion}")
+    parser.error(f"unknown command {name!r}; {suggestion}")
 
 
 def command_named(name: str) -> Command:
-    """Return the command, one of `COMMANDS`."""
+    """Return the module of a command, one of `COMMANDS`."""
     return cast(Command, import_module(f"monopod.runner.commands.{name}"))
 
 
@@ -119,43 +119,43 @@ def _execute(program: str, name: str, words: list[str]) -> int:
         exit_code = _run_command(program, name, words)
         sys.stdout.flush()
     except BrokenPipeError:
-        _forget_output()
+        _discard_output()
         return BROKEN_PIPE
     except OSError as error:
         what = f"{error.filename}: " if error.filename is not None else ""
         print(visible_lines(f"{program}: {what}{error.strerror or error}"), file=sys.stderr)
-        _forget_output()
+        _discard_output()
         return 1
     return exit_code
 
 
 def _prepare_streams() -> None:
-    """See to it that there are standard streams (``>&-``), and that they take what does not fit the locale.
+    """Open standard streams that are closed (``>&-``), and replace characters that the locale cannot encode.
 
-    In the job of a CI system, nothing that is written to them is a command of it (``ci_log``).
+    In a CI job, text written to them is never executed as a command of the CI system (``ci_log``).
     """
     descriptor = 0
     while descriptor <= 2:
-        descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest one that is free
+        descriptor = os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor
     os.close(descriptor)
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  # as long as the process lives
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  # stays open until the process ends
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    environment = surrounding(os.environ)
+    environment = job_environment(os.environ)
     if systems_of(environment):
-        from monopod.runner.display.ci_log import guarded  # noqa: PLC0415  # elsewhere it costs nothing
+        from monopod.runner.display.ci_log import guarded  # noqa: PLC0415  # needed only in CI
 
         sys.stdout, sys.stderr = guarded(sys.stdout, environment), guarded(sys.stderr, environment)
 
 
-def _forget_output() -> None:
-    """Let what could not be written go nowhere, or it would fail once again when the interpreter ends."""
+def _discard_output() -> None:
+    """Discard buffered output; the interpreter would fail again to write it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser_of(program: str, name: str) -> argparse.ArgumentParser:
-    """Return the parser of a command's arguments; `program` is how it is called."""
+    """Return the argument parser of a command; `program` is the name in its usage."""
     command = command_named(name)
     parser = argparse.ArgumentParser(
         prog=program,

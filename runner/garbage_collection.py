@@ -1,6 +1,6 @@
-"""Looking for garbage, which Python does after so many new objects, and once more when it ends.
+"""Turns off Python's cyclic garbage collector, which runs after a number of allocations and again at exit.
 
-A command makes next to none before it follows a run: all that it imports, reads and compiles stays.
+Compiling creates hardly any garbage: everything that a command imports, reads and compiles stays in use.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """Look for no garbage meanwhile, nor ever again among what is there at the end."""
+    """Disable the garbage collector, and exempt all objects that exist at the end from later collections."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,27 +1,27 @@
-"""The programs `monopod`, `compile-pipeline` and `kubectl-monopod`, from their first line to their last.
+"""The entry points of `monopod`, `compile-pipeline`, `kubectl-monopod` and `kubectl_complete-monopod`.
 
-Ctrl-C may come at any time, and a person who presses it wants no traceback. Python answers SIGINT with a
-KeyboardInterrupt wherever it is: also while it imports modules, and while it ends. Hence:
+Ctrl-C can arrive at any time and must never print a traceback. Python raises KeyboardInterrupt anywhere, even while it
+imports modules and while it exits. Therefore:
 
-- Before a command runs, and once it has run, SIGINT ends the process as it ends any other program. That is set as the
-  first thing that importing this module does, and `Interrupts` sets it again.
-- While a command runs, SIGINT raises KeyboardInterrupt once, so that the command can end what it has started
-  (``system.program``). Another SIGINT ends the process. `monopod run` handles SIGINT by itself (``signals``).
-- A command that was interrupted ends by SIGINT, which a shell shows as exit code 130: a script's loop ends with it.
-- SIGINT stays ignored for a caller who ignores it (``&`` in a script).
+- Before and after a command, SIGINT ends the process, as it ends any other program. Importing this module sets that
+  first, and `_run` restores it.
+- While a command runs, the first SIGINT raises KeyboardInterrupt, so that the command can clean up
+  (``system.program``). The second SIGINT ends the process. `monopod run` handles SIGINT itself (``signals``).
+- An interrupted command ends by SIGINT, which a shell reports as exit code 130, so that loops in scripts end too.
+- SIGINT stays ignored if the caller ignores it (``&`` in a script).
 
-What Python does before it runs the first line of a program is out of reach: about 10 ms.
+The first 10 ms or so, before Python runs the first line of a program, cannot be covered.
 """
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # it is there at once; `signal` takes a few milliseconds
+import _signal  # type: ignore[import-not-found]  # built in; `signal` takes a few milliseconds
 
 _IS_IGNORED = _signal.getsignal(_signal.SIGINT) == _signal.SIG_IGN
 if not _IS_IGNORED:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
-import contextlib  # noqa: E402  # what comes before is what this module is for
+import contextlib  # noqa: E402  # the signal handler must be set first
 import os  # noqa: E402
 import sys  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
@@ -33,31 +33,31 @@ INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run `monopod` (or, as a plugin of kubectl, `kubectl monopod`) with the arguments of the process."""
-    from monopod.runner import command_line  # noqa: PLC0415  # takes a while
+    """Run `monopod` or `kubectl monopod` with the arguments of this process."""
+    from monopod.runner import command_line  # noqa: PLC0415  # slow to import
 
     return _run(command_line.main)
 
 
 def compile_pipeline() -> int:
-    """Run `compile-pipeline FILE...`, which is `monopod compile`."""
-    from monopod.runner import command_line  # noqa: PLC0415  # takes a while
+    """Run `compile-pipeline FILE...`, an alias of `monopod compile`."""
+    from monopod.runner import command_line  # noqa: PLC0415  # slow to import
 
     return _run(command_line.compile_pipeline)
 
 
 def complete() -> int:
-    """Run `kubectl_complete-monopod`, which kubectl asks for completions."""
-    from monopod.runner.completion import kubectl as kubectl_completion  # noqa: PLC0415  # takes a while
+    """Run `kubectl_complete-monopod`, which kubectl calls for completions."""
+    from monopod.runner.completion import kubectl as kubectl_completion  # noqa: PLC0415  # slow to import
 
     return kubectl_completion.main()
 
 
 def _run(command: Callable[[], int]) -> int:
-    """Run a command and return its exit code; an interrupt ends this process."""
+    """Run a command and return its exit code. An interrupt ends this process."""
     if _IS_IGNORED:
         return command()
-    sys.unraisablehook = _unraisable
+    sys.unraisablehook = _handle_unraisable
     try:
         try:
             _signal.signal(_signal.SIGINT, _interrupt)
@@ -68,25 +68,27 @@ def _run(command: Callable[[], int]) -> int:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
-        return _end()
+        return _exit_by_sigint()
 
 
 def _interrupt(*_: object) -> None:
-    """Raise KeyboardInterrupt; the next SIGINT ends the process."""
+    """Raise KeyboardInterrupt. The next SIGINT ends the process."""
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     raise KeyboardInterrupt
 
 
-def _unraisable(what: Any) -> None:
-    """End the process if an interrupt came where Python can raise nothing, such as in a destructor."""
-    is_late = isinstance(what.exc_value, OSError) and "due to race condition" in str(what.exc_value)
-    if is_late or isinstance(what.exc_value, KeyboardInterrupt):  # late: between two handlers (Modules/signalmodule.c)
-        os._exit(_end())
-    sys.__unraisablehook__(what)
+def _handle_unraisable(unraisable: Any) -> None:
+    """End the process if an interrupt arrived where Python cannot raise it, such as in a destructor."""
+    error = unraisable.exc_value
+    # the OSError: a signal that arrived while its handler was replaced (Modules/signalmodule.c)
+    is_late = isinstance(error, OSError) and "due to race condition" in str(error)
+    if is_late or isinstance(error, KeyboardInterrupt):
+        os._exit(_exit_by_sigint())
+    sys.__unraisablehook__(unraisable)
 
 
-def _end() -> int:
-    """End by SIGINT; return the exit code that says so, should the kernel not end the process (PID 1)."""
+def _exit_by_sigint() -> int:
+    """End this process by SIGINT. Returns 130 where the kernel does not deliver it (PID 1)."""
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     os.kill(os.getpid(), _signal.SIGINT)
     return INTERRUPTED

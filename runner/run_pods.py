@@ -26,7 +26,7 @@ from typing import Any, Literal, TypeAlias
 from monopod.compiler.compilation import Compilation
 from monopod.runner.backend import Backend, PodWithLogs, StartablePod
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
-from monopod.runner.commands.options.cluster import program
+from monopod.runner.commands.options.cluster import program_name
 from monopod.runner.display.ci_log import write_json, write_yaml
 from monopod.runner.display.display import make_display
 from monopod.runner.display.line_options import LineOptions
@@ -214,7 +214,7 @@ def _what_shows_more(pod: StartablePod, recorder: Recorder | None, options: Opti
             return shlex.join(["less", log])
         if recorder is not None and recorder.directory is not None and not recorder.problem:
             name = recorder.directory.name
-            return shlex.join([*program(), "report", name, "-o", f"{name}.html"])
+            return shlex.join([*program_name(), "report", name, "-o", f"{name}.html"])
         return "" if options.more is None else options.more(task, step, container)
 
     return more

@@ -1,4 +1,4 @@
-"""`monopod attach`: follow a run that goes on in a cluster, from its beginning to its end."""
+"""`monopod attach`: follow a running Pipeline in a cluster, from its beginning to its end."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SUMMARY = "follow a run in a cluster, from its beginning to its end"
 EXAMPLES = """\
   monopod attach build-x7k2p
   monopod attach build-x7k2p --context prod -n ci -o json
-  monopod attach build-x7k2p --logs unit-tests    (of all output, only this)
+  monopod attach build-x7k2p --logs unit-tests    (show only this output, and failures)
 
-What has happened already is shown too. A run that is followed to its end is recorded, as one of `monopod run` is; of
-the lines that were written before, the record has the time at which they were read. Ctrl-C, or a reader of the output
-who goes away (`| head`), leaves the run to itself; `monopod cancel` cancels it.
+The output starts at the beginning of the run. A run that is followed to its end is recorded, as with `monopod run`.
+Lines written before you attached are recorded with the time they were read. Ctrl-C, or a reader that exits (`| head`),
+detaches; the run continues. `monopod cancel` cancels it.
 
 exit codes:
-  as of `monopod run`: 0 Succeeded or Completed, 1 Failed, 2 there is no such run, 130 cancelled, or left with Ctrl-C"""
+  0 Succeeded or Completed, 1 Failed, 2 no such run, 130 cancelled, or detached with Ctrl-C"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,11 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         choices=("human", "json", "yaml", "name"),
         default="human",
-        help="human (the default); json or yaml: only the finished PipelineRun on standard output; name: only its name",
+        help="human (the default); json or yaml: print only the finished PipelineRun; name: print only its name",
     )
     add_line_options(parser)
     parser.add_argument(
-        "--no-record", action="store_true", help="keep no record of the run for `monopod runs`, `report` and `explain`"
+        "--no-record", action="store_true", help="do not record the run for `monopod runs`, `report` and `explain`"
     )
 
 

@@ -1,4 +1,4 @@
-"""`monopod cancel`: cancel a run that goes on: of the same user on this machine, or in a cluster."""
+"""`monopod cancel`: cancel a running Pipeline, of the same user on this machine or in a cluster."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from monopod.schemas.formats.visible_text import visible_lines
 if TYPE_CHECKING:
     from monopod.runner.cancellation import GoingRun
 
-SUMMARY = "cancel a run that goes on, on this machine or in a cluster"
+SUMMARY = "cancel a run, on this machine or in a cluster"
 
 EXAMPLES = """\
-  monopod cancel                                     (the only run of yours that goes on)
-  monopod cancel build-x7k2p                         (as Ctrl-C does)
+  monopod cancel                                     (if you have only one active run)
+  monopod cancel build-x7k2p                         (the same as Ctrl-C)
   monopod cancel build-x7k2p --grace CancelledRunFinally
   monopod cancel build-x7k2p --context prod -n ci    (in a cluster)
 
-the three ways are Tekton's:
-  Cancelled            the Steps that run are asked to stop; finally Tasks do not run. This is the default
-  CancelledRunFinally  the Steps that run are asked to stop, then the finally Tasks run
-  StoppedRunFinally    the Tasks that run go on to their end, with their retries; then the finally Tasks run
+the values of --grace are Tekton's:
+  Cancelled            stop running Steps; finally Tasks do not run (the default)
+  CancelledRunFinally  stop running Steps, then run the finally Tasks
+  StoppedRunFinally    let running Tasks finish, with their retries, then run the finally Tasks
 
-With --context or -n, and always with `kubectl monopod cancel`, a Pod in a cluster is meant. A harder way may follow a
-milder one. `monopod cancel` does not wait for the end of the run.
+With --context or -n, and always with `kubectl monopod cancel`, NAME is a Pod in a cluster. You can cancel again with a
+stricter value. `monopod cancel` does not wait for the run to end.
 
 exit codes:
-  0 the run has taken the request, 2 there is no such run, or it cannot be asked"""
+  0 the run accepted the request, 2 no such run, or the run cannot be reached"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,30 +42,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "name",
         nargs="?",
         metavar="NAME",
-        help="the name of the run (in a cluster: of its Pod, or pod/NAME), if several of yours go on",
+        help="the run (in a cluster: its Pod, NAME or pod/NAME); optional if you have only one active run",
     )
     add_cluster_options(parser)
     parser.add_argument(
-        "--grace", choices=MODES, default="Cancelled", metavar="WAY", help=f"how to cancel: {', '.join(MODES)}"
+        "--grace", choices=MODES, default="Cancelled", metavar="MODE", help=f"how to cancel: {', '.join(MODES)}"
     )
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Ask the run to be cancelled, and return once it has taken that. Raises OSError."""
+    """Request the cancellation and return once the run has accepted it. Raises OSError."""
     if arguments.context is not None or arguments.namespace is not None or is_kubectl_plugin():
         return _cancel_in_cluster(arguments)
     from monopod.runner.cancellation import going_runs  # noqa: PLC0415  # not needed for --help
     from monopod.runner.kubelet.state_directory import root_path  # noqa: PLC0415
 
     runs = going_runs(root_path())
-    found = _chosen(runs, arguments.name)
-    if len(found) != 1:
-        return _refuse(_no_choice(runs, found, arguments.name))
-    (run,) = found
+    selected = _select(runs, arguments.name)
+    if len(selected) != 1:
+        return _refuse(_selection_error(runs, selected, arguments.name))
+    (run,) = selected
     mode = run.cancel(arguments.grace)
     if mode is None:
         return _refuse(f"run '{run.name}' has ended")
-    return _tell(run.name, mode, arguments.grace)
+    return _report(run.name, mode, arguments.grace)
 
 
 def _cancel_in_cluster(arguments: argparse.Namespace) -> int:
@@ -75,19 +75,19 @@ def _cancel_in_cluster(arguments: argparse.Namespace) -> int:
     from monopod.runner.kubernetes.existing import NoSuchPodError, find  # noqa: PLC0415
 
     if arguments.name is None:
-        return _refuse("in a cluster the Pod must be named")
+        return _refuse("no Pod named; in a cluster, use monopod cancel POD")
     try:
         with connect(arguments.context) as cluster:
             existing = find(cluster, arguments.namespace, arguments.name)
             mode = cancel(existing, arguments.grace)
     except (NoSuchPodError, BackendUnavailableError) as error:
         return _refuse(str(error))
-    return _tell(existing.name.name, mode, arguments.grace)
+    return _report(existing.name.name, mode, arguments.grace)
 
 
-def _tell(name: str, mode: str, asked_for: str) -> int:
-    already = "" if mode == asked_for else ", which was asked for before"
-    print(f"Run '{name}' is being cancelled: {mode}{already}")
+def _report(name: str, mode: str, requested: str) -> int:
+    earlier = "" if mode == requested else " (requested earlier)"
+    print(f"Cancelling run '{name}': {mode}{earlier}")
     return 0
 
 
@@ -96,26 +96,26 @@ def _refuse(message: str) -> int:
     return 2
 
 
-def _chosen(runs: Sequence[GoingRun], name: str | None) -> Sequence[GoingRun]:
-    """Return the runs that are meant; of several with one name, each can be named by its identity."""
+def _select(runs: Sequence[GoingRun], name: str | None) -> Sequence[GoingRun]:
+    """Return the runs that `name` selects; runs that share a name are selected by their identity."""
     if name is None:
         return runs
     return [run for run in runs if run.name == name] or [run for run in runs if run.identity == name]
 
 
-def _no_choice(runs: Sequence[GoingRun], found: Sequence[GoingRun], name: str | None) -> str:
+def _selection_error(runs: Sequence[GoingRun], selected: Sequence[GoingRun], name: str | None) -> str:
     from monopod.compiler.diagnostics import did_you_mean  # noqa: PLC0415  # not needed for --help
 
     if not runs:
-        return f"there is no run '{name}', and none goes on" if name is not None else "no run of yours goes on"
-    if found:
-        what = "several runs go on" if name is None else f"several runs are called '{name}'"
-        return f"{what}; choose one of {', '.join(_names(found))}"
+        return f"no run '{name}'; you have no active run" if name is not None else "you have no active run"
+    if selected:
+        what = "several runs are active" if name is None else f"several runs are named '{name}'"
+        return f"{what}; choose one: {', '.join(_names(selected))}"
     suggestion = did_you_mean(name or "", [run.name for run in runs])
-    return f"there is no run '{name}'{suggestion}; those that go on: {', '.join(_names(runs))}"
+    return f"no run '{name}'{suggestion}; active runs: {', '.join(_names(runs))}"
 
 
 def _names(runs: Sequence[GoingRun]) -> list[str]:
-    """Return what each run can be called by: its name, or its identity if others have the same name."""
+    """Return a unique name of each run: its name, or its identity if another run has the same name."""
     counts = Counter(run.name for run in runs)
     return [run.name if counts[run.name] == 1 else run.identity for run in runs]

@@ -1,4 +1,4 @@
-"""`monopod check`: everything that is wrong or risky with the input; nothing is run."""
+"""`monopod check`: report every error and risk in the input without running it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from monopod.runner.commands.options.input import (
     add_run_options,
     compiler_options,
     load_documents,
-    names_of_a_run,
+    placeholder_names,
 )
 
-SUMMARY = "tell everything that is wrong or risky with a Pipeline, and run nothing"
+SUMMARY = "report errors and risks in a Pipeline without running it"
 
 EXAMPLES = """\
   monopod check -f pipeline.yaml
   monopod check -f tekton/ --strict
   monopod check -f tekton/ --format sarif > monopod.sarif
 
-to ignore a warning or note, by its rule in [ ]:
-  # monopod: ignore=unpinned-image       a comment on its line or the line above
-  monopod.dev/ignore: unpinned-image     an annotation of the object"""
+to ignore a warning or note, name its rule, which is printed in [ ]:
+  # monopod: ignore=unpinned-image       a comment on the same line or the line above
+  monopod.dev/ignore: unpinned-image     an annotation on the object"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,29 +34,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=("text", "json", "sarif"),
         default="text",
-        help="text for a person (the default), json, or sarif (2.1.0) for code scanning",
+        help="text (the default), json, or sarif (2.1.0, for code scanning)",
     )
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="let warnings, too, make the exit code 2 (notes never do), and list the notes that most files get",
+        help="exit with 2 on warnings too (never on notes), and list common notes one by one",
     )
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print what is found on standard output. Returns 2 if there are errors, with `strict` also if warnings."""
+    """Print all problems. Returns 2 if there are errors, or warnings with ``--strict``."""
     from monopod.compiler.advice.checking import Checked, check  # noqa: PLC0415  # not needed for --help
     from monopod.compiler.diagnostics import Problems  # noqa: PLC0415
     from monopod.runner.display.ci_log import write_json  # noqa: PLC0415
     from monopod.runner.display.problem_view import ProblemView  # noqa: PLC0415
-    from monopod.runner.reports.check_report import Look, report  # noqa: PLC0415
+    from monopod.runner.reports.check_report import TextStyle, report  # noqa: PLC0415
 
     try:
-        checked = check(load_documents(arguments), compiler_options(arguments, **names_of_a_run()))
+        checked = check(load_documents(arguments), compiler_options(arguments, **placeholder_names()))
     except Problems as errors:
         checked = Checked(errors.problems)
-    look = Look(ProblemView.of(sys.stdout, os.environ), arguments.strict)
-    text = report(checked, [*arguments.files, *arguments.more_files], arguments.format, look)
+    style = TextStyle(ProblemView.of(sys.stdout, os.environ), arguments.strict)
+    text = report(checked, [*arguments.files, *arguments.more_files], arguments.format, style)
     (sys.stdout.write if arguments.format == "text" else write_json)(text)
     fatal = {"error", "warning"} if arguments.strict else {"error"}
     return 2 if any(problem.severity in fatal for problem in checked.problems) else 0

@@ -1,4 +1,4 @@
-"""`monopod compile`: from a Pipeline to the one Pod that runs it, or a Job of that Pod, as YAML."""
+"""`monopod compile`: compile a Pipeline into the Pod that runs it, or a Job or CronJob of that Pod."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SUMMARY = "compile a Pipeline into one Pod and write it as YAML"
 EXAMPLES = """\
   monopod compile -f pipeline.yaml > pod.yaml
   monopod compile -f pipeline.yaml -f tasks.yaml -p version=1.2 -w source=pvc:sources -o pod.yaml
-  monopod compile -f pipeline.yaml --image-config images.json    (what images say to run, without asking elsewhere)
+  monopod compile -f pipeline.yaml --image-config images.json    (without a registry)
   compile-pipeline pipeline.yaml | kubectl create -f -
   monopod compile -f pipeline.yaml --kind Job --ttl 1h | kubectl create -f -
   monopod compile -f pipeline.yaml --kind CronJob --schedule '30 3 * * 1-5' --time-zone Europe/Berlin -o nightly.yaml"""
@@ -33,29 +33,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--kube-version",
         type=_kube_version,
         metavar="VERSION",
-        help="the version of Kubernetes that the Pod is for, such as 1.36 (default: any since 1.29)",
+        help="the Kubernetes version to compile for, such as 1.36 (default: 1.29 or later)",
     )
     parser.add_argument(
         "--kind",
         choices=("Pod", "Job", "CronJob", "PodTemplate"),
         default="Pod",
-        help="the object to write: the Pod (the default), a Job or CronJob that makes it, or a PodTemplate",
+        help="the object to write: a Pod (the default), a Job, a CronJob or a PodTemplate",
     )
     parser.add_argument(
-        "--schedule", metavar="SCHEDULE", help="when a CronJob makes runs: '30 3 * * 1-5', @daily, '@every 2h' ..."
+        "--schedule", metavar="SCHEDULE", help="the schedule of a CronJob: '30 3 * * 1-5', @daily, '@every 2h' ..."
     )
     parser.add_argument("--time-zone", metavar="ZONE", help="the time zone of the schedule, such as Europe/Berlin")
     parser.add_argument(
         "--ttl",
         type=duration,
         metavar="DURATION",
-        help="how long after its end a Job is kept, such as 1h; then it goes",
+        help="delete a Job this long after it ends, such as 1h",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Write the objects that were given beside the runs, and the Pod (or Job ...) of each run. Raises Problems."""
+    """Write the Pod (or Job ...) of each run, after the other objects of the input. Raises Problems."""
     from monopod.compiler.documents.yaml_text import to_yaml  # noqa: PLC0415
     from monopod.compiler.pod.workload import Workload  # noqa: PLC0415  # not needed for --help
     from monopod.runner.display.ci_log import write_yaml  # noqa: PLC0415
@@ -65,9 +65,9 @@ def execute(arguments: argparse.Namespace) -> int:
     workload = Workload(arguments.kind, arguments.schedule, arguments.time_zone, arguments.ttl)
     compilations = compile_documents(arguments, workload=workload, **options)
     print_problems(warnings_of(compilations), sys.stderr)
-    given = compilations[0]
-    beside = (*given.config_maps, *given.secrets, *given.claims, *given.passed_through)
-    documents = (*beside, *(each.workload for each in compilations))
+    first = compilations[0]
+    other_objects = (*first.config_maps, *first.secrets, *first.claims, *first.passed_through)
+    documents = (*other_objects, *(compilation.workload for compilation in compilations))
     if arguments.output in (None, "-"):
         write_yaml(documents)
         return 0
@@ -85,9 +85,9 @@ def _kube_version(text: str) -> KubeVersion:
 
 
 def write_whole(path: str, text: str) -> None:
-    """Write a file so that nobody ever sees a part of it: it has its new content at once, or keeps what it has.
+    """Replace a file atomically: readers see either the old or the new content. Raises OSError.
 
-    What is there and is no regular file (/dev/stdout, a FIFO) is written to as it is. Raises OSError.
+    An existing path that is not a regular file (/dev/stdout, a FIFO) is written to directly.
     """
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "w", encoding="utf-8") as file:
@@ -114,7 +114,7 @@ def _temporary_beside(target: str, named: str) -> tuple[int, str]:
 
 
 def _mode_of(path: str) -> int:
-    """Return the permissions that a file has, or that a new one would get."""
+    """Return the permissions of a file, or those that a new file would get."""
     try:
         return os.stat(path).st_mode & 0o7777
     except FileNotFoundError:

@@ -1,24 +1,24 @@
-"""`monopod completion`: the script with which a shell completes the command line."""
+"""`monopod completion`: the script that lets a shell complete the command line."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-SUMMARY = "print the script with which bash, zsh or fish completes monopod's command line"
+SUMMARY = "print a completion script for bash, zsh or fish"
 
 EXAMPLES = """\
   source <(monopod completion bash)                                          # in ~/.bashrc
   monopod completion zsh > "${fpath[1]}/_monopod"                            # once, before compinit
   monopod completion fish > ~/.config/fish/completions/monopod.fish          # once
 
-`kubectl monopod` needs no script: kubectl's own completion asks the program kubectl_complete-monopod, which is
-installed beside this one."""
+`kubectl monopod` needs no script: kubectl's own completion calls kubectl_complete-monopod, which is installed with
+monopod."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the argument of the command."""
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell that is to complete")
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
 
 
 def execute(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`monopod explain`: where the time of a recorded run went, and what would make it shorter."""
+"""`monopod explain`: where a recorded run spent its time, and what would make it faster."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from monopod.runner.records.recorded_run import RecordedRun
     from monopod.runner.reports.time_spent import TimeSpent
 
-SUMMARY = "tell where the time of a run went, and what would make it shorter"
+SUMMARY = "show where a run spent its time, and what would make it faster"
 
 EXAMPLES = """\
   monopod explain                        (the latest run)
   monopod explain ci-x7k2p
   monopod explain -o json | jq .criticalPath
 
-The critical path is the chain of Tasks that ends last, each of which held up the next: only what makes it shorter makes
-the run shorter. A Task waits once all Tasks before it are over: for its turn among the combinations of a matrix, or for
-its container. What a change would bring is computed as if all else took as long as it did."""
+The critical path is the chain of Tasks that determined how long the run took: only a shorter critical path makes the
+run faster. A Task waits after all Tasks before it are done: for its turn among the combinations of a matrix, or for its
+container. The estimates assume that everything else takes as long as it did."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print where the time went."""
+    """Print where the run spent its time."""
     from monopod.runner.reports.time_spent import time_spent  # noqa: PLC0415  # not needed for --help
 
     run = find_recorded_run("explain", arguments.run)
@@ -57,23 +57,23 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _lines(run: RecordedRun, spent: TimeSpent) -> Iterator[str]:
-    from monopod.runner.reports.descriptions import describe_change, describe_parallelism  # noqa: PLC0415
-    from monopod.schemas.formats.words import duration_in_words as words  # noqa: PLC0415
-    from monopod.schemas.formats.words import table_lines  # noqa: PLC0415
+    from monopod.runner.reports.descriptions import describe_change, describe_parallelism, describe_wait  # noqa: PLC0415
+    from monopod.schemas.formats.words import duration_in_words, table_lines  # noqa: PLC0415
 
-    yield f"{run.record.identity} {run.record.status} in {words(spent.total)}"
+    yield f"{run.record.identity} {run.record.status} in {duration_in_words(spent.total)}"
     if spent.critical:
-        yield from ("", "Critical path: what decided how long the run took", "")
-        rows = [("TASK", "STARTED", "WAITED", "TOOK", "SHARE")]
+        yield from ("", "Critical path: the Tasks that determined how long the run took", "")
+        rows: list[tuple[str, ...]] = [("TASK", "STARTED", "WAITED", "TOOK", "SHARE")]
         for span in spent.critical:
             share = f"{span.own / spent.total:.0%}" if spent.total else "-"
-            rows.append((span.label, f"+{words(span.started)}", words(span.held_up), words(span.seconds), share))
+            times = map(duration_in_words, (span.held_up, span.seconds))
+            rows.append((span.label, f"+{duration_in_words(span.started)}", *times, share))
         yield from (f"  {line}" for line in table_lines(rows))
     if spent.waits:
-        yield from ("", "Longest waits of Tasks that could have run", "")
-        yield from (f"  {words(wait.seconds):>6}  {wait.label}: for {wait.why}" for wait in spent.waits)
-    yield from ("", "At the same time", "")
+        yield from ("", "Longest waits of Tasks that were ready to run", "")
+        yield from (f"  {duration_in_words(wait.seconds):>6}  {describe_wait(wait)}" for wait in spent.waits)
+    yield from ("", "Parallelism", "")
     yield from (f"  {line}" for line in describe_parallelism(spent))
     if spent.changes:
-        yield from ("", "What would make the run shorter", "")
+        yield from ("", "What would make the run faster", "")
         yield from (f"  {describe_change(change, spent)}" for change in spent.changes)

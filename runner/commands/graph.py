@@ -1,4 +1,4 @@
-"""`monopod graph`: the DAG of a Pipeline's Tasks, for reading, for Markdown pages and for Graphviz."""
+"""`monopod graph`: the DAG of a Pipeline's Tasks, as text, Mermaid, Graphviz or a picture."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import shutil
 import sys
 from typing import Any
 
-from monopod.runner.commands.options.input import add_file_options, add_run_options, compile_documents, names_of_a_run
+from monopod.runner.commands.options.input import (
+    add_file_options,
+    add_run_options,
+    compile_documents,
+    placeholder_names,
+)
 from monopod.schemas.formats.visible_text import visible_lines
 
 SUMMARY = "draw the DAG of a Pipeline's Tasks"
@@ -27,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=("text", "mermaid", "dot", "svg", "png"),
-        help="text for a terminal, the language of Mermaid or of Graphviz, or a picture that Graphviz's dot draws; "
-        "without it, what the name of the output says, else text",
+        help="text, mermaid, dot (Graphviz), or a picture drawn by Graphviz (svg, png); by default the suffix of the "
+        "output file decides, else text",
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it; without it, to standard output")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -38,7 +43,9 @@ def execute(arguments: argparse.Namespace) -> int:
     from monopod.compiler.graph import render  # noqa: PLC0415  # not needed for --help
     from monopod.runner.reports.graphviz import DrawingError, draw  # noqa: PLC0415
 
-    plans = [each.plan for each in compile_documents(arguments, **names_of_a_run(), unknown_params=True)]
+    plans = [
+        compilation.plan for compilation in compile_documents(arguments, **placeholder_names(), unknown_params=True)
+    ]
     form: Any = arguments.format or _form_of(arguments.output)
     if form in {"svg", "png"}:
         try:
@@ -53,7 +60,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _form_of(output: str | None) -> str:
-    """Return the format that the name of the output says."""
+    """Return the format that the suffix of the output file selects."""
     return next((form for suffix, form in _BY_SUFFIX.items() if (output or "").endswith(suffix)), "text")
 
 

@@ -1,4 +1,4 @@
-"""`monopod logs`: what happened in a run in a cluster, and what its Steps wrote."""
+"""`monopod logs`: the log of a run in a cluster, or the output of one of its Tasks."""
 
 from __future__ import annotations
 
@@ -8,29 +8,31 @@ import sys
 from monopod.runner.commands.options.cluster import add_cluster_options, add_pod_argument
 from monopod.schemas.formats.visible_text import visible_lines
 
-SUMMARY = "print the story of a run in a cluster, or what a Task of it wrote"
+SUMMARY = "print the log of a run in a cluster, or the output of one of its Tasks"
 
 EXAMPLES = """\
-  monopod logs build-x7k2p                       (what happened, and when)
-  monopod logs -f build-x7k2p unit-tests         (what the Steps of a Task write, as it comes)
-  monopod logs build-x7k2p unit-tests/pytest     (one Step)
-  monopod logs build-x7k2p 'test[go=1.22]'       (one combination of a matrix, by its values or its index: 'test[2]')
-  monopod logs build-x7k2p scan/codeql           (a Task of the Pipeline that stands for the Task scan, or all: scan)
+  monopod logs build-x7k2p                       (the events of the run)
+  monopod logs -f build-x7k2p unit-tests         (follow the output of a Task)
+  monopod logs build-x7k2p unit-tests/pytest     (the output of a Step)
+  monopod logs build-x7k2p 'test[go=1.22]'       (one combination of a matrix, by value or by index: 'test[2]')
+  monopod logs build-x7k2p scan/codeql           (a Task of the Pipeline that the Task scan runs; for all of them: scan)
+
+For a run on this machine, use `monopod report RUN -o report.html`.
 
 exit codes:
-  0 it was printed, 2 there is no such run, Task or Step"""
+  0 success, 2 no such run, Task or Step"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add_pod_argument(parser)
-    parser.add_argument("task", nargs="?", metavar="TASK[/STEP]", help="only what this Task, or Step, wrote")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on to the end of the run")
+    parser.add_argument("task", nargs="?", metavar="TASK[/STEP]", help="print only the output of this Task or Step")
+    parser.add_argument("-f", "--follow", action="store_true", help="keep printing until the run ends")
     add_cluster_options(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print what is asked for and return the exit code."""
+    """Print the log or the output and return the exit code."""
     from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
     from monopod.runner.display.outlet import outlets  # noqa: PLC0415
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""`monopod report`: a recorded run as a page, as JUnit XML, as a trace, or as the finished PipelineRun."""
+"""`monopod report`: a recorded run as an HTML page, JUnit XML, a trace, or the finished PipelineRun."""
 
 from __future__ import annotations
 
@@ -12,32 +12,34 @@ from monopod.schemas.formats.visible_text import visible_lines
 if TYPE_CHECKING:
     from monopod.runner.records.recorded_run import RecordedRun
 
-SUMMARY = "make a report of a recorded run: a page, JUnit XML, or a trace"
+SUMMARY = "export a recorded run as an HTML page, JUnit XML, a trace or JSON"
 
 EXAMPLES = """\
-  monopod report -o report.html                       (the latest run, as one file that opens anywhere)
+  monopod report -o report.html                       (the latest run, as one self-contained file)
   monopod report ci-x7k2p -o report.html
-  monopod report --format junit -o junit.xml          (for CI systems that show test results)
-  monopod report --format trace -o trace.json         (OpenTelemetry spans as OTLP JSON)
+  monopod report --format junit -o junit.xml          (for CI systems that display test results)
+  monopod report --format trace -o trace.json         (OpenTelemetry spans, OTLP JSON)
 
 formats:
-  html   a page for people: the DAG, a timeline, where the time went, params, Results, output with search
-  junit  each Task is a test suite, each Step a test case
-  trace  the run, its Tasks, attempts and Steps as spans
+  html   a page with the DAG, a timeline, the critical path, params, Results, and searchable output
+  junit  one test suite per Task, one test case per Step
+  trace  one span per run, Task, attempt and Step
   json   the finished PipelineRun or TaskRun, as `monopod run -o json` prints it"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add_recorded_run_argument(parser)
-    parser.add_argument("--format", choices=("html", "junit", "trace", "json"), default="html", help="default: html")
-    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it; without it, to standard output")
+    parser.add_argument(
+        "--format", choices=("html", "junit", "trace", "json"), default="html", help="the format (default: html)"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write the report. Raises OSError."""
     if arguments.format == "html" and arguments.output is None and sys.stdout.isatty():
-        print("monopod report: a page is nothing for a terminal; use -o FILE", file=sys.stderr)
+        print("monopod report: refusing to print HTML to a terminal; use -o FILE", file=sys.stderr)
         return 2
     run = find_recorded_run("report", arguments.run)
     if run is None:

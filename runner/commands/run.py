@@ -8,7 +8,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
-from monopod.runner.commands.options.cluster import is_kubectl_plugin, program
+from monopod.runner.commands.options.cluster import is_kubectl_plugin, program_name
 from monopod.runner.commands.options.input import add_file_options, add_run_options, compile_documents, duration
 from monopod.runner.commands.options.lines import add_line_options, line_options, without_line_options
 from monopod.schemas.formats.visible_text import visible_lines
@@ -23,28 +23,28 @@ SUMMARY = "run a Pipeline and follow it to its end"
 
 EXAMPLES = """\
   monopod run -f pipeline.yaml -p version=1.2
-  monopod run -f pipeline.yaml -w source=hostPath:.       (on the files as they are, uncommitted ones too)
-  monopod run -f run.yaml -o json > finished-run.json     (the PipelineRun with its status)
-  monopod run -f pipeline.yaml --backend podman           (in containers, with the Steps' images)
+  monopod run -f pipeline.yaml -w source=hostPath:.       (on your working tree, uncommitted files included)
+  monopod run -f run.yaml -o json > finished-run.json     (save the PipelineRun with its status)
+  monopod run -f pipeline.yaml --backend podman           (in containers, from the Steps' images)
   monopod run -f pipeline.yaml --context prod -n ci       (in a cluster)
-  monopod run -f pipeline.yaml --context prod --detach    (and leave it there: monopod attach, logs, status, cancel)
+  monopod run -f pipeline.yaml --context prod --detach    (and return; see monopod attach, logs, status, cancel)
   monopod run -f pipeline.yaml --junit junit.xml --trace trace.json
-  monopod run -f pipeline.yaml --logs build --logs unit-tests/pytest     (of all output, only this)
+  monopod run -f pipeline.yaml --logs build --logs unit-tests/pytest     (show only this output, and failures)
   kubectl get pipeline build -o yaml | monopod run -f -
 
 exit codes:
-  0 Succeeded or Completed, 1 Failed, 2 the input is wrong (nothing was run), 130 cancelled
+  0 Succeeded or Completed, 1 Failed, 2 invalid input (nothing was run), 130 cancelled
 
-On a terminal the output scrolls by above a view of the run; elsewhere, and with NO_COLOR, it is plain lines. In the
-log of a CI system that folds (GitHub Actions, GitLab, Azure Pipelines, Buildkite, TeamCity, Travis CI), each Task has
-a fold of its own.
+On a terminal, output scrolls by above a live view of the Tasks. Otherwise, or if NO_COLOR is set, monopod prints plain
+lines. In CI systems that fold their logs (GitHub Actions, GitLab, Azure Pipelines, Buildkite, TeamCity, Travis CI), the
+output of each Task is folded.
 
-Ctrl-C cancels (Tekton's Cancelled): the Steps that run are asked to stop, and finally Tasks do not run. A second Ctrl-C
-kills them at once. To cancel in Tekton's other ways, or from elsewhere, see `monopod cancel --help`. A slow
-reader of the output holds up nothing; one who goes away (`| head`) cancels too, and then the exit code is 141.
+Ctrl-C cancels the run (Tekton's Cancelled): running Steps are stopped, and finally Tasks do not run. A second Ctrl-C
+kills the Steps immediately. `monopod cancel` cancels from another terminal, and in Tekton's other ways. A slow reader
+never blocks the run. If the reader exits (`| head`), the run is cancelled and the exit code is 141.
 
-Several runs in the files are made one after another, in the order given, also if one fails. Once one is cancelled, the
-rest is not started."""
+If the files define several runs, they run one after another, in order, even if one fails. After a cancelled run, the
+remaining runs are not started."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,49 +56,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         choices=("human", "json", "yaml", "name"),
         default="human",
-        help="human (the default); json or yaml: only the finished PipelineRun on standard output (if the files hold "
-        "several, a List); name: only the name of each run; all else then goes to standard error",
+        help="human (the default); json or yaml: print only the finished PipelineRun (several runs: a List); name: "
+        "print only the name of each run. Everything else then goes to standard error",
     )
     add_line_options(parser)
-    parser.add_argument("--junit", metavar="FILE", help="write the result as JUnit XML, for systems that show tests")
-    parser.add_argument("--trace", metavar="FILE", help="write what ran when as OpenTelemetry spans, in OTLP JSON")
+    parser.add_argument("--junit", metavar="FILE", help="write the result to FILE as JUnit XML")
+    parser.add_argument("--trace", metavar="FILE", help="write the run to FILE as OpenTelemetry spans (OTLP JSON)")
     parser.add_argument(
-        "--no-record", action="store_true", help="keep no record of the run for `monopod runs`, `report` and `explain`"
+        "--no-record", action="store_true", help="do not record the run for `monopod runs`, `report` and `explain`"
     )
     parser.add_argument(
-        "--keep", action="store_true", help="leave the files of the run, or its Pod, where they are, and say where"
+        "--keep", action="store_true", help="keep the files of the run, or its Pod, and print where they are"
     )
     parser.add_argument(
         "--backend",
         choices=("host", "podman", "kubernetes"),
-        help="where to run: host is this machine, and the default; podman runs containers with the Steps' images; "
-        "kubernetes runs a Pod in a cluster, and is the default of `kubectl monopod`",
+        help="where to run the Steps: host (the default) is this machine, without the Steps' images; podman runs "
+        "containers on this machine; kubernetes runs a Pod in a cluster, and is the default of `kubectl monopod`",
     )
     parser.add_argument(
-        "--network", metavar="NETWORK", help="with podman: the Pod's network, such as host, none or one of podman's"
+        "--network", metavar="NETWORK", help="the network of the Pod (podman only): host, none, or a podman network"
     )
-    parser.add_argument("--context", metavar="CONTEXT", help="the context of kubectl to run in; implies kubernetes")
     parser.add_argument(
-        "--detach", action="store_true", help="in a cluster: create the Pod, say what it is called, and leave it there"
+        "--context", metavar="CONTEXT", help="run in the cluster of this kubectl context (implies kubernetes)"
+    )
+    parser.add_argument(
+        "--detach", action="store_true", help="create the Pod, print its name, and return (kubernetes only)"
     )
     parser.add_argument(
         "--ttl",
         type=duration,
         metavar="DURATION",
-        help="in a cluster: let a Job make the Pod, and the cluster remove both that long after the end, such as 1h",
+        help="create a Job, which the cluster deletes this long after its end, such as 1h (kubernetes only)",
     )
     parser.add_argument(
         "--start-timeout",
         type=duration,
         metavar="DURATION",
-        help="in a cluster: how long it may last that an image cannot be pulled, no node takes the Pod, or something "
-        "else keeps a container from starting, before that fails the Task or the run (default: 5m; a Task that "
-        "runs fails as soon as kubelet has tried and failed)",
+        help="how long a container may fail to start before its Task or the run fails (kubernetes only, default: 5m). "
+        "Examples: an image that cannot be pulled, a Pod that fits no node. A Task that is already running fails as "
+        "soon as kubelet reports the error",
     )
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Run the Pods, one for each run, and return the exit code. Raises Problems."""
+    """Run one Pod for each run and return the exit code. Raises Problems."""
     is_in_cluster = arguments.context is not None or is_kubectl_plugin()
     chosen = arguments.backend or ("kubernetes" if is_in_cluster else "host")
     problem = _misplaced_option(arguments, chosen)
@@ -109,16 +111,16 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _misplaced_option(arguments: argparse.Namespace, backend: str) -> str | None:
-    """Return which option is for another backend, in words."""
+    """Return a message about an option that does not apply to this backend; None if all options do."""
     of_kubernetes = ("context", "detach", "ttl", "start_timeout")
     for option in (*of_kubernetes, "network"):
-        its_own = "kubernetes" if option in of_kubernetes else "podman"
-        if getattr(arguments, option) not in (None, False) and backend != its_own:
-            return f"--{option.replace('_', '-')} is for the backend {its_own}, not for {backend}"
+        required = "kubernetes" if option in of_kubernetes else "podman"
+        if getattr(arguments, option) not in (None, False) and backend != required:
+            return f"--{option.replace('_', '-')} applies only to --backend {required}, not to {backend}"
     if arguments.detach and arguments.output in ("json", "yaml"):
-        return f"--detach knows no finished run for -o {arguments.output}; see monopod status POD -o {arguments.output}"
+        return f"--detach does not support -o {arguments.output}; use monopod status POD -o {arguments.output} later"
     if arguments.detach and (arguments.junit or arguments.trace):
-        return "--detach knows no finished run for --junit and --trace"
+        return "--detach does not support --junit and --trace, which need the finished run"
     return None
 
 
@@ -168,7 +170,7 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
 
 
 def _named(default_namespace: str) -> dict[str, Any]:
-    """Return compiler options with which a run knows its name and its namespace before its Pod is made."""
+    """Return compiler options that fix the name and namespace of each run before its Pod is created."""
     from monopod.compiler.scope.run_names import generated_name  # noqa: PLC0415  # not needed for --help
 
     return {"new_name": generated_name, "default_namespace": default_namespace}
@@ -179,20 +181,20 @@ def _run(arguments: argparse.Namespace, compilations: Sequence[Compilation], bac
     from monopod.runner.reports.run_reports import run_reports  # noqa: PLC0415
     from monopod.runner.run_pods import Options, run_pods  # noqa: PLC0415
 
-    lines = line_options(arguments, [each.plan for each in compilations])
+    lines = line_options(arguments, [compilation.plan for compilation in compilations])
     records = None if arguments.no_record else records_root()
     files = (*arguments.files, *arguments.more_files)
     with contextlib.ExitStack() as stack:
         try:
-            wanted = {"junit": arguments.junit, "trace": arguments.trace}
-            reports = stack.enter_context(run_reports(wanted, records))
+            report_files = {"junit": arguments.junit, "trace": arguments.trace}
+            reports = stack.enter_context(run_reports(report_files, records))
         except OSError as error:
             print(visible_lines(f"monopod run: {error.filename}: {error.strerror}"), file=sys.stderr)
             return 2
-        again = [*program(), *without_line_options(sys.argv[1:])]
+        command_line = [*program_name(), *without_line_options(sys.argv[1:])]
 
         def more(task: str, step: str, _container: str) -> str:
-            return shlex.join([*again, "--logs", f"{task}/{step}"])
+            return shlex.join([*command_line, "--logs", f"{task}/{step}"])
 
         is_repeatable = "-" not in files
         options = Options(

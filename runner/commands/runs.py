@@ -1,4 +1,4 @@
-"""`monopod runs`: the runs that are recorded on this machine."""
+"""`monopod runs`: the runs recorded on this machine."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
     from monopod.runner.records.store import Record
 
-SUMMARY = "list the runs that were recorded"
+SUMMARY = "list recorded runs"
 
 EXAMPLES = """\
   monopod runs
   monopod runs -o json | jq '.[] | select(.status == "Failed") | .name'
   monopod report "$(monopod runs -o name | head -n 1)" -o report.html
 
-Runs are recorded below $XDG_STATE_HOME/monopod/runs (~/.local/state/monopod/runs), whatever their backend; the last 100
-are kept, and 1 GiB of them at most. A run that goes on is Running; how one ended whose process was killed is Unknown. A
-second run of the same name is NAME.2."""
+monopod records runs of every backend in $XDG_STATE_HOME/monopod/runs (default: ~/.local/state/monopod/runs). It keeps
+the last 100 runs, and at most 1 GiB. STATUS is Running for an active run, and Unknown if the process that followed the
+run was killed. A second run with the same name is listed as NAME.2."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,35 +30,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         choices=("human", "json", "name"),
         default="human",
-        help="human: a table, the latest run first (the default); json: all that is known; name: only the names",
+        help="human (the default): a table, latest run first; json: every field; name: only the names",
     )
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print the recorded runs, the latest first."""
+    """Print the recorded runs, latest first."""
     from monopod.runner.records.store import records, records_root  # noqa: PLC0415  # not needed for --help
 
-    found = records(records_root())
+    recorded = records(records_root())
     if arguments.output == "json":
         import json  # noqa: PLC0415
 
         from monopod.runner.display.ci_log import write_json  # noqa: PLC0415
 
-        write_json(json.dumps([_described(record) for record in found], indent=2) + "\n")
+        write_json(json.dumps([_to_json(record) for record in recorded], indent=2) + "\n")
     elif arguments.output == "name":
-        sys.stdout.write("".join(f"{record.identity}\n" for record in found))
-    elif found:
-        _print_table(found)
+        sys.stdout.write("".join(f"{record.identity}\n" for record in recorded))
+    elif recorded:
+        _print_table(recorded)
     else:
-        print("No run is recorded yet.", file=sys.stderr)
+        print("No recorded runs.", file=sys.stderr)
     return 0
 
 
-def _print_table(found: Sequence[Record]) -> None:
+def _print_table(recorded: Sequence[Record]) -> None:
     from monopod.runner.display.printable import printable  # noqa: PLC0415
     from monopod.schemas.formats.words import table_lines  # noqa: PLC0415
 
-    rows = [("NAME", "STATUS", "STARTED", "TOOK", "BACKEND", "FILE"), *map(_row, found)]
+    rows = [("NAME", "STATUS", "STARTED", "TOOK", "BACKEND", "FILE"), *map(_row, recorded)]
     for line in table_lines(rows):
         print(printable(line, colours=False))
 
@@ -74,7 +74,7 @@ def _row(record: Record) -> tuple[str, ...]:
     return (record.identity, record.status, started, took, header.backend, " ".join(header.files))
 
 
-def _described(record: Record) -> dict[str, Any]:
+def _to_json(record: Record) -> dict[str, Any]:
     import time  # noqa: PLC0415
 
     header, ended = record.header, record.ended

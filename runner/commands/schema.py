@@ -1,4 +1,4 @@
-"""`monopod schema`: the JSON Schema of what monopod reads, for editors."""
+"""`monopod schema`: the JSON Schema of the input, for editors."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import argparse
 import json
 import sys
 
-SUMMARY = "print the JSON Schema of Tekton's kinds, with which an editor completes and checks YAML"
+SUMMARY = "print the JSON Schema of Tekton's kinds, for completion and checks in editors"
 
 EXAMPLES = """\
   monopod schema > .tekton/schema.json
 
-in the first line of a file, for editors with the YAML language server (VS Code, Vim, Emacs, Helix …):
+For editors with the YAML language server (VS Code, Vim, Emacs, Helix …), make this the first line of a file:
   # yaml-language-server: $schema=schema.json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command: there are none."""
+    """Add the options of the command, which has none."""
 
 
 def execute(_arguments: argparse.Namespace) -> int:

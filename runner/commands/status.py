@@ -1,4 +1,4 @@
-"""`monopod status`: how a run in a cluster stands."""
+"""`monopod status`: the status of a run in a cluster."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import sys
 from monopod.runner.commands.options.cluster import add_cluster_options, add_pod_argument
 from monopod.schemas.formats.visible_text import visible_lines
 
-SUMMARY = "tell how a run in a cluster stands"
+SUMMARY = "print the status of a run in a cluster"
 
 EXAMPLES = """\
   monopod status build-x7k2p
   monopod status build-x7k2p -o json | jq '.status.conditions[0]'
 
-With -o json or yaml the PipelineRun is printed with its status: the finished one, or what is known so far.
+With -o json or yaml, the output is the PipelineRun with its current status.
 
 exit codes:
-  0 it was printed, however the run ended, 2 there is no such run"""
+  0 success, whatever the status of the run; 2 no such run"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print how the run stands and return the exit code."""
+    """Print the status of the run and return the exit code."""
     from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
     from monopod.runner.kubernetes.existing import NoSuchPodError, find  # noqa: PLC0415

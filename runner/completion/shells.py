@@ -76,7 +76,7 @@ def _values(action: argparse.Action) -> Values | None:
 def _short(action: argparse.Action) -> str:
     """Return what an option is for, without what more there is to say of it."""
     text = (action.help or "") % {**vars(action), "prog": "monopod"}
-    return re.split(r"[;:(]", text, maxsplit=1)[0].strip()
+    return re.split(r"[;:(]|\. ", text, maxsplit=1)[0].strip()
 
 
 def script(shell: Shell, commands: Mapping[str, Words], further: Mapping[str, str]) -> str:

@@ -1,9 +1,9 @@
-"""Which CI system runs this process: each sets a variable that it documents.
+"""Which CI system runs this process. Each CI system sets a documented environment variable.
 
-sudo takes these variables away, and the log is the CI system's all the same: so below sudo they are looked for in the
-processes that started this one.
+sudo removes these variables although the log still belongs to the CI system. Under sudo, they are looked up in the
+parent processes.
 
-No imports but the standard library's smallest, since every command asks.
+This module imports only small modules of the standard library, because every command uses it.
 """
 
 from __future__ import annotations
@@ -12,34 +12,34 @@ import os
 from collections.abc import Mapping
 
 VARIABLES = {
-    "GITHUB_ACTIONS": "GitHub Actions",  # Gitea and Forgejo set it too, and do as it does
+    "GITHUB_ACTIONS": "GitHub Actions",  # Gitea and Forgejo set it too, and behave alike
     "GITLAB_CI": "GitLab",
     "TF_BUILD": "Azure Pipelines",
     "BUILDKITE": "Buildkite",
     "TEAMCITY_VERSION": "TeamCity",
     "TRAVIS": "Travis CI",
 }
-"""The names of the CI systems by the variable that each sets."""
+"""The variable that each CI system sets, and the name of the CI system."""
 
 ANY = "CI"
-"""The variable that nearly all of them set."""
+"""The variable that nearly every CI system sets."""
 
 _MOST_PARENTS = 16
 
 
 def systems_of(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names of the CI systems that the environment says; all of them if it is another one."""
+    """Return the CI systems that the environment names; all of them in an unknown CI system."""
     found = tuple(system for variable, system in VARIABLES.items() if is_set(environment, variable))
     return found or (tuple(VARIABLES.values()) if is_set(environment, ANY) else ())
 
 
 def is_set(environment: Mapping[str, str], variable: str) -> bool:
-    """Return whether a variable is set and does not say no."""
+    """Return whether a variable is set to anything but empty, ``0`` or ``false``."""
     return environment.get(variable, "").lower() not in ("", "false", "0")
 
 
-def surrounding(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the environment of this process, or the one around sudo if that started it and left no such variable."""
+def job_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return this process's environment; under sudo, the environment of the parent that has a CI variable."""
     if "SUDO_COMMAND" not in environment or systems_of(environment):
         return environment
     process = os.getppid()

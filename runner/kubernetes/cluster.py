@@ -34,7 +34,7 @@ from websocket import WebSocketBadStatusException, WebSocketException
 from monopod.compiler.diagnostics import did_you_mean
 from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.runner.backend_errors import BackendUnavailableError
-from monopod.runner.commands.options.cluster import program
+from monopod.runner.commands.options.cluster import program_name
 from monopod.runner.kubernetes.api_errors import ApiError
 
 _ws_client: Any = ws_client  # it has no types
@@ -80,7 +80,7 @@ class Cluster:
     def command(self, name: str, pod: PodName, *words: str) -> str:
         """Return one of monopod's commands for a Pod of this cluster, as it can be typed where this was called."""
         context = [] if self._context is None else ["--context", self._context]
-        return shlex.join([*program(), name, pod.name, *words, "-n", pod.namespace, *context])
+        return shlex.join([*program_name(), name, pod.name, *words, "-n", pod.namespace, *context])
 
     def version(self) -> KubeVersion:
         """Ask for the version of Kubernetes. Raises BackendUnavailableError, with what is wrong in words."""

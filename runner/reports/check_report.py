@@ -1,15 +1,15 @@
-"""What a check found, for a person (text), for programs (json), and for code scanning (SARIF 2.1.0).
+"""The report of `monopod check`, as text, JSON, or SARIF 2.1.0 for code scanning.
 
 Rules:
 
-- Text: a line for each problem; on a terminal, with the source (``problem_view``). The notes that most files get (no
-  timeout, no requests, no digest) are one line for each file, unless the check is strict.
+- Text: one line per problem; on a terminal, with the source line (``problem_view``). Common notes (no timeout, no
+  requests, no digest) are combined into one line per file, unless the check is strict.
 - JSON: ``{"problems": [{"file", "line", "column", "severity", "rule", "message"}], "errors", "warnings", "notes",
-  "ignored"}``. What is in no file has null for file, line and column.
-- SARIF: https://docs.oasis-open.org/sarif/sarif/v2.1.0/. What the author said is to be ignored is there too, as
+  "ignored"}``. A problem without a position has null for file, line and column.
+- SARIF: https://docs.oasis-open.org/sarif/sarif/v2.1.0/. Problems that the author ignores are included, marked as
   suppressed in the source.
 
-Left to others: what is found (``monopod.compiler.advice``), the exit code (``commands.check``).
+``monopod.compiler.advice`` finds the problems; ``commands.check`` decides the exit code.
 """
 
 from __future__ import annotations
@@ -33,22 +33,26 @@ Format: TypeAlias = Literal["text", "json", "sarif"]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How text looks: `view` is that of a terminal, `strict` shows the notes that most files get one by one."""
+class TextStyle:
+    """How the text is rendered: `view` is set for a terminal, `strict` lists common notes one by one."""
 
     view: ProblemView | None = None
     strict: bool = False
 
 
-def report(checked: Checked, files: Sequence[str], form: Format, look: Look = Look()) -> str:  # frozen
-    """Return what was found in `files`, as they were given, with a line break at its end."""
-    return _text(checked, files, look) if form == "text" else _FORMATS[form](checked, files)
+def report(checked: Checked, files: Sequence[str], form: Format, style: TextStyle = TextStyle()) -> str:  # frozen
+    """Return the report on `files`, named as on the command line. It ends with a newline."""
+    return _text(checked, files, style) if form == "text" else _FORMATS[form](checked, files)
 
 
-def _text(checked: Checked, files: Sequence[str], look: Look) -> str:
-    lines = [_line(each, f" [{each.rule}]", look) for each in checked.problems if look.strict or not _is_common(each)]
-    if not look.strict:
-        lines += _common(checked.problems, look)
+def _text(checked: Checked, files: Sequence[str], style: TextStyle) -> str:
+    lines = [
+        _line(problem, f" [{problem.rule}]", style)
+        for problem in checked.problems
+        if style.strict or not _is_common(problem)
+    ]
+    if not style.strict:
+        lines += _common(checked.problems, style)
     lines += [f"{file}: ok" for file in _without_problems(files, checked.problems)]
     count = [counted(checked.problems), f"{len(checked.suppressed)} ignored" if checked.suppressed else ""]
     if any(count):
@@ -61,39 +65,39 @@ _COMMON: dict[Rule, str] = {
     "no-requests": "no cpu or memory requests",
     "unpinned-image": "images without a digest",
 }
-"""Rules whose notes most files get, with what their common line says of each."""
+"""Rules whose notes are combined, with the text of each in the combined line."""
 
 
 def _is_common(problem: Problem) -> bool:
     return problem.severity == "note" and problem.rule in _COMMON and problem.position is not None
 
 
-def _common(problems: Sequence[Problem], look: Look) -> Iterator[str]:
-    """Yield one line for each file with such notes, at the place of the first; a single note stays as it is."""
+def _common(problems: Sequence[Problem], style: TextStyle) -> Iterator[str]:
+    """Yield one line per file with common notes, at the position of the first; a single note is kept as it is."""
     by_file: dict[str, list[Problem]] = {}
     for problem in problems:
         if _is_common(problem) and problem.position is not None:
             by_file.setdefault(problem.position.file, []).append(problem)
-    for those in by_file.values():
-        rules = [rule for rule in _COMMON if any(each.rule == rule for each in those)]
-        if len(those) == 1:
-            yield _line(those[0], f" [{those[0].rule}]", look)
+    for notes in by_file.values():
+        rules = [rule for rule in _COMMON if any(note.rule == rule for note in notes)]
+        if len(notes) == 1:
+            yield _line(notes[0], f" [{notes[0].rule}]", style)
             continue
-        message = f"{', '.join(_COMMON[rule] for rule in rules)} ({len(those)} notes; --strict lists them)"
-        yield _line(replace(those[0], message=message), f" [{', '.join(rules)}]", look)
+        message = f"{', '.join(_COMMON[rule] for rule in rules)} ({len(notes)} notes; --strict lists them)"
+        yield _line(replace(notes[0], message=message), f" [{', '.join(rules)}]", style)
 
 
-def _line(problem: Problem, suffix: str, look: Look) -> str:
-    if look.view is not None:
-        return look.view.render(problem, suffix)
+def _line(problem: Problem, suffix: str, style: TextStyle) -> str:
+    if style.view is not None:
+        return style.view.render(problem, suffix)
     return printable(str(problem), colours=False) + suffix
 
 
 def _without_problems(files: Sequence[str], problems: Sequence[Problem]) -> list[str]:
-    """Return the files, and directories of files, that no problem is in."""
+    """Return the files and directories without problems."""
     at = {problem.position.file for problem in problems if problem.position is not None}
     if any(problem.position is None for problem in problems):
-        return []  # it may be anybody's
+        return []  # it may belong to any file
     directories = {file[:end] for file in at for end, character in enumerate(file) if character == "/"}
     names = {file: "<stdin>" if file == "-" else file for file in files}
     return [file for file in files if names[file] not in at and names[file].rstrip("/") not in directories]
@@ -158,7 +162,7 @@ def _result(problem: Problem, index: int, is_ignored: bool) -> dict[str, Any]:
 
 
 def _uri(file: str) -> str:
-    """Return a file's name as a URI: relative if it is, so that it is the same in each clone."""
+    """Return a file name as a URI. A relative name stays relative, so that it is the same in every clone."""
     if os.path.isabs(file):
         return "file://" + urllib.parse.quote(os.fsencode(file))
     path = file if file.startswith("<") else os.path.normpath(file)

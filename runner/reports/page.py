@@ -30,6 +30,7 @@ from monopod.runner.reports.descriptions import (
     describe_change,
     describe_parallelism,
     describe_step_end,
+    describe_wait,
     explain_task,
     step_status,
 )
@@ -242,7 +243,7 @@ class _Page:
         yield tag(
             "p",
             tag("span", "", class_="key critical", aria_hidden="true"),
-            "the critical path: the chain of Tasks that decided how long the run took",
+            "the critical path: the Tasks that determined how long the run took",
             class_="legend",
         )
 
@@ -379,12 +380,12 @@ class _Page:
         ]
         yield table("The critical path", ("Task", "Waited", "Took", "Share of the run"), rows)
         if spent.waits:
-            yield tag("h3", "Longest waits of Tasks that could have run")
-            yield item_list(f"{duration_in_words(wait.seconds)}: {wait.label}, for {wait.why}" for wait in spent.waits)
-        yield tag("h3", "At the same time")
+            yield tag("h3", "Longest waits of Tasks that were ready to run")
+            yield item_list(f"{duration_in_words(wait.seconds)}: {describe_wait(wait)}" for wait in spent.waits)
+        yield tag("h3", "Parallelism")
         yield item_list(describe_parallelism(spent))
         if spent.changes:
-            yield tag("h3", "What would make the run shorter")
+            yield tag("h3", "What would make the run faster")
             yield item_list(f"{_capital(describe_change(change, spent))}." for change in spent.changes)
 
     # Params, Results, output

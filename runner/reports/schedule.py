@@ -1,9 +1,9 @@
-"""What decides how long a DAG takes: its critical path, and how that changes with the DAG.
+"""How long a DAG takes: its critical path, and how that changes with the DAG.
 
-Rules: each node takes some time once all those before it are over; any number can go on at the same time. Times are in
-seconds and not negative. Pure; the graphs are networkx's.
+Each node starts when all nodes before it are done; any number of nodes can run in parallel. Times are in seconds and
+not negative. Pure; the graphs are networkx's.
 
-What is left to others: which nodes and edges a run has (``time_spent``).
+``time_spent`` decides which nodes and edges a run has.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class Schedule:
         for before, after in edges:
             self._graph.add_edge(before, after, seconds=self._seconds[after])
         if not nx.is_directed_acyclic_graph(self._graph):
-            raise ValueError("this is no DAG")
+            raise ValueError("the graph has a cycle")
 
     @cached_property
     def critical_path(self) -> tuple[str, ...]:
-        """The chain of nodes that takes longest, from its start to its end; empty if there are no nodes."""
+        """The chain of nodes that takes longest, from first to last; empty if there are no nodes."""
         path = nx.dag_longest_path(self._graph, weight="seconds")
         return tuple(path[1:])
 
     @cached_property
     def length(self) -> float:
-        """How long all of it takes: as long as the critical path."""
+        """How long the DAG takes: the length of the critical path."""
         return sum(self._seconds[name] for name in self.critical_path)
 
     @cached_property
@@ -51,14 +51,14 @@ class Schedule:
 
     @cached_property
     def widest(self) -> int:
-        """How many nodes can go on at the same time at most."""
+        """The maximum number of nodes that can run in parallel."""
         order = [name for name in nx.topological_sort(self._graph) if name != _START]
         numbers = {name: number for number, name in enumerate(order)}
         before = [[numbers[each] for each in self._graph.predecessors(name) if each != _START] for name in order]
         return heaviest_antichain([1] * len(order), before)
 
     def with_seconds(self, name: str, seconds: float) -> Schedule:
-        """Return the same DAG in which a node takes so long."""
+        """Return the same DAG with another duration of one node."""
         return Schedule({**self._seconds, name: seconds}, self._edges())
 
     def without_edges(self, edges: Iterable[tuple[str, str]]) -> Schedule:

@@ -1,15 +1,15 @@
-"""Where the time of a run went: its critical path, its waits, how much ran at once, and what a change would bring.
+"""Where a run spent its time: its critical path, its waits, its parallelism, and what would make it faster.
 
 Rules:
 
-- What is computed from is what was measured. A Task instance waits from the moment when all Tasks before it are over
-  (`ready`) to its start, and then takes its time. The critical path is the chain of Tasks that ends with the last one,
-  each of which held up the next; its waits and times add up to the length of the run.
-- A combination of a matrix that ran in a slot after another one waited for that one too.
-- A change is thought to alter nothing else: what runs at the same time would take as long as it did. On a machine whose
-  cores are all busy that is too hopeful.
+- Everything is computed from measured times. A Task instance waits from the moment all Tasks before it are done
+  (`ready`) until it starts. The critical path is the chain of Tasks that delayed one another up to the last one; its
+  waits and durations add up to the duration of the run.
+- A combination of a matrix that reused a slot also waited for the previous combination in that slot.
+- An estimated change alters nothing else: everything that runs in parallel takes as long as it did. That is too
+  optimistic on a machine whose cores are all busy.
 
-What is left to others: the graph (``schedule``), how it is told (``commands.explain``, ``page``).
+The graph is in ``schedule``; ``commands.explain`` and ``page`` present the result.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from typing import Any
 from monopod.runner.records.recorded_run import RecordedRun, TaskRun
 from monopod.runner.reports.schedule import Schedule
 
-MOST_TOLD = 5
-"""How many waits, and how many changes, are told at most."""
+MOST_REPORTED = 5
+"""The maximum number of waits, and of changes, that are reported."""
 WORTH_SECONDS = 0.05
 WORTH_SHARE = 0.01
-"""What is shorter than this, or than this share of the run, is not told."""
+"""Waits and changes shorter than this, or than this share of the run, are not reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
     """A Task instance in time, in seconds since the run started.
 
-    ``ready``: all Tasks before it were over. ``free``: its slot was, too. ``began``: its first Step's program was
-    started; None if none ever was.
+    ``ready``: all Tasks before it were done. ``free``: its slot was free, too. ``began``: the program of its first Step
+    started; None if no program ever did.
     """
 
     label: str
@@ -49,28 +49,28 @@ class Span:
 
     @property
     def waited(self) -> float:
-        """How long it could have run but did not: for its slot, then for its turn, then for its container."""
+        """How long it was ready but did not run: it waited for its slot, its turn, and its container."""
         return max((self.started if self.began is None else self.began) - self.ready, 0.0)
 
     @property
     def seconds(self) -> float:
-        """How long it took, from its start on."""
+        """How long it took from its start."""
         return self.ended - self.started
 
     @property
     def held_up(self) -> float:
-        """How long it waited once its slot was free, too: on the critical path, its own wait."""
+        """How long it waited after its slot was free: its own wait on the critical path."""
         return self.started - self.free
 
     @property
     def own(self) -> float:
-        """Its own wait and time: on the critical path, what it adds to the run."""
+        """Its own wait and duration: what it adds to the critical path."""
         return self.ended - self.free
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A Task instance that waited though all before it was over, how long, and in words what for."""
+    """A Task instance that waited although all Tasks before it were done, how long, and for what (``why``)."""
 
     label: str
     seconds: float
@@ -79,7 +79,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What would bring a shorter run: ``what`` in words, and by how many seconds."""
+    """A change that would make the run faster: ``what`` as a clause, and the seconds it would save."""
 
     what: str
     saved: float
@@ -87,11 +87,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class TimeSpent:
-    """Where the time of a run went. Times are in seconds; ``total`` is how long the run took.
+    """Where a run spent its time. Times are in seconds; ``total`` is how long the run took.
 
-    ``work`` is how long all Tasks took together, ``shortest`` the longest chain of dependent Tasks without any wait:
-    no number of cores makes the run shorter than that. ``peak`` is how many Tasks ran at the same time at most,
-    ``widest`` how many could have. ``cpu`` is the processor time of all Steps.
+    ``work`` is the duration of all Tasks added up, ``shortest`` the longest chain of dependent Tasks with no waiting:
+    no number of cores makes the run faster than that. ``peak`` is the maximum number of Tasks that ran in parallel,
+    ``widest`` the maximum that could have. ``cpu`` is the CPU time of all Steps.
     """
 
     total: float
@@ -108,17 +108,17 @@ class TimeSpent:
 
     @property
     def reached(self) -> float:
-        """How many Tasks ran at the same time on average."""
+        """The average number of Tasks that ran in parallel."""
         return self.work / self.total if self.total else 0.0
 
     @property
     def possible(self) -> float:
-        """How many would have, had none waited."""
+        """The average number that would have run in parallel with no waiting."""
         return self.work / self.shortest if self.shortest else 0.0
 
 
 def time_spent(run: RecordedRun) -> TimeSpent:
-    """Return where the time of a run went; of one that goes on, up to the last that was heard of it."""
+    """Return where a run spent its time. An active run is measured up to its latest event."""
     total = run.ended - run.started
     spans = tuple(_spans(run))
     ran = tuple(span for span in spans if run.by_label[span.label].attempts)
@@ -129,27 +129,27 @@ def time_spent(run: RecordedRun) -> TimeSpent:
     critical = tuple(by_label[name] for name in schedule.critical_path if run.by_label[name].attempts)
     work = sum(span.seconds for span in ran)
     names = {span.label for span in ran}
-    alone = Schedule({span.label: span.seconds for span in spans}, edges)
+    without_waits = Schedule({span.label: span.seconds for span in spans}, edges)
     return TimeSpent(
         total=total,
         spans=spans,
         critical=critical,
         after_last=max(total - max((span.ended for span in spans), default=0.0), 0.0),
-        waits=tuple(sorted(_waits(run, ran, total), key=lambda wait: -wait.seconds)[:MOST_TOLD]),
+        waits=tuple(sorted(_waits(run, ran, total), key=lambda wait: -wait.seconds)[:MOST_REPORTED]),
         work=work,
-        shortest=alone.length,
+        shortest=without_waits.length,
         peak=_peak(ran),
         widest=Schedule(dict.fromkeys(names, 1.0), _bridged(edges, names)).widest,
         cpu=sum(span.cpu for span in ran),
-        changes=tuple(sorted(_changes(run, schedule, by_label, total), key=lambda each: -each.saved)[:MOST_TOLD]),
+        changes=tuple(sorted(_changes(run, schedule, by_label, total), key=lambda each: -each.saved)[:MOST_REPORTED]),
     )
 
 
 def _spans(run: RecordedRun) -> Iterator[Span]:
-    """Yield the Task instances in the order of the Pipeline. One that never started took no time when it could have."""
+    """Yield the Task instances in Pipeline order. One that never started takes no time, at the moment it was ready."""
     previous = dict(_turns_by_next(run))
     spans: dict[str, Span] = {}
-    for task in _in_order(run):
+    for task in _in_topological_order(run):
         ready = max((spans[each].ended for each in task.before), default=0.0)
         free = spans[previous[task.label]].ended if task.label in previous else 0.0
         spans[task.label] = _span(run, task, ready, max(ready, free))
@@ -174,8 +174,8 @@ def _span(run: RecordedRun, task: TaskRun, ready: float, free: float) -> Span:
     )
 
 
-def _in_order(run: RecordedRun) -> Iterator[TaskRun]:
-    """Yield the Task instances so that each comes after those that it waited for."""
+def _in_topological_order(run: RecordedRun) -> Iterator[TaskRun]:
+    """Yield the Task instances in topological order."""
     before = {task.label: set(task.before) for task in run.tasks}
     for earlier, later in _turns(run):
         before[later].add(earlier)
@@ -190,7 +190,7 @@ def _edges(run: RecordedRun) -> Iterator[tuple[str, str]]:
 
 
 def _turns(run: RecordedRun) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of Task instances of which the second ran in the slot of the first when that was over."""
+    """Yield pairs of Task instances that ran in the same slot, one after the other."""
     by_slot: dict[str, list[TaskRun]] = {}
     for task in run.tasks:
         if task.attempts:
@@ -205,7 +205,7 @@ def _turns_by_next(run: RecordedRun) -> Iterator[tuple[str, str]]:
 
 
 def _bridged(edges: tuple[tuple[str, str], ...], names: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield the edges between the nodes `names`, and those that lead through others."""
+    """Yield the edges between the nodes `names`, including those that lead through other nodes."""
     nexts: dict[str, list[str]] = {}
     for before, after in edges:
         nexts.setdefault(before, []).append(after)
@@ -223,7 +223,7 @@ def _bridged(edges: tuple[tuple[str, str], ...], names: set[str]) -> Iterator[tu
 
 
 def _peak(spans: tuple[Span, ...]) -> int:
-    """Return how many of the spans overlap at most; one that ends when another starts does not overlap it."""
+    """Return the maximum number of overlapping spans. A span that ends when another starts does not overlap it."""
     moments = sorted(
         [(span.started, 1) for span in spans if span.seconds] + [(span.ended, -1) for span in spans if span.seconds]
     )
@@ -268,7 +268,7 @@ def _shorter_tasks(schedule: Schedule, spans: dict[str, Span]) -> Iterator[Chang
 
 
 def _fewer_dependencies(run: RecordedRun, schedule: Schedule) -> Iterator[Change]:
-    """Yield what it would bring to do without a dependency on the critical path; those of `finally` are a must."""
+    """Yield the effect of removing each dependency on the critical path, except those of `finally` Tasks."""
     critical = [(run.by_label[before], run.by_label[after]) for before, after in schedule.critical_edges]
     declared = {(_dependency(before, after), after.state.path): after for before, after in critical}
     for (dependency, path), task in declared.items():
@@ -281,22 +281,22 @@ def _fewer_dependencies(run: RecordedRun, schedule: Schedule) -> Iterator[Change
             for before in each.before
             if _is_below(run.by_label[before].state.path, dependency)
         ]
-        uses = ", of which it uses a Result" if _uses_result(task, dependency) else ""
+        uses = " (whose Result it uses)" if _uses_result(task, dependency) else ""
         saved = schedule.length - schedule.without_edges(edges).length
         yield Change(f"if {path} did not depend on {dependency}{uses}", saved)
 
 
 def _more_at_once(run: RecordedRun, schedule: Schedule) -> Iterator[Change]:
-    """Yield what it would bring to run all combinations of a matrix at the same time."""
+    """Yield the effect of running all combinations of each matrix in parallel."""
     turns = tuple(_turns(run))
     for path in {run.by_label[after].state.path for edge in schedule.critical_edges if edge in turns for after in edge}:
         edges = [edge for edge in turns if run.by_label[edge[1]].state.path == path]
         saved = schedule.length - schedule.without_edges(edges).length
-        yield Change(f"if all combinations of {path} ran at the same time", saved)
+        yield Change(f"if all combinations of {path} ran in parallel", saved)
 
 
 def _dependency(before: TaskRun, after: TaskRun) -> str | None:
-    """Return the path by which `after` says that it waits for `before`; None if that is not what it says."""
+    """Return the path in `after`'s dependencies that covers `before`; None if there is none."""
     return next((path for path in after.state.after if _is_below(before.state.path, path)), None)
 
 
@@ -309,7 +309,7 @@ def _uses_result(task: TaskRun, path: str) -> bool:
 
 
 def to_json(spent: TimeSpent) -> dict[str, Any]:
-    """Return it as plain data, for programs: times in seconds, since the start of the run where they are moments."""
+    """Return plain data for JSON. Times are in seconds; moments count from the start of the run."""
     return {
         "seconds": _rounded(spent.total),
         "criticalPath": [

@@ -283,7 +283,7 @@ def test_cancel_from_elsewhere(start_monopod, monopod, make, write, tmp_path, wa
     process = start_monopod("run", "-f", write(run), "--context", "test")
     wait_for_line(process, "ready")
     ran = monopod("cancel", "build", "--context", "test", "--grace", way)
-    assert (ran.code, ran.out) == (0, f"Run 'build' is being cancelled: {way}\n")
+    assert (ran.code, ran.out) == (0, f"Cancelling run 'build': {way}\n")
     (tmp_path / "go").touch()
     out, err = rest(process)
     assert process.returncode == 130, (out, err)

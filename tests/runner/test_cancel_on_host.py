@@ -83,8 +83,8 @@ class Following:
         """Cancel it as another process would; `told` is the mode that is said to hold, if it is another one."""
         self._monkeypatch.setattr(sys, "argv", ["monopod", "cancel", "--grace", mode])
         assert main() == 0
-        already = "" if told is None else ", which was asked for before"
-        expected = f"Run 'test' is being cancelled: {told or mode}{already}\n"
+        already = "" if told is None else " (requested earlier)"
+        expected = f"Cancelling run 'test': {told or mode}{already}\n"
         assert self._capsys.readouterr() == (expected, "")
 
     def let_go(self):

@@ -138,35 +138,35 @@ def test_what_is_no_request_is_passed_over(root, going):
 
 def test_the_only_run_needs_no_name(cancel, going):
     run = going("build-x7k2p-abcdefgh")
-    assert cancel() == (0, "Run 'build-x7k2p' is being cancelled: Cancelled\n", "")
+    assert cancel() == (0, "Cancelling run 'build-x7k2p': Cancelled\n", "")
     assert run.taken == ["Cancelled"]
 
 
 def test_the_named_run_is_cancelled_as_asked(cancel, going):
     runs = [going("one-abcdefgh"), going("two-abcdefgh")]
     for mode in (GENTLEST, GENTLE):
-        assert cancel("two", "--grace", mode) == (0, f"Run 'two' is being cancelled: {mode}\n", "")
+        assert cancel("two", "--grace", mode) == (0, f"Cancelling run 'two': {mode}\n", "")
     assert [run.taken for run in runs] == [[], [GENTLEST, GENTLE]]
-    expected = f"Run 'two' is being cancelled: {GENTLE}, which was asked for before\n"
+    expected = f"Cancelling run 'two': {GENTLE} (requested earlier)\n"
     assert cancel("two", "--grace", GENTLEST) == (0, expected, "")
 
 
 def test_runs_of_one_name_are_told_apart(cancel, going):
     runs = [going("ci-abcdefgh"), going("ci-12345678"), going("other-12345678")]
-    message = "monopod cancel: several runs are called 'ci'; choose one of ci-12345678, ci-abcdefgh\n"
+    message = "monopod cancel: several runs are named 'ci'; choose one: ci-12345678, ci-abcdefgh\n"
     assert cancel("ci") == (2, "", message)
-    message = "monopod cancel: several runs go on; choose one of ci-12345678, ci-abcdefgh, other\n"
+    message = "monopod cancel: several runs are active; choose one: ci-12345678, ci-abcdefgh, other\n"
     assert cancel() == (2, "", message)
-    assert cancel("ci-abcdefgh") == (0, "Run 'ci' is being cancelled: Cancelled\n", "")
+    assert cancel("ci-abcdefgh") == (0, "Cancelling run 'ci': Cancelled\n", "")
     assert [run.taken for run in runs] == [["Cancelled"], [], []]
 
 
 def test_an_unknown_name_is_told(cancel, going):
-    assert cancel() == (2, "", "monopod cancel: no run of yours goes on\n")
-    assert cancel("build") == (2, "", "monopod cancel: there is no run 'build', and none goes on\n")
+    assert cancel() == (2, "", "monopod cancel: you have no active run\n")
+    assert cancel("build") == (2, "", "monopod cancel: no run 'build'; you have no active run\n")
     going("build-abcdefgh")
     going("test-abcdefgh")
-    message = "monopod cancel: there is no run 'biuld' (did you mean 'build'?); those that go on: build, test\n"
+    message = "monopod cancel: no run 'biuld' (did you mean 'build'?); active runs: build, test\n"
     assert cancel("biuld") == (2, "", message)
 
 

@@ -31,7 +31,8 @@ _VARIES = (
     (r"\b\d+\.\d+ s\b", "DURATION"),
     (r"\b\d+%", "SHARE"),
     (r"\b\d+(\.\d+)? (bytes|KB|KiB|MiB)", r"SIZE"),
-    (r"\b\d+\.\d (at a time|cores)", r"NUMBER \1"),
+    (r"\b\d+\.\d cores", "NUMBER cores"),
+    (r"\bparallelism \d+\.\d\b", "parallelism NUMBER"),
     (r"\b(it is|Good) (morning|afternoon|evening|night)", r"\1 PART-OF-DAY"),
     (r"\b\d+ (files changed)", r"COUNT \1"),
     (r"\b\d+ links in \d+ files", "COUNT links in COUNT files"),
@@ -40,8 +41,8 @@ _VARIES = (
     (r"(?m)^(\[[\w-]+ : [\w-]+\])? [~^]+\n", ""),  # below a line of Python that failed, as its version does it
 )
 _TASK = re.compile(r"\[([\w-]+)[\] ]")
-_CHANGE = re.compile(r"if .* would take DURATION less: DURATION$")
-_DEPENDS_ON_TIMES = re.compile(rf"{_CHANGE.pattern}|Longest waits of |DURATION \S+: for ")
+_CHANGE = re.compile(r"if .* would take DURATION \(DURATION less\)$")
+_DEPENDS_ON_TIMES = re.compile(rf"{_CHANGE.pattern}|Longest waits of |DURATION \S+ waited for ")
 
 
 @dataclass(frozen=True)

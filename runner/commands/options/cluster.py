@@ -1,4 +1,4 @@
-"""The options that say which cluster is meant, and which Pod in it. The same for all commands."""
+"""The options that select a cluster and a Pod in it."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import sys
 
 
 def is_kubectl_plugin() -> bool:
-    """Whether this was called as `kubectl monopod`, so that a cluster is meant if nothing else is said."""
+    """Return whether this process is `kubectl monopod`, which runs in a cluster by default."""
     return os.path.basename(sys.argv[0]) == "kubectl-monopod"
 
 
-def program() -> list[str]:
-    """Return the words by which this was called, for commands that are shown to be typed."""
+def program_name() -> list[str]:
+    """Return the words that start this program, for commands that are shown to the user."""
     return ["kubectl", "monopod"] if is_kubectl_plugin() else ["monopod"]
 
 
 def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--context`` and ``-n``."""
-    parser.add_argument("--context", metavar="CONTEXT", help="the context of kubectl (default: the current one)")
+    parser.add_argument("--context", metavar="CONTEXT", help="the kubectl context (default: the current context)")
     parser.add_argument(
-        "-n", "--namespace", metavar="NAMESPACE", help="the namespace of the Pod (default: that of the context)"
+        "-n", "--namespace", metavar="NAMESPACE", help="the namespace of the Pod (default: the context's namespace)"
     )
 
 
 def add_pod_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the name of a Pod."""
+    """Add the argument POD."""
     parser.add_argument(
         "pod",
         metavar="POD",
-        help="the Pod that runs the Pipeline: its name, pod/NAME, or what `run --detach -o name` prints",
+        help="the Pod that runs the Pipeline: NAME, pod/NAME, or the output of `run --detach -o name`",
     )

@@ -1,6 +1,6 @@
-"""The options that say what is to be run: files, params, Workspaces, the namespace. The same for all commands.
+"""The options that select and configure what to run: files, params, Workspaces, the namespace.
 
-Files are given with ``-f``, as to kubectl, or as plain arguments, so that ``-f *.yaml`` means what it looks like.
+Files are passed with ``-f``, as with kubectl, or as plain arguments, so that ``-f *.yaml`` works as it looks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_file_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``-f FILE``, FILE as plain arguments, and what of the files is meant."""
+    """Add ``-f FILE``, plain FILE arguments, and ``--name``."""
     parser.add_argument(
         "-f",
         "--filename",
@@ -24,20 +24,20 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="files",
         metavar="FILE",
-        help="YAML or JSON to read: a file, a directory (its .yaml, .yml and .json files) or - (standard input); "
-        "may be given several times",
+        help="YAML or JSON to read: a file, a directory (its .yaml, .yml and .json files) or - for standard input "
+        "(repeatable)",
     )
-    parser.add_argument("more_files", nargs="*", metavar="FILE", help="the same, without -f")
+    parser.add_argument("more_files", nargs="*", metavar="FILE", help="the same as -f FILE")
     parser.add_argument(
         "--name",
         metavar="NAME",
-        help="which run, Pipeline or Task is meant, if the files hold several: its name or generateName; without it, "
-        "all PipelineRuns and TaskRuns are meant, one after another",
+        help="the run, Pipeline or Task to use if the files define several: its name or generateName (default: all "
+        "PipelineRuns and TaskRuns, one after another)",
     )
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that bind what the Pipeline leaves open."""
+    """Add the options that complete a Pipeline: params, Workspaces, limits, images."""
     parser.add_argument(
         "-p",
         "--param",
@@ -46,7 +46,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         dest="params",
         type=name_and_value,
         metavar="NAME=VALUE",
-        help="the value of a param; of an array a,b,c or JSON, of an object key:value,... or JSON",
+        help="set a param (repeatable). An array is a,b,c or JSON; an object is key:value,... or JSON",
     )
     parser.add_argument(
         "-w",
@@ -56,39 +56,39 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         dest="workspaces",
         type=name_and_value,
         metavar="NAME=BINDING",
-        help="what a Workspace is bound to: emptyDir, pvc:CLAIM, hostPath:DIRECTORY, secret:NAME or configMap:NAME",
+        help="bind a Workspace (repeatable): emptyDir, pvc:CLAIM, hostPath:DIRECTORY, secret:NAME or configMap:NAME",
     )
     parser.add_argument(
         "--timeout",
         type=duration,
         metavar="DURATION",
-        help="how long the whole run may take, such as 90s or 1h30m; 0 is without a limit",
+        help="the timeout of the whole run, such as 90s or 1h30m; 0 means no timeout",
     )
     parser.add_argument(
         "--max-concurrency",
         type=_positive,
         metavar="NUMBER",
-        help="how many combinations of a matrix may run at the same time",
+        help="how many combinations of a matrix may run in parallel",
     )
     parser.add_argument(
         "--keep-volume-claims",
         action="store_true",
-        help="let a volumeClaimTemplate be a claim that the cluster makes and removes with the Pod (a generic "
-        "ephemeral volume), not an emptyDir: for more storage than a node has, a storage class, or a snapshot to start "
-        "from",
+        help="turn each volumeClaimTemplate into a generic ephemeral volume (a claim that the cluster creates and "
+        "deletes with the Pod) instead of an emptyDir. Use it for a storage class, a snapshot, or more storage than a "
+        "node has",
     )
     parser.add_argument("-n", "--namespace", metavar="NAMESPACE", help="the namespace of the Pod")
     parser.add_argument(
         "--pod-security",
         choices=("restricted",),
         metavar="PROFILE",
-        help="restricted: let the Pod pass that profile of the Pod Security Standards; what Steps leave open is filled "
-        "in, and what they ask for and it forbids is refused",
+        help="make the Pod comply with a profile of the Pod Security Standards (restricted). Missing fields are filled "
+        "in; fields that the profile forbids are errors",
     )
     parser.add_argument(
         "--runtime-image",
         metavar="IMAGE",
-        help="the image of the coordinator, if it is not the one that `make image` builds here",
+        help="the image of the coordinator (default: the image that `make image` builds)",
     )
     parser.add_argument(
         "--image-config",
@@ -96,22 +96,22 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="image_configs",
         metavar="FILE",
-        help="what images say to run (ENTRYPOINT and CMD), for Steps and Sidecars without command and script, instead "
-        "of asking podman, docker or the registry: the output of `podman image inspect` or `docker image inspect`, or "
-        "YAML or JSON with configurations by the names of images; may be given several times",
+        help="read ENTRYPOINT and CMD of images from FILE instead of asking podman, docker or the registry "
+        "(repeatable). Steps and Sidecars without command and script need them. FILE is the output of `podman image "
+        "inspect` or `docker image inspect`, or YAML or JSON that maps image names to configurations",
     )
 
 
 def name_and_value(text: str) -> tuple[str, str]:
-    """Return the two parts of ``NAME=VALUE``; argparse tells of the error."""
+    """Return the two parts of ``NAME=VALUE``. Raises ArgumentTypeError, which argparse reports."""
     name, equals, value = text.partition("=")
     if not name or not equals:
-        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, not {text!r}")
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
     return name, value
 
 
 def duration(text: str) -> float:
-    """Return the seconds of a duration such as ``1h30m``; argparse tells of the error."""
+    """Return the seconds of a duration such as ``1h30m``. Raises ArgumentTypeError, which argparse reports."""
     from monopod.schemas.formats.duration import parse  # noqa: PLC0415  # it imports pydantic
 
     try:
@@ -122,13 +122,13 @@ def duration(text: str) -> float:
 
 def _positive(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, not {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a positive whole number, got {text!r}")
     return int(text)
 
 
 @without_garbage_collection()
 def compile_documents(arguments: argparse.Namespace, **options: Any) -> tuple[Compilation, ...]:
-    """Return what the runs in the files given compile to, one at least. Raises Problems, also if no file is given.
+    """Compile the runs in the files of the command line; there is at least one. Raises Problems.
 
     `options` are further fields of the compiler's Options.
     """
@@ -138,25 +138,25 @@ def compile_documents(arguments: argparse.Namespace, **options: Any) -> tuple[Co
 
 
 def load_documents(arguments: argparse.Namespace) -> Documents:
-    """Return the documents in the files given. Raises Problems, also if no file is given."""
+    """Load the files of the command line. Raises Problems, also if there are no files."""
     from monopod.compiler.diagnostics import Problem, Problems  # noqa: PLC0415  # not needed for --help
     from monopod.compiler.documents.documents import load  # noqa: PLC0415
 
     files = [*arguments.files, *arguments.more_files]
     if not files:
-        raise Problems([Problem(None, "no file is given; use -f FILE, or -f - for standard input", "no-input")])
+        raise Problems([Problem(None, "no input file; use -f FILE, or -f - for standard input", "no-input")])
     return load(files)
 
 
-def names_of_a_run() -> dict[str, Any]:
-    """Return compiler options with which the names are known that `monopod run` makes: for what is only looked at."""
+def placeholder_names() -> dict[str, Any]:
+    """Return compiler options that put placeholders for the names that `monopod run` generates."""
     from monopod.compiler.scope.run_names import placeholder_name  # noqa: PLC0415  # not needed for --help
 
     return {"new_name": placeholder_name, "default_namespace": "default"}
 
 
 def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
-    """Return what the arguments ask of the compiler; `options` are further fields."""
+    """Return the compiler options of a command line; `options` are further fields."""
     from monopod.compiler.compilation import Options  # noqa: PLC0415  # not needed for --help
 
     if arguments.runtime_image is not None:

@@ -1,4 +1,4 @@
-"""The options that say which lines of a run are shown, and how."""
+"""The options that select which lines of a run are shown, and how."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def add_line_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TASK[/STEP]",
-        help="show only what this Task, or this Step of it, does and writes, beside what fails; TASK[2] is a "
-        "combination of a matrix; may be given several times",
+        help="show only the output of this Task or Step, and failures (repeatable). TASK[2] or 'TASK[go=1.22]' is one "
+        "combination of a matrix",
     )
     parser.add_argument(
-        "--timestamps", action="store_true", help="begin each line with the time at which it was read (RFC 3339, UTC)"
+        "--timestamps", action="store_true", help="prefix each line with the time it was read (RFC 3339, UTC)"
     )
     parser.add_argument(
-        "-q", "--quiet", action="store_true", help="show only what fails (and what --logs asks for) and the summary"
+        "-q", "--quiet", action="store_true", help="show only failures, the output that --logs selects, and the summary"
     )
 
 
 def line_options(arguments: argparse.Namespace, plans: Sequence[Plan]) -> LineOptions:
-    """Return what was asked for. Raises Problems if ``--logs`` names what is in none of the Plans."""
+    """Return the line options of a command line. Raises Problems if ``--logs`` names an unknown Task or Step."""
     from monopod.runner.display.line_options import LineOptions  # noqa: PLC0415  # not needed for --help
     from monopod.runner.display.selection import Selection, find_sources  # noqa: PLC0415
 
@@ -39,7 +39,7 @@ def line_options(arguments: argparse.Namespace, plans: Sequence[Plan]) -> LineOp
 
 
 def without_line_options(words: Iterable[str]) -> Iterator[str]:
-    """Yield the words of a command line without ``--logs`` and ``--quiet``, to which others can then be added."""
+    """Yield the words of a command line without ``--logs`` and ``--quiet``."""
     words = iter(words)
     for word in words:
         if word == "--":

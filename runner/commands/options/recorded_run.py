@@ -1,4 +1,4 @@
-"""The argument RUN of the commands that tell of a recorded run."""
+"""The argument RUN of the commands that report on a recorded run."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 def add_recorded_run_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the argument, which may be left out."""
+    """Add the optional argument RUN."""
     parser.add_argument(
         "run",
         nargs="?",
         metavar="RUN",
-        help="a run as `monopod runs` lists it, or a Pipeline: its latest run; without it, the latest of all",
+        help="a run as listed by `monopod runs`, or a Pipeline, for its latest run (default: the latest run)",
     )
 
 
 def find_recorded_run(command: str, name: str | None) -> RecordedRun | None:
-    """Return the run that is meant; None if there is none, which is told then."""
+    """Return the selected run; if there is none, print an error and return None."""
     from monopod.runner.records.recorded_run import read_run  # noqa: PLC0415  # not needed for --help
     from monopod.runner.records.store import RecordError, choose, records_root  # noqa: PLC0415
 

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monopod.runner.display import ci_log, display
-from monopod.runner.display.ci_systems import surrounding, systems_of
+from monopod.runner.display.ci_systems import job_environment, systems_of
 from monopod.runner.display.summary import Outcome, summarize
 from monopod.runner.follow.follower import Follower, OutputLine
 from monopod.schemas.run_events import RunWarning
@@ -138,13 +138,13 @@ def test_below_sudo_the_system_is_found_around_it(monkeypatch):
         "import os\n"
         "from monopod.runner.display.ci_systems import *\n"
         "environment = {'SUDO_COMMAND': 'monopod'}\n"
-        "print(systems_of(environment), systems_of(surrounding(environment)))\n"
+        "print(systems_of(environment), systems_of(job_environment(environment)))\n"
     )
     around = {**{name: value for name, value in os.environ.items() if name != "CI"}, "GITLAB_CI": "true"}
     shell = ["sh", "-c", f'env -u GITLAB_CI "$0" -c "{code}"; true', sys.executable]
     ran = subprocess.run(shell, env=around, capture_output=True, text=True, check=True, timeout=300)
     assert ran.stdout == "() ('GitLab',)\n"
-    assert surrounding({"SUDO_COMMAND": "x", "TRAVIS": "1"}) == {"SUDO_COMMAND": "x", "TRAVIS": "1"}
+    assert job_environment({"SUDO_COMMAND": "x", "TRAVIS": "1"}) == {"SUDO_COMMAND": "x", "TRAVIS": "1"}
     assert systems_of({"TRAVIS": "1", "CI": "1"}) == ("Travis CI",)
 
 

@@ -107,7 +107,7 @@ def test_reports_of_the_run_are_those_of_the_record(failed, monopod, folder):
 def test_explain(failed, monopod):
     lines = monopod("explain").stdout.splitlines()
     assert lines[0].startswith(f"{failed} Failed in ")
-    assert lines[2] == "Critical path: what decided how long the run took"
+    assert lines[2] == "Critical path: the Tasks that determined how long the run took"
     told = json.loads(monopod("explain", failed, "-o", "json").stdout)
     assert [each["task"] for each in told["criticalPath"]] == ["build", "test"]
 

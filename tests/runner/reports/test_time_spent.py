@@ -91,7 +91,7 @@ def test_combinations_that_take_turns(spent, story):
         ("scan[2]", 30, "its turn, after scan[1]"),
         ("scan[1]", 10, "its turn, after scan[0]"),
     ]
-    assert told(found.changes)["if all combinations of scan ran at the same time"] == 15
+    assert told(found.changes)["if all combinations of scan ran in parallel"] == 15
     assert (found.shortest, found.peak, found.widest) == (20, 1, 3)
 
 
