@@ -35,7 +35,7 @@ def describe(event):
 def main():
     request = json.load(sys.stdin)
     import_monopod(request["package"])
-    from monopod.runner.backend import BackendUnavailableError, PodRefusedError  # noqa: PLC0415
+    from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError  # noqa: PLC0415
     from monopod.runner.host.pod import HostPod  # noqa: PLC0415
 
     pod = HostPod(
