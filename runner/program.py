@@ -33,7 +33,14 @@ INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run `monopod` or `kubectl monopod` with the arguments of this process."""
+    """Run `monopod` or `kubectl monopod` with the arguments of this process.
+
+    ``monopod __complete WORD...``, which is not listed in --help, answers the completion scripts of the shells.
+    """
+    if sys.argv[1:2] == ["__complete"]:
+        from monopod.runner.completion import answers  # noqa: PLC0415  # slow to import
+
+        return answers.answer(sys.argv[2:], is_plugin=False)
     from monopod.runner import command_line  # noqa: PLC0415  # slow to import
 
     return _run(command_line.main)
@@ -48,9 +55,9 @@ def compile_pipeline() -> int:
 
 def complete() -> int:
     """Run `kubectl_complete-monopod`, which kubectl calls for completions."""
-    from monopod.runner.completion import kubectl as kubectl_completion  # noqa: PLC0415  # slow to import
+    from monopod.runner.completion import answers  # noqa: PLC0415  # slow to import
 
-    return kubectl_completion.main()
+    return answers.main()
 
 
 def _run(command: Callable[[], int]) -> int:

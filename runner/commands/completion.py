@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Print the script."""
     from monopod.runner.command_line import COMMANDS  # noqa: PLC0415  # it imports this
-    from monopod.runner.completion.shells import script, words_of_command  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.completion.shells import script  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.completion.words import words_of_command  # noqa: PLC0415
 
     words = {name: words_of_command(name) for name in COMMANDS}
     sys.stdout.write(script(arguments.shell, words, {"compile-pipeline": "compile"}))

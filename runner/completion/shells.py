@@ -1,82 +1,25 @@
-"""Scripts with which bash, zsh and fish complete the command line: commands, options, their choices, and files.
+"""Scripts with which bash, zsh and fish complete the command line.
 
 Rules:
 
-- What there is to complete comes from the parsers themselves, so that it cannot be out of date.
-- A value is one of the parser's choices, a file if its metavar says so, or something that only the user knows.
-- The scripts need nothing that the shells do not bring along; bash-completion is not needed.
+- Commands, options, their choices and files are in the script, so that they complete without starting a process. They
+  are read from the parsers.
+- Values that only a program can list (runs, Tasks, params, contexts …) come from ``monopod __complete``.
+- The scripts need only what the shells bring along; bash-completion is not needed.
 
-Left to others: the options (``commands``).
+Left to others: what a command takes (``words``), the answers of ``monopod __complete`` (``answers``).
 """
 
 from __future__ import annotations
 
-import argparse
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from monopod.runner.completion.words import Option, Values, Words
+
 Shell: TypeAlias = Literal["bash", "zsh", "fish"]
-Values: TypeAlias = tuple[str, ...] | Literal["file", "unknown"]
-"""What can stand for a value: choices, a file, or what nobody knows here."""
-
-_FILES = frozenset({"FILE", "DIRECTORY", "PATH"})
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """An option by its names; `values` is None if it takes none."""
-
-    names: tuple[str, ...]
-    values: Values | None
-    help: str
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What a command takes: options, and arguments without a name (None: it takes none)."""
-
-    summary: str
-    options: tuple[Option, ...]
-    arguments: Values | None
-
-
-def words_of(parser: argparse.ArgumentParser, summary: str) -> Words:
-    """Return what the command with this parser takes."""
-    options: list[Option] = []
-    arguments: Values | None = None
-    for action in parser._actions:  # noqa: SLF001  # argparse has no other way to ask
-        if action.help == argparse.SUPPRESS:
-            continue
-        values = _values(action)
-        if action.option_strings:
-            options.append(Option(tuple(action.option_strings), values, _short(action)))
-        else:
-            arguments = values
-    return Words(summary, tuple(options), arguments)
-
-
-def words_of_command(name: str) -> Words:
-    """Return what one of monopod's commands takes."""
-    from monopod.runner.command_line import command_named, parser_of  # noqa: PLC0415  # its commands import this
-
-    return words_of(parser_of(f"monopod {name}", name), command_named(name).SUMMARY)
-
-
-def _values(action: argparse.Action) -> Values | None:
-    if action.nargs == 0:
-        return None
-    if action.choices is not None:
-        return tuple(map(str, action.choices))
-    return "file" if action.metavar in _FILES else "unknown"
-
-
-def _short(action: argparse.Action) -> str:
-    """Return what an option is for, without what more there is to say of it."""
-    text = (action.help or "") % {**vars(action), "prog": "monopod"}
-    return re.split(r"[;:(]|\. ", text, maxsplit=1)[0].strip()
 
 
 def script(shell: Shell, commands: Mapping[str, Words], further: Mapping[str, str]) -> str:
@@ -87,20 +30,32 @@ def script(shell: Shell, commands: Mapping[str, Words], further: Mapping[str, st
     return "".join(f"{line}\n" for line in _SCRIPTS[shell](commands, further))
 
 
+def _argument(words: Words) -> Values | None:
+    """Return what any positional argument of a command can be: if one of several must be listed, all are."""
+    return next((values for values in words.arguments if _is_listed(values)), (words.arguments or (None,))[-1])
+
+
+def _is_listed(values: Values | None) -> bool:
+    return isinstance(values, str) and values not in {"file", "unknown"}
+
+
 # bash
 
 
 _BASH = """\
-_monopod() {
-    local command=$1 current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local values= options= arguments=
-    if [[ -z $command ]]; then
-        if ((COMP_CWORD > 1)); then command=${COMP_WORDS[1]}; fi
-    fi
-    if [[ $current == '=' ]]; then  # to bash, --option=value is three words
-        current=
-    elif [[ $previous == '=' ]]; then
-        previous=${COMP_WORDS[COMP_CWORD - 2]}
+_monopod() {  # $1: the command, if the program stands for one; $2: what bash replaces, a part of the last word
+    local command=$1 line=${COMP_LINE:0:COMP_POINT} words values= options= arguments= head=
+    read -ra words <<< "$line"
+    if [[ $line == *[[:blank:]] ]]; then words+=(''); fi
+    while [[ ${words[0]} == *=* ]]; do words=("${words[@]:1}"); done
+    words=(${command:+"$command"} "${words[@]:1}")
+    if [[ -z $command ]] && ((${#words[@]} > 1)); then command=${words[0]}; fi
+    local typed=${words[-1]} previous=
+    local current=$typed
+    if ((${#words[@]} > 1)); then previous=${words[-2]}; fi
+    if [[ $typed == --*=* ]]; then
+        previous=${typed%%=*} current=${typed#*=}
+        head=$previous=
     fi
     case $command in"""
 _BASH_END = """\
@@ -113,38 +68,50 @@ _BASH_END = """\
         '' | '?') ;;
         @file)
             compopt -o filenames
-            mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-        *) mapfile -t COMPREPLY < <(compgen -W "$values" -- "$current") ;;
+            mapfile -t COMPREPLY < <(compgen -f -- "$current")
+            return ;;
+        @listed)
+            local word
+            while IFS=$'\\t' read -r word _; do
+                if [[ $word != :* ]]; then COMPREPLY+=("$word"); fi
+            done < <(monopod __complete "${words[@]}" 2> /dev/null) ;;
+        *)
+            mapfile -t COMPREPLY < <(compgen -W "$values" -- "$current")
+            COMPREPLY=("${COMPREPLY[@]/#/$head}") ;;
     esac
+    COMPREPLY=("${COMPREPLY[@]#"${typed%"$2"}"}")
+    if ((${#COMPREPLY[@]} == 1)) && [[ ${COMPREPLY[0]} == *[=:] ]]; then compopt -o nospace; fi
 }"""
 
 
 def _bash(commands: Mapping[str, Words], further: Mapping[str, str]) -> Iterator[str]:
-    yield "# bash completion of monopod, made by `monopod completion bash`"
+    yield "# bash completion of monopod, from `monopod completion bash`"
     yield _BASH
     yield f"        '') arguments={_quoted_words(commands)} options='--help --version' ;;"
     for name, words in commands.items():
         yield f"        {name})"
         yield f"            options={_quoted_words(each for option in words.options for each in option.names)}"
-        yield f"            arguments={_bash_values(words.arguments)}"
+        yield f"            arguments={_bash_values(_argument(words))}"
         yield "            case $previous in"
         for option in words.options:
             if option.values is not None:
                 yield f"                {' | '.join(option.names)}) values={_bash_values(option.values)} ;;"
         yield "            esac ;;"
     yield _BASH_END
-    yield "_monopod_command() { _monopod ''; }"
+    yield "_monopod_command() { _monopod '' \"$2\"; }"
     yield "complete -F _monopod_command monopod"
     for program, name in further.items():
         function = f"_monopod_{name}"
-        yield f"{function}() {{ _monopod {name}; }}"
+        yield f'{function}() {{ _monopod {name} "$2"; }}'
         yield f"complete -F {function} {program}"
 
 
 def _bash_values(values: Values | None) -> str:
     if values is None:
         return "''"
-    return {"file": "@file", "unknown": "'?'"}[values] if isinstance(values, str) else _quoted_words(values)
+    if isinstance(values, tuple):
+        return _quoted_words(values)
+    return {"file": "@file", "unknown": "'?'"}.get(values, "@listed")
 
 
 def _quoted_words(words: Iterable[str]) -> str:
@@ -154,9 +121,27 @@ def _quoted_words(words: Iterable[str]) -> str:
 # zsh
 
 
+_ZSH_LISTED = """\
+_monopod_listed() {  # $name: the command
+    local -a lines plain shown open; local line word
+    lines=("${(@f)$(monopod __complete $name "${(@)words[2,CURRENT-1]}" "$IPREFIX$PREFIX" 2> /dev/null)}")
+    for line in "${(@)lines[1,-2]}"; do
+        word=${${line%%$'\\t'*}#"$IPREFIX"}
+        if [[ $word == *[=:] ]]; then
+            open+=("$word")
+        else
+            plain+=("$word") shown+=("${line/$'\\t'/  -- }")
+        fi
+    done
+    compadd -S '' -a open
+    compadd -l -d shown -a plain
+}"""
+
+
 def _zsh(commands: Mapping[str, Words], further: Mapping[str, str]) -> Iterator[str]:
     yield f"#compdef monopod {' '.join(f'{program}={program}' for program in further)}".rstrip()
-    yield "# zsh completion of monopod, made by `monopod completion zsh`"
+    yield "# zsh completion of monopod, from `monopod completion zsh`"
+    yield _ZSH_LISTED
     yield "_monopod() {"
     yield "    local context state state_descr line name=$service"
     yield "    typeset -A opt_args"
@@ -177,11 +162,12 @@ def _zsh(commands: Mapping[str, Words], further: Mapping[str, str]) -> Iterator[
     programs = {name: [program for program, each in further.items() if each == name] for name in commands}
     for name, words in commands.items():
         yield f"        {' | '.join([name, *programs[name]])})"
+        yield f"            name={name}"
         yield "            _arguments -s \\"
         for option in words.options:
             for each in option.names:
                 yield f"                {shlex.quote(_zsh_option(each, option))} \\"
-        yield f"                {shlex.quote('*:' + _zsh_value('argument', words.arguments))} ;;"
+        yield f"                {shlex.quote('*:' + _zsh_value('argument', _argument(words)))} ;;"
     yield "    esac"
     yield "}"
     yield 'if [[ $funcstack[1] == _monopod ]]; then _monopod "$@"; else compdef _monopod monopod ' + (
@@ -200,6 +186,8 @@ def _zsh_option(name: str, option: Option) -> str:
 def _zsh_value(what: str, values: Values | None) -> str:
     if values == "file":
         return "file:_files"
+    if _is_listed(values):
+        return f"{values}:_monopod_listed"
     if values is None or isinstance(values, str):
         return f"{what}: "
     return f"{what}:({' '.join(values)})"
@@ -208,33 +196,47 @@ def _zsh_value(what: str, values: Values | None) -> str:
 # fish
 
 
+_FISH_LISTED = """\
+function __monopod_listed  # the argument is the command, if the program stands for one
+    set -l words $argv (commandline -opc)[2..] (commandline -ct)
+    string match --quiet --regex '^-[^=]*$' -- $words[-1]; and return  # an option
+    monopod __complete $words 2> /dev/null | string match --invert --regex '^:\\d+$' | \
+string replace --regex '^--[\\w-]+=' ''
+end"""
+
+
 def _fish(commands: Mapping[str, Words], further: Mapping[str, str]) -> Iterator[str]:
-    yield "# fish completion of monopod, made by `monopod completion fish`"
+    yield "# fish completion of monopod, from `monopod completion fish`"
+    yield _FISH_LISTED
     yield "complete -c monopod -f"
     yield "complete -c monopod -n __fish_use_subcommand -s h -l help -d 'say how it is used'"
     yield "complete -c monopod -n __fish_use_subcommand -l version -d 'say which version this is'"
     for name, words in commands.items():
         yield f"complete -c monopod -n __fish_use_subcommand -a {name} -d {_fish_quoted(words.summary)}"
     for name, words in commands.items():
-        yield from _fish_words(f"complete -c monopod -n '__fish_seen_subcommand_from {name}'", words)
+        yield from _fish_words(f"complete -c monopod -n '__fish_seen_subcommand_from {name}'", words, "")
     for program, name in further.items():
         yield f"complete -c {program} -f"
-        yield from _fish_words(f"complete -c {program}", commands[name])
+        yield from _fish_words(f"complete -c {program}", commands[name], name)
 
 
-def _fish_words(start: str, words: Words) -> Iterator[str]:
-    if words.arguments is not None:
-        yield f"{start} {_fish_values(words.arguments, '-k ')}"
+def _fish_words(start: str, words: Words, command: str) -> Iterator[str]:
+    if words.arguments:
+        yield f"{start} {_fish_values(_argument(words), ('-F', '-f', '-k'), command)}"
     for option in words.options:
         names = " ".join(f"-l {each[2:]}" if each.startswith("--") else f"-s {each[1:]}" for each in option.names)
-        values = "" if option.values is None else f" {_fish_values(option.values, '-x ')}"
+        values = "" if option.values is None else f" {_fish_values(option.values, ('-r -F', '-x', '-x'), command)}"
         yield f"{start} {names}{values} -d {_fish_quoted(option.help)}"
 
 
-def _fish_values(values: Values, choice: str) -> str:
-    if isinstance(values, str):
-        return {"file": "-r -F" if choice == "-x " else "-F", "unknown": "-x" if choice == "-x " else "-f"}[values]
-    return f"{choice}-a {_fish_quoted(' '.join(values))}"
+def _fish_values(values: Values | None, flags: tuple[str, str, str], command: str) -> str:
+    """Return what fish offers for a value; `flags` are those for files, for nothing, and for a list."""
+    files, nothing, listed = flags
+    if isinstance(values, tuple):
+        return f"{listed} -a {_fish_quoted(' '.join(values))}"
+    if _is_listed(values):
+        return f"{listed} -a {_fish_quoted(f'(__monopod_listed {command})'.replace(' )', ')'))}"
+    return files if values == "file" else nothing
 
 
 def _fish_quoted(text: str) -> str:

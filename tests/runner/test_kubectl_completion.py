@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from monopod.runner.command_line import COMMANDS
-from monopod.runner.completion.kubectl import FILES, NO_FILES
-from monopod.runner.completion.shells import words_of_command
+from monopod.runner.completion.answers import FILES, NO_FILES, NO_SPACE, completions
+from monopod.runner.completion.words import words_of_command
 
 
 def complete(*words):
@@ -48,6 +48,78 @@ def test_options_are_those_of_the_command(name):
 )
 def test_values(words, offered, directive):
     assert complete(*words) == (offered, directive)
+
+
+KUBECTL = """\
+#!/bin/sh
+echo "$@" > "$0.called"
+printf 'pod/build-x7k2p\\npod/build-aaaaa\\n'
+"""
+
+
+def test_pods_are_those_that_kubectl_lists(tmp_path, monkeypatch):
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(KUBECTL)
+    kubectl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert complete("logs", "--context", "prod", "-n", "ci", "build-x") == (["build-x7k2p"], NO_FILES)
+    called = (tmp_path / "kubectl.called").read_text()
+    assert called == (
+        "get pods --selector app.kubernetes.io/managed-by=monopod --output name --request-timeout=2s "
+        "--context=prod --namespace=ci\n"
+    )
+    assert complete("cancel", "") == (["build-x7k2p", "build-aaaaa"], NO_FILES)
+    assert complete("logs", "build-x7k2p", "") == ([], NO_FILES)  # its Tasks are only in the cluster
+
+
+def test_nothing_is_listed_without_kubectl_runs_or_a_file(tmp_path, monkeypatch):
+    for name in ("PATH", "HOME", "TMPDIR", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    for words in (
+        ("status", ""),
+        ("report", ""),
+        ("run", "--context", ""),
+        ("run", "-f", "missing.yaml", "-p", ""),
+        ("run", "-f", str(tmp_path), "--logs", ""),
+        ("run", "-f", "-", "--name", ""),
+    ):
+        assert complete(*words) == ([], NO_FILES)
+    assert completions(["cancel", ""], is_plugin=False) == ":4\n"
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "- a", "a: &a [*a]", "spec: 5", "kind: Pipeline\nspec: {tasks: 5, params: [x]}"]
+)
+def test_files_that_are_no_pipeline_offer_nothing(tmp_path, content):
+    (tmp_path / "file.yaml").write_text(content)
+    for option in ("-p", "-w", "--logs", "--name"):
+        assert complete("run", "-f", str(tmp_path / "file.yaml"), option, "") == ([], NO_FILES)
+
+
+def test_what_files_define(tmp_path):
+    (tmp_path / "run.yaml").write_text("""\
+kind: PipelineRun
+metadata: {generateName: build-}
+spec:
+  pipelineSpec:
+    params: [{name: version, description: "what\\n to build"}, {name: mode, enum: [a, b]}]
+    workspaces: [{name: source}]
+    tasks: [{name: unit, taskRef: {name: unit-tests}}]
+---
+kind: Task
+metadata: {name: unit-tests}
+spec: {params: [{name: other}], steps: [{name: pytest}, {image: x}]}
+""")
+    files = ("run", "-f", str(tmp_path))
+    assert complete(*files, "--name", "") == (["build-", "unit-tests"], NO_FILES)
+    assert complete(*files, "-p", "") == (["version=", "mode="], NO_FILES + NO_SPACE)
+    assert complete(*files, "--param=mode=") == (["--param=mode=a", "--param=mode=b"], NO_FILES)
+    assert complete(*files, "-w", "source=p") == (["source=pvc:"], NO_FILES + NO_SPACE)
+    assert complete(*files, "--logs", "") == (["unit"], NO_FILES)
+    assert complete(*files, "--logs", "unit/") == (["unit/pytest"], NO_FILES)
+    (tmp_path / "run.yaml").write_text("kind: Task\nspec: {params: [{name: other}]}")
+    assert complete(*files, "-p", "") == (["other="], NO_FILES + NO_SPACE)
 
 
 def test_what_each_is_for_stands_behind_a_tab():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -14,11 +15,48 @@ from pathlib import Path
 import pytest
 
 from monopod.runner.command_line import COMMANDS, command_named, parser_of
-from monopod.runner.completion.shells import Words, words_of
+from monopod.runner.completion.words import Words, words_of
 
 BIN = Path(sys.executable).parent
 SHELLS = ("bash", "zsh", "fish")
 DEADLINE = 60.0
+ENVIRONMENT = {"PATH": f"{BIN}:{os.environ['PATH']}", "KUBECONFIG": "", "XDG_STATE_HOME": "", "TMPDIR": ""}
+PIPELINE = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: ci}
+spec:
+  params:
+    - {name: version, description: what to build}
+    - {name: mode, enum: [fast, thorough]}
+  workspaces: [{name: source}]
+  tasks:
+    - {name: build, taskSpec: {steps: [{name: compile, image: x}, {name: link, image: x}]}}
+    - {name: test, taskRef: {name: unit-tests}}
+  finally:
+    - {name: report, taskRef: {name: unit-tests}}
+---
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: {name: unit-tests}
+spec: {params: [{name: of-the-task}], steps: [{name: pytest, image: x}]}
+"""
+KUBECONFIG = """\
+current-context: prod
+contexts: [{name: prod}, {name: "arn:aws:eks:west:1:cluster/ci"}]
+"""
+RUN = {
+    "name": "build-x7k2p",
+    "namespace": "ci",
+    "uid": "",
+    "kind": "PipelineRun",
+    "pipeline": "ci",
+    "backend": "host",
+    "files": [],
+    "started": 1.0,
+    "version": "1",
+    "format": 1,
+}
 
 
 def script(shell: str) -> str:
@@ -41,17 +79,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shells")
     for shell in SHELLS:
         (folder / f"monopod.{shell}").write_text(script(shell))
-    for name in ("pipeline.yaml", "other one.yaml"):
-        (folder / name).touch()
+    (folder / "pipeline.yaml").write_text(PIPELINE)
+    (folder / "other one.yaml").touch()
+    (folder / ".kube").mkdir()
+    (folder / ".kube" / "config").write_text(KUBECONFIG)
+    record = folder / ".local" / "state" / "monopod" / "runs" / "build-x7k2p"
+    record.mkdir(parents=True)
+    (record / "run.json").write_text(json.dumps(RUN))
     return folder
 
 
 BASH = """\
 source monopod.bash
 compopt() { :; }  # it works only while completing
-COMP_WORDS=("$@")
-COMP_CWORD=$(($# - 1))
-"$(complete -p "$1" | sed 's/.* -F \\([^ ]*\\) .*/\\1/')"
+COMP_LINE="$*" COMP_POINT=${#COMP_LINE} word=${COMP_LINE##*[ =:]}
+"$(complete -p "$1" | sed 's/.* -F \\([^ ]*\\) .*/\\1/')" "$1" "$word"
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 
@@ -63,7 +105,8 @@ def offered(shell: str, folder: Path, *line: str) -> set[str]:
     else:
         quoted = " ".join(line).replace("'", "\\'")
         command = ["fish", "--no-config", "-c", f"source monopod.fish; complete -C '{quoted}'"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    environment = {**os.environ, **ENVIRONMENT, "HOME": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     return {each.partition("\t")[0].removesuffix("/") for each in done.stdout.splitlines() if each}
 
@@ -110,11 +153,41 @@ class TestOffered:
         assert "--output" in offered(shell, folder, "compile-pipeline", "--")
         assert "--help" in offered(shell, folder, "monopod", "--")
 
+    def test_recorded_runs(self, shell, folder):
+        need(shell)
+        assert offered(shell, folder, "monopod", "report", "") == {"build-x7k2p"}
+        assert offered(shell, folder, "monopod", "explain", "b") == {"build-x7k2p"}
 
-def test_bash_completes_after_an_equals_sign_which_is_a_word_of_its_own(folder):
-    assert offered("bash", folder, "monopod", "check", "--format", "=", "") == {"text", "json", "sarif"}
-    assert offered("bash", folder, "monopod", "check", "--format", "=", "j") == {"json"}
-    assert offered("bash", folder, "monopod", "check", "--format", "=") == {"text", "json", "sarif"}
+    def test_contexts(self, shell, folder):
+        need(shell)
+        assert offered(shell, folder, "monopod", "run", "--context", "p") == {"prod"}
+        rest = "aws:eks:west:1:cluster/ci" if shell == "bash" else "arn:aws:eks:west:1:cluster/ci"
+        assert offered(shell, folder, "monopod", "run", "--context", "arn:") == {rest}  # bash replaces what follows a :
+        assert offered(shell, folder, "monopod", "run", "--context=p") == {
+            "prod" if shell == "bash" else "--context=prod"
+        }
+
+    def test_params_and_workspaces_of_the_files(self, shell, folder):
+        need(shell)
+        assert offered(shell, folder, "monopod", "run", "-f", "pipeline.yaml", "-p", "") == {"version=", "mode="}
+        assert offered(shell, folder, "monopod", "run", "pipeline.yaml", "-w", "s") == {"source="}
+        assert offered(shell, folder, "compile-pipeline", "pipeline.yaml", "-p", "v") == {"version="}
+        values = {"fast", "thorough"} if shell == "bash" else {"mode=fast", "mode=thorough"}
+        assert offered(shell, folder, "monopod", "run", "-f", "pipeline.yaml", "-p", "mode=") == values
+
+    def test_tasks_of_the_files(self, shell, folder):
+        need(shell)
+        assert offered(shell, folder, "monopod", "run", "-f", "pipeline.yaml", "--logs", "") == {
+            "build",
+            "test",
+            "report",
+        }
+        assert offered(shell, folder, "monopod", "run", "-f", "pipeline.yaml", "--logs", "t") == {"test"}
+
+
+def test_bash_completes_what_follows_an_equals_sign(folder):
+    assert offered("bash", folder, "monopod", "check", "--format=") == {"text", "json", "sarif"}
+    assert offered("bash", folder, "monopod", "check", "--format=j") == {"json"}
 
 
 START = {
@@ -133,7 +206,7 @@ class Terminal:
 
     def __init__(self, shell: str, folder: Path) -> None:
         self._master, slave = pty.openpty()
-        environment = {**os.environ, "TERM": "dumb", "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(folder)}
+        environment = {**os.environ, **ENVIRONMENT, "TERM": "dumb", "HOME": str(folder)}
         self._process = subprocess.Popen(
             START[shell],
             stdin=slave,
@@ -186,6 +259,18 @@ def test_a_person_presses_tab(shell: str, folder: Path):
         terminal.wait_for("fish")
         terminal.type("\x15compile-pipeline --outp\t")
         terminal.wait_for("--output")
+        for typed, completed in (
+            ("monopod report bui\t", "build-x7k2p "),
+            ("monopod run --context pr\t", "prod "),
+            ("monopod run --context arn:\t", "arn:aws:eks:west:1:cluster/ci "),
+            ("monopod run --context=arn:aws:e\t", "--context=arn:aws:eks:west:1:cluster/ci "),
+            ("monopod run -f pipeline.yaml -p ver\t1", "version=1"),
+            ("monopod run -f pipeline.yaml -p mode=t\t", "mode=thorough "),
+            ("monopod run -f pipeline.yaml --logs build/c\t", "build/compile "),
+            ("compile-pipeline pipeline.yaml -p ver\t1", "version=1"),
+        ):
+            terminal.type(f"\x15{typed}")
+            terminal.wait_for(completed)
     finally:
         terminal.close()
 

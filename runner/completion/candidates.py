@@ -1,0 +1,196 @@
+"""The values that can be listed: runs, Pods, contexts, and what the files on the command line define.
+
+Rules:
+
+- Completion is quick and silent. A file that cannot be read or parsed, a cluster that cannot be reached, or a kubectl
+  that is not installed offers nothing.
+- Files are parsed as plain YAML, not validated: the compiler's models take 0.2 s to import.
+- Only Pods need the cluster. kubectl lists them, and has `_CLUSTER_SECONDS` to do so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from monopod.runner.completion.words import Line, Listed
+
+Candidate: TypeAlias = tuple[str, str]
+"""A value, and what it is."""
+
+_CLUSTER_SECONDS = 2
+_MAX_FILE_BYTES = 512 * 1024
+_BINDINGS = ("emptyDir", "pvc:", "hostPath:", "secret:", "configMap:")
+
+
+def candidates(kind: Listed, line: Line, current: str, *, is_plugin: bool) -> Iterator[Candidate]:
+    """Return the values of a kind that fit the rest of the command line.
+
+    `current` is the word typed so far. `is_plugin`: the command line is kubectl's, so runs are in the cluster.
+    """
+    if kind == "running" and (is_plugin or line.options.keys() & {"--context", "--namespace"}):
+        kind = "pod"
+    yield from _SOURCES[kind](line, current)
+
+
+# Runs and clusters
+
+
+def _recorded_runs(_line: Line, _current: str) -> Iterator[Candidate]:
+    from monopod.runner.records.store import records, records_root  # noqa: PLC0415  # only for runs
+
+    for record in records(records_root()):
+        yield record.identity, record.status
+
+
+def _running_runs(_line: Line, _current: str) -> Iterator[Candidate]:
+    from monopod.runner.cancellation import going_runs  # noqa: PLC0415  # only for runs
+    from monopod.runner.kubelet.state_directory import root_path  # noqa: PLC0415
+
+    with contextlib.suppress(OSError):
+        runs = going_runs(root_path())
+        counts = Counter(run.name for run in runs)
+        for run in runs:
+            yield run.name if counts[run.name] == 1 else run.identity, ""
+
+
+def _pods(line: Line, _current: str) -> Iterator[Candidate]:
+    import subprocess  # noqa: PLC0415  # only for Pods
+
+    command = ["kubectl", "get", "pods", "--selector", "app.kubernetes.io/managed-by=monopod", "--output", "name"]
+    command.append(f"--request-timeout={_CLUSTER_SECONDS}s")
+    for option in ("--context", "--namespace"):
+        command += [f"{option}={value}" for value in line.options.get(option, ())[-1:]]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_CLUSTER_SECONDS, check=True
+        )
+        for name in done.stdout.split():
+            yield name.removeprefix("pod/"), ""
+
+
+def _contexts(_line: Line, _current: str) -> Iterator[Candidate]:
+    paths = (os.environ.get("KUBECONFIG") or os.path.expanduser("~/.kube/config")).split(os.pathsep)
+    configurations = [content for path in paths for content in _read_yaml(path)]
+    current = next(filter(None, (each.get("current-context") for each in configurations)), None)
+    for configuration in configurations:
+        for context in _mappings(configuration.get("contexts")):
+            name = str(context.get("name", ""))
+            yield name, "the current context" if name == current else ""
+
+
+# What the files define
+
+
+def _documents(line: Line, _current: str) -> Iterator[Candidate]:
+    for document in _read_files(line):
+        metadata = _mapping(document.get("metadata"))
+        name = metadata.get("name") or metadata.get("generateName")
+        if name and document.get("kind") in ("Pipeline", "PipelineRun", "Task", "TaskRun"):
+            yield str(name), str(document["kind"])
+
+
+def _params(line: Line, current: str) -> Iterator[Candidate]:
+    name, is_complete, _ = current.partition("=")
+    for param in _declared("params", line):
+        if not is_complete:
+            yield f"{param['name']}=", str(param.get("description") or "")
+        elif param["name"] == name:
+            values = param.get("enum")
+            yield from ((f"{name}={value}", "") for value in (values if isinstance(values, list) else ()))
+
+
+def _workspaces(line: Line, current: str) -> Iterator[Candidate]:
+    name, is_complete, _ = current.partition("=")
+    for workspace in _declared("workspaces", line):
+        if not is_complete:
+            yield f"{workspace['name']}=", str(workspace.get("description") or "")
+        elif workspace["name"] == name:
+            yield from ((f"{name}={binding}", "") for binding in _BINDINGS)
+
+
+def _tasks(line: Line, current: str) -> Iterator[Candidate]:
+    """Yield the Tasks of the Pipelines, or, once a Task and a slash are typed, its Steps."""
+    documents = list(_read_files(line))
+    definitions = {
+        str(_mapping(each.get("metadata")).get("name")): each for each in documents if each.get("kind") == "Task"
+    }
+    for pipeline in _pipelines(documents):
+        for task in (*_mappings(pipeline.get("tasks")), *_mappings(pipeline.get("finally"))):
+            name = str(task.get("name", ""))
+            if not current.startswith(f"{name}/"):
+                yield name, str(task.get("description") or "")
+                continue
+            referenced = definitions.get(str(_mapping(task.get("taskRef")).get("name")), {})
+            spec = _mapping(task.get("taskSpec") or referenced.get("spec"))
+            for step in _mappings(spec.get("steps")):
+                if "name" in step:
+                    yield f"{name}/{step['name']}", ""
+
+
+def _declared(field: str, line: Line) -> Iterator[Mapping[str, Any]]:
+    """Yield the params or Workspaces that a run binds: those of the Pipelines, or without a Pipeline, of the Tasks."""
+    documents = list(_read_files(line))
+    specs = list(_pipelines(documents)) or [
+        _mapping(_mapping(document.get("spec")).get("taskSpec") or document.get("spec")) for document in documents
+    ]
+    for spec in specs:
+        yield from (each for each in _mappings(spec.get(field)) if "name" in each)
+
+
+def _pipelines(documents: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the specs of the Pipelines, also of those that are written in a run."""
+    for document in documents:
+        spec = _mapping(document.get("spec"))
+        if document.get("kind") == "Pipeline":
+            yield spec
+        elif "pipelineSpec" in spec:
+            yield _mapping(spec["pipelineSpec"])
+
+
+def _read_files(line: Line) -> Iterator[Mapping[str, Any]]:
+    for path in (*line.options.get("--filename", ()), *line.arguments):
+        if os.path.isdir(path):
+            names = sorted(name for name in os.listdir(path) if name.endswith((".yaml", ".yml", ".json")))
+            for name in names:
+                yield from _read_yaml(os.path.join(path, name))
+        else:
+            yield from _read_yaml(path)
+
+
+def _read_yaml(path: str) -> list[Mapping[str, Any]]:
+    """Return the mappings in a file; none if it is not a regular file, is large, or cannot be parsed."""
+    import yaml  # noqa: PLC0415  # only where files are read
+
+    path = os.path.expanduser(path)
+    try:
+        if not os.path.isfile(path) or os.path.getsize(path) > _MAX_FILE_BYTES:
+            return []
+        with open(path, "rb") as stream:
+            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+            return [each for each in yaml.load_all(stream, loader) if isinstance(each, dict)]
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return []
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+_SOURCES: dict[Listed, Callable[[Line, str], Iterator[Candidate]]] = {
+    "run": _recorded_runs,
+    "running": _running_runs,
+    "pod": _pods,
+    "context": _contexts,
+    "document": _documents,
+    "param": _params,
+    "workspace": _workspaces,
+    "task": _tasks,
+}
