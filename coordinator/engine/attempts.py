@@ -40,6 +40,7 @@ from monopod.coordinator.engine.failure_reasons import (
     KILLED,
     exit_code_of,
     invalid_results,
+    lost_sidecar,
     lost_step,
     outcome_of_pod,
     reason_of,
@@ -206,6 +207,9 @@ class Attempts:
         for container in self._containers.of(attempt.slot):
             if container.start_failure is not None:
                 return self._end(attempt, outcome_of(attempt.instance, container.name, container.start_failure))
+        used_up = self._containers.used_up_in(attempt.slot)
+        if used_up is not None:
+            return self._end(attempt, lost_sidecar(used_up.name, used_up.lost))
         return self._start_sidecars(attempt, ContainerChanged())
 
     def stop(self, attempt: AttemptState, outcome: Outcome) -> Change | None:
@@ -243,7 +247,7 @@ class Attempts:
     def _lose(self, container: Container, event: ContainerDied) -> Change | None:
         if event.reason and not container.ready:
             return self._fail_to_start(container, StartFailure(event.reason, event.message))
-        container.lose("was killed before the Step could run in it")
+        container.lose("was killed")
         if container.occupant is not None:
             return self._vacate(container, KILLED)
         return self._react_in(container.slot, ContainerChanged())

@@ -85,11 +85,14 @@ class Containers:
         """Return the containers of a slot: those of the Steps, then those of the Sidecars."""
         return [self._by_name[name] for name in containers_of(slot)]
 
-    def is_whole(self, slot: Slot) -> bool:
-        """Return whether a further attempt can have all the containers that it needs."""
-        return not any(self._by_name[name].lost for name in slot.containers) and not any(
-            self._by_name[name].start_failure for name in slot.sidecars
-        )
+    def lost_in(self, slot: Slot) -> Container | None:
+        """Return a container of the slot that is lost, so that no further attempt can be made in it, or None."""
+        return next((container for container in self.of(slot) if container.lost), None)
+
+    def used_up_in(self, slot: Slot) -> Container | None:
+        """Return a Sidecar's container that is lost after an earlier attempt ran in it, or None."""
+        sidecars = (self._by_name[name] for name in slot.sidecars)
+        return next((container for container in sidecars if container.lost and container.next_request > 1), None)
 
     def end_with_failure(self, slot: Slot) -> None:
         """Make at least one container of the slot exit with a failure."""

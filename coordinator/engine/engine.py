@@ -44,7 +44,7 @@ from monopod.coordinator.engine.events import (
     Finish,
     TimerFired,
 )
-from monopod.coordinator.engine.failure_reasons import as_ignored
+from monopod.coordinator.engine.failure_reasons import as_ignored, not_retried
 from monopod.coordinator.engine.instances import empty_arrays, instances_of, publish_result, publish_results
 from monopod.coordinator.engine.result_references import leaves
 from monopod.coordinator.engine.run_state import (
@@ -337,7 +337,7 @@ class Engine:
 
     def _start_instances(self, task: TaskState) -> None:
         slots = task.plan.slots
-        task.free_slots = [slot for slot in slots if self._containers.is_whole(slot)] or list(slots[:1])
+        task.free_slots = [slot for slot in slots if self._containers.lost_in(slot) is None] or list(slots[:1])
         task.instances = instances_of(task, self.plan)
         matrix = task.plan.matrix
         if matrix is not None:
@@ -432,7 +432,10 @@ class Engine:
         instance, outcome = attempt.instance, attempt.outcome
         assert outcome is not None
         task = instance.task
-        again = self._tries_again(instance, outcome)
+        again = self._wants_retry(instance, outcome)
+        lost = self._containers.lost_in(attempt.slot) if again else None
+        if lost is not None:
+            again, outcome = False, not_retried(outcome, lost.name, lost.lost)
         told = attempt.outcome = as_ignored(outcome) if task.tolerated else outcome
         self._commands.tell(
             TaskFinished(
@@ -451,13 +454,11 @@ class Engine:
         elif not attempt.occupies_slot:
             self._next_attempts.append(instance)
 
-    def _tries_again(self, instance: InstanceState, outcome: Outcome) -> bool:
+    @staticmethod
+    def _wants_retry(instance: InstanceState, outcome: Outcome) -> bool:
         if outcome.succeeded or instance.cancelled or outcome.reason == "InvalidParamValue":
             return False
-        if len(instance.attempts) > instance.task.plan.retries:
-            return False
-        assert instance.slot is not None
-        return self._containers.is_whole(instance.slot)
+        return len(instance.attempts) <= instance.task.plan.retries
 
     def _end_instance(self, instance: InstanceState, outcome: Outcome) -> None:
         task = instance.task
@@ -496,7 +497,7 @@ class Engine:
             self._containers.release(slot)
         elif instance.attempt.occupies_slot:
             task.clearing.append(instance)
-        elif self._containers.is_whole(slot) or is_last:
+        elif is_last or self._containers.lost_in(slot) is None:
             task.free_slots.append(slot)
         else:
             self._containers.release(slot)

@@ -45,7 +45,17 @@ def step_failure(step: StepState) -> Outcome:
 
 def lost_step(container: str, why: str) -> Outcome:
     """Return the outcome of a Task that cannot continue, since the container of one of its Steps is lost."""
-    return Outcome("Failed", "StepFailed", f'container "{container}" {why}')
+    return Outcome("Failed", "StepFailed", f'a Step cannot run: container "{container}" {why}')
+
+
+def lost_sidecar(container: str, why: str) -> Outcome:
+    """Return the outcome of a Task that cannot start, since the container of one of its Sidecars is lost."""
+    return Outcome("Failed", "SidecarFailed", f'a Sidecar cannot run: container "{container}" {why}')
+
+
+def not_retried(outcome: Outcome, container: str, why: str) -> Outcome:
+    """Return the outcome of a Task that has retries left and cannot use them, since a container is lost."""
+    return outcome._replace(message=f'{outcome.message}; not retried: container "{container}" {why}')
 
 
 def invalid_results(problems: Iterable[str], *, too_large: bool = False) -> Outcome:

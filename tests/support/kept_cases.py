@@ -3,8 +3,6 @@
 Added by `python tests/support/keep_case.py SEED "what was wrong"`, before the fault is mended.
 """
 
-# ruff: noqa: F401  # what a case may hold
-
 from random_pipelines import Case
 from simulation import Behaviour
 
@@ -170,5 +168,51 @@ KEPT: dict[str, Case] = {
         ready={},
         deaths={},
         cancels=((2.25, "Cancelled"),),
+    ),
+    "an attempt ran without its Sidecar, whose container an earlier attempt had used up": Case(
+        seed=562,
+        plan=Plan(
+            pipeline=Pipeline(
+                name="pipeline",
+                tasks=(
+                    Task(
+                        name="t1",
+                        matrix=Matrix(
+                            include=(
+                                MatrixInclude(name="i0", params=(Param(name="e0", value="x"),)),
+                                MatrixInclude(name="i1", params=(Param(name="k", value="other1"),)),
+                            )
+                        ),
+                        retries=1,
+                        steps=(Step(name="s0", command=("x",)), Step(name="s1", command=("x",))),
+                        sidecars=(
+                            Sidecar(
+                                step=Step(
+                                    name="c0",
+                                    command=("serve", "$(params.e0)", "$(params.k)", "$(context.task.retry-count)"),
+                                ),
+                                readiness=Probe(tcp_port=1),
+                            ),
+                        ),
+                        slots=(
+                            Slot(name="t1-0", containers=("t1-0-s0", "t1-0-s1"), sidecars=("t1-0-c0",)),
+                            Slot(name="t1-1", containers=("t1-1-s0", "t1-1-s1"), sidecars=("t1-1-c0",)),
+                            Slot(name="t1-2", containers=("t1-2-s0", "t1-2-s1"), sidecars=("t1-2-c0",)),
+                            Slot(name="t1-3", containers=("t1-3-s0", "t1-3-s1"), sidecars=("t1-3-c0",)),
+                        ),
+                    ),
+                ),
+            ),
+            document={"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {}},
+            container_start_timeout=16.758161780424416,
+        ),
+        behaviours={
+            ("t1-0-s1", 1): Behaviour(duration=0.14889619499444962, code=2, files={}, stop_delay=0.34654193837195635),
+            ("t1-0-c0", 1): Behaviour(duration=1000000.0, code=1, files={}, stop_delay=0.788688300177455, retires=True),
+        },
+        ready={},
+        deaths={},
+        cancels=(),
+        start_failures={},
     ),
 }

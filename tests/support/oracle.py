@@ -223,6 +223,7 @@ class Oracle:
         self.counts: dict[str, int] = {}
         self.lost: set[str] = set()  # containers that did not come in time
         self.died: dict[str, float] = {}  # container -> when it died because the end of a Step was lost
+        self.retired: dict[str, float] = {}  # container -> when something ended in it that left a process behind
         self.expected = Expected()
         pipeline = plan.pipeline
         self.top = PipelineState(pipeline, "", 0.0, {param.name: param.value for param in pipeline.params})
@@ -578,7 +579,7 @@ class Oracle:
                 if self.sidecars_run(instance):
                     return
                 instance.results = {}
-                instance.attempts.append(Attempt(self.now, self.now))
+                self.add_attempt(instance)
             else:
                 instance.reason = attempt.reason
                 if attempt.again:  # killed between two attempts
@@ -595,7 +596,7 @@ class Oracle:
         busy = [each.slot for each in state.instances if each.slot and (not each.reason or self.sidecars_run(each))]
         free = [slot for slot in task.slots if slot not in busy]
         free.sort(key=lambda slot: -max((self.left(each) for each in state.instances if each.slot == slot), default=0))
-        whole = [slot for slot in free if not (self.broken(slot.containers) or self.cannot_start(slot))]
+        whole = [slot for slot in free if not self.is_unfit(slot)]
         if instance.killed:
             instance.reason = "TaskRunCancelled"
             self.changed = True
@@ -611,11 +612,26 @@ class Oracle:
 
     def give(self, instance: Instance, slot: Slot) -> None:
         instance.slot = slot
-        instance.attempts.append(Attempt(self.now, self.now))
+        self.add_attempt(instance)
         self.changed = True
 
+    def add_attempt(self, instance: Instance) -> None:
+        """Make a further attempt, which fails at once where an earlier one has left no container for a Sidecar."""
+        slot = instance.slot
+        assert slot is not None
+        used_up = any(self.broken((each,)) and self.counts.get(each) for each in slot.sidecars)
+        cause = "SidecarFailed" if used_up and not self.cannot_start(slot) else ""
+        instance.attempts.append(Attempt(self.now, self.now, cause))
+
     def broken(self, containers: tuple[str, ...]) -> bool:
-        return any(self.now >= self.dies(container) or container in self.lost for container in containers)
+        return any(
+            self.now >= min(self.dies(container), self.retired.get(container, NEVER)) or container in self.lost
+            for container in containers
+        )
+
+    def is_unfit(self, slot: Slot) -> bool:
+        """Whether no further attempt can be made in a slot: each needs all containers, the Sidecars' too."""
+        return self.broken((*slot.containers, *slot.sidecars)) or self.cannot_start(slot)
 
     def look_at_attempt(self, task: Task, instance: Instance, attempt: Attempt) -> None:
         if not attempt.cause and (instance.killed or (task.timeout and self.now >= attempt.start + task.timeout)):
@@ -646,7 +662,10 @@ class Oracle:
                 continue
             elif self.now >= self.comes(container):
                 number = self.counts[container] = self.counts.get(container, 0) + 1
-                end = self.now + self.world.behave(container, number).duration
+                behaviour = self.world.behave(container, number)
+                end = self.now + behaviour.duration
+                if behaviour.retires:
+                    self.retired[container] = end
                 attempt.sidecars[container] = RunningSidecar(self.now + (0.5 if sidecar.readiness else 1), end)
                 values = self.values_of_attempt(task, instance)
                 self.expected.requests.append((self.now, container, number, fill_all(sidecar.step.command, values)))
@@ -708,6 +727,8 @@ class Oracle:
         code = 137 if self.now >= dead else attempt.behaviour.code if self.now >= natural else 143
         if self.now >= natural and self.now < dead:
             attempt.files |= attempt.behaviour.files
+        if attempt.behaviour.retires:
+            self.retired[self.container(instance)] = self.now
         for result in step.results:
             text = attempt.files.get(f"/tekton/steps/step-{step.name}/results/{result.name}")
             if text is not None:
@@ -743,6 +764,8 @@ class Oracle:
             if self.now < min(sidecar.end, self.dies(container)):
                 delay = self.world.behave(container, self.counts[container]).stop_delay
                 sidecar.end = min(sidecar.end, self.now + delay)
+                if container in self.retired:
+                    self.retired[container] = sidecar.end
         for result in () if attempt.cause else task.results:
             text = attempt.files.get(f"/tekton/results/{result.name}")
             if result.value is not None:
@@ -758,7 +781,7 @@ class Oracle:
                 instance.results[result.name] = text
         assert instance.slot is not None
         again = len(instance.attempts) <= task.retries and not instance.killed
-        again = again and not self.broken(instance.slot.containers) and not self.cannot_start(instance.slot)
+        again = again and not self.is_unfit(instance.slot)
         attempt.again = again and attempt.reason not in ("Succeeded", "TaskRunCancelled")
         if task.on_error == "continue" and attempt.reason in ("StepFailed", "StepOOM", "SidecarFailed", "SidecarOOM"):
             attempt.reason = "FailureIgnored"  # only how the containers ended is ignored

@@ -303,15 +303,16 @@ class _Generator:
         for result in step.results if self.calm or self.chance(0.8) else ():
             files[f"/tekton/steps/step-{step.name}/results/{result.name}"] = self.content(result)
         code, delay = self.code(owner, number, request), self.moment(0, 0)
-        lost, short_of_memory = (not self.calm and self.chance(0.02) for _ in range(2))
-        return Behaviour(duration, code, files, delay, short_of_memory, lost)
+        lost, short_of_memory, retires = (not self.calm and self.chance(0.02) for _ in range(3))
+        return Behaviour(duration, code, files, delay, short_of_memory, lost, retires)
 
     def behaviour_of_sidecar(self) -> Behaviour:
         """It runs until it is stopped, or ends by itself."""
         duration = self.moment(0, 5) if self.chance(0.2) else 1e6
         code = 0 if self.calm else self.random.choice((0, 1))
         delay = self.moment(0, self.random.choice((0, 0, 2)))
-        return Behaviour(duration, code, {}, delay, out_of_memory=not self.calm and self.chance(0.1))
+        short_of_memory, retires = (not self.calm and self.chance(0.1) for _ in range(2))
+        return Behaviour(duration, code, {}, delay, out_of_memory=short_of_memory, retires=retires)
 
     def content(self, result: ResultDeclaration) -> str:
         if result.type == "string":

@@ -46,7 +46,8 @@ class Behaviour:
     """What one run of a Step does: how long it takes, how it ends, which files it leaves (path -> content).
 
     ``stop_delay`` is how long it takes to end when it is stopped. ``out_of_memory``: the kernel killed something in it.
-    ``end_is_lost``: its container dies the moment it ends, before that was told; it leaves no files.
+    ``end_is_lost``: its container dies the moment it ends, before that was told; it leaves no files. ``retires``: it
+    leaves a process behind that cannot be killed, so that nothing may run in its container again.
     """
 
     duration: float = 1.0
@@ -55,6 +56,11 @@ class Behaviour:
     stop_delay: float = 0.25
     out_of_memory: bool = False
     end_is_lost: bool = False
+    retires: bool = False
+
+    @property
+    def left(self) -> str:
+        return "postgres (process 7)" if self.retires else ""
 
 
 @dataclass
@@ -175,8 +181,9 @@ class _World:
                 self._start(now, command)
             case StopStep(container, request, _):
                 assert (container, request) in self._running, "only what runs is stopped"
-                delay = self._running[container, request].stop_delay
-                self._end(now + delay, container, request, Exit(signal=15, start=now, end=now), {}, "")
+                stopped = self._running[container, request]
+                how = Exit(signal=15, start=now, end=now, left=stopped.left)
+                self._end(now + stopped.stop_delay, container, request, how, {}, "")
             case ReadResults() if self._read is not None:
                 answer = self._read(command)
                 self.at(now, lambda _: answer)
@@ -212,7 +219,8 @@ class _World:
         key = (command.container, command.request)
         self._running[key] = behaviour
         end = now + behaviour.duration
-        how = Exit(code=behaviour.code, start=now, end=end, out_of_memory=behaviour.out_of_memory)
+        short_of_memory, left = behaviour.out_of_memory, behaviour.left
+        how = Exit(code=behaviour.code, start=now, end=end, out_of_memory=short_of_memory, left=left)
         self._end(now + behaviour.duration, *key, how, behaviour.files, command.slot)
 
     def _end(self, moment: float, container: str, request: int, how: Exit, files: dict[str, str], slot: str) -> None:

@@ -89,7 +89,7 @@ def test_the_time_of_a_step_is_over():
 def test_the_container_of_a_step_is_killed():
     steps = (Step("run", script=""), Step("next", script=""))
     run = simulate(plan_of(task("a", steps=steps)), behaving(run=OK), extra=[death(0.5, "a-next")])
-    assert condition(run) == ("StepFailed", 'container "a-next" was killed before the Step could run in it')
+    assert condition(run) == ("StepFailed", 'a Step cannot run: container "a-next" was killed')
 
 
 def test_the_container_of_a_step_is_killed_while_it_runs():

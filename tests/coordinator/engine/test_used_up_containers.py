@@ -54,6 +54,8 @@ def test_a_container_with_a_process_that_cannot_be_killed_is_not_used_again(mark
     (warning,) = run.told(RunWarning)
     assert "postgres (process 7)" in warning.message
     assert [each.will_retry for each in run.told(TaskFinished)] == [False]
+    (ended,) = run.told(TaskFinished)
+    assert '; not retried: container "c0" cannot be used again, because a process in it' in ended.message
     assert run.told(RunFinished)[0].status == "Failed"
     assert any(type(each) is ReleaseContainer and each.container == "c0" for each in run.commands)
 
