@@ -20,8 +20,8 @@ Rules:
   the coordinator have to end with it. Its limits end the child itself: it needs nobody to do so.
 - Signals are for the coordinator alone: they are blocked when the child comes, but for that of its limit.
 - The child imports nothing: another thread (``network_probe``) may have held a lock of the import system.
-- What comes out depends on the machine; with maps, whose order is random, even on chance. The caller has to keep it if
-  the same has to come again.
+- What comes out depends on the machine; with maps, whose order is random, even on chance. It goes to the journal, so
+  that a replay has the same.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import os
 import resource
 import select
 import signal
+from collections.abc import Callable
 from functools import cache
 
 from monopod.schemas import cel
@@ -53,50 +54,71 @@ class CelProcesses:
     def __init__(self) -> None:
         self._shared = SHARED
 
-    def evaluate(self, expression: str) -> bool:
-        """Return the truth of a CEL expression, as `cel.evaluate` does.
-
-        Raises EvaluationError if it has none, or if it takes too much to find it.
-        """
+    def start(self, expression: str) -> Evaluation:
+        """Start the evaluation of a CEL expression. Raises EvaluationError if there is no CEL, or no process."""
         _warm_up()
         seconds = max(LEAST, min(LONGEST, self._shared))
         try:
-            answer, status, spent = _ask_child(expression, seconds)
+            return Evaluation(expression, seconds, self._spend)
         except OSError as error:
             raise EvaluationError(f"{cel.named(expression)} cannot be evaluated: {error.strerror}") from error
-        self._shared -= spent
+
+    def _spend(self, seconds: float) -> None:
+        self._shared -= seconds
+
+
+class Evaluation:
+    """An expression that is being evaluated.
+
+    ``descriptor`` becomes readable when there is an answer; it may take ``patience`` seconds. Call ``finish`` then.
+    """
+
+    def __init__(self, expression: str, seconds: float, spend: Callable[[float], None]) -> None:
+        """Start the process, which may use `seconds` of the CPU and reports to `spend` what it used. Raises OSError."""
+        self.patience = WAIT_SECONDS
+        self._expression = expression
+        self._seconds = seconds
+        self._spend = spend
+        self.descriptor, child_end = os.pipe()
+        try:
+            self._child = _start_child(expression, child_end, seconds)
+        except OSError:
+            os.close(self.descriptor)
+            raise
+
+    def finish(self) -> bool:
+        """End the process, and return the truth of the expression, as `cel.evaluate` does.
+
+        Raises EvaluationError if it has none, if it takes too much to find it, or if there is no answer yet.
+        """
+        answer, status = self._end_child()
         if answer is None:
-            raise _too_slow(expression, WAIT_SECONDS)
+            raise _too_slow(self._expression, self.patience)
         if os.WIFSIGNALED(status):
-            raise _killed(expression, os.WTERMSIG(status), seconds)
+            raise _killed(self._expression, os.WTERMSIG(status), self._seconds)
         if answer in _TRUTHS:
             return _TRUTHS[answer]
-        raise EvaluationError(answer.decode() or f"{cel.named(expression)} cannot be evaluated")
+        raise EvaluationError(answer.decode() or f"{cel.named(self._expression)} cannot be evaluated")
+
+    def _end_child(self) -> tuple[bytes | None, int]:
+        """Return what the child says (None: nothing yet), and its wait status."""
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN)
+        in_time = bool(poll.poll(0))
+        if not in_time:
+            os.kill(self._child, signal.SIGKILL)
+        try:
+            _, status, used = os.wait4(self._child, 0)
+            self._spend(used.ru_utime + used.ru_stime)
+            return os.read(self.descriptor, _ROOM) if in_time else None, status
+        finally:
+            os.close(self.descriptor)
 
 
 @cache
 def _warm_up() -> None:
     """Load the library and have it build its tables, once and not in each child. Raises EvaluationError."""
     cel.evaluate("true")
-
-
-def _ask_child(expression: str, seconds: float) -> tuple[bytes | None, int, float]:
-    """Return what the child says (None: nothing in time), its wait status and the CPU seconds that it took.
-
-    Raises OSError if there can be none.
-    """
-    end, child_end = os.pipe()
-    try:
-        child = _start_child(expression, child_end, seconds)
-        poll = select.poll()
-        poll.register(end, select.POLLIN)
-        in_time = bool(poll.poll(WAIT_SECONDS * 1000))
-        if not in_time:
-            os.kill(child, signal.SIGKILL)
-        _, status, used = os.wait4(child, 0)
-        return os.read(end, _ROOM) if in_time else None, status, used.ru_utime + used.ru_stime
-    finally:
-        os.close(end)
 
 
 def _start_child(expression: str, answer_end: int, seconds: float) -> int:

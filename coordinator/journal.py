@@ -33,17 +33,7 @@ class ProbeSent(NamedTuple):
     request: int
 
 
-class CelEvaluated(NamedTuple):
-    """What came out of a CEL expression that the engine asked for: its truth, or why it has none (``problem``).
-
-    A replay asks for the same expressions in the same order.
-    """
-
-    truth: bool
-    problem: str = ""
-
-
-Entry: TypeAlias = Event | ProbeSent | CelEvaluated
+Entry: TypeAlias = Event | ProbeSent
 
 
 class JournalError(Exception):
@@ -111,8 +101,6 @@ def _write(descriptor: int, content: bytes, path: str) -> None:
 def _to_line(entry: Entry) -> str:
     if isinstance(entry, ProbeSent):
         return json.dumps({"probe": entry.container, "request": entry.request}, separators=(",", ":"))
-    if isinstance(entry, CelEvaluated):
-        return json.dumps({"cel": entry.problem or entry.truth}, separators=(",", ":"))
     return event_to_line(entry)
 
 
@@ -122,10 +110,4 @@ def _from_line(line: str) -> Entry:
         match json.loads(line):
             case {"probe": str(container), "request": int(request)}:
                 return ProbeSent(container, request)
-    if line.startswith('{"cel":'):
-        match json.loads(line):
-            case {"cel": bool(truth)}:
-                return CelEvaluated(truth)
-            case {"cel": str(problem)}:
-                return CelEvaluated(False, problem)
     return event_from_line(line)

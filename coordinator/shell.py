@@ -8,8 +8,7 @@ Rules:
 - What is kept in memory (requests that run, timers, probes) follows from the journal alone: `_note_event` and
   `_note_command` keep it, live and in a replay alike. Carrying out is apart from that. A coordinator that was killed
   therefore has to carry out again at most what the last event asked for, and a request only if `run.N` is missing.
-- What CEL gives is found by chance and against the clock (``cel_process``), so it goes to the journal before anything
-  follows from it, and a replay takes it from there.
+- A CEL expression is evaluated beside everything else, in a process of its own (``cel_process``), one after another.
 - What a Step waits for comes first: releasing containers and telling come after requests, and the directories of a
   first attempt are made while there is nothing else to do.
 - A request that cannot be written ends at once, with the reason; its number is used up by an empty `run.N`, since an
@@ -40,10 +39,12 @@ from monopod.coordinator.control_directory import ControlDirectory, encode_reque
 from monopod.coordinator.engine.events import (
     Begun,
     CancelRequested,
+    CelEvaluated,
     ClearTimer,
     Command,
     ContainerDied,
     ContainerReady,
+    EvaluateCel,
     Event,
     Finish,
     ReadResults,
@@ -60,8 +61,7 @@ from monopod.coordinator.engine.events import (
     WriteFile,
 )
 from monopod.coordinator.engine.probe_schedule import ProbeSchedule
-from monopod.coordinator.engine.when import TruthOf
-from monopod.coordinator.journal import CelEvaluated, Entry, Journal, ProbeSent
+from monopod.coordinator.journal import Entry, Journal, ProbeSent
 from monopod.coordinator.slot_directory import FilesRead, SlotDirectory
 from monopod.coordinator.timers import Timers
 from monopod.schemas.plan import Slot
@@ -70,7 +70,7 @@ from monopod.schemas.variables import EvaluationError
 from monopod.system import inherited_signals
 
 if TYPE_CHECKING:
-    from monopod.coordinator.cel_process import CelProcesses
+    from monopod.coordinator.cel_process import CelProcesses, Evaluation
 
 SWEEP_SECONDS = 0.25
 RINGS_PER_SWEEP = 1000
@@ -93,9 +93,7 @@ _CANCEL_MODES: dict[int, CancelMode] = {
 
 
 class Decider(Protocol):
-    """What decides: `coordinator.engine.engine.Engine`. It asks ``truth_of`` for the truth of CEL expressions."""
-
-    truth_of: TruthOf
+    """What decides: `coordinator.engine.engine.Engine`."""
 
     def handle(self, event: Event) -> list[Command]:
         """Return what is to be done because of `event`."""
@@ -161,7 +159,6 @@ class Coordinator:
         ``ends_with_run``: nobody tells it to terminate, so it does once the run is over and all containers are gone.
         """
         self._engine = engine
-        engine.truth_of = self._truth_of
         self._listener = listener
         self._stop_grace = stop_grace
         self._ends_with_run = ends_with_run
@@ -184,9 +181,11 @@ class Coordinator:
         self._probe_timers = Timers()
         self._tries: deque[tuple[str, _SidecarProbe, bool]] = deque()
         self._reads: dict[str, ReadResults] = {}
+        self._expressions: dict[int, EvaluateCel] = {}
+        """Those without an answer, in the order in which they were asked for: the first is being evaluated."""
         self._cel: CelProcesses | None = None
-        self._truths: deque[CelEvaluated] = deque()
-        """Those that an earlier coordinator has found, and that were not asked for again yet."""
+        self._evaluation: Evaluation | None = None
+        self._give_up_at: float | None = None
         self._exit_code: int | None = None
         self._terminated = False
         self._next_sweep = 0.0
@@ -244,9 +243,13 @@ class Coordinator:
         for descriptor, _ in ready:
             if descriptor == self._wake_up:
                 self._heed_wake_ups()
-            else:
+            elif self._evaluation is not None and descriptor == self._evaluation.descriptor:
+                self._end_evaluation(self._evaluation)
+            elif descriptor in self._rings:  # else its container was forgotten since the poll
                 self._answer_ring(self._rings[descriptor])
         now = self._now()
+        if self._evaluation is not None and self._give_up_at is not None and now >= self._give_up_at:
+            self._end_evaluation(self._evaluation)
         self._fire_timers(now)
         if now >= self._next_sweep and not self._to_look_at:
             self._next_sweep = now + SWEEP_SECONDS
@@ -254,7 +257,8 @@ class Coordinator:
         self._sweep(now)
 
     def _seconds_to_wait(self) -> float | None:
-        times = (self._timers.next_at(), self._probe_timers.next_at(), self._next_sweep if self._watched else None)
+        sweep = self._next_sweep if self._watched else None
+        times = (self._timers.next_at(), self._probe_timers.next_at(), self._give_up_at, sweep)
         if self._unused_slots or self._to_look_at:
             return 0
         given = [at for at in times if at is not None]
@@ -357,8 +361,11 @@ class Coordinator:
     def _forget(self, container: _Container) -> None:
         """Stop watching a container whose entrypoint is gone."""
         del self._watched[container.name]
-        if container.directory.ring is not None:
-            del self._rings[container.directory.ring]
+        ring = container.directory.ring
+        if ring is not None:
+            del self._rings[ring]
+            with contextlib.suppress(FileNotFoundError):  # it is muted
+                self._epoll.unregister(ring)  # closing it is not enough while a child that evaluates CEL has it open
         container.directory.close()
 
     def _see_to_stops(self, container: _Container, now: float) -> None:
@@ -394,27 +401,6 @@ class Coordinator:
             self._carry_out(commands)
             self._tell(commands, again=False)
 
-    def _truth_of(self, expression: str) -> bool:
-        """Return the truth of a CEL expression, the one in the journal if there is one. Raises EvaluationError."""
-        if self._truths:
-            found = self._truths.popleft()
-        else:
-            found = self._evaluated(expression)
-            self._journal.append(found)
-        if found.problem:
-            raise EvaluationError(found.problem)
-        return found.truth
-
-    def _evaluated(self, expression: str) -> CelEvaluated:
-        if self._cel is None:
-            from monopod.coordinator.cel_process import CelProcesses  # noqa: PLC0415  # only plans that use CEL pay
-
-            self._cel = CelProcesses()
-        try:
-            return CelEvaluated(self._cel.evaluate(expression))
-        except EvaluationError as error:
-            return CelEvaluated(False, str(error))
-
     def _carry_out(self, commands: Iterable[Command]) -> None:
         releases = []
         for command in commands:
@@ -427,6 +413,7 @@ class Coordinator:
                 carry_out(command)
         for command in releases:
             self._release(command)
+        self._evaluate_next()
 
     def _tell(self, commands: Iterable[Command], *, again: bool) -> None:
         events = [command.event for command in commands if isinstance(command, Tell)]
@@ -457,6 +444,8 @@ class Coordinator:
                 self._timers.clear(timer)
             case ResultsRead(slot=slot):
                 self._reads.pop(slot, None)
+            case CelEvaluated(number=number):
+                self._expressions.pop(number, None)
 
     def _note_command(self, command: Command) -> None:
         """Keep in memory what `command` changes."""
@@ -466,8 +455,6 @@ class Coordinator:
                 container.running[container.next_request] = command
                 container.next_request += 1
                 self._unused_slots.pop(command.slot, None)
-            case ReadResults(slot=slot):
-                self._reads[slot] = command
             case SetTimer(timer=timer, at=at):
                 self._timers.set(timer, at)
             case ClearTimer(timer=timer):
@@ -487,14 +474,21 @@ class Coordinator:
                 self._stop_probing(name)
             case Finish(code=code):
                 self._exit_code = code
+            case _:
+                self._note_question(command)
+
+    def _note_question(self, command: Command) -> None:
+        """Keep in memory that `command` waits for its answer."""
+        match command:
+            case ReadResults(slot=slot):
+                self._reads[slot] = command
+            case EvaluateCel(number=number):
+                self._expressions[number] = command
 
     def _resume(self, entries: Sequence[Entry]) -> None:
         """Bring the engine and the memory to where an earlier coordinator was, and carry out what it may not have."""
         commands: list[Command] = []
-        self._truths.extend(entry for entry in entries if isinstance(entry, CelEvaluated))
         for entry in entries:
-            if isinstance(entry, CelEvaluated):
-                continue
             if isinstance(entry, Begun):
                 self._started = entry.at - entry.monotonic
             if isinstance(entry, ProbeSent):
@@ -523,6 +517,7 @@ class Coordinator:
         self._carry_out_those(last, StopStep | ReleaseContainer)
         for read in list(self._reads.values()):
             self._read_results(read)
+        self._evaluate_next()
 
     def _carry_out_those(self, commands: Iterable[Command], kinds: UnionType | type[Any]) -> None:
         for command in commands:
@@ -596,6 +591,38 @@ class Coordinator:
             yield
         except OSError as error:
             self._listener.tell([RunWarning(self._now(), f"{what}: {_in_words(error)}")], again=False)
+
+    # CEL
+
+    def _evaluate_next(self) -> None:
+        """Begin with the next expression, unless one is being evaluated."""
+        if self._evaluation is not None or not self._expressions or self._exit_code is not None:
+            return
+        if self._cel is None:
+            from monopod.coordinator.cel_process import CelProcesses  # noqa: PLC0415  # only plans that use CEL pay
+
+            self._cel = CelProcesses()
+        number, command = next(iter(self._expressions.items()))
+        try:
+            self._evaluation = self._cel.start(command.expression)
+        except EvaluationError as error:
+            del self._expressions[number]
+            self._events.append(CelEvaluated(self._now(), number, False, str(error)))
+            return
+        self._give_up_at = self._now() + self._evaluation.patience
+        self._epoll.register(self._evaluation.descriptor, select.EPOLLIN)
+
+    def _end_evaluation(self, evaluation: Evaluation) -> None:
+        """Take the answer, or end an evaluation that has none in time."""
+        self._epoll.unregister(evaluation.descriptor)
+        self._evaluation = self._give_up_at = None
+        number = next(iter(self._expressions))
+        del self._expressions[number]
+        try:
+            self._events.append(CelEvaluated(self._now(), number, evaluation.finish()))
+        except EvaluationError as error:
+            self._events.append(CelEvaluated(self._now(), number, False, str(error)))
+        self._work_off()
 
     # Sidecars
 

@@ -3,10 +3,10 @@
 An attempt is in one ``State``, which says what it waits for. ``HANDLERS`` says what it does when something happens: the
 handler gives commands and returns the next state. What a state does not list changes nothing.
 
-    SIDECARS ─▶ CONTAINER ─▶ STEP ─▶ READING ─▶ … the next Step's CONTAINER, or the Task's READING, then ─▶ OVER
-                              └─▶ STOPPING ─▶ READING ─▶ OVER
+    SIDECARS ─▶ CONTAINER ─▶ GUARDS ─▶ STEP ─▶ READING ─▶ … the next Step's CONTAINER, or the Task's READING ─▶ OVER
+                                         └─▶ STOPPING ─▶ READING ─▶ OVER
 
-A state is passed over where there is nothing to wait for: no Sidecars, a container that is there, no Results.
+A state is passed over where there is nothing to wait for: no Sidecars, a container that is there, no CEL, no Results.
 
 Semantics are Tekton's: docs/tasks.md (Steps, Sidecars, Results), docs/taskruns.md (timeouts, cancelling).
 
@@ -24,6 +24,7 @@ from monopod.coordinator.engine.artifacts import merged
 from monopod.coordinator.engine.commands import Commands
 from monopod.coordinator.engine.containers import Container, Containers
 from monopod.coordinator.engine.events import (
+    CelEvaluated,
     ContainerDied,
     ContainerReady,
     Exit,
@@ -69,7 +70,7 @@ from monopod.coordinator.engine.step_files import (
     written_paths,
 )
 from monopod.coordinator.engine.step_request import request_of
-from monopod.coordinator.engine.when import evaluated, holds
+from monopod.coordinator.engine.when import Guards
 from monopod.schemas.plan import Plan, Step, Task, Value
 from monopod.schemas.run_events import OutputEnded, RunWarning, SidecarFinished, StepFinished, StepStarted, TaskStarted
 from monopod.schemas.variables import (
@@ -145,6 +146,11 @@ HANDLERS: dict[State, dict[type[Any], str]] = {
     State.CONTAINER: {
         ContainerChanged: "_start_next_step",
         ContainerLate: "_give_up_container",
+        SidecarEnded: "_end_sidecar",
+        Stop: "_end_at_once",
+    },
+    State.GUARDS: {
+        CelEvaluated: "_take_truth",
         SidecarEnded: "_end_sidecar",
         Stop: "_end_at_once",
     },
@@ -382,33 +388,47 @@ class Attempts:
             elif not needed[0].ready:
                 self._await_container(attempt, step.container)
                 return State.CONTAINER
-            elif self._start_step(attempt, step):
-                return State.STEP
+            elif (state := self._start_step(attempt, step)) is not None:
+                return state
             else:
                 attempt.position += 1
         return self._finish_steps(attempt)
+
+    def _take_truth(self, attempt: AttemptState, event: CelEvaluated) -> State:
+        guards = attempt.steps[attempt.position].guards
+        assert guards is not None
+        guards.answer(truth=event.truth, problem=event.problem)
+        return self._start_next_step(attempt, ContainerChanged())
 
     def _request_of(self, attempt: AttemptState, container: str, step: Step, scope: Scope) -> RunStep:
         request = self._containers[container].next_request
         fresh = not attempt.begun
         return request_of(attempt.slot, container, request, step, scope, fresh=fresh, is_marked=self._marks)
 
-    def _start_step(self, attempt: AttemptState, step: StepState) -> bool:
-        """Start a Step. Returns False if it is not to run: it is skipped, or what it refers to does not fit."""
+    def _start_step(self, attempt: AttemptState, step: StepState) -> State | None:
+        """Start a Step, or have its guards evaluated. Returns None if it is skipped, or refers to what does not fit."""
         task = attempt.instance.task
         try:
-            step.scope = _step_scope(step.plan, attempt)
-            guards = evaluated(step.plan.when, step.scope)
-            if not all(holds(expression, task.pipeline.truth_of) for expression in guards):
+            if step.scope is None:
+                step.scope = _step_scope(step.plan, attempt)
+                step.guards = Guards(step.plan.when, step.scope)
+            guards = step.guards
+            assert guards is not None
+            if guards.problem:
+                raise EvaluationError(guards.problem)
+            if guards.unanswered:
+                self._commands.evaluate(guards.unanswered, partial(self._react, attempt))
+                return State.GUARDS
+            if guards.false is not None:
                 self._report_end(attempt, step, "Skipped", 0)
-                return False
+                return None
             command = self._request_of(attempt, step.container, step.plan, step.scope)
             command = command._replace(readable=written_paths(task.plan, step.plan))
         except EvaluationError as error:
             step.message = str(error)
             self._report_end(attempt, step, "Error", 1)
             attempt.ending = Outcome("Failed", "StepFailed", f'"step-{step.plan.name}" could not start: {error}')
-            return False
+            return None
         attempt.begun = True
         self._containers[step.container].admit(step)
         step.started = self._commands.now
@@ -420,7 +440,7 @@ class Attempts:
         self._commands.tell(
             StepStarted(self._commands.now, path, index, attempt.number, step.plan.name, step.container, self._marks)
         )
-        return True
+        return State.STEP
 
     def _time_out_step(self, attempt: AttemptState, timed_out: StepTimedOut) -> State:
         timed_out.step.timed_out = True

@@ -1,4 +1,4 @@
-"""The commands that follow from an event, gathered from all parts of the engine, and what each timer is for.
+"""The commands that follow from an event, gathered from all parts of the engine, and what each answer is for.
 
 Rules: the time is the event's, and there is no other clock. Commands keep the order in which they were given.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from monopod.coordinator.engine.events import ClearTimer, Command, SetTimer, Tell
+from monopod.coordinator.engine.events import CelEvaluated, ClearTimer, Command, EvaluateCel, SetTimer, Tell
 from monopod.coordinator.engine.run_state import Change
 from monopod.schemas.run_events import RunEvent
 
@@ -23,6 +23,8 @@ class Commands:
         self.now = 0.0
         self.given: list[Command] = []
         self._actions: dict[str, Action] = {}
+        self._questions = 0
+        self._answers: dict[int, Callable[[CelEvaluated], Change | None]] = {}
 
     def begin(self, now: float) -> None:
         """Forget the commands of the event before, and take up one of the time `now`."""
@@ -36,6 +38,16 @@ class Commands:
     def tell(self, event: RunEvent) -> None:
         """Have it told that something happened in the run."""
         self.given.append(Tell(event))
+
+    def evaluate(self, expression: str, take_answer: Callable[[CelEvaluated], Change | None]) -> None:
+        """Have a CEL expression evaluated; `take_answer` is called with the answer."""
+        self._questions += 1
+        self._answers[self._questions] = take_answer
+        self.given.append(EvaluateCel(self._questions, expression))
+
+    def answer(self, event: CelEvaluated) -> Change | None:
+        """Hand an answer to the one that asked, and return what ended by it."""
+        return self._answers.pop(event.number)(event)
 
     def set_timer(self, name: str, delay: float, action: Action) -> None:
         """Have something done after `delay` seconds. A timer of the same name is replaced."""

@@ -38,6 +38,7 @@ from monopod.coordinator.engine.containers import Containers
 from monopod.coordinator.engine.events import (
     Begun,
     CancelRequested,
+    CelEvaluated,
     Command,
     ContainerDied,
     Event,
@@ -58,7 +59,14 @@ from monopod.coordinator.engine.run_state import (
     TaskState,
 )
 from monopod.coordinator.engine.skip_words import names_in_words
-from monopod.coordinator.engine.skipping import SKIPPED_EMPTY_MATRIX, Reject, Skip, nothing_starts, what_keeps
+from monopod.coordinator.engine.skipping import (
+    SKIPPED_EMPTY_MATRIX,
+    Reject,
+    Skip,
+    Undecided,
+    nothing_starts,
+    what_keeps,
+)
 from monopod.coordinator.engine.status import (
     finished_document,
     pipeline_outcome,
@@ -66,7 +74,6 @@ from monopod.coordinator.engine.status import (
     the_task_run,
     uid_of,
 )
-from monopod.coordinator.engine.when import TruthOf, truth_here
 from monopod.schemas.matrix_names import combination_names
 from monopod.schemas.plan import Pipeline, Plan, Value
 from monopod.schemas.run_events import (
@@ -91,8 +98,6 @@ class Engine:
         self.plan = plan
         self.run: PipelineState | None = None
         self.finished = False
-        self.truth_of: TruthOf = truth_here
-        """Evaluates CEL, with the same answers in the same order in a replay."""
         self._uid = ""
         self._namespace = ""
         self._commands = Commands()
@@ -100,6 +105,7 @@ class Engine:
         self._attempts = Attempts(plan, self._commands, self._containers, marks=marks)
         self._ended: deque[TaskState] = deque()
         self._considered: deque[TaskState] = deque()
+        self._undecided: set[TaskState] = set()
         self._invalid: deque[tuple[TaskState, str]] = deque()
         self._startable: deque[TaskState] = deque()
         self._next_attempts: deque[InstanceState] = deque()
@@ -119,6 +125,8 @@ class Engine:
             self._on_cancel(event.mode)
         elif isinstance(event, TimerFired):
             self._follow(self._commands.fire(event.timer))
+        elif isinstance(event, CelEvaluated):
+            self._follow(self._commands.answer(event))
         elif not (isinstance(event, ContainerDied) and self._containers[event.container].released):
             self._follow(self._attempts.handle(event))
 
@@ -153,7 +161,7 @@ class Engine:
             **{parse_path(key): text for key, text in plan.variables},
         }
         now = self._commands.now
-        pipeline = PipelineState(plan, name, parent, values=values, started=now, truth_of=self.truth_of)
+        pipeline = PipelineState(plan, name, parent, values=values, started=now)
         pipeline.tasks = {task.name: TaskState(task, pipeline, False, len(task.after)) for task in plan.tasks}
         pipeline.final_tasks = {task.name: TaskState(task, pipeline, True, 0) for task in plan.final_tasks}
         for task in pipeline.tasks.values():
@@ -263,16 +271,17 @@ class Engine:
         """Follow what has ended to what it sets free, until nothing more changes.
 
         As in Tekton, all that is skipped is found first, then all that cannot start, and only then does anything start.
+        While it takes CEL to decide about a Task, others that could start wait for that.
         """
         while True:
             if self._considered:
                 self._consider(self._considered.popleft())
             elif self._ended:
                 self._after_task(self._ended.popleft())
-            elif self._invalid:
+            elif self._invalid and not self._undecided:
                 while self._invalid:
-                    self._reject(*self._invalid.popleft())
-            elif self._startable:
+                    self._reject_waiting(*self._invalid.popleft())
+            elif self._startable and not self._undecided:
                 while self._startable:
                     self._start_task(self._startable.popleft())
             elif self._next_attempts:
@@ -307,14 +316,30 @@ class Engine:
             self._skip(task, obstacle)
         elif isinstance(obstacle, Reject):
             self._invalid.append((task, obstacle.message))
+        elif isinstance(obstacle, Undecided):
+            self._undecided.add(task)
+            self._commands.evaluate(obstacle.expression, partial(self._take_truth, task))
         else:
             self._startable.append(task)
 
+    def _take_truth(self, task: TaskState, event: CelEvaluated) -> None:
+        """Consider a Task again, now that the truth of a CEL expression is known, unless it was skipped meanwhile."""
+        if task in self._undecided:
+            self._undecided.remove(task)
+            assert task.guards is not None
+            task.guards.answer(truth=event.truth, problem=event.problem)
+            self._considered.append(task)
+
     def _skip(self, task: TaskState, why: Skip) -> None:
         task.phase, task.reason = "Skipped", why.reason
+        self._undecided.discard(task)
         self._commands.tell(TaskSkipped(self._commands.now, task.path, why.reason, why.message))
         self._release_task(task)
         self._ended.append(task)
+
+    def _reject_waiting(self, task: TaskState, message: str) -> None:
+        if task.phase == "Waiting":  # it may have been skipped while others were undecided
+            self._reject(task, message)
 
     def _reject(self, task: TaskState, message: str) -> None:
         """The Task cannot start: what it refers to does not exist or does not fit."""

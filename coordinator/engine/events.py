@@ -106,6 +106,15 @@ class SidecarReady(NamedTuple):
     container: str
 
 
+class CelEvaluated(NamedTuple):
+    """The answer to EvaluateCel `number`: the expression's truth, or why it has none (``problem``)."""
+
+    at: float
+    number: int
+    truth: bool
+    problem: str = ""
+
+
 class TimerFired(NamedTuple):
     """A timer set with SetTimer has come."""
 
@@ -121,7 +130,15 @@ class CancelRequested(NamedTuple):
 
 
 Event: TypeAlias = (
-    Begun | ContainerReady | ContainerDied | StepExited | ResultsRead | SidecarReady | TimerFired | CancelRequested
+    Begun
+    | ContainerReady
+    | ContainerDied
+    | StepExited
+    | ResultsRead
+    | SidecarReady
+    | CelEvaluated
+    | TimerFired
+    | CancelRequested
 )
 
 _EVENTS: dict[str, type[Any]] = {
@@ -133,6 +150,7 @@ _EVENTS: dict[str, type[Any]] = {
         StepExited,
         ResultsRead,
         SidecarReady,
+        CelEvaluated,
         TimerFired,
         CancelRequested,
     )
@@ -208,6 +226,17 @@ class ReadResults(NamedTuple):
     paths: tuple[str, ...]
 
 
+class EvaluateCel(NamedTuple):
+    """Evaluate a CEL expression and answer with CelEvaluated, under the same number.
+
+    What comes out may depend on chance (the order of maps) and on the machine (its time and memory): the answer in the
+    journal is the one that counts.
+    """
+
+    number: int
+    expression: str
+
+
 class WriteFile(NamedTuple):
     """Write a small text to a file below the slot's `/tekton` for later Steps to read, such as a Step's exit code."""
 
@@ -259,6 +288,7 @@ Command: TypeAlias = (
     RunStep
     | StopStep
     | ReadResults
+    | EvaluateCel
     | WriteFile
     | WatchSidecar
     | SetTimer

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from monopod.coordinator.engine.artifacts import Artifacts
 from monopod.coordinator.engine.events import Exit
-from monopod.coordinator.engine.when import TruthOf
+from monopod.coordinator.engine.when import Guards
 from monopod.schemas.plan import Pipeline, Sidecar, Slot, Step, Task, Value, WhenExpression
 from monopod.schemas.run_events import CancelMode, FinalStatus
 from monopod.schemas.variables import Budget, Path, Scope
@@ -48,6 +48,7 @@ class State(Enum):
 
     SIDECARS = "the Sidecars start; the Steps wait until all are ready"
     CONTAINER = "the container of the next Step is not there yet"
+    GUARDS = "a when-expression of the next Step is being evaluated"
     STEP = "a Step runs"
     READING = "the Results of a Step, or of the Task, are being read"
     STOPPING = "the attempt is cut off, and its Step was told to stop"
@@ -64,6 +65,7 @@ class StepState:
         self.container = container
         self.request = 0
         self.scope: Scope | None = None
+        self.guards: Guards | None = None
         self.timed_out = False
         self.tolerated = False
         self.out_of_memory = False
@@ -193,13 +195,18 @@ class TaskState:
         self.phase: TaskPhase = "Waiting"
         self.reason = ""
         self.message = ""
-        self.when: tuple[WhenExpression, ...] = ()
+        self.guards: Guards | None = None
         self.instances: list[InstanceState] = []
         self.queue: deque[InstanceState] = deque()
         self.free_slots: list[Slot] = []
         self.clearing: list[InstanceState] = []
         self.unfinished = 0
         self.child: PipelineState | None = None
+
+    @property
+    def when(self) -> tuple[WhenExpression, ...]:
+        """Its when-expressions as evaluated, without those that refer to a Result that does not exist."""
+        return () if self.guards is None else self.guards.evaluated
 
     @property
     def path(self) -> str:
@@ -232,7 +239,7 @@ class PipelineState:
     """A Pipeline, the run's own or one in the place of a PipelineTask (then ``parent``).
 
     ``path`` is empty or ends with a slash. ``values`` is what ``scope`` looks up first, and grows with each Result.
-    ``unfinished`` counts the Tasks of the present phase that are not done. ``truth_of`` evaluates CEL.
+    ``unfinished`` counts the Tasks of the present phase that are not done.
     """
 
     def __init__(
@@ -243,7 +250,6 @@ class PipelineState:
         *,
         values: dict[Path, Value],
         started: float,
-        truth_of: TruthOf,
     ) -> None:
         self.plan = plan
         self.name = name
@@ -252,7 +258,6 @@ class PipelineState:
         self.values = values
         self.scope = scope_of_its_own(values)
         self.started = started
-        self.truth_of = truth_of
         self.tasks: dict[str, TaskState] = {}
         self.final_tasks: dict[str, TaskState] = {}
         self.phase: Literal["Tasks", "Finally", "Done"] = "Tasks"

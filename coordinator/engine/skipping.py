@@ -12,7 +12,7 @@ from typing import NamedTuple
 from monopod.coordinator.engine.result_references import guard_texts, result_references
 from monopod.coordinator.engine.run_state import PipelineState, TaskState
 from monopod.coordinator.engine.skip_words import guard_in_words, names_in_words
-from monopod.coordinator.engine.when import evaluated, holds
+from monopod.coordinator.engine.when import Guards
 from monopod.schemas.variables import EvaluationError, Reference, references
 
 SKIPPED_EMPTY_MATRIX = "Matrix Parameters have an empty array"
@@ -45,6 +45,12 @@ class Reject(NamedTuple):
     message: str
 
 
+class Undecided(NamedTuple):
+    """It takes the truth of a CEL expression to decide."""
+
+    expression: str
+
+
 def nothing_starts(pipeline: PipelineState, *, final: bool) -> str:
     """Return the reason why no further Task of this kind starts, or an empty text if they may."""
     if final:
@@ -56,38 +62,42 @@ def nothing_starts(pipeline: PipelineState, *, final: bool) -> str:
     return _TIMED_OUT.get(pipeline.timed_out) or (_STOPPING if pipeline.stopping else "")
 
 
-def what_keeps(task: TaskState) -> Skip | Reject | None:
+def what_keeps(task: TaskState) -> Skip | Reject | Undecided | None:
     """Return what keeps a Task from starting; note in it how its guards were evaluated."""
     missing = _missing_results(task)
     try:
-        skip = _skipped_at_once(task, missing)
+        obstacle = _nothing_starts_or_guard(task, missing)
     except EvaluationError as error:
         return Reject(str(error))
-    skip = skip or _skipped_with_parent(task)
-    return skip or (_without_results(task, missing) if missing else None)
+    obstacle = obstacle or _skipped_with_parent(task)
+    return obstacle or (_without_results(task, missing) if missing else None)
 
 
-def _skipped_at_once(task: TaskState, missing: tuple[Reference, ...]) -> Skip | None:
-    """Return that nothing starts any more, or that a guard is false. Raises EvaluationError."""
+def _nothing_starts_or_guard(task: TaskState, missing: tuple[Reference, ...]) -> Skip | Reject | Undecided | None:
+    """Return that nothing starts any more, or what its guards say. Raises EvaluationError."""
     reason = nothing_starts(task.pipeline, final=task.final)
     if reason:
         return Skip(reason)
-    return None if task.final and missing else _skipped_by_guard(task, missing)
+    if task.final and missing:
+        return None
+    if task.guards is None:
+        task.guards = _guards(task, missing)
+    if task.guards.problem:
+        return Reject(task.guards.problem)
+    if task.guards.unanswered:
+        return Undecided(task.guards.unanswered)
+    return None if task.guards.false is None else Skip(_BY_WHEN, guard_in_words(*task.guards.false))
 
 
-def _skipped_by_guard(task: TaskState, missing: tuple[Reference, ...]) -> Skip | None:
-    """Return the first guard that is false, without those that refer to a missing Result."""
+def _guards(task: TaskState, missing: tuple[Reference, ...]) -> Guards:
+    """Return the guards of a Task, without those that refer to a missing Result. Raises EvaluationError."""
     absent = {reference.text for reference in missing}
     guards = [
         guard
         for guard in task.plan.when
         if absent.isdisjoint(each.text for text in guard_texts(guard) for each in references(text))
     ]
-    task.when = evaluated(guards, task.pipeline.scope)
-    for guard, expression in zip(guards, task.when, strict=True):
-        if not holds(expression, task.pipeline.truth_of):
-            return Skip(_BY_WHEN, guard_in_words(guard, expression))
-    return None
+    return Guards(guards, task.pipeline.scope)
 
 
 def _skipped_with_parent(task: TaskState) -> Skip | None:

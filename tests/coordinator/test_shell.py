@@ -23,9 +23,11 @@ from monopod.coordinator.control_directory import ControlDirectory
 from monopod.coordinator.engine.events import (
     Begun,
     CancelRequested,
+    CelEvaluated,
     ClearTimer,
     ContainerDied,
     ContainerReady,
+    EvaluateCel,
     Exit,
     Finish,
     ReadResults,
@@ -41,11 +43,10 @@ from monopod.coordinator.engine.events import (
     WatchSidecar,
     WriteFile,
 )
-from monopod.coordinator.journal import CelEvaluated, Journal, JournalError, ProbeSent
+from monopod.coordinator.journal import Journal, JournalError, ProbeSent
 from monopod.coordinator.shell import Coordinator
 from monopod.schemas.plan import Probe, Slot
 from monopod.schemas.run_events import RunWarning
-from monopod.schemas.variables import EvaluationError
 from monopod.system.never_started import mark_never_started
 
 pytestmark = pytest.mark.usefixtures("signals_restored")
@@ -72,7 +73,6 @@ class Pod:
         self.events = []
         self.told = []
         self.script = None
-        self.truth_of = None
 
     def handle(self, event):
         self.events.append(event)
@@ -968,54 +968,94 @@ def unused_port():
 
 
 class TestCel:
-    """What a coordinator has found of CEL holds for all that come after it: nothing else would be a replay."""
+    """Expressions are evaluated one after another, beside everything else; an answer in the journal holds for good."""
 
-    EXPRESSIONS = ("{'a': 1, 'b': 2}.map(key, key)[0] == 'a'", "[][0]", "'a' == 'a'")
+    ASKED = tuple(
+        EvaluateCel(number, expression)
+        for number, expression in enumerate(("{'a': 1, 'b': 2}.map(key, key)[0] == 'a'", "[][0]", "'a' == 'a'"), 1)
+    )
+    SLOW = EvaluateCel(1, "[0,1,2,3,4,5,6,7,8,9].all(a, " * 9 + "true" + ")" * 9)
 
-    def found(self, pod, cel):
-        pod.script = lambda _: None
-        with pod.coordinator() as coordinator:
-            coordinator._cel = cel
+    def answers(self, pod):
+        def script(event):
+            match event:
+                case Begun():
+                    return self.ASKED
+                case CelEvaluated(number=3):
+                    return finish()
 
-            def script(_):
-                for expression in self.EXPRESSIONS:
-                    try:
-                        told.append(pod.truth_of(expression))
-                    except EvaluationError as error:
-                        told.append(str(error))
-                return finish()
+        pod.run(script)
+        return pod.events[1:]
 
-            told = []
-            pod.script = script
-            coordinator.run(BEGUN)
-        return told
-
-    def test_it_is_found_once(self, pod):
+    def test_each_has_an_answer_and_a_replay_the_same(self, pod):
         pod = pod()
-        first = self.found(pod, CelProcesses())
-        assert first == [first[0], "CEL expression '[][0]': index out of bounds: 0", True]
-        assert isinstance(first[0], bool)
-        assert self.found(pod, None) == first
+        first, second, third = answers = self.answers(pod)
+        assert isinstance(first.truth, bool)
+        assert second[1:] == (2, False, "CEL expression '[][0]': index out of bounds: 0")
+        assert third[1:] == (3, True, "")
+        pod.events.clear()
+        pod.script = lambda event: self.ASKED if isinstance(event, Begun) else None
+
+        def die():
+            raise KilledError
+
+        with pod.coordinator() as coordinator:
+            coordinator._wait = die
+            with pytest.raises(KilledError):
+                coordinator.run(BEGUN)
+        assert pod.events[1:] == answers
 
     @pytest.mark.parametrize("known", range(4))
-    def test_only_what_the_journal_lacks_is_found_again(self, pod, known):
+    def test_only_what_the_journal_lacks_is_evaluated_again(self, pod, known, monkeypatch):
         pod = pod()
         (pod.root / "state").mkdir()
         journal = Journal(str(pod.root / "state" / "journal"))
-        was = [CelEvaluated(True), CelEvaluated(False, "a reason"), CelEvaluated(False)]
-        for entry in (BEGUN, *was[:known]):
-            journal.append(entry)
+        was = [CelEvaluated(1, 1, True), CelEvaluated(1, 2, False, "a reason"), CelEvaluated(1, 3, False)]
+        for event in (BEGUN, *was[:known]):
+            journal.append(event)
         journal.close()
+        started = []
 
-        class Asked:
-            def evaluate(self, expression):
-                asked.append(expression)
-                return True
+        def start(processes, expression, original=CelProcesses.start):
+            started.append(expression)
+            return original(processes, "1 == 1")
 
-        asked = []
-        told = self.found(pod, Asked())
-        assert told == [True, "a reason", False][:known] + [True] * (3 - known)
-        assert tuple(asked) == self.EXPRESSIONS[known:]
-        lines = (pod.root / "state/journal").read_text().splitlines()[1:]
-        expected = ['{"cel":true}', '{"cel":"a reason"}', '{"cel":false}'][:known] + ['{"cel":true}'] * (3 - known)
-        assert lines == expected
+        monkeypatch.setattr(CelProcesses, "start", start)
+        answers = self.answers(pod)
+        assert answers[:known] == was[:known]
+        assert [(each.number, each.truth) for each in answers[known:]] == [(n, True) for n in range(known + 1, 4)]
+        assert started == [each.expression for each in self.ASKED[known:]]
+
+    def test_what_else_happens_does_not_wait_for_it(self, pod):
+        pod = pod()
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start()
+                    return [self.SLOW]
+                case ContainerReady():
+                    return [run_step(), SetTimer("t", 0)]
+                case TimerFired():
+                    pod.exited(1)
+                case CelEvaluated():
+                    return finish()
+            return None
+
+        pod.run(script)
+        assert pod.kinds() == ["Begun", "ContainerReady", "TimerFired", "StepExited", "CelEvaluated"]
+        assert "takes too long to evaluate" in pod.events[-1].problem
+
+    def test_one_that_gets_no_time_at_all_is_given_up(self, pod, monkeypatch):
+        monkeypatch.setattr("monopod.coordinator.cel_process.WAIT_SECONDS", 0.01)
+        pod = pod()
+
+        def script(event):
+            match event:
+                case Begun():
+                    return [self.SLOW]
+                case CelEvaluated():
+                    return finish()
+
+        pod.run(script)
+        assert pod.events[1].problem.endswith("takes too long to evaluate: more than 0.0 s")

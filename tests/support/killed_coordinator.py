@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from monopod.coordinator import __main__ as program
 from monopod.coordinator import control_directory
-from monopod.coordinator.journal import CelEvaluated, Entry, Journal, ProbeSent
+from monopod.coordinator.journal import Entry, Journal, ProbeSent
 from monopod.coordinator.shell import Coordinator
 
 POINTS = ("cut", "noted", "begun", "done", "told")
@@ -46,8 +46,7 @@ def _replay(journal: Journal, original: Any = Journal.replay) -> Any:
 def _append(journal: Journal, entry: Any, original: Any = Journal.append) -> None:
     _Point.entries += 1
     place = _Point.place_at(_Point.entries, entry)
-    if place or not isinstance(entry, CelEvaluated):  # which comes in the middle of what follows from another entry
-        _Point.place = place
+    _Point.place = place
     if place == "cut":
         path = f"/proc/self/fd/{journal._descriptor}"
         size = os.stat(path).st_size

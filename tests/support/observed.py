@@ -28,6 +28,7 @@ def run(case: Case) -> Simulation:
         lambda request: world.behave(request.container, request.request),
         ready=lambda container: world.ready.get(container, 0.0),
         is_killed=lambda: random.random() < often,
+        cel_delay=world.cel_delay,
         extra=[
             *(cancel(*each) for each in world.cancels),
             *(death(at, name) for name, at in world.deaths.items()),

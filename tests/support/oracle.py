@@ -3,8 +3,9 @@
 Written from Tekton's documentation (docs/pipelines.md, pipelineruns.md, taskruns.md, tasks.md, matrix.md), not from the
 engine, and sharing nothing with it. At each moment everything is looked at again and again until nothing changes; then
 the clock jumps to the next moment at which something can change. Knows strings and arrays, `in` and `notin`; of CEL
-only the comparison of two texts. Sidecars start one second before the Steps or, with a probe, half a second (that is
-how `simulation` answers it).
+only the comparison of two texts: anything else has no truth. Expressions of a Task or Step take their time one after
+another; no Task starts while guards of another are evaluated. Sidecars start one second before the Steps or, with a
+probe, half a second (that is how `simulation` answers it).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 
 from simulation import Behaviour
 
-from monopod.schemas.plan import Matrix, Pipeline, Plan, Slot, Step, Task, Value
+from monopod.schemas.plan import Matrix, Pipeline, Plan, Slot, Step, Task, Value, WhenExpression
 
 CANCEL_MODES = ("StoppedRunFinally", "CancelledRunFinally", "Cancelled")  # from the mildest to the hardest
 FROM_OUTSIDE = (
@@ -37,6 +38,7 @@ class World:
     deaths: dict[str, float] = field(default_factory=dict)  # container -> when it is killed
     cancels: tuple[tuple[float, str], ...] = ()
     start_failures: dict[str, float] = field(default_factory=dict)  # container that never comes -> when that is known
+    cel_delay: float = 0.0  # how long a CEL expression takes
 
 
 @dataclass
@@ -85,6 +87,26 @@ def named(prefix: str, value: Value) -> Values:
     return {f"{prefix}[*]": tuple(value), **{f"{prefix}[{index}]": text for index, text in enumerate(value)}}
 
 
+def verdict(expressions: tuple[WhenExpression, ...], values: Values) -> tuple[bool | None, int]:
+    """Whether all hold (None: one has no truth), and how many were evaluated by CEL. What is missing is passed over."""
+    evaluated = 0
+    for expression in expressions:
+        text = fill(expression.cel or expression.input, values)
+        if ".results." in text:
+            continue
+        if expression.cel:
+            evaluated += 1
+            compared = re.fullmatch(r"'(.*)' (==|!=) '(.*)'", text)
+            if compared is None:
+                return None, evaluated
+            holds = (compared[1] == compared[3]) == (compared[2] == "==")
+        else:
+            holds = (text in fill_all(expression.values, values)) == (expression.operator == "in")
+        if not holds:
+            return False, evaluated
+    return True, evaluated
+
+
 @dataclass
 class RunningSidecar:
     """A Sidecar, from its request to its end."""
@@ -102,6 +124,7 @@ class Attempt:
     reason: str = ""
     position: int = 0
     step_start: float | None = None  # of the Step that is running
+    decided_at: float | None = None  # when the guards of the next Step are evaluated
     step_stop: float = NEVER
     step_timed_out: bool = False
     failed: bool = False
@@ -134,6 +157,7 @@ class TaskState:
         self.skipped = ""
         self.over = False
         self.invalid = False
+        self.decided_at: float | None = None  # when its guards are evaluated
         self.instances: list[Instance] = []
         self.child: PipelineState | None = None
 
@@ -224,6 +248,7 @@ class Oracle:
         self.lost: set[str] = set()  # containers that did not come in time
         self.died: dict[str, float] = {}  # container -> when it died because the end of a Step was lost
         self.retired: dict[str, float] = {}  # container -> when something ended in it that left a process behind
+        self.evaluated: list[TaskState] = []  # those whose guards were begun with
         self.expected = Expected()
         pipeline = plan.pipeline
         self.top = PipelineState(pipeline, "", 0.0, {param.name: param.value for param in pipeline.params})
@@ -248,6 +273,7 @@ class Oracle:
 
     def moments(self, pipeline: PipelineState) -> Iterator[float]:
         yield from (at for at, _ in self.world.cancels)
+        yield from (state.decided_at or 0 for state in self.evaluated)
         spec = pipeline.pipeline
         yield pipeline.start + (spec.timeout or NEVER)
         yield pipeline.start + (spec.tasks_timeout or NEVER)
@@ -283,6 +309,7 @@ class Oracle:
         if attempt.step_start is None:
             yield self.comes(container)
             yield attempt.waiting_since + self.plan.container_start_timeout
+            yield attempt.decided_at or 0
         else:
             yield attempt.step_start + (task.steps[attempt.position].timeout or NEVER)
             yield attempt.step_start + attempt.behaviour.duration
@@ -372,17 +399,29 @@ class Oracle:
             parents = [pipeline.by_name[name] for name in state.task.after]
             if not reason and not all(parent.done for parent in parents):
                 continue
-            self.skip(state, reason or self.why_skipped(pipeline, state, parents))
+            if reason or self.is_decided(state, pipeline.values()):
+                self.skip(state, reason or self.why_skipped(pipeline, state, parents))
             if not state.skipped:
                 candidates.append(state)
-        if self.changed:
+        if self.changed or self.is_evaluating():
             return  # all that is skipped is skipped before anything starts
         for state in candidates:
-            state.invalid = bool(self.missing(pipeline, state, False))
+            no_truth = verdict(state.task.when, pipeline.values())[0] is None
+            state.invalid = no_truth or bool(self.missing(pipeline, state, False))
             self.changed |= state.invalid
         if not self.changed:
             for state in candidates:
                 self.start(pipeline, state, False)  # if there is anything to start
+
+    def is_decided(self, state: TaskState, values: Values) -> bool:
+        """Whether its guards are evaluated by now; begin with it if that was not done."""
+        if state.decided_at is None:
+            state.decided_at = self.now + verdict(state.task.when, values)[1] * self.world.cel_delay
+            self.evaluated.append(state)
+        return state.decided_at <= self.now
+
+    def is_evaluating(self) -> bool:
+        return any(not state.done and state.decided_at > self.now for state in self.evaluated if state.decided_at)
 
     def why_nothing_starts(self, pipeline: PipelineState) -> str:
         if pipeline.mode == "Cancelled" or pipeline.stopping:
@@ -399,7 +438,10 @@ class Oracle:
     def why_skipped(self, pipeline: PipelineState, state: TaskState, parents: list[TaskState]) -> str:
         guarded = "When Expressions evaluated to false"
         missing = self.missing(pipeline, state, False)
-        if not self.allowed(state.task, pipeline.values()):
+        holds = verdict(state.task.when, pipeline.values())[0]
+        if holds is None:
+            return ""
+        if not holds:
             return guarded
         if any(parent.skipped not in ("", guarded) for parent in parents):
             return "Parent Tasks were skipped"
@@ -408,20 +450,32 @@ class Oracle:
         return ""
 
     def look_at_finally(self, pipeline: PipelineState, all_end: bool) -> None:
-        for state in pipeline.finals if all_end else ():
-            if not state.started:
-                timed_out = "PipelineRun timeout has been reached"
-                self.skip(state, timed_out if pipeline.timed_out else "PipelineRun was stopping")
-        if self.changed or pipeline.finally_start is not None or not all(state.done for state in pipeline.tasks):
+        reason = "PipelineRun timeout has been reached" if pipeline.timed_out else "PipelineRun was stopping"
+        if not all_end:
+            reason = "PipelineRun Finally timeout has been reached" if pipeline.finally_timed_out else ""
+        for state in pipeline.finals:
+            if not state.started and not state.done:
+                self.skip(state, reason)
+        if self.changed or not all(state.done for state in pipeline.tasks):
             return
-        pipeline.finally_start = self.now
-        for state in pipeline.finals if not all_end else ():
-            values = pipeline.values(final=True)
+        if pipeline.finally_start is None:
+            pipeline.finally_start = self.now
+        self.look_for_finals_to_start(pipeline)
+
+    def look_for_finals_to_start(self, pipeline: PipelineState) -> None:
+        candidates = [state for state in pipeline.finals if not (state.started or state.done)]
+        for state in candidates:
             if self.missing(pipeline, state, True):
                 self.skip(state, "Results were missing")
-            elif not self.allowed(state.task, values):
-                self.skip(state, "When Expressions evaluated to false")
-            else:
+            elif self.is_decided(state, pipeline.values(final=True)):
+                holds = verdict(state.task.when, pipeline.values(final=True))[0]
+                self.skip(state, "When Expressions evaluated to false" if holds is False else "")
+        if self.is_evaluating():
+            return
+        for state in (each for each in candidates if not each.skipped):
+            state.invalid = verdict(state.task.when, pipeline.values(final=True))[0] is None
+            self.changed |= state.invalid
+            if not state.invalid:
                 self.start(pipeline, state, True)
 
     def skip(self, state: TaskState, reason: str) -> None:
@@ -440,20 +494,6 @@ class Oracle:
             if f"tasks.{source}.results.{name}" not in values:
                 return str(source)
         return ""
-
-    def allowed(self, task: Task, values: Values) -> bool:
-        for expression in task.when:
-            if expression.cel:
-                compared = re.fullmatch(r"'(.*)' (==|!=) '(.*)'", fill(expression.cel, values))
-                assert compared is not None
-                if ".results." not in compared[0] and (compared[1] == compared[3]) != (compared[2] == "=="):
-                    return False
-                continue
-            found = fill(expression.input, values) in fill_all(expression.values, values)
-            unknown = ".results." in fill(expression.input, values)
-            if not unknown and found != (expression.operator == "in"):
-                return False
-        return True
 
     def combinations(self, task: Task, values: Values) -> list[dict[str, str]]:
         """Tekton's docs/matrix.md: include adds to what it does not contradict, else it is one more combination."""
@@ -537,7 +577,8 @@ class Oracle:
             return "Cancelled"
         if invalid:
             return "PipelineValidationFailed"
-        if count["Failed"]:
+        late = any("timeout has been reached" in state.skipped for state in pipeline.finals)
+        if count["Failed"] or late:
             return "Failed"
         if pipeline.mode or count["Cancelled"]:
             return "Cancelled"
@@ -682,6 +723,8 @@ class Oracle:
     def look_for_container(self, task: Task, instance: Instance, attempt: Attempt) -> None:
         container = self.container(instance)
         assert instance.slot is not None
+        if attempt.decided_at is not None and self.now < attempt.decided_at:
+            return  # its guards are evaluated
         if self.broken(instance.slot.containers[attempt.position :]):
             attempt.failed = self.changed = True
         elif self.now >= self.comes(container):
@@ -693,8 +736,15 @@ class Oracle:
     def request(self, task: Task, instance: Instance, attempt: Attempt, container: str) -> None:
         values = self.values_of_attempt(task, instance)
         self.changed, step = True, task.steps[attempt.position]
-        if any((fill(w.input, values) in w.values) != (w.operator == "in") for w in step.when):
-            attempt.steps.append((step.name, "Skipped", 0))
+        holds, evaluated = verdict(step.when, values)
+        if attempt.decided_at is None:
+            attempt.decided_at = self.now + evaluated * self.world.cel_delay
+        if self.now < attempt.decided_at:
+            return
+        attempt.decided_at = None
+        if not holds:
+            attempt.steps.append((step.name, "Skipped", 0) if holds is False else (step.name, "Error", 1))
+            attempt.failed = holds is None
             attempt.position += 1
             return
         of_action = [named(f"step.params.{param.name}", fill_value(param.value, values)) for param in step.params]

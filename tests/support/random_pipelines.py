@@ -47,11 +47,12 @@ class Case:
     deaths: dict[str, float]
     cancels: tuple[tuple[float, str], ...]
     start_failures: dict[str, float] = field(default_factory=dict)
+    cel_delay: float = 0.0
 
     def world(self) -> World:
         behave = lambda *request: self.behaviours.get(request, DEFAULT)  # noqa: E731
         ready = {**self.ready, **dict.fromkeys(self.start_failures)}
-        return World(behave, ready, self.deaths, self.cancels, self.start_failures)
+        return World(behave, ready, self.deaths, self.cancels, self.start_failures, self.cel_delay)
 
 
 def random_case(seed: int) -> Case:
@@ -97,7 +98,9 @@ class _Generator:
         deaths = dict(self.deaths(plan, ready)) if not self.calm and self.chance(0.2) else {}
         cancels = tuple(self.cancels()) if not self.calm and self.chance(0.25) else ()
         failures = dict(self.start_failures(plan, ready, deaths)) if not self.calm and self.chance(0.15) else {}
-        return Case(self.seed, plan, dict(self.behaviours(pipeline)), ready, deaths, cancels, failures)
+        behaviours = dict(self.behaviours(pipeline))
+        delay = self.moment(0, 1) if not self.calm and self.chance(0.5) else 0.0
+        return Case(self.seed, plan, behaviours, ready, deaths, cancels, failures, delay)
 
     def size(self) -> int:
         return min(12, 1 + int(self.random.expovariate(0.35)))
@@ -209,7 +212,12 @@ class _Generator:
             text = self.random.choice((*found, "$(params.p)"))
             if text in found:
                 sources.add(text.split(".")[1])
-            yield WhenExpression(cel=f"'{text}' {operator(('==', '!='))} '{operator(STRINGS)}'")
+            if self.calm or self.chance(0.9):
+                yield WhenExpression(cel=f"'{text}' {operator(('==', '!='))} '{operator(STRINGS)}'")
+            else:
+                yield WhenExpression(cel=f"['{text}'][1] == ''")  # it has no truth
+        if self.chance(0.03):
+            yield WhenExpression(cel=f"'$(params.p)' {operator(('==', '!='))} '{operator(STRINGS)}'")
         if found and self.chance(0.15):
             text = self.random.choice(found)
             sources.add(text.split(".")[1])
@@ -271,10 +279,17 @@ class _Generator:
                 command=("step", *arguments, *extra, *told, RETRIES),
                 on_error="continue" if self.chance(0.15) else "stopAndFail",
                 timeout=self.moment(0, 4) if not self.calm and self.chance(0.1) else None,
-                when=(WhenExpression("$(context.task.retry-count)", "in", ("0",)),)
-                if not self.calm and self.chance(0.08)
-                else (),
+                when=() if self.calm else tuple(self.guards_of_step()),
             )
+
+    def guards_of_step(self) -> Iterator[WhenExpression]:
+        if self.chance(0.08):
+            yield WhenExpression("$(context.task.retry-count)", "in", ("0",))
+        if self.chance(0.05):
+            operator = self.random.choice(("==", "!="))
+            yield WhenExpression(cel=f"'$(context.task.retry-count)' {operator} '0'")
+        if self.chance(0.01):
+            yield WhenExpression(cel="['$(context.task.retry-count)'][1] == ''")  # it has no truth
 
     # The world
 

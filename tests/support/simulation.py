@@ -16,10 +16,12 @@ from monopod.coordinator.engine.engine import Engine
 from monopod.coordinator.engine.events import (
     Begun,
     CancelRequested,
+    CelEvaluated,
     ClearTimer,
     Command,
     ContainerDied,
     ContainerReady,
+    EvaluateCel,
     Event,
     Exit,
     Finish,
@@ -37,8 +39,10 @@ from monopod.coordinator.engine.events import (
     event_from_line,
     event_to_line,
 )
+from monopod.schemas import cel
 from monopod.schemas.plan import Pipeline, Plan, Slot, Step, Task, decode, encode
 from monopod.schemas.run_events import RunEvent, RunFinished
+from monopod.schemas.variables import EvaluationError
 
 
 @dataclass(frozen=True)
@@ -121,11 +125,13 @@ class _World:
         probe_delay: float,
         is_killed: Callable[[], bool],
         read: Callable[[ReadResults], ResultsRead] | None,
+        cel_delay: float,
     ) -> None:
         self.engine = Engine(plan)
         self._plan = plan
         self._is_killed = is_killed
         self._read = read
+        self._cel_delay = cel_delay
         self.result = Simulation()
         self._queue: list[tuple[float, int, Callable[[float], Event | None]]] = []
         self._order = itertools.count()
@@ -190,6 +196,8 @@ class _World:
             case ReadResults(slot, paths):
                 files = {path: text for path, text in self._files.get(slot, {}).items() if path in paths}
                 self.at(now, lambda at: ResultsRead(at, slot, files, {}))
+            case EvaluateCel(number, expression):
+                self.at(now + self._cel_delay, lambda at: CelEvaluated(at, number, *truth_of(expression)))
             case SetTimer(name, moment):
                 self._timers[name] = moment
                 self.at(moment, lambda at: TimerFired(at, name) if self._timers.get(name) == moment else None)
@@ -236,6 +244,14 @@ class _World:
         self.at(moment, make)
 
 
+def truth_of(expression: str) -> tuple[bool, str]:
+    """Return the truth of a CEL expression, or why it has none."""
+    try:
+        return cel.evaluate(expression), ""
+    except EvaluationError as error:
+        return False, str(error)
+
+
 def simulate(
     plan: Plan,
     behave: Callable[[RunStep], Behaviour] = lambda _: Behaviour(),
@@ -245,13 +261,14 @@ def simulate(
     probe_delay: float = 0.5,
     is_killed: Callable[[], bool] = lambda: False,
     read: Callable[[ReadResults], ResultsRead] | None = None,
+    cel_delay: float = 0.0,
 ) -> Simulation:
     """Run `plan` to its end. `ready` gives the time a container comes (None: never); `extra` are further events.
 
     ``is_killed`` is asked before each event whether the coordinator is killed, and another one goes on. ``read``
-    answers what is to be read, in place of the files of Steps.
+    answers what is to be read, in place of the files of Steps. ``cel_delay`` is how long an expression takes.
     """
-    return _World(plan, behave, ready, extra, probe_delay, is_killed, read).run()
+    return _World(plan, behave, ready, extra, probe_delay, is_killed, read, cel_delay).run()
 
 
 def task(name: str, *, steps: tuple[Step, ...] | None = None, slot_count: int = 1, **fields: Any) -> Task:

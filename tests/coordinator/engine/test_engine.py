@@ -242,6 +242,35 @@ class TestGuards:
         assert run.skipped()["b"] == "Results were missing"
         assert run.skipped()["c"] == "Parent Tasks were skipped"
 
+    def test_tasks_start_when_the_guards_of_all_are_evaluated(self):
+        """As in Tekton, where one that cannot be evaluated keeps those beside it from starting."""
+        plan = plan_of(task("a", when=(WhenExpression(cel="1 == 1"),) * 2), task("b"), task("c", after=("b",)))
+        started = simulate(plan, cel_delay=0.5).started()
+        assert started == {"a-run": [1.0], "b-run": [1.0], "c-run": [2.0]}
+
+    @pytest.mark.parametrize(("at", "reason"), [(0.7, "PipelineRun was stopping"), (2.0, None)])
+    def test_a_task_may_be_cancelled_while_its_guard_is_evaluated(self, at: float, reason: str | None):
+        plan = plan_of(task("a", when=(WhenExpression(cel="1 == 1"),)), task("b"))
+        run = simulate(plan, cel_delay=1.5, extra=[cancel(at)])
+        assert run.skipped() == ({"a": reason, "b": reason} if reason else {})
+        assert run.finished_at == at + (0.25 if reason is None else 0)
+
+    def test_a_guard_that_is_never_needed_holds_nobody_up(self):
+        plan = plan_of(
+            task("a", when=(WhenExpression(cel="1 == 1"),), timeout=9.0), task("b", after=("a",)), tasks_timeout=1.0
+        )
+        run = simulate(plan, cel_delay=5.0)
+        assert run.finished_at == 1.0
+        assert set(run.skipped().values()) == {"PipelineRun Tasks timeout has been reached"}
+
+    def test_a_step_waits_for_its_guard_and_the_timeout_of_its_task_does_not(self):
+        steps = (Step("s", script="true", when=(WhenExpression(cel="1 == 1"),)), Step("z", script="true"))
+        run = simulate(plan_of(task("a", steps=steps)), cel_delay=0.5)
+        assert run.started() == {"a-s": [0.5], "a-z": [1.5]}
+        run = simulate(plan_of(task("a", steps=steps, timeout=0.2)), cel_delay=0.5)
+        assert (run.started(), run.finished_at) == ({}, 0.2)
+        assert run.task_reasons() == {"run-a": "TaskRunTimeout"}
+
     def test_a_guard_that_cannot_be_evaluated_fails_the_run(self):
         run = simulate(plan_of(task("a", when=(WhenExpression(cel="1/0 == 1"),)), final_tasks=(task("f"),)))
         assert run.condition["reason"] == "PipelineValidationFailed"
