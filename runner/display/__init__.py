@@ -1,1 +1,1 @@
-"""How a run is shown: on a terminal, as lines, in a CI system's log."""
+"""Displays of a run: on a terminal, as plain lines, and in the log of a CI system."""

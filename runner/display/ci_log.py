@@ -1,11 +1,11 @@
-r"""The log of a CI system, as a stream in which no text of a Step or a YAML file is taken for a command of the system.
+r"""Protects the log of a CI system: no text from a Step or a YAML file can act as a command of the CI system.
 
-CI systems read commands from the log that they make of a program's output: they annotate, mask, set variables, fold,
-end a build. All that monopod prints may hold what a Step wrote or an author named. So both standard streams go through
-`CiLog` there, whatever writes to them. A backslash is put into what the system would take for a command, where it would
-(``##vso\[…``, ``:\:error``); everything else stays as it is.
+CI systems execute commands that appear in the log of a job: they annotate, mask, set variables, fold, and end a build.
+Anything that monopod prints may contain text that a Step wrote or an author chose. In CI, both standard streams
+therefore go through `CiLog`. It inserts a backslash into text that the CI system would execute (``##vso\[…``,
+``:\:error``) and leaves everything else unchanged.
 
-Where each system looks for commands (its documentation, and its source where that says less):
+Where each CI system looks for commands, according to its documentation, and its source where that says less:
 
 - GitHub Actions, and Gitea and Forgejo: ``::`` after white space at the start of a line, ``##[`` anywhere.
   "Workflow commands"; actions/runner, ActionCommand.cs: a carriage return starts a line as well
@@ -15,12 +15,13 @@ Where each system looks for commands (its documentation, and its source where th
 - Buildkite: ``---``, ``+++``, ``~~~``, ``^^^`` and a blank at the start of a line. "Managing log output"
 - Travis CI: ``travis_fold:`` and ``travis_time:`` anywhere. travis-build's shell functions
 
-monopod's own marks (``folding``) are written to the stream below (`below`). Documents for programs say the same with
-an escape of their own (`write_json`, `write_yaml`).
+monopod's own commands (``folding``) are written to the underlying stream (`unguarded`). Documents for programs use
+the escapes of their format instead (`write_json`, `write_yaml`).
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -41,26 +42,26 @@ _COMMANDS = {
     "TeamCity": (r"##teamcity\[", ("##teamcity[",)),
     "Travis CI": (r"travis_(?:fold|time):", ("travis_",)),
 }
-"""What a command of each system begins with, and what every such text has in it. The break goes before the last
-character of the former; the latter is quick to look for, and most lines have none of it."""
+"""A pattern for the start of each CI system's commands, and substrings that every match contains. The backslash goes
+before the last character of a match. The substrings are a fast test that most lines fail."""
 
-_MOST_OF_LINE = 64
+_LONGEST_TAIL = 64
 
 
 class Commands:
-    """What CI systems take for commands."""
+    """The commands of one or several CI systems."""
 
     def __init__(self, systems: Iterable[str]) -> None:
-        patterns, signs = zip(*(_COMMANDS[each] for each in systems), strict=True)
+        patterns, signs = zip(*(_COMMANDS[system] for system in systems), strict=True)
         self._pattern = re.compile("|".join(patterns), re.MULTILINE)
-        self._signs = tuple(dict.fromkeys(sign for each in signs for sign in each))
+        self._signs = tuple(dict.fromkeys(itertools.chain.from_iterable(signs)))
 
     def are_in(self, text: str) -> bool:
-        """Return whether there is a command in a text."""
+        """Return whether a text contains a command."""
         return any(sign in text for sign in self._signs) and self._pattern.search(text) is not None
 
     def replaced(self, text: str, replacement: Callable[[re.Match[str]], str]) -> str:
-        """Return a text with something else instead of what a command begins with."""
+        """Replace the start of each command in a text."""
         signs = [sign for sign in self._signs if sign in text]
         if not signs:
             return text
@@ -69,34 +70,34 @@ class Commands:
             for line in text.split("\n")
         )
 
-    def broken(self, text: str) -> str:
-        """Return a text in which each command is broken by a backslash."""
-        return self.replaced(text, _broken)
+    def escaped(self, text: str) -> str:
+        """Return a text in which a backslash disables each command."""
+        return self.replaced(text, _escape)
 
 
 def commands_of(environment: Mapping[str, str]) -> Commands | None:
-    """Return what the CI system takes for a command in whose job this process runs; None outside of CI."""
+    """Return the commands of the CI system that runs this process; None outside CI."""
     systems = systems_of(environment)
     return Commands(systems) if systems else None
 
 
 class CiLog:
-    """A text stream whose reader is a CI system. All but writing is done by the stream ``below``."""
+    """A text stream that a CI system reads. Everything except writing is delegated to ``stream``."""
 
-    def __init__(self, below: TextIO, commands: Commands) -> None:
-        self.below = below
+    def __init__(self, stream: TextIO, commands: Commands) -> None:
+        self.stream = stream
         self.commands = commands
-        self._line = ""  # how the line begins that was not ended yet
+        self._tail = ""  # the end of the current, unfinished line
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.below, name)
+        return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
-        """Write a text, so that it makes no command together with what was written before either."""
-        whole = self.commands.broken(self._line + text)
-        self.below.write(whole[len(self._line) :])
+        """Write a text so that it forms no command, also not together with the text written before it."""
+        whole = self.commands.escaped(self._tail + text)
+        self.stream.write(whole[len(self._tail) :])
         line = whole[whole.rfind("\n") + 1 :]
-        self._line = line if len(line) < _MOST_OF_LINE else "." + line[-_MOST_OF_LINE:]
+        self._tail = line if len(line) < _LONGEST_TAIL else "." + line[-_LONGEST_TAIL:]
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -104,46 +105,46 @@ class CiLog:
         self.write("".join(lines))
 
 
-def _broken(match: re.Match[str]) -> str:
+def _escape(match: re.Match[str]) -> str:
     return f"{match[0][:-1]}\\{match[0][-1]}"
 
 
 def guarded(stream: TextIO, environment: Mapping[str, str]) -> TextIO:
-    """Return a stream that writes to `stream`, safe for the CI system of the environment; itself outside of CI."""
+    """Return `stream`, guarded against commands if the environment is that of a CI system."""
     commands = None if isinstance(stream, CiLog) else commands_of(environment)
     return stream if commands is None else cast(TextIO, CiLog(stream, commands))
 
 
 def guarded_like(other: TextIO, stream: TextIO) -> TextIO:
-    """Return `stream`, guarded if `other` is."""
+    """Return `stream`, guarded if `other` is guarded."""
     return cast(TextIO, CiLog(stream, other.commands)) if isinstance(other, CiLog) else stream
 
 
-def below(stream: TextIO) -> TextIO:
-    """Return the stream to which marks of our own are written."""
-    return stream.below if isinstance(stream, CiLog) else stream
+def unguarded(stream: TextIO) -> TextIO:
+    """Return the underlying stream, for monopod's own commands."""
+    return stream.stream if isinstance(stream, CiLog) else stream
 
 
-def neutral(stream: TextIO, text: str) -> str:
-    """Return a text that is put into a mark of our own, on this stream."""
-    return stream.commands.broken(text) if isinstance(stream, CiLog) else text
+def escaped(stream: TextIO, text: str) -> str:
+    """Return a text that can be part of one of monopod's own commands on this stream."""
+    return stream.commands.escaped(text) if isinstance(stream, CiLog) else text
 
 
 def write_json(text: str) -> None:
-    """Write JSON to standard output: what would be a command is in a string, and is written there with an escape."""
+    """Write JSON to standard output. Commands occur only in strings, where a JSON escape disables them."""
     stream = sys.stdout
     if isinstance(stream, CiLog):
         text = stream.commands.replaced(text, lambda match: f"{match[0][:-1]}\\u{ord(match[0][-1]):04x}")
-    below(stream).write(text)
+    unguarded(stream).write(text)
 
 
 def write_yaml(documents: Iterable[dict[str, Any]]) -> None:
-    """Write YAML documents to standard output, as JSON, which is YAML too, if they hold what would be a command."""
+    """Write YAML documents to standard output. A document with a command is written as JSON, a subset of YAML."""
     for number, document in enumerate(documents):
         text = to_yaml(document)
         if number:
-            below(sys.stdout).write("---\n")
+            unguarded(sys.stdout).write("---\n")
         if isinstance(sys.stdout, CiLog) and sys.stdout.commands.are_in(text):
             write_json(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         else:
-            below(sys.stdout).write(text)
+            unguarded(sys.stdout).write(text)

@@ -1,4 +1,4 @@
-"""How a run is shown to a person: what the displays have in common, and which of them it is."""
+"""What all displays have in common, and the choice of a display for a stream."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from monopod.runner.follow.usage import LoadMeter
 
 
 class Display(Protocol):
-    """Shows a run while it goes on and when it is over. Used from one thread only."""
+    """Shows a run while it is active and after it has ended. Not thread-safe."""
 
     def show(self, shown: Shown) -> None:
-        """Show a line or an event that the Follower gave back."""
+        """Show a line or an event that the Follower returned."""
 
     def notice(self, text: str) -> None:
-        """Show something that the runner itself has to say."""
+        """Show a message from the runner itself."""
 
     def refresh(self, now: float, /) -> float | None:
-        """Bring what is seen up to date; to be called after each round with the time, in seconds since the epoch.
+        """Update the screen. Call it after each round with the time in seconds since the epoch.
 
-        Returns in how many seconds it has to be called again even if nothing happens; None: it need not be.
+        Returns in how many seconds to call it again even if nothing happens; None if that is not needed.
         """
 
     def pause(self) -> None:
-        """Leave the terminal as it was found until `resume`."""
+        """Restore the terminal until `resume` is called."""
 
     def resume(self) -> None:
-        """Go on, wherever the cursor is now."""
+        """Continue at the current cursor position."""
 
     def close(self, summary: Summary | None) -> None:
-        """Leave the terminal as it was found, and show the summary, if there is one."""
+        """Restore the terminal and show the summary, if there is one."""
 
 
 def make_display(
@@ -48,11 +48,11 @@ def make_display(
     options: LineOptions | None = None,
     pod: object = None,
 ) -> Display:
-    """Return the live display for a terminal, one that folds for the log of a CI system, the plain one for all else.
+    """Return a live display for a terminal, a folding one for the log of a CI system, and a plain one otherwise.
 
-    Plain too are a terminal that can do nothing (``TERM=dumb``), one on which no colours are wanted (``NO_COLOR``,
-    https://no-color.org), and the log of a CI system (``CI``) that passes itself off as a terminal.
-    `pod` is asked what its containers use, if it can tell.
+    The display is also plain on a terminal without capabilities (``TERM=dumb``), with ``NO_COLOR``
+    (https://no-color.org), and in CI (``CI``) even if the log looks like a terminal. `pod` reports the resource usage
+    of its containers, if it can.
     """
     options = options or LineOptions()
     stream = guarded(stream, environment)
@@ -61,10 +61,10 @@ def make_display(
         from rich.console import Console  # noqa: PLC0415
 
         from monopod.runner.display.live import LiveDisplay  # noqa: PLC0415
-        from monopod.runner.display.screen_region import wraps_anew  # noqa: PLC0415
+        from monopod.runner.display.screen_region import reflows  # noqa: PLC0415
 
         console = Console(file=stream, highlight=False, markup=False, emoji=False)
-        return LiveDisplay(console, follower, options, LoadMeter(pod), wraps_anew=wraps_anew(environment))
+        return LiveDisplay(console, follower, options, LoadMeter(pod), reflows=reflows(environment))
     options = dataclasses.replace(options, colours=not environment.get("NO_COLOR"))
     folding = folding_of(environment)
     if folding is not None and not options.selection.quiet and not _is_file(stream):
@@ -77,15 +77,15 @@ def make_display(
 
 
 def _is_file(stream: TextIO) -> bool:
-    """Return whether what is written goes to a file, and not to the log that a CI system makes of the stream."""
+    """Return whether the stream is a file, and not the log of a CI system."""
     try:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
-    except OSError:  # it has no descriptor
+    except OSError:  # the stream has no descriptor
         return False
 
 
 def is_live(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Return whether `stream` is a terminal on which a live view is welcome."""
+    """Return whether `stream` is a terminal that can show a live view."""
     if not stream.isatty() or environment.get("TERM", "dumb") in ("", "dumb", "unknown"):
         return False
     return not environment.get("NO_COLOR") and environment.get("CI", "") in ("", "0", "false")

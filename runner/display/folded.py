@@ -1,10 +1,11 @@
-"""A run in the log of a CI system that folds: the lines of the plain display, those of each Task in a fold.
+"""A run in the log of a CI system that folds: the lines of the plain display, with one fold per Task.
 
 Rules:
 
-- Lines of parallel Tasks are not mixed inside a fold: one Task streams, and the others are told whole when they end
-  (``grouped_output``). A fold that had to be closed for another is opened again as ``(continued)``.
-- How a Task ended stands after its fold, so that it is seen with all folds closed; so does what belongs to no Task.
+- A fold contains lines of one Task only. One Task streams; the output of other Tasks follows when they end
+  (``grouped_output``). A fold that another line interrupts is reopened as ``(continued)``.
+- The end of a Task is printed after its fold, so that it is visible with all folds closed. The same applies to lines
+  that belong to no Task.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
-from monopod.runner.display.ci_log import below, neutral
+from monopod.runner.display.ci_log import escaped, unguarded
 from monopod.runner.display.folding import Folding, identifier
 from monopod.runner.display.grouped_output import GroupedOutput
 from monopod.runner.display.line_options import LineOptions
@@ -25,19 +26,19 @@ from monopod.schemas.run_events import SidecarFinished, StepFinished, TaskFinish
 
 
 class FoldedDisplay(PlainDisplay):
-    """Writes to a stream."""
+    """Writes to a stream, with the marks of one CI system."""
 
     def __init__(self, stream: TextIO, follower: Follower, options: LineOptions, folding: Folding) -> None:
         super().__init__(stream, follower, options)
         self._folding = folding
         self._groups = GroupedOutput(self)
         self._titles: dict[str, str] = {}
-        self._fold: tuple[str, str] | None = None  # title and identifier of the one that is open
+        self._fold: tuple[str, str] | None = None  # title and identifier of the open fold
         self._folds = 0
         self._needs_heading = False
 
     def show(self, shown: Shown) -> None:
-        """Take a line or an event; it is written when it is its Task's turn."""
+        """Write or buffer a line or an event."""
         text = self.text(shown)
         match shown:
             case OutputLine(task, step) if step:
@@ -47,7 +48,7 @@ class FoldedDisplay(PlainDisplay):
                 name = self._follower.label(shown.task, shown.index)
                 self._titles[name] = name + params_in_words(name, shown.params)
                 if text is not None:
-                    self._groups.add(self._follower.label(shown.task, shown.index), text)
+                    self._groups.add(name, text)
             case StepFinished() | SidecarFinished():
                 if text is not None:
                     self._groups.add(self._follower.label(shown.task, shown.index), text)
@@ -58,26 +59,26 @@ class FoldedDisplay(PlainDisplay):
                     self._groups.write_between(text)
 
     def notice(self, text: str) -> None:
-        """Write something that the runner itself has to say."""
+        """Write a message from the runner itself."""
         self._groups.write_between(self.stamped(text))
 
     def close(self, summary: Summary | None) -> None:
-        """Write what is still kept, and the summary."""
+        """Write all buffered lines, then the summary."""
         self._groups.close()
         super().close(summary)
 
-    # The pieces
+    # Groups of lines
 
     def begin_group(self, task: str, *, is_continued: bool) -> None:
         """Open a fold."""
         title = self._titles.get(task, task) + (" (continued)" if is_continued else "")
-        title = neutral(self._stream, printable(title, colours=False))
+        title = escaped(self._stream, printable(title, colours=False))
         self._folds += 1
         self._fold = title, identifier(task, self._folds)
         self._write_mark(self._folding.begin(*self._fold, int(time.time())))
 
     def write_line(self, line: str) -> None:
-        """Write a line, below a heading of its own if it would otherwise seem to be in a fold."""
+        """Write a line, under a heading of its own if it would otherwise appear to be in a fold."""
         if self._needs_heading and self._fold is None:
             self._write_mark(self._folding.after)
             self._needs_heading = False
@@ -92,5 +93,5 @@ class FoldedDisplay(PlainDisplay):
 
     def _write_mark(self, mark: str) -> None:
         if mark:
-            self.refresh(0)  # the lines before it
-            below(self._stream).write(mark + "\n")
+            self.refresh(0)  # writes the lines before the mark
+            unguarded(self._stream).write(mark + "\n")

@@ -1,6 +1,6 @@
-"""The marks by which CI systems fold parts of a log. They are of these documents:
+"""The marks that make CI systems fold parts of a log. They are documented in:
 
-- GitHub Actions, and Gitea and Forgejo, which do as it does: "Workflow commands", grouping log lines
+- GitHub Actions, and Gitea and Forgejo, which are compatible: "Workflow commands", grouping log lines
 - GitLab: "CI/CD job logs", custom collapsible sections
 - Azure Pipelines: "Logging commands", formatting commands
 - Buildkite: "Managing log output", collapsing output
@@ -20,14 +20,14 @@ from typing import TypeAlias
 from monopod.runner.display.ci_systems import VARIABLES, is_set
 
 Mark: TypeAlias = Callable[[str, str, int], str]
-"""Makes a mark of a title, an identifier that no other fold of the log has, and the time in whole seconds."""
+"""Makes a mark from a title, an identifier unique in the log, and the time in whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folding:
-    """How one CI system folds. Marks are whole lines; an empty one is none.
+    """How one CI system folds. A mark is a whole line; an empty string is no mark.
 
-    ``after`` heads what comes after a fold, where a fold has no end and goes on until something else begins.
+    ``after`` is a heading for the lines after a fold, where a fold has no end mark and extends to the next heading.
     """
 
     begin: Mark
@@ -36,13 +36,13 @@ class Folding:
 
 
 def folding_of(environment: Mapping[str, str]) -> Folding | None:
-    """Return how the CI system folds in which this process runs; None if it is in none that does."""
+    """Return how the CI system that runs this process folds; None outside CI, or if it does not fold."""
     known = [system for variable, system in VARIABLES.items() if is_set(environment, variable)]
     return _FOLDINGS[known[0]] if known else None
 
 
 def identifier(title: str, number: int) -> str:
-    """Return an identifier for the fold of this number: letters, digits, ``_``, ``-`` and ``.`` are allowed."""
+    """Return an identifier for a numbered fold, made of letters, digits, ``_``, ``-`` and ``.``."""
     return f"monopod_{number}_" + re.sub(r"[^A-Za-z0-9_.-]", "_", title)
 
 

@@ -1,4 +1,4 @@
-"""How the lines of a run are wanted: which of them, with the time or without, with the Steps' colours or without."""
+"""Which lines of a run are shown, and whether with timestamps and with the Steps' colours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monopod.runner.display.timestamps import rfc3339
 
 @dataclass(frozen=True, slots=True)
 class LineOptions:
-    """``timestamps``: lines begin with the time at which they were read. ``clock`` gives seconds since the epoch."""
+    """``timestamps``: each line begins with the time it was read. ``clock`` returns seconds since the epoch."""
 
     selection: Selection = dataclasses.field(default_factory=Selection)
     timestamps: bool = False
@@ -21,5 +21,5 @@ class LineOptions:
     clock: Callable[[], float] = time.time
 
     def stamp(self) -> str:
-        """Return what a line of now begins with; nothing without timestamps."""
+        """Return the prefix of a line written now: a timestamp, or nothing."""
         return rfc3339(self.clock()) + " " if self.timestamps else ""

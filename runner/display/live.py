@@ -33,13 +33,13 @@ from monopod.schemas.run_events import RunWarning, SidecarFinished, StepFinished
 
 REDRAW_SECONDS = 0.1
 MOST_PENDING = 256 * 1024
-"""Characters of output that are gathered at most before they are drawn."""
+"""Characters of output that are collected at most before they are drawn."""
 LONGEST_TAIL_LINE = 500
-"""Characters of a line of which the start is shown below the tree."""
+"""Characters of a line that are considered for display below the tree."""
 
 
 class LiveDisplay:
-    """Draws on a console that is a terminal. With the option to be quiet, nothing is drawn but what is to be shown."""
+    """Draws on a terminal. With ``--quiet``, there is no live view, only the selected lines."""
 
     def __init__(
         self,
@@ -48,13 +48,13 @@ class LiveDisplay:
         options: LineOptions,
         meter: LoadMeter,
         *,
-        wraps_anew: bool = False,
+        reflows: bool = False,
     ) -> None:
         self._console = console
         self._follower = follower
         self._options = options
         self._meter = meter
-        self._region = ScreenRegion(console.file, wraps_anew=wraps_anew)
+        self._region = ScreenRegion(console.file, reflows=reflows)
         self._groups = GroupedOutput(self)
         self._tails: dict[Source, deque[str]] = {}
         self._pending: list[str] = []
@@ -67,30 +67,30 @@ class LiveDisplay:
         self._ascii = console.options.ascii_only
 
     def show(self, shown: Shown) -> None:
-        """Take a line or an event; it is drawn at the next refresh."""
+        """Collect a line or an event for the next refresh."""
         self._changed = True
-        wanted = self._options.selection.shows(shown)
+        selected = self._options.selection.shows(shown)
         match shown:
-            case OutputLine(task, step) if wanted:
+            case OutputLine(task, step) if selected:
                 self._take_line(task, step, printable(shown.text, colours=self._options.colours))
             case StepFinished():
-                self._end_step(shown, wanted=wanted)
-            case SidecarFinished() if wanted:
+                self._end_step(shown, selected=selected)
+            case SidecarFinished() if selected:
                 task = self._follower.label(shown.task, shown.index)
                 self._add_ending(task, shown.sidecar, sidecar_end_in_words(shown), "red")
             case TaskFinished() if not shown.will_retry:
                 self._groups.end(self._follower.label(shown.task, shown.index))
-            case RunWarning() if wanted:
+            case RunWarning() if selected:
                 self._groups.write_between(self._options.stamp() + self._styled(f"warning: {shown.message}", "yellow"))
             case _:
-                pass  # it is seen in the view
+                pass  # visible in the live view
 
     def notice(self, text: str) -> None:
-        """Show something that the runner itself has to say."""
+        """Show a message from the runner itself."""
         self._groups.write_between(self._options.stamp() + self._styled(text, "yellow"))
 
     def refresh(self, now: float, /) -> float | None:
-        """Draw what has changed, unless it was drawn just before; return when to come back."""
+        """Draw changes, but not too often. Returns in how many seconds to call it again."""
         if self._console.size != self._size:
             self._size = self._console.size
             self._prefixes.clear()
@@ -106,17 +106,17 @@ class LiveDisplay:
         return math.floor(now) + 1 - now
 
     def pause(self) -> None:
-        """Take the view away, and put the cursor back."""
+        """Remove the live view and show the cursor."""
         self._clear()
         settle(self._console.file)
 
     def resume(self) -> None:
-        """Draw the view anew, where the cursor is now."""
+        """Draw the live view again at the current cursor position."""
         self._region.forget()
         self._changed = True
 
     def close(self, summary: Summary | None) -> None:
-        """Take the view away, put the cursor back, and show the summary."""
+        """Remove the live view, show the cursor, and print the summary."""
         self._groups.close()
         self._clear()
         if summary is not None:
@@ -126,23 +126,22 @@ class LiveDisplay:
         self._region.clear(self._pending)
         self._pending, self._pending_size = [], 0
 
-    # The lines
+    # Lines of output
 
     def begin_group(self, task: str, *, is_continued: bool) -> None:  # noqa: ARG002
-        """Nothing marks where the lines of a Task begin: each has its prefix."""
-        for source in [each for each in self._tails if each[0] == task]:
-            del self._tails[source]
+        """Stop showing the last lines of this Task below the tree: its output now scrolls by."""
+        self._tails = {source: tail for source, tail in self._tails.items() if source[0] != task}
 
     def write_line(self, line: str) -> None:
-        """Take a line that is to scroll by."""
+        """Collect a line that scrolls by."""
         self._changed = True
         self._pending.append(line)
         self._pending_size += len(line)
-        if self._pending_size > 2 * MOST_PENDING:  # much was kept of a Task
+        if self._pending_size > 2 * MOST_PENDING:  # a large buffer of one Task
             self._draw(max(self._drawn, 0.0))
 
     def end_group(self) -> None:
-        """Nothing marks where they end."""
+        """Groups have no visible end: each line has a prefix."""
 
     def _take_line(self, task: str, step: str, text: str) -> None:
         line = self._options.stamp() + self._prefix(task, step) + text
@@ -153,10 +152,10 @@ class LiveDisplay:
         if self._groups.current != task:
             self._tails.setdefault((task, step), deque(maxlen=MOST_TAIL_LINES)).append(text)
 
-    def _end_step(self, event: StepFinished, *, wanted: bool) -> None:
+    def _end_step(self, event: StepFinished, *, selected: bool) -> None:
         task = self._follower.label(event.task, event.index)
         ending = step_ending(event)
-        if ending and wanted:
+        if ending and selected:
             self._add_ending(task, event.step, ending, "dim" if event.reason == "Skipped" else "red")
         self._tails.pop((task, event.step), None)
 
@@ -169,7 +168,7 @@ class LiveDisplay:
         if not self._options.selection.quiet:
             running = [name for task in self._follower.tasks for name in self._follower.running_containers(task)]
             self._meter.look(running, now)
-            tails = {each: [self._tail_row(each, text) for text in tail] for each, tail in self._tails.items()}
+            tails = {source: [self._tail_row(source, text) for text in tail] for source, tail in self._tails.items()}
             view = View(self._follower, self._meter, tails)
             rows = [self._rendered(row) for row in view.rows(now, width - 1, height - 1)]
         pending, self._pending, self._pending_size = self._pending, [], 0
@@ -188,7 +187,7 @@ class LiveDisplay:
         plain = printable(text, colours=False)
         return styled(in_ascii(plain) if self._ascii else plain, style)
 
-    # The prefix of each line
+    # Prefixes of lines
 
     def _prefix(self, task: str, step: str) -> str:
         prefix = self._prefixes.get((task, step))
@@ -199,7 +198,7 @@ class LiveDisplay:
         return prefix
 
     def _parts(self, task: str, step: str) -> tuple[str, str]:
-        """Return the Task and the Step as they stand before a line; together they are as wide as all others."""
+        """Return the Task and the Step of a prefix, padded so that all prefixes have the same width."""
         room = min(self._size[0] // 3, 32, max(len(f"{task} {step}"), self._follower.longest_source))
         step = shortened(step, max(room // 2, room - 1 - len(task)))
         task = shortened(task, room - len(step) - 1)

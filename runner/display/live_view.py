@@ -1,8 +1,9 @@
-"""What stands below the output while a run goes on: a headline with a progress bar, the DAG as a tree, and the last
-lines of Steps that run beside the one whose output scrolls by.
+"""The live view below the output: a headline with a progress bar, the DAG as a tree, and the last lines of Steps.
 
-Pure: made of what a `Follower` and a `LoadMeter` know, for a terminal of any size. What is left to others: which lines
-scroll by (``grouped_output``), drawing (``screen_region``).
+The last lines are those of Steps whose output does not scroll by at the moment (``grouped_output``).
+
+Pure: rows for a terminal of any size, made from the state of a `Follower` and a `LoadMeter`. ``screen_region`` draws
+them.
 """
 
 from __future__ import annotations
@@ -23,28 +24,28 @@ from monopod.runner.reports.failures import describe_failed_step
 from monopod.schemas.formats.words import duration_in_words
 
 Row: TypeAlias = list[tuple[str, str]]
-"""Texts with their styles."""
+"""Pieces of text with their styles."""
 
 Source: TypeAlias = tuple[str, str]
 """A Task's label and a Step's name."""
 
 MOST_TAIL_LINES = 5
-"""How many of the last lines of each Step are shown."""
+"""The maximum number of last lines of each Step."""
 _COLUMNS_PER_LEVEL = 12
-"""For every so many columns of the terminal, the tree may be one level deeper."""
+"""The tree is at most one level deep per this many columns of the terminal."""
 _SHORTEST_BAR, _LONGEST_BAR = 8, 30
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the view is made of. ``tails`` has the last lines of Steps, as they are to be shown."""
+    """The content of the live view. ``tails`` has the rendered last lines of each Step."""
 
     follower: Follower
     meter: LoadMeter
     tails: Mapping[Source, Sequence[Row]]
 
     def rows(self, now: float, width: int, height: int) -> list[Row]:
-        """Return the rows, at most `height`, each of at most `width` cells."""
+        """Return at most `height` rows of at most `width` cells."""
         tasks = self.follower.tasks
         body = height - 1
         tails = self._tails(max(body // 3, body - len(tasks)))
@@ -60,7 +61,7 @@ class View:
     # The headline
 
     def _headline(self, tasks: Sequence[TaskState], now: float, width: int) -> Row:
-        """Return the row with as many of its parts as there is room for, the most important first."""
+        """Return the headline, without the least important parts if there is no room for them."""
         over = sum(task.is_over for task in tasks)
         failed = sum(task.status in ("Failed", "TimedOut") for task in tasks)
         running = sum(task.status == "Running" for task in tasks)
@@ -132,38 +133,38 @@ class View:
     # The last lines
 
     def _tails(self, most: int) -> list[Row]:
-        """Return the last lines of each Step, grouped: as many of each as there is room for."""
+        """Return the last lines of each Step, the same number for each, as many as there is room for."""
         tails = [lines for lines in self.tails.values() if lines]
         if not tails or most <= 0:
             return []
-        for each in range(MOST_TAIL_LINES, 0, -1):
-            rows = [row for lines in tails for row in lines[-each:]]
+        for count in range(MOST_TAIL_LINES, 0, -1):
+            rows = [row for lines in tails for row in lines[-count:]]
             if len(rows) <= most:
                 return rows
         return rows[-most:]
 
 
 def cropped(row: Row, width: int) -> Row:
-    """Return as much of a row as fits into so many cells."""
-    found: Row = []
+    """Return a row cut to `width` cells."""
+    result: Row = []
     room = width
     for text, style in row:
-        found.append((shortened(text, room), style))
+        result.append((shortened(text, room), style))
         room -= cell_len(text)
         if room < 0:
             break
-    return found
+    return result
 
 
 def shortened(text: str, most: int) -> str:
-    """Return a text of at most so many cells, with an ellipsis if it was longer."""
+    """Return a text of at most `most` cells, with an ellipsis if it was longer."""
     if cell_len(text) <= most:
         return text
     return set_cell_size(text, most - 1).rstrip() + "…" if most > 0 else ""
 
 
 def clock_in_words(seconds: float) -> str:
-    """Return a duration that is still growing, in whole seconds so that the screen changes only once a second."""
+    """Return a growing duration in whole seconds, so that the screen changes only once a second."""
     whole = math.floor(max(seconds, 0))
     return f"{whole}s" if whole < 60 else duration_in_words(whole)
 
@@ -175,15 +176,15 @@ def _elapsed(task: TaskState, now: float) -> str:
 
 
 def _guides(guides: Sequence[bool], most: int) -> str:
-    """Return the lines of a tree before a name; of levels deeper than `most`, the innermost."""
+    """Return the tree lines before a name, limited to the innermost `most` levels."""
     if not guides:
         return ""
     guides = guides[-most:]
-    return "".join("│  " if goes_on else "   " for goes_on in guides[:-1]) + ("├─ " if guides[-1] else "└─ ")
+    return "".join("│  " if continues else "   " for continues in guides[:-1]) + ("├─ " if guides[-1] else "└─ ")
 
 
 def _bar(over: int, failed: int, total: int, cells: int) -> Row:
-    """Return a bar of so many cells: what is over, red the part of it that failed, and what is left."""
+    """Return a progress bar of `cells` cells: ended Tasks green, failed ones red, and the rest dim."""
     full = cells * over // total if total else 0
     red = min(max(math.ceil(cells * failed / total), 1), full) if failed and full else 0
     parts = (("━" * (full - red), "green"), ("━" * red, "red"), ("─" * (cells - full), "dim"))

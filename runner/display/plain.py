@@ -1,7 +1,7 @@
-"""A run as lines of text, for pipes, files and the logs of CI systems.
+"""A run as plain lines of text, for pipes, files and the logs of CI systems.
 
-Every line that a Step wrote stands behind its Task and Step (``[build : compile] ...``), every change of a Task is a
-line of its own (``[build] Succeeded in 3.1s``), and nothing that was written is changed later.
+Each line of output is prefixed with its Task and Step (``[build : compile] ...``). Each change of a Task is a line of
+its own (``[build] Succeeded in 3.1s``). Lines are never changed after they are written.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from monopod.schemas.run_events import (
 )
 
 MOST_PENDING = 256 * 1024
-"""Characters that are gathered at most before they are written."""
+"""Characters that are collected at most before they are written."""
 
 
 class PlainDisplay:
-    """Writes to a stream. Of colours, those that the Steps write are kept, if they are wanted; it adds none."""
+    """Writes to a stream. It adds no colours, and keeps the Steps' own if the options allow them."""
 
     def __init__(self, stream: TextIO, follower: Follower, options: LineOptions) -> None:
         self._stream = stream
@@ -44,17 +44,17 @@ class PlainDisplay:
         self._pending_size = 0
 
     def show(self, shown: Shown) -> None:
-        """Write a line, or what an event means, if it means anything to a person."""
+        """Write a line, or a description of an event that users care about."""
         text = self.text(shown)
         if text is not None:
             self.write_line(text)
 
     def notice(self, text: str) -> None:
-        """Write something that the runner itself has to say."""
+        """Write a message from the runner itself."""
         self.write_line(self.stamped(text))
 
     def refresh(self, _now: float, /) -> None:
-        """Hand on what was written, in one write. Nothing changes by itself."""
+        """Flush the collected lines in one write."""
         if self._pending:
             self._stream.write("".join(self._pending))
             self._pending.clear()
@@ -62,11 +62,11 @@ class PlainDisplay:
         self._stream.flush()
 
     def pause(self) -> None:
-        """Hand on what was written."""
+        """Flush the collected lines."""
         self.refresh(0)
 
     def resume(self) -> None:
-        """Nothing has to be done anew."""
+        """Do nothing: there is nothing to redraw."""
 
     def close(self, summary: Summary | None) -> None:
         """Write the summary."""
@@ -75,7 +75,7 @@ class PlainDisplay:
         self.refresh(0)
 
     def text(self, shown: Shown) -> str | None:
-        """Return the line that is to be written, without its newline; None if there is none."""
+        """Return the line to write, without its newline; None if nothing is shown."""
         if not self._options.selection.shows(shown):
             return None
         if isinstance(shown, OutputLine):
@@ -85,7 +85,7 @@ class PlainDisplay:
         return self.stamped(text) if text else None
 
     def stamped(self, text: str) -> str:
-        """Return a line of text as it is written: nothing in it can harm whoever reads it."""
+        """Return a line with its timestamp and without harmful control sequences."""
         return self._options.stamp() + self._printable(text)
 
     def write_line(self, line: str) -> None:
@@ -118,13 +118,13 @@ class PlainDisplay:
                 name = self._follower.label(event.task, event.index)
                 text = f"[{name} : {event.sidecar}] {sidecar_end_in_words(event)}"
             case _:
-                pass  # a Step that goes well is seen by its output
+                pass  # the output of a successful Step is enough
         return text
 
     def _task_finished(self, event: TaskFinished) -> str:
         name = self._follower.label(event.task, event.index)
         if event.will_retry:
-            return f"[{name}] attempt {event.attempt + 1}: {event.status}; it is tried again"
+            return f"[{name}] attempt {event.attempt + 1}: {event.status}; retrying"
         started = self._follower.started_at(event.task, event.index)
         took = "" if started is None else f" in {duration_in_words(event.at - started)}"
         why = f": {event.message}" if event.message and event.status != "Succeeded" else ""
@@ -132,21 +132,21 @@ class PlainDisplay:
 
 
 def step_ending(event: StepFinished) -> str:
-    """Return what is to be told of the end of a Step; empty if it ended well."""
+    """Describe the end of a Step. Empty if it succeeded."""
     if event.reason == "Skipped" and event.exit_code == 0:
         return f"skipped: {event.message or 'its when-expressions are false'}"
     if event.reason in ("Completed", "Skipped"):
-        return ""  # a Step is skipped too when an earlier one failed, which was told then
-    words = event.message or exit_code_in_words(event.exit_code)
+        return ""  # a Step skipped because an earlier one failed, which was already reported
+    ending = event.message or exit_code_in_words(event.exit_code)
     if event.reason in FAILING_REASONS:
         return describe_failed_step(FailedStep("", event.step, event.exit_code, event.reason, event.message, ()))
     if event.reason == "Continued":
-        return f"{words}; the Task goes on (onError: continue)"
-    return f"{event.reason}: {words}"
+        return f"{ending}; the Task continues (onError: continue)"
+    return f"{event.reason}: {ending}"
 
 
 def summary_lines(summary: Summary) -> list[str]:
-    """Return the summary as lines of text: what failed (the cause first), the table, the Results, and the outcome."""
+    """Return the summary as lines of text: failures (the cause first), the table, the Results, and the outcome."""
     lines: list[str] = []
     for failure in (*summary.failures, *summary.sidecars):
         lines += ["", *_failure_lines(failure)]
@@ -166,7 +166,7 @@ def _failure_lines(failure: Failure) -> Iterator[str]:
         yield f"  command: {failure.command}"
     if failure.step:
         yield "  last lines:"
-        yield from (f"    {text}" for text in failure.last_lines or ("(it wrote nothing)",))
+        yield from (f"    {text}" for text in failure.last_lines or ("(no output)",))
     yield from (f"  {name}: {text}" for name, text in failure.consequences)
 
 

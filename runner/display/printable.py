@@ -1,11 +1,10 @@
-"""What of a Step's output may go to a terminal or a log.
+"""Makes the output of Steps safe for a terminal or a log.
 
-A Step writes whatever it likes, and what it writes must not be able to move the cursor, retitle the window, clear the
-screen or reorder the text of the person who follows the run. Colours (SGR sequences) are harmless and kept where they
-are wanted. Every other control sequence is left out. A control character and a direction mark are shown as an escape
-(``visible_text``).
+The output of a Step must not move the cursor, retitle the window, clear the screen or reorder text on the user's
+terminal. Colours (SGR sequences) are harmless, and kept if the caller wants them. Every other control sequence is
+removed. Other control characters and direction marks are shown as escapes (``visible_text``).
 
-What a CI system would take for a command of its own is left to ``ci_log``.
+Commands of CI systems are handled by ``ci_log``.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ RESET = "\x1b[0m"
 
 
 def printable(text: str, *, colours: bool) -> str:
-    """Return one line of output in which nothing is hidden; with `colours`, its colours stay and end with the line."""
+    """Make one line of output safe to print. `colours` keeps its colours, and resets them at the end of the line."""
     if not _ANY_CONTROL.search(text):
         return text
     kept = _CONTROLS.sub(_with_colours if colours else _without_colours, text)

@@ -1,6 +1,6 @@
-"""Telling a person what is wrong with the input: one line for each problem, then how many there are.
+"""Prints the problems with the input: one line per problem, then their count.
 
-On a terminal a problem has more lines, with the source (``problem_view``).
+On a terminal, each problem includes its source line (``problem_view``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from monopod.runner.display.problem_view import ProblemView
 
 
 def print_problems(problems: Iterable[Problem], stream: TextIO) -> None:
-    """Print errors and warnings, and a line that counts them. Nothing is printed if there are none."""
+    """Print errors and warnings, and a line with their count. Prints nothing if there are none."""
     problems = tuple(problems)
     view = ProblemView.of(stream, os.environ) if problems else None
     for problem in problems:
@@ -27,12 +27,12 @@ def print_problems(problems: Iterable[Problem], stream: TextIO) -> None:
 
 
 def warnings_of(compilations: Iterable[Compilation]) -> list[Problem]:
-    """Return the warnings of several runs, each once: what they share is warned of by each."""
+    """Return the warnings of several runs without duplicates: runs repeat warnings about what they share."""
     return sorted({warning for compilation in compilations for warning in compilation.warnings})
 
 
 def counted(problems: Iterable[Problem]) -> str:
-    """Return how many errors, warnings and notes there are: ``2 errors, 1 warning``."""
+    """Return the count of each severity, such as ``2 errors, 1 warning``."""
     severities = [problem.severity for problem in problems]
     numbers = [(severities.count(severity), severity) for severity in ("error", "warning", "note")]
     return ", ".join(f"{number} {noun}{'s' * (number != 1)}" for number, noun in numbers if number)

@@ -1,15 +1,15 @@
-"""How a problem looks on a terminal: wrapped between words, in colour, with the source line and a caret below.
+"""A problem on a terminal: wrapped, in colour, with its source line and a caret.
 
 Rules:
 
-- The first line begins with file:line:column, as compilers print it, so that terminals make a link of it.
-- The caret is at the reference or placeholder that the message names, where one is found from the position on: that of
-  a text block is where the block begins.
-- Columns are those of the terminal: tabs go to every fourth, wide characters take two. A line that is too long is cut
-  around the caret.
-- Only regular files are read again, and none that is too large: what came through a pipe is not there any more.
+- The first line begins with file:line:column, as in compilers, so that terminals turn it into a link.
+- The caret marks the reference or placeholder that the message quotes, searched from the position on. The position of
+  a block scalar is its first line.
+- Columns are those of the terminal: tab stops are four columns apart, and wide characters take two columns. A long line
+  is cut around the caret.
+- Source lines are read again from the file, if it is a regular file of acceptable size. Pipes have no source lines.
 
-Left to others: what is printed where there is no terminal (``problem_report``).
+Without a terminal, ``problem_report`` prints the problem on one line.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from monopod.runner.display.printable import printable
 from monopod.runner.display.status_styles import styled
 
 _STYLES: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
-_NAMED = re.compile(r"\$\([^)]*\)|\$\{\{[^}]*\}\}|\$\{[^}]*\}|\{\{[^}]*\}\}|<no value>")
+_REFERENCE = re.compile(r"\$\([^)]*\)|\$\{\{[^}]*\}\}|\$\{[^}]*\}|\{\{[^}]*\}\}|<no value>")
 _WORD = re.compile(r"""\"(?:\\.|[^"\\])*\"|'(?:''|[^'])*'|\$\([^)]*\)|[^\s,\[\]{}:]+""")
 _TAB = 4
 _NARROWEST = 20
 _MOST_LINES = 2000
-"""How many lines below the position the text that a message names is looked for."""
+"""How many lines below the position are searched for the text that a message quotes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """What a caret points at: a line from 1, and the characters of it."""
+    """What a caret marks: a line number from 1, and a range of characters."""
 
     line: int
     start: int
@@ -49,7 +49,7 @@ class Spot:
 
 @dataclass(slots=True)
 class ProblemView:
-    """Renders problems for a terminal of some width; the files that they are in are read once each."""
+    """Renders problems for a terminal of `width` columns. Each source file is read once."""
 
     width: int
     colours: bool
@@ -57,7 +57,7 @@ class ProblemView:
 
     @classmethod
     def of(cls, stream: TextIO, environment: Mapping[str, str]) -> ProblemView | None:
-        """Return the view of a stream that is a terminal; None if it is not one."""
+        """Return a view for a terminal; None if the stream is not a terminal."""
         if not stream.isatty():
             return None
         try:
@@ -68,7 +68,7 @@ class ProblemView:
         return cls(max(width or 80, _NARROWEST), colours)
 
     def render(self, problem: Problem, suffix: str = "") -> str:
-        """Return the lines of a problem; `suffix` follows its message."""
+        """Return the lines of a problem. `suffix` follows its message."""
         return "\n".join([*self._message(problem, suffix), *self._source(problem)])
 
     def _message(self, problem: Problem, suffix: str) -> list[str]:
@@ -88,11 +88,11 @@ class ProblemView:
         if problem.position is None:
             return []
         lines = self._lines_of(problem.position.file)
-        found = spot(problem.position, problem.message, lines)
-        if found is None:
+        marked = spot(problem.position, problem.message, lines)
+        if marked is None:
             return []
-        number = f"{found.line:5} | "
-        line, start, width = _cut(lines[found.line - 1], found, self.width - len(number))
+        number = f"{marked.line:5} | "
+        line, start, width = _cut(lines[marked.line - 1], marked, self.width - len(number))
         if not line.strip():
             return []
         caret = "^" + "~" * (width - 1)
@@ -108,7 +108,7 @@ class ProblemView:
 
 
 def _read(file: str) -> Sequence[str]:
-    """Return the lines of a file; none if it is not a regular one, or cannot be read."""
+    """Return the lines of a file; none if it is not a regular file, is too large, or cannot be read."""
     try:
         status = os.stat(file)
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
@@ -120,30 +120,30 @@ def _read(file: str) -> Sequence[str]:
 
 
 def spot(position: Position, message: str, lines: Sequence[str]) -> Spot | None:
-    """Return what a caret should point at; None if the position is in none of the lines."""
+    """Return what the caret marks; None if the position is outside the lines."""
     if not 1 <= position.line <= len(lines):
         return None
     column = position.column - 1
-    named = _NAMED.search(message)
-    if named is not None:
-        first = lines[position.line - 1].find(named[0], column)
+    quoted = _REFERENCE.search(message)
+    if quoted is not None:
+        first = lines[position.line - 1].find(quoted[0], column)
         if first >= 0:
-            return Spot(position.line, first, first + len(named[0]))
+            return Spot(position.line, first, first + len(quoted[0]))
         if lines[position.line - 1][column : column + 1] in {"|", ">"}:
             for number in range(position.line, min(len(lines), position.line + _MOST_LINES)):
-                first = lines[number].find(named[0])
+                first = lines[number].find(quoted[0])
                 if first >= 0:
-                    return Spot(number + 1, first, first + len(named[0]))
+                    return Spot(number + 1, first, first + len(quoted[0]))
     line = lines[position.line - 1]
     word = _WORD.match(line, column)
     return Spot(position.line, column, max(word.end() if word is not None else 0, column + 1))
 
 
-def _cut(line: str, found: Spot, width: int) -> tuple[str, int, int]:
-    """Return what of a line is shown in `width` columns, the column at which the caret begins, and how wide it is."""
-    before = _shown(line[: found.start])
-    marked = _shown(line[found.start : found.end], cell_len(before)) or " "
-    after = _shown(line[found.end :], cell_len(before) + cell_len(marked))
+def _cut(line: str, spot: Spot, width: int) -> tuple[str, int, int]:
+    """Return the part of a line that fits in `width` columns, and the column and the width of the caret."""
+    before = _shown(line[: spot.start])
+    marked = _shown(line[spot.start : spot.end], cell_len(before)) or " "
+    after = _shown(line[spot.end :], cell_len(before) + cell_len(marked))
     start, length = cell_len(before), cell_len(marked)
     if start + length + cell_len(after) <= width:
         return (before + marked + after).rstrip(), start, length
@@ -159,7 +159,7 @@ def _cut(line: str, found: Spot, width: int) -> tuple[str, int, int]:
 
 
 def _shown(text: str, column: int = 0) -> str:
-    """Return a text with blanks instead of tabs, and without controls; `column` is where it begins."""
+    """Return a text with spaces instead of tabs and without control characters. `column` is where it begins."""
     result = ""
     for part in re.split(r"(\t)", text):
         if part == "\t":
@@ -170,7 +170,7 @@ def _shown(text: str, column: int = 0) -> str:
 
 
 def _last_cells(text: str, cells: int) -> str:
-    """Return the end of a text that is `cells` wide, a blank in place of half a wide character."""
+    """Return the last `cells` columns of a text, with a space instead of half a wide character."""
     start, left = len(text), cells
     while start > 0 and left >= (size := cell_len(text[start - 1])):
         left -= size

@@ -1,13 +1,13 @@
-"""The lower part of a terminal that is drawn again and again, and the lines that scroll by above it.
+"""A region at the bottom of a terminal that is redrawn in place, below lines that scroll by.
 
 Rules:
 
-- No flicker: a row that did not change is not written, nothing is blanked that is not written over in the same write,
-  and each write is in brackets that let a terminal show it at once ("synchronized output"; others ignore them).
-- Lines are never cut: the terminal wraps them, and they stay when the region is gone.
-- When the terminal becomes narrower, some terminals wrap the rows that are there anew. Where that is known, they are
-  all found and replaced; elsewhere a part of them may stay, but no line above is ever lost.
-- Only what every terminal knows: carriage return, cursor up, erase to the end of the screen.
+- No flicker: unchanged rows are not written, and nothing is erased that the same write does not replace. Each write is
+  enclosed in "synchronized output" sequences, so that the terminal shows it at once. Other terminals ignore them.
+- Lines are never cut: the terminal wraps them, and they remain when the region is removed.
+- Some terminals reflow the rows on the screen when they become narrower. On terminals known to do so, all rows are
+  found and replaced. On others, parts of old rows may remain, but no line above is ever lost.
+- Only sequences that every terminal supports: carriage return, cursor up, erase to the end of the screen.
 
 Rows must be shorter than the terminal is wide.
 """
@@ -26,7 +26,7 @@ _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 _ERASE_BELOW = "\x1b[J"
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
-_WRAPPING_ANEW = (
+_REFLOW_VARIABLES = (
     "TMUX",
     "VTE_VERSION",
     "KITTY_WINDOW_ID",
@@ -37,35 +37,35 @@ _WRAPPING_ANEW = (
     "ITERM_SESSION_ID",
     "GHOSTTY_RESOURCES_DIR",
 )
-"""Variables by which terminals tell that it is them, those that wrap anew what is on the screen."""
-_PROGRAMS_WRAPPING_ANEW = ("Apple_Terminal", "ghostty", "iTerm.app", "vscode", "WezTerm")
-"""What such terminals say in TERM_PROGRAM."""
-_KINDS_WRAPPING_ANEW = ("alacritty", "foot", "ghostty", "kitty", "konsole", "tmux", "vte", "wezterm")
-"""What the values of TERM begin with that such terminals have, maybe after ``xterm-``. These pass through ssh."""
+"""Variables set by terminals that reflow."""
+_REFLOW_PROGRAMS = ("Apple_Terminal", "ghostty", "iTerm.app", "vscode", "WezTerm")
+"""Values of TERM_PROGRAM of terminals that reflow."""
+_REFLOW_TERMS = ("alacritty", "foot", "ghostty", "kitty", "konsole", "tmux", "vte", "wezterm")
+"""Prefixes of TERM, after an optional ``xterm-``, of terminals that reflow. TERM passes through ssh."""
 
 
-def wraps_anew(environment: Mapping[str, str]) -> bool:
-    """Return whether the terminal is known to wrap anew what is on it when its width changes."""
+def reflows(environment: Mapping[str, str]) -> bool:
+    """Return whether the terminal is known to reflow its content when its width changes."""
     kind = environment.get("TERM", "").removeprefix("xterm-")
     return (
-        any(environment.get(name) for name in _WRAPPING_ANEW)
-        or environment.get("TERM_PROGRAM") in _PROGRAMS_WRAPPING_ANEW
-        or kind.startswith(_KINDS_WRAPPING_ANEW)
+        any(environment.get(name) for name in _REFLOW_VARIABLES)
+        or environment.get("TERM_PROGRAM") in _REFLOW_PROGRAMS
+        or kind.startswith(_REFLOW_TERMS)
     )
 
 
 class ScreenRegion:
-    """Draws on a terminal. Between drawings the cursor is at the end of the last row, and hidden."""
+    """Draws on a terminal. Between writes, the cursor is hidden at the end of the last row."""
 
-    def __init__(self, stream: IO[str], *, wraps_anew: bool = False) -> None:
+    def __init__(self, stream: IO[str], *, reflows: bool = False) -> None:
         self._stream = stream
-        self._wraps_anew = wraps_anew
+        self._reflows = reflows
         self._rows: tuple[str, ...] = ()
-        self._used: list[int] = []  # cells of each row that were written
+        self._used: list[int] = []  # cells written in each row
         self._size = (0, 0)
 
     def draw(self, lines: Sequence[str], rows: Sequence[str], size: tuple[int, int]) -> None:
-        """Write `lines`, and below them `rows` as the region, on a terminal of so many columns and rows."""
+        """Write `lines`, then `rows` as the region below them. `size` is the columns and rows of the terminal."""
         rows = tuple(rows)
         resized = size != self._size and bool(self._rows)
         if not lines and not resized and self._rows == rows:
@@ -80,7 +80,7 @@ class ScreenRegion:
         self._rows, self._size = rows, size
 
     def clear(self, lines: Sequence[str] = ()) -> None:
-        """Write `lines` in place of the region, and show the cursor again."""
+        """Replace the region with `lines` and show the cursor again."""
         if self._rows or lines:
             text = self._to_top(self._size[0]) + _ERASE_BELOW + "".join(f"{line}\n" for line in lines)
             self._write(text + (_SHOW_CURSOR if self._rows else ""))
@@ -88,18 +88,18 @@ class ScreenRegion:
         self.forget()
 
     def forget(self) -> None:
-        """Take that something else was written to the terminal meanwhile: the region begins where the cursor is."""
+        """Forget the region: something else was written to the terminal. The next one begins at the cursor."""
         self._rows, self._used = (), []
 
     def _to_top(self, columns: int) -> str:
-        if self._wraps_anew:
+        if self._reflows:
             up = sum(max(math.ceil(used / max(columns, 1)), 1) for used in self._used) - 1
         else:
             up = len(self._rows) - 1
         return "\r" + (f"\x1b[{up}A" if up > 0 else "")
 
     def _changed(self, rows: Sequence[str]) -> str:
-        """Return what turns the rows that are there into `rows`, with the cursor at the start of the first one."""
+        """Return the text that turns the current rows into `rows`, starting at the first one."""
         before = [*self._rows, *[""] * (len(rows) - len(self._rows))]
         used = [*self._used, *[0] * (len(rows) - len(self._used))]
         written = []

@@ -1,11 +1,11 @@
-"""What of a run is shown: ``--logs TASK[/STEP]`` and ``--quiet``.
+"""Which events and lines of a run are shown: ``--logs TASK[/STEP]`` and ``--quiet``.
 
 Rules:
 
-- What failed is always shown, and so are warnings and what comes from no Step (the coordinator's own troubles).
-- With ``--logs``, of everything else only what the Tasks and Steps named do and write; with ``--quiet``, nothing.
+- Failures, warnings and output that belongs to no Step (problems of the coordinator) are always shown.
+- ``--logs`` limits everything else to the named Tasks and Steps. ``--quiet`` hides it.
 
-Left to others: how Tasks and Steps are named (``source``).
+``source`` resolves the names of Tasks and Steps.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from monopod.schemas.plan import Plan
 from monopod.schemas.run_events import RunStarted, SidecarFinished, StepFinished, TaskFinished, TaskSkipped, TaskStarted
 
 FAILING_REASONS = ("Error", "OOMKilled", "TimedOut")
-"""Of a StepFinished."""
+"""The reasons of a StepFinished that failed its Task."""
 
 
 class Selection:
-    """Decides what is shown. Without `sources` and `quiet`, that is everything."""
+    """Decides what is shown: everything, unless limited by `sources` or `quiet`."""
 
     def __init__(self, sources: Sequence[Source] = (), *, quiet: bool = False) -> None:
         self.quiet = quiet
@@ -34,33 +34,34 @@ class Selection:
         self._names = InstanceNames()
 
     def shows(self, shown: Shown) -> bool:
-        """Return whether a line or an event is to be shown."""
+        """Return whether to show a line or an event."""
         if not isinstance(shown, OutputLine):
             self._names.note(shown)
-        return not (self.quiet or self._sources) or self._chooses(shown)
+        return not (self.quiet or self._sources) or self._includes(shown)
 
-    def _chooses(self, shown: Shown) -> bool:
+    def _includes(self, shown: Shown) -> bool:
         match shown:
             case OutputLine(task, step):
-                return not step or self._wants(task, step)
+                return not step or self._selects(task, step)
             case TaskSkipped():
-                return self._wants(shown.task, None)
+                return self._selects(shown.task, None)
             case TaskStarted() | TaskFinished() | StepFinished() | SidecarFinished() if not _is_failure(shown):
                 part = getattr(shown, "step", None) or getattr(shown, "sidecar", None)
-                return self._wants(self._names.label(shown.task, shown.index), part)
+                return self._selects(self._names.label(shown.task, shown.index), part)
         return not (self.quiet and isinstance(shown, RunStarted))
 
-    def _wants(self, task: str, step: str | None) -> bool:
+    def _selects(self, task: str, step: str | None) -> bool:
         if not self._sources:
             return not self.quiet
-        wanted = self._known.get((task, step))
-        if wanted is None:
-            wanted = self._known[task, step] = any(source.covers(task, step, self._names) for source in self._sources)
-        return wanted
+        selected = self._known.get((task, step))
+        if selected is None:
+            selected = any(source.covers(task, step, self._names) for source in self._sources)
+            self._known[task, step] = selected
+        return selected
 
 
 def _is_failure(event: TaskStarted | TaskFinished | StepFinished | SidecarFinished) -> bool:
-    """Return whether an event reports something that failed: that is always shown."""
+    """Return whether an event reports a failure, which is always shown."""
     match event:
         case StepFinished():
             return event.reason in FAILING_REASONS
@@ -72,16 +73,16 @@ def _is_failure(event: TaskStarted | TaskFinished | StepFinished | SidecarFinish
 
 
 def find_sources(names: Iterable[str], plans: Sequence[Plan]) -> tuple[Source, ...]:
-    """Return what the values of ``--logs`` mean in these runs: each must be there in one at least. Raises Problems."""
+    """Resolve the values of ``--logs``. Each must exist in at least one of the runs. Raises Problems."""
     tasks = [task for plan in plans for task in planned_tasks(plan.pipeline)]
     combinations = known_combinations(plans)
     sources, problems = [], []
     for name in names:
-        found = find_source(name, tasks, combinations)
-        if isinstance(found, Source):
-            sources.append(found)
+        source = find_source(name, tasks, combinations)
+        if isinstance(source, Source):
+            sources.append(source)
         else:
-            problems.append(Problem(None, f"--logs {name}: {found}", "unknown-reference"))
+            problems.append(Problem(None, f"--logs {name}: {source}", "unknown-reference"))
     if problems:
         raise Problems(problems)
     return tuple(sources)

@@ -1,4 +1,4 @@
-"""How what happens looks on a terminal: the mark and the style of each status, and what stands in for it in ASCII."""
+"""The mark and the style of each status on a terminal, and ASCII replacements for terminals without Unicode."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _ASCII = str.maketrans("○●⊘✓✗─━│├└…", ".*-+x-=||`~")
 
 
 def in_ascii(text: str) -> str:
-    """Return what stands in for our own signs where the terminal knows ASCII alone."""
+    """Replace monopod's own symbols, for a terminal that supports only ASCII."""
     return text.translate(_ASCII)
 
 
 def styled(text: str, style: str) -> str:
-    """Return a text with the sequences that give it a style, in the sixteen colours that every terminal has."""
+    """Return a text with escape sequences for a style, limited to the sixteen standard colours."""
     return _style(style).render(text, color_system=ColorSystem.STANDARD) if style and text else text
 
 

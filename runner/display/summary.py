@@ -1,6 +1,6 @@
-"""What is said when a run is over: what failed and why, a row per Task, and the outcome.
+"""The summary of a run that has ended: failures, a table of the Tasks, Results and the outcome.
 
-Pure: made of what a `Follower` knows, in words for a person. How it looks is left to the displays.
+Pure: text made from the state of a `Follower`. The displays render it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from monopod.schemas.formats.words import duration_in_words
 from monopod.schemas.run_events import FinalStatus
 
 MOST_FAILURES = 10
-"""How many failures are told at length."""
+"""The maximum number of failures that are described in full."""
 LONGEST_WHY = 100
-"""Characters of how a Step failed that the table has."""
+"""Characters of a failure that fit in the table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How the run ended, and the exit code of the command that ran it (DESIGN.md, "The contract of the command line").
 
-    Unknown: it may have succeeded or failed, or be still running.
+    Unknown: it may have succeeded or failed, or may still be running.
     """
 
     status: FinalStatus | Literal["Unknown"]
@@ -39,7 +39,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A Task instance in the closing table. ``started`` counts from the start of the run."""
+    """A Task instance in the table. ``started`` counts from the start of the run."""
 
     task: str
     status: TaskStatus
@@ -50,9 +50,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All that is said when a run is over. ``logs`` is the folder in which they were kept, if they were.
+    """Everything in a summary. ``logs`` is the directory in which the logs were kept, if they were.
 
-    ``sidecars`` are those that ended before the Steps of their Task did.
+    ``sidecars`` are Sidecars that ended before the Steps of their Task did.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Summary:
 
     @property
     def headline(self) -> str:
-        """One line that says it all."""
+        """The name, the outcome and the duration of the run in one line."""
         outcome = self.outcome.status if self.outcome.reason != "Completed" else "Completed"
         return f"{self.name or 'The run'} {outcome}" + (f" in {self.took}" if self.took else "")
 
@@ -74,7 +74,7 @@ class Summary:
 def summarize(
     follower: Follower, outcome: Outcome, ended: float, logs: str | None, context: FailureContext | None = None
 ) -> Summary:
-    """Return what is to be said of a run that ended at `ended` (seconds since the epoch)."""
+    """Return the summary of a run that ended at `ended` (seconds since the epoch)."""
     start = follower.started
     failures = find_failures(follower, context or FailureContext())
     return Summary(
@@ -90,7 +90,7 @@ def summarize(
 
 
 def _row(task: TaskState, run_started: float, run_ended: float, outcome: Outcome, failures: tuple[Failure, ...]) -> Row:
-    # why the run was cancelled is said once, and not again for each Task that was cancelled with it
+    # the reason of a cancelled run is printed once, and not repeated for each Task
     why = "" if task.status == outcome.status == "Cancelled" else _why(task, failures)
     if task.started is None:
         return Row(task.label, task.status, "-", "-", why)
@@ -111,7 +111,9 @@ def _why(task: TaskState, failures: tuple[Failure, ...]) -> str:
         case "Running":
             reasons = ["did not end"]
         case "Failed" if task.failed_steps:
-            reasons = [_brief(f"{each.step}: {each.ending}") for each in failures if each.task == task.label]
+            reasons = [
+                _shortened(f"{failure.step}: {failure.ending}") for failure in failures if failure.task == task.label
+            ]
         case _:
             reasons = [task.message or task.reason]
     if task.attempt:
@@ -119,15 +121,15 @@ def _why(task: TaskState, failures: tuple[Failure, ...]) -> str:
     return "; ".join(reasons)
 
 
-def _brief(text: str) -> str:
-    """Return as much of a text as has room in the table; the whole text is above."""
+def _shortened(text: str) -> str:
+    """Shorten a text for the table; the whole text is above it."""
     return text if len(text) <= LONGEST_WHY else text[: LONGEST_WHY - 1] + "…"
 
 
 def _results(document: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """Return the Results of the run, each value as one line of text."""
-    found = document.get("status", {}).get("results", [])
-    return tuple((result["name"], _one_line(result["value"])) for result in found)
+    results = document.get("status", {}).get("results", [])
+    return tuple((result["name"], _one_line(result["value"])) for result in results)
 
 
 def _one_line(value: Any) -> str:

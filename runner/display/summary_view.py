@@ -1,7 +1,7 @@
-"""The summary of a run on a terminal, in colours, on as many columns as there are.
+"""The summary of a run on a terminal, in colour.
 
-Rule: what was written or named by others is made harmless, and only the table is folded: the terminal wraps the rest,
-so that it can be copied whole.
+Text from Steps and authors is made safe (``printable``). Only the table is wrapped here; the terminal wraps everything
+else, so that it can be copied whole.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from monopod.runner.display.summary import Row, Summary
 from monopod.runner.reports.failures import Failure
 
 NARROW = 72
-"""Columns below which the table has its reasons on lines of their own."""
+"""Terminals with fewer columns show each reason on a line of its own."""
 
 
 class _Block:
-    """Lines that are ready for the terminal; it wraps them."""
+    """Rendered lines, which the terminal wraps."""
 
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
@@ -31,7 +31,7 @@ class _Block:
 
 
 def print_summary(console: Console, summary: Summary) -> None:
-    """Print what failed (the cause first), the table, the Results and the outcome."""
+    """Print failures (the cause first), the table, the Results and the outcome."""
     for failure in (*summary.failures, *summary.sidecars):
         _print_failure(console, failure)
     console.print()
@@ -73,7 +73,7 @@ def _print_failure(console: Console, failure: Failure) -> None:
     if failure.last_lines:
         console.print(_Block([printable(text, colours=True) for text in failure.last_lines]), soft_wrap=True)
     elif failure.step:
-        _print(console, ("(it wrote nothing)", "dim"))
+        _print(console, ("(no output)", "dim"))
     for name, text in failure.consequences:
         _print(console, (f"{name}: ", "dim"), (text, ""))
 

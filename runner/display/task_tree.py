@@ -1,11 +1,11 @@
-"""The DAG of a run as a tree, in running order, on as many rows as there are.
+"""The DAG of a run as a tree, in execution order, limited to a number of rows.
 
 Rules:
 
-- A Task stands below one of those that it waits for: the one that comes last in running order. A finally Task waits
-  for all others and stands below none. A Task that waits for a Pipeline stands below the last Task of it.
-- With more Tasks than rows, those that run come first, then those that failed, then those that come next. A Task whose
-  place in the tree is not shown stands below its nearest ancestor that is.
+- The parent of a Task is the last of its dependencies in execution order. The parent of a Task that depends on a
+  Pipeline is the last Task of the Pipeline. A finally Task depends on all other Tasks and has no parent.
+- If there are more Tasks than rows, running Tasks are chosen first, then failed ones, then the next ones to run. If the
+  parent of a Task is not shown, its nearest ancestor that is shown takes its place.
 
 Pure.
 """
@@ -24,9 +24,9 @@ _LEAST_URGENT = 3
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A Task in the tree. ``guides`` has an element for each ancestor but the first, and one for the Task itself.
+    """A Task in the tree. ``guides`` has an element for each ancestor except the first, and one for the Task itself.
 
-    True in it: more Tasks follow on that level, so a line goes down there.
+    An element is True if more Tasks follow on that level, so that a vertical line is drawn.
     """
 
     task: TaskState
@@ -35,10 +35,10 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What does not change while a run goes on, by Task path.
+    """The part of the tree that does not change during a run, by Task path.
 
-    ``levels``: how many Tasks come one after another before each; finally Tasks come after all others. ``parents``:
-    the Task that each stands below; none for those that stand at the left.
+    ``levels``: the length of the longest chain of Tasks before each Task; finally Tasks come last. ``parents``: the
+    parent of each Task that has one.
     """
 
     levels: dict[str, int]
@@ -59,7 +59,7 @@ def _layout(tasks: tuple[tuple[str, tuple[str, ...], bool], ...]) -> Layout:
     last = max((level for path, level in levels.items() if path not in final), default=-1)
     levels = {path: level + (last + 1 if path in final else 0) for path, level in levels.items()}
     parents = {
-        path: max(before[path], key=lambda each: (levels[each], paths[each]))
+        path: max(before[path], key=lambda other: (levels[other], paths[other]))
         for path in paths
         if before[path] and (path not in final or final.issuperset(before[path]))
     }
@@ -67,31 +67,31 @@ def _layout(tasks: tuple[tuple[str, tuple[str, ...], bool], ...]) -> Layout:
 
 
 def _before(after: Sequence[str], paths: Iterable[str]) -> list[str]:
-    """Return the paths of the Tasks that a Task waits for; of a Pipeline, those of all Tasks inside it."""
-    found = []
-    for each in after:
-        found += [each] if each in paths else [path for path in paths if path.startswith(f"{each}/")]
-    return found
+    """Return the paths of the Tasks that a Task waits for. A Pipeline stands for all Tasks inside it."""
+    before = []
+    for name in after:
+        before += [name] if name in paths else [path for path in paths if path.startswith(f"{name}/")]
+    return before
 
 
 def _levels(before: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    levels: dict[str, int] = {}
     for first in before:
-        waiting = [first]
-        while waiting:  # long chains are no reason to recurse
-            missing = [each for each in before[waiting[-1]] if each not in found]
+        pending = [first]
+        while pending:  # not recursive, because chains can be long
+            missing = [path for path in before[pending[-1]] if path not in levels]
             if missing:
-                waiting += missing
+                pending += missing
             else:
-                path = waiting.pop()
-                found[path] = 1 + max((found[each] for each in before[path]), default=-1)
-    return found
+                path = pending.pop()
+                levels[path] = 1 + max((levels[other] for other in before[path]), default=-1)
+    return levels
 
 
 def choose(tasks: Sequence[TaskState], rows: int) -> tuple[list[TaskState], list[TaskState]]:
-    """Return the Tasks that are worth one of so many rows, in the order of the Pipeline, and all others.
+    """Split Tasks into those shown in `rows` rows and all others, both in the order of the Pipeline.
 
-    With others, one row less is used: they are counted there.
+    If there are others, one row is left free for their count.
     """
     if len(tasks) <= rows:
         return list(tasks), []
@@ -108,9 +108,9 @@ def choose(tasks: Sequence[TaskState], rows: int) -> tuple[list[TaskState], list
 
 
 def tree(chosen: Sequence[TaskState], tasks: Sequence[TaskState]) -> list[Branch]:
-    """Return the chosen ones of all `tasks` as rows of a tree, ancestors first, finally Tasks last."""
+    """Return the chosen Tasks as rows of a tree, ancestors first, finally Tasks last."""
     parents = layout(tasks).parents
-    last_shown = {task.path: task.label for task in chosen}  # of a matrix, what follows stands below the last one
+    last_shown = {task.path: task.label for task in chosen}  # the last combination of a matrix is the parent
     children: dict[str, list[TaskState]] = {}
     for task in sorted(chosen, key=lambda task: task.is_final):
         parent = parents.get(task.path)
@@ -122,6 +122,6 @@ def tree(chosen: Sequence[TaskState], tasks: Sequence[TaskState]) -> list[Branch
     while pending:
         task, guides = pending.pop()
         branches.append(Branch(task, guides))
-        below = children.get(task.label, [])
-        pending += [(child, (*guides, child is not below[-1])) for child in reversed(below)]
+        siblings = children.get(task.label, [])
+        pending += [(child, (*guides, child is not siblings[-1])) for child in reversed(siblings)]
     return branches

@@ -165,14 +165,14 @@ Run ci-x7k2p started in namespace default
 [flaky] started
 [flaky : try] no luck
 [flaky : try] killed: out of memory
-[flaky] attempt 1: Failed; it is tried again
+[flaky] attempt 1: Failed; retrying
 [build[1]] started (os=linux)
 [build[0]] started (os=darwin)
 [build[1] : make] hello
 [flaky] attempt 2 started
 [flaky : try] luck
 [flaky] Succeeded in 1m15s
-[build[1] : make] exit code 3; the Task goes on (onError: continue)
+[build[1] : make] exit code 3; the Task continues (onError: continue)
 [build[1]] Succeeded in 1m14s
 [build[0]] TimedOut in 1m15s: it took more than 1m15s
 

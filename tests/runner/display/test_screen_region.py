@@ -3,7 +3,7 @@
 import pytest
 from screen import Screen
 
-from monopod.runner.display.screen_region import ScreenRegion, wraps_anew
+from monopod.runner.display.screen_region import ScreenRegion, reflows
 
 
 class Recorder:
@@ -66,7 +66,7 @@ def test_without_rows_there_are_only_lines(terminal):
 
 
 def test_rows_that_were_wrapped_anew_are_all_replaced(terminal):
-    region = ScreenRegion(terminal, wraps_anew=True)
+    region = ScreenRegion(terminal, reflows=True)
     region.draw([], ["\x1b[31m123456789\x1b[0m", "日本語日本", ""], SIZE)
     region.draw([], ["1", "2", "3"], (8, 6))  # 9 and 10 cells take two rows each of eight columns
     assert terminal.written[-1].startswith("\x1b[?2026h\r\x1b[4A\x1b[J")
@@ -81,9 +81,9 @@ def test_elsewhere_no_line_above_is_touched(terminal):
 
 
 def test_which_terminals_wrap_anew():
-    assert wraps_anew({"TERM": "tmux-256color", "TMUX": "/tmp/tmux-0/default,1,0"})
-    assert wraps_anew({"TERM": "xterm-kitty"})
-    assert wraps_anew({"TERM": "foot"})
-    assert wraps_anew({"TERM": "xterm-256color", "TERM_PROGRAM": "vscode"})
-    assert not wraps_anew({"TERM": "xterm-256color", "XTERM_VERSION": "XTerm(390)"})
-    assert not wraps_anew({"TERM": "linux"})
+    assert reflows({"TERM": "tmux-256color", "TMUX": "/tmp/tmux-0/default,1,0"})
+    assert reflows({"TERM": "xterm-kitty"})
+    assert reflows({"TERM": "foot"})
+    assert reflows({"TERM": "xterm-256color", "TERM_PROGRAM": "vscode"})
+    assert not reflows({"TERM": "xterm-256color", "XTERM_VERSION": "XTerm(390)"})
+    assert not reflows({"TERM": "linux"})
