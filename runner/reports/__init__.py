@@ -1,1 +1,1 @@
-"""What is told of a recorded run: as a page, as JUnit XML, as a trace, and where its time went."""
+"""Reports on a recorded run: an HTML page, JUnit XML, a trace, failures, and where the time went."""

@@ -1,4 +1,4 @@
-"""The identities of what a page can lead to: readable in an address, and each there only once."""
+"""The ids of elements that links on a page point to: readable in a URL, and unique on the page."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import re
 
 
 class Anchors:
-    """Gives each thing an identity, always the same one."""
+    """Assigns ids to elements. The same names always get the same id."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, ...], str] = {}
+        self._ids: dict[tuple[str, ...], str] = {}
         self._taken: set[str] = set()
 
     def of(self, *names: str) -> str:
-        """Return the identity of what is called by `names`, the first of which is its kind."""
-        if names not in self._known:
-            wanted = "-".join(re.sub("[^A-Za-z0-9]+", "-", name).strip("-") for name in names if name)
-            identity, number = wanted, 1
+        """Return the id of the element with these names, the first of which is its kind."""
+        if names not in self._ids:
+            base = "-".join(re.sub("[^A-Za-z0-9]+", "-", name).strip("-") for name in names if name)
+            identity, number = base, 1
             while identity in self._taken:
                 number += 1
-                identity = f"{wanted}-{number}"
+                identity = f"{base}-{number}"
             self._taken.add(identity)
-            self._known[names] = identity
-        return self._known[names]
+            self._ids[names] = identity
+        return self._ids[names]

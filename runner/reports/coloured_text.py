@@ -1,7 +1,7 @@
-"""A line of output as HTML: its text escaped, its colours as classes, all other controls left out.
+"""A line of output as HTML: escaped text, colours as CSS classes, and no other control sequences.
 
-Of colours the sixteen of a terminal are kept, since only of those a page can say that they can be read on its
-background; any other becomes the nearest of them. Backgrounds are left out.
+Only the sixteen colours of a terminal are used, because the page can guarantee that they are readable. Any other colour
+becomes the nearest of them. Background colours are dropped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _STYLES_OFF = {22: "bd", 23: "i", 24: "u", 29: "s"}
 
 
 def coloured_text(text: str) -> str:
-    """Return one line of output as markup."""
+    """Return one line of output as HTML."""
     kept = printable(text, colours=True)
     if "\x1b" not in kept:
         return html.escape(kept)
@@ -34,18 +34,18 @@ def coloured_text(text: str) -> str:
 
 
 def _applied(codes: str, colour: str, styles: str) -> tuple[str, str]:
-    """Return the colour (its number, empty: none) and styles after an SGR sequence."""
-    numbers = iter([int(each) if each else 0 for each in re.split("[;:]", codes[:200])])
+    """Return the colour (a number, or empty) and the styles after an SGR sequence."""
+    numbers = iter([int(code) if code else 0 for code in re.split("[;:]", codes[:200])])
     for number in numbers:
         if number == 0:
             colour, styles = "", ""
         elif number in _STYLES:
             styles = "".join(dict.fromkeys(styles + _STYLES[number]))
         elif number in _STYLES_OFF:
-            styles = "".join(each for each in styles if each not in _STYLES_OFF[number])
+            styles = "".join(style for style in styles if style not in _STYLES_OFF[number])
         elif number in (38, 48):
-            chosen = _extended(numbers)
-            colour = chosen if number == 38 else colour
+            extended = _extended(numbers)
+            colour = extended if number == 38 else colour
         elif number == 39:
             colour = ""
         elif 30 <= number <= 37 or 90 <= number <= 97:
@@ -54,7 +54,7 @@ def _applied(codes: str, colour: str, styles: str) -> tuple[str, str]:
 
 
 def _extended(numbers: Iterator[int]) -> str:
-    """Return the colour that ``5;N`` or ``2;R;G;B`` stands for."""
+    """Return the colour of ``5;N`` or ``2;R;G;B``."""
     kind = next(numbers, None)
     if kind == 5:
         number = min(next(numbers, -1), 255)
@@ -71,7 +71,7 @@ def _extended(numbers: Iterator[int]) -> str:
 
 
 def _nearest(red: int, green: int, blue: int) -> str:
-    """Return which of the terminal's colours is nearest to this one in hue; greys are no colour."""
+    """Return the terminal colour that is nearest in hue; a grey is no colour."""
     most, least = max(red, green, blue), min(red, green, blue)
     if most - least < 40:
         return "8" if 40 < most < 200 else ""

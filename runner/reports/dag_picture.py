@@ -1,14 +1,14 @@
-"""The DAG of a run as a picture (SVG): Tasks from left to right in running order, the critical path marked.
+"""The DAG of a run as an SVG picture: Tasks from left to right in execution order, with the critical path marked.
 
 Rules:
 
-- A node is a Task; the combinations of its matrix are one node. An edge that others imply is not drawn,
-  unless the critical path leads along it.
-- Each node is in the column after the last one of those before it. Within the columns nodes are ordered, and then
-  moved, towards the middle of those that they are joined to (Sugiyama's method), so that few edges cross.
-- An edge over several columns has a place of its own in each of them.
+- Each node is a Task, with all combinations of its matrix. Edges implied by other edges are not drawn, unless they are
+  part of the critical path.
+- A node's column follows the last column of its predecessors. Within a column, nodes are ordered and then moved towards
+  the average position of their neighbours (Sugiyama's method), so that few edges cross.
+- An edge that spans several columns reserves a position in each of them.
 
-Pure: nodes in, markup out. What is left to others: what the nodes are (``page``).
+Pure: nodes in, markup out. ``page`` decides what the nodes are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import networkx as nx
 from monopod.runner.reports.html import Html, joined, tag
 
 MOST_NODES = 250
-"""More than this nobody can read."""
+"""A larger picture is not readable."""
 
 _NODE_HEIGHT, _ROW, _GAP, _PASSING = 44.0, 60.0, 56.0, 14.0
 _CHARACTER, _LONGEST = 7.6, 30
@@ -32,7 +32,7 @@ _SWEEPS = 8
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A Task in the picture. ``status`` is a CSS class, ``detail`` is a line below its name, ``words`` says it all."""
+    """A Task in the picture. ``status`` is a CSS class, ``detail`` a line below the name, ``words`` the whole text."""
 
     name: str
     status: str
@@ -44,7 +44,7 @@ class Node:
 
 
 def dag_picture(nodes: Sequence[Node], edges: Iterable[tuple[str, str]], critical: set[tuple[str, str]]) -> Html:
-    """Return the picture of a DAG whose edges are pairs of names."""
+    """Return the picture of a DAG. Its edges are pairs of names."""
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(node.name for node in nodes)
     graph.add_edges_from(edges)
@@ -52,7 +52,7 @@ def dag_picture(nodes: Sequence[Node], edges: Iterable[tuple[str, str]], critica
     reduced.add_edges_from(critical)
     by_name = {node.name: node for node in nodes}
     layout = _Layout(by_name, reduced)
-    drawn = sorted(reduced.edges, key=lambda edge: edge in critical)  # the marked ones over the others
+    drawn = sorted(reduced.edges, key=lambda edge: edge in critical)  # critical edges are drawn on top
     return tag(
         "svg",
         tag("g", (layout.edge(*edge, is_critical=edge in critical) for edge in drawn), aria_hidden="true"),
@@ -61,13 +61,13 @@ def dag_picture(nodes: Sequence[Node], edges: Iterable[tuple[str, str]], critica
         width=f"{layout.width:.0f}",
         height=f"{layout.height:.0f}",
         role="group",
-        aria_label="The Tasks of the run, each after those that it waited for",
+        aria_label="The Tasks of the run in execution order",
         class_="dag",
     )
 
 
 class _Layout:
-    """Where each node is. What an edge passes through is a node without a name of its own: a tuple."""
+    """The position of each node. A position that an edge passes through is a node of its own, a tuple."""
 
     def __init__(self, nodes: Mapping[str, Node], graph: nx.DiGraph[str]) -> None:
         columns = {name: number for number, names in enumerate(nx.topological_generations(graph)) for name in names}
@@ -120,7 +120,7 @@ class _Layout:
         return tag("path", d="".join(path), class_="edge critical" if is_critical else "edge")
 
     def node(self, node: Node) -> Html:
-        """Return the box of a Task, which leads to what is told of it."""
+        """Return the box of a Task, a link to its details."""
         left, right = self._x[node.name]
         top = self._y[node.name] - _NODE_HEIGHT / 2
         box = tag("rect", x=f"{left:.0f}", y=f"{top:.0f}", width=f"{right - left:.0f}", height="44", rx="6")
@@ -137,7 +137,7 @@ def _short(name: str) -> str:
 
 
 def _ordered(order: list[list[object]], joints: nx.Graph[object]) -> list[list[object]]:
-    """Return the columns, each ordered by the middle of what its places are joined to in the columns beside it."""
+    """Return the columns, each ordered by the average position of its neighbours in the adjacent columns."""
     columns = [list(column) for column in order]
     for sweep in range(_SWEEPS):
         pairs = list(itertools.pairwise(columns))
@@ -153,11 +153,11 @@ def _ordered(order: list[list[object]], joints: nx.Graph[object]) -> list[list[o
 
 
 def _heights(columns: list[list[object]], joints: nx.Graph[object]) -> dict[object, float]:
-    """Return how far down the middle of each place is; those of a column keep their order and their distance."""
+    """Return the vertical centre of each place. Places in a column keep their order and their distance."""
     y: dict[object, float] = {}
     for column in columns:
         _spread(column, {place: _ROW * number for number, place in enumerate(column)}, y)
-    for sweep in range(2 * _SWEEPS + 1):  # the last one from left to right
+    for sweep in range(2 * _SWEEPS + 1):  # the last sweep goes from left to right
         for column in columns if sweep % 2 == 0 else reversed(columns):
             wanted = {place: statistics.fmean([y[each] for each in joints[place]] or [y[place]]) for place in column}
             _spread(column, wanted, y)
@@ -170,11 +170,11 @@ def _room(place: object) -> float:
 
 
 def _spread(column: Sequence[object], wanted: Mapping[object, float], y: dict[object, float]) -> None:
-    """Put the places of a column as near as can be to where they are wanted, without changing their order.
+    """Place the elements of a column as near as possible to their wanted positions, without changing their order.
 
-    Places that would overlap are put together, around the middle of where they are wanted.
+    Elements that would overlap form a block, centred on the average of their wanted positions.
     """
-    blocks: list[tuple[list[object], list[float]]] = []  # places, and where each wants the first of them
+    blocks: list[tuple[list[object], list[float]]] = []  # places, and the position of the first that each one wants
     for place in column:
         block = ([place], [wanted[place]])
         while blocks and _bottom(blocks[-1]) > statistics.fmean(block[1]) - _room(block[0][0]) / 2:

@@ -1,13 +1,14 @@
-"""What made a run fail, for a person who has to mend it: which Step, what it ran, how it ended, and what came of it.
+"""Why a run failed: which Step, what it ran, how it ended, and which Tasks were skipped because of it.
 
 Rules:
 
-- A Task that failed for good is told Step by Step, or as a whole if no Step of it failed (a timeout, a container that
-  did not start, a Result that is missing).
-- A Task was skipped *because of* another if it waits for it, at one remove or more. What was skipped only because the
-  run was stopping counts to the Task that failed first. A Task that its own when-expressions kept away counts to none.
+- A failed Task is described by its failed Steps, or as a whole if no Step failed (a timeout, a container that did not
+  start, a missing Result).
+- A Task was skipped *because of* a failed Task if it depends on it, directly or indirectly. Tasks skipped because the
+  run was stopping are attributed to the Task that failed first. Tasks skipped by their own when-expressions are not
+  attributed to any.
 
-Pure: made of what a `Follower` knows and of the compiled Pod.
+Pure: made from the state of a `Follower` and the compiled Pod.
 """
 
 from __future__ import annotations
@@ -23,28 +24,28 @@ from monopod.runner.follow.follower import FailedStep, Follower, TaskState, plan
 from monopod.schemas.formats.words import exit_code_in_words, out_of_memory_in_words
 from monopod.schemas.plan import Plan, Step
 
-TIME_WAS_UP = "stopped: the time was up"
-"""Of a Step whose Task, or Pipeline, has reached its timeout."""
+TIMED_OUT = "stopped after its timeout"
+"""The end of a Step whose Task or Pipeline reached its timeout."""
 
 LONGEST_COMMAND = 100
-"""Characters of a command that are shown."""
+"""The maximum number of characters of a command."""
 MOST_SKIPPED = 12
-"""How many of the Tasks that were skipped are named."""
+"""The maximum number of skipped Tasks that are named."""
 
 _SHELLS = ("sh", "ash", "bash", "dash", "ksh", "zsh")
 _BY_WHEN = "When Expressions evaluated to false"
 _STOPPING = "PipelineRun was stopping"
-"""Of Tekton's reasons for skipping a Task (docs/pipelineruns.md, monitoring execution status)."""
+"""Two of Tekton's reasons for skipping a Task (docs/pipelineruns.md, monitoring execution status)."""
 
 More: TypeAlias = Callable[[str, str, str], str]
-"""Gives the command that shows more of a Task (its label), a Step and its container."""
+"""Returns a command that shows the whole output, for a Task's label, a Step and its container."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A Step that failed its Task; ``step`` is empty if the Task failed without one. All in words, one line each.
+    """A Step that failed its Task, described in strings of one line. ``step`` is empty if no Step failed.
 
-    ``is_sidecar``: it is a Sidecar that ended early, which did not fail its Task by that.
+    ``is_sidecar``: a Sidecar that ended early, which by itself does not fail its Task.
     """
 
     task: str
@@ -58,41 +59,41 @@ class Failure:
 
     @property
     def heading(self) -> str:
-        """Who failed, and how it ended."""
+        """The Task and Step, and how it ended."""
         if self.is_sidecar:
             return f"{self.task} : {self.step}: {self.ending}"
         return f"{self.task} : {self.step} failed: {self.ending}" if self.step else f"{self.task} failed: {self.ending}"
 
     @property
     def consequences(self) -> list[tuple[str, str]]:
-        """What came of it and what to do next, each under its name."""
-        named = (("skipped because of it", self.skipped), ("see more with", self.more))
-        return [(name, text) for name, text in named if text]
+        """What happened because of it and what to do next, each with a title."""
+        titled = (("skipped as a result", self.skipped), ("full output", self.more))
+        return [(title, text) for title, text in titled if text]
 
 
 @dataclass(frozen=True, slots=True)
 class FailureContext:
-    """What is known beside what happened: Steps by Task path and name, and what to do."""
+    """Context for failures: the planned Steps by Task path and name, and the command that shows more."""
 
     steps: Mapping[tuple[str, str], Step] = dataclasses.field(default_factory=dict)
     more: More | None = None
 
 
 def failure_context(plan: Plan, more: More) -> FailureContext:
-    """Return what is known of a Plan's Steps."""
+    """Return the context of a Plan."""
     tasks = planned_tasks(plan.pipeline)
     steps = {(task.state.path, step.name): step for task in tasks for step in task.planned.steps}
     return FailureContext(steps, more)
 
 
 def images(pod: Mapping[str, Any]) -> dict[str, str]:
-    """Return the images of a Pod's containers, by their names."""
+    """Return the images of a Pod's containers, by container name."""
     containers = (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"])
     return {container["name"]: container["image"] for container in containers if container.get("image")}
 
 
 def memory_limits(pod: Mapping[str, Any]) -> dict[str, str]:
-    """Return the memory limits of a Pod's containers, by their names."""
+    """Return the memory limits of a Pod's containers, by container name."""
     limits = {}
     for container in pod["spec"]["containers"]:
         limit = ((container.get("resources") or {}).get("limits") or {}).get("memory")
@@ -102,18 +103,18 @@ def memory_limits(pod: Mapping[str, Any]) -> dict[str, str]:
 
 
 def find_failures(follower: Follower, context: FailureContext) -> tuple[Failure, ...]:
-    """Return what failed for good, in the order in which it ended."""
+    """Return the final failures, in the order in which they ended."""
     failed = [task for task in follower.tasks if task.status in ("Failed", "TimedOut")]
     failed.sort(key=lambda task: task.ended or 0.0)
     first = failed[0].path if failed else ""
-    found: list[Failure] = []
+    failures: list[Failure] = []
     for task in failed:
         skipped = _listed(skipped_because_of(task.path, follower.tasks, is_first=task.path == first))
         if not task.failed_steps:
-            found.append(Failure(task.label, "", task.message or task.reason, skipped=skipped))
+            failures.append(Failure(task.label, "", task.message or task.reason, skipped=skipped))
         containers = {step.step: follower.container_of(task, step.step) for step in task.failed_steps}
-        found += [_failed_step(task, step, containers[step.step], context, skipped) for step in task.failed_steps]
-    return tuple(found)
+        failures += [_failed_step(task, step, containers[step.step], context, skipped) for step in task.failed_steps]
+    return tuple(failures)
 
 
 def _failed_step(task: TaskState, step: FailedStep, container: str, context: FailureContext, skipped: str) -> Failure:
@@ -130,7 +131,7 @@ def _failed_step(task: TaskState, step: FailedStep, container: str, context: Fai
 
 
 def ended_sidecars(follower: Follower) -> tuple[Failure, ...]:
-    """Return the Sidecars that ended before their Steps did: those that crashed, and all of Tasks that failed."""
+    """Return Sidecars that ended before their Steps: crashed ones, and any Sidecar of a failed Task."""
     return tuple(
         Failure(task.label, sidecar.name, sidecar.ending, last_lines=sidecar.last_lines, is_sidecar=True)
         for task in follower.tasks
@@ -140,31 +141,31 @@ def ended_sidecars(follower: Follower) -> tuple[Failure, ...]:
 
 
 def describe_failed_step(step: FailedStep) -> str:
-    """Return how a Step failed."""
+    """Describe how a Step failed."""
     if step.reason == "OOMKilled":
         return step.message or out_of_memory_in_words()
     words = exit_code_in_words(step.exit_code)
-    message = step.message or (TIME_WAS_UP if step.reason == "TimedOut" else "")
+    message = step.message or (TIMED_OUT if step.reason == "TimedOut" else "")
     if message and step.exit_code in (126, 127):
-        words = f"exit code {step.exit_code}"  # what shells say of it is not as exact as the message
+        words = f"exit code {step.exit_code}"  # the message is more exact than the meaning of the exit code
     return f"{message} ({words})" if message and message not in words else words
 
 
 def describe_command(step: Step, most: int = LONGEST_COMMAND) -> str:
-    """Return what a Step runs as the author wrote it, in one line of at most so many characters."""
+    """Return the command or script of a Step as the author wrote it, in one line of at most `most` characters."""
     if step.script is None:
         return _shortened(" ".join(map(_quoted, (*step.command, *step.args))), most)
     lines = [line.strip() for line in step.script.splitlines()]
-    told = [line for line in lines if line and not line.startswith("#") and not _is_shell_option(line)]
-    if not told:
+    commands = [line for line in lines if line and not line.startswith("#") and not _is_shell_option(line)]
+    if not commands:
         return _shortened(next(filter(None, lines), ""), most)
     interpreter = _interpreter(lines[0])
     start = "" if interpreter in _SHELLS else f"{interpreter}: "
-    return _shortened(start + told[0] + (" …" if len(told) > 1 else ""), most)
+    return _shortened(start + commands[0] + (" …" if len(commands) > 1 else ""), most)
 
 
 def _interpreter(line: str) -> str:
-    """Return the name of the program that runs a script which begins with this line; without ``#!`` it is a shell."""
+    """Return the interpreter of a script from its first line; a shell if there is no ``#!``."""
     if not line.startswith("#!"):
         return "sh"
     names = [os.path.basename(word) for word in line[2:].split() if not word.startswith("-")]
@@ -176,7 +177,7 @@ def _is_shell_option(line: str) -> bool:
 
 
 def _quoted(argument: str) -> str:
-    """Return an argument as one would type it; references stay readable."""
+    """Quote an argument for a shell if necessary, but keep references readable."""
     if argument and re.fullmatch(r"[\w@%+=:,./$()\[\]*{}-]+", argument):
         return argument
     return "'" + argument.replace("'", "'\\''").replace("\n", "\\n") + "'"
@@ -187,15 +188,15 @@ def _shortened(text: str, most: int) -> str:
 
 
 def skipped_because_of(path: str, tasks: Sequence[TaskState], *, is_first: bool) -> list[str]:
-    """Return the paths of the Tasks that were skipped because the one at `path` failed, in the order of the Pipeline.
+    """Return the paths of the Tasks that were skipped because the Task at `path` failed, in the order of the Pipeline.
 
-    `is_first`: it failed first, so what was skipped because the run was stopping is its doing too.
+    `is_first`: it failed first, so Tasks skipped because the run was stopping are attributed to it.
     """
     causes = {path}
     skipped = [task for task in tasks if task.status == "Skipped" and task.reason != _BY_WHEN]
     found: set[str] = set()
     growing = True
-    while growing:  # Tasks may stand before those they wait for
+    while growing:  # a Task may be listed before its dependencies
         new = {
             task.path
             for task in skipped
@@ -209,8 +210,8 @@ def skipped_because_of(path: str, tasks: Sequence[TaskState], *, is_first: bool)
 
 
 def _waits_for_any(task: TaskState, causes: set[str]) -> bool:
-    """Return whether it waits for one of these Tasks, or for a Pipeline that one of them is in."""
-    return any(cause == each or cause.startswith(f"{each}/") for each in task.after for cause in causes)
+    """Return whether a Task depends on one of these Tasks, or on a Pipeline that contains one of them."""
+    return any(cause == name or cause.startswith(f"{name}/") for name in task.after for cause in causes)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
-"""HTML that is put together from pieces, none of which can be mistaken for markup.
+"""Builds HTML from pieces and escapes all text.
 
-Whatever is not `Html` is escaped, in an element and in an attribute alike: names, messages and output come from Steps,
-and nobody knows what those write. Controls and direction marks in it are shown as escapes.
+Text that is not `Html` is escaped in elements and attributes, because names, messages and output come from untrusted
+Steps. Control characters and direction marks are shown as escapes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from monopod.schemas.formats.visible_text import visible_lines
 
 
 class Html(str):
-    """Markup, made here."""
+    """Trusted markup, built by this package."""
 
     __slots__ = ()
 
@@ -25,12 +25,12 @@ _EMPTY_ELEMENTS = ("meta", "link", "input", "br")
 
 
 def escaped(text: str) -> Html:
-    """Return markup that shows `text`."""
+    """Return `text` as escaped markup."""
     return text if isinstance(text, Html) else Html(html.escape(visible_lines(text), quote=True))
 
 
 def joined(*children: Child) -> Html:
-    """Return the children one after the other."""
+    """Concatenate children."""
     return Html("".join(_pieces(children)))
 
 
@@ -43,7 +43,7 @@ def _pieces(children: Iterable[Child]) -> Iterable[str]:
 
 
 def tag(name: str, /, *children: Child, **attributes: str | bool | float | None) -> Html:
-    """Return an element. ``class_`` is its class, ``aria_label`` is aria-label; None and False are left out."""
+    """Return an element. ``class_`` becomes class, ``aria_label`` becomes aria-label; None and False are omitted."""
     written = "".join(_attribute(key, value) for key, value in attributes.items() if value not in (None, False))
     if name in _EMPTY_ELEMENTS:
         return Html(f"<{name}{written}>")

@@ -1,12 +1,13 @@
-"""Runs as JUnit XML, which most CI systems show as test results.
+"""Runs as JUnit XML, which most CI systems display as test results.
 
 Rules:
 
-- A Task instance is a test suite, a Step in its last attempt a test case. A Step that failed its Task is a failure if
-  its program ended so, and an error if it was cut off or could not be run. What never ran is skipped.
-- A Task that failed without a Step that did has a test case of its own that says why.
-- The output is in the suites, the last `MOST_LINES` lines of each Step, and with the failure its last `LAST_LINES`.
-- No character is written that XML cannot hold.
+- A Task instance is a test suite; each Step in its last attempt is a test case. A Step that failed its Task is a
+  failure if its program exited with an error, and an error if it was stopped or could not be started. A Step that never
+  ran is skipped.
+- A Task that failed without a failed Step gets a test case of its own with the reason.
+- Each suite has the last `MOST_LINES` lines of output of each Step; each failure has the last `LAST_LINES` lines.
+- Characters that XML does not allow are replaced.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _FORBIDDEN = re.compile("[^\\t\\n\\r\\u0020-\\ud7ff\\ue000-\\ufffd\\U00010000-\\
 
 
 def junit(runs: Sequence[RecordedRun]) -> str:
-    """Return the XML of runs, their suites one after the other."""
+    """Return the XML of all runs, with their suites in order."""
     root = ElementTree.Element("testsuites", name=", ".join(run.header.name for run in runs))
     for run in runs:
         logs = {(log.source.task, log.source.step, log.source.attempt): log for log in logs_of(run)}
@@ -86,7 +87,7 @@ def _cases(run: RecordedRun, task: TaskRun, logs: dict[tuple[str, str, int], Log
         case = ElementTree.Element("testcase", name=_text(name), classname=class_name, time=f"{max(seconds, 0):.3f}")
         if step is None or step.reason == "Skipped":
             why = explain_task(task) if step is None else describe_step_end(step)
-            ElementTree.SubElement(case, "skipped", message=_text(why or "it did not run"))
+            ElementTree.SubElement(case, "skipped", message=_text(why or "did not run"))
         elif step.failed or step.reason == "Cancelled":
             _add_failure(case, step, logs.get((task.label, name, attempt)))
         yield case

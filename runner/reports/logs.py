@@ -1,12 +1,12 @@
-"""The output of a run for its page: by Step, bounded, as markup that a browser lays out only where it is looked at.
+"""The output of a run on its page: grouped by Step, limited in size, and laid out lazily by the browser.
 
 Rules:
 
-- No more than `MOST_BYTES` of text and `MOST_LINES` lines are on a page. If a run wrote more, Steps that wrote little
-  keep all of it and the others get equal shares: of each a part from the beginning, and more of the end.
-- Lines are numbered as they were written, also behind a gap.
+- A page has at most `MOST_BYTES` of text and `MOST_LINES` lines. If a run wrote more, Steps with little output keep all
+  of it, and the others get equal shares: some lines from the beginning, and more from the end.
+- Line numbers count all lines, including omitted ones.
 
-What is left to others: the colours (``coloured_text``), how it looks and is searched (``page.css``, ``page.js``).
+``coloured_text`` handles colours; ``page.css`` and ``page.js`` handle layout and search.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from monopod.runner.reports.html import Html
 MOST_BYTES = 12 * 1024 * 1024
 MOST_LINES = 150_000
 CHUNK_LINES = 400
-"""Lines that a browser lays out together, when they come into view."""
+"""Lines that a browser lays out together when they scroll into view."""
 _LINE_COST = 32
-"""What a line takes beside its text."""
+"""Bytes of markup per line."""
 _SHARE_OF_BEGINNING = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """What one Step wrote: ``beginning`` and ``end``, between which ``left_out`` lines are not on the page.
+    """The output of one Step: ``beginning`` and ``end``, with ``left_out`` lines omitted between them.
 
-    ``is_cut``: more had been written, of which the record does not tell.
+    ``is_cut``: the record does not contain earlier output.
     """
 
     source: Source
@@ -47,25 +47,26 @@ class Log:
 
 
 def logs_of(run: RecordedRun, most_bytes: int = MOST_BYTES, most_lines: int = MOST_LINES) -> tuple[Log, ...]:
-    """Return the output of each Step and Sidecar that wrote something, in the order in which they began to."""
+    """Return the output of each Step and Sidecar, in the order of their first lines."""
     lines: dict[Source, list[Line]] = {}
     before_gap: set[Source] = set()
-    for found in run.lines():
-        if found is None:
+    for entry in run.lines():
+        if entry is None:
             before_gap = set(lines)
         else:
-            lines.setdefault(found[0], []).append(found[1])
-    sizes = {source: sum(len(line.text) + _LINE_COST for line in each) for source, each in lines.items()}
+            source, line = entry
+            lines.setdefault(source, []).append(line)
+    sizes = {source: sum(len(line.text) + _LINE_COST for line in written) for source, written in lines.items()}
     bytes_of = fair_shares(sizes, most_bytes)
-    lines_of = fair_shares({source: len(each) for source, each in lines.items()}, most_lines)
+    lines_of = fair_shares({source: len(written) for source, written in lines.items()}, most_lines)
     return tuple(
-        _bounded(source, each, bytes_of[source], lines_of[source], is_cut=source in before_gap)
-        for source, each in lines.items()
+        _bounded(source, written, bytes_of[source], lines_of[source], is_cut=source in before_gap)
+        for source, written in lines.items()
     )
 
 
 def fair_shares(wanted: Mapping[Source, int], total: int) -> dict[Source, int]:
-    """Return how much of `total` each gets: what it wants, or as much as everybody else who does not get that."""
+    """Share `total`: each source gets what it wants, or the same share as all other sources that want more."""
     shares = {}
     left = total
     for place, (source, amount) in enumerate(sorted(wanted.items(), key=lambda item: item[1])):
@@ -96,14 +97,14 @@ def _fitting(lines: Iterator[Line], most_bytes: int, most_lines: int) -> int:
 
 
 def lines_markup(lines: Sequence[Line], first: int, started: float) -> Iterator[Html]:
-    """Yield lines as markup, chunk by chunk; the first one has the number `first` (from 1)."""
+    """Yield lines as markup, chunk by chunk. The first line has the number `first` (from 1)."""
     for start in range(0, len(lines), CHUNK_LINES):
         chunk = lines[start : start + CHUNK_LINES]
         texts = "".join(
             f'<span data-t="+{max(line.at - started, 0):.1f}s">{coloured_text(line.text)}\n</span>' for line in chunk
         )
         number = first + start
-        # the numbers begin at a line, since what a browser leaves out keeps its counters to itself
+        # each chunk sets its counter, because chunks that are not laid out do not count
         counted = texts.replace("<span ", f'<span style="counter-reset:line {number - 1}" ', 1)
         height = f"contain-intrinsic-size:auto {len(chunk) * 1.4:.1f}em"
         yield Html(f'<pre class="chunk" data-first="{number}" style="{height}">{counted}</pre>')

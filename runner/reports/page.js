@@ -1,4 +1,4 @@
-// What the page of a run can do beyond HTML: search the output, lead to a line, and open what an address leads to.
+// Searches the output, links to lines, and opens the element that a URL points to.
 "use strict";
 (() => {
   const byId = (id) => document.getElementById(id);
@@ -7,7 +7,7 @@
   const MOST_HITS = 20000;
   let hits = [], current = -1, timer = 0;
 
-  // An address may lead to a Task, to the output of a Step, or to a line of it (#log-build-compile.12).
+  // A URL can point to a Task, to the output of a Step, or to one of its lines (#log-build-compile.12).
   function reveal() {
     let name;
     try { name = decodeURIComponent(location.hash.slice(1)); } catch { return; }
@@ -16,18 +16,18 @@
     if (!target) return;
     open(target);
     const line = number && lineOf(target, Number(number));
-    document.querySelectorAll(".target").forEach((each) => each.classList.remove("target"));
+    document.querySelectorAll(".target").forEach((old) => old.classList.remove("target"));
     if (line) line.classList.add("target");
     (line || target).scrollIntoView({ block: line ? "center" : "start" });
   }
 
   function open(element) {
-    for (let each = element; each; each = each.parentElement) if (each.tagName === "DETAILS") each.open = true;
+    for (let node = element; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
   }
 
   function lineOf(log, number) {
     let chunk;
-    for (const each of log.querySelectorAll(".chunk")) if (Number(each.dataset.first) <= number) chunk = each;
+    for (const candidate of log.querySelectorAll(".chunk")) if (Number(candidate.dataset.first) <= number) chunk = candidate;
     return chunk && chunk.children[number - chunk.dataset.first];
   }
 
@@ -60,7 +60,7 @@
 
   function tell(needle) {
     const many = hits.length >= MOST_HITS ? "more than " : "";
-    found.textContent = !needle ? "" : !hits.length ? "nothing found"
+    found.textContent = !needle ? "" : !hits.length ? "no matches"
       : (current < 0 ? "" : `${(current + 1).toLocaleString("en")} of `) + many + `${hits.length.toLocaleString("en")} lines`;
   }
 
@@ -77,7 +77,7 @@
     tell(query.value);
   }
 
-  for (const each of document.querySelectorAll(".count")) each.dataset.total = each.textContent;
+  for (const count of document.querySelectorAll(".count")) count.dataset.total = count.textContent;
   if (query) {
     byId("search").hidden = false;
     query.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(() => { timer = 0; search(); }, 150); });
@@ -88,7 +88,7 @@
     byId("next").addEventListener("click", () => go(1));
     byId("previous").addEventListener("click", () => go(-1));
   }
-  // The number of a line leads to it.
+  // A line number is a link to its line.
   document.addEventListener("click", (event) => {
     const line = event.target.closest(".logs .chunk > span");
     if (!line || event.clientX - line.getBoundingClientRect().left > 64 || String(getSelection())) return;

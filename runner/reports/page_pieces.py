@@ -1,4 +1,4 @@
-"""The pieces that the page of a run is made of, again and again: sections, tables, marks for a status, values."""
+"""Building blocks of the page of a run: sections, tables, status marks, values."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ SYMBOLS = {
     "Unknown": "?",
 }
 LONGEST_VALUE = 20_000
-"""Characters of a param or Result that are shown."""
+"""The maximum number of characters of a param or Result."""
 
 _STATUS_WORDS = {"TimedOut": "Timed out"}
 
 
 def section(identity: str, heading: str, content: Child) -> Html:
-    """Return a section of the page, named by its heading."""
+    """Return a section of the page, labelled by its heading."""
     head = tag("h2", heading, id=f"{identity}-heading")
     return tag("section", head, content, id=identity, aria_labelledby=f"{identity}-heading")
 
 
 def scrolled(label: str, content: Child) -> Html:
-    """Return what may be wider than the page, so that it can be scrolled by itself, also with the keyboard."""
+    """Wrap content that may be wider than the page, so that it scrolls by itself, also with the keyboard."""
     return tag("div", content, class_="scrolled", tabindex="0", role="group", aria_label=label)
 
 
 def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Child]]) -> Html:
-    """Return a table whose first column names the rows."""
+    """Return a table whose first column has the row headings."""
     return scrolled(
         caption,
         tag(
@@ -56,58 +56,58 @@ def _cell(content: Child) -> Html:
 
 
 def values_table(kind: str, whose: str, values: Iterable[tuple[str, Value]]) -> Html:
-    """Return params or Results (`kind`) of a Task or the run."""
+    """Return the table of params or Results (`kind`) of a Task or the run."""
     return table(
-        f"{kind} of {whose}", (kind, "Value"), ((name, tag("code", value_in_words(value))) for name, value in values)
+        f"{kind} of {whose}", (kind, "Value"), ((name, tag("code", format_value(value))) for name, value in values)
     )
 
 
-def value_in_words(value: Value) -> str:
-    """Return a value as text: a string as it is, others as JSON."""
+def format_value(value: Value) -> str:
+    """Format a value: a string as it is, other values as JSON."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     shown = "\n".join(printable(line, colours=False) for line in text[:LONGEST_VALUE].split("\n"))
     return shown if len(text) <= LONGEST_VALUE else f"{shown}… ({len(text):,} characters)"
 
 
 def item_list(items: Iterable[Child]) -> Html:
-    """Return a list with bullets."""
+    """Return a bulleted list."""
     return tag("ul", (tag("li", item) for item in items))
 
 
 def listed(items: Iterable[Html]) -> Html:
-    """Return items in one line."""
+    """Return items on one line, separated by commas."""
     return Html(", ".join(items))
 
 
 def status_words(status: str) -> str:
-    """Return a status for a person."""
+    """Return the display name of a status."""
     return _STATUS_WORDS.get(status, status)
 
 
 def symbol(status: str) -> Html:
-    """Return the sign of a status, for those who see it; beside it stands the word."""
+    """Return the symbol of a status, hidden from screen readers; the word is always next to it."""
     return tag("span", SYMBOLS[status], class_=f"symbol {status}", aria_hidden="true")
 
 
 def status_mark(status: str) -> Html:
-    """Return sign and word of a status."""
+    """Return the symbol and the word of a status."""
     return tag("span", symbol(status), f" {status_words(status)}", class_=f"status {status}")
 
 
 def moment(seconds: float) -> Html:
-    """Return a time, given in seconds since the epoch."""
+    """Return a time element for seconds since the epoch."""
     at = time.gmtime(seconds)
     shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", at)
     return tag("time", shown, datetime=time.strftime("%Y-%m-%dT%H:%M:%SZ", at))
 
 
 def fine_duration(seconds: float) -> str:
-    """Return a duration, milliseconds if it is short."""
+    """Format a duration, in milliseconds if it is under a second."""
     return f"{max(seconds, 0) * 1000:.0f}ms" if seconds < 1 else duration_in_words(seconds)
 
 
 def kibibytes(amount: int) -> str:
-    """Return an amount of memory, given in KiB."""
+    """Format an amount of memory in KiB with a suitable unit."""
     size, unit = float(amount), "KiB"
     for larger in ("MiB", "GiB", "TiB"):
         if size >= 1024:
@@ -116,13 +116,13 @@ def kibibytes(amount: int) -> str:
 
 
 def checkbox(identity: str, text: str, *, checked: bool = False) -> Html:
-    """Return a switch that the style sheet heeds."""
+    """Return a checkbox that the style sheet reacts to."""
     box = tag("input", type="checkbox", id=f"switch-{identity}", checked=checked)
     return tag("label", box, f" {text}", class_="switch")
 
 
 def search_form() -> Html:
-    """Return the search, hidden until the script, without which it could not work, shows it."""
+    """Return the search form. It stays hidden unless the script, which it needs, shows it."""
     return tag(
         "div",
         tag(

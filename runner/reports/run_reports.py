@@ -1,11 +1,10 @@
-"""The reports that `monopod run` writes when its runs are over: ``--junit FILE`` and ``--trace FILE``.
+"""The reports that `monopod run` writes after its runs: ``--junit FILE`` and ``--trace FILE``.
 
 Rules:
 
-- The files are opened before anything runs: one that cannot be written is told then, and what an earlier run left in
-  one is gone, so that nobody takes it for this run's.
-- All runs of the command are in each file. They are made of the records; without any (``--no-record``), of records
-  that are kept only until then.
+- The files are opened and truncated before anything runs. A file that cannot be written is reported immediately, and a
+  report of an earlier run cannot be mistaken for this one.
+- Each file contains all runs of the command. Reports are made from records; with ``--no-record``, from temporary ones.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from monopod.schemas.formats.visible_text import visible_lines
 
 
 class RunReports:
-    """Reports that are to be written. ``records`` is where the runs are to be recorded for them.
+    """Reports to write. ``records`` is where runs must be recorded for them.
 
-    ``failed``: they could not be written, which was told.
+    ``failed``: writing failed, and an error was printed.
     """
 
     def __init__(self, files: Mapping[str, TextIO], records: Path | None) -> None:
@@ -40,11 +39,11 @@ class RunReports:
                 file.flush()
         except (OSError, RecordError) as error:
             self.failed = True
-            print(visible_lines(f"monopod run: the report could not be written: {error}"), file=sys.stderr)
+            print(visible_lines(f"monopod run: cannot write the report: {error}"), file=sys.stderr)
 
 
 def _report(form: str, directories: Sequence[Path]) -> str:
-    # what makes reports is imported only where there are any
+    # imported only if there are reports to write
     from monopod.runner.records.recorded_run import read_run  # noqa: PLC0415
     from monopod.runner.reports.junit import junit  # noqa: PLC0415
     from monopod.runner.reports.trace import trace  # noqa: PLC0415
@@ -55,7 +54,7 @@ def _report(form: str, directories: Sequence[Path]) -> str:
 
 @contextlib.contextmanager
 def run_reports(paths: Mapping[str, str | None], records: Path | None) -> Iterator[RunReports]:
-    """Open the files of the reports, by ``junit`` and ``trace``. Raises OSError."""
+    """Open the files of the reports; `paths` has the keys ``junit`` and ``trace``. Raises OSError."""
     with contextlib.ExitStack() as stack:
         files = {
             form: stack.enter_context(open(path, "w", encoding="utf-8", errors="replace"))

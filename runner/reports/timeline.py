@@ -1,4 +1,4 @@
-"""The bars of a timeline: where in the time of a run something waited and ran, in per cent of its width."""
+"""The bars of the timeline: when each Task and Step waited and ran, in per cent of the width."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NICE_MINUTES = tuple(60.0 * each for each in (1, 2, 5, 10, 15, 30, 60, 120, 360
 
 
 class Bars:
-    """Draws in a width that stands for `total` seconds."""
+    """Draws bars on a time axis of `total` seconds."""
 
     def __init__(self, total: float) -> None:
         self._total = total or 1.0
@@ -26,16 +26,16 @@ class Bars:
         self._tick = next((each for each in candidates if self._total / each <= _MOST_TICKS), self._total)
 
     def share(self, seconds: float) -> str:
-        """Return a duration as its share of the whole."""
+        """Return a duration as a percentage of the whole."""
         return f"{seconds / self._total:.0%}"
 
     def axis(self) -> Html:
-        """Return the times that are marked; near the end the text stands before its mark, or it would stick out."""
+        """Return the ticks of the axis. Near the end, the label is left of its tick, so that it does not overflow."""
         moments = (number * self._tick for number in range(int(self._total / self._tick) + 1))
         ticks = (
             tag(
                 "span",
-                _tick_words(moment),
+                _tick_label(moment),
                 class_="late" if moment > _LATE * self._total else None,
                 style=f"left:{self._percent(moment)}",
             )
@@ -44,11 +44,11 @@ class Bars:
         return tag("span", ticks, class_="ticks")
 
     def grid_style(self) -> str:
-        """Return what tells the style sheet how far the marks are apart."""
+        """Return the distance between ticks, for the style sheet."""
         return f"--tick:{self._percent(self._tick)}"
 
     def of_task(self, task: TaskRun, span: Span, started: float) -> Html:
-        """Return the bar of a Task: what it waited, and its Steps. `started` is the start of the run."""
+        """Return the bar of a Task, with its wait and its Steps. `started` is the start of the run."""
         return tag("span", self._pieces(task, span, started), class_="track", aria_hidden="true")
 
     def _pieces(self, task: TaskRun, span: Span, started: float) -> Iterator[Html]:
@@ -80,7 +80,7 @@ class Bars:
         return f"{min(max(seconds / self._total, 0.0), 1.0) * 100:.3f}%"
 
 
-def _tick_words(seconds: float) -> str:
+def _tick_label(seconds: float) -> str:
     if seconds == 0:
         return "0"
     if seconds < 60:

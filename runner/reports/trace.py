@@ -2,11 +2,11 @@
 
 Rules:
 
-- A run is a trace. Its root span is the run; below it are the Task instances, below these their attempts if there were
-  several, then the Steps. A Task links to those that it waited for.
-- Identities follow from the run's UID, so the same run always gives the same trace.
-- Attributes have the names of OpenTelemetry's semantic conventions for CI/CD where there are any, else ``monopod.*``.
-- What never started has no span.
+- A run is a trace, and its root span. Its children are the Task instances, then their attempts if there are several,
+  then the Steps. A Task links to the Tasks that it waited for.
+- Span and trace ids are derived from the UID of the run, so that a run always produces the same trace.
+- Attributes follow OpenTelemetry's semantic conventions for CI/CD where they exist; other names are ``monopod.*``.
+- Tasks and Steps that never started have no span.
 
 Sources: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding (identities are hexadecimal, 64-bit numbers
 are strings, enumerations are numbers) and https://opentelemetry.io/docs/specs/semconv/cicd/.
@@ -38,7 +38,7 @@ _RESULTS = {
 
 
 def trace(runs: Sequence[RecordedRun]) -> str:
-    """Return the traces of runs as one request in OTLP JSON."""
+    """Return the traces of all runs as one OTLP request in JSON."""
     return json.dumps({"resourceSpans": [_resource_spans(run) for run in runs]}, indent=1) + "\n"
 
 
@@ -62,7 +62,7 @@ class _Spans:
         self._trace = hashlib.sha256(self._seed.encode()).hexdigest()[:32]
 
     def all(self) -> Iterator[dict[str, Any]]:
-        """Yield the spans of the run, each after the one that it is part of."""
+        """Yield the spans of the run, parents first."""
         run = self._run
         attributes: dict[str, _Attribute] = {
             "cicd.pipeline.run.id": run.header.uid or run.header.name,
@@ -173,7 +173,7 @@ def _status(status: str, message: str) -> dict[str, Any]:
 
 
 def _nanoseconds(seconds: float) -> str:
-    return str(round(seconds * 1_000_000) * 1000)  # what time.time() knows, and no more
+    return str(round(seconds * 1_000_000) * 1000)  # limited to the precision of time.time()
 
 
 def _attributes(values: Mapping[str, _Attribute]) -> list[dict[str, Any]]:

@@ -154,8 +154,8 @@ def test_a_pod_that_is_kept_says_where_it_is_and_can_be_looked_at(monopod, api, 
     status = monopod("status", "pod/build")
     assert status.code == 0
     assert set(status.out.splitlines()) <= set(ran.out.splitlines())
-    more = next(line for line in ran.out.splitlines() if line.startswith("  see more with: "))
-    assert more == "  see more with: monopod logs build second/act -n ci --context test"
+    more = next(line for line in ran.out.splitlines() if line.startswith("  full output: "))
+    assert more == "  full output: monopod logs build second/act -n ci --context test"
     assert monopod(*shlex.split(more.partition(": ")[2])[1:]).out == "last words\n"
     assert json.loads(monopod("status", "build", "-o", "json").out)["status"]["conditions"][0]["reason"] == "Failed"
     story = monopod("logs", "build").out

@@ -144,7 +144,7 @@ def test_the_cause_comes_first_and_then_what_was_skipped_because_of_it(monopod):
     assert lines[start].startswith("=== shell : s failed: ")
     assert lines[start].endswith("exit code 137: ended by SIGKILL")
     assert lines[start + 1 : start + 4] == ["  command: echo hello; kill -9 $$", "  last lines:", "    hello"]
-    assert sum(line == "  skipped because of it: after" for line in lines) >= 1
+    assert sum(line == "  skipped as a result: after" for line in lines) >= 1
     assert lines.index("") < [line.split()[:1] for line in lines].index(["TASK"])
 
 

@@ -287,8 +287,8 @@ def test_graph_says_what_a_picture_needs(monopod, tmp_path):
     done = monopod("graph", "pipeline.yaml", "-o", "graph.svg", env={"PATH": str(tmp_path)})
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "monopod graph: svg is drawn by Graphviz, whose program dot is not on the PATH; install graphviz, or use "
-        "--format mermaid, dot or text\n"
+        "monopod graph: drawing svg requires Graphviz, but dot is not on the PATH; install graphviz, or use --format "
+        "mermaid, dot or text\n"
     )
     assert not (tmp_path / "graph.svg").exists()
 
@@ -298,7 +298,7 @@ def test_graph_draws_one_run_in_a_picture(monopod, tmp_path):
     (tmp_path / "runs.yaml").write_text(f"{run % 'one'}---\n{run % 'two'}")
     done = monopod("graph", "pipeline.yaml", "runs.yaml", "--format", "png")
     assert done.returncode == 2
-    assert done.stderr.startswith("monopod graph: the files hold 2 runs, and a picture has only one")
+    assert done.stderr.startswith("monopod graph: a picture shows one run, but the files define 2; choose one")
 
 
 def test_a_reader_that_goes_away_ends_it_without_a_word(monopod):

@@ -167,9 +167,7 @@ def test_a_run_that_fails(start, gate, width, height):
         assert report[0].startswith("── unit-tests : pytest failed: exit code 3 ───")
         assert report[1].startswith("$ while [ ! -e ")
         told = "".join(report[2:])
-        assert told.startswith(
-            "test 1 … 日本語skipped because of it: integration, publishsee more with: monopod report ci"
-        )
+        assert told.startswith("test 1 … 日本語skipped as a result: integration, publishfull output: monopod report ci")
         assert told.endswith(".html")
         assert [line[:52] for line in map(plain, table) if line[0] in "✓✗⊘"] == [
             "✓ clone Succeeded +# #",
@@ -217,7 +215,7 @@ def test_where_no_live_view_is_welcome_nothing_moves_the_cursor(start, gate, env
         assert terminal.finish() == 1
         assert "\x1b" not in terminal.sent
         assert "[lint : ruff] lint: 3 files" in terminal.screen.text
-        assert "see more with: monopod report ci" in terminal.screen.text
+        assert "full output: monopod report ci" in terminal.screen.text
 
 
 def test_what_steps_write_cannot_harm_the_terminal(start):
@@ -393,14 +391,14 @@ def test_a_name_that_does_not_exist_is_told_before_anything_runs(run):
 
 def test_what_shows_more_of_a_kept_run_is_its_log(run):
     done = run("--keep", "--quiet")
-    more = re.search(r"see more with: less (\S+)", done.stdout)
+    more = re.search(r"full output: less (\S+)", done.stdout)
     with open(more[1]) as log:
         assert log.read() == "test 1 … 日本語\n"
 
 
 def test_what_shows_more_is_the_report_of_a_run_that_is_recorded(run, tmp_path):
     done = run("-q")
-    more = re.search(r"see more with: monopod report (\S+) -o (\S+)", done.stdout)
+    more = re.search(r"full output: monopod report (\S+) -o (\S+)", done.stdout)
     again = run("-o", more[2], command=("report", more[1]))
     assert again.returncode == 0
     assert "lint: 3 files" in (tmp_path / more[2]).read_text()
@@ -408,7 +406,7 @@ def test_what_shows_more_is_the_report_of_a_run_that_is_recorded(run, tmp_path):
 
 def test_what_shows_more_is_else_another_run(run):
     done = run("-q", "--logs", "lint", "--no-record")
-    more = re.search(r"see more with: monopod (run .*)", done.stdout)[1].split(" ")
+    more = re.search(r"full output: monopod (run .*)", done.stdout)[1].split(" ")
     assert more[-3:] == ["--no-record", "--logs", "unit-tests/pytest"]
     again = run(command=more)
     assert "[unit-tests : pytest] test 1 … 日本語" in again.stdout

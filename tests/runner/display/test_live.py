@@ -104,7 +104,7 @@ report print       │ état: Failed
 E  assert 1 == 2
 
 1 failed
-skipped because of it: integration
+skipped as a result: integration
 
    TASK         STATUS     STARTED  TOOK  WHY
 ✓  clone        Succeeded    +0.2s  1.2s
@@ -147,7 +147,7 @@ unit-… pytest │ 1 failed
 E  assert 1 == 2
 
 1 failed
-skipped because of it: integration
+skipped as a result: integration
 
 ✓ clone Succeeded 1.2s
 ✗ unit-tests Failed 8.2s

@@ -53,7 +53,7 @@ Run ci-x7k2p started in namespace default
     E  assert 1 == 2
 
     1 failed
-  skipped because of it: integration
+  skipped as a result: integration
 
 TASK         STATUS     STARTED  TOOK  WHY
 clone        Succeeded  +0.2s    1.2s
@@ -87,8 +87,8 @@ def test_what_failed_is_told_with_its_command_and_what_shows_more(show, failed_r
     E  assert 1 == 2
 
     1 failed
-  skipped because of it: integration
-  see more with: monopod run -f ci.yaml --logs unit-tests/pytest
+  skipped as a result: integration
+  full output: monopod run -f ci.yaml --logs unit-tests/pytest
 
 TASK """
         in text

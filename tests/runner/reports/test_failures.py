@@ -89,11 +89,11 @@ def test_what_was_skipped_because_of_what(story):
     build, lint = find_failures(follower, context)
     assert build.heading == "build : make failed: killed: out of memory, limit 64Mi"
     assert build.consequences == [
-        ("skipped because of it", "late, scan/one, scan/two, deploy, apart, notes"),
-        ("see more with", "build make build-make"),
+        ("skipped as a result", "late, scan/one, scan/two, deploy, apart, notes"),
+        ("full output", "build make build-make"),
     ]
     assert lint.heading == "lint failed: it took more than 2s"
-    assert lint.consequences == [("skipped because of it", "notes")]
+    assert lint.consequences == [("skipped as a result", "notes")]
 
 
 def test_many_are_counted(story):

@@ -80,8 +80,8 @@ def test_all_is_told(elements):
         "exit code 1",
         "Skipped: When Expressions evaluated to false",
         "Skipped: PipelineRun was stopping",
-        "Skipped, which come after it: deploy",
-        "All of its output, 7 lines",
+        "Skipped as a result: deploy",
+        "Full output, 7 lines",
         "killed: out of memory",
         "https://example.org/<script>window.hacked=1</script>\"'&",
         '["a", "b"]',
@@ -98,8 +98,8 @@ def test_a_run_that_never_began(tmp_path, story):
     run = recorded_run(tmp_path, story.plan(story.task("a", "b")), [story.run_started()])
     text = "".join(Elements(page(run)).texts)
     assert "the process that followed it was killed" in text
-    assert "No Task has started." in text
-    assert "No Step wrote anything." in text
+    assert "No Task started." in text
+    assert "No Step wrote any output." in text
 
 
 @given(st.text(), st.text(), st.text())
@@ -191,5 +191,5 @@ def test_what_a_failed_step_ran_is_told(tmp_path, story):
         story.run_finished(1.0, "Failed"),
     ]
     texts = Elements(page(recorded_run(tmp_path, story.plan(made._replace(steps=(step,))), feed))).texts
-    at = texts.index("It ran ")
+    at = texts.index("Command: ")
     assert texts[at + 1] == "pytest -q <tests> …"

@@ -125,7 +125,7 @@ def test_search(driver):
     query.send_keys("<script>", Keys.ENTER)
     assert found.text == "1 of 2 lines"
     query.send_keys(Keys.ESCAPE, "nowhere", Keys.ENTER)
-    assert found.text == "nothing found"
+    assert found.text == "no matches"
 
 
 def test_by_keyboard_alone(driver):
