@@ -1,7 +1,7 @@
-# What one does with a clone of monopod. `make` alone tells.
+# Development tasks. Run `make` for a list.
 #
-# Everything is installed into .venv/. The build requirements are there too, so that a change of the C entrypoint is
-# built in a second, without a fresh copy of the compiler. Paths are relative: the clone's own may hold blanks.
+# Everything is installed into .venv/, including the build requirements, so that a change to the C entrypoint is rebuilt
+# in a second. All paths are relative, because the path of the clone may contain spaces.
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
@@ -15,45 +15,45 @@ REVISION = HEAD
 FUZZ_SECONDS = 600
 FUZZ_INPUT =
 
-# Byte-compiling all of a large package takes longer than installing it; Python compiles what is used, when it is used.
-# PIP_COMPILE=0 is --no-compile, and older versions of pip understand it as well.
+# Do not byte-compile packages on installation, which takes longer than installing them: Python compiles modules when
+# they are imported. PIP_COMPILE=0 is --no-compile, and also works with older versions of pip.
 pip := PIP_COMPILE=0 PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip
 build_inputs := pyproject.toml $(wildcard __init__.py setup.py entrypoint/build.py entrypoint/*.[ch])
 
-# quietly COMMAND: what the command prints is shown only if it fails.
+# quietly COMMAND: print the output of the command only if it fails.
 define quietly
 @($(1)) > .venv/log 2>&1 || { cat .venv/log >&2; exit 1; }
 endef
 
-# An editable package takes Python 30 ms to find, before the first line of a program (runner/program.py), so Ctrl-C would
-# print a traceback. What Python reads before that lets SIGINT end monopod's programs, unless it is ignored.
+# Python needs 30 ms to find an editable package, before the first line of a program (runner/program.py) runs, and Ctrl-C
+# would print a traceback in that time. This .pth file, read earlier, makes SIGINT end monopod's programs silently.
 define quiet_interrupts
 import _signal, sys; "".join(sys.orig_argv[1:2]).endswith(("/monopod", "/compile-pipeline", "/kubectl-monopod")) and _signal.getsignal(2) != _signal.SIG_IGN and _signal.signal(2, _signal.SIG_DFL)
 endef
 export quiet_interrupts
 
 help:
-	@echo 'make demo    install monopod into .venv and run examples/python-ci on this machine, on this clone'
-	@echo '             (REPOSITORY=URL REVISION=branch-tag-or-commit: on another git repository)'
-	@echo 'make test    lint, check the types and run the tests (PYTEST_ARGS="-k name": only some)'
-	@echo 'make lint    ruff and mypy alone'
-	@echo 'make image   build the runtime image with podman, buildah or docker (IMAGE_ARGS="--base IMAGE": on another base)'
-	@echo 'make bench   measure speed and size, and print them beside their goals'
-	@echo 'make plots   measure how a Pod scales with its Steps, and draw docs/scale.svg'
-	@echo 'make fuzz    give compile, check and graph what a fuzzer makes of YAML, for FUZZ_SECONDS=600 (0: until it finds)'
-	@echo 'make fuzz-orders   the same for the control files that the entrypoint reads (needs clang with libFuzzer)'
-	@echo '             (FUZZ_INPUT=FILE: one input again)'
-	@echo 'make screenshots   take the pictures of docs/ in Chromium'
-	@echo 'make clean   remove .venv, build/ and all that tools leave behind'
-	@echo 'PYTHON=python3.12 chooses the Python of .venv (3.11 or newer)'
+	@echo 'make demo    install monopod into .venv and run examples/python-ci on this clone'
+	@echo '             (REPOSITORY=URL REVISION=branch-tag-or-commit: on another repository)'
+	@echo 'make test    lint, type-check and test (PYTEST_ARGS="-k name" selects tests)'
+	@echo 'make lint    run only ruff and mypy'
+	@echo 'make image   build the runtime image with podman, buildah or docker (IMAGE_ARGS="--base IMAGE")'
+	@echo 'make bench   measure speed and size, and print them next to their goals'
+	@echo 'make plots   measure how a Pod scales with the number of Steps, and draw docs/scale.svg'
+	@echo 'make fuzz    fuzz compile, check and graph with YAML for FUZZ_SECONDS=600 (0: until a failure)'
+	@echo 'make fuzz-orders   fuzz the control files that the entrypoint reads (requires clang with libFuzzer)'
+	@echo '             (FUZZ_INPUT=FILE: reproduce one input)'
+	@echo 'make screenshots   take the screenshots in docs/ with Chromium'
+	@echo 'make clean   remove .venv, build/ and all generated files'
+	@echo 'PYTHON=python3.12 selects the Python of .venv (3.11 or newer)'
 
 demo: .venv/monopod-installed
 	@.venv/bin/monopod run -f examples/python-ci/pipeline.yaml -w source=emptyDir \
 	    $(if $(REPOSITORY),-p repository="$(REPOSITORY)",-w repository=hostPath:"$(CURDIR)") \
 	    -p revision="$(REVISION)" -p base-revision=none
 
-# A test waits for what it has started half of the time, so there are more processes than processors. One that has done
-# its share takes of another's: the tests of real containers, which are slow, stand side by side.
+# Tests spend half of their time waiting for other processes, so there are two workers per processor. Work stealing
+# spreads the slow tests of real containers, which are collected one after another.
 test: lint
 	@.venv/bin/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) * 2)) --dist worksteal $(PYTEST_ARGS)
 
@@ -71,13 +71,13 @@ bench: .venv/monopod-installed
 plots: .venv/monopod-installed
 	@.venv/bin/python benchmarks/scale.py docs/scale.svg
 
-# What is found stays in build/fuzz/. Where atheris cannot be installed (no wheel for this Python), nothing is fuzzed.
-again = { echo "run it again: make $@ FUZZ_INPUT=$(or $(FUZZ_INPUT),$$(ls -t build/fuzz/*-* | head -n 1))" >&2; exit 1; }
+# Failing inputs are kept in build/fuzz/. Fuzzing is skipped if atheris cannot be installed (no wheel for this Python).
+again = { echo "reproduce it with: make $@ FUZZ_INPUT=$(or $(FUZZ_INPUT),$$(ls -t build/fuzz/*-* | head -n 1))" >&2; exit 1; }
 
 fuzz: .venv/tools-installed
 	@mkdir -p build/fuzz/$@
 	@.venv/bin/python -c 'import atheris' 2> /dev/null || $(pip) install --quiet --only-binary :all: atheris > .venv/log 2>&1 || \
-	    { echo "nothing is fuzzed: atheris cannot be installed for $$(.venv/bin/python --version), see .venv/log"; exit 0; }; \
+	    { echo "skipping fuzzing: cannot install atheris for $$(.venv/bin/python --version), see .venv/log"; exit 0; }; \
 	PYTHONPATH=tests/support .venv/bin/python tests/faults/fuzz_compiler.py -artifact_prefix=build/fuzz/ \
 	    $(or $(FUZZ_INPUT),-max_total_time=$(FUZZ_SECONDS) build/fuzz/$@ tests/faults/corpus) || $(again)
 
@@ -105,7 +105,7 @@ clean:
 	    fi; \
 	done; \
 	echo 'monopod needs Python 3.11 or newer with its venv module (Debian: apt-get install python3-venv);' >&2; \
-	echo 'PYTHON=/path/of/python3 says where it is.' >&2; exit 1
+	echo 'set PYTHON=/path/of/python3 to use another Python' >&2; exit 1
 
 .venv/build-requirements-installed: .venv/created pyproject.toml
 	@echo 'installing the build requirements'
@@ -121,10 +121,10 @@ clean:
 	@touch $@
 
 .venv/tools-installed: .venv/monopod-installed
-	@echo 'installing the tools of the tests'
+	@echo 'installing the test tools'
 	$(call quietly,$(pip) install --no-build-isolation --editable '.[dev]')
 	@touch $@
 
-# mypy sees the folders at the top as the package that they are once installed.
+# Shows the top-level folders to mypy as the package monopod, as they are installed.
 build/src/monopod:
 	@mkdir -p build/src && ln -s ../.. $@

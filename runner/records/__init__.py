@@ -1,1 +1,1 @@
-"""What is kept of runs when their Pods are gone: writing it while they go on, finding it, and reading it."""
+"""Records of runs, which outlive their Pods: writing, finding and reading them."""

@@ -1,6 +1,6 @@
-"""Where monopod keeps what outlives a run, in the directories of the user (XDG Base Directory Specification).
+"""The user's directories for data that outlives a run (XDG Base Directory Specification).
 
-Rules: a variable that holds a relative path is ignored, as the specification has it. Nothing is made here.
+A variable with a relative path is ignored, as the specification requires. This module creates no directories.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ import os
 
 def state() -> str:
     """Return the directory of the records of runs."""
-    return _own(os.environ.get("XDG_STATE_HOME", ""), "~/.local/state")
+    return _directory("XDG_STATE_HOME", "~/.local/state")
 
 
 def data() -> str:
     """Return the directory of the files of PersistentVolumeClaims."""
-    return _own(os.environ.get("XDG_DATA_HOME", ""), "~/.local/share")
+    return _directory("XDG_DATA_HOME", "~/.local/share")
 
 
 def cache() -> str:
-    """Return the directory of what was fetched (``compiler.remote.cache``)."""
-    return _own(os.environ.get("XDG_CACHE_HOME", ""), "~/.cache")
+    """Return the directory of fetched files (``compiler.remote.cache``)."""
+    return _directory("XDG_CACHE_HOME", "~/.cache")
 
 
-def _own(given: str, default: str) -> str:
-    return os.path.join(given if os.path.isabs(given) else os.path.expanduser(default), "monopod")
+def _directory(variable: str, default: str) -> str:
+    path = os.environ.get(variable, "")
+    return os.path.join(path if os.path.isabs(path) else os.path.expanduser(default), "monopod")

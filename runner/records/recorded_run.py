@@ -168,7 +168,7 @@ class RecordedRun:
         """Why it ended as it did, in words."""
         if self.record.ended is not None:
             return self.record.ended.message
-        return "it goes on" if self.record.is_locked else "the process that followed it was killed"
+        return "the run is still active" if self.record.is_locked else "the process that followed the run was killed"
 
     @property
     def reason(self) -> str:
@@ -211,12 +211,12 @@ def read_run(record: Record) -> RecordedRun:
         pieces = (record.directory / store.PLAN_FILE).read_text("ascii").splitlines()
         events = tuple(_events((record.directory / store.EVENTS_FILE).read_bytes()))
     except (OSError, ValueError) as error:
-        raise RecordError(f"the record of '{record.identity}' cannot be read: {error}") from error
+        raise RecordError(f"cannot read the record of '{record.identity}': {error}") from error
     try:
         plan = planned.decode(pieces)
     except ValueError as error:
         version = record.header.version
-        raise RecordError(f"the Plan of '{record.identity}' cannot be read; monopod {version} recorded it") from error
+        raise RecordError(f"cannot read the Plan of '{record.identity}', recorded by monopod {version}") from error
     try:
         return made_of(record, plan, events)
     except (KeyError, TypeError, AttributeError) as error:  # what happened fits no Plan, or has not Tekton's shape
@@ -324,7 +324,7 @@ def _add_step(event: StepStarted | StepFinished, attempts: Attempts, step: StepR
 def _ended_with_run(states: tuple[TaskState, ...], *, is_over: bool) -> tuple[TaskState, ...]:
     """Return the Tasks; those that had not ended when the run did are neither waiting nor running any more."""
     return tuple(
-        dataclasses.replace(state, status="Cancelled", message="it had not ended when the run did")
+        dataclasses.replace(state, status="Cancelled", message="still running when the run ended")
         if is_over and state.status == "Running"
         else state
         for state in states
@@ -367,5 +367,5 @@ def _waited_for(state: TaskState, pipeline: planned.Pipeline, places: Mapping[st
 def finished_document(run: RecordedRun) -> dict[str, Any]:
     """Return the finished PipelineRun or TaskRun. Raises RecordError if the run was not followed to its end."""
     if run.document is None:
-        raise RecordError(f"the record of '{run.record.identity}' has no end: {run.message}")
+        raise RecordError(f"the record of '{run.record.identity}' is incomplete: {run.message}")
     return run.document

@@ -1,17 +1,18 @@
-"""Writing the record of a run while it goes on.
+"""Writes the record of a run while the run is active.
 
 Rules:
 
-- It never fails a run: what cannot be written is told once, and nothing more is recorded.
-- Events and lines are gathered and written at most twice a second, so a line costs about a microsecond, and a process
-  that is killed loses half a second. A record is whole at any moment but for its last line.
-- Output is written in segments of `SEGMENT_BYTES`. Of a run that writes more than `MOST_SEGMENTS` of them, the first
-  one and the last ones are kept.
-- What is recorded is what was shown, so it is the same for all backends: this is a `Display` around another.
+- Recording never fails a run. A write error is reported once, and recording stops.
+- Events and lines are collected and written at most twice a second, so that a line costs about a microsecond and a
+  killed process loses half a second. A record is complete at any moment, except for its last line.
+- Output is written in segments of `SEGMENT_BYTES`. If there are more than `MOST_SEGMENTS`, the first one and the last
+  ones are kept.
+- The record contains what the display receives, so it is the same for all backends: the recorder is a `Display` that
+  wraps another.
 
-A line of output is ``TIME<tab>TASK<tab>STEP<tab>ATTEMPT<tab>TEXT``; an event is as the coordinator tells it.
+A line of output is ``TIME<tab>TASK<tab>STEP<tab>ATTEMPT<tab>TEXT``; an event has the format of the coordinator.
 
-What is left to others: where records lie and which are kept (``store``), reading them (``recorded_run``).
+``store`` decides where records are and which ones are kept; ``recorded_run`` reads them.
 """
 
 from __future__ import annotations
@@ -40,15 +41,15 @@ from monopod.system.write_all import write_all
 
 FLUSH_SECONDS = 0.5
 MOST_PENDING = 256 * 1024
-"""Characters that are gathered at most before they are written."""
+"""Characters that are collected at most before they are written."""
 SEGMENT_BYTES = 8 * 1024 * 1024
 MOST_SEGMENTS = 8
 
 
 class Recorder:
-    """Writes the record of one run of a Plan, which is in its Pod; the directory is made when the run has a name.
+    """Writes the record of one run of a Plan. The directory is created when the run has a name.
 
-    ``problem`` says in words why nothing more is recorded; empty as long as all is well.
+    ``problem`` is the error that stopped recording; empty if there is none.
     """
 
     def __init__(self, root: Path, plan: Plan, pod: Mapping[str, Any], *, backend: str, files: Sequence[str]) -> None:
@@ -69,7 +70,7 @@ class Recorder:
         self._flushed = 0.0
 
     def take(self, shown: Shown) -> None:
-        """Take a line or an event."""
+        """Record a line or an event."""
         if self.problem:
             return
         if not isinstance(shown, OutputLine):
@@ -82,7 +83,7 @@ class Recorder:
             self._flush()
 
     def refresh(self, now: float) -> float | None:
-        """Write what was gathered if it is time to; return in how many seconds it will be, None if there is nothing."""
+        """Write collected data if it is due. Returns the seconds until it is due; None if there is no data."""
         if not (self._pending_events or self._pending_lines) or self.directory is None or self.problem:
             return None
         due = self._flushed + FLUSH_SECONDS - now
@@ -93,7 +94,7 @@ class Recorder:
         return None
 
     def end(self, outcome: Outcome, at: float) -> None:
-        """Write how the run ended; a run that never had a name gets that of its Pod."""
+        """Write the outcome of the run. A run that never had a name gets the name of its Pod."""
         metadata = self._pod["metadata"]
         name = metadata.get("name") or metadata.get("generateName", "").rstrip("-")
         if self.problem:
@@ -105,14 +106,14 @@ class Recorder:
             self._write_json(store.OUTCOME_FILE, dataclasses.asdict(Ended(**dataclasses.asdict(outcome), at=at)))
 
     def close(self) -> None:
-        """Write what is left, close the files and unlock the record, and remove the oldest ones."""
+        """Write remaining data, close and unlock the record, and prune old records."""
         self._flush()
         self._close_files()
         with self._guarded():
             store.prune(self._root)
 
     def discard(self) -> None:
-        """Remove the record: it would be one of a part of the run. To be called after `close`."""
+        """Remove the record, which would be incomplete. Call it after `close`."""
         if self.directory is not None:
             shutil.rmtree(self.directory, ignore_errors=True)
             self.directory = None
@@ -128,7 +129,7 @@ class Recorder:
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Note that something cannot be written, and record no more."""
+        """Stop recording if something cannot be written."""
         try:
             yield
         except OSError as error:
@@ -173,7 +174,7 @@ class Recorder:
             started=event.at,
             version=monopod.__version__,
         )
-        self._write_json(store.HEADER_FILE, dataclasses.asdict(header))  # last: without it, it is no record
+        self._write_json(store.HEADER_FILE, dataclasses.asdict(header))  # last, because it makes the directory a record
 
     def _open(self, name: str) -> int:
         assert self.directory is not None
@@ -183,7 +184,7 @@ class Recorder:
         self._write_file(name, json.dumps(content, ensure_ascii=False))
 
     def _write_file(self, name: str, text: str) -> None:
-        """Write a file that is there whole or not at all."""
+        """Write a file atomically."""
         assert self.directory is not None
         descriptor = self._open(f".{name}")
         try:
@@ -204,13 +205,13 @@ class Recorder:
         following = self._open(f"{store.OUTPUT_FILE}.{self._segment}")
         os.close(self._output)
         self._output = following
-        forgotten = self._segment - MOST_SEGMENTS + 1
-        if forgotten > 0:  # the first one stays
-            os.unlink(self.directory / f"{store.OUTPUT_FILE}.{forgotten}")
+        dropped = self._segment - MOST_SEGMENTS + 1
+        if dropped > 0:  # the first segment is kept
+            os.unlink(self.directory / f"{store.OUTPUT_FILE}.{dropped}")
 
 
 def recording(display: Display, recorder: Recorder | None) -> Display:
-    """Return a display that also has recorded what it shows; just `display` without a recorder."""
+    """Return a display that also records everything it shows; `display` itself without a recorder."""
     return display if recorder is None else _RecordingDisplay(display, recorder)
 
 
@@ -218,7 +219,7 @@ class _RecordingDisplay:
     def __init__(self, display: Display, recorder: Recorder) -> None:
         self._display = display
         self._recorder = recorder
-        self._told = False
+        self._is_reported = False
 
     def show(self, shown: Shown) -> None:
         self._display.show(shown)
@@ -229,8 +230,8 @@ class _RecordingDisplay:
 
     def refresh(self, now: float, /) -> float | None:
         seconds, due = self._display.refresh(now), self._recorder.refresh(now)
-        self._tell_problem()
-        return min((each for each in (seconds, due) if each is not None), default=None)
+        self._report_problem()
+        return min((delay for delay in (seconds, due) if delay is not None), default=None)
 
     def pause(self) -> None:
         self._display.pause()
@@ -240,10 +241,10 @@ class _RecordingDisplay:
 
     def close(self, summary: Summary | None) -> None:
         self._recorder.close()
-        self._tell_problem()
+        self._report_problem()
         self._display.close(summary)
 
-    def _tell_problem(self) -> None:
-        if self._recorder.problem and not self._told:
-            self._told = True
-            self._display.show(RunWarning(time.time(), f"this run is not recorded: {self._recorder.problem}"))
+    def _report_problem(self) -> None:
+        if self._recorder.problem and not self._is_reported:
+            self._is_reported = True
+            self._display.show(RunWarning(time.time(), f"cannot record this run: {self._recorder.problem}"))

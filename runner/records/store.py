@@ -1,15 +1,15 @@
-"""Where the records of runs lie, which there are, and which of them go when there are too many.
+"""The directory of all records: creating, listing, choosing and pruning them.
 
 Rules:
 
-- A record is a directory below ``$XDG_STATE_HOME/monopod/runs`` (``~/.local/state`` if that is not set, as the XDG Base
-  Directory Specification has it). Only its owner may enter it, since what Steps write may be secret.
-- It is called after its run; a second run of the same name gets ``NAME.2``. That is the record's *identity*.
-- As long as the run goes on, the process that follows it holds a lock on the record. One that is neither locked nor
-  has an outcome was left behind by a process that was killed.
-- The last `MOST_RUNS` records are kept, and `MOST_BYTES` of them altogether; one that is being written never goes.
+- A record is a directory in ``$XDG_STATE_HOME/monopod/runs`` (``~/.local/state`` by default, as in the XDG Base
+  Directory Specification). Only its owner can access it, because the output of Steps may contain secrets.
+- It is named after its run; a second run with the same name is ``NAME.2``. That name is the record's *identity*.
+- While a run is active, the process that follows it locks the record. A record that is not locked and has no outcome
+  belongs to a process that was killed.
+- The last `MOST_RUNS` records are kept, up to `MOST_BYTES` in total. A record that is being written is never removed.
 
-What is left to others: writing a record (``recorder``), and what is in it (``recorded_run``).
+``recorder`` writes records, and ``recorded_run`` reads their content.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ EVENTS_FILE = "events.jsonl"
 OUTPUT_FILE = "output"
 
 RecordStatus: TypeAlias = FinalStatus | Literal["Running", "Unknown"]
-"""`Unknown`: the process that followed the run was killed before it ended."""
+"""`Unknown`: the process that followed the run was killed before the run ended."""
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 class RecordError(Exception):
-    """There is no such record, or it cannot be read. The text is for a person."""
+    """A record does not exist or cannot be read. The message is shown to the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is known of a run when it starts. ``started`` is in seconds since the epoch, ``files`` are as given."""
+    """A run as known at its start. ``started`` is in seconds since the epoch, ``files`` as on the command line."""
 
     name: str
     namespace: str
@@ -77,7 +77,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record, as it is listed."""
+    """A record, as listed."""
 
     directory: Path
     header: Header
@@ -86,31 +86,31 @@ class Record:
 
     @property
     def identity(self) -> str:
-        """What tells it apart from all others."""
+        """Its unique name."""
         return self.directory.name
 
     @property
     def status(self) -> RecordStatus:
-        """How the run stands."""
+        """The status of the run."""
         if self.ended is not None:
             return self.ended.status
         return "Running" if self.is_locked else "Unknown"
 
 
 def records_root() -> Path:
-    """Return the directory of all records; it need not be there."""
+    """Return the directory of all records, which may not exist."""
     return Path(own_directories.state(), "runs")
 
 
 def make_directory(root: Path, name: str) -> tuple[Path, int]:
-    """Make a directory for the record of a run called `name`; return it and its locked lock. Raises OSError."""
+    """Create a directory for the record of the run `name`. Returns it and its lock, which is held. Raises OSError."""
     if not root.is_absolute():
-        raise FileNotFoundError(2, "there is no home directory; set XDG_STATE_HOME, or use --no-record")
+        raise FileNotFoundError(2, "no home directory; set XDG_STATE_HOME, or use --no-record")
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    wanted = name if _NAME.fullmatch(name) else "run"
+    base = name if _NAME.fullmatch(name) else "run"
     number = 1
     while True:
-        directory = root / (wanted if number == 1 else f"{wanted}.{number}")
+        directory = root / (base if number == 1 else f"{base}.{number}")
         try:
             directory.mkdir(mode=0o700)
             break
@@ -122,24 +122,24 @@ def make_directory(root: Path, name: str) -> tuple[Path, int]:
 
 
 def records(root: Path) -> tuple[Record, ...]:
-    """Return all records that can be read, the latest run first."""
+    """Return all readable records, latest run first."""
     try:
         names = os.listdir(root)
     except FileNotFoundError:
         return ()
-    found = []
+    readable = []
     for name in names:
         with contextlib.suppress(RecordError):
-            found.append(open_record(root / name))
-    return tuple(sorted(found, key=lambda each: (each.header.started, each.identity), reverse=True))
+            readable.append(open_record(root / name))
+    return tuple(sorted(readable, key=lambda record: (record.header.started, record.identity), reverse=True))
 
 
 def open_record(directory: Path) -> Record:
     """Return the record in `directory`. Raises RecordError."""
-    is_locked = _is_locked(directory)  # first: who writes the outcome still holds the lock
+    is_locked = _is_locked(directory)  # checked first: the outcome is written under the lock
     header = _read_json(directory / HEADER_FILE)
     if header is None or header.get("format") != FORMAT:
-        raise RecordError(f"{directory} is not the record of a run of this version of monopod")
+        raise RecordError(f"{directory} was not recorded by this version of monopod")
     ended = _read_json(directory / OUTCOME_FILE)
     try:
         return Record(
@@ -149,39 +149,39 @@ def open_record(directory: Path) -> Record:
             is_locked,
         )
     except (TypeError, KeyError) as error:
-        raise RecordError(f"{directory} is not the record of a run: {error}") from error
+        raise RecordError(f"{directory} is not a record of a run: {error}") from error
 
 
 def choose(root: Path, name: str | None) -> Record:
-    """Return the record of this identity, else the latest run of this name, else the latest of this Pipeline.
+    """Return the record with this identity, else the latest run with this name, else the latest run of this Pipeline.
 
-    None means the latest of all. Raises RecordError if there is none.
+    None selects the latest run of all. Raises RecordError if there is no such record.
     """
-    found = records(root)
-    if not found:
-        raise RecordError("no run is recorded yet; `monopod run` records each, unless it is given --no-record")
+    available = records(root)
+    if not available:
+        raise RecordError("no recorded runs; `monopod run` records each run, except with --no-record")
     if name is None:
-        return found[0]
+        return available[0]
     for names in (
-        [record.identity for record in found],
-        [record.header.name for record in found],
-        [record.header.pipeline for record in found],
+        [record.identity for record in available],
+        [record.header.name for record in available],
+        [record.header.pipeline for record in available],
     ):
         if name in names:
-            return found[names.index(name)]
+            return available[names.index(name)]
     from monopod.compiler.diagnostics import did_you_mean  # noqa: PLC0415  # not needed otherwise
 
-    suggestion = did_you_mean(name, [each.identity for each in found])
-    raise RecordError(f"no run '{name}' is recorded{suggestion}; `monopod runs` lists those that are")
+    suggestion = did_you_mean(name, [record.identity for record in available])
+    raise RecordError(f"no recorded run '{name}'{suggestion}; `monopod runs` lists all recorded runs")
 
 
 def is_recorded(root: Path, uid: str) -> bool:
-    """Return whether the run with this uid is recorded to its end, or is being recorded."""
+    """Return whether the run with this uid has a complete record, or is being recorded."""
     return any(record.header.uid == uid and (record.ended is not None or record.is_locked) for record in records(root))
 
 
 def prune(root: Path, most_runs: int = MOST_RUNS, most_bytes: int = MOST_BYTES) -> None:
-    """Remove the oldest records until there are no more than these; what cannot be removed stays."""
+    """Remove the oldest records until the limits are met. Records that cannot be removed are kept."""
     kept_runs = kept_bytes = 0
     for record in records(root):
         size = _size(record.directory)
@@ -214,7 +214,7 @@ def _is_locked(directory: Path) -> bool:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_text("utf-8", "replace"))
+        content = json.loads(path.read_text("utf-8", "replace"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return content if isinstance(content, dict) else None

@@ -44,7 +44,7 @@ def fuzz(fuzzer: Path, *arguments: str | Path) -> str:
     )
     if ran.returncode != 0:
         found = re.search(r"Test unit written to (\S+)", ran.stderr)
-        again = f"run it again: make fuzz-orders FUZZ_INPUT={found[1]}" if found else ""
+        again = f"reproduce it with: make fuzz-orders FUZZ_INPUT={found[1]}" if found else ""
         pytest.fail(f"{ran.stderr[-6000:]}\n{again}")
     return ran.stderr
 

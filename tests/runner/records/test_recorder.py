@@ -132,7 +132,7 @@ def test_a_record_whose_writer_was_killed_can_be_read_up_to_there(tmp_path, fail
     record = open_record(recorder.directory)
     assert record.status == "Unknown"
     run = read_run(record)
-    assert run.message == "the process that followed it was killed"
+    assert run.message == "the process that followed the run was killed"
     assert [(task.label, task.state.status) for task in run.tasks][:2] == [
         ("clone", "Succeeded"),
         ("unit-tests", "Running"),
@@ -143,10 +143,10 @@ def test_a_record_whose_writer_was_killed_can_be_read_up_to_there(tmp_path, fail
 def test_what_cannot_be_read_is_told(tmp_path, failed_run):
     record = record_run(tmp_path, *failed_run)
     (record.directory / "plan").write_text("AAAA")
-    with pytest.raises(RecordError, match=r"the Plan of 'ci-x7k2p' cannot be read; monopod [0-9.]+ recorded it"):
+    with pytest.raises(RecordError, match=r"cannot read the Plan of 'ci-x7k2p', recorded by monopod [0-9.]+"):
         read_run(record)
     (record.directory / "events.jsonl").write_text("nonsense\n")
-    with pytest.raises(RecordError, match="the record of 'ci-x7k2p' cannot be read: not an event of a run"):
+    with pytest.raises(RecordError, match="cannot read the record of 'ci-x7k2p': not an event of a run"):
         read_run(record)
 
 
@@ -189,7 +189,7 @@ class TestNothingFailsARun:
 
         monkeypatch.setattr(os, "write", write)
         lines = self.shown_by(recorder_of(tmp_path, plan), plan, feed)
-        assert lines.count("warning: this run is not recorded: No space left on device") == 1
+        assert lines.count("warning: cannot record this run: No space left on device") == 1
         assert lines[-1] == "[report] Succeeded in 0.1s"
         assert read_run(records(tmp_path)[0]).record.status == "Unknown"
 
@@ -198,8 +198,8 @@ class TestNothingFailsARun:
         (tmp_path / "file").touch()
         recorder = recorder_of(tmp_path / "file" / "runs", plan)
         lines = self.shown_by(recorder, plan, feed)
-        assert [line for line in lines if "not recorded" in line] == [
-            f"warning: this run is not recorded: {tmp_path}/file/runs: Not a directory"
+        assert [line for line in lines if "cannot record" in line] == [
+            f"warning: cannot record this run: {tmp_path}/file/runs: Not a directory"
         ]
 
     @pytest.mark.slow
@@ -222,7 +222,7 @@ class TestNothingFailsARun:
         )
         assert "[a : b] line-2999" in done.stdout
         assert "[a : b] the end" in done.stdout
-        assert done.stdout.count("this run is not recorded: No space left on device") == 1
+        assert done.stdout.count("cannot record this run: No space left on device") == 1
         assert done.returncode == 0
 
 

@@ -51,9 +51,9 @@ def test_a_run_is_chosen_by_identity_then_name_then_pipeline(tmp_path, make):
     assert choose(tmp_path, "ci").identity == "ci"
     assert choose(tmp_path, "ci.2").identity == "ci.2"
     assert choose(tmp_path, "build").identity == "ci.2"
-    with pytest.raises(RecordError, match=r"no run 'ci\.3' is recorded \(did you mean 'ci"):
+    with pytest.raises(RecordError, match=r"no recorded run 'ci\.3' \(did you mean 'ci"):
         choose(tmp_path, "ci.3")
-    with pytest.raises(RecordError, match="no run is recorded yet"):
+    with pytest.raises(RecordError, match="no recorded runs"):
         choose(tmp_path / "nowhere", None)
 
 

@@ -116,12 +116,12 @@ def test_wrong_names_are_told(failed, monopod):
     for command in ("report", "explain"):
         error = monopod(command, failed + "x", expected=2).stderr
         assert error == (
-            f"monopod {command}: no run '{failed}x' is recorded (did you mean '{failed}'?); "
-            "`monopod runs` lists those that are\n"
+            f"monopod {command}: no recorded run '{failed}x' (did you mean '{failed}'?); "
+            "`monopod runs` lists all recorded runs\n"
         )
         error = monopod(command, expected=2, state="empty").stderr
         assert error == (
-            f"monopod {command}: no run is recorded yet; `monopod run` records each, unless it is given --no-record\n"
+            f"monopod {command}: no recorded runs; `monopod run` records each run, except with --no-record\n"
         )
     assert monopod("runs", state="empty").stdout == ""
 
@@ -175,14 +175,15 @@ def test_a_run_that_goes_on_and_one_that_was_killed(folder, monopod):
         assert any("it waits" in line for line in run.stdout)
         (running,) = json.loads(monopod("runs", "-o", "json", state="killed").stdout)
         assert (running["status"], running["seconds"]) == ("Running", None)
-        assert ">it goes on</p>" in monopod("report", state="killed").stdout
+        assert ">the run is still active</p>" in monopod("report", state="killed").stdout
     finally:
         run.kill()
         run.communicate()
     (killed,) = json.loads(monopod("runs", "-o", "json", state="killed").stdout)
     assert killed["status"] == "Unknown"
-    assert ">the process that followed it was killed</p>" in monopod("report", state="killed").stdout
+    assert ">the process that followed the run was killed</p>" in monopod("report", state="killed").stdout
     error = monopod("report", "--format", "json", state="killed", expected=2).stderr
     assert error == (
-        f"monopod report: the record of '{killed['name']}' has no end: the process that followed it was killed\n"
+        f"monopod report: the record of '{killed['name']}' is incomplete: "
+        "the process that followed the run was killed\n"
     )

@@ -97,7 +97,7 @@ def test_all_is_told(elements):
 def test_a_run_that_never_began(tmp_path, story):
     run = recorded_run(tmp_path, story.plan(story.task("a", "b")), [story.run_started()])
     text = "".join(Elements(page(run)).texts)
-    assert "the process that followed it was killed" in text
+    assert "the process that followed the run was killed" in text
     assert "No Task started." in text
     assert "No Step wrote any output." in text
 
