@@ -48,7 +48,20 @@ def execute(arguments: argparse.Namespace) -> int:
                 print_story(existing, follow=arguments.follow)
             else:
                 print_output(existing, choose(existing.plan, arguments.task), follow=arguments.follow)
-    except (NoSuchPodError, NoSuchTaskError, BackendUnavailableError) as error:
+    except NoSuchTaskError as error:
         print(visible_lines(f"monopod logs: {error}"), file=sys.stderr)
         return 2
+    except (NoSuchPodError, BackendUnavailableError) as error:
+        print(visible_lines(f"monopod logs: {_local_run_hint(arguments.pod) or error}"), file=sys.stderr)
+        return 2
     return 0
+
+
+def _local_run_hint(name: str) -> str | None:
+    """Return what to do if `name` is a run recorded on this machine instead of a Pod; None if it is not."""
+    from monopod.runner.records.store import records, records_root  # noqa: PLC0415  # not needed otherwise
+
+    for record in records(records_root()):
+        if record.identity == name and record.header.backend != "kubernetes":
+            return f"run '{name}' ran on this machine; use `monopod report {name} -o {name}.html`"
+    return None

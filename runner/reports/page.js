@@ -40,7 +40,7 @@
   }
 
   function search() {
-    for (const each of hits) each.classList.remove("hit", "now");
+    for (const hit of hits) hit.classList.remove("hit", "now");
     hits = []; current = -1;
     const needle = query ? query.value.toLowerCase() : "";
     for (const log of logs) {
@@ -54,11 +54,11 @@
       const count = hits.length - before, total = log.querySelector(".count");
       total.textContent = total.dataset.total + (needle ? `, ${count.toLocaleString("en")} found` : "");
     }
-    for (const each of hits) each.classList.add("hit");
-    tell(needle);
+    for (const hit of hits) hit.classList.add("hit");
+    showCount(needle);
   }
 
-  function tell(needle) {
+  function showCount(needle) {
     const many = hits.length >= MOST_HITS ? "more than " : "";
     found.textContent = !needle ? "" : !hits.length ? "no matches"
       : (current < 0 ? "" : `${(current + 1).toLocaleString("en")} of `) + many + `${hits.length.toLocaleString("en")} lines`;
@@ -74,7 +74,7 @@
     open(line);
     line.scrollIntoView({ block: "center" });
     address(line);
-    tell(query.value);
+    showCount(query.value);
   }
 
   for (const count of document.querySelectorAll(".count")) count.dataset.total = count.textContent;

@@ -5,12 +5,15 @@ import io
 import pytest
 
 from monopod.runner.display.display import make_display
+from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.live_view import View
+from monopod.runner.display.plain import PlainDisplay
+from monopod.runner.display.selection import Selection, find_sources
 from monopod.runner.display.summary import Outcome, summarize
 from monopod.runner.follow.follower import Follower, OutputLine
 from monopod.runner.follow.usage import LoadMeter
 from monopod.runner.records.recorder import Recorder
-from monopod.schemas.plan import Sidecar, Step
+from monopod.schemas.plan import Matrix, Param, Sidecar, Step
 from monopod.schemas.run_events import MatrixExpanded, SidecarFinished, TaskSkipped
 
 NAMES = ["go=1.21", 'go="a,b"', "2:go=1.22", "3:go=1.22"]
@@ -41,6 +44,29 @@ def test_lines_and_the_summary_have_the_values(feed, feed_all):
     assert '[test[go="a,b"] : make] hello' in lines
     assert '=== test[go="a,b"] : make failed: exit code 2' in lines
     assert sum(line.startswith(("test[go=1.21]", "test[2:go=1.22]", "test[3:go=1.22]")) for line in lines) == 3
+
+
+@pytest.mark.parametrize("name", ["test[3]", "test[go=1.23]", "test[3]/make", "test[go=1.23]/make"])
+def test_logs_selects_a_combination_by_its_index_or_its_value(name, story, feed_all):
+    versions = [f"1.2{minor}" for minor in range(4)]
+    matrix = Matrix((Param("go", tuple(versions)),), pinned=True)
+    plan = story.plan(story.task("test", "make", index_count=4)._replace(matrix=matrix))
+    happenings = [story.run_started(), MatrixExpanded(0, "test", [f"go={version}" for version in versions])]
+    for index, version in enumerate(versions):
+        happenings += [
+            story.task_started("test", 1, index=index, go=version),
+            story.step_started("test", "make", 1, index=index),
+            (f"test{index or ''}-make", f"go {version}\n".encode()),
+            story.step_finished("test", "make", 2, index=index),
+            story.task_finished("test", 2, index=index),
+        ]
+    follower, stream = Follower(plan), io.StringIO()
+    display = PlainDisplay(stream, follower, LineOptions(Selection(find_sources([name], [plan]))))
+    feed_all(follower, display, happenings)
+    display.refresh(0)
+    lines = [line for line in stream.getvalue().splitlines() if line.startswith("[test")]
+    assert "[test[go=1.23] : make] go 1.23" in lines
+    assert [line for line in lines if not line.startswith("[test[go=1.23]")] == []
 
 
 def test_all_combinations_count_once_their_number_is_known(feed):

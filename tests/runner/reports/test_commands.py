@@ -112,7 +112,13 @@ def test_explain(failed, monopod):
     assert [each["task"] for each in told["criticalPath"]] == ["build", "test"]
 
 
-def test_wrong_names_are_told(failed, monopod):
+def test_logs_of_a_run_on_this_machine_names_report(failed, monopod):
+    """Where there is no cluster, or no such Pod in it."""
+    expected = f"monopod logs: run '{failed}' ran on this machine; use `monopod report {failed} -o {failed}.html`\n"
+    assert monopod("logs", failed, "--context", "none", expected=2).stderr == expected
+
+
+def test_wrong_names_are_reported(failed, monopod):
     for command in ("report", "explain"):
         error = monopod(command, failed + "x", expected=2).stderr
         assert error == (

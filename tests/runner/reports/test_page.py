@@ -94,6 +94,32 @@ def test_all_is_told(elements):
         assert expected in text
 
 
+def test_combinations_that_share_slots_wait_for_their_turn(tmp_path, story):
+    plan = story.plan(story.task("test", "make", index_count=4))
+    feed = [story.run_started()]
+    for index in range(4):
+        slot, start = f"test{index % 2 or ''}", index // 2
+        begun = story.step_started("test", "make", start, index)
+        step = story.step_finished("test", "make", start + 1, index=index)
+        feed += [
+            story.task_started("test", start, index)._replace(slot=slot),
+            begun._replace(container=f"{slot}-make"),
+            (f"{slot}-make", f"combination {index}\n".encode()),
+            step._replace(container=f"{slot}-make", start=step.at - 1),
+            story.task_finished("test", start + 1, index=index),
+        ]
+    run = recorded_run(tmp_path, plan, [*feed, story.run_finished(2)])
+    parsed = Elements(page(run))
+    assert {f"log-test-{index}-make" for index in range(4)} <= {attributes.get("id") for _, attributes in parsed.found}
+    text = "".join(parsed.texts)
+    for index in (2, 3):
+        assert f"test[{index}] waited for its turn, after test[{index - 2}]" in text
+    assert [text.count(f"combination {index}\n") for index in range(4)] == [1] * 4
+    assert "if all combinations of test ran in parallel, the run would take 1.0s (1.0s less)" in text.replace(
+        "If", "if"
+    )
+
+
 def test_a_run_that_never_began(tmp_path, story):
     run = recorded_run(tmp_path, story.plan(story.task("a", "b")), [story.run_started()])
     text = "".join(Elements(page(run)).texts)
