@@ -114,6 +114,8 @@ def _why(task: TaskState, failures: tuple[Failure, ...]) -> str:
             reasons = [
                 _shortened(f"{failure.step}: {failure.ending}") for failure in failures if failure.task == task.label
             ]
+        case "Failed":  # the whole message is the heading of the failure
+            reasons = [_shortened(task.message or task.reason)]
         case _:
             reasons = [task.message or task.reason]
     if task.attempt:

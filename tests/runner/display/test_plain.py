@@ -95,6 +95,22 @@ TASK """
     )
 
 
+def test_the_table_shortens_the_reason_of_a_failed_task(show, story):
+    reason = "failed to pull its image: cannot pull registry.example.com/team/app:1: " + 8 * "no route to host "
+    feed = [
+        story.run_started(),
+        story.task_started("build", 0),
+        story.task_finished("build", 1, "Failed", message=reason.strip()),
+        story.run_finished(1, "Failed", message="Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0"),
+    ]
+    lines = show(story.plan(story.task("build", "make")), feed).splitlines()
+    assert [line for line in lines if reason.strip() in line] == [
+        f"[build] Failed in 1.0s: {reason.strip()}",
+        f"=== build failed: {reason.strip()}",
+    ]
+    assert any(line.startswith("build  Failed") and line.endswith("…") for line in lines)
+
+
 def test_only_some_lines(show, failed_run):
     text = show(*failed_run, selection=Selection([Source("clone"), Source("report", None, "print")]))
     assert text.startswith(
