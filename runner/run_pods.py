@@ -27,10 +27,10 @@ from monopod.compiler.compilation import Compilation
 from monopod.runner.backend import Backend, PodWithLogs, StartablePod
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
 from monopod.runner.commands.options.cluster import program_name
+from monopod.runner.display.background_output import background_output
 from monopod.runner.display.ci_log import write_json, write_yaml
 from monopod.runner.display.display import make_display
 from monopod.runner.display.line_options import LineOptions
-from monopod.runner.display.outlet import outlets
 from monopod.runner.display.printable import printable
 from monopod.runner.display.problem_report import print_problems, warnings_of
 from monopod.runner.display.summary import summarize
@@ -89,11 +89,11 @@ class Ended:
 
 def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Options) -> int:
     """Run compiled Pods, show them, and return the exit code of the command."""
-    with outlets() as output:
+    with background_output() as output:
         print_problems(warnings_of(compilations), sys.stderr)
         _tell_what_is_not_used(backend, compilations[0].passed_through)
         ended: list[Ended] = []
-        with signal_pipe(*ENDING, signal.SIGWINCH) as signals, output.telling(signals.report_reader_gone):
+        with signal_pipe(*ENDING, signal.SIGWINCH) as signals, output.on_loss(signals.report_reader_gone):
             for compilation in compilations:
                 ended.append(_run_one(compilation, backend, options, signals.reader, is_first=not ended))
                 if ended[-1].is_last:

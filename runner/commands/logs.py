@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Print the log or the output and return the exit code."""
     from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
-    from monopod.runner.display.outlet import outlets  # noqa: PLC0415
+    from monopod.runner.display.background_output import background_output  # noqa: PLC0415
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
     from monopod.runner.kubernetes.existing import NoSuchPodError, find  # noqa: PLC0415
     from monopod.runner.kubernetes.reading import print_output, print_story  # noqa: PLC0415
@@ -42,7 +42,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from monopod.runner.signals import interrupt  # noqa: PLC0415
 
     try:
-        with outlets() as output, output.telling(interrupt), connect(arguments.context) as cluster:
+        with background_output() as output, output.on_loss(interrupt), connect(arguments.context) as cluster:
             existing = find(cluster, arguments.namespace, arguments.pod)
             if arguments.task is None:
                 print_story(existing, follow=arguments.follow)

@@ -17,10 +17,10 @@ from collections import deque
 
 from rich.console import Console
 
+from monopod.runner.display.background_output import drain, is_behind
 from monopod.runner.display.grouped_output import GroupedOutput
 from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.live_view import MOST_TAIL_LINES, Row, Source, View, shortened
-from monopod.runner.display.outlet import is_behind, settle
 from monopod.runner.display.plain import step_ending
 from monopod.runner.display.printable import printable
 from monopod.runner.display.screen_region import ScreenRegion
@@ -108,7 +108,7 @@ class LiveDisplay:
     def pause(self) -> None:
         """Remove the live view and show the cursor."""
         self._clear()
-        settle(self._console.file)
+        drain(self._console.file)
 
     def resume(self) -> None:
         """Draw the live view again at the current cursor position."""

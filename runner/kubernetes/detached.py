@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from monopod.runner.backend import CancelRequests
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
-from monopod.runner.display.outlet import outlets
+from monopod.runner.display.background_output import background_output
 from monopod.runner.display.problem_report import print_problems, warnings_of
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import FollowedPod
@@ -97,11 +97,11 @@ def attach(existing: ExistingPod, options: Options) -> int:
         )
     recorder = _recorder(existing, options.records)
     ended = None
-    with outlets() as outlet:
+    with background_output() as output:
         try:
             with (
                 signal_pipe(signal.SIGWINCH) as signals,  # the signals that cancel a run are not caught here
-                outlet.telling(interrupt),
+                output.on_loss(interrupt),
                 AttachedPod(existing) as pod,
             ):
                 pod.start()

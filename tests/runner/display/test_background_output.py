@@ -1,4 +1,4 @@
-"""Output that nobody has to read for a run to go on."""
+"""A slow reader of the output never blocks the run."""
 
 import contextlib
 import errno
@@ -13,29 +13,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.runner.display import outlet
-from monopod.runner.display.outlet import Backlog, Outlet, outlets
+from monopod.runner.display import background_output as module
+from monopod.runner.display.background_output import BackgroundStream, SpillBuffer, background_output
 
 
 @given(steps=st.lists(st.one_of(st.binary(max_size=40), st.just(None))), in_memory=st.integers(0, 30))
 def test_what_comes_first_goes_first(steps, in_memory, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(outlet, "IN_MEMORY", in_memory)
-        patch.setattr(outlet, "SEGMENT_BYTES", 50)
-        patch.setattr(outlet, "_PIECE", 7)
-        backlog, expected = Backlog(str(tmp_path_factory.getbasetemp())), deque()
+        patch.setattr(module, "IN_MEMORY", in_memory)
+        patch.setattr(module, "SEGMENT_BYTES", 50)
+        patch.setattr(module, "_PIECE", 7)
+        buffer, expected = SpillBuffer(str(tmp_path_factory.getbasetemp())), deque()
         for step in steps:
             if step is not None:
-                backlog.put(step)
+                buffer.put(step)
                 expected.extend(step)
             else:
-                taken = backlog.take()
+                taken = buffer.take()
                 assert taken == bytes(expected.popleft() for _ in range(len(taken)))
                 assert bool(taken) or not expected
-            assert bool(backlog) == bool(expected)
-            assert len(backlog._memory) <= max(in_memory, 7)
-        backlog.clear()
-        assert not backlog
+            assert bool(buffer) == bool(expected)
+            assert len(buffer._memory) <= max(in_memory, 7)
+        buffer.clear()
+        assert not buffer
 
 
 @pytest.fixture
@@ -48,11 +48,11 @@ def pipe():
 
 @pytest.fixture
 def opened(pipe):
-    """Opens outlets for the standard streams, which both go to the pipe."""
+    """Opens background streams for the standard streams, which both go to the pipe."""
 
     @contextlib.contextmanager
     def opened():
-        with contextlib.redirect_stdout(pipe[1]), contextlib.redirect_stderr(pipe[1]), outlets() as found:
+        with contextlib.redirect_stdout(pipe[1]), contextlib.redirect_stderr(pipe[1]), background_output() as found:
             yield found
 
     return opened
@@ -65,7 +65,7 @@ def read_all(reader, count):
     return thread, found
 
 
-def test_nobody_has_to_read(pipe, opened):
+def test_writing_does_not_wait_for_the_reader(pipe, opened):
     text = "".join(f"line {number} … 日本語\n" for number in range(200_000))
     with opened():
         print(text, end="")
@@ -82,9 +82,9 @@ def test_two_streams_to_the_same_place_stay_in_order(pipe, opened):
     assert pipe[0].read(len(expected)) == expected.encode()
 
 
-def test_without_room_the_reader_is_waited_for(pipe, opened, monkeypatch, tmp_path):
+def test_with_a_full_disk_writing_waits_for_the_reader(pipe, opened, monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
-    text = "x" * (outlet.IN_MEMORY * 4)
+    text = "x" * (module.IN_MEMORY * 4)
     thread, found = read_all(pipe[0], len(text))
     with opened():
         print(text, end="")
@@ -92,30 +92,30 @@ def test_without_room_the_reader_is_waited_for(pipe, opened, monkeypatch, tmp_pa
     assert found == [text.encode()]
 
 
-def test_that_the_reader_has_gone_is_told_without_anything_written(pipe, opened):
-    told = threading.Event()
+def test_a_reader_that_exits_is_reported_immediately(pipe, opened):
+    reported = threading.Event()
 
     def write():
-        with opened() as found, found.telling(told.set):
+        with opened() as found, found.on_loss(reported.set):
             print("first")
             assert pipe[0].readline() == b"first\n"
             pipe[0].close()
-            assert told.wait(300)
-            print("x" * (4 * outlet.IN_MEMORY))  # is dropped
+            assert reported.wait(300)
+            print("x" * (4 * module.IN_MEMORY))  # is discarded
 
     with pytest.raises(BrokenPipeError):
         write()
 
 
-def test_what_is_told_late_is_told(pipe, opened):
-    told = threading.Event()
+def test_an_earlier_loss_is_reported(pipe, opened):
+    reported = threading.Event()
 
     def write():
         with opened() as found:
             print("first")
-            found.settle(None)
-            with found.telling(told.set):
-                assert told.is_set()
+            found.drain(None)
+            with found.on_loss(reported.set):
+                assert reported.is_set()
 
     pipe[0].close()
     with pytest.raises(BrokenPipeError):
@@ -124,10 +124,10 @@ def test_what_is_told_late_is_told(pipe, opened):
 
 def test_a_device_that_takes_nothing():
     with open("/dev/full", "w") as full:
-        told = []
-        written = Outlet(full.fileno(), lambda: told.append(True))
+        reported = []
+        written = BackgroundStream(full.fileno(), lambda: reported.append(True))
         assert written.write(b"text") == 4
-        assert told == [True]
+        assert reported == [True]
         assert written.problem.errno == errno.ENOSPC
         written.end()
 
@@ -135,20 +135,20 @@ def test_a_device_that_takes_nothing():
 def test_a_stream_without_a_descriptor_stays_as_it_is(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
-    with outlets():
+    with background_output():
         print("text")
     assert stream.getvalue() == "text\n"
 
 
 PROGRAM = """\
 import os, sys
-from monopod.runner.display.outlet import outlets
+from monopod.runner.display.background_output import background_output
 
 def peak():
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
 
-with outlets():
+with background_output():
     before = peak()
     for _ in range(1024):
         print("x" * 65535)
@@ -160,10 +160,10 @@ def test_memory_stays_bounded():
     reader, writer = os.pipe()
     program = PROGRAM.replace("os.write(3", f"os.write({writer}")
     with (
-        open(reader) as told,
+        open(reader) as reported,
         subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, pass_fds=[writer]) as process,
     ):
         os.close(writer)
-        assert int(os.read(told.fileno(), 20)) < 16 * 1024  # KiB, of 64 MiB
+        assert int(os.read(reported.fileno(), 20)) < 16 * 1024  # KiB, of 64 MiB
         assert process.stdout.read() == (b"x" * 65535 + b"\n") * 1024
     assert process.returncode == 0

@@ -1,16 +1,16 @@
-"""Standard output and standard error, so that whoever reads them slowly, or not at all, holds up nothing.
+"""Standard output and standard error, written in the background so that a slow reader never blocks the run.
 
 Rules:
 
-- Writing never waits for the reader (a pager, a terminal that was stopped with Ctrl-S). What he has not taken yet is
-  kept: `IN_MEMORY` bytes of it in memory, the rest in temporary files, where state is kept too. Only if these have no
-  room is he waited for. The end of the command waits for him; Ctrl-C drops what is left.
-- Nothing is lost or written twice. What goes to the same place by both streams (a terminal, ``2>&1``) stays in order.
-- When the reader has gone, or nothing can be written any more, that is told at once (`Outlets.telling`), the rest is
-  dropped, and the error is raised in the end.
-- Files are written to at once: nobody keeps them waiting.
+- Writing never waits for the reader (a pager, or a terminal stopped with Ctrl-S). Unread output is buffered: up to
+  `IN_MEMORY` bytes in memory, the rest in temporary files in the state directory. Only if the disk is full does writing
+  wait for the reader. At its end, the command waits for the reader; Ctrl-C discards the remaining output.
+- Nothing is lost or written twice. If both streams go to the same place (a terminal, ``2>&1``), their order is kept.
+- If the reader exits, or writing fails, that is reported immediately (`BackgroundOutput.on_loss`). Further output is
+  discarded, and the error is raised at the end.
+- Files are written directly, because they never block.
 
-What is left to others: what is written (the displays), what to do without a reader (``run_pods``, ``detached``).
+The displays decide what is written; ``run_pods`` and ``detached`` decide what to do without a reader.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 IN_MEMORY = 1024 * 1024
 SEGMENT_BYTES = 64 * 1024 * 1024
-"""Bytes of a temporary file; one that was read is removed."""
+"""The size of a temporary file, which is removed once it is read."""
 _PIECE = 64 * 1024
 _NAMES = {1: "standard output", 2: "standard error"}
-_SECONDS_TO_SETTLE = 1.0
+_DRAIN_SECONDS = 1.0
 _OF_THE_MAIN_THREAD = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -53,18 +53,18 @@ _OF_THE_MAIN_THREAD = (
 
 @dataclass(slots=True)
 class _Segment:
-    """A temporary file, and how many of its bytes were written and read."""
+    """A temporary file, with the number of bytes written and read."""
 
     file: IO[bytes]
     written: int = 0
     read: int = 0
 
 
-class Backlog:
-    """Bytes, first in, first out."""
+class SpillBuffer:
+    """A FIFO of bytes that spills to temporary files."""
 
     def __init__(self, directory: str) -> None:
-        """``directory`` is where temporary files are made."""
+        """``directory`` is where temporary files are created."""
         self._directory = directory
         self._memory = bytearray()
         self._segments: deque[_Segment] = deque()
@@ -73,7 +73,7 @@ class Backlog:
         return bool(self._memory or self._segments)
 
     def put(self, data: bytes) -> None:
-        """Take all of `data`. Raises OSError, and takes nothing, if there is no room for a file."""
+        """Append `data`. Raises OSError, without appending anything, if the disk is full."""
         if not self._segments and len(self._memory) + len(data) <= IN_MEMORY:
             self._memory += data
             return
@@ -87,7 +87,7 @@ class Backlog:
         last.written += done
 
     def take(self) -> bytes:
-        """Return what came first, 64 KiB at most; empty if there is nothing."""
+        """Remove and return the oldest bytes, at most 64 KiB; empty if the buffer is empty."""
         while not self._memory and self._segments:
             first = self._segments[0]
             self._memory += os.pread(first.file.fileno(), _PIECE, first.read)[: first.written - first.read]
@@ -99,44 +99,44 @@ class Backlog:
         return piece
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Discard everything."""
         self._memory.clear()
         while self._segments:
             self._segments.popleft().file.close()
 
 
-class Outlet(io.RawIOBase):
-    """A descriptor that can be written to without waiting; it stays open when this is closed."""
+class BackgroundStream(io.RawIOBase):
+    """Writes to a descriptor without blocking. Closing it leaves the descriptor open."""
 
     def __init__(self, descriptor: int, lost: Callable[[], None]) -> None:
-        """``lost`` is called, by any thread, when nothing can be written any more."""
+        """``lost`` is called, in any thread, when writing fails for good."""
         self.problem: OSError | None = None
-        """Why nothing can be written any more."""
+        """The error that ended writing."""
         self._descriptor = descriptor
         self._lost = lost
         mode = os.fstat(descriptor).st_mode
         self._has_reader = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
         self._waits = self._has_reader or os.isatty(descriptor)
-        self._backlog = Backlog(parent_path())
+        self._buffer = SpillBuffer(parent_path())
         self._changed = threading.Condition()
         self._is_writing = self._is_ending = False
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._thread: threading.Thread | None = None
 
     def fileno(self) -> int:
-        """Return the descriptor."""
+        """Return the file descriptor."""
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Return whether it is a terminal."""
+        """Return whether the stream is a terminal."""
         return os.isatty(self._descriptor)
 
     def writable(self) -> bool:
-        """Return that it can be written to."""
+        """Return True."""
         return True
 
     def write(self, data: Buffer, /) -> int:
-        """Take all of `data`. It is dropped if nothing can be written any more."""
+        """Accept all of `data`. It is discarded if writing has failed for good."""
         view = memoryview(data)
         if not self._waits:
             self._write_all(bytes(view))
@@ -145,51 +145,51 @@ class Outlet(io.RawIOBase):
             self._thread = threading.Thread(target=self._pump, name="standard output", daemon=True)
             self._thread.start()
         for start in range(0, len(view), _PIECE):
-            self._keep(bytes(view[start : start + _PIECE]))
+            self._put(bytes(view[start : start + _PIECE]))
         return len(view)
 
     @property
     def is_behind(self) -> bool:
-        """Whether something was not taken by the reader yet."""
-        return self._is_writing or bool(self._backlog)
+        """Whether there is output that the reader has not taken yet."""
+        return self._is_writing or bool(self._buffer)
 
-    def settle(self, seconds: float | None = _SECONDS_TO_SETTLE) -> None:
-        """Wait until all is written, so many seconds at most; None: as long as it takes."""
+    def drain(self, seconds: float | None = _DRAIN_SECONDS) -> None:
+        """Wait until everything is written, at most `seconds`; None waits without a limit."""
         with self._changed:
             self._changed.wait_for(lambda: not self.is_behind or self.problem is not None, seconds)
 
     def end(self) -> None:
-        """Release what this has, once all is written or was given up."""
+        """Release all resources, after everything was written or discarded."""
         self._is_ending = True
         self._ring()
         if self._thread is not None and not self.is_behind:
             self._thread.join()
             os.close(self._bell)
 
-    def _keep(self, piece: bytes) -> None:
+    def _put(self, piece: bytes) -> None:
         with self._changed:
             while self.problem is None:
                 try:
-                    self._backlog.put(piece)
+                    self._buffer.put(piece)
                     break
-                except OSError:  # no room: now the reader has to be waited for
+                except OSError:  # the disk is full: wait for the reader
                     self._changed.wait()
         self._ring()
 
     def _ring(self) -> None:
         os.eventfd_write(self._bell, 1)
 
-    # In the thread
+    # In the background thread
 
     def _pump(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_MAIN_THREAD)
         poll = select.poll()
         poll.register(self._bell, select.POLLIN)
         if self._has_reader:
-            poll.register(self._descriptor, 0)  # whether there is still one
+            poll.register(self._descriptor, 0)  # reports POLLERR when the reader is gone
         while self.problem is None:
             with self._changed:
-                piece = self._backlog.take()
+                piece = self._buffer.take()
                 self._is_writing = bool(piece)
                 self._changed.notify_all()
             if piece:
@@ -218,101 +218,101 @@ class Outlet(io.RawIOBase):
         with self._changed:
             self.problem = error
             self._is_writing = False
-            self._backlog.clear()
+            self._buffer.clear()
             self._changed.notify_all()
         self._lost()
 
 
-def settle(stream: IO[str]) -> None:
-    """Wait a second at most until all that was written to `stream` has been handed to its reader."""
+def drain(stream: IO[str]) -> None:
+    """Wait at most a second until the reader of `stream` has taken all output."""
     stream.flush()
-    outlet = getattr(stream, "buffer", None)
-    if isinstance(outlet, Outlet):
-        outlet.settle()
+    raw = getattr(stream, "buffer", None)
+    if isinstance(raw, BackgroundStream):
+        raw.drain()
 
 
 def is_behind(stream: object) -> bool:
-    """Return whether the reader of `stream` has not taken all of it yet, as far as that is known."""
-    outlet = getattr(stream, "buffer", None)
-    return isinstance(outlet, Outlet) and outlet.is_behind
+    """Return whether the reader of `stream` is known not to have taken all output yet."""
+    raw = getattr(stream, "buffer", None)
+    return isinstance(raw, BackgroundStream) and raw.is_behind
 
 
-class Outlets:
-    """The standard streams as outlets."""
+class BackgroundOutput:
+    """The standard streams as background streams."""
 
     def __init__(self) -> None:
-        self._opened: list[tuple[Outlet, TextIO]] = []
+        self._opened: list[tuple[BackgroundStream, TextIO]] = []
         self._lock = threading.Lock()
         self._is_lost = False
-        self._tell: Callable[[], None] | None = None
+        self._callback: Callable[[], None] | None = None
 
     @contextlib.contextmanager
-    def telling(self, tell: Callable[[], None]) -> Iterator[None]:
-        """As long as this lasts, have `tell` called, once and by any thread, when nothing can be written any more."""
+    def on_loss(self, callback: Callable[[], None]) -> Iterator[None]:
+        """Within this context, call `callback` once, in any thread, when writing fails for good."""
         with self._lock:
-            self._tell = tell
+            self._callback = callback
             if self._is_lost:
-                tell()
+                callback()
         try:
             yield
         finally:
             with self._lock:
-                self._tell = None
+                self._callback = None
 
     def _lost(self) -> None:
         with self._lock:
-            if not self._is_lost and self._tell is not None:
-                self._tell()
+            if not self._is_lost and self._callback is not None:
+                self._callback()
             self._is_lost = True
 
     def stream(self, stream: TextIO) -> TextIO:
-        """Return a stream that writes to where `stream` does."""
+        """Return a background stream for the descriptor of `stream`."""
         try:
             descriptor = stream.fileno()
-        except OSError:  # it is not of this process, but of a test
+        except OSError:  # a stream without a descriptor, in tests
             return stream
         stream.flush()
-        for outlet, opened in self._opened:
-            if os.path.samestat(os.fstat(descriptor), os.fstat(outlet.fileno())):
+        for raw, opened in self._opened:
+            if os.path.samestat(os.fstat(descriptor), os.fstat(raw.fileno())):
                 return opened
-        outlet = Outlet(descriptor, self._lost)
-        text = io.TextIOWrapper(outlet, encoding=stream.encoding, errors=stream.errors, write_through=True)  # type: ignore[type-var]
-        self._opened.append((outlet, guarded_like(stream, text)))
+        raw = BackgroundStream(descriptor, self._lost)
+        text = io.TextIOWrapper(raw, encoding=stream.encoding, errors=stream.errors, write_through=True)  # type: ignore[type-var]
+        self._opened.append((raw, guarded_like(stream, text)))
         return self._opened[-1][1]
 
-    def settle(self, seconds: float | None) -> None:
-        """Wait until all is written, so many seconds at most."""
-        for outlet, _ in self._opened:
-            outlet.settle(seconds)
+    def drain(self, seconds: float | None) -> None:
+        """Wait until everything is written, at most `seconds`; None waits without a limit."""
+        for raw, _ in self._opened:
+            raw.drain(seconds)
 
     def end(self) -> OSError | None:
-        """Stop writing; return what went wrong."""
-        for outlet, _ in self._opened:
-            outlet.end()
-        return next((outlet.problem for outlet, _ in self._opened if outlet.problem is not None), None)
+        """Stop writing. Returns the first error, if there was one."""
+        for raw, _ in self._opened:
+            raw.end()
+        return next((raw.problem for raw, _ in self._opened if raw.problem is not None), None)
 
 
 @contextlib.contextmanager
-def outlets() -> Iterator[Outlets]:
-    """Let the standard streams be outlets as long as this lasts.
+def background_output() -> Iterator[BackgroundOutput]:
+    """Replace the standard streams with background streams within this context.
 
-    In the end their reader is waited for. Raises OSError (BrokenPipeError: the reader has gone) if something could not
-    be written, KeyboardInterrupt if somebody did not want to wait.
+    Waits for the reader at the end. Raises OSError if writing failed (BrokenPipeError: the reader exited), and
+    KeyboardInterrupt if the user interrupts the wait.
     """
-    found = Outlets()
+    output = BackgroundOutput()
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = map(found.stream, before)
+    sys.stdout, sys.stderr = map(output.stream, before)
     seconds: float | None = None
     try:
-        yield found
+        yield output
     except KeyboardInterrupt:
-        seconds = _SECONDS_TO_SETTLE
+        seconds = _DRAIN_SECONDS
         raise
     finally:
         sys.stdout, sys.stderr = before
         try:
-            found.settle(seconds)
+            output.drain(seconds)
         finally:
-            problem = found.end()
+            problem = output.end()
             if problem is not None:
                 raise problem
