@@ -1,4 +1,4 @@
-"""Checks the links of Markdown files against the files and headings that are there. Leaves the network alone."""
+"""Checks links in Markdown files to other files and headings. Makes no network requests."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def markdown_files(paths: list[Path]) -> list[Path]:
         elif path.exists():
             files.append(path)
         else:
-            raise FileNotFoundError(f"{path}: there is no such file or folder")
+            raise FileNotFoundError(f"{path}: no such file or folder")
     return files
 
 
 def check(file: Path, root: Path) -> tuple[int, list[Broken]]:
-    """Return how many links of the file were checked, and those that lead nowhere.
+    """Return how many links of the file were checked, and the broken ones.
 
     A target that starts with ``/`` is looked up below ``root``. Raises UnicodeDecodeError if the file is not UTF-8.
     """
@@ -64,9 +64,9 @@ def _fault(target: str, file: Path, root: Path) -> str:
     else:
         goal = file.parent / name
     if not goal.exists():
-        return "there is no such file"
+        return "no such file"
     if fragment and goal.suffix == ".md" and fragment.lower() not in _anchors_of(goal):
-        return "there is no such heading"
+        return "no such heading"
     return ""
 
 

@@ -51,8 +51,8 @@ class CommandLineTest(unittest.TestCase):
         self.assertEqual(
             lines,
             [
-                f"{one}:2: gone.md: there is no such file",
-                f"{one}:3: one.md#gone: there is no such heading",
+                f"{one}:2: gone.md: no such file",
+                f"{one}:3: one.md#gone: no such heading",
                 "2 links in 1 files checked, 2 broken",
             ],
         )
