@@ -38,6 +38,11 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that complete a Pipeline: params, Workspaces, limits, images."""
+    _add_binding_options(parser)
+    _add_pod_options(parser)
+
+
+def _add_binding_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-p",
         "--param",
@@ -70,6 +75,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="NUMBER",
         help="how many combinations of a matrix may run in parallel",
     )
+
+
+def _add_pod_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-volume-claims",
         action="store_true",
