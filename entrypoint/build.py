@@ -29,7 +29,7 @@ TARGETS = {
 """The target of the compiler for each machine, which is named as `platform.machine()` names it."""
 
 _COMPILE = [
-    *("-std=c11", "-Wall", "-Wextra", "-Werror", "-Os", "-ffreestanding", "-fno-builtin", "-fno-pic"),
+    *("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-Os", "-ffreestanding", "-fno-builtin", "-fno-pic"),
     *("-fno-sanitize=all", "-fno-stack-protector", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
     *("-ffunction-sections", "-fdata-sections"),
 ]

@@ -5,18 +5,18 @@
 /* Makes the FIFOs of the control directory unless the coordinator was here first, so that neither misses the other. */
 void make_fifos(void)
 {
-    long mask = CALL(umask, 0);
-    CALL(mknodat, self.directory, "bell", S_IFIFO | 0666, 0); /* without them, everything is only slower */
-    CALL(mknodat, self.directory, "ring", S_IFIFO | 0666, 0);
-    CALL(umask, mask);
+    mode_t mask = sys_umask(0);
+    ignore(sys_mknodat(self.directory, "bell", S_IFIFO | 0666, 0)); /* without them, everything is only slower */
+    ignore(sys_mknodat(self.directory, "ring", S_IFIFO | 0666, 0));
+    sys_umask(mask);
 }
 
 /* Opens a FIFO of the control directory; a negative errno if it is not there or something else. */
-long open_fifo(const char *name, int flags)
+int open_fifo(const char *name, int flags)
 {
-    long result = CALL(openat, self.directory, name, flags | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-    if (result >= 0 && !S_ISFIFO(mode_of((int)result, "", AT_EMPTY_PATH))) {
-        close_descriptor((int)result);
+    int result = sys_openat(self.directory, name, flags | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (result >= 0 && !S_ISFIFO(mode_of(result, "", AT_EMPTY_PATH))) {
+        sys_close(result);
         return -EINVAL;
     }
     return result;
@@ -25,11 +25,11 @@ long open_fifo(const char *name, int flags)
 /* Wakes the coordinator. It looks by itself as well, so that nothing depends on this. */
 void ring(void)
 {
-    long ring = open_fifo("ring", O_WRONLY);
+    int ring = open_fifo("ring", O_WRONLY);
     if (ring < 0)
         return;
-    CALL(write, ring, "\n", 1);
-    close_descriptor((int)ring);
+    ignore(sys_write(ring, "\n", 1)); /* if it is full, the coordinator is awake */
+    sys_close(ring);
 }
 
 /* Takes a name out of the control directory, whatever is there: a directory goes to a name that nobody can have put
@@ -38,38 +38,38 @@ bool take_away(const char *name)
 {
     static struct text unused;
     char token[2 * TOKEN_BYTES + 1];
-    long result = CALL(unlinkat, self.directory, name, 0);
+    int result = sys_unlinkat(self.directory, name, 0);
     if (result != -EISDIR || draw_token(token) < 0)
         return result >= 0;
     unused.length = 0;
     add(&unused, ".discarded.");
     add_bytes(&unused, token, sizeof token);
-    return CALL(renameat2, self.directory, name, self.directory, unused.bytes, 0) >= 0;
+    return sys_renameat2(self.directory, name, self.directory, unused.bytes, 0) >= 0;
 }
 
 /* Writes a file of the control directory under a temporary name. Its mode does not depend on the umask. */
-long write_file(const char *temporary, const struct text *content)
+int write_file(const char *temporary, const struct text *content)
 {
-    CALL(unlinkat, self.directory, temporary, 0); /* usually not there; if it stays, so does the next call fail */
-    long file = CALL(openat, self.directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    ignore(sys_unlinkat(self.directory, temporary, 0)); /* usually not there; if it stays, so does the next call fail */
+    int file = sys_openat(self.directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (file < 0)
         return file;
-    long result = write_all((int)file, content->bytes, content->length);
+    int result = write_all(file, content->bytes, content->length);
     if (result >= 0)
-        result = CALL(fchmod, file, 0644);
-    close_descriptor((int)file);
+        result = sys_fchmod(file, 0644);
+    sys_close(file);
     return result;
 }
 
 /* Reads a small file, of the control directory unless its path is absolute, into `buffer`, ended by NUL; a negative
  * errno if it cannot be read. */
-long read_small(const char *name, char *buffer, size_t size)
+ssize_t read_small(const char *name, char *buffer, size_t size)
 {
-    long file = CALL(openat, self.directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int file = sys_openat(self.directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
     if (file < 0)
         return file;
-    long result = CALL(read, file, buffer, size - 1);
-    close_descriptor((int)file);
+    ssize_t result = sys_read(file, buffer, size - 1);
+    sys_close(file);
     if (result >= 0)
         buffer[result] = '\0';
     return result;
@@ -79,13 +79,13 @@ long read_small(const char *name, char *buffer, size_t size)
  * Reads an order, `NUMBER GRACE` or, without a grace period (then -1), `NUMBER`; a newline may follow, and nothing else.
  * A negative errno if it cannot be read, -EINVAL if it makes no sense.
  */
-long read_order(const char *name, long *number, long *grace)
+int read_order(const char *name, long *number, long *grace)
 {
     char buffer[32];
     const char *at = buffer;
     long size = read_small(name, buffer, sizeof buffer);
     if (size < 0)
-        return size;
+        return (int)size;
     *number = read_number(&at);
     *grace = -1;
     if (*number >= 0 && *at == ' ') {
@@ -100,23 +100,23 @@ long read_order(const char *name, long *number, long *grace)
 
 void open_control_directory(void)
 {
-    long directory = CALL(openat, AT_FDCWD, self.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int directory = sys_openat(AT_FDCWD, self.path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
     if (directory < 0) {
         complain("cannot open the control directory ", self.path, directory);
-        leave(EXIT_CANNOT);
+        sys_exit_group(EXIT_CANNOT);
     }
-    self.directory = (int)directory;
-    long alive = CALL(openat, directory, "alive", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    self.directory = directory;
+    int alive = sys_openat(directory, "alive", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (alive == -EEXIST) {
         complain("started a second time, and no Step may run twice: there is a file alive in ", self.path, 0);
-        leave(EXIT_STARTED_TWICE);
+        sys_exit_group(EXIT_STARTED_TWICE);
     }
-    long result = alive < 0 ? alive : CALL(flock, alive, LOCK_EX);
+    int result = alive < 0 ? alive : sys_flock(alive, LOCK_EX);
     if (result >= 0)
-        result = CALL(fchmod, alive, 0644);
+        result = sys_fchmod(alive, 0644);
     if (result < 0) {
         complain("cannot make and lock the file alive in ", self.path, result);
-        leave(EXIT_CANNOT);
+        sys_exit_group(EXIT_CANNOT);
     }
-    self.alive = (int)alive;
+    self.alive = alive;
 }

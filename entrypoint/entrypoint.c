@@ -46,8 +46,8 @@ static struct text *error_of(struct request *request)
 /* To the process group, which is not there before the child has called setsid. */
 static void signal_group(struct request *request, int number)
 {
-    if (CALL(kill, -request->pid, number) == -ESRCH)
-        CALL(kill, request->pid, number); /* the process is our child and not yet waited for: it exists */
+    if (sys_kill(-request->pid, number) == -ESRCH)
+        ignore(sys_kill(request->pid, number)); /* the process is our child and not yet waited for: it exists */
 }
 
 /* ------------------------------------------------------------------------------------------------------------------
@@ -55,11 +55,11 @@ static void signal_group(struct request *request, int number)
  */
 
 /* Forks. In the child, the lock of `alive` is let go, and `socket` is where it reports. */
-static long fork_child(struct request *request, int socket)
+static pid_t fork_child(struct request *request, int socket)
 {
-    long pid = fork_process();
+    pid_t pid = sys_fork();
     if (pid == 0) {
-        close_descriptor(self.alive);
+        sys_close(self.alive);
         child.number = request->number;
         child.socket = socket;
         child.start = request->start;
@@ -68,7 +68,7 @@ static long fork_child(struct request *request, int socket)
     return pid;
 }
 
-static void cannot_start(struct request *request, const char *words, long error)
+static void cannot_start(struct request *request, const char *words, int error)
 {
     struct text *text = error_of(request);
     add(text, words);
@@ -78,10 +78,10 @@ static void cannot_start(struct request *request, const char *words, long error)
     request->phase = TELLING;
 }
 
-static void start_request(struct request *request, long file, long locked)
+static void start_request(struct request *request, int file, int locked)
 {
     static struct text name;
-    *request = (struct request){.phase = RUNNING, .number = self.next++, .file = (int)file, .socket = -1};
+    *request = (struct request){.phase = RUNNING, .number = self.next++, .file = file, .socket = -1};
     error_of(request)->length = 0;
     request->start = request->end = clock_now(CLOCK_REALTIME);
     request->monotonic = clock_now(CLOCK_MONOTONIC);
@@ -98,18 +98,18 @@ static void start_request(struct request *request, long file, long locked)
     }
     request->wants_mark = wants_mark(file);
     int ends[2] = {-1, -1};
-    long parent = CALL(getpid, 0);
-    long result = CALL(socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
+    pid_t parent = sys_getpid();
+    int result = sys_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
     if (result >= 0) {
         request->socket = ends[0];
         result = fork_child(request, ends[1]);
         if (result == 0) {
-            close_descriptor(ends[0]);
+            sys_close(ends[0]);
             run_request(request->file, parent);
         }
-        close_descriptor(ends[1]);
+        sys_close(ends[1]);
     }
-    request->pid = (int)result;
+    request->pid = result;
     if (result < 0)
         cannot_start(request, "cannot start a process", result);
 }
@@ -132,13 +132,13 @@ static void take_requests(void)
             return;
         if (request->phase != FREE)
             continue;
-        long file = CALL(openat, self.directory, numbered(&name, "run.", self.next),
-                         O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        int file = sys_openat(self.directory, numbered(&name, "run.", self.next),
+                              O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
         if (file == -ENOENT || file == -EMFILE || file == -ENFILE || file == -ENOMEM)
             return; /* not there, or not now */
-        long locked = file < 0 ? file : CALL(flock, file, LOCK_EX | LOCK_NB);
+        int locked = file < 0 ? file : sys_flock(file, LOCK_EX | LOCK_NB);
         if (locked == -EWOULDBLOCK || (file >= 0 && asks_for_mark(file) && phase_exists(RUNNING, TELLING))) {
-            close_descriptor((int)file);
+            sys_close(file);
             return; /* whoever holds it lets it go, or dies; and what wants a mark is alone when it begins */
         }
         start_request(request, file, locked);
@@ -150,10 +150,10 @@ static bool read_reports(struct request *request)
 {
     static struct report report;
     for (;;) {
-        long size = CALL(recvfrom, request->socket, &report, sizeof report, MSG_DONTWAIT, NULL, NULL);
+        ssize_t size = sys_recvfrom(request->socket, &report, sizeof report, MSG_DONTWAIT);
         if (size == -EAGAIN)
             return false;
-        if (size < (long)offsetof(struct report, error.bytes))
+        if (size < (ssize_t)offsetof(struct report, error.bytes))
             return true;
         request->start = report.start;
         request->has_files = report.has_files;
@@ -166,7 +166,7 @@ static bool reap(void)
 {
     for (;;) {
         siginfo_t info = {0};
-        long result = CALL(waitid, P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT, NULL);
+        int result = sys_waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
         if (result < 0 || info.si_pid == 0)
             return result >= 0;
         struct request *request = requests;
@@ -174,10 +174,10 @@ static bool reap(void)
             request++;
         bool found = request < requests + MAX_REQUESTS;
         if (found) /* before it is waited for, as nobody else can get its number till then */
-            CALL(kill, -request->pid, SIGKILL);
+            ignore(sys_kill(-request->pid, SIGKILL));
         int status = 0;
         struct usage usage = {0};
-        CALL(wait4, info.si_pid, &status, 0, &usage); /* it has died already: returns at once */
+        ignore(sys_wait4(info.si_pid, &status, 0, &usage)); /* it has died already: returns at once */
         if (found) {
             request->status = status;
             request->usage = usage;
@@ -207,7 +207,7 @@ static bool swept(const struct request *request)
         return true;
     if (phase_exists(ENDING, COPYING) || phase_exists(READABLE, READABLE))
         return false; /* their own processes must not be hit */
-    CALL(kill, -1, SIGKILL); /* fails if there is no other process */
+    ignore(sys_kill(-1, SIGKILL)); /* fails if there is no other process */
     self.sweeping = reap();
     return !self.sweeping;
 }
@@ -216,13 +216,13 @@ static void start_helper(struct request *request)
 {
     if (!request->has_files)
         return;
-    long pid = fork_child(request, -1);
+    pid_t pid = fork_child(request, -1);
     if (pid == 0)
         make_files_readable(request->file);
     if (pid < 0)
         complain("cannot make files readable for the coordinator", "", pid);
     else
-        request->helper = (int)pid;
+        request->helper = pid;
 }
 
 static void add_time(struct text *text, const char *key, int64_t seconds, int64_t fraction, int width)
@@ -241,10 +241,11 @@ static void name_left(struct text *text)
     static struct text path;
     char name[32];
     unsigned named = 0;
-    long processes = CALL(openat, AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC), size;
+    int processes = sys_openat(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    ssize_t size;
     text->length = 0;
-    while (processes >= 0 && (size = CALL(getdents64, processes, buffer, sizeof buffer)) > 0) {
-        for (long at = 0; at < size;) { /* as in make_entries_readable */
+    while (processes >= 0 && (size = sys_getdents64(processes, buffer, sizeof buffer)) > 0) {
+        for (ssize_t at = 0; at < size;) { /* as in make_entries_readable */
             uint16_t length;
             memcpy(&length, buffer + at + 16, sizeof length);
             const char *digits = buffer + at + 19, *end = digits;
@@ -256,7 +257,7 @@ static void name_left(struct text *text)
             add(&path, "/proc/");
             add(&path, digits);
             add_bytes(&path, "/comm", 6);
-            long known = read_small(path.bytes, name, sizeof name);
+            ssize_t known = read_small(path.bytes, name, sizeof name);
             if (known <= 0 || ++named > MOST_NAMED)
                 continue; /* it has ended meanwhile */
             name[name[known - 1] == '\n' ? known - 1 : known] = '\0';
@@ -269,7 +270,7 @@ static void name_left(struct text *text)
         }
     }
     if (processes >= 0)
-        close_descriptor((int)processes);
+        sys_close(processes);
     if (named > MOST_NAMED)
         add(text, " and others");
     if (named == 0)
@@ -377,18 +378,18 @@ static bool tell(struct request *request)
     }
     numbered(&temporary, ".exited.", request->number);
     numbered(&name, "exited.", request->number);
-    long result = write_file(temporary.bytes, &content);
+    int result = write_file(temporary.bytes, &content);
     if (result >= 0) {
         take_away(name.bytes); /* a false one, written by the request while it lived */
         if (request->file >= 0)
-            CALL(flock, request->file, LOCK_UN); /* cannot fail: from here on, exited.N is believed */
-        result = CALL(renameat2, self.directory, temporary.bytes, self.directory, name.bytes, 0);
+            ignore(sys_flock(request->file, LOCK_UN)); /* cannot fail: from here on, exited.N is believed */
+        result = sys_renameat2(self.directory, temporary.bytes, self.directory, name.bytes, 0);
     }
     if (result < 0 && !request->complained)
         complain("cannot write the end of a request, and tries again each second: ", name.bytes, result);
     if (result < 0 && milliseconds_now() - request->ended_at > TELL_PATIENCE) {
         complain("could not write the end of a request for too long, and ends: ", name.bytes, result);
-        leave(EXIT_CANNOT);
+        sys_exit_group(EXIT_CANNOT);
     }
     request->complained = result < 0;
     return result >= 0;
@@ -399,8 +400,8 @@ static void advance(struct request *request)
 {
     enum phase before = request->phase;
     if (request->phase == ENDING &&
-        (CALL(kill, -request->pid, 0) == -ESRCH || milliseconds_now() - request->ended_at > GROUP_PATIENCE)) {
-        CALL(shutdown, request->socket, SHUT_WR); /* fails if there are no copy processes */
+        (sys_kill(-request->pid, 0) == -ESRCH || milliseconds_now() - request->ended_at > GROUP_PATIENCE)) {
+        ignore(sys_shutdown(request->socket, SHUT_WR)); /* fails if there are no copy processes */
         request->phase = COPYING;
     }
     if (request->phase == COPYING && read_reports(request))
@@ -420,9 +421,9 @@ static void advance(struct request *request)
         discard_requests();
     if (request->phase == TELLING && tell(request)) {
         if (request->file >= 0)
-            close_descriptor(request->file);
+            sys_close(request->file);
         if (request->socket >= 0)
-            close_descriptor(request->socket);
+            sys_close(request->socket);
         request->phase = FREE;
         ring();
     }
@@ -440,14 +441,15 @@ static void advance(struct request *request)
 static void take_kill(struct request *request)
 {
     static struct text name, taken;
-    long number, grace, result = read_order(numbered(&name, "kill.", request->number), &number, &grace);
+    long number, grace;
+    int result = read_order(numbered(&name, "kill.", request->number), &number, &grace);
     if (result == -ENOENT)
         return;
     numbered(&taken, ".taken.", request->number);
-    bool moved = CALL(renameat2, self.directory, name.bytes, self.directory, taken.bytes, 0) >= 0;
+    bool moved = sys_renameat2(self.directory, name.bytes, self.directory, taken.bytes, 0) >= 0;
     if (moved)
         result = read_order(taken.bytes, &number, &grace);
-    bool stays = CALL(unlinkat, self.directory, moved ? taken.bytes : name.bytes, 0) < 0 && !moved;
+    bool stays = sys_unlinkat(self.directory, moved ? taken.bytes : name.bytes, 0) < 0 && !moved;
     if (stays && (request->stopped || request->complained))
         return; /* one that stays is taken once */
     if (result < 0 || number < 1 || number > 64 || grace < 0) {
@@ -475,7 +477,8 @@ static bool mark_is_awaited(int64_t now)
  */
 static void take_exit(int64_t now)
 {
-    long code, grace, result = read_order("exit", &code, &grace);
+    long code, grace;
+    int result = read_order("exit", &code, &grace);
     if (result == -ENOENT && self.exit_code < 0)
         return;
     if (result >= 0 && code <= 255) {
@@ -493,7 +496,7 @@ static void take_exit(int64_t now)
             if (request->phase == RUNNING)
                 signal_group(request, SIGKILL);
         if (!phase_exists(RUNNING, MARKING))
-            leave((int)self.exit_code);
+            sys_exit_group((int)self.exit_code);
         return;
     }
     if (phase_exists(RUNNING, TELLING))
@@ -501,13 +504,13 @@ static void take_exit(int64_t now)
     take_requests(); /* what was written before `exit` goes first */
     if (phase_exists(RUNNING, TELLING) || mark_is_awaited(now))
         return;
-    leave((int)self.exit_code);
+    sys_exit_group((int)self.exit_code);
 }
 
 static void take_signals(void)
 {
     struct signalfd_siginfo info;
-    while (CALL(read, self.signals, &info, sizeof info) == sizeof info) {
+    while (sys_read(self.signals, &info, sizeof info) == sizeof info) {
         int number = (int)info.ssi_signo;
         if (number == SIGCHLD)
             continue;
@@ -523,10 +526,10 @@ static void take_signals(void)
 /* Ends if the coordinator was there and nobody has held its lock for too long. */
 static void look_for_coordinator(int64_t now)
 {
-    long file = CALL(openat, self.directory, "coordinator", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    bool free = file >= 0 && CALL(flock, file, LOCK_EX | LOCK_NB) == 0;
+    int file = sys_openat(self.directory, "coordinator", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+    bool free = file >= 0 && sys_flock(file, LOCK_EX | LOCK_NB) == 0;
     if (file >= 0)
-        close_descriptor((int)file);
+        sys_close(file);
     if (!free) {
         self.coordinator_seen = now;
         return;
@@ -537,7 +540,7 @@ static void look_for_coordinator(int64_t now)
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
         if (request->phase == RUNNING)
             signal_group(request, SIGKILL);
-    leave(EXIT_ORPHAN);
+    sys_exit_group(EXIT_ORPHAN);
 }
 
 /* ------------------------------------------------------------------------------------------------------------------
@@ -565,13 +568,13 @@ static void look_at_everything(void)
     if (now >= self.tick_at) {
         self.tick_at = now + TICK;
         if (self.bell < 0)
-            self.bell = (int)open_fifo("bell", O_RDWR);
+            self.bell = open_fifo("bell", O_RDWR);
         for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
             advance(request);
         look_for_coordinator(now);
     }
     if (self.terminated_by != 0 && !phase_exists(RUNNING, MARKING) && !mark_is_awaited(now))
-        leave(128 + self.terminated_by);
+        sys_exit_group(128 + self.terminated_by);
     take_exit(now);
 }
 
@@ -596,11 +599,11 @@ static void wait_for_something(void)
         rest = 0;
     struct moment timeout = {(uint32_t)rest / 1000, (uint32_t)rest % 1000 * 1000000};
     /* whatever comes of it, everything is looked at */
-    kernel(SYS_ppoll_wide, (long)waiting, count, (long)&timeout, 0, 8, 0);
+    ignore(sys_ppoll(waiting, count, &timeout));
     if (waiting[1].revents != 0) {
         char rung[512];
-        if (CALL(read, self.bell, rung, sizeof rung) <= 0) {
-            close_descriptor(self.bell); /* tried again at the next tick */
+        if (sys_read(self.bell, rung, sizeof rung) <= 0) {
+            sys_close(self.bell); /* tried again at the next tick */
             self.bell = -1;
         }
     }
@@ -615,33 +618,32 @@ static void block_signals(void)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
     static const int wanted[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH};
-    static const char by_default[64];
     uint64_t blocked = ~(uint64_t)0, read = 0;
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         blocked &= ~((uint64_t)1 << (faults[i] - 1));
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
         read |= (uint64_t)1 << (wanted[i] - 1);
-    CALL(rt_sigprocmask, SIG_SETMASK, &blocked, NULL, 8); /* these two cannot fail */
-    CALL(rt_sigaction, SIGCHLD, by_default, NULL, 8);     /* ignored, it would keep children from being waited for */
-    long signals = CALL(signalfd4, -1, &read, 8, SFD_NONBLOCK | SFD_CLOEXEC);
+    ignore(sys_sigprocmask(SIG_SETMASK, &blocked)); /* these two cannot fail */
+    ignore(sys_reset_signal(SIGCHLD)); /* ignored, it would keep children from being waited for */
+    int signals = sys_signalfd4(-1, &read, SFD_NONBLOCK | SFD_CLOEXEC);
     if (signals < 0) {
         complain("cannot receive signals", "", signals);
-        leave(EXIT_CANNOT);
+        sys_exit_group(EXIT_CANNOT);
     }
-    self.signals = (int)signals;
+    self.signals = signals;
 }
 
 static _Noreturn void serve(void)
 {
     block_signals();
-    self.is_init = CALL(getpid, 0) == 1;
+    self.is_init = sys_getpid() == 1;
     if (!self.is_init)
-        CALL(prctl, PR_SET_CHILD_SUBREAPER, 1); /* fails in qemu alone; then somebody else reaps the orphans */
+        ignore(sys_prctl(PR_SET_CHILD_SUBREAPER, 1)); /* fails in qemu alone; then somebody else reaps the orphans */
     open_control_directory();
     self.kills = memory_kills();
     self.coordinator_seen = milliseconds_now();
     make_fifos();
-    self.bell = (int)open_fifo("bell", O_RDWR);
+    self.bell = open_fifo("bell", O_RDWR);
     ring();
     for (;;) {
         look_at_everything();
@@ -654,28 +656,28 @@ static void install(const char *path)
 {
     static char buffer[64 << 10];
     static struct text temporary;
-    numbered(&temporary, ".entrypoint.", (uint32_t)CALL(getpid, 0));
-    long directory = CALL(openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    long from = CALL(openat, AT_FDCWD, "/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    numbered(&temporary, ".entrypoint.", (uint32_t)sys_getpid());
+    int directory = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    int from = sys_openat(AT_FDCWD, "/proc/self/exe", O_RDONLY | O_CLOEXEC, 0);
     if (from < 0)
         complain("cannot read ", "/proc/self/exe", from);
     if (directory < 0)
         complain("cannot open ", path, directory);
     if (from < 0 || directory < 0)
-        leave(EXIT_CANNOT);
-    CALL(unlinkat, directory, temporary.bytes, 0); /* usually not there */
-    long to = CALL(openat, directory, temporary.bytes, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
-    long result = to;
-    while (result >= 0 && (result = CALL(read, from, buffer, sizeof buffer)) > 0)
-        result = write_all((int)to, buffer, (size_t)result);
+        sys_exit_group(EXIT_CANNOT);
+    ignore(sys_unlinkat(directory, temporary.bytes, 0)); /* usually not there */
+    int to = sys_openat(directory, temporary.bytes, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+    ssize_t result = to;
+    while (result >= 0 && (result = sys_read(from, buffer, sizeof buffer)) > 0)
+        result = write_all(to, buffer, (size_t)result);
     if (result >= 0)
-        result = CALL(fchmod, to, 0755);
+        result = sys_fchmod(to, 0755);
     if (result >= 0)
-        result = CALL(renameat2, directory, temporary.bytes, directory, "entrypoint", 0);
+        result = sys_renameat2(directory, temporary.bytes, directory, "entrypoint", 0);
     if (result < 0) {
-        complain("cannot write the entrypoint into ", path, result);
-        CALL(unlinkat, directory, temporary.bytes, 0); /* if it was not made, there is nothing to remove */
-        leave(EXIT_CANNOT);
+        complain("cannot write the entrypoint into ", path, (int)result);
+        ignore(sys_unlinkat(directory, temporary.bytes, 0)); /* if it was not made, there is nothing to remove */
+        sys_exit_group(EXIT_CANNOT);
     }
 }
 
@@ -700,7 +702,7 @@ static int run(int count, char **arguments)
     }
     self.path = next < count ? arguments[next] : "/monopod/step";
     if (next < count - 1 || next > count || *self.path == '-' || strcmp(self.path, "install") == 0) {
-        write_all(STDERR_FILENO, usage, sizeof usage - 1);
+        ignore(write_all(STDERR_FILENO, usage, sizeof usage - 1));
         return EXIT_USAGE;
     }
     self.orphan_after = (int64_t)orphan_seconds * 1000;
@@ -711,8 +713,8 @@ static int run(int count, char **arguments)
 static void open_standard_streams(void)
 {
     for (int descriptor = 0; descriptor <= 2; descriptor++)
-        if (CALL(fcntl, descriptor, F_GETFD) == -EBADF)
-            CALL(openat, AT_FDCWD, "/dev/null", O_RDWR); /* without it there is nothing else to be opened instead */
+        if (sys_fcntl(descriptor, F_GETFD) == -EBADF)
+            ignore(sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0)); /* without it there is nothing else to be opened instead */
 }
 
 #if __STDC_HOSTED__
@@ -733,7 +735,7 @@ _Noreturn void begin(long *stack)
     char **arguments = (char **)(stack + 1);
     environment_at_start = arguments + count + 1;
     open_standard_streams();
-    leave(run(count, arguments));
+    sys_exit_group(run(count, arguments));
 }
 
 #endif

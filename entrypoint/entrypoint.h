@@ -37,8 +37,8 @@ void add_bytes(struct text *text, const char *bytes, size_t size);
 void add(struct text *text, const char *words);
 void add_foreign(struct text *text, const char *word);
 void add_number(struct text *text, uint64_t number, int width);
-void add_error(struct text *text, long error);
-void complain(const char *words, const char *foreign, long error);
+void add_error(struct text *text, int error);
+void complain(const char *words, const char *foreign, int error);
 const char *numbered(struct text *text, const char *prefix, uint32_t number);
 long read_number(const char **at);
 
@@ -113,19 +113,19 @@ extern struct child {
     size_t allocated;
 } child;
 
-_Noreturn void refuse(int code, const char *words, const char *foreign, long error, const char *more);
+_Noreturn void refuse(int code, const char *words, const char *foreign, int error, const char *more);
 void *allocate(size_t size);
 char *read_records(int file);
 const char *find_record(const char *record, char letter);
-long make_parents(const char *path);
-_Noreturn void run_request(int file, long parent);
+int make_parents(const char *path);
+_Noreturn void run_request(int file, pid_t parent);
 
 /* output.c */
 
 void copy_streams(const char *records);
-bool asks_for_mark(long file);
-bool wants_mark(long file);
-long draw_token(char token[2 * TOKEN_BYTES + 1]);
+bool asks_for_mark(int file);
+bool wants_mark(int file);
+int draw_token(char token[2 * TOKEN_BYTES + 1]);
 void write_mark(void);
 void make_mark(struct request *request);
 
@@ -136,12 +136,12 @@ _Noreturn void make_files_readable(int file);
 /* control_directory.c */
 
 void make_fifos(void);
-long open_fifo(const char *name, int flags);
+int open_fifo(const char *name, int flags);
 void ring(void);
 bool take_away(const char *name);
-long write_file(const char *temporary, const struct text *content);
-long read_small(const char *name, char *buffer, size_t size);
-long read_order(const char *name, long *number, long *grace);
+int write_file(const char *temporary, const struct text *content);
+ssize_t read_small(const char *name, char *buffer, size_t size);
+int read_order(const char *name, long *number, long *grace);
 void open_control_directory(void);
 
 #endif

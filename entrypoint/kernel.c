@@ -11,15 +11,15 @@
 char **environment_at_start;
 extern char **environ;
 
-long kernel(long number, long a, long b, long c, long d, long e, long f)
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
     long result = syscall(number, a, b, c, d, e, f);
     return result == -1 ? -errno : result;
 }
 
-long fork_process(void)
+pid_t sys_fork(void)
 {
-    long pid = fork();
+    pid_t pid = fork();
     return pid == -1 ? -errno : pid;
 }
 
@@ -36,7 +36,7 @@ char **environment_at_start;
 
 __asm__(".globl _start\n_start: xorl %ebp, %ebp\n movq %rsp, %rdi\n andq $-16, %rsp\n call begin\n");
 
-long kernel(long number, long a, long b, long c, long d, long e, long f)
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
     register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
     long result;
@@ -51,7 +51,7 @@ long kernel(long number, long a, long b, long c, long d, long e, long f)
 
 __asm__(".globl _start\n_start: mov x29, #0\n mov x30, #0\n mov x0, sp\n and sp, x0, #-16\n b begin\n");
 
-long kernel(long number, long a, long b, long c, long d, long e, long f)
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
     register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c,
                   x3 __asm__("x3") = d, x4 __asm__("x4") = e, x5 __asm__("x5") = f;
@@ -64,7 +64,7 @@ long kernel(long number, long a, long b, long c, long d, long e, long f)
 __asm__(".globl _start\n_start: .option push\n .option norelax\n lla gp, __global_pointer$\n .option pop\n"
         " mv a0, sp\n andi sp, sp, -16\n tail begin\n");
 
-long kernel(long number, long a, long b, long c, long d, long e, long f)
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
     register long a7 __asm__("a7") = number, a0 __asm__("a0") = a, a1 __asm__("a1") = b, a2 __asm__("a2") = c,
                   a3 __asm__("a3") = d, a4 __asm__("a4") = e, a5 __asm__("a5") = f;
@@ -79,7 +79,7 @@ __asm__(".globl _start\n_start: addis 2, 12, .TOC.-_start@ha\n addi 2, 2, .TOC.-
         " li 0, 0\n stdu 0, -32(1)\n mtlr 0\n bl begin\n nop\n");
 
 /* An error comes as a positive errno, and a flag that says so. */
-long kernel(long number, long a, long b, long c, long d, long e, long f)
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
     register long r0 __asm__("r0") = number, r3 __asm__("r3") = a, r4 __asm__("r4") = b, r5 __asm__("r5") = c,
                   r6 __asm__("r6") = d, r7 __asm__("r7") = e, r8 __asm__("r8") = f;
@@ -94,7 +94,7 @@ long kernel(long number, long a, long b, long c, long d, long e, long f)
 
 __asm__(".globl _start\n_start: lgr %r2, %r15\n aghi %r15, -160\n lghi %r0, 0\n stg %r0, 0(%r15)\n jg begin\n");
 
-long kernel(long number, long a, long b, long c, long d, long e, long f)
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
     register long r1 __asm__("r1") = number, r2 __asm__("r2") = a, r3 __asm__("r3") = b, r4 __asm__("r4") = c,
                   r5 __asm__("r5") = d, r6 __asm__("r6") = e, r7 __asm__("r7") = f;
@@ -106,7 +106,7 @@ long kernel(long number, long a, long b, long c, long d, long e, long f)
 
 __asm__(".globl _start\n_start: mov fp, #0\n mov lr, #0\n mov r0, sp\n bic ip, sp, #15\n mov sp, ip\n bl begin\n");
 
-long kernel(long number, long a, long b, long c, long d, long e, long f)
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
     register long r7 __asm__("r7") = number, r0 __asm__("r0") = a, r1 __asm__("r1") = b, r2 __asm__("r2") = c,
                   r3 __asm__("r3") = d, r4 __asm__("r4") = e, r5 __asm__("r5") = f;
@@ -118,12 +118,12 @@ long kernel(long number, long a, long b, long c, long d, long e, long f)
 #error "no system calls for this architecture"
 #endif
 
-long fork_process(void)
+pid_t sys_fork(void)
 {
 #ifdef __s390x__
-    return kernel(SYS_clone, 0, SIGCHLD, 0, 0, 0, 0);
+    return (pid_t)kernel(SYS_clone, 0, SIGCHLD, 0, 0, 0, 0);
 #else
-    return kernel(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+    return (pid_t)kernel(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
 #endif
 }
 
@@ -210,31 +210,19 @@ int strcmp(const char *one, const char *other)
 
 #endif
 
-long call(long number, long a, long b, long c, long d, long e, long f)
+long system_call(long number, long a, long b, long c, long d, long e, long f)
 {
     long result;
     do
         result = kernel(number, a, b, c, d, e, f);
-    while (result == -EINTR);
+    while (result == -EINTR && number != SYS_close);
     return result;
 }
 
-_Noreturn void leave(int code)
-{
-    for (;;)
-        kernel(SYS_exit_group, code, 0, 0, 0, 0, 0);
-}
-
-/* Nothing here depends on whether a descriptor could be closed; Linux frees it even after EINTR. */
-void close_descriptor(int descriptor)
-{
-    kernel(SYS_close, descriptor, 0, 0, 0, 0, 0);
-}
-
-struct moment clock_now(int clock)
+struct moment clock_now(clockid_t clock)
 {
     struct moment now = {0, 0};
-    CALL(clock_gettime_wide, clock, &now); /* both clocks are there on every Linux */
+    ignore(sys_clock_gettime(clock, &now)); /* both clocks are there on every Linux */
     return now;
 }
 
@@ -261,12 +249,12 @@ int64_t milliseconds_now(void)
     return now.seconds * 1000 + (uint32_t)now.nanoseconds / 1000000;
 }
 
-long write_all(int descriptor, const char *bytes, size_t size)
+int write_all(int descriptor, const char *bytes, size_t size)
 {
     while (size > 0) {
-        long written = CALL(write, descriptor, bytes, size);
+        ssize_t written = sys_write(descriptor, bytes, size);
         if (written < 0)
-            return written;
+            return (int)written;
         bytes += written;
         size -= (size_t)written;
     }
@@ -274,10 +262,10 @@ long write_all(int descriptor, const char *bytes, size_t size)
 }
 
 /* The type and mode of what a path or, with an empty path, a descriptor stands for; 0 if that cannot be known. */
-unsigned mode_of(int directory, const char *path, int flags)
+mode_t mode_of(int directory, const char *path, int flags)
 {
     struct statx status = {0};
-    if (CALL(statx, directory, path, flags, STATX_TYPE | STATX_MODE, &status) < 0)
+    if (sys_statx(directory, path, flags, STATX_TYPE | STATX_MODE, &status) < 0)
         return 0;
     return status.stx_mode;
 }

@@ -1,9 +1,12 @@
 /*
- * The kernel: system calls without a libc, the same on six architectures.
+ * System calls with their types, the same on six architectures, without a libc.
  *
- * The entrypoint is built in two ways: freestanding for a release (own system calls, own _start, no libc: a few KiB that
- * need no libc to be compiled first), and hosted for the sanitizers of the tests. Both take types and constants from
- * libc's headers. Every system call gives a negative errno if it fails, and is checked, or it is said why not.
+ * The entrypoint is built in two ways: freestanding for a release (own system calls, own _start: musl would have to be
+ * compiled first, which takes a minute for each architecture), and hosted for the sanitizers of the tests. Both take types
+ * and constants from libc's headers.
+ *
+ * A call `sys_NAME` has the parameters of NAME(2) that are used here. It returns a negative errno if it fails, and retries
+ * after EINTR. The compiler refuses a result that nobody looks at; `ignore` says that this is meant, and a comment why.
  */
 #ifndef MONOPOD_KERNEL_H
 #define MONOPOD_KERNEL_H
@@ -52,22 +55,241 @@ struct usage {
 
 extern char **environment_at_start;
 
-long kernel(long number, long a, long b, long c, long d, long e, long f);
+/* ------------------------------------------------------------------------------------------------------------------
+ * System calls, in the order of their names
+ */
 
-/* CALL(name, arguments...) gives a result or a negative errno, and tries again after EINTR. */
+/* The only place where arguments lose their types. */
+long system_call(long number, long a, long b, long c, long d, long e, long f);
+
+#define CHECKED __attribute__((warn_unused_result)) static inline
 #define CALL(name, ...) CALL_PADDED(name, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
 #define CALL_PADDED(name, a, b, c, d, e, f, ...) \
-    call(SYS_##name, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+    system_call(SYS_##name, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
-long call(long number, long a, long b, long c, long d, long e, long f);
-long fork_process(void);
+static inline void ignore(long result)
+{
+    (void)result;
+}
+
+CHECKED int sys_chdir(const char *path)
+{
+    return (int)CALL(chdir, path);
+}
+
+CHECKED int sys_clock_gettime(clockid_t clock, struct moment *time)
+{
+    return (int)CALL(clock_gettime_wide, clock, time);
+}
+
+/* Linux frees the descriptor even after EINTR, and nothing here depends on any other failure. */
+static inline void sys_close(int descriptor)
+{
+    CALL(close, descriptor);
+}
+
+CHECKED int sys_dup3(int from, int to, int flags)
+{
+    return (int)CALL(dup3, from, to, flags);
+}
+
+/* Returns only if it fails. */
+CHECKED int sys_execve(const char *path, char *const *arguments, char *const *environment)
+{
+    return (int)CALL(execve, path, arguments, environment);
+}
+
+static inline _Noreturn void sys_exit_group(int code)
+{
+    for (;;)
+        CALL(exit_group, code);
+}
+
+CHECKED int sys_fchmod(int descriptor, mode_t mode)
+{
+    return (int)CALL(fchmod, descriptor, mode);
+}
+
+CHECKED int sys_fchmodat(int directory, const char *path, mode_t mode)
+{
+    return (int)CALL(fchmodat, directory, path, mode);
+}
+
+CHECKED int sys_fcntl(int descriptor, int command)
+{
+    return (int)CALL(fcntl, descriptor, command);
+}
+
+CHECKED int sys_flock(int descriptor, int operation)
+{
+    return (int)CALL(flock, descriptor, operation);
+}
+
+__attribute__((warn_unused_result)) pid_t sys_fork(void);
+
+CHECKED ssize_t sys_getdents64(int directory, void *buffer, size_t size)
+{
+    return CALL(getdents64, directory, buffer, size);
+}
+
+CHECKED pid_t sys_getpid(void)
+{
+    return (pid_t)CALL(getpid, 0);
+}
+
+CHECKED pid_t sys_getppid(void)
+{
+    return (pid_t)CALL(getppid, 0);
+}
+
+CHECKED ssize_t sys_getrandom(void *buffer, size_t size, unsigned flags)
+{
+    return CALL(getrandom, buffer, size, flags);
+}
+
+CHECKED int sys_ioctl(int descriptor, unsigned long request, int *value)
+{
+    return (int)CALL(ioctl, descriptor, request, value);
+}
+
+CHECKED int sys_kill(pid_t pid, int number)
+{
+    return (int)CALL(kill, pid, number);
+}
+
+CHECKED long sys_lseek(int descriptor, long offset, int whence)
+{
+    return CALL(lseek, descriptor, offset, whence);
+}
+
+CHECKED int sys_mkdirat(int directory, const char *path, mode_t mode)
+{
+    return (int)CALL(mkdirat, directory, path, mode);
+}
+
+CHECKED int sys_mknodat(int directory, const char *path, mode_t mode, unsigned device)
+{
+    return (int)CALL(mknodat, directory, path, mode, device);
+}
+
+CHECKED int sys_openat(int directory, const char *path, int flags, mode_t mode)
+{
+    return (int)CALL(openat, directory, path, flags, mode);
+}
+
+CHECKED int sys_pipe2(int ends[2], int flags)
+{
+    return (int)CALL(pipe2, ends, flags);
+}
+
+/* Without a time it waits as long as it takes. The signal mask stays. */
+CHECKED int sys_ppoll(struct pollfd *files, unsigned count, const struct moment *timeout)
+{
+    struct moment rest = timeout != NULL ? *timeout : (struct moment){0, 0}; /* the kernel writes what is left of it */
+    return (int)CALL(ppoll_wide, files, count, timeout != NULL ? &rest : NULL, NULL, 8);
+}
+
+CHECKED int sys_prctl(int option, unsigned long value)
+{
+    return (int)CALL(prctl, option, value);
+}
+
+/* At offset 0: the offset is 64 bits wide, which architectures pass in different ways. */
+CHECKED ssize_t sys_pread64(int descriptor, void *buffer, size_t size)
+{
+    return CALL(pread64, descriptor, buffer, size, 0);
+}
+
+CHECKED ssize_t sys_read(int descriptor, void *buffer, size_t size)
+{
+    return CALL(read, descriptor, buffer, size);
+}
+
+CHECKED ssize_t sys_recvfrom(int socket, void *buffer, size_t size, int flags)
+{
+    return CALL(recvfrom, socket, buffer, size, flags, NULL, NULL);
+}
+
+CHECKED int sys_renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags)
+{
+    return (int)CALL(renameat2, from_directory, from, to_directory, to, flags);
+}
+
+/* To SIG_DFL: the kernel's struct sigaction differs between architectures, but SIG_DFL is all zero in each. */
+CHECKED int sys_reset_signal(int number)
+{
+    static const char by_default[64];
+    return (int)CALL(rt_sigaction, number, by_default, NULL, 8);
+}
+
+CHECKED pid_t sys_setsid(void)
+{
+    return (pid_t)CALL(setsid, 0);
+}
+
+CHECKED int sys_shutdown(int socket, int how)
+{
+    return (int)CALL(shutdown, socket, how);
+}
+
+CHECKED int sys_signalfd4(int descriptor, const uint64_t *signals, int flags)
+{
+    return (int)CALL(signalfd4, descriptor, signals, 8, flags);
+}
+
+CHECKED int sys_sigprocmask(int how, const uint64_t *signals)
+{
+    return (int)CALL(rt_sigprocmask, how, signals, NULL, 8);
+}
+
+CHECKED int sys_socketpair(int domain, int type, int protocol, int ends[2])
+{
+    return (int)CALL(socketpair, domain, type, protocol, ends);
+}
+
+CHECKED int sys_statx(int directory, const char *path, int flags, unsigned mask, struct statx *status)
+{
+    return (int)CALL(statx, directory, path, flags, mask, status);
+}
+
+/* Cannot fail; returns the mask that was set before. */
+static inline mode_t sys_umask(mode_t mask)
+{
+    return (mode_t)CALL(umask, mask);
+}
+
+CHECKED int sys_unlinkat(int directory, const char *path, int flags)
+{
+    return (int)CALL(unlinkat, directory, path, flags);
+}
+
+CHECKED pid_t sys_wait4(pid_t pid, int *status, int options, struct usage *usage)
+{
+    return (pid_t)CALL(wait4, pid, status, options, usage);
+}
+
+CHECKED int sys_waitid(idtype_t type, id_t id, siginfo_t *info, int options)
+{
+    return (int)CALL(waitid, type, id, info, options, NULL);
+}
+
+CHECKED ssize_t sys_write(int descriptor, const void *bytes, size_t size)
+{
+    return CALL(write, descriptor, bytes, size);
+}
+
+#undef CALL
+#undef CALL_PADDED
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * What stands on them (kernel.c)
+ */
+
 void *more_memory(size_t size);
-_Noreturn void leave(int code);
-void close_descriptor(int descriptor);
-struct moment clock_now(int clock);
+struct moment clock_now(clockid_t clock);
 struct moment time_since(struct moment start, struct moment from);
 int64_t milliseconds_now(void);
-long write_all(int descriptor, const char *bytes, size_t size);
-unsigned mode_of(int directory, const char *path, int flags);
+__attribute__((warn_unused_result)) int write_all(int descriptor, const char *bytes, size_t size);
+mode_t mode_of(int directory, const char *path, int flags);
 
 #endif

@@ -4,37 +4,37 @@
 
 static void make_readable(int directory, const char *path, bool follow)
 {
-    unsigned mode = mode_of(directory, path, follow ? 0 : AT_SYMLINK_NOFOLLOW);
-    unsigned wanted = mode | (S_ISDIR(mode) ? 0555 : 0444);
+    mode_t mode = mode_of(directory, path, follow ? 0 : AT_SYMLINK_NOFOLLOW);
+    mode_t wanted = mode | (S_ISDIR(mode) ? 0555 : 0444);
     if (mode == 0 || mode == wanted || S_ISLNK(mode))
         return; /* what is not there was not written, which is no error */
-    long result = CALL(fchmodat, directory, path, wanted & 07777);
+    int result = sys_fchmodat(directory, path, wanted & 07777);
     if (result < 0)
         complain("cannot make it readable for the coordinator: ", path, result);
 }
 
 static void make_entries_readable(const char *path)
 {
-    long directory = CALL(openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
+    int directory = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC, 0);
     if (directory < 0)
         return; /* not a directory, or not there */
     _Alignas(uint64_t) static char buffer[32 << 10];
     for (;;) {
-        long size = CALL(getdents64, directory, buffer, sizeof buffer);
+        ssize_t size = sys_getdents64(directory, buffer, sizeof buffer);
         if (size < 0)
-            complain("cannot read the directory ", path, size);
+            complain("cannot read the directory ", path, (int)size);
         if (size <= 0)
             break;
-        for (long at = 0; at < size;) { /* an entry: inode and offset (8 bytes each), length (2), type (1), name */
+        for (ssize_t at = 0; at < size;) { /* an entry: inode and offset (8 bytes each), length (2), type (1), name */
             uint16_t length;
             memcpy(&length, buffer + at + 16, sizeof length);
             const char *name = buffer + at + 19;
             if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
-                make_readable((int)directory, name, false);
+                make_readable(directory, name, false);
             at += length;
         }
     }
-    close_descriptor((int)directory);
+    sys_close(directory);
 }
 
 _Noreturn void make_files_readable(int file)
@@ -42,12 +42,12 @@ _Noreturn void make_files_readable(int file)
     const char *record = read_records(file);
     const char *directory = find_record(record, 'd');
     if (directory != NULL)
-        CALL(chdir, directory); /* worked before; if it is gone, so are the files below it */
+        ignore(sys_chdir(directory)); /* worked before; if it is gone, so are the files below it */
     for (; *record != '.'; record += strlen(record) + 1) {
         if (*record != 'x')
             continue;
         make_readable(AT_FDCWD, record + 1, true);
         make_entries_readable(record + 1);
     }
-    leave(0);
+    sys_exit_group(0);
 }

@@ -5,15 +5,15 @@
 static int open_copy(const char *path, const char *words)
 {
     int flags = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOCTTY | O_CLOEXEC;
-    long result = CALL(openat, AT_FDCWD, path, flags, 0666);
+    int result = sys_openat(AT_FDCWD, path, flags, 0666);
     if (result == -ENOENT) {
         result = make_parents(path);
         if (result == 0)
-            result = CALL(openat, AT_FDCWD, path, flags, 0666);
+            result = sys_openat(AT_FDCWD, path, flags, 0666);
     }
     if (result < 0)
         refuse(CODE_CANNOT_RUN, words, path, result, "");
-    return (int)result;
+    return result;
 }
 
 /*
@@ -35,21 +35,21 @@ static _Noreturn void copy_output(struct copy *copy)
     size_t rest = sizeof buffer;
     while (rest > 0) {
         struct pollfd waiting[] = {{copy->from, POLLIN, 0}, {child.socket, POLLIN, 0}};
-        if (!last && CALL(ppoll_wide, waiting, 2, NULL, NULL, 8) < 0)
+        if (!last && sys_ppoll(waiting, 2, NULL) < 0)
             break;
         if (!last && waiting[1].revents != 0) {
             int left = 0;
             last = true;
-            if (CALL(ioctl, copy->from, FIONREAD, &left) < 0)
+            if (sys_ioctl(copy->from, FIONREAD, &left) < 0)
                 break;
             rest = (size_t)left;
         }
-        long size = rest > 0 ? CALL(read, copy->from, buffer, rest < sizeof buffer ? rest : sizeof buffer) : 0;
+        ssize_t size = rest > 0 ? sys_read(copy->from, buffer, rest < sizeof buffer ? rest : sizeof buffer) : 0;
         if (size <= 0)
             break;
         if (copy->stream >= 0 && write_all(copy->stream, buffer, (size_t)size) < 0)
             copy->stream = -1; /* nobody reads it any more; the file still gets everything */
-        long result = copy->file >= 0 ? write_all(copy->file, buffer, (size_t)size) : 0;
+        int result = copy->file >= 0 ? write_all(copy->file, buffer, (size_t)size) : 0;
         if (result < 0) {
             complain("cannot write ", copy->path, result);
             copy->file = -1;
@@ -57,24 +57,24 @@ static _Noreturn void copy_output(struct copy *copy)
         if (last)
             rest -= (size_t)size;
     }
-    leave(0);
+    sys_exit_group(0);
 }
 
 static void start_copy(struct copy *copy, const struct copy *other)
 {
-    long middle = fork_process();
+    pid_t middle = sys_fork();
     if (middle == 0) {
-        CALL(setsid, 0); /* cannot fail: a new process leads no group. Here, so that it is done when the program starts */
-        long pid = fork_process();
+        ignore(sys_setsid()); /* cannot fail: a new process leads no group. Here, so that it is done when the program starts */
+        pid_t pid = sys_fork();
         if (pid != 0)
-            leave(pid < 0 ? (int)-pid : 0);
-        close_descriptor(copy->into);
+            sys_exit_group(pid < 0 ? -pid : 0);
+        sys_close(copy->into);
         if (other->path != NULL)
-            close_descriptor(other->into);
+            sys_close(other->into);
         copy_output(copy);
     }
     int status = 0;
-    long result = middle < 0 ? middle : CALL(wait4, middle, &status, 0, NULL);
+    int result = middle < 0 ? middle : sys_wait4(middle, &status, 0, NULL);
     if (result >= 0)
         result = WIFSIGNALED(status) ? -EINTR : -WEXITSTATUS(status);
     if (result < 0)
@@ -92,7 +92,7 @@ void copy_streams(const char *records)
             continue;
         copies[i].file = open_copy(copies[i].path, words[i]);
         int ends[2] = {-1, -1};
-        long result = CALL(pipe2, ends, O_CLOEXEC);
+        int result = sys_pipe2(ends, O_CLOEXEC);
         if (result < 0)
             refuse(CODE_CANNOT_RUN, words[i], copies[i].path, result, "");
         copies[i].from = ends[0];
@@ -102,16 +102,16 @@ void copy_streams(const char *records)
         if (copies[i].path != NULL)
             start_copy(&copies[i], &copies[1 - i]);
     for (int i = 0; i < 2; i++) {
-        long result = copies[i].path != NULL ? CALL(dup3, copies[i].into, copies[i].stream, 0) : 0;
+        int result = copies[i].path != NULL ? sys_dup3(copies[i].into, copies[i].stream, 0) : 0;
         if (result < 0)
             refuse(CODE_CANNOT_RUN, words[i], copies[i].path, result, "");
     }
 }
 
-bool asks_for_mark(long file)
+bool asks_for_mark(int file)
 {
     char record[2];
-    return CALL(pread64, file, record, sizeof record, 0) == sizeof record && record[0] == 'm' && record[1] == '\0';
+    return sys_pread64(file, record, sizeof record) == sizeof record && record[0] == 'm' && record[1] == '\0';
 }
 
 /*
@@ -119,13 +119,13 @@ bool asks_for_mark(long file)
  * container has one stream: who reads standard output and error from two pipes puts them together in any order, so that
  * a mark in one says nothing of the other.
  */
-bool wants_mark(long file)
+bool wants_mark(int file)
 {
     if (!asks_for_mark(file))
         return false;
     if (self.joined)
         return true;
-    long result = CALL(dup3, STDOUT_FILENO, STDERR_FILENO, 0);
+    int result = sys_dup3(STDOUT_FILENO, STDERR_FILENO, 0);
     if (result < 0) {
         complain("cannot join standard error and output", "", result);
         return false;
@@ -134,12 +134,12 @@ bool wants_mark(long file)
 }
 
 /* Draws what nobody can guess, as 32 hexadecimal digits; -EIO or another negative errno if there is nothing to draw. */
-long draw_token(char token[2 * TOKEN_BYTES + 1])
+int draw_token(char token[2 * TOKEN_BYTES + 1])
 {
     unsigned char bytes[TOKEN_BYTES];
-    long result = CALL(getrandom, bytes, sizeof bytes, 0);
+    ssize_t result = sys_getrandom(bytes, sizeof bytes, 0);
     if (result != sizeof bytes)
-        return result < 0 ? result : -EIO;
+        return result < 0 ? (int)result : -EIO;
     for (int i = 0; i < TOKEN_BYTES; i++) {
         token[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
         token[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
@@ -158,18 +158,18 @@ void write_mark(void)
 {
     struct pollfd room = {STDOUT_FILENO, POLLOUT, 0};
     struct moment at_once = {0, 0};
-    long result = CALL(ppoll_wide, &room, 1, &at_once, NULL, 8);
+    ssize_t result = sys_ppoll(&room, 1, &at_once);
     if (result == 0)
         return;
     if (result > 0 && (room.revents & (POLLERR | POLLNVAL)) == 0)
-        result = CALL(write, STDOUT_FILENO, self.mark.bytes, self.mark.length); /* a pipe takes all of it, or nothing */
+        result = sys_write(STDOUT_FILENO, self.mark.bytes, self.mark.length); /* a pipe takes all of it, or nothing */
     if (result != -EAGAIN)
         self.unmarked = false; /* if nobody reads it any more, nobody will miss the mark */
 }
 
 void make_mark(struct request *request)
 {
-    long result = draw_token(request->token);
+    int result = draw_token(request->token);
     if (result < 0) {
         complain("cannot draw a token for the end of the output", "", result);
         return;

@@ -13,11 +13,11 @@ static void send_report(const struct text *error)
     if (error != NULL)
         add_bytes(&report.error, error->bytes, error->length);
     size_t size = offsetof(struct report, error.bytes) + report.error.length;
-    CALL(write, child.socket, &report, size); /* if the parent is gone, nobody is left to be told */
+    ignore(sys_write(child.socket, &report, size)); /* if the parent is gone, nobody is left to be told */
 }
 
 /* Ends the child. The sentence is `words`, then `foreign`, then the meaning of `error`, then `more`. */
-_Noreturn void refuse(int code, const char *words, const char *foreign, long error, const char *more)
+_Noreturn void refuse(int code, const char *words, const char *foreign, int error, const char *more)
 {
     static struct text sentence;
     sentence.length = 0;
@@ -29,7 +29,7 @@ _Noreturn void refuse(int code, const char *words, const char *foreign, long err
     }
     add(&sentence, more);
     send_report(&sentence);
-    leave(code);
+    sys_exit_group(code);
 }
 
 static _Noreturn void refuse_malformed(unsigned record, const char *why)
@@ -63,25 +63,25 @@ char *read_records(int file)
     static struct text name;
     numbered(&name, "run.", child.number);
     struct statx status = {0};
-    long result = CALL(statx, file, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &status);
+    ssize_t result = sys_statx(file, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &status);
     if (result < 0)
-        refuse(CODE_CANNOT_RUN, "cannot read ", name.bytes, result, "");
+        refuse(CODE_CANNOT_RUN, "cannot read ", name.bytes, (int)result, "");
     if (!S_ISREG(status.stx_mode))
         refuse(CODE_CANNOT_RUN, name.bytes, "", 0, " is not a regular file");
     if (status.stx_size > MAX_REQUEST_BYTES)
         refuse(CODE_CANNOT_RUN, name.bytes, "", 0, " is larger than 16 MiB");
     size_t size = (size_t)status.stx_size, have = 0;
     char *bytes = allocate(size + 1);
-    result = CALL(lseek, file, 0, SEEK_SET);
+    result = sys_lseek(file, 0, SEEK_SET);
     while (result >= 0 && have < size) {
-        result = CALL(read, file, bytes + have, size - have);
+        result = sys_read(file, bytes + have, size - have);
         if (result == 0)
             break;
         if (result > 0)
             have += (size_t)result;
     }
     if (result < 0)
-        refuse(CODE_CANNOT_RUN, "cannot read ", name.bytes, result, "");
+        refuse(CODE_CANNOT_RUN, "cannot read ", name.bytes, (int)result, "");
 
     unsigned number = 1;
     bool has_program = false, seen[256] = {false};
@@ -241,7 +241,7 @@ static char **make_arguments(char *records, char **environment)
  */
 
 /* Makes what is missing of the directories above a path; 0, or the error of the first that cannot be made. */
-long make_parents(const char *path)
+int make_parents(const char *path)
 {
     size_t size = strlen(path) + 1;
     char *parent = allocate(size);
@@ -250,7 +250,7 @@ long make_parents(const char *path)
         if (*at != '/' || at == parent)
             continue;
         *at = '\0';
-        long result = CALL(mkdirat, AT_FDCWD, parent, 0777);
+        int result = sys_mkdirat(AT_FDCWD, parent, 0777);
         if (result < 0 && result != -EEXIST)
             return result;
         *at = '/';
@@ -260,14 +260,14 @@ long make_parents(const char *path)
 
 static void enter_directory(const char *path)
 {
-    long result = CALL(chdir, path);
+    int result = sys_chdir(path);
     if (result == -ENOENT && *path != '\0') {
         result = make_parents(path);
         if (result == 0)
-            result = CALL(mkdirat, AT_FDCWD, path, 0777);
+            result = sys_mkdirat(AT_FDCWD, path, 0777);
         if (result < 0 && result != -EEXIST)
             refuse(CODE_CANNOT_RUN, "cannot make the working directory ", path, result, "");
-        result = CALL(chdir, path);
+        result = sys_chdir(path);
     }
     if (result < 0)
         refuse(CODE_CANNOT_RUN, "cannot change to the working directory ", path, result, "");
@@ -280,11 +280,10 @@ static void enter_directory(const char *path)
 /* As if nobody had changed anything: no signal is blocked or ignored. All zero is SIG_DFL on every architecture. */
 static void restore_signals(void)
 {
-    static const char by_default[64];
     static const uint64_t none;
     for (int number = 1; number <= 64; number++)
-        CALL(rt_sigaction, number, by_default, NULL, 8); /* fails for SIGKILL and SIGSTOP alone */
-    CALL(rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
+        ignore(sys_reset_signal(number)); /* fails for SIGKILL and SIGSTOP alone */
+    ignore(sys_sigprocmask(SIG_SETMASK, &none)); /* cannot fail */
 }
 
 /* The remark on a program that is there while its interpreter is not, with the interpreter that its first line names. */
@@ -294,10 +293,10 @@ static const char *no_interpreter(const char *program)
     static char line[128]; /* the kernel reads no more than twice that */
     more.length = 0;
     add(&more, " (it is there, but not the interpreter that it asks for");
-    long file = CALL(openat, AT_FDCWD, program, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    long size = file < 0 ? 0 : CALL(read, file, line, sizeof line - 1);
+    int file = sys_openat(AT_FDCWD, program, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
+    ssize_t size = file < 0 ? 0 : sys_read(file, line, sizeof line - 1);
     if (file >= 0)
-        CALL(close, file);
+        sys_close(file);
     if (size > 2 && line[0] == '#' && line[1] == '!') {
         char *start = line + 2, *end;
         line[size] = '\0';
@@ -314,7 +313,7 @@ static const char *no_interpreter(const char *program)
     return more.bytes;
 }
 
-static _Noreturn void refuse_program(const char *program, long error, char **arguments, char **environment)
+static _Noreturn void refuse_program(const char *program, int error, char **arguments, char **environment)
 {
     const char *more = "";
     if (error == -ENOEXEC)
@@ -338,7 +337,7 @@ static _Noreturn void run_program(char **arguments, char **environment)
 {
     const char *program = arguments[0];
     if (*program == '\0' || strchr(program, '/') != NULL)
-        refuse_program(program, CALL(execve, program, arguments, environment), arguments, environment);
+        refuse_program(program, sys_execve(program, arguments, environment), arguments, environment);
     const char *path = find_variable(environment, "PATH", 4);
     if (path == NULL)
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -353,7 +352,7 @@ static _Noreturn void run_program(char **arguments, char **environment)
         memcpy(candidate, directory, length);
         candidate[length] = '/';
         memcpy(candidate + length + 1, program, name);
-        long error = CALL(execve, candidate, arguments, environment);
+        int error = sys_execve(candidate, arguments, environment);
         if (mode_of(AT_FDCWD, candidate, 0) != 0) {
             if (error != -EACCES)
                 refuse_program(candidate, error, arguments, environment);
@@ -377,12 +376,12 @@ static _Noreturn void run_program(char **arguments, char **environment)
     refuse(CODE_NOT_FOUND, "cannot run ", program, 0, words.bytes);
 }
 
-_Noreturn void run_request(int file, long parent)
+_Noreturn void run_request(int file, pid_t parent)
 {
-    CALL(setsid, 0);                        /* cannot fail: a new process leads no group */
-    CALL(prctl, PR_SET_PDEATHSIG, SIGKILL); /* cannot fail; no program shall outlive what watches over it */
-    if (CALL(getppid, 0) != parent)
-        leave(CODE_CANNOT_RUN);
+    ignore(sys_setsid());                        /* cannot fail: a new process leads no group */
+    ignore(sys_prctl(PR_SET_PDEATHSIG, SIGKILL)); /* cannot fail; no program shall outlive what watches over it */
+    if (sys_getppid() != parent)
+        sys_exit_group(CODE_CANNOT_RUN);
     char *records = read_records(file);
     char **environment = make_environment(records);
     char **arguments = make_arguments(records, environment);

@@ -50,7 +50,7 @@ void add_number(struct text *text, uint64_t number, int width)
     }
 }
 
-void add_error(struct text *text, long error)
+void add_error(struct text *text, int error)
 {
     static const struct {
         int number;
@@ -98,7 +98,7 @@ void add_error(struct text *text, long error)
 }
 
 /* Says `words`, `foreign` and the meaning of `error` on standard error. If nobody hears it, nothing can be done. */
-void complain(const char *words, const char *foreign, long error)
+void complain(const char *words, const char *foreign, int error)
 {
     static struct text line;
     line.length = 0;
@@ -110,7 +110,7 @@ void complain(const char *words, const char *foreign, long error)
         add_error(&line, error);
     }
     add(&line, "\n");
-    write_all(STDERR_FILENO, line.bytes, line.length);
+    ignore(write_all(STDERR_FILENO, line.bytes, line.length));
 }
 
 /* "run.7": a name in the control directory. */
