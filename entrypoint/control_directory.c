@@ -15,7 +15,7 @@ void make_fifos(void)
 int open_fifo(const char *name, int flags)
 {
     int result = sys_openat(self.directory, name, flags | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC, 0);
-    if (result >= 0 && !S_ISFIFO(mode_of(result, "", AT_EMPTY_PATH))) {
+    if (result >= 0 && !S_ISFIFO(file_mode(result, "", AT_EMPTY_PATH))) {
         sys_close(result);
         return -EINVAL;
     }
@@ -23,7 +23,7 @@ int open_fifo(const char *name, int flags)
 }
 
 /* Wakes the coordinator. It looks by itself as well, so that nothing depends on this. */
-void ring(void)
+void ring_coordinator(void)
 {
     int ring = open_fifo("ring", O_WRONLY);
     if (ring < 0)
@@ -34,21 +34,21 @@ void ring(void)
 
 /* Takes a name out of the control directory, whatever is there: a directory goes to a name that nobody can have put
  * something under. Returns whether something was there and is not any more. */
-bool take_away(const char *name)
+bool remove_entry(const char *name)
 {
     static struct text unused;
     char token[2 * TOKEN_BYTES + 1];
     int result = sys_unlinkat(self.directory, name, 0);
-    if (result != -EISDIR || draw_token(token) < 0)
+    if (result != -EISDIR || random_token(token) < 0)
         return result >= 0;
     unused.length = 0;
-    add(&unused, ".discarded.");
-    add_bytes(&unused, token, sizeof token);
+    append(&unused, ".discarded.");
+    append_bytes(&unused, token, sizeof token);
     return sys_renameat2(self.directory, name, self.directory, unused.bytes, 0) >= 0;
 }
 
 /* Writes a file of the control directory under a temporary name. Its mode does not depend on the umask. */
-int write_file(const char *temporary, const struct text *content)
+int write_temporary(const char *temporary, const struct text *content)
 {
     ignore(sys_unlinkat(self.directory, temporary, 0)); /* usually not there; if it stays, so does the next call fail */
     int file = sys_openat(self.directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -63,7 +63,7 @@ int write_file(const char *temporary, const struct text *content)
 
 /* Reads a small file, of the control directory unless its path is absolute, into `buffer`, ended by NUL; a negative
  * errno if it cannot be read. */
-ssize_t read_small(const char *name, char *buffer, size_t size)
+ssize_t read_small_file(const char *name, char *buffer, size_t size)
 {
     int file = sys_openat(self.directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
     if (file < 0)
@@ -83,14 +83,14 @@ int read_order(const char *name, long *number, long *grace)
 {
     char buffer[32];
     const char *at = buffer;
-    long size = read_small(name, buffer, sizeof buffer);
+    long size = read_small_file(name, buffer, sizeof buffer);
     if (size < 0)
         return (int)size;
-    *number = read_number(&at);
+    *number = parse_number(&at);
     *grace = -1;
     if (*number >= 0 && *at == ' ') {
         at++;
-        *grace = read_number(&at);
+        *grace = parse_number(&at);
         if (*grace < 0)
             return -EINVAL;
     }
@@ -102,21 +102,21 @@ void open_control_directory(void)
 {
     int directory = sys_openat(AT_FDCWD, self.path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
     if (directory < 0) {
-        complain("cannot open the control directory ", self.path, directory);
-        sys_exit_group(EXIT_CANNOT);
+        log_error("cannot open the control directory ", self.path, directory);
+        exit_now(EXIT_IO_ERROR);
     }
     self.directory = directory;
     int alive = sys_openat(directory, "alive", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (alive == -EEXIST) {
-        complain("started a second time, and no Step may run twice: there is a file alive in ", self.path, 0);
-        sys_exit_group(EXIT_STARTED_TWICE);
+        log_error("started a second time, and no Step may run twice: there is a file alive in ", self.path, 0);
+        exit_now(EXIT_STARTED_TWICE);
     }
     int result = alive < 0 ? alive : sys_flock(alive, LOCK_EX);
     if (result >= 0)
         result = sys_fchmod(alive, 0644);
     if (result < 0) {
-        complain("cannot make and lock the file alive in ", self.path, result);
-        sys_exit_group(EXIT_CANNOT);
+        log_error("cannot make and lock the file alive in ", self.path, result);
+        exit_now(EXIT_IO_ERROR);
     }
     self.alive = alive;
 }

@@ -26,11 +26,11 @@
 
 static struct request requests[MAX_REQUESTS];
 static struct text errors[MAX_REQUESTS]; /* apart from the requests: nearly never touched, so never in memory */
-static struct text left_behind;          /* the names of processes that cannot be killed */
+static struct text leftovers;          /* the names of processes that cannot be killed */
 
 struct self self = {.bell = -1, .next = 1, .exit_code = -1};
 
-static bool phase_exists(enum phase first, enum phase last)
+static bool any_in_phase(enum phase first, enum phase last)
 {
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
         if (request->phase >= first && request->phase <= last)
@@ -68,14 +68,14 @@ static pid_t fork_child(struct request *request, int socket)
     return pid;
 }
 
-static void cannot_start(struct request *request, const char *words, int error)
+static void fail_start(struct request *request, const char *words, int error)
 {
     struct text *text = error_of(request);
-    add(text, words);
-    add(text, ": ");
-    add_error(text, error);
+    append(text, words);
+    append(text, ": ");
+    append_error(text, error);
     request->status = CODE_CANNOT_RUN << 8;
-    request->phase = TELLING;
+    request->phase = REPORTING;
 }
 
 static void start_request(struct request *request, int file, int locked)
@@ -83,17 +83,17 @@ static void start_request(struct request *request, int file, int locked)
     static struct text name;
     *request = (struct request){.phase = RUNNING, .number = self.next++, .file = file, .socket = -1};
     error_of(request)->length = 0;
-    request->start = request->end = clock_now(CLOCK_REALTIME);
-    request->monotonic = clock_now(CLOCK_MONOTONIC);
-    request->ended_at = milliseconds_now();
+    request->start = request->end = read_clock(CLOCK_REALTIME);
+    request->monotonic = read_clock(CLOCK_MONOTONIC);
+    request->ended_at = monotonic_ms();
     if (file < 0) {
-        add(error_of(request), "cannot read ");
-        cannot_start(request, numbered(&name, "run.", request->number), file);
+        append(error_of(request), "cannot read ");
+        fail_start(request, numbered_name(&name, "run.", request->number), file);
         return;
     }
     if (locked < 0) {
-        add(error_of(request), "cannot lock ");
-        cannot_start(request, numbered(&name, "run.", request->number), locked);
+        append(error_of(request), "cannot lock ");
+        fail_start(request, numbered_name(&name, "run.", request->number), locked);
         return;
     }
     request->wants_mark = wants_mark(file);
@@ -111,11 +111,11 @@ static void start_request(struct request *request, int file, int locked)
     }
     request->pid = result;
     if (result < 0)
-        cannot_start(request, "cannot start a process", result);
+        fail_start(request, "cannot start a process", result);
 }
 
 /* Whether a request with a mark has ended and is not told yet: till then, nothing may begin in its container. */
-static bool marked_one_ends(void)
+static bool marked_request_is_ending(void)
 {
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
         if (request->wants_mark && request->phase >= ENDING)
@@ -123,21 +123,21 @@ static bool marked_one_ends(void)
     return false;
 }
 
-static void take_requests(void)
+static void start_requests(void)
 {
     static struct text name;
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
-        if (self.terminated_by != 0 || self.sweeping || self.unmarked || marked_one_ends() ||
-            (self.exit_at != 0 && self.exit_at <= milliseconds_now()))
+        if (self.terminated_by != 0 || self.sweeping || self.mark_pending || marked_request_is_ending() ||
+            (self.exit_at != 0 && self.exit_at <= monotonic_ms()))
             return;
         if (request->phase != FREE)
             continue;
-        int file = sys_openat(self.directory, numbered(&name, "run.", self.next),
+        int file = sys_openat(self.directory, numbered_name(&name, "run.", self.next),
                               O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
         if (file == -ENOENT || file == -EMFILE || file == -ENFILE || file == -ENOMEM)
             return; /* not there, or not now */
         int locked = file < 0 ? file : sys_flock(file, LOCK_EX | LOCK_NB);
-        if (locked == -EWOULDBLOCK || (file >= 0 && asks_for_mark(file) && phase_exists(RUNNING, TELLING))) {
+        if (locked == -EWOULDBLOCK || (file >= 0 && asks_for_mark(file) && any_in_phase(RUNNING, REPORTING))) {
             sys_close(file);
             return; /* whoever holds it lets it go, or dies; and what wants a mark is alone when it begins */
         }
@@ -157,12 +157,12 @@ static bool read_reports(struct request *request)
             return true;
         request->start = report.start;
         request->has_files = report.has_files;
-        add_bytes(error_of(request), report.error.bytes, report.error.length);
+        append_bytes(error_of(request), report.error.bytes, report.error.length);
     }
 }
 
 /* Waits for whoever has died; returns whether there are more children. */
-static bool reap(void)
+static bool reap_children(void)
 {
     for (;;) {
         siginfo_t info = {0};
@@ -176,14 +176,14 @@ static bool reap(void)
         if (found) /* before it is waited for, as nobody else can get its number till then */
             ignore(sys_kill(-request->pid, SIGKILL));
         int status = 0;
-        struct usage usage = {0};
+        struct kernel_rusage usage = {0};
         ignore(sys_wait4(info.si_pid, &status, 0, &usage)); /* it has died already: returns at once */
         if (found) {
             request->status = status;
             request->usage = usage;
-            request->end = time_since(request->start, request->monotonic);
-            request->ended_at = milliseconds_now();
-            request->complained = false;
+            request->end = wall_clock_after(request->start, request->monotonic);
+            request->ended_at = monotonic_ms();
+            request->error_logged = false;
             request->phase = ENDING;
         }
         for (struct request *other = requests; other < requests + MAX_REQUESTS; other++)
@@ -196,19 +196,19 @@ static bool reap(void)
  * Whether what requests left behind is gone, or has to stay because another request runs. That is no reason to stay for
  * a request with a mark: what runs beside it (a probe, or what the program itself asked for) ends with it.
  */
-static bool swept(const struct request *request)
+static bool kill_leftovers(const struct request *request)
 {
     for (struct request *other = requests; request->wants_mark && other < requests + MAX_REQUESTS; other++)
         if (other->phase == RUNNING)
             signal_group(other, SIGKILL);
-    if (request->wants_mark && phase_exists(RUNNING, COPYING))
+    if (request->wants_mark && any_in_phase(RUNNING, COPYING))
         return false;
-    if (!self.is_init || phase_exists(RUNNING, RUNNING))
+    if (!self.is_init || any_in_phase(RUNNING, RUNNING))
         return true;
-    if (phase_exists(ENDING, COPYING) || phase_exists(READABLE, READABLE))
+    if (any_in_phase(ENDING, COPYING) || any_in_phase(MAKING_READABLE, MAKING_READABLE))
         return false; /* their own processes must not be hit */
     ignore(sys_kill(-1, SIGKILL)); /* fails if there is no other process */
-    self.sweeping = reap();
+    self.sweeping = reap_children();
     return !self.sweeping;
 }
 
@@ -220,22 +220,22 @@ static void start_helper(struct request *request)
     if (pid == 0)
         make_files_readable(request->file);
     if (pid < 0)
-        complain("cannot make files readable for the coordinator", "", pid);
+        log_error("cannot make files readable for the coordinator", "", pid);
     else
         request->helper = pid;
 }
 
-static void add_time(struct text *text, const char *key, int64_t seconds, int64_t fraction, int width)
+static void append_time(struct text *text, const char *key, int64_t seconds, int64_t fraction, int width)
 {
-    add(text, key);
-    add_number(text, (uint64_t)seconds, 1);
-    add(text, ".");
-    add_number(text, (uint64_t)fraction, width);
-    add(text, "\n");
+    append(text, key);
+    append_number(text, (uint64_t)seconds, 1);
+    append(text, ".");
+    append_number(text, (uint64_t)fraction, width);
+    append(text, "\n");
 }
 
 /* Names the processes that a request left behind, which may be of another user, and cannot be killed. */
-static void name_left(struct text *text)
+static void describe_leftovers(struct text *text)
 {
     _Alignas(uint64_t) static char buffer[4 << 10];
     static struct text path;
@@ -250,56 +250,56 @@ static void name_left(struct text *text)
             memcpy(&length, buffer + at + 16, sizeof length);
             const char *digits = buffer + at + 19, *end = digits;
             at += length;
-            long number = read_number(&end);
+            long number = parse_number(&end);
             if (number <= 1 || *end != '\0')
                 continue;
             path.length = 0;
-            add(&path, "/proc/");
-            add(&path, digits);
-            add_bytes(&path, "/comm", 6);
-            ssize_t known = read_small(path.bytes, name, sizeof name);
-            if (known <= 0 || ++named > MOST_NAMED)
+            append(&path, "/proc/");
+            append(&path, digits);
+            append_bytes(&path, "/comm", 6);
+            ssize_t known = read_small_file(path.bytes, name, sizeof name);
+            if (known <= 0 || ++named > MAX_NAMED)
                 continue; /* it has ended meanwhile */
             name[name[known - 1] == '\n' ? known - 1 : known] = '\0';
             if (named > 1)
-                add(text, ", ");
-            add_foreign(text, name);
-            add(text, " (process ");
-            add_number(text, (uint64_t)number, 1);
-            add(text, ")");
+                append(text, ", ");
+            append_escaped(text, name);
+            append(text, " (process ");
+            append_number(text, (uint64_t)number, 1);
+            append(text, ")");
         }
     }
     if (processes >= 0)
         sys_close(processes);
-    if (named > MOST_NAMED)
-        add(text, " and others");
+    if (named > MAX_NAMED)
+        append(text, " and others");
     if (named == 0)
-        add(text, "processes that cannot be named");
+        append(text, "processes that cannot be named");
 }
 
 /* Brings the sweeping to an end: all is gone, or what is left is named, and no request will begin any more. */
-static bool sweep(struct request *request)
+static bool sweep_leftovers(struct request *request)
 {
-    int64_t now = milliseconds_now();
+    int64_t now = monotonic_ms();
     if (request->sweep_until == 0)
-        request->sweep_until = now + SWEEP_PATIENCE;
-    if (swept(request))
+        request->sweep_until = now + SWEEP_TIMEOUT;
+    if (kill_leftovers(request))
         return true;
-    if (now < request->sweep_until || phase_exists(ENDING, COPYING) || phase_exists(READABLE, READABLE))
+    if (now < request->sweep_until || any_in_phase(ENDING, COPYING) || any_in_phase(MAKING_READABLE, MAKING_READABLE))
         return false;
-    name_left(&left_behind);
-    request->left_some = self.sweeping = true;
+    describe_leftovers(&leftovers);
+    request->has_leftovers = self.sweeping = true;
     return true;
 }
 
 /* How many processes of this container's cgroup the kernel has killed for their use of memory; 0 if it does not say.
  * The file is that of cgroup v2, or of v1 (Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst). */
-static long memory_kills(void)
+static long read_oom_kills(void)
 {
     static const char key[] = "oom_kill ";
     char buffer[256];
-    if (read_small("/sys/fs/cgroup/memory.events", buffer, sizeof buffer) < 0 &&
-        read_small("/sys/fs/cgroup/memory/memory.oom_control", buffer, sizeof buffer) < 0)
+    if (read_small_file("/sys/fs/cgroup/memory.events", buffer, sizeof buffer) < 0 &&
+        read_small_file("/sys/fs/cgroup/memory/memory.oom_control", buffer, sizeof buffer) < 0)
         return 0;
     const char *line = buffer;
     while (strlen(line) >= sizeof key && memcmp(line, key, sizeof key - 1) != 0) {
@@ -311,18 +311,18 @@ static long memory_kills(void)
     if (strlen(line) < sizeof key)
         return 0;
     line += sizeof key - 1;
-    long kills = read_number(&line);
+    long kills = parse_number(&line);
     return kills < 0 ? 0 : kills;
 }
 
 /* Notes in all requests that run whether something was killed for its use of memory since this was called last: whose
  * process it was is not known, and to Kubernetes it is the container that ran out of memory. */
-static void note_memory_kills(void)
+static void note_oom_kills(void)
 {
-    long before = self.kills;
-    self.kills = memory_kills();
+    long before = self.oom_kills;
+    self.oom_kills = read_oom_kills();
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
-        request->out_of_memory = request->out_of_memory || self.kills > before;
+        request->oom_killed = request->oom_killed || self.oom_kills > before;
 }
 
 /*
@@ -332,66 +332,66 @@ static void note_memory_kills(void)
 static void discard_requests(void)
 {
     static struct text name;
-    while (take_away(numbered(&name, "run.", self.next)))
+    while (remove_entry(numbered_name(&name, "run.", self.next)))
         self.next++;
-    take_away(numbered(&name, "exited.", self.next));
+    remove_entry(numbered_name(&name, "exited.", self.next));
 }
 
-static bool tell(struct request *request)
+static bool write_exited(struct request *request)
 {
     static struct text content, temporary, name;
     content.length = 0;
     int status = request->status;
-    note_memory_kills();
-    add(&content, WIFSIGNALED(status) ? "signal=" : "code=");
-    add_number(&content, (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), 1);
-    add(&content, "\n");
-    add_time(&content, "start=", request->start.seconds, request->start.nanoseconds, 9);
-    add_time(&content, "end=", request->end.seconds, request->end.nanoseconds, 9);
-    add_time(&content, "user=", request->usage.user_seconds, request->usage.user_microseconds, 6);
-    add_time(&content, "system=", request->usage.system_seconds, request->usage.system_microseconds, 6);
-    add(&content, "peak=");
-    add_number(&content, (uint64_t)request->usage.peak, 1);
-    add(&content, request->stopped ? "\nstopped=1\n" : "\n");
-    add(&content, "next=");
-    add_number(&content, self.next, 1);
-    add(&content, "\n");
-    if (request->out_of_memory)
-        add(&content, "oom=1\n");
+    note_oom_kills();
+    append(&content, WIFSIGNALED(status) ? "signal=" : "code=");
+    append_number(&content, (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), 1);
+    append(&content, "\n");
+    append_time(&content, "start=", request->start.tv_sec, request->start.tv_nsec, 9);
+    append_time(&content, "end=", request->end.tv_sec, request->end.tv_nsec, 9);
+    append_time(&content, "user=", request->usage.ru_utime.tv_sec, request->usage.ru_utime.tv_usec, 6);
+    append_time(&content, "system=", request->usage.ru_stime.tv_sec, request->usage.ru_stime.tv_usec, 6);
+    append(&content, "peak=");
+    append_number(&content, (uint64_t)request->usage.ru_maxrss, 1);
+    append(&content, request->stopped ? "\nstopped=1\n" : "\n");
+    append(&content, "next=");
+    append_number(&content, self.next, 1);
+    append(&content, "\n");
+    if (request->oom_killed)
+        append(&content, "oom=1\n");
     if (*request->token != '\0') {
-        add(&content, "mark=");
-        add(&content, request->token);
-        add(&content, "\n");
+        append(&content, "mark=");
+        append(&content, request->token);
+        append(&content, "\n");
     }
-    if (request->left_some) {
-        add(&content, "left=");
-        add_bytes(&content, left_behind.bytes, left_behind.length);
-        add(&content, "\n");
+    if (request->has_leftovers) {
+        append(&content, "left=");
+        append_bytes(&content, leftovers.bytes, leftovers.length);
+        append(&content, "\n");
     }
     struct text *error = error_of(request);
     if (error->length > 0) {
-        add(&content, "error=");
-        add_bytes(&content, error->bytes, error->length);
+        append(&content, "error=");
+        append_bytes(&content, error->bytes, error->length);
         if (content.length == sizeof content.bytes)
             content.length--;
-        add(&content, "\n");
+        append(&content, "\n");
     }
-    numbered(&temporary, ".exited.", request->number);
-    numbered(&name, "exited.", request->number);
-    int result = write_file(temporary.bytes, &content);
+    numbered_name(&temporary, ".exited.", request->number);
+    numbered_name(&name, "exited.", request->number);
+    int result = write_temporary(temporary.bytes, &content);
     if (result >= 0) {
-        take_away(name.bytes); /* a false one, written by the request while it lived */
+        remove_entry(name.bytes); /* a false one, written by the request while it lived */
         if (request->file >= 0)
             ignore(sys_flock(request->file, LOCK_UN)); /* cannot fail: from here on, exited.N is believed */
         result = sys_renameat2(self.directory, temporary.bytes, self.directory, name.bytes, 0);
     }
-    if (result < 0 && !request->complained)
-        complain("cannot write the end of a request, and tries again each second: ", name.bytes, result);
-    if (result < 0 && milliseconds_now() - request->ended_at > TELL_PATIENCE) {
-        complain("could not write the end of a request for too long, and ends: ", name.bytes, result);
-        sys_exit_group(EXIT_CANNOT);
+    if (result < 0 && !request->error_logged)
+        log_error("cannot write the end of a request, and tries again each second: ", name.bytes, result);
+    if (result < 0 && monotonic_ms() - request->ended_at > EXITED_TIMEOUT) {
+        log_error("could not write the end of a request for too long, and ends: ", name.bytes, result);
+        exit_now(EXIT_IO_ERROR);
     }
-    request->complained = result < 0;
+    request->error_logged = result < 0;
     return result >= 0;
 }
 
@@ -400,34 +400,34 @@ static void advance(struct request *request)
 {
     enum phase before = request->phase;
     if (request->phase == ENDING &&
-        (sys_kill(-request->pid, 0) == -ESRCH || milliseconds_now() - request->ended_at > GROUP_PATIENCE)) {
+        (sys_kill(-request->pid, 0) == -ESRCH || monotonic_ms() - request->ended_at > GROUP_TIMEOUT)) {
         ignore(sys_shutdown(request->socket, SHUT_WR)); /* fails if there are no copy processes */
         request->phase = COPYING;
     }
     if (request->phase == COPYING && read_reports(request))
         request->phase = SWEEPING;
-    if (request->phase == SWEEPING && sweep(request)) {
+    if (request->phase == SWEEPING && sweep_leftovers(request)) {
         start_helper(request);
-        request->phase = READABLE;
+        request->phase = MAKING_READABLE;
     }
-    if (request->phase == READABLE && request->helper == 0)
+    if (request->phase == MAKING_READABLE && request->helper == 0)
         request->phase = MARKING;
-    if (request->phase == MARKING && !self.unmarked) {
+    if (request->phase == MARKING && !self.mark_pending) {
         if (request->wants_mark)
             make_mark(request);
-        request->phase = TELLING;
+        request->phase = REPORTING;
     }
-    if (request->phase == TELLING && request->wants_mark)
+    if (request->phase == REPORTING && request->wants_mark)
         discard_requests();
-    if (request->phase == TELLING && tell(request)) {
+    if (request->phase == REPORTING && write_exited(request)) {
         if (request->file >= 0)
             sys_close(request->file);
         if (request->socket >= 0)
             sys_close(request->socket);
         request->phase = FREE;
-        ring();
+        ring_coordinator();
     }
-    self.again |= request->phase != before;
+    self.check_again |= request->phase != before;
 }
 
 /* ------------------------------------------------------------------------------------------------------------------
@@ -438,44 +438,44 @@ static void advance(struct request *request)
  * An order is moved away before it is read. To read and then unlink it would unlink another one that has come meanwhile,
  * unread. Only what cannot be moved (the Step has put something in the way) is read where it is.
  */
-static void take_kill(struct request *request)
+static void handle_kill(struct request *request)
 {
     static struct text name, taken;
     long number, grace;
-    int result = read_order(numbered(&name, "kill.", request->number), &number, &grace);
+    int result = read_order(numbered_name(&name, "kill.", request->number), &number, &grace);
     if (result == -ENOENT)
         return;
-    numbered(&taken, ".taken.", request->number);
+    numbered_name(&taken, ".taken.", request->number);
     bool moved = sys_renameat2(self.directory, name.bytes, self.directory, taken.bytes, 0) >= 0;
     if (moved)
         result = read_order(taken.bytes, &number, &grace);
     bool stays = sys_unlinkat(self.directory, moved ? taken.bytes : name.bytes, 0) < 0 && !moved;
-    if (stays && (request->stopped || request->complained))
+    if (stays && (request->stopped || request->error_logged))
         return; /* one that stays is taken once */
     if (result < 0 || number < 1 || number > 64 || grace < 0) {
-        complain("makes no sense, and is ignored: ", name.bytes, result == -EINVAL ? 0 : result);
-        request->complained = stays;
+        log_error("makes no sense, and is ignored: ", name.bytes, result == -EINVAL ? 0 : result);
+        request->error_logged = stays;
         return;
     }
     request->stopped = true;
-    request->complained = false;
+    request->error_logged = false;
     signal_group(request, (int)number);
-    int64_t kill_at = milliseconds_now() + grace;
+    int64_t kill_at = monotonic_ms() + grace;
     if (request->kill_at == 0 || kill_at < request->kill_at)
         request->kill_at = kill_at;
 }
 
 /* Whether a mark has to be written before the exit: not for ever, since the end of the streams is a mark as well. */
-static bool mark_is_awaited(int64_t now)
+static bool mark_is_pending(int64_t now)
 {
-    return self.unmarked && now - self.marked_at < MARK_PATIENCE;
+    return self.mark_pending && now - self.mark_made_at < MARK_TIMEOUT;
 }
 
 /*
  * Exits if the coordinator says so and nothing is left to be done, or that has taken too long. What was read once holds
  * if a Step takes the file away; what makes no sense is a Step's, and the coordinator will write another one.
  */
-static void take_exit(int64_t now)
+static void handle_exit(int64_t now)
 {
     long code, grace;
     int result = read_order("exit", &code, &grace);
@@ -485,9 +485,9 @@ static void take_exit(int64_t now)
         self.exit_code = code;
         if (grace >= 0 && (self.exit_at == 0 || now + grace < self.exit_at))
             self.exit_at = now + grace;
-    } else if (result != -ENOENT && !self.complained) {
-        complain("makes no sense, and is ignored: ", "exit", result == -EINVAL ? 0 : result);
-        self.complained = true;
+    } else if (result != -ENOENT && !self.error_logged) {
+        log_error("makes no sense, and is ignored: ", "exit", result == -EINVAL ? 0 : result);
+        self.error_logged = true;
     }
     if (self.exit_code < 0)
         return;
@@ -495,19 +495,19 @@ static void take_exit(int64_t now)
         for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
             if (request->phase == RUNNING)
                 signal_group(request, SIGKILL);
-        if (!phase_exists(RUNNING, MARKING))
-            sys_exit_group((int)self.exit_code);
+        if (!any_in_phase(RUNNING, MARKING))
+            exit_now((int)self.exit_code);
         return;
     }
-    if (phase_exists(RUNNING, TELLING))
+    if (any_in_phase(RUNNING, REPORTING))
         return;
-    take_requests(); /* what was written before `exit` goes first */
-    if (phase_exists(RUNNING, TELLING) || mark_is_awaited(now))
+    start_requests(); /* what was written before `exit` goes first */
+    if (any_in_phase(RUNNING, REPORTING) || mark_is_pending(now))
         return;
-    sys_exit_group((int)self.exit_code);
+    exit_now((int)self.exit_code);
 }
 
-static void take_signals(void)
+static void handle_signals(void)
 {
     struct signalfd_siginfo info;
     while (sys_read(self.signals, &info, sizeof info) == sizeof info) {
@@ -524,7 +524,7 @@ static void take_signals(void)
 }
 
 /* Ends if the coordinator was there and nobody has held its lock for too long. */
-static void look_for_coordinator(int64_t now)
+static void check_coordinator(int64_t now)
 {
     int file = sys_openat(self.directory, "coordinator", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
     bool free = file >= 0 && sys_flock(file, LOCK_EX | LOCK_NB) == 0;
@@ -536,33 +536,33 @@ static void look_for_coordinator(int64_t now)
     }
     if (now - self.coordinator_seen < self.orphan_after)
         return;
-    complain("the coordinator has been gone for too long; nobody holds ", "coordinator", 0);
+    log_error("the coordinator has been gone for too long; nobody holds ", "coordinator", 0);
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
         if (request->phase == RUNNING)
             signal_group(request, SIGKILL);
-    sys_exit_group(EXIT_ORPHAN);
+    exit_now(EXIT_ORPHANED);
 }
 
 /* ------------------------------------------------------------------------------------------------------------------
  * The loop
  */
 
-static void look_at_everything(void)
+static void check_everything(void)
 {
-    take_signals();
-    reap();
-    if (self.unmarked)
+    handle_signals();
+    reap_children();
+    if (self.mark_pending)
         write_mark();
-    take_requests();
-    int64_t now = milliseconds_now();
+    start_requests();
+    int64_t now = monotonic_ms();
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
         if (request->phase == RUNNING)
-            take_kill(request);
+            handle_kill(request);
         if (request->phase == RUNNING && request->kill_at != 0 && request->kill_at <= now) {
             signal_group(request, SIGKILL);
             request->kill_at = 0;
         }
-        if (request->phase != TELLING || request->complained == false)
+        if (request->phase != REPORTING || request->error_logged == false)
             advance(request);
     }
     if (now >= self.tick_at) {
@@ -571,33 +571,33 @@ static void look_at_everything(void)
             self.bell = open_fifo("bell", O_RDWR);
         for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
             advance(request);
-        look_for_coordinator(now);
+        check_coordinator(now);
     }
-    if (self.terminated_by != 0 && !phase_exists(RUNNING, MARKING) && !mark_is_awaited(now))
-        sys_exit_group(128 + self.terminated_by);
-    take_exit(now);
+    if (self.terminated_by != 0 && !any_in_phase(RUNNING, MARKING) && !mark_is_pending(now))
+        exit_now(128 + self.terminated_by);
+    handle_exit(now);
 }
 
-static void wait_for_something(void)
+static void wait_for_event(void)
 {
     struct pollfd waiting[3 + MAX_REQUESTS] = {{self.signals, POLLIN, 0}, {self.bell, POLLIN, 0}};
     unsigned count = 2;
-    if (self.unmarked)
+    if (self.mark_pending)
         waiting[count++] = (struct pollfd){STDOUT_FILENO, POLLOUT, 0};
-    int64_t until = self.again ? 0 : self.tick_at;
-    self.again = false;
+    int64_t until = self.check_again ? 0 : self.tick_at;
+    self.check_again = false;
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
         if (request->phase == COPYING)
             waiting[count++] = (struct pollfd){request->socket, POLLIN, 0};
         if (request->phase == RUNNING && request->kill_at != 0 && request->kill_at < until)
             until = request->kill_at;
     }
-    if (self.exit_at > milliseconds_now() && self.exit_at < until)
+    if (self.exit_at > monotonic_ms() && self.exit_at < until)
         until = self.exit_at;
-    int64_t rest = until - milliseconds_now();
+    int64_t rest = until - monotonic_ms();
     if (rest < 0)
         rest = 0;
-    struct moment timeout = {(uint32_t)rest / 1000, (uint32_t)rest % 1000 * 1000000};
+    struct timespec timeout = {(uint32_t)rest / 1000, (uint32_t)rest % 1000 * 1000000};
     /* whatever comes of it, everything is looked at */
     ignore(sys_ppoll(waiting, count, &timeout));
     if (waiting[1].revents != 0) {
@@ -627,8 +627,8 @@ static void block_signals(void)
     ignore(sys_reset_signal(SIGCHLD)); /* ignored, it would keep children from being waited for */
     int signals = sys_signalfd4(-1, &read, SFD_NONBLOCK | SFD_CLOEXEC);
     if (signals < 0) {
-        complain("cannot receive signals", "", signals);
-        sys_exit_group(EXIT_CANNOT);
+        log_error("cannot receive signals", "", signals);
+        exit_now(EXIT_IO_ERROR);
     }
     self.signals = signals;
 }
@@ -640,14 +640,14 @@ static _Noreturn void serve(void)
     if (!self.is_init)
         ignore(sys_prctl(PR_SET_CHILD_SUBREAPER, 1)); /* fails in qemu alone; then somebody else reaps the orphans */
     open_control_directory();
-    self.kills = memory_kills();
-    self.coordinator_seen = milliseconds_now();
+    self.oom_kills = read_oom_kills();
+    self.coordinator_seen = monotonic_ms();
     make_fifos();
     self.bell = open_fifo("bell", O_RDWR);
-    ring();
+    ring_coordinator();
     for (;;) {
-        look_at_everything();
-        wait_for_something();
+        check_everything();
+        wait_for_event();
     }
 }
 
@@ -656,15 +656,15 @@ static void install(const char *path)
 {
     static char buffer[64 << 10];
     static struct text temporary;
-    numbered(&temporary, ".entrypoint.", (uint32_t)sys_getpid());
+    numbered_name(&temporary, ".entrypoint.", (uint32_t)sys_getpid());
     int directory = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
     int from = sys_openat(AT_FDCWD, "/proc/self/exe", O_RDONLY | O_CLOEXEC, 0);
     if (from < 0)
-        complain("cannot read ", "/proc/self/exe", from);
+        log_error("cannot read ", "/proc/self/exe", from);
     if (directory < 0)
-        complain("cannot open ", path, directory);
+        log_error("cannot open ", path, directory);
     if (from < 0 || directory < 0)
-        sys_exit_group(EXIT_CANNOT);
+        exit_now(EXIT_IO_ERROR);
     ignore(sys_unlinkat(directory, temporary.bytes, 0)); /* usually not there */
     int to = sys_openat(directory, temporary.bytes, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
     ssize_t result = to;
@@ -675,13 +675,13 @@ static void install(const char *path)
     if (result >= 0)
         result = sys_renameat2(directory, temporary.bytes, directory, "entrypoint", 0);
     if (result < 0) {
-        complain("cannot write the entrypoint into ", path, (int)result);
+        log_error("cannot write the entrypoint into ", path, (int)result);
         ignore(sys_unlinkat(directory, temporary.bytes, 0)); /* if it was not made, there is nothing to remove */
-        sys_exit_group(EXIT_CANNOT);
+        exit_now(EXIT_IO_ERROR);
     }
 }
 
-static int run(int count, char **arguments)
+static int run_command_line(int count, char **arguments)
 {
     static const char usage[] = "usage: entrypoint [--orphan-seconds N] [DIR]\n"
                                 "       entrypoint install DIR\n"
@@ -697,7 +697,7 @@ static int run(int count, char **arguments)
     int next = 1;
     if (count >= 3 && strcmp(arguments[1], "--orphan-seconds") == 0) {
         const char *at = arguments[2];
-        orphan_seconds = read_number(&at);
+        orphan_seconds = parse_number(&at);
         next = *at == '\0' && orphan_seconds >= 0 ? 3 : count + 1;
     }
     self.path = next < count ? arguments[next] : "/monopod/step";
@@ -721,21 +721,21 @@ static void open_standard_streams(void)
 
 int main(int count, char **arguments)
 {
-    environment_at_start = environ;
+    initial_environment = environ;
     open_standard_streams();
-    return run(count, arguments);
+    return run_command_line(count, arguments);
 }
 
 #else
 
 /* The kernel leaves on the stack: the number of arguments, the arguments, NULL, the environment, NULL. */
-_Noreturn void begin(long *stack)
+_Noreturn void start_process(long *stack)
 {
     int count = (int)*stack;
     char **arguments = (char **)(stack + 1);
-    environment_at_start = arguments + count + 1;
+    initial_environment = arguments + count + 1;
     open_standard_streams();
-    sys_exit_group(run(count, arguments));
+    exit_now(run_command_line(count, arguments));
 }
 
 #endif

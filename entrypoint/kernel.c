@@ -8,7 +8,7 @@
 
 #if __STDC_HOSTED__
 
-char **environment_at_start;
+char **initial_environment;
 extern char **environ;
 
 static long kernel(long number, long a, long b, long c, long d, long e, long f)
@@ -23,18 +23,18 @@ pid_t sys_fork(void)
     return pid == -1 ? -errno : pid;
 }
 
-void *more_memory(size_t size)
+void *heap_allocate(size_t size)
 {
     return malloc(size);
 }
 
 #else
 
-char **environment_at_start;
+char **initial_environment;
 
 #if defined(__x86_64__)
 
-__asm__(".globl _start\n_start: xorl %ebp, %ebp\n movq %rsp, %rdi\n andq $-16, %rsp\n call begin\n");
+__asm__(".globl _start\n_start: xorl %ebp, %ebp\n movq %rsp, %rdi\n andq $-16, %rsp\n call start_process\n");
 
 static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -49,7 +49,7 @@ static long kernel(long number, long a, long b, long c, long d, long e, long f)
 
 #elif defined(__aarch64__)
 
-__asm__(".globl _start\n_start: mov x29, #0\n mov x30, #0\n mov x0, sp\n and sp, x0, #-16\n b begin\n");
+__asm__(".globl _start\n_start: mov x29, #0\n mov x30, #0\n mov x0, sp\n and sp, x0, #-16\n b start_process\n");
 
 static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -62,7 +62,7 @@ static long kernel(long number, long a, long b, long c, long d, long e, long f)
 #elif defined(__riscv)
 
 __asm__(".globl _start\n_start: .option push\n .option norelax\n lla gp, __global_pointer$\n .option pop\n"
-        " mv a0, sp\n andi sp, sp, -16\n tail begin\n");
+        " mv a0, sp\n andi sp, sp, -16\n tail start_process\n");
 
 static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -76,7 +76,7 @@ static long kernel(long number, long a, long b, long c, long d, long e, long f)
 
 /* Calls begin by way of the table of contents (r2), which r12, the address of _start, leads to. */
 __asm__(".globl _start\n_start: addis 2, 12, .TOC.-_start@ha\n addi 2, 2, .TOC.-_start@l\n mr 3, 1\n clrrdi 1, 1, 4\n"
-        " li 0, 0\n stdu 0, -32(1)\n mtlr 0\n bl begin\n nop\n");
+        " li 0, 0\n stdu 0, -32(1)\n mtlr 0\n bl start_process\n nop\n");
 
 /* An error comes as a positive errno, and a flag that says so. */
 static long kernel(long number, long a, long b, long c, long d, long e, long f)
@@ -92,7 +92,7 @@ static long kernel(long number, long a, long b, long c, long d, long e, long f)
 
 #elif defined(__s390x__)
 
-__asm__(".globl _start\n_start: lgr %r2, %r15\n aghi %r15, -160\n lghi %r0, 0\n stg %r0, 0(%r15)\n jg begin\n");
+__asm__(".globl _start\n_start: lgr %r2, %r15\n aghi %r15, -160\n lghi %r0, 0\n stg %r0, 0(%r15)\n jg start_process\n");
 
 static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -104,7 +104,7 @@ static long kernel(long number, long a, long b, long c, long d, long e, long f)
 
 #elif defined(__ARM_EABI__)
 
-__asm__(".globl _start\n_start: mov fp, #0\n mov lr, #0\n mov r0, sp\n bic ip, sp, #15\n mov sp, ip\n bl begin\n");
+__asm__(".globl _start\n_start: mov fp, #0\n mov lr, #0\n mov r0, sp\n bic ip, sp, #15\n mov sp, ip\n bl start_process\n");
 
 static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -128,7 +128,7 @@ pid_t sys_fork(void)
 }
 
 /* The end of the heap is only moved up: what a child allocates, it keeps until it execs or exits. */
-void *more_memory(size_t size)
+void *heap_allocate(size_t size)
 {
     static uintptr_t next, end;
     if (end == 0)
@@ -219,34 +219,34 @@ long system_call(long number, long a, long b, long c, long d, long e, long f)
     return result;
 }
 
-struct moment clock_now(clockid_t clock)
+struct timespec read_clock(clockid_t clock)
 {
-    struct moment now = {0, 0};
+    struct timespec now = {0, 0};
     ignore(sys_clock_gettime(clock, &now)); /* both clocks are there on every Linux */
     return now;
 }
 
 /* The time of day when `start`, at the monotonic time `from`, was the time of day: it may have been set meanwhile. */
-struct moment time_since(struct moment start, struct moment from)
+struct timespec wall_clock_after(struct timespec start, struct timespec from)
 {
-    const int64_t second = 1000000000;
-    struct moment now = clock_now(CLOCK_MONOTONIC);
-    now.seconds += start.seconds - from.seconds;
-    now.nanoseconds += start.nanoseconds - from.nanoseconds;
-    if (now.nanoseconds < 0) {
-        now.nanoseconds += second;
-        now.seconds--;
-    } else if (now.nanoseconds >= second) {
-        now.nanoseconds -= second;
-        now.seconds++;
+    const long second = 1000000000;
+    struct timespec now = read_clock(CLOCK_MONOTONIC);
+    now.tv_sec += start.tv_sec - from.tv_sec;
+    now.tv_nsec += start.tv_nsec - from.tv_nsec;
+    if (now.tv_nsec < 0) {
+        now.tv_nsec += second;
+        now.tv_sec--;
+    } else if (now.tv_nsec >= second) {
+        now.tv_nsec -= second;
+        now.tv_sec++;
     }
     return now;
 }
 
-int64_t milliseconds_now(void)
+int64_t monotonic_ms(void)
 {
-    struct moment now = clock_now(CLOCK_MONOTONIC);
-    return now.seconds * 1000 + (uint32_t)now.nanoseconds / 1000000;
+    struct timespec now = read_clock(CLOCK_MONOTONIC);
+    return now.tv_sec * 1000 + (uint32_t)now.tv_nsec / 1000000;
 }
 
 int write_all(int descriptor, const char *bytes, size_t size)
@@ -262,7 +262,7 @@ int write_all(int descriptor, const char *bytes, size_t size)
 }
 
 /* The type and mode of what a path or, with an empty path, a descriptor stands for; 0 if that cannot be known. */
-mode_t mode_of(int directory, const char *path, int flags)
+mode_t file_mode(int directory, const char *path, int flags)
 {
     struct statx status = {0};
     if (sys_statx(directory, path, flags, STATX_TYPE | STATX_MODE, &status) < 0)

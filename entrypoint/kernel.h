@@ -34,15 +34,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What the kernel calls struct __kernel_timespec; on 64-bit machines the same as struct timespec. */
-struct moment {
-    int64_t seconds;
-    int64_t nanoseconds;
-};
+/* The kernel's struct __kernel_timespec: libc's is the same where time_t has 64 bits, as in musl on all architectures. */
+_Static_assert(sizeof(struct timespec) == 16, "time_t has 64 bits");
 
-/* What wait4(2) fills in: on 32-bit machines not what libc declares. */
-struct usage {
-    long user_seconds, user_microseconds, system_seconds, system_microseconds, peak, others[13];
+/* What wait4(2) fills in: in libc's struct rusage, times are wider on 32-bit architectures. */
+struct kernel_rusage {
+    struct {
+        long tv_sec, tv_usec;
+    } ru_utime, ru_stime;
+    long ru_maxrss, others[13];
 };
 
 #ifdef SYS_clock_gettime64
@@ -53,7 +53,7 @@ struct usage {
 #define SYS_ppoll_wide SYS_ppoll
 #endif
 
-extern char **environment_at_start;
+extern char **initial_environment;
 
 /* ------------------------------------------------------------------------------------------------------------------
  * System calls, in the order of their names
@@ -77,7 +77,7 @@ CHECKED int sys_chdir(const char *path)
     return (int)CALL(chdir, path);
 }
 
-CHECKED int sys_clock_gettime(clockid_t clock, struct moment *time)
+CHECKED int sys_clock_gettime(clockid_t clock, struct timespec *time)
 {
     return (int)CALL(clock_gettime_wide, clock, time);
 }
@@ -99,7 +99,7 @@ CHECKED int sys_execve(const char *path, char *const *arguments, char *const *en
     return (int)CALL(execve, path, arguments, environment);
 }
 
-static inline _Noreturn void sys_exit_group(int code)
+static inline _Noreturn void exit_now(int code)
 {
     for (;;)
         CALL(exit_group, code);
@@ -183,9 +183,9 @@ CHECKED int sys_pipe2(int ends[2], int flags)
 }
 
 /* Without a time it waits as long as it takes. The signal mask stays. */
-CHECKED int sys_ppoll(struct pollfd *files, unsigned count, const struct moment *timeout)
+CHECKED int sys_ppoll(struct pollfd *files, unsigned count, const struct timespec *timeout)
 {
-    struct moment rest = timeout != NULL ? *timeout : (struct moment){0, 0}; /* the kernel writes what is left of it */
+    struct timespec rest = timeout != NULL ? *timeout : (struct timespec){0, 0}; /* the kernel writes what is left of it */
     return (int)CALL(ppoll_wide, files, count, timeout != NULL ? &rest : NULL, NULL, 8);
 }
 
@@ -263,7 +263,7 @@ CHECKED int sys_unlinkat(int directory, const char *path, int flags)
     return (int)CALL(unlinkat, directory, path, flags);
 }
 
-CHECKED pid_t sys_wait4(pid_t pid, int *status, int options, struct usage *usage)
+CHECKED pid_t sys_wait4(pid_t pid, int *status, int options, struct kernel_rusage *usage)
 {
     return (pid_t)CALL(wait4, pid, status, options, usage);
 }
@@ -285,11 +285,11 @@ CHECKED ssize_t sys_write(int descriptor, const void *bytes, size_t size)
  * What stands on them (kernel.c)
  */
 
-void *more_memory(size_t size);
-struct moment clock_now(clockid_t clock);
-struct moment time_since(struct moment start, struct moment from);
-int64_t milliseconds_now(void);
+void *heap_allocate(size_t size);
+struct timespec read_clock(clockid_t clock);
+struct timespec wall_clock_after(struct timespec start, struct timespec from);
+int64_t monotonic_ms(void);
 __attribute__((warn_unused_result)) int write_all(int descriptor, const char *bytes, size_t size);
-mode_t mode_of(int directory, const char *path, int flags);
+mode_t file_mode(int directory, const char *path, int flags);
 
 #endif

@@ -4,13 +4,13 @@
 
 static void make_readable(int directory, const char *path, bool follow)
 {
-    mode_t mode = mode_of(directory, path, follow ? 0 : AT_SYMLINK_NOFOLLOW);
+    mode_t mode = file_mode(directory, path, follow ? 0 : AT_SYMLINK_NOFOLLOW);
     mode_t wanted = mode | (S_ISDIR(mode) ? 0555 : 0444);
     if (mode == 0 || mode == wanted || S_ISLNK(mode))
         return; /* what is not there was not written, which is no error */
     int result = sys_fchmodat(directory, path, wanted & 07777);
     if (result < 0)
-        complain("cannot make it readable for the coordinator: ", path, result);
+        log_error("cannot make it readable for the coordinator: ", path, result);
 }
 
 static void make_entries_readable(const char *path)
@@ -22,7 +22,7 @@ static void make_entries_readable(const char *path)
     for (;;) {
         ssize_t size = sys_getdents64(directory, buffer, sizeof buffer);
         if (size < 0)
-            complain("cannot read the directory ", path, (int)size);
+            log_error("cannot read the directory ", path, (int)size);
         if (size <= 0)
             break;
         for (ssize_t at = 0; at < size;) { /* an entry: inode and offset (8 bytes each), length (2), type (1), name */
@@ -49,5 +49,5 @@ _Noreturn void make_files_readable(int file)
         make_readable(AT_FDCWD, record + 1, true);
         make_entries_readable(record + 1);
     }
-    sys_exit_group(0);
+    exit_now(0);
 }

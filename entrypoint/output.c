@@ -7,12 +7,12 @@ static int open_copy(const char *path, const char *words)
     int flags = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOCTTY | O_CLOEXEC;
     int result = sys_openat(AT_FDCWD, path, flags, 0666);
     if (result == -ENOENT) {
-        result = make_parents(path);
+        result = make_parent_directories(path);
         if (result == 0)
             result = sys_openat(AT_FDCWD, path, flags, 0666);
     }
     if (result < 0)
-        refuse(CODE_CANNOT_RUN, words, path, result, "");
+        fail_request(CODE_CANNOT_RUN, words, path, result, "");
     return result;
 }
 
@@ -51,13 +51,13 @@ static _Noreturn void copy_output(struct copy *copy)
             copy->stream = -1; /* nobody reads it any more; the file still gets everything */
         int result = copy->file >= 0 ? write_all(copy->file, buffer, (size_t)size) : 0;
         if (result < 0) {
-            complain("cannot write ", copy->path, result);
+            log_error("cannot write ", copy->path, result);
             copy->file = -1;
         }
         if (last)
             rest -= (size_t)size;
     }
-    sys_exit_group(0);
+    exit_now(0);
 }
 
 static void start_copy(struct copy *copy, const struct copy *other)
@@ -67,7 +67,7 @@ static void start_copy(struct copy *copy, const struct copy *other)
         ignore(sys_setsid()); /* cannot fail: a new process leads no group. Here, so that it is done when the program starts */
         pid_t pid = sys_fork();
         if (pid != 0)
-            sys_exit_group(pid < 0 ? -pid : 0);
+            exit_now(pid < 0 ? -pid : 0);
         sys_close(copy->into);
         if (other->path != NULL)
             sys_close(other->into);
@@ -78,10 +78,10 @@ static void start_copy(struct copy *copy, const struct copy *other)
     if (result >= 0)
         result = WIFSIGNALED(status) ? -EINTR : -WEXITSTATUS(status);
     if (result < 0)
-        refuse(CODE_CANNOT_RUN, "cannot start the process that copies the output to ", copy->path, result, "");
+        fail_request(CODE_CANNOT_RUN, "cannot start the process that copies the output to ", copy->path, result, "");
 }
 
-void copy_streams(const char *records)
+void start_copies(const char *records)
 {
     struct copy copies[] = {{.stream = STDOUT_FILENO, .path = find_record(records, 'o')},
                             {.stream = STDERR_FILENO, .path = find_record(records, 'r')}};
@@ -94,7 +94,7 @@ void copy_streams(const char *records)
         int ends[2] = {-1, -1};
         int result = sys_pipe2(ends, O_CLOEXEC);
         if (result < 0)
-            refuse(CODE_CANNOT_RUN, words[i], copies[i].path, result, "");
+            fail_request(CODE_CANNOT_RUN, words[i], copies[i].path, result, "");
         copies[i].from = ends[0];
         copies[i].into = ends[1];
     }
@@ -104,7 +104,7 @@ void copy_streams(const char *records)
     for (int i = 0; i < 2; i++) {
         int result = copies[i].path != NULL ? sys_dup3(copies[i].into, copies[i].stream, 0) : 0;
         if (result < 0)
-            refuse(CODE_CANNOT_RUN, words[i], copies[i].path, result, "");
+            fail_request(CODE_CANNOT_RUN, words[i], copies[i].path, result, "");
     }
 }
 
@@ -123,18 +123,18 @@ bool wants_mark(int file)
 {
     if (!asks_for_mark(file))
         return false;
-    if (self.joined)
+    if (self.streams_joined)
         return true;
     int result = sys_dup3(STDOUT_FILENO, STDERR_FILENO, 0);
     if (result < 0) {
-        complain("cannot join standard error and output", "", result);
+        log_error("cannot join standard error and output", "", result);
         return false;
     }
-    return self.joined = true;
+    return self.streams_joined = true;
 }
 
 /* Draws what nobody can guess, as 32 hexadecimal digits; -EIO or another negative errno if there is nothing to draw. */
-int draw_token(char token[2 * TOKEN_BYTES + 1])
+int random_token(char token[2 * TOKEN_BYTES + 1])
 {
     unsigned char bytes[TOKEN_BYTES];
     ssize_t result = sys_getrandom(bytes, sizeof bytes, 0);
@@ -157,28 +157,28 @@ int draw_token(char token[2 * TOKEN_BYTES + 1])
 void write_mark(void)
 {
     struct pollfd room = {STDOUT_FILENO, POLLOUT, 0};
-    struct moment at_once = {0, 0};
+    struct timespec at_once = {0, 0};
     ssize_t result = sys_ppoll(&room, 1, &at_once);
     if (result == 0)
         return;
     if (result > 0 && (room.revents & (POLLERR | POLLNVAL)) == 0)
         result = sys_write(STDOUT_FILENO, self.mark.bytes, self.mark.length); /* a pipe takes all of it, or nothing */
     if (result != -EAGAIN)
-        self.unmarked = false; /* if nobody reads it any more, nobody will miss the mark */
+        self.mark_pending = false; /* if nobody reads it any more, nobody will miss the mark */
 }
 
 void make_mark(struct request *request)
 {
-    int result = draw_token(request->token);
+    int result = random_token(request->token);
     if (result < 0) {
-        complain("cannot draw a token for the end of the output", "", result);
+        log_error("cannot draw a token for the end of the output", "", result);
         return;
     }
     self.mark.length = 0;
-    add(&self.mark, "\x1emonopod ");
-    add(&self.mark, request->token);
-    add(&self.mark, "\n");
-    self.unmarked = true;
-    self.marked_at = milliseconds_now();
+    append(&self.mark, "\x1emonopod ");
+    append(&self.mark, request->token);
+    append(&self.mark, "\n");
+    self.mark_pending = true;
+    self.mark_made_at = monotonic_ms();
     write_mark();
 }

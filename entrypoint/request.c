@@ -11,46 +11,46 @@ static void send_report(const struct text *error)
     report.has_files = child.has_files;
     report.error.length = 0;
     if (error != NULL)
-        add_bytes(&report.error, error->bytes, error->length);
+        append_bytes(&report.error, error->bytes, error->length);
     size_t size = offsetof(struct report, error.bytes) + report.error.length;
     ignore(sys_write(child.socket, &report, size)); /* if the parent is gone, nobody is left to be told */
 }
 
 /* Ends the child. The sentence is `words`, then `foreign`, then the meaning of `error`, then `more`. */
-_Noreturn void refuse(int code, const char *words, const char *foreign, int error, const char *more)
+_Noreturn void fail_request(int code, const char *words, const char *foreign, int error, const char *more)
 {
     static struct text sentence;
     sentence.length = 0;
-    add(&sentence, words);
-    add_foreign(&sentence, foreign);
+    append(&sentence, words);
+    append_escaped(&sentence, foreign);
     if (error != 0) {
-        add(&sentence, ": ");
-        add_error(&sentence, error);
+        append(&sentence, ": ");
+        append_error(&sentence, error);
     }
-    add(&sentence, more);
+    append(&sentence, more);
     send_report(&sentence);
-    sys_exit_group(code);
+    exit_now(code);
 }
 
-static _Noreturn void refuse_malformed(unsigned record, const char *why)
+static _Noreturn void fail_malformed(unsigned record, const char *why)
 {
     static struct text words;
     words.length = 0;
-    add(&words, "run.");
-    add_number(&words, child.number, 1);
-    add(&words, " is malformed: record ");
-    add_number(&words, record, 1);
-    add(&words, " ");
-    add_bytes(&words, "", 1);
-    refuse(CODE_CANNOT_RUN, words.bytes, why, 0, "");
+    append(&words, "run.");
+    append_number(&words, child.number, 1);
+    append(&words, " is malformed: record ");
+    append_number(&words, record, 1);
+    append(&words, " ");
+    append_bytes(&words, "", 1);
+    fail_request(CODE_CANNOT_RUN, words.bytes, why, 0, "");
 }
 
 void *allocate(size_t size)
 {
     child.allocated += size;
-    void *memory = child.allocated <= MAX_ALLOCATED_BYTES ? more_memory(size) : NULL;
+    void *memory = child.allocated <= MAX_ALLOCATED_BYTES ? heap_allocate(size) : NULL;
     if (memory == NULL)
-        refuse(CODE_CANNOT_RUN, "the expanded arguments and environment are too large", "", E2BIG, "");
+        fail_request(CODE_CANNOT_RUN, "the expanded arguments and environment are too large", "", E2BIG, "");
     return memory;
 }
 
@@ -61,15 +61,15 @@ void *allocate(size_t size)
 char *read_records(int file)
 {
     static struct text name;
-    numbered(&name, "run.", child.number);
+    numbered_name(&name, "run.", child.number);
     struct statx status = {0};
     ssize_t result = sys_statx(file, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &status);
     if (result < 0)
-        refuse(CODE_CANNOT_RUN, "cannot read ", name.bytes, (int)result, "");
+        fail_request(CODE_CANNOT_RUN, "cannot read ", name.bytes, (int)result, "");
     if (!S_ISREG(status.stx_mode))
-        refuse(CODE_CANNOT_RUN, name.bytes, "", 0, " is not a regular file");
+        fail_request(CODE_CANNOT_RUN, name.bytes, "", 0, " is not a regular file");
     if (status.stx_size > MAX_REQUEST_BYTES)
-        refuse(CODE_CANNOT_RUN, name.bytes, "", 0, " is larger than 16 MiB");
+        fail_request(CODE_CANNOT_RUN, name.bytes, "", 0, " is larger than 16 MiB");
     size_t size = (size_t)status.stx_size, have = 0;
     char *bytes = allocate(size + 1);
     result = sys_lseek(file, 0, SEEK_SET);
@@ -81,7 +81,7 @@ char *read_records(int file)
             have += (size_t)result;
     }
     if (result < 0)
-        refuse(CODE_CANNOT_RUN, "cannot read ", name.bytes, (int)result, "");
+        fail_request(CODE_CANNOT_RUN, "cannot read ", name.bytes, (int)result, "");
 
     unsigned number = 1;
     bool has_program = false, seen[256] = {false};
@@ -89,13 +89,13 @@ char *read_records(int file)
         size_t rest = have - (size_t)(record - bytes);
         char *end = memchr(record, '\0', rest);
         if (rest == 0)
-            refuse_malformed(number, "should be the closing one, and is missing");
+            fail_malformed(number, "should be the closing one, and is missing");
         if (end == NULL)
-            refuse_malformed(number, "is not ended by NUL");
+            fail_malformed(number, "is not ended by NUL");
         switch (*record) {
         case 'e':
             if (record[1] == '=' || strchr(record, '=') == NULL)
-                refuse_malformed(number, "is not e NAME=VALUE");
+                fail_malformed(number, "is not e NAME=VALUE");
             break;
         case 'a':
             has_program = true;
@@ -104,25 +104,25 @@ char *read_records(int file)
         case 'o':
         case 'r':
             if (seen[(unsigned char)*record])
-                refuse_malformed(number, "is the second of its letter");
+                fail_malformed(number, "is the second of its letter");
             break;
         case 'x':
             child.has_files = true;
             break;
         case 'm':
             if (record[1] != '\0' || number != 1)
-                refuse_malformed(number, "asks for a mark, and has a text or is not the first");
+                fail_malformed(number, "asks for a mark, and has a text or is not the first");
             break;
         case '.':
             if (record[1] != '\0')
-                refuse_malformed(number, "closes the request and has a text");
+                fail_malformed(number, "closes the request and has a text");
             if (rest != 2)
-                refuse_malformed(number, "closes the request, and more follows");
+                fail_malformed(number, "closes the request, and more follows");
             if (!has_program)
-                refuse_malformed(number, "closes the request, and no argument came before");
+                fail_malformed(number, "closes the request, and no argument came before");
             return bytes;
         default:
-            refuse_malformed(number, "has an unknown letter");
+            fail_malformed(number, "has an unknown letter");
         }
         seen[(unsigned char)*record] = true;
         record = end + 1;
@@ -182,23 +182,23 @@ static char *expand(char *text, char **environment)
         return text;
     size_t length = expand_to(NULL, text, environment);
     if (length == SIZE_MAX)
-        refuse(CODE_CANNOT_RUN, "the expanded arguments and environment are too large", "", E2BIG, "");
+        fail_request(CODE_CANNOT_RUN, "the expanded arguments and environment are too large", "", E2BIG, "");
     char *expanded = allocate(length + 1);
     expand_to(expanded, text, environment);
     expanded[length] = '\0';
     return expanded;
 }
 
-static char **make_environment(char *records)
+static char **build_environment(char *records)
 {
     size_t count = 0;
-    for (char **variable = environment_at_start; *variable != NULL; variable++)
+    for (char **variable = initial_environment; *variable != NULL; variable++)
         count++;
     for (char *record = records; *record != '.'; record += strlen(record) + 1)
         count += *record == 'e';
     char **environment = allocate((count + 1) * sizeof *environment);
     char **end = environment;
-    for (char **variable = environment_at_start; *variable != NULL; variable++)
+    for (char **variable = initial_environment; *variable != NULL; variable++)
         *end++ = *variable;
     *end = NULL;
     for (char *record = records; *record != '.'; record += strlen(record) + 1) {
@@ -222,7 +222,7 @@ static char **make_environment(char *records)
     return environment;
 }
 
-static char **make_arguments(char *records, char **environment)
+static char **build_arguments(char *records, char **environment)
 {
     size_t count = 0;
     for (char *record = records; *record != '.'; record += strlen(record) + 1)
@@ -241,7 +241,7 @@ static char **make_arguments(char *records, char **environment)
  */
 
 /* Makes what is missing of the directories above a path; 0, or the error of the first that cannot be made. */
-int make_parents(const char *path)
+int make_parent_directories(const char *path)
 {
     size_t size = strlen(path) + 1;
     char *parent = allocate(size);
@@ -262,15 +262,15 @@ static void enter_directory(const char *path)
 {
     int result = sys_chdir(path);
     if (result == -ENOENT && *path != '\0') {
-        result = make_parents(path);
+        result = make_parent_directories(path);
         if (result == 0)
             result = sys_mkdirat(AT_FDCWD, path, 0777);
         if (result < 0 && result != -EEXIST)
-            refuse(CODE_CANNOT_RUN, "cannot make the working directory ", path, result, "");
+            fail_request(CODE_CANNOT_RUN, "cannot make the working directory ", path, result, "");
         result = sys_chdir(path);
     }
     if (result < 0)
-        refuse(CODE_CANNOT_RUN, "cannot change to the working directory ", path, result, "");
+        fail_request(CODE_CANNOT_RUN, "cannot change to the working directory ", path, result, "");
 }
 
 /*
@@ -287,12 +287,12 @@ static void restore_signals(void)
 }
 
 /* The remark on a program that is there while its interpreter is not, with the interpreter that its first line names. */
-static const char *no_interpreter(const char *program)
+static const char *describe_interpreter(const char *program)
 {
     static struct text more;
     static char line[128]; /* the kernel reads no more than twice that */
     more.length = 0;
-    add(&more, " (it is there, but not the interpreter that it asks for");
+    append(&more, " (it is there, but not the interpreter that it asks for");
     int file = sys_openat(AT_FDCWD, program, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
     ssize_t size = file < 0 ? 0 : sys_read(file, line, sizeof line - 1);
     if (file >= 0)
@@ -305,21 +305,21 @@ static const char *no_interpreter(const char *program)
         for (end = start; *end != '\0' && *end != ' ' && *end != '\t' && *end != '\n'; end++)
             ;
         *end = '\0';
-        add(&more, ": ");
-        add_foreign(&more, start);
+        append(&more, ": ");
+        append_escaped(&more, start);
     }
-    add(&more, ")");
-    add_bytes(&more, "", 1);
+    append(&more, ")");
+    append_bytes(&more, "", 1);
     return more.bytes;
 }
 
-static _Noreturn void refuse_program(const char *program, int error, char **arguments, char **environment)
+static _Noreturn void fail_exec(const char *program, int error, char **arguments, char **environment)
 {
     const char *more = "";
     if (error == -ENOEXEC)
         more = " (a script needs a first line with #! and its interpreter)";
-    if (error == -ENOENT && mode_of(AT_FDCWD, program, 0) != 0)
-        more = no_interpreter(program);
+    if (error == -ENOENT && file_mode(AT_FDCWD, program, 0) != 0)
+        more = describe_interpreter(program);
     if (error == -E2BIG) {
         size_t longest = 0;
         for (char **text = arguments; *text != NULL; text++)
@@ -330,14 +330,14 @@ static _Noreturn void refuse_program(const char *program, int error, char **argu
             more = " (one argument or environment variable alone is longer than 128 KiB)";
     }
     bool missing = error == -ENOENT || error == -ENOTDIR;
-    refuse(missing ? CODE_NOT_FOUND : CODE_CANNOT_RUN, "cannot run ", program, error, more);
+    fail_request(missing ? CODE_NOT_FOUND : CODE_CANNOT_RUN, "cannot run ", program, error, more);
 }
 
-static _Noreturn void run_program(char **arguments, char **environment)
+static _Noreturn void exec_program(char **arguments, char **environment)
 {
     const char *program = arguments[0];
     if (*program == '\0' || strchr(program, '/') != NULL)
-        refuse_program(program, sys_execve(program, arguments, environment), arguments, environment);
+        fail_exec(program, sys_execve(program, arguments, environment), arguments, environment);
     const char *path = find_variable(environment, "PATH", 4);
     if (path == NULL)
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -353,9 +353,9 @@ static _Noreturn void run_program(char **arguments, char **environment)
         candidate[length] = '/';
         memcpy(candidate + length + 1, program, name);
         int error = sys_execve(candidate, arguments, environment);
-        if (mode_of(AT_FDCWD, candidate, 0) != 0) {
+        if (file_mode(AT_FDCWD, candidate, 0) != 0) {
             if (error != -EACCES)
-                refuse_program(candidate, error, arguments, environment);
+                fail_exec(candidate, error, arguments, environment);
             if (found == NULL)
                 found = candidate;
         }
@@ -364,16 +364,16 @@ static _Noreturn void run_program(char **arguments, char **environment)
         at = colon;
     }
     if (found != NULL)
-        refuse_program(found, -EACCES, arguments, environment);
+        fail_exec(found, -EACCES, arguments, environment);
     static struct text words;
     words.length = 0;
-    add(&words, ": it is on no directory of PATH (");
-    add_foreign(&words, path);
-    add(&words, ")");
+    append(&words, ": it is on no directory of PATH (");
+    append_escaped(&words, path);
+    append(&words, ")");
     if (words.length == sizeof words.bytes)
         words.length--;
-    add_bytes(&words, "", 1);
-    refuse(CODE_NOT_FOUND, "cannot run ", program, 0, words.bytes);
+    append_bytes(&words, "", 1);
+    fail_request(CODE_NOT_FOUND, "cannot run ", program, 0, words.bytes);
 }
 
 _Noreturn void run_request(int file, pid_t parent)
@@ -381,16 +381,16 @@ _Noreturn void run_request(int file, pid_t parent)
     ignore(sys_setsid());                        /* cannot fail: a new process leads no group */
     ignore(sys_prctl(PR_SET_PDEATHSIG, SIGKILL)); /* cannot fail; no program shall outlive what watches over it */
     if (sys_getppid() != parent)
-        sys_exit_group(CODE_CANNOT_RUN);
+        exit_now(CODE_CANNOT_RUN);
     char *records = read_records(file);
-    char **environment = make_environment(records);
-    char **arguments = make_arguments(records, environment);
+    char **environment = build_environment(records);
+    char **arguments = build_arguments(records, environment);
     const char *directory = find_record(records, 'd');
     if (directory != NULL)
         enter_directory(directory);
-    copy_streams(records);
+    start_copies(records);
     restore_signals();
-    child.start = time_since(child.start, child.monotonic);
+    child.start = wall_clock_after(child.start, child.monotonic);
     send_report(NULL);
-    run_program(arguments, environment);
+    exec_program(arguments, environment);
 }

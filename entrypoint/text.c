@@ -2,7 +2,7 @@
 
 #include "entrypoint.h"
 
-void add_bytes(struct text *text, const char *bytes, size_t size)
+void append_bytes(struct text *text, const char *bytes, size_t size)
 {
     size_t room = sizeof text->bytes - text->length;
     if (size > room)
@@ -11,27 +11,27 @@ void add_bytes(struct text *text, const char *bytes, size_t size)
     text->length += size;
 }
 
-void add(struct text *text, const char *words)
+void append(struct text *text, const char *words)
 {
-    add_bytes(text, words, strlen(words));
+    append_bytes(text, words, strlen(words));
 }
 
 /* A path or a word that somebody else chose: on one line, whatever is in it. */
-void add_foreign(struct text *text, const char *word)
+void append_escaped(struct text *text, const char *word)
 {
     for (; *word != '\0'; word++) {
         unsigned char byte = (unsigned char)*word;
         if (byte < 0x20 || byte == 0x7f) {
             char escaped[] = {'\\', 'x', "0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]};
-            add_bytes(text, escaped, sizeof escaped);
+            append_bytes(text, escaped, sizeof escaped);
         } else {
-            add_bytes(text, word, 1);
+            append_bytes(text, word, 1);
         }
     }
 }
 
 /* By subtraction, since 32-bit machines have no instruction for the division of 64 bits. */
-void add_number(struct text *text, uint64_t number, int width)
+void append_number(struct text *text, uint64_t number, int width)
 {
     static const uint64_t powers[] = {1000000000000000000u, 100000000000000000u, 10000000000000000u, 1000000000000000u,
                                       100000000000000u, 10000000000000u, 1000000000000u, 100000000000u, 10000000000u,
@@ -46,11 +46,11 @@ void add_number(struct text *text, uint64_t number, int width)
         if (digit != '0' || COUNT - i <= width)
             started = true;
         if (started)
-            add_bytes(text, &digit, 1);
+            append_bytes(text, &digit, 1);
     }
 }
 
-void add_error(struct text *text, int error)
+void append_error(struct text *text, int error)
 {
     static const struct {
         int number;
@@ -89,42 +89,42 @@ void add_error(struct text *text, int error)
         error = -error;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (known[i].number == error) {
-            add(text, known[i].words);
+            append(text, known[i].words);
             return;
         }
     }
-    add(text, "errno ");
-    add_number(text, (uint64_t)error, 1);
+    append(text, "errno ");
+    append_number(text, (uint64_t)error, 1);
 }
 
 /* Says `words`, `foreign` and the meaning of `error` on standard error. If nobody hears it, nothing can be done. */
-void complain(const char *words, const char *foreign, int error)
+void log_error(const char *words, const char *foreign, int error)
 {
     static struct text line;
     line.length = 0;
-    add(&line, "monopod: ");
-    add(&line, words);
-    add_foreign(&line, foreign);
+    append(&line, "monopod: ");
+    append(&line, words);
+    append_escaped(&line, foreign);
     if (error != 0) {
-        add(&line, ": ");
-        add_error(&line, error);
+        append(&line, ": ");
+        append_error(&line, error);
     }
-    add(&line, "\n");
+    append(&line, "\n");
     ignore(write_all(STDERR_FILENO, line.bytes, line.length));
 }
 
 /* "run.7": a name in the control directory. */
-const char *numbered(struct text *text, const char *prefix, uint32_t number)
+const char *numbered_name(struct text *text, const char *prefix, uint32_t number)
 {
     text->length = 0;
-    add(text, prefix);
-    add_number(text, number, 1);
-    add_bytes(text, "", 1);
+    append(text, prefix);
+    append_number(text, number, 1);
+    append_bytes(text, "", 1);
     return text->bytes;
 }
 
 /* Reads a decimal number and moves past it; -1 if there is none. More than nine digits count as nine nines. */
-long read_number(const char **at)
+long parse_number(const char **at)
 {
     const char *start = *at;
     long number = 0;

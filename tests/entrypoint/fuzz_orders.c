@@ -332,7 +332,7 @@ static long answer(long number, long a, long b, long c, long d)
             CHECK(strchr(*text, '=') != NULL && **text != '=');
         return -(UNLUCKY(EACCES, ENOEXEC, E2BIG, ENOTDIR) ?: ENOENT);
     case SYS_clock_gettime:
-        *(struct moment *)b = (struct moment){K.now / 1000, K.now % 1000 * 1000000};
+        *(struct timespec *)b = (struct timespec){K.now / 1000, K.now % 1000 * 1000000};
         return 0;
     case SYS_openat:
         return open_file((const char *)b, c);
@@ -383,7 +383,7 @@ static long answer(long number, long a, long b, long c, long d)
         struct file *from = file_of((const char *)b), *old = file_of((const char *)d);
         if (strncmp((const char *)d, "exited.", 7) == 0) /* of a request that is told, so that it can be believed */
             for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
-                if (request->phase == TELLING && request->file >= 0 && strcmp((const char *)d, "exited.") != 0 &&
+                if (request->phase == REPORTING && request->file >= 0 && strcmp((const char *)d, "exited.") != 0 &&
                     request->number == (uint32_t)atoi((const char *)d + 7))
                     CHECK(!K.descriptors[request->file - FIRST].locked);
         if (error != 0 || from == NULL)
@@ -472,10 +472,10 @@ static long answer(long number, long a, long b, long c, long d)
     }
     case SYS_ppoll:
         if (c != 0) {
-            const struct moment *timeout = (const struct moment *)c;
-            CHECK(timeout->seconds >= 0 && timeout->seconds <= TICK / 1000);
-            CHECK(timeout->nanoseconds >= 0 && timeout->nanoseconds < 1000000000);
-            K.now += timeout->seconds * 1000 + timeout->nanoseconds / 1000000;
+            const struct timespec *timeout = (const struct timespec *)c;
+            CHECK(timeout->tv_sec >= 0 && timeout->tv_sec <= TICK / 1000);
+            CHECK(timeout->tv_nsec >= 0 && timeout->tv_nsec < 1000000000);
+            K.now += timeout->tv_sec * 1000 + timeout->tv_nsec / 1000000;
         }
         for (struct pollfd *each = (struct pollfd *)a; a != 0 && each < (struct pollfd *)a + b; each++)
             each->revents = (short)(each->events & POLLOUT); /* a stream has room, or is full, or nobody reads it */
@@ -589,7 +589,7 @@ struct long_text {
     char bytes[ENOUGH];
 };
 
-static void append(struct long_text *text, const void *bytes, size_t size)
+static void append_long(struct long_text *text, const void *bytes, size_t size)
 {
     if (size > sizeof text->bytes - text->size) {
         text->too_long = true;
@@ -623,18 +623,18 @@ static void expand_into(struct long_text *out, struct span text)
         const uint8_t *here = text.bytes + at;
         const uint8_t *close = at + 1 < text.size && here[1] == '(' ? memchr(here, ')', text.size - at) : NULL;
         if (*here == '$' && at + 1 < text.size && here[1] == '$') {
-            append(out, "$", 1);
+            append_long(out, "$", 1);
             at++;
         } else if (*here == '$' && close != NULL) {
             size_t name = (size_t)(close - here) - 2;
             const struct span *found = variable(here + 2, name);
             if (found != NULL)
-                append(out, found->bytes + name + 1, found->size - name - 1);
+                append_long(out, found->bytes + name + 1, found->size - name - 1);
             else
-                append(out, here, name + 3);
+                append_long(out, here, name + 3);
             at += name + 2;
         } else {
-            append(out, here, 1);
+            append_long(out, here, 1);
         }
     }
 }
@@ -662,14 +662,14 @@ static void compare_with_execve(struct span content)
     unsigned kept_count = 0, argument = 0;
     struct span record;
     variables.count = 0;
-    for (char **each = environment_at_start; *each != NULL; each++)
+    for (char **each = initial_environment; *each != NULL; each++)
         set_variable(text_of(*each));
     for (struct span rest = content; next_record(&rest, &record);) {
         if (record.bytes[0] != 'e')
             continue;
         size_t name = (size_t)((const uint8_t *)memchr(record.bytes, '=', record.size) - record.bytes);
         text.size = 0;
-        append(&text, record.bytes + 1, name);
+        append_long(&text, record.bytes + 1, name);
         expand_into(&text, (struct span){record.bytes + name + 1, record.size - name - 1});
         if (text.too_long)
             break;
@@ -775,7 +775,7 @@ static void read_kill(struct span content)
     requests[0] = (struct request){.phase = RUNNING, .number = 1, .file = -1, .socket = -1, .pid = PROCESS};
     K.processes[0].alive = true;
     K.forks = 1;
-    take_kill(&requests[0]);
+    handle_kill(&requests[0]);
     if (unlucky)
         return;
     CHECK(requests[0].stopped == wanted && file_of("kill.1") == NULL && file_of(".taken.1") == NULL);
@@ -791,7 +791,7 @@ static void read_exit(struct span content)
     put("exit", content);
     K.code = -1;
     if (setjmp(K.left) == 0)
-        take_exit(K.now);
+        handle_exit(K.now);
     CHECK(K.code >= -1 && K.code <= 255);
     if (!unlucky)
         CHECK(K.code == (wanted ? code : -1));
@@ -815,7 +815,7 @@ static void read_memory_events(struct span content)
         take_number(&rest, &wanted);
     }
     put("/sys/fs/cgroup/memory.events", content);
-    long found = memory_kills();
+    long found = read_oom_kills();
     CHECK(found >= 0);
     if (!unlucky)
         CHECK(found == wanted);
@@ -918,8 +918,8 @@ static void run_loop(struct span events)
         size_t size = events.bytes[1] < events.size - 2 ? events.bytes[1] : events.size - 2;
         happen((char)events.bytes[0], (struct span){events.bytes + 2, size});
         events = (struct span){events.bytes + 2 + size, events.size - 2 - size};
-        look_at_everything();
-        wait_for_something();
+        check_everything();
+        wait_for_event();
     }
     luck = luck_end;
     put("exit", text_of("7 0\n"));
@@ -927,8 +927,8 @@ static void run_loop(struct span events)
         for (unsigned index = 0; index < K.forks; index++)
             if (K.processes[index].alive && round > 0)
                 end_process(index, 0);
-        look_at_everything();
-        wait_for_something();
+        check_everything();
+        wait_for_event();
     }
     CHECK(!"it ends");
 }
@@ -948,7 +948,7 @@ static void begin_anew(void)
     K.now = 1000000;
     memset(&child, 0, sizeof child);
     memset(requests, 0, sizeof requests);
-    environment_at_start = environment;
+    initial_environment = environment;
     self = (__typeof__(self)){.path = "/step", .directory = DIRECTORY, .alive = -1, .signals = SIGNALS, .bell = -1,
                           .is_init = true, .exit_code = -1, .next = 1, .coordinator_seen = K.now,
                           .orphan_after = DEFAULT_ORPHAN_SECONDS * 1000};

@@ -228,13 +228,13 @@ def _impatient(constant: str, milliseconds: int, directory: Path) -> Path:
 @pytest.fixture(scope="module")
 def quickly_given_up(tmp_path_factory) -> Path:
     """The entrypoint, which tries to report the end of a request for a second and a half only."""
-    return _impatient("TELL_PATIENCE", 1500, tmp_path_factory.mktemp("shorter"))
+    return _impatient("EXITED_TIMEOUT", 1500, tmp_path_factory.mktemp("shorter"))
 
 
 @pytest.fixture(scope="module")
 def quickly_swept(tmp_path_factory) -> Path:
     """The entrypoint, which waits half a second only for what a request left behind."""
-    return _impatient("SWEEP_PATIENCE", 500, tmp_path_factory.mktemp("swept"))
+    return _impatient("SWEEP_TIMEOUT", 500, tmp_path_factory.mktemp("swept"))
 
 
 @pytest.fixture(params=["release", "sanitized"])
