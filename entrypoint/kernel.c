@@ -219,6 +219,65 @@ long system_call(long number, long a, long b, long c, long d, long e, long f)
     return result;
 }
 
+/*
+ * 32-bit machines have two calls for each that takes a time. The one of 64 bits came with Linux 5.1: an older kernel does not
+ * have it (ENOSYS), and an older seccomp profile forbids it (EPERM). Then the one of `long` is used.
+ *
+ * With EMULATE_OLD_KERNEL, which the tests define, every machine has calls of 64 bits that the kernel does not know.
+ */
+#ifdef SYS_clock_gettime32
+#define SYS_clock_gettime_long SYS_clock_gettime32 /* musl's name */
+#else
+#define SYS_clock_gettime_long SYS_clock_gettime
+#endif
+#if defined EMULATE_OLD_KERNEL
+#define SYS_clock_gettime_64 1000
+#define SYS_ppoll_64 1000
+#elif defined SYS_clock_gettime64
+#define SYS_clock_gettime_64 SYS_clock_gettime64
+#define SYS_ppoll_64 SYS_ppoll_time64
+#endif
+
+struct long_timespec {
+    long tv_sec, tv_nsec;
+};
+
+static bool is_missing(int result)
+{
+    return result == -ENOSYS || result == -EPERM;
+}
+
+int sys_clock_gettime(clockid_t clock, struct timespec *time)
+{
+    int result = -ENOSYS;
+#ifdef SYS_clock_gettime_64
+    result = (int)system_call(SYS_clock_gettime_64, clock, (long)time, 0, 0, 0, 0);
+#endif
+    if (is_missing(result)) {
+        struct long_timespec now = {0, 0};
+        result = (int)system_call(SYS_clock_gettime_long, clock, (long)&now, 0, 0, 0, 0);
+        *time = (struct timespec){.tv_sec = now.tv_sec, .tv_nsec = now.tv_nsec};
+    }
+    return result;
+}
+
+/* The kernel writes into a time what is left of it. */
+int sys_ppoll(struct pollfd *files, unsigned count, const struct timespec *timeout)
+{
+    int result = -ENOSYS;
+#ifdef SYS_ppoll_64
+    struct timespec rest = timeout != NULL ? *timeout : (struct timespec){.tv_sec = 0};
+    result = (int)system_call(SYS_ppoll_64, (long)files, (long)count, timeout != NULL ? (long)&rest : 0, 0, 8, 0);
+#endif
+    if (is_missing(result)) {
+        struct long_timespec left = {0, 0};
+        if (timeout != NULL)
+            left = (struct long_timespec){.tv_sec = (long)timeout->tv_sec, .tv_nsec = timeout->tv_nsec};
+        result = (int)system_call(SYS_ppoll, (long)files, (long)count, timeout != NULL ? (long)&left : 0, 0, 8, 0);
+    }
+    return result;
+}
+
 struct timespec read_clock(clockid_t clock)
 {
     struct timespec now = {0, 0};

@@ -45,14 +45,6 @@ struct kernel_rusage {
     long ru_maxrss, others[13];
 };
 
-#ifdef SYS_clock_gettime64
-#define SYS_clock_gettime_wide SYS_clock_gettime64
-#define SYS_ppoll_wide SYS_ppoll_time64
-#else
-#define SYS_clock_gettime_wide SYS_clock_gettime
-#define SYS_ppoll_wide SYS_ppoll
-#endif
-
 extern char **initial_environment;
 
 /* ------------------------------------------------------------------------------------------------------------------
@@ -62,7 +54,8 @@ extern char **initial_environment;
 /* The only place where arguments lose their types. */
 long system_call(long number, long a, long b, long c, long d, long e, long f);
 
-#define CHECKED __attribute__((warn_unused_result)) static inline
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define CHECKED MUST_CHECK static inline
 #define CALL(name, ...) CALL_PADDED(name, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
 #define CALL_PADDED(name, a, b, c, d, e, f, ...) \
     system_call(SYS_##name, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
@@ -77,10 +70,7 @@ CHECKED int sys_chdir(const char *path)
     return (int)CALL(chdir, path);
 }
 
-CHECKED int sys_clock_gettime(clockid_t clock, struct timespec *time)
-{
-    return (int)CALL(clock_gettime_wide, clock, time);
-}
+MUST_CHECK int sys_clock_gettime(clockid_t clock, struct timespec *time);
 
 /* Linux frees the descriptor even after EINTR, and nothing here depends on any other failure. */
 static inline void sys_close(int descriptor)
@@ -125,7 +115,7 @@ CHECKED int sys_flock(int descriptor, int operation)
     return (int)CALL(flock, descriptor, operation);
 }
 
-__attribute__((warn_unused_result)) pid_t sys_fork(void);
+MUST_CHECK pid_t sys_fork(void);
 
 CHECKED ssize_t sys_getdents64(int directory, void *buffer, size_t size)
 {
@@ -183,11 +173,7 @@ CHECKED int sys_pipe2(int ends[2], int flags)
 }
 
 /* Without a time it waits as long as it takes. The signal mask stays. */
-CHECKED int sys_ppoll(struct pollfd *files, unsigned count, const struct timespec *timeout)
-{
-    struct timespec rest = timeout != NULL ? *timeout : (struct timespec){0, 0}; /* the kernel writes what is left of it */
-    return (int)CALL(ppoll_wide, files, count, timeout != NULL ? &rest : NULL, NULL, 8);
-}
+MUST_CHECK int sys_ppoll(struct pollfd *files, unsigned count, const struct timespec *timeout);
 
 CHECKED int sys_prctl(int option, unsigned long value)
 {
@@ -289,7 +275,7 @@ void *heap_allocate(size_t size);
 struct timespec read_clock(clockid_t clock);
 struct timespec wall_clock_after(struct timespec start, struct timespec from);
 int64_t monotonic_ms(void);
-__attribute__((warn_unused_result)) int write_all(int descriptor, const char *bytes, size_t size);
+MUST_CHECK int write_all(int descriptor, const char *bytes, size_t size);
 mode_t file_mode(int directory, const char *path, int flags);
 
 #endif

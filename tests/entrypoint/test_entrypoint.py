@@ -198,8 +198,8 @@ class Container:
         assert not reports, "\n".join(reports)
 
 
-def _sanitized(sources: Path, output: Path) -> Path:
-    options = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-g", "-O1"]
+def _sanitized(sources: Path, output: Path, *definitions: str) -> Path:
+    options = [*definitions, "-std=c11", "-Wall", "-Wextra", "-Werror", "-g", "-O1"]
     options += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     compiler = shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
@@ -235,6 +235,13 @@ def quickly_given_up(tmp_path_factory) -> Path:
 def quickly_swept(tmp_path_factory) -> Path:
     """The entrypoint, which waits half a second only for what a request left behind."""
     return _impatient("SWEEP_TIMEOUT", 500, tmp_path_factory.mktemp("swept"))
+
+
+@pytest.fixture(scope="module")
+def of_an_old_kernel(tmp_path_factory) -> Path:
+    """The entrypoint as on a 32-bit machine before Linux 5.1, whose system calls have no times of 64 bits."""
+    output = tmp_path_factory.mktemp("old") / "entrypoint"
+    return _sanitized(SOURCES, output, "-DEMULATE_OLD_KERNEL")
 
 
 @pytest.fixture(params=["release", "sanitized"])
@@ -1519,6 +1526,26 @@ def test_a_clock_that_is_set_while_a_request_runs(make_container, tmp_path, hour
     start, end = float(exited["start"]), float(exited["end"])
     assert abs(start - 864000 - time.time()) < 3600
     assert 0 <= end - start < 3600
+
+
+def test_a_kernel_without_times_of_64_bits(of_an_old_kernel, tmp_path):
+    """Clocks and time-outs are those of the older calls; the entrypoint sleeps when there is nothing to do."""
+    container = Container(of_an_old_kernel, tmp_path)
+    before = time.time()
+    container.start()
+    try:
+        ended = container.end(container.shell("echo hello"))
+        assert before <= float(ended["start"]) <= float(ended["end"]) <= time.time()
+        told = container.fifo("told")
+        number = container.waiting(told, "ignore", signal.SIGTERM)
+        container.kill(number, signal.SIGTERM, 1)
+        assert container.end(number)["signal"] == str(int(signal.SIGKILL))
+        while psutil.Process(container.pid).status() != psutil.STATUS_SLEEPING:
+            pass
+        container.put("exit", b"3\n")
+        assert container.exit_code() == 3
+    finally:
+        container.close()
 
 
 def test_a_coordinator_that_comes_back_in_time(make_container, coordinator_lock):

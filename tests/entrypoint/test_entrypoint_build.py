@@ -44,12 +44,29 @@ def test_binary(machine):
     assert os.access(binary.path(machine), os.X_OK)
 
 
+def emulator(machine: str) -> list[str]:
+    """What runs a binary for this machine; a test is skipped where it is not installed."""
+    qemu = shutil.which(f"qemu-{MACHINES[machine][2]}")
+    if machine != platform.machine() and qemu is None:
+        pytest.skip(f"qemu-user for {machine} is not installed")
+    return [] if machine == platform.machine() else [qemu]
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 def test_binary_runs(machine, tmp_path):
+    check_that_it_runs([*emulator(machine), binary.path(machine)], tmp_path)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ziglang") is None, reason="the compiler (ziglang) is not installed")
+def test_binary_for_32_bits_runs_on_a_kernel_without_times_of_64_bits(tmp_path, monkeypatch):
+    prefix = emulator("armv7l")
+    monkeypatch.setattr(build, "_COMPILE", [*build._COMPILE, "-DEMULATE_OLD_KERNEL"])
+    build.build("armv7l", tmp_path / "entrypoint")
+    check_that_it_runs([*prefix, tmp_path / "entrypoint"], tmp_path)
+
+
+def check_that_it_runs(command: list[str | Path], tmp_path: Path) -> None:
     """One request that uses most system calls: a new directory, copies of the output, a file to be made readable."""
-    qemu = [] if machine == platform.machine() else [shutil.which(f"qemu-{MACHINES[machine][2]}")]
-    if None in qemu:
-        pytest.skip(f"qemu-user for {machine} is not installed")
     step = tmp_path / "step"
     step.mkdir()
     os.mkfifo(step / "bell")
@@ -60,7 +77,7 @@ def test_binary_runs(machine, tmp_path):
     (step / "run.2").write_bytes(b"a/no/such\0.\0")
     (step / "run.3").write_bytes(b"ash\0a-c\0akill -s TERM $$$$\0.\0")
     ring = os.open(step / "ring", os.O_RDWR | os.O_NONBLOCK)
-    process = subprocess.Popen([*qemu, binary.path(machine), step], umask=0o077, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([*command, step], umask=0o077, stdout=subprocess.DEVNULL)
     try:
         while len(list(step.glob("exited.*"))) < 3:
             assert select.select([ring], [], [], PATIENCE)[0], "nothing came"
