@@ -61,6 +61,53 @@ int write_temporary(const char *temporary, const struct text *content)
     return result;
 }
 
+static void append_time(struct text *text, const char *key, int64_t seconds, int64_t fraction, int width)
+{
+    append(text, key);
+    append_number(text, (uint64_t)seconds, 1);
+    append(text, ".");
+    append_number(text, (uint64_t)fraction, width);
+    append(text, "\n");
+}
+
+/* What exited.N says of every request; `next` is the number of the request that follows. */
+void format_exited(struct text *content, const struct request *request, uint32_t next)
+{
+    int status = request->status;
+    content->length = 0;
+    append(content, WIFSIGNALED(status) ? "signal=" : "code=");
+    append_number(content, (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), 1);
+    append(content, "\n");
+    append_time(content, "start=", request->start.tv_sec, request->start.tv_nsec, 9);
+    append_time(content, "end=", request->end.tv_sec, request->end.tv_nsec, 9);
+    append_time(content, "user=", request->usage.ru_utime.tv_sec, request->usage.ru_utime.tv_usec, 6);
+    append_time(content, "system=", request->usage.ru_stime.tv_sec, request->usage.ru_stime.tv_usec, 6);
+    append(content, "peak=");
+    append_number(content, (uint64_t)request->usage.ru_maxrss, 1);
+    append(content, "\nnext=");
+    append_number(content, next, 1);
+    append(content, "\n");
+    if (request->stopped)
+        append(content, "stopped=1\n");
+    if (request->oom_killed)
+        append(content, "oom=1\n");
+    if (*request->token != '\0') {
+        append(content, "mark=");
+        append(content, request->token);
+        append(content, "\n");
+    }
+}
+
+/* Adds a line of exited.N that may be too long: it is cut, the newline stays. */
+void append_line(struct text *content, const char *key, const struct text *value)
+{
+    append(content, key);
+    append_bytes(content, value->bytes, value->length);
+    if (content->length == sizeof content->bytes)
+        content->length--;
+    append(content, "\n");
+}
+
 /* Reads a small file, of the control directory unless its path is absolute, into `buffer`, ended by NUL; a negative
  * errno if it cannot be read. */
 ssize_t read_small_file(const char *name, char *buffer, size_t size)

@@ -78,7 +78,7 @@ static void fail_start(struct request *request, const char *words, int error)
     request->phase = REPORTING;
 }
 
-static void start_request(struct request *request, int file, int locked)
+static void start_request(struct request *request, int file, int locked, bool wants_mark)
 {
     static struct text name;
     *request = (struct request){.phase = RUNNING, .number = self.next++, .file = file, .socket = -1};
@@ -96,7 +96,7 @@ static void start_request(struct request *request, int file, int locked)
         fail_start(request, numbered_name(&name, "run.", request->number), locked);
         return;
     }
-    request->wants_mark = wants_mark(file);
+    request->wants_mark = wants_mark && join_streams();
     int ends[2] = {-1, -1};
     pid_t parent = sys_getpid();
     int result = sys_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
@@ -127,7 +127,7 @@ static void start_requests(void)
 {
     static struct text name;
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
-        if (self.terminated_by != 0 || self.sweeping || self.mark_pending || marked_request_is_ending() ||
+        if (self.terminated_by != 0 || self.sweeping || mark_is_pending() || marked_request_is_ending() ||
             (self.exit_at != 0 && self.exit_at <= monotonic_ms()))
             return;
         if (request->phase != FREE)
@@ -137,11 +137,12 @@ static void start_requests(void)
         if (file == -ENOENT || file == -EMFILE || file == -ENFILE || file == -ENOMEM)
             return; /* not there, or not now */
         int locked = file < 0 ? file : sys_flock(file, LOCK_EX | LOCK_NB);
-        if (locked == -EWOULDBLOCK || (file >= 0 && asks_for_mark(file) && any_in_phase(RUNNING, REPORTING))) {
+        bool wants_mark = locked >= 0 && starts_with_mark(file);
+        if (locked == -EWOULDBLOCK || (wants_mark && any_in_phase(RUNNING, REPORTING))) {
             sys_close(file);
             return; /* whoever holds it lets it go, or dies; and what wants a mark is alone when it begins */
         }
-        start_request(request, file, locked);
+        start_request(request, file, locked, wants_mark);
     }
 }
 
@@ -223,15 +224,6 @@ static void start_helper(struct request *request)
         log_error("cannot make files readable for the coordinator", "", pid);
     else
         request->helper = pid;
-}
-
-static void append_time(struct text *text, const char *key, int64_t seconds, int64_t fraction, int width)
-{
-    append(text, key);
-    append_number(text, (uint64_t)seconds, 1);
-    append(text, ".");
-    append_number(text, (uint64_t)fraction, width);
-    append(text, "\n");
 }
 
 /* Names the processes that a request left behind, which may be of another user, and cannot be killed. */
@@ -340,42 +332,12 @@ static void discard_requests(void)
 static bool write_exited(struct request *request)
 {
     static struct text content, temporary, name;
-    content.length = 0;
-    int status = request->status;
     note_oom_kills();
-    append(&content, WIFSIGNALED(status) ? "signal=" : "code=");
-    append_number(&content, (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), 1);
-    append(&content, "\n");
-    append_time(&content, "start=", request->start.tv_sec, request->start.tv_nsec, 9);
-    append_time(&content, "end=", request->end.tv_sec, request->end.tv_nsec, 9);
-    append_time(&content, "user=", request->usage.ru_utime.tv_sec, request->usage.ru_utime.tv_usec, 6);
-    append_time(&content, "system=", request->usage.ru_stime.tv_sec, request->usage.ru_stime.tv_usec, 6);
-    append(&content, "peak=");
-    append_number(&content, (uint64_t)request->usage.ru_maxrss, 1);
-    append(&content, request->stopped ? "\nstopped=1\n" : "\n");
-    append(&content, "next=");
-    append_number(&content, self.next, 1);
-    append(&content, "\n");
-    if (request->oom_killed)
-        append(&content, "oom=1\n");
-    if (*request->token != '\0') {
-        append(&content, "mark=");
-        append(&content, request->token);
-        append(&content, "\n");
-    }
-    if (request->has_leftovers) {
-        append(&content, "left=");
-        append_bytes(&content, leftovers.bytes, leftovers.length);
-        append(&content, "\n");
-    }
-    struct text *error = error_of(request);
-    if (error->length > 0) {
-        append(&content, "error=");
-        append_bytes(&content, error->bytes, error->length);
-        if (content.length == sizeof content.bytes)
-            content.length--;
-        append(&content, "\n");
-    }
+    format_exited(&content, request, self.next);
+    if (request->has_leftovers)
+        append_line(&content, "left=", &leftovers);
+    if (error_of(request)->length > 0)
+        append_line(&content, "error=", error_of(request));
     numbered_name(&temporary, ".exited.", request->number);
     numbered_name(&name, "exited.", request->number);
     int result = write_temporary(temporary.bytes, &content);
@@ -412,9 +374,9 @@ static void advance(struct request *request)
     }
     if (request->phase == MAKING_READABLE && request->helper == 0)
         request->phase = MARKING;
-    if (request->phase == MARKING && !self.mark_pending) {
+    if (request->phase == MARKING && !mark_is_pending()) {
         if (request->wants_mark)
-            make_mark(request);
+            make_mark(request->token);
         request->phase = REPORTING;
     }
     if (request->phase == REPORTING && request->wants_mark)
@@ -465,12 +427,6 @@ static void handle_kill(struct request *request)
         request->kill_at = kill_at;
 }
 
-/* Whether a mark has to be written before the exit: not for ever, since the end of the streams is a mark as well. */
-static bool mark_is_pending(int64_t now)
-{
-    return self.mark_pending && now - self.mark_made_at < MARK_TIMEOUT;
-}
-
 /*
  * Exits if the coordinator says so and nothing is left to be done, or that has taken too long. What was read once holds
  * if a Step takes the file away; what makes no sense is a Step's, and the coordinator will write another one.
@@ -502,7 +458,7 @@ static void handle_exit(int64_t now)
     if (any_in_phase(RUNNING, REPORTING))
         return;
     start_requests(); /* what was written before `exit` goes first */
-    if (any_in_phase(RUNNING, REPORTING) || mark_is_pending(now))
+    if (any_in_phase(RUNNING, REPORTING) || mark_delays_exit(now))
         return;
     exit_now((int)self.exit_code);
 }
@@ -551,8 +507,7 @@ static void check_everything(void)
 {
     handle_signals();
     reap_children();
-    if (self.mark_pending)
-        write_mark();
+    write_mark();
     start_requests();
     int64_t now = monotonic_ms();
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++) {
@@ -573,7 +528,7 @@ static void check_everything(void)
             advance(request);
         check_coordinator(now);
     }
-    if (self.terminated_by != 0 && !any_in_phase(RUNNING, MARKING) && !mark_is_pending(now))
+    if (self.terminated_by != 0 && !any_in_phase(RUNNING, MARKING) && !mark_delays_exit(now))
         exit_now(128 + self.terminated_by);
     handle_exit(now);
 }
@@ -582,7 +537,7 @@ static void wait_for_event(void)
 {
     struct pollfd waiting[3 + MAX_REQUESTS] = {{self.signals, POLLIN, 0}, {self.bell, POLLIN, 0}};
     unsigned count = 2;
-    if (self.mark_pending)
+    if (mark_is_pending())
         waiting[count++] = (struct pollfd){STDOUT_FILENO, POLLOUT, 0};
     int64_t until = self.check_again ? 0 : self.tick_at;
     self.check_again = false;

@@ -89,10 +89,6 @@ extern struct self {
     int directory, alive, signals, bell;
     bool is_init; /* PID 1 of its namespace */
     bool sweeping; /* processes are left that cannot be killed (yet): no request may begin */
-    bool streams_joined;   /* standard error is standard output */
-    bool mark_pending; /* `mark` must still be written */
-    struct text mark;
-    int64_t mark_made_at;
     bool error_logged; /* that `exit` makes no sense */
     bool check_again; /* something has changed that others may wait for: look at everything once more */
     int terminated_by; /* the first signal that ends the entrypoint, 0 for none */
@@ -123,11 +119,13 @@ _Noreturn void run_request(int file, pid_t parent);
 /* output.c */
 
 void start_copies(const char *records);
-bool asks_for_mark(int file);
-bool wants_mark(int file);
+bool starts_with_mark(int file);
+bool join_streams(void);
 int random_token(char token[2 * TOKEN_BYTES + 1]);
+bool mark_is_pending(void);
+bool mark_delays_exit(int64_t now);
 void write_mark(void);
-void make_mark(struct request *request);
+void make_mark(char token[2 * TOKEN_BYTES + 1]);
 
 /* make_readable.c */
 
@@ -138,6 +136,8 @@ _Noreturn void make_files_readable(int file);
 void make_fifos(void);
 int open_fifo(const char *name, int flags);
 void ring_coordinator(void);
+void format_exited(struct text *content, const struct request *request, uint32_t next);
+void append_line(struct text *content, const char *key, const struct text *value);
 bool remove_entry(const char *name);
 int write_temporary(const char *temporary, const struct text *content);
 ssize_t read_small_file(const char *name, char *buffer, size_t size);

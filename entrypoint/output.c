@@ -108,29 +108,41 @@ void start_copies(const char *records)
     }
 }
 
-bool asks_for_mark(int file)
+/*
+ * Marks. What a container writes is one stream for all its requests. After the last output of a request that wants it,
+ * when nothing of it lives any more, a mark is written: a line with a token that is drawn only then, so that no request
+ * could have written it. A stream without room keeps the end of the request from nobody, but the next request from
+ * beginning.
+ */
+static struct {
+    bool is_pending; /* it must still be written */
+    int64_t since;   /* when it was made */
+    struct text line;
+} mark;
+
+static bool streams_are_joined;
+
+/* Whether the first record of a request asks for a mark: that must be known before it runs. */
+bool starts_with_mark(int file)
 {
     char record[2];
     return sys_pread64(file, record, sizeof record) == sizeof record && record[0] == 'm' && record[1] == '\0';
 }
 
 /*
- * Whether a request wants a mark: its first record says so, since that must be known before it runs. From then on the
- * container has one stream: who reads standard output and error from two pipes puts them together in any order, so that
- * a mark in one says nothing of the other.
+ * Makes one stream of standard output and error, before the first request that wants a mark. A reader takes the two from
+ * separate pipes and puts them together in any order, so a mark in one would say nothing of the other. Returns whether
+ * they are one.
  */
-bool wants_mark(int file)
+bool join_streams(void)
 {
-    if (!asks_for_mark(file))
-        return false;
-    if (self.streams_joined)
-        return true;
-    int result = sys_dup3(STDOUT_FILENO, STDERR_FILENO, 0);
-    if (result < 0) {
-        log_error("cannot join standard error and output", "", result);
-        return false;
+    if (!streams_are_joined) {
+        int result = sys_dup3(STDOUT_FILENO, STDERR_FILENO, 0);
+        if (result < 0)
+            log_error("cannot join standard error and output", "", result);
+        streams_are_joined = result >= 0;
     }
-    return self.streams_joined = true;
+    return streams_are_joined;
 }
 
 /* Draws what nobody can guess, as 32 hexadecimal digits; -EIO or another negative errno if there is nothing to draw. */
@@ -148,37 +160,46 @@ int random_token(char token[2 * TOKEN_BYTES + 1])
     return 0;
 }
 
-/*
- * Marks. What a container writes is one stream for all its requests. After the last output of a request that wants it,
- * when nothing of it lives any more, a mark is written: a line with a token that is drawn only then, so that no request
- * could have written it. A stream without room keeps the end of the request from nobody, but the next request from
- * beginning.
- */
+bool mark_is_pending(void)
+{
+    return mark.is_pending;
+}
+
+/* Whether the container waits for its mark before it exits: not for ever, since the end of the streams is a mark as well. */
+bool mark_delays_exit(int64_t now)
+{
+    return mark.is_pending && now - mark.since < MARK_TIMEOUT;
+}
+
+/* Writes the mark if it is pending and there is room for it. */
 void write_mark(void)
 {
     struct pollfd room = {STDOUT_FILENO, POLLOUT, 0};
     struct timespec at_once = {0, 0};
+    if (!mark.is_pending)
+        return;
     ssize_t result = sys_ppoll(&room, 1, &at_once);
     if (result == 0)
         return;
     if (result > 0 && (room.revents & (POLLERR | POLLNVAL)) == 0)
-        result = sys_write(STDOUT_FILENO, self.mark.bytes, self.mark.length); /* a pipe takes all of it, or nothing */
+        result = sys_write(STDOUT_FILENO, mark.line.bytes, mark.line.length); /* a pipe takes all of it, or nothing */
     if (result != -EAGAIN)
-        self.mark_pending = false; /* if nobody reads it any more, nobody will miss the mark */
+        mark.is_pending = false; /* if nobody reads it any more, nobody will miss the mark */
 }
 
-void make_mark(struct request *request)
+/* Makes a mark with a new token; without one, the request has no mark. */
+void make_mark(char token[2 * TOKEN_BYTES + 1])
 {
-    int result = random_token(request->token);
+    int result = random_token(token);
     if (result < 0) {
         log_error("cannot draw a token for the end of the output", "", result);
         return;
     }
-    self.mark.length = 0;
-    append(&self.mark, "\x1emonopod ");
-    append(&self.mark, request->token);
-    append(&self.mark, "\n");
-    self.mark_pending = true;
-    self.mark_made_at = monotonic_ms();
+    mark.line.length = 0;
+    append(&mark.line, "\x1emonopod ");
+    append(&mark.line, token);
+    append(&mark.line, "\n");
+    mark.is_pending = true;
+    mark.since = monotonic_ms();
     write_mark();
 }

@@ -952,6 +952,8 @@ static void begin_anew(void)
     self = (__typeof__(self)){.path = "/step", .directory = DIRECTORY, .alive = -1, .signals = SIGNALS, .bell = -1,
                           .is_init = true, .exit_code = -1, .next = 1, .coordinator_seen = K.now,
                           .orphan_after = DEFAULT_ORPHAN_SECONDS * 1000};
+    mark = (__typeof__(mark)){.is_pending = false};
+    streams_are_joined = false;
     unlucky = false;
 }
 
