@@ -590,6 +590,8 @@ static void block_signals(void)
 
 static _Noreturn void serve(void)
 {
+    /* Steps are of the same user: none may trace this process, nor open its files in /proc. An exec ends that. */
+    ignore(sys_prctl(PR_SET_DUMPABLE, 0)); /* cannot fail */
     block_signals();
     self.is_init = sys_getpid() == 1;
     if (!self.is_init)

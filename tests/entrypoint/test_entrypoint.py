@@ -1049,6 +1049,19 @@ def test_what_cannot_be_killed_is_named_and_the_container_takes_nothing_more(unp
     assert unprivileged.stdout() == mark_of(end)
 
 
+def test_a_program_of_the_same_user_cannot_reach_its_entrypoint(unprivileged):
+    """It neither traces it nor opens its files; its own are as those of any process."""
+    script = """
+        for name in exe cwd root fd/1; do readlink /proc/1/$$name && exit 1; done
+        ls /proc/1/fd && exit 2
+        (: </proc/1/mem) && exit 3
+        cat /proc/1/environ && exit 4
+        sh -c 'readlink /proc/$$PPID/exe >/dev/null; exit $$?'
+    """
+    assert unprivileged.end(unprivileged.shell(f"({script}) 2>/dev/null; exit $$?"))["code"] == "0"
+    assert unprivileged.stdout() == ""
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # As PID 1
 
