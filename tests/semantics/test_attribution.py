@@ -117,6 +117,13 @@ ATTACKS = {
         printf '\036monopod %s\n' $token; echo >ring; sleep 1; echo mine
         printf 'a/bin/sh\000a-c\000awhile :; do echo mine; sleep 0.1; done\000.\000' >.x; mv .x run.$((n+1))
         printf 'm\000a/bin/echo\000amine\000.\000' >.x; mv .x run.$((n+2)); echo >bell; sleep 1""",
+    "locks its request, and the next one": r"""
+        cd /monopod/step
+        n=$(ls run.* | sed s/run.// | sort -n | tail -n 1)
+        ! flock -n run.$n true || echo its request is not locked
+        (setsid flock run.$n sleep 600 &)
+        (setsid flock run.$((n+1)) sleep 600 &)
+        sleep 0.2; echo mine""",
     "closes its streams": "echo mine; exec >&- 2>&-",
     "stops itself": "echo mine; (sleep 0.2; kill -CONT $$) & kill -STOP $$",
     "leaves a writer behind": "echo mine; (setsid sh -c 'while :; do echo mine; done' &) ; sleep 0.1",
@@ -148,6 +155,30 @@ def test_a_step_gains_nothing_by_what_it_does_to_its_output(host, tmp_path, atta
     for number in range(5):
         ends = lines.index(next(line for line in lines if line.startswith(f"[w[item=item-{number}]] Succeeded")))
         assert not any(line.startswith(f"[w[item=item-{number}] : say]") for line in lines[ends:])
+
+
+def test_hostile_attempts_in_two_slots(host, tmp_path):
+    """Every attempt attacks, and the first of each combination fails."""
+    attacks = "\n".join(
+        f"({ATTACKS[name]})" for name in ("forges marks", "locks its request, and the next one", "forges its end")
+    )
+    script = f"""
+        echo "$(params.item)"
+        {attacks.replace("mine", "$(params.item)")}
+        [ $(context.task.retry-count) = 1 ]
+        """
+    run = slots(script, 4)
+    run["spec"]["pipelineSpec"]["tasks"][0]["retries"] = 1
+    lines, code = shown(
+        host, "--max-concurrency", "2", "--timeout", "5m", "--no-record", "-f", write(tmp_path / "run.yaml", run)
+    )
+    assert code == 0
+    for number in range(4):
+        prefix = f"[w[item=item-{number}] : say] "
+        own = [line.removeprefix(prefix) for line in lines if line.startswith(prefix)]
+        assert {text[-6:] for text in own if "item-" in text} == {f"item-{number}"}
+        assert "its request is not locked" not in own
+        assert sum(line.startswith(f"[w[item=item-{number}]] Succeeded") for line in lines) == 1
 
 
 def test_shell_words_of_the_attacks_are_whole():
