@@ -47,16 +47,53 @@ bool remove_entry(const char *name)
     return sys_renameat2(self.directory, name, self.directory, unused.bytes, 0) >= 0;
 }
 
+/*
+ * Takes room for exited.N before the program can fill the disk: a file without a name, which no program can reach. Returns
+ * its descriptor, or a negative errno (no room now, or a file system without such files), which is no reason to give up.
+ */
+int reserve_exited(void)
+{
+    static char zeros[RESERVED_BYTES];
+    int file = sys_openat(self.directory, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644);
+    int result = file < 0 ? file : write_all(file, zeros, sizeof zeros);
+    if (file >= 0 && result < 0)
+        sys_close(file);
+    return result < 0 ? result : file;
+}
+
+static int write_content(int file, const struct text *content)
+{
+    int result = write_all(file, content->bytes, content->length);
+    return result < 0 ? result : sys_fchmod(file, 0644);
+}
+
+/* Fills a reserved file and gives it a name. That works once. */
+static int write_reserved(int file, const char *name, const struct text *content)
+{
+    static struct text path;
+    if (file < 0)
+        return file;
+    long result = sys_lseek(file, 0, SEEK_SET);
+    if (result >= 0)
+        result = write_content(file, content);
+    if (result >= 0)
+        result = sys_ftruncate(file, (long)content->length);
+    if (result >= 0)
+        result = sys_linkat(AT_FDCWD, numbered_name(&path, "/proc/self/fd/", (uint32_t)file), self.directory, name,
+                            AT_SYMLINK_FOLLOW);
+    return (int)result;
+}
+
 /* Writes a file of the control directory under a temporary name. Its mode does not depend on the umask. */
-int write_temporary(const char *temporary, const struct text *content)
+int write_temporary(const char *temporary, const struct text *content, int reserve)
 {
     ignore(sys_unlinkat(self.directory, temporary, 0)); /* usually not there; if it stays, so does the next call fail */
+    if (write_reserved(reserve, temporary, content) >= 0)
+        return 0;
     int file = sys_openat(self.directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (file < 0)
         return file;
-    int result = write_all(file, content->bytes, content->length);
-    if (result >= 0)
-        result = sys_fchmod(file, 0644);
+    int result = write_content(file, content);
     sys_close(file);
     return result;
 }

@@ -81,7 +81,8 @@ static void fail_start(struct request *request, const char *words, int error)
 static void start_request(struct request *request, int file, int locked, bool wants_mark)
 {
     static struct text name;
-    *request = (struct request){.phase = RUNNING, .number = self.next++, .file = file, .socket = -1};
+    *request = (struct request){.phase = RUNNING, .number = self.next++, .file = file, .socket = -1,
+                                .reserve = -1};
     error_of(request)->length = 0;
     request->start = request->end = read_clock(CLOCK_REALTIME);
     request->monotonic = read_clock(CLOCK_MONOTONIC);
@@ -112,6 +113,8 @@ static void start_request(struct request *request, int file, int locked, bool wa
     request->pid = result;
     if (result < 0)
         fail_start(request, "cannot start a process", result);
+    else
+        request->reserve = reserve_exited(); /* here, so that the program does not wait for it */
 }
 
 /* Whether a request with a mark has ended and is not told yet: till then, nothing may begin in its container. */
@@ -261,8 +264,7 @@ static void describe_leftovers(struct text *text)
             append(text, ")");
         }
     }
-    if (processes >= 0)
-        sys_close(processes);
+    sys_close(processes);
     if (named > MAX_NAMED)
         append(text, " and others");
     if (named == 0)
@@ -340,7 +342,7 @@ static bool write_exited(struct request *request)
         append_line(&content, "error=", error_of(request));
     numbered_name(&temporary, ".exited.", request->number);
     numbered_name(&name, "exited.", request->number);
-    int result = write_temporary(temporary.bytes, &content);
+    int result = write_temporary(temporary.bytes, &content, request->reserve);
     if (result >= 0) {
         remove_entry(name.bytes); /* a false one, written by the request while it lived */
         if (request->file >= 0)
@@ -382,10 +384,9 @@ static void advance(struct request *request)
     if (request->phase == REPORTING && request->wants_mark)
         discard_requests();
     if (request->phase == REPORTING && write_exited(request)) {
-        if (request->file >= 0)
-            sys_close(request->file);
-        if (request->socket >= 0)
-            sys_close(request->socket);
+        sys_close(request->file);
+        sys_close(request->socket);
+        sys_close(request->reserve);
         request->phase = FREE;
         ring_coordinator();
     }
@@ -484,8 +485,7 @@ static void check_coordinator(int64_t now)
 {
     int file = sys_openat(self.directory, "coordinator", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
     bool free = file >= 0 && sys_flock(file, LOCK_EX | LOCK_NB) == 0;
-    if (file >= 0)
-        sys_close(file);
+    sys_close(file);
     if (!free) {
         self.coordinator_seen = now;
         return;

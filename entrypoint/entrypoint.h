@@ -15,6 +15,7 @@ enum {
     SWEEP_TIMEOUT = 5000,           /* ms that what a request left behind may take to be gone */
     MARK_TIMEOUT = 10000,           /* ms that the exit waits for room in the streams, for a mark */
     TOKEN_BYTES = 16,                /* of a mark: what nobody can guess */
+    RESERVED_BYTES = 4096,           /* for exited.N; only an error or many names in `left` need more */
     MAX_NAMED = 10,                 /* processes that are named, of those that a request left behind */
     DEFAULT_ORPHAN_SECONDS = 300,
 
@@ -58,6 +59,7 @@ enum phase {
 struct request {
     enum phase phase;
     uint32_t number;
+    int reserve;      /* room for exited.N, negative if there is none: reserve_exited */
     int file;         /* run.N, locked until the end can be told */
     int socket;       /* to the child and its copy processes */
     int pid;          /* of the program, and its process group and session */
@@ -139,7 +141,8 @@ void ring_coordinator(void);
 void format_exited(struct text *content, const struct request *request, uint32_t next);
 void append_line(struct text *content, const char *key, const struct text *value);
 bool remove_entry(const char *name);
-int write_temporary(const char *temporary, const struct text *content);
+int reserve_exited(void);
+int write_temporary(const char *temporary, const struct text *content, int reserve);
 ssize_t read_small_file(const char *name, char *buffer, size_t size);
 int read_order(const char *name, long *number, long *grace);
 void open_control_directory(void);

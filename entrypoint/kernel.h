@@ -72,10 +72,11 @@ CHECKED int sys_chdir(const char *path)
 
 MUST_CHECK int sys_clock_gettime(clockid_t clock, struct timespec *time);
 
-/* Linux frees the descriptor even after EINTR, and nothing here depends on any other failure. */
+/* A negative descriptor is none. Linux frees it even after EINTR, and nothing here depends on any other failure. */
 static inline void sys_close(int descriptor)
 {
-    CALL(close, descriptor);
+    if (descriptor >= 0)
+        CALL(close, descriptor);
 }
 
 CHECKED int sys_dup3(int from, int to, int flags)
@@ -117,6 +118,11 @@ CHECKED int sys_flock(int descriptor, int operation)
 
 MUST_CHECK pid_t sys_fork(void);
 
+CHECKED int sys_ftruncate(int descriptor, long size)
+{
+    return (int)CALL(ftruncate, descriptor, size);
+}
+
 CHECKED ssize_t sys_getdents64(int directory, void *buffer, size_t size)
 {
     return CALL(getdents64, directory, buffer, size);
@@ -145,6 +151,11 @@ CHECKED int sys_ioctl(int descriptor, unsigned long request, int *value)
 CHECKED int sys_kill(pid_t pid, int number)
 {
     return (int)CALL(kill, pid, number);
+}
+
+CHECKED int sys_linkat(int from_directory, const char *from, int to_directory, const char *to, int flags)
+{
+    return (int)CALL(linkat, from_directory, from, to_directory, to, flags);
 }
 
 CHECKED long sys_lseek(int descriptor, long offset, int whence)

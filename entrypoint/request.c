@@ -295,8 +295,7 @@ static const char *describe_interpreter(const char *program)
     append(&more, " (it is there, but not the interpreter that it asks for");
     int file = sys_openat(AT_FDCWD, program, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
     ssize_t size = file < 0 ? 0 : sys_read(file, line, sizeof line - 1);
-    if (file >= 0)
-        sys_close(file);
+    sys_close(file);
     if (size > 2 && line[0] == '#' && line[1] == '!') {
         char *start = line + 2, *end;
         line[size] = '\0';

@@ -134,6 +134,7 @@ static struct {
     char stream[4096];        /* what was written to standard output */
     size_t streamed;
     unsigned tokens;          /* that were drawn */
+    unsigned unnamed;         /* files that were made without a name */
 } kernel_state;
 
 #define K kernel_state
@@ -205,8 +206,21 @@ static long new_descriptor(struct file *file)
     return -EMFILE;
 }
 
+/* A file without a name, which linkat gives one: here a name that nobody else uses. */
+static long open_unnamed(void)
+{
+    char name[16];
+    if (UNLUCKY(EINTR, EOPNOTSUPP, ENOSPC))
+        return -EOPNOTSUPP;
+    snprintf(name, sizeof name, "#%u", K.unnamed++);
+    struct file *file = new_file(name);
+    return file == NULL ? -ENOSPC : new_descriptor(file);
+}
+
 static long open_file(const char *name, long flags)
 {
+    if ((flags & O_TMPFILE) == O_TMPFILE)
+        return open_unnamed();
     struct file *file = file_of(name);
     if (file == NULL && !(flags & O_CREAT))
         return -ENOENT;
@@ -260,10 +274,14 @@ static long write_into(long descriptor, const char *from, size_t size)
     struct file *file = K.descriptors[descriptor - FIRST].file;
     if (file == NULL)
         return (long)size;
-    file->written = realloc(file->written, file->size + size);
-    CHECK(file->written != NULL);
-    memcpy(file->written + file->size, from, size);
-    file->size += size;
+    size_t *at = &K.descriptors[descriptor - FIRST].at;
+    if (*at + size > file->size) {
+        file->written = realloc(file->written, *at + size);
+        CHECK(file->written != NULL);
+        file->size = *at + size;
+    }
+    memcpy(file->written + *at, from, size);
+    *at += size;
     return (long)size;
 }
 
@@ -337,9 +355,25 @@ static long answer(long number, long a, long b, long c, long d)
     case SYS_openat:
         return open_file((const char *)b, c);
     case SYS_close:
-        if (is_open(a))
+        if (is_open(a)) {
+            struct file *file = K.descriptors[a - FIRST].file;
             K.descriptors[a - FIRST].open = false;
+            if (file != NULL && file->name[0] == '#')
+                remove_file(file);
+        }
         return 0;
+    case SYS_ftruncate:
+        if (K.descriptors[a - FIRST].file != NULL)
+            K.descriptors[a - FIRST].file->size = (size_t)b;
+        return 0;
+    case SYS_linkat: {
+        struct file *file = K.descriptors[atoi((const char *)b + strlen("/proc/self/fd/")) - FIRST].file;
+        int error = UNLUCKY(EINTR, ENOSPC, EEXIST);
+        if (error != 0 || file == NULL || file->name[0] != '#' || file_of((const char *)d) != NULL)
+            return -(error ?: ENOENT);
+        strcpy(file->name, (const char *)d);
+        return 0;
+    }
     case SYS_read:
         if (a == SIGNALS) {
             if (K.signal_count == 0)
@@ -864,7 +898,7 @@ static void check_descriptors(void)
         open += K.descriptors[i].open;
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
         if (request->phase != FREE)
-            used += (request->file >= 0) + (request->socket >= 0);
+            used += (request->file >= 0) + (request->socket >= 0) + (request->reserve >= 0);
     CHECK(open == used);
 }
 

@@ -1385,6 +1385,32 @@ def test_an_end_that_cannot_be_written_is_tried_again(make_container):
     assert container.end(number)["code"] == "3"
 
 
+def test_a_program_that_fills_the_disk_is_reported_with_its_mark(program, tmp_path, full_disk):
+    """Also one that fills its control directory and takes away what it finds there."""
+    container = Container(program, tmp_path)
+    full_disk(container.path)
+    container.path.chmod(0o777)
+    for name in ("bell", "ring"):
+        os.mkfifo(container.path / name)
+    container.close()
+    ring = os.open(container.path / "ring", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        script = (
+            f"cd {container.path}; rm -f .??*; cat /dev/zero >full 2>/dev/null; touch 1 2 3 4 5 6 2>/dev/null; exit 3"
+        )
+        (container.path / "run.1").write_bytes(f"m\0a/bin/sh\0a-c\0a{script}\0.\0".encode())
+        container.start()
+        while not (container.path / "exited.1").exists():
+            wait_until_readable(ring)
+            os.read(ring, 4096)
+        end = dict(line.split("=", 1) for line in (container.path / "exited.1").read_text().splitlines())
+        assert end["code"] == "3"
+        assert container.stdout() == mark_of(end)
+    finally:
+        os.close(ring)
+        container.close()
+
+
 def test_an_end_that_can_never_be_written_ends_the_container(quickly_given_up, tmp_path):
     """A minute is long for a test: this is the same program with a shorter limit."""
     container = Container(quickly_given_up, tmp_path)
@@ -1399,6 +1425,23 @@ def test_an_end_that_can_never_be_written_ends_the_container(quickly_given_up, t
         assert len(told) == 2
     finally:
         container.close()
+
+
+@pytest.fixture
+def full_disk():
+    """Makes of a directory a file system that has room for a few small files only."""
+    made = []
+
+    def full_disk(path: Path) -> None:
+        command = ["mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=12", "tmpfs", path]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"this user may not mount: {done.stderr.strip()}")
+        made.append(path)
+
+    yield full_disk
+    for path in made:
+        subprocess.run(["umount", "--lazy", path], check=True)
 
 
 @pytest.fixture
