@@ -101,7 +101,7 @@ def api() -> Iterator[ApiServer]:
 @pytest.fixture
 def session(api: ApiServer, tmp_path: Path) -> Session:
     session = session_in(tmp_path, api.url)
-    session.environment["TMPDIR"] = str(tmp_path)  # the runs that go on are those of this test alone
+    session.environment["TMPDIR"] = str(tmp_path)  # only runs of this test are active
     for folder in (session.directory / "tekton", session.directory / ".tekton"):
         folder.mkdir()
     (Path(session.environment["HOME"]) / ".config/fish/completions").mkdir(parents=True)

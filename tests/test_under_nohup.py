@@ -1,4 +1,4 @@
-"""The suite passes under ``nohup`` and in the jobs of CI agents that ignore signals, and no test waits for ever."""
+"""The suite passes under ``nohup`` and in the jobs of CI agents that ignore signals, and no test waits forever."""
 
 import subprocess
 import sys

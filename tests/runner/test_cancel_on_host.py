@@ -270,7 +270,7 @@ def test_a_step_may_clean_up(run):
     assert "[work : act] cleaning" in lines
 
 
-def test_the_document_of_a_cancelled_run_tells_so(run):
+def test_the_document_of_a_cancelled_run_has_its_reason(run):
     following = run("echo ready > /shared/go; sleep 10000", "-o", "json")
     with open(following._shared / "go") as fifo:
         assert fifo.readline() == "ready\n"

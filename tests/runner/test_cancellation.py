@@ -151,7 +151,7 @@ def test_the_named_run_is_cancelled_as_asked(cancel, going):
     assert cancel("two", "--grace", GENTLEST) == (0, expected, "")
 
 
-def test_runs_of_one_name_are_told_apart(cancel, going):
+def test_runs_with_the_same_name_are_distinguished(cancel, going):
     runs = [going("ci-abcdefgh"), going("ci-12345678"), going("other-12345678")]
     message = "monopod cancel: several runs are named 'ci'; choose one: ci-12345678, ci-abcdefgh\n"
     assert cancel("ci") == (2, "", message)
@@ -161,7 +161,7 @@ def test_runs_of_one_name_are_told_apart(cancel, going):
     assert [run.taken for run in runs] == [["Cancelled"], [], []]
 
 
-def test_an_unknown_name_is_told(cancel, going):
+def test_an_unknown_name_is_reported(cancel, going):
     assert cancel() == (2, "", "monopod cancel: you have no active run\n")
     assert cancel("build") == (2, "", "monopod cancel: no run 'build'; you have no active run\n")
     going("build-abcdefgh")
@@ -170,6 +170,6 @@ def test_an_unknown_name_is_told(cancel, going):
     assert cancel("biuld") == (2, "", message)
 
 
-def test_a_run_that_has_ended_is_told(cancel, going):
+def test_a_run_that_has_ended_is_reported(cancel, going):
     going("build-abcdefgh", has_ended=True)
     assert cancel("build") == (2, "", "monopod cancel: run 'build' has ended\n")

@@ -1,4 +1,4 @@
-"""`monopod check` as a person and as tools call it: formats, exit codes, and what is said of files."""
+"""`monopod check` for users and for tools: formats, exit codes, and how files are named."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_sarif_is_valid(check, tmp_path, arguments):
 @example(name=b"\xff\x1b[2J")
 @example(name=b"a b%\n#\xc3\xa9?")
 def test_a_file_of_any_name(check, name):
-    """Its name in SARIF is that of the file again; as text it is on one line, and moves no cursor."""
+    """SARIF has the exact name; as text it is on one line, without control characters."""
     file = Path(os.fsdecode(name) + ".yaml")
     file.write_text("a: [")
     content = json.loads(check(f"./{file}", "--format", "sarif")[1])
@@ -175,7 +175,7 @@ def test_sarif_of_an_absolute_path_is_a_file_url(check, tmp_path):
     assert location["artifactLocation"]["uri"] == (tmp_path / "task.yaml").as_uri()
 
 
-def test_sarif_tells_of_what_is_ignored_as_suppressed(check):
+def test_sarif_lists_ignored_problems_as_suppressed(check):
     Path("task.yaml").write_text(TASK.replace("alpine\n", "alpine # monopod: ignore=unpinned-image\n"))
     content = json.loads(check("task.yaml", "--format", "sarif")[1])
     jsonschema.validate(content, SARIF, cls=jsonschema.Draft4Validator)

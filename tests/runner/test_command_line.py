@@ -1,4 +1,4 @@
-"""The commands as a person calls them: exit codes, what is said where, and how long the help may take to import."""
+"""The commands as users call them: exit codes, messages and streams, and what the help imports."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def monopod(tmp_path):
     return monopod
 
 
-def test_help_tells_of_every_command_and_of_the_exit_codes(monopod):
+def test_help_lists_every_command_and_the_exit_codes(monopod):
     done = monopod("--help")
     assert done.returncode == 0
     assert done.stderr == ""
@@ -130,7 +130,7 @@ def test_version(monopod):
         (["compile", "-f", "missing.yaml"], "missing.yaml"),
     ],
 )
-def test_wrong_usage_is_told(tmp_path, monkeypatch, capsys, arguments, message):
+def test_wrong_usage_is_reported(tmp_path, monkeypatch, capsys, arguments, message):
     (tmp_path / "pipeline.yaml").write_text(PIPELINE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["monopod", *arguments])
@@ -147,7 +147,7 @@ def test_as_a_plugin_of_kubectl_it_calls_itself_so(monopod):
     assert monopod("--help", name="/usr/bin/kubectl-monopod").stdout.startswith("usage: kubectl monopod COMMAND")
 
 
-def test_problems_are_told_one_a_line_and_counted(monopod, tmp_path):
+def test_problems_are_printed_one_per_line_and_counted(monopod, tmp_path):
     text = PIPELINE.replace("runAfter: [hello]", "runAfter: [helo]").replace("image: busybox", "imagee: busybox", 1)
     (tmp_path / "wrong.yaml").write_text(text)
     done = monopod("compile", "-f", "wrong.yaml")
@@ -213,7 +213,7 @@ def test_compile_replaces_its_output_only_by_a_whole_one(monopod, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"pipeline.yaml", "pod.yaml", "link.yaml"}
 
 
-def test_compile_tells_why_it_cannot_write(monopod):
+def test_compile_reports_why_it_cannot_write(monopod):
     done = monopod("compile", "-f", "pipeline.yaml", "-o", "no/such/folder/pod.yaml")
     assert done.returncode == 1
     assert done.stderr == "monopod compile: no/such/folder/pod.yaml: No such file or directory\n"
@@ -317,7 +317,7 @@ def test_closed_streams_do_no_harm(monopod, tmp_path):
         assert bool((tmp_path / "kept").read_text()) is (kept == "1")
 
 
-def test_a_full_disk_is_told(monopod):
+def test_a_full_disk_is_reported(monopod):
     with open("/dev/full", "w") as full:
         done = monopod("compile", "-f", "pipeline.yaml", capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (1, "monopod compile: No space left on device\n")

@@ -90,7 +90,7 @@ def test_what_is_given_beside_is_written_beside_a_job_too(compile_: Compile) -> 
     assert (job["kind"], job["metadata"]["name"], job["metadata"]["namespace"]) == ("Job", "nightly", "ci")
 
 
-def test_a_name_that_is_too_long_is_told_where_it_is(compile_: Compile) -> None:
+def test_a_name_that_is_too_long_is_reported_at_its_position(compile_: Compile) -> None:
     text = RUN.format(name="n" * 60) + PIPELINE
     exit_code, output, errors = compile_(text, "--kind", "CronJob", "--schedule", "@daily")
     assert (exit_code, output) == (2, "")

@@ -57,7 +57,7 @@ def test_it_is_drawn_without_the_values_of_params(tmp_path, monkeypatch, capsys,
     assert "pt0 --> pt1" in output
 
 
-def test_a_task_whose_reference_needs_a_param_is_told_with_the_option_that_gives_it(tmp_path, monkeypatch, capsys):
+def test_a_reference_that_needs_a_param_names_the_option_that_sets_it(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     remote = "taskRef: {resolver: git, params: [{name: url, value: 'https://git.invalid/$(params.tag)'}]}"
     text = PIPELINE.partition("    - name: a\n")[0] + f"    - {{name: a, {remote}}}\n"

@@ -119,7 +119,7 @@ def test_what_was_skipped_says_what_decided_it(story, feed_all):
     ]
 
 
-def test_a_sidecar_that_ends_early_is_told_after_its_lines(story, feed_all):
+def test_a_sidecar_that_ends_early_is_reported_after_its_lines(story, feed_all):
     task = story.task("test", "make")
     slot = task.slots[0]._replace(sidecars=("test-db",))
     plan = story.plan(task._replace(sidecars=(Sidecar(Step("db")),), slots=(slot,)))

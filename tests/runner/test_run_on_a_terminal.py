@@ -279,7 +279,7 @@ def test_control_z_gives_the_terminal_back(start, gate):
         assert screen.cursor_is_visible
 
 
-def test_what_is_drawn_after_sigstop_stands_below_what_was_written_meanwhile(start, gate):
+def test_the_view_after_sigstop_is_below_text_written_meanwhile(start, gate):
     with start(80, 24, shell='"$@"; echo; echo "status $?"; read line; fg') as terminal:
         screen = terminal.screen
         terminal.wait_for("lint: no files yet")
@@ -378,7 +378,7 @@ def test_folds_in_the_log_of_each_ci_system(run, environment, begin, end):
     }
 
 
-def test_a_name_that_does_not_exist_is_told_before_anything_runs(run):
+def test_an_unknown_name_is_reported_before_anything_runs(run):
     done = run("--logs", "unit-test/pytest", "--logs", "lint/flake8", "--logs", "clone")
     assert done.returncode == 2
     assert done.stdout == ""

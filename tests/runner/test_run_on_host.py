@@ -95,7 +95,7 @@ def left_behind(tmp_path):
     return left_behind
 
 
-def test_a_failed_run_is_told_line_by_line(start, left_behind):
+def test_a_failed_run_is_printed_line_by_line(start, left_behind):
     process = start("echo no; exit 7")
     output, errors = process.communicate()
     assert process.returncode == 1
@@ -115,7 +115,7 @@ def test_a_failed_run_is_told_line_by_line(start, left_behind):
     assert left_behind() == ([], [])
 
 
-def test_whoever_starts_it_may_ignore_the_ends_of_children(start, left_behind):
+def test_the_parent_may_ignore_sigchld(start, left_behind):
     ignore = "import os, signal as s, sys; s.signal(s.SIGCHLD, s.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
     process = start("exit 7", before=[sys.executable, "-c", ignore])
     output, errors = process.communicate()

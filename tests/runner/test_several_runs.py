@@ -71,7 +71,7 @@ def test_a_name_or_generate_name_chooses(monopod, name, pods):
     assert [each.get("name", each.get("generateName")) for each in metadata] == pods
 
 
-def test_a_name_that_nothing_has_is_told(monopod):
+def test_an_unused_name_is_reported(monopod):
     code, output, errors = monopod("run", runs("a", "b"), "--name", "secnod")
     assert (code, output) == (2, "")
     assert errors == "there is nothing to run with the name 'secnod' (did you mean 'second'?)\n1 error\n"
@@ -84,7 +84,7 @@ def test_graph_draws_each(monopod):
     assert "task2" in second
 
 
-def test_check_tells_what_is_wrong_with_each_and_what_they_share_once(monopod):
+def test_check_reports_problems_of_each_run_and_shared_ones_once(monopod):
     text = wrong(wrong(runs("a", "b", "c"), "task1"), "task3")
     code, output, _ = monopod("check", text)
     assert code == 2
@@ -175,7 +175,7 @@ def test_they_run_one_after_another(monopod):
 
 
 @pytest.mark.slow
-def test_the_names_are_told_one_a_line(monopod):
+def test_the_names_are_printed_one_per_line(monopod):
     _, output, _ = monopod("run", runs("exit 0", "exit 0"), "-o", "name")
     first, second = output.splitlines()
     assert first.startswith("pipelinerun.tekton.dev/first-")

@@ -1,4 +1,4 @@
-"""Records of runs that were never made: what the recorder writes when it is told these events and lines."""
+"""Records of imaginary runs: what the recorder writes for given events and lines."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from monopod.schemas.plan import encode
 
 
 def recorder_of(root, plan, name="ci-x7k2p", backend="host", files=()):
-    """A recorder of a Pod that runs this Plan, as far as a record needs one."""
+    """A recorder of a Pod that runs this Plan, reduced to what a record needs."""
     coordinator = {"name": COORDINATOR, "args": ["--", *encode(plan)]}
     pod = {"metadata": {"name": name}, "spec": {"containers": [coordinator]}}
     return Recorder(Path(root), plan, pod, backend=backend, files=files)
 
 
 def feed_recorder(recorder, plan, feed, limits=None):
-    """Tell a recorder what a Follower shows of events and (container, bytes)."""
+    """Feed a recorder with what a Follower shows for events and (container, bytes)."""
     follower = Follower(plan, limits)
     for item in feed:
         for shown in follower.output(*item) if type(item) is tuple else follower.event(item):

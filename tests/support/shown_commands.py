@@ -2,12 +2,12 @@
 
 Rules:
 
-- A block of the kind ``sh`` holds commands alone. In any other block a line that begins with ``$ `` is a command, and
+- An ``sh`` block holds only commands. In any other block a line that begins with ``$ `` is a command, and
   what follows, up to the next one, is what it prints.
 - A ``yaml`` block below a line that ends in the name of a file and a colon is that file.
 - What differs from run to run is made the same in both texts by `normalised`, and nothing else is.
-- Which waits, and which changes that would make a run shorter, are worth telling depends on its times: a run may tell
-  of more of them than the page does, but it must tell of all that the page does.
+- Which waits and changes `monopod explain` reports depends on times: it may report more of them than the page shows,
+  but it must report all that the page shows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _VARIES = (
     (r"\b([a-z][a-z-]*-run)-[0-9a-z]{5}\b", r"\1-NAME"),
     (r"\b(settings)-[0-9a-z]{5}\b", r"\1-NAME"),
     (r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(Z|\b)", "TIME"),
-    (r"\b[0-9a-f]{7,64}\b", "HASH"),  # one in 1,000 of seven digits has letters alone
+    (r"\b[0-9a-f]{7,64}\b", "HASH"),  # one in 1,000 of seven digits has only letters
     (r"\bHASH \S.*", "HASH SUBJECT"),  # the subject of a commit
     (r"\b(\d+h)?(\d+m)?\d+(\.\d+)?s\b", "DURATION"),
     (r"\b\d+\.\d+ s\b", "DURATION"),
@@ -59,7 +59,7 @@ class Command:
 
 @dataclass(frozen=True)
 class File:
-    """A file that the page tells the reader to write."""
+    """A file that the page asks the reader to write."""
 
     name: str
     text: str
@@ -67,7 +67,7 @@ class File:
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a page: its kind (what stands behind the backquotes), its text, and where that begins in the page.
+    """A block of a page: its kind (the word after the backquotes), its text, and where that begins in the page.
 
     ``file`` is the name of the file that the page says it is.
     """

@@ -1,4 +1,4 @@
-"""What monopod prints into the log of a CI system does not command it, whoever wrote it.
+"""Nothing that monopod prints into the log of a CI system is executed as a command, from any source.
 
 What each system takes for a command is written down here once more, as its documentation (and the source of its agent)
 has it, and held against all that is printed.
@@ -88,7 +88,7 @@ COMMANDS = (
 
 
 def forged(variable, text):
-    """Return what the CI system would take for a command that is no mark of monopod's own."""
+    """Return the commands in a log that are not monopod's own."""
     seen, own = SYSTEMS[variable]
     return [each for each in seen(text) if not re.match(own, each) or seen(re.sub(own, "", each, count=1))]
 

@@ -90,7 +90,7 @@ def folded(feed, feed_all):
     return folded
 
 
-def test_each_task_has_a_fold_and_how_it_ended_stands_outside(folded):
+def test_each_task_has_a_fold_and_its_end_is_outside(folded):
     assert folded({"GITHUB_ACTIONS": "true"}) == (
         """\
 Run ci-x7k2p started in namespace default

@@ -237,7 +237,7 @@ def test_where_a_live_view_is_welcome(environment, live):
     assert not is_live(io.StringIO(), environment)
 
 
-def test_only_one_task_scrolls_by_and_the_others_last_lines_stand_below(view, story):
+def test_one_task_scrolls_by_above_the_last_lines_of_the_others(view, story):
     plan = story.plan(story.task("build", "make"), story.task("lint", "ruff"), story.task("test", "run"))
     run = view(plan, 80, 24)
     names = ("build", "make"), ("lint", "ruff"), ("test", "run")

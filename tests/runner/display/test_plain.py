@@ -68,7 +68,7 @@ Kept in /tmp/kept
     )
 
 
-def test_what_failed_is_told_with_its_command_and_what_shows_more(show, failed_run):
+def test_a_failure_shows_its_command_and_how_to_see_the_output(show, failed_run):
     plan, feed = failed_run
     tasks = tuple(
         task._replace(

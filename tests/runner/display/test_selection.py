@@ -1,4 +1,4 @@
-"""Which lines `--logs` and `--quiet` let through, and what is said of names that do not exist."""
+"""The lines that `--logs` and `--quiet` show, and the errors for unknown names."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from monopod.schemas.run_events import MatrixExpanded, RunWarning, SidecarFinish
 
 @pytest.fixture
 def tested(story):
-    """A Plan with a matrix of three, a Sidecar and a Pipeline in the place of a Task."""
+    """A Plan with a matrix of three, a Sidecar, and a Task that runs a Pipeline."""
     inner = plan.Pipeline("scans", tasks=(story.task("codeql", "run"), story.task("secrets", "run", "tell")))
     test = story.task("test", "make", index_count=3)
     test = test._replace(sidecars=(plan.Sidecar(plan.Step("db")),))

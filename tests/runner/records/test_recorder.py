@@ -140,7 +140,7 @@ def test_a_record_whose_writer_was_killed_can_be_read_up_to_there(tmp_path, fail
     assert texts(run)[:2] == ["Cloning into 'source'...", "at commit 1234"]
 
 
-def test_what_cannot_be_read_is_told(tmp_path, failed_run):
+def test_an_unreadable_record_is_reported(tmp_path, failed_run):
     record = record_run(tmp_path, *failed_run)
     (record.directory / "plan").write_text("AAAA")
     with pytest.raises(RecordError, match=r"cannot read the Plan of 'ci-x7k2p', recorded by monopod [0-9.]+"):
@@ -177,7 +177,7 @@ class TestNothingFailsARun:
         display.close(None)
         return stream.getvalue().splitlines()
 
-    def test_a_full_disk_is_told_once(self, tmp_path, failed_run, monkeypatch):
+    def test_a_full_disk_is_reported_once(self, tmp_path, failed_run, monkeypatch):
         plan, feed = failed_run
         real, left = os.write, [4000]
 
@@ -193,7 +193,7 @@ class TestNothingFailsARun:
         assert lines[-1] == "[report] Succeeded in 0.1s"
         assert read_run(records(tmp_path)[0]).record.status == "Unknown"
 
-    def test_a_directory_that_cannot_be_made_is_told_once(self, tmp_path, failed_run):
+    def test_a_directory_that_cannot_be_created_is_reported_once(self, tmp_path, failed_run):
         plan, feed = failed_run
         (tmp_path / "file").touch()
         recorder = recorder_of(tmp_path / "file" / "runs", plan)

@@ -70,7 +70,7 @@ def test_large_runs_go_before_small_older_ones(tmp_path, make):
     assert identities(tmp_path) == ["latest", "small"]
 
 
-def test_a_run_that_goes_on_is_never_removed(tmp_path, make):
+def test_an_active_run_is_never_removed(tmp_path, make):
     record = make("a", 1.0)
     make("b", 2.0)
     lock = os.open(record.directory / store.LOCK_FILE, os.O_RDWR)

@@ -1,4 +1,4 @@
-"""The commands that tell of runs, end to end: real runs of the real command on this machine."""
+"""The commands that report on runs, end to end, on this machine."""
 
 import json
 import os
@@ -113,12 +113,12 @@ def test_explain(failed, monopod):
 
 
 def test_logs_of_a_run_on_this_machine_names_report(failed, monopod):
-    """Where there is no cluster, or no such Pod in it."""
+    """Without a cluster, or without such a Pod in it."""
     expected = f"monopod logs: run '{failed}' ran on this machine; use `monopod report {failed} -o {failed}.html`\n"
     assert monopod("logs", failed, "--context", "none", expected=2).stderr == expected
 
 
-def test_wrong_names_are_reported(failed, monopod):
+def test_unknown_names_are_reported(failed, monopod):
     for command in ("report", "explain"):
         error = monopod(command, failed + "x", expected=2).stderr
         assert error == (
@@ -132,13 +132,13 @@ def test_wrong_names_are_reported(failed, monopod):
     assert monopod("runs", state="empty").stdout == ""
 
 
-def test_without_a_record_there_are_reports_all_the_same(failed, monopod, folder):
+def test_reports_are_written_without_a_record(failed, monopod, folder):
     monopod("run", "-f", "shop.yaml", "--no-record", "--junit", "other.xml", expected=1, state="none")
     assert [path for path in (folder / "none").rglob("*") if path.is_file()] == []
     assert junitparser.JUnitXml.fromfile(str(folder / "other.xml")).failures == 1
 
 
-def test_a_report_that_cannot_be_written_is_told_before_anything_runs(failed, monopod):
+def test_an_unwritable_report_is_reported_before_anything_runs(failed, monopod):
     done = monopod("run", "-f", "shop.yaml", "--junit", "nowhere/junit.xml", expected=2)
     assert done.stderr == "monopod run: nowhere/junit.xml: No such file or directory\n"
     assert len(monopod("runs", "-o", "name").stdout.splitlines()) == 1
@@ -159,7 +159,7 @@ def test_several_runs_are_in_one_report(failed, monopod, folder):
     assert names == ["second.2", "first.2", "second", "first"]
 
 
-def test_a_run_that_goes_on_and_one_that_was_killed(folder, monopod):
+def test_an_active_run_and_a_killed_one(folder, monopod):
     (folder / "gate").mkdir()
     os.mkfifo(folder / "gate" / "fifo")
     script = "echo it waits; cat $(workspaces.gate.path)/fifo"

@@ -1,4 +1,4 @@
-"""What is said of a run that failed."""
+"""The description of a failed run."""
 
 import pytest
 
@@ -56,7 +56,7 @@ def test_limits_come_from_the_pod():
 def test_what_was_skipped_because_of_what(story):
     inner = plan.Pipeline("inner", tasks=(story.task("one", "run"), story.task("two", "run", after=("one",))))
     tested = story.plan(
-        story.task("late", "run", after=("deploy",)),  # stands before what it waits for
+        story.task("late", "run", after=("deploy",)),  # listed before its dependency
         story.task("build", "make"),
         story.task("lint", "run"),
         story.task("guarded", "run", after=("build",)),

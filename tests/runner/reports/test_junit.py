@@ -80,7 +80,7 @@ def test_a_task_that_could_not_start_has_a_case_that_says_so(tmp_path, story):
 
 
 @given(st.binary(max_size=200))
-def test_whatever_a_step_writes_it_is_xml(tmp_path_factory, story, written):
+def test_any_output_of_a_step_is_valid_xml(tmp_path_factory, story, written):
     plan = story.plan(story.task("a", "b"))
     feed = [
         story.run_started(),

@@ -66,7 +66,7 @@ def test_nothing_a_run_wrote_is_markup(elements):
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028]", text)
 
 
-def test_identities_are_there_once_and_links_lead_somewhere(elements):
+def test_ids_are_unique_and_links_have_targets(elements):
     identities = [attributes["id"] for _, attributes in elements.found if "id" in attributes]
     assert len(identities) == len(set(identities))
     targets = {attributes["href"][1:] for name, attributes in elements.found if name == "a"}
@@ -74,7 +74,7 @@ def test_identities_are_there_once_and_links_lead_somewhere(elements):
     assert {"log-unit-tests-pytest", "task-deploy", "log-flaky-try", "log-flaky-try-2"} <= targets
 
 
-def test_all_is_told(elements):
+def test_the_page_has_everything(elements):
     text = re.sub(r"\s+", " ", "".join(elements.texts))
     for expected in (
         "exit code 1",
@@ -166,7 +166,7 @@ def test_no_text_breaks_out_of_its_line(written):
     assert all(set(attributes) <= {"class"} for _, attributes in parsed.found)
 
 
-def test_identities_can_be_told_apart():
+def test_ids_are_distinct():
     anchors = Anchors()
     names = [anchors.of("task", name) for name in ("a[1]", "a/1", "a.1", "a[1]", "<>")]
     assert names == ["task-a-1", "task-a-1-2", "task-a-1-3", "task-a-1", "task-"]
@@ -205,7 +205,7 @@ def test_lines_are_numbered_from_where_they_are():
     assert 'style="counter-reset:line 900" data-t="+1.0s">line 400\n' in chunks[1]
 
 
-def test_what_a_failed_step_ran_is_told(tmp_path, story):
+def test_the_command_of_a_failed_step_is_shown(tmp_path, story):
     made = story.task("test", "pytest")
     step = made.steps[0]._replace(script="#!/bin/sh\nset -e\npytest -q <tests>\nexit 0\n")
     feed = [

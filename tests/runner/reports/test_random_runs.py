@@ -1,4 +1,4 @@
-"""Random Pipelines in simulated time, recorded and reported: what is told is what happened, in every form.
+"""Random Pipelines in simulated time, recorded and reported: reports match what happened, in every format.
 
 More, and from other seeds: MONOPOD_RANDOM_PIPELINES=2000 MONOPOD_RANDOM_SEED=5000.
 """
@@ -27,7 +27,7 @@ SCHEMA = xmlschema.XMLSchema(str(Path(__file__).with_name("junit.xsd")))
 
 
 @pytest.mark.parametrize("first", range(FIRST, FIRST + COUNT, PART))
-def test_what_is_told_is_what_happened(first, tmp_path):
+def test_reports_match_what_happened(first, tmp_path):
     for seed in range(first, min(first + PART, FIRST + COUNT)):
         case = random_case(seed)
         told = simulated(case).told
@@ -57,7 +57,7 @@ def check_tasks(run: RecordedRun, told):
 
 
 def check_values(run: RecordedRun):
-    """Every Result in the document is told of some Task instance."""
+    """Every Result in the document belongs to a Task instance."""
     found = sorted(repr(pair) for task in run.tasks for pair in task.results)
     assert found == sorted(repr(pair) for pair in results_in(finished_document(run)["status"]))
 

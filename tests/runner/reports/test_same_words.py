@@ -1,4 +1,4 @@
-"""How a Step failed is said in the same words while the run goes on, in its summary and in every report."""
+"""The live output, the summary and every report describe a failed Step in the same way."""
 
 import io
 

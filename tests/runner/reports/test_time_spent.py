@@ -157,7 +157,7 @@ def test_random_runs(tmp_path_factory, story, tasks):
     assert found.critical[-1].ended == total
     assert found.critical[0].ready == 0
     for before, after in zip(found.critical, found.critical[1:], strict=False):
-        assert before.ended == after.ready  # each held up the next
+        assert before.ended == after.ready  # each delayed the next
     assert sum(span.own for span in found.critical) == total == max(ends.values())
     moments = [moment + 0.5 for moment in range(total)]
     assert found.peak == max(sum(started < moment < ended for _, _, started, _, ended in tasks) for moment in moments)
