@@ -104,7 +104,7 @@ class _Brackets:
 def _text_of_tasks(pipeline: Pipeline, width: int | None) -> Iterator[str]:
     numbers = {name: level + 1 for name, level in task_levels(pipeline.tasks).items()}
     by_name = {task.name: task for task in pipeline.tasks}
-    longest = max((len(task.name) for task in (*pipeline.tasks, *pipeline.final_tasks)), default=0)
+    longest = max((len(task.name) for task in pipeline.all_tasks), default=0)
     column = longest if width is None else min(longest, max(width // 2 - _MARGIN, _NARROWEST))
     names_by_number = {number: list(names) for number, names in itertools.groupby(numbers, key=numbers.__getitem__)}
     brackets = _Brackets(names_by_number, numbers)

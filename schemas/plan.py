@@ -209,6 +209,43 @@ class Pipeline(NamedTuple):
     finally_timeout: float | None = None
     source: str = ""
 
+    @property
+    def all_tasks(self) -> tuple[Task, ...]:
+        """Its own PipelineTasks, those of `finally` last."""
+        return (*self.tasks, *self.final_tasks)
+
+
+class PlannedTask:
+    """A PipelineTask and where it is in the Plan: `path` is the names that lead to it, joined by slashes.
+
+    ``after`` are the paths of the Tasks that it waits for, including those that the Pipelines around it wait for.
+    ``is_final``: it, or a Pipeline around it, is one of `finally`.
+    """
+
+    def __init__(self, path: str, task: Task, after: tuple[str, ...], *, is_final: bool) -> None:
+        self.path = path
+        self.task = task
+        self.after = after
+        self.is_final = is_final
+
+
+def walk(
+    pipeline: Pipeline, prefix: str = "", after: tuple[str, ...] = (), *, is_final: bool = False
+) -> typing.Iterator[PlannedTask]:
+    """Yield each PipelineTask of a Pipeline, those of `finally` last; those of an inner Pipeline after its own one."""
+    for tasks, final in ((pipeline.tasks, is_final), (pipeline.final_tasks, True)):
+        for task in tasks:
+            path = prefix + task.name
+            all_after = (*after, *(prefix + name for name in task.after))
+            yield PlannedTask(path, task, all_after, is_final=final)
+            if task.pipeline is not None:
+                yield from walk(task.pipeline, path + "/", all_after, is_final=final)
+
+
+def runnable_tasks(pipeline: Pipeline) -> typing.Iterator[PlannedTask]:
+    """Yield the PipelineTasks that have Steps: all but those that run a Pipeline."""
+    return (each for each in walk(pipeline) if each.task.pipeline is None)
+
 
 class Plan(NamedTuple):
     """A compiled run.

@@ -22,7 +22,7 @@ from monopod.compiler.documents.documents import Documents
 from monopod.compiler.documents.places import Place
 from monopod.compiler.pod.draft import PodDraft
 from monopod.schemas.kubernetes.objects import ConfigMap, Secret
-from monopod.schemas.plan import Pipeline
+from monopod.schemas.plan import Pipeline, walk
 
 _IN_EVERY_NAMESPACE = "kube-root-ca.crt"
 """The ConfigMap that a cluster makes in each namespace."""
@@ -61,7 +61,7 @@ def missing_objects(draft: PodDraft, pipeline: Pipeline, documents: Documents, *
         "ConfigMap": {document.name: _keys(document.data, "ConfigMap") for document, _ in documents.of(ConfigMap)},
         "Secret": {document.name: _keys(document.data, "Secret") for document, _ in documents.of(Secret)},
     }
-    tasks = dict(_tasks_of_slots(pipeline, ()))
+    tasks = {slot.name: each.path for each in walk(pipeline) for slot in each.task.slots}
     told: set[tuple[Any, ...]] = set()
     for each in (*_of_containers(draft, tasks), *_of_volumes(draft, tasks)):
         problem = _problem(each, given[each.kind], local=local)
@@ -81,13 +81,6 @@ def missing_host_paths(draft: PodDraft, exists: Callable[[str], bool] = os.path.
 
 def _keys(data: Mapping[str, Any], kind: Kind) -> frozenset[str]:
     return frozenset(key for field in _KEYS[kind] for key in data.get(field) or ())
-
-
-def _tasks_of_slots(pipeline: Pipeline, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    for task in (*pipeline.tasks, *pipeline.final_tasks):
-        if task.pipeline is not None:
-            yield from _tasks_of_slots(task.pipeline, (*path, task.name))
-        yield from ((slot.name, "/".join((*path, task.name))) for slot in task.slots)
 
 
 def _of_containers(draft: PodDraft, tasks: Mapping[str, str]) -> Iterator[_Reference]:

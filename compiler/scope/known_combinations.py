@@ -19,7 +19,7 @@ def known_combinations(plans: Iterable[Plan]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for plan in plans:
         values: dict[Path, Value] = {("params", param.name): param.value for param in plan.pipeline.params}
-        for task in (*plan.pipeline.tasks, *plan.pipeline.final_tasks):
+        for task in plan.pipeline.all_tasks:
             names = None if task.matrix is None else names_known(task.matrix, Scope(values))
             if names is not None:
                 found.setdefault(task.name, []).extend(names)

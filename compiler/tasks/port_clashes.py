@@ -83,7 +83,7 @@ def _message(first: PortOfSidecar, second: PortOfSidecar) -> str:
 def can_overlap(pipeline: Pipeline, first: TaskPath, second: TaskPath) -> bool:
     """Return whether two different Tasks, named by their paths, can run at the same time."""
     if first[0] == second[0]:
-        tasks = (*pipeline.tasks, *pipeline.final_tasks)
+        tasks = pipeline.all_tasks
         inner = next(task.pipeline for task in tasks if task.name == first[0])
         return inner is None or can_overlap(inner, first[1:], second[1:])
     final = {task.name for task in pipeline.final_tasks}

@@ -17,7 +17,7 @@ from monopod.coordinator.engine.commands import Commands
 from monopod.coordinator.engine.events import ReleaseContainer
 from monopod.coordinator.engine.run_state import SidecarState, StepState
 from monopod.coordinator.engine.start_failures import StartFailure
-from monopod.schemas.plan import Pipeline, Slot
+from monopod.schemas.plan import Pipeline, Slot, walk
 
 Occupant: TypeAlias = StepState | SidecarState
 
@@ -57,10 +57,7 @@ class Container:
 
 def slots_of(pipeline: Pipeline) -> Iterator[Slot]:
     """Yield the slots of a Pipeline and of the Pipelines inside it."""
-    for task in (*pipeline.tasks, *pipeline.final_tasks):
-        yield from task.slots
-        if task.pipeline is not None:
-            yield from slots_of(task.pipeline)
+    return (slot for each in walk(pipeline) for slot in each.task.slots)
 
 
 def containers_of(slot: Slot) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monopod.schemas.plan import Task, Value, WhenExpression
+from monopod.schemas.plan import Task, Value, WhenExpression, runnable_tasks
 from monopod.schemas.variables import Reference, references
 
 
@@ -12,9 +12,8 @@ def leaves(task: Task) -> Iterator[Task]:
     """Yield the Task itself, or the Tasks of the Pipeline that stands in its place, however deep."""
     if task.pipeline is None:
         yield task
-        return
-    for each in (*task.pipeline.tasks, *task.pipeline.final_tasks):
-        yield from leaves(each)
+    else:
+        yield from (each.task for each in runnable_tasks(task.pipeline))
 
 
 def result_references(task: Task) -> Iterator[Reference]:

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.scope.known_combinations import known_combinations
-from monopod.runner.follow.follower import OutputLine, Shown, planned_tasks
+from monopod.runner.follow.follower import OutputLine, Shown
 from monopod.runner.follow.source import Source, find_source
 from monopod.schemas.matrix_names import InstanceNames
-from monopod.schemas.plan import Plan
+from monopod.schemas.plan import Plan, runnable_tasks
 from monopod.schemas.run_events import RunStarted, SidecarFinished, StepFinished, TaskFinished, TaskSkipped, TaskStarted
 
 FAILING_REASONS = ("Error", "OOMKilled", "TimedOut")
@@ -74,7 +74,7 @@ def _is_failure(event: TaskStarted | TaskFinished | StepFinished | SidecarFinish
 
 def find_sources(names: Iterable[str], plans: Sequence[Plan]) -> tuple[Source, ...]:
     """Resolve the values of ``--logs``. Each must exist in at least one of the runs. Raises Problems."""
-    tasks = [task for plan in plans for task in planned_tasks(plan.pipeline)]
+    tasks = [task for plan in plans for task in runnable_tasks(plan.pipeline)]
     combinations = known_combinations(plans)
     sources, problems = [], []
     for name in names:

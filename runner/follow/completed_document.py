@@ -51,7 +51,7 @@ class _Completing:
         spec = self._spec(pipeline.source, spec)
         done = {**status, **self._about(pipeline.source, "pipelineSpec", spec)}
         embedded = {each.get("name"): each for each in _tasks_of(spec)}
-        tasks = {task.name: task for task in (*pipeline.tasks, *pipeline.final_tasks)}
+        tasks = {task.name: task for task in pipeline.all_tasks}
         if "taskRuns" in status:
             done["taskRuns"] = {}
         for name, run in (status.get("taskRuns") or {}).items():

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
@@ -176,9 +176,9 @@ class Follower:
         self._container_of: dict[tuple[str, str], str] = {}  # by slot and Step
         self._numbers: dict[str, dict[str, int | None]] = {}  # by path and container: its only combination
         self._late: dict[tuple[str, str, int | None, int], tuple[Start, _Source]] = {}
-        for task in planned_tasks(plan.pipeline):
-            self._tasks[task.state.path] = {None: task.state}
-            self._add_containers(task.state.path, task.planned)
+        for each in planned.runnable_tasks(plan.pipeline):
+            self._tasks[each.path] = {None: TaskState(each.path, after=each.after, is_final=each.is_final)}
+            self._add_containers(each.path, each.task)
 
     def _add_containers(self, path: str, task: planned.Task) -> None:
         for number, slot in enumerate(task.slots):
@@ -438,25 +438,3 @@ class Follower:
             else:
                 tasks[each] = instances
         self._tasks = tasks
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedTask:
-    """A Task of a Plan, and how it stands before anything has run."""
-
-    state: TaskState
-    planned: planned.Task
-
-
-def planned_tasks(
-    pipeline: planned.Pipeline, prefix: str = "", after: tuple[str, ...] = (), *, is_final: bool = False
-) -> Iterator[PlannedTask]:
-    """Yield the Tasks of a Pipeline and of the Pipelines inside it, each with its path, finally Tasks last."""
-    for tasks, final in ((pipeline.tasks, is_final), (pipeline.final_tasks, True)):
-        for task in tasks:
-            path = prefix + task.name
-            all_after = (*after, *(prefix + name for name in task.after))
-            if task.pipeline is not None:
-                yield from planned_tasks(task.pipeline, path + "/", all_after, is_final=final)
-            else:
-                yield PlannedTask(TaskState(path, after=all_after, is_final=final), task)

@@ -25,7 +25,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from monopod.runner.follow.follower import planned_tasks
 from monopod.runner.follow.held_output import HeldOutput
 from monopod.runner.follow.ordered import Ordered, Output, Start
 from monopod.runner.follow.output_marks import LENGTH, find, find_true, mark, without_last_mark
@@ -89,7 +88,7 @@ class OutputOrder:
 
     def __init__(self, plan: planned.Plan, has_ended: Callable[[str], bool]) -> None:
         self._has_ended = has_ended
-        slots = [slot for task in planned_tasks(plan.pipeline) for slot in task.planned.slots]
+        slots = [slot for each in planned.walk(plan.pipeline) for slot in each.task.slots]
         self._sidecars = {slot.name: slot.sidecars for slot in slots}
         self._containers = {name: _Container(name) for slot in slots for name in (*slot.containers, *slot.sidecars)}
         self._queue: deque[_Waiting] = deque()

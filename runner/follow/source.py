@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from monopod.compiler.diagnostics import did_you_mean
-from monopod.runner.follow.follower import PlannedTask
 from monopod.schemas.matrix_names import InstanceNames, label
-from monopod.schemas.plan import Task
+from monopod.schemas.plan import PlannedTask, Task
 
 _MOST_LISTED = 8
 
@@ -64,13 +63,13 @@ def find_source(name: str, tasks: Sequence[PlannedTask], combinations: Mapping[s
 
 
 def _no_task(wanted: str, tasks: Sequence[PlannedTask]) -> str:
-    paths = list(dict.fromkeys(task.state.path for task in tasks))
+    paths = list(dict.fromkeys(task.path for task in tasks))
     return f"there is no Task '{wanted}'" + _suggested(wanted, paths, "the Tasks are")
 
 
 def _named(path: str, tasks: Sequence[PlannedTask]) -> list[PlannedTask]:
     """Return the Tasks that a path stands for."""
-    return [task for task in tasks if task.state.path == path or task.state.path.startswith(f"{path}/")]
+    return [task for task in tasks if task.path == path or task.path.startswith(f"{path}/")]
 
 
 def _wrong_combination(
@@ -79,7 +78,7 @@ def _wrong_combination(
     """Return what is wrong with ``path[combination]``; empty if nothing is."""
     if not _named(path, tasks):
         return _no_task(path, tasks)
-    matrices = [task.planned for task in tasks if task.state.path == path and task.planned.matrix is not None]
+    matrices = [task.task for task in tasks if task.path == path and task.task.matrix is not None]
     if not matrices:
         return f"Task '{path}' has no matrix, so there is no {path}[{combination}]"
     index = Source(path, combination).index
@@ -94,7 +93,7 @@ def _wrong_combination(
 
 
 def _with_step(source: Source, tasks: Sequence[PlannedTask]) -> Source | str:
-    steps = list(dict.fromkeys(each for task in _named(source.path, tasks) for each in step_names(task.planned)))
+    steps = list(dict.fromkeys(each for task in _named(source.path, tasks) for each in step_names(task.task)))
     if source.step is not None and source.step not in steps:
         return f"Task '{source.path}' has no Step '{source.step}'" + _suggested(source.step, steps, "its Steps are")
     return source

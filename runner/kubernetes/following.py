@@ -146,8 +146,8 @@ class FollowedPod:
         self._reads = reads
         self._is_live = is_live
         self._start_timeout = start_timeout
-        self._steps = dict(_steps_of(plan.pipeline))
-        self._slots = {slot.name: slot for task in _tasks_of(plan.pipeline) for slot in task.slots}
+        self._steps = dict(_steps_of(plan))
+        self._slots = {slot.name: slot for each in planned.walk(plan.pipeline) for slot in each.task.slots}
         first = {slot.name for task in plan.pipeline.tasks if not task.after for slot in task.slots}
         self._later_slots = self._slots.keys() - first
         """Those of Tasks that start when others have ended."""
@@ -729,24 +729,14 @@ def _event_of_interest(line: bytes) -> RunEvent | None:
         return None
 
 
-def _tasks_of(pipeline: planned.Pipeline) -> Iterator[planned.Task]:
-    for task in (*pipeline.tasks, *pipeline.final_tasks):
-        yield task
-        if task.pipeline is not None:
-            yield from _tasks_of(task.pipeline)
-
-
-def _steps_of(pipeline: planned.Pipeline, prefix: str = "") -> Iterator[tuple[str, str]]:
+def _steps_of(plan: planned.Plan) -> Iterator[tuple[str, str]]:
     """Yield what each container is called."""
-    for task in (*pipeline.tasks, *pipeline.final_tasks):
-        path = prefix + task.name
-        for slot in task.slots:
-            for container, step in zip(slot.containers, task.steps, strict=False):
-                yield container, f"Step '{step.name}' of Task '{path}'"
-            for container, sidecar in zip(slot.sidecars, task.sidecars, strict=False):
-                yield container, f"Sidecar '{sidecar.step.name}' of Task '{path}'"
-        if task.pipeline is not None:
-            yield from _steps_of(task.pipeline, f"{path}/")
+    for each in planned.walk(plan.pipeline):
+        for slot in each.task.slots:
+            for container, step in zip(slot.containers, each.task.steps, strict=False):
+                yield container, f"Step '{step.name}' of Task '{each.path}'"
+            for container, sidecar in zip(slot.sidecars, each.task.sidecars, strict=False):
+                yield container, f"Sidecar '{sidecar.step.name}' of Task '{each.path}'"
 
 
 def _seconds(timestamp: str | None) -> float:

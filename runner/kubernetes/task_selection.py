@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from monopod.compiler.scope.known_combinations import known_combinations
-from monopod.runner.follow.follower import OutputLine, planned_tasks
+from monopod.runner.follow.follower import OutputLine
 from monopod.runner.follow.source import Source, find_source, step_names
 from monopod.schemas.matrix_names import InstanceNames
-from monopod.schemas.plan import Plan, Slot, Task
+from monopod.schemas.plan import Plan, Slot, Task, runnable_tasks
 
 
 class NoSuchTaskError(Exception):
@@ -36,7 +36,7 @@ class Selection:
 
 def choose(plan: Plan, text: str) -> Selection:
     """Return what `text` means in a Plan. Raises NoSuchTaskError."""
-    tasks = list(planned_tasks(plan.pipeline))
+    tasks = list(runnable_tasks(plan.pipeline))
     combinations = known_combinations([plan])
     source = find_source(text, tasks, combinations)
     if isinstance(source, str):
@@ -44,9 +44,9 @@ def choose(plan: Plan, text: str) -> Selection:
     steps = {
         container: name
         for task in tasks
-        if source.covers(task.state.path, None, InstanceNames()) or task.state.path == source.path
-        for slot in _slots(task.planned, _index(source, combinations))
-        for container, name in zip((*slot.containers, *slot.sidecars), step_names(task.planned), strict=True)
+        if source.covers(task.path, None, InstanceNames()) or task.path == source.path
+        for slot in _slots(task.task, _index(source, combinations))
+        for container, name in zip((*slot.containers, *slot.sidecars), step_names(task.task), strict=True)
         if source.step in (None, name)
     }
     return Selection(source, steps)

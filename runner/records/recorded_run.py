@@ -236,7 +236,7 @@ def made_of(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> Recorde
     if record.ended is not None:
         outcome = Outcome(record.ended.status, record.ended.reason, record.ended.message)
         document = completed(ended_document(plan, events, outcome, record.ended.at), plan, {})
-    places = dict(_places(plan.pipeline))
+    places = {each.path: each.task for each in planned.walk(plan.pipeline)}
     below = _labels_below(follower.tasks)
     states = _ended_with_run(follower.tasks, is_over=record.ended is not None)
     values = Values(plan, record.header, document or {}, states)
@@ -332,13 +332,6 @@ def _ended_with_run(states: tuple[TaskState, ...], *, is_over: bool) -> tuple[Ta
 
 
 # What the Plan says of a Task instance
-
-
-def _places(pipeline: planned.Pipeline, prefix: str = "") -> Iterator[tuple[str, planned.Task]]:
-    for task in (*pipeline.tasks, *pipeline.final_tasks):
-        yield prefix + task.name, task
-        if task.pipeline is not None:
-            yield from _places(task.pipeline, f"{prefix}{task.name}/")
 
 
 def _labels_below(states: tuple[TaskState, ...]) -> dict[str, list[str]]:

@@ -65,7 +65,7 @@ class Values:
         values |= _variables(pipeline)
         values |= dict(self._values_of_tasks(pipeline, prefix))
         scope = self._scopes[prefix] = Scope(values, budget=self._budget)
-        for task in (*pipeline.tasks, *pipeline.final_tasks):
+        for task in pipeline.all_tasks:
             if task.pipeline is not None:
                 given: dict[Path, Value] = {
                     ("params", each.name): _evaluated(each.value, scope) for each in task.params
@@ -115,7 +115,7 @@ def _task_results(
     status: Mapping[str, Any], pipeline: Pipeline, prefix: str = ""
 ) -> Iterator[tuple[tuple[str, int | None], Named]]:
     """Yield the Results of each Task instance by its path and index, out of a PipelineRun's (or TaskRun's) status."""
-    tasks = {task.name: task for task in (*pipeline.tasks, *pipeline.final_tasks)}
+    tasks = {task.name: task for task in pipeline.all_tasks}
     if "taskRuns" not in status and not prefix:  # a TaskRun
         yield (next(iter(tasks)), None), results_of(status)
     for instance, _, run in _task_runs(status, tasks, prefix):
@@ -131,7 +131,7 @@ def _display_names(
     status: Mapping[str, Any], pipeline: Pipeline, prefix: str = ""
 ) -> Iterator[tuple[tuple[str, int | None], str]]:
     """Yield what the author calls each Task instance, by its path and index, out of a PipelineRun's status."""
-    tasks = {task.name: task for task in (*pipeline.tasks, *pipeline.final_tasks)}
+    tasks = {task.name: task for task in pipeline.all_tasks}
     names = {each["name"]: each.get("displayName", "") for each in status.get("childReferences", ())}
     for instance, name, _ in _task_runs(status, tasks, prefix):
         yield instance, names.get(name, "")

@@ -20,9 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from monopod.runner.follow.follower import FailedStep, Follower, TaskState, planned_tasks
+from monopod.runner.follow.follower import FailedStep, Follower, TaskState
 from monopod.schemas.formats.words import exit_code_in_words, out_of_memory_in_words
-from monopod.schemas.plan import Plan, Step
+from monopod.schemas.plan import Plan, Step, walk
 
 TIMED_OUT = "stopped after its timeout"
 """The end of a Step whose Task or Pipeline reached its timeout."""
@@ -81,8 +81,7 @@ class FailureContext:
 
 def failure_context(plan: Plan, more: More) -> FailureContext:
     """Return the context of a Plan."""
-    tasks = planned_tasks(plan.pipeline)
-    steps = {(task.state.path, step.name): step for task in tasks for step in task.planned.steps}
+    steps = {(each.path, step.name): step for each in walk(plan.pipeline) for step in each.task.steps}
     return FailureContext(steps, more)
 
 
