@@ -35,8 +35,8 @@ from monopod.runner.display.printable import printable
 from monopod.runner.display.problem_report import print_problems, warnings_of
 from monopod.runner.display.summary import summarize
 from monopod.runner.follow.completed_document import completed
+from monopod.runner.follow.ended_document import ended_document
 from monopod.runner.follow.follower import Follower
-from monopod.runner.follow.unfinished import ended_document
 from monopod.runner.records.recorder import Recorder, recording
 from monopod.runner.reports.failures import More, failure_context, images, memory_limits
 from monopod.runner.run import Run

@@ -13,7 +13,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 from monopod.schemas.formats.plain_data import made_from
 from monopod.schemas.formats.words import exit_code_in_words, out_of_memory_in_words
@@ -176,13 +176,26 @@ class RunFinished(NamedTuple):
     document: dict[str, Any]
 
 
-def sidecar_end_in_words(event: SidecarFinished) -> str:
+if TYPE_CHECKING:
+
+    class _End(Protocol):
+        """How a Sidecar ended: its event, or what is kept of it."""
+
+        @property
+        def exit_code(self) -> int: ...
+        @property
+        def reason(self) -> str: ...
+        @property
+        def message(self) -> str: ...
+
+
+def sidecar_end_in_words(end: _End) -> str:
     """Return how a Sidecar ended that its Task still needed."""
-    words = out_of_memory_in_words() if event.reason == "OOMKilled" else exit_code_in_words(event.exit_code)
-    if words in event.message:
-        words = event.message
-    elif event.message not in words:
-        words += f": {event.message}"
+    words = out_of_memory_in_words() if end.reason == "OOMKilled" else exit_code_in_words(end.exit_code)
+    if words in end.message:
+        words = end.message
+    elif end.message not in words:
+        words += f": {end.message}"
     return f"Sidecar ended before the Steps did: {words}"
 
 

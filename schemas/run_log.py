@@ -12,7 +12,7 @@ import time
 
 from monopod.schemas.formats.visible_text import visible
 from monopod.schemas.formats.words import duration_in_words, exit_code_in_words, table_lines
-from monopod.schemas.matrix_names import InstanceNames, started_words
+from monopod.schemas.matrix_names import started_words
 from monopod.schemas.run_events import (
     MatrixExpanded,
     OutputEnded,
@@ -29,6 +29,7 @@ from monopod.schemas.run_events import (
     TaskStarted,
     sidecar_end_in_words,
 )
+from monopod.schemas.run_progress import RunProgress, TaskState
 
 SUMMARY_BYTES = 4096
 """What Kubernetes keeps of a termination message."""
@@ -36,55 +37,22 @@ SUMMARY_BYTES = 4096
 _WIDEST_NAME = 32
 
 
-class _Row:
-    """A Task in the closing table."""
-
-    def __init__(self, name: str, status: str, why: str = "") -> None:
-        self.name = name
-        self.status = status
-        self.why = why
-        self.started: float | None = None
-        self.ended: float | None = None
-        self.attempts = 1
-
-
 class RunLog:
     """Turns the events of one run into lines."""
 
     def __init__(self) -> None:
+        self._progress = RunProgress()
         self._started: float | None = None
-        self._attempt_started: dict[str, float] = {}
-        self._rows: dict[str, _Row] = {}
-        self._names = InstanceNames()
         self._width = 12
 
     def note(self, event: RunEvent) -> None:
         """Keep what the closing table and the summary need of `event`."""
         if self._started is None:
             self._started = event.at
-        self._names.note(event)
-        match event:
-            case TaskSkipped():
-                self._rows[event.task] = _Row(event.task, "Skipped", event.why)
-            case TaskStarted():
-                row = self._row(event)
-                row.started = event.at if row.started is None else row.started
-                self._attempt_started[row.name] = event.at
-            case TaskFinished():
-                row = self._row(event)
-                row.ended, row.status = event.at, event.status
-                row.why = "" if event.status == "Succeeded" else event.message or event.reason
-            case _:
-                pass
-
-    def _row(self, event: TaskStarted | TaskFinished) -> _Row:
-        name = self._names.label(event.task, event.index)
-        row = self._rows.setdefault(name, _Row(name, "Running"))
-        row.attempts = event.attempt + 1
-        return row
+        self._progress.apply(event)
 
     def lines(self, event: RunEvent) -> list[str]:
-        """Take note of `event`, and return the lines that tell it, without newlines."""
+        """Note `event`, and return the lines that report it, without newlines."""
         self.note(event)
         if isinstance(event, OutputEnded):
             return []
@@ -101,7 +69,8 @@ class RunLog:
     def summary(self, event: RunFinished) -> str:
         """Return the end of the run for its termination message: at most 4 KiB in UTF-8."""
         lines = [f"{event.status} ({event.reason}): {event.message}"]
-        lines += [f"{row.name}: {row.status}: {row.why}" for row in self._rows.values() if row.status != "Succeeded"]
+        tasks = [task for task in self._progress.tasks if task.status != "Succeeded"]
+        lines += [f"{task.label}: {task.status}: {task.why}" for task in tasks]
         data = "\n".join(map(visible, lines)).encode(errors="replace")
         return data[:SUMMARY_BYTES].decode(errors="ignore")
 
@@ -117,30 +86,38 @@ class RunLog:
             case MatrixExpanded():
                 return event.task, f"{len(event.names)} combinations of its matrix"
             case TaskStarted() | TaskFinished():
-                return self._names.label(event.task, event.index), self._task_words(event)
+                return self._progress.label(event.task, event.index), self._task_words(event)
             case StepStarted() | StepFinished() | SidecarFinished():
-                return self._names.label(event.task, event.index), _words_of_part(event)
+                return self._progress.label(event.task, event.index), _words_of_part(event)
 
     def _task_words(self, event: TaskStarted | TaskFinished) -> str:
-        name = self._names.label(event.task, event.index)
+        name = self._progress.label(event.task, event.index)
         if isinstance(event, TaskStarted):
             return started_words(name, event.attempt, event.params)
-        took = duration_in_words(event.at - self._attempt_started.get(name, event.at))
-        why = self._rows[name].why
-        words = f"{_attempt(event.attempt)}{event.status} after {took}" + (f": {why}" if why else "")
+        task = self._progress.task(event.task, event.index)
+        started = event.at if task is None or task.last is None else task.last.started
+        why = "" if event.status == "Succeeded" else event.message or event.reason
+        words = f"{_attempt(event.attempt)}{event.status} after {duration_in_words(event.at - started)}"
+        words += f": {why}" if why else ""
         return f"{words}; it is tried again" if event.will_retry else words
 
     def _table(self) -> list[str]:
-        if not self._rows:
-            return []
-        return table_lines([("TASK", "STATUS", "STARTED", "TOOK", "WHY"), *map(self._cells, self._rows.values())])
+        tasks = self._progress.tasks
+        return table_lines([("TASK", "STATUS", "STARTED", "TOOK", "WHY"), *map(self._cells, tasks)]) if tasks else []
 
-    def _cells(self, row: _Row) -> tuple[str, ...]:
-        why = f"{row.why}; {row.attempts} attempts".removeprefix("; ") if row.attempts > 1 else row.why
-        if row.started is None or self._started is None:
-            return row.name, row.status, "-", "-", why
-        took = "-" if row.ended is None else duration_in_words(row.ended - row.started)
-        return row.name, row.status, f"+{duration_in_words(row.started - self._started)}", took, why
+    def _cells(self, task: TaskState) -> tuple[str, ...]:
+        why = _why(task)
+        if task.attempt:
+            why = f"{why}; {task.attempt + 1} attempts".removeprefix("; ")
+        if task.started is None or self._started is None:
+            return task.label, task.status, "-", "-", why
+        took = "-" if task.ended is None else duration_in_words(task.ended - task.started)
+        return task.label, task.status, f"+{duration_in_words(task.started - self._started)}", took, why
+
+
+def _why(task: TaskState) -> str:
+    """Return why a Task was skipped or did not succeed; empty if it did."""
+    return "" if task.status == "Succeeded" else task.why
 
 
 def _attempt(attempt: int) -> str:

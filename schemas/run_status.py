@@ -1,10 +1,7 @@
-"""The status of a run, as plain data in the shape of Tekton's v1 API.
+"""The types of a run's status, as plain data in the shape of Tekton's v1 API (``run_document`` makes it).
 
-Field names and texts are Tekton's (docs/pipelineruns.md and docs/taskruns.md, "Monitoring execution status";
-pkg/pod/status.go). Times are RFC 3339 in UTC. ``taskRuns`` and ``pipelineRuns`` map names to what are objects of their
-own in Tekton, as its v1beta1 API did.
-
-Standard library only: the coordinator imports it.
+Field names are Tekton's (docs/pipelineruns.md and docs/taskruns.md, "Monitoring execution status"). Times are RFC 3339
+in UTC. ``taskRuns`` and ``pipelineRuns`` map names to what are objects of their own in Tekton, as its v1beta1 API did.
 """
 
 from __future__ import annotations
@@ -15,10 +12,10 @@ PlainValue = str | list[str] | dict[str, str]
 
 
 class Condition(TypedDict):
-    """The one condition of a run: whether it succeeded, and why (not)."""
+    """The one condition of a run: whether it succeeded, and why (not). Unknown: it has not ended."""
 
     type: Literal["Succeeded"]
-    status: Literal["True", "False"]
+    status: Literal["True", "False", "Unknown"]
     reason: str
     message: str
     lastTransitionTime: str
@@ -55,12 +52,13 @@ class Terminated(TypedDict):
 
 
 class StepStatus(TypedDict):
-    """A Step that ended or was skipped. ``inputs`` and ``outputs`` are its Artifacts."""
+    """A Step that is `running`, or ended or was skipped. ``inputs`` and ``outputs`` are its Artifacts."""
 
     name: str
     container: str
-    terminated: Terminated
-    terminationReason: str
+    running: NotRequired[dict[str, str]]
+    terminated: NotRequired[Terminated]
+    terminationReason: NotRequired[str]
     results: NotRequired[list[ResultStatus]]
     inputs: NotRequired[list[dict[str, Any]]]
     outputs: NotRequired[list[dict[str, Any]]]
@@ -80,8 +78,8 @@ class TaskRunStatus(TypedDict):
 
     conditions: list[Condition]
     podName: str
-    startTime: str
-    completionTime: str
+    startTime: NotRequired[str]
+    completionTime: NotRequired[str]
     steps: NotRequired[list[StepStatus]]
     sidecars: NotRequired[list[SidecarStatus]]
     results: NotRequired[list[ResultStatus]]
@@ -126,34 +124,11 @@ class PipelineRunStatus(TypedDict):
     """A whole run."""
 
     conditions: list[Condition]
-    startTime: str
-    completionTime: str
+    startTime: NotRequired[str]
+    completionTime: NotRequired[str]
     finallyStartTime: NotRequired[str]
-    childReferences: list[ChildReference]
-    taskRuns: dict[str, TaskRunOfPipeline]
+    childReferences: NotRequired[list[ChildReference]]
+    taskRuns: NotRequired[dict[str, TaskRunOfPipeline]]
     pipelineRuns: NotRequired[dict[str, PipelineRunOfPipeline]]
     skippedTasks: NotRequired[list[SkippedTask]]
     results: NotRequired[list[ResultStatus]]
-
-
-KILLED_MESSAGE = "its container was killed, from outside or for its use of memory"
-"""The message of a program that ended with its container."""
-KILLED_EXIT_CODE = 137
-"""Its exit code, as Kubernetes reports it: 128 and the number of SIGKILL."""
-
-CUT_OFF = frozenset(
-    {"TaskRunCancelled", "TaskRunTimeout", "TaskRunImagePullFailed", "CreateContainerConfigError", "PodCreationFailed"}
-)
-"""Reasons of a TaskRun that was ended from outside: its Steps that had not ended by then get the same one."""
-
-
-def ended_as(step: str, exit_code: int, task: str, *, out_of_memory: bool) -> tuple[str, str]:
-    """Return why a Step ended, as `terminated.reason` and `terminationReason` say it.
-
-    `step` is the reason of its event (``run_events.StepFinished``), `task` the reason of the TaskRun it belongs to.
-    """
-    if task in CUT_OFF and (step in ("Cancelled", "TimedOut") or (step == "Skipped" and exit_code)):
-        return task, task
-    completed = step in ("Completed", "Continued") or exit_code == 0
-    reason = "OOMKilled" if out_of_memory else "Completed" if completed else "Error"
-    return reason, "TimeoutExceeded" if step == "TimedOut" else step

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 
 from monopod.coordinator.engine.events import Exit
 from monopod.coordinator.engine.run_state import AttemptState, Outcome, StepState
-from monopod.schemas.run_status import KILLED_MESSAGE
+from monopod.schemas.run_document import KILLED_MESSAGE
 
 KILLED = Exit(signal=9, error=KILLED_MESSAGE)
 """How a program ended whose container is gone."""

@@ -1,15 +1,13 @@
-"""A run's records as Tekton tells them: the condition, the Results, the finished PipelineRun or TaskRun.
+"""How a run ended, as Tekton says it: names, the condition and the Results of a Pipeline, the finished document.
 
-Rules: shapes and reasons are those of `tekton.dev/v1` (Tekton docs/pipelineruns.md, "Monitoring execution status").
-There are no TaskRun objects here, so a PipelineRun's status also carries the status of each in a map ``taskRuns`` (and
-``pipelineRuns`` for Pipelines in Pipelines), as Tekton's `v1beta1` did. Pure: from records to plain data.
+Reasons and messages are those of `tekton.dev/v1` (Tekton docs/pipelineruns.md, "Monitoring execution status").
+
+Pure. What is left to others: how a Task ended (``failure_reasons``), the shape of the document (``run_document``).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monopod.coordinator.engine.display_names import display_name
 from monopod.coordinator.engine.failure_reasons import exit_code_of, reason_of
@@ -23,22 +21,14 @@ from monopod.coordinator.engine.run_state import (
     TaskState,
 )
 from monopod.schemas.plan import Plan, ResultDeclaration, Value, WhenExpression
-from monopod.schemas.run_status import (
-    ChildReference,
-    Condition,
-    PipelineRunOfPipeline,
-    PipelineRunStatus,
-    PlainValue,
-    ResultStatus,
-    SidecarStatus,
-    SkippedTask,
-    StepStatus,
-    TaskRunStatus,
-    Terminated,
-    WhenStatus,
-    ended_as,
-)
+from monopod.schemas.run_document import run_document
+from monopod.schemas.run_events import RunStarted
+from monopod.schemas.run_progress import Attempt, PipelineEnd, RunProgress, SidecarRun, StepRun, TaskStatus
+from monopod.schemas.run_progress import TaskState as TaskProgress
 from monopod.schemas.variables import EvaluationError, evaluate, references_in
+
+if TYPE_CHECKING:
+    from monopod.schemas.run_status import PlainValue, ResultStatus, WhenStatus
 
 
 def task_run_name(task: TaskState, index: int | None, plan: Plan) -> str:
@@ -154,13 +144,7 @@ def in_go_notation(seconds: float) -> str:
 
 def finished_document(plan: Plan, run: PipelineState) -> dict[str, Any]:
     """Return the PipelineRun or TaskRun of the Plan with its status, as plain data of Tekton's v1 API."""
-    metadata = {key: value for key, value in plan.document.get("metadata", {}).items() if key != "generateName"}
-    document = {**plan.document, "metadata": {"name": run.name, **metadata}}
-    document["metadata"]["namespace"] = run.values["context", "pipelineRun", "namespace"]
-    document["metadata"]["uid"] = run.values["context", "pipelineRun", "uid"]
-    task_run = the_task_run(plan, run)
-    status = _pipeline_status(run, run.name) if task_run is None else _instance_status(task_run, run.name)
-    return {**document, "status": status}
+    return run_document(plan, progress_of(run), {}, run.finished)
 
 
 def the_task_run(plan: Plan, run: PipelineState) -> InstanceState | None:
@@ -170,58 +154,85 @@ def the_task_run(plan: Plan, run: PipelineState) -> InstanceState | None:
     return next(iter(run.tasks.values())).instances[0]
 
 
-def _pipeline_status(pipeline: PipelineState, pod: str) -> PipelineRunStatus:
-    tasks = pipeline.all_tasks()
-    assert pipeline.outcome is not None
-    status: PipelineRunStatus = {
-        "conditions": [_condition(pipeline.outcome, pipeline.finished)],
-        "startTime": _time(pipeline.started),
-        "completionTime": _time(pipeline.finished),
-        "childReferences": [reference for task in tasks for reference in _child_references(task)],
-        "taskRuns": {
-            instance.name: {"pipelineTaskName": task.plan.name, "status": _instance_status(instance, pod)}
-            for task in tasks
-            for instance in task.instances
-        },
-    }
-    if pipeline.finally_started is not None and any(task.instances or task.child for task in tasks if task.final):
-        status["finallyStartTime"] = _time(pipeline.finally_started)
-    children: dict[str, PipelineRunOfPipeline] = {
-        task.child.name: {"pipelineTaskName": task.plan.name, "status": _pipeline_status(task.child, pod)}
-        for task in tasks
-        if task.child is not None
-    }
-    if children:
-        status["pipelineRuns"] = children
-    skipped = [_skipped(task) for task in tasks if task.phase == "Skipped"]
-    if skipped:
-        status["skippedTasks"] = skipped
-    if pipeline.results:
-        status["results"] = [{"name": name, "value": _plain(value)} for name, value in pipeline.results.items()]
-    return status
+def progress_of(run: PipelineState) -> RunProgress:
+    """Return what the engine knows of a run that has ended: what its events say, and what they do not."""
+    values = run.values
+    namespace, uid = (str(values["context", "pipelineRun", name]) for name in ("namespace", "uid"))
+    progress = RunProgress()
+    progress.run = RunStarted(run.started, run.name, namespace, uid)
+    _add_pipeline(progress, run)
+    return progress
 
 
-def _child_references(task: TaskState) -> Iterator[ChildReference]:
-    names = [(each.name, each) for each in task.instances] if task.child is None else [(task.child.name, None)]
-    for name, instance in names:
-        reference: ChildReference = {
-            "apiVersion": "tekton.dev/v1",
-            "kind": "TaskRun" if task.child is None else "PipelineRun",
-            "name": name,
-            "pipelineTaskName": task.plan.name,
-        }
-        if shown := display_name(task, instance):
-            reference["displayName"] = shown
-        if task.when:
-            reference["whenExpressions"] = list(map(_when, task.when))
-        yield reference
+def _add_pipeline(progress: RunProgress, pipeline: PipelineState) -> None:
+    outcome = pipeline.outcome
+    assert outcome is not None
+    ran_finally = any(task.instances or task.child for task in pipeline.final_tasks.values())
+    end = PipelineEnd(pipeline.started, pipeline.finished, *outcome)
+    end.finally_started = pipeline.finally_started if ran_finally else None
+    end.results = [{"name": name, "value": _plain(value)} for name, value in pipeline.results.items()]
+    if pipeline.parent is not None:
+        end.display_name = display_name(pipeline.parent, None)
+        end.when = list(map(_when, pipeline.parent.when))
+    progress.pipelines[pipeline.path] = end
+    for task in pipeline.all_tasks():
+        if task.child is not None:
+            _add_pipeline(progress, task.child)
+        for instance in task.instances:
+            progress.add(_task_progress(instance))
+        if task.phase in ("Skipped", "Invalid"):
+            status: TaskStatus = "Skipped" if task.phase == "Skipped" else "Failed"
+            state = TaskProgress(task.path, is_final=task.final, status=status)
+            state.reason, state.message, state.when = task.reason, task.message, list(map(_when, task.when))
+            progress.add(state)
 
 
-def _skipped(task: TaskState) -> SkippedTask:
-    skipped: SkippedTask = {"name": task.plan.name, "reason": task.reason}
-    if task.when:
-        skipped["whenExpressions"] = list(map(_when, task.when))
-    return skipped
+def _task_progress(instance: InstanceState) -> TaskProgress:
+    task, outcome = instance.task, instance.outcome
+    assert outcome is not None
+    state = TaskProgress(task.path, instance.index, is_final=task.final, status=outcome.status)
+    state.reason, state.message, state.ended = outcome.reason, outcome.message, instance.finished
+    state.attempts = [_attempt_progress(instance, attempt) for attempt in instance.attempts]
+    state.started = state.attempts[0].started if state.attempts else None
+    state.display_name = display_name(task, instance)
+    state.when = list(map(_when, task.when))
+    return state
+
+
+def _attempt_progress(instance: InstanceState, attempt: AttemptState) -> Attempt:
+    assert instance.slot is not None
+    assert attempt.outcome is not None
+    made = Attempt(attempt.number, attempt.started, instance.slot.name, instance.params)
+    made.ended = attempt.finished
+    made.status, made.reason, made.message = attempt.outcome
+    made.steps = [_step_progress(step) for step in attempt.steps if step.reason]
+    made.sidecars = list(map(_sidecar_progress, attempt.sidecars))
+    made.results = _results(instance.task.plan.results, attempt.results)
+    made.artifacts = attempt.artifacts.status()
+    return made
+
+
+def _step_progress(step: StepState) -> StepRun:
+    made = StepRun(step.plan.name, step.container, step.started)
+    made.start, made.end = step.start or None, step.end or None
+    made.exit_code, made.reason, made.message = step.exit_code, step.reason, step.message
+    made.out_of_memory = step.out_of_memory
+    made.results = _results(step.plan.results, step.results)
+    made.artifacts = step.artifacts.status()
+    return made
+
+
+def _sidecar_progress(sidecar: SidecarState) -> SidecarRun:
+    made = SidecarRun(sidecar.plan.step.name, sidecar.container, sidecar.started if sidecar.request else None)
+    if (how := sidecar.end) is not None:
+        made.start, made.end = how.start or None, how.end or None
+        made.exit_code, made.reason, made.message = exit_code_of(how), reason_of(how), how.error
+    return made
+
+
+def _results(declarations: tuple[ResultDeclaration, ...], values: dict[str, Value]) -> list[ResultStatus]:
+    types = {declaration.name: declaration.type for declaration in declarations}
+    return [{"name": name, "type": types[name], "value": _plain(value)} for name, value in values.items()]
 
 
 def _when(expression: WhenExpression) -> WhenStatus:
@@ -230,99 +241,5 @@ def _when(expression: WhenExpression) -> WhenStatus:
     return {"input": expression.input, "operator": expression.operator, "values": list(expression.values)}
 
 
-def _instance_status(instance: InstanceState, pod: str) -> TaskRunStatus:
-    assert instance.outcome is not None
-    if not instance.attempts:
-        at = _time(instance.finished)
-        conditions = [_condition(instance.outcome, instance.finished)]
-        return {"conditions": conditions, "podName": pod, "startTime": at, "completionTime": at}
-    status = _attempt_status(instance, instance.attempt, pod)
-    status["conditions"] = [_condition(instance.outcome, instance.attempt.finished)]
-    earlier = [_attempt_status(instance, attempt, pod) for attempt in instance.attempts[:-1]]
-    if earlier:
-        status["retriesStatus"] = earlier
-    return status
-
-
-def _attempt_status(instance: InstanceState, attempt: AttemptState, pod: str) -> TaskRunStatus:
-    assert attempt.outcome is not None
-    status: TaskRunStatus = {
-        "conditions": [_condition(attempt.outcome, attempt.finished)],
-        "podName": pod,
-        "startTime": _time(attempt.started),
-        "completionTime": _time(attempt.finished),
-        "steps": [_step_status(step, attempt.outcome, pod) for step in attempt.steps if step.reason],
-    }
-    if attempt.sidecars:
-        status["sidecars"] = [_sidecar_status(each, attempt.finished) for each in attempt.sidecars]
-    if attempt.results:
-        status["results"] = _results(instance.task.plan.results, attempt.results)
-    if attempt.artifacts:
-        status["artifacts"] = attempt.artifacts.status()
-    return status
-
-
-def _results(declarations: tuple[ResultDeclaration, ...], values: dict[str, Value]) -> list[ResultStatus]:
-    types = {declaration.name: declaration.type for declaration in declarations}
-    return [{"name": name, "type": types[name], "value": _plain(value)} for name, value in values.items()]
-
-
-def _step_status(step: StepState, outcome: Outcome, pod: str) -> StepStatus:
-    reason, why = ended_as(step.reason, step.exit_code, outcome.reason, out_of_memory=step.out_of_memory)
-    terminated: Terminated = {"exitCode": step.exit_code, "reason": reason}
-    if step.start:
-        terminated["startedAt"], terminated["finishedAt"] = _time(step.start), _time(step.end)
-    if step.message:
-        terminated["message"] = step.message
-    elif why == outcome.reason:
-        terminated["message"] = f"Step {step.plan.name} terminated as pod {pod} is terminated"
-    status: StepStatus = {
-        "name": step.plan.name,
-        "container": step.container,
-        "terminated": terminated,
-        "terminationReason": why,
-    }
-    if step.results:
-        status["results"] = _results(step.plan.results, step.results)
-    if step.artifacts.inputs:
-        status["inputs"] = list(step.artifacts.inputs)
-    if step.artifacts.outputs:
-        status["outputs"] = list(step.artifacts.outputs)
-    return status
-
-
-def _sidecar_status(sidecar: SidecarState, task_finished: float) -> SidecarStatus:
-    """Return how a Sidecar ended; one that was stopped with its Task has completed, as in Tekton."""
-    status: SidecarStatus = {"name": sidecar.plan.step.name, "container": sidecar.container}
-    how = sidecar.end
-    if how is not None:
-        status["terminated"] = {"exitCode": exit_code_of(how), "reason": reason_of(how)}
-        start, end = how.start or sidecar.started, how.end or task_finished
-        if how.error:
-            status["terminated"]["message"] = how.error
-    elif sidecar.request:
-        status["terminated"] = {"exitCode": 0, "reason": "Completed"}
-        start, end = sidecar.started, task_finished
-    else:
-        return {**status, "waiting": {"reason": "PodInitializing"}}
-    if start:
-        status["terminated"]["startedAt"], status["terminated"]["finishedAt"] = _time(start), _time(end)
-    return status
-
-
-def _condition(outcome: Outcome, at: float) -> Condition:
-    return {
-        "type": "Succeeded",
-        "status": "True" if outcome.succeeded else "False",
-        "reason": outcome.reason,
-        "message": outcome.message,
-        "lastTransitionTime": _time(at),
-    }
-
-
 def _plain(value: Value) -> PlainValue:
     return list(value) if isinstance(value, tuple) else value
-
-
-def _time(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

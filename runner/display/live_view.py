@@ -18,10 +18,11 @@ from rich.cells import cell_len, set_cell_size
 
 from monopod.runner.display.status_styles import MARKS, STYLES
 from monopod.runner.display.task_tree import Branch, choose, tree
-from monopod.runner.follow.follower import Follower, TaskState
+from monopod.runner.follow.follower import Follower
 from monopod.runner.follow.usage import Load, LoadMeter, memory_in_words
 from monopod.runner.reports.failures import describe_failed_step
 from monopod.schemas.formats.words import duration_in_words
+from monopod.schemas.run_progress import TaskState
 
 Row: TypeAlias = list[tuple[str, str]]
 """Pieces of text with their styles."""
@@ -120,12 +121,12 @@ class View:
         match task.status:
             case "Running":
                 attempt = [f"attempt {task.attempt + 1}"] if task.attempt else []
-                return ", ".join([*task.steps, *attempt])
+                return ", ".join([*(step.name for step in task.running_steps), *attempt])
             case "Waiting":
-                waits = self.follower.waits_for(task)
+                waits = self.follower.progress.waits_for(task)
                 return f"after {', '.join(waits)}" if waits else "finally" if task.is_final else ""
             case "Failed" if task.failed_steps:
-                return f"{task.failed_steps[0].step}: {describe_failed_step(task.failed_steps[0])}"
+                return f"{task.failed_steps[0].name}: {describe_failed_step(task.failed_steps[0])}"
             case "Succeeded" | "Cancelled":
                 return ""
         return task.why

@@ -13,7 +13,7 @@ from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.printable import printable
 from monopod.runner.display.selection import FAILING_REASONS
 from monopod.runner.display.summary import Summary
-from monopod.runner.follow.follower import FailedStep, Follower, OutputLine, Shown
+from monopod.runner.follow.follower import Follower, OutputLine, Shown
 from monopod.runner.reports.failures import Failure, describe_failed_step
 from monopod.schemas.formats.words import duration_in_words, exit_code_in_words, table_lines
 from monopod.schemas.matrix_names import started_words
@@ -125,8 +125,8 @@ class PlainDisplay:
         name = self._follower.label(event.task, event.index)
         if event.will_retry:
             return f"[{name}] attempt {event.attempt + 1}: {event.status}; retrying"
-        started = self._follower.started_at(event.task, event.index)
-        took = "" if started is None else f" in {duration_in_words(event.at - started)}"
+        task = self._follower.progress.task(event.task, event.index)
+        took = f" in {duration_in_words(event.at - task.started)}" if task is not None and task.started else ""
         why = f": {event.message}" if event.message and event.status != "Succeeded" else ""
         return f"[{name}] {event.status}{took}{why}"
 
@@ -139,7 +139,7 @@ def step_ending(event: StepFinished) -> str:
         return ""  # a Step skipped because an earlier one failed, which was already reported
     ending = event.message or exit_code_in_words(event.exit_code)
     if event.reason in FAILING_REASONS:
-        return describe_failed_step(FailedStep("", event.step, event.exit_code, event.reason, event.message, ()))
+        return describe_failed_step(event)
     if event.reason == "Continued":
         return f"{ending}; the Task continues (onError: continue)"
     return f"{event.reason}: {ending}"

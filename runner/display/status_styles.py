@@ -8,7 +8,7 @@ from typing import Literal
 from rich.color import ColorSystem
 from rich.style import Style
 
-from monopod.runner.follow.follower import TaskStatus
+from monopod.schemas.run_progress import TaskStatus
 
 STYLES: dict[TaskStatus | Literal["Unknown"], str] = {
     "Waiting": "dim",

@@ -9,10 +9,11 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from monopod.runner.follow.follower import Follower, TaskState, TaskStatus
+from monopod.runner.follow.follower import Follower
 from monopod.runner.reports.failures import Failure, FailureContext, ended_sidecars, find_failures
 from monopod.schemas.formats.words import duration_in_words
 from monopod.schemas.run_events import FinalStatus
+from monopod.schemas.run_progress import TaskState, TaskStatus
 
 MOST_FAILURES = 10
 """The maximum number of failures that are described in full."""

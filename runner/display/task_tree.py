@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from monopod.runner.follow.follower import TaskState, TaskStatus
+from monopod.schemas.run_progress import TaskState, TaskStatus
 
 _URGENCY: dict[TaskStatus, int] = {"Running": 0, "Failed": 1, "TimedOut": 1, "Cancelled": 1, "Waiting": 2}
 _LEAST_URGENT = 3

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from monopod.schemas import plan as planned
-from monopod.schemas.run_status import KILLED_EXIT_CODE, KILLED_MESSAGE
+from monopod.schemas.run_document import KILLED_EXIT_CODE, KILLED_MESSAGE
 
 _OOM = "OOMKilled"
 _NOT_OF_A_TASK = ("apiVersion", "kind", "metadata", "spec")

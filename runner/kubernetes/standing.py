@@ -14,14 +14,16 @@ from monopod.runner.display.plain import summary_lines
 from monopod.runner.display.printable import printable
 from monopod.runner.display.summary import Outcome, summarize
 from monopod.runner.follow.completed_document import completed
+from monopod.runner.follow.ended_document import ended_document
 from monopod.runner.follow.evidence import evident_outcome
-from monopod.runner.follow.follower import Follower, TaskState
-from monopod.runner.follow.unfinished import ended_document, unfinished_document
+from monopod.runner.follow.follower import Follower
 from monopod.runner.kubernetes import pod_states
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.reading import read_events
 from monopod.schemas.formats.words import duration_in_words, table_lines
+from monopod.schemas.run_document import run_document
 from monopod.schemas.run_events import RunEvent
+from monopod.schemas.run_progress import TaskState, progress_of
 
 
 def print_standing(existing: ExistingPod, output: Literal["human", "json", "yaml"]) -> None:
@@ -62,7 +64,7 @@ def _document(existing: ExistingPod, events: Sequence[RunEvent]) -> dict[str, An
         return finished.document
     metadata = existing.pod["metadata"]
     if not pod_states.is_over(existing.pod):
-        return unfinished_document(existing.plan, events, metadata)
+        return run_document(existing.plan, progress_of(existing.plan, events), metadata, time.time())
     ended = pod_states.ended_at(existing.pod) or max((event.at for event in events), default=time.time())
     return ended_document(existing.plan, events, _untold(existing), ended, pod=metadata)
 
@@ -121,9 +123,9 @@ def _times(task: TaskState, start: float | None, now: float) -> tuple[str, str]:
 
 def _why(task: TaskState, follower: Follower) -> str:
     if task.status == "Waiting":
-        waits_for = follower.waits_for(task)
+        waits_for = follower.progress.waits_for(task)
         return f"waits for {', '.join(waits_for)}" if waits_for else ""
     if task.status == "Running":
         attempt = f"attempt {task.attempt + 1}" if task.attempt else ""
-        return ", ".join(filter(None, (attempt, *task.steps)))
+        return ", ".join(filter(None, (attempt, *(step.name for step in task.running_steps))))
     return "" if task.status == "Succeeded" else task.why

@@ -14,84 +14,25 @@ the times (``reports.time_spent``).
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 from monopod.runner.display.summary import Outcome
 from monopod.runner.follow.completed_document import completed
-from monopod.runner.follow.follower import Follower, TaskState
-from monopod.runner.follow.unfinished import ended_document
+from monopod.runner.follow.ended_document import ended_document
 from monopod.runner.records import store
 from monopod.runner.records.store import Header, Record, RecordError
 from monopod.runner.records.values import Values, results_of
 from monopod.schemas import plan as planned
 from monopod.schemas.plan import Plan, Value
-from monopod.schemas.run_events import (
-    RunEvent,
-    RunWarning,
-    StepFinished,
-    StepStarted,
-    TaskFinished,
-    TaskStarted,
-    from_line,
-)
+from monopod.schemas.run_events import RunEvent, RunWarning, from_line
+from monopod.schemas.run_progress import Attempt, StepRun, TaskState, progress_of
 
 _TIME = re.compile(r"\d{1,11}(\.\d{1,9})?")
 """Seconds since the epoch, as the recorder writes them."""
-
-NOT_FAILURES = ("Completed", "Continued", "Skipped", "Cancelled", "")
-"""The reasons of Steps that did not fail their Task; empty: it has not ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepRun:
-    """A Step in one attempt. ``asked`` is when it was to start, ``start`` and ``end`` are those of its program.
-
-    ``reason`` is that of StepFinished, empty if it has not ended. ``cpu`` is in seconds, ``peak`` in KiB.
-    """
-
-    name: str
-    container: str
-    asked: float
-    start: float | None = None
-    end: float | None = None
-    exit_code: int = 0
-    reason: str = ""
-    message: str = ""
-    cpu: float = 0
-    peak: int = 0
-
-    @property
-    def failed(self) -> bool:
-        """Whether it failed its Task."""
-        return self.reason not in NOT_FAILURES
-
-    @property
-    def seconds(self) -> float | None:
-        """How long its program ran; None if it never did, or has not ended."""
-        return None if self.start is None or self.end is None else self.end - self.start
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One attempt of a Task instance, with the Steps that were started or skipped in it."""
-
-    number: int
-    slot: str
-    started: float
-    ended: float | None = None
-    status: str = "Running"
-    reason: str = ""
-    message: str = ""
-    steps: tuple[StepRun, ...] = ()
-
-
-Attempts: TypeAlias = dict[tuple[str, int | None], dict[int, Attempt]]
-"""By the path and index of a Task instance, and their numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +45,6 @@ class TaskRun:
     state: TaskState
     planned: planned.Task | None
     before: tuple[str, ...]
-    attempts: tuple[Attempt, ...]
     params: tuple[tuple[str, Value], ...]
     results: tuple[tuple[str, Value], ...]
     display_name: str = ""
@@ -115,9 +55,14 @@ class TaskRun:
         return self.state.label
 
     @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Its attempts, in their order."""
+        return tuple(self.state.attempts)
+
+    @property
     def steps(self) -> tuple[StepRun, ...]:
         """The Steps of its last attempt."""
-        return self.attempts[-1].steps if self.attempts else ()
+        return tuple(self.state.last.steps) if self.state.last is not None else ()
 
     @property
     def failed(self) -> bool:
@@ -225,35 +170,30 @@ def read_run(record: Record) -> RecordedRun:
 
 def made_of(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> RecordedRun:
     """Return the run that these events tell of."""
-    follower = Follower(plan)
-    attempts: Attempts = {}
-    for event in events:
-        follower.event(event)
-        _note(event, attempts)
-    finished = follower.finished
+    progress = progress_of(plan, events)
     last = record.ended.at if record.ended is not None else events[-1].at if events else record.header.started
-    document = None if finished is None else finished.document
+    document = None if progress.finished is None else progress.finished.document
     if record.ended is not None:
         outcome = Outcome(record.ended.status, record.ended.reason, record.ended.message)
         document = completed(ended_document(plan, events, outcome, record.ended.at), plan, {})
+        for task in progress.tasks:
+            if task.status == "Running":
+                task.status, task.message = "Cancelled", "it had not ended when the run did"
     places = {each.path: each.task for each in planned.walk(plan.pipeline)}
-    below = _labels_below(follower.tasks)
-    states = _ended_with_run(follower.tasks, is_over=record.ended is not None)
-    values = Values(plan, record.header, document or {}, states)
+    below = _labels_below(progress.tasks)
+    values = Values(plan, record.header, document or {}, progress.tasks)
     tasks = tuple(
         TaskRun(
             state,
             places.get(state.path),
             tuple(dict.fromkeys(each for path in _waited_for(state, plan.pipeline, places) for each in below[path])),
-            tuple(attempts.get((state.path, state.index), {}).values()),
             values.params(state, places.get(state.path)),
             values.results(state.path, state.index),
             values.display_name(state.path, state.index),
         )
-        for state in states
+        for state in progress.tasks
     )
-    warnings = tuple(event for event in events if isinstance(event, RunWarning))
-    return RecordedRun(record, plan, tasks, warnings, document, max(last, record.header.started))
+    return RecordedRun(record, plan, tasks, tuple(progress.warnings), document, max(last, record.header.started))
 
 
 def _events(data: bytes) -> Iterator[RunEvent]:
@@ -273,62 +213,6 @@ def _lines_of(data: bytes) -> Iterator[tuple[Source, Line]]:
             if source is None:
                 source = sources[task, step, attempt] = Source(task, step, int(attempt))
             yield source, Line(float(at), text)
-
-
-def _note(event: RunEvent, attempts: Attempts) -> None:
-    """Keep what an event tells of an attempt."""
-    match event:
-        case TaskStarted():
-            attempt = Attempt(event.attempt, event.slot, event.at)
-            attempts.setdefault((event.task, event.index), {})[event.attempt] = attempt
-        case TaskFinished():
-            _change(event, attempts, ended=event.at, status=event.status, reason=event.reason, message=event.message)
-        case StepStarted():
-            _add_step(event, attempts, StepRun(event.step, event.container, event.at))
-        case StepFinished():
-            _add_step(event, attempts, _finished_step(event))
-        case _:
-            pass
-
-
-def _finished_step(event: StepFinished) -> StepRun:
-    ran = event.start > 0
-    return StepRun(
-        event.step,
-        event.container,
-        event.at,
-        event.start if ran else None,
-        event.end if ran else None,
-        event.exit_code,
-        event.reason,
-        event.message,
-        event.cpu,
-        event.peak,
-    )
-
-
-def _change(event: TaskFinished | StepStarted | StepFinished, attempts: Attempts, **changes: object) -> None:
-    of_task = attempts.get((event.task, event.index), {})
-    if event.attempt in of_task:  # a Task that could not even start has no attempt
-        of_task[event.attempt] = dataclasses.replace(of_task[event.attempt], **changes)  # type: ignore[arg-type]
-
-
-def _add_step(event: StepStarted | StepFinished, attempts: Attempts, step: StepRun) -> None:
-    attempt = attempts.get((event.task, event.index), {}).get(event.attempt)
-    if attempt is not None:
-        asked = next((each.asked for each in attempt.steps if each.name == step.name), step.asked)
-        others = tuple(each for each in attempt.steps if each.name != step.name)
-        _change(event, attempts, steps=(*others, dataclasses.replace(step, asked=asked)))
-
-
-def _ended_with_run(states: tuple[TaskState, ...], *, is_over: bool) -> tuple[TaskState, ...]:
-    """Return the Tasks; those that had not ended when the run did are neither waiting nor running any more."""
-    return tuple(
-        dataclasses.replace(state, status="Cancelled", message="still running when the run ended")
-        if is_over and state.status == "Running"
-        else state
-        for state in states
-    )
 
 
 # What the Plan says of a Task instance

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from monopod.runner.follow.follower import TaskState
 from monopod.runner.records.store import Header
 from monopod.schemas.plan import Pipeline, Plan, Task, Value
+from monopod.schemas.run_progress import TaskState
 from monopod.schemas.variables import Budget, EvaluationError, Path, Scope, evaluate, parse_path
 
 MOST_CHARACTERS = 64 * 1024 * 1024

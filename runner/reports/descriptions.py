@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from monopod.runner.display.selection import FAILING_REASONS
-from monopod.runner.follow.follower import FailedStep
 from monopod.runner.reports.failures import describe_failed_step
 from monopod.schemas.formats.words import duration_in_words, exit_code_in_words
 
 if TYPE_CHECKING:
-    from monopod.runner.records.recorded_run import StepRun, TaskRun
+    from monopod.runner.records.recorded_run import TaskRun
     from monopod.runner.reports.time_spent import Change, TimeSpent, Wait
+    from monopod.schemas.run_progress import StepRun
 
 
 def step_status(step: StepRun) -> str:
@@ -29,7 +29,7 @@ def describe_step_end(step: StepRun) -> str:
         return f"{step.message or exit_code_in_words(step.exit_code)}; the Task continued (onError: continue)"
     if step.reason == "Skipped":
         return f"skipped: {step.message}" if step.message else "skipped"
-    ending = describe_failed_step(FailedStep("", step.name, step.exit_code, step.reason, step.message, ()))
+    ending = describe_failed_step(step)
     return ending if step.reason in FAILING_REASONS else f"{step.reason}: {ending}"
 
 

@@ -20,9 +20,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from monopod.runner.follow.follower import FailedStep, Follower, TaskState
+from monopod.runner.follow.follower import Follower
 from monopod.schemas.formats.words import exit_code_in_words, out_of_memory_in_words
 from monopod.schemas.plan import Plan, Step, walk
+from monopod.schemas.run_events import StepFinished
+from monopod.schemas.run_progress import StepRun, TaskState
 
 TIMED_OUT = "stopped after its timeout"
 """The end of a Step whose Task or Pipeline reached its timeout."""
@@ -111,35 +113,40 @@ def find_failures(follower: Follower, context: FailureContext) -> tuple[Failure,
         skipped = _listed(skipped_because_of(task.path, follower.tasks, is_first=task.path == first))
         if not task.failed_steps:
             failures.append(Failure(task.label, "", task.message or task.reason, skipped=skipped))
-        containers = {step.step: follower.container_of(task, step.step) for step in task.failed_steps}
-        failures += [_failed_step(task, step, containers[step.step], context, skipped) for step in task.failed_steps]
+        failures += [
+            _failed_step(task, step, follower.last_lines(task, step), context, skipped) for step in task.failed_steps
+        ]
     return tuple(failures)
 
 
-def _failed_step(task: TaskState, step: FailedStep, container: str, context: FailureContext, skipped: str) -> Failure:
-    planned = context.steps.get((task.path, step.step))
+def _failed_step(
+    task: TaskState, step: StepRun, last_lines: tuple[str, ...], context: FailureContext, skipped: str
+) -> Failure:
+    planned = context.steps.get((task.path, step.name))
     return Failure(
         task=task.label,
-        step=step.step,
+        step=step.name,
         ending=describe_failed_step(step),
         command="" if planned is None else describe_command(planned),
-        last_lines=step.last_lines,
+        last_lines=last_lines,
         skipped=skipped,
-        more="" if context.more is None else context.more(task.label, step.step, container),
+        more="" if context.more is None else context.more(task.label, step.name, step.container),
     )
 
 
 def ended_sidecars(follower: Follower) -> tuple[Failure, ...]:
     """Return Sidecars that ended before their Steps: crashed ones, and any Sidecar of a failed Task."""
     return tuple(
-        Failure(task.label, sidecar.name, sidecar.ending, last_lines=sidecar.last_lines, is_sidecar=True)
+        Failure(
+            task.label, sidecar.name, sidecar.ending, last_lines=follower.last_lines(task, sidecar), is_sidecar=True
+        )
         for task in follower.tasks
         for sidecar in task.ended_sidecars
         if sidecar.exit_code or task.status in ("Failed", "TimedOut")
     )
 
 
-def describe_failed_step(step: FailedStep) -> str:
+def describe_failed_step(step: StepRun | StepFinished) -> str:
     """Describe how a Step failed."""
     if step.reason == "OOMKilled":
         return step.message or out_of_memory_in_words()

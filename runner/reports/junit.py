@@ -18,10 +18,11 @@ from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree
 
 from monopod.runner.display.printable import printable
-from monopod.runner.records.recorded_run import RecordedRun, StepRun, TaskRun
+from monopod.runner.records.recorded_run import RecordedRun, TaskRun
 from monopod.runner.reports.descriptions import describe_step_end, explain_task
 from monopod.runner.reports.logs import Log, logs_of
 from monopod.schemas.formats.visible_text import visible_lines
+from monopod.schemas.run_progress import StepRun
 
 MOST_LINES = 1000
 LAST_LINES = 50

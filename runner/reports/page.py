@@ -22,8 +22,7 @@ from itertools import pairwise
 from urllib.parse import quote
 
 import monopod
-from monopod.runner.follow.follower import EndedSidecar
-from monopod.runner.records.recorded_run import RecordedRun, StepRun, TaskRun
+from monopod.runner.records.recorded_run import RecordedRun, TaskRun
 from monopod.runner.reports.anchors import Anchors
 from monopod.runner.reports.dag_picture import MOST_NODES, Node, dag_picture
 from monopod.runner.reports.descriptions import (
@@ -57,6 +56,7 @@ from monopod.runner.reports.page_pieces import (
 from monopod.runner.reports.time_spent import TimeSpent, time_spent
 from monopod.runner.reports.timeline import Bars
 from monopod.schemas.formats.words import duration_in_words
+from monopod.schemas.run_progress import SidecarRun, StepRun
 
 LAST_LINES = 20
 """Lines of output of a failed Step that are shown at the top."""
@@ -176,7 +176,7 @@ class _Page:
             failures += [self._ended_sidecar(task, sidecar) for sidecar in sidecars]
         return failures
 
-    def _ended_sidecar(self, task: TaskRun, sidecar: EndedSidecar) -> Html:
+    def _ended_sidecar(self, task: TaskRun, sidecar: SidecarRun) -> Html:
         log = self._log_of.get((task.label, sidecar.name, task.attempts[-1].number)) if task.attempts else None
         return tag(
             "div",
@@ -499,6 +499,6 @@ def _capitalized(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _is_failure(task: TaskRun, sidecar: EndedSidecar) -> bool:
+def _is_failure(task: TaskRun, sidecar: SidecarRun) -> bool:
     """Return whether the end of a Sidecar is listed with the failures."""
     return sidecar.exit_code != 0 or task.failed

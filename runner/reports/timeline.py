@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monopod.runner.records.recorded_run import StepRun, TaskRun
+from monopod.runner.records.recorded_run import TaskRun
 from monopod.runner.reports.descriptions import describe_step_end, step_status
 from monopod.runner.reports.html import Html, tag
 from monopod.runner.reports.time_spent import Span
 from monopod.schemas.formats.words import duration_in_words
+from monopod.schemas.run_progress import StepRun
 
 _MOST_TICKS = 6
 _LATE = 0.85

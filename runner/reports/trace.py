@@ -20,8 +20,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import monopod
-from monopod.runner.records.recorded_run import Attempt, RecordedRun, StepRun, TaskRun
+from monopod.runner.records.recorded_run import RecordedRun, TaskRun
 from monopod.runner.reports.descriptions import describe_step_end, explain_task
+from monopod.schemas.run_progress import Attempt, StepRun
 
 _INTERNAL = 1  # SpanKind.SPAN_KIND_INTERNAL
 _OK, _ERROR = 1, 2  # Status.StatusCode

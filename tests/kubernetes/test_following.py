@@ -46,8 +46,9 @@ def test_output_that_comes_after_the_end_of_a_step_is_still_its_own(api, follow,
     outcome, lines = following.end()
     assert outcome.exit_code == 1
     assert "[build : act] late" in lines
-    (step,) = following.follower.failed_steps
-    assert step.last_lines == ("early", "late")
+    (task,) = following.follower.tasks
+    (step,) = task.failed_steps
+    assert following.follower.last_lines(task, step) == ("early", "late")
 
 
 def test_logs_of_steps_are_opened_when_they_start(api, follow, coordinator, make):

@@ -356,7 +356,7 @@ def test_what_is_throttled_is_asked_for_again(api, follow, coordinator, method, 
 
 
 def test_the_document_of_an_unknown_outcome_says_so(api, follow, coordinator, monkeypatch):
-    from monopod.runner.follow.unfinished import ended_document  # noqa: PLC0415
+    from monopod.runner.follow.ended_document import ended_document  # noqa: PLC0415
 
     monkeypatch.setattr(following_module, "UNREACHABLE_SECONDS", 0.5)
     following, it = follow(), coordinator()

@@ -5,7 +5,7 @@ Rows that monopod never has, and why:
 - ``InitContainerOOM``, ``InitContainerFailed``: there are no init containers of Tekton's. Where the coordinator cannot
   start, no TaskRun has begun.
 - ``PodEvicted``: nobody in an evicted Pod can say so; who follows the run does
-  (tests/runner/follow/test_unfinished.py).
+  (tests/runner/follow/test_ended_document.py).
 - ``Failed``, the default: the coordinator knows how each container ended, so that one of the others always fits.
 """
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monopod.runner.display.task_tree import choose, layout, tree
-from monopod.runner.follow.follower import TaskState
+from monopod.schemas.run_progress import TaskState
 
 
 def shape(tasks, chosen=None):

@@ -27,6 +27,12 @@ def test_each_stream_has_lines_of_its_own(build, story):
     assert build.event(finished) == [OutputLine("build", "make", "half of an error"), finished]
 
 
+def last_lines(follower):
+    """Return the last lines of each Step that failed its Task for good."""
+    over = [task for task in follower.tasks if task.is_over]
+    return [follower.last_lines(task, step) for task in over for step in task.failed_steps]
+
+
 def test_nothing_is_lost_when_the_stream_of_events_ends(build):
     build.output("build-make", b"two")
     build.output("stranger", b"three")
@@ -44,9 +50,9 @@ def test_late_output_counts_among_the_last_lines_of_its_step(build, story):
     build.event(story.step_finished("build", "make", 1, code=1))
     build.event(story.task_finished("build", 1, "Failed", attempt=0))
     assert build.take(Output("build-make", b"late\nno newline", start)) == [OutputLine("build", "make", "late")]
-    assert build.failed_steps[0].last_lines == ("in time", "late")
+    assert last_lines(build) == [("in time", "late")]
     assert build.end() == [OutputLine("build", "make", "no newline")]
-    assert build.failed_steps[0].last_lines == ("in time", "late", "no newline")
+    assert last_lines(build) == [("in time", "late", "no newline")]
 
 
 def test_late_output_is_not_that_of_the_next_attempt(build, story):
@@ -61,7 +67,7 @@ def test_late_output_is_not_that_of_the_next_attempt(build, story):
     assert build.output("build-make", b"a line\n") == [OutputLine("build", "make", "half of a line")]
     build.event(story.step_finished("build", "make", 2, code=1, attempt=1))
     build.event(story.task_finished("build", 2, "Failed", attempt=1))
-    assert build.failed_steps[0].last_lines == ("half of a line",)
+    assert last_lines(build) == [("half of a line",)]
 
 
 def test_the_last_lines_of_the_attempt_that_decided(build, story):
@@ -73,12 +79,12 @@ def test_the_last_lines_of_the_attempt_that_decided(build, story):
         build.event(story.task_finished("build", number + 1, "Failed", attempt=number, **fields))
 
     attempt(0, 1, will_retry=True)
-    assert build.failed_steps == ()
+    assert last_lines(build) == []
     assert build.tasks[0].status == "Running"
     attempt(1, 2)
-    (failed,) = build.failed_steps
-    assert (failed.task, failed.step, failed.exit_code) == ("build", "make", 2)
-    assert failed.last_lines == tuple(f"attempt 1, line {line}" for line in range(50 - LAST_LINES, 50))
+    (failed,) = build.tasks[0].failed_steps
+    assert (failed.name, failed.exit_code) == ("make", 2)
+    assert last_lines(build) == [tuple(f"attempt 1, line {line}" for line in range(50 - LAST_LINES, 50))]
     assert build.tasks[0].started == story.task_started("build", 0).at
 
 
@@ -88,7 +94,7 @@ def test_a_step_that_was_let_off_or_cancelled_did_not_fail_its_task(build, story
     build.event(story.step_finished("build", "make", 1, code=1, reason="Continued"))
     build.event(story.step_finished("build", "make", 1, code=143, reason="Cancelled"))
     build.event(story.task_finished("build", 1, "Cancelled"))
-    assert build.failed_steps == ()
+    assert last_lines(build) == []
 
 
 def test_a_sidecar_is_shown_as_it_comes_under_the_instance_it_serves(story):
@@ -119,13 +125,13 @@ def nested(story):
 def test_a_pipeline_inside_is_shown_as_its_tasks(nested, story):
     assert [task.path for task in nested.tasks] == ["clone", "scan/a", "scan/b", "ship"]
     _, _, b, ship = nested.tasks
-    assert nested.waits_for(b) == ("clone", "scan/a")
-    assert nested.waits_for(ship) == ("scan",)
+    assert nested.progress.waits_for(b) == ("clone", "scan/a")
+    assert nested.progress.waits_for(ship) == ("scan",)
     nested.event(story.task_finished("clone", 1))
     nested.event(story.task_finished("scan/a", 2))
-    assert nested.waits_for(b) == ()
+    assert nested.progress.waits_for(b) == ()
     nested.event(story.task_skipped("scan/b", 3))
-    assert nested.waits_for(ship) == ()
+    assert nested.progress.waits_for(ship) == ()
 
 
 @pytest.mark.parametrize("status", ["Skipped", "Failed"])
@@ -136,7 +142,7 @@ def test_a_pipeline_inside_that_never_starts_is_one_task(nested, story, status):
         ("scan", status),
         ("ship", "Waiting"),
     ]
-    assert nested.waits_for(nested.tasks[2]) == ()
+    assert nested.progress.waits_for(nested.tasks[2]) == ()
 
 
 def test_instances_of_a_matrix_take_the_place_of_their_task(story):
@@ -145,7 +151,7 @@ def test_instances_of_a_matrix_take_the_place_of_their_task(story):
         follower.event(story.task_started("m", index, index=index))
         follower.event(story.task_finished("m", index + 1, index=index))
     assert [task.label for task in follower.tasks] == ["a", "m[0]", "m[1]", "m[2]", "z"]
-    assert follower.is_over("m")
+    assert follower.progress.is_over("m")
 
 
 def test_an_event_without_the_number_of_a_combination_that_others_have(build, story):

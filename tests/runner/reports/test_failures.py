@@ -2,7 +2,7 @@
 
 import pytest
 
-from monopod.runner.follow.follower import FailedStep, Follower
+from monopod.runner.follow.follower import Follower
 from monopod.runner.reports.failures import (
     describe_command,
     describe_failed_step,
@@ -11,6 +11,7 @@ from monopod.runner.reports.failures import (
     memory_limits,
 )
 from monopod.schemas import plan
+from monopod.schemas.run_progress import StepRun
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,9 @@ def test_commands(step, words):
     ],
 )
 def test_endings(code, reason, message, words):
-    assert describe_failed_step(FailedStep("task", "step", code, reason, message, ())) == words
+    step = StepRun("step", "task-step", 0)
+    step.exit_code, step.reason, step.message = code, reason, message
+    assert describe_failed_step(step) == words
 
 
 def test_limits_come_from_the_pod():

@@ -1,11 +1,13 @@
-"""The document of a run whose end the coordinator did not tell, or not as it was."""
+"""The document of a run whose end the coordinator did not report, or reported otherwise."""
 
 import pytest
 import tekton_documents
 
 from monopod.runner.display.summary import Outcome
-from monopod.runner.follow.unfinished import ended_document, unfinished_document
+from monopod.runner.follow.ended_document import ended_document
+from monopod.schemas.run_document import run_document
 from monopod.schemas.run_events import RunCancelling
+from monopod.schemas.run_progress import progress_of
 
 EVICTED = Outcome("Failed", "Evicted", "the node was low on memory")
 CONDITION = {
@@ -122,7 +124,7 @@ def test_steps_end_as_in_the_finished_document(plan, story, start, task, step, e
 )
 def test_a_run_that_is_being_cancelled_says_so(plan, events, start, mode, reason):
     cancelling = [] if mode is None else [RunCancelling(start + 6, mode)]
-    document = unfinished_document(plan, [*events, *cancelling], {})
+    document = run_document(plan, progress_of(plan, [*events, *cancelling]), {}, start + 9)
     (condition,) = document["status"]["conditions"]
     assert (condition["status"], condition["reason"]) == ("Unknown", reason)
     assert "completionTime" not in document["status"]
