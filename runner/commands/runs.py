@@ -75,7 +75,7 @@ def _row(record: Record) -> tuple[str, ...]:
 
 
 def _to_json(record: Record) -> dict[str, Any]:
-    import time  # noqa: PLC0415
+    from monopod.schemas.formats.timestamps import to_rfc3339  # noqa: PLC0415  # not needed for --help
 
     header, ended = record.header, record.ended
     return {
@@ -88,7 +88,7 @@ def _to_json(record: Record) -> dict[str, Any]:
         "status": record.status,
         "reason": None if ended is None else ended.reason,
         "message": None if ended is None else ended.message,
-        "startTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(header.started)),
+        "startTime": to_rfc3339(header.started),
         "seconds": None if ended is None else round(ended.at - header.started, 3),
         "backend": header.backend,
         "files": list(header.files),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from monopod.runner.display.selection import Selection
-from monopod.runner.display.timestamps import rfc3339
+from monopod.schemas.formats.timestamps import to_rfc3339_milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +22,4 @@ class LineOptions:
 
     def stamp(self) -> str:
         """Return the prefix of a line written now: a timestamp, or nothing."""
-        return rfc3339(self.clock()) + " " if self.timestamps else ""
+        return to_rfc3339_milliseconds(self.clock()) + " " if self.timestamps else ""

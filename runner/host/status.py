@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from monopod.runner.host.lifecycle import ContainerRecord, Termination
+from monopod.schemas.formats.timestamps import to_rfc3339
 
 LONGEST_MESSAGE = 4096
 """How much of a termination message is kept, in bytes."""
-
-
-def timestamp(at: float) -> str:
-    """Return a time of day as the Kubernetes API writes it, in whole seconds."""
-    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def container_status(record: ContainerRecord, image: str) -> dict[str, Any]:
@@ -38,7 +33,7 @@ def _state(record: ContainerRecord) -> dict[str, Any]:
     if record.phase == "ended" and record.last is not None:
         return {"terminated": _terminated(record.last)}
     if record.started_at is not None:
-        return {"running": {"startedAt": timestamp(record.started_at)}}
+        return {"running": {"startedAt": to_rfc3339(record.started_at)}}
     if record.restart_at is not None:
         return {"waiting": {"reason": "CrashLoopBackOff"}}
     return {"waiting": {"reason": "ContainerCreating" if record.phase == "starting" else "PodInitializing"}}
@@ -49,8 +44,8 @@ def _terminated(termination: Termination) -> dict[str, Any]:
     terminated: dict[str, Any] = {
         "exitCode": termination.exit_code,
         "reason": termination.reason,
-        "startedAt": timestamp(started),
-        "finishedAt": timestamp(termination.finished_at),
+        "startedAt": to_rfc3339(started),
+        "finishedAt": to_rfc3339(termination.finished_at),
     }
     if termination.signal is not None:
         terminated["signal"] = termination.signal
@@ -85,7 +80,7 @@ def pod_status(
         ],
         "hostIP": address,
         "podIP": address,
-        "startTime": timestamp(started_at),
+        "startTime": to_rfc3339(started_at),
         "containerStatuses": ordinary,
     }
     if initial:

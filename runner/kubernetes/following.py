@@ -24,7 +24,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeAlias
 
 from monopod.compiler.pod.assembly import COORDINATOR, INSTALL, coordinator_of
@@ -67,6 +66,7 @@ from monopod.runner.kubernetes.pod_watch import (
 from monopod.runner.kubernetes.retrying import patiently
 from monopod.runner.run import LONGEST_EVENT
 from monopod.schemas import plan as planned
+from monopod.schemas.formats.timestamps import from_rfc3339
 from monopod.schemas.formats.words import duration_in_words
 from monopod.schemas.run_events import RunEvent, RunFinished, StepStarted, TaskStarted, from_line
 from monopod.system.never_started import LONGEST_MESSAGE
@@ -740,4 +740,4 @@ def _steps_of(plan: planned.Plan) -> Iterator[tuple[str, str]]:
 
 
 def _seconds(timestamp: str | None) -> float:
-    return 0.0 if timestamp is None else datetime.fromisoformat(timestamp).timestamp()
+    return 0.0 if timestamp is None else from_rfc3339(timestamp)

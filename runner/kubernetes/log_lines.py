@@ -19,9 +19,10 @@ import contextlib
 import re
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TypeAlias
+
+from monopod.schemas.formats.timestamps import from_rfc3339, to_rfc3339
 
 LONGEST_PIECE = 1024 * 1024
 SLACK_SECONDS = 1
@@ -71,7 +72,7 @@ class LogLines:
         """Return the ``sinceTime`` with which the next stream is to be asked for; None: from the beginning."""
         if self._latest is None:
             return None
-        return datetime.fromtimestamp(self._latest - SLACK_SECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return to_rfc3339(self._latest - SLACK_SECONDS)
 
     def begin(self) -> None:
         """Take note that a new stream begins, which was asked for with `since`."""
@@ -130,7 +131,7 @@ class LogLines:
         self._searched = self._piece = 0
         self._stamp = stamp
         with contextlib.suppress(ValueError):  # there is no such time of day: the one before is near enough
-            self._at = datetime.fromisoformat(stamp.decode().strip()).timestamp()
+            self._at = from_rfc3339(stamp.decode().strip())
 
     def _skip(self, end: int) -> None:
         self._remark(self._buffer[:end])

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from fractions import Fraction
 from typing import Any, TypeAlias
 
 from monopod.compiler.pod.assembly import COORDINATOR, INSTALL
 from monopod.schemas.formats import quantity
+from monopod.schemas.formats.timestamps import from_rfc3339
 
 Named: TypeAlias = Callable[[str], str]
 """Gives what a container is called: ``Step 'compile' of Task 'build'``."""
@@ -78,7 +78,7 @@ def ended_at(pod: Mapping[str, Any]) -> float | None:
     """Return when the last of the Pod's containers ended, in seconds since the epoch; None if that is not known."""
     states = [(each.get("state") or {}).get("terminated") or {} for each in statuses(pod)]
     times = [each["finishedAt"] for each in states if each.get("finishedAt")]
-    return max((datetime.fromisoformat(each).timestamp() for each in times), default=None)
+    return max(map(from_rfc3339, times), default=None)
 
 
 def is_over(pod: Mapping[str, Any]) -> bool:

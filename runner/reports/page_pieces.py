@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from monopod.runner.display.printable import printable
 from monopod.runner.reports.html import Child, Html, tag
+from monopod.schemas.formats.timestamps import to_rfc3339
 from monopod.schemas.formats.words import duration_in_words
 from monopod.schemas.plan import Value
 
@@ -96,9 +97,8 @@ def status_mark(status: str) -> Html:
 
 def moment(seconds: float) -> Html:
     """Return a time element for seconds since the epoch."""
-    at = time.gmtime(seconds)
-    shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", at)
-    return tag("time", shown, datetime=time.strftime("%Y-%m-%dT%H:%M:%SZ", at))
+    shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    return tag("time", shown, datetime=to_rfc3339(seconds))
 
 
 def fine_duration(seconds: float) -> str:
