@@ -24,11 +24,9 @@ from typing import NoReturn, Protocol, cast
 from monopod import __version__
 from monopod.runner.commands.options.cluster import is_kubectl_plugin
 from monopod.runner.display.ci_systems import job_environment, systems_of
+from monopod.runner.exit_codes import BROKEN_PIPE, FAILED, WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 from monopod.system import inherited_signals
-
-WRONG_INPUT = 2
-BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 COMMANDS = (
     "run",
@@ -125,7 +123,7 @@ def _execute(program: str, name: str, words: list[str]) -> int:
         what = f"{error.filename}: " if error.filename is not None else ""
         print(visible_lines(f"{program}: {what}{error.strerror or error}"), file=sys.stderr)
         _discard_output()
-        return 1
+        return FAILED
     return exit_code
 
 

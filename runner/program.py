@@ -26,10 +26,10 @@ import os  # noqa: E402
 import sys  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
+from monopod.runner.exit_codes import CANCELLED  # noqa: E402
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-INTERRUPTED = 130
 
 
 def main() -> int:
@@ -98,4 +98,4 @@ def _exit_by_sigint() -> int:
     """End this process by SIGINT. Returns 130 where the kernel does not deliver it (PID 1)."""
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     os.kill(os.getpid(), _signal.SIGINT)
-    return INTERRUPTED
+    return CANCELLED

@@ -34,6 +34,7 @@ from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.printable import printable
 from monopod.runner.display.problem_report import print_problems, warnings_of
 from monopod.runner.display.summary import summarize
+from monopod.runner.exit_codes import CANCELLED, WRONG_INPUT
 from monopod.runner.follow.completed_document import completed
 from monopod.runner.follow.ended_document import ended_document
 from monopod.runner.follow.follower import Follower
@@ -45,9 +46,6 @@ from monopod.schemas.formats.visible_text import visible_lines
 from monopod.schemas.plan import Plan
 
 Output: TypeAlias = Literal["human", "json", "yaml", "name"]
-
-_CANCELLED = 130
-_WRONG_INPUT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ class Ended:
     @property
     def is_last(self) -> bool:
         """Whether those that come after it are not started."""
-        return self.was_interrupted or self.exit_code == _WRONG_INPUT
+        return self.was_interrupted or self.exit_code == WRONG_INPUT
 
 
 def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Options) -> int:
@@ -105,14 +103,14 @@ def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Opt
         write_documents(documents, len(compilations), options.output)
         options.report([each.record for each in ended if each.record is not None])
     if left and ended[-1].was_interrupted:
-        return _CANCELLED
+        return CANCELLED
     return _exit_code([each.exit_code for each in ended])
 
 
 def _exit_code(codes: Sequence[int]) -> int:
     """Return the exit code for runs that ended so: 130 if one was cancelled, 2 if nothing was run, else 0 or 1."""
-    if _CANCELLED in codes:
-        return _CANCELLED
+    if CANCELLED in codes:
+        return CANCELLED
     return codes[0] if len(codes) == 1 else int(any(codes))
 
 
@@ -144,10 +142,10 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
         except (PodRefusedError, BackendUnavailableError) as error:
             if _is_asked_to_end(wake_up):  # Ctrl-C ends what the backend waits for, such as a pull
                 print("monopod run: cancelled before it was started", file=sys.stderr)
-                return Ended(_CANCELLED, was_interrupted=True)
+                return Ended(CANCELLED, was_interrupted=True)
             problems = error.problems if isinstance(error, PodRefusedError) else [f"monopod run: {error}"]
             print(*map(visible_lines, problems), sep="\n", file=sys.stderr)
-            return Ended(_WRONG_INPUT)
+            return Ended(WRONG_INPUT)
         if not is_first:
             print(file=_stream(options.output))
         elif backend.notice and not options.lines.selection.quiet:

@@ -28,7 +28,7 @@ from monopod.compiler.compilation import Options, compile_runs
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
 from monopod.compiler.pod.security import Profile
-from monopod.runner import command_line, program
+from monopod.runner import command_line, exit_codes
 from monopod.runner.display import ci_systems
 
 ROOT = Path(__file__).parents[1]
@@ -340,5 +340,5 @@ def test_the_exit_codes_are_those_of_the_programs():
     told = re.findall(r"exits? with (?:code )?(\d+)\b(?! \+)", page)
     assert told
     assert set(told) <= set(of_entrypoint.values())
-    codes = ["0", "1", str(command_line.WRONG_INPUT), str(program.INTERRUPTED), str(128 + signal.SIGPIPE)]
+    codes = ["0", "1", str(exit_codes.WRONG_INPUT), str(128 + signal.SIGINT), str(128 + signal.SIGPIPE)]
     assert re.findall(r"^\| (\d+) \| ", PAGES["docs/command-line.md"], re.MULTILINE) == codes

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from monopod.runner.exit_codes import CANCELLED, FAILED, SUCCEEDED
 from monopod.runner.follow.follower import Follower
 from monopod.runner.reports.failures import Failure, FailureContext, ended_sidecars, find_failures
 from monopod.schemas.formats.words import duration_in_words
@@ -35,7 +36,7 @@ class Outcome:
     @property
     def exit_code(self) -> int:
         """0 Succeeded or Completed, 1 Failed or unknown, 130 cancelled."""
-        return {"Succeeded": 0, "Cancelled": 130}.get(self.status, 1)
+        return {"Succeeded": SUCCEEDED, "Cancelled": CANCELLED}.get(self.status, FAILED)
 
 
 @dataclass(frozen=True, slots=True)

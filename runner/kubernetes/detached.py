@@ -12,6 +12,7 @@ from monopod.runner.backend import CancelRequests
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
 from monopod.runner.display.background_output import background_output
 from monopod.runner.display.problem_report import print_problems, warnings_of
+from monopod.runner.exit_codes import CANCELLED, SUCCEEDED, WRONG_INPUT
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
 from monopod.runner.kubernetes.following import FollowedPod
 from monopod.runner.kubernetes.pod import no_cancel_requests
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
     from monopod.runner.kubernetes.backend import KubernetesBackend
 
-_WRONG_INPUT = 2
-_INTERRUPTED = 130
-
 
 def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, output: Output) -> int:
     """Create the Pod of each run and say what it is called; return the exit code."""
@@ -42,7 +40,7 @@ def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, 
                 pod.create()
             except (PodRefusedError, BackendUnavailableError) as error:
                 print(visible_lines(f"monopod run: {error}"), file=sys.stderr)
-                return _WRONG_INPUT
+                return WRONG_INPUT
             for problem in pod.problems:
                 print(visible_lines(f"warning: {problem}"), file=sys.stderr)
             if output == "name":
@@ -53,7 +51,7 @@ def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, 
                     f"{pod.command('attach')}",
                     flush=True,
                 )
-    return 0
+    return SUCCEEDED
 
 
 class AttachedPod(FollowedPod):
@@ -110,7 +108,7 @@ def attach(existing: ExistingPod, options: Options) -> int:
         except KeyboardInterrupt:
             cancel = existing.cluster.command("cancel", existing.name)
             print(f"The run goes on; `{cancel}` cancels it.", file=sys.stderr)
-            return _INTERRUPTED
+            return CANCELLED
         finally:
             if recorder is not None and (ended is None or not ended.is_told):
                 recorder.discard()  # nobody told the outcome
