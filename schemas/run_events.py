@@ -1,13 +1,13 @@
-"""What happens in a run, as the coordinator tells it and whoever follows the run reads it: one JSON object a line.
-
-Rules:
+"""The events of a run, which the coordinator reports and the runner reads: one JSON object per line.
 
 - Standard library only, since the coordinator imports it.
 - Times are seconds since the epoch.
-- A Task instance is named by ``task``, the path of its PipelineTask (``"build"``; ``"scan/codeql"`` inside a Pipeline
-  that stands in for the PipelineTask ``scan``), and ``index``, the number of the matrix combination or None.
-- A person is shown the combination's name (``MatrixExpanded``) instead of its number.
+- ``task`` is the path of the PipelineTask: ``build``, or ``scan/codeql`` inside the Pipeline that ``scan`` runs.
+  ``index`` is the number of the matrix combination, or None. People see the combination's name (``MatrixExpanded``)
+  instead of the number.
 - ``attempt`` counts from 0, as Tekton's ``$(context.task.retry-count)``.
+
+What they add up to: ``run_progress``. How they read in a log: ``run_log``.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ FinalStatus: TypeAlias = Literal["Succeeded", "Failed", "Cancelled", "TimedOut"]
 CANNOT_START = 2
 """The exit code of a coordinator that can never start this run: its arguments are wrong, or of another version."""
 CANNOT_GO_ON = 3
-"""The exit code of a coordinator that cannot keep its journal: another one may be able to go on where it was."""
+"""The exit code of a coordinator that cannot keep its journal. A restarted one may be able to continue."""
 
 
 class RunStarted(NamedTuple):
-    """The coordinator has taken up the Plan."""
+    """The coordinator has started the run."""
 
     at: float
     name: str
@@ -37,9 +37,9 @@ class RunStarted(NamedTuple):
 
 
 class MatrixExpanded(NamedTuple):
-    """The combinations of a Task's matrix are known. ``names`` has one for each, as a person reads it (`matrix_names`).
+    """The combinations of a Task's matrix are known. ``names`` are their names for people (`matrix_names`), in order.
 
-    It comes before all other events of them.
+    It precedes all other events of the combinations.
     """
 
     at: float
@@ -48,7 +48,7 @@ class MatrixExpanded(NamedTuple):
 
 
 class TaskStarted(NamedTuple):
-    """An attempt of a Task instance has started. ``slot`` is where it runs, ``params`` its matrix params."""
+    """An attempt of a Task instance has started in ``slot``. ``params`` are those of its matrix combination."""
 
     at: float
     task: str
@@ -59,7 +59,7 @@ class TaskStarted(NamedTuple):
 
 
 class StepStarted(NamedTuple):
-    """The entrypoint of ``container`` was told to run a Step. ``is_marked``: the end of its output will be marked."""
+    """The entrypoint of ``container`` was asked to run a Step. ``is_marked``: the end of its output will be marked."""
 
     at: float
     task: str
@@ -73,10 +73,10 @@ class StepStarted(NamedTuple):
 class StepFinished(NamedTuple):
     """A Step has ended. ``reason`` is Completed, Error, Continued, TimedOut, Cancelled, Skipped or OOMKilled.
 
-    ``message`` says in words what went wrong, empty if nothing did. ``start`` and ``end`` are the entrypoint's times of
+    ``message`` says what went wrong; it is empty if nothing did. ``start`` and ``end`` are the entrypoint's times of
     exec and exit; ``cpu`` is user + system seconds and ``peak`` the maximum resident set in KiB.
-    ``mark`` is the token of the mark at the end of its output (docs/control-directory.md). It is empty if nothing ran,
-    and None if the output has no mark: it then ends with the container, in which nothing runs any more.
+    ``mark`` is the token of the mark at the end of its output (docs/control-directory.md). It is empty if nothing ran.
+    It is None if the output has no mark: then the output ends with the container, in which nothing runs any more.
     """
 
     at: float
@@ -96,7 +96,7 @@ class StepFinished(NamedTuple):
 
 
 class OutputEnded(NamedTuple):
-    """The request that ran a Sidecar has ended. ``mark`` is as in StepFinished. Told only where output is marked."""
+    """The request that ran a Sidecar has ended. ``mark`` is as in StepFinished. Reported only if output is marked."""
 
     at: float
     container: str
@@ -104,7 +104,7 @@ class OutputEnded(NamedTuple):
 
 
 class SidecarFinished(NamedTuple):
-    """A Sidecar has ended by itself before the Steps of its Task had.
+    """A Sidecar has ended by itself, before the Steps of its Task have.
 
     ``reason`` is Completed, Error or OOMKilled; ``message``, ``start`` and ``end`` are as in StepFinished.
     """
@@ -123,7 +123,7 @@ class SidecarFinished(NamedTuple):
 
 
 class TaskFinished(NamedTuple):
-    """A Task instance has ended for good, or (``will_retry``) one attempt of it has. ``reason`` is Tekton's."""
+    """A Task instance has ended, or, if ``will_retry``, one attempt of it. ``reason`` is Tekton's."""
 
     at: float
     task: str
@@ -138,7 +138,7 @@ class TaskFinished(NamedTuple):
 class TaskSkipped(NamedTuple):
     """A PipelineTask was skipped; ``reason`` is one of Tekton's SkippingReasons.
 
-    ``message`` says what decided it: the when-expression and the value it saw, the parent, the Result. It may be empty.
+    ``message`` says what decided it: the when-expression and its value, the parent, the Result. It may be empty.
     """
 
     at: float
@@ -153,14 +153,14 @@ class TaskSkipped(NamedTuple):
 
 
 class RunCancelling(NamedTuple):
-    """Somebody has asked for the run to be cancelled in this way, and from now on it is."""
+    """The run is being cancelled in this way."""
 
     at: float
     mode: CancelMode
 
 
 class RunWarning(NamedTuple):
-    """Something a person should know that does not change the outcome."""
+    """Something the user should know that does not change the outcome."""
 
     at: float
     message: str
@@ -190,7 +190,7 @@ if TYPE_CHECKING:
 
 
 def sidecar_end_in_words(end: _End) -> str:
-    """Return how a Sidecar ended that its Task still needed."""
+    """Describe the end of a Sidecar that its Task still needed."""
     words = out_of_memory_in_words() if end.reason == "OOMKilled" else exit_code_in_words(end.exit_code)
     if words in end.message:
         words = end.message

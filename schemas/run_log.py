@@ -1,9 +1,9 @@
-"""The log of a run, as a person reads it in ``kubectl logs POD -c coordinator``.
+"""The log of a run for people, as ``kubectl logs POD -c coordinator`` prints it.
 
-Rules: a line for each event, with the time of day and the time since the start; plain text; what comes from a Step or
-an author can neither break a line nor move the cursor. At the end there is a table with a row for each Task.
+Each event is a line of plain text, with the time of day and the time since the start. Text of a Step or an author
+cannot break a line or move the cursor. A table at the end has a row for each Task.
 
-Pure: events in, lines out. What is left to others: writing them (``__main__``).
+Pure: events in, lines out. ``__main__`` writes them.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from monopod.schemas.run_events import (
 from monopod.schemas.run_progress import RunProgress, TaskState
 
 SUMMARY_BYTES = 4096
-"""What Kubernetes keeps of a termination message."""
+"""How much of a termination message Kubernetes keeps."""
 
 _WIDEST_NAME = 32
 
 
 class RunLog:
-    """Turns the events of one run into lines."""
+    """Turns the events of one run into lines, one event after another."""
 
     def __init__(self) -> None:
         self._progress = RunProgress()
@@ -46,18 +46,18 @@ class RunLog:
         self._width = 12
 
     def note(self, event: RunEvent) -> None:
-        """Keep what the closing table and the summary need of `event`."""
+        """Take an event without logging it: it counts in the table and the summary."""
         if self._started is None:
             self._started = event.at
         self._progress.apply(event)
 
     def lines(self, event: RunEvent) -> list[str]:
-        """Note `event`, and return the lines that report it, without newlines."""
+        """Take an event, and return the lines that report it, without newlines."""
         self.note(event)
         if isinstance(event, OutputEnded):
             return []
         assert self._started is not None
-        who, what = self._words(event)
+        who, what = self._describe(event)
         self._width = min(max(self._width, len(who)), _WIDEST_NAME)
         clock = time.strftime("%H:%M:%S", time.localtime(event.at))
         elapsed = f"+{duration_in_words(event.at - self._started)}"
@@ -67,30 +67,30 @@ class RunLog:
         return [line]
 
     def summary(self, event: RunFinished) -> str:
-        """Return the end of the run for its termination message: at most 4 KiB in UTF-8."""
+        """Return the termination message of the coordinator's container: at most 4 KiB in UTF-8."""
         lines = [f"{event.status} ({event.reason}): {event.message}"]
         tasks = [task for task in self._progress.tasks if task.status != "Succeeded"]
         lines += [f"{task.label}: {task.status}: {task.why}" for task in tasks]
         data = "\n".join(map(visible, lines)).encode(errors="replace")
         return data[:SUMMARY_BYTES].decode(errors="ignore")
 
-    def _words(self, event: RunEvent) -> tuple[str, str]:
-        """Return who an event is about, and what it says."""
+    def _describe(self, event: RunEvent) -> tuple[str, str]:
+        """Return which Task an event is about (empty: the run), and what it says."""
         match event:
             case RunStarted() | RunCancelling() | RunWarning() | RunFinished():
-                return "", _run_words(event)
+                return "", _describe_run(event)
             case OutputEnded():
                 return "", ""
             case TaskSkipped():
                 return event.task, f"skipped: {event.why}"
             case MatrixExpanded():
-                return event.task, f"{len(event.names)} combinations of its matrix"
+                return event.task, f"matrix of {len(event.names)} combinations"
             case TaskStarted() | TaskFinished():
-                return self._progress.label(event.task, event.index), self._task_words(event)
+                return self._progress.label(event.task, event.index), self._describe_task(event)
             case StepStarted() | StepFinished() | SidecarFinished():
-                return self._progress.label(event.task, event.index), _words_of_part(event)
+                return self._progress.label(event.task, event.index), _describe_part(event)
 
-    def _task_words(self, event: TaskStarted | TaskFinished) -> str:
+    def _describe_task(self, event: TaskStarted | TaskFinished) -> str:
         name = self._progress.label(event.task, event.index)
         if isinstance(event, TaskStarted):
             return started_words(name, event.attempt, event.params)
@@ -99,7 +99,7 @@ class RunLog:
         why = "" if event.status == "Succeeded" else event.message or event.reason
         words = f"{_attempt(event.attempt)}{event.status} after {duration_in_words(event.at - started)}"
         words += f": {why}" if why else ""
-        return f"{words}; it is tried again" if event.will_retry else words
+        return f"{words}; retrying" if event.will_retry else words
 
     def _table(self) -> list[str]:
         tasks = self._progress.tasks
@@ -124,26 +124,26 @@ def _attempt(attempt: int) -> str:
     return f"attempt {attempt + 1} " if attempt else ""
 
 
-def _run_words(event: RunStarted | RunCancelling | RunWarning | RunFinished) -> str:
+def _describe_run(event: RunStarted | RunCancelling | RunWarning | RunFinished) -> str:
     if isinstance(event, RunStarted):
         return f"run {event.name} started" + (f" in namespace {event.namespace}" if event.namespace else "")
     if isinstance(event, RunCancelling):
-        return f"the run is being cancelled: {event.mode}"
+        return f"cancelling the run: {event.mode}"
     if isinstance(event, RunWarning):
         return f"warning: {event.message}"
     return f"run {event.status} ({event.reason}): {event.message}"
 
 
-def _words_of_part(event: StepStarted | StepFinished | SidecarFinished) -> str:
+def _describe_part(event: StepStarted | StepFinished | SidecarFinished) -> str:
     """Return what happened to a Step or Sidecar, after its name."""
     if isinstance(event, StepStarted):
         return f"{event.step}: started"
     if isinstance(event, SidecarFinished):
         return f"{event.sidecar}: {sidecar_end_in_words(event)}"
-    return f"{event.step}: {_step_words(event)}"
+    return f"{event.step}: {_describe_step_end(event)}"
 
 
-def _step_words(event: StepFinished) -> str:
+def _describe_step_end(event: StepFinished) -> str:
     if event.reason == "Skipped":
         return f"skipped: {event.message}" if event.message else "skipped"
     words = event.reason.lower() if event.reason in ("Completed", "Cancelled") else event.reason

@@ -1,9 +1,9 @@
-"""The document of a run, completed with what the coordinator leaves out of its status.
+"""The document of a run, completed with what the coordinator leaves out of the status.
 
-- From the Plan: ``pipelineSpec`` and ``taskSpec``, the specs as they are written, and ``provenance.refSource`` of one
-  that was fetched. A thousand TaskRuns would repeat them in the last event of the coordinator.
-- From the status of the Pod: ``imageID`` and ``containerID`` of Steps and Sidecars, where the backend knows them; and
-  that a container was killed as a whole for its use of memory, which looks like any other kill from inside the Pod.
+- From the Plan: ``pipelineSpec`` and ``taskSpec``, as written, and ``provenance.refSource`` of a spec that was fetched.
+  The coordinator leaves them out, since a thousand TaskRuns would repeat them in its last event.
+- From the status of the Pod: ``imageID`` and ``containerID`` of Steps and Sidecars, if the backend reports them; and
+  OOM kills of a whole container, which look like any other kill from inside the Pod.
 
 Source: Tekton docs/taskruns.md and docs/pipelineruns.md, "Monitoring execution status"; pkg/apis/pipeline/v1.
 
@@ -20,11 +20,11 @@ from monopod.schemas.run_document import KILLED_EXIT_CODE, KILLED_MESSAGE
 
 _OOM = "OOMKilled"
 _NOT_OF_A_TASK = ("apiVersion", "kind", "metadata", "spec")
-"""What an embedded Task has beside the fields of a TaskSpec."""
+"""Fields of an embedded Task that a TaskSpec does not have."""
 
 
 def completed(document: dict[str, Any], plan: planned.Plan, pod: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document of a run of `plan`; `pod` is the status of its Pod, empty if it is not known."""
+    """Return the completed document of a run of `plan`; `pod` is the status of its Pod, empty if unknown."""
     completing = _Completing(plan, _containers(pod))
     spec, status = document.get("spec") or {}, document["status"]
     if document.get("kind") == "TaskRun":
@@ -47,7 +47,7 @@ class _Completing:
         self._containers = containers
 
     def pipeline_run(self, status: Mapping[str, Any], pipeline: planned.Pipeline, spec: Any) -> dict[str, Any]:
-        """Return the status of a PipelineRun; `spec` is the Pipeline where it is embedded."""
+        """Return the status of a PipelineRun; `spec` is its Pipeline if that is embedded."""
         spec = self._spec(pipeline.source, spec)
         done = {**status, **self._about(pipeline.source, "pipelineSpec", spec)}
         embedded = {each.get("name"): each for each in _tasks_of(spec)}
@@ -66,7 +66,7 @@ class _Completing:
         return done
 
     def task_run(self, status: Mapping[str, Any], task: planned.Task, spec: Any) -> dict[str, Any]:
-        """Return the status of a TaskRun; `spec` is the Task where it is embedded."""
+        """Return the status of a TaskRun; `spec` is its Task if that is embedded."""
         spec = self._spec(task.source, spec)
         if isinstance(spec, Mapping):
             spec = {name: value for name, value in spec.items() if name not in _NOT_OF_A_TASK}
@@ -87,8 +87,8 @@ class _Completing:
 
     def _about(self, source: str, name: str, spec: Any) -> dict[str, Any]:
         origin = self._plan.sources.get(source, {}).get("refSource")
-        found = {} if spec is None else {name: spec}
-        return found if origin is None else {**found, "provenance": {"refSource": origin}}
+        about = {} if spec is None else {name: spec}
+        return about if origin is None else {**about, "provenance": {"refSource": origin}}
 
     def _with_container(self, part: Mapping[str, Any]) -> dict[str, Any]:
         container = self._containers.get(part["container"], {})
@@ -102,13 +102,13 @@ class _Completing:
         return done
 
     def _ran_out_of_memory(self, part: Mapping[str, Any]) -> bool:
-        """Whether its container was killed while it ran, because that used too much memory."""
+        """Return whether its container was OOM-killed while it ran."""
         terminated = (self._containers.get(part["container"], {}).get("state") or {}).get("terminated") or {}
         return (part.get("terminated") or {}).get("message") == KILLED_MESSAGE and terminated.get("reason") == _OOM
 
 
 def _short_of_memory(condition: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
-    """Return the condition of a TaskRun that failed because this Step or Sidecar was killed; any other as it is."""
+    """Return the condition of a TaskRun with the OOM kill of this Step or Sidecar as the reason, if that failed it."""
     start = f'"{kind}-{name}" exited with code {KILLED_EXIT_CODE}'
     if condition["message"] != f"{start}: Error":
         return dict(condition)

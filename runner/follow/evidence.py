@@ -1,10 +1,14 @@
-"""How a run ended whose coordinator was not heard to the end: what the status of its Pod says (DESIGN, "Evidence").
+"""The outcome of a run according to the status of its Pod, if the coordinator reported none (DESIGN, "Evidence").
 
-Rules, from the strongest to the weakest: the termination message, in which the coordinator says how the run ended; its
-exit code 0, which only a run that succeeded has; the phase Succeeded, since a run that failed has a container that
-failed. Nothing else says that a run succeeded. A status that says none of this proves nothing.
+Evidence, from the strongest to the weakest:
 
-Pure. What is left to others: what became of a Pod without evidence (``run``).
+1. the coordinator's termination message, which states the outcome,
+2. the coordinator's exit code 0, which it has only if the run succeeded,
+3. the phase Succeeded, since a failed run has a failed container.
+
+Nothing else proves that a run succeeded. A status without any of these proves nothing.
+
+Pure. ``run`` decides on a Pod without evidence.
 """
 
 from __future__ import annotations
@@ -18,11 +22,11 @@ from monopod.runner.display.summary import Outcome
 from monopod.schemas.run_events import FinalStatus
 
 _FIRST_LINE = re.compile(rf"({'|'.join(get_args(FinalStatus))}) \((\w+)\): (.*)")
-_BY_ITS_POD = "the coordinator was not heard to the end; its Pod says that the run succeeded"
+_BY_ITS_POD = "the coordinator reported no outcome; according to the status of its Pod, the run succeeded"
 
 
 def evident_outcome(status: Mapping[str, Any]) -> Outcome | None:
-    """Return how the run of a Pod ended, by its status (core/v1 PodStatus); None if that does not say."""
+    """Return the outcome of a run according to its Pod's `status` (core/v1 PodStatus); None without evidence."""
     endings = list(_endings(status))
     for ended in endings:
         match = _FIRST_LINE.match(str(ended.get("message") or ""))
@@ -35,7 +39,7 @@ def evident_outcome(status: Mapping[str, Any]) -> Outcome | None:
 
 
 def _endings(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield how the coordinator ended, the latest time first."""
+    """Yield the terminated states of the coordinator's container, the latest first."""
     for kind in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(kind) or ():
             if container.get("name") == COORDINATOR:

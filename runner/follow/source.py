@@ -1,8 +1,8 @@
-"""Whose output or news is meant: ``TASK``, ``TASK[COMBINATION]``, and either with ``/STEP``.
+"""What the user selects with ``TASK``, ``TASK[COMBINATION]``, and either with ``/STEP``.
 
-Rules: a Task is named by its path (``build``, ``scan/codeql`` inside a Pipeline, ``scan`` for all inside it) and stands
-for all its matrix combinations unless one is named, by its values (``build[go=1.22]``) or its index (``build[2]``). A
-Sidecar is named as a Step is. Pure.
+A Task is named by its path: ``build``, or ``scan/codeql`` inside a Pipeline; ``scan`` selects all of that Pipeline. It
+selects all matrix combinations unless it names one, by its values (``build[go=1.22]``) or its index (``build[2]``). A
+Sidecar is named like a Step. Pure.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _MOST_LISTED = 8
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Whose lines are wanted. ``path`` is that of a Task or of a Pipeline that stands for one.
+    """Selected output. ``path`` is that of a PipelineTask, which may run a Pipeline.
 
-    ``combination`` is what is between the brackets: an index, or the name that a combination is shown by.
+    ``combination`` is what is between the brackets: the index or the name of a matrix combination.
     """
 
     path: str
@@ -31,12 +31,12 @@ class Source:
 
     @property
     def index(self) -> int | None:
-        """The index of the combination, if that is how it was named."""
+        """The index of the combination, if it was named by its index."""
         is_index = self.combination is not None and re.fullmatch("[0-9]{1,6}", self.combination)
         return int(self.combination) if is_index and self.combination is not None else None
 
     def covers(self, task: str, step: str | None, names: InstanceNames) -> bool:
-        """Return whether it is meant: a Step (None: anything) of the Task instance that is called so."""
+        """Return whether this selects a Step (None: anything) of the Task instance with the label `task`."""
         if self.step is not None and step is not None and step != self.step:
             return False
         if self.combination is not None:
@@ -45,9 +45,9 @@ class Source:
 
 
 def find_source(name: str, tasks: Sequence[PlannedTask], combinations: Mapping[str, Sequence[str]]) -> Source | str:
-    """Return what `name` means among these Tasks, or what is wrong with it in words.
+    """Return what `name` selects among these Tasks, or a message if it selects nothing.
 
-    `combinations` are the names of those that are known, by the path of their Task.
+    `combinations` are the names of the matrix combinations that are known, by the path of their Task.
     """
     bracketed = re.fullmatch(r"([^\[]*)\[(.*)\](?:/([^/\]]*))?", name, re.DOTALL)
     if bracketed is not None:
@@ -68,14 +68,14 @@ def _no_task(wanted: str, tasks: Sequence[PlannedTask]) -> str:
 
 
 def _named(path: str, tasks: Sequence[PlannedTask]) -> list[PlannedTask]:
-    """Return the Tasks that a path stands for."""
+    """Return the Tasks at a path, or inside the Pipeline at that path."""
     return [task for task in tasks if task.path == path or task.path.startswith(f"{path}/")]
 
 
 def _wrong_combination(
     path: str, combination: str, tasks: Sequence[PlannedTask], combinations: Mapping[str, Sequence[str]]
 ) -> str:
-    """Return what is wrong with ``path[combination]``; empty if nothing is."""
+    """Return a message if there is no ``path[combination]``, else an empty text."""
     if not _named(path, tasks):
         return _no_task(path, tasks)
     matrices = [task.task for task in tasks if task.path == path and task.task.matrix is not None]
@@ -100,12 +100,12 @@ def _with_step(source: Source, tasks: Sequence[PlannedTask]) -> Source | str:
 
 
 def step_names(task: Task) -> list[str]:
-    """Return how the Steps and Sidecars are called, in the order of a slot's containers."""
+    """Return the names of the Steps and Sidecars, in the order of a slot's containers."""
     return [step.name for step in task.steps] + [sidecar.step.name for sidecar in task.sidecars]
 
 
 def _suggested(name: str, known: Sequence[str], these_are: str) -> str:
-    """Return what it may have been: the one most like it, or else all, if they are few."""
+    """Return a hint: the most similar known name, or else all of them, if they are few."""
     suggestion = did_you_mean(name, known)
     if suggestion or not known or len(known) > _MOST_LISTED:
         return suggestion

@@ -1,10 +1,8 @@
-"""A recorded run as whatever tells of it reads it: its Tasks, their attempts and Steps, params, Results and output.
+"""A recorded run, read from its record: its Tasks with their attempts and Steps, params, Results and output.
 
-Rules:
-
-- A record may stop anywhere, since whoever wrote it may have been killed: a last line that is not whole is left out,
+- A record may stop anywhere, since the process that wrote it may have been killed. An incomplete last line is ignored,
   and what had not ended has no end.
-- Tasks are Task instances: a Task with a matrix is as many as it has combinations, a Pipeline inside it those of that.
+- Tasks are Task instances: one for each matrix combination, and those inside a Pipeline instead of that Pipeline.
 - Times are seconds since the epoch.
 
 What is left to others: finding records (``store``), the values of params and Results (``values``), what follows from
@@ -37,9 +35,9 @@ _TIME = re.compile(r"\d{1,11}(\.\d{1,9})?")
 
 @dataclass(frozen=True, slots=True)
 class TaskRun:
-    """A Task instance. ``before`` are the labels of those it waited for; ``params`` include those of its matrix.
+    """A Task instance. ``before`` are the labels of the Task instances it waited for.
 
-    ``display_name`` is what the author calls it.
+    ``params`` include those of its matrix combination. ``display_name`` is the author's.
     """
 
     state: TaskState
@@ -80,7 +78,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What wrote a line: a Step or Sidecar (``step``) in an attempt of a Task instance."""
+    """The source of a line: a Step or Sidecar (``step``) in an attempt of a Task instance."""
 
     task: str
     step: str
@@ -89,7 +87,7 @@ class Source:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run as it was recorded. ``ended`` is when it ended, or when the last was heard of it."""
+    """A run as it was recorded. ``ended`` is when it ended, or the time of its last event."""
 
     record: Record
     plan: Plan
@@ -136,7 +134,7 @@ class RecordedRun:
         return {task.label: task for task in self.tasks}
 
     def lines(self) -> Iterator[tuple[Source, Line] | None]:
-        """Yield the output in the order in which it was read; None where a part of it was not kept."""
+        """Yield the output in the order in which it was read, and None where a part was not kept."""
         directory = self.record.directory
         prefix = f"{store.OUTPUT_FILE}."
         endings = (each.name[len(prefix) :] for each in directory.glob(f"{prefix}*"))
@@ -163,13 +161,17 @@ def read_run(record: Record) -> RecordedRun:
         version = record.header.version
         raise RecordError(f"cannot read the Plan of '{record.identity}', recorded by monopod {version}") from error
     try:
-        return made_of(record, plan, events)
-    except (KeyError, TypeError, AttributeError) as error:  # what happened fits no Plan, or has not Tekton's shape
+        return make_run(record, plan, events)
+    except (
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:  # they do not fit the Plan, or Tekton's shape
         raise RecordError(f"the record of '{record.identity}' is damaged: {type(error).__name__} {error}") from error
 
 
-def made_of(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> RecordedRun:
-    """Return the run that these events tell of."""
+def make_run(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> RecordedRun:
+    """Return the run of a Plan with these events."""
     progress = progress_of(plan, events)
     last = record.ended.at if record.ended is not None else events[-1].at if events else record.header.started
     document = None if progress.finished is None else progress.finished.document
@@ -178,7 +180,7 @@ def made_of(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> Recorde
         document = completed(ended_document(plan, events, outcome, record.ended.at), plan, {})
         for task in progress.tasks:
             if task.status == "Running":
-                task.status, task.message = "Cancelled", "it had not ended when the run did"
+                task.status, task.message = "Cancelled", "still running when the run ended"
     places = {each.path: each.task for each in planned.walk(plan.pipeline)}
     below = _labels_below(progress.tasks)
     values = Values(plan, record.header, document or {}, progress.tasks)
@@ -219,7 +221,7 @@ def _lines_of(data: bytes) -> Iterator[tuple[Source, Line]]:
 
 
 def _labels_below(states: tuple[TaskState, ...]) -> dict[str, list[str]]:
-    """Return the labels of all instances by the paths of their Tasks, and of the Pipelines that these are part of."""
+    """Return the labels of all instances, by the paths of their Tasks and of the Pipelines around them."""
     labels: dict[str, list[str]] = {}
     for state in states:
         parts = state.path.split("/")
@@ -229,7 +231,7 @@ def _labels_below(states: tuple[TaskState, ...]) -> dict[str, list[str]]:
 
 
 def _waited_for(state: TaskState, pipeline: planned.Pipeline, places: Mapping[str, planned.Task]) -> Iterator[str]:
-    """Yield the paths of the Tasks that `state` waited for: what is in `finally` waits for all others beside it."""
+    """Yield the paths of the Tasks that `state` waited for. A `finally` Task waits for all `tasks` of its Pipeline."""
     yield from state.after
     prefix = ""
     inner: planned.Pipeline | None = pipeline

@@ -1,9 +1,7 @@
-"""The params and Results of a recorded run, as its Tasks had them.
+"""The params and Results of the Tasks of a recorded run.
 
-Rules:
-
-- Results are those that the finished PipelineRun (or TaskRun) tells, so there are none before the run has ended.
-- A param is evaluated with the params of the run, Results, and how Tasks ended; a reference to anything else stays as
+- Results are those of the finished PipelineRun (or TaskRun), so there are none before the run has ended.
+- A param is evaluated with the params of the run, the Results, and the statuses of Tasks. Any other reference stays as
   it was written.
 """
 
@@ -18,16 +16,16 @@ from monopod.schemas.run_progress import TaskState
 from monopod.schemas.variables import Budget, EvaluationError, Path, Scope, evaluate, parse_path
 
 MOST_CHARACTERS = 64 * 1024 * 1024
-"""How much text may come of the values of references; what would be more is shown as it is written."""
+"""How much text references may expand to; a value that would exceed it is shown as written."""
 
 Named: TypeAlias = tuple[tuple[str, Value], ...]
 
-_TOLD_STATUSES = {"Succeeded": "Succeeded", "Skipped": "None", "Waiting": "None", "None": "None"}
-"""What other Tasks are told of the status of one (Tekton docs/pipelines.md, "Using execution status")."""
+_EXECUTION_STATUSES = {"Succeeded": "Succeeded", "Skipped": "None", "Waiting": "None", "None": "None"}
+"""What ``$(tasks.NAME.status)`` is for the status of a Task (Tekton docs/pipelines.md, "Using execution status")."""
 
 
 class Values:
-    """What is known when a run has ended (or as far as it went). ``document`` is the finished PipelineRun, or empty."""
+    """The values of one run. ``document`` is the finished PipelineRun or TaskRun, empty while there is none."""
 
     def __init__(self, plan: Plan, header: Header, document: Mapping[str, Any], states: Sequence[TaskState]) -> None:
         self._results = dict(_task_results(document.get("status", {}), plan.pipeline))
@@ -41,8 +39,8 @@ class Values:
             ("context", "pipelineRun", "uid"): header.uid,
         }
         self._budget = Budget(MOST_CHARACTERS)
-        around = Scope({**values, **_variables(plan.pipeline)})
-        values |= {("params", each.name): _evaluated(each.value, around) for each in plan.pipeline.params}
+        outer = Scope({**values, **_variables(plan.pipeline)})
+        values |= {("params", each.name): _evaluated(each.value, outer) for each in plan.pipeline.params}
         self._add_scopes(plan.pipeline, "", values)
 
     def results(self, path: str, index: int | None) -> Named:
@@ -50,7 +48,7 @@ class Values:
         return self._results.get((path, index), ())
 
     def display_name(self, path: str, index: int | None) -> str:
-        """Return what the author calls a Task instance (``displayName``); empty if it is not known."""
+        """Return the ``displayName`` of a Task instance; empty if it is not known."""
         return self._display_names.get((path, index), "")
 
     def params(self, state: TaskState, task: Task | None) -> Named:
@@ -61,7 +59,7 @@ class Values:
         return tuple({**own, **dict(state.params)}.items())
 
     def _add_scopes(self, pipeline: Pipeline, prefix: str, values: dict[Path, Value]) -> None:
-        """Add what the Tasks of a Pipeline see, and those of the Pipelines in it. Their paths begin with `prefix`."""
+        """Add the scopes of a Pipeline and of the Pipelines inside it. The paths of its Tasks begin with `prefix`."""
         values |= _variables(pipeline)
         values |= dict(self._values_of_tasks(pipeline, prefix))
         scope = self._scopes[prefix] = Scope(values, budget=self._budget)
@@ -74,19 +72,19 @@ class Values:
                 self._add_scopes(task.pipeline, f"{prefix}{task.name}/", {**defaults, **given})
 
     def _values_of_tasks(self, pipeline: Pipeline, prefix: str) -> Iterator[tuple[Path, Value]]:
-        """Yield what Tasks are told of other Tasks: their Results, and how they ended."""
+        """Yield what a Task may refer to of other Tasks: their Results and statuses."""
         failed = False
         for task in pipeline.tasks:
             status = self._statuses.get(prefix + task.name, "None")
-            told = _TOLD_STATUSES.get(status, "Failed")
-            failed = failed or told == "Failed"
-            yield ("tasks", task.name, "status"), told
+            execution_status = _EXECUTION_STATUSES.get(status, "Failed")
+            failed = failed or execution_status == "Failed"
+            yield ("tasks", task.name, "status"), execution_status
             for name, value in self._joined_results(task, prefix + task.name):
                 yield ("tasks", task.name, "results", name), value
         yield ("tasks", "status"), "Failed" if failed else "Succeeded"
 
     def _joined_results(self, task: Task, path: str) -> Iterator[tuple[str, Value]]:
-        """Yield the Results of a Task; those of a matrix are arrays with an element for each combination."""
+        """Yield the Results of a Task; a Result of a matrix is an array with an element for each combination."""
         if task.matrix is None:
             yield from self.results(path, None)
             return
@@ -114,7 +112,7 @@ def _variables(pipeline: Pipeline) -> dict[Path, Value]:
 def _task_results(
     status: Mapping[str, Any], pipeline: Pipeline, prefix: str = ""
 ) -> Iterator[tuple[tuple[str, int | None], Named]]:
-    """Yield the Results of each Task instance by its path and index, out of a PipelineRun's (or TaskRun's) status."""
+    """Yield the Results of each Task instance by its path and index, from a PipelineRun's or TaskRun's status."""
     tasks = {task.name: task for task in pipeline.all_tasks}
     if "taskRuns" not in status and not prefix:  # a TaskRun
         yield (next(iter(tasks)), None), results_of(status)
@@ -130,7 +128,7 @@ def _task_results(
 def _display_names(
     status: Mapping[str, Any], pipeline: Pipeline, prefix: str = ""
 ) -> Iterator[tuple[tuple[str, int | None], str]]:
-    """Yield what the author calls each Task instance, by its path and index, out of a PipelineRun's status."""
+    """Yield the ``displayName`` of each Task instance by its path and index, from a PipelineRun's status."""
     tasks = {task.name: task for task in pipeline.all_tasks}
     names = {each["name"]: each.get("displayName", "") for each in status.get("childReferences", ())}
     for instance, name, _ in _task_runs(status, tasks, prefix):

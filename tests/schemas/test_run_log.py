@@ -1,4 +1,4 @@
-"""The story of a run: what a person reads."""
+"""The log of a run, as people read it."""
 
 import re
 import time
@@ -83,12 +83,12 @@ def test_a_whole_run():
 22:13:21   +1.7s  build         Succeeded after 1.5s
 22:13:21   +1.8s  scan[1]       started (os=linux, arch=arm)
 22:13:22   +2.0s  scan[1]       run: Error: exit code 3
-22:13:22   +2.0s  scan[1]       Failed after 0.2s: "step-run" exited with code 3; it is tried again
+22:13:22   +2.0s  scan[1]       Failed after 0.2s: "step-run" exited with code 3; retrying
 22:13:22   +2.0s  scan[1]       attempt 2 started (os=linux, arch=arm)
 22:14:23  +1m03s  scan[1]       attempt 2 TimedOut after 1m01s: too slow
 22:14:23  +1m03s  publish       skipped: Parent Tasks were skipped
 22:14:23  +1m03s                warning: disk nearly full
-22:14:24  +1m04s                the run is being cancelled: StoppedRunFinally
+22:14:24  +1m04s                cancelling the run: StoppedRunFinally
 
 TASK     STATUS     STARTED  TOOK   WHY
 build    Succeeded  +0.2s    1.5s

@@ -1,4 +1,4 @@
-"""What the status of a Pod says of a run whose coordinator was not heard to the end."""
+"""The outcome of a run according to the status of its Pod, if the coordinator reported none."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def coordinator(kind="initContainerStatuses", state="state", **ended):
 
 
 TOLD = "Failed (Failed): Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0\ntest: Failed: exit code 1"
-BY_POD = "the coordinator was not heard to the end; its Pod says that the run succeeded"
+BY_POD = "the coordinator reported no outcome; according to the status of its Pod, the run succeeded"
 SUCCEEDED = Outcome("Succeeded", "Succeeded", BY_POD)
 
 
