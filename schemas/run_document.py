@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 KILLED_MESSAGE = "its container was killed, from outside or for its use of memory"
 """The message of a program that ended with its container."""
-KILLED_EXIT_CODE = 137
-"""Its exit code, as Kubernetes reports it: 128 and the number of SIGKILL."""
 
 COULD_NOT_START = "PipelineValidationFailed"
 """The reason of a Task that never had a TaskRun, since what it refers to does not exist or does not fit."""

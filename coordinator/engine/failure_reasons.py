@@ -17,6 +17,7 @@ from collections.abc import Iterable
 
 from monopod.coordinator.engine.events import Exit
 from monopod.coordinator.engine.run_state import AttemptState, Outcome, StepState
+from monopod.schemas.formats import exit_codes
 from monopod.schemas.run_document import KILLED_MESSAGE
 
 KILLED = Exit(signal=9, error=KILLED_MESSAGE)
@@ -27,7 +28,7 @@ _OF_CONTAINERS = frozenset({"StepFailed", "StepOOM", "SidecarFailed", "SidecarOO
 
 def exit_code_of(how: Exit) -> int:
     """Return the exit code as Kubernetes reports it: 128 and the signal's number for a program that a signal ended."""
-    return how.code if how.code is not None else 128 + (how.signal or 0)
+    return how.code if how.code is not None else exit_codes.of_signal(how.signal or 0)
 
 
 def reason_of(how: Exit) -> str:

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from monopod.schemas import plan as planned
-from monopod.schemas.run_document import KILLED_EXIT_CODE, KILLED_MESSAGE
+from monopod.schemas.formats import exit_codes
+from monopod.schemas.run_document import KILLED_MESSAGE
 
 _OOM = "OOMKilled"
 _NOT_OF_A_TASK = ("apiVersion", "kind", "metadata", "spec")
@@ -109,7 +110,7 @@ class _Completing:
 
 def _short_of_memory(condition: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
     """Return the condition of a TaskRun with the OOM kill of this Step or Sidecar as the reason, if that failed it."""
-    start = f'"{kind}-{name}" exited with code {KILLED_EXIT_CODE}'
+    start = f'"{kind}-{name}" exited with code {exit_codes.KILLED}'
     if condition["message"] != f"{start}: Error":
         return dict(condition)
     whose = kind.capitalize()

@@ -37,12 +37,12 @@ from monopod.runner.host.process_state import has_executed
 from monopod.runner.host.status import LONGEST_MESSAGE, container_status
 from monopod.runner.host.surroundings import Surroundings, make_surroundings
 from monopod.runner.kubelet.specification import Container, Pod
+from monopod.schemas.formats import exit_codes
 from monopod.schemas.formats.words import describe_exit
 from monopod.system import namespaces
 from monopod.system.never_started import mark_never_started
 
 _LONGEST_HOOK_OUTPUT = 1024
-_START_ERROR_CODE = 128
 _CONTROL_DIRECTORY = "/monopod/step"
 """Where each container has its own (docs/control-directory.md)."""
 
@@ -191,7 +191,7 @@ class Sandbox:
         record = self._lifecycle.records[name]
         killed_by = -code if code < 0 else None
         termination = Termination(
-            exit_code=128 - code if code < 0 else code,
+            exit_code=exit_codes.of_signal(-code) if code < 0 else code,
             signal=killed_by,
             reason=self._reason(code),
             message=_termination_message(termination_message_file(self._containers[name], self._surroundings)),
@@ -201,7 +201,7 @@ class Sandbox:
         self._ended(name, termination)
 
     def _not_started(self, name: str, why: str) -> None:
-        self._ended(name, Termination(_START_ERROR_CODE, None, "StartError", why, None, time.time()))
+        self._ended(name, Termination(exit_codes.NOT_STARTED, None, "StartError", why, None, time.time()))
 
     def _ended(self, name: str, termination: Termination) -> None:
         """Take the end of a container. One without an entrypoint is marked before the Pod may end for that."""
@@ -360,7 +360,7 @@ def _fork(body: Callable[[], NoReturn]) -> tuple[int, int]:
         mistake = sys.exc_info()[1]
         if mistake is not None:  # in monopod: rather told badly than not at all
             os.write(writer, repr(mistake).encode()[:4096])
-        os._exit(128)
+        os._exit(exit_codes.NOT_STARTED)
 
 
 def _watch_sizes(pod: Pod) -> int:

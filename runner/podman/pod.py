@@ -63,11 +63,11 @@ from monopod.runner.podman.file_watch import FileWatch
 from monopod.runner.podman.log_file import LogFile, take_marks_out, written_lines
 from monopod.runner.podman.manifest import Playable, playable
 from monopod.runner.podman.monitor import Monitor
+from monopod.schemas.formats import exit_codes
 from monopod.schemas.formats.words import exit_code_in_words
 from monopod.schemas.run_events import CANNOT_GO_ON
 from monopod.system.never_started import mark_never_started
 
-KILLED = 128 + 9
 _ENDED = ("exited", "stopped")
 """What podman calls the state of a container that has ended."""
 MOST_RESTARTS = 5
@@ -476,7 +476,7 @@ class PodmanPod:
         if state["Status"] not in _ENDED:
             self._wait_again(self._await_coordinator)
             return
-        goes_on = state["ExitCode"] in (KILLED, CANNOT_GO_ON) and not self._was_killed
+        goes_on = state["ExitCode"] in (exit_codes.KILLED, CANNOT_GO_ON) and not self._was_killed
         if goes_on and self._restarts < MOST_RESTARTS:
             self._pending += self._read_log(COORDINATOR)
             self._pending.append(_termination(COORDINATOR, self._restarts, state))
@@ -530,9 +530,7 @@ def _termination(container: str, restarts: int, state: Mapping[str, Any]) -> Con
     """Return how a container ended, from the state that podman reports."""
     code = state["ExitCode"]
     reason = "OOMKilled" if state.get("OOMKilled") else "Error" if code else "Completed"
-    return ContainerTerminated(
-        container, restarts, code, code - 128 if code > 128 else None, reason, "", None, time.time()
-    )
+    return ContainerTerminated(container, restarts, code, exit_codes.signal_of(code), reason, "", None, time.time())
 
 
 def _identity(container: Mapping[str, Any]) -> dict[str, str]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 
+from monopod.schemas.formats.exit_codes import signal_of
+
 
 def duration_in_words(seconds: float) -> str:
     """Return a duration as a person reads it: ``0.3s``, ``12.0s``, ``3m05s``, ``1h02m``."""
@@ -31,9 +33,9 @@ def exit_code_in_words(code: int) -> str:
         return "exit code 126: it could not be run"
     if code == 127:
         return "exit code 127: there is no such command"
-    if code > 128:
+    if (number := signal_of(code)) is not None:
         try:
-            return f"exit code {code}: ended by {signal.Signals(code - 128).name}"
+            return f"exit code {code}: ended by {signal.Signals(number).name}"
         except ValueError:
             pass  # a program may choose any number
     return f"exit code {code}"
