@@ -35,9 +35,9 @@ from monopod.schemas.run_events import (
 from monopod.schemas.run_progress import NOT_FAILURES, RunProgress, SidecarRun, StepRun, TaskState
 
 LAST_LINES = 20
-"""How many lines of a failed Step are told again at the end."""
+"""How many lines of a failed Step are repeated at the end."""
 LONGEST_LAST_LINE = 2000
-"""How much of each, in characters."""
+"""How many characters of each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,12 @@ class OutputLine:
 
 
 Shown: TypeAlias = OutputLine | RunEvent
-"""What is to be shown to somebody who follows the run."""
+"""What displays show."""
 
 
 @dataclass(slots=True)
 class _Source:
-    """A Step or Sidecar in its container, and what of its output is not yet a line."""
+    """A Step or Sidecar in its container, with the end of its output that is not a whole line yet."""
 
     task: str
     step: str
@@ -63,13 +63,13 @@ class _Source:
     last_lines: deque[str] = dataclasses.field(default_factory=lambda: deque(maxlen=LAST_LINES))
 
     def lines(self, data: bytes, stream: str) -> list[OutputLine]:
-        return self._attributed(self.splitters[stream].feed(data))
+        return self._attribute(self.splitters[stream].feed(data))
 
     def rest(self) -> list[OutputLine]:
         """Return the last line of each stream, which has no newline."""
-        return self._attributed([line for splitter in self.splitters.values() for line in splitter.finish()])
+        return self._attribute([line for splitter in self.splitters.values() for line in splitter.finish()])
 
-    def _attributed(self, texts: list[str]) -> list[OutputLine]:
+    def _attribute(self, texts: list[str]) -> list[OutputLine]:
         self.last_lines.extend(text[:LONGEST_LAST_LINE] for text in texts[-LAST_LINES:])
         return [OutputLine(self.task, self.step, text) for text in texts]
 
@@ -77,7 +77,8 @@ class _Source:
 class Follower:
     """Follows one run of a Plan.
 
-    ``memory_limits`` are those of its containers that are enforced, ``unused_images`` those that its backend ignores.
+    ``memory_limits`` are the enforced memory limits of its containers, ``unused_images`` the images that its backend
+    ignores. Both are known to the runner only, and complete the messages of Steps.
     """
 
     def __init__(
@@ -148,13 +149,13 @@ class Follower:
         return self._last_lines.get((task.path, task.index, task.attempt, ran.container, ran.name), ())
 
     def running_containers(self, task: TaskState) -> tuple[str, ...]:
-        """Return the containers in which something of `task` runs now: its Step's, its Sidecars'."""
+        """Return the containers of the running Steps of `task`, and of its Sidecars while it runs."""
         if task.status != "Running":
             return ()
         return (*(step.container for step in task.running_steps), *self._slots.get(task.slot, ()))
 
     def take(self, ordered: Ordered) -> list[Shown]:
-        """Take what comes next of the run; return what is to be shown."""
+        """Take the next event or output of the run; return what to show."""
         if not isinstance(ordered, Output):
             return self.event(ordered)
         if ordered.late is None:
@@ -162,29 +163,29 @@ class Follower:
         return list(self._late_output(ordered, ordered.late))
 
     def output(self, container: str, data: bytes, stream: str = "stdout") -> list[OutputLine]:
-        """Take what a container wrote; return the lines that are to be shown now."""
+        """Take output of a container; return the lines to show now."""
         source = self._containers.get(container)
         if source is None:
             source = self._containers[container] = _Source(container, "")
         return source.lines(data, stream)
 
     def _late_output(self, output: Output, start: Start) -> list[OutputLine]:
-        """Take output of a Step or Sidecar that came after its end, or after the start of the next in its container."""
+        """Take output of a Step or Sidecar that comes after its end or after the start of the next one."""
         key = (output.container, start.task, start.index, start.attempt)
         if key not in self._late:
             step = start.step if isinstance(start, StepStarted) else self._containers[output.container].step
             self._late[key] = start, _Source(self.label(start.task, start.index), step)
             self._late[key][1].last_lines.extend(self._last_lines.get(_key(start, output.container, step), ()))
         source = self._late[key][1]
-        return self._amended(start, source, source.lines(output.data, output.stream))
+        return self._keep_late(start, source, source.lines(output.data, output.stream))
 
     def event(self, event: RunEvent) -> list[Shown]:
-        """Take an event of the run; return it, after the lines that come before it."""
+        """Take an event of the run; return the lines that precede it, and the event."""
         if isinstance(event, OutputEnded):
             return list(self._containers[event.container].rest())
         if isinstance(event, StepFinished | SidecarFinished):
-            event = self._explained(event)
-        before = self._last_of(event)
+            event = self._explain(event)
+        before = self._end_source(event)
         self.progress.apply(event)
         match event:
             case MatrixExpanded():
@@ -197,8 +198,8 @@ class Follower:
                 pass
         return [*before, event]
 
-    def _last_of(self, event: RunEvent) -> list[OutputLine]:
-        """Return the last lines of what has ended, and keep those of a Step that failed or a Sidecar."""
+    def _end_source(self, event: RunEvent) -> list[OutputLine]:
+        """Return the unfinished lines of what has ended, and keep the last lines of a Sidecar or a failed Step."""
         match event:
             case StepFinished():
                 source = self._source(event, event.step)
@@ -219,14 +220,14 @@ class Follower:
         return self._containers.setdefault(event.container, _Source(self.label(event.task, event.index), name))
 
     def end(self) -> list[OutputLine]:
-        """Return the last lines that have no newline: no more will come."""
+        """Return the last lines, which have no newline, since no more output will come."""
         lines = [line for each in self._containers.values() for line in each.rest()]
         for start, source in self._late.values():
-            lines += self._amended(start, source, source.rest())
+            lines += self._keep_late(start, source, source.rest())
         return lines
 
     def _expand(self, event: MatrixExpanded) -> None:
-        """Attribute what the containers of a matrix write to its combinations."""
+        """Attribute the output of a matrix's containers to its combinations."""
         labels = [self.label(event.task, index) for index in range(len(event.names))]
         longest = max(labels, key=len, default=event.task)
         for container, number in self._numbers.get(event.task, {}).items():
@@ -243,8 +244,8 @@ class Follower:
         source.task, source.step = self.label(event.task, event.index), event.step
         source.last_lines.clear()
 
-    def _explained(self, event: StepFinished | SidecarFinished) -> StepFinished | SidecarFinished:
-        """Return the end of a Step or Sidecar with what the coordinator cannot know: its limit of memory, its image."""
+    def _explain(self, event: StepFinished | SidecarFinished) -> StepFinished | SidecarFinished:
+        """Return the end of a Step or Sidecar with what the coordinator does not know: its memory limit, its image."""
         if event.reason == "OOMKilled":
             return event._replace(message=out_of_memory_in_words(self._memory_limits.get(event.container, "")))
         if event.exit_code == 127 and event.reason in ("Error", "Continued") and event.container in self._unused_images:
@@ -252,8 +253,8 @@ class Follower:
             return event._replace(message=words)
         return event
 
-    def _amended(self, start: Start, source: _Source, lines: list[OutputLine]) -> list[OutputLine]:
-        """Return late lines, which also count among the last ones of the Step that wrote them, if it failed."""
+    def _keep_late(self, start: Start, source: _Source, lines: list[OutputLine]) -> list[OutputLine]:
+        """Return late `lines`; if the Step that wrote them failed, keep them among its last lines."""
         if lines and isinstance(start, StepStarted):
             key = _key(start, start.container, start.step)
             if key in self._last_lines:
@@ -265,5 +266,5 @@ _Key: TypeAlias = tuple[str, int | None, int, str, str]
 
 
 def _key(event: Start | StepFinished | SidecarFinished, container: str, name: str) -> _Key:
-    """Return which Step or Sidecar of which attempt is meant."""
+    """Return the key of a Step or Sidecar in its attempt."""
     return event.task, event.index, event.attempt, container, name
