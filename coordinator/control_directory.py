@@ -28,7 +28,7 @@ import stat
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-from monopod.coordinator.engine.events import Exit, RunStep
+from monopod.coordinator.engine.events import Exit, RunProbe, RunStep
 from monopod.system.write_all import write_all
 
 Liveness: TypeAlias = Literal["absent", "alive", "dead"]
@@ -332,19 +332,15 @@ def never_begun(error: str) -> Exit:
     return Exit(code=_CANNOT_RUN, error=error, mark="")
 
 
-def encode_request(step: RunStep) -> bytes:
+def encode_request(command: RunStep | RunProbe) -> bytes:
     """Return the content of `run.N`. Raises ValueError if a text holds a NUL, which no program can be given."""
-    return encode_records(
-        [("m", "")] * step.is_marked
-        + [("e", f"{name}={value}") for name, value in step.environment]
-        + [("a", argument) for argument in step.arguments]
-        + [
-            (letter, path)
-            for letter, path in (("d", step.working_directory), ("o", step.stdout_path), ("r", step.stderr_path))
-            if path is not None
-        ]
-        + [("x", path) for path in step.readable]
-    )
+    records = [("e", f"{name}={value}") for name, value in command.environment]
+    records += [("a", argument) for argument in command.arguments]
+    paths = [("d", command.working_directory)]
+    if isinstance(command, RunStep):
+        records = [("m", "")] * command.is_marked + records
+        paths += [("o", command.stdout_path), ("r", command.stderr_path), *(("x", path) for path in command.readable)]
+    return encode_records([*records, *((letter, path) for letter, path in paths if path is not None)])
 
 
 def encode_records(records: Iterable[tuple[str, str]]) -> bytes:

@@ -16,24 +16,12 @@ Standard library only. What is left to others: what follows from the entries (``
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-from typing import NamedTuple, TypeAlias
 
 from monopod.coordinator.engine.events import Event, event_from_line, event_to_line
 from monopod.system.write_all import write_all
 
 _ROOM = 16 * 1024
-
-
-class ProbeSent(NamedTuple):
-    """Request `request` of a Sidecar's container is a readiness probe, of which the engine knows nothing."""
-
-    container: str
-    request: int
-
-
-Entry: TypeAlias = Event | ProbeSent
 
 
 class JournalError(Exception):
@@ -58,7 +46,7 @@ class Journal:
         """Close the journal, which gives the lock back."""
         os.close(self._descriptor)
 
-    def replay(self) -> list[Entry]:
+    def replay(self) -> list[Event]:
         """Return all entries so far, and cut off a last one that was not finished. Raises JournalError, OSError."""
         with open(self._path, "rb") as file:
             content = file.read()
@@ -68,14 +56,14 @@ class Journal:
         entries = []
         for number, line in enumerate(content[:finished].split(b"\n")[:-1], start=1):
             try:
-                entries.append(_from_line(line.decode()))
+                entries.append(event_from_line(line.decode()))
             except ValueError as error:
                 raise JournalError(f"{self._path}:{number}: {error}") from error
         return entries
 
-    def append(self, entry: Entry) -> None:
+    def append(self, event: Event) -> None:
         """Add an entry. Raises OSError."""
-        _write(self._descriptor, f"{_to_line(entry)}\n".encode(), self._path)
+        _write(self._descriptor, f"{event_to_line(event)}\n".encode(), self._path)
 
 
 def _check_room(path: str) -> None:
@@ -96,18 +84,3 @@ def _write(descriptor: int, content: bytes, path: str) -> None:
     except OSError as error:
         error.filename = path
         raise
-
-
-def _to_line(entry: Entry) -> str:
-    if isinstance(entry, ProbeSent):
-        return json.dumps({"probe": entry.container, "request": entry.request}, separators=(",", ":"))
-    return event_to_line(entry)
-
-
-def _from_line(line: str) -> Entry:
-    """Raises ValueError for a line that `_to_line` did not make."""
-    if line.startswith('{"probe":'):
-        match json.loads(line):
-            case {"probe": str(container), "request": int(request)}:
-                return ProbeSent(container, request)
-    return event_from_line(line)

@@ -5,9 +5,10 @@ Rules:
 - State is in files; a ring only says "look now". A sweep four times a second looks at every container, so that all
   works, more slowly, with every ring lost. What a ring costs does not grow with the number of containers.
 - One event at a time: it goes to the journal, then to the engine, then its commands are carried out, then it is told.
-- What is kept in memory (requests that run, timers, probes) follows from the journal alone: `_note_event` and
-  `_note_command` keep it, live and in a replay alike. Carrying out is apart from that. A coordinator that was killed
-  therefore has to carry out again at most what the last event asked for, and a request only if `run.N` is missing.
+- What is kept in memory (requests that run, timers, questions without an answer) follows from the journal alone:
+  `_note_event` and `_note_command` keep it, live and in a replay alike. Carrying out is apart from that. A coordinator
+  that was killed therefore has to carry out again at most what the last event asked for, and a request only if `run.N`
+  is missing.
 - A CEL expression is evaluated beside everything else, in a process of its own (``cel_process``), one after another.
 - What a Step waits for comes first: releasing containers and telling come after requests, and the directories of a
   first attempt are made while there is nothing else to do.
@@ -46,22 +47,23 @@ from monopod.coordinator.engine.events import (
     ContainerReady,
     EvaluateCel,
     Event,
+    Exit,
     Finish,
+    ProbeEnded,
     ReadResults,
     ReleaseContainer,
     ResultsRead,
+    RunProbe,
     RunStep,
     SetTimer,
-    SidecarReady,
     StepExited,
     StopStep,
     Tell,
     TimerFired,
-    WatchSidecar,
+    TryConnection,
     WriteFile,
 )
-from monopod.coordinator.engine.probe_schedule import ProbeSchedule
-from monopod.coordinator.journal import Entry, Journal, ProbeSent
+from monopod.coordinator.journal import Journal
 from monopod.coordinator.slot_directory import FilesRead, SlotDirectory
 from monopod.coordinator.timers import Timers
 from monopod.schemas.plan import Slot
@@ -115,7 +117,7 @@ class _Stop:
 
 
 class _Container:
-    """What is known of a container. ``running`` and ``stops`` go by requests' numbers in the control directory."""
+    """What is known of a container. ``running`` and ``stops`` go by the numbers of requests."""
 
     def __init__(self, name: str, directory: ControlDirectory) -> None:
         self.name = name
@@ -126,19 +128,9 @@ class _Container:
         self.released = False
         self.released_at: float = 0
         self.exit_code = 0
-        self.next_request = 1
-        self.last_probe = 0
         self.rings = 0
-        self.running: dict[int, RunStep] = {}
+        self.running: dict[int, RunStep | RunProbe] = {}
         self.stops: dict[int, _Stop] = {}
-
-
-class _SidecarProbe:
-    """A Sidecar that is being probed. ``request`` is the number of the try that runs in its container, if one does."""
-
-    def __init__(self, schedule: ProbeSchedule) -> None:
-        self.schedule = schedule
-        self.request: int | None = None
 
 
 class Coordinator:
@@ -177,9 +169,8 @@ class Coordinator:
         self._epoll = select.epoll()
         self._events: deque[Event] = deque()
         self._timers = Timers()
-        self._probes: dict[str, _SidecarProbe] = {}
-        self._probe_timers = Timers()
-        self._tries: deque[tuple[str, _SidecarProbe, bool]] = deque()
+        self._tries: dict[tuple[str, int], TryConnection] = {}
+        self._outcomes: deque[tuple[TryConnection, bool]] = deque()
         self._reads: dict[str, ReadResults] = {}
         self._expressions: dict[int, EvaluateCel] = {}
         """Those without an answer, in the order in which they were asked for: the first is being evaluated."""
@@ -195,6 +186,7 @@ class Coordinator:
         self._carriers: dict[type[Any], Callable[[Any], None]] = {
             StopStep: self._stop_step,
             ReadResults: self._read_results,
+            TryConnection: self._try_connection,
             WriteFile: self._write_file,
             ReleaseContainer: self._release,
         }
@@ -258,7 +250,7 @@ class Coordinator:
 
     def _seconds_to_wait(self) -> float | None:
         sweep = self._next_sweep if self._watched else None
-        times = (self._timers.next_at(), self._probe_timers.next_at(), self._give_up_at, sweep)
+        times = (self._timers.next_at(), self._give_up_at, sweep)
         if self._unused_slots or self._to_look_at:
             return 0
         given = [at for at in times if at is not None]
@@ -274,9 +266,9 @@ class Coordinator:
                 self._terminated = True
             if number in _CANCEL_MODES and self._exit_code is None:
                 self._events.append(CancelRequested(self._now(), _CANCEL_MODES[number]))
-        while self._tries:
-            container, probe, succeeded = self._tries.popleft()
-            self._end_try(container, probe, succeeded=succeeded)
+        while self._outcomes:
+            command, succeeded = self._outcomes.popleft()
+            self._events.append(ProbeEnded(self._now(), command.container, command.request, succeeded))
         self._work_off()
 
     def _answer_ring(self, container: _Container) -> None:
@@ -292,9 +284,6 @@ class Coordinator:
     def _fire_timers(self, now: float) -> None:
         while (name := self._timers.pop_due(now)) is not None:
             self._events.append(TimerFired(now, name))
-            self._work_off()
-        while (container := self._probe_timers.pop_due(now)) is not None:
-            self._probe_due(container, self._probes[container])
             self._work_off()
 
     # Looking
@@ -333,15 +322,10 @@ class Coordinator:
             self._sweep(self._now())
 
     def _look_for_exits(self, container: _Container) -> None:
-        for number, step in container.running.items():
-            how = container.directory.read_exit(number)
+        for command in container.running.values():
+            how = container.directory.read_exit(command.request)
             if how is not None:
-                self._events.append(StepExited(self._now(), container.name, step.request, how))
-        probe = self._probes.get(container.name)
-        if probe is not None and probe.request is not None:
-            how = container.directory.read_exit(probe.request)
-            if how is not None:
-                self._end_try(container.name, probe, succeeded=how.code == 0)
+                self._events.append(_end_of(command, how, self._now()))
         self._work_off()
 
     def _found_alive(self, container: _Container) -> None:
@@ -371,11 +355,11 @@ class Coordinator:
     def _see_to_stops(self, container: _Container, now: float) -> None:
         """Write again what could not be written, and give up what does not end."""
         for number, stop in list(container.stops.items()):
-            step = container.running.get(number)
-            if step is not None and now >= stop.kill_at + STOP_SECONDS:
+            command = container.running.get(number)
+            if command is not None and now >= stop.kill_at + STOP_SECONDS:
                 how = failed_exit("it did not end, though it was to be stopped")._replace(left="the Step itself")
-                self._events.append(StepExited(now, container.name, step.request, how))
-            elif step is not None and stop.failed:
+                self._events.append(_end_of(command, how, now))
+            elif command is not None and stop.failed:
                 self._write_kill_again(container, number, stop)
 
     def _kill_leftover(self, container: _Container, now: float) -> None:
@@ -405,8 +389,8 @@ class Coordinator:
         releases = []
         for command in commands:
             self._note_command(command)
-            if isinstance(command, RunStep):
-                self._run_step(self._containers[command.container].next_request - 1, command)
+            if isinstance(command, RunStep | RunProbe):
+                self._run(command)
             elif isinstance(command, ReleaseContainer):
                 releases.append(command)
             elif (carry_out := self._carriers.get(type(command))) is not None:
@@ -423,23 +407,19 @@ class Coordinator:
     def _note_event(self, event: Event) -> None:
         """Keep in memory what `event` changes."""
         match event:
-            case StepExited(container=name, request=request, exit=how):
-                running = self._containers[name].running
-                for number in [number for number, step in running.items() if step.request == request]:
-                    del running[number]
-                    self._containers[name].stops.pop(number, None)
-                self._containers[name].next_request = max(self._containers[name].next_request, how.next)
-                if not running:
-                    self._stop_probing(name)
+            case StepExited(container=name, request=request):
+                self._containers[name].running.pop(request, None)
+                self._containers[name].stops.pop(request, None)
+            case ProbeEnded(container=name, request=request):
+                if self._tries.pop((name, request), None) is None:
+                    self._containers[name].running.pop(request, None)
+                    self._containers[name].stops.pop(request, None)
             case ContainerReady(container=name):
                 self._containers[name].ready = True
             case ContainerDied(container=name):
                 self._containers[name].gone = True
                 self._containers[name].running.clear()
                 self._containers[name].stops.clear()
-                self._stop_probing(name)
-            case SidecarReady(container=name):
-                self._stop_probing(name)
             case TimerFired(timer=timer):
                 self._timers.clear(timer)
             case ResultsRead(slot=slot):
@@ -450,28 +430,20 @@ class Coordinator:
     def _note_command(self, command: Command) -> None:
         """Keep in memory what `command` changes."""
         match command:
-            case RunStep(container=name):
-                container = self._containers[name]
-                container.running[container.next_request] = command
-                container.next_request += 1
-                self._unused_slots.pop(command.slot, None)
+            case RunStep(slot=slot, container=name, request=request) | RunProbe(slot, name, request):
+                self._containers[name].running[request] = command
+                self._unused_slots.pop(slot, None)
             case SetTimer(timer=timer, at=at):
                 self._timers.set(timer, at)
             case ClearTimer(timer=timer):
                 self._timers.clear(timer)
-            case WatchSidecar(container=name, probe=probe):
-                self._probes[name] = _SidecarProbe(ProbeSchedule(probe))
-                self._probe_timers.set(name, self._now() + probe.initial_delay)
             case StopStep(container=name, request=request, grace=grace):
-                container = self._containers[name]
-                for number in [number for number, step in container.running.items() if step.request == request]:
-                    container.stops[number] = _Stop(self._now() + grace)
-                self._stop_probing(name)
+                if request in self._containers[name].running:
+                    self._containers[name].stops[request] = _Stop(self._now() + grace)
             case ReleaseContainer(container=name, code=code):
                 self._containers[name].released = True
                 self._containers[name].released_at = self._now()
                 self._containers[name].exit_code = code
-                self._stop_probing(name)
             case Finish(code=code):
                 self._exit_code = code
             case _:
@@ -484,17 +456,15 @@ class Coordinator:
                 self._reads[slot] = command
             case EvaluateCel(number=number):
                 self._expressions[number] = command
+            case TryConnection(container=name, request=request):
+                self._tries[name, request] = command
 
-    def _resume(self, entries: Sequence[Entry]) -> None:
+    def _resume(self, entries: Sequence[Event]) -> None:
         """Bring the engine and the memory to where an earlier coordinator was, and carry out what it may not have."""
         commands: list[Command] = []
         for entry in entries:
             if isinstance(entry, Begun):
                 self._started = entry.at - entry.monotonic
-            if isinstance(entry, ProbeSent):
-                container = self._containers[entry.container]
-                container.last_probe, container.next_request = entry.request, entry.request + 1
-                continue
             self._tell(commands, again=True)
             self._note_event(entry)
             commands = self._engine.handle(entry)
@@ -506,17 +476,16 @@ class Coordinator:
         self._tell(commands, again=False)
 
     def _carry_out_again(self, last: Iterable[Command]) -> None:
-        for container in self._containers.values():
-            if container.last_probe and not container.directory.has_request(container.last_probe):
-                self._use_up(container, container.last_probe)
         self._carry_out_those(last, WriteFile)  # before the Step that may read it
         for container in self._containers.values():
-            for number, step in list(container.running.items()):
-                if not container.directory.has_request(number):
-                    self._run_step(number, step)
+            for command in list(container.running.values()):
+                if not container.directory.has_request(command.request):
+                    self._run(command)
         self._carry_out_those(last, StopStep | ReleaseContainer)
         for read in list(self._reads.values()):
             self._read_results(read)
+        for attempted in list(self._tries.values()):
+            self._try_connection(attempted)
         self._evaluate_next()
 
     def _carry_out_those(self, commands: Iterable[Command], kinds: UnionType | type[Any]) -> None:
@@ -526,21 +495,26 @@ class Coordinator:
 
     # Carrying out
 
-    def _run_step(self, number: int, step: RunStep) -> None:
-        container = self._containers[step.container]
-        slot = self._slots[step.slot]
+    def _run(self, command: RunStep | RunProbe) -> None:
+        container = self._containers[command.container]
         try:
-            content = encode_request(step)
-            if step.fresh:
-                slot.begin_attempt()
-            if step.directories:
-                slot.make_directories(step.directories)
-            if step.script_name is not None and step.script is not None:
-                slot.write_script(step.script_name, step.script)
-            container.directory.write_request(number, content)
+            content = encode_request(command)
+            if isinstance(command, RunStep):
+                self._prepare_files(command)
+            container.directory.write_request(command.request, content)
         except (OSError, ValueError) as error:
-            self._events.append(StepExited(self._now(), step.container, step.request, never_begun(_in_words(error))))
-            self._use_up(container, number)
+            self._events.append(_end_of(command, never_begun(_in_words(error)), self._now()))
+            self._use_up(container, command.request)
+
+    def _prepare_files(self, step: RunStep) -> None:
+        """Make what a Step needs in the files of its slot. Raises OSError."""
+        slot = self._slots[step.slot]
+        if step.fresh:
+            slot.begin_attempt()
+        if step.directories:
+            slot.make_directories(step.directories)
+        if step.script_name is not None and step.script is not None:
+            slot.write_script(step.script_name, step.script)
 
     def _use_up(self, container: _Container, number: int) -> None:
         """Let the entrypoint go past a request that was never written. If even that fails, the container is lost."""
@@ -551,12 +525,12 @@ class Coordinator:
 
     def _stop_step(self, command: StopStep) -> None:
         container = self._containers[command.container]
-        for number, step in container.running.items():
-            if step.request == command.request:
-                container.stops[number].failed = True
-                with self._reported(f"cannot stop the Step in container {container.name}, and try again"):
-                    container.directory.write_kill(number, signal.SIGTERM, command.grace)
-                    container.stops[number].failed = False
+        stop = container.stops.get(command.request)
+        if stop is not None:
+            stop.failed = True
+            with self._reported(f"cannot stop the Step in container {container.name}, and try again"):
+                container.directory.write_kill(command.request, signal.SIGTERM, command.grace)
+                stop.failed = False
 
     def _write_kill_again(self, container: _Container, number: int, stop: _Stop) -> None:
         with contextlib.suppress(OSError):  # it was told the first time
@@ -624,65 +598,25 @@ class Coordinator:
             self._events.append(CelEvaluated(self._now(), number, False, str(error)))
         self._work_off()
 
-    # Sidecars
+    # Probes
 
-    def _probe_due(self, name: str, probe: _SidecarProbe) -> None:
-        """Start a try, or end one in the container that takes too long."""
-        if probe.request is not None:
-            with self._reported(f"cannot stop the readiness probe in container {name}"):
-                self._containers[name].directory.write_kill(probe.request, signal.SIGKILL, 0)
-        elif probe.schedule.probe.command:
-            self._start_try_in_container(self._containers[name], probe)
-        else:
-            from monopod.coordinator.network_probe import start_network_try  # noqa: PLC0415  # few Pods need it
+    def _try_connection(self, command: TryConnection) -> None:
+        from monopod.coordinator.network_probe import start_network_try  # noqa: PLC0415  # few Pods need it
 
-            start_network_try(probe.schedule.probe, lambda succeeded: self._network_try_done(name, probe, succeeded))
+        start_network_try(command.probe, lambda succeeded: self._network_try_done(command, succeeded))
 
-    def _start_try_in_container(self, container: _Container, probe: _SidecarProbe) -> None:
-        number = container.next_request
-        program = next(iter(container.running.values()))
-        request = RunStep(
-            slot=program.slot,
-            container=container.name,
-            request=0,
-            arguments=probe.schedule.probe.command,
-            environment=program.environment,
-            working_directory=program.working_directory,
-        )
-        self._journal.append(ProbeSent(container.name, number))
-        container.next_request += 1
-        try:
-            container.directory.write_request(number, encode_request(request))
-        except (OSError, ValueError):
-            self._use_up(container, number)
-        probe.request = number
-        self._probe_timers.set(container.name, self._now() + probe.schedule.probe.timeout)
-
-    def _network_try_done(self, name: str, probe: _SidecarProbe, succeeded: bool) -> None:
+    def _network_try_done(self, command: TryConnection, succeeded: bool) -> None:
         """Hand the outcome of a try over to the loop; called by another thread."""
-        self._tries.append((name, probe, succeeded))
+        self._outcomes.append((command, succeeded))
         with contextlib.suppress(BlockingIOError):  # a full pipe will wake the loop anyway
             os.write(self._wake_up_end, bytes([_TRY_DONE]))
 
-    def _end_try(self, name: str, probe: _SidecarProbe, *, succeeded: bool) -> None:
-        if self._probes.get(name) is not probe:
-            return
-        probe.request = None
-        probe.schedule.record(succeeded=succeeded)
-        if probe.schedule.ready:
-            self._events.append(SidecarReady(self._now(), name))
-        else:
-            self._probe_timers.set(name, self._now() + probe.schedule.delay)
 
-    def _stop_probing(self, name: str) -> None:
-        probe = self._probes.pop(name, None)
-        if probe is None:
-            return
-        self._probe_timers.clear(name)
-        if probe.request is not None:
-            with self._reported(f"cannot stop the readiness probe in container {name}"):
-                self._containers[name].directory.write_kill(probe.request, signal.SIGKILL, 0)
-            self._containers[name].directory.forget_request(probe.request)
+def _end_of(command: RunStep | RunProbe, how: Exit, now: float) -> Event:
+    """Return the event for a request that has ended."""
+    if isinstance(command, RunProbe):
+        return ProbeEnded(now, command.container, command.request, how.code == 0)
+    return StepExited(now, command.container, command.request, how)
 
 
 def _in_words(error: OSError | ValueError) -> str:

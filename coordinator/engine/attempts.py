@@ -28,13 +28,14 @@ from monopod.coordinator.engine.events import (
     ContainerDied,
     ContainerReady,
     Exit,
+    ProbeEnded,
     ReadResults,
     ResultsRead,
+    RunProbe,
     RunStep,
-    SidecarReady,
     StepExited,
     StopStep,
-    WatchSidecar,
+    TryConnection,
     WriteFile,
 )
 from monopod.coordinator.engine.failure_reasons import (
@@ -47,6 +48,7 @@ from monopod.coordinator.engine.failure_reasons import (
     reason_of,
     step_failure,
 )
+from monopod.coordinator.engine.probe_schedule import ProbeSchedule
 from monopod.coordinator.engine.run_state import (
     AttemptEnded,
     AttemptState,
@@ -103,8 +105,14 @@ class ContainerLate(NamedTuple):
     container: str
 
 
-class SidecarStarted(NamedTuple):
-    """A Sidecar is ready: its readinessProbe has succeeded, or its head start is over."""
+class HeadStartOver(NamedTuple):
+    """A Sidecar without a readinessProbe has had its head start, and counts as ready."""
+
+    sidecar: SidecarState
+
+
+class ProbeDue(NamedTuple):
+    """It is time for the next try of a readinessProbe, or the time of the one that is being made is over."""
 
     sidecar: SidecarState
 
@@ -139,7 +147,9 @@ HANDLERS: dict[State, dict[type[Any], str]] = {
     State.SIDECARS: {
         ContainerChanged: "_start_sidecars",
         ContainerLate: "_give_up_container",
-        SidecarStarted: "_note_ready",
+        HeadStartOver: "_end_head_start",
+        ProbeDue: "_probe",
+        ProbeEnded: "_take_probe",
         SidecarEnded: "_end_awaited_sidecar",
         Stop: "_end_at_once",
     },
@@ -228,16 +238,15 @@ class Attempts:
         message = f'TaskRun "{instance.name}" failed to finish within "{in_go_notation(seconds or 0)}"'
         return self.stop(attempt, Outcome("TimedOut", "TaskRunTimeout", message))
 
-    def handle(self, event: StepExited | ResultsRead | SidecarReady | ContainerReady | ContainerDied) -> Change | None:
+    def handle(self, event: StepExited | ResultsRead | ProbeEnded | ContainerReady | ContainerDied) -> Change | None:
         """Let the attempt that an event is about react to it."""
         if isinstance(event, ResultsRead):
             return self._react_in(event.slot, event)
         container = self._containers[event.container]
         if isinstance(event, StepExited):
             return self._end_request(container, event)
-        if isinstance(event, SidecarReady):
-            sidecar = container.occupant
-            return self._react(sidecar.attempt, SidecarStarted(sidecar)) if isinstance(sidecar, SidecarState) else None
+        if isinstance(event, ProbeEnded):
+            return self._react_in(container.slot, event)
         self._commands.clear_timer(f"container:{container.name}")
         if isinstance(event, ContainerDied):
             return self._lose(container, event)
@@ -245,6 +254,7 @@ class Attempts:
         return self._react_in(container.slot, ContainerChanged())
 
     def _end_request(self, container: Container, event: StepExited) -> Change | None:
+        container.next_request = max(container.next_request, event.exit.next)  # the entrypoint has passed some over
         if container.occupant is None or container.occupant.request != event.request:
             return None
         self._check_reuse(container, event.exit)
@@ -343,18 +353,63 @@ class Attempts:
             return False
         container.admit(sidecar)
         attempt.begun = sidecar.running = True
-        sidecar.started = self._commands.now
+        sidecar.command, sidecar.started = command, self._commands.now
         self._commands.do(command)
         if plan.readiness is None:
-            action = partial(self._react, attempt, SidecarStarted(sidecar))
+            action = partial(self._react, attempt, HeadStartOver(sidecar))
             self._commands.set_timer(f"sidecar:{container.name}", HEAD_START, action)
         else:
-            self._commands.do(WatchSidecar(container.name, plan.readiness))
+            sidecar.schedule = ProbeSchedule(plan.readiness)
+            self._set_probe_timer(sidecar, sidecar.schedule.delay)
         return True
 
-    def _note_ready(self, attempt: AttemptState, started: SidecarStarted) -> State:
-        started.sidecar.awaited = False
+    def _end_head_start(self, attempt: AttemptState, over: HeadStartOver) -> State:
+        over.sidecar.awaited = False
         return self._start_steps(attempt)
+
+    def _set_probe_timer(self, sidecar: SidecarState, delay: float) -> None:
+        action = partial(self._react, sidecar.attempt, ProbeDue(sidecar))
+        self._commands.set_timer(f"probe:{sidecar.container}", delay, action)
+
+    def _probe(self, attempt: AttemptState, due: ProbeDue) -> State:
+        """Make a try, or end one in the container that takes too long."""
+        sidecar = due.sidecar
+        schedule, command = sidecar.schedule, sidecar.command
+        assert schedule is not None
+        assert command is not None
+        probe = schedule.probe
+        if sidecar.probe:
+            self._commands.do(StopStep(sidecar.container, sidecar.probe, 0))
+        elif probe.command:
+            sidecar.probe = self._containers[sidecar.container].number_request()
+            environment, directory = command.environment, command.working_directory
+            self._commands.do(
+                RunProbe(command.slot, sidecar.container, sidecar.probe, probe.command, environment, directory)
+            )
+            self._set_probe_timer(sidecar, probe.timeout)
+        else:
+            sidecar.probe = sidecar.request
+            self._commands.do(TryConnection(sidecar.container, sidecar.probe, probe))
+        return attempt.state
+
+    def _take_probe(self, attempt: AttemptState, ended: ProbeEnded) -> State:
+        for sidecar in attempt.sidecars:
+            if (sidecar.container, sidecar.probe) == (ended.container, ended.request):
+                sidecar.probe = 0
+                self._commands.clear_timer(f"probe:{sidecar.container}")
+                assert sidecar.schedule is not None
+                sidecar.schedule.record(succeeded=ended.succeeded)
+                if sidecar.schedule.ready:
+                    sidecar.awaited = False
+                else:
+                    self._set_probe_timer(sidecar, sidecar.schedule.delay)
+        return self._start_steps(attempt)
+
+    def _stop_probing(self, sidecar: SidecarState) -> None:
+        self._commands.clear_timer(f"probe:{sidecar.container}")
+        if sidecar.probe not in (0, sidecar.request):
+            self._commands.do(StopStep(sidecar.container, sidecar.probe, 0))
+        sidecar.probe = 0
 
     def _end_awaited_sidecar(self, attempt: AttemptState, ended: SidecarEnded) -> State:
         """A Sidecar that has ended counts as ready, as in Tekton."""
@@ -371,6 +426,7 @@ class Attempts:
 
     def _end_stopped_sidecar(self, attempt: AttemptState, ended: SidecarEnded) -> State:
         ended.sidecar.running = False
+        self._stop_probing(ended.sidecar)
         if self._marks:
             self._commands.tell(OutputEnded(self._commands.now, ended.sidecar.container, ended.exit.mark))
         return attempt.state
@@ -578,6 +634,7 @@ class Attempts:
             self._commands.clear_timer(f"sidecar:{container.name}")
         for sidecar in sorted(attempt.sidecars, key=lambda each: each.container):
             if sidecar.running:
+                self._stop_probing(sidecar)
                 self._send_stop(sidecar)
         return State.OVER
 

@@ -51,8 +51,12 @@ class Container:
 
     def admit(self, occupant: Occupant) -> None:
         """Let a Step or Sidecar run in it, under the next number."""
-        self.occupant, occupant.request = occupant, self.next_request
+        self.occupant, occupant.request = occupant, self.number_request()
+
+    def number_request(self) -> int:
+        """Return the number of a further request."""
         self.next_request += 1
+        return self.next_request - 1
 
 
 def slots_of(pipeline: Pipeline) -> Iterator[Slot]:

@@ -99,11 +99,13 @@ class ResultsRead(NamedTuple):
     too_large: bool = False
 
 
-class SidecarReady(NamedTuple):
-    """The readiness probe of a Sidecar's container has succeeded."""
+class ProbeEnded(NamedTuple):
+    """The answer to RunProbe or TryConnection: whether the Sidecar is ready, as far as this try says."""
 
     at: float
     container: str
+    request: int
+    succeeded: bool
 
 
 class CelEvaluated(NamedTuple):
@@ -135,7 +137,7 @@ Event: TypeAlias = (
     | ContainerDied
     | StepExited
     | ResultsRead
-    | SidecarReady
+    | ProbeEnded
     | CelEvaluated
     | TimerFired
     | CancelRequested
@@ -149,7 +151,7 @@ _EVENTS: dict[str, type[Any]] = {
         ContainerDied,
         StepExited,
         ResultsRead,
-        SidecarReady,
+        ProbeEnded,
         CelEvaluated,
         TimerFired,
         CancelRequested,
@@ -245,10 +247,22 @@ class WriteFile(NamedTuple):
     text: str
 
 
-class WatchSidecar(NamedTuple):
-    """Probe a Sidecar that request 1 of its container has started, until it is ready; answer with SidecarReady."""
+class RunProbe(NamedTuple):
+    """Write `run.N`: run the command of a readinessProbe in a Sidecar's container; answer with ProbeEnded."""
+
+    slot: str
+    container: str
+    request: int
+    arguments: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+    working_directory: str | None = None
+
+
+class TryConnection(NamedTuple):
+    """Try the HTTP or TCP readinessProbe of a Sidecar; answer with ProbeEnded. ``request`` is the Sidecar's own."""
 
     container: str
+    request: int
     probe: Probe
 
 
@@ -290,7 +304,8 @@ Command: TypeAlias = (
     | ReadResults
     | EvaluateCel
     | WriteFile
-    | WatchSidecar
+    | RunProbe
+    | TryConnection
     | SetTimer
     | ClearTimer
     | ReleaseContainer

@@ -8,7 +8,7 @@ Rules (Kubernetes, "Configure Liveness, Readiness and Startup Probes"):
 One thing differs: Kubernetes tries every `period` (10 seconds by default), so that a server that is up after 0.3 s is
 noticed after 10. Here the first tries follow each other faster, and slow down to the period.
 
-What is left to others: the tries themselves (``network_probe``, ``shell``), and the clock.
+Pure. Left to others: when a try is made, and what follows (``attempts``); the tries themselves (``shell``).
 """
 
 from __future__ import annotations

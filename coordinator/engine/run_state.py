@@ -12,7 +12,8 @@ from enum import Enum
 from typing import Literal, NamedTuple, TypeAlias
 
 from monopod.coordinator.engine.artifacts import Artifacts
-from monopod.coordinator.engine.events import Exit
+from monopod.coordinator.engine.events import Exit, RunStep
+from monopod.coordinator.engine.probe_schedule import ProbeSchedule
 from monopod.coordinator.engine.when import Guards
 from monopod.schemas.plan import Pipeline, Sidecar, Slot, Step, Task, Value, WhenExpression
 from monopod.schemas.run_events import CancelMode, FinalStatus
@@ -82,8 +83,12 @@ class StepState:
 class SidecarState:
     """A Sidecar in one attempt. ``request`` is 0 until it is started.
 
-    ``awaited``: the Steps wait for it. ``running``: it was started and has not ended. ``end``: how it ended, if it did
-    while its attempt was not over.
+    - ``command``: the request that started it.
+    - ``awaited``: the Steps wait for it.
+    - ``running``: it was started and has not ended.
+    - ``schedule``: when to probe it, if it has a readinessProbe.
+    - ``probe``: the number under which the try that is being made answers, 0 if there is none.
+    - ``end``: how it ended, if it did while its attempt was not over.
     """
 
     attempt: AttemptState
@@ -92,8 +97,11 @@ class SidecarState:
         self.plan = plan
         self.container = container
         self.request = 0
+        self.command: RunStep | None = None
         self.awaited = True
         self.running = False
+        self.schedule: ProbeSchedule | None = None
+        self.probe = 0
         self.started: float = 0
         self.end: Exit | None = None
 

@@ -12,12 +12,12 @@ from monopod.coordinator.engine.events import (
     ContainerDied,
     ContainerReady,
     Exit,
+    ProbeEnded,
     ResultsRead,
-    SidecarReady,
     StepExited,
     TimerFired,
 )
-from monopod.coordinator.journal import Journal, JournalError, ProbeSent
+from monopod.coordinator.journal import Journal, JournalError
 
 TIMES = st.floats(0, 1e10)
 ENTRIES = st.one_of(
@@ -27,10 +27,9 @@ ENTRIES = st.one_of(
     st.builds(ContainerDied, at=TIMES, reason=st.text(), message=st.text()),
     st.builds(StepExited, at=TIMES, exit=st.builds(Exit, start=TIMES, end=TIMES, cpu=TIMES)),
     st.builds(ResultsRead, at=TIMES),
-    st.builds(SidecarReady, at=TIMES),
+    st.builds(ProbeEnded, at=TIMES),
     st.builds(TimerFired, at=TIMES),
     st.builds(CancelRequested, at=TIMES),
-    st.builds(ProbeSent),
     st.builds(CelEvaluated, at=TIMES),
     st.builds(CelEvaluated, at=TIMES, problem=st.text()),
 )
@@ -65,9 +64,9 @@ def test_entries_survive_up_to_where_it_was_cut(tmp_path_factory, entries, data)
     assert replay(path) == whole
     journal = Journal(str(path))
     journal.replay()
-    journal.append(ProbeSent("c", 1))
+    journal.append(CancelRequested(1.0, "Cancelled"))
     journal.close()
-    assert replay(path) == [*whole, ProbeSent("c", 1)]
+    assert replay(path) == [*whole, CancelRequested(1.0, "Cancelled")]
 
 
 def test_a_second_coordinator_is_refused(path):
@@ -78,10 +77,10 @@ def test_a_second_coordinator_is_refused(path):
     Journal(str(path)).close()
 
 
-@pytest.mark.parametrize("line", [b"nonsense", b'{"event":"Nothing"}', b'{"probe":1,"request":2}', b"\xff", b""])
+@pytest.mark.parametrize("line", [b"nonsense", b'{"event":"Nothing"}', b"\xff", b""])
 def test_a_line_that_is_no_entry_is_told_with_its_number(path, line):
     journal = Journal(str(path))
-    journal.append(ProbeSent("c", 1))
+    journal.append(CancelRequested(1.0, "Cancelled"))
     journal.close()
     with path.open("ab") as file:
         file.write(line + b"\n")

@@ -30,20 +30,21 @@ from monopod.coordinator.engine.events import (
     EvaluateCel,
     Exit,
     Finish,
+    ProbeEnded,
     ReadResults,
     ReleaseContainer,
     ResultsRead,
+    RunProbe,
     RunStep,
     SetTimer,
-    SidecarReady,
     StepExited,
     StopStep,
     Tell,
     TimerFired,
-    WatchSidecar,
+    TryConnection,
     WriteFile,
 )
-from monopod.coordinator.journal import Journal, JournalError, ProbeSent
+from monopod.coordinator.journal import Journal, JournalError
 from monopod.coordinator.shell import Coordinator
 from monopod.schemas.plan import Probe, Slot
 from monopod.schemas.run_events import RunWarning
@@ -812,129 +813,128 @@ class TestRestart:
             os.close(probe)
 
     @pytest.mark.parametrize("written", [True, False])
-    def test_numbers_of_probes_are_not_used_again(self, pod, written):
+    def test_a_probe_runs_once(self, pod, written):
         pod = pod(sidecars=("side",))
         (pod.root / "state").mkdir()
         journal = Journal(str(pod.root / "state" / "journal"))
-        for entry in (BEGUN, ContainerReady(2, "side"), ProbeSent("side", 2), ProbeSent("side", 3)):
-            journal.append(entry)
+        for event in (BEGUN, ContainerReady(2, "side"), TimerFired(3, "probe")):
+            journal.append(event)
         journal.close()
         pod.start("side", ring=False)
-        for number in (1, 2, 3) if written else (1, 2):
+        for number in (1, 2) if written else (1,):
             pod.path(f"run.{number}", "side").write_text("as it was")
 
         def script(event):
             match event:
                 case ContainerReady():
                     return [run_step(1, "side")]
-                case StepExited(request=1) | ContainerDied():
-                    return [run_step(2, "side"), *finish()]
-
-        pod.path("exited.1", "side").write_text("code=0\n")
-        pod.run(script)
-        assert pod.requests("side") == ["run.1", "run.2", "run.3", "run.4"]
-        assert pod.path("run.1", "side").read_text() == "as it was"
-        assert pod.path("run.3", "side").read_text() == ("as it was" if written else "")
-        assert pod.path("run.4", "side").read_bytes() == b"a/bin/true\0.\0"
-
-
-class TestSidecars:
-    def watch(self, pod, probe):
-        """Start a Sidecar with a readiness probe, and end when it is ready."""
-
-        def script(event):
-            match event:
-                case Begun():
-                    pod.start("side")
-                case ContainerReady():
-                    return [run_step(1, "side", environment=(("A", "b"),)), WatchSidecar("side", probe)]
-                case SidecarReady():
+                case TimerFired(timer="probe"):
+                    return [RunProbe("s", "side", 2, TRUE), SetTimer("then", 0)]
+                case TimerFired(timer="then"):
+                    pod.exited(2, "side")
+                case ProbeEnded():
                     return finish()
             return None
 
         pod.run(script)
+        assert pod.requests("side") == ["run.1", "run.2"]
+        assert pod.path("run.2", "side").read_bytes() == (b"as it was" if written else b"a/bin/true\0.\0")
+        assert pod.events[-1][1:] == ("side", 2, True)
 
-    @contextmanager
-    def answering(self, pod, answers):
-        """Stand for the entrypoint: answer requests from the second on, by the bell."""
-        bell = os.open(pod.path("bell", "side"), os.O_RDWR)
-        stop = threading.Event()
-
-        def answer():
-            number = 2
-            while not stop.is_set():
-                os.read(bell, 1)
-                while pod.path(f"run.{number}", "side").exists() and answers:
-                    pod.exited(number, "side", answers.pop(0))
-                    number += 1
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        yield
-        stop.set()
-        os.write(bell, b"\n")
-        thread.join()
-        os.close(bell)
-
-    def test_a_command_is_a_request_of_its_own(self, pod):
-        pod = pod(sidecars=("side",))
-        os.mkfifo(pod.path("bell", "side"))
-        probe = Probe(command=("/bin/check", "x"), period=0.001, success_threshold=2)
-        with self.answering(pod, ["code=1\n", "code=0\n", "signal=9\n", "code=0\n", "code=0\n"]):
-            self.watch(pod, probe)
-        assert pod.kinds() == ["Begun", "ContainerReady", "SidecarReady"]
-        assert pod.path("run.2", "side").read_bytes() == b"eA=b\0a/bin/check\0ax\0.\0"
-        assert len(pod.requests("side")) == 6
-
-    def test_a_command_that_takes_too_long_is_killed(self, pod):
-        pod = pod(sidecars=("side",))
-        os.mkfifo(pod.path("bell", "side"))
-        bell = os.open(pod.path("bell", "side"), os.O_RDWR)
-
-        def entrypoint():
-            while not pod.path("kill.2", "side").exists():
-                os.read(bell, 1)
-            pod.exited(2, "side", "signal=9\n")
-            while not pod.path("run.3", "side").exists():
-                os.read(bell, 1)
-            pod.exited(3, "side", "code=0\n")
-
-        thread = threading.Thread(target=entrypoint)
-        thread.start()
-        self.watch(pod, Probe(command=("/bin/check",), timeout=0.01, period=0.001))
-        thread.join()
-        os.close(bell)
-        assert pod.path("kill.2", "side").read_text() == "9 0\n"
-        assert pod.kinds() == ["Begun", "ContainerReady", "SidecarReady"]
-
-    def test_a_sidecar_that_has_ended_is_probed_no_more(self, pod):
-        pod = pod(sidecars=("side",))
-
-        def script(event):
-            match event:
-                case Begun():
-                    pod.start("side")
-                case ContainerReady():
-                    threading.Timer(0.05, pod.exited, (1, "side")).start()
-                    probe = Probe(tcp_port=unused_port(), period=0.01)
-                    return [run_step(1, "side"), WatchSidecar("side", probe)]
-                case StepExited():
-                    return [SetTimer("t", event.at + 0.05)]
-                case TimerFired():
-                    return finish()
-            return None
-
-        pod.script = script
-        with pod.coordinator() as coordinator:
-            coordinator.run(BEGUN)
-            assert not coordinator._probes
-        assert pod.kinds() == ["Begun", "ContainerReady", "StepExited", "TimerFired"]
-
-    def test_tcp(self, pod):
+    def test_a_connection_without_an_answer_is_tried_again(self, pod):
         pod = pod(sidecars=("side",))
         with socket.create_server(("127.0.0.1", 0)) as server:
-            self.watch(pod, Probe(tcp_port=server.getsockname()[1]))
-        assert pod.kinds() == ["Begun", "ContainerReady", "SidecarReady"]
+            attempt = TryConnection("side", 1, Probe(tcp_port=server.getsockname()[1]))
+
+            def script(event):
+                return [attempt] if isinstance(event, Begun) else finish()
+
+            self.kill_at(pod, script, Begun, "before")
+            pod.run(script)
+        assert pod.events[1][1:] == ("side", 1, True)
+
+
+class TestProbes:
+    def test_a_command_is_a_request_of_its_own(self, pod):
+        pod = pod(sidecars=("side",))
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start("side")
+                case ContainerReady():
+                    return [
+                        run_step(1, "side"),
+                        RunProbe("s", "side", 2, ("/bin/check", "x"), (("A", "b"),), "/there"),
+                        SetTimer("t", 0),
+                    ]
+                case TimerFired():
+                    pod.exited(2, "side", "code=1\n")
+                case ProbeEnded(request=2):
+                    pod.exited(3, "side", "code=0\n")
+                    return [RunProbe("s", "side", 3, TRUE)]
+                case ProbeEnded(request=3):
+                    return finish()
+            return None
+
+        pod.run(script)
+        assert pod.path("run.2", "side").read_bytes() == b"eA=b\0a/bin/check\0ax\0d/there\0.\0"
+        assert [each[2:] for each in pod.events if isinstance(each, ProbeEnded)] == [(2, False), (3, True)]
+
+    def test_one_that_is_stopped_is_killed_and_has_not_succeeded(self, pod):
+        pod = pod(sidecars=("side",))
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start("side")
+                case ContainerReady():
+                    return [run_step(1, "side"), RunProbe("s", "side", 2, TRUE), SetTimer("t", 0)]
+                case TimerFired():
+                    pod.exited(2, "side", "signal=9\n")
+                    return [StopStep("side", 2, 0)]
+                case ProbeEnded():
+                    return finish()
+            return None
+
+        pod.run(script)
+        assert pod.path("kill.2", "side").read_text() == "15 0\n"
+        assert pod.events[-1][1:] == ("side", 2, False)
+
+    def test_one_that_cannot_be_written_has_not_succeeded(self, pod):
+        pod = pod(sidecars=("side",))
+
+        def script(event):
+            match event:
+                case Begun():
+                    pod.start("side")
+                case ContainerReady():
+                    return [run_step(1, "side"), RunProbe("s", "side", 2, ("check", "a\0b"))]
+                case ProbeEnded():
+                    return finish()
+            return None
+
+        pod.run(script)
+        assert pod.path("run.2", "side").read_bytes() == b""  # the number is used up
+        assert pod.events[-1][1:] == ("side", 2, False)
+
+    def connect(self, pod, probe, until):
+        """Try a connection until so many answers have come; return the answers."""
+
+        def script(event):
+            if len(pod.events) > until:
+                return finish()
+            return [TryConnection("side", 1, probe)]
+
+        pod.run(script)
+        assert pod.kinds() == ["Begun", *["ProbeEnded"] * until]
+        return [event.succeeded for event in pod.events[1:]]
+
+    def test_tcp(self, pod):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            assert self.connect(pod(sidecars=("side",)), Probe(tcp_port=port), 1) == [True]
+        assert self.connect(pod(sidecars=("side",)), Probe(tcp_port=port), 1) == [False]
 
     def test_http(self, pod):
         pod = pod(sidecars=("side",))
@@ -954,17 +954,11 @@ class TestSidecars:
             thread = threading.Thread(target=server.serve_forever)
             thread.start()
             url = f"http://127.0.0.1:{server.server_port}/ready?now"
-            self.watch(pod, Probe(http_url=url, http_headers=(("X-Y", "z"),), period=0.01))
+            answers = self.connect(pod, Probe(http_url=url, http_headers=(("X-Y", "z"),)), 3)
             server.shutdown()
             thread.join()
-        assert pod.kinds() == ["Begun", "ContainerReady", "SidecarReady"]
-        assert not statuses
+        assert answers == [False, False, True]
         assert paths == [("/ready?now", f"127.0.0.1:{server.server_port}", "z")] * 3
-
-
-def unused_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 class TestCel:

@@ -143,4 +143,4 @@ def test_killed_at_each_entry(tmp_path, expected, part, point):
 def test_killed_after_each_entry_of_one_run(tmp_path, expected, point):
     ended, counted, kills = run_to_the_end(tmp_path / "0", point, "each")
     assert (ended, counted) == expected
-    assert kills > SURELY - 5  # probes are none
+    assert kills > SURELY - 5

@@ -1,7 +1,6 @@
 """The coordinator's program, killed at a point of its journal: ``killed_coordinator.py POINT NUMBER ARGUMENT...``
 
-NUMBER is that of an entry, or ``each``: then it is killed at the first entry of every start, but for the probes of a
-Sidecar, which would begin anew for ever. POINT is where:
+NUMBER is that of an entry, or ``each``: then it is killed at the first entry of every start. POINT is where:
 
 - ``cut``: the entry is half written
 - ``noted``: the entry is written, and nothing has followed from it
@@ -18,7 +17,7 @@ from typing import Any, ClassVar
 
 from monopod.coordinator import __main__ as program
 from monopod.coordinator import control_directory
-from monopod.coordinator.journal import Entry, Journal, ProbeSent
+from monopod.coordinator.journal import Journal
 from monopod.coordinator.shell import Coordinator
 
 POINTS = ("cut", "noted", "begun", "done", "told")
@@ -29,7 +28,7 @@ class _Point:
 
     entries = 0
     place = ""
-    place_at: ClassVar[Callable[[int, Entry], str]]
+    place_at: ClassVar[Callable[[int], str]]
     die: ClassVar[Callable[[int, str], None]]
 
 
@@ -45,7 +44,7 @@ def _replay(journal: Journal, original: Any = Journal.replay) -> Any:
 
 def _append(journal: Journal, entry: Any, original: Any = Journal.append) -> None:
     _Point.entries += 1
-    place = _Point.place_at(_Point.entries, entry)
+    place = _Point.place_at(_Point.entries)
     _Point.place = place
     if place == "cut":
         path = f"/proc/self/fd/{journal._descriptor}"
@@ -55,8 +54,8 @@ def _append(journal: Journal, entry: Any, original: Any = Journal.append) -> Non
         _die()
         os.truncate(path, size)  # it was not killed: it was there before
     original(journal, entry)
-    if place == "noted" or (isinstance(entry, ProbeSent) and _Point.place in ("done", "told")):
-        _die()  # nothing is told of a probe
+    if place == "noted":
+        _die()
 
 
 def _write(directory: int, name: str, content: bytes, mode: int, original: Any = control_directory._written) -> int:
@@ -78,8 +77,8 @@ def _tell(coordinator: Coordinator, commands: Any, *, again: bool, original: Any
         _die()
 
 
-def main(place_at: Callable[[int, Entry], str], die: Callable[[int, str], None]) -> int:
-    """Run the coordinator, and have it die where `place_at` says for the number of an entry, and the entry."""
+def main(place_at: Callable[[int], str], die: Callable[[int, str], None]) -> int:
+    """Run the coordinator, and have it die where `place_at` says for the number of an entry."""
     _Point.place_at, _Point.die = staticmethod(place_at), staticmethod(die)
     Journal.replay = _replay  # type: ignore[method-assign]
     Journal.append = _append  # type: ignore[method-assign]
@@ -93,8 +92,7 @@ if __name__ == "__main__":
     point, wanted = sys.argv[1:3]
     del sys.argv[1:3]
 
-    def _place_at(number: int, entry: Entry) -> str:
-        is_it = str(number) == wanted or (wanted == "each" and not isinstance(entry, ProbeSent))
-        return point if is_it else ""
+    def _place_at(number: int) -> str:
+        return point if wanted in (str(number), "each") else ""
 
     sys.exit(main(_place_at, lambda *_: os.kill(os.getpid(), signal.SIGKILL)))

@@ -26,7 +26,7 @@ def main() -> int:
     assert found is not None
     address, points = ADDRESS.format(found[1]), found[2].split("-")
 
-    def place_at(number: int, _: object) -> str:
+    def place_at(number: int) -> str:
         return next((point for point in POINTS if f"{number}{point[0]}" in points), "")
 
     def ask(number: int, point: str) -> None:

@@ -29,6 +29,7 @@ def run(case: Case) -> Simulation:
         ready=lambda container: world.ready.get(container, 0.0),
         is_killed=lambda: random.random() < often,
         cel_delay=world.cel_delay,
+        failing_probes=world.failing_probes,
         extra=[
             *(cancel(*each) for each in world.cancels),
             *(death(at, name) for name, at in world.deaths.items()),

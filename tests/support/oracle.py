@@ -5,7 +5,7 @@ engine, and sharing nothing with it. At each moment everything is looked at agai
 the clock jumps to the next moment at which something can change. Knows strings and arrays, `in` and `notin`; of CEL
 only the comparison of two texts: anything else has no truth. Expressions of a Task or Step take their time one after
 another; no Task starts while guards of another are evaluated. Sidecars start one second before the Steps or, with a
-probe, half a second (that is how `simulation` answers it).
+probe, when they are ready; a try of a probe takes half a second.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from simulation import Behaviour
 
-from monopod.schemas.plan import Matrix, Pipeline, Plan, Slot, Step, Task, Value, WhenExpression
+from monopod.schemas.plan import Matrix, Pipeline, Plan, Probe, Slot, Step, Task, Value, WhenExpression
 
 CANCEL_MODES = ("StoppedRunFinally", "CancelledRunFinally", "Cancelled")  # from the mildest to the hardest
 FROM_OUTSIDE = (
@@ -39,6 +39,7 @@ class World:
     cancels: tuple[tuple[float, str], ...] = ()
     start_failures: dict[str, float] = field(default_factory=dict)  # container that never comes -> when that is known
     cel_delay: float = 0.0  # how long a CEL expression takes
+    failing_probes: int = 0  # how many of the first tries of each Sidecar's probe fail
 
 
 @dataclass
@@ -113,6 +114,19 @@ class RunningSidecar:
 
     ready: float
     end: float
+    tries: list[float] = field(default_factory=list)  # when its container runs the command of its probe
+
+
+def tries_of(probe: Probe, start: float, failing: int) -> list[float]:
+    """When the tries of a Sidecar's probe begin, the last element being when the last one has succeeded.
+
+    Kubernetes: after an initial delay, so many successes in a row. The pauses double, from 0.05 s up to the period.
+    """
+    times, pause = [start + probe.initial_delay], 0.05
+    for _ in range(failing + probe.success_threshold - 1):
+        times.append(times[-1] + 0.5 + min(pause, probe.period))
+        pause *= 2
+    return [*times, times[-1] + 0.5]
 
 
 @dataclass
@@ -707,7 +721,10 @@ class Oracle:
                 end = self.now + behaviour.duration
                 if behaviour.retires:
                     self.retired[container] = end
-                attempt.sidecars[container] = RunningSidecar(self.now + (0.5 if sidecar.readiness else 1), end)
+                attempt.sidecars[container] = RunningSidecar(self.now + 1, end)
+                if sidecar.readiness is not None:
+                    *tries, ready = tries_of(sidecar.readiness, self.now, self.world.failing_probes)
+                    attempt.sidecars[container] = RunningSidecar(ready, end, tries if sidecar.readiness.command else [])
                 values = self.values_of_attempt(task, instance)
                 self.expected.requests.append((self.now, container, number, fill_all(sidecar.step.command, values)))
                 awaited = True
@@ -811,8 +828,12 @@ class Oracle:
         ]
         attempt.reason = attempt.cause or self.reason_of_pod(instance, attempt)
         for container, sidecar in attempt.sidecars.items():
-            if self.now < min(sidecar.end, self.dies(container)):
-                delay = self.world.behave(container, self.counts[container]).stop_delay
+            is_running = self.now < min(sidecar.end, self.dies(container))
+            probed_until = min(self.now, sidecar.end, self.dies(container))
+            request = self.counts[container]
+            self.counts[container] += sum(at < probed_until for at in sidecar.tries)  # which are requests too
+            if is_running:
+                delay = self.world.behave(container, request).stop_delay
                 sidecar.end = min(sidecar.end, self.now + delay)
                 if container in self.retired:
                     self.retired[container] = sidecar.end

@@ -48,11 +48,12 @@ class Case:
     cancels: tuple[tuple[float, str], ...]
     start_failures: dict[str, float] = field(default_factory=dict)
     cel_delay: float = 0.0
+    failing_probes: int = 0
 
     def world(self) -> World:
         behave = lambda *request: self.behaviours.get(request, DEFAULT)  # noqa: E731
         ready = {**self.ready, **dict.fromkeys(self.start_failures)}
-        return World(behave, ready, self.deaths, self.cancels, self.start_failures, self.cel_delay)
+        return World(behave, ready, self.deaths, self.cancels, self.start_failures, self.cel_delay, self.failing_probes)
 
 
 def random_case(seed: int) -> Case:
@@ -100,7 +101,8 @@ class _Generator:
         failures = dict(self.start_failures(plan, ready, deaths)) if not self.calm and self.chance(0.15) else {}
         behaviours = dict(self.behaviours(pipeline))
         delay = self.moment(0, 1) if not self.calm and self.chance(0.5) else 0.0
-        return Case(self.seed, plan, behaviours, ready, deaths, cancels, failures, delay)
+        failing = self.random.randint(1, 4) if not self.calm and self.chance(0.3) else 0
+        return Case(self.seed, plan, behaviours, ready, deaths, cancels, failures, delay, failing)
 
     def size(self) -> int:
         return min(12, 1 + int(self.random.expovariate(0.35)))
@@ -257,8 +259,17 @@ class _Generator:
 
     def sidecars(self, extra: tuple[str, ...]) -> Iterator[Sidecar]:
         for number in range(self.random.choice((1, 1, 2))):
-            probe = Probe(tcp_port=1) if self.chance(0.5) else None
+            probe = self.probe() if self.chance(0.5) else None
             yield Sidecar(Step(f"c{number}", command=("serve", *extra, "$(context.task.retry-count)")), probe)
+
+    def probe(self) -> Probe:
+        probe = Probe(tcp_port=1) if self.chance(0.5) else Probe(command=("check",))
+        if self.calm or self.chance(0.5):
+            return probe
+        period = self.random.choice((0.01, 0.3, 10.0))
+        return probe._replace(
+            initial_delay=self.moment(0, 1), period=period, success_threshold=self.random.randint(1, 3)
+        )
 
     def results_of_steps(self, steps: tuple[Step, ...]) -> Iterator[ResultDeclaration]:
         for step in steps:

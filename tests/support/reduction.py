@@ -44,6 +44,9 @@ def _smaller_cases(case: Case) -> Iterator[Case]:
         entries = getattr(case, name)
         for key in entries:
             yield dataclasses.replace(case, **{name: {k: v for k, v in entries.items() if k != key}})
+    for name in ("cel_delay", "failing_probes"):
+        if getattr(case, name):
+            yield dataclasses.replace(case, **{name: 0})
     for number in range(len(case.cancels)):
         yield dataclasses.replace(case, cancels=case.cancels[:number] + case.cancels[number + 1 :])
 

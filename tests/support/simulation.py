@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,17 +26,18 @@ from monopod.coordinator.engine.events import (
     Event,
     Exit,
     Finish,
+    ProbeEnded,
     ReadResults,
     ReleaseContainer,
     ResultsRead,
+    RunProbe,
     RunStep,
     SetTimer,
-    SidecarReady,
     StepExited,
     StopStep,
     Tell,
     TimerFired,
-    WatchSidecar,
+    TryConnection,
     event_from_line,
     event_to_line,
 )
@@ -126,19 +128,22 @@ class _World:
         is_killed: Callable[[], bool],
         read: Callable[[ReadResults], ResultsRead] | None,
         cel_delay: float,
+        failing_probes: int,
     ) -> None:
         self.engine = Engine(plan)
         self._plan = plan
         self._is_killed = is_killed
         self._read = read
         self._cel_delay = cel_delay
+        self._failing_probes = failing_probes
         self.result = Simulation()
         self._queue: list[tuple[float, int, Callable[[float], Event | None]]] = []
         self._order = itertools.count()
         self._behave = behave
         self._probe_delay = probe_delay
         self._timers: dict[str, float] = {}
-        self._watched: dict[str, float] = {}
+        self._probes: dict[tuple[str, int], bool] = {}  # the tries that are being made -> whether they will succeed
+        self._tries: Counter[str] = Counter()  # since the latest Sidecar of a container was started
         self._files: dict[str, dict[str, str]] = {}
         self._running: dict[tuple[str, int], Behaviour] = {}
         self._there: set[str] = set()
@@ -185,6 +190,9 @@ class _World:
         match command:
             case RunStep():
                 self._start(now, command)
+            case StopStep(container, request, _) if (container, request) in self._probes:
+                self._probes[container, request] = False
+                self.at(now, self._end_of_probe(container, request))
             case StopStep(container, request, _):
                 assert (container, request) in self._running, "only what runs is stopped"
                 stopped = self._running[container, request]
@@ -203,10 +211,11 @@ class _World:
                 self.at(moment, lambda at: TimerFired(at, name) if self._timers.get(name) == moment else None)
             case ClearTimer(name):
                 self._timers.pop(name, None)
-            case WatchSidecar(container, _):
-                self._watched[container] = now  # the coordinator forgets the probe of an earlier request
-                still = lambda: self._watched[container] == now  # noqa: E731
-                self.at(now + self._probe_delay, lambda at: SidecarReady(at, container) if still() else None)
+            case RunProbe(container=container, request=request) | TryConnection(container, request):
+                assert all(name != container for name, _ in self._probes), "one try at a time"
+                self._tries[container] += 1
+                self._probes[container, request] = self._tries[container] > self._failing_probes
+                self.at(now + self._probe_delay, self._end_of_probe(container, request))
             case ReleaseContainer(container, code):
                 assert container not in self.result.released, "a container is released once"
                 self.result.released[container] = code
@@ -217,12 +226,21 @@ class _World:
             case Finish(code):
                 self.result.exit_code = code
 
+    def _end_of_probe(self, container: str, request: int) -> Callable[[float], Event | None]:
+        def make(at: float) -> Event | None:
+            succeeded = self._probes.pop((container, request), None)
+            return None if succeeded is None else ProbeEnded(at, container, request, succeeded)
+
+        return make
+
     def _start(self, now: float, command: RunStep) -> None:
         assert command.container not in self.result.released, "nothing runs in a container that was released"
         assert command.container in self._there, "nothing runs in a container that is not there"
         assert all(container != command.container for container, _ in self._running), "one request at a time"
         if command.fresh:
             self._files[command.slot] = {}
+        self._tries[command.container] = 0
+        self._probes = {key: succeeds for key, succeeds in self._probes.items() if key[0] != command.container}
         behaviour = self._behave(command)
         key = (command.container, command.request)
         self._running[key] = behaviour
@@ -262,13 +280,15 @@ def simulate(
     is_killed: Callable[[], bool] = lambda: False,
     read: Callable[[ReadResults], ResultsRead] | None = None,
     cel_delay: float = 0.0,
+    failing_probes: int = 0,
 ) -> Simulation:
     """Run `plan` to its end. `ready` gives the time a container comes (None: never); `extra` are further events.
 
     ``is_killed`` is asked before each event whether the coordinator is killed, and another one goes on. ``read``
-    answers what is to be read, in place of the files of Steps. ``cel_delay`` is how long an expression takes.
+    answers what is to be read, in place of the files of Steps. ``cel_delay`` is how long an expression takes,
+    ``probe_delay`` how long a try of a readinessProbe does; the first ``failing_probes`` of each Sidecar fail.
     """
-    return _World(plan, behave, ready, extra, probe_delay, is_killed, read, cel_delay).run()
+    return _World(plan, behave, ready, extra, probe_delay, is_killed, read, cel_delay, failing_probes).run()
 
 
 def task(name: str, *, steps: tuple[Step, ...] | None = None, slot_count: int = 1, **fields: Any) -> Task:

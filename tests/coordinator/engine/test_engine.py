@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulation import Behaviour, cancel, death, plan_of, simulate, start_failure, task
 
-from monopod.coordinator.engine.events import RunStep, StopStep, WriteFile
+from monopod.coordinator.engine.events import ProbeEnded, RunProbe, RunStep, StopStep, WriteFile
 from monopod.coordinator.engine.start_failures import _IMAGE
 from monopod.schemas import plan as plan_module
 from monopod.schemas.plan import (
@@ -724,6 +724,36 @@ class TestSidecars:
         assert [command for at, command in run.commands if isinstance(command, StopStep)] == [StopStep("a-db", 1, 10.0)]
         assert run.released == {"a-run": 0, "a-db": 0}
         assert run.condition["reason"] == "Succeeded"
+
+    def test_it_is_probed_until_it_is_ready(self):
+        sidecar = Sidecar(Step("db", command=("x",), working_directory="/there"), Probe(command=("check",)))
+        behave = lambda r: Behaviour(duration=1e6 if "db" in r.container else 1)  # noqa: E731
+        run = simulate(plan_of(task("a", sidecars=(sidecar,))), behave, probe_delay=0.125, failing_probes=2)
+        probes = [(at, command) for at, command in run.commands if isinstance(command, RunProbe)]
+        assert [at for at, _ in probes] == pytest.approx([0, 0.175, 0.4])
+        assert [each.request for _, each in probes] == [2, 3, 4]
+        assert {each[:2] + each[3:] for _, each in probes} == {("a", "a-db", ("check",), (), "/there")}
+        assert run.started()["a-run"] == pytest.approx([0.525])
+
+    def test_a_try_that_takes_too_long_is_stopped_and_has_failed(self):
+        probe = Probe(command=("check",), timeout=1.0, period=2.0)
+        plan = plan_of(task("a", timeout=3.0, sidecars=(Sidecar(Step("db", command=("x",)), probe),)))
+        run = simulate(plan, lambda _: Behaviour(duration=1e6), probe_delay=1e6)
+        stops = [(at, command) for at, command in run.commands if isinstance(command, StopStep)]
+        assert [at for at, _ in stops] == pytest.approx([1.0, 2.05, 3.0, 3.0])
+        assert [stop for _, stop in stops] == [
+            *(StopStep("a-db", request, 0) for request in (2, 3, 4)),
+            StopStep("a-db", 1, 10.0),
+        ]
+
+    @pytest.mark.parametrize("probe", [Probe(command=("check",)), Probe(tcp_port=1)])
+    def test_a_try_that_answers_when_its_sidecar_has_ended_changes_nothing(self, probe):
+        plan = plan_of(task("a", retries=1, sidecars=(Sidecar(Step("db", command=("x",)), probe),)))
+        behave = lambda r: Behaviour(0.25 if r.request == 1 and "db" in r.container else 1, code=1)  # noqa: E731
+        late = [(0.3, ProbeEnded(0.3, "a-db", number, True)) for number in (1, 2)]
+        run = simulate(plan, behave, probe_delay=5.0, extra=late)
+        assert run.started()["a-run"][0] == 0.25
+        assert len(run.started()["a-run"]) == 2
 
     def test_one_that_ends_counts_as_ready(self):
         sidecar = Sidecar(Step("db", command=("x",)), Probe(tcp_port=1))
