@@ -1,20 +1,20 @@
-"""What a backend is: something that runs compiled Pods. Each has a package of its own (``host``, ``podman`` …).
+"""The boundary of a backend: it runs compiled Pods. Each backend has a package of its own (``host``, ``podman`` …).
 
 Rules:
 
-- A Pod is a context manager. Leaving it ends what still runs and removes what it left, unless that is to be kept.
-- A Pod never blocks but in `start`, `events` and when it is left.
-- What cannot be started says so before anything has, by one of the errors of ``backend_errors``.
+- A Pod is a context manager. Leaving it ends what is still running and removes what it left, unless that is kept.
+- A Pod never blocks, except in `start`, in `events` and when it is left.
+- A Pod that cannot be started says so before anything has run, by an error of ``backend_errors``.
+- Every Pod has every method. Where a backend has nothing to return, it returns None or an empty string.
 
-What is left to others: choosing a backend (``commands.run``), starting Pods (``run_pods``), following them (``run``),
-and what a Pod that can be measured tells of CPU and memory (``usage``).
+What is left to others: choosing a backend (``commands.run``), starting Pods (``run_pods``), following them (``run``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from typing import Self
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
     from monopod.runner.cancellation import CancelRequest
     from monopod.runner.follow.pod_events import Event
+    from monopod.runner.follow.usage import ContainerUsage
 
 
 DELETED = "DeletedToCancel"
@@ -30,47 +31,55 @@ DELETED = "DeletedToCancel"
 NOT_STARTED = "NotStarted"
 """The reason in the status of a Pod whose coordinator has never run."""
 
-
 EVICTED = "Evicted"
-"""The reason in the status of a Pod that was killed because it took more than it may (kubelet's)."""
+"""The reason in the status of a Pod that was killed because it exceeded a limit (kubelet's)."""
 
 
 class CancelRequests(Protocol):
-    """Where requests to cancel come in; `CancelSocket` says more."""
+    """Receives requests to cancel (`CancelSocket`)."""
 
     def fileno(self) -> int:
         """Return a descriptor that is readable when there is a request."""
 
     def requests(self) -> Iterable[CancelRequest]:
-        """Return the requests that have come."""
+        """Return the requests that have arrived."""
 
 
-class Pod(Protocol):
-    """A Pod that runs, as whoever follows it needs it. It can be selected on like a file."""
+class RunningPod(Protocol):
+    """A Pod as it is followed. It can be selected on like a file."""
 
     def fileno(self) -> int:
-        """Return a descriptor that is readable when `events` has something to tell."""
+        """Return a descriptor that is readable when `events` has something to yield."""
 
     def events(self, timeout: float | None) -> Iterable[Event]:
-        """Tell what has happened, waiting `timeout` seconds at most (None: for ever)."""
+        """Yield what has happened. Wait up to `timeout` seconds for it (None: without limit)."""
 
-    def has_ended(self, container: str) -> bool:
-        """Return whether `events` has told all that a container has written, and no more will come."""
+    def drain(self, container: str) -> bool:
+        """Return whether a container has ended and `events` has yielded all of its output.
+
+        If it has ended, what is left of its output is read now, and `events` yields it.
+        """
 
     def signal(self, container: str, number: int) -> None:
-        """Send a signal to the first process of a container, if it runs."""
+        """Send a signal to the first process of a container, if it is running."""
 
     def end_unstarted(self) -> None:
-        """End the Pod if it may wait for long before its coordinator starts, and that has not started."""
+        """End the Pod if its coordinator has not started and may not start for long."""
 
     def kill(self) -> None:
         """Kill all containers at once."""
 
     def declare_dead(self, container: str, reason: str, message: str) -> None:
-        """Tell the coordinator that a container cannot start, and why: Kubernetes' reason for it, and a message."""
+        """Report to the coordinator that a container cannot start: Kubernetes' reason for it, and a message."""
+
+    def usage(self, containers: Iterable[str]) -> Mapping[str, ContainerUsage] | None:
+        """Return the CPU and memory of those of the containers that are running; None: this Pod is not measured."""
+
+    def logs_command(self, task: str, step: str, container: str) -> str | None:
+        """Return a command that shows what a Step of a Task (its label) wrote, after the run; None: nothing is kept."""
 
 
-class StartablePod(Pod, Protocol):
+class StartablePod(RunningPod, Protocol):
     """A Pod from its start to its end."""
 
     def __enter__(self) -> Self: ...
@@ -81,7 +90,7 @@ class StartablePod(Pod, Protocol):
         """Start the Pod. Raises PodRefusedError, BackendUnavailableError."""
 
     def cancel_requests(self) -> AbstractContextManager[CancelRequests]:
-        """Listen to requests of `monopod cancel` as long as the context lasts."""
+        """Receive the requests of `monopod cancel` until the context is left."""
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -89,19 +98,11 @@ class StartablePod(Pod, Protocol):
 
     @property
     def kept(self) -> str:
-        """Where what was to be kept is, in words for a person."""
-
-
-@runtime_checkable
-class PodWithLogs(Protocol):
-    """A Pod of which something may stay that `monopod` can show when the run is over."""
-
-    def logs_command(self, task: str, step: str) -> str | None:
-        """Return the command that shows what a Step of a Task (its label) wrote; None if nothing stays."""
+        """Where the kept files or objects are, for a person."""
 
 
 class Backend(Protocol):
-    """Runs Pods. ``name`` is that of ``--backend``; ``notice`` is said once before the first Pod is followed."""
+    """Runs Pods. ``name`` is its value of ``--backend``; ``notice`` is shown once before the first Pod is followed."""
 
     name: str
     notice: str

@@ -36,7 +36,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from monopod.runner.backend import DELETED, EVICTED, NOT_STARTED, CancelRequests, Pod
+from monopod.runner.backend import DELETED, EVICTED, NOT_STARTED, CancelRequests, RunningPod
 from monopod.runner.cancellation import CancelRequest, harder
 from monopod.runner.display.display import Display
 from monopod.runner.display.summary import Outcome
@@ -98,7 +98,7 @@ SIGNALS: dict[CancelMode, signal.Signals] = {
 class Run:
     """One run of a Pod: reads what happens in it, and has it shown."""
 
-    def __init__(self, pod: Pod, follower: Follower, display: Display, wake_up: int) -> None:
+    def __init__(self, pod: RunningPod, follower: Follower, display: Display, wake_up: int) -> None:
         """`wake_up` is a descriptor that gives the numbers of the signals that this process gets."""
         self._pod = pod
         self._follower = follower
@@ -107,7 +107,7 @@ class Run:
         self.told: list[RunEvent] = []
         """What the coordinator has told so far."""
         self._lines: set[str] = set()  # of these events
-        self._order = OutputOrder(follower.plan, pod.has_ended)
+        self._order = OutputOrder(follower.plan, pod.drain)
         self._has_started = self._has_finished = False  # as the coordinator told
         self._events = LineSplitter(LONGEST_EVENT)
         self._coordinator_end = ""

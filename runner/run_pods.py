@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from monopod.compiler.compilation import Compilation
-from monopod.runner.backend import Backend, PodWithLogs, StartablePod
+from monopod.runner.backend import Backend, StartablePod
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
 from monopod.runner.commands.options.cluster import program_name
 from monopod.runner.display.background_output import background_output
@@ -177,7 +177,7 @@ def follow_pod(
     `unused_images` their images, where they are not used.
     """
     follower = Follower(plan, limits, unused_images)
-    display = recording(make_display(_stream(options.output), follower, os.environ, options.lines, pod), recorder)
+    display = recording(make_display(_stream(options.output), follower, os.environ, options.lines, pod.usage), recorder)
     run = Run(pod, follower, display, wake_up)
     summary, began = None, time.time()
     try:
@@ -204,12 +204,9 @@ def _what_shows_more(pod: StartablePod, recorder: Recorder | None, options: Opti
     """Return what gives the command that shows all that a Step wrote: from what stays of it, else of a new run."""
 
     def more(task: str, step: str, container: str) -> str:
-        in_cluster = pod.logs_command(task, step) if isinstance(pod, PodWithLogs) else None
-        log = f"{pod.kept}/logs/{container}-0.log"
-        if in_cluster is not None:
-            return in_cluster
-        if options.keep and os.path.isfile(log):
-            return shlex.join(["less", log])
+        shows_log = pod.logs_command(task, step, container)
+        if shows_log is not None:
+            return shows_log
         if recorder is not None and recorder.directory is not None and not recorder.problem:
             name = recorder.directory.name
             return shlex.join([*program_name(), "report", name, "-o", f"{name}.html"])

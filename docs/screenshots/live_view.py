@@ -151,7 +151,7 @@ def frames() -> Iterator[tuple[float, tuple[str, ...]]]:
         highlight=False,
         _environ={},
     )
-    display = LiveDisplay(console, follower, LineOptions(), LoadMeter(None))
+    display = LiveDisplay(console, follower, LineOptions(), LoadMeter())
     for tick, group in groupby(replay(), key=lambda fed: fed[0]):
         for _, item in group:
             for shown in follower.output(*item) if type(item) is tuple else follower.event(item):

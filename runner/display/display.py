@@ -13,7 +13,7 @@ from monopod.runner.display.folding import folding_of
 from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.summary import Summary
 from monopod.runner.follow.follower import Follower, Shown
-from monopod.runner.follow.usage import LoadMeter
+from monopod.runner.follow.usage import LoadMeter, Measure
 
 
 class Display(Protocol):
@@ -46,13 +46,13 @@ def make_display(
     follower: Follower,
     environment: Mapping[str, str],
     options: LineOptions | None = None,
-    pod: object = None,
+    measure: Measure = lambda _: None,
 ) -> Display:
     """Return a live display for a terminal, a folding one for the log of a CI system, and a plain one otherwise.
 
     The display is also plain on a terminal without capabilities (``TERM=dumb``), with ``NO_COLOR``
-    (https://no-color.org), and in CI (``CI``) even if the log looks like a terminal. `pod` reports the resource usage
-    of its containers, if it can.
+    (https://no-color.org), and in CI (``CI``) even if the log looks like a terminal. `measure` returns the CPU and
+    memory that containers use.
     """
     options = options or LineOptions()
     stream = guarded(stream, environment)
@@ -64,7 +64,7 @@ def make_display(
         from monopod.runner.display.screen_region import reflows  # noqa: PLC0415
 
         console = Console(file=stream, highlight=False, markup=False, emoji=False)
-        return LiveDisplay(console, follower, options, LoadMeter(pod), reflows=reflows(environment))
+        return LiveDisplay(console, follower, options, LoadMeter(measure), reflows=reflows(environment))
     options = dataclasses.replace(options, colours=not environment.get("NO_COLOR"))
     folding = folding_of(environment)
     if folding is not None and not options.selection.quiet and not _is_file(stream):

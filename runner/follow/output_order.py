@@ -83,11 +83,11 @@ class _Waiting:
 class OutputOrder:
     """Puts the output and the events of one run of a Plan in order.
 
-    ``has_ended`` says whether all that a container wrote was given to `output`, and no more will come.
+    ``drain`` returns whether a container has ended and all of its output was given to `output` (`RunningPod.drain`).
     """
 
-    def __init__(self, plan: planned.Plan, has_ended: Callable[[str], bool]) -> None:
-        self._has_ended = has_ended
+    def __init__(self, plan: planned.Plan, drain: Callable[[str], bool]) -> None:
+        self._drain = drain
         slots = [slot for each in planned.walk(plan.pipeline) for slot in each.task.slots]
         self._sidecars = {slot.name: slot.sidecars for slot in slots}
         self._containers = {name: _Container(name) for slot in slots for name in (*slot.containers, *slot.sidecars)}
@@ -230,7 +230,7 @@ class OutputOrder:
     def _is_complete(self, container: _Container, number: int) -> bool:
         end = container.ends[number].mark
         stream = container.streams.get(BOTH) or container.streams.get("stdout")
-        return end == b"" or (stream is not None and stream.request > number) or self._has_ended(container.name)
+        return end == b"" or (stream is not None and stream.request > number) or self._drain(container.name)
 
     # Cutting
 

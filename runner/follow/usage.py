@@ -1,4 +1,4 @@
-"""CPU and memory of what runs, as far as a backend can tell.
+"""CPU and memory of running containers, where the backend can measure them.
 
 Rules: CPU is what was used since the last time it was looked at, in processors (1.0 is one, fully used). Looking costs
 a fiftieth of the time at most, however many processes there are.
@@ -7,9 +7,9 @@ a fiftieth of the time at most, however many processes there are.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TypeAlias
 
 SECONDS_BETWEEN = 1.0
 MOST_OF_THE_TIME = 1 / 50
@@ -23,12 +23,8 @@ class ContainerUsage:
     memory: int
 
 
-@runtime_checkable
-class MeasuredPod(Protocol):
-    """A Pod whose backend can tell what its containers use."""
-
-    def usage(self, containers: Iterable[str]) -> Mapping[str, ContainerUsage]:
-        """Return what these containers use, those of them that run."""
+Measure: TypeAlias = Callable[[Iterable[str]], Mapping[str, ContainerUsage] | None]
+"""Returns what those of the containers use that are running; None if it cannot be measured (`RunningPod.usage`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +41,27 @@ class Load:
 
 
 class LoadMeter:
-    """Looks at a Pod from time to time. Without a Pod that can be measured, it knows of no load."""
+    """Measures a Pod from time to time."""
 
-    def __init__(self, pod: object) -> None:
-        self._pod = pod if isinstance(pod, MeasuredPod) else None
+    def __init__(self, measure: Measure = lambda _: None) -> None:
+        self._measure = measure
+        self.is_measuring = False
+        """Whether the last measurement gave a result."""
         self._loads: dict[str, Load] = {}
         self._last: dict[str, ContainerUsage] = {}
         self._looked_at = 0.0
         self._next_look = 0.0
 
-    @property
-    def is_measuring(self) -> bool:
-        """Whether the Pod is one that can be measured."""
-        return self._pod is not None
-
     def look(self, containers: Iterable[str], now: float) -> bool:
-        """Look at these containers, if it is time to; return whether it was. `now` is in seconds of any clock."""
-        if self._pod is None or now < self._next_look:
+        """Measure these containers if it is time to; return whether there is a result. `now`: seconds of any clock."""
+        if now < self._next_look:
             return False
         began = time.perf_counter()
-        usage = self._pod.usage(containers)
+        usage = self._measure(containers)
+        self.is_measuring = usage is not None
+        if usage is None:
+            self._next_look = now + SECONDS_BETWEEN
+            return False
         cost = time.perf_counter() - began
         seconds = now - self._looked_at
         self._loads = {name: Load(self._processors(name, each, seconds), each.memory) for name, each in usage.items()}

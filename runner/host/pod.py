@@ -15,6 +15,7 @@ import os
 import pickle  # to a process of our own
 import resource
 import select
+import shlex
 import socket
 import subprocess
 import sys
@@ -217,12 +218,17 @@ class HostPod:
         self._say("never_started", container=container, reason=reason, message=message[:LONGEST_MESSAGE])
 
     def usage(self, containers: Iterable[str]) -> dict[str, ContainerUsage]:
-        """Return what these containers use of CPU and memory, those of them that run."""
+        """Return the CPU and memory that those of the containers use that are running."""
         from monopod.runner.host.usage import container_usage  # noqa: PLC0415  # psutil, where somebody looks
 
         if self._launcher is None or self.is_finished:
             return {}
         return container_usage(self._launcher.pid, self._first_processes, containers)
+
+    def logs_command(self, task: str, step: str, container: str) -> str | None:  # noqa: ARG002
+        """Return the command that shows a container's log, if it is kept."""
+        log = f"{self.state_directory}/logs/{container}-0.log"
+        return shlex.join(["less", log]) if self.keep and os.path.isfile(log) else None
 
     def cancel_requests(self) -> CancelSocket:
         """Listen to requests of `monopod cancel`, as a context manager."""
@@ -319,8 +325,8 @@ class HostPod:
                 self._finished = event
             yield event
 
-    def has_ended(self, container: str) -> bool:
-        """Return whether `events` has told all that a container has written, and no more will come."""
+    def drain(self, container: str) -> bool:
+        """Return whether a container has ended and `events` has yielded all of its output."""
         return container in self._dead and not any(map(_is_output_of(container), self._pending))
 
     def _streams_of(self, container: str) -> list[int]:

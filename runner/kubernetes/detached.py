@@ -55,7 +55,7 @@ def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, 
 
 
 class AttachedPod(FollowedPod):
-    """A Pod that somebody else made. Leaving it leaves it as it is. It is a ``backend.StartablePod``."""
+    """A Pod that somebody else made. Leaving it leaves it as it is. It is a `StartablePod`."""
 
     kept = ""
 
@@ -73,7 +73,7 @@ class AttachedPod(FollowedPod):
         """Begin to follow it."""
         self.follow(self._existing.pod)
 
-    def logs_command(self, task: str, step: str) -> str:
+    def logs_command(self, task: str, step: str, container: str) -> str:  # noqa: ARG002
         """Return the command that shows what a Step wrote."""
         return self.command("logs", f"{task}/{step}")
 

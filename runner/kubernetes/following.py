@@ -22,7 +22,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -126,7 +126,7 @@ _Message: TypeAlias = LogMessage | WatchMessage | _Due | _Executed | _Deleted
 
 
 class FollowedPod:
-    """Follows a Pod of a Plan from `follow` to `close`. It is a ``backend.Pod``.
+    """Follows a Pod of a Plan from `follow` to `close`. It is a `RunningPod`.
 
     `start_timeout` is how long something may keep a container from starting; None: until kubelet has tried once while
     its Task runs, otherwise `START_TIMEOUT`. `reads` says of which containers, beside the coordinator, the output is
@@ -227,7 +227,7 @@ class FollowedPod:
         for each in threads:
             each.join(2)
 
-    # backend.Pod
+    # RunningPod
 
     def fileno(self) -> int:
         """Return a descriptor that is readable when `events` has something to tell."""
@@ -243,8 +243,8 @@ class FollowedPod:
             if self._finished:
                 return
 
-    def has_ended(self, container: str) -> bool:
-        """Return whether `events` has told all that a container has written, and no more will come."""
+    def drain(self, container: str) -> bool:
+        """Return whether a container has ended and `events` has yielded all of its output."""
         if container not in self._readers or container in self._ended:
             return True
         return not self._is_live and self._caught_up.get(container, 0) >= self._owed[container]
@@ -263,6 +263,9 @@ class FollowedPod:
         """Delete the Pod without any grace, which kills all containers at once."""
         self._is_killed = True
         self._delete(grace=0)
+
+    def usage(self, containers: Iterable[str]) -> None:
+        """Measure nothing: a cluster may have no metrics, and they are a minute old."""
 
     def declare_dead(self, container: str, reason: str, message: str) -> None:
         """Tell the coordinator that a container cannot start, and why."""

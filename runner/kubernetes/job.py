@@ -26,7 +26,7 @@ _SECONDS_BETWEEN_LOOKS = 0.2
 
 
 class JobPod(KubernetesPod):
-    """Runs the Pod of a Job in a cluster. It is a ``backend.StartablePod``."""
+    """Runs the Pod of a Job in a cluster. It is a `StartablePod`."""
 
     _job: dict[str, Any] | None = None
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class KubernetesPod(FollowedPod):
-    """Runs one Pod in a cluster. It is a ``backend.StartablePod``."""
+    """Runs one Pod in a cluster. It is a `StartablePod`."""
 
     def __init__(
         self, cluster: Cluster, compilation: Compilation, start_timeout: float | None = None, *, keep: bool
@@ -107,7 +107,7 @@ class KubernetesPod(FollowedPod):
         """Which Pod stays with ``keep``."""
         return f"Pod '{self.name.name}' in namespace '{self.name.namespace}'"
 
-    def logs_command(self, task: str, step: str) -> str | None:
+    def logs_command(self, task: str, step: str, container: str) -> str | None:  # noqa: ARG002
         """Return the command that shows what a Step wrote, if the Pod stays."""
         return self.command("logs", f"{task}/{step}") if self._keep else None
 

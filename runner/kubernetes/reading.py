@@ -59,7 +59,7 @@ def _ordered(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool
     """Yield what happened in a Pod in order, as `pod_events` does out of order. Raises BackendUnavailableError."""
     splitter = LineSplitter(LONGEST_EVENT)
     with _followed(existing, follow=follow, reads=reads) as pod:
-        order = OutputOrder(existing.plan, pod.has_ended)
+        order = OutputOrder(existing.plan, pod.drain)
         is_over = False
         while not is_over:
             for event in pod.events(order.seconds_to_wait(time.monotonic())):

@@ -150,6 +150,12 @@ class PodmanPod:
         """Return a descriptor that is readable when `events` has something to tell."""
         return self._poll.fileno()
 
+    def usage(self, containers: Iterable[str]) -> None:
+        """Measure nothing: podman would take longer to answer than a measurement may cost."""
+
+    def logs_command(self, task: str, step: str, container: str) -> None:
+        """Return no command: the log of a kept container is podman's."""
+
     def cancel_requests(self) -> CancelSocket:
         """Listen to requests of `monopod cancel`, as a context manager."""
         return CancelSocket(self._directory)
@@ -381,8 +387,8 @@ class PodmanPod:
             self._is_finished = isinstance(event, PodFinished)
             yield event
 
-    def has_ended(self, container: str) -> bool:
-        """Return whether `events` has told all that a container has written, and no more will come."""
+    def drain(self, container: str) -> bool:
+        """Return whether a container has ended and `events` has yielded all of its output."""
         if container not in self._monitors or not self._monitors[container].has_ended():
             return False
         self._pending += self._read_log(container)

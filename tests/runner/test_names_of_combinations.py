@@ -84,7 +84,7 @@ def test_the_live_view_counts_them(feed):
     follower = Follower(plan)
 
     def text():
-        rows = View(follower, LoadMeter(None), {}).rows(0, 100, 24)
+        rows = View(follower, LoadMeter(), {}).rows(0, 100, 24)
         return "\n".join("".join(text for text, _ in row) for row in rows)
 
     follower.event(happenings[0])

@@ -143,7 +143,7 @@ class ScriptedPod:
             else:
                 yield event
 
-    def has_ended(self, container):
+    def drain(self, container):
         return True
 
     def signal(self, container, number):

@@ -33,7 +33,9 @@ class View:
             highlight=False,
             _environ={},
         )
-        self.display = LiveDisplay(self.console, self.follower, LineOptions(**options), LoadMeter(pod))
+        self.display = LiveDisplay(
+            self.console, self.follower, LineOptions(**options), LoadMeter(pod.usage) if pod else LoadMeter()
+        )
         self.now = now
 
     def resize(self, width, height):

@@ -19,7 +19,7 @@ def test_cpu_is_what_was_used_since_the_last_look():
         {"a": ContainerUsage(13.0, 200), "b": ContainerUsage(0.5, 50)},
         {"a": ContainerUsage(0.25, 10), "b": ContainerUsage(1.5, 50)},  # a is another one of that name
     )
-    meter = LoadMeter(pod)
+    meter = LoadMeter(pod.usage)
     assert meter.look(["a"], 100.0)
     assert meter.load(["a", "b"]) == Load(None, 100)
     assert not meter.look(["a"], 100.5)
@@ -33,7 +33,7 @@ def test_cpu_is_what_was_used_since_the_last_look():
 
 
 def test_of_other_pods_nothing_is_known():
-    meter = LoadMeter(object())
+    meter = LoadMeter()
     assert not meter.look(["a"], 100.0)
     assert meter.load(["a"]) is None
 
