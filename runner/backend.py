@@ -3,7 +3,7 @@
 Rules:
 
 - A Pod is a context manager. Leaving it ends what is still running and removes what it left, unless that is kept.
-- A Pod never blocks, except in `start`, in `events` and when it is left.
+- A Pod never blocks, except in `start`, in `RunningPod.events` and when it is left.
 - A Pod that cannot be started says so before anything has run, by an error of ``backend_errors``.
 - Every Pod has every method. Where a backend has nothing to return, it returns None or an empty string.
 
@@ -75,18 +75,15 @@ class RunningPod(Protocol):
     def usage(self, containers: Iterable[str]) -> Mapping[str, ContainerUsage] | None:
         """Return the CPU and memory of those of the containers that are running; None: this Pod is not measured."""
 
-    def logs_command(self, task: str, step: str, container: str) -> str | None:
-        """Return a command that shows what a Step of a Task (its label) wrote, after the run; None: nothing is kept."""
 
-
-class StartablePod(RunningPod, Protocol):
-    """A Pod from its start to its end."""
+class Pod(Protocol):
+    """A Pod from its start to its removal."""
 
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *error: object) -> None: ...
 
-    def start(self) -> None:
+    def start(self) -> RunningPod:
         """Start the Pod. Raises PodRefusedError, BackendUnavailableError."""
 
     def cancel_requests(self) -> AbstractContextManager[CancelRequests]:
@@ -100,6 +97,9 @@ class StartablePod(RunningPod, Protocol):
     def kept(self) -> str:
         """Where the kept files or objects are, for a person."""
 
+    def logs_command(self, task: str, step: str, container: str) -> str | None:
+        """Return a command that shows what a Step of a Task (its label) wrote, after the run; None: nothing is kept."""
+
 
 class Backend(Protocol):
     """Runs Pods. ``name`` is its value of ``--backend``; ``notice`` is shown once before the first Pod is followed."""
@@ -107,5 +107,5 @@ class Backend(Protocol):
     name: str
     notice: str
 
-    def pod(self, compilation: Compilation, *, keep: bool) -> StartablePod:
+    def pod(self, compilation: Compilation, *, keep: bool) -> Pod:
         """Return the Pod of a compiled run, not yet started."""

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from monopod.compiler.compilation import Compilation
-from monopod.runner.backend import Backend, StartablePod
+from monopod.runner.backend import Backend, Pod, RunningPod
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
 from monopod.runner.commands.options.cluster import program_name
 from monopod.runner.display.background_output import background_output
@@ -138,7 +138,7 @@ def _stream(output: Output) -> Any:
 def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_up: int, *, is_first: bool) -> Ended:
     with backend.pod(compilation, keep=options.keep) as pod:
         try:
-            pod.start()
+            running = pod.start()
         except (PodRefusedError, BackendUnavailableError) as error:
             if _is_asked_to_end(wake_up):  # Ctrl-C ends what the backend waits for, such as a pull
                 print("monopod run: cancelled before it was started", file=sys.stderr)
@@ -158,11 +158,12 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
         is_host = backend.name == "host"  # it enforces no limits of memory, and uses no images
         limits, unused = ({}, images(compilation.pod)) if is_host else (memory_limits(compilation.pod), {})
         plan = compilation.plan
-        return follow_pod(pod, plan, options, wake_up, limits=limits, unused_images=unused, recorder=recorder)
+        return follow_pod(pod, running, plan, options, wake_up, limits=limits, unused_images=unused, recorder=recorder)
 
 
 def follow_pod(
-    pod: StartablePod,
+    pod: Pod,
+    running: RunningPod,
     plan: Plan,
     options: Options,
     wake_up: int,
@@ -177,8 +178,10 @@ def follow_pod(
     `unused_images` their images, where they are not used.
     """
     follower = Follower(plan, limits, unused_images)
-    display = recording(make_display(_stream(options.output), follower, os.environ, options.lines, pod.usage), recorder)
-    run = Run(pod, follower, display, wake_up)
+    display = recording(
+        make_display(_stream(options.output), follower, os.environ, options.lines, running.usage), recorder
+    )
+    run = Run(running, follower, display, wake_up)
     summary, began = None, time.time()
     try:
         with pod.cancel_requests() as cancel_requests, caught(signal.SIGTSTP, signal.SIGCONT):
@@ -200,7 +203,7 @@ def follow_pod(
     return Ended(outcome.exit_code, document, run.is_interrupted, record, is_told=follower.finished is not None)
 
 
-def _what_shows_more(pod: StartablePod, recorder: Recorder | None, options: Options) -> More:
+def _what_shows_more(pod: Pod, recorder: Recorder | None, options: Options) -> More:
     """Return what gives the command that shows all that a Step wrote: from what stays of it, else of a new run."""
 
     def more(task: str, step: str, container: str) -> str:

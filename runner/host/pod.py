@@ -145,8 +145,8 @@ class HostPod:
 
     # --- start and stop
 
-    def start(self) -> None:
-        """Start the Pod. Raises PodRefusedError if it cannot run here, BackendUnavailableError if nothing can."""
+    def start(self) -> HostPod:
+        """Start the Pod and return it. Raises PodRefusedError, BackendUnavailableError."""
         check_names(self.manifest)
         self._state = state_directory.create(self.manifest["metadata"]["name"])
         soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -162,6 +162,7 @@ class HostPod:
         self._started_at = time.time()
         self._launch(pickle.dumps((pod, self.keep)))
         self._await_ready()
+        return self
 
     def _launch(self, pod: bytes) -> None:
         assert self._state is not None

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 class KubernetesBackend:
     """Runs Pods in a cluster, with `makes_jobs` by Jobs.
 
-    ``start_timeout``: how long, in seconds, something may keep a container from starting (`FollowedPod`).
+    ``start_timeout``: how long, in seconds, something may keep a container from starting (`PodObservation`).
     """
 
     name = "kubernetes"
     notice = ""
 
     def __init__(self, cluster: Cluster, start_timeout: float | None = None, *, makes_jobs: bool = False) -> None:
-        self._cluster = cluster
+        self.cluster = cluster
         self._makes_jobs = makes_jobs
         self._start_timeout = start_timeout
 
     def pod(self, compilation: Compilation, *, keep: bool) -> KubernetesPod:
         """Return the Pod of a compiled run, not yet created."""
         kind = JobPod if self._makes_jobs else KubernetesPod
-        return kind(self._cluster, compilation, self._start_timeout, keep=keep)
+        return kind(self.cluster, compilation, self._start_timeout, keep=keep)

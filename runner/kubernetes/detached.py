@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from monopod.runner.backend import CancelRequests
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
@@ -35,7 +35,7 @@ def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, 
     print_problems(warnings_of(compilations), sys.stderr)
     for compilation in compilations:
         with contextlib.ExitStack() as stack:
-            pod = stack.enter_context(contextlib.closing(backend.pod(compilation, keep=True)))
+            pod = stack.enter_context(backend.pod(compilation, keep=True))
             try:
                 pod.create()
             except (PodRefusedError, BackendUnavailableError) as error:
@@ -48,37 +48,44 @@ def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, 
             else:
                 print(
                     f"Pod {pod.name.name} runs in namespace {pod.name.namespace}; follow it with: "
-                    f"{pod.command('attach')}",
+                    f"{backend.cluster.command('attach', pod.name)}",
                     flush=True,
                 )
     return SUCCEEDED
 
 
-class AttachedPod(FollowedPod):
-    """A Pod that somebody else made. Leaving it leaves it as it is. It is a `StartablePod`."""
+class AttachedPod:
+    """A Pod that was created by another command, and stays as it is when this one ends. It is a `Pod`."""
 
     kept = ""
 
     def __init__(self, existing: ExistingPod) -> None:
-        super().__init__(existing.cluster, existing.plan)
         self._existing = existing
+        self._followed: FollowedPod | None = None
 
     def __enter__(self) -> AttachedPod:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        if self._followed is not None:
+            self._followed.close()
 
-    def start(self) -> None:
+    def start(self) -> FollowedPod:
         """Begin to follow it."""
-        self.follow(self._existing.pod)
+        self._followed = FollowedPod(self._existing.cluster, self._existing.plan, self._existing.pod)
+        return self._followed
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The metadata of the Pod."""
+        return self._existing.pod["metadata"] if self._followed is None else self._followed.metadata
 
     def logs_command(self, task: str, step: str, container: str) -> str:  # noqa: ARG002
         """Return the command that shows what a Step wrote."""
-        return self.command("logs", f"{task}/{step}")
+        return self._existing.cluster.command("logs", self._existing.name, f"{task}/{step}")
 
     def cancel_requests(self) -> contextlib.AbstractContextManager[CancelRequests]:
-        """Listen to nobody: `monopod cancel POD` asks the coordinator itself."""
+        """Receive none: `monopod cancel POD` sends its request to the coordinator."""
         return no_cancel_requests()
 
 
@@ -102,9 +109,10 @@ def attach(existing: ExistingPod, options: Options) -> int:
                 output.on_loss(interrupt),
                 AttachedPod(existing) as pod,
             ):
-                pod.start()
                 limits = memory_limits(existing.pod)
-                ended = follow_pod(pod, existing.plan, options, signals.reader, limits=limits, recorder=recorder)
+                ended = follow_pod(
+                    pod, pod.start(), existing.plan, options, signals.reader, limits=limits, recorder=recorder
+                )
         except KeyboardInterrupt:
             cancel = existing.cluster.command("cancel", existing.name)
             print(f"The run goes on; `{cancel}` cancels it.", file=sys.stderr)

@@ -26,7 +26,7 @@ _SECONDS_BETWEEN_LOOKS = 0.2
 
 
 class JobPod(KubernetesPod):
-    """Runs the Pod of a Job in a cluster. It is a `StartablePod`."""
+    """Runs the Pod of a Job in a cluster. It is a `Pod`."""
 
     _job: dict[str, Any] | None = None
 
@@ -91,10 +91,10 @@ class JobPod(KubernetesPod):
         assert self._job is not None
         return {"apiVersion": "batch/v1", "kind": "Job", **self._job}
 
-    def _delete_in_cluster(self, grace: int | None) -> None:
+    def _delete(self, grace: int | None) -> None:
         self._delete_job()
         if grace is not None:
-            delete_pod(self._cluster, self.name, self._uid, grace)
+            delete_pod(self._cluster, self._created, grace)
 
     def _delete_job(self) -> None:
         assert self._job is not None

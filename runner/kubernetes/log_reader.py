@@ -25,49 +25,13 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError
 from monopod.runner.kubernetes.cluster import Cluster, Query, Stream, UnreachableError
 from monopod.runner.kubernetes.log_lines import LONGEST_PIECE, LogLine, LogLines
+from monopod.runner.kubernetes.messages import CaughtUp, LogDisturbed, LogEnded, LogMessage, LogOutput
 from monopod.runner.kubernetes.pod_identity import PodIdentity
-
-
-@dataclass(frozen=True, slots=True)
-class LogOutput:
-    """A container wrote these lines."""
-
-    container: str
-    lines: list[LogLine]
-
-
-@dataclass(frozen=True, slots=True)
-class CaughtUp:
-    """All that the container's log held when this was asked for, as request `number`, has been told."""
-
-    container: str
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class LogEnded:
-    """No more of a container's log will come. ``problem`` tells why it may not be whole; empty: it is."""
-
-    container: str
-    problem: str = ""
-    error: ApiError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LogDisturbed:
-    """A container's log is out of reach, for the reason `text`; it is asked for again. Empty: it can be read again."""
-
-    container: str
-    text: str
-
-
-LogMessage: TypeAlias = LogOutput | CaughtUp | LogEnded | LogDisturbed
 
 _NO_CONTENT = 204
 _FIRST_WAIT = 0.1

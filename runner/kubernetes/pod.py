@@ -2,9 +2,9 @@
 
 Rules:
 
-- What is given beside the run is made first, then the Pod, and then the former belongs to the latter.
-- When it is left, the Pod is deleted, and so is what was made beside it, unless all is to be kept or nobody knows how
-  the run ended. Nobody waits until the cluster has done that.
+- The objects that the run brings with it are created first, then the Pod, which then becomes their owner.
+- When it is left, the Pod and these objects are deleted, unless they are kept or it is unknown how the run ended.
+  monopod does not wait until the cluster has done that.
 
 What is left to others: what happens in between (``following``).
 """
@@ -14,15 +14,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from monopod.runner.backend import CancelRequests
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
 from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words
-from monopod.runner.kubernetes.cluster import Cluster, UnreachableError, collection_path
-from monopod.runner.kubernetes.following import FollowedPod, delete_pod, is_deleted
+from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError, collection_path
+from monopod.runner.kubernetes.following import FollowedPod, delete_pod, describe, is_deleted, name_of
 from monopod.runner.kubernetes.objects import ObjectsBeside
 from monopod.runner.kubernetes.retrying import patiently
 from monopod.schemas.formats.visible_text import visible_lines
@@ -32,49 +32,61 @@ if TYPE_CHECKING:
     from monopod.runner.cancellation import CancelRequest
 
 
-class KubernetesPod(FollowedPod):
-    """Runs one Pod in a cluster. It is a `StartablePod`."""
+class KubernetesPod:
+    """Creates, follows and deletes one Pod in a cluster. It is a `Pod`."""
 
     def __init__(
         self, cluster: Cluster, compilation: Compilation, start_timeout: float | None = None, *, keep: bool
     ) -> None:
-        super().__init__(cluster, compilation.plan, start_timeout)
+        self._cluster = cluster
         self._compilation = compilation
+        self._start_timeout = start_timeout
         self._keep = keep
-        self._deletes_unheard = not keep
         self._namespace = compilation.pod["metadata"].get("namespace") or cluster.namespace
         self._objects = ObjectsBeside(cluster, self._namespace)
+        self._pod: dict[str, Any] | None = None
+        self._followed: FollowedPod | None = None
         self.problems: list[str] = []
-        """What did not go well when it was created."""
+        """What went wrong when it was created, and does not keep it from running."""
 
     def __enter__(self) -> KubernetesPod:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-        if self._pod is not None and not (self._keep or self.is_unknown):
+        is_unknown = False
+        if self._followed is not None:
+            self._followed.close()
+            is_unknown = self._followed.is_unknown
+        if self._pod is not None and not (self._keep or is_unknown):
             self._clean_up()
 
     def _clean_up(self) -> None:
-        """Delete the Pod and what was made beside it; tell what could not be deleted."""
+        """Delete the Pod and the objects beside it; report what could not be deleted."""
         problems = []
         try:
-            patiently(Request.CHANGE, lambda: delete_pod(self._cluster, self.name, self._uid))
+            patiently(Request.CHANGE, lambda: delete_pod(self._cluster, self._created))
         except (ApiError, UnreachableError) as error:
             if not is_deleted(error):
-                why = error.in_words() if isinstance(error, ApiError) else str(error)
-                problems.append(f"{self.name} could not be deleted: {why}")
+                problems.append(f"{self.name} could not be deleted: {describe(error)}")
         for problem in (*problems, *self._objects.delete()):
             print(visible_lines(f"monopod run: {problem}"), file=sys.stderr)
 
-    def start(self) -> None:
+    def start(self) -> FollowedPod:
         """Create the Pod and follow it. Raises PodRefusedError, BackendUnavailableError."""
-        self.follow(self.create())
+        self._followed = FollowedPod(
+            self._cluster,
+            self._compilation.plan,
+            self.create(),
+            delete=self._delete,
+            start_timeout=self._start_timeout,
+            deletes_unheard=not self._keep,
+        )
         for problem in self.problems:
-            self._warn(problem)
+            self._followed.warn(problem)
+        return self._followed
 
     def create(self) -> dict[str, Any]:
-        """Create the Pod, and what is given beside it; return it. Raises PodRefusedError, BackendUnavailableError."""
+        """Create the Pod and the objects beside it; return it. Raises PodRefusedError, BackendUnavailableError."""
         try:
             self._objects.make(self._compilation)
             self._pod = self._create()
@@ -99,20 +111,39 @@ class KubernetesPod(FollowedPod):
             raise PodRefusedError([creation_in_words(error, what, self._namespace)]) from error
 
     def _owner(self) -> dict[str, Any]:
+        """Return the object that owns what was created beside the run."""
+        return {"apiVersion": "v1", "kind": "Pod", **self._created}
+
+    def _delete(self, grace: int | None) -> None:
+        """Delete the Pod to end its run. Raises ApiError, UnreachableError."""
+        delete_pod(self._cluster, self._created, grace)
+
+    @property
+    def _created(self) -> dict[str, Any]:
         assert self._pod is not None
-        return {"apiVersion": "v1", "kind": "Pod", **self._pod}
+        return self._pod
+
+    @property
+    def name(self) -> PodName:
+        """The name of the Pod, once it was created."""
+        return name_of(self._created)
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The metadata of the Pod, once it was created."""
+        return self._created["metadata"] if self._followed is None else self._followed.metadata
 
     @property
     def kept(self) -> str:
-        """Which Pod stays with ``keep``."""
-        return f"Pod '{self.name.name}' in namespace '{self.name.namespace}'"
+        """The Pod that stays with ``keep``."""
+        return str(self.name)
 
     def logs_command(self, task: str, step: str, container: str) -> str | None:  # noqa: ARG002
-        """Return the command that shows what a Step wrote, if the Pod stays."""
-        return self.command("logs", f"{task}/{step}") if self._keep else None
+        """Return the command that shows what a Step wrote, if the Pod is kept."""
+        return self._cluster.command("logs", self.name, f"{task}/{step}") if self._keep else None
 
     def cancel_requests(self) -> contextlib.AbstractContextManager[CancelRequests]:
-        """Listen to nobody: `monopod cancel POD` asks the coordinator itself."""
+        """Receive none: `monopod cancel POD` sends its request to the coordinator."""
         return no_cancel_requests()
 
 
@@ -131,7 +162,7 @@ class _NoCancelRequests:
 
 @contextlib.contextmanager
 def no_cancel_requests() -> Iterator[CancelRequests]:
-    """Give what no request ever comes from."""
+    """Receive no requests until the context is left."""
     descriptor = os.eventfd(0, os.EFD_CLOEXEC)
     try:
         yield _NoCancelRequests(descriptor)

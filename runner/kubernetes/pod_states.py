@@ -207,7 +207,7 @@ def pod_trouble(event: Mapping[str, Any]) -> Trouble | None:
     return Trouble((reason, ""), None, reason, event.get("message") or "", text)
 
 
-def describe_failed_step(pod: Mapping[str, Any]) -> str:
+def describe_ending(pod: Mapping[str, Any]) -> str:
     """Return why a Pod ended that did not end by itself; empty if its status does not say."""
     status = pod.get("status") or {}
     reason, message = status.get("reason") or "", " ".join((status.get("message") or "").split())

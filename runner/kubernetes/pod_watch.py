@@ -16,56 +16,18 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError
 from monopod.runner.kubernetes.cluster import Cluster, PodName, Stream, UnreachableError, collection_path
+from monopod.runner.kubernetes.messages import Disturbance, EventSeen, PodGone, PodSeen, WatchMessage, WatchRefused
 
 _FIRST_WAIT = 0.1
 _LONGEST_WAIT = 5.0
 _MOST_REFUSALS = 3
 _WATCH_SECONDS = 290
 _INTERNAL_ERROR = 500
-
-
-@dataclass(frozen=True, slots=True)
-class PodSeen:
-    """The Pod is like this now."""
-
-    pod: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PodGone:
-    """There is no such Pod any more; it was like this when it was seen last, if it was."""
-
-    pod: dict[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Disturbance:
-    """The API server does not answer (or, with an empty text, answers again)."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class WatchRefused:
-    """The Pod may not be watched."""
-
-    error: ApiError
-
-
-@dataclass(frozen=True, slots=True)
-class EventSeen:
-    """The cluster says something about the Pod (core/v1 Event)."""
-
-    event: dict[str, Any]
-
-
-WatchMessage: TypeAlias = PodSeen | PodGone | Disturbance | WatchRefused | EventSeen
 
 
 class _Watch:

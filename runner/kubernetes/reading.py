@@ -19,7 +19,8 @@ from monopod.runner.follow.ordered import Ordered
 from monopod.runner.follow.output_order import OutputOrder
 from monopod.runner.follow.pod_events import ContainerOutput, Event, PodFinished, PodWarning
 from monopod.runner.kubernetes.existing import ExistingPod, NoSuchPodError
-from monopod.runner.kubernetes.following import NOT_FOLLOWED, FollowedPod
+from monopod.runner.kubernetes.following import FollowedPod
+from monopod.runner.kubernetes.observation import NOT_FOLLOWED
 from monopod.runner.kubernetes.task_selection import Selection
 from monopod.runner.run import LONGEST_EVENT
 from monopod.schemas.matrix_names import InstanceNames, label
@@ -41,8 +42,14 @@ def pod_events(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bo
 
 
 def _followed(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool]) -> closing[FollowedPod]:
-    pod = FollowedPod(existing.cluster, existing.plan, reads=reads, is_live=follow)
-    pod.follow(existing.pod, tells_events=existing.tells_events)
+    pod = FollowedPod(
+        existing.cluster,
+        existing.plan,
+        existing.pod,
+        has_events=existing.tells_events,
+        reads=reads,
+        is_live=follow,
+    )
     return closing(pod)
 
 

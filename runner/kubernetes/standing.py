@@ -74,7 +74,7 @@ def _untold(existing: ExistingPod) -> Outcome:
     evident = evident_outcome(existing.pod.get("status") or {})
     if evident is not None:
         return evident
-    why = pod_states.describe_failed_step(existing.pod)
+    why = pod_states.describe_ending(existing.pod)
     message = "the coordinator did not tell how the run ended" + (f": {why}" if why else "")
     return Outcome("Failed", "OutcomeUnknown", message)
 

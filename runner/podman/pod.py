@@ -168,8 +168,8 @@ class PodmanPod:
 
     # --- start and stop
 
-    def start(self) -> None:
-        """Start the Pod. Raises PodRefusedError if it cannot run here, BackendUnavailableError if nothing can."""
+    def start(self) -> PodmanPod:
+        """Start the Pod and return it. Raises PodRefusedError, BackendUnavailableError."""
         check_names(self.manifest)
         command.check()
         provided = images.provide(self.manifest, coordinator_of(self.manifest)["image"], self._tell)
@@ -193,6 +193,7 @@ class PodmanPod:
             self._run_to_its_end(container["name"])
         names = [each["name"] for each in made.manifest["spec"]["containers"]]
         self._starter = self._spawn(["start", *(self._ids[name] for name in names)], self._all_started)
+        return self
 
     def _without_image(self, missing: Mapping[str, tuple[str, str]]) -> Iterator[Event]:
         """Yield which containers are not played for want of their image."""

@@ -1,9 +1,13 @@
-"""Following a Pod of which the test says what happens: states, log streams and refusals. Nothing really runs."""
+"""Following a Pod on an API server: states, log streams and refusals. Nothing runs in it.
+
+What each message and timer does is in test_observation.py, without an API server.
+"""
 
 import os
 import signal
 
 import pytest
+from following import warnings
 
 from monopod.schemas.run_events import RunFinished, to_line
 
@@ -12,10 +16,6 @@ def event(api, reason, message):
     """Let the cluster warn of the Pod."""
     told = {"type": "Warning", "reason": reason, "message": message, "metadata": {"name": reason.lower()}}
     api.put("events", "ci", {**told, "involvedObject": {"uid": api.pod()["metadata"]["uid"]}})
-
-
-def warnings(lines):
-    return [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]
 
 
 def test_the_outcome_is_told_while_the_pod_still_runs(api, follow, coordinator):
@@ -51,45 +51,6 @@ def test_output_that_comes_after_the_end_of_a_step_is_still_its_own(api, follow,
     assert following.follower.last_lines(task, step) == ("early", "late")
 
 
-def test_logs_of_steps_are_opened_when_they_start(api, follow, coordinator, make):
-    following, it = follow(make.task("build", "true"), make.task("other", "true")), coordinator()
-    it.started()
-    it.task_started("build")
-    it.says("build", "x")
-    it.task_finished("build")
-    it.ends("build-act")
-    it.finished()
-    following.end()
-    asked = {query["container"] for _, path, query in api.requests if path.endswith("/log")}
-    assert asked == {"coordinator", "build-act"}
-
-
-@pytest.mark.parametrize(
-    ("reason", "message", "words"),
-    [
-        (
-            "Evicted",
-            "The node was low on resource: memory.",
-            "the Pod was evicted: The node was low on resource: memory.",
-        ),
-        (
-            "DeadlineExceeded",
-            "Pod was active on the node too long",
-            "the Pod ran longer than its activeDeadlineSeconds",
-        ),
-        ("UnexpectedAdmissionError", "Allocate failed", "UnexpectedAdmissionError: Allocate failed"),
-    ],
-)
-def test_a_pod_that_was_ended(api, follow, coordinator, reason, message, words):
-    following, it = follow(), coordinator()
-    it.started()
-    it.ends("coordinator")
-    api.set_status("build", phase="Failed", reason=reason, message=message)
-    outcome, _ = following.end()
-    assert outcome.exit_code == 1
-    assert words in outcome.message
-
-
 def test_a_pod_that_was_deleted_by_somebody(api, follow, coordinator):
     following, it = follow(), coordinator()
     it.started()
@@ -119,27 +80,6 @@ def test_an_image_that_cannot_be_had_fails_its_task(api, follow, coordinator, wa
     words = "the image 'busybox' of Step 'act' of Task 'build' cannot be pulled (ImagePullBackOff): Back-off pulling"
     (warning,) = warnings(lines)
     assert warning.startswith(words)
-
-
-def test_a_name_that_is_no_image_is_not_waited_for(api, follow, coordinator, waiting):
-    following, it = follow(start_timeout=3600), coordinator()
-    it.started()
-    api.set_status("build", containerStatuses=[waiting("build-act", "InvalidImageName", "couldn't parse it")])
-    api.wait_for(lambda: api.executed)
-    it.finished("Failed")
-    following.end()
-
-
-def test_trouble_that_passes_is_no_failure(api, follow, coordinator, waiting):
-    following, it = follow(start_timeout=3600), coordinator()
-    it.started()
-    api.set_status("build", containerStatuses=[waiting("build-act", "ErrImagePull", "timeout")])
-    api.set_status("build", containerStatuses=[{"name": "build-act", "restartCount": 0, "state": {"running": {}}}])
-    it.finished()
-    outcome, lines = following.end()
-    assert outcome.exit_code == 0
-    assert len(warnings(lines)) <= 1
-    assert api.executed == []
 
 
 @pytest.mark.parametrize(
@@ -177,29 +117,6 @@ def test_a_pod_that_does_not_start_fails_the_run(api, follow, status, words):
     assert words in outcome.message
     assert words in warnings(lines)[0]
     api.wait_for(lambda: "deletionTimestamp" in api.pod()["metadata"])
-
-
-def test_a_volume_that_cannot_be_mounted_fails_the_run(api, follow):
-    following = follow(start_timeout=0)
-    event(api, "FailedMount", 'MountVolume.SetUp failed for volume "v" : configmap "missing" not found')
-    outcome, lines = following.end()
-    assert (outcome.exit_code, outcome.reason) == (1, "NotStarted")
-    assert outcome.message.startswith("the run did not start: FailedMount: MountVolume.SetUp failed")
-    assert len(warnings(lines)) == 1
-    api.wait_for(lambda: "deletionTimestamp" in api.pod()["metadata"])
-
-
-def test_a_volume_that_is_mounted_in_the_end_is_no_failure(api, follow, coordinator):
-    following, it = follow(start_timeout=0.5), coordinator()
-    running = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}
-    api.set_status("build", phase="Pending", initContainerStatuses=[running])
-    it.started()
-    following.wait_for("started")
-    event(api, "FailedMount", "a retry")
-    following.wait_for("a retry")
-    it.finished()
-    outcome, _ = following.end()
-    assert outcome.exit_code == 0
 
 
 @pytest.mark.parametrize("condition", [{}, {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}])
@@ -305,19 +222,6 @@ def test_a_version_that_the_server_has_forgotten(api, follow, coordinator):
     assert "the Pod was evicted: too much" in outcome.message
 
 
-def test_events_are_told_once(api, follow, coordinator):
-    following, it = follow(), coordinator()
-    event = {"type": "Warning", "reason": "FailedMount", "message": 'secret "x" not found'}
-    event["involvedObject"] = {"uid": api.pod()["metadata"]["uid"]}
-    api.put("events", "ci", {**event, "metadata": {"name": "a"}})
-    api.put("events", "ci", {**event, "metadata": {"name": "b"}})
-    following.wait_for('FailedMount: secret "x" not found')
-    it.started()
-    it.finished()
-    _, lines = following.end()
-    assert warnings(lines) == ['FailedMount: secret "x" not found']
-
-
 @pytest.mark.parametrize("verb", ["list", "watch"])
 def test_without_permission_events_are_done_without(api, follow, coordinator, verb):
     api.refuse(verb, "events")
@@ -342,11 +246,11 @@ def test_a_container_of_which_the_coordinator_cannot_be_told(api, follow, coordi
     following, it = follow(start_timeout=0), coordinator()
     it.started()
     api.set_status("build", containerStatuses=[waiting("build-act", "ErrImagePull", "gone")])
-    following.wait_for("cannot be told of it")
+    following.wait_for("cannot report this to the coordinator")
     it.finished("Failed")
     _, lines = following.end()
     assert any(
-        "the coordinator cannot be told of it (jane may not create pods/exec" in line for line in warnings(lines)
+        "cannot report this to the coordinator (jane may not create pods/exec" in line for line in warnings(lines)
     )
 
 

@@ -4,21 +4,15 @@ import signal
 
 import api_answers
 import pytest
+from following import warnings
 
 from monopod.compiler.pod.workload import Workload
-from monopod.runner.kubernetes import following as following_module
-from monopod.runner.kubernetes import log_reader
+from monopod.runner.kubernetes import log_reader, observation
 from monopod.runner.kubernetes.job import JobPod
-from monopod.runner.kubernetes.log_reader import LogDisturbed
-from monopod.runner.kubernetes.pod_watch import Disturbance
 from monopod.schemas.run_events import RunFinished, to_line
 
 LOG = "/log"
 SUMMARY = "Tasks Completed: 1 (Failed: 0, Cancelled 0), Skipped: 0"
-
-
-def warnings(lines):
-    return [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]
 
 
 def said(lines):
@@ -139,19 +133,6 @@ def test_an_api_server_that_is_away_when_the_run_ends(api, follow, coordinator):
     assert said(lines) == ["[build : act] hello"]
 
 
-def test_an_api_server_that_is_away_is_reported_once(follow, coordinator):
-    following, it = follow(), coordinator()
-    it.started()
-    following.wait_for("started")
-    outage, log_outage = Disturbance("refused"), LogDisturbed("coordinator", "refused")
-    for message in (outage, log_outage, Disturbance(""), LogDisturbed("coordinator", "")):
-        following.pod._inbox.put(message)
-    it.finished()
-    _, lines = following.end()
-    server = ["the API server does not answer: refused; trying again", "the API server answers again"]
-    assert warnings(lines) == server
-
-
 def test_a_throttled_watch_waits_as_long_as_the_server_says(api, follow, coordinator):
     following, it = follow(), coordinator()
     it.started()
@@ -204,7 +185,7 @@ def test_a_stream_without_an_outcome_is_judged_by_the_pod(api, follow, coordinat
 
 @pytest.mark.parametrize("state", ["unreachable", "api server"])
 def test_what_is_out_of_reach_for_long_leaves_the_outcome_unknown(api, follow, coordinator, monkeypatch, state):
-    monkeypatch.setattr(following_module, "UNREACHABLE_SECONDS", 0.5)
+    monkeypatch.setattr(observation, "UNREACHABLE_SECONDS", 0.5)
     following, it = follow(), coordinator()
     it.started()
     following.wait_for("started")
@@ -277,7 +258,7 @@ def test_cancelling_waits_for_a_node_that_is_out_of_reach(api, follow, coordinat
     it.started()
     following.wait_for("started")
     api.set_node(state)
-    following.pod.signal("coordinator", int(signal.SIGTERM))
+    following.followed.signal("coordinator", int(signal.SIGTERM))
     api.wait_for(lambda: api.asked("GET", "/exec") >= 3)
     api.set_node("ready")
     api.wait_for(lambda: api.executed)
@@ -294,7 +275,7 @@ def test_nothing_is_done_to_another_pod_of_the_name(api, follow, coordinator):
     it.started()
     following.wait_for("started")
     api.replace("build", phase="Running")
-    following.pod.signal("coordinator", int(signal.SIGTERM))
+    following.followed.signal("coordinator", int(signal.SIGTERM))
     following.end()
     assert api.executed == []
     assert api.pod()["metadata"].get("deletionTimestamp") is None
@@ -358,7 +339,7 @@ def test_what_is_throttled_is_asked_for_again(api, follow, coordinator, method, 
 def test_the_document_of_an_unknown_outcome_says_so(api, follow, coordinator, monkeypatch):
     from monopod.runner.follow.ended_document import ended_document  # noqa: PLC0415
 
-    monkeypatch.setattr(following_module, "UNREACHABLE_SECONDS", 0.5)
+    monkeypatch.setattr(observation, "UNREACHABLE_SECONDS", 0.5)
     following, it = follow(), coordinator()
     it.started()
     it.task_started("build")
@@ -398,7 +379,7 @@ def there(api, compiled, make, coordinator):
 
 @pytest.mark.parametrize("command", ["status", "logs"])
 def test_what_cannot_be_read_is_said_and_not_waited_for_without_end(there, monopod, api, monkeypatch, command):
-    monkeypatch.setattr(following_module, "READING_SECONDS", 0.5)
+    monkeypatch.setattr(observation, "READING_SECONDS", 0.5)
     api.set_node("unreachable")
     ran = monopod(command, "build", "--context", "test")
     assert (ran.code, ran.out) == (2, "")

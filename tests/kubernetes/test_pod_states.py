@@ -145,7 +145,7 @@ def test_a_pod_that_is_taken_away(reason, words):
     assert text.startswith("the cluster takes the Pod away: ")
     assert words in text
     assert text.endswith("(says the cluster)")
-    assert words in pod_states.describe_failed_step(pod(conditions=[condition]))
+    assert words in pod_states.describe_ending(pod(conditions=[condition]))
 
 
 def test_a_node_that_does_not_answer():
@@ -175,7 +175,7 @@ def test_a_node_that_does_not_answer():
     ],
 )
 def test_why_a_pod_ended(status, words):
-    assert pod_states.describe_failed_step(pod(phase="Failed", **status)) == words
+    assert pod_states.describe_ending(pod(phase="Failed", **status)) == words
 
 
 def test_events():

@@ -297,7 +297,7 @@ def test_a_pod_that_is_being_deleted_by_somebody(start_monopod, api, waiting_fil
         api.delete(("pods", "ci", "build"), {"gracePeriodSeconds": 1})
     out, _ = rest(process)
     assert process.returncode in (1, 130)
-    assert "somebody deletes the Pod" in out
+    assert "the Pod is being deleted, not by this command" in out
 
 
 def test_everything_that_can_break_breaks_and_nothing_is_lost(start_monopod, api, make, write):

@@ -22,9 +22,9 @@ class Following:
         self.written = []
         display = PlainDisplay(self, self.follower, LineOptions(colours=False))
         self.reader, self.writer = os.pipe()
-        self.run = Run(self.pod, self.follower, display, self.reader)
         self.pod.__enter__()
-        self.pod.start()
+        self.followed = self.pod.start()
+        self.run = Run(self.followed, self.follower, display, self.reader)
         self.thread = threading.Thread(target=self._follow)
         self.thread.start()
 
@@ -53,3 +53,8 @@ class Following:
         os.close(self.reader)
         os.close(self.writer)
         return self.run.outcome(), "".join(self.written).splitlines()
+
+
+def warnings(lines):
+    """Return the warnings among the lines that were shown."""
+    return [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]

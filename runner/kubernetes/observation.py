@@ -1,0 +1,601 @@
+"""What is known of a Pod in a cluster while it is followed, and what is to be done next.
+
+Theory of operation: a `PodObservation` is a state machine, beside `Follower` (what a run means) and
+``host.lifecycle`` (what kubelet decides). It takes messages (``messages``: what a watch saw, a piece of a log, the
+answer to a request) and requests (cancel, kill), each with the time, and returns commands (``commands``). It has no
+clock and no threads, and does no I/O; ``following`` does. Its state is `Phase` (how much of the run is known),
+`Presence` (whether the Pod exists), `Deletion` (what this process did about that), and the states of the containers.
+`_handle` is the table of what each message does, `_timer_due` the table of what each timer does.
+
+Rules:
+
+- The log of a Step is read from its start (`StepStarted`), the log of a Sidecar from the start of its Task.
+- Following ends when the coordinator has reported the outcome and all logs are read, or when the Pod is over, or gone.
+  The phase of the Pod follows a second or two later; nobody waits for it.
+- What keeps a container from starting is reported at once. If it lasts too long, or never passes, the container is
+  given up (``starting``): the coordinator gets the reason, and its log is not waited for. A run without a coordinator
+  has failed.
+- The coordinator gets requests by a command in its container. A user who may not do that has the Pod deleted instead.
+- An answer that only means "not yet" or "not reachable" decides nothing. If the API server, or the coordinator's log,
+  cannot be reached for `UNREACHABLE_SECONDS`, or the user may not follow the Pod, the outcome is unknown: the phase is
+  Unknown, the message says how to look again, and the Pod is kept (`is_unknown`).
+
+What is left to others: what the states of containers mean (``pod_states``), which logs are read (``log_set``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from typing import Any, NamedTuple
+
+from monopod.compiler.pod.assembly import COORDINATOR, INSTALL
+from monopod.runner.backend import DELETED, NOT_STARTED
+from monopod.runner.follow.pod_events import (
+    BOTH,
+    ContainerNotStarted,
+    ContainerOutput,
+    ContainerStarted,
+    ContainerTerminated,
+    Event,
+    PodFinished,
+    PodWarning,
+)
+from monopod.runner.kubernetes import pod_states
+from monopod.runner.kubernetes.answers import About, Request, about
+from monopod.runner.kubernetes.api_errors import ApiError
+from monopod.runner.kubernetes.commands import Command, Delete, Execute, Report
+from monopod.runner.kubernetes.log_lines import LogLine, without_inner_stamps
+from monopod.runner.kubernetes.log_set import LogSet
+from monopod.runner.kubernetes.messages import (
+    CaughtUp,
+    Deleted,
+    Disturbance,
+    EventSeen,
+    Executed,
+    LogDisturbed,
+    LogEnded,
+    LogMessage,
+    LogOutput,
+    Message,
+    PodGone,
+    PodSeen,
+    WatchRefused,
+)
+from monopod.runner.kubernetes.starting import StartTroubles
+from monopod.runner.kubernetes.timers import Timers
+from monopod.schemas import plan as planned
+from monopod.schemas.formats.timestamps import from_rfc3339
+from monopod.schemas.formats.words import duration_in_words
+from monopod.schemas.run_events import RunEvent, RunFinished, StepStarted, TaskStarted, from_line
+from monopod.system.never_started import LONGEST_MESSAGE
+
+COLLECTING_SECONDS = 60.0
+"""How long logs are read after the outcome was reported, unless they end by themselves."""
+UNSTARTED_SECONDS = 10.0
+"""How long after that the log of a Sidecar is waited for that is not known to have started."""
+GONE_SECONDS = 5.0
+"""How long open logs are read after their Pod is gone."""
+LOST_SECONDS = 60.0
+"""How long after the time at which a Pod should have been gone its node counts as lost."""
+READING_SECONDS = 60.0
+"""How long a Pod that is not followed, only read, may take to be read."""
+UNREACHABLE_SECONDS = 600.0
+"""How long the API server, or the coordinator's log, may be out of reach before the outcome counts as unknown."""
+
+NOT_FOLLOWED = "NotFollowed"
+"""The reason in the status of a Pod that the user may not follow."""
+_NOT_ALLOWED = (About.FORBIDDEN, About.UNAUTHORIZED)
+_ANSWERS_AGAIN = "the API server answers again"
+
+# The names of timers; those of what is out of reach appear in a message.
+_COLLECTING = "the rest of the logs"
+_UNSTARTED = "logs of Sidecars that have not started"
+_GONE = "open logs of a Pod that is gone"
+_DELETION = "the end of a Pod that is being deleted"
+_READING = "reading"
+_API_SERVER = "the API server"
+_COORDINATOR_LOG = "the log of the coordinator"
+
+
+class Now(NamedTuple):
+    """The time of a message, in seconds: ``monotonic`` for how long something lasts, ``epoch`` for timestamps."""
+
+    monotonic: float
+    epoch: float
+
+
+class Phase(Enum):
+    """How much of the run is known."""
+
+    UNHEARD = "nothing of the coordinator's log has been read"
+    HEARD = "the coordinator reports events"
+    COLLECTING = "the coordinator has reported the outcome; the rest of the Steps' output is read"
+    FINISHED = "PodFinished was reported: nothing more is done"
+
+
+class Presence(Enum):
+    """Whether the Pod exists."""
+
+    THERE = "it exists"
+    DELETING = "it exists, and is being deleted"
+    DELETED = "it does not exist any more, and its deletion was seen"
+    MISSING = "it does not exist any more, and how it ended was not seen"
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it does not exist any more."""
+        return self in (Presence.DELETED, Presence.MISSING)
+
+
+class Deletion(Enum):
+    """What this process did to end the Pod."""
+
+    NONE = "nothing"
+    CANCEL = "it is deleted with its grace period: there is no milder way to cancel its run"
+    KILL = "it is deleted without any grace period"
+
+
+class PodObservation:
+    """The state of one Pod, which is known as the cluster returned it.
+
+    `start_timeout` is how long something may keep a container from starting; None: until kubelet has tried once while
+    its Task runs, otherwise `START_TIMEOUT`. `reads` says of which containers, beside the coordinator, the output is
+    wanted. Without `is_live` only what is there is read. `attach_command` shows the run again. `deletes_unheard`: the
+    Pod will be deleted if the user may not read its coordinator's log.
+    """
+
+    def __init__(
+        self,
+        plan: planned.Plan,
+        pod: dict[str, Any],
+        *,
+        attach_command: str,
+        start_timeout: float | None = None,
+        reads: Callable[[str], bool] = lambda _: True,
+        is_live: bool = True,
+        deletes_unheard: bool = False,
+    ) -> None:
+        self.pod = pod
+        """The Pod as it was seen last."""
+        self.is_unknown = False
+        """Whether it is unknown how the run ended, or whether it has."""
+        self._attach_command = attach_command
+        self._reads = reads
+        self._is_live = is_live
+        self._deletes_unheard = deletes_unheard
+        self._container_start_timeout = plan.container_start_timeout
+        self._names = dict(_container_names(plan))
+        self._slots = {slot.name: slot for each in planned.walk(plan.pipeline) for slot in each.task.slots}
+        self._unheard_sidecars = {sidecar for slot in self._slots.values() for sidecar in slot.sidecars}
+        self._phase = Phase.UNHEARD
+        self._presence = Presence.THERE
+        self._deletion = Deletion.NONE
+        self._states: dict[str, tuple[int, str]] = {}  # restarts and Kubernetes' state of each container
+        self._has_outcome = False
+        self._timers = Timers()
+        self._logs = LogSet(is_live=is_live)
+        self._starts = StartTroubles(plan, start_timeout, self._timers, is_live=is_live)
+        self._warned: set[object] = set()
+        self._unreachable: dict[str, str] = {}  # what is out of reach, and why
+        self._is_log_warning_open = False  # that the coordinator's log cannot be read
+        self._commands: list[Command] = []
+        self._now = Now(0, 0)
+
+    # Questions
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether `PodFinished` was reported."""
+        return self._phase is Phase.FINISHED
+
+    def next_timer(self) -> float | None:
+        """Return the monotonic time at which `tick` is to be called; None: only when something happens."""
+        return None if self.is_finished else self._timers.next_at()
+
+    def is_complete(self, container: str) -> bool:
+        """Return whether all output of a container has been reported, and no more will come."""
+        return self._logs.is_complete(container)
+
+    # What happens
+
+    def begin(self, now: Now, *, has_events: bool = True) -> list[Command]:
+        """Begin. If the coordinator writes no events (`has_events`), all logs that are wanted are read from now on."""
+        self._now = now
+        if not self._is_live:
+            self._timers.set(_READING, now.monotonic + READING_SECONDS)
+        statuses = pod_states.statuses(self.pod)
+        restarts = next((each["restartCount"] for each in statuses if each["name"] == COORDINATOR), 0)
+        if restarts > 1:
+            self.warn(f"the coordinator was restarted {restarts} times; its first log is lost")
+        self._states[COORDINATOR] = (restarts, "waiting")
+        self._read(COORDINATOR, restarts)
+        for container in () if has_events else filter(self._reads, self._names):
+            self._read(container)
+        return self._take_commands()
+
+    def handle(self, message: Message, now: Now) -> list[Command]:
+        """Take a message."""
+        self._now = now
+        if not self.is_finished:
+            self._handle(message)
+        return self._take_commands()
+
+    def tick(self, now: Now) -> list[Command]:
+        """Take that time has passed."""
+        self._now = now
+        while not self.is_finished and (name := self._timers.pop_due(now.monotonic)) is not None:
+            self._timer_due(name)
+        return self._take_commands()
+
+    def signal(self, number: int) -> list[Command]:
+        """Send a signal to the coordinator."""
+        return [Execute(("signal", str(number)))]
+
+    def declare_dead(self, container: str, reason: str, message: str) -> list[Command]:
+        """Report to the coordinator that a container cannot start."""
+        return [Execute(("dead", container, reason, message[:LONGEST_MESSAGE]))]
+
+    def end_unstarted(self) -> list[Command]:
+        """Delete the Pod if its coordinator has not started: nothing runs in it, and nobody knows when that begins."""
+        is_unheard = self._phase is Phase.UNHEARD and self._state(COORDINATOR) == "waiting"
+        if is_unheard and self._deletion is Deletion.NONE:
+            self._delete(Deletion.CANCEL)
+        return self._take_commands()
+
+    def kill(self) -> list[Command]:
+        """Delete the Pod without any grace period, which kills all containers at once."""
+        self._delete(Deletion.KILL)
+        return self._take_commands()
+
+    def warn(self, text: str) -> None:
+        """Report a warning with the next commands."""
+        self._report(PodWarning(text))
+
+    def _handle(self, message: Message) -> None:
+        match message:
+            case LogOutput() | CaughtUp() | LogEnded() | LogDisturbed():
+                self._handle_log(message)
+            case PodSeen(pod):
+                self._pod_seen(pod)
+            case PodGone(pod):
+                self._pod_gone(pod)
+            case WatchRefused(error):
+                self._finish_not_allowed(error)
+            case Disturbance(text):
+                self.warn(f"the API server does not answer: {text}; retrying" if text else _ANSWERS_AGAIN)
+                self._reachable(_API_SERVER, text)
+            case EventSeen(event):
+                self._event_seen(event)
+            case Executed(arguments, problem):
+                self._executed(arguments, problem)
+            case Deleted(problem):
+                self._deleted(problem)
+
+    def _handle_log(self, message: LogMessage) -> None:
+        match message:
+            case LogOutput(container, lines) if container == COORDINATOR:
+                if self._phase is Phase.UNHEARD:
+                    self._phase = Phase.HEARD
+                for line in lines:
+                    self._coordinator_line(line)
+            case LogOutput(container, lines):
+                self._unheard_sidecars.discard(container)
+                self._report(ContainerOutput(container, BOTH, b"".join(line.data for line in lines)))
+            case CaughtUp(container, number):
+                self._logs.caught_up(container, number)
+                self._finish_if_over()
+            case LogEnded():
+                self._log_ended(message)
+            case LogDisturbed(container, text):
+                self._log_disturbed(container, text)
+
+    def _timer_due(self, name: str) -> None:
+        if name == _COLLECTING:
+            containers = ", ".join(self._named(each) for each in self._logs.incomplete() if each != COORDINATOR)
+            self.warn(f"the output of {containers} may be incomplete")
+            self._finish()
+        elif name == _UNSTARTED:
+            for sidecar in [each for each in sorted(self._unheard_sidecars) if self._state(each) == "waiting"]:
+                self._add(self._logs.give_up(sidecar))
+            self._finish_if_over()
+        elif name == _GONE:
+            self._finish()
+        elif name == _DELETION:
+            self._finish_unknown("the Pod is being deleted, but its node does not answer", "NodeLost")
+        elif name == _READING:
+            why = next(iter(self._unreachable.values()), "")
+            self._finish_unknown(f"the logs cannot be read{f': {why}' * bool(why)}", NOT_FOLLOWED)
+        elif name in self._unreachable:
+            lasted = duration_in_words(UNREACHABLE_SECONDS)
+            self._finish_unknown(f"{name} could not be reached for {lasted}: {self._unreachable[name]}")
+        else:
+            waits = self._state(COORDINATOR) == "waiting"
+            trouble = self._starts.lasting(name, waits_for_coordinator=waits)
+            if trouble is not None:
+                self._give_up(trouble)
+
+    # Logs
+
+    def _coordinator_line(self, line: LogLine) -> None:
+        data = without_inner_stamps(line.data)
+        self._report(ContainerOutput(COORDINATOR, "stdout", data))
+        match _event_of_interest(data):
+            case StepStarted(container=container) if self._reads(container):
+                self._read(container)
+            case TaskStarted(slot=slot) if slot in self._slots:
+                self._starts.task_started(self._slots[slot], self._now.monotonic)
+                for sidecar in filter(self._reads, self._slots[slot].sidecars):
+                    self._read(sidecar)
+            case RunFinished() if not self._has_outcome:  # it may be reported more than once
+                self._has_outcome = True
+                self._phase = Phase.COLLECTING
+                self._end_logs()
+                self._timers.set(_COLLECTING, self._now.monotonic + COLLECTING_SECONDS)
+                self._timers.set(_UNSTARTED, self._now.monotonic + UNSTARTED_SECONDS)
+                self._finish_if_over()
+
+    def _read(self, container: str, restarts: int = 0) -> None:
+        if container not in self._starts.given_up:
+            has_terminated = self._is_over or self._state(container) == "terminated"
+            self._add(self._logs.read(container, restarts, has_terminated=has_terminated))
+
+    def _end_logs(self) -> None:
+        for container in self._starts.containers:
+            if self._state(container) == "waiting":  # a log that has not begun will not begin any more
+                self._add(self._logs.give_up(container))
+        terminated = [container for container, (_, state) in self._states.items() if state == "terminated"]
+        self._add(self._logs.end(terminated, is_pod_over=self._is_over, has_outcome=self._has_outcome))
+
+    def _log_ended(self, message: LogEnded) -> None:
+        self._logs.ended(message.container)
+        if message.error is not None and about(Request.LOG, message.error) in _NOT_ALLOWED and not self._has_outcome:
+            self._finish_not_allowed(message.error)
+            return
+        is_missed = not self._has_outcome and self._state(COORDINATOR) != "waiting"
+        if message.problem and not self._presence.is_gone and (message.container != COORDINATOR or is_missed):
+            self.warn(f"the output of {self._named(message.container)} cannot be read: {message.problem}")
+        self._finish_if_over()
+
+    def _log_disturbed(self, container: str, text: str) -> None:
+        if container != COORDINATOR or self._has_outcome or self._is_over:
+            return
+        if text and _API_SERVER not in self._timers:  # else a warning has said why
+            self.warn(f"the log of the coordinator cannot be read: {text}; retrying")
+            self._is_log_warning_open = True
+        elif not text and self._is_log_warning_open:
+            self.warn("the log of the coordinator can be read again")
+            self._is_log_warning_open = False
+        self._reachable(_COORDINATOR_LOG, text)
+
+    def _reachable(self, what: str, problem: str) -> None:
+        """Take that something is out of reach, or (no `problem`) not any more."""
+        self._timers.cancel(what)
+        if problem:
+            self._unreachable[what] = problem
+            self._timers.set(what, self._now.monotonic + UNREACHABLE_SECONDS)
+
+    # The Pod
+
+    def _pod_seen(self, pod: dict[str, Any]) -> None:
+        self.pod = pod
+        for status in pod_states.statuses(pod):
+            self._container_seen(status)
+        if not self._presence.is_gone:
+            is_deleting = "deletionTimestamp" in pod["metadata"]
+            self._presence = Presence.DELETING if is_deleting else Presence.THERE
+        if self._deletion is Deletion.NONE:
+            for key, text in pod_states.notes(pod, self._named):
+                self._warn_once(text, key)
+            self._expect_deletion(pod["metadata"])
+        self._look_at_troubles()
+        if pod_states.is_over(pod):
+            self._end_logs()
+            self._finish_if_over()
+
+    def _container_seen(self, status: dict[str, Any]) -> None:
+        name, restarts = status["name"], status.get("restartCount") or 0
+        kind = next(iter(status.get("state") or {}), "waiting")
+        before = self._states.get(name, (0, "waiting"))
+        if before == (restarts, kind):
+            return
+        self._states[name] = (restarts, kind)
+        if kind == "waiting":
+            return
+        has_terminated = kind == "terminated"
+        self._add(self._logs.container_changed(name, was_restarted=restarts > before[0], has_terminated=has_terminated))
+        state = status["state"][kind]
+        if kind == "running":
+            self._report(ContainerStarted(name, restarts, _seconds(state.get("startedAt"))))
+        elif has_terminated:
+            self._report(_termination(name, restarts, state))
+
+    def _expect_deletion(self, metadata: dict[str, Any]) -> None:
+        deleted_at = metadata.get("deletionTimestamp")
+        if deleted_at is not None and _DELETION not in self._timers:
+            self._warn_once(
+                "the Pod is being deleted, not by this command; what runs in it is asked to stop", _DELETION
+            )
+            left = max(0.0, _seconds(deleted_at) - self._now.epoch)
+            self._timers.set(_DELETION, self._now.monotonic + left + LOST_SECONDS)
+
+    def _look_at_troubles(self) -> None:
+        troubles = pod_states.troubles(self.pod, self._named)
+        for trouble in troubles:
+            self._warn_once(trouble.text, trouble.subject)
+        self._starts.update(troubles, self._now.monotonic)
+
+    def _event_seen(self, event: dict[str, Any]) -> None:
+        self._warn_once(pod_states.event_in_words(event))
+        trouble = pod_states.pod_trouble(event)
+        if trouble is not None and self._state(COORDINATOR) == "waiting":
+            self._starts.pod_trouble(trouble, self._now.monotonic)
+
+    def _give_up(self, trouble: pod_states.Trouble) -> None:
+        """Wait no longer for a container, or the Pod, to start."""
+        container = trouble.container
+        if container is None or container in (COORDINATOR, INSTALL):
+            self._finish(NOT_STARTED if self._state(COORDINATOR) == "waiting" else "", trouble.text)
+            return
+        self._starts.given_up.add(container)
+        self._add(self._logs.give_up(container))
+        self._report(ContainerNotStarted(container, trouble.reason, trouble.message, is_known=True))
+
+    def _pod_gone(self, pod: dict[str, Any] | None) -> None:
+        was_seen = pod is not None or self._presence in (Presence.DELETING, Presence.DELETED)
+        self._presence = Presence.DELETED if was_seen else Presence.MISSING
+        self.pod = pod or self.pod
+        if self._deletion is Deletion.KILL:
+            self._finish()
+        else:
+            self._add(self._logs.end_soon())
+            self._timers.set(_GONE, self._now.monotonic + GONE_SECONDS)
+            self._finish_if_over()
+
+    # Answers to requests
+
+    def _executed(self, arguments: tuple[str, ...], problem: str) -> None:
+        if not problem or self._presence.is_gone:
+            return
+        if arguments[0] == "signal":
+            self.warn(f"cannot reach the coordinator to cancel the run ({problem}); the Pod is deleted instead")
+            self._delete(Deletion.CANCEL)
+        else:
+            timeout = duration_in_words(self._container_start_timeout)
+            self.warn(
+                f"cannot report this to the coordinator ({problem}); it waits for the container for {timeout} in all"
+            )
+
+    def _deleted(self, problem: str) -> None:
+        if not problem:
+            return
+        self.warn(f"the Pod cannot be deleted: {problem}")
+        if self._deletion is Deletion.KILL:
+            self._finish()
+
+    def _delete(self, how: Deletion) -> None:
+        if self._deletion is not Deletion.KILL:
+            self._deletion = how
+        self._commands.append(Delete(0 if how is Deletion.KILL else None))
+
+    # The end
+
+    @property
+    def _is_over(self) -> bool:
+        return self._presence.is_gone or pod_states.is_over(self.pod)
+
+    def _finish_if_over(self) -> None:
+        if self._is_live and not (self._has_outcome or self._is_over):
+            return
+        if all(container == COORDINATOR and self._has_outcome for container in self._logs.incomplete()):
+            self._finish()
+
+    def _finish_not_allowed(self, error: ApiError) -> None:
+        """Stop following a Pod that the user may not follow."""
+        why = f"the Pod cannot be followed: {error.in_words()}"
+        is_unheard = self._phase is Phase.UNHEARD
+        if self._deletes_unheard and is_unheard and about(Request.LOG, error) is About.FORBIDDEN:
+            self._finish(NOT_FOLLOWED, f"{why}; the Pod is deleted")
+        else:
+            self._finish_unknown(why, NOT_FOLLOWED)
+
+    def _finish_unknown(self, why: str, reason: str = "") -> None:
+        """Stop following a Pod whose outcome is unknown."""
+        self.is_unknown = not self._has_outcome and self._deletion is Deletion.NONE
+        self._finish(reason, f"{why}; look again with: {self._attach_command}" if self.is_unknown else why)
+
+    def _finish(self, reason: str = "", message: str = "") -> None:
+        if self.is_finished:
+            return
+        self._phase = Phase.FINISHED
+        status = dict(self.pod.get("status") or {})
+        is_deleted_here = self._deletion is not Deletion.NONE
+        is_gone = self._presence.is_gone
+        if is_deleted_here:
+            reason = DELETED
+        ending = pod_states.describe_ending(self.pod)
+        if is_gone and not message:
+            reason = reason or "Deleted"
+            message = ending or _GONE_MESSAGES[self._presence]
+        status.setdefault("phase", "Pending")
+        status["message"] = message or ending
+        status["reason"] = reason or status.get("reason") or ""
+        if status["phase"] not in ("Succeeded", "Failed"):
+            if is_gone:
+                is_known = self._presence is Presence.DELETED or is_deleted_here
+                status["phase"] = "Running" if self._has_outcome else "Failed" if is_known else "Unknown"
+            elif self.is_unknown:
+                status["phase"] = "Unknown"
+        self._report(PodFinished(status))
+
+    # Commands
+
+    def _state(self, container: str) -> str:
+        return self._states.get(container, (0, "waiting"))[1]
+
+    def _named(self, container: str) -> str:
+        if container == COORDINATOR:
+            return "the coordinator"
+        return self._names.get(container, f"container '{container}'")
+
+    def _warn_once(self, text: str | None, key: object = None) -> None:
+        key = text if key is None else key
+        if text is not None and key not in self._warned:
+            self._warned.add(key)
+            self.warn(text)
+
+    def _report(self, event: Event) -> None:
+        self._commands.append(Report(event))
+
+    def _add(self, commands: Iterable[Command]) -> None:
+        self._commands += commands
+
+    def _take_commands(self) -> list[Command]:
+        commands, self._commands = self._commands, []
+        return commands
+
+
+_GONE_MESSAGES = {
+    Presence.DELETED: "the Pod was deleted by somebody while it ran",
+    Presence.MISSING: "the Pod is gone, and how it ended was not seen",
+}
+_INTERESTING = (b"StepStarted", b"TaskStarted", b"RunFinished")
+_BEGINNING = b'{"event":"'
+
+
+def _event_of_interest(line: bytes) -> RunEvent | None:
+    """Return the event of a line of the coordinator's, if it says which logs are to be read."""
+    if not line.startswith(_BEGINNING) or not line.startswith(_INTERESTING, len(_BEGINNING)):
+        return None
+    try:
+        return from_line(line.decode(errors="replace"))
+    except ValueError:
+        return None
+
+
+def _termination(name: str, restarts: int, state: dict[str, Any]) -> ContainerTerminated:
+    reason = state.get("reason") or ""
+    return ContainerTerminated(
+        name,
+        restarts,
+        int(state.get("exitCode") or 0),
+        state.get("signal"),
+        "StartError" if reason == "ContainerCannotRun" else reason,
+        (state.get("message") or "").strip(),
+        _seconds(state.get("startedAt")),
+        _seconds(state.get("finishedAt")),
+    )
+
+
+def _container_names(plan: planned.Plan) -> Iterator[tuple[str, str]]:
+    """Yield what each container is called in messages."""
+    for each in planned.walk(plan.pipeline):
+        for slot in each.task.slots:
+            for container, step in zip(slot.containers, each.task.steps, strict=False):
+                yield container, f"Step '{step.name}' of Task '{each.path}'"
+            for container, sidecar in zip(slot.sidecars, each.task.sidecars, strict=False):
+                yield container, f"Sidecar '{sidecar.step.name}' of Task '{each.path}'"
+
+
+def _seconds(timestamp: str | None) -> float:
+    return 0.0 if timestamp is None else from_rfc3339(timestamp)

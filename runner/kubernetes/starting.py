@@ -1,0 +1,91 @@
+"""What keeps containers from starting, and how long each of them is waited for. Pure.
+
+Rules:
+
+- A trouble that never passes gives its container up at once.
+- Without a start timeout, so does one that kubelet has tried in earnest while its Task runs. All others may last
+  `START_TIMEOUT`.
+- A Task that starts after others may need what they made, such as an image or a Secret: kubelet tries once more.
+- A Pod of which only an Event says why nothing starts has failed if its coordinator does not start in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from monopod.runner.kubernetes.pod_states import Trouble
+from monopod.runner.kubernetes.timers import Timers
+from monopod.schemas import plan as planned
+
+START_TIMEOUT = 300.0
+"""Seconds for which a container that is not needed yet, or the whole Pod, may be kept from starting."""
+_NOTHING_STARTS = "nothing starts"
+_CONTAINER = "start of "
+
+
+class StartTroubles:
+    """The troubles of one Pod. A container that is not given up with a trouble has a timer."""
+
+    def __init__(self, plan: planned.Plan, start_timeout: float | None, timers: Timers, *, is_live: bool) -> None:
+        self._start_timeout = start_timeout
+        self._timers = timers
+        self._is_live = is_live
+        first = {slot.name for task in plan.pipeline.tasks if not task.after for slot in task.slots}
+        self._first_slots = first
+        self._needed: set[str] = set()  # containers of Tasks that have started
+        self._troubles: dict[str, Trouble] = {}
+        self._pod_trouble: Trouble | None = None  # reported by an Event only
+        self.given_up: set[str] = set()
+
+    @property
+    def containers(self) -> list[str]:
+        """The containers (empty: the Pod) that have a trouble now."""
+        return list(self._troubles)
+
+    def update(self, troubles: Iterable[Trouble], now: float) -> None:
+        """Take the troubles that the Pod's status shows now."""
+        before = self._troubles
+        self._troubles = {trouble.container or "": trouble for trouble in troubles}
+        for container in before.keys() - self._troubles.keys():
+            self._timers.cancel(_CONTAINER + container)
+        for container, trouble in self._troubles.items():
+            is_new = container not in before or before[container].reason != trouble.reason
+            if is_new and self._is_final(trouble):
+                self._wait_for(container, now)
+            elif container not in before:
+                self._wait_for(container, now + self._patience)
+
+    def pod_trouble(self, trouble: Trouble, now: float) -> None:
+        """Take an Event that says why no container starts."""
+        if self._pod_trouble is None:
+            self._timers.set(_NOTHING_STARTS, now + self._patience)
+        self._pod_trouble = trouble
+
+    def task_started(self, slot: planned.Slot, now: float) -> None:
+        """Take that a Task needs its containers now."""
+        containers = (*slot.containers, *slot.sidecars)
+        self._needed.update(containers)
+        for container in containers:
+            trouble = self._troubles.get(container)
+            if trouble is not None and slot.name in self._first_slots and self._is_final(trouble):
+                self._wait_for(container, now)
+
+    def lasting(self, timer: str, *, waits_for_coordinator: bool) -> Trouble | None:
+        """Return the trouble whose timer is due, unless it has passed; None too if the timer is of something else."""
+        if timer == _NOTHING_STARTS:
+            return self._pod_trouble if waits_for_coordinator else None
+        return self._troubles.get(timer.removeprefix(_CONTAINER)) if timer.startswith(_CONTAINER) else None
+
+    @property
+    def _patience(self) -> float:
+        return START_TIMEOUT if self._start_timeout is None else self._start_timeout
+
+    def _is_final(self, trouble: Trouble) -> bool:
+        """Return whether waiting is pointless: it never passes, or kubelet has tried while the Task needs it."""
+        if trouble.hopeless:
+            return True
+        return self._start_timeout is None and trouble.container in self._needed and trouble.was_tried
+
+    def _wait_for(self, container: str, until: float) -> None:
+        if self._is_live and container not in self.given_up:
+            self._timers.set(_CONTAINER + container, until)

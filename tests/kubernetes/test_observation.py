@@ -1,0 +1,468 @@
+"""What a Pod in a cluster that is followed comes to, message by message: no threads, no sockets, no clock."""
+
+import pytest
+from coordinator_log import Coordinator
+from observed_pod import START, ObservedPod, forbidden
+
+from monopod.runner.backend import DELETED, NOT_STARTED
+from monopod.runner.follow.pod_events import ContainerStarted, ContainerTerminated
+from monopod.runner.kubernetes.commands import CatchUp, CloseLog, ContinueLog, EndLog, EndLogSoon, FollowLog
+from monopod.runner.kubernetes.messages import (
+    CaughtUp,
+    Deleted,
+    Disturbance,
+    Executed,
+    LogDisturbed,
+    LogEnded,
+    PodGone,
+    WatchRefused,
+)
+from monopod.runner.kubernetes.observation import (
+    COLLECTING_SECONDS,
+    GONE_SECONDS,
+    LOST_SECONDS,
+    NOT_FOLLOWED,
+    READING_SECONDS,
+    UNREACHABLE_SECONDS,
+    UNSTARTED_SECONDS,
+)
+from monopod.runner.kubernetes.starting import START_TIMEOUT
+from monopod.schemas.run_events import TaskStarted
+
+RUNNING = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}
+GONE = "the Pod was deleted by somebody while it ran"
+
+
+@pytest.fixture
+def observe(compiled, make):
+    """Observes the Pod of a run of these Tasks."""
+
+    def observe(*tasks, **options):
+        return ObservedPod(compiled(make.run(*(tasks or [make.task("build", "true")]))), **options)
+
+    return observe
+
+
+@pytest.fixture
+def it():
+    """Writes what the coordinator of a Pod reports."""
+    return lambda pod: Coordinator(pod, "build", START)
+
+
+@pytest.fixture
+def with_sidecar(make):
+    task = make.task("build", "true")
+    task["taskSpec"]["sidecars"] = [{"name": "db", "image": "db:1", "script": "true"}]
+    return task
+
+
+# Logs
+
+
+def test_logs_are_opened_when_their_steps_and_sidecars_start(observe, it, make, with_sidecar):
+    pod = observe(with_sidecar, make.task("other", "true", after=["build"]))
+    assert pod.opened == ["coordinator"]
+    it(pod).started()
+    it(pod).tell(TaskStarted(START, "build", None, 0, "build", {}))
+    assert pod.opened == ["coordinator", "build-sidecar-db"]
+    it(pod).task_started("build")
+    assert pod.opened == ["coordinator", "build-sidecar-db", "build-act"]
+
+
+def test_only_the_output_that_is_wanted_is_read(observe, it):
+    pod = observe(reads=lambda _: False)
+    it(pod).task_started("build")
+    assert pod.opened == ["coordinator"]
+
+
+def test_without_events_all_logs_are_read_at_once(observe):
+    assert observe(has_events=False).opened == ["coordinator", "build-act"]
+
+
+def test_it_ends_with_the_outcome_and_the_last_log(observe, it):
+    pod = observe()
+    pod.set_status(phase="Running")
+    it(pod).task_started("build")
+    it(pod).says("build", "hello")
+    it(pod).task_finished("build")
+    it(pod).finished()
+    assert pod.status is None
+    assert not pod.machine.is_complete("build-act")
+    it(pod).says("build", "late")
+    it(pod).ends("build-act")
+    assert pod.output == [("build-act", b"hello\n"), ("build-act", b"late\n")]
+    assert pod.end == ("Running", "", "")
+    assert pod.of(EndLog, CloseLog) == [CloseLog("coordinator"), EndLog("build-act", is_over=False)]
+    pod.set_status(phase="Failed")
+    assert pod.machine.next_timer() is None  # what comes now is of no interest
+
+
+def test_an_outcome_that_is_reported_again_puts_nothing_off(observe, it):
+    pod = observe()
+    it(pod).task_started("build")
+    it(pod).finished()
+    pod.pass_(COLLECTING_SECONDS - 1)
+    it(pod).finished()
+    pod.pass_(1)
+    assert pod.warnings == ["the output of Step 'act' of Task 'build' may be incomplete"]
+    assert pod.status is not None
+
+
+def test_a_sidecar_that_never_started_is_not_waited_for_long(observe, it, with_sidecar):
+    pod = observe(with_sidecar)
+    it(pod).task_started("build")
+    it(pod).finished()
+    it(pod).ends("build-act")
+    pod.pass_(UNSTARTED_SECONDS - 1)
+    assert pod.status is None
+    pod.pass_(1)
+    assert pod.status is not None
+    assert pod.warnings == []
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_the_log_of_a_container_that_has_terminated_is_read_to_its_end(observe, it, terminated, is_over):
+    pod = observe()
+    pod.set_status(phase="Failed" if is_over else "Running", containerStatuses=[terminated("build-act", 0, "x")])
+    it(pod).task_started("build")
+    assert EndLog("build-act", is_over=True) in pod.commands
+
+
+def test_a_restarted_container_has_a_new_log(observe):
+    pod = observe()
+    pod.set_status(initContainerStatuses=[RUNNING])
+    pod.set_status(initContainerStatuses=[{**RUNNING, "restartCount": 1}])
+    assert pod.of(ContinueLog) == [ContinueLog("coordinator")]
+    started = [event for event in pod.events if isinstance(event, ContainerStarted)]
+    assert [event.restart_count for event in started] == [0, 1]
+
+
+@pytest.mark.parametrize("problem", ["", "no such log"])
+def test_a_log_that_cannot_be_read_is_reported(observe, it, problem):
+    pod = observe()
+    it(pod).task_started("build")
+    pod.handle(LogEnded("build-act", problem))
+    assert pod.warnings == [f"the output of Step 'act' of Task 'build' cannot be read: {problem}"] * bool(problem)
+
+
+# A Pod that is only read
+
+
+def test_what_is_there_is_read_once(observe, it):
+    pod = observe(is_live=False)
+    assert pod.of(CatchUp) == [CatchUp("coordinator")]
+    it(pod).started()
+    it(pod).task_started("build")
+    pod.handle(CaughtUp("coordinator", 1))
+    assert pod.status is None
+    it(pod).says("build", "hello")
+    pod.handle(CaughtUp("build-act", 1))
+    assert pod.machine.is_complete("build-act")
+    assert pod.status is not None
+    assert pod.of(FollowLog) == []
+
+
+def test_what_cannot_be_read_is_not_waited_for_without_end(observe):
+    pod = observe(is_live=False)
+    pod.handle(LogDisturbed("coordinator", "connection refused"))
+    pod.pass_(READING_SECONDS)
+    why = "the logs cannot be read: connection refused; look again with: monopod attach build"
+    assert pod.end == ("Unknown", NOT_FOLLOWED, why)
+
+
+# How Pods end
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "words"),
+    [
+        ("Evicted", "The node was low on memory.", "the Pod was evicted: The node was low on memory."),
+        (
+            "DeadlineExceeded",
+            "too long",
+            "the Pod ran longer than its activeDeadlineSeconds: too long",
+        ),
+        ("UnexpectedAdmissionError", "Allocate failed", "UnexpectedAdmissionError: Allocate failed"),
+        ("", "", ""),
+    ],
+)
+def test_a_pod_that_is_over(observe, it, reason, message, words):
+    pod = observe()
+    it(pod).started()
+    pod.set_status(phase="Failed", reason=reason, message=message)
+    assert pod.status is None  # the log may hold the outcome
+    it(pod).ends("coordinator")
+    assert pod.end == ("Failed", reason, words)
+
+
+@pytest.mark.parametrize("has_outcome", [True, False])
+@pytest.mark.parametrize(
+    ("is_seen", "phase", "message"), [(True, "Failed", GONE), (False, "Unknown", "the Pod is gone, and how it ended")]
+)
+def test_a_pod_that_is_gone(observe, it, has_outcome, is_seen, phase, message):
+    pod = observe()
+    it(pod).task_started("build")
+    pod.handle(PodGone(pod.pod if is_seen else None))
+    assert pod.of(EndLogSoon) == [EndLogSoon("coordinator"), EndLogSoon("build-act")]
+    if has_outcome:
+        it(pod).finished()
+    assert pod.status is None
+    pod.pass_(GONE_SECONDS)
+    assert pod.status["phase"] == ("Running" if has_outcome else phase)
+    assert pod.status["message"].startswith(message)
+
+
+def test_a_gone_pod_stays_gone_whatever_a_watch_says_late(observe):
+    pod = observe()
+    pod.remove()
+    pod.set_status(phase="Running")
+    pod.pass_(GONE_SECONDS)
+    assert pod.status["message"] == GONE
+
+
+def test_a_pod_that_is_being_deleted_on_a_node_that_is_lost(observe, it):
+    pod = observe()
+    it(pod).started()
+    pod.set_metadata(deletionTimestamp="2027-01-15T08:00:30Z")  # 30 seconds from the start
+    pod.set_status(phase="Running")
+    assert pod.warnings == ["the Pod is being deleted, not by this command; what runs in it is asked to stop"]
+    pod.pass_(30 + LOST_SECONDS - 1)
+    assert pod.status is None
+    pod.pass_(1)
+    assert pod.end[:2] == ("Unknown", "NodeLost")
+    assert pod.machine.is_unknown
+
+
+def test_a_container_that_cannot_be_executed(observe, terminated):
+    pod = observe()
+    pod.set_status(containerStatuses=[terminated("build-act", 128, "ContainerCannotRun", " no such file\n")])
+    (ended,) = [event for event in pod.events if isinstance(event, ContainerTerminated)]
+    assert (ended.reason, ended.message, ended.exit_code) == ("StartError", "no such file", 128)
+
+
+# What does not start
+
+BACK_OFF, PULL = ("ImagePullBackOff", "no such thing"), ("ErrImagePull", "timeout")
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("container", ["build-act", "build-sidecar-db"])
+@pytest.mark.parametrize(
+    ("reason", "message", "timeout", "seconds"),
+    [
+        (*BACK_OFF, None, 0),
+        ("CreateContainerConfigError", "secret not found", None, 0),
+        ("InvalidImageName", "couldn't parse it", None, 0),
+        ("InvalidImageName", "couldn't parse it", 3600, 0),
+        ("ErrImageNeverPull", "", None, 0),
+        (*PULL, None, START_TIMEOUT),
+        (*PULL, 7, 7),
+        (*BACK_OFF, 3600, 3600),
+        ("CreateContainerError", "context deadline exceeded", None, START_TIMEOUT),
+        ("CreateContainerConfigError", "failed to create subPath directory for volumeMount", None, START_TIMEOUT),
+    ],
+)
+def test_a_container_is_given_up(
+    observe, it, waiting, with_sidecar, is_first, container, reason, message, timeout, seconds
+):
+    pod = observe(with_sidecar, start_timeout=timeout)
+    status = waiting(container, reason, message)
+    if is_first:
+        pod.set_status(containerStatuses=[status])
+    it(pod).task_started("build")
+    if not is_first:
+        pod.set_status(containerStatuses=[status])
+    if seconds:
+        pod.pass_(seconds - 1)
+        assert pod.not_started == []
+        pod.pass_(1)
+    pod.pass_(0)
+    assert pod.not_started == [(container, reason)]
+    assert len(pod.warnings) == 1
+    assert pod.machine.is_complete(container)
+
+
+def test_a_trouble_that_passes_is_no_failure(observe, it, waiting):
+    pod = observe(start_timeout=10)
+    pod.set_status(containerStatuses=[waiting("build-act", *PULL)])
+    pod.pass_(9)
+    pod.set_status(containerStatuses=[{"name": "build-act", "restartCount": 0, "state": {"running": {}}}])
+    pod.pass_(START_TIMEOUT)
+    assert pod.not_started == []
+
+
+def test_what_an_earlier_task_may_make_is_tried_once_more(observe, it, waiting, make):
+    pod = observe(make.task("build", "true"), make.task("use", "true", after=["build"]))
+    pod.set_status(containerStatuses=[waiting("use-act", *BACK_OFF)])
+    it(pod).task_started("use")
+    pod.pass_(0)
+    assert pod.not_started == []
+    pod.set_status(containerStatuses=[waiting("use-act", *PULL)])
+    pod.set_status(containerStatuses=[waiting("use-act", *BACK_OFF)])
+    pod.pass_(0)
+    assert pod.not_started == [("use-act", "ImagePullBackOff")]
+
+
+UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no memory"}
+
+
+@pytest.mark.parametrize("timeout", [0, 60, None])
+@pytest.mark.parametrize(
+    ("status", "event", "words"),
+    [
+        ({"conditions": [UNSCHEDULABLE]}, (), "no node takes the Pod: no memory (at its peak it asks for cpu "),
+        (
+            {"initContainerStatuses": [{**RUNNING, "state": {"waiting": {"reason": "ErrImagePull"}}}]},
+            (),
+            "of the coordinator cannot be pulled (ErrImagePull)",
+        ),
+        ({}, ("FailedMount", 'MountVolume.SetUp failed for "v"'), "FailedMount: MountVolume.SetUp failed"),
+    ],
+)
+def test_a_pod_that_does_not_start(observe, timeout, status, event, words):
+    pod = observe(start_timeout=timeout)
+    pod.set_status(**status)
+    for _ in range(2 if event else 0):
+        pod.event(*event)
+    (warning,) = pod.warnings
+    assert words in warning
+    pod.pass_(START_TIMEOUT if timeout is None else timeout)
+    assert pod.end == ("Pending", NOT_STARTED, warning)
+
+
+def test_a_volume_that_is_mounted_in_the_end_is_no_failure(observe):
+    pod = observe(start_timeout=10)
+    pod.event("FailedMount", "not yet")
+    pod.set_status(initContainerStatuses=[RUNNING])
+    pod.pass_(START_TIMEOUT)
+    assert pod.status is None
+
+
+# Cancelling
+
+
+@pytest.mark.parametrize(
+    ("status", "is_heard", "is_deleted"),
+    [
+        ({}, False, True),
+        ({"conditions": [UNSCHEDULABLE]}, False, True),
+        ({"initContainerStatuses": [RUNNING]}, False, False),
+        ({}, True, False),
+    ],
+)
+def test_a_pod_is_only_deleted_if_its_coordinator_has_not_started(observe, it, status, is_heard, is_deleted):
+    pod = observe()
+    pod.set_status(**status)
+    if is_heard:
+        it(pod).started()
+    for _ in range(2):
+        pod.ask("end_unstarted")
+    assert pod.deletions == [None] * is_deleted
+    pod.remove()
+    pod.pass_(GONE_SECONDS)
+    assert pod.status["reason"] == (DELETED if is_deleted else "Deleted")
+    assert not pod.machine.is_unknown
+
+
+def test_a_killed_pod_is_over_when_it_is_gone(observe, it):
+    pod = observe()
+    it(pod).task_started("build")
+    pod.ask("kill")
+    assert pod.deletions == [0]
+    pod.handle(Deleted())
+    pod.remove()
+    assert pod.end == ("Failed", DELETED, GONE)
+
+
+def test_a_pod_that_cannot_be_killed_is_left(observe, it):
+    pod = observe()
+    it(pod).started()
+    pod.ask("kill")
+    pod.handle(Deleted("no"))
+    assert pod.warnings == ["the Pod cannot be deleted: no"]
+    assert pod.status["reason"] == DELETED
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_run_that_cannot_be_cancelled_by_its_coordinator_is_deleted(observe, it, is_gone):
+    pod = observe()
+    it(pod).started()
+    pod.ask("signal", 2)
+    assert pod.executed == [("signal", "2")]
+    if is_gone:
+        pod.remove()
+    pod.handle(Executed(("signal", "2"), "not allowed"))
+    assert pod.deletions == ([] if is_gone else [None])
+    text = "cannot reach the coordinator to cancel the run (not allowed); the Pod is deleted instead"
+    assert pod.warnings == ([] if is_gone else [text])
+
+
+def test_a_coordinator_that_cannot_get_a_report_waits_by_itself(observe, it):
+    pod = observe()
+    it(pod).started()
+    pod.ask("declare_dead", "build-act", "ErrImagePull", "x" * 5000)
+    ((*_, message),) = pod.executed
+    assert len(message) == 2000
+    pod.handle(Executed(pod.executed[0], "not allowed"))
+    (warning,) = pod.warnings
+    assert warning.startswith("cannot report this to the coordinator (not allowed); it waits for the container for ")
+    assert pod.deletions == []
+
+
+# What is out of reach, or not allowed
+
+
+@pytest.mark.parametrize(
+    ("message", "again", "what"),
+    [
+        (Disturbance("refused"), Disturbance(""), "the API server"),
+        (LogDisturbed("coordinator", "refused"), LogDisturbed("coordinator", ""), "the log of the coordinator"),
+    ],
+)
+def test_what_is_out_of_reach_for_long_leaves_the_outcome_unknown(observe, it, message, again, what):
+    pod = observe()
+    it(pod).started()
+    pod.handle(message, again)
+    pod.pass_(2 * UNREACHABLE_SECONDS)
+    assert pod.status is None
+    pod.handle(message)
+    pod.pass_(UNREACHABLE_SECONDS)
+    text = f"{what} could not be reached for 10m00s: refused; look again with: monopod attach build"
+    assert (pod.status["phase"], pod.status["message"]) == ("Unknown", text)
+    assert pod.machine.is_unknown
+    assert pod.deletions == []
+
+
+def test_an_api_server_that_is_away_is_reported_once(observe, it):
+    pod = observe()
+    it(pod).started()
+    outage, log_outage = Disturbance("refused"), LogDisturbed("coordinator", "refused")
+    pod.handle(outage, log_outage, Disturbance(""), LogDisturbed("coordinator", ""))
+    assert pod.warnings == ["the API server does not answer: refused; retrying", "the API server answers again"]
+
+
+@pytest.mark.parametrize("deletes", [True, False])
+@pytest.mark.parametrize("is_heard", [True, False])
+@pytest.mark.parametrize("by_log", [True, False])
+@pytest.mark.parametrize("status", [403, 401])
+def test_a_user_who_may_not_follow(observe, it, deletes, is_heard, by_log, status):
+    pod = observe(deletes_unheard=deletes)
+    if is_heard:
+        it(pod).started()
+    error = forbidden("get", "pods/log") if by_log else forbidden("watch", "pods")
+    error.status = status
+    pod.handle(LogEnded("coordinator", "no", error) if by_log else WatchRefused(error))
+    is_deleted = deletes and not is_heard and status == 403
+    assert pod.machine.is_unknown != is_deleted
+    assert pod.status["reason"] == NOT_FOLLOWED
+    assert pod.status["phase"] == ("Pending" if is_deleted else "Unknown")
+    ending = "; the Pod is deleted" if is_deleted else "; look again with: monopod attach build"
+    assert pod.status["message"].startswith("the Pod cannot be followed: ")
+    assert pod.status["message"].endswith(ending)
+
+
+def test_events_are_reported_once(observe):
+    pod = observe()
+    for _ in range(2):
+        pod.event("FailedMount", 'secret "x" not found')
+    assert pod.warnings == ['FailedMount: secret "x" not found']
