@@ -3,7 +3,7 @@
 A field of Tekton's is named alone if it means the same wherever it stands, else after its model. Of Kubernetes' own
 parts only what is met often is here, always after its model.
 
-Left to others: the fields themselves (``tekton``), what becomes of each in one Pod (docs/tekton.md).
+Left to others: the fields themselves (``tekton``), what becomes of each in one Pod (docs/tekton-fields.md).
 """
 
 from __future__ import annotations
