@@ -1,4 +1,4 @@
-"""Each module, event, command and test that the documentation names is in the code.
+"""Each module, event, command, state and test that the documentation names is in the code.
 
 Options, variables and subcommands: `test_docs_inventory`. Fields and rules: `test_docs_tekton`, `test_docs_rules`.
 """
@@ -13,12 +13,19 @@ import pytest
 from shown_commands import blocks, pages
 
 from monopod.coordinator.engine import events
+from monopod.coordinator.engine.run_state import State
 
 ROOT = Path(__file__).parents[1]
 PAGES = {name: (ROOT / name).read_text() for name in pages(ROOT)}
 KINDS_OF_CHANGES = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
 CODE = ("compiler", "coordinator", "entrypoint", "images", "runner", "schemas", "system", "tests")
 FOLDERS = (*CODE, "benchmarks", "docs", "examples")
+CLASSES = {
+    name
+    for folder in CODE
+    for path in (ROOT / folder).rglob("*.py")
+    for name in re.findall(r"^class (\w+)", path.read_text(), re.MULTILINE)
+}
 SOURCES = {path.name for folder in CODE for ending in ("py", "c") for path in (ROOT / folder).rglob(f"*.{ending}")}
 
 
@@ -45,14 +52,34 @@ def test_the_files_that_a_page_names_exist(page: str):
     assert sorted(modules - SOURCES) == []
 
 
-def test_the_events_and_commands_are_those_of_the_engine():
+def first_cells(page: str, heading: str) -> list[str]:
+    """Return the names in the first column of the table with this heading."""
+    table = re.search(rf"^\| {heading} \| .*\n\|.*\n((?:\|.*\n)+)", page, re.MULTILINE)
+    assert table is not None, heading
+    return re.findall(r"^\| `(\w+)` \|", table[1], re.MULTILINE)
+
+
+def test_how_it_works_lists_the_events_commands_and_states_of_the_engine():
     page = PAGES["docs/how-it-works.md"]
-    rows = re.search(r"^\| events: .*\n\|.*\n((?:\|.*\n)+)", page, re.MULTILINE)
-    assert rows is not None
-    cells = [row.strip("|").split("|") for row in rows[1].splitlines()]
-    for column, kinds in enumerate((events.Event, events.Command)):
-        named = [name for row in cells for name in re.findall(r"`(\w+)`", row[column])]
-        assert sorted(named) == sorted(kind.__name__ for kind in get_args(kinds))
+    assert first_cells(page, "event") == [event.__name__ for event in get_args(events.Event)]
+    assert first_cells(page, "command") == [command.__name__ for command in get_args(events.Command)]
+    assert first_cells(page, "state") == [state.name for state in State]
+
+
+def undefined_names(page: str) -> list[str]:
+    """Return the names in a page, its pictures included, that look like classes and are none of the code."""
+    return sorted(set(re.findall(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b", page)) - CLASSES)
+
+
+@pytest.mark.parametrize("page", ["docs/how-it-works.md", "docs/control-directory.md", "CONTRIBUTING.md"])
+def test_the_classes_that_a_page_names_exist(page: str):
+    assert undefined_names(PAGES[page]) == []
+
+
+def test_an_invented_command_is_found():
+    assert undefined_names("`RunStep`, `StepExited` and PipelineRun exist;\n```\nExitContainer ──▶ exit\n```\n") == [
+        "ExitContainer"
+    ]
 
 
 def test_the_parts_of_tests_that_reliability_names_exist():
