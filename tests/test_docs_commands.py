@@ -1,9 +1,9 @@
-"""Every command that README.md and docs/ show is run, and what they say that it prints is held against what it does.
+"""Runs every command in README.md and docs/, and compares its output with the page.
 
-A page is read as a person would: its commands one after another, in a copy of the repository, with a home directory of
-its own, and a cluster (``api_server``) whose kubelet really runs each Pod on this machine. What cannot be run is listed
-here, with the reason. ``MONOPOD_RECORD_DOCS=1`` writes what the commands print into the pages instead, where it is
-something else; ``all`` also where only figures differ.
+The commands of a page run one after another in a copy of the repository, with their own home directory and a cluster
+(``api_server``) whose kubelet really runs each Pod on this machine. Commands that cannot run are listed here with the
+reason. ``MONOPOD_RECORD_DOCS=1`` writes the output into the pages instead, where it differs; ``all`` also where only
+numbers differ.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from terminal import Terminal
 ROOT = Path(__file__).parents[1]
 RECORD = os.environ.get("MONOPOD_RECORD_DOCS")
 ELSEWHERE = {
-    "docs/ci.md": "tests/test_docs_ci.py runs its scripts, with a kubectl that takes notes",
-    "docs/rules.md": "tests/test_docs_rules.py runs its examples, each of which is wrong in a way of its own",
+    "docs/ci.md": "tests/test_docs_ci.py runs its scripts with a kubectl that records its calls",
+    "docs/rules.md": "tests/test_docs_rules.py runs its examples, each of which breaks its rule",
 }
 NOT_RUN: dict[str, dict[str, str]] = {
     "README.md": {
-        "make test": "it is what runs this",
+        "make test": "it runs this test",
         ". .venv/bin/activate": "the session has it on its PATH",
     },
     "CONTRIBUTING.md": {
@@ -43,7 +43,9 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "make bench": "takes minutes",
         "make fuzz": "takes a minute, and .ci/run does the same",
     },
-    "docs/command-line.md": {"monopod cancel": "nothing runs by then; tests/runner and tests/kubernetes cancel runs"},
+    "docs/command-line.md": {
+        "monopod cancel": "no run is active by then; tests/runner and tests/kubernetes cancel runs"
+    },
     "docs/images.md": {
         "podman image inspect": "needs an image of a registry; tests/compiler/images has what podman prints",
         "monopod compile": "needs what that prints",
@@ -62,16 +64,16 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "kubectl delete": "there is no kubectl",
     },
 }
-"""By page: the beginning of a command, and why it is not run."""
+"""By page: the beginning of a command, and why it does not run."""
 PODMAN = "--backend podman"
 BEFORE = {"docs/reports.md": ("monopod run -f examples/hello/pipeline.yaml", "monopod run -f shop.yaml")}
-"""What a page takes for granted that its reader has done."""
+"""Commands that a page expects its reader to have run."""
 PAGES = pages(ROOT)
 SHOWN = {page: [each for each in shown((ROOT / page).read_text()) if isinstance(each, Command)] for page in PAGES}
 
 
 def reason(page: str, command: str) -> str | None:
-    """Why a command of a page is not run."""
+    """Return why a command of a page does not run; None if it runs."""
     return next((why for start, why in NOT_RUN.get(page, {}).items() if command.startswith(start)), None)
 
 
@@ -107,7 +109,7 @@ FILES = {**dict.fromkeys(("pipeline.yaml", "my-pipeline.yaml", "ci.yaml"), PIPEL
 TUTORIAL = (each for each in shown((ROOT / "docs/tutorial.md").read_text()) if isinstance(each, File))
 FILES |= {each.name: each.text for each in TUTORIAL}
 FILES |= {"run.yaml": BUILD.replace("name: build}", "name: run}"), "build.yaml": BUILD}
-"""What a page takes for granted that its reader has."""
+"""Files that a page expects its reader to have."""
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ def api() -> Iterator[ApiServer]:
 
 @pytest.fixture(scope="session")
 def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman | str]:
-    """podman with the images that the pages name, or why there is none."""
+    """Return podman with the images of the pages, or why there is none."""
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     base = tmp_path_factory.getbasetemp()
     try:  # the images are those of tests/semantics
@@ -148,7 +150,7 @@ def session(api: ApiServer, tmp_path: Path) -> Session:
     return session
 
 
-def test_what_is_not_run_is_shown():
+def test_commands_that_do_not_run_are_in_the_pages():
     for page, commands in NOT_RUN.items():
         for start in commands:
             assert any(each.text.startswith(start) for each in SHOWN[page]), f"{page} does not show {start}"
@@ -156,7 +158,7 @@ def test_what_is_not_run_is_shown():
 
 
 def text_of(node: ast.expr) -> str:
-    """What a text of the program says, … where something is filled in; empty if it is no text."""
+    """Return the text of an expression, with … for each value in it; empty if it is not text."""
     match node:
         case ast.Constant(str(value)):
             return value
@@ -169,8 +171,8 @@ def text_of(node: ast.expr) -> str:
     return ""
 
 
-def test_messages_that_are_explained_are_said():
-    """Each is a part of one text of the program, the words in their order, and something is filled in where … is."""
+def test_explained_messages_are_messages_of_the_program():
+    """Each is part of one text of the program, with a value in place of each …"""
     folders = [ROOT / name for name in ("compiler", "coordinator", "runner", "schemas", "system")]
     nodes = [
         node for folder in folders for path in folder.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))
@@ -187,7 +189,7 @@ def test_messages_that_are_explained_are_said():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in SHOWN if SHOWN[page] and page not in ELSEWHERE])
-def test_the_commands_of_a_page_do_what_it_says(page: str, session: Session, request: pytest.FixtureRequest):
+def test_the_commands_of_a_page_print_what_it_shows(page: str, session: Session, request: pytest.FixtureRequest):
     for command in BEFORE.get(page, ()):
         session.run(command)
         assert session.last == 0, command
@@ -213,7 +215,7 @@ def test_the_commands_of_a_page_do_what_it_says(page: str, session: Session, req
 
 LIVE_VIEW = re.compile(r"^── python-ci-run-", re.MULTILINE)
 WHAT_VARIES = re.compile(r" +\d+%( cpu)?(?= )| +[\d.]+[KMG]i\b| [━─]{8,}(?= )")
-"""Processor, memory, and the bar, which is as long as there is room."""
+"""CPU, memory, and the bar, whose length depends on the rest."""
 AT_THE_GATE = """\
 #!/bin/sh
 # python3 for the Steps that run at the same time: each waits until it may go, and after its program for the end.
@@ -227,15 +229,15 @@ while [ ! -e $gates/end ]; do sleep 0.05; done
 
 
 def is_whole(screen: Screen) -> bool:
-    """Whether all is there that is to be looked at: what the Tasks take, and below them a line of one."""
+    """Return whether the view is complete: the load of each Task, and a line of output below them."""
     rows = [row for row in screen.rows if row]
     tree = [row for row in rows if " running" in row or "static-checks  " in row or "unit-tests  " in row]
     return rows[-1].startswith("build build ") and all(re.search(r"\d% .*\d[KMG]i\b", row) for row in tree)
 
 
 @pytest.mark.slow
-def test_the_view_of_a_run_that_goes_on_is_the_one_shown(session: Session, tmp_path: Path):
-    """Of `make demo`, on a terminal of 80 columns; the Steps that run at the same time wait to be looked at."""
+def test_the_live_view_is_the_one_on_the_page(session: Session, tmp_path: Path):
+    """That of `make demo` on a terminal of 80 columns. Parallel Steps wait until the view is complete."""
     path = ROOT / "docs/command-line.md"
     page = path.read_text()
     (block,) = [each for each in blocks(page) if LIVE_VIEW.search(each.text)]
@@ -265,7 +267,7 @@ def test_the_view_of_a_run_that_goes_on_is_the_one_shown(session: Session, tmp_p
 
 
 def record(page: str, commands: list[tuple[Command, str]]) -> None:
-    """Write what commands print into their page, where that is something else, or all of it."""
+    """Write the output of commands into their page, where it differs, or everywhere."""
     text = (ROOT / page).read_text()
     for each, printed in reversed(commands):
         if each.output is None:

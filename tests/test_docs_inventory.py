@@ -1,7 +1,7 @@
-"""All that the documentation holds is held against something: blocks, links, options, commands, variables, exit codes.
+"""Everything in the documentation is checked: blocks, links, pictures, options, commands, variables, exit codes.
 
-Commands, transcripts, and files that a page tells the reader to write are run (`test_docs_commands`). Every other block
-is listed here, by how it begins, with what keeps it true; one that is not fails a test.
+`test_docs_commands` runs commands, transcripts and the files that a page asks the reader to write. Every other block is
+listed here by its beginning, with what keeps it true. An unlisted block fails a test.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ A_PICTURE = "a picture for people"
 OTHERS = {
     "README.md": {" pipeline.yaml ──▶ compile": A_PICTURE},
     "docs/command-line.md": {
-        "The host backend does not use images:": "test_docs_commands: a run looks so on a terminal",
+        "The host backend does not use images:": "test_docs_commands: the live view of a real run",
     },
     "docs/ci.md": {
-        "pipeline {": "a Jenkinsfile, of which the page says that it has not been run",
+        "pipeline {": "a Jenkinsfile; the page says that it has not been run",
         "pipeline:": "test_docs_ci runs its scripts",
         "apiVersion: v1": "test_docs_ci validates it",
-        "apiVersion: rbac.authorization.k8s.io/v1": "test_docs_ci validates it, the first with what is done",
+        "apiVersion: rbac.authorization.k8s.io/v1": "test_docs_ci validates it; the first has the rights of the script",
         "apiVersion: tekton.dev/v1": "test_docs_ci compiles it",
     },
     "docs/how-it-works.md": {"┌ Pod ─": A_PICTURE, " coordinator  ": A_PICTURE, " Pipeline      Tasks ─": A_PICTURE},
     "docs/images.md": {"alpine:3:": "below: its ENTRYPOINT and CMD are in the Pod"},
-    "docs/kubernetes.md": {"apiVersion: rbac.authorization.k8s.io/v1": "below: its rights are those of the table"},
+    "docs/kubernetes.md": {"apiVersion: rbac.authorization.k8s.io/v1": "below: it has the rights of the table"},
     "docs/kubernetes-objects.md": {
-        "ci.yaml:28:25: spec.tasks[0].taskSpec": "below: it is said",
-        "ci.yaml:31:44: spec.tasks[1].taskSpec": "below: it is said",
+        "ci.yaml:28:25: spec.tasks[0].taskSpec": "below: the compiler reports it",
+        "ci.yaml:31:44: spec.tasks[1].taskSpec": "below: the compiler reports it",
     },
     "docs/podman-backend.md": {
-        "Kept in ": "semantics/test_podman.py: it is said so, and the commands below it do what is said",
+        "Kept in ": "semantics/test_podman.py: the message, and the commands below it",
         "[containers]": "below: the tests use it",
     },
     "docs/rules.md": {
@@ -65,7 +65,7 @@ OTHERS = {
         "": "test_docs_rules: each example breaks its rule",
     },
 }
-"""By page: how a block begins, and what keeps it true."""
+"""By page: the beginning of a block, and what keeps it true."""
 OF_OTHER_PROGRAMS = {
     "--data": "curl",
     "--file": "git commit",
@@ -107,7 +107,7 @@ def is_run(block: Block) -> bool:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_is_run_or_kept_true_otherwise(page: str):
-    """What begins with "" is every block of a page of examples."""
+    """The beginning "" matches every block of a page of examples."""
     others = [each.text for each in blocks(PAGES[page]) if not is_run(each)]
     listed = OTHERS.get(page, {})
     assert [text for text in others if not text.startswith(tuple(listed))] == []
@@ -122,7 +122,7 @@ def test_every_fence_is_closed_and_of_a_known_kind(page: str):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_files_of_a_page_are_what_can_be_run(page: str, tmp_path: Path):
+def test_the_files_of_a_page_compile(page: str, tmp_path: Path):
     files = [each for each in shown(PAGES[page]) if isinstance(each, File)]
     for each in files:
         (tmp_path / each.name).write_text(each.text)
@@ -130,7 +130,7 @@ def test_the_files_of_a_page_are_what_can_be_run(page: str, tmp_path: Path):
         assert compile_runs(load([str(tmp_path / each.name) for each in files]), Options(name=None))
 
 
-def test_what_an_image_is_said_to_run_is_in_the_pod(tmp_path: Path):
+def test_the_image_configurations_of_the_page_are_in_the_pod(tmp_path: Path):
     text = block_named("docs/images.md", "alpine:3:").text
     (tmp_path / "images.yaml").write_text(text)
     for image, given in yaml.safe_load(text).items():
@@ -171,7 +171,7 @@ def test_the_role_has_the_rights_of_the_table():
 
 
 def problem_of(tmp_path: Path, documents: list[dict[str, Any]], options: Options) -> str:
-    """The one thing that is wrong, without its place."""
+    """Return the only problem, without its place and rule."""
     (tmp_path / "ci.yaml").write_text(yaml.safe_dump_all(documents))
     with pytest.raises(Problems) as raised:
         compile_runs(load([str(tmp_path / "ci.yaml")]), options)
@@ -188,7 +188,7 @@ def a_pipeline(*specs: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": "tekton.dev/v1", "kind": "Pipeline", "metadata": {"name": "ci"}, "spec": {"tasks": tasks}}
 
 
-def test_what_is_told_of_pod_security_and_of_limit_ranges_is_said(tmp_path: Path):
+def test_the_page_quotes_the_problems_of_pod_security_and_limit_ranges(tmp_path: Path):
     limits = {"type": "Container", "max": {"cpu": "2"}}
     limit_range = {
         "apiVersion": "v1",
@@ -212,7 +212,7 @@ def test_the_configuration_of_podman_is_the_one_of_the_tests():
 
 
 def test_every_link_leads_somewhere():
-    """The example's own program finds links in Markdown that lead nowhere, anchors too."""
+    """The program of examples/python-ci finds broken links in Markdown, including anchors."""
     program = [sys.executable, "-m", "mdlinks", "--root", ROOT, *(ROOT / name for name in PAGES)]
     done = subprocess.run(program, cwd=ROOT / "examples/python-ci/app", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -281,7 +281,7 @@ def test_every_option_that_is_named_exists():
     assert [(page, option) for page, option in sorted(named) if option not in known] == []
 
 
-def test_every_option_says_what_it_is_for():
+def test_every_option_has_help():
     for name in command_line.COMMANDS:
         for action in parser(name)._actions:
             assert action.help, (name, action)
