@@ -311,16 +311,24 @@ def test_every_variable_that_is_named_is_read_or_set_somewhere():
 
 
 def variables_read(path: Path) -> Iterator[str]:
-    """Yield the names that a module looks up in the environment."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
-            where, names = node.func.value, node.args[:1]
-        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
-            where, names = node.value, [node.slice]
-        else:
-            continue
-        if "environ" in ast.unparse(where):
-            yield from (name.value for name in names if isinstance(name, ast.Constant) and str(name.value).isupper())
+    """Yield the names that a module looks up in the environment, itself or through a function of its own."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call | ast.Subscript)]
+    lookups = [node for node in calls if is_lookup(node)]
+    passed_on = any(isinstance(name, ast.Name) for node in lookups for name in names_in(node))
+    for node in calls if passed_on else lookups:
+        for name in names_in(node):
+            if isinstance(name, ast.Constant) and re.fullmatch("[A-Z][A-Z_]+", str(name.value)):
+                yield str(name.value)
+
+
+def is_lookup(node: ast.Call | ast.Subscript) -> bool:
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.ctx, ast.Load) and "environ" in ast.unparse(node.value)
+    return isinstance(node.func, ast.Attribute) and node.func.attr == "get" and "environ" in ast.unparse(node.func)
+
+
+def names_in(node: ast.Call | ast.Subscript) -> list[ast.expr]:
+    return node.args[:1] if isinstance(node, ast.Call) else [node.slice]
 
 
 def test_the_variables_that_are_read_are_those_of_the_page():
