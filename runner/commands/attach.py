@@ -7,6 +7,7 @@ import sys
 
 from monopod.runner.commands.options.cluster import add_cluster_options, add_pod_argument
 from monopod.runner.commands.options.lines import add_line_options, line_options
+from monopod.runner.exit_codes import WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
 SUMMARY = "follow a run in a cluster, from its beginning to its end"
@@ -58,4 +59,4 @@ def execute(arguments: argparse.Namespace) -> int:
             return attach(existing, Options(arguments.output, keep=False, records=records, lines=lines))
     except (NoSuchPodError, BackendUnavailableError) as error:
         print(visible_lines(f"monopod attach: {error}"), file=sys.stderr)
-        return 2
+        return WRONG_INPUT

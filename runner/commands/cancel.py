@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from monopod.runner.commands.options.cluster import add_cluster_options, is_kubectl_plugin
+from monopod.runner.exit_codes import SUCCEEDED, WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
@@ -88,12 +89,12 @@ def _cancel_in_cluster(arguments: argparse.Namespace) -> int:
 def _report(name: str, mode: str, requested: str) -> int:
     earlier = "" if mode == requested else " (requested earlier)"
     print(f"Cancelling run '{name}': {mode}{earlier}")
-    return 0
+    return SUCCEEDED
 
 
 def _refuse(message: str) -> int:
     print(visible_lines(f"monopod cancel: {message}"), file=sys.stderr)
-    return 2
+    return WRONG_INPUT
 
 
 def _select(runs: Sequence[GoingRun], name: str | None) -> Sequence[GoingRun]:

@@ -10,6 +10,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from monopod.runner.commands.options.input import add_file_options, add_run_options, compile_documents, duration
+from monopod.runner.exit_codes import SUCCEEDED
 
 if TYPE_CHECKING:
     from monopod.compiler.pod.kube_version import KubeVersion
@@ -70,9 +71,9 @@ def execute(arguments: argparse.Namespace) -> int:
     documents = (*other_objects, *(compilation.workload for compilation in compilations))
     if arguments.output in (None, "-"):
         write_yaml(documents)
-        return 0
+        return SUCCEEDED
     write_whole(arguments.output, "---\n".join(map(to_yaml, documents)))
-    return 0
+    return SUCCEEDED
 
 
 def _kube_version(text: str) -> KubeVersion:

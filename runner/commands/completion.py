@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from monopod.runner.exit_codes import SUCCEEDED
+
 SUMMARY = "print a completion script for bash, zsh or fish"
 
 EXAMPLES = """\
@@ -29,4 +31,4 @@ def execute(arguments: argparse.Namespace) -> int:
 
     words = {name: words_of_command(name) for name in COMMANDS}
     sys.stdout.write(script(arguments.shell, words, {"compile-pipeline": "compile"}))
-    return 0
+    return SUCCEEDED

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from monopod.runner.commands.options.recorded_run import add_recorded_run_argument, find_recorded_run
+from monopod.runner.exit_codes import SUCCEEDED, WRONG_INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
     run = find_recorded_run("explain", arguments.run)
     if run is None:
-        return 2
+        return WRONG_INPUT
     spent = time_spent(run)
     if arguments.output == "json":
         import json  # noqa: PLC0415
@@ -53,7 +54,7 @@ def execute(arguments: argparse.Namespace) -> int:
         from monopod.schemas.formats.visible_text import visible  # noqa: PLC0415
 
         sys.stdout.write("".join(f"{visible(line)}\n" for line in _lines(run, spent)))
-    return 0
+    return SUCCEEDED
 
 
 def _lines(run: RecordedRun, spent: TimeSpent) -> Iterator[str]:

@@ -13,6 +13,7 @@ from monopod.runner.commands.options.input import (
     compile_documents,
     placeholder_names,
 )
+from monopod.runner.exit_codes import SUCCEEDED, WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
 SUMMARY = "draw the DAG of a Pipeline's Tasks"
@@ -52,11 +53,11 @@ def execute(arguments: argparse.Namespace) -> int:
             _write(draw([render(plan, "dot") for plan in plans], form), arguments.output)
         except DrawingError as error:
             print(visible_lines(f"monopod graph: {error}"), file=sys.stderr)
-            return 2
-        return 0
+            return WRONG_INPUT
+        return SUCCEEDED
     width = shutil.get_terminal_size().columns if arguments.output is None else None
     _write("\n".join(render(plan, form, width) for plan in plans).encode(), arguments.output)
-    return 0
+    return SUCCEEDED
 
 
 def _form_of(output: str | None) -> str:

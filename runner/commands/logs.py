@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from monopod.runner.commands.options.cluster import add_cluster_options, add_pod_argument
+from monopod.runner.exit_codes import SUCCEEDED, WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
 SUMMARY = "print the log of a run in a cluster, or the output of one of its Tasks"
@@ -50,11 +51,11 @@ def execute(arguments: argparse.Namespace) -> int:
                 print_output(existing, choose(existing.plan, arguments.task), follow=arguments.follow)
     except NoSuchTaskError as error:
         print(visible_lines(f"monopod logs: {error}"), file=sys.stderr)
-        return 2
+        return WRONG_INPUT
     except (NoSuchPodError, BackendUnavailableError) as error:
         print(visible_lines(f"monopod logs: {_local_run_hint(arguments.pod) or error}"), file=sys.stderr)
-        return 2
-    return 0
+        return WRONG_INPUT
+    return SUCCEEDED
 
 
 def _local_run_hint(name: str) -> str | None:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from monopod.runner.commands.options.recorded_run import add_recorded_run_argument, find_recorded_run
+from monopod.runner.exit_codes import SUCCEEDED, WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
@@ -40,17 +41,17 @@ def execute(arguments: argparse.Namespace) -> int:
     """Write the report. Raises OSError."""
     if arguments.format == "html" and arguments.output is None and sys.stdout.isatty():
         print("monopod report: refusing to print HTML to a terminal; use -o FILE", file=sys.stderr)
-        return 2
+        return WRONG_INPUT
     run = find_recorded_run("report", arguments.run)
     if run is None:
-        return 2
+        return WRONG_INPUT
     from monopod.runner.records.store import RecordError  # noqa: PLC0415  # not needed for --help
 
     try:
         text = _text(run, arguments.format)
     except RecordError as error:
         print(visible_lines(f"monopod report: {error}"), file=sys.stderr)
-        return 2
+        return WRONG_INPUT
     if arguments.output in (None, "-"):
         from monopod.runner.display.ci_log import write_json  # noqa: PLC0415
 
@@ -58,7 +59,7 @@ def execute(arguments: argparse.Namespace) -> int:
     else:
         with open(arguments.output, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
-    return 0
+    return SUCCEEDED
 
 
 def _text(run: RecordedRun, form: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from monopod.runner.commands.options.cluster import is_kubectl_plugin, program_name
 from monopod.runner.commands.options.input import add_file_options, add_run_options, compile_documents, duration
 from monopod.runner.commands.options.lines import add_line_options, line_options, without_line_options
+from monopod.runner.exit_codes import WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def execute(arguments: argparse.Namespace) -> int:
     problem = _misplaced_option(arguments, chosen)
     if problem is not None:
         print(visible_lines(f"monopod run: {problem}"), file=sys.stderr)
-        return 2
+        return WRONG_INPUT
     return {"host": _run_on_host, "podman": _run_with_podman, "kubernetes": _run_in_cluster}[chosen](arguments)
 
 
@@ -166,7 +167,7 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
             return _run(arguments, compilations, backend)
     except BackendUnavailableError as error:
         print(visible_lines(f"monopod run: {error}"), file=sys.stderr)
-        return 2
+        return WRONG_INPUT
 
 
 def _named(default_namespace: str) -> dict[str, Any]:
@@ -190,7 +191,7 @@ def _run(arguments: argparse.Namespace, compilations: Sequence[Compilation], bac
             reports = stack.enter_context(run_reports(report_files, records))
         except OSError as error:
             print(visible_lines(f"monopod run: {error.filename}: {error.strerror}"), file=sys.stderr)
-            return 2
+            return WRONG_INPUT
         command_line = [*program_name(), *without_line_options(sys.argv[1:])]
 
         def more(task: str, step: str, _container: str) -> str:

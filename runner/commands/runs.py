@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from monopod.runner.exit_codes import SUCCEEDED
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -51,7 +53,7 @@ def execute(arguments: argparse.Namespace) -> int:
         _print_table(recorded)
     else:
         print("No recorded runs.", file=sys.stderr)
-    return 0
+    return SUCCEEDED
 
 
 def _print_table(recorded: Sequence[Record]) -> None:

@@ -6,6 +6,8 @@ import argparse
 import json
 import sys
 
+from monopod.runner.exit_codes import SUCCEEDED
+
 SUMMARY = "print the JSON Schema of Tekton's kinds, for completion and checks in editors"
 
 EXAMPLES = """\
@@ -25,4 +27,4 @@ def execute(_arguments: argparse.Namespace) -> int:
 
     json.dump(json_schema(), sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")
-    return 0
+    return SUCCEEDED

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from monopod.runner.commands.options.cluster import add_cluster_options, add_pod_argument
+from monopod.runner.exit_codes import SUCCEEDED, WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
 SUMMARY = "print the status of a run in a cluster"
@@ -45,5 +46,5 @@ def execute(arguments: argparse.Namespace) -> int:
             print_standing(find(cluster, arguments.namespace, arguments.pod), arguments.output)
     except (NoSuchPodError, BackendUnavailableError) as error:
         print(visible_lines(f"monopod status: {error}"), file=sys.stderr)
-        return 2
-    return 0
+        return WRONG_INPUT
+    return SUCCEEDED

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from monopod.runner.command_line import COMMANDS, command_named
 from monopod.runner.completion.candidates import Candidate, candidates
 from monopod.runner.completion.words import Line, Values, Words, read_line, words_of_command
+from monopod.runner.exit_codes import SUCCEEDED
 
 FILES, NO_SPACE, NO_FILES = 0, 2, 4
 
@@ -30,7 +31,7 @@ def main() -> int:
 def answer(typed: Sequence[str], *, is_plugin: bool) -> int:
     """Print the candidates for the last word and return the exit code."""
     sys.stdout.write(completions(typed, is_plugin=is_plugin))
-    return 0
+    return SUCCEEDED
 
 
 def completions(typed: Sequence[str], *, is_plugin: bool = False) -> str:

@@ -166,7 +166,7 @@ def test_a_pod_whose_coordinator_tells_a_story(monopod, put, make, api, terminat
 
 
 def test_a_run_that_has_ended_cannot_be_cancelled(monopod, half_way, api):
-    assert monopod("cancel", "-n", "ci").err == "monopod cancel: in a cluster the Pod must be named\n"
+    assert monopod("cancel", "-n", "ci").err == "monopod cancel: no Pod named; in a cluster, use monopod cancel POD\n"
     half_way.finished()
     ran = monopod("cancel", "build", "-n", "ci")
     assert (ran.code, ran.err) == (2, "monopod cancel: the run of Pod 'build' in namespace 'ci' has ended\n")
