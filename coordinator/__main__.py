@@ -102,7 +102,7 @@ class Output:
         self._form = form
         self._log = RunLog()
 
-    def tell(self, events: Sequence[RunEvent], *, again: bool) -> None:
+    def report(self, events: Sequence[RunEvent], *, replayed: bool) -> None:
         """Write the events; with `again` only take note of them."""
         lines = []
         for event in events:
@@ -113,7 +113,7 @@ class Output:
                 lines += self._log.lines(event)
             if isinstance(event, RunFinished):
                 _write_termination_message(self._log.summary(event))
-        if not again:
+        if not replayed:
             with contextlib.suppress(OSError):
                 write_all(1, "".join(f"{line}\n" for line in lines).encode(errors="replace"))
 

@@ -57,7 +57,7 @@ class ControlDirectory:
         self._alive: int | None = None
         self._lock: int | None = None
         self._requests: dict[int, int] = {}  # the run.N whose end nobody has read yet
-        self._is_left_alone = False
+        self._is_abandoned = False
         self._bell = self._open_fifo("bell")
         self.ring = self._open_fifo("ring")
         """Becomes readable when the entrypoint has something to tell; None if a Step left something else there."""
@@ -81,7 +81,7 @@ class ControlDirectory:
         """
         if self._lock is not None:
             return True
-        if self._is_left_alone:
+        if self._is_abandoned:
             return False
         try:
             descriptor = os.open("coordinator", _LOCK, 0o644, dir_fd=self._directory)
@@ -96,9 +96,9 @@ class ControlDirectory:
         self._lock = descriptor
         return True
 
-    def leave_alone(self) -> None:
+    def abandon(self) -> None:
         """Give the lock back for good: an entrypoint that can be told nothing will end for want of a coordinator."""
-        self._is_left_alone = True
+        self._is_abandoned = True
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -52,13 +52,13 @@ from monopod.coordinator.engine.events import (
     ProbeEnded,
     ReadResults,
     ReleaseContainer,
+    Report,
     ResultsRead,
     RunProbe,
     RunStep,
     SetTimer,
     StepExited,
     StopStep,
-    Tell,
     TimerFired,
     TryConnection,
     WriteFile,
@@ -77,13 +77,13 @@ if TYPE_CHECKING:
 SWEEP_SECONDS = 0.25
 RINGS_PER_SWEEP = 1000
 """A ring that is heard more often than this is not listened to until the next sweep: a Step may ring without end."""
-_LOOKS_AT_ONCE = 32
+_CONTAINERS_PER_TURN = 32
 RELEASE_SECONDS = 2.0
 """How long after its release, and the grace of what was stopped in it, a container may go on before it is killed."""
 STOP_SECONDS = 30.0
 """How long after its grace a Step that was stopped may take to end; an entrypoint takes 10 s at most to clean up."""
 
-GOES_ON = "the coordinator was started again, and goes on where it was"
+RESTARTED = "the coordinator was started again, and goes on where it was"
 
 _TRY_DONE = 0  # the byte in the wake-up pipe that is no signal number
 _CANCEL_MODES: dict[int, CancelMode] = {
@@ -104,7 +104,7 @@ class Decider(Protocol):
 class Listener(Protocol):
     """Who is told what happens in the run."""
 
-    def tell(self, events: Sequence[RunEvent], *, again: bool) -> None:
+    def report(self, events: Sequence[RunEvent], *, replayed: bool) -> None:
         """Take further events; with `again`, an earlier coordinator has told them already."""
 
 
@@ -180,10 +180,10 @@ class Coordinator:
         self._exit_code: int | None = None
         self._terminated = False
         self._next_sweep = 0.0
-        self._to_look_at: list[_Container] = []
+        self._unswept: list[_Container] = []
         self._started = time.time() - time.monotonic()
         self._wake_up, self._wake_up_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._carriers: dict[type[Any], Callable[[Any], None]] = {
+        self._executors: dict[type[Any], Callable[[Any], None]] = {
             StopStep: self._stop_step,
             ReadResults: self._read_results,
             TryConnection: self._try_connection,
@@ -203,12 +203,12 @@ class Coordinator:
         else:
             self._started = begun.at - begun.monotonic
             self._events.append(begun)
-        self._work_off()
-        while self._exit_code is None or not (self._terminated or self._is_left_alone()):
+        self._process_events()
+        while self._exit_code is None or not (self._terminated or self._may_exit()):
             self._wait()
         return self._exit_code
 
-    def _is_left_alone(self) -> bool:
+    def _may_exit(self) -> bool:
         """Whether nothing is left to do after the run. Who starts later finds that it may go (`exit`)."""
         return self._ends_with_run and not any(container.ready for container in self._watched.values())
 
@@ -234,7 +234,7 @@ class Coordinator:
             self._unused_slots.pop(next(iter(self._unused_slots))).prepare()
         for descriptor, _ in ready:
             if descriptor == self._wake_up:
-                self._heed_wake_ups()
+                self._handle_wake_ups()
             elif self._evaluation is not None and descriptor == self._evaluation.descriptor:
                 self._end_evaluation(self._evaluation)
             elif descriptor in self._rings:  # else its container was forgotten since the poll
@@ -243,7 +243,7 @@ class Coordinator:
         if self._evaluation is not None and self._give_up_at is not None and now >= self._give_up_at:
             self._end_evaluation(self._evaluation)
         self._fire_timers(now)
-        if now >= self._next_sweep and not self._to_look_at:
+        if now >= self._next_sweep and not self._unswept:
             self._next_sweep = now + SWEEP_SECONDS
             self._begin_sweep()
         self._sweep(now)
@@ -251,15 +251,15 @@ class Coordinator:
     def _seconds_to_wait(self) -> float | None:
         sweep = self._next_sweep if self._watched else None
         times = (self._timers.next_at(), self._give_up_at, sweep)
-        if self._unused_slots or self._to_look_at:
+        if self._unused_slots or self._unswept:
             return 0
         given = [at for at in times if at is not None]
         return max(0.0, min(given) - self._now()) if given else None
 
-    def _heed_wake_ups(self) -> None:
+    def _handle_wake_ups(self) -> None:
         numbers = os.read(self._wake_up, 4096)
         if signal.SIGTERM in numbers:
-            self._look_at_all()
+            self._sweep_all()
         for number in numbers:
             # SIGINT alone asks for no end: a native sidecar that ends before the Pod does is started again
             if number == signal.SIGTERM or (number == signal.SIGINT and self._exit_code is not None):
@@ -269,7 +269,7 @@ class Coordinator:
         while self._outcomes:
             command, succeeded = self._outcomes.popleft()
             self._events.append(ProbeEnded(self._now(), command.container, command.request, succeeded))
-        self._work_off()
+        self._process_events()
 
     def _answer_ring(self, container: _Container) -> None:
         container.directory.drain_ring()
@@ -278,13 +278,13 @@ class Coordinator:
             self._epoll.unregister(container.directory.ring)
             self._muted.append(container.directory.ring)
         if not container.ready and container.directory.liveness() == "alive":
-            self._found_alive(container)
-        self._look_for_exits(container)
+            self._note_alive(container)
+        self._read_exits(container)
 
     def _fire_timers(self, now: float) -> None:
         while (name := self._timers.pop_due(now)) is not None:
             self._events.append(TimerFired(now, name))
-            self._work_off()
+            self._process_events()
 
     # Looking
 
@@ -294,50 +294,50 @@ class Coordinator:
             if ring in self._rings:
                 self._epoll.register(ring, select.EPOLLIN)
         self._muted.clear()
-        self._to_look_at = list(self._watched.values())
+        self._unswept = list(self._watched.values())
 
     def _sweep(self, now: float) -> None:
         """Look at the next few containers: who rings meanwhile need not wait for the rest of hundreds."""
-        these, self._to_look_at = self._to_look_at[:_LOOKS_AT_ONCE], self._to_look_at[_LOOKS_AT_ONCE:]
+        these, self._unswept = self._unswept[:_CONTAINERS_PER_TURN], self._unswept[_CONTAINERS_PER_TURN:]
         for container in these:
             container.rings = 0
             container.directory.hold_lock()
-            self._look_for_exits(container)
+            self._read_exits(container)
             liveness = container.directory.liveness()
             if liveness == "alive":
-                self._found_alive(container)
-                self._see_to_stops(container, now)
+                self._note_alive(container)
+                self._check_stops(container, now)
                 self._kill_leftover(container, now)
             elif liveness == "dead" or container.ready:
-                self._found_dead(container)
-            self._work_off()
+                self._note_dead(container)
+            self._process_events()
 
-    def _look_at_all(self) -> None:
+    def _sweep_all(self) -> None:
         """Find what has ended already: kubelet sends SIGTERM as well once all the other containers have ended.
 
         That is the cause then, not a cancellation, and what became of the containers decides how their Tasks end.
         """
         self._begin_sweep()
-        while self._to_look_at:
+        while self._unswept:
             self._sweep(self._now())
 
-    def _look_for_exits(self, container: _Container) -> None:
+    def _read_exits(self, container: _Container) -> None:
         for command in container.running.values():
             how = container.directory.read_exit(command.request)
             if how is not None:
-                self._events.append(_end_of(command, how, self._now()))
-        self._work_off()
+                self._events.append(_exit_event(command, how, self._now()))
+        self._process_events()
 
-    def _found_alive(self, container: _Container) -> None:
+    def _note_alive(self, container: _Container) -> None:
         if not (container.ready or container.gone):
             self._events.append(ContainerReady(self._now(), container.name))
 
-    def _found_dead(self, container: _Container) -> None:
+    def _note_dead(self, container: _Container) -> None:
         why = ("", "") if container.ready else container.directory.start_failure()
         if not (container.ready or container.suspect or any(why)):
             container.suspect = True  # it may be about to take the lock: the next sweep decides
             return
-        self._look_for_exits(container)
+        self._read_exits(container)
         if not (container.released or container.gone):
             self._events.append(ContainerDied(self._now(), container.name, *why))
         self._forget(container)
@@ -352,13 +352,13 @@ class Coordinator:
                 self._epoll.unregister(ring)  # closing it is not enough while a child that evaluates CEL has it open
         container.directory.close()
 
-    def _see_to_stops(self, container: _Container, now: float) -> None:
+    def _check_stops(self, container: _Container, now: float) -> None:
         """Write again what could not be written, and give up what does not end."""
         for number, stop in list(container.stops.items()):
             command = container.running.get(number)
             if command is not None and now >= stop.kill_at + STOP_SECONDS:
                 how = failed_exit("it did not end, though it was to be stopped")._replace(left="the Step itself")
-                self._events.append(_end_of(command, how, now))
+                self._events.append(_exit_event(command, how, now))
             elif command is not None and stop.failed:
                 self._write_kill_again(container, number, stop)
 
@@ -369,11 +369,11 @@ class Coordinator:
             try:
                 container.directory.write_exit(container.exit_code, 0)
             except OSError:  # it was told when the container was released
-                container.directory.leave_alone()
+                container.directory.abandon()
 
     # Events and commands
 
-    def _work_off(self) -> None:
+    def _process_events(self) -> None:
         """Take all events that are waiting, and those that follow from them."""
         while self._events:
             event = self._events.popleft()
@@ -382,10 +382,10 @@ class Coordinator:
             self._journal.append(event)
             self._note_event(event)
             commands = self._engine.handle(event)
-            self._carry_out(commands)
-            self._tell(commands, again=False)
+            self._execute(commands)
+            self._report(commands, replayed=False)
 
-    def _carry_out(self, commands: Iterable[Command]) -> None:
+    def _execute(self, commands: Iterable[Command]) -> None:
         releases = []
         for command in commands:
             self._note_command(command)
@@ -393,16 +393,16 @@ class Coordinator:
                 self._run(command)
             elif isinstance(command, ReleaseContainer):
                 releases.append(command)
-            elif (carry_out := self._carriers.get(type(command))) is not None:
+            elif (carry_out := self._executors.get(type(command))) is not None:
                 carry_out(command)
         for command in releases:
             self._release(command)
         self._evaluate_next()
 
-    def _tell(self, commands: Iterable[Command], *, again: bool) -> None:
-        events = [command.event for command in commands if isinstance(command, Tell)]
+    def _report(self, commands: Iterable[Command], *, replayed: bool) -> None:
+        events = [command.event for command in commands if isinstance(command, Report)]
         if events:
-            self._listener.tell(events, again=again)
+            self._listener.report(events, replayed=replayed)
 
     def _note_event(self, event: Event) -> None:
         """Keep in memory what `event` changes."""
@@ -465,33 +465,33 @@ class Coordinator:
         for entry in entries:
             if isinstance(entry, Begun):
                 self._started = entry.at - entry.monotonic
-            self._tell(commands, again=True)
+            self._report(commands, replayed=True)
             self._note_event(entry)
             commands = self._engine.handle(entry)
             for command in commands:
                 self._note_command(command)
         if self._exit_code is None:
-            self._listener.tell([RunWarning(self._now(), GOES_ON)], again=False)
-        self._carry_out_again(commands)
-        self._tell(commands, again=False)
+            self._listener.report([RunWarning(self._now(), RESTARTED)], replayed=False)
+        self._execute_again(commands)
+        self._report(commands, replayed=False)
 
-    def _carry_out_again(self, last: Iterable[Command]) -> None:
-        self._carry_out_those(last, WriteFile)  # before the Step that may read it
+    def _execute_again(self, last: Iterable[Command]) -> None:
+        self._execute_those(last, WriteFile)  # before the Step that may read it
         for container in self._containers.values():
             for command in list(container.running.values()):
                 if not container.directory.has_request(command.request):
                     self._run(command)
-        self._carry_out_those(last, StopStep | ReleaseContainer)
+        self._execute_those(last, StopStep | ReleaseContainer)
         for read in list(self._reads.values()):
             self._read_results(read)
         for attempted in list(self._tries.values()):
             self._try_connection(attempted)
         self._evaluate_next()
 
-    def _carry_out_those(self, commands: Iterable[Command], kinds: UnionType | type[Any]) -> None:
+    def _execute_those(self, commands: Iterable[Command], kinds: UnionType | type[Any]) -> None:
         for command in commands:
             if isinstance(command, kinds):
-                self._carriers[type(command)](command)
+                self._executors[type(command)](command)
 
     # Carrying out
 
@@ -503,7 +503,7 @@ class Coordinator:
                 self._prepare_files(command)
             container.directory.write_request(command.request, content)
         except (OSError, ValueError) as error:
-            self._events.append(_end_of(command, never_begun(_in_words(error)), self._now()))
+            self._events.append(_exit_event(command, never_begun(_describe(error)), self._now()))
             self._use_up(container, command.request)
 
     def _prepare_files(self, step: RunStep) -> None:
@@ -528,7 +528,7 @@ class Coordinator:
         stop = container.stops.get(command.request)
         if stop is not None:
             stop.failed = True
-            with self._reported(f"cannot stop the Step in container {container.name}, and try again"):
+            with self._warn_on_error(f"cannot stop the Step in container {container.name}, and try again"):
                 container.directory.write_kill(command.request, signal.SIGTERM, command.grace)
                 stop.failed = False
 
@@ -541,30 +541,30 @@ class Coordinator:
         try:
             read = self._slots[command.slot].read_files(command.paths)
         except OSError as error:
-            problems = {path: f"{path} cannot be read: {_in_words(error)}" for path in command.paths}
+            problems = {path: f"{path} cannot be read: {_describe(error)}" for path in command.paths}
             read = FilesRead({}, problems, too_large=False, replaced=())
         for path in read.replaced:
             text = f"{command.slot}: {path} is not UTF-8 text; each byte that does not fit becomes U+FFFD"
-            self._listener.tell([RunWarning(self._now(), text)], again=False)
+            self._listener.report([RunWarning(self._now(), text)], replayed=False)
         self._events.append(ResultsRead(self._now(), command.slot, read.texts, read.problems, read.too_large))
 
     def _write_file(self, command: WriteFile) -> None:
-        with self._reported(f"cannot write {command.path} for the Steps of {command.slot}"):
+        with self._warn_on_error(f"cannot write {command.path} for the Steps of {command.slot}"):
             self._slots[command.slot].write_file(command.path, command.text)
 
     def _release(self, command: ReleaseContainer) -> None:
         container = self._containers[command.container]
         if container.name in self._watched:
-            with self._reported(f"cannot let container {container.name} go"):
+            with self._warn_on_error(f"cannot let container {container.name} go"):
                 container.directory.write_exit(command.code, self._stop_grace + RELEASE_SECONDS)
 
     @contextlib.contextmanager
-    def _reported(self, what: str) -> Any:
+    def _warn_on_error(self, what: str) -> Any:
         """Turn an OSError into a warning to whoever follows the run."""
         try:
             yield
         except OSError as error:
-            self._listener.tell([RunWarning(self._now(), f"{what}: {_in_words(error)}")], again=False)
+            self._listener.report([RunWarning(self._now(), f"{what}: {_describe(error)}")], replayed=False)
 
     # CEL
 
@@ -596,7 +596,7 @@ class Coordinator:
             self._events.append(CelEvaluated(self._now(), number, evaluation.finish()))
         except EvaluationError as error:
             self._events.append(CelEvaluated(self._now(), number, False, str(error)))
-        self._work_off()
+        self._process_events()
 
     # Probes
 
@@ -612,14 +612,14 @@ class Coordinator:
             os.write(self._wake_up_end, bytes([_TRY_DONE]))
 
 
-def _end_of(command: RunStep | RunProbe, how: Exit, now: float) -> Event:
+def _exit_event(command: RunStep | RunProbe, how: Exit, now: float) -> Event:
     """Return the event for a request that has ended."""
     if isinstance(command, RunProbe):
         return ProbeEnded(now, command.container, command.request, how.code == 0)
     return StepExited(now, command.container, command.request, how)
 
 
-def _in_words(error: OSError | ValueError) -> str:
+def _describe(error: OSError | ValueError) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)

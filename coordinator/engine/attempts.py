@@ -64,8 +64,8 @@ from monopod.coordinator.engine.start_failures import StartFailure, outcome_of
 from monopod.coordinator.engine.status import in_go_notation
 from monopod.coordinator.engine.step_files import (
     artifact_paths,
-    parsed_artifacts,
-    parsed_results,
+    parse_written_artifacts,
+    parse_written_results,
     result_path,
     step_directory,
     step_result_path,
@@ -207,7 +207,7 @@ class Attempts:
         assert slot is not None
         attempt = self._latest[slot.name] = AttemptState(instance, slot, values, self._commands.now)
         instance.attempts.append(attempt)
-        self._commands.tell(
+        self._commands.report(
             TaskStarted(self._commands.now, task.path, instance.index, attempt.number, slot.name, instance.params)
         )
         if task.plan.timeout is not None:
@@ -317,7 +317,7 @@ class Attempts:
         if how.left:
             why = f"cannot be used again, because a process in it cannot be killed: {how.left}"
             container.lose(why)
-            self._commands.tell(RunWarning(self._commands.now, f'container "{container.name}" {why}'))
+            self._commands.report(RunWarning(self._commands.now, f'container "{container.name}" {why}'))
         elif self._marks and how.mark is None:
             container.lose("cannot be used again, because the end of its output is not known")
 
@@ -420,7 +420,7 @@ class Attempts:
         """A Sidecar has ended by itself, before its Steps had."""
         sidecar, how = ended
         self._end_stopped_sidecar(attempt, ended)
-        self._commands.tell(_sidecar_finished(sidecar, how, self._commands.now))
+        self._commands.report(_sidecar_finished(sidecar, how, self._commands.now))
         sidecar.end, sidecar.awaited = how, False
         return attempt.state
 
@@ -428,7 +428,7 @@ class Attempts:
         ended.sidecar.running = False
         self._stop_probing(ended.sidecar)
         if self._marks:
-            self._commands.tell(OutputEnded(self._commands.now, ended.sidecar.container, ended.exit.mark))
+            self._commands.report(OutputEnded(self._commands.now, ended.sidecar.container, ended.exit.mark))
         return attempt.state
 
     # Steps
@@ -493,7 +493,7 @@ class Attempts:
             action = partial(self._react, attempt, StepTimedOut(step))
             self._commands.set_timer(f"step:{step.container}", step.plan.timeout, action)
         path, index = task.path, attempt.instance.index
-        self._commands.tell(
+        self._commands.report(
             StepStarted(self._commands.now, path, index, attempt.number, step.plan.name, step.container, self._marks)
         )
         return State.STEP
@@ -550,7 +550,7 @@ class Attempts:
             for name in (step_directory(step.plan), str(attempt.position)):  # Tekton has a link of that name
                 path = f"/tekton/steps/{name}/exitCode"
                 self._commands.do(WriteFile(attempt.slot.name, path, str(step.exit_code)))
-        self._commands.tell(
+        self._commands.report(
             StepFinished(
                 self._commands.now,
                 attempt.instance.task.path,
@@ -589,8 +589,8 @@ class Attempts:
         problems = list(event.problems.values())
         if attempt.collected:
             plan = attempt.instance.task.plan
-            attempt.results = parsed_results(plan.results, result_path, event, problems)
-            attempt.artifacts = merged(parsed_artifacts(plan, event, problems))
+            attempt.results = parse_written_results(plan.results, result_path, event, problems)
+            attempt.artifacts = merged(parse_written_artifacts(plan, event, problems))
         else:
             _take_step_results(attempt, attempt.steps[attempt.position - 1], event, problems)
         if attempt.stop is not None:
@@ -678,10 +678,10 @@ def _continues(step: StepState) -> bool:
 
 def _take_step_results(attempt: AttemptState, step: StepState, event: ResultsRead, problems: list[str]) -> None:
     """Let the later Steps refer to what a Step has written; what is wrong with it goes to `problems`."""
-    step.results = parsed_results(step.plan.results, partial(step_result_path, step.plan), event, problems)
+    step.results = parse_written_results(step.plan.results, partial(step_result_path, step.plan), event, problems)
     for name, value in step.results.items():
         attempt.values["steps", step.plan.name, "results", name] = value
-    step.artifacts = merged(parsed_artifacts(step.plan, event, problems))
+    step.artifacts = merged(parse_written_artifacts(step.plan, event, problems))
     for direction, name, text in step.artifacts.values():
         attempt.values["steps", step.plan.name, direction, name] = text
 

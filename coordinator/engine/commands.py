@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from monopod.coordinator.engine.events import CelEvaluated, ClearTimer, Command, EvaluateCel, SetTimer, Tell
+from monopod.coordinator.engine.events import CelEvaluated, ClearTimer, Command, EvaluateCel, Report, SetTimer
 from monopod.coordinator.engine.run_state import Change
 from monopod.schemas.run_events import RunEvent
 
@@ -21,7 +21,7 @@ class Commands:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.given: list[Command] = []
+        self.issued: list[Command] = []
         self._actions: dict[str, Action] = {}
         self._questions = 0
         self._answers: dict[int, Callable[[CelEvaluated], Change | None]] = {}
@@ -29,21 +29,21 @@ class Commands:
     def begin(self, now: float) -> None:
         """Forget the commands of the event before, and take up one of the time `now`."""
         self.now = now
-        self.given = []
+        self.issued = []
 
     def do(self, command: Command) -> None:
         """Give a command."""
-        self.given.append(command)
+        self.issued.append(command)
 
-    def tell(self, event: RunEvent) -> None:
+    def report(self, event: RunEvent) -> None:
         """Have it told that something happened in the run."""
-        self.given.append(Tell(event))
+        self.issued.append(Report(event))
 
     def evaluate(self, expression: str, take_answer: Callable[[CelEvaluated], Change | None]) -> None:
         """Have a CEL expression evaluated; `take_answer` is called with the answer."""
         self._questions += 1
         self._answers[self._questions] = take_answer
-        self.given.append(EvaluateCel(self._questions, expression))
+        self.issued.append(EvaluateCel(self._questions, expression))
 
     def answer(self, event: CelEvaluated) -> Change | None:
         """Hand an answer to the one that asked, and return what ended by it."""
@@ -52,7 +52,7 @@ class Commands:
     def set_timer(self, name: str, delay: float, action: Action) -> None:
         """Have something done after `delay` seconds. A timer of the same name is replaced."""
         self._actions[name] = action
-        self.given.append(SetTimer(name, self.now + delay))
+        self.issued.append(SetTimer(name, self.now + delay))
 
     def has_timer(self, name: str) -> bool:
         """Return whether a timer is set."""
@@ -61,7 +61,7 @@ class Commands:
     def clear_timer(self, name: str) -> None:
         """Forget a timer, if there is one of that name."""
         if self._actions.pop(name, None) is not None:
-            self.given.append(ClearTimer(name))
+            self.issued.append(ClearTimer(name))
 
     def fire(self, name: str) -> Change | None:
         """Do what a timer is for, unless it was cleared, and return what ended by it."""

@@ -117,9 +117,9 @@ class Containers:
         """Make one container exit with a failure if none has: the run failed, and the Pod's phase has to say so."""
         if self._a_release_failed:
             return
-        given = self._commands.given
-        for position in range(len(given) - 1, -1, -1):
-            command = given[position]
+        issued = self._commands.issued
+        for position in range(len(issued) - 1, -1, -1):
+            command = issued[position]
             if isinstance(command, ReleaseContainer):
-                given[position] = ReleaseContainer(command.container, 1)
+                issued[position] = ReleaseContainer(command.container, 1)
                 return

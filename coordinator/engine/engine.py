@@ -58,14 +58,14 @@ from monopod.coordinator.engine.run_state import (
     SlotCleared,
     TaskState,
 )
-from monopod.coordinator.engine.skip_words import names_in_words
+from monopod.coordinator.engine.skip_words import join_names
 from monopod.coordinator.engine.skipping import (
     SKIPPED_EMPTY_MATRIX,
     Reject,
     Skip,
     Undecided,
+    find_obstacle,
     nothing_starts,
-    what_keeps,
 )
 from monopod.coordinator.engine.status import (
     finished_document,
@@ -116,7 +116,7 @@ class Engine:
         if not self.finished:
             self._dispatch(event)
             self._settle()
-        return self._commands.given
+        return self._commands.issued
 
     def _dispatch(self, event: Event) -> None:
         if isinstance(event, Begun):
@@ -141,7 +141,7 @@ class Engine:
 
     def _begin(self, event: Begun) -> None:
         self._uid, self._namespace = event.uid, event.namespace
-        self._commands.tell(RunStarted(event.at, event.name, event.namespace, event.uid))
+        self._commands.report(RunStarted(event.at, event.name, event.namespace, event.uid))
         plan = self.plan.pipeline
         self.run = self._new_pipeline(plan, event.name, None, {})
         context = Scope(dict(self.run.values))  # a run's params may name the run, but not each other
@@ -234,7 +234,7 @@ class Engine:
         if self.run is None or self.run.timed_out == "pipeline":
             return
         if _SEVERITY[mode] > _SEVERITY[self.run.cancel]:
-            self._commands.tell(RunCancelling(self._commands.now, mode))
+            self._commands.report(RunCancelling(self._commands.now, mode))
             self._cancel_pipeline(self.run, mode)
 
     def _cancel_pipeline(self, pipeline: PipelineState, mode: CancelMode) -> None:
@@ -311,7 +311,7 @@ class Engine:
         """All its predecessors have ended: let the Task start, unless something keeps it."""
         if task.phase != "Waiting":
             return
-        obstacle = what_keeps(task)
+        obstacle = find_obstacle(task)
         if isinstance(obstacle, Skip):
             self._skip(task, obstacle)
         elif isinstance(obstacle, Reject):
@@ -333,7 +333,7 @@ class Engine:
     def _skip(self, task: TaskState, why: Skip) -> None:
         task.phase, task.reason = "Skipped", why.reason
         self._undecided.discard(task)
-        self._commands.tell(TaskSkipped(self._commands.now, task.path, why.reason, why.message))
+        self._commands.report(TaskSkipped(self._commands.now, task.path, why.reason, why.message))
         self._release_task(task)
         self._ended.append(task)
 
@@ -344,7 +344,7 @@ class Engine:
     def _reject(self, task: TaskState, message: str) -> None:
         """The Task cannot start: what it refers to does not exist or does not fit."""
         task.phase, task.reason, task.message = "Invalid", "PipelineValidationFailed", message
-        self._commands.tell(TaskFinished(self._commands.now, task.path, None, 0, "Failed", task.reason, message))
+        self._commands.report(TaskFinished(self._commands.now, task.path, None, 0, "Failed", task.reason, message))
         self._release_task(task)
         self._ended.append(task)
 
@@ -368,10 +368,10 @@ class Engine:
         if matrix is not None:
             task.pipeline.values["tasks", task.plan.name, "matrix", "length"] = str(len(task.instances))
             if not task.instances:
-                self._skip(task, Skip(SKIPPED_EMPTY_MATRIX, names_in_words(empty_arrays(task))))
+                self._skip(task, Skip(SKIPPED_EMPTY_MATRIX, join_names(empty_arrays(task))))
                 return
             names = combination_names([instance.params for instance in task.instances])
-            self._commands.tell(MatrixExpanded(self._commands.now, task.path, names))
+            self._commands.report(MatrixExpanded(self._commands.now, task.path, names))
             if matrix.pinned:
                 for instance, slot in zip(task.instances, slots, strict=True):
                     instance.slot = slot
@@ -439,7 +439,7 @@ class Engine:
         """Report and note the end of an instance that has no running attempt."""
         number = max(len(instance.attempts) - 1, 0)
         told = (instance.task.path, instance.index, number, outcome.status, outcome.reason, outcome.message)
-        self._commands.tell(TaskFinished(self._commands.now, *told))
+        self._commands.report(TaskFinished(self._commands.now, *told))
         self._end_instance(instance, outcome)
 
     def _after_sidecars(self, instance: InstanceState) -> None:
@@ -449,7 +449,7 @@ class Engine:
             self._next_attempts.append(instance)
         elif instance in task.clearing:
             task.clearing.remove(instance)
-            self._hand_on(instance)
+            self._pass_on_slot(instance)
             self._fill_slots(task)
 
     def _after_attempt(self, attempt: AttemptState) -> None:
@@ -462,7 +462,7 @@ class Engine:
         if lost is not None:
             again, outcome = False, not_retried(outcome, lost.name, lost.lost)
         told = attempt.outcome = as_ignored(outcome) if task.tolerated else outcome
-        self._commands.tell(
+        self._commands.report(
             TaskFinished(
                 self._commands.now,
                 task.path,
@@ -490,12 +490,12 @@ class Engine:
         instance.outcome, instance.finished = outcome, self._commands.now
         task.unfinished -= 1
         if instance.attempts:
-            self._give_back(instance, outcome)
+            self._return_slot(instance, outcome)
         if task.unfinished:
             self._fill_slots(task)
             return
         for each in task.clearing:
-            self._hand_on(each)  # nobody is left who could have the slot
+            self._pass_on_slot(each)  # nobody is left who could have the slot
         publish_results(task)
         outcomes = [each.outcome for each in task.instances if each.outcome is not None]
         worst = next((each for each in outcomes if not each.succeeded), outcome)
@@ -503,7 +503,7 @@ class Engine:
             worst = Outcome("Cancelled", worst.reason, worst.message)
         self._end_task(task, worst)
 
-    def _give_back(self, instance: InstanceState, outcome: Outcome) -> None:
+    def _return_slot(self, instance: InstanceState, outcome: Outcome) -> None:
         """Note how the containers of the slot are to end, and hand it on."""
         task, slot = instance.task, instance.slot
         assert slot is not None
@@ -511,9 +511,9 @@ class Engine:
             self._containers.end_with_success(slot)
         elif not outcome.succeeded:
             self._containers.end_with_failure(slot)
-        self._hand_on(instance)
+        self._pass_on_slot(instance)
 
-    def _hand_on(self, instance: InstanceState) -> None:
+    def _pass_on_slot(self, instance: InstanceState) -> None:
         """Let the next of the queue have the slot, once the Sidecars in it have ended; or let its containers go."""
         task, slot = instance.task, instance.slot
         assert slot is not None
@@ -539,5 +539,7 @@ class Engine:
         task_run = the_task_run(self.plan, run)
         outcome = outcome if task_run is None or task_run.outcome is None else task_run.outcome
         document = finished_document(self.plan, run)
-        self._commands.tell(RunFinished(self._commands.now, outcome.status, outcome.reason, outcome.message, document))
+        self._commands.report(
+            RunFinished(self._commands.now, outcome.status, outcome.reason, outcome.message, document)
+        )
         self._commands.do(Finish(0 if outcome.succeeded else 1))

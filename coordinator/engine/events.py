@@ -286,7 +286,7 @@ class ReleaseContainer(NamedTuple):
     code: int
 
 
-class Tell(NamedTuple):
+class Report(NamedTuple):
     """Tell whoever follows the run."""
 
     event: RunEvent
@@ -309,6 +309,6 @@ Command: TypeAlias = (
     | SetTimer
     | ClearTimer
     | ReleaseContainer
-    | Tell
+    | Report
     | Finish
 )

@@ -32,7 +32,7 @@ def parse_result(declaration: ResultDeclaration, text: str) -> Value:
     return {_whole(key): _whole(text) for key, text in value.items()}
 
 
-def what_is_missing(declaration: ResultDeclaration, value: Value) -> str:
+def describe_missing_keys(declaration: ResultDeclaration, value: Value) -> str:
     """Return, in words, which keys an object Result lacks; empty if it has all that are declared."""
     missing = [key for key in declaration.properties if key not in value] if isinstance(value, dict) else []
     return f'Result "{declaration.name}" lacks the declared keys {", ".join(missing)}' if missing else ""

@@ -16,7 +16,7 @@ MOST_NAMED = 8
 """How many values, Tasks or Results are named."""
 
 
-def guard_in_words(written: WhenExpression, evaluated: WhenExpression) -> str:
+def describe_guard(written: WhenExpression, evaluated: WhenExpression) -> str:
     """Return a when-expression that is false, and the values it saw."""
     if written.cel:
         seen = f" ({_short(evaluated.cel)})" if evaluated.cel != written.cel else ""
@@ -28,7 +28,7 @@ def guard_in_words(written: WhenExpression, evaluated: WhenExpression) -> str:
     return words
 
 
-def names_in_words(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """Return names, some of them if there are many."""
     return ", ".join(_few([_short(name) for name in names]))
 

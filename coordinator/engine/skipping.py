@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from monopod.coordinator.engine.result_references import guard_texts, result_references
 from monopod.coordinator.engine.run_state import PipelineState, TaskState
-from monopod.coordinator.engine.skip_words import guard_in_words, names_in_words
+from monopod.coordinator.engine.skip_words import describe_guard, join_names
 from monopod.coordinator.engine.when import Guards
 from monopod.schemas.variables import EvaluationError, Reference, references
 
@@ -62,7 +62,7 @@ def nothing_starts(pipeline: PipelineState, *, final: bool) -> str:
     return _TIMED_OUT.get(pipeline.timed_out) or (_STOPPING if pipeline.stopping else "")
 
 
-def what_keeps(task: TaskState) -> Skip | Reject | Undecided | None:
+def find_obstacle(task: TaskState) -> Skip | Reject | Undecided | None:
     """Return what keeps a Task from starting; note in it how its guards were evaluated."""
     missing = _missing_results(task)
     try:
@@ -86,7 +86,7 @@ def _nothing_starts_or_guard(task: TaskState, missing: tuple[Reference, ...]) ->
         return Reject(task.guards.problem)
     if task.guards.unanswered:
         return Undecided(task.guards.unanswered)
-    return None if task.guards.false is None else Skip(_BY_WHEN, guard_in_words(*task.guards.false))
+    return None if task.guards.false is None else Skip(_BY_WHEN, describe_guard(*task.guards.false))
 
 
 def _guards(task: TaskState, missing: tuple[Reference, ...]) -> Guards:
@@ -103,7 +103,7 @@ def _guards(task: TaskState, missing: tuple[Reference, ...]) -> Guards:
 def _skipped_with_parent(task: TaskState) -> Skip | None:
     parents = [task.pipeline.tasks[name] for name in task.plan.after]
     skipped = [each.plan.name for each in parents if each.phase == "Skipped" and each.reason != _BY_WHEN]
-    return Skip(_WITH_PARENT, names_in_words(skipped)) if skipped else None
+    return Skip(_WITH_PARENT, join_names(skipped)) if skipped else None
 
 
 def _missing_results(task: TaskState) -> tuple[Reference, ...]:
@@ -123,12 +123,12 @@ def _without_results(task: TaskState, missing: tuple[Reference, ...]) -> Skip | 
     source = task.pipeline.tasks[missing[0].path[1]]
     guarded = source.phase == "Skipped" and source.reason == _BY_WHEN
     if task.final or task.tolerated or guarded:
-        return Skip(_WITHOUT_RESULTS, names_in_words(dict.fromkeys(_missing_in_words(task, each) for each in missing)))
+        return Skip(_WITHOUT_RESULTS, join_names(dict.fromkeys(_describe_missing(task, each) for each in missing)))
     texts = ", ".join(reference.text for reference in missing)
     return Reject(f"invalid result reference: {texts} does not exist")
 
 
-def _missing_in_words(task: TaskState, reference: Reference) -> str:
+def _describe_missing(task: TaskState, reference: Reference) -> str:
     """Return which Result is missing, and what became of the Task that should have written it."""
     source = task.pipeline.tasks[reference.path[1]]
     became = {"Skipped": "was skipped", "Succeeded": "did not write it"}.get(source.phase, "did not succeed")

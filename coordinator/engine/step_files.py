@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from monopod.coordinator.engine.artifacts import Artifacts, parse_artifacts
 from monopod.coordinator.engine.events import ResultsRead
-from monopod.coordinator.engine.results import parse_result, what_is_missing
+from monopod.coordinator.engine.results import describe_missing_keys, parse_result
 from monopod.schemas.plan import ResultDeclaration, Step, Task, Value
 
 
@@ -46,7 +46,7 @@ def written_paths(task: Task, step: Step) -> tuple[str, ...]:
     return (*paths, *artifact_paths(task), *artifact_paths(step))
 
 
-def parsed_artifacts(plan: Task | Step, read: ResultsRead, problems: list[str]) -> list[Artifacts]:
+def parse_written_artifacts(plan: Task | Step, read: ResultsRead, problems: list[str]) -> list[Artifacts]:
     """Return the Artifacts of a Task or Step that were written; what is wrong with them goes to `problems`."""
     found = []
     for path in artifact_paths(plan):
@@ -58,7 +58,7 @@ def parsed_artifacts(plan: Task | Step, read: ResultsRead, problems: list[str]) 
     return found
 
 
-def parsed_results(
+def parse_written_results(
     declarations: tuple[ResultDeclaration, ...], path_of: Callable[[str], str], read: ResultsRead, problems: list[str]
 ) -> dict[str, Value]:
     """Return the values of the declared Results that were written; what is wrong with them goes to `problems`."""
@@ -72,5 +72,5 @@ def parsed_results(
         except ValueError as error:
             problems.append(str(error))
         else:
-            problems += filter(None, [what_is_missing(declaration, value)])
+            problems += filter(None, [describe_missing_keys(declaration, value)])
     return values

@@ -33,13 +33,13 @@ from monopod.coordinator.engine.events import (
     ProbeEnded,
     ReadResults,
     ReleaseContainer,
+    Report,
     ResultsRead,
     RunProbe,
     RunStep,
     SetTimer,
     StepExited,
     StopStep,
-    Tell,
     TimerFired,
     TryConnection,
     WriteFile,
@@ -79,8 +79,8 @@ class Pod:
         self.events.append(event)
         return self.script(event) or []
 
-    def tell(self, events, *, again):
-        self.told += [(event, again) for event in events]
+    def report(self, events, *, replayed):
+        self.told += [(event, replayed) for event in events]
 
     def path(self, name, container="c"):
         return self.root / "steps" / container / name
@@ -661,18 +661,18 @@ class TestRestart:
             if isinstance(event, kind) and where == "before":
                 raise KilledError
             if isinstance(event, kind):
-                return [*commands, Tell(RunWarning(event.at, "last words"))]
+                return [*commands, Report(RunWarning(event.at, "last words"))]
             return commands
 
-        def tell(events, *, again):
+        def report(events, *, replayed):
             raise KilledError
 
         if where == "after":
-            pod.tell, original = tell, pod.tell
+            pod.report, original = report, pod.report
         with pytest.raises(KilledError):
             pod.run(killed)
         if where == "after":
-            pod.tell = original
+            pod.report = original
         handled = list(pod.events)
         pod.events.clear()
         return handled
@@ -746,11 +746,11 @@ class TestRestart:
         def script(event):
             match event:
                 case Begun():
-                    return [Tell(RunWarning(1, "first")), SetTimer("a", 0)]
+                    return [Report(RunWarning(1, "first")), SetTimer("a", 0)]
                 case TimerFired(timer="a"):
-                    return [Tell(RunWarning(2, "second")), SetTimer("b", 1)]
+                    return [Report(RunWarning(2, "second")), SetTimer("b", 1)]
                 case TimerFired(timer="b"):
-                    return [Tell(RunWarning(3, "third")), *finish()]
+                    return [Report(RunWarning(3, "third")), *finish()]
 
         def die(event):
             if event == TimerFired(event.at, "b"):
@@ -761,7 +761,7 @@ class TestRestart:
             pod.run(die)
         pod.told.clear()
         pod.run(script)
-        assert [(event.message, again) for event, again in pod.told] == [
+        assert [(event.message, replayed) for event, replayed in pod.told] == [
             ("first", True),
             ("second", True),
             ("third", False),

@@ -8,7 +8,7 @@ import pytest
 from host_run import pipeline
 from shared_directory import WAIT, Shared
 
-from monopod.coordinator.shell import GOES_ON
+from monopod.coordinator.shell import RESTARTED
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ def test_descriptors_do_not_grow(run, shared):
     (coordinator,) = run.processes(COORDINATOR)
     os.kill(coordinator, signal.SIGKILL)
     shown = ""
-    while GOES_ON not in shown:
+    while RESTARTED not in shown:
         shown = process.stderr.readline()
     shared.go()
     shared.hear()

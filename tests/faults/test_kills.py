@@ -13,7 +13,7 @@ import pytest
 from host_run import HostRun, pipeline
 from shared_directory import HERE, WAIT, Shared
 
-from monopod.coordinator.shell import GOES_ON
+from monopod.coordinator.shell import RESTARTED
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +80,7 @@ def test_a_coordinator_that_is_killed_is_started_again(run, shared):
     shared.go()
     ended = run.end()
     assert ended.code == 0
-    assert f"warning: {GOES_ON}" in ended.shown
+    assert f"warning: {RESTARTED}" in ended.shown
     assert (shared.path / "ran").read_text() == "ran\nran\n"
 
 
@@ -90,7 +90,7 @@ def test_a_cancellation_while_the_coordinator_is_not_there_is_not_lost(run, shar
     shared.hear()
     kill(run, COORDINATOR)
     shown = ""
-    while GOES_ON not in shown:
+    while RESTARTED not in shown:
         shown = process.stderr.readline()
     kill(run, COORDINATOR)
     process.send_signal(signal.SIGTERM)

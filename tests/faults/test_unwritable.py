@@ -7,7 +7,7 @@ import pytest
 from host_run import HostRun, pipeline
 from shared_directory import WAIT, Shared
 
-from monopod.coordinator.shell import GOES_ON
+from monopod.coordinator.shell import RESTARTED
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +80,7 @@ def test_a_coordinator_that_cannot_write_its_journal_is_started_again(run, share
     ended = run.end()
     assert ended.code == 0, ended.shown
     assert "coordinator: [Errno 27] File too large: '/monopod/state/journal'" in ended.shown
-    assert f"warning: {GOES_ON}" in ended.shown
+    assert f"warning: {RESTARTED}" in ended.shown
     assert (shared.path / "ran").read_text() == "once\nonce\n"
 
 

@@ -65,14 +65,14 @@ def _write(directory: int, name: str, content: bytes, mode: int, original: Any =
     return descriptor
 
 
-def _carry_out(coordinator: Coordinator, commands: Any, original: Any = Coordinator._carry_out) -> None:
+def _execute(coordinator: Coordinator, commands: Any, original: Any = Coordinator._execute) -> None:
     original(coordinator, commands)
     if _Point.place in ("begun", "done"):
         _die()
 
 
-def _tell(coordinator: Coordinator, commands: Any, *, again: bool, original: Any = Coordinator._tell) -> None:
-    original(coordinator, commands, again=again)
+def _report(coordinator: Coordinator, commands: Any, *, replayed: bool, original: Any = Coordinator._report) -> None:
+    original(coordinator, commands, replayed=replayed)
     if _Point.place == "told":
         _die()
 
@@ -83,8 +83,8 @@ def main(place_at: Callable[[int], str], die: Callable[[int, str], None]) -> int
     Journal.replay = _replay  # type: ignore[method-assign]
     Journal.append = _append  # type: ignore[method-assign]
     control_directory._written = _write  # every file goes this way, a request's too
-    Coordinator._carry_out = _carry_out  # type: ignore[method-assign]
-    Coordinator._tell = _tell  # type: ignore[method-assign,assignment]
+    Coordinator._execute = _execute  # type: ignore[method-assign]
+    Coordinator._report = _report  # type: ignore[method-assign,assignment]
     return program.main()
 
 

@@ -29,13 +29,13 @@ from monopod.coordinator.engine.events import (
     ProbeEnded,
     ReadResults,
     ReleaseContainer,
+    Report,
     ResultsRead,
     RunProbe,
     RunStep,
     SetTimer,
     StepExited,
     StopStep,
-    Tell,
     TimerFired,
     TryConnection,
     event_from_line,
@@ -219,7 +219,7 @@ class _World:
             case ReleaseContainer(container, code):
                 assert container not in self.result.released, "a container is released once"
                 self.result.released[container] = code
-            case Tell(event):
+            case Report(event):
                 self.result.told.append(event)
                 if isinstance(event, RunFinished):
                     self.result.document = event.document

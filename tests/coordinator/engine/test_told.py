@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from simulation import Behaviour, cancel, death, plan_of, simulate, task
 
-from monopod.coordinator.engine.skip_words import LONGEST_TEXT, guard_in_words
+from monopod.coordinator.engine.skip_words import LONGEST_TEXT, describe_guard
 from monopod.schemas.plan import Matrix, Param, Probe, ResultDeclaration, Sidecar, Step, WhenExpression
 from monopod.schemas.run_events import MatrixExpanded, SidecarFinished, TaskFinished, TaskSkipped, from_line, to_line
 
@@ -82,8 +82,8 @@ class TestSkipped:
     def test_a_message_is_bounded(self):
         values = tuple("v" * 500 for _ in range(500))
         written = WhenExpression("i" * 500, "in", values)
-        assert len(guard_in_words(written, written)) < 12 * LONGEST_TEXT
-        assert "and 492 more" in guard_in_words(written, written)
+        assert len(describe_guard(written, written)) < 12 * LONGEST_TEXT
+        assert "and 492 more" in describe_guard(written, written)
 
 
 def test_combinations_are_told_before_any_of_them_starts():

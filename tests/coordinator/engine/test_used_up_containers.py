@@ -3,7 +3,7 @@
 import pytest
 
 from monopod.coordinator.engine.engine import Engine
-from monopod.coordinator.engine.events import Begun, ContainerReady, Exit, ReleaseContainer, RunStep, StepExited, Tell
+from monopod.coordinator.engine.events import Begun, ContainerReady, Exit, ReleaseContainer, Report, RunStep, StepExited
 from monopod.schemas import plan
 from monopod.schemas.run_events import RunFinished, RunWarning, StepFinished, StepStarted, TaskFinished
 
@@ -33,7 +33,7 @@ class Run:
         return [(each.container, each.request) for each in self.commands if type(each) is RunStep]
 
     def told(self, kind):
-        return [each.event for each in self.commands if type(each) is Tell and type(each.event) is kind]
+        return [each.event for each in self.commands if type(each) is Report and type(each.event) is kind]
 
 
 def test_marks_are_asked_for_and_handed_on():
