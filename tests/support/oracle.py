@@ -763,6 +763,7 @@ class Oracle:
             attempt.steps.append((step.name, "Skipped", 0) if holds is False else (step.name, "Error", 1))
             attempt.failed = holds is None
             attempt.position += 1
+            attempt.waiting_since = self.now
             return
         of_action = [named(f"step.params.{param.name}", fill_value(param.value, values)) for param in step.params]
         values = values | {name: value for each in of_action for name, value in each.items()}
