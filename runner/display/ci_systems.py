@@ -29,8 +29,8 @@ _MOST_PARENTS = 16
 
 def systems_of(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the CI systems that the environment names; all of them in an unknown CI system."""
-    found = tuple(system for variable, system in VARIABLES.items() if is_set(environment, variable))
-    return found or (tuple(VARIABLES.values()) if is_set(environment, ANY) else ())
+    named = tuple(system for variable, system in VARIABLES.items() if is_set(environment, variable))
+    return named or (tuple(VARIABLES.values()) if is_set(environment, ANY) else ())
 
 
 def is_set(environment: Mapping[str, str], variable: str) -> bool:
@@ -51,7 +51,7 @@ def job_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
                 process = int(file.read().rpartition(")")[2].split()[1])
         except (OSError, ValueError, IndexError):
             break
-        found = {name: value for name, _, value in pairs}
-        if systems_of(found):
-            return found
+        parent = {name: value for name, _, value in pairs}
+        if systems_of(parent):
+            return parent
     return environment

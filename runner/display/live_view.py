@@ -110,8 +110,8 @@ class View:
             (_elapsed(task, now).rjust(8), "dim" if task.is_over else ""),
         ]
         if has_load:
-            words = "" if load is None else f"{_cpu(load):>6} {memory_in_words(load.memory):>6}"
-            row.append((words.rjust(13), "dim"))
+            usage = "" if load is None else f"{_cpu(load):>6} {memory_in_words(load.memory):>6}"
+            row.append((usage.rjust(13), "dim"))
         detail = self._detail(task)
         if detail:
             row.append((f"  {detail}", "" if task.status == "Running" else style))

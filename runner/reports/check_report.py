@@ -128,13 +128,13 @@ def _plain(problem: Problem) -> dict[str, Any]:
 
 
 def _sarif(checked: Checked, _files: Sequence[str]) -> str:
-    found = [(problem, False) for problem in checked.problems] + [(problem, True) for problem in checked.suppressed]
-    rules = sorted({problem.rule for problem, _ in found})
+    results = [(problem, False) for problem in checked.problems] + [(problem, True) for problem in checked.suppressed]
+    rules = sorted({problem.rule for problem, _ in results})
     indices = {rule: index for index, rule in enumerate(rules)}
     run = {
         "tool": {"driver": {"name": "monopod", "version": __version__, "rules": list(map(_rule, rules))}},
         "columnKind": "unicodeCodePoints",
-        "results": [_result(problem, indices[problem.rule], is_ignored) for problem, is_ignored in found],
+        "results": [_result(problem, indices[problem.rule], is_ignored) for problem, is_ignored in results],
     }
     schema = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
     content = {"$schema": schema, "version": "2.1.0", "runs": [run]}

@@ -32,13 +32,13 @@ _SWEEPS = 8
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A Task in the picture. ``status`` is a CSS class, ``detail`` a line below the name, ``words`` the whole text."""
+    """A Task in the picture. ``status`` is a CSS class, ``detail`` a line below the name, ``text`` describes it."""
 
     name: str
     status: str
     symbol: str
     detail: str
-    words: str
+    text: str
     link: str
     is_critical: bool
 
@@ -93,12 +93,12 @@ class _Layout:
         self._x: dict[object, tuple[float, float]] = {}
         left = 8.0
         for column in self._columns:
-            width = max((self._width(each) for each in column if isinstance(each, str)), default=0.0)
-            for each in column:
-                self._x[each] = (left, left + width)
+            width = max((self._width(place) for place in column if isinstance(place, str)), default=0.0)
+            for place in column:
+                self._x[place] = (left, left + width)
             left += width + _GAP
         self.width = left - _GAP + 8.0
-        self.height = max((self._y[each] for column in self._columns for each in column), default=0.0) + _ROW / 2
+        self.height = max((self._y[place] for column in self._columns for place in column), default=0.0) + _ROW / 2
 
     def _width(self, name: str) -> float:
         node = self._nodes[name]
@@ -127,9 +127,9 @@ class _Layout:
         symbol = tag("text", node.symbol, x=f"{left + 11:.0f}", y=f"{top + 18:.0f}", class_="symbol")
         name = tag("text", _short(node.name), x=f"{left + 28:.0f}", y=f"{top + 18:.0f}", class_="name")
         detail = tag("text", node.detail, x=f"{left + 28:.0f}", y=f"{top + 35:.0f}", class_="detail")
-        content = joined(tag("title", node.words), box, symbol, name, detail)
+        content = joined(tag("title", node.text), box, symbol, name, detail)
         classes = f"node {node.status}" + (" critical" if node.is_critical else "")
-        return tag("a", content, href=f"#{node.link}", class_=classes, aria_label=node.words)
+        return tag("a", content, href=f"#{node.link}", class_=classes, aria_label=node.text)
 
 
 def _short(name: str) -> str:
@@ -146,7 +146,7 @@ def _ordered(order: list[list[object]], joints: nx.Graph[object]) -> list[list[o
             own = {place: number for number, place in enumerate(column)}
             column.sort(
                 key=lambda place, numbers=numbers, own=own: statistics.fmean(  # type: ignore[misc]
-                    [numbers[each] for each in joints[place] if each in numbers] or [own[place]]
+                    [numbers[neighbour] for neighbour in joints[place] if neighbour in numbers] or [own[place]]
                 )
             )
     return columns
@@ -159,7 +159,7 @@ def _heights(columns: list[list[object]], joints: nx.Graph[object]) -> dict[obje
         _spread(column, {place: _ROW * number for number, place in enumerate(column)}, y)
     for sweep in range(2 * _SWEEPS + 1):  # the last sweep goes from left to right
         for column in columns if sweep % 2 == 0 else reversed(columns):
-            wanted = {place: statistics.fmean([y[each] for each in joints[place]] or [y[place]]) for place in column}
+            wanted = {place: statistics.fmean([y[other] for other in joints[place]] or [y[place]]) for place in column}
             _spread(column, wanted, y)
     top = min(y.values(), default=0.0) - _ROW / 2
     return {place: height - top for place, height in y.items()}
@@ -180,7 +180,7 @@ def _spread(column: Sequence[object], wanted: Mapping[object, float], y: dict[ob
         while blocks and _bottom(blocks[-1]) > statistics.fmean(block[1]) - _room(block[0][0]) / 2:
             above = blocks.pop()
             offset = _extent(above[0]) - _room(above[0][0]) / 2 + _room(block[0][0]) / 2
-            block = (above[0] + block[0], above[1] + [each - offset for each in block[1]])
+            block = (above[0] + block[0], above[1] + [first - offset for first in block[1]])
         blocks.append(block)
     for places, firsts in blocks:
         at = statistics.fmean(firsts) - _room(places[0]) / 2

@@ -83,7 +83,7 @@ class FailureContext:
 
 def failure_context(plan: Plan, more: More) -> FailureContext:
     """Return the context of a Plan."""
-    steps = {(each.path, step.name): step for each in walk(plan.pipeline) for step in each.task.steps}
+    steps = {(planned.path, step.name): step for planned in walk(plan.pipeline) for step in planned.task.steps}
     return FailureContext(steps, more)
 
 
@@ -150,11 +150,11 @@ def describe_failed_step(step: StepRun | StepFinished) -> str:
     """Describe how a Step failed."""
     if step.reason == "OOMKilled":
         return step.message or out_of_memory_in_words()
-    words = exit_code_in_words(step.exit_code)
+    ending = exit_code_in_words(step.exit_code)
     message = step.message or (TIMED_OUT if step.reason == "TimedOut" else "")
     if message and step.exit_code in (126, 127):
-        words = f"exit code {step.exit_code}"  # the message is more exact than the meaning of the exit code
-    return f"{message} ({words})" if message and message not in words else words
+        ending = f"exit code {step.exit_code}"  # the message is more exact than the meaning of the exit code
+    return f"{message} ({ending})" if message and message not in ending else ending
 
 
 def describe_command(step: Step, most: int = LONGEST_COMMAND) -> str:
@@ -200,19 +200,19 @@ def skipped_because_of(path: str, tasks: Sequence[TaskState], *, is_first: bool)
     """
     causes = {path}
     skipped = [task for task in tasks if task.status == "Skipped" and task.reason != _BY_WHEN]
-    found: set[str] = set()
+    attributed: set[str] = set()
     growing = True
     while growing:  # a Task may be listed before its dependencies
         new = {
             task.path
             for task in skipped
-            if task.path not in found
+            if task.path not in attributed
             and (_waits_for_any(task, causes) or (is_first and task.reason == _STOPPING and not task.is_final))
         }
-        found |= new
+        attributed |= new
         causes |= new
         growing = bool(new)
-    return [task.path for task in tasks if task.path in found]
+    return [task.path for task in tasks if task.path in attributed]
 
 
 def _waits_for_any(task: TaskState, causes: set[str]) -> bool:

@@ -69,8 +69,8 @@ def fair_shares(wanted: Mapping[Source, int], total: int) -> dict[Source, int]:
     """Share `total`: each source gets what it wants, or the same share as all other sources that want more."""
     shares = {}
     left = total
-    for place, (source, amount) in enumerate(sorted(wanted.items(), key=lambda item: item[1])):
-        shares[source] = min(amount, left // (len(wanted) - place))
+    for number, (source, amount) in enumerate(sorted(wanted.items(), key=lambda item: item[1])):
+        shares[source] = min(amount, left // (len(wanted) - number))
         left -= shares[source]
     return shares
 

@@ -180,7 +180,7 @@ class _Page:
         log = self._log_of.get((task.label, sidecar.name, task.attempts[-1].number)) if task.attempts else None
         return tag(
             "div",
-            tag("h3", tag("a", task.label, href=f"#{self._task_anchor(task)}"), " : ", sidecar.name),
+            tag("h3", self._task_link(task.label), " : ", sidecar.name),
             tag("p", sidecar.ending, class_="ending"),
             tag("p", "No output.", class_="muted") if log is None else self._last_lines(log),
             class_="failure",
@@ -193,11 +193,11 @@ class _Page:
         for task in self._run.tasks:
             if task.state.status == "Skipped" and not task.state.is_final and after & set(task.before):
                 after.add(task.label)
-                skipped.append(tag("a", task.label, href=f"#{self._task_anchor(task)}"))
+                skipped.append(self._task_link(task.label))
         return tag("p", "Skipped as a result: ", listed(skipped)) if skipped else None
 
     def _failed_task(self, task: TaskRun) -> Html:
-        heading = tag("h3", tag("a", task.label, href=f"#{self._task_anchor(task)}"))
+        heading = tag("h3", self._task_link(task.label))
         why = tag("p", task.state.message or task.state.reason, class_="ending")
         return tag("div", heading, why, self._skipped_after(task), class_="failure")
 
@@ -207,7 +207,7 @@ class _Page:
         command = describe_command(steps[step.name]) if step.name in steps else ""
         return tag(
             "div",
-            tag("h3", tag("a", task.label, href=f"#{self._task_anchor(task)}"), " : ", step.name),
+            tag("h3", self._task_link(task.label), " : ", step.name),
             tag("p", describe_step_end(step), class_="ending"),
             tag("p", "Command: ", tag("code", command)) if command else None,
             tag("p", "No output.", class_="muted") if log is None else self._last_lines(log),
@@ -258,9 +258,9 @@ class _Page:
         detail = " · ".join(
             [took or status_words(status).lower(), *([f"{len(tasks)} combinations"] if len(tasks) > 1 else [])]
         )
-        words = f"{name}: {status_words(status)}" + (f" in {took}" if took else "")
-        words += ", on the critical path" if is_critical else ""
-        return Node(name, status, SYMBOLS[status], detail, words, self._task_anchor(tasks[0]), is_critical)
+        text = f"{name}: {status_words(status)}" + (f" in {took}" if took else "")
+        text += ", on the critical path" if is_critical else ""
+        return Node(name, status, SYMBOLS[status], detail, text, self._task_anchor(tasks[0]), is_critical)
 
     # The timeline, with the details of each Task
 
@@ -323,9 +323,7 @@ class _Page:
             yield tag(
                 "p",
                 "After ",
-                listed(
-                    tag("a", each, href=f"#{self._task_anchor(self._run.by_label[each])}") for each in task.before[:50]
-                ),
+                listed(self._task_link(label) for label in task.before[:50]),
                 class_="muted",
             )
         for attempt in task.attempts:
@@ -372,7 +370,7 @@ class _Page:
         yield tag("h3", "Critical path")
         rows = [
             (
-                tag("a", span.label, href=f"#{self._task_anchor(self._run.by_label[span.label])}"),
+                self._task_link(span.label),
                 duration_in_words(span.held_up),
                 duration_in_words(span.seconds),
                 self._bars.share(span.own),
@@ -445,6 +443,9 @@ class _Page:
                 class_="gap",
             )
         yield from lines_markup(log.end, log.count - len(log.end) + 1, self._run.started)
+
+    def _task_link(self, label: str) -> Html:
+        return tag("a", label, href=f"#{self._task_anchor(self._run.by_label[label])}")
 
     def _task_anchor(self, task: TaskRun) -> str:
         return self._anchors.of("task", task.label)

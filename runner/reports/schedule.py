@@ -54,7 +54,7 @@ class Schedule:
         """The maximum number of nodes that can run in parallel."""
         order = [name for name in nx.topological_sort(self._graph) if name != _START]
         numbers = {name: number for number, name in enumerate(order)}
-        before = [[numbers[each] for each in self._graph.predecessors(name) if each != _START] for name in order]
+        before = [[numbers[node] for node in self._graph.predecessors(name) if node != _START] for name in order]
         return heaviest_antichain([1] * len(order), before)
 
     def with_seconds(self, name: str, seconds: float) -> Schedule:

@@ -15,13 +15,15 @@ The graph is in ``schedule``; ``commands.explain`` and ``page`` present the resu
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from monopod.runner.records.recorded_run import RecordedRun, TaskRun
 from monopod.runner.reports.schedule import Schedule
+
+T = TypeVar("T")
 
 MOST_REPORTED = 5
 """The maximum number of waits, and of changes, that are reported."""
@@ -135,14 +137,18 @@ def time_spent(run: RecordedRun) -> TimeSpent:
         spans=spans,
         critical=critical,
         after_last=max(total - max((span.ended for span in spans), default=0.0), 0.0),
-        waits=tuple(sorted(_waits(run, ran, total), key=lambda wait: -wait.seconds)[:MOST_REPORTED]),
+        waits=_largest(_waits(run, ran, total), lambda wait: wait.seconds),
         work=work,
         shortest=without_waits.length,
         peak=_peak(ran),
         widest=Schedule(dict.fromkeys(names, 1.0), _bridged(edges, names)).widest,
         cpu=sum(span.cpu for span in ran),
-        changes=tuple(sorted(_changes(run, schedule, by_label, total), key=lambda each: -each.saved)[:MOST_REPORTED]),
+        changes=_largest(_changes(run, schedule, by_label, total), lambda change: change.saved),
     )
+
+
+def _largest(items: Iterable[T], seconds: Callable[[T], float]) -> tuple[T, ...]:
+    return tuple(sorted(items, key=seconds, reverse=True)[:MOST_REPORTED])
 
 
 def _spans(run: RecordedRun) -> Iterator[Span]:
@@ -150,7 +156,7 @@ def _spans(run: RecordedRun) -> Iterator[Span]:
     previous = dict(_turns_by_next(run))
     spans: dict[str, Span] = {}
     for task in _in_topological_order(run):
-        ready = max((spans[each].ended for each in task.before), default=0.0)
+        ready = max((spans[label].ended for label in task.before), default=0.0)
         free = spans[previous[task.label]].ended if task.label in previous else 0.0
         spans[task.label] = _span(run, task, ready, max(ready, free))
     yield from (spans[task.label] for task in run.tasks)
@@ -212,14 +218,14 @@ def _bridged(edges: tuple[tuple[str, str], ...], names: set[str]) -> Iterator[tu
     for name in names:
         pending, seen = list(nexts.get(name, ())), set()
         while pending:
-            each = pending.pop()
-            if each in seen:
+            node = pending.pop()
+            if node in seen:
                 continue
-            seen.add(each)
-            if each in names:
-                yield name, each
+            seen.add(node)
+            if node in names:
+                yield name, node
             else:
-                pending.extend(nexts.get(each, ()))
+                pending.extend(nexts.get(node, ()))
 
 
 def _peak(spans: tuple[Span, ...]) -> int:
@@ -252,12 +258,12 @@ def _waits(run: RecordedRun, spans: tuple[Span, ...], total: float) -> Iterator[
 
 
 def _changes(run: RecordedRun, schedule: Schedule, spans: dict[str, Span], total: float) -> Iterator[Change]:
-    found = [
+    changes = [
         *_shorter_tasks(schedule, spans),
         *_fewer_dependencies(run, schedule),
         *_more_at_once(run, schedule),
     ]
-    yield from (change for change in found if _is_worth(change.saved, total))
+    yield from (change for change in changes if _is_worth(change.saved, total))
 
 
 def _shorter_tasks(schedule: Schedule, spans: dict[str, Span]) -> Iterator[Change]:
@@ -275,10 +281,10 @@ def _fewer_dependencies(run: RecordedRun, schedule: Schedule) -> Iterator[Change
         if dependency is None:
             continue
         edges = [
-            (before, each.label)
-            for each in run.tasks
-            if each.state.path == path
-            for before in each.before
+            (before, instance.label)
+            for instance in run.tasks
+            if instance.state.path == path
+            for before in instance.before
             if _is_below(run.by_label[before].state.path, dependency)
         ]
         uses = " (whose Result it uses)" if _uses_result(task, dependency) else ""
@@ -322,7 +328,7 @@ def to_json(spent: TimeSpent) -> dict[str, Any]:
             for span in spent.critical
         ],
         "afterLastTask": _rounded(spent.after_last),
-        "waits": [{"task": each.label, "seconds": _rounded(each.seconds), "for": each.why} for each in spent.waits],
+        "waits": [{"task": wait.label, "seconds": _rounded(wait.seconds), "for": wait.why} for wait in spent.waits],
         "parallelism": {
             "work": _rounded(spent.work),
             "reached": _rounded(spent.reached),
@@ -332,7 +338,7 @@ def to_json(spent: TimeSpent) -> dict[str, Any]:
             "shortest": _rounded(spent.shortest),
             "cpu": _rounded(spent.cpu),
         },
-        "changes": [{"change": each.what, "saved": _rounded(each.saved)} for each in spent.changes],
+        "changes": [{"change": change.what, "saved": _rounded(change.saved)} for change in spent.changes],
     }
 
 

@@ -14,8 +14,8 @@ from monopod.schemas.run_progress import StepRun
 _MOST_TICKS = 6
 _LATE = 0.85
 _NICE = (1.0, 2.0, 5.0)
-_NICE_SECONDS = (*(each * 10.0**power for power in (-3, -2, -1, 0) for each in _NICE), 15.0, 30.0)
-_NICE_MINUTES = tuple(60.0 * each for each in (1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1440, 2880, 7200))
+_NICE_SECONDS = (*(step * 10.0**power for power in (-3, -2, -1, 0) for step in _NICE), 15.0, 30.0)
+_NICE_MINUTES = tuple(60.0 * minutes for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1440, 2880, 7200))
 
 
 class Bars:
@@ -24,7 +24,7 @@ class Bars:
     def __init__(self, total: float) -> None:
         self._total = total or 1.0
         candidates = (*_NICE_SECONDS, *_NICE_MINUTES)
-        self._tick = next((each for each in candidates if self._total / each <= _MOST_TICKS), self._total)
+        self._tick = next((tick for tick in candidates if self._total / tick <= _MOST_TICKS), self._total)
 
     def share(self, seconds: float) -> str:
         """Return a duration as a percentage of the whole."""
@@ -57,8 +57,8 @@ class Bars:
             yield tag("i", class_=f"never {task.state.status}", style=f"left:{self._percent(span.ready)}")
             return
         if span.waited > 0:
-            words = f"waited {duration_in_words(span.waited)}"
-            yield self._bar("wait", span.ready, span.ready + span.waited, words)
+            title = f"waited {duration_in_words(span.waited)}"
+            yield self._bar("wait", span.ready, span.ready + span.waited, title)
         for attempt in task.attempts:
             begin = attempt.started - started
             end = span.ended if attempt.ended is None else attempt.ended - started
@@ -70,12 +70,12 @@ class Bars:
     def _step(self, step: StepRun, started: float) -> Html:
         assert step.start is not None
         assert step.end is not None
-        words = f"{step.name}: {describe_step_end(step)}, {duration_in_words(step.end - step.start)}"
-        return self._bar(f"step {step_status(step)}", step.start - started, step.end - started, words)
+        title = f"{step.name}: {describe_step_end(step)}, {duration_in_words(step.end - step.start)}"
+        return self._bar(f"step {step_status(step)}", step.start - started, step.end - started, title)
 
-    def _bar(self, kind: str, begin: float, end: float, words: str) -> Html:
+    def _bar(self, kind: str, begin: float, end: float, title: str) -> Html:
         width = self._percent(max(end - begin, 0.0))
-        return tag("i", class_=kind, style=f"left:{self._percent(begin)};width:{width}", title=words)
+        return tag("i", class_=kind, style=f"left:{self._percent(begin)};width:{width}", title=title)
 
     def _percent(self, seconds: float) -> str:
         return f"{min(max(seconds / self._total, 0.0), 1.0) * 100:.3f}%"

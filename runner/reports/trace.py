@@ -78,11 +78,11 @@ class _Spans:
         span["status"] = _status(run.record.status, run.message)
         span["events"] = [
             {
-                "timeUnixNano": _nanoseconds(each.at),
+                "timeUnixNano": _nanoseconds(warning.at),
                 "name": "warning",
-                "attributes": _attributes({"message": each.message}),
+                "attributes": _attributes({"message": warning.message}),
             }
-            for each in run.warnings
+            for warning in run.warnings
         ]
         yield span
         for task in run.tasks:
@@ -107,9 +107,9 @@ class _Spans:
         span = self._span(("task", task.label), ("run",), task.label, (started, ended), attributes)
         span["status"] = _status(state.status, explain_task(task))
         span["links"] = [
-            {"traceId": self._trace, "spanId": self._identity("task", each), "attributes": []}
-            for each in task.before
-            if self._run.by_label[each].state.started is not None
+            {"traceId": self._trace, "spanId": self._identity("task", label), "attributes": []}
+            for label in task.before
+            if self._run.by_label[label].state.started is not None
         ]
         yield span
         for attempt in task.attempts:
