@@ -83,15 +83,3 @@ class InstanceNames:
         """Return what a person calls a Task instance; a combination whose name is not known has its number."""
         name = self.of(path, index)
         return label(path, index if name is None else name)
-
-
-def params_in_words(name: str, params: Mapping[str, str]) -> str:
-    """Return the params of the combination called `name`, in parentheses, if the name does not say them all."""
-    if not params or name.endswith(f"[{','.join(f'{param}={value}' for param, value in params.items())}]"):
-        return ""
-    return f" ({', '.join(f'{param}={value}' for param, value in params.items())})"
-
-
-def started_words(name: str, attempt: int, params: Mapping[str, str]) -> str:
-    """Return in words that an attempt of the Task instance called `name` started, with what its name does not say."""
-    return (f"attempt {attempt + 1} started" if attempt else "started") + params_in_words(name, params)

@@ -189,7 +189,7 @@ if TYPE_CHECKING:
         def message(self) -> str: ...
 
 
-def sidecar_end_in_words(end: _End) -> str:
+def describe_sidecar_end(end: _End) -> str:
     """Describe the end of a Sidecar that its Task still needed."""
     words = out_of_memory_in_words() if end.reason == "OOMKilled" else exit_code_in_words(end.exit_code)
     if words in end.message:

@@ -9,10 +9,10 @@ Pure: events in, lines out. ``__main__`` writes them.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from monopod.schemas.formats.visible_text import visible
 from monopod.schemas.formats.words import duration_in_words, exit_code_in_words, table_lines
-from monopod.schemas.matrix_names import started_words
 from monopod.schemas.run_events import (
     MatrixExpanded,
     OutputEnded,
@@ -27,12 +27,15 @@ from monopod.schemas.run_events import (
     TaskFinished,
     TaskSkipped,
     TaskStarted,
-    sidecar_end_in_words,
+    describe_sidecar_end,
 )
 from monopod.schemas.run_progress import RunProgress, TaskState
 
 SUMMARY_BYTES = 4096
 """How much of a termination message Kubernetes keeps."""
+
+TABLE_HEAD = ("TASK", "STATUS", "STARTED", "TOOK", "WHY")
+"""The heads of a table with a row for each Task."""
 
 _WIDEST_NAME = 32
 
@@ -93,7 +96,7 @@ class RunLog:
     def _describe_task(self, event: TaskStarted | TaskFinished) -> str:
         name = self._progress.label(event.task, event.index)
         if isinstance(event, TaskStarted):
-            return started_words(name, event.attempt, event.params)
+            return describe_start(name, event.attempt, event.params)
         task = self._progress.task(event.task, event.index)
         started = event.at if task is None or task.last is None else task.last.started
         why = "" if event.status == "Succeeded" else event.message or event.reason
@@ -103,16 +106,34 @@ class RunLog:
 
     def _table(self) -> list[str]:
         tasks = self._progress.tasks
-        return table_lines([("TASK", "STATUS", "STARTED", "TOOK", "WHY"), *map(self._cells, tasks)]) if tasks else []
+        return table_lines([TABLE_HEAD, *map(self._cells, tasks)]) if tasks else []
 
     def _cells(self, task: TaskState) -> tuple[str, ...]:
         why = _why(task)
         if task.attempt:
             why = f"{why}; {task.attempt + 1} attempts".removeprefix("; ")
-        if task.started is None or self._started is None:
-            return task.label, task.status, "-", "-", why
-        took = "-" if task.ended is None else duration_in_words(task.ended - task.started)
-        return task.label, task.status, f"+{duration_in_words(task.started - self._started)}", took, why
+        return task.label, task.status, *describe_times(task, self._started, None), why
+
+
+def describe_start(name: str, attempt: int, params: Mapping[str, str]) -> str:
+    """Describe the start of an attempt of the Task instance called `name`, with the params that its name leaves out."""
+    return (f"attempt {attempt + 1} started" if attempt else "started") + describe_params(name, params)
+
+
+def describe_params(name: str, params: Mapping[str, str]) -> str:
+    """Return the params of the combination called `name`, in parentheses, unless the name lists them all."""
+    if not params or name.endswith(f"[{','.join(f'{param}={value}' for param, value in params.items())}]"):
+        return ""
+    return f" ({', '.join(f'{param}={value}' for param, value in params.items())})"
+
+
+def describe_times(task: TaskState, run_started: float | None, now: float | None) -> tuple[str, str]:
+    """Return when a Task started, counted from the start of the run, and how long it took, or has taken by `now`."""
+    if task.started is None or run_started is None:
+        return "-", "-"
+    ended = now if task.ended is None else task.ended
+    took = "-" if ended is None else duration_in_words(ended - task.started)
+    return f"+{duration_in_words(task.started - run_started)}", took
 
 
 def _why(task: TaskState) -> str:
@@ -139,7 +160,7 @@ def _describe_part(event: StepStarted | StepFinished | SidecarFinished) -> str:
     if isinstance(event, StepStarted):
         return f"{event.step}: started"
     if isinstance(event, SidecarFinished):
-        return f"{event.sidecar}: {sidecar_end_in_words(event)}"
+        return f"{event.sidecar}: {describe_sidecar_end(event)}"
     return f"{event.step}: {_describe_step_end(event)}"
 
 

@@ -34,7 +34,7 @@ from monopod.schemas.run_events import (
     TaskFinished,
     TaskSkipped,
     TaskStarted,
-    sidecar_end_in_words,
+    describe_sidecar_end,
 )
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class SidecarRun:
     @property
     def ending(self) -> str:
         """How it ended, in words."""
-        return sidecar_end_in_words(self)
+        return describe_sidecar_end(self)
 
 
 class Attempt:

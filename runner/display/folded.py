@@ -21,8 +21,8 @@ from monopod.runner.display.plain import PlainDisplay
 from monopod.runner.display.printable import printable
 from monopod.runner.display.summary import Summary
 from monopod.runner.follow.follower import Follower, OutputLine, Shown
-from monopod.schemas.matrix_names import params_in_words
 from monopod.schemas.run_events import SidecarFinished, StepFinished, TaskFinished, TaskStarted
+from monopod.schemas.run_log import describe_params
 
 
 class FoldedDisplay(PlainDisplay):
@@ -46,7 +46,7 @@ class FoldedDisplay(PlainDisplay):
                     self._groups.add(task, text)
             case TaskStarted():
                 name = self._follower.label(shown.task, shown.index)
-                self._titles[name] = name + params_in_words(name, shown.params)
+                self._titles[name] = name + describe_params(name, shown.params)
                 if text is not None:
                     self._groups.add(name, text)
             case StepFinished() | SidecarFinished():

@@ -29,7 +29,7 @@ from monopod.runner.display.summary import Summary
 from monopod.runner.display.summary_view import print_summary
 from monopod.runner.follow.follower import Follower, OutputLine, Shown
 from monopod.runner.follow.usage import LoadMeter
-from monopod.schemas.run_events import RunWarning, SidecarFinished, StepFinished, TaskFinished, sidecar_end_in_words
+from monopod.schemas.run_events import RunWarning, SidecarFinished, StepFinished, TaskFinished, describe_sidecar_end
 
 REDRAW_SECONDS = 0.1
 MOST_PENDING = 256 * 1024
@@ -77,7 +77,7 @@ class LiveDisplay:
                 self._end_step(shown, selected=selected)
             case SidecarFinished() if selected:
                 task = self._follower.label(shown.task, shown.index)
-                self._add_ending(task, shown.sidecar, sidecar_end_in_words(shown), "red")
+                self._add_ending(task, shown.sidecar, describe_sidecar_end(shown), "red")
             case TaskFinished() if not shown.will_retry:
                 self._groups.end(self._follower.label(shown.task, shown.index))
             case RunWarning() if selected:

@@ -16,7 +16,6 @@ from monopod.runner.display.summary import Summary
 from monopod.runner.follow.follower import Follower, OutputLine, Shown
 from monopod.runner.reports.failures import Failure, describe_failed_step
 from monopod.schemas.formats.words import duration_in_words, exit_code_in_words, table_lines
-from monopod.schemas.matrix_names import started_words
 from monopod.schemas.run_events import (
     RunEvent,
     RunStarted,
@@ -26,8 +25,9 @@ from monopod.schemas.run_events import (
     TaskFinished,
     TaskSkipped,
     TaskStarted,
-    sidecar_end_in_words,
+    describe_sidecar_end,
 )
+from monopod.schemas.run_log import TABLE_HEAD, describe_start
 
 MOST_PENDING = 256 * 1024
 """Characters that are collected at most before they are written."""
@@ -109,14 +109,14 @@ class PlainDisplay:
                 text = f"[{event.task}] Skipped: {event.why}"
             case TaskStarted():
                 name = self._follower.label(event.task, event.index)
-                text = f"[{name}] {started_words(name, event.attempt, event.params)}"
+                text = f"[{name}] {describe_start(name, event.attempt, event.params)}"
             case TaskFinished():
                 text = self._task_finished(event)
             case StepFinished() if ending := step_ending(event):
                 text = f"[{self._follower.label(event.task, event.index)} : {event.step}] {ending}"
             case SidecarFinished():
                 name = self._follower.label(event.task, event.index)
-                text = f"[{name} : {event.sidecar}] {sidecar_end_in_words(event)}"
+                text = f"[{name} : {event.sidecar}] {describe_sidecar_end(event)}"
             case _:
                 pass  # the output of a successful Step is enough
         return text
@@ -150,7 +150,7 @@ def summary_lines(summary: Summary) -> list[str]:
     lines: list[str] = []
     for failure in (*summary.failures, *summary.sidecars):
         lines += ["", *_failure_lines(failure)]
-    lines += ["", *table_lines([("TASK", "STATUS", "STARTED", "TOOK", "WHY"), *_rows(summary)])]
+    lines += ["", *table_lines([TABLE_HEAD, *_rows(summary)])]
     if summary.results:
         lines += ["", *table_lines([("RESULT", "VALUE"), *summary.results])]
     message = f": {summary.outcome.message}" if summary.outcome.message else ""

@@ -14,6 +14,7 @@ from monopod.runner.follow.follower import Follower
 from monopod.runner.reports.failures import Failure, FailureContext, ended_sidecars, find_failures
 from monopod.schemas.formats.words import duration_in_words
 from monopod.schemas.run_events import FinalStatus
+from monopod.schemas.run_log import describe_times
 from monopod.schemas.run_progress import TaskState, TaskStatus
 
 MOST_FAILURES = 10
@@ -94,11 +95,7 @@ def summarize(
 def _row(task: TaskState, run_started: float, run_ended: float, outcome: Outcome, failures: tuple[Failure, ...]) -> Row:
     # the reason of a cancelled run is printed once, and not repeated for each Task
     why = "" if task.status == outcome.status == "Cancelled" else _why(task, failures)
-    if task.started is None:
-        return Row(task.label, task.status, "-", "-", why)
-    ended = run_ended if task.ended is None else task.ended
-    started = "+" + duration_in_words(task.started - run_started)
-    return Row(task.label, task.status, started, duration_in_words(ended - task.started), why)
+    return Row(task.label, task.status, *describe_times(task, run_started, run_ended), why)
 
 
 def _why(task: TaskState, failures: tuple[Failure, ...]) -> str:

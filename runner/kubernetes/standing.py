@@ -23,6 +23,7 @@ from monopod.runner.kubernetes.reading import read_events
 from monopod.schemas.formats.words import duration_in_words, table_lines
 from monopod.schemas.run_document import run_document
 from monopod.schemas.run_events import RunEvent
+from monopod.schemas.run_log import TABLE_HEAD, describe_times
 from monopod.schemas.run_progress import TaskState, progress_of
 
 
@@ -104,21 +105,16 @@ def _summary(follower: Follower, outcome: Outcome, ended: float) -> list[str]:
 
 
 def _going(pod: Mapping[str, Any], follower: Follower, now: float) -> list[str]:
-    """Return the table of a run that goes on."""
+    """Return the table of a run that has not ended."""
     start = follower.started
-    rows = [(task.label, task.status, *_times(task, start, now), _why(task, follower)) for task in follower.tasks]
+    rows = [
+        (task.label, task.status, *describe_times(task, start, now), _why(task, follower)) for task in follower.tasks
+    ]
     name = pod["metadata"]["name"]
     standing = "has not started" if start is None else f"Running for {duration_in_words(now - start)}"
     if pod["metadata"].get("deletionTimestamp"):
         standing += "; it is being deleted"
-    return [*table_lines([("TASK", "STATUS", "STARTED", "TOOK", "WHY"), *rows]), "", f"{name} {standing}"]
-
-
-def _times(task: TaskState, start: float | None, now: float) -> tuple[str, str]:
-    if task.started is None or start is None:
-        return "-", "-"
-    ended = now if task.ended is None else task.ended
-    return f"+{duration_in_words(task.started - start)}", duration_in_words(ended - task.started)
+    return [*table_lines([TABLE_HEAD, *rows]), "", f"{name} {standing}"]
 
 
 def _why(task: TaskState, follower: Follower) -> str:

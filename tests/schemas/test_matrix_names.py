@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monopod.schemas.formats.visible_text import HIDDEN
-from monopod.schemas.matrix_names import LONGEST_NAME, InstanceNames, combination_names, started_words
+from monopod.schemas.matrix_names import LONGEST_NAME, InstanceNames, combination_names
 from monopod.schemas.run_events import MatrixExpanded
 
 
@@ -50,9 +50,3 @@ def test_instances_are_called_by_what_was_told_of_them():
     assert names.label("m", 1) == "m[1]"
     names.note(MatrixExpanded(0, "m", ["go=1.21", "go=1.22"]))
     assert [names.label("m", None), names.label("m", 1), names.label("m", 2)] == ["m", "m[go=1.22]", "m[2]"]
-
-
-def test_params_are_told_where_the_name_does_not():
-    assert started_words("m[go=1.22]", 0, {"go": "1.22"}) == "started"
-    assert started_words("m[0:go=1.22]", 1, {"go": "1.22"}) == "attempt 2 started (go=1.22)"
-    assert started_words("m", 0, {}) == "started"

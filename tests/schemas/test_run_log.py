@@ -21,7 +21,7 @@ from monopod.schemas.run_events import (
     TaskSkipped,
     TaskStarted,
 )
-from monopod.schemas.run_log import SUMMARY_BYTES, RunLog
+from monopod.schemas.run_log import SUMMARY_BYTES, RunLog, describe_start
 
 START = 1700000000.0
 
@@ -183,3 +183,9 @@ def test_why_a_sidecar_was_killed_is_said_once(message, words):
 
 def test_what_is_hidden_is_seen():
     assert "abc\\u202edef\\x07" in RunLog().lines(RunWarning(START, "abc\u202edef\x07"))[0]
+
+
+def test_params_are_listed_unless_the_name_lists_them():
+    assert describe_start("m[go=1.22]", 0, {"go": "1.22"}) == "started"
+    assert describe_start("m[0:go=1.22]", 1, {"go": "1.22"}) == "attempt 2 started (go=1.22)"
+    assert describe_start("m", 0, {}) == "started"
