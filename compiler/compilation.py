@@ -42,7 +42,7 @@ from monopod.schemas.variables import TooLargeError
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to compile: params and Workspaces as on the command line; ``name`` chooses among several things to run.
+    """How to compile: params and Workspaces as on the command line; ``name`` selects one of several runs.
 
     ``max_concurrency`` limits how many combinations of a matrix run at the same time, unless the Task says itself.
     ``keep_volume_claims`` lets the Pod claim what a ``volumeClaimTemplate`` asks for, where it gets an emptyDir else.

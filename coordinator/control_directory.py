@@ -4,8 +4,8 @@ Rules:
 
 - The directory is opened once; every name is looked up below that descriptor, and no symbolic link is followed. What
   a Step does to the directory can then reach no further than to the Step itself.
-- What a Step can write is hostile: only regular files are read, up to a limit, and what makes no sense becomes an
-  `Exit` that says so. Reading never raises.
+- Files that a Step can write are untrusted: only regular files are read, up to a limit, and a malformed one becomes an
+  `Exit` with an error. Reading never raises.
 - A file appears by rename, with its mode whatever the umask.
 - An `exited.N` is true only if nobody holds the lock of `run.N`: the entrypoint holds it until all of the request is
   dead. The file asked is the one that was written, whatever a Step has put under its name since.
@@ -179,7 +179,7 @@ class ControlDirectory:
     def read_exit(self, number: int) -> Exit | None:
         """Return what `exited.N` says; None if it is not there, or false since the request lives.
 
-        One that makes no sense is an `Exit` with an error.
+        A malformed file is an `Exit` with an error.
         """
         name = f"exited.{number}"
         if not self._is_there(name) or self._is_running(number):
@@ -233,7 +233,7 @@ class ControlDirectory:
         except OSError as error:
             return failed_exit(f"{name} cannot be read: {error.strerror}")
         except ValueError as error:
-            return failed_exit(f"{name} makes no sense: {error}")
+            return failed_exit(f"malformed {name}: {error}")
         finally:
             os.close(descriptor)
 

@@ -117,7 +117,7 @@ def _exit_code(codes: Sequence[int]) -> int:
 def _tell_what_is_not_used(backend: Backend, objects: Iterable[dict[str, Any]]) -> None:
     names = [f"{each.get('kind', '?')} '{_name(each)}'" for each in objects]
     if names:
-        text = f"The {backend.name} backend has no use for {', '.join(names)}."
+        text = f"The {backend.name} backend ignores {', '.join(names)}."
         print(printable(text, colours=False), file=sys.stderr)
 
 

@@ -140,7 +140,7 @@ def choose(documents: Documents, name: str | None) -> tuple[Document, ...]:
             return (candidates[0],)
         if candidates:
             several = ", ".join(map(_described, candidates))
-            message = f"there are several things to run: {several}; choose one with --name"
+            message = f"the files define several runs ({several}); choose one with --name"
             raise Problems([DocumentPlace(candidates[1]).problem("several-runs", message)])
     for document in documents:
         if (answer := of_another_api(document.api_version, document.kind)) is not None:

@@ -222,10 +222,10 @@ class TestReadExit:
         [
             (lambda p: p.symlink_to("/etc/passwd"), "exited.1 cannot be read: Too many levels of symbolic links"),
             (lambda p: p.symlink_to("/dev/zero"), "exited.1 cannot be read: Too many levels of symbolic links"),
-            (os.mkfifo, "exited.1 makes no sense: it is not a regular file"),
-            (lambda p: p.mkdir(), "exited.1 makes no sense: it is not a regular file"),
-            (lambda p: p.write_bytes(b"x" * 10_000_000), "exited.1 makes no sense: it is larger than 65536 bytes"),
-            (lambda p: p.write_bytes(b""), "exited.1 makes no sense: unknown line ''"),
+            (os.mkfifo, "malformed exited.1: it is not a regular file"),
+            (lambda p: p.mkdir(), "malformed exited.1: it is not a regular file"),
+            (lambda p: p.write_bytes(b"x" * 10_000_000), "malformed exited.1: it is larger than 65536 bytes"),
+            (lambda p: p.write_bytes(b""), "malformed exited.1: unknown line ''"),
         ],
     )
     def test_what_makes_no_sense_is_an_exit_that_says_so(self, directory, path, make, words):

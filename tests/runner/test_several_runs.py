@@ -168,7 +168,7 @@ def test_they_run_one_after_another(monopod):
     assert failed["metadata"]["name"].startswith("first-")
     assert [run["status"]["conditions"][0]["status"] for run in (failed, succeeded)] == ["False", "True"]
     lines = errors.splitlines()
-    assert "The host backend has no use for Service 'web'." in lines
+    assert "The host backend ignores Service 'web'." in lines
     assert lines.count(HostBackend.notice) == 1
     closing_table = next(number for number, line in enumerate(lines) if line.startswith("first-") and "Failed" in line)
     assert lines.index("[task1 : act] one") < closing_table < lines.index("[task2 : act] two")

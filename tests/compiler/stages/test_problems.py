@@ -347,7 +347,7 @@ def test_what_is_no_input_is_named(problems):
 def test_several_things_to_run_are_named(problems):
     found = problems(TASK + "---\n" + TASK.replace("name: build}", "name: test}"))
     assert [line.partition(": ")[2] for line in found] == [
-        "there are several things to run: Task 'build', Task 'test'; choose one with --name"
+        "the files define several runs (Task 'build', Task 'test'); choose one with --name"
     ]
 
 
