@@ -1,15 +1,15 @@
-"""Requests to cancel a run: from `monopod cancel`, which makes them, to the process that runs it.
+"""Requests to cancel a run, sent by `monopod cancel` to the process that runs it.
 
 Rules:
 
-- A run listens on a datagram socket in its state directory. That only its user may enter, so nobody else can ask.
-- A request is one datagram: the mode, and with it the writing end of a pipe. The answer, once the coordinator has taken
-  it, is the mode in which the run is being cancelled: a harder one, if that had been asked for before. A pipe that is
-  closed without an answer says that the run has ended.
-- A run that has ended refuses the connection, however it ended: a socket is as dead as its process.
-- Sockets are reached through a descriptor of their directory, since an address of one holds 107 bytes at most.
+- A run listens on a datagram socket in its state directory, which only its user can access.
+- A request is one datagram with the mode, and the writing end of a pipe. Once the coordinator has accepted it, the
+  answer is the mode in which the run is being cancelled, which may be a harder one that was requested before. If the
+  pipe is closed without an answer, the run has ended.
+- A run that has ended refuses the connection, because its socket died with its process.
+- Sockets are addressed through a descriptor of their directory, because a socket address is limited to 107 bytes.
 
-What is left to others: what a mode means (``coordinator.engine.engine``), passing it on to the coordinator (``run``).
+``coordinator.engine.engine`` defines the modes; ``run`` passes them to the coordinator.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LONGEST = 64
 
 
 def harder(one: CancelMode | None, other: CancelMode) -> CancelMode:
-    """Return the mode that counts if both are asked for, whichever came first."""
+    """Return the mode that applies if both are requested, in any order."""
     return other if one is None else max(one, other, key=MODES.index)
 
 
@@ -44,7 +44,7 @@ def _mode(data: bytes) -> CancelMode | None:
 
 @contextlib.contextmanager
 def _address(directory: str) -> Iterator[str]:
-    """Give the address of the socket in a state directory. Raises OSError."""
+    """Yield the address of the socket in a state directory. Raises OSError."""
     descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{descriptor}/{_SOCKET}"
@@ -56,21 +56,21 @@ def _address(directory: str) -> Iterator[str]:
 
 
 class CancelRequest:
-    """One request; whoever takes it answers it."""
+    """A request, which must be answered."""
 
     def __init__(self, mode: CancelMode, pipe: int) -> None:
         self.mode = mode
         self._pipe = pipe
 
     def answer(self, mode: CancelMode | None) -> None:
-        """Tell in which mode the run is being cancelled; None: it has ended."""
-        with contextlib.suppress(OSError):  # whoever asked has gone
+        """Answer with the mode in which the run is being cancelled; None if it has ended."""
+        with contextlib.suppress(OSError):  # the requester is gone
             os.write(self._pipe, (mode or "").encode())
         os.close(self._pipe)
 
 
 class CancelSocket:
-    """Where a run takes requests, as long as this is open. It can be selected on like a file."""
+    """Receives requests for a run while it is open. It can be used with select."""
 
     def __init__(self, directory: str) -> None:
         """Listen in the state directory `directory`. Raises OSError."""
@@ -92,7 +92,7 @@ class CancelSocket:
         return self._socket.fileno()
 
     def requests(self) -> Iterator[CancelRequest]:
-        """Yield the requests that have come, without waiting."""
+        """Yield the requests that have arrived, without waiting."""
         while True:
             try:
                 data, pipes, _, _ = socket.recv_fds(self._socket, _LONGEST, 1, socket.MSG_CMSG_CLOEXEC)
@@ -106,23 +106,23 @@ class CancelSocket:
                     os.close(pipe)
 
 
-# In the process that asks
+# In the process that requests
 
 
 @dataclass(frozen=True, slots=True)
-class GoingRun:
-    """A run of this user's that goes on. ``identity`` tells apart those that have the same name."""
+class ActiveRun:
+    """An active run of this user. ``identity`` is unique among runs with the same name."""
 
     identity: str
     directory: str
 
     @property
     def name(self) -> str:
-        """The name of the run, which is that of its Pod."""
+        """The name of the run and of its Pod."""
         return pod_name(self.directory)
 
     def cancel(self, mode: CancelMode) -> CancelMode | None:
-        """Ask for it and wait until the run has taken it; return the mode that holds now, None if the run has ended."""
+        """Request cancellation and wait for the answer: the mode that applies now, None if the run has ended."""
         reader, writer = os.pipe()
         with open(reader, "rb") as answer:
             try:
@@ -135,13 +135,13 @@ class GoingRun:
             return _mode(answer.read())
 
 
-def going_runs(root: str) -> tuple[GoingRun, ...]:
-    """Return the runs whose state directories are below `root` and that still go on, by name. Raises OSError."""
+def active_runs(root: str) -> tuple[ActiveRun, ...]:
+    """Return the active runs with state directories in `root`, sorted by name. Raises OSError."""
     try:
         names = sorted(os.listdir(root))
     except FileNotFoundError:
         return ()
-    runs = (GoingRun(name, os.path.join(root, name)) for name in names)
+    runs = (ActiveRun(name, os.path.join(root, name)) for name in names)
     return tuple(run for run in runs if _listens(run.directory))
 
 

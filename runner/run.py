@@ -7,24 +7,21 @@ Rules:
   failure. The Pod's own phase is compared with a reported outcome: a container that was killed from outside, such
   as a Sidecar for its use of memory, makes a Pod Failed whose run succeeded. That is a warning, and decides nothing.
   Only a Pod that was evicted says more than its coordinator, which sees containers being killed.
-- The first Ctrl-C (or SIGTERM) asks the coordinator to cancel: Steps get their grace period. Once that has been asked
-  for, Ctrl-C kills the Pod at once, and so does a terminal that goes away. A reader of the output who has gone is
-  taken for Ctrl-C.
-- Ctrl-Z stops this process, and what is shown on the terminal is taken away before and drawn anew after it. The Steps
-  go on.
-- What is asked before the coordinator tells that the run has started is passed on to it then: earlier it would not
-  hear the signal. A Pod that still waits for a node, an image or a volume is ended instead. What was asked while the
-  coordinator was being started again is passed on too, as soon as the new one reports something. Who asks from
-  another process is answered when it tells that the run is being cancelled.
+- The first Ctrl-C (or SIGTERM) asks the coordinator to cancel: Steps get their grace period. The second Ctrl-C, or a
+  terminal that closes, kills the Pod immediately. A reader of the output that exits counts as Ctrl-C.
+- Ctrl-Z suspends this process. The live view is removed before and drawn again afterwards. The Steps continue.
+- A request to cancel before the coordinator reports the start of the run is sent when it does: earlier, it would not
+  handle the signal. A Pod that still waits for a node, an image or a volume is ended instead. A request that arrives
+  while the coordinator restarts is sent again as soon as the new coordinator reports anything. A request from another
+  process is answered when the coordinator reports that the run is being cancelled.
 - A container that could not be started is reported to the coordinator with the reason, so that its Task fails with it.
 - A coordinator that is started again reports what followed from the last entry of its journal once more, with the same
   words and times. Such an event is taken once.
-- A Pod whose containers do not end though the run is over is killed: nobody can reach into them any more.
+- A Pod whose containers do not end although the run is over is killed.
 - A coordinator that refuses to start (a Plan of another version) ends the run at once: the next one would refuse too.
 
-What is left to others: the Pod itself (``backend``), whose output is whose and in which order it comes
-(``output_order``), what it means (``follower``), how it looks (the displays), how
-`monopod cancel` asks (``cancellation``), starting all this (``run_pods``).
+``backend`` is the Pod itself, ``output_order`` attributes and orders output, and ``follower`` keeps the state of a run.
+The displays render it, ``cancellation`` carries requests of `monopod cancel`, and ``run_pods`` starts everything.
 """
 
 from __future__ import annotations
@@ -74,41 +71,41 @@ LONGEST_EVENT = 256 * 1024 * 1024
 """Bytes of one event of the coordinator at most: the last one holds all Results of the run."""
 
 MOST_END_SECONDS = 90.0
-"""How long the Pod may take to end once its run is over; every backend is done before, if all goes well."""
+"""How long a Pod may take to end after its run is over. Normally, every backend needs less."""
 KILL_SECONDS = 30.0
-"""After how many seconds a Pod that was killed and has not ended is killed again."""
+"""Seconds after which a killed Pod that has not ended is killed again."""
 LONG_SECONDS = 1.0
-"""What takes longer than this, to show what has happened, was held up by somebody else: a disk without room, Ctrl-Z."""
+"""A display update that takes longer was blocked from outside, by a full disk or Ctrl-Z."""
 
 NOTICES: dict[CancelMode, str] = {
-    "Cancelled": "Cancelling: Steps that run are asked to stop. Ctrl-C again kills them.",
-    "CancelledRunFinally": "Cancelling gracefully: Steps that run are asked to stop, then the finally Tasks run.",
-    "StoppedRunFinally": "Stopping gracefully: Tasks that run go on to their end, then the finally Tasks run.",
+    "Cancelled": "Cancelling: stopping running Steps. Press Ctrl-C again to kill them.",
+    "CancelledRunFinally": "Cancelling gracefully: stopping running Steps, then running the finally Tasks.",
+    "StoppedRunFinally": "Stopping gracefully: finishing running Tasks, then running the finally Tasks.",
 }
-KILLING = "Killing everything that runs."
+KILLING = "Killing all running Steps."
 
 SIGNALS: dict[CancelMode, signal.Signals] = {
     "Cancelled": signal.SIGINT,
     "CancelledRunFinally": signal.SIGUSR1,
     "StoppedRunFinally": signal.SIGUSR2,
 }
-"""What asks the coordinator for it (``coordinator.shell``)."""
+"""The signals that request each mode from the coordinator (``coordinator.shell``)."""
 
 
 class Run:
-    """One run of a Pod: reads what happens in it, and has it shown."""
+    """One run of a Pod: reads its events and output, and shows them."""
 
     def __init__(self, pod: RunningPod, follower: Follower, display: Display, wake_up: int) -> None:
-        """`wake_up` is a descriptor that gives the numbers of the signals that this process gets."""
+        """`wake_up` is a descriptor from which the numbers of received signals are read."""
         self._pod = pod
         self._follower = follower
         self._display = display
         self._wake_up = wake_up
         self.told: list[RunEvent] = []
-        """What the coordinator has told so far."""
+        """The events that the coordinator has reported so far."""
         self._lines: set[str] = set()  # of these events
         self._order = OutputOrder(follower.plan, pod.drain)
-        self._has_started = self._has_finished = False  # as the coordinator told
+        self._has_started = self._has_finished = False  # as the coordinator reports
         self._events = LineSplitter(LONGEST_EVENT)
         self._coordinator_end = ""
         self._status: dict[str, Any] | None = None
@@ -117,7 +114,7 @@ class Run:
         self._unanswered: list[CancelRequest] = []
         self._killed = False
         self._ended_badly: list[str] = []
-        self._went_on = False  # after it was stopped, which SIGCONT is going to tell too
+        self._is_resumed = False  # resumed after Ctrl-Z; the SIGCONT that follows is not another stop
         self._kill_at: float | None = None  # monotonic time, once the run is over or was killed
         self._kill_was_sent = False
         self._is_silent_again = False  # the coordinator was started again, and has not reported anything since
@@ -125,7 +122,7 @@ class Run:
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether somebody asked for its end, in whatever way."""
+        """Whether its end was requested in any way."""
         return self._killed or self._asked_for is not None
 
     def follow(self, cancel_requests: CancelRequests) -> Iterator[str]:
@@ -136,7 +133,7 @@ class Run:
             selector.register(cancel_requests, selectors.EVENT_READ, lambda: self._take_requests(cancel_requests))
             name = ""
             while self._status is None:
-                with self._nobody_looks():
+                with self._unobserved():
                     for event in self._pod.events(0):
                         self._take(event)
                     self._show(self._order.take(time.monotonic()))
@@ -146,8 +143,8 @@ class Run:
                 refresh = self._display.refresh(time.time())
                 if self._status is None:
                     times = (refresh, self._seconds_to_end(), self._order.seconds_to_wait(time.monotonic()))
-                    ready = selector.select(min((each for each in times if each is not None), default=None))
-                    with self._nobody_looks():
+                    ready = selector.select(min((delay for delay in times if delay is not None), default=None))
+                    with self._unobserved():
                         for react in [key.data for key, _ in ready if key.data is not None]:
                             react()
         for request in (*self._unanswered, *cancel_requests.requests()):
@@ -156,12 +153,12 @@ class Run:
         self._order.close()
         for line in self._follower.end():
             self._display.show(line)
-        self._hold_phase_against_outcome()
+        self._compare_phase_with_outcome()
         self._display.refresh(time.time())
 
     @contextlib.contextmanager
-    def _nobody_looks(self) -> Iterator[None]:
-        """Give the Pod the time again in which nobody saw whether it has ended, if that was long."""
+    def _unobserved(self) -> Iterator[None]:
+        """Extend the Pod's deadline by the time this takes, if it is long, because nobody checks the Pod meanwhile."""
         began = time.monotonic()
         yield
         seconds = time.monotonic() - began
@@ -169,14 +166,14 @@ class Run:
             self._kill_at += seconds
 
     def _seconds_to_end(self) -> float | None:
-        """Return how long the Pod may still take to end, None if nothing limits it. It is killed when that is over."""
+        """Return how long the Pod may still take to end; None if there is no limit. Kills it when the time is up."""
         if self._kill_at is None:
             return None
         left = self._kill_at - time.monotonic()
         if left > 0:
             return left
         if not self._kill_was_sent:
-            text = "the run is over, but not all of its containers end; they are killed"
+            text = "the run is over, but some of its containers are still running; killing them"
             self._display.show(RunWarning(time.time(), text))
         self._kill()
         return KILL_SECONDS
@@ -187,7 +184,7 @@ class Run:
         self._pod.kill()
         self._kill_at = time.monotonic() + KILL_SECONDS
 
-    def _hold_phase_against_outcome(self) -> None:
+    def _compare_phase_with_outcome(self) -> None:
         phase = (self._status or {}).get("phase")
         finished = self._follower.finished
         if self.is_interrupted or finished is None or finished.status != "Succeeded" or phase != "Failed":
@@ -202,7 +199,7 @@ class Run:
         return self._status or {}
 
     def outcome(self) -> Outcome:
-        """Return how the run ended, by what the coordinator told and by what became of the Pod."""
+        """Return how the run ended, according to the coordinator and the Pod."""
         status = self._status or {}
         finished = self._follower.finished
         evident = evident_outcome(status) if finished is None else None
@@ -218,7 +215,7 @@ class Run:
             return Outcome("Failed", EVICTED, status.get("message", ""))
         if finished is None:
             if status.get("phase") != "Unknown" and self.is_interrupted:
-                return Outcome("Cancelled", "Cancelled", "it was killed before it could end by itself")
+                return Outcome("Cancelled", "Cancelled", "killed before it ended by itself")
             return self._without_outcome(status)
         return Outcome(finished.status, finished.reason, finished.message)
 
@@ -226,7 +223,7 @@ class Run:
         why = self._refusal or status.get("message") or self._coordinator_end
         if self._refusal is not None or (status.get("reason") == NOT_STARTED and not self._has_started):
             return Outcome("Failed", NOT_STARTED, f"the run did not start: {why}")
-        message = "the coordinator did not tell how the run ended" + (f": {why}" if why else "")
+        message = "the coordinator did not report how the run ended" + (f": {why}" if why else "")
         return Outcome("Unknown" if status.get("phase") == "Unknown" else "Failed", "OutcomeUnknown", message)
 
     def _take(self, event: Event) -> None:
@@ -249,7 +246,7 @@ class Run:
             case PodFinished(status):
                 self._status = status
             case _:
-                pass  # that a Step's container is there means nothing yet
+                pass  # the start of a Step's container means nothing yet
 
     def _take_line(self, line: str) -> None:
         try:
@@ -288,13 +285,13 @@ class Run:
         for each in ordered:
             for shown in self._follower.take(each):
                 self._display.show(shown)
-            if isinstance(each, Output):  # of which there may be a lot
+            if isinstance(each, Output):  # there may be a lot of output
                 self._read_signals()
 
     def _container_ended(self, event: ContainerTerminated) -> None:
         if event.container == COORDINATOR:
             self._coordinator_end = f"it ended with {exit_code_in_words(event.exit_code)}"
-            self._events = LineSplitter(LONGEST_EVENT)  # what it was writing is told again by the next one
+            self._events = LineSplitter(LONGEST_EVENT)  # the next coordinator reports an unfinished event again
             self._end_refused(event)
         elif event.exit_code:
             self._ended_badly.append(f"{event.container}: {exit_code_in_words(event.exit_code)}")
@@ -318,11 +315,11 @@ class Run:
     def _read_signals(self) -> None:
         for number in received(self._wake_up):
             if number == signal.SIGWINCH:
-                continue  # the display looks for itself how large the terminal is
+                continue  # the display reads the size of the terminal itself
             if number == signal.SIGTSTP:
                 self._stop()
             elif number == signal.SIGCONT:
-                self._go_on()
+                self._resume()
             elif number == READER_GONE:
                 self._cancel("Cancelled")
             elif self._asked_for == "Cancelled" or number == signal.SIGHUP:
@@ -333,17 +330,17 @@ class Run:
                 self._cancel("Cancelled")
 
     def _stop(self) -> None:
-        """Stop until somebody lets this process go on."""
+        """Suspend this process until it is resumed."""
         self._display.pause()
         suspend()
         self._display.resume()
-        self._went_on = True
+        self._is_resumed = True
 
-    def _go_on(self) -> None:
-        """Take that this process goes on: if that is not what `_stop` returned for, it was stopped by SIGSTOP."""
-        if not self._went_on:
+    def _resume(self) -> None:
+        """Redraw after SIGCONT, unless `_stop` has already done so: the process was stopped by SIGSTOP."""
+        if not self._is_resumed:
             self._display.resume()
-        self._went_on = False
+        self._is_resumed = False
 
     def _take_requests(self, cancel_requests: CancelRequests) -> None:
         for request in cancel_requests.requests():
@@ -353,7 +350,7 @@ class Run:
         self._answer()
 
     def _answer(self) -> None:
-        """Answer those who asked for no more than what is being done."""
+        """Answer the requests that the current mode covers."""
         waiting, self._unanswered = self._unanswered, []
         for request in waiting:
             if harder(self._cancelled, request.mode) == self._cancelled:
@@ -362,7 +359,7 @@ class Run:
                 self._unanswered.append(request)
 
     def _cancel(self, mode: CancelMode) -> None:
-        """Ask the coordinator for it, unless it was asked for that or more before."""
+        """Send a request to the coordinator, unless the same or a harder mode was requested before."""
         if harder(self._asked_for, mode) == self._asked_for:
             return
         self._asked_for = mode

@@ -1,13 +1,13 @@
-"""`monopod run`: starting Pods, one after another, and telling how they ended.
+"""`monopod run`: runs Pods one after another and reports how they ended.
 
 Rules:
 
-- Several runs are made in the order given. One that fails does not keep the others from running, as they know nothing
-  of each other; one that is cancelled, or that cannot be started, does.
-- With the output ``human`` all is shown on standard output; else what was asked for is the only thing there: of one
-  run its document, of several a List of them, as kubectl prints them.
+- Several runs run in order. If one fails, the next one still runs, because runs are independent. If one is cancelled or
+  cannot be started, the remaining runs are not started.
+- With the output ``human``, everything goes to standard output. Otherwise, standard output has only the requested data:
+  the document of one run, or a List of several, as in kubectl.
 
-What is left to others: following a Pod that runs (``run``), where it runs (``backend``).
+``run`` follows a running Pod; ``backend`` is where it runs.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ Output: TypeAlias = Literal["human", "json", "yaml", "name"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is wanted on standard output, whether what the runs leave behind stays, and where they are recorded.
+    """The output format, whether to keep the files of a run, and where to record it.
 
-    ``records`` is the directory of all records, None if there is to be none; ``files`` are those of the command.
-    ``report`` is given the records of the runs when all are over.
-    ``lines`` says which lines of the runs are wanted and how, ``more`` what shows more of a Step that left nothing.
+    ``records`` is the directory of all records, None to record nothing; ``files`` are the arguments of the command.
+    ``report`` receives the records of all runs at the end. ``lines`` selects and formats the lines of a run. ``more``
+    returns a command that shows the output of a Step, if there is neither a record nor a log.
     """
 
     output: Output
@@ -68,9 +68,9 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How one run ended. ``document`` is the finished PipelineRun or TaskRun, and ``record`` what was recorded of it.
+    """How one run ended. ``document`` is the finished PipelineRun or TaskRun, ``record`` the directory of its record.
 
-    ``is_told``: its end is what the coordinator told, not what was left of it.
+    ``is_told``: the coordinator reported the outcome; otherwise it was inferred from the Pod.
     """
 
     exit_code: int
@@ -81,7 +81,7 @@ class Ended:
 
     @property
     def is_last(self) -> bool:
-        """Whether those that come after it are not started."""
+        """Whether the remaining runs are not started."""
         return self.was_interrupted or self.exit_code == WRONG_INPUT
 
 
@@ -89,7 +89,7 @@ def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Opt
     """Run compiled Pods, show them, and return the exit code of the command."""
     with background_output() as output:
         print_problems(warnings_of(compilations), sys.stderr)
-        _tell_what_is_not_used(backend, compilations[0].passed_through)
+        _report_ignored_objects(backend, compilations[0].passed_through)
         ended: list[Ended] = []
         with signal_pipe(*ENDING, signal.SIGWINCH) as signals, output.on_loss(signals.report_reader_gone):
             for compilation in compilations:
@@ -99,23 +99,23 @@ def run_pods(compilations: Sequence[Compilation], backend: Backend, options: Opt
         left = compilations[len(ended) :]
         if left:
             print(f"Not started: {', '.join(map(_described, left))}", file=_stream(options.output))
-        documents = [each.document for each in ended if each.document is not None]
+        documents = [run.document for run in ended if run.document is not None]
         write_documents(documents, len(compilations), options.output)
-        options.report([each.record for each in ended if each.record is not None])
+        options.report([run.record for run in ended if run.record is not None])
     if left and ended[-1].was_interrupted:
         return CANCELLED
-    return _exit_code([each.exit_code for each in ended])
+    return _exit_code([run.exit_code for run in ended])
 
 
 def _exit_code(codes: Sequence[int]) -> int:
-    """Return the exit code for runs that ended so: 130 if one was cancelled, 2 if nothing was run, else 0 or 1."""
+    """Combine exit codes: 130 if a run was cancelled, 2 if nothing was run, else 0 or 1."""
     if CANCELLED in codes:
         return CANCELLED
     return codes[0] if len(codes) == 1 else int(any(codes))
 
 
-def _tell_what_is_not_used(backend: Backend, objects: Iterable[dict[str, Any]]) -> None:
-    names = [f"{each.get('kind', '?')} '{_name(each)}'" for each in objects]
+def _report_ignored_objects(backend: Backend, objects: Iterable[dict[str, Any]]) -> None:
+    names = [f"{item.get('kind', '?')} '{_name(item)}'" for item in objects]
     if names:
         text = f"The {backend.name} backend ignores {', '.join(names)}."
         print(printable(text, colours=False), file=sys.stderr)
@@ -140,7 +140,7 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
         try:
             running = pod.start()
         except (PodRefusedError, BackendUnavailableError) as error:
-            if _is_asked_to_end(wake_up):  # Ctrl-C ends what the backend waits for, such as a pull
+            if _is_interrupted(wake_up):  # Ctrl-C ends what the backend waits for, such as a pull
                 print("monopod run: cancelled before it was started", file=sys.stderr)
                 return Ended(CANCELLED, was_interrupted=True)
             problems = error.problems if isinstance(error, PodRefusedError) else [f"monopod run: {error}"]
@@ -218,13 +218,13 @@ def _what_shows_more(pod: Pod, recorder: Recorder | None, options: Options) -> M
     return more
 
 
-def _is_asked_to_end(wake_up: int) -> bool:
-    """Return whether this process has got a signal that asks it to end; those that came are forgotten."""
+def _is_interrupted(wake_up: int) -> bool:
+    """Return whether this process received a signal to end. Consumes all received signals."""
     return any(number in (*ENDING, READER_GONE) for number in received(wake_up))
 
 
 def write_documents(documents: Sequence[dict[str, Any]], wanted: int, output: Output) -> None:
-    """Write finished runs to standard output in the form that is wanted, several of them as a List."""
+    """Write finished runs to standard output in the requested format; several runs as a List."""
     if output not in ("json", "yaml") or not documents:
         return
     document = documents[0] if wanted == 1 else {"apiVersion": "v1", "kind": "List", "items": list(documents)}

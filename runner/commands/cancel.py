@@ -13,7 +13,7 @@ from monopod.runner.exit_codes import SUCCEEDED, WRONG_INPUT
 from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
-    from monopod.runner.cancellation import GoingRun
+    from monopod.runner.cancellation import ActiveRun
 
 SUMMARY = "cancel a run, on this machine or in a cluster"
 
@@ -55,10 +55,10 @@ def execute(arguments: argparse.Namespace) -> int:
     """Request the cancellation and return once the run has accepted it. Raises OSError."""
     if arguments.context is not None or arguments.namespace is not None or is_kubectl_plugin():
         return _cancel_in_cluster(arguments)
-    from monopod.runner.cancellation import going_runs  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.cancellation import active_runs  # noqa: PLC0415  # not needed for --help
     from monopod.runner.kubelet.state_directory import root_path  # noqa: PLC0415
 
-    runs = going_runs(root_path())
+    runs = active_runs(root_path())
     selected = _select(runs, arguments.name)
     if len(selected) != 1:
         return _refuse(_selection_error(runs, selected, arguments.name))
@@ -97,14 +97,14 @@ def _refuse(message: str) -> int:
     return WRONG_INPUT
 
 
-def _select(runs: Sequence[GoingRun], name: str | None) -> Sequence[GoingRun]:
+def _select(runs: Sequence[ActiveRun], name: str | None) -> Sequence[ActiveRun]:
     """Return the runs that `name` selects; runs that share a name are selected by their identity."""
     if name is None:
         return runs
     return [run for run in runs if run.name == name] or [run for run in runs if run.identity == name]
 
 
-def _selection_error(runs: Sequence[GoingRun], selected: Sequence[GoingRun], name: str | None) -> str:
+def _selection_error(runs: Sequence[ActiveRun], selected: Sequence[ActiveRun], name: str | None) -> str:
     from monopod.compiler.diagnostics import did_you_mean  # noqa: PLC0415  # not needed for --help
 
     if not runs:
@@ -116,7 +116,7 @@ def _selection_error(runs: Sequence[GoingRun], selected: Sequence[GoingRun], nam
     return f"no run '{name}'{suggestion}; active runs: {', '.join(_names(runs))}"
 
 
-def _names(runs: Sequence[GoingRun]) -> list[str]:
+def _names(runs: Sequence[ActiveRun]) -> list[str]:
     """Return a unique name of each run: its name, or its identity if another run has the same name."""
     counts = Counter(run.name for run in runs)
     return [run.name if counts[run.name] == 1 else run.identity for run in runs]

@@ -47,11 +47,11 @@ def _recorded_runs(_line: Line, _current: str) -> Iterator[Candidate]:
 
 
 def _running_runs(_line: Line, _current: str) -> Iterator[Candidate]:
-    from monopod.runner.cancellation import going_runs  # noqa: PLC0415  # only for runs
+    from monopod.runner.cancellation import active_runs  # noqa: PLC0415  # only for runs
     from monopod.runner.kubelet.state_directory import root_path  # noqa: PLC0415
 
     with contextlib.suppress(OSError):
-        runs = going_runs(root_path())
+        runs = active_runs(root_path())
         counts = Counter(run.name for run in runs)
         for run in runs:
             yield run.name if counts[run.name] == 1 else run.identity, ""

@@ -76,7 +76,7 @@ def _untold(existing: ExistingPod) -> Outcome:
     if evident is not None:
         return evident
     why = pod_states.describe_ending(existing.pod)
-    message = "the coordinator did not tell how the run ended" + (f": {why}" if why else "")
+    message = "the coordinator did not report how the run ended" + (f": {why}" if why else "")
     return Outcome("Failed", "OutcomeUnknown", message)
 
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 COORDINATOR = "monopod.coordinator"
 SHORT = "import monopod.runner.run; monopod.runner.run.MOST_END_SECONDS = 1"
-KILLED = "warning: the run is over, but not all of its containers end; they are killed"
+KILLED = "warning: the run is over, but some of its containers are still running; killing them"
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_a_pod_that_was_deleted_by_somebody(api, follow, coordinator):
     api.remove("build")
     outcome, _ = following.end()
     assert outcome.message == (
-        "the coordinator did not tell how the run ended: the Pod was deleted by somebody while it ran"
+        "the coordinator did not report how the run ended: the Pod was deleted by somebody while it ran"
     )
 
 

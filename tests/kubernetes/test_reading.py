@@ -144,7 +144,7 @@ def test_status_of_a_pod_that_was_evicted(monopod, half_way, api):
     api.set_status("build", phase="Failed", reason="Evicted", message="too much")
     half_way.ends("coordinator", "second-act")
     last = monopod("status", "build").out.splitlines()[-1]
-    assert "the coordinator did not tell how the run ended: the Pod was evicted: too much" in last
+    assert "the coordinator did not report how the run ended: the Pod was evicted: too much" in last
 
 
 def test_a_pod_whose_coordinator_tells_a_story(monopod, put, make, api, terminated):

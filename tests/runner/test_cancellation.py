@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from monopod.runner.cancellation import MODES, CancelSocket, GoingRun, going_runs, harder
+from monopod.runner.cancellation import MODES, ActiveRun, CancelSocket, active_runs, harder
 from monopod.runner.command_line import main
 from monopod.runner.kubelet.state_directory import root_path
 
@@ -91,8 +91,8 @@ def test_only_runs_that_go_on_are_found(root, going):
     going("one-12345678")
     os.mkdir(f"{root}/starting-abcdefgh")
     with open(f"{root}/file", "w"), CancelSocket(os.path.join(root, "starting-abcdefgh")):
-        assert [run.name for run in going_runs(root)] == ["one", "starting", "two"]
-    assert [run.name for run in going_runs(root)] == ["one", "two"]
+        assert [run.name for run in active_runs(root)] == ["one", "starting", "two"]
+    assert [run.name for run in active_runs(root)] == ["one", "two"]
     assert os.listdir(f"{root}/starting-abcdefgh") == []
 
 
@@ -103,16 +103,16 @@ def test_a_run_whose_process_was_killed_does_not_go_on(root):
     )
     subprocess.run([sys.executable, "-c", program, f"{root}/dead-abcdefgh"], check=False)
     assert os.listdir(f"{root}/dead-abcdefgh") == ["cancel"]
-    assert going_runs(root) == ()
-    assert GoingRun("dead-abcdefgh", f"{root}/dead-abcdefgh").cancel("Cancelled") is None
-    assert going_runs(f"{root}/missing") == ()
+    assert active_runs(root) == ()
+    assert ActiveRun("dead-abcdefgh", f"{root}/dead-abcdefgh").cancel("Cancelled") is None
+    assert active_runs(f"{root}/missing") == ()
 
 
 def test_a_run_that_ends_without_an_answer_has_ended(root):
     os.mkdir(f"{root}/run-abcdefgh")
     listening = CancelSocket(f"{root}/run-abcdefgh")
     answers = []
-    asking = threading.Thread(target=lambda: answers.append(going_runs(root)[0].cancel("Cancelled")))
+    asking = threading.Thread(target=lambda: answers.append(active_runs(root)[0].cancel("Cancelled")))
     asking.start()
     select.select([listening], [], [])
     listening.__exit__()
@@ -132,7 +132,7 @@ def test_what_is_no_request_is_passed_over(root, going):
     os.close(writer)
     with open(reader, "rb") as answer:
         assert answer.read() == b""
-    assert going_runs(root)[0].cancel("StoppedRunFinally") == "StoppedRunFinally"
+    assert active_runs(root)[0].cancel("StoppedRunFinally") == "StoppedRunFinally"
     assert run.taken == ["StoppedRunFinally"]
 
 

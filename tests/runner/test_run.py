@@ -267,10 +267,10 @@ def test_without_an_outcome_it_has_failed(follow, whole):
     _, outcome, *_ = follow([told(*whole[:-1])], [ended, finished("Failed")])
     assert outcome.exit_code == 1
     assert outcome.message == (
-        "the coordinator did not tell how the run ended: it ended with exit code 137: ended by SIGKILL"
+        "the coordinator did not report how the run ended: it ended with exit code 137: ended by SIGKILL"
     )
     _, outcome, *_ = follow([finished("Failed", message="the Pod's sandbox was killed")])
-    assert outcome.message == "the coordinator did not tell how the run ended: the Pod's sandbox was killed"
+    assert outcome.message == "the coordinator did not report how the run ended: the Pod's sandbox was killed"
 
 
 def test_a_success_that_the_pod_denies_is_one_and_is_told_of(follow, whole):
@@ -447,7 +447,7 @@ def test_a_coordinator_that_refuses_to_start_ends_the_run_at_once(follow):
     assert (outcome.status, outcome.message) == ("Failed", f"the run did not start: {why}")
 
 
-@pytest.mark.parametrize(("count", "start"), [(0, "the run did not start"), (1, "the coordinator did not tell how")])
+@pytest.mark.parametrize(("count", "start"), [(0, "the run did not start"), (1, "the coordinator did not report how")])
 def test_a_run_whose_coordinator_was_never_started_did_not_start(follow, whole, count, start):
     events = [told(*whole[:count]), finished("Failed", reason="NotStarted", message="no room")]
     _, outcome, *_ = follow(events)
@@ -463,7 +463,7 @@ def test_a_coordinator_that_was_killed_is_waited_for(follow, whole):
     assert outcome.exit_code == 0
 
 
-ENDS_NOT = "warning: the run is over, but not all of its containers end; they are killed"
+ENDS_NOT = "warning: the run is over, but some of its containers are still running; killing them"
 
 
 def test_containers_that_do_not_end_are_killed(follow, whole):

@@ -236,7 +236,7 @@ def test_control_c_cancels_and_leaves_the_terminal_as_it_was(start, gate):
         terminal.wait_for("lint: no files yet")
         terminal.type("\x03")
         assert terminal.finish() == 130
-        assert "Cancelling: Steps that run are asked to stop." in terminal.screen.text
+        assert "Cancelling: stopping running Steps." in terminal.screen.text
         assert terminal.screen.cursor_is_visible
         assert "✗ ci Cancelled in " in terminal.screen.text
 

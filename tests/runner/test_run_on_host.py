@@ -156,7 +156,7 @@ def test_an_interrupt_cancels_and_leaves_nothing(start, left_behind):
 
 
 def test_a_second_interrupt_kills_what_does_not_stop(start, left_behind):
-    again = "Cancelling: Steps that run are asked to stop. Ctrl-C again kills them.\n"
+    again = "Cancelling: stopping running Steps. Press Ctrl-C again to kill them.\n"
     with start("trap '' TERM; echo ready; while :; do sleep 0.1; done") as process:
         for line in process.stdout:
             if line in ("[second : act] ready\n", again):
