@@ -1,8 +1,10 @@
 """One Pod on this machine, as the runner holds it: started, followed, stopped, and gone without a trace.
 
-Rules: a `HostPod` has no thread and never blocks but in `start`, `events` and `close`. It reads the containers' output
-straight from their pipes and writes each container's log to a file. Whatever happens to this process, the Pod ends: the
-sandbox holds the other end of a socket.
+Rules:
+
+- A `HostPod` has no thread, and blocks only in `start`, `events` and `close`.
+- It reads the containers' output from their pipes. Logs are written to files only with ``keep`` (``container_log``).
+- Whatever happens to this process, the Pod ends: the sandbox holds the other end of a socket.
 
 What is left to others: what kubelet decides (``lifecycle``), carrying it out (``sandbox``), cleaning up (``launcher``).
 """
@@ -28,7 +30,6 @@ from typing import Any, Literal
 from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.cancellation import CancelSocket
 from monopod.runner.follow.kept_log import take_marks_out, true_marks
-from monopod.runner.follow.output_marks import without_marks
 from monopod.runner.follow.pod_events import (
     ContainerOutput,
     ContainerStarted,
@@ -40,6 +41,7 @@ from monopod.runner.follow.pod_events import (
 from monopod.runner.follow.usage import ContainerUsage
 from monopod.runner.host import messages
 from monopod.runner.host.bytecode import compile_modules
+from monopod.runner.host.container_log import ContainerLog
 from monopod.runner.host.lifecycle import Termination
 from monopod.runner.host.private_directories import private_directories
 from monopod.runner.host.status import pod_status
@@ -51,11 +53,8 @@ from monopod.runner.kubelet.runtime_image import PACKAGE_DIRECTORY, RUNTIME_FOLD
 from monopod.runner.kubelet.state_directory import StateDirectory
 from monopod.runner.kubelet.volume_sources import Place
 from monopod.system.never_started import LONGEST_MESSAGE
-from monopod.system.write_all import write_all
 
 _PIECE = 65536
-_LAST_LOG_BYTES = 2048
-"""How much of its log stands for the termination message (Kubernetes API, FallbackToLogsOnError)."""
 _READY_SECONDS = 60.0
 """How long the sandbox may take to be ready: it looks at all file systems of this machine, and one may hang."""
 _CLEANUP_SECONDS = 10.0
@@ -66,11 +65,11 @@ _SPARE_DESCRIPTORS = 64
 
 @dataclass(slots=True)
 class _Stream:
-    """One pipe from a container, and the log file that it goes to."""
+    """One pipe from a container, and the log that it goes to."""
 
     container: str
     name: Literal["stdout", "stderr"]
-    log: int
+    log: ContainerLog
 
 
 class HostPod:
@@ -105,7 +104,7 @@ class HostPod:
         self._channel: socket.socket | None = None
         self._poll = select.epoll()
         self._streams: dict[int, _Stream] = {}
-        self._logs: dict[str, int] = {}
+        self._logs: dict[str, ContainerLog] = {}
         self._statuses: dict[str, dict[str, Any]] = {}
         self._messages_from_logs: dict[str, str] = {}
         self._first_processes: dict[str, int] = {}  # in the Pod's PID namespace
@@ -265,15 +264,18 @@ class HostPod:
     def close(self) -> None:
         """End the Pod if it still runs, and remove all that it left, but for the state directory with ``keep``."""
         if self._state is not None and self.keep and os.path.isdir(self._state.path):
-            self._write_pod()
+            with contextlib.suppress(OSError):  # a disk without room: the run has ended all the same
+                self._write_pod()
             self._take_marks_out(f"{self._state.path}/logs")
         if self._channel is not None:
             self._channel.close()
             self._channel = None
         if self._launcher is not None:
             self._wait_for(self._launcher)
-        for descriptor in [*self._streams, *self._logs.values()]:
+        for descriptor in self._streams:
             os.close(descriptor)
+        for log in self._logs.values():
+            log.close()
         self._streams.clear()
         self._logs.clear()
         self._poll.close()
@@ -346,15 +348,15 @@ class HostPod:
         return [ContainerOutput(stream.container, stream.name, data)]
 
     def _log(self, stream: _Stream, data: bytes) -> None:
-        """Write to the log of a container. One that has no room ends there: the run is worth more."""
-        if self._full:
-            return
+        """Write to the log of a container. If there is no room, the files end there: the run is worth more."""
         try:
-            write_all(stream.log, data)
+            stream.log.write(data)
         except OSError as error:
+            for log in self._logs.values():
+                log.close()
             self._full = True
-            words = f"no log is kept any more: {self._state.path if self._state else ''}: {error.strerror}"
-            self._pending.append(PodWarning(words))
+            where = self._state.path if self._state else ""
+            self._pending.append(PodWarning(f"{where}: logs are no longer kept: {error.strerror}"))
 
     def _close_stream(self, descriptor: int) -> None:
         del self._streams[descriptor]
@@ -406,10 +408,9 @@ class HostPod:
 
     def _add_streams(self, container: str, restart_count: int, descriptors: list[int]) -> None:
         if container in self._logs:
-            os.close(self._logs[container])
+            self._logs[container].close()
         path = f"{self.state_directory}/logs/{container}-{restart_count}.log"
-        log = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._logs[container] = log
+        log = self._logs[container] = ContainerLog(path if self.keep and not self._full else None)
         for descriptor, name in zip(descriptors, ("stdout", "stderr"), strict=True):
             os.set_blocking(descriptor, False)
             self._streams[descriptor] = _Stream(container, "stdout" if name == "stdout" else "stderr", log)
@@ -419,8 +420,9 @@ class HostPod:
         self._pending += self._rest_of(container)
         self._dead.add(container)
         message = termination.message
-        if termination.exit_code and not message and self._policies[container] == "FallbackToLogsOnError":
-            message = self._messages_from_logs[container] = self._end_of_log(container)
+        is_from_log = self._policies[container] == "FallbackToLogsOnError" and container in self._logs
+        if termination.exit_code and not message and is_from_log:
+            message = self._messages_from_logs[container] = self._logs[container].end()
         self._pending.append(
             ContainerTerminated(
                 container,
@@ -450,14 +452,6 @@ class HostPod:
             if descriptor in self._streams:  # somebody outside of the container has the other end
                 self._close_stream(descriptor)
         return output
-
-    def _end_of_log(self, container: str) -> str:
-        log = self._logs.get(container)
-        if log is None:
-            return ""
-        size = os.fstat(log).st_size
-        last = os.pread(log, _LAST_LOG_BYTES, max(0, size - _LAST_LOG_BYTES))
-        return without_marks(last).decode(errors="replace")
 
     def _status(self, phase: str, reason: str = "", message: str = "") -> dict[str, Any]:
         return pod_status(

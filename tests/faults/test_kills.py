@@ -100,7 +100,8 @@ def test_a_cancellation_while_the_coordinator_is_not_there_is_not_lost(run, shar
     assert "first" in str(ended.status["taskRuns"])
 
 
-def test_a_disk_that_is_full_keeps_no_log_and_fails_no_run(tmp_path, small_disk):
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_disk_that_is_full_keeps_no_log_and_fails_no_run(tmp_path, small_disk, keep):
     run = HostRun(small_disk / "state")
     try:
         ended = run.run(
@@ -118,13 +119,14 @@ def test_a_disk_that_is_full_keeps_no_log_and_fails_no_run(tmp_path, small_disk)
                         "taskSpec": {"results": [{"name": "out"}]},
                     },
                 }
-            )
+            ),
+            *["--keep"] * keep,
         )
-        assert "no log is kept any more: " in ended.shown
+        assert ("logs are no longer kept: " in ended.shown) == keep
         assert "said all" in ended.shown
         assert ended.code in (0, 1)
         assert ended.status["conditions"][0]["reason"] in ("Succeeded", "Completed", "Failed")
-        assert run.remains() == []
+        assert keep or run.remains() == []
     finally:
         run.close()
 
