@@ -6,11 +6,12 @@ Only true marks are taken out: those that the coordinator reported. What a Step 
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 
-from monopod.runner.follow.output_marks import LENGTH, find, mark
+from monopod.runner.follow.output_marks import BEGINNING, LENGTH, find, mark
 from monopod.schemas.run_events import OutputEnded, StepFinished, from_line
 
 _PIECE = 1 << 20
@@ -30,9 +31,24 @@ def true_marks(coordinator_lines: Iterable[bytes]) -> frozenset[bytes]:
 
 
 def take_marks_out(path: str, marks: frozenset[bytes]) -> None:
-    """Rewrite a log without these marks. Raises OSError."""
+    """Take these marks out of a log: a single one at its end is cut off, others need a copy. Raises OSError."""
+    size = os.stat(path).st_size
+    start = _first_possible_mark(path) if size else -1
+    if start < 0:
+        return
     with open(path, "rb") as log:
+        log.seek(start)
+        if size - start == LENGTH and log.read(LENGTH) in marks:
+            os.truncate(path, start)
+            return
+        log.seek(0)
         rewrite(path, without(iter(lambda: log.read(_PIECE), b""), marks))
+
+
+def _first_possible_mark(path: str) -> int:
+    """Return where the first mark of a log may be, -1 if there is none. The log is not empty. Raises OSError."""
+    with open(path, "rb") as log, mmap.mmap(log.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(BEGINNING)
 
 
 def rewrite(path: str, pieces: Iterable[bytes]) -> None:

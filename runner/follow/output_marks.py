@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import re
 
-_BEGINNING = b"\x1emonopod "
+BEGINNING = b"\x1emonopod "
 _DIGITS = 32
-LENGTH = len(_BEGINNING) + _DIGITS + 1
+LENGTH = len(BEGINNING) + _DIGITS + 1
 
-_MARK = re.compile(re.escape(_BEGINNING) + rb"[0-9a-f]{%d}\n" % _DIGITS)
+_MARK = re.compile(re.escape(BEGINNING) + rb"[0-9a-f]{%d}\n" % _DIGITS)
 _LAST_MARK = re.compile(rb"%s\Z" % _MARK.pattern)
 
 
 def mark(token: str) -> bytes:
     """Return the mark with a token."""
-    return _BEGINNING + token.encode() + b"\n"
+    return BEGINNING + token.encode() + b"\n"
 
 
 def find(data: bytes) -> tuple[int, bool]:
@@ -50,6 +50,6 @@ def without_last_mark(data: bytes) -> bytes:
 
 def _may_begin(tail: bytes) -> bool:
     """Whether a mark may begin with these bytes, which are fewer than it has."""
-    beginning = tail[: len(_BEGINNING)]
-    digits = tail[len(_BEGINNING) :]
-    return _BEGINNING.startswith(beginning) and not digits.strip(b"0123456789abcdef")
+    beginning = tail[: len(BEGINNING)]
+    digits = tail[len(BEGINNING) :]
+    return BEGINNING.startswith(beginning) and not digits.strip(b"0123456789abcdef")
