@@ -1,4 +1,4 @@
-"""The commands that a page of the documentation shows, and what it says that they print.
+"""The commands that a page of the documentation shows, and their output.
 
 Rules:
 
@@ -47,13 +47,13 @@ _DEPENDS_ON_TIMES = re.compile(rf"{_CHANGE.pattern}|Longest waits of |DURATION \
 
 @dataclass(frozen=True)
 class Command:
-    """A command of a page. ``output`` is None where the page does not show it; ``block`` counts the blocks."""
+    """A command of a page. ``output`` is None if the page does not show it; ``block`` is the number of its block."""
 
     text: str
     output: str | None
     block: int
     start: int
-    """Where the output begins in the page, ``end`` where it ends."""
+    """The position of the output in the page; ``end`` is its end."""
     end: int
 
 
@@ -79,26 +79,26 @@ class Block:
 
     @property
     def is_transcript(self) -> bool:
-        """Whether it shows commands with what they print."""
+        """Whether it shows commands with their output."""
         return self.kind not in ("sh", "yaml") and re.search(r"^\$ ", self.text, re.MULTILINE) is not None
 
 
 def pages(root: Path) -> list[str]:
-    """Return all pages of the repository, by their paths in it."""
+    """Return the paths of all pages in the repository."""
     command = ["git", "-C", root, "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     return sorted(name for name in set(listed) if (root / name).is_file())
 
 
 def blocks(page: str) -> Iterator[Block]:
-    """Yield the blocks of a page, in their order."""
+    """Yield the blocks of a page in order."""
     for block in _BLOCK.finditer(page):
         name = _FILE.search(page, 0, block.start()) if block[1] == "yaml" else None
         yield Block(block[1], block[2], block.start(2), name and name[1])
 
 
 def shown(page: str) -> Iterator[Command | File]:
-    """Yield the commands and files of a page, in their order."""
+    """Yield the commands and files of a page in order."""
     for number, block in enumerate(blocks(page)):
         if block.kind == "sh":
             for command in _commands(block.text):
@@ -115,7 +115,7 @@ def _transcript(text: str, number: int, offset: int) -> Iterator[Command]:
 
 
 def _commands(text: str) -> Iterator[str]:
-    """Yield each command of a script; one goes on until the shell says that it is whole."""
+    """Yield each command of a script. A command ends where the shell accepts it as complete."""
     command = ""
     for line in text.splitlines():
         command += line + "\n"
@@ -125,15 +125,14 @@ def _commands(text: str) -> Iterator[str]:
             if not command.lstrip().startswith("#"):
                 yield command.strip()
             command = ""
-    assert not command.strip(), f"this is no whole command: {command}"
+    assert not command.strip(), f"incomplete command: {command}"
 
 
 def normalised(output: str, page: str | None = None) -> str:
-    """Return a text without what differs from run to run; `page` is what the page shows of it.
+    """Return a text without what differs from run to run; `page` is the output that the page shows.
 
-    Lines of Tasks that run at the same time may come in any order: lines that follow each other and belong to Tasks are
-    sorted by Task. The lines of each stay in their order, but for the one that tells its end. Changes that bring the
-    same are sorted too.
+    Lines of parallel Tasks may come in any order: consecutive lines of Tasks are sorted by Task. Lines of one Task keep
+    their order, except the line with its end. Improvements that save the same time are sorted too.
     """
     for pattern, replacement in _VARIES:
         output = re.sub(pattern, replacement, output)
@@ -154,7 +153,7 @@ def _kind(line: str) -> str:
 
 
 def _order(line: str) -> tuple[str, bool]:
-    """A Task, and whether the line tells its end: containers' last lines may come after that on a busy machine."""
+    """Return the Task of a line, and whether the line is its end: on a busy machine, output may come after it."""
     return line[1:].split("]", maxsplit=1)[0].split(" ", maxsplit=1)[0], re.match(
         r"\[[\w-]+\] (Succeeded|Failed) in ", line
     ) is not None
