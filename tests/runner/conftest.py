@@ -16,7 +16,7 @@ from monopod.schemas.run_events import (
 START = 1_700_000_000.0
 
 
-class Story:
+class SampleRun:
     """Makes the events of a run, each at the time `after` seconds from its start."""
 
     def task(self, name, *steps, after=(), index_count=0, **fields):
@@ -60,8 +60,8 @@ class Story:
 
 
 @pytest.fixture(scope="session")
-def story():
-    return Story()
+def sample():
+    return SampleRun()
 
 
 @pytest.fixture(scope="session")
@@ -70,39 +70,39 @@ def start():
 
 
 @pytest.fixture(scope="session")
-def failed_run(story):
+def failed_run(sample):
     """A Plan and what is fed to its follower: events, and (container, bytes)."""
-    tests = story.plan(
-        story.task("clone", "git"),
-        story.task("unit-tests", "install", "pytest", after=("clone",)),
-        story.task("docs", "build", after=("clone",)),
-        story.task("integration", "run", after=("unit-tests",)),
-        final=[story.task("report", "print")],
+    tests = sample.plan(
+        sample.task("clone", "git"),
+        sample.task("unit-tests", "install", "pytest", after=("clone",)),
+        sample.task("docs", "build", after=("clone",)),
+        sample.task("integration", "run", after=("unit-tests",)),
+        final=[sample.task("report", "print")],
     )
     feed = [
-        story.run_started(),
-        story.task_started("clone", 0.2),
+        sample.run_started(),
+        sample.task_started("clone", 0.2),
         ("clone-git", b"Cloning into 'source'...\n"),  # before the Step is known to have started
-        story.step_started("clone", "git", 0.2),
+        sample.step_started("clone", "git", 0.2),
         ("clone-git", b"at commit "),
         ("clone-git", b"1234"),
-        story.step_finished("clone", "git", 1.4),
-        story.task_finished("clone", 1.4),
-        story.task_started("unit-tests", 1.5),
-        story.step_started("unit-tests", "install", 1.5),
-        story.task_skipped("docs", 1.5),
-        story.step_finished("unit-tests", "install", 2.5),
-        story.step_started("unit-tests", "pytest", 2.5),
+        sample.step_finished("clone", "git", 1.4),
+        sample.task_finished("clone", 1.4),
+        sample.task_started("unit-tests", 1.5),
+        sample.step_started("unit-tests", "install", 1.5),
+        sample.task_skipped("docs", 1.5),
+        sample.step_finished("unit-tests", "install", 2.5),
+        sample.step_started("unit-tests", "pytest", 2.5),
         ("unit-tests-pytest", b"\x1b[31mE  assert 1 == 2\x1b[0m\r\n\n1 failed\n"),
-        story.step_finished("unit-tests", "pytest", 9.6, code=1),
-        story.task_finished("unit-tests", 9.7, "Failed"),
-        story.task_skipped("integration", 9.7, "Parent Tasks were skipped"),
-        story.task_started("report", 9.8),
-        story.step_started("report", "print", 9.8),
+        sample.step_finished("unit-tests", "pytest", 9.6, code=1),
+        sample.task_finished("unit-tests", 9.7, "Failed"),
+        sample.task_skipped("integration", 9.7, "Parent Tasks were skipped"),
+        sample.task_started("report", 9.8),
+        sample.step_started("report", "print", 9.8),
         ("report-print", "état: Failed\n".encode()),
-        story.step_finished("report", "print", 9.9),
-        story.task_finished("report", 9.9),
-        story.run_finished(10, "Failed", message="Tasks Completed: 3 (Failed: 1, Cancelled 0), Skipped: 2"),
+        sample.step_finished("report", "print", 9.9),
+        sample.task_finished("report", 9.9),
+        sample.run_finished(10, "Failed", message="Tasks Completed: 3 (Failed: 1, Cancelled 0), Skipped: 2"),
     ]
     return tests, feed
 

@@ -20,17 +20,17 @@ NAMES = ["go=1.21", 'go="a,b"', "2:go=1.22", "3:go=1.22"]
 
 
 @pytest.fixture
-def feed(story):
-    plan = story.plan(story.task("list", "run"), story.task("test", "make", index_count=4))
+def feed(sample):
+    plan = sample.plan(sample.task("list", "run"), sample.task("test", "make", index_count=4))
     return plan, [
-        story.run_started(),
+        sample.run_started(),
         MatrixExpanded(0, "test", NAMES),
-        story.task_started("test", 1, index=1, go="a,b"),
-        story.step_started("test", "make", 1, index=1),
+        sample.task_started("test", 1, index=1, go="a,b"),
+        sample.step_started("test", "make", 1, index=1),
         ("test1-make", b"hello\n"),
-        story.step_finished("test", "make", 2, index=1, code=2),
-        story.task_finished("test", 2, "Failed", index=1),
-        story.run_finished(3, "Failed"),
+        sample.step_finished("test", "make", 2, index=1, code=2),
+        sample.task_finished("test", 2, "Failed", index=1),
+        sample.run_finished(3, "Failed"),
     ]
 
 
@@ -47,18 +47,18 @@ def test_lines_and_the_summary_have_the_values(feed, feed_all):
 
 
 @pytest.mark.parametrize("name", ["test[3]", "test[go=1.23]", "test[3]/make", "test[go=1.23]/make"])
-def test_logs_selects_a_combination_by_its_index_or_its_value(name, story, feed_all):
+def test_logs_selects_a_combination_by_its_index_or_its_value(name, sample, feed_all):
     versions = [f"1.2{minor}" for minor in range(4)]
     matrix = Matrix((Param("go", tuple(versions)),), pinned=True)
-    plan = story.plan(story.task("test", "make", index_count=4)._replace(matrix=matrix))
-    happenings = [story.run_started(), MatrixExpanded(0, "test", [f"go={version}" for version in versions])]
+    plan = sample.plan(sample.task("test", "make", index_count=4)._replace(matrix=matrix))
+    happenings = [sample.run_started(), MatrixExpanded(0, "test", [f"go={version}" for version in versions])]
     for index, version in enumerate(versions):
         happenings += [
-            story.task_started("test", 1, index=index, go=version),
-            story.step_started("test", "make", 1, index=index),
+            sample.task_started("test", 1, index=index, go=version),
+            sample.step_started("test", "make", 1, index=index),
             (f"test{index or ''}-make", f"go {version}\n".encode()),
-            story.step_finished("test", "make", 2, index=index),
-            story.task_finished("test", 2, index=index),
+            sample.step_finished("test", "make", 2, index=index),
+            sample.task_finished("test", 2, index=index),
         ]
     follower, stream = Follower(plan), io.StringIO()
     display = PlainDisplay(stream, follower, LineOptions(Selection(find_sources([name], [plan]))))
@@ -104,13 +104,13 @@ def test_a_record_has_the_lines_of_a_combination_at_its_attempt(feed, tmp_path):
     assert recorder._pending_lines[0].split("\t")[1:] == ['test[go="a,b"]', "make", "1", "hello\n"]
 
 
-def test_what_was_skipped_says_what_decided_it(story, feed_all):
+def test_what_was_skipped_says_what_decided_it(sample, feed_all):
     message = 'when: $(params.env) in [production]: the value was "staging"'
-    plan = story.plan(story.task("deploy", "run"))
+    plan = sample.plan(sample.task("deploy", "run"))
     follower, stream = Follower(plan), io.StringIO()
     display = make_display(stream, follower, {})
     skipped = TaskSkipped(1, "deploy", "When Expressions evaluated to false", message)
-    feed_all(follower, display, [story.run_started(), skipped, story.run_finished(2)])
+    feed_all(follower, display, [sample.run_started(), skipped, sample.run_finished(2)])
     display.close(summarize(follower, Outcome("Succeeded", "Completed", ""), 2, None))
     told = f"When Expressions evaluated to false: {message}"
     assert f"[deploy] Skipped: {told}" in stream.getvalue()
@@ -119,18 +119,18 @@ def test_what_was_skipped_says_what_decided_it(story, feed_all):
     ]
 
 
-def test_a_sidecar_that_ends_early_is_reported_after_its_lines(story, feed_all):
-    task = story.task("test", "make")
+def test_a_sidecar_that_ends_early_is_reported_after_its_lines(sample, feed_all):
+    task = sample.task("test", "make")
     slot = task.slots[0]._replace(sidecars=("test-db",))
-    plan = story.plan(task._replace(sidecars=(Sidecar(Step("db")),), slots=(slot,)))
+    plan = sample.plan(task._replace(sidecars=(Sidecar(Step("db")),), slots=(slot,)))
     follower, stream = Follower(plan), io.StringIO()
     display = make_display(stream, follower, {})
     feed_all(
         follower,
         display,
         [
-            story.run_started(),
-            story.task_started("test", 1),
+            sample.run_started(),
+            sample.task_started("test", 1),
             ("test-db", b"Address already in use"),
             SidecarFinished(2, "test", None, 0, "db", "test-db", 1, "Error", "", 1, 2),
         ],

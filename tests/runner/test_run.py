@@ -164,7 +164,7 @@ class ScriptedPod:
 
 
 @pytest.fixture
-def follow(story, monkeypatch):
+def follow(sample, monkeypatch):
     """Follows a scripted Pod; returns what was shown, the outcome, the Pod, and the names that were told."""
 
     def follow(*rounds, written=None):
@@ -175,7 +175,7 @@ def follow(story, monkeypatch):
         follow.interrupt = lambda: os.write(writer, bytes([signal.SIGINT]))
         requests = ScriptedRequests(pod)
         stream = io.StringIO()
-        follower = Follower(story.plan(story.task("build", "make")))
+        follower = Follower(sample.plan(sample.task("build", "make")))
         run = Run(pod, follower, IdleDisplay(clock, stream, follower, LineOptions(colours=False)), reader)
         names = list(run.follow(requests))
         pod.close()
@@ -188,15 +188,15 @@ def follow(story, monkeypatch):
 
 
 @pytest.fixture
-def whole(story):
+def whole(sample):
     """The events of a run that succeeds."""
     return [
-        story.run_started("build-1"),
-        story.task_started("build", 1),
-        story.step_started("build", "make", 1),
-        story.step_finished("build", "make", 2),
-        story.task_finished("build", 2),
-        story.run_finished(2),
+        sample.run_started("build-1"),
+        sample.task_started("build", 1),
+        sample.step_started("build", "make", 1),
+        sample.step_finished("build", "make", 2),
+        sample.task_finished("build", 2),
+        sample.run_finished(2),
     ]
 
 
@@ -283,16 +283,16 @@ def test_a_success_that_the_pod_denies_is_one_and_is_told_of(follow, whole):
     )
 
 
-def test_a_failure_stays_one_whatever_the_pod_says(follow, whole, story):
-    _, outcome, *_ = follow([told(*whole[:-1], story.run_finished(3, "TimedOut", "PipelineRunTimeout"))], [finished()])
+def test_a_failure_stays_one_whatever_the_pod_says(follow, whole, sample):
+    _, outcome, *_ = follow([told(*whole[:-1], sample.run_finished(3, "TimedOut", "PipelineRunTimeout"))], [finished()])
     assert (outcome.status, outcome.exit_code) == ("TimedOut", 1)
 
 
-def test_the_first_interrupt_cancels_and_the_run_says_how_it_ended(follow, whole, story):
+def test_the_first_interrupt_cancels_and_the_run_says_how_it_ended(follow, whole, sample):
     shown, outcome, pod, _ = follow(
         [told(*whole[:3])],
         [int(signal.SIGINT)],
-        [told(story.run_finished(3, "Cancelled"))],
+        [told(sample.run_finished(3, "Cancelled"))],
         [finished("Failed")],
     )
     assert shown[-1] == NOTICES["Cancelled"]
@@ -300,7 +300,7 @@ def test_the_first_interrupt_cancels_and_the_run_says_how_it_ended(follow, whole
     assert outcome.exit_code == 130
 
 
-def test_an_interrupt_does_not_wait_for_all_that_a_step_wrote(follow, whole, story, monkeypatch):
+def test_an_interrupt_does_not_wait_for_all_that_a_step_wrote(follow, whole, sample, monkeypatch):
     """Pieces of it are shown at once that were held back until the Step was known to have started."""
     shown_pieces = []
     take = Follower.take
@@ -314,7 +314,7 @@ def test_an_interrupt_does_not_wait_for_all_that_a_step_wrote(follow, whole, sto
 
     monkeypatch.setattr(Follower, "take", interrupted)
     written = {"build-make": [b"one\n" * 20, b"two\n" * 20, b"three\n" * 20]}
-    shown, _, pod, _ = follow([told(*whole[:4])], [told(story.run_finished(3))], [finished()], written=written)
+    shown, _, pod, _ = follow([told(*whole[:4])], [told(sample.run_finished(3))], [finished()], written=written)
     assert shown.index(NOTICES["Cancelled"]) < shown.index("[build : make] two")
     assert pod.asked == [("coordinator", signal.SIGINT)]
 
@@ -374,12 +374,12 @@ def test_a_request_is_sent_again_to_a_coordinator_that_was_started_again(follow,
 
 
 @pytest.mark.parametrize("last", [ENDED, ContainerStarted("coordinator", 1, 2.0)])
-def test_a_request_that_was_handled_is_not_sent_again(follow, whole, story, last):
+def test_a_request_that_was_handled_is_not_sent_again(follow, whole, sample, last):
     """A cluster may report the end of a coordinator before the log of the same coordinator is read."""
     *_, pod, _ = follow(
         [told(*whole[:3]), "Cancelled"],
         [ENDED, last],
-        [cancelling("Cancelled"), told(whole[3], story.run_finished(3, "Cancelled"))],
+        [cancelling("Cancelled"), told(whole[3], sample.run_finished(3, "Cancelled"))],
         [finished("Failed")],
     )
     assert pod.asked == [("coordinator", signal.SIGINT)]

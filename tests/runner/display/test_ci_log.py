@@ -149,9 +149,9 @@ def test_below_sudo_the_system_is_found_around_it(monkeypatch):
 
 
 @pytest.mark.parametrize("variable", SYSTEMS)
-def test_no_line_name_or_summary_of_a_run_is_a_command(story, feed_all, variable):
+def test_no_line_name_or_summary_of_a_run_is_a_command(sample, feed_all, variable):
     for command in COMMANDS:
-        plan = story.plan(story.task("t", command), story.task("m", "s", index_count=1), story.task("u", "s"))
+        plan = sample.plan(sample.task("t", command), sample.task("m", "s", index_count=1), sample.task("u", "s"))
         follower = Follower(plan)
         stream = io.StringIO(newline="")
         shown = display.make_display(stream, follower, {variable: "true"})
@@ -159,17 +159,17 @@ def test_no_line_name_or_summary_of_a_run_is_a_command(story, feed_all, variable
             follower,
             shown,
             [
-                story.run_started(name=command),
+                sample.run_started(name=command),
                 RunWarning(0, command),
-                story.task_started("t", 1),
-                story.task_started("m", 1, index=0, p=command),
-                story.step_started("t", command, 1),
+                sample.task_started("t", 1),
+                sample.task_started("m", 1, index=0, p=command),
+                sample.step_started("t", command, 1),
                 (f"t-{command}", f"{command}\n".encode()),
-                story.step_finished("t", command, 2, code=1, message=command),
-                story.task_finished("m", 2, index=0, message=command),
-                story.task_finished("t", 2, "Failed", message=command),
-                story.task_skipped("u", 3, command),
-                story.run_finished(3, "Failed", results=[{"name": command, "value": command}]),
+                sample.step_finished("t", command, 2, code=1, message=command),
+                sample.task_finished("m", 2, index=0, message=command),
+                sample.task_finished("t", 2, "Failed", message=command),
+                sample.task_skipped("u", 3, command),
+                sample.run_finished(3, "Failed", results=[{"name": command, "value": command}]),
             ],
         )
         shown.notice(command)

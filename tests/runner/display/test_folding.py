@@ -47,30 +47,30 @@ def test_elsewhere_there_are_none(environment):
 
 
 @pytest.fixture
-def feed(story):
+def feed(sample):
     """Two Tasks that run at the same time, and one after them."""
-    plan = story.plan(
-        story.task("build", "make"),
-        story.task("lint", "run", index_count=2),
-        story.task("deploy", "run", after=("build",)),
+    plan = sample.plan(
+        sample.task("build", "make"),
+        sample.task("lint", "run", index_count=2),
+        sample.task("deploy", "run", after=("build",)),
     )
     return plan, [
-        story.run_started(),
-        story.task_started("build", 1),
-        story.step_started("build", "make", 1),
-        story.task_started("lint", 1, index=1, tool="ruff"),
-        story.step_started("lint", "run", 1, index=1),
+        sample.run_started(),
+        sample.task_started("build", 1),
+        sample.step_started("build", "make", 1),
+        sample.task_started("lint", 1, index=1, tool="ruff"),
+        sample.step_started("lint", "run", 1, index=1),
         ("build-make", b"::error::one\n"),
         ("lint1-run", b"two\nthree\n"),
         ("build-make", b"four\n"),
         ("lint1-run", b"\x1b]0;title\x07five\n"),
-        story.step_finished("lint", "run", 2, index=1, code=4),
-        story.task_finished("lint", 2, "Failed", index=1),
+        sample.step_finished("lint", "run", 2, index=1, code=4),
+        sample.task_finished("lint", 2, "Failed", index=1),
         ("build-make", b"six\n"),
-        story.step_finished("build", "make", 3),
-        story.task_finished("build", 3),
-        story.task_skipped("deploy", 3, "PipelineRun was stopping"),
-        story.run_finished(3, "Failed"),
+        sample.step_finished("build", "make", 3),
+        sample.task_finished("build", 3),
+        sample.task_skipped("deploy", 3, "PipelineRun was stopping"),
+        sample.run_finished(3, "Failed"),
     ]
 
 

@@ -168,15 +168,15 @@ Tasks Completed: 3 (Failed: 1, Cancelled
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 10), (20, 3), (10, 2), (8, 1)])
-def test_no_line_is_lost_at_any_size(view, story, width, height):
-    plan = story.plan(*(story.task(f"task-{number}", "run") for number in range(30)))
+def test_no_line_is_lost_at_any_size(view, sample, width, height):
+    plan = sample.plan(*(sample.task(f"task-{number}", "run") for number in range(30)))
     run = view(plan, width, height)
-    run.feed([story.run_started()])
-    run.feed([story.task_started(f"task-{number}", number) for number in range(30)], seconds=0.03)
-    run.feed([story.step_started(f"task-{number}", "run", number) for number in range(30)], seconds=0.03)
+    run.feed([sample.run_started()])
+    run.feed([sample.task_started(f"task-{number}", number) for number in range(30)], seconds=0.03)
+    run.feed([sample.step_started(f"task-{number}", "run", number) for number in range(30)], seconds=0.03)
     written = [f"<{number}:{'long' * (number % 30)}>" for number in range(200)]
     run.feed(((f"task-{n % 30}-run", f"{text}\n".encode()) for n, text in enumerate(written)), seconds=0.03)
-    run.feed([story.run_finished(100)])
+    run.feed([sample.run_finished(100)])
     run.close()
     everything = run.terminal.text.replace("\n", "")
     seen = re.findall(r"<\d+:[long]*>", everything)
@@ -184,14 +184,14 @@ def test_no_line_is_lost_at_any_size(view, story, width, height):
     assert [each for each in seen if each in written[::30]] == written[::30]
 
 
-def test_a_tall_pipeline_fits_the_terminal(view, story):
-    plan = story.plan(*(story.task(f"task-{number:02}", "run", after=()) for number in range(40)))
+def test_a_tall_pipeline_fits_the_terminal(view, sample):
+    plan = sample.plan(*(sample.task(f"task-{number:02}", "run", after=()) for number in range(40)))
     run = view(plan, 60, 10)
-    run.feed([story.run_started()])
+    run.feed([sample.run_started()])
     for number in (3, 20, 35):
-        run.feed([story.task_started(f"task-{number:02}", 1), story.step_started(f"task-{number:02}", "run", 1)])
-    run.feed([story.task_started("task-00", 1), story.task_finished("task-00", 2)])
-    run.feed([story.task_started("task-30", 1), story.task_finished("task-30", 2, "Failed", message="no such file")])
+        run.feed([sample.task_started(f"task-{number:02}", 1), sample.step_started(f"task-{number:02}", "run", 1)])
+    run.feed([sample.task_started("task-00", 1), sample.task_finished("task-00", 2)])
+    run.feed([sample.task_started("task-30", 1), sample.task_finished("task-30", 2, "Failed", message="no such file")])
     assert run.terminal.rows[:9] == (
         [
             "── ci-x7k2p ──────── 2 of 40 done  1 failed  11s  3 running",
@@ -207,9 +207,9 @@ def test_a_tall_pipeline_fits_the_terminal(view, story):
     )
 
 
-def test_it_draws_only_when_something_changed(view, story, start):
-    run = view(story.plan(story.task("build", "run")), 80, 24)
-    run.feed([story.run_started(), story.task_started("build", 1), story.step_started("build", "run", 1)])
+def test_it_draws_only_when_something_changed(view, sample, start):
+    run = view(sample.plan(sample.task("build", "run")), 80, 24)
+    run.feed([sample.run_started(), sample.task_started("build", 1), sample.step_started("build", "run", 1)])
     writes = run.terminal.writes
     assert run.display.refresh(run.now + 0.05) == pytest.approx(0.95)
     assert run.terminal.writes == writes
@@ -239,13 +239,13 @@ def test_where_a_live_view_is_welcome(environment, live):
     assert not is_live(io.StringIO(), environment)
 
 
-def test_one_task_scrolls_by_above_the_last_lines_of_the_others(view, story):
-    plan = story.plan(story.task("build", "make"), story.task("lint", "ruff"), story.task("test", "run"))
+def test_one_task_scrolls_by_above_the_last_lines_of_the_others(view, sample):
+    plan = sample.plan(sample.task("build", "make"), sample.task("lint", "ruff"), sample.task("test", "run"))
     run = view(plan, 80, 24)
     names = ("build", "make"), ("lint", "ruff"), ("test", "run")
-    run.feed([story.run_started()])
+    run.feed([sample.run_started()])
     for task, step in names:
-        run.feed([story.task_started(task, 1), story.step_started(task, step, 1)])
+        run.feed([sample.task_started(task, 1), sample.step_started(task, step, 1)])
     for number in range(9):
         run.feed([(f"{task}-{step}", f"{task} {number}\n".encode()) for task, step in names if task != "test"], 0.2)
     run.feed([("test-run", "\x1b[1;31mwide 日本語\x1b[0m\twords\x1b]0;title\x07\n".encode())])
@@ -272,7 +272,7 @@ lint ruff  │ lint 8
 test run   │ wide 日本語 words
 """
     )
-    run.feed([story.step_finished("lint", "ruff", 12, code=1), story.task_finished("lint", 12, "Failed")])
+    run.feed([sample.step_finished("lint", "ruff", 12, code=1), sample.task_finished("lint", 12, "Failed")])
     run.feed([("build-make", b"build 9\n")])
     rows = run.terminal.rows
     lint = [f"lint ruff  │ lint {number}" for number in range(9)]
@@ -280,18 +280,18 @@ test run   │ wide 日本語 words
     assert rows[start : start + 11] == [*lint, "lint ruff  │ exit code 1", "build make │ build 9"]
     assert not any(row.startswith("lint ruff") for row in rows[start + 11 :])
     assert "test run   │ wide 日本語 words" in rows
-    run.feed([story.step_finished("build", "make", 12), story.task_finished("build", 12)])
+    run.feed([sample.step_finished("build", "make", 12), sample.task_finished("build", 12)])
     run.feed([("test-run", b"more\n")])
     lines = run.terminal.text.splitlines()
     last = lines.index("build make │ build 9") + 1
     assert lines[last : last + 2] == ["test run   │ wide 日本語        words", "test run   │ more"]
 
 
-def test_a_matrix_and_a_deep_pipeline(view, story):
-    tasks = [story.task("t0", "run", index_count=2)]
-    tasks += [story.task(f"t{number}", "run", after=(f"t{number - 1}",)) for number in range(1, 12)]
-    run = view(story.plan(*tasks), 60, 30)
-    run.feed([story.run_started(), story.task_started("t0", 1, index=0), story.task_started("t0", 1, index=1)])
+def test_a_matrix_and_a_deep_pipeline(view, sample):
+    tasks = [sample.task("t0", "run", index_count=2)]
+    tasks += [sample.task(f"t{number}", "run", after=(f"t{number - 1}",)) for number in range(1, 12)]
+    run = view(sample.plan(*tasks), 60, 30)
+    run.feed([sample.run_started(), sample.task_started("t0", 1, index=0), sample.task_started("t0", 1, index=1)])
     assert run.terminal.rows[1:9] == [
         "● t0[0]                2s",
         "● t0[1]                2s",
@@ -316,10 +316,10 @@ class MeasuredPod:
         return {name: ContainerUsage(number * 1.5, number << 28) for name in containers}
 
 
-def test_what_runs_is_shown_with_its_cpu_and_memory(view, story):
+def test_what_runs_is_shown_with_its_cpu_and_memory(view, sample):
     pod = MeasuredPod()
-    run = view(story.plan(story.task("build", "make"), story.task("test", "run", after=("build",))), 80, 24, pod)
-    run.feed([story.run_started(), story.task_started("build", 1), story.step_started("build", "make", 1)])
+    run = view(sample.plan(sample.task("build", "make"), sample.task("test", "run", after=("build",))), 80, 24, pod)
+    run.feed([sample.run_started(), sample.task_started("build", 1), sample.step_started("build", "make", 1)])
     run.feed([("build-make", b"text\n")] * 2)
     assert pod.asked == [[], [], ["build-make"], ["build-make"], ["build-make"]]
     assert run.terminal.rows[2:5] == [
@@ -329,13 +329,13 @@ def test_what_runs_is_shown_with_its_cpu_and_memory(view, story):
     ]
 
 
-def test_no_message_harms_the_terminal(view, story):
-    run = view(story.plan(story.task("build", "make")), 80, 24)
-    run.feed([story.run_started(), story.task_started("build", 1)])
-    run.feed([story.task_finished("build", 2, "Failed", message="no file \x1b[2J\x1b]0;title\x07'a\nb'")])
+def test_no_message_harms_the_terminal(view, sample):
+    run = view(sample.plan(sample.task("build", "make")), 80, 24)
+    run.feed([sample.run_started(), sample.task_started("build", 1)])
+    run.feed([sample.task_finished("build", 2, "Failed", message="no file \x1b[2J\x1b]0;title\x07'a\nb'")])
     assert "✗ build    1.0s  no file 'a\\nb'" in run.terminal.rows
     run.display.notice("a \x1b[2Jnotice")
-    run.feed([story.task_skipped("build", 2, "a \x1b[1;1Hreason")])
+    run.feed([sample.task_skipped("build", 2, "a \x1b[1;1Hreason")])
     assert run.terminal.rows[0] == "a notice"
 
 

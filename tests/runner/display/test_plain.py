@@ -14,7 +14,7 @@ from monopod.schemas.formats.words import duration_in_words, exit_code_in_words
 
 
 @pytest.fixture
-def show(story, feed_all, start):
+def show(sample, feed_all, start):
     def show(plan, feed, *, colours=False, logs=None, context=None, **options):
         follower = Follower(plan)
         stream = io.StringIO()
@@ -95,15 +95,15 @@ TASK """
     )
 
 
-def test_the_table_shortens_the_reason_of_a_failed_task(show, story):
+def test_the_table_shortens_the_reason_of_a_failed_task(show, sample):
     reason = "failed to pull its image: cannot pull registry.example.com/team/app:1: " + 8 * "no route to host "
     feed = [
-        story.run_started(),
-        story.task_started("build", 0),
-        story.task_finished("build", 1, "Failed", message=reason.strip()),
-        story.run_finished(1, "Failed", message="Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0"),
+        sample.run_started(),
+        sample.task_started("build", 0),
+        sample.task_finished("build", 1, "Failed", message=reason.strip()),
+        sample.run_finished(1, "Failed", message="Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0"),
     ]
-    lines = show(story.plan(story.task("build", "make")), feed).splitlines()
+    lines = show(sample.plan(sample.task("build", "make")), feed).splitlines()
     assert [line for line in lines if reason.strip() in line] == [
         f"[build] Failed in 1.0s: {reason.strip()}",
         f"=== build failed: {reason.strip()}",
@@ -149,30 +149,30 @@ def test_colours_of_the_steps_are_kept_where_wanted(show, failed_run):
     assert "[unit-tests : pytest] \x1b[31mE  assert 1 == 2\x1b[0m\n" in show(*failed_run, colours=True)
 
 
-def test_retries_and_a_matrix(show, story):
-    plan = story.plan(story.task("flaky", "try", retries=2), story.task("build", "make", index_count=2))
+def test_retries_and_a_matrix(show, sample):
+    plan = sample.plan(sample.task("flaky", "try", retries=2), sample.task("build", "make", index_count=2))
     text = show(
         plan,
         [
-            story.run_started(),
-            story.task_started("flaky", 0),
-            story.step_started("flaky", "try", 0),
+            sample.run_started(),
+            sample.task_started("flaky", 0),
+            sample.step_started("flaky", "try", 0),
             ("flaky-try", b"no luck\n"),
-            story.step_finished("flaky", "try", 1, code=137, reason="OOMKilled"),
-            story.task_finished("flaky", 1, "Failed", will_retry=True),
-            story.task_started("build", 1, index=1, os="linux"),
-            story.task_started("build", 1, index=0, os="darwin"),
-            story.step_started("build", "make", 1, index=1),
+            sample.step_finished("flaky", "try", 1, code=137, reason="OOMKilled"),
+            sample.task_finished("flaky", 1, "Failed", will_retry=True),
+            sample.task_started("build", 1, index=1, os="linux"),
+            sample.task_started("build", 1, index=0, os="darwin"),
+            sample.step_started("build", "make", 1, index=1),
             ("build1-make", b"hello\n"),
-            story.task_started("flaky", 1, attempt=1),
-            story.step_started("flaky", "try", 1, attempt=1),
+            sample.task_started("flaky", 1, attempt=1),
+            sample.step_started("flaky", "try", 1, attempt=1),
             ("flaky-try", b"luck"),
-            story.step_finished("flaky", "try", 75, attempt=1),
-            story.task_finished("flaky", 75, attempt=1),
-            story.step_finished("build", "make", 75.5, index=1, code=3, reason="Continued"),
-            story.task_finished("build", 75.5, index=1),
-            story.task_finished("build", 76, index=0, status="TimedOut", message="it took more than 1m15s"),
-            story.run_finished(76, "Succeeded", "Completed", results=[{"name": "list", "value": ["a", "b"]}]),
+            sample.step_finished("flaky", "try", 75, attempt=1),
+            sample.task_finished("flaky", 75, attempt=1),
+            sample.step_finished("build", "make", 75.5, index=1, code=3, reason="Continued"),
+            sample.task_finished("build", 75.5, index=1),
+            sample.task_finished("build", 76, index=0, status="TimedOut", message="it took more than 1m15s"),
+            sample.run_finished(76, "Succeeded", "Completed", results=[{"name": "list", "value": ["a", "b"]}]),
         ],
     )
     assert text == (

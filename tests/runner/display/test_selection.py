@@ -13,12 +13,12 @@ from monopod.schemas.run_events import MatrixExpanded, RunWarning, SidecarFinish
 
 
 @pytest.fixture
-def tested(story):
+def tested(sample):
     """A Plan with a matrix of three, a Sidecar, and a Task that runs a Pipeline."""
-    inner = plan.Pipeline("scans", tasks=(story.task("codeql", "run"), story.task("secrets", "run", "tell")))
-    test = story.task("test", "make", index_count=3)
+    inner = plan.Pipeline("scans", tasks=(sample.task("codeql", "run"), sample.task("secrets", "run", "tell")))
+    test = sample.task("test", "make", index_count=3)
     test = test._replace(sidecars=(plan.Sidecar(plan.Step("db")),))
-    return story.plan(story.task("build", "compile", "link"), test, plan.Task("scan", pipeline=inner))
+    return sample.plan(sample.task("build", "compile", "link"), test, plan.Task("scan", pipeline=inner))
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,15 @@ def test_names_that_do_not_exist(tested, name, problem):
 
 
 @pytest.fixture
-def matrices(story):
+def matrices(sample):
     """Matrices whose values are in the files (one by a param of the run), and one whose values a Task writes."""
     versions = plan.Matrix((plan.Param("go", ("1.21", "1.22")),), pinned=True)
     images = plan.Matrix((plan.Param("image", ("$(params.images[*])",)),), pinned=True)
     written = plan.Matrix((plan.Param("dir", "$(tasks.list.results.dirs[*])"),))
     tasks = (
-        story.task("test", "make", index_count=2)._replace(matrix=versions),
-        story.task("scan", "run", index_count=2)._replace(matrix=images),
-        story.task("lint", "run", index_count=2)._replace(matrix=written),
+        sample.task("test", "make", index_count=2)._replace(matrix=versions),
+        sample.task("scan", "run", index_count=2)._replace(matrix=images),
+        sample.task("lint", "run", index_count=2)._replace(matrix=written),
     )
     params = (plan.Param("images", ("ghcr.io/a/b:1", "x[y],z")),)
     return plan.Plan(plan.Pipeline("p", params=params, tasks=tasks), {})
@@ -107,13 +107,13 @@ def test_combinations_that_do_not_exist(matrices, name, problem):
 
 
 @pytest.mark.parametrize("combination", ["1", "go=1.22"])
-def test_a_combination_is_shown_however_it_is_named(story, combination):
+def test_a_combination_is_shown_however_it_is_named(sample, combination):
     selection = Selection([Source("test", combination)])
     selection.shows(MatrixExpanded(0, "test", ["go=1.21", "go=1.22"]))
     assert selection.shows(OutputLine("test[go=1.22]", "make", "text"))
     assert not selection.shows(OutputLine("test[go=1.21]", "make", "text"))
-    assert selection.shows(story.task_started("test", 1, index=1))
-    assert not selection.shows(story.task_started("test", 1, index=0))
+    assert selection.shows(sample.task_started("test", 1, index=1))
+    assert not selection.shows(sample.task_started("test", 1, index=0))
 
 
 def test_a_sidecar_that_crashes_is_always_shown():
@@ -122,8 +122,8 @@ def test_a_sidecar_that_crashes_is_always_shown():
     assert not quiet.shows(SidecarFinished(0, "a", None, 0, "db", "a-db", 0, "Completed", "", 0, 1))
 
 
-def test_of_several_runs_one_must_have_it(story, tested):
-    assert find_sources(["deploy"], [tested, story.plan(story.task("deploy", "run"))]) == (Source("deploy"),)
+def test_of_several_runs_one_must_have_it(sample, tested):
+    assert find_sources(["deploy"], [tested, sample.plan(sample.task("deploy", "run"))]) == (Source("deploy"),)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_whose_lines_are_meant(source, task, step, is_covered):
     assert source.covers(task, step, InstanceNames()) is is_covered
 
 
-def test_what_is_shown(story):
+def test_what_is_shown(sample):
     selected = Selection([Source("build", None, "link")])
     quiet = Selection(quiet=True)
     quiet_but = Selection([Source("build")], quiet=True)
@@ -154,15 +154,15 @@ def test_what_is_shown(story):
     assert shown_by(OutputLine("build", "link", "text")) == [True, True, False, True]
     assert shown_by(OutputLine("build", "compile", "text")) == [True, False, False, True]
     assert shown_by(OutputLine("coordinator", "", "text")) == [True, True, True, True]
-    assert shown_by(story.run_started()) == [True, True, False, False]
-    assert shown_by(story.task_started("build", 1)) == [True, True, False, True]
-    assert shown_by(story.task_started("test", 1)) == [True, False, False, False]
-    assert shown_by(story.task_skipped("test", 1)) == [True, False, False, False]
-    assert shown_by(story.task_finished("test", 1)) == [True, False, False, False]
-    assert shown_by(story.task_finished("test", 1, "Failed", will_retry=True)) == [True, False, False, False]
-    assert shown_by(story.task_finished("test", 1, "Failed")) == [True] * 4
-    assert shown_by(story.step_finished("test", "make", 1, code=1)) == [True] * 4
-    assert shown_by(story.step_finished("test", "make", 1, code=1, reason="Continued")) == [True, False, False, False]
+    assert shown_by(sample.run_started()) == [True, True, False, False]
+    assert shown_by(sample.task_started("build", 1)) == [True, True, False, True]
+    assert shown_by(sample.task_started("test", 1)) == [True, False, False, False]
+    assert shown_by(sample.task_skipped("test", 1)) == [True, False, False, False]
+    assert shown_by(sample.task_finished("test", 1)) == [True, False, False, False]
+    assert shown_by(sample.task_finished("test", 1, "Failed", will_retry=True)) == [True, False, False, False]
+    assert shown_by(sample.task_finished("test", 1, "Failed")) == [True] * 4
+    assert shown_by(sample.step_finished("test", "make", 1, code=1)) == [True] * 4
+    assert shown_by(sample.step_finished("test", "make", 1, code=1, reason="Continued")) == [True, False, False, False]
     assert shown_by(RunWarning(1.0, "text")) == [True] * 4
 
 

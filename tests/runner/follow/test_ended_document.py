@@ -20,25 +20,27 @@ CONDITION = {
 
 
 @pytest.fixture
-def plan(story):
-    made = story.plan(story.task("a", "x"), story.task("b", "x", "y", after=("a",)), story.task("c", "x", after=("b",)))
+def plan(sample):
+    made = sample.plan(
+        sample.task("a", "x"), sample.task("b", "x", "y", after=("a",)), sample.task("c", "x", after=("b",))
+    )
     document = {"kind": "PipelineRun", "metadata": {"generateName": "ci-", "labels": {"of": "us"}}}
     return made._replace(document=document)
 
 
 @pytest.fixture
-def events(story):
+def events(sample):
     """Task a has ended, b is at its second Step, and c waits."""
     return [
-        story.run_started(),
-        story.task_started("a", 1),
-        story.step_started("a", "x", 1),
-        story.step_finished("a", "x", 2),
-        story.task_finished("a", 2),
-        story.task_started("b", 3),
-        story.step_started("b", "x", 3),
-        story.step_finished("b", "x", 4),
-        story.step_started("b", "y", 5),
+        sample.run_started(),
+        sample.task_started("a", 1),
+        sample.step_started("a", "x", 1),
+        sample.step_finished("a", "x", 2),
+        sample.task_finished("a", 2),
+        sample.task_started("b", 3),
+        sample.step_started("b", "x", 3),
+        sample.step_finished("b", "x", 4),
+        sample.step_started("b", "y", 5),
     ]
 
 
@@ -70,8 +72,8 @@ def test_what_had_not_ended_has_ended_with_its_pod(plan, events, start):
     }
 
 
-def test_what_the_coordinator_told_stays_unless_it_was_otherwise(plan, events, story, start):
-    told = story.run_finished(8, "Failed", conditions=[{"status": "False", "reason": "Failed"}], taskRuns={})
+def test_what_the_coordinator_told_stays_unless_it_was_otherwise(plan, events, sample, start):
+    told = sample.run_finished(8, "Failed", conditions=[{"status": "False", "reason": "Failed"}], taskRuns={})
     events = [*events, told]
     assert ended_document(plan, events, Outcome("Failed", "Failed", ""), start + 9) is told.document
     document = ended_document(plan, events, EVICTED, start + 9)
@@ -89,8 +91,8 @@ def test_a_run_that_never_started_is_told_of_all_the_same(plan, start):
     assert (status["startTime"], status["completionTime"]) == ("2023-11-14T22:13:20Z", "2023-11-14T22:13:29Z")
 
 
-def test_a_task_run_that_never_started_has_no_children(plan, story, start):
-    made = story.plan(story.task("a", "x"))._replace(document={"kind": "TaskRun", "metadata": {"name": "only"}})
+def test_a_task_run_that_never_started_has_no_children(plan, sample, start):
+    made = sample.plan(sample.task("a", "x"))._replace(document={"kind": "TaskRun", "metadata": {"name": "only"}})
     document = ended_document(made, [], EVICTED, start + 9, pod={"name": "only"}, began=start)
     assert document["status"].keys() == {"conditions", "podName", "startTime", "completionTime"}
     assert document["status"]["conditions"][0]["reason"] == "PodEvicted"
@@ -104,10 +106,10 @@ def test_a_task_run_that_never_started_has_no_children(plan, story, start):
         ("StepFailed", "Error", "Error"),
     ],
 )
-def test_steps_end_as_in_the_finished_document(plan, story, start, task, step, ended_as):
-    ended = story.step_finished("a", "x", 2)._replace(exit_code=143, reason=step)
-    over = story.task_finished("a", 3, "Failed")._replace(reason=task)
-    events = [story.run_started(), story.task_started("a", 1), story.step_started("a", "x", 1), ended, over]
+def test_steps_end_as_in_the_finished_document(plan, sample, start, task, step, ended_as):
+    ended = sample.step_finished("a", "x", 2)._replace(exit_code=143, reason=step)
+    over = sample.task_finished("a", 3, "Failed")._replace(reason=task)
+    events = [sample.run_started(), sample.task_started("a", 1), sample.step_started("a", "x", 1), ended, over]
     document = ended_document(plan, events, EVICTED, start + 9)
     (listed,) = document["status"]["taskRuns"]["ci-x7k2p-a"]["status"]["steps"]
     assert listed["terminationReason"] == ended_as

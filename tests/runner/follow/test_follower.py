@@ -8,22 +8,22 @@ from monopod.schemas import plan
 
 
 @pytest.fixture
-def build(story):
-    return Follower(story.plan(story.task("build", "make", retries=1)))
+def build(sample):
+    return Follower(sample.plan(sample.task("build", "make", retries=1)))
 
 
-def test_what_was_written_comes_before_the_end_of_its_step(build, story):
-    build.event(story.step_started("build", "make", 1))
+def test_what_was_written_comes_before_the_end_of_its_step(build, sample):
+    build.event(sample.step_started("build", "make", 1))
     build.output("build-make", b"no newline")
-    finished = story.step_finished("build", "make", 2)
+    finished = sample.step_finished("build", "make", 2)
     assert build.event(finished) == [OutputLine("build", "make", "no newline"), finished]
 
 
-def test_each_stream_has_lines_of_its_own(build, story):
-    build.event(story.step_started("build", "make", 1))
+def test_each_stream_has_lines_of_its_own(build, sample):
+    build.event(sample.step_started("build", "make", 1))
     assert build.output("build-make", b"half of an error", "stderr") == []
     assert build.output("build-make", b"a line\n") == [OutputLine("build", "make", "a line")]
-    finished = story.step_finished("build", "make", 2)
+    finished = sample.step_finished("build", "make", 2)
     assert build.event(finished) == [OutputLine("build", "make", "half of an error"), finished]
 
 
@@ -43,40 +43,40 @@ def test_nothing_is_lost_when_the_stream_of_events_ends(build):
     assert build.end() == []
 
 
-def test_late_output_counts_among_the_last_lines_of_its_step(build, story):
-    start = story.step_started("build", "make", 0)
+def test_late_output_counts_among_the_last_lines_of_its_step(build, sample):
+    start = sample.step_started("build", "make", 0)
     build.event(start)
     build.output("build-make", b"in time\n")
-    build.event(story.step_finished("build", "make", 1, code=1))
-    build.event(story.task_finished("build", 1, "Failed", attempt=0))
+    build.event(sample.step_finished("build", "make", 1, code=1))
+    build.event(sample.task_finished("build", 1, "Failed", attempt=0))
     assert build.take(Output("build-make", b"late\nno newline", start)) == [OutputLine("build", "make", "late")]
     assert last_lines(build) == [("in time", "late")]
     assert build.end() == [OutputLine("build", "make", "no newline")]
     assert last_lines(build) == [("in time", "late", "no newline")]
 
 
-def test_late_output_is_not_that_of_the_next_attempt(build, story):
-    first = story.step_started("build", "make", 0)
+def test_late_output_is_not_that_of_the_next_attempt(build, sample):
+    first = sample.step_started("build", "make", 0)
     build.event(first)
-    build.event(story.step_finished("build", "make", 1, code=1))
-    build.event(story.task_finished("build", 1, "Failed", attempt=0, will_retry=True))
-    build.event(story.task_started("build", 1, attempt=1))
-    build.event(story.step_started("build", "make", 1, attempt=1))
+    build.event(sample.step_finished("build", "make", 1, code=1))
+    build.event(sample.task_finished("build", 1, "Failed", attempt=0, will_retry=True))
+    build.event(sample.task_started("build", 1, attempt=1))
+    build.event(sample.step_started("build", "make", 1, attempt=1))
     assert build.output("build-make", b"half of ") == []
     assert build.take(Output("build-make", b"late\n", first)) == [OutputLine("build", "make", "late")]
     assert build.output("build-make", b"a line\n") == [OutputLine("build", "make", "half of a line")]
-    build.event(story.step_finished("build", "make", 2, code=1, attempt=1))
-    build.event(story.task_finished("build", 2, "Failed", attempt=1))
+    build.event(sample.step_finished("build", "make", 2, code=1, attempt=1))
+    build.event(sample.task_finished("build", 2, "Failed", attempt=1))
     assert last_lines(build) == [("half of a line",)]
 
 
-def test_the_last_lines_of_the_attempt_that_decided(build, story):
+def test_the_last_lines_of_the_attempt_that_decided(build, sample):
     def attempt(number, code, **fields):
-        build.event(story.task_started("build", number, attempt=number))
-        build.event(story.step_started("build", "make", number, attempt=number))
+        build.event(sample.task_started("build", number, attempt=number))
+        build.event(sample.step_started("build", "make", number, attempt=number))
         build.output("build-make", b"".join(b"attempt %d, line %d\n" % (number, line) for line in range(50)))
-        build.event(story.step_finished("build", "make", number + 1, code=code, attempt=number))
-        build.event(story.task_finished("build", number + 1, "Failed", attempt=number, **fields))
+        build.event(sample.step_finished("build", "make", number + 1, code=code, attempt=number))
+        build.event(sample.task_finished("build", number + 1, "Failed", attempt=number, **fields))
 
     attempt(0, 1, will_retry=True)
     assert last_lines(build) == []
@@ -85,19 +85,19 @@ def test_the_last_lines_of_the_attempt_that_decided(build, story):
     (failed,) = build.tasks[0].failed_steps
     assert (failed.name, failed.exit_code) == ("make", 2)
     assert last_lines(build) == [tuple(f"attempt 1, line {line}" for line in range(50 - LAST_LINES, 50))]
-    assert build.tasks[0].started == story.task_started("build", 0).at
+    assert build.tasks[0].started == sample.task_started("build", 0).at
 
 
-def test_a_step_that_was_let_off_or_cancelled_did_not_fail_its_task(build, story):
-    build.event(story.task_started("build", 0))
-    build.event(story.step_started("build", "make", 0))
-    build.event(story.step_finished("build", "make", 1, code=1, reason="Continued"))
-    build.event(story.step_finished("build", "make", 1, code=143, reason="Cancelled"))
-    build.event(story.task_finished("build", 1, "Cancelled"))
+def test_a_step_that_was_let_off_or_cancelled_did_not_fail_its_task(build, sample):
+    build.event(sample.task_started("build", 0))
+    build.event(sample.step_started("build", "make", 0))
+    build.event(sample.step_finished("build", "make", 1, code=1, reason="Continued"))
+    build.event(sample.step_finished("build", "make", 1, code=143, reason="Cancelled"))
+    build.event(sample.task_finished("build", 1, "Cancelled"))
     assert last_lines(build) == []
 
 
-def test_a_sidecar_is_shown_as_it_comes_under_the_instance_it_serves(story):
+def test_a_sidecar_is_shown_as_it_comes_under_the_instance_it_serves(sample):
     slot = plan.Slot("test", ("test-run",), ("sidecar-test-db",))
     task = plan.Task(
         "test",
@@ -106,37 +106,37 @@ def test_a_sidecar_is_shown_as_it_comes_under_the_instance_it_serves(story):
         slots=(slot,),
         matrix=plan.Matrix(),
     )
-    follower = Follower(story.plan(task))
-    follower.event(story.task_started("test", 0, index=0))
+    follower = Follower(sample.plan(task))
+    follower.event(sample.task_started("test", 0, index=0))
     assert follower.output("sidecar-test-db", b"ready\n") == [OutputLine("test[0]", "db", "ready")]
-    follower.event(story.task_finished("test", 1, index=0))
-    started = story.task_started("test", 0, index=0)
+    follower.event(sample.task_finished("test", 1, index=0))
+    started = sample.task_started("test", 0, index=0)
     follower.event(type(started)(started.at, "test", 3, 0, "test", {}))
     assert follower.output("sidecar-test-db", b"ready\n") == [OutputLine("test[3]", "db", "ready")]
 
 
 @pytest.fixture
-def nested(story):
-    inner = plan.Pipeline("scans", tasks=(story.task("a", "x"), story.task("b", "x", after=("a",))))
+def nested(sample):
+    inner = plan.Pipeline("scans", tasks=(sample.task("a", "x"), sample.task("b", "x", after=("a",))))
     scan = plan.Task("scan", after=("clone",), pipeline=inner)
-    return Follower(story.plan(story.task("clone", "git"), scan, story.task("ship", "x", after=("scan",))))
+    return Follower(sample.plan(sample.task("clone", "git"), scan, sample.task("ship", "x", after=("scan",))))
 
 
-def test_a_pipeline_inside_is_shown_as_its_tasks(nested, story):
+def test_a_pipeline_inside_is_shown_as_its_tasks(nested, sample):
     assert [task.path for task in nested.tasks] == ["clone", "scan/a", "scan/b", "ship"]
     _, _, b, ship = nested.tasks
     assert nested.progress.waits_for(b) == ("clone", "scan/a")
     assert nested.progress.waits_for(ship) == ("scan",)
-    nested.event(story.task_finished("clone", 1))
-    nested.event(story.task_finished("scan/a", 2))
+    nested.event(sample.task_finished("clone", 1))
+    nested.event(sample.task_finished("scan/a", 2))
     assert nested.progress.waits_for(b) == ()
-    nested.event(story.task_skipped("scan/b", 3))
+    nested.event(sample.task_skipped("scan/b", 3))
     assert nested.progress.waits_for(ship) == ()
 
 
 @pytest.mark.parametrize("status", ["Skipped", "Failed"])
-def test_a_pipeline_inside_that_never_starts_is_one_task(nested, story, status):
-    nested.event(story.task_skipped("scan", 1) if status == "Skipped" else story.task_finished("scan", 1, "Failed"))
+def test_a_pipeline_inside_that_never_starts_is_one_task(nested, sample, status):
+    nested.event(sample.task_skipped("scan", 1) if status == "Skipped" else sample.task_finished("scan", 1, "Failed"))
     assert [(task.path, task.status) for task in nested.tasks] == [
         ("clone", "Waiting"),
         ("scan", status),
@@ -145,16 +145,16 @@ def test_a_pipeline_inside_that_never_starts_is_one_task(nested, story, status):
     assert nested.progress.waits_for(nested.tasks[2]) == ()
 
 
-def test_instances_of_a_matrix_take_the_place_of_their_task(story):
-    follower = Follower(story.plan(story.task("a", "x"), story.task("m", "x", index_count=3), story.task("z", "x")))
+def test_instances_of_a_matrix_take_the_place_of_their_task(sample):
+    follower = Follower(sample.plan(sample.task("a", "x"), sample.task("m", "x", index_count=3), sample.task("z", "x")))
     for index in (2, 0, 1):
-        follower.event(story.task_started("m", index, index=index))
-        follower.event(story.task_finished("m", index + 1, index=index))
+        follower.event(sample.task_started("m", index, index=index))
+        follower.event(sample.task_finished("m", index + 1, index=index))
     assert [task.label for task in follower.tasks] == ["a", "m[0]", "m[1]", "m[2]", "z"]
     assert follower.progress.is_over("m")
 
 
-def test_an_event_without_the_number_of_a_combination_that_others_have(build, story):
-    build.event(story.task_started("build", 1, index=1))
-    build.event(story.task_started("build", 2))
+def test_an_event_without_the_number_of_a_combination_that_others_have(build, sample):
+    build.event(sample.task_started("build", 1, index=1))
+    build.event(sample.task_started("build", 2))
     assert {each.index for each in build.tasks} == {None, 1}

@@ -48,21 +48,21 @@ def test_what_was_shown_is_read_again(tmp_path, failed_run):
     assert sources == {("clone", "git", 0), ("unit-tests", "pytest", 0), ("report", "print", 0)}
 
 
-def test_lines_belong_to_the_attempt_in_which_they_were_written(tmp_path, story):
-    plan = story.plan(story.task("flaky", "try", retries=1))
+def test_lines_belong_to_the_attempt_in_which_they_were_written(tmp_path, sample):
+    plan = sample.plan(sample.task("flaky", "try", retries=1))
     feed = [
-        story.run_started(),
-        story.task_started("flaky", 0),
-        story.step_started("flaky", "try", 0),
+        sample.run_started(),
+        sample.task_started("flaky", 0),
+        sample.step_started("flaky", "try", 0),
         ("flaky-try", b"first\n"),
-        story.step_finished("flaky", "try", 1, code=1),
-        story.task_finished("flaky", 1, "Failed", will_retry=True),
-        story.task_started("flaky", 2, attempt=1),
-        story.step_started("flaky", "try", 2, attempt=1),
+        sample.step_finished("flaky", "try", 1, code=1),
+        sample.task_finished("flaky", 1, "Failed", will_retry=True),
+        sample.task_started("flaky", 2, attempt=1),
+        sample.step_started("flaky", "try", 2, attempt=1),
         ("flaky-try", b"second\n"),
-        story.step_finished("flaky", "try", 3, attempt=1),
-        story.task_finished("flaky", 3, attempt=1),
-        story.run_finished(3),
+        sample.step_finished("flaky", "try", 3, attempt=1),
+        sample.task_finished("flaky", 3, attempt=1),
+        sample.run_finished(3),
     ]
     run = read_run(record_run(tmp_path, plan, feed))
     assert [(source.attempt, line.text) for source, line in run.lines()] == [(0, "first"), (1, "second")]
@@ -85,26 +85,26 @@ def test_a_second_run_of_the_same_name_has_a_record_of_its_own(tmp_path, failed_
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "", ".", "..", "-x", "A", "x" * 254])
-def test_no_name_leads_out_of_the_directory(tmp_path, story, name):
-    plan = story.plan(story.task("a", "b"))
-    record = record_run(tmp_path, plan, [story.run_started(name), story.run_finished(1)])
+def test_no_name_leads_out_of_the_directory(tmp_path, sample, name):
+    plan = sample.plan(sample.task("a", "b"))
+    record = record_run(tmp_path, plan, [sample.run_started(name), sample.run_finished(1)])
     assert record.directory == tmp_path / "run"
     assert record.header.name == name
 
 
-def test_of_much_output_the_first_and_the_last_is_kept(tmp_path, story, monkeypatch):
+def test_of_much_output_the_first_and_the_last_is_kept(tmp_path, sample, monkeypatch):
     monkeypatch.setattr(recorder_module, "SEGMENT_BYTES", 1000)
     monkeypatch.setattr(recorder_module, "MOST_PENDING", 100)
-    plan = story.plan(story.task("a", "b"))
+    plan = sample.plan(sample.task("a", "b"))
     lines = [("a-b", f"line {number}\n".encode()) for number in range(5000)]
     feed = [
-        story.run_started(),
-        story.task_started("a", 0),
-        story.step_started("a", "b", 0),
+        sample.run_started(),
+        sample.task_started("a", 0),
+        sample.step_started("a", "b", 0),
         *lines,
-        story.step_finished("a", "b", 1),
-        story.task_finished("a", 1),
-        story.run_finished(1),
+        sample.step_finished("a", "b", 1),
+        sample.task_finished("a", 1),
+        sample.run_finished(1),
     ]
     record = record_run(tmp_path, plan, feed)
     size = sum(each.stat().st_size for each in record.directory.glob("output.*"))
@@ -150,8 +150,8 @@ def test_an_unreadable_record_is_reported(tmp_path, failed_run):
         read_run(record)
 
 
-def test_a_run_that_never_began_is_recorded_too(tmp_path, story):
-    plan = story.plan(story.task("a", "b"))
+def test_a_run_that_never_began_is_recorded_too(tmp_path, sample):
+    plan = sample.plan(sample.task("a", "b"))
     recorder = recorder_of(tmp_path, plan, backend="kubernetes")
     recorder.end(Outcome("Failed", "OutcomeUnknown", "the image cannot be pulled"), 12.0)
     recorder.close()
@@ -226,11 +226,11 @@ class TestNothingFailsARun:
         assert done.returncode == 0
 
 
-def test_a_line_is_as_it_was_written(tmp_path, story):
-    plan = story.plan(story.task("a", "b"))
+def test_a_line_is_as_it_was_written(tmp_path, sample):
+    plan = sample.plan(sample.task("a", "b"))
     hostile = ["a\tb\t\t", "\u2028\x85\x0b\x0c\x1c", "", " ", "\x00\x1b[2J", "x" * 70000, "\udcff"]
     recorder = recorder_of(tmp_path, plan)
-    recorder.take(story.run_started())
+    recorder.take(sample.run_started())
     for text in hostile:
         recorder.take(OutputLine("a", "b", text))
     recorder.end(Outcome("Succeeded", "Succeeded", ""), 1.0)

@@ -10,12 +10,12 @@ from monopod.runner.records.store import RecordError, choose, prune, records, re
 
 
 @pytest.fixture
-def make(tmp_path, story):
+def make(tmp_path, sample):
     def make(name, started, size=0, pipeline="pipeline"):
-        plan = story.plan(story.task("a", "b"))
+        plan = sample.plan(sample.task("a", "b"))
         plan = plan._replace(pipeline=plan.pipeline._replace(name=pipeline))
-        begin = story.run_started(name)._replace(at=started)
-        record = record_run(tmp_path, plan, [begin, story.run_finished(1)])
+        begin = sample.run_started(name)._replace(at=started)
+        record = record_run(tmp_path, plan, [begin, sample.run_finished(1)])
         (record.directory / "output.1").write_bytes(b"x" * size)
         return record
 

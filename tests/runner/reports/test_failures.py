@@ -56,36 +56,36 @@ def test_limits_come_from_the_pod():
     assert memory_limits(pod) == {"a": "512Mi"}
 
 
-def test_what_was_skipped_because_of_what(story):
-    inner = plan.Pipeline("inner", tasks=(story.task("one", "run"), story.task("two", "run", after=("one",))))
-    tested = story.plan(
-        story.task("late", "run", after=("deploy",)),  # listed before its dependency
-        story.task("build", "make"),
-        story.task("lint", "run"),
-        story.task("guarded", "run", after=("build",)),
+def test_what_was_skipped_because_of_what(sample):
+    inner = plan.Pipeline("inner", tasks=(sample.task("one", "run"), sample.task("two", "run", after=("one",))))
+    tested = sample.plan(
+        sample.task("late", "run", after=("deploy",)),  # listed before its dependency
+        sample.task("build", "make"),
+        sample.task("lint", "run"),
+        sample.task("guarded", "run", after=("build",)),
         plan.Task("scan", after=("build",), pipeline=inner),
-        story.task("deploy", "run", after=("scan",)),
-        story.task("apart", "run"),
-        story.task("notes", "run", after=("lint",)),
-        final=[story.task("report", "run")],
+        sample.task("deploy", "run", after=("scan",)),
+        sample.task("apart", "run"),
+        sample.task("notes", "run", after=("lint",)),
+        final=[sample.task("report", "run")],
     )
     follower = Follower(tested, {"build-make": "64Mi"})
     stopping = "PipelineRun was stopping"
     for event in (
-        story.run_started(),
-        story.task_started("build", 1),
-        story.task_started("lint", 1),
-        story.step_started("build", "make", 1),
-        story.step_finished("build", "make", 2, code=137, reason="OOMKilled"),
-        story.task_finished("build", 2, "Failed"),
-        story.task_skipped("guarded", 2),
-        story.task_skipped("scan/one", 2, stopping),
-        story.task_skipped("scan/two", 2, "Parent Tasks were skipped"),
-        story.task_skipped("deploy", 2, "Parent Tasks were skipped"),
-        story.task_skipped("late", 2, "Parent Tasks were skipped"),
-        story.task_skipped("apart", 2, stopping),
-        story.task_finished("lint", 3, "TimedOut", message="it took more than 2s"),
-        story.task_skipped("notes", 3, stopping),
+        sample.run_started(),
+        sample.task_started("build", 1),
+        sample.task_started("lint", 1),
+        sample.step_started("build", "make", 1),
+        sample.step_finished("build", "make", 2, code=137, reason="OOMKilled"),
+        sample.task_finished("build", 2, "Failed"),
+        sample.task_skipped("guarded", 2),
+        sample.task_skipped("scan/one", 2, stopping),
+        sample.task_skipped("scan/two", 2, "Parent Tasks were skipped"),
+        sample.task_skipped("deploy", 2, "Parent Tasks were skipped"),
+        sample.task_skipped("late", 2, "Parent Tasks were skipped"),
+        sample.task_skipped("apart", 2, stopping),
+        sample.task_finished("lint", 3, "TimedOut", message="it took more than 2s"),
+        sample.task_skipped("notes", 3, stopping),
     ):
         follower.event(event)
     context = failure_context(tested, lambda *names: " ".join(names))
@@ -99,12 +99,15 @@ def test_what_was_skipped_because_of_what(story):
     assert lint.consequences == [("skipped as a result", "notes")]
 
 
-def test_many_are_counted(story):
-    tasks = [story.task("build", "make"), *(story.task(f"t{number}", "run", after=("build",)) for number in range(20))]
-    follower = Follower(story.plan(*tasks))
-    follower.event(story.task_started("build", 1))
-    follower.event(story.task_finished("build", 2, "Failed", message="no"))
+def test_many_are_counted(sample):
+    tasks = [
+        sample.task("build", "make"),
+        *(sample.task(f"t{number}", "run", after=("build",)) for number in range(20)),
+    ]
+    follower = Follower(sample.plan(*tasks))
+    follower.event(sample.task_started("build", 1))
+    follower.event(sample.task_finished("build", 2, "Failed", message="no"))
     for number in range(20):
-        follower.event(story.task_skipped(f"t{number}", 2, "Parent Tasks were skipped"))
-    (failure,) = find_failures(follower, failure_context(story.plan(), lambda *_: ""))
+        follower.event(sample.task_skipped(f"t{number}", 2, "Parent Tasks were skipped"))
+    (failure,) = find_failures(follower, failure_context(sample.plan(), lambda *_: ""))
     assert failure.skipped == "t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11 and 8 more"

@@ -64,13 +64,13 @@ def test_the_totals_are_those_of_the_cases(run):
     assert told == (whole.tests, whole.failures, whole.errors) == (20, 2, 0)
 
 
-def test_a_task_that_could_not_start_has_a_case_that_says_so(tmp_path, story):
-    plan = story.plan(story.task("a", "b"))
+def test_a_task_that_could_not_start_has_a_case_that_says_so(tmp_path, sample):
+    plan = sample.plan(sample.task("a", "b"))
     feed = [
-        story.run_started(),
-        story.task_started("a", 0),
-        story.task_finished("a", 1, "Failed", message="container a-b could not be started: no such image"),
-        story.run_finished(1, "Failed"),
+        sample.run_started(),
+        sample.task_started("a", 0),
+        sample.task_finished("a", 1, "Failed", message="container a-b could not be started: no such image"),
+        sample.run_finished(1, "Failed"),
     ]
     text = junit([recorded_run(tmp_path, plan, feed)])
     SCHEMA.validate(text)
@@ -80,16 +80,16 @@ def test_a_task_that_could_not_start_has_a_case_that_says_so(tmp_path, story):
 
 
 @given(st.binary(max_size=200))
-def test_any_output_of_a_step_is_valid_xml(tmp_path_factory, story, written):
-    plan = story.plan(story.task("a", "b"))
+def test_any_output_of_a_step_is_valid_xml(tmp_path_factory, sample, written):
+    plan = sample.plan(sample.task("a", "b"))
     feed = [
-        story.run_started(),
-        story.task_started("a", 0),
-        story.step_started("a", "b", 0),
+        sample.run_started(),
+        sample.task_started("a", 0),
+        sample.step_started("a", "b", 0),
         ("a-b", written),
-        story.step_finished("a", "b", 1, code=1, message=written.decode("latin-1")),
-        story.task_finished("a", 1, "Failed", message=written.decode("utf-8", "replace")),
-        story.run_finished(1, "Failed"),
+        sample.step_finished("a", "b", 1, code=1, message=written.decode("latin-1")),
+        sample.task_finished("a", 1, "Failed", message=written.decode("utf-8", "replace")),
+        sample.run_finished(1, "Failed"),
     ]
     text = junit([recorded_run(tmp_path_factory.mktemp("run"), plan, feed)])
     SCHEMA.validate(text)

@@ -94,21 +94,21 @@ def test_the_page_has_everything(elements):
         assert expected in text
 
 
-def test_combinations_that_share_slots_wait_for_their_turn(tmp_path, story):
-    plan = story.plan(story.task("test", "make", index_count=4))
-    feed = [story.run_started()]
+def test_combinations_that_share_slots_wait_for_their_turn(tmp_path, sample):
+    plan = sample.plan(sample.task("test", "make", index_count=4))
+    feed = [sample.run_started()]
     for index in range(4):
         slot, start = f"test{index % 2 or ''}", index // 2
-        begun = story.step_started("test", "make", start, index)
-        step = story.step_finished("test", "make", start + 1, index=index)
+        begun = sample.step_started("test", "make", start, index)
+        step = sample.step_finished("test", "make", start + 1, index=index)
         feed += [
-            story.task_started("test", start, index)._replace(slot=slot),
+            sample.task_started("test", start, index)._replace(slot=slot),
             begun._replace(container=f"{slot}-make"),
             (f"{slot}-make", f"combination {index}\n".encode()),
             step._replace(container=f"{slot}-make", start=step.at - 1),
-            story.task_finished("test", start + 1, index=index),
+            sample.task_finished("test", start + 1, index=index),
         ]
-    run = recorded_run(tmp_path, plan, [*feed, story.run_finished(2)])
+    run = recorded_run(tmp_path, plan, [*feed, sample.run_finished(2)])
     parsed = Elements(page(run))
     assert {f"log-test-{index}-make" for index in range(4)} <= {attributes.get("id") for _, attributes in parsed.found}
     text = "".join(parsed.texts)
@@ -120,8 +120,8 @@ def test_combinations_that_share_slots_wait_for_their_turn(tmp_path, story):
     )
 
 
-def test_a_run_that_never_began(tmp_path, story):
-    run = recorded_run(tmp_path, story.plan(story.task("a", "b")), [story.run_started()])
+def test_a_run_that_never_began(tmp_path, sample):
+    run = recorded_run(tmp_path, sample.plan(sample.task("a", "b")), [sample.run_started()])
     text = "".join(Elements(page(run)).texts)
     assert "the process that followed the run was killed" in text
     assert "No Task started." in text
@@ -205,17 +205,17 @@ def test_lines_are_numbered_from_where_they_are():
     assert 'style="counter-reset:line 900" data-t="+1.0s">line 400\n' in chunks[1]
 
 
-def test_the_command_of_a_failed_step_is_shown(tmp_path, story):
-    made = story.task("test", "pytest")
+def test_the_command_of_a_failed_step_is_shown(tmp_path, sample):
+    made = sample.task("test", "pytest")
     step = made.steps[0]._replace(script="#!/bin/sh\nset -e\npytest -q <tests>\nexit 0\n")
     feed = [
-        story.run_started(),
-        story.task_started("test", 0.0),
-        story.step_started("test", "pytest", 0.0),
-        story.step_finished("test", "pytest", 1.0, code=2),
-        story.task_finished("test", 1.0, "Failed"),
-        story.run_finished(1.0, "Failed"),
+        sample.run_started(),
+        sample.task_started("test", 0.0),
+        sample.step_started("test", "pytest", 0.0),
+        sample.step_finished("test", "pytest", 1.0, code=2),
+        sample.task_finished("test", 1.0, "Failed"),
+        sample.run_finished(1.0, "Failed"),
     ]
-    texts = Elements(page(recorded_run(tmp_path, story.plan(made._replace(steps=(step,))), feed))).texts
+    texts = Elements(page(recorded_run(tmp_path, sample.plan(made._replace(steps=(step,))), feed))).texts
     at = texts.index("Command: ")
     assert texts[at + 1] == "pytest -q <tests> …"

@@ -171,13 +171,13 @@ def sticks_out(driver):
 
 
 @pytest.mark.parametrize("seconds", [1.0, 1.02, 1.53, 6.01, 119])
-def test_no_time_at_the_end_of_the_axis_sticks_out_of_a_telephone(tmp_path, story, seconds):
-    plan = story.plan(story.task("a", "b"))
+def test_no_time_at_the_end_of_the_axis_sticks_out_of_a_telephone(tmp_path, sample, seconds):
+    plan = sample.plan(sample.task("a", "b"))
     feed = [
-        story.run_started(),
-        story.task_started("a", 0),
-        story.task_finished("a", seconds),
-        story.run_finished(seconds),
+        sample.run_started(),
+        sample.task_started("a", 0),
+        sample.task_finished("a", seconds),
+        sample.run_finished(seconds),
     ]
     file = tmp_path / "page.html"
     file.write_text(page(recorded_run(tmp_path, plan, feed)))
@@ -207,17 +207,17 @@ def test_accessible_to_all(address, dark, width):
         assert sticks_out(driver) == 0
 
 
-def test_100_000_lines(tmp_path, story):
+def test_100_000_lines(tmp_path, sample):
     """They can be searched, and only what is looked at is laid out."""
-    plan = story.plan(story.task("a", "b"))
+    plan = sample.plan(sample.task("a", "b"))
     feed = [
-        story.run_started(),
-        story.task_started("a", 0),
-        story.step_started("a", "b", 0),
+        sample.run_started(),
+        sample.task_started("a", 0),
+        sample.step_started("a", "b", 0),
         ("a-b", b"".join(b"line %d of a Step that writes very much indeed\n" % number for number in range(100_000))),
-        story.step_finished("a", "b", 1),
-        story.task_finished("a", 1),
-        story.run_finished(1),
+        sample.step_finished("a", "b", 1),
+        sample.task_finished("a", 1),
+        sample.run_finished(1),
     ]
     file = tmp_path / "page.html"
     file.write_text(page(recorded_run(tmp_path, plan, feed)))

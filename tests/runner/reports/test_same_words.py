@@ -17,15 +17,15 @@ LIMITS = {"build-make": "512Mi"}
 WORDS = "killed: out of memory, limit 512Mi"
 
 
-def test_a_step_that_ran_out_of_memory(tmp_path, story, feed_all):
-    plan = story.plan(story.task("build", "make"))
+def test_a_step_that_ran_out_of_memory(tmp_path, sample, feed_all):
+    plan = sample.plan(sample.task("build", "make"))
     feed = [
-        story.run_started(),
-        story.task_started("build", 0),
-        story.step_started("build", "make", 0),
-        story.step_finished("build", "make", 1, code=137, reason="OOMKilled"),
-        story.task_finished("build", 1, "Failed", message='"step-make" ran out of memory'),
-        story.run_finished(1, "Failed"),
+        sample.run_started(),
+        sample.task_started("build", 0),
+        sample.step_started("build", "make", 0),
+        sample.step_finished("build", "make", 1, code=137, reason="OOMKilled"),
+        sample.task_finished("build", 1, "Failed", message='"step-make" ran out of memory'),
+        sample.run_finished(1, "Failed"),
     ]
     follower, stream = Follower(plan, LIMITS), io.StringIO()
     display = PlainDisplay(stream, follower, LineOptions(colours=False))

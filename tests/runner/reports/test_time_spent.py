@@ -10,28 +10,28 @@ from monopod.schemas.plan import Matrix
 
 
 @pytest.fixture
-def spent(tmp_path, story):
+def spent(tmp_path, sample):
     def spent(plan, times, *, total, extra=()):
         """Each of `times` is (Task, index, slot, started, began, ended)."""
-        feed = [story.run_started(), *extra]
+        feed = [sample.run_started(), *extra]
         for task, index, slot, started, began, ended in times:
             container = f"{slot}-step"
             feed += [
-                (started, story.task_started(task, started, index)._replace(slot=slot)),
-                (started, story.step_started(task, "step", started, index)._replace(container=container)),
-                (ended, _step(story, task, index, container, began, ended)),
-                (ended, story.task_finished(task, ended, index=index)),
+                (started, sample.task_started(task, started, index)._replace(slot=slot)),
+                (started, sample.step_started(task, "step", started, index)._replace(container=container)),
+                (ended, _step(sample, task, index, container, began, ended)),
+                (ended, sample.task_finished(task, ended, index=index)),
             ]
         head, body = feed[: 1 + len(extra)], sorted(feed[1 + len(extra) :], key=lambda each: each[0])
         return time_spent(
-            recorded_run(tmp_path, plan, [*head, *(event for _, event in body), story.run_finished(total)])
+            recorded_run(tmp_path, plan, [*head, *(event for _, event in body), sample.run_finished(total)])
         )
 
     return spent
 
 
-def _step(story, task, index, container, began, ended):
-    event = story.step_finished(task, "step", ended, index=index)
+def _step(sample, task, index, container, began, ended):
+    event = sample.step_finished(task, "step", ended, index=index)
     return event._replace(container=container, start=event.start + began, cpu=ended - began)
 
 
@@ -39,13 +39,13 @@ def told(changes):
     return {each.what: round(each.saved, 6) for each in changes}
 
 
-def test_a_known_run(spent, story):
-    plan = story.plan(
-        story.task("clone", "step"),
-        story.task("unit-tests", "step", after=("clone",)),
-        story.task("docs", "step", after=("unit-tests",)),
-        story.task("build", "step", after=("clone",), result_sources=("clone",)),
-        final=[story.task("report", "step")],
+def test_a_known_run(spent, sample):
+    plan = sample.plan(
+        sample.task("clone", "step"),
+        sample.task("unit-tests", "step", after=("clone",)),
+        sample.task("docs", "step", after=("unit-tests",)),
+        sample.task("build", "step", after=("clone",), result_sources=("clone",)),
+        final=[sample.task("report", "step")],
     )
     found = spent(
         plan,
@@ -74,9 +74,9 @@ def test_a_known_run(spent, story):
     }
 
 
-def test_combinations_that_take_turns(spent, story):
-    task = story.task("scan", "step", index_count=1)._replace(matrix=None)
-    plan = story.plan(task._replace(matrix=Matrix()))
+def test_combinations_that_take_turns(spent, sample):
+    task = sample.task("scan", "step", index_count=1)._replace(matrix=None)
+    plan = sample.plan(task._replace(matrix=Matrix()))
     found = spent(
         plan,
         [("scan", 0, "scan", 0, 0, 10), ("scan", 1, "scan", 10, 10, 30), ("scan", 2, "scan", 30, 30, 35)],
@@ -95,23 +95,23 @@ def test_combinations_that_take_turns(spent, story):
     assert (found.shortest, found.peak, found.widest) == (20, 1, 3)
 
 
-def test_a_skipped_task_takes_no_time_but_hands_on(spent, story):
-    plan = story.plan(
-        story.task("a", "step"), story.task("b", "step", after=("a",)), story.task("c", "step", after=("b",))
+def test_a_skipped_task_takes_no_time_but_hands_on(spent, sample):
+    plan = sample.plan(
+        sample.task("a", "step"), sample.task("b", "step", after=("a",)), sample.task("c", "step", after=("b",))
     )
     found = spent(
         plan,
         [("a", None, "a", 0, 0, 5), ("c", None, "c", 7, 7, 9)],
         total=9,
-        extra=[story.task_skipped("b", 5)],
+        extra=[sample.task_skipped("b", 5)],
     )
     assert [(span.label, span.ready, span.started) for span in found.critical] == [("a", 0, 0), ("c", 5, 7)]
     assert [(wait.label, wait.why) for wait in found.waits] == [("c", "its start")]
     assert found.widest == 1
 
 
-def test_nothing_has_run(spent, story):
-    found = spent(story.plan(story.task("a", "step")), [], total=0)
+def test_nothing_has_run(spent, sample):
+    found = spent(sample.plan(sample.task("a", "step")), [], total=0)
     assert (found.total, found.critical, found.waits, found.changes, found.reached) == (0, (), (), (), 0)
 
 
@@ -131,10 +131,10 @@ def runs(draw):
 
 
 @given(runs())
-def test_random_runs(tmp_path_factory, story, tasks):
-    plan = story.plan(
+def test_random_runs(tmp_path_factory, sample, tasks):
+    plan = sample.plan(
         *(
-            story.task(f"t{number}", "step", after=tuple(f"t{each}" for each in after))
+            sample.task(f"t{number}", "step", after=tuple(f"t{each}" for each in after))
             for number, (after, *_) in enumerate(tasks)
         )
     )
@@ -142,14 +142,14 @@ def test_random_runs(tmp_path_factory, story, tasks):
     for number, (_, _, started, began, ended) in enumerate(tasks):
         name = f"t{number}"
         events += [
-            (started, number, story.task_started(name, started)),
-            (started, number, story.step_started(name, "step", started)),
-            (ended, number, _step(story, name, None, f"{name}-step", began, ended)),
-            (ended, number, story.task_finished(name, ended)),
+            (started, number, sample.task_started(name, started)),
+            (started, number, sample.step_started(name, "step", started)),
+            (ended, number, _step(sample, name, None, f"{name}-step", began, ended)),
+            (ended, number, sample.task_finished(name, ended)),
         ]
     total = max(ended for *_, ended in tasks)
-    feed = [story.run_started(), *(event for _, _, event in sorted(events, key=lambda each: each[:2]))]
-    found = time_spent(recorded_run(tmp_path_factory.mktemp("run"), plan, [*feed, story.run_finished(total)]))
+    feed = [sample.run_started(), *(event for _, _, event in sorted(events, key=lambda each: each[:2]))]
+    found = time_spent(recorded_run(tmp_path_factory.mktemp("run"), plan, [*feed, sample.run_finished(total)]))
 
     for span, (_, ready, started, began, ended) in zip(found.spans, tasks, strict=True):
         assert (span.ready, span.started, span.began, span.ended) == (ready, started, began, ended)
