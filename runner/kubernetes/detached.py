@@ -92,13 +92,13 @@ class AttachedPod:
 def attach(existing: ExistingPod, options: Options) -> int:
     """Follow a Pod from its beginning to its end; return the exit code as of `monopod run`.
 
-    It is recorded if it is followed to its end, and was not recorded before. Ctrl-C, and a reader of the output who
-    goes away, only leave it to itself. Raises NoSuchPodError if its coordinator tells a story instead of events.
+    It is recorded if it is followed to its end and was not recorded before. Ctrl-C, or a reader of the output that
+    exits, only detaches. Raises NoSuchPodError if its coordinator logs text instead of events.
     """
     if not existing.tells_events:
         raise NoSuchPodError(
-            f"the coordinator of {existing.name} tells its story only to people (it was compiled, not started by "
-            f"`monopod run`); read it with: {existing.cluster.command('logs', existing.name, '-f')}"
+            f"cannot attach to {existing.name}: its coordinator logs text only, because `monopod compile` made it, not "
+            f"`monopod run`; read its log with: {existing.cluster.command('logs', existing.name, '-f')}"
         )
     recorder = _recorder(existing, options.records)
     ended = None
@@ -115,7 +115,7 @@ def attach(existing: ExistingPod, options: Options) -> int:
                 )
         except KeyboardInterrupt:
             cancel = existing.cluster.command("cancel", existing.name)
-            print(f"The run goes on; `{cancel}` cancels it.", file=sys.stderr)
+            print(f"Detached; the run continues. To cancel it: {cancel}", file=sys.stderr)
             return CANCELLED
         finally:
             if recorder is not None and (ended is None or not ended.is_told):

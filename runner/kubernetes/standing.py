@@ -30,7 +30,7 @@ from monopod.schemas.run_progress import TaskState, progress_of
 def print_standing(existing: ExistingPod, output: Literal["human", "json", "yaml"]) -> None:
     """Print how a run stands. Raises NoSuchPodError, BackendUnavailableError."""
     if not existing.tells_events:
-        _print_told_to_people(existing, output)
+        _print_termination_message(existing, output)
         return
     events, warnings = read_events(existing)
     if output == "human":
@@ -44,19 +44,17 @@ def print_standing(existing: ExistingPod, output: Literal["human", "json", "yaml
         write_json(json.dumps(document, indent=2) + "\n")
 
 
-def _print_told_to_people(existing: ExistingPod, output: str) -> None:
-    """Print what is known of a run whose coordinator tells its story to people: its termination message."""
+def _print_termination_message(existing: ExistingPod, output: str) -> None:
+    """Print the termination message of a coordinator that logs text only."""
     hint = existing.cluster.command("logs", existing.name)
     if output != "human":
-        raise NoSuchPodError(f"the coordinator of {existing.name} tells its story only to people; see {hint}")
+        raise NoSuchPodError(f"no status of {existing.name}: its coordinator logs text only; see {hint}")
     for status in pod_states.statuses(existing.pod):
         message = ((status.get("state") or {}).get("terminated") or {}).get("message")
         if status["name"] == COORDINATOR and message:
             print("\n".join(printable(line, colours=False) for line in message.splitlines()))
             return
-    print(
-        f"{existing.name} is {pod_states.phase(existing.pod)}; its coordinator tells its story only to people: {hint}"
-    )
+    print(f"{existing.name} is {pod_states.phase(existing.pod)}; its coordinator logs text only: {hint}")
 
 
 def _document(existing: ExistingPod, events: Sequence[RunEvent]) -> dict[str, Any]:

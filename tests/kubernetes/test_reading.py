@@ -147,7 +147,7 @@ def test_status_of_a_pod_that_was_evicted(monopod, half_way, api):
     assert "the coordinator did not report how the run ended: the Pod was evicted: too much" in last
 
 
-def test_a_pod_whose_coordinator_tells_a_story(monopod, put, make, api, terminated):
+def test_a_pod_whose_coordinator_logs_text(monopod, put, make, api, terminated):
     put(make.task("first", "true"), log_format="human")
     api.write_log("build", "coordinator", b"12:00:00   +0.0s  run build started")
     api.write_log("build", "first-act", b"one")
@@ -155,10 +155,10 @@ def test_a_pod_whose_coordinator_tells_a_story(monopod, put, make, api, terminat
     assert monopod("logs", "build", "first").out == "one\n"
     attached, status = monopod("attach", "build", "--context", "test").err, monopod("status", "build").out
     assert attached.endswith(
-        "tells its story only to people (it was compiled, not started by `monopod run`); read it "
-        "with: monopod logs build -f -n ci --context test\n"
+        "its coordinator logs text only, because `monopod compile` made it, not `monopod run`; read its log with: "
+        "monopod logs build -f -n ci --context test\n"
     )
-    assert status.endswith("tells its story only to people: monopod logs build -n ci\n")
+    assert status.endswith("its coordinator logs text only: monopod logs build -n ci\n")
     assert monopod("status", "build", "-o", "json").code == 2
     ended = terminated("coordinator", 0, "Completed", "Succeeded (Succeeded): all well")
     api.set_status("build", phase="Succeeded", initContainerStatuses=[ended])

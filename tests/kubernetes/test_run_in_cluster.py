@@ -203,7 +203,7 @@ def test_a_run_that_was_only_looked_at_is_not_recorded(start_monopod, monopod, w
     wait_for_line(process, "ready")
     process.send_signal(signal.SIGINT)
     _, err = rest(process)
-    assert (process.returncode, err) == (130, "The run goes on; `monopod cancel build -n ci` cancels it.\n")
+    assert (process.returncode, err) == (130, "Detached; the run continues. To cancel it: monopod cancel build -n ci\n")
     assert json.loads(monopod("runs", "-o", "json").out) == []
     assert monopod("cancel", "build", "--context", "test").code == 0
 
