@@ -192,14 +192,14 @@ void open_control_directory(void)
     self.directory = directory;
     int alive = sys_openat(directory, "alive", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (alive == -EEXIST) {
-        log_error("started a second time, and no Step may run twice: there is a file alive in ", self.path, 0);
+        log_error("refusing to start a second time: alive already exists in ", self.path, 0);
         exit_now(EXIT_STARTED_TWICE);
     }
     int result = alive < 0 ? alive : sys_flock(alive, LOCK_EX);
     if (result >= 0)
         result = sys_fchmod(alive, 0644);
     if (result < 0) {
-        log_error("cannot make and lock the file alive in ", self.path, result);
+        log_error("cannot create and lock alive in ", self.path, result);
         exit_now(EXIT_IO_ERROR);
     }
     self.alive = alive;

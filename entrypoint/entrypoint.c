@@ -268,7 +268,7 @@ static void describe_leftovers(struct text *text)
     if (named > MAX_NAMED)
         append(text, " and others");
     if (named == 0)
-        append(text, "processes that cannot be named");
+        append(text, "unknown processes");
 }
 
 /* Brings the sweeping to an end: all is gone, or what is left is named, and no request will begin any more. */
@@ -349,12 +349,15 @@ static bool write_exited(struct request *request)
             ignore(sys_flock(request->file, LOCK_UN)); /* cannot fail: from here on, exited.N is believed */
         result = sys_renameat2(self.directory, temporary.bytes, self.directory, name.bytes, 0);
     }
-    if (result < 0 && !request->error_logged)
-        log_error("cannot write the end of a request, and tries again each second: ", name.bytes, result);
-    if (result < 0 && monotonic_ms() - request->ended_at > EXITED_TIMEOUT) {
-        log_error("could not write the end of a request for too long, and ends: ", name.bytes, result);
-        exit_now(EXIT_IO_ERROR);
+    bool give_up = result < 0 && monotonic_ms() - request->ended_at > EXITED_TIMEOUT;
+    if (give_up || (result < 0 && !request->error_logged)) {
+        name.length--; /* the NUL */
+        append(&name, give_up ? ", giving up" : ", retrying every second");
+        append_bytes(&name, "", 1);
+        log_error("cannot write ", name.bytes, result);
     }
+    if (give_up)
+        exit_now(EXIT_IO_ERROR);
     request->error_logged = result < 0;
     return result >= 0;
 }
@@ -416,7 +419,7 @@ static void handle_kill(struct request *request)
     if (stays && (request->stopped || request->error_logged))
         return; /* one that stays is taken once */
     if (result < 0 || number < 1 || number > 64 || grace < 0) {
-        log_error("makes no sense, and is ignored: ", name.bytes, result == -EINVAL ? 0 : result);
+        log_error("ignoring malformed ", name.bytes, result == -EINVAL ? 0 : result);
         request->error_logged = stays;
         return;
     }
@@ -443,7 +446,7 @@ static void handle_exit(int64_t now)
         if (grace >= 0 && (self.exit_at == 0 || now + grace < self.exit_at))
             self.exit_at = now + grace;
     } else if (result != -ENOENT && !self.error_logged) {
-        log_error("makes no sense, and is ignored: ", "exit", result == -EINVAL ? 0 : result);
+        log_error("ignoring malformed ", "exit", result == -EINVAL ? 0 : result);
         self.error_logged = true;
     }
     if (self.exit_code < 0)
@@ -492,7 +495,7 @@ static void check_coordinator(int64_t now)
     }
     if (now - self.coordinator_seen < self.orphan_after)
         return;
-    log_error("the coordinator has been gone for too long; nobody holds ", "coordinator", 0);
+    log_error("the coordinator is gone, exiting: its lock has been free for too long", "", 0);
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
         if (request->phase == RUNNING)
             signal_group(request, SIGKILL);
@@ -632,7 +635,7 @@ static void install(const char *path)
     if (result >= 0)
         result = sys_renameat2(directory, temporary.bytes, directory, "entrypoint", 0);
     if (result < 0) {
-        log_error("cannot write the entrypoint into ", path, (int)result);
+        log_error("cannot install the entrypoint in ", path, (int)result);
         ignore(sys_unlinkat(directory, temporary.bytes, 0)); /* if it was not made, there is nothing to remove */
         exit_now(EXIT_IO_ERROR);
     }

@@ -10,7 +10,7 @@ static void make_readable(int directory, const char *path, bool follow)
         return; /* what is not there was not written, which is no error */
     int result = sys_fchmodat(directory, path, wanted & 07777);
     if (result < 0)
-        log_error("cannot make it readable for the coordinator: ", path, result);
+        log_error("cannot make a file readable for the coordinator: ", path, result);
 }
 
 static void make_entries_readable(const char *path)

@@ -78,7 +78,7 @@ static void start_copy(struct copy *copy, const struct copy *other)
     if (result >= 0)
         result = WIFSIGNALED(status) ? -EINTR : -WEXITSTATUS(status);
     if (result < 0)
-        fail_request(CODE_CANNOT_RUN, "cannot start the process that copies the output to ", copy->path, result, "");
+        fail_request(CODE_CANNOT_RUN, "cannot start copying output to ", copy->path, result, "");
 }
 
 void start_copies(const char *records)
@@ -192,7 +192,7 @@ void make_mark(char token[2 * TOKEN_BYTES + 1])
 {
     int result = random_token(token);
     if (result < 0) {
-        log_error("cannot draw a token for the end of the output", "", result);
+        log_error("cannot generate the token of a mark", "", result);
         return;
     }
     mark.line.length = 0;

@@ -54,6 +54,55 @@ void *allocate(size_t size)
     return memory;
 }
 
+/* Refuses what docs/control-directory.md, "run.N", does not allow. */
+static void check_records(char *bytes, size_t size)
+{
+    unsigned number = 1;
+    bool has_program = false, seen[256] = {false};
+    for (char *record = bytes;; number++) {
+        size_t rest = size - (size_t)(record - bytes);
+        char *end = memchr(record, '\0', rest);
+        if (rest == 0)
+            fail_malformed(number, "is missing: the request has no closing record");
+        if (end == NULL)
+            fail_malformed(number, "has no terminating NUL");
+        switch (*record) {
+        case 'e':
+            if (record[1] == '=' || strchr(record, '=') == NULL)
+                fail_malformed(number, "is not e NAME=VALUE");
+            break;
+        case 'a':
+            has_program = true;
+            break;
+        case 'd':
+        case 'o':
+        case 'r':
+            if (seen[(unsigned char)*record])
+                fail_malformed(number, "repeats a letter allowed once");
+            break;
+        case 'x':
+            child.has_files = true;
+            break;
+        case 'm':
+            if (record[1] != '\0' || number != 1)
+                fail_malformed(number, "asks for a mark but has a text or is not the first");
+            break;
+        case '.':
+            if (record[1] != '\0')
+                fail_malformed(number, "closes the request but has a text");
+            if (rest != 2)
+                fail_malformed(number, "closes the request but more follows");
+            if (!has_program)
+                fail_malformed(number, "closes a request without arguments");
+            return;
+        default:
+            fail_malformed(number, "has an unknown letter");
+        }
+        seen[(unsigned char)*record] = true;
+        record = end + 1;
+    }
+}
+
 /*
  * Records. Letter, text and NUL make one C string, so that a request that was checked once can be walked through by
  *     for (char *record = first; *record != '.'; record += strlen(record) + 1)
@@ -82,51 +131,8 @@ char *read_records(int file)
     }
     if (result < 0)
         fail_request(CODE_CANNOT_RUN, "cannot read ", name.bytes, (int)result, "");
-
-    unsigned number = 1;
-    bool has_program = false, seen[256] = {false};
-    for (char *record = bytes;; number++) {
-        size_t rest = have - (size_t)(record - bytes);
-        char *end = memchr(record, '\0', rest);
-        if (rest == 0)
-            fail_malformed(number, "should be the closing one, and is missing");
-        if (end == NULL)
-            fail_malformed(number, "is not ended by NUL");
-        switch (*record) {
-        case 'e':
-            if (record[1] == '=' || strchr(record, '=') == NULL)
-                fail_malformed(number, "is not e NAME=VALUE");
-            break;
-        case 'a':
-            has_program = true;
-            break;
-        case 'd':
-        case 'o':
-        case 'r':
-            if (seen[(unsigned char)*record])
-                fail_malformed(number, "is the second of its letter");
-            break;
-        case 'x':
-            child.has_files = true;
-            break;
-        case 'm':
-            if (record[1] != '\0' || number != 1)
-                fail_malformed(number, "asks for a mark, and has a text or is not the first");
-            break;
-        case '.':
-            if (record[1] != '\0')
-                fail_malformed(number, "closes the request and has a text");
-            if (rest != 2)
-                fail_malformed(number, "closes the request, and more follows");
-            if (!has_program)
-                fail_malformed(number, "closes the request, and no argument came before");
-            return bytes;
-        default:
-            fail_malformed(number, "has an unknown letter");
-        }
-        seen[(unsigned char)*record] = true;
-        record = end + 1;
-    }
+    check_records(bytes, have);
+    return bytes;
 }
 
 /* The text of the record with this letter, NULL if there is none. */
@@ -266,7 +272,7 @@ static void enter_directory(const char *path)
         if (result == 0)
             result = sys_mkdirat(AT_FDCWD, path, 0777);
         if (result < 0 && result != -EEXIST)
-            fail_request(CODE_CANNOT_RUN, "cannot make the working directory ", path, result, "");
+            fail_request(CODE_CANNOT_RUN, "cannot create the working directory ", path, result, "");
         result = sys_chdir(path);
     }
     if (result < 0)
@@ -292,7 +298,7 @@ static const char *describe_interpreter(const char *program)
     static struct text more;
     static char line[128]; /* the kernel reads no more than twice that */
     more.length = 0;
-    append(&more, " (it is there, but not the interpreter that it asks for");
+    append(&more, " (the file exists, but its interpreter does not");
     int file = sys_openat(AT_FDCWD, program, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
     ssize_t size = file < 0 ? 0 : sys_read(file, line, sizeof line - 1);
     sys_close(file);
@@ -316,7 +322,7 @@ static _Noreturn void fail_exec(const char *program, int error, char **arguments
 {
     const char *more = "";
     if (error == -ENOEXEC)
-        more = " (a script needs a first line with #! and its interpreter)";
+        more = " (a script must start with #! and its interpreter)";
     if (error == -ENOENT && file_mode(AT_FDCWD, program, 0) != 0)
         more = describe_interpreter(program);
     if (error == -E2BIG) {
@@ -326,7 +332,7 @@ static _Noreturn void fail_exec(const char *program, int error, char **arguments
         for (char **text = environment; *text != NULL; text++)
             longest = strlen(*text) > longest ? strlen(*text) : longest;
         if (longest >= 128 << 10)
-            more = " (one argument or environment variable alone is longer than 128 KiB)";
+            more = " (an argument or environment variable is longer than 128 KiB)";
     }
     bool missing = error == -ENOENT || error == -ENOTDIR;
     fail_request(missing ? CODE_NOT_FOUND : CODE_CANNOT_RUN, "cannot run ", program, error, more);
@@ -366,7 +372,7 @@ static _Noreturn void exec_program(char **arguments, char **environment)
         fail_exec(found, -EACCES, arguments, environment);
     static struct text words;
     words.length = 0;
-    append(&words, ": it is on no directory of PATH (");
+    append(&words, ": not found on PATH (");
     append_escaped(&words, path);
     append(&words, ")");
     if (words.length == sizeof words.bytes)

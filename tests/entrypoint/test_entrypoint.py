@@ -360,7 +360,7 @@ def test_more_requests_at_once_than_there_is_room_for(container):
 def test_program_not_on_the_path(container):
     end = container.end(container.request("ePATH=/nowhere:/usr/share", "afrobnicate"))
     assert end["code"] == "127"
-    assert end["error"] == "cannot run frobnicate: it is on no directory of PATH (/nowhere:/usr/share)"
+    assert end["error"] == "cannot run frobnicate: not found on PATH (/nowhere:/usr/share)"
 
 
 def script(container: Container, name: str, content: str, mode: int = 0o755) -> Path:
@@ -398,7 +398,7 @@ def test_script_without_interpreter_line(container):
     path = script(container, "x", "echo hello\n")
     end = container.end(container.request(f"a{path}"))
     assert end["code"] == "126"
-    assert end["error"].startswith(f"cannot run {path}: Exec format error (a script needs")
+    assert end["error"].startswith(f"cannot run {path}: Exec format error (a script must start with")
 
 
 def test_script_with_missing_interpreter(container):
@@ -412,7 +412,7 @@ def test_script_with_missing_interpreter(container):
         for records in ([f"a{path}"], [f"ePATH={container.root}:/bin", "ax"]):
             end = container.end(container.request(*records))
             assert end["code"] == "127"
-            remark = f"it is there, but not the interpreter that it asks for: {named}"
+            remark = f"the file exists, but its interpreter does not: {named}"
             assert end["error"] == f"cannot run {path}: No such file or directory ({remark})"
 
 
@@ -439,7 +439,7 @@ def test_too_long_argument(container):
     end = container.end(container.request("atrue", f"a{'x' * (3 << 20)}"))
     assert end["code"] == "126"
     assert re.fullmatch(
-        r"cannot run \S*/true: Argument list too long \(one argument .* longer than 128 KiB\)", end["error"]
+        r"cannot run \S*/true: Argument list too long \(an argument .* longer than 128 KiB\)", end["error"]
     )
 
 
@@ -456,24 +456,24 @@ def test_expansion_that_grows_without_bound(container):
 
 
 MALFORMED = {
-    b"": "record 1 should be the closing one, and is missing",
-    b"atrue\0": "record 2 should be the closing one, and is missing",
-    b"atrue": "record 1 is not ended by NUL",
-    b"atrue\0.": "record 2 is not ended by NUL",
-    b".\0": "record 1 closes the request, and no argument came before",
-    b"eA=1\0.\0": "record 2 closes the request, and no argument came before",
-    b"atrue\0.x\0": "record 2 closes the request and has a text",
-    b"atrue\0.\0.\0": "record 2 closes the request, and more follows",
-    b"atrue\0.\0\n": "record 2 closes the request, and more follows",
+    b"": "record 1 is missing: the request has no closing record",
+    b"atrue\0": "record 2 is missing: the request has no closing record",
+    b"atrue": "record 1 has no terminating NUL",
+    b"atrue\0.": "record 2 has no terminating NUL",
+    b".\0": "record 1 closes a request without arguments",
+    b"eA=1\0.\0": "record 2 closes a request without arguments",
+    b"atrue\0.x\0": "record 2 closes the request but has a text",
+    b"atrue\0.\0.\0": "record 2 closes the request but more follows",
+    b"atrue\0.\0\n": "record 2 closes the request but more follows",
     b"atrue\0\0.\0": "record 2 has an unknown letter",
     b"atrue\0q1\0.\0": "record 2 has an unknown letter",
     b"\xff\0.\0": "record 1 has an unknown letter",
     b"eA\0atrue\0.\0": "record 1 is not e NAME=VALUE",
     b"e\0atrue\0.\0": "record 1 is not e NAME=VALUE",
     b"e=1\0atrue\0.\0": "record 1 is not e NAME=VALUE",
-    b"d/\0d/\0atrue\0.\0": "record 2 is the second of its letter",
-    b"o1\0atrue\0o2\0.\0": "record 3 is the second of its letter",
-    b"r1\0atrue\0r2\0.\0": "record 3 is the second of its letter",
+    b"d/\0d/\0atrue\0.\0": "record 2 repeats a letter allowed once",
+    b"o1\0atrue\0o2\0.\0": "record 3 repeats a letter allowed once",
+    b"r1\0atrue\0r2\0.\0": "record 3 repeats a letter allowed once",
 }
 
 
@@ -576,7 +576,7 @@ def test_working_directory_that_cannot_be(container):
     end = container.end(container.request("d/proc/no/such", "atrue"))
     assert (end["code"], end["error"]) == (
         "126",
-        "cannot make the working directory /proc/no/such: No such file or directory",
+        "cannot create the working directory /proc/no/such: No such file or directory",
     )
     end = container.end(container.request("d", "atrue"))
     assert end["error"] == "cannot change to the working directory : No such file or directory"
@@ -830,7 +830,7 @@ def test_an_order_that_makes_no_sense_is_ignored(container, content):
     end = container.end(number)
     assert end["code"] == "0"
     assert "stopped" not in end
-    assert container.stderr() == f"monopod: makes no sense, and is ignored: kill.{number}\n"
+    assert container.stderr() == f"monopod: ignoring malformed kill.{number}\n"
 
 
 def is_held(path: Path) -> bool:
@@ -1327,7 +1327,7 @@ def test_exit_that_makes_no_sense_is_ignored(container, content):
     container.put("exit", content)
     for _ in range(2):
         container.end(container.shell("true"))
-    assert container.stderr() == "monopod: makes no sense, and is ignored: exit\n"
+    assert container.stderr() == "monopod: ignoring malformed exit\n"
     container.put("exit", b"6")
     assert container.exit_code() == 6
 
@@ -1368,7 +1368,7 @@ def test_orders_that_nobody_can_take_away_are_told_once(container):
         assert container.end(container.shell("true"))["code"] == "0"
     gate.tell()
     container.end(number)
-    assert container.stderr() == f"monopod: makes no sense, and is ignored: kill.{number}: Is a directory\n"
+    assert container.stderr() == f"monopod: ignoring malformed kill.{number}: Is a directory\n"
 
 
 def test_an_end_that_cannot_be_written_is_tried_again(make_container):
@@ -1378,7 +1378,7 @@ def test_an_end_that_cannot_be_written_is_tried_again(make_container):
     (container.path / ".exited.1").mkdir()
     container.start(stderr=stderr.descriptor)
     number = container.shell("exit 3")
-    words = "monopod: cannot write the end of a request, and tries again each second: exited.1: File exists"
+    words = "monopod: cannot write exited.1, retrying every second: File exists"
     assert stderr.line() == words
     assert container.end(container.shell("true"))["code"] == "0"
     (container.path / ".exited.1").rmdir()
@@ -1420,8 +1420,8 @@ def test_an_end_that_can_never_be_written_ends_the_container(quickly_given_up, t
         container.shell("exit 3")
         assert container.exit_code() == 74
         told = container.stderr().splitlines()
-        assert told[0].startswith("monopod: cannot write the end of a request, and tries again each second: exited.1: ")
-        assert told[1].startswith("monopod: could not write the end of a request for too long, and ends: exited.1: ")
+        assert told[0].startswith("monopod: cannot write exited.1, retrying every second: ")
+        assert told[1].startswith("monopod: cannot write exited.1, giving up: ")
         assert len(told) == 2
     finally:
         container.close()
@@ -1471,7 +1471,7 @@ def test_a_control_directory_that_is_read_only(program, tmp_path, read_only):
     read_only(directory)
     result = command(program, directory)
     assert result.returncode == 74
-    words = f"monopod: cannot make and lock the file alive in {directory}: Read-only file system\n"
+    words = f"monopod: cannot create and lock alive in {directory}: Read-only file system\n"
     assert result.stderr == words
 
 
@@ -1498,7 +1498,7 @@ def test_started_twice(container, program):
     container.end(container.shell("true"))
     result = command(program, container.path)
     assert result.returncode == 76
-    assert "started a second time" in result.stderr
+    assert "refusing to start a second time" in result.stderr
     container.process.kill()
     container.process.wait()
     result = command(program, container.path)
@@ -1510,7 +1510,7 @@ def test_started_twice(container, program):
     [
         ("/no/such", "cannot open the control directory /no/such: No such file or directory"),
         ("/etc/passwd", "cannot open the control directory /etc/passwd: Not a directory"),
-        ("/proc", "cannot make and lock the file alive in /proc: No such file or directory"),
+        ("/proc", "cannot create and lock alive in /proc: No such file or directory"),
     ],
 )
 def test_a_control_directory_that_cannot_be_used(program, path, words):
@@ -1549,7 +1549,7 @@ def test_a_coordinator_that_holds_its_lock(make_container, coordinator_lock):
     assert told.line() == "ready"
     fcntl.flock(lock, fcntl.LOCK_UN)
     assert container.exit_code() == 75
-    assert container.stderr() == "monopod: the coordinator has been gone for too long; nobody holds coordinator\n"
+    assert container.stderr() == "monopod: the coordinator is gone, exiting: its lock has been free for too long\n"
     wait_until_readable(reader)
     assert os.read(reader, 1) == b""
     os.close(reader)
