@@ -1,17 +1,19 @@
-/* The files of the control directory: FIFOs, small ones that are read, and those that are written. */
+/*
+ * The files of the control directory (docs/control-directory.md), except run.N: how they are opened, read and written.
+ */
 
 #include "entrypoint.h"
 
-/* Makes the FIFOs of the control directory unless the coordinator was here first, so that neither misses the other. */
+/* Creates the FIFOs unless the coordinator has, so that neither misses the other. */
 void make_fifos(void)
 {
     mode_t mask = sys_umask(0);
-    ignore(sys_mknodat(self.directory, "bell", S_IFIFO | 0666, 0)); /* without them, everything is only slower */
+    ignore(sys_mknodat(self.directory, "bell", S_IFIFO | 0666, 0)); /* without FIFOs, everything is only slower */
     ignore(sys_mknodat(self.directory, "ring", S_IFIFO | 0666, 0));
     sys_umask(mask);
 }
 
-/* Opens a FIFO of the control directory; a negative errno if it is not there or something else. */
+/* Opens a FIFO. Returns a negative errno if it is missing or is not a FIFO. */
 int open_fifo(const char *name, int flags)
 {
     int result = sys_openat(self.directory, name, flags | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC, 0);
@@ -22,7 +24,7 @@ int open_fifo(const char *name, int flags)
     return result;
 }
 
-/* Wakes the coordinator. It looks by itself as well, so that nothing depends on this. */
+/* Wakes the coordinator. It also checks by itself, so nothing depends on this. */
 void ring_coordinator(void)
 {
     int ring = open_fifo("ring", O_WRONLY);
@@ -32,8 +34,10 @@ void ring_coordinator(void)
     sys_close(ring);
 }
 
-/* Takes a name out of the control directory, whatever is there: a directory goes to a name that nobody can have put
- * something under. Returns whether something was there and is not any more. */
+/*
+ * Removes an entry, whatever it is. A directory is renamed to a random name, which a Step cannot have blocked. Returns
+ * whether an entry was removed.
+ */
 bool remove_entry(const char *name)
 {
     static struct text unused;
@@ -48,8 +52,8 @@ bool remove_entry(const char *name)
 }
 
 /*
- * Takes room for exited.N before the program can fill the disk: a file without a name, which no program can reach. Returns
- * its descriptor, or a negative errno (no room now, or a file system without such files), which is no reason to give up.
+ * Reserves room for exited.N before the program can fill the disk, in a file without a name, which no program can
+ * reach. Returns its descriptor, or a negative errno if there is no room or the file system has no such files.
  */
 int reserve_exited(void)
 {
@@ -67,7 +71,7 @@ static int write_content(int file, const struct text *content)
     return result < 0 ? result : sys_fchmod(file, 0644);
 }
 
-/* Fills a reserved file and gives it a name. That works once. */
+/* Fills a reserved file and gives it a name, which works once. */
 static int write_reserved(int file, const char *name, const struct text *content)
 {
     static struct text path;
@@ -84,10 +88,10 @@ static int write_reserved(int file, const char *name, const struct text *content
     return (int)result;
 }
 
-/* Writes a file of the control directory under a temporary name. Its mode does not depend on the umask. */
+/* Writes a file under a temporary name, to be renamed. Its mode does not depend on the umask. */
 int write_temporary(const char *temporary, const struct text *content, int reserve)
 {
-    ignore(sys_unlinkat(self.directory, temporary, 0)); /* usually not there; if it stays, so does the next call fail */
+    ignore(sys_unlinkat(self.directory, temporary, 0)); /* usually there is none; if it stays, the next calls fail */
     if (write_reserved(reserve, temporary, content) >= 0)
         return 0;
     int file = sys_openat(self.directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -107,7 +111,7 @@ static void append_time(struct text *text, const char *key, int64_t seconds, int
     append(text, "\n");
 }
 
-/* What exited.N says of every request; `next` is the number of the request that follows. */
+/* Formats exited.N up to `left` and `error`. `next` is the number of the next request. */
 void format_exited(struct text *content, const struct request *request, uint32_t next)
 {
     int status = request->status;
@@ -135,7 +139,7 @@ void format_exited(struct text *content, const struct request *request, uint32_t
     }
 }
 
-/* Adds a line of exited.N that may be too long: it is cut, the newline stays. */
+/* Appends a line to exited.N. One that is too long is cut, but ends with a newline. */
 void append_line(struct text *content, const char *key, const struct text *value)
 {
     append(content, key);
@@ -145,8 +149,10 @@ void append_line(struct text *content, const char *key, const struct text *value
     append(content, "\n");
 }
 
-/* Reads a small file, of the control directory unless its path is absolute, into `buffer`, ended by NUL; a negative
- * errno if it cannot be read. */
+/*
+ * Reads a small file into `buffer` and appends a NUL. A relative path starts at the control directory. Returns the size
+ * or a negative errno.
+ */
 ssize_t read_small_file(const char *name, char *buffer, size_t size)
 {
     int file = sys_openat(self.directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
@@ -160,8 +166,8 @@ ssize_t read_small_file(const char *name, char *buffer, size_t size)
 }
 
 /*
- * Reads an order, `NUMBER GRACE` or, without a grace period (then -1), `NUMBER`; a newline may follow, and nothing else.
- * A negative errno if it cannot be read, -EINVAL if it makes no sense.
+ * Reads kill.N or exit: `NUMBER GRACE`, or `NUMBER`, for which `grace` is -1; a newline may follow. Returns 0, -EINVAL
+ * if the file is malformed, or another negative errno if it cannot be read.
  */
 int read_order(const char *name, long *number, long *grace)
 {

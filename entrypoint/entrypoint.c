@@ -1,32 +1,27 @@
 /*
- * The entrypoint: the first process of every container of a monopod Pod.
+ * The entrypoint is the first process of every container of a monopod Pod.
  *
- * It waits for requests in the container's control directory, runs them, and tells there how they ended. It knows
- * nothing of Tasks or Pipelines; docs/control-directory.md is all that it shares with the coordinator.
+ * It waits for requests in the container's control directory, runs them, and reports there how they ended. It knows
+ * nothing about Tasks or Pipelines: docs/control-directory.md is the whole interface to the coordinator.
  *
- * How it works:
+ * This file is the supervisor:
  *
- * - The parent is one loop around ppoll(2). Whatever woke it (a signal, the bell, the tick of each second), it looks at
- *   everything: signals, dead children, requests, orders to stop. So a wake-up that is lost only costs time.
- * - The parent allocates nothing and reads no request. A forked child does (section "The child"), so that a request can
- *   break nothing but itself. A socket brings back what the child has to say; it is closed by exec.
- * - All signals are blocked, and read from a signalfd: there are no handlers, and no system call is interrupted.
- * - A request passes through the phases below, in this order, each time as far as it can (function `advance`).
+ * - It is one loop around ppoll(2). Whatever woke it (a signal, the bell, the tick every second), it checks everything:
+ *   signals, dead children, requests, kill.N, exit. A lost wake-up costs time and nothing else.
+ * - It allocates no memory and parses no request. A forked child does (request.c), so a request can break only itself.
+ *   The child reports through a socket, which exec closes.
+ * - All signals are blocked and read from a signalfd. There are no handlers, and signals interrupt no system call.
+ * - A request moves through the phases of entrypoint.h in order, as far as it can each time (`advance`).
  *
- * It is built in two ways: freestanding for a release (own system calls, own _start, no libc: a few KiB that need no
- * libc to be compiled first), and hosted for the sanitizers of the tests. Both take types and constants from libc's
- * headers. Every system call gives a negative errno if it fails, and is checked, or it is said why not.
+ * The other files: request.c (run.N, up to exec), output.c (copies and marks), make_readable.c (a helper process),
+ * control_directory.c (the files and their formats), text.c (strings and messages), kernel.h (system calls).
  */
 
 #include "entrypoint.h"
 
-#ifndef VERSION
-#define VERSION "unknown"
-#endif
-
 static struct request requests[MAX_REQUESTS];
-static struct text errors[MAX_REQUESTS]; /* apart from the requests: nearly never touched, so never in memory */
-static struct text leftovers;          /* the names of processes that cannot be killed */
+static struct text errors[MAX_REQUESTS]; /* apart from `requests`: rarely written, so they take no memory */
+static struct text leftovers;            /* names of processes that cannot be killed */
 
 struct self self = {.bell = -1, .next = 1, .exit_code = -1};
 
@@ -43,18 +38,25 @@ static struct text *error_of(struct request *request)
     return &errors[request - requests];
 }
 
-/* To the process group, which is not there before the child has called setsid. */
+/* Signals the process group, or only the child until it has called setsid. */
 static void signal_group(struct request *request, int number)
 {
     if (sys_kill(-request->pid, number) == -ESRCH)
-        ignore(sys_kill(request->pid, number)); /* the process is our child and not yet waited for: it exists */
+        ignore(sys_kill(request->pid, number)); /* not reaped yet, so it exists */
+}
+
+static void signal_all(int number)
+{
+    for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
+        if (request->phase == RUNNING)
+            signal_group(request, number);
 }
 
 /* ------------------------------------------------------------------------------------------------------------------
  * Requests: from run.N to exited.N
  */
 
-/* Forks. In the child, the lock of `alive` is let go, and `socket` is where it reports. */
+/* Forks a child that reports through `socket` and does not hold the lock of `alive`. */
 static pid_t fork_child(struct request *request, int socket)
 {
     pid_t pid = sys_fork();
@@ -114,10 +116,10 @@ static void start_request(struct request *request, int file, int locked, bool wa
     if (result < 0)
         fail_start(request, "cannot start a process", result);
     else
-        request->reserve = reserve_exited(); /* here, so that the program does not wait for it */
+        request->reserve = reserve_exited(); /* after the fork, so that it delays no program */
 }
 
-/* Whether a request with a mark has ended and is not told yet: till then, nothing may begin in its container. */
+/* Whether a request with a mark has ended but is not reported yet. Until it is, no request may start. */
 static bool marked_request_is_ending(void)
 {
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
@@ -138,18 +140,18 @@ static void start_requests(void)
         int file = sys_openat(self.directory, numbered_name(&name, "run.", self.next),
                               O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
         if (file == -ENOENT || file == -EMFILE || file == -ENFILE || file == -ENOMEM)
-            return; /* not there, or not now */
+            return; /* no request, or no resources for it now */
         int locked = file < 0 ? file : sys_flock(file, LOCK_EX | LOCK_NB);
         bool wants_mark = locked >= 0 && starts_with_mark(file);
         if (locked == -EWOULDBLOCK || (wants_mark && any_in_phase(RUNNING, REPORTING))) {
             sys_close(file);
-            return; /* whoever holds it lets it go, or dies; and what wants a mark is alone when it begins */
+            return; /* try again later: the lock is held, or a request with a mark must run alone */
         }
         start_request(request, file, locked, wants_mark);
     }
 }
 
-/* Takes what the child said; returns whether it and its copy processes have closed the socket. */
+/* Reads what the child reported. Returns whether it and its copy processes have closed the socket. */
 static bool read_reports(struct request *request)
 {
     static struct report report;
@@ -165,7 +167,7 @@ static bool read_reports(struct request *request)
     }
 }
 
-/* Waits for whoever has died; returns whether there are more children. */
+/* Reaps all dead children. Returns whether any child is left. */
 static bool reap_children(void)
 {
     for (;;) {
@@ -177,11 +179,11 @@ static bool reap_children(void)
         while (request < requests + MAX_REQUESTS && (request->phase != RUNNING || request->pid != info.si_pid))
             request++;
         bool found = request < requests + MAX_REQUESTS;
-        if (found) /* before it is waited for, as nobody else can get its number till then */
+        if (found) /* before wait4, while the PID cannot be reused */
             ignore(sys_kill(-request->pid, SIGKILL));
         int status = 0;
         struct kernel_rusage usage = {0};
-        ignore(sys_wait4(info.si_pid, &status, 0, &usage)); /* it has died already: returns at once */
+        ignore(sys_wait4(info.si_pid, &status, 0, &usage)); /* it is dead: returns at once */
         if (found) {
             request->status = status;
             request->usage = usage;
@@ -197,20 +199,20 @@ static bool reap_children(void)
 }
 
 /*
- * Whether what requests left behind is gone, or has to stay because another request runs. That is no reason to stay for
- * a request with a mark: what runs beside it (a probe, or what the program itself asked for) ends with it.
+ * Kills the processes that requests left behind. Returns true when none is left, or when they have to stay because
+ * another request is running. A request with a mark ends all others: a probe, or a request that its program wrote
+ * itself.
  */
 static bool kill_leftovers(const struct request *request)
 {
-    for (struct request *other = requests; request->wants_mark && other < requests + MAX_REQUESTS; other++)
-        if (other->phase == RUNNING)
-            signal_group(other, SIGKILL);
+    if (request->wants_mark)
+        signal_all(SIGKILL);
     if (request->wants_mark && any_in_phase(RUNNING, COPYING))
         return false;
     if (!self.is_init || any_in_phase(RUNNING, RUNNING))
         return true;
     if (any_in_phase(ENDING, COPYING) || any_in_phase(MAKING_READABLE, MAKING_READABLE))
-        return false; /* their own processes must not be hit */
+        return false; /* their copies and helpers must not be killed */
     ignore(sys_kill(-1, SIGKILL)); /* fails if there is no other process */
     self.sweeping = reap_children();
     return !self.sweeping;
@@ -229,7 +231,7 @@ static void start_helper(struct request *request)
         request->helper = pid;
 }
 
-/* Names the processes that a request left behind, which may be of another user, and cannot be killed. */
+/* Lists the processes that a request left behind and that cannot be killed, since another user owns them. */
 static void describe_leftovers(struct text *text)
 {
     _Alignas(uint64_t) static char buffer[4 << 10];
@@ -254,7 +256,7 @@ static void describe_leftovers(struct text *text)
             append_bytes(&path, "/comm", 6);
             ssize_t known = read_small_file(path.bytes, name, sizeof name);
             if (known <= 0 || ++named > MAX_NAMED)
-                continue; /* it has ended meanwhile */
+                continue; /* it has just ended, or there are too many */
             name[name[known - 1] == '\n' ? known - 1 : known] = '\0';
             if (named > 1)
                 append(text, ", ");
@@ -271,7 +273,7 @@ static void describe_leftovers(struct text *text)
         append(text, "unknown processes");
 }
 
-/* Brings the sweeping to an end: all is gone, or what is left is named, and no request will begin any more. */
+/* Ends the sweep: no process is left, or the rest is listed and the container takes no further request. */
 static bool sweep_leftovers(struct request *request)
 {
     int64_t now = monotonic_ms();
@@ -286,8 +288,10 @@ static bool sweep_leftovers(struct request *request)
     return true;
 }
 
-/* How many processes of this container's cgroup the kernel has killed for their use of memory; 0 if it does not say.
- * The file is that of cgroup v2, or of v1 (Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst). */
+/*
+ * Returns how many processes of this cgroup the OOM killer has killed, 0 if unknown. The file is that of cgroup v2 or
+ * v1 (Linux, Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst).
+ */
 static long read_oom_kills(void)
 {
     static const char key[] = "oom_kill ";
@@ -309,8 +313,10 @@ static long read_oom_kills(void)
     return kills < 0 ? 0 : kills;
 }
 
-/* Notes in all requests that run whether something was killed for its use of memory since this was called last: whose
- * process it was is not known, and to Kubernetes it is the container that ran out of memory. */
+/*
+ * Marks all requests if the OOM killer was here since the last call. Which request it hit is unknown; in Kubernetes,
+ * too, it is the container that runs out of memory.
+ */
 static void note_oom_kills(void)
 {
     long before = self.oom_kills;
@@ -320,8 +326,8 @@ static void note_oom_kills(void)
 }
 
 /*
- * What is there under the next numbers when a request with a mark has ended was written while it ran, by itself or for
- * a probe: it never begins. An end under the number after them is false.
+ * Removes the requests that were written while a request with a mark ran, by its program or for a probe. They never
+ * start. Removes the exited.N of the next request too, which would be forged.
  */
 static void discard_requests(void)
 {
@@ -344,9 +350,9 @@ static bool write_exited(struct request *request)
     numbered_name(&name, "exited.", request->number);
     int result = write_temporary(temporary.bytes, &content, request->reserve);
     if (result >= 0) {
-        remove_entry(name.bytes); /* a false one, written by the request while it lived */
+        remove_entry(name.bytes); /* a forged one, written by the program */
         if (request->file >= 0)
-            ignore(sys_flock(request->file, LOCK_UN)); /* cannot fail: from here on, exited.N is believed */
+            ignore(sys_flock(request->file, LOCK_UN)); /* cannot fail; from now on the coordinator believes exited.N */
         result = sys_renameat2(self.directory, temporary.bytes, self.directory, name.bytes, 0);
     }
     bool give_up = result < 0 && monotonic_ms() - request->ended_at > EXITED_TIMEOUT;
@@ -362,7 +368,7 @@ static bool write_exited(struct request *request)
     return result >= 0;
 }
 
-/* Brings a request as far as it can go. */
+/* Moves a request through its phases as far as it can go. */
 static void advance(struct request *request)
 {
     enum phase before = request->phase;
@@ -397,12 +403,12 @@ static void advance(struct request *request)
 }
 
 /* ------------------------------------------------------------------------------------------------------------------
- * What else may come: orders to stop, the order to exit, signals, the loss of the coordinator
+ * Other events: kill.N, exit, signals, a lost coordinator
  */
 
 /*
- * An order is moved away before it is read. To read and then unlink it would unlink another one that has come meanwhile,
- * unread. Only what cannot be moved (the Step has put something in the way) is read where it is.
+ * kill.N is renamed before it is read: to read and then unlink it could remove a later one unread. It is read in place
+ * only if it cannot be renamed, because the Step blocked the other name.
  */
 static void handle_kill(struct request *request)
 {
@@ -417,7 +423,7 @@ static void handle_kill(struct request *request)
         result = read_order(taken.bytes, &number, &grace);
     bool stays = sys_unlinkat(self.directory, moved ? taken.bytes : name.bytes, 0) < 0 && !moved;
     if (stays && (request->stopped || request->error_logged))
-        return; /* one that stays is taken once */
+        return; /* one that cannot be removed is handled once */
     if (result < 0 || number < 1 || number > 64 || grace < 0) {
         log_error("ignoring malformed ", name.bytes, result == -EINVAL ? 0 : result);
         request->error_logged = stays;
@@ -432,8 +438,8 @@ static void handle_kill(struct request *request)
 }
 
 /*
- * Exits if the coordinator says so and nothing is left to be done, or that has taken too long. What was read once holds
- * if a Step takes the file away; what makes no sense is a Step's, and the coordinator will write another one.
+ * Exits once the coordinator has written `exit` and no request is left, or the grace period is over. What was read
+ * stays valid if a Step removes the file. A malformed file is a Step's; the coordinator writes another one.
  */
 static void handle_exit(int64_t now)
 {
@@ -452,16 +458,14 @@ static void handle_exit(int64_t now)
     if (self.exit_code < 0)
         return;
     if (self.exit_at != 0 && self.exit_at <= now) {
-        for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
-            if (request->phase == RUNNING)
-                signal_group(request, SIGKILL);
+        signal_all(SIGKILL);
         if (!any_in_phase(RUNNING, MARKING))
             exit_now((int)self.exit_code);
         return;
     }
     if (any_in_phase(RUNNING, REPORTING))
         return;
-    start_requests(); /* what was written before `exit` goes first */
+    start_requests(); /* requests written before `exit` run first */
     if (any_in_phase(RUNNING, REPORTING) || mark_delays_exit(now))
         return;
     exit_now((int)self.exit_code);
@@ -477,13 +481,11 @@ static void handle_signals(void)
         bool ends = number == SIGTERM || number == SIGINT || number == SIGQUIT || number == SIGHUP;
         if (ends && self.terminated_by == 0)
             self.terminated_by = number;
-        for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
-            if (request->phase == RUNNING)
-                signal_group(request, number);
+        signal_all(number);
     }
 }
 
-/* Ends if the coordinator was there and nobody has held its lock for too long. */
+/* Exits if the coordinator has been here and nobody has held its lock for too long. */
 static void check_coordinator(int64_t now)
 {
     int file = sys_openat(self.directory, "coordinator", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
@@ -496,9 +498,7 @@ static void check_coordinator(int64_t now)
     if (now - self.coordinator_seen < self.orphan_after)
         return;
     log_error("the coordinator is gone, exiting: its lock has been free for too long", "", 0);
-    for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
-        if (request->phase == RUNNING)
-            signal_group(request, SIGKILL);
+    signal_all(SIGKILL);
     exit_now(EXIT_ORPHANED);
 }
 
@@ -520,7 +520,7 @@ static void check_everything(void)
             signal_group(request, SIGKILL);
             request->kill_at = 0;
         }
-        if (request->phase != REPORTING || request->error_logged == false)
+        if (request->phase != REPORTING || !request->error_logged)
             advance(request);
     }
     if (now >= self.tick_at) {
@@ -550,18 +550,16 @@ static void wait_for_event(void)
         if (request->phase == RUNNING && request->kill_at != 0 && request->kill_at < until)
             until = request->kill_at;
     }
-    if (self.exit_at > monotonic_ms() && self.exit_at < until)
+    int64_t now = monotonic_ms();
+    if (self.exit_at > now && self.exit_at < until)
         until = self.exit_at;
-    int64_t rest = until - monotonic_ms();
-    if (rest < 0)
-        rest = 0;
+    int64_t rest = until > now ? until - now : 0;
     struct timespec timeout = {(uint32_t)rest / 1000, (uint32_t)rest % 1000 * 1000000};
-    /* whatever comes of it, everything is looked at */
-    ignore(sys_ppoll(waiting, count, &timeout));
+    ignore(sys_ppoll(waiting, count, &timeout)); /* whatever it returns, everything is checked */
     if (waiting[1].revents != 0) {
         char rung[512];
         if (sys_read(self.bell, rung, sizeof rung) <= 0) {
-            sys_close(self.bell); /* tried again at the next tick */
+            sys_close(self.bell); /* opened again at the next tick */
             self.bell = -1;
         }
     }
@@ -571,7 +569,7 @@ static void wait_for_event(void)
  * The start
  */
 
-/* Nothing but the faults of this program itself interrupts it. What is sent waits in the signalfd. */
+/* Blocks all signals but those of a fault of this program. The signalfd receives them. */
 static void block_signals(void)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
@@ -581,8 +579,8 @@ static void block_signals(void)
         blocked &= ~((uint64_t)1 << (faults[i] - 1));
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
         read |= (uint64_t)1 << (wanted[i] - 1);
-    ignore(sys_sigprocmask(SIG_SETMASK, &blocked)); /* these two cannot fail */
-    ignore(sys_reset_signal(SIGCHLD)); /* ignored, it would keep children from being waited for */
+    ignore(sys_sigprocmask(SIG_SETMASK, &blocked)); /* cannot fail */
+    ignore(sys_reset_signal(SIGCHLD)); /* cannot fail. If SIGCHLD were ignored, children could not be reaped */
     int signals = sys_signalfd4(-1, &read, SFD_NONBLOCK | SFD_CLOEXEC);
     if (signals < 0) {
         log_error("cannot receive signals", "", signals);
@@ -593,12 +591,12 @@ static void block_signals(void)
 
 static _Noreturn void serve(void)
 {
-    /* Steps are of the same user: none may trace this process, nor open its files in /proc. An exec ends that. */
+    /* A Step of the same user must not trace this process or open its files in /proc. exec resets this. */
     ignore(sys_prctl(PR_SET_DUMPABLE, 0)); /* cannot fail */
     block_signals();
     self.is_init = sys_getpid() == 1;
     if (!self.is_init)
-        ignore(sys_prctl(PR_SET_CHILD_SUBREAPER, 1)); /* fails in qemu alone; then somebody else reaps the orphans */
+        ignore(sys_prctl(PR_SET_CHILD_SUBREAPER, 1)); /* fails only in qemu; then another process reaps orphans */
     open_control_directory();
     self.oom_kills = read_oom_kills();
     self.coordinator_seen = monotonic_ms();
@@ -611,7 +609,7 @@ static _Noreturn void serve(void)
     }
 }
 
-/* Copies this program to DIR/entrypoint: how it gets into a container whose image does not have it. */
+/* Copies this program to DIR/entrypoint, from where containers of any image run it. */
 static void install(const char *path)
 {
     static char buffer[64 << 10];
@@ -625,7 +623,7 @@ static void install(const char *path)
         log_error("cannot open ", path, directory);
     if (from < 0 || directory < 0)
         exit_now(EXIT_IO_ERROR);
-    ignore(sys_unlinkat(directory, temporary.bytes, 0)); /* usually not there */
+    ignore(sys_unlinkat(directory, temporary.bytes, 0)); /* usually there is none */
     int to = sys_openat(directory, temporary.bytes, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
     ssize_t result = to;
     while (result >= 0 && (result = sys_read(from, buffer, sizeof buffer)) > 0)
@@ -636,7 +634,7 @@ static void install(const char *path)
         result = sys_renameat2(directory, temporary.bytes, directory, "entrypoint", 0);
     if (result < 0) {
         log_error("cannot install the entrypoint in ", path, (int)result);
-        ignore(sys_unlinkat(directory, temporary.bytes, 0)); /* if it was not made, there is nothing to remove */
+        ignore(sys_unlinkat(directory, temporary.bytes, 0)); /* it may not exist */
         exit_now(EXIT_IO_ERROR);
     }
 }
@@ -669,12 +667,12 @@ static int run_command_line(int count, char **arguments)
     serve();
 }
 
-/* Standard streams that are closed would be taken for the next file that is opened. */
+/* Opens closed standard streams; otherwise the next file that is opened would become one. */
 static void open_standard_streams(void)
 {
     for (int descriptor = 0; descriptor <= 2; descriptor++)
         if (sys_fcntl(descriptor, F_GETFD) == -EBADF)
-            ignore(sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0)); /* without it there is nothing else to be opened instead */
+            ignore(sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0)); /* there is no alternative */
 }
 
 #if __STDC_HOSTED__
@@ -688,7 +686,7 @@ int main(int count, char **arguments)
 
 #else
 
-/* The kernel leaves on the stack: the number of arguments, the arguments, NULL, the environment, NULL. */
+/* Called by _start. On the stack are the number of arguments, the arguments, NULL, the environment, NULL. */
 _Noreturn void start_process(long *stack)
 {
     int count = (int)*stack;

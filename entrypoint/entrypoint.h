@@ -1,26 +1,30 @@
-/* What the files of the entrypoint share. entrypoint.c says how it works. */
+/* Declarations that the files of the entrypoint share. entrypoint.c explains the program. */
 #ifndef MONOPOD_ENTRYPOINT_H
 #define MONOPOD_ENTRYPOINT_H
 
 #include "kernel.h"
 
+#ifndef VERSION
+#define VERSION "unknown"
+#endif
+
 enum {
-    MAX_REQUESTS = 64,               /* that run at the same time; further ones wait */
-    MAX_REQUEST_BYTES = 16 << 20,    /* of one run.N; Linux takes 6 MiB of arguments and environment at most */
+    MAX_REQUESTS = 64,               /* running at the same time; further ones wait */
+    MAX_REQUEST_BYTES = 16 << 20,    /* of one run.N; exec takes at most 6 MiB */
     MAX_ALLOCATED_BYTES = 64 << 20,  /* by one child */
-    MAX_TEXT_BYTES = 4096 + 512,     /* of one line that says what is wrong: a path and a sentence */
+    MAX_TEXT_BYTES = 4096 + 512,     /* of one message: a path and a sentence */
     TICK = 1000,                     /* ms */
-    GROUP_TIMEOUT = 10000,          /* ms that a killed process group may take to be gone */
-    EXITED_TIMEOUT = 60000,           /* ms in which it is tried to write exited.N */
-    SWEEP_TIMEOUT = 5000,           /* ms that what a request left behind may take to be gone */
-    MARK_TIMEOUT = 10000,           /* ms that the exit waits for room in the streams, for a mark */
-    TOKEN_BYTES = 16,                /* of a mark: what nobody can guess */
-    RESERVED_BYTES = 4096,           /* for exited.N; only an error or many names in `left` need more */
-    MAX_NAMED = 10,                 /* processes that are named, of those that a request left behind */
+    GROUP_TIMEOUT = 10000,          /* ms until a killed process group must be gone */
+    EXITED_TIMEOUT = 60000,           /* ms until the entrypoint gives up on writing exited.N */
+    SWEEP_TIMEOUT = 5000,           /* ms until the processes a request left behind must be gone */
+    MARK_TIMEOUT = 10000,           /* ms that the exit waits for room for a mark */
+    TOKEN_BYTES = 16,                /* random, in a mark */
+    RESERVED_BYTES = 4096,           /* for exited.N; only a long error needs more */
+    MAX_NAMED = 10,                 /* processes listed in `left` */
     DEFAULT_ORPHAN_SECONDS = 300,
 
     EXIT_USAGE = 2,
-    EXIT_IO_ERROR = 74,                /* the control directory cannot be used */
+    EXIT_IO_ERROR = 74,                /* the control directory is unusable */
     EXIT_ORPHANED = 75,
     EXIT_STARTED_TWICE = 76,
     CODE_CANNOT_RUN = 126,
@@ -43,43 +47,43 @@ void log_error(const char *words, const char *foreign, int error);
 const char *numbered_name(struct text *text, const char *prefix, uint32_t number);
 long parse_number(const char **at);
 
-/* entrypoint.c: what the parent knows */
+/* entrypoint.c: the state of the supervisor */
 
 enum phase {
-    FREE,      /* no request is here */
-    RUNNING,   /* the program has not ended */
-    ENDING,    /* its process group was sent SIGKILL, and must be gone */
-    COPYING,   /* the copies of its output must be complete */
-    SWEEPING,  /* as PID 1, and if nothing else runs: all other processes must be gone */
-    MAKING_READABLE,  /* its files are made readable */
-    MARKING,   /* the mark of an earlier request must be in the streams, then its own is made */
-    REPORTING,   /* exited.N must be written */
+    FREE,      /* no request */
+    RUNNING,   /* the program is running */
+    ENDING,    /* the program has ended; its process group is being killed */
+    COPYING,   /* the copies of its output are being completed */
+    SWEEPING,  /* all other processes are being killed, if this is PID 1 and nothing else runs */
+    MAKING_READABLE,  /* the helper makes its files readable */
+    MARKING,   /* waits until no earlier mark is pending, then makes its own */
+    REPORTING,   /* exited.N is being written */
 };
 
 struct request {
     enum phase phase;
     uint32_t number;
-    int reserve;      /* room for exited.N, negative if there is none: reserve_exited */
-    int file;         /* run.N, locked until the end can be told */
+    int reserve;      /* an unnamed file for exited.N; negative if there is none */
+    int file;         /* run.N, locked until exited.N is written; negative if it cannot be opened */
     int socket;       /* to the child and its copy processes */
-    int pid;          /* of the program, and its process group and session */
-    int helper;       /* the process that makes files readable, 0 if there is none */
-    int status;       /* as wait4(2) gives it */
-    bool stopped;     /* a kill.N was taken */
-    bool has_files;   /* to be made readable */
-    bool wants_mark;  /* at the end of its output */
-    bool has_leftovers;   /* processes that could not be killed: `leftovers` */
-    bool error_logged;  /* that exited.N could not be written, or that kill.N makes no sense and stays */
-    bool oom_killed; /* the kernel has killed something in this container meanwhile, for its use of memory */
-    int64_t kill_at;  /* when SIGKILL follows, 0 for never */
+    int pid;          /* of the program, its process group and its session */
+    int helper;       /* PID of the process that makes files readable, 0 if there is none */
+    int status;       /* of wait4(2) */
+    bool stopped;     /* a kill.N was handled */
+    bool has_files;   /* the request has `x` records */
+    bool wants_mark;  /* its output ends with a mark */
+    bool has_leftovers;   /* processes could not be killed: `leftovers` */
+    bool error_logged;  /* a failure to write exited.N, or a malformed kill.N that stays, was logged */
+    bool oom_killed; /* the OOM killer was here while the request ran */
+    int64_t kill_at;  /* when to send SIGKILL, 0 for never */
     int64_t ended_at, sweep_until;
     char token[2 * TOKEN_BYTES + 1]; /* of its mark, empty if it has none */
     struct timespec start, end;
-    struct timespec monotonic; /* that of the fork, by which the others are told */
+    struct timespec monotonic; /* at the fork: `end` is `start` plus what has passed since */
     struct kernel_rusage usage;
 };
 
-/* What a child says: once when all is set up for exec, with the time; once more if something went wrong. */
+/* What a child reports: once before exec, with the time, and once more if it fails. */
 struct report {
     struct timespec start;
     bool has_files;
@@ -90,14 +94,14 @@ extern struct self {
     const char *path; /* of the control directory */
     int directory, alive, signals, bell;
     bool is_init; /* PID 1 of its namespace */
-    bool sweeping; /* processes are left that cannot be killed (yet): no request may begin */
-    bool error_logged; /* that `exit` makes no sense */
-    bool check_again; /* something has changed that others may wait for: look at everything once more */
-    int terminated_by; /* the first signal that ends the entrypoint, 0 for none */
-    long exit_code;    /* that the coordinator wants, -1 if it has not said yet */
-    int64_t exit_at;   /* when that does not wait for what runs any longer, 0 for never */
+    bool sweeping; /* processes are left that cannot be killed (yet): no request may start */
+    bool error_logged; /* a malformed `exit` was logged */
+    bool check_again; /* a phase has changed, which others may wait for: do not sleep */
+    int terminated_by; /* the first terminating signal, 0 for none */
+    long exit_code;    /* from `exit`, -1 without one */
+    int64_t exit_at;   /* when to stop waiting for requests, 0 for never */
     uint32_t next;     /* number of the next request */
-    long oom_kills;      /* how many processes of the container the kernel has killed for their use of memory */
+    long oom_kills;      /* of the cgroup, when last read */
     int64_t tick_at, coordinator_seen, orphan_after;
 } self;
 
@@ -107,7 +111,7 @@ extern struct child {
     uint32_t number;
     int socket;
     bool has_files;
-    struct timespec start, monotonic; /* first those of the fork */
+    struct timespec start, monotonic; /* of the fork, then of the exec */
     size_t allocated;
 } child;
 

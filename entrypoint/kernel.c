@@ -1,4 +1,6 @@
-/* System calls and what stands on them, the start of a process, and what a compiler takes from libc: see kernel.h. */
+/*
+ * The system call of each architecture, _start, what the compiler expects of libc, and small functions: see kernel.h.
+ */
 
 #include "kernel.h"
 
@@ -74,11 +76,11 @@ static long kernel(long number, long a, long b, long c, long d, long e, long f)
 
 #elif defined(__powerpc64__)
 
-/* Calls begin by way of the table of contents (r2), which r12, the address of _start, leads to. */
+/* The table of contents (r2) is found from r12, the address of _start. */
 __asm__(".globl _start\n_start: addis 2, 12, .TOC.-_start@ha\n addi 2, 2, .TOC.-_start@l\n mr 3, 1\n clrrdi 1, 1, 4\n"
         " li 0, 0\n stdu 0, -32(1)\n mtlr 0\n bl start_process\n nop\n");
 
-/* An error comes as a positive errno, and a flag that says so. */
+/* An error is a positive errno and a flag. */
 static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
     register long r0 __asm__("r0") = number, r3 __asm__("r3") = a, r4 __asm__("r4") = b, r5 __asm__("r5") = c,
@@ -104,7 +106,8 @@ static long kernel(long number, long a, long b, long c, long d, long e, long f)
 
 #elif defined(__ARM_EABI__)
 
-__asm__(".globl _start\n_start: mov fp, #0\n mov lr, #0\n mov r0, sp\n bic ip, sp, #15\n mov sp, ip\n bl start_process\n");
+__asm__(".globl _start\n_start: mov fp, #0\n mov lr, #0\n mov r0, sp\n bic ip, sp, #15\n mov sp, ip\n"
+        " bl start_process\n");
 
 static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -127,7 +130,7 @@ pid_t sys_fork(void)
 #endif
 }
 
-/* The end of the heap is only moved up: what a child allocates, it keeps until it execs or exits. */
+/* Nothing is freed: a child keeps its memory until it execs or exits. */
 void *heap_allocate(size_t size)
 {
     static uintptr_t next, end;
@@ -145,7 +148,7 @@ void *heap_allocate(size_t size)
     return memory;
 }
 
-/* What a compiler may call though nobody wrote it, and the few string functions used here. */
+/* Functions that the compiler may call by itself, and the string functions used here. */
 void *memcpy(void *restrict to, const void *restrict from, size_t size)
 {
     char *out = to;
@@ -220,10 +223,10 @@ long system_call(long number, long a, long b, long c, long d, long e, long f)
 }
 
 /*
- * 32-bit machines have two calls for each that takes a time. The one of 64 bits came with Linux 5.1: an older kernel does not
- * have it (ENOSYS), and an older seccomp profile forbids it (EPERM). Then the one of `long` is used.
+ * A 32-bit kernel has two calls for everything that takes a time. The one with 64-bit times came with Linux 5.1: an
+ * older kernel answers ENOSYS, and an older seccomp profile EPERM. Then the one with times of `long` is used.
  *
- * With EMULATE_OLD_KERNEL, which the tests define, every machine has calls of 64 bits that the kernel does not know.
+ * The tests define EMULATE_OLD_KERNEL, with which every machine has 64-bit calls that its kernel does not know.
  */
 #ifdef SYS_clock_gettime32
 #define SYS_clock_gettime_long SYS_clock_gettime32 /* musl's name */
@@ -261,7 +264,7 @@ int sys_clock_gettime(clockid_t clock, struct timespec *time)
     return result;
 }
 
-/* The kernel writes into a time what is left of it. */
+/* The kernel writes the remaining time into the timeout, so it gets a copy. */
 int sys_ppoll(struct pollfd *files, unsigned count, const struct timespec *timeout)
 {
     int result = -ENOSYS;
@@ -281,11 +284,11 @@ int sys_ppoll(struct pollfd *files, unsigned count, const struct timespec *timeo
 struct timespec read_clock(clockid_t clock)
 {
     struct timespec now = {0, 0};
-    ignore(sys_clock_gettime(clock, &now)); /* both clocks are there on every Linux */
+    ignore(sys_clock_gettime(clock, &now)); /* every Linux has both clocks */
     return now;
 }
 
-/* The time of day when `start`, at the monotonic time `from`, was the time of day: it may have been set meanwhile. */
+/* The time of day, if it was `start` at the monotonic time `from`. Setting the clock in between does not count. */
 struct timespec wall_clock_after(struct timespec start, struct timespec from)
 {
     const long second = 1000000000;
@@ -320,7 +323,7 @@ int write_all(int descriptor, const char *bytes, size_t size)
     return 0;
 }
 
-/* The type and mode of what a path or, with an empty path, a descriptor stands for; 0 if that cannot be known. */
+/* The type and mode of a path or, with AT_EMPTY_PATH, of a descriptor; 0 if they are unknown. */
 mode_t file_mode(int directory, const char *path, int flags)
 {
     struct statx status = {0};

@@ -1,12 +1,13 @@
 /*
- * System calls with their types, the same on six architectures, without a libc.
+ * Typed system calls without a libc, the same on six architectures.
  *
- * The entrypoint is built in two ways: freestanding for a release (own system calls, own _start: musl would have to be
- * compiled first, which takes a minute for each architecture), and hosted for the sanitizers of the tests. Both take types
- * and constants from libc's headers.
+ * The entrypoint is built in two ways. A release is freestanding: it has its own system calls and _start, since
+ * compiling musl takes most of a minute for each architecture. For the sanitizers of the tests it is hosted. Both take
+ * types and constants from libc's headers.
  *
- * A call `sys_NAME` has the parameters of NAME(2) that are used here. It returns a negative errno if it fails, and retries
- * after EINTR. The compiler refuses a result that nobody looks at; `ignore` says that this is meant, and a comment why.
+ * `sys_NAME` takes the parameters of NAME(2) that are used here. It returns a negative errno if it fails, and retries
+ * after EINTR. The compiler rejects an unused result. Where a failure does not matter, `ignore` says so and a comment
+ * says why.
  */
 #ifndef MONOPOD_KERNEL_H
 #define MONOPOD_KERNEL_H
@@ -34,10 +35,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The kernel's struct __kernel_timespec: libc's is the same where time_t has 64 bits, as in musl on all architectures. */
+/* libc's struct timespec is the kernel's struct __kernel_timespec where time_t has 64 bits, as in musl everywhere. */
 _Static_assert(sizeof(struct timespec) == 16, "time_t has 64 bits");
 
-/* What wait4(2) fills in: in libc's struct rusage, times are wider on 32-bit architectures. */
+/* What wait4(2) writes. In libc's struct rusage, times are wider on 32-bit architectures. */
 struct kernel_rusage {
     struct {
         long tv_sec, tv_usec;
@@ -51,7 +52,7 @@ extern char **initial_environment;
  * System calls, in the order of their names
  */
 
-/* The only place where arguments lose their types. */
+/* Arguments lose their types here and nowhere else. */
 long system_call(long number, long a, long b, long c, long d, long e, long f);
 
 #define MUST_CHECK __attribute__((warn_unused_result))
@@ -72,7 +73,7 @@ CHECKED int sys_chdir(const char *path)
 
 MUST_CHECK int sys_clock_gettime(clockid_t clock, struct timespec *time);
 
-/* A negative descriptor is none. Linux frees it even after EINTR, and nothing here depends on any other failure. */
+/* Ignores a negative descriptor. Linux frees one even after EINTR, and no other failure matters here. */
 static inline void sys_close(int descriptor)
 {
     if (descriptor >= 0)
@@ -191,7 +192,7 @@ CHECKED int sys_prctl(int option, unsigned long value)
     return (int)CALL(prctl, option, value);
 }
 
-/* At offset 0: the offset is 64 bits wide, which architectures pass in different ways. */
+/* Reads at offset 0: architectures pass a 64-bit offset in different ways. */
 CHECKED ssize_t sys_pread64(int descriptor, void *buffer, size_t size)
 {
     return CALL(pread64, descriptor, buffer, size, 0);
@@ -279,7 +280,7 @@ CHECKED ssize_t sys_write(int descriptor, const void *bytes, size_t size)
 #undef CALL_PADDED
 
 /* ------------------------------------------------------------------------------------------------------------------
- * What stands on them (kernel.c)
+ * Functions that build on them (kernel.c)
  */
 
 void *heap_allocate(size_t size);

@@ -1,4 +1,4 @@
-/* The output of a request: copies of its streams, and the mark at its end. */
+/* The output of a request: copies of its streams (in the child), and the mark at its end (in the supervisor). */
 
 #include "entrypoint.h"
 
@@ -17,11 +17,11 @@ static int open_copy(const char *path, const char *words)
 }
 
 /*
- * Copies of standard output and standard error. A copy process moves what comes out of a pipe to the stream that the
- * container has and to the file. It is of another session, so that it outlives the program, and a child of the
- * entrypoint (by being orphaned), so that the program has no child that it does not know. When the parent shuts its
- * side of the socket, it moves what is in the pipe at that time, and ends: whoever else still holds the pipe open, the
- * request is over. The parent knows that it has ended when the socket is closed.
+ * A copy process reads the program's stream from a pipe and writes it to the container's stream and to a file. It has
+ * its own session, so it outlives the program. It is orphaned to the entrypoint, so the program has no unknown child.
+ *
+ * When the supervisor shuts down its end of the socket, the request is over: the process copies what is in the pipe at
+ * that time and exits, even if another process still holds the pipe open. The supervisor then sees the socket closed.
  */
 struct copy {
     int from, into, file, stream;
@@ -48,7 +48,7 @@ static _Noreturn void copy_output(struct copy *copy)
         if (size <= 0)
             break;
         if (copy->stream >= 0 && write_all(copy->stream, buffer, (size_t)size) < 0)
-            copy->stream = -1; /* nobody reads it any more; the file still gets everything */
+            copy->stream = -1; /* its reader is gone; the file still gets everything */
         int result = copy->file >= 0 ? write_all(copy->file, buffer, (size_t)size) : 0;
         if (result < 0) {
             log_error("cannot write ", copy->path, result);
@@ -64,7 +64,8 @@ static void start_copy(struct copy *copy, const struct copy *other)
 {
     pid_t middle = sys_fork();
     if (middle == 0) {
-        ignore(sys_setsid()); /* cannot fail: a new process leads no group. Here, so that it is done when the program starts */
+        /* Cannot fail: a new process leads no group. Before the second fork, so it is done when the program starts. */
+        ignore(sys_setsid());
         pid_t pid = sys_fork();
         if (pid != 0)
             exit_now(pid < 0 ? -pid : 0);
@@ -109,20 +110,19 @@ void start_copies(const char *records)
 }
 
 /*
- * Marks. What a container writes is one stream for all its requests. After the last output of a request that wants it,
- * when nothing of it lives any more, a mark is written: a line with a token that is drawn only then, so that no request
- * could have written it. A stream without room keeps the end of the request from nobody, but the next request from
- * beginning.
+ * Marks. A container has one stream of output for all its requests. When all processes of a request with a mark are
+ * dead, a line with a new random token ends its output, which no request can have written. If the stream has no room
+ * for it, the end of the request is reported anyway, and only the next request waits.
  */
 static struct {
-    bool is_pending; /* it must still be written */
+    bool is_pending; /* not written yet */
     int64_t since;   /* when it was made */
     struct text line;
 } mark;
 
 static bool streams_are_joined;
 
-/* Whether the first record of a request asks for a mark: that must be known before it runs. */
+/* Whether the first record of a request asks for a mark, which must be known before it starts. */
 bool starts_with_mark(int file)
 {
     char record[2];
@@ -130,9 +130,8 @@ bool starts_with_mark(int file)
 }
 
 /*
- * Makes one stream of standard output and error, before the first request that wants a mark. A reader takes the two from
- * separate pipes and puts them together in any order, so a mark in one would say nothing of the other. Returns whether
- * they are one.
+ * Joins standard error to standard output, before the first request with a mark. Container runtimes read the two from
+ * separate pipes and log them in any order, so a mark in one would not end the other. Returns whether they are joined.
  */
 bool join_streams(void)
 {
@@ -145,7 +144,7 @@ bool join_streams(void)
     return streams_are_joined;
 }
 
-/* Draws what nobody can guess, as 32 hexadecimal digits; -EIO or another negative errno if there is nothing to draw. */
+/* Generates a token of 32 hexadecimal digits. Returns 0 or a negative errno. */
 int random_token(char token[2 * TOKEN_BYTES + 1])
 {
     unsigned char bytes[TOKEN_BYTES];
@@ -165,13 +164,13 @@ bool mark_is_pending(void)
     return mark.is_pending;
 }
 
-/* Whether the container waits for its mark before it exits: not for ever, since the end of the streams is a mark as well. */
+/* Whether the exit still waits for a mark. It does not wait for ever: the end of the stream ends the output as well. */
 bool mark_delays_exit(int64_t now)
 {
     return mark.is_pending && now - mark.since < MARK_TIMEOUT;
 }
 
-/* Writes the mark if it is pending and there is room for it. */
+/* Writes the pending mark if there is room for it. */
 void write_mark(void)
 {
     struct pollfd room = {STDOUT_FILENO, POLLOUT, 0};
@@ -184,10 +183,10 @@ void write_mark(void)
     if (result > 0 && (room.revents & (POLLERR | POLLNVAL)) == 0)
         result = sys_write(STDOUT_FILENO, mark.line.bytes, mark.line.length); /* a pipe takes all of it, or nothing */
     if (result != -EAGAIN)
-        mark.is_pending = false; /* if nobody reads it any more, nobody will miss the mark */
+        mark.is_pending = false; /* written, or the reader is gone */
 }
 
-/* Makes a mark with a new token; without one, the request has no mark. */
+/* Makes a mark and fills in its token, which stays empty if there is none. */
 void make_mark(char token[2 * TOKEN_BYTES + 1])
 {
     int result = random_token(token);

@@ -1,4 +1,4 @@
-/* The child: reads the request, sets everything up, and becomes the program. */
+/* The child of the entrypoint: parses run.N, sets everything up, and becomes the program. */
 
 #include "entrypoint.h"
 
@@ -13,10 +13,10 @@ static void send_report(const struct text *error)
     if (error != NULL)
         append_bytes(&report.error, error->bytes, error->length);
     size_t size = offsetof(struct report, error.bytes) + report.error.length;
-    ignore(sys_write(child.socket, &report, size)); /* if the parent is gone, nobody is left to be told */
+    ignore(sys_write(child.socket, &report, size)); /* fails if the supervisor is gone; then nobody needs it */
 }
 
-/* Ends the child. The sentence is `words`, then `foreign`, then the meaning of `error`, then `more`. */
+/* Reports `words`, `foreign` (escaped), the text of `error` and `more` to the supervisor, and exits. */
 _Noreturn void fail_request(int code, const char *words, const char *foreign, int error, const char *more)
 {
     static struct text sentence;
@@ -54,7 +54,7 @@ void *allocate(size_t size)
     return memory;
 }
 
-/* Refuses what docs/control-directory.md, "run.N", does not allow. */
+/* Fails unless the records are as docs/control-directory.md requires ("run.N"). */
 static void check_records(char *bytes, size_t size)
 {
     unsigned number = 1;
@@ -104,7 +104,7 @@ static void check_records(char *bytes, size_t size)
 }
 
 /*
- * Records. Letter, text and NUL make one C string, so that a request that was checked once can be walked through by
+ * Reads and checks a request. A record (letter, text, NUL) is a C string, so a checked request is iterated by
  *     for (char *record = first; *record != '.'; record += strlen(record) + 1)
  */
 char *read_records(int file)
@@ -135,7 +135,7 @@ char *read_records(int file)
     return bytes;
 }
 
-/* The text of the record with this letter, NULL if there is none. */
+/* Returns the text of the first record with this letter, NULL if there is none. */
 const char *find_record(const char *record, char letter)
 {
     for (; *record != '.'; record += strlen(record) + 1)
@@ -145,8 +145,9 @@ const char *find_record(const char *record, char letter)
 }
 
 /*
- * The environment, and the expansion of $(NAME), which is that of Kubernetes (api/core/v1, Container.args)
+ * The environment, and the expansion of $(NAME) as in Kubernetes (api/core/v1, Container.args)
  */
+
 static const char *find_variable(char **environment, const char *name, size_t length)
 {
     if (memchr(name, '=', length) != NULL)
@@ -157,7 +158,7 @@ static const char *find_variable(char **environment, const char *name, size_t le
     return NULL;
 }
 
-/* Writes the expanded text to `out` unless that is NULL; returns its length, or SIZE_MAX if it is too long. */
+/* Writes the expanded text to `out`, unless it is NULL. Returns its length, SIZE_MAX if it is too long. */
 static size_t expand_to(char *out, const char *text, char **environment)
 {
     size_t length = 0;
@@ -246,7 +247,7 @@ static char **build_arguments(char *records, char **environment)
  * Directories and files
  */
 
-/* Makes what is missing of the directories above a path; 0, or the error of the first that cannot be made. */
+/* Creates the missing directories above a path. Returns 0 or a negative errno. */
 int make_parent_directories(const char *path)
 {
     size_t size = strlen(path) + 1;
@@ -283,20 +284,20 @@ static void enter_directory(const char *path)
  * exec
  */
 
-/* As if nobody had changed anything: no signal is blocked or ignored. All zero is SIG_DFL on every architecture. */
+/* Blocks and ignores no signal, as at the start of a process. */
 static void restore_signals(void)
 {
     static const uint64_t none;
     for (int number = 1; number <= 64; number++)
-        ignore(sys_reset_signal(number)); /* fails for SIGKILL and SIGSTOP alone */
+        ignore(sys_reset_signal(number)); /* fails only for SIGKILL and SIGSTOP */
     ignore(sys_sigprocmask(SIG_SETMASK, &none)); /* cannot fail */
 }
 
-/* The remark on a program that is there while its interpreter is not, with the interpreter that its first line names. */
+/* Explains an ENOENT for a program that exists: its interpreter does not, which its first line may name. */
 static const char *describe_interpreter(const char *program)
 {
     static struct text more;
-    static char line[128]; /* the kernel reads no more than twice that */
+    static char line[128]; /* the kernel reads at most 256 bytes */
     more.length = 0;
     append(&more, " (the file exists, but its interpreter does not");
     int file = sys_openat(AT_FDCWD, program, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
@@ -346,7 +347,7 @@ static _Noreturn void exec_program(char **arguments, char **environment)
     const char *path = find_variable(environment, "PATH", 4);
     if (path == NULL)
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    char *found = NULL; /* something of that name, which may not be run */
+    char *found = NULL; /* a file of that name that is not executable */
     size_t name = strlen(program) + 1;
     for (const char *at = path;; at++) {
         const char *colon = strchr(at, ':');
@@ -384,7 +385,7 @@ static _Noreturn void exec_program(char **arguments, char **environment)
 _Noreturn void run_request(int file, pid_t parent)
 {
     ignore(sys_setsid());                        /* cannot fail: a new process leads no group */
-    ignore(sys_prctl(PR_SET_PDEATHSIG, SIGKILL)); /* cannot fail; no program shall outlive what watches over it */
+    ignore(sys_prctl(PR_SET_PDEATHSIG, SIGKILL)); /* cannot fail; no program outlives its supervisor */
     if (sys_getppid() != parent)
         exit_now(CODE_CANNOT_RUN);
     char *records = read_records(file);

@@ -1,4 +1,4 @@
-/* Words: texts of limited length, and what an errno means. */
+/* Strings of limited length, numbers, and messages. */
 
 #include "entrypoint.h"
 
@@ -16,7 +16,7 @@ void append(struct text *text, const char *words)
     append_bytes(text, words, strlen(words));
 }
 
-/* A path or a word that somebody else chose: on one line, whatever is in it. */
+/* Appends a string that somebody else chose, with control characters escaped. */
 void append_escaped(struct text *text, const char *word)
 {
     for (; *word != '\0'; word++) {
@@ -30,7 +30,7 @@ void append_escaped(struct text *text, const char *word)
     }
 }
 
-/* By subtraction, since 32-bit machines have no instruction for the division of 64 bits. */
+/* Subtracts powers of ten: 32-bit machines cannot divide 64-bit numbers without libgcc. */
 void append_number(struct text *text, uint64_t number, int width)
 {
     static const uint64_t powers[] = {1000000000000000000u, 100000000000000000u, 10000000000000000u, 1000000000000000u,
@@ -97,7 +97,7 @@ void append_error(struct text *text, int error)
     append_number(text, (uint64_t)error, 1);
 }
 
-/* Says `words`, `foreign` and the meaning of `error` on standard error. If nobody hears it, nothing can be done. */
+/* Logs a message on standard error: `words`, `foreign` (escaped) and the text of `error`, unless that is 0. */
 void log_error(const char *words, const char *foreign, int error)
 {
     static struct text line;
@@ -113,7 +113,7 @@ void log_error(const char *words, const char *foreign, int error)
     ignore(write_all(STDERR_FILENO, line.bytes, line.length));
 }
 
-/* "run.7": a name in the control directory. */
+/* Returns a name such as "run.7". */
 const char *numbered_name(struct text *text, const char *prefix, uint32_t number)
 {
     text->length = 0;
@@ -123,7 +123,7 @@ const char *numbered_name(struct text *text, const char *prefix, uint32_t number
     return text->bytes;
 }
 
-/* Reads a decimal number and moves past it; -1 if there is none. More than nine digits count as nine nines. */
+/* Parses a decimal number and moves past it. Returns -1 if there is none, 999999999 for more than nine digits. */
 long parse_number(const char **at)
 {
     const char *start = *at;
