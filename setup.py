@@ -1,4 +1,4 @@
-"""Adds what pyproject.toml cannot say: that the entrypoint is compiled for every machine (entrypoint/build.py)."""
+"""Compiles the entrypoint for every machine (entrypoint/build.py), which pyproject.toml cannot express."""
 
 import importlib.util
 from pathlib import Path
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent
 
 
 def load_builder():
-    """Return the module entrypoint/build.py, by its path: monopod is not installed yet."""
+    """Load entrypoint/build.py by its path: monopod is not installed yet."""
     spec = importlib.util.spec_from_file_location("build_entrypoint", ROOT / "entrypoint" / "build.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -19,10 +19,10 @@ def load_builder():
 
 
 class BuildWithEntrypoint(build_py):
-    """Puts `bin/entrypoint-<machine>` beside the package: into the wheel, or into the source tree if that is used."""
+    """Builds `bin/entrypoint-<machine>` in the wheel, or in the source tree of an editable install."""
 
     def run(self):
-        """Copy the packages, then build the binaries, which replace any that lay in the source tree."""
+        """Copy the packages, then build the binaries, replacing those copied from the source tree."""
         super().run()
         builder = load_builder()
         try:
@@ -31,12 +31,12 @@ class BuildWithEntrypoint(build_py):
             raise CompileError(str(error)) from error
 
     def binaries(self):
-        """Return the folder that the binaries belong into."""
+        """Return the folder for the binaries."""
         root = ROOT if self.editable_mode else Path(self.build_lib, "monopod")
         return root / "entrypoint" / "bin"
 
     def get_outputs(self, include_bytecode=True):
-        """Return the files of the package, with the binaries."""
+        """Return the files of the package, including the binaries."""
         if self.editable_mode:
             return super().get_outputs(include_bytecode)
         binaries = [str(self.binaries() / f"entrypoint-{machine}") for machine in load_builder().TARGETS]

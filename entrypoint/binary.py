@@ -1,4 +1,4 @@
-"""Where the binary of the entrypoint for a machine is (`build.py` makes them, a wheel holds them all)."""
+"""Finds the entrypoint's binary for a machine. `build.py` builds them; a wheel contains all of them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _BINARIES = Path(__file__).with_name("bin")
 
 
 def path(machine: str | None = None) -> Path:
-    """Return the path of the entrypoint for `machine`, named as `platform.machine()` does; for this one if None.
+    """Return the path of the binary for `machine` (a name of `platform.machine()`; default: this machine).
 
-    Raises FileNotFoundError, with a message for the user, if there is none.
+    Raises FileNotFoundError with a message for the user.
     """
     wanted = machine or platform.machine()
     binary = _BINARIES / f"entrypoint-{wanted}"
     if not binary.is_file():
         built = sorted(other.name.removeprefix("entrypoint-") for other in _BINARIES.glob("entrypoint-*"))
-        there = f"there is one for {', '.join(built)}" if built else "none was built: install monopod with pip"
-        raise FileNotFoundError(f"no entrypoint for the machine {wanted} in {_BINARIES}; {there}")
+        advice = f"available: {', '.join(built)}" if built else "install monopod with pip to build them"
+        raise FileNotFoundError(f"no entrypoint for {wanted} in {_BINARIES}; {advice}")
     return binary

@@ -1,8 +1,8 @@
-"""Builds the entrypoint (the C files beside this one) for each machine that a Pod may run on, with `ziglang`.
+"""Compiles the entrypoint (the C files in this folder) for every architecture, with the compiler of `ziglang`.
 
-The release build is freestanding: only libc's headers are used, since compiling musl itself takes most of a minute for
-each machine, and the entrypoint alone a fraction of a second. `setup.py` calls `build_all` by the path of this file, at
-a time when monopod cannot be imported; hence the standard library alone.
+The build is freestanding and uses only libc's headers: compiling musl takes most of a minute for each architecture, the
+entrypoint about a second. `setup.py` loads this file by its path before monopod is installed, so it imports only the
+standard library.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TARGETS = {
     "armv7l": "arm-linux-musleabihf",
     "riscv64": "riscv64-linux-musl",
 }
-"""The target of the compiler for each machine, which is named as `platform.machine()` names it."""
+"""The compiler's target for each machine, by its name in `platform.machine()`."""
 
 _COMPILE = [
     *("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-Os", "-ffreestanding", "-fno-builtin", "-fno-pic"),
@@ -37,11 +37,11 @@ _LINK = ["-nostdlib", "-static", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none
 
 
 class BuildError(Exception):
-    """The compiler is not there, or failed. The message holds what it said."""
+    """The compiler is missing or failed. The message holds its output."""
 
 
 def build(machine: str, output: Path, version: str = "unknown") -> None:
-    """Build the static binary for `machine` (a key of TARGETS) as `output`. Raises BuildError, KeyError."""
+    """Build the static binary for `machine` (a key of TARGETS) as `output`. Raises BuildError or KeyError."""
     target = TARGETS[machine]
     with tempfile.TemporaryDirectory() as directory:
         linked = Path(directory, "entrypoint")
@@ -54,11 +54,11 @@ def build(machine: str, output: Path, version: str = "unknown") -> None:
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     temporary.write_bytes(content)
     temporary.chmod(0o755)
-    temporary.replace(output)  # a running entrypoint keeps its own file
+    temporary.replace(output)  # a running entrypoint keeps its file
 
 
 def build_all(directory: Path = BINARIES, version: str | None = None) -> list[Path]:
-    """Build `entrypoint-<machine>` for every machine in `directory`; return their paths. Raises BuildError."""
+    """Build `entrypoint-<machine>` for every machine in `directory` and return their paths. Raises BuildError."""
     outputs = [directory / f"entrypoint-{machine}" for machine in TARGETS]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(build, TARGETS, outputs, [version or source_version()] * len(outputs)))
@@ -66,7 +66,7 @@ def build_all(directory: Path = BINARIES, version: str | None = None) -> list[Pa
 
 
 def source_version() -> str:
-    """Return the version of monopod as its `__init__.py` says it."""
+    """Return the version of monopod from its `__init__.py`."""
     text = Path(__file__).parent.with_name("__init__.py").read_text()
     match = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
     return match[1] if match else "unknown"

@@ -1,4 +1,4 @@
-"""The binaries of the entrypoint: there is one for each machine, it is small and static, and it runs (in qemu)."""
+"""The entrypoint's binaries: one for each machine, small, static, and running (in qemu)."""
 
 from __future__ import annotations
 
@@ -131,8 +131,8 @@ def test_path_is_that_of_this_machine():
 
 
 def test_missing_binary_is_told_in_words(tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match=r"no entrypoint for the machine mips in .*; there is one for .*x86_64"):
+    with pytest.raises(FileNotFoundError, match=r"no entrypoint for mips in .*; available: .*x86_64"):
         binary.path("mips")
     monkeypatch.setattr(binary, "_BINARIES", Path(tmp_path))
-    with pytest.raises(FileNotFoundError, match="none was built: install monopod with pip"):
+    with pytest.raises(FileNotFoundError, match="install monopod with pip to build them"):
         binary.path("x86_64")
