@@ -70,10 +70,10 @@ static pid_t fork_child(struct request *request, int socket)
     return pid;
 }
 
-static void fail_start(struct request *request, const char *words, int error)
+static void fail_start(struct request *request, const char *message, int error)
 {
     struct text *text = error_of(request);
-    append(text, words);
+    append(text, message);
     append(text, ": ");
     append_error(text, error);
     request->status = CODE_CANNOT_RUN << 8;
@@ -178,13 +178,13 @@ static bool reap_children(void)
         struct request *request = requests;
         while (request < requests + MAX_REQUESTS && (request->phase != RUNNING || request->pid != info.si_pid))
             request++;
-        bool found = request < requests + MAX_REQUESTS;
-        if (found) /* before wait4, while the PID cannot be reused */
+        bool is_program = request < requests + MAX_REQUESTS;
+        if (is_program) /* before wait4, while the PID cannot be reused */
             ignore(sys_kill(-request->pid, SIGKILL));
         int status = 0;
         struct kernel_rusage usage = {0};
         ignore(sys_wait4(info.si_pid, &status, 0, &usage)); /* it is dead: returns at once */
-        if (found) {
+        if (is_program) {
             request->status = status;
             request->usage = usage;
             request->end = wall_clock_after(request->start, request->monotonic);

@@ -39,11 +39,11 @@ struct text {
 };
 
 void append_bytes(struct text *text, const char *bytes, size_t size);
-void append(struct text *text, const char *words);
-void append_escaped(struct text *text, const char *word);
+void append(struct text *text, const char *string);
+void append_escaped(struct text *text, const char *string);
 void append_number(struct text *text, uint64_t number, int width);
 void append_error(struct text *text, int error);
-void log_error(const char *words, const char *foreign, int error);
+void log_error(const char *message, const char *subject, int error);
 const char *numbered_name(struct text *text, const char *prefix, uint32_t number);
 long parse_number(const char **at);
 
@@ -115,7 +115,7 @@ extern struct child {
     size_t allocated;
 } child;
 
-_Noreturn void fail_request(int code, const char *words, const char *foreign, int error, const char *more);
+_Noreturn void fail_request(int code, const char *message, const char *subject, int error, const char *remark);
 void *allocate(size_t size);
 char *read_records(int file);
 const char *find_record(const char *record, char letter);

@@ -2,7 +2,7 @@
 
 #include "entrypoint.h"
 
-static int open_copy(const char *path, const char *words)
+static int open_copy(const char *path, const char *message)
 {
     int flags = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOCTTY | O_CLOEXEC;
     int result = sys_openat(AT_FDCWD, path, flags, 0666);
@@ -12,7 +12,7 @@ static int open_copy(const char *path, const char *words)
             result = sys_openat(AT_FDCWD, path, flags, 0666);
     }
     if (result < 0)
-        fail_request(CODE_CANNOT_RUN, words, path, result, "");
+        fail_request(CODE_CANNOT_RUN, message, path, result, "");
     return result;
 }
 
@@ -86,16 +86,16 @@ void start_copies(const char *records)
 {
     struct copy copies[] = {{.stream = STDOUT_FILENO, .path = find_record(records, 'o')},
                             {.stream = STDERR_FILENO, .path = find_record(records, 'r')}};
-    static const char *const words[] = {"cannot write the copy of standard output to ",
-                                        "cannot write the copy of standard error to "};
+    static const char *const messages[] = {"cannot write the copy of standard output to ",
+                                           "cannot write the copy of standard error to "};
     for (int i = 0; i < 2; i++) {
         if (copies[i].path == NULL)
             continue;
-        copies[i].file = open_copy(copies[i].path, words[i]);
+        copies[i].file = open_copy(copies[i].path, messages[i]);
         int ends[2] = {-1, -1};
         int result = sys_pipe2(ends, O_CLOEXEC);
         if (result < 0)
-            fail_request(CODE_CANNOT_RUN, words[i], copies[i].path, result, "");
+            fail_request(CODE_CANNOT_RUN, messages[i], copies[i].path, result, "");
         copies[i].from = ends[0];
         copies[i].into = ends[1];
     }
@@ -105,7 +105,7 @@ void start_copies(const char *records)
     for (int i = 0; i < 2; i++) {
         int result = copies[i].path != NULL ? sys_dup3(copies[i].into, copies[i].stream, 0) : 0;
         if (result < 0)
-            fail_request(CODE_CANNOT_RUN, words[i], copies[i].path, result, "");
+            fail_request(CODE_CANNOT_RUN, messages[i], copies[i].path, result, "");
     }
 }
 

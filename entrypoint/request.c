@@ -16,33 +16,33 @@ static void send_report(const struct text *error)
     ignore(sys_write(child.socket, &report, size)); /* fails if the supervisor is gone; then nobody needs it */
 }
 
-/* Reports `words`, `foreign` (escaped), the text of `error` and `more` to the supervisor, and exits. */
-_Noreturn void fail_request(int code, const char *words, const char *foreign, int error, const char *more)
+/* Reports `message`, `subject` (escaped), the text of `error` and `remark` to the supervisor, and exits. */
+_Noreturn void fail_request(int code, const char *message, const char *subject, int error, const char *remark)
 {
     static struct text sentence;
     sentence.length = 0;
-    append(&sentence, words);
-    append_escaped(&sentence, foreign);
+    append(&sentence, message);
+    append_escaped(&sentence, subject);
     if (error != 0) {
         append(&sentence, ": ");
         append_error(&sentence, error);
     }
-    append(&sentence, more);
+    append(&sentence, remark);
     send_report(&sentence);
     exit_now(code);
 }
 
-static _Noreturn void fail_malformed(unsigned record, const char *why)
+static _Noreturn void fail_malformed(unsigned record, const char *problem)
 {
-    static struct text words;
-    words.length = 0;
-    append(&words, "run.");
-    append_number(&words, child.number, 1);
-    append(&words, " is malformed: record ");
-    append_number(&words, record, 1);
-    append(&words, " ");
-    append_bytes(&words, "", 1);
-    fail_request(CODE_CANNOT_RUN, words.bytes, why, 0, "");
+    static struct text message;
+    message.length = 0;
+    append(&message, "run.");
+    append_number(&message, child.number, 1);
+    append(&message, " is malformed: record ");
+    append_number(&message, record, 1);
+    append(&message, " ");
+    append_bytes(&message, "", 1);
+    fail_request(CODE_CANNOT_RUN, message.bytes, problem, 0, "");
 }
 
 void *allocate(size_t size)
@@ -296,10 +296,10 @@ static void restore_signals(void)
 /* Explains an ENOENT for a program that exists: its interpreter does not, which its first line may name. */
 static const char *describe_interpreter(const char *program)
 {
-    static struct text more;
+    static struct text remark;
     static char line[128]; /* the kernel reads at most 256 bytes */
-    more.length = 0;
-    append(&more, " (the file exists, but its interpreter does not");
+    remark.length = 0;
+    append(&remark, " (the file exists, but its interpreter does not");
     int file = sys_openat(AT_FDCWD, program, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
     ssize_t size = file < 0 ? 0 : sys_read(file, line, sizeof line - 1);
     sys_close(file);
@@ -311,21 +311,21 @@ static const char *describe_interpreter(const char *program)
         for (end = start; *end != '\0' && *end != ' ' && *end != '\t' && *end != '\n'; end++)
             ;
         *end = '\0';
-        append(&more, ": ");
-        append_escaped(&more, start);
+        append(&remark, ": ");
+        append_escaped(&remark, start);
     }
-    append(&more, ")");
-    append_bytes(&more, "", 1);
-    return more.bytes;
+    append(&remark, ")");
+    append_bytes(&remark, "", 1);
+    return remark.bytes;
 }
 
 static _Noreturn void fail_exec(const char *program, int error, char **arguments, char **environment)
 {
-    const char *more = "";
+    const char *remark = "";
     if (error == -ENOEXEC)
-        more = " (a script must start with #! and its interpreter)";
+        remark = " (a script must start with #! and its interpreter)";
     if (error == -ENOENT && file_mode(AT_FDCWD, program, 0) != 0)
-        more = describe_interpreter(program);
+        remark = describe_interpreter(program);
     if (error == -E2BIG) {
         size_t longest = 0;
         for (char **text = arguments; *text != NULL; text++)
@@ -333,10 +333,10 @@ static _Noreturn void fail_exec(const char *program, int error, char **arguments
         for (char **text = environment; *text != NULL; text++)
             longest = strlen(*text) > longest ? strlen(*text) : longest;
         if (longest >= 128 << 10)
-            more = " (an argument or environment variable is longer than 128 KiB)";
+            remark = " (an argument or environment variable is longer than 128 KiB)";
     }
     bool missing = error == -ENOENT || error == -ENOTDIR;
-    fail_request(missing ? CODE_NOT_FOUND : CODE_CANNOT_RUN, "cannot run ", program, error, more);
+    fail_request(missing ? CODE_NOT_FOUND : CODE_CANNOT_RUN, "cannot run ", program, error, remark);
 }
 
 static _Noreturn void exec_program(char **arguments, char **environment)
@@ -347,7 +347,7 @@ static _Noreturn void exec_program(char **arguments, char **environment)
     const char *path = find_variable(environment, "PATH", 4);
     if (path == NULL)
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    char *found = NULL; /* a file of that name that is not executable */
+    char *not_executable = NULL; /* the first file of that name that exec refused */
     size_t name = strlen(program) + 1;
     for (const char *at = path;; at++) {
         const char *colon = strchr(at, ':');
@@ -362,24 +362,24 @@ static _Noreturn void exec_program(char **arguments, char **environment)
         if (file_mode(AT_FDCWD, candidate, 0) != 0) {
             if (error != -EACCES)
                 fail_exec(candidate, error, arguments, environment);
-            if (found == NULL)
-                found = candidate;
+            if (not_executable == NULL)
+                not_executable = candidate;
         }
         if (colon == NULL)
             break;
         at = colon;
     }
-    if (found != NULL)
-        fail_exec(found, -EACCES, arguments, environment);
-    static struct text words;
-    words.length = 0;
-    append(&words, ": not found on PATH (");
-    append_escaped(&words, path);
-    append(&words, ")");
-    if (words.length == sizeof words.bytes)
-        words.length--;
-    append_bytes(&words, "", 1);
-    fail_request(CODE_NOT_FOUND, "cannot run ", program, 0, words.bytes);
+    if (not_executable != NULL)
+        fail_exec(not_executable, -EACCES, arguments, environment);
+    static struct text remark;
+    remark.length = 0;
+    append(&remark, ": not found on PATH (");
+    append_escaped(&remark, path);
+    append(&remark, ")");
+    if (remark.length == sizeof remark.bytes)
+        remark.length--;
+    append_bytes(&remark, "", 1);
+    fail_request(CODE_NOT_FOUND, "cannot run ", program, 0, remark.bytes);
 }
 
 _Noreturn void run_request(int file, pid_t parent)

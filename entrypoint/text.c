@@ -11,21 +11,21 @@ void append_bytes(struct text *text, const char *bytes, size_t size)
     text->length += size;
 }
 
-void append(struct text *text, const char *words)
+void append(struct text *text, const char *string)
 {
-    append_bytes(text, words, strlen(words));
+    append_bytes(text, string, strlen(string));
 }
 
 /* Appends a string that somebody else chose, with control characters escaped. */
-void append_escaped(struct text *text, const char *word)
+void append_escaped(struct text *text, const char *string)
 {
-    for (; *word != '\0'; word++) {
-        unsigned char byte = (unsigned char)*word;
+    for (; *string != '\0'; string++) {
+        unsigned char byte = (unsigned char)*string;
         if (byte < 0x20 || byte == 0x7f) {
             char escaped[] = {'\\', 'x', "0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]};
             append_bytes(text, escaped, sizeof escaped);
         } else {
-            append_bytes(text, word, 1);
+            append_bytes(text, string, 1);
         }
     }
 }
@@ -54,7 +54,7 @@ void append_error(struct text *text, int error)
 {
     static const struct {
         int number;
-        const char *words;
+        const char *description;
     } known[] = {
         {E2BIG, "Argument list too long"},
         {EACCES, "Permission denied"},
@@ -89,7 +89,7 @@ void append_error(struct text *text, int error)
         error = -error;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (known[i].number == error) {
-            append(text, known[i].words);
+            append(text, known[i].description);
             return;
         }
     }
@@ -97,14 +97,14 @@ void append_error(struct text *text, int error)
     append_number(text, (uint64_t)error, 1);
 }
 
-/* Logs a message on standard error: `words`, `foreign` (escaped) and the text of `error`, unless that is 0. */
-void log_error(const char *words, const char *foreign, int error)
+/* Logs a message on standard error: `message`, `subject` (escaped) and the text of `error`, unless that is 0. */
+void log_error(const char *message, const char *subject, int error)
 {
     static struct text line;
     line.length = 0;
     append(&line, "monopod: ");
-    append(&line, words);
-    append_escaped(&line, foreign);
+    append(&line, message);
+    append_escaped(&line, subject);
     if (error != 0) {
         append(&line, ": ");
         append_error(&line, error);
