@@ -59,16 +59,17 @@ int reserve_exited(void)
 {
     static char zeros[RESERVED_BYTES];
     int file = sys_openat(self.directory, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644);
-    int result = file < 0 ? file : write_all(file, zeros, sizeof zeros);
-    if (file >= 0 && result < 0)
-        sys_close(file);
-    return result < 0 ? result : file;
-}
-
-static int write_content(int file, const struct text *content)
-{
-    int result = write_all(file, content->bytes, content->length);
-    return result < 0 ? result : sys_fchmod(file, 0644);
+    if (file < 0)
+        return file;
+    long result = write_all(file, zeros, sizeof zeros);
+    if (result >= 0)
+        result = sys_lseek(file, 0, SEEK_SET);
+    if (result >= 0)
+        result = sys_fchmod(file, 0644);
+    if (result >= 0)
+        return file;
+    sys_close(file);
+    return (int)result;
 }
 
 /* Fills a reserved file and gives it a name, which works once. */
@@ -77,15 +78,13 @@ static int write_reserved(int file, const char *name, const struct text *content
     static struct text path;
     if (file < 0)
         return file;
-    long result = sys_lseek(file, 0, SEEK_SET);
-    if (result >= 0)
-        result = write_content(file, content);
+    int result = write_all(file, content->bytes, content->length);
     if (result >= 0)
         result = sys_ftruncate(file, (long)content->length);
     if (result >= 0)
         result = sys_linkat(AT_FDCWD, numbered_name(&path, "/proc/self/fd/", (uint32_t)file), self.directory, name,
                             AT_SYMLINK_FOLLOW);
-    return (int)result;
+    return result;
 }
 
 /* Writes a file under a temporary name, to be renamed. Its mode does not depend on the umask. */
@@ -97,7 +96,9 @@ int write_temporary(const char *temporary, const struct text *content, int reser
     int file = sys_openat(self.directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (file < 0)
         return file;
-    int result = write_content(file, content);
+    int result = write_all(file, content->bytes, content->length);
+    if (result >= 0)
+        result = sys_fchmod(file, 0644);
     sys_close(file);
     return result;
 }

@@ -349,6 +349,8 @@ static bool write_exited(struct request *request)
     numbered_name(&temporary, ".exited.", request->number);
     numbered_name(&name, "exited.", request->number);
     int result = write_temporary(temporary.bytes, &content, request->reserve);
+    sys_close(request->reserve);
+    request->reserve = -1; /* it works once */
     if (result >= 0) {
         remove_entry(name.bytes); /* a forged one, written by the program */
         if (request->file >= 0)
@@ -395,7 +397,6 @@ static void advance(struct request *request)
     if (request->phase == REPORTING && write_exited(request)) {
         sys_close(request->file);
         sys_close(request->socket);
-        sys_close(request->reserve);
         request->phase = FREE;
         ring_coordinator();
     }
