@@ -1,16 +1,16 @@
 """The program of the coordinator's container: ``python3 -m monopod.coordinator [OPTION]... [--] PIECE...``
 
 Takes the Plan in pieces (``monopod.schemas.plan.encode``) and the run's name from the environment (the downward API),
-runs the coordinator, and tells on standard output what happens. It stays when the run is over, until SIGTERM: a native
-sidecar that exits would be started again. With ``--end-with-run``, as an ordinary container, it ends by itself.
+runs the coordinator, and reports on standard output what happens. After the run it stays until SIGTERM: a native
+sidecar that exits would be restarted. With ``--end-with-run``, as an ordinary container, it exits on its own.
 
 SIGTERM and SIGINT before the end cancel the run, SIGUSR1 and SIGUSR2 cancel and stop it gracefully (Tekton:
-CancelledRunFinally, StoppedRunFinally). After SIGTERM it ends with the run; it is what deleting the Pod sends. Kubelet
-sends it as well when all other containers have ended, so containers that have ended come before the cancellation.
+CancelledRunFinally, StoppedRunFinally). After SIGTERM it exits at the end of the run. Deleting the Pod sends SIGTERM;
+kubelet also sends it when all other containers have ended, so their exits are read before it cancels.
 
-Exit codes: 0 the run succeeded, 1 it did not, 2 it could not be started, 3 it cannot go on (the journal cannot be kept,
-or another coordinator has it). Options are read by hand, since importing ``argparse`` takes as long as all else here
-together.
+Exit codes: 0 the run succeeded, 1 it did not, 2 it could not be started, 3 it cannot continue (the journal is not
+writable, or another coordinator has it). Options are parsed by hand: importing ``argparse`` takes as long as everything
+else together.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ TERMINATION_LOG = "/dev/termination-log"
 
 
 class UsageError(Exception):
-    """What is wrong with the command line, in words."""
+    """The command line is wrong; the message says why."""
 
 
 class Options(NamedTuple):
-    """What the command line says. ``root`` is /monopod, but for tests."""
+    """The options of the command line. ``root`` is /monopod, except in tests."""
 
     pieces: tuple[str, ...]
     form: Literal["human", "json"] = "human"
@@ -52,7 +52,7 @@ class Options(NamedTuple):
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
-    """Return what a command line says. Raises UsageError."""
+    """Parse a command line. Raises UsageError."""
     given = {"--format": "human", "--root": "/monopod"}
     ends_with_run = False
     pieces: list[str] = []
@@ -70,7 +70,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
         else:
             pieces.append(argument)
     if not pieces:
-        raise UsageError(f"there is no Plan; {USAGE}")
+        raise UsageError(f"missing Plan; {USAGE}")
     if not given["--root"]:
         raise UsageError("--root must be a directory")
     return Options(tuple(pieces), _form(given["--format"]), given["--root"], ends_with_run)
@@ -85,7 +85,7 @@ def _form(text: str) -> Literal["human", "json"]:
 
 
 def identity(environment: Mapping[str, str]) -> Begun:
-    """Return the first event of a run that starts now, under the name that the environment says."""
+    """Return the first event of a run that starts now, with its name from the environment."""
     return Begun(
         at=time.time(),
         name=environment.get("MONOPOD_RUN_NAME", "run"),
@@ -96,14 +96,14 @@ def identity(environment: Mapping[str, str]) -> Begun:
 
 
 class Output:
-    """Tells the run on standard output, and its end in the termination message. A reader who leaves is not missed."""
+    """Writes the run's log to standard output, and its end to the termination message. A closed reader is ignored."""
 
     def __init__(self, form: Literal["human", "json"]) -> None:
         self._form = form
         self._log = RunLog()
 
     def report(self, events: Sequence[RunEvent], *, replayed: bool) -> None:
-        """Write the events; with `again` only take note of them."""
+        """Write the events. With `replayed`, only remember them."""
         lines = []
         for event in events:
             if self._form == "json":
@@ -128,7 +128,7 @@ def _write_termination_message(text: str) -> None:
 
 
 def _refuse(error: Exception, code: int) -> int:
-    """Report why there is no coordinator, also in the termination message, and return the exit code."""
+    """Report why there is no coordinator, also in the termination message. Returns the exit code."""
     print(f"coordinator: {error}", file=sys.stderr)
     _write_termination_message(str(error))
     return code
@@ -137,7 +137,7 @@ def _refuse(error: Exception, code: int) -> int:
 def _take_up(plan: Plan, options: Options) -> Coordinator:
     slots = tuple(slots_of(plan.pipeline))
     return Coordinator(
-        Engine(plan, marks=options.form == "json"),  # monopod run cuts the output at the marks
+        Engine(plan, marks=options.form == "json"),  # monopod run splits the output at the marks
         slots,
         options.root,
         Output(options.form),
@@ -148,7 +148,7 @@ def _take_up(plan: Plan, options: Options) -> Coordinator:
 
 def main() -> int:
     """Run the coordinator and return its exit code."""
-    gc.disable()  # until all that lives as long as the run is there
+    gc.disable()  # until everything that lives as long as the run is created
     os.umask(0)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a container takes five descriptors

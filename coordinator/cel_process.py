@@ -1,27 +1,27 @@
-"""A CEL expression, evaluated in a process of its own: it is as hostile as the Results that were put into it.
+"""Evaluates CEL expressions in child processes: an expression is as hostile as the Results that were put into it.
 
-A Result can close the quotes round it and go on in CEL: macros in macros that take years, texts that double until no
-memory is left, a sum so long that the stack ends (SIGSEGV). In the coordinator's process that would be the end of all
-Tasks, or of their progress.
+A Result can close the quotes around it and continue in CEL: nested macros that run for years, strings that double until
+the memory is exhausted, a sum so long that the stack overflows (SIGSEGV). In the coordinator's process that would end
+all Tasks, or block them.
 
-Why a process: the library has no limits, and a thread can be neither stopped nor kept from memory. Bounds on the text
-would need another parser of CEL, refuse what is harmless, and still let a regular expression take minutes. What the
-kernel limits is limited for all expressions, those that nobody thought of too.
+Why a process: the library has no limits, and a thread cannot be stopped or limited in memory. Checking the text would
+require another CEL parser, reject harmless expressions, and still accept a regular expression that takes minutes. The
+kernel's limits hold for every expression.
 
 Rules:
 
-- Time is that of the CPU: a busy machine refuses nothing that an idle one takes. For a process that gets no CPU at all
-  there is an end to the waiting as well.
-- All expressions of a run share some time, so that many slow ones hold up the run little longer than a few do. An
-  ordinary one never notices: what each may take at the least is fifty times what it needs.
-- Memory is what comes on top of the coordinator's own. Both fit in what the coordinator may have at the least
+- The time limit is CPU time: a busy machine accepts what an idle one accepts. A process that gets no CPU at all is
+  given up after a while.
+- All expressions of a run share a budget of CPU time, so that many slow ones do not delay the run much longer than a
+  few. The least that each may use is fifty times what an ordinary one needs.
+- The memory limit is on top of the coordinator's own memory. Both fit in the coordinator's smallest limit
   (``compiler.pod.resources``).
-- The child closes all files first. A lock (``flock``) is held as long as any process has its file open, and those of
-  the coordinator have to end with it. Its limits end the child itself: it needs nobody to do so.
-- Signals are for the coordinator alone: they are blocked when the child comes, but for that of its limit.
+- The child closes all files first: a ``flock`` is held as long as any process has the file open, and the coordinator's
+  locks must end with the coordinator. The child's limits end it without anyone's help.
+- All signals but that of its limit are blocked in the child: they are for the coordinator.
 - The child imports nothing: another thread (``network_probe``) may have held a lock of the import system.
-- What comes out depends on the machine; with maps, whose order is random, even on chance. It goes to the journal, so
-  that a replay has the same.
+- The answer may depend on the machine and, with maps (whose order is random), on chance. It goes to the journal, so
+  that a replay has the same answer.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from monopod.schemas import cel
 from monopod.schemas.variables import EvaluationError
 
 LONGEST, SHARED, LEAST = 1.0, 5.0, 0.1
-"""CPU seconds: of one expression, of all in a run, and of one when the latter are used up."""
+"""CPU seconds: of one expression, of all in a run, and of one when those of the run are used up."""
 WAIT_SECONDS = 10.0
 MEMORY = 64 * 1024 * 1024
 """An expression of 1 MiB takes 20 ms and 6 MiB, an ordinary one 1 ms and 1 MiB."""
@@ -45,11 +45,11 @@ MEMORY = 64 * 1024 * 1024
 _TRUTHS = {b"true": True, b"false": False}
 _BLOCKED = signal.valid_signals() - {signal.SIGPROF}
 _ROOM = 64 * 1024
-"""What fits into a pipe, and more than any answer has."""
+"""The capacity of a pipe, more than any answer needs."""
 
 
 class CelProcesses:
-    """Evaluates the expressions of a run, each in a process of its own."""
+    """Evaluates the expressions of a run, each in its own process."""
 
     def __init__(self) -> None:
         self._shared = SHARED
@@ -70,7 +70,7 @@ class CelProcesses:
 class Evaluation:
     """An expression that is being evaluated.
 
-    ``descriptor`` becomes readable when there is an answer; it may take ``patience`` seconds. Call ``finish`` then.
+    ``descriptor`` becomes readable when there is an answer. Call ``finish`` then, or after ``patience`` seconds.
     """
 
     def __init__(self, expression: str, seconds: float, spend: Callable[[float], None]) -> None:
@@ -101,7 +101,7 @@ class Evaluation:
         raise EvaluationError(answer.decode() or f"{cel.named(self._expression)} cannot be evaluated")
 
     def _end_child(self) -> tuple[bytes | None, int]:
-        """Return what the child says (None: nothing yet), and its wait status."""
+        """Return the child's answer (None: none yet) and its wait status."""
         poll = select.poll()
         poll.register(self.descriptor, select.POLLIN)
         in_time = bool(poll.poll(0))
@@ -117,12 +117,12 @@ class Evaluation:
 
 @cache
 def _warm_up() -> None:
-    """Load the library and have it build its tables, once and not in each child. Raises EvaluationError."""
+    """Load the library and build its tables once, not in each child. Raises EvaluationError."""
     cel.evaluate("true")
 
 
 def _start_child(expression: str, answer_end: int, seconds: float) -> int:
-    """Return the process that evaluates; it has `answer_end`, which is closed here. Raises OSError."""
+    """Start the process that evaluates, with `answer_end`, which is closed here. Raises OSError."""
     blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
     try:
         highest = max(map(int, os.listdir("/proc/self/fd")))
@@ -136,7 +136,7 @@ def _start_child(expression: str, answer_end: int, seconds: float) -> int:
 
 
 def _be_child(expression: str, answer_end: int, highest: int, seconds: float) -> None:
-    """Evaluate, answer and exit. Does not return, whatever happens."""
+    """Evaluate, answer and exit. Never returns."""
     try:
         _limit_itself(seconds)
         os.dup2(answer_end, 0)
@@ -171,7 +171,7 @@ def _too_slow(expression: str, seconds: float) -> EvaluationError:
 def _killed(expression: str, number: int, seconds: float) -> EvaluationError:
     if number == signal.SIGPROF:
         return _too_slow(expression, seconds)
-    if number == signal.SIGABRT:  # Rust's answer to memory that it cannot get
+    if number == signal.SIGABRT:  # how Rust ends without memory
         return cel.too_large(expression)
     why = f"the evaluation was ended by signal {number} ({signal.strsignal(number)})"
     return EvaluationError(f"{cel.named(expression)} cannot be evaluated: {why}")

@@ -1,22 +1,22 @@
-"""The control directory of one container, as the coordinator sees it (docs/control-directory.md).
+"""The coordinator's side of a container's control directory (docs/control-directory.md).
 
 Rules:
 
-- The directory is opened once; every name is looked up below that descriptor, and no symbolic link is followed. What
-  a Step does to the directory can then reach no further than to the Step itself.
-- Files that a Step can write are untrusted: only regular files are read, up to a limit, and a malformed one becomes an
-  `Exit` with an error. Reading never raises.
-- A file appears by rename, with its mode whatever the umask.
-- An `exited.N` is true only if nobody holds the lock of `run.N`: the entrypoint holds it until all of the request is
-  dead. The file asked is the one that was written, whatever a Step has put under its name since.
-- The bell and the ring stay open, so that ringing and hearing cost one system call each, and a FIFO that a Step takes
-  away is still the one both sides hold.
+- The directory is opened once. Every name is looked up below that descriptor, without following symbolic links: what a
+  Step does to the directory affects only that Step.
+- Files that a Step can write are untrusted: only regular files are read, up to a limit, and malformed content becomes
+  an `Exit` with an error. Reading never raises.
+- Files appear by rename, with their mode regardless of the umask.
+- An `exited.N` is valid only if the lock of `run.N` is free: the entrypoint holds it until every process of the request
+  is dead. The lock is that of the file that was written, even if a Step has replaced it.
+- The bell and the ring stay open: a wake-up costs one system call on each side, and a Step that removes a FIFO does not
+  separate the two sides.
 
-`alive` is probed by taking the lock for a moment, since there is no way to ask: ``F_OFD_GETLK`` knows nothing of
-``flock`` locks, and ``/proc/locks`` leaves out those of other PID namespaces. The lock asked for is shared, is given
-back at once, and the entrypoint waits for its own (it does not fail), so that a probe can never hurt it.
+`alive` is probed by taking its lock for a moment, since there is no other way: ``F_OFD_GETLK`` does not see ``flock``
+locks, and ``/proc/locks`` omits other PID namespaces. The probe takes a shared lock and releases it at once, and the
+entrypoint waits for its own lock instead of failing, so a probe never disturbs it.
 
-What is left to others: when to look, and what follows (``shell``).
+Left to others: when to read, and what follows (``shell``).
 """
 
 from __future__ import annotations
@@ -49,22 +49,22 @@ _CANNOT_RUN = 126
 
 
 class ControlDirectory:
-    """One container's control directory. Owns its descriptors until `close`."""
+    """The control directory of one container. Owns its descriptors until `close`."""
 
     def __init__(self, path: str) -> None:
-        """Open the directory, make the FIFOs and take the lock. Raises OSError if there is no such directory."""
+        """Open the directory, create the FIFOs and take the lock. Raises OSError if the directory does not exist."""
         self._directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._alive: int | None = None
         self._lock: int | None = None
-        self._requests: dict[int, int] = {}  # the run.N whose end nobody has read yet
+        self._requests: dict[int, int] = {}  # each run.N whose end was not read yet
         self._is_abandoned = False
         self._bell = self._open_fifo("bell")
         self.ring = self._open_fifo("ring")
-        """Becomes readable when the entrypoint has something to tell; None if a Step left something else there."""
+        """Becomes readable when the entrypoint has news; None if a Step has put something else there."""
         self.hold_lock()
 
     def close(self) -> None:
-        """Close every descriptor, which gives the lock back. What is asked for afterwards fails with OSError."""
+        """Close every descriptor, which releases the lock. Later calls raise OSError."""
         for number in list(self._requests):
             self.forget_request(number)
         for descriptor in (self._directory, self._alive, self._lock, self._bell, self.ring):
@@ -74,10 +74,10 @@ class ControlDirectory:
         self._alive = self._lock = self._bell = self.ring = None
 
     def hold_lock(self) -> bool:
-        """Hold the lock of `coordinator`; return whether it is held. To be tried again if it is not.
+        """Take the lock of `coordinator` and return whether it is held. If it is not, try again later.
 
-        It may be taken for a moment: an entrypoint probes it once a second. A Step that keeps it only keeps its own
-        entrypoint from noticing that the coordinator is gone.
+        It may be taken for a moment, since an entrypoint probes it once a second. A Step that keeps it only prevents
+        its own entrypoint from noticing that the coordinator is gone.
         """
         if self._lock is not None:
             return True
@@ -97,28 +97,28 @@ class ControlDirectory:
         return True
 
     def abandon(self) -> None:
-        """Give the lock back for good: an entrypoint that can be told nothing will end for want of a coordinator."""
+        """Release the lock for good: an entrypoint that cannot be reached exits when it has no coordinator."""
         self._is_abandoned = True
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def drain_ring(self) -> None:
-        """Take the wake-ups out of the ring."""
+        """Empty the ring."""
         if self.ring is not None:
             with contextlib.suppress(BlockingIOError):
                 os.read(self.ring, 4096)
 
     def ring_bell(self) -> None:
-        """Wake the entrypoint. A full FIFO will wake it anyway."""
+        """Wake the entrypoint. A full FIFO wakes it anyway."""
         if self._bell is not None:
             with contextlib.suppress(BlockingIOError):
                 os.write(self._bell, b"\n")
 
     def liveness(self) -> Liveness:
-        """Return whether the entrypoint has not started yet, lives, or is gone.
+        """Return whether the entrypoint has not started yet ("absent"), is alive or is dead.
 
-        A first answer of "dead" may be wrong: between making `alive` and locking it, an entrypoint looks dead.
+        The first "dead" may be wrong: an entrypoint looks dead between creating `alive` and locking it.
         """
         if self._alive is None:
             try:
@@ -139,9 +139,9 @@ class ControlDirectory:
         return "dead"
 
     def start_failure(self) -> tuple[str, str]:
-        """Return the reason and the message that `alive` gives for an entrypoint that never started; else empty texts.
+        """Return why an entrypoint never started, from `alive`: reason and message; both empty if it is not known.
 
-        To be asked for if `liveness` was "dead" from the beginning (``never_started``).
+        Applies if `liveness` was "dead" from the start (``never_started``).
         """
         content = b""
         if self._alive is not None:
@@ -151,7 +151,7 @@ class ControlDirectory:
         return reason.strip(), " ".join(message.split())
 
     def has_request(self, number: int) -> bool:
-        """Return whether `run.N` was written. A Step may have taken it away: then its end says so."""
+        """Return whether `run.N` was written. If a Step has removed it, `exited.N` shows that it was."""
         return self._is_there(f"run.{number}") or self._is_there(f"exited.{number}")
 
     def write_request(self, number: int, content: bytes) -> None:
@@ -161,7 +161,7 @@ class ControlDirectory:
         self.ring_bell()
 
     def forget_request(self, number: int) -> None:
-        """Let go of `run.N`: nobody will ask for its end any more."""
+        """Close `run.N`, whose end will not be read any more."""
         descriptor = self._requests.pop(number, None)
         if descriptor is not None:
             os.close(descriptor)
@@ -172,12 +172,12 @@ class ControlDirectory:
         self.ring_bell()
 
     def write_exit(self, code: int, grace: float) -> None:
-        """Write `exit`: what still runs after `grace` seconds is killed. Raises OSError if it cannot be written."""
+        """Write `exit`: whatever still runs after `grace` seconds is killed. Raises OSError if it cannot be written."""
         self._write("exit", f"{code} {round(grace * 1000)}\n".encode())
         self.ring_bell()
 
     def read_exit(self, number: int) -> Exit | None:
-        """Return what `exited.N` says; None if it is not there, or false since the request lives.
+        """Return the content of `exited.N`; None if it does not exist, or the request still runs, so that it is forged.
 
         A malformed file is an `Exit` with an error.
         """
@@ -197,9 +197,9 @@ class ControlDirectory:
         return True
 
     def _is_running(self, number: int) -> bool:
-        """Return whether the entrypoint holds the lock of `run.N`: of the one that was written, if that is known."""
+        """Return whether the entrypoint holds the lock of `run.N`, if possible of the file that was written."""
         descriptor = self._requests.get(number)
-        if descriptor is None:  # an earlier coordinator has written it
+        if descriptor is None:  # an earlier coordinator wrote it
             descriptor = self._open_request(number)
             if descriptor is None:
                 return False
@@ -238,7 +238,7 @@ class ControlDirectory:
             os.close(descriptor)
 
     def _open_fifo(self, name: str) -> int | None:
-        """Make the FIFO if it is missing, and open it; None if a Step has put something else there."""
+        """Open a FIFO, created if it is missing; None if a Step has put something else there."""
         try:
             os.mkfifo(name, 0o666, dir_fd=self._directory)
         except FileExistsError:
@@ -246,7 +246,7 @@ class ControlDirectory:
         else:
             made = True
         try:
-            # Opening some devices has side effects: look at what it is before opening it for real.
+            # Opening some devices has side effects: check the type before opening it.
             look = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._directory)
         except OSError:
             return None
@@ -267,16 +267,16 @@ class ControlDirectory:
 
 
 def write_file(directory: int, name: str, content: bytes, mode: int) -> None:
-    """Let a file of this content and mode appear in the directory `directory` (a descriptor), replacing another.
+    """Create or replace a file in the directory `directory` (a descriptor) by rename.
 
-    Raises OSError, with its name, if it cannot be written.
+    Raises OSError with its name if it cannot be written.
     """
     os.close(_written(directory, name, content, mode))
 
 
 def _written(directory: int, name: str, content: bytes, mode: int) -> int:
-    """Do the same, and return the descriptor of the file."""
-    temporary = f".{name}.{os.urandom(8).hex()}"  # a name nobody can have put something under
+    """Do the same and return the descriptor of the file."""
+    temporary = f".{name}.{os.urandom(8).hex()}"  # a name that nothing can have
     try:
         descriptor = os.open(temporary, _WRITE, mode, dir_fd=directory)
     except OSError as error:
@@ -287,7 +287,7 @@ def _written(directory: int, name: str, content: bytes, mode: int) -> int:
         write_all(descriptor, content)
         try:
             os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
-        except IsADirectoryError:  # a Step made it, to be in the way
+        except IsADirectoryError:  # a Step has created it to block the rename
             discard(directory, name)
             os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:
@@ -298,9 +298,9 @@ def _written(directory: int, name: str, content: bytes, mode: int) -> int:
 
 
 def discard(parent: int, name: str) -> str:
-    """Rename an entry of the directory `parent` out of the way, and return its new name. Raises OSError.
+    """Rename an entry of the directory `parent` to a new name, and return that. Raises OSError.
 
-    It stays in its directory: to move a directory into another one takes the right to write to it.
+    It stays in its directory: moving a directory to another one requires write permission to it.
     """
     unused = unused_name()
     os.rename(name, unused, src_dir_fd=parent, dst_dir_fd=parent)
@@ -308,12 +308,12 @@ def discard(parent: int, name: str) -> str:
 
 
 def unused_name() -> str:
-    """Return a name that nobody can have put something under."""
+    """Return a name that nothing can have."""
     return f".discarded.{os.urandom(8).hex()}"
 
 
 def _read_regular(descriptor: int) -> bytes:
-    """Return what an `exited.N` holds. Raises OSError, and ValueError if it is no regular file or too large."""
+    """Return the content of an `exited.N`. Raises OSError, and ValueError if it is not a regular file or too large."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise ValueError("it is not a regular file")
     content = os.read(descriptor, MAX_EXIT_BYTES + 1)
@@ -328,12 +328,12 @@ def failed_exit(error: str) -> Exit:
 
 
 def never_begun(error: str) -> Exit:
-    """Return the `Exit` of a request that could not be written: nothing ran, so there is no output to be marked."""
+    """Return the `Exit` of a request that could not be written: nothing ran, so there is no output to mark."""
     return Exit(code=_CANNOT_RUN, error=error, mark="")
 
 
 def encode_request(command: RunStep | RunProbe) -> bytes:
-    """Return the content of `run.N`. Raises ValueError if a text holds a NUL, which no program can be given."""
+    """Return the content of `run.N`. Raises ValueError if a text contains a NUL character."""
     records = [("e", f"{name}={value}") for name, value in command.environment]
     records += [("a", argument) for argument in command.arguments]
     paths = [("d", command.working_directory)]
@@ -344,29 +344,29 @@ def encode_request(command: RunStep | RunProbe) -> bytes:
 
 
 def encode_records(records: Iterable[tuple[str, str]]) -> bytes:
-    """Return records as `run.N` holds them. Raises ValueError if a text holds a NUL."""
+    """Return records in the format of `run.N`. Raises ValueError if a text contains a NUL character."""
     parts = []
     for letter, text in records:
         if "\0" in text:
             what = {"e": "environment variable", "a": "argument"}.get(letter, "path")
-            raise ValueError(f"the {what} {text[:40]!r} holds a NUL character, which no program can be given")
+            raise ValueError(f"the {what} {text[:40]!r} contains a NUL character, which cannot be passed to a program")
         parts.append(f"{letter}{text}\0")
     parts.append(".\0")
     return "".join(parts).encode()
 
 
 def parse_exit(content: bytes) -> Exit:
-    """Return what the content of an `exited.N` says. Raises ValueError if it is not of the documented form."""
+    """Return the `Exit` in the content of an `exited.N`. Raises ValueError if it is malformed."""
     fields: dict[str, str] = {}
     for line in content.decode(errors="replace").removesuffix("\n").split("\n"):
         key, equals, value = line.partition("=")
         if not equals or key not in _EXIT_KEYS:
             raise ValueError(f"unknown line {line[:40]!r}")
         if key in fields:
-            raise ValueError(f"{key} is there twice")
+            raise ValueError(f"duplicate {key}")
         fields[key] = value
     if ("code" in fields) == ("signal" in fields):
-        raise ValueError("it must hold one of code and signal")
+        raise ValueError("exactly one of code and signal is required")
     return Exit(
         code=_whole(fields, "code", 255) if "code" in fields else None,
         signal=_whole(fields, "signal", 64) if "signal" in fields else None,
@@ -392,7 +392,7 @@ def _whole(fields: dict[str, str], key: str, highest: int) -> int:
 def _token(fields: dict[str, str]) -> str | None:
     token = fields.get("mark")
     if token is None:
-        return "" if fields.get("error") else None  # what could not be run has written nothing
+        return "" if fields.get("error") else None  # a request that could not be run has no output
     if len(token) != _TOKEN_DIGITS or not set(token) <= set("0123456789abcdef"):
         raise ValueError(f"mark is {token[:40]!r}")
     return token

@@ -1,16 +1,15 @@
-"""The journal: what happened in a run so far, so that a coordinator that was killed can go on where it was.
+"""The journal: the events of a run so far, so that a coordinator that was killed can continue where it left off.
 
 Rules:
 
-- One line an entry, in one ``write(2)``, before anything follows from the entry. A kill can cut the last line short;
-  such a line never happened.
-- Nothing is forced to the disk: the journal has to survive the coordinator, not the node, since the Pod does not
-  survive the node either.
-- The journal is locked as long as the coordinator lives: two would run every Step twice.
-- A directory in which nothing can be written is found out at once: a coordinator that can keep no journal must not hold
-  the locks that keep entrypoints waiting for it.
+- One line per event, in one ``write(2)``, before anything follows from the event. A kill can truncate the last line,
+  which is then ignored.
+- No fsync: the journal must survive the coordinator, not the node, since the Pod does not survive the node either.
+- The journal is locked while the coordinator is alive: two coordinators would run every Step twice.
+- A directory that is not writable is an error at the start: a coordinator without a journal must not hold the locks
+  that make entrypoints wait for it.
 
-Standard library only. What is left to others: what follows from the entries (``shell``).
+Standard library only. Left to others: what follows from the events (``shell``).
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ _ROOM = 16 * 1024
 
 
 class JournalError(Exception):
-    """The journal cannot be used, in words for a person."""
+    """The journal cannot be used; the message says why."""
 
 
 class Journal:
     """A journal, open and locked until `close`."""
 
     def __init__(self, path: str) -> None:
-        """Open the journal, made if it is missing. Raises JournalError if another coordinator has it, OSError."""
+        """Open the journal, created if it is missing. Raises JournalError if another coordinator has it, OSError."""
         self._path = path
         _check_room(path)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -43,11 +42,11 @@ class Journal:
             raise JournalError(f"{path}: another coordinator is running this Pod") from error
 
     def close(self) -> None:
-        """Close the journal, which gives the lock back."""
+        """Close the journal, which releases the lock."""
         os.close(self._descriptor)
 
     def replay(self) -> list[Event]:
-        """Return all entries so far, and cut off a last one that was not finished. Raises JournalError, OSError."""
+        """Return all events so far, and truncate an unfinished last line. Raises JournalError, OSError."""
         with open(self._path, "rb") as file:
             content = file.read()
         finished = content.rfind(b"\n") + 1
@@ -62,12 +61,12 @@ class Journal:
         return entries
 
     def append(self, event: Event) -> None:
-        """Add an entry. Raises OSError."""
+        """Append an event. Raises OSError."""
         _write(self._descriptor, f"{event_to_line(event)}\n".encode(), self._path)
 
 
 def _check_room(path: str) -> None:
-    """Raise OSError unless a few entries can be written beside `path`."""
+    """Raise OSError unless a few events can be written beside `path`."""
     other = f"{path}.room"
     descriptor = os.open(other, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -78,7 +77,7 @@ def _check_room(path: str) -> None:
 
 
 def _write(descriptor: int, content: bytes, path: str) -> None:
-    """Write all of it. Raises OSError, which names `path`."""
+    """Write everything. Raises OSError with `path`."""
     try:
         write_all(descriptor, content)
     except OSError as error:

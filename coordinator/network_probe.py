@@ -1,10 +1,11 @@
 """One try of an HTTP or TCP readiness probe.
 
 Rules (Kubernetes, "Configure Liveness, Readiness and Startup Probes"): HTTP succeeds with a status from 200 to 399, TCP
-when the connection is made; both within the timeout, which is for the whole try. Certificates are not verified.
+when the connection is established; both within the timeout, which applies to the whole try. Certificates are not
+verified.
 
-A try is a thread of its own with blocking calls: name look-up and TLS have no other simple form. Only Pods that have
-such probes import this module.
+A try is a thread with blocking calls: name resolution and TLS have no other simple form. Only Pods with such probes
+import this module.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def _connected(host: str, port: int, deadline: float) -> socket.socket:
 
 
 def _http_status(url: str, headers: tuple[tuple[str, str], ...], deadline: float) -> int:
-    """Return the status of the answer to a GET request. Raises OSError, ValueError."""
+    """Return the status of the response to a GET request. Raises OSError, ValueError."""
     parts = urlsplit(url)
     encrypted = parts.scheme == "https"
     connection = _connected(parts.hostname or "", parts.port or (443 if encrypted else 80), deadline)
@@ -68,7 +69,7 @@ def _http_status(url: str, headers: tuple[tuple[str, str], ...], deadline: float
         connection.close()
     version, status, *_ = [*answer.split(b"\n", 1)[0].split(), b"", b""]
     if not version.startswith(b"HTTP/"):
-        raise ValueError("this is not an answer in HTTP")
+        raise ValueError("not an HTTP response")
     return int(status)
 
 
@@ -82,7 +83,7 @@ def _http_request(parts: SplitResult, headers: tuple[tuple[str, str], ...]) -> b
 
 
 def _rest(deadline: float) -> float:
-    """Return the seconds until the deadline. Raises TimeoutError (an OSError) if there are none."""
+    """Return the seconds until the deadline. Raises TimeoutError (an OSError) if it has passed."""
     rest = deadline - time.monotonic()
     if rest <= 0:
         raise TimeoutError("the probe took too long")

@@ -1,10 +1,10 @@
-"""What somebody outside of the Pod asks for, by a command in the coordinator's container (``kubectl exec``).
+"""Requests from outside the Pod, by a command in the coordinator's container (``kubectl exec``).
 
 ``python3 -P -S -m monopod.coordinator.outside_request signal NUMBER`` sends a signal to the coordinator, which is the
 first process of its container; ``… dead CONTAINER REASON MESSAGE`` reports that a container cannot start, and why
 (``never_started``).
 
-Exit codes: 0 done, 1 it cannot be done, 2 wrong usage. Standard library only.
+Exit codes: 0 success, 1 failure, 2 wrong usage. Standard library only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _COORDINATOR = 1
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the arguments ask for and return the exit code."""
+    """Execute the request in the arguments and return the exit code."""
     root = "/monopod"
     if len(arguments) > 1 and arguments[0] == "--root":
         root, arguments = arguments[1], arguments[2:]

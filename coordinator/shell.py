@@ -2,26 +2,25 @@
 
 Rules:
 
-- State is in files; a ring only says "look now". A sweep four times a second looks at every container, so that all
-  works, more slowly, with every ring lost. What a ring costs does not grow with the number of containers.
-- One event at a time: it goes to the journal, then to the engine, then its commands are carried out, then it is told.
-- What is kept in memory (requests that run, timers, questions without an answer) follows from the journal alone:
-  `_note_event` and `_note_command` keep it, live and in a replay alike. Carrying out is apart from that. A coordinator
-  that was killed therefore has to carry out again at most what the last event asked for, and a request only if `run.N`
-  is missing.
-- A CEL expression is evaluated beside everything else, in a process of its own (``cel_process``), one after another.
-- What a Step waits for comes first: releasing containers and telling come after requests, and the directories of a
-  first attempt are made while there is nothing else to do.
-- A request that cannot be written ends at once, with the reason; its number is used up by an empty `run.N`, since an
+- State is in files; a ring is only a wake-up. A sweep four times a second checks every container, so everything still
+  works, only slower, if every ring is lost. The cost of a ring does not depend on the number of containers.
+- One event at a time: it goes to the journal, then to the engine; then its commands are executed, then reported.
+- The state in memory (running requests, timers, unanswered questions) follows from the journal only: `_note_event` and
+  `_note_command` maintain it, live and in a replay. Executing a command is separate. After a restart, at most the
+  commands of the last event are executed again, and a request only if its `run.N` is missing.
+- CEL expressions are evaluated one after another, in child processes (``cel_process``); everything else continues.
+- Steps come first: containers are released and events reported after requests are written, and the directories of a
+  first attempt are prepared while the coordinator is idle.
+- A request that cannot be written ends at once, with the reason. An empty `run.N` uses up its number, since an
   entrypoint takes the numbers in order.
-- An entrypoint is gone when its lock is. How its requests ended is read after that, when it can write no more.
-- Time is the machine's at the start of the run plus what has passed since: a clock that is set makes no timer come too
-  early or too late.
-- A Step that was stopped and does not end is given up after a while: it may have seen to it that its entrypoint cannot
-  be told, or cannot tell. What runs in a container that was released is killed.
+- An entrypoint is gone when its lock is released. How its requests ended is read after that, when it can no longer
+  write.
+- Time is the machine's time at the start of the run plus the time since then: setting the clock does not affect timers.
+- A Step that does not end after it was stopped is given up: it may block its entrypoint's control directory. Whatever
+  runs in a released container is killed.
 
-What is left to others: all decisions (``engine``), the files themselves (``control_directory``, ``slot_directory``,
-``journal``), what people read (``run_log``).
+Left to others: all decisions (``engine``), the files (``control_directory``, ``slot_directory``, ``journal``), and the
+run's log (``schemas.run_log``).
 """
 
 from __future__ import annotations
@@ -76,16 +75,16 @@ if TYPE_CHECKING:
 
 SWEEP_SECONDS = 0.25
 RINGS_PER_SWEEP = 1000
-"""A ring that is heard more often than this is not listened to until the next sweep: a Step may ring without end."""
+"""A ring that wakes the coordinator more often than this is ignored until the next sweep: a Step may ring forever."""
 _CONTAINERS_PER_TURN = 32
 RELEASE_SECONDS = 2.0
-"""How long after its release, and the grace of what was stopped in it, a container may go on before it is killed."""
+"""How long a container may run after its release and the grace period before it is killed."""
 STOP_SECONDS = 30.0
-"""How long after its grace a Step that was stopped may take to end; an entrypoint takes 10 s at most to clean up."""
+"""How long a stopped Step may take to end after its grace period; an entrypoint cleans up within 10 s."""
 
-RESTARTED = "the coordinator was started again, and goes on where it was"
+RESTARTED = "the coordinator was restarted and continues where it left off"
 
-_TRY_DONE = 0  # the byte in the wake-up pipe that is no signal number
+_TRY_DONE = 0  # a byte in the wake-up pipe that is not a signal number
 _CANCEL_MODES: dict[int, CancelMode] = {
     signal.SIGTERM: "Cancelled",
     signal.SIGINT: "Cancelled",
@@ -95,21 +94,21 @@ _CANCEL_MODES: dict[int, CancelMode] = {
 
 
 class Decider(Protocol):
-    """What decides: `coordinator.engine.engine.Engine`."""
+    """Decides what to do: `coordinator.engine.engine.Engine`."""
 
     def handle(self, event: Event) -> list[Command]:
-        """Return what is to be done because of `event`."""
+        """Return the commands that follow from `event`."""
 
 
 class Listener(Protocol):
-    """Who is told what happens in the run."""
+    """Follows the run."""
 
     def report(self, events: Sequence[RunEvent], *, replayed: bool) -> None:
-        """Take further events; with `again`, an earlier coordinator has told them already."""
+        """Take further events. With `replayed`, an earlier coordinator has reported them already."""
 
 
 class _Stop:
-    """That a request is to be stopped: by ``kill_at`` with SIGKILL. ``failed``: it could not be told yet."""
+    """A stopped request: SIGKILL comes at ``kill_at``. ``failed``: `kill.N` could not be written yet."""
 
     def __init__(self, kill_at: float) -> None:
         self.kill_at = kill_at
@@ -117,7 +116,7 @@ class _Stop:
 
 
 class _Container:
-    """What is known of a container. ``running`` and ``stops`` go by the numbers of requests."""
+    """The state of a container. ``running`` and ``stops`` are keyed by the number of the request."""
 
     def __init__(self, name: str, directory: ControlDirectory) -> None:
         self.name = name
@@ -134,7 +133,7 @@ class _Container:
 
 
 class Coordinator:
-    """Runs what the engine decides, below the directory `root` (docs: control-directory.md)."""
+    """Executes what the engine decides, below the directory `root` (docs/control-directory.md)."""
 
     def __init__(
         self,
@@ -146,9 +145,9 @@ class Coordinator:
         *,
         ends_with_run: bool = False,
     ) -> None:
-        """Take up the containers and the journal. Raises OSError, JournalError.
+        """Open the control directories and the journal. Raises OSError, JournalError.
 
-        ``ends_with_run``: nobody tells it to terminate, so it does once the run is over and all containers are gone.
+        With `ends_with_run` it exits on its own, once the run is over and all containers are gone.
         """
         self._engine = engine
         self._listener = listener
@@ -161,7 +160,7 @@ class Coordinator:
         self._containers = {name: _Container(name, ControlDirectory(f"{root}/steps/{name}")) for name in names}
         self._watched = dict(self._containers)
         self._unused_slots = dict(self._slots)
-        """Those in which no Step has run yet, and that are not prepared for one."""
+        """Slots in which no Step has run yet and that are not prepared."""
         self._rings = {
             each.directory.ring: each for each in self._containers.values() if each.directory.ring is not None
         }
@@ -173,7 +172,7 @@ class Coordinator:
         self._outcomes: deque[tuple[TryConnection, bool]] = deque()
         self._reads: dict[str, ReadResults] = {}
         self._expressions: dict[int, EvaluateCel] = {}
-        """Those without an answer, in the order in which they were asked for: the first is being evaluated."""
+        """CEL expressions without an answer, in order. The first is being evaluated."""
         self._cel: CelProcesses | None = None
         self._evaluation: Evaluation | None = None
         self._give_up_at: float | None = None
@@ -192,7 +191,7 @@ class Coordinator:
         }
 
     def run(self, begun: Begun) -> int:
-        """Run to the end, or go on where an earlier coordinator was; return the exit code.
+        """Run to the end, or continue where an earlier coordinator left off; return the exit code.
 
         Raises OSError if the journal cannot be written, JournalError if it cannot be read.
         """
@@ -209,11 +208,11 @@ class Coordinator:
         return self._exit_code
 
     def _may_exit(self) -> bool:
-        """Whether nothing is left to do after the run. Who starts later finds that it may go (`exit`)."""
+        """Whether it may exit after the run: no container is left. One that starts later finds its `exit`."""
         return self._ends_with_run and not any(container.ready for container in self._watched.values())
 
     def _now(self) -> float:
-        """Return the time: seconds since the epoch, but for what the machine's clock was set by since the start."""
+        """Return the seconds since the epoch, regardless of changes to the machine's clock since the start."""
         return self._started + time.monotonic()
 
     # Waiting
@@ -221,14 +220,14 @@ class Coordinator:
     def _listen(self) -> None:
         inherited_signals.reset()
         for number in _CANCEL_MODES:
-            signal.signal(number, lambda _number, _frame: None)  # the wake-up pipe tells
+            signal.signal(number, lambda _number, _frame: None)  # the wake-up pipe carries the number
         signal.set_wakeup_fd(self._wake_up_end, warn_on_full_buffer=False)
         self._epoll.register(self._wake_up, select.EPOLLIN)
         for ring in self._rings:
             self._epoll.register(ring, select.EPOLLIN)
 
     def _wait(self) -> None:
-        """Wait for what comes next, and follow it up."""
+        """Wait for the next event, and process it."""
         ready = self._epoll.poll(self._seconds_to_wait(), 64)
         if not ready and self._unused_slots:
             self._unused_slots.pop(next(iter(self._unused_slots))).prepare()
@@ -261,7 +260,7 @@ class Coordinator:
         if signal.SIGTERM in numbers:
             self._sweep_all()
         for number in numbers:
-            # SIGINT alone asks for no end: a native sidecar that ends before the Pod does is started again
+            # SIGINT does not terminate before the end of the run: a native sidecar that exits early is restarted
             if number == signal.SIGTERM or (number == signal.SIGINT and self._exit_code is not None):
                 self._terminated = True
             if number in _CANCEL_MODES and self._exit_code is None:
@@ -286,10 +285,10 @@ class Coordinator:
             self._events.append(TimerFired(now, name))
             self._process_events()
 
-    # Looking
+    # Sweeps
 
     def _begin_sweep(self) -> None:
-        """Begin to look at every container that is still of interest."""
+        """Start a sweep over all watched containers."""
         for ring in self._muted:
             if ring in self._rings:
                 self._epoll.register(ring, select.EPOLLIN)
@@ -297,7 +296,7 @@ class Coordinator:
         self._unswept = list(self._watched.values())
 
     def _sweep(self, now: float) -> None:
-        """Look at the next few containers: who rings meanwhile need not wait for the rest of hundreds."""
+        """Check the next few containers, so that a ring does not wait for a sweep over hundreds."""
         these, self._unswept = self._unswept[:_CONTAINERS_PER_TURN], self._unswept[_CONTAINERS_PER_TURN:]
         for container in these:
             container.rings = 0
@@ -313,9 +312,9 @@ class Coordinator:
             self._process_events()
 
     def _sweep_all(self) -> None:
-        """Find what has ended already: kubelet sends SIGTERM as well once all the other containers have ended.
+        """Read all exits: kubelet also sends SIGTERM once all the other containers have ended.
 
-        That is the cause then, not a cancellation, and what became of the containers decides how their Tasks end.
+        Then their exits decide how the Tasks end, not a cancellation.
         """
         self._begin_sweep()
         while self._unswept:
@@ -335,7 +334,7 @@ class Coordinator:
     def _note_dead(self, container: _Container) -> None:
         why = ("", "") if container.ready else container.directory.start_failure()
         if not (container.ready or container.suspect or any(why)):
-            container.suspect = True  # it may be about to take the lock: the next sweep decides
+            container.suspect = True  # it may be about to take the lock; the next sweep decides
             return
         self._read_exits(container)
         if not (container.released or container.gone):
@@ -353,32 +352,32 @@ class Coordinator:
         container.directory.close()
 
     def _check_stops(self, container: _Container, now: float) -> None:
-        """Write again what could not be written, and give up what does not end."""
+        """Retry `kill.N` that could not be written, and give up requests that do not end."""
         for number, stop in list(container.stops.items()):
             command = container.running.get(number)
             if command is not None and now >= stop.kill_at + STOP_SECONDS:
-                how = failed_exit("it did not end, though it was to be stopped")._replace(left="the Step itself")
+                how = failed_exit("it did not end after it was stopped")._replace(left="the Step itself")
                 self._events.append(_exit_event(command, how, now))
             elif command is not None and stop.failed:
                 self._write_kill_again(container, number, stop)
 
     def _kill_leftover(self, container: _Container, now: float) -> None:
-        """Say it again to a container that was released long ago: a Step may have taken away what was written."""
+        """Write `exit` again for a container that was released long ago: a Step may have removed it."""
         if container.released and now > container.released_at + self._stop_grace + 2 * RELEASE_SECONDS:
             container.released_at = now
             try:
                 container.directory.write_exit(container.exit_code, 0)
-            except OSError:  # it was told when the container was released
+            except OSError:  # reported when the container was released
                 container.directory.abandon()
 
     # Events and commands
 
     def _process_events(self) -> None:
-        """Take all events that are waiting, and those that follow from them."""
+        """Process all queued events, and those that follow from them."""
         while self._events:
             event = self._events.popleft()
             if self._exit_code is not None:
-                continue  # the run is over, and its end stays the last entry of the journal
+                continue  # the run is over; its end stays the last entry of the journal
             self._journal.append(event)
             self._note_event(event)
             commands = self._engine.handle(event)
@@ -405,7 +404,7 @@ class Coordinator:
             self._listener.report(events, replayed=replayed)
 
     def _note_event(self, event: Event) -> None:
-        """Keep in memory what `event` changes."""
+        """Update the state in memory by an event."""
         match event:
             case StepExited(container=name, request=request):
                 self._containers[name].running.pop(request, None)
@@ -428,7 +427,7 @@ class Coordinator:
                 self._expressions.pop(number, None)
 
     def _note_command(self, command: Command) -> None:
-        """Keep in memory what `command` changes."""
+        """Update the state in memory by a command."""
         match command:
             case RunStep(slot=slot, container=name, request=request) | RunProbe(slot, name, request):
                 self._containers[name].running[request] = command
@@ -450,7 +449,7 @@ class Coordinator:
                 self._note_question(command)
 
     def _note_question(self, command: Command) -> None:
-        """Keep in memory that `command` waits for its answer."""
+        """Remember that a command waits for its answer."""
         match command:
             case ReadResults(slot=slot):
                 self._reads[slot] = command
@@ -460,7 +459,7 @@ class Coordinator:
                 self._tries[name, request] = command
 
     def _resume(self, entries: Sequence[Event]) -> None:
-        """Bring the engine and the memory to where an earlier coordinator was, and carry out what it may not have."""
+        """Replay the journal, and execute what the earlier coordinator may not have executed."""
         commands: list[Command] = []
         for entry in entries:
             if isinstance(entry, Begun):
@@ -493,7 +492,7 @@ class Coordinator:
             if isinstance(command, kinds):
                 self._executors[type(command)](command)
 
-    # Carrying out
+    # Execution
 
     def _run(self, command: RunStep | RunProbe) -> None:
         container = self._containers[command.container]
@@ -507,7 +506,7 @@ class Coordinator:
             self._use_up(container, command.request)
 
     def _prepare_files(self, step: RunStep) -> None:
-        """Make what a Step needs in the files of its slot. Raises OSError."""
+        """Prepare the directories and the script of a Step. Raises OSError."""
         slot = self._slots[step.slot]
         if step.fresh:
             slot.begin_attempt()
@@ -517,7 +516,7 @@ class Coordinator:
             slot.write_script(step.script_name, step.script)
 
     def _use_up(self, container: _Container, number: int) -> None:
-        """Let the entrypoint go past a request that was never written. If even that fails, the container is lost."""
+        """Make the entrypoint skip a request that could not be written. If that fails too, the container is lost."""
         try:
             container.directory.write_request(number, b"")
         except OSError:
@@ -528,12 +527,12 @@ class Coordinator:
         stop = container.stops.get(command.request)
         if stop is not None:
             stop.failed = True
-            with self._warn_on_error(f"cannot stop the Step in container {container.name}, and try again"):
+            with self._warn_on_error(f"cannot stop the Step in container {container.name}, retrying"):
                 container.directory.write_kill(command.request, signal.SIGTERM, command.grace)
                 stop.failed = False
 
     def _write_kill_again(self, container: _Container, number: int, stop: _Stop) -> None:
-        with contextlib.suppress(OSError):  # it was told the first time
+        with contextlib.suppress(OSError):  # reported the first time
             container.directory.write_kill(number, signal.SIGTERM, max(0.0, stop.kill_at - self._now()))
             stop.failed = False
 
@@ -544,7 +543,7 @@ class Coordinator:
             problems = {path: f"{path} cannot be read: {_describe(error)}" for path in command.paths}
             read = FilesRead({}, problems, too_large=False, replaced=())
         for path in read.replaced:
-            text = f"{command.slot}: {path} is not UTF-8 text; each byte that does not fit becomes U+FFFD"
+            text = f"{command.slot}: {path} is not valid UTF-8; invalid bytes become U+FFFD"
             self._listener.report([RunWarning(self._now(), text)], replayed=False)
         self._events.append(ResultsRead(self._now(), command.slot, read.texts, read.problems, read.too_large))
 
@@ -555,12 +554,12 @@ class Coordinator:
     def _release(self, command: ReleaseContainer) -> None:
         container = self._containers[command.container]
         if container.name in self._watched:
-            with self._warn_on_error(f"cannot let container {container.name} go"):
+            with self._warn_on_error(f"cannot release container {container.name}"):
                 container.directory.write_exit(command.code, self._stop_grace + RELEASE_SECONDS)
 
     @contextlib.contextmanager
     def _warn_on_error(self, what: str) -> Any:
-        """Turn an OSError into a warning to whoever follows the run."""
+        """Turn an OSError into a warning."""
         try:
             yield
         except OSError as error:
@@ -569,7 +568,7 @@ class Coordinator:
     # CEL
 
     def _evaluate_next(self) -> None:
-        """Begin with the next expression, unless one is being evaluated."""
+        """Start to evaluate the next expression, unless one is being evaluated."""
         if self._evaluation is not None or not self._expressions or self._exit_code is not None:
             return
         if self._cel is None:
@@ -587,7 +586,7 @@ class Coordinator:
         self._epoll.register(self._evaluation.descriptor, select.EPOLLIN)
 
     def _end_evaluation(self, evaluation: Evaluation) -> None:
-        """Take the answer, or end an evaluation that has none in time."""
+        """Take the answer, or stop an evaluation that takes too long."""
         self._epoll.unregister(evaluation.descriptor)
         self._evaluation = self._give_up_at = None
         number = next(iter(self._expressions))
@@ -606,9 +605,9 @@ class Coordinator:
         start_network_try(command.probe, lambda succeeded: self._network_try_done(command, succeeded))
 
     def _network_try_done(self, command: TryConnection, succeeded: bool) -> None:
-        """Hand the outcome of a try over to the loop; called by another thread."""
+        """Pass the outcome of a try to the loop. Called by another thread."""
         self._outcomes.append((command, succeeded))
-        with contextlib.suppress(BlockingIOError):  # a full pipe will wake the loop anyway
+        with contextlib.suppress(BlockingIOError):  # a full pipe wakes the loop anyway
             os.write(self._wake_up_end, bytes([_TRY_DONE]))
 
 

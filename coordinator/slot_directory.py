@@ -1,16 +1,16 @@
-"""The `/tekton` and `/tekton/scripts` of one slot, as the coordinator sees them.
+"""The coordinator's side of a slot's `/tekton` and `/tekton/scripts`.
 
 Rules:
 
-- Steps can write below `/tekton`, so all of it is hostile: paths are walked one component at a time, no symbolic link
-  is followed, and only regular files are read, up to a limit.
-- What is in the way of something that must be made is removed.
-- Directories are made with mode 0777 whatever the umask, since a Step may run as any user.
-- What an earlier attempt left is renamed out of the way and removed, a bounded number of entries at a time. The
-  directories themselves stay, since a volume of the author's may be mounted on one; only one that holds too much is
-  renamed as a whole, which takes no longer for a million files than for one.
+- Steps can write below `/tekton`, so everything there is hostile: paths are walked one component at a time, symbolic
+  links are not followed, and only regular files are read, up to a limit.
+- Whatever blocks a directory or file that must be created is removed.
+- Directories are created with mode 0777 regardless of the umask, since a Step may run as any user.
+- Files of an earlier attempt are renamed and then removed, a bounded number at a time. The directories stay, since the
+  author may have mounted a volume on one. Only a directory with too many entries is renamed as a whole, which takes no
+  longer for a million files than for one.
 
-What is left to others: which files are wanted, and what their texts mean (``engine``).
+Left to others: which files are read, and what they mean (``engine``).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from typing import NamedTuple
 from monopod.coordinator.control_directory import discard, unused_name, write_file
 
 MAX_RESULT_BYTES = 1024 * 1024
-"""Largest file that is read as a Result."""
+"""The largest file that is read as a Result."""
 MAX_TOTAL_BYTES = 8 * 1024 * 1024
-"""Most that is read for one Task."""
+"""The most that is read for one Task."""
 
 CONTAINER_PATH = "/tekton"
 ATTEMPT_DIRECTORIES = ("results", "steps", "home", "artifacts", "run")
-"""What each attempt finds empty: a retry of Tekton's has a Pod of its own. `run` is there as in Tekton."""
+"""The directories that are empty in each attempt: in Tekton a retry has its own Pod. `run` exists as in Tekton."""
 
 _REMOVALS = 1000
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -40,10 +40,10 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class FilesRead(NamedTuple):
-    """What `read_files` found: the texts of files by path, and why others were not read.
+    """The texts of files by path, and why others could not be read.
 
-    ``too_large``: one of them because of its size. ``replaced`` are those that were not UTF-8: what does not fit is
-    U+FFFD in their text, as in Tekton.
+    ``too_large``: one of them was too large. ``replaced``: files that are not UTF-8; invalid bytes became U+FFFD, as in
+    Tekton.
     """
 
     texts: dict[str, str]
@@ -56,7 +56,7 @@ class SlotDirectory:
     """The directory of one slot. Holds no descriptor between calls."""
 
     def __init__(self, path: str) -> None:
-        """`path` is that of the slot in the coordinator's container, which holds `tekton` and perhaps `scripts`."""
+        """`path` is that of the slot in the coordinator's container. It contains `tekton`, and `scripts` if needed."""
         self._tekton = f"{path}/tekton"
         self._scripts = f"{path}/scripts"
         self._discarded: list[str] = []
@@ -65,7 +65,7 @@ class SlotDirectory:
     def prepare(self) -> None:
         """Do the work of the first `begin_attempt` early, before any Step can have run in the slot.
 
-        On a disk it takes milliseconds. If it fails, `begin_attempt` will say why.
+        On a disk it takes milliseconds. If it fails, `begin_attempt` raises the error.
         """
         with contextlib.suppress(OSError):
             self.begin_attempt()
@@ -84,7 +84,7 @@ class SlotDirectory:
             self._remove_discarded(root)
 
     def _empty(self, root: int, name: str) -> bool:
-        """Take all out of a directory, which is made if it is missing. Returns False if that is too much."""
+        """Empty a directory, created if it is missing. Returns False if it has too many entries."""
         with _walked(root, [name], _open_or_make_directory) as directory, os.scandir(directory) as entries:
             names = [entry.name for entry in itertools.islice(entries, _REMOVALS + 1)]
             if len(names) > _REMOVALS:
@@ -97,7 +97,7 @@ class SlotDirectory:
         return True
 
     def make_directories(self, paths: Iterable[str]) -> None:
-        """Make directories (paths in the slot's containers) that are missing. Raises OSError, ValueError."""
+        """Create missing directories (paths in the slot's containers). Raises OSError, ValueError."""
         with _opened(self._tekton) as root:
             for path in paths:
                 with _walked(root, _components(path), _open_or_make_directory):
@@ -115,10 +115,10 @@ class SlotDirectory:
             write_file(parent, name, text.encode(), 0o644)
 
     def read_files(self, paths: Iterable[str]) -> FilesRead:
-        """Read those files (paths in the slot's containers) that are there.
+        """Read those of the files (paths in the slot's containers) that exist.
 
-        Raises OSError if the slot itself cannot be opened, and ValueError for a path outside of it; never for anything
-        that a Step can do.
+        Raises OSError if the slot cannot be opened and ValueError for a path outside of it; never for anything that a
+        Step can do.
         """
         texts: dict[str, str] = {}
         problems: dict[str, str] = {}
@@ -142,9 +142,9 @@ class SlotDirectory:
         return FilesRead(texts, problems, too_large, tuple(replaced))
 
     def _remove_discarded(self, root: int) -> None:
-        """Remove what earlier attempts left, up to a number of entries; what cannot be removed is left where it is.
+        """Remove files of earlier attempts, up to a number of entries. Those that cannot be removed stay.
 
-        A directory is emptied by moving its own directories up beside it, so that no depth matters.
+        Subdirectories are moved up beside their parent first, so that the depth does not matter.
         """
         budget = _REMOVALS
         while self._discarded and budget > 0:
@@ -173,15 +173,15 @@ class SlotDirectory:
 
 
 class _UnreadableError(Exception):
-    """Why a file is not read, in words."""
+    """The file is not read; the message says why."""
 
 
 class _TooLargeError(_UnreadableError):
-    """It holds more than is read."""
+    """The file is too large."""
 
 
 def _decoded(content: bytes) -> tuple[str, bool]:
-    """Return what `content` is as text, and whether it is UTF-8. Go replaces each byte that does not fit by U+FFFD."""
+    """Return `content` as text, and whether it is UTF-8. As in Go, each invalid byte becomes U+FFFD."""
     try:
         return content.decode(), True
     except UnicodeDecodeError:
@@ -210,7 +210,7 @@ def _opened(path: str, parent: int | None = None) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _walked(root: int, components: Iterable[str], step: Callable[[int, str], int]) -> Iterator[int]:
-    """Open the directory that lies these components below `root`, each with `step`. Raises OSError."""
+    """Open the directory at these components below `root`, each with `step`. Raises OSError."""
     descriptor = os.dup(root)
     try:
         for name in components:
@@ -234,7 +234,7 @@ def _make_directory(parent: int, name: str) -> int:
 
 
 def _open_or_make_directory(parent: int, name: str) -> int:
-    """Open a directory, made if it is missing; anything else of that name is taken out of the way."""
+    """Open a directory, created if it is missing. Anything else of that name is removed."""
     try:
         return _open_directory(parent, name)
     except FileNotFoundError:
@@ -247,7 +247,7 @@ def _open_or_make_directory(parent: int, name: str) -> int:
 
 
 def _read(root: int, components: list[str], most: int) -> bytes | None:
-    """Return the content of a file, None if it is not there. Raises OSError, _UnreadableError."""
+    """Return the content of a file; None if it does not exist. Raises OSError, _UnreadableError."""
     try:
         with _walked(root, components[:-1], _open_directory) as parent:
             descriptor = os.open(components[-1], _READ, dir_fd=parent)
@@ -274,7 +274,7 @@ def _reason(error: OSError) -> str:
             return "is a symbolic link"
         case errno.ENOTDIR:
             return "has something other than a directory on its path"
-        case errno.ENXIO | errno.ENODEV:  # a socket, a device that nobody drives
+        case errno.ENXIO | errno.ENODEV:  # a socket, or a device without a driver
             return "is not a regular file"
         case _:
             return f"cannot be read: {error.strerror}"

@@ -1,4 +1,4 @@
-"""Timers with names, ordered by time. Times are numbers that only have to be comparable; setting takes O(log n)."""
+"""Named timers, ordered by time. Times are comparable numbers; setting a timer takes O(log n)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 
 
 class Timers:
-    """What is to happen when. A timer of the same name replaces the earlier one."""
+    """The timers that are set. A timer of the same name is replaced."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, str]] = []
@@ -20,7 +20,7 @@ class Timers:
         heappush(self._heap, (at, self._serial, name))
 
     def clear(self, name: str) -> None:
-        """Forget a timer, if there is one of that name."""
+        """Clear a timer, if it is set."""
         self._serials.pop(name, None)
 
     def next_at(self) -> float | None:
@@ -30,7 +30,7 @@ class Timers:
         return self._heap[0][0] if self._heap else None
 
     def pop_due(self, now: float) -> str | None:
-        """Take out the earliest timer if its time has come, and return its name."""
+        """Remove the earliest timer if it is due, and return its name."""
         at = self.next_at()
         if at is None or at > now:
             return None

@@ -1,8 +1,8 @@
-"""Artifacts: where the inputs and outputs of a Step came from, as it says in a file (Tekton docs/artifacts.md).
+"""Artifacts: the provenance of a Step's inputs and outputs, which it writes to a file (Tekton docs/artifacts.md).
 
-Rules: the file is JSON with the lists ``inputs`` and ``outputs``; an entry has a ``name`` and ``values`` (each with a
-``uri`` and a ``digest``), an output perhaps ``buildOutput``. Nothing else of it is kept, least of all what is nested as
-deep as a Step likes. A reference (``$(steps.build.outputs.image)``) stands for the JSON of the values.
+Rules: the file is JSON with the lists ``inputs`` and ``outputs``. An entry has a ``name`` and ``values`` (each with a
+``uri`` and a ``digest``); an output may have ``buildOutput``. Other fields are dropped, however deeply nested. A
+reference (``$(steps.build.outputs.image)``) is replaced by the JSON of the values.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ DIRECTIONS: tuple[Direction, ...] = ("inputs", "outputs")
 
 
 class Artifacts(NamedTuple):
-    """The entries that a Step or Task wrote, by direction and in their order, as in Tekton's status."""
+    """The entries that a Step or Task wrote, in their order, as in Tekton's status."""
 
     inputs: tuple[dict[str, Any], ...] = ()
     outputs: tuple[dict[str, Any], ...] = ()
@@ -25,18 +25,18 @@ class Artifacts(NamedTuple):
         return bool(self.inputs or self.outputs)
 
     def values(self) -> Iterator[tuple[Direction, str, str]]:
-        """Yield direction, name and JSON text of each entry's values: what references to it stand for."""
+        """Yield direction, name and JSON text of each entry's values, which replaces references to it."""
         for direction in DIRECTIONS:
             for entry in getattr(self, direction):
                 yield direction, entry["name"], json.dumps(entry["values"], separators=(",", ":"))
 
     def status(self) -> dict[str, Any]:
-        """Return the entries as they stand in a status."""
+        """Return the entries as a status has them."""
         return {direction: list(entries) for direction in DIRECTIONS if (entries := getattr(self, direction))}
 
 
 def parse_artifacts(text: str, path: str) -> Artifacts:
-    """Return the Artifacts that a file holds. Raises ValueError, in words, if it holds anything else."""
+    """Return the Artifacts in the text of a file. Raises ValueError with a message if it is malformed."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):

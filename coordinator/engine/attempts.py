@@ -1,17 +1,17 @@
 """The attempts of Task instances: an attempt starts the Sidecars, waits until they are ready, and runs the Steps.
 
-An attempt is in one ``State``, which says what it waits for. ``HANDLERS`` says what it does when something happens: the
-handler gives commands and returns the next state. What a state does not list changes nothing.
+An attempt is in one ``State``, which says what it waits for. ``HANDLERS`` says what it does when something happens: a
+handler issues commands and returns the next state. Anything that a state does not list is ignored.
 
     SIDECARS ─▶ CONTAINER ─▶ GUARDS ─▶ STEP ─▶ READING ─▶ … the next Step's CONTAINER, or the Task's READING ─▶ OVER
                                          └─▶ STOPPING ─▶ READING ─▶ OVER
 
-A state is passed over where there is nothing to wait for: no Sidecars, a container that is there, no CEL, no Results.
+A state is skipped if there is nothing to wait for: no Sidecars, a container that is ready, no CEL, no Results.
 
 Semantics are Tekton's: docs/tasks.md (Steps, Sidecars, Results), docs/taskruns.md (timeouts, cancelling).
 
-Left to others: when an attempt starts, and what follows from its end (``engine``); what a Step is asked to do
-(``step_request``), and what is read of it (``step_files``).
+Left to others: when an attempt starts, and what follows from its end (``engine``); the request of a Step
+(``step_request``), and the files that it writes (``step_files``).
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class ContainerChanged(NamedTuple):
 
 
 class ContainerLate(NamedTuple):
-    """A container that it waits for did not start in time."""
+    """A container that it waits for has not started in time."""
 
     container: str
 
@@ -112,7 +112,7 @@ class HeadStartOver(NamedTuple):
 
 
 class ProbeDue(NamedTuple):
-    """It is time for the next try of a readinessProbe, or the time of the one that is being made is over."""
+    """The next try of a readinessProbe is due, or the current one takes too long."""
 
     sidecar: SidecarState
 
@@ -125,14 +125,14 @@ class SidecarEnded(NamedTuple):
 
 
 class StepEnded(NamedTuple):
-    """The Step that runs has ended."""
+    """The running Step has ended."""
 
     step: StepState
     exit: Exit
 
 
 class StepTimedOut(NamedTuple):
-    """The Step that runs has used up its timeout."""
+    """The timeout of the running Step has expired."""
 
     step: StepState
 
@@ -183,11 +183,11 @@ HANDLERS: dict[State, dict[type[Any], str]] = {
         SidecarEnded: "_end_stopped_sidecar",
     },
 }
-"""What an attempt does in a state when something happens: the method of ``Attempts`` that returns the next state."""
+"""What an attempt does, by its state and what happens: a method of ``Attempts`` that returns the next state."""
 
 
 class Attempts:
-    """Makes attempts, each in the slot of its instance. Each method returns what ended, if something did."""
+    """Runs attempts, each in the slot of its instance. The methods return what the engine has to react to."""
 
     def __init__(self, plan: Plan, commands: Commands, containers: Containers, *, marks: bool) -> None:
         """With `marks`, the end of the output of each Step and Sidecar is marked."""
@@ -229,7 +229,7 @@ class Attempts:
         return self._start_sidecars(attempt, ContainerChanged())
 
     def stop(self, attempt: AttemptState, outcome: Outcome) -> Change | None:
-        """Cut off an attempt: its running Step is stopped first, and it ends when that has ended."""
+        """Cut off an attempt. It ends when its running Step has been stopped, or at once if there is none."""
         return self._react(attempt, Stop(outcome))
 
     def _time_out(self, attempt: AttemptState) -> Change | None:
@@ -239,7 +239,7 @@ class Attempts:
         return self.stop(attempt, Outcome("TimedOut", "TaskRunTimeout", message))
 
     def handle(self, event: StepExited | ResultsRead | ProbeEnded | ContainerReady | ContainerDied) -> Change | None:
-        """Let the attempt that an event is about react to it."""
+        """Pass an event to the attempt that it concerns."""
         if isinstance(event, ResultsRead):
             return self._react_in(event.slot, event)
         container = self._containers[event.container]
@@ -269,7 +269,7 @@ class Attempts:
         return self._react_in(container.slot, ContainerChanged())
 
     def _vacate(self, container: Container, how: Exit) -> Change | None:
-        """The Step or Sidecar that runs in a container has ended."""
+        """Let the attempt react to the end of the Step or Sidecar in a container."""
         occupant, container.occupant = container.occupant, None
         assert occupant is not None
         ended = StepEnded(occupant, how) if isinstance(occupant, StepState) else SidecarEnded(occupant, how)
@@ -294,7 +294,7 @@ class Attempts:
     # Containers
 
     def _fail_to_start(self, container: Container, failure: StartFailure) -> Change | None:
-        """A container never starts: the attempt that needs it, for a Step or a Sidecar, fails at once."""
+        """Fail the attempt that needs a container that never starts, for a Step or for a Sidecar."""
         container.lose("did not start")
         container.start_failure = container.start_failure or failure
         attempt = self._latest.get(container.slot)
@@ -313,7 +313,7 @@ class Attempts:
         return self._end(attempt, Outcome("Failed", "PodCreationFailed", message))
 
     def _check_reuse(self, container: Container, how: Exit) -> None:
-        """Give a container up in which something still runs, or may: its output would count as that of others."""
+        """Give up a container in which something may still run: its output would be attributed to the next request."""
         if how.left:
             why = f"cannot be used again, because a process in it cannot be killed: {how.left}"
             container.lose(why)
@@ -324,7 +324,7 @@ class Attempts:
     # Sidecars
 
     def _start_sidecars(self, attempt: AttemptState, _: ContainerChanged) -> State:
-        """Start each Sidecar whose container is there, then the Steps if none is waited for."""
+        """Start each Sidecar whose container is ready, then the Steps if no Sidecar is awaited."""
         for sidecar in attempt.sidecars:
             if sidecar.request or not sidecar.awaited:
                 continue
@@ -338,13 +338,13 @@ class Attempts:
         return self._start_steps(attempt)
 
     def _start_steps(self, attempt: AttemptState) -> State:
-        """Start the Steps, unless a Sidecar is waited for."""
+        """Start the Steps, unless a Sidecar is awaited."""
         if any(sidecar.awaited for sidecar in attempt.sidecars):
             return State.SIDECARS
         return self._start_next_step(attempt, ContainerChanged())
 
     def _start_sidecar(self, attempt: AttemptState, sidecar: SidecarState) -> bool:
-        """Start a Sidecar. Returns False if it refers to what does not fit."""
+        """Start a Sidecar. Returns False if a reference in it cannot be replaced."""
         container, plan = self._containers[sidecar.container], sidecar.plan
         try:
             command = self._request_of(attempt, container.name, plan.step, attempt.scope)
@@ -372,7 +372,7 @@ class Attempts:
         self._commands.set_timer(f"probe:{sidecar.container}", delay, action)
 
     def _probe(self, attempt: AttemptState, due: ProbeDue) -> State:
-        """Make a try, or end one in the container that takes too long."""
+        """Start a try, or stop the one in the container that takes too long."""
         sidecar = due.sidecar
         schedule, command = sidecar.schedule, sidecar.command
         assert schedule is not None
@@ -412,12 +412,12 @@ class Attempts:
         sidecar.probe = 0
 
     def _end_awaited_sidecar(self, attempt: AttemptState, ended: SidecarEnded) -> State:
-        """A Sidecar that has ended counts as ready, as in Tekton."""
+        """Record the end of a Sidecar, which then counts as ready, as in Tekton."""
         self._end_sidecar(attempt, ended)
         return self._start_steps(attempt)
 
     def _end_sidecar(self, attempt: AttemptState, ended: SidecarEnded) -> State:
-        """A Sidecar has ended by itself, before its Steps had."""
+        """Record and report that a Sidecar ended before the Steps did."""
         sidecar, how = ended
         self._end_stopped_sidecar(attempt, ended)
         self._commands.report(_sidecar_finished(sidecar, how, self._commands.now))
@@ -434,7 +434,7 @@ class Attempts:
     # Steps
 
     def _start_next_step(self, attempt: AttemptState, _: ContainerChanged) -> State:
-        """Start the next Step that is not skipped, or wait for its container; end if there is none."""
+        """Start the next Step that is not skipped, or wait for its container; finish if there is none."""
         while attempt.ending is None and attempt.position < len(attempt.steps):
             step = attempt.steps[attempt.position]
             needed = [self._containers[each.container] for each in attempt.steps[attempt.position :]]
@@ -462,7 +462,7 @@ class Attempts:
         return request_of(attempt.slot, container, request, step, scope, fresh=fresh, is_marked=self._marks)
 
     def _start_step(self, attempt: AttemptState, step: StepState) -> State | None:
-        """Start a Step, or have its guards evaluated. Returns None if it is skipped, or refers to what does not fit."""
+        """Start a Step or the evaluation of its guards. Returns None if it is skipped or a reference in it is wrong."""
         task = attempt.instance.task
         try:
             if step.scope is None:
@@ -540,7 +540,7 @@ class Attempts:
     def _report_end(
         self, attempt: AttemptState, step: StepState, reason: str, exit_code: int | None, how: Exit | None = None
     ) -> None:
-        """Record and tell how a Step ended; `exit_code` overrides what the process itself said."""
+        """Record and report how a Step ended. `exit_code` overrides that of the process."""
         if exit_code is not None:
             step.exit_code = exit_code
         step.reason = reason
@@ -572,7 +572,7 @@ class Attempts:
     # Results, and the end
 
     def _finish_steps(self, attempt: AttemptState) -> State:
-        """No further Step runs: read the Task's Results, then end the attempt."""
+        """Read the Task's Results, then end the attempt: no further Step runs."""
         plan = attempt.instance.task.plan
         paths = tuple(result_path(each.name) for each in plan.results if each.value is None) + artifact_paths(plan)
         if paths and attempt.begun and not attempt.collected:  # else the files there are an earlier attempt's
@@ -585,7 +585,7 @@ class Attempts:
         return State.READING
 
     def _take_results(self, attempt: AttemptState, event: ResultsRead) -> State:
-        """Take what a Step or the Task has written, and go on."""
+        """Take the Results of a Step or of the Task, and continue."""
         problems = list(event.problems.values())
         if attempt.collected:
             plan = attempt.instance.task.plan
@@ -610,7 +610,7 @@ class Attempts:
         return self._end(attempt, stop.outcome)
 
     def _conclude(self, attempt: AttemptState) -> State:
-        """Take the Task's Results that come from a Step's, and end the attempt."""
+        """Take the Task's Results that come from its Steps, and end the attempt."""
         attempt.artifacts = merged([*(step.artifacts for step in attempt.steps), attempt.artifacts])
         try:
             attempt.results |= _results_of_steps(attempt.instance.task.plan, attempt)
@@ -649,7 +649,7 @@ def _sidecar_finished(sidecar: SidecarState, how: Exit, now: float) -> SidecarFi
 
 
 def _add_params(instance: InstanceState, values: dict[Path, Value]) -> None:
-    """Evaluate the Task's params in the Pipeline's scope; those of the matrix combination come last."""
+    """Evaluate the Task's params in the Pipeline's scope. Those of the matrix combination override them."""
     context = {path: value for path, value in values.items() if path[0] == "context"}
     scope = Scope(context, instance.task.pipeline.scope)
     for param in instance.task.plan.params:
@@ -677,7 +677,7 @@ def _continues(step: StepState) -> bool:
 
 
 def _take_step_results(attempt: AttemptState, step: StepState, event: ResultsRead, problems: list[str]) -> None:
-    """Let the later Steps refer to what a Step has written; what is wrong with it goes to `problems`."""
+    """Let later Steps refer to what a Step has written. Adds what is wrong with it to `problems`."""
     step.results = parse_written_results(step.plan.results, partial(step_result_path, step.plan), event, problems)
     for name, value in step.results.items():
         attempt.values["steps", step.plan.name, "results", name] = value
@@ -687,7 +687,7 @@ def _take_step_results(attempt: AttemptState, step: StepState, event: ResultsRea
 
 
 def _results_of_steps(plan: Task, attempt: AttemptState) -> dict[str, Value]:
-    """Return the Results of a Task that are made of those of its Steps, as far as these are there."""
+    """Return the Results of a Task that come from its Steps, except those whose Step Results are missing."""
     return {
         each.name: evaluate(each.value, attempt.scope)
         for each in plan.results
@@ -697,5 +697,5 @@ def _results_of_steps(plan: Task, attempt: AttemptState) -> dict[str, Value]:
 
 
 def _container_died(how: Exit) -> bool:
-    """Whether a request ended with its container, which `Attempts.container_died` reports."""
+    """Whether a request ended because its container died (``KILLED``)."""
     return how.code is None and how.error != ""

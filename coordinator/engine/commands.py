@@ -1,6 +1,6 @@
-"""The commands that follow from an event, gathered from all parts of the engine, and what each answer is for.
+"""The commands that follow from an event, collected from all parts of the engine, and who takes the answers.
 
-Rules: the time is the event's, and there is no other clock. Commands keep the order in which they were given.
+Rules: the only clock is the time of the event. Commands keep the order in which they were issued.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from monopod.coordinator.engine.run_state import Change
 from monopod.schemas.run_events import RunEvent
 
 Action: TypeAlias = Callable[[], Change | None]
-"""What a timer is for; returns what ended by it."""
+"""What a timer does when it fires. Returns the change that follows."""
 
 
 class Commands:
@@ -27,16 +27,16 @@ class Commands:
         self._answers: dict[int, Callable[[CelEvaluated], Change | None]] = {}
 
     def begin(self, now: float) -> None:
-        """Forget the commands of the event before, and take up one of the time `now`."""
+        """Start the commands of another event, at the time `now`."""
         self.now = now
         self.issued = []
 
     def do(self, command: Command) -> None:
-        """Give a command."""
+        """Issue a command."""
         self.issued.append(command)
 
     def report(self, event: RunEvent) -> None:
-        """Have it told that something happened in the run."""
+        """Issue the command to report that something happened."""
         self.issued.append(Report(event))
 
     def evaluate(self, expression: str, take_answer: Callable[[CelEvaluated], Change | None]) -> None:
@@ -46,11 +46,11 @@ class Commands:
         self.issued.append(EvaluateCel(self._questions, expression))
 
     def answer(self, event: CelEvaluated) -> Change | None:
-        """Hand an answer to the one that asked, and return what ended by it."""
+        """Pass an answer to the part that asked, and return the change that follows."""
         return self._answers.pop(event.number)(event)
 
     def set_timer(self, name: str, delay: float, action: Action) -> None:
-        """Have something done after `delay` seconds. A timer of the same name is replaced."""
+        """Do `action` after `delay` seconds. A timer of the same name is replaced."""
         self._actions[name] = action
         self.issued.append(SetTimer(name, self.now + delay))
 
@@ -59,11 +59,11 @@ class Commands:
         return name in self._actions
 
     def clear_timer(self, name: str) -> None:
-        """Forget a timer, if there is one of that name."""
+        """Clear a timer, if it is set."""
         if self._actions.pop(name, None) is not None:
             self.issued.append(ClearTimer(name))
 
     def fire(self, name: str) -> Change | None:
-        """Do what a timer is for, unless it was cleared, and return what ended by it."""
+        """Do the action of a timer, unless it was cleared, and return the change that follows."""
         action = self._actions.pop(name, None)
         return action() if action is not None else None

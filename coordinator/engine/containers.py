@@ -25,12 +25,12 @@ Occupant: TypeAlias = StepState | SidecarState
 class Container:
     """One container, and the Step or Sidecar that runs in it (``occupant``).
 
-    - ``ready``: its entrypoint takes requests.
-    - ``lost``: why nothing will run in it again, as in "the container *was killed*"; empty while something may.
-    - ``start_failure``: why it never started, if Kubernetes gave a reason; it is lost then.
+    - ``ready``: its entrypoint accepts requests.
+    - ``lost``: why nothing can run in it again, as in "the container *was killed*"; empty while something can.
+    - ``start_failure``: why it never started, if Kubernetes gave a reason. It is lost then.
     - ``released``: its entrypoint was told to exit.
-    - ``exit_code``: the code with which it is to be released.
-    - ``next_request``: the number of the next request in it; nobody else numbers requests.
+    - ``exit_code``: the code with which it will be released.
+    - ``next_request``: the number of its next request. Nothing else numbers requests.
     """
 
     def __init__(self, name: str, slot: str) -> None:
@@ -45,12 +45,12 @@ class Container:
         self.occupant: Occupant | None = None
 
     def lose(self, why: str) -> None:
-        """Run nothing in it again. The first reason is kept."""
+        """Record that nothing can run in it again. The first reason is kept."""
         self.lost = self.lost or why
         self.ready = False
 
     def admit(self, occupant: Occupant) -> None:
-        """Let a Step or Sidecar run in it, under the next number."""
+        """Make a Step or Sidecar its occupant, under the next number."""
         self.occupant, occupant.request = occupant, self.number_request()
 
     def number_request(self) -> int:
@@ -114,7 +114,7 @@ class Containers:
                 self._commands.do(ReleaseContainer(container.name, container.exit_code))
 
     def fail_one(self) -> None:
-        """Make one container exit with a failure if none has: the run failed, and the Pod's phase has to say so."""
+        """Make a container exit with 1 if none has failed: the run failed, and the Pod's phase must show it."""
         if self._a_release_failed:
             return
         issued = self._commands.issued

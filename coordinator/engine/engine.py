@@ -1,30 +1,33 @@
-"""The engine: decides what runs next, and nothing else does.
+"""The engine decides what runs next, and nothing else does.
 
 Theory of operation
 -------------------
-`Engine.handle` takes one event and returns the commands that follow from it. There is no clock here (events carry the
-time), no file and no process, so the same events always give the same commands: that is what the journal's replay and
-the tests in simulated time rest on.
+`Engine.handle` takes one event and returns the commands that follow from it. It has no clock (events carry the time),
+no files and no processes, so the same events always give the same commands. The replay of the journal and the tests in
+simulated time depend on that.
 
 Three machines are nested:
 
-- a **Pipeline** starts every PipelineTask whose predecessors have ended, or skips it; when all have ended it starts the
-  `finally` Tasks; when these have ended, it ends. A Pipeline may stand in the place of a PipelineTask of another.
-- a **PipelineTask** runs one instance, or one for each combination of its matrix, each in a slot; with fewer slots than
-  combinations the others queue. An instance makes attempts until one succeeds or its retries are used up.
-- an **attempt** starts the Sidecars, waits until they are ready, and runs the Steps one after another (``attempts``,
+- A **Pipeline** starts each PipelineTask whose predecessors have ended, or skips it. When all have ended it starts the
+  `finally` Tasks; when those have ended, it ends. A PipelineTask may run a Pipeline instead of a Task.
+- A **PipelineTask** runs one instance, or one for each combination of its matrix, each in a slot. With fewer slots than
+  combinations, the others queue. An instance makes attempts until one succeeds or its retries are used up.
+- An **attempt** starts the Sidecars, waits until they are ready, and runs the Steps one after another (``attempts``,
   whose table says what an attempt does in each of its states).
 
-An event about a container, a Step or Results goes to the attempt that it is about. The attempt returns that it has
-ended, or that its slot is clear; `_follow` decides what comes next. What has ended sets others free through `_settle`,
-which works off a queue: a Pipeline of a thousand Tasks that are all skipped is a loop, not a recursion.
+An event about a container, a Step or Results goes to the attempt in that slot. The attempt returns that it has ended,
+or that its slot is clear, and `_follow` decides what comes next. Tasks that have ended unblock others in `_settle`,
+which processes queues: a Pipeline of a thousand skipped Tasks is a loop, not a recursion.
+
+A question takes an event to answer: the engine issues a command (`ReadResults`, `EvaluateCel`, `RunProbe`,
+`TryConnection`, `SetTimer`), and whatever waits for the answer stays in its state until the event comes.
 
 Semantics are Tekton's: docs/pipelines.md (ordering, onError, finally), docs/pipelineruns.md (timeouts, cancelling),
 docs/taskruns.md (retries).
 
-What is left to others: the records (``run_state``), whether a Task is skipped (``skipping``), its combinations and
-Results (``instances``), what runs in a slot (``attempts``) and how its containers end (``containers``), the Tekton
-document (``status``), and doing what the commands say (``shell``).
+Left to others: the records (``run_state``), whether a Task is skipped (``skipping``), its combinations and Results
+(``instances``), what runs in a slot (``attempts``), the containers (``containers``), the Tekton document (``status``),
+and executing the commands (``shell``).
 """
 
 from __future__ import annotations
@@ -91,10 +94,10 @@ _SEVERITY: dict[CancelMode | None, int] = {None: 0, "StoppedRunFinally": 1, "Can
 
 
 class Engine:
-    """Runs a Plan: feed it events in the order in which they happened, and carry out the commands it returns."""
+    """Runs a Plan: feed it events in the order in which they happened, and execute the commands that it returns."""
 
     def __init__(self, plan: Plan, *, marks: bool = False) -> None:
-        """Take up a Plan. With `marks`, the end of the output of each Step and Sidecar is marked."""
+        """Prepare to run a Plan. With `marks`, the end of the output of each Step and Sidecar is marked."""
         self.plan = plan
         self.run: PipelineState | None = None
         self.finished = False
@@ -111,7 +114,7 @@ class Engine:
         self._next_attempts: deque[InstanceState] = deque()
 
     def handle(self, event: Event) -> list[Command]:
-        """Return what is to be done because of `event`."""
+        """Return the commands that follow from `event`."""
         self._commands.begin(event.at)
         if not self.finished:
             self._dispatch(event)
@@ -131,7 +134,7 @@ class Engine:
             self._follow(self._attempts.handle(event))
 
     def _follow(self, change: Change | None) -> None:
-        """See to what follows from the end of an attempt, or of its last Sidecar."""
+        """Continue after the end of an attempt, or of its last Sidecar."""
         if isinstance(change, AttemptEnded):
             self._after_attempt(change.attempt)
         elif isinstance(change, SlotCleared):
@@ -194,7 +197,7 @@ class Engine:
 
     @staticmethod
     def _add_statuses(pipeline: PipelineState) -> None:
-        """Let `finally` Tasks know how the others ended (Tekton docs/pipelines.md, "Using execution status")."""
+        """Let `finally` Tasks refer to how the others ended (Tekton docs/pipelines.md, "Using execution status")."""
         tasks = pipeline.tasks.values()
         for task in tasks:
             ran = task.phase not in ("Skipped", "Invalid")
@@ -221,7 +224,7 @@ class Engine:
         self._end_task(task, pipeline.outcome)
 
     def _time_out(self, pipeline: PipelineState, kind: str) -> None:
-        """The Pipeline's time (`pipeline`), or that of its `tasks` or `finally`, is over: cut off what runs."""
+        """Cut off what runs: a timeout of the Pipeline has expired (`kind`: pipeline, tasks or finally)."""
         if kind == "pipeline":
             pipeline.timed_out = "pipeline"
         elif not pipeline.timed_out:
@@ -230,7 +233,7 @@ class Engine:
         self._cut_off(pipeline, why)
 
     def _on_cancel(self, mode: CancelMode) -> None:
-        """Cancel the run; a milder way than the one already asked for changes nothing, nor if its time is over."""
+        """Cancel the run. A milder mode than the current one changes nothing, nor does any mode after the timeout."""
         if self.run is None or self.run.timed_out == "pipeline":
             return
         if _SEVERITY[mode] > _SEVERITY[self.run.cancel]:
@@ -246,7 +249,7 @@ class Engine:
             self._cut_off(pipeline, "TaskRun cancelled as the PipelineRun it belongs to has been cancelled.")
 
     def _cut_off(self, pipeline: PipelineState, why: str) -> None:
-        """Stop what runs in the present phase of a Pipeline, and skip what waits."""
+        """Stop what runs in the current phase of a Pipeline, and skip what waits."""
         tasks = pipeline.tasks if pipeline.phase == "Tasks" else pipeline.final_tasks
         self._skip_waiting(tasks)
         for task in tasks.values():
@@ -254,7 +257,7 @@ class Engine:
                 continue
             if task.child is not None:
                 self._cancel_pipeline(task.child, "Cancelled")
-            for instance in reversed(task.instances):  # what is queued goes first, so that it gets no slot
+            for instance in reversed(task.instances):  # queued instances first, so that they get no slot
                 if instance.outcome is None:
                     of_itself = self.plan.document.get("kind") == "TaskRun"
                     message = f'TaskRun "{instance.name}" was cancelled.{"" if of_itself else f" {why}"}'
@@ -268,10 +271,10 @@ class Engine:
     # PipelineTasks
 
     def _settle(self) -> None:
-        """Follow what has ended to what it sets free, until nothing more changes.
+        """Process what has ended and what it unblocks, until nothing changes.
 
-        As in Tekton, all that is skipped is found first, then all that cannot start, and only then does anything start.
-        While it takes CEL to decide about a Task, others that could start wait for that.
+        As in Tekton, Tasks are skipped first, then those that cannot start are rejected, and only then do others start.
+        While a CEL expression decides about a Task, the others wait.
         """
         while True:
             if self._considered:
@@ -308,7 +311,7 @@ class Engine:
                 self._end_pipeline(pipeline)
 
     def _consider(self, task: TaskState) -> None:
-        """All its predecessors have ended: let the Task start, unless something keeps it."""
+        """Queue a Task whose predecessors have ended, or skip or reject it."""
         if task.phase != "Waiting":
             return
         obstacle = find_obstacle(task)
@@ -323,7 +326,7 @@ class Engine:
             self._startable.append(task)
 
     def _take_truth(self, task: TaskState, event: CelEvaluated) -> None:
-        """Consider a Task again, now that the truth of a CEL expression is known, unless it was skipped meanwhile."""
+        """Consider a Task again with the answer about its CEL expression, unless it was skipped in the meantime."""
         if task in self._undecided:
             self._undecided.remove(task)
             assert task.guards is not None
@@ -342,7 +345,7 @@ class Engine:
             self._reject(task, message)
 
     def _reject(self, task: TaskState, message: str) -> None:
-        """The Task cannot start: what it refers to does not exist or does not fit."""
+        """Record that a Task cannot start, because it refers to something that does not exist or does not fit."""
         task.phase, task.reason, task.message = "Invalid", "PipelineValidationFailed", message
         self._commands.report(TaskFinished(self._commands.now, task.path, None, 0, "Failed", task.reason, message))
         self._release_task(task)
@@ -385,7 +388,7 @@ class Engine:
                 self._containers.release(slot)
 
     def _fill_slots(self, task: TaskState) -> None:
-        """Start queued instances as far as there are slots for them."""
+        """Start queued instances while there are free slots."""
         while task.queue and (task.queue[0].slot is not None or task.free_slots):
             instance = task.queue.popleft()
             if instance.slot is None:
@@ -425,7 +428,7 @@ class Engine:
         self._follow(self._attempts.start(instance, values))
 
     def _cancel_instance(self, instance: InstanceState, outcome: Outcome) -> None:
-        """Cut off an instance: its attempt if it makes one, and no further one follows."""
+        """Cut off an instance: stop its attempt, if one runs, and make no further one."""
         instance.cancelled = True
         if not instance.attempts:
             instance.task.queue.remove(instance)
@@ -436,14 +439,14 @@ class Engine:
             self._follow(self._attempts.stop(instance.attempt, outcome))
 
     def _end_between(self, instance: InstanceState, outcome: Outcome) -> None:
-        """Report and note the end of an instance that has no running attempt."""
+        """End an instance that has no running attempt."""
         number = max(len(instance.attempts) - 1, 0)
         told = (instance.task.path, instance.index, number, outcome.status, outcome.reason, outcome.message)
         self._commands.report(TaskFinished(self._commands.now, *told))
         self._end_instance(instance, outcome)
 
     def _after_sidecars(self, instance: InstanceState) -> None:
-        """Let the next attempt, or the next of the queue, have the slot in which the Sidecars of the last one ended."""
+        """Give a slot whose Sidecars have ended to the next attempt, or to the next instance of the queue."""
         task = instance.task
         if instance.outcome is None:
             self._next_attempts.append(instance)
@@ -453,7 +456,7 @@ class Engine:
             self._fill_slots(task)
 
     def _after_attempt(self, attempt: AttemptState) -> None:
-        """Tell how an attempt ended, and see to the next, or to the end of its instance."""
+        """Report how an attempt ended, and start the next one or end its instance."""
         instance, outcome = attempt.instance, attempt.outcome
         assert outcome is not None
         task = instance.task
@@ -495,16 +498,18 @@ class Engine:
             self._fill_slots(task)
             return
         for each in task.clearing:
-            self._pass_on_slot(each)  # nobody is left who could have the slot
+            self._pass_on_slot(each)  # no other instance is left for the slot
         publish_results(task)
         outcomes = [each.outcome for each in task.instances if each.outcome is not None]
         worst = next((each for each in outcomes if not each.succeeded), outcome)
-        if any(each.status == "Cancelled" for each in outcomes):  # then Tekton counts it so, whatever else failed
+        if any(
+            each.status == "Cancelled" for each in outcomes
+        ):  # for Tekton it is cancelled then, whatever else failed
             worst = Outcome("Cancelled", worst.reason, worst.message)
         self._end_task(task, worst)
 
     def _return_slot(self, instance: InstanceState, outcome: Outcome) -> None:
-        """Note how the containers of the slot are to end, and hand it on."""
+        """Set the exit codes of the slot's containers, and pass the slot on."""
         task, slot = instance.task, instance.slot
         assert slot is not None
         if task.forgiven:
@@ -514,7 +519,7 @@ class Engine:
         self._pass_on_slot(instance)
 
     def _pass_on_slot(self, instance: InstanceState) -> None:
-        """Let the next of the queue have the slot, once the Sidecars in it have ended; or let its containers go."""
+        """Give the slot to the next of the queue once its Sidecars have ended, or release its containers."""
         task, slot = instance.task, instance.slot
         assert slot is not None
         is_last = task.unfinished == len(task.queue) and not task.free_slots and not task.clearing

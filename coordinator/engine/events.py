@@ -1,15 +1,14 @@
-"""What the engine is told (events) and what it wants done (commands): the language between it and the world.
+"""Events, which go into the engine, and commands, which come out of it.
 
 Rules:
 
 - An event carries the time at which it was noticed (``at``, seconds since the epoch); the engine has no other clock.
-- Events are plain data, so that the journal of a run is the list of them and a replay gives the same commands.
-- They are named tuples, which Python makes in a fifth of the time of dataclasses: the coordinator starts 40 ms earlier.
-  Tell them apart by their type: two of different types that hold the same are equal.
-- Every command may be carried out twice (after a restart the last ones are), with the same effect as once.
+- Events are plain data: the journal of a run is the list of its events, and a replay gives the same commands.
+- Events and commands are named tuples, which Python creates in a fifth of the time of dataclasses: the coordinator
+  starts 40 ms earlier. Distinguish them by type: two tuples of different types with the same values are equal.
+- A command may be executed twice (after a restart the last ones are), with the same effect as once.
 
-What is left to others: what follows from an event (``engine``), turning files into events and commands into files
-(``shell``).
+Left to others: what follows from an event (``engine``); turning files into events and commands into files (``shell``).
 """
 
 from __future__ import annotations
@@ -24,10 +23,7 @@ from monopod.schemas.run_events import CancelMode, RunEvent
 
 
 class Begun(NamedTuple):
-    """The first event: the run starts, under this name.
-
-    ``monotonic`` is what the machine's monotonic clock said at the time `at`.
-    """
+    """The first event: the run starts. ``monotonic`` is the machine's monotonic clock at the time `at`."""
 
     at: float
     name: str
@@ -37,7 +33,7 @@ class Begun(NamedTuple):
 
 
 class ContainerReady(NamedTuple):
-    """The entrypoint of a container is there and takes requests."""
+    """The entrypoint of a container accepts requests."""
 
     at: float
     container: str
@@ -46,8 +42,8 @@ class ContainerReady(NamedTuple):
 class ContainerDied(NamedTuple):
     """A container is gone for good without having been released: its entrypoint was killed, or never started.
 
-    A ``reason`` says that it never started and why, in Kubernetes' word (``ImagePullBackOff``,
-    ``CreateContainerConfigError``, ``StartError`` …); ``message`` is what goes with it. Without one it was killed.
+    If it never started, ``reason`` is Kubernetes' reason (``ImagePullBackOff``, ``CreateContainerConfigError``,
+    ``StartError`` …) and ``message`` the details. If it was killed, both are empty.
     """
 
     at: float
@@ -57,11 +53,11 @@ class ContainerDied(NamedTuple):
 
 
 class Exit(NamedTuple):
-    """How a request ended, as `exited.N` says (docs/control-directory.md). Exactly one of code and signal is set.
+    """How a request ended, from its `exited.N` (docs/control-directory.md). Exactly one of code and signal is set.
 
-    ``mark`` is the token of the mark at the end of its output: empty if nothing ran, so that there is no output, and
-    None if there is no mark. ``left`` names the processes that it left behind and that cannot be killed. ``next`` is
-    the number of the request that the entrypoint runs next, 0 if it does not say.
+    - ``mark``: the token of the mark at the end of its output; empty if nothing ran, None if there is no mark.
+    - ``left``: the processes that it left behind and that cannot be killed.
+    - ``next``: the number of the request that the entrypoint runs next; 0 if unknown.
     """
 
     code: int | None = None
@@ -87,9 +83,9 @@ class StepExited(NamedTuple):
 
 
 class ResultsRead(NamedTuple):
-    """The files asked for with ReadResults: by path, the content of each one that is there.
+    """The answer to ReadResults: the content of each file that exists, by path.
 
-    ``problems`` holds, by path, why one that is there was not read; ``too_large``: one of them was for its size.
+    ``problems``: why a file could not be read, by path. ``too_large``: one of them was too large.
     """
 
     at: float
@@ -100,7 +96,7 @@ class ResultsRead(NamedTuple):
 
 
 class ProbeEnded(NamedTuple):
-    """The answer to RunProbe or TryConnection: whether the Sidecar is ready, as far as this try says."""
+    """The answer to RunProbe or TryConnection: whether this try succeeded."""
 
     at: float
     container: str
@@ -118,14 +114,14 @@ class CelEvaluated(NamedTuple):
 
 
 class TimerFired(NamedTuple):
-    """A timer set with SetTimer has come."""
+    """A timer set with SetTimer has expired."""
 
     at: float
     timer: str
 
 
 class CancelRequested(NamedTuple):
-    """Somebody wants the run to end (Tekton docs/pipelineruns.md, "Cancelling a PipelineRun" and the next two)."""
+    """The run is to be cancelled (Tekton docs/pipelineruns.md, "Cancelling a PipelineRun" and the next sections)."""
 
     at: float
     mode: CancelMode
@@ -189,12 +185,12 @@ def event_from_line(line: str) -> Event:
 class RunStep(NamedTuple):
     """Write `run.N`: run `arguments` in a container, as its request `request`.
 
-    ``script`` is a text to be written to the slot's scripts, readable and executable, under ``script_name``; the
-    arguments then start with its path in the container. ``fresh``: this starts an attempt, so what an earlier attempt
-    left in the slot's `/tekton/results`, `steps`, `home`, `artifacts` and `run` is removed first (in
-    Tekton a retry has a Pod of its own). ``directories`` are made (mode 0777), ``readable`` made readable for the
-    coordinator when the request has ended; both are paths in the container, below `/tekton`. ``is_marked``: a mark is
-    written at the end of its output.
+    - ``script``: written to the slot's scripts, executable, as ``script_name``. The arguments start with its path.
+    - ``fresh``: the first request of an attempt. What an earlier attempt left in the slot's `/tekton/results`, `steps`,
+      `home`, `artifacts` and `run` is removed first: in Tekton a retry has its own Pod.
+    - ``directories``: created with mode 0777. ``readable``: made readable for the coordinator when the request has
+      ended. Both are paths in the container, below `/tekton`.
+    - ``is_marked``: a mark is written at the end of its output.
     """
 
     slot: str
@@ -222,7 +218,7 @@ class StopStep(NamedTuple):
 
 
 class ReadResults(NamedTuple):
-    """Read these files (paths in the slot's containers, below `/tekton`) and answer with ResultsRead."""
+    """Read files (paths in the slot's containers, below `/tekton`) and answer with ResultsRead."""
 
     slot: str
     paths: tuple[str, ...]
@@ -231,8 +227,8 @@ class ReadResults(NamedTuple):
 class EvaluateCel(NamedTuple):
     """Evaluate a CEL expression and answer with CelEvaluated, under the same number.
 
-    What comes out may depend on chance (the order of maps) and on the machine (its time and memory): the answer in the
-    journal is the one that counts.
+    The answer may depend on chance (the order of maps) and on the machine (time and memory). The one in the journal is
+    final.
     """
 
     number: int
@@ -240,7 +236,7 @@ class EvaluateCel(NamedTuple):
 
 
 class WriteFile(NamedTuple):
-    """Write a small text to a file below the slot's `/tekton` for later Steps to read, such as a Step's exit code."""
+    """Write a small file below the slot's `/tekton` for later Steps, such as a Step's exit code."""
 
     slot: str
     path: str
@@ -267,7 +263,7 @@ class TryConnection(NamedTuple):
 
 
 class SetTimer(NamedTuple):
-    """Answer with TimerFired at the time `at`; one of the same name is replaced."""
+    """Answer with TimerFired at the time `at`. A timer of the same name is replaced."""
 
     timer: str
     at: float
@@ -280,20 +276,20 @@ class ClearTimer(NamedTuple):
 
 
 class ReleaseContainer(NamedTuple):
-    """The container is needed no more: let its entrypoint exit with `code`."""
+    """Make the entrypoint of a container exit with `code`: the container is no longer needed."""
 
     container: str
     code: int
 
 
 class Report(NamedTuple):
-    """Tell whoever follows the run."""
+    """Report what happened to those who follow the run."""
 
     event: RunEvent
 
 
 class Finish(NamedTuple):
-    """The run is over, with this exit code for the coordinator: 0 Succeeded or Completed, 1 anything else."""
+    """End the run. The coordinator's exit code is 0 for Succeeded and Completed, else 1."""
 
     code: int
 

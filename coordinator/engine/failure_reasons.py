@@ -1,14 +1,14 @@
-"""Why a TaskRun failed: Tekton's reason for its condition, and the message that goes with it. Pure.
+"""Why a TaskRun failed: the reason and the message of Tekton's condition. Pure.
 
 Source: Tekton docs/taskruns.md, the table of reasons, and pkg/pod/status.go, which decides in this order of precedence
 (a Sidecar that crashed is more likely the cause than the Step that failed because of it):
 
 1. ``SidecarOOM``, 2. ``StepOOM``, 3. ``SidecarFailed``, 4. ``StepFailed``.
 
-A TaskRun fails if a Step failed, or if all Sidecars ended by themselves and one of them failed: then Kubernetes calls
-Tekton's Pod Failed. While another Sidecar is still running, it does not.
+A TaskRun fails if a Step failed, or if all Sidecars ended on their own and one of them failed: then the phase of
+Tekton's Pod is Failed. While another Sidecar is still running, it is not.
 
-What is left to others: how a container ended (``attempts``).
+Left to others: how a container ended (``attempts``).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _OF_CONTAINERS = frozenset({"StepFailed", "StepOOM", "SidecarFailed", "SidecarOO
 
 
 def exit_code_of(how: Exit) -> int:
-    """Return the exit code as Kubernetes reports it: 128 and the signal's number for a program that a signal ended."""
+    """Return the exit code as Kubernetes reports it: 128 plus the number of the signal that ended the program."""
     return how.code if how.code is not None else exit_codes.of_signal(how.signal or 0)
 
 
 def reason_of(how: Exit) -> str:
-    """Return why a container ended, as Kubernetes says it."""
+    """Return Kubernetes' reason for the end of a container."""
     return "OOMKilled" if how.out_of_memory else "Error" if exit_code_of(how) else "Completed"
 
 
@@ -45,28 +45,28 @@ def step_failure(step: StepState) -> Outcome:
 
 
 def lost_step(container: str, why: str) -> Outcome:
-    """Return the outcome of a Task that cannot continue, since the container of one of its Steps is lost."""
+    """Return the outcome of a Task that cannot continue because the container of a Step is lost."""
     return Outcome("Failed", "StepFailed", f'a Step cannot run: container "{container}" {why}')
 
 
 def lost_sidecar(container: str, why: str) -> Outcome:
-    """Return the outcome of a Task that cannot start, since the container of one of its Sidecars is lost."""
+    """Return the outcome of a Task that cannot start because the container of a Sidecar is lost."""
     return Outcome("Failed", "SidecarFailed", f'a Sidecar cannot run: container "{container}" {why}')
 
 
 def not_retried(outcome: Outcome, container: str, why: str) -> Outcome:
-    """Return the outcome of a Task that has retries left and cannot use them, since a container is lost."""
+    """Return the outcome of a Task that has retries left but cannot use them because a container is lost."""
     return outcome._replace(message=f'{outcome.message}; not retried: container "{container}" {why}')
 
 
 def invalid_results(problems: Iterable[str], *, too_large: bool = False) -> Outcome:
-    """Return the outcome of a Task whose Results are not what it declares, or larger than a Result may be."""
+    """Return the outcome of a Task whose Results are not of the declared type, or too large."""
     reason = "TaskRunResultLargerThanAllowedLimit" if too_large else "TaskRunValidationFailed"
     return Outcome("Failed", reason, "; ".join(problems))
 
 
 def outcome_of_pod(attempt: AttemptState, of_steps: Outcome) -> Outcome:
-    """Return how a Task ended whose Steps ended like this, now that its Sidecars count too."""
+    """Return the outcome of a Task from that of its Steps and from how its Sidecars ended."""
     if not of_steps.succeeded and of_steps.reason not in _OF_CONTAINERS:
         return of_steps
     ends = [(each.plan.step.name, each.end) for each in attempt.sidecars if each.end is not None]
@@ -82,7 +82,7 @@ def outcome_of_pod(attempt: AttemptState, of_steps: Outcome) -> Outcome:
 
 
 def as_ignored(outcome: Outcome) -> Outcome:
-    """Return the outcome of a Task whose failure its Pipeline ignores. Only how its containers ended is ignored."""
+    """Return the outcome of a Task with onError continue: only failures of its containers are ignored."""
     return outcome._replace(reason="FailureIgnored") if outcome.reason in _OF_CONTAINERS else outcome
 
 

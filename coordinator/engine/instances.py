@@ -1,4 +1,4 @@
-"""The instances of a PipelineTask: one, or one for each combination of its matrix; and what they emit together. Pure.
+"""The instances of a PipelineTask (one, or one for each combination of its matrix) and their Results. Pure.
 
 Rules: docs/matrix.md of Tekton. A matrix with an empty array has no combination; the Results of a matrix are arrays.
 """
@@ -13,7 +13,7 @@ from monopod.schemas.variables import EvaluationError, evaluate
 
 
 def instances_of(task: TaskState, plan: Plan) -> list[InstanceState]:
-    """Return the instances of a Task that is about to start, none of them in a slot. Raises EvaluationError."""
+    """Return the instances of a Task that is about to start, without slots. Raises EvaluationError."""
     matrix = task.plan.matrix
     if matrix is None:
         return [InstanceState(task, task_run_name(task, None, plan), None, {})]
@@ -57,7 +57,7 @@ def _string(value: Value) -> str:
 
 
 def publish_results(task: TaskState) -> None:
-    """Let the other Tasks, and the Pipeline's Results, refer to what the Task's instances have emitted."""
+    """Make the Results and Artifacts of a Task's instances available to other Tasks and to the Pipeline's Results."""
     if task.plan.matrix is not None:
         _publish_arrays(task)
         return
@@ -79,5 +79,5 @@ def _publish_arrays(task: TaskState) -> None:
 
 
 def publish_result(task: TaskState, name: str, value: Value) -> None:
-    """Let the other Tasks, and the Pipeline's Results, refer to a Result of a Task."""
+    """Make a Result of a Task available to other Tasks and to the Pipeline's Results."""
     task.pipeline.values[task.root, task.plan.name, "results", name] = value

@@ -3,10 +3,10 @@
 Rules (Kubernetes, "Configure Liveness, Readiness and Startup Probes"):
 
 - The first try comes after the initial delay; a Sidecar is ready after `success_threshold` successes in a row.
-- `failure_threshold` says nothing here: a Sidecar that is not ready yet cannot become less so.
+- `failure_threshold` does not apply: a Sidecar that is not ready yet cannot become unready.
 
-One thing differs: Kubernetes tries every `period` (10 seconds by default), so that a server that is up after 0.3 s is
-noticed after 10. Here the first tries follow each other faster, and slow down to the period.
+One difference: Kubernetes probes once per `period` (10 seconds by default), so it notices after 10 s that a server was
+ready after 0.3 s. Here the first tries follow each other faster, and slow down to the period.
 
 Pure. Left to others: when a try is made, and what follows (``attempts``); the tries themselves (``shell``).
 """
@@ -19,7 +19,7 @@ _FIRST_PERIOD = 0.05
 
 
 class ProbeSchedule:
-    """The tries of one Sidecar. `ready` is the outcome so far, `delay` how long to wait before the next try."""
+    """The tries of one Sidecar. ``ready``: whether it is ready. ``delay``: seconds until the next try."""
 
     def __init__(self, probe: Probe) -> None:
         self.probe = probe
@@ -29,7 +29,7 @@ class ProbeSchedule:
         self._successes = 0
 
     def record(self, *, succeeded: bool) -> None:
-        """Take the outcome of a try."""
+        """Record the outcome of a try."""
         self._successes = self._successes + 1 if succeeded else 0
         self.ready = self._successes >= self.probe.success_threshold
         self.delay = self._period

@@ -1,8 +1,8 @@
-"""What a Step wrote as a Result, made into a value of the declared type (Tekton docs/tasks.md, "Emitting Results").
+"""Parses a Result that a Step wrote into a value of the declared type (Tekton docs/tasks.md, "Emitting Results").
 
-Rules: a string Result is the file's content as it is, without a strip; an array or object Result is JSON whose elements
-are strings. An object that lacks a key that its declaration names in ``properties`` fails its Task, but is a value all
-the same. Half of a surrogate pair, which JSON can hold and UTF-8 cannot, becomes U+FFFD, as in Go.
+Rules: a string Result is the content of the file, not stripped. An array or object Result is JSON whose elements are
+strings. An object without a key that its declaration lists in ``properties`` fails its Task, but is still a value. Half
+of a surrogate pair, which is possible in JSON but not in UTF-8, becomes U+FFFD, as in Go.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def parse_result(declaration: ResultDeclaration, text: str) -> Value:
-    """Return the value that `text` is. Raises ValueError, in words, if it is not of the declared type."""
+    """Return the value of `text`. Raises ValueError with a message if it is not of the declared type."""
     if declaration.type == "string":
         return text
     try:
@@ -33,7 +33,7 @@ def parse_result(declaration: ResultDeclaration, text: str) -> Value:
 
 
 def describe_missing_keys(declaration: ResultDeclaration, value: Value) -> str:
-    """Return, in words, which keys an object Result lacks; empty if it has all that are declared."""
+    """Return a message about the declared keys that an object Result lacks; empty if it has all."""
     missing = [key for key in declaration.properties if key not in value] if isinstance(value, dict) else []
     return f'Result "{declaration.name}" lacks the declared keys {", ".join(missing)}' if missing else ""
 

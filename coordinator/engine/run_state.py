@@ -1,8 +1,7 @@
-"""What is known of a run at a moment: Pipelines, their Tasks, the instances and attempts of a Task, its Steps.
+"""The records of a run: Pipelines, their Tasks, a Task's instances, their attempts, and an attempt's Steps.
 
-Rules: plain records, changed by the engine alone and read by ``status``; times are seconds since the epoch. No logic
-beyond what follows from a record by itself. No dataclasses: making their classes would be a third of the coordinator's
-start.
+Rules: plain records. Only the engine changes them; ``status`` reads them. Times are seconds since the epoch. A property
+derives from its own record only. No dataclasses: creating them would take a third of the coordinator's start.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from monopod.schemas.run_events import CancelMode, FinalStatus
 from monopod.schemas.variables import Budget, Path, Scope
 
 TaskPhase: TypeAlias = Literal["Waiting", "Running", "Skipped", "Invalid"] | FinalStatus
-"""`Invalid`: it could not start, since what it refers to does not exist; it counts as a failure."""
+"""`Invalid`: it could not start because it refers to something that does not exist. It counts as failed."""
 
 MOST_CHARACTERS = 256 * 1024 * 1024
-"""How much text may come of the values of references in a Pipeline, and in an attempt. Those of a Task are 8 MiB."""
+"""Limit of the text that replaces references, in a Pipeline and in an attempt. A Task's own values are 8 MiB."""
 
 
 def scope_of_its_own(values: dict[Path, Value], outer: Scope | None = None) -> Scope:
-    """Return the scope of a Pipeline or of an attempt, with room for as much text as it may need."""
+    """Return the scope of a Pipeline or of an attempt, with its own budget of text."""
     return Scope(values, outer, budget=Budget(MOST_CHARACTERS))
 
 
@@ -111,10 +110,10 @@ class AttemptState:
 
     - ``position``: how many Steps are over.
     - ``begun``: a request was made, so what is in the slot's files is this attempt's.
-    - ``collected``: its Task's Results are being read, or were.
-    - ``stop``: how it ends since it was cut off, whatever else happens.
-    - ``ending``: how it ends once its Results are read; no further Step starts.
-    - ``invalid``: how it ends unless a container failed, since its Results are not what the Task declares.
+    - ``collected``: its Task's Results were read, or are being read.
+    - ``stop``: its outcome because it was cut off, whatever else happens.
+    - ``ending``: its outcome once its Results are read. No further Step starts.
+    - ``invalid``: its outcome unless a container failed, because its Results are not what the Task declares.
     """
 
     def __init__(self, instance: InstanceState, slot: Slot, values: dict[Path, Value], started: float) -> None:
@@ -145,7 +144,7 @@ class AttemptState:
 
     @property
     def occupies_slot(self) -> bool:
-        """Whether a Sidecar of it still runs."""
+        """Whether one of its Sidecars is still running."""
         return any(sidecar.running for sidecar in self.sidecars)
 
 
@@ -162,13 +161,13 @@ class SlotCleared(NamedTuple):
 
 
 Change: TypeAlias = AttemptEnded | SlotCleared
-"""What follows from something that happened to an attempt."""
+"""What the engine has to react to when something has happened to an attempt."""
 
 
 class InstanceState:
-    """One run of a Task: what is a TaskRun in Tekton. ``index`` and ``params`` are those of a matrix combination.
+    """One run of a Task, a TaskRun in Tekton. ``index`` and ``params`` are those of a matrix combination.
 
-    ``cancelled``: no further attempt follows, however the present one ends.
+    ``cancelled``: no further attempt follows, however the current one ends.
     """
 
     def __init__(self, task: TaskState, name: str, index: int | None, params: dict[str, str]) -> None:
@@ -191,7 +190,7 @@ class InstanceState:
 class TaskState:
     """A PipelineTask. ``blockers`` counts the Tasks it waits for, ``unfinished`` its instances without an outcome.
 
-    ``clearing`` are instances that have ended, but for Sidecars in a slot that others wait for.
+    ``clearing``: instances that have ended, whose Sidecars still run in a slot that others wait for.
     """
 
     def __init__(self, plan: Task, pipeline: PipelineState, final: bool, blockers: int) -> None:
@@ -228,12 +227,12 @@ class TaskState:
 
     @property
     def failed(self) -> bool:
-        """Whether it ran, or should have, and did not succeed; onError is not looked at."""
+        """Whether it ran, or should have, and did not succeed; regardless of onError."""
         return self.phase in ("Failed", "Cancelled", "TimedOut", "Invalid")
 
     @property
     def tolerated(self) -> bool:
-        """Whether its failure is not the Pipeline's (Tekton docs/pipelines.md, "Using the onError field")."""
+        """Whether its failure does not fail its Pipeline (Tekton docs/pipelines.md, "Using the onError field")."""
         return self.plan.on_error == "continue"
 
     @property
@@ -244,10 +243,10 @@ class TaskState:
 
 
 class PipelineState:
-    """A Pipeline, the run's own or one in the place of a PipelineTask (then ``parent``).
+    """A Pipeline: the run's own, or one that the PipelineTask ``parent`` runs.
 
-    ``path`` is empty or ends with a slash. ``values`` is what ``scope`` looks up first, and grows with each Result.
-    ``unfinished`` counts the Tasks of the present phase that are not done.
+    ``path`` is empty or ends with a slash. ``values`` are those of ``scope``, and grow with each Result.
+    ``unfinished`` counts the Tasks of the current phase that have not ended.
     """
 
     def __init__(
@@ -279,5 +278,5 @@ class PipelineState:
         self.results: dict[str, Value] = {}
 
     def all_tasks(self) -> list[TaskState]:
-        """All PipelineTasks in the order of the Pipeline, those of `finally` last."""
+        """Return all PipelineTasks in the order of the Pipeline, `finally` last."""
         return [*self.tasks.values(), *self.final_tasks.values()]

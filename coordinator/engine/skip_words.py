@@ -1,6 +1,6 @@
-"""What kept a Task from running, in words for a person: the expression and the value it saw, the parent, the Result.
+"""Messages about skipped Tasks: the expression and its value, the parents, the missing Results. Pure.
 
-Rules: one text of a bounded length, whatever a Step has written; the expression is as the author wrote it. Pure.
+Rules: a message has a bounded length, whatever a Step has written. It quotes the expression as the author wrote it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from monopod.schemas.plan import WhenExpression
 
 LONGEST_TEXT = 120
-"""Characters of an expression or a value that are shown."""
+"""How many characters of an expression or a value are shown."""
 MOST_NAMED = 8
-"""How many values, Tasks or Results are named."""
+"""How many values, Tasks or Results are listed."""
 
 
 def describe_guard(written: WhenExpression, evaluated: WhenExpression) -> str:
-    """Return a when-expression that is false, and the values it saw."""
+    """Describe a when-expression that is false, with its values."""
     if written.cel:
         seen = f" ({_short(evaluated.cel)})" if evaluated.cel != written.cel else ""
         return f"when: cel: {_short(written.cel)}: it was false{seen}"
@@ -29,7 +29,7 @@ def describe_guard(written: WhenExpression, evaluated: WhenExpression) -> str:
 
 
 def join_names(names: Iterable[str]) -> str:
-    """Return names, some of them if there are many."""
+    """Join names by commas; only the first few if there are many."""
     return ", ".join(_few([_short(name) for name in names]))
 
 

@@ -1,6 +1,6 @@
 """Whether a PipelineTask whose predecessors have ended starts, is skipped, or cannot start. Pure.
 
-Rules: the reasons, their words and their order are Tekton's (docs/pipelines.md, "Guard Task execution using when
+Rules: the reasons and their order are Tekton's (docs/pipelines.md, "Guard Task execution using when
 expressions"; docs/pipelineruns.md, "Monitoring execution status"). A Task whose predecessor was skipped goes with it,
 unless only the predecessor's guards kept it from running.
 """
@@ -33,26 +33,26 @@ _TIMED_OUT = {
 
 
 class Skip(NamedTuple):
-    """The Task is skipped, for this reason; ``message`` says in words what decided it."""
+    """The Task is skipped for this reason. ``message`` says what decided it."""
 
     reason: str
     message: str = ""
 
 
 class Reject(NamedTuple):
-    """The Task cannot start: what it refers to does not exist or does not fit."""
+    """The Task cannot start, because it refers to something that does not exist or does not fit."""
 
     message: str
 
 
 class Undecided(NamedTuple):
-    """It takes the truth of a CEL expression to decide."""
+    """The truth of a CEL expression decides."""
 
     expression: str
 
 
 def nothing_starts(pipeline: PipelineState, *, final: bool) -> str:
-    """Return the reason why no further Task of this kind starts, or an empty text if they may."""
+    """Return the reason why no further Task of this kind starts; empty if they may."""
     if final:
         if pipeline.cancel == "Cancelled":
             return _STOPPING
@@ -63,7 +63,7 @@ def nothing_starts(pipeline: PipelineState, *, final: bool) -> str:
 
 
 def find_obstacle(task: TaskState) -> Skip | Reject | Undecided | None:
-    """Return what keeps a Task from starting; note in it how its guards were evaluated."""
+    """Return what keeps a Task from starting. Its ``guards`` record how they were evaluated."""
     missing = _missing_results(task)
     try:
         obstacle = _nothing_starts_or_guard(task, missing)
@@ -74,7 +74,7 @@ def find_obstacle(task: TaskState) -> Skip | Reject | Undecided | None:
 
 
 def _nothing_starts_or_guard(task: TaskState, missing: tuple[Reference, ...]) -> Skip | Reject | Undecided | None:
-    """Return that nothing starts any more, or what its guards say. Raises EvaluationError."""
+    """Return why nothing starts any more, or why its guards keep it. Raises EvaluationError."""
     reason = nothing_starts(task.pipeline, final=task.final)
     if reason:
         return Skip(reason)
@@ -119,7 +119,7 @@ def _missing_results(task: TaskState) -> tuple[Reference, ...]:
 
 
 def _without_results(task: TaskState, missing: tuple[Reference, ...]) -> Skip | Reject:
-    """What Tekton does depends on the source of the first one (skipBecauseResultReferencesAreMissing)."""
+    """Skip or reject a Task, as Tekton does by the source of the first one (skipBecauseResultReferencesAreMissing)."""
     source = task.pipeline.tasks[missing[0].path[1]]
     guarded = source.phase == "Skipped" and source.reason == _BY_WHEN
     if task.final or task.tolerated or guarded:

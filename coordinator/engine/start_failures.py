@@ -1,10 +1,10 @@
-"""How a Task with a container that cannot start ends: it fails, with the reason that Tekton gives.
+"""How a Task fails whose container cannot start, with Tekton's reason.
 
 Source of the rules: Tekton docs/taskruns.md (the table of reasons) and pkg/reconciler/taskrun (``checkPodFailed``): an
-image that cannot be pulled, a missing ConfigMap or Secret, and whatever else keeps a container from being made fail the
-TaskRun at once, for a Sidecar as for a Step.
+image that cannot be pulled, a missing ConfigMap or Secret, and anything else that prevents a container from being
+created fail the TaskRun at once, for a Sidecar as for a Step.
 
-Pure. What is left to others: who finds out that a container cannot start (the runner), what follows (``attempts``).
+Pure. Left to others: detecting that a container cannot start (the runner), and what follows (``attempts``).
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ _IMAGE = frozenset(
         "SignatureValidationFailed",
     }
 )
-"""Kubelet's reasons for an image that it cannot provide (Kubernetes pkg/kubelet/images)."""
+"""Kubelet's reasons for an image that is not available (Kubernetes pkg/kubelet/images)."""
 _NOT_EXECUTED = frozenset({"StartError", "ContainerCannotRun"})
-"""The container runtime's reasons for a container that was made and whose program could not be started."""
+"""The container runtime's reasons for a container that was created but whose program could not be started."""
 
 
 class StartFailure(NamedTuple):
-    """Why a container cannot start: Kubernetes' ``reason`` for it, and the message that goes with that."""
+    """Why a container cannot start: Kubernetes' ``reason`` and its message."""
 
     reason: str
     message: str
 
 
 def outcome_of(instance: InstanceState, container: str, failure: StartFailure) -> Outcome:
-    """Return how an attempt of `instance` ends, since a container of its slot cannot start."""
+    """Return the outcome of an attempt whose container cannot start."""
     kind, name = _step_or_sidecar(instance, container)
     what = "failed to pull its image" if failure.reason in _IMAGE else "failed to start"
     said = ": ".join(filter(None, (failure.reason, failure.message)))

@@ -1,7 +1,7 @@
-"""The files of a Task's Steps: where Results and Artifacts are written, and what is read from them. Pure.
+"""The files in which Steps write Results and Artifacts: their paths, and their contents as values. Pure.
 
-Rules: the places are Tekton's (docs/tasks.md, "Emitting Results"; docs/stepactions.md; docs/artifacts.md). What is
-wrong with a file is said, and the others are read all the same.
+Rules: the paths are Tekton's (docs/tasks.md, "Emitting Results"; docs/stepactions.md; docs/artifacts.md). A malformed
+file is reported; the others are read nevertheless.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def result_path(result: str) -> str:
 
 
 def artifact_paths(plan: Task | Step) -> tuple[str, ...]:
-    """Return the file in which a Task or Step may write its Artifacts, if it refers to it."""
+    """Return the file for the Artifacts of a Task or Step, if it refers to that file."""
     return tuple(text for name, text in plan.variables if name in ("artifacts.path", "step.artifacts.path"))
 
 
@@ -40,14 +40,14 @@ def step_result_path(step: Step, result: str) -> str:
 
 
 def written_paths(task: Task, step: Step) -> tuple[str, ...]:
-    """Return where a Step may write what is read afterwards. Nothing more, since making it readable takes a while."""
+    """Return the paths that are read after a Step, and no others, since making them readable takes time."""
     paths = ["/tekton/results"] if any(each.value is None for each in task.results) else []
     paths += [step_results_directory(step)] if step.results else []
     return (*paths, *artifact_paths(task), *artifact_paths(step))
 
 
 def parse_written_artifacts(plan: Task | Step, read: ResultsRead, problems: list[str]) -> list[Artifacts]:
-    """Return the Artifacts of a Task or Step that were written; what is wrong with them goes to `problems`."""
+    """Return the Artifacts that a Task or Step wrote. Adds what is wrong with them to `problems`."""
     found = []
     for path in artifact_paths(plan):
         if path in read.files:
@@ -61,7 +61,7 @@ def parse_written_artifacts(plan: Task | Step, read: ResultsRead, problems: list
 def parse_written_results(
     declarations: tuple[ResultDeclaration, ...], path_of: Callable[[str], str], read: ResultsRead, problems: list[str]
 ) -> dict[str, Value]:
-    """Return the values of the declared Results that were written; what is wrong with them goes to `problems`."""
+    """Return the values of the declared Results that were written. Adds what is wrong with them to `problems`."""
     values: dict[str, Value] = {}
     for declaration in declarations:
         text = read.files.get(path_of(declaration.name))

@@ -1,4 +1,4 @@
-"""What is asked of the entrypoint to run a Step or Sidecar: its command, with all references replaced. Pure."""
+"""The request that runs a Step or Sidecar: its command with all references replaced. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from monopod.schemas.plan import ImageProgram, Slot, Step
 from monopod.schemas.variables import EvaluationError, Scope, substitute, substitute_all
 
 DEFAULT_SHEBANG = "#!/bin/sh\nset -e\n"
-"""What Tekton puts before a script that has no line of its own (docs/tasks.md, "Running scripts within Steps")."""
+"""What Tekton adds to a script without a shebang line (docs/tasks.md, "Running scripts within Steps")."""
 
 
 def request_of(
@@ -53,7 +53,7 @@ def request_of(
 
 
 def _of_image(program: ImageProgram, arguments: tuple[str, ...], *, is_sidecar: bool) -> tuple[str, ...]:
-    """Return what runs where only the image says it: the arguments take the place of its CMD.
+    """Return the program that only the image names: the arguments replace its CMD.
 
     In a Step, as Tekton has it, a CMD without an ENTRYPOINT stays, and the arguments come after it
     (pkg/pod/entrypoint_lookup_impl.go); a Sidecar is an ordinary container.

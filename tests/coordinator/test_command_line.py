@@ -27,8 +27,8 @@ def test_options(arguments, options):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "there is no Plan"),
-        (["--format", "json"], "there is no Plan"),
+        ([], "missing Plan"),
+        (["--format", "json"], "missing Plan"),
         (["--format", "xml", "x"], "--format must be human or json, not 'xml'"),
         (["x", "--format"], "--format must be human or json, not ''"),
         (["--root", "", "x"], "--root must be a directory"),
@@ -60,7 +60,7 @@ def test_slots_of_nested_pipelines():
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--root", "/nonexistent"], 2, "coordinator: there is no Plan; usage: "),
+        (["--root", "/nonexistent"], 2, "coordinator: missing Plan; usage: "),
         (["nonsense"], 2, "coordinator: this is not an encoded Plan: "),
         (
             ["--root", "{root}", *encode(Plan(Pipeline("p", tasks=(Task("a", slots=(Slot("a", ("gone",)),)),)), {}))],

@@ -400,7 +400,7 @@ class TestEncodeRequest:
     def test_a_nul_cannot_make_a_record(self):
         """A Result of another Task may hold one."""
         step = RunStep(slot="s", container="c", request=1, arguments=("echo", "x\0a/bin/evil"))
-        with pytest.raises(ValueError, match=r"argument 'x.*holds a NUL character"):
+        with pytest.raises(ValueError, match=r"argument 'x.*contains a NUL character"):
             encode_request(step)
 
     def test_a_lone_surrogate_is_refused(self):

@@ -446,7 +446,7 @@ class TestRequestsThatCannotBeWritten:
     def test_a_nul(self, pod):
         pod = pod()
         exit_ = self.run(pod, run_step(arguments=("echo", "a\0b")))
-        words = "the argument 'a\\x00b' holds a NUL character, which no program can be given"
+        words = "the argument 'a\\x00b' contains a NUL character, which cannot be passed to a program"
         assert exit_ == Exit(code=126, error=words, mark="")
         assert pod.path("run.1").read_bytes() == b""  # the number is used up
         assert pod.path("run.2").read_bytes() == b"a/bin/true\0.\0"
@@ -531,13 +531,13 @@ class TestStop:
         assert tries[0] == (1, signal.SIGTERM, 2.0)
         assert all(number == 1 and grace < 2.0 for number, _, grace in tries[1:])
         ((warning, _),) = pod.told
-        assert warning.message == "cannot stop the Step in container c, and try again: No space left on device"
+        assert warning.message == "cannot stop the Step in container c, retrying: No space left on device"
 
     def test_a_step_that_does_not_end_is_given_up(self, pod, monkeypatch):
         monkeypatch.setattr(coordinator_module, "STOP_SECONDS", -2.0)
         pod = pod()
         tries, exit_ = self.run(pod, monkeypatch, lambda _: None)
-        assert exit_ == Exit(code=126, error="it did not end, though it was to be stopped", left="the Step itself")
+        assert exit_ == Exit(code=126, error="it did not end after it was stopped", left="the Step itself")
         assert len(tries) == 1
         assert pod.told == []
 

@@ -43,5 +43,5 @@ def test_expressions_that_attack_harm_only_the_tasks_that_they_guard(run):
         assert len(line) < 500
     assert ended.task("fine")[0] == "Succeeded"
     assert "[report : s0] fine was Succeeded" in ended.shown
-    assert "goes on where it was" not in ended.shown  # the coordinator never died
+    assert "continues where it left off" not in ended.shown  # the coordinator never died
     assert ended.document["status"]["conditions"][0]["reason"] == "PipelineValidationFailed"
