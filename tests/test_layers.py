@@ -16,7 +16,19 @@ LAYERS = {
 }
 """What each package may import beside itself."""
 BACKENDS = {"host", "podman", "kubernetes"}
-IO = {"fcntl", "multiprocessing", "os", "pathlib", "select", "shutil", "signal", "socket", "subprocess", "threading"}
+IO = {
+    "fcntl",
+    "multiprocessing",
+    "os",
+    "pathlib",
+    "select",
+    "shutil",
+    "signal",
+    "socket",
+    "subprocess",
+    "threading",
+    "time",
+}
 LOOSE = 12
 """How many modules may be in the root of a package."""
 MODULES = {
