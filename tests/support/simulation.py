@@ -190,11 +190,11 @@ class _World:
         match command:
             case RunStep():
                 self._start(now, command)
-            case StopStep(container, request, _) if (container, request) in self._probes:
+            case StopStep(container, request, _) if (container, request) not in self._running:  # a command that probes
+                assert (container, request) in self._probes, "only what runs is stopped"
                 self._probes[container, request] = False
                 self.at(now, self._end_of_probe(container, request))
             case StopStep(container, request, _):
-                assert (container, request) in self._running, "only what runs is stopped"
                 stopped = self._running[container, request]
                 how = Exit(signal=15, start=now, end=now, left=stopped.left)
                 self._end(now + stopped.stop_delay, container, request, how, {}, "")
