@@ -9,8 +9,9 @@ from pathlib import Path
 from generated import chain_of_tasks
 from measured_run import written
 
-from monopod.compiler.compilation import Options, compile_runs
+from monopod.compiler.compilation import compile_runs
 from monopod.compiler.documents.documents import load
+from monopod.compiler.options import Options
 from monopod.runner.display.summary import Outcome
 from monopod.runner.follow.follower import OutputLine
 from monopod.runner.records.recorder import Recorder

@@ -1,86 +1,61 @@
-"""Compiling: documents in, the Plan and the Pod of a run out.
+"""Compiling a run: documents in, the Plan and the Pod out.
 
-Left to others: every stage of it. This is the edge, which raises what they found wrong.
+Each stage takes what the stage before it returned:
+
+- **select** a run: which PipelineRun or TaskRun, with the params and Workspaces of the command line,
+- **bind** its params, Workspaces and settings,
+- **lower** its Pipeline to that of the Plan, and its Steps and Sidecars to containers,
+- **assemble** the parts of the Pod,
+- **check** what only the whole Pod shows,
+- **write** the Plan, the Pod and the object around the Pod.
+
+What a stage finds wrong goes to the report of the run. What it cannot resolve stays in the value as something unknown
+that fits everywhere, so that one cause gives one error.
+
+Left to others: the stages themselves. This module is the edge, which raises the errors as `Problems`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import filterfalse
 from typing import Any
 
-from monopod.compiler.diagnostics import Problem, Problems
+from monopod.compiler.diagnostics import CompilationStoppedError, Problem, Problems, Report
 from monopod.compiler.documents.catalog import Catalog
 from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.places import DocumentPlace, OptionPlace, Place
-from monopod.compiler.documents.run_selection import Asked, choose, select
+from monopod.compiler.documents.run_selection import Run, choose, select
 from monopod.compiler.images.image_programs import ImagePrograms, MakeLookup, lookup_for
+from monopod.compiler.options import Options
 from monopod.compiler.pod import invalid_names
-from monopod.compiler.pod.assembly import RUNTIME_IMAGE, LogFormat, make_pod, size_problem
-from monopod.compiler.pod.draft import PodDraft
+from monopod.compiler.pod.assembly import make_pod, size_problem
+from monopod.compiler.pod.draft import PodContents, PodDraft
 from monopod.compiler.pod.injected_credentials import injected_credentials
-from monopod.compiler.pod.kube_version import DEFAULT, KubeVersion
-from monopod.compiler.pod.limit_ranges import NO_LIMITS, limit_ranges_of
+from monopod.compiler.pod.limit_ranges import NO_LIMITS, limit_range_problems, limit_ranges_of
 from monopod.compiler.pod.metadata import pod_metadata
 from monopod.compiler.pod.missing_objects import is_advice, missing
 from monopod.compiler.pod.parts import PodParts
 from monopod.compiler.pod.resources import over_limits, pod_resources
-from monopod.compiler.pod.security import Profile, annotation_violations, restricted, violations
-from monopod.compiler.pod.workload import A_POD, Workload, make_workload, name_problem
+from monopod.compiler.pod.security import annotation_violations, restricted, violations
+from monopod.compiler.pod.workload import make_workload, name_problem
 from monopod.compiler.scope.run_names import TektonLabels
-from monopod.compiler.tasks.port_clashes import port_clashes
-from monopod.compiler.tasks.runs import compile_selected
+from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
+from monopod.compiler.tasks.runs import BoundRun, bind_run, lower_run
 from monopod.compiler.tasks.state import CompilerState
 from monopod.schemas.formats.object_names import label_problem, prefix_problem
 from monopod.schemas.kubernetes.objects import ConfigMap, Secret
 from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim
-from monopod.schemas.plan import Plan
+from monopod.schemas.plan import Pipeline, Plan
 from monopod.schemas.variables import TooLargeError
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """How to compile: params and Workspaces as on the command line; ``name`` selects one of several runs.
-
-    ``max_concurrency`` limits how many combinations of a matrix run at the same time, unless the Task says itself.
-    ``keep_volume_claims`` lets the Pod claim what a ``volumeClaimTemplate`` asks for, where it gets an emptyDir else.
-    ``context`` is that of kubectl for what is fetched from a cluster. ``image_configs`` are files that tell what images
-    say to run. ``kube_version`` is what the Pod is for, and ``workload`` the object in which it is handed over.
-    With ``unknown_params`` a param without a value is unknown, for a Plan that is only looked at.
-    With ``local`` the Pod runs on this machine, which must have what it needs from outside of itself.
-    ``pod.security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
-    those in the documents. ``new_name`` makes a name of a generateName when compiling, ``default_namespace`` is where a
-    Pod without a namespace is made, if that is known.
-    """
-
-    params: tuple[tuple[str, str], ...] = ()
-    workspaces: tuple[tuple[str, str], ...] = ()
-    name: str | None = None
-    namespace: str | None = None
-    max_concurrency: int | None = None
-    keep_volume_claims: bool = False
-    timeout: float | None = None
-    runtime_image: str = RUNTIME_IMAGE
-    log_format: LogFormat = "human"
-    kube_version: KubeVersion = DEFAULT
-    context: str | None = None
-    image_configs: tuple[str, ...] = ()
-    workload: Workload = A_POD
-    pod_security: Profile | None = None
-    limit_ranges: tuple[dict[str, Any], ...] = ()
-    unknown_params: bool = False
-    local: bool = False
-    new_name: Callable[[str], str] | None = None
-    default_namespace: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Compilation:
-    """What came of compiling. The objects given beside the run, and those of kinds unknown, are as they were given.
+    """A compiled run. The objects given beside the run, and those of unknown kinds, are as they were given.
 
-    ``workload`` is the object that makes the Pod, which is the Pod itself unless another kind was asked for.
+    ``workload`` is the object that makes the Pod, which is the Pod itself unless another kind is asked for.
     """
 
     plan: Plan
@@ -93,116 +68,148 @@ class Compilation:
     warnings: tuple[Problem, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What compiling one document gives: all problems, in order, and the compiled run unless one is an error."""
+
+    problems: tuple[Problem, ...]
+    compilation: Compilation | None = None
+
+
 def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, ...]:
     """Return the Plan and the Pod of each run that the documents and options ask for. Raises Problems, of all runs."""
-    compilations = []
     lookup = lookup_for(documents, options.image_configs)
-    problems = [Problem(None, message, "workload") for message in options.workload.problems()]
-    problems += lookup().problems if options.image_configs else []
+    errors = [Problem(None, message, "workload") for message in options.workload.problems()]
+    errors += lookup().problems if options.image_configs else []
+    compilations = []
     for document in choose(documents, options.name):
-        try:
-            compiled = compile_document(document, documents, options, lookup)
-            compilations.append(replace(compiled, warnings=tuple(filterfalse(is_advice, compiled.warnings))))
-        except Problems as error:
-            problems.extend(error.problems)
-    if problems:
-        raise Problems(problems)
+        outcome = compile_document(document, documents, options, lookup)
+        errors += (problem for problem in outcome.problems if problem.severity == "error")
+        if outcome.compilation is not None:
+            warnings = tuple(filterfalse(is_advice, outcome.problems))
+            compilations.append(replace(outcome.compilation, warnings=warnings))
+    if errors:
+        raise Problems(errors)
     return tuple(compilations)
 
 
-def compile_document(document: Document, documents: Documents, options: Options, lookup: MakeLookup) -> Compilation:
-    """Return the Plan and the Pod of what one document runs; `options.name` plays no part. Raises Problems."""
-    images = ImagePrograms(documents, lookup)
-    state = CompilerState(
-        Catalog(documents, options.context),
+def compile_document(document: Document, documents: Documents, options: Options, lookup: MakeLookup) -> Outcome:
+    """Compile what one document runs, whatever `options.name` is. Raises nothing: problems are in the outcome."""
+    report = Report()
+    report.extend(documents.warnings)
+    catalog = Catalog(documents, options.context, report)
+    compilation = None
+    try:
+        run = select(document, catalog, options, report)
+        state = _state(run, catalog, ImagePrograms(documents, lookup), options, report)
+        bound = bind_run(run, state)
+        lowered = _lower(bound, state)
+        parts = _assemble(lowered, options, report)
+        report.extend(_check(lowered, parts, documents, options))
+        if not report.has_errors:
+            compilation = _write(lowered, parts, documents, options, report)
+    except TooLargeError as error:
+        report.add(document.problem((), str(error), "too-large"))
+    except CompilationStoppedError:
+        pass  # the report says why
+    return Outcome(tuple(sorted(set(report.problems))), compilation)
+
+
+def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, report: Report) -> CompilerState:
+    return CompilerState(
+        catalog,
         PodDraft(),
         images,
+        report,
         max_concurrency=options.max_concurrency,
         keep_volume_claims=options.keep_volume_claims,
+        labels=TektonLabels.of(run.names, run.referenced),
     )
-    asked = Asked(
-        options.params,
-        options.workspaces,
-        options.timeout,
-        namespace=options.namespace,
-        default_namespace=options.default_namespace,
-        new_name=options.new_name,
-        has_name_of_run=options.workload.kind == "Pod",
-        unknown_params=options.unknown_params,
+
+
+# Lower and assemble
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A run in the terms of the Plan and the Pod.
+
+    ``document`` is the run as the Plan has it, ``sources`` the Pipelines and Tasks that it refers to. ``labels`` are
+    those of Tekton's that the Pod has, ``pod_fields`` the fields that the run sets in the PodSpec.
+    """
+
+    run: Run
+    pipeline: Pipeline
+    contents: PodContents
+    pod_fields: dict[str, Any]
+    ports: tuple[PortOfSidecar, ...]
+    document: dict[str, Any]
+    sources: dict[str, dict[str, Any]]
+    labels: TektonLabels
+
+
+def _lower(bound: BoundRun, state: CompilerState) -> Lowered:
+    pipeline = lower_run(bound, state)
+    metadata = bound.run.document["metadata"]
+    records = {**state.catalog.remote.annotations(), **state.images.annotations()}
+    annotations = {**(metadata.get("annotations") or {}), **records}
+    document = {**bound.run.document, "metadata": {**metadata, **({"annotations": annotations} if annotations else {})}}
+    return Lowered(
+        bound.run,
+        pipeline,
+        state.draft.contents(),
+        bound.settings.fields,
+        tuple(state.ports),
+        document,
+        state.sources,
+        state.labels,
     )
-    try:
-        run = select(document, state.catalog, asked, state.problems)
-        if run is None:
-            raise Problems(state.problems)
-        labels = TektonLabels.of(run.names, run.referenced)
-        state = replace(state, labels=labels)
-        compiled = compile_selected(run, state)
-    except TooLargeError as error:
-        raise Problems([*state.problems, document.problem((), str(error), "too-large")]) from error
-    state.problems.extend(port_clashes(compiled.pipeline, state.ports))
-    state.problems.extend(missing(state.draft, compiled.pipeline, documents, local=options.local))
-    service_account = compiled.pod_fields.get("serviceAccountName", "default")
-    state.problems.extend(injected_credentials(documents, service_account))
-    source = run.pipeline or run.task
-    metadata_of_pod = pod_metadata(
-        run.document["metadata"], source.metadata if source is not None else None, state.draft.of_tasks, state.problems
-    )
-    if (too_long := name_problem(run.document["metadata"], options.workload.kind)) is not None:
-        state.problems.append(document.problem(("metadata", "name"), too_long, "workload"))
-    found = {**state.catalog.remote.annotations(), **images.annotations()}
-    annotations = {**(run.document["metadata"].get("annotations") or {}), **found}
-    metadata = {**run.document["metadata"], **({"annotations": annotations} if annotations else {})}
-    parts = PodParts(
+
+
+def _assemble(lowered: Lowered, options: Options, report: Report) -> PodParts:
+    metadata = lowered.document["metadata"]
+    of_pod = pod_metadata(lowered.run.document["metadata"], lowered.run.definition.metadata, lowered.contents.of_tasks)
+    report.extend(of_pod.problems)
+    return PodParts(
         name=metadata.get("name"),
         generate_name=metadata.get("generateName"),
         namespace=options.namespace or metadata.get("namespace"),
-        labels={**metadata_of_pod.labels, **labels.present},
-        annotations={**metadata_of_pod.annotations, **annotations},
-        containers=tuple(state.draft.containers),
-        volumes=tuple(state.draft.volumes),
-        pod_fields=compiled.pod_fields,
+        labels={**of_pod.labels, **lowered.labels.present},
+        annotations={**of_pod.annotations, **(metadata.get("annotations") or {})},
+        containers=lowered.contents.containers,
+        volumes=lowered.contents.volumes,
+        pod_fields=lowered.pod_fields,
     )
-    in_volumes = invalid_names.in_volumes(parts.volumes, state.draft.places)
-    state.problems.extend(problem for problem in in_volumes if problem not in state.problems)
-    state.problems.extend(_wrong_namespace(document, options))
+
+
+# Check
+
+
+def _check(lowered: Lowered, parts: PodParts, documents: Documents, options: Options) -> Iterator[Problem]:
+    """Yield what is wrong with the whole Pod."""
+    document = lowered.run.source
+    contents, places = lowered.contents, lowered.contents.places
+    yield from port_clashes(lowered.pipeline, lowered.ports)
+    yield from missing(contents, lowered.pipeline, documents, local=options.local)
+    yield from injected_credentials(documents, parts.pod_fields.get("serviceAccountName", "default"))
+    too_long = name_problem(lowered.document["metadata"], options.workload.kind)
+    if too_long is not None:
+        yield document.problem(("metadata", "name"), too_long, "workload")
+    yield from invalid_names.in_volumes(parts.volumes, places)
+    yield from _wrong_namespace(document, options)
     if options.pod_security is not None:
         in_metadata = DocumentPlace(document, ("metadata", "annotations")).at
-        state.problems.extend(annotation_violations(parts.annotations, in_metadata))
-        state.problems.extend(violations(parts, state.draft.places, options.kube_version))
-        parts = restricted(parts)
+        yield from annotation_violations(parts.annotations, in_metadata)
+        yield from violations(parts, places, options.kube_version)
     for part in parts.containers:
-        place = partial(state.draft.places.containers[part.name], "computeResources", "requests")
         for name, message in over_limits(part.fields.get("resources") or {}):
-            state.problems.append(place(name).problem("request-over-limit", message))
-    ranges = limit_ranges_of(documents, options.limit_ranges, parts.namespace, state.problems)
+            place = places.containers[part.name]("computeResources", "requests", name)
+            yield place.problem("request-over-limit", message)
+    yield from limit_range_problems(options.limit_ranges, parts.namespace)
+    ranges = limit_ranges_of(documents, options.limit_ranges, parts.namespace)
     if ranges != NO_LIMITS:
-        resources = pod_resources(compiled.pipeline, parts.containers, ranges, options.kube_version)
-        state.problems.extend(finding.problem(state.draft.places) for finding in resources.findings)
-    errors = [problem for problem in state.problems if problem.severity == "error"]
-    if errors:
-        raise Problems(errors)
-    plan = Plan(compiled.pipeline, {**run.document, "metadata": metadata}, sources=state.sources)
-    pod = make_pod(
-        plan,
-        parts,
-        runtime_image=options.runtime_image,
-        log_format=options.log_format,
-        kube_version=options.kube_version,
-        limit_ranges=ranges,
-    )
-    too_large = size_problem(pod)
-    if too_large is not None:
-        state.problems.append(document.problem((), too_large, "pod-size", severity="warning"))
-    return Compilation(
-        plan,
-        pod,
-        make_workload(pod, options.workload, options.kube_version),
-        tuple(document.data for document, _ in documents.of(ConfigMap)),
-        tuple(document.data for document, _ in documents.of(Secret)),
-        tuple(document.data for document, _ in documents.of(PersistentVolumeClaim)),
-        tuple(document.data for document in documents if document.model is None or document.kind == "LimitRange"),
-        tuple(sorted({*documents.warnings, *run.warnings, *state.problems})),
-    )
+        resources = pod_resources(lowered.pipeline, parts.containers, ranges, options.kube_version)
+        yield from (finding.problem(places) for finding in resources.findings)
 
 
 def _wrong_namespace(document: Document, options: Options) -> Iterator[Problem]:
@@ -216,3 +223,30 @@ def _wrong_namespace(document: Document, options: Options) -> Iterator[Problem]:
     for (place, text), problem_of in ((namespace, label_problem), (beginning, prefix_problem)):
         if text and (message := problem_of(text)) is not None:
             yield place.problem("invalid-value", message)
+
+
+# Write
+
+
+def _write(lowered: Lowered, parts: PodParts, documents: Documents, options: Options, report: Report) -> Compilation:
+    plan = Plan(lowered.pipeline, lowered.document, sources=lowered.sources)
+    pod = make_pod(
+        plan,
+        parts if options.pod_security is None else restricted(parts),
+        runtime_image=options.runtime_image,
+        log_format=options.log_format,
+        kube_version=options.kube_version,
+        limit_ranges=limit_ranges_of(documents, options.limit_ranges, parts.namespace),
+    )
+    if (too_large := size_problem(pod)) is not None:
+        report.add(lowered.run.source.problem((), too_large, "pod-size", severity="warning"))
+    return Compilation(
+        plan,
+        pod,
+        make_workload(pod, options.workload, options.kube_version),
+        tuple(document.data for document, _ in documents.of(ConfigMap)),
+        tuple(document.data for document, _ in documents.of(Secret)),
+        tuple(document.data for document, _ in documents.of(PersistentVolumeClaim)),
+        tuple(document.data for document in documents if document.model is None or document.kind == "LimitRange"),
+        tuple(sorted({problem for problem in report.problems if problem.severity != "error"})),
+    )

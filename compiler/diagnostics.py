@@ -1,4 +1,7 @@
-"""What is wrong with the input, and where. Problems are values until the edge, where `Problems` carries them all out.
+"""Problems: what is wrong with the input, and where.
+
+A function that only checks something yields problems. A function that makes a value and may find something wrong on the
+way returns both, or adds the problem to the `Report` of the run. Only the edge raises them, as `Problems`.
 
 Left to others: finding problems (all of the compiler), printing them and the exit code (the command line).
 """
@@ -60,6 +63,28 @@ class Problem:
         if self.position is None:
             return (*rank, "", 0, 0, self.message)
         return (*rank, self.position.file, self.position.line, self.position.column, self.message)
+
+
+class Report:
+    """Collects the problems of one run while its stages compile it."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.has_errors = False
+
+    def add(self, problem: Problem) -> None:
+        """Add a problem."""
+        self.problems.append(problem)
+        self.has_errors = self.has_errors or problem.severity == "error"
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Add these problems, in their order."""
+        for problem in problems:
+            self.add(problem)
+
+
+class CompilationStoppedError(Exception):
+    """Raised when a stage cannot return a value; the report has the reason."""
 
 
 class Problems(Exception):  # noqa: N818  # named after what it carries

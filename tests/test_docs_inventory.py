@@ -24,9 +24,10 @@ import yaml
 from podman_store import CONFIGURATION
 from shown_commands import Block, File, blocks, pages, shown
 
-from monopod.compiler.compilation import Options, compile_runs
+from monopod.compiler.compilation import compile_runs
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
+from monopod.compiler.options import Options
 from monopod.compiler.pod.security import Profile
 from monopod.runner import command_line, exit_codes
 from monopod.runner.display import ci_systems

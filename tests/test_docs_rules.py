@@ -14,9 +14,10 @@ from typing import get_args
 import pytest
 
 from monopod.compiler.advice.checking import check
-from monopod.compiler.compilation import Options, compile_runs
+from monopod.compiler.compilation import compile_runs
 from monopod.compiler.diagnostics import Problem, Problems
 from monopod.compiler.documents.documents import load
+from monopod.compiler.options import Options
 from monopod.compiler.rules import SUMMARIES, Rule
 
 ROOT = Path(__file__).parents[1]

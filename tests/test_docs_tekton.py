@@ -21,9 +21,10 @@ from pathlib import Path
 import pytest
 from every_field import OTHERS, REMOTE, Documents, Site, documents, sites
 
-from monopod.compiler.compilation import Options, compile_runs
+from monopod.compiler.compilation import compile_runs
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
+from monopod.compiler.options import Options
 from monopod.schemas.tekton.runs import PipelineRun
 
 FIELDS = (Path(__file__).parents[1] / "docs" / "tekton-fields.md").read_text()

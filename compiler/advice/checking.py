@@ -28,11 +28,12 @@ from monopod.compiler.advice.timeouts import missing_timeouts
 from monopod.compiler.advice.unused_documents import unused_documents
 from monopod.compiler.advice.unused_params import unused_params
 from monopod.compiler.advice.unused_workspaces import unused_workspaces
-from monopod.compiler.compilation import Options, compile_document
-from monopod.compiler.diagnostics import Problem, Problems
+from monopod.compiler.compilation import compile_document
+from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.run_selection import choose
 from monopod.compiler.images.image_programs import MakeLookup, lookup_for
+from monopod.compiler.options import Options
 from monopod.compiler.rules import Rule
 from monopod.schemas.tekton.params import ParamSpec
 from monopod.schemas.tekton.pipelines import Pipeline, PipelineSpec
@@ -175,10 +176,7 @@ def _names_in(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
 
 
 def _problems_of(document: Document, documents: Documents, options: Options, lookup: MakeLookup) -> set[Problem]:
-    try:
-        problems: Iterable[Problem] = compile_document(document, documents, options, lookup).warnings
-    except Problems as error:
-        problems = error.problems
+    problems = compile_document(document, documents, options, lookup).problems
     if isinstance(document.model, PipelineRun | TaskRun):
         return set(problems)
     has_placeholders = any(text.startswith((_PLACEHOLDER, f'["{_PLACEHOLDER}', '{"')) for _, text in options.params)

@@ -204,8 +204,7 @@ def _predecessors(pipeline: WrittenPipeline) -> dict[str, tuple[str, ...]]:
 
     There are none if some wait for each other: that is an error of its own, and no more is told of them.
     """
-    places = [(task, pipeline.place.at("tasks", index)) for index, task in enumerate(pipeline.spec.tasks)]
-    after = {name: order.after for name, order in order_tasks(places, []).items()}
+    after = {name: order.after for name, order in order_tasks(pipeline.spec.tasks).items()}
     try:
         return {name: after[name] for name in TopologicalSorter(after).static_order()}
     except CycleError:

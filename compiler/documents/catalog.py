@@ -2,9 +2,9 @@
 
 Rules:
 
-- A name means the document of that kind and name that was given, also where a fetched document holds the name.
+- A name means the document of that kind and name among the files, also where a fetched document has the reference.
 
-Left to others: what a resolver finds (``remote``), what is found stands for in the Plan (``tasks``).
+Left to others: fetching (``remote``), what a definition becomes in the Plan (``tasks``).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from monopod.compiler.diagnostics import Problem, did_you_mean
+from monopod.compiler.diagnostics import Problem, Report, did_you_mean
 from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.places import DocumentPlace, Place
 from monopod.compiler.remote.remote_documents import RemoteDocuments
-from monopod.compiler.scope.params import Around
+from monopod.compiler.scope.params import OuterScope
 from monopod.compiler.scope.texts import paths_in
 from monopod.schemas.kubernetes.metadata import ObjectMeta
 from monopod.schemas.model import Model
@@ -30,10 +30,11 @@ M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[Spec]):
-    """A spec, the name it goes by, and where it is written. `embedded`: it stands where it is used.
+class Definition(Generic[Spec]):
+    """The spec of a Pipeline, Task or StepAction, its name, and where it is written.
 
-    ``metadata`` is that of a Pipeline or Task that is a document of its own, ``origin`` where that was fetched from.
+    `embedded`: it is written where it is used. ``metadata`` belongs to a Pipeline or Task that is a document, and
+    ``origin`` says where that was fetched from.
     """
 
     name: str
@@ -57,63 +58,61 @@ class Found(Generic[Spec]):
 
 
 class Catalog:
-    """What documents were given, by kind and name, and those that are fetched.
+    """The documents by kind and name, and those that resolvers fetch.
 
-    `around` is what the params of a resolver may refer to.
+    Each lookup reports a reference that it cannot resolve and returns None. `outer` is what the params of a resolver
+    may refer to.
     """
 
-    def __init__(self, documents: Documents, context: str | None = None) -> None:
-        """`context` is one of kubectl's, for what is fetched from a cluster."""
+    def __init__(self, documents: Documents, context: str | None, report: Report) -> None:
+        """`context` is kubectl's, for what is fetched from a cluster."""
+        self._report = report
         self.remote = RemoteDocuments(documents, context)
         self._documents = documents
         self._paths_in_tasks: dict[int, frozenset[Path]] = {}
         self._params_used: dict[int, frozenset[str]] = {}
 
-    def pipeline(
-        self, reference: Reference, place: Place, around: Around, problems: list[Problem]
-    ) -> Found[PipelineSpec] | None:
-        """Return the Pipeline that is referred to; if there is none, that is a problem."""
+    def pipeline(self, reference: Reference, place: Place, outer: OuterScope) -> Definition[PipelineSpec] | None:
+        """Return the Pipeline that a reference means."""
         if reference.resolver:
-            fetched = self.remote.find(Pipeline, reference, place, around, problems)
+            fetched = self.remote.find(Pipeline, reference, place, outer, self._report)
             return None if fetched is None else _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
-        found = _find(self._documents.named(Pipeline), "Pipeline", reference, place, problems)
+        found = self._find(self._documents.named(Pipeline), "Pipeline", reference, place)
         return None if found is None else _given(found[0], found[1].spec, found[1].metadata)
 
-    def task(self, reference: TaskRef, place: Place, around: Around, problems: list[Problem]) -> Found[TaskSpec] | None:
-        """Return the Task that is referred to; if there is none, or it is no Task, that is a problem."""
+    def task(self, reference: TaskRef, place: Place, outer: OuterScope) -> Definition[TaskSpec] | None:
+        """Return the Task that a reference means; a custom task is reported too."""
         foreign = bool(reference.api_version) and not reference.api_version.startswith("tekton.dev/")
         if foreign or reference.kind.lower() not in _KINDS_OF_TASKS:
-            problems.append(place.problem("custom-task", _CUSTOM_TASK))
+            self._report.add(place.problem("custom-task", _CUSTOM_TASK))
             return None
         if reference.resolver:
-            fetched = self.remote.find(Task, reference, place, around, problems)
+            fetched = self.remote.find(Task, reference, place, outer, self._report)
             return None if fetched is None else _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
-        found = self._given_task(reference, place, problems)
+        found = self._given_task(reference, place)
         return None if found is None else _given(found[0], found[1].spec, found[1].metadata)
 
-    def _given_task(self, reference: TaskRef, place: Place, problems: list[Problem]) -> tuple[Document, Task] | None:
+    def _given_task(self, reference: TaskRef, place: Place) -> tuple[Document, Task] | None:
         tasks = self._documents.named(Task)
         if reference.kind.lower() != "clustertask":
-            return _find(tasks, "Task", reference, place, problems)
+            return self._find(tasks, "Task", reference, place)
         found = self._documents.cluster_tasks.get(reference.name)
         if found is None:
-            found = _find(tasks, "ClusterTask or Task", reference, place, problems)
+            found = self._find(tasks, "ClusterTask or Task", reference, place)
             if found is not None:
                 message = f"Tekton has no ClusterTasks any more; the Task '{reference.name}' is used"
-                problems.append(place.at("kind").problem("cluster-task", message, "note"))
+                self._report.add(place.at("kind").problem("cluster-task", message, "note"))
         return found
 
-    def step_action(
-        self, reference: Reference, place: Place, around: Around, problems: list[Problem]
-    ) -> Found[StepActionSpec] | None:
-        """Return the StepAction that is referred to; if there is none, that is a problem."""
+    def step_action(self, reference: Reference, place: Place, outer: OuterScope) -> Definition[StepActionSpec] | None:
+        """Return the StepAction that a reference means."""
         if reference.resolver:
-            fetched = self.remote.find(StepAction, reference, place, around, problems)
+            fetched = self.remote.find(StepAction, reference, place, outer, self._report)
             return None if fetched is None else _of_document(fetched[0], fetched[1].spec)
-        found = _find(self._documents.named(StepAction), "StepAction", reference, place, problems)
+        found = self._find(self._documents.named(StepAction), "StepAction", reference, place)
         return None if found is None else _given(found[0], found[1].spec)
 
-    def paths_in_task(self, spec: TaskSpec, place: Place, around: Around) -> frozenset[Path]:
+    def paths_in_task(self, spec: TaskSpec, place: Place, outer: OuterScope) -> frozenset[Path]:
         """Return all that a Task and its StepActions refer to. A Task that is used often is looked through once."""
         paths = self._paths_in_tasks.get(id(spec))
         if paths is None:
@@ -122,7 +121,7 @@ class Catalog:
             actions = [known[name][1].spec for name in names if name in known]
             paths = self._paths_in_tasks[id(spec)] = paths_in((spec, actions))
         remote = [step.ref for step in spec.steps if step.ref is not None and step.ref.resolver]
-        fetched = (self.remote.find(StepAction, reference, place, around, []) for reference in remote)
+        fetched = (self.remote.find(StepAction, reference, place, outer, Report()) for reference in remote)
         return paths.union(*(paths_in(each[1].spec) for each in fetched if each is not None))
 
     def params_used(self, spec: TaskSpec) -> frozenset[str]:
@@ -132,6 +131,16 @@ class Catalog:
             paths = paths_in([value for name, value in spec.__dict__.items() if name != "params"])
             names = self._params_used[id(spec)] = frozenset(path[1] for path in paths if path[0] == "params")
         return names
+
+    def _find(
+        self, known: Mapping[str, tuple[Document, M]], kind: str, reference: Reference, place: Place
+    ) -> tuple[Document, M] | None:
+        found = known.get(reference.name)
+        if found is None:
+            hint = did_you_mean(reference.name, known) or "; give it as a document, with -f"
+            message = f"there is no {kind} '{reference.name}' among the documents{hint}"
+            self._report.add(place.at("name").problem("unknown-reference", message))
+        return found
 
 
 _KINDS_OF_TASKS = frozenset({"", "task", "clustertask"})
@@ -146,21 +155,10 @@ def custom_task_problem(place: Place) -> Problem:
     return place.problem("custom-task", _CUSTOM_TASK)
 
 
-def _given(document: Document, spec: Spec, metadata: ObjectMeta | None = None) -> Found[Spec]:
-    return Found(document.name, spec, DocumentPlace(document, ("spec",)), metadata=metadata)
+def _given(document: Document, spec: Spec, metadata: ObjectMeta | None = None) -> Definition[Spec]:
+    return Definition(document.name, spec, DocumentPlace(document, ("spec",)), metadata=metadata)
 
 
-def _of_document(document: Document, spec: Spec, metadata: ObjectMeta | None = None) -> Found[Spec]:
+def _of_document(document: Document, spec: Spec, metadata: ObjectMeta | None = None) -> Definition[Spec]:
     place = DocumentPlace(document, ("spec",))
-    return Found(document.name, spec, place, metadata=metadata, origin=document.file)
-
-
-def _find(
-    known: Mapping[str, tuple[Document, M]], kind: str, reference: Reference, place: Place, problems: list[Problem]
-) -> tuple[Document, M] | None:
-    found = known.get(reference.name)
-    if found is None:
-        hint = did_you_mean(reference.name, known) or "; give it as a document, with -f"
-        message = f"there is no {kind} '{reference.name}' among the documents{hint}"
-        problems.append(place.at("name").problem("unknown-reference", message))
-    return found
+    return Definition(document.name, spec, place, metadata=metadata, origin=document.file)

@@ -14,17 +14,18 @@ Left to others: whether the values fit (``params``), and what is bound to a Work
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from monopod.compiler.diagnostics import Problem, Problems, closest, did_you_mean
-from monopod.compiler.documents.catalog import Catalog, Found
+from monopod.compiler.diagnostics import CompilationStoppedError, Problem, Problems, Report, closest, did_you_mean
+from monopod.compiler.documents.catalog import Catalog, Definition
 from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.foreign_files import of_another_api
 from monopod.compiler.documents.option_values import parse_binding, parse_param
 from monopod.compiler.documents.places import DocumentPlace, OptionPlace, Place
-from monopod.compiler.scope.params import Around, Given, value_if_known
+from monopod.compiler.options import Options
+from monopod.compiler.scope.params import Argument, OuterScope, value_if_known
 from monopod.compiler.scope.references import Names, shape_of
 from monopod.compiler.scope.run_names import NOT_NAMED, RunNames
 from monopod.compiler.scope.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
@@ -56,71 +57,46 @@ _NO_METADATA = OptionPlace("metadata")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is run. Exactly one of `pipeline` and `task` is there; `spec` only if a run was given.
+    """A PipelineRun or TaskRun. Exactly one of `pipeline` and `task` is set; `spec` only if a file has the run.
 
-    `document` is the run as it is told afterwards. `place` is that of the run's spec or, for a run that was made,
-    that of the Pipeline's or Task's. `timeout` is that of the command line, in seconds. `names` is how it is called.
+    `source` is the document of the run or, for a generated run, of its Pipeline or Task; `place` is that of its spec.
+    `document` is the run as plain data, as it is reported later. `timeout` is the command line's, in seconds.
     """
 
     kind: RunKind
+    source: Document
     document: dict[str, Any]
     place: Place
-    pipeline: Found[PipelineSpec] | None = None
-    task: Found[TaskSpec] | None = None
-    params: tuple[Given, ...] = ()
+    pipeline: Definition[PipelineSpec] | None = None
+    task: Definition[TaskSpec] | None = None
+    params: tuple[Argument, ...] = ()
     workspaces: tuple[BoundByRun, ...] = ()
     spec: PipelineRunSpec | TaskRunSpec | None = None
     timeout: float | None = None
-    warnings: tuple[Problem, ...] = ()
     metadata_place: Place = _NO_METADATA
     names: RunNames = NOT_NAMED
 
     @property
+    def definition(self) -> Definition[PipelineSpec] | Definition[TaskSpec]:
+        """What is run: the Pipeline or the Task."""
+        found = self.pipeline or self.task
+        assert found is not None
+        return found
+
+    @property
     def referenced(self) -> str | None:
         """The name of the Pipeline or Task that is referred to, None for an embedded one."""
-        found = self.pipeline or self.task
-        return None if found is None or found.embedded else found.name
+        return None if self.definition.embedded else self.definition.name
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the command line asks for.
+def select(document: Document, catalog: Catalog, options: Options, report: Report) -> Run:
+    """Return the run that a chosen document asks for.
 
-    `namespace` is where the Pod is made, `default_namespace` where it is if nothing says where. `new_name` makes a name
-    of a generateName; without it, or unless the Pod `has_name_of_run`, the name of the run is known only once there is
-    a Pod. With `unknown_params` a param that nothing gives is unknown, and not missing.
+    Raises CompilationStoppedError if its Pipeline or Task is not there, and TooLargeError.
     """
-
-    params: Sequence[tuple[str, str]] = ()
-    workspaces: Sequence[tuple[str, str]] = ()
-    timeout: float | None = None
-    namespace: str | None = None
-    default_namespace: str | None = None
-    new_name: Callable[[str], str] | None = None
-    has_name_of_run: bool = True
-    unknown_params: bool = False
-
-    def named(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Return a run as plain data with the name that is made for it, if one is."""
-        metadata = document["metadata"]
-        if self.new_name is None or not self.has_name_of_run or metadata.get("name"):
-            return document
-        rest = {key: value for key, value in metadata.items() if key != "generateName"}
-        return {**document, "metadata": {"name": self.new_name(metadata.get("generateName", "")), **rest}}
-
-    def names(self, document: dict[str, Any]) -> RunNames:
-        """Return how a run that is `named` is called."""
-        metadata = document["metadata"]
-        name = metadata.get("name") if self.has_name_of_run else None
-        namespace = self.namespace or metadata.get("namespace") or self.default_namespace
-        return RunNames(name, namespace, document["kind"] == "TaskRun")
-
-
-def select(document: Document, catalog: Catalog, asked: Asked, problems: list[Problem]) -> Run | None:
-    """Return the run that a chosen document asks for; None, with a problem added, if it cannot be."""
     is_run = isinstance(document.model, PipelineRun | TaskRun)
-    run = _given_run(document, catalog, asked, problems) if is_run else _made_run(document, asked)
-    return None if run is None else _with_options(run, asked, problems)
+    run = _written_run(document, catalog, options) if is_run else _generated_run(document, options)
+    return _with_options(run, options, report)
 
 
 # Choosing the documents
@@ -189,90 +165,113 @@ def _not_used_by_others(pipelines: Sequence[Document]) -> Sequence[Document]:
 # The run
 
 
-def _given_run(document: Document, catalog: Catalog, asked: Asked, problems: list[Problem]) -> Run | None:
+def _written_run(document: Document, catalog: Catalog, options: Options) -> Run:
     place = DocumentPlace(document, ("spec",))
     model = document.model
     assert isinstance(model, PipelineRun | TaskRun)
     spec = model.spec
-    told = asked.named(model.to_kubernetes())  # the fields as they are spelled, whatever upper and lower case they have
-    told.pop("status", None)
-    names = asked.names(told)
-    around = _around(spec, asked, names)
-    pipeline: Found[PipelineSpec] | None = None
-    task: Found[TaskSpec] | None = None
+    run = _named(model.to_kubernetes(), options)  # with the fields in their proper upper and lower case
+    run.pop("status", None)
+    names = _names_of(run, options)
+    outer = _outer_scope(spec, options, names)
+    name = _name(document).rstrip("-")  # of an embedded spec
+    pipeline: Definition[PipelineSpec] | None = None
+    task: Definition[TaskSpec] | None = None
     kind: RunKind
     if isinstance(spec, PipelineRunSpec):
         kind = "PipelineRun"
         if spec.pipeline_spec is not None:
-            pipeline = Found(_name(document).rstrip("-"), spec.pipeline_spec, place.at("pipelineSpec"), embedded=True)
+            pipeline = Definition(
+                _name(document).rstrip("-"), spec.pipeline_spec, place.at("pipelineSpec"), embedded=True
+            )
         elif spec.pipeline_ref is not None:
-            pipeline = catalog.pipeline(spec.pipeline_ref, place.at("pipelineRef"), around, problems)
+            pipeline = catalog.pipeline(spec.pipeline_ref, place.at("pipelineRef"), outer)
     else:
         kind = "TaskRun"
         if spec.task_spec is not None:
-            task = Found(_name(document).rstrip("-"), spec.task_spec, place.at("taskSpec"), embedded=True)
+            task = Definition(name, spec.task_spec, place.at("taskSpec"), embedded=True)
         elif spec.task_ref is not None:
-            task = catalog.task(spec.task_ref, place.at("taskRef"), around, problems)
+            task = catalog.task(spec.task_ref, place.at("taskRef"), outer)
     if pipeline is None and task is None:
-        return None
+        raise CompilationStoppedError
     params = tuple(
-        Given(param.name, param.value, place.at("params", index, "value")) for index, param in enumerate(spec.params)
+        Argument(param.name, param.value, place.at("params", index, "value")) for index, param in enumerate(spec.params)
     )
     workspaces = tuple(
         BoundByRun(binding.name, binding.to_kubernetes(), place.at("workspaces", index))
         for index, binding in enumerate(spec.workspaces)
     )
     metadata_place = DocumentPlace(document, ("metadata",))
-    return Run(kind, told, place, pipeline, task, params, workspaces, spec, metadata_place=metadata_place, names=names)
+    return Run(
+        kind, document, run, place, pipeline, task, params, workspaces, spec, metadata_place=metadata_place, names=names
+    )
 
 
-def _around(spec: PipelineRunSpec | TaskRunSpec, asked: Asked, names: RunNames) -> Around:
+def _outer_scope(spec: PipelineRunSpec | TaskRunSpec, options: Options, names: RunNames) -> OuterScope:
     """Return what the params of a run's resolver may refer to: the run's own params, with those of the command line."""
     given: dict[Path, Value] = {("params", param.name): param.value for param in spec.params}
-    for name, text in asked.params:
-        with contextlib.suppress(ValueError):  # told when the options are taken
+    for name, text in options.params:
+        with contextlib.suppress(ValueError):  # reported when the options are taken
             given["params", name] = parse_param(text, type_of(given.get(("params", name), "")))
     context = Names(RUN_CONTEXT if isinstance(spec, PipelineRunSpec) else TASK_RUN_CONTEXT)
     shapes = {path: shape_of(value, context) for path, value in given.items()}
     values = {path: value_if_known(value, Scope(names.of_run())) for path, value in given.items()}
     known = {path: value for path, value in values.items() if value is not None}
-    return Around(Names(shapes, context), Scope({**known, **names.of_run()}))
+    return OuterScope(Names(shapes, context), Scope({**known, **names.of_run()}))
 
 
-def _made_run(document: Document, asked: Asked) -> Run:
+def _generated_run(document: Document, options: Options) -> Run:
     place = DocumentPlace(document, ("spec",))
     model = document.model
     assert isinstance(model, Pipeline | Task)
     is_pipeline = isinstance(model, Pipeline)
     kind: RunKind = "PipelineRun" if is_pipeline else "TaskRun"
-    told = {
+    run = {
         "apiVersion": "tekton.dev/v1",
         "kind": kind,
         "metadata": {"generateName": f"{document.name}-run-"},
         "spec": {"pipelineRef" if is_pipeline else "taskRef": {"name": document.name}},
     }
-    told = asked.named(told)
-    names = asked.names(told)
+    run = _named(run, options)
+    names = _names_of(run, options)
     if isinstance(model, Pipeline):
-        pipeline = Found(document.name, model.spec, place, metadata=model.metadata)
-        return Run(kind, told, place, pipeline=pipeline, names=names)
-    task = Found(document.name, model.spec, place, metadata=model.metadata)
-    return Run(kind, told, place, task=task, names=names)
+        pipeline = Definition(document.name, model.spec, place, metadata=model.metadata)
+        return Run(kind, document, run, place, pipeline=pipeline, names=names)
+    task = Definition(document.name, model.spec, place, metadata=model.metadata)
+    return Run(kind, document, run, place, task=task, names=names)
+
+
+def _named(document: dict[str, Any], options: Options) -> dict[str, Any]:
+    """Return a run as plain data, with a name made from its generateName if that is possible now."""
+    metadata = document["metadata"]
+    if options.new_name is None or not options.pod_has_name_of_run or metadata.get("name"):
+        return document
+    rest = {key: value for key, value in metadata.items() if key != "generateName"}
+    return {**document, "metadata": {"name": options.new_name(metadata.get("generateName", "")), **rest}}
+
+
+def _names_of(document: dict[str, Any], options: Options) -> RunNames:
+    """Return the name and the namespace of a run."""
+    metadata = document["metadata"]
+    name = metadata.get("name") if options.pod_has_name_of_run else None
+    namespace = options.namespace or metadata.get("namespace") or options.default_namespace
+    return RunNames(name, namespace, document["kind"] == "TaskRun")
 
 
 # The options
 
 
-def _with_options(run: Run, asked: Asked, problems: list[Problem]) -> Run:
+def _with_options(run: Run, options: Options, report: Report) -> Run:
     params = {given.name: given for given in run.params}
-    params.update((given.name, given) for given in _params(run, asked.params, problems))
-    if asked.unknown_params:
-        for declared in _declarer(run)[0].params:
+    params.update((given.name, given) for given in _params(run, options.params, report))
+    if options.unknown_params:
+        for declared in run.definition.spec.params:
             if declared.default is None and declared.name not in params:
-                params[declared.name] = Given(declared.name, _NO_VALUE[declared.value_type], run.place, reported=True)
+                params[declared.name] = Argument(
+                    declared.name, _NO_VALUE[declared.value_type], run.place, reported=True
+                )
     workspaces = {bound.name: bound for bound in run.workspaces}
-    workspaces.update((bound.name, bound) for bound in _workspaces(run, asked.workspaces, problems))
-    warnings = []
+    workspaces.update((bound.name, bound) for bound in _workspaces(run, options.workspaces, report))
     if run.spec is None:
         for name, place in _unbound(run, workspaces):
             fields = {"name": name, "emptyDir": {}}
@@ -280,21 +279,20 @@ def _with_options(run: Run, asked: Asked, problems: list[Problem]) -> Run:
             message = (
                 f"nothing is bound to the Workspace '{name}', so it is an emptyDir; bind something with -w {name}=…"
             )
-            warnings.append(place.problem("unbound-workspace", message, "warning"))
+            report.add(place.problem("unbound-workspace", message, "warning"))
     spec = dict(run.document["spec"])
     if params:
         spec["params"] = [{"name": name, "value": _to_json(given.value)} for name, given in params.items()]
     if workspaces:
         spec["workspaces"] = [bound.fields for bound in workspaces.values()]
-    if asked.timeout is not None:
-        spec |= _timeout_fields(run, to_text(asked.timeout))
+    if options.timeout is not None:
+        spec |= _timeout_fields(run, to_text(options.timeout))
     return replace(
         run,
         document={**run.document, "spec": spec},
         params=tuple(params.values()),
         workspaces=tuple(workspaces.values()),
-        timeout=asked.timeout,
-        warnings=tuple(warnings),
+        timeout=options.timeout,
     )
 
 
@@ -304,42 +302,36 @@ def _timeout_fields(run: Run, timeout: str) -> dict[str, Any]:
     return {"timeouts": {**run.document["spec"].get("timeouts", {}), "pipeline": timeout}}
 
 
-def _declarer(run: Run) -> tuple[PipelineSpec | TaskSpec, Place]:
-    """Return the spec that declares the run's params and Workspaces, and where it is."""
-    if run.pipeline is not None:
-        return run.pipeline.spec, run.pipeline.place
-    assert run.task is not None
-    return run.task.spec, run.task.place
-
-
-def _params(run: Run, options: Sequence[tuple[str, str]], problems: list[Problem]) -> Iterable[Given]:
+def _params(run: Run, options: Sequence[tuple[str, str]], report: Report) -> Iterable[Argument]:
     types = {given.name: type_of(given.value) for given in run.params}
-    types.update((spec.name, spec.value_type) for spec in _declarer(run)[0].params)
+    types.update((spec.name, spec.value_type) for spec in run.definition.spec.params)
     given = {param.name for param in run.params} | {name for name, _ in options}
     for name, text in options:
         place = OptionPlace(f"-p {name}={text}")
         if name not in types:
             message = f"there is no param '{name}'{did_you_mean(name, types)}"
-            problems.append(place.problem("unknown-param", message))
+            report.add(place.problem("unknown-param", message))
             meant = closest(name, types)
             if meant is not None and meant not in given:
-                yield Given(meant, _NO_VALUE[types[meant]], place, reported=True)
+                yield Argument(meant, _NO_VALUE[types[meant]], place, reported=True)
             continue
         try:
-            yield Given(name, parse_param(text, types[name]), place)
+            yield Argument(name, parse_param(text, types[name]), place)
         except ValueError as error:
-            problems.append(place.problem("param-type", str(error)))
-            yield Given(name, _NO_VALUE[types[name]], place, reported=True)
+            report.add(place.problem("param-type", str(error)))
+            yield Argument(name, _NO_VALUE[types[name]], place, reported=True)
 
 
-def _workspaces(run: Run, options: Sequence[tuple[str, str]], problems: list[Problem]) -> Iterable[BoundByRun]:
+def _workspaces(run: Run, options: Sequence[tuple[str, str]], report: Report) -> Iterable[BoundByRun]:
     bound = {each.name for each in run.workspaces} | {name for name, _ in options}
-    known = {declaration.name for declaration in _declarer(run)[0].workspaces} | {each.name for each in run.workspaces}
+    known = {declaration.name for declaration in run.definition.spec.workspaces} | {
+        each.name for each in run.workspaces
+    }
     for name, text in options:
         place = OptionPlace(f"-w {name}={text}")
         if name not in known:
             message = f"there is no Workspace '{name}'{did_you_mean(name, known)}"
-            problems.append(place.problem("unknown-workspace", message))
+            report.add(place.problem("unknown-workspace", message))
             meant = closest(name, known)
             if meant is not None and meant not in bound:
                 yield _reported(meant, place)
@@ -347,7 +339,7 @@ def _workspaces(run: Run, options: Sequence[tuple[str, str]], problems: list[Pro
         try:
             yield BoundByRun(name, {"name": name, **parse_binding(text)}, place)
         except ValueError as error:
-            problems.append(place.problem("workspace-binding", str(error)))
+            report.add(place.problem("workspace-binding", str(error)))
             yield _reported(name, place)
 
 
@@ -357,7 +349,7 @@ def _reported(workspace: str, place: Place) -> BoundByRun:
 
 
 def _unbound(run: Run, bound: Iterable[str]) -> Iterable[tuple[str, Place]]:
-    spec, place = _declarer(run)
+    spec, place = run.definition.spec, run.definition.place
     taken = set(bound)
     declarations: Sequence[PipelineWorkspaceDeclaration | WorkspaceDeclaration] = spec.workspaces
     for index, declaration in enumerate(declarations):

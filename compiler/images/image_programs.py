@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from monopod.compiler.diagnostics import Problem
+from monopod.compiler.diagnostics import Report
 from monopod.compiler.documents.documents import Documents
 from monopod.compiler.tasks.resolved_steps import ResolvedStep
 from monopod.schemas.kubernetes.objects import Secret
@@ -83,8 +83,8 @@ class PodImages:
     pull_secrets: tuple[str, ...]
     recorded: dict[str, dict[str, Any]]
 
-    def find(self, step: ResolvedStep, image: str, problems: list[Problem]) -> tuple[ImageProgram, str] | None:
-        """Return what the image of a Step or Sidecar says to run, and its name for the Pod; else that is a problem."""
+    def find(self, step: ResolvedStep, image: str, report: Report) -> tuple[ImageProgram, str] | None:
+        """Return what the image of a Step or Sidecar runs, and its name for the Pod; report why that is not known."""
         lookup = self.make_lookup()
         if lookup.problems:
             return None  # the files may well tell of it
@@ -96,15 +96,15 @@ class PodImages:
                 f"{start} what its image '{image}' says to run is not known ({'; '.join(found.reasons)}); "
                 "say what to run with command, or give the image's configuration with --image-config"
             )
-            problems.append(place.problem("no-command", message))
+            report.add(place.problem("no-command", message))
             return None
         if not _is_enough(found.program, step):
             message = f"{start} its image '{image}' has neither ENTRYPOINT nor CMD; say what to run with command"
-            problems.append(place.problem("no-command", message))
+            report.add(place.problem("no-command", message))
             return None
         if found.warning:
             message = f"the image '{image}' {found.warning}; say what to run with command"
-            problems.append(place.problem("image-platforms", message, "warning"))
+            report.add(place.problem("image-platforms", message, "warning"))
         self._record(image, found.program, found.source, found.digest)
         return found.program, _pinned(image, found.digest)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from monopod.compiler.documents.places import Place
@@ -31,8 +32,18 @@ _SHARED = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class PodContents:
+    """The containers and volumes of a Pod, where they were written, and the metadata that single Tasks add."""
+
+    containers: tuple[ContainerPart, ...]
+    volumes: tuple[dict[str, Any], ...]
+    places: PodPlaces
+    of_tasks: tuple[ForOneTask, ...]
+
+
 class PodDraft:
-    """Collects the parts of a Pod."""
+    """Collects the containers and volumes of a Pod."""
 
     def __init__(self) -> None:
         self.containers: list[ContainerPart] = []
@@ -45,6 +56,10 @@ class PodDraft:
         self.kept_volumes: frozenset[str] = frozenset()
         self._volumes_by_key: dict[str, str] = {}
         self._characters = 0
+
+    def contents(self) -> PodContents:
+        """Return what was collected."""
+        return PodContents(tuple(self.containers), tuple(self.volumes), self.places, tuple(self.of_tasks))
 
     def make_room(self, fields: dict[str, Any]) -> None:
         """Count the fields of a container that is going to be added. Raises TooLargeError if there is no room."""

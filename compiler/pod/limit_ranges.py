@@ -69,17 +69,22 @@ class _Given:
     place: Place
 
 
-def limit_ranges_of(
-    documents: Documents, of_namespace: Iterable[dict[str, Any]], namespace: str | None, problems: list[Problem]
-) -> LimitRanges:
+def limit_ranges_of(documents: Documents, of_namespace: Iterable[dict[str, Any]], namespace: str | None) -> LimitRanges:
     """Return the limits that hold for a Pod: of the documents that are for its namespace or for any, and of others.
 
     `of_namespace` are LimitRanges as a cluster has them; those of another namespace do not count.
     """
-    items = [*_in_documents(documents, namespace), *_in_cluster(of_namespace, namespace, problems)]
+    items = [*_in_documents(documents, namespace), *_in_cluster(of_namespace, namespace)]
     return LimitRanges(
         *(_merged([given for given in items if given.item.type == kind]) for kind in ("Container", "Pod"))
     )
+
+
+def limit_range_problems(of_namespace: Iterable[dict[str, Any]], namespace: str | None) -> Iterator[Problem]:
+    """Yield what is wrong with LimitRanges as a cluster has them; those of another namespace do not count."""
+    for document in _of_namespace(of_namespace, namespace):
+        _, complaints = validate(LimitRange, document)
+        yield from (_place(document).problem(complaint.rule, complaint.message) for complaint in complaints)
 
 
 def _in_documents(documents: Documents, namespace: str | None) -> Iterator[_Given]:
@@ -89,16 +94,23 @@ def _in_documents(documents: Documents, namespace: str | None) -> Iterator[_Give
                 yield _Given(item, document.name, DocumentPlace(document, ("spec", "limits", index)))
 
 
-def _in_cluster(objects: Iterable[dict[str, Any]], namespace: str | None, problems: list[Problem]) -> Iterator[_Given]:
-    for each in objects:
-        metadata = each.get("metadata") or {}
-        if namespace is not None and metadata.get("namespace") not in (None, namespace):
-            continue
-        place = OptionPlace(f"LimitRange {metadata.get('name')} of the namespace")
-        model, complaints = validate(LimitRange, each)
-        problems.extend(place.problem(complaint.rule, complaint.message) for complaint in complaints)
+def _in_cluster(objects: Iterable[dict[str, Any]], namespace: str | None) -> Iterator[_Given]:
+    for document in _of_namespace(objects, namespace):
+        model, _ = validate(LimitRange, document)
         if model is not None:
+            place = _place(document)
             yield from (_Given(item, model.metadata.name or "", place) for item in _items(model))
+
+
+def _of_namespace(objects: Iterable[dict[str, Any]], namespace: str | None) -> Iterator[dict[str, Any]]:
+    for document in objects:
+        own = (document.get("metadata") or {}).get("namespace")
+        if namespace is None or own in (None, namespace):
+            yield document
+
+
+def _place(document: dict[str, Any]) -> Place:
+    return OptionPlace(f"LimitRange {(document.get('metadata') or {}).get('name')} of the namespace")
 
 
 def _items(limit_range: LimitRange) -> tuple[LimitRangeItem, ...]:

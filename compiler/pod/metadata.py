@@ -39,22 +39,23 @@ class PodMetadata:
 
     labels: dict[str, str]
     annotations: dict[str, str]
+    problems: tuple[Problem, ...] = ()
 
 
 def pod_metadata(
     run: Mapping[str, Mapping[str, str]],
     source: ObjectMeta | None,
     of_tasks: Iterable[ForOneTask],
-    problems: list[Problem],
 ) -> PodMetadata:
     """Return the metadata of a Pod; `run` is that of the run as plain data, `source` that of its Pipeline or Task."""
     labels, annotations = dict(source.labels if source else {}), _copied(source.annotations if source else {})
     labels.update(run.get("labels") or {})
     annotations.update(run.get("annotations") or {})
-    for each in of_tasks:
-        problems.extend(_added(labels, each.metadata.labels, each.place.at("labels")))
-        problems.extend(_added(annotations, _copied(each.metadata.annotations), each.place.at("annotations")))
-    return PodMetadata(labels, annotations)
+    problems: list[Problem] = []
+    for task in of_tasks:
+        problems += _added(labels, task.metadata.labels, task.place.at("labels"))
+        problems += _added(annotations, _copied(task.metadata.annotations), task.place.at("annotations"))
+    return PodMetadata(labels, annotations, tuple(problems))
 
 
 def _copied(annotations: Mapping[str, str]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeAlias
 from monopod.compiler.diagnostics import Problem, Severity, closest, did_you_mean
 from monopod.compiler.documents.documents import Documents
 from monopod.compiler.documents.places import Place
-from monopod.compiler.pod.draft import PodDraft
+from monopod.compiler.pod.draft import PodContents
 from monopod.schemas.kubernetes.objects import ConfigMap, Secret
 from monopod.schemas.plan import Pipeline, walk
 
@@ -43,11 +43,11 @@ class _Reference:
     place: Place
 
 
-def missing(draft: PodDraft, pipeline: Pipeline, documents: Documents, *, local: bool) -> Iterator[Problem]:
+def missing(contents: PodContents, pipeline: Pipeline, documents: Documents, *, local: bool) -> Iterator[Problem]:
     """Yield a problem for all that the Pod needs and that is not given or, if it is `local`, not on this machine."""
-    yield from missing_objects(draft, pipeline, documents, local=local)
+    yield from missing_objects(contents, pipeline, documents, local=local)
     if local:
-        yield from missing_host_paths(draft)
+        yield from missing_host_paths(contents)
 
 
 def is_advice(problem: Problem) -> bool:
@@ -55,7 +55,9 @@ def is_advice(problem: Problem) -> bool:
     return problem.rule == "missing-object" and problem.severity == "note"
 
 
-def missing_objects(draft: PodDraft, pipeline: Pipeline, documents: Documents, *, local: bool) -> Iterator[Problem]:
+def missing_objects(
+    contents: PodContents, pipeline: Pipeline, documents: Documents, *, local: bool
+) -> Iterator[Problem]:
     """Yield a problem for each ConfigMap, Secret or key that is referred to and not given."""
     given: dict[Kind, dict[str, frozenset[str]]] = {
         "ConfigMap": {document.name: _keys(document.data, "ConfigMap") for document, _ in documents.of(ConfigMap)},
@@ -63,29 +65,29 @@ def missing_objects(draft: PodDraft, pipeline: Pipeline, documents: Documents, *
     }
     tasks = {slot.name: each.path for each in walk(pipeline) for slot in each.task.slots}
     told: set[tuple[Any, ...]] = set()
-    for each in (*_of_containers(draft, tasks), *_of_volumes(draft, tasks)):
+    for each in (*_of_containers(contents, tasks), *_of_volumes(contents, tasks)):
         problem = _problem(each, given[each.kind], local=local)
         if problem is not None and (problem.position, each.kind, each.name) not in told:
             told.add((problem.position, each.kind, each.name))
             yield problem
 
 
-def missing_host_paths(draft: PodDraft, exists: Callable[[str], bool] = os.path.lexists) -> Iterator[Problem]:
+def missing_host_paths(contents: PodContents, exists: Callable[[str], bool] = os.path.lexists) -> Iterator[Problem]:
     """Yield a problem for each hostPath that is not there on this machine and is not made."""
-    for volume in draft.volumes:
+    for volume in contents.volumes:
         source = volume.get("hostPath")
         if source and not str(source.get("type") or "").endswith("OrCreate") and not exists(source["path"]):
             message = f"there is no {source['path']} on this machine; make it, or set type: DirectoryOrCreate"
-            yield draft.places.volumes[volume["name"]].problem("missing-object", message)
+            yield contents.places.volumes[volume["name"]].problem("missing-object", message)
 
 
 def _keys(data: Mapping[str, Any], kind: Kind) -> frozenset[str]:
     return frozenset(key for field in _KEYS[kind] for key in data.get(field) or ())
 
 
-def _of_containers(draft: PodDraft, tasks: Mapping[str, str]) -> Iterator[_Reference]:
-    for part in draft.containers:
-        place_of, task = draft.places.containers[part.name], tasks.get(part.slot, part.slot)
+def _of_containers(contents: PodContents, tasks: Mapping[str, str]) -> Iterator[_Reference]:
+    for part in contents.containers:
+        place_of, task = contents.places.containers[part.name], tasks.get(part.slot, part.slot)
         for index, entry in enumerate(part.fields.get("env", ())):
             origin = entry.get("valueFrom") or {}
             for field, kind in _IN_ENV:
@@ -101,14 +103,14 @@ def _of_containers(draft: PodDraft, tasks: Mapping[str, str]) -> Iterator[_Refer
                     yield _Reference(kind, reference["name"], (), task, place_of("envFrom").at(index, field))
 
 
-def _of_volumes(draft: PodDraft, tasks: Mapping[str, str]) -> Iterator[_Reference]:
+def _of_volumes(contents: PodContents, tasks: Mapping[str, str]) -> Iterator[_Reference]:
     users = {
         mount["name"]: tasks.get(part.slot, part.slot)
-        for part in reversed(draft.containers)
+        for part in reversed(contents.containers)
         for mount in part.fields.get("volumeMounts", ())
     }
-    for volume in draft.volumes:
-        task, place = users.get(volume["name"], ""), draft.places.volumes[volume["name"]]
+    for volume in contents.volumes:
+        task, place = users.get(volume["name"], ""), contents.places.volumes[volume["name"]]
         yield from _in_source(volume, task, place)
         projected = volume.get("projected") or {}
         for index, source in enumerate(projected.get("sources", ())):

@@ -24,12 +24,11 @@ from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.documents.places import Place
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.metadata import ForOneTask
-from monopod.compiler.scope.references import Names, check
-from monopod.compiler.scope.settling import settle
+from monopod.compiler.scope.references import Names
 from monopod.compiler.scope.texts import texts
+from monopod.compiler.scope.variables import Variables
 from monopod.compiler.tasks.resolved_steps import ResolvedStep
 from monopod.compiler.tasks.steps import Sources, merge_template, written
-from monopod.compiler.tasks.workspaces import Texts
 from monopod.schemas.formats import quantity
 from monopod.schemas.tekton.pipelines import Matrix, PipelineTask
 from monopod.schemas.tekton.runs import PipelineRunSpec, PipelineTaskRunSpec, PodTemplate, TaskRunSpec
@@ -82,22 +81,22 @@ _ONE_POD = "the run is one Pod, so all combinations of a matrix have the same po
 class _Collector:
     """Puts together what several places ask of the one Pod."""
 
-    def __init__(self, params: Texts, draft: PodDraft, problems: list[Problem]) -> None:
+    def __init__(self, params: Variables, draft: PodDraft) -> None:
         self.fields: dict[str, Any] = {}
         self._params = params
         self._draft = draft
-        self._problems = problems
         self._volumes: dict[str, dict[str, Any]] = {}
 
-    def settled(self, template: PodTemplate, place: Place, matrix: Matrix | None = None) -> dict[str, Any]:
+    def resolved(self, template: PodTemplate, place: Place, matrix: Matrix | None = None) -> dict[str, Any]:
         """Return the fields of a podTemplate, values in place of references to params."""
         fanned_out: dict[Path, str] = {
             ("params", name): _ONE_POD for name in (matrix.names() if matrix is not None else ())
         }
         names = Names({}, self._params.names, refused=lambda path: fanned_out.get(path[:2]))
+        variables = replace(self._params, names=names)
         for text in texts(template):
-            self._problems.extend(check(text, "text", names, place))
-        return settle(template.to_kubernetes(), self._params.values, names, place, self._problems)
+            variables.check(text, place)
+        return variables.resolve(template.to_kubernetes(), place)
 
     def add(self, name: str, value: Any, place: Place) -> None:
         """Add a field of the Pod."""
@@ -128,19 +127,18 @@ class _Collector:
     def _refuse(self, what: str, present: Any, value: Any, place: Place) -> None:
         first, second = (json.dumps(each, ensure_ascii=False) for each in (present, value))
         message = f"the run is one Pod, whose {what} cannot be both {first} and {second}; give all Tasks the same"
-        self._problems.append(place.problem("pod-conflict", message))
+        self._params.report.add(place.problem("pod-conflict", message))
 
 
 def of_pipeline_run(
     spec: PipelineRunSpec,
     place: Place,
     tasks: Mapping[str, PipelineTask],
-    params: Texts,
-    state: tuple[PodDraft, list[Problem]],
+    params: Variables,
+    draft: PodDraft,
 ) -> PodSettings:
     """Return the settings of a PipelineRun; `tasks` are its PipelineTasks by name."""
-    draft, problems = state
-    collector = _Collector(params, draft, problems)
+    collector = _Collector(params, draft)
     common, where = spec.task_run_template, place.at("taskRunTemplate")
     if common.service_account_name:
         collector.add("serviceAccountName", common.service_account_name, where)
@@ -150,12 +148,12 @@ def of_pipeline_run(
         at = place.at("taskRunSpecs", index)
         if each.pipeline_task_name not in tasks:
             message = f"there is no Task '{each.pipeline_task_name}'{did_you_mean(each.pipeline_task_name, tasks)}"
-            problems.append(at.at("pipelineTaskName").problem("unknown-task", message))
+            params.report.add(at.at("pipelineTaskName").problem("unknown-task", message))
             continue
         task = tasks[each.pipeline_task_name]
         if task.task_ref is None and task.task_spec is None:
             message = f"'{task.name}' is a Pipeline, to whose Tasks this does not apply, in Tekton neither"
-            problems.append(at.problem("no-effect", message, "warning"))
+            params.report.add(at.problem("no-effect", message, "warning"))
             continue
         if each.service_account_name:
             collector.add("serviceAccountName", each.service_account_name, at)
@@ -163,16 +161,15 @@ def of_pipeline_run(
             draft.of_tasks.append(ForOneTask(each.metadata, at.at("metadata")))
         own = replace(_with_resources(base, each, at), timeout=each.timeout)
         if each.pod_template is not None:
-            fields = collector.settled(each.pod_template, at.at("podTemplate"), task.matrix)
+            fields = collector.resolved(each.pod_template, at.at("podTemplate"), task.matrix)
             own = _take_own(fields, at.at("podTemplate"), own, collector)
         by_task[each.pipeline_task_name] = own
     return PodSettings(collector.fields, base, by_task)
 
 
-def of_task_run(spec: TaskRunSpec, place: Place, params: Texts, state: tuple[PodDraft, list[Problem]]) -> PodSettings:
+def of_task_run(spec: TaskRunSpec, place: Place, params: Variables, draft: PodDraft) -> PodSettings:
     """Return the settings of a TaskRun."""
-    draft, problems = state
-    collector = _Collector(params, draft, problems)
+    collector = _Collector(params, draft)
     if spec.service_account_name:
         collector.add("serviceAccountName", spec.service_account_name, place)
     base = _take_common(spec.pod_template, place.at("podTemplate"), collector)
@@ -183,7 +180,7 @@ def _take_common(template: PodTemplate | None, place: Place, collector: _Collect
     """Add the podTemplate of all Tasks to the Pod and return what is left for their containers."""
     if template is None:
         return TaskSettings()
-    fields = collector.settled(template, place)
+    fields = collector.resolved(template, place)
     environment = fields.pop("env", ())
     collector.add_volumes(fields.pop("volumes", ()), place)
     for name, value in fields.items():

@@ -16,12 +16,12 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from monopod.compiler.diagnostics import Problem, Problems
+from monopod.compiler.diagnostics import Problem, Problems, Report
 from monopod.compiler.documents.documents import Document, Documents, read
 from monopod.compiler.documents.places import Place
-from monopod.compiler.scope.params import Around
-from monopod.compiler.scope.references import check, is_reported
-from monopod.compiler.scope.settling import settle, without_value
+from monopod.compiler.scope.params import OuterScope
+from monopod.compiler.scope.references import is_reported
+from monopod.compiler.scope.variables import Variables, without_value
 from monopod.schemas.kubernetes.objects import Secret
 from monopod.schemas.tekton.pipelines import Pipeline
 from monopod.schemas.tekton.tasks import Reference, StepAction, Task
@@ -58,27 +58,27 @@ class RemoteDocuments:
         """Where each document came from, by its `Document.file`, as Tekton's RefSource."""
 
     def find(
-        self, model: type[M], reference: Reference, place: Place, around: Around, problems: list[Problem]
+        self, model: type[M], reference: Reference, place: Place, outer: OuterScope, report: Report
     ) -> tuple[Document, M] | None:
-        """Return the document that is referred to, with its model; if there is none, that is a problem."""
+        """Return the document that a reference means, with its model; report why there is none."""
         kind: Kind = model.__name__  # type: ignore[assignment]  # the three have the names of their kinds
-        wanted = _settled(kind, reference, place, around, problems)
+        wanted = _settled(kind, reference, place, outer, report)
         if wanted is None:
             return None
         if wanted not in self._fetched:
             self._fetched[wanted] = self._fetch(wanted)
         fetched = self._fetched[wanted]
-        problems.extend(fetched.problems)
-        problems.extend(place.at("resolver").problem("remote", text, "warning") for text in fetched.warnings)
+        report.extend(fetched.problems)
+        report.extend(place.at("resolver").problem("remote", text, "warning") for text in fetched.warnings)
         if fetched.message:
-            problems.append(_param_place(reference, fetched.param, place).problem("remote", fetched.message))
+            report.add(_param_place(reference, fetched.param, place).problem("remote", fetched.message))
         if not fetched.documents:
             return None
         first = fetched.documents[0]
         if isinstance(first.model, model):
             return first, first.model
         message = f"a {kind} is asked for, but {first.file} is a {first.kind}"
-        problems.append(place.at("resolver").problem("remote", message))
+        report.add(place.at("resolver").problem("remote", message))
         return None
 
     def annotations(self) -> dict[str, str]:
@@ -119,38 +119,37 @@ class RemoteDocuments:
 
 
 def _settled(
-    kind: Kind, reference: Reference, place: Place, around: Around, problems: list[Problem]
+    kind: Kind, reference: Reference, place: Place, outer: OuterScope, report: Report
 ) -> RemoteReference | None:
     """Return a reference with values in place of what its params refer to; None if that is not possible."""
     from monopod.compiler.remote.reference import RemoteReference  # noqa: PLC0415  # most compilations need none
 
-    found: list[Problem] = []
+    own = Report()
+    variables = Variables(outer.names, outer.values, own)
     if reference.name:
         message = f"the resolvers here take params, not a name; put '{reference.name}' into a param"
-        found.append(place.at("name").problem("remote", message))
-    resolver = _text(reference.resolver, place.at("resolver"), around, found)
+        own.add(place.at("name").problem("remote", message))
+    resolver = _text(reference.resolver, place.at("resolver"), variables)
     params = []
     for index, param in enumerate(reference.params):
         where = place.at("params", index, "value")
         if isinstance(param.value, str):
-            params.append((param.name, _text(param.value, where, around, found)))
+            params.append((param.name, _text(param.value, where, variables)))
         else:
-            found.append(where.problem("param-type", f"the param '{param.name}' of a resolver must be a string"))
-    problems.extend(found)
-    if any(problem.severity == "error" for problem in found):
+            own.add(where.problem("param-type", f"the param '{param.name}' of a resolver must be a string"))
+    report.extend(own.problems)
+    if own.has_errors:
         return None
-    unknown = next(
-        (text for text in (resolver, *(value for _, value in params)) if is_reported(text, around.names)), ""
-    )
+    unknown = next((text for text in (resolver, *(value for _, value in params)) if is_reported(text, outer.names)), "")
     if unknown:
-        problems.extend(without_value(unknown, place.at("resolver"), problems))
+        report.extend(without_value(unknown, place.at("resolver"), report))
         return None
     return RemoteReference(kind, resolver, tuple(params))
 
 
-def _text(text: str, place: Place, around: Around, problems: list[Problem]) -> str:
-    problems.extend(check(text, "text", around.names, place))
-    return settle(text, around.values, around.names, place, problems)
+def _text(text: str, place: Place, variables: Variables) -> str:
+    variables.check(text, place)
+    return variables.resolve(text, place)
 
 
 def _param_place(reference: Reference, name: str | None, place: Place) -> Place:

@@ -11,18 +11,18 @@ Rules (Tekton docs/pipelines.md, tasks.md and pipelineruns.md, "Propagated Param
   value is not held against an enum (docs/pipelines.md, "Param enum").
 - What is given and not declared can be used in an embedded spec; a referenced one never sees it.
 
-A bound param is a template in the scope of whoever gives it; `Bound.known` has the values that are known already.
+A bound param is a template in the scope of whoever gives it; `BoundParams.known` has the values that are known already.
 Left to others: checking the references in what is given (``references``), where the values come from.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from monopod.compiler.diagnostics import Problem, did_you_mean
+from monopod.compiler.diagnostics import Problem, Severity, did_you_mean
 from monopod.compiler.documents.places import Place
 from monopod.compiler.scope.references import Names, Shape, check_value, is_reported, shape_of
 from monopod.schemas.plan import Param, Value
@@ -45,7 +45,7 @@ MAX_DEFAULTS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class Argument:
     """A param that is handed over, and where that is written. `reported`: its value is not what was meant."""
 
     name: str
@@ -55,7 +55,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class OuterScope:
     """The scope around a declaration: what the values given may refer to.
 
     ``values`` holds what is known when compiling. ``inherited``: its params can be seen inside (embedded specs).
@@ -88,16 +88,17 @@ class KnownValues(Scope):
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """Bound params: templates for the Plan, what can be referred to, and the values known when compiling.
+class BoundParams:
+    """The params of a Pipeline, Task or StepAction: templates for the Plan, their shapes, and the values known so far.
 
-    ``budget`` is that of the scope around them.
+    ``budget`` is that of the outer scope, ``problems`` is what is wrong with the arguments and the defaults.
     """
 
     params: tuple[Param, ...]
     shapes: dict[Path, Shape]
     known: dict[Path, Value]
     budget: Budget | None = None
+    problems: tuple[Problem, ...] = ()
 
     def values(self, fixed: Mapping[Path, Value], outer: Scope | None = None) -> KnownValues:
         """Return the values known where these params can be seen, with those of variables that are `fixed`."""
@@ -157,76 +158,74 @@ class Declaration:
     of_run: bool = False
 
 
-def bind(  # noqa: PLR0917  # one call a Task, of things that have nothing in common
+def bind(
     declaration: Declaration,
-    given: Iterable[Given],
-    around: Around,
+    arguments: Iterable[Argument],
+    outer: OuterScope,
     place: Place,
-    problems: list[Problem],
-    given_otherwise: Mapping[str, Shape] | None = None,
-) -> Bound:
-    """Return the params that something declares, adding what is wrong to `problems`.
+    of_matrix: Mapping[str, Shape] | None = None,
+) -> BoundParams:
+    """Return the declared params with the values that the arguments and the defaults give them.
 
-    `place` is where a missing param should have been given. `given_otherwise` are given by a matrix; their defaults
-    are bound too, for the combinations without them.
+    `place` is where a missing argument belongs. `of_matrix` are params that a matrix gives; their defaults are bound
+    too, for the combinations without them.
     """
-    return _Binder(declaration, given, around, place, problems, given_otherwise or {}).bound()
+    return _Binder(declaration, arguments, outer, place, of_matrix or {}).bound()
 
 
 class _Binder:
     """The work of one `bind`."""
 
-    def __init__(  # noqa: PLR0917  # the same as those of `bind`
+    def __init__(
         self,
         declaration: Declaration,
-        given: Iterable[Given],
-        around: Around,
+        arguments: Iterable[Argument],
+        outer: OuterScope,
         place: Place,
-        problems: list[Problem],
-        given_otherwise: Mapping[str, Shape],
+        of_matrix: Mapping[str, Shape],
     ) -> None:
         self._declared = {spec.name: (spec, where) for spec, where in declaration.params}
         self._default_names = declaration.default_names
         self._receiver = declaration.receiver
         self._of_run = declaration.of_run
-        self._given = {each.name: each for each in given}
-        self._around = around
+        self._arguments = {argument.name: argument for argument in arguments}
+        self._outer = outer
         self._place = place
-        self._problems = problems
-        self._given_otherwise = given_otherwise
+        self._problems: list[Problem] = []
+        self._of_matrix = of_matrix
         self._templates: dict[str, Value | None] = {}
         self._inherited: dict[str, Shape] = {}
         self._defaults_taken: dict[str, Value] = {}
         self._used = self._with_defaults(self._declared if declaration.used is None else declaration.used)
 
-    def bound(self) -> Bound:
+    def bound(self) -> BoundParams:
         for name in self._declared:
             self._template(name, ())
         self._check_missing()
         self._check_defaults()
         shapes: dict[Path, Shape] = {("params", name): self._shape(name) for name in self._declared}
-        if self._around.inherited:
-            for name, each in self._given.items():
+        if self._outer.inherited:
+            for name, each in self._arguments.items():
                 self._templates.setdefault(name, each.value)
-                shapes.setdefault(("params", name), shape_of(each.value, self._around.names))
-        shapes.update((("params", name), shape) for name, shape in self._given_otherwise.items())
+                shapes.setdefault(("params", name), shape_of(each.value, self._outer.names))
+        shapes.update((("params", name), shape) for name, shape in self._of_matrix.items())
         params = tuple(Param(name, value) for name, value in self._templates.items() if value is not None)
         known: dict[Path, Value] = {}
         for param in params:
-            value = value_if_known(param.value, self._around.values)
-            reported = param.name in self._given and self._given[param.name].reported
-            if value is not None and param.name not in self._given_otherwise and not reported:
+            value = value_if_known(param.value, self._outer.values)
+            reported = param.name in self._arguments and self._arguments[param.name].reported
+            if value is not None and param.name not in self._of_matrix and not reported:
                 known["params", param.name] = value
             if param.name in self._declared and not reported:
                 self._check_enum(self._declared[param.name][0], value)
-        return Bound(params, shapes, known, self._around.values.budget)
+        return BoundParams(params, shapes, known, self._outer.values.budget, tuple(self._problems))
 
     def _template(self, name: str, used_by: tuple[str, ...]) -> Value | None:
         """Return the template of a declared param, None if there is none; `used_by` are the defaults that need it."""
         if name not in self._templates:
             spec, _ = self._declared[name]
-            if name in self._given:
-                self._templates[name] = self._from_given(spec, self._given[name])
+            if name in self._arguments:
+                self._templates[name] = self._from_given(spec, self._arguments[name])
             elif (shape := self._inherited_shape(spec)) is not None:
                 self._inherited[name] = shape
                 self._templates[name] = whole(name, shape)
@@ -234,11 +233,11 @@ class _Binder:
                 self._templates[name] = self._from_default(spec, (*used_by, name))
         return self._templates[name]
 
-    def _from_given(self, spec: ParamSpec, given: Given) -> Value:
+    def _from_given(self, spec: ParamSpec, given: Argument) -> Value:
         value, kind = given.value, spec.value_type
         if given.reported:
             return value
-        shape = shape_of(value, self._around.names)
+        shape = shape_of(value, self._outer.names)
         if not shape.fits(kind):
             remark = not_strings(value) if kind != "string" else ""
             what = f"the param '{spec.name}' of {self._receiver} is of type {kind}"
@@ -259,9 +258,9 @@ class _Binder:
             self._problems.append(place.problem("object-keys", message))
 
     def _inherited_shape(self, spec: ParamSpec) -> Shape | None:
-        if not self._around.inherited or spec.name in self._given_otherwise:
+        if not self._outer.inherited or spec.name in self._of_matrix:
             return None
-        shape = self._around.names.shape(("params", spec.name))
+        shape = self._outer.names.shape(("params", spec.name))
         fits = shape is not None and (shape.fits(spec.value_type) or _takes_any_type(spec))
         return shape if fits else None
 
@@ -287,9 +286,7 @@ class _Binder:
                 others["params", name] = other
         try:
             return (
-                evaluate(spec.default, _Templates(others, budget=self._around.values.budget))
-                if others
-                else spec.default
+                evaluate(spec.default, _Templates(others, budget=self._outer.values.budget)) if others else spec.default
             )
         except MisfitError as error:
             if spec.name in self._used:
@@ -299,7 +296,7 @@ class _Binder:
     def _needed_by(self, spec: ParamSpec) -> list[str]:
         """Return the declared params that a default refers to; its own only if no param around has that name."""
         needed = {each.path[1] for each in references_in(spec.default or "") if each.path[0] == "params"}
-        if self._around.inherited and self._around.names.shape(("params", spec.name)) is not None:
+        if self._outer.inherited and self._outer.names.shape(("params", spec.name)) is not None:
             needed.discard(spec.name)
         return sorted(needed & self._declared.keys())
 
@@ -312,7 +309,7 @@ class _Binder:
             if name in found or name not in self._declared:
                 continue
             found.add(name)
-            if name not in self._given:
+            if name not in self._arguments:
                 waiting += self._needed_by(self._declared[name][0])
         return found
 
@@ -324,9 +321,9 @@ class _Binder:
 
     def _check_missing(self) -> None:
         missing = [name for name, template in self._templates.items() if template is None]
-        missing = [name for name in missing if name not in self._given_otherwise]
+        missing = [name for name in missing if name not in self._of_matrix]
         if missing:
-            hints = "".join(did_you_mean(name, self._given.keys() - self._declared.keys()) for name in missing[:1])
+            hints = "".join(did_you_mean(name, self._arguments.keys() - self._declared.keys()) for name in missing[:1])
             message = f"{self._receiver} needs {_list('the param', missing)}{hints or self._way_out(missing)}"
             self._problems.append(self._place.problem("missing-param", message))
 
@@ -339,7 +336,7 @@ class _Binder:
     def _check_enum(self, spec: ParamSpec, value: Value | None) -> None:
         if not spec.enum or self._reports_other_enum(spec) or value == "" or value in spec.enum:
             return
-        place = self._given[spec.name].place if spec.name in self._given else self._place
+        place = self._arguments[spec.name].place if spec.name in self._arguments else self._place
         if value is None:
             message = f"the value is known only while running, and is not checked against the enum of '{spec.name}'"
             self._problems.append(place.problem("param-enum", message, "warning"))
@@ -348,11 +345,11 @@ class _Binder:
 
     def _reports_other_enum(self, spec: ParamSpec) -> bool:
         """Report a param that is handed on to one with an enum, and can have other values; return whether it is so."""
-        given = self._given.get(spec.name)
+        given = self._arguments.get(spec.name)
         reference = only_reference(given.value) if given is not None and isinstance(given.value, str) else None
         if given is None or reference is None or reference.path[0] != "params" or reference.index is not None:
             return False
-        allowed = self._around.enums.get(reference.path[1])
+        allowed = self._outer.enums.get(reference.path[1])
         others = [] if allowed is None else [value for value in allowed if value not in spec.enum]
         if allowed is None or (allowed and not others):
             return False
@@ -371,7 +368,7 @@ class _Binder:
         spec, template = self._declared[name][0], self._templates.get(name)
         if template is None:
             return Shape(spec.value_type, reported=True)  # as missing
-        shape = shape_of(template, self._around.names)
+        shape = shape_of(template, self._outer.names)
         reported = self._is_reported(name, template)
         if spec.value_type == "object":
             keys = frozenset(spec.properties or ()) | (shape.keys or frozenset())
@@ -379,9 +376,9 @@ class _Binder:
         return Shape(spec.value_type, shape.length if shape.type == spec.value_type else None, reported=reported)
 
     def _is_reported(self, name: str, template: Value) -> bool:
-        if name in self._given and self._given[name].reported:
+        if name in self._arguments and self._arguments[name].reported:
             return True
-        return (name in self._given or self._around.inherited) and is_reported(template, self._around.names)
+        return (name in self._arguments or self._outer.inherited) and is_reported(template, self._outer.names)
 
 
 def _takes_any_type(spec: ParamSpec) -> bool:
@@ -405,10 +402,17 @@ def enum_message(value: Value, spec: ParamSpec, receiver: str) -> str:
     return f"'{value}' is none of the values that {receiver} takes for '{spec.name}': {', '.join(spec.enum)}"
 
 
-def undeclared(given: Iterable[Given], declared: Iterable[str]) -> list[tuple[Given, str]]:
-    """Return what is given and not declared, each with a suggestion."""
-    names = set(declared)
-    return [(each, did_you_mean(each.name, names)) for each in given if each.name not in names]
+def undeclared_params(
+    arguments: Iterable[Argument], declaration: Declaration, severity: Severity = "warning"
+) -> Iterator[Problem]:
+    """Yield a problem for each argument that has no declared param; a warning says that it is ignored."""
+    names = {spec.name for spec, _ in declaration.params}
+    effect = ", so it has no effect" if severity == "warning" else ""
+    for argument in arguments:
+        if argument.name not in names:
+            hint = did_you_mean(argument.name, names)
+            message = f"{declaration.receiver} declares no param '{argument.name}'{effect}{hint}"
+            yield argument.place.problem("unknown-param", message, severity)
 
 
 def _list(what: str, names: Sequence[str]) -> str:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from monopod.compiler.scope.params import Bound
+from monopod.compiler.scope.params import BoundParams
 from monopod.compiler.scope.variables_in_scope import variable_name
 from monopod.schemas.variables import Path, references
 
@@ -40,9 +41,9 @@ def renamed(field: T) -> T:
     return result  # type: ignore[no-any-return]
 
 
-def renamed_bound(bound: Bound) -> Bound:
+def renamed_bound(bound: BoundParams) -> BoundParams:
     """Return a StepAction's params under their own name."""
-    return Bound(bound.params, _renamed_keys(bound.shapes), _renamed_keys(bound.known), bound.budget)
+    return replace(bound, shapes=_renamed_keys(bound.shapes), known=_renamed_keys(bound.known))
 
 
 def as_written(reference: str) -> str:

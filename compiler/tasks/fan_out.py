@@ -11,7 +11,7 @@ Left to others: the combinations themselves (``monopod.schemas.matrix``), making
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from monopod.compiler.diagnostics import Problem
@@ -33,12 +33,13 @@ DEFAULT_SLOTS = 4
 class FanOut:
     """A matrix of a PipelineTask; ``combinations`` is None if they are known only while running.
 
-    `reported`: they are unknown because of a reported problem.
+    `reported`: they are unknown because of a reported problem. `problems` is what is wrong with the matrix itself.
     """
 
     matrix: Matrix
     combinations: tuple[Combination, ...] | None
     reported: bool = False
+    problems: tuple[Problem, ...] = ()
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -63,33 +64,37 @@ class FanOut:
         )
 
 
-def fan_out(matrix: Matrix, names: Names, values: Scope, place: Place, problems: list[Problem]) -> FanOut:
-    """Return the fan-out of a matrix, adding what is wrong with it to `problems`."""
-    for index, param in enumerate(matrix.params):
-        where = place.at("params", index, "value")
-        problems.extend(check_value(param.value, names, where))
-        shape = shape_of(param.value, names)
-        if not shape.fits("array"):
-            problems.append(where.problem("param-type", f"a matrix needs an array, this is of type {shape.type}"))
-    for number, entry in enumerate(matrix.include):
-        for index, param in enumerate(entry.params):
-            problems.extend(check_value(param.value, names, place.at("include", number, "params", index, "value")))
+def fan_out(matrix: Matrix, names: Names, values: Scope, place: Place) -> FanOut:
+    """Return the fan-out of a matrix."""
+    problems = list(_reference_problems(matrix, names, place))
     known = _known(matrix, values)
     if known is None:
         params = (*matrix.params, *(param for entry in matrix.include for param in entry.params))
-        return FanOut(matrix, None, reported=any(is_reported(param.value, names) for param in params))
+        reported = any(is_reported(param.value, names) for param in params)
+        return FanOut(matrix, None, reported, tuple(problems))
     try:
-        found, idle = combinations_and_idle_entries(*known)
+        combinations, idle = combinations_and_idle_entries(*known)
     except TooManyCombinationsError as error:
-        problems.append(place.problem("too-many-combinations", str(error)))
-        return FanOut(matrix, ())
+        return FanOut(matrix, (), problems=(*problems, place.problem("too-many-combinations", str(error))))
     for number in idle:
         name, texts = known[1][number]
-        if name and any(texts.items() <= combination.items() for combination in found):
+        if name and any(texts.items() <= combination.items() for combination in combinations):
             continue  # its name is the displayName of those
         message = "no combination lacks what this entry gives, and one has a value of it already, so it has no effect"
         problems.append(place.at("include", number).problem("idle-include", message, "warning"))
-    return FanOut(matrix, found)
+    return FanOut(matrix, combinations, problems=tuple(problems))
+
+
+def _reference_problems(matrix: Matrix, names: Names, place: Place) -> Iterator[Problem]:
+    for index, param in enumerate(matrix.params):
+        where = place.at("params", index, "value")
+        yield from check_value(param.value, names, where)
+        shape = shape_of(param.value, names)
+        if not shape.fits("array"):
+            yield where.problem("param-type", f"a matrix needs an array, this is of type {shape.type}")
+    for number, entry in enumerate(matrix.include):
+        for index, param in enumerate(entry.params):
+            yield from check_value(param.value, names, place.at("include", number, "params", index, "value"))
 
 
 def _known(matrix: Matrix, values: Scope) -> tuple[dict[str, tuple[str, ...]], list[tuple[str, dict[str, str]]]] | None:
@@ -110,29 +115,23 @@ def _known(matrix: Matrix, values: Scope) -> tuple[dict[str, tuple[str, ...]], l
     return arrays, include
 
 
-def check_combinations(
-    found: FanOut, declared: Sequence[ParamSpec], receiver: str, place: Place, problems: list[Problem]
-) -> None:
-    """Add what is wrong between a matrix and the Task that it fans out."""
-    given = found.matrix.names()
+def check_combinations(fan: FanOut, declared: Sequence[ParamSpec], receiver: str, place: Place) -> Iterator[Problem]:
+    """Yield what of a matrix does not fit the params of its Task."""
+    names = fan.matrix.names()
     for spec in declared:
-        if spec.name in given and spec.value_type != "string":
+        if spec.name in names and spec.value_type != "string":
             message = f"a matrix gives strings, but the param '{spec.name}' of {receiver} is of type {spec.value_type}"
-            problems.append(place.problem("param-type", message))
-    if found.combinations is None:
-        return
-    needed = [spec.name for spec in declared if spec.name in given and spec.default is None]
-    for combination in found.combinations:
-        problems.extend(
-            place.problem("param-enum", enum_message(combination[spec.name], spec, receiver))
-            for spec in declared
-            if spec.enum and combination.get(spec.name, "") not in {"", *spec.enum}
-        )
+            yield place.problem("param-type", message)
+    needed = [spec.name for spec in declared if spec.name in names and spec.default is None]
+    for combination in fan.combinations or ():
+        for spec in declared:
+            if spec.enum and combination.get(spec.name, "") not in {"", *spec.enum}:
+                yield place.problem("param-enum", enum_message(combination[spec.name], spec, receiver))
         missing = [name for name in needed if name not in combination]
         if missing:
             shown = ", ".join(f"{name}={value}" for name, value in combination.items())
             message = f"the combination {shown} lacks '{missing[0]}', for which {receiver} has no default"
-            problems.append(place.problem("missing-param", message))
+            yield place.problem("missing-param", message)
 
 
 def values_of(combination: Combination, defaults: Mapping[str, Value | None], values: Scope) -> Scope:
@@ -142,13 +141,14 @@ def values_of(combination: Combination, defaults: Mapping[str, Value | None], va
     return Scope(params, values)
 
 
-def limit_of(annotations: Mapping[str, str], place: Place, problems: list[Problem]) -> int | None:
-    """Return the limit that an annotation sets, None without one."""
-    text = annotations.get(MAX_CONCURRENCY)
-    if text is None:
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        where = place.at("annotations", MAX_CONCURRENCY)
-        problems.append(where.problem("annotation", f"expected a number, 1 or more, got '{text}'"))
-        return None
-    return int(text)
+def limit_of(annotations: Mapping[str, str]) -> int | None:
+    """Return the limit that an annotation sets; None without one, or with one that is not a number."""
+    text = annotations.get(MAX_CONCURRENCY, "")
+    return int(text) or None if text.isdecimal() else None
+
+
+def limit_problems(annotations: Mapping[str, str], metadata_place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with the annotation; `metadata_place` is that of the metadata which has it."""
+    if MAX_CONCURRENCY in annotations and limit_of(annotations) is None:
+        message = f"expected a number, 1 or more, got '{annotations[MAX_CONCURRENCY]}'"
+        yield metadata_place.at("annotations", MAX_CONCURRENCY).problem("annotation", message)

@@ -11,7 +11,7 @@ Left to others: whether a reference means anything (``references``), naming cycl
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
@@ -53,32 +53,37 @@ def _source(reference: Reference) -> str | None:
     return path[1] if path[2] in _SOURCES or of_matrix else None
 
 
-def order_tasks(
-    tasks: Sequence[tuple[PipelineTask, Place]], problems: list[Problem], *, final: Container[str] = ()
-) -> dict[str, Order]:
-    """Return what each of a Pipeline's tasks waits for. Unknown names and cycles are problems.
-
-    `final` are the names of the finally Tasks.
-    """
-    places = {task.name: place for task, place in tasks}
+def order_tasks(tasks: Sequence[PipelineTask]) -> dict[str, Order]:
+    """Return what each of a Pipeline's tasks waits for. Unknown names are left out."""
+    names = {task.name for task in tasks}
     orders = {}
+    for task in tasks:
+        needed = tuple(name for name in sources(task) if name in names)
+        after = dict.fromkeys((*(name for name in task.run_after if name in names), *needed))
+        orders[task.name] = Order(tuple(after), needed)
+    return orders
+
+
+def order_problems(
+    tasks: Sequence[tuple[PipelineTask, Place]], orders: Mapping[str, Order], final: Container[str] = ()
+) -> Iterator[Problem]:
+    """Yield each unknown name in ``runAfter``, and each cycle; `final` are the names of the finally Tasks."""
+    places = {task.name: place for task, place in tasks}
     unknown = 0
     for task, place in tasks:
         for index, name in enumerate(task.run_after):
-            if name not in places:
-                unknown += 1
-                hint = did_you_mean(name, places.keys() - {task.name}) if unknown <= _HINTS else ""
-                message = f"there is no Task '{name}'{hint}"
-                if name in final:
-                    message = f"'{name}' is a finally Task, which starts after all the tasks: none can run after it"
-                problems.append(place.at("runAfter", index).problem("unknown-task", message))
-        needed = tuple(name for name in sources(task) if name in places)
-        after = dict.fromkeys((*(name for name in task.run_after if name in places), *needed))
-        orders[task.name] = Order(tuple(after), needed)
+            if name in places:
+                continue
+            unknown += 1
+            hint = did_you_mean(name, places.keys() - {task.name}) if unknown <= _HINTS else ""
+            message = f"there is no Task '{name}'{hint}"
+            if name in final:
+                message = f"'{name}' is a finally Task, which starts after all the tasks: none can run after it"
+            yield place.at("runAfter", index).problem("unknown-task", message)
+    after = {name: order.after for name, order in orders.items()}
     try:
-        TopologicalSorter({name: order.after for name, order in orders.items()}).prepare()
+        TopologicalSorter(after).prepare()
     except CycleError:
-        from monopod.compiler.tasks.cycles import cycles  # noqa: PLC0415  # takes long to import, and is hardly ever needed
+        from monopod.compiler.tasks.cycles import cycles  # noqa: PLC0415  # slow to import, and hardly ever needed
 
-        problems.extend(cycles({name: order.after for name, order in orders.items()}, places))
-    return orders
+        yield from cycles(after, places)

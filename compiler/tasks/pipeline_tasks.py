@@ -6,44 +6,53 @@ Left to others, one stage each: params, Workspaces, Steps and Sidecars, fan-out 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from monopod.compiler.documents.catalog import Found
+from monopod.compiler.documents.catalog import Definition
 from monopod.compiler.documents.places import Place
 from monopod.compiler.documents.unsupported import in_task
 from monopod.compiler.pod import pod_template
 from monopod.compiler.pod.metadata import ForOneTask
-from monopod.compiler.scope.params import Around, Bound, Declaration, Given, bind, undeclared, value_if_known
+from monopod.compiler.scope.params import (
+    Argument,
+    BoundParams,
+    Declaration,
+    OuterScope,
+    bind,
+    undeclared_params,
+    value_if_known,
+)
 from monopod.compiler.scope.references import STRING, Names, Shape, check, check_value
 from monopod.compiler.scope.run_names import NOT_NAMED, RunNames
 from monopod.compiler.scope.texts import paths_in, texts
+from monopod.compiler.scope.variables import Variables
 from monopod.compiler.scope.variables_in_scope import listed, running_task_shapes, task_variables
 from monopod.compiler.tasks import fan_out, steps, workspaces
 from monopod.compiler.tasks.fan_out import FanOut
 from monopod.compiler.tasks.ordering import Order
 from monopod.compiler.tasks.port_clashes import PortOfSidecar
-from monopod.compiler.tasks.probes import readiness
+from monopod.compiler.tasks.probes import probe_problems, readiness
 from monopod.compiler.tasks.resolved_steps import (
     Artifacts,
     ResolvedStep,
-    TaskNames,
+    TaskScope,
     reported_results,
     resolve_sidecars,
     resolve_steps,
     result_shapes,
 )
 from monopod.compiler.tasks.sidecar_ports import ports_of
-from monopod.compiler.tasks.slots import Environment, Slots, TaskParts, one_slot, slots_of_matrix
+from monopod.compiler.tasks.slots import Combinations, Environment, Slots, TaskParts, one_slot, slots_of_matrix
 from monopod.compiler.tasks.state import CompilerState
-from monopod.compiler.tasks.when_expressions import when_expressions
-from monopod.compiler.tasks.workspaces import Bindings, TaskWorkspace, Texts
+from monopod.compiler.tasks.when_expressions import check_guards, plan_guards
+from monopod.compiler.tasks.workspaces import Bindings, Receiver, TaskWorkspace
 from monopod.schemas import plan
 from monopod.schemas.kubernetes.volumes import Volume
 from monopod.schemas.plan import Value
 from monopod.schemas.tekton import pipelines
 from monopod.schemas.tekton.params import StepResult, TaskResult
-from monopod.schemas.tekton.pipelines import EmbeddedTask
+from monopod.schemas.tekton.pipelines import EmbeddedTask, WorkspacePipelineTaskBinding
 from monopod.schemas.tekton.tasks import Sidecar, Step, TaskSpec
 from monopod.schemas.variables import MisfitError, Path, Scope, evaluate, references_in
 
@@ -52,7 +61,7 @@ from monopod.schemas.variables import MisfitError, Path, Scope, evaluate, refere
 class PipelineScope:
     """What a PipelineTask sees of the Pipeline around it; `path` are the PipelineTasks that this stands for.
 
-    `run` is how the PipelineRun of that Pipeline is called, or the TaskRun that is run. `enums` are as in `Around`.
+    `run` is how the PipelineRun of that Pipeline is called, or the TaskRun that is run. `enums` are as in `OuterScope`.
     """
 
     path: tuple[str, ...]
@@ -69,21 +78,26 @@ class PipelineTask:
 
     task: pipelines.PipelineTask
     place: Place
-    found: Found[TaskSpec]
-    given: tuple[Given, ...]
+    found: Definition[TaskSpec]
+    arguments: tuple[Argument, ...]
     of_run: bool = False
 
     @classmethod
-    def of(cls, task: pipelines.PipelineTask, place: Place, found: Found[TaskSpec]) -> PipelineTask:
+    def of(cls, task: pipelines.PipelineTask, place: Place, found: Definition[TaskSpec]) -> PipelineTask:
         """Return a PipelineTask of a Pipeline."""
         return cls(task, place, found, given_params(task, place))
 
 
-def given_params(task: pipelines.PipelineTask, place: Place) -> tuple[Given, ...]:
+def given_params(task: pipelines.PipelineTask, place: Place) -> tuple[Argument, ...]:
     """Return the params that a PipelineTask hands over."""
     return tuple(
-        Given(each.name, each.value, place.at("params", index, "value")) for index, each in enumerate(task.params)
+        Argument(each.name, each.value, place.at("params", index, "value")) for index, each in enumerate(task.params)
     )
+
+
+def bindings_of(task: pipelines.PipelineTask, place: Place) -> list[tuple[WorkspacePipelineTaskBinding, Place]]:
+    """Return what a PipelineTask binds to Workspaces, each binding with its place."""
+    return [(binding, place.at("workspaces", index)) for index, binding in enumerate(task.workspaces)]
 
 
 def result_declarations(results: Sequence[StepResult]) -> tuple[plan.ResultDeclaration, ...]:
@@ -110,7 +124,7 @@ def _evaluated(template: plan.Value, values: Scope) -> plan.Value:
 def compile_task(source: PipelineTask, order: Order, scope: PipelineScope, state: CompilerState) -> plan.Task:
     """Return the Task of the Plan; its containers and volumes are added to the draft of the Pod."""
     spec, place = source.found.spec, source.found.place
-    state.problems.extend(in_task(spec, place, state.labels))
+    state.report.extend(in_task(spec, place, state.labels))
     if isinstance(spec, EmbeddedTask):
         state.draft.of_tasks.append(ForOneTask(spec.metadata, place.at("metadata")))
     return _TaskCompiler(source, scope, state).compiled(order)
@@ -122,7 +136,7 @@ class _TaskCompiler:
     def __init__(self, source: PipelineTask, scope: PipelineScope, state: CompilerState) -> None:
         self._task = source.task
         self._place = source.place
-        self._given = source.given
+        self._arguments = source.arguments
         self._of_run = source.of_run
         self._found = source.found
         self._spec = source.found.spec
@@ -131,30 +145,31 @@ class _TaskCompiler:
         self._receiver = f"the Task '{source.found.name}'"
         self._scope = scope
         self._state = state
-        self._problems = state.problems
+        self._report = state.report
         self._draft = state.draft
         settings = state.settings
         self._settings = settings.base if scope.path else settings.by_task.get(source.task.name, settings.base)
         self._outer_names = scope.names if self._embedded else None
         self._outer_values = scope.values if self._embedded else None
-        self._params = Around()
+        self._params = OuterScope()
 
     def compiled(self, order: Order) -> plan.Task:
         task, place = self._task, self._place
         fixed = task_variables(self._spec, None if self._embedded else self._found.name)
         fan = self._fan_out()
         bound = self._bind_params(fixed, fan)
-        self._params = Around(Names(bound.shapes, self._outer_names), bound.values({}, self._outer_values))
+        self._params = OuterScope(Names(bound.shapes, self._outer_names), bound.values({}, self._outer_values))
         bound_workspaces = self._bind_workspaces()
         fixed |= workspaces.variables(bound_workspaces, self._draft)
         bound = self._with_late_values(bound, {**fixed, **self._context})
         values = bound.values({**fixed, **self._context}, self._outer_values)
         names = self._task_names(bound, fixed, bound_workspaces, values)
-        resolved = resolve_steps(self._spec, self._spec_place, names, self._state.catalog, self._problems)
-        sidecars = resolve_sidecars(self._spec, self._spec_place, names, self._problems)
-        self._problems.extend(pod_template.unused(self._settings, (*resolved, *sidecars)))
+        resolved = resolve_steps(self._spec, self._spec_place, names, self._state.catalog)
+        sidecars = resolve_sidecars(self._spec, self._spec_place, names)
+        self._report.extend(pod_template.unused(self._settings, (*resolved, *sidecars)))
         resolved = pod_template.apply(self._settings, resolved)
         sidecars = pod_template.apply(self._settings, sidecars)
+        self._report.extend(check_guards(task.when, self._scope.names, place.at("when")))
         self._check_texts(names.names, resolved, fan)
         parts = TaskParts(
             path=(*self._scope.path, task.name),
@@ -174,7 +189,7 @@ class _TaskCompiler:
             display_name=task.display_name,
             after=order.after,
             result_sources=order.sources,
-            when=when_expressions(task.when, self._scope.names, place.at("when"), self._problems),
+            when=plan_guards(task.when),
             params=bound.params,
             matrix=fan.in_plan(pinned=slots.pinned) if fan is not None else None,
             retries=task.retries,
@@ -194,25 +209,24 @@ class _TaskCompiler:
         if self._task.matrix is None:
             return None
         place = self._place.at("matrix")
-        fan = fan_out.fan_out(self._task.matrix, self._scope.names, self._scope.values, place, self._problems)
-        fan_out.check_combinations(fan, self._spec.params, self._receiver, place, self._problems)
+        fan = fan_out.fan_out(self._task.matrix, self._scope.names, self._scope.values, place)
+        self._report.extend(fan.problems)
+        self._report.extend(fan_out.check_combinations(fan, self._spec.params, self._receiver, place))
         return fan
 
-    def _bind_params(self, fixed: dict[Path, Value], fan: FanOut | None) -> Bound:
+    def _bind_params(self, fixed: dict[Path, Value], fan: FanOut | None) -> BoundParams:
         declared = [(spec, self._spec_place.at("params", index)) for index, spec in enumerate(self._spec.params)]
-        if not self._embedded:
-            for each, hint in undeclared(self._given, (spec.name for spec, _ in declared)):
-                message = f"{self._receiver} declares no param '{each.name}', so it has no effect{hint}"
-                self._problems.append(each.place.problem("unknown-param", message, "warning"))
         late = self._late_shapes(fixed)
-        for given in self._given:
-            self._problems.extend(check_value(given.value, Names(late, self._scope.names), given.place))
+        for argument in self._arguments:
+            self._report.extend(check_value(argument.value, Names(late, self._scope.names), argument.place))
         used = self._state.catalog.params_used(self._spec)
         declaration = Declaration(self._receiver, declared, Names(late, self._outer_names), used, self._of_run)
-        around = Around(self._scope.names, self._scope.values, self._embedded, self._scope.enums)
-        return bind(
-            declaration, self._given, around, self._place, self._problems, fan.shapes if fan is not None else None
-        )
+        if not self._embedded:
+            self._report.extend(undeclared_params(self._arguments, declaration))
+        outer = OuterScope(self._scope.names, self._scope.values, self._embedded, self._scope.enums)
+        bound = bind(declaration, self._arguments, outer, self._place, fan.shapes if fan is not None else None)
+        self._report.extend(bound.problems)
+        return bound
 
     def _late_shapes(self, fixed: dict[Path, Value]) -> dict[Path, Shape]:
         """Return variables of the Task that the values of its params may hold: Tekton puts them in one round later."""
@@ -224,7 +238,7 @@ class _TaskCompiler:
         }
         return {**dict.fromkeys(fixed, STRING), **paths, **running_task_shapes()}
 
-    def _with_late_values(self, bound: Bound, fixed: dict[Path, Value]) -> Bound:
+    def _with_late_values(self, bound: BoundParams, fixed: dict[Path, Value]) -> BoundParams:
         """Return params with those variables of the Task put in that are fixed; others are put in while running."""
         late = {path: value for path, value in fixed.items() if path[-1] != "bound"}
         changed = {
@@ -240,21 +254,19 @@ class _TaskCompiler:
             value = value_if_known(template, self._scope.values)
             if value is not None:
                 known["params", name] = value
-        return Bound(params, bound.shapes, known, bound.budget)
+        return replace(bound, params=params, known=known)
 
     def _bind_workspaces(self) -> list[TaskWorkspace]:
-        return workspaces.bind_task(
-            [(each, self._spec_place.at("workspaces", index)) for index, each in enumerate(self._spec.workspaces)],
-            [(each, self._place.at("workspaces", index)) for index, each in enumerate(self._task.workspaces)],
-            self._scope.workspaces,
-            inherited=self._embedded,
-            used=self._used_workspaces() if self._embedded else (),
-            receiver=self._receiver,
-            place=self._place,
-            outside=Texts(self._scope.names, self._scope.values),
-            params=Texts(self._params.names, self._params.values),
-            problems=self._problems,
-        )
+        declared = [
+            (each, self._spec_place.at("workspaces", index)) for index, each in enumerate(self._spec.workspaces)
+        ]
+        receiver = Receiver(self._receiver, declared, self._place, self._embedded)
+        bindings, outer = bindings_of(self._task, self._place), self._scope.workspaces
+        pipeline = Variables(self._scope.names, self._scope.values, self._report)
+        bound = workspaces.bind_for_pipeline(bindings, outer, receiver.name, pipeline)
+        self._report.extend(workspaces.task_binding_problems(receiver, bindings, bound, outer))
+        params = Variables(self._params.names, self._params.values, self._report)
+        return workspaces.bind_task(receiver, bound, outer, self._used_workspaces() if self._embedded else (), params)
 
     @property
     def _context(self) -> dict[Path, Value]:
@@ -276,48 +288,48 @@ class _TaskCompiler:
     # Names and checks
 
     def _task_names(
-        self, bound: Bound, fixed: dict[Path, Value], bound_workspaces: Sequence[TaskWorkspace], values: Scope
-    ) -> TaskNames:
+        self, bound: BoundParams, fixed: dict[Path, Value], bound_workspaces: Sequence[TaskWorkspace], values: Scope
+    ) -> TaskScope:
         shapes: dict[Path, Shape] = {
             **dict.fromkeys(fixed, STRING),
             **running_task_shapes(),
             **workspaces.shapes(bound_workspaces),
         }
         without_params = Names(shapes, self._outer_names)
-        return TaskNames(Names(bound.shapes, without_params), without_params, values, self._state.labels)
+        return TaskScope(Names(bound.shapes, without_params), without_params, values, self._state.labels, self._report)
 
     def _check_texts(self, names: Names, resolved: Sequence[ResolvedStep], fan: FanOut | None) -> None:
         """Check the texts that belong neither to params, Workspaces and guards, nor to Steps and Sidecars."""
         given: dict[Path, Shape] = {
-            ("params", each.name): names.shape(("params", each.name)) or STRING for each in self._given
+            ("params", each.name): names.shape(("params", each.name)) or STRING for each in self._arguments
         }
         matrix: dict[Path, Shape] = {("params", name): STRING for name in (fan.shapes if fan is not None else ())}
         outside = Names({**given, **matrix} if fan is not None else {}, self._scope.names)
-        self._problems.extend(check(self._task.display_name, "text", outside, self._place.at("displayName")))
+        self._report.extend(check(self._task.display_name, "text", outside, self._place.at("displayName")))
         if fan is not None:
             for index, entry in enumerate(fan.matrix.include):
                 place = self._place.at("matrix", "include", index, "name")
-                self._problems.extend(check(entry.name, "text", outside, place))
-        self._problems.extend(check(self._task.on_error or "", "text", self._scope.names, self._place.at("onError")))
+                self._report.extend(check(entry.name, "text", outside, place))
+        self._report.extend(check(self._task.on_error or "", "text", self._scope.names, self._place.at("onError")))
         for volume, place in self._volumes():
             for text in texts(volume):
-                self._problems.extend(check(text, "text", names, place))
+                self._report.extend(check(text, "text", names, place))
         of_steps = Names(
             result_shapes(resolved), open_ended=Artifacts.of(resolved), reported=reported_results(resolved)
         )
         for index, result in enumerate(self._spec.results):
             if result.value:
                 place = self._spec_place.at("results", index, "value")
-                self._problems.extend(check_value(result.value, of_steps, place))
+                self._report.extend(check_value(result.value, of_steps, place))
 
     # Steps, Sidecars and slots
 
     def _volumes(self) -> list[tuple[Volume, Place]]:
         return [(each, self._spec_place.at("volumes", index)) for index, each in enumerate(self._spec.volumes)]
 
-    def _slots(self, parts: TaskParts, bound: Bound, values: Scope, fan: FanOut | None) -> Slots:
+    def _slots(self, parts: TaskParts, bound: BoundParams, values: Scope, fan: FanOut | None) -> Slots:
         if fan is None:
-            return one_slot(parts, values, self._draft, self._problems)
+            return one_slot(parts, values, self._draft, self._report)
         count = fan.slots(self._limit())
         combinations = None
         if fan.combinations is not None and count == len(fan.combinations):
@@ -326,7 +338,7 @@ class _TaskCompiler:
                 fan_out.values_of(each, defaults, Scope(self._context_of(index), values))
                 for index, each in enumerate(fan.combinations)
             ]
-        return slots_of_matrix(parts, values, combinations, count, self._draft, self._problems)
+        return slots_of_matrix(parts, Combinations(values, combinations), count, self._draft, self._report)
 
     def _ports(self, path: tuple[str, ...], slots: int) -> Iterator[PortOfSidecar]:
         for index, sidecar in enumerate(self._spec.sidecars):
@@ -337,11 +349,13 @@ class _TaskCompiler:
         metadata = self._spec.metadata if isinstance(self._spec, EmbeddedTask) else self._found.metadata
         own = None
         if metadata is not None:
-            own = fan_out.limit_of(metadata.annotations, self._found.metadata_place, self._problems)
+            own = fan_out.limit_of(metadata.annotations)
+            self._report.extend(fan_out.limit_problems(metadata.annotations, self._found.metadata_place))
         return own or self._state.max_concurrency
 
     def _plan_step(self, step: Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:
         fields = resolved.fields
+        self._report.extend(check_guards(step.when, resolved.names, resolved.sources.place("when")))
         stdout, stderr = fields.get("stdoutConfig") or {}, fields.get("stderrConfig") or {}
         return self._program(resolved, environment)._replace(
             timeout=step.timeout or None,
@@ -349,7 +363,7 @@ class _TaskCompiler:
             stdout_path=stdout.get("path"),
             stderr_path=stderr.get("path"),
             results=result_declarations(resolved.results),
-            when=when_expressions(step.when, resolved.names, resolved.sources.place("when"), self._problems),
+            when=plan_guards(step.when),
             params=resolved.bound.params,
         )
 
@@ -367,5 +381,5 @@ class _TaskCompiler:
         )
 
     def _plan_sidecar(self, sidecar: Sidecar, resolved: ResolvedStep, environment: Environment) -> plan.Sidecar:
-        probe = readiness(sidecar, resolved.sources.sources[0][0], self._problems)
-        return plan.Sidecar(self._program(resolved, environment), probe)
+        self._report.extend(probe_problems(sidecar, resolved.sources.sources[0][0]))
+        return plan.Sidecar(self._program(resolved, environment), readiness(sidecar))

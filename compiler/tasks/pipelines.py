@@ -13,18 +13,18 @@ Left to others: each of its Tasks (``pipeline_tasks``), their order (``ordering`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from monopod.compiler.diagnostics import Problem, Problems
-from monopod.compiler.documents.catalog import Found, custom_task_problem
+from monopod.compiler.diagnostics import CompilationStoppedError, Problem, Report
+from monopod.compiler.documents.catalog import Definition, custom_task_problem
 from monopod.compiler.documents.places import Place
-from monopod.compiler.scope.params import NO_NAMES, Around, Bound, Declaration, bind, undeclared, whole
+from monopod.compiler.scope.params import NO_NAMES, BoundParams, Declaration, OuterScope, bind, undeclared_params, whole
 from monopod.compiler.scope.references import STRING, Names, Shape, check, check_value, is_reported
 from monopod.compiler.scope.run_names import NOT_NAMED, RunNames
-from monopod.compiler.scope.settling import settle, without_value
 from monopod.compiler.scope.texts import paths_in
+from monopod.compiler.scope.variables import Variables, without_value
 from monopod.compiler.scope.variables_in_scope import (
     Outputs,
     declared_results,
@@ -33,16 +33,17 @@ from monopod.compiler.scope.variables_in_scope import (
     resolver_names,
     result_names,
 )
-from monopod.compiler.tasks.ordering import Order, order_tasks, sources
+from monopod.compiler.tasks.ordering import Order, order_problems, order_tasks, sources
 from monopod.compiler.tasks.pipeline_tasks import (
     PipelineScope,
     PipelineTask,
+    bindings_of,
     compile_task,
     given_params,
 )
 from monopod.compiler.tasks.state import CompilerState
-from monopod.compiler.tasks.when_expressions import when_expressions
-from monopod.compiler.tasks.workspaces import Bindings, Texts, bind_for_pipeline, bind_pipeline
+from monopod.compiler.tasks.when_expressions import check_guards, plan_guards
+from monopod.compiler.tasks.workspaces import Bindings, Receiver, bind_for_pipeline, bind_pipeline, missing_workspaces
 from monopod.schemas import plan
 from monopod.schemas.plan import Value
 from monopod.schemas.tekton import pipelines
@@ -74,7 +75,7 @@ class _Nested:
 
     task: pipelines.PipelineTask
     place: Place
-    found: Found[PipelineSpec]
+    found: Definition[PipelineSpec]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,11 @@ _Resolved: TypeAlias = PipelineTask | _Nested | _Unresolved
 
 
 def compile_pipeline(
-    found: Found[PipelineSpec], params: Bound, workspaces: Bindings, ancestry: Ancestry, state: CompilerState
+    found: Definition[PipelineSpec],
+    params: BoundParams,
+    workspaces: Bindings,
+    ancestry: Ancestry,
+    state: CompilerState,
 ) -> plan.Pipeline:
     """Return the Pipeline of the Plan."""
     spec, place = found.spec, found.place
@@ -97,20 +102,19 @@ def compile_pipeline(
         ancestry = replace(ancestry, referred_from=(*ancestry.referred_from, found.identity))
     fixed: dict[Path, Value] = {} if found.embedded else {("context", "pipeline", "name"): found.name}
     context = {**fixed, **ancestry.run.of_pipeline(embedded=found.embedded)}
-    around = Around(resolver_names(Names(params.shapes)), params.values(context))
-    tasks = _resolved(spec.tasks, place.at("tasks"), ancestry, around, state)
-    final_tasks = _resolved(spec.finally_, place.at("finally"), ancestry, around, state)
+    outer = OuterScope(resolver_names(Names(params.shapes)), params.values(context))
+    tasks = _resolved(spec.tasks, place.at("tasks"), ancestry, outer, state)
+    final_tasks = _resolved(spec.finally_, place.at("finally"), ancestry, outer, state)
     outputs = {each.task.name: _outputs(each) for each in (*tasks, *final_tasks)}
     names, final_names = pipeline_names(spec, outputs, workspaces, Names(params.shapes))
     for name, volume in workspaces.items():
         fixed["workspaces", name, "bound"] = "false" if volume is None else "true"
     values = params.values({**context, **fixed})
-    orders = order_tasks(
-        [(task, place.at("tasks", index)) for index, task in enumerate(spec.tasks)],
-        state.problems,
-        final={task.name for task in spec.finally_},
-    )
+    orders = order_tasks(spec.tasks)
+    placed = [(task, place.at("tasks", index)) for index, task in enumerate(spec.tasks)]
+    state.report.extend(order_problems(placed, orders, {task.name for task in spec.finally_}))
     final_orders = {task.name: Order((), _among(sources(task), orders)) for task in spec.finally_}
+    state.report.extend(_result_problems(spec, place, result_names(spec, outputs, Names(params.shapes))))
     enums = {each.name: each.enum for each in spec.params if each.value_type == "string"}
     scope = PipelineScope(ancestry.path, names, values, workspaces, ancestry.run, enums)
     final_scope = replace(scope, names=final_names)
@@ -119,7 +123,9 @@ def compile_pipeline(
         params=params.params,
         tasks=_all_compiled(tasks, orders, scope, ancestry, state),
         final_tasks=_all_compiled(final_tasks, final_orders, final_scope, ancestry, state),
-        results=_results(spec, place, result_names(spec, outputs, Names(params.shapes)), state.problems),
+        results=tuple(
+            plan.ResultDeclaration(each.name, each.type or "string", value=each.value) for each in spec.results
+        ),
         variables=listed(fixed, fixed),
         source=state.source(found),
     )
@@ -129,60 +135,63 @@ def compile_pipeline(
 
 
 def _resolved(
-    tasks: Sequence[pipelines.PipelineTask], place: Place, ancestry: Ancestry, around: Around, state: CompilerState
+    tasks: Sequence[pipelines.PipelineTask], place: Place, ancestry: Ancestry, outer: OuterScope, state: CompilerState
 ) -> list[_Resolved]:
-    """Return the PipelineTasks with what they run; `around` is what a resolver's params may refer to."""
+    """Return the PipelineTasks with what they run; `outer` is what a resolver's params may refer to."""
     result: list[_Resolved] = []
     for index, task in enumerate(tasks):
         where = place.at(index)
         if task.task_ref is not None or task.task_spec is not None:
-            found = _task(task, where, around, state)
+            found = _task(task, where, outer, state)
             result.append(_Unresolved(task, where) if found is None else PipelineTask.of(task, where, found))
         else:
-            pipeline = _pipeline(task, where, ancestry, around, state)
+            pipeline = _pipeline(task, where, ancestry, outer, state)
             result.append(_Unresolved(task, where) if pipeline is None else _Nested(task, where, pipeline))
     return result
 
 
-def _task(task: pipelines.PipelineTask, place: Place, around: Around, state: CompilerState) -> Found[TaskSpec] | None:
+def _task(
+    task: pipelines.PipelineTask, place: Place, outer: OuterScope, state: CompilerState
+) -> Definition[TaskSpec] | None:
     if task.task_ref is not None:
         where, name = place.at("taskRef"), task.task_ref.name
-        state.problems.extend(check(name, "text", around.names, where.at("name")))
-        name = settle(name, around.values, around.names, where.at("name"), state.problems)
-        if is_reported(name, around.names):
-            state.problems.extend(without_value(name, where.at("name"), state.problems))
+        variables = Variables(outer.names, outer.values, state.report)
+        variables.check(name, where.at("name"))
+        name = variables.resolve(name, where.at("name"))
+        if is_reported(name, outer.names):
+            state.report.extend(without_value(name, where.at("name"), state.report))
             return None
         reference = task.task_ref.model_copy(update={"name": name})
-        return state.catalog.task(reference, where, around, state.problems)
+        return state.catalog.task(reference, where, outer)
     assert task.task_spec is not None
     if task.task_spec.is_custom:
-        state.problems.append(custom_task_problem(place.at("taskSpec")))
+        state.report.add(custom_task_problem(place.at("taskSpec")))
         return None
-    return Found(task.name, task.task_spec, place.at("taskSpec"), embedded=True)
+    return Definition(task.name, task.task_spec, place.at("taskSpec"), embedded=True)
 
 
 def _pipeline(
-    task: pipelines.PipelineTask, place: Place, ancestry: Ancestry, around: Around, state: CompilerState
-) -> Found[PipelineSpec] | None:
+    task: pipelines.PipelineTask, place: Place, ancestry: Ancestry, outer: OuterScope, state: CompilerState
+) -> Definition[PipelineSpec] | None:
     if task.pipeline_spec is not None:
-        return Found(task.name, task.pipeline_spec, place.at("pipelineSpec"), embedded=True)
+        return Definition(task.name, task.pipeline_spec, place.at("pipelineSpec"), embedded=True)
     assert task.pipeline_ref is not None
     where = place.at("pipelineRef")
-    found = state.catalog.pipeline(task.pipeline_ref, where, around, state.problems)
+    found = state.catalog.pipeline(task.pipeline_ref, where, outer)
     if found is None:
         return None
     at = where.at("resolver" if found.origin else "name")
     if found.identity in ancestry.referred_from:
         circle = " → ".join((*ancestry.referred_from, found.identity))
-        state.problems.append(at.problem("cycle", f"the Pipeline would stand within itself: {circle}"))
+        state.report.add(at.problem("cycle", f"the Pipeline would stand within itself: {circle}"))
         return None
     if len(ancestry.path) >= MAX_DEPTH:
         message = f"this is too deep: more than {MAX_DEPTH} Pipelines would stand in one another"
-        state.problems.append(at.problem("too-deep", message))
+        state.report.add(at.problem("too-deep", message))
         return None
     if found.origin and len(ancestry.referred_from) >= MAX_REMOTE_DEPTH:
         message = f"{found.origin} is too deep: more than {MAX_REMOTE_DEPTH} Pipelines would stand in one another"
-        state.problems.append(at.problem("too-deep", message))
+        state.report.add(at.problem("too-deep", message))
         return None
     return found
 
@@ -212,27 +221,26 @@ def _all_compiled(
     compiled = []
     for source in sources:
         if isinstance(source, _Unresolved):
-            _check_unresolved(source, scope, state.problems)
+            _check_unresolved(source, scope, state.report)
         else:
             compiled.append(_compiled(source, orders, scope, ancestry, state))
     return tuple(compiled)
 
 
-def _check_unresolved(source: _Unresolved, scope: PipelineScope, problems: list[Problem]) -> None:
-    """Add what is wrong with a PipelineTask whatever it runs."""
+def _check_unresolved(source: _Unresolved, scope: PipelineScope, report: Report) -> None:
+    """Report what is wrong with a PipelineTask whatever it runs."""
     matrix = source.task.matrix
     of_matrix = Names(
         dict.fromkeys((("params", name) for name in matrix.names()), STRING) if matrix else {}, scope.names
     )
-    problems.extend(check(source.task.display_name, "text", of_matrix, source.place.at("displayName")))
+    report.extend(check(source.task.display_name, "text", of_matrix, source.place.at("displayName")))
     of_task = [("context",), ("workspaces",), ("results",), ("steps",), ("artifacts",), ("credentials",)]
     names = Names({}, scope.names, reported=of_task)
-    for given in given_params(source.task, source.place):
-        problems.extend(check_value(given.value, names, given.place))
-    when_expressions(source.task.when, scope.names, source.place.at("when"), problems)
-    bindings = [(each, source.place.at("workspaces", index)) for index, each in enumerate(source.task.workspaces)]
-    texts = Texts(scope.names, scope.values)
-    bind_for_pipeline(bindings, scope.workspaces, "what it runs", texts, problems)
+    for argument in given_params(source.task, source.place):
+        report.extend(check_value(argument.value, names, argument.place))
+    report.extend(check_guards(source.task.when, scope.names, source.place.at("when")))
+    variables = Variables(scope.names, scope.values, report)
+    bind_for_pipeline(bindings_of(source.task, source.place), scope.workspaces, "what it runs", variables)
 
 
 def _compiled(
@@ -242,27 +250,29 @@ def _compiled(
     ancestry: Ancestry,
     state: CompilerState,
 ) -> plan.Task:
-    """Raises Problems if it is too large to go on."""
+    """Return a Task of the Plan. Raises CompilationStoppedError if it is too large."""
     order = orders[source.task.name]
     try:
         if isinstance(source, PipelineTask):
             return compile_task(source, order, scope, state)
         return _compile_nested(source, order, scope, ancestry, state)
     except TooLargeError as error:
-        raise Problems([*state.problems, source.place.problem("too-large", str(error))]) from error
+        state.report.add(source.place.problem("too-large", str(error)))
+        raise CompilationStoppedError from error
 
 
 def _compile_nested(
     source: _Nested, order: Order, scope: PipelineScope, ancestry: Ancestry, state: CompilerState
 ) -> plan.Task:
-    task, place, problems = source.task, source.place, state.problems
+    task, place, report = source.task, source.place, state.report
     for field, value in (("matrix", task.matrix), ("retries", task.retries)):
         if value:
             message = f"a Pipeline in the place of a Task has no {field}, in Tekton neither"
-            problems.append(place.at(field).problem("unsupported", message))
-    problems.extend(check(task.display_name, "text", scope.names, place.at("displayName")))
-    params = _bind_params(source, scope, problems)
-    workspaces = _bind_workspaces(source, scope, problems)
+            report.add(place.at(field).problem("unsupported", message))
+    report.extend(check(task.display_name, "text", scope.names, place.at("displayName")))
+    report.extend(check_guards(task.when, scope.names, place.at("when")))
+    params = _bind_params(source, scope, report)
+    workspaces = _bind_workspaces(source, scope, report)
     inner = Ancestry((*ancestry.path, task.name), ancestry.referred_from, ancestry.run.inner(task.name))
     pipeline = compile_pipeline(source.found, params, workspaces, inner, state)
     return plan.Task(
@@ -271,7 +281,7 @@ def _compile_nested(
         display_name=task.display_name,
         after=order.after,
         result_sources=order.sources,
-        when=when_expressions(task.when, scope.names, place.at("when"), problems),
+        when=plan_guards(task.when),
         params=params.params,
         on_error=task.on_error or "stopAndFail",
         pipeline=plan.Pipeline(
@@ -287,25 +297,23 @@ def _compile_nested(
     )
 
 
-def _bind_params(source: _Nested, scope: PipelineScope, problems: list[Problem]) -> Bound:
+def _bind_params(source: _Nested, scope: PipelineScope, report: Report) -> BoundParams:
     """Return the params of a Pipeline in a Pipeline; an embedded one gets those around it that it uses."""
     found = source.found
     receiver = f"the Pipeline '{found.name}'"
     declared = [(spec, found.place.at("params", index)) for index, spec in enumerate(found.spec.params)]
-    given = given_params(source.task, source.place)
-    for each in given:
-        problems.extend(check_value(each.value, scope.names, each.place))
-    if not found.embedded:
-        for each, hint in undeclared(given, (spec.name for spec, _ in declared)):
-            message = f"{receiver} declares no param '{each.name}', so it has no effect{hint}"
-            problems.append(each.place.problem("unknown-param", message, "warning"))
-    around = Around(scope.names, scope.values, found.embedded)
+    arguments = given_params(source.task, source.place)
+    for argument in arguments:
+        report.extend(check_value(argument.value, scope.names, argument.place))
     declaration = Declaration(receiver, declared, scope.names if found.embedded else NO_NAMES)
-    bound = bind(declaration, given, around, source.place, problems)
+    if not found.embedded:
+        report.extend(undeclared_params(arguments, declaration))
+    bound = bind(declaration, arguments, OuterScope(scope.names, scope.values, found.embedded), source.place)
+    report.extend(bound.problems)
     return _with_inherited(bound, found.spec, scope) if found.embedded else bound
 
 
-def _with_inherited(bound: Bound, spec: PipelineSpec, scope: PipelineScope) -> Bound:
+def _with_inherited(bound: BoundParams, spec: PipelineSpec, scope: PipelineScope) -> BoundParams:
     used = {path[:2] for path in paths_in(spec)}
     params, shapes, known = list(bound.params), dict(bound.shapes), dict(bound.known)
     for path in sorted(path for path in used if path[0] == "params" and path not in shapes):
@@ -316,30 +324,28 @@ def _with_inherited(bound: Bound, spec: PipelineSpec, scope: PipelineScope) -> B
             value = scope.values.get(path)
             if value is not None:
                 known[path] = value
-    return Bound(tuple(params), shapes, known, bound.budget)
+    return replace(bound, params=tuple(params), shapes=shapes, known=known)
 
 
-def _bind_workspaces(source: _Nested, scope: PipelineScope, problems: list[Problem]) -> Bindings:
-    task, place, found = source.task, source.place, source.found
-    receiver = f"the Pipeline '{found.name}'"
-    given = bind_for_pipeline(
-        [(each, place.at("workspaces", index)) for index, each in enumerate(task.workspaces)],
-        scope.workspaces,
-        receiver,
-        Texts(scope.names, scope.values),
-        problems,
+def _bind_workspaces(source: _Nested, scope: PipelineScope, report: Report) -> Bindings:
+    found = source.found
+    receiver = pipeline_receiver(found, source.place)
+    variables = Variables(scope.names, scope.values, report)
+    bound: Bindings = bind_for_pipeline(
+        bindings_of(source.task, source.place), scope.workspaces, receiver.name, variables
     )
     if found.embedded:
-        given = {**scope.workspaces, **given}
+        bound = {**scope.workspaces, **bound}
+    report.extend(missing_workspaces(receiver, bound))
+    return bind_pipeline(receiver, bound)
+
+
+def pipeline_receiver(found: Definition[PipelineSpec], place: Place) -> Receiver:
+    """Return a Pipeline as what gets Workspaces; `place` is that of the run or PipelineTask that uses it."""
     declared = [(each, found.place.at("workspaces", index)) for index, each in enumerate(found.spec.workspaces)]
-    return bind_pipeline(declared, given, inherited=found.embedded, receiver=receiver, place=place, problems=problems)
+    return Receiver(f"the Pipeline '{found.name}'", declared, place, found.embedded)
 
 
-def _results(
-    spec: PipelineSpec, place: Place, names: Names, problems: list[Problem]
-) -> tuple[plan.ResultDeclaration, ...]:
+def _result_problems(spec: PipelineSpec, place: Place, names: Names) -> Iterator[Problem]:
     for index, result in enumerate(spec.results):
-        problems.extend(check_value(result.value, names, place.at("results", index, "value")))
-    return tuple(
-        plan.ResultDeclaration(result.name, result.type or "string", value=result.value) for result in spec.results
-    )
+        yield from check_value(result.value, names, place.at("results", index, "value"))

@@ -11,34 +11,22 @@ Left to others: what a Sidecar is (``resolved_steps``), probing (``monopod.coord
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import Place
 from monopod.schemas import plan
-from monopod.schemas.kubernetes.containers import ContainerPort, Probe
+from monopod.schemas.kubernetes.containers import ContainerPort
 from monopod.schemas.tekton.tasks import Sidecar
 
 _LOCALHOST = "127.0.0.1"
 
 
-def readiness(sidecar: Sidecar, place: Place, problems: list[Problem]) -> plan.Probe | None:
-    """Return the probe of a Sidecar for the Plan; None if there is none or, with a problem added, it cannot be done."""
-    if sidecar.readiness_probe is None:
-        if sidecar.startup_probe is None:
-            return None
-        return _in_plan(sidecar.startup_probe, sidecar.ports, place.at("startupProbe"), problems)
-    if sidecar.startup_probe is not None:
-        message = "the Sidecar is ready when its readinessProbe says so; the startupProbe has no effect beside it"
-        problems.append(place.at("startupProbe").problem("startup-probe", message, "warning"))
-    return _in_plan(sidecar.readiness_probe, sidecar.ports, place.at("readinessProbe"), problems)
-
-
-def _in_plan(probe: Probe, ports: Sequence[ContainerPort], place: Place, problems: list[Problem]) -> plan.Probe | None:
-    if probe.termination_grace_period_seconds is not None:
-        where = place.at("terminationGracePeriodSeconds")
-        message = "no probe ends a Sidecar; leave terminationGracePeriodSeconds out"
-        problems.append(where.problem("unsupported", message))
+def readiness(sidecar: Sidecar) -> plan.Probe | None:
+    """Return the probe that says when a Sidecar is ready; None if there is none, or it is not supported."""
+    probe = sidecar.readiness_probe or sidecar.startup_probe
+    if probe is None:
+        return None
     timing = plan.Probe(
         initial_delay=probe.initial_delay_seconds or 0,
         period=probe.period_seconds or 10,
@@ -49,31 +37,54 @@ def _in_plan(probe: Probe, ports: Sequence[ContainerPort], place: Place, problem
     if probe.exec is not None:
         return timing._replace(command=probe.exec.command)
     if probe.tcp_socket is not None:
-        port = _number(probe.tcp_socket.port, ports, place.at("tcpSocket", "port"), problems)
+        port = _number(probe.tcp_socket.port, sidecar.ports) or 0
         return timing._replace(tcp_host=probe.tcp_socket.host or _LOCALHOST, tcp_port=port)
     if probe.http_get is not None:
         action = probe.http_get
-        if action.protocol:
-            where = place.at("httpGet", "protocol")
-            problems.append(where.problem("unsupported", "the probe speaks HTTP/1.1; leave protocol out"))
-        port = _number(action.port, ports, place.at("httpGet", "port"), problems)
+        port = _number(action.port, sidecar.ports) or 0
         path = (action.path or "/").lstrip("/")
         url = f"{(action.scheme or 'HTTP').lower()}://{action.host or _LOCALHOST}:{port}/{path}"
         headers = tuple((header.name, header.value) for header in action.http_headers)
         return timing._replace(http_url=url, http_headers=headers)
-    message = "gRPC probes are not supported; use exec, httpGet or tcpSocket"
-    problems.append(place.at("grpc").problem("unsupported", message))
     return None
 
 
-def _number(port: int | str, ports: Sequence[ContainerPort], place: Place, problems: list[Problem]) -> int:
-    """Return the number of a port, which may be given by its name."""
+def probe_problems(sidecar: Sidecar, place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with the readinessProbe and the startupProbe of the Sidecar at `place`."""
+    probe, at = sidecar.readiness_probe, place.at("readinessProbe")
+    if sidecar.startup_probe is not None:
+        if probe is None:
+            probe, at = sidecar.startup_probe, place.at("startupProbe")
+        else:
+            message = "the Sidecar is ready when its readinessProbe says so; the startupProbe has no effect beside it"
+            yield place.at("startupProbe").problem("startup-probe", message, "warning")
+    if probe is None:
+        return
+    if probe.termination_grace_period_seconds is not None:
+        message = "no probe ends a Sidecar; leave terminationGracePeriodSeconds out"
+        yield at.at("terminationGracePeriodSeconds").problem("unsupported", message)
+    if probe.exec is not None:
+        return
+    if probe.tcp_socket is not None:
+        yield from _port_problems(probe.tcp_socket.port, sidecar.ports, at.at("tcpSocket", "port"))
+    elif probe.http_get is not None:
+        if probe.http_get.protocol:
+            message = "the probe speaks HTTP/1.1; leave protocol out"
+            yield at.at("httpGet", "protocol").problem("unsupported", message)
+        yield from _port_problems(probe.http_get.port, sidecar.ports, at.at("httpGet", "port"))
+    else:
+        message = "gRPC probes are not supported; use exec, httpGet or tcpSocket"
+        yield at.at("grpc").problem("unsupported", message)
+
+
+def _number(port: int | str, ports: Sequence[ContainerPort]) -> int | None:
+    """Return the number of a port, which may be written as a name; None if no port has the name."""
     if isinstance(port, int):
         return port
-    numbers = {each.name: each.container_port for each in ports if each.name}
-    if port in numbers:
-        return numbers[port]
-    if port.isdecimal():
-        return int(port)
-    problems.append(place.problem("unknown-port", f"the Sidecar has no port named '{port}'"))
-    return 0
+    numbers = {declared.name: declared.container_port for declared in ports if declared.name}
+    return numbers.get(port, int(port) if port.isdecimal() else None)
+
+
+def _port_problems(port: int | str, ports: Sequence[ContainerPort], place: Place) -> Iterator[Problem]:
+    if _number(port, ports) is None:
+        yield place.problem("unknown-port", f"the Sidecar has no port named '{port}'")

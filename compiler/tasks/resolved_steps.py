@@ -14,16 +14,16 @@ Left to others: containers (``steps``), and in what slots they run (``slots``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from monopod.compiler.diagnostics import Problem
+from monopod.compiler.diagnostics import Problem, Report
 from monopod.compiler.documents.catalog import Catalog
 from monopod.compiler.documents.places import Place
 from monopod.compiler.documents.unsupported import in_step_action
 from monopod.compiler.pod.draft import characters_in, check_size
-from monopod.compiler.scope.params import Around, Bound, Declaration, Given, bind, undeclared
+from monopod.compiler.scope.params import Argument, BoundParams, Declaration, OuterScope, bind, undeclared_params
 from monopod.compiler.scope.references import STRING, Names, Shape, check_value, is_reported, shape_of
 from monopod.compiler.scope.run_names import TektonLabels
 from monopod.compiler.scope.step_params import renamed, renamed_bound
@@ -35,7 +35,7 @@ from monopod.schemas.tekton.params import ParamSpec, StepResult
 from monopod.schemas.tekton.tasks import Step, StepActionSpec, TaskSpec, WorkspaceUsage
 from monopod.schemas.variables import Path, Scope, references
 
-NOTHING_BOUND = Bound((), {}, {})
+NOTHING_BOUND = BoundParams((), {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class ResolvedStep:
     sources: Sources
     names: Names
     fixed: dict[Path, Value]
-    bound: Bound
+    bound: BoundParams
     usages: Sequence[WorkspaceUsage]
     results: Sequence[StepResult] = ()
     is_sidecar: bool = False
@@ -68,7 +68,7 @@ class ResolvedStep:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskNames:
+class TaskScope:
     """What the texts of a Task may refer to, and the values known; ``without_params`` is for StepActions.
 
     ``labels`` are those of Tekton's that the Pod has.
@@ -78,17 +78,16 @@ class TaskNames:
     without_params: Names
     values: Scope
     labels: TektonLabels
+    report: Report
 
 
-def resolve_steps(
-    spec: TaskSpec, place: Place, task: TaskNames, catalog: Catalog, problems: list[Problem]
-) -> list[ResolvedStep]:
+def resolve_steps(spec: TaskSpec, place: Place, task: TaskScope, catalog: Catalog) -> list[ResolvedStep]:
     """Return the Steps of a Task; references in all their fields are checked. Raises TooLargeError."""
     template: dict[str, Any] = {}
     if spec.step_template is not None:
         template = spec.step_template.to_kubernetes()
         check_size(characters_in(template) * len(spec.steps))
-        problems.extend(check_references(template, task.names, place.at("stepTemplate")))
+        task.report.extend(check_references(template, task.names, place.at("stepTemplate")))
     result: list[ResolvedStep] = []
     positions: dict[str, int] = {}
     results: dict[Path, Shape] = {}
@@ -97,27 +96,26 @@ def resolve_steps(
         earlier = _EarlierSteps(
             results, Artifacts(positions, index), reported_results(result), _WithoutResults(places, index)
         )
-        resolver = _StepResolver(step_name(step.name, index), step, place.at("steps", index), earlier, task, problems)
+        resolver = _StepResolver(step_name(step.name, index), step, place.at("steps", index), earlier, task)
         resolved = resolver.resolved(template, place.at("stepTemplate"), catalog)
-        resolved = _with_undeclared(resolved, spec, place.at("steps", index), problems)
+        undeclared = undeclared_results(resolved.name, resolved.fields, resolved.results, spec)
+        task.report.extend(_undeclared_problems(undeclared, place.at("steps", index)))
+        resolved = replace(resolved, results=(*resolved.results, *undeclared)) if undeclared else resolved
         positions.setdefault(resolved.name, len(result))
         results |= result_shapes([resolved])
         result.append(resolved)
     return result
 
 
-def _with_undeclared(step: ResolvedStep, spec: TaskSpec, place: Place, problems: list[Problem]) -> ResolvedStep:
-    """Return a Step with the Results that others use, and that it writes without having declared them."""
-    added = undeclared_results(step.name, step.fields, step.results, spec)
-    for result in added:
+def _undeclared_problems(results: Iterable[StepResult], place: Place) -> Iterator[Problem]:
+    for result in results:
         message = (
             f"the Step writes the Result '{result.name}', which is used, and does not declare it; add it to results"
         )
-        problems.append(place.problem("undeclared-result", message, "warning"))
-    return replace(step, results=(*step.results, *added)) if added else step
+        yield place.problem("undeclared-result", message, "warning")
 
 
-def resolve_sidecars(spec: TaskSpec, place: Place, task: TaskNames, problems: list[Problem]) -> list[ResolvedStep]:
+def resolve_sidecars(spec: TaskSpec, place: Place, task: TaskScope) -> list[ResolvedStep]:
     """Return the Sidecars of a Task; references in all their fields are checked."""
     result = []
     for index, sidecar in enumerate(spec.sidecars):
@@ -125,7 +123,7 @@ def resolve_sidecars(spec: TaskSpec, place: Place, task: TaskNames, problems: li
         fields = {key: value for key, value in sidecar.to_kubernetes().items() if value not in ("", [], {}, None)}
         fixed = _workspace_paths(sidecar.workspaces)
         names = Names(dict.fromkeys(fixed, STRING), task.names)
-        problems.extend(check_references(fields, names, where))
+        task.report.extend(check_references(fields, names, where))
         sources = Sources(((where, written(fields)),))
         name = sidecar.name or f"sidecar-{index}"
         result.append(
@@ -213,8 +211,7 @@ class _StepResolver:
     step: Step
     place: Place
     earlier: _EarlierSteps
-    task: TaskNames
-    problems: list[Problem]
+    task: TaskScope
 
     def resolved(self, template: Mapping[str, Any], template_place: Place, catalog: Catalog) -> ResolvedStep:
         own = self.step.to_kubernetes()
@@ -222,7 +219,7 @@ class _StepResolver:
         if self.step.ref is None:
             fixed = self._fixed(self.step.results)
             names = self._names({}, fixed, self.task.names)
-            self.problems.extend(check_references(own, names, self.place))
+            self.task.report.extend(check_references(own, names, self.place))
             return ResolvedStep(
                 self.name,
                 merge_template(template, own),
@@ -233,8 +230,8 @@ class _StepResolver:
                 self.step.workspaces,
                 self.step.results,
             )
-        around = Around(self.task.names, self.task.values)
-        found = catalog.step_action(self.step.ref, self.place.at("ref"), around, self.problems)
+        outer = OuterScope(self.task.names, self.task.values)
+        found = catalog.step_action(self.step.ref, self.place.at("ref"), outer)
         if found is None:
             return self._unresolved(merge_template(template, own), Sources(sources))
         action, action_place = found.spec, found.place
@@ -243,9 +240,9 @@ class _StepResolver:
         names = self._names(bound.shapes, fixed, self.task.without_params)
         from_action = action.to_kubernetes()
         own_names = self._names({}, fixed, self.task.names)
-        self.problems.extend(check_references(own, own_names, self.place))
-        self.problems.extend(check_references(from_action, names, action_place))
-        self.problems.extend(in_step_action(action, action_place, self.task.labels))
+        self.task.report.extend(check_references(own, own_names, self.place))
+        self.task.report.extend(check_references(from_action, names, action_place))
+        self.task.report.extend(in_step_action(action, action_place, self.task.labels))
         self._check_script(action.script, action_place)
         fields = merge_template(template, {**own, **renamed(from_action)})
         return ResolvedStep(
@@ -262,7 +259,7 @@ class _StepResolver:
     def _unresolved(self, fields: dict[str, Any], sources: Sources) -> ResolvedStep:
         names = self._names({}, self._fixed(()), self.task.names)
         for index, each in enumerate(self.step.params):
-            self.problems.extend(check_value(each.value, names, self.place.at("params", index, "value")))
+            self.task.report.extend(check_value(each.value, names, self.place.at("params", index, "value")))
         return ResolvedStep(self.name, fields, sources, names, {}, NOTHING_BOUND, self.step.workspaces, reported=True)
 
     def _fixed(self, results: Iterable[StepResult]) -> dict[Path, Value]:
@@ -280,20 +277,20 @@ class _StepResolver:
             hidden=hidden,
         )
 
-    def _bind(self, action_name: str, action: StepActionSpec, place: Place) -> Bound:
+    def _bind(self, action_name: str, action: StepActionSpec, place: Place) -> BoundParams:
         receiver = f"the StepAction '{action_name}'"
         names = self._names({}, {}, self.task.names)
         given = self._without_ignored(receiver, action, names)
         for each in given:
-            self.problems.extend(check_value(each.value, names, each.place))
-        for each, hint in undeclared(given, (spec.name for spec in action.params)):
-            message = f"{receiver} declares no param '{each.name}'{hint}"
-            self.problems.append(each.place.problem("unknown-param", message))
+            self.task.report.extend(check_value(each.value, names, each.place))
         declared = [(spec, place.at("params", index)) for index, spec in enumerate(action.params)]
-        around = Around(names, self.task.values)
-        return bind(Declaration(receiver, declared, self.task.without_params), given, around, self.place, self.problems)
+        declaration = Declaration(receiver, declared, self.task.without_params)
+        self.task.report.extend(undeclared_params(given, declaration, "error"))
+        bound = bind(declaration, given, OuterScope(names, self.task.values), self.place)
+        self.task.report.extend(bound.problems)
+        return bound
 
-    def _without_ignored(self, receiver: str, action: StepActionSpec, names: Names) -> list[Given]:
+    def _without_ignored(self, receiver: str, action: StepActionSpec, names: Names) -> list[Argument]:
         """Return what the Step hands over, without strings for object params, which Tekton ignores.
 
         There the keys of the default are what the StepAction sees.
@@ -308,16 +305,16 @@ class _StepResolver:
                     f"the param '{each.name}' of {receiver} is of type object and this is of type string, "
                     "so it has no effect, in Tekton neither: the default is used"
                 )
-                self.problems.append(place.problem("no-effect", message, "warning"))
+                self.task.report.add(place.problem("no-effect", message, "warning"))
             else:
-                given.append(Given(each.name, each.value, place))
+                given.append(Argument(each.name, each.value, place))
         return given
 
     def _check_script(self, script: str, place: Place) -> None:
         found = next((each for each in references(script) if each.path[0] == "params"), None)
         if found is not None:
             message = f"{found.text}: the script of a StepAction may not hold params; hand it over in env"
-            self.problems.append(place.at("script").problem("param-in-script", message))
+            self.task.report.add(place.at("script").problem("param-in-script", message))
 
 
 def _has_whole_default(spec: ParamSpec) -> bool:

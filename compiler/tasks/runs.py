@@ -1,34 +1,42 @@
-"""A run: from the PipelineRun or TaskRun that was chosen to the Pipeline of the Plan.
+"""A run: its params, Workspaces and settings bound, then lowered to the Pipeline of the Plan.
 
 Rules:
 
-- What a run gives and its Pipeline does not declare can be used all the same (Tekton docs/pipelineruns.md, "Extra
+- A run may give params and Workspaces that its Pipeline does not declare (Tekton docs/pipelineruns.md, "Extra
   Parameters").
-- A TaskRun is a Pipeline of one Task.
-- Without a limit of its own a run may take an hour (Tekton's default-timeout-minutes).
+- A TaskRun becomes a Pipeline of one Task.
+- Without a timeout of its own a run may take one hour (Tekton's default-timeout-minutes).
 
-Left to others: choosing the run (``run_selection``), the Pipeline (``pipelines``), the Task (``pipeline_tasks``).
+Left to others: choosing the run (``run_selection``), lowering Pipelines (``pipelines``) and Tasks (``pipeline_tasks``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
+from monopod.compiler.diagnostics import Report
 from monopod.compiler.documents.places import OptionPlace
 from monopod.compiler.documents.run_selection import Run
 from monopod.compiler.documents.unsupported import in_run
-from monopod.compiler.pod.pod_template import of_pipeline_run, of_task_run
-from monopod.compiler.scope.params import Around, Bound, Declaration, bind
+from monopod.compiler.pod.draft import PodDraft
+from monopod.compiler.pod.pod_template import NO_SETTINGS, PodSettings, of_pipeline_run, of_task_run
+from monopod.compiler.scope.params import BoundParams, Declaration, OuterScope, bind
 from monopod.compiler.scope.references import Names
 from monopod.compiler.scope.texts import paths_in
+from monopod.compiler.scope.variables import Variables
 from monopod.compiler.scope.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
-from monopod.compiler.tasks.fan_out import limit_of
+from monopod.compiler.tasks.fan_out import limit_of, limit_problems
 from monopod.compiler.tasks.ordering import Order
 from monopod.compiler.tasks.pipeline_tasks import PipelineScope, PipelineTask, compile_task
-from monopod.compiler.tasks.pipelines import Ancestry, compile_pipeline
+from monopod.compiler.tasks.pipelines import Ancestry, compile_pipeline, pipeline_receiver
 from monopod.compiler.tasks.state import CompilerState
-from monopod.compiler.tasks.workspaces import Texts, bind_pipeline, bind_run, bound_in_vain
+from monopod.compiler.tasks.workspaces import (
+    Bindings,
+    bind_pipeline,
+    bind_workspaces,
+    bound_in_vain,
+    missing_workspaces,
+)
 from monopod.schemas import plan
 from monopod.schemas.tekton import pipelines
 from monopod.schemas.tekton.pipelines import PipelineSpec, WorkspacePipelineTaskBinding
@@ -38,67 +46,89 @@ from monopod.schemas.variables import Scope
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledRun:
-    """The Pipeline of the Plan, and the fields that the run asks of its Pod."""
+class BoundRun:
+    """A run with everything that it gives to its Pipeline or Task.
 
-    pipeline: plan.Pipeline
-    pod_fields: dict[str, Any]
+    ``settings`` are for the Pod, ``timeouts`` for a Pipeline. ``max_concurrency`` limits the combinations of a matrix.
+    """
+
+    run: Run
+    params: BoundParams
+    workspaces: Bindings
+    settings: PodSettings
+    timeouts: TimeoutFields
+    max_concurrency: int | None
 
 
-def compile_selected(run: Run, state: CompilerState) -> CompiledRun:
-    """Return what is run; its containers and volumes are added to the draft of the Pod."""
-    if state.max_concurrency is None:
-        state = replace(state, max_concurrency=_limit(run, state))
-    return _compile_pipeline_run(run, state) if run.pipeline is not None else _compile_task_run(run, state)
+def bind_run(run: Run, state: CompilerState) -> BoundRun:
+    """Return the run with its params, Workspaces and settings. Raises TooLargeError."""
+    report = state.report
+    context = Names(TASK_RUN_CONTEXT if run.pipeline is None else RUN_CONTEXT)
+    declaration = _declaration(run, context)
+    outer = OuterScope(context, Scope(run.names.of_run(), budget=state.budget), inherited=True)
+    params = bind(declaration, run.params, outer, run.place)
+    variables = Variables(Names(params.shapes, context), params.values(run.names.of_run()), report)
+    if run.pipeline is not None:
+        report.extend(params.problems)  # those with the params of a Task are reported when it is lowered
+    if run.spec is not None:
+        report.extend(in_run(run.spec, run.place, state.labels, keep_claims=state.keep_volume_claims))
+    settings = _settings(run, variables, state.draft)
+    workspaces: Bindings = bind_workspaces(run.workspaces, variables, keep_claims=state.keep_volume_claims)
+    report.extend(bound_in_vain(run.workspaces, _known_workspaces(run), declaration.receiver))
+    if run.pipeline is not None:
+        receiver = pipeline_receiver(run.pipeline, run.place)
+        report.extend(missing_workspaces(receiver, workspaces))
+        workspaces = bind_pipeline(receiver, workspaces)
+    limit = state.max_concurrency if state.max_concurrency is not None else _max_concurrency(run, report)
+    return BoundRun(run, params, workspaces, settings, _timeouts(run, report), limit)
 
 
-def _limit(run: Run, state: CompilerState) -> int | None:
+def lower_run(bound: BoundRun, state: CompilerState) -> plan.Pipeline:
+    """Return the Pipeline of the Plan; its containers and volumes are added to the draft of the Pod.
+
+    Raises TooLargeError, and CompilationStoppedError for a Task that is too large.
+    """
+    state = replace(state, settings=bound.settings, max_concurrency=bound.max_concurrency)
+    run = bound.run
+    if run.pipeline is None:
+        return _lower_task_run(bound, state)
+    pipeline = compile_pipeline(run.pipeline, bound.params, bound.workspaces, Ancestry(run=run.names), state)
+    return _with_timeouts(pipeline, bound.timeouts)
+
+
+def _declaration(run: Run, context: Names) -> Declaration:
+    found = run.definition
+    declared = [(spec, found.place.at("params", index)) for index, spec in enumerate(found.spec.params)]
+    is_pipeline = run.pipeline is not None
+    receiver = f"the {'Pipeline' if is_pipeline else 'Task'} '{found.name}'"
+    return Declaration(receiver, declared, context, of_run=is_pipeline)
+
+
+def _settings(run: Run, variables: Variables, draft: PodDraft) -> PodSettings:
+    if isinstance(run.spec, TaskRunSpec):
+        return of_task_run(run.spec, run.place, variables, draft)
+    if run.spec is None or run.pipeline is None:
+        return NO_SETTINGS
+    spec = run.pipeline.spec
+    tasks = {task.name: task for task in (*spec.tasks, *spec.finally_)}
+    return of_pipeline_run(run.spec, run.place, tasks, variables, draft)
+
+
+def _max_concurrency(run: Run, report: Report) -> int | None:
     """Return how many combinations of a matrix may run at the same time: what the run says, or its Pipeline."""
-    own = limit_of(run.document["metadata"].get("annotations") or {}, run.metadata_place, state.problems)
-    found = run.pipeline
-    if own is not None or found is None or found.metadata is None:
-        return own
-    return limit_of(found.metadata.annotations, found.metadata_place, state.problems)
+    own = run.document["metadata"].get("annotations") or {}
+    report.extend(limit_problems(own, run.metadata_place))
+    limit, pipeline = limit_of(own), run.pipeline
+    if limit is not None or pipeline is None or pipeline.metadata is None:
+        return limit
+    report.extend(limit_problems(pipeline.metadata.annotations, pipeline.metadata_place))
+    return limit_of(pipeline.metadata.annotations)
 
 
-def _compile_pipeline_run(run: Run, state: CompilerState) -> CompiledRun:
-    found, spec = run.pipeline, run.spec
-    assert found is not None
-    receiver = f"the Pipeline '{found.name}'"
-    declared = [(each, found.place.at("params", index)) for index, each in enumerate(found.spec.params)]
-    params, texts = _bind_params(run, Declaration(receiver, declared, Names(RUN_CONTEXT), of_run=True), state)
-    if isinstance(spec, PipelineRunSpec):
-        state.problems.extend(in_run(spec, run.place, state.labels, keep_claims=state.keep_volume_claims))
-        tasks = {task.name: task for task in (*found.spec.tasks, *found.spec.finally_)}
-        settings = of_pipeline_run(spec, run.place, tasks, texts, (state.draft, state.problems))
-        state = replace(state, settings=settings)
-    volumes = bind_run(run.workspaces, texts, state.problems, keep_claims=state.keep_volume_claims)
-    state.problems.extend(
-        bound_in_vain(run.workspaces, _workspaces_known(found.spec, embedded=found.embedded), receiver)
-    )
-    workspaces = bind_pipeline(
-        [(each, found.place.at("workspaces", index)) for index, each in enumerate(found.spec.workspaces)],
-        volumes,
-        inherited=found.embedded,
-        receiver=receiver,
-        place=run.place,
-        problems=state.problems,
-    )
-    pipeline = compile_pipeline(found, params, workspaces, Ancestry(run=run.names), state)
-    return CompiledRun(_with_timeouts(pipeline, _timeouts(run, state)), state.settings.fields)
-
-
-def _bind_params(run: Run, declaration: Declaration, state: CompilerState) -> tuple[Bound, Texts]:
-    """Return the params of a run, and what the run's own texts may refer to."""
-    context = declaration.default_names
-    around = Around(context, Scope(run.names.of_run(), budget=state.budget), inherited=True)
-    bound = bind(declaration, run.params, around, run.place, state.problems)
-    return bound, Texts(Names(bound.shapes, context), bound.values(run.names.of_run()))
-
-
-def _workspaces_known(spec: PipelineSpec | TaskSpec, *, embedded: bool) -> set[str]:
+def _known_workspaces(run: Run) -> set[str]:
     """Return the Workspaces that a Pipeline or Task declares or, embedded in the run, uses at any depth."""
-    return _declared_or_used(spec) if embedded else {each.name for each in spec.workspaces}
+    found = run.definition
+    return _declared_or_used(found.spec) if found.embedded else {each.name for each in found.spec.workspaces}
 
 
 def _declared_or_used(spec: PipelineSpec | TaskSpec) -> set[str]:
@@ -116,15 +146,15 @@ def _declared_or_used(spec: PipelineSpec | TaskSpec) -> set[str]:
     return names
 
 
-def _timeouts(run: Run, state: CompilerState) -> TimeoutFields:
-    """Return the limits of the run; ``--timeout`` takes the place of `timeouts.pipeline`."""
+def _timeouts(run: Run, report: Report) -> TimeoutFields:
+    """Return the limits of a PipelineRun; ``--timeout`` replaces ``timeouts.pipeline``."""
     given = run.spec.timeouts if isinstance(run.spec, PipelineRunSpec) else None
     timeouts = given or TimeoutFields()
-    if run.timeout is not None:
+    if run.timeout is not None and run.pipeline is not None:
         timeouts = timeouts.model_copy(update={"pipeline": run.timeout})
         for path, message in timeouts.problems():
             part = ".".join(map(str, path))
-            state.problems.append(OptionPlace("--timeout").problem("timeouts", f"timeouts.{part} {message}"))
+            report.add(OptionPlace("--timeout").problem("timeouts", f"timeouts.{part} {message}"))
     return timeouts
 
 
@@ -139,27 +169,17 @@ def _with_timeouts(pipeline: plan.Pipeline, timeouts: TimeoutFields) -> plan.Pip
     return pipeline._replace(timeout=whole or None, tasks_timeout=tasks or None, finally_timeout=final or None)
 
 
-def _compile_task_run(run: Run, state: CompilerState) -> CompiledRun:
-    found = run.task
+def _lower_task_run(bound: BoundRun, state: CompilerState) -> plan.Pipeline:
+    run, found = bound.run, bound.run.task
     assert found is not None
     spec = run.spec if isinstance(run.spec, TaskRunSpec) else TaskRunSpec.model_construct()
-    state.problems.extend(in_run(spec, run.place, state.labels, keep_claims=state.keep_volume_claims))
-    declared = [(each, found.place.at("params", index)) for index, each in enumerate(found.spec.params)]
-    # Problems with the params are told when the Task is compiled: this is for what the run itself refers to.
-    declaration = Declaration(f"the Task '{found.name}'", declared, Names(TASK_RUN_CONTEXT))
-    _, texts = _bind_params(run, declaration, replace(state, problems=[]))
-    state = replace(state, settings=of_task_run(spec, run.place, texts, (state.draft, state.problems)))
-    volumes = bind_run(run.workspaces, texts, state.problems, keep_claims=state.keep_volume_claims)
-    state.problems.extend(
-        bound_in_vain(run.workspaces, _workspaces_known(found.spec, embedded=found.embedded), declaration.receiver)
-    )
     timeout = DEFAULT_TIMEOUT if spec.timeout is None else spec.timeout
     task = pipelines.PipelineTask.model_construct(
         name=found.name,
         retries=spec.retries,
         timeout=timeout if run.timeout is None else run.timeout,
-        workspaces=tuple(WorkspacePipelineTaskBinding(name=name) for name in volumes),
+        workspaces=tuple(WorkspacePipelineTaskBinding(name=name) for name in bound.workspaces),
     )
-    scope = PipelineScope((), Names({}), Scope({}, budget=state.budget), volumes, run.names)
+    scope = PipelineScope((), Names({}), Scope({}, budget=state.budget), bound.workspaces, run.names)
     compiled = compile_task(PipelineTask(task, run.place, found, run.params, of_run=True), Order(), scope, state)
-    return CompiledRun(plan.Pipeline(found.name, tasks=(compiled,)), state.settings.fields)
+    return plan.Pipeline(found.name, tasks=(compiled,))

@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from monopod.compiler.diagnostics import Problem
+from monopod.compiler.diagnostics import Report
 from monopod.compiler.documents.places import Place
 from monopod.compiler.images.image_programs import PodImages, says_what_to_run
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.scope.references import Names
-from monopod.compiler.scope.settling import KNOWN_TOO_LATE, is_settled, settle
+from monopod.compiler.scope.variables import KNOWN_TOO_LATE, Variables, is_resolved
 from monopod.compiler.tasks import steps, workspaces
 from monopod.compiler.tasks.resolved_steps import ResolvedStep
 from monopod.compiler.tasks.workspaces import TaskWorkspace
@@ -49,7 +49,10 @@ class TaskParts:
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """The slots of a Task; ``environments`` are, Step for Step and then for Sidecars, what is put in while running."""
+    """The slots of a Task.
+
+    ``environments`` are, Step for Step and then Sidecar for Sidecar, the variables that are set while running.
+    """
 
     slots: tuple[plan.Slot, ...]
     environments: tuple[Environment, ...]
@@ -68,69 +71,68 @@ class _Content:
     programs: list[plan.ImageProgram | None]
 
 
-def one_slot(parts: TaskParts, values: Scope, draft: PodDraft, problems: list[Problem]) -> Slots:
+def one_slot(parts: TaskParts, values: Scope, draft: PodDraft, report: Report) -> Slots:
     """Return the one slot of a Task without a matrix."""
-    content = _content(parts, values, values, draft, problems)
+    content = _content(parts, values, values, draft, report)
     return Slots((_slot(parts, content, None, draft),), tuple(each.environment for each in content.containers))
 
 
-def slots_of_matrix(  # noqa: PLR0917  # one call, of things that have nothing in common
-    parts: TaskParts,
-    shared: Scope,
-    combinations: Sequence[Scope] | None,
-    count: int,
-    draft: PodDraft,
-    problems: list[Problem],
-) -> Slots:
-    """Return `count` slots; `combinations` are the values for each slot if there can be a slot for each, else None."""
-    found: list[Problem] = []
-    content = _content(parts, shared, shared, draft, found)
-    pinned = combinations is not None and any(problem.rule == KNOWN_TOO_LATE for problem in found)
-    if pinned and combinations is not None:
-        contents = [_content(parts, values, shared, draft, problems) for values in combinations]
+@dataclass(frozen=True, slots=True)
+class Combinations:
+    """The values known in the slots of a matrix: `shared` by all and, if there is a slot for each, of each `slot`."""
+
+    shared: Scope
+    slot: Sequence[Scope] | None
+
+
+def slots_of_matrix(parts: TaskParts, values: Combinations, count: int, draft: PodDraft, report: Report) -> Slots:
+    """Return `count` slots, pinned to their combinations if a field of the Pod needs the values of one."""
+    of_all = Report()
+    content = _content(parts, values.shared, values.shared, draft, of_all)
+    pinned = values.slot is not None and any(problem.rule == KNOWN_TOO_LATE for problem in of_all.problems)
+    if pinned and values.slot is not None:
+        contents = [_content(parts, known, values.shared, draft, report) for known in values.slot]
     else:
-        problems.extend(found)
+        report.extend(of_all.problems)
         contents = [content] * count
     slots = tuple(_slot(parts, each, index, draft) for index, each in enumerate(contents))
     return Slots(slots, tuple(each.environment for each in content.containers), pinned)
 
 
-def _content(parts: TaskParts, values: Scope, shared: Scope, draft: PodDraft, problems: list[Problem]) -> _Content:
-    volumes = [settle(volume.to_kubernetes(), values, parts.names, place, problems) for volume, place in parts.volumes]
+def _content(parts: TaskParts, values: Scope, shared: Scope, draft: PodDraft, report: Report) -> _Content:
+    of_task = Variables(parts.names, values, report)
+    volumes = [of_task.resolve(volume.to_kubernetes(), place) for volume, place in parts.volumes]
     mountable = frozenset(volume["name"] for volume in volumes)
     mountable |= {workspaces.name_in_pod(each.volume, draft) for each in parts.workspaces if each.volume}
     mountable |= draft.kept_volumes
     listed = frozenset(usage.name for each in (*parts.steps, *parts.sidecars) for usage in each.usages)
     content = _Content(volumes, [], [])
     for step in (*parts.steps, *parts.sidecars):
-        around = steps.Surroundings(step.names_in_fields, step.values(values), step.values(shared), mountable)
+        variables = Variables(step.names_in_fields, step.values(values), report)
+        scope = steps.ContainerScope(variables, step.values(shared), mountable)
         mounts = workspaces.mounts(parts.workspaces, step.usages, listed, draft)
-        container = steps.container(step.fields, step.sources, mounts, around, problems)
+        container = steps.container(step.fields, step.sources, mounts, scope)
         draft.make_room(container.fields)
-        container, program = _with_image_program(container, step, around, parts.images, problems)
+        container, program = _with_image_program(container, step, variables, parts.images)
         content.containers.append(container)
         content.programs.append(program)
     return content
 
 
 def _with_image_program(
-    container: steps.Container,
-    step: ResolvedStep,
-    around: steps.Surroundings,
-    images: PodImages,
-    problems: list[Problem],
+    container: steps.Container, step: ResolvedStep, variables: Variables, images: PodImages
 ) -> tuple[steps.Container, plan.ImageProgram | None]:
-    """Return what the image says to run, if the Step or Sidecar does not, and the container of what was looked up."""
+    """Return what the image runs, if the Step or Sidecar does not say it, and the container with the pinned image."""
     image = container.fields.get("image")
     if (
         image is None
         or image_problem(image) is not None  # which is reported
         or step.reported
-        or says_what_to_run(step, around.values)
-        or not is_settled(step.fields["image"], around.values)
+        or says_what_to_run(step, variables.values)
+        or not is_resolved(step.fields["image"], variables.values)
     ):
         return container, None
-    found = images.find(step, image, problems)
+    found = images.find(step, image, variables.report)
     if found is None:
         return container, None
     program, name = found

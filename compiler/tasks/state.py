@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from monopod.compiler.diagnostics import Problem
-from monopod.compiler.documents.catalog import Catalog, Found
+from monopod.compiler.diagnostics import Report
+from monopod.compiler.documents.catalog import Catalog, Definition
 from monopod.compiler.images.image_programs import ImagePrograms
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.pod_template import NO_SETTINGS, PodSettings
@@ -34,7 +34,7 @@ class CompilerState:
     catalog: Catalog
     draft: PodDraft
     images: ImagePrograms
-    problems: list[Problem] = field(default_factory=list)
+    report: Report
     max_concurrency: int | None = None
     keep_volume_claims: bool = False
     settings: PodSettings = NO_SETTINGS
@@ -43,7 +43,7 @@ class CompilerState:
     labels: TektonLabels = NO_LABELS
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def source(self, found: Found[Any]) -> str:
+    def source(self, found: Definition[Any]) -> str:
         """Keep what a reference led to for the status of the run; return its key, empty if it is embedded."""
         if found.embedded:
             return ""

@@ -23,7 +23,7 @@ from monopod.compiler.documents.places import Place
 from monopod.compiler.pod import invalid_names
 from monopod.compiler.pod.assembly import mount_conflict
 from monopod.compiler.scope.references import Names, Use, check
-from monopod.compiler.scope.settling import is_settled, settle
+from monopod.compiler.scope.variables import Variables, is_resolved
 from monopod.schemas.model import Path
 from monopod.schemas.variables import Scope, substitute
 
@@ -108,15 +108,14 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ContainerScope:
     """What the texts of a container may refer to, and the volumes that it may mount.
 
-    ``values`` are known for this container, ``shared_values`` for all of the same Step: those of a matrix are not among
-    them.
+    ``variables`` have the values known for this container, ``shared_values`` are those known for all containers of its
+    Step, without the values of a matrix.
     """
 
-    names: Names
-    values: Scope
+    variables: Variables
     shared_values: Scope
     volumes: frozenset[str]
 
@@ -176,17 +175,17 @@ def container(
     fields: Mapping[str, Any],
     sources: Sources,
     workspace_mounts: Iterable[dict[str, Any]],
-    around: Surroundings,
-    problems: list[Problem],
+    scope: ContainerScope,
 ) -> Container:
     """Return the container of a Step or Sidecar with these fields."""
+    variables, report = scope.variables, scope.variables.report
     result: dict[str, Any] = {}
     for field in _IN_POD:
         if fields.get(field):
-            result[field] = settle(fields[field], around.values, around.names, sources.place(field), problems)
-    problems.extend(invalid_names.in_image(result, sources.place("image")))
-    in_pod, environment = _environment(fields.get("env", ()), sources.place("env"), around, problems)
-    problems.extend(invalid_names.in_environment(result.get("envFrom", ()), sources.place("envFrom")))
+            result[field] = variables.resolve(fields[field], sources.place(field))
+    report.extend(invalid_names.in_image(result, sources.place("image")))
+    in_pod, environment = _environment(fields.get("env", ()), sources.place("env"), scope)
+    report.extend(invalid_names.in_environment(result.get("envFrom", ()), sources.place("envFrom")))
     if in_pod:
         result["env"] = in_pod
     if fields.get("computeResources"):
@@ -194,15 +193,15 @@ def container(
     for field in ("volumeMounts", "volumeDevices"):
         used = fields.get(field, [])
         place = sources.place(field)
-        used = settle(used, around.values, around.names, place, problems)
-        problems.extend(_unknown_volumes(used, around.volumes, place))
-        problems.extend(invalid_names.in_mounts(used, place))
+        used = variables.resolve(used, place)
+        report.extend(_unknown_volumes(used, scope.volumes, place))
+        report.extend(invalid_names.in_mounts(used, place))
         if field == "volumeMounts":
             own_paths = {mount["mountPath"] for mount in used}
             used = [*(mount for mount in workspace_mounts if mount["mountPath"] not in own_paths), *used]
         if used:
             result[field] = used
-        problems.extend(_mount_problems(used, place))
+        report.extend(_mount_problems(used, place))
     return Container(result, environment)
 
 
@@ -221,7 +220,7 @@ def _mount_problems(mounts: Iterable[dict[str, Any]], place: Place) -> Iterator[
 
 
 def _environment(
-    entries: Iterable[dict[str, Any]], place: Place, around: Surroundings, problems: list[Problem]
+    entries: Iterable[dict[str, Any]], place: Place, scope: ContainerScope
 ) -> tuple[list[dict[str, Any]], tuple[tuple[str, str], ...]]:
     """Return the environment that the Pod can hold, and what must be put in while running."""
     in_pod: list[dict[str, Any]] = []
@@ -229,11 +228,11 @@ def _environment(
     for index, entry in enumerate(entries):
         text = entry.get("value", "")
         if "valueFrom" in entry or "$(" not in text:
-            settled = settle(entry, around.values, around.names, place.at(index), problems)
-            problems.extend(invalid_names.in_variable(settled, place.at(index)))
-            in_pod.append(settled)
-        elif is_settled(text, around.shared_values) and not moved.keys() & set(_EXPANSION.findall(text)):
-            in_pod.append({**entry, "value": substitute(text, around.shared_values, _unexpanded)})
+            resolved = scope.variables.resolve(entry, place.at(index))
+            scope.variables.report.extend(invalid_names.in_variable(resolved, place.at(index)))
+            in_pod.append(resolved)
+        elif is_resolved(text, scope.shared_values) and not moved.keys() & set(_EXPANSION.findall(text)):
+            in_pod.append({**entry, "value": substitute(text, scope.shared_values, _unexpanded)})
         else:
             moved[entry["name"]] = text
     return in_pod, tuple(moved.items())

@@ -5,7 +5,7 @@ Left to others: the syntax of CEL (``cel_syntax``), evaluating guards (``coordin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import Place
@@ -15,18 +15,20 @@ from monopod.schemas import plan
 from monopod.schemas.tekton.params import WhenExpression
 
 
-def when_expressions(
-    expressions: Sequence[WhenExpression], names: Names, place: Place, problems: list[Problem]
-) -> tuple[plan.WhenExpression, ...]:
-    """Return guards for the Plan."""
-    for index, each in enumerate(expressions):
+def check_guards(expressions: Sequence[WhenExpression], names: Names, place: Place) -> Iterator[Problem]:
+    """Yield what is wrong with the guards at `place`."""
+    for index, when in enumerate(expressions):
         at = place.at(index)
-        problems.extend(check(each.input, "element", names, at.at("input")))
-        problems.extend(check(each.cel, "text", names, at.at("cel")))
-        if each.cel and (message := syntax_error(each.cel)) is not None:
-            problems.append(at.at("cel").problem("invalid-value", message))
-        elif (message := unquoted_reference(each.cel)) is not None:
-            problems.append(at.at("cel").problem("unquoted-cel", message, "warning"))
-        for number, text in enumerate(each.values):
-            problems.extend(check(text, "element", names, at.at("values", number)))
-    return tuple(plan.WhenExpression(each.input, each.operator or "in", each.values, each.cel) for each in expressions)
+        yield from check(when.input, "element", names, at.at("input"))
+        yield from check(when.cel, "text", names, at.at("cel"))
+        if when.cel and (message := syntax_error(when.cel)) is not None:
+            yield at.at("cel").problem("invalid-value", message)
+        elif (message := unquoted_reference(when.cel)) is not None:
+            yield at.at("cel").problem("unquoted-cel", message, "warning")
+        for number, text in enumerate(when.values):
+            yield from check(text, "element", names, at.at("values", number))
+
+
+def plan_guards(expressions: Sequence[WhenExpression]) -> tuple[plan.WhenExpression, ...]:
+    """Return the guards as the Plan has them."""
+    return tuple(plan.WhenExpression(when.input, when.operator or "in", when.values, when.cel) for when in expressions)

@@ -24,12 +24,12 @@ from monopod.compiler.documents.places import Place
 from monopod.compiler.documents.run_selection import BoundByRun
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.invalid_names import in_source, in_sub_path
-from monopod.compiler.scope.references import STRING, Names, Shape, check
-from monopod.compiler.scope.settling import settle
+from monopod.compiler.scope.references import STRING, Shape
+from monopod.compiler.scope.variables import Variables
 from monopod.schemas.plan import Value
-from monopod.schemas.tekton.pipelines import WorkspacePipelineTaskBinding
+from monopod.schemas.tekton.pipelines import PipelineWorkspaceDeclaration, WorkspacePipelineTaskBinding
 from monopod.schemas.tekton.tasks import WorkspaceDeclaration, WorkspaceUsage
-from monopod.schemas.variables import Path, Scope
+from monopod.schemas.variables import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,6 @@ Bindings = Mapping[str, Volume | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
-    """What texts at a place may refer to, and the values that are known."""
-
-    names: Names
-    values: Scope
-
-
-@dataclass(frozen=True, slots=True)
 class TaskWorkspace:
     """A Workspace of a Task, bound to a volume or, if it is optional, to none."""
 
@@ -70,18 +62,17 @@ class TaskWorkspace:
     volume: Volume | None
 
 
-def bind_run(
-    given: Iterable[BoundByRun], params: Texts, problems: list[Problem], *, keep_claims: bool
-) -> dict[str, Volume]:
-    """Return the volumes that a run binds, by Workspace; texts in them may refer to the run's params."""
+def bind_workspaces(bindings: Iterable[BoundByRun], variables: Variables, *, keep_claims: bool) -> dict[str, Volume]:
+    """Return the volumes that a run binds, by Workspace; `variables` are what the run's own texts may refer to."""
+    report = variables.report
     result = {}
-    for binding in given:
+    for binding in bindings:
         for path, text in _texts(binding.fields):
-            problems.extend(check(text, "text", params.names, binding.place.at(*path)))
-        fields = settle(binding.fields, params.values, params.names, binding.place, problems)
+            variables.check(text, binding.place.at(*path))
+        fields = variables.resolve(binding.fields, binding.place)
         source = _source(fields, keep_claims=keep_claims)
-        problems.extend(in_source(source, binding.place))
-        problems.extend(in_sub_path(fields.get("subPath", ""), binding.place))
+        report.extend(in_source(source, binding.place))
+        report.extend(in_sub_path(fields.get("subPath", ""), binding.place))
         result[binding.name] = Volume(binding.name, source, binding.place, fields.get("subPath", ""))
     return result
 
@@ -114,45 +105,40 @@ def _texts(value: Any, path: tuple[str | int, ...] = ()) -> Iterable[tuple[tuple
             yield from _texts(each, (*path, index))
 
 
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """The Task or Pipeline that gets Workspaces: its name in messages, what it declares, and where it is used.
+
+    `inherits`: it is embedded, and sees the Workspaces of the outer Pipeline.
+    """
+
+    name: str
+    declared: Sequence[tuple[WorkspaceDeclaration | PipelineWorkspaceDeclaration, Place]]
+    place: Place
+    inherits: bool
+
+
 def bind_task(
-    declared: Sequence[tuple[WorkspaceDeclaration, Place]],
-    given: Sequence[tuple[WorkspacePipelineTaskBinding, Place]],
-    around: Bindings,
-    *,
-    inherited: bool,
-    used: Iterable[str],
-    receiver: str,
-    place: Place,
-    outside: Texts,
-    params: Texts,
-    problems: list[Problem],
+    receiver: Receiver, bound: Bindings, outer: Bindings, used: Iterable[str], params: Variables
 ) -> list[TaskWorkspace]:
     """Return the Workspaces of a Task in a Pipeline.
 
-    `inherited`: the Task is embedded, and sees the Workspaces of the Pipeline (`around`) that it declares or has
-    `used`. SubPaths refer to what is `outside`, in the Pipeline; mountPaths to the Task's own `params`.
+    `bound` is what its PipelineTask binds. An embedded Task also sees those of the Pipeline (`outer`) that it declares
+    or uses. A mountPath may refer to the Task's `params`.
     """
-    bound = bind_for_pipeline(given, around, receiver, outside, problems)
     result = []
-    for declaration, where in declared:
+    for declaration, place in receiver.declared:
+        assert isinstance(declaration, WorkspaceDeclaration)
         volume = bound.get(declaration.name)
-        if volume is None and declaration.name not in bound and inherited:
-            volume = around.get(declaration.name)
-        if volume is None and not declaration.optional:
-            known = declaration.name in bound or (inherited and declaration.name in around)
-            problems.append(_not_bound(declaration.name, known, receiver, place, given))
-        problems.extend(check(declaration.mount_path, "text", params.names, where.at("mountPath")))
-        path = settle(declaration.path, params.values, params.names, where.at("mountPath"), problems)
+        if volume is None and declaration.name not in bound and receiver.inherits:
+            volume = outer.get(declaration.name)
+        params.check(declaration.mount_path, place.at("mountPath"))
+        path = params.resolve(declaration.path, place.at("mountPath"))
         result.append(TaskWorkspace(declaration.name, path, declaration.read_only, volume))
-    names_declared = {declaration.name for declaration, _ in declared}
-    if not inherited:
-        for binding, where in given:
-            if binding.name not in names_declared:
-                hint = did_you_mean(binding.name, names_declared)
-                message = f"{receiver} declares no Workspace '{binding.name}'{hint}"
-                problems.append(where.at("name").problem("unknown-workspace", message))
+    if not receiver.inherits:
         return result
-    reachable = {**{name: volume for name, volume in around.items() if name in set(used)}, **bound}
+    names_declared = {workspace.name for workspace in result}
+    reachable = {**{name: volume for name, volume in outer.items() if name in set(used)}, **bound}
     result += [
         TaskWorkspace(name, f"/workspace/{name}", False, volume)
         for name, volume in reachable.items()
@@ -161,24 +147,46 @@ def bind_task(
     return result
 
 
-def bind_pipeline(
-    declared: Sequence[tuple[Any, Place]],
-    given: Bindings,
-    *,
-    inherited: bool,
-    receiver: str,
-    place: Place,
-    problems: list[Problem],
-) -> dict[str, Volume | None]:
-    """Return the Workspaces of a Pipeline that is given these volumes; an embedded one (`inherited`) sees all."""
-    result: dict[str, Volume | None] = dict(given) if inherited else {}
-    for declaration, _ in declared:
-        volume = given.get(declaration.name)
-        if volume is None and not declaration.optional:
-            message = f"{receiver} needs the Workspace '{declaration.name}', bind a volume to it"
-            problems.append(place.problem("missing-workspace", message))
-        result[declaration.name] = volume
-    return result
+def task_binding_problems(
+    receiver: Receiver,
+    bindings: Sequence[tuple[WorkspacePipelineTaskBinding, Place]],
+    bound: Bindings,
+    outer: Bindings,
+) -> Iterator[Problem]:
+    """Yield each Workspace that a Task needs and does not get, and each that is bound and not declared."""
+    for declaration, _ in receiver.declared:
+        name = declaration.name
+        inherits = receiver.inherits and name not in bound
+        if declaration.optional or bound.get(name) is not None or (inherits and outer.get(name) is not None):
+            continue
+        if name in bound or (inherits and name in outer):
+            message = (
+                f"the Workspace '{name}' of {receiver.name} is not optional, but the one bound to it has no volume"
+            )
+        else:
+            hint = did_you_mean(name, [binding.name for binding, _ in bindings])
+            message = f"{receiver.name} needs the Workspace '{name}', bind one to it{hint}"
+        yield receiver.place.problem("missing-workspace", message)
+    names = {declaration.name for declaration, _ in receiver.declared}
+    if not receiver.inherits:
+        for binding, place in bindings:
+            if binding.name not in names:
+                message = f"{receiver.name} declares no Workspace '{binding.name}'{did_you_mean(binding.name, names)}"
+                yield place.at("name").problem("unknown-workspace", message)
+
+
+def bind_pipeline(receiver: Receiver, bound: Bindings) -> dict[str, Volume | None]:
+    """Return the Workspaces of a Pipeline to which these volumes are bound; an embedded one sees all of them."""
+    declared = {declaration.name: bound.get(declaration.name) for declaration, _ in receiver.declared}
+    return {**bound, **declared} if receiver.inherits else declared
+
+
+def missing_workspaces(receiver: Receiver, bound: Bindings) -> Iterator[Problem]:
+    """Yield each Workspace that a Pipeline needs and to which nothing is bound."""
+    for declaration, _ in receiver.declared:
+        if bound.get(declaration.name) is None and not declaration.optional:
+            message = f"{receiver.name} needs the Workspace '{declaration.name}', bind a volume to it"
+            yield receiver.place.problem("missing-workspace", message)
 
 
 def bound_in_vain(given: Iterable[BoundByRun], known: Iterable[str], receiver: str) -> Iterator[Problem]:
@@ -192,47 +200,32 @@ def bound_in_vain(given: Iterable[BoundByRun], known: Iterable[str], receiver: s
 
 
 def bind_for_pipeline(
-    given: Sequence[tuple[WorkspacePipelineTaskBinding, Place]],
-    around: Bindings,
-    receiver: str,
-    outside: Texts,
-    problems: list[Problem],
+    bindings: Sequence[tuple[WorkspacePipelineTaskBinding, Place]], outer: Bindings, receiver: str, pipeline: Variables
 ) -> dict[str, Volume | None]:
-    """Return the volumes that a PipelineTask binds to Workspaces of its Task or Pipeline (`receiver`)."""
+    """Return the volumes that a PipelineTask binds to the Workspaces of its Task or Pipeline (`receiver`).
+
+    SubPaths may refer to the variables of the outer `pipeline`.
+    """
     result: dict[str, Volume | None] = {}
-    for binding, where in given:
+    for binding, place in bindings:
         source = binding.workspace or binding.name
-        if source not in around:
-            hint = did_you_mean(source, around)
+        if source not in outer:
+            hint = did_you_mean(source, outer)
             message = (
                 f"there is no Workspace '{source}' in the Pipeline to bind to '{binding.name}' of {receiver}{hint}"
             )
             field = "workspace" if binding.workspace else "name"
-            problems.append(where.at(field).problem("unknown-workspace", message))
-            result[binding.name] = Volume(source, {"emptyDir": {}}, where)
+            pipeline.report.add(place.at(field).problem("unknown-workspace", message))
+            result[binding.name] = Volume(source, {"emptyDir": {}}, place)
             continue
-        volume = around[source]
+        volume = outer[source]
         if volume is not None and binding.sub_path:
-            problems.extend(check(binding.sub_path, "text", outside.names, where.at("subPath")))
-            below = settle(binding.sub_path, outside.values, outside.names, where.at("subPath"), problems)
-            problems.extend(in_sub_path(below, where))
+            pipeline.check(binding.sub_path, place.at("subPath"))
+            below = pipeline.resolve(binding.sub_path, place.at("subPath"))
+            pipeline.report.extend(in_sub_path(below, place))
             volume = replace(volume, sub_path=posixpath.join(volume.sub_path, below))
         result[binding.name] = volume
     return result
-
-
-def _not_bound(
-    name: str,
-    known: bool,
-    receiver: str,
-    place: Place,
-    given: Sequence[tuple[WorkspacePipelineTaskBinding, Place]],
-) -> Problem:
-    if known:
-        message = f"the Workspace '{name}' of {receiver} is not optional, but the one bound to it has no volume"
-        return place.problem("missing-workspace", message)
-    hint = did_you_mean(name, [binding.name for binding, _ in given])
-    return place.problem("missing-workspace", f"{receiver} needs the Workspace '{name}', bind one to it{hint}")
 
 
 def shapes(workspaces: Iterable[TaskWorkspace]) -> dict[Path, Shape]:

@@ -12,8 +12,9 @@ from coordinator_log import NAMESPACE, Coordinator
 from following import Following
 from host_kubelet import HostKubelet
 
-from monopod.compiler.compilation import Options, compile_runs
+from monopod.compiler.compilation import compile_runs
 from monopod.compiler.documents.documents import load
+from monopod.compiler.options import Options
 from monopod.runner.command_line import main
 from monopod.runner.kubernetes.cluster import connect
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 import pytest
 from registry_server import registry, start_registry  # noqa: F401  # fixtures
 
-from monopod.compiler.compilation import Options, compile_runs
+from monopod.compiler.compilation import compile_runs
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
+from monopod.compiler.options import Options
 from monopod.compiler.remote.cache import Cache
 from monopod.compiler.remote.reference import RemoteError, RemoteReference, ResolverOptions
 from monopod.compiler.remote.resolution import resolve

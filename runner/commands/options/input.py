@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from monopod.runner.garbage_collection import without_garbage_collection
 
 if TYPE_CHECKING:
-    from monopod.compiler.compilation import Compilation, Options
+    from monopod.compiler.compilation import Compilation
     from monopod.compiler.documents.documents import Documents
+    from monopod.compiler.options import Options
 
 
 def add_file_options(parser: argparse.ArgumentParser) -> None:
@@ -165,7 +166,7 @@ def placeholder_names() -> dict[str, Any]:
 
 def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
     """Return the compiler options of a command line; `options` are further fields."""
-    from monopod.compiler.compilation import Options  # noqa: PLC0415  # not needed for --help
+    from monopod.compiler.options import Options  # noqa: PLC0415  # not needed for --help
 
     if arguments.runtime_image is not None:
         options["runtime_image"] = arguments.runtime_image

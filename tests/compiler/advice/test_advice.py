@@ -681,3 +681,24 @@ def test_params_of_the_command_line_are_for_what_is_asked_for(checked):
     text = TASK + "  params: [{name: p}]\n  steps: [{image: x, command: [x, $(params.p)]}]\n"
     assert not any(each.severity == "error" for each in checked(text, params=(("p", "1"),)).problems)
     assert "unknown-param" in {each.rule for each in checked(text, params=(("q", "1"),)).problems}
+
+
+def test_warnings_are_reported_beside_errors(checked):
+    problems = checked(
+        """\
+        apiVersion: tekton.dev/v1
+        kind: PipelineRun
+        metadata: {name: ci}
+        spec:
+          workspaces: [{name: cache, emptyDir: {}}]
+          pipelineSpec:
+            tasks:
+            - name: build
+              runAfter: [test]
+              taskSpec: {steps: [{name: s, image: 'alpine:3', script: make}]}
+        """
+    ).problems
+    assert [(each.position.line, each.severity, each.rule) for each in problems if each.severity != "note"] == [
+        (9, "error", "unknown-task"),
+        (5, "warning", "unknown-workspace"),
+    ]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from monopod.compiler.advice.checking import check
-from monopod.compiler.compilation import Options
 from monopod.compiler.documents.documents import load
+from monopod.compiler.options import Options
 
 CASE = """\
 apiVersion: tekton.dev/v1

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from registry_server import registry, start_registry  # noqa: F401  # fixtures
 
-from monopod.compiler.compilation import Options, compile_runs
+from monopod.compiler.compilation import compile_runs
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
+from monopod.compiler.options import Options
 
 MAIN = "import sys; from monopod.runner.program import main; sys.exit(main())"
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from monopod.compiler.compilation import Compilation, Options, compile_runs
+from monopod.compiler.compilation import Compilation, compile_runs
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
+from monopod.compiler.options import Options
 from monopod.schemas.plan import Pipeline, Task
 
 Compile = Callable[..., Compilation]

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monopod.compiler.compilation import Compilation, Options, compile_runs
+from monopod.compiler.compilation import Compilation, compile_runs
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import read
+from monopod.compiler.options import Options
 from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.schemas.formats import quantity
 

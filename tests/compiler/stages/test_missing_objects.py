@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from monopod.compiler.advice.checking import check
-from monopod.compiler.compilation import Options
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
+from monopod.compiler.options import Options
 from monopod.runner.command_line import main
 
 TASK = """\

@@ -7,9 +7,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import OptionPlace
-from monopod.compiler.tasks.ordering import order_tasks
+from monopod.compiler.tasks.ordering import order_problems, order_tasks
 from monopod.schemas.tekton.pipelines import PipelineTask
 
 MAX_TASKS = 7
@@ -44,8 +43,8 @@ def reachable(edges: set[tuple[int, int]]) -> set[tuple[int, int]]:
 @given(EDGES)
 def test_order_and_cycles_are_those_of_the_graph(edges):
     tasks = [(pipeline_task(number, edges), OptionPlace(f"t{number}")) for number in range(MAX_TASKS)]
-    problems: list[Problem] = []
-    orders = order_tasks(tasks, problems)
+    orders = order_tasks([task for task, _ in tasks])
+    problems = list(order_problems(tasks, orders))
     for number in range(MAX_TASKS):
         order = orders[f"t{number}"]
         assert set(order.after) == {f"t{first}" for first, second, _ in edges if second == number}
@@ -69,7 +68,7 @@ def test_of_very_many_names_that_are_none_all_are_told_and_the_first_with_what_i
     unknown = [f"biuld-{number}" for number in range(150)]
     task = PipelineTask.model_validate({"name": "t", "taskRef": {"name": "x"}, "runAfter": unknown})
     build = PipelineTask.model_validate({"name": "build", "taskRef": {"name": "x"}})
-    problems: list[Problem] = []
-    order_tasks([(task, OptionPlace("t")), (build, OptionPlace("b"))], problems)
+    tasks = [(task, OptionPlace("t")), (build, OptionPlace("b"))]
+    problems = list(order_problems(tasks, order_tasks([task, build])))
     assert [name in problem.message for name, problem in zip(unknown, problems, strict=True)] == [True] * 150
     assert ["did you mean 'build'" in problem.message for problem in problems] == [True] * 100 + [False] * 50

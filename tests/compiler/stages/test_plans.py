@@ -713,7 +713,8 @@ def test_the_pod_holds_the_plan(compiled):
 
 PROGRAM = """
 import json, sys
-from monopod.compiler.compilation import Options, compile_runs
+from monopod.compiler.compilation import compile_runs
+from monopod.compiler.options import Options
 from monopod.compiler.documents.documents import load
 print(json.dumps(compile_runs(load(["p.yaml"]), Options())[0].pod))
 """

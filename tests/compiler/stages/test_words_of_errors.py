@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from monopod.compiler.advice.checking import check
-from monopod.compiler.compilation import Options
 from monopod.compiler.diagnostics import Problems
 from monopod.compiler.documents.documents import load
+from monopod.compiler.options import Options
 from monopod.compiler.tasks.cel_syntax import syntax_error
 
 TASK = "taskSpec: {results: [{name: r}], steps: [{image: i, script: x}]}"

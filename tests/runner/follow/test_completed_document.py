@@ -9,8 +9,9 @@ import tekton_documents
 import yaml
 from simulation import Behaviour, death, simulate
 
-from monopod.compiler.compilation import Options, compile_runs
+from monopod.compiler.compilation import compile_runs
 from monopod.compiler.documents.documents import load
+from monopod.compiler.options import Options
 from monopod.runner.follow.completed_document import completed
 
 FILE = """

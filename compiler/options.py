@@ -1,0 +1,64 @@
+"""The options of the compiler: what the command line says beside the files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from monopod.compiler.pod.assembly import RUNTIME_IMAGE, LogFormat
+from monopod.compiler.pod.kube_version import DEFAULT, KubeVersion
+from monopod.compiler.pod.security import Profile
+from monopod.compiler.pod.workload import A_POD, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to compile.
+
+    What to run:
+
+    - ``params`` and ``workspaces`` are as on the command line. ``name`` chooses one of several runs.
+    - ``timeout``, in seconds, is the limit of the whole run.
+    - ``namespace`` is where the Pod is created. Without it, and without one in the files, ``default_namespace`` is, if
+      that is known.
+    - ``new_name`` makes a name from a generateName. Without it the run gets its name with the Pod.
+    - ``unknown_params``: a param without a value is not an error but unknown, for a Plan that is only displayed.
+
+    What to write:
+
+    - ``max_concurrency`` limits how many combinations of a matrix run at the same time, unless the Task has a limit.
+    - ``keep_volume_claims``: a ``volumeClaimTemplate`` becomes a claim of the Pod instead of an emptyDir.
+    - ``kube_version`` is the version of the cluster, ``workload`` the object around the Pod.
+    - ``pod_security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
+      those in the files.
+    - ``local``: the Pod runs on this machine, which must have the objects and paths that it needs.
+
+    Where to look things up: ``context`` is kubectl's, for what is fetched from a cluster; ``image_configs`` are files
+    with the configurations of images.
+    """
+
+    params: tuple[tuple[str, str], ...] = ()
+    workspaces: tuple[tuple[str, str], ...] = ()
+    name: str | None = None
+    namespace: str | None = None
+    max_concurrency: int | None = None
+    keep_volume_claims: bool = False
+    timeout: float | None = None
+    runtime_image: str = RUNTIME_IMAGE
+    log_format: LogFormat = "human"
+    kube_version: KubeVersion = DEFAULT
+    context: str | None = None
+    image_configs: tuple[str, ...] = ()
+    workload: Workload = A_POD
+    pod_security: Profile | None = None
+    limit_ranges: tuple[dict[str, Any], ...] = ()
+    unknown_params: bool = False
+    local: bool = False
+    new_name: Callable[[str], str] | None = None
+    default_namespace: str | None = None
+
+    @property
+    def pod_has_name_of_run(self) -> bool:
+        """Whether the Pod gets the name of the run; the Pods of a Job get names from the cluster."""
+        return self.workload.kind == "Pod"
