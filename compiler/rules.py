@@ -128,7 +128,10 @@ SUMMARIES: dict[Rule, str] = {
     "yaml-tab": "A tab is used for indentation, which YAML does not allow.",
     "yaml-key": "A key is empty, or is a list or mapping, as in an unrendered template.",
     "yaml-duplicate-key": "A mapping has the same key twice.",
-    "yaml-scalar": "A value does not match its tag, or is a number that JSON cannot represent.",
+    "yaml-scalar": (
+        "A value does not match its tag, or is a number that JSON cannot represent. A warning if the value of a param "
+        "becomes another text, as `1.20`, which YAML reads as 1.2, does."
+    ),
     "yaml-alias": "An alias has no anchor before it, or contains itself.",
     "yaml-merge": "The value of a merge key `<<` is not a mapping or a list of mappings.",
     "yaml-too-deep": "Values are nested more than 100 levels deep.",

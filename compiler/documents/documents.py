@@ -15,9 +15,7 @@ Left to others: YAML itself (``yaml_tree``) and files of it (``yaml_files``), th
 from __future__ import annotations
 
 import difflib
-import json
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +31,7 @@ from monopod.schemas.kubernetes.objects import ConfigMap, LimitRange, Secret
 from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim
 from monopod.schemas.model import Model, Path, format_path
 from monopod.schemas.tekton import v1beta1 as tekton_v1beta1
+from monopod.schemas.tekton.params import to_value
 from monopod.schemas.tekton.pipelines import Pipeline
 from monopod.schemas.tekton.runs import PipelineRun, TaskRun
 from monopod.schemas.tekton.tasks import StepAction, Task
@@ -82,7 +81,6 @@ _CORE_KINDS = frozenset(
 )
 """The kinds of Kubernetes' API v1."""
 
-_WORD = re.compile(r"[^\s,\[\]{}]+")
 _DIRECTORY_SUFFIXES = (".json", ".yaml", ".yml")
 
 M = TypeVar("M", bound=Model)
@@ -215,6 +213,7 @@ class _Loader:
         self.documents: list[Document] = []
         self.problems: list[Problem] = []
         self.texts: dict[str, str] = {}
+        self._respelled: dict[str, Mapping[yaml_tree.Place, str]] = {}
         self._standard_input = standard_input
 
     def read(self, path: str) -> None:
@@ -255,6 +254,7 @@ class _Loader:
         self.problems += problems
         for tree in trees:
             self.texts[file] = tree.text
+            self._respelled[file] = tree.respelled
             self._take(file, tree.data, tree.marks)
 
     def _tell_of_file(self, file: str, message: str, rule: Rule) -> None:
@@ -301,20 +301,34 @@ class _Loader:
         for complaint in complaints:
             message = self._as_written(document, complaint)
             self.problems.append(document.problem(complaint.path, message, complaint.rule, key=complaint.at_key))
+        if self._respelled[document.file]:
+            document = replace(document, warnings=(*document.warnings, *self._respelled_params(document)))
         metadata = getattr(model, "metadata", None)  # a model knows its fields in any upper and lower case
         name = document.name if metadata is None else metadata.name or ""
         self.documents.append(replace(document, model=model, name=name))
 
     def _as_written(self, document: Document, complaint: Complaint) -> str:
         """Return the message of a complaint, with how a number or boolean is written, if YAML reads it otherwise."""
-        value = complaint.value
+        written = self._respelled_at(document, complaint.path, complaint.value)
+        if written is None:
+            return complaint.message
+        read = describe(complaint.value)
+        return complaint.message.replace(read, f"{written}, which YAML reads as {read}", 1)
+
+    def _respelled_at(self, document: Document, path: Path, value: Any) -> str | None:
+        """Return how the number or boolean at `path` is written, if it is not as JSON would write it."""
         if not isinstance(value, bool | int | float):
-            return complaint.message
-        at = document.position(complaint.path)
-        word = _WORD.match(self.texts[document.file].splitlines()[at.line - 1], at.column - 1)
-        if word is None or word[0] == json.dumps(value):
-            return complaint.message
-        return complaint.message.replace(describe(value), f"{word[0]}, which YAML reads as {describe(value)}", 1)
+            return None
+        at = document.position(path)
+        return self._respelled[document.file].get((at.line - 1, at.column - 1))
+
+    def _respelled_params(self, document: Document) -> Iterator[Problem]:
+        """Yield a warning for each value of a param that becomes another text, since YAML reads it as a number."""
+        for path, value in _param_values(document.data, ()):
+            written = self._respelled_at(document, path, value)
+            if written is not None and (text := to_value(value)) != written:
+                message = f"{written} becomes '{text}', since YAML reads it as {_TYPES[type(value)]}; write '{written}'"
+                yield document.problem(path, message, "yaml-scalar", severity="warning")
 
     def _rewritten(self, document: Document) -> Document:
         rewritten = tekton_v1beta1.to_v1(document.data)
@@ -348,6 +362,27 @@ class _Loader:
             if document.name and first is not document:
                 message = f"there is already a {document.kind} '{document.name}' at {first.position()}"
                 self.problems.append(document.problem(("metadata", "name"), message, "duplicate-object"))
+
+
+_TYPES = {bool: "a boolean", int: "a number", float: "a number"}
+
+
+def _param_values(data: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    """Yield the values and defaults of all params, at any depth, with their paths."""
+    if isinstance(data, list):
+        for index, item in enumerate(data):
+            yield from _param_values(item, (*path, index))
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            if key == "params" and isinstance(value, list):
+                for index, param in enumerate(value):
+                    fields = param if isinstance(param, dict) else {}
+                    yield from (((*path, key, index, field), fields[field]) for field in _OF_PARAM & fields.keys())
+            else:
+                yield from _param_values(value, (*path, key))
+
+
+_OF_PARAM = frozenset({"value", "default"})
 
 
 def _name(data: dict[str, Any]) -> str:

@@ -15,9 +15,10 @@ Left to others: reading files, and what the data means (``monopod.compiler.docum
 from __future__ import annotations
 
 import base64
+import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NoReturn, TypeAlias
 
@@ -76,11 +77,15 @@ def spelling(marks: Marks, name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """One document of a YAML stream; `text` is the whole stream."""
+    """One document of a YAML stream; `text` is the whole stream.
+
+    `respelled` are the numbers and booleans of the stream that JSON writes differently, such as ``1.20`` and ``yes``.
+    """
 
     data: Any
     marks: Place | Marks
     text: str = ""
+    respelled: Mapping[Place, str] = field(default_factory=dict)
 
 
 def parse(text: str, file: str) -> tuple[list[Tree], list[Problem]]:
@@ -339,6 +344,7 @@ class _Builder:
         self._text = text
         self.trees: list[Tree] = []
         self.problems: list[Problem] = []
+        self._respelled: dict[Place, str] = {}
         self._file = file
         self._documents = _OpenList((0, 0), None, 0)
         self._open: list[_OpenList | _OpenMapping] = [self._documents]
@@ -370,6 +376,8 @@ class _Builder:
         except ValueError as error:
             self._tell(place, str(error), "yaml-scalar")
             value = event.value
+        if type(value) is not str and value is not None and json.dumps(value) != event.value:
+            self._respelled[place] = event.value
         if event.anchor is not None:
             self._anchors[event.anchor] = _Anchored(value, place, 1, 0)
         top = self._open[-1]
@@ -440,7 +448,7 @@ class _Builder:
             self._remember_merge(top, data, marks, place)
         elif top is self._documents:
             if data is not None:
-                self.trees.append(Tree(data, marks, self._text))
+                self.trees.append(Tree(data, marks, self._text, self._respelled))
         else:
             top.add(data, marks)
 

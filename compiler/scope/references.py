@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from monopod.compiler.diagnostics import Problem, Severity, did_you_mean
+from monopod.compiler.diagnostics import Problem, did_you_mean
 from monopod.compiler.documents.places import Place
 from monopod.schemas.plan import Value, ValueType
 from monopod.schemas.variables import Path, Reference, only_reference, references, references_in
@@ -136,8 +136,7 @@ def check(text: str, use: Use, names: Names, place: Place) -> Iterator[Problem]:
     for reference in references(text):
         shape = names.shape(reference.path)
         if shape is None:
-            severity: Severity = "warning" if _left_alone(reference) else "error"
-            yield place.problem("unknown-reference", _unknown(reference, names), severity)
+            yield _unknown(reference, names, place)
         elif not shape.reported and (message := _misfit(reference, shape, use if alone else "text")):
             yield place.problem("reference-type", message)
 
@@ -185,12 +184,19 @@ def _length(elements: tuple[str, ...], names: Names) -> int | None:
 
 
 _CONTEXTS = frozenset({"pipelineRun", "pipeline", "pipelineTask", "taskRun", "task"})
+_OF_WORKSPACES = frozenset({("path",), ("claim",), ("volume",)})
 
 
-def _left_alone(reference: Reference) -> bool:
-    """Return whether Tekton takes no offence at such a reference that means nothing, and leaves it as it is."""
-    path = reference.path
-    return (path[0] == "context" and path[1] not in _CONTEXTS) or (path[0] == "workspaces" and path[2:] == ("bound",))
+def _stays_as_text(path: Path, names: Names) -> bool:
+    """Return whether a path that means nothing stays in the text, as in Tekton.
+
+    A Workspace with a name like that of a declared one is a slip, except in ``bound``: text is not ``true`` either.
+    """
+    if path[0] == "workspaces":
+        variable = path[2:]
+        is_slip = bool(did_you_mean(path[1], names.words_after(("workspaces",))))
+        return variable == ("bound",) or (variable in _OF_WORKSPACES and not is_slip)
+    return path[0] == "context" and path[1] not in _CONTEXTS
 
 
 def _misfit(reference: Reference, shape: Shape, use: Use) -> str | None:
@@ -222,14 +228,17 @@ _WHAT: dict[Path, str] = {
 }
 
 
-def _unknown(reference: Reference, names: Names) -> str:
-    """Return a message about a reference that means nothing here."""
+def _unknown(reference: Reference, names: Names, place: Place) -> Problem:
+    """Return the problem with a reference that means nothing here."""
     path = reference.path
     if refusal := names.refusal(path):
-        return f"{reference.text}: {refusal}"
+        return place.problem("unknown-reference", f"{reference.text}: {refusal}")
     depth = max(end for end in range(len(path)) if end < 2 or names.shape(path[:end]) or names.words_after(path[:end]))
     message = _what_is_missing(path[:depth], path[depth]) or f"there is no variable '{'.'.join(path)}' here"
-    return f"{reference.text}: {message}{did_you_mean(path[depth], names.words_after(path[:depth]))}"
+    message = f"{reference.text}: {message}{did_you_mean(path[depth], names.words_after(path[:depth]))}"
+    if _stays_as_text(path, names):
+        return place.problem("unknown-reference", f"{message}; it stays as text, as in Tekton", "warning")
+    return place.problem("unknown-reference", message)
 
 
 def _what_is_missing(prefix: Path, word: str) -> str | None:

@@ -365,6 +365,29 @@ def test_a_field_that_is_wrong(old, new, expected):
     assert first.startswith(expected)
 
 
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [("1.20", "1.2"), ("1.0", "1"), ("0644", "420"), ("1_000", "1000"), ("1e3", "1000"), ("yes", "true")],
+)
+def test_a_param_whose_value_becomes_another_text_gets_a_warning(written, text):
+    run = f"""\
+apiVersion: tekton.dev/v1
+kind: TaskRun
+metadata: {{name: run}}
+spec:
+  params:
+  - {{name: version, value: {written}}}
+  - {{name: same, value: 1.5}}
+  - {{name: quoted, value: '{written}'}}
+  taskRef: {{name: build}}
+"""
+    (warning,) = load_text(run).warnings
+    assert str(warning).startswith(
+        f"<stdin>:6:28: warning: spec.params[0].value: {written} becomes '{text}', since YAML"
+    )
+    assert warning.message.endswith(f"; write '{written}'")
+
+
 def test_all_problems_of_all_files_are_told_at_once_in_order(folder):
     (folder / "b.yaml").write_text(
         PIPELINE.replace("runAfter", "runAftr").replace("image", "imag").replace("script: pytest", "script: 5")

@@ -356,3 +356,27 @@ def test_a_workspace_of_a_bare_task_that_is_not_bound_is_noted(problems):
         "p.yaml:13:5: warning: spec.workspaces[0]: nothing is bound to the Workspace 'source', so it is an emptyDir; bind "
         "something with -w source=…"
     ]
+
+
+def test_a_reference_to_an_undeclared_workspace_stays_as_text(compiled):
+    compilation = compiled(
+        """\
+        apiVersion: tekton.dev/v1
+        kind: Task
+        metadata: {name: git-cli}
+        spec:
+          workspaces: [{name: source}]
+          steps:
+          - name: git
+            image: alpine
+            env: [{name: OUTPUT, value: $(workspaces.output.path)}]
+            script: git status
+        """,
+        workspaces=(("source", "emptyDir"),),
+    )
+    (task,) = compilation.plan.pipeline.tasks
+    assert task.steps[0].environment == (("OUTPUT", "$(workspaces.output.path)"),)
+    assert [str(warning) for warning in compilation.warnings] == [
+        "p.yaml:9:33: warning: spec.steps[0].env[0].value: $(workspaces.output.path): there is no Workspace 'output'; it "
+        "stays as text, as in Tekton"
+    ]
