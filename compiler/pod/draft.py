@@ -20,16 +20,13 @@ from monopod.compiler.documents.places import Place
 from monopod.compiler.pod.generated_names import container_name, slot_name, volume_name
 from monopod.compiler.pod.metadata import ForOneTask
 from monopod.compiler.pod.parts import ContainerPart, PlaceOf, PodPlaces
+from monopod.compiler.pod.volume_sources import is_shared
 from monopod.schemas.variables import TooLargeError
 
 MOST_CONTAINERS = 5_000
 """Containers of a Pod at most. The store of a cluster has room for less than a thousand."""
 MOST_CHARACTERS = 64 * 1024 * 1024
 """Characters in the fields of all containers together, forty times what the store of a cluster takes."""
-
-_SHARED = frozenset(
-    {"configMap", "secret", "projected", "downwardAPI", "persistentVolumeClaim", "hostPath", "nfs", "image"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ class PodDraft:
         return PodContents(tuple(self.containers), tuple(self.volumes), self.places, tuple(self.of_tasks))
 
     def make_room(self, fields: dict[str, Any]) -> None:
-        """Count the fields of a container that is going to be added. Raises TooLargeError if there is no room."""
+        """Count the fields of a container before it is added. Raises TooLargeError if there is no room."""
         self._characters += characters_in(fields)
         check_size(self._characters)
 
@@ -84,7 +81,7 @@ class PodDraft:
     def volume(self, words: Sequence[str], source: dict[str, Any], place: Place) -> str:
         """Return the name of the volume with this source, adding it if it is not there yet; `place` is that of both.
 
-        `words` name it, and tell it from others where the source alone does not.
+        `words` name it, and distinguish it from other volumes with the same source.
         """
         content = json.dumps(source, sort_keys=True)
         key = content if is_shared(source) else json.dumps([list(words), content])
@@ -103,11 +100,6 @@ class PodDraft:
         self.volumes.append(volume)
 
 
-def is_shared(source: dict[str, Any]) -> bool:
-    """Return whether a volume with this source is the same thing wherever it is mounted."""
-    return not _SHARED.isdisjoint(source) or bool(source.get("csi", {}).get("readOnly"))
-
-
 def check_size(characters: int) -> None:
     """Raise TooLargeError if the fields of a Pod's containers cannot be as long as that."""
     if characters > MOST_CHARACTERS:
@@ -117,7 +109,7 @@ def check_size(characters: int) -> None:
 def characters_in(field: object) -> int:
     """Return about how long a field is, written as JSON."""
     if isinstance(field, dict):
-        return sum(len(key) + 4 + characters_in(each) for key, each in field.items())
+        return sum(len(key) + 4 + characters_in(value) for key, value in field.items())
     if isinstance(field, list):
         return sum(2 + characters_in(each) for each in field)
     return len(field) if isinstance(field, str) else 1

@@ -12,6 +12,7 @@ from typing import Any
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import Place
 from monopod.compiler.pod.parts import PodPlaces
+from monopod.compiler.pod.volume_sources import OBJECTS, WITH_ITEMS, sources_of
 from monopod.schemas.formats.image_names import image_problem
 from monopod.schemas.formats.object_names import key_problem, path_problem, subdomain_problem
 from monopod.schemas.model import Path
@@ -70,21 +71,13 @@ def _at(place: Place, found: _Found) -> Iterator[Problem]:
 
 
 def _in_volume(volume: dict[str, Any]) -> _Found:
-    for kind, field in (("persistentVolumeClaim", "claimName"), ("secret", "secretName"), ("configMap", "name")):
-        yield from _wrong(volume.get(kind), field, subdomain_problem, (kind,))
-    for kind in ("secret", "configMap", "downwardAPI"):
-        yield from _in_items(volume.get(kind), (kind,))
-    for index, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
-        for kind in ("secret", "configMap"):
-            yield from _wrong(source.get(kind), "name", subdomain_problem, ("projected", "sources", index, kind))
-        for kind in ("secret", "configMap", "downwardAPI"):
-            yield from _in_items(source.get(kind), ("projected", "sources", index, kind))
-
-
-def _in_items(source: Any, path: Path) -> _Found:
-    for index, item in enumerate((source or {}).get("items") or ()):
-        yield from _wrong(item, "key", key_problem, (*path, "items", index))
-        yield from _wrong(item, "path", path_problem, (*path, "items", index))
+    for path, source in sources_of(volume):
+        kind = path[-1]
+        for field in OBJECTS.get(str(kind), ()):
+            yield from _wrong(source, field, subdomain_problem, path)
+        for index, item in enumerate((source.get("items") or ()) if kind in WITH_ITEMS else ()):
+            yield from _wrong(item, "key", key_problem, (*path, "items", index))
+            yield from _wrong(item, "path", path_problem, (*path, "items", index))
 
 
 def _wrong(holder: Any, field: str, check: _Check, path: Path) -> _Found:

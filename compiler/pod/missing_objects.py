@@ -21,6 +21,7 @@ from monopod.compiler.diagnostics import Problem, Severity, closest, did_you_mea
 from monopod.compiler.documents.documents import Documents
 from monopod.compiler.documents.places import Place
 from monopod.compiler.pod.draft import PodContents
+from monopod.compiler.pod.volume_sources import OBJECTS, sources_of
 from monopod.schemas.kubernetes.objects import ConfigMap, Secret
 from monopod.schemas.plan import Pipeline, walk
 
@@ -31,7 +32,7 @@ Kind: TypeAlias = Literal["ConfigMap", "Secret"]
 _KEYS: dict[Kind, tuple[str, str]] = {"ConfigMap": ("data", "binaryData"), "Secret": ("data", "stringData")}
 _IN_ENV: tuple[tuple[str, Kind], ...] = (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret"))
 _IN_ENV_FROM: tuple[tuple[str, Kind], ...] = (("configMapRef", "ConfigMap"), ("secretRef", "Secret"))
-_IN_VOLUME: tuple[tuple[str, Kind], ...] = (("configMap", "ConfigMap"), ("secret", "Secret"))
+_OF_VOLUMES: dict[str, Kind] = {"configMap": "ConfigMap", "secret": "Secret"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,11 @@ def missing_objects(
         "Secret": {document.name: _keys(document.data, "Secret") for document, _ in documents.of(Secret)},
     }
     tasks = {slot.name: each.path for each in walk(pipeline) for slot in each.task.slots}
-    told: set[tuple[Any, ...]] = set()
+    reported: set[tuple[Any, ...]] = set()
     for each in (*_of_containers(contents, tasks), *_of_volumes(contents, tasks)):
         problem = _problem(each, given[each.kind], local=local)
-        if problem is not None and (problem.position, each.kind, each.name) not in told:
-            told.add((problem.position, each.kind, each.name))
+        if problem is not None and (problem.position, each.kind, each.name) not in reported:
+            reported.add((problem.position, each.kind, each.name))
             yield problem
 
 
@@ -111,19 +112,14 @@ def _of_volumes(contents: PodContents, tasks: Mapping[str, str]) -> Iterator[_Re
     }
     for volume in contents.volumes:
         task, place = users.get(volume["name"], ""), contents.places.volumes[volume["name"]]
-        yield from _in_source(volume, task, place)
-        projected = volume.get("projected") or {}
-        for index, source in enumerate(projected.get("sources", ())):
-            yield from _in_source(source, task, place.at("projected", "sources", index))
-
-
-def _in_source(source: Mapping[str, Any], task: str, place: Place) -> Iterator[_Reference]:
-    for field, kind in _IN_VOLUME:
-        reference = _needed(source.get(field))
-        name = (reference or {}).get("name") or (reference or {}).get("secretName")
-        if reference and name:
-            keys = tuple(item["key"] for item in reference.get("items", ()))
-            yield _Reference(kind, name, keys, task, place.at(field))
+        for path, source in sources_of(volume):
+            kind = _OF_VOLUMES.get(str(path[-1]))
+            reference = _needed(source) if kind is not None else None
+            names = [(reference or {}).get(field) for field in OBJECTS.get(str(path[-1]), ())]
+            name = next(filter(None, names), None)
+            if kind is not None and reference is not None and name:
+                keys = tuple(item["key"] for item in reference.get("items", ()))
+                yield _Reference(kind, name, keys, task, place.at(*path))
 
 
 def _needed(reference: Any) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ Rules (Kubernetes docs, "Pod Security Standards"; the profile takes in all of "b
 - Two exceptions of the standard are not made use of: those for Pods in a user namespace, and for Windows.
 - monopod's own containers always pass (``pod.assembly``), and no probe or hook of an author's ever gets into a Pod.
 
-Left to others: whether an image runs as another user than root, which only the node can tell.
+Left to others: whether an image runs as another user than root, which only the node knows.
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import Place
 from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.compiler.pod.parts import ContainerPart, PodParts, PodPlaces
+from monopod.compiler.pod.volume_sources import RESTRICTED
 
 Profile: TypeAlias = Literal["restricted"]
 
-_VOLUMES = frozenset(
-    {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
-)
 _PROFILE_TYPES = ("RuntimeDefault", "Localhost")
 _APP_ARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
 _SYSCTLS = {
@@ -88,9 +86,9 @@ def violations(parts: PodParts, places: PodPlaces, kube_version: KubeVersion) ->
     for place, what in _found(parts, places, kube_version):
         yield _problem(place, what, "leave it out")
     for volume in parts.volumes:
-        for kind in volume.keys() - _VOLUMES - {"name"}:
+        for kind in volume.keys() - RESTRICTED - {"name"}:
             place = places.volumes[volume["name"]].at(kind)
-            yield _problem(place, f"the volume is of the type {kind}", f"it allows {', '.join(sorted(_VOLUMES))}")
+            yield _problem(place, f"the volume is of the type {kind}", f"it allows {', '.join(sorted(RESTRICTED))}")
 
 
 def annotation_violations(annotations: Mapping[str, str], place_of: _At) -> Iterator[Problem]:
