@@ -65,7 +65,7 @@ class Compilation:
     secrets: tuple[dict[str, Any], ...]
     claims: tuple[dict[str, Any], ...]
     passed_through: tuple[dict[str, Any], ...]
-    warnings: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,5 +248,4 @@ def _write(lowered: Lowered, parts: PodParts, documents: Documents, options: Opt
         tuple(document.data for document, _ in documents.of(Secret)),
         tuple(document.data for document, _ in documents.of(PersistentVolumeClaim)),
         tuple(document.data for document in documents if document.model is None or document.kind == "LimitRange"),
-        tuple(sorted({problem for problem in report.problems if problem.severity != "error"})),
     )

@@ -20,7 +20,7 @@ from monopod.compiler.rules import CAUSES, Rule
 _MANY = 64
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
-"""An error keeps the input from being run. A warning tells of a risk, a note of what could be better."""
+"""An error prevents the run. A warning points out a risk, a note a possible improvement."""
 
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
@@ -39,10 +39,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, in one line a person can act on.
+    """One thing that is wrong, in one line that a person can act on.
 
-    `rule` is a short constant name, such as ``unknown-field``, for tests and for tools that read our output. A problem
-    of no file (a wrong option on the command line) has no position.
+    `rule` is a short name that never changes, such as ``unknown-field``, for tests and other tools. A problem with an
+    option of the command line has no position.
     """
 
     position: Position | None
@@ -58,7 +58,7 @@ class Problem:
         return self._key() < other._key()
 
     def _key(self) -> tuple[int, bool, str, int, int, str]:
-        """Errors come before warnings and these before notes; of each, what cannot be read or fetched comes first."""
+        """Sort errors before warnings before notes, and within each, what cannot be read or fetched first."""
         rank = (_SEVERITIES.index(self.severity), self.rule not in CAUSES)
         if self.position is None:
             return (*rank, "", 0, 0, self.message)
@@ -96,16 +96,16 @@ class Problems(Exception):  # noqa: N818  # named after what it carries
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """Return `` (did you mean 'x'?)`` for the candidate that is most like the name, or nothing if none is like it."""
+    """Return `` (did you mean 'x'?)`` for the candidate most similar to the name; empty if none is similar."""
     candidate = closest(name, candidates)
     return f" (did you mean '{candidate}'?)" if candidate is not None else ""
 
 
 def closest(name: str, candidates: Iterable[str]) -> str | None:
-    """Return the candidate that is most like the name; None if none is like it.
+    """Return the candidate most similar to the name; None if none is similar.
 
-    A candidate that has the name inside it (``computeResources`` for ``resources``) comes before one that looks alike.
-    Of very many, only those are compared that begin alike: somebody may have as many names wrong.
+    A candidate that contains the name (``computeResources`` for ``resources``) comes before a similar one. Of very many
+    candidates only those with a similar beginning are compared, since a file may have as many wrong names.
     """
     wanted = name.lower()
     by_lower_case, known = _prepared(frozenset(candidates))

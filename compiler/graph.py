@@ -2,11 +2,10 @@
 
 Rules:
 
-- In text, Tasks come in running order; those in one bracket have equally many Tasks before them at the most, and none
-  of them waits for another of the bracket.
-- An edge means that a Task waits for another. Final Tasks are a group of their own, which waits for all others, and so
-  is a Pipeline that stands for a Task.
-- The author's texts are escaped, so that none of them is taken for syntax.
+- In text, Tasks are in running order. Tasks in one bracket are on one level of the DAG: none waits for another.
+- An edge means that a Task waits for another. Final Tasks are a group of their own, which waits for all others. A
+  Pipeline that runs as a Task is a group too.
+- The author's texts are escaped, so that none is read as syntax.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def render(plan: Plan, form: Form, width: int | None = None) -> str:
 
 
 def remarks(task: Task) -> list[str]:
-    """Return in words what is special about how a Task runs."""
+    """Return what is special about how a Task runs, as short texts."""
     found = [f"Pipeline {task.pipeline.name}"] if task.pipeline is not None else []
     if task.matrix is not None:
         found.append(_matrix_remark(task.matrix, len(task.slots)))
@@ -142,14 +141,14 @@ def _listed(names: Sequence[str], brackets: _Brackets) -> str:
     for name in brackets.numbers.keys() & names:
         by_bracket.setdefault(brackets.numbers[name], set()).add(name)
     whole = []
-    told: set[str] = set()
+    shown: set[str] = set()
     for number, those in sorted(by_bracket.items()):
         bracket = brackets.names[number]
         if len(bracket) > 2 and len(bracket) - len(those) <= len(bracket) // 4:
             missing = [name for name in bracket if name not in those]
             whole.append(f"all of {number}" + (f" but {' and '.join(missing)}" if missing else ""))
-            told |= those
-    return ", ".join([*whole, *(name for name in dict.fromkeys(names) if name not in told)])
+            shown |= those
+    return ", ".join([*whole, *(name for name in dict.fromkeys(names) if name not in shown)])
 
 
 def _with_notes(name: str, notes: Sequence[str], column: int, width: int | None) -> list[str]:
@@ -214,7 +213,7 @@ class _Mermaid:
         """Return a label with a number for each character that could mean something to Mermaid."""
         return (
             '"'
-            + "<br/>".join(re.sub(r"[^\w .,/:=+$()·-]", lambda each: f"#{ord(each[0])};", each) for each in lines)
+            + "<br/>".join(re.sub(r"[^\w .,/:=+$()·-]", lambda match: f"#{ord(match[0])};", line) for line in lines)
             + '"'
         )
 

@@ -1,11 +1,11 @@
-"""The rules: what can be wrong with the input, each by a short name that stays the same.
+"""The rules: what can be wrong with the input, each with a short name that never changes.
 
 Rules:
 
-- Each problem has the name of a rule. The type checker knows of each place that tells of one, so that no name is told
-  that is not here; docs/rules.md says of each how bad it is and how to keep it.
+- Each problem has the name of a rule. The names are a type, so a name that is not in this list is a type error.
+  docs/rules.md says for each rule how severe it is and how to follow it.
 
-Left to others: what breaks a rule (all of the compiler), what is told of it (``diagnostics``).
+Left to others: finding what breaks a rule (all of the compiler), problems as such (``diagnostics``).
 """
 
 from __future__ import annotations

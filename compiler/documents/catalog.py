@@ -122,7 +122,7 @@ class Catalog:
             paths = self._paths_in_tasks[id(spec)] = paths_in((spec, actions))
         remote = [step.ref for step in spec.steps if step.ref is not None and step.ref.resolver]
         fetched = (self.remote.find(StepAction, reference, place, outer, Report()) for reference in remote)
-        return paths.union(*(paths_in(each[1].spec) for each in fetched if each is not None))
+        return paths.union(*(paths_in(document[1].spec) for document in fetched if document is not None))
 
     def params_used(self, spec: TaskSpec) -> frozenset[str]:
         """Return the params that a Task refers to elsewhere than in the defaults of params."""
@@ -137,8 +137,8 @@ class Catalog:
     ) -> tuple[Document, M] | None:
         found = known.get(reference.name)
         if found is None:
-            hint = did_you_mean(reference.name, known) or "; give it as a document, with -f"
-            message = f"there is no {kind} '{reference.name}' among the documents{hint}"
+            hint = did_you_mean(reference.name, known) or "; add its file with -f"
+            message = f"there is no {kind} named '{reference.name}' in the files{hint}"
             self._report.add(place.at("name").problem("unknown-reference", message))
         return found
 

@@ -1,12 +1,12 @@
-"""The documents a run is made from: read, checked one by one, and each able to tell where its parts are.
+"""The documents of a run: read, checked one by one, and able to find the position of each part.
 
 Rules:
 
-- Files hold YAML or JSON, any number of documents. ``-`` is standard input. A directory stands for its files that end
-  in .yaml, .yml or .json, in the order of their names, and not for those of its subdirectories (as kubectl has it).
+- Files hold YAML or JSON, any number of documents. ``-`` is standard input. A directory means its .yaml, .yml and .json
+  files, in the order of their names, without subdirectories, as with kubectl.
 - Tekton's kinds, and ConfigMap, Secret, PersistentVolumeClaim and LimitRange, become models; v1beta1 is rewritten as
   v1 first. A ``List`` is its items. Everything else must have an apiVersion and a kind and is kept as it is.
-- All problems of all files are told at once.
+- All problems of all files are reported at once.
 
 Left to others: YAML itself (``yaml_tree``) and files of it (``yaml_files``), the rules for each kind
 (``monopod.schemas``), what refers to what.
@@ -64,13 +64,13 @@ _TEKTON_VERSIONS = {
 }
 _TEKTON_KINDS = _TEKTON_VERSIONS["tekton.dev/v1"]
 _OTHER_TEKTON_KINDS = frozenset({"CustomRun", "VerificationPolicy"})
-"""Kinds of Tekton's that are passed on: they have no part in a run."""
+"""Kinds of Tekton's that are passed through: they do not apply to a run."""
 _GONE_KINDS = {
     "Condition": "use `when` of the Task that it guards",
     "PipelineResource": "use params, Workspaces and Results",
     "Run": "it is now CustomRun",
 }
-"""Kinds that Tekton has no more, each with what to use instead."""
+"""Kinds that Tekton has removed, each with what to use instead."""
 
 _CORE_KINDS = frozenset(
     {
@@ -91,8 +91,8 @@ class Document:
     """One Kubernetes object.
 
     `data` is the object as plain data and must not be changed. `model` is there if the kind is one of those we know.
-    `name` is ``metadata.name``, or empty if there is none (yet). `origins` tells where the file has what was moved in
-    `data` (``v1beta1``). `is_cluster_task`: it was one, and is read as a Task. `warnings` tell what was dropped.
+    `name` is ``metadata.name``, or empty without one. `origins` maps what was moved in `data` to where the file has it
+    (``v1beta1``). `is_cluster_task`: it is a ClusterTask, read as a Task. `warnings` say what reading it changed.
     """
 
     file: str
@@ -170,7 +170,7 @@ class Documents:
 
     @cached_property
     def warnings(self) -> tuple[Problem, ...]:
-        """What was dropped of all documents."""
+        """The warnings of all documents."""
         return tuple(warning for document in self.items for warning in document.warnings)
 
     @cached_property
@@ -186,7 +186,7 @@ class Documents:
 def load(paths: Sequence[str], standard_input: BinaryIO | None = None) -> Documents:
     """Return the documents in these files. Raises Problems, with everything that is wrong with any of them.
 
-    `standard_input` is what ``-`` stands for; by default, the process's own.
+    `standard_input` is what ``-`` means; by default, the process's own.
     """
     loader = _Loader(standard_input)
     for path in paths:
@@ -223,7 +223,7 @@ class _Loader:
             self.read_bytes("<stdin>", stream.read(yaml_files.MAX_BYTES + 1))
             return
         if (answer := url_in_place_of_file(path)) is not None and not os.path.exists(path):
-            self._tell_of_file(path, answer, "unreadable-file")
+            self._report_file(path, answer, "unreadable-file")
             return
         try:
             files = self._files_of(path) if os.path.isdir(path) else [path]
@@ -237,8 +237,8 @@ class _Loader:
         names = sorted(name for name in os.listdir(directory) if name.endswith(_DIRECTORY_SUFFIXES))
         files = [file for file in (os.path.join(directory, name) for name in names) if not os.path.isdir(file)]
         if not files:
-            message = "the directory has no file that ends in .yaml, .yml or .json"
-            self._tell_of_file(directory, message, "empty-directory")
+            message = "the directory has no .yaml, .yml or .json file"
+            self._report_file(directory, message, "empty-directory")
         return files
 
     def _read_file(self, path: str) -> None:
@@ -257,14 +257,14 @@ class _Loader:
             self._respelled[file] = tree.respelled
             self._take(file, tree.data, tree.marks)
 
-    def _tell_of_file(self, file: str, message: str, rule: Rule) -> None:
+    def _report_file(self, file: str, message: str, rule: Rule) -> None:
         self.problems.append(Problem(Position(file), message, rule))
 
     def _take(self, file: str, data: Any, marks: yaml_tree.Place | yaml_tree.Marks) -> None:
         """Take one value of a file: an object, or a List of them."""
         is_object = isinstance(data, dict) and data.get("apiVersion") and data.get("kind")
         if not is_object and (answer := of_another_system(data)) is not None:
-            self._tell_of_file(file, answer, "foreign-file")
+            self._report_file(file, answer, "foreign-file")
             return
         if not isinstance(data, dict):
             message = f"expected a Kubernetes object, a mapping with apiVersion and kind; got {describe(data)}"
@@ -351,7 +351,7 @@ class _Loader:
         )
 
     def check_names(self) -> None:
-        """Tell of objects that are there twice."""
+        """Report objects with the same name."""
         seen: dict[tuple[str, str, str, str, bool], Document] = {}
         for document in self.documents:
             metadata = document.data.get("metadata")

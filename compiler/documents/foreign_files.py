@@ -1,6 +1,6 @@
-"""Files of other systems: recognised, and answered in one line that says what they are and what to do.
+"""Files of other systems: what they are and what to do with them, in one line.
 
-Left to others: files that are no YAML (``yaml_files``), documents of Tekton and Kubernetes (``documents``).
+Left to others: files that are not YAML (``yaml_files``), documents of Tekton and Kubernetes (``documents``).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ARGO_KINDS |= dict.fromkeys(("WorkflowTemplate", "ClusterWorkflowTemplate"), "a
 
 
 def of_another_system(data: Any) -> str | None:
-    """Return what a document without apiVersion and kind is, and what to do; None if it is not known."""
+    """Return what a document without apiVersion and kind is, and what to do; None if that is not known."""
     if isinstance(data, str):
         return _of_text(data)
     if isinstance(data, list):
@@ -50,7 +50,7 @@ def of_another_system(data: Any) -> str | None:
 
 
 def of_another_api(api_version: str, kind: str) -> str | None:
-    """Return what an object of another API is that people run as they would a Pipeline; None if it is not known."""
+    """Return what an object of another API is, if people might try to run it as a Pipeline; else None."""
     if api_version.startswith("argoproj.io/") and kind in _ARGO_KINDS:
         return f"this is {_ARGO_KINDS[kind]}; monopod runs Tekton Pipelines: write its templates as Tasks of a Pipeline"
     if api_version.startswith("triggers.tekton.dev/") and kind in _TRIGGER_KINDS:
@@ -64,7 +64,7 @@ def _article(word: str) -> str:
 
 
 def template_in(text: str) -> tuple[int, str] | None:
-    """Return where a text that is no YAML has its first sign of being a template of Helm, and what to do."""
+    """Return where a text that is not YAML first looks like a Helm template, and what to do; None if it does not."""
     found = _TEMPLATE.search(text)
     if found is None:
         return None
@@ -85,11 +85,11 @@ def _has(data: Mapping[Any, Any], key: str, kind: type | tuple[type, ...]) -> bo
 
 def _jobs(data: Mapping[Any, Any]) -> list[Mapping[Any, Any]]:
     jobs = data.get("jobs")
-    return [each for each in jobs.values() if isinstance(each, Mapping)] if isinstance(jobs, Mapping) else []
+    return [value for value in jobs.values() if isinstance(value, Mapping)] if isinstance(jobs, Mapping) else []
 
 
 def _is_github_workflow(data: Mapping[Any, Any]) -> bool:
-    return any(each.keys() & {"runs-on", "uses"} for each in _jobs(data)) or (bool(_jobs(data)) and "on" in data)
+    return any(job.keys() & {"runs-on", "uses"} for job in _jobs(data)) or (bool(_jobs(data)) and "on" in data)
 
 
 def _is_github_action(data: Mapping[Any, Any]) -> bool:
@@ -97,8 +97,8 @@ def _is_github_action(data: Mapping[Any, Any]) -> bool:
 
 
 def _is_gitlab(data: Mapping[Any, Any]) -> bool:
-    jobs = [each for each in data.values() if isinstance(each, Mapping)]
-    has_script = any(each.keys() & {"script", "trigger", "extends"} for each in jobs)
+    jobs = [value for value in data.values() if isinstance(value, Mapping)]
+    has_script = any(job.keys() & {"script", "trigger", "extends"} for job in jobs)
     return has_script or (_has(data, "stages", list) and all(isinstance(each, str) for each in data["stages"]))
 
 
@@ -133,7 +133,7 @@ def _is_azure(data: Mapping[Any, Any]) -> bool:
 def _is_compose(data: Mapping[Any, Any]) -> bool:
     services = data.get("services")
     return isinstance(services, Mapping) and any(
-        isinstance(each, Mapping) and bool(each.keys() & {"image", "build"}) for each in services.values()
+        isinstance(value, Mapping) and bool(value.keys() & {"image", "build"}) for value in services.values()
     )
 
 

@@ -2,8 +2,8 @@
 
 Rules:
 
-- The text of an array param is a JSON array, or its elements separated by commas (as ``tkn`` has it); that of an object
-  param is a JSON object, or ``key:value`` pairs separated by commas.
+- An array param is a JSON array, or its elements separated by commas, as with ``tkn``. An object param is a JSON
+  object, or ``key:value`` pairs separated by commas.
 - A binding is ``emptyDir``, ``pvc:CLAIM``, ``hostPath:DIRECTORY``, ``secret:NAME`` or ``configMap:NAME``.
 
 Left to others: which params and Workspaces there are (``run_selection``).
@@ -20,7 +20,7 @@ from monopod.schemas.plan import Value, ValueType
 
 
 def parse_param(text: str, kind: ValueType) -> Value:
-    """Return the value of a param of a type. Raises ValueError if the text is none."""
+    """Return the value of a param of a type. Raises ValueError if the text is not such a value."""
     if kind == "array":
         return _parse_array(text)
     return _parse_object(text) if kind == "object" else text
@@ -29,7 +29,7 @@ def parse_param(text: str, kind: ValueType) -> Value:
 def _parse_array(text: str) -> tuple[str, ...]:
     if text.lstrip().startswith("["):
         elements = _parse_json(text)
-        if not isinstance(elements, list) or not all(isinstance(each, str) for each in elements):
+        if not isinstance(elements, list) or not all(isinstance(element, str) for element in elements):
             raise ValueError('expected an array of strings, such as ["a", "b"] or a,b')
         return tuple(elements)
     return tuple(text.split(",")) if text else ()
@@ -63,7 +63,7 @@ _SOURCES: dict[str, Callable[[str], dict[str, Any]]] = {
 
 
 def parse_binding(text: str) -> dict[str, Any]:
-    """Return the volume source that a binding stands for. Raises ValueError if it is none."""
+    """Return the volume source that a binding means. Raises ValueError for any other text."""
     kind, _, rest = text.partition(":")
     if text == "emptyDir":
         return {"emptyDir": {}}

@@ -1,6 +1,6 @@
-"""Places: where something that may be wrong was written, so that a problem can be told there.
+"""Places: where something was written, so that a problem with it can be reported there.
 
-Left to others: what is wrong (all stages), where a path of a document stands in its file (``documents``).
+Left to others: what is wrong (all stages), the position of a path in its file (``documents``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from monopod.schemas.model import Path, format_path
 
 
 class Positioned(Protocol):
-    """A document that knows where in its file each of its paths stands."""
+    """A document that knows the position of each of its paths."""
 
     def position(self, path: Path) -> Position:
         """Return the position of `path`, or of the closest place around it."""

@@ -1,12 +1,12 @@
-"""What is run: the PipelineRuns and TaskRuns among the documents, or one made for a bare Pipeline or Task.
+"""Selecting the runs: the PipelineRuns and TaskRuns in the files, or one generated for a bare Pipeline or Task.
 
 Rules:
 
-- The runs that are given are what is run, in their order, as `kubectl create` would make all of them. Without one it is
-  the Pipeline (of several, the one that no other uses), and without a Pipeline the Task.
-- If a name is asked for, it is what has that name, or that generateName: the runs, else the Pipeline, else the Task.
-- ``-p`` and ``-w`` take precedence over the run's own params and Workspaces, and must name something that is declared.
-- A Workspace that a bare Pipeline or Task needs and that is not bound is an emptyDir, with a note.
+- All runs in the files are run, in their order, as `kubectl create` would. Without a run it is the Pipeline (of
+  several, the one that no other uses), and without a Pipeline the Task.
+- ``--name`` chooses by name or generateName: the runs, else the Pipeline, else the Task.
+- ``-p`` and ``-w`` override the run's own params and Workspaces, and must name declared ones.
+- A Workspace that a bare Pipeline or Task needs and that is not bound becomes an emptyDir, with a warning.
 
 Left to others: whether the values fit (``params``), and what is bound to a Workspace (``workspaces``).
 """
@@ -50,7 +50,7 @@ class BoundByRun:
 
 
 _NO_VALUE: dict[ValueType, Value] = {"string": "", "array": (), "object": {}}
-"""What a param has for a value where a wrong option was reported."""
+"""The value of a param whose option is wrong, which is reported."""
 
 _NO_METADATA = OptionPlace("metadata")
 
@@ -103,7 +103,7 @@ def select(document: Document, catalog: Catalog, options: Options, report: Repor
 
 
 def choose(documents: Documents, name: str | None) -> tuple[Document, ...]:
-    """Return what is run, one document for each run. Raises Problems if that is nothing."""
+    """Return one document for each run. Raises Problems if there is none, or too many to choose from."""
     runs = [document for document in documents if isinstance(document.model, PipelineRun | TaskRun)]
     pipelines = [document for document in documents if isinstance(document.model, Pipeline)]
     tasks = [document for document in documents if isinstance(document.model, Task)]
@@ -122,7 +122,7 @@ def choose(documents: Documents, name: str | None) -> tuple[Document, ...]:
         if (answer := of_another_api(document.api_version, document.kind)) is not None:
             raise Problems([DocumentPlace(document).problem("foreign-file", answer)])
     there_is = sorted({f"{document.kind} of {document.api_version}" for document in documents})
-    message = "there is nothing to run: no PipelineRun, TaskRun, Pipeline or Task of tekton.dev among the documents"
+    message = "nothing to run: the files have no PipelineRun, TaskRun, Pipeline or Task of tekton.dev"
     message += f", only {', '.join(there_is)}" if there_is else ""
     place = DocumentPlace(documents.items[0]) if documents.items else None
     raise Problems([place.problem("nothing-to-run", message) if place else Problem(None, message, "nothing-to-run")])
@@ -135,7 +135,7 @@ def _by_name(kinds: Iterable[Sequence[Document]], name: str) -> tuple[Document, 
         if found:
             return found
         names += map(_name, candidates)
-    message = f"there is nothing to run with the name '{name}'{did_you_mean(name, names)}"
+    message = f"no run, Pipeline or Task has the name '{name}'{did_you_mean(name, names)}"
     raise Problems([Problem(None, message, "nothing-to-run")])
 
 
@@ -208,7 +208,7 @@ def _written_run(document: Document, catalog: Catalog, options: Options) -> Run:
 
 
 def _outer_scope(spec: PipelineRunSpec | TaskRunSpec, options: Options, names: RunNames) -> OuterScope:
-    """Return what the params of a run's resolver may refer to: the run's own params, with those of the command line."""
+    """Return what the params of a run's resolver may refer to: the params of the run and of the command line."""
     given: dict[Path, Value] = {("params", param.name): param.value for param in spec.params}
     for name, text in options.params:
         with contextlib.suppress(ValueError):  # reported when the options are taken
@@ -323,9 +323,9 @@ def _params(run: Run, options: Sequence[tuple[str, str]], report: Report) -> Ite
 
 
 def _workspaces(run: Run, options: Sequence[tuple[str, str]], report: Report) -> Iterable[BoundByRun]:
-    bound = {each.name for each in run.workspaces} | {name for name, _ in options}
+    bound = {workspace.name for workspace in run.workspaces} | {name for name, _ in options}
     known = {declaration.name for declaration in run.definition.spec.workspaces} | {
-        each.name for each in run.workspaces
+        workspace.name for workspace in run.workspaces
     }
     for name, text in options:
         place = OptionPlace(f"-w {name}={text}")
@@ -344,7 +344,7 @@ def _workspaces(run: Run, options: Sequence[tuple[str, str]], report: Report) ->
 
 
 def _reported(workspace: str, place: Place) -> BoundByRun:
-    """Return what is bound where a wrong option was reported, so that nothing is missing."""
+    """Return a binding for an option that is wrong, which is reported, so that the Workspace is not missing too."""
     return BoundByRun(workspace, {"name": workspace, "emptyDir": {}}, place)
 
 

@@ -1,4 +1,4 @@
-"""Fields that one Pod cannot do: each is refused by name, with the reason, so that nothing is ever silently ignored.
+"""Fields that one Pod cannot support: each is an error with the reason, so that none is silently ignored.
 
 Left to others: what a single stage refuses for a reason of its own.
 """
@@ -85,10 +85,10 @@ def in_run(
         yield from _in_task_resources(spec, place)
         return
     yield from _in_pod_template(spec.task_run_template.pod_template, place.at("taskRunTemplate", "podTemplate"), labels)
-    for index, each in enumerate(spec.task_run_specs):
+    for index, task_spec in enumerate(spec.task_run_specs):
         where = place.at("taskRunSpecs", index)
-        yield from _in_pod_template(each.pod_template, where.at("podTemplate"), labels)
-        yield from _in_task_resources(each, where)
+        yield from _in_pod_template(task_spec.pod_template, where.at("podTemplate"), labels)
+        yield from _in_task_resources(task_spec, where)
 
 
 # Parts of them

@@ -47,7 +47,11 @@ def validate(model: type[M], data: dict[str, Any]) -> tuple[M | None, list[Compl
         complaints += [_from_pydantic(details) for details in error.errors(include_url=False)]
     paths = dict(_paths(data)) if findings.items else {}
     meant = _meant(findings.items, paths, complaints)
-    complaints = [each for each in complaints if each.missing is None or each.missing not in _at(each.path, meant)]
+    complaints = [
+        complaint
+        for complaint in complaints
+        if complaint.missing is None or complaint.missing not in _at(complaint.path, meant)
+    ]
     complaints += _from_findings(findings.items, paths, meant, model.__name__)
     return (None if complaints else result), complaints
 
@@ -59,7 +63,11 @@ def _meant(findings: list[Finding], paths: dict[int, Path], complaints: list[Com
         if finding.unknown is not None:
             around = paths[id(finding.mapping)]
             name = str(finding.path[-1])
-            lacks = [each.missing for each in complaints if each.missing is not None and each.path == around]
+            lacks = [
+                complaint.missing
+                for complaint in complaints
+                if complaint.missing is not None and complaint.path == around
+            ]
             field = closest(name, lacks) or closest(name, finding.unknown)
             if field is not None:
                 meant[(*around, *finding.path)] = field

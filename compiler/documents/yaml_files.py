@@ -2,8 +2,8 @@
 
 Rules:
 
-- A file has at most `MAX_BYTES`; more is refused without being read. It is UTF-8.
-- What is wrong with a file is told as problems; nothing is raised.
+- A file has at most `MAX_BYTES`; a larger one is not read. It is UTF-8.
+- Nothing is raised: what is wrong with a file is returned as problems.
 
 Left to others: YAML itself (``yaml_tree``), what the values mean (``documents``, ``images.config_files``).
 """
@@ -48,7 +48,7 @@ def read_bytes(content: bytes, file: str) -> tuple[list[yaml_tree.Tree], list[Pr
         start, message = template
         return [], [Problem(_end_of(text[:start], file), message, "foreign-file")]
     if not trees and not problems:
-        problems = [Problem(Position(file), "there is nothing in this file", "empty-file")]
+        problems = [Problem(Position(file), "the file is empty", "empty-file")]
     return trees, problems
 
 
@@ -58,7 +58,7 @@ def unreadable(file: str, error: OSError) -> Problem:
 
 
 def _too_large(file: str, size: str) -> Problem:
-    message = f"the file has {size}; at most {MAX_BYTES // 2**20} MiB are read"
+    message = f"the file has {size}; the limit is {MAX_BYTES // 2**20} MiB"
     return Problem(Position(file), message, "file-too-large")
 
 
@@ -70,7 +70,7 @@ def _decode(content: bytes, file: str) -> str | Problem:
         message = f"this is not UTF-8: there is a byte 0x{content[error.start]:02x}"
         return Problem(_end_of(before, file), message, "encoding")
     if found := _CONTROL.search(text):
-        message = f"the character U+{ord(found[0]):04X} cannot stand in YAML; is this a text file?"
+        message = f"YAML does not allow the character U+{ord(found[0]):04X}; is this a text file?"
         return Problem(_end_of(text[: found.start()], file), message, "encoding")
     return text
 

@@ -33,7 +33,7 @@ def to_yaml(value: dict[str, Any]) -> str:
 
 
 def _write_mapping(mapping: dict[str, Any], indent: str, lead: str, parts: list[str]) -> None:
-    """Append the lines of a mapping that is not empty; `lead` is what stands before its first key."""
+    """Append the lines of a mapping that is not empty; `lead` is the text before its first key."""
     for key, value in mapping.items():
         parts.append(f"{lead}{_scalar(key)}:")
         lead = indent

@@ -5,9 +5,9 @@ Rules:
 - Plain data is what JSON can hold: dict (string keys), list, str, int, float, bool, None.
 - Scalars mean what they mean to kubectl (sigs.k8s.io/yaml, that is go-yaml v2, YAML 1.1 and a bit): ``yes``, ``on`` and
   ``y`` are true, ``0644`` is octal, ``1_000`` is a number, ``12:30`` and dates are strings. A key is always a string.
-- Anchors, aliases and merge keys work. What an alias stands for is shared, not copied, but counts in full: a text that
+- Anchors, aliases and merge keys work. The value of an alias is shared, not copied, but counts in full: a text that
   unfolds to more than `MAX_NODES` values, or nests deeper than `MAX_DEPTH`, is refused before it costs anything.
-- Nothing here recurses, and nothing raises: what is wrong with a text is told as problems with positions.
+- Nothing recurses and nothing is raised: what is wrong with a text is returned as problems with positions.
 
 Left to others: reading files, and what the data means (``monopod.compiler.documents.documents``).
 """
@@ -48,7 +48,7 @@ class Marks:
 
 
 def find(marks: Place | Marks, path: Path, *, key: bool = False) -> Place:
-    """Return the place that `path` leads to, or as far as it leads; with `key`, that of the last part's key if any."""
+    """Return the place of `path`, or of the last part of it that exists; with `key`, the place of that part's key."""
     place = marks.place if isinstance(marks, Marks) else marks
     for part in path:
         if not isinstance(marks, Marks):
@@ -91,7 +91,7 @@ class Tree:
 def parse(text: str, file: str) -> tuple[list[Tree], list[Problem]]:
     """Return the documents of a YAML (or JSON) text, empty ones left out, and what is wrong with it.
 
-    What follows the first error of syntax is not looked at.
+    What follows the first syntax error is not read.
     """
     builder = _Builder(text, file)
     try:
@@ -240,7 +240,7 @@ def _scalar(event: Any) -> Any:
     if short == "!!binary":
         return base64.b64decode(event.value).decode()
     if short not in _TAGGED_TYPES:
-        raise ValueError(f"the tag {short} is not known here")
+        raise ValueError(f"unsupported tag {short}")
     value = plain_scalar(event.value)
     if type(value) not in _TAGGED_TYPES[short]:
         raise ValueError(f"'{event.value}' does not fit its tag {short}")
@@ -262,7 +262,7 @@ def _key_text(value: Any) -> str:
 
 
 class _Refused(Exception):  # noqa: N818  # never leaves this module
-    """The text goes over a limit; the problem is told already."""
+    """The text exceeds a limit; the problem is reported already."""
 
 
 class _OpenList:
@@ -329,7 +329,7 @@ class _OpenMapping:
 
 @dataclass(frozen=True, slots=True)
 class _Anchored:
-    """What an alias stands for; `nodes` and `height` are those of the unfolded value."""
+    """The value of an alias; `nodes` and `height` are counted with its own aliases unfolded."""
 
     data: Any
     marks: Place | Marks
@@ -374,7 +374,7 @@ class _Builder:
         try:
             value = _scalar(event)
         except ValueError as error:
-            self._tell(place, str(error), "yaml-scalar")
+            self._report(place, str(error), "yaml-scalar")
             value = event.value
         if type(value) is not str and value is not None and json.dumps(value) != event.value:
             self._respelled[place] = event.value
@@ -393,9 +393,9 @@ class _Builder:
         top.key_place = place
         top.merging = may_merge and key == _MERGE
         if value is None:
-            self._tell(place, "a key must not be empty or null", "yaml-key")
+            self._report(place, "a key must not be empty or null", "yaml-key")
         elif not top.merging and (before := top.marks.keys.get(key)) is not None:
-            self._tell(place, f"the key '{key}' is already there on line {before[0] + 1}", "yaml-duplicate-key")
+            self._report(place, f"the key '{key}' is already there on line {before[0] + 1}", "yaml-duplicate-key")
 
     def _take_start(self, event: Any) -> None:
         place = _place(event)
@@ -406,7 +406,7 @@ class _Builder:
             self._refuse(place, message, "yaml-key")
         is_mapping = type(event) is yaml.MappingStartEvent
         if event.tag not in {None, "!", _TAG + ("map" if is_mapping else "seq")}:
-            self._tell(place, f"the tag {_short(event.tag)} is not known here", "yaml-scalar")
+            self._report(place, f"unsupported tag {_short(event.tag)}", "yaml-scalar")
         if event.anchor is not None:
             self._anchors.pop(event.anchor, None)
         kind = _OpenMapping if is_mapping else _OpenList
@@ -428,7 +428,7 @@ class _Builder:
         anchored = self._anchors.get(event.anchor)
         if anchored is None:
             within = any(frame.anchor == event.anchor for frame in self._open)
-            reason = "stands for something that it is part of" if within else "has no anchor before it"
+            reason = "refers to a value that contains it" if within else "has no anchor before it"
             self._refuse(place, f"the alias *{event.anchor} {reason}", "yaml-alias")
         self._count(anchored.nodes, place)
         self._check_depth(len(self._open) - 1 + anchored.height, place)
@@ -462,7 +462,7 @@ class _Builder:
             if isinstance(source, dict) and isinstance(source_marks, Marks):
                 top.merged.append((source, source_marks))
             else:
-                self._tell(place, "a merge key << takes a mapping or a list of mappings", "yaml-merge")
+                self._report(place, "a merge key << takes a mapping or a list of mappings", "yaml-merge")
 
     def _count(self, nodes: int, place: Place) -> None:
         self._nodes += nodes
@@ -473,11 +473,11 @@ class _Builder:
         if depth > MAX_DEPTH:
             self._refuse(place, f"this is nested deeper than {MAX_DEPTH} levels", "yaml-too-deep")
 
-    def _tell(self, place: Place, message: str, rule: Rule) -> None:
+    def _report(self, place: Place, message: str, rule: Rule) -> None:
         self.problems.append(Problem(Position(self._file, place[0] + 1, place[1] + 1), message, rule))
 
     def _refuse(self, place: Place, message: str, rule: Rule) -> NoReturn:
-        self._tell(place, message, rule)
+        self._report(place, message, rule)
         raise _Refused
 
 

@@ -4,7 +4,7 @@ Rules:
 
 - Equal Plans and parts give equal Pods, in the order of their keys too.
 - Containers come in the order in which they are first needed, because kubelet starts them in that order.
-- The Steps of a slot share ``/tekton`` and ``/workspace``; each container alone has its control directory
+- The Steps of a slot share ``/tekton`` and ``/workspace``; each container has a control directory of its own
   (docs/control-directory.md). A Step that mounts something of its own at ``/workspace`` has that instead.
 - A Sidecar gets neither, as in Tekton.
 - The coordinator runs without any privilege. It needs none: every emptyDir is 0777, and the entrypoint makes readable
@@ -38,7 +38,7 @@ RUNTIME_IMAGE = f"localhost/monopod:{monopod.__version__}"
 """The coordinator's image, unless another is asked for: what `make image` builds."""
 COORDINATOR = "coordinator"
 INSTALL = "install"
-"""The init container that puts the entrypoint where the Steps find it, where the coordinator is no native sidecar."""
+"""The init container that installs the entrypoint, where the coordinator is not a native sidecar."""
 COORDINATOR_USER = 65532
 """The uid and gid that images without root call ``nonroot`` by custom. Any but 0 would do."""
 
@@ -104,12 +104,12 @@ def coordinator_of(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plan_of(pod: Mapping[str, Any]) -> Plan:
-    """Return the Plan that a Pod runs. Raises ValueError if it is none of monopod's, or of another version's."""
+    """Return the Plan that a Pod runs. Raises ValueError for a Pod that monopod did not make, or another version."""
     return decode(plan_arguments(pod))
 
 
 def plan_arguments(pod: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the Plan of a Pod as it is encoded in its arguments. Raises ValueError if it is none of monopod's."""
+    """Return the encoded Plan in the arguments of a Pod. Raises ValueError for a Pod that monopod did not make."""
     arguments = coordinator_of(pod).get("args") or []
     return tuple(arguments[arguments.index("--") + 1 :]) if "--" in arguments else ()
 
@@ -157,7 +157,7 @@ def _metadata(plan: Plan, parts: PodParts) -> dict[str, Any]:
             "monopod.dev/pipeline": label_value(plan.pipeline.name),
         },
         "annotations": {
-            "kubectl.kubernetes.io/default-container": COORDINATOR,  # whose log tells what happened
+            "kubectl.kubernetes.io/default-container": COORDINATOR,  # whose log shows what happened
             **parts.annotations,
             "monopod.dev/version": monopod.__version__,
         },

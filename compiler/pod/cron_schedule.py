@@ -46,7 +46,7 @@ def _word_problem(text: str) -> str | None:
     if text in _WORDS:
         return None
     if not text.startswith("@every "):
-        return f"'{text}' is no schedule; {_EXPECTED}"
+        return f"'{text}' is not a schedule; {_EXPECTED}"
     try:
         return None if duration.parse(text.removeprefix("@every ")) > 0 else f"'{text}': the time must be above 0"
     except ValueError as error:
@@ -57,13 +57,13 @@ def _part_problem(part: str, kind: tuple[str, int, int, dict[str, int]]) -> str 
     name, lowest, highest, words = kind
     match = _PART.fullmatch(part)
     if match is None:
-        return f"'{part}' is no {name}; {_EXPECTED}"
+        return f"'{part}' is not a valid {name}; {_EXPECTED}"
     values = []
     for text in filter(None, (match["first"], match["last"])):
         value = int(text) if text.isdecimal() else words.get(text.lower(), -1)
         if not lowest <= value <= highest:
             hint = " (Sunday is 0)" if words and text == "7" else ""
-            return f"'{text}' is no {name}: it goes from {lowest} to {highest}{hint}"
+            return f"'{text}' is not a valid {name}; use {lowest} to {highest}{hint}"
         values.append(value)
     if values != sorted(values):
         return f"'{part}': the range of the {name} ends before it starts"

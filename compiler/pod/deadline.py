@@ -41,6 +41,6 @@ def _limit(pipeline: Pipeline) -> float | None:
 
 
 def _limit_of_task_run(plan: Plan) -> float | None:
-    """A Task's limit is that of one attempt, and what is stopped has its grace."""
+    """The timeout of a Task is for one attempt, and a stopped Step has its grace period."""
     (task,) = plan.pipeline.tasks
     return None if task.timeout is None else (task.retries + 1) * (task.timeout + plan.stop_grace)

@@ -2,7 +2,7 @@
 
 Rules:
 
-- A name is made of the author's own words, joined by hyphens. Where those do not fit, are no DNS label, or are taken
+- A name is made of the author's own words, joined by hyphens. Where those do not fit, are not a DNS label, or are taken
   already, it ends in a short hash of the words; the same words asked for in the same order give the same names.
 - A slot's name leaves room for a Step's name in that of its containers, and a container's for a prefix in the names of
   volumes that are made from it, so that those are rarely cut themselves.

@@ -28,7 +28,7 @@ class KubeVersion(NamedTuple):
         """
         match = _VERSION.fullmatch(text)
         if match is None:
-            raise ValueError(f"'{text}' is no version of Kubernetes; expected one such as 1.36")
+            raise ValueError(f"'{text}' is not a version of Kubernetes; expected one such as 1.36")
         version = cls(int(match["major"]), int(match["minor"]))
         if version < OLDEST:
             raise ValueError(f"monopod runs on Kubernetes {OLDEST} and later, not on {text}")
@@ -41,7 +41,7 @@ class KubeVersion(NamedTuple):
 
     @property
     def has_pod_failure_policy(self) -> bool:
-        """Whether a Job may tell by why its Pod failed if it is retried (on by default since 1.26)."""
+        """Whether a Job can decide by the reason of a failure if it retries (on by default since 1.26)."""
         return self >= (1, 26)
 
     @property
@@ -64,4 +64,4 @@ OLDEST = KubeVersion(1, 25)
 DEFAULT = KubeVersion(1, 29)
 """What a Pod is for if nobody says: it runs on all later versions too."""
 WITHOUT_NATIVE_SIDECARS = KubeVersion(1, 28)
-"""What podman is like, as far as the shape of the Pod goes."""
+"""The version whose Pods podman can run."""

@@ -4,7 +4,7 @@ Rules (Tekton docs/labels.md; docs/pipelineruns.md, "Specifying taskRunSpecs"):
 
 - What the run says wins over its Pipeline (a TaskRun's over its Task).
 - What a taskSpec or a taskRunSpec has for the Pod of one Task, the one Pod has. If it has another value already, that
-  is kept, and told.
+  is kept, with a warning.
 - What a Task in a Pipeline says of itself as a document does not describe the Pod of all Tasks, and is not taken.
 
 Left to others: what monopod itself adds (``pod.assembly``).

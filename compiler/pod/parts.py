@@ -2,7 +2,7 @@
 
 Rules:
 
-- All references are replaced: what is here stands in the Pod as it is.
+- All references are replaced: the Pod has these fields as they are.
 - Field values are plain JSON-like Python values in the spelling of the Kubernetes API (core/v1).
 - Container names are those of the Plan's slots; volume names are unique in the Pod.
 

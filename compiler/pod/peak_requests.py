@@ -52,7 +52,7 @@ def shared_requests(
     """
     shared: dict[str, dict[str, str]] = {}
     for resource in SHARED:
-        texts = {name: text for name, each in resources.items() if (text := _asked(each, resource)) is not None}
+        texts = {name: text for name, value in resources.items() if (text := _asked(value, resource)) is not None}
         floors = {name: amounts[resource] for name, amounts in lowest.items() if resource in amounts}
         floor_of_sum = lowest_sums.get(resource, Fraction(0))
         for name, text in _share(pipeline, texts, resource, floors, floor_of_sum).items():

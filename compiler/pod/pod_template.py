@@ -144,26 +144,28 @@ def of_pipeline_run(
         collector.add("serviceAccountName", common.service_account_name, where)
     base = _take_common(common.pod_template, where.at("podTemplate"), collector)
     by_task: dict[str, TaskSettings] = {}
-    for index, each in enumerate(spec.task_run_specs):
+    for index, task_spec in enumerate(spec.task_run_specs):
         at = place.at("taskRunSpecs", index)
-        if each.pipeline_task_name not in tasks:
-            message = f"there is no Task '{each.pipeline_task_name}'{did_you_mean(each.pipeline_task_name, tasks)}"
+        if task_spec.pipeline_task_name not in tasks:
+            message = (
+                f"there is no Task '{task_spec.pipeline_task_name}'{did_you_mean(task_spec.pipeline_task_name, tasks)}"
+            )
             params.report.add(at.at("pipelineTaskName").problem("unknown-task", message))
             continue
-        task = tasks[each.pipeline_task_name]
+        task = tasks[task_spec.pipeline_task_name]
         if task.task_ref is None and task.task_spec is None:
-            message = f"'{task.name}' is a Pipeline, to whose Tasks this does not apply, in Tekton neither"
+            message = f"this does not apply to the Tasks of the Pipeline '{task.name}', as in Tekton"
             params.report.add(at.problem("no-effect", message, "warning"))
             continue
-        if each.service_account_name:
-            collector.add("serviceAccountName", each.service_account_name, at)
-        if each.metadata is not None:
-            draft.of_tasks.append(ForOneTask(each.metadata, at.at("metadata")))
-        own = replace(_with_resources(base, each, at), timeout=each.timeout)
-        if each.pod_template is not None:
-            fields = collector.resolved(each.pod_template, at.at("podTemplate"), task.matrix)
+        if task_spec.service_account_name:
+            collector.add("serviceAccountName", task_spec.service_account_name, at)
+        if task_spec.metadata is not None:
+            draft.of_tasks.append(ForOneTask(task_spec.metadata, at.at("metadata")))
+        own = replace(_with_resources(base, task_spec, at), timeout=task_spec.timeout)
+        if task_spec.pod_template is not None:
+            fields = collector.resolved(task_spec.pod_template, at.at("podTemplate"), task.matrix)
             own = _take_own(fields, at.at("podTemplate"), own, collector)
-        by_task[each.pipeline_task_name] = own
+        by_task[task_spec.pipeline_task_name] = own
     return PodSettings(collector.fields, base, by_task)
 
 
@@ -203,8 +205,10 @@ def _take_own(fields: dict[str, Any], place: Place, settings: TaskSettings, coll
 
 
 def _with_resources(settings: TaskSettings, spec: TaskRunSpec | PipelineTaskRunSpec, place: Place) -> TaskSettings:
-    steps = {each.name: each.compute_resources.to_kubernetes() for each in spec.step_specs}
-    sidecars = {each.name: each.compute_resources.to_kubernetes() for each in spec.sidecar_specs}
+    steps = {step_spec.name: step_spec.compute_resources.to_kubernetes() for step_spec in spec.step_specs}
+    sidecars = {
+        sidecar_spec.name: sidecar_spec.compute_resources.to_kubernetes() for sidecar_spec in spec.sidecar_specs
+    }
     places = {("Step", name): place.at("stepSpecs", index) for index, name in enumerate(steps)}
     places |= {("Sidecar", name): place.at("sidecarSpecs", index) for index, name in enumerate(sidecars)}
     whole = spec.compute_resources.to_kubernetes() if spec.compute_resources is not None else None

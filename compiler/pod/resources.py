@@ -9,7 +9,7 @@ Rules:
 - What an author asks for is not lowered: what is over a LimitRange is refused where it is written.
 - The coordinator gets the LimitRange's default limit too, unless that would be too little for it.
 - With pod-level resources the Pod asks for the sum. For that to be the peak, a container that asks for none of a
-  resource says so: an explicit 0 is what nothing means, and keeps a LimitRange that nobody told us of out of the sum.
+  resource says so with an explicit 0, which also keeps the defaults of an unknown LimitRange out of the sum.
 
 Left to others: LimitRanges as such (``limit_ranges``), putting it all into the Pod (``pod.assembly``).
 """
@@ -83,7 +83,7 @@ def pod_resources(
         return _with_pod_level(PodResources(containers, coordinator, None), kube_version)
     silent = () if kube_version.sums_what_is_there else tuple(ranges.pod.lowest.keys() | ranges.pod.ratios.keys())
     completed = {name: _with_defaults(resources, ranges.container, silent) for name, resources in own.items()}
-    findings = [finding for name, each in own.items() for finding in _over(name, each, ranges.container)]
+    findings = [finding for name, value in own.items() for finding in _over(name, value, ranges.container)]
     coordinator, of_coordinator = _coordinator(ranges, silent, kube_version)
     floors = {name: _floors(resources, ranges.container) for name, resources in completed.items()}
     least = _least_of_pod([*completed.values(), coordinator], ranges.pod)
@@ -99,9 +99,9 @@ def _with_requests(
     resources: Mapping[str, Resources], requests: Mapping[str, Mapping[str, str]]
 ) -> dict[str, dict[str, Any]]:
     result = {}
-    for name, each in resources.items():
-        merged = {**(each.get("requests") or {}), **requests.get(name, {})}
-        result[name] = {**each, "requests": merged} if merged else dict(each)
+    for name, value in resources.items():
+        merged = {**(value.get("requests") or {}), **requests.get(name, {})}
+        result[name] = {**value, "requests": merged} if merged else dict(value)
     return result
 
 
@@ -111,7 +111,7 @@ def _amount(resources: Resources, kind: str, name: str) -> Fraction:
 
 
 def _sum(resources: Iterable[Resources], kind: str, name: str) -> Fraction:
-    return sum((_amount(each, kind, name) for each in resources), _ZERO)
+    return sum((_amount(container, kind, name) for container in resources), _ZERO)
 
 
 # LimitRanges
@@ -141,7 +141,7 @@ def _floors(resources: Resources, limits: Limits) -> dict[str, Fraction]:
 
 
 def _contradictions(ranges: LimitRanges) -> Iterator[Finding]:
-    """Yield what no Pod can satisfy, since several LimitRanges want what cannot be had together."""
+    """Yield what no Pod can satisfy, since LimitRanges contradict each other."""
     for limits in (ranges.container, ranges.pod):
         for name in limits.lowest.keys() & limits.highest.keys():
             lowest, highest = limits.lowest[name], limits.highest[name]
@@ -232,7 +232,7 @@ def _least_of_pod(resources: Iterable[Resources], limits: Limits) -> dict[str, F
 def _filled_up(
     coordinator: dict[str, Any], containers: Iterable[Resources], least: Mapping[str, Fraction]
 ) -> dict[str, Any]:
-    """Return the coordinator's resources with what is missing from a Pod's sum, as far as its limit allows."""
+    """Return the coordinator's resources with what is missing from a Pod's sum, up to its limit."""
     others = list(containers)
     requests = dict(coordinator["requests"])
     for name, amount in least.items():
@@ -250,7 +250,7 @@ def _of_whole_pod(
     """Yield what a LimitRange for Pods does not allow."""
     whole = [*containers.values(), coordinator]
     for name, bound in {**limits.ratios, **limits.highest}.items():
-        without = [key for key, each in containers.items() if name not in (each.get("limits") or {})]
+        without = [key for key, value in containers.items() if name not in (value.get("limits") or {})]
         if without and (not kube_version.sums_what_is_there or len(without) == len(containers)):
             message = f"the LimitRange '{bound.owner}' is for the whole Pod, and wants this to have a limit of {name}"
             yield Finding(message, (without[0], ("computeResources",)))
@@ -262,7 +262,7 @@ def _of_whole_pod(
             yield Finding(message, bound)
     for name, bound in limits.lowest.items():
         limit = _sum(whole, "limits", name)
-        counted = kube_version.sums_what_is_there or all(name in (each.get("limits") or {}) for each in whole)
+        counted = kube_version.sums_what_is_there or all(name in (container.get("limits") or {}) for container in whole)
         if counted and 0 < limit < bound.amount:
             message = f"the limits of all containers together are {_written(name, limit)} of {name}"
             yield Finding(f"{message}, and a Pod must have at least {bound.text}; leave them out, or allow more", bound)
@@ -286,14 +286,14 @@ def _written(name: str, amount: Fraction) -> str:
 def _with_pod_level(resources: PodResources, kube_version: KubeVersion) -> PodResources:
     if not kube_version.has_pod_level_resources:
         return resources
-    asked = [each.get("requests") or {} for each in resources.containers.values()]
-    names = [name for name in OF_WHOLE_PODS if any(name in each for each in asked)]
+    asked = [value.get("requests") or {} for value in resources.containers.values()]
+    names = [name for name in OF_WHOLE_PODS if any(name in request for request in asked)]
     if not names:
         return resources
     nothing = dict.fromkeys(names, "0")
     containers = {
-        name: {**each, "requests": {**nothing, **requests}}
-        for (name, each), requests in zip(resources.containers.items(), asked, strict=True)
+        name: {**value, "requests": {**nothing, **requests}}
+        for (name, value), requests in zip(resources.containers.items(), asked, strict=True)
     }
     whole = [*containers.values(), resources.coordinator]
     requests = {name: _written(name, _sum(whole, "requests", name)) for name in names}

@@ -5,11 +5,11 @@ Rules:
 - What has failed by itself is not run again: a Pipeline has effects outside. What went down with its node is. A Job
   tells the two apart by the Pod's condition DisruptionTarget, and by the exit codes of its containers: those of Steps
   are the Steps' own, and a run that fails has one that is not 0 (``coordinator.engine``). A native sidecar does
-  not count for the phase of its Pod, and its exit code is looked at only in Pods that failed.
+  not count for the phase of its Pod, and its exit code counts only in Pods that failed.
 - Pods that failed without any exit code have never run (a node refused them, or the coordinator's image never came):
   these are what ``backoffLimit`` is for.
-- Before 1.26 a Job cannot tell why its Pod failed. It is not retried at all there: better one run too few than a
-  deployment that is made twice.
+- Before 1.26 a Job does not know why its Pod failed. It never retries there: one run too few is better than a second
+  deployment.
 - No second Pod is made before the first has ended, nor a second run of a CronJob.
 - Equal Pods give equal objects.
 
@@ -111,7 +111,7 @@ def make_workload(pod: dict[str, Any], workload: Workload, kube_version: KubeVer
 
 
 def _fixed_name(metadata: Mapping[str, Any]) -> str | None:
-    """Return the name of what is made once for many runs: CronJobs are told apart by their names alone."""
+    """Return the name of what is made once for many runs: CronJobs have only their names to tell them apart."""
     name: str | None = metadata.get("name") or metadata.get("generateName", "").rstrip("-.") or None
     return name
 
@@ -143,7 +143,7 @@ def _retries(kube_version: KubeVersion) -> dict[str, Any]:
 
 
 def _time_zone_problem(name: str) -> str | None:
-    """Return what is wrong with a time zone, as far as this machine knows them."""
+    """Return what is wrong with a time zone, by the list of this machine."""
     known = zoneinfo.available_timezones()
     if name in known or (not known and name and name != "Local"):
         return None

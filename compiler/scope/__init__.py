@@ -1,1 +1,1 @@
-"""What a reference means where it stands: params, variables, names, and what is known of their values."""
+"""What a reference means at a place: params, variables, names, and their known values."""

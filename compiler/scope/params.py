@@ -6,12 +6,12 @@ Rules (Tekton docs/pipelines.md, tasks.md and pipelineruns.md, "Propagated Param
 - A default that refers to its own param means the one around an embedded spec. If that is all that it is, or there is
   neither a default nor a type, the param has the type of the one around it too.
 - An object that is given is completed by the keys of the default.
-- A default may refer to other params of the same declaration. A default that is not used is not looked at.
+- A default may refer to other params of the same declaration. A default that is not used is not checked.
 - A Pipeline's param that is handed on to a Task's param with an enum has an enum of some of its values. An empty
   value is not held against an enum (docs/pipelines.md, "Param enum").
 - What is given and not declared can be used in an embedded spec; a referenced one never sees it.
 
-A bound param is a template in the scope of whoever gives it; `BoundParams.known` has the values that are known already.
+A bound param is a template in the outer scope; `BoundParams.known` has the values that are known when compiling.
 Left to others: checking the references in what is given (``references``), where the values come from.
 """
 
@@ -41,12 +41,12 @@ from monopod.schemas.variables import (
 NO_NAMES = Names({})
 NO_VALUES = Scope({})
 MAX_DEFAULTS = 100
-"""How many defaults may refer to one another in a row."""
+"""The longest chain of defaults that refer to one another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A param that is handed over, and where that is written. `reported`: its value is not what was meant."""
+    """A value for a param, and where it is written. `reported`: the value is wrong, which is reported already."""
 
     name: str
     value: Value
@@ -56,10 +56,10 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class OuterScope:
-    """The scope around a declaration: what the values given may refer to.
+    """The scope around a declaration: what arguments may refer to.
 
-    ``values`` holds what is known when compiling. ``inherited``: its params can be seen inside (embedded specs).
-    ``enums`` are those of its params of type string, empty ones too.
+    ``values`` are those known when compiling. ``inherited``: an embedded spec sees the params of this scope. ``enums``
+    are those of its string params, empty ones too.
     """
 
     names: Names = NO_NAMES
@@ -69,7 +69,7 @@ class OuterScope:
 
 
 class KnownValues(Scope):
-    """Values known when compiling; what is declared here but not known hides what is known around."""
+    """Values known when compiling; a param that is declared but not known hides one of the outer scope."""
 
     def __init__(
         self,
@@ -120,10 +120,10 @@ def value_if_known(template: Value, values: Scope) -> Value | None:
 
 
 class _Templates(Scope):
-    """Templates of params: an element or key of one that is a whole reference is that of what it refers to."""
+    """Templates of params, where an element or key of a reference to a whole value is that of the value."""
 
     def resolve(self, reference: Reference) -> Value | None:
-        """Return what the reference stands for, as the templates have it."""
+        """Return the template that a reference means."""
         template = self.get(reference.path[:2])
         holder = only_reference(template) if isinstance(template, str) else None
         inside = f"[{reference.index}]" if isinstance(reference.index, int) else _inside(reference.path[2:])
@@ -144,11 +144,10 @@ def whole(name: str, shape: Shape) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What declares params: in messages `receiver`, such as ``the Task 'build'``.
+    """The params that something declares; `receiver` names it in messages: ``the Task 'build'``.
 
-    Defaults may refer to `default_names` beside other params. `used` are the params that something refers to, whose
-    defaults must be right; None for all. `of_run`: ``-p`` gives these params
-    their values.
+    Defaults may refer to `default_names` beside other params. Only the defaults of params that are `used` are checked;
+    None for all. `of_run`: ``-p`` sets these params.
     """
 
     receiver: str
@@ -241,7 +240,7 @@ class _Binder:
         if not shape.fits(kind):
             remark = not_strings(value) if kind != "string" else ""
             what = f"the param '{spec.name}' of {self._receiver} is of type {kind}"
-            message = f"{what}, but {remark}" if remark else f"{what}, this is of type {shape.type}"
+            message = f"{what}, but {remark}" if remark else f"{what}, but this value is of type {shape.type}"
             self._problems.append(given.place.problem("param-type", message))
         if kind != "object":
             return value
@@ -295,13 +294,13 @@ class _Binder:
 
     def _needed_by(self, spec: ParamSpec) -> list[str]:
         """Return the declared params that a default refers to; its own only if no param around has that name."""
-        needed = {each.path[1] for each in references_in(spec.default or "") if each.path[0] == "params"}
+        needed = {reference.path[1] for reference in references_in(spec.default or "") if reference.path[0] == "params"}
         if self._outer.inherited and self._outer.names.shape(("params", spec.name)) is not None:
             needed.discard(spec.name)
         return sorted(needed & self._declared.keys())
 
     def _with_defaults(self, used: Iterable[str]) -> set[str]:
-        """Return these params with those that their defaults refer to."""
+        """Return these params and all that their defaults refer to."""
         found: set[str] = set()
         waiting = list(used)
         while waiting:
@@ -344,7 +343,7 @@ class _Binder:
             self._problems.append(place.problem("param-enum", enum_message(value, spec, self._receiver)))
 
     def _reports_other_enum(self, spec: ParamSpec) -> bool:
-        """Report a param that is handed on to one with an enum, and can have other values; return whether it is so."""
+        """Report a param that is passed on to one with an enum and allows other values; return whether it does."""
         given = self._arguments.get(spec.name)
         reference = only_reference(given.value) if given is not None and isinstance(given.value, str) else None
         if given is None or reference is None or reference.path[0] != "params" or reference.index is not None:
@@ -382,7 +381,7 @@ class _Binder:
 
 
 def _takes_any_type(spec: ParamSpec) -> bool:
-    """Return whether a param takes over the type of the one around it: it says nothing, or means that very param."""
+    """Return whether a param has the type of the outer param: it declares no type, or its default is that param."""
     if spec.type is None and spec.properties is None and spec.default is None:
         return True
     reference = only_reference(spec.default) if isinstance(spec.default, str) else None
@@ -399,7 +398,7 @@ def _key_by_key(value: Value, shape: Shape) -> dict[str, str]:
 
 def enum_message(value: Value, spec: ParamSpec, receiver: str) -> str:
     """Return what is wrong with a value that is not among those of an enum."""
-    return f"'{value}' is none of the values that {receiver} takes for '{spec.name}': {', '.join(spec.enum)}"
+    return f"{receiver} does not allow '{value}' for '{spec.name}'; allowed: {', '.join(spec.enum)}"
 
 
 def undeclared_params(

@@ -6,7 +6,7 @@ Rules (Tekton docs/variables.md):
   inner one, and are shadowed by it.
 - Where a text is only part of a string, references must be strings. An element of a list may be a whole array by
   itself, a param's value a whole array or object.
-- A reference without a known first word is the shell's, and is left alone.
+- A reference without a known first word is the shell's, and stays as it is.
 - What cannot be known because of a problem that was reported (a Task that could not be fetched) is `REPORTED`: it fits
   everywhere, and nothing that refers to it is reported again.
 
@@ -78,7 +78,7 @@ class Names:
         self._refused = refused
 
     def shape(self, path: Path) -> Shape | None:
-        """Return what `path`, which may go on to a key of an object, stands for; None if it means nothing."""
+        """Return what `path`, which may end in a key of an object, means; None if it means nothing."""
         shape = self._shapes.get(path)
         if shape is None and len(path) > 2:
             holder = self._shapes.get(path[:-1])
@@ -132,12 +132,12 @@ def check(text: str, use: Use, names: Names, place: Place) -> Iterator[Problem]:
     """Yield what is wrong with the references in `text`."""
     if "$(" not in text:
         return
-    alone = only_reference(text) is not None
+    is_whole = only_reference(text) is not None
     for reference in references(text):
         shape = names.shape(reference.path)
         if shape is None:
             yield _unknown(reference, names, place)
-        elif not shape.reported and (message := _misfit(reference, shape, use if alone else "text")):
+        elif not shape.reported and (message := _misfit(reference, shape, use if is_whole else "text")):
             yield place.problem("reference-type", message)
 
 
@@ -168,7 +168,7 @@ def shape_of(value: Value, names: Names) -> Shape:
 
 def is_reported(value: Value, names: Names) -> bool:
     """Return whether a param's value refers to something that is unknown because of a reported problem."""
-    shapes = (names.shape(each.path) for each in references_in(value))
+    shapes = (names.shape(reference.path) for reference in references_in(value))
     return any(shape is None or shape.reported for shape in shapes)
 
 
@@ -200,21 +200,27 @@ def _stays_as_text(path: Path, names: Names) -> bool:
 
 
 def _misfit(reference: Reference, shape: Shape, use: Use) -> str | None:
-    """Return why a value of this shape does not fit where the reference stands."""
+    """Return why a value of this shape does not fit where it is used; None if it does."""
     text = reference.text
     if isinstance(reference.index, int):
-        if shape.type != "array":
-            return f"{text}: there is no array to take an element of, it is {_ARTICLE[shape.type]}"
-        if shape.length is not None and reference.index >= shape.length:
-            return f"{text}: the array has only {shape.length} element{'' if shape.length == 1 else 's'}"
-        return None
+        return _wrong_index(text, reference.index, shape)
     if shape.type == "string":
-        return f"{text}: it is a string, [*] is for arrays and objects" if reference.whole else None
+        return f"{text}: [*] is for arrays and objects, but this is a string" if reference.whole else None
     if use == "value" or (use == "element" and shape.type == "array"):
         return None
-    way_out = "stand alone as an element of a list" if shape.type == "array" and use == "text" else "be used key by key"
-    instead = f"; refer to an element of it, as in {text[:-1].removesuffix('[*]')}[0])" if shape.type == "array" else ""
-    return f"{text} is {_ARTICLE[shape.type]}, which has no place inside a string: it can only {way_out}{instead}"
+    if shape.type == "object":
+        return f"{text} is an object and cannot be part of a string; use one of its keys"
+    element = f"{text[:-1].removesuffix('[*]')}[0])"
+    whole = "make it an element of a list by itself, or " if use == "text" else ""
+    return f"{text} is an array and cannot be part of a string; {whole}use one element, as in {element}"
+
+
+def _wrong_index(text: str, index: int, shape: Shape) -> str | None:
+    if shape.type != "array":
+        return f"{text}: an index needs an array, but this is {_ARTICLE[shape.type]}"
+    if shape.length is not None and index >= shape.length:
+        return f"{text}: the array has only {shape.length} element{'' if shape.length == 1 else 's'}"
+    return None
 
 
 _WHAT: dict[Path, str] = {

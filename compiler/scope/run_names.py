@@ -1,4 +1,4 @@
-"""What is called how in a run: the values of ``$(context.…)`` that are known when compiling, and Tekton's labels.
+"""The names in a run: the values of ``$(context.…)`` that are known when compiling, and Tekton's labels.
 
 Rules (Tekton docs/variables.md and labels.md; pkg/reconciler/{pipelinerun,taskrun}/resources/apply.go):
 
@@ -25,13 +25,13 @@ _MOST_CHARACTERS = 63
 
 
 def generated_name(prefix: str) -> str:
-    """Return a name that nothing else has, made of a generateName as an API server makes one."""
+    """Return a unique name for a generateName, as an API server makes it."""
     suffix = "".join(secrets.choice(_SUFFIX) for _ in range(5))
     return prefix[: _MOST_CHARACTERS - len(suffix)] + suffix
 
 
 def placeholder_name(prefix: str) -> str:
-    """Return a name such as `generated_name` makes, the same one each time: for what is only looked at."""
+    """Return a name such as `generated_name` makes, but always the same, for a Plan that is only displayed."""
     return prefix[: _MOST_CHARACTERS - 5] + "xxxxx"
 
 
@@ -69,7 +69,7 @@ class RunNames:
         return self._of("taskRun", None)
 
     def inner(self, task: str) -> RunNames:
-        """Return the names of the Pipeline that a PipelineTask stands for."""
+        """Return the names of the Pipeline that a PipelineTask runs."""
         return replace(self, name=self._joined(task))
 
     def _joined(self, task: str) -> str | None:

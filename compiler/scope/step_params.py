@@ -35,7 +35,7 @@ def renamed(field: T) -> T:
     if isinstance(field, str):
         result = _renamed_text(field) if "$(" in field else field
     elif isinstance(field, dict):
-        result = {key: renamed(each) for key, each in field.items()}
+        result = {key: renamed(value) for key, value in field.items()}
     elif isinstance(field, list):
         result = [renamed(each) for each in field]
     return result  # type: ignore[no-any-return]

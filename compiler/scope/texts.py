@@ -37,4 +37,4 @@ def _collect(value: Any, found: list[str]) -> None:
 
 def paths_in(value: Any) -> frozenset[Path]:
     """Return all that the texts in a model refer to."""
-    return frozenset(each.path for text in texts(value) if "$(" in text for each in references(text))
+    return frozenset(reference.path for text in texts(value) if "$(" in text for reference in references(text))

@@ -89,10 +89,14 @@ class Variables:
 
 def without_value(text: str, place: Place, report: Report) -> Iterator[Problem]:
     """Yield that what a text refers to has no value, unless the report has an error that explains it."""
-    if not report.has_errors:
-        late = next(references(text))
+    if report.has_errors:
+        return
+    late = next(references(text))
+    if late.path[0] == "params":
         message = f"{late.text} has no value, so what this means is not known; give it with -p {late.path[1]}=…"
         yield place.problem("missing-param", message)
+    else:
+        yield place.problem("unknown-reference", f"{late.text} cannot be used here; write the value")
 
 
 def _why_late(path: Path) -> str:

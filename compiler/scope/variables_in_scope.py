@@ -28,7 +28,7 @@ CREDENTIALS_PATH = "/tekton/creds"
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What a PipelineTask leaves for others: its Results, and whether a matrix fans it out.
+    """What other Tasks may use of a PipelineTask: its Results, and whether it has a matrix.
 
     Without Results (None) nothing is known of it, since what it runs was reported as a problem.
     """
@@ -83,7 +83,7 @@ def pipeline_names(
 def resolver_names(inner: Names) -> Names:
     """Return what the params of a resolver in a Pipeline may refer to; `inner` are its params.
 
-    Results are among it, though known too late: that is what can be told of them.
+    Results are included, though they are known too late: the error then says so.
     """
     return Names(_PIPELINE_CONTEXT, inner, open_ended=[("tasks",)])
 

@@ -2,8 +2,8 @@
 
 Rules:
 
-- Tekton puts values in place of references before it evaluates, so that a reference can stand for any text. Inside
-  quotes that changes nothing; an expression with a reference outside of quotes that does not parse is left alone.
+- Tekton replaces references by values before it evaluates, so a reference can become any text. Inside of quotes that
+  changes nothing. An expression with a reference outside of quotes is not parsed.
 - Tekton itself refuses a reference outside of quotes when it takes the document (``validateWhenExpressionFields``), so
   that one is a warning: it runs here.
 - An expression that is nested so deep that the parser could run out of stack is left to the coordinator, which
@@ -48,7 +48,7 @@ def syntax_error(expression: str) -> str | None:
 def unquoted_reference(expression: str) -> str | None:
     """Return what is wrong with the first reference outside of quotes in a CEL expression; None if there is none."""
     outside = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), expression)
-    text = next((each.text for each in references(outside)), None)
+    text = next((reference.text for reference in references(outside)), None)
     if text is None:
         return None
     return f"{text} is outside of quotes, which Tekton refuses in CEL; write '{text}', or int('{text}') for a number"

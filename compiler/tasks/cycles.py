@@ -19,7 +19,7 @@ MOST_NAMED = 12
 def cycles(after: Mapping[str, Sequence[str]], places: Mapping[str, Place]) -> Iterator[Problem]:
     """Yield one problem for each knot of Tasks that wait for each other: a shortest circle in it.
 
-    `after` holds, by Task, those that it waits for.
+    `after` holds the Tasks that each Task waits for.
     """
     graph: nx.DiGraph[str] = nx.DiGraph([(before, name) for name, all_before in after.items() for before in all_before])
     position = {name: index for index, name in enumerate(after)}

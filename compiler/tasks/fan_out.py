@@ -91,7 +91,7 @@ def _reference_problems(matrix: Matrix, names: Names, place: Place) -> Iterator[
         yield from check_value(param.value, names, where)
         shape = shape_of(param.value, names)
         if not shape.fits("array"):
-            yield where.problem("param-type", f"a matrix needs an array, this is of type {shape.type}")
+            yield where.problem("param-type", f"a matrix needs an array, but this value is of type {shape.type}")
     for number, entry in enumerate(matrix.include):
         for index, param in enumerate(entry.params):
             yield from check_value(param.value, names, place.at("include", number, "params", index, "value"))
@@ -148,7 +148,7 @@ def limit_of(annotations: Mapping[str, str]) -> int | None:
 
 
 def limit_problems(annotations: Mapping[str, str], metadata_place: Place) -> Iterator[Problem]:
-    """Yield what is wrong with the annotation; `metadata_place` is that of the metadata which has it."""
+    """Yield what is wrong with the annotation; `metadata_place` is where its metadata is written."""
     if MAX_CONCURRENCY in annotations and limit_of(annotations) is None:
         message = f"expected a number, 1 or more, got '{annotations[MAX_CONCURRENCY]}'"
         yield metadata_place.at("annotations", MAX_CONCURRENCY).problem("annotation", message)

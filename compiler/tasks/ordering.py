@@ -41,7 +41,7 @@ def sources(task: PipelineTask) -> tuple[str, ...]:
     What an embedded Pipeline refers to are its own Tasks.
     """
     fields = [value for name, value in task.__dict__.items() if name != "pipeline_spec"]
-    found = (_source(each) for text in texts(fields) if "$(tasks" in text for each in references(text))
+    found = (_source(reference) for text in texts(fields) if "$(tasks" in text for reference in references(text))
     return tuple(dict.fromkeys(name for name in found if name is not None))
 
 

@@ -59,7 +59,7 @@ from monopod.schemas.variables import MisfitError, Path, Scope, evaluate, refere
 
 @dataclass(frozen=True, slots=True)
 class PipelineScope:
-    """What a PipelineTask sees of the Pipeline around it; `path` are the PipelineTasks that this stands for.
+    """What a PipelineTask sees of its Pipeline; `path` are the PipelineTasks that the Pipeline runs in.
 
     `run` is how the PipelineRun of that Pipeline is called, or the TaskRun that is run. `enums` are as in `OuterScope`.
     """
@@ -91,7 +91,7 @@ class PipelineTask:
 def given_params(task: pipelines.PipelineTask, place: Place) -> tuple[Argument, ...]:
     """Return the params that a PipelineTask hands over."""
     return tuple(
-        Argument(each.name, each.value, place.at("params", index, "value")) for index, each in enumerate(task.params)
+        Argument(param.name, param.value, place.at("params", index, "value")) for index, param in enumerate(task.params)
     )
 
 
@@ -114,7 +114,7 @@ def result_declarations(results: Sequence[StepResult]) -> tuple[plan.ResultDecla
 
 
 def _evaluated(template: plan.Value, values: Scope) -> plan.Value:
-    """Return a template with these values put in; one that refers to them wrongly, which has been told, as it is."""
+    """Return a template with these values put in, or unchanged if it uses them wrongly, which is reported."""
     try:
         return evaluate(template, values)
     except MisfitError:
@@ -258,7 +258,8 @@ class _TaskCompiler:
 
     def _bind_workspaces(self) -> list[TaskWorkspace]:
         declared = [
-            (each, self._spec_place.at("workspaces", index)) for index, each in enumerate(self._spec.workspaces)
+            (workspace, self._spec_place.at("workspaces", index))
+            for index, workspace in enumerate(self._spec.workspaces)
         ]
         receiver = Receiver(self._receiver, declared, self._place, self._embedded)
         bindings, outer = bindings_of(self._task, self._place), self._scope.workspaces
@@ -301,7 +302,7 @@ class _TaskCompiler:
     def _check_texts(self, names: Names, resolved: Sequence[ResolvedStep], fan: FanOut | None) -> None:
         """Check the texts that belong neither to params, Workspaces and guards, nor to Steps and Sidecars."""
         given: dict[Path, Shape] = {
-            ("params", each.name): names.shape(("params", each.name)) or STRING for each in self._arguments
+            ("params", argument.name): names.shape(("params", argument.name)) or STRING for argument in self._arguments
         }
         matrix: dict[Path, Shape] = {("params", name): STRING for name in (fan.shapes if fan is not None else ())}
         outside = Names({**given, **matrix} if fan is not None else {}, self._scope.names)
@@ -325,7 +326,7 @@ class _TaskCompiler:
     # Steps, Sidecars and slots
 
     def _volumes(self) -> list[tuple[Volume, Place]]:
-        return [(each, self._spec_place.at("volumes", index)) for index, each in enumerate(self._spec.volumes)]
+        return [(volume, self._spec_place.at("volumes", index)) for index, volume in enumerate(self._spec.volumes)]
 
     def _slots(self, parts: TaskParts, bound: BoundParams, values: Scope, fan: FanOut | None) -> Slots:
         if fan is None:
@@ -335,8 +336,8 @@ class _TaskCompiler:
         if fan.combinations is not None and count == len(fan.combinations):
             defaults = {param.name: value_if_known(param.value, self._scope.values) for param in bound.params}
             combinations = [
-                fan_out.values_of(each, defaults, Scope(self._context_of(index), values))
-                for index, each in enumerate(fan.combinations)
+                fan_out.values_of(combination, defaults, Scope(self._context_of(index), values))
+                for index, combination in enumerate(fan.combinations)
             ]
         return slots_of_matrix(parts, Combinations(values, combinations), count, self._draft, self._report)
 

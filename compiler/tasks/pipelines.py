@@ -2,11 +2,11 @@
 
 Rules (Tekton docs/pipelines-in-pipelines.md):
 
-- A Pipeline may stand in the place of a Task: it has a scope of its own, and other Tasks may use its Results. An
+- A PipelineTask may run a Pipeline, which has a scope of its own, and other Tasks may use its Results. An
   embedded one sees the params and Workspaces around it.
 - It has the timeout of its PipelineTask, no retries and no matrix.
 - The name of a Task may be a variable (docs/variables.md) whose value is known when compiling.
-- It never stands within itself, and remote ones within each other only so deep.
+- A Pipeline never contains itself, and remote Pipelines are nested only so deep.
 
 Left to others: each of its Tasks (``pipeline_tasks``), their order (``ordering``).
 """
@@ -52,14 +52,14 @@ from monopod.schemas.tekton.tasks import TaskSpec
 from monopod.schemas.variables import Path, TooLargeError
 
 MAX_DEPTH = 100
-"""How deep Pipelines may stand in one another, as deep as the values of YAML."""
+"""How deep Pipelines may be nested, which is the limit of YAML values too."""
 MAX_REMOTE_DEPTH = 20
-"""How deep remote Pipelines may stand in one another: each could name a next one for ever."""
+"""How deep remote Pipelines may be nested: each could refer to a next one for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ancestry:
-    """The PipelineTasks that a Pipeline stands for, outermost first, and the Pipelines that it is referred to from.
+    """The PipelineTasks that a nested Pipeline runs in, outermost first, and the Pipelines that refer to it.
 
     ``run`` is how its PipelineRun is called.
     """
@@ -71,7 +71,7 @@ class Ancestry:
 
 @dataclass(frozen=True, slots=True)
 class _Nested:
-    """A PipelineTask with a Pipeline in the place of its Task."""
+    """A PipelineTask that runs a Pipeline."""
 
     task: pipelines.PipelineTask
     place: Place
@@ -115,7 +115,7 @@ def compile_pipeline(
     state.report.extend(order_problems(placed, orders, {task.name for task in spec.finally_}))
     final_orders = {task.name: Order((), _among(sources(task), orders)) for task in spec.finally_}
     state.report.extend(_result_problems(spec, place, result_names(spec, outputs, Names(params.shapes))))
-    enums = {each.name: each.enum for each in spec.params if each.value_type == "string"}
+    enums = {param.name: param.enum for param in spec.params if param.value_type == "string"}
     scope = PipelineScope(ancestry.path, names, values, workspaces, ancestry.run, enums)
     final_scope = replace(scope, names=final_names)
     return plan.Pipeline(
@@ -124,14 +124,14 @@ def compile_pipeline(
         tasks=_all_compiled(tasks, orders, scope, ancestry, state),
         final_tasks=_all_compiled(final_tasks, final_orders, final_scope, ancestry, state),
         results=tuple(
-            plan.ResultDeclaration(each.name, each.type or "string", value=each.value) for each in spec.results
+            plan.ResultDeclaration(result.name, result.type or "string", value=result.value) for result in spec.results
         ),
         variables=listed(fixed, fixed),
         source=state.source(found),
     )
 
 
-# What PipelineTasks stand for
+# What PipelineTasks run
 
 
 def _resolved(
@@ -183,14 +183,14 @@ def _pipeline(
     at = where.at("resolver" if found.origin else "name")
     if found.identity in ancestry.referred_from:
         circle = " → ".join((*ancestry.referred_from, found.identity))
-        state.report.add(at.problem("cycle", f"the Pipeline would stand within itself: {circle}"))
+        state.report.add(at.problem("cycle", f"the Pipeline contains itself: {circle}"))
         return None
     if len(ancestry.path) >= MAX_DEPTH:
-        message = f"this is too deep: more than {MAX_DEPTH} Pipelines would stand in one another"
+        message = f"Pipelines are nested deeper than {MAX_DEPTH} levels"
         state.report.add(at.problem("too-deep", message))
         return None
     if found.origin and len(ancestry.referred_from) >= MAX_REMOTE_DEPTH:
-        message = f"{found.origin} is too deep: more than {MAX_REMOTE_DEPTH} Pipelines would stand in one another"
+        message = f"remote Pipelines are nested deeper than {MAX_REMOTE_DEPTH} levels, at {found.origin}"
         state.report.add(at.problem("too-deep", message))
         return None
     return found
@@ -267,7 +267,7 @@ def _compile_nested(
     task, place, report = source.task, source.place, state.report
     for field, value in (("matrix", task.matrix), ("retries", task.retries)):
         if value:
-            message = f"a Pipeline in the place of a Task has no {field}, in Tekton neither"
+            message = f"a Pipeline that runs as a Task cannot have {field}, as in Tekton"
             report.add(place.at(field).problem("unsupported", message))
     report.extend(check(task.display_name, "text", scope.names, place.at("displayName")))
     report.extend(check_guards(task.when, scope.names, place.at("when")))
@@ -341,8 +341,10 @@ def _bind_workspaces(source: _Nested, scope: PipelineScope, report: Report) -> B
 
 
 def pipeline_receiver(found: Definition[PipelineSpec], place: Place) -> Receiver:
-    """Return a Pipeline as what gets Workspaces; `place` is that of the run or PipelineTask that uses it."""
-    declared = [(each, found.place.at("workspaces", index)) for index, each in enumerate(found.spec.workspaces)]
+    """Return a Pipeline as the receiver of Workspaces; `place` is where the run or PipelineTask uses it."""
+    declared = [
+        (workspace, found.place.at("workspaces", index)) for index, workspace in enumerate(found.spec.workspaces)
+    ]
     return Receiver(f"the Pipeline '{found.name}'", declared, place, found.embedded)
 
 

@@ -258,8 +258,8 @@ class _StepResolver:
 
     def _unresolved(self, fields: dict[str, Any], sources: Sources) -> ResolvedStep:
         names = self._names({}, self._fixed(()), self.task.names)
-        for index, each in enumerate(self.step.params):
-            self.task.report.extend(check_value(each.value, names, self.place.at("params", index, "value")))
+        for index, param in enumerate(self.step.params):
+            self.task.report.extend(check_value(param.value, names, self.place.at("params", index, "value")))
         return ResolvedStep(self.name, fields, sources, names, {}, NOTHING_BOUND, self.step.workspaces, reported=True)
 
     def _fixed(self, results: Iterable[StepResult]) -> dict[Path, Value]:
@@ -281,8 +281,8 @@ class _StepResolver:
         receiver = f"the StepAction '{action_name}'"
         names = self._names({}, {}, self.task.names)
         given = self._without_ignored(receiver, action, names)
-        for each in given:
-            self.task.report.extend(check_value(each.value, names, each.place))
+        for argument in given:
+            self.task.report.extend(check_value(argument.value, names, argument.place))
         declared = [(spec, place.at("params", index)) for index, spec in enumerate(action.params)]
         declaration = Declaration(receiver, declared, self.task.without_params)
         self.task.report.extend(undeclared_params(given, declaration, "error"))
@@ -297,21 +297,21 @@ class _StepResolver:
         """
         objects = {spec.name: spec for spec in action.params if spec.value_type == "object"}
         given = []
-        for index, each in enumerate(self.step.params):
-            place, spec = self.place.at("params", index, "value"), objects.get(each.name)
-            is_text = shape_of(each.value, names) == STRING
-            if spec is not None and is_text and _has_whole_default(spec) and not is_reported(each.value, names):
+        for index, param in enumerate(self.step.params):
+            place, spec = self.place.at("params", index, "value"), objects.get(param.name)
+            is_text = shape_of(param.value, names) == STRING
+            if spec is not None and is_text and _has_whole_default(spec) and not is_reported(param.value, names):
                 message = (
-                    f"the param '{each.name}' of {receiver} is of type object and this is of type string, "
-                    "so it has no effect, in Tekton neither: the default is used"
+                    f"the param '{param.name}' of {receiver} is of type object and this value is of type string, "
+                    "so it has no effect, as in Tekton: the default is used"
                 )
                 self.task.report.add(place.problem("no-effect", message, "warning"))
             else:
-                given.append(Argument(each.name, each.value, place))
+                given.append(Argument(param.name, param.value, place))
         return given
 
     def _check_script(self, script: str, place: Place) -> None:
-        found = next((each for each in references(script) if each.path[0] == "params"), None)
+        found = next((reference for reference in references(script) if reference.path[0] == "params"), None)
         if found is not None:
             message = f"{found.text}: the script of a StepAction may not hold params; hand it over in env"
             self.task.report.add(place.at("script").problem("param-in-script", message))

@@ -128,17 +128,17 @@ def _max_concurrency(run: Run, report: Report) -> int | None:
 def _known_workspaces(run: Run) -> set[str]:
     """Return the Workspaces that a Pipeline or Task declares or, embedded in the run, uses at any depth."""
     found = run.definition
-    return _declared_or_used(found.spec) if found.embedded else {each.name for each in found.spec.workspaces}
+    return _declared_or_used(found.spec) if found.embedded else {workspace.name for workspace in found.spec.workspaces}
 
 
 def _declared_or_used(spec: PipelineSpec | TaskSpec) -> set[str]:
-    names = {each.name for each in spec.workspaces}
+    names = {workspace.name for workspace in spec.workspaces}
     names |= {path[1] for path in paths_in(spec) if path[0] == "workspaces"}
     if isinstance(spec, TaskSpec):
         users: list[Step | Sidecar] = [*spec.steps, *spec.sidecars]
-        return names | {each.name for user in users for each in user.workspaces}
+        return names | {workspace.name for user in users for workspace in user.workspaces}
     for task in (*spec.tasks, *spec.finally_):
-        names |= {each.workspace or each.name for each in task.workspaces}
+        names |= {workspace.workspace or workspace.name for workspace in task.workspaces}
         if task.task_spec is not None:
             names |= _declared_or_used(task.task_spec)
         elif task.pipeline_spec is not None:

@@ -1,4 +1,4 @@
-"""The ports that a Sidecar listens on: those that it declares, and those that can be seen in what it runs.
+"""The ports that a Sidecar listens on: declared ones, and ones that its program names.
 
 Rules:
 
@@ -62,11 +62,11 @@ class ListeningPort:
 
 def ports_of(sidecar: Sidecar, place: Place) -> Iterator[ListeningPort]:
     """Yield the ports of a Sidecar, each once, declared ones first."""
-    told: set[tuple[int, str]] = set()
-    for each in _all_ports(sidecar, place):
-        if (each.port, each.protocol) not in told:
-            told.add((each.port, each.protocol))
-            yield each
+    seen: set[tuple[int, str]] = set()
+    for port in _all_ports(sidecar, place):
+        if (port.port, port.protocol) not in seen:
+            seen.add((port.port, port.protocol))
+            yield port
 
 
 def _all_ports(sidecar: Sidecar, place: Place) -> Iterator[ListeningPort]:
@@ -76,8 +76,8 @@ def _all_ports(sidecar: Sidecar, place: Place) -> Iterator[ListeningPort]:
         yield from _of_probe(probe, place.at(field))
     for field, words in (("command", sidecar.command), ("args", sidecar.args)):
         if words:
-            yield from _seen(_LISTENS, " ".join(words), place.at(field))
-    yield from _seen(_LISTENS, sidecar.script, place.at("script"))
+            yield from _in_text(_LISTENS, " ".join(words), place.at(field))
+    yield from _in_text(_LISTENS, sidecar.script, place.at("script"))
     for index, variable in enumerate(sidecar.env):
         if variable.name == "PORT" and variable.value.isdecimal():
             yield from _likely(variable.value, place.at("env", index, "value"))
@@ -96,7 +96,7 @@ def _of_probe(probe: Probe | None, place: Place) -> Iterator[ListeningPort]:
             yield from _likely(str(action.port), place.at(field, "port"))
 
 
-def _seen(pattern: re.Pattern[str], text: str, place: Place) -> Iterator[ListeningPort]:
+def _in_text(pattern: re.Pattern[str], text: str, place: Place) -> Iterator[ListeningPort]:
     for match in pattern.finditer(text):
         yield from _likely(next(group for group in match.groups() if group), place)
 

@@ -74,7 +74,9 @@ class _Content:
 def one_slot(parts: TaskParts, values: Scope, draft: PodDraft, report: Report) -> Slots:
     """Return the one slot of a Task without a matrix."""
     content = _content(parts, values, values, draft, report)
-    return Slots((_slot(parts, content, None, draft),), tuple(each.environment for each in content.containers))
+    return Slots(
+        (_slot(parts, content, None, draft),), tuple(container.environment for container in content.containers)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +98,14 @@ def slots_of_matrix(parts: TaskParts, values: Combinations, count: int, draft: P
         report.extend(of_all.problems)
         contents = [content] * count
     slots = tuple(_slot(parts, each, index, draft) for index, each in enumerate(contents))
-    return Slots(slots, tuple(each.environment for each in content.containers), pinned)
+    return Slots(slots, tuple(container.environment for container in content.containers), pinned)
 
 
 def _content(parts: TaskParts, values: Scope, shared: Scope, draft: PodDraft, report: Report) -> _Content:
     of_task = Variables(parts.names, values, report)
     volumes = [of_task.resolve(volume.to_kubernetes(), place) for volume, place in parts.volumes]
     mountable = frozenset(volume["name"] for volume in volumes)
-    mountable |= {workspaces.name_in_pod(each.volume, draft) for each in parts.workspaces if each.volume}
+    mountable |= {workspaces.name_in_pod(workspace.volume, draft) for workspace in parts.workspaces if workspace.volume}
     mountable |= draft.kept_volumes
     listed = frozenset(usage.name for each in (*parts.steps, *parts.sidecars) for usage in each.usages)
     content = _Content(volumes, [], [])

@@ -17,18 +17,18 @@ from monopod.schemas.tekton.pipelines import PipelineSpec
 from monopod.schemas.variables import Budget
 
 MOST_CHARACTERS = 64 * 1024 * 1024
-"""How much text may come of the values of references while a run is compiled: forty Pods as large as they may be."""
+"""How many characters the values of references may become in one compilation: forty times the largest Pod."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompilerState:
-    """What all stages share: what can be referred to, the Pod and its ports so far, and what is wrong so far.
+    """What all stages share: the definitions, the draft of the Pod and its ports so far, and the report.
 
-    `images` tells what images say to run.
-    `budget` is for the values of references. `labels` are those of Tekton's that the Pod has.
-    `max_concurrency` is how many combinations of a matrix run at the same time at most, if the Task does not say.
-    `sources` are the Pipelines and Tasks that are referred to, for the status of the run (`plan.Plan.sources`).
-    `keep_volume_claims`: what a run claims of storage is claimed for its Pod.
+    - `images` look up what images run; `labels` are those of Tekton's that the Pod has.
+    - `budget` limits how much text the values of references may become.
+    - `max_concurrency` limits how many combinations of a matrix run at the same time, unless the Task has a limit.
+    - `sources` are the Pipelines and Tasks that are referred to, for the status of the run (`plan.Plan.sources`).
+    - `keep_volume_claims`: a volumeClaimTemplate becomes a claim of the Pod.
     """
 
     catalog: Catalog
@@ -44,7 +44,7 @@ class CompilerState:
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def source(self, found: Definition[Any]) -> str:
-        """Keep what a reference led to for the status of the run; return its key, empty if it is embedded."""
+        """Keep a definition for the status of the run; return its key, empty if it is embedded."""
         if found.embedded:
             return ""
         kind = "Pipeline" if isinstance(found.spec, PipelineSpec) else "Task"

@@ -3,7 +3,7 @@
 Rules (Tekton docs/tasks.md, "Defining Steps" and "Specifying a Step template"; pkg/pod/script.go):
 
 - The stepTemplate is what a Step does not say: mappings are merged, env by name, volumeMounts by mountPath,
-  volumeDevices by devicePath; any other list of the Step replaces that of the template.
+  volumeDevices by devicePath; any other list of the Step replaces the list of the template.
 - What the Pod must hold (image, mounts …) may refer only to what is known when compiling. A variable of the environment
   may refer to anything: it moves to the Plan, with those after it that expand it.
 
@@ -59,8 +59,8 @@ _EXPANSION = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 class Sources:
     """Where the fields of a Step were written: in a StepAction, in the Step, in the stepTemplate.
 
-    ``sources`` are those of them that there are, the one that wins first, each with the fields it has (`written`).
-    What a run says of the Step (``of_run``) wins over all of them.
+    ``sources`` are the ones that exist, in order of precedence, each with the fields that it has (`written`). What a
+    run sets for the Step (``of_run``) takes precedence over all of them.
     """
 
     sources: tuple[tuple[Place, frozenset[Path]], ...]

@@ -5,7 +5,7 @@ Rules (Tekton docs/workspaces.md):
 - A run binds volumes to the Workspaces of its Pipeline, a PipelineTask those of the Pipeline to the Task's. An embedded
   spec sees the Workspaces around it under the same names, declared or not; a referenced one only what is bound to it.
 - subPaths of the run's and of the PipelineTask's binding are joined.
-- A Workspace that any Step or Sidecar lists in its own ``workspaces`` is mounted in those alone.
+- A Workspace that any Step or Sidecar lists in its own ``workspaces`` is mounted only in the ones that list it.
 - A ``volumeClaimTemplate`` becomes an emptyDir of that size: what it was for, sharing between Pods, is gone. Or, if
   claims are to be kept, a generic ephemeral volume: the cluster makes the claim with the Pod, and removes it with it.
 

@@ -185,19 +185,19 @@ def test_a_file_that_cannot_be_read_does_not_hide_another(folder):
 
 def test_a_directory_without_documents(folder):
     (folder / "d").mkdir()
-    assert lines("d") == ["d:1:1: the directory has no file that ends in .yaml, .yml or .json"]
+    assert lines("d") == ["d:1:1: the directory has no .yaml, .yml or .json file"]
 
 
 @pytest.mark.parametrize("content", ["", "\n", "# nothing\n", "---\n"])
 def test_an_empty_file(folder, content):
     (folder / "a.yaml").write_text(content)
-    assert lines("a.yaml") == ["a.yaml:1:1: there is nothing in this file"]
+    assert lines("a.yaml") == ["a.yaml:1:1: the file is empty"]
 
 
 def test_a_file_that_is_too_large_is_not_read(folder):
     with (folder / "a.yaml").open("wb") as stream:
         stream.truncate(20 * 2**20)
-    assert lines("a.yaml") == ["a.yaml:1:1: the file has 20.0 MiB; at most 10 MiB are read"]
+    assert lines("a.yaml") == ["a.yaml:1:1: the file has 20.0 MiB; the limit is 10 MiB"]
 
 
 def test_standard_input_that_is_too_large_is_not_read_to_its_end():
@@ -206,7 +206,7 @@ def test_standard_input_that_is_too_large_is_not_read_to_its_end():
             assert size == yaml_files.MAX_BYTES + 1
             return b" " * size
 
-    with pytest.raises(Problems, match=r"<stdin>:1:1: the file has more than 10 MiB; at most 10 MiB are read"):
+    with pytest.raises(Problems, match=r"<stdin>:1:1: the file has more than 10 MiB; the limit is 10 MiB"):
         load(["-"], Endless())
 
 
@@ -219,7 +219,7 @@ def test_what_is_not_utf8(folder):
 
 def test_nul_bytes(folder):
     (folder / "a.yaml").write_bytes(b"a: 1\nb: \x00")
-    assert lines("a.yaml") == ["a.yaml:2:4: the character U+0000 cannot stand in YAML; is this a text file?"]
+    assert lines("a.yaml") == ["a.yaml:2:4: YAML does not allow the character U+0000; is this a text file?"]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text():

@@ -254,7 +254,7 @@ def test_a_document_is_of_the_kind_that_is_asked_for(problems, compiled, reposit
     assert line.endswith("task.yaml is a Pipeline")
     repository.commit(task__yaml="")
     (line,) = problems(text)
-    assert "task.yaml:1:1: there is nothing in this file" in line
+    assert "task.yaml:1:1: the file is empty" in line
     repository.commit(task__yaml=task + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
     (warning,) = compiled(text).warnings
     assert "of the 2 documents of git file://" in warning.message
@@ -287,7 +287,7 @@ def test_a_remote_pipeline_within_itself_is_told(problems, repository):
     lines = problems(RUN + f"  pipelineRef: {git(repository, 'pipeline.yaml')}\n")
     origin = f"git {repository.url} @ {head[:12]} pipeline.yaml"
     assert lines == [
-        f"{origin}:5:45: spec.tasks[0].pipelineRef.resolver: the Pipeline would stand within itself: main ({origin}) → "
+        f"{origin}:5:45: spec.tasks[0].pipelineRef.resolver: the Pipeline contains itself: main ({origin}) → "
         f"main ({origin})"
     ]
 
@@ -309,7 +309,7 @@ def test_pipelines_that_go_on_for_ever_are_told(problems, web, page):
     for number in range(30):
         web.pages[f"/{number}"] = next_pipeline(number)
     (line,) = problems(RUN + f"  pipelineRef: {{resolver: http, params: [{{name: url, value: '{web.url}/0'}}]}}\n")
-    assert f"{web.url}/20 is too deep: more than 20 Pipelines would stand in one another" in line
+    assert f"remote Pipelines are nested deeper than 20 levels, at {web.url}/20" in line
 
 
 def test_a_failure_is_not_repeated_for_each_use(problems, web):

@@ -105,7 +105,7 @@ def test_a_name_that_is_too_long_is_reported_at_its_position(compile_: Compile) 
         (["--kind", "CronJob"], "--kind CronJob needs --schedule"),
         (["--schedule", "@daily"], "--schedule is for --kind CronJob, not for Pod"),
         (["--kind", "PodTemplate", "--ttl", "1h"], "--ttl is for --kind Job and CronJob"),
-        (["--kind", "CronJob", "--schedule", "61 * * * *"], "--schedule: '61' is no minute: it goes from 0 to 59"),
+        (["--kind", "CronJob", "--schedule", "61 * * * *"], "--schedule: '61' is not a valid minute; use 0 to 59"),
     ],
 )
 def test_options_that_do_not_go_with_the_kind(compile_: Compile, arguments: list[str], message: str) -> None:

@@ -74,7 +74,7 @@ def test_a_name_or_generate_name_chooses(monopod, name, pods):
 def test_an_unused_name_is_reported(monopod):
     code, output, errors = monopod("run", runs("a", "b"), "--name", "secnod")
     assert (code, output) == (2, "")
-    assert errors == "there is nothing to run with the name 'secnod' (did you mean 'second'?)\n1 error\n"
+    assert errors == "no run, Pipeline or Task has the name 'secnod' (did you mean 'second'?)\n1 error\n"
 
 
 def test_graph_draws_each(monopod):

@@ -89,7 +89,7 @@ def test_an_image_may_be_called_config():
 
 
 BAD = {
-    "": "1:1: there is nothing in this file",
+    "": "1:1: the file is empty",
     "[]": "1:1: this tells of no image",
     "{}": "1:1: this tells of no image",
     "text": "1:1: expected a mapping from names of images to their configurations, got 'text'",

@@ -49,8 +49,8 @@ spec:
 """
 
 BROKEN = {
-    "taskRef: {name: nope}": "there is no Task 'nope' among the documents; give it as a document, with -f",
-    "pipelineRef: {name: nope}": "there is no Pipeline 'nope' among the documents; give it as a document, with -f",
+    "taskRef: {name: nope}": "there is no Task named 'nope' in the files; add its file with -f",
+    "pipelineRef: {name: nope}": "there is no Pipeline named 'nope' in the files; add its file with -f",
     "taskRef: {resolver: git}": "the resolver git needs the param 'pathInRepo'",
     "taskRef: {resolver: hub, params: [{name: name, value: x}, {name: kind, value: $(params.nope)}]}": (
         "$(params.nope): there is no param 'nope'"
@@ -78,7 +78,7 @@ def test_a_wrong_param_of_a_task_that_is_not_there_is_an_error_of_its_own(proble
     )
     found = problems(text)
     assert [line.partition(": ")[2] for line in found] == [
-        "spec.tasks[0].taskRef.name: there is no Task 'nope' among the documents; give it as a document, with -f",
+        "spec.tasks[0].taskRef.name: there is no Task named 'nope' in the files; add its file with -f",
         "spec.tasks[0].params[0].value: $(params.typo): there is no param 'typo'",
     ]
 
@@ -98,7 +98,7 @@ def test_what_refers_to_the_results_of_a_step_action_that_is_not_there_is_no_fur
             - {name: b, image: i, when: [{input: $(steps.act.results.z), operator: in, values: [x]}], script: "echo $(steps.act.results.q)"}
         """
     assert problems(text, params=(("p", "v"),)) == [
-        "p.yaml:9:31: spec.steps[0].ref.name: there is no StepAction 'noact' among the documents; give it as a document, with -f"
+        "p.yaml:9:31: spec.steps[0].ref.name: there is no StepAction named 'noact' in the files; add its file with -f"
     ]
 
 
@@ -109,7 +109,7 @@ def test_what_refers_to_the_results_of_a_step_action_that_is_not_there_is_no_fur
         ("params: [{name: tag, value: $(params.tga)}], ", "$(params.tga): there is no param 'tga'"),
         (
             "params: [{name: tag, value: [a]}], ",
-            "the param 'tag' of the Task 't' is of type string, this is of type array",
+            "the param 'tag' of the Task 't' is of type string, but this value is of type array",
         ),
     ],
 )

@@ -55,15 +55,15 @@ WRONG = {
     ),
     "a fixed value that is none": (
         text("default: any", "params: [{name: message, value: v3}]"),
-        f"{WHERE}'v3' is none of the values that the Task 'a' takes for 'message': v1, v2",
+        f"{WHERE}the Task 'a' does not allow 'v3' for 'message'; allowed: v1, v2",
     ),
     "a composed value that is none": (
         text("default: v", "params: [{name: message, value: $(params.m)3}]"),
-        f"{WHERE}'v3' is none of the values that the Task 'a' takes for 'message': v1, v2",
+        f"{WHERE}the Task 'a' does not allow 'v3' for 'message'; allowed: v1, v2",
     ),
     "a combination of a matrix": (
         text("default: any", "matrix: {params: [{name: message, value: [v1, v3]}]}"),
-        "p.yaml:8:13: spec.tasks[0].matrix: 'v3' is none of the values that the Task 'a' takes for 'message': v1, v2",
+        "p.yaml:8:13: spec.tasks[0].matrix: the Task 'a' does not allow 'v3' for 'message'; allowed: v1, v2",
     ),
     "a default that is none": (
         text("default: any", "", "enum: [v1], default: v2"),
@@ -109,5 +109,5 @@ def test_the_same_holds_for_a_task_that_is_referred_to_and_for_a_final_one(probl
 def test_a_value_of_the_run_is_held_against_the_enum_of_the_pipeline(problems, value):
     source = text('enum: ["v1", "v2"], default: v1', GIVEN)
     found = problems(source, params=(("m", value),))
-    expected = [f"-p m={value}: '{value}' is none of the values that the Pipeline 'p' takes for 'm': v1, v2"]
+    expected = [f"-p m={value}: the Pipeline 'p' does not allow '{value}' for 'm'; allowed: v1, v2"]
     assert found[: len(expected)] == (expected if value == "v3" else [])

@@ -631,7 +631,7 @@ def test_a_pipeline_cannot_stand_within_itself(problems):
     found = problems(
         text.replace("NAME", "p").replace("OTHER", "q") + text.replace("NAME", "q").replace("OTHER", "p"), name="p"
     )
-    assert found == ["p.yaml:11:46: spec.tasks[0].pipelineRef.name: the Pipeline would stand within itself: p → q → p"]
+    assert found == ["p.yaml:11:46: spec.tasks[0].pipelineRef.name: the Pipeline contains itself: p → q → p"]
 
 
 TIMEOUTS = {

@@ -75,24 +75,24 @@ BAD_STEPS = {
         "(did you mean 'name'?)"
     ),
     "script: echo $(params.list[*])": (
-        "15:13: spec.steps[0].script: $(params.list[*]) is an array, which has no place inside a string: it can only "
-        "stand alone as an element of a list; refer to an element of it, as in $(params.list[0])"
+        "15:13: spec.steps[0].script: $(params.list[*]) is an array and cannot be part of a string; make it "
+        "an element of a list by itself, or use one element, as in $(params.list[0])"
     ),
     "script: echo $(params.list[2])": "15:13: spec.steps[0].script: $(params.list[2]): the array has only 2 elements",
     "script: echo $(params.text[0])": (
-        "15:13: spec.steps[0].script: $(params.text[0]): there is no array to take an element of, it is a string"
+        "15:13: spec.steps[0].script: $(params.text[0]): an index needs an array, but this is a string"
     ),
     "command: ['echo', '$(params.object[*])']": (
-        "15:23: spec.steps[0].command[1]: $(params.object[*]) is an object, which has no place inside a string: it can "
-        "only be used key by key"
+        "15:23: spec.steps[0].command[1]: $(params.object[*]) is an object and cannot be part of a string; use one of "
+        "its keys"
     ),
     "command: ['echo', '$(params.object.kye)']": (
         "15:23: spec.steps[0].command[1]: $(params.object.kye): the object 'params.object' has no key 'kye' "
         "(did you mean 'key'?)"
     ),
     "command: ['echo', 'a$(params.list[*])']": (
-        "15:23: spec.steps[0].command[1]: $(params.list[*]) is an array, which has no place inside a string: it can "
-        "only stand alone as an element of a list; refer to an element of it, as in $(params.list[0])"
+        "15:23: spec.steps[0].command[1]: $(params.list[*]) is an array and cannot be part of a string; make it "
+        "an element of a list by itself, or use one element, as in $(params.list[0])"
     ),
     "script: echo $(tasks.a.results.b)": "15:13: spec.steps[0].script: $(tasks.a.results.b): there is no Task 'a'",
     "script: x\nvolumeMounts: [{name: dat, mountPath: /d}]": (
@@ -105,7 +105,7 @@ BAD_STEPS = {
         "metadata.name"
     ),
     "ref: {name: nope}": (
-        "15:17: spec.steps[0].ref.name: there is no StepAction 'nope' among the documents; give it as a document, with -f"
+        "15:17: spec.steps[0].ref.name: there is no StepAction named 'nope' in the files; add its file with -f"
     ),
 }
 
@@ -136,7 +136,7 @@ def test_a_right_step_is_taken_without_a_word(problems, fields):
 
 BAD_PIPELINES = {
     "tasks:\n- {name: a, taskRef: {name: biuld}}": [
-        "6:31: spec.tasks[0].taskRef.name: there is no Task 'biuld' among the documents (did you mean 'build'?)"
+        "6:31: spec.tasks[0].taskRef.name: there is no Task named 'biuld' in the files (did you mean 'build'?)"
     ],
     "tasks:\n- {name: a, taskRef: {name: build}}": [
         "6:5: spec.tasks[0]: the Task 'build' needs the Workspace 'source', bind one to it",
@@ -144,8 +144,7 @@ BAD_PIPELINES = {
         "6:5: spec.tasks[0]: the object param 'repo' of the Task 'build' needs the key 'url' too",
     ],
     "tasks:\n- {name: a, taskRef: {name: x, kind: ClusterTask}}": [
-        "6:31: spec.tasks[0].taskRef.name: there is no ClusterTask or Task 'x' among the documents; give it as a "
-        "document, with -f"
+        "6:31: spec.tasks[0].taskRef.name: there is no ClusterTask or Task named 'x' in the files; add its file with -f"
     ],
     "tasks:\n- {name: a, taskRef: {name: x, kind: Wait, apiVersion: example.com/v1}}": [
         "6:24: spec.tasks[0].taskRef: a custom task needs a controller of its own in a cluster, which one Pod does not "
@@ -248,8 +247,8 @@ def test_all_problems_are_told_at_once(problems):
         "-p vesrion=1: there is no param 'vesrion' (did you mean 'version'?)",
         "p.yaml:5:3: spec: the Pipeline 'ci' needs the param 'tag'; give it with -p tag=…",
         "p.yaml:10:16: spec.tasks[0].runAfter[0]: there is no Task 'zz'",
-        "p.yaml:12:30: spec.tasks[0].params[0].value: the param 'version' of the Task 'build' is of type string, this is "
-        "of type array",
+        "p.yaml:12:30: spec.tasks[0].params[0].value: the param 'version' of the Task 'build' is of type string, "
+        "but this value is of type array",
         "p.yaml:13:28: spec.tasks[0].params[1].value: $(params.versoin): there is no param 'versoin' "
         "(did you mean 'version'?)",
         "p.yaml:14:27: spec.tasks[0].params[2].value: the object param 'repo' of the Task 'build' needs the key 'url' too",
@@ -281,7 +280,7 @@ OPTIONS = {
     ),
     "nothing of that name": (
         {"name": "biuld"},
-        "there is nothing to run with the name 'biuld' (did you mean 'build'?)",
+        "no run, Pipeline or Task has the name 'biuld' (did you mean 'build'?)",
     ),
 }
 
@@ -339,7 +338,7 @@ def test_what_is_no_input_is_named(problems):
     ]
     service = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"
     assert problems(service) == [
-        "p.yaml:1:1: there is nothing to run: no PipelineRun, TaskRun, Pipeline or Task of tekton.dev among the documents, only "
+        "p.yaml:1:1: nothing to run: the files have no PipelineRun, TaskRun, Pipeline or Task of tekton.dev, only "
         "Service of v1"
     ]
 
@@ -379,4 +378,18 @@ def test_a_reference_to_an_undeclared_workspace_stays_as_text(compiled):
     assert [str(warning) for warning in compilation.warnings] == [
         "p.yaml:9:33: warning: spec.steps[0].env[0].value: $(workspaces.output.path): there is no Workspace 'output'; it "
         "stays as text, as in Tekton"
+    ]
+
+
+def test_a_resolver_cannot_be_text_that_stays(problems):
+    lines = problems(
+        """\
+        apiVersion: tekton.dev/v1
+        kind: TaskRun
+        metadata: {name: run}
+        spec: {taskRef: {resolver: $(workspaces.source.path)}}
+        """
+    )
+    assert lines == [
+        "p.yaml:4:28: spec.taskRef.resolver: $(workspaces.source.path) cannot be used here; write the value"
     ]

@@ -156,9 +156,12 @@ def test_a_string_for_an_object_of_a_step_action_leaves_its_default(compiled, pr
     assert substitute(step.command[0], values) == "a"
     assert problems(source) == [
         "p.yaml:7:67: warning: spec.taskSpec.steps[0].params[0].value: the param 'o' of the StepAction 'act' is of type "
-        "object and this is of type string, so it has no effect, in Tekton neither: the default is used"
+        "object and this value is of type string, so it has no effect, as in Tekton: the default is used"
     ]
 
 
 def test_a_string_for_an_object_without_a_whole_default_is_an_error(problems):
-    assert "is of type object, this is of type string" in problems(STRING_FOR_OBJECT.format("plain", "{k: a}"))[0]
+    assert (
+        "is of type object, but this value is of type string"
+        in problems(STRING_FOR_OBJECT.format("plain", "{k: a}"))[0]
+    )

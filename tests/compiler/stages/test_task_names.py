@@ -21,6 +21,6 @@ def test_name_of_a_task_may_be_a_param_of_the_run(compiled, problems, task_of):
     assert problems(text.format("$(context.pipelineRun.uid)")) == [
         "p.yaml:6:37: spec.tasks[0].taskRef.name: $(context.pipelineRun.uid) is known only while running, but this is "
         "part of the Pod, which is made before; use a param of the run, or a fixed value",
-        "p.yaml:6:37: spec.tasks[0].taskRef.name: there is no Task '$(context.pipelineRun.uid)-tests' among the "
-        "documents; give it as a document, with -f",
+        "p.yaml:6:37: spec.tasks[0].taskRef.name: there is no Task named '$(context.pipelineRun.uid)-tests' in the "
+        "files; add its file with -f",
     ]

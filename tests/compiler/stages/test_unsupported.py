@@ -70,7 +70,7 @@ CASES = {
         "14:59: warning: spec.taskRunSpecs[0].stepSpecs[0].name: the Task has no Step 'S', so this has no effect (did you mean 's'?)"
     ),
     run("taskRunSpecs: [{pipelineTaskName: p, timeout: 1m}]"): (
-        "14:18: warning: spec.taskRunSpecs[0]: 'p' is a Pipeline, to whose Tasks this does not apply, in Tekton neither"
+        "14:18: warning: spec.taskRunSpecs[0]: this does not apply to the Tasks of the Pipeline 'p', as in Tekton"
     ),
     task(
         "steps: [{image: i, script: x}]\n"
