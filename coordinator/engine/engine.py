@@ -225,6 +225,7 @@ class Engine:
 
     def _time_out(self, pipeline: PipelineState, kind: str) -> None:
         """Cut off what runs: a timeout of the Pipeline has expired (`kind`: pipeline, tasks or finally)."""
+        pipeline.finally_timed_out |= kind == "finally"
         if kind == "pipeline":
             pipeline.timed_out = "pipeline"
         elif not pipeline.timed_out:

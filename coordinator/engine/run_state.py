@@ -246,7 +246,8 @@ class PipelineState:
     """A Pipeline: the run's own, or one that the PipelineTask ``parent`` runs.
 
     ``path`` is empty or ends with a slash. ``values`` are those of ``scope``, and grow with each Result.
-    ``unfinished`` counts the Tasks of the current phase that have not ended.
+    ``unfinished`` counts the Tasks of the current phase that have not ended. ``timed_out``: the timeout that decides
+    the outcome; ``finally_timed_out`` is true even if that of the Tasks came first.
     """
 
     def __init__(
@@ -272,6 +273,7 @@ class PipelineState:
         self.stopping = False
         self.cancel: CancelMode | None = None
         self.timed_out: Literal["", "pipeline", "tasks", "finally"] = ""
+        self.finally_timed_out = False
         self.finally_started: float | None = None
         self.finished: float = 0
         self.outcome: Outcome | None = None

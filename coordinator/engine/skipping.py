@@ -56,7 +56,9 @@ def nothing_starts(pipeline: PipelineState, *, final: bool) -> str:
     if final:
         if pipeline.cancel == "Cancelled":
             return _STOPPING
-        return _TIMED_OUT.get(pipeline.timed_out, "") if pipeline.timed_out != "tasks" else ""
+        if pipeline.timed_out == "pipeline":
+            return _TIMED_OUT["pipeline"]
+        return _TIMED_OUT["finally"] if pipeline.finally_timed_out else ""
     if pipeline.cancel is not None:
         return _CANCELLED[pipeline.cancel]
     return _TIMED_OUT.get(pipeline.timed_out) or (_STOPPING if pipeline.stopping else "")

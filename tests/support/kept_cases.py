@@ -215,4 +215,45 @@ KEPT: dict[str, Case] = {
         cancels=(),
         start_failures={},
     ),
+    "a finally Task whose guard was evaluated when its time was over had no reason": Case(
+        seed=2004811,
+        plan=Plan(
+            pipeline=Pipeline(
+                name="pipeline",
+                params=(Param(name="p", value="v"),),
+                tasks=(
+                    Task(
+                        name="t1",
+                        steps=(
+                            Step(
+                                name="s0",
+                                command=("x",),
+                            ),
+                        ),
+                        results=(ResultDeclaration(name="l", type="array"),),
+                        slots=(Slot(name="t1", containers=("t1-s0",)),),
+                    ),
+                ),
+                final_tasks=(
+                    Task(
+                        name="f1",
+                        when=(WhenExpression(cel="'$(params.p)' != 'yes'"),),
+                        steps=(Step(name="s0", command=("x",)),),
+                        results=(ResultDeclaration(name="s"),),
+                        slots=(Slot(name="f1", containers=("f1-s0",)),),
+                    ),
+                ),
+                tasks_timeout=2.7898944411426783,
+                finally_timeout=1.4751533782109618,
+            ),
+            document={"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {}},
+            container_start_timeout=17.0689636496827,
+        ),
+        behaviours={("t1-s0", 1): Behaviour(duration=3.4883103305473924, files={}, stop_delay=0.8432918637990952)},
+        ready={},
+        deaths={},
+        cancels=(),
+        start_failures={},
+        cel_delay=1.8513053627684712,
+    ),
 }
