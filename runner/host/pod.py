@@ -44,6 +44,7 @@ from monopod.runner.host.bytecode import compile_modules
 from monopod.runner.host.container_log import ContainerLog
 from monopod.runner.host.lifecycle import Termination
 from monopod.runner.host.private_directories import private_directories
+from monopod.runner.host.process_state import is_stopped
 from monopod.runner.host.status import pod_status
 from monopod.runner.kubelet import host_volumes, manifest, state_directory
 from monopod.runner.kubelet.admission import admitted, this_machine
@@ -58,7 +59,7 @@ _PIECE = 65536
 _READY_SECONDS = 60.0
 """How long the sandbox may take to be ready: it looks at all file systems of this machine, and one may hang."""
 _CLEANUP_SECONDS = 10.0
-"""How long the launcher of a Pod that was given up may take to end."""
+"""How long the launcher may take to end if the Pod was given up, or if it is stopped."""
 _DESCRIPTORS_PER_CONTAINER = 3
 _SPARE_DESCRIPTORS = 64
 
@@ -286,12 +287,19 @@ class HostPod:
             self._state = None
 
     def _wait_for(self, launcher: subprocess.Popen[bytes]) -> None:
-        """Wait for the end of the launcher. If that has to be killed, the sandbox dies too; the next run cleans up."""
-        try:
-            launcher.wait(_CLEANUP_SECONDS if self._is_given_up else None)
-        except subprocess.TimeoutExpired:
-            launcher.kill()
-            launcher.wait()
+        """Wait until the launcher has cleaned up, which may take long.
+
+        It is killed if the Pod was given up, or if somebody has stopped it (SIGSTOP). The sandbox dies with it, and the
+        next run cleans up.
+        """
+        while True:
+            try:
+                launcher.wait(_CLEANUP_SECONDS)
+            except subprocess.TimeoutExpired:
+                if self._is_given_up or is_stopped(launcher.pid):
+                    launcher.kill()
+            else:
+                return
 
     def _take_marks_out(self, directory: str) -> None:
         """Take the marks of requests out of the logs that stay. Where that is not possible, they stay as they are."""

@@ -1,8 +1,8 @@
-"""Whether a process has executed a program since it was forked. The end of a pipe that closes on exec does not say it.
+"""The state of a child: whether it is stopped, and whether it has executed a program since it was forked.
 
-A pipe that is closed by ``execve`` is closed as well by the end of the process, whatever killed it in between. The
-kernel notes for each process whether it has executed a program (``PF_FORKNOEXEC``, man proc_pid_stat, flags), before it
-closes any file for that, and keeps the note until the process is waited for.
+The end of a pipe that closes on exec does not tell the latter: the pipe is closed as well by the end of the process,
+whatever killed it in between. The kernel notes for each process whether it has executed a program (``PF_FORKNOEXEC``,
+man proc_pid_stat, flags), before it closes any file for that, and keeps the note until the process is waited for.
 """
 
 from __future__ import annotations
@@ -13,16 +13,27 @@ _FORKED_ONLY = 0x40  # PF_FORKNOEXEC, linux/sched.h
 _FLAGS = 6  # in /proc/PID/stat, counted from the field after the name
 
 
+def is_stopped(process: int) -> bool:
+    """Return whether a child that was not waited for yet is stopped, as by SIGSTOP. False if that cannot be seen."""
+    fields = _status_fields(process)
+    return fields is not None and fields[0] == "T"
+
+
 def has_executed(process: int) -> bool:
-    """Whether a child that was not waited for yet has executed a program. If that cannot be seen, the answer is yes."""
+    """Return whether a child that was not waited for yet has executed a program. True if that cannot be seen."""
+    fields = _status_fields(process)
+    return fields is None or not int(fields[_FLAGS]) & _FORKED_ONLY
+
+
+def _status_fields(process: int) -> list[str] | None:
+    """Return the fields of /proc/PID/stat from the state on; None if they cannot be read."""
     pidfd = os.pidfd_open(process)
     try:
         with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:  # its number where /proc was mounted
             number = next(int(line.split()[1]) for line in file if line.startswith("Pid:"))
         with open(f"/proc/{number}/stat", encoding="utf-8", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
+            return file.read().rpartition(")")[2].split()
     except (OSError, StopIteration):
-        return True
+        return None
     finally:
         os.close(pidfd)
-    return not int(fields[_FLAGS]) & _FORKED_ONLY

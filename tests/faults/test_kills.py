@@ -202,6 +202,22 @@ def test_a_run_whose_sandbox_hangs_ends_when_it_is_killed(tmp_path, shared):
         run.close()
 
 
+def test_a_launcher_that_is_stopped_does_not_keep_a_run_from_ending(tmp_path, shared):
+    run = HostRun(tmp_path / "state", before=IMPATIENT)
+    try:
+        process = run.start(pipeline({"stuck": shared.task(HERE + "exec sleep 100000")}))
+        shared.hear(1)
+        launcher = psutil.Process(sandbox_of(run)).parent()
+        assert any(argument.endswith("launcher.py") for argument in launcher.cmdline())
+        launcher.suspend()
+        process.send_signal(signal.SIGHUP)
+        ended = run.end()
+        assert ended.code == 130, ended.shown
+        assert run.processes() == []
+    finally:
+        run.close()
+
+
 def test_a_sandbox_that_is_never_ready_is_not_waited_for(tmp_path):
     before = f"{IMPATIENT}\nmonopod.runner.host.pod._READY_SECONDS = 0.001"
     run = HostRun(tmp_path / "state", before=before)
