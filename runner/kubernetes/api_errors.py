@@ -110,7 +110,7 @@ def _advice(error: ApiError) -> str:
     if "exceeded quota" in message:
         return " (a ResourceQuota of the namespace; a Pod asks for the peak of what its Steps ask for)"
     if "admission webhook" in message:
-        return " (a policy of the cluster; whoever runs it knows more)"
+        return " (a policy of the cluster; ask its administrators)"
     if error.reason == "AlreadyExists":
         return " (delete it, or give the run a generateName instead of a name)"
     return ""

@@ -115,9 +115,9 @@ class Cluster:
         try:
             answer = json.loads(content)
         except ValueError as error:
-            raise UnreachableError("the answer is no JSON; is this the address of an API server?") from error
+            raise UnreachableError("the answer is not JSON; is this the address of an API server?") from error
         if not isinstance(answer, dict):
-            raise UnreachableError("the answer is no object; is this the address of an API server?")
+            raise UnreachableError("the answer is not an object; is this the address of an API server?")
         return answer
 
     @contextlib.contextmanager
@@ -291,7 +291,7 @@ def _context(file: str, wanted: str | None) -> dict[str, Any]:
     places = [os.path.expanduser(place) for place in file.split(os.pathsep) if place]
     if not any(map(os.path.exists, places)):
         raise BackendUnavailableError(
-            f"there is no kubeconfig {' or '.join(places)}; KUBECONFIG says where yours is (--backend host needs none)"
+            f"no kubeconfig found at {' or '.join(places)}; set KUBECONFIG to yours, or use --backend host"
         )
     contexts: list[dict[str, Any]] = []
     current = None
@@ -317,7 +317,7 @@ def _read_kubeconfig(path: str) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise BackendUnavailableError(f"{path} cannot be read: {_reason(error)}") from error
     if not isinstance(content, dict):
-        raise BackendUnavailableError(f"{path} is no kubeconfig")
+        raise BackendUnavailableError(f"{path} is not a kubeconfig")
     return content
 
 

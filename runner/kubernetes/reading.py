@@ -148,7 +148,7 @@ def _print_chosen(shown: Iterable[Shown], selection: Selection, names: InstanceN
 def _print_logs(existing: ExistingPod, selection: Selection, *, follow: bool) -> None:
     """Print the logs of a Task's containers, of which nobody tells which run of a Step wrote what."""
     if selection.source.combination is not None and len(selection.steps) > len(set(selection.steps.values())):
-        raise NoSuchPodError("which combination ran in which container is told only by runs of `monopod run`")
+        raise NoSuchPodError("only runs started by `monopod run` report which combination ran in which container")
     splitters = {container: LineSplitter() for container in selection.steps}
     for event in pod_events(existing, follow=follow, reads=selection.steps.__contains__):
         _print_warning(event)

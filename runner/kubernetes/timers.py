@@ -1,4 +1,4 @@
-"""Named points in time. Pure: whoever has a clock passes the time in."""
+"""Named points in time. Pure: the caller passes the time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Timers:
         return name in self._due_at
 
     def set(self, name: str, at: float) -> None:
-        """Set a timer, or set it anew."""
+        """Set a timer, or set it again."""
         self._due_at[name] = at
 
     def cancel(self, name: str) -> None:

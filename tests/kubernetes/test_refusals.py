@@ -28,7 +28,7 @@ def refused(monopod):
 def test_no_kubeconfig(refused, file, monkeypatch, tmp_path):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     said = refused("-f", file, "--context", "test")
-    assert said.startswith(f"monopod run: there is no kubeconfig {tmp_path}/none; KUBECONFIG says where yours is")
+    assert said.startswith(f"monopod run: no kubeconfig found at {tmp_path}/none; set KUBECONFIG to yours")
 
 
 def test_no_such_context(refused, file, kubeconfig):
@@ -40,7 +40,7 @@ def test_no_such_context(refused, file, kubeconfig):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("[1, 2]", "is no kubeconfig"),
+        ("[1, 2]", "is not a kubeconfig"),
         ("{a: [", "cannot be read"),
         ("{}", "has no current context; name one with --context"),
         ("{current-context: x, contexts: [{name: x, context: {cluster: none, user: none}}]}", "cannot be used"),
