@@ -1,1 +1,1 @@
-"""Advice: what is risky or left over in documents that can be compiled. Given by `monopod check` alone."""
+"""Advice: what is risky or unused in documents that compile. Only `monopod check` gives it."""

@@ -1,12 +1,12 @@
-"""Checking: everything that is wrong or risky with the documents, whether or not it would be run.
+"""Checking: everything that is wrong or risky in the documents, whether or not a run uses it.
 
 Rules:
 
-- What a run would make is compiled, and so is each Pipeline and Task that nothing else refers to, as if by a run that
-  gives what it needs: a definition is not wrong because it has params without a default.
-- Advice is for the documents given, not for what they fetch from elsewhere.
+- The runs are compiled, and so is each Pipeline and Task that nothing refers to, as if a run gave it what it needs. A
+  definition is not wrong because a param has no default.
+- Advice covers the documents in the files, not those that they fetch.
 
-Left to others: what each rule is about (the other modules of ``advice``), telling of it (the command line).
+Left to others: the rules (the other modules of ``advice``), printing the problems (the command line).
 """
 
 from __future__ import annotations
@@ -55,19 +55,19 @@ _ADVICE = (
     unused_documents,
 )
 _PLACEHOLDER = "monopod-value-of-"
-"""What a param without a default begins with while a definition is checked; what is told of it means nothing."""
+"""The prefix of values that stand in for missing params. Problems with such values are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found, in order, each once; `suppressed` is what the author said is to be ignored."""
+    """The problems, sorted, without duplicates; `suppressed` are those that the author ignores."""
 
     problems: tuple[Problem, ...]
     suppressed: tuple[Problem, ...] = ()
 
 
 def check(documents: Documents, options: Options) -> Checked:
-    """Return all that is wrong or risky. Raises Problems if it is not clear what is meant to be run."""
+    """Return everything that is wrong or risky. Raises Problems if the options do not choose one run."""
     lookup = lookup_for(documents, options.image_configs)
     found: set[Problem] = {*documents.warnings, *(lookup().problems if options.image_configs else ())}
     for document, is_asked_for in _targets(documents, options):
@@ -86,7 +86,7 @@ def check(documents: Documents, options: Options) -> Checked:
 
 
 _OF_A_VALUE: frozenset[Rule] = frozenset({"left-as-text", "unpinned-image"})
-"""Advice that says nothing new of a value that is refused."""
+"""Advice that adds nothing where the value is an error."""
 
 _OF_UNUSED: dict[Rule, str] = {
     "unused-param": "params",
@@ -97,7 +97,7 @@ _OF_UNUSED: dict[Rule, str] = {
 
 
 def _follows(problem: Problem, texts: Iterable[LeftAsText]) -> bool:
-    """Return whether something is only unused since the reference to it is misspelt, which is reported."""
+    """Return whether something is unused only because the reference to it is misspelt, which is reported by itself."""
     kind = _OF_UNUSED.get(problem.rule)
     if kind is None or problem.position is None:
         return False
@@ -110,11 +110,11 @@ def _file_of(problem: Problem) -> str | None:
     return problem.position.file if problem.position is not None else None
 
 
-# What is compiled
+# What to compile
 
 
 def _targets(documents: Documents, options: Options) -> Iterator[tuple[Document, bool]]:
-    """Yield what is to be compiled, and whether it is what is asked for; else it is checked by itself."""
+    """Yield each document to compile, and whether the user chose it; otherwise it is checked by itself."""
     if options.name is not None or options.params or options.workspaces:
         chosen = choose(documents, options.name)
         yield from ((each, True) for each in chosen)
@@ -130,8 +130,8 @@ def _targets(documents: Documents, options: Options) -> Iterator[tuple[Document,
     named = {name for each in documents for name in _names(each)}
     candidates = [each for kind in (Pipeline, Task) for each, _ in documents.of(kind)]
     if not candidates and not chosen and not documents.of(StepAction):
-        choose(documents, None)  # says that there is nothing
-    candidates.sort(key=lambda each: (each.kind, each.name) in named)  # those that nothing refers to come first
+        choose(documents, None)  # raises: there is nothing to run
+    candidates.sort(key=lambda each: (each.kind, each.name) in named)  # unreferenced ones first
     for each in candidates:
         if each not in covered:
             yield each, False
@@ -139,7 +139,7 @@ def _targets(documents: Documents, options: Options) -> Iterator[tuple[Document,
 
 
 def _reached(document: Document, by_name: Mapping[tuple[str, str], Document]) -> set[Document]:
-    """Return the Pipelines and Tasks that a document refers to, directly or not; `by_name` are all, also by kind."""
+    """Return the Pipelines and Tasks that a document refers to, directly or indirectly."""
     found: set[Document] = set()
     rest = [document]
     while rest:
@@ -184,16 +184,16 @@ def _problems_of(document: Document, documents: Documents, options: Options, loo
 
 
 def _is_of_no_run(problem: Problem, has_placeholders: bool) -> bool:
-    """Whether a problem with a definition is only that no run gives it what it needs."""
+    """Whether a problem with a definition only exists because no run gives it what it needs."""
     if problem.rule == "unbound-workspace" or _PLACEHOLDER in problem.message:
         return True
     return problem.rule in ("remote", "idle-include") and has_placeholders
 
 
 def _options_for(document: Document, options: Options, *, is_asked_for: bool) -> Options:
-    """Return options that give a Pipeline or Task what it needs and the command line does not give.
+    """Return options that also give a Pipeline or Task the params it requires and the command line omits.
 
-    What the command line gives is for what is asked for alone.
+    The command line's params and Workspaces apply only to the documents that the user chose.
     """
     model = document.model
     if not isinstance(model, Pipeline | Task):
@@ -206,7 +206,7 @@ def _options_for(document: Document, options: Options, *, is_asked_for: bool) ->
 
 
 def _placeholder(spec: ParamSpec) -> str:
-    """Return a value for a param, as the command line has it."""
+    """Return a value for a param, as one would write it on the command line."""
     text = spec.enum[0] if spec.enum else f"{_PLACEHOLDER}{spec.name}"
     if spec.value_type == "array":
         return json.dumps([text])

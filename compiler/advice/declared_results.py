@@ -2,9 +2,9 @@
 
 Rules:
 
-- A Result is written to its file: a text that has its path counts, be it a description, and so does any with the
-  directory around it. Nothing is told of a Task that runs what a param or its image says.
-- The Results of a Task that is no part of one Pipeline are there for others to read.
+- A Result counts as written if any text, even a description, contains the path of its file or of the directory.
+  Tasks that run what a param or their image says are not checked.
+- Results of Tasks that are not embedded in a Pipeline may be read elsewhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FILE = re.compile(r"/tekton/results/([\w.-]*)")
 
 
 def unused_results(specs: Specs) -> Iterator[Problem]:
-    """Yield a note for each Result of an embedded Task that neither its Pipeline nor another of its Steps reads."""
+    """Yield a note for each Result of an embedded Task that neither the Pipeline nor another of its Steps reads."""
     read_in = {id(pipeline): _results_read(pipeline) for pipeline in specs.pipelines}
     for task in specs.tasks:
         pipeline = task.embedded.around if task.embedded is not None else None
@@ -39,7 +39,7 @@ def unused_results(specs: Specs) -> Iterator[Problem]:
 
 
 def _results_read(pipeline: WrittenPipeline) -> dict[str, set[str]]:
-    """Return by Task the Results that its Pipeline reads."""
+    """Return the Results that a Pipeline reads, by Task."""
     read: dict[str, set[str]] = {}
     for path in paths_in(pipeline.spec):
         if path[0] in {"tasks", "finally"} and path[2:3] in {("results",), ("matrix",)}:
@@ -48,7 +48,7 @@ def _results_read(pipeline: WrittenPipeline) -> dict[str, set[str]]:
 
 
 def _users(task: WrittenTask, results: Collection[str]) -> Counter[str]:
-    """Return for each of these Results how many Steps and Sidecars mention its path, or one that begins as it does."""
+    """Return how many Steps and Sidecars mention the path of each Result, or a path that starts with it."""
     lengths = set(map(len, results))
     users: Counter[str] = Counter()
     for user in (*task.spec.steps, *task.spec.sidecars):
@@ -61,7 +61,7 @@ def _users(task: WrittenTask, results: Collection[str]) -> Counter[str]:
 
 
 def unwritten_results(specs: Specs) -> Iterator[Problem]:
-    """Yield a warning for each Result that is declared and whose file no text mentions."""
+    """Yield a warning for each declared Result whose file no text mentions."""
     for task in specs.tasks:
         yield from _unwritten_task_results(task, specs)
         for number, step in enumerate(task.spec.steps):
@@ -95,12 +95,12 @@ def _unwritten_step_results(spec: Step | StepActionSpec, place: DocumentPlace) -
 
 
 class _Written:
-    """Which files of Results some texts mention: all, if they have the directory that these are in."""
+    """The files of Results that the texts mention: all of them if a text contains their directory."""
 
     def __init__(self, found: Sequence[str], directory: str) -> None:
         self._all = any(directory in text for text in found)
         self._paths = paths_in(found)
 
     def has(self, *path: str) -> bool:
-        """Whether the file is mentioned that a variable stands for."""
+        """Whether the texts mention the file that a variable stands for."""
         return self._all or path in self._paths

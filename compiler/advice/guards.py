@@ -1,7 +1,7 @@
-"""When-expressions that can never be true, whatever happens: their Task or Step never runs.
+"""When-expressions that can never be true, so that their Task or Step never runs.
 
-Rules (Tekton docs/variables.md): what a text without references is, and what the variables can be that have only a few
-values, is known; so is a param with an enum. All expressions of a Task must hold together.
+Rules (Tekton docs/variables.md): the possible values are known of a text without references, of a param with an enum,
+and of variables with a few fixed values. All expressions of a Task must hold together.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _STATUS = frozenset({*_TASK_STATUS, "Completed"})
 _TRUTH = frozenset({"true", "false"})
 
 Enums = Mapping[str, frozenset[str]]
-"""By name of a param, the values that it can have."""
+"""The values that a param can have, by its name."""
 
 
 def never_true(specs: Specs) -> Iterator[Problem]:
-    """Yield a warning at each when-expression that cannot hold, by itself or together with those before it."""
+    """Yield a warning at each when-expression that cannot hold, alone or together with those before it."""
     for pipeline in specs.pipelines:
         enums = _enums(pipeline.spec.params)
         tasks = {task.name for task, _ in pipeline.tasks() if task.pipeline_ref is None and task.pipeline_spec is None}
@@ -42,7 +42,7 @@ def _enums(params: Sequence[ParamSpec]) -> Enums:
 
 def _of_guards(guards: Sequence[WhenExpression], enums: Enums, place: DocumentPlace, what: str) -> Iterator[Problem]:
     possible: dict[str, frozenset[str]] = {}
-    """By input, what is left that it can be."""
+    """The values that remain possible, by input."""
     for index, guard in enumerate(guards):
         if guard.cel or (guard.operator == "in" and any("$(" in value for value in guard.values)):
             continue
@@ -58,7 +58,7 @@ def _of_guards(guards: Sequence[WhenExpression], enums: Enums, place: DocumentPl
 
 
 def _of_old_reasons(guards: Sequence[WhenExpression], tasks: set[str], place: DocumentPlace) -> Iterator[Problem]:
-    """Yield a warning at each guard that takes `Failed` for the reason of a Task, which it was before Tekton 1.12."""
+    """Yield a warning at each guard that expects `Failed` as the reason of a Task, as it was before Tekton 1.12."""
     for index, guard in enumerate(guards):
         reference = only_reference(guard.input)
         if reference is None or guard.operator != "in" or tuple(guard.values) != ("Failed",):
@@ -72,7 +72,7 @@ def _of_old_reasons(guards: Sequence[WhenExpression], tasks: set[str], place: Do
 
 
 def _left(before: frozenset[str] | None, guard: WhenExpression) -> frozenset[str] | None:
-    """Return what an input can be if the guard holds; None: nobody knows."""
+    """Return the values that an input can have if the guard holds; None if unknown."""
     values = frozenset(guard.values)
     if guard.operator == "in":
         return values if before is None else before & values
@@ -80,7 +80,7 @@ def _left(before: frozenset[str] | None, guard: WhenExpression) -> frozenset[str
 
 
 def _values(text: str, enums: Enums) -> frozenset[str] | None:
-    """Return all that the input of a guard can be; None: nobody knows."""
+    """Return all values that the input of a guard can have; None if unknown."""
     reference = only_reference(text)
     if reference is None:
         return frozenset({text}) if "$(" not in text else None

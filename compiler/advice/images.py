@@ -1,6 +1,6 @@
-"""Images that are not pinned: the same name can mean another image tomorrow.
+"""Images that are not pinned: the same name can refer to another image tomorrow.
 
-An image is told of once a file, where it stands first. One whose name is a param is told of at the param's default.
+An image is reported once per file, at its first use. An image that a param names is reported at the param's default.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DIGEST = re.compile(r"@[a-z0-9]+([+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}$")
 
 
 def unpinned_images(specs: Specs) -> Iterator[Problem]:
-    """Yield a problem for each image without a digest: a warning if it may change at any time, else a note."""
+    """Yield a problem for each image without a digest: a warning if it can change at any time, otherwise a note."""
     told: set[tuple[str, str]] = set()
     for image, place in _images(specs):
         if (place.document.position(()).file, image) in told or _DIGEST.search(image) or "$(" in image or not image:
@@ -27,10 +27,10 @@ def unpinned_images(specs: Specs) -> Iterator[Problem]:
         told.add((place.document.position(()).file, image))
         tag = image.rpartition("/")[2].partition(":")[2]
         if tag in {"", "latest"}:
-            what = f"'{image}' is whatever is the latest when it is pulled"
+            what = f"'{image}' is the latest image at the time of the pull"
             yield place.problem("unpinned-image", f"{what}; write a version and a digest, NAME:TAG@sha256:…", "warning")
         else:
-            message = f"'{image}' can be another image tomorrow: a tag can be moved; add its digest, @sha256:…"
+            message = f"'{image}' can change, because a tag can be moved; add its digest, @sha256:…"
             yield place.problem("unpinned-image", message, "note")
 
 
@@ -48,7 +48,7 @@ def _images(specs: Specs) -> Iterator[tuple[str, DocumentPlace]]:
 def _or_default(
     image: str, place: DocumentPlace, spec: TaskSpec | StepActionSpec, spec_place: DocumentPlace
 ) -> tuple[str, DocumentPlace]:
-    """Return an image and its place or, if it is a param of the Task itself, the default of that and where it is."""
+    """Return an image and its place, or the default of the Task's param that names it and the place of the default."""
     reference = only_reference(image)
     if reference is None or reference.path[0] != "params" or len(reference.path) != 2:
         return image, place

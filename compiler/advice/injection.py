@@ -1,14 +1,13 @@
-"""Values that are pasted into a script before anything reads it: what stands in them is run as code.
+"""Script injection: values that are substituted into a script, so that what they contain runs as code.
 
 Rules:
 
-- ``$(params.x)`` and Results are put in as text (Tekton docs/variables.md), and no quotes of the script's keep what is
-  in them apart. A value that goes through the environment is never code.
-- A value is no danger if it is fixed in the files and has none of the characters that mean something to a shell, or is
-  among those of an enum that are so.
+- ``$(params.x)`` and Results are substituted as text (Tekton docs/variables.md). Quotes in the script do not protect
+  against quotes in the value. A value in an environment variable is never code.
+- A value is safe if the files fix it, directly or by an enum, and it contains no shell metacharacters.
 - A reference that is a whole line is meant to be code: the Task runs what it is given.
 
-Told of once a Step, at the first of its values.
+Reported once per Step, at the first such value.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ from monopod.schemas.variables import Path, Reference, only_reference, reference
 
 _PLAIN = re.compile(r"[\w ./:@%+=,!-]*")
 _TAKEN = frozenset({"EUID", "GROUPS", "HOME", "HOSTNAME", "IFS", "PATH", "PPID", "PWD", "SHELL", "UID", "USER"})
-"""Names that shells, or all programs, have a use of their own for."""
+"""Names that have a meaning to shells or to all programs."""
 
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh"})
 
 
 def script_injection(specs: Specs) -> Iterator[Problem]:
-    """Yield a warning for each Step or Sidecar into whose script values from outside are pasted."""
+    """Yield a warning for each Step or Sidecar whose script has values from outside substituted into it."""
     known: dict[int, _Params] = {}
     for task in specs.tasks:
         params = _params_of(task, known)
@@ -59,7 +58,7 @@ class _Script:
 def _scripts(
     container: Step | Sidecar | StepActionSpec, task: TaskSpec | None, place: DocumentPlace
 ) -> Iterator[_Script]:
-    """Yield the script of a container, and what it gives a shell after ``-c``."""
+    """Yield the script of a container, and the argument of a shell's ``-c``."""
     if container.script:
         yield _Script(container.script, place.at("script"), _is_for_shell(container.script))
         return
@@ -109,26 +108,26 @@ def _message(found: Sequence[Reference], is_shell: bool) -> str:
     read = f'write "${variable}"' if is_shell else f"read {variable} there"
     verb, it = ("are", "them") if len(found) > 1 else ("is", "it")
     return (
-        f"{listed} {verb} pasted into the script, so that quotes, $ or line breaks in a value become code; "
-        f"hand {it} over in env ({variable}: {found[0].text}) and {read}"
+        f"{listed} {verb} substituted into the script, so quotes, $ or line breaks in a value become code; "
+        f"pass {it} in env ({variable}: {found[0].text}) and {read}"
     )
 
 
 def _is_foreign(path: Path, params: _Params | None) -> bool:
-    """Whether what a reference stands for may hold anything; `params` are those of the Task, if it is known."""
+    """Whether the value of a reference is not known to be safe; `params` are those of the Task, if it is known."""
     if path[0] == "params":
         return params is None or not params.is_plain(path[1])
     return path[0] in {"tasks", "steps"} and path[2:3] == ("results",)
 
 
-# Values that are fixed in the files
+# Values that the files fix
 
 
 class _Params:
-    """The params of a Task or Pipeline, and which of them have values that are fixed and plain."""
+    """The params of a Task or Pipeline, and which of them have fixed, safe values."""
 
     def __init__(self, written: WrittenTask | WrittenPipeline, around: _Params | None) -> None:
-        """`around` are those of the Pipeline that it is embedded in, if it is in one."""
+        """`around` are the params of the Pipeline in which it is embedded, if there is one."""
         self._specs = {spec.name: spec for spec in written.spec.params}
         self._given = _given(written.embedded) if written.embedded is not None else None
         self._of_runs: frozenset[str] = frozenset()
@@ -138,19 +137,19 @@ class _Params:
         self._plain: dict[str, bool] = {}
 
     def __contains__(self, name: str) -> bool:
-        """Whether there is such a param: one of its own, or one that a run gives and it need not declare."""
+        """Whether there is such a param: a declared one, or one that a run gives to an embedded spec."""
         return name in self._specs or name in self._of_runs
 
     def is_plain(self, name: str) -> bool:
-        """Whether all that a param can be is fixed and plain."""
+        """Whether all possible values of a param are fixed and safe."""
         if name not in self._plain:
             self._plain[name] = self._find_out(name)
         return self._plain[name]
 
     def _find_out(self, name: str) -> bool:
-        """Look at its enum, else at the values that are given, else at the param of the Pipeline around or the default.
+        """Check the enum, otherwise the given values, otherwise the param of the enclosing Pipeline or the default.
 
-        What is not embedded may be given another value by each run.
+        A spec that is not embedded may get another value from each run.
         """
         spec, around = self._specs.get(name), self._around
         if spec is not None and spec.enum and all(map(_PLAIN.fullmatch, spec.enum)):
@@ -165,7 +164,7 @@ class _Params:
 
 
 def _params_of(written: WrittenTask | WrittenPipeline, known: dict[int, _Params]) -> _Params:
-    """Return the params of what is written; `known` are those that have been asked for, by identity."""
+    """Return the params of a Task or Pipeline; `known` caches them by identity."""
     if id(written) not in known:
         around = written.embedded.around if written.embedded is not None else None
         known[id(written)] = _Params(written, None if around is None else _params_of(around, known))
@@ -173,7 +172,7 @@ def _params_of(written: WrittenTask | WrittenPipeline, known: dict[int, _Params]
 
 
 def _given(embedded: Embedding) -> dict[str, list[Value]]:
-    """Return by param all values that it is given where a Task or Pipeline is embedded."""
+    """Return the values that an embedded Task or Pipeline is given, by param."""
     given: dict[str, list[Value]] = {}
     params = list(embedded.given)
     if embedded.task is not None and embedded.task.matrix is not None:
@@ -185,7 +184,7 @@ def _given(embedded: Embedding) -> dict[str, list[Value]]:
 
 
 def _is_plain(value: Value, around: _Params | None) -> bool:
-    """Whether a value that is given in a Pipeline is fixed and plain, and so is all that it refers to."""
+    """Whether a value that a Pipeline gives is fixed and safe, including all that it refers to."""
     for reference in references_in(value):
         if reference.path[0] == "params":
             if around is None or not around.is_plain(reference.path[1]):

@@ -1,14 +1,14 @@
-"""What looks like a variable or a placeholder, and is left as text: misspelt references, and those of other systems.
+"""Texts that look like a variable but are not substituted: misspelt references, and placeholders of other systems.
 
 Rules:
 
-- A reference whose first word is not one of Tekton's is a shell's, and not reported (docs/variables.md). It is misspelt
-  if that word is like one of Tekton's and the rest is like a reference too. A script may call a program of that name:
-  there what it refers to must be declared in the document.
-- ``{{ revision }}`` is Pipelines-as-Code's, ``{{ .Values.x }}`` Helm's, ``${{ github.sha }}`` GitHub's. Scripts and
-  arguments are reported only if the name is one of those: ``docker inspect --format '{{.Id}}'`` is not a mistake.
-- ``${NAME}`` is for a shell. It is reported only where no shell reads it: not in scripts, arguments and descriptions;
-  elsewhere only in a text without blanks, and not of variables that every container has, such as HOME.
+- A reference whose first word is not Tekton's belongs to a shell and is not reported (docs/variables.md). It is
+  misspelt if that word resembles one of Tekton's and the rest resembles a reference. In a script it may be a command,
+  so there the document must declare what it would refer to.
+- ``{{ revision }}`` is Pipelines-as-Code's, ``{{ .Values.x }}`` Helm's, ``${{ github.sha }}`` GitHub's. In scripts and
+  arguments only such known names are reported: ``docker inspect --format '{{.Id}}'`` is not a mistake.
+- ``${NAME}`` is a shell's. It is reported only where no shell reads it: never in scripts, arguments and descriptions;
+  elsewhere only in a text without blanks, and never for variables of every container, such as HOME.
 
 Left to others: references with a known first word (``monopod.compiler.scope.references``).
 """
@@ -58,7 +58,7 @@ _FIELDS: dict[str, tuple[frozenset[str], ...]] = {
     "tasks": (frozenset(), frozenset({"results", "status", "reason", "matrix", "outputs"})),
     "steps": (frozenset(), frozenset({"results", "exitCode", "outputs"})),
 }
-"""By the first word of a reference, the words that may come next; none: a name."""
+"""The words that may follow the first word of a reference; an empty set if a name follows."""
 
 _OF_PIPELINES_AS_CODE = frozenset(
     {
@@ -74,14 +74,14 @@ _IN_EVERY_CONTAINER = frozenset({"HOME", "PATH", "PWD", "USER", "HOSTNAME", "TMP
 
 @dataclass(frozen=True, slots=True)
 class LeftAsText:
-    """A problem with a text, and what of Tekton's variables it means (nothing for a placeholder of another system)."""
+    """A problem with a text, and the variable of Tekton that it means (empty for a placeholder of another system)."""
 
     problem: Problem
     meant: tuple[str, ...] = ()
 
 
 def left_as_text(specs: Specs) -> Iterator[LeftAsText]:
-    """Yield what is left as text in the documents, and means something else."""
+    """Yield the texts in the documents that were probably meant to be substituted."""
     for document in specs.documents:
         if isinstance(document.model, _KINDS):
             declared = _declared(document.data.get("spec"))
@@ -103,7 +103,7 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _declared(spec: Any) -> frozenset[tuple[str, str]]:
-    """Return what the document declares, at any depth, each with what it is: ``("params", "version")``."""
+    """Return what the document declares at any depth, with its kind: ``("params", "version")``."""
     found = set()
     rest = [spec]
     while rest:
@@ -137,12 +137,12 @@ def _in_text(text: str, path: Path, declared: frozenset[tuple[str, str]], docume
     for token, owner in _placeholders(text, path):
         if token not in told:
             told.add(token)
-            message = f"{token} is left as text: nothing fills in {owner} here; {_way_out(path, document)}"
+            message = f"{token} is left as text: monopod does not substitute {owner}; {_way_out(path, document)}"
             yield LeftAsText(place.problem("left-as-text", message, "warning"))
 
 
 def _misspelt(text: str, meant: tuple[str, ...], index: str, place: DocumentPlace) -> LeftAsText:
-    message = f"{text} is not a variable, and is left as text (did you mean $({'.'.join(meant)}{index})?)"
+    message = f"{text} is not a variable and is left as text (did you mean $({'.'.join(meant)}{index})?)"
     return LeftAsText(place.problem("misspelt-reference", message, "warning"), meant)
 
 
@@ -159,7 +159,7 @@ def _way_out(path: Path, document: Document) -> str:
 
 
 def _meant(match: re.Match[str], declared: frozenset[tuple[str, str]], *, is_script: bool) -> tuple[str, ...] | None:
-    """Return the path that a reference with an unknown first word means; None if it may be a command."""
+    """Return the path that was meant by a reference with an unknown first word; None if it may be a command."""
     root = None if match[1] in ROOTS else _root(match[1])
     words = [word.strip(".[]'\"") for word in _WORD.findall(match[2])]
     if root is None or not _spell(words, _FIELDS.get(root, ())):
@@ -175,7 +175,7 @@ def _meant(match: re.Match[str], declared: frozenset[tuple[str, str]], *, is_scr
 
 
 def _spell(words: list[str], fields: tuple[frozenset[str], ...]) -> bool:
-    """Correct words, in place, to the fields that they are like; return whether that was possible for all fields."""
+    """Correct words, in place, to the fields that they resemble; return whether each resembles one."""
     if len(words) < len(fields):
         return False
     for index, known in enumerate(fields):
@@ -198,7 +198,7 @@ def _root(word: str) -> str | None:
 
 
 def _placeholders(text: str, path: Path) -> Iterator[tuple[str, str]]:
-    """Yield placeholders with whose they are."""
+    """Yield placeholders and the system that each belongs to."""
     of_program = bool(_WORDS.intersection(path))
     yield from ((match[0], "expressions of GitHub") for match in _GITHUB.finditer(text))
     for match in _DOUBLE_BRACES.finditer(text):

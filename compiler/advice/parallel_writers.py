@@ -1,13 +1,13 @@
-"""Tasks that can run at the same time and write one Workspace: the last one to write a file wins.
+"""Tasks that can run at the same time and write the same Workspace, where the last writer of a file wins.
 
 Rules:
 
-- Tasks that wait for one another, directly or not, never run at the same time; final Tasks all do.
-- A Task may write each Workspace that is bound to it, unless it declares that as readOnly. Of a Task that is not among
-  the files nothing is known, so nothing is told.
-- Different subPaths are different places, unless one is within the other. A Secret or ConfigMap cannot be written.
+- Tasks that depend on one another, directly or indirectly, never run at the same time. Finally Tasks all do.
+- A Task may write each Workspace bound to it that it does not declare readOnly. A Task that is not in the files is not
+  checked.
+- Different subPaths do not conflict, unless one contains the other. Secrets and ConfigMaps cannot be written.
 
-Told of once a Workspace, where the Pipeline declares it.
+Reported once per Workspace, where the Pipeline declares it.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from monopod.schemas.tekton.tasks import Task
 
 _MAX_DEPTH = 20
 _LISTED = 8
-"""How many Tasks a message names at most."""
+"""The most Tasks that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
-    """A PipelineTask that may write a Workspace; `place` is where that is bound, or the Task."""
+    """A PipelineTask that may write a Workspace; `place` is the place of the binding, or of the Task."""
 
     task: PipelineTask
     sub_path: str
@@ -65,12 +65,12 @@ def _place(workspace: str, first: _Writer, pipeline: WrittenPipeline) -> Documen
 
 
 def _message(workspace: str, writers: list[_Writer]) -> str:
-    way_out = "let one run after the other, or declare the Workspace readOnly in Tasks that only read it"
+    way_out = "order them with runAfter, or declare the Workspace readOnly in Tasks that only read it"
     names = [f"'{writer.task.name}'" for writer in writers]
     if len(names) == 1:
         return (
             f"the combinations of the Task {names[0]} can run at the same time, and each may write the Workspace "
-            f"'{workspace}'; give each a place of its own, or declare the Workspace readOnly in the Task"
+            f"'{workspace}'; give each its own subPath, or declare the Workspace readOnly in the Task"
         )
     if len(names) > _LISTED:
         names = [*names[: _LISTED - 1], f"{len(names) - _LISTED + 1} more"]
@@ -82,7 +82,7 @@ def _message(workspace: str, writers: list[_Writer]) -> str:
 
 
 def _writers(pipeline: WrittenPipeline, specs: Specs, may_write: _MayWrite) -> dict[str, list[_Writer]]:
-    """Return by Workspace of a Pipeline the PipelineTasks that may write it."""
+    """Return the PipelineTasks that may write each Workspace of a Pipeline."""
     writers: dict[str, list[_Writer]] = {}
     for task, place in pipeline.tasks():
         several = task.matrix is not None and _is_parallel(task, task.matrix, specs)
@@ -93,7 +93,7 @@ def _writers(pipeline: WrittenPipeline, specs: Specs, may_write: _MayWrite) -> d
 
 
 def _bound(task: PipelineTask) -> dict[str, tuple[str, str, Path]]:
-    """Return by Workspace of the Pipeline its name in the Task, the subPath, and where in the PipelineTask that is."""
+    """Return the bindings by Workspace of the Pipeline: the name in the Task, the subPath, and the place."""
     bound: dict[str, tuple[str, str, Path]] = {
         binding.workspace or binding.name: (binding.name, binding.sub_path, ("workspaces", index))
         for index, binding in enumerate(task.workspaces)
@@ -110,12 +110,12 @@ def _bound(task: PipelineTask) -> dict[str, tuple[str, str, Path]]:
 
 
 class _MayWrite:
-    """Whether a Task (or any of the Pipeline's) may write a Workspace that has this name in it."""
+    """Whether a Task, or any Task of a nested Pipeline, may write the Workspace with this name."""
 
     def __init__(self, specs: Specs) -> None:
         self._specs = specs
         self._written: dict[tuple[int, int], frozenset[str]] = {}
-        """By identity of a Pipeline and depth (see `_written_in`): Pipelines may stand in many places."""
+        """Results of `_written_in`, by identity of the Pipeline and depth: a Pipeline may be used many times."""
 
     def __call__(self, task: PipelineTask, workspace: str, depth: int = _MAX_DEPTH) -> bool:
         pipeline = self._specs.pipeline_of(task)
@@ -127,7 +127,7 @@ class _MayWrite:
         return not any(each.name == workspace and each.read_only for each in spec.workspaces)
 
     def _written_in(self, pipeline: PipelineSpec, depth: int) -> frozenset[str]:
-        """Return the Workspaces that a Pipeline's Tasks may write, looking into no more than `depth` Pipelines."""
+        """Return the Workspaces that the Tasks of a Pipeline may write, down to `depth` nested Pipelines."""
         if depth == 0:
             return frozenset()
         key = id(pipeline), depth
@@ -142,7 +142,7 @@ class _MayWrite:
 
 
 def _is_parallel(task: PipelineTask, matrix: Matrix, specs: Specs) -> bool:
-    """Whether combinations of a matrix can run at the same time."""
+    """Whether several combinations of a matrix can run at the same time."""
     annotations: Mapping[str, str] = {}
     if isinstance(task.task_spec, EmbeddedTask):
         annotations = task.task_spec.metadata.annotations
@@ -160,7 +160,7 @@ def _has_one(values: tuple[str, ...]) -> bool:
 
 
 def _read_only_in_runs(pipeline: WrittenPipeline) -> set[str]:
-    """Return the Workspaces to which all runs that bind them bind what cannot be written."""
+    """Return the Workspaces that every run binds to something read-only."""
     can_be_written: dict[str, bool] = {}
     for binding in (binding for run in pipeline.runs for binding in run.workspaces):
         can_be_written.setdefault(binding.name, False)
@@ -168,11 +168,11 @@ def _read_only_in_runs(pipeline: WrittenPipeline) -> set[str]:
     return {name for name, can_be in can_be_written.items() if not can_be}
 
 
-# Who runs at the same time: sets of PipelineTasks are bits of an int, which makes them fast and small
+# What can run at the same time. Sets of PipelineTasks are bits of an int: fast and small
 
 
 def _in_conflict(writers: Mapping[str, list[_Writer]], pipeline: WrittenPipeline) -> dict[str, list[_Writer]]:
-    """Return by Workspace those of its writers that can run at the same time as another one, in the same place."""
+    """Return the writers of each Workspace that can run at the same time as another writer of the same place."""
     predecessors = _predecessors(pipeline)
     final = [task.name for task in pipeline.spec.finally_]
     bits = {name: 1 << number for number, name in enumerate((*predecessors, *final))}
@@ -195,14 +195,14 @@ def _in_conflict(writers: Mapping[str, list[_Writer]], pipeline: WrittenPipeline
 
 
 def _is_several(writer: _Writer) -> bool:
-    """Whether a Task is in conflict with itself."""
+    """Whether a Task conflicts with itself."""
     return writer.several and "$(" not in writer.sub_path
 
 
 def _predecessors(pipeline: WrittenPipeline) -> dict[str, tuple[str, ...]]:
-    """Return the PipelineTasks in a topological order, each with those it waits for, without the final ones.
+    """Return the PipelineTasks in topological order, each with its predecessors, without the finally Tasks.
 
-    There are none if some wait for each other: that is an error of its own, and no more is told of them.
+    Returns an empty mapping if there is a cycle, which is reported as an error elsewhere.
     """
     after = {name: order.after for name, order in order_tasks(pipeline.spec.tasks).items()}
     try:
@@ -212,13 +212,13 @@ def _predecessors(pipeline: WrittenPipeline) -> dict[str, tuple[str, ...]]:
 
 
 def _all_before(predecessors: Mapping[str, Sequence[str]], bits: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-    """Yield each Task, in the order of `predecessors`, with all that have ended when it starts.
+    """Yield each Task, in the order of `predecessors`, with all Tasks that have ended when it starts.
 
-    What is known of a Task is forgotten once all that wait for it are done: of a long chain, it would be much.
+    A set is dropped once no Task needs it: for a long chain, all sets together would be large.
     """
     waiting = Counter(itertools.chain.from_iterable(predecessors.values()))
     ended: dict[str, int] = {}
-    """By Task, itself and all before it."""
+    """Each Task and all before it."""
     for name, directly in predecessors.items():
         before = 0
         for each in directly:
@@ -232,19 +232,19 @@ def _all_before(predecessors: Mapping[str, Sequence[str]], bits: Mapping[str, in
 
 
 def _before_final(final: Sequence[str], bits: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-    """Yield each final Task with all that have ended when it starts: those that are not final."""
+    """Yield each finally Task with all Tasks that have ended when it starts: all that are not finally Tasks."""
     for name in final:
         yield name, bits[final[0]] - 1
 
 
 _Location: TypeAlias = "tuple[str, ...] | str"
-"""The parts of a subPath, or the text of one that is known only later."""
+"""The parts of a subPath, or its text if it is only known at run time."""
 
 
 def _same_places(writers: Iterable[_Writer], bits: Mapping[str, int]) -> dict[str, int]:
-    """Return for each Task that writes a Workspace those (itself too) that do so in the same place.
+    """Return, for each Task that writes a Workspace, all Tasks (itself included) that write the same place.
 
-    One place is within the other, or, if they are known only later, equal.
+    Two places are the same if one contains the other or, if only known at run time, if their texts are equal.
     """
     locations = {each.task.name: _location(each.sub_path) for each in writers if each.task.name in bits}
     at: dict[_Location, int] = {}

@@ -1,7 +1,7 @@
-"""What Steps and Sidecars ask for: nothing, which leaves the scheduler in the dark, or more than they may have.
+"""Missing resource requests, without which the scheduler cannot place the Pod well, and requests above their limits.
 
-Rules (Kubernetes, "Resource Management for Pods and Containers"): a limit without a request is a request too; no
-request may be above its limit.
+Rules (Kubernetes, "Resource Management for Pods and Containers"): a limit without a request is also the request; a
+request must not exceed its limit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NEEDED = ("cpu", "memory")
 
 
 def missing_requests(specs: Specs) -> Iterator[Problem]:
-    """Yield a note for each file with Steps or Sidecars that do not say how much cpu and memory they need."""
+    """Yield a note for each file with Steps or Sidecars that request no cpu or memory."""
     by_file: dict[str, list[tuple[DocumentPlace, bool]]] = {}
     told_by_runs = _tasks_with_resources_of_runs(specs)
     for task in specs.tasks:
@@ -38,17 +38,17 @@ def missing_requests(specs: Specs) -> Iterator[Problem]:
     for containers in by_file.values():
         silent = [place for place, asks in containers if not asks]
         if silent:
-            some = f"{len(silent)} of the {len(containers)} Steps and Sidecars in this file do not say"
-            who = some if len(silent) < len(containers) else "no Step or Sidecar in this file says"
+            some = f"{len(silent)} of the {len(containers)} Steps and Sidecars in this file do not request"
+            who = some if len(silent) < len(containers) else "no Step or Sidecar in this file requests"
             message = (
-                f"{who} how much cpu and memory it needs (this is the first): the Pod may be put where it finds too "
-                "little; add computeResources.requests"
-            ).replace("do not say how much cpu and memory it needs", "do not say how much cpu and memory they need")
+                f"{who} cpu and memory (this is the first), so the Pod may land on a node with too little; add "
+                "computeResources.requests"
+            )
             yield silent[0].problem("no-requests", message, "note")
 
 
 def requests_over_limits(specs: Specs) -> Iterator[Problem]:
-    """Yield an error for each request above its limit, also of what no run uses."""
+    """Yield an error for each request above its limit, also in what no run uses."""
     for task in specs.tasks:
         for resources, place in _resources(task):
             yield from _over_limits(resources, place.at("computeResources"))
@@ -77,7 +77,7 @@ def _over_limits(resources: Mapping[str, Any], place: DocumentPlace) -> Iterator
 
 
 def _resources(task: WrittenTask) -> Iterator[tuple[dict[str, Any], DocumentPlace]]:
-    """Yield what each Step and Sidecar of a Task asks for, the stepTemplate merged in, and where it stands."""
+    """Yield the resources of each Step and Sidecar of a Task, with the stepTemplate merged in, and the place."""
     template = task.spec.step_template
     common = template.compute_resources.to_kubernetes() if template is not None else {}
     for container, place in task.containers():
@@ -91,12 +91,12 @@ def _asks(resources: Mapping[str, Any]) -> bool:
 
 
 def _identity(task: WrittenTask) -> tuple[str, bool]:
-    """Return the name of a PipelineTask or run if the Task is embedded there, else that of the Task."""
+    """Return the name of the PipelineTask or run that embeds the Task, otherwise the name of the Task."""
     return task.name, task.embedded is not None
 
 
 def _tasks_with_resources_of_runs(specs: Specs) -> set[tuple[str, bool]]:
-    """Return the Tasks (see `_identity`) for whose Steps a run says how much they need."""
+    """Return the Tasks (see `_identity`) for which a run sets the resources of the Steps."""
     found: set[tuple[str, bool]] = set()
     names = {
         each.pipeline_task_name

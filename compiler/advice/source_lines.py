@@ -1,6 +1,6 @@
-"""Lines of the files that documents are from: where a line of a text block stands, and which block a line is in.
+"""Lines of the source files: the position of a line in a text block, and the block that contains a line.
 
-Left to others: where values begin (``yaml_tree``).
+Left to others: the positions of values (``yaml_tree``).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _HEADER = re.compile(r"(?:^|[:\-?]\s+)(?:[&!]\S*\s+){0,2}[|>][-+1-9]*\s*(?:\s#.*
 
 
 def position_in_block(lines: Sequence[str], scalar: Position, number: int, text: str) -> Position:
-    """Return where `text` stands that is on line `number` (from 0) of the scalar at `scalar`.
+    """Return the position of `text`, which is on line `number` (from 0) of the scalar at `scalar`.
 
-    That is the scalar's own position unless it is a block after ``|``, whose lines are those of the file.
+    This is the position of the scalar, unless the scalar is a ``|`` block, whose lines are lines of the file.
     """
     at = scalar.line + number
     if scalar.line > len(lines) or at >= len(lines):
@@ -31,12 +31,12 @@ def position_in_block(lines: Sequence[str], scalar: Position, number: int, text:
 
 
 def headers_of_blocks(lines: Sequence[str]) -> list[int | None]:
-    """Return for each line the line (from 1) at which the text block begins that it is in; None if it is in none."""
+    """Return, for each line, the line (from 1) of the header of the text block that contains it, or None."""
     headers: list[int | None] = []
     indents: list[int] = []
-    """Of the lines above that the next one can be within, each indented further than the one before."""
+    """The indents of the lines above that may contain the next line, in increasing order."""
     around: list[int] = []
-    """For each of those, the header of the text block that what is within it is in (0: none)."""
+    """For each of these lines, the header of the text block that its content belongs to, or 0."""
     for number, line in enumerate(lines, 1):
         indent = _indent(line)
         depth = bisect_left(indents, indent)

@@ -1,6 +1,6 @@
-"""Where the given documents hold Pipelines and Tasks: by themselves, in runs, and in one another.
+"""The Pipelines and Tasks in the documents: on their own, embedded in runs, and embedded in one another.
 
-Left to others: what there is to say of them (the other modules of ``advice``).
+Left to others: the advice itself (the other modules of ``advice``).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from monopod.schemas.variables import only_reference
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """Where an embedded Task or Pipeline stands: in a PipelineTask and the Pipeline around that, or in a run.
+    """What embeds a Task or Pipeline: a PipelineTask and its Pipeline, or a run.
 
-    `given` are the params of the run, or of the PipelineTask.
+    `given` are the params of the run or of the PipelineTask.
     """
 
     given: tuple[Param, ...]
@@ -32,7 +32,7 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class WrittenTask:
-    """A Task as it is written, in a document of its own or `embedded`."""
+    """A Task as written, in its own document or `embedded`."""
 
     name: str
     spec: TaskSpec
@@ -40,7 +40,7 @@ class WrittenTask:
     embedded: Embedding | None = None
 
     def containers(self) -> Iterator[tuple[Step | Sidecar, DocumentPlace]]:
-        """Yield its Steps, then its Sidecars."""
+        """Yield the Steps, then the Sidecars."""
         for index, step in enumerate(self.spec.steps):
             yield step, self.place.at("steps", index)
         for index, sidecar in enumerate(self.spec.sidecars):
@@ -48,13 +48,13 @@ class WrittenTask:
 
     @property
     def is_custom(self) -> bool:
-        """Whether this is a custom task, which has a spec of its own kind."""
+        """Whether this is a custom task, whose spec is not Tekton's."""
         return isinstance(self.spec, EmbeddedTask) and self.spec.is_custom
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenPipeline:
-    """A Pipeline as it is written, in a document of its own or `embedded`; `runs` are those that run it."""
+    """A Pipeline as written, in its own document or `embedded`; `runs` are the runs that use it."""
 
     name: str
     spec: PipelineSpec
@@ -63,7 +63,7 @@ class WrittenPipeline:
     runs: tuple[PipelineRunSpec, ...] = ()
 
     def tasks(self) -> Iterator[tuple[PipelineTask, DocumentPlace]]:
-        """Yield its PipelineTasks, the final ones last."""
+        """Yield the PipelineTasks, the finally Tasks last."""
         for field, tasks in (("tasks", self.spec.tasks), ("finally", self.spec.finally_)):
             for index, task in enumerate(tasks):
                 yield task, self.place.at(field, index)
@@ -71,7 +71,7 @@ class WrittenPipeline:
 
 @dataclass(frozen=True, slots=True)
 class WrittenStepAction:
-    """A StepAction as it is written."""
+    """A StepAction as written."""
 
     name: str
     spec: StepActionSpec
@@ -80,7 +80,7 @@ class WrittenStepAction:
 
 @dataclass(frozen=True, slots=True)
 class Specs:
-    """All that the documents hold, and by name what references can mean."""
+    """Everything in the documents, and by name what references can point to."""
 
     documents: Documents
     pipelines: tuple[WrittenPipeline, ...]
@@ -88,27 +88,27 @@ class Specs:
     step_actions: Mapping[str, WrittenStepAction]
 
     def task_of(self, task: PipelineTask) -> TaskSpec | None:
-        """Return the Task that a PipelineTask runs; None if it is not among the documents."""
+        """Return the Task that a PipelineTask runs; None if it is not in the documents."""
         return task.task_spec or self.task_named(task.task_ref)
 
     def task_named(self, reference: TaskRef | None) -> TaskSpec | None:
-        """Return the Task that is referred to; None if it is not among the documents."""
+        """Return the Task of a reference; None if it is not in the documents."""
         found = self.documents.find(Task, reference.name) if reference is not None else None
         return found[1].spec if found is not None else None
 
     def pipeline_of(self, task: PipelineTask) -> PipelineSpec | None:
-        """Return the Pipeline that a PipelineTask stands for; None if there is none among the documents."""
+        """Return the Pipeline that a PipelineTask runs; None if it is not in the documents."""
         return task.pipeline_spec or self.pipeline_named(task.pipeline_ref)
 
     def pipeline_named(self, reference: PipelineRef | None) -> PipelineSpec | None:
-        """Return the Pipeline that is referred to; None if it is not among the documents."""
+        """Return the Pipeline of a reference; None if it is not in the documents."""
         found = self.documents.find(Pipeline, reference.name) if reference is not None else None
         return found[1].spec if found is not None else None
 
     def texts_of(self, task: TaskSpec) -> list[str] | None:
         """Return all texts of a Task and its StepActions.
 
-        None: there may be more, since a StepAction is not among the documents, or a Step runs what is told elsewhere.
+        None if there may be more: a StepAction is not in the documents, or a Step runs code from elsewhere.
         """
         found = texts(task)
         for step in task.steps:
@@ -123,7 +123,7 @@ class Specs:
 
 
 def _may_run_more(step: Step) -> bool:
-    """Whether a Step runs what its image says, or a param, as a whole argument or a whole line of its script."""
+    """Whether a Step runs its image's entrypoint, or a param as a whole argument or a whole line of its script."""
     if not (step.script or step.command or step.ref):
         return True
     words = (*step.command, *step.args, *step.script.splitlines())
@@ -131,7 +131,7 @@ def _may_run_more(step: Step) -> bool:
 
 
 def specs_in(documents: Documents) -> Specs:
-    """Return what the documents hold."""
+    """Return everything in the documents."""
     pipelines: list[WrittenPipeline] = []
     tasks: list[WrittenTask] = []
     runs = [model.spec for _, model in documents.of(PipelineRun)]
@@ -148,7 +148,7 @@ def specs_in(documents: Documents) -> Specs:
 
 
 def _pipelines(document: Document, runs: list[PipelineRunSpec]) -> Iterator[WrittenPipeline]:
-    """Yield the Pipeline of a document, and those that stand within it."""
+    """Yield the Pipeline of a document, and those nested in it."""
     model, place = document.model, DocumentPlace(document, ("spec",))
     if isinstance(model, Pipeline):
         of_this = [run for run in runs if run.pipeline_ref is not None and run.pipeline_ref.name == document.name]

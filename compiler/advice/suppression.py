@@ -1,12 +1,12 @@
-"""Warnings and notes that an author does not want to hear again, and says so in the file.
+"""Suppression: warnings and notes that the author ignores, with a comment or an annotation.
 
 Rules:
 
-- The comment ``# monopod: ignore=RULE[,RULE]``, alone or in a longer one, is for its own line and the one below. On
-  the first line of a text block, or above it, it is for the whole block; within a block it works too, since to a shell
-  it is a comment.
-- The annotation ``monopod.dev/ignore: RULE,RULE`` is for its object, or for the taskSpec that has it.
-- Errors cannot be ignored. The name of a rule that there is none of is told.
+- The comment ``# monopod: ignore=RULE[,RULE]``, alone or in a longer comment, applies to its own line and the next. On
+  the first line of a text block, or above it, it applies to the whole block. It also works within a block, where it is
+  a comment to a shell.
+- The annotation ``monopod.dev/ignore: RULE,RULE`` applies to its object, or to its taskSpec.
+- Errors cannot be ignored. An unknown rule is reported.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _IGNORE = re.compile(r"(?<=[\s#])monopod:\s*ignore\b(?:\s*=\s*([\w-]+(?:\s*,\s*[
 
 @dataclass(frozen=True, slots=True)
 class _Region:
-    """Lines of a file, from 1, in which rules are ignored. `last` is None at the end of the file."""
+    """Lines of a file, from 1, in which rules are ignored. `last` is None if the region ends with the file."""
 
     file: str
     first: int
@@ -42,7 +42,7 @@ class _Region:
 
 
 class _Regions:
-    """Regions, to be asked for lines: by file and rule, from which line on to ignore it, and up to which."""
+    """An index of regions: the first and last lines to ignore, by file and rule."""
 
     def __init__(self, regions: Iterable[_Region]) -> None:
         self._ranges: dict[tuple[str, str], list[tuple[int, float]]] = {}
@@ -51,24 +51,24 @@ class _Regions:
             for rule in region.rules:
                 ranges = self._ranges.setdefault((region.file, rule), [])
                 if ranges and ranges[-1][1] >= last:
-                    continue  # one that began before holds it
+                    continue  # an earlier region contains it
                 ranges.append((region.first, last))
 
     def hold(self, at: Position, rule: str) -> bool:
-        """Whether one of the regions is for that rule and has that line."""
+        """Whether a region for this rule contains this line."""
         ranges = self._ranges.get((at.file, rule), ())
         before = bisect_right(ranges, (at.line, math.inf))
         return before > 0 and ranges[before - 1][1] >= at.line
 
 
 class Suppressions:
-    """What the files and objects say is to be ignored. `problems` is what is wrong with that."""
+    """What the files and objects ignore. `problems` are mistakes in that."""
 
     def __init__(self, specs: Specs) -> None:
         self.problems: list[Problem] = []
         self._comments: dict[tuple[str, int], frozenset[str]] = {}
         self._headers: dict[str, list[int | None]] = {}
-        """By file, for each of its lines that of the text block that it is in."""
+        """The header of the text block that contains each line, by file."""
         for file, lines in specs.documents.lines.items():
             self._read_comments(file, lines)
         for file in {file for file, _ in self._comments}:
@@ -76,7 +76,7 @@ class Suppressions:
         self._regions = _Regions([*self._of_objects(specs.documents), *self._of_tasks(specs)])
 
     def cover(self, problem: Problem) -> bool:
-        """Whether a problem is to be ignored."""
+        """Whether a problem is ignored."""
         at = problem.position
         if problem.severity == "error" or at is None:
             return False
@@ -97,7 +97,7 @@ class Suppressions:
                 continue
             position = Position(file, number, comment.start() + 1)
             if match[1] is None:
-                message = "say what is to be ignored, by its rule: # monopod: ignore=RULE,RULE"
+                message = "name the rules to ignore: # monopod: ignore=RULE,RULE"
                 self.problems.append(Problem(position, message, "unknown-ignore", "warning"))
                 continue
             rules = frozenset(re.split(r"\s*,\s*", match[1]))
@@ -145,13 +145,13 @@ def _unknown(rules: Iterable[str]) -> Iterator[str]:
 
 
 def _last_before_next(line: int, starts: Sequence[int]) -> int | None:
-    """Return the line before the next of `starts` (sorted) after a line; None: there is none."""
+    """Return the line before the first of `starts` (sorted) that follows a line; None if there is none."""
     following = bisect_right(starts, line)
     return starts[following] - 1 if following < len(starts) else None
 
 
 def _marks_of(document: Document, place: DocumentPlace) -> yaml_tree.Place | yaml_tree.Marks:
-    """Return where the parts of a part of a document are."""
+    """Return the positions of the values in a part of a document."""
     marks = document.marks
     for part in place.path:
         parts = marks.parts if isinstance(marks, yaml_tree.Marks) else None
@@ -163,7 +163,7 @@ def _marks_of(document: Document, place: DocumentPlace) -> yaml_tree.Place | yam
 
 
 def _all_lines(marks: yaml_tree.Place | yaml_tree.Marks) -> Iterator[int]:
-    """Yield the lines (from 1) on which the parts and keys of a value begin."""
+    """Yield the lines (from 1) on which the keys and elements of a value begin."""
     rest = [marks]
     while rest:
         each = rest.pop()

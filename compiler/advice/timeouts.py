@@ -1,7 +1,7 @@
-"""Runs and Tasks that nothing stops, or only the default: a Step that hangs is noticed late, or never.
+"""Runs and Tasks without a timeout, or with only the default: a Step that hangs is stopped late or never.
 
-Rules (Tekton docs/pipelineruns.md, "Configuring a failure timeout"): a run may take an hour if it does not say; 0 is
-without a limit.
+Rules (Tekton docs/pipelineruns.md, "Configuring a failure timeout"): the default timeout of a run is one hour; 0 means
+no limit.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from monopod.compiler.documents.places import DocumentPlace
 from monopod.schemas.tekton.pipelines import PipelineTask
 from monopod.schemas.tekton.runs import PipelineRun, TaskRun
 
-_NEVER = "0 is no limit: what hangs here hangs for ever; give a time that is long enough"
+_NEVER = "0 means no limit, so a Step that hangs here is never stopped; set a long timeout"
 
 
 def missing_timeouts(specs: Specs) -> Iterator[Problem]:
-    """Yield a warning for each limit that is given up, and a note for each Pipeline in which there is none."""
+    """Yield a warning for each timeout of 0, and a note for each Pipeline without any timeout."""
     for document, run in specs.documents.of(PipelineRun):
         if run.spec.timeouts is not None and run.spec.timeouts.pipeline == 0:
             yield DocumentPlace(document, ("spec", "timeouts", "pipeline")).problem("no-timeout", _NEVER, "warning")
@@ -28,14 +28,14 @@ def missing_timeouts(specs: Specs) -> Iterator[Problem]:
     for pipeline in specs.pipelines:
         if _is_without(pipeline, specs):
             message = (
-                "nothing here has a timeout, so that what hangs is stopped only after the default hour; "
-                "give the Tasks a timeout, or the run timeouts.pipeline"
+                "nothing here has a timeout, so a Step that hangs is only stopped after the default hour; "
+                "set timeout on the Tasks, or timeouts.pipeline on the run"
             )
             yield pipeline.place.at("tasks").problem("no-timeout", message, "note")
 
 
 def _is_without(pipeline: WrittenPipeline, specs: Specs) -> bool:
-    """Whether a Pipeline that is no part of another has no timeout of its own and gets none from a run."""
+    """Whether a top-level Pipeline has no timeout, neither its own nor from a run."""
     if pipeline.embedded is not None and pipeline.embedded.task is not None:
         return False
     if any(run.timeouts is not None or any(each.timeout for each in run.task_run_specs) for run in pipeline.runs):

@@ -1,13 +1,12 @@
-"""Pipelines, Tasks and StepActions that nothing in the files refers to: often a slip in a name.
+"""Pipelines, Tasks and StepActions that nothing in the files refers to, often because a name is misspelt.
 
 Rules:
 
-- Where there is a run, a Pipeline or Task that none leads to is unused; where there are only Pipelines, a Task that
-  none refers to. Tasks alone are for others to use.
-- A reference counts wherever it stands, so that what a TriggerTemplate makes counts too, and what another runs that is
-  unused itself.
+- If the files contain a run, a Pipeline or Task that no run reaches is unused. If they contain only Pipelines, a Task
+  that none refers to is unused. If they contain only Tasks, others may use them.
+- A reference counts anywhere, also in a TriggerTemplate or in a document that is unused itself.
 
-Left to others: what there is to say of the documents themselves.
+Left to others: problems within the documents.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _REFERENCES = {"pipelineRef": "Pipeline", "taskRef": "Task", "ref": "StepAction"
 
 
 def unused_documents(specs: Specs) -> Iterator[Problem]:
-    """Yield a note for each Pipeline, Task and StepAction that nothing refers to, where something could."""
+    """Yield a note for each Pipeline, Task and StepAction that nothing refers to, if something could."""
     documents = specs.documents
     has_run = bool(documents.of(PipelineRun) or documents.of(TaskRun))
     has_pipeline = bool(documents.of(Pipeline))
@@ -47,7 +46,7 @@ def unused_documents(specs: Specs) -> Iterator[Problem]:
 
 
 def _references(data: Any) -> Iterator[tuple[str, str]]:
-    """Yield the kinds and names that a document refers to, at any depth."""
+    """Yield the kinds and names that a document refers to at any depth."""
     rest = [data]
     while rest:
         value = rest.pop()

@@ -1,9 +1,9 @@
-"""Params that are declared, or given to a run, and never used.
+"""Params that are declared, or given by a run, but never used.
 
 Rules:
 
-- A name that stands in any text counts as used, and what an embedded spec inherits is used by it: better to miss one
-  than to tell of one that is needed.
+- A param whose name appears in any text counts as used, and so does a param that an embedded spec inherits: missing an
+  unused param is better than reporting a used one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from monopod.schemas.tekton.tasks import TaskSpec
 
 
 def unused_params(specs: Specs) -> Iterator[Problem]:
-    """Yield a warning for each param that is declared, or given to a run, and never used."""
+    """Yield a warning for each param that is declared, or given by a run, but never used."""
     for task in specs.tasks:
         if not task.is_custom:
             yield from _declared(task.spec.params, _params_in(task.spec), "Task", task.place)
@@ -65,14 +65,14 @@ def _params_in(value: object) -> set[str]:
 
 
 def _own_params(spec: PipelineRunSpec | TaskRunSpec) -> set[str]:
-    """Return the params that a run uses in fields of its own, such as the subPath of a Workspace."""
+    """Return the params that a run uses in its own fields, such as the subPath of a Workspace."""
     names = {"params", "pipeline_spec", "task_spec"}
     fields = [value for name, value in spec.__dict__.items() if name not in names]
     return _params_in(fields)
 
 
 def _params_of_pipeline(spec: PipelineSpec) -> set[str]:
-    """Return the params of its own that a Pipeline uses, embedded specs in it included, unless they hide them."""
+    """Return the Pipeline's own params that it uses, including in embedded specs that do not redeclare them."""
     own = [value for name, value in spec.__dict__.items() if name not in {"tasks", "finally_"}]
     used = _params_in(own)
     for task in (*spec.tasks, *spec.finally_):
@@ -84,7 +84,7 @@ def _params_of_pipeline(spec: PipelineSpec) -> set[str]:
 
 
 def _inherited_params(task: PipelineTask) -> set[str]:
-    """Return the params that an embedded spec takes from the Pipeline around it."""
+    """Return the params that an embedded spec inherits from its Pipeline."""
     inner: TaskSpec | PipelineSpec
     if task.task_spec is not None:
         inner, used = task.task_spec, _params_in(task.task_spec)

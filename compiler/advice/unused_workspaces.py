@@ -1,10 +1,10 @@
-"""Workspaces that are declared and never used.
+"""Workspaces that are declared but never used.
 
 Rules:
 
-- A Workspace can be used by its path alone: any text that has /workspace counts, be it a description. Nothing is told
-  of one with a mountPath, where a program may look for it by itself, nor of a Task that runs what a param or its image
-  says.
+- A Workspace can be used by its path: any text that contains /workspace counts, even a description. Workspaces with a
+  mountPath are not reported, since a program may know that path, nor are those of Tasks that run what a param or their
+  image says.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from monopod.schemas.tekton.tasks import Sidecar, Step, TaskSpec
 
 
 def unused_workspaces(specs: Specs) -> Iterator[Problem]:
-    """Yield a warning for each Workspace that is declared and that nothing mentions."""
+    """Yield a warning for each declared Workspace that nothing mentions."""
     for task in specs.tasks:
         found = specs.texts_of(task.spec) if task.spec.workspaces else None
         if found is None:
@@ -42,7 +42,7 @@ def unused_workspaces(specs: Specs) -> Iterator[Problem]:
 
 
 def _mentioned(spec: TaskSpec, found: list[str]) -> set[str]:
-    """Return the Workspaces that any of these texts has to do with; a relative workingDir is below /workspace."""
+    """Return the Workspaces that any of these texts mentions; a relative workingDir is below /workspace."""
     users: list[Step | Sidecar] = [*spec.steps, *spec.sidecars]
     if any("/workspace" in text for text in found) or any(
         user.working_dir and not user.working_dir.startswith(("/", "$(")) for user in users
@@ -53,7 +53,7 @@ def _mentioned(spec: TaskSpec, found: list[str]) -> set[str]:
 
 
 def _workspaces_of_pipeline(spec: PipelineSpec) -> set[str]:
-    """Return the Workspaces that a Pipeline uses, under the names that they have in it."""
+    """Return the Workspaces that a Pipeline uses, by the Pipeline's names for them."""
     used = {path[1] for path in paths_in(spec) if path[0] == "workspaces"}
     for task in (*spec.tasks, *spec.finally_):
         used |= {binding.workspace or binding.name for binding in task.workspaces}

@@ -27,7 +27,7 @@ _AT_BOTH_ENDS = "with a letter or digit at both ends"
 def placeholder_advice(text: str) -> str | None:
     """Return what to do about a placeholder that a text still has in it; None if it has none."""
     placeholder = _PLACEHOLDER.search(text)
-    return placeholder and f"nothing fills in {placeholder[0]} here; write a value, or render the file first"
+    return placeholder and f"monopod does not substitute {placeholder[0]}; write a value, or render the file first"
 
 
 def invalid(text: str, what: str, rule: str) -> str:

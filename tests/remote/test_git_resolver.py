@@ -107,7 +107,7 @@ def test_what_cannot_be_had_is_told(refusal, repository):
     assert "not our ref" in told(None, revision="0123456789" * 4)
     assert told("url", url="--upload-pack=x").startswith("'--upload-pack=x' is no repository; expected https://")
     assert told("url", url="ext::sh -c date").startswith("'ext::sh -c date' is no repository")
-    assert "; nothing fills in {{source_url}} here; write a value" in told("url", url="{{source_url}}")
+    assert "; monopod does not substitute {{source_url}}; write a value" in told("url", url="{{source_url}}")
     assert "does not appear to be a git repository; look at the url" in told(None, url="file:///nowhere/at/all")
     assert told("repo", repo="r") == "only one of url, repo may be given"
     assert refusal("git", {"url": repository.url}) == ("the resolver git needs the param 'pathInRepo'", None)

@@ -51,14 +51,14 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> list[st
 
 def test_everything_of_the_case_is_told_with_its_place_and_nothing_that_follows(tmp_path, monkeypatch):
     lines = found(tmp_path, monkeypatch, CASE)
-    warnings = [line.removeprefix("p.yaml:") for line in lines if "warning" in line and "pasted" not in line]
+    warnings = [line.removeprefix("p.yaml:") for line in lines if "warning" in line and "substituted into" not in line]
     expected = [
-        ("5:31", "{{ revision }} is left as text: nothing fills in placeholders of Pipelines-as-Code here; give a value, with -p rev=… too"),
-        ("5:69", "${GITHUB_SHA} is left as text: nothing fills in variables of a shell or a CI system here; give a value, with -p sha=… too"),
+        ("5:31", "{{ revision }} is left as text: monopod does not substitute placeholders of Pipelines-as-Code; give a value, with -p rev=… too"),
+        ("5:69", "${GITHUB_SHA} is left as text: monopod does not substitute variables of a shell or a CI system; give a value, with -p sha=… too"),
         ("6:23", "declares no Workspace 'dockerconfig', so this has no effect (did you mean 'docker-config'?)"),
-        ("13:72", "${params.sha} is not a variable, and is left as text (did you mean $(params.sha)?)"),
-        ("18:60", "$(result.digest.path) is not a variable, and is left as text (did you mean $(results.digest.path)?)"),
-        ("18:60", "$(workspace.docker-config.path) is not a variable, and is left as text (did you mean $(workspaces.docker-config.path)?)"),
+        ("13:72", "${params.sha} is not a variable and is left as text (did you mean $(params.sha)?)"),
+        ("18:60", "$(result.digest.path) is not a variable and is left as text (did you mean $(results.digest.path)?)"),
+        ("18:60", "$(workspace.docker-config.path) is not a variable and is left as text (did you mean $(workspaces.docker-config.path)?)"),
     ]  # fmt: skip
     assert [line.partition(": ")[0] for line in warnings] == [place for place, _ in expected]
     assert all(line.endswith(text) for line, (_, text) in zip(warnings, expected, strict=True)), warnings

@@ -109,8 +109,8 @@ def test_errors_cannot_be_ignored(checked):
             {"beside": " # monopod: ignore=unpinned"},
             "there is no rule 'unpinned' to ignore (did you mean 'unpinned-image'?)",
         ),
-        ({"beside": " # monopod: ignore"}, "say what is to be ignored, by its rule: # monopod: ignore=RULE,RULE"),
-        ({"beside": " # monopod: ignore=*"}, "say what is to be ignored, by its rule: # monopod: ignore=RULE,RULE"),
+        ({"beside": " # monopod: ignore"}, "name the rules to ignore: # monopod: ignore=RULE,RULE"),
+        ({"beside": " # monopod: ignore=*"}, "name the rules to ignore: # monopod: ignore=RULE,RULE"),
         (
             {"annotations": "\n  annotations: {monopod.dev/ignore: all}"},
             "metadata.annotations.monopod.dev/ignore: there is no rule 'all' to ignore",

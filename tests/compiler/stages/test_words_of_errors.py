@@ -348,11 +348,11 @@ spec:
 
 def test_a_placeholder_in_a_name_is_the_one_cause(tmp_path, monkeypatch):
     lines = [line for line in first_line(tmp_path, monkeypatch, PLACEHOLDERS) if ": note: " not in line]
-    advice = "here; write a value, or render the file first"
+    advice = "; write a value, or render the file first"
     assert lines == [
-        f"p.yaml:5:47: spec.workspaces[0].secret.secretName: '{{{{ git_auth_secret }}}}' is not a valid name: nothing fills in {{{{ git_auth_secret }}}} {advice}",
-        f"p.yaml:5:119: spec.workspaces[1].persistentVolumeClaim.claimName: '${{CLAIM}}' is not a valid name: nothing fills in ${{CLAIM}} {advice}",
-        f"p.yaml:8:30: spec.taskSpec.steps[0].image: '{{{{ .Values.image }}}}' is not the name of an image; nothing fills in {{{{ .Values.image }}}} {advice}",
+        f"p.yaml:5:47: spec.workspaces[0].secret.secretName: '{{{{ git_auth_secret }}}}' is not a valid name: monopod does not substitute {{{{ git_auth_secret }}}}{advice}",
+        f"p.yaml:5:119: spec.workspaces[1].persistentVolumeClaim.claimName: '${{CLAIM}}' is not a valid name: monopod does not substitute ${{CLAIM}}{advice}",
+        f"p.yaml:8:30: spec.taskSpec.steps[0].image: '{{{{ .Values.image }}}}' is not the name of an image; monopod does not substitute {{{{ .Values.image }}}}{advice}",
     ]
 
 
