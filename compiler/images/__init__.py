@@ -1,4 +1,4 @@
-"""What the image of a Step or Sidecar says to run, for one that does not say it itself.
+"""ENTRYPOINT and CMD of images, for Steps and Sidecars without script and command.
 
-A module for each place that can tell: ``config_files``, ``local_engines`` and ``registry_images``.
+There is a module for each source: ``config_files``, ``local_engines`` and ``registry_images``.
 """

@@ -1,12 +1,12 @@
-"""Files that say what images run (``--image-config``, docs/images.md), for compiling without an engine and a registry.
+"""Files with image configurations (``--image-config``, docs/images.md), to compile without an engine or a registry.
 
 Rules:
 
-- A file maps names of images to their configurations, or is what ``podman image inspect`` and ``docker image inspect``
-  print, where each image says its names itself.
-- Two configurations of one image must say the same.
+- A file maps image names to configurations, or it is the output of ``podman image inspect`` or ``docker image
+  inspect``, which contains the names.
+- Two configurations of one image must be equal.
 
-Left to others: what a configuration looks like (``image_config``).
+Left to others: the format of a configuration (``image_config``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from monopod.schemas.model import Path, format_path
 
 
 class ConfigFiles:
-    """The images that files tell of, and what is wrong with the files."""
+    """The image configurations in the files, and the problems with the files."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self.problems: list[Problem] = []
@@ -36,14 +36,14 @@ class ConfigFiles:
                 self._take(_Reading(path, tree.marks), tree.data)
 
     def find(self, name: ImageName) -> ImageConfig | None:
-        """Return the configuration of an image, or None if no file tells of it."""
+        """Return the configuration of an image, or None if no file has one."""
         found = self._configs.get(identity(name))
         return None if found is None else found[0]
 
     def _take(self, reading: _Reading, data: Any) -> None:
-        """Take what a file holds."""
+        """Add the content of a file."""
         if data in ([], {}):
-            self.problems.append(reading.problem((), "this tells of no image"))
+            self.problems.append(reading.problem((), "the file contains no image configuration"))
         elif isinstance(data, list):
             for index, each in enumerate(data):
                 self._take_named(reading, (index,), each)
@@ -53,7 +53,7 @@ class ConfigFiles:
             for text, value in data.items():
                 self._take_under_name(reading, text, value)
         else:
-            message = f"expected a mapping from names of images to their configurations, got {describe(data)}"
+            message = f"expected a mapping from image names to configurations, got {describe(data)}"
             self.problems.append(reading.problem((), message))
 
     def _take_under_name(self, reading: _Reading, text: str, value: Any) -> None:
@@ -69,14 +69,14 @@ class ConfigFiles:
             self._add(reading, [text], config, (text,), at_key=True)
 
     def _take_named(self, reading: _Reading, path: Path, value: Any) -> None:
-        """Take a configuration that says itself which image it is of."""
+        """Add a configuration that contains the names of its image."""
         config = self._config(reading, path, value)
         if config is None:
             return
         if config.names:
             self._add(reading, config.names, config, path)
         else:
-            message = "this does not say which image it is of; put it under the image's name, as in 'alpine:3: {…}'"
+            message = "the configuration has no image name; put it under the name, as in 'alpine:3: {…}'"
             self.problems.append(reading.problem(path, message))
 
     def _config(self, reading: _Reading, path: Path, value: Any) -> ImageConfig | None:
@@ -97,12 +97,12 @@ class ConfigFiles:
                 continue
             first, where = self._configs.setdefault(identity(name), (config, reading.position(path, at_key=at_key)))
             if first.program != config.program:
-                message = f"the image {text} is there twice, and runs something else at {where}"
+                message = f"the image {text} has a different configuration at {where}; keep one of them"
                 self.problems.append(reading.problem(path, message, at_key=at_key))
 
 
 class _Reading:
-    """A value of a file, with the places in it."""
+    """A value in a file, with its position."""
 
     def __init__(self, file: str, marks: yaml_tree.Place | yaml_tree.Marks) -> None:
         self._file = file

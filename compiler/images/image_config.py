@@ -1,15 +1,15 @@
-"""The configuration of an image, as far as it says what to run, from what programs print of it.
+"""The ENTRYPOINT and CMD of an image, read from the output of various programs.
 
 Rules:
 
-- Four shapes are taken: the OCI image configuration (opencontainers/image-spec, config.md), which is also what
-  ``skopeo inspect --config`` and ``crane config`` print; and what ``podman image inspect``, ``docker image inspect``
-  and ``buildah inspect --type image`` print of an image.
-- Entrypoint and Cmd are lists of strings, and either may be missing or null.
-- The RepoDigests of podman are not taken: they are those that the image would have in any repository, and one that was
-  built here has another in the registry, where its layers are compressed.
+- Four formats are read: the OCI image configuration (opencontainers/image-spec, config.md), which ``skopeo inspect
+  --config`` and ``crane config`` also print, and the output of ``podman image inspect``, ``docker image inspect`` and
+  ``buildah inspect --type image``.
+- Entrypoint and Cmd are lists of strings; either may be missing or null.
+- podman's RepoDigests are ignored: podman computes them for any repository, but a locally built image gets another
+  digest in the registry, where its layers are compressed.
 
-Left to others: where it comes from (``config_files``, ``local_engines``, ``registry_images``).
+Left to others: the sources (``config_files``, ``local_engines``, ``registry_images``).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from monopod.schemas.plan import ImageProgram
 
 _PROGRAM = ("Entrypoint", "Cmd")
 _MEANT = {"entrypoint": "Entrypoint", "cmd": "Cmd", "command": "Cmd"}
-"""What people may write for these."""
+"""Other spellings of these fields."""
 
 
 class ConfigError(Exception):
-    """Something that is no configuration of an image; `path` leads to what is wrong in it."""
+    """A value is not an image configuration; `path` leads to the wrong part."""
 
     def __init__(self, path: Path, message: str, *, at_key: bool = False) -> None:
         super().__init__(message)
@@ -37,9 +37,9 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """What an image says to run, and the names that it is known by.
+    """The ENTRYPOINT and CMD of an image, and its names.
 
-    ``pinned_names`` are those with a digest that its registry has for sure.
+    ``pinned_names`` are the names with a digest that is known to be the registry's.
     """
 
     program: ImageProgram
@@ -48,7 +48,7 @@ class ImageConfig:
 
 
 def is_config(value: Any) -> bool:
-    """Whether a value has the shape of one image's configuration, rather than of several by their names."""
+    """Whether a value looks like the configuration of one image, rather than a mapping from names to configurations."""
     return isinstance(value, dict) and (
         isinstance(value.get("OCIv1"), dict)
         or any(isinstance(value.get(key), dict) and not is_config(value[key]) for key in ("config", "Config"))
@@ -56,17 +56,19 @@ def is_config(value: Any) -> bool:
 
 
 def read_config(value: Any) -> ImageConfig:
-    """Return the configuration that a value is. Raises ConfigError."""
+    """Return the configuration in a value. Raises ConfigError."""
     path: Path = ()
     if isinstance(value, dict) and isinstance(value.get("OCIv1"), dict):  # buildah's
         path, value = ("OCIv1",), value["OCIv1"]
     if not isinstance(value, dict):
-        raise ConfigError(path, f"expected the configuration of an image, a mapping with config; got {describe(value)}")
+        raise ConfigError(
+            path, f"expected an image configuration, which is a mapping with config; got {describe(value)}"
+        )
     key = next((key for key in ("config", "Config") if key in value), None)
     if key is None and "rootfs" not in value:
         message = (
-            "this is no configuration of an image: it has no config, nor Config as podman and docker have it "
-            "(of skopeo inspect, --config is needed)"
+            "not an image configuration: it has neither config nor podman's and docker's Config "
+            "(skopeo inspect needs --config)"
         )
         raise ConfigError(path, message)
     config = value.get(key) if key is not None else None
@@ -94,12 +96,12 @@ def _words(value: Any, path: Path) -> tuple[str, ...]:
         if not isinstance(word, str):
             raise ConfigError((*path, index), f"expected a string, got {describe(word)}")
         if "\0" in word:
-            raise ConfigError((*path, index), "a word of a command line cannot hold a NUL")
+            raise ConfigError((*path, index), "an argument cannot contain a NUL")
     return tuple(value)
 
 
 def _names(value: dict[str, Any], field: str) -> tuple[str, ...]:
-    """Return names of an image; docker writes ``<none>`` where there is no part of one."""
+    """Return the names of an image; docker writes ``<none>`` for a missing part."""
     names = value.get(field)
     listed = names if isinstance(names, list) else []
     return tuple(name for name in listed if isinstance(name, str) and "<none>" not in name)

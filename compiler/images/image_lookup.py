@@ -1,11 +1,11 @@
-"""What images say to run: each is looked up once, however many runs are compiled.
+"""Looking up ENTRYPOINT and CMD of images: once per image, however many runs are compiled.
 
 Rules:
 
-- The files of ``--image-config`` are asked first, then the engines on this machine, then the image's registry.
-- The digest is that of the registry, as far as it is known for sure.
+- The files of ``--image-config`` come first, then the container engines on this machine, then the image's registry.
+- The digest is the registry's, if it is known.
 
-Left to others: each place's own module; for which containers it is needed, and what is told (``image_programs``).
+Left to others: each source (its own module); which containers need a lookup, and the problems (``image_programs``).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from monopod.schemas.plan import ImageProgram
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """What an image says to run, or why that is not known: ``reasons``, one for each place that was asked.
+    """The ENTRYPOINT and CMD of an image, or why they are unknown: ``reasons``, one for each source.
 
-    ``source`` is ``file``, the engine's name or ``registry``; ``digest`` may be empty; ``warning`` is what a person
-    should know of it, to follow its name.
+    ``source`` is ``file``, the engine's name or ``registry``; ``digest`` may be empty; ``warning`` follows the image's
+    name in a message.
     """
 
     program: ImageProgram | None
@@ -42,10 +42,10 @@ class LookedUp:
 
 
 class ImageLookup:
-    """Looks images up, for one call of the compiler."""
+    """Looks up images, for one call of the compiler."""
 
     def __init__(self, config_files: Sequence[str], secrets: Mapping[str, Secret]) -> None:
-        """`config_files` are paths, `secrets` those among the documents."""
+        """`config_files` are paths; `secrets` are the Secrets in the documents."""
         environment = dict(os.environ)
         self._options = ResolverOptions(Cache.of_user(environment), environment, secrets=secrets)
         self._files = ConfigFiles(config_files)
@@ -54,11 +54,11 @@ class ImageLookup:
 
     @property
     def problems(self) -> Sequence[Problem]:
-        """What is wrong with the files."""
+        """The problems with the files."""
         return self._files.problems
 
     def look_up(self, text: str, pull_secrets: tuple[str, ...]) -> LookedUp:
-        """Return what an image says to run. `pull_secrets` are names of Secrets for its registry."""
+        """Return the ENTRYPOINT and CMD of an image. `pull_secrets` are names of Secrets for its registry."""
         key = (text, pull_secrets)
         if key not in self._found:
             self._found[key] = self._look_up(text, pull_secrets)
@@ -72,7 +72,7 @@ class ImageLookup:
         in_file = self._files.find(name)
         if in_file is not None:
             return _of_config(in_file, "file", name)
-        reasons = ["--image-config does not tell of it"] if self._has_files else []
+        reasons = ["--image-config: no such image"] if self._has_files else []
         found = self._in_engines(text, name, reasons)
         return found if found is not None else self._in_registry(name, pull_secrets, reasons)
 
@@ -87,12 +87,12 @@ class ImageLookup:
             else:
                 return _of_config(config, engine, name)
         if not engines:
-            reasons.append("there is no podman, docker or buildah")
+            reasons.append("podman, docker and buildah are not installed")
         return None
 
     def _in_registry(self, name: ImageName, pull_secrets: tuple[str, ...], reasons: list[str]) -> LookedUp:
         if name.registry == "localhost":
-            reasons.append("what is called localhost/… is in no registry")
+            reasons.append("localhost/… is not in a registry")
             return LookedUp(None, reasons=tuple(reasons))
         try:
             found = registry_images.look_up(name, pull_secrets, self._options)
@@ -101,16 +101,16 @@ class ImageLookup:
         warning = ""
         if found.differing:
             warning = (
-                f"says something else to run on {', '.join(found.differing)} than on {found.platform}, "
-                "whose ENTRYPOINT and CMD are taken"
+                f"has another ENTRYPOINT or CMD on {', '.join(found.differing)} than on {found.platform}, "
+                "whose values are used"
             )
         return LookedUp(found.program, "registry", found.digest, warning)
 
 
 def _said(error: RegistryError) -> str:
     if error.status == 404:
-        return "it does not have it"
-    return f"it refuses it ({error.status}), log in to it" if error.status in {401, 403} else str(error)
+        return "no such image"
+    return f"access denied ({error.status}), log in to the registry" if error.status in {401, 403} else str(error)
 
 
 def _of_config(config: ImageConfig, source: str, name: ImageName) -> LookedUp:

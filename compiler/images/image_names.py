@@ -1,6 +1,6 @@
-"""Names of images as authors write them: which are the same image, and an author's name with a digest.
+"""Image names as authors write them: comparing them, and adding a digest.
 
-Left to others: what parts a name has (``remote.registry``).
+Left to others: the parts of a name (``remote.registry``).
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from monopod.compiler.remote.registry import ImageName
 
 
 def identity(name: ImageName) -> tuple[str, str]:
-    """Return what all names of an image have in common: repository, and digest or else tag."""
+    """Return what all names of an image have in common: the repository, and the digest or otherwise the tag."""
     return name.context, name.digest or name.tag
 
 
 def with_digest(text: str, digest: str) -> str:
-    """Return a name with a digest in place of its tag, the rest as it is written."""
+    """Return a name with its tag replaced by a digest."""
     text = text.partition("@")[0]
     directory, slash, last = text.rpartition("/")
     return f"{directory}{slash}{last.partition(':')[0]}@{digest}"
 
 
 def digest_in(names: Iterable[str], image: ImageName) -> str:
-    """Return the digest that an image has in its repository, by the names that it is known by; "" if that is not sure.
+    """Return the digest that an image has in its repository, according to its names; "" if it is not known.
 
-    What lies under ``localhost/`` is in no registry.
+    Images under ``localhost/`` are not in a registry.
     """
     digests = set()
     for text in names:

@@ -1,12 +1,12 @@
-"""What the images of one run's containers say to run, where Steps and Sidecars do not say it themselves.
+"""What the Steps and Sidecars of one run execute when they have no script and command: the image's ENTRYPOINT and CMD.
 
 Rules (Tekton docs/container-contract.md; pkg/pod/entrypoint_lookup.go):
 
-- It is looked up only for these.
-- An image whose digest is known from its registry is named by it in the Pod, so that what runs is what was looked at.
-- What was found is recorded in an annotation.
+- Only the images of such Steps and Sidecars are looked up.
+- If the registry's digest is known, the Pod names the image by it, so that what runs is what was looked up.
+- The result is recorded in an annotation.
 
-Left to others: where images are looked up (``image_lookup``); how ENTRYPOINT, CMD and args go together
+Left to others: the sources of configurations (``image_lookup``); combining ENTRYPOINT, CMD and args
 (``monopod.coordinator.engine.engine``).
 """
 
@@ -34,7 +34,7 @@ MakeLookup = Callable[[], "ImageLookup"]
 
 
 def lookup_for(documents: Documents, config_files: tuple[str, ...]) -> MakeLookup:
-    """Return what makes, once, that which looks images up: most compilations do without."""
+    """Return a function that makes the lookup on its first call: most compilations need none."""
 
     @cache
     def make() -> ImageLookup:
@@ -47,14 +47,14 @@ def lookup_for(documents: Documents, config_files: tuple[str, ...]) -> MakeLooku
 
 @dataclass(slots=True)
 class ImagePrograms:
-    """What the images of one run say, as far as it was asked for."""
+    """The looked-up images of one run."""
 
     documents: Documents
     make_lookup: MakeLookup
     _recorded: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def of_pod(self, pod_fields: Mapping[str, Any]) -> PodImages:
-        """Return the images of a Pod with these fields, which say who may pull them."""
+        """Return the images of a Pod with these fields, which contain the pull Secrets."""
         secrets = pod_fields.get("imagePullSecrets")
         if not secrets:
             account = pod_fields.get("serviceAccountName", "default")
@@ -71,7 +71,7 @@ class ImagePrograms:
         return PodImages(self.make_lookup, names, self._recorded)
 
     def annotations(self) -> dict[str, str]:
-        """Return the annotation that tells which images were looked up, and what they say; nothing if none was."""
+        """Return the annotation with the images that were looked up; empty if there were none."""
         return {ANNOTATION: json.dumps(list(self._recorded.values()), ensure_ascii=False)} if self._recorded else {}
 
 
@@ -84,26 +84,26 @@ class PodImages:
     recorded: dict[str, dict[str, Any]]
 
     def find(self, step: ResolvedStep, image: str, report: Report) -> tuple[ImageProgram, str] | None:
-        """Return what the image of a Step or Sidecar runs, and its name for the Pod; report why that is not known."""
+        """Return the ENTRYPOINT and CMD for a Step or Sidecar, and the image's name in the Pod; report why not."""
         lookup = self.make_lookup()
         if lookup.problems:
-            return None  # the files may well tell of it
+            return None  # the files may have it
         found = lookup.look_up(image, self.pull_secrets)
         place, what = step.sources.sources[0][0], "Sidecar" if step.is_sidecar else "Step"
         start = f"the {what} has neither script nor command, and"
         if found.program is None:
             message = (
-                f"{start} what its image '{image}' says to run is not known ({'; '.join(found.reasons)}); "
-                "say what to run with command, or give the image's configuration with --image-config"
+                f"{start} the ENTRYPOINT of its image '{image}' is unknown ({'; '.join(found.reasons)}); "
+                "set command, or give the image's configuration with --image-config"
             )
             report.add(place.problem("no-command", message))
             return None
         if not _is_enough(found.program, step):
-            message = f"{start} its image '{image}' has neither ENTRYPOINT nor CMD; say what to run with command"
+            message = f"{start} its image '{image}' has neither ENTRYPOINT nor CMD; set command"
             report.add(place.problem("no-command", message))
             return None
         if found.warning:
-            message = f"the image '{image}' {found.warning}; say what to run with command"
+            message = f"the image '{image}' {found.warning}; set command to choose"
             report.add(place.problem("image-platforms", message, "warning"))
         self._record(image, found.program, found.source, found.digest)
         return found.program, _pinned(image, found.digest)
@@ -120,17 +120,17 @@ class PodImages:
 
 
 def says_what_to_run(step: ResolvedStep, values: Scope) -> bool:
-    """Whether a Step or Sidecar has a script or a command; one that comes to no words is none."""
+    """Whether a Step or Sidecar has a script or a command; a command that expands to nothing does not count."""
     if step.fields.get("script"):
         return True
     try:
         return bool(substitute_all(step.fields.get("command", ()), values))
     except MisfitError:
-        return True  # told with the references
+        return True  # reported with the references
 
 
 def _is_enough(program: ImageProgram, step: ResolvedStep) -> bool:
-    """Whether there is something to run; a Sidecar's args may be all there is, as in any container."""
+    """Whether there is something to run; a Sidecar may have only args, as any container."""
     return bool(program.entrypoint or program.cmd or (step.is_sidecar and step.fields.get("args")))
 
 

@@ -1,13 +1,13 @@
-"""What an image in a registry says to run.
+"""Image configurations from registries.
 
 Rules:
 
-- Of an image for several platforms the configurations of all are looked at, as Tekton does. Where they differ, that of
-  linux/amd64 counts, or else the first, and that is told.
-- It is pulled as a cluster would: by the Secrets that the Pod names (``imagePullSecrets``, also those of its
-  ServiceAccount) if they are among the documents, else by whoever is logged in on this machine.
+- Of a multi-platform image, the configurations of all platforms are read, as in Tekton. If they differ, linux/amd64
+  counts, otherwise the first, with a warning.
+- The credentials are those that a cluster would use: the Pod's ``imagePullSecrets``, also those of its ServiceAccount,
+  if the Secrets are in the documents; otherwise this user's logins.
 
-Left to others: the API of registries (``remote.registry``).
+Left to others: the registry API (``remote.registry``).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _PREFERRED = "linux/amd64"
 
 @dataclass(frozen=True, slots=True)
 class RegistryImage:
-    """What an image says to run, and its digest (of its index if there is one).
+    """The configuration of an image, and its digest (of the index if there is one).
 
-    ``differing`` are the platforms on which it says something else than on ``platform``.
+    ``differing`` are the platforms whose configuration differs from that of ``platform``.
     """
 
     program: ImageProgram
@@ -39,7 +39,7 @@ class RegistryImage:
 
 
 def look_up(name: ImageName, pull_secrets: Sequence[str], options: ResolverOptions) -> RegistryImage:
-    """Return what an image in its registry says to run. Raises RegistryError."""
+    """Return the configuration of an image from its registry. Raises RegistryError."""
     registry = Registry(name, _login(name, pull_secrets, options), options.cache)
     digest, images = registry.images()
     programs = {platform: _program(registry, image) for platform, image in images.items()}
@@ -55,17 +55,17 @@ def _login(name: ImageName, pull_secrets: Sequence[str], options: ResolverOption
             try:
                 return login_of_secret(secret, "imagePullSecrets", name.context, options)
             except RemoteError:
-                continue  # it is for another registry
+                continue  # a Secret for another registry
     return login_of_user(name.context, options.environment)
 
 
 def _program(registry: Registry, image: Image) -> ImageProgram:
     descriptor = image.manifest.get("config")
     if not isinstance(descriptor, dict):
-        raise RegistryError("its manifest names no configuration")
+        raise RegistryError("its manifest has no configuration")
     try:
         return read_config(json.loads(registry.blob(descriptor))).program
     except (ValueError, RecursionError) as error:
         raise RegistryError("its configuration is not JSON") from error
     except ConfigError as error:
-        raise RegistryError(f"its configuration is not understood: {error}") from error
+        raise RegistryError(f"invalid configuration: {error}") from error

@@ -122,7 +122,7 @@ def test_json_holds_all_of_it(check):
         "severity": "warning",
         "rule": "script-injection",
     }
-    assert message.startswith("spec.steps[0].script: $(params.title) is pasted")
+    assert message.startswith("spec.steps[0].script: $(params.title) is substituted")
 
 
 def test_json_of_what_is_in_no_file(check):

@@ -100,10 +100,10 @@ def test_check_and_run_say_what_is_wrong_and_run_nothing(monopod):
     code, output, _ = monopod("check", "-f", "p.yaml", "--image-config", "images.yaml")
     assert code == 2
     assert (
-        "p.yaml:16:9: spec.tasks[0].taskSpec.sidecars[0]: the Sidecar has neither script nor command, and what its "
-        "image 'localhost/idles' says to run is not known (--image-config does not tell of it; there is no podman, "
-        "docker or buildah; what is called localhost/… is in no registry); say what to run with command, or give the "
-        "image's configuration with --image-config [no-command]"
+        "p.yaml:16:9: spec.tasks[0].taskSpec.sidecars[0]: the Sidecar has neither script nor command, and the "
+        "ENTRYPOINT of its image 'localhost/idles' is unknown (--image-config: no such image; podman, docker and "
+        "buildah are not installed; localhost/… is not in a registry); set command, or give the image's configuration "
+        "with --image-config [no-command]"
     ) in output.splitlines()
 
 
@@ -160,10 +160,10 @@ def test_a_real_engine_tells(real_engine, compiled, programs, problems, images):
     assert images(compilation) == {"t-s": "localhost/says:1"}
     assert problems(ONE_STEP % "mute") == [
         "p.yaml:4:16: spec.steps[0]: the Step has neither script nor command, and its image 'localhost/mute:1' has "
-        "neither ENTRYPOINT nor CMD; say what to run with command"
+        "neither ENTRYPOINT nor CMD; set command"
     ]
     (said,) = problems(ONE_STEP % "none")
-    assert f"({real_engine}: it does not have it; what is called localhost/… is in no registry)" in said
+    assert f"({real_engine}: no such image; localhost/… is not in a registry)" in said
 
 
 @pytest.mark.slow

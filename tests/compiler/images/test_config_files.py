@@ -90,22 +90,22 @@ def test_an_image_may_be_called_config():
 
 BAD = {
     "": "1:1: the file is empty",
-    "[]": "1:1: this tells of no image",
-    "{}": "1:1: this tells of no image",
-    "text": "1:1: expected a mapping from names of images to their configurations, got 'text'",
-    "tool: 5": "1:7: tool: expected the configuration of an image, a mapping with config; got a number (5)",
+    "[]": "1:1: the file contains no image configuration",
+    "{}": "1:1: the file contains no image configuration",
+    "text": "1:1: expected a mapping from image names to configurations, got 'text'",
+    "tool: 5": "1:7: tool: expected an image configuration, which is a mapping with config; got a number (5)",
     "tool: [{config: {}}, {config: {}}]": "1:7: tool: expected the configuration of one image, got 2",
-    "tool: [x]": "1:8: tool[0]: expected the configuration of an image, a mapping with config; got 'x'",
+    "tool: [x]": "1:8: tool[0]: expected an image configuration, which is a mapping with config; got 'x'",
     "tool: {Entrypoint: [a]}": (
-        "1:7: tool: this is no configuration of an image: it has no config, nor Config as podman and docker have it "
-        "(of skopeo inspect, --config is needed)"
+        "1:7: tool: not an image configuration: it has neither config nor podman's and docker's Config "
+        "(skopeo inspect needs --config)"
     ),
     "tool: {config: [a]}": "1:16: tool.config: expected a mapping with Entrypoint and Cmd, got a list",
     "tool: {Config: {Entrypoint: /bin/sh -c}}": (
         "1:29: tool.Config.Entrypoint: expected a list of strings, got '/bin/sh -c'"
     ),
     "tool:\n  config:\n    Cmd: [a, 5]": "3:14: tool.config.Cmd[1]: expected a string, got a number (5)",
-    'tool: {config: {Cmd: ["a\\0b"]}}': "1:23: tool.config.Cmd[0]: a word of a command line cannot hold a NUL",
+    'tool: {config: {Cmd: ["a\\0b"]}}': "1:23: tool.config.Cmd[0]: an argument cannot contain a NUL",
     "tool: {config: {entrypoint: [a]}}": (
         "1:17: tool.config.entrypoint: unknown field 'entrypoint' (did you mean 'Entrypoint'?)"
     ),
@@ -113,15 +113,13 @@ BAD = {
     "\nTool/X: {config: {}}": (
         "2:1: Tool/X: 'Tool/X' is no name of an image; expected REGISTRY/REPOSITORY:TAG or …@sha256:DIGEST"
     ),
-    "config: {Cmd: [a]}": (
-        "1:1: this does not say which image it is of; put it under the image's name, as in 'alpine:3: {…}'"
-    ),
+    "config: {Cmd: [a]}": ("1:1: the configuration has no image name; put it under the name, as in 'alpine:3: {…}'"),
     "- Config: {Cmd: [a]}": (
-        "1:3: [0]: this does not say which image it is of; put it under the image's name, as in 'alpine:3: {…}'"
+        "1:3: [0]: the configuration has no image name; put it under the name, as in 'alpine:3: {…}'"
     ),
     "tool: {config: {Cmd: [a]}}\ndocker.io/library/tool:latest: {config: {Cmd: [b]}}": (
-        "2:1: docker.io/library/tool:latest: the image docker.io/library/tool:latest is there twice, and runs "
-        "something else at bad.yaml:1:1"
+        "2:1: docker.io/library/tool:latest: the image docker.io/library/tool:latest has a different "
+        "configuration at bad.yaml:1:1; keep one of them"
     ),
     "tool: {config: @}": "1:16: this is not valid YAML: a value cannot start with '@'; write it in quotes",
 }

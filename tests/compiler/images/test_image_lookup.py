@@ -27,8 +27,8 @@ SAID = (["/tool"], ["--help"])
 DIGEST = "sha256:" + "1" * 64
 OTHER_DIGEST = "sha256:" + "2" * 64
 START = "p.yaml:6:5: spec.steps[0]: the Step has neither script nor command, and"
-HINT = "say what to run with command, or give the image's configuration with --image-config"
-NO_MAPPING = "expected the configuration of an image, a mapping with config"
+HINT = "set command, or give the image's configuration with --image-config"
+NO_MAPPING = "expected an image configuration, which is a mapping with config"
 LINUX = {"os": "linux", "architecture": "amd64"}
 ARM = {"os": "linux", "architecture": "arm64", "variant": "v8"}
 
@@ -168,7 +168,7 @@ def test_an_image_is_looked_up_once_for_all_runs(compiled, engine, asked, monkey
 
 def test_an_image_that_says_nothing(problems):
     files = image_file(one={"Env": ["A=1"]})
-    neither = f"{START} its image 'one' has neither ENTRYPOINT nor CMD; say what to run with command"
+    neither = f"{START} its image 'one' has neither ENTRYPOINT nor CMD; set command"
     assert problems(TASK % "one", image_configs=files) == [neither]
     assert problems(TASK % "one, args: [x]", image_configs=files) == [neither]
 
@@ -179,14 +179,14 @@ def test_the_args_of_a_sidecar_may_be_all_there_is(compiled, problems):
     assert problems(text % ", args: [serve]", image_configs=files) == []
     assert problems(text % "", image_configs=files) == [
         "p.yaml:7:14: spec.sidecars[0]: the Sidecar has neither script nor command, and its image 'one' has neither "
-        "ENTRYPOINT nor CMD; say what to run with command"
+        "ENTRYPOINT nor CMD; set command"
     ]
 
 
 def test_no_place_that_tells(problems):
     assert problems(TASK % "localhost/one") == [
-        f"{START} what its image 'localhost/one' says to run is not known (there is no podman, docker or buildah; what "
-        f"is called localhost/… is in no registry); {HINT}"
+        f"{START} the ENTRYPOINT of its image 'localhost/one' is unknown (podman, docker and buildah are not "
+        f"installed; localhost/… is not in a registry); {HINT}"
     ]
     assert problems(TASK % "One") == [
         "p.yaml:6:28: spec.steps[0].image: 'One' is not the name of an image; write the repository in lower case"
@@ -199,9 +199,9 @@ def test_each_place_says_why_it_does_not_tell(problems, engine):
     engine("buildah", [])
     said = problems(TASK % "localhost/one", image_configs=image_file(two={}))
     assert said == [
-        f"{START} what its image 'localhost/one' says to run is not known (--image-config does not tell of it; podman: "
-        "it does not have it; docker: Cannot connect to the Docker daemon at unix:///d.; what is called localhost/… is "
-        f"in no registry); {HINT}"
+        f"{START} the ENTRYPOINT of its image 'localhost/one' is unknown (--image-config: no such image; podman: no "
+        "such image; docker: Cannot connect to the Docker daemon at unix:///d.; localhost/… is not in a registry); "
+        f"{HINT}"
     ]
 
 
@@ -271,19 +271,19 @@ def test_what_is_pinned_already_stays_as_it_is(compiled, images, engine):
 @pytest.mark.parametrize(
     ("output", "why"),
     [
-        ("not JSON", "it prints something else than JSON"),
-        ("[" * 100_000, "it prints something else than JSON"),
+        ("not JSON", "its output is not JSON"),
+        ("[" * 100_000, "its output is not JSON"),
         (
             [],
-            f"what it prints is not understood: {NO_MAPPING}; got a list",
+            f"unexpected output: {NO_MAPPING}; got a list",
         ),
-        ([{"Config": {"Cmd": "sh"}}], "what it prints is not understood: expected a list of strings, got 'sh'"),
+        ([{"Config": {"Cmd": "sh"}}], "unexpected output: expected a list of strings, got 'sh'"),
     ],
     ids=["text", "deep", "empty", "wrong"],
 )
 def test_an_engine_that_prints_something_else(problems, engine, output, why):
     engine("podman", output)
-    assert f"(podman: {why}; what is called" in problems(TASK % "localhost/one")[0]
+    assert f"(podman: {why}; localhost/" in problems(TASK % "localhost/one")[0]
 
 
 def test_an_engine_that_cannot_be_run_or_fails_without_a_word(problems, engine, surroundings):
@@ -291,7 +291,7 @@ def test_an_engine_that_cannot_be_run_or_fails_without_a_word(problems, engine, 
     (surroundings / "podman").write_text("#!/no/such/interpreter\n")
     (surroundings / "podman").chmod(0o755)
     said = problems(TASK % "localhost/one")[0]
-    assert "(podman: it cannot be run: No such file or directory; docker: it failed without a word; what is" in said
+    assert "(podman: cannot run it: No such file or directory; docker: it failed without a message; localhost/" in said
 
 
 def test_an_engine_that_does_not_answer_is_killed(problems, surroundings, monkeypatch):
@@ -300,7 +300,7 @@ def test_an_engine_that_does_not_answer_is_killed(problems, surroundings, monkey
     program.chmod(0o755)
     monkeypatch.setattr(local_engines, "TIMEOUT", 0.1)
     said = problems(TASK % "localhost/one")[0]  # which would not come if that process went on
-    assert "(podman: no answer after 0.1 seconds; what is called" in said
+    assert "(podman: no answer after 0.1 seconds; localhost/" in said
 
 
 # Registries
@@ -329,7 +329,7 @@ def test_an_image_with_a_digest_comes_from_the_cache_when_the_registry_is_gone(c
     registry.stop()
     assert programs(compiled(pinned)) == {"build-compile": SAID}
     assert (
-        f"({'there is no podman, docker or buildah'}; {registry.host}: cannot be reached: Connection refused); say"
+        f"(podman, docker and buildah are not installed; {registry.host}: cannot be reached: Connection refused)"
         in (problems(TASK % f"{registry.host}/team/tool:1")[0])
     )
 
@@ -362,8 +362,8 @@ def test_platforms_that_differ_are_told(problems, programs, compiled, registry, 
     image = f"{registry.host}/team/tool:1"
     assert programs(compiled(TASK % image)) == {"build-compile": ([], [taken])}
     assert problems(TASK % image) == [
-        f"p.yaml:6:5: warning: spec.steps[0]: the image '{image}' says something else to run on {others} than on "
-        f"{taken}, whose ENTRYPOINT and CMD are taken; say what to run with command"
+        f"p.yaml:6:5: warning: spec.steps[0]: the image '{image}' has another ENTRYPOINT or CMD on {others} than "
+        f"on {taken}, whose values are used; set command to choose"
     ]
 
 
@@ -372,19 +372,19 @@ def test_what_a_registry_does_not_have(problems, registry):
     registry.pusher.image("team/odd", "1", [])
     registry.pusher.image("team/empty", "1", {})
     reasons = {
-        "team/none:1": "it does not have it",
+        "team/none:1": "no such image",
         "team/windows:1": "it is an index of images, none of them for linux",
-        "team/odd:1": (f"its configuration is not understood: {NO_MAPPING}; got a list"),
+        "team/odd:1": (f"invalid configuration: {NO_MAPPING}; got a list"),
         "team/empty:1": (
-            "its configuration is not understood: this is no configuration of an image: it has no config, nor Config "
-            "as podman and docker have it (of skopeo inspect, --config is needed)"
+            "invalid configuration: not an image configuration: it has neither config nor podman's and docker's "
+            "Config (skopeo inspect needs --config)"
         ),
     }
     for image, reason in reasons.items():
         said = problems(TASK % f"{registry.host}/{image}")
         assert said == [
-            f"{START} what its image '{registry.host}/{image}' says to run is not known (there is no podman, docker or "
-            f"buildah; {registry.host}: {reason}); {HINT}"
+            f"{START} the ENTRYPOINT of its image '{registry.host}/{image}' is unknown (podman, docker and buildah are "
+            f"not installed; {registry.host}: {reason}); {HINT}"
         ]
 
 
@@ -440,7 +440,7 @@ def test_the_pull_secrets_of_the_pod_are_used(compiled, programs, private, run, 
 def test_a_secret_for_another_registry_leaves_it_to_who_is_logged_in(compiled, problems, programs, private):
     text = TASK % f"{private.host}/team/tool:1" + RUN % "podTemplate: {imagePullSecrets: [{name: pull}]}"
     text += _secret("registry.example")
-    assert problems(text)[0].endswith(f"{private.host}: it refuses it (401), log in to it); {HINT}")
+    assert problems(text)[0].endswith(f"{private.host}: access denied (401), log in to the registry); {HINT}")
     login = {"auths": {private.host: {"username": "builder", "password": "secret"}}}
     Path("docker").mkdir()
     Path("docker/config.json").write_text(json.dumps(login))
