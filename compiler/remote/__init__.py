@@ -1,4 +1,4 @@
-"""Remote references: fetching the Task, Pipeline or StepAction that a ``resolver`` and its ``params`` stand for.
+"""Remote references: fetching the Task, Pipeline or StepAction that a ``resolver`` and its ``params`` describe.
 
-A module for each of Tekton's resolvers, each saying in its first lines what it does otherwise than Tekton.
+Each of Tekton's resolvers has a module, whose docstring lists the differences from Tekton.
 """

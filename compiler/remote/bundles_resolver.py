@@ -1,7 +1,7 @@
 """The resolver ``bundles``: a layer of an OCI image (Tekton docs/bundle-resolver.md, tekton-bundle-contracts.md).
 
-Otherwise than in Tekton there are no ServiceAccounts to pull as: it is the Secret that ``secret`` names, or whoever is
-logged in on this machine (``registry_credentials``).
+Unlike Tekton, monopod has no ServiceAccount to pull with. It uses the Secret that ``secret`` names, or this user's
+logins (``registry_credentials``).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
-    """Return the document of a bundle. Raises RemoteError."""
+    """Return a document from a bundle. Raises RemoteError."""
     bundle, wanted = reference.required("bundle"), reference.required("name")
     kind = reference.get("kind", "task").lower()
     try:
@@ -54,7 +54,7 @@ def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
     except RegistryError as error:
         raise RemoteError(f"{what}: {error}{_hint(error, name)}") from error
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise RemoteError(f"{what}: the layer of the {kind} '{wanted}' cannot be read: {error}") from error
+        raise RemoteError(f"{what}: cannot read the layer of the {kind} '{wanted}': {error}") from error
     source = RefSource(name.context, (("sha256", image.digest.partition(":")[2]),), wanted)
     warnings = ("serviceAccount has no effect here; use secret, or log in to the registry",)
     origin = f"bundle {name.context}@{image.digest[:19]} {kind} {wanted}"
@@ -65,40 +65,40 @@ def _hint(error: RegistryError, name: ImageName) -> str:
     if error.status in {401, 403}:
         return f"; log in to {name.registry}, or name a Secret of type kubernetes.io/dockerconfigjson with secret"
     if error.status == 404:
-        return "; look at the name and the tag"
+        return "; check the name and the tag"
     if name.digest or not error.unreachable:
         return ""
-    return "; without the network, only what has a digest can come from the cache"
+    return "; offline, only references with a digest come from the cache"
 
 
 def _layer(layers: list[Any], kind: str, wanted: str, what: str) -> dict[str, Any]:
-    """Return the layer of a document; all of them must be as the contract has them."""
+    """Return the layer of a document, after checking all layers against the bundle contract."""
     if len(layers) > MAX_LAYERS:
-        raise RemoteError(f"{what}: it has {len(layers)} layers, a bundle has at most {MAX_LAYERS}")
+        raise RemoteError(f"{what}: it has {len(layers)} layers; a bundle has at most {MAX_LAYERS}")
     by_name: dict[tuple[str, str], dict[str, Any]] = {}
     for index, layer in enumerate(layers):
         given = layer.get("annotations") if isinstance(layer, dict) else None
         annotations: dict[str, Any] = given if isinstance(given, dict) else {}
         for annotation in (_API_VERSION, _NAME, _KIND):
             if not isinstance(annotations.get(annotation), str):
-                raise RemoteError(f"{what}: this is no bundle, its layer {index} has no annotation {annotation}")
+                raise RemoteError(f"{what}: not a bundle: layer {index} has no annotation {annotation}")
         layer_kind = annotations[_KIND]
         if layer_kind != layer_kind.lower() or layer_kind.endswith("s"):
-            message = f"its layer {index} is of the kind '{layer_kind}', which must be in lower case and singular"
+            message = f"layer {index} has the kind '{layer_kind}', which must be lower case and singular"
             raise RemoteError(f"{what}: {message}")
         by_name.setdefault((layer_kind, annotations[_NAME]), layer)
     if (kind, wanted) not in by_name:
         there = {f"{each_kind} {name}" for each_kind, name in by_name}
         hint = did_you_mean(f"{kind} {wanted}", there)
         listed = ", ".join(sorted(there)) or "nothing"
-        raise RemoteError(f"{what}: it holds no {kind} '{wanted}'{hint}; it holds {listed}", "name")
+        raise RemoteError(f"{what}: it contains no {kind} '{wanted}'{hint}; it contains {listed}", "name")
     return by_name[kind, wanted]
 
 
 def _document(layer: bytes) -> bytes:
-    """Return the first file of a layer, or the layer itself if it is no archive."""
+    """Return the first file in a layer, or the layer itself if it is not an archive."""
     if layer.startswith(_ZSTD):
-        raise RegistryError("the layer is compressed with zstd, which a bundle may not be")
+        raise RegistryError("the layer is compressed with zstd, which bundles do not allow")
     content = _unzipped(layer) if layer.startswith(_GZIP) else layer
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
@@ -115,5 +115,5 @@ def _unzipped(layer: bytes) -> bytes:
     with gzip.open(io.BytesIO(layer)) as file:
         content = file.read(MAX_DOCUMENT_BYTES + 1)
     if len(content) > MAX_DOCUMENT_BYTES:
-        raise RegistryError(f"the layer has more than {MAX_DOCUMENT_BYTES / 2**20:g} MiB, which is not taken")
+        raise RegistryError(f"the layer is larger than {MAX_DOCUMENT_BYTES / 2**20:g} MiB")
     return content

@@ -1,14 +1,13 @@
-"""What was fetched, kept for the next time, in ``$XDG_CACHE_HOME/monopod`` (by default ``~/.cache/monopod``).
+"""A cache of fetched documents and images, in ``$XDG_CACHE_HOME/monopod`` (by default ``~/.cache/monopod``).
 
 Rules:
 
-- What is pinned (by a commit, by a digest) is kept for ever: the same key always has the same content.
-- What is not pinned is kept only for those who say ``cache: always``, and asked for again when it is older than they
-  take.
-- An entry that is damaged is none. A cache that cannot be written costs time, and nothing else.
-- It may hold what was fetched with a password, so it can be read by its owner alone.
+- Content pinned by a commit or a digest is kept for ever: its key always has the same content.
+- Other content is only used with ``cache: always``, up to a maximum age.
+- A damaged entry counts as missing. A cache that cannot be written only costs time.
+- Only the owner can read it, since it may contain content fetched with a password.
 
-Left to others: what the keys are (the resolvers).
+Left to others: the keys (the resolvers).
 """
 
 from __future__ import annotations
@@ -24,20 +23,20 @@ from hashlib import sha256
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """Contents by keys, each key a few words. Without a directory nothing is kept."""
+    """Contents by key; a key is a few words. Without a directory nothing is kept."""
 
     directory: str | None
 
     @classmethod
     def of_user(cls, environment: Mapping[str, str]) -> Cache:
-        """Return the cache of whoever runs this."""
+        """Return the cache of the current user."""
         base = environment.get("XDG_CACHE_HOME") or ""
-        if not os.path.isabs(base):  # the XDG Base Directory Specification has relative ones ignored
+        if not os.path.isabs(base):  # the XDG Base Directory Specification says to ignore relative paths
             base = os.path.join(os.path.expanduser("~"), ".cache")
         return cls(os.path.join(base, "monopod", "remote"))
 
     def get(self, *key: str, max_age: float | None = None) -> bytes | None:
-        """Return what was kept under the key, if it is there, whole, and at most `max_age` seconds old."""
+        """Return the content of a key if it is complete and at most `max_age` seconds old, otherwise None."""
         if self.directory is None:
             return None
         try:
@@ -50,7 +49,7 @@ class Cache:
         return content if newline and checksum.decode("ascii", "replace") == sha256(content).hexdigest() else None
 
     def put(self, content: bytes, *key: str) -> None:
-        """Keep this under the key; readers see all of it or nothing."""
+        """Store content under a key, atomically."""
         if self.directory is None:
             return
         with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 """The resolver ``cluster``: an object of a cluster (Tekton docs/cluster-resolver.md).
 
-The cluster is that of ``--context``, or of kubectl's current context, or the one this runs in. Otherwise than in Tekton
-the digest that is recorded is that of the spec as JSON with sorted keys.
+The cluster is that of ``--context``, of kubectl's current context, or the one that this process runs in. Unlike in
+Tekton, the recorded digest is that of the spec as JSON with sorted keys.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _KINDS = {"task": "Task", "pipeline": "Pipeline", "stepaction": "StepAction"}
 
 
 def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
-    """Return an object of a cluster. Raises RemoteError."""
+    """Return an object from a cluster. Raises RemoteError."""
     kind = reference.one_of("kind", tuple(_RESOURCES), "task")
     name, namespace = reference.required("name"), reference.required("namespace")
     what = f"cluster {namespace}/{kind}/{name}"
@@ -51,7 +51,7 @@ def _get(path: tuple[str, str, str, str, str], what: str, options: ResolverOptio
     from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
     configuration = client.Configuration()
-    configuration.retries = 0  # each is logged
+    configuration.retries = 0  # it logs each retry
     file = options.environment.get("KUBECONFIG")
     try:
         if file is None and options.context is None and "KUBERNETES_SERVICE_HOST" in options.environment:
@@ -62,21 +62,21 @@ def _get(path: tuple[str, str, str, str, str], what: str, options: ResolverOptio
             get = partial(client.CustomObjectsApi(api).get_namespaced_custom_object, *path)
             found = call_before(deadline_after(TIMEOUT), partial(get, _request_timeout=TIMEOUT / 4))
     except config.ConfigException as error:
-        message = f"{what}: no cluster to ask: {error}; name one with KUBECONFIG, or with --context"
+        message = f"{what}: no cluster is configured: {error}; set KUBECONFIG or --context"
         raise RemoteError(" ".join(message.split())) from error
     except client.ApiException as error:
         raise RemoteError(f"{what}: the cluster says {_said(error)}{_hint(error.status or 0)}") from error
     except TimeoutError as error:
-        raise RemoteError(f"{what}: the cluster's answer takes more than {TIMEOUT:g} seconds") from error
+        raise RemoteError(f"{what}: the cluster did not answer within {TIMEOUT:g} seconds") from error
     except (HTTPError, OSError) as error:
-        raise RemoteError(f"{what}: the cluster cannot be reached: {_reason(error)}") from error
+        raise RemoteError(f"{what}: cannot reach the cluster: {_reason(error)}") from error
     if not isinstance(found, dict):
-        raise RemoteError(f"{what}: the cluster's answer is no object")
+        raise RemoteError(f"{what}: the cluster's answer is not an object")
     return found
 
 
 def _said(error: Any) -> str:
-    """Return the message of a Kubernetes Status, or the status of the answer."""
+    """Return the message of a Kubernetes Status, or the HTTP status."""
     try:
         message = json.loads(error.body or "").get("message")
     except (ValueError, AttributeError):
@@ -85,7 +85,7 @@ def _said(error: Any) -> str:
 
 
 def _hint(status: int) -> str:
-    return {404: "; look at kind, name, namespace and the context", 401: "; log in to the cluster"}.get(status, "")
+    return {404: "; check kind, name, namespace and the context", 401: "; log in to the cluster"}.get(status, "")
 
 
 def _reason(error: Exception) -> str:

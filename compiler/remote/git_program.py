@@ -1,13 +1,13 @@
-"""Running the program ``git``: without prompts, hooks or a shell, and within limits of time and size.
+"""Running ``git`` without prompts, hooks or a shell, and within limits of time and size.
 
 Rules:
 
-- The time is for all commands of one `Git` together.
-- The user's own configuration counts (proxies, certificates, credential helpers); that of a repository we happen to be
-  in does not.
-- Only transports that cannot run programs: https, http, ssh, git, file.
+- The time limit covers all commands of one `Git`.
+- The user's configuration applies (proxies, certificates, credential helpers); that of a repository in the current
+  directory does not.
+- Only transports that cannot run programs are allowed: https, http, ssh, git, file.
 
-Left to others: which commands, and what they say (``git_resolver``).
+Left to others: the commands and their output (``git_resolver``).
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ _REDIRECTING = frozenset({
     "GIT_WORK_TREE",
     "SSH_ASKPASS",
 })  # fmt: skip
-"""Variables that would lead git to another repository (it sets some of them for its hooks), or ask a person."""
+"""Variables that would point git to another repository (it sets some for its hooks) or let it prompt."""
 
 
 class GitError(Exception):
-    """What git said when it failed, in one line."""
+    """git failed; the text is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """The program, at work in a directory of its own, until a moment of the monotonic clock.
+    """git in a directory of its own, until a deadline of the monotonic clock.
 
-    `authorization` is sent with requests over HTTP.
+    `authorization` is the header for requests over HTTP.
     """
 
     directory: str
@@ -61,7 +61,7 @@ class Git:
     max_bytes: int = MAX_REPOSITORY_BYTES
 
     def run(self, *arguments: str, given: bytes = b"") -> bytes:
-        """Return what git prints. Raises GitError."""
+        """Return git's standard output. Raises GitError."""
         options = ["-c", f"core.hooksPath={os.devnull}", "-c", "core.askPass=", "-c", "gc.auto=0"]
         environment = {name: value for name, value in self.environment.items() if name not in _REDIRECTING}
         environment |= {
@@ -78,7 +78,7 @@ class Git:
             with started(["git", *options, *arguments], environment, self.directory) as process:
                 output, messages = self._communicate(process, given)
         except OSError as error:
-            raise GitError(f"the program git cannot be run: {error.strerror}; install git") from error
+            raise GitError(f"cannot run git: {error.strerror}; install git") from error
         if process.returncode:
             raise GitError(_said(messages.decode("utf-8", "replace")))
         return output
@@ -89,11 +89,11 @@ class Git:
             try:
                 return process.communicate(still_given, timeout=_LOOK_EVERY)
             except subprocess.TimeoutExpired:
-                still_given = None  # a short line: the pipe has taken it at once
+                still_given = None  # short enough for the pipe's buffer
                 if time.monotonic() > self.deadline:
-                    raise GitError(f"it is not done after {TIMEOUT:g} seconds") from None
+                    raise GitError(f"git did not finish within {TIMEOUT:g} seconds") from None
                 if _size(self.directory) > self.max_bytes:
-                    raise GitError(f"the repository has more than {self.max_bytes / 2**20:g} MiB") from None
+                    raise GitError(f"the repository is larger than {self.max_bytes / 2**20:g} MiB") from None
 
 
 def _size(directory: str) -> int:
@@ -106,9 +106,9 @@ def _size(directory: str) -> int:
 
 
 def _said(messages: str) -> str:
-    """Return the line of git's messages that says why, or else the last."""
+    """Return the line of git's messages with the reason, otherwise the last line."""
     lines = [line.strip() for line in messages.splitlines() if line.strip()]
     reasons = [line for line in lines if line.startswith(("fatal: ", "error: ", "ERROR: ", "remote: "))]
     if not lines:
-        return "git failed without a word"
+        return "git failed without a message"
     return (reasons or lines[-1:])[0].removeprefix("fatal: ").removeprefix("error: ")

@@ -2,12 +2,12 @@
 
 Rules:
 
-- One revision is fetched, without its history and, where the server can, without any file but the one that is asked
-  for. A branch or tag is asked for each time; a file at a commit is fetched once.
-- A path may lead through symbolic links of the repository, but not out of it.
+- One revision is fetched, without history and, if the server supports it, without other files. A branch or tag is
+  looked up each time; a file at a commit is fetched once.
+- A path may contain symbolic links, but must not leave the repository.
 
-Otherwise than in Tekton, the repository may be a directory of this machine, and ``org`` with ``repo`` is fetched with
-git from where the provider has its repositories, not through its API: a token is needed only for private ones.
+Unlike in Tekton, the repository may be a local directory, and ``org`` with ``repo`` is fetched with git, not through
+the provider's API: only private repositories need a token.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _REMOTE_URL = re.compile(r"(https?|ssh|git|file)://.+|[\w.-]+@[\w.-]+:.+")
 
 @dataclass(frozen=True, slots=True)
 class _Provider:
-    """Where a provider has its repositories, and the user name that goes with a token."""
+    """A provider's server for repositories, and the user name to send with a token."""
 
     server: str
     path: str = "{org}/{repo}.git"
@@ -70,7 +70,7 @@ _PROVIDERS = {
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A file of a repository. `shown` is the URL without passwords."""
+    """A file in a repository. `shown` is the URL without passwords."""
 
     url: str
     shown: str
@@ -84,7 +84,7 @@ class _Wanted:
 
 
 def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
-    """Return a file of a repository at a revision. Raises RemoteError."""
+    """Return a file in a repository at a revision. Raises RemoteError."""
     wanted = _wanted(reference, options)
     commit = wanted.revision if _COMMIT.fullmatch(wanted.revision) else ""
     content = options.cache.get("git", wanted.shown, commit, wanted.path) if commit else None
@@ -95,14 +95,14 @@ def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
     return Resolved(content, f"git {wanted.shown} @ {commit[:12]} {wanted.path}", source)
 
 
-# What is asked for
+# The request
 
 
 def _wanted(reference: RemoteReference, options: ResolverOptions) -> _Wanted:
     path = _path(reference.required("pathInRepo"))
     revision = reference.get("revision", DEFAULT_REVISION)
     if revision.startswith("-") or not re.fullmatch(r"[^\x00-\x20\x7f~^:?*\[\\]+", revision):
-        raise RemoteError(f"'{revision}' is no branch, tag or commit", "revision")
+        raise RemoteError(f"'{revision}' is not a branch, tag or commit", "revision")
     if reference.get("repo"):
         if reference.get("url"):
             raise RemoteError("only one of url, repo may be given", "repo")
@@ -118,7 +118,7 @@ def _wanted(reference: RemoteReference, options: ResolverOptions) -> _Wanted:
 def _path(text: str) -> str:
     path = posixpath.normpath(text.lstrip("/"))
     if path in {".", ""} or path.startswith("../") or path == ".." or re.search(r"[\x00-\x1f\x7f]", path):
-        raise RemoteError(f"'{text}' is no path of a file in the repository", "pathInRepo")
+        raise RemoteError(f"'{text}' is not a path of a file in the repository", "pathInRepo")
     return path
 
 
@@ -126,14 +126,14 @@ def _url(text: str) -> str:
     if os.path.isdir(text):
         return Path(text).absolute().as_uri()
     if not _REMOTE_URL.fullmatch(text) or re.search(r"[\x00-\x20\x7f]", text):
-        expected = "expected https://…, ssh://…, git@host:path, file://… or a directory of this machine"
+        expected = "expected https://…, ssh://…, git@host:path, file://… or a local directory"
         advice = placeholder_advice(text) or expected
-        raise RemoteError(f"'{without_credentials(text)}' is no repository; {advice}", "url")
+        raise RemoteError(f"'{without_credentials(text)}' is not a repository; {advice}", "url")
     return text
 
 
 def _of_provider(reference: RemoteReference) -> tuple[str, str]:
-    """Return the URL of the repository that ``org`` and ``repo`` mean, and the user that goes with a token."""
+    """Return the URL of the repository ``org``/``repo``, and the user name to send with a token."""
     if not reference.get("org"):
         raise RemoteError("it needs the param 'org' too", "repo")
     scm_type = reference.one_of("scmType", tuple(_PROVIDERS), "github")
@@ -142,7 +142,7 @@ def _of_provider(reference: RemoteReference) -> tuple[str, str]:
     if not server:
         raise RemoteError(f"a repository of {scm_type} needs the param 'serverURL' too", "scmType")
     if not server.startswith("https://") and not (server.startswith("http://") and is_loopback(server)):
-        raise RemoteError(f"'{server}' is no server to fetch from; expected https://…", "serverURL")
+        raise RemoteError(f"'{server}' is not the URL of a server; expected https://…", "serverURL")
     names = {name: quote(reference.get(name), safe="/") for name in ("org", "repo")}
     names["repo"] = names["repo"].removesuffix(".git")
     return f"{server}/{provider.path.format(**names)}", provider.user
@@ -153,15 +153,15 @@ def _authorization(reference: RemoteReference, options: ResolverOptions, param: 
     if not secret:
         return ""
     if urlsplit(url).scheme != "https" and not (url.startswith("http://") and is_loopback(url)):
-        raise RemoteError("a token is sent over https only; for ssh, git uses your own keys", param)
+        raise RemoteError("a token is only sent over https; for ssh, git uses your keys", param)
     return basic(user, options.secret_value(secret, reference.get(f"{param}Key", "token"), param))
 
 
-# Fetching it
+# Fetching
 
 
 def _fetch(wanted: _Wanted, options: ResolverOptions) -> tuple[str, bytes]:
-    """Return the commit that the revision means, and the content of the file there."""
+    """Return the commit of the revision, and the content of the file."""
     with _explained(wanted), tempfile.TemporaryDirectory(prefix="monopod-git-") as directory:
         git = Git(directory, options.environment, time.monotonic() + TIMEOUT, wanted.authorization)
         name, commit = _looked_up(git, wanted)
@@ -174,7 +174,7 @@ def _fetch(wanted: _Wanted, options: ResolverOptions) -> tuple[str, bytes]:
 
 
 def _looked_up(git: Git, wanted: _Wanted) -> tuple[str, str]:
-    """Return the full name of a revision and its commit; git's rules say which of several is meant."""
+    """Return the full name of a revision and its commit, by git's rules of precedence."""
     revision = wanted.revision
     if _COMMIT.fullmatch(revision):
         return revision, revision
@@ -182,13 +182,13 @@ def _looked_up(git: Git, wanted: _Wanted) -> tuple[str, str]:
     found = _listed(git, wanted.url, *names, f"refs/tags/{revision}^{{}}")
     for name in names:
         if name in found:
-            return name, found.get(f"{name}^{{}}", found[name])  # an annotated tag stands for its commit
+            return name, found.get(f"{name}^{{}}", found[name])  # an annotated tag points to its commit
     known = {
         re.sub(r"^refs/(heads|tags)/", "", name) for name in _listed(git, wanted.url, "refs/heads/*", "refs/tags/*")
     }
     known = {name for name in known if not name.endswith("^{}")}
     short = re.fullmatch(r"[0-9a-f]{7,63}", revision)
-    hint = "; a commit needs all of its 40 digits" if short else did_you_mean(revision, known)
+    hint = "; write a commit with all 40 digits" if short else did_you_mean(revision, known)
     raise RemoteError(f"{wanted}: the repository has no branch or tag '{revision}'{hint}", "revision")
 
 
@@ -199,7 +199,7 @@ def _listed(git: Git, url: str, *patterns: str) -> dict[str, str]:
 
 
 def _fetch_commit(git: Git, wanted: _Wanted, name: str, commit: str) -> str:
-    """Return the commit that was fetched: if a branch moved meanwhile, it is not the one that was looked up."""
+    """Return the commit that was fetched; it differs from the one that was looked up if the branch moved in between."""
     object_format = "sha1" if len(commit) == 40 else "sha256"
     git.run("init", "--quiet", "--bare", "--template=", f"--object-format={object_format}", ".")
     git.run("config", "remote.origin.url", wanted.url)
@@ -217,18 +217,18 @@ def _file(git: Git, wanted: _Wanted, commit: str) -> bytes:
             f"{wanted}: there is no such file at {commit[:12]}{did_you_mean(wanted.path, files)}", "pathInRepo"
         )
     if words[:1] in (["symlink"], ["loop"]):
-        raise RemoteError(f"{wanted}: a symbolic link leads out of the repository, or in a circle", "pathInRepo")
+        raise RemoteError(f"{wanted}: a symbolic link leaves the repository or loops", "pathInRepo")
     if words[1:2] != ["blob"]:
         raise RemoteError(f"{wanted}: this is a directory; name a file in it", "pathInRepo")
     if int(words[2]) > MAX_DOCUMENT_BYTES:
         size = f"{int(words[2]) / 2**20:.1f} MiB"
-        raise RemoteError(f"{wanted}: the file has {size}; at most {MAX_DOCUMENT_BYTES / 2**20:g} MiB are taken")
+        raise RemoteError(f"{wanted}: the file has {size}; the limit is {MAX_DOCUMENT_BYTES / 2**20:g} MiB")
     return git.run("cat-file", "blob", words[0])
 
 
 @contextmanager
 def _explained(wanted: _Wanted) -> Iterator[None]:
-    """Make a RemoteError of what git says, with what to do."""
+    """Turn git's message into a RemoteError, with what to do."""
     try:
         yield
     except GitError as error:
@@ -239,18 +239,18 @@ def _explained(wanted: _Wanted) -> Iterator[None]:
 def _hint(said: str, wanted: _Wanted) -> str:
     if any(words in said for words in _TOKEN_NEEDED):
         param = wanted.token_param
-        return f"; look at the token that {param} names" if wanted.authorization else f"; name a Secret with {param}"
+        return f"; check the token that {param} names" if wanted.authorization else f"; name a Secret with {param}"
     otherwise = "" if _COMMIT.fullmatch(wanted.revision) else _OTHERWISE
     return next((hint for words, hint in _HINTS.items() if words in said), otherwise)
 
 
 _TOKEN_NEEDED = ("could not read Username", "could not read Password", "Authentication failed", "error: 403")
 _HINTS = {
-    "Permission denied (publickey)": "; git has no key for it: give one to ssh-agent, or use https",
-    "not our ref": "; the repository has no such commit, or does not give it out: name a branch or tag",
+    "Permission denied (publickey)": "; git has no key for it: add one to ssh-agent, or use https",
+    "not our ref": "; the server does not provide this commit: name a branch or tag",
     "install git": "",
-    "not found": "; look at the url, and whether it needs a token",
-    "does not appear to be a git repository": "; look at the url",
-    "dubious ownership": "; git trusts it once you add it to safe.directory",
+    "not found": "; check the url, and whether it needs a token",
+    "does not appear to be a git repository": "; check the url",
+    "dubious ownership": "; add it to git's safe.directory",
 }
-_OTHERWISE = "; without the network, only a full commit as revision can come from the cache"
+_OTHERWISE = "; offline, only a full commit as revision comes from the cache"

@@ -1,7 +1,7 @@
 """The resolver ``http``: a document at a URL (Tekton docs/http-resolver.md).
 
-Otherwise than in Tekton a password is not sent in the clear to another machine, and a document that came in the clear
-without a ``digest`` is warned about.
+Unlike in Tekton, a password is never sent unencrypted to another machine, and fetching a document over plain http
+without a ``digest`` is a warning.
 """
 
 from __future__ import annotations
@@ -34,31 +34,33 @@ def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
         if digest:
             options.cache.put(content, "http", shown, digest)
     in_the_clear = url.lower().startswith("http:") and not is_loopback(url) and not digest
-    warning = f"{shown} is fetched in the clear, where anybody on the way can change it; use https, or pin its digest"
+    warning = (
+        f"{shown} is fetched without encryption, so anyone on the network can change it; use https, or pin its digest"
+    )
     source = RefSource(shown, (("sha256", hashlib.sha256(content).hexdigest()),))
     return Resolved(content, shown, source, (warning,) if in_the_clear else ())
 
 
 def check_url(url: str, param: str) -> None:
-    """Raise RemoteError if a param is no URL that can be fetched."""
+    """Raise RemoteError if a param is not a URL of http or https."""
     try:
         parts = urlsplit(url)
         valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         valid = False
     if not valid or re.search(r"[\x00-\x20\x7f]", url):
-        raise RemoteError(f"'{without_credentials(url)}' is no URL of http or https", param)
+        raise RemoteError(f"'{without_credentials(url)}' is not a URL of http or https", param)
 
 
 def _digest(reference: RemoteReference) -> str:
-    """Return the digest that the content must have, as ``sha256:…``; empty if none is asked for."""
+    """Return the required digest of the content, as ``sha256:…``; empty if there is none."""
     digest = reference.get("digest")
     if not digest:
         return ""
     algorithm, _, value = digest.partition(":")
     length = _DIGEST_LENGTHS.get(algorithm)
     if length is None or not re.fullmatch(rf"[0-9a-fA-F]{{{length}}}", value):
-        raise RemoteError(f"'{digest}' is no digest; expected sha256:<64 hex digits> or sha512:<128>", "digest")
+        raise RemoteError(f"'{digest}' is not a digest; expected sha256:<64 hex digits> or sha512:<128>", "digest")
     return digest.lower()
 
 
@@ -76,12 +78,12 @@ def _authorization(reference: RemoteReference, url: str, options: ResolverOption
     else:
         return ""
     if parts.scheme == "http" and not is_loopback(url):
-        raise RemoteError("a password would be sent in the clear; use https", "url")
+        raise RemoteError("the password would be sent without encryption; use https", "url")
     return basic(user, password)
 
 
 def basic(user: str, password: str) -> str:
-    """Return what an Authorization header says for a user and password."""
+    """Return the Authorization header for a user and password."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
 
 
@@ -90,9 +92,9 @@ def _fetch(url: str, digest: str, authorization: str) -> bytes:
     try:
         return request(shown, authorization=authorization).content
     except WebError as error:
-        hint = {401: "; give http-username and http-password-secret", 404: "; look at the URL"}.get(error.status, "")
+        hint = {401: "; give http-username and http-password-secret", 404: "; check the URL"}.get(error.status, "")
         if isinstance(error, UnreachableError) and not digest:
-            hint = "; without the network, only what has a digest can come from the cache"
+            hint = "; offline, only references with a digest come from the cache"
         raise RemoteError(f"{shown}: {error}{hint}") from error
 
 
@@ -101,5 +103,5 @@ def _verify(content: bytes, digest: str, shown: str) -> None:
         algorithm, _, expected = digest.partition(":")
         actual = hashlib.new(algorithm, content).hexdigest()
         if not hmac.compare_digest(actual, expected):
-            message = f"{shown} has now the digest {algorithm}:{actual}; look at what changed before you take it"
+            message = f"{shown} now has the digest {algorithm}:{actual}; review the change before you update the digest"
             raise RemoteError(message, "digest")

@@ -1,7 +1,7 @@
-"""The resolver ``hub``: a document of Artifact Hub or of a Tekton Hub (Tekton docs/hub-resolver.md).
+"""The resolver ``hub``: a document from Artifact Hub or a Tekton Hub (Tekton docs/hub-resolver.md).
 
-The latest version that meets the param ``version`` is taken. The server is the param ``url``, or that of the variables
-ARTIFACT_HUB_API and TEKTON_HUB_API, or https://artifacthub.io.
+The latest version that satisfies the param ``version`` is used. The server is the param ``url``, the variable
+ARTIFACT_HUB_API or TEKTON_HUB_API, or https://artifacthub.io.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _CATALOGS = {
 
 
 def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
-    """Return the document of a hub. Raises RemoteError."""
+    """Return a document from a hub. Raises RemoteError."""
     name, asked_version = reference.required("name"), reference.required("version")
     hub = reference.one_of("type", ("artifact", "tekton"), "artifact")
     kind = reference.one_of("kind", ("task", "pipeline", "stepaction"), "task")
@@ -55,7 +55,7 @@ def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
     data = _member(_json(url, f"{what} {version}", deadline), "data")
     text = _member(data, "manifestRaw" if hub == "artifact" else "yaml")
     if not isinstance(text, str) or not text:
-        raise RemoteError(f"{what} {version}: the answer holds no document; look at the url and the type of the hub")
+        raise RemoteError(f"{what} {version}: the answer contains no document; check the url and the type of the hub")
     content = text.encode()
     source = RefSource(without_credentials(url), (("sha256", hashlib.sha256(content).hexdigest()),))
     return Resolved(content, f"{what} {version}", source)
@@ -65,7 +65,7 @@ def _base(reference: RemoteReference, hub: str, environment: Mapping[str, str]) 
     given = reference.get("url")
     base = given or environment.get(_VARIABLES[hub]) or (_ARTIFACT_HUB if hub == "artifact" else "")
     if not base:
-        message = "there is no public Tekton Hub any more; name yours with the param 'url' or with TEKTON_HUB_API"
+        message = "the public Tekton Hub was shut down; name yours with the param 'url' or with TEKTON_HUB_API"
         raise RemoteError(message, "type")
     check_url(base, "url" if given else "")
     return base.rstrip("/")
@@ -79,7 +79,7 @@ def _url(base: str, hub: str, kind: str, catalog: str, name: str) -> str:
 
 
 def _chosen(url: str, hub: str, asked: str, what: str, deadline: float) -> str:
-    """Return the latest version, as the hub writes it, that meets what is asked for."""
+    """Return the latest version, as the hub writes it, that satisfies the constraint."""
     constraints = parse_constraints(asked)
     if constraints is None:
         return asked
@@ -91,12 +91,12 @@ def _chosen(url: str, hub: str, asked: str, what: str, deadline: float) -> str:
     fitting = [each for each in available if all(constraint.allows(each[0]) for constraint in constraints)]
     if not fitting:
         known = ", ".join(text for _, text in sorted(available, reverse=True)) or "none"
-        raise RemoteError(f"{what}: no version meets '{asked}'; there are {known}", "version")
+        raise RemoteError(f"{what}: no version satisfies '{asked}'; available: {known}", "version")
     return max(fitting)[1]
 
 
 def _versions(answer: Any, hub: str) -> Iterable[str]:
-    """Return the versions that a hub's answer lists; pre-releases of Artifact Hub are not offered."""
+    """Return the versions in a hub's answer, without pre-releases on Artifact Hub."""
     if hub == "artifact":
         listed = _member(answer, "available_versions")
     else:
@@ -115,7 +115,7 @@ def _json(url: str, what: str, deadline: float) -> Any:
     try:
         return json.loads(request(url, {"Accept": "application/json"}, deadline=deadline).content)
     except WebError as error:
-        hint = "; look at kind, catalog, name and version" if error.status == 404 else ""
+        hint = "; check kind, catalog, name and version" if error.status == 404 else ""
         raise RemoteError(f"{what}: {error}{hint}") from error
     except ValueError as error:
-        raise RemoteError(f"{what}: the answer is not JSON; look at the url of the hub") from error
+        raise RemoteError(f"{what}: the answer is not JSON; check the url of the hub") from error

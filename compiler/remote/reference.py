@@ -1,6 +1,6 @@
-"""What is asked of a resolver, and what it answers.
+"""A request to a resolver, and its answer.
 
-Left to others: who answers (``resolution``), how the params are found in the documents (``remote_documents``).
+Left to others: choosing the resolver (``resolution``), the params in the documents (``remote_documents``).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from monopod.schemas.kubernetes.objects import Secret
 Kind: TypeAlias = Literal["Pipeline", "Task", "StepAction"]
 
 MAX_DOCUMENT_BYTES = 10 * 1024 * 1024
-"""The longest document that is taken, as for files (``documents``)."""
+"""The size limit of a document, as for files (``documents``)."""
 TIMEOUT = 60.0
-"""Seconds that one answer may take, as in Tekton (docs/git-resolver.md, ``fetch-timeout``)."""
+"""The timeout of one answer in seconds, as in Tekton (docs/git-resolver.md, ``fetch-timeout``)."""
 
 
 class RemoteError(Exception):
-    """A reference that could not be resolved, in one line; `param` is the one that is wrong, if one is."""
+    """A reference could not be resolved. The text is one line; `param` is the wrong param, if there is one."""
 
     def __init__(self, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -33,49 +33,49 @@ class RemoteError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RemoteReference:
-    """A kind of document, and the resolver that finds it by these params, all references in them replaced."""
+    """A kind of document, and the resolver that fetches it by these params, in which all references are replaced."""
 
     kind: Kind
     resolver: str
     params: tuple[tuple[str, str], ...]
 
     def get(self, name: str, default: str = "") -> str:
-        """Return a param; an empty one counts as not given, as in Tekton."""
+        """Return a param; an empty one counts as missing, as in Tekton."""
         return dict(self.params).get(name) or default
 
     def required(self, name: str) -> str:
-        """Return a param. Raises RemoteError if it is not given."""
+        """Return a param. Raises RemoteError if it is missing."""
         value = self.get(name)
         if not value:
             raise RemoteError(f"the resolver {self.resolver} needs the param '{name}'")
         return value
 
     def one_of(self, name: str, choices: tuple[str, ...], default: str) -> str:
-        """Return a param that has one of these values. Raises RemoteError if it has another."""
+        """Return a param that must have one of these values. Raises RemoteError if it has another."""
         value = self.get(name, default)
         if value not in choices:
             hint = did_you_mean(value, choices)
-            raise RemoteError(f"'{value}' is none of {', '.join(choices)}{hint}", name)
+            raise RemoteError(f"'{value}' is not one of {', '.join(choices)}{hint}", name)
         return value
 
 
 @dataclass(frozen=True, slots=True)
 class RefSource:
-    """Where a document came from, as Tekton records it (``RefSource`` of its v1 API)."""
+    """The source of a document, as Tekton records it (``RefSource`` of its v1 API)."""
 
     uri: str
     digest: tuple[tuple[str, str], ...]
     entry_point: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields, those that are empty left out."""
+        """Return the fields that are not empty."""
         fields = {"uri": self.uri, "digest": dict(self.digest), "entryPoint": self.entry_point}
         return {name: value for name, value in fields.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A document as it was fetched. `origin` stands for the file's name in messages."""
+    """A fetched document. `origin` is its name in messages, instead of a file name."""
 
     content: bytes
     origin: str
@@ -85,7 +85,7 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class ResolverOptions:
-    """What resolvers may use: the Secrets among the documents, a context of kubectl's, the cache, the environment."""
+    """What resolvers may use: the Secrets in the documents, a kubectl context, the cache, the environment."""
 
     cache: Cache
     environment: Mapping[str, str]
@@ -93,14 +93,14 @@ class ResolverOptions:
     secrets: Mapping[str, Secret] = field(default_factory=dict)
 
     def secret(self, name: str, param: str) -> Secret:
-        """Return a Secret that `param` names. Raises RemoteError if it is not among the documents."""
+        """Return a Secret that `param` names. Raises RemoteError if it is not in the documents."""
         if name not in self.secrets:
             hint = did_you_mean(name, self.secrets)
-            raise RemoteError(f"there is no Secret '{name}' among the documents{hint}; give it with -f", param)
+            raise RemoteError(f"there is no Secret '{name}' in the documents{hint}; add its file with -f", param)
         return self.secrets[name]
 
     def secret_value(self, name: str, key: str, param: str) -> str:
-        """Return the text of one key of a Secret that `param` names. Raises RemoteError if there is none."""
+        """Return the text of one key of a Secret that `param` names. Raises RemoteError if it is missing."""
         secret = self.secret(name, param)
         if key in secret.string_data:
             return secret.string_data[key]
@@ -110,4 +110,4 @@ class ResolverOptions:
         try:
             return base64.b64decode(secret.data[key], validate=False).decode()
         except (binascii.Error, UnicodeDecodeError) as error:
-            raise RemoteError(f"the key '{key}' of the Secret '{name}' is not the base64 of a text", param) from error
+            raise RemoteError(f"the key '{key}' of the Secret '{name}' is not base64 of a UTF-8 text", param) from error

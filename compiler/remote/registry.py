@@ -1,13 +1,13 @@
-"""Images in a registry: the OCI distribution API (opencontainers/distribution-spec), as far as pulling needs it.
+"""Pulling from a registry: the OCI distribution API (opencontainers/distribution-spec).
 
 Rules:
 
-- All that is taken is checked against its digest; what has a digest is kept in the cache.
-- https, and for a registry of this machine or a private network plain http if it has no https (as Docker has it).
-- An index of images stands for the one of linux/amd64, or for its only one, unless those of all platforms are wanted.
+- Everything is checked against its digest; content with a digest is cached.
+- The protocol is https. A registry on this machine or a private network may use plain http, as in Docker.
+- An index resolves to its linux/amd64 image, or to its only image, unless all platforms are requested.
 
-The standard library alone: pulling is three GETs and a token, and the libraries for it (oras) bring dependencies for
-pushing. Left to others: who may pull (``registry_credentials``), what an image holds (``bundles_resolver``,
+It uses only the standard library: pulling takes three GETs and a token, and libraries (oras) bring dependencies for
+pushing. Left to others: credentials (``registry_credentials``), the content of images (``bundles_resolver``,
 ``images.registry_images``).
 """
 
@@ -49,7 +49,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class RegistryError(Exception):
-    """What a registry would not give, and why. `status` is that of its answer if it refused."""
+    """A registry did not provide something. `status` is the HTTP status if it refused."""
 
     def __init__(self, message: str, status: int = 0, *, unreachable: bool = False) -> None:
         super().__init__(message)
@@ -59,7 +59,7 @@ class RegistryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ImageName:
-    """The name of an image; a digest comes before a tag."""
+    """The name of an image; a digest takes precedence over a tag."""
 
     registry: str
     repository: str
@@ -68,10 +68,12 @@ class ImageName:
 
     @classmethod
     def parse(cls, text: str) -> ImageName:
-        """Return the name that a text is. Raises ValueError if it is none."""
+        """Return the name in a text. Raises ValueError if it is not an image name."""
         match = _NAME.fullmatch(text)
         if match is None:
-            raise ValueError(f"'{text}' is no name of an image; expected REGISTRY/REPOSITORY:TAG or …@sha256:DIGEST")
+            raise ValueError(
+                f"'{text}' is not the name of an image; expected REGISTRY/REPOSITORY:TAG or …@sha256:DIGEST"
+            )
         registry, repository = match["registry"] or DOCKER_HUB, match["repository"]
         if registry in _NAMES_OF_DOCKER_HUB:
             registry = DOCKER_HUB
@@ -86,7 +88,7 @@ class ImageName:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image's manifest, and the digest of that."""
+    """The manifest of an image, and its digest."""
 
     name: ImageName
     digest: str
@@ -95,9 +97,9 @@ class Image:
 
 @dataclass(slots=True)
 class Registry:
-    """A registry, asked for one or several images of one repository. `login` says who asks.
+    """A client for one repository of a registry. `login` has the credentials.
 
-    All that is asked of it together may take as long as one answer.
+    All requests together have the timeout of one answer.
     """
 
     name: ImageName
@@ -113,20 +115,20 @@ class Registry:
         self._bases = tuple(f"{scheme}://{host}/v2/{self.name.repository}" for scheme in schemes)
 
     def image(self) -> Image:
-        """Return the image that the name means now. Raises RegistryError."""
+        """Return the image that the name currently refers to. Raises RegistryError."""
         image = self._manifest(self.name.digest or self.name.tag)
         entries = image.manifest.get("manifests")
         if isinstance(entries, list):
             chosen = _chosen(entries)
             if chosen is None:
-                raise RegistryError("it is an index of images, none of them for linux/amd64")
+                raise RegistryError("it is an index without an image for linux/amd64")
             image = self._manifest(chosen)
         return _checked(image)
 
     def images(self) -> tuple[str, dict[str, Image]]:
-        """Return the digest that the name means now, and the image for each platform of Linux, such as ``linux/arm64``.
+        """Return the digest of the name, and the image for each Linux platform, such as ``linux/arm64``.
 
-        An image that is in no index is the only one, under "". Raises RegistryError.
+        Without an index, the only image is under "". Raises RegistryError.
         """
         top = self._manifest(self.name.digest or self.name.tag)
         entries = top.manifest.get("manifests")
@@ -134,14 +136,14 @@ class Registry:
             return top.digest, {"": _checked(top)}
         digests = _by_platform(entries)
         if not digests:
-            raise RegistryError("it is an index of images, none of them for linux")
+            raise RegistryError("it is an index without an image for linux")
         return top.digest, {platform: _checked(self._manifest(digest)) for platform, digest in digests.items()}
 
     def blob(self, descriptor: dict[str, Any], limit: int = MAX_DOCUMENT_BYTES) -> bytes:
-        """Return what a descriptor of a manifest stands for. Raises RegistryError."""
+        """Return the content of a manifest's descriptor. Raises RegistryError."""
         digest = descriptor.get("digest")
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-            raise RegistryError(f"its manifest names something by '{digest}'; only sha256 digests are taken")
+            raise RegistryError(f"its manifest contains the digest '{digest}'; only sha256 is supported")
         content = self.cache.get("oci", digest)
         if content is None:
             content = self._get(f"blobs/{digest}", "application/octet-stream", limit).content
@@ -162,11 +164,11 @@ class Registry:
         except ValueError as error:
             raise RegistryError("its manifest is not JSON") from error
         if not isinstance(manifest, dict):
-            raise RegistryError("its manifest is no JSON object")
+            raise RegistryError("its manifest is not a JSON object")
         self.cache.put(content, "oci", digest)
         return Image(self.name, digest, manifest)
 
-    # Asking
+    # Requests
 
     def _get(self, path: str, accept: str, limit: int) -> Answer:
         for number, base in enumerate(self._bases):
@@ -192,7 +194,7 @@ class Registry:
         return request(url, headers, authorization=self._authorization, limit=limit, deadline=self._deadline)
 
     def _authorized(self, refusal: WebError, url: str) -> str:
-        """Return what to send in answer to a challenge. Raises WebError."""
+        """Return the Authorization header for a challenge. Raises WebError."""
         scheme, _, rest = (refusal.headers.get("WWW-Authenticate") or "").partition(" ")
         challenge = {name.lower(): value for name, value in _CHALLENGE.findall(rest)}
         secure = url.startswith("https:") or is_loopback(url)
@@ -203,10 +205,10 @@ class Registry:
         raise refusal
 
     def _token(self, challenge: dict[str, str]) -> str:
-        """Return a token (distribution.github.io, "Token Authentication"; with an identity token as OAuth 2 has it)."""
+        """Return a token (distribution.github.io, "Token Authentication"; with an identity token, OAuth 2)."""
         realm = challenge["realm"]
         if urlsplit(realm).scheme != "https" and not (realm.startswith("http://") and is_loopback(realm)):
-            raise WebError(f"the registry wants a password sent in the clear, to {realm}")
+            raise WebError(f"the registry requires a password without encryption, at {realm}")
         scope = challenge.get("scope") or f"repository:{self.name.repository}:pull"
         fields = {"service": challenge.get("service", ""), "scope": scope}
         if self.login.identity_token:
@@ -224,7 +226,7 @@ class Registry:
             content = None
         token = (content.get("token") or content.get("access_token")) if isinstance(content, dict) else None
         if not isinstance(token, str) or not token.isprintable():
-            raise WebError(f"{urlsplit(realm).hostname} gives no token")
+            raise WebError(f"{urlsplit(realm).hostname} returned no token")
         return token
 
 
@@ -239,7 +241,7 @@ def _may_be_plain(host: str) -> bool:
 
 def _checked(image: Image) -> Image:
     if not isinstance(image.manifest.get("layers"), list):
-        raise RegistryError("its manifest is none of an OCI image, nor of Docker's version 2")
+        raise RegistryError("its manifest is neither an OCI image's nor Docker's version 2")
     return image
 
 
@@ -248,7 +250,7 @@ def _with_digests(entries: list[Any]) -> list[dict[str, Any]]:
 
 
 def _by_platform(entries: list[Any]) -> dict[str, str]:
-    """Return the digests of an index by the platforms of Linux. Others are attestations, or for Windows."""
+    """Return the digests in an index, by Linux platform. Other entries are attestations, or for Windows."""
     digests: dict[str, str] = {}
     for each in _with_digests(entries):
         platform = each.get("platform")
@@ -260,7 +262,7 @@ def _by_platform(entries: list[Any]) -> dict[str, str]:
 
 
 def _chosen(entries: list[Any]) -> str | None:
-    """Return the digest of the image of an index that is taken."""
+    """Return the digest of the image that an index resolves to."""
     digests = _with_digests(entries)
     ours = [each for each in digests if each.get("platform") in _PLATFORMS]
     chosen = ours or (digests if len(digests) == 1 else [])
@@ -273,4 +275,4 @@ _PLATFORMS = ({"os": "linux", "architecture": "amd64"},)
 def _verify(content: bytes, digest: str) -> None:
     actual = f"sha256:{hashlib.sha256(content).hexdigest()}"
     if actual != digest:
-        raise RegistryError(f"the registry gives something else than {digest}: {actual}")
+        raise RegistryError(f"the registry returned {actual} instead of {digest}")

@@ -1,10 +1,10 @@
-"""Who pulls from a registry: a Secret of Docker's kinds, or what ``docker login`` and ``podman login`` left.
+"""Credentials for a registry: from a Secret of Docker's types, or from ``docker login`` and ``podman login``.
 
 Rules:
 
-- Entries go by registry, with a repository's path if they are for a part of it; the longest that fits counts. ``*`` in
-  a host stands for one of its labels (Kubernetes docs, "Interpretation of config.json").
-- A ``credHelpers`` or ``credsStore`` program is asked, as Docker does.
+- The key of an entry is a registry, optionally with a path; the longest matching key counts. ``*`` in a host matches
+  one label (Kubernetes docs, "Interpretation of config.json").
+- ``credHelpers`` and ``credsStore`` programs are called, as in Docker.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HELPER_TIMEOUT = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user and password, or a token that stands for both; all empty: nobody in particular."""
+    """A user and password, or a token instead; all empty for anonymous access."""
 
     user: str = ""
     password: str = ""
@@ -39,7 +39,7 @@ NOBODY = Login()
 
 
 def login_of_secret(name: str, param: str, context: str, options: ResolverOptions) -> Login:
-    """Return whom a Secret says to be for ``REGISTRY/REPOSITORY``. Raises RemoteError."""
+    """Return a Secret's credentials for ``REGISTRY/REPOSITORY``. Raises RemoteError."""
     kind = options.secret(name, param).type or "Opaque"
     if kind not in _KEYS_OF_SECRETS:
         wanted = " or ".join(_KEYS_OF_SECRETS)
@@ -48,15 +48,15 @@ def login_of_secret(name: str, param: str, context: str, options: ResolverOption
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise RemoteError(f"the Secret '{name}' holds no JSON: {error}", param) from error
+        raise RemoteError(f"the Secret '{name}' is not JSON: {error}", param) from error
     login = _of_entries(content if kind.endswith("dockercfg") else _mapping(content, "auths"), context)
     if login is None:
-        raise RemoteError(f"the Secret '{name}' says nothing of {context.partition('/')[0]}", param)
+        raise RemoteError(f"the Secret '{name}' has no entry for {context.partition('/')[0]}", param)
     return login
 
 
 def login_of_user(context: str, environment: Mapping[str, str]) -> Login:
-    """Return whom this user's own files say to be for ``REGISTRY/REPOSITORY``; nobody if they say nothing."""
+    """Return this user's credentials for ``REGISTRY/REPOSITORY``; empty if there are none."""
     for path in _files(environment):
         try:
             with open(path, encoding="utf-8") as file:
@@ -96,7 +96,7 @@ def _of_entries(entries: Any, context: str) -> Login | None:
 
 
 def _location(key: str) -> str:
-    """Return the registry, and the path in it if there is one, of an entry's key: some are URLs of the API."""
+    """Return the registry and the optional path in an entry's key, which may be a URL."""
     location = key.partition("://")[2] or key
     host, _, path = location.strip("/").partition("/")
     path = "" if path in {"v1", "v2"} else path
@@ -125,7 +125,7 @@ def _of_entry(entry: dict[str, Any]) -> Login | None:
 
 
 def _of_helper(content: Any, context: str, environment: Mapping[str, str]) -> Login | None:
-    """Return what a program says (docker-credential-helpers: ``get``, the registry on its standard input)."""
+    """Return a helper program's credentials (docker-credential-helpers: ``get``, the registry on standard input)."""
     registry = context.partition("/")[0]
     hub = f"https://{_HUB[0]}/v1/"
     helpers = _mapping(content, "credHelpers")

@@ -1,12 +1,12 @@
-"""The documents that remote references stand for: fetched once each, checked as any other, and recorded.
+"""The documents of remote references: each is fetched once, checked as any other document, and recorded.
 
 Rules:
 
-- Params of a resolver may refer to what is known when compiling (Tekton docs/variables.md, ``taskRef.params``).
-- A remote document is read by the same rules as a file, and must hold what is asked for. As in Tekton, of several
-  documents in one file it is the first.
+- The params of a resolver may contain references that are known at compile time (Tekton docs/variables.md,
+  ``taskRef.params``).
+- A remote document is read like a file and must have the requested kind. As in Tekton, the first document counts.
 
-Left to others: fetching (``resolution``), what the document means (``monopod.compiler.documents.catalog``).
+Left to others: fetching (``resolution``), using the documents (``monopod.compiler.documents.catalog``).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ M = TypeVar("M", Pipeline, Task, StepAction)
 
 @dataclass(frozen=True, slots=True)
 class _Fetched:
-    """What came of a reference: documents, or what is wrong, `param` being the one that it is wrong with."""
+    """The outcome of a reference: documents, or what is wrong, with the wrong `param` if there is one."""
 
     documents: tuple[Document, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -46,16 +46,16 @@ class _Fetched:
 
 
 class RemoteDocuments:
-    """What the remote references of one compilation stand for."""
+    """The documents of the remote references of one compilation."""
 
     def __init__(self, documents: Documents, context: str | None) -> None:
-        """`documents` may hold Secrets that resolvers use; `context` is one of kubectl's."""
+        """`documents` may contain Secrets for the resolvers; `context` is a kubectl context."""
         self._documents = documents
         self._context = context
         self._fetched: dict[RemoteReference, _Fetched] = {}
         self._recorded: list[dict[str, object]] = []
         self.sources: dict[str, dict[str, object]] = {}
-        """Where each document came from, by its `Document.file`, as Tekton's RefSource."""
+        """The source of each document as Tekton's RefSource, by its `Document.file`."""
 
     def find(
         self, model: type[M], reference: Reference, place: Place, outer: OuterScope, report: Report
@@ -77,12 +77,12 @@ class RemoteDocuments:
         first = fetched.documents[0]
         if isinstance(first.model, model):
             return first, first.model
-        message = f"a {kind} is asked for, but {first.file} is a {first.kind}"
+        message = f"expected a {kind}, but {first.file} is a {first.kind}"
         report.add(place.at("resolver").problem("remote", message))
         return None
 
     def annotations(self) -> dict[str, str]:
-        """Return what records the documents and where they came from; nothing if there are none."""
+        """Return the annotation that records the documents and their sources; empty if there are none."""
         if not self._recorded:
             return {}
         return {ANNOTATION: json.dumps(self._recorded, separators=(",", ":"), ensure_ascii=False)}
@@ -121,13 +121,13 @@ class RemoteDocuments:
 def _settled(
     kind: Kind, reference: Reference, place: Place, outer: OuterScope, report: Report
 ) -> RemoteReference | None:
-    """Return a reference with values in place of what its params refer to; None if that is not possible."""
+    """Return a reference whose params have values instead of references; None after reporting a problem."""
     from monopod.compiler.remote.reference import RemoteReference  # noqa: PLC0415  # most compilations need none
 
     own = Report()
     variables = Variables(outer.names, outer.values, own)
     if reference.name:
-        message = f"the resolvers here take params, not a name; put '{reference.name}' into a param"
+        message = f"monopod's resolvers take params, not a name; put '{reference.name}' into a param"
         own.add(place.at("name").problem("remote", message))
     resolver = _text(reference.resolver, place.at("resolver"), variables)
     params = []

@@ -1,12 +1,12 @@
-"""Resolving: from a remote reference to the document that it stands for.
+"""Resolving a remote reference to its document.
 
 Rules:
 
-- ``cache: always`` has an answer of the last five minutes count, as in Tekton; ``never`` has nothing come from the
-  cache; otherwise what is pinned does, by the rules of each resolver.
-- A param that the resolver does not know has no effect, and is warned about.
+- ``cache: always`` uses an answer of the last five minutes, as in Tekton; ``never`` bypasses the cache; otherwise
+  pinned content is cached, by the rules of each resolver.
+- A param that the resolver does not know has no effect and is a warning.
 
-Left to others: each resolver's own module, and whether the document is a good one (``remote_documents``).
+Left to others: fetching (the resolvers), checking the document (``remote_documents``).
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _RESOLVERS = {
 
 
 def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
-    """Return the document that a reference stands for. Raises RemoteError."""
+    """Return the document of a reference. Raises RemoteError."""
     resolver = _RESOLVERS.get(reference.resolver)
     if resolver is None:
         hint = did_you_mean(reference.resolver, _RESOLVERS)
-        message = f"there is no resolver '{reference.resolver}' here{hint}; there are {', '.join(_RESOLVERS)}"
+        message = f"there is no resolver '{reference.resolver}'{hint}; available: {', '.join(_RESOLVERS)}"
         raise RemoteError(message)
     warnings = tuple(_unknown(reference, resolver))
     mode = reference.one_of("cache", ("always", "never", "auto"), "auto") if "cache" in resolver.params else "auto"

@@ -1,8 +1,8 @@
-"""A limit on the time that a whole exchange with a server takes, whatever the server does.
+"""A time limit for a whole exchange with a server.
 
-A socket's own timeout counts from one byte to the next, so it never ends an exchange with a server that sends a byte
-each second. Nor does it count the lookup of a name, or a chain of redirects. So the exchange runs in a thread of its
-own, which is abandoned when the time is over, and ends with the process at the latest.
+A socket's timeout covers the time between two bytes. It does not end an exchange with a server that sends one byte per
+second, and it covers neither name lookups nor chains of redirects. So the exchange runs in its own thread, which is
+abandoned at the deadline and ends with the process.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _Result = TypeVar("_Result")
 
 
 def deadline_after(seconds: float) -> float:
-    """Return the point in time that comes after so many seconds."""
+    """Return the deadline in this many seconds."""
     return time.monotonic() + seconds
 
 
 def call_before(deadline: float, function: Callable[[], _Result]) -> _Result:
-    """Return what the function returns, or raise what it raises. Raises TimeoutError when the deadline has come."""
+    """Call the function. Raises what it raises, and TimeoutError at the deadline."""
     results: list[_Result] = []
     ends: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 

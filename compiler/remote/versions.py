@@ -1,7 +1,7 @@
-"""Versions and constraints such as ``>= 0.5.0, < 0.7``, as hashicorp/go-version has them, which Tekton's docs name.
+"""Versions and constraints such as ``>= 0.5.0, < 0.7``, by the rules of hashicorp/go-version, which Tekton's docs name.
 
-Rules: a version has up to any number of numbers, missing ones being 0; one with a pre-release comes before the one
-without, and only a constraint that names a pre-release of the same numbers allows it.
+Rules: a version has any number of numbers, and missing ones are 0. A pre-release sorts before its release, and only a
+constraint with a pre-release of the same numbers allows it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Version:
 
     @classmethod
     def parse(cls, text: str) -> Version | None:
-        """Return the version that a text is, or None if it is none."""
+        """Return the version in a text, or None if it is not a version."""
         match = _VERSION.fullmatch(text.strip())
         return cls(tuple(map(int, match[1].split("."))), match[2] or "") if match else None
 
     def padded(self, length: int = 3) -> tuple[int, ...]:
-        """Return the numbers, with zeros for those that are missing."""
+        """Return the numbers, with zeros for missing ones."""
         return self.numbers + (0,) * (length - len(self.numbers))
 
     def __eq__(self, other: object) -> bool:
@@ -62,7 +62,7 @@ class Constraint:
     version: Version
 
     def allows(self, version: Version) -> bool:
-        """Return whether `version` fits."""
+        """Return whether `version` satisfies the constraint."""
         bound = self.version
         if self.operator in {"", "="}:
             return version == bound
@@ -78,7 +78,7 @@ class Constraint:
 
 
 def parse_constraints(text: str) -> tuple[Constraint, ...] | None:
-    """Return the constraints of a text, all of which must be met, or None if it is no such text."""
+    """Return the constraints in a text, all of which must hold, or None if it is invalid."""
     constraints = []
     for part in text.split(","):
         match = _CONSTRAINT.fullmatch(part)

@@ -2,11 +2,11 @@
 
 Rules:
 
-- The limit holds for the whole exchange: looking up the name, connecting, redirects, headers and body.
-- An Authorization is not sent to where a redirect leads, and no redirect leads from https to http.
-- Proxies are those of the environment, as for curl; this machine itself is asked directly.
+- The time limit covers the whole exchange: name lookup, connecting, redirects, headers and body.
+- The Authorization header does not follow redirects, and redirects from https to http are refused.
+- Proxies come from the environment, as in curl; requests to this machine use none.
 
-The standard library's urllib does all that is needed here. Left to others: what is asked, and what an answer means.
+urllib of the standard library is enough for this. Left to others: the requests and the meaning of the answers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAX_SAID = 200
 
 
 class WebError(Exception):
-    """A request without the answer it was for: what the server said, or why there was none.
+    """A request failed: the server's error, or why there was no answer.
 
     `status` is 0 if no server answered.
     """
@@ -44,12 +44,12 @@ class WebError(Exception):
 
 
 class UnreachableError(WebError):
-    """No server answered."""
+    """Whether no server answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The content of an answer, its headers, and the URL that it came from after redirects."""
+    """The content of an answer, its headers, and its URL after redirects."""
 
     content: bytes
     headers: Message
@@ -67,7 +67,7 @@ def request(
 ) -> Answer:
     """Return the answer to a GET, or with `data` to a POST. Raises WebError.
 
-    `deadline` (``time_limit``) is when all must be done that this request is a part of; by default it is alone.
+    `deadline` (``time_limit``) is the end of the whole exchange; by default, the timeout of this request.
     """
     deadline = deadline_after(TIMEOUT) if deadline is None else deadline
     asked = urllib.request.Request(url, data, {"User-Agent": f"monopod/{monopod.__version__}", **(headers or {})})  # noqa: S310  # callers check the scheme
@@ -79,7 +79,7 @@ def request(
     try:
         return call_before(deadline, partial(_exchange, urllib.request.build_opener(*handlers), asked, limit))
     except TimeoutError as error:
-        raise UnreachableError(f"the answer takes more than {TIMEOUT:g} seconds") from error
+        raise UnreachableError(f"no complete answer within {TIMEOUT:g} seconds") from error
     except urllib.error.URLError as error:
         raise UnreachableError(f"cannot be reached: {_reason(error.reason)}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -96,7 +96,7 @@ def _exchange(opener: urllib.request.OpenerDirector, asked: urllib.request.Reque
 
 
 def is_loopback(url: str) -> bool:
-    """Return whether a URL is one of this machine itself."""
+    """Return whether a URL points to this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -105,7 +105,7 @@ def is_loopback(url: str) -> bool:
 
 
 def without_credentials(url: str) -> str:
-    """Return a URL without the user and password that it may hold, so that it can be shown and recorded."""
+    """Return a URL without user and password, to be shown and recorded."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -116,12 +116,12 @@ def without_credentials(url: str) -> str:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but not out of https."""
+    """Follows redirects, except from https to http."""
 
     def redirect_request(  # noqa: PLR0917  # the base class has it so
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
-        """Return the next request. Raises URLError if it would not be safe."""
+        """Return the next request. Raises URLError if it would be unencrypted."""
         if req.type == "https" and not newurl.lower().startswith("https://"):
             raise urllib.error.URLError(f"it redirects from https to {without_credentials(newurl)}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
@@ -132,9 +132,9 @@ def _read(response: http.client.HTTPResponse, limit: int) -> bytes:
     while chunk := response.read1(_CHUNK):
         content += chunk
         if len(content) > limit:
-            raise WebError(f"the answer has more than {limit / 2**20:g} MiB, which is not taken")
+            raise WebError(f"the answer is larger than {limit / 2**20:g} MiB")
     if response.length:
-        raise WebError("the answer broke off")
+        raise WebError("the connection was lost during the answer")
     return bytes(content)
 
 
@@ -147,11 +147,11 @@ def _reason(reason: object) -> str:
 
 
 def _said(error: urllib.error.HTTPError) -> str:
-    """Return the status of an answer, and the first line of what it says if that is a short text."""
+    """Return the status of an answer, and the first line of its body if it is a short text."""
     try:
         body = error.read(_MAX_SAID + 1).decode().strip()
     except (OSError, http.client.HTTPException, UnicodeDecodeError):
         body = ""
     status = " ".join(f"{error.code} {error.reason}".split())
     plain = 0 < len(body) <= _MAX_SAID and not body.startswith("<") and body.isprintable()
-    return f"the server says {status}" + (f": {body}" if plain else "")
+    return f"the server answered {status}" + (f": {body}" if plain else "")

@@ -92,21 +92,21 @@ def test_an_object_is_asked_for_each_time_unless_the_cache_is_wanted(ask, web, k
 def test_what_is_wrong_is_told(refusal, web, page, nowhere, kubeconfig, tmp_path):
     asked = {"name": "hello", "namespace": "ci"}
     message, _ = refusal("cluster", asked)
-    assert message.startswith("cluster ci/task/hello: no cluster to ask: ")
-    assert message.endswith("; name one with KUBECONFIG, or with --context")
+    assert message.startswith("cluster ci/task/hello: no cluster is configured: ")
+    assert message.endswith("; set KUBECONFIG or --context")
     kubeconfig(here=web.url, away=nowhere)
     status = {"kind": "Status", "message": 'tasks.tekton.dev "hello" not found', "code": 404}
     web.pages["/apis/tekton.dev/v1/namespaces/ci/tasks/hello"] = page(json.dumps(status).encode(), 404)
     assert refusal("cluster", asked)[0] == (
-        'cluster ci/task/hello: the cluster says tasks.tekton.dev "hello" not found; look at kind, name, namespace and '
+        'cluster ci/task/hello: the cluster says tasks.tekton.dev "hello" not found; check kind, name, namespace and '
         "the context"
     )
     web.pages["/apis/tekton.dev/v1/namespaces/ci/tasks/hello"] = page(b"<html>", 503)
     assert refusal("cluster", asked)[0] == "cluster ci/task/hello: the cluster says 503 Service Unavailable"
-    assert "cannot be reached" in refusal("cluster", asked, context="away")[0]
-    assert "no cluster to ask" in refusal("cluster", asked, context="none")[0]
+    assert "cannot reach the cluster" in refusal("cluster", asked, context="away")[0]
+    assert "no cluster is configured" in refusal("cluster", asked, context="none")[0]
     assert refusal("cluster", {"name": "hello"})[0] == "the resolver cluster needs the param 'namespace'"
     assert refusal("cluster", {**asked, "kind": "Tasks"}) == (
-        "'Tasks' is none of task, pipeline, stepaction (did you mean 'task'?)",
+        "'Tasks' is not one of task, pipeline, stepaction (did you mean 'task'?)",
         "kind",
     )

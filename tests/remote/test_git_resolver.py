@@ -94,21 +94,21 @@ def test_what_cannot_be_had_is_told(refusal, repository):
         "git URL @ main tsk.yaml: there is no such file at HEAD (did you mean 'task.yaml'?)"
     )
     assert "there is no such file" in told("pathInRepo", pathInRepo="dangling.yaml")
-    assert "a symbolic link leads out of the repository" in told("pathInRepo", pathInRepo="out.yaml")
+    assert "a symbolic link leaves the repository" in told("pathInRepo", pathInRepo="out.yaml")
     assert "this is a directory; name a file in it" in told("pathInRepo", pathInRepo="directory")
-    assert told("pathInRepo", pathInRepo="../task.yaml") == "'../task.yaml' is no path of a file in the repository"
+    assert told("pathInRepo", pathInRepo="../task.yaml") == "'../task.yaml' is not a path of a file in the repository"
     assert told("revision", revision="relase") == (
         "git URL @ relase task.yaml: the repository has no branch or tag 'relase' (did you mean 'release'?)"
     )
-    assert told("revision", revision=head[:8]).endswith("; a commit needs all of its 40 digits")
+    assert told("revision", revision=head[:8]).endswith("; write a commit with all 40 digits")
     assert told("revision", revision="--upload-pack=touch /tmp/x") == (
-        "'--upload-pack=touch /tmp/x' is no branch, tag or commit"
+        "'--upload-pack=touch /tmp/x' is not a branch, tag or commit"
     )
     assert "not our ref" in told(None, revision="0123456789" * 4)
-    assert told("url", url="--upload-pack=x").startswith("'--upload-pack=x' is no repository; expected https://")
-    assert told("url", url="ext::sh -c date").startswith("'ext::sh -c date' is no repository")
+    assert told("url", url="--upload-pack=x").startswith("'--upload-pack=x' is not a repository; expected https://")
+    assert told("url", url="ext::sh -c date").startswith("'ext::sh -c date' is not a repository")
     assert "; monopod does not substitute {{source_url}}; write a value" in told("url", url="{{source_url}}")
-    assert "does not appear to be a git repository; look at the url" in told(None, url="file:///nowhere/at/all")
+    assert "does not appear to be a git repository; check the url" in told(None, url="file:///nowhere/at/all")
     assert told("repo", repo="r") == "only one of url, repo may be given"
     assert refusal("git", {"url": repository.url}) == ("the resolver git needs the param 'pathInRepo'", None)
 
@@ -116,16 +116,16 @@ def test_what_cannot_be_had_is_told(refusal, repository):
 def test_a_file_that_is_too_long_is_not_taken(refusal, repository, monkeypatch):
     monkeypatch.setattr("monopod.compiler.remote.git_resolver.MAX_DOCUMENT_BYTES", 100)
     message, _ = refusal("git", params(repository))
-    assert message.endswith("MiB are taken")
+    assert message.endswith(" MiB")
 
 
 def test_a_repository_that_is_too_large_or_too_slow_is_given_up(tmp_path):
     (tmp_path / "large").write_bytes(b"x" * 100)
     environment = {"PATH": os.environ["PATH"]}
     waiting = ("-c", "alias.wait=!sleep 600", "wait")
-    with pytest.raises(GitError, match="more than"):
+    with pytest.raises(GitError, match="is larger than"):
         Git(str(tmp_path), environment, math.inf, max_bytes=99).run(*waiting)
-    with pytest.raises(GitError, match="it is not done after 60 seconds"):
+    with pytest.raises(GitError, match="git did not finish within 60 seconds"):
         Git(str(tmp_path), environment, -math.inf).run(*waiting)
 
 
@@ -180,7 +180,7 @@ def test_a_token_is_taken_from_a_secret_and_not_told(ask, refusal, repository, g
     assert "could not read Username" in message
     assert message.endswith("; name a Secret with gitToken")
     message, _ = refusal("git", {**asked, "gitToken": "mine"}, mine=secret(token="wrong"))
-    assert message.endswith("; look at the token that gitToken names")
+    assert message.endswith("; check the token that gitToken names")
     assert ask("git", {**asked, "gitToken": "mine"}, mine=secret(token="s3cret")).content.decode() == task
     keyed = {**asked, "gitToken": "mine", "gitTokenKey": "oauth", "cache": "never"}
     assert ask("git", keyed, mine=secret(oauth="s3cret")).content.decode() == task
@@ -188,7 +188,7 @@ def test_a_token_is_taken_from_a_secret_and_not_told(ask, refusal, repository, g
         "the Secret 'mine' has no key 'oauth' (did you mean 'oath'?)",
         "gitToken",
     )
-    assert refusal("git", keyed) == ("there is no Secret 'mine' among the documents; give it with -f", "gitToken")
+    assert refusal("git", keyed) == ("there is no Secret 'mine' in the documents; add its file with -f", "gitToken")
     in_url = {**asked, "url": asked["url"].replace("//", "//git:s3cret@"), "revision": repository.first}
     resolved = ask("git", {**in_url, "cache": "never"})
     assert "s3cret" not in f"{resolved.origin} {resolved.source}"
@@ -199,7 +199,7 @@ def test_a_token_is_taken_from_a_secret_and_not_told(ask, refusal, repository, g
 def test_a_token_is_not_sent_in_the_clear(refusal, secret):
     asked = {"url": "http://git.example.com/a.git", "pathInRepo": "a", "gitToken": "mine"}
     message, param = refusal("git", asked, mine=secret(token="x"))
-    assert (message, param) == ("a token is sent over https only; for ssh, git uses your own keys", "gitToken")
+    assert (message, param) == ("a token is only sent over https; for ssh, git uses your keys", "gitToken")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_what_only_an_api_could_do_is_refused(refusal):
     asked = {"repo": "r", "org": "o", "pathInRepo": "a"}
     assert refusal("git", {**asked, "org": ""}) == ("it needs the param 'org' too", "repo")
     assert refusal("git", {**asked, "scmType": "gitlap"}) == (
-        "'gitlap' is none of github, gitlab, gitea, bitbucketcloud, bitbucketserver (did you mean 'gitlab'?)",
+        "'gitlap' is not one of github, gitlab, gitea, bitbucketcloud, bitbucketserver (did you mean 'gitlab'?)",
         "scmType",
     )
     assert refusal("git", {**asked, "scmType": "gitea"}) == (
@@ -235,10 +235,10 @@ def test_what_only_an_api_could_do_is_refused(refusal):
         "scmType",
     )
     message, param = refusal("git", {**asked, "serverURL": "api.example.com"})
-    assert (message, param) == ("'api.example.com' is no server to fetch from; expected https://…", "serverURL")
+    assert (message, param) == ("'api.example.com' is not the URL of a server; expected https://…", "serverURL")
 
 
 def test_without_the_network_it_is_said_what_would_help(refusal, nowhere):
     message, _ = refusal("git", {"url": f"{nowhere}/a.git", "pathInRepo": "a"})
     assert re.search(r"Failed to connect|Could not connect|Connection refused", message)
-    assert message.endswith("; without the network, only a full commit as revision can come from the cache")
+    assert message.endswith("; offline, only a full commit as revision comes from the cache")

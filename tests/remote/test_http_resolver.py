@@ -30,7 +30,7 @@ def test_what_has_a_digest_is_fetched_once_and_checked(ask, refusal, web, page, 
     asked = {"url": f"{web.url}/task.yaml", "digest": digest}
     web.pages["/task.yaml"] = page(b"something else")
     message, param = refusal("http", asked)
-    assert message.startswith(f"{web.url}/task.yaml has now the digest {algorithm}:")
+    assert message.startswith(f"{web.url}/task.yaml now has the digest {algorithm}:")
     assert param == "digest"
     web.pages["/task.yaml"] = page(task.encode())
     assert ask("http", asked).content.decode() == task
@@ -41,7 +41,7 @@ def test_what_has_a_digest_is_fetched_once_and_checked(ask, refusal, web, page, 
 @pytest.mark.parametrize("digest", ["abc", "md5:" + "0" * 32, "sha256:" + "0" * 63, "sha256:" + "g" * 64])
 def test_a_wrong_digest_is_told(refusal, digest):
     message, param = refusal("http", {"url": "https://example.com/a", "digest": digest})
-    assert message.startswith(f"'{digest}' is no digest; expected sha256:")
+    assert message.startswith(f"'{digest}' is not a digest; expected sha256:")
     assert param == "digest"
 
 
@@ -54,7 +54,7 @@ def test_a_password_is_taken_from_a_secret(ask, refusal, web, page, task, secret
     web.pages["/task.yaml"] = protected
     asked = {"url": f"{web.url}/task.yaml"}
     message, _ = refusal("http", asked)
-    assert message.endswith("the server says 401 Unauthorized; give http-username and http-password-secret")
+    assert message.endswith("the server answered 401 Unauthorized; give http-username and http-password-secret")
     asked |= {"http-username": "me", "http-password-secret": "mine"}
     assert ask("http", asked, mine=secret(password="s3cret")).content.decode() == task
     asked["http-password-secret-key"] = "key"
@@ -76,7 +76,7 @@ def test_user_and_password_belong_together_and_need_https(refusal, secret):
     )
     both = {"url": url, "http-username": "me", "http-password-secret": "mine"}
     assert refusal("http", both, mine=secret(password="x")) == (
-        "a password would be sent in the clear; use https",
+        "the password would be sent without encryption; use https",
         "url",
     )
 
@@ -96,7 +96,7 @@ def test_a_password_does_not_follow_a_redirect(ask, web, page, task, secret):
     "url", ["file:///etc/hostname", "ftp://a/b", "task.yaml", "http://", "http://a b/", "http://a:x/"]
 )
 def test_only_urls_of_http_are_fetched(refusal, url):
-    assert refusal("http", {"url": url}) == (f"'{url}' is no URL of http or https", "url")
+    assert refusal("http", {"url": url}) == (f"'{url}' is not a URL of http or https", "url")
 
 
 def test_what_a_server_says_is_told(refusal, web, page):
@@ -105,26 +105,28 @@ def test_what_a_server_says_is_told(refusal, web, page):
     web.pages["/cut"] = page(b"x", headers={"Content-Length": "2"})
     web.pages["/circle"] = page(status=302, headers={"Location": "/circle"})
     assert refusal("http", {"url": f"{web.url}/short"})[0] == (
-        f"{web.url}/short: the server says 403 Forbidden: ask the team"
+        f"{web.url}/short: the server answered 403 Forbidden: ask the team"
     )
-    assert refusal("http", {"url": f"{web.url}/page"})[0].endswith("the server says 500 Internal Server Error")
+    assert refusal("http", {"url": f"{web.url}/page"})[0].endswith("the server answered 500 Internal Server Error")
     assert refusal("http", {"url": f"{web.url}/none"})[0].endswith(
-        "the server says 404 Not Found: no such page; look at the URL"
+        "the server answered 404 Not Found: no such page; check the URL"
     )
-    assert refusal("http", {"url": f"{web.url}/cut"})[0].startswith(f"{web.url}/cut: the answer broke off")
+    assert refusal("http", {"url": f"{web.url}/cut"})[0].startswith(
+        f"{web.url}/cut: the connection was lost during the answer"
+    )
     assert "302" in refusal("http", {"url": f"{web.url}/circle"})[0]
 
 
 def test_what_is_too_long_is_not_taken(refusal, web, page):
     web.pages["/long"] = page(b"x" * (10 * 2**20 + 1))
-    assert "the answer has more than 10 MiB, which is not taken" in refusal("http", {"url": f"{web.url}/long"})[0]
+    assert "the answer is larger than 10 MiB" in refusal("http", {"url": f"{web.url}/long"})[0]
 
 
 def test_without_the_network_it_is_said_what_would_help(refusal, nowhere):
     message, _ = refusal("http", {"url": f"{nowhere}/a"})
     assert message == (
         f"{nowhere}/a: cannot be reached: Connection refused; "
-        "without the network, only what has a digest can come from the cache"
+        "offline, only references with a digest come from the cache"
     )
 
 
@@ -134,5 +136,5 @@ def test_what_comes_in_the_clear_from_elsewhere_is_warned_about(ask, monkeypatch
 
     monkeypatch.setattr("monopod.compiler.remote.http_resolver.request", answer)
     (warning,) = ask("http", {"url": "http://example.com/a"}).warnings
-    assert warning.startswith("http://example.com/a is fetched in the clear")
+    assert warning.startswith("http://example.com/a is fetched without encryption")
     assert ask("http", {"url": "https://example.com/a"}).warnings == ()

@@ -66,7 +66,7 @@ def test_a_tekton_hub(ask, refusal, web, page):
     asked = {"type": "tekton", "name": "git-clone", "version": ">= 0.9.0"}
     assert ask("hub", {**asked, "url": web.url}).content == b"ten"
     assert refusal("hub", asked) == (
-        "there is no public Tekton Hub any more; name yours with the param 'url' or with TEKTON_HUB_API",
+        "the public Tekton Hub was shut down; name yours with the param 'url' or with TEKTON_HUB_API",
         "type",
     )
 
@@ -75,16 +75,17 @@ def test_what_is_wrong_is_told(refusal, artifact_hub, web, page):
     artifact_hub("0.5.0", "0.10.1")
     what = f"hub {web.url} task tekton-catalog-tasks"
     assert refusal("hub", {"name": "git-clone", "version": ">1"}) == (
-        f"{what}/git-clone: no version meets '>1'; there are 0.10.1, 0.5.0",
+        f"{what}/git-clone: no version satisfies '>1'; available: 0.10.1, 0.5.0",
         "version",
     )
     assert refusal("hub", {"name": "git-clone", "version": "newest"})[0] == (
-        f"{what}/git-clone newest: the server says 404 Not Found: no such page; look at kind, catalog, name and version"
+        f"{what}/git-clone newest: the server answered 404 Not Found: no such page; "
+        "check kind, catalog, name and version"
     )
-    assert refusal("hub", {"name": "clone", "version": "1"})[0].startswith(f"{what}/clone: the server says 404")
+    assert refusal("hub", {"name": "clone", "version": "1"})[0].startswith(f"{what}/clone: the server answered 404")
     assert refusal("hub", {"name": "clone"})[0] == "the resolver hub needs the param 'version'"
     assert refusal("hub", {"name": "a", "version": "1", "kind": "tsk"}) == (
-        "'tsk' is none of task, pipeline, stepaction (did you mean 'task'?)",
+        "'tsk' is not one of task, pipeline, stepaction (did you mean 'task'?)",
         "kind",
     )
     assert refusal("hub", {"name": "a", "version": "1", "url": "ftp://x"})[1] == "url"
@@ -92,7 +93,7 @@ def test_what_is_wrong_is_told(refusal, artifact_hub, web, page):
         web.pages["/api/v1/packages/tekton-task/tekton-catalog-tasks/odd"] = page(content)
         assert refusal("hub", {"name": "odd", "version": "1"})[0].startswith(f"{what}/odd: ")
     web.pages["/api/v1/packages/tekton-task/tekton-catalog-tasks/odd/newest"] = page(b'{"data": {}}')
-    assert "the answer holds no document" in refusal("hub", {"name": "odd", "version": "newest"})[0]
+    assert "the answer contains no document" in refusal("hub", {"name": "odd", "version": "newest"})[0]
 
 
 def test_names_do_not_leave_their_place_in_the_url(refusal, web):

@@ -90,7 +90,7 @@ def test_what_is_never_cached_is_asked_for_each_time(ask, refusal, repository, t
 def test_a_resolver_that_is_not_known_is_told(problems):
     (line,) = problems(PIPELINE + "  tasks:\n  - {name: a, taskRef: {resolver: gti}}\n")
     assert line == (
-        "p.yaml:6:35: spec.tasks[0].taskRef.resolver: there is no resolver 'gti' here (did you mean 'git'?); there are "
+        "p.yaml:6:35: spec.tasks[0].taskRef.resolver: there is no resolver 'gti' (did you mean 'git'?); available: "
         "git, http, hub, bundles, cluster"
     )
 
@@ -111,7 +111,7 @@ def test_params_have_positions(problems, compiled, repository):
     (line,) = problems(PIPELINE + f"  tasks:\n  - name: a\n    taskRef: {reference}\n")
     assert line.endswith("spec.tasks[0].taskRef.params[0].value: the param 'url' of a resolver must be a string")
     (line,) = problems(PIPELINE + "  tasks:\n  - name: a\n    taskRef: {resolver: git, name: 'git://a/b'}\n")
-    assert "the resolvers here take params, not a name" in line
+    assert "monopod's resolvers take params, not a name" in line
 
 
 def test_params_of_the_pipeline_can_be_used(compiled, problems, repository):
@@ -250,7 +250,7 @@ def test_a_document_is_of_the_kind_that_is_asked_for(problems, compiled, reposit
     text = PIPELINE + f"  tasks:\n  - {{name: a, taskRef: {git(repository, 'task.yaml')}}}\n"
     repository.commit(task__yaml=PIPELINE + "  tasks: [{name: a, taskRef: {name: b}}]\n")
     (line,) = problems(text)
-    assert "spec.tasks[0].taskRef.resolver: a Task is asked for, but git file://" in line
+    assert "spec.tasks[0].taskRef.resolver: expected a Task, but git file://" in line
     assert line.endswith("task.yaml is a Pipeline")
     repository.commit(task__yaml="")
     (line,) = problems(text)

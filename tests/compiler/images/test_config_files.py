@@ -111,7 +111,7 @@ BAD = {
     ),
     "tool: {config: {command: [a]}}": "1:17: tool.config.command: unknown field 'command' (did you mean 'Cmd'?)",
     "\nTool/X: {config: {}}": (
-        "2:1: Tool/X: 'Tool/X' is no name of an image; expected REGISTRY/REPOSITORY:TAG or …@sha256:DIGEST"
+        "2:1: Tool/X: 'Tool/X' is not the name of an image; expected REGISTRY/REPOSITORY:TAG or …@sha256:DIGEST"
     ),
     "config: {Cmd: [a]}": ("1:1: the configuration has no image name; put it under the name, as in 'alpine:3: {…}'"),
     "- Config: {Cmd: [a]}": (

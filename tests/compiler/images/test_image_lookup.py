@@ -373,7 +373,7 @@ def test_what_a_registry_does_not_have(problems, registry):
     registry.pusher.image("team/empty", "1", {})
     reasons = {
         "team/none:1": "no such image",
-        "team/windows:1": "it is an index of images, none of them for linux",
+        "team/windows:1": "it is an index without an image for linux",
         "team/odd:1": (f"invalid configuration: {NO_MAPPING}; got a list"),
         "team/empty:1": (
             "invalid configuration: not an image configuration: it has neither config nor podman's and docker's "
