@@ -1,11 +1,11 @@
 """CEL in when-expressions (Tekton docs/pipelines.md, "Use CEL expression in WhenExpression").
 
-Rules: `common-expression-language` does the work; it is imported by those who evaluate an expression, not at start. An
-expression has no variables: its references were replaced by their values before. Whatever the library raises is an
-EvaluationError, and as short as a message should be, however long the expression is.
+Rules: `common-expression-language` evaluates; it is imported on the first evaluation. An expression has no variables:
+references have been replaced by their values. Any error of the library becomes an EvaluationError with a short message,
+however long the expression is.
 
-Of that package only the extension module is loaded. The package itself imports a command line of its own, with what
-that needs, which takes longer than all else here and which the runtime image does not hold.
+Only the extension module of that package is loaded. The package itself imports its own command line, which is slow and
+whose dependencies the runtime image does not contain.
 
 Left to others: expressions that take too much time, memory or stack (``cel_process``).
 """
@@ -22,12 +22,12 @@ from monopod.schemas.variables import EvaluationError
 
 _NAME = "cel.cel"
 _LONGEST = 200
-"""How many characters of an expression, and of what is wrong with it, a message has at most."""
+"""The most characters of an expression, and of its error, in a message."""
 
 
 @cache
 def extension() -> ModuleType:
-    """Return the module that evaluates. Raises EvaluationError if there is none for this Python."""
+    """Return the extension module. Raises EvaluationError if there is none for this Python."""
     if _NAME in sys.modules:
         return sys.modules[_NAME]
     package = PathFinder.find_spec("cel")
@@ -44,7 +44,7 @@ def extension() -> ModuleType:
 
 
 def evaluate(expression: str) -> bool:
-    """Return the truth of a CEL expression. Raises EvaluationError if it is not CEL, or not a truth value."""
+    """Return the value of a boolean CEL expression. Raises EvaluationError if it is invalid or not boolean."""
     cel = extension()
     try:
         value = cel.evaluate(expression)
@@ -52,7 +52,7 @@ def evaluate(expression: str) -> bool:
         raise too_large(expression) from error
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # a panic of Rust's is no Exception
+    except BaseException as error:  # a panic in Rust is not an Exception
         raise EvaluationError(f"{named(expression)}: {_in_words(error, expression)}") from error
     if not isinstance(value, bool):
         raise EvaluationError(f"{named(expression)} gives {_short(repr(value))}, which is not a truth value")
@@ -60,17 +60,17 @@ def evaluate(expression: str) -> bool:
 
 
 def named(expression: str) -> str:
-    """Return how messages call an expression."""
+    """Return an expression as messages name it."""
     return f"CEL expression {_short(repr(expression))}"
 
 
 def too_large(expression: str) -> EvaluationError:
-    """Return the error of an expression for which there is not enough memory."""
+    """Return the error of an expression that ran out of memory."""
     return EvaluationError(f"{named(expression)} needs too much memory")
 
 
 def _in_words(error: BaseException, expression: str) -> str:
-    """Return what is wrong, without the expression, which the library repeats."""
+    """Return the error without the expression, which the library repeats."""
     text = str(error).removeprefix(f"Failed to parse expression '{expression}': ")
     if isinstance(error, KeyError):
         text = f"no such key: {text}"

@@ -1,14 +1,14 @@
-"""The JSON Schema of what monopod reads, made from the models, for editors that complete and check YAML.
+"""The JSON Schema of Tekton documents, generated from the models, for editors that complete and check YAML.
 
 Rules:
 
-- Draft 7, which editors understand best. What a document must look like follows from its apiVersion and kind; one of
-  another kind may be anything, since files hold such too.
-- What is null counts as not there, as in the models. Field names are told apart by upper and lower case, which the
-  models do not: an editor should write them as Tekton does.
-- What only `Model.problems` and the compiler find out is not in it.
+- It is draft 7, which editors support best. The apiVersion and kind select the schema. Documents of other kinds may be
+  anything, since files contain those too.
+- null counts as missing, as in the models. Unlike in the models, field names are case-sensitive: an editor should write
+  them as Tekton does.
+- It does not contain the checks of `Model.problems` and of the compiler.
 
-Left to others: the models (``tekton``, ``kubernetes``), what fields are for (``field_descriptions``).
+Left to others: the models (``tekton``, ``kubernetes``), the descriptions (``field_descriptions``).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PIPELINE_SPEC = {"$ref": "#/definitions/PipelineSpec"}
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the schema of one document, to be written as JSON."""
+    """Return the schema of one document."""
     models: tuple[type[Model], ...] = (*_V1, StepAction)
     _, generated = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/definitions/{model}", schema_generator=_Generator
@@ -74,14 +74,14 @@ def _says(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Generator(GenerateJsonSchema):
-    """Knows what pydantic cannot: the one validator without a schema is that of a Pipeline in a Pipeline."""
+    """Knows the schema that pydantic cannot derive: the only plain validator is that of a nested Pipeline."""
 
     def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> JsonSchemaValue:  # noqa: ARG002
         return dict(_NESTED)
 
 
 def _definition(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a model, its fields described, and those that need not be there null or not."""
+    """Return the schema of a model with described fields, whose optional fields may be null."""
     model = _TEKTON_MODELS.get(name)
     required = set(schema.get("required", ()))
     properties = {}
@@ -95,7 +95,7 @@ def _definition(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _description(model: type[Model] | None, name: str, field: str) -> str | None:
-    """Return what a field is for, by its model, one that this is made from or, of Tekton's, by the field alone."""
+    """Return the description of a field, by its model, a base of it or, for Tekton's models, by the field only."""
     keys = [f"{name}.{field}"]
     if model is not None:
         keys = [*(f"{base.__name__}.{field}" for base in model.__mro__), field]
@@ -103,7 +103,7 @@ def _description(model: type[Model] | None, name: str, field: str) -> str | None
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema without titles that only repeat names, defaults that only say "nothing", and null."""
+    """Return a schema without titles that repeat names, empty defaults, and null."""
     result = {key: value for key, value in schema.items() if key != "title"}
     if not result.get("default", True):
         del result["default"]
@@ -118,12 +118,12 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _given(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema that may have other words beside it; beside a reference they would not count."""
+    """Return a schema that may have siblings; those of a $ref would be ignored."""
     return {"allOf": [schema]} if "$ref" in schema else schema
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema that null fulfils too."""
+    """Return a schema that also accepts null."""
     kind = schema.get("type")
     if isinstance(kind, str) and not schema.keys() & {"enum", "const"}:
         return {**schema, "type": [kind, "null"]}

@@ -1,14 +1,14 @@
-"""The combinations of params that a matrix stands for (Tekton docs/matrix.md).
+"""The combinations of a matrix (Tekton docs/matrix.md).
 
 Rules:
 
 - The first param varies fastest, as in Tekton's implementation: combination *i* is Tekton's TaskRun number *i*.
-- An entry of ``include`` extends every combination that it does not contradict; one whose values are all absent from
-  the combinations is a combination of its own.
-- A param with an empty array leaves no combination at all: the PipelineTask is skipped.
-- More than `MAX_COMBINATIONS` are never made: their number is a product, of arrays that a Step may have written.
+- An entry of ``include`` extends every combination that it does not contradict. An entry whose values occur in no
+  combination becomes a further combination.
+- With an empty array there are no combinations, and the PipelineTask is skipped.
+- More than `MAX_COMBINATIONS` are never generated: their number is a product of arrays that a Step may have written.
 
-Standard library only, since the coordinator imports it. What is left to others: the values of the params.
+Standard library only, since the coordinator imports it. Left to others: the values of the params.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Combination = dict[str, str]
 MAX_COMBINATIONS = 256
 """Tekton's default-max-matrix-combinations-count."""
 MAX_INCLUDED = 4096
-"""Entries of ``include``, each of which is tried on each combination."""
+"""The most entries of ``include``, each of which is compared with each combination."""
 
 
 class TooManyCombinationsError(Exception):
-    """A matrix has more than `MAX_COMBINATIONS`, or of `include` more than `MAX_INCLUDED`, in words for a person."""
+    """A matrix has more than `MAX_COMBINATIONS` combinations, or more than `MAX_INCLUDED` entries of `include`."""
 
 
 def combinations(
@@ -42,9 +42,9 @@ def combinations(
 def combinations_and_idle_entries(
     params: Mapping[str, Sequence[str]], include: Iterable[tuple[str, Mapping[str, str]]]
 ) -> tuple[tuple[Combination, ...], tuple[int, ...]]:
-    """Return the `combinations`, and the positions of entries that extend none and are none of their own.
+    """Return the `combinations`, and the positions of entries that neither extend a combination nor become one.
 
-    If there are no combinations at all, no entry is to blame. Raises TooManyCombinationsError.
+    If there are no combinations, no positions are returned. Raises TooManyCombinationsError.
     """
     entries = [entry for _, entry in include]
     made, used = _made(params, entries)
@@ -55,7 +55,7 @@ def combinations_and_idle_entries(
 def _made(
     params: Mapping[str, Sequence[str]], entries: Sequence[Mapping[str, str]]
 ) -> tuple[list[Combination], set[int]]:
-    """Return the combinations, and the positions of the entries that had a part in them."""
+    """Return the combinations, and the positions of the entries that contributed to them."""
     if len(entries) > MAX_INCLUDED:
         raise TooManyCombinationsError(f"matrix.include has {len(entries)} entries, more than {MAX_INCLUDED}")
     if not params:
@@ -72,7 +72,7 @@ def _made(
 
 
 def _extend(made: list[Combination], entries: Sequence[Mapping[str, str]]) -> set[int]:
-    """Let each entry extend the combinations that it does not contradict; return the positions of those that did."""
+    """Extend the combinations that an entry does not contradict; return the positions of entries that extended one."""
     used = set()
     for combination in made:
         for number, entry in enumerate(entries):
@@ -84,7 +84,7 @@ def _extend(made: list[Combination], entries: Sequence[Mapping[str, str]]) -> se
 
 
 def _append(made: list[Combination], entries: Sequence[Mapping[str, str]]) -> set[int]:
-    """Add each entry of which no combination has a value; return their positions."""
+    """Add each entry whose values occur in no combination; return their positions."""
     used = set()
     present = {pair for combination in made for pair in combination.items()}
     for number, entry in enumerate(entries):

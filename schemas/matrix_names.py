@@ -1,11 +1,11 @@
-"""How a person calls the combinations of a matrix: by their values, ``go=1.22`` in ``test[go=1.22]``.
+"""Names for the combinations of a matrix, by their values: ``go=1.22`` in ``test[go=1.22]``.
 
 Rules:
 
-- The names of one matrix differ. Equal combinations, and names that had to be shortened, begin with the index:
+- The names within a matrix are unique. Names of equal combinations, and shortened names, start with the index:
   ``0:go=1.22``.
-- A name is at most `LONGEST_NAME` characters of one line. Nothing in it is hidden. A value with a character that has a
-  meaning here (a blank, comma, bracket, equals sign, quote) is written in quotes.
+- A name is one line of at most `LONGEST_NAME` characters, without hidden characters. A value with a blank, comma,
+  bracket, equals sign or quote is quoted.
 
 Pure; standard library only, since the coordinator imports it.
 """
@@ -21,13 +21,13 @@ from monopod.schemas.formats.visible_text import visible
 from monopod.schemas.run_events import MatrixExpanded, RunEvent
 
 LONGEST_NAME = 60
-"""Characters between the brackets."""
+"""The most characters between the brackets."""
 _SHORTEST_VALUE = 8
 _PLAIN = re.compile(r"[^\s,=\"'\[\]\\]+")
 
 
 def combination_names(combinations: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return the name of each combination of a matrix, given as its params, in their order."""
+    """Return the name of each combination of a matrix, in order."""
     names = [",".join(f"{name}={_value(value)}" for name, value in each.items()) for each in combinations]
     count = Counter(names)
     return [
@@ -43,7 +43,7 @@ def _value(text: str) -> str:
 
 
 def _with_index(index: int, name: str, combination: Mapping[str, str]) -> str:
-    """Return a name that begins with the index: no other of the matrix has it, whatever is left out of it."""
+    """Return a name that starts with the index, which makes it unique even if values are left out."""
     if not combination:
         return str(index)
     room = LONGEST_NAME - len(f"{index}:")
@@ -59,27 +59,27 @@ def _shortened(text: str, most: int) -> str:
 
 
 def label(path: str, name: str | int | None) -> str:
-    """Return what a person calls a Task instance: ``build``, or ``build[go=1.22]`` for a combination of a matrix."""
+    """Return the name of a Task instance: ``build``, or ``build[go=1.22]`` for a combination of a matrix."""
     return path if name is None else f"{path}[{name}]"
 
 
 class InstanceNames:
-    """The names of the combinations of a run, learnt from its events."""
+    """The names of the combinations of a run, collected from its events."""
 
     def __init__(self) -> None:
         self._names: dict[str, list[str]] = {}
 
     def note(self, event: RunEvent) -> None:
-        """Take note of an event."""
+        """Process an event."""
         if isinstance(event, MatrixExpanded):
             self._names[event.task] = event.names
 
     def of(self, path: str, index: int | None) -> str | None:
-        """Return the name of a combination; None if it is not known, or if the Task has no matrix."""
+        """Return the name of a combination; None if it is unknown or the Task has no matrix."""
         names = self._names.get(path, [])
         return names[index] if index is not None and 0 <= index < len(names) else None
 
     def label(self, path: str, index: int | None) -> str:
-        """Return what a person calls a Task instance; a combination whose name is not known has its number."""
+        """Return the name of a Task instance, with its index if the name of the combination is unknown."""
         name = self.of(path, index)
         return label(path, index if name is None else name)

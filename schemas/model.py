@@ -1,10 +1,10 @@
-"""What all models of foreign documents (Tekton's, Kubernetes') have in common.
+"""The base of all models of foreign documents (Tekton's, Kubernetes').
 
-- Fields are snake_case here and camelCase outside; a field that is not declared is refused. Upper and lower case are
-  not told apart in the name of a field, since Go's JSON does not (``mountpath`` is ``mountPath`` to Tekton).
-- No value is converted: ``"1"`` is not a number. Lists become tuples, and a model cannot be changed once made.
-- A field that is ``null`` is a field that is not there, as the Kubernetes API reads it.
-- What is wrong with an object although each of its fields is right, the object itself tells: `Model.problems`.
+- Fields are snake_case here and camelCase in YAML. Undeclared fields are refused. Field names are case-insensitive, as
+  in Go's JSON (``mountpath`` is ``mountPath`` to Tekton).
+- Values are not converted: ``"1"`` is not a number. Lists become tuples, and models are immutable.
+- A field that is ``null`` counts as missing, as in the Kubernetes API.
+- `Model.problems` checks what involves several fields of an object.
 
 Left to others: positions in files and the wording of pydantic's own messages (``documents.validation``).
 """
@@ -30,14 +30,14 @@ from pydantic_core import CoreSchema, core_schema
 T = TypeVar("T")
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Where something is in a document: field names as in the YAML, indices of list elements."""
+"""The path to a value in a document: field names as in the YAML, and indices."""
 
 Anything: TypeAlias = dict[str, Any]
-"""A mapping that is passed on as it is."""
+"""A mapping that is passed on unchanged."""
 
 
 class _FromList:
-    """Makes a tuple of a list, and says in words what else was expected."""
+    """Turns a list into a tuple, with a message for people if it is not a list."""
 
     @staticmethod
     def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -52,12 +52,12 @@ class _FromList:
 
 
 ListOf: TypeAlias = Annotated[tuple[T, ...], _FromList]
-"""A list outside, a tuple here."""
+"""A list in YAML, a tuple here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something wrong with `mapping`, at `path` inside it. `unknown`: it is a key that is none of these fields."""
+    """A problem with `mapping`, at `path` inside it. `unknown`: the key is not one of these fields."""
 
     mapping: dict[str, Any]
     path: Path
@@ -67,9 +67,9 @@ class Finding:
 
 @dataclass
 class Findings:
-    """Collects what models find out about the mappings they are made from, so that one problem does not hide another.
+    """Collects the problems of all models in a document, so that one problem does not hide another.
 
-    Given as the ``context`` of a validation. Without it, a model that finds a problem raises ValidationError.
+    It is passed as the ``context`` of a validation. Without it, a model with a problem raises ValidationError.
     """
 
     items: list[Finding] = field(default_factory=list)
@@ -83,20 +83,20 @@ class Model(BaseModel):
         extra="forbid",
         strict=True,
         frozen=True,
-        defer_build=True,  # a model that is not used costs nothing at the start
+        defer_build=True,  # a model that is not used costs nothing
     )
 
     null_means_empty: ClassVar[frozenset[str]] = frozenset()
-    """Fields, as in the YAML, for which ``null`` is a value of its own."""
+    """The fields, as in the YAML, in which ``null`` is a value."""
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """Yield what is wrong with this object, each with the path of the culprit from here, in the YAML's names."""
+        """Yield the problems of this object, each with its path from here in the YAML's names."""
         yield from ()
 
     def to_kubernetes(self) -> dict[str, Any]:
-        """Return the plain mapping this was made from: camelCase names, lists, and only what was given.
+        """Return the mapping that this was made from: camelCase names, lists, and only the given fields.
 
-        Nulls are left out, and a Quantity that was a number is a string.
+        Nulls are omitted, and a Quantity that was a number is a string.
         """
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
@@ -116,7 +116,7 @@ class Model(BaseModel):
 
     @classmethod
     def _as_read_by_go(cls, data: dict[str, Any], findings: list[Finding] | None) -> dict[str, Any]:
-        """Return the mapping without nulls and with its fields spelled as declared."""
+        """Return the mapping without nulls, its fields spelled as declared."""
         names = field_names(cls)
         if not names.issuperset(data):
             data = _respell(data, names, findings)
@@ -146,13 +146,13 @@ def field_names(model: type[Model]) -> frozenset[str]:
 
 
 def format_path(path: Path) -> str:
-    """Return a path as people write it: ``spec.tasks[3].runAfter``."""
+    """Return a path as a text: ``spec.tasks[3].runAfter``."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
 
 
 def repeated(values: Iterable[Hashable]) -> Iterator[tuple[int, int]]:
-    """Yield (index, index of the first) for each value that was there before."""
+    """Yield (index, index of the first) for each repeated value."""
     first: dict[Hashable, int] = {}
     for index, value in enumerate(values):
         if first.setdefault(value, index) != index:
@@ -160,7 +160,7 @@ def repeated(values: Iterable[Hashable]) -> Iterator[tuple[int, int]]:
 
 
 def duplicates(name: str, items: Sequence[Any], what: str) -> Iterator[tuple[Path, str]]:
-    """Yield a problem at the name of each element of the list `name` whose name was there before."""
+    """Yield a problem for each element of the list `name` whose name is not unique."""
     names = [item.name for item in items]
     for index, first in repeated(names):
         if names[index]:
@@ -168,20 +168,20 @@ def duplicates(name: str, items: Sequence[Any], what: str) -> Iterator[tuple[Pat
 
 
 def several(model: Model, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return which of these fields were given, in the YAML's names."""
+    """Return the fields that are set, in the YAML's names."""
     fields = type(model).model_fields
     return tuple(fields[name].alias or name for name in names if getattr(model, name) is not None)
 
 
 def at_most_one(model: Model, *names: str) -> Iterator[tuple[Path, str]]:
-    """Yield a problem at the second of these fields if more than one was given."""
+    """Yield a problem at the second of these fields if more than one is set."""
     given = several(model, names)
     if len(given) > 1:
         yield (given[1],), f"only one of {', '.join(given)} may be given"
 
 
 def exactly_one(model: Model, *names: str) -> Iterator[tuple[Path, str]]:
-    """Yield a problem if none or more than one of these fields was given."""
+    """Yield a problem unless exactly one of these fields is set."""
     if not several(model, names):
         fields = type(model).model_fields
         yield (), f"one of {', '.join(fields[name].alias or name for name in names)} is required"

@@ -1,17 +1,17 @@
-"""References such as ``$(params.version)``: finding them in a text, and putting values in their place.
+"""References such as ``$(params.version)``: finding them in a text, and substituting values.
 
 Rules (Tekton docs/variables.md):
 
-- A reference starts with one of the words in `ROOTS`; any other ``$(...)`` is left alone: it is the shell's.
-- A name follows a dot, or stands in ``['...']`` or ``["..."]`` where it has dots of its own.
-- ``[*]`` means a whole array or object, ``[3]`` the element with that index. Tekton takes a reference that stands alone
-  for a whole array or object without ``[*]`` too.
-- Values are put in once: what a value holds is never scanned for references again.
-- How much text may come of it in a scope, all in all, is bounded by its `Budget`: twice the value of a param in
-  another, and so on, is more than any machine holds after forty params.
+- A reference starts with one of the words in `ROOTS`. Any other ``$(...)`` belongs to the shell and is left alone.
+- A name follows a dot, or is in ``['...']`` or ``["..."]`` if it contains dots.
+- ``[*]`` means a whole array or object, ``[3]`` the element with that index. As in Tekton, a text that is only a
+  reference may omit ``[*]``.
+- Substitution is not recursive: values are never scanned for references.
+- A `Budget` limits the total length of the substituted text in a scope: forty params that each contain the previous one
+  twice would exceed any memory.
 
-Standard library only, since the coordinator imports it. What is left to others: which names exist where
-(``monopod.compiler``), and where the values come from.
+Standard library only, since the coordinator imports it. Left to others: which names exist where
+(``monopod.compiler``), and the sources of the values.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ROOTS = (
 Path: TypeAlias = tuple[str, ...]
 
 _PLACE = 8
-"""What an element takes beside its text, in characters: an array of empty texts is not nothing."""
+"""The cost of an element besides its text, in characters: an array of empty texts also needs memory."""
 
 _SEGMENT = r"""\.[A-Za-z0-9_-]+|\['[^']+'\]|\["[^"]+"\]"""
 _REFERENCE = re.compile(rf"\$\(({'|'.join(ROOTS)})((?:{_SEGMENT})+)(\[(?:\*|\d+)\])?((?:{_SEGMENT})*)\)")
@@ -48,26 +48,26 @@ _SEGMENTS = re.compile(_SEGMENT)
 
 
 class EvaluationError(ValueError):
-    """A text that cannot be made of the values of its references."""
+    """A reference cannot be substituted."""
 
 
 class MisfitError(EvaluationError):
-    """A reference that has a value, but not one that fits where the reference stands."""
+    """A reference has a value of the wrong type for its place."""
 
 
 class TooLargeError(EvaluationError):
-    """More would come of the values than there is room for, in words for a person."""
+    """The substituted text would exceed the budget."""
 
 
 class Budget:
-    """How much text may still come of putting values in. ``characters`` is how much it is at first."""
+    """The remaining length of substituted text. ``characters`` is the initial length."""
 
     def __init__(self, characters: int) -> None:
         self._characters = characters
         self._left = characters
 
     def spend(self, characters: int) -> None:
-        """Take from it. Raises TooLargeError if there is not so much left."""
+        """Spend some of it. Raises TooLargeError if not enough is left."""
         if characters > self._left:
             raise TooLargeError(f"the values of references make it longer than {self._characters >> 20} Mi characters")
         self._left -= characters
@@ -82,7 +82,7 @@ class Reference(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether it means a whole array or object."""
+        """Whether it refers to a whole array or object."""
         return self.index == "*"
 
 
@@ -92,18 +92,18 @@ def references(text: str) -> Iterator[Reference]:
 
 
 def as_letters(text: str) -> str:
-    """Return `text` with letters in place of each reference, as many as it has characters."""
+    """Return `text` with each reference replaced by letters of the same number."""
     return _REFERENCE.sub(lambda match: "x" * len(match[0]), text)
 
 
 def references_in(value: Value) -> Iterator[Reference]:
-    """Yield the references in all the strings of a param's value."""
+    """Yield the references in all strings of a param's value."""
     for text in [value] if isinstance(value, str) else value.values() if isinstance(value, dict) else value:
         yield from references(text)
 
 
 def only_reference(text: str) -> Reference | None:
-    """Return the reference that `text` consists of, or None if it is anything else."""
+    """Return the reference if `text` is only a reference, otherwise None."""
     match = _REFERENCE.fullmatch(text)
     return _reference(match) if match else None
 
@@ -120,11 +120,11 @@ def _reference(match: re.Match[str]) -> Reference:
     return _parsed(match.group(), *match.groups())
 
 
-@lru_cache(4096)  # a Pipeline has few references, and has them often
+@lru_cache(4096)  # a Pipeline repeats few references often
 def _parsed(text: str, root: str, segments: str, index: str | None, further: str) -> Reference:
     path = (root, *map(_segment_name, _SEGMENTS.findall(segments + further)))
     if path[0] == "inputs" and len(path) > 2 and path[1] == "params":
-        path = path[1:]  # an old spelling of params that Tekton still takes
+        path = path[1:]  # an old spelling of params that Tekton still accepts
     return Reference(text, path, _index(index))
 
 
@@ -139,9 +139,9 @@ def _index(text: str | None) -> int | Literal["*"] | None:
 
 
 class Scope:
-    """Values by path, with an outer scope in which what is not here is looked up.
+    """Values by path, with an outer scope for the paths that are missing here.
 
-    ``budget`` is the outer scope's, unless it has one of its own; without one there is no limit.
+    ``budget`` defaults to the outer scope's; without one there is no limit.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class Scope:
         self.budget: Budget | None = budget if budget is not None or outer is None else outer.budget
 
     def get(self, path: Path) -> Value | None:
-        """Return the value at `path`, which may go on to a key of an object; None if there is none."""
+        """Return the value at `path`, which may end in a key of an object; None if there is none."""
         value = self._values.get(path)
         if value is None and len(path) > 2:
             holder = self._values.get(path[:-1])
@@ -162,9 +162,9 @@ class Scope:
         return value
 
     def resolve(self, reference: Reference) -> Value | None:
-        """Return what `reference` stands for, its index applied; None if it has no value here.
+        """Return the value of `reference`, with its index applied; None if it has no value here.
 
-        Raises MisfitError for an index into something that is no array, or beyond its end.
+        Raises MisfitError for an index into something that is not an array, or beyond its end.
         """
         value = self.get(reference.path)
         if value is None or not isinstance(reference.index, int):
@@ -177,10 +177,10 @@ class Scope:
 
 
 def substitute(text: str, scope: Scope, quote: Callable[[str], str] = str) -> str:
-    """Return `text` with the value of each reference in its place; one without a value stays as it is written.
+    """Return `text` with each reference replaced by its value; references without a value are left as written.
 
-    `quote` is applied to each value that is put in. Raises MisfitError where an array or object is met, which has
-    no place inside a text, and TooLargeError.
+    `quote` is applied to each value. Raises MisfitError for an array or object, which cannot be part of a text, and
+    TooLargeError.
     """
 
     def replacement(match: re.Match[str]) -> str:
@@ -199,7 +199,7 @@ def substitute(text: str, scope: Scope, quote: Callable[[str], str] = str) -> st
 
 
 def substitute_all(texts: Iterable[str], scope: Scope, quote: Callable[[str], str] = str) -> tuple[str, ...]:
-    """Return `texts` with references replaced; an element that is a reference to an array becomes its elements."""
+    """Return `texts` with references replaced; a reference to a whole array is expanded to its elements."""
     result: list[str] = []
     for text in texts:
         reference = only_reference(text)
@@ -214,7 +214,7 @@ def substitute_all(texts: Iterable[str], scope: Scope, quote: Callable[[str], st
 
 
 def evaluate(template: Value, scope: Scope) -> Value:
-    """Return the value of a param's template: nothing but a reference gives the array or object itself."""
+    """Return the value of a param's template; a template that is only a reference may be an array or object."""
     if isinstance(template, dict):
         return {key: substitute(text, scope) for key, text in template.items()}
     if isinstance(template, tuple):

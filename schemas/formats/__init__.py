@@ -1,1 +1,1 @@
-"""Formats that Go, Kubernetes and people write values in, each read and written by one module."""
+"""Text formats of Go, Kubernetes and monopod's messages, one module each."""

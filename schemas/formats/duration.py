@@ -1,4 +1,4 @@
-"""Durations as Go writes them, and so Tekton: ``1h30m``, ``2.5s``, ``0``. Here they are seconds.
+"""Durations in Go's format, which Tekton uses: ``1h30m``, ``2.5s``, ``0``. Here they are seconds.
 
 Source: Go's time.ParseDuration and Duration.String.
 """
@@ -15,7 +15,7 @@ _UNITS = {
     "ns": Fraction(1, 10**9),
     "us": Fraction(1, 10**6),
     "µs": Fraction(1, 10**6),  # U+00B5
-    "μs": Fraction(1, 10**6),  # U+03BC: Go takes both
+    "μs": Fraction(1, 10**6),  # U+03BC: Go accepts both
     "ms": Fraction(1, 1000),
     "s": Fraction(1),
     "m": Fraction(60),
@@ -26,7 +26,7 @@ _HINT = 'write it like "1h30m", "90s" or "0"'
 
 
 def parse(text: str) -> float:
-    """Return the seconds of a duration. Raises ValueError if it is none, or is negative."""
+    """Return a duration in seconds. Raises ValueError if it is invalid or negative."""
     if text.startswith("-") and text != "-0":
         raise ValueError(f"a duration must not be negative, got '{text}'")
     rest = text.lstrip("+-") if text[:1] in {"+", "-"} else text
@@ -60,7 +60,7 @@ def to_text(seconds: float) -> str:
 
 
 def _shortest(amount: int, size: int) -> str:
-    """Return amount / size, size being a power of ten, without zeros at the end."""
+    """Return amount / size without trailing zeros; size is a power of ten."""
     whole, rest = divmod(amount, size)
     digits = str(rest).zfill(len(str(size)) - 1).rstrip("0")
     return f"{whole}.{digits}" if rest else str(whole)
@@ -78,4 +78,4 @@ Duration: TypeAlias = Annotated[
     PlainSerializer(to_text, return_type=str),
     WithJsonSchema({"type": "string", "examples": ["90s", "1h30m"]}),
 ]
-"""The type of a field that holds a duration: seconds, not negative."""
+"""The type of a field with a duration: seconds, not negative."""

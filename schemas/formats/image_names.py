@@ -1,7 +1,7 @@
-"""What a kubelet takes for the name of an image.
+"""Image names that kubelet accepts.
 
 Rules: the grammar of references of the distribution project (distribution/reference, ``ParseNormalizedNamed``), which
-kubelet, containerd, CRI-O and podman share: kubelet says InvalidImageName to anything else. Standard library only.
+kubelet, containerd, CRI-O and podman share. Others fail with InvalidImageName. Standard library only.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _IDENTIFIER = re.compile(r"[0-9a-f]{64}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII)
 
 LONGEST_NAME = 255
-"""Without tag and digest."""
+"""A name without tag and digest."""
 _LONGEST = 600
 
 
 def image_problem(text: str) -> str | None:
-    """Return what is wrong with the name of an image, and what to do, if anything is."""
+    """Return what is wrong with an image name, and what to do; None if it is valid."""
     match = _IMAGE.fullmatch(text) if len(text) <= _LONGEST else None
     if match is not None and len(match["name"]) <= LONGEST_NAME and not _IDENTIFIER.fullmatch(text):
         return None
@@ -37,7 +37,7 @@ def _advice(text: str) -> str:
     if (placeholder := placeholder_advice(text)) is not None:
         return placeholder
     if text.startswith("uses:"):
-        return "only Lighthouse (Jenkins X) knows uses:; write the Steps, or refer to a Task"
+        return "only Lighthouse (Jenkins X) supports uses:; write the Steps, or refer to a Task"
     scheme = _SCHEME.match(text)
     if scheme is not None:
         return f"write it without {scheme[0]}"

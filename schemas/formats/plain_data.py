@@ -1,9 +1,9 @@
-"""Whether plain data, such as JSON gives, is what a record (a dataclass or named tuple) says of its fields.
+"""Checking plain data, such as parsed JSON, against the type hints of a record (a dataclass or named tuple).
 
 Rules:
 
-- Of type hints, those forms are known that `run_events` and the records of runs use; any other is a TypeError.
-- True is no number, and a number is finite: as seconds since the epoch, it is in the year 9999 at the latest.
+- The type hints of `run_events` and of the records of runs are supported; any other is a TypeError.
+- True is not a number. Numbers are finite and, as seconds since the epoch, not after the year 9999.
 - Standard library only, since the coordinator imports it.
 """
 
@@ -21,7 +21,7 @@ _GREATEST = 2**53
 
 
 def made_from(kind: type[T], fields: dict[str, Any]) -> T:
-    """Return a record made from its fields. Raises TypeError if one is missing, unknown or of another type."""
+    """Return a record with these fields. Raises TypeError if one is missing, unknown or of another type."""
     made = kind(**fields)
     for name, hint in _hints(kind).items():  # type: ignore[arg-type]  # a class is hashable
         value = getattr(made, name)
@@ -36,7 +36,7 @@ def _hints(kind: type[Any]) -> dict[str, Any]:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Return whether a value is what a type hint says."""
+    """Return whether a value matches a type hint."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return any(fits(value, each) for each in arguments)
@@ -60,4 +60,4 @@ def _fits_simply(value: Any, hint: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _GREATEST
     if hint in (str, bool, type(None)):
         return isinstance(value, hint)
-    raise TypeError(f"no such type is known here: {hint}")
+    raise TypeError(f"unsupported type hint: {hint}")

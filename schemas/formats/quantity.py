@@ -1,7 +1,7 @@
 """Kubernetes' Quantity: an exact number with a unit, such as ``500m``, ``1.5Gi`` or ``2e3``.
 
-Rules (Kubernetes API, resource.Quantity): arithmetic is exact, values are rounded up to a multiple of 10⁻⁹ (never
-towards nothing), and there is one canonical way to write each value in each of the three families of units.
+Rules (Kubernetes API, resource.Quantity): arithmetic is exact, values are rounded away from zero to a multiple of 10⁻⁹,
+and each value has one canonical form in each of the three families of units.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, WithJsonSchema
 
 Family: TypeAlias = Literal["binary", "decimal", "exponent"]
-"""The units a Quantity is written in: ``Ki Mi …``, ``m k M …``, or ``e3``."""
+"""The families of units: ``Ki Mi …``, ``m k M …``, or ``e3``."""
 
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
 _DECIMAL_EXPONENTS = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -24,22 +24,22 @@ _SMALLEST = Fraction(1, 10**9)
 
 
 def parse(text: str) -> Fraction:
-    """Return the value of a Quantity. Raises ValueError if it is none."""
+    """Return the value of a Quantity. Raises ValueError if it is invalid."""
     return _parse(text)[0]
 
 
 def millis(text: str) -> int:
-    """Return the value in thousandths, rounded up, which is how CPU is counted."""
+    """Return the value in thousandths, rounded up, as CPU is counted."""
     return math.ceil(parse(text) * 1000)
 
 
 def family(text: str) -> Family:
-    """Return the family of units that a Quantity is written in. Raises ValueError if it is none."""
+    """Return the family of units of a Quantity. Raises ValueError if it is invalid."""
     return _parse(text)[1]
 
 
 def canonical(value: Fraction | int, units: Family = "decimal") -> str:
-    """Return the value as Kubernetes writes it: no fraction, the largest unit that allows it.
+    """Return the value as Kubernetes writes it: without a fraction, in the largest possible unit.
 
     A binary Quantity below 1024 or with a fraction is written in decimal units, as Kubernetes does.
     """
@@ -71,7 +71,7 @@ def _parse(text: str) -> tuple[Fraction, Family]:
 
 
 def _round_up(value: Fraction) -> Fraction:
-    """Round away from nothing to a multiple of the smallest value."""
+    """Round away from zero to a multiple of the smallest value."""
     steps = math.ceil(abs(value) / _SMALLEST)
     return steps * _SMALLEST if value >= 0 else -steps * _SMALLEST
 
@@ -97,7 +97,7 @@ def _decimal(value: Fraction, units: Family) -> str:
 
 
 def _to_text(value: Any) -> str:
-    """Take a number for its text, as the Kubernetes API does; refuse what is no Quantity."""
+    """Accept a number as its text, as the Kubernetes API does; refuse an invalid Quantity."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
@@ -109,4 +109,4 @@ def _to_text(value: Any) -> str:
 Quantity: TypeAlias = Annotated[
     str, BeforeValidator(_to_text), WithJsonSchema({"type": ["string", "number"], "examples": ["500m", "1.5Gi"]})
 ]
-"""The type of a field that holds a Quantity: its text as written, known to be right. A plain number becomes text."""
+"""The type of a field with a Quantity: its text as written, validated. A plain number becomes text."""

@@ -1,4 +1,4 @@
-"""How durations, exit codes and tables are put for a person, the same inside the Pod and outside.
+"""Durations, exit codes and tables as people read them, the same inside the Pod and outside.
 
 Standard library only, since the coordinator imports it.
 """
@@ -23,12 +23,12 @@ def duration_in_words(seconds: float) -> str:
 
 
 def describe_exit(code: int) -> str:
-    """Return how a process ended, by its exit code or, below zero, the signal that killed it, after "it"."""
+    """Return how a process ended, as a verb phrase; `code` is the exit code or the negative signal."""
     return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
 def exit_code_in_words(code: int) -> str:
-    """Return what an exit code says, by the habits of shells and Kubernetes: 137 is ``ended by SIGKILL``."""
+    """Return the meaning of an exit code, by the conventions of shells and Kubernetes: 137 is ``ended by SIGKILL``."""
     if code == 126:
         return "exit code 126: it could not be run"
     if code == 127:
@@ -42,12 +42,12 @@ def exit_code_in_words(code: int) -> str:
 
 
 def out_of_memory_in_words(limit: str = "") -> str:
-    """Return what became of a Step that ran out of memory; `limit` is that of its container, as the author wrote it."""
+    """Return the message for a Step that ran out of memory; `limit` is the container's, as written."""
     return "killed: out of memory" + (f", limit {limit}" if limit else "")
 
 
 def missing_program_in_words(message: str, image: str) -> str:
-    """Return why a Step found no program, on a backend that does not use `image`; `message` says which, if known."""
+    """Return the message for a missing program on a backend without images; `message` may name the program."""
     found = message or "there is no such command on this machine"
     return f"{found}; image: {image} is not used here: install the program, or run with --backend podman"
 

@@ -1,7 +1,6 @@
-"""The parts of Kubernetes' core/v1 API that a Tekton document may contain, or that a file may hold beside one.
+"""The parts of Kubernetes' core/v1 API that a Tekton document, or a file with Tekton documents, may contain.
 
-The fields are those of Kubernetes 1.37. The checks catch an author's slips early; the API server has the last word on
-the Pod. Rare volume sources are not checked and are passed on unchanged.
+The fields are those of Kubernetes 1.37. The checks catch mistakes early; the API server has the last word on the Pod.
 
-No module here has ``from __future__ import annotations``, for the reason given in ``schemas.tekton``.
+No module here has ``from __future__ import annotations``; ``schemas.tekton`` says why.
 """

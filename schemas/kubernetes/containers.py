@@ -1,4 +1,4 @@
-"""What a container has: environment, mounts, security, probes, ports and resources."""
+"""Fields of a container: environment, mounts, security, probes, ports and resources."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias
@@ -70,7 +70,7 @@ class ObjectFieldSelector(Model):
 
 
 class ResourceFieldSelector(Model):
-    """A resource that a container asks for."""
+    """A resource that a container requests."""
 
     resource: str
     container_name: str | None = None
@@ -288,7 +288,7 @@ class Probe(Model):
 
 
 class LifecycleHandler(Model):
-    """What is done when a container has started or is about to stop."""
+    """An action after a container has started or before it is stopped."""
 
     exec: ExecAction | None = None
     http_get: HTTPGetAction | None = None
@@ -329,7 +329,7 @@ class ResourceClaim(Model):
 
 
 class ResourceRequirements(Model):
-    """What a container asks for and what it may use at most."""
+    """The resources that a container requests, and their limits."""
 
     limits: dict[str, Quantity] = Field(default_factory=dict)
     requests: dict[str, Quantity] = Field(default_factory=dict)

@@ -8,7 +8,7 @@ from monopod.schemas.model import Anything, ListOf, Model
 
 
 class OwnerReference(Model):
-    """The object that another one goes with."""
+    """The owner of an object, with which the object is deleted."""
 
     api_version: str
     kind: str
@@ -19,7 +19,7 @@ class OwnerReference(Model):
 
 
 class ManagedFieldsEntry(Model):
-    """Who has set which fields, as a server notes it."""
+    """Which fields a manager has set, as the server records it."""
 
     api_version: str | None = None
     fields_type: str | None = None
@@ -31,7 +31,7 @@ class ManagedFieldsEntry(Model):
 
 
 class ObjectMeta(Model):
-    """What identifies an object; the fields that a server sets are accepted and kept."""
+    """The metadata of an object. Fields that a server sets are accepted and kept."""
 
     name: str | None = None
     generate_name: str | None = None

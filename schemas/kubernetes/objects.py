@@ -30,7 +30,7 @@ class ConfigMap(Model):
     immutable: bool | None = None
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """Keys that can be names of files."""
+        """Keys must be valid file names."""
         yield from _key_problems(("data", self.data), ("binaryData", self.binary_data))
 
 
@@ -51,7 +51,7 @@ class Secret(Model):
 
 
 class LimitRangeItem(Model):
-    """The limits for one type of things: for each ``Container``, for each ``Pod``, and others."""
+    """The limits for one type: for each ``Container``, each ``Pod``, and others."""
 
     type: Annotated[str, Field(min_length=1)]
     default: dict[str, Quantity] = Field(default_factory=dict)
@@ -61,11 +61,11 @@ class LimitRangeItem(Model):
     min: dict[str, Quantity] = Field(default_factory=dict)
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """What the API refuses (Kubernetes API, LimitRangeItem)."""
+        """Limits must be consistent (Kubernetes API, LimitRangeItem)."""
         if self.type == "Pod":
             for name, given in (("default", self.default), ("defaultRequest", self.default_request)):
                 if given:
-                    yield (name,), "a Pod has no defaults; those of its containers are given with the type Container"
+                    yield (name,), "the type Pod has no defaults; set them with the type Container"
         for low, high in (("min", "max"), ("min", "default"), ("defaultRequest", "default"), ("default", "max")):
             yield from self._not_below(low, high)
 
@@ -78,21 +78,21 @@ class LimitRangeItem(Model):
 
 
 class LimitRangeSpec(Model):
-    """What a LimitRange limits."""
+    """The limits of a LimitRange."""
 
     limits: ListOf[LimitRangeItem]
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """One item of a type (Kubernetes' validation of LimitRanges)."""
+        """Each type occurs once (Kubernetes' validation of LimitRanges)."""
         seen = set()
         for index, item in enumerate(self.limits):
             if item.type in seen:
-                yield ("limits", index, "type"), f"there is another item of the type {item.type} before it; join them"
+                yield ("limits", index, "type"), f"there is already an item of the type {item.type}; merge them"
             seen.add(item.type)
 
 
 class LimitRange(Model):
-    """What containers and Pods of a namespace may ask for, and what they get if they ask for nothing."""
+    """Limits and defaults for the resources of the containers and Pods in a namespace."""
 
     api_version: Literal["v1"] | None = None
     kind: Literal["LimitRange"] | None = None

@@ -1,4 +1,4 @@
-"""What a whole Pod has: security, scheduling, hosts and DNS."""
+"""Fields of the whole Pod: security, scheduling, hosts and DNS."""
 
 from monopod.schemas.kubernetes.containers import (
     AppArmorProfile,
@@ -56,7 +56,7 @@ class NodeSelectorTerm(Model):
 
 
 class NodeSelector(Model):
-    """Terms of which one must hold."""
+    """Terms, at least one of which must hold."""
 
     node_selector_terms: ListOf[NodeSelectorTerm]
 
@@ -76,7 +76,7 @@ class NodeAffinity(Model):
 
 
 class PodAffinityTerm(Model):
-    """Pods to be near to, or not."""
+    """Pods to be near, or away from."""
 
     topology_key: str
     label_selector: LabelSelector | None = None
@@ -94,7 +94,7 @@ class WeightedPodAffinityTerm(Model):
 
 
 class PodAffinity(Model):
-    """The Pods to be near to (or, as an anti-affinity, not)."""
+    """The Pods to be near (or, in an anti-affinity, away from)."""
 
     preferred_during_scheduling_ignored_during_execution: ListOf[WeightedPodAffinityTerm] = ()
     required_during_scheduling_ignored_during_execution: ListOf[PodAffinityTerm] = ()

@@ -193,7 +193,7 @@ class ImageVolumeSource(Model):
 
 
 class VolumeResourceRequirements(Model):
-    """The storage that a claim asks for."""
+    """The storage that a claim requests."""
 
     limits: dict[str, Quantity] = Field(default_factory=dict)
     requests: dict[str, Quantity] = Field(default_factory=dict)
@@ -217,7 +217,7 @@ class TypedObjectReference(Model):
 
 
 class PersistentVolumeClaimSpec(Model):
-    """What a claim asks for."""
+    """The spec of a PersistentVolumeClaim."""
 
     access_modes: ListOf[Literal["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"]] = ()
     resources: VolumeResourceRequirements = Field(default_factory=VolumeResourceRequirements)
@@ -241,14 +241,14 @@ class PersistentVolumeClaim(Model):
 
 
 class PersistentVolumeClaimTemplate(Model):
-    """A claim that is made together with its Pod."""
+    """A claim that is created with its Pod."""
 
     spec: PersistentVolumeClaimSpec
     metadata: ObjectMeta = Field(default_factory=ObjectMeta)
 
 
 class EphemeralVolumeSource(Model):
-    """A volume that is claimed for the Pod and goes with it."""
+    """A volume whose claim is created and deleted with the Pod."""
 
     volume_claim_template: PersistentVolumeClaimTemplate | None = None
 

@@ -30,19 +30,19 @@ def _result_name(value: str) -> str:
 
 
 class JsonText(str):
-    """The text that Tekton makes of a list or mapping whose elements are not all strings; `written` is that."""
+    """The JSON of a list or mapping whose elements are not all strings; `written` is the original value."""
 
     written: Any
 
     def __new__(cls, text: str, written: Any) -> "JsonText":
-        """Return a text that remembers what was written."""
+        """Return the text of a value."""
         made = super().__new__(cls, text)
         made.written = written
         return made
 
 
 def not_strings(value: Value) -> str:
-    """Return a remark on the elements of a list or mapping that keep it from being one of strings; or nothing."""
+    """Return a remark on the elements of a list or mapping that are not strings, or an empty text."""
     written = value.written if isinstance(value, JsonText) else ()
     elements = written.values() if isinstance(written, dict) else written
     wrong = [each for each in elements if not isinstance(each, str | None)]
@@ -56,7 +56,7 @@ def not_strings(value: Value) -> str:
 
 
 def to_value(value: Any) -> Value:
-    """Return a param's value as Tekton reads it: what is no string, list of strings or mapping of strings is its JSON.
+    """Return a param's value as Tekton reads it: JSON unless it is a string, a list of strings or a mapping of strings.
 
     So ``5`` is ``"5"``, ``true`` is ``"true"``, ``null`` is ``""`` and ``[1, 2]`` is ``"[1,2]"`` (ParamValue in
     Tekton's param_types.go).
@@ -109,7 +109,7 @@ def _article(noun: str) -> str:
 
 
 class Param(Model):
-    """A param that is handed to something."""
+    """A param with a value."""
 
     null_means_empty: ClassVar[frozenset[str]] = frozenset({"value"})
 
@@ -124,7 +124,7 @@ class PropertySpec(Model):
 
 
 class ParamSpec(Model):
-    """A param that something declares."""
+    """The declaration of a param."""
 
     name: NonEmpty
     type: ValueType | None = None
@@ -135,7 +135,7 @@ class ParamSpec(Model):
 
     @property
     def value_type(self) -> ValueType:
-        """The type that was given or, failing that, is inferred (Tekton's ParamSpec.SetDefaults)."""
+        """The declared type, otherwise the inferred type (Tekton's ParamSpec.SetDefaults)."""
         if self.type is not None:
             return self.type
         if self.properties is not None:
@@ -143,7 +143,7 @@ class ParamSpec(Model):
         return "string" if self.default is None else type_of(self.default)
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """Names, defaults and enums that fit the type (Tekton docs/tasks.md#specifying-parameters)."""
+        """Names, defaults and enums must fit the type (Tekton docs/tasks.md#specifying-parameters)."""
         kind = self.value_type
         form, dots = (_OBJECT_PARAM, "") if kind == "object" else (_PARAM, ", '.'")
         names: list[tuple[Path, str, str]] = [(("name",), self.name, f"{kind} param")]
@@ -181,22 +181,22 @@ class StepResult(Model):
 
     @property
     def value_type(self) -> ValueType:
-        """The type that was given or, failing that, is inferred (Tekton's SetDefaults)."""
+        """The declared type, otherwise the inferred type (Tekton's SetDefaults)."""
         return self.type or ("string" if self.properties is None else "object")
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """An object names its keys."""
+        """An object must declare its keys."""
         if self.value_type == "object" and self.properties is None:
             yield (), f"the object Result '{self.name}' needs properties"
 
 
 class TaskResult(StepResult):
-    """A Result that a Task declares; with a `value`, it is taken from a Step's Result."""
+    """A Result that a Task declares. `value` takes it from a Step's Result."""
 
     value: ParamValue | None = None
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """The value is a reference to a Step's Result (Tekton docs/stepactions.md#emitting-results)."""
+        """The value must be a reference to a Step's Result (Tekton docs/stepactions.md#emitting-results)."""
         yield from super().problems()
         if self.value is None or self.value == "":
             return
@@ -224,7 +224,7 @@ class WhenExpression(Model):
     cel: str = ""
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """Either cel, or operator and values (Tekton docs/pipelines.md#guard-task-execution-using-when-expressions)."""
+        """Needs cel, or operator and values (Tekton docs/pipelines.md#guard-task-execution-using-when-expressions)."""
         if self.cel:
             if self.input or self.operator or self.values:
                 yield ("cel",), "cel may not be given together with input, operator and values"

@@ -30,7 +30,7 @@ class PipelineWorkspaceDeclaration(Model):
 
 
 class WorkspacePipelineTaskBinding(Model):
-    """Which Workspace of the Pipeline is a Task's Workspace; by default the one of the same name."""
+    """The Pipeline's Workspace that is bound to a Task's Workspace; by default the one with the same name."""
 
     name: NonEmpty
     workspace: str = ""
@@ -58,7 +58,7 @@ class EmbeddedTask(TaskSpec):
         return self.api_version != "" or self.kind not in {"", "Task"}
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """A Task has steps, a custom task has a kind and a spec."""
+        """A Task has steps; a custom task has a kind and a spec."""
         if not self.is_custom:
             if self.spec is not None:
                 yield ("spec",), "only a custom task, with apiVersion and kind, has a spec; write its fields here"
@@ -68,13 +68,13 @@ class EmbeddedTask(TaskSpec):
 
 
 class IncludeParams(Model):
-    """Params for the combinations of a matrix that they match, or a combination of their own."""
+    """Params for the matching combinations of a matrix, or a further combination."""
 
     name: str = ""
     params: ListOf[Param] = ()
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """Strings, each once (Tekton docs/matrix.md)."""
+        """Params must be strings and unique (Tekton docs/matrix.md)."""
         yield from duplicates("params", self.params, "param")
         for index, param in enumerate(self.params):
             if not isinstance(param.value, str):
@@ -88,7 +88,7 @@ class Matrix(Model):
     include: ListOf[IncludeParams] = ()
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """Arrays, or references to whole arrays, each once."""
+        """Params must be arrays or references to whole arrays, and unique."""
         yield from duplicates("params", self.params, "param")
         for index, param in enumerate(self.params):
             if isinstance(param.value, dict) or (isinstance(param.value, str) and not _is_array(param.value)):
@@ -99,7 +99,7 @@ class Matrix(Model):
                 yield ("params", index, "value"), message
 
     def names(self) -> frozenset[str]:
-        """Return the names of all params that the matrix gives."""
+        """Return the names of all params in the matrix."""
         return frozenset(param.name for param in chain(self.params, *(entry.params for entry in self.include)))
 
 
@@ -108,7 +108,7 @@ def _is_array(text: str) -> bool:
 
 
 class _Nested:
-    """Validates a PipelineSpec within a PipelineTask by itself: pydantic runs a recursive model's validators twice."""
+    """Validates a nested PipelineSpec separately: pydantic runs the validators of a recursive model twice."""
 
     @staticmethod
     def __get_pydantic_core_schema__(_source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -121,7 +121,7 @@ class _Nested:
 
 
 class PipelineTask(Model):
-    """A Task in a Pipeline, or a whole Pipeline in its place."""
+    """A Task in a Pipeline, or a nested Pipeline."""
 
     name: Label
     display_name: str = ""
@@ -140,7 +140,7 @@ class PipelineTask(Model):
     on_error: OnError | None = None
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """One Task, each param and Workspace once (Tekton's PipelineTask.Validate)."""
+        """Exactly one Task; params and Workspaces must be unique (Tekton's PipelineTask.Validate)."""
         yield from exactly_one(self, "task_ref", "task_spec", "pipeline_ref", "pipeline_spec")
         if self.on_error == "continue" and self.retries:
             yield ("onError",), "onError cannot be continue when there are retries"
@@ -153,7 +153,7 @@ class PipelineTask(Model):
 
 
 class PipelineSpec(Model):
-    """What a Pipeline is."""
+    """The spec of a Pipeline."""
 
     display_name: str = ""
     description: str = ""
@@ -164,7 +164,7 @@ class PipelineSpec(Model):
     finally_: ListOf[PipelineTask] = Field((), alias="finally")
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """Tasks, and names that differ (Tekton's PipelineSpec.Validate)."""
+        """There must be Tasks, and names must be unique (Tekton's PipelineSpec.Validate)."""
         if not self.tasks:
             yield ("finally",) if self.finally_ else (), "a Pipeline needs tasks, a list that is not empty"
         yield from duplicates("params", self.params, "param")

@@ -33,7 +33,7 @@ from monopod.schemas.tekton.pipelines import PipelineRef, PipelineSpec, Pipeline
 from monopod.schemas.tekton.tasks import TaskRef, TaskSpec
 
 DEFAULT_TIMEOUT = 3600.0
-"""Seconds that a PipelineRun may take if it does not say (Tekton docs/pipelineruns.md, default-timeout-minutes)."""
+"""The default timeout of a PipelineRun in seconds (Tekton docs/pipelineruns.md, default-timeout-minutes)."""
 
 
 class WorkspaceBinding(Model):
@@ -61,7 +61,7 @@ class WorkspaceBinding(Model):
 
 
 class PodTemplate(Model):
-    """What a run asks of its Pods (Tekton docs/podtemplates.md)."""
+    """Settings for the Pods of a run (Tekton docs/podtemplates.md)."""
 
     node_selector: dict[str, str] = Field(default_factory=dict)
     env: ListOf[EnvVar] = ()
@@ -120,7 +120,7 @@ def _resource_problems(
 
 
 class TaskRunSpec(Model):
-    """What a TaskRun runs, and how."""
+    """The spec of a TaskRun."""
 
     debug: TaskRunDebug | None = None
     params: ListOf[Param] = ()
@@ -139,7 +139,7 @@ class TaskRunSpec(Model):
     managed_by: str | None = None
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """One Task, each param and Workspace once (Tekton's TaskRunSpec.Validate)."""
+        """Exactly one Task; params and Workspaces must be unique (Tekton's TaskRunSpec.Validate)."""
         yield from exactly_one(self, "task_ref", "task_spec")
         yield from duplicates("params", self.params, "param")
         yield from duplicates("workspaces", self.workspaces, "Workspace")
@@ -149,7 +149,7 @@ class TaskRunSpec(Model):
 
 
 class TaskRun(Model):
-    """A TaskRun. Its `status` is accepted, and of no consequence."""
+    """A TaskRun. Its `status` is accepted and ignored."""
 
     api_version: Literal["tekton.dev/v1"]
     kind: Literal["TaskRun"]
@@ -163,14 +163,14 @@ class TaskRun(Model):
 
 
 class TimeoutFields(Model):
-    """How long a run and its parts may take; 0 is without a limit (Tekton docs/pipelineruns.md)."""
+    """The timeouts of a run and its parts; 0 means no limit (Tekton docs/pipelineruns.md)."""
 
     pipeline: Duration | None = None
     tasks: Duration | None = None
     finally_: Duration | None = Field(None, alias="finally")
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """The parts are not longer than the whole (Tekton's validatePipelineTimeout)."""
+        """The parts must not be longer than the whole (Tekton's validatePipelineTimeout)."""
         whole = DEFAULT_TIMEOUT if self.pipeline is None else self.pipeline
         if whole == 0:
             return
@@ -184,14 +184,14 @@ class TimeoutFields(Model):
 
 
 class PipelineTaskRunTemplate(Model):
-    """What all Tasks of a run have in common."""
+    """Settings for all Tasks of a run."""
 
     pod_template: PodTemplate | None = None
     service_account_name: str = ""
 
 
 class PipelineTaskRunSpec(Model):
-    """What one Task of a run has for itself."""
+    """Settings for one Task of a run."""
 
     pipeline_task_name: str = ""
     service_account_name: str = ""
@@ -203,12 +203,12 @@ class PipelineTaskRunSpec(Model):
     timeout: Duration | None = None
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """Each Step once, resources for the Steps or for the whole."""
+        """Steps must be unique; resources are set for the Steps or for the Task."""
         yield from _resource_problems(self.compute_resources, self.step_specs, self.sidecar_specs)
 
 
 class PipelineRunSpec(Model):
-    """What a PipelineRun runs, and how."""
+    """The spec of a PipelineRun."""
 
     pipeline_ref: PipelineRef | None = None
     pipeline_spec: PipelineSpec | None = None
@@ -221,14 +221,14 @@ class PipelineRunSpec(Model):
     managed_by: str | None = None
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """One Pipeline, each param and Workspace once (Tekton's PipelineRunSpec.Validate)."""
+        """Exactly one Pipeline; params and Workspaces must be unique (Tekton's PipelineRunSpec.Validate)."""
         yield from exactly_one(self, "pipeline_ref", "pipeline_spec")
         yield from duplicates("params", self.params, "param")
         yield from duplicates("workspaces", self.workspaces, "Workspace")
 
 
 class PipelineRun(Model):
-    """A PipelineRun. Its `status` is accepted, and of no consequence."""
+    """A PipelineRun. Its `status` is accepted and ignored."""
 
     api_version: Literal["tekton.dev/v1"]
     kind: Literal["PipelineRun"]

@@ -44,7 +44,7 @@ class Reference(Model):
     params: ListOf[Param] = ()
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """A name or a resolver; what name a resolver may have (Tekton's validateRef)."""
+        """Needs a name or a resolver (Tekton's validateRef)."""
         looks_like_url = re.search(r"[\w-]+:/", self.name) is not None
         if self.params and not self.resolver:
             yield ("params",), "params need a resolver"
@@ -63,7 +63,7 @@ class Reference(Model):
 
 
 class TaskRef(Reference):
-    """A Task, or with another kind and apiVersion, a custom task."""
+    """A reference to a Task or, with another kind and apiVersion, to a custom task."""
 
     kind: str = ""
     api_version: str = ""
@@ -74,13 +74,13 @@ class TaskRef(Reference):
         return self.kind not in {"", "Task", "ClusterTask"} or self.api_version != ""
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """A reference to a custom task, which needs no name, is refused as such."""
+        """A reference to a custom task needs no name. The compiler refuses it."""
         if self.resolver or not self.is_custom:
             yield from super().problems()
 
 
 class StepActionRef(Reference):
-    """A StepAction."""
+    """A reference to a StepAction."""
 
 
 # Workspaces
@@ -97,7 +97,7 @@ class WorkspaceDeclaration(Model):
 
     @property
     def path(self) -> str:
-        """Where it is mounted (Tekton docs/workspaces.md)."""
+        """The mount path (Tekton docs/workspaces.md)."""
         return self.mount_path or f"/workspace/{self.name}"
 
 
@@ -140,7 +140,7 @@ class StepTemplate(Model):
 
 
 class Step(StepTemplate):
-    """A Step of a Task. Without a name it is called after its place."""
+    """A Step of a Task. Without a name it is called after its position."""
 
     name: Annotated[str, AfterValidator(_label_or_nothing)] = ""
     display_name: str = ""
@@ -156,7 +156,7 @@ class Step(StepTemplate):
     when: ListOf[WhenExpression] = ()
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """What may stand beside what (Tekton's Step.Validate)."""
+        """Fields that exclude each other (Tekton's Step.Validate)."""
         if self.ref is not None:
             for name in ("image", "command", "args", "script", "working_dir", "env", "volume_mounts", "results"):
                 if getattr(self, name):
@@ -209,7 +209,7 @@ class Sidecar(Model):
     restart_policy: str | None = None
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """What may stand beside what (Tekton's Sidecar.Validate)."""
+        """Fields that exclude each other (Tekton's Sidecar.Validate)."""
         if self.script and self.command:
             yield ("script",), "only one of script, command may be given"
         if self.name == "tekton-log-results":
@@ -220,7 +220,7 @@ class Sidecar(Model):
 
 
 class TaskSpec(Model):
-    """What a Task is."""
+    """The spec of a Task."""
 
     params: ListOf[ParamSpec] = ()
     display_name: str = ""
@@ -233,7 +233,7 @@ class TaskSpec(Model):
     results: ListOf[TaskResult] = ()
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """Steps, names that differ, workspaces that are declared (Tekton's TaskSpec.Validate)."""
+        """There must be Steps, unique names, and declared Workspaces (Tekton's TaskSpec.Validate)."""
         if not self.steps:
             yield (), "a Task needs steps, a list that is not empty"
         yield from duplicates("params", self.params, "param")
@@ -282,7 +282,7 @@ class Task(Model):
 
 
 class StepActionSpec(Model):
-    """What a StepAction is."""
+    """The spec of a StepAction."""
 
     description: str = ""
     image: str = ""
@@ -297,7 +297,7 @@ class StepActionSpec(Model):
     volume_mounts: ListOf[VolumeMount] = ()
 
     def problems(self) -> Iterator[tuple[Path, str]]:
-        """An image, and a script or a command (Tekton's StepActionSpec.Validate)."""
+        """Needs an image, and at most one of script and command (Tekton's StepActionSpec.Validate)."""
         if not self.image:
             yield (), "a StepAction needs an image"
         if self.script and self.command:

@@ -1,12 +1,12 @@
 """``tekton.dev/v1beta1`` Pipeline, PipelineRun, Task and TaskRun, rewritten as ``tekton.dev/v1``.
 
-Works on plain data, before validation, and changes nothing in place. Fields that only have another name or place are
-moved, and it is remembered where they came from. Fields that v1 does not have any more are dropped where Tekton drops
-them too, with a warning (what a Step once inherited from a container: its ports, probes …), and refused where Tekton
-refuses them (PipelineResources). A ClusterTask is read as a Task.
+The functions take plain data before validation, and modify nothing in place. Renamed and moved fields are moved, and
+their origins are recorded. Fields that v1 no longer has are dropped with a warning where Tekton drops them (what a Step
+inherited from a container: ports, probes …), and refused where Tekton refuses them (PipelineResources). A ClusterTask
+is read as a Task.
 
-Source: Tekton docs/migrating-v1beta1-to-v1.md and pkg/apis/pipeline/v1beta1/*_conversion.go. What is not said to be
-moved is the same in both versions; whether it is right is left to the models of v1 beside it.
+Source: Tekton docs/migrating-v1beta1-to-v1.md and pkg/apis/pipeline/v1beta1/*_conversion.go. All other fields are the
+same in both versions; the models of v1 check them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RESOURCES = {"resources": "computeResources"}
 _OVERRIDES = {"stepOverrides": "stepSpecs", "sidecarOverrides": "sidecarSpecs"}
 _TASK_RUN_SPEC = {"taskServiceAccountName": "serviceAccountName", "taskPodTemplate": "podTemplate", **_OVERRIDES}
 _NOTHING: tuple[object, ...] = (None, "", [], {}, False)
-"""What a field may hold that asks for nothing."""
+"""Values that are the same as no value."""
 _GONE_FROM_STEPS = (
     *("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"),
     *("terminationMessagePath", "terminationMessagePolicy", "stdin", "stdinOnce", "tty"),
@@ -38,7 +38,7 @@ _GONE_FROM_TEMPLATES = ("name", *_GONE_FROM_STEPS)
 class Rewritten:
     """A document as v1.
 
-    `origins` gives, for what was moved, its path before; `problems` and `warnings` have the paths before.
+    `origins` maps the paths of moved values to their v1beta1 paths; `problems` and `warnings` have v1beta1 paths.
     """
 
     data: dict[str, Any]
@@ -55,7 +55,7 @@ def to_v1(document: dict[str, Any]) -> Rewritten:
 
 
 def origin(path: Path, origins: Mapping[Path, Path]) -> Path:
-    """Return the path that this path of a rewritten document had before."""
+    """Return the v1beta1 path of a path in a rewritten document."""
     for length in range(len(path), 0, -1):
         if (before := origins.get(path[:length])) is not None:
             return (*before, *path[length:])
@@ -64,7 +64,7 @@ def origin(path: Path, origins: Mapping[Path, Path]) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _At:
-    """A place, before and after."""
+    """A path in v1beta1, and the same in v1."""
 
     old: Path = ()
     new: Path = ()
@@ -80,7 +80,7 @@ _Rewrite: TypeAlias = Callable[[dict[str, Any], _At], dict[str, Any]]
 
 
 class _Rewriter:
-    """One method for each thing that differs; each returns a new mapping."""
+    """Has a method for each difference; each returns a new mapping."""
 
     def __init__(self) -> None:
         self.origins: dict[Path, Path] = {}
@@ -171,7 +171,7 @@ class _Rewriter:
         return self._without_bundle(data, at, "Pipeline")
 
     def _without_bundle(self, data: dict[str, Any], at: _At, kind: str) -> dict[str, Any]:
-        """Turn ``bundle`` into the params of the bundles resolver, which took its place."""
+        """Turn ``bundle`` into the params of the bundles resolver, which replaced it."""
         if not data.get("bundle"):
             return data
         params = [("bundle", data["bundle"]), ("name", data.get("name")), ("kind", kind)]
@@ -181,11 +181,11 @@ class _Rewriter:
         kept = {name: value for name, value in data.items() if name not in {"bundle", "name", "kind"}}
         return {**kept, "resolver": "bundles", "params": [{"name": name, "value": value} for name, value in params]}
 
-    # Moving
+    # Moving fields
 
     def _refuse_pipeline_resources(self, data: dict[str, Any], at: _At) -> None:
         if data.get("resources") not in _NOTHING:
-            message = "Tekton has no PipelineResources any more; use params, Workspaces and Results"
+            message = "Tekton no longer has PipelineResources; use params, Workspaces and Results"
             self.problems.append(((*at.old, "resources"), message))
         data.pop("resources", None)
 
@@ -199,7 +199,7 @@ class _Rewriter:
         return result
 
     def _into(self, data: dict[str, Any], at: _At, field: str, names: Mapping[str, str]) -> dict[str, Any]:
-        """Move fields into the mapping `field`, where they have these names."""
+        """Move fields into the mapping `field`, under these names."""
         moved = {name: value for name, value in data.items() if name in names and value is not None}
         if not moved:
             return data
@@ -219,7 +219,7 @@ class _Rewriter:
         return result
 
     def _each(self, data: dict[str, Any], at: _At, **rewrites: _Rewrite) -> dict[str, Any]:
-        """Rewrite what is in fields that are lists."""
+        """Rewrite the elements of fields that are lists."""
         result = dict(data)
         for name, rewrite in rewrites.items():
             if name in result:

@@ -49,7 +49,7 @@ def test_a_name(name):
         ("<image>", "expected REGISTRY/"),
         ("{{ image }}", "monopod does not substitute {{ image }}"),
         ("registry/${NAME}:1", "monopod does not substitute ${NAME}"),
-        ("uses:acme/catalog/build.yaml@main", "only Lighthouse (Jenkins X) knows uses:"),
+        ("uses:acme/catalog/build.yaml@main", "only Lighthouse (Jenkins X) supports uses:"),
         ("0123456789abcdef" * 4, "expected REGISTRY/"),
         ("a" * 256, "expected REGISTRY/"),
         ("a:" + "b" * 129, "expected REGISTRY/"),

@@ -178,11 +178,11 @@ spec:
           steps: [{image: i, script: s}]
 """) == [
         "<stdin>:6:13: spec.timeouts: only one of timeouts, timeout may be given",
-        "<stdin>:8:16: spec.pipelineSpec.resources: Tekton has no PipelineResources any more; "
+        "<stdin>:8:16: spec.pipelineSpec.resources: Tekton no longer has PipelineResources; "
         "use params, Workspaces and Results",
-        "<stdin>:13:20: spec.pipelineSpec.tasks[1].resources: Tekton has no PipelineResources any more; "
+        "<stdin>:13:20: spec.pipelineSpec.tasks[1].resources: Tekton no longer has PipelineResources; "
         "use params, Workspaces and Results",
-        "<stdin>:15:22: spec.pipelineSpec.tasks[1].taskSpec.resources: Tekton has no PipelineResources any more; "
+        "<stdin>:15:22: spec.pipelineSpec.tasks[1].taskSpec.resources: Tekton no longer has PipelineResources; "
         "use params, Workspaces and Results",
     ]
 

@@ -301,7 +301,7 @@ def test_two_items_of_one_type_are_refused_as_the_api_does(problems: Callable[..
     twice = "kind: LimitRange\napiVersion: v1\nmetadata: {name: l}\nspec:\n  limits:\n"
     twice += "  - {type: Container, max: {cpu: 1}}\n" * 2 + "---\n"
     assert problems(twice + RUN) == [
-        "p.yaml:7:12: spec.limits[1].type: there is another item of the type Container before it; join them"
+        "p.yaml:7:12: spec.limits[1].type: there is already an item of the type Container; merge them"
     ]
 
 
