@@ -1,7 +1,7 @@
 """Counts lines that are shown under the wrong attempt or matrix combination: ``python benchmarks/attribution.py``.
 
-Each run has 40 combinations over 3 slots and 8 Tasks with 5 retries, and every Step says whose it is, on both streams.
-A line is wrong if it is missing, or shown twice, or shown under another.
+Each run has 40 combinations over 3 slots and 8 Tasks with 5 retries, and every Step prints its owner on both streams. A
+line is wrong if it is missing, shown twice, or shown under another owner.
 
     python benchmarks/attribution.py [--backend host|podman] [RUNS]
 """
@@ -55,12 +55,12 @@ def pipeline(image: str = "busybox") -> str:
 
 
 def options() -> list[str]:
-    """Return what `monopod run` is to be given beside the file."""
+    """Return the options of `monopod run` besides the file."""
     return ["--max-concurrency", str(SLOTS)]
 
 
 def expected() -> Counter[str]:
-    """Return the lines that are right, each under its Task instance."""
+    """Return the expected lines, each under its Task instance."""
     lines = [f"[w[item={item}] : s] item {item} {stream}" for item in range(COMBINATIONS) for stream in _STREAMS]
     for task in range(TASKS):
         lines += [f"[t{task} : s] t{task} try {n} {stream}" for n in range(RETRIES + 1) for stream in _STREAMS]
@@ -68,14 +68,14 @@ def expected() -> Counter[str]:
 
 
 def wrong_lines(shown: Sequence[str]) -> list[str]:
-    """Return the lines of a run that are wrong: those of other owners, and those that are missing."""
+    """Return the wrong lines of a run: those under another owner, and those that are missing."""
     found = Counter(line for line in shown if line.startswith("[") and " : s] " in line and "ended with" not in line)
     found = Counter({line: count for line, count in found.items() if line.endswith(_STREAMS)})
     return [*(found - expected()), *(f"missing: {line}" for line in expected() - found), *_late_attempts(shown)]
 
 
 def _late_attempts(shown: Sequence[str]) -> list[str]:
-    """Return the lines of an attempt that are not between its start and the end that is shown of it."""
+    """Return the lines of an attempt that are not between its start and its end."""
     wrong, attempts = [], dict.fromkeys((f"t{task}" for task in range(TASKS)), 0)
     for line in shown:
         for task in attempts:
@@ -87,7 +87,7 @@ def _late_attempts(shown: Sequence[str]) -> list[str]:
 
 
 def main(words: Sequence[str]) -> int:
-    """Run it, and return 1 if a line was wrong."""
+    """Run it and return 1 if a line was wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backend", choices=("host", "podman"), default="host")
     parser.add_argument("--image", default="busybox")

@@ -1,4 +1,4 @@
-"""Starts the coordinator of a compiled Pod by itself, and finds out when it first wants a Step to run."""
+"""Measures the time from the start of the coordinator, without a Pod, to its first request."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Start:
-    """Seconds from the start of the coordinator's process to its first request; its resident set then, in KiB."""
+    """Seconds from the start of the coordinator's process to its first request, and its resident set then in KiB."""
 
     seconds: float
     resident: int
 
 
 def start_coordinator(pipeline: str) -> Start:
-    """Compile a Pipeline, lay out the Pod's folders, start the coordinator and wait for its first `run.1`.
+    """Compile a Pipeline, create the Pod's directories, start the coordinator and wait for its first `run.1`.
 
-    The first container counts as there already: its `alive` is held here. Raises MeasurementError.
+    The first container counts as started: its `alive` is locked here. Raises MeasurementError.
     """
     with written(pipeline) as file:
         compiled = subprocess.run([MONOPOD, "compile", "-f", file], stdout=subprocess.PIPE, check=True).stdout

@@ -1,4 +1,4 @@
-"""The figures: what is measured, how, and the goal that the design sets for it."""
+"""The figures: what is measured, how, and the design's goal for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _BINARIES = Path(__file__).resolve().parent.parent / "entrypoint" / "bin"
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table. ``reached`` is None where there is no goal."""
+    """One line of the table. ``reached`` is None without a goal."""
 
     what: str
     measured: str
@@ -37,9 +37,9 @@ class Figure:
 
 
 def hand_off() -> Iterator[Figure]:
-    """From a Step's exit to the next Step's exec once all containers are there, beside a poll loop (as that of Tekton).
+    """From a Step's exit to the next Step's exec with all containers running, beside a poll loop like Tekton's.
 
-    And for Steps that end faster than this machine makes the containers of the next ones.
+    Also for Steps that end faster than this machine creates the next containers.
     """
     tasks, _ = step_times_and_memory(generated.gated_chain_of_tasks(100), waiting=100)
     yield from _hand_off("100 Tasks in a chain", gaps(tasks), goal=1.5e-3)
@@ -68,7 +68,7 @@ def _hand_off(what: str, seconds: list[float], goal: float) -> Iterator[Figure]:
 
 
 def fan_out() -> Iterator[Figure]:
-    """One Step fans out to 200; and what those take in memory while they wait."""
+    """One Step fans out to 200, and the memory of those while they wait."""
     steps, waiting = step_times_and_memory(generated.fan_out(200), waiting=200)
     starts = [step.start for step in steps[1:]]
     spread = max(starts) - min(starts)
@@ -98,7 +98,7 @@ def binary_size() -> Iterator[Figure]:
 
 
 def compiling() -> Iterator[Figure]:
-    """`monopod compile` as a whole process, for Pipelines of growing size."""
+    """`monopod compile`, whole process, for Pipelines of growing size."""
     seconds = {}
     for tasks in (500, 1000, 2000):
         with written(generated.realistic(tasks)) as file:
@@ -110,7 +110,7 @@ def compiling() -> Iterator[Figure]:
 
 
 def checking() -> Iterator[Figure]:
-    """`monopod check` and `monopod graph` as whole processes, beside `compile` of the same 1,000 Tasks."""
+    """`monopod check` and `monopod graph`, whole processes, beside `compile` of the same 1,000 Tasks."""
     for what, pipeline in (("", generated.realistic(1000)), (" in a chain", generated.chain_of_tasks(1000))):
         with written(pipeline) as file:
             compiled = min(command_seconds("compile", "-f", file, "-o", "/dev/null") for _ in range(3))
@@ -122,7 +122,7 @@ def checking() -> Iterator[Figure]:
 
 
 def command_line() -> Iterator[Figure]:
-    """What a person waits for: --help, and a small run."""
+    """What a person waits for: --help and a small run."""
     seconds = statistics.median(command_seconds("--help") for _ in range(9))
     yield Figure("monopod --help", _ms(seconds), "<= 200 ms", seconds <= 0.200)
     with written(generated.chain_of_tasks(10)) as file:
@@ -131,7 +131,7 @@ def command_line() -> Iterator[Figure]:
 
 
 def recording() -> Iterator[Figure]:
-    """What it costs to record a run: by line, for a run that writes much, and for one that does nothing."""
+    """The cost of recording a run: per line, for a run with much output, and for a run without output."""
     lines = 100_000
     microseconds = recorder_seconds(lines) / lines * 1e6
     yield Figure("recording a line of output", f"{microseconds:.2f} us", "<= 5 us", microseconds <= 5)
@@ -150,7 +150,7 @@ def recording() -> Iterator[Figure]:
 
 
 def output() -> Iterator[Figure]:
-    """What showing much output does to the Steps that write it, and whether all of it arrives."""
+    """How showing much output slows down the Steps that write it, and whether all of it arrives."""
     for what, per_minute, lines, names in (
         ("100,000 lines/min", 100_000, 20_000, ["build"]),
         ("1,000,000 lines/min", 1_000_000, 200_000, ["build"]),

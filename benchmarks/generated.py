@@ -1,4 +1,4 @@
-"""Pipelines for measuring, as YAML text: what the measured commands read is what anybody could have written."""
+"""Pipelines for the benchmarks, as YAML that anybody could have written."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _GATE = f"""\
               #!/bin/sh
               while [ ! -e "$(workspaces.gate.path)/open" ]; do sleep 0.1; done
 """
-"""A Task that waits until there is a file called `open` in the Workspace `gate`."""
+"""A Task that waits for a file `open` in the Workspace `gate`."""
 
 
 def chain_of_tasks(count: int) -> str:
-    """Return a Pipeline of `count` Tasks, each of one Step that does nothing, one after the other."""
+    """Return a Pipeline of `count` Tasks in a chain, each with one Step that does nothing."""
     return _pipeline("chain-of-tasks", _chain(count))
 
 
 def gated_chain_of_tasks(count: int) -> str:
-    """Return a Pipeline as `chain_of_tasks` does, behind a gate as that of `fan_out`."""
+    """Return the Pipeline of `chain_of_tasks` behind the gate of `fan_out`."""
     return _pipeline("gated-chain-of-tasks", [_GATE, *_chain(count, after="gate")], workspaces=["gate"])
 
 
@@ -39,7 +39,7 @@ def _chain(count: int, after: str = "") -> list[str]:
 
 
 def gated_chain_of_steps(count: int) -> str:
-    """Return a Pipeline of one Task with `count` Steps that do nothing, behind a gate as that of `fan_out`."""
+    """Return a Pipeline of one Task with `count` Steps that do nothing, behind the gate of `fan_out`."""
     task = _task("task-0", after=["gate"], steps=count)
     return _pipeline("gated-chain-of-steps", [_GATE, task], workspaces=["gate"])
 
@@ -62,15 +62,15 @@ def many_lines(count: int) -> str:
 
 
 def fan_out(count: int) -> str:
-    """Return a Pipeline of one Task, and `count` Tasks that all wait for it alone.
+    """Return a Pipeline of one Task, and `count` Tasks that wait only for it.
 
-    The first Task waits until there is a file called `open` in the Workspace `gate`.
+    The first Task waits for a file `open` in the Workspace `gate`.
     """
     return _pipeline("fan-out", _fan(count), workspaces=["gate"])
 
 
 def fan_out_and_in(count: int) -> str:
-    """Return a Pipeline as `fan_out` does, with one more Task that waits for all those."""
+    """Return the Pipeline of `fan_out` with one more Task that waits for all those."""
     join = _task("join", after=[f"branch-{number}" for number in range(count)])
     return _pipeline("fan-out-and-in", [*_fan(count), join], workspaces=["gate"])
 
@@ -80,7 +80,7 @@ def _fan(count: int) -> list[str]:
 
 
 def writers(names: Iterable[str], lines: int, per_minute: int | None) -> str:
-    """Return a Pipeline of a Task for each name that writes so many numbered lines: at that rate, or (None) at once."""
+    """Return a Pipeline with a Task per name that writes numbered lines, at that rate or (None) at once."""
     return _pipeline("writers", (_writer(name, lines, per_minute) for name in names))
 
 
@@ -105,9 +105,9 @@ def _writer(name: str, lines: int, per_minute: int | None) -> str:
 
 
 def realistic(count: int) -> str:
-    """Return a Pipeline of `count` Tasks as real ones are: in layers of ten, with params, Results, guards, a Workspace.
+    """Return a Pipeline of `count` realistic Tasks: in layers of ten, with params, Results, guards and a Workspace.
 
-    Each Task waits for two Tasks of the layer above: for one by `runAfter`, for the other by using its Result.
+    Each Task depends on two Tasks of the layer above: on one by `runAfter`, on the other by its Result.
     """
     tasks = []
     for number in range(count):

@@ -1,6 +1,6 @@
-"""Runs the real commands and reads what they left: the journal of a run has the time of each exec and exit.
+"""Runs the installed commands and reads their journals, which have the time of each exec and exit.
 
-Rules: the commands are those of the installed monopod; what they write lies in a temporary folder that goes away.
+Rules: what the commands write is in a temporary directory, which is removed.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from monopod.coordinator.engine.events import Event, Exit, StepExited, event_fro
 MONOPOD = str(Path(sys.executable).with_name("monopod"))
 _PATIENCE = 300.0
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-"""Where a Pod of this machine has the files that a hand-off waits for; with --keep, they are where the rest is."""
+"""Where the host backend puts control files; with --keep, they are in the kept directory instead."""
 
 
 class MeasurementError(Exception):
-    """Something could not be measured, in words."""
+    """Something could not be measured."""
 
 
 @dataclass(frozen=True)
 class StepTimes:
-    """When a Step's program was started and when it had ended, seconds since the epoch."""
+    """When a Step's program started and ended, in seconds since the epoch."""
 
     container: str
     start: float
@@ -41,7 +41,7 @@ class StepTimes:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What the processes of a run take in KiB, and the coordinator in descriptors, while all but one Step wait."""
+    """The memory of a run's processes in KiB, and the coordinator's descriptors, while all Steps but one wait."""
 
     entrypoints: list[int]
     coordinator: int
@@ -49,7 +49,7 @@ class Waiting:
 
 
 def command_seconds(*arguments: str) -> float:
-    """Return how long a command of monopod takes as a whole process. Raises MeasurementError if it fails."""
+    """Return how long a monopod command takes, whole process. Raises MeasurementError if it fails."""
     began = time.monotonic()
     done = subprocess.run([MONOPOD, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
     seconds = time.monotonic() - began
@@ -59,7 +59,7 @@ def command_seconds(*arguments: str) -> float:
 
 
 def command_processor_seconds(*arguments: str) -> float:
-    """Return how much processor time a command of monopod and what it starts take. Raises MeasurementError."""
+    """Return the processor time of a monopod command and its children. Raises MeasurementError."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command_seconds(*arguments)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -68,7 +68,7 @@ def command_processor_seconds(*arguments: str) -> float:
 
 @contextlib.contextmanager
 def written(pipeline: str) -> Iterator[str]:
-    """Yield the path of a file that holds the YAML text."""
+    """Yield the path of a file with the YAML text."""
     with tempfile.TemporaryDirectory(prefix="monopod-bench-") as folder:
         file = Path(folder, "pipeline.yaml")
         file.write_text(pipeline)
@@ -76,7 +76,7 @@ def written(pipeline: str) -> Iterator[str]:
 
 
 def step_times(pipeline: str) -> list[StepTimes]:
-    """Run a Pipeline on the host backend; return its Steps in the order in which they ran. Raises MeasurementError."""
+    """Run a Pipeline on the host backend; return its Steps in the order of their starts. Raises MeasurementError."""
     with written(pipeline) as file, kept_folder() as folder:
         _finish(_start(file, folder))
         return read_journal(folder)
@@ -85,7 +85,7 @@ def step_times(pipeline: str) -> list[StepTimes]:
 def step_times_and_memory(pipeline: str, waiting: int) -> tuple[list[StepTimes], Waiting]:
     """Run a Pipeline whose first Task waits at a gate (see `generated.fan_out`).
 
-    The gate is opened when `waiting` Steps wait and nothing else goes on. Raises MeasurementError.
+    The gate opens once `waiting` Steps wait and the run is idle. Raises MeasurementError.
     """
     with written(pipeline) as file, kept_folder() as folder, tempfile.TemporaryDirectory() as gate:
         Path(gate).chmod(0o777)
@@ -101,7 +101,7 @@ def step_times_and_memory(pipeline: str, waiting: int) -> tuple[list[StepTimes],
 
 @contextlib.contextmanager
 def kept_folder() -> Iterator[Path]:
-    """Yield a folder for what a run with --keep leaves; it goes away."""
+    """Yield a temporary directory for what a run with --keep leaves."""
     with tempfile.TemporaryDirectory(prefix="monopod-bench-", ignore_cleanup_errors=True, dir=MEMORY) as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -123,7 +123,7 @@ def _finish(run: subprocess.Popen[bytes]) -> None:
 
 
 def read_journal(folder: Path) -> list[StepTimes]:
-    """Return the Steps of the one run that was kept there, in the order in which they ran. Raises MeasurementError."""
+    """Return the Steps of the only run kept there, in the order of their starts. Raises MeasurementError."""
     journals = [path for path in folder.rglob("journal") if path.is_file()]
     if len(journals) != 1:
         raise MeasurementError(f"expected one journal of the run, found {len(journals)}")
@@ -150,14 +150,14 @@ def _memory_of(run: subprocess.Popen[bytes], waiting: int) -> Waiting:
                     coordinators.append((resident_kib(process.pid), process.num_fds()))
         if len(entrypoints) > waiting and coordinators:
             resident, descriptors = max(coordinators)
-            if descriptors > waiting:  # else it has only just been started
+            if descriptors > waiting:  # otherwise it has only just started
                 return Waiting(sorted(entrypoints), resident, descriptors)
         time.sleep(0.2)
     raise MeasurementError(f"{waiting} waiting Steps were never seen at the same time")
 
 
 def _wait_until_quiet(run: subprocess.Popen[bytes]) -> None:
-    """Wait until the run takes less than a fifth of a processor: making hundreds of containers leaves things to do."""
+    """Wait until the run uses less than a fifth of a processor: creating hundreds of containers leaves work to do."""
     deadline = time.monotonic() + _PATIENCE
     before, interval = _processor_seconds(run), 0.5
     while time.monotonic() < deadline and run.poll() is None:
@@ -166,11 +166,11 @@ def _wait_until_quiet(run: subprocess.Popen[bytes]) -> None:
         if now - before < interval / 5:
             return
         before = now
-    raise MeasurementError("a run in which all Steps wait went on taking processor time")
+    raise MeasurementError("the run never became idle, although all Steps wait")
 
 
 def _processor_seconds(run: subprocess.Popen[bytes]) -> float:
-    """Return what the processes of the run that are there now have taken."""
+    """Return the processor time of the current processes of the run."""
     seconds = 0.0
     for process in (psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess):

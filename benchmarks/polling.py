@@ -1,4 +1,4 @@
-"""What the hand-off is compared with: Steps that look every so often whether it is their turn. As plain as can be."""
+"""The baseline for the hand-off: Steps that poll for their turn, as simple as possible."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STEP = 'sleep "$4"; while [ ! -e "$1" ]; do sleep "$3"; done; : > "$2.began"; :
 def hand_offs(count: int, interval: float) -> list[float]:
     """Return the seconds from each Step's end to the next Step's start, in a chain of `count` + 1 polling shells.
 
-    They start at different moments within the interval, as containers do, and not in step with each other.
+    They start at different times within the interval, as containers do.
     """
     moments = random.Random(1)
     with tempfile.TemporaryDirectory() as name:

@@ -1,4 +1,4 @@
-"""The recorder by itself: what it takes to record lines of output, with everything that is written."""
+"""Measures the recorder alone: the cost of recording lines of output, including all writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monopod.schemas.run_events import RunStarted
 
 
 def recorder_seconds(lines: int) -> float:
-    """Return the processor time that it takes to record so many lines, of 60 characters each."""
+    """Return the processor time of recording this many lines of 60 characters."""
     with written(chain_of_tasks(1)) as file:
         (compilation,) = compile_runs(load([file]), Options())
     shown = OutputLine("task-0", "step-0", "x" * 60)

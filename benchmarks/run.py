@@ -1,7 +1,6 @@
 """Measures speed and size and prints them beside their goals: ``python benchmarks/run.py [FIGURE...]`` (`make bench`).
 
-Nothing is asserted: times depend on the machine and on what else it does. Exit code 1 if something could not be
-measured at all.
+Nothing is asserted: times depend on the machine and its load. The exit code is 1 if something could not be measured.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ _VERDICTS = {True: Text("reached", "green"), False: Text("missed", "red"), None:
 
 
 def main(names: list[str]) -> int:
-    """Measure the figures of these names (none: all), print the table, and return the exit code."""
+    """Measure these figures (none: all), print the table, and return the exit code."""
     unknown = [name for name in names if name not in FIGURES]
     if unknown:
-        print(f"there is no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}", file=sys.stderr)
+        print(f"there is no figure {', '.join(unknown)}; available: {', '.join(FIGURES)}", file=sys.stderr)
         return 2
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # where monopod is installed, its bytecode is there
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed monopod has its bytecode
     table = Table("what", "measured", "goal", "")
     problems = []
     for name in names or FIGURES:
@@ -51,5 +50,5 @@ def _machine() -> str:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="monopod-bench-") as records:
-        os.environ["XDG_STATE_HOME"] = records  # what is measured is nobody's run
+        os.environ["XDG_STATE_HOME"] = records  # measured runs leave no records
         sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,7 @@
 """Measures how a Pod scales with its Steps, and draws curves: ``python benchmarks/scale.py FILE.svg`` (`make plots`).
 
-Everything is measured in one go, one after the other, beside Steps that poll (``polling``). What the load of the
-machine was is written under the curves. Nothing is asserted.
+Everything is measured one after another, beside Steps that poll (``polling``). The load of the machine is written under
+the curves. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main(path: str) -> int:
 
 
 def _hand_off() -> Chart:
-    """From a Step's exit to the next one's exec, in chains of Tasks whose containers are there, p50; and poll loops."""
+    """From a Step's exit to the next exec, in chains of Tasks whose containers run, p50; and poll loops."""
     ours = []
     for count in STEPS:
         steps, _ = step_times_and_memory(generated.gated_chain_of_tasks(count), waiting=count)
@@ -70,7 +70,7 @@ def _hand_off() -> Chart:
 
 
 def _fans() -> list[Chart]:
-    """One Step, so many at once, one again; and what the coordinator takes while those wait."""
+    """One Step, then many at once, then one; and the coordinator's resources while those wait."""
     out, back, memory, descriptors = [], [], [], []
     for count in STEPS:
         steps, waiting = step_times_and_memory(generated.fan_out_and_in(count), waiting=count + 1)
@@ -88,7 +88,7 @@ def _fans() -> list[Chart]:
 
 
 def _compiler_and_engine() -> Chart:
-    """`monopod compile` as a whole process; and a run of the Plan by the engine alone, whose Steps end at once."""
+    """`monopod compile`, whole process; and a run of the Plan by the engine only, whose Steps end at once."""
     compiled, ran = [], []
     for count in TASKS:
         with written(generated.realistic(count)) as file:
@@ -123,7 +123,7 @@ def _engine_seconds(plan: Plan) -> float:
 
 
 if __name__ == "__main__":
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # where monopod is installed, its bytecode is there
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed monopod has its bytecode
     with tempfile.TemporaryDirectory(prefix="monopod-bench-") as records:
-        os.environ["XDG_STATE_HOME"] = records  # what is measured is nobody's run
+        os.environ["XDG_STATE_HOME"] = records  # measured runs leave no records
         sys.exit(main(sys.argv[1]))

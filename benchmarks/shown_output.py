@@ -1,7 +1,7 @@
-"""Runs whose Steps write a lot, shown in several ways: how long the Steps took, and which lines did not arrive.
+"""Measures runs with much output, shown in several ways: how long the Steps took, and which lines were lost.
 
-Rules: the command is the installed one. What it shows is read as fast as it can be, from a pipe or from a
-pseudo-terminal of 120 columns and 40 rows.
+Rules: the command is the installed one. Its output is read as fast as possible, from a pipe or from a pseudo-terminal
+of 120 columns and 40 rows.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _LINE = re.compile(rb"<([a-z]+) (\d+)>")
 
 @dataclass(frozen=True)
 class Output:
-    """How a run with much output went: the seconds that its longest Step took, and how many lines did not arrive."""
+    """The result of a run with much output: the seconds of its longest Step, and the number of lost lines."""
 
     seconds: float
     lost: int
 
 
 def run_with_output(pipeline: str, shown: Shown, names: list[str], lines: int) -> Output:
-    """Run a Pipeline whose Tasks of these names write so many lines each (`generated.writers`).
+    """Run a Pipeline whose Tasks write many lines (`generated.writers`).
 
     Raises MeasurementError.
     """
@@ -62,7 +62,7 @@ def _output_of(command: list[str], environment: dict[str, str], *, live: bool) -
     try:
         while piece := os.read(reader, _PIECE):
             pieces.append(piece)
-    except OSError:  # EIO: nobody has the terminal open any more
+    except OSError:  # EIO: no process has the terminal open
         pass
     os.close(reader)
     data = b"".join(pieces)

@@ -23,7 +23,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over one x axis; ``logarithmic`` is the y axis, which else starts at 0."""
+    """Lines over one x axis; ``logarithmic`` is for the y axis, which otherwise starts at 0."""
 
     title: str
     x_label: str
@@ -66,7 +66,7 @@ def _chart(chart: Chart) -> Iterator[str]:
         yield f'<path d="M{_LEFT} {up(tick):.1f}H{_WIDTH - _RIGHT}" stroke="#dddddd"/>'
         yield _text(_LEFT - 6, up(tick) + 4, f"{tick:g}", "end")
     for x in sorted({x for x, _ in points}):
-        if x >= right / 12:  # the labels of smaller ones would run into each other
+        if x >= right / 12:  # the labels of smaller ones would overlap
             yield _text(across(x), _HEIGHT - _BOTTOM + 16, f"{x:g}", "middle")
     yield _text(_WIDTH - _RIGHT, _HEIGHT - _BOTTOM + 32, chart.x_label, "end")
     for number, (series, color) in enumerate(zip(chart.series, _COLORS, strict=False)):

@@ -1,8 +1,8 @@
-"""Measures Tekton's own entrypoint as monopod's is measured: ``python benchmarks/tekton_entrypoint.py ENTRYPOINT``.
+"""Measures Tekton's entrypoint like monopod's: ``python benchmarks/tekton_entrypoint.py ENTRYPOINT``.
 
-ENTRYPOINT is that program, built from Tekton's source (``CGO_ENABLED=0 go build -ldflags='-s -w' ./cmd/entrypoint``).
-The Steps of one Task are started as Tekton's Pod does: all at once, each waiting for the file that the one before
-writes when it has ended (Tekton cmd/entrypoint/README.md). Nothing is asserted.
+ENTRYPOINT is the program built from Tekton's source (``CGO_ENABLED=0 go build -ldflags='-s -w' ./cmd/entrypoint``). The
+Steps of one Task start as in Tekton's Pod: all at once, each waiting for the file that the previous one writes at its
+end (Tekton cmd/entrypoint/README.md). Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _STEPS = 100
 
 
 def main(entrypoint: str) -> int:
-    """Print the size of the program, what it takes while it waits, and how long a Step waits for the one before."""
+    """Print the size of the program, its memory while it waits, and the delay between two Steps."""
     with tempfile.TemporaryDirectory(prefix="monopod-bench-") as name:
         resident, gaps = _chain(os.path.abspath(entrypoint), Path(name))
     print(f"size {os.path.getsize(entrypoint) / 1e6:.1f} MB, waiting {statistics.median(resident) / 1024:.1f} MiB")
@@ -33,13 +33,13 @@ def main(entrypoint: str) -> int:
 
 
 def _chain(entrypoint: str, folder: Path) -> tuple[list[int], list[float]]:
-    """Run a Task of so many Steps; return KiB of each entrypoint that waits, and seconds between the Steps."""
+    """Run a Task with this many Steps; return the KiB of each waiting entrypoint, and the seconds between Steps."""
     steps = []
     for number in random.Random(1).sample(range(_STEPS), _STEPS):
-        time.sleep(1 / _STEPS)  # they look once a second, each at its own moment
+        time.sleep(1 / _STEPS)  # they poll once a second, each at its own time
         options = ["-wait_file", str(folder / f"out-{number}"), "-post_file", str(folder / f"out-{number + 1}")]
         options += ["-termination_path", str(folder / f"termination-{number}"), "-entrypoint", "/bin/sh", "--"]
-        # the current directory takes what it leaves behind: exitCode, results, artifacts
+        # it leaves files in the current directory: exitCode, results, artifacts
         steps.append(subprocess.Popen([entrypoint, *options, "-c", f": > {folder}/ran-{number}"], cwd=folder))
     resident = [resident_kib(step.pid) for step in steps]
     (folder / "out-0").touch()

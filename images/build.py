@@ -1,13 +1,13 @@
-"""Builds the runtime image (Containerfile) with podman, buildah or docker, whichever is there: `make image`.
+"""Builds the runtime image (Containerfile) with podman, buildah or docker: `make image`.
 
 Rules:
 
-- The context holds what the coordinator imports and nothing else: the modules that can be reached from
-  ``monopod.coordinator``, and the extension module for CEL.
-- That extension is one for the Python of the base image, which cannot be asked before it is there: ``--python`` says.
-- The entrypoint of every architecture is in the context, so that one context serves a build for several.
+- The context contains only what the coordinator imports: the modules reachable from ``monopod.coordinator``, and the
+  extension module for CEL.
+- The extension must fit the Python of the base image, whose version ``--python`` gives.
+- The context contains the entrypoint of every architecture, so that one context serves a multi-platform build.
 
-To be run by the Python in which monopod is installed. Documented in docs/runtime-image.md.
+Run it with the Python in which monopod is installed. Documented in docs/runtime-image.md.
 """
 
 from __future__ import annotations
@@ -39,22 +39,26 @@ ARCHITECTURES = {
     "riscv64": ("riscv64", "riscv64"),
     "s390x": ("s390x", "s390x"),
 }
-"""By the name that images have it by: what `platform.machine()` calls it, and what wheels do."""
+"""The names of an architecture in `platform.machine()` and in wheels, by its name in images."""
 
 
 class BuildError(Exception):
-    """Why no image can be built, in words."""
+    """The image cannot be built."""
 
 
 def main() -> int:
     """Build the image and return the exit code."""
     parser = argparse.ArgumentParser(prog="make image", description="Build the runtime image.")
-    parser.add_argument("--base", default=BASE, help=f"an image that holds Python 3.11 or newer (default: {BASE})")
-    parser.add_argument("--python", default=BASE_PYTHON, help=f"its version of Python (default: {BASE_PYTHON})")
-    parser.add_argument("--libc", default="glibc", choices=("glibc", "musl"), help="its libc (default: glibc)")
+    parser.add_argument("--base", default=BASE, help=f"a base image with Python 3.11 or newer (default: {BASE})")
+    parser.add_argument(
+        "--python", default=BASE_PYTHON, help=f"the Python version of the base image (default: {BASE_PYTHON})"
+    )
+    parser.add_argument(
+        "--libc", default="glibc", choices=("glibc", "musl"), help="the libc of the base image (default: glibc)"
+    )
     parser.add_argument("--arch", default=_this_architecture(), choices=ARCHITECTURES, help="default: this machine's")
     parser.add_argument("--tag", default=RUNTIME_IMAGE, help=f"the name of the image (default: {RUNTIME_IMAGE})")
-    parser.add_argument("--engine", choices=ENGINES, help="default: the first of them that is there")
+    parser.add_argument("--engine", choices=ENGINES, help="default: the first that is installed")
     arguments = parser.parse_args()
     try:
         engine = arguments.engine or _engine()
@@ -63,7 +67,7 @@ def main() -> int:
             if not add_cel(Path(context, "library"), arguments.python, arguments.libc, arguments.arch):
                 print(
                     f"there is no CEL for Python {arguments.python} with {arguments.libc} on {arguments.arch}: "
-                    "Pipelines that use it will fail with this image",
+                    "Pipelines with CEL expressions will fail with this image",
                     file=sys.stderr,
                 )
             _build(engine, Path(context), arguments.base, arguments.arch, arguments.tag)
@@ -75,7 +79,7 @@ def main() -> int:
 
 
 def fill(context: Path) -> None:
-    """Put into the folder what the Containerfile copies, but for CEL. Raises FileNotFoundError."""
+    """Write what the Containerfile copies, except CEL, to the directory. Raises FileNotFoundError."""
     for architecture, (machine, _) in ARCHITECTURES.items():
         shutil.copy(binary.path(machine), context / f"entrypoint-{architecture}")
     package = Path(monopod.__file__).parent
@@ -92,7 +96,7 @@ def fill(context: Path) -> None:
 def modules(package: Path) -> Iterator[Path]:
     """Yield the files of the modules of monopod that the coordinator can import."""
     with tempfile.TemporaryDirectory() as directory:
-        Path(directory, "monopod").symlink_to(package)  # whatever the folder of the clone is called
+        Path(directory, "monopod").symlink_to(package)  # whatever the directory of the clone is called
         finder = modulefinder.ModuleFinder([directory])
         finder.import_hook("monopod.coordinator.__main__")
         finder.import_hook("monopod.coordinator.outside_request")  # a command in the coordinator's container
@@ -103,7 +107,7 @@ def modules(package: Path) -> Iterator[Path]:
 
 
 def add_cel(library: Path, python: str, libc: str, architecture: str) -> bool:
-    """Put the extension module for CEL into the library; return whether there is one. Raises BuildError."""
+    """Add the extension module for CEL to the library; return whether there is one. Raises BuildError."""
     machine = ARCHITECTURES[architecture][1]
     system = {"glibc": ("manylinux_2_28", "manylinux_2_17", "manylinux2014"), "musl": ("musllinux_1_2",)}[libc]
     with tempfile.TemporaryDirectory() as directory:
@@ -122,7 +126,7 @@ def add_cel(library: Path, python: str, libc: str, architecture: str) -> bool:
 
 
 def _requirement() -> str:
-    """Return the version of the CEL library that this installation has, so that check and run agree."""
+    """Return the installed version of the CEL library, so that check and run agree."""
     from importlib.metadata import version  # noqa: PLC0415
 
     return f"common-expression-language=={version('common-expression-language')}"
@@ -142,7 +146,7 @@ def _build(engine: str, context: Path, base: str, architecture: str, tag: str) -
 def _engine() -> str:
     found = next((engine for engine in ENGINES if shutil.which(engine)), None)
     if found is None:
-        raise BuildError(f"none of {', '.join(ENGINES)} is here; install one of them")
+        raise BuildError(f"none of {', '.join(ENGINES)} is installed; install one of them")
     return found
 
 

@@ -1,1 +1,1 @@
-"""What Linux offers and Python's standard library lacks. Imports nothing else of monopod."""
+"""Linux system calls and process handling that Python's standard library lacks. Imports nothing else of monopod."""

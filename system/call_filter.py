@@ -1,14 +1,14 @@
-"""The system calls that no container may make: those that reach what the kernel shares with the whole machine.
+"""A seccomp filter for containers, against system calls that reach what the whole machine shares.
 
 Rules:
 
 - Keyrings belong to users, not to containers. ``add_key``, ``request_key`` and ``keyctl`` fail with ENOSYS, as on a
   kernel without keyrings.
-- In a cgroup namespace of its own a process may mount the caller's cgroups, and freeze or kill
-  everything in them. ``clone`` and ``unshare`` with CLONE_NEWCGROUP fail with EPERM. ``clone3`` fails with ENOSYS,
-  since a filter cannot read its flags; C libraries use ``clone`` then.
-- A program of the machine's other ABIs (32 bits) is filtered by the same rules. One of an ABI that is not in the table
-  can make no system call.
+- In its own cgroup namespace a process could mount the caller's cgroups, and freeze or kill everything in them. So
+  ``clone`` and ``unshare`` with CLONE_NEWCGROUP fail with EPERM. ``clone3`` fails with ENOSYS, since a filter cannot
+  read its flags; C libraries then use ``clone``.
+- The same rules apply to programs of the machine's other ABIs (32 bits). Programs of an ABI that is not in the table
+  cannot make any system call.
 
 The program is classic BPF over ``struct seccomp_data`` (linux/seccomp.h, linux/filter.h). Numbers of calls are those of
 the kernel's tables, ``arch/*/syscall*.tbl``. Pure.
@@ -28,7 +28,7 @@ _JUMP_IF_ANY = 0x45  # BPF_JMP | BPF_JSET | BPF_K
 _RETURN = 0x06  # BPF_RET | BPF_K
 
 _ALLOW = 0x7FFF0000
-_FAIL = 0x00050000  # with the error's number in the low bits
+_FAIL = 0x00050000  # the errno is in the low bits
 
 _NUMBER_AT = 0
 _ABI_AT = 4
@@ -40,7 +40,7 @@ _NUMBER_WITHOUT_X32 = 0xBFFFFFFF
 class Abi(NamedTuple):
     """One ABI of a machine: its AUDIT_ARCH number, and the numbers of the calls.
 
-    ``flags_of_clone`` is which of ``clone``'s arguments holds its flags; ``is_x86`` that x32 has the same calls.
+    ``flags_of_clone`` is the index of ``clone``'s argument with the flags; ``is_x86`` says that x32 has the same calls.
     """
 
     audit: int
@@ -55,7 +55,7 @@ class Abi(NamedTuple):
 INSTRUCTION_BYTES = 8
 
 CLONE3 = 435
-"""The number of ``clone3`` everywhere."""
+"""The number of ``clone3`` in every ABI."""
 
 _X86_64 = Abi(0xC000003E, 317, 56, 272, (248, 249, 250), is_x86=True)
 _I386 = Abi(0x40000003, 354, 120, 310, (286, 287, 288))
@@ -75,7 +75,7 @@ ABIS = {
     "s390x": (_S390X, _S390),
     "riscv64": (_RISCV64,),
 }
-"""By what ``uname -m`` says, the machine's own ABI first."""
+"""The ABIs by ``uname -m``, the machine's own ABI first."""
 
 
 def program(abis: tuple[Abi, ...], byte_order: str = sys.byteorder) -> bytes:
@@ -89,7 +89,7 @@ def program(abis: tuple[Abi, ...], byte_order: str = sys.byteorder) -> bytes:
 
 
 def _rules(abi: Abi, low_half: int) -> list[bytes]:
-    """Return what decides on a call of this ABI; each way through it ends in a return."""
+    """Return the instructions for calls of this ABI; every path ends in a return."""
     rules = [_instruction(_LOAD, _NUMBER_AT)]
     if abi.is_x86:
         rules.append(_instruction(_AND, _NUMBER_WITHOUT_X32))

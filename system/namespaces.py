@@ -1,7 +1,7 @@
-"""The system calls of Linux that Python does not have: namespaces, mounts and what a process may give up.
+"""Linux system calls that Python lacks: namespaces, mounts and dropping privileges.
 
-Rules: one function for one call; a failure is an OSError whose ``strerror`` says in words what could not be done.
-Flags have the names of the kernel's headers, without their prefix where the name stays clear.
+Rules: one function per call. A failure is an OSError whose ``strerror`` names what failed. Flags have the names of the
+kernel's headers, without their prefix where the name stays clear.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ class _CallFilter(ctypes.Structure):
 
 
 _FILTER = call_filter.program(_ABIS)
-_CALL_FILTER = _CallFilter(len(_FILTER) // call_filter.INSTRUCTION_BYTES, _FILTER)  # once: a container starts faster
+_CALL_FILTER = _CallFilter(
+    len(_FILTER) // call_filter.INSTRUCTION_BYTES, _FILTER
+)  # resolved once, so that containers start faster
 
 
 def _check(result: int, what: str) -> int:
@@ -89,12 +91,12 @@ def _check(result: int, what: str) -> int:
 
 
 def unshare(flags: int, what: str) -> None:
-    """Leave the namespaces in `flags` for new ones, which `what` names for the error."""
+    """Leave the namespaces in `flags` for new ones; `what` names them in the error."""
     _check(_libc.unshare(flags), f"make {what}")
 
 
 def join_namespaces(descriptor: int, flags: int) -> None:
-    """Join the namespaces in `flags` of the process that a pidfd stands for; `NEW_PID` counts for children only."""
+    """Join the namespaces in `flags` of the process of a pidfd; `NEW_PID` only affects children."""
     _check(_libc.setns(descriptor, flags), "join the container's namespaces")
 
 
@@ -105,27 +107,27 @@ def mount(kind: str, target: str, flags: int = 0, options: str = "") -> None:
 
 
 def mount_processes(target: str) -> None:
-    """Mount a fresh /proc: that of this process's PID namespace.
+    """Mount a new /proc for this process's PID namespace.
 
-    The kernel refuses one (EPERM) to an ordinary user where a part of the present one is hidden, as in a container.
+    The kernel refuses this (EPERM) to an ordinary user if part of the current /proc is hidden, as in a container.
     """
     mount("proc", target, MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
 
 def make_mounts_private() -> None:
-    """Let no mount or unmount in this mount namespace be seen in another one, nor the other way round."""
+    """Stop the propagation of mounts and unmounts from and to other mount namespaces."""
     _check(_libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "make the mounts private")
 
 
 def unmount(target: str) -> None:
-    """Take a mount, and what is mounted in it, out of the tree of files."""
+    """Detach a mount and everything mounted in it."""
     _check(_libc.umount2(os.fsencode(target), _MNT_DETACH), f"unmount {target}")
 
 
 def clone_mount(path: str, *, directory: int = _AT_FDCWD, recursive: bool = True) -> int:
-    """Return a descriptor of a bind mount of `path` that is mounted nowhere yet.
+    """Return a descriptor of a bind mount of `path` that is not attached yet.
 
-    With ``recursive`` it has what is mounted in it. An empty `path` stands for the file that `directory` is open on.
+    With ``recursive`` it includes the mounts in it. An empty `path` is the file that `directory` is open on.
     """
     flags = _OPEN_TREE_CLONE | os.O_CLOEXEC
     flags |= (_AT_RECURSIVE if recursive else 0) | (0 if path else _AT_EMPTY_PATH)
@@ -133,7 +135,7 @@ def clone_mount(path: str, *, directory: int = _AT_FDCWD, recursive: bool = True
 
 
 def attach_mount(descriptor: int, target: str) -> None:
-    """Mount what `clone_mount` returned, and close the descriptor."""
+    """Attach what `clone_mount` returned, and close the descriptor."""
     try:
         _check(
             _libc.syscall(_SYS_MOVE_MOUNT, descriptor, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH),
@@ -157,7 +159,7 @@ def restrict_mount(mounted: int | str, attributes: int, *, recursive: bool = Fal
 
 
 def bind(source: str, target: str, *, attributes: int = 0, recursive: bool = True) -> None:
-    """Mount the file or directory `source` at `target` too, `attributes` added to all of it."""
+    """Bind the file or directory `source` to `target`, with `attributes` on all of it."""
     descriptor = clone_mount(source, recursive=recursive)
     if attributes:
         restrict_mount(descriptor, attributes, recursive=recursive)
@@ -165,7 +167,7 @@ def bind(source: str, target: str, *, attributes: int = 0, recursive: bool = Tru
 
 
 def change_root(new_root: str) -> None:
-    """Make the mount `new_root` the root of this mount namespace, and take the old root out of it."""
+    """Make the mount `new_root` the root of this mount namespace, and detach the old root."""
     os.chdir(new_root)
     _check(_libc.pivot_root(b".", b"."), f"make {new_root} the root")
     unmount(".")
@@ -173,7 +175,7 @@ def change_root(new_root: str) -> None:
 
 
 def open_beneath(directory: int, path: str, flags: int) -> int:
-    """Open `path` below the open directory. Symbolic links and ``..`` that lead out of it are an error (EXDEV)."""
+    """Open `path` below the open directory. Symbolic links and ``..`` that leave it are an error (EXDEV)."""
     how = _OpenHow(flags=flags | os.O_CLOEXEC, resolve=_RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
     return _check(
         _libc.syscall(
@@ -184,33 +186,33 @@ def open_beneath(directory: int, path: str, flags: int) -> int:
 
 
 def die_with_parent(signal_number: int) -> None:
-    """Have the kernel send this process a signal when the thread that made it ends. Lost when the user changes."""
+    """Let the kernel send this process a signal when its parent thread ends. A change of user resets this."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "tie the process to its parent")
 
 
 def set_process_name(name: str) -> None:
-    """Set what ``ps`` shows: at most 15 bytes."""
+    """Set the name that ``ps`` shows, of at most 15 bytes."""
     buffer = ctypes.create_string_buffer(name.encode()[:15])
     _check(_libc.prctl(_PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0), "name the process")
 
 
 def forbid_new_privileges() -> None:
-    """Let no program that is executed from now on gain privileges (setuid bits, file capabilities)."""
+    """Prevent executed programs from gaining privileges (setuid bits, file capabilities)."""
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "forbid new privileges")
 
 
 def can_filter_calls() -> bool:
-    """Whether this kernel and this machine have what `filter_calls` needs."""
+    """Whether this kernel and machine support `filter_calls`."""
     if _OWN_ABI is None:
         return False
     result = _libc.syscall(_OWN_ABI.seccomp, _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_SPEC_ALLOW, None)
-    return result < 0 and ctypes.get_errno() == errno.EFAULT  # it would have read the filter
+    return result < 0 and ctypes.get_errno() == errno.EFAULT  # it tried to read the filter
 
 
 def filter_calls() -> None:
-    """Forbid this process and its descendants, for good, the system calls that ``call_filter`` names.
+    """Permanently forbid this process and its descendants the system calls of ``call_filter``.
 
-    Valid for a process with CAP_SYS_ADMIN in its user namespace.
+    Requires CAP_SYS_ADMIN in the user namespace.
     """
     assert _OWN_ABI is not None
     _check(
@@ -222,16 +224,16 @@ def filter_calls() -> None:
 
 
 def leave_session_keyring() -> None:
-    """Give this process, and those that it starts from now on, an empty session keyring of their own.
+    """Give this process and its future children an empty session keyring.
 
-    Does nothing where the kernel has no keyrings, or forbids them to this process.
+    Does nothing if the kernel has no keyrings, or forbids them to this process.
     """
     if _OWN_ABI is not None:
         _libc.syscall(_OWN_ABI.keys[2], _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
 def bounding_capabilities() -> frozenset[int]:
-    """Return the capabilities that this process and its descendants can have at all."""
+    """Return the bounding set: the capabilities that this process and its descendants can have."""
     found = set()
     number = 0
     while (known := _libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0)) >= 0:
@@ -242,9 +244,9 @@ def bounding_capabilities() -> frozenset[int]:
 
 
 def drop_capabilities(dropped: Iterable[int]) -> None:
-    """Take capabilities out of the bounding set: the next program that is executed lacks them.
+    """Remove capabilities from the bounding set, so that executed programs lack them.
 
-    Valid for a process that the program's user is 0 in, or that changes to another user before it executes a program.
+    This works if the program runs as user 0, or if the process changes its user before it executes the program.
     """
     for number in dropped:
         _check(_libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), f"drop capability {number}")

@@ -1,8 +1,8 @@
-"""Marking the control directory of a container that cannot start (docs/control-directory.md): `alive`, held by nobody.
+"""Marking a container that cannot start, in its control directory (docs/control-directory.md): an unlocked `alive`.
 
-Whoever finds out that a container cannot start does so from outside of it: the runner, or kubelet's part of it. The
-mark says why: Kubernetes' reason for it in the first line, a message in the second. It appears whole, and never takes
-the place of the `alive` of an entrypoint that has started after all.
+The runner, which sees that a container cannot start, writes the mark from outside. It contains Kubernetes' reason in
+the first line and a message in the second. It is created atomically, and never replaces the `alive` of an entrypoint
+that has started after all.
 
 Standard library only.
 """
@@ -15,12 +15,12 @@ import os
 from monopod.system.write_all import write_all
 
 LONGEST_MESSAGE = 2000
-"""Characters of a message that are kept: it may travel as an argument of a command, in the address of a request."""
+"""The most characters of a message: it may be an argument of a command, in the URL of a request."""
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def mark_never_started(directory: str, reason: str, message: str) -> None:
-    """Mark the control directory of a container. Raises OSError if that is not possible."""
+    """Mark the control directory of a container. Raises OSError."""
     text = f"{reason}\n{' '.join(message.split())[:LONGEST_MESSAGE]}\n"
     parent = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

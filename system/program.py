@@ -1,4 +1,4 @@
-"""A program that is asked something: it runs in a session of its own, in which nothing of it is left behind."""
+"""Running a program to get its output: it runs in its own session, so that none of its processes are left behind."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 def started(
     command: Sequence[str], environment: Mapping[str, str], directory: str | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a program whose three standard streams are pipes; at the end, wait for it.
+    """Start a program whose standard streams are pipes, and wait for it at the end.
 
-    If the block raises, an interrupt for example, all processes of the program are killed first.
+    If the block raises (an interrupt, for example), all processes of the program are killed first.
     Raises OSError if it cannot be started.
     """
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Writing all of something to a descriptor: ``write(2)`` may take only a part."""
+"""Writing all data to a descriptor: ``write(2)`` may write only a part."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write `data`, however many writes it takes. Raises OSError."""
+    """Write all of `data`. Raises OSError."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
