@@ -292,8 +292,7 @@ def test_a_limit_range_that_makes_no_sense_is_told(problems: Callable[..., list[
     )
     assert problems(wrong + RUN) == [
         "p.yaml:7:20: spec.limits[0].default.cpu: 5 is more than max.cpu, 2",
-        "p.yaml:10:14: spec.limits[1].default: a Pod has no defaults; those of its containers are given with the type "
-        "Container",
+        "p.yaml:10:14: spec.limits[1].default: the type Pod has no defaults; set them with the type Container",
     ]
 
 
