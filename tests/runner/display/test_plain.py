@@ -224,3 +224,15 @@ def test_durations(seconds, words):
 )
 def test_exit_codes(code, words):
     assert exit_code_in_words(code) == words
+
+
+@pytest.mark.parametrize(
+    "outcome", [Outcome("Succeeded", "Completed", "all", by_pod_status=True), Outcome("Unknown", "OutcomeUnknown", "?")]
+)
+def test_tasks_whose_end_was_not_reported_are_unknown(sample, outcome):
+    """The coordinator's log ended early: that a Task has not started or ended in it says nothing."""
+    follower = Follower(sample.plan(sample.task("clone", "git"), sample.task("test", "pytest")))
+    for event in (sample.run_started(), sample.task_started("clone", 1)):
+        follower.event(event)
+    rows = summarize(follower, outcome, 5, None).rows
+    assert [(row.status, row.why) for row in rows] == [("Unknown", "its end was not reported")] * 2

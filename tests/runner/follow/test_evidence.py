@@ -12,7 +12,13 @@ def coordinator(kind="initContainerStatuses", state="state", **ended):
 
 TOLD = "Failed (Failed): Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0\ntest: Failed: exit code 1"
 BY_POD = "the coordinator reported no outcome; according to the status of its Pod, the run succeeded"
-SUCCEEDED = Outcome("Succeeded", "Succeeded", BY_POD)
+
+
+def evident(status, reason, message):
+    return Outcome(status, reason, message, by_pod_status=True)
+
+
+SUCCEEDED = evident("Succeeded", "Succeeded", BY_POD)
 
 
 @pytest.mark.parametrize(
@@ -30,16 +36,16 @@ SUCCEEDED = Outcome("Succeeded", "Succeeded", BY_POD)
         ({**coordinator(exitCode=0), "phase": "Failed"}, SUCCEEDED),
         (
             coordinator(exitCode=1, message=TOLD),
-            Outcome("Failed", "Failed", "Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0"),
+            evident("Failed", "Failed", "Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0"),
         ),
-        (coordinator(exitCode=0, message="Succeeded (Completed): all"), Outcome("Succeeded", "Completed", "all")),
+        (coordinator(exitCode=0, message="Succeeded (Completed): all"), evident("Succeeded", "Completed", "all")),
         (
             coordinator("containerStatuses", "lastState", exitCode=137, message="Cancelled (Cancelled): it was"),
-            Outcome("Cancelled", "Cancelled", "it was"),
+            evident("Cancelled", "Cancelled", "it was"),
         ),
         (
             {**coordinator(exitCode=137, message="Succeeded (Succeeded): x"), "phase": "Failed", "reason": "Evicted"},
-            Outcome("Succeeded", "Succeeded", "x"),
+            evident("Succeeded", "Succeeded", "x"),
         ),
     ],
 )
