@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import PATIENCE
 
 from monopod.coordinator import cel_process
 from monopod.coordinator.cel_process import CelProcesses
@@ -96,7 +97,8 @@ def test_what_comes_out(evaluate, expression, outcome):
         ("a b " * 250_000, "needs too much memory"),
     ],
 )
-def test_what_takes_too_much_is_ended(expression, why):
+def test_what_takes_too_much_is_ended(expression, why, monkeypatch):
+    monkeypatch.setattr(cel_process, "WAIT_SECONDS", PATIENCE)  # a busy machine may be slow to give it its CPU time
     with pytest.raises(EvaluationError, match=f"^CEL expression .* {why}$") as error:
         in_a_process(expression)
     assert len(str(error.value)) < 400
@@ -113,6 +115,7 @@ def test_an_endless_stack_ends_the_child_alone(monkeypatch):
 
 def test_many_slow_ones_share_their_time(monkeypatch):
     monkeypatch.setattr(cel_process, "SHARED", 1.0)
+    monkeypatch.setattr(cel_process, "WAIT_SECONDS", PATIENCE)
     processes = CelProcesses()
     messages = []
     for number in range(3):
