@@ -1,13 +1,14 @@
-"""The heaviest antichain of a DAG: of the nodes that have no order between them, those that weigh most together.
+"""The heaviest antichain of a DAG: the set of mutually unordered nodes with the largest total weight.
 
-By Dilworth's theorem for weights, its weight is that of all nodes less a maximum flow: each node supplies its weight
-to the nodes after it, directly or through others, and each takes at most its own weight. Flow may pass through a node
-in any amount, so the transitive closure is never built.
+By Dilworth's theorem for weights, its weight is the weight of all nodes minus a maximum flow. Each node supplies its
+weight to the nodes after it, directly or through others, and each takes at most its own weight. Flow may pass through a
+node in any amount, so the transitive closure is never built.
 
-The flow is found by augmenting for one taker after the other. What a search in vain has seen can reach no supply, now
-or later, and is left out from then on, so that all searches in vain together take linear time.
+The flow is found by augmenting for one taker after the other. A failed search marks the vertices it has seen as
+exhausted: they can never reach a supply again, and later searches skip them. All failed searches together take linear
+time.
 
-What is left to others: what the nodes and weights are (``monopod.compiler.pod.peak_requests``).
+Left to others: the meaning of nodes and weights (``monopod.compiler.pod.peak_requests``).
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class _Flow:
         self._exhausted = bytearray(2 * len(weights))
 
     def supply_to(self, node: int) -> int:
-        """Bring as much as can be to `node`, rerouting what others get where that helps; return how much."""
+        """Bring as much flow as possible to `node`, rerouting other flow where that helps; return how much."""
         brought = 0
         while more := self._augment(2 * node, self._weights[node] - brought):
             brought += more
@@ -72,7 +73,7 @@ class _Flow:
         return brought
 
     def _residual_predecessors(self, vertex: int) -> list[int]:
-        before = [vertex - 1] if vertex & 1 else [2 * each + 1 for each in self._predecessors[vertex >> 1]]
+        before = [vertex - 1] if vertex & 1 else [2 * node + 1 for node in self._predecessors[vertex >> 1]]
         return before + list(self._flow[vertex])
 
     def _push(self, source: int, nexts: dict[int, int], limit: int) -> tuple[int, bool]:

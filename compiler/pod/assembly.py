@@ -5,15 +5,15 @@ Rules:
 - Equal Plans and parts give equal Pods, in the order of their keys too.
 - Containers come in the order in which they are first needed, because kubelet starts them in that order.
 - The Steps of a slot share ``/tekton`` and ``/workspace``; each container has a control directory of its own
-  (docs/control-directory.md). A Step that mounts something of its own at ``/workspace`` has that instead.
+  (docs/control-directory.md). A Step that mounts its own volume at ``/workspace`` gets that volume instead.
 - A Sidecar gets neither, as in Tekton.
 - The coordinator runs without any privilege. It needs none: every emptyDir is 0777, and the entrypoint makes readable
   what a Step wrote.
-- The coordinator is a native sidecar. Where there are none, it is the first of the ordinary containers, and an init
-  container does what its postStart hook would do.
+- The coordinator is a native sidecar. Where Kubernetes has no native sidecars, it is the first ordinary container, and
+  an init container does the work of its postStart hook.
 
-What is left to others: what the containers and volumes of the author are (``monopod.compiler.pod.parts``), and how much
-is requested (``monopod.compiler.pod.resources``).
+Left to others: the author's containers and volumes (``monopod.compiler.pod.parts``), and their requests and limits
+(``monopod.compiler.pod.resources``).
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from monopod.compiler.tasks.running_order import container_starts
 from monopod.schemas.plan import Plan, decode, encode
 
 RUNTIME_IMAGE = f"localhost/monopod:{monopod.__version__}"
-"""The coordinator's image, unless another is asked for: what `make image` builds."""
+"""The default image of the coordinator, which `make image` builds."""
 COORDINATOR = "coordinator"
 INSTALL = "install"
 """The init container that installs the entrypoint, where the coordinator is not a native sidecar."""
 COORDINATOR_USER = 65532
-"""The uid and gid that images without root call ``nonroot`` by custom. Any but 0 would do."""
+"""The uid and gid that rootless images usually call ``nonroot``. Any value except 0 would do."""
 
 MAX_STORED_BYTES = 3 * 512 * 1024
 """The longest object that etcd takes (its --max-request-bytes, 1.5 MiB by default)."""
@@ -98,8 +98,8 @@ def coordinator_of(pod: Mapping[str, Any]) -> dict[str, Any]:
     spec = pod["spec"]
     for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
         if container["name"] == COORDINATOR:
-            found: dict[str, Any] = container
-            return found
+            coordinator: dict[str, Any] = container
+            return coordinator
     raise ValueError("this Pod has no coordinator: it was not made by monopod")
 
 
@@ -115,7 +115,7 @@ def plan_arguments(pod: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def mount_conflict(mount_path: str) -> str | None:
-    """Return why nothing of an author's may be mounted at this path; None if it may."""
+    """Return why an author may not mount anything at this path; None if they may."""
     path = posixpath.normpath(mount_path)
     if path == "/" or path.startswith("//"):
         return "nothing can be mounted over the whole file system"
@@ -127,7 +127,7 @@ def mount_conflict(mount_path: str) -> str | None:
 
 
 def size_problem(pod: dict[str, Any]) -> str | None:
-    """Return what is wrong with the size of a Pod for a cluster, in words; None if nothing is."""
+    """Return why a Pod is too large for a cluster, as a message; None if it is not."""
     size = stored_bytes(pod)
     if size <= MAX_STORED_BYTES:
         return None
@@ -267,10 +267,10 @@ def _container(part: ContainerPart, volumes: _Volumes, resources: dict[str, Any]
 
 
 def _environment(part: ContainerPart) -> list[dict[str, Any]]:
-    given = part.fields.get("env") or []
-    if part.is_sidecar or any(variable["name"] == "HOME" for variable in given):
-        return list(given)
-    return [{"name": "HOME", "value": "/tekton/home"}, *given]
+    variables = part.fields.get("env") or []
+    if part.is_sidecar or any(variable["name"] == "HOME" for variable in variables):
+        return list(variables)
+    return [{"name": "HOME", "value": "/tekton/home"}, *variables]
 
 
 def _own_mounts(part: ContainerPart, volumes: _Volumes) -> Iterator[dict[str, Any]]:

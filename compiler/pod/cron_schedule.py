@@ -1,6 +1,6 @@
-"""The schedule of a CronJob: whether Kubernetes takes it.
+"""The schedule of a CronJob: whether Kubernetes accepts it.
 
-Rules (Kubernetes docs, "CronJob", "Schedule syntax"): five fields, of which each is a list of values, ranges and steps;
+Rules (Kubernetes docs, "CronJob", "Schedule syntax"): five fields, each a list of values, ranges and steps;
 months and weekdays have names; Sunday is 0. Instead there may be one of the words that begin with ``@``. The time zone
 is a field of its own.
 
@@ -28,7 +28,7 @@ _EXPECTED = "expected minute, hour, day of the month, month and day of the week,
 
 
 def schedule_problem(text: str) -> str | None:
-    """Return what is wrong with a schedule, in words; None if nothing is."""
+    """Return what is wrong with a schedule, as a message; None if it is valid."""
     if text.startswith(("TZ=", "CRON_TZ=")):
         return "the time zone is given with --time-zone, not in the schedule"
     if text.startswith("@"):
@@ -36,10 +36,10 @@ def schedule_problem(text: str) -> str | None:
     fields = text.split()
     if len(fields) != len(_FIELDS):
         return f"'{text}' has {len(fields)} fields; {_EXPECTED}"
-    found = (
+    problems = (
         _part_problem(part, kind) for field, kind in zip(fields, _FIELDS, strict=True) for part in field.split(",")
     )
-    return next((problem for problem in found if problem is not None), None)
+    return next((problem for problem in problems if problem is not None), None)
 
 
 def _word_problem(text: str) -> str | None:

@@ -1,15 +1,14 @@
-"""How long a Pod may last (``activeDeadlineSeconds``), so that it ends even if nobody in it can end it.
+"""How long a Pod may last (``activeDeadlineSeconds``), so that it ends even if its coordinator cannot end it.
 
 Rules:
 
-- A run with a limit of its own needs none from outside: the coordinator ends it. A Pod can outlast its run all the
-  same: kubelet waits for ever for a container whose image never comes, whatever the others do; and if it is the
-  coordinator's, no Step ever runs.
-- So a Pod may last as long as its run, what containers may take to start, and a margin for the end. Kubernetes counts
-  from when a node has taken the Pod: waiting for a node does not count.
-- A run without a limit has a Pod without one.
+- The coordinator enforces the run's own timeout. A Pod can still outlast its run: kubelet waits forever for an image
+  that cannot be pulled, and if it is the coordinator's image, no Step ever runs.
+- So the deadline is the run's timeout, plus the time that containers may take to start, plus a margin for shutdown.
+  Kubernetes counts from when a node has accepted the Pod: waiting for a node does not count.
+- A run without a timeout has a Pod without a deadline.
 
-Left to others: the limits of runs and Tasks (``tasks``), and keeping to them (``coordinator.engine``).
+Left to others: the limits of runs and Tasks (``tasks``), and enforcing them (``coordinator.engine``).
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ import math
 from monopod.schemas.plan import Pipeline, Plan
 
 MARGIN = 120
-"""Seconds for what a run that is over still does: Steps have a grace period, and so has the Pod."""
+"""Seconds for shutdown after the run has ended: the grace periods of Steps and of the Pod."""
 _LONGEST = 2**31 - 1
 
 
 def active_deadline(plan: Plan) -> int | None:
-    """Return after how many seconds on its node a Pod is to be ended; None: never."""
+    """Return the seconds on its node after which Kubernetes ends the Pod; None if there is no deadline."""
     limit = _limit_of_task_run(plan) if plan.document.get("kind") == "TaskRun" else _limit(plan.pipeline)
     if limit is None:
         return None

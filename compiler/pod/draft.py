@@ -2,11 +2,11 @@
 
 Rules:
 
-- It stays within bounds that no Pod comes near: what grows beyond is given up at once (`TooLargeError`).
-- Volumes that are the same thing wherever they are mounted (a ConfigMap, a Secret, a claim) are one volume of the Pod;
-  what would be a Pod's own in Tekton (an emptyDir of a Task) is one volume per slot.
+- Its size is limited far above any real Pod. Compilation stops as soon as a limit is exceeded (`TooLargeError`).
+- A volume that is the same wherever it is mounted (a ConfigMap, a Secret, a claim) is added once. A volume that would
+  belong to a single Pod in Tekton (an emptyDir of a Task) is added once per slot.
 
-Left to others: what the fields hold (``steps``, ``workspaces``), putting the Pod together (``pod.assembly``).
+Left to others: the contents of the fields (``steps``, ``workspaces``), assembling the Pod (``pod.assembly``).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from monopod.compiler.pod.volume_sources import is_shared
 from monopod.schemas.variables import TooLargeError
 
 MOST_CONTAINERS = 5_000
-"""Containers of a Pod at most. The store of a cluster has room for less than a thousand."""
+"""The maximum number of containers. A cluster can store a Pod of fewer than a thousand."""
 MOST_CHARACTERS = 64 * 1024 * 1024
-"""Characters in the fields of all containers together, forty times what the store of a cluster takes."""
+"""The maximum size of the fields of all containers together: forty times what a cluster can store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class PodDraft:
         return name
 
     def volume(self, words: Sequence[str], source: dict[str, Any], place: Place) -> str:
-        """Return the name of the volume with this source, adding it if it is not there yet; `place` is that of both.
+        """Return the name of the volume with this source, adding it if it is new; `place` is where it is written.
 
         `words` name it, and distinguish it from other volumes with the same source.
         """
@@ -101,7 +101,7 @@ class PodDraft:
 
 
 def check_size(characters: int) -> None:
-    """Raise TooLargeError if the fields of a Pod's containers cannot be as long as that."""
+    """Raise TooLargeError if the fields of a Pod's containers are longer than the limit."""
     if characters > MOST_CHARACTERS:
         raise TooLargeError(f"the containers of the Pod hold more than {MOST_CHARACTERS >> 20} Mi characters")
 
@@ -111,5 +111,5 @@ def characters_in(field: object) -> int:
     if isinstance(field, dict):
         return sum(len(key) + 4 + characters_in(value) for key, value in field.items())
     if isinstance(field, list):
-        return sum(2 + characters_in(each) for each in field)
+        return sum(2 + characters_in(item) for item in field)
     return len(field) if isinstance(field, str) else 1

@@ -2,13 +2,13 @@
 
 Rules:
 
-- A name is made of the author's own words, joined by hyphens. Where those do not fit, are not a DNS label, or are taken
-  already, it ends in a short hash of the words; the same words asked for in the same order give the same names.
-- A slot's name leaves room for a Step's name in that of its containers, and a container's for a prefix in the names of
-  volumes that are made from it, so that those are rarely cut themselves.
+- A name is made of the author's own words, joined by hyphens. If they are too long, not a DNS label, or taken already,
+  the name ends in a short hash of the words. The same calls in the same order return the same names.
+- A slot's name leaves room for the Step's name in the container's name. A container's name leaves room for a prefix in
+  the names of its volumes. Both are therefore rarely cut.
 - Every function adds the name that it returns to ``taken``.
 
-What is left to others: which things there are to name.
+Left to others: what needs a name.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NOT_IN_LABEL_VALUE = re.compile(r"[^A-Za-z0-9_.-]+")
 def slot_name(task_path: Sequence[str], index: int | None, taken: MutableSet[str]) -> str:
     """Return a new name for a slot of a Task; `task_path` are the PipelineTasks' names, outermost first.
 
-    `index` is that of the slot among several of a matrix, None for a Task with a single one.
+    `index` numbers the slots of a matrix; it is None for a Task with a single slot.
     """
     suffix = "" if index is None else f"-{index}"
     name = _label(task_path, MAX_SLOT_NAME - len(suffix)) + suffix
@@ -70,7 +70,7 @@ def _is_label(text: str) -> bool:
 
 def _unique(name: str, words: Sequence[str], limit: int, taken: MutableSet[str]) -> str:
     candidates = (_with_digest(name, (*words, str(number)), limit) for number in itertools.count(1))
-    unique = next(each for each in itertools.chain((name,), candidates) if each not in taken)
+    unique = next(candidate for candidate in itertools.chain((name,), candidates) if candidate not in taken)
     taken.add(unique)
     return unique
 

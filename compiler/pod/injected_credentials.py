@@ -1,7 +1,7 @@
 """Credentials that Tekton would put into every Step, from the Secrets of its ServiceAccount (Tekton docs/auth.md).
 
-Rules: monopod does not put them there, so what would need them is refused. That can be known only of a ServiceAccount
-that is given beside the run.
+Rules: monopod does not inject credentials, so it refuses a run whose ServiceAccount has such Secrets. It can only check
+a ServiceAccount that is among the files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _ANNOTATIONS = ("tekton.dev/git-", "tekton.dev/docker-")
 
 
 def injected_credentials(documents: Documents, service_account: str) -> list[Problem]:
-    """Return a problem for each Secret of the ServiceAccount that Tekton would make credentials of."""
+    """Return a problem for each Secret of the ServiceAccount that Tekton would turn into credentials."""
     problems = []
     for account in documents.others():
         if account.kind != "ServiceAccount" or account.name != service_account:

@@ -1,7 +1,7 @@
-"""Names in a compiled Pod, held against what a cluster takes: those of objects and images, and paths inside volumes.
+"""Names in a compiled Pod that a cluster would refuse: names of objects, image names, and paths inside volumes.
 
-Rules: a name that refers to what only a run knows is left to where it runs. Left to others: names that monopod makes
-(``generated_names``), those of documents (``schemas.tekton.fields``).
+Rules: a name that depends on a value known only while running is not checked. Left to others: names that monopod
+generates (``generated_names``), names of documents (``schemas.tekton.fields``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from monopod.schemas.formats.object_names import key_problem, path_problem, subd
 from monopod.schemas.model import Path
 
 _Check = Callable[[str], str | None]
-_Found = Iterator[tuple[Path, str]]
+_Mistakes = Iterator[tuple[Path, str]]
 
 
 def in_volumes(volumes: Iterable[dict[str, Any]], places: PodPlaces) -> Iterator[Problem]:
@@ -28,24 +28,24 @@ def in_volumes(volumes: Iterable[dict[str, Any]], places: PodPlaces) -> Iterator
 
 
 def in_source(source: dict[str, Any], place: Place) -> Iterator[Problem]:
-    """Yield what is wrong with names and paths in what a volume is made of, also where no Task uses it."""
+    """Yield what is wrong with names and paths in the source of a volume, even if no Task uses it."""
     yield from _at(place, _in_volume(source))
 
 
 def in_mounts(mounts: Iterable[dict[str, Any]], place: Place) -> Iterator[Problem]:
-    """Yield what is wrong with paths in volumeMounts; `place` is theirs."""
+    """Yield what is wrong with paths in the volumeMounts at `place`."""
     for index, mount in enumerate(mounts):
         for field in ("subPath", "subPathExpr"):
             yield from _at(place, _wrong(mount, field, path_problem, (index,)))
 
 
 def in_sub_path(sub_path: str, place: Place) -> Iterator[Problem]:
-    """Yield what is wrong with the subPath of a Workspace; `place` is that of what binds it."""
+    """Yield what is wrong with the subPath of a Workspace; `place` is where the Workspace is bound."""
     yield from _at(place, _wrong({"subPath": sub_path}, "subPath", path_problem, ()))
 
 
 def in_image(fields: dict[str, Any], place: Place) -> Iterator[Problem]:
-    """Yield what is wrong with the image of a container with these fields; `place` is that of ``image``."""
+    """Yield what is wrong with the image of a container with these fields; `place` is where ``image`` is written."""
     for _, message in _wrong(fields, "image", image_problem, ()):
         yield place.problem("invalid-value", message)
 
@@ -65,12 +65,12 @@ def in_environment(sources: Iterable[dict[str, Any]], place: Place) -> Iterator[
             yield from _at(place, _wrong(source.get(kind), "name", subdomain_problem, (index, kind)))
 
 
-def _at(place: Place, found: _Found) -> Iterator[Problem]:
-    for path, message in found:
+def _at(place: Place, mistakes: _Mistakes) -> Iterator[Problem]:
+    for path, message in mistakes:
         yield place.at(*path).problem("invalid-value", message)
 
 
-def _in_volume(volume: dict[str, Any]) -> _Found:
+def _in_volume(volume: dict[str, Any]) -> _Mistakes:
     for path, source in sources_of(volume):
         kind = path[-1]
         for field in OBJECTS.get(str(kind), ()):
@@ -80,7 +80,7 @@ def _in_volume(volume: dict[str, Any]) -> _Found:
             yield from _wrong(item, "path", path_problem, (*path, "items", index))
 
 
-def _wrong(holder: Any, field: str, check: _Check, path: Path) -> _Found:
+def _wrong(holder: Any, field: str, check: _Check, path: Path) -> _Mistakes:
     text = (holder or {}).get(field)
     if isinstance(text, str) and text and "$(" not in text and (message := check(text)) is not None:
         yield (*path, field), message

@@ -1,4 +1,4 @@
-"""The version of Kubernetes that a Pod is for, and what of the Pod depends on it.
+"""The version of Kubernetes that a Pod is compiled for, and the features that depend on it.
 
 Left to others: asking a cluster for its version (``monopod.runner.kubernetes``).
 """
@@ -22,9 +22,9 @@ class KubeVersion(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> KubeVersion:
-        """Return the version that a text means: ``1.36``, or what clusters call theirs (``v1.36.2-eks-1``).
+        """Return the version in a text: ``1.36``, or as clusters report it (``v1.36.2-eks-1``).
 
-        Raises ValueError, in words, also for versions that monopod does not run on.
+        Raises ValueError, with a message for the user, also for versions that monopod does not support.
         """
         match = _VERSION.fullmatch(text)
         if match is None:
@@ -41,17 +41,17 @@ class KubeVersion(NamedTuple):
 
     @property
     def has_pod_failure_policy(self) -> bool:
-        """Whether a Job can decide by the reason of a failure if it retries (on by default since 1.26)."""
+        """Whether a Job can decide by the reason of a failure whether it retries (on by default since 1.26)."""
         return self >= (1, 26)
 
     @property
     def has_pod_replacement_policy(self) -> bool:
-        """Whether a Job may wait for the end of a Pod before it makes the next (on by default since 1.29)."""
+        """Whether a Job may wait for the end of a Pod before it creates the next (on by default since 1.29)."""
         return self >= (1, 29)
 
     @property
     def sums_what_is_there(self) -> bool:
-        """Whether a LimitRange for Pods adds up what some containers say; before 1.28 all had to say something."""
+        """Whether a LimitRange for Pods adds up the values that are set; before 1.28 every container had to set one."""
         return self >= (1, 28)
 
     @property
@@ -62,6 +62,6 @@ class KubeVersion(NamedTuple):
 
 OLDEST = KubeVersion(1, 25)
 DEFAULT = KubeVersion(1, 29)
-"""What a Pod is for if nobody says: it runs on all later versions too."""
+"""The default. Its Pods run on all later versions too."""
 WITHOUT_NATIVE_SIDECARS = KubeVersion(1, 28)
 """The version whose Pods podman can run."""

@@ -2,13 +2,13 @@
 
 Rules (Kubernetes docs, "Limit Ranges"; Tekton docs/compute-resources.md, "LimitRange Support"):
 
-- The API fills up a LimitRange for containers: ``default`` from ``max``, ``defaultRequest`` from ``default``, then from
-  ``min``.
+- The API server completes a LimitRange for containers: ``default`` from ``max``, ``defaultRequest`` from ``default``,
+  then from ``min``.
 - Of several, the smallest ``max``, ``default``, ``defaultRequest`` and ratio count, and the largest ``min``. A default
   is not below the minimum.
-- What is for claims and images has no part in a Pod.
+- Limits for claims and images do not apply to a Pod.
 
-Left to others: what follows for the containers of a Pod (``resources``).
+Left to others: applying the limits to the containers of a Pod (``resources``).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits for one type of things, each by resource. `ratios` are how far a limit may be above its request."""
+    """The limits for containers or for Pods, by resource. `ratios` are the largest ratios of limit to request."""
 
     defaults: Mapping[str, Bound] = field(default_factory=dict)
     default_requests: Mapping[str, Bound] = field(default_factory=dict)
@@ -63,43 +63,43 @@ NO_LIMITS = LimitRanges()
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class _OwnedItem:
     item: LimitRangeItem
     owner: str
     place: Place
 
 
 def limit_ranges_of(documents: Documents, of_namespace: Iterable[dict[str, Any]], namespace: str | None) -> LimitRanges:
-    """Return the limits that hold for a Pod: of the documents that are for its namespace or for any, and of others.
+    """Return the limits that apply to a Pod, from the documents of its namespace or of none, and from `of_namespace`.
 
-    `of_namespace` are LimitRanges as a cluster has them; those of another namespace do not count.
+    `of_namespace` are LimitRanges read from a cluster; LimitRanges of another namespace are ignored.
     """
     items = [*_in_documents(documents, namespace), *_in_cluster(of_namespace, namespace)]
     return LimitRanges(
-        *(_merged([given for given in items if given.item.type == kind]) for kind in ("Container", "Pod"))
+        *(_merged([owned for owned in items if owned.item.type == kind]) for kind in ("Container", "Pod"))
     )
 
 
 def limit_range_problems(of_namespace: Iterable[dict[str, Any]], namespace: str | None) -> Iterator[Problem]:
-    """Yield what is wrong with LimitRanges as a cluster has them; those of another namespace do not count."""
+    """Yield what is wrong with LimitRanges read from a cluster; LimitRanges of another namespace are ignored."""
     for document in _of_namespace(of_namespace, namespace):
         _, complaints = validate(LimitRange, document)
         yield from (_place(document).problem(complaint.rule, complaint.message) for complaint in complaints)
 
 
-def _in_documents(documents: Documents, namespace: str | None) -> Iterator[_Given]:
+def _in_documents(documents: Documents, namespace: str | None) -> Iterator[_OwnedItem]:
     for document, model in documents.of(LimitRange):
         if namespace is None or model.metadata.namespace in (None, "", namespace):
             for index, item in enumerate(_items(model)):
-                yield _Given(item, document.name, DocumentPlace(document, ("spec", "limits", index)))
+                yield _OwnedItem(item, document.name, DocumentPlace(document, ("spec", "limits", index)))
 
 
-def _in_cluster(objects: Iterable[dict[str, Any]], namespace: str | None) -> Iterator[_Given]:
+def _in_cluster(objects: Iterable[dict[str, Any]], namespace: str | None) -> Iterator[_OwnedItem]:
     for document in _of_namespace(objects, namespace):
         model, _ = validate(LimitRange, document)
         if model is not None:
             place = _place(document)
-            yield from (_Given(item, model.metadata.name or "", place) for item in _items(model))
+            yield from (_OwnedItem(item, model.metadata.name or "", place) for item in _items(model))
 
 
 def _of_namespace(objects: Iterable[dict[str, Any]], namespace: str | None) -> Iterator[dict[str, Any]]:
@@ -117,7 +117,7 @@ def _items(limit_range: LimitRange) -> tuple[LimitRangeItem, ...]:
     return limit_range.spec.limits if limit_range.spec is not None else ()
 
 
-def _merged(items: list[_Given]) -> Limits:
+def _merged(items: list[_OwnedItem]) -> Limits:
     lowest = _chosen(items, lambda item: item.min, "min", largest=True)
     highest = _chosen(items, lambda item: item.max, "max")
     limits, requests = _defaults(items)
@@ -131,22 +131,26 @@ def _merged(items: list[_Given]) -> Limits:
 
 
 def _chosen(
-    items: Iterable[_Given], of_item: Callable[[LimitRangeItem], Mapping[str, str]], name: str, *, largest: bool = False
+    items: Iterable[_OwnedItem],
+    of_item: Callable[[LimitRangeItem], Mapping[str, str]],
+    name: str,
+    *,
+    largest: bool = False,
 ) -> dict[str, Bound]:
-    """Return by resource the smallest amount, or the largest."""
+    """Return the smallest amount of each resource, or the largest."""
     chosen: dict[str, Bound] = {}
-    for given in items:
-        for resource, text in of_item(given.item).items():
-            bound = Bound(text, given.owner, given.place.at(name, resource))
+    for owned in items:
+        for resource, text in of_item(owned.item).items():
+            bound = Bound(text, owned.owner, owned.place.at(name, resource))
             present = chosen.get(resource)
             if present is None or (bound.amount > present.amount if largest else bound.amount < present.amount):
                 chosen[resource] = bound
     return chosen
 
 
-def _defaults(items: Iterable[_Given]) -> tuple[dict[str, Bound], dict[str, Bound]]:
-    """Return the default limits and requests, each LimitRange filled up as the API does it."""
-    of_containers = [given for given in items if given.item.type == "Container"]
+def _defaults(items: Iterable[_OwnedItem]) -> tuple[dict[str, Bound], dict[str, Bound]]:
+    """Return the default limits and requests, after each LimitRange is completed as the API server completes it."""
+    of_containers = [owned for owned in items if owned.item.type == "Container"]
     limits = _chosen(of_containers, lambda item: {**item.max, **item.default}, "default")
     requests = _chosen(
         of_containers, lambda item: {**item.min, **item.max, **item.default, **item.default_request}, "defaultRequest"

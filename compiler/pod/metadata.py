@@ -1,11 +1,11 @@
-"""Labels and annotations of the Pod: what the run says, its Pipeline, and what is meant for the Pods of its Tasks.
+"""Labels and annotations of the Pod: from the run, from its Pipeline, and from Tasks that have some for their own Pods.
 
 Rules (Tekton docs/labels.md; docs/pipelineruns.md, "Specifying taskRunSpecs"):
 
-- What the run says wins over its Pipeline (a TaskRun's over its Task).
-- What a taskSpec or a taskRunSpec has for the Pod of one Task, the one Pod has. If it has another value already, that
-  is kept, with a warning.
-- What a Task in a Pipeline says of itself as a document does not describe the Pod of all Tasks, and is not taken.
+- The run's values win over its Pipeline's (a TaskRun's over its Task's).
+- The metadata that a taskSpec or a taskRunSpec has for the Pod of one Task is added to the run's Pod. If the Pod has
+  another value already, that value is kept, with a warning.
+- The metadata of a Task document does not describe the Pod of all Tasks, and is not copied from a Pipeline's Tasks.
 
 Left to others: what monopod itself adds (``pod.assembly``).
 """
@@ -22,7 +22,7 @@ from monopod.schemas.kubernetes.metadata import ObjectMeta
 from monopod.schemas.tekton.pipelines import PipelineTaskMetadata
 
 _OF_THE_OBJECT = frozenset({"kubectl.kubernetes.io/last-applied-configuration", MAX_CONCURRENCY})
-"""Annotations that say something of the object that has them, and of nothing else."""
+"""Annotations that describe only the object that has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def pod_metadata(
     source: ObjectMeta | None,
     of_tasks: Iterable[ForOneTask],
 ) -> PodMetadata:
-    """Return the metadata of a Pod; `run` is that of the run as plain data, `source` that of its Pipeline or Task."""
+    """Return the metadata of a Pod, from its `run` (plain data), its Pipeline or Task (`source`), and its Tasks."""
     labels, annotations = dict(source.labels if source else {}), _copied(source.annotations if source else {})
     labels.update(run.get("labels") or {})
     annotations.update(run.get("annotations") or {})

@@ -1,13 +1,14 @@
-"""What a Pod needs from outside of itself: ConfigMaps, Secrets, their keys, and paths of the machine.
+"""Objects that a Pod needs from outside: ConfigMaps, Secrets, their keys, and paths of the machine.
 
 Rules:
 
-- An object that is given must have each key that is referred to. One that is not given may be in the cluster: a note,
-  and a warning where one of a like name is given. A Pod that runs on this machine (`local`) needs it: an error.
-- What is ``optional`` need not be there.
-- A hostPath must be there on this machine, unless its type makes it (``DirectoryOrCreate``, ``FileOrCreate``).
+- An object in the files must have each key that is referred to. An object that is not in the files may be in the
+  cluster. This is a note, or a warning if the files have a similar name. It is an error for a Pod that runs on this
+  machine (`local`).
+- An ``optional`` object or key may be missing.
+- A hostPath must exist on this machine, unless its type creates it (``DirectoryOrCreate``, ``FileOrCreate``).
 
-Left to others: what the objects hold while running (the backends).
+Left to others: the contents of the objects while running (the backends).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from monopod.schemas.kubernetes.objects import ConfigMap, Secret
 from monopod.schemas.plan import Pipeline, walk
 
 _IN_EVERY_NAMESPACE = "kube-root-ca.crt"
-"""The ConfigMap that a cluster makes in each namespace."""
+"""The ConfigMap that a cluster creates in each namespace."""
 
 Kind: TypeAlias = Literal["ConfigMap", "Secret"]
 _KEYS: dict[Kind, tuple[str, str]] = {"ConfigMap": ("data", "binaryData"), "Secret": ("data", "stringData")}
@@ -45,36 +46,36 @@ class _Reference:
 
 
 def missing(contents: PodContents, pipeline: Pipeline, documents: Documents, *, local: bool) -> Iterator[Problem]:
-    """Yield a problem for all that the Pod needs and that is not given or, if it is `local`, not on this machine."""
+    """Yield a problem for each object missing from the files and, if `local`, each path missing from this machine."""
     yield from missing_objects(contents, pipeline, documents, local=local)
     if local:
         yield from missing_host_paths(contents)
 
 
 def is_advice(problem: Problem) -> bool:
-    """Return whether a problem is only for `monopod check`: an object that a cluster may well have."""
+    """Return whether a problem is only for `monopod check`: an object that the cluster probably has."""
     return problem.rule == "missing-object" and problem.severity == "note"
 
 
 def missing_objects(
     contents: PodContents, pipeline: Pipeline, documents: Documents, *, local: bool
 ) -> Iterator[Problem]:
-    """Yield a problem for each ConfigMap, Secret or key that is referred to and not given."""
-    given: dict[Kind, dict[str, frozenset[str]]] = {
+    """Yield a problem for each ConfigMap, Secret or key that is referred to and not in the files."""
+    known: dict[Kind, dict[str, frozenset[str]]] = {
         "ConfigMap": {document.name: _keys(document.data, "ConfigMap") for document, _ in documents.of(ConfigMap)},
         "Secret": {document.name: _keys(document.data, "Secret") for document, _ in documents.of(Secret)},
     }
-    tasks = {slot.name: each.path for each in walk(pipeline) for slot in each.task.slots}
+    tasks = {slot.name: task.path for task in walk(pipeline) for slot in task.task.slots}
     reported: set[tuple[Any, ...]] = set()
-    for each in (*_of_containers(contents, tasks), *_of_volumes(contents, tasks)):
-        problem = _problem(each, given[each.kind], local=local)
-        if problem is not None and (problem.position, each.kind, each.name) not in reported:
-            reported.add((problem.position, each.kind, each.name))
+    for reference in (*_of_containers(contents, tasks), *_of_volumes(contents, tasks)):
+        problem = _problem(reference, known[reference.kind], local=local)
+        if problem is not None and (problem.position, reference.kind, reference.name) not in reported:
+            reported.add((problem.position, reference.kind, reference.name))
             yield problem
 
 
 def missing_host_paths(contents: PodContents, exists: Callable[[str], bool] = os.path.lexists) -> Iterator[Problem]:
-    """Yield a problem for each hostPath that is not there on this machine and is not made."""
+    """Yield a problem for each hostPath that does not exist on this machine and is not created."""
     for volume in contents.volumes:
         source = volume.get("hostPath")
         if source and not str(source.get("type") or "").endswith("OrCreate") and not exists(source["path"]):
@@ -126,20 +127,20 @@ def _needed(reference: Any) -> dict[str, Any] | None:
     return reference if isinstance(reference, dict) and not reference.get("optional") else None
 
 
-def _problem(reference: _Reference, given: Mapping[str, frozenset[str]], *, local: bool) -> Problem | None:
+def _problem(reference: _Reference, known: Mapping[str, frozenset[str]], *, local: bool) -> Problem | None:
     kind, name = reference.kind, reference.name
     user = f", which the Task '{reference.task}' needs" if reference.task else ""
     if "$(" in name:
         return None
-    if name in given:
-        missing: Sequence[str] = [key for key in reference.keys if key not in given[name] and "$(" not in key]
+    if name in known:
+        missing: Sequence[str] = [key for key in reference.keys if key not in known[name] and "$(" not in key]
         if not missing:
             return None
-        message = f"the {kind} '{name}' has no key '{missing[0]}'{user}{did_you_mean(missing[0], given[name])}"
+        message = f"the {kind} '{name}' has no key '{missing[0]}'{user}{did_you_mean(missing[0], known[name])}"
         return reference.place.problem("missing-object", message)
     if name == _IN_EVERY_NAMESPACE and not local:
         return None
-    severity: Severity = "error" if local else "warning" if closest(name, given) is not None else "note"
+    severity: Severity = "error" if local else "warning" if closest(name, known) is not None else "note"
     way_out = "; give it with -f" if local else "; a cluster may have it, else give it with -f"
-    message = f"there is no {kind} '{name}' in the files{user}{did_you_mean(name, given) or way_out}"
+    message = f"there is no {kind} '{name}' in the files{user}{did_you_mean(name, known) or way_out}"
     return reference.place.problem("missing-object", message, severity)

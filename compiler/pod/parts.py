@@ -1,12 +1,12 @@
-"""PodParts: what the Pod of a run is made of beside its Plan, and where each part was written.
+"""PodParts: the contents of a run's Pod besides its Plan, and where each part was written.
 
 Rules:
 
-- All references are replaced: the Pod has these fields as they are.
+- All references are replaced: the Pod gets these fields unchanged.
 - Field values are plain JSON-like Python values in the spelling of the Kubernetes API (core/v1).
-- Container names are those of the Plan's slots; volume names are unique in the Pod.
+- Containers have the names that the Plan's slots list; volume names are unique in the Pod.
 
-What is left to others: putting it together, with the volumes of monopod's own (``monopod.compiler.pod.assembly``).
+Left to others: assembling the Pod, with monopod's own volumes (``monopod.compiler.pod.assembly``).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from monopod.schemas.model import Path
 
 @dataclass(frozen=True, slots=True)
 class ContainerPart:
-    """The container of one Step or Sidecar, as its author wants it.
+    """The container of one Step or Sidecar, as its author wrote it.
 
-    ``fields`` are those of a core/v1 Container (``image``, ``env``, ``volumeMounts``, ``resources``,
+    ``fields`` are fields of a core/v1 Container (``image``, ``env``, ``volumeMounts``, ``resources``,
     ``securityContext`` …) without ``name``, and without ``command``, ``args`` and ``workingDir``, which the Plan has.
-    ``has_script``: it is a script that runs in this container.
+    ``has_script``: the container runs a script.
     """
 
     name: str
@@ -66,6 +66,6 @@ class PodPlaces:
     fields: dict[Path, Place] = field(default_factory=dict)
 
     def field_of_pod(self, *path: str | int) -> Place:
-        """Return where the field at `path` of the Pod was written, or what is around it. Raises KeyError."""
+        """Return where the field at `path` of the Pod, or the closest one around it, was written. Raises KeyError."""
         length = next(length for length in range(len(path), -1, -1) if path[:length] in self.fields)
         return self.fields[path[:length]].at(*path[length:])

@@ -1,19 +1,19 @@
-"""What the containers of a Pod ask of the scheduler, so that the Pod asks for what it can use at one time.
+"""The requests of a Pod's containers, scaled so that the Pod requests only what it can use at one time.
 
 Kubernetes adds up the requests of all containers of a Pod, though a DAG never runs them all at once. Here the requests
-are scaled so that their sum is the *peak*: the most that Steps which can run at the same time ask for together.
+are scaled so that their sum is the *peak*: the largest sum of the requests of Steps that can run at the same time.
 
 Rules:
 
-- Steps of a slot run one after the other, its Sidecars beside all of them; slots of a Task run at the same time; Tasks
-  are ordered by ``after`` alone, and final Tasks come when all others have ended.
+- The Steps of a slot run one after the other, its Sidecars beside all of them. The slots of a Task run at the same
+  time. Only ``after`` orders Tasks, and finally Tasks run when all others have ended.
 - Each resource has its own peak, and its containers keep their proportions, rounded so that the sum is exact.
-- A container with a limit and no request asks for its limit, as Kubernetes has it. Limits stay as they are written.
-- Only what Kubernetes lets a container use beyond its request is scaled (`SHARED`). Devices and huge pages belong to
+- A container with a limit and no request requests its limit, as in Kubernetes. Limits are not changed.
+- Only resources that a container may use beyond its request are scaled (`SHARED`). Devices and huge pages belong to
   their container from the Pod's start to its end, and their request must be their limit.
 
-What is left to others: the search for the peak (``monopod.compiler.pod.antichain``), and whether a request is above its
-limit, which is the author's error.
+Left to others: the search for the peak (``monopod.compiler.pod.antichain``), and requests above their limits, which
+are an author's error.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ def shared_requests(
     lowest: Mapping[str, Amounts] = types.MappingProxyType({}),
     lowest_sums: Amounts = types.MappingProxyType({}),
 ) -> dict[str, dict[str, str]]:
-    """Return by container the requests that it must have for the Pod to ask for its peak.
+    """Return the requests of each container with which the Pod requests its peak.
 
-    `resources` are by container, in the shape of the Kubernetes API (ResourceRequirements). A container that asks for
-    none of a resource has no request for it in what comes out. A request is not made smaller than the `lowest` of its
-    container, nor are all of a resource together, as far as more was asked for, than `lowest_sums`. Raises ValueError
-    for a malformed Quantity.
+    `resources` are by container, in the shape of the Kubernetes API (ResourceRequirements). A container that does not
+    request a resource gets no request for it. No request is scaled below the `lowest` of its container. The sum of a
+    resource is not scaled below `lowest_sums`, unless it was smaller already. Raises ValueError for a malformed
+    Quantity.
     """
     shared: dict[str, dict[str, str]] = {}
     for resource in SHARED:
-        texts = {name: text for name, value in resources.items() if (text := _asked(value, resource)) is not None}
+        texts = {name: text for name, value in resources.items() if (text := _request(value, resource)) is not None}
         floors = {name: amounts[resource] for name, amounts in lowest.items() if resource in amounts}
         floor_of_sum = lowest_sums.get(resource, Fraction(0))
         for name, text in _share(pipeline, texts, resource, floors, floor_of_sum).items():
@@ -61,9 +61,9 @@ def shared_requests(
 
 
 def peak(pipeline: Pipeline, amounts: Mapping[str, int]) -> int:
-    """Return the most that containers of `pipeline` which can be busy at the same time need together.
+    """Return the largest sum of `amounts` of containers of `pipeline` that can be busy at the same time.
 
-    `amounts` are by container; what a container that is not there needs is nothing.
+    `amounts` are by container; a container without an amount counts as 0.
     """
     return max(_peak_of_tasks(pipeline.tasks, amounts), _peak_of_tasks(pipeline.final_tasks, amounts))
 
@@ -71,7 +71,7 @@ def peak(pipeline: Pipeline, amounts: Mapping[str, int]) -> int:
 def _peak_of_tasks(tasks: Sequence[Task], amounts: Mapping[str, int]) -> int:
     by_name = {task.name: task for task in tasks}
     numbers = {name: number for number, name in enumerate(task_levels(tasks))}
-    predecessors = [[numbers[each] for each in by_name[name].after if each in numbers] for name in numbers]
+    predecessors = [[numbers[earlier] for earlier in by_name[name].after if earlier in numbers] for name in numbers]
     return heaviest_antichain([_amount_of_task(by_name[name], amounts) for name in numbers], predecessors)
 
 
@@ -86,7 +86,7 @@ def _amount_of_slot(slot: Slot, amounts: Mapping[str, int]) -> int:
     return steps + sum(amounts.get(name, 0) for name in slot.sidecars)
 
 
-def _asked(resources: Mapping[str, Any], resource: str) -> str | None:
+def _request(resources: Mapping[str, Any], resource: str) -> str | None:
     """Return the request of a container, which is its limit if it has none of its own."""
     for kind in ("requests", "limits"):
         amount = (resources.get(kind) or {}).get(resource)
@@ -98,7 +98,7 @@ def _asked(resources: Mapping[str, Any], resource: str) -> str | None:
 def _share(
     pipeline: Pipeline, texts: Mapping[str, str], resource: str, floors: Amounts, floor_of_sum: Fraction
 ) -> dict[str, str]:
-    """Return by container its share of the peak of one resource, in the units that its author uses."""
+    """Return each container's share of the peak of one resource, in the units that its author uses."""
     unit = Fraction(1, 1000) if resource == "cpu" else Fraction(1)
     amount_of = {text: -(-quantity.parse(text) // unit) for text in set(texts.values())}
     amounts = {name: amount_of[text] for name, text in texts.items()}
@@ -108,7 +108,11 @@ def _share(
     if highest == whole and all(amount >= least for amount, least in zip(amounts.values(), lowest, strict=True)):
         return dict(texts)
     divisible = (*amounts.values(), *lowest)
-    grain = 1 if resource == "cpu" else next(each for each in (1024, 1000, 1) if _all_divisible(divisible, each))
+    grain = (
+        1
+        if resource == "cpu"
+        else next(unit_size for unit_size in (1024, 1000, 1) if _all_divisible(divisible, unit_size))
+    )
     shares = apportion_above(
         [amount // grain for amount in amounts.values()], -(-highest // grain), [least // grain for least in lowest]
     )
@@ -121,14 +125,14 @@ def _written(value: Fraction, as_written: str) -> str:
 
 
 def _all_divisible(amounts: Iterable[int], divisor: int) -> bool:
-    """Whether whole multiples of `divisor` can be shared out: their sums are readable, and no less exact."""
+    """Return whether whole multiples of `divisor` can be shared out: sums stay exact and are easier to read."""
     return all(amount % divisor == 0 for amount in amounts)
 
 
 def apportion_above(amounts: Sequence[int], total: int, lowest: Sequence[int]) -> list[int]:
-    """Return what `apportion` does, but for those that would get less than their `lowest`, which they get instead.
+    """Apportion as `apportion` does, but give each amount at least its `lowest`.
 
-    The others share what is left, so that the sum is `total`, unless the lowest alone are more.
+    The other amounts share the rest, so that the sum is `total`, unless the lowest values add up to more.
     """
     low: set[int] = set()
     while True:

@@ -1,12 +1,12 @@
-"""What a run asks of its Pods, brought together in the one Pod there is: podTemplate, taskRunSpecs, resources.
+"""The settings of a run for its Pods, merged into one Pod: podTemplate, taskRunSpecs, resources.
 
 Rules (Tekton docs/podtemplates.md, pipelineruns.md, compute-resources.md, labels.md):
 
-- What all Tasks have in common is the Pod's. What a taskRunSpec asks for itself is the Task's containers' where a
-  container can have it (environment, uid, resources …); the rest is the Pod's too: labels of nodes and lists are put
-  together, and two values that cannot both hold are refused.
+- Settings for all Tasks go to the Pod. Settings of a taskRunSpec go to the Task's containers if a container can have
+  them (environment, uid, resources …), else to the Pod: node labels and lists are merged, and two conflicting values
+  are refused.
 - There is one ServiceAccount.
-- The environment of a podTemplate is that of Steps, not of Sidecars, and wins over a Step's own.
+- The environment of a podTemplate applies to Steps, not to Sidecars, and wins over a Step's own.
 - ``computeResources`` of a whole Task are spread over its Steps as Tekton does: requests evenly, limits for each.
 
 Left to others: the containers (``slots``), the Pod (``pod.assembly``).
@@ -50,9 +50,9 @@ _LISTS = frozenset({"tolerations", "imagePullSecrets", "hostAliases", "topologyS
 
 @dataclass(frozen=True, slots=True)
 class TaskSettings:
-    """What the containers of a Task get from the run.
+    """The settings that a run has for the containers of a Task.
 
-    ``steps`` and ``sidecars`` are resources by name, ``places`` where those are written.
+    ``steps`` and ``sidecars`` are resources by name, ``places`` is where they are written.
     """
 
     environment: Sequence[Mapping[str, Any]] = ()
@@ -67,7 +67,7 @@ class TaskSettings:
 
 @dataclass(frozen=True, slots=True)
 class PodSettings:
-    """The fields of the Pod, and the settings of Tasks: of each that has its own, and of all others."""
+    """The fields of the Pod, and the settings of Tasks: of each Task that has its own, and of all other Tasks."""
 
     fields: dict[str, Any] = field(default_factory=dict)
     base: TaskSettings = TaskSettings()
@@ -79,7 +79,7 @@ _ONE_POD = "the run is one Pod, so all combinations of a matrix have the same po
 
 
 class _Collector:
-    """Puts together what several places ask of the one Pod."""
+    """Merges settings from several places into one Pod."""
 
     def __init__(self, params: Variables, draft: PodDraft) -> None:
         self.fields: dict[str, Any] = {}
@@ -88,7 +88,7 @@ class _Collector:
         self._volumes: dict[str, dict[str, Any]] = {}
 
     def resolved(self, template: PodTemplate, place: Place, matrix: Matrix | None = None) -> dict[str, Any]:
-        """Return the fields of a podTemplate, values in place of references to params."""
+        """Return the fields of a podTemplate, with values instead of references to params."""
         fanned_out: dict[Path, str] = {
             ("params", name): _ONE_POD for name in (matrix.names() if matrix is not None else ())
         }
@@ -106,11 +106,11 @@ class _Collector:
         if present is None:
             self.fields[name] = value
         elif name in _LISTS:
-            self.fields[name] = [*present, *(each for each in value if each not in present)]
+            self.fields[name] = [*present, *(item for item in value if item not in present)]
         elif name in {"nodeSelector", "securityContext"}:
-            for key, each in value.items():
-                if present.get(key, each) != each:
-                    self._refuse(f"{name}.{key}", present[key], each, place.at(name, key))
+            for key, item in value.items():
+                if present.get(key, item) != item:
+                    self._refuse(f"{name}.{key}", present[key], item, place.at(name, key))
             self.fields[name] = {**present, **value}
         elif present != value:
             self._refuse(name, present, value, place.at(name))
@@ -125,7 +125,7 @@ class _Collector:
                 self._refuse(f"volume '{volume['name']}'", present, volume, place.at("volumes", index))
 
     def _refuse(self, what: str, present: Any, value: Any, place: Place) -> None:
-        first, second = (json.dumps(each, ensure_ascii=False) for each in (present, value))
+        first, second = (json.dumps(side, ensure_ascii=False) for side in (present, value))
         message = f"the run is one Pod, whose {what} cannot be both {first} and {second}; give all Tasks the same"
         self._params.report.add(place.problem("pod-conflict", message))
 
@@ -179,7 +179,7 @@ def of_task_run(spec: TaskRunSpec, place: Place, params: Variables, draft: PodDr
 
 
 def _take_common(template: PodTemplate | None, place: Place, collector: _Collector) -> TaskSettings:
-    """Add the podTemplate of all Tasks to the Pod and return what is left for their containers."""
+    """Add the podTemplate of all Tasks to the Pod and return the settings for their containers."""
     if template is None:
         return TaskSettings()
     fields = collector.resolved(template, place)
@@ -191,7 +191,7 @@ def _take_common(template: PodTemplate | None, place: Place, collector: _Collect
 
 
 def _take_own(fields: dict[str, Any], place: Place, settings: TaskSettings, collector: _Collector) -> TaskSettings:
-    """Add the podTemplate of one Task to the Pod and return the Task's settings with what its containers can have."""
+    """Add the podTemplate of one Task to the Pod and return the settings for the Task's containers."""
     environment = {entry["name"]: entry for entry in (*settings.environment, *fields.pop("env", ()))}
     collector.add_volumes(fields.pop("volumes", ()), place)
     security = fields.pop("securityContext", {})
@@ -226,7 +226,7 @@ def unused(settings: TaskSettings, steps: Sequence[ResolvedStep]) -> Iterator[Pr
 
 
 def apply(settings: TaskSettings, steps: Sequence[ResolvedStep]) -> list[ResolvedStep]:
-    """Return the Steps or the Sidecars of a Task with what the run gives them."""
+    """Return the Steps or the Sidecars of a Task with the run's settings."""
     if settings == TaskSettings():
         return list(steps)
     return [_applied(settings, step, len(steps)) for step in steps]
@@ -245,17 +245,17 @@ def _applied(settings: TaskSettings, step: ResolvedStep, count: int) -> Resolved
             sources = Sources((*sources.sources, (settings.security_place, paths)))
     by_name = settings.sidecars if step.is_sidecar else settings.steps
     if step.name in by_name:
-        given = {"computeResources": by_name[step.name]}
-        fields = merge_template(fields, given)
+        overrides = {"computeResources": by_name[step.name]}
+        fields = merge_template(fields, overrides)
         place = settings.places["Sidecar" if step.is_sidecar else "Step", step.name]
-        sources = Sources(sources.sources, ((place, written(given)),))
+        sources = Sources(sources.sources, ((place, written(overrides)),))
     if settings.resources is not None and not step.is_sidecar:
         fields["computeResources"] = _share(settings.resources, fields.get("computeResources", {}), count)
     return replace(step, fields=fields, sources=sources)
 
 
 def _share(whole: Mapping[str, Any], own: Mapping[str, Any], count: int) -> dict[str, Any]:
-    """Return one Step's part of a Task's resources."""
+    """Return one Step's share of a Task's resources."""
     requests = whole.get("requests") or (whole.get("limits") if not own.get("requests") else None) or {}
     parts = {name: _part(name, amount, count) for name, amount in requests.items()}
     result = {"requests": parts, "limits": whole.get("limits")}

@@ -1,17 +1,17 @@
-"""What each container of a Pod asks for and may have, in a namespace with LimitRanges or without.
+"""The requests and limits of each container of a Pod, in a namespace with or without LimitRanges.
 
 Rules:
 
-- A container that says nothing gets what the LimitRange would give it. It is written down, so that the peak counts it.
-- Requests are scaled to the peak (``peak_requests``). None is made smaller than a LimitRange wants it: not below its
-  minimum, nor below what its limit allows at the largest ratio; nor is the Pod's sum. What is missing from that, the
-  coordinator asks for.
-- What an author asks for is not lowered: what is over a LimitRange is refused where it is written.
+- A container without requests or limits gets the defaults of the LimitRange. They are written into the Pod, so that
+  the peak counts them.
+- Requests are scaled to the peak (``peak_requests``), but not below what a LimitRange requires: its minimum, and the
+  limit divided by its largest ratio. The same holds for the Pod's sum; the coordinator requests what is missing.
+- An author's own values are never lowered: a value above a LimitRange is an error where it is written.
 - The coordinator gets the LimitRange's default limit too, unless that would be too little for it.
-- With pod-level resources the Pod asks for the sum. For that to be the peak, a container that asks for none of a
-  resource says so with an explicit 0, which also keeps the defaults of an unknown LimitRange out of the sum.
+- With pod-level resources the Pod requests the sum of its containers. To make that the peak, a container that does not
+  request a resource gets an explicit 0. This also keeps the defaults of an unknown LimitRange out of the sum.
 
-Left to others: LimitRanges as such (``limit_ranges``), putting it all into the Pod (``pod.assembly``).
+Left to others: reading LimitRanges (``limit_ranges``), assembling the Pod (``pod.assembly``).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from monopod.schemas.plan import Pipeline
 
 COORDINATOR_REQUESTS = {"cpu": "10m", "memory": "32Mi"}
 COORDINATOR_LIMITS = {"cpu": "500m", "memory": "128Mi", "ephemeral-storage": "1Gi"}
-"""What the coordinator may have where every container must have a limit."""
+"""The coordinator's limits where every container must have a limit."""
 OF_WHOLE_PODS = ("cpu", "memory")
-"""What a Pod as a whole can ask for; huge pages, the third, belong to their containers from start to end."""
+"""The resources that a Pod as a whole can request, except huge pages, which belong to one container throughout."""
 
 _ZERO = Fraction(0)
 Resources = Mapping[str, Any]
@@ -42,13 +42,13 @@ Resources = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong: with the container of a Step or Sidecar, at a path of it, or with what a LimitRange asks for."""
+    """A problem with a container, at a path of its Step or Sidecar, or with a bound of a LimitRange."""
 
     message: str
     at: tuple[str, Path] | Bound
 
     def problem(self, places: PodPlaces) -> Problem:
-        """Return it as a problem, where it is."""
+        """Return the problem at its place."""
         place = self.at.place if isinstance(self.at, Bound) else places.containers[self.at[0]](*self.at[1])
         return place.problem("limit-range", self.message)
 
@@ -75,7 +75,7 @@ def over_limits(resources: Resources) -> Iterator[tuple[str, str]]:
 def pod_resources(
     pipeline: Pipeline, parts: Iterable[ContainerPart], ranges: LimitRanges, kube_version: KubeVersion
 ) -> PodResources:
-    """Return what the containers in `parts` and the coordinator ask for. Raises ValueError for a malformed Quantity."""
+    """Return the resources of the containers and of the coordinator. Raises ValueError for a malformed Quantity."""
     own = {part.name: part.fields.get("resources") or {} for part in parts}
     if ranges == LimitRanges():
         containers = _with_requests(own, shared_requests(pipeline, own))
@@ -118,9 +118,9 @@ def _sum(resources: Iterable[Resources], kind: str, name: str) -> Fraction:
 
 
 def _with_defaults(resources: Resources, limits: Limits, silent: Iterable[str] = ()) -> dict[str, Any]:
-    """Return resources with what admission would give them; a limit without a request is its request, too.
+    """Return resources with the defaults that admission would add; a limit without a request is also the request.
 
-    What else a request must be there for (`silent`) is asked for by a 0.
+    Other resources that need a request (`silent`) get a request of 0.
     """
     own_limits, own_requests = resources.get("limits") or {}, resources.get("requests") or {}
     given_limits = {name: bound.text for name, bound in limits.defaults.items()} | own_limits
@@ -132,7 +132,7 @@ def _with_defaults(resources: Resources, limits: Limits, silent: Iterable[str] =
 
 
 def _floors(resources: Resources, limits: Limits) -> dict[str, Fraction]:
-    """Return how little a container may ask for, by resource."""
+    """Return the smallest requests that a container may have, by resource."""
     floors = {name: bound.amount for name, bound in limits.lowest.items()}
     for name, ratio in limits.ratios.items():
         if ratio.amount > 0:
@@ -151,7 +151,7 @@ def _contradictions(ranges: LimitRanges) -> Iterator[Finding]:
 
 
 def _over(container: str, own: Resources, limits: Limits) -> Iterator[Finding]:
-    """Yield what of an author's own resources a LimitRange does not allow."""
+    """Yield each of an author's own requests and limits that a LimitRange does not allow."""
     own_limits, own_requests = own.get("limits") or {}, own.get("requests") or {}
 
     def finding(message: str, *path: str) -> Finding:
@@ -178,15 +178,15 @@ def _over(container: str, own: Resources, limits: Limits) -> Iterator[Finding]:
 def _below_floors(
     containers: Mapping[str, Resources], floors: Mapping[str, Mapping[str, Fraction]]
 ) -> Iterator[Finding]:
-    """Yield requests that cannot be raised: of what is not shared, they belong to their limits."""
+    """Yield requests that are too small and cannot be raised: unshared resources must equal their limits."""
     for name, lowest in floors.items():
         for resource, floor in lowest.items():
-            if resource not in SHARED and _asked(containers[name], resource) < floor:
+            if resource not in SHARED and _request(containers[name], resource) < floor:
                 message = f"the LimitRange wants every container to ask for {quantity.canonical(floor)} of {resource}"
                 yield Finding(message, (name, ("computeResources",)))
 
 
-def _asked(resources: Resources, name: str) -> Fraction:
+def _request(resources: Resources, name: str) -> Fraction:
     kind = "requests" if name in (resources.get("requests") or {}) else "limits"
     return _amount(resources, kind, name)
 
@@ -194,7 +194,7 @@ def _asked(resources: Resources, name: str) -> Fraction:
 def _coordinator(
     ranges: LimitRanges, silent: Iterable[str], kube_version: KubeVersion
 ) -> tuple[dict[str, Any], list[Finding]]:
-    """Return the coordinator's resources, and which LimitRanges leave it too little."""
+    """Return the coordinator's resources, and a finding for each LimitRange that leaves it too little."""
     limits = ranges.container
     completed = _with_defaults({"requests": dict(COORDINATOR_REQUESTS)}, limits, silent)
     findings = []
@@ -220,7 +220,7 @@ def _coordinator(
 
 
 def _least_of_pod(resources: Iterable[Resources], limits: Limits) -> dict[str, Fraction]:
-    """Return how little a Pod may ask for, by resource."""
+    """Return the smallest requests that a Pod may have, by resource."""
     floors = {name: bound.amount for name, bound in limits.lowest.items()}
     whole = list(resources)
     for name, ratio in limits.ratios.items():
@@ -232,7 +232,7 @@ def _least_of_pod(resources: Iterable[Resources], limits: Limits) -> dict[str, F
 def _filled_up(
     coordinator: dict[str, Any], containers: Iterable[Resources], least: Mapping[str, Fraction]
 ) -> dict[str, Any]:
-    """Return the coordinator's resources with what is missing from a Pod's sum, up to its limit."""
+    """Return the coordinator's resources, raised by what the Pod's sum lacks, up to its limit."""
     others = list(containers)
     requests = dict(coordinator["requests"])
     for name, amount in least.items():
@@ -247,7 +247,7 @@ def _filled_up(
 def _of_whole_pod(
     containers: Mapping[str, Resources], coordinator: Resources, limits: Limits, kube_version: KubeVersion
 ) -> Iterator[Finding]:
-    """Yield what a LimitRange for Pods does not allow."""
+    """Yield what a LimitRange for Pods does not allow of the Pod as a whole."""
     whole = [*containers.values(), coordinator]
     for name, bound in {**limits.ratios, **limits.highest}.items():
         without = [key for key, value in containers.items() if name not in (value.get("limits") or {})]
@@ -255,10 +255,12 @@ def _of_whole_pod(
             message = f"the LimitRange '{bound.owner}' is for the whole Pod, and wants this to have a limit of {name}"
             yield Finding(message, (without[0], ("computeResources",)))
     for name, amount in _least_of_pod(whole, limits).items():
-        asked = _sum(whole, "requests", name)
-        if asked < amount:
+        requested = _sum(whole, "requests", name)
+        if requested < amount:
             bound = limits.lowest.get(name) or limits.ratios[name]
-            message = f"the Pod asks for {_written(name, asked)} of {name}, and has to ask for {_written(name, amount)}"
+            message = (
+                f"the Pod asks for {_written(name, requested)} of {name}, and has to ask for {_written(name, amount)}"
+            )
             yield Finding(message, bound)
     for name, bound in limits.lowest.items():
         limit = _sum(whole, "limits", name)
@@ -275,7 +277,7 @@ def _of_whole_pod(
 
 
 def _written(name: str, amount: Fraction) -> str:
-    """Return an amount as a Quantity, rounded up to what Kubernetes counts in."""
+    """Return an amount as a Quantity, rounded up to the unit in which Kubernetes counts."""
     unit = Fraction(1, 1000) if name == "cpu" else Fraction(1)
     return quantity.canonical(-(-amount // unit) * unit, "decimal" if name == "cpu" else "binary")
 
@@ -286,14 +288,14 @@ def _written(name: str, amount: Fraction) -> str:
 def _with_pod_level(resources: PodResources, kube_version: KubeVersion) -> PodResources:
     if not kube_version.has_pod_level_resources:
         return resources
-    asked = [value.get("requests") or {} for value in resources.containers.values()]
-    names = [name for name in OF_WHOLE_PODS if any(name in request for request in asked)]
+    all_requests = [value.get("requests") or {} for value in resources.containers.values()]
+    names = [name for name in OF_WHOLE_PODS if any(name in request for request in all_requests)]
     if not names:
         return resources
     nothing = dict.fromkeys(names, "0")
     containers = {
         name: {**value, "requests": {**nothing, **requests}}
-        for (name, value), requests in zip(resources.containers.items(), asked, strict=True)
+        for (name, value), requests in zip(resources.containers.items(), all_requests, strict=True)
     }
     whole = [*containers.values(), resources.coordinator]
     requests = {name: _written(name, _sum(whole, "requests", name)) for name in names}

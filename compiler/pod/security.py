@@ -1,15 +1,15 @@
-"""The profile "restricted" of Kubernetes' Pod Security Standards, for Pods of authors who have not thought of it.
+"""The profile "restricted" of Kubernetes' Pod Security Standards, for Pods whose authors did not write for it.
 
-Rules (Kubernetes docs, "Pod Security Standards"; the profile takes in all of "baseline"):
+Rules (Kubernetes docs, "Pod Security Standards"; the profile includes all of "baseline"):
 
-- What Steps and Sidecars leave open is filled in. For all containers at once, on the Pod, where the Pod has the field
-  (runAsNonRoot, seccompProfile), else on each (allowPrivilegeEscalation, capabilities).
-- What an author asked for is never taken away: what the profile forbids is refused where it is written.
+- Missing settings are added: to the Pod, if the Pod has the field (runAsNonRoot, seccompProfile), else to each
+  container (allowPrivilegeEscalation, capabilities).
+- An author's setting is never removed: a setting that the profile forbids is an error where it is written.
 - Which sysctls and SELinux types are allowed depends on the version of Kubernetes.
-- Two exceptions of the standard are not made use of: those for Pods in a user namespace, and for Windows.
-- monopod's own containers always pass (``pod.assembly``), and no probe or hook of an author's ever gets into a Pod.
+- The standard's exceptions for Pods in a user namespace and for Windows are not used.
+- monopod's own containers always pass (``pod.assembly``), and an author's probes and hooks never get into a Pod.
 
-Left to others: whether an image runs as another user than root, which only the node knows.
+Left to others: whether an image runs as a user other than root, which only the node knows.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ _SYSCTLS = {
     "net.ipv4.tcp_notsent_lowat": (1, 37),
     "net.ipv4.tcp_slow_start_after_idle": (1, 37),
 }
-"""Since which version each sysctl is allowed."""
+"""The first version that allows each sysctl."""
 _SELINUX_TYPES = {"": (1, 0), "container_t": (1, 0), "container_init_t": (1, 0), "container_kvm_t": (1, 0)}
 _SELINUX_TYPES["container_engine_t"] = (1, 31)
 
 _At = Callable[..., Place]
-_Found = Iterator[tuple[Place, str]]
+_Forbidden = Iterator[tuple[Place, str]]
 
 
 def restricted(parts: PodParts) -> PodParts:
-    """Return the parts of a Pod with what the profile wants and nobody has said."""
+    """Return the parts of a Pod, completed by the settings that the profile requires."""
     of_pod = {
         "runAsNonRoot": True,
         "seccompProfile": {"type": "RuntimeDefault"},
@@ -82,8 +82,8 @@ def _without_nulls(context: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def violations(parts: PodParts, places: PodPlaces, kube_version: KubeVersion) -> Iterator[Problem]:
-    """Yield what the profile forbids of what authors wrote, in a cluster of a version."""
-    for place, what in _found(parts, places, kube_version):
+    """Yield each setting of an author that the profile forbids, in a cluster of a version."""
+    for place, what in _forbidden(parts, places, kube_version):
         yield _problem(place, what, "leave it out")
     for volume in parts.volumes:
         for kind in volume.keys() - RESTRICTED - {"name"}:
@@ -104,7 +104,7 @@ def _problem(place: Place, what: str, way_out: str) -> Problem:
     return place.problem("pod-security", message)
 
 
-def _found(parts: PodParts, places: PodPlaces, kube_version: KubeVersion) -> _Found:
+def _forbidden(parts: PodParts, places: PodPlaces, kube_version: KubeVersion) -> _Forbidden:
     if parts.pod_fields.get("hostNetwork"):
         yield places.field_of_pod("hostNetwork"), "the Pod has the node's network"
     of_pod = _without_nulls(parts.pod_fields.get("securityContext"))
@@ -116,7 +116,7 @@ def _found(parts: PodParts, places: PodPlaces, kube_version: KubeVersion) -> _Fo
         yield from _in_container(part.fields, places.containers[part.name], kube_version)
 
 
-def _in_container(fields: Mapping[str, Any], at: _At, kube_version: KubeVersion) -> _Found:
+def _in_container(fields: Mapping[str, Any], at: _At, kube_version: KubeVersion) -> _Forbidden:
     context, in_context = _without_nulls(fields.get("securityContext")), _below(at, "securityContext")
     yield from _in_any_context(context, in_context, kube_version)
     if context.get("privileged"):
@@ -133,8 +133,8 @@ def _in_container(fields: Mapping[str, Any], at: _At, kube_version: KubeVersion)
             yield at("ports", index, "hostPort"), f"the node's port {port['hostPort']} is taken"
 
 
-def _in_any_context(context: Mapping[str, Any], at: _At, kube_version: KubeVersion) -> _Found:
-    """Yield what is forbidden in the securityContext of a Pod and of a container alike."""
+def _in_any_context(context: Mapping[str, Any], at: _At, kube_version: KubeVersion) -> _Forbidden:
+    """Yield what is forbidden in both the securityContext of a Pod and of a container."""
     if context.get("runAsNonRoot") is False:
         yield at("runAsNonRoot"), "root is allowed as the user"
     if context.get("runAsUser") == 0:

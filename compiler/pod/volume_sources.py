@@ -1,4 +1,4 @@
-"""The sources of volumes (Kubernetes API, Volume): what the compiler knows about each kind.
+"""The sources of volumes (Kubernetes API, Volume): the compiler's knowledge of each kind.
 
 A new kind of source needs its model in ``schemas.kubernetes.volumes``, and here:
 
@@ -20,7 +20,7 @@ _SHARED = frozenset(
     {"configMap", "secret", "projected", "downwardAPI", "persistentVolumeClaim", "hostPath", "nfs", "image"}
 )
 OBJECTS = {"persistentVolumeClaim": ("claimName",), "secret": ("secretName", "name"), "configMap": ("name",)}
-"""The fields that name an object, by kind of source; a projected secret has another one than a volume."""
+"""The fields that name an object, by kind of source; a projected secret has another field than a secret volume."""
 WITH_ITEMS = frozenset({"secret", "configMap", "downwardAPI"})
 """The kinds of sources whose ``items`` are keys and paths of files."""
 RESTRICTED = frozenset(
@@ -35,7 +35,7 @@ def is_shared(volume: Mapping[str, Any]) -> bool:
 
 
 def sources_of(volume: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the source of a volume, and those in a projected one, each with its path, which ends in its kind."""
+    """Yield the source of a volume, and each source in a projected volume, with its path, which ends in its kind."""
     for kind, source in volume.items():
         if isinstance(source, dict):
             yield (kind,), source

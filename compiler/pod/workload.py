@@ -1,19 +1,19 @@
-"""Workloads: the object in which a Pod is handed to a cluster: the Pod itself, a Job, a CronJob or a PodTemplate.
+"""Workloads: the object that is applied to a cluster: the Pod itself, a Job, a CronJob or a PodTemplate.
 
 Rules:
 
-- What has failed by itself is not run again: a Pipeline has effects outside. What went down with its node is. A Job
-  tells the two apart by the Pod's condition DisruptionTarget, and by the exit codes of its containers: those of Steps
-  are the Steps' own, and a run that fails has one that is not 0 (``coordinator.engine``). A native sidecar does
-  not count for the phase of its Pod, and its exit code counts only in Pods that failed.
-- Pods that failed without any exit code have never run (a node refused them, or the coordinator's image never came):
-  these are what ``backoffLimit`` is for.
-- Before 1.26 a Job does not know why its Pod failed. It never retries there: one run too few is better than a second
+- A failed run is not retried: a Pipeline has effects outside. A run that was lost with its node is retried. A Job
+  distinguishes the two by the Pod's condition DisruptionTarget, and by the exit codes of its containers. The containers
+  of Steps exit with the Steps' codes, and a failed run has one that is not 0 (``coordinator.engine``). A native sidecar
+  does not count for the phase of its Pod, and its exit code counts only in Pods that failed.
+- A Pod that failed without any exit code has never run (a node refused it, or the coordinator's image was not pulled).
+  ``backoffLimit`` is for these Pods.
+- Before 1.26 a Job does not know why its Pod failed, so it never retries: a missing run is better than a second
   deployment.
-- No second Pod is made before the first has ended, nor a second run of a CronJob.
+- A Job creates a second Pod, and a CronJob a second run, only after the first has ended.
 - Equal Pods give equal objects.
 
-Left to others: the Pod (``pod.assembly``), and where the options come from.
+Left to others: the Pod (``pod.assembly``), and reading the options.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 RETRIES = 3
 """How many Pods of a Job may fail without having run before the Job does."""
 MAX_SECONDS = 2**31 - 1
-"""The longest time that a field of the Kubernetes API takes (int32)."""
+"""The longest time that a field of the Kubernetes API can hold (int32)."""
 
 _LONGEST_NAME = {"Pod": 253, "PodTemplate": 253, "Job": 63, "CronJob": 52}
 """A Job's name is a label of its Pods; a CronJob's gets eleven characters more in its Jobs."""
@@ -43,7 +43,7 @@ _OF_THE_POD_ALONE = frozenset({"kubectl.kubernetes.io/default-container"})
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What is asked for. ``schedule`` and ``time_zone`` are a CronJob's; ``ttl``, in seconds, is a Job's too."""
+    """The options of a workload. ``schedule`` and ``time_zone`` are for CronJobs; ``ttl``, in seconds, for Jobs too."""
 
     kind: Kind = "Pod"
     schedule: str | None = None
@@ -51,7 +51,7 @@ class Workload:
     ttl: float | None = None
 
     def problems(self) -> Iterator[str]:
-        """Yield what is wrong with it, each in words that start with the option of the command line."""
+        """Yield what is wrong with the options, each a message that starts with the option of the command line."""
         if self.kind == "CronJob" and self.schedule is None:
             yield "--kind CronJob needs --schedule, such as --schedule '30 3 * * 1-5'"
         for option, value in (("--schedule", self.schedule), ("--time-zone", self.time_zone)):
@@ -72,7 +72,7 @@ A_POD = Workload()
 
 
 def name_problem(metadata: Mapping[str, Any], kind: Kind) -> str | None:
-    """Return what is wrong with a Pod's name for a kind of object, in words; None if nothing is."""
+    """Return what is wrong with a Pod's name for a kind of object, as a message; None if it is valid."""
     name = _fixed_name(metadata) if kind == "CronJob" else metadata.get("name")
     if name is None or len(name) <= _LONGEST_NAME[kind]:
         return None
@@ -80,7 +80,7 @@ def name_problem(metadata: Mapping[str, Any], kind: Kind) -> str | None:
 
 
 def make_workload(pod: dict[str, Any], workload: Workload, kube_version: KubeVersion) -> dict[str, Any]:
-    """Return the object (JSON-like) that has a cluster of a version run `pod`, a Pod without a status."""
+    """Return the object (JSON-like) that runs `pod`, a Pod without a status, on a cluster of a version."""
     if workload.kind == "Pod":
         return pod
     metadata = pod["metadata"]
@@ -111,7 +111,7 @@ def make_workload(pod: dict[str, Any], workload: Workload, kube_version: KubeVer
 
 
 def _fixed_name(metadata: Mapping[str, Any]) -> str | None:
-    """Return the name of what is made once for many runs: CronJobs have only their names to tell them apart."""
+    """Return the name of an object that is created once for many runs: only names distinguish CronJobs."""
     name: str | None = metadata.get("name") or metadata.get("generateName", "").rstrip("-.") or None
     return name
 
@@ -143,7 +143,7 @@ def _retries(kube_version: KubeVersion) -> dict[str, Any]:
 
 
 def _time_zone_problem(name: str) -> str | None:
-    """Return what is wrong with a time zone, by the list of this machine."""
+    """Return what is wrong with a time zone, checked against this machine's list."""
     known = zoneinfo.available_timezones()
     if name in known or (not known and name and name != "Local"):
         return None
