@@ -131,7 +131,8 @@ class Sandbox:
         if text:
             self._obey(self._lifecycle.evict(text, time.monotonic()))
         else:
-            messages.send(self._channel, "warning", message="the sizeLimits of emptyDirs are watched no more")
+            text = "cannot measure emptyDirs any more: their sizeLimits are not enforced"
+            messages.send(self._channel, "warning", message=text)
 
     def _read_child_signals(self, wakeup: int) -> None:
         os.read(wakeup, 4096)

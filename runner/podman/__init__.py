@@ -1,5 +1,5 @@
-"""The backend ``podman``: compiled Pods in containers, made by ``podman kube play`` (docs/podman-backend.md).
+"""The backend ``podman``: runs compiled Pods with ``podman kube play`` (docs/podman-backend.md).
 
-``manifest`` makes of a compiled Pod what podman plays as Kubernetes would, ``pod`` runs and follows it, ``cleaner``
-ends it whatever happens to the runner; ``command`` calls podman.
+``manifest`` translates a compiled Pod into a manifest that podman runs as Kubernetes would. ``pod`` runs and follows
+the Pod, ``cleaner`` removes it even if the runner is killed, and ``command`` calls podman.
 """

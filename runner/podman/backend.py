@@ -1,4 +1,4 @@
-"""The backend ``podman``: compiled Pods in containers of this machine (docs/podman-backend.md)."""
+"""The backend ``podman``: runs compiled Pods in containers on this machine (docs/podman-backend.md)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PodmanBackend:
-    """Runs Pods with ``podman kube play``; `network` is what its option of that name takes."""
+    """Runs Pods with ``podman kube play``; `network` is the value of its ``--network`` option."""
 
     name = "podman"
     notice = ""

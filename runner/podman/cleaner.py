@@ -1,11 +1,11 @@
-"""Ends a Pod and removes what it left, whatever becomes of the runner: a process that outlives it for a moment.
+"""A process that ends a Pod and removes its files, even if the runner is killed.
 
-Run as ``python3 -m monopod.runner.podman.cleaner PIPE LOCK NAME DIRECTORY MEMORY SECONDS``. It waits until the writing
-end of the pipe is closed, which the kernel does if the runner is killed; the podman that makes the containers has that
-end too. When the Pod has lasted SECONDS (0: without a limit), it stops the Pod. A byte in the pipe says that what is
-left is to stay.
+Run as ``python3 -m monopod.runner.podman.cleaner PIPE LOCK NAME DIRECTORY MEMORY SECONDS``. It waits until the write
+end of the pipe is closed; the kernel closes it if the runner is killed. The podman process that makes the containers
+holds the write end as well. After SECONDS (0: no limit) the cleaner stops the Pod. A byte in the pipe means that the
+Pod is kept.
 
-LOCK is the open lock of the state directory DIRECTORY, MEMORY the directory of the Pod in memory.
+LOCK is the open lock of the state directory DIRECTORY; MEMORY is the Pod's directory in memory.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from monopod.system import inherited_signals
 
 STOP_SECONDS = "2"
 TRIES = 3
-"""How often podman is asked to remove a pod."""
+"""How often `podman pod rm` is tried."""
 NOTE = (ENGINE_FILE, LOCK_FILE)
-"""What says in a state directory that a pod belongs to it, and whether that is in use."""
+"""The files that name the pod of a state directory, and lock the directory while the pod is in use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a Pod leaves: podman's pod `name`, its state directory, and its directory in memory."""
+    """The remains of a Pod: podman's pod `name`, its state directory, and its directory in memory."""
 
     name: str
     directory: str
     memory: str
 
     def write(self) -> None:
-        """Write into the state directory who has to remove it."""
+        """Record in the state directory which pod and which directory in memory belong to it."""
         with open(os.path.join(self.directory, ENGINE_FILE), "w", encoding="utf-8") as file:
             json.dump({"name": self.name, "memory": self.memory}, file)
 
     def remove(self) -> None:
-        """Remove the pod and its files. If podman cannot do that, the note of the pod stays for the next run."""
+        """Remove the pod and its files. If podman fails, keep the record of the pod for the next run."""
         problem = self._remove_pod()
         if problem:
             text = f"podman cannot remove the pod {self.name}: {problem}; the next run with podman tries again"
@@ -56,14 +56,14 @@ class Left:
         _remove(self.memory)
         with contextlib.suppress(FileNotFoundError):
             _remove_all_but(self.directory, NOTE)
-            for name in NOTE:  # the lock last: with it alone, the next run removes the rest
+            for name in NOTE:  # the lock last: if only the lock is left, the next run removes it
                 os.unlink(os.path.join(self.directory, name))
             os.rmdir(self.directory)
         with contextlib.suppress(OSError):  # other runs have theirs there
             os.rmdir(os.path.dirname(self.directory))
 
     def _remove_pod(self) -> str:
-        """Return why podman has not removed the pod; an empty text if it has. A podman that was killed is run again."""
+        """Remove the pod, retrying if podman fails or is killed. Return the error, "" on success."""
         problem = ""
         for _ in range(TRIES):
             removed = _podman("pod", "rm", "--force", "--ignore", "--time", "0", self.name)
@@ -73,7 +73,7 @@ class Left:
         return problem
 
     def keep(self) -> None:
-        """Stop what still runs, and keep all but what is of no use any more."""
+        """Stop the containers. Keep the pod and its files, but remove the directory in memory and the lock."""
         _podman("pod", "stop", "--time", "0", self.name)
         _remove(self.memory)
         os.unlink(os.path.join(self.directory, "memory"))
@@ -81,7 +81,7 @@ class Left:
 
 
 def remove_abandoned(root: str) -> None:
-    """Remove what Pods left whose runner and cleaner were killed; `root` holds the state directories."""
+    """Remove the remains of Pods whose runner and cleaner were killed; `root` holds the state directories."""
     for name in os.listdir(root):
         directory = os.path.join(root, name)
         try:
@@ -89,7 +89,7 @@ def remove_abandoned(root: str) -> None:
                 fields = json.load(file)
             lock = os.open(os.path.join(directory, LOCK_FILE), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except (OSError, ValueError):
-            continue  # the host backend's, one that was kept, or one that is just being made
+            continue  # it belongs to the host backend, was kept, or is just being created
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             Left(fields["name"], directory, fields["memory"]).remove()
@@ -134,7 +134,7 @@ def _remove_all_but(directory: str, kept: Collection[str]) -> None:
 
 
 def _remove(directory: str) -> None:
-    """Remove a directory. To an ordinary user, what containers made belongs to others."""
+    """Remove a directory. Unless the caller is root, files that containers made may belong to other users."""
     try:
         state_directory.remove(directory)
     except FileNotFoundError:

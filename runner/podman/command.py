@@ -1,7 +1,7 @@
-"""Calling podman, and what it says of itself.
+"""Runs podman commands and reads their output.
 
-Rules: podman is a command here, not a service: the one on the PATH, with the caller's own configuration. What it says
-on standard error becomes the text of an error, without its log's decoration.
+Rules: monopod runs the podman command on the PATH with the caller's configuration; it uses no podman service. The
+standard error of a failed command becomes the text of an exception, without the prefixes of podman's log.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _LOG_LINE = re.compile(r'^time="[^"]*" level=(?P<level>\w+) msg=(?P<message>.*)$
 
 
 class PodmanError(Exception):
-    """podman could not do something. The text is what it said."""
+    """A podman command failed. The text is podman's error message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What a local image says of itself: ``user`` is its USER, empty for root."""
+    """The configuration of a local image: ``user`` is its USER, empty for root."""
 
     user: str
 
 
 def check() -> None:
-    """Raise BackendUnavailableError unless podman is here, new enough and runs containers on this machine."""
+    """Raise BackendUnavailableError unless podman is installed, new enough, and runs containers on this machine."""
     if shutil.which("podman") is None:
         raise BackendUnavailableError("podman is not installed; use --backend host, which needs nothing")
     try:
@@ -54,14 +54,14 @@ def check() -> None:
 def run(*arguments: str, text: str | None = None, holds: Sequence[int] = ()) -> str:
     """Return what ``podman ARGUMENT...`` prints. Raises PodmanError.
 
-    `text` is its standard input. Ctrl-C is the runner's to handle. What it `holds` are descriptors that stay open as
-    long as it runs, should the runner be killed.
+    `text` is its standard input. Ctrl-C does not reach podman: the runner handles it. podman inherits the descriptors
+    in `holds`, so that they stay open while it runs even if the runner is killed.
     """
     return _run(arguments, text, holds, is_interruptible=False)
 
 
 def run_interruptibly(*arguments: str) -> str:
-    """Return what ``podman ARGUMENT...`` prints; Ctrl-C ends it. Raises PodmanError, BackendUnavailableError."""
+    """Return what ``podman ARGUMENT...`` prints; Ctrl-C stops it. Raises PodmanError, BackendUnavailableError."""
     with observed(signal.SIGINT) as interrupts:
         try:
             return _run(arguments, None, (), is_interruptible=True)
@@ -88,7 +88,7 @@ def _run(arguments: Sequence[str], text: str | None, holds: Sequence[int], *, is
 
 
 def in_words(stderr: str) -> str:
-    """Return the errors in what podman wrote, as one line."""
+    """Return the error messages on podman's standard error as one line."""
     messages = []
     for line in stderr.splitlines():
         logged = _LOG_LINE.match(line)
@@ -107,18 +107,18 @@ def _unquoted(message: str) -> str:
 
 
 def inspect(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what ``podman KIND inspect`` tells of each. Raises PodmanError if one is not there."""
-    found: list[dict[str, Any]] = json.loads(run(kind, "inspect", *names)) if names else []
-    return found
+    """Return what ``podman KIND inspect`` prints for each name. Raises PodmanError if one does not exist."""
+    inspected: list[dict[str, Any]] = json.loads(run(kind, "inspect", *names)) if names else []
+    return inspected
 
 
 def local_images(names: Iterable[str]) -> dict[str, Image]:
-    """Return those of the images that are here, by the names they were asked for by."""
-    found = {}
+    """Return the images that exist on this machine, by the names in `names`."""
+    images = {}
     for name in names:
         try:
             (image,) = inspect("image", [name])
         except PodmanError:
             continue
-        found[name] = Image((image.get("Config") or {}).get("User") or "")
-    return found
+        images[name] = Image((image.get("Config") or {}).get("User") or "")
+    return images

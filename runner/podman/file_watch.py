@@ -1,8 +1,7 @@
-"""Waiting for files to grow, with one inotify instance (inotify(7)).
+"""Waits for files to grow, with one inotify instance (inotify(7)).
 
-Python's standard library has no inotify, and what is needed of it is two system calls. Where there is no instance to
-be had (there are 128 for a user by default), or it may watch no more files (``fs.inotify.max_user_watches``), the files
-are looked at twenty times a second.
+Python's standard library does not wrap inotify; two system calls are enough here. If the user has no inotify instance
+left (128 by default) or no watch left (``fs.inotify.max_user_watches``), the files are polled twenty times a second.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class FileWatch:
-    """Can be selected on: readable when one of the files has changed, or may have, since `clear`."""
+    """Has a `fileno` for select and poll: it is readable when a file has, or may have, changed since `clear`."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._ticker: _Ticker | None = None
@@ -35,7 +34,7 @@ class FileWatch:
         return self._descriptor
 
     def clear(self) -> None:
-        """Take note that all files are going to be looked at."""
+        """Forget past changes; the caller reads all files next."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self._descriptor, 65536):
                 pass
@@ -48,7 +47,7 @@ class FileWatch:
 
 
 def _watching(paths: Iterable[str]) -> int | None:
-    """Return an inotify instance that watches the files, None if the kernel gives none that does."""
+    """Return an inotify instance that watches the files, None if the kernel refuses the instance or a watch."""
     instance: int = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     if instance < 0:
         return None
@@ -60,7 +59,7 @@ def _watching(paths: Iterable[str]) -> int | None:
 
 
 class _Ticker:
-    """Makes a pipe readable at regular times. Who made it closes ``reader``."""
+    """Makes a pipe readable at regular intervals. The caller closes ``reader``."""
 
     def __init__(self) -> None:
         self.reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)

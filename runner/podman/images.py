@@ -1,11 +1,11 @@
-"""The images of a Pod on this machine: those that are missing are pulled, before anything starts.
+"""Pulls the images of a Pod before anything starts.
 
-One that is not to be had fails the Tasks that need it, with a reason of kubelet's, and nothing else; without the
-runtime image nothing runs.
+An image that cannot be pulled fails only the Tasks that need it, with one of kubelet's reasons. Without the runtime
+image nothing runs.
 
-Rules (Kubernetes API, Container.imagePullPolicy): without a policy an image is pulled if it is not here, one with the
-tag ``latest`` or without a tag always. That is for images of a registry: one that is only here, ``localhost/…``, is
-never pulled. Where nobody has asked for Always, an image that is here will do if the registry cannot be reached.
+Rules (Kubernetes API, Container.imagePullPolicy): without a policy, an image is pulled if it is missing; an image with
+the tag ``latest`` or without a tag is always pulled. A local image (``localhost/…``) is never pulled. If a pull fails,
+the local copy is used, unless the Pod sets the policy Always.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _LATEST = re.compile(r"(?:[^/:@]+(?::\d+)?/)*[^/:@]+(?::latest)?")
 
 @dataclass(frozen=True, slots=True)
 class Provided:
-    """The images that are here, by name, and why the others are not: a reason of kubelet's, and a message."""
+    """The images on this machine, by name, and why the others are missing: kubelet's reason and a message."""
 
     images: dict[str, Image]
     missing: dict[str, tuple[str, str]]
 
 
 def provide(pod: Mapping[str, Any], runtime_image: str, tell: Callable[[str], None]) -> Provided:
-    """Return the images that `pod` names, pulled if needed; `tell` gets their names.
+    """Return the images of `pod`, pulled if needed; `tell` is called with each line to show.
 
     Raises BackendUnavailableError if the runtime image is not available, or Ctrl-C ends a pull.
     """
@@ -47,9 +47,9 @@ def provide(pod: Mapping[str, Any], runtime_image: str, tell: Callable[[str], No
             command.run_interruptibly("pull", "--quiet", name)
         except PodmanError as error:
             if name in images and not policy:
-                tell(f"{name} cannot be pulled, so the one that is here is used: {error}")
+                tell(f"cannot pull image {name}, using the local copy: {error}")
             else:
-                missing[name] = ("ErrImagePull", f"image {name} cannot be pulled: {error}")
+                missing[name] = ("ErrImagePull", f"cannot pull image {name}: {error}")
     images |= command.local_images(name for name in policies if name not in images)
     if runtime_image not in images:
         raise BackendUnavailableError(
@@ -70,7 +70,7 @@ def _policies(pod: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def must_pull(name: str, policy: str, *, is_here: bool) -> bool:
-    """Return whether an image has to be pulled by a policy ("" is that of its name)."""
+    """Return whether a policy requires a pull. The policy "" is the default for the image's name."""
     if _ONLY_HERE.fullmatch(name) or policy == "Never":
         return False
     return not is_here or policy == "Always" or (not policy and _LATEST.fullmatch(name) is not None)

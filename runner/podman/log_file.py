@@ -1,7 +1,7 @@
-"""The log of a container in the format ``k8s-file``, read as it grows (containers/conmon; the CRI logging format).
+"""Reads the log of a container in the format ``k8s-file`` as it grows (containers/conmon; the CRI logging format).
 
-Rules: a line is ``TIME STREAM TAG CONTENT``. The tag P says that the container's own line goes on in the next one: the
-newline is then not the container's. A line of which only a part is written yet is kept for the next time.
+Rules: a line is ``TIME STREAM TAG CONTENT``. The tag P means that the container's own line continues in the next one:
+the newline is then not the container's. A partly written line is kept until the rest of it is written.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class LogFile:
         os.close(self._descriptor)
 
     def read(self) -> list[tuple[Stream, bytes]]:
-        """Return what the container has written since the last time, as far as it is a MiB at most.
+        """Return what the container has written since the last call, at most 1 MiB.
 
-        There may be more at once: an empty list says that there is not.
+        There may be more to read; an empty list means that there is not.
         """
         data = os.read(self._descriptor, _PIECE)
         if not data:
@@ -71,7 +71,7 @@ def _without(line: bytes, marks: frozenset[bytes]) -> bytes:
 
 
 def parse(line: bytes) -> tuple[Stream, bytes]:
-    """Return the stream and what was written to it. What is no line of a log is passed on as it is."""
+    """Return the stream and what was written to it. A malformed line is returned unchanged."""
     _, _, rest = line.partition(b" ")
     stream, _, rest = rest.partition(b" ")
     tag, _, content = rest.partition(b" ")
@@ -82,7 +82,7 @@ def parse(line: bytes) -> tuple[Stream, bytes]:
 
 
 def joined(pieces: Iterable[tuple[Stream, bytes]]) -> list[tuple[Stream, bytes]]:
-    """Return the pieces with those of the same stream that follow each other in one."""
+    """Return the pieces, with consecutive pieces of the same stream joined."""
     result: list[tuple[Stream, list[bytes]]] = []
     for stream, data in pieces:
         if result and result[-1][0] == stream:

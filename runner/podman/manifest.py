@@ -1,19 +1,19 @@
-"""From a compiled Pod to one that ``podman kube play`` runs as Kubernetes would.
+"""Translates a compiled Pod into a manifest that ``podman kube play`` runs as Kubernetes would.
 
-podman passes over what it does not know without a word, and what that is differs from version to version. So nothing is
-left to it that can be said plainly. Rules:
+podman silently ignores fields that it does not support, and each version supports different ones. So the manifest uses
+only simple fields. Rules:
 
-- Every volume is a directory or file of this machine, made by monopod, and bound by a hostPath: podman's own emptyDirs
-  belong to root, and its subPath, defaultMode, items, projected volumes and Secrets came at different times.
-- Images are here before anything is played (``images``), so that none is pulled a second time. A container whose image
-  is not is left out.
-- Variables of the environment are resolved to plain values.
-- fsGroup is a supplementary group, and the group of the volumes.
-- With hostAliases /etc/hosts is a file of monopod's: with --network podman forgets them.
-- Requests mean nothing where there is no scheduler; limits stay.
-- What would be lost is refused if the Pod would do something else without it, and warned of otherwise.
+- Every volume is a directory or file of this machine, made by monopod and mounted by a hostPath: podman's own emptyDirs
+  belong to root, and its versions differ in subPath, defaultMode, items, projected volumes and Secrets.
+- Images are pulled before the Pod is played (``images``), so podman pulls none. A container whose image is missing is
+  left out.
+- Environment variables are resolved to plain values.
+- fsGroup becomes a supplementary group, and the group of the volumes.
+- With hostAliases, monopod writes /etc/hosts: podman ignores hostAliases together with --network.
+- Requests have no effect without a scheduler; limits stay.
+- A field that podman would ignore is an error if the Pod would behave differently without it; otherwise a warning.
 
-Left to others: what volumes and variables are (``runner.host``, whose rules are the same), images (``images``).
+Other modules decide what volumes and variables hold (``runner.kubelet``) and pull images (``images``).
 """
 
 from __future__ import annotations
@@ -65,9 +65,10 @@ _CONTROL_DIRECTORY = "/monopod/step"
 
 @dataclass(frozen=True, slots=True)
 class Playable:
-    """What is to be played: the manifest, the volumes to be made for it, the Pod's fsGroup, and warnings.
+    """A manifest for podman, the volumes to make for it, the Pod's fsGroup, and warnings.
 
-    ``limits`` are those of emptyDirs, which podman does not know; ``control_directories`` the paths of the containers'.
+    ``limits`` are the sizeLimits of emptyDirs, which podman ignores; ``control_directories`` has the path of each
+    container's control directory.
     """
 
     manifest: dict[str, Any]
@@ -80,9 +81,9 @@ class Playable:
 
 @dataclass(slots=True)
 class _Reading:
-    """What has been made of a Pod so far. ``bound`` are the names of its hostPath volumes by path and type.
+    """The translation so far. ``bound`` has the names of the hostPath volumes by path and type.
 
-    ``hosts`` is the path of a file for /etc/hosts, empty if podman's is what is wanted.
+    ``hosts`` is the path of a file for /etc/hosts; empty: podman writes /etc/hosts.
     """
 
     sources: Sources
@@ -96,7 +97,7 @@ class _Reading:
 
 
 def playable(sources: Sources, name: str, images: Mapping[str, Image], place: Place) -> Playable:
-    """Return what podman is to play for ``sources.pod`` as a pod called `name`; `images` are those that are here.
+    """Return the manifest of ``sources.pod`` for podman, as a pod called `name`; `images` are the local images.
 
     Raises PodRefusedError.
     """
@@ -142,7 +143,7 @@ def playable(sources: Sources, name: str, images: Mapping[str, Image], place: Pl
 
 
 def _control_directories(containers: Iterable[Manifest], volumes: Mapping[str, Source]) -> Iterator[tuple[str, str]]:
-    """Yield where the control directory of each container is that has one."""
+    """Yield the name and the control directory of each container that has one."""
     for container in containers:
         for mount in container.get("volumeMounts") or ():
             if mount["mountPath"] == _CONTROL_DIRECTORY:
@@ -150,7 +151,7 @@ def _control_directories(containers: Iterable[Manifest], volumes: Mapping[str, S
 
 
 def _on_disk(volume: Volume) -> Volume:
-    """Return a volume that needs no file system of its own: one that is kept is to be there afterwards."""
+    """Return the volume as a directory, without a file system of its own, so that it can be kept after the run."""
     return DirectoryVolume(volume.path) if isinstance(volume, MemoryVolume) else volume
 
 
@@ -244,7 +245,7 @@ def _mounts(container: Manifest, variables: Mapping[str, str], reading: _Reading
 
 
 def _inside(source: str, sub_path: str) -> str:
-    """Return the path of `sub_path` in a volume. That of a volume which is yet to be made is made with it."""
+    """Return the path of `sub_path` in a volume. If the volume does not exist yet, the path is made along with it."""
     if not sub_path:
         return source
     if sub_path.startswith("/") or ".." in sub_path.split("/"):

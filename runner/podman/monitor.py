@@ -1,6 +1,6 @@
-"""podman's monitor of a container (conmon), which writes what comes out of the container's pipes into its log.
+"""podman's monitor of a container (conmon), which copies the container's output from its pipes into its log.
 
-It ends after the container, once all is written.
+It exits after the container, once all output is written.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ NAME = "conmon"
 
 
 class Monitor:
-    """The monitor whose process is named in a file, once it runs."""
+    """The monitor whose process ID is in a file as soon as it runs."""
 
     def __init__(self, pid_file: str) -> None:
         self._pid_file = pid_file
 
     def has_ended(self) -> bool:
-        """Return whether it has run, and runs no more."""
+        """Return whether the monitor has run and has exited."""
         try:
             with open(self._pid_file, encoding="ascii") as file:
                 number = int(file.read())

@@ -1,21 +1,21 @@
-"""One Pod in podman's containers, as the runner holds it: played, followed, stopped, and gone without a trace.
+"""Runs one Pod in podman's containers: starts it, follows it, stops it and removes it.
 
 Rules:
 
-- The containers are made all at once and started one after the other, in the order in which they are first needed, so
-  that the DAG starts as soon as the containers are there that it needs first.
-- Output is read from the containers' log files, where podman's monitor writes it as it comes.
-- The logs of a Pod that is kept are rid of the marks at the end of each request (``kept_log``).
-- A coordinator that is killed, or cannot go on, is started again, as kubelet would do with a native sidecar; it goes on
+- The containers are created together and started one after the other, in the order in which the DAG first needs them.
+  So the DAG starts as soon as its first containers run.
+- Output is read from the containers' log files, which podman's monitor writes.
+- The marks at the end of each request are removed from the logs of a Pod that is kept (``kept_log``).
+- A coordinator that is killed, or cannot continue, is restarted, as kubelet does with a native sidecar. It resumes
   where it was.
-- A `podman start` or `podman wait` that has ended may have been killed: the containers are looked at before anything
-  follows from it.
-- Killing the Pod also ends the `podman start` that is still starting its containers, and kills what that has started
-  in the meantime.
-- A process of its own (``cleaner``) removes the Pod, so that nothing outlives a runner that is killed. It waits for the
-  podman that makes the containers, which would go on after the removal.
+- A `podman start` or `podman wait` that has ended may have been killed: the containers are inspected before its end is
+  acted on.
+- Killing the Pod also ends the `podman start` that is still starting containers, and kills the containers that it has
+  started in the meantime.
+- A separate process (``cleaner``) removes the Pod, so that nothing outlives a runner that is killed. It waits for the
+  podman that creates the containers, which would otherwise continue after the removal.
 
-What is left to others: what podman is to play (``manifest``), calling it (``command``).
+Other modules write the manifest (``manifest``) and call podman (``command``).
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ from monopod.schemas.run_events import CANNOT_GO_ON
 from monopod.system.never_started import mark_never_started
 
 _ENDED = ("exited", "stopped")
-"""What podman calls the state of a container that has ended."""
+"""podman's names for the state of a container that has ended."""
 MOST_RESTARTS = 5
-"""How often a coordinator that was killed, or could not go on, is started again."""
+"""How often a coordinator that was killed, or could not continue, is restarted."""
 
 _START_FAILED = re.compile(r'unable to start container "(?P<id>[0-9a-f]+)": (?P<why>.*)')
 _MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108  # a directory of ours is made in it
@@ -79,7 +79,7 @@ _MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108  # a directory of ours is made in i
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """A podman that runs. ``errors`` is the file that it writes its errors to, ``ended`` is called with them."""
+    """A running podman command. ``errors`` is the file with its standard error; ``ended`` is called with the text."""
 
     process: subprocess.Popen[bytes]
     errors: IO[bytes]
@@ -90,8 +90,8 @@ class PodmanPod:
     """Runs one Pod in containers.
 
     ``pod`` is a core/v1 Pod for a cluster without native sidecars; ``config_maps`` and ``secrets`` are the objects that
-    it may refer to, by name. ``network`` is what ``podman kube play --network`` takes, None for podman's own choice.
-    ``tell`` shows a line to the person who waits.
+    it may refer to, by name. ``network`` is the value of ``podman kube play --network``, None for podman's default.
+    ``tell`` shows a line to the user.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class PodmanPod:
 
     @property
     def kept(self) -> str:
-        """Where the files are, and what podman calls the pod."""
+        """The directory with the files of the kept Pod, and the name of podman's pod."""
         return f"{self._directory}, and in podman as the pod {self._name}"
 
     @property
@@ -147,14 +147,14 @@ class PodmanPod:
         return self._state.path
 
     def fileno(self) -> int:
-        """Return a descriptor that is readable when `events` has something to tell."""
+        """Return a descriptor that is readable when `events` has something to report."""
         return self._poll.fileno()
 
     def usage(self, containers: Iterable[str]) -> None:
-        """Measure nothing: podman would take longer to answer than a measurement may cost."""
+        """Measure nothing: `podman stats` would take longer than a measurement may."""
 
     def logs_command(self, task: str, step: str, container: str) -> None:
-        """Return no command: the log of a kept container is podman's."""
+        """Return no command: podman keeps the logs of the containers."""
 
     def cancel_requests(self) -> CancelSocket:
         """Listen to requests of `monopod cancel`, as a context manager."""
@@ -196,13 +196,13 @@ class PodmanPod:
         return self
 
     def _without_image(self, missing: Mapping[str, tuple[str, str]]) -> Iterator[Event]:
-        """Yield which containers are not played for want of their image."""
+        """Yield the containers that are left out because their image is missing."""
         for container in self.manifest["spec"]["containers"]:
             if container["image"] in missing:
                 yield ContainerNotStarted(container["name"], *missing[container["image"]])
 
     def _memory_directory(self) -> str:
-        """Make the Pod's directory in memory, reached as ``memory`` in the state directory."""
+        """Make the Pod's directory in memory, with a link ``memory`` to it in the state directory."""
         parent = _MEMORY_DIRECTORY if os.access(_MEMORY_DIRECTORY, os.W_OK) else self._directory
         path = tempfile.mkdtemp(prefix=f"{self._name}-", dir=parent)
         os.chmod(path, 0o711)  # noqa: S103  # containers run as any user, and each sees only what is bound for it
@@ -236,8 +236,8 @@ class PodmanPod:
             raise BackendUnavailableError(f"cannot make {error.filename}: {error.strerror}") from error
 
     def _watch_sizes(self, limits: Iterable[SizeLimit]) -> None:
-        """Start a process that watches how large emptyDirs are; it ends with this one."""
-        in_namespace = ["podman", "unshare"] if os.geteuid() else []  # what containers made belongs to others
+        """Start a process that watches the size of emptyDirs; it ends with this process."""
+        in_namespace = ["podman", "unshare"] if os.geteuid() else []  # files of containers may belong to other users
         fields = [field for each in limits for field in (each.volume, each.path, str(each.size), each.text)]
         self._sizes = subprocess.Popen(
             [*in_namespace, sys.executable, "-P", "-m", size_limits.__name__, *fields],
@@ -249,14 +249,14 @@ class PodmanPod:
         self._poll.register(self._sizes.stdout, select.EPOLLIN)
 
     def _read_sizes(self, sizes: subprocess.Popen[bytes]) -> None:
-        """Read which emptyDir has become too large; nothing, if that can be watched no more."""
+        """Read which emptyDir has become too large; nothing, if the watching process has failed."""
         self._sizes = None
         output, _ = sizes.communicate()
         self._evicted_for = output.decode(errors="replace").strip()
         if self._evicted_for:
             self.kill()
         else:
-            self._pending.append(PodWarning("the sizeLimits of emptyDirs are watched no more"))
+            self._pending.append(PodWarning("cannot measure emptyDirs any more: their sizeLimits are not enforced"))
 
     def _play(self, made: Playable) -> None:
         assert self._state is not None
@@ -294,7 +294,7 @@ class PodmanPod:
             raise BackendUnavailableError(f"podman cannot start containers: {error}{hint}") from error
 
     def _spawn(self, arguments: list[str], ended: Callable[[str], None]) -> subprocess.Popen[bytes]:
-        """Start podman; `ended` is called once it has ended, with what it wrote to standard error."""
+        """Start podman; `ended` is called with its standard error once it has ended."""
         errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `_reap`
         process = subprocess.Popen(
             ["podman", *arguments],
@@ -317,27 +317,27 @@ class PodmanPod:
         """Do nothing: the images are there, and the coordinator is the first to start."""
 
     def kill(self) -> None:
-        """Kill all containers at once. `events` goes on telling what happens, up to `PodFinished`."""
+        """Kill all containers at once. `events` continues to report events up to `PodFinished`."""
         if self._starter is not None and self._was_killed:
             self._starter.kill()
         elif self._starter is not None:
-            self._starter.terminate()  # once the container is there that it is starting
+            self._starter.terminate()  # it ends after the container that it is just starting
         self._was_killed = True
 
         def kill_all(_: str) -> None:
             self._spawn(["pod", "kill", self._name], lambda _: None)
 
-        # one that sees the others end would go on to what comes after them
+        # the coordinator first: if it saw the others end, it would start what follows them
         self._spawn(["kill", "--signal", "KILL", self._ids[COORDINATOR]], kill_all)
 
     def declare_dead(self, container: str, reason: str, message: str) -> None:
-        """Tell the coordinator that a container cannot start, and why."""
+        """Report to the coordinator that a container cannot start, and why."""
         directory = self._control_directories.get(container)
         if directory is not None:
             mark_never_started(directory, reason, message)
 
     def close(self) -> None:
-        """End the Pod if it still runs, and remove all that it left, unless it is to be kept."""
+        """End the Pod if it still runs, and remove it and its files unless it is kept."""
         if self._sizes is not None:
             self._sizes.communicate()
         for running in self._processes.values():
@@ -363,7 +363,7 @@ class PodmanPod:
             self._state = None
 
     def _take_marks_out(self) -> None:
-        """Take the marks of requests out of the logs that stay. Where that is not possible, they stay as they are."""
+        """Remove the marks of requests from the kept logs. A log that cannot be rewritten stays as it is."""
         if COORDINATOR not in self._logs:
             return
         with contextlib.suppress(OSError):
@@ -374,7 +374,7 @@ class PodmanPod:
     # --- what happens
 
     def events(self, timeout: float | None = None) -> Iterator[Event]:
-        """Wait until something happens, for `timeout` seconds at most (None: for ever), and tell what has happened."""
+        """Wait at most `timeout` seconds (None: without limit) for something to happen, and yield the events."""
         if not self._pending and not self._is_finished:
             for descriptor, _ in self._poll.poll(timeout):
                 if self._watch is not None and descriptor == self._watch.fileno():
@@ -396,12 +396,12 @@ class PodmanPod:
         return not any(isinstance(event, ContainerOutput) and event.container == container for event in self._pending)
 
     def _read_some(self, watch: FileWatch) -> None:
-        """Read a piece of each log. Once there is nothing in any, the watch waits for what comes after that."""
+        """Read a piece of each log. Once all logs are read, wait for new output with the watch."""
         for container in self._logs:
             self._pending += self._read_piece(container)
         if not self._pending:
             watch.clear()
-            self._read_logs()  # what came before that
+            self._read_logs()  # output that came before `clear`
 
     def _read_logs(self) -> None:
         for container in self._logs:
@@ -419,11 +419,11 @@ class PodmanPod:
         said = self._reap(descriptor)
         try:
             running.ended(said)
-        except PodmanError as error:  # somebody has removed the pod, or podman does not work any more
+        except PodmanError as error:  # somebody has removed the pod, or podman no longer works
             self._pending.append(PodFinished({"phase": "Failed", "message": f"podman cannot find the Pod: {error}"}))
 
     def _reap(self, descriptor: int) -> str:
-        """Wait for a podman, and return what it wrote to standard error."""
+        """Wait for a podman command, and return its standard error."""
         running = self._processes.pop(descriptor)
         running.process.wait()
         self._poll.unregister(descriptor)
@@ -433,7 +433,7 @@ class PodmanPod:
             return errors.read().decode(errors="replace")
 
     def _all_started(self, said: str) -> None:
-        """`podman start` has ended: report which containers it could not start, and wait for the others."""
+        """Handle the end of `podman start`: report the containers that it could not start, wait for the others."""
         self._starter = None
         reasons = {match["id"]: match["why"] for match in _START_FAILED.finditer(said)}
         by_id = {identity: name for name, identity in self._ids.items()}
@@ -455,7 +455,7 @@ class PodmanPod:
             self._pending.append(ContainerNotStarted(name, "StartError", why))
 
     def _see_to_its_entrypoint(self, name: str, state: Mapping[str, Any]) -> None:
-        """Report a container whose entrypoint has ended before it could take orders; nothing else would notice."""
+        """Report a container whose entrypoint has ended before it took a request; nothing else would notice."""
         directory = self._control_directories.get(name)
         if directory is None or os.path.lexists(f"{directory}/alive"):
             return
@@ -488,16 +488,16 @@ class PodmanPod:
             self._pending += self._read_log(COORDINATOR)
             self._pending.append(_termination(COORDINATOR, self._restarts, state))
             self._restarts += 1
-            self._pending.append(PodWarning(f"{_ending_of_coordinator(state)}; it is started again, and goes on"))
+            self._pending.append(PodWarning(f"{_ending_of_coordinator(state)}; restarting it to resume the run"))
             self._pending.append(ContainerStarted(COORDINATOR, self._restarts, time.time()))
             self._spawn(["start", self._ids[COORDINATOR]], lambda _: self._await_coordinator())
             return
         if state["ExitCode"] not in (0, 1) and not self._was_killed:
-            self.kill()  # without a coordinator the others would wait for it in vain
+            self.kill()  # without a coordinator the other containers would never end
         self._await_all()
 
     def _wait_again(self, wait: Callable[[], None]) -> None:
-        """Wait again, since `podman wait` has ended and what it waits for has not. Raises PodmanError at some point."""
+        """Wait again: `podman wait` has ended, but the containers have not. Raises PodmanError after a few times."""
         self._lost_waits += 1
         if self._lost_waits > MOST_RESTARTS:
             raise PodmanError("podman wait ends, though the containers have not ended")
@@ -508,7 +508,7 @@ class PodmanPod:
         self._spawn(["wait", *waited], lambda _: self._finish())
 
     def _finish(self) -> None:
-        """All containers have ended: report how, after the last of their output."""
+        """Report how each container has ended, after the last of its output."""
         by_id = {identity: name for name, identity in self._ids.items()}
         inspected = self._inspected()
         started = [each for each in inspected if by_id[each["Id"]] not in self._not_started]
@@ -552,12 +552,12 @@ def _identity(container: Mapping[str, Any]) -> dict[str, str]:
 
 def _ending_of_coordinator(state: Mapping[str, Any]) -> str:
     if state["ExitCode"] == CANNOT_GO_ON:
-        return "the coordinator could not go on"
+        return "the coordinator could not continue"
     return f"the coordinator was killed ({'out of memory' if state.get('OOMKilled') else 'SIGKILL'})"
 
 
 def _make_sub_path(path: str) -> None:
-    """Make a directory in a volume that a subPath names, if it is missing, with the mode of a volume."""
+    """Make the directory of a subPath in a volume if it is missing, with the mode of a volume."""
     if os.path.lexists(path):
         return
     _make_sub_path(os.path.dirname(path))

@@ -76,7 +76,7 @@ def test_images_that_are_not_to_be_had_have_the_reasons_of_kubelet(here):
     provided = provide(pod("a:1", "b:1", "localhost/c:1", "b:1"), RUNTIME, lambda _: None)
     assert set(provided.images) == {RUNTIME, "a:1"}
     assert provided.missing == {
-        "b:1": ("ErrImagePull", "image b:1 cannot be pulled: no route to the registry"),
+        "b:1": ("ErrImagePull", "cannot pull image b:1: no route to the registry"),
         "localhost/c:1": ("ErrImageNeverPull", "image localhost/c:1 is not here, and is never pulled"),
     }
 
@@ -85,7 +85,7 @@ def test_nothing_runs_without_the_newest_runtime_image_if_that_was_asked_for(her
     here(**{"a:1": ""})
     wanted = pod()
     wanted["spec"]["initContainers"][0].update(image="a:1", imagePullPolicy="Always")
-    with pytest.raises(BackendUnavailableError, match="image a:1 cannot be pulled: no route"):
+    with pytest.raises(BackendUnavailableError, match="cannot pull image a:1: no route"):
         provide(wanted, "a:1", lambda _: None)
 
 
@@ -99,7 +99,7 @@ def test_an_image_that_is_here_will_do_if_a_newer_one_cannot_be_had(here):
     here(**{"a:latest": ""})
     told = []
     assert "a:latest" in provide(pod("a:latest"), RUNTIME, told.append).images
-    assert told[-1] == "a:latest cannot be pulled, so the one that is here is used: no route to the registry"
+    assert told[-1] == "cannot pull image a:latest, using the local copy: no route to the registry"
 
 
 def test_an_image_that_is_always_to_be_pulled_is_not_replaced_by_the_one_that_is_here(here):

@@ -168,8 +168,8 @@ def test_killed_at_points_of_the_journal(run_killed, shift):
         assert counted == COUNTED
         assert ran.code == 0, "\n".join(ran.messages)
         assert ran.comparable() == calm.comparable()
-        ends = [line for line in ran.messages if line.endswith("it is started again, and goes on")]
-        could_not = sum("the coordinator could not go on" in line for line in ends)
+        ends = [line for line in ran.messages if line.endswith("restarting it to resume the run")]
+        could_not = sum("the coordinator could not continue" in line for line in ends)
         assert len(ends) - could_not == sum(not point.endswith("d") for point in killed)
         not_to_write = [int(point[:-1]) for point in killed if point.endswith("d")]
         assert len(not_to_write) - could_not in (0, sum(number > SURELY for number in not_to_write))

@@ -79,7 +79,7 @@ GOOD = "{name: good, image: BUSYBOX, imagePullPolicy: Never, script: sleep 1000}
         (
             "docker.io/library/none:1",
             "IfNotPresent",
-            "ErrImagePull: image docker.io/library/none:1 cannot be pulled: ",
+            "ErrImagePull: cannot pull image docker.io/library/none:1: ",
         ),
         ("docker.io/library/none:1", "Never", "ErrImageNeverPull: image docker.io/library/none:1 is not here"),
     ],
