@@ -1,5 +1,5 @@
-"""The host backend: a small kubelet that runs one Pod with what every Linux kernel has.
+"""The host backend: a small kubelet that runs one Pod with only the features of the Linux kernel.
 
-A runner starts one *sandbox* for the Pod, and each container is a process of the sandbox's in a mount and a PID
-namespace of its own, on a private copy-on-write view of this machine's files. `HostPod` in ``pod`` is the way in.
+The runner starts one *sandbox* per Pod. Each container is a child process of the sandbox, in its own mount and PID
+namespaces, on a private copy-on-write view of this machine's files. `HostPod` in ``pod`` is the entry point.
 """

@@ -1,4 +1,4 @@
-"""The backend ``host``: compiled Pods on this machine, without containers' engine (docs/host-backend.md)."""
+"""The backend ``host``: runs compiled Pods on this machine without a container engine (docs/host-backend.md)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class HostBackend:
-    """Runs Pods as processes of this machine."""
+    """Runs Pods as processes on this machine."""
 
     name = "host"
     notice = "The host backend does not use images: Steps run with this machine's programs."

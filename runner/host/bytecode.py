@@ -1,6 +1,6 @@
-"""Python's compiled form of the coordinator's modules, made before it starts.
+"""Compiles the coordinator's modules to bytecode before it starts.
 
-The coordinator runs as a user who may not write next to its modules; without this each run would compile them anew.
+The coordinator runs as a user who may not write next to its modules, so every run would compile them again.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import py_compile
 
 
 def compile_modules(directory: str) -> None:
-    """Compile those modules in a directory whose compiled form is missing or old, as importing them would."""
+    """Compile the modules in a directory whose bytecode is missing or outdated, as importing them would."""
     for name in os.listdir(directory):
         path = os.path.join(directory, name)
         if name.endswith(".py") and not _is_compiled(path):
-            with contextlib.suppress(OSError, py_compile.PyCompileError):  # then it is compiled when it is imported
+            with contextlib.suppress(OSError, py_compile.PyCompileError):  # the import compiles it then
                 py_compile.compile(path, doraise=True)
 
 
 def _is_compiled(path: str) -> bool:
-    """Whether there is a compiled form of the module that Python would use (PEP 552: flags 0, then time and size)."""
+    """Whether the module has bytecode that Python would use (PEP 552: flags 0, then time and size)."""
     source = os.stat(path)
     try:
         with open(importlib.util.cache_from_source(path), "rb") as file:
@@ -29,7 +29,7 @@ def _is_compiled(path: str) -> bool:
     except OSError:
         return False
     if header[4:8] != bytes(4):
-        return True  # checked by its content, or not at all
+        return True  # bytecode based on a hash, or unchecked
     known = (int(source.st_mtime) & 0xFFFFFFFF).to_bytes(4, "little") + (source.st_size & 0xFFFFFFFF).to_bytes(
         4, "little"
     )

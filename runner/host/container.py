@@ -1,10 +1,10 @@
 """A container's own process, from the fork to the execution of its program.
 
-Rules: it runs in a fresh PID namespace, as PID 1, and makes its mount namespace itself; nothing of Python is left when
-the program runs. The order is that of container runtimes: files, limits, identity, program. What fails is an OSError
-in words. Modules must have been imported before: once the root has changed, this machine's are out of sight.
+Rules: the process is PID 1 of a new PID namespace and makes its own mount namespace; no Python code is left when the
+program runs. The steps follow the order of container runtimes: files, limits, identity, program. A failure is an
+OSError with a message for people. All modules must be imported first: after the change of root they are not reachable.
 
-What is left to others: deciding when, and reading what comes out (``sandbox``).
+``sandbox`` decides when a container starts, and reads its output.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _found(program: str, environment: dict[str, str]) -> str:
 
 
 def _restore_process(open_files: int | None) -> None:
-    """Give the program what a process has at its start, not what Python or the runner made of it."""
+    """Restore the state that a process has at its start, which Python and the runner have changed."""
     inherited_signals.restore()
     os.umask(0o022)
     if open_files is not None:
@@ -94,7 +94,7 @@ def _assume(identity: Identity, surroundings: Surroundings) -> None:
 
 
 def _enter_root(container: Container, directory: str, surroundings: Surroundings, private: tuple[str, ...]) -> None:
-    """Make the container's root file system, with all its mounts, and change to it. `private` is what it cannot see."""
+    """Make the container's root file system with all mounts, and change to it. `private` directories are hidden."""
     root, view = surroundings.root, root_view.hide(surroundings.view, private)
     layers = root_view.Layers(directory, f"{surroundings.memory}/{os.path.basename(directory)}")
     os.mkdir(layers.memory)
@@ -126,7 +126,7 @@ def _enter_root(container: Container, directory: str, surroundings: Surroundings
 
 
 def _own_mounts(container: Container, directory: str, surroundings: Surroundings) -> list[Mount]:
-    """Return the container's mounts and those that kubelet adds; `directory` is for files of this container only."""
+    """Return the container's mounts and kubelet's own mounts; `directory` is for files of this container only."""
     own = []
     for source, path, text in (
         (termination_message_file(container, surroundings), container.termination_message_path, ""),
@@ -148,7 +148,7 @@ def termination_message_file(container: Container, surroundings: Surroundings) -
 
 
 def _clone(mount: Mount) -> tuple[int, bool, str]:
-    """Return an unattached mount of what a volumeMount shows, whether it is a directory, and where that is."""
+    """Return an unattached mount of a volumeMount's source, whether it is a directory, and its path."""
     if mount.sub_path:
         descriptor, is_directory, shown = volumes.clone_sub_path(mount.source, mount.sub_path)
     else:
@@ -164,9 +164,9 @@ def _clone(mount: Mount) -> tuple[int, bool, str]:
 def _covers(
     mount: Mount, shown: str, private: tuple[str, ...], surroundings: Surroundings
 ) -> Iterator[tuple[int, str]]:
-    """Yield what hides monopod's own directories inside a mount: an empty one, and the path that it belongs at.
+    """Yield mounts that hide monopod's own directories inside a mount: an empty directory, and its path.
 
-    `shown` is what is mounted. A subPath may not lead into such a directory: a Step may have made a link of it.
+    `shown` is the mounted path. A subPath must not lead into a hidden directory: a Step may have replaced it by a link.
     """
     if is_below(mount.source, surroundings.pod.state_directory):
         return
@@ -196,7 +196,7 @@ def _make_mount_point(path: str, *, is_directory: bool) -> None:
 
 @contextlib.contextmanager
 def _explained(what: str, path: str) -> Iterator[None]:
-    """Let an OSError say what could not be done, and where."""
+    """Add the action and the path to the message of an OSError."""
     try:
         yield
     except OSError as error:

@@ -1,6 +1,6 @@
-"""The log of one container on this machine: a file if the Pod is kept, and always the end of it in memory.
+"""The log of one container on this machine: a file if the Pod is kept, and always its end in memory.
 
-Output is passed on as it is read, and recorded by whoever shows it. So without ``--keep`` a byte is not written here.
+The runner passes output on as it reads it, and the display records it. So without ``--keep`` nothing is written here.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ _LAST_BYTES = 2048
 
 
 class ContainerLog:
-    """A log to write to, until `close`."""
+    """A log, open for writing until `close`."""
 
     def __init__(self, path: str | None) -> None:
-        """Create the file, if there is to be one. Raises OSError."""
+        """Create the file, if there is a `path`. Raises OSError."""
         self._file = (
             None if path is None else os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
         )
         self._end = b""
 
     def write(self, data: bytes) -> None:
-        """Add output. Raises OSError if the file cannot take all of it."""
+        """Append output. Raises OSError if it cannot be written completely."""
         self._end = data[-_LAST_BYTES:] if len(data) >= _LAST_BYTES else (self._end + data)[-_LAST_BYTES:]
         if self._file is not None:
             write_all(self._file, data)

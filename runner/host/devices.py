@@ -1,14 +1,14 @@
-"""A container's own /dev: the devices that every container may use, and no other.
+"""A container's own /dev: the devices that every container may use, and no others.
 
 Rules:
 
 - Each container has a /dev of its own, with terminals of its own. The containers of a Pod share /dev/shm and
   /dev/mqueue, as on a cluster.
-- Device nodes are new ones. Where the kernel forbids those (in a user namespace), each is this machine's node, mounted
-  read-only: it can be read and written, but nobody can change its mode, its owner or its times, or remove it.
-- A privileged container has all devices of this machine beside these, in the same way.
+- Device nodes are created. Where the kernel forbids that (in a user namespace), this machine's node is mounted
+  read-only: containers can read and write the device, but not change its mode, owner or times, or remove it.
+- A privileged container also gets all other devices of this machine, in the same way.
 
-What is left to others: where it is mounted, and who gets it (``container``).
+``container`` decides where it is mounted and which container gets it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DIRECTORIES = ("pts", *(SHARED := ("shm", "mqueue")))
 
 
 def make_shared(directory: str) -> None:
-    """Make what the containers of a Pod share of /dev, in the empty `directory`."""
+    """Make the part of /dev that the containers of a Pod share, in the empty `directory`."""
     limits = namespaces.MS_NOSUID | namespaces.MS_NODEV
     for name in SHARED:
         os.mkdir(f"{directory}/{name}")
@@ -36,7 +36,7 @@ def make_shared(directory: str) -> None:
 
 
 def may_make_nodes(directory: str) -> bool:
-    """Whether a new device node in the empty `directory` is allowed, and works."""
+    """Whether a device node can be created in the empty `directory`, and opened."""
     namespaces.mount("tmpfs", directory, namespaces.MS_NOSUID, "mode=700")
     try:
         _make_node(f"{directory}/null", os.stat("/dev/null"))
@@ -50,7 +50,7 @@ def may_make_nodes(directory: str) -> bool:
 
 @cache
 def machine_devices(*, all_of_them: bool) -> tuple[tuple[str, os.stat_result], ...]:
-    """Return what a container gets of this machine's /dev: names, and what is there. It is looked at once."""
+    """Return the entries of this machine's /dev that a container gets: names and status. Cached."""
     own = {*_DIRECTORIES, *_LINKS}
     found = []
     for name in os.listdir("/dev") if all_of_them else _DEVICES:
@@ -77,7 +77,7 @@ def make_devices(target: str, shared: str, *, new_nodes: bool, privileged: bool)
 
 
 def _add(name: str, status: os.stat_result, place: str, *, new_nodes: bool) -> None:
-    """Put at `place` what is at /dev/`name`: a device, link or directory."""
+    """Make `place` the same as /dev/`name`: a device, link or directory."""
     source = f"/dev/{name}"
     if stat.S_ISLNK(status.st_mode):
         os.symlink(os.readlink(source), place)

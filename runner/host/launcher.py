@@ -1,11 +1,11 @@
 """The process between the runner and the sandbox: it makes the user and PID namespaces, and cleans up at the end.
 
-Executed by its path with three descriptors as arguments: the socket to the runner, a file with the pickled `Pod`, and
-the lock of the state directory, which it holds.
-An interpreter of its own rather than a fork of the runner: small, with a single thread, whatever the runner has.
+It is executed by its path, with three descriptors as arguments: the socket to the runner, a file with the pickled
+`Pod`, and the lock of the state directory, which it holds. It is a new interpreter instead of a fork of the runner, so
+that it is small and has a single thread.
 
-Rules: it stays in this machine's mount namespace, so no mount of the Pod's keeps the state directory busy. Unless
-`keep` is given it removes the state directory once the sandbox is gone, however that and the runner ended.
+Rules: it stays in this machine's mount namespace, so that no mount of the Pod keeps the state directory busy. Unless
+the Pod is kept, it removes the state directory once the sandbox is gone, even if the sandbox or the runner was killed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def _import_from(directory: str) -> None:
-    """Make `directory` importable as monopod, whatever its name and wherever it is."""
+    """Make `directory` importable as monopod, independent of its name and location."""
     initial = os.path.join(directory, "__init__.py")
     spec = importlib.util.spec_from_file_location("monopod", initial, submodule_search_locations=[directory])
     assert spec is not None
@@ -71,9 +71,9 @@ def _main(channel: socket.socket, pod_file: int) -> None:
 
 
 def _leave_namespaces() -> bool:
-    """Put the next child into a PID namespace of its own, and this process into a user namespace where that is needed.
+    """Put the next child into its own PID namespace, and this process into a user namespace if that is necessary.
 
-    Return whether it was. Raises OSError.
+    Return whether it is now in a user namespace. Raises OSError.
     """
     from monopod.runner.host import user_namespace  # noqa: PLC0415
     from monopod.system import namespaces  # noqa: PLC0415
@@ -91,9 +91,9 @@ def _leave_namespaces() -> bool:
 
 
 def _return_to_own_pid_namespace() -> None:
-    """Let this process start threads again, which nobody can whose next child has another PID namespace.
+    """Let this process start threads again: it cannot while its next child goes into another PID namespace.
 
-    Not every user may; without threads, files are removed one after the other.
+    Not every user may do this. Without threads, files are removed one after the other.
     """
     from monopod.system import namespaces  # noqa: PLC0415
 
@@ -121,7 +121,7 @@ def _be_the_sandbox(pod: Pod, channel: socket.socket, *, in_user_namespace: bool
 
 
 def _keep_from_containers(descriptors: Iterable[int]) -> None:
-    """Close what was passed to this process when a program is executed: it was inheritable to get here."""
+    """Set close-on-exec for the descriptors that this process inherited."""
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
 

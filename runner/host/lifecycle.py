@@ -1,18 +1,19 @@
 """What kubelet decides about the containers of one Pod: which to start next, when to restart, how to stop.
 
-Theory of operation: a `Lifecycle` is told what happened and answers with commands. It has no clock and does no I/O;
-``now`` is any monotonic time in seconds, ``at`` the time of day. Each method first notes what it was told and then
-lets `_next` decide, which is the only place where anything is started or stopped.
+Theory of operation: a `Lifecycle` is a state machine that takes events and returns commands. It has no clock and does
+no I/O; ``now`` is any monotonic time in seconds, ``at`` the time of day. Each method first records the event and then
+calls `_next`, the only place that starts or stops anything.
 
 Rules (Kubernetes docs, "Pod Lifecycle", "Init Containers", "Sidecar Containers"), for a Pod with restartPolicy Never:
 
-- initContainers one after the other: an init container must have ended well, a sidecar must have been started (its
-  postStart hook included) before the next. Then the ordinary containers in their order, each started without waiting
-  for the end of the one before; a few are started at a time.
-- A sidecar that ends is restarted: at once, then after 10, 20, 40 … 300 s; from the beginning if it ran for 10 minutes.
+- initContainers start one after the other: an init container must succeed, a sidecar must have started (including its
+  postStart hook), before the next one starts. The ordinary containers follow in order, without waiting for each other
+  to end; a few are started at a time.
+- A sidecar that ends is restarted: at once, then after 10, 20, 40 … 300 s. The delay is reset once it has run for
+  10 minutes.
 - Once all ordinary containers have ended, sidecars are stopped in reverse order: SIGTERM, and SIGKILL when the grace
   period of the whole Pod is over. Deleting the Pod does the same, ordinary containers first.
-- A sidecar that cannot be started the first time fails the Pod. Here kubelet would try for ever, and a person wait.
+- A sidecar whose first start fails fails the Pod. kubelet would retry indefinitely, and keep the user waiting.
 """
 
 from __future__ import annotations
@@ -49,13 +50,13 @@ class Signal(NamedTuple):
 
 
 class Warn(NamedTuple):
-    """Tell somebody."""
+    """Report a warning."""
 
     message: str
 
 
 class Finish(NamedTuple):
-    """All is over."""
+    """The Pod has finished."""
 
 
 Command: TypeAlias = Start | RunHook | Signal | Warn | Finish
@@ -73,10 +74,10 @@ class Termination(NamedTuple):
 
 
 class ContainerRecord:
-    """One container as it stands.
+    """The state of one container.
 
-    ``waiting``: not started, or to be restarted at ``restart_at``; ``starting``: being made; ``hook``: its program and
-    its postStart hook run; ``running``; ``ended``: for good.
+    The phase is ``waiting`` (not started, or to be restarted at ``restart_at``), ``starting`` (being created), ``hook``
+    (its program and its postStart hook run), ``running``, or ``ended`` (and will not be restarted).
     """
 
     def __init__(self, name: str, kind: ContainerKind, *, has_hook: bool) -> None:
@@ -101,7 +102,7 @@ class ContainerRecord:
 
 
 class Lifecycle:
-    """The lifecycle of one Pod. Containers are given in the order of the manifest, initContainers first."""
+    """The lifecycle of one Pod. Its containers are in the order of the manifest, initContainers first."""
 
     def __init__(
         self,
@@ -125,7 +126,7 @@ class Lifecycle:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether nothing is started any more."""
+        """Whether the Pod is stopping and starts nothing more."""
         return self._kill_at is not None
 
     def begin(self, now: float) -> list[Command]:
@@ -135,7 +136,7 @@ class Lifecycle:
         return self._next(now)
 
     def started(self, name: str, now: float, at: float) -> list[Command]:
-        """The container's program has been executed."""
+        """Take the execution of the container's program."""
         record = self.records[name]
         record.started_at, record.running_since = at, now
         if record.has_hook and not self.is_stopping:
@@ -145,7 +146,7 @@ class Lifecycle:
         return self._next(now)
 
     def hook_ended(self, name: str, failure: str | None, now: float) -> list[Command]:
-        """The postStart hook has ended; `failure` says what went wrong, if anything did."""
+        """Take the end of the postStart hook; `failure` says why it failed, None if it succeeded."""
         record = self.records[name]
         if record.phase != "hook":  # the container is gone, and the hook went with it
             return []
@@ -157,23 +158,23 @@ class Lifecycle:
         return [Warn(f"container {name}: its postStart hook failed: {failure}"), Signal(name, signal.SIGKILL)]
 
     def exited(self, name: str, termination: Termination, now: float) -> list[Command]:
-        """The container's program has ended, or could not be executed."""
+        """Take the end of the container's program, or that it could not be executed."""
         return self._ended(self.records[name], termination, now)
 
     def terminate(self, grace: float | None, now: float) -> list[Command]:
-        """Stop the Pod; `grace` in seconds, None for the Pod's own. A second call can only make it sooner."""
+        """Stop the Pod; `grace` in seconds, None for the Pod's own. A second call can only shorten the period."""
         self._stop(now, self._grace if grace is None else grace)
         return self._next(now)
 
     def evict(self, why: str, now: float) -> list[Command]:
-        """The Pod took more than it may: all of it is killed, unless it is ending anyway."""
+        """Evict the Pod, which exceeds a limit: kill all containers, unless the Pod is stopping already."""
         if not self.is_stopping:
             self.failed, self.reason, self.message = True, EVICTED, why
             self._stop(now, 0)
         return self._next(now)
 
     def tick(self, now: float) -> list[Command]:
-        """Time has passed."""
+        """Take that time has passed."""
         if self._deadline_at is not None and now >= self._deadline_at and not self.is_stopping:
             self.failed, self.reason = True, "DeadlineExceeded"
             self.message = "Pod was active on the node longer than the specified deadline"
@@ -181,7 +182,7 @@ class Lifecycle:
         return self._next(now)
 
     def next_timer(self) -> float | None:
-        """Return when `tick` is to be called, at the latest."""
+        """Return the latest time at which to call `tick`."""
         if self.finished:
             return None
         if self.is_stopping:
@@ -232,7 +233,7 @@ class Lifecycle:
         record.phase = "waiting"
 
     def _next(self, now: float) -> list[Command]:
-        """Decide what is to be done now."""
+        """Decide what to start or stop now."""
         if self.finished:
             return []
         ordinary = [record for record in self.records.values() if record.kind == "ordinary"]
@@ -257,7 +258,7 @@ class Lifecycle:
         return commands
 
     def _is_waited_for(self, record: ContainerRecord) -> bool:
-        """Whether those after it in the manifest must wait for it."""
+        """Whether the containers after it in the manifest must wait for it."""
         if record.kind == "init":
             return record.phase != "ended"
         if record.kind == "sidecar":

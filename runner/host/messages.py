@@ -1,15 +1,15 @@
-"""What the runner and the sandbox of a Pod say to each other, over one socket that keeps messages apart.
+"""The messages between the runner and the sandbox of a Pod, over one socket that preserves message boundaries.
 
-Rules: a message is one JSON object with its ``type``; file descriptors go with the message that speaks of them.
-The sandbox says ``ready`` or ``unavailable`` (`message`) once, then
+Rules: a message is one JSON object with a ``type``; file descriptors accompany the message that they belong to.
+The sandbox sends ``ready`` or ``unavailable`` (`message`) once, then
 
-- ``created``: `container`, `restart_count`, `process` (the number of its first one in the Pod's PID namespace), and the
-  reading ends of its standard output and standard error;
+- ``created``: `container`, `restart_count`, `process` (the PID of its first process in the Pod's PID namespace), and
+  the read ends of its standard output and standard error;
 - ``started``: `container`, `restart_count`, `at`; ``terminated``: `container`, `restart_count`, `termination` (the
   fields of a `Termination`); ``changed``: `status` (a ContainerStatus); ``warning``: `message`;
-- at last ``finished``: `phase`, `reason`, `message`.
+- ``finished``, as the last message: `phase`, `reason`, `message`.
 
-The runner says ``terminate`` (`grace`) and ``signal`` (`container`, `number`). Closing the socket kills the Pod.
+The runner sends ``terminate`` (`grace`) and ``signal`` (`container`, `number`). Closing the socket kills the Pod.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""One Pod on this machine, as the runner holds it: started, followed, stopped, and gone without a trace.
+"""Runs one Pod on this machine: starts it, follows it, stops it and removes it.
 
 Rules:
 
 - A `HostPod` has no thread, and blocks only in `start`, `events` and `close`.
 - It reads the containers' output from their pipes. Logs are written to files only with ``keep`` (``container_log``).
-- Whatever happens to this process, the Pod ends: the sandbox holds the other end of a socket.
+- The Pod ends when this process does, even if it is killed: the sandbox holds the other end of a socket.
 
-What is left to others: what kubelet decides (``lifecycle``), carrying it out (``sandbox``), cleaning up (``launcher``).
+``lifecycle`` makes kubelet's decisions, ``sandbox`` carries them out, and ``launcher`` cleans up.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pickle  # to a process of our own
+import pickle  # read by monopod's own launcher
 import resource
 import select
 import shlex
@@ -57,16 +57,16 @@ from monopod.system.never_started import LONGEST_MESSAGE
 
 _PIECE = 65536
 _READY_SECONDS = 60.0
-"""How long the sandbox may take to be ready: it looks at all file systems of this machine, and one may hang."""
+"""How long the sandbox may take to be ready: it accesses all file systems of this machine, and one may hang."""
 _CLEANUP_SECONDS = 10.0
-"""How long the launcher may take to end if the Pod was given up, or if it is stopped."""
+"""How long the launcher may take to end if the Pod was abandoned, or if the launcher is stopped (SIGSTOP)."""
 _DESCRIPTORS_PER_CONTAINER = 3
 _SPARE_DESCRIPTORS = 64
 
 
 @dataclass(slots=True)
 class _Stream:
-    """One pipe from a container, and the log that it goes to."""
+    """One pipe from a container, and the log that its output goes to."""
 
     container: str
     name: Literal["stdout", "stderr"]
@@ -80,8 +80,8 @@ class HostPod:
     ``runtime_image_name`` is the image whose ENTRYPOINT is the coordinator, ``entrypoint_binary`` the path of the
     entrypoint that it holds. With ``keep`` the state directory stays when the Pod is closed.
 
-    Use it as a context manager, or call `close`. It can be selected on like a file: readable when there is more to tell
-    than `events` has told.
+    Use it as a context manager, or call `close`. Like a file it has a `fileno`, which is readable when `events` has
+    something to report.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class HostPod:
         self._messages_from_logs: dict[str, str] = {}
         self._first_processes: dict[str, int] = {}  # in the Pod's PID namespace
         self._pending: deque[Event] = deque()
-        self._dead: set[str] = set()  # all that they wrote was read
+        self._dead: set[str] = set()  # containers that have ended, and whose output was read
         self._started_at = 0.0
         self._finished: PodFinished | None = None
         self._full = False
@@ -124,7 +124,7 @@ class HostPod:
 
     @property
     def state_directory(self) -> str:
-        """Where the Pod keeps its volumes and logs; it is there from `start` to `close`, or for good with ``keep``."""
+        """The directory of the Pod's volumes and logs. It exists from `start` to `close`, and longer with ``keep``."""
         assert self._state is not None
         return self._state.path
 
@@ -136,11 +136,11 @@ class HostPod:
 
     @property
     def is_finished(self) -> bool:
-        """Whether `PodFinished` has been told."""
+        """Whether `PodFinished` was reported."""
         return self._finished is not None
 
     def fileno(self) -> int:
-        """Return a descriptor that is readable when `events` has something to tell."""
+        """Return a descriptor that is readable when `events` has something to report."""
         return self._poll.fileno()
 
     # --- start and stop
@@ -203,7 +203,7 @@ class HostPod:
     def terminate(self, grace: float | None = None) -> None:
         """Stop the Pod as deleting it would: SIGTERM, and SIGKILL after `grace` seconds (None: the Pod's own).
 
-        `events` goes on telling what happens, up to `PodFinished`.
+        `events` continues to report events up to `PodFinished`.
         """
         self._say("terminate", grace=grace)
 
@@ -215,11 +215,11 @@ class HostPod:
         """Do nothing: the coordinator starts at once."""
 
     def declare_dead(self, container: str, reason: str, message: str) -> None:
-        """Tell the coordinator that a container cannot start, and why."""
+        """Report to the coordinator that a container cannot start, and why."""
         self._say("never_started", container=container, reason=reason, message=message[:LONGEST_MESSAGE])
 
     def usage(self, containers: Iterable[str]) -> dict[str, ContainerUsage]:
-        """Return the CPU and memory that those of the containers use that are running."""
+        """Return the CPU and memory that the running ones of these containers use."""
         from monopod.runner.host.usage import container_usage  # noqa: PLC0415  # psutil, where somebody looks
 
         if self._launcher is None or self.is_finished:
@@ -242,13 +242,13 @@ class HostPod:
 
     def _say(self, kind: str, **fields: Any) -> None:
         if self._channel is not None and not self.is_finished:
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # if it is gone, `events` will tell
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # if it is gone, `events` reports that
                 messages.send(self._channel, kind, **fields)
 
     def kill(self) -> None:
-        """Kill all containers at once. `events` goes on telling what happens, up to `PodFinished`.
+        """Kill all containers at once. `events` continues to report events up to `PodFinished`.
 
-        Asked for it again, the Pod is given up: its end is told, whatever the sandbox does.
+        A second call abandons the Pod: `events` reports its end without waiting for the sandbox.
         """
         if self._is_killed:
             self._give_up()
@@ -256,14 +256,14 @@ class HostPod:
         self.terminate(0)
 
     def _give_up(self) -> None:
-        """Hang up on the sandbox, which ends it, if it is not stopped and waits for no file system."""
+        """Close the socket, which ends the sandbox unless it is stopped or waits for a file system."""
         if self._channel is not None and not self.is_finished:
             self._is_given_up = True
             with contextlib.suppress(OSError):
                 self._channel.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """End the Pod if it still runs, and remove all that it left, but for the state directory with ``keep``."""
+        """End the Pod if it still runs, and remove its files; with ``keep`` the state directory stays."""
         if self._state is not None and self.keep and os.path.isdir(self._state.path):
             with contextlib.suppress(OSError):  # a disk without room: the run has ended all the same
                 self._write_pod()
@@ -289,8 +289,8 @@ class HostPod:
     def _wait_for(self, launcher: subprocess.Popen[bytes]) -> None:
         """Wait until the launcher has cleaned up, which may take long.
 
-        It is killed if the Pod was given up, or if somebody has stopped it (SIGSTOP). The sandbox dies with it, and the
-        next run cleans up.
+        Kill it if the Pod was abandoned, or if somebody has stopped the launcher (SIGSTOP). The sandbox dies with it,
+        and the next run cleans up.
         """
         while True:
             try:
@@ -302,7 +302,7 @@ class HostPod:
                 return
 
     def _take_marks_out(self, directory: str) -> None:
-        """Take the marks of requests out of the logs that stay. Where that is not possible, they stay as they are."""
+        """Remove the marks of requests from the kept logs. A log that cannot be rewritten stays as it is."""
         ours = manifest.containers_of_image(self.manifest, self._runtime_image_name)
         with contextlib.suppress(OSError):
             names = os.listdir(directory)
@@ -320,13 +320,13 @@ class HostPod:
     # --- what happens
 
     def events(self, timeout: float | None = None) -> Iterator[Event]:
-        """Wait until something happens, for `timeout` seconds at most (None: for ever), and tell what has happened."""
+        """Wait at most `timeout` seconds (None: without limit) for something to happen, and yield the events."""
         if self.is_finished:
             return
         if not self._pending:
             ready = [descriptor for descriptor, _ in self._poll.poll(timeout)]
             if self._channel is not None and self._channel.fileno() in ready:
-                self._read_channel()  # first: that a container was started comes before its output
+                self._read_channel()  # first, so that the start of a container comes before its output
             for descriptor in ready:
                 if descriptor in self._streams:
                     self._pending += self._read_stream(descriptor, _PIECE)
@@ -356,7 +356,7 @@ class HostPod:
         return [ContainerOutput(stream.container, stream.name, data)]
 
     def _log(self, stream: _Stream, data: bytes) -> None:
-        """Write to the log of a container. If there is no room, the files end there: the run is worth more."""
+        """Write to the log of a container. If that fails, stop keeping logs instead of failing the run."""
         try:
             stream.log.write(data)
         except OSError as error:
@@ -372,7 +372,7 @@ class HostPod:
         os.close(descriptor)
 
     def _read_channel(self) -> None:
-        """Take all messages that the sandbox has sent."""
+        """Handle all messages that the sandbox has sent."""
         assert self._channel is not None
         while self._channel is not None:
             try:
@@ -385,7 +385,7 @@ class HostPod:
                 self._take(*received)
 
     def _sandbox_lost(self) -> None:
-        """The sandbox died before the Pod had finished: all containers are dead too."""
+        """Handle the death of the sandbox before the Pod had finished: all containers are dead too."""
         assert self._channel is not None
         self._poll.unregister(self._channel)
         self._channel.close()
@@ -457,7 +457,7 @@ class HostPod:
         for descriptor in self._streams_of(container):
             while descriptor in self._streams and (read := self._read_stream(descriptor, _PIECE)):
                 output += read
-            if descriptor in self._streams:  # somebody outside of the container has the other end
+            if descriptor in self._streams:  # a process outside the container holds the other end
                 self._close_stream(descriptor)
         return output
 
@@ -484,7 +484,7 @@ def _is_output_of(container: str) -> Callable[[Event], bool]:
 
 
 def _allow_open_files(containers: int, soft_limit: int) -> None:
-    """Raise this process's limit on open files to what so many containers need. Raises BackendUnavailableError."""
+    """Raise this process's limit on open files to what the containers need. Raises BackendUnavailableError."""
     hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     open_now = len(os.listdir("/proc/self/fd"))
     needed = open_now + containers * _DESCRIPTORS_PER_CONTAINER + _SPARE_DESCRIPTORS
@@ -498,7 +498,7 @@ def _allow_open_files(containers: int, soft_limit: int) -> None:
 
 
 def _hint() -> str:
-    """Return which setting of the kernel forbids user namespaces, if one does."""
+    """Return the kernel setting that forbids user namespaces, "" if there is none."""
     for path, forbidding in (
         ("kernel/apparmor_restrict_unprivileged_userns", "1"),
         ("kernel/unprivileged_userns_clone", "0"),

@@ -1,12 +1,12 @@
-"""What of the caller's files is monopod's own, and no container's business: other runs' state, records, claims, cache.
+"""monopod's own directories, which no container may see: the state of other runs, records, claims, the cache.
 
-Rules: a container finds an empty directory at each of these paths, and also inside a volume that holds one. What a Pod
-mounts from there by name (a claim) it sees where it mounts it. A directory that is not there yet is made, since another
-run could make it while the containers of this one run, and only what is there can be hidden. A Step can move what is in
-a volume while other containers are still to start, so each directory is opened once, and found where it is by then.
-What is mounted at a second place is hidden there too.
+Rules: a container sees an empty directory at each of these paths, also inside a volume. A claim that the Pod mounts is
+visible where it is mounted. A missing directory is created, since only an existing directory can be hidden and another
+run could create it while this one's containers run. A Step can move directories of a volume before other containers
+start, so each directory is opened once and hidden at its current path. A directory that is also mounted elsewhere is
+hidden there too.
 
-What is left to others: hiding them (``root_view``, ``container``).
+``root_view`` and ``container`` hide them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from monopod.runner.records import own_directories
 def private_directories(state_root: str) -> tuple[str, ...]:
     """Return their paths, without symbolic links; `state_root` holds the state of the caller's Pods.
 
-    Those that are missing are made, unless the caller may not.
+    Missing directories are created if the caller may do that.
     """
     found = (state_root, own_directories.state(), own_directories.data(), own_directories.cache())
     paths = dict.fromkeys(os.path.realpath(path) for path in found if os.path.isabs(path))
@@ -35,7 +35,7 @@ def private_directories(state_root: str) -> tuple[str, ...]:
 
 
 def open_all(paths: Iterable[str]) -> tuple[int, ...]:
-    """Open those of the directories that are there; return their descriptors."""
+    """Open the directories that exist; return their descriptors."""
     opened = []
     for path in paths:
         with contextlib.suppress(OSError):
@@ -44,7 +44,7 @@ def open_all(paths: Iterable[str]) -> tuple[int, ...]:
 
 
 def current_paths(descriptors: Iterable[int]) -> tuple[str, ...]:
-    """Return where these directories are now, each at all of its paths, without those that are gone.
+    """Return all current paths of these directories; deleted directories have none.
 
     The caller must be in the mount namespace that they were opened in.
     """
@@ -81,7 +81,7 @@ def _mount_of(descriptor: int) -> str:
 
 
 def _other_paths(path: str, number: str, mounts: Iterable[_Mounted]) -> Iterator[str]:
-    """Yield where else a directory may be seen, which is in the mount of that number."""
+    """Yield the other paths at which a directory of the mount `number` is visible."""
     for own in (mount for mount in mounts if mount.number == number):
         inside = _joined(own.directory, _below(path, own.path) or "")
         for mount in mounts:
@@ -95,7 +95,7 @@ def _joined(directory: str, rest: str) -> str:
 
 
 def _below(path: str, directory: str) -> str | None:
-    """Return how a path continues behind a directory, None if it is not in there."""
+    """Return the rest of a path relative to a directory, None if it is not inside."""
     if path == directory:
         return ""
     start = directory.rstrip("/") + "/"

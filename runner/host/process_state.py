@@ -1,8 +1,8 @@
 """The state of a child: whether it is stopped, and whether it has executed a program since it was forked.
 
-The end of a pipe that closes on exec does not tell the latter: the pipe is closed as well by the end of the process,
-whatever killed it in between. The kernel notes for each process whether it has executed a program (``PF_FORKNOEXEC``,
-man proc_pid_stat, flags), before it closes any file for that, and keeps the note until the process is waited for.
+A pipe that closes on exec does not show the exec: it also closes if the process is killed before. The kernel records
+for each process whether it has executed a program (``PF_FORKNOEXEC``, man proc_pid_stat, flags), before it closes any
+file for that, and keeps the flag until the process is waited for.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ _FLAGS = 6  # in /proc/PID/stat, counted from the field after the name
 
 
 def is_stopped(process: int) -> bool:
-    """Return whether a child that was not waited for yet is stopped, as by SIGSTOP. False if that cannot be seen."""
+    """Return whether a child that was not waited for yet is stopped, as by SIGSTOP. False if that is unknown."""
     fields = _status_fields(process)
     return fields is not None and fields[0] == "T"
 
 
 def has_executed(process: int) -> bool:
-    """Return whether a child that was not waited for yet has executed a program. True if that cannot be seen."""
+    """Return whether a child that was not waited for yet has executed a program. True if that is unknown."""
     fields = _status_fields(process)
     return fields is None or not int(fields[_FLAGS]) & _FORKED_ONLY
 

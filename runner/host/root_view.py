@@ -2,22 +2,21 @@
 
 Rules:
 
-- What is mounted here from disks and networks is taken over by an overlay, whose upper layer belongs to one container.
-  Where the kernel refuses an overlay, a directory with mounts in it is taken over entry by entry (in a user namespace
-  each such directory is refused), and one without is shown read-only. So is what is mounted read-only, and
-  deeper than the top level what the caller cannot write to anyway: it costs less.
-- Upper layers are on the disk, where large ones belong; but in memory for what a caller without root can write little
-  of, and where the disk cannot hold them (it is an overlay itself).
-- Pseudo file systems are not taken over, nor are the temporary directories and those that are private to monopod
-  (``private_directories``): as in an image, these are empty.
-- A socket of this machine cannot be connected to through an overlay. Where there are any, and below /run, no directory
-  is shown in another way: it is empty where the kernel refuses an overlay.
-- What is possible is found out once per Pod, by trying (`plan_view`); each container's view is then made without any
-  guessing (`assemble`).
-- A machine changes while a run lasts: network namespaces, containers' roots and mounts of networks come and go. What is
-  gone, or cannot be reached any more, is left out of the views that are made from then on.
+- File systems of disks and networks are shown through an overlay, whose upper layer belongs to one container. If the
+  kernel refuses the overlay, a directory that contains mounts is shown entry by entry (in a user namespace the kernel
+  refuses all of these), and a directory without mounts is shown read-only. A read-only mount is shown read-only, and
+  so is a directory below the top level that the caller cannot write to: that costs less.
+- Upper layers are on the disk, since they may be large. They are in memory for directories in which a caller without
+  root can write little, and if the disk cannot hold them (it is an overlay itself).
+- Pseudo file systems are not shown. Temporary directories and monopod's private directories (``private_directories``)
+  are empty, as in an image.
+- Nothing can connect to a socket of this machine through an overlay. So a directory with sockets, or below /run, is
+  shown only through an overlay; it is empty if the kernel refuses the overlay.
+- `plan_view` tries once per Pod what the kernel allows; `assemble` then makes each container's view from that plan.
+- The machine changes during a run: network namespaces, containers' roots and network mounts come and go. A directory
+  that is gone or not reachable is left out of later views.
 
-What is left to others: /proc, /dev, /sys and volumes (``container``).
+``container`` adds /proc, /dev, /sys and the volumes.
 """
 
 from __future__ import annotations
@@ -49,8 +48,8 @@ _SOCKETS = "/run"
 class Entry(NamedTuple):
     """One part of the view, at ``path``.
 
-    ``overlay``: copy-on-write; ``bind``: read-only; ``directory``: an empty one, to be filled by later entries;
-    ``symlink``: to ``target``; ``file``: shown read-only. ``in_memory`` is where an overlay's upper layer goes.
+    ``overlay``: copy-on-write; ``bind``: read-only; ``directory``: empty, filled by later entries; ``symlink``: to
+    ``target``; ``file``: read-only. ``in_memory``: the upper layer of the overlay is in memory.
     """
 
     kind: Literal["overlay", "bind", "directory", "symlink", "file"]
@@ -62,9 +61,9 @@ class Entry(NamedTuple):
 
 
 class View(NamedTuple):
-    """What a container's root is made of, parents first. ``overlay_options`` begin those of each overlay.
+    """The entries of a container's root, parents first. The options of each overlay begin with ``overlay_options``.
 
-    ``hidden`` are the directories that are empty in each container. ``refused`` says why no upper layer is on the disk.
+    ``hidden`` are the directories that are empty in each container. ``refused`` says why upper layers are in memory.
     """
 
     entries: tuple[Entry, ...]
@@ -89,12 +88,12 @@ class MountPoint(NamedTuple):
 
 
 def hide(view: View, private: Iterable[str]) -> View:
-    """Return the view with the private directories where they are now."""
+    """Return the view with the private directories at their current paths."""
     return view._replace(hidden=emptied_directories(private))
 
 
 def mount_points(mountinfo: str) -> tuple[MountPoint, ...]:
-    """Return the mounts that a mountinfo file (man proc_pid_mountinfo) tells of, parents first."""
+    """Return the mounts that a mountinfo file (man proc_pid_mountinfo) lists, parents first."""
     found: dict[str, MountPoint] = {}
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
@@ -110,7 +109,7 @@ def _unescaped(text: str) -> str:
     return text
 
 
-# --- finding out what is possible
+# --- planning a view
 
 
 class _Planner(NamedTuple):
@@ -124,7 +123,7 @@ class _Planner(NamedTuple):
     entries: list[Entry]
 
     def take_over(self, path: str, depth: int) -> None:
-        """Add the entries for a directory, a mount or not."""
+        """Add the entries for a directory, whether it is a mount or not."""
         if path in self.hidden:
             self.entries.append(_directory(path))
             return
@@ -141,7 +140,7 @@ class _Planner(NamedTuple):
 
     @staticmethod
     def _is_written(path: str) -> bool:
-        """Whether the caller may write there, or keeps much there."""
+        """Whether the caller may write to the directory, or it contains the caller's home."""
         return os.access(path, os.W_OK) or is_below(os.path.realpath(os.path.expanduser("~")), path)
 
     def _takes_overlay(self, path: str, depth: int, *, in_memory: bool, has_mounts: bool) -> bool:
@@ -154,7 +153,7 @@ class _Planner(NamedTuple):
         return try_overlay(path, self.scratch.memory if in_memory else self.scratch.disk, self.overlay_options) is None
 
     def _take_over_mounts(self, mounts: Iterable[MountPoint]) -> None:
-        """Add the entries for the outermost mounts inside a directory that is there already."""
+        """Add the entries for the outermost mounts inside a directory that has an entry already."""
         done: list[str] = []
         for mount in mounts:
             if any(is_below(mount.path, each) for each in done) or mount.file_system in _PSEUDO:
@@ -219,16 +218,15 @@ def _socket_directories() -> frozenset[str]:
     with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as file:
         lines = [line.rstrip("\n").split(None, 7) for line in file]
     paths = [fields[7] for fields in lines if len(fields) == 8 and fields[7].startswith("/")]
-    directories = {os.path.dirname(path) for path in paths if not is_below(path, "/proc")}  # those are monopod's own
+    directories = {os.path.dirname(path) for path in paths if not is_below(path, "/proc")}  # monopod's own sockets
     return frozenset(os.path.realpath(each) for each in directories)
 
 
 def plan_view(needed: Iterable[str], private: Iterable[str], scratch: Layers, *, in_user_namespace: bool) -> View:
-    """Return what a container's root can be made of here.
+    """Return the view that the kernel allows on this machine.
 
-    `needed` are the paths that must be made where they are missing (mount points), `private` those that no container
-    sees. Raises BackendUnavailableError if
-    there are no overlays to be had at all.
+    `needed` are the paths that must be created if they are missing (mount points); `private` are the directories that
+    no container sees. Raises BackendUnavailableError if the kernel refuses all overlays.
     """
     options, refused = _overlay_options(scratch, in_user_namespace=in_user_namespace)
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
@@ -241,9 +239,9 @@ def plan_view(needed: Iterable[str], private: Iterable[str], scratch: Layers, *,
 
 
 def _overlay_options(scratch: Layers, *, in_user_namespace: bool) -> tuple[str, str | None]:
-    """Return the options that overlays take here, and why upper layers cannot be on the disk, if they cannot.
+    """Return the options for overlays on this machine, and why upper layers cannot be on the disk (None: they can).
 
-    ``volatile`` (Linux 5.10) spares the file system a sync at the end of each container.
+    ``volatile`` (Linux 5.10) avoids a sync of the file system at the end of each container.
     """
     required = "userxattr," if in_user_namespace else ""
     lower = _some_directory()
@@ -262,7 +260,7 @@ def _some_directory() -> str:
 
 
 def try_overlay(lower: str, scratch: str, options: str) -> str | None:
-    """Mount an overlay of `lower` and unmount it again. Return why that is impossible, if it is."""
+    """Mount an overlay of `lower` and unmount it again. Return the error, None on success."""
     number = len(os.listdir(scratch))  # a work directory cannot be used twice
     layers = f"{scratch}/{number}"
     _make_layers(layers)
@@ -283,8 +281,8 @@ def assemble(
 ) -> View:
     """Make the view at the directory `root`, in the caller's own mount namespace, with upper layers in `layers`.
 
-    `needed` are the paths that are to be there, each with whether it is a directory; `reachable` the directories that
-    any user is to reach. Return the view without what is gone from this machine. Raises OSError.
+    `needed` are the paths that must exist, each with whether it is a directory; `reachable` are the directories that
+    any user must be able to reach. Return the view without directories that are gone from this machine. Raises OSError.
     """
     view = view._replace(entries=tuple(entry for entry in view.entries if not _is_gone(entry)))
     if view.entries[0].kind != "overlay":
@@ -310,14 +308,14 @@ def assemble(
         if os.path.isdir(place):
             own = f"{layers.disk if is_temporary else layers.memory}/empty-{number}"
             os.mkdir(own)
-            os.chmod(own, 0o1777 if is_temporary else 0o755)  # as /tmp is everywhere
+            os.chmod(own, 0o1777 if is_temporary else 0o755)  # the usual mode of /tmp
             namespaces.bind(own, place, attributes=namespaces.ATTR_NODEV)
     return view._replace(entries=tuple(made))
 
 
 def _is_gone(entry: Entry) -> bool:
-    """Whether what is to be shown is not there any more, has become something else, or cannot be reached."""
-    if entry.kind in ("directory", "symlink"):  # they are made, whatever has become of the machine's
+    """Whether the file or directory of an entry is gone, is of another type now, or cannot be reached."""
+    if entry.kind in ("directory", "symlink"):  # made without this machine's
         return False
     try:
         mode = os.stat(entry.path).st_mode
@@ -341,7 +339,7 @@ def _make_overlay(
 
 
 def restrict(view: View, attributes: int) -> None:
-    """Add mount attributes to all of the view, from inside it, before anything else is mounted."""
+    """Add mount attributes to the whole view, from inside it, before anything else is mounted."""
     mounted = [entry.path for entry in view.entries if entry.kind == "overlay"]
     for path in dict.fromkeys(["/", *mounted, *view.hidden]):
         if os.path.isdir(path):
@@ -369,13 +367,13 @@ def _make(entry: Entry, place: str) -> None:
 
 
 def _holder(path: str, view: View) -> Entry:
-    """Return the entry that decides what is at `path`: the innermost one around it."""
+    """Return the entry that `path` belongs to: the innermost entry that contains it."""
     around = [entry for entry in view.entries if entry.path == path or is_below(path, entry.path)]
     return max(around, key=lambda entry: len(entry.path))
 
 
 def _prepare_upper(entry: Entry, upper: str, view: View, wanted: Iterable[tuple[str, bool]]) -> None:
-    """Make what is wanted in an upper layer, where also a caller may who could not in the merged directory."""
+    """Make the `wanted` paths in an upper layer, since the caller may have no permission in the merged directory."""
     for path, is_directory in wanted:
         if is_below(path, entry.path) and _holder(path, view) is entry and not os.path.lexists(path):
             place = _make_parents(path, entry, upper)
@@ -386,7 +384,7 @@ def _prepare_upper(entry: Entry, upper: str, view: View, wanted: Iterable[tuple[
 
 
 def _open_ways(entry: Entry, upper: str, reachable: Iterable[str]) -> None:
-    """Let any user pass the directories that lead to `reachable`, as far as they are in this overlay."""
+    """Let any user pass the directories of this overlay that lead to `reachable`."""
     for path in {os.path.realpath(each) for each in reachable}:
         if path != entry.path and not is_below(path, entry.path):
             continue
@@ -401,7 +399,7 @@ def _open_ways(entry: Entry, upper: str, reachable: Iterable[str]) -> None:
 
 
 def _make_parents(path: str, entry: Entry, upper: str) -> str | None:
-    """Make the directories that lead to `path` in the upper layer as they are below; None if one is no directory."""
+    """Copy the parent directories of `path` from below to the upper layer; None if one is not a directory."""
     lower = entry.path.rstrip("/")
     parts = path[len(lower) + 1 :].split("/")
     for part in parts[:-1]:

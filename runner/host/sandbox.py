@@ -1,11 +1,11 @@
-"""The Pod sandbox: the one process that a Pod's containers are children of.
+"""The Pod sandbox: the parent process of a Pod's containers.
 
-Rules: it is PID 1 of a PID namespace that all containers are inside of, so that nothing of a Pod outlives it, whatever
-it dies of; and it exits when the runner's end of the socket is closed, whatever that died of. All its mounts are in its
-own mount namespace, so they end with it. It decides nothing itself: `lifecycle` does. It has one thread, and never
-waits but in its selector.
+Rules: it is PID 1 of a PID namespace that contains all containers, so that no process of the Pod outlives it, even if
+it is killed. It exits when the runner's end of the socket is closed, even if the runner was killed. All its mounts are
+in its own mount namespace, so they end with it. `lifecycle` makes all decisions. The sandbox has one thread and waits
+only in its selector.
 
-What is left to others: becoming PID 1, and removing the state directory at the end (``launcher``).
+``launcher`` makes it PID 1, and removes the state directory at the end.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ from monopod.system.never_started import mark_never_started
 
 _LONGEST_HOOK_OUTPUT = 1024
 _CONTROL_DIRECTORY = "/monopod/step"
-"""Where each container has its own (docs/control-directory.md)."""
+"""The control directory of each container (docs/control-directory.md)."""
 
 
 class _Process:
-    """A child of the sandbox: a container's first process, or a postStart hook's.
+    """A child of the sandbox: the first process of a container or of a postStart hook.
 
-    ``report`` is a pipe on which it tells what went wrong before its program ran; it closes when the program runs.
+    ``report`` is a pipe to which it writes an error that occurs before its program runs; it closes when that runs.
     """
 
     def __init__(self, container: str, report: int | None = None, hook_output: int | None = None) -> None:
@@ -82,7 +82,7 @@ class Sandbox:
         self._out_of_memory_kills = _out_of_memory_kills()
 
     def run(self) -> NoReturn:
-        """Run the Pod until the runner hangs up, which is an OSError (BrokenPipeError, ConnectionResetError)."""
+        """Run the Pod until the runner closes the socket. Raises BrokenPipeError or ConnectionResetError then."""
         self._selector.register(self._channel, selectors.EVENT_READ, self._read_channel)
         self._selector.register(_child_signals(), selectors.EVENT_READ, self._read_child_signals)
         if self._surroundings.pod.size_limits:
@@ -124,7 +124,7 @@ class Sandbox:
                     messages.send(self._channel, "warning", message=text)
 
     def _read_watch(self, descriptor: int) -> None:
-        """Read which emptyDir has become too large; nothing, if that can be watched no more."""
+        """Read which emptyDir has become too large; nothing, if the watching process has failed."""
         text = os.read(descriptor, 65536).decode(errors="replace")
         self._selector.unregister(descriptor)
         os.close(descriptor)
@@ -146,7 +146,7 @@ class Sandbox:
             pid = ended.si_pid
             process = self._processes.get(pid)
             if process is not None and process.hook_output is None and process.report is not None:
-                self._read_report(pid)  # while it can be seen whether it has executed anything
+                self._read_report(pid)  # before the wait: afterwards it is unknown whether it has executed a program
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             if process is not None:
                 self._reaped(pid, code)
@@ -166,9 +166,9 @@ class Sandbox:
             self._exited(process, code)
 
     def _read_report(self, pid: int) -> None:
-        """Read how the start of a container went, which is known when the pipe closes.
+        """Read the result of a container's start, which is complete when the pipe closes.
 
-        An empty report may also mean that the process is gone; its end then follows, and reports both.
+        An empty report may also mean that the process is gone. Its end follows then, and reports both.
         """
         process = self._processes[pid]
         assert process.report is not None
@@ -205,7 +205,7 @@ class Sandbox:
         self._ended(name, Termination(exit_codes.NOT_STARTED, None, "StartError", why, None, time.time()))
 
     def _ended(self, name: str, termination: Termination) -> None:
-        """Take the end of a container. One without an entrypoint is marked before the Pod may end for that."""
+        """Handle the end of a container. If its entrypoint never ran, mark that before the Pod may end for it."""
         why = termination.message
         if termination.reason != "StartError":
             code = -termination.signal if termination.signal else termination.exit_code
@@ -229,7 +229,7 @@ class Sandbox:
         self._obey(self._lifecycle.exited(name, termination, time.monotonic()), changed=name)
 
     def _reason(self, code: int) -> str:
-        """Return why a container ended. The kernel's count of out-of-memory kills tells them from other SIGKILLs."""
+        """Return why a container ended. The kernel's count of out-of-memory kills shows which SIGKILL was one."""
         if code == -signal.SIGKILL and not self._lifecycle.is_stopping:
             kills, self._out_of_memory_kills = self._out_of_memory_kills, _out_of_memory_kills()
             if self._out_of_memory_kills > kills:
@@ -249,10 +249,10 @@ class Sandbox:
         name = process.container
         self._obey(self._lifecycle.hook_ended(name, failure, time.monotonic()), changed=name)
 
-    # --- what is done about it
+    # --- commands
 
     def _obey(self, commands: Iterable[Command], changed: str | None = None) -> None:
-        """Carry out commands, and those that they lead to; first tell the runner of the container that changed."""
+        """Carry out commands, and the commands that follow from them; first report the changed container."""
         if changed is not None:
             self._tell(changed)
         for command in commands:
@@ -315,7 +315,7 @@ class Sandbox:
             namespaces.join_namespaces(self._own_namespace, namespaces.NEW_PID)
 
     def _run_hook(self, container: Container) -> None:
-        """Run the postStart hook in the container's namespaces. What it writes is kept for when it fails."""
+        """Run the postStart hook in the container's namespaces. Keep its output for the message if it fails."""
         output = os.memfd_create("hook")
         target = os.pidfd_open(self._first_processes[container.name])
 
@@ -330,7 +330,7 @@ class Sandbox:
                 pid, report = _fork(body)
             finally:
                 namespaces.join_namespaces(self._own_namespace, namespaces.NEW_PID)
-        except OSError as error:  # the container has ended in between
+        except OSError as error:  # the container has ended meanwhile
             os.close(output)
             now = time.monotonic()
             self._obey(self._lifecycle.hook_ended(container.name, error.strerror, now), changed=container.name)
@@ -341,7 +341,7 @@ class Sandbox:
 
 
 def _fork(body: Callable[[], NoReturn]) -> tuple[int, int]:
-    """Run `body`, which executes a program, in a child. Return its PID and a pipe, which stays empty if it did so."""
+    """Run `body`, which executes a program, in a child. Return its PID and a pipe, which gets the error if it fails."""
     reader, writer = os.pipe()
     try:
         pid = os.fork()
@@ -359,13 +359,13 @@ def _fork(body: Callable[[], NoReturn]) -> tuple[int, int]:
         os.write(writer, (error.strerror or str(error)).encode()[:4096])
     finally:
         mistake = sys.exc_info()[1]
-        if mistake is not None:  # in monopod: rather told badly than not at all
+        if mistake is not None:  # a bug in monopod: report at least the exception
             os.write(writer, repr(mistake).encode()[:4096])
         os._exit(exit_codes.NOT_STARTED)
 
 
 def _watch_sizes(pod: Pod) -> int:
-    """Start a child that watches the sizes of emptyDirs; return a descriptor that gives why to evict the Pod."""
+    """Start a child that watches the sizes of emptyDirs; return a descriptor with the reason to evict the Pod."""
     reader, writer = os.pipe()
     if os.fork():
         os.close(writer)
@@ -384,7 +384,7 @@ def _watch_sizes(pod: Pod) -> int:
 
 
 def _child_signals() -> int:
-    """Return a descriptor that can be read when a child has ended."""
+    """Return a descriptor that is readable when a child has ended."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -393,7 +393,7 @@ def _child_signals() -> int:
 
 
 def _termination_message(path: str) -> str:
-    """Return what a container wrote to its terminationMessagePath; nothing that it did can make this more than text."""
+    """Return the content of a container's terminationMessagePath as text, even if the container replaced the file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -413,7 +413,7 @@ def _out_of_memory_kills() -> int:
 
 
 def run_sandbox(pod: Pod, channel: socket.socket, *, in_user_namespace: bool) -> None:
-    """Run the Pod in this process, which is PID 1 of a PID namespace, until the runner hangs up."""
+    """Run the Pod in this process, which is PID 1 of a PID namespace, until the runner closes the socket."""
     try:
         surroundings, warnings = make_surroundings(pod, in_user_namespace=in_user_namespace)
     except BackendUnavailableError as error:
@@ -423,7 +423,7 @@ def run_sandbox(pod: Pod, channel: socket.socket, *, in_user_namespace: bool) ->
     sandbox = Sandbox(surroundings, channel)
     with contextlib.suppress(
         BrokenPipeError, ConnectionResetError
-    ):  # the runner is gone; so is the Pod with this process
+    ):  # the runner is gone; the Pod ends with this process
         messages.send(channel, "ready")
         for warning in warnings:
             messages.send(channel, "warning", message=warning)

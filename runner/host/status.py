@@ -1,4 +1,4 @@
-"""A Pod's status as kubelet would write it (Kubernetes API, PodStatus). Pure: from what is known, to plain data."""
+"""Builds a Pod's status as kubelet would write it (Kubernetes API, PodStatus). Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from monopod.runner.host.lifecycle import ContainerRecord, Termination
 from monopod.schemas.formats.timestamps import to_rfc3339
 
 LONGEST_MESSAGE = 4096
-"""How much of a termination message is kept, in bytes."""
+"""The maximum length of a termination message, in bytes."""
 
 
 def container_status(record: ContainerRecord, image: str) -> dict[str, Any]:

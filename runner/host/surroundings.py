@@ -1,6 +1,6 @@
-"""What all containers of a Pod share, made once before the first: namespaces, volumes, devices, the plan of the root.
+"""What all containers of a Pod share: namespaces, volumes, devices, the plan of the root. Made before the first starts.
 
-Rules: all of it is in the sandbox's own mount namespace, and in the Pod's state directory.
+Rules: all mounts are in the sandbox's own mount namespace, and all files in the Pod's state directory.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from monopod.runner.kubelet.specification import Pod
 from monopod.system import namespaces
 
 _NOT_ITS_OWN = (
-    "Steps see all processes of this machine, and may reach each other's, and yours: the kernel allows no /proc of "
-    "their own where a part of this machine's is hidden, as in a container; start monopod outside of it, or as root"
+    "Steps can see all processes of this machine, and reach yours and each other's: the kernel does not allow a new "
+    "/proc where a part of /proc is hidden, as in a container; run monopod outside the container, or as root"
 )
 _NO_FILTER = (
-    "Steps can use your keyrings and your cgroups: this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER); do not "
-    "run code that you do not trust"
+    "Steps can use your keyrings and your cgroups: this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER); run "
+    "only code that you trust"
 )
 _UNSEEN_PROC = ("kcore", "keys")
 """Files of /proc that show root the machine's memory, and the names of its keys."""
 _SETTINGS_IN_PROC = ("bus", "fs", "irq", "sys")
-"""Directories of /proc that modules of the kernel add settings to."""
+"""Directories of /proc to which kernel modules add settings."""
 
 
 class Surroundings(NamedTuple):
     """What a container is made from.
 
-    ``system`` is a directory whose mounts each container gets as /sys, ``devices`` one that holds what they share of
-    /dev; ``root`` is the empty directory that each mounts its root on, in its own mount namespace. ``memory`` is in
-    memory: each container's /etc/hosts and /etc/hostname, termination messages and volumes of known files.
-    ``capabilities`` are those that some container keeps.
+    ``system`` is a directory that each container gets as /sys; ``devices`` holds the shared part of /dev; ``root`` is
+    the empty directory on which each container mounts its root, in its own mount namespace. ``memory`` is a directory
+    in memory: each container's /etc/hosts and /etc/hostname, termination messages and volumes of known files.
+    ``capabilities`` are the capabilities that some container keeps.
 
-    ``own_processes``: each container may have a /proc of its own; ``new_nodes``: it may have device nodes of its
-    own; ``filters_calls``: a container that is to have a filter of system calls has to install it.
-    ``private`` are open directories that no container sees.
-    ``read_only_proc`` and ``unseen_proc`` are what no container may write to, or see, in /proc.
+    ``own_processes``: each container can have its own /proc. ``new_nodes``: it can have its own device nodes.
+    ``filters_calls``: a container must install its filter of system calls itself. ``private`` are open directories that
+    no container sees. ``read_only_proc`` are the files of /proc that no container may write to, ``unseen_proc`` the
+    files that none may see.
     """
 
     pod: Pod
@@ -61,7 +61,7 @@ class Surroundings(NamedTuple):
 
 
 def make_surroundings(pod: Pod, *, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
-    """Leave this machine's namespaces and make all that containers share. Return it, and warnings.
+    """Leave this machine's namespaces and make everything that containers share. Return it, and warnings.
 
     Raises BackendUnavailableError.
     """
@@ -81,7 +81,7 @@ def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
         os.mkdir(f"{state}/{name}")
     memory = f"{state}/memory"
     namespaces.mount("tmpfs", memory, namespaces.MS_NODEV, "mode=755")
-    os.umask(0o022)  # what is made for containers is for all of their users
+    os.umask(0o022)  # files for containers are readable by all of their users
     namespaces.leave_session_keyring()
     os.mkdir(f"{memory}/empty", 0o755)
     os.close(os.open(f"{memory}/empty-file", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o444))
@@ -131,7 +131,7 @@ def _make(pod: Pod, in_user_namespace: bool) -> tuple[Surroundings, list[str]]:
 
 
 def _limit_capabilities(pod: Pod) -> frozenset[int]:
-    """Take out of this process's bounding set what no container keeps, once for all; return what is left.
+    """Drop the capabilities that no container keeps from this process's bounding set; return the rest.
 
     This process keeps its own capabilities, since it executes no program.
     """
@@ -144,8 +144,8 @@ def _limit_capabilities(pod: Pod) -> frozenset[int]:
 def _show_system(target: str) -> None:
     """Show /sys read-only at `target`.
 
-    Without the file systems that are mounted in it (debugfs, tracefs ...), which show root much of the machine; but
-    with cgroups, where programs read their limits. In a user namespace the kernel gives it as a whole only.
+    Leave out the file systems that are mounted in it (debugfs, tracefs …), which show root much of the machine, except
+    cgroups, where programs read their limits. In a user namespace the kernel allows only a mount of the whole tree.
     """
     try:
         namespaces.bind("/sys", target, recursive=False)
@@ -157,7 +157,7 @@ def _show_system(target: str) -> None:
 
 
 def _settings_in_proc() -> tuple[str, ...]:
-    """Return the files and directories in /proc, beside processes, that root may write to and others may not."""
+    """Return the files and directories in /proc, except processes, that only root may write to."""
     with os.scandir("/proc") as entries:
         others = [each for each in entries if not each.name.isdecimal() and not each.is_symlink()]
     return tuple(each.name for each in others if each.name in _SETTINGS_IN_PROC or _has_settings(each))

@@ -1,8 +1,8 @@
-"""CPU and memory of a Pod's containers on this machine, from the processes that are in them.
+"""Measures CPU and memory of a Pod's containers on this machine, from their processes.
 
-A container's first process is a child of the sandbox, which knows it by its number in the PID namespace of the Pod;
-the kernel tells both numbers (proc_pid_status(5), ``NSpid``). What processes used that have ended counts as well: it
-is told of whoever waited for them.
+A container's first process is a child of the sandbox, which knows its PID in the Pod's PID namespace; the kernel shows
+both PIDs (proc_pid_status(5), ``NSpid``). CPU time of processes that have ended counts as well: the kernel adds it to
+the process that waited for them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from monopod.runner.follow.usage import ContainerUsage
 def container_usage(
     launcher: int, first_processes: Mapping[str, int], names: Iterable[str]
 ) -> dict[str, ContainerUsage]:
-    """Return what the containers of these names use.
+    """Return the usage of the containers `names`.
 
-    `launcher` is the process that the sandbox is a child of, `first_processes` has the number of each container's first
-    process in the Pod's PID namespace.
+    `launcher` is the PID of the sandbox's parent; `first_processes` has the PID of each container's first process in
+    the Pod's PID namespace.
     """
     try:
         processes = psutil.Process(launcher).children(recursive=True)
@@ -51,7 +51,7 @@ def _usage(root: psutil.Process, children: Mapping[int, list[psutil.Process]]) -
 
 
 def _number_in_pod(pid: int) -> int | None:
-    """Return the number of a container's first process in the PID namespace around its own."""
+    """Return the PID of a container's first process in the Pod's PID namespace."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
             line = next((line for line in file if line.startswith("NSpid:")), "")

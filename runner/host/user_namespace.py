@@ -1,7 +1,7 @@
-"""The user namespace in which an ordinary user is user 0, and which other users and groups there are in it.
+"""The user namespace in which an ordinary user is user 0, and the other users and groups in it.
 
-Rules: user 0 inside is the caller. With newuidmap and newgidmap installed and subordinate ids in /etc/subuid and
-/etc/subgid (man subuid), the ids from 1 on are those; otherwise there is no other id, and groups cannot be set.
+Rules: user 0 inside is the caller. If newuidmap and newgidmap are installed and /etc/subuid and /etc/subgid have
+subordinate ids (man subuid), these are the ids from 1 on. Otherwise there is no other id, and groups cannot be set.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class IdMap(NamedTuple):
     may_set_groups: bool
 
     def has_user(self, user: int) -> bool:
-        """Whether there is such a user."""
+        """Whether the user exists in the namespace."""
         return any(user in each for each in self.users)
 
     def has_group(self, group: int) -> bool:
-        """Whether there is such a group."""
+        """Whether the group exists in the namespace."""
         return any(group in each for each in self.groups)
 
 
@@ -45,21 +45,21 @@ def enter() -> None:
 
 
 def current_map() -> IdMap:
-    """Return what this process's user namespace has."""
+    """Return the users and groups of this process's user namespace."""
     with open("/proc/self/setgroups", encoding="ascii") as file:
         may_set_groups = file.read().strip() == "allow"
     return IdMap(_ranges("/proc/self/uid_map"), _ranges("/proc/self/gid_map"), may_set_groups)
 
 
 def caller_is_root() -> bool:
-    """Whether user 0 of this process's user namespace is user 0 of the one around it, or there is none around it."""
+    """Whether user 0 of this process's user namespace is user 0 of its parent namespace, or it has no parent."""
     with open("/proc/self/uid_map", encoding="ascii") as file:
         inside, outside, _ = file.readline().split()
     return inside == outside == "0"
 
 
 def fit(pod: Pod, ids: IdMap) -> tuple[Pod, str | None]:
-    """Return the Pod with only those users and groups that there are, and a warning if some are not."""
+    """Return the Pod with only the users and groups that exist, and a warning if some do not."""
     missing = [
         f"{each.name} (user {each.identity.user})"
         for each in pod.containers
@@ -113,7 +113,7 @@ def _map_command(program: str, own: int, subordinate: tuple[int, int] | None) ->
 
 
 def _unshare_and_map(map_users: list[str] | None, map_groups: list[str] | None) -> tuple[bool, bool]:
-    """Make the namespace, and have a child that is outside of it run the commands. Return which of them succeeded."""
+    """Make the namespace, and run the commands in a child outside it. Return which of them succeeded."""
     if map_users is None and map_groups is None:
         namespaces.unshare(namespaces.NEW_USER, "a user namespace")
         return False, False

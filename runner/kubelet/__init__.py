@@ -1,1 +1,1 @@
-"""What the host and podman backends share: the parts of a kubelet that neither of them has by itself."""
+"""The parts of a kubelet that the host and podman backends share."""

@@ -1,4 +1,4 @@
-"""What an API server and a node would add to a Pod: a name, a uid, and what the downward API tells of the machine."""
+"""Adds to a Pod what an API server and a node would add: a name, a uid, and the downward API's data of the node."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def admitted(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def this_machine() -> Machine:
-    """Return what the downward API tells of this machine."""
+    """Return this machine's data for the downward API."""
     pages, page_size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return Machine(socket.gethostname(), _address(), os.cpu_count() or 1, pages * page_size)
 
 
 def _address() -> str:
-    """Return the address that this machine reaches others from. Nothing is sent to find out."""
+    """Return the address from which this machine reaches others. Sends nothing to the network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # RFC 5737: an address for documentation
+            probe.connect(("192.0.2.1", 9))  # RFC 5737: a documentation address
         except OSError:
             return "127.0.0.1"
         address: str = probe.getsockname()[0]

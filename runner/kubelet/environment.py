@@ -1,11 +1,11 @@
-"""The environment, command and arguments of a container, as kubelet makes them from the Pod.
+"""Resolves the environment, command and arguments of a container as kubelet does.
 
 Rules (Kubernetes API, Container, EnvVar and EnvFromSource): ``env`` wins over ``envFrom``, later entries over earlier
-ones. ``$(NAME)`` stands for what was defined before it in ``env`` or ``envFrom``, never for what the image defines;
-``$$`` stands for ``$``; a reference to what is not defined stays as it is. What cannot be resolved is a problem in
-words, and the container is not started.
+ones. ``$(NAME)`` refers to a variable that is defined before it in ``env`` or ``envFrom``, never to a variable of the
+image; ``$$`` is ``$``; a reference to an undefined variable stays as it is. An `UnresolvedError` says what cannot be
+resolved, and the container is not started.
 
-Pure: whatever is looked up is handed in.
+Pure: the caller passes everything that is looked up.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']*)'\]")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the downward API tells of the node."""
+    """The downward API's data of the node."""
 
     node_name: str
     address: str
@@ -38,7 +38,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """All that a Pod can refer to. ConfigMaps and Secrets are whole objects, by their names."""
+    """Everything that a Pod can refer to. ConfigMaps and Secrets are whole objects, by name."""
 
     pod: Manifest
     config_maps: Mapping[str, Manifest]
@@ -47,11 +47,11 @@ class Sources:
 
 
 class UnresolvedError(Exception):
-    """A reference to something that is not there, or not as it should be."""
+    """A reference to something that is missing or invalid. The text is for people."""
 
 
 def expand(text: str, lookup: Callable[[str], str | None]) -> str:
-    """Return `text` with its ``$(NAME)`` references replaced; `lookup` gives None for what is not defined."""
+    """Return `text` with its ``$(NAME)`` references replaced; `lookup` returns None for an undefined name."""
 
     def replacement(match: re.Match[str]) -> str:
         if match[1] is None:
@@ -63,7 +63,7 @@ def expand(text: str, lookup: Callable[[str], str | None]) -> str:
 
 
 def expand_strictly(text: str, lookup: Callable[[str], str | None]) -> str:
-    """Like `expand`, for ``subPathExpr``: raises UnresolvedError for what is not defined."""
+    """Like `expand`, for ``subPathExpr``: raises UnresolvedError for an undefined name."""
 
     def required(name: str) -> str:
         value = lookup(name)
@@ -87,19 +87,19 @@ def container_environment(container: Manifest, sources: Sources) -> tuple[dict[s
             if usable_name(prefix + key):
                 variables[prefix + key] = value
             else:
-                warnings.append(f"container {container['name']}: {prefix + key!r} cannot be the name of a variable")
+                warnings.append(f"container {container['name']}: ignoring {prefix + key!r}: not a valid variable name")
     for entry in container.get("env") or ():
         own = _value_of(entry, container, sources, variables)
         if own is not None:
             variables[entry["name"]] = own
     for name, value in variables.items():
         if "\0" in value:
-            raise UnresolvedError(f"the value of {name} holds a NUL, which no variable can")
+            raise UnresolvedError(f"the value of {name} contains a NUL character")
     return variables, warnings
 
 
 def usable_name(name: str) -> bool:
-    """Whether kubelet takes it for the name of a variable: printable ASCII without ``=``."""
+    """Whether kubelet accepts `name` as the name of a variable: printable ASCII without ``=``."""
     return bool(name) and name.isascii() and name.isprintable() and "=" not in name
 
 
@@ -114,7 +114,7 @@ def _environment_source(source: Manifest, sources: Sources) -> dict[str, str]:
 
 
 def _value_of(entry: Manifest, container: Manifest, sources: Sources, variables: dict[str, str]) -> str | None:
-    """Return the value of an entry of ``env``; None if it refers to something optional that is not there."""
+    """Return the value of an entry of ``env``; None if it refers to something optional that is missing."""
     origin = entry.get("valueFrom")
     if not origin:
         return expand(entry.get("value") or "", variables.get)
@@ -126,7 +126,7 @@ def _value_of(entry: Manifest, container: Manifest, sources: Sources, variables:
         return field_value(reference["fieldPath"], sources)
     if reference := origin.get("resourceFieldRef"):
         return resource_value(reference, container, sources)
-    raise UnresolvedError(f"env {entry['name']}: valueFrom has no source that the host backend knows")
+    raise UnresolvedError(f"env {entry['name']}: valueFrom has no supported source")
 
 
 def _key(reference: Manifest, data: Mapping[str, bytes] | None, kind: str) -> str | None:
@@ -142,11 +142,11 @@ def _text(key: str, data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise UnresolvedError(f"key {key!r} is not text in UTF-8 and cannot be the value of a variable") from error
+        raise UnresolvedError(f"key {key!r} is not UTF-8 text, so it cannot be the value of a variable") from error
 
 
 def find_config_map(reference: Manifest, sources: Sources) -> dict[str, bytes] | None:
-    """Return the data of the ConfigMap that `reference` names; None if it is optional and not there."""
+    """Return the data of the ConfigMap that `reference` names; None if it is optional and missing."""
     config_map = _find(reference, sources.config_maps, "ConfigMap")
     if config_map is None:
         return None
@@ -155,7 +155,7 @@ def find_config_map(reference: Manifest, sources: Sources) -> dict[str, bytes] |
 
 
 def find_secret(reference: Manifest, sources: Sources) -> dict[str, bytes] | None:
-    """Return the data of the Secret that `reference` names; None if it is optional and not there."""
+    """Return the data of the Secret that `reference` names; None if it is optional and missing."""
     secret = _find(reference, sources.secrets, "Secret")
     if secret is None:
         return None
@@ -181,7 +181,7 @@ def _decoded(data: Mapping[str, str] | None, kind: str, reference: Manifest) -> 
 
 
 def field_value(path: str, sources: Sources) -> str:
-    """Return what the downward API gives for ``fieldRef.fieldPath``. Raises UnresolvedError."""
+    """Return the downward API's value for ``fieldRef.fieldPath``. Raises UnresolvedError."""
     metadata = sources.pod.get("metadata") or {}
     if match := _SUBSCRIPT.fullmatch(path):
         return str((metadata.get(match[1]) or {}).get(match[2], ""))
@@ -211,9 +211,9 @@ def _quoted(text: str) -> str:
 
 
 def resource_value(reference: Manifest, container: Manifest | None, sources: Sources) -> str:
-    """Return what the downward API gives for a ``resourceFieldRef``. Raises UnresolvedError.
+    """Return the downward API's value for a ``resourceFieldRef``. Raises UnresolvedError.
 
-    A limit that is not set is what the node has; a request that is not set is the limit, else nothing.
+    An unset limit is the node's capacity; an unset request is the limit, or 0 if that is unset too.
     """
     from monopod.schemas.formats.quantity import parse  # noqa: PLC0415  # pydantic takes its time
 
@@ -222,12 +222,12 @@ def resource_value(reference: Manifest, container: Manifest | None, sources: Sou
         everything = [*(spec.get("initContainers") or ()), *spec["containers"]]
         container = next((each for each in everything if each["name"] == name), None)
     if container is None:
-        raise UnresolvedError(f"resourceFieldRef: there is no container {name!r}")
+        raise UnresolvedError(f"resourceFieldRef: the Pod has no container {name!r}")
     kind, _, resource = reference["resource"].partition(".")
     whole = {"cpu": sources.machine.processors, "memory": sources.machine.memory}
     whole["ephemeral-storage"] = sources.machine.disk
     if kind not in ("limits", "requests") or resource not in whole:
-        raise UnresolvedError(f"resourceFieldRef: there is no resource {reference['resource']!r}")
+        raise UnresolvedError(f"resourceFieldRef: unknown resource {reference['resource']!r}")
     resources = container.get("resources") or {}
     written = (resources.get("limits") or {}).get(resource)
     if kind == "requests":

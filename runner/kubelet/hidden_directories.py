@@ -1,4 +1,4 @@
-"""Which directories of this machine a container does not see: those of the system, temporary ones, monopod's own."""
+"""The directories of this machine that containers do not see: system, temporary and monopod's own directories."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ TEMPORARY_DIRECTORIES = ("/tmp", "/var/tmp")  # noqa: S108  # the machine's, whi
 
 
 def hidden_directories(private: Iterable[str]) -> tuple[str, ...]:
-    """Return what of this machine's files a container cannot see; `private` are directories of monopod's."""
+    """Return the directories of this machine that a container cannot see; `private` are monopod's own."""
     return (*SYSTEM_DIRECTORIES, *emptied_directories(private))
 
 
 def emptied_directories(private: Iterable[str]) -> tuple[str, ...]:
-    """Return those of them that are empty in a container, instead of its own."""
+    """Return the hidden directories that are empty in a container; it has its own version of the others."""
     emptied = [path for path in TEMPORARY_DIRECTORIES if os.path.isdir(path) and not os.path.islink(path)]
     for path in sorted(private):
         if not any(path == each or is_below(path, each) for each in (*SYSTEM_DIRECTORIES, *emptied)):

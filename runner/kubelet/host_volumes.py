@@ -1,4 +1,4 @@
-"""What a Pod's volumes take from this machine: hostPath directories, claims that are kept, and the hosts file."""
+"""The files of this machine in a Pod's volumes: hostPath directories, persistent claims, and the hosts file."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _KINDS = {
 
 
 def is_missing(path: str) -> bool:
-    """Return whether nothing is there."""
+    """Return whether the path does not exist."""
     return not os.path.lexists(path)
 
 
 def host_path(path: str, kind: str) -> str:
-    """Return the path of a hostPath volume, checked and made as its ``type`` says. Raises UnresolvedError.
+    """Return the path of a hostPath volume, checked and created according to its ``type``. Raises UnresolvedError.
 
     Without a type a missing path becomes a directory, as container runtimes do.
     """
@@ -40,19 +40,19 @@ def host_path(path: str, kind: str) -> str:
         raise UnresolvedError(f"hostPath {path}: {error.strerror}") from error
     wanted = kind.removesuffix("OrCreate")
     if wanted and wanted not in _KINDS:
-        raise UnresolvedError(f"hostPath {path}: there is no type {kind!r}")
+        raise UnresolvedError(f"hostPath {path}: unknown type {kind!r}")
     if wanted and not _KINDS[wanted](mode):
         raise UnresolvedError(f"hostPath {path} is not of the type {kind}")
     return path
 
 
 def claims_directory() -> str:
-    """Return where the files of PersistentVolumeClaims are kept from run to run."""
+    """Return the directory that keeps the files of PersistentVolumeClaims between runs."""
     return os.path.join(own_directories.data(), "claims")
 
 
 def claim(directory: str, namespace: str, name: str) -> str:
-    """Return the directory of a claim, made if it is missing. Raises UnresolvedError."""
+    """Return the directory of a claim, creating it if it is missing. Raises UnresolvedError."""
     path = os.path.join(directory, namespace, name)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -65,7 +65,7 @@ def claim(directory: str, namespace: str, name: str) -> str:
 
 
 def hosts_file(hostname: str, aliases: Iterable[Manifest]) -> str:
-    """Return /etc/hosts for the containers: this machine's, the Pod's own name, and ``hostAliases``."""
+    """Return /etc/hosts for the containers: this machine's file, the Pod's own name, and ``hostAliases``."""
     try:
         with open("/etc/hosts", encoding="utf-8", errors="surrogateescape") as file:
             text = file.read()

@@ -1,10 +1,10 @@
-"""From a Pod's manifest to what the sandbox must know: every reference resolved, every default filled in.
+"""Translates a Pod's manifest into a specification for the sandbox: all references resolved, all defaults filled in.
 
-Rules: what cannot be done here is refused with a reason before anything starts; what has no effect here and would not
-change what the Pod does elsewhere (where it is scheduled, what it may use of the node) passes; the rest is warned of.
-All problems are told at once. The manifest is taken to be valid for the Kubernetes API.
+Rules: a field that the host backend cannot support is an error before anything starts. A field without effect here is
+ignored if it would not change what the Pod does (scheduling, resources of the node); otherwise it causes a warning. All
+problems are reported at once. The manifest is assumed to be valid for the Kubernetes API.
 
-Left to others: where the files of volumes are (``volume_sources``).
+``volume_sources`` decides where the files of volumes are.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _SECURITY_FIELDS_WITHOUT_EFFECT = ("seLinuxOptions", "seccompProfile", "appArmor
 
 @dataclass(slots=True)
 class _Reading:
-    """What has been made of a manifest so far."""
+    """The translation so far."""
 
     sources: Sources
     runtime: RuntimeImage
@@ -60,7 +60,7 @@ class _Reading:
 
 
 def read_pod(sources: Sources, runtime: RuntimeImage, place: Place) -> tuple[Pod, tuple[str, ...]]:
-    """Return what the sandbox must know of ``sources.pod``, and warnings. Raises PodRefusedError."""
+    """Return the specification of ``sources.pod`` for the sandbox, and warnings. Raises PodRefusedError."""
     reading = _Reading(sources, runtime, place)
     metadata, spec = sources.pod["metadata"], sources.pod["spec"]
     if spec.get("restartPolicy") != "Never":
@@ -92,7 +92,7 @@ def read_pod(sources: Sources, runtime: RuntimeImage, place: Place) -> tuple[Pod
 
 
 def _to_be_watched(volumes: Volumes) -> tuple[SizeLimit, ...]:
-    """Return the limits of emptyDirs on the disk: in memory the kernel keeps to them."""
+    """Return the limits of emptyDirs on the disk; the kernel enforces the limits of emptyDirs in memory."""
     in_memory = {volume.path for volume in volumes.to_make if isinstance(volume, MemoryVolume)}
     return tuple(limit for limit in volumes.limits if limit.path not in in_memory)
 
@@ -140,13 +140,13 @@ def _is_default_profile(profile: Any) -> bool:
 
 
 def volumes_of_small_files(spec: Manifest, runtime_image: str) -> frozenset[str]:
-    """Return the volumes by which the coordinator and the Steps' containers talk."""
+    """Return the volumes through which the coordinator and the Steps' containers communicate."""
     mounts = _coordinator_mounts(spec, runtime_image)
     return frozenset(mount["name"] for mount in mounts if SMALL_FILES.fullmatch(mount["mountPath"]))
 
 
 def _control_volumes(spec: Manifest, runtime_image: str) -> frozenset[str]:
-    """Return the control directories, to which Steps can write as well."""
+    """Return the volumes of control directories, to which Steps can write as well."""
     mounts = _coordinator_mounts(spec, runtime_image)
     return frozenset(mount["name"] for mount in mounts if mount["mountPath"].startswith("/monopod/steps/"))
 
@@ -170,7 +170,7 @@ def _container(container: Manifest, kind: ContainerKind, reading: _Reading) -> C
     pod_context = reading.sources.pod["spec"].get("securityContext") or {}
     context = {**pod_context, **{k: v for k, v in (container.get("securityContext") or {}).items() if v is not None}}
     if is_runtime:
-        context = {}  # the files of this image are the caller's, and perhaps for the caller's eyes only
+        context = {}  # the files of this image belong to the caller, and others may not be able to read them
     if context.get("runAsNonRoot") and security.runs_as_root(context):
         raise UnresolvedError("runAsNonRoot is set, but it would run as root; set runAsUser")
     variables, warnings = container_environment(container, reading.sources)
@@ -205,13 +205,13 @@ def _command(container: Manifest, variables: Mapping[str, str], entrypoint: tupl
         raise UnresolvedError("it has no command, and the host backend does not use images; set command")
     words = command + expanded(container.get("args") or (), variables)
     if any("\0" in word for word in words):
-        raise UnresolvedError("its command holds a NUL, which no argument can")
+        raise UnresolvedError("its command contains a NUL character")
     return words
 
 
 def _base_environment(reading: _Reading, user: int) -> dict[str, str]:
-    """What an image would define. PATH is the caller's, so that the tools of this machine are found."""
-    if user == 0 and os.geteuid() != 0:  # the caller is user 0 in there
+    """Return the variables that an image would define. PATH is the caller's, so that this machine's tools are found."""
+    if user == 0 and os.geteuid() != 0:  # the caller is user 0 in the container
         user = os.geteuid()
     try:
         home = pwd.getpwuid(user).pw_dir or "/"
@@ -226,7 +226,7 @@ def _post_start(container: Manifest) -> tuple[str, ...]:
     if not hook:
         return ()
     if "exec" not in hook:
-        raise UnresolvedError("lifecycle.postStart: the host backend knows exec only")
+        raise UnresolvedError("lifecycle.postStart: the host backend supports only exec")
     return tuple(hook["exec"].get("command") or ())
 
 
@@ -250,7 +250,7 @@ def _mounts(container: Manifest, variables: Mapping[str, str], reading: _Reading
 
 
 def containers_of_image(pod: Mapping[str, Any], image: str) -> frozenset[str]:
-    """Return the names of the containers that have an image."""
+    """Return the names of the containers that use an image."""
     return frozenset(each["name"] for _, each in _kinds(pod["spec"]) if each.get("image") == image)
 
 

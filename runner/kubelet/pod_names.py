@@ -1,8 +1,7 @@
-"""The names in a Pod that become parts of paths on this machine, checked where the Pod is run.
+"""Checks the names in a Pod that become parts of paths on this machine, before the Pod runs.
 
-Rules: the compiler refuses such names too, with their place; but a Pod need not be the compiler's. What an API server
-would refuse is refused, before anything is made of it. Left to others: what is below a volume (``projection``,
-``volumes``).
+Rules: the compiler rejects invalid names too, with their location, but a Pod need not come from the compiler. A name is
+rejected if an API server would reject it. ``projection`` and ``volumes`` check the paths inside a volume.
 """
 
 from __future__ import annotations

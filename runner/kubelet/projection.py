@@ -1,8 +1,8 @@
 """The files of configMap, secret, downwardAPI and projected volumes.
 
-Rules (Kubernetes API, *VolumeSource): without ``items`` each key is a file of that name; with them only those are, at
-their ``path``, which stays inside the volume. A file's own mode wins over the volume's ``defaultMode``, which is 0644.
-A later source of a projected volume wins over an earlier one. Pure.
+Rules (Kubernetes API, *VolumeSource): without ``items`` each key is a file of that name; with ``items`` only the
+listed keys are files, each at its ``path`` inside the volume. A file's own mode wins over the volume's ``defaultMode``
+(0644 by default). A later source of a projected volume wins over an earlier one. Pure.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What the one runtime image is on this machine: the same files as everywhere, with monopod's own among them.
+"""Emulates the runtime image on the host backend: this machine's files with monopod's own added.
 
 Rules: in a container of that image the entrypoint binary is at /monopod/runtime/entrypoint, and ENTRYPOINT is the
-coordinator, run by the interpreter that runs the runner. ``site`` is not imported (``-S``): the coordinator needs the
-standard library alone, and where the few optional libraries are is told by PYTHONPATH. monopod's own folder is mounted
-under the name `monopod`, so that an editable installation from a checkout of any name works like any other. Whoever the
-coordinator runs as can reach the interpreter, even in a home directory that is closed to others.
+coordinator, run by the runner's own interpreter. ``site`` is not imported (``-S``): the coordinator needs only the
+standard library, and PYTHONPATH has the directories of the few optional libraries. monopod's own directory is mounted
+under the name `monopod`, so that an editable installation works from a checkout of any name. The coordinator's user can
+reach the interpreter, even in a home directory that is closed to others.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from monopod.runner.kubelet.specification import Mount
 BINARY_PATH = "/monopod/runtime/entrypoint"
 LIBRARY_PATH = "/monopod/runtime/lib"
 SMALL_FILES = re.compile(r"/monopod/(state|steps/[^/]+|slots/[^/]+/scripts)")
-"""Where a container of it has volumes of nothing but small files, which each Step waits for: the disk is too slow."""
+"""The parent directory of volumes that hold only small files. Each Step waits for these, so the disk is too slow."""
 
 RUNTIME_FOLDERS = ("coordinator", "coordinator/engine", "schemas", "schemas/formats", "system")
-"""Where the modules are that the coordinator imports, below `PACKAGE_DIRECTORY`."""
+"""The directories below `PACKAGE_DIRECTORY` with the modules that the coordinator imports."""
 PACKAGE_DIRECTORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeImage:
-    """The image `name`: its ENTRYPOINT, its environment, and the files that it has beside this machine's.
+    """The image `name`: its ENTRYPOINT, its environment, and the files that it adds to this machine's.
 
     ``reachable`` are the directories of this machine that any user can reach in a container of this image.
     """
@@ -43,7 +43,7 @@ class RuntimeImage:
 
 
 def runtime_image(name: str, binary: str, private: Iterable[str]) -> RuntimeImage:
-    """Return the runtime image; `binary` is the entrypoint's, `private` the directories that containers cannot see."""
+    """Return the runtime image; `binary` is the entrypoint, `private` are directories that containers cannot see."""
     libraries = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
     hidden = hidden_directories(private)
     programs = [os.path.dirname(path) for path in (sys.executable, os.path.realpath(sys.executable))]

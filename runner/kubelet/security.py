@@ -1,7 +1,7 @@
-"""Whom a container runs as, and what it may do: the Pod's and the container's securityContext taken together.
+"""The user and the privileges of a container, from the securityContext of the Pod and of the container.
 
 Rules (Kubernetes API, PodSecurityContext and SecurityContext): the container's field wins over the Pod's. Capabilities
-are added to and dropped from what container runtimes give by default. Pure but for the user database of this machine.
+are added to and dropped from the default set of container runtimes. Pure, except for this machine's user database.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ DEFAULT_CAPABILITIES = frozenset({
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID",
     "SETPCAP", "SETUID", "SYS_CHROOT",
 })  # fmt: skip
-"""What a container keeps that asks for nothing: containerd's default without MKNOD and NET_RAW.
+"""The capabilities of a container by default: containerd's default without MKNOD and NET_RAW.
 
-containerd can leave those two, since it limits devices by cgroup and gives each Pod a network of its own. Here a
-device that a container made would be the machine's, and a raw socket would read the machine's traffic.
+containerd can allow these two, since it limits devices by cgroup and gives each Pod its own network. On the host
+backend a device node would be a device of the machine, and a raw socket would read the machine's traffic.
 """
 
 
 def capabilities(context: Mapping[str, Any]) -> frozenset[int]:
     """Return the numbers of the capabilities that a container keeps. Raises UnresolvedError for an unknown name.
 
-    ``ALL`` stands for each of them. As in a container runtime, what is added by its name survives a drop of ``ALL``,
-    and what is dropped by its name is gone though ``ALL`` were added.
+    ``ALL`` means all capabilities. As in a container runtime, a capability that is added by name survives a drop of
+    ``ALL``, and a capability that is dropped by name is dropped even if ``ALL`` is added.
     """
     if context.get("privileged"):
         return frozenset(range(len(CAPABILITIES)))
@@ -53,21 +53,21 @@ def capabilities(context: Mapping[str, Any]) -> frozenset[int]:
 
 
 def filters_calls(context: Mapping[str, Any]) -> bool:
-    """Whether a container may not make the system calls of ``call_filter``: it is neither privileged nor SYS_ADMIN."""
+    """Whether ``call_filter`` applies to a container: it is not privileged and does not have SYS_ADMIN."""
     return CAPABILITIES.index("SYS_ADMIN") not in capabilities(context)
 
 
 def _names(written: Iterable[str] | None) -> set[str]:
     names = {name.upper().removeprefix("CAP_") for name in written or ()}
     if unknown := names - set(CAPABILITIES) - {"ALL"}:
-        raise UnresolvedError(f"there is no capability {', '.join(sorted(unknown))}")
+        raise UnresolvedError(f"unknown capability: {', '.join(sorted(unknown))}")
     return names
 
 
 def identity(context: Mapping[str, Any], volume_group: int | None) -> Identity:
-    """Return whom a container runs as; `context` is the Pod's security context overlaid with the container's.
+    """Return the user and groups of a container; `context` is the Pod's securityContext overlaid with the container's.
 
-    The group of a user is that of this machine's user database, else 0, as it would be the image's.
+    A user's group comes from this machine's user database instead of the image's; a user without an entry has group 0.
     """
     user = context.get("runAsUser") or 0
     group = context.get("runAsGroup")
@@ -85,5 +85,5 @@ def identity(context: Mapping[str, Any], volume_group: int | None) -> Identity:
 
 
 def runs_as_root(context: Mapping[str, Any]) -> bool:
-    """Whether a container that must not run as root would: a caller who is not root makes nobody root."""
+    """Whether a container would run as root despite runAsNonRoot; without root, a caller cannot start any as root."""
     return not context.get("runAsUser") and (context.get("runAsUser") == 0 or os.geteuid() == 0)

@@ -1,16 +1,17 @@
-"""emptyDirs that may not grow beyond their sizeLimit: how large they are is measured again and again.
+"""Measures emptyDirs periodically, to enforce their sizeLimits.
 
 Rules (Kubernetes docs, "Volumes", emptyDir; "Node-pressure Eviction", local ephemeral storage):
 
-- What counts is the room that the files take, as ``du`` says: no holes, and a hard link once. A limit of 0 is none.
-- kubelet looks about every ten seconds, and evicts the whole Pod. Here it is each second, but no more than a
-  tenth of the time is spent on looking.
-- Who looks must be able to read what containers left: as root of the Pod's user namespace, if it has one.
+- The size is the disk usage of the files, as ``du`` reports it: holes do not count, and a hard link counts once. A
+  limit of 0 means no limit.
+- kubelet measures about every ten seconds, and evicts the whole Pod. monopod measures every second, but spends at most
+  a tenth of the time on it.
+- The process must be able to read the containers' files: it runs as root of the Pod's user namespace, if it has one.
 
-Run as ``python3 -m monopod.runner.kubelet.size_limits [NAME PATH BYTES TEXT]...`` it prints what became too large, and
-ends; or it ends when its standard input does.
+Run as ``python3 -m monopod.runner.kubelet.size_limits [NAME PATH BYTES TEXT]...`` it prints the message for the first
+emptyDir that is too large and exits. It also exits when its standard input ends.
 
-What is left to others: ending the Pod (``sandbox``, ``podman.pod``).
+``sandbox`` and ``podman.pod`` end the Pod.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ _PAUSE_FOR_EACH_SECOND = 9.0
 
 
 def evicted_for(limit: SizeLimit) -> str:
-    """Return what the status of a Pod says whose emptyDir became too large, in kubelet's words."""
+    """Return kubelet's message in the status of a Pod whose emptyDir became too large."""
     return f'the Pod was evicted: Usage of EmptyDir volume "{limit.volume}" exceeds the limit "{limit.text}".'
 
 
 def watch(limits: Sequence[SizeLimit], hung_up: int | None = None) -> SizeLimit | None:
-    """Look until an emptyDir is too large, and return its limit; None once the descriptor `hung_up` is readable.
+    """Wait until an emptyDir is too large, and return its limit; None once the descriptor `hung_up` is readable.
 
-    Raises OSError if nothing can be measured.
+    Raises OSError if the sizes cannot be measured.
     """
     while True:
         started = time.monotonic()
@@ -49,7 +50,7 @@ def watch(limits: Sequence[SizeLimit], hung_up: int | None = None) -> SizeLimit 
 
 
 def _room_taken(path: str) -> int:
-    """Return how many bytes of the disk the files in a directory take. What is gone while `du` looks does not count."""
+    """Return the disk usage of a directory in bytes. Files that are deleted while `du` runs do not count."""
     command = ["du", "-s", "-k", "-x", path]
     done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     number = done.stdout.partition("\t")[0]
@@ -57,7 +58,7 @@ def _room_taken(path: str) -> int:
 
 
 def main() -> int:
-    """Watch what the command line says; return the exit code."""
+    """Watch the emptyDirs on the command line; return the exit code."""
     inherited_signals.reset()
     fields = sys.argv[1:]
     limits = [

@@ -1,10 +1,10 @@
-"""What the sandbox must know to run one Pod: every reference of the manifest resolved, every default filled in.
+"""The specification of a Pod for the sandbox: all references of the manifest resolved, all defaults filled in.
 
-Rules: standard library only and nothing but data, in named tuples, since the sandbox imports it at every start and a
-dataclass takes four times as long to be made. Paths are absolute; that of a `Mount.source` is on this machine, all
-others are seen from inside the container.
+Rules: only data and only the standard library, in named tuples, since the sandbox imports this module at every start
+and defining a dataclass takes four times as long. Paths are absolute. A `Mount.source` is a path on this machine; all
+other paths are paths inside the container.
 
-What is left to others: making one from a manifest (``manifest``), acting on it (``sandbox``).
+``manifest`` makes a specification from a manifest, and ``sandbox`` runs it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ContainerKind: TypeAlias = Literal["init", "sidecar", "ordinary"]
 class Mount(NamedTuple):
     """A file or directory of this machine that a container sees at ``path``.
 
-    ``sub_path`` is looked up below ``source`` when the container starts, never outside it, and made if it is missing.
+    ``sub_path`` is looked up inside ``source`` when the container starts, and created if it is missing.
     """
 
     source: str
@@ -28,7 +28,7 @@ class Mount(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Whom a container's processes belong to."""
+    """The user and groups of a container's processes."""
 
     user: int = 0
     group: int = 0
@@ -39,8 +39,8 @@ class Container(NamedTuple):
     """One container. ``capabilities`` is its bounding set; ``post_start`` the command of its postStart hook, if any.
 
     ``reachable`` are directories of this machine whose parents any user may pass in the container's view. ``is_ours``:
-    it is of the runtime image, and nobody but monopod asked for its user. ``filters_calls``: it may not make the system
-    calls that ``call_filter`` names.
+    it uses the runtime image, and only monopod chose its user. ``filters_calls``: it may not make the system calls in
+    ``call_filter``.
     """
 
     name: str
@@ -71,13 +71,13 @@ class ProjectedFile(NamedTuple):
 
 
 class DirectoryVolume(NamedTuple):
-    """A directory of this Pod: an emptyDir, or a claim that lives as long as the Pod."""
+    """A directory of this Pod: an emptyDir, or an ephemeral volume, which is removed with the Pod."""
 
     path: str
 
 
 class MemoryVolume(NamedTuple):
-    """An emptyDir in memory. ``size`` in bytes; None: as much as the kernel gives a tmpfs."""
+    """An emptyDir in memory. ``size`` is in bytes; None: the kernel's default for a tmpfs."""
 
     path: str
     size: int | None
@@ -94,7 +94,7 @@ Volume: TypeAlias = DirectoryVolume | MemoryVolume | FilesVolume
 
 
 class SizeLimit(NamedTuple):
-    """How large the emptyDir at ``path`` may be, in bytes, and as its author wrote it."""
+    """The sizeLimit of the emptyDir at ``path``: in bytes, and as its author wrote it."""
 
     volume: str
     path: str
@@ -103,11 +103,10 @@ class SizeLimit(NamedTuple):
 
 
 class Pod(NamedTuple):
-    """One Pod. ``state_directory`` is where it keeps all that it writes; ``containers`` are in the order of starting.
+    """One Pod. ``state_directory`` holds everything that it writes; ``containers`` are in the order of starting.
 
-    ``size_limits`` are those that are to be watched, ``open_files`` is the limit on open files that the containers get,
-    ``private`` are directories of this machine that no container sees.
-    Durations are seconds.
+    ``size_limits`` are the sizeLimits to watch, ``open_files`` is the containers' limit on open files, ``private`` are
+    directories of this machine that no container sees. Durations are in seconds.
     """
 
     name: str

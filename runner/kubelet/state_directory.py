@@ -1,8 +1,8 @@
-"""Where a Pod keeps what it writes while it runs: volumes, upper layers, logs.
+"""The state directory of a Pod, for the files that it writes while it runs: volumes, upper layers, logs.
 
-Rules: it lies on a disk (TMPDIR, else /var/tmp), below a directory of the caller's own that containers cannot see. Its
-file ``lock`` is locked as long as the runner or the launcher lives; one that is not locked was left behind by a runner
-that was killed, and the next run removes it. One without that file was kept on purpose.
+Rules: it is on a disk (TMPDIR, else /var/tmp), in a directory of the caller that containers cannot see. Its file
+``lock`` is locked while the runner or the launcher lives. If the file is not locked, the runner was killed, and the
+next run removes the state directory. If there is no such file, the state directory was kept on purpose.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from monopod.runner.backend_errors import BackendUnavailableError
 
 LOCK_FILE = "lock"
 ENGINE_FILE = "engine"
-"""In the directories of a Pod that a container engine runs: what it has to remove with them (``runner.podman``)."""
+"""The file in the state directory of a container engine's Pod that says what else to remove (``runner.podman``)."""
 _AT_ONCE = 4
 _DEEPEST = 10
 
 
 class StateDirectory(NamedTuple):
-    """A Pod's directory. ``lock`` is an open file; who has it open keeps the directory from being removed."""
+    """A Pod's directory. ``lock`` is an open file; while a process holds it open, the directory is not removed."""
 
     path: str
     lock: int
 
 
 def parent_path() -> str:
-    """Return the directory for what is temporary and may be large."""
+    """Return the directory for temporary files that may be large."""
     return os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108  # what is made in it is checked; /tmp is often in memory
 
 
 def root_path() -> str:
-    """Return the directory that holds the state of all of the caller's Pods; it is there while there are any."""
+    """Return the directory with the state directories of all Pods of the caller; it exists while there are any."""
     return os.path.join(os.path.realpath(parent_path()), f"monopod-{os.geteuid()}")
 
 
 def state_root() -> str:
-    """Return `root_path`, made if it is missing.
+    """Return `root_path`, creating it if it is missing.
 
-    Raises BackendUnavailableError if somebody else could meddle with it.
+    Raises BackendUnavailableError if another user could write to it.
     """
     path = root_path()
     try:
@@ -62,17 +62,17 @@ def create(name: str) -> StateDirectory:
     while True:
         try:
             path = _made_directory(name)
-        except (FileNotFoundError, FileExistsError):  # the last Pod of another run has just ended; the name is taken
+        except (FileNotFoundError, FileExistsError):  # another run has just removed the root; the name is taken
             continue
         lock = os.open(os.path.join(path, LOCK_FILE), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.fstat(lock).st_nlink:  # otherwise it was taken for abandoned before it was locked
+        if os.fstat(lock).st_nlink:  # otherwise another run removed it as abandoned before it was locked
             return StateDirectory(path, lock)
         os.close(lock)
 
 
 def _made_directory(name: str) -> str:
-    """Make a directory of a name that is not taken, as ``tempfile.mkdtemp`` does, which takes long to be imported."""
+    """Make a directory with an unused name, as ``tempfile.mkdtemp`` does, which takes long to import."""
     path = os.path.join(state_root(), f"{name}-{os.urandom(4).hex()}")
     os.mkdir(path, 0o700)
     return path
@@ -84,7 +84,7 @@ def pod_name(path: str) -> str:
 
 
 def remove_abandoned(root: str) -> None:
-    """Remove the state directories that nobody has locked, but for those of a container engine's Pods."""
+    """Remove the state directories that nobody has locked, except those of a container engine's Pods."""
     for name in os.listdir(root):
         if os.path.exists(os.path.join(root, name, ENGINE_FILE)):
             continue
@@ -102,7 +102,7 @@ def remove_abandoned(root: str) -> None:
 
 
 def release(path: str) -> None:
-    """Keep a state directory for good, but for what is of no use any more."""
+    """Keep a state directory, but remove the parts that are useless after the run."""
     for name in ("root", "devices", "system", "scratch", "memory"):
         if os.path.isdir(own := os.path.join(path, name)):
             remove(own)
@@ -110,23 +110,23 @@ def release(path: str) -> None:
 
 
 def discard(path: str) -> None:
-    """Remove a state directory, and the one that holds those of all Pods if it was the last. Raises OSError."""
+    """Remove a state directory, and its parent directory if it was the last. Raises OSError."""
     remove(path)
     with contextlib.suppress(OSError):
         os.rmdir(os.path.dirname(path))
 
 
 def remove(path: str) -> None:
-    """Remove a directory with all that is in it. Raises OSError.
+    """Remove a directory and its contents. Raises OSError.
 
-    What containers left may be deeper than any path is long: from a certain depth on, directories are first moved up.
-    No symbolic link is followed. What belongs to one container is a tree of its own; a few of those are removed at the
-    same time, since a disk that discards what is freed takes milliseconds for each directory, most of them waiting.
+    Containers can make trees that are deeper than the longest path: from a certain depth on, directories are first
+    moved up. No symbolic link is followed. Each container has its own tree; a few trees are removed in parallel, since
+    a disk that discards freed blocks takes milliseconds per directory, most of them waiting.
     """
     trees = [tree for parent in _directories(path) for tree in _directories(parent)]
     errors: list[OSError] = []
     threads = [threading.Thread(target=_remove_trees, args=(trees, path, errors)) for _ in trees[1:_AT_ONCE]]
-    with contextlib.suppress(RuntimeError):  # no thread can be started: then this one does it all
+    with contextlib.suppress(RuntimeError):  # cannot start a thread: this thread removes everything
         for thread in threads:
             thread.start()
     _remove_trees(trees, path, errors)
@@ -144,7 +144,7 @@ def _directories(path: str) -> list[str]:
 
 
 def _remove_trees(trees: list[str], top: str, errors: list[OSError]) -> None:
-    """Take trees from the list and remove them, until there is none or something is wrong."""
+    """Take trees from the list and remove them, until the list is empty or an error occurs."""
     with contextlib.suppress(IndexError):
         while not errors:
             tree = trees.pop()
@@ -155,7 +155,7 @@ def _remove_trees(trees: list[str], top: str, errors: list[OSError]) -> None:
 
 
 def _remove_tree(path: str, top: str) -> None:
-    """Remove a directory; `top` is where what is too deep in it is moved to."""
+    """Remove a directory; directories that are too deep in it are moved to `top` first."""
     moved, name = 0, f"{top}/{os.urandom(8).hex()}"  # containers cannot have taken it
     pending = [(path, 0)]
     emptied = []

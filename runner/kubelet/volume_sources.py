@@ -1,9 +1,9 @@
-"""Where the files of a Pod's volumes are on this machine: those to be made, and those that are there.
+"""Decides where the files of a Pod's volumes are on this machine: volumes to make, and existing directories.
 
-Rules: a volume that only a cluster has is a problem in words. Secrets are in memory, never on a disk. The only I/O is
-what hostPath volumes and claims need (``host_volumes``).
+Rules: a volume that needs a cluster is reported as a problem. Secrets are in memory, never on a disk. The only I/O is
+for hostPath volumes and claims (``host_volumes``).
 
-Left to others: making them (``volumes``), mounting them.
+``volumes`` makes the volumes; ``container`` and podman mount them.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from monopod.runner.kubelet.environment import Manifest, Sources, UnresolvedErro
 from monopod.runner.kubelet.specification import DirectoryVolume, FilesVolume, MemoryVolume, SizeLimit, Volume
 
 _BOUND = 64 << 20
-"""Bytes of a control directory: a few requests, of 16 MiB each at most."""
+"""The size of a control directory in bytes: a few requests of at most 16 MiB each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a Pod runs: its own directory, and where claims are kept between runs.
 
-    ``private`` are the directories that no container sees (``private_directories``).
-    With ``keep`` all that is written there is to be there when the Pod is gone: no emptyDir is moved into memory.
+    ``private`` are the directories that no container sees (``private_directories``). With ``keep`` all files must
+    outlive the Pod, so no emptyDir is moved into memory.
     """
 
     state_directory: str
@@ -43,9 +43,9 @@ class Source:
 
 @dataclass(slots=True)
 class Volumes:
-    """The volumes of a Pod: where each is, by name, what is to be made, and what is wrong or risky, in words.
+    """The volumes of a Pod: the source of each by name, the volumes to make, problems and warnings.
 
-    ``limits`` are those of emptyDirs, in memory or not.
+    ``limits`` are the sizeLimits of emptyDirs, in memory or not.
     """
 
     sources: dict[str, Source] = field(default_factory=dict)
@@ -58,9 +58,9 @@ class Volumes:
 def read_volumes(
     sources: Sources, place: Place, in_memory: frozenset[str], bounded: frozenset[str] = frozenset()
 ) -> Volumes:
-    """Return where each volume of ``sources.pod`` is; emptyDirs of the names `in_memory` are put there.
+    """Return the source of each volume of ``sources.pod``; the emptyDirs named in `in_memory` are put into memory.
 
-    Those that are `bounded` as well have a limit, since the memory is everybody's.
+    An emptyDir that is also in `bounded` has a limit, since memory is shared by the whole machine.
     """
     volumes = Volumes()
     for volume in sources.pod["spec"].get("volumes") or ():
@@ -81,8 +81,8 @@ def read_volumes(
     return volumes
 
 
-def _source(name: str, kind: str, source: Manifest, around: tuple[Sources, Place, Volumes]) -> Source:
-    sources, place, volumes = around
+def _source(name: str, kind: str, source: Manifest, context: tuple[Sources, Place, Volumes]) -> Source:
+    sources, place, volumes = context
     path = f"{place.state_directory}/volumes/{name}"
     files_of = {
         "configMap": projection.config_map_files,

@@ -1,7 +1,7 @@
-"""Making a Pod's volumes in its state directory, and finding a subPath in one.
+"""Makes a Pod's volumes in its state directory, and opens a subPath in a volume.
 
-Rules (Kubernetes API, Volume; PodSecurityContext.fsGroup): a directory is 0777; with an fsGroup a volume belongs to
-that group, which may read all of it and write where the volume is writable, and new files in it inherit the group.
+Rules (Kubernetes API, Volume; PodSecurityContext.fsGroup): a directory has mode 0777. With an fsGroup a volume belongs
+to that group, which may read all files, and write to them if the volume is writable; new files inherit the group.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _give_to_group(volume: str, group: int) -> None:
 def clone_sub_path(source: str, sub_path: str) -> tuple[int, bool, str]:
     """Return an unattached mount of `sub_path` below the directory `source`, whether it is a directory, and its path.
 
-    A missing directory is made, with the mode of the volume. What leads out of the volume is an error (EXDEV).
+    A missing directory is created with the mode of the volume. A path that leads out of the volume is an error (EXDEV).
     """
     volume = os.open(source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -71,14 +71,14 @@ def clone_sub_path(source: str, sub_path: str) -> tuple[int, bool, str]:
         os.close(volume)
     try:
         is_directory = stat.S_ISDIR(os.fstat(found).st_mode)
-        path = os.readlink(f"/proc/self/fd/{found}")  # a link in the volume may be another one by now
+        path = os.readlink(f"/proc/self/fd/{found}")  # a link in the volume may have changed by now
         return namespaces.clone_mount("", directory=found), is_directory, path
     finally:
         os.close(found)
 
 
 def _make_beneath(volume: int, sub_path: str) -> int:
-    """Make `sub_path` below the open directory, and open it."""
+    """Create `sub_path` below the open directory, and open it."""
     mode = stat.S_IMODE(os.fstat(volume).st_mode)
     current = os.dup(volume)
     done: list[str] = []

@@ -51,7 +51,7 @@ def test_a_container_sees_its_own_processes_only(backend):
 
 def test_where_it_sees_other_processes_too_this_is_told(backend):
     script = "echo $$; ls /proc | grep -c '^[0-9]'"
-    told = "Steps see all processes of this machine"
+    told = "Steps can see all processes of this machine"
     assert not [each for each in backend.run_script(script).of("PodWarning") if told in each["message"]]
     ended = dataclasses.replace(backend, proc_is_hidden=True).run_script(script)
     warnings = [each for each in ended.of("PodWarning") if told in each["message"]]

@@ -119,9 +119,9 @@ def test_optional_references_may_lead_nowhere(reference):
         ({"env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "s", "key": "no"}}}]}, "'s' has no key 'no'"),
         ({"env": [{"name": "X", "valueFrom": {"fieldRef": {"fieldPath": "spec.no"}}}]}, "no field 'spec.no'"),
         ({"envFrom": [{"secretRef": {"name": "no"}}]}, "no Secret 'no'"),
-        ({"env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "s", "key": "binary"}}}]}, "not text in UTF-8"),
+        ({"env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "s", "key": "binary"}}}]}, "not UTF-8 text"),
         ({"envFrom": [{"secretRef": {"name": "broken"}}]}, "not base64"),
-        ({"env": [{"name": "X", "value": "a\0b"}]}, "holds a NUL"),
+        ({"env": [{"name": "X", "value": "a\0b"}]}, "contains a NUL"),
     ],
 )
 def test_what_cannot_be_resolved_is_told(container, message):

@@ -133,7 +133,7 @@ def test_volumes(read, tmp_path):
             {"containers": [container(volumeDevices=[{"name": "v", "devicePath": "/v"}])]},
             "volumeDevices need a cluster",
         ),
-        ({"containers": [container(lifecycle={"postStart": {"httpGet": {}}})]}, "knows exec only"),
+        ({"containers": [container(lifecycle={"postStart": {"httpGet": {}}})]}, "supports only exec"),
         (
             {"volumes": [{"name": "v", "csi": {"driver": "d"}}], "containers": [container()]},
             "a csi volume needs a cluster",

@@ -35,7 +35,7 @@ def test_capabilities(asked, kept):
 
 def test_privileged_has_them_all_and_unknown_ones_are_refused():
     assert names({"privileged": True}) == set(CAPABILITIES)
-    with pytest.raises(UnresolvedError, match="no capability FLY"):
+    with pytest.raises(UnresolvedError, match="unknown capability: FLY"):
         capabilities({"capabilities": {"add": ["FLY"]}})
 
 
