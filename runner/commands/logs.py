@@ -38,7 +38,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from monopod.runner.display.background_output import background_output  # noqa: PLC0415
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
     from monopod.runner.kubernetes.existing import NoSuchPodError, find  # noqa: PLC0415
-    from monopod.runner.kubernetes.reading import print_output, print_story  # noqa: PLC0415
+    from monopod.runner.kubernetes.reading import print_output, print_run_log  # noqa: PLC0415
     from monopod.runner.kubernetes.task_selection import NoSuchTaskError, choose  # noqa: PLC0415
     from monopod.runner.signals import interrupt  # noqa: PLC0415
 
@@ -46,7 +46,7 @@ def execute(arguments: argparse.Namespace) -> int:
         with background_output() as output, output.on_loss(interrupt), connect(arguments.context) as cluster:
             existing = find(cluster, arguments.namespace, arguments.pod)
             if arguments.task is None:
-                print_story(existing, follow=arguments.follow)
+                print_run_log(existing, follow=arguments.follow)
             else:
                 print_output(existing, choose(existing.plan, arguments.task), follow=arguments.follow)
     except NoSuchTaskError as error:

@@ -39,11 +39,11 @@ def execute(arguments: argparse.Namespace) -> int:
     from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
     from monopod.runner.kubernetes.existing import NoSuchPodError, find  # noqa: PLC0415
-    from monopod.runner.kubernetes.standing import print_standing  # noqa: PLC0415
+    from monopod.runner.kubernetes.standing import print_status  # noqa: PLC0415
 
     try:
         with connect(arguments.context) as cluster:
-            print_standing(find(cluster, arguments.namespace, arguments.pod), arguments.output)
+            print_status(find(cluster, arguments.namespace, arguments.pod), arguments.output)
     except (NoSuchPodError, BackendUnavailableError) as error:
         print(visible_lines(f"monopod status: {error}"), file=sys.stderr)
         return WRONG_INPUT

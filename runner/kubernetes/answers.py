@@ -1,19 +1,19 @@
-"""What an answer of the API server is about: one table for every request that is made.
+"""Classifies the answers of the API server, with one table for all requests.
 
 Rules:
 
-- An answer counts as what it says, not as what its number suggests. A 404 may be about the Pod, about a Pod that
-  kubelet has not seen yet, about the node, or about a namespace.
-- Only `GONE` may end anything, and of a Pod it is only believed once the Pod itself was looked at (``pod_identity``).
-- `NOT_YET`, `UNREACHABLE`, `UNWELL` and `THROTTLED` say nothing about the run: the request is made again.
+- The content of an answer counts, not only its status code. A 404 may be about the Pod, about a Pod that kubelet has
+  not seen yet, about the node, or about a namespace.
+- Only `GONE` may end anything. That a Pod is gone is only believed after a request for the Pod itself
+  (``pod_identity``).
+- `NOT_YET`, `UNREACHABLE`, `UNWELL` and `THROTTLED` say nothing about the run: the request is retried.
 
-The answers are those of Kubernetes: apimachinery/pkg/api/errors, apiserver/pkg/server/filters (the Status objects, and
-what comes as plain text), pkg/registry/core/pod (logs and exec of a Pod without a node, a container that is not in it),
-pkg/kubelet/server and ``validateContainerLogStatus`` (what kubelet says), apiserver's ResponseChecker and
-UpgradeAwareHandler (how the API server passes that on).
+The table follows the sources of Kubernetes: apimachinery/pkg/api/errors, apiserver/pkg/server/filters (Status objects
+and plain text), pkg/registry/core/pod (logs and exec of a Pod without a node, or of an unknown container),
+pkg/kubelet/server and ``validateContainerLogStatus`` (kubelet's answers), apiserver's ResponseChecker and
+UpgradeAwareHandler (how the API server forwards them).
 
-Pure. What is left to others: what it means to a person (``api_errors``), trying again (``retrying``, ``log_reader``,
-``pod_watch``).
+Pure. ``api_errors`` writes the messages; ``retrying``, ``log_reader`` and ``pod_watch`` retry.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class About(Enum):
 
 
 class Request(Enum):
-    """What was asked for."""
+    """The kind of a request."""
 
     OBJECT = "an object, or a list of them"
     WATCH = "a watch"
@@ -75,7 +75,7 @@ class Row:
     message: str = ""
 
     def fits(self, request: Request, error: ApiError) -> bool:
-        """Whether an answer to a request is of this row."""
+        """Whether the row matches the answer to a request."""
         is_status = error.status == self.status if isinstance(self.status, int) else error.status in self.status
         return (
             is_status
@@ -98,22 +98,22 @@ _UNREACHED = (
 _TOO_MANY = r"[Tt]oo many requests"
 
 TABLE: tuple[Row, ...] = (
-    # who asks
+    # authentication and authorization
     Row(About.UNAUTHORIZED, status=401),
     Row(About.FORBIDDEN, status=403, message=r'User ".*" cannot \w+ '),
     Row(About.REFUSED, _CREATE, 403),
     Row(About.FORBIDDEN, status=403),
-    # too many requests, of the server itself or of what it passes on
+    # too many requests: from the server itself, or forwarded by it
     Row(About.THROTTLED, status=429),
     Row(About.THROTTLED, _STREAMED, range(500, 600), message=_TOO_MANY),
-    # what a watch or a list cannot continue from
+    # the resourceVersion of a watch or list has expired
     Row(About.EXPIRED, status=410),
-    # logs: the API server knows no node yet; kubelet does not know the Pod or its container yet; there is none
+    # logs: the Pod has no node yet; kubelet does not know the Pod or its container yet; there is no log
     Row(About.NOT_YET, _LOG, 204),
     Row(About.NOT_YET, _STREAMED, 404, kind="pods/log"),
     Row(About.NO_LOG, _LOG, 400, message=_NO_LOG),
     Row(About.NOT_YET, _LOG, 400, message=_WAITS),
-    # commands: the same, in kubelet's and the API server's words, which come as plain text
+    # commands: the same, as plain text from kubelet or the API server
     Row(About.NOT_YET, _EXEC, 400, message=r"does not have a host assigned"),
     Row(About.GONE, _EXEC, 400, message=r"container in a completed pod"),
     Row(About.NOT_YET, _EXEC, message=r"pod does not exist|container not found|is not created or running"),
@@ -126,12 +126,12 @@ TABLE: tuple[Row, ...] = (
     Row(About.UNWELL, status=404),
     Row(About.EXISTS, _CREATE, 409, "AlreadyExists"),
     Row(About.CONFLICT, status=409),
-    # servers: that of the node, seen through the API server; the API server, or a proxy in front of it
+    # servers: kubelet, through the API server; the API server, or a proxy in front of it
     Row(About.UNREACHABLE, _STREAMED, range(500, 600), message=_UNREACHED),
     Row(About.UNREACHABLE, _STREAMED, 502),
     Row(About.UNWELL, status=range(500, 600)),
     Row(About.UNWELL, status=408),
-    # a request to read a log or to run a command is the same each time: what is not known here may pass
+    # reading a log or running a command can be retried: an unknown error may be temporary
     Row(About.UNWELL, _STREAMED),
     Row(About.REFUSED),
 )

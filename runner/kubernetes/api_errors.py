@@ -1,7 +1,7 @@
-"""What an API server answers when it does not do what it was asked for, and what that means to a person.
+"""Turns the API server's refusals into messages for people.
 
-Pure. Rules: the server's own message is always there, since only it tells the details; what it means for a run, and
-what to do about it, is added where that is known (Kubernetes API conventions, "Response Status Kind").
+Pure. Rules: a message always contains the server's own message, which has the details. It adds what that means for a
+run, and what to do, where that is known (Kubernetes API conventions, "Response Status Kind").
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LONGEST = 4000
 class ApiError(Exception):
     """The API server refused a request.
 
-    ``status`` is the HTTP status, ``reason`` that of the Status object, ``kind`` what its details say that it is about
+    ``status`` is the HTTP status, ``reason`` the reason in the Status object, ``kind`` the resource in its details
     (``pods``, ``pods/log``, ``nodes`` …). ``retry_after``: for how many seconds the server wants no further request.
     """
 
@@ -39,9 +39,9 @@ class ApiError(Exception):
 
     @classmethod
     def of(cls, status: int, phrase: str, body: bytes, retry_after: str | None = None) -> ApiError:
-        """Return what an answer says: a Status object, or the text that kubelet or a proxy gives instead.
+        """Return the error in an answer: a Status object, or plain text from kubelet or a proxy.
 
-        `retry_after` is the header of that name.
+        `retry_after` is the header Retry-After.
         """
         try:
             content = json.loads(body)
@@ -56,7 +56,7 @@ class ApiError(Exception):
     def of_status(
         cls, content: Mapping[str, Any], status: int, phrase: str = "", retry_after: str | None = None
     ) -> ApiError:
-        """Return what a Status object says."""
+        """Return the error in a Status object."""
         details = content.get("details")
         details = details if isinstance(details, dict) else {}
         return cls(
@@ -69,7 +69,7 @@ class ApiError(Exception):
 
     @property
     def missing_permission(self) -> str | None:
-        """What may not be done, such as ``create pods/exec``; None if it was refused for another reason."""
+        """The missing permission, such as ``create pods/exec``; None if the request was refused for another reason."""
         match = _FORBIDDEN.search(self.message) if self.status == 403 else None
         if match is None:
             return None
@@ -77,7 +77,7 @@ class ApiError(Exception):
         return f"{match['verb']} {match['resource']}{group}"
 
     def in_words(self) -> str:
-        """Return what is wrong, and what would be right, in one line."""
+        """Return what is wrong and what to do, in one line."""
         if self.status == 401:
             return f"the API server does not know you ({self.message}); log in to the cluster again"
         match = _FORBIDDEN.search(self.message) if self.status == 403 else None
@@ -101,7 +101,7 @@ def creation_in_words(error: ApiError, what: str, namespace: str) -> str:
 
 
 def _advice(error: ApiError) -> str:
-    """Return what to do about a Pod that the server does not admit, as the end of a sentence."""
+    """Return what to do about a Pod that the server rejects, as the end of a sentence."""
     message = error.message
     if security := _POD_SECURITY.search(message):
         return f" (the namespace enforces the Pod Security level {security['level']}: change the Steps that are named)"
@@ -117,7 +117,7 @@ def _advice(error: ApiError) -> str:
 
 
 def _seconds(value: object) -> float | None:
-    """Return a number of seconds as a server says it, None if it says none, or a date."""
+    """Return a server's number of seconds; None if there is none, or it is a date."""
     text = str(value)
     return float(text) if text.isascii() and text.isdecimal() and len(text) <= 6 else None
 

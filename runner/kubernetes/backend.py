@@ -1,4 +1,4 @@
-"""The backend ``kubernetes``: compiled Pods in a cluster (docs/kubernetes.md)."""
+"""The backend ``kubernetes``: runs compiled Pods in a cluster (docs/kubernetes.md)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class KubernetesBackend:
-    """Runs Pods in a cluster, with `makes_jobs` by Jobs.
+    """Runs Pods in a cluster; with `makes_jobs` it creates Jobs, which create the Pods.
 
     ``start_timeout``: how long, in seconds, something may keep a container from starting (`PodObservation`).
     """

@@ -1,7 +1,7 @@
-"""Having a run cancelled whose Pod is in a cluster, from anywhere.
+"""Cancels a run whose Pod is in a cluster, from any machine.
 
-Rules: the coordinator is asked by a signal, and asked for counts as taken only when it says so. One that tells a story
-instead of events is believed to have heard.
+Rules: the request is a signal to the coordinator. It has succeeded only when the coordinator reports the cancellation.
+A coordinator that logs text instead of events is assumed to have received it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from monopod.runner.run import SIGNALS
 from monopod.schemas.run_events import CancelMode, RunCancelling, RunFinished
 
 _ASKING_SECONDS = 10.0
-"""How long a person waits at most who wants a run cancelled whose coordinator is out of reach."""
+"""How long a request to cancel a run is retried while its coordinator is out of reach."""
 
 
 def cancel(existing: ExistingPod, mode: CancelMode) -> CancelMode:
-    """Ask for it and return the mode in which the run is being cancelled: a harder one, if that was asked for before.
+    """Request the cancellation and return its mode, which is a harder one if that was requested before.
 
-    Raises NoSuchPodError if the run has ended or has not begun, BackendUnavailableError if it cannot be asked.
+    Raises NoSuchPodError if the run has ended, BackendUnavailableError if the coordinator cannot be reached.
     """
     if is_over(existing.pod):
         raise NoSuchPodError(f"the run of {existing.name} has ended")
@@ -48,11 +48,11 @@ def cancel(existing: ExistingPod, mode: CancelMode) -> CancelMode:
     except (UnreachableError, CommandFailedError) as error:
         what = f"cannot reach the coordinator of {existing.name} to cancel it: {error}"
         raise BackendUnavailableError(what) from error
-    return _taken(existing, mode) if existing.tells_events else mode
+    return _taken(existing, mode) if existing.reports_events else mode
 
 
 def _taken(existing: ExistingPod, mode: CancelMode) -> CancelMode:
-    """Wait until the coordinator says that the run is being cancelled, in this mode or a harder one."""
+    """Wait until the coordinator reports that the run is being cancelled, in this mode or a harder one."""
     now: CancelMode | None = None
     with closing(events_of(existing, follow=True)) as events:
         for event in events:

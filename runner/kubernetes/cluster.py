@@ -2,13 +2,13 @@
 
 Rules:
 
-- Where it is and who asks is read as kubectl does: from KUBECONFIG or ~/.kube/config, or, in a Pod, from what its
-  ServiceAccount is given. Kubernetes' client library does that (certificates, login programs, tokens that expire).
+- The address and the user are found as kubectl finds them: in KUBECONFIG or ~/.kube/config, or, in a Pod, in the files
+  of its ServiceAccount. Kubernetes' client library does that (certificates, login programs, tokens that expire).
 - Objects are plain data, as the API sends them.
-- A request is made once. Trying again is for those who know what for (``pod_watch``, ``log_reader``).
-- Any thread may make requests; a stream may be cut by another thread than the one that reads it.
+- A request is made once. Callers decide whether to retry it (``retrying``, ``pod_watch``, ``log_reader``).
+- Any thread may make requests. One thread may cut a stream that another thread reads.
 
-What is left to others: what a refusal means to a person (``api_errors``).
+``api_errors`` describes refusals.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Query: TypeAlias = Sequence[tuple[str, str]]
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
 QUIET_SECONDS = 60.0
-"""A stream that has been silent for so long is taken for cut: a connection may die without a word."""
+"""How long a stream may be silent before it counts as broken: a connection may die silently."""
 
 _KUBECONFIG = "~/.kube/config"
 _NAMESPACE_IN_POD = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -57,7 +57,7 @@ class UnreachableError(Exception):
 
 
 class Cluster:
-    """A cluster, and the namespace of it that is meant if none is named. ``context`` is the one that was asked for."""
+    """A cluster, and its default namespace. ``context`` is the context that the user named, if any."""
 
     def __init__(self, configuration: Any, name: str, namespace: str, context: str | None = None) -> None:
         self.name = name
@@ -74,16 +74,16 @@ class Cluster:
         self.close()
 
     def close(self) -> None:
-        """Close the connections that are idle; those in use are closed by whoever uses them."""
+        """Close the idle connections; the others are closed by their users."""
         self._pool.clear()
 
     def command(self, name: str, pod: PodName, *words: str) -> str:
-        """Return one of monopod's commands for a Pod of this cluster, as it can be typed where this was called."""
+        """Return one of monopod's commands for a Pod of this cluster, for the user to type."""
         context = [] if self._context is None else ["--context", self._context]
         return shlex.join([*program_name(), name, pod.name, *words, "-n", pod.namespace, *context])
 
     def version(self) -> KubeVersion:
-        """Ask for the version of Kubernetes. Raises BackendUnavailableError, with what is wrong in words."""
+        """Return the version of Kubernetes. Raises BackendUnavailableError, with a message for people."""
         try:
             return KubeVersion.parse(str(self.request("GET", "/version").get("gitVersion")))
         except ApiError as error:
@@ -94,14 +94,14 @@ class Cluster:
             raise BackendUnavailableError(f"{self.name}: {error}") from error
 
     def limit_ranges(self, namespace: str | None) -> tuple[dict[str, Any], ...]:
-        """Return the LimitRanges of a namespace (None: the one that is meant), as far as one may read them.
+        """Return the LimitRanges of a namespace (None: the default namespace), none if the user may not read them.
 
         Raises BackendUnavailableError.
         """
         try:
             found = self.request("GET", f"/api/v1/namespaces/{quote(namespace or self.namespace)}/limitranges")
         except ApiError:
-            return ()  # the API server itself tells what does not fit
+            return ()  # the API server reports a Pod that does not fit
         except UnreachableError as error:
             raise BackendUnavailableError(f"{self.name} cannot be reached: {error}") from error
         return tuple(found.get("items") or ())
@@ -109,7 +109,7 @@ class Cluster:
     def request(
         self, method: str, path: str, query: Query = (), body: Any = None, content_type: str = "application/json"
     ) -> dict[str, Any]:
-        """Make a request and return the object that comes back. Raises ApiError, UnreachableError."""
+        """Make a request and return the object in the answer. Raises ApiError, UnreachableError."""
         with self._open(method, path, query, body=body, content_type=content_type, patience=ANSWER_SECONDS) as response:
             content = _read_all(response)
         try:
@@ -122,7 +122,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def stream(self, path: str, query: Query) -> Iterator[Stream]:
-        """Give what a request sends, as it comes. Raises ApiError, UnreachableError."""
+        """Make a request and yield its answer as a stream. Raises ApiError, UnreachableError."""
         with self._open("GET", path, query, patience=QUIET_SECONDS) as response:
             yield Stream(response)
 
@@ -145,7 +145,7 @@ class Cluster:
         except (WebSocketException, OSError) as error:
             raise UnreachableError(_reason(error)) from error
         finally:
-            socket.sock.shutdown()  # its own `close` leaves it open once the server has said that it closes
+            socket.sock.shutdown()  # its own `close` leaves it open if the server has sent a close frame
         _check_ending(ended, said)
 
     @contextlib.contextmanager
@@ -178,34 +178,34 @@ class Cluster:
             response.close()
 
     def _headers(self) -> dict[str, str]:
-        with self._login:  # a token that has expired is fetched anew
+        with self._login:  # fetches an expired token again
             try:
                 settings = self._configuration.auth_settings()
-            except Exception as error:  # whatever a plugin for logging in raises
+            except Exception as error:  # a login plugin may raise any exception
                 raise UnreachableError(f"logging in failed: {_reason(error)}") from error
         return {each["key"]: each["value"] for each in settings.values() if each["in"] == "header" and each["value"]}
 
 
 class Stream:
-    """The answer to a request, while it comes."""
+    """The answer to a request, while it is received."""
 
     def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
         self._response = response
 
     @property
     def status(self) -> int:
-        """The HTTP status: 200, or another one that is not a refusal."""
+        """The HTTP status: 200, or another status that is not an error."""
         return int(self._response.status)
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield what comes, until its end. Raises UnreachableError if the connection breaks."""
+        """Yield the data as it is received. Raises UnreachableError if the connection breaks."""
         try:
             yield from self._response.stream(_PIECE)
         except (HTTPError, OSError, ValueError) as error:  # ValueError: it was cut
             raise UnreachableError(_reason(error)) from error
 
     def lines(self) -> Iterator[bytes]:
-        """Yield what comes line by line. Raises UnreachableError."""
+        """Yield the data line by line. Raises UnreachableError."""
         rest = bytearray()
         for piece in self.pieces():
             rest += piece
@@ -214,18 +214,18 @@ class Stream:
             rest = bytearray(last)
 
     def cut(self) -> None:
-        """Break it off. May be called by any thread."""
+        """Break the connection. May be called by any thread."""
         with contextlib.suppress(OSError, ValueError, RuntimeError):  # it has ended
             self._response.shutdown()
 
 
 class CommandFailedError(Exception):
-    """A command ran in a container and did not succeed. The text says what it wrote."""
+    """A command in a container failed. The text is its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class PodName:
-    """Which Pod is meant."""
+    """The name and namespace of a Pod."""
 
     namespace: str
     name: str
@@ -250,9 +250,9 @@ def collection_path(resource: str, namespace: str) -> str:
 
 
 def connect(context: str | None, environment: Mapping[str, str] = os.environ) -> Cluster:
-    """Return the cluster of a context of kubectl's; None: of its current one, or the one that this process runs in.
+    """Return the cluster of a kubeconfig context; None: of the current context, or the cluster of this process's Pod.
 
-    Nothing is asked of the cluster. Raises BackendUnavailableError.
+    Makes no request. Raises BackendUnavailableError.
     """
     configuration = client.Configuration()
     configuration.retries = 0
@@ -287,7 +287,7 @@ def _namespace_of_this_pod() -> str:
 
 
 def _context(file: str, wanted: str | None) -> dict[str, Any]:
-    """Return the context that is meant, as the kubeconfig has it. Raises BackendUnavailableError, ConfigException."""
+    """Return the wanted or the current context of the kubeconfig. Raises BackendUnavailableError, ConfigException."""
     places = [os.path.expanduser(place) for place in file.split(os.pathsep) if place]
     if not any(map(os.path.exists, places)):
         raise BackendUnavailableError(
@@ -295,7 +295,7 @@ def _context(file: str, wanted: str | None) -> dict[str, Any]:
         )
     contexts: list[dict[str, Any]] = []
     current = None
-    for place in filter(os.path.exists, places):  # what comes first counts
+    for place in filter(os.path.exists, places):  # the first definition wins
         content = _read_kubeconfig(place)
         contexts += (each for each in content.get("contexts") or () if isinstance(each, dict) and each.get("name"))
         current = current or content.get("current-context")
@@ -329,14 +329,14 @@ def _read_all(response: urllib3.BaseHTTPResponse) -> bytes:
 
 
 def _check_ending(ended: str, said: str) -> None:
-    """Look at the Status that says how a command ended. Raises CommandFailedError, ApiError, UnreachableError."""
+    """Check the Status at the end of a command. Raises CommandFailedError, ApiError, UnreachableError."""
     try:
         status = json.loads(ended)
     except ValueError as error:
         raise UnreachableError("the connection broke before the command ended") from error
     if status.get("status") == "Success":
         return
-    if status.get("reason") != "NonZeroExitCode":  # it did not run: what went wrong was found out too late for a status
+    if status.get("reason") != "NonZeroExitCode":  # it did not run: the error came too late for an HTTP status
         raise ApiError.of_status(status, int(status.get("code") or _INTERNAL_ERROR))
     text = " ".join(said.split()) or str(status.get("message"))
     raise CommandFailedError(text[-500:])

@@ -32,7 +32,7 @@ class CatchUp:
 
 @dataclass(frozen=True, slots=True)
 class EndLog:
-    """Read the log to its end: the container has terminated (``is_over``: kubelet says so) or is about to."""
+    """Read the log to its end: the container has terminated (``is_over``: kubelet reports that) or is about to."""
 
     container: str
     is_over: bool
@@ -47,7 +47,7 @@ class EndLogSoon:
 
 @dataclass(frozen=True, slots=True)
 class ContinueLog:
-    """Kubelet has restarted the container: read the rest of the former log, then the new one."""
+    """Kubelet has restarted the container: read the rest of the previous log, then the new one."""
 
     container: str
 

@@ -1,4 +1,4 @@
-"""Pods that are started and left to themselves, and following one of them later."""
+"""Starts Pods without following them, and follows a running Pod."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, output: Output) -> int:
-    """Create the Pod of each run and say what it is called; return the exit code."""
+    """Create the Pod of each run and print its name; return the exit code."""
     print_problems(warnings_of(compilations), sys.stderr)
     for compilation in compilations:
         with contextlib.ExitStack() as stack:
@@ -55,7 +55,7 @@ def start_pods(compilations: Sequence[Compilation], backend: KubernetesBackend, 
 
 
 class AttachedPod:
-    """A Pod that was created by another command, and stays as it is when this one ends. It is a `Pod`."""
+    """A Pod that another command created, and that this command leaves as it is. It is a `Pod`."""
 
     kept = ""
 
@@ -71,7 +71,7 @@ class AttachedPod:
             self._followed.close()
 
     def start(self) -> FollowedPod:
-        """Begin to follow it."""
+        """Start to follow it."""
         self._followed = FollowedPod(self._existing.cluster, self._existing.plan, self._existing.pod)
         return self._followed
 
@@ -81,7 +81,7 @@ class AttachedPod:
         return self._existing.pod["metadata"] if self._followed is None else self._followed.metadata
 
     def logs_command(self, task: str, step: str, container: str) -> str:  # noqa: ARG002
-        """Return the command that shows what a Step wrote."""
+        """Return the command that prints the log of a Step."""
         return self._existing.cluster.command("logs", self._existing.name, f"{task}/{step}")
 
     def cancel_requests(self) -> contextlib.AbstractContextManager[CancelRequests]:
@@ -90,12 +90,12 @@ class AttachedPod:
 
 
 def attach(existing: ExistingPod, options: Options) -> int:
-    """Follow a Pod from its beginning to its end; return the exit code as of `monopod run`.
+    """Follow a Pod from its start to its end; return the same exit code as `monopod run`.
 
-    It is recorded if it is followed to its end and was not recorded before. Ctrl-C, or a reader of the output that
-    exits, only detaches. Raises NoSuchPodError if its coordinator logs text instead of events.
+    The run is recorded if it is followed to its end and was not recorded before. Ctrl-C, or the exit of the program
+    that reads the output, only detaches. Raises NoSuchPodError if its coordinator logs text instead of events.
     """
-    if not existing.tells_events:
+    if not existing.reports_events:
         raise NoSuchPodError(
             f"cannot attach to {existing.name}: its coordinator logs text only, because `monopod compile` made it, not "
             f"`monopod run`; read its log with: {existing.cluster.command('logs', existing.name, '-f')}"
@@ -119,7 +119,7 @@ def attach(existing: ExistingPod, options: Options) -> int:
             return CANCELLED
         finally:
             if recorder is not None and (ended is None or not ended.is_told):
-                recorder.discard()  # nobody told the outcome
+                recorder.discard()  # the outcome is unknown
         write_documents([ended.document] if ended.document is not None else [], 1, options.output)
     return ended.exit_code
 

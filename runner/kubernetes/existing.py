@@ -1,6 +1,6 @@
-"""Pods that monopod made and that are in a cluster: finding one, and what it runs.
+"""Finds the Pods of monopod in a cluster, and reads what they run.
 
-Rules: only Pods with monopod's label are looked at. The Plan, and what the containers are called, come from the Pod.
+Rules: only Pods with monopod's label count. The Plan and the names of the containers come from the Pod.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from monopod.schemas.plan import Plan
 
 _LABEL, _OURS = "app.kubernetes.io/managed-by", "monopod"
 _KINDS = ("pod", "pods", "po", "pipelinerun.tekton.dev", "taskrun.tekton.dev")
-"""What may be before the name of a Pod: it has the name of its run."""
+"""The prefixes that the name of a Pod may have: it has the name of its run."""
 
 
 class NoSuchPodError(Exception):
-    """There is no such Pod, or it is none of monopod's. The text is for a person."""
+    """The Pod does not exist, is not one of monopod's, or does not support the command. The text is for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExistingPod:
-    """A Pod as the cluster has it, and its Plan."""
+    """A Pod as the cluster returned it, and its Plan."""
 
     cluster: Cluster
     name: PodName
@@ -35,14 +35,14 @@ class ExistingPod:
     plan: Plan
 
     @property
-    def tells_events(self) -> bool:
-        """Whether its coordinator tells what happens in a form to be read by programs; else, it tells a story."""
+    def reports_events(self) -> bool:
+        """Whether its coordinator logs events for programs instead of text for people."""
         arguments = coordinator_of(self.pod).get("args") or []
         return arguments[:2] == ["--format", "json"] or "--format=json" in arguments
 
 
 def find(cluster: Cluster, namespace: str | None, text: str) -> ExistingPod:
-    """Return the Pod that is meant by ``NAME``, ``pod/NAME`` or what `monopod run -o name` prints.
+    """Return the Pod that is named by ``NAME``, ``pod/NAME`` or the output of `monopod run -o name`.
 
     Raises NoSuchPodError, BackendUnavailableError.
     """
@@ -70,7 +70,7 @@ def _suggestion(cluster: Cluster, name: PodName) -> str:
     try:
         listed = cluster.request("GET", name.collection, [("labelSelector", f"{_LABEL}={_OURS}")])
     except (ApiError, UnreachableError):
-        return ""  # it would only have been kind
+        return ""  # the suggestion is optional
     names = [each["metadata"]["name"] for each in listed.get("items") or ()]
     if not names:
         return ", and no other Pod of monopod's"

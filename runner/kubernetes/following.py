@@ -1,4 +1,4 @@
-"""Following a Pod in a cluster: the threads, requests and timers around a `PodObservation`.
+"""Follows a Pod in a cluster: the threads, requests and timers for a `PodObservation`.
 
 Rules:
 
@@ -6,8 +6,7 @@ Rules:
 - The thread that follows passes each message to the observation, with the time, and carries out the commands that come
   back. It decides nothing.
 
-What is left to others: what a message means and what follows from it (``observation``), creating and removing the Pod
-(``pod``).
+``observation`` decides what a message means and what follows from it; ``pod`` creates and removes the Pod.
 """
 
 from __future__ import annotations
@@ -51,9 +50,9 @@ from monopod.schemas.plan import Plan
 
 REQUEST = ("python3", "-P", "-S", "-m", "monopod.coordinator.outside_request")
 _EXECUTE_SECONDS = 30.0
-"""For how long a request to the coordinator is retried."""
+"""How long a request to the coordinator is retried."""
 _JOIN_SECONDS = 2.0
-"""How long a thread is waited for that may be opening a connection."""
+"""How long `close` waits for a thread, which may be opening a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +63,9 @@ class _Tick:
 class FollowedPod:
     """Follows a Pod, which is known as the cluster returned it, until `close`. It is a `RunningPod`.
 
-    `delete` deletes the Pod, and what the cluster would make it again from, with a grace period or its own; it raises
-    ApiError, UnreachableError. `has_events`: its coordinator writes events, not a log for people. The other options are
-    those of `PodObservation`.
+    `delete` deletes the Pod, and the Job that would create it again, with a grace period or its own; it raises ApiError
+    and UnreachableError. `has_events`: its coordinator writes events, not a log for people. The other options are
+    options of `PodObservation`.
     """
 
     def __init__(
@@ -242,7 +241,7 @@ class FollowedPod:
         return Executed(arguments)
 
     def _execute_once(self, arguments: tuple[str, ...]) -> None:
-        if self._identity.is_gone():  # a command might be run in another Pod of this name
+        if self._identity.is_gone():  # the command might run in another Pod of this name
             raise ApiError(404, "NotFound", "the Pod is gone", kind="pods")
         self._cluster.execute(self.name, COORDINATOR, (*REQUEST, *arguments))
 
@@ -268,12 +267,12 @@ def delete_pod(cluster: Cluster, pod: Mapping[str, Any], grace: int | None = Non
 
 
 def is_deleted(error: ApiError | UnreachableError) -> bool:
-    """Return whether the answer to a deletion says that the Pod is gone: there is none, or another of its name."""
+    """Return whether the answer to a deletion means that the Pod is gone, or replaced by another of its name."""
     return isinstance(error, ApiError) and about(Request.CHANGE, error) in (About.GONE, About.CONFLICT)
 
 
 def describe(error: Exception) -> str:
-    """Return what is wrong with a request, for a person."""
+    """Return why a request failed, for people."""
     return error.in_words() if isinstance(error, ApiError) else str(error)
 
 

@@ -1,4 +1,4 @@
-"""Where threads leave what they have found out, for the one that follows the Pod. It can be selected on like a file."""
+"""The queue through which threads send messages to the thread that follows the Pod. It has a `fileno` for select."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 MOST = 256
-"""How much is in it before those who can wait do so."""
+"""How many items the queue holds before `put_patiently` blocks."""
 
 
 class Inbox(Generic[T]):
@@ -27,12 +27,12 @@ class Inbox(Generic[T]):
         return self._bell
 
     def put(self, item: T) -> None:
-        """Leave something. May be called by any thread, and after `close`, when nobody will take it."""
+        """Add an item. May be called by any thread, also after `close`, when nobody takes it."""
         with self._changed:
             self._put(item)
 
     def put_patiently(self, item: T) -> None:
-        """The same, once there is room: for threads that would otherwise fill the memory."""
+        """Add an item, blocking while the queue is full: for threads that would otherwise fill the memory."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._items) < MOST or self._bell < 0)
             self._put(item)
@@ -43,7 +43,7 @@ class Inbox(Generic[T]):
             os.eventfd_write(self._bell, 1)
 
     def take(self, timeout: float | None) -> list[T]:
-        """Return all that is there, waiting `timeout` seconds at most for it (None: for ever)."""
+        """Return all items, waiting at most `timeout` seconds for the first (None: without limit)."""
         poll = select.poll()
         poll.register(self._bell, select.POLLIN)
         poll.poll(None if timeout is None else timeout * 1000)
@@ -58,7 +58,7 @@ class Inbox(Generic[T]):
         return taken
 
     def close(self) -> None:
-        """Close the descriptor; nobody waits any more."""
+        """Close the descriptor, and stop blocking threads."""
         with self._changed:
             descriptor, self._bell = self._bell, -1
             os.close(descriptor)

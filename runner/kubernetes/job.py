@@ -1,9 +1,9 @@
-"""The Pod of a run that a Job makes, so that the cluster removes all of it some time after its end (``--ttl``).
+"""Runs the Pod of a Job, which the cluster removes some time after the end of the run (``--ttl``).
 
-Rules: the Job takes the place of the Pod as what is created and deleted, and what is given beside the run belongs to
-it. It is never deleted because the run has ended: that is what the TTL is for.
+Rules: monopod creates and deletes the Job instead of the Pod, and the Job owns the objects of the run. It is never
+deleted because the run has ended: the TTL does that.
 
-What is left to others: the Job itself (``compiler.pod.workload``), following its Pod (``following``).
+``compiler.pod.workload`` builds the Job, ``following`` follows its Pod.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class JobPod(KubernetesPod):
 
     @property
     def kept(self) -> str:
-        """Which Job stays until its TTL is over."""
+        """The Job that stays until its TTL is over."""
         assert self._job is not None
         return f"Job '{self._job['metadata']['name']}' in namespace '{self._namespace}' until its TTL is over"
 
@@ -49,7 +49,7 @@ class JobPod(KubernetesPod):
         return self._pod_of_job()
 
     def _pod_of_job(self) -> dict[str, Any]:
-        """Wait until the Job has made its Pod, and return that. Raises PodRefusedError, BackendUnavailableError."""
+        """Wait for the Job to create its Pod, and return the Pod. Raises PodRefusedError, BackendUnavailableError."""
         assert self._job is not None
         pause = threading.Event()
         name = self._job["metadata"]["name"]
@@ -68,7 +68,7 @@ class JobPod(KubernetesPod):
         raise PodRefusedError([f"Job '{name}' makes no Pod: {said}{self._undone()}"])
 
     def _undone(self) -> str:
-        """Delete the Job, since its Pod cannot be followed; return what to do if that is not possible."""
+        """Delete the Job, since its Pod cannot be followed; return what to do if that fails."""
         assert self._job is not None
         try:
             self._delete_job()
@@ -102,4 +102,4 @@ class JobPod(KubernetesPod):
         self._cluster.request("DELETE", path, body={"propagationPolicy": "Background"})
 
     def _clean_up(self) -> None:
-        """Leave all to the cluster."""
+        """Do nothing: the cluster removes the Job."""

@@ -1,16 +1,16 @@
-"""The lines of a container's log, out of streams that may be cut anywhere.
+"""Assembles the lines of a container's log from streams that may be cut anywhere.
 
 Rules:
 
-- Kubelet puts a timestamp (RFC 3339 with nanoseconds) and a blank before each line, and only there: a line that the
-  container runtime stored in several pieces has one at its beginning.
-- A line is given once, when all of it is there; one longer than `longest` bytes in pieces of just that length. Thus any
-  two streams that hold the same line give the same pieces of it.
-- A stream that is cut is resumed with ``sinceTime``, which counts in whole seconds: what was given before comes again
-  and is known by its timestamp and its content. Lines of standard output and standard error may be stored a little out
-  of the order of their timestamps, so it is resumed from a second earlier.
+- Kubelet puts a timestamp (RFC 3339 with nanoseconds) and a space before each line, and only there: a line that the
+  container runtime stored in several pieces has one timestamp at its beginning.
+- A line is returned once, when it is complete. A line longer than `longest` bytes is returned in pieces of exactly that
+  length, so that two streams with the same line return the same pieces.
+- A stream that is cut is resumed with ``sinceTime``, which has a resolution of one second. Lines that were returned
+  before are recognized by their timestamp and content, and skipped. Lines of standard output and standard error may be
+  stored slightly out of order, so the stream is resumed from one second earlier.
 
-Pure. What is left to others: the streams (``log_reader``).
+Pure. ``log_reader`` reads the streams.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SLACK_SECONDS = 1
 
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d) ")
 _STORED_PIECE = 16 * 1024
-"""How much of a line container runtimes store in one piece."""
+"""The longest piece of a line that container runtimes store."""
 _LONGEST_STAMP = 40
 _Key: TypeAlias = tuple[bytes, int, bytes]  # the timestamp, the number of the piece in the line, the content's hash
 
@@ -52,11 +52,11 @@ def without_inner_stamps(data: bytes) -> bytes:
 
 
 class LogLines:
-    """Takes the streams of one container's log, one after another, and gives each line once."""
+    """Takes the streams of one container's log, one after another, and returns each line once."""
 
     def __init__(self, longest: int = LONGEST_PIECE) -> None:
         self.remark = ""
-        """What a stream began with that is no line of the log: kubelet says so why it cannot read it."""
+        """Text at the start of a stream without a timestamp: kubelet's message that it cannot read the log."""
         self._longest = longest
         self._buffer = bytearray()
         self._searched = 0
@@ -69,13 +69,13 @@ class LogLines:
         self._repeated: Counter[_Key] = Counter()
 
     def since(self) -> str | None:
-        """Return the ``sinceTime`` with which the next stream is to be asked for; None: from the beginning."""
+        """Return the ``sinceTime`` of the request for the next stream; None: from the beginning."""
         if self._latest is None:
             return None
         return to_rfc3339(self._latest - SLACK_SECONDS)
 
     def begin(self) -> None:
-        """Take note that a new stream begins, which was asked for with `since`."""
+        """Take the start of a new stream, which was requested with `since`."""
         self._buffer.clear()
         self._searched = 0
         self._stamp = None
@@ -86,7 +86,7 @@ class LogLines:
             self._repeated.update(counter)
 
     def feed(self, data: bytes) -> list[LogLine]:
-        """Return the lines, and pieces of long lines, that `data` completes and that were not given before."""
+        """Return the lines, and pieces of long lines, that `data` completes and that were not returned before."""
         self._buffer += data
         lines: list[LogLine] = []
         while self._take_stamp():
@@ -112,12 +112,12 @@ class LogLines:
         return lines
 
     def _take_stamp(self) -> bool:
-        """Take the timestamp off the line that begins now; return whether its text is what comes next."""
+        """Remove the timestamp from the line that begins now; return whether the line's text follows."""
         while self._stamp is None:
             match = _STAMP.match(self._buffer)
             if match is not None:
                 self._start_line(match[0])
-            elif b"\n" in self._buffer:  # the end of a line whose beginning was given before, or a remark of kubelet's
+            elif b"\n" in self._buffer:  # the end of a line whose start was returned before, or a remark of kubelet's
                 end = self._buffer.index(b"\n") + 1
                 self._skip(end)
             else:
@@ -130,7 +130,7 @@ class LogLines:
         del self._buffer[: len(stamp)]
         self._searched = self._piece = 0
         self._stamp = stamp
-        with contextlib.suppress(ValueError):  # there is no such time of day: the one before is near enough
+        with contextlib.suppress(ValueError):  # an invalid time of day: the previous time is near enough
             self._at = from_rfc3339(stamp.decode().strip())
 
     def _skip(self, end: int) -> None:
@@ -142,7 +142,7 @@ class LogLines:
             self.remark = " ".join(text[:500].decode(errors="replace").split())
 
     def _give(self, length: int, lines: list[LogLine]) -> None:
-        """Take so much of the text from the buffer, and give it unless it was given before."""
+        """Take `length` bytes of text from the buffer, and add them to `lines` unless they were returned before."""
         assert self._stamp is not None
         data = bytes(self._buffer[:length])
         del self._buffer[:length]

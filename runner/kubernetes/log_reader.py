@@ -1,21 +1,21 @@
-"""Reading the log of one container, in a thread of its own, to its end and without losing or repeating a line.
+"""Reads the log of one container to its end, in its own thread, without losing or repeating a line.
 
 Rules:
 
-- It is followed while the container's Step runs. When that has ended, what the log holds is read once without
-  following: then all of the Step's output is here, while a stream that is followed never tells how far it is.
-- When the container has ended, the log is read to its end: that of a container which does not run ends by itself.
-- A stream that ended is only believed if the container is known to have ended before it began; else it is resumed. An
-  API server, a kubelet or a rotation that cuts a stream often ends it as if all was well.
-- Kubelet does not answer a request to follow a log before there is a line in it, and nobody can end a request that has
-  no answer. If something else is wanted meanwhile, another thread takes over, and the first one ends when it can.
-- When kubelet has started the container again, the rest of the former one's log comes first.
-- A log is asked for by the Pod's name. Each stream is only read once it is known that the Pod of that name is not
-  another; and that the Pod is gone is only believed if the Pod itself was looked at (``pod_identity``).
-- An answer that passes (``answers``) is not an end: the log is asked for again, from where it was read to.
+- The log is followed while the container's Step runs. After the Step, the log is read once without following: such a
+  request ends after the Step's last line, while a followed stream never shows whether it has caught up.
+- When the container has ended, the log is read to its end: the stream of a container that does not run ends by itself.
+- The end of a stream counts only if the container is known to have ended before the request; otherwise the stream is
+  resumed. If an API server, kubelet or log rotation cuts a stream, it often looks like a normal end.
+- Kubelet does not answer a request to follow a log until the log has a line, and an unanswered request cannot be
+  interrupted. If something else is requested meanwhile, a new thread takes over, and the old one exits when it can.
+- When kubelet has restarted the container, the rest of the previous log comes first.
+- The request names the Pod. A stream is only read after checking that the Pod of that name is still the same Pod. That
+  the Pod is gone is only believed after a request for the Pod itself (``pod_identity``).
+- A temporary error (``answers``) is not an end: the log is requested again, from where it was read to.
 
-What is left to others: which line was there before (``log_lines``), in what order it is shown (``output_order``), how
-long a log may be out of reach (``following``).
+``log_lines`` recognizes repeated lines, ``output_order`` orders the output, and ``observation`` limits how long the
+coordinator's log may be out of reach.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ _FIRST_WAIT = 0.1
 _LONGEST_WAIT = 5.0
 _LONGEST_WAIT_FOR_MORE = 1.0
 _MOST_FAILURES = 6
-"""How often in a row the log of a container that has ended may fail to be read, or the reader not be known."""
+"""How often in a row reading the log of an ended container, or authentication, may fail."""
 _MOST_OUTAGE_SECONDS = 60.0
 """How long the log of a container that has ended may be out of reach."""
 _TOLD_FAILURES = 2
-"""How often in a row a log must be out of reach before a warning."""
+"""How often in a row a log must be out of reach before `LogDisturbed` is reported."""
 _AT_THE_SAME_TIME = threading.BoundedSemaphore(32)
-"""Requests that do not follow, of all containers: a Pod of 200 Steps must not make a crowd at the API server."""
+"""Limits concurrent requests without `follow`, of all containers: a Pod of 200 Steps must not flood the API server."""
 
 
 class LogReader:
-    """Reads one container's log and hands it over to `tell`, which any thread may call."""
+    """Reads one container's log and passes it to `tell`, which must be thread-safe."""
 
     def __init__(
         self,
@@ -60,18 +60,18 @@ class LogReader:
         longest: int = LONGEST_PIECE,
         restarts: int = 0,
     ) -> None:
-        """Begin. ``restarts``: how often the container was started again before; the log before that comes first."""
+        """Start. ``restarts``: how often the container was restarted before; the log before that comes first."""
         self.container = container
         self.has_ended = False
-        """Whether the container was told to have ended."""
+        """Whether `end` was called: the container has ended."""
         self._cluster = cluster
         self._identity = identity
         self._tell = tell
         self._lines = LogLines(longest)
         self._changed = threading.Condition()
         self._stream: Stream | None = None
-        self._is_unanswered = False  # a request to follow
-        self._generation = 0  # of the thread that counts
+        self._is_unanswered = False  # a request to follow has no answer yet
+        self._generation = 0  # of the current thread
         self._follows = False
         self._asked = 0
         self._answered = 0
@@ -86,7 +86,7 @@ class LogReader:
         self._thread = self._started()
 
     def _started(self) -> threading.Thread:
-        """Start the thread that counts from now on."""
+        """Start a thread that replaces the current one."""
         self._generation += 1
         name = f"log of {self.container}"
         thread = threading.Thread(target=self._run, args=[self._generation], name=name, daemon=True)
@@ -94,13 +94,13 @@ class LogReader:
         return thread
 
     def follow(self) -> None:
-        """Read what the container writes as it comes, from now on."""
+        """Follow the log from now on."""
         with self._changed:
             self._follows = True
             self._changed.notify()
 
     def catch_up(self) -> int:
-        """Read all that is there by now, and no more until `follow`; return the number that `CaughtUp` will have."""
+        """Read what the log holds now, and no more until `follow`; return the number that `CaughtUp` will have."""
         with self._changed:
             self._follows = False
             self._asked += 1
@@ -108,34 +108,34 @@ class LogReader:
             return self._asked
 
     def end(self, *, is_over: bool) -> None:
-        """Read to the end of the log: the container has ended (`is_over`: so kubelet says), or is about to."""
+        """Read to the end of the log: the container has ended (`is_over`: kubelet reports that), or is about to."""
         with self._changed:
             self._is_over = self._is_over or is_over
             if not self.has_ended:
                 self.has_ended = True
-                if is_over or self._asked == self._answered:  # else what is being read comes first
+                if is_over or self._asked == self._answered:  # otherwise the current catch-up comes first
                     self._interrupt()
 
     def try_now(self) -> None:
-        """Wait no longer before the next try: the container runs."""
+        """Retry now instead of waiting: the container runs."""
         with self._changed:
             self._wait = _FIRST_WAIT
             self._changed.notify()
 
     def end_soon(self) -> None:
-        """Read no more than what the stream has that is open now: the Pod is gone."""
+        """Read no more than the rest of the open stream: the Pod is gone."""
         with self._changed:
             self._is_over = self.has_ended = True
             self._changed.notify()
 
     def restarted(self) -> None:
-        """Take note that kubelet has started the container again, which begins a new log."""
+        """Take that kubelet has restarted the container, which begins a new log."""
         with self._changed:
             self._restarts += 1
             self._interrupt()
 
     def close(self) -> None:
-        """Stop reading, whatever is left. Nothing more is told after the thread has noticed."""
+        """Stop reading, even if output is left. Nothing more is reported once the thread has noticed."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
@@ -143,7 +143,7 @@ class LogReader:
                 self._stream.cut()
 
     def join(self, seconds: float) -> None:
-        """Wait for the thread, once it was closed, but not if it waits for an answer, and no longer than this."""
+        """Wait at most `seconds` for the thread after `close`; do not wait if its request has no answer yet."""
         if not self._is_unanswered:
             self._thread.join(seconds)
 
@@ -172,7 +172,7 @@ class LogReader:
                 return
 
     def _next_order(self, generation: int) -> _Order | None:
-        """Wait until there is something to read; None: it was closed, or another thread has taken over."""
+        """Wait until there is something to read; None: the reader was closed, or another thread has taken over."""
         with self._changed:
             while generation == self._generation and not self._is_closed:
                 if self._follows or self.has_ended or self._asked > self._answered:
@@ -181,7 +181,7 @@ class LogReader:
         return None
 
     def _gives_up(self, order: _Order, problem: Exception) -> bool:
-        """Wait before the next try, or return that there should be none."""
+        """Return whether to give up after a problem; if not, wait before the next try."""
         meaning = about(Request.LOG, problem) if isinstance(problem, ApiError) else None
         if meaning in (About.FORBIDDEN, About.NO_LOG) or isinstance(problem, PodReplacedError):
             return True
@@ -202,13 +202,13 @@ class LogReader:
         return False
 
     def _is_counted(self, order: _Order, meaning: About | None) -> bool:
-        """Whether a failure is one of a few that may be: of a log that has ended, or for want of a login."""
+        """Whether a failure counts against `_MOST_FAILURES`: the container has ended, or authentication failed."""
         if meaning is About.NOT_YET and not self._is_over:
             return False
         return order.is_last or meaning is About.UNAUTHORIZED
 
     def _note_outage(self, problem: Exception, *, is_outage: bool) -> None:
-        """Tell once that the log is out of reach, when that was so several times in a row."""
+        """Report once that the log is out of reach, after several failures in a row."""
         if not is_outage:
             return
         self._outages += 1
@@ -230,7 +230,7 @@ class LogReader:
             self._tell(LogDisturbed(self.container, ""))
 
     def _carry_out(self, order: _Order) -> Exception | None:
-        """Read as is asked for; return what went wrong."""
+        """Read what the order requests; return the error, None on success."""
         if order.restarts:
             problem = self._read([("previous", "true")], order)
             if not (problem is None or _is_former_log_gone(problem)):
@@ -242,7 +242,7 @@ class LogReader:
         return self._read([("follow", "true")] if follows else [], order)
 
     def _read(self, query: Query, order: _Order) -> Exception | None:
-        """Read one stream to its end; return what went wrong, and be it only that it should not have ended."""
+        """Read one stream to its end; return the error, which may be that it ended too early, None on success."""
         since = self._lines.since()
         fixed = [("container", self.container), ("timestamps", "true"), *([("sinceTime", since)] if since else [])]
         is_followed = ("follow", "true") in query
@@ -258,11 +258,11 @@ class LogReader:
         finally:
             self._answer_came(order)
             if time.monotonic() - begun > _LONGEST_WAIT:
-                self._wait = _FIRST_WAIT  # it was only quiet for long
+                self._wait = _FIRST_WAIT  # the stream was only idle
         return StreamEndedError("the stream ended") if is_followed and not order.is_last else None
 
     def _check(self, stream: Stream) -> None:
-        """See that a stream is that of our Pod. Raises ApiError, PodReplacedError."""
+        """Check that a stream is the log of our Pod. Raises ApiError, PodReplacedError."""
         if stream.status == _NO_CONTENT:
             raise ApiError(_NO_CONTENT, "", "no node has the Pod yet")
         self._is_reached()
@@ -301,11 +301,11 @@ class LogReader:
             return self._is_superseded_now(order)
 
     def _is_superseded_now(self, order: _Order) -> bool:
-        """Whether something else was asked for meanwhile. To be called with the lock."""
+        """Whether something else was requested meanwhile. Call it with the lock held."""
         return self._is_closed or self._wanted() != order
 
     def _wanted(self) -> _Order:
-        """Return what is to be read now. To be called with the lock."""
+        """Return what to read now. Call it with the lock held."""
         is_last = self.has_ended and (self._is_over or self._asked == self._answered)
         return _Order(self._asked, self._restarts, self._generation, is_last=is_last)
 
@@ -327,9 +327,9 @@ class LogReader:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What is to be read: all that is there at request ``number``, after so many restarts, and whether to the end.
+    """What to read: everything up to request ``number``, after so many restarts, and whether to read to the end.
 
-    ``generation`` is that of the thread that is to do it.
+    ``generation`` is the generation of the thread that reads it.
     """
 
     number: int
@@ -339,20 +339,20 @@ class _Order:
 
 
 class StreamEndedError(UnreachableError):
-    """A stream that is followed ended, though its container has not."""
+    """A followed stream ended, but its container has not."""
 
 
 class PodReplacedError(Exception):
-    """The Pod of this name is another one."""
+    """The Pod was replaced by another of the same name."""
 
 
 def _is_outage(problem: Exception, meaning: About | None) -> bool:
-    """Whether it is the server, or that of the node, that does not answer, or not well."""
+    """Whether the API server or kubelet does not answer, or answers with an error of its own."""
     if meaning is None:
         return not isinstance(problem, StreamEndedError)
     return meaning in (About.UNREACHABLE, About.UNWELL, About.THROTTLED)
 
 
 def _is_former_log_gone(problem: Exception) -> bool:
-    """Whether there is no log of the container before it was started again."""
+    """Whether the log from before the container's restart no longer exists."""
     return isinstance(problem, ApiError) and about(Request.LOG, problem) in (About.NO_LOG, About.NOT_YET)

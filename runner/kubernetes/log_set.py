@@ -86,11 +86,11 @@ class LogSet:
         self._caught_up[container] = number
 
     def is_complete(self, container: str) -> bool:
-        """Return whether all of a container's output that is wanted has been read."""
+        """Return whether all wanted output of a container has been read."""
         if container not in self._opened or container in self._ended:
             return True
         return not self._is_live and self._caught_up.get(container, 0) >= self._catch_ups[container]
 
     def incomplete(self) -> list[str]:
-        """Return the containers of which more output may come."""
+        """Return the containers that may have more output."""
         return sorted(container for container in self._opened if not self.is_complete(container))

@@ -1,13 +1,13 @@
-"""The ConfigMaps, Secrets and claims that are given beside a run: made before its Pod, and gone with it.
+"""Creates the ConfigMaps, Secrets and claims in a run's files before its Pod, and removes them with it.
 
 Rules:
 
-- One of that name that is there already is used if it says the same, and otherwise a reason not to start: nothing that
-  somebody else made is changed or removed.
-- What was made here belongs to the Pod (an owner reference), so that the cluster removes both together even if nobody
-  is there to do it.
+- If an object of the same name exists, it is used if its content is the same; otherwise the run does not start. monopod
+  never changes or removes an object that somebody else created.
+- The Pod owns the objects that monopod created (an owner reference), so that the cluster removes them with it even if
+  the runner is gone.
 
-What is left to others: the Pod itself (``pod``).
+``pod`` creates the Pod itself.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Made:
 
 
 class ObjectsBeside:
-    """The objects beside one run in a namespace."""
+    """The objects of one run in a namespace."""
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self._cluster = cluster
@@ -50,7 +50,7 @@ class ObjectsBeside:
         self._made: list[_Made] = []
 
     def make(self, compilation: Compilation) -> None:
-        """Make them. Raises PodRefusedError, with nothing left behind, and UnreachableError."""
+        """Create the objects. Raises PodRefusedError, after deleting what it created, and UnreachableError."""
         given = (*compilation.config_maps, *compilation.secrets, *compilation.claims)
         try:
             problems = [problem for each in given if (problem := self._make(each)) is not None]
@@ -62,7 +62,7 @@ class ObjectsBeside:
             raise PodRefusedError(problems)
 
     def belong_to(self, owning: Mapping[str, Any]) -> Iterable[str]:
-        """Let them belong to a Pod or Job; return what did not go well, in words."""
+        """Make a Pod or Job the owner of the objects; return the problems, for people."""
         owner = {key: owning[key] for key in ("apiVersion", "kind")}
         owner |= {key: owning["metadata"][key] for key in ("name", "uid")}
         problems = []
@@ -79,14 +79,14 @@ class ObjectsBeside:
         return problems
 
     def delete(self) -> list[str]:
-        """Delete what was made here; return what could not be deleted, in words."""
+        """Delete the objects that `make` created; return the problems, for people."""
         problems = []
         for made in self._made:
             try:
                 body = {"preconditions": {"uid": made.uid}}
                 patiently(Request.CHANGE, partial(self._cluster.request, "DELETE", made.path, body=body))
             except ApiError as error:
-                if about(Request.CHANGE, error) not in (About.GONE, About.CONFLICT):  # another of that name is there
+                if about(Request.CHANGE, error) not in (About.GONE, About.CONFLICT):  # it was replaced by another
                     problems.append(f"{made.kind} '{made.name}' could not be deleted: {error.in_words()}")
             except UnreachableError as error:
                 problems.append(f"{made.kind} '{made.name}' could not be deleted: {error}")
@@ -94,7 +94,7 @@ class ObjectsBeside:
         return problems
 
     def _make(self, given: dict[str, Any]) -> str | None:
-        """Make one; return why it cannot be used, in words."""
+        """Create one object; return why it cannot be used, for people."""
         kind, metadata = given["kind"], given["metadata"]
         what = f"{kind} '{metadata['name']}'"
         if metadata.get("namespace", self._namespace) != self._namespace:
@@ -112,7 +112,7 @@ class ObjectsBeside:
         return None
 
     def _create(self, collection: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Create an object, once one of that name that is being deleted is gone. Raises ApiError, UnreachableError."""
+        """Create an object; wait for an old one that is being deleted. Raises ApiError, UnreachableError."""
         pause = threading.Event()
         for _ in range(_ENDING_SECONDS * _LOOKS_PER_SECOND):
             try:
@@ -143,7 +143,7 @@ class ObjectsBeside:
 
 
 def _says(there: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    """Whether an object of the cluster says all that a given one does, and a ConfigMap or Secret nothing else."""
+    """Whether an object of the cluster has all fields of a given one, and a ConfigMap or Secret no other data."""
     if given["kind"] == "PersistentVolumeClaim":
         return _contains(there.get("spec") or {}, given.get("spec") or {})
     return (
@@ -154,7 +154,7 @@ def _says(there: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
 
 
 def _contents(source: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return what a ConfigMap or Secret holds, whichever way it is written."""
+    """Return the data of a ConfigMap or Secret, from all fields that can hold it."""
     is_secret = source["kind"] == "Secret"
     texts = source.get("stringData" if is_secret else "data") or {}
     encoded = source.get("data" if is_secret else "binaryData") or {}

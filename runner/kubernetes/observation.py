@@ -1,4 +1,4 @@
-"""What is known of a Pod in a cluster while it is followed, and what is to be done next.
+"""Keeps what is known about a followed Pod in a cluster, and decides what to do next.
 
 Theory of operation: a `PodObservation` is a state machine, beside `Follower` (what a run means) and
 ``host.lifecycle`` (what kubelet decides). It takes messages (``messages``: what a watch saw, a piece of a log, the
@@ -20,7 +20,7 @@ Rules:
   cannot be reached for `UNREACHABLE_SECONDS`, or the user may not follow the Pod, the outcome is unknown: the phase is
   Unknown, the message says how to look again, and the Pod is kept (`is_unknown`).
 
-What is left to others: what the states of containers mean (``pod_states``), which logs are read (``log_set``).
+``pod_states`` interprets the states of containers, ``log_set`` decides which logs are read.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ NOT_FOLLOWED = "NotFollowed"
 _NOT_ALLOWED = (About.FORBIDDEN, About.UNAUTHORIZED)
 _ANSWERS_AGAIN = "the API server answers again"
 
-# The names of timers; those of what is out of reach appear in a message.
+# The names of timers; some appear in a message when something is out of reach.
 _COLLECTING = "the rest of the logs"
 _UNSTARTED = "logs of Sidecars that have not started"
 _GONE = "open logs of a Pod that is gone"
@@ -140,9 +140,9 @@ class PodObservation:
     """The state of one Pod, which is known as the cluster returned it.
 
     `start_timeout` is how long something may keep a container from starting; None: until kubelet has tried once while
-    its Task runs, otherwise `START_TIMEOUT`. `reads` says of which containers, beside the coordinator, the output is
-    wanted. Without `is_live` only what is there is read. `attach_command` shows the run again. `deletes_unheard`: the
-    Pod will be deleted if the user may not read its coordinator's log.
+    its Task runs, otherwise `START_TIMEOUT`. `reads` decides whose output is wanted besides the coordinator's. Without
+    `is_live` only existing output is read. `attach_command` follows the run again. `deletes_unheard`: the Pod will be
+    deleted if the user may not read its coordinator's log.
     """
 
     def __init__(
@@ -342,7 +342,7 @@ class PodObservation:
 
     def _end_logs(self) -> None:
         for container in self._starts.containers:
-            if self._state(container) == "waiting":  # a log that has not begun will not begin any more
+            if self._state(container) == "waiting":  # the container will not start any more
                 self._add(self._logs.give_up(container))
         terminated = [container for container, (_, state) in self._states.items() if state == "terminated"]
         self._add(self._logs.end(terminated, is_pod_over=self._is_over, has_outcome=self._has_outcome))
@@ -360,7 +360,7 @@ class PodObservation:
     def _log_disturbed(self, container: str, text: str) -> None:
         if container != COORDINATOR or self._has_outcome or self._is_over:
             return
-        if text and _API_SERVER not in self._timers:  # else a warning has said why
+        if text and _API_SERVER not in self._timers:  # otherwise a warning has said why
             self.warn(f"the log of the coordinator cannot be read: {text}; retrying")
             self._is_log_warning_open = True
         elif not text and self._is_log_warning_open:
@@ -564,7 +564,7 @@ _BEGINNING = b'{"event":"'
 
 
 def _event_of_interest(line: bytes) -> RunEvent | None:
-    """Return the event of a line of the coordinator's, if it says which logs are to be read."""
+    """Return the event in a line of the coordinator's log, if it decides which logs are read."""
     if not line.startswith(_BEGINNING) or not line.startswith(_INTERESTING, len(_BEGINNING)):
         return None
     try:
@@ -588,7 +588,7 @@ def _termination(name: str, restarts: int, state: dict[str, Any]) -> ContainerTe
 
 
 def _container_names(plan: planned.Plan) -> Iterator[tuple[str, str]]:
-    """Yield what each container is called in messages."""
+    """Yield each container and its name in messages."""
     for each in planned.walk(plan.pipeline):
         for slot in each.task.slots:
             for container, step in zip(slot.containers, each.task.steps, strict=False):

@@ -2,11 +2,11 @@
 
 Rules:
 
-- The objects that the run brings with it are created first, then the Pod, which then becomes their owner.
-- When it is left, the Pod and these objects are deleted, unless they are kept or it is unknown how the run ended.
-  monopod does not wait until the cluster has done that.
+- The objects in the run's files are created first, then the Pod, which becomes their owner.
+- When the context is left, the Pod and these objects are deleted, unless they are kept or it is unknown how the run
+  ended. monopod does not wait for the deletion to finish.
 
-What is left to others: what happens in between (``following``).
+``following`` follows the Pod in between.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class KubernetesPod:
         self._pod: dict[str, Any] | None = None
         self._followed: FollowedPod | None = None
         self.problems: list[str] = []
-        """What went wrong when it was created, and does not keep it from running."""
+        """Problems during the creation that do not keep the Pod from running."""
 
     def __enter__(self) -> KubernetesPod:
         return self
@@ -111,7 +111,7 @@ class KubernetesPod:
             raise PodRefusedError([creation_in_words(error, what, self._namespace)]) from error
 
     def _owner(self) -> dict[str, Any]:
-        """Return the object that owns what was created beside the run."""
+        """Return the object that owns the other objects of the run."""
         return {"apiVersion": "v1", "kind": "Pod", **self._created}
 
     def _delete(self, grace: int | None) -> None:
@@ -139,7 +139,7 @@ class KubernetesPod:
         return str(self.name)
 
     def logs_command(self, task: str, step: str, container: str) -> str | None:  # noqa: ARG002
-        """Return the command that shows what a Step wrote, if the Pod is kept."""
+        """Return the command that prints the log of a Step, if the Pod is kept."""
         return self._cluster.command("logs", self.name, f"{task}/{step}") if self._keep else None
 
     def cancel_requests(self) -> contextlib.AbstractContextManager[CancelRequests]:

@@ -1,8 +1,9 @@
-"""Whether a Pod is still there: the one that is meant, and not another of its name.
+"""Checks whether a Pod still exists, and was not replaced by another of the same name.
 
-Logs and commands are asked for by the name of a Pod. A Pod is the one that was created only if its uid is the same.
+Requests for logs and commands name the Pod, but only its uid identifies it.
 
-Rules: only an answer to the question for the Pod itself counts. One that says nothing about it leaves it open.
+Rules: only the answer to a request for the Pod itself counts. If the answer is not about the Pod, its existence remains
+unknown.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Presence: TypeAlias = Literal["there", "absent", "replaced", "unknown"]
 
 
 class PodIdentity:
-    """Looks whether a Pod of this name and uid is there. Any thread may ask; those who wait share the next answer."""
+    """Checks whether the Pod of a name and uid exists. Thread-safe: waiting threads share the next answer."""
 
     def __init__(self, cluster: Cluster, name: PodName, uid: str) -> None:
         self._cluster = cluster
@@ -28,10 +29,10 @@ class PodIdentity:
         self._lock = threading.Lock()
         self._asked_at = 0.0
         self._answer: Presence = "unknown"
-        self._is_only_listed = False  # a Pod by itself may not be asked for
+        self._is_only_listed = False  # the user may list Pods, but not get one
 
     def look(self) -> Presence:
-        """Return what the API server says about the Pod now."""
+        """Ask the API server whether the Pod exists now."""
         called_at = time.monotonic()
         with self._lock:
             if self._asked_at <= called_at:
@@ -40,7 +41,7 @@ class PodIdentity:
             return self._answer
 
     def is_gone(self) -> bool:
-        """Whether it is known that the Pod is not there any more."""
+        """Whether the Pod is known not to exist any more."""
         return self.look() in ("absent", "replaced")
 
     def _ask(self) -> Presence:
@@ -59,7 +60,7 @@ class PodIdentity:
         return "there" if (found.get("metadata") or {}).get("uid") == self._uid else "replaced"
 
     def _listed(self) -> dict[str, Any] | None:
-        """Return the Pod of this name as a list has it, which is what the Role of `monopod run` allows."""
+        """Return the Pod of this name from a list, which the Role of `monopod run` allows."""
         selector = [("fieldSelector", f"metadata.name={self.name.name}")]
         items = self._cluster.request("GET", self.name.collection, selector).get("items") or [None]
         return dict(items[0]) if items[0] is not None else None

@@ -1,14 +1,14 @@
-"""What kubelet, the scheduler and the controllers say about a Pod, in words for a person.
+"""Describes the state of a Pod for people, from the reports of kubelet, the scheduler and the controllers.
 
 Rules:
 
-- Pure: from a Pod as the API has it, and what its containers are called, to words. Reasons and messages are those of
-  the Kubernetes API and of kubelet (ContainerStateWaiting, ContainerStateTerminated, PodCondition, PodStatus).
-- A `Trouble` is why a container, or the whole Pod, has not started. It may pass: an image may be pulled in the end. One
-  that never does is `hopeless`.
-- Whatever is not known here is told as the cluster says it.
+- Pure: the input is a Pod as the API returns it, and the names of its containers. Reasons and messages are defined by
+  the Kubernetes API and kubelet (ContainerStateWaiting, ContainerStateTerminated, PodCondition, PodStatus).
+- A `Trouble` is the reason why a container, or the whole Pod, has not started. It may be temporary: an image may be
+  pulled after some tries. A permanent one is `hopeless`.
+- Unknown reasons are reported in the cluster's words.
 
-What is left to others: how long a Trouble may last (``pod``).
+``starting`` decides how long a Trouble may last.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from monopod.schemas.formats import quantity
 from monopod.schemas.formats.timestamps import from_rfc3339
 
 Named: TypeAlias = Callable[[str], str]
-"""Gives what a container is called: ``Step 'compile' of Task 'build'``."""
+"""Returns the name of a container for people: ``Step 'compile' of Task 'build'``."""
 
 _HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 _TRIED = frozenset({"ImagePullBackOff", "CreateContainerConfigError", "CreateContainerError"})
 _MAY_PASS_SOON = ("context deadline exceeded", "failed to create subPath directory")
-"""What kubelet says when a busy node or volume kept it from making a container (Tekton pkg/reconciler/taskrun)."""
+"""Messages of kubelet when a busy node or volume delays a container (Tekton pkg/reconciler/taskrun)."""
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
 _IMAGE |= {"RegistryUnavailable", "SignatureValidationFailed"}
 _NO_TROUBLE = frozenset({"", "ContainerCreating", "PodInitializing"})
 _KEEPS_ALL = frozenset(
     {"FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox", "NetworkNotReady"}
 )
-"""Reasons of Events (kubelet's and the attach controller's) for which no container of a Pod can start."""
+"""Reasons of Events (kubelet's and the attach controller's) that keep all containers of a Pod from starting."""
 _TOLD_OTHERWISE = frozenset(
     {"FailedScheduling", "Failed", "BackOff", "ErrImageNeverPull", "InspectFailed", "Unhealthy"}
 )
-"""Reasons of Events that the Pod's own status tells better (or, for probes, nobody needs)."""
+"""Reasons of Events that are skipped: the Pod's status reports them better, or (probes) they are noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """Why a container, or (None) the whole Pod, has not started. Troubles of one ``subject`` are reported once.
 
-    ``reason`` and ``message`` are the cluster's, ``text`` is what people read. ``hopeless``: it never passes.
+    ``reason`` and ``message`` come from the cluster, ``text`` is for people. ``hopeless``: it is permanent.
     """
 
     subject: tuple[str, str]
@@ -58,12 +58,12 @@ class Trouble:
 
     @property
     def was_tried(self) -> bool:
-        """Whether kubelet has tried in earnest, so that a Task which needs it has failed (Tekton: checkPodFailed)."""
+        """Whether kubelet has tried and failed, so that a Task that needs it fails (Tekton: checkPodFailed)."""
         return self.reason in _TRIED and not any(each in self.message for each in _MAY_PASS_SOON)
 
 
 def statuses(pod: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the ContainerStatuses of a Pod, those of init containers first."""
+    """Yield the ContainerStatuses of a Pod, init containers first."""
     status = pod.get("status") or {}
     yield from status.get("initContainerStatuses") or ()
     yield from status.get("containerStatuses") or ()
@@ -75,7 +75,7 @@ def phase(pod: Mapping[str, Any]) -> str:
 
 
 def ended_at(pod: Mapping[str, Any]) -> float | None:
-    """Return when the last of the Pod's containers ended, in seconds since the epoch; None if that is not known."""
+    """Return when the last of the Pod's containers ended, in seconds since the epoch; None if that is unknown."""
     states = [(each.get("state") or {}).get("terminated") or {} for each in statuses(pod)]
     times = [each["finishedAt"] for each in states if each.get("finishedAt")]
     return max(map(from_rfc3339, times), default=None)
@@ -87,7 +87,7 @@ def is_over(pod: Mapping[str, Any]) -> bool:
 
 
 def troubles(pod: Mapping[str, Any], named: Named) -> list[Trouble]:
-    """Return why a Pod, or containers of it, have not started."""
+    """Return why a Pod, or some of its containers, have not started."""
     found = [_unscheduled(pod, condition) for condition in _conditions(pod, "PodScheduled", "False")]
     images = {each["name"]: each.get("image", "") for each in _containers(pod)}
     for status in statuses(pod):
@@ -135,7 +135,7 @@ def _image_advice(name: str, reason: str) -> str:
 
 
 def _config_advice(name: str, message: str) -> str:
-    """Return what to do about a container that kubelet cannot make from its spec."""
+    """Return what to do about a container that kubelet cannot create from its spec."""
     if "runAsNonRoot" in message:
         return "; let the Step have securityContext.runAsUser with the number of a user that is not root"
     if "not found" in message and ("configmap" in message.lower() or "secret" in message.lower()):
@@ -159,11 +159,12 @@ def _ending(ended: Mapping[str, Any]) -> str:
 
 
 def notes(pod: Mapping[str, Any], named: Named) -> Iterator[tuple[str, str]]:
-    """Yield what a person should know of a Pod that goes on, each with a key by which it is told once."""
+    """Yield what the user should know about a running Pod, each with a key so that it is reported once."""
     for status in statuses(pod):
         restarts = status.get("restartCount") or 0
         if restarts and status.get("lastState"):
-            after = "" if status["name"] == COORDINATOR else "; kubelet starts it again"  # it reports that itself
+            # the coordinator reports its own restart
+            after = "" if status["name"] == COORDINATOR else "; kubelet starts it again"
             text = f"{named(status['name'])} ended: {_last_ending(status)}{after} (restart {restarts})"
             yield f"restart {status['name']} {restarts}", text
         ended = (status.get("state") or {}).get("terminated") or {}
@@ -192,7 +193,7 @@ def _disruption(condition: Mapping[str, Any]) -> str:
 
 
 def event_in_words(event: Mapping[str, Any]) -> str | None:
-    """Return what an Event about the Pod says, if a person should know of it and nothing else tells it."""
+    """Return the text of an Event about the Pod, if the user should know it and nothing else reports it."""
     reason, message = event.get("reason") or "", " ".join((event.get("message") or "").split())
     if event.get("type") != "Warning" or reason in _TOLD_OTHERWISE:
         return None
@@ -200,7 +201,7 @@ def event_in_words(event: Mapping[str, Any]) -> str | None:
 
 
 def pod_trouble(event: Mapping[str, Any]) -> Trouble | None:
-    """Return why no container of a Pod starts, if an Event says so; the status of the Pod does not."""
+    """Return why no container of a Pod starts, if an Event reports it; the Pod's status does not."""
     reason, text = event.get("reason") or "", event_in_words(event)
     if text is None or reason not in _KEEPS_ALL:
         return None
@@ -208,7 +209,7 @@ def pod_trouble(event: Mapping[str, Any]) -> Trouble | None:
 
 
 def describe_ending(pod: Mapping[str, Any]) -> str:
-    """Return why a Pod ended that did not end by itself; empty if its status does not say."""
+    """Return why a Pod was ended; empty if it ended by itself or its status has no reason."""
     status = pod.get("status") or {}
     reason, message = status.get("reason") or "", " ".join((status.get("message") or "").split())
     disruptions = [_disruption(condition) for condition in _conditions(pod, "DisruptionTarget", "True")]
@@ -224,10 +225,10 @@ def describe_ending(pod: Mapping[str, Any]) -> str:
 
 
 def peak_requests(pod: Mapping[str, Any]) -> str:
-    """Return what a Pod asks of the scheduler: ``cpu 2, memory 1Gi``.
+    """Return the resources that a Pod requests from the scheduler: ``cpu 2, memory 1Gi``.
 
-    Containers and native sidecars count together, an init container counts if it alone asks for more (Kubernetes docs,
-    "Resource sharing within containers").
+    The requests of containers and native sidecars are added up. An init container counts only if it requests more than
+    that sum (Kubernetes docs, "Resource sharing within containers").
     """
     spec = pod["spec"]
     whole = ((spec.get("resources") or {}).get("requests")) or {}

@@ -1,14 +1,14 @@
-"""Watching a Pod, and what the cluster says about it, each in a thread of its own.
+"""Watches a Pod and the Events about it, each in its own thread.
 
 Rules (Kubernetes API concepts, "Efficient detection of changes"):
 
-- A watch goes on from the resourceVersion that was seen last, bookmarks included. One that ends is made again, with
-  growing waits while the server does not answer; when the server has forgotten that version (410 Gone), the Pod is
-  listed anew.
-- A Pod that a list does not hold, or whose uid is another, is gone.
-- Events are for people only. Without permission to read them there are none.
+- A watch resumes from the last resourceVersion that was seen, including bookmarks. A watch that ends is restarted, with
+  growing delays while the server does not answer. If the resourceVersion has expired (410 Gone), the Pod is listed
+  again.
+- A Pod that is missing from a list, or has another uid, is gone.
+- Events are for people only. Without permission to read them, none are reported.
 
-What is left to others: what all this means (``pod_states``).
+``pod_states`` interprets what the watches report.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _Watch:
         self._thread = threading.Thread(target=self._run, name=f"watch of {selector}", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start watching."""
         self._thread.start()
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class _Watch:
                 self._stream.cut()
 
     def join(self, seconds: float) -> None:
-        """Wait for the thread, once it was closed, but no longer than this: it may be opening a connection."""
+        """Wait at most `seconds` for the thread after `close`: it may be opening a connection."""
         self._thread.join(seconds)
 
     # In the thread
@@ -83,7 +83,7 @@ class _Watch:
             self._wait = min(self._wait * 2, _LONGEST_WAIT)
 
     def _is_refused(self, error: ApiError) -> bool:
-        """Whether the server says no, and said so before: right after a login or a new Role it may be mistaken."""
+        """Whether the server refuses repeatedly: right after a login or a new Role, one refusal may be wrong."""
         if not _is_refusal(error):
             return False
         self._refusals += 1
@@ -97,7 +97,7 @@ class _Watch:
         self._version = (listed.get("metadata") or {}).get("resourceVersion") or "0"
 
     def _watch(self) -> None:
-        """Watch until the server ends it, which it does now and then."""
+        """Watch until the server ends the watch, as it does from time to time."""
         query = [
             ("watch", "true"),
             ("fieldSelector", self._selector),
@@ -115,7 +115,7 @@ class _Watch:
             try:
                 self._take_all(stream)
             except UnreachableError:
-                pass  # it is made again
+                pass  # the watch is restarted
             finally:
                 with self._lock:
                     self._stream = None
@@ -135,7 +135,7 @@ class _Watch:
         if kind != "BOOKMARK":
             self._changed(kind, seen)
 
-    # What a kind of watch does of its own
+    # What each kind of watch overrides
 
     def _listed(self, items: list[dict[str, Any]]) -> None:
         for item in items:
@@ -159,7 +159,7 @@ def _is_refusal(error: ApiError) -> bool:
 
 
 class PodWatch(_Watch):
-    """Watches one Pod, from the state in which it is known, and tells what becomes of it."""
+    """Watches one Pod, starting from a known state, and reports its changes."""
 
     def __init__(self, cluster: Cluster, pod: dict[str, Any], tell: Callable[[WatchMessage], None]) -> None:
         metadata = pod["metadata"]
@@ -176,13 +176,13 @@ class PodWatch(_Watch):
     def _ours(self, items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for item in items:
             if item["metadata"]["uid"] == self._uid:
-                yield {"apiVersion": "v1", "kind": "Pod", **item}  # the items of a list do not say
+                yield {"apiVersion": "v1", "kind": "Pod", **item}  # the items of a list lack these fields
 
     def _changed(self, kind: str, seen: dict[str, Any]) -> None:
         if seen["metadata"]["uid"] == self._uid:
             self._tell(PodGone(seen) if kind == "DELETED" else PodSeen(seen))
         elif kind != "DELETED":
-            self._tell(PodGone(None))  # another has its name, and the news of its end was missed
+            self._tell(PodGone(None))  # another Pod has its name, and its deletion was missed
 
     def _answers(self) -> None:
         if self._is_disturbed:
@@ -199,7 +199,7 @@ class PodWatch(_Watch):
 
 
 class EventWatch(_Watch):
-    """Watches what the cluster says about one Pod."""
+    """Watches the Events about one Pod."""
 
     def __init__(self, cluster: Cluster, pod: dict[str, Any], tell: Callable[[WatchMessage], None]) -> None:
         metadata = pod["metadata"]

@@ -1,6 +1,6 @@
-"""Reading what there is of a run whose Pod is in a cluster: its story, the output of its Tasks, how it stands.
+"""Reads a run whose Pod is in a cluster: its events, its log, and the output of its Tasks.
 
-Rules: nothing is changed. Unless it is to be followed, what is there is read, and that is all.
+Rules: reading changes nothing. Without `follow` it ends with what exists now.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from monopod.schemas.run_log import RunLog
 
 
 def pod_events(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool]) -> Generator[Event]:
-    """Yield what happened in a Pod, and with `follow` what happens, to its end.
+    """Yield the events of a Pod so far, and with `follow` further events up to its end.
 
-    `reads` says of which containers, beside the coordinator, the output is wanted. Raises BackendUnavailableError.
+    `reads` decides whose output is wanted besides the coordinator's. Raises BackendUnavailableError.
     """
     with _followed(existing, follow=follow, reads=reads) as pod:
         while True:
@@ -46,7 +46,7 @@ def _followed(existing: ExistingPod, *, follow: bool, reads: Callable[[str], boo
         existing.cluster,
         existing.plan,
         existing.pod,
-        has_events=existing.tells_events,
+        has_events=existing.reports_events,
         reads=reads,
         is_live=follow,
     )
@@ -54,7 +54,7 @@ def _followed(existing: ExistingPod, *, follow: bool, reads: Callable[[str], boo
 
 
 def _is_end(event: Event) -> bool:
-    """Return whether an event is the last one of a Pod. Raises BackendUnavailableError if nobody may follow it."""
+    """Return whether an event is the last of a Pod. Raises BackendUnavailableError if the user may not follow it."""
     if not isinstance(event, PodFinished):
         return False
     if event.status.get("reason") == NOT_FOLLOWED:
@@ -63,7 +63,7 @@ def _is_end(event: Event) -> bool:
 
 
 def _ordered(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool]) -> Generator[Ordered]:
-    """Yield what happened in a Pod in order, as `pod_events` does out of order. Raises BackendUnavailableError."""
+    """Yield the events of `pod_events` in order. Raises BackendUnavailableError."""
     splitter = LineSplitter(LONGEST_EVENT)
     with _followed(existing, follow=follow, reads=reads) as pod:
         order = OutputOrder(existing.plan, pod.drain)
@@ -74,7 +74,7 @@ def _ordered(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool
                 if isinstance(event, ContainerOutput) and event.container != COORDINATOR:
                     order.output(event, time.monotonic())
                 for line in _coordinator_lines(event, splitter):
-                    with suppress(ValueError):  # an error of the coordinator's own is part of the story
+                    with suppress(ValueError):  # not an event, but an error message of the coordinator
                         order.event(from_line(line))
                 is_over = is_over or _is_end(event)
             yield from order.take(time.monotonic())
@@ -83,7 +83,7 @@ def _ordered(existing: ExistingPod, *, follow: bool, reads: Callable[[str], bool
 
 
 def events_of(existing: ExistingPod, *, follow: bool) -> Generator[RunEvent]:
-    """Yield what the coordinator told, and with `follow` what it tells. Raises BackendUnavailableError."""
+    """Yield the coordinator's events so far, and with `follow` further events. Raises BackendUnavailableError."""
     splitter = LineSplitter(LONGEST_EVENT)
     for event in pod_events(existing, follow=follow, reads=lambda _: False):
         for line in _coordinator_lines(event, splitter):
@@ -94,7 +94,7 @@ def events_of(existing: ExistingPod, *, follow: bool) -> Generator[RunEvent]:
 
 
 def read_events(existing: ExistingPod) -> tuple[list[RunEvent], list[str]]:
-    """Return what the coordinator told up to now, and what is wrong with the Pod. Raises BackendUnavailableError."""
+    """Return the coordinator's events so far, and warnings about the Pod. Raises BackendUnavailableError."""
     splitter = LineSplitter(LONGEST_EVENT)
     events: list[RunEvent] = []
     warnings: list[str] = []
@@ -109,21 +109,21 @@ def read_events(existing: ExistingPod) -> tuple[list[RunEvent], list[str]]:
     return events, warnings
 
 
-def print_story(existing: ExistingPod, *, follow: bool) -> None:
-    """Print what happened in a run, for people. Raises BackendUnavailableError."""
-    story, splitter = RunLog(), LineSplitter(LONGEST_EVENT)
+def print_run_log(existing: ExistingPod, *, follow: bool) -> None:
+    """Print the log of a run, for people. Raises BackendUnavailableError."""
+    log, splitter = RunLog(), LineSplitter(LONGEST_EVENT)
     for event in pod_events(existing, follow=follow, reads=lambda _: False):
         _print_warning(event)
         for line in _coordinator_lines(event, splitter):
-            _print(*(_told(line, story) if existing.tells_events else [line]))
+            _print(*(_readable(line, log) if existing.reports_events else [line]))
 
 
 def print_output(existing: ExistingPod, selection: Selection, *, follow: bool) -> None:
-    """Print what the Steps of a Task wrote. Raises BackendUnavailableError, NoSuchPodError.
+    """Print the output of a Task's Steps. Raises BackendUnavailableError, NoSuchPodError.
 
-    Lines stand behind their Task instance and Step, unless there is only one.
+    Lines have a prefix with their Task instance and Step, unless there is only one Step.
     """
-    if not existing.tells_events:
+    if not existing.reports_events:
         _print_logs(existing, selection, follow=follow)
         return
     follower = Follower(existing.plan)
@@ -146,7 +146,7 @@ def _print_chosen(shown: Iterable[Shown], selection: Selection, names: InstanceN
 
 
 def _print_logs(existing: ExistingPod, selection: Selection, *, follow: bool) -> None:
-    """Print the logs of a Task's containers, of which nobody tells which run of a Step wrote what."""
+    """Print the logs of a Task's containers, without knowing which attempt of a Step wrote which line."""
     if selection.source.combination is not None and len(selection.steps) > len(set(selection.steps.values())):
         raise NoSuchPodError("only runs started by `monopod run` report which combination ran in which container")
     splitters = {container: LineSplitter() for container in selection.steps}
@@ -163,11 +163,11 @@ def _coordinator_lines(event: Event, splitter: LineSplitter) -> list[str]:
     return []
 
 
-def _told(line: str, story: RunLog) -> list[str]:
+def _readable(line: str, log: RunLog) -> list[str]:
     try:
-        return story.lines(from_line(line))
+        return log.lines(from_line(line))
     except ValueError:
-        return [line]  # an error of the coordinator's own
+        return [line]  # not an event, but an error message of the coordinator
 
 
 def _print(*lines: str) -> None:

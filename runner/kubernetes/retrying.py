@@ -1,10 +1,10 @@
-"""Making a request again that the API server does not carry out now.
+"""Retries requests that the API server cannot carry out now.
 
-Rules: only an answer that passes (``answers``) is a reason to try again, and so is a command that failed: the
-coordinator may be about to start. The server says how long to wait (Retry-After), or the waits grow. A request that
-creates something is only made again if the server said that it did nothing: one whose answer was lost may have been
-carried out. All other requests may be carried out twice: the coordinator ignores a signal that cancels the run as it
-is being cancelled already, and a container is reported dead only once.
+Rules: a request is retried only after a temporary error (``answers``), or if a command in a container failed: the
+coordinator may be about to start. The server's Retry-After sets the delay; otherwise the delays grow. A request that
+creates something is retried only if the server reported that it did nothing: if the answer was lost, the object may
+exist. All other requests may be carried out twice: the coordinator ignores a second signal to cancel the run, and a
+container is reported dead only once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LONGEST_WAIT = 5.0
 
 
 def patiently(request: Request, make: Callable[[], T], patience: float = PATIENCE_SECONDS) -> T:
-    """Make a request until it is answered, or not any more. Raises its last error."""
+    """Make a request, and retry it for `patience` seconds. Raises its last error."""
     pause, wait = threading.Event(), FIRST_WAIT
     last = time.monotonic() + patience
     while True:

@@ -1,4 +1,4 @@
-"""How a run stands whose Pod is in a cluster: the table of its Tasks, or its PipelineRun as far as it is known."""
+"""Prints the status of a run whose Pod is in a cluster: a table of its Tasks, or its PipelineRun up to now."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from monopod.schemas.run_log import TABLE_HEAD, describe_times
 from monopod.schemas.run_progress import TaskState, progress_of
 
 
-def print_standing(existing: ExistingPod, output: Literal["human", "json", "yaml"]) -> None:
-    """Print how a run stands. Raises NoSuchPodError, BackendUnavailableError."""
-    if not existing.tells_events:
+def print_status(existing: ExistingPod, output: Literal["human", "json", "yaml"]) -> None:
+    """Print the status of a run. Raises NoSuchPodError, BackendUnavailableError."""
+    if not existing.reports_events:
         _print_termination_message(existing, output)
         return
     events, warnings = read_events(existing)
@@ -65,11 +65,11 @@ def _document(existing: ExistingPod, events: Sequence[RunEvent]) -> dict[str, An
     if not pod_states.is_over(existing.pod):
         return run_document(existing.plan, progress_of(existing.plan, events), metadata, time.time())
     ended = pod_states.ended_at(existing.pod) or max((event.at for event in events), default=time.time())
-    return ended_document(existing.plan, events, _untold(existing), ended, pod=metadata)
+    return ended_document(existing.plan, events, _unreported(existing), ended, pod=metadata)
 
 
-def _untold(existing: ExistingPod) -> Outcome:
-    """Return the outcome of a run whose Pod has ended, and whose coordinator was not heard to the end."""
+def _unreported(existing: ExistingPod) -> Outcome:
+    """Return the outcome of a run whose Pod has ended without a report of the outcome by its coordinator."""
     evident = evident_outcome(existing.pod.get("status") or {})
     if evident is not None:
         return evident
@@ -92,27 +92,27 @@ def _lines(existing: ExistingPod, events: Sequence[RunEvent]) -> list[str]:
         outcome = Outcome(finished.status, finished.reason, finished.message)
         return _summary(follower, outcome, finished.at)
     if pod_states.is_over(existing.pod):
-        return _summary(follower, _untold(existing), time.time())
-    return _going(existing.pod, follower, time.time())
+        return _summary(follower, _unreported(existing), time.time())
+    return _running(existing.pod, follower, time.time())
 
 
 def _summary(follower: Follower, outcome: Outcome, ended: float) -> list[str]:
-    """Return what is said when a run is over, but for what its Steps wrote."""
+    """Return the summary of a finished run, without the output of its Steps."""
     summary = dataclasses.replace(summarize(follower, outcome, ended, None), failures=(), sidecars=())
     return summary_lines(summary)[1:]
 
 
-def _going(pod: Mapping[str, Any], follower: Follower, now: float) -> list[str]:
-    """Return the table of a run that has not ended."""
+def _running(pod: Mapping[str, Any], follower: Follower, now: float) -> list[str]:
+    """Return the table of a run that has not ended, with its status below."""
     start = follower.started
     rows = [
         (task.label, task.status, *describe_times(task, start, now), _why(task, follower)) for task in follower.tasks
     ]
     name = pod["metadata"]["name"]
-    standing = "has not started" if start is None else f"Running for {duration_in_words(now - start)}"
+    status = "has not started" if start is None else f"Running for {duration_in_words(now - start)}"
     if pod["metadata"].get("deletionTimestamp"):
-        standing += "; it is being deleted"
-    return [*table_lines([TABLE_HEAD, *rows]), "", f"{name} {standing}"]
+        status += "; it is being deleted"
+    return [*table_lines([TABLE_HEAD, *rows]), "", f"{name} {status}"]
 
 
 def _why(task: TaskState, follower: Follower) -> str:

@@ -2,11 +2,12 @@
 
 Rules:
 
-- A trouble that never passes gives its container up at once.
-- Without a start timeout, so does one that kubelet has tried in earnest while its Task runs. All others may last
-  `START_TIMEOUT`.
-- A Task that starts after others may need what they made, such as an image or a Secret: kubelet tries once more.
-- A Pod of which only an Event says why nothing starts has failed if its coordinator does not start in time.
+- A container with a permanent trouble is given up at once.
+- Without a start timeout, a container is also given up if kubelet has tried and failed while its Task runs. All other
+  troubles may last `START_TIMEOUT`.
+- A Task that starts after others may need something that they made, such as an image or a Secret: kubelet tries once
+  more.
+- If only an Event reports why nothing starts, the Pod has failed if its coordinator does not start in time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from monopod.runner.kubernetes.timers import Timers
 from monopod.schemas import plan as planned
 
 START_TIMEOUT = 300.0
-"""Seconds for which a container that is not needed yet, or the whole Pod, may be kept from starting."""
+"""How long, in seconds, a container that is not needed yet, or the whole Pod, may be kept from starting."""
 _NOTHING_STARTS = "nothing starts"
 _CONTAINER = "start of "
 
@@ -56,7 +57,7 @@ class StartTroubles:
                 self._wait_for(container, now + self._patience)
 
     def pod_trouble(self, trouble: Trouble, now: float) -> None:
-        """Take an Event that says why no container starts."""
+        """Take an Event that reports why no container starts."""
         if self._pod_trouble is None:
             self._timers.set(_NOTHING_STARTS, now + self._patience)
         self._pod_trouble = trouble
@@ -71,7 +72,7 @@ class StartTroubles:
                 self._wait_for(container, now)
 
     def lasting(self, timer: str, *, waits_for_coordinator: bool) -> Trouble | None:
-        """Return the trouble whose timer is due, unless it has passed; None too if the timer is of something else."""
+        """Return the trouble whose timer is due; None if it has passed, or the timer is not one of a trouble."""
         if timer == _NOTHING_STARTS:
             return self._pod_trouble if waits_for_coordinator else None
         return self._troubles.get(timer.removeprefix(_CONTAINER)) if timer.startswith(_CONTAINER) else None
@@ -81,7 +82,7 @@ class StartTroubles:
         return START_TIMEOUT if self._start_timeout is None else self._start_timeout
 
     def _is_final(self, trouble: Trouble) -> bool:
-        """Return whether waiting is pointless: it never passes, or kubelet has tried while the Task needs it."""
+        """Return whether waiting is pointless: it is permanent, or kubelet has tried while the Task needs it."""
         if trouble.hopeless:
             return True
         return self._start_timeout is None and trouble.container in self._needed and trouble.was_tried

@@ -1,4 +1,4 @@
-"""Which Steps of a run in a cluster ``TASK[COMBINATION]/STEP`` means, and in which containers they may run. Pure."""
+"""Finds the Steps that ``TASK[COMBINATION]/STEP`` selects in a run, and the containers that may run them. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from monopod.schemas.plan import Plan, Slot, Task, runnable_tasks
 
 
 class NoSuchTaskError(Exception):
-    """No Task or Step is called so. The text is for a person."""
+    """No Task or Step has this name. The text is for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is meant, and the name of the Step for each container in which it may run."""
+    """The selected Steps, and the name of the Step for each container in which it may run."""
 
     source: Source
     steps: Mapping[str, str]
@@ -35,7 +35,7 @@ class Selection:
 
 
 def choose(plan: Plan, text: str) -> Selection:
-    """Return what `text` means in a Plan. Raises NoSuchTaskError."""
+    """Return the selection that `text` names in a Plan. Raises NoSuchTaskError."""
     tasks = list(runnable_tasks(plan.pipeline))
     combinations = known_combinations([plan])
     source = find_source(text, tasks, combinations)
@@ -53,12 +53,12 @@ def choose(plan: Plan, text: str) -> Selection:
 
 
 def _index(source: Source, combinations: Mapping[str, Sequence[str]]) -> int | None:
-    """Return the index of the combination that is meant, if it is known."""
+    """Return the index of the selected combination, if it is known."""
     names = combinations.get(source.path, ())
     return names.index(source.combination) if source.combination in names else source.index
 
 
 def _slots(task: Task, index: int | None) -> tuple[Slot, ...]:
-    """Return where an instance may run. Only a combination whose slot is not its own may run in all of them."""
+    """Return the slots in which an instance may run: its own, or all if the combination has no own slot."""
     is_pinned = index is not None and task.matrix is not None and task.matrix.pinned
     return task.slots[index : index + 1] if is_pinned and index is not None else task.slots
