@@ -77,8 +77,8 @@ class Catalog:
         if reference.resolver:
             fetched = self.remote.find(Pipeline, reference, place, outer, self._report)
             return None if fetched is None else _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
-        found = self._find(self._documents.named(Pipeline), "Pipeline", reference, place)
-        return None if found is None else _given(found[0], found[1].spec, found[1].metadata)
+        named = self._find(self._documents.named(Pipeline), "Pipeline", reference, place)
+        return None if named is None else _in_files(named[0], named[1].spec, named[1].metadata)
 
     def task(self, reference: TaskRef, place: Place, outer: OuterScope) -> Definition[TaskSpec] | None:
         """Return the Task that a reference means; a custom task is reported too."""
@@ -89,28 +89,28 @@ class Catalog:
         if reference.resolver:
             fetched = self.remote.find(Task, reference, place, outer, self._report)
             return None if fetched is None else _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
-        found = self._given_task(reference, place)
-        return None if found is None else _given(found[0], found[1].spec, found[1].metadata)
+        named = self._task_in_files(reference, place)
+        return None if named is None else _in_files(named[0], named[1].spec, named[1].metadata)
 
-    def _given_task(self, reference: TaskRef, place: Place) -> tuple[Document, Task] | None:
+    def _task_in_files(self, reference: TaskRef, place: Place) -> tuple[Document, Task] | None:
         tasks = self._documents.named(Task)
         if reference.kind.lower() != "clustertask":
             return self._find(tasks, "Task", reference, place)
-        found = self._documents.cluster_tasks.get(reference.name)
-        if found is None:
-            found = self._find(tasks, "ClusterTask or Task", reference, place)
-            if found is not None:
+        named = self._documents.cluster_tasks.get(reference.name)
+        if named is None:
+            named = self._find(tasks, "ClusterTask or Task", reference, place)
+            if named is not None:
                 message = f"Tekton has no ClusterTasks any more; the Task '{reference.name}' is used"
                 self._report.add(place.at("kind").problem("cluster-task", message, "note"))
-        return found
+        return named
 
     def step_action(self, reference: Reference, place: Place, outer: OuterScope) -> Definition[StepActionSpec] | None:
         """Return the StepAction that a reference means."""
         if reference.resolver:
             fetched = self.remote.find(StepAction, reference, place, outer, self._report)
             return None if fetched is None else _of_document(fetched[0], fetched[1].spec)
-        found = self._find(self._documents.named(StepAction), "StepAction", reference, place)
-        return None if found is None else _given(found[0], found[1].spec)
+        named = self._find(self._documents.named(StepAction), "StepAction", reference, place)
+        return None if named is None else _in_files(named[0], named[1].spec)
 
     def paths_in_task(self, spec: TaskSpec, place: Place, outer: OuterScope) -> frozenset[Path]:
         """Return all that a Task and its StepActions refer to. A Task that is used often is looked through once."""
@@ -135,12 +135,12 @@ class Catalog:
     def _find(
         self, known: Mapping[str, tuple[Document, M]], kind: str, reference: Reference, place: Place
     ) -> tuple[Document, M] | None:
-        found = known.get(reference.name)
-        if found is None:
+        named = known.get(reference.name)
+        if named is None:
             hint = did_you_mean(reference.name, known) or "; add its file with -f"
             message = f"there is no {kind} named '{reference.name}' in the files{hint}"
             self._report.add(place.at("name").problem("unknown-reference", message))
-        return found
+        return named
 
 
 _KINDS_OF_TASKS = frozenset({"", "task", "clustertask"})
@@ -155,7 +155,7 @@ def custom_task_problem(place: Place) -> Problem:
     return place.problem("custom-task", _CUSTOM_TASK)
 
 
-def _given(document: Document, spec: Spec, metadata: ObjectMeta | None = None) -> Definition[Spec]:
+def _in_files(document: Document, spec: Spec, metadata: ObjectMeta | None = None) -> Definition[Spec]:
     return Definition(document.name, spec, DocumentPlace(document, ("spec",)), metadata=metadata)
 
 

@@ -150,23 +150,23 @@ class Documents:
 
     @cached_property
     def _by_model(self) -> Mapping[type[Model], Sequence[tuple[Document, Model]]]:
-        found: dict[type[Model], list[tuple[Document, Model]]] = {}
+        by_model: dict[type[Model], list[tuple[Document, Model]]] = {}
         for document in self.items:
             if document.model is not None:
-                found.setdefault(type(document.model), []).append((document, document.model))
-        return {model: tuple(those) for model, those in found.items()}
+                by_model.setdefault(type(document.model), []).append((document, document.model))
+        return {model: tuple(documents) for model, documents in by_model.items()}
 
     @cached_property
     def _by_name(self) -> Mapping[type[Model], Mapping[str, tuple[Document, Model]]]:
         return {
-            model: {each[0].name: each for each in sorted(those, key=lambda each: not each[0].is_cluster_task)}
-            for model, those in self._by_model.items()
+            model: {item[0].name: item for item in sorted(documents, key=lambda item: not item[0].is_cluster_task)}
+            for model, documents in self._by_model.items()
         }
 
     @cached_property
     def cluster_tasks(self) -> Mapping[str, tuple[Document, Task]]:
         """The ClusterTasks by name."""
-        return {each[0].name: each for each in self.of(Task) if each[0].is_cluster_task}
+        return {item[0].name: item for item in self.of(Task) if item[0].is_cluster_task}
 
     @cached_property
     def warnings(self) -> tuple[Problem, ...]:

@@ -65,10 +65,10 @@ def _article(word: str) -> str:
 
 def template_in(text: str) -> tuple[int, str] | None:
     """Return where a text that is not YAML first looks like a Helm template, and what to do; None if it does not."""
-    found = _TEMPLATE.search(text)
-    if found is None:
+    match = _TEMPLATE.search(text)
+    if match is None:
         return None
-    return found.start(), "this is a template of a Helm chart; run helm template CHART | monopod COMMAND -f -"
+    return match.start(), "this is a template of a Helm chart; run helm template CHART | monopod COMMAND -f -"
 
 
 def url_in_place_of_file(path: str) -> str | None:
@@ -99,7 +99,7 @@ def _is_github_action(data: Mapping[Any, Any]) -> bool:
 def _is_gitlab(data: Mapping[Any, Any]) -> bool:
     jobs = [value for value in data.values() if isinstance(value, Mapping)]
     has_script = any(job.keys() & {"script", "trigger", "extends"} for job in jobs)
-    return has_script or (_has(data, "stages", list) and all(isinstance(each, str) for each in data["stages"]))
+    return has_script or (_has(data, "stages", list) and all(isinstance(stage, str) for stage in data["stages"]))
 
 
 def _is_drone(data: Mapping[Any, Any]) -> bool:
@@ -138,7 +138,7 @@ def _is_compose(data: Mapping[Any, Any]) -> bool:
 
 
 def _is_kustomization(data: Mapping[Any, Any]) -> bool:
-    return _has(data, "resources", list) and all(isinstance(each, str) for each in data["resources"])
+    return _has(data, "resources", list) and all(isinstance(resource, str) for resource in data["resources"])
 
 
 def _is_chart(data: Mapping[Any, Any]) -> bool:

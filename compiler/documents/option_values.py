@@ -38,7 +38,7 @@ def _parse_array(text: str) -> tuple[str, ...]:
 def _parse_object(text: str) -> dict[str, str]:
     if text.lstrip().startswith("{"):
         value = _parse_json(text)
-        if not all(isinstance(each, str) for each in value.values()):
+        if not all(isinstance(item, str) for item in value.values()):
             raise ValueError('expected an object of strings, such as {"key": "value"} or key:value')
         return dict(value)
     pairs = [pair.partition(":") for pair in text.split(",")] if text else []

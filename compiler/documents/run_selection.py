@@ -79,9 +79,9 @@ class Run:
     @property
     def definition(self) -> Definition[PipelineSpec] | Definition[TaskSpec]:
         """What is run: the Pipeline or the Task."""
-        found = self.pipeline or self.task
-        assert found is not None
-        return found
+        definition = self.pipeline or self.task
+        assert definition is not None
+        return definition
 
     @property
     def referenced(self) -> str | None:
@@ -131,9 +131,9 @@ def choose(documents: Documents, name: str | None) -> tuple[Document, ...]:
 def _by_name(kinds: Iterable[Sequence[Document]], name: str) -> tuple[Document, ...]:
     names: list[str] = []
     for candidates in kinds:
-        found = tuple(document for document in candidates if _name(document) == name)
-        if found:
-            return found
+        chosen = tuple(document for document in candidates if _name(document) == name)
+        if chosen:
+            return chosen
         names += map(_name, candidates)
     message = f"no run, Pipeline or Task has the name '{name}'{did_you_mean(name, names)}"
     raise Problems([Problem(None, message, "nothing-to-run")])
@@ -209,13 +209,13 @@ def _written_run(document: Document, catalog: Catalog, options: Options) -> Run:
 
 def _outer_scope(spec: PipelineRunSpec | TaskRunSpec, options: Options, names: RunNames) -> OuterScope:
     """Return what the params of a run's resolver may refer to: the params of the run and of the command line."""
-    given: dict[Path, Value] = {("params", param.name): param.value for param in spec.params}
+    params: dict[Path, Value] = {("params", param.name): param.value for param in spec.params}
     for name, text in options.params:
         with contextlib.suppress(ValueError):  # reported when the options are taken
-            given["params", name] = parse_param(text, type_of(given.get(("params", name), "")))
+            params["params", name] = parse_param(text, type_of(params.get(("params", name), "")))
     context = Names(RUN_CONTEXT if isinstance(spec, PipelineRunSpec) else TASK_RUN_CONTEXT)
-    shapes = {path: shape_of(value, context) for path, value in given.items()}
-    values = {path: value_if_known(value, Scope(names.of_run())) for path, value in given.items()}
+    shapes = {path: shape_of(value, context) for path, value in params.items()}
+    values = {path: value_if_known(value, Scope(names.of_run())) for path, value in params.items()}
     known = {path: value for path, value in values.items() if value is not None}
     return OuterScope(Names(shapes, context), Scope({**known, **names.of_run()}))
 
@@ -262,13 +262,13 @@ def _names_of(document: dict[str, Any], options: Options) -> RunNames:
 
 
 def _with_options(run: Run, options: Options, report: Report) -> Run:
-    params = {given.name: given for given in run.params}
-    params.update((given.name, given) for given in _params(run, options.params, report))
+    params = {param.name: param for param in run.params}
+    params.update((param.name, param) for param in _params(run, options.params, report))
     if options.unknown_params:
         for declared in run.definition.spec.params:
             if declared.default is None and declared.name not in params:
                 params[declared.name] = Argument(
-                    declared.name, _NO_VALUE[declared.value_type], run.place, reported=True
+                    declared.name, _NO_VALUE[declared.value_type], run.place, unresolved=True
                 )
     workspaces = {bound.name: bound for bound in run.workspaces}
     workspaces.update((bound.name, bound) for bound in _workspaces(run, options.workspaces, report))
@@ -282,7 +282,7 @@ def _with_options(run: Run, options: Options, report: Report) -> Run:
             report.add(place.problem("unbound-workspace", message, "warning"))
     spec = dict(run.document["spec"])
     if params:
-        spec["params"] = [{"name": name, "value": _to_json(given.value)} for name, given in params.items()]
+        spec["params"] = [{"name": name, "value": _to_json(param.value)} for name, param in params.items()]
     if workspaces:
         spec["workspaces"] = [bound.fields for bound in workspaces.values()]
     if options.timeout is not None:
@@ -303,23 +303,23 @@ def _timeout_fields(run: Run, timeout: str) -> dict[str, Any]:
 
 
 def _params(run: Run, options: Sequence[tuple[str, str]], report: Report) -> Iterable[Argument]:
-    types = {given.name: type_of(given.value) for given in run.params}
+    types = {param.name: type_of(param.value) for param in run.params}
     types.update((spec.name, spec.value_type) for spec in run.definition.spec.params)
-    given = {param.name for param in run.params} | {name for name, _ in options}
+    set_already = {param.name for param in run.params} | {name for name, _ in options}
     for name, text in options:
         place = OptionPlace(f"-p {name}={text}")
         if name not in types:
             message = f"there is no param '{name}'{did_you_mean(name, types)}"
             report.add(place.problem("unknown-param", message))
             meant = closest(name, types)
-            if meant is not None and meant not in given:
-                yield Argument(meant, _NO_VALUE[types[meant]], place, reported=True)
+            if meant is not None and meant not in set_already:
+                yield Argument(meant, _NO_VALUE[types[meant]], place, unresolved=True)
             continue
         try:
             yield Argument(name, parse_param(text, types[name]), place)
         except ValueError as error:
             report.add(place.problem("param-type", str(error)))
-            yield Argument(name, _NO_VALUE[types[name]], place, reported=True)
+            yield Argument(name, _NO_VALUE[types[name]], place, unresolved=True)
 
 
 def _workspaces(run: Run, options: Sequence[tuple[str, str]], report: Report) -> Iterable[BoundByRun]:

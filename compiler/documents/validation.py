@@ -61,16 +61,16 @@ def _meant(findings: list[Finding], paths: dict[int, Path], complaints: list[Com
     meant = {}
     for finding in findings:
         if finding.unknown is not None:
-            around = paths[id(finding.mapping)]
+            parent = paths[id(finding.mapping)]
             name = str(finding.path[-1])
             lacks = [
                 complaint.missing
                 for complaint in complaints
-                if complaint.missing is not None and complaint.path == around
+                if complaint.missing is not None and complaint.path == parent
             ]
             field = closest(name, lacks) or closest(name, finding.unknown)
             if field is not None:
-                meant[(*around, *finding.path)] = field
+                meant[(*parent, *finding.path)] = field
     return meant
 
 
@@ -83,14 +83,14 @@ def _from_findings(
     findings: list[Finding], paths: dict[int, Path], meant: dict[Path, str], kind: str
 ) -> Iterator[Complaint]:
     for finding in findings:
-        around = paths[id(finding.mapping)]
-        path = (*around, *finding.path)
+        parent = paths[id(finding.mapping)]
+        path = (*parent, *finding.path)
         if finding.unknown is not None:
             way_out = replacement(path, kind)
             guess = f" (did you mean '{meant[path]}'?)" if path in meant else ""
             message = f"{finding.message}{guess if way_out is None else f'; {way_out}'}"
             yield Complaint(path, message, "unknown-field", at_key=True)
-        elif not _is_there_misspelt(finding.message, _at(around, meant) | _at(path, meant)):
+        elif not _is_there_misspelt(finding.message, _at(parent, meant) | _at(path, meant)):
             yield Complaint(path, finding.message, "invalid")
 
 
@@ -172,11 +172,11 @@ def _own_message(details: ErrorDetails) -> str:
 
 def _wrong_choice(details: ErrorDetails) -> str:
     choices = [choice.strip("'") for choice in details["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-    given = details["input"]
-    hint = did_you_mean(given, choices) if isinstance(given, str) else ""
+    value = details["input"]
+    hint = did_you_mean(value, choices) if isinstance(value, str) else ""
     named = [choice for choice in choices if choice]
     expected = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} or {named[-1]}"
-    return f"expected {expected}, got {describe(given)}{hint}"
+    return f"expected {expected}, got {describe(value)}{hint}"
 
 
 _WORDS: dict[str, Callable[[ErrorDetails], str]] = {

@@ -69,9 +69,9 @@ def _decode(content: bytes, file: str) -> str | Problem:
         before = content[: error.start].decode("utf-8-sig", "replace")
         message = f"this is not UTF-8: there is a byte 0x{content[error.start]:02x}"
         return Problem(_end_of(before, file), message, "encoding")
-    if found := _CONTROL.search(text):
-        message = f"YAML does not allow the character U+{ord(found[0]):04X}; is this a text file?"
-        return Problem(_end_of(text[: found.start()], file), message, "encoding")
+    if control := _CONTROL.search(text):
+        message = f"YAML does not allow the character U+{ord(control[0]):04X}; is this a text file?"
+        return Problem(_end_of(text[: control.start()], file), message, "encoding")
     return text
 
 

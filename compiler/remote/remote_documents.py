@@ -20,7 +20,7 @@ from monopod.compiler.diagnostics import Problem, Problems, Report
 from monopod.compiler.documents.documents import Document, Documents, read
 from monopod.compiler.documents.places import Place
 from monopod.compiler.scope.params import OuterScope
-from monopod.compiler.scope.references import is_reported
+from monopod.compiler.scope.references import is_unresolved
 from monopod.compiler.scope.variables import Variables, without_value
 from monopod.schemas.kubernetes.objects import Secret
 from monopod.schemas.tekton.pipelines import Pipeline
@@ -140,7 +140,9 @@ def _settled(
     report.extend(own.problems)
     if own.has_errors:
         return None
-    unknown = next((text for text in (resolver, *(value for _, value in params)) if is_reported(text, outer.names)), "")
+    unknown = next(
+        (text for text in (resolver, *(value for _, value in params)) if is_unresolved(text, outer.names)), ""
+    )
     if unknown:
         report.extend(without_value(unknown, place.at("resolver"), report))
         return None

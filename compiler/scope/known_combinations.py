@@ -1,6 +1,6 @@
 """The names of the combinations of matrices that are known before a run starts: all their values are in the files.
 
-What is left to others: a matrix whose values a Task writes is named while running (`schemas.run_events`,
+Left to others: naming the combinations of a matrix whose values a Task writes while running (`schemas.run_events`,
 `MatrixExpanded`).
 """
 
@@ -15,19 +15,19 @@ from monopod.schemas.variables import EvaluationError, Path, Scope, evaluate
 
 
 def known_combinations(plans: Iterable[Plan]) -> dict[str, list[str]]:
-    """Return the names of combinations by the path of their Task; those of a Pipeline in a Pipeline are left out."""
-    found: dict[str, list[str]] = {}
+    """Return the names of combinations by the path of their Task, without Pipelines in Pipelines."""
+    names_by_task: dict[str, list[str]] = {}
     for plan in plans:
         values: dict[Path, Value] = {("params", param.name): param.value for param in plan.pipeline.params}
         for task in plan.pipeline.all_tasks:
             names = None if task.matrix is None else names_known(task.matrix, Scope(values))
             if names is not None:
-                found.setdefault(task.name, []).extend(names)
-    return found
+                names_by_task.setdefault(task.name, []).extend(names)
+    return names_by_task
 
 
 def names_known(matrix: Matrix, scope: Scope) -> list[str] | None:
-    """Return the names of the combinations of a matrix, with what is in `scope`; None if they are not known yet."""
+    """Return the names of the combinations of a matrix, with values from `scope`; None if they are not known yet."""
     try:
         params = {param.name: evaluate(param.value, scope) for param in matrix.params}
         entries = [
@@ -38,7 +38,7 @@ def names_known(matrix: Matrix, scope: Scope) -> list[str] | None:
         return None
     arrays = {name: value for name, value in params.items() if isinstance(value, tuple)}
     included = [(name, _texts(values)) for name, values in entries]
-    texts = [text for values in (*arrays.values(), *(each.values() for _, each in included)) for text in values]
+    texts = [text for values in (*arrays.values(), *(entry.values() for _, entry in included)) for text in values]
     if len(arrays) < len(params) or any("$(" in text for text in texts):
         return None
     try:

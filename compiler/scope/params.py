@@ -1,18 +1,18 @@
-"""Binding params: what a Pipeline, Task or StepAction declares, and what it is given.
+"""Binding arguments to the params that a Pipeline, Task or StepAction declares.
 
 Rules (Tekton docs/pipelines.md, tasks.md and pipelineruns.md, "Propagated Parameters"):
 
-- A param that is given wins over one of the same name in the scope around an embedded spec, and that over the default.
-- A default that refers to its own param means the one around an embedded spec. If that is all that it is, or there is
-  neither a default nor a type, the param has the type of the one around it too.
-- An object that is given is completed by the keys of the default.
+- An argument wins over an outer param of the same name (for an embedded spec), and the outer param over the default.
+- A default that refers to its own param means the outer param. If the default is only this reference, or if the param
+  has neither a default nor a type, the param also has the outer param's type.
+- The keys of the default complete an object argument.
 - A default may refer to other params of the same declaration. A default that is not used is not checked.
-- A Pipeline's param that is handed on to a Task's param with an enum has an enum of some of its values. An empty
-  value is not held against an enum (docs/pipelines.md, "Param enum").
-- What is given and not declared can be used in an embedded spec; a referenced one never sees it.
+- A Pipeline's param that is passed to a Task's param with an enum needs an enum with a subset of its values. An empty
+  value is not checked against an enum (docs/pipelines.md, "Param enum").
+- An embedded spec can use an argument that it does not declare; a referenced spec never sees it.
 
 A bound param is a template in the outer scope; `BoundParams.known` has the values that are known when compiling.
-Left to others: checking the references in what is given (``references``), where the values come from.
+Left to others: checking the references in arguments (``references``), where the values come from.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 
 from monopod.compiler.diagnostics import Problem, Severity, did_you_mean
 from monopod.compiler.documents.places import Place
-from monopod.compiler.scope.references import Names, Shape, check_value, is_reported, shape_of
+from monopod.compiler.scope.references import Names, Shape, check_value, is_unresolved, shape_of
 from monopod.schemas.plan import Param, Value
 from monopod.schemas.tekton.params import ParamSpec, not_strings
 from monopod.schemas.variables import (
@@ -46,20 +46,20 @@ MAX_DEFAULTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A value for a param, and where it is written. `reported`: the value is wrong, which is reported already."""
+    """A value for a param, and where it is written. `unresolved`: it is wrong, which is reported already."""
 
     name: str
     value: Value
     place: Place
-    reported: bool = False
+    unresolved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OuterScope:
-    """The scope around a declaration: what arguments may refer to.
+    """The scope around a declaration, to which arguments may refer.
 
-    ``values`` are those known when compiling. ``inherited``: an embedded spec sees the params of this scope. ``enums``
-    are those of its string params, empty ones too.
+    ``values`` are known when compiling. ``inherited``: an embedded spec sees the params of this scope. ``enums`` has
+    the enum of each of its string params, or an empty one.
     """
 
     names: Names = NO_NAMES
@@ -69,7 +69,7 @@ class OuterScope:
 
 
 class KnownValues(Scope):
-    """Values known when compiling; a param that is declared but not known hides one of the outer scope."""
+    """Values known when compiling; a param that is declared but not known hides an outer param."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class KnownValues(Scope):
 class BoundParams:
     """The params of a Pipeline, Task or StepAction: templates for the Plan, their shapes, and the values known so far.
 
-    ``budget`` is that of the outer scope, ``problems`` is what is wrong with the arguments and the defaults.
+    ``budget`` is shared with the outer scope; ``problems`` are problems with the arguments and the defaults.
     """
 
     params: tuple[Param, ...]
@@ -101,7 +101,7 @@ class BoundParams:
     problems: tuple[Problem, ...] = ()
 
     def values(self, fixed: Mapping[Path, Value], outer: Scope | None = None) -> KnownValues:
-        """Return the values known where these params can be seen, with those of variables that are `fixed`."""
+        """Return the values known where these params are visible, including the `fixed` variables."""
         unknown = self.shapes.keys() - self.known.keys()
         return KnownValues({**self.known, **fixed}, unknown, outer, budget=self.budget)
 
@@ -120,7 +120,7 @@ def value_if_known(template: Value, values: Scope) -> Value | None:
 
 
 class _Templates(Scope):
-    """Templates of params, where an element or key of a reference to a whole value is that of the value."""
+    """Templates of params. An element or key of a reference to a whole value becomes a reference into that value."""
 
     def resolve(self, reference: Reference) -> Value | None:
         """Return the template that a reference means."""
@@ -144,7 +144,7 @@ def whole(name: str, shape: Shape) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """The params that something declares; `receiver` names it in messages: ``the Task 'build'``.
+    """The params that a spec declares; `receiver` names the spec in messages: ``the Task 'build'``.
 
     Defaults may refer to `default_names` beside other params. Only the defaults of params that are `used` are checked;
     None for all. `of_run`: ``-p`` sets these params.
@@ -166,8 +166,8 @@ def bind(
 ) -> BoundParams:
     """Return the declared params with the values that the arguments and the defaults give them.
 
-    `place` is where a missing argument belongs. `of_matrix` are params that a matrix gives; their defaults are bound
-    too, for the combinations without them.
+    `place` is where a missing argument belongs. `of_matrix` are params that a matrix sets; their defaults are bound
+    too, for combinations that do not set them.
     """
     return _Binder(declaration, arguments, outer, place, of_matrix or {}).bound()
 
@@ -204,27 +204,27 @@ class _Binder:
         self._check_defaults()
         shapes: dict[Path, Shape] = {("params", name): self._shape(name) for name in self._declared}
         if self._outer.inherited:
-            for name, each in self._arguments.items():
-                self._templates.setdefault(name, each.value)
-                shapes.setdefault(("params", name), shape_of(each.value, self._outer.names))
+            for name, argument in self._arguments.items():
+                self._templates.setdefault(name, argument.value)
+                shapes.setdefault(("params", name), shape_of(argument.value, self._outer.names))
         shapes.update((("params", name), shape) for name, shape in self._of_matrix.items())
         params = tuple(Param(name, value) for name, value in self._templates.items() if value is not None)
         known: dict[Path, Value] = {}
         for param in params:
             value = value_if_known(param.value, self._outer.values)
-            reported = param.name in self._arguments and self._arguments[param.name].reported
-            if value is not None and param.name not in self._of_matrix and not reported:
+            unresolved = param.name in self._arguments and self._arguments[param.name].unresolved
+            if value is not None and param.name not in self._of_matrix and not unresolved:
                 known["params", param.name] = value
-            if param.name in self._declared and not reported:
+            if param.name in self._declared and not unresolved:
                 self._check_enum(self._declared[param.name][0], value)
         return BoundParams(params, shapes, known, self._outer.values.budget, tuple(self._problems))
 
     def _template(self, name: str, used_by: tuple[str, ...]) -> Value | None:
-        """Return the template of a declared param, None if there is none; `used_by` are the defaults that need it."""
+        """Return the template of a declared param, or None; `used_by` are the defaults that need it."""
         if name not in self._templates:
             spec, _ = self._declared[name]
             if name in self._arguments:
-                self._templates[name] = self._from_given(spec, self._arguments[name])
+                self._templates[name] = self._from_argument(spec, self._arguments[name])
             elif (shape := self._inherited_shape(spec)) is not None:
                 self._inherited[name] = shape
                 self._templates[name] = whole(name, shape)
@@ -232,21 +232,21 @@ class _Binder:
                 self._templates[name] = self._from_default(spec, (*used_by, name))
         return self._templates[name]
 
-    def _from_given(self, spec: ParamSpec, given: Argument) -> Value:
-        value, kind = given.value, spec.value_type
-        if given.reported:
+    def _from_argument(self, spec: ParamSpec, argument: Argument) -> Value:
+        value, kind = argument.value, spec.value_type
+        if argument.unresolved:
             return value
         shape = shape_of(value, self._outer.names)
         if not shape.fits(kind):
             remark = not_strings(value) if kind != "string" else ""
             what = f"the param '{spec.name}' of {self._receiver} is of type {kind}"
             message = f"{what}, but {remark}" if remark else f"{what}, but this value is of type {shape.type}"
-            self._problems.append(given.place.problem("param-type", message))
+            self._problems.append(argument.place.problem("param-type", message))
         if kind != "object":
             return value
         default = spec.default if isinstance(spec.default, dict) else {}
         if shape.keys is not None:
-            self._check_keys(spec, shape.keys | default.keys(), given.place)
+            self._check_keys(spec, shape.keys | default.keys(), argument.place)
             self._defaults_taken[spec.name] = {key: text for key, text in default.items() if key not in shape.keys}
         return {**default, **_key_by_key(value, shape)} if default else value
 
@@ -293,24 +293,24 @@ class _Binder:
             return spec.default
 
     def _needed_by(self, spec: ParamSpec) -> list[str]:
-        """Return the declared params that a default refers to; its own only if no param around has that name."""
+        """Return the declared params that a default refers to; its own only if no outer param has that name."""
         needed = {reference.path[1] for reference in references_in(spec.default or "") if reference.path[0] == "params"}
         if self._outer.inherited and self._outer.names.shape(("params", spec.name)) is not None:
             needed.discard(spec.name)
         return sorted(needed & self._declared.keys())
 
     def _with_defaults(self, used: Iterable[str]) -> set[str]:
-        """Return these params and all that their defaults refer to."""
-        found: set[str] = set()
+        """Return these params and every param that their defaults refer to."""
+        needed: set[str] = set()
         waiting = list(used)
         while waiting:
             name = waiting.pop()
-            if name in found or name not in self._declared:
+            if name in needed or name not in self._declared:
                 continue
-            found.add(name)
+            needed.add(name)
             if name not in self._arguments:
                 waiting += self._needed_by(self._declared[name][0])
-        return found
+        return needed
 
     def _check_defaults(self) -> None:
         names = Names({("params", name): self._shape(name) for name in self._declared}, self._default_names)
@@ -343,10 +343,10 @@ class _Binder:
             self._problems.append(place.problem("param-enum", enum_message(value, spec, self._receiver)))
 
     def _reports_other_enum(self, spec: ParamSpec) -> bool:
-        """Report a param that is passed on to one with an enum and allows other values; return whether it does."""
-        given = self._arguments.get(spec.name)
-        reference = only_reference(given.value) if given is not None and isinstance(given.value, str) else None
-        if given is None or reference is None or reference.path[0] != "params" or reference.index is not None:
+        """Report a param that allows values outside the enum of the param it is passed to; return whether it does."""
+        argument = self._arguments.get(spec.name)
+        reference = only_reference(argument.value) if argument is not None and isinstance(argument.value, str) else None
+        if argument is None or reference is None or reference.path[0] != "params" or reference.index is not None:
             return False
         allowed = self._outer.enums.get(reference.path[1])
         others = [] if allowed is None else [value for value in allowed if value not in spec.enum]
@@ -358,7 +358,7 @@ class _Binder:
         message = (
             f"the Pipeline's param '{reference.path[1]}' {what}; give it an enum of some of: {', '.join(spec.enum)}"
         )
-        self._problems.append(given.place.problem("param-enum", message))
+        self._problems.append(argument.place.problem("param-enum", message))
         return True
 
     def _shape(self, name: str) -> Shape:
@@ -366,18 +366,18 @@ class _Binder:
             return self._inherited[name]
         spec, template = self._declared[name][0], self._templates.get(name)
         if template is None:
-            return Shape(spec.value_type, reported=True)  # as missing
+            return Shape(spec.value_type, unresolved=True)  # as missing
         shape = shape_of(template, self._outer.names)
-        reported = self._is_reported(name, template)
+        unresolved = self._is_unresolved(name, template)
         if spec.value_type == "object":
             keys = frozenset(spec.properties or ()) | (shape.keys or frozenset())
-            return Shape("object", keys=keys, reported=reported)
-        return Shape(spec.value_type, shape.length if shape.type == spec.value_type else None, reported=reported)
+            return Shape("object", keys=keys, unresolved=unresolved)
+        return Shape(spec.value_type, shape.length if shape.type == spec.value_type else None, unresolved=unresolved)
 
-    def _is_reported(self, name: str, template: Value) -> bool:
-        if name in self._arguments and self._arguments[name].reported:
+    def _is_unresolved(self, name: str, template: Value) -> bool:
+        if name in self._arguments and self._arguments[name].unresolved:
             return True
-        return (name in self._arguments or self._outer.inherited) and is_reported(template, self._outer.names)
+        return (name in self._arguments or self._outer.inherited) and is_unresolved(template, self._outer.names)
 
 
 def _takes_any_type(spec: ParamSpec) -> bool:
@@ -389,7 +389,7 @@ def _takes_any_type(spec: ParamSpec) -> bool:
 
 
 def _key_by_key(value: Value, shape: Shape) -> dict[str, str]:
-    """Return an object, or a reference to a whole one, as its keys."""
+    """Return an object, or a reference to a whole object, as its keys."""
     if isinstance(value, str):
         prefix = value.removesuffix(")").removesuffix("[*]")
         return {key: f"{prefix}.{key})" for key in sorted(shape.keys or ())}
@@ -397,14 +397,14 @@ def _key_by_key(value: Value, shape: Shape) -> dict[str, str]:
 
 
 def enum_message(value: Value, spec: ParamSpec, receiver: str) -> str:
-    """Return what is wrong with a value that is not among those of an enum."""
+    """Return the message about a value that is not in an enum."""
     return f"{receiver} does not allow '{value}' for '{spec.name}'; allowed: {', '.join(spec.enum)}"
 
 
 def undeclared_params(
     arguments: Iterable[Argument], declaration: Declaration, severity: Severity = "warning"
 ) -> Iterator[Problem]:
-    """Yield a problem for each argument that has no declared param; a warning says that it is ignored."""
+    """Yield a problem for each argument without a declared param; a warning says that it is ignored."""
     names = {spec.name for spec, _ in declaration.params}
     effect = ", so it has no effect" if severity == "warning" else ""
     for argument in arguments:

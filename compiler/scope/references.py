@@ -1,16 +1,16 @@
-"""Which ``$(...)`` references mean something at a place, what is known of their values, and whether they fit.
+"""Which ``$(...)`` references are valid at a place, what is known of their values, and whether they fit.
 
 Rules (Tekton docs/variables.md):
 
-- `Names` holds what may be referred to at a place, each with its `Shape`; names of an outer scope can be seen from an
-  inner one, and are shadowed by it.
-- Where a text is only part of a string, references must be strings. An element of a list may be a whole array by
-  itself, a param's value a whole array or object.
-- A reference without a known first word is the shell's, and stays as it is.
-- What cannot be known because of a problem that was reported (a Task that could not be fetched) is `REPORTED`: it fits
+- `Names` holds the names that a place may refer to, each with its `Shape`. An inner scope sees the names of the outer
+  scope, and can shadow them.
+- A reference inside a longer string must be a string. A whole element of a list may be an array; a whole param value
+  may be an array or object.
+- A reference without a known first word belongs to the shell and is not changed.
+- A value that is unknown because of a reported problem (a Task that could not be fetched) is `UNRESOLVED`: it fits
   everywhere, and nothing that refers to it is reported again.
 
-Left to others: which names there are (``params``, ``pipelines``, ``pipeline_tasks``), and their values.
+Left to others: collecting the names (``params``, ``pipelines``, ``pipeline_tasks``), and their values.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from monopod.schemas.plan import Value, ValueType
 from monopod.schemas.variables import Path, Reference, only_reference, references, references_in
 
 Use: TypeAlias = Literal["text", "element", "value"]
-"""What a text is: a string, an element of a list (or a list of its own), or the value of a param."""
+"""How a text is used: as a string, as an element of a list (or a list itself), or as the value of a param."""
 
 _ARTICLE = {"string": "a string", "array": "an array", "object": "an object"}
 
@@ -35,25 +35,25 @@ _ARTICLE = {"string": "a string", "array": "an array", "object": "an object"}
 class Shape:
     """What is known of a value: its type, the number of elements of an array, the keys of an object.
 
-    `reported`: nothing is known, because of a problem that was reported where it is.
+    `unresolved`: nothing is known, because of a problem that is reported elsewhere.
     """
 
     type: ValueType = "string"
     length: int | None = None
     keys: frozenset[str] | None = None
-    reported: bool = False
+    unresolved: bool = False
 
     def fits(self, kind: ValueType) -> bool:
         """Return whether the value is, or may be, of this type."""
-        return self.reported or self.type == kind
+        return self.unresolved or self.type == kind
 
 
 STRING = Shape()
-REPORTED = Shape(reported=True)
+UNRESOLVED = Shape(unresolved=True)
 
 
 class Names:
-    """What may be referred to at a place."""
+    """The names that a place may refer to."""
 
     def __init__(
         self,
@@ -61,24 +61,24 @@ class Names:
         outer: Names | None = None,
         *,
         open_ended: Container[Path] = (),
-        reported: Container[Path] = (),
+        unresolved: Container[Path] = (),
         refused: Callable[[Path], str | None] | None = None,
         hidden: Iterable[str] = (),
     ) -> None:
         """`open_ended`: every path that starts with one of these is a string. `refused` says why a path is wrong.
 
-        `reported`: nothing is known of paths that start with one of these, since a problem was reported.
-        `hidden`: first words that cannot be seen in the outer scope.
+        `unresolved`: nothing is known of paths that start with one of these, because of a reported problem.
+        `hidden`: first words that are not visible in the outer scope.
         """
         self._shapes = shapes
         self._hidden = frozenset(hidden)
         self._outer = outer
         self._open_ended = open_ended
-        self._reported = reported
+        self._unresolved = unresolved
         self._refused = refused
 
     def shape(self, path: Path) -> Shape | None:
-        """Return what `path`, which may end in a key of an object, means; None if it means nothing."""
+        """Return the shape of `path`, which may end in a key of an object; None if there is no such variable."""
         shape = self._shapes.get(path)
         if shape is None and len(path) > 2:
             holder = self._shapes.get(path[:-1])
@@ -86,14 +86,14 @@ class Names:
                 shape = STRING
         if shape is None and _starts_with(path, self._open_ended):
             shape = STRING
-        if shape is None and _starts_with(path, self._reported):
-            shape = REPORTED
+        if shape is None and _starts_with(path, self._unresolved):
+            shape = UNRESOLVED
         if shape is None and self._outer is not None and path[0] not in self._hidden:
             return self._outer.shape(path)
         return shape
 
     def words_after(self, start: Path) -> frozenset[str]:
-        """Return the words that may follow those of `start`, the keys of objects too; empty if nothing starts so."""
+        """Return the words that may follow `start`, including keys of objects; empty if no path starts with it."""
         own = self._words.get(start, frozenset())
         if self._outer is None or (start and start[0] in self._hidden):
             return own
@@ -104,18 +104,18 @@ class Names:
 
     @cached_property
     def _words(self) -> dict[Path, frozenset[str]]:
-        found: dict[Path, set[str]] = {}
+        words: dict[Path, set[str]] = {}
         for path, shape in self._shapes.items():
             for end, word in enumerate(path):
-                found.setdefault(path[:end], set()).add(word)
+                words.setdefault(path[:end], set()).add(word)
             if shape.keys:
-                found.setdefault(path, set()).update(shape.keys)
-        return {start: frozenset(words) for start, words in found.items()}
+                words.setdefault(path, set()).update(shape.keys)
+        return {start: frozenset(after) for start, after in words.items()}
 
     def refusal(self, path: Path) -> str | None:
-        """Return why `path` is something, but nothing that may be used here.
+        """Return why `path` exists but may not be used here.
 
-        That is not said of a Result where there are others: a like name says more.
+        A Result has no refusal if there are other Results: a similar name is the better hint.
         """
         if self._refused is not None and not (len(path) > 3 and self.words_after(path[:3])):
             reason = self._refused(path)
@@ -137,7 +137,7 @@ def check(text: str, use: Use, names: Names, place: Place) -> Iterator[Problem]:
         shape = names.shape(reference.path)
         if shape is None:
             yield _unknown(reference, names, place)
-        elif not shape.reported and (message := _misfit(reference, shape, use if is_whole else "text")):
+        elif not shape.unresolved and (message := _misfit(reference, shape, use if is_whole else "text")):
             yield place.problem("reference-type", message)
 
 
@@ -154,7 +154,7 @@ def check_value(value: Value, names: Names, place: Place) -> Iterator[Problem]:
 
 
 def shape_of(value: Value, names: Names) -> Shape:
-    """Return what is known of a param's value, by what it refers to; a reference that means nothing was reported."""
+    """Return what is known of a param's value, from its references; an unknown reference is already reported."""
     if isinstance(value, dict):
         return Shape("object", keys=frozenset(value))
     if isinstance(value, tuple):
@@ -162,14 +162,14 @@ def shape_of(value: Value, names: Names) -> Shape:
     reference = only_reference(value) if value.startswith("$(") else None
     if reference is None:
         return STRING
-    shape = names.shape(reference.path) or REPORTED
-    return STRING if isinstance(reference.index, int) and not shape.reported else shape
+    shape = names.shape(reference.path) or UNRESOLVED
+    return STRING if isinstance(reference.index, int) and not shape.unresolved else shape
 
 
-def is_reported(value: Value, names: Names) -> bool:
-    """Return whether a param's value refers to something that is unknown because of a reported problem."""
+def is_unresolved(value: Value, names: Names) -> bool:
+    """Return whether a param's value refers to a value that is unknown because of a reported problem."""
     shapes = (names.shape(reference.path) for reference in references_in(value))
-    return any(shape is None or shape.reported for shape in shapes)
+    return any(shape is None or shape.unresolved for shape in shapes)
 
 
 def _length(elements: tuple[str, ...], names: Names) -> int | None:
@@ -177,7 +177,7 @@ def _length(elements: tuple[str, ...], names: Names) -> int | None:
     for element in elements:
         shape = shape_of(element, names) if "$(" in element else STRING
         length = shape.length if shape.type == "array" else 1
-        if length is None or shape.reported:
+        if length is None or shape.unresolved:
             return None
         total += length
     return total
@@ -188,9 +188,9 @@ _OF_WORKSPACES = frozenset({("path",), ("claim",), ("volume",)})
 
 
 def _stays_as_text(path: Path, names: Names) -> bool:
-    """Return whether a path that means nothing stays in the text, as in Tekton.
+    """Return whether an unknown path stays in the text, as in Tekton.
 
-    A Workspace with a name like that of a declared one is a slip, except in ``bound``: text is not ``true`` either.
+    A Workspace with a name similar to a declared one is a slip, except in ``bound``: text is not ``true`` either.
     """
     if path[0] == "workspaces":
         variable = path[2:]
@@ -235,7 +235,7 @@ _WHAT: dict[Path, str] = {
 
 
 def _unknown(reference: Reference, names: Names, place: Place) -> Problem:
-    """Return the problem with a reference that means nothing here."""
+    """Return the problem with a reference that is unknown here."""
     path = reference.path
     if refusal := names.refusal(path):
         return place.problem("unknown-reference", f"{reference.text}: {refusal}")

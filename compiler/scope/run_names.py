@@ -3,10 +3,10 @@
 Rules (Tekton docs/variables.md and labels.md; pkg/reconciler/{pipelinerun,taskrun}/resources/apply.go):
 
 - The run has the name of its Pod. It is known if the run has a name and is a Pod: the cluster names the Pods of a Job.
-- A Task instance has the name that its TaskRun would have, a Pipeline in a Pipeline that of its PipelineRun.
+- A Task instance has the name that its TaskRun would have, a Pipeline in a Pipeline the name of its PipelineRun.
 - ``context.task.name`` and ``context.pipeline.name`` of an embedded spec are the names of its TaskRun and PipelineRun;
   a referenced Task or Pipeline has its own.
-- The Pod has those of Tekton's labels that hold for all Tasks in it.
+- The Pod has the Tekton labels that are true for all Tasks in it.
 
 Left to others: the values while running (``monopod.coordinator.engine.engine``).
 """
@@ -37,25 +37,25 @@ def placeholder_name(prefix: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunNames:
-    """The name and the namespace of a PipelineRun or TaskRun; None for what is known only once the Pod is made."""
+    """The name and the namespace of a PipelineRun or TaskRun; None if known only once the Pod is created."""
 
     name: str | None = None
     namespace: str | None = None
     is_task_run: bool = False
 
     def of_run(self) -> dict[Path, Value]:
-        """Return what the run's own texts may use."""
+        """Return the variables that the run's own texts may use."""
         return self._of("taskRun" if self.is_task_run else "pipelineRun", self.name)
 
     def of_pipeline(self, *, embedded: bool) -> dict[Path, Value]:
-        """Return what is known in a Pipeline, beside its own name if it is not `embedded`."""
+        """Return the variables known in a Pipeline, except its own name if it is not `embedded`."""
         values = self._of("pipelineRun", self.name)
         if embedded and self.name is not None:
             values["context", "pipeline", "name"] = self.name
         return values
 
     def of_task(self, task: str, index: int | None = None, *, embedded: bool) -> dict[Path, Value]:
-        """Return what is known in an instance of a Task, beside its own name if it is not `embedded`."""
+        """Return the variables known in an instance of a Task, except its own name if it is not `embedded`."""
         name = self.name if self.is_task_run else self._joined(task)
         if name is not None and index is not None:
             name = f"{name}-{index}"
@@ -65,7 +65,7 @@ class RunNames:
         return values
 
     def of_all_instances(self) -> dict[Path, Value]:
-        """Return what is known in all instances of a Task that a matrix fans out."""
+        """Return the variables known in all instances of a Task that a matrix fans out."""
         return self._of("taskRun", None)
 
     def inner(self, task: str) -> RunNames:
@@ -76,8 +76,8 @@ class RunNames:
         return None if self.name is None else f"{self.name}-{task}"
 
     def _of(self, kind: str, name: str | None) -> dict[Path, Value]:
-        found: dict[str, str | None] = {"name": name, "namespace": self.namespace}
-        return {("context", kind, word): value for word, value in found.items() if value is not None}
+        words: dict[str, str | None] = {"name": name, "namespace": self.namespace}
+        return {("context", kind, word): value for word, value in words.items() if value is not None}
 
 
 NOT_NAMED = RunNames()
@@ -93,7 +93,7 @@ _OF_ONE_TASK = {
 
 @dataclass(frozen=True, slots=True)
 class TektonLabels:
-    """Tekton's labels on the Pod: those it has, and those that it would have if its name were known (`late`)."""
+    """Tekton's labels on the Pod, and the labels that it lacks because its name is not known yet (`late`)."""
 
     present: Mapping[str, str] = field(default_factory=dict)
     late: frozenset[str] = frozenset()
@@ -111,7 +111,7 @@ class TektonLabels:
         return cls(present, frozenset(values.keys() - present), names.is_task_run)
 
     def why_not(self, label: str) -> str:
-        """Return why the Pod does not have a label of Tekton's, and what to use instead."""
+        """Return why the Pod does not have one of Tekton's labels, and what to use instead."""
         if label in self.late:
             return (
                 f"the Pod has no label {label}, since the run gets its name only with the Pod; "

@@ -1,12 +1,12 @@
-"""The params of a StepAction have a name of their own in a Plan: its ``$(params.x)`` is ``$(step.params.x)`` there.
+"""The params of a StepAction are renamed in a Plan: ``$(params.x)`` becomes ``$(step.params.x)``.
 
 Rules (Tekton docs/stepactions.md; pkg/reconciler/taskrun/resources/taskspec.go):
 
 - A StepAction sees its own params. The fields of the Step beside its ``ref`` (``when``, ``onError``, the values of its
   params …) and the stepTemplate see the Task's.
-- The fields of all of them become one Step, so a name must mean the same thing in each of them.
+- All these fields become one Step, so a name must mean the same thing in each field.
 
-Left to others: putting the fields together (``resolved_steps``), the values (``params``).
+Left to others: merging the fields (``resolved_steps``), the values (``params``).
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ _RENAMED = re.compile(rf"\$\({OWN}\.params\b")
 
 
 def renamed(field: T) -> T:
-    """Return a field of a StepAction, at any depth with references to its params under their own name."""
+    """Return a field of a StepAction, with references to its params renamed at any depth."""
     result: Any = field
     if isinstance(field, str):
         result = _renamed_text(field) if "$(" in field else field
     elif isinstance(field, dict):
         result = {key: renamed(value) for key, value in field.items()}
     elif isinstance(field, list):
-        result = [renamed(each) for each in field]
+        result = [renamed(item) for item in field]
     return result  # type: ignore[no-any-return]
 
 
 def renamed_bound(bound: BoundParams) -> BoundParams:
-    """Return a StepAction's params under their own name."""
+    """Return a StepAction's params under their new name."""
     return replace(bound, shapes=_renamed_keys(bound.shapes), known=_renamed_keys(bound.known))
 
 
 def as_written(reference: str) -> str:
-    """Return a reference as the StepAction has it."""
+    """Return a reference as it is written in the StepAction."""
     return _RENAMED.sub("$(params", reference)
 
 

@@ -13,28 +13,28 @@ from monopod.schemas.variables import Path, references
 
 
 def texts(value: Any) -> list[str]:
-    """Return all texts that were given in a model, at any depth, in their order."""
-    found: list[str] = []
-    _collect(value, found)
-    return found
+    """Return all texts that are set in a model, at any depth, in order."""
+    collected: list[str] = []
+    _collect(value, collected)
+    return collected
 
 
-def _collect(value: Any, found: list[str]) -> None:
+def _collect(value: Any, collected: list[str]) -> None:
     if isinstance(value, str):
-        found.append(value)
+        collected.append(value)
     elif isinstance(value, BaseModel):
-        given = value.model_fields_set
-        for name, each in value.__dict__.items():
-            if name in given:
-                _collect(each, found)
+        fields_set = value.model_fields_set
+        for name, item in value.__dict__.items():
+            if name in fields_set:
+                _collect(item, collected)
     elif isinstance(value, dict):
-        for each in value.values():
-            _collect(each, found)
+        for item in value.values():
+            _collect(item, collected)
     elif isinstance(value, tuple | list):
-        for each in value:
-            _collect(each, found)
+        for item in value:
+            _collect(item, collected)
 
 
 def paths_in(value: Any) -> frozenset[Path]:
-    """Return all that the texts in a model refer to."""
+    """Return the paths that the texts in a model refer to."""
     return frozenset(reference.path for text in texts(value) if "$(" in text for reference in references(text))

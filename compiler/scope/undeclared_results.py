@@ -1,9 +1,9 @@
 """Results of Steps that are written to their files by path, and not declared.
 
-Rules (Tekton pkg/entrypoint: what is put in for ``$(steps.a.results.r)`` is what is in the file, declared or not):
+Rules (Tekton pkg/entrypoint: the value of ``$(steps.a.results.r)`` is the content of the file, declared or not):
 
-- What a text of the Step names by its path, and something else in the Task refers to, is a Result of type string.
-- A name that the Step does not have in any text is a slip: that is left an error.
+- A path in a text of the Step that the Task refers to elsewhere is a Result of type string.
+- A name that appears in no text of the Step is a slip, and remains an error.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The Pod is made before the run starts, so each value in it must be known when compiling.
 
-Left to others: which fields these are (``steps``, ``workspaces``, ``pod_template``); whether a reference means anything
+Left to others: which fields these are (``steps``, ``workspaces``, ``pod_template``); whether a reference is valid
 (``references``).
 """
 
@@ -43,13 +43,13 @@ T = TypeVar("T")
 
 
 def is_resolved(text: str, values: Scope) -> bool:
-    """Return whether `text` is a string once all that it refers to is replaced by known values."""
+    """Return whether all references in `text` can be replaced by known values."""
     return "$(" not in text or isinstance(value_if_known(text, values), str)
 
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """What texts at a place may refer to, the values that are known, and where problems are reported."""
+    """The names and known values that texts at a place may use, and the report for their problems."""
 
     names: Names
     values: Scope
@@ -62,8 +62,8 @@ class Variables:
     def resolve(self, field: T, place: Place) -> T:
         """Return a field with values instead of references, in its texts at any depth.
 
-        A text that refers to something known only while running is reported, once. A reference that means nothing, or
-        whose target is already reported, stays as it is.
+        A text that refers to a value known only while running is reported once. A reference that is unknown, or whose
+        target is already reported, is not changed.
         """
         result: Any = field
         if isinstance(field, str):
@@ -81,14 +81,14 @@ class Variables:
         all_references = list(references(text))
         late = [reference for reference in all_references if self.values.get(reference.path) is None]
         shapes = [self.names.shape(reference.path) for reference in all_references]
-        if late and all(shape is not None and not shape.reported for shape in shapes):
+        if late and all(shape is not None and not shape.unresolved for shape in shapes):
             message = f"{as_written(late[0].text)} {_why_late(late[0].path)}"
             self.report.add(place.problem(KNOWN_TOO_LATE, message))
         return text
 
 
 def without_value(text: str, place: Place, report: Report) -> Iterator[Problem]:
-    """Yield that what a text refers to has no value, unless the report has an error that explains it."""
+    """Yield a problem for a reference without a value, unless the report has an error that explains it."""
     if report.has_errors:
         return
     late = next(references(text))

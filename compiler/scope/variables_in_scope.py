@@ -1,6 +1,6 @@
 """Which variables there are in a Pipeline, in a Task and in a Step, apart from params (Tekton docs/variables.md).
 
-Left to others: params (``params``), Workspaces (``workspaces``), checking references against these (``references``).
+Left to others: params (``params``), Workspaces (``workspaces``), checking references (``references``).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ CREDENTIALS_PATH = "/tekton/creds"
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What other Tasks may use of a PipelineTask: its Results, and whether it has a matrix.
+    """The outputs of a PipelineTask for other Tasks: its Results, and whether it has a matrix.
 
-    Without Results (None) nothing is known of it, since what it runs was reported as a problem.
+    If the Results are None, nothing is known about them: its Task or Pipeline is reported as a problem.
     """
 
     results: Mapping[str, Shape] | None
@@ -51,14 +51,14 @@ def declared_results(results: Iterable[StepResult]) -> dict[str, Shape]:
 def pipeline_names(
     spec: PipelineSpec, outputs: Mapping[str, Outputs], workspaces: Iterable[str], inner: Names
 ) -> tuple[Names, Names]:
-    """Return what the tasks and the finally Tasks of a Pipeline may refer to; `inner` are its params."""
+    """Return the names for the tasks and for the finally Tasks of a Pipeline; `inner` are its params."""
     shapes: dict[Path, Shape] = dict(_PIPELINE_CONTEXT)
     shapes.update((("workspaces", name, "bound"), STRING) for name in workspaces)
     for task in spec.tasks:
         shapes.update(_of_task(task.name, outputs[task.name]))
     kinds = ("outputs", "inputs")
     open_ended = {("tasks", task.name, kind) for task in spec.tasks for kind in kinds}
-    reported = _reported(spec.tasks, outputs)
+    unresolved = _unresolved(spec.tasks, outputs)
     status: dict[Path, Shape] = {("tasks", "status"): STRING}
     for task in spec.tasks:
         for field in ("status", "reason"):
@@ -75,31 +75,31 @@ def pipeline_names(
         return _refusal(path, names, final, _NOT_AMONG_FINALLY)
 
     return (
-        Names(shapes, inner, open_ended=open_ended, reported=reported, refused=refused),
-        Names({**shapes, **status}, inner, open_ended=open_ended, reported=reported, refused=refused_in_finally),
+        Names(shapes, inner, open_ended=open_ended, unresolved=unresolved, refused=refused),
+        Names({**shapes, **status}, inner, open_ended=open_ended, unresolved=unresolved, refused=refused_in_finally),
     )
 
 
 def resolver_names(inner: Names) -> Names:
-    """Return what the params of a resolver in a Pipeline may refer to; `inner` are its params.
+    """Return the names for the params of a resolver in a Pipeline; `inner` are the Pipeline's params.
 
-    Results are included, though they are known too late: the error then says so.
+    Results are included, though they are known too late, so that the error can explain this.
     """
     return Names(_PIPELINE_CONTEXT, inner, open_ended=[("tasks",)])
 
 
 def result_names(spec: PipelineSpec, outputs: Mapping[str, Outputs], inner: Names) -> Names:
-    """Return what the Results of a Pipeline may refer to (Tekton docs/pipelines.md, "Emitting Results")."""
+    """Return the names for the Results of a Pipeline (Tekton docs/pipelines.md, "Emitting Results")."""
     shapes: dict[Path, Shape] = dict(_PIPELINE_CONTEXT)
     for task in (*spec.tasks, *spec.finally_):
         shapes.update(_of_task(task.name, outputs[task.name]))
     for task in spec.finally_:
         results = _result_shapes(outputs[task.name])
         shapes.update((("finally", task.name, "results", name), shape) for name, shape in results.items())
-    return Names(shapes, inner, reported=_reported((*spec.tasks, *spec.finally_), outputs))
+    return Names(shapes, inner, unresolved=_unresolved((*spec.tasks, *spec.finally_), outputs))
 
 
-def _reported(tasks: Iterable[PipelineTask], outputs: Mapping[str, Outputs]) -> set[Path]:
+def _unresolved(tasks: Iterable[PipelineTask], outputs: Mapping[str, Outputs]) -> set[Path]:
     """Return the paths of Results and matrices that are unknown, because their Tasks were reported."""
     unknown = [task.name for task in tasks if outputs[task.name].results is None]
     return {(root, name, kind) for root in ("tasks", "finally") for name in unknown for kind in ("results", "matrix")}
@@ -113,7 +113,7 @@ _NOT_AMONG_FINALLY = (
 
 
 def _refusal(path: Path, names: Container[str], final: Container[str], of_final: str) -> str | None:
-    """Return why a path that means nothing is wrong, though there is a Task of that name."""
+    """Return why an unknown path is wrong, although a Task has that name."""
     match path:
         case ("tasks" | "finally", name, *_) if name in final:
             return of_final.format(name)
@@ -133,7 +133,7 @@ def _of_task(name: str, outputs: Outputs) -> dict[Path, Shape]:
 
 
 def _result_shapes(outputs: Outputs) -> Mapping[str, Shape]:
-    """Return the shapes of Results as others see them: a matrix makes an array of each string."""
+    """Return the shapes of Results as other Tasks see them: a matrix turns each string into an array."""
     results = outputs.results or {}
     if not outputs.has_matrix:
         return results
@@ -141,14 +141,14 @@ def _result_shapes(outputs: Outputs) -> Mapping[str, Shape]:
 
 
 def step_name(name: str, index: int) -> str:
-    """Return the name of a Step, which without one of its own is called after its place (container contract)."""
+    """Return the name of a Step; an unnamed Step is named after its index (container contract)."""
     return name or f"unnamed-{index}"
 
 
 def task_variables(spec: TaskSpec, task_name: str | None) -> dict[Path, Value]:
-    """Return the variables of a Task whose values are fixed, apart from those of its Workspaces.
+    """Return the variables of a Task whose values are fixed, without its Workspaces' variables.
 
-    `task_name` is None for an embedded Task, which is called as its TaskRun.
+    `task_name` is None for an embedded Task, which has the name of its TaskRun.
     """
     fixed: dict[Path, Value] = {
         **({("context", "task", "name"): task_name} if task_name is not None else {}),
@@ -164,7 +164,7 @@ def task_variables(spec: TaskSpec, task_name: str | None) -> dict[Path, Value]:
 
 
 def running_task_shapes() -> dict[Path, Shape]:
-    """Return the variables of a Task that get their values while running, apart from Results of its Steps."""
+    """Return the variables of a Task that get their values while running, except Results of its Steps."""
     return {**TASK_RUN_CONTEXT, **_TASK_CONTEXT}
 
 
@@ -183,7 +183,7 @@ def variable_name(path: Path) -> str:
 
 
 def listed(variables: Mapping[Path, Value], used: Container[Path]) -> tuple[tuple[str, str], ...]:
-    """Return those fixed variables (all of them strings) that are used, as the Plan lists them."""
+    """Return the fixed variables that are used (all of them strings), as the Plan lists them."""
     return tuple(
         (variable_name(path), value) for path, value in variables.items() if path in used and isinstance(value, str)
     )

@@ -59,12 +59,12 @@ def _is_deep(text: str) -> bool:
 
 
 def _in_words(message: str, text: str) -> str:
-    found = _ERROR.search(message)
-    if found is None:
+    match = _ERROR.search(message)
+    if match is None:
         return "this is not a CEL expression"
-    line, column = int(found[1]), int(found[2])
+    line, column = int(match[1]), int(match[2])
     place = f"column {column}" if "\n" not in text.strip() else f"line {line}, column {column}"
-    what = _what_is_wrong(_EXPECTING.sub("", found[3]))
+    what = _what_is_wrong(_EXPECTING.sub("", match[3]))
     lines = text.splitlines()
     before = lines[line - 1][: column - 1].split() if line <= len(lines) else []
     for word in (what.removeprefix("unexpected ").strip("'"), before[-1] if before else ""):
@@ -76,7 +76,7 @@ def _in_words(message: str, text: str) -> str:
 def _what_is_wrong(message: str) -> str:
     if "<EOF>'" in message:
         return "it ends too early" if "mismatched" in message else message.replace(" at '<EOF>'", " at its end")
-    if found := _TOKEN.search(message):
-        token = found[1].strip()
+    if match := _TOKEN.search(message):
+        token = match[1].strip()
         return "a text without its closing quote" if token.startswith(("'", '"')) else f"unexpected '{token}'"
     return message.replace("mismatched input", "unexpected").replace("extraneous input", "unexpected")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import Place
 from monopod.compiler.scope.params import enum_message, value_if_known
-from monopod.compiler.scope.references import REPORTED, STRING, Names, Shape, check_value, is_reported, shape_of
+from monopod.compiler.scope.references import STRING, UNRESOLVED, Names, Shape, check_value, is_unresolved, shape_of
 from monopod.schemas import plan
 from monopod.schemas.matrix import Combination, TooManyCombinationsError, combinations_and_idle_entries
 from monopod.schemas.plan import Value
@@ -33,18 +33,18 @@ DEFAULT_SLOTS = 4
 class FanOut:
     """A matrix of a PipelineTask; ``combinations`` is None if they are known only while running.
 
-    `reported`: they are unknown because of a reported problem. `problems` is what is wrong with the matrix itself.
+    `unresolved`: they are unknown because of a reported problem. `problems` is what is wrong with the matrix itself.
     """
 
     matrix: Matrix
     combinations: tuple[Combination, ...] | None
-    reported: bool = False
+    unresolved: bool = False
     problems: tuple[Problem, ...] = ()
 
     @property
     def shapes(self) -> dict[str, Shape]:
         """What the matrix gives, by name of the param."""
-        return dict.fromkeys(sorted(self.matrix.names()), REPORTED if self.reported else STRING)
+        return dict.fromkeys(sorted(self.matrix.names()), UNRESOLVED if self.unresolved else STRING)
 
     def slots(self, limit: int | None) -> int:
         """Return the number of slots."""
@@ -57,7 +57,7 @@ class FanOut:
         return plan.Matrix(
             tuple(plan.Param(param.name, param.value) for param in self.matrix.params),
             tuple(
-                plan.MatrixInclude(entry.name, tuple(plan.Param(each.name, each.value) for each in entry.params))
+                plan.MatrixInclude(entry.name, tuple(plan.Param(param.name, param.value) for param in entry.params))
                 for entry in self.matrix.include
             ),
             pinned,
@@ -70,8 +70,8 @@ def fan_out(matrix: Matrix, names: Names, values: Scope, place: Place) -> FanOut
     known = _known(matrix, values)
     if known is None:
         params = (*matrix.params, *(param for entry in matrix.include for param in entry.params))
-        reported = any(is_reported(param.value, names) for param in params)
-        return FanOut(matrix, None, reported, tuple(problems))
+        unresolved = any(is_unresolved(param.value, names) for param in params)
+        return FanOut(matrix, None, unresolved, tuple(problems))
     try:
         combinations, idle = combinations_and_idle_entries(*known)
     except TooManyCombinationsError as error:

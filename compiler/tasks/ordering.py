@@ -41,8 +41,8 @@ def sources(task: PipelineTask) -> tuple[str, ...]:
     What an embedded Pipeline refers to are its own Tasks.
     """
     fields = [value for name, value in task.__dict__.items() if name != "pipeline_spec"]
-    found = (_source(reference) for text in texts(fields) if "$(tasks" in text for reference in references(text))
-    return tuple(dict.fromkeys(name for name in found if name is not None))
+    names = (_source(reference) for text in texts(fields) if "$(tasks" in text for reference in references(text))
+    return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
 def _source(reference: Reference) -> str | None:

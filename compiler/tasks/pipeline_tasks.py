@@ -37,10 +37,10 @@ from monopod.compiler.tasks.resolved_steps import (
     Artifacts,
     ResolvedStep,
     TaskScope,
-    reported_results,
     resolve_sidecars,
     resolve_steps,
     result_shapes,
+    unresolved_results,
 )
 from monopod.compiler.tasks.sidecar_ports import ports_of
 from monopod.compiler.tasks.slots import Combinations, Environment, Slots, TaskParts, one_slot, slots_of_matrix
@@ -78,17 +78,17 @@ class PipelineTask:
 
     task: pipelines.PipelineTask
     place: Place
-    found: Definition[TaskSpec]
+    definition: Definition[TaskSpec]
     arguments: tuple[Argument, ...]
     of_run: bool = False
 
     @classmethod
-    def of(cls, task: pipelines.PipelineTask, place: Place, found: Definition[TaskSpec]) -> PipelineTask:
+    def of(cls, task: pipelines.PipelineTask, place: Place, definition: Definition[TaskSpec]) -> PipelineTask:
         """Return a PipelineTask of a Pipeline."""
-        return cls(task, place, found, given_params(task, place))
+        return cls(task, place, definition, passed_params(task, place))
 
 
-def given_params(task: pipelines.PipelineTask, place: Place) -> tuple[Argument, ...]:
+def passed_params(task: pipelines.PipelineTask, place: Place) -> tuple[Argument, ...]:
     """Return the params that a PipelineTask hands over."""
     return tuple(
         Argument(param.name, param.value, place.at("params", index, "value")) for index, param in enumerate(task.params)
@@ -123,7 +123,7 @@ def _evaluated(template: plan.Value, values: Scope) -> plan.Value:
 
 def compile_task(source: PipelineTask, order: Order, scope: PipelineScope, state: CompilerState) -> plan.Task:
     """Return the Task of the Plan; its containers and volumes are added to the draft of the Pod."""
-    spec, place = source.found.spec, source.found.place
+    spec, place = source.definition.spec, source.definition.place
     state.report.extend(in_task(spec, place, state.labels))
     if isinstance(spec, EmbeddedTask):
         state.draft.of_tasks.append(ForOneTask(spec.metadata, place.at("metadata")))
@@ -138,11 +138,11 @@ class _TaskCompiler:
         self._place = source.place
         self._arguments = source.arguments
         self._of_run = source.of_run
-        self._found = source.found
-        self._spec = source.found.spec
-        self._spec_place = source.found.place
-        self._embedded = source.found.embedded
-        self._receiver = f"the Task '{source.found.name}'"
+        self._definition = source.definition
+        self._spec = source.definition.spec
+        self._spec_place = source.definition.place
+        self._embedded = source.definition.embedded
+        self._receiver = f"the Task '{source.definition.name}'"
         self._scope = scope
         self._state = state
         self._report = state.report
@@ -155,7 +155,7 @@ class _TaskCompiler:
 
     def compiled(self, order: Order) -> plan.Task:
         task, place = self._task, self._place
-        fixed = task_variables(self._spec, None if self._embedded else self._found.name)
+        fixed = task_variables(self._spec, None if self._embedded else self._definition.name)
         fan = self._fan_out()
         bound = self._bind_params(fixed, fan)
         self._params = OuterScope(Names(bound.shapes, self._outer_names), bound.values({}, self._outer_values))
@@ -181,11 +181,11 @@ class _TaskCompiler:
             images=self._state.images.of_pod(self._state.settings.fields),
         )
         slots = self._slots(parts, bound, values, fan)
-        of_unknown_number = fan is not None and fan.reported
+        of_unknown_number = fan is not None and fan.unresolved
         self._state.ports.extend(self._ports(parts.path, 1 if of_unknown_number else len(slots.slots)))
         return plan.Task(
             name=task.name,
-            task_name=self._found.name,
+            task_name=self._definition.name,
             display_name=task.display_name,
             after=order.after,
             result_sources=order.sources,
@@ -200,7 +200,7 @@ class _TaskCompiler:
             results=result_declarations(self._spec.results),
             variables=listed(fixed, self._used),
             slots=slots.slots,
-            source=self._state.source(self._found),
+            source=self._state.source(self._definition),
         )
 
     # Params, matrix and Workspaces
@@ -301,11 +301,11 @@ class _TaskCompiler:
 
     def _check_texts(self, names: Names, resolved: Sequence[ResolvedStep], fan: FanOut | None) -> None:
         """Check the texts that belong neither to params, Workspaces and guards, nor to Steps and Sidecars."""
-        given: dict[Path, Shape] = {
+        passed: dict[Path, Shape] = {
             ("params", argument.name): names.shape(("params", argument.name)) or STRING for argument in self._arguments
         }
         matrix: dict[Path, Shape] = {("params", name): STRING for name in (fan.shapes if fan is not None else ())}
-        outside = Names({**given, **matrix} if fan is not None else {}, self._scope.names)
+        outside = Names({**passed, **matrix} if fan is not None else {}, self._scope.names)
         self._report.extend(check(self._task.display_name, "text", outside, self._place.at("displayName")))
         if fan is not None:
             for index, entry in enumerate(fan.matrix.include):
@@ -316,7 +316,7 @@ class _TaskCompiler:
             for text in texts(volume):
                 self._report.extend(check(text, "text", names, place))
         of_steps = Names(
-            result_shapes(resolved), open_ended=Artifacts.of(resolved), reported=reported_results(resolved)
+            result_shapes(resolved), open_ended=Artifacts.of(resolved), unresolved=unresolved_results(resolved)
         )
         for index, result in enumerate(self._spec.results):
             if result.value:
@@ -347,11 +347,11 @@ class _TaskCompiler:
                 yield PortOfSidecar(path, sidecar.name or f"sidecar-{index}", listening, slots)
 
     def _limit(self) -> int | None:
-        metadata = self._spec.metadata if isinstance(self._spec, EmbeddedTask) else self._found.metadata
+        metadata = self._spec.metadata if isinstance(self._spec, EmbeddedTask) else self._definition.metadata
         own = None
         if metadata is not None:
             own = fan_out.limit_of(metadata.annotations)
-            self._report.extend(fan_out.limit_problems(metadata.annotations, self._found.metadata_place))
+            self._report.extend(fan_out.limit_problems(metadata.annotations, self._definition.metadata_place))
         return own or self._state.max_concurrency
 
     def _plan_step(self, step: Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:

@@ -21,7 +21,7 @@ from monopod.compiler.diagnostics import CompilationStoppedError, Problem, Repor
 from monopod.compiler.documents.catalog import Definition, custom_task_problem
 from monopod.compiler.documents.places import Place
 from monopod.compiler.scope.params import NO_NAMES, BoundParams, Declaration, OuterScope, bind, undeclared_params, whole
-from monopod.compiler.scope.references import STRING, Names, Shape, check, check_value, is_reported
+from monopod.compiler.scope.references import STRING, Names, Shape, check, check_value, is_unresolved
 from monopod.compiler.scope.run_names import NOT_NAMED, RunNames
 from monopod.compiler.scope.texts import paths_in
 from monopod.compiler.scope.variables import Variables, without_value
@@ -39,7 +39,7 @@ from monopod.compiler.tasks.pipeline_tasks import (
     PipelineTask,
     bindings_of,
     compile_task,
-    given_params,
+    passed_params,
 )
 from monopod.compiler.tasks.state import CompilerState
 from monopod.compiler.tasks.when_expressions import check_guards, plan_guards
@@ -75,7 +75,7 @@ class _Nested:
 
     task: pipelines.PipelineTask
     place: Place
-    found: Definition[PipelineSpec]
+    definition: Definition[PipelineSpec]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +90,22 @@ _Resolved: TypeAlias = PipelineTask | _Nested | _Unresolved
 
 
 def compile_pipeline(
-    found: Definition[PipelineSpec],
+    definition: Definition[PipelineSpec],
     params: BoundParams,
     workspaces: Bindings,
     ancestry: Ancestry,
     state: CompilerState,
 ) -> plan.Pipeline:
     """Return the Pipeline of the Plan."""
-    spec, place = found.spec, found.place
-    if not found.embedded:
-        ancestry = replace(ancestry, referred_from=(*ancestry.referred_from, found.identity))
-    fixed: dict[Path, Value] = {} if found.embedded else {("context", "pipeline", "name"): found.name}
-    context = {**fixed, **ancestry.run.of_pipeline(embedded=found.embedded)}
+    spec, place = definition.spec, definition.place
+    if not definition.embedded:
+        ancestry = replace(ancestry, referred_from=(*ancestry.referred_from, definition.identity))
+    fixed: dict[Path, Value] = {} if definition.embedded else {("context", "pipeline", "name"): definition.name}
+    context = {**fixed, **ancestry.run.of_pipeline(embedded=definition.embedded)}
     outer = OuterScope(resolver_names(Names(params.shapes)), params.values(context))
     tasks = _resolved(spec.tasks, place.at("tasks"), ancestry, outer, state)
     final_tasks = _resolved(spec.finally_, place.at("finally"), ancestry, outer, state)
-    outputs = {each.task.name: _outputs(each) for each in (*tasks, *final_tasks)}
+    outputs = {resolved.task.name: _outputs(resolved) for resolved in (*tasks, *final_tasks)}
     names, final_names = pipeline_names(spec, outputs, workspaces, Names(params.shapes))
     for name, volume in workspaces.items():
         fixed["workspaces", name, "bound"] = "false" if volume is None else "true"
@@ -119,7 +119,7 @@ def compile_pipeline(
     scope = PipelineScope(ancestry.path, names, values, workspaces, ancestry.run, enums)
     final_scope = replace(scope, names=final_names)
     return plan.Pipeline(
-        name=found.name,
+        name=definition.name,
         params=params.params,
         tasks=_all_compiled(tasks, orders, scope, ancestry, state),
         final_tasks=_all_compiled(final_tasks, final_orders, final_scope, ancestry, state),
@@ -127,7 +127,7 @@ def compile_pipeline(
             plan.ResultDeclaration(result.name, result.type or "string", value=result.value) for result in spec.results
         ),
         variables=listed(fixed, fixed),
-        source=state.source(found),
+        source=state.source(definition),
     )
 
 
@@ -142,8 +142,8 @@ def _resolved(
     for index, task in enumerate(tasks):
         where = place.at(index)
         if task.task_ref is not None or task.task_spec is not None:
-            found = _task(task, where, outer, state)
-            result.append(_Unresolved(task, where) if found is None else PipelineTask.of(task, where, found))
+            definition = _task(task, where, outer, state)
+            result.append(_Unresolved(task, where) if definition is None else PipelineTask.of(task, where, definition))
         else:
             pipeline = _pipeline(task, where, ancestry, outer, state)
             result.append(_Unresolved(task, where) if pipeline is None else _Nested(task, where, pipeline))
@@ -158,7 +158,7 @@ def _task(
         variables = Variables(outer.names, outer.values, state.report)
         variables.check(name, where.at("name"))
         name = variables.resolve(name, where.at("name"))
-        if is_reported(name, outer.names):
+        if is_unresolved(name, outer.names):
             state.report.extend(without_value(name, where.at("name"), state.report))
             return None
         reference = task.task_ref.model_copy(update={"name": name})
@@ -177,31 +177,31 @@ def _pipeline(
         return Definition(task.name, task.pipeline_spec, place.at("pipelineSpec"), embedded=True)
     assert task.pipeline_ref is not None
     where = place.at("pipelineRef")
-    found = state.catalog.pipeline(task.pipeline_ref, where, outer)
-    if found is None:
+    definition = state.catalog.pipeline(task.pipeline_ref, where, outer)
+    if definition is None:
         return None
-    at = where.at("resolver" if found.origin else "name")
-    if found.identity in ancestry.referred_from:
-        circle = " → ".join((*ancestry.referred_from, found.identity))
+    at = where.at("resolver" if definition.origin else "name")
+    if definition.identity in ancestry.referred_from:
+        circle = " → ".join((*ancestry.referred_from, definition.identity))
         state.report.add(at.problem("cycle", f"the Pipeline contains itself: {circle}"))
         return None
     if len(ancestry.path) >= MAX_DEPTH:
         message = f"Pipelines are nested deeper than {MAX_DEPTH} levels"
         state.report.add(at.problem("too-deep", message))
         return None
-    if found.origin and len(ancestry.referred_from) >= MAX_REMOTE_DEPTH:
-        message = f"remote Pipelines are nested deeper than {MAX_REMOTE_DEPTH} levels, at {found.origin}"
+    if definition.origin and len(ancestry.referred_from) >= MAX_REMOTE_DEPTH:
+        message = f"remote Pipelines are nested deeper than {MAX_REMOTE_DEPTH} levels, at {definition.origin}"
         state.report.add(at.problem("too-deep", message))
         return None
-    return found
+    return definition
 
 
 def _outputs(task: _Resolved) -> Outputs:
     if isinstance(task, _Unresolved):
         return Outputs(None)
     if isinstance(task, PipelineTask):
-        return Outputs(declared_results(task.found.spec.results), task.task.matrix is not None)
-    return Outputs({result.name: Shape(result.type or "string") for result in task.found.spec.results})
+        return Outputs(declared_results(task.definition.spec.results), task.task.matrix is not None)
+    return Outputs({result.name: Shape(result.type or "string") for result in task.definition.spec.results})
 
 
 def _among(names: Iterable[str], known: Mapping[str, Order]) -> tuple[str, ...]:
@@ -235,8 +235,8 @@ def _check_unresolved(source: _Unresolved, scope: PipelineScope, report: Report)
     )
     report.extend(check(source.task.display_name, "text", of_matrix, source.place.at("displayName")))
     of_task = [("context",), ("workspaces",), ("results",), ("steps",), ("artifacts",), ("credentials",)]
-    names = Names({}, scope.names, reported=of_task)
-    for argument in given_params(source.task, source.place):
+    names = Names({}, scope.names, unresolved=of_task)
+    for argument in passed_params(source.task, source.place):
         report.extend(check_value(argument.value, names, argument.place))
     report.extend(check_guards(source.task.when, scope.names, source.place.at("when")))
     variables = Variables(scope.names, scope.values, report)
@@ -274,10 +274,10 @@ def _compile_nested(
     params = _bind_params(source, scope, report)
     workspaces = _bind_workspaces(source, scope, report)
     inner = Ancestry((*ancestry.path, task.name), ancestry.referred_from, ancestry.run.inner(task.name))
-    pipeline = compile_pipeline(source.found, params, workspaces, inner, state)
+    pipeline = compile_pipeline(source.definition, params, workspaces, inner, state)
     return plan.Task(
         name=task.name,
-        task_name=source.found.name,
+        task_name=source.definition.name,
         display_name=task.display_name,
         after=order.after,
         result_sources=order.sources,
@@ -299,18 +299,18 @@ def _compile_nested(
 
 def _bind_params(source: _Nested, scope: PipelineScope, report: Report) -> BoundParams:
     """Return the params of a Pipeline in a Pipeline; an embedded one gets those around it that it uses."""
-    found = source.found
-    receiver = f"the Pipeline '{found.name}'"
-    declared = [(spec, found.place.at("params", index)) for index, spec in enumerate(found.spec.params)]
-    arguments = given_params(source.task, source.place)
+    definition = source.definition
+    receiver = f"the Pipeline '{definition.name}'"
+    declared = [(spec, definition.place.at("params", index)) for index, spec in enumerate(definition.spec.params)]
+    arguments = passed_params(source.task, source.place)
     for argument in arguments:
         report.extend(check_value(argument.value, scope.names, argument.place))
-    declaration = Declaration(receiver, declared, scope.names if found.embedded else NO_NAMES)
-    if not found.embedded:
+    declaration = Declaration(receiver, declared, scope.names if definition.embedded else NO_NAMES)
+    if not definition.embedded:
         report.extend(undeclared_params(arguments, declaration))
-    bound = bind(declaration, arguments, OuterScope(scope.names, scope.values, found.embedded), source.place)
+    bound = bind(declaration, arguments, OuterScope(scope.names, scope.values, definition.embedded), source.place)
     report.extend(bound.problems)
-    return _with_inherited(bound, found.spec, scope) if found.embedded else bound
+    return _with_inherited(bound, definition.spec, scope) if definition.embedded else bound
 
 
 def _with_inherited(bound: BoundParams, spec: PipelineSpec, scope: PipelineScope) -> BoundParams:
@@ -328,24 +328,25 @@ def _with_inherited(bound: BoundParams, spec: PipelineSpec, scope: PipelineScope
 
 
 def _bind_workspaces(source: _Nested, scope: PipelineScope, report: Report) -> Bindings:
-    found = source.found
-    receiver = pipeline_receiver(found, source.place)
+    definition = source.definition
+    receiver = pipeline_receiver(definition, source.place)
     variables = Variables(scope.names, scope.values, report)
     bound: Bindings = bind_for_pipeline(
         bindings_of(source.task, source.place), scope.workspaces, receiver.name, variables
     )
-    if found.embedded:
+    if definition.embedded:
         bound = {**scope.workspaces, **bound}
     report.extend(missing_workspaces(receiver, bound))
     return bind_pipeline(receiver, bound)
 
 
-def pipeline_receiver(found: Definition[PipelineSpec], place: Place) -> Receiver:
+def pipeline_receiver(definition: Definition[PipelineSpec], place: Place) -> Receiver:
     """Return a Pipeline as the receiver of Workspaces; `place` is where the run or PipelineTask uses it."""
     declared = [
-        (workspace, found.place.at("workspaces", index)) for index, workspace in enumerate(found.spec.workspaces)
+        (workspace, definition.place.at("workspaces", index))
+        for index, workspace in enumerate(definition.spec.workspaces)
     ]
-    return Receiver(f"the Pipeline '{found.name}'", declared, place, found.embedded)
+    return Receiver(f"the Pipeline '{definition.name}'", declared, place, definition.embedded)
 
 
 def _result_problems(spec: PipelineSpec, place: Place, names: Names) -> Iterator[Problem]:

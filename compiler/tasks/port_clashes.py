@@ -101,6 +101,6 @@ def _waits(task: str, other: str, after: Mapping[str, tuple[str, ...]]) -> bool:
         name = ahead.pop()
         if name == other:
             return True
-        ahead.extend(each for each in after[name] if each not in seen)
+        ahead.extend(earlier for earlier in after[name] if earlier not in seen)
         seen.update(after[name])
     return False

@@ -24,7 +24,7 @@ from monopod.compiler.documents.places import Place
 from monopod.compiler.documents.unsupported import in_step_action
 from monopod.compiler.pod.draft import characters_in, check_size
 from monopod.compiler.scope.params import Argument, BoundParams, Declaration, OuterScope, bind, undeclared_params
-from monopod.compiler.scope.references import STRING, Names, Shape, check_value, is_reported, shape_of
+from monopod.compiler.scope.references import STRING, Names, Shape, check_value, is_unresolved, shape_of
 from monopod.compiler.scope.run_names import TektonLabels
 from monopod.compiler.scope.step_params import renamed, renamed_bound
 from monopod.compiler.scope.undeclared_results import undeclared_results
@@ -43,7 +43,7 @@ class ResolvedStep:
     """A Step or Sidecar with all its fields, and what its own texts may refer to.
 
     ``fixed`` are variables of its own, ``bound`` the params of its StepAction, under the names of ``step_params``.
-    `reported`: the StepAction is not there, so it is not known what the Step runs and which Results it has.
+    `unresolved`: the StepAction is not there, so it is not known what the Step runs and which Results it has.
     """
 
     name: str
@@ -55,7 +55,7 @@ class ResolvedStep:
     usages: Sequence[WorkspaceUsage]
     results: Sequence[StepResult] = ()
     is_sidecar: bool = False
-    reported: bool = False
+    unresolved: bool = False
 
     @property
     def names_in_fields(self) -> Names:
@@ -94,7 +94,7 @@ def resolve_steps(spec: TaskSpec, place: Place, task: TaskScope, catalog: Catalo
     places = {step_name(step.name, index): index for index, step in enumerate(spec.steps)}
     for index, step in enumerate(spec.steps):
         earlier = _EarlierSteps(
-            results, Artifacts(positions, index), reported_results(result), _WithoutResults(places, index)
+            results, Artifacts(positions, index), unresolved_results(result), _WithoutResults(places, index)
         )
         resolver = _StepResolver(step_name(step.name, index), step, place.at("steps", index), earlier, task)
         resolved = resolver.resolved(template, place.at("stepTemplate"), catalog)
@@ -141,9 +141,9 @@ def result_shapes(steps: Iterable[ResolvedStep]) -> dict[Path, Shape]:
     }
 
 
-def reported_results(steps: Iterable[ResolvedStep]) -> frozenset[Path]:
+def unresolved_results(steps: Iterable[ResolvedStep]) -> frozenset[Path]:
     """Return the paths of Results that are unknown, because their Steps were reported."""
-    return frozenset(("steps", step.name, "results") for step in steps if step.reported)
+    return frozenset(("steps", step.name, "results") for step in steps if step.unresolved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ class _EarlierSteps:
 
     results: Mapping[Path, Shape]
     artifacts: Artifacts
-    reported: frozenset[Path]
+    unresolved: frozenset[Path]
     refused: _WithoutResults
 
 
@@ -231,11 +231,11 @@ class _StepResolver:
                 self.step.results,
             )
         outer = OuterScope(self.task.names, self.task.values)
-        found = catalog.step_action(self.step.ref, self.place.at("ref"), outer)
-        if found is None:
+        definition = catalog.step_action(self.step.ref, self.place.at("ref"), outer)
+        if definition is None:
             return self._unresolved(merge_template(template, own), Sources(sources))
-        action, action_place = found.spec, found.place
-        bound = self._bind(found.name, action, action_place)
+        action, action_place = definition.spec, definition.place
+        bound = self._bind(definition.name, action, action_place)
         fixed = self._fixed(action.results)
         names = self._names(bound.shapes, fixed, self.task.without_params)
         from_action = action.to_kubernetes()
@@ -260,7 +260,7 @@ class _StepResolver:
         names = self._names({}, self._fixed(()), self.task.names)
         for index, param in enumerate(self.step.params):
             self.task.report.extend(check_value(param.value, names, self.place.at("params", index, "value")))
-        return ResolvedStep(self.name, fields, sources, names, {}, NOTHING_BOUND, self.step.workspaces, reported=True)
+        return ResolvedStep(self.name, fields, sources, names, {}, NOTHING_BOUND, self.step.workspaces, unresolved=True)
 
     def _fixed(self, results: Iterable[StepResult]) -> dict[Path, Value]:
         return {**step_variables(results, self.name), **_workspace_paths(self.step.workspaces)}
@@ -272,7 +272,7 @@ class _StepResolver:
             shapes,
             outer,
             open_ended=self.earlier.artifacts,
-            reported=self.earlier.reported,
+            unresolved=self.earlier.unresolved,
             refused=self.earlier.refused.reason,
             hidden=hidden,
         )
@@ -280,13 +280,13 @@ class _StepResolver:
     def _bind(self, action_name: str, action: StepActionSpec, place: Place) -> BoundParams:
         receiver = f"the StepAction '{action_name}'"
         names = self._names({}, {}, self.task.names)
-        given = self._without_ignored(receiver, action, names)
-        for argument in given:
+        arguments = self._without_ignored(receiver, action, names)
+        for argument in arguments:
             self.task.report.extend(check_value(argument.value, names, argument.place))
         declared = [(spec, place.at("params", index)) for index, spec in enumerate(action.params)]
         declaration = Declaration(receiver, declared, self.task.without_params)
-        self.task.report.extend(undeclared_params(given, declaration, "error"))
-        bound = bind(declaration, given, OuterScope(names, self.task.values), self.place)
+        self.task.report.extend(undeclared_params(arguments, declaration, "error"))
+        bound = bind(declaration, arguments, OuterScope(names, self.task.values), self.place)
         self.task.report.extend(bound.problems)
         return bound
 
@@ -296,24 +296,24 @@ class _StepResolver:
         There the keys of the default are what the StepAction sees.
         """
         objects = {spec.name: spec for spec in action.params if spec.value_type == "object"}
-        given = []
+        arguments = []
         for index, param in enumerate(self.step.params):
             place, spec = self.place.at("params", index, "value"), objects.get(param.name)
             is_text = shape_of(param.value, names) == STRING
-            if spec is not None and is_text and _has_whole_default(spec) and not is_reported(param.value, names):
+            if spec is not None and is_text and _has_whole_default(spec) and not is_unresolved(param.value, names):
                 message = (
                     f"the param '{param.name}' of {receiver} is of type object and this value is of type string, "
                     "so it has no effect, as in Tekton: the default is used"
                 )
                 self.task.report.add(place.problem("no-effect", message, "warning"))
             else:
-                given.append(Argument(param.name, param.value, place))
-        return given
+                arguments.append(Argument(param.name, param.value, place))
+        return arguments
 
     def _check_script(self, script: str, place: Place) -> None:
-        found = next((reference for reference in references(script) if reference.path[0] == "params"), None)
-        if found is not None:
-            message = f"{found.text}: the script of a StepAction may not hold params; hand it over in env"
+        reference = next((used for used in references(script) if used.path[0] == "params"), None)
+        if reference is not None:
+            message = f"{reference.text}: the script of a StepAction may not hold params; hand it over in env"
             self.task.report.add(place.at("script").problem("param-in-script", message))
 
 

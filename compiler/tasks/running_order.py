@@ -20,7 +20,7 @@ def task_levels(tasks: Sequence[Task]) -> dict[str, int]:
     levels: dict[str, int] = {}
     before = {task.name: names.keys() & task.after for task in tasks}
     for name in graphlib.TopologicalSorter(before).static_order():
-        levels[name] = max((levels[each] + 1 for each in before[name]), default=0)
+        levels[name] = max((levels[earlier] + 1 for earlier in before[name]), default=0)
     return {task.name: levels[task.name] for task in sorted(tasks, key=lambda task: levels[task.name])}
 
 
@@ -40,7 +40,7 @@ def _place_tasks(tasks: Sequence[Task], start: int, starts: dict[str, int]) -> i
     by_name = {task.name: task for task in tasks}
     ends: dict[str, int] = {}
     for name in task_levels(tasks):
-        task_start = max((ends[each] for each in by_name[name].after if each in ends), default=start)
+        task_start = max((ends[earlier] for earlier in by_name[name].after if earlier in ends), default=start)
         ends[name] = _place_task(by_name[name], task_start, starts)
     return max(ends.values(), default=start)
 

@@ -97,10 +97,10 @@ def lower_run(bound: BoundRun, state: CompilerState) -> plan.Pipeline:
 
 
 def _declaration(run: Run, context: Names) -> Declaration:
-    found = run.definition
-    declared = [(spec, found.place.at("params", index)) for index, spec in enumerate(found.spec.params)]
+    definition = run.definition
+    declared = [(spec, definition.place.at("params", index)) for index, spec in enumerate(definition.spec.params)]
     is_pipeline = run.pipeline is not None
-    receiver = f"the {'Pipeline' if is_pipeline else 'Task'} '{found.name}'"
+    receiver = f"the {'Pipeline' if is_pipeline else 'Task'} '{definition.name}'"
     return Declaration(receiver, declared, context, of_run=is_pipeline)
 
 
@@ -127,8 +127,12 @@ def _max_concurrency(run: Run, report: Report) -> int | None:
 
 def _known_workspaces(run: Run) -> set[str]:
     """Return the Workspaces that a Pipeline or Task declares or, embedded in the run, uses at any depth."""
-    found = run.definition
-    return _declared_or_used(found.spec) if found.embedded else {workspace.name for workspace in found.spec.workspaces}
+    definition = run.definition
+    return (
+        _declared_or_used(definition.spec)
+        if definition.embedded
+        else {workspace.name for workspace in definition.spec.workspaces}
+    )
 
 
 def _declared_or_used(spec: PipelineSpec | TaskSpec) -> set[str]:
@@ -148,8 +152,8 @@ def _declared_or_used(spec: PipelineSpec | TaskSpec) -> set[str]:
 
 def _timeouts(run: Run, report: Report) -> TimeoutFields:
     """Return the limits of a PipelineRun; ``--timeout`` replaces ``timeouts.pipeline``."""
-    given = run.spec.timeouts if isinstance(run.spec, PipelineRunSpec) else None
-    timeouts = given or TimeoutFields()
+    own = run.spec.timeouts if isinstance(run.spec, PipelineRunSpec) else None
+    timeouts = own or TimeoutFields()
     if run.timeout is not None and run.pipeline is not None:
         timeouts = timeouts.model_copy(update={"pipeline": run.timeout})
         for path, message in timeouts.problems():
@@ -170,16 +174,16 @@ def _with_timeouts(pipeline: plan.Pipeline, timeouts: TimeoutFields) -> plan.Pip
 
 
 def _lower_task_run(bound: BoundRun, state: CompilerState) -> plan.Pipeline:
-    run, found = bound.run, bound.run.task
-    assert found is not None
+    run, definition = bound.run, bound.run.task
+    assert definition is not None
     spec = run.spec if isinstance(run.spec, TaskRunSpec) else TaskRunSpec.model_construct()
     timeout = DEFAULT_TIMEOUT if spec.timeout is None else spec.timeout
     task = pipelines.PipelineTask.model_construct(
-        name=found.name,
+        name=definition.name,
         retries=spec.retries,
         timeout=timeout if run.timeout is None else run.timeout,
         workspaces=tuple(WorkspacePipelineTaskBinding(name=name) for name in bound.workspaces),
     )
     scope = PipelineScope((), Names({}), Scope({}, budget=state.budget), bound.workspaces, run.names)
-    compiled = compile_task(PipelineTask(task, run.place, found, run.params, of_run=True), Order(), scope, state)
-    return plan.Pipeline(found.name, tasks=(compiled,))
+    compiled = compile_task(PipelineTask(task, run.place, definition, run.params, of_run=True), Order(), scope, state)
+    return plan.Pipeline(definition.name, tasks=(compiled,))

@@ -97,7 +97,7 @@ def slots_of_matrix(parts: TaskParts, values: Combinations, count: int, draft: P
     else:
         report.extend(of_all.problems)
         contents = [content] * count
-    slots = tuple(_slot(parts, each, index, draft) for index, each in enumerate(contents))
+    slots = tuple(_slot(parts, content_of_slot, index, draft) for index, content_of_slot in enumerate(contents))
     return Slots(slots, tuple(container.environment for container in content.containers), pinned)
 
 
@@ -107,7 +107,7 @@ def _content(parts: TaskParts, values: Scope, shared: Scope, draft: PodDraft, re
     mountable = frozenset(volume["name"] for volume in volumes)
     mountable |= {workspaces.name_in_pod(workspace.volume, draft) for workspace in parts.workspaces if workspace.volume}
     mountable |= draft.kept_volumes
-    listed = frozenset(usage.name for each in (*parts.steps, *parts.sidecars) for usage in each.usages)
+    listed = frozenset(usage.name for step in (*parts.steps, *parts.sidecars) for usage in step.usages)
     content = _Content(volumes, [], [])
     for step in (*parts.steps, *parts.sidecars):
         variables = Variables(step.names_in_fields, step.values(values), report)
@@ -129,15 +129,15 @@ def _with_image_program(
     if (
         image is None
         or image_problem(image) is not None  # which is reported
-        or step.reported
+        or step.unresolved
         or says_what_to_run(step, variables.values)
         or not is_resolved(step.fields["image"], variables.values)
     ):
         return container, None
-    found = images.find(step, image, variables.report)
-    if found is None:
+    program_and_image = images.find(step, image, variables.report)
+    if program_and_image is None:
         return container, None
-    program, name = found
+    program, name = program_and_image
     return replace(container, fields={**container.fields, "image": name}), program
 
 

@@ -43,16 +43,16 @@ class CompilerState:
     labels: TektonLabels = NO_LABELS
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def source(self, found: Definition[Any]) -> str:
+    def source(self, definition: Definition[Any]) -> str:
         """Keep a definition for the status of the run; return its key, empty if it is embedded."""
-        if found.embedded:
+        if definition.embedded:
             return ""
-        kind = "Pipeline" if isinstance(found.spec, PipelineSpec) else "Task"
-        key = f"{kind}/{found.identity}"
+        kind = "Pipeline" if isinstance(definition.spec, PipelineSpec) else "Task"
+        key = f"{kind}/{definition.identity}"
         if key not in self.sources:
-            origin = self.catalog.remote.sources.get(found.origin)
+            origin = self.catalog.remote.sources.get(definition.origin)
             self.sources[key] = {
-                "spec": found.spec.to_kubernetes(),
+                "spec": definition.spec.to_kubernetes(),
                 **({} if origin is None else {"refSource": origin}),
             }
         return key

@@ -80,11 +80,11 @@ def written(fields: Mapping[str, Any]) -> frozenset[Path]:
     return frozenset(_paths(fields, ()))
 
 
-def _paths(fields: Mapping[str, Any], around: Path) -> Iterator[Path]:
+def _paths(fields: Mapping[str, Any], parent: Path) -> Iterator[Path]:
     for name, value in fields.items():
-        yield (*around, name)
+        yield (*parent, name)
         if isinstance(value, dict):
-            yield from _paths(value, (*around, name))
+            yield from _paths(value, (*parent, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Container:
     def with_volumes(self, names: Mapping[str, str]) -> dict[str, Any]:
         """Return the fields with the names that the volumes have in the Pod."""
         renamed: dict[str, Any] = {
-            field: [{**each, "name": names.get(each["name"], each["name"])} for each in self.fields[field]]
+            field: [{**mount, "name": names.get(mount["name"], mount["name"])} for mount in self.fields[field]]
             for field in ("volumeMounts", "volumeDevices")
             if field in self.fields
         }
@@ -137,8 +137,8 @@ def merge_template(template: Mapping[str, Any], step: Mapping[str, Any]) -> dict
 
 
 def _merge_lists(base: list[dict[str, Any]], over: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    by_key = {each[key]: each for each in base}
-    by_key.update((each[key], each) for each in over)
+    by_key = {entry[key]: entry for entry in base}
+    by_key.update((entry[key], entry) for entry in over)
     return list(by_key.values())
 
 
@@ -156,11 +156,11 @@ def _check_texts(value: Any, use: Use, names: Names, place: Place, *parts: str |
         if "$(" in value:
             yield from check(value, use, names, place.at(*parts))
     elif isinstance(value, dict):
-        for key, each in value.items():
-            yield from _check_texts(each, use, names, place, *parts, key)
+        for key, item in value.items():
+            yield from _check_texts(item, use, names, place, *parts, key)
     elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from _check_texts(each, use, names, place, *parts, index)
+        for index, item in enumerate(value):
+            yield from _check_texts(item, use, names, place, *parts, index)
 
 
 def working_directory(fields: Mapping[str, Any]) -> str | None:

@@ -98,11 +98,11 @@ def _texts(value: Any, path: tuple[str | int, ...] = ()) -> Iterable[tuple[tuple
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):
-        for key, each in value.items():
-            yield from _texts(each, (*path, key))
+        for key, item in value.items():
+            yield from _texts(item, (*path, key))
     elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from _texts(each, (*path, index))
+        for index, item in enumerate(value):
+            yield from _texts(item, (*path, index))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +189,10 @@ def missing_workspaces(receiver: Receiver, bound: Bindings) -> Iterator[Problem]
             yield receiver.place.problem("missing-workspace", message)
 
 
-def bound_in_vain(given: Iterable[BoundByRun], known: Iterable[str], receiver: str) -> Iterator[Problem]:
+def bound_in_vain(bindings: Iterable[BoundByRun], known: Iterable[str], receiver: str) -> Iterator[Problem]:
     """Yield a warning for each Workspace that a run binds and that nothing declares or uses (`known`)."""
     names = set(known)
-    for binding in given:
+    for binding in bindings:
         if binding.name not in names:
             hint = did_you_mean(binding.name, names)
             message = f"{receiver} declares no Workspace '{binding.name}', so this has no effect{hint}"
