@@ -1,1 +1,1 @@
-"""YAML in: files, their positions, the documents in them, and which of them is run."""
+"""YAML input: files, positions, the documents in the files, and the choice of the runs."""

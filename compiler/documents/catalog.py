@@ -1,10 +1,10 @@
-"""The Tasks, Pipelines and StepActions that references can mean.
+"""The Tasks, Pipelines and StepActions that references can name.
 
 Rules:
 
-- A name means the document of that kind and name among the files, also where a fetched document has the reference.
+- A name refers to the document of that kind and name in the files, even if a fetched document has the reference.
 
-Left to others: fetching (``remote``), what a definition becomes in the Plan (``tasks``).
+Left to others: fetching (``remote``), compiling a definition (``tasks``).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ M = TypeVar("M", bound=Model)
 class Definition(Generic[Spec]):
     """The spec of a Pipeline, Task or StepAction, its name, and where it is written.
 
-    `embedded`: it is written where it is used. ``metadata`` belongs to a Pipeline or Task that is a document, and
-    ``origin`` says where that was fetched from.
+    `embedded`: it is written where it is used. A Pipeline or Task that is a document has ``metadata``, and an
+    ``origin`` if it was fetched.
     """
 
     name: str
@@ -46,26 +46,26 @@ class Definition(Generic[Spec]):
 
     @property
     def identity(self) -> str:
-        """What no other document of its kind has."""
+        """A key that is unique among the definitions of its kind."""
         return f"{self.name} ({self.origin})" if self.origin else self.name
 
     @property
     def metadata_place(self) -> Place:
-        """Where the metadata is written: beside the spec in a document of its own, inside of an embedded spec."""
+        """Where the metadata is written: beside the spec of a document, or inside an embedded spec."""
         if self.embedded or not isinstance(self.place, DocumentPlace):
             return self.place.at("metadata")
         return DocumentPlace(self.place.document, ("metadata",))
 
 
 class Catalog:
-    """The documents by kind and name, and those that resolvers fetch.
+    """The documents by kind and name, and the documents that resolvers fetch.
 
-    Each lookup reports a reference that it cannot resolve and returns None. `outer` is what the params of a resolver
-    may refer to.
+    Each lookup reports a reference that it cannot resolve and returns None. The params of a resolver may refer to
+    `outer`.
     """
 
     def __init__(self, documents: Documents, context: str | None, report: Report) -> None:
-        """`context` is kubectl's, for what is fetched from a cluster."""
+        """`context` is the kubectl context for fetching from a cluster."""
         self._report = report
         self.remote = RemoteDocuments(documents, context)
         self._documents = documents
@@ -73,7 +73,7 @@ class Catalog:
         self._params_used: dict[int, frozenset[str]] = {}
 
     def pipeline(self, reference: Reference, place: Place, outer: OuterScope) -> Definition[PipelineSpec] | None:
-        """Return the Pipeline that a reference means."""
+        """Return the Pipeline that a reference names."""
         if reference.resolver:
             fetched = self.remote.find(Pipeline, reference, place, outer, self._report)
             return None if fetched is None else _of_document(fetched[0], fetched[1].spec, fetched[1].metadata)
@@ -81,7 +81,7 @@ class Catalog:
         return None if named is None else _in_files(named[0], named[1].spec, named[1].metadata)
 
     def task(self, reference: TaskRef, place: Place, outer: OuterScope) -> Definition[TaskSpec] | None:
-        """Return the Task that a reference means; a custom task is reported too."""
+        """Return the Task that a reference names; a custom task is reported too."""
         foreign = bool(reference.api_version) and not reference.api_version.startswith("tekton.dev/")
         if foreign or reference.kind.lower() not in _KINDS_OF_TASKS:
             self._report.add(place.problem("custom-task", _CUSTOM_TASK))
@@ -105,7 +105,7 @@ class Catalog:
         return named
 
     def step_action(self, reference: Reference, place: Place, outer: OuterScope) -> Definition[StepActionSpec] | None:
-        """Return the StepAction that a reference means."""
+        """Return the StepAction that a reference names."""
         if reference.resolver:
             fetched = self.remote.find(StepAction, reference, place, outer, self._report)
             return None if fetched is None else _of_document(fetched[0], fetched[1].spec)
@@ -113,7 +113,7 @@ class Catalog:
         return None if named is None else _in_files(named[0], named[1].spec)
 
     def paths_in_task(self, spec: TaskSpec, place: Place, outer: OuterScope) -> frozenset[Path]:
-        """Return all that a Task and its StepActions refer to. A Task that is used often is looked through once."""
+        """Return the paths that a Task and its StepActions refer to. A Task that is used often is searched once."""
         paths = self._paths_in_tasks.get(id(spec))
         if paths is None:
             names = [step.ref.name for step in spec.steps if step.ref is not None]
@@ -125,7 +125,7 @@ class Catalog:
         return paths.union(*(paths_in(document[1].spec) for document in fetched if document is not None))
 
     def params_used(self, spec: TaskSpec) -> frozenset[str]:
-        """Return the params that a Task refers to elsewhere than in the defaults of params."""
+        """Return the params that a Task refers to outside the defaults of params."""
         names = self._params_used.get(id(spec))
         if names is None:
             paths = paths_in([value for name, value in spec.__dict__.items() if name != "params"])
@@ -151,7 +151,7 @@ _CUSTOM_TASK = (
 
 
 def custom_task_problem(place: Place) -> Problem:
-    """Return the problem with a custom task that is embedded."""
+    """Return the problem with an embedded custom task."""
     return place.problem("custom-task", _CUSTOM_TASK)
 
 

@@ -1,15 +1,15 @@
-"""The documents of a run: read, checked one by one, and able to find the position of each part.
+"""The documents of a run: read and checked one by one, with the position of each of their parts.
 
 Rules:
 
-- Files hold YAML or JSON, any number of documents. ``-`` is standard input. A directory means its .yaml, .yml and .json
-  files, in the order of their names, without subdirectories, as with kubectl.
+- Files hold YAML or JSON, any number of documents. ``-`` is standard input. A directory stands for its .yaml, .yml and
+  .json files in alphabetical order, without subdirectories, as with kubectl.
 - Tekton's kinds, and ConfigMap, Secret, PersistentVolumeClaim and LimitRange, become models; v1beta1 is rewritten as
-  v1 first. A ``List`` is its items. Everything else must have an apiVersion and a kind and is kept as it is.
+  v1 first. A ``List`` is replaced by its items. Other documents need an apiVersion and a kind and are kept unchanged.
 - All problems of all files are reported at once.
 
-Left to others: YAML itself (``yaml_tree``) and files of it (``yaml_files``), the rules for each kind
-(``monopod.schemas``), what refers to what.
+Left to others: parsing YAML (``yaml_tree``), reading files (``yaml_files``), the rules for each kind
+(``monopod.schemas``), references between documents.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _TEKTON_VERSIONS = {
 }
 _TEKTON_KINDS = _TEKTON_VERSIONS["tekton.dev/v1"]
 _OTHER_TEKTON_KINDS = frozenset({"CustomRun", "VerificationPolicy"})
-"""Kinds of Tekton's that are passed through: they do not apply to a run."""
+"""Tekton's kinds that are passed through: they do not apply to a run."""
 _GONE_KINDS = {
     "Condition": "use `when` of the Task that it guards",
     "PipelineResource": "use params, Workspaces and Results",
@@ -90,9 +90,9 @@ M = TypeVar("M", bound=Model)
 class Document:
     """One Kubernetes object.
 
-    `data` is the object as plain data and must not be changed. `model` is there if the kind is one of those we know.
-    `name` is ``metadata.name``, or empty without one. `origins` maps what was moved in `data` to where the file has it
-    (``v1beta1``). `is_cluster_task`: it is a ClusterTask, read as a Task. `warnings` say what reading it changed.
+    `data` is the object as plain data and must not be changed. `model` is set for the kinds that monopod knows.
+    `name` is ``metadata.name``, or empty. `origins` maps the paths of moved fields in `data` to their paths in the file
+    (``v1beta1``). `is_cluster_task`: it is a ClusterTask, read as a Task. `warnings` report what reading it changed.
     """
 
     file: str
@@ -107,10 +107,10 @@ class Document:
     warnings: tuple[Problem, ...] = ()
 
     def position(self, path: Path = (), *, key: bool = False) -> Position:
-        """Return where `path`, such as ``("spec", "tasks", 3, "runAfter", 0)``, is, or the last of it that is there.
+        """Return the position of `path`, such as ``("spec", "tasks", 3, "runAfter", 0)``, or of its last existing part.
 
-        With `key`, that is where the key at the end of the path is, not its value. What an alias or a merge key brought
-        in is where it was written.
+        With `key`, return the position of the key at the end of the path, not of its value. A value from an alias or a
+        merge key is where it was written.
         """
         line, column = yaml_tree.find(self.marks, origin(path, self.origins), key=key)
         return Position(self.file, line + 1, column + 1)
@@ -118,14 +118,14 @@ class Document:
     def problem(
         self, path: Path, message: str, rule: Rule, *, key: bool = False, severity: Severity = "error"
     ) -> Problem:
-        """Return a problem at `path`, its message beginning with the path, as the file has it."""
+        """Return a problem at `path`, its message beginning with the path in the file."""
         text = f"{format_path(origin(path, self.origins))}: {message}" if path else message
         return Problem(self.position(path, key=key), text, rule, severity)
 
 
 @dataclass(frozen=True)
 class Documents:
-    """All documents given, in their order, and the texts of the files that they are from, by name."""
+    """All documents in order, and the texts of their files by name."""
 
     items: tuple[Document, ...]
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -138,9 +138,9 @@ class Documents:
         return cast("tuple[tuple[Document, M], ...]", self._by_model.get(model, ()))
 
     def named(self, model: type[M]) -> Mapping[str, tuple[Document, M]]:
-        """Return the documents of one kind by name; of those of one name in several namespaces, the last.
+        """Return the documents of one kind by name; if several namespaces have the name, the last document.
 
-        A Task comes before a ClusterTask of its name.
+        A Task takes precedence over a ClusterTask of the same name.
         """
         return cast("Mapping[str, tuple[Document, M]]", self._by_name.get(model, {}))
 
@@ -179,14 +179,14 @@ class Documents:
         return {file: text.splitlines() for file, text in self.texts.items()}
 
     def others(self) -> tuple[Document, ...]:
-        """Return the documents of kinds we do not know."""
+        """Return the documents of kinds that monopod does not know."""
         return tuple(document for document in self.items if document.model is None)
 
 
 def load(paths: Sequence[str], standard_input: BinaryIO | None = None) -> Documents:
-    """Return the documents in these files. Raises Problems, with everything that is wrong with any of them.
+    """Return the documents in these files. Raises Problems with the problems of all files.
 
-    `standard_input` is what ``-`` means; by default, the process's own.
+    ``-`` reads `standard_input`; by default, the process's own.
     """
     loader = _Loader(standard_input)
     for path in paths:
@@ -261,7 +261,7 @@ class _Loader:
         self.problems.append(Problem(Position(file), message, rule))
 
     def _take(self, file: str, data: Any, marks: yaml_tree.Place | yaml_tree.Marks) -> None:
-        """Take one value of a file: an object, or a List of them."""
+        """Take one value of a file: an object, or a List of objects."""
         is_object = isinstance(data, dict) and data.get("apiVersion") and data.get("kind")
         if not is_object and (answer := of_another_system(data)) is not None:
             self._report_file(file, answer, "foreign-file")
@@ -308,7 +308,7 @@ class _Loader:
         self.documents.append(replace(document, model=model, name=name))
 
     def _as_written(self, document: Document, complaint: Complaint) -> str:
-        """Return the message of a complaint, with how a number or boolean is written, if YAML reads it otherwise."""
+        """Return the message of a complaint, with the spelling of a number or boolean that YAML reads differently."""
         written = self._respelled_at(document, complaint.path, complaint.value)
         if written is None:
             return complaint.message
@@ -316,14 +316,14 @@ class _Loader:
         return complaint.message.replace(read, f"{written}, which YAML reads as {read}", 1)
 
     def _respelled_at(self, document: Document, path: Path, value: Any) -> str | None:
-        """Return how the number or boolean at `path` is written, if it is not as JSON would write it."""
+        """Return the spelling of the number or boolean at `path`, if JSON would write it differently."""
         if not isinstance(value, bool | int | float):
             return None
         at = document.position(path)
         return self._respelled[document.file].get((at.line - 1, at.column - 1))
 
     def _respelled_params(self, document: Document) -> Iterator[Problem]:
-        """Yield a warning for each value of a param that becomes another text, since YAML reads it as a number."""
+        """Yield a warning for each param value that becomes another text because YAML reads it as a number."""
         for path, value in _param_values(document.data, ()):
             written = self._respelled_at(document, path, value)
             if written is not None and (text := to_value(value)) != written:
@@ -424,7 +424,7 @@ def _type_problems(document: Document, api_version: Any, kind: Any) -> Iterator[
 
 
 def _is_misspelt_tekton(group: str, kind: str) -> bool:
-    """Return whether tekton.dev is meant, by a kind of Tekton's in a group that is written much like it."""
+    """Return whether tekton.dev is probably meant: one of Tekton's kinds in a group with a similar name."""
     if closest(kind, _TEKTON_KINDS) is None or group.endswith(".tekton.dev"):
         return False
     return group.startswith("tekton.") or bool(difflib.get_close_matches(group, ["tekton.dev"], cutoff=0.8))

@@ -1,4 +1,4 @@
-"""Files of other systems: what they are and what to do with them, in one line.
+"""Files of other systems: a one-line message that names the system and what to do.
 
 Left to others: files that are not YAML (``yaml_files``), documents of Tekton and Kubernetes (``documents``).
 """
@@ -25,7 +25,7 @@ _ARGO_KINDS |= dict.fromkeys(("WorkflowTemplate", "ClusterWorkflowTemplate"), "a
 
 
 def of_another_system(data: Any) -> str | None:
-    """Return what a document without apiVersion and kind is, and what to do; None if that is not known."""
+    """Return what a document without apiVersion and kind is, and what to do; None if it is not recognised."""
     if isinstance(data, str):
         return _of_text(data)
     if isinstance(data, list):
@@ -50,7 +50,7 @@ def of_another_system(data: Any) -> str | None:
 
 
 def of_another_api(api_version: str, kind: str) -> str | None:
-    """Return what an object of another API is, if people might try to run it as a Pipeline; else None."""
+    """Return what an object of another API is, if a user might try to run it as a Pipeline; else None."""
     if api_version.startswith("argoproj.io/") and kind in _ARGO_KINDS:
         return f"this is {_ARGO_KINDS[kind]}; monopod runs Tekton Pipelines: write its templates as Tasks of a Pipeline"
     if api_version.startswith("triggers.tekton.dev/") and kind in _TRIGGER_KINDS:
@@ -64,7 +64,7 @@ def _article(word: str) -> str:
 
 
 def template_in(text: str) -> tuple[int, str] | None:
-    """Return where a text that is not YAML first looks like a Helm template, and what to do; None if it does not."""
+    """Return the offset of the first Helm template in a text that is not YAML, and what to do; None without one."""
     match = _TEMPLATE.search(text)
     if match is None:
         return None
@@ -72,7 +72,7 @@ def template_in(text: str) -> tuple[int, str] | None:
 
 
 def url_in_place_of_file(path: str) -> str | None:
-    """Return what to do with a URL given instead of a file; None if it is not a URL."""
+    """Return what to do with a URL that is used as a file name; None if it is not a URL."""
     if not _URL.match(path):
         return None
     way_out = f"curl -fsSL '{path}' | monopod COMMAND -f -" if path.startswith("http") else "fetch it first"

@@ -6,7 +6,7 @@ Rules:
   object, or ``key:value`` pairs separated by commas.
 - A binding is ``emptyDir``, ``pvc:CLAIM``, ``hostPath:DIRECTORY``, ``secret:NAME`` or ``configMap:NAME``.
 
-Left to others: which params and Workspaces there are (``run_selection``).
+Left to others: checking the names of params and Workspaces (``run_selection``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from monopod.schemas.plan import Value, ValueType
 
 
 def parse_param(text: str, kind: ValueType) -> Value:
-    """Return the value of a param of a type. Raises ValueError if the text is not such a value."""
+    """Return the value in a text for a param of a type. Raises ValueError if the text has another type."""
     if kind == "array":
         return _parse_array(text)
     return _parse_object(text) if kind == "object" else text
@@ -63,7 +63,7 @@ _SOURCES: dict[str, Callable[[str], dict[str, Any]]] = {
 
 
 def parse_binding(text: str) -> dict[str, Any]:
-    """Return the volume source that a binding means. Raises ValueError for any other text."""
+    """Return the volume source of a binding. Raises ValueError if the text is not a binding."""
     kind, _, rest = text.partition(":")
     if text == "emptyDir":
         return {"emptyDir": {}}

@@ -1,6 +1,6 @@
 """Places: where something was written, so that a problem with it can be reported there.
 
-Left to others: what is wrong (all stages), the position of a path in its file (``documents``).
+Left to others: finding problems (all stages), the position of a path in its file (``documents``).
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class DocumentPlace:
         return DocumentPlace(self.document, self.path + parts)
 
     def problem(self, rule: Rule, message: str, severity: Severity = "error") -> Problem:
-        """Return a problem at this place; the message starts with the path, as people write it."""
+        """Return a problem at this place; the message starts with the path, in the usual notation."""
         text = f"{format_path(self.path)}: {message}" if self.path else message
         return Problem(self.document.position(self.path), text, rule, severity)
 
 
 @dataclass(frozen=True, slots=True)
 class OptionPlace:
-    """An option of the command line, as it was given: ``-p version=1``."""
+    """An option of the command line, as the user wrote it: ``-p version=1``."""
 
     option: str
 

@@ -1,8 +1,8 @@
-"""Fields that Tekton once had, or has elsewhere: what to write instead.
+"""Fields that Tekton has removed, or has elsewhere: what to write instead.
 
 Source: Tekton docs/migrating-v1beta1-to-v1.md, docs/deprecations.md, and the fields of v1 by their level.
 
-Left to others: which fields there are (``monopod.schemas``), the older spellings that v1beta1 documents may still use
+Left to others: the existing fields (``monopod.schemas``), older spellings that v1beta1 documents may still use
 (``schemas.tekton.v1beta1``).
 """
 
@@ -67,7 +67,7 @@ _REPLACEMENTS: tuple[tuple[re.Pattern[str], frozenset[str], str], ...] = tuple(
 
 
 def replacement(path: Path, kind: str) -> str | None:
-    """Return what to write instead of a field that a document of this kind cannot have; None if that is not known."""
+    """Return what to write instead of a field that a document of this kind cannot have; None if it is not known."""
     text = format_path(path)
     return next(
         (way for pattern, kinds, way in _REPLACEMENTS if (not kinds or kind in kinds) and pattern.search(text)), None

@@ -2,13 +2,13 @@
 
 Rules:
 
-- All runs in the files are run, in their order, as `kubectl create` would. Without a run it is the Pipeline (of
-  several, the one that no other uses), and without a Pipeline the Task.
+- All runs in the files are selected, in order, as with `kubectl create`. Without a run, the Pipeline is selected (if
+  there are several, the Pipeline that no other uses), and without a Pipeline the Task.
 - ``--name`` chooses by name or generateName: the runs, else the Pipeline, else the Task.
 - ``-p`` and ``-w`` override the run's own params and Workspaces, and must name declared ones.
 - A Workspace that a bare Pipeline or Task needs and that is not bound becomes an emptyDir, with a warning.
 
-Left to others: whether the values fit (``params``), and what is bound to a Workspace (``workspaces``).
+Left to others: checking the values (``params``), and the volumes of Workspaces (``workspaces``).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class BoundByRun:
 
 
 _NO_VALUE: dict[ValueType, Value] = {"string": "", "array": (), "object": {}}
-"""The value of a param whose option is wrong, which is reported."""
+"""The value of a param whose option is wrong. The option is reported."""
 
 _NO_METADATA = OptionPlace("metadata")
 
@@ -59,8 +59,8 @@ _NO_METADATA = OptionPlace("metadata")
 class Run:
     """A PipelineRun or TaskRun. Exactly one of `pipeline` and `task` is set; `spec` only if a file has the run.
 
-    `source` is the document of the run or, for a generated run, of its Pipeline or Task; `place` is that of its spec.
-    `document` is the run as plain data, as it is reported later. `timeout` is the command line's, in seconds.
+    `source` is the document of the run or, for a generated run, of its Pipeline or Task; `place` is where its spec is.
+    `document` is the run as plain data, for the run's status. `timeout` is from the command line, in seconds.
     """
 
     kind: RunKind
@@ -78,7 +78,7 @@ class Run:
 
     @property
     def definition(self) -> Definition[PipelineSpec] | Definition[TaskSpec]:
-        """What is run: the Pipeline or the Task."""
+        """The Pipeline or Task that is run."""
         definition = self.pipeline or self.task
         assert definition is not None
         return definition
@@ -90,9 +90,9 @@ class Run:
 
 
 def select(document: Document, catalog: Catalog, options: Options, report: Report) -> Run:
-    """Return the run that a chosen document asks for.
+    """Return the run for a chosen document.
 
-    Raises CompilationStoppedError if its Pipeline or Task is not there, and TooLargeError.
+    Raises CompilationStoppedError if its Pipeline or Task is missing, and TooLargeError.
     """
     is_run = isinstance(document.model, PipelineRun | TaskRun)
     run = _written_run(document, catalog, options) if is_run else _generated_run(document, options)
@@ -103,7 +103,7 @@ def select(document: Document, catalog: Catalog, options: Options, report: Repor
 
 
 def choose(documents: Documents, name: str | None) -> tuple[Document, ...]:
-    """Return one document for each run. Raises Problems if there is none, or too many to choose from."""
+    """Return one document for each run. Raises Problems if there is none, or if the choice is ambiguous."""
     runs = [document for document in documents if isinstance(document.model, PipelineRun | TaskRun)]
     pipelines = [document for document in documents if isinstance(document.model, Pipeline)]
     tasks = [document for document in documents if isinstance(document.model, Task)]
@@ -208,7 +208,7 @@ def _written_run(document: Document, catalog: Catalog, options: Options) -> Run:
 
 
 def _outer_scope(spec: PipelineRunSpec | TaskRunSpec, options: Options, names: RunNames) -> OuterScope:
-    """Return what the params of a run's resolver may refer to: the params of the run and of the command line."""
+    """Return the scope for the params of a run's resolver: the params of the run and of the command line."""
     params: dict[Path, Value] = {("params", param.name): param.value for param in spec.params}
     for name, text in options.params:
         with contextlib.suppress(ValueError):  # reported when the options are taken
@@ -242,7 +242,7 @@ def _generated_run(document: Document, options: Options) -> Run:
 
 
 def _named(document: dict[str, Any], options: Options) -> dict[str, Any]:
-    """Return a run as plain data, with a name made from its generateName if that is possible now."""
+    """Return a run as plain data, with a name generated from its generateName if that is possible now."""
     metadata = document["metadata"]
     if options.new_name is None or not options.pod_has_name_of_run or metadata.get("name"):
         return document
@@ -344,7 +344,7 @@ def _workspaces(run: Run, options: Sequence[tuple[str, str]], report: Report) ->
 
 
 def _reported(workspace: str, place: Place) -> BoundByRun:
-    """Return a binding for an option that is wrong, which is reported, so that the Workspace is not missing too."""
+    """Return a binding for a wrong option, which is reported, so that the Workspace is not reported as missing too."""
     return BoundByRun(workspace, {"name": workspace, "emptyDir": {}}, place)
 
 

@@ -1,6 +1,6 @@
-"""Fields that one Pod cannot support: each is an error with the reason, so that none is silently ignored.
+"""Fields that one Pod cannot support: each is an error with the reason. None is silently ignored.
 
-Left to others: what a single stage refuses for a reason of its own.
+Left to others: fields that only one stage refuses, in that stage.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _in_binding(binding: WorkspaceBinding, place: Place, labels: TektonLabels, k
 
 
 def _in_kept_claim(claim: PersistentVolumeClaimSpec, place: Place) -> Iterator[Problem]:
-    """Yield what the cluster would refuse of a claim, or could not mount."""
+    """Yield the fields of a claim that the cluster would refuse, or could not mount."""
     if claim.volume_mode == "Block":
         message = "a Workspace is a file system, which a volume of this mode has not; leave volumeMode out"
         yield place.at("volumeMode").problem("unsupported", message)

@@ -1,6 +1,6 @@
-"""Plain data to models, and what is wrong with it in words that a Tekton user understands.
+"""Plain data to models, with validation messages that a Tekton user understands.
 
-Left to others: the rules themselves (``monopod.schemas``), the positions (``monopod.compiler.documents.documents``).
+Left to others: the rules (``monopod.schemas``), positions (``monopod.compiler.documents.documents``).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """One thing wrong with plain data. `at_key`: it is the key at the end of the path that is wrong, not its value.
+    """A problem with plain data. `at_key`: the key at the end of the path is wrong, not its value.
 
-    `value` is what is of another type than wanted; `missing` the required field that a mapping lacks.
+    `value` has another type than expected; `missing` is the required field that a mapping lacks.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class Complaint:
 
 
 def validate(model: type[M], data: dict[str, Any]) -> tuple[M | None, list[Complaint]]:
-    """Return the model made from the data, and everything that is wrong; no model if anything is."""
+    """Return the model of the data, and all complaints; None instead of the model if there are any."""
     findings = Findings()
     complaints: list[Complaint] = []
     result = None
@@ -57,7 +57,7 @@ def validate(model: type[M], data: dict[str, Any]) -> tuple[M | None, list[Compl
 
 
 def _meant(findings: list[Finding], paths: dict[int, Path], complaints: list[Complaint]) -> dict[Path, str]:
-    """Return what each unknown field is probably meant to be, by its path: first of all what its mapping lacks."""
+    """Return the field that each unknown field probably means, by its path; a missing required field is preferred."""
     meant = {}
     for finding in findings:
         if finding.unknown is not None:
@@ -75,7 +75,7 @@ def _meant(findings: list[Finding], paths: dict[int, Path], complaints: list[Com
 
 
 def _at(path: Path, meant: dict[Path, str]) -> frozenset[str]:
-    """Return the fields that are probably meant by unknown fields of the mapping at a path."""
+    """Return the fields that the unknown fields of the mapping at a path probably mean."""
     return frozenset(field for unknown, field in meant.items() if unknown[:-1] == path)
 
 
@@ -98,12 +98,12 @@ _NEEDED = re.compile(r"\b(?:needs?|is required)\b")
 
 
 def _is_there_misspelt(message: str, names: frozenset[str]) -> bool:
-    """Return whether a message only says that something is needed which is there under one of these unknown names."""
+    """Return whether a message only reports a missing field that is there, misspelt as one of these unknown names."""
     return bool(_NEEDED.search(message)) and any(re.search(rf"\b{name}\b", message) for name in names)
 
 
 def _paths(data: Any) -> Iterator[tuple[int, Path]]:
-    """Yield the identity of each mapping with its path; of a mapping that is there several times, the first path."""
+    """Yield the identity of each mapping with its path; a mapping that occurs several times has its first path."""
     seen: set[int] = set()
     rest: list[tuple[Any, Path]] = [(data, ())]
     while rest:
@@ -190,7 +190,7 @@ _WORDS: dict[str, Callable[[ErrorDetails], str]] = {
 
 
 def describe(value: Any) -> str:
-    """Return what a plain value is, for a message: ``a number (5)``, ``a list``."""
+    """Describe a plain value for a message: ``a number (5)``, ``a list``."""
     match value:
         case None:
             return "nothing"

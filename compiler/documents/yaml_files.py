@@ -1,11 +1,11 @@
-"""Files of YAML or JSON: read, decoded and parsed, each value with its place.
+"""YAML and JSON files: read, decoded and parsed, each value with its place.
 
 Rules:
 
 - A file has at most `MAX_BYTES`; a larger one is not read. It is UTF-8.
-- Nothing is raised: what is wrong with a file is returned as problems.
+- Nothing is raised: errors in a file are returned as problems.
 
-Left to others: YAML itself (``yaml_tree``), what the values mean (``documents``, ``images.config_files``).
+Left to others: parsing YAML (``yaml_tree``), the meaning of the values (``documents``, ``images.config_files``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CONTROL = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 
 
 def read_file(path: str) -> tuple[list[yaml_tree.Tree], list[Problem]]:
-    """Return the values that a file holds, one at least if nothing is wrong, and what is wrong with it."""
+    """Return the values in a file, and its problems. A file without problems has at least one value."""
     try:
         with open(path, "rb") as stream:
             status = os.fstat(stream.fileno())
@@ -37,7 +37,7 @@ def read_file(path: str) -> tuple[list[yaml_tree.Tree], list[Problem]]:
 
 
 def read_bytes(content: bytes, file: str) -> tuple[list[yaml_tree.Tree], list[Problem]]:
-    """Return the values in the content of a file, and what is wrong with it, as `read_file` does."""
+    """Return the values in the content of a file, and its problems, as `read_file` does."""
     if len(content) > MAX_BYTES:
         return [], [_too_large(file, f"more than {MAX_BYTES // 2**20} MiB")]
     text = _decode(content, file)

@@ -1,9 +1,9 @@
-"""YAML text of an object of the Kubernetes API, as a person would write it, the same for equal objects.
+"""YAML text of an object of the Kubernetes API, formatted for readers and identical for equal objects.
 
-Rules: block style, keys in the order they have, a text of several lines as a block of its own, anything that YAML 1.1
-or 1.2 might take for something else in double quotes.
+Rules: block style, keys in their order, a text of several lines as a literal block, double quotes around anything that
+YAML 1.1 or 1.2 might misread.
 
-PyYAML's own writer needs a quarter of the time of a whole compilation for large Pods, even with libyaml.
+For large Pods, PyYAML's own writer would take a quarter of the whole compilation time, even with libyaml.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _leaf(value: Any, indent: str) -> str:
     if isinstance(value, list | tuple):
         return "[]"
     if isinstance(value, float) and "." not in repr(value):
-        return repr(value).replace("e", ".0e")  # YAML 1.1 takes 1e-05 for a text
+        return repr(value).replace("e", ".0e")  # YAML 1.1 reads 1e-05 as a text
     return json.dumps(value)
 
 

@@ -2,14 +2,14 @@
 
 Rules:
 
-- Plain data is what JSON can hold: dict (string keys), list, str, int, float, bool, None.
-- Scalars mean what they mean to kubectl (sigs.k8s.io/yaml, that is go-yaml v2, YAML 1.1 and a bit): ``yes``, ``on`` and
+- Plain data has the types of JSON: dict (string keys), list, str, int, float, bool, None.
+- Scalars are read as by kubectl (sigs.k8s.io/yaml, which is go-yaml v2, roughly YAML 1.1): ``yes``, ``on`` and
   ``y`` are true, ``0644`` is octal, ``1_000`` is a number, ``12:30`` and dates are strings. A key is always a string.
-- Anchors, aliases and merge keys work. The value of an alias is shared, not copied, but counts in full: a text that
-  unfolds to more than `MAX_NODES` values, or nests deeper than `MAX_DEPTH`, is refused before it costs anything.
-- Nothing recurses and nothing is raised: what is wrong with a text is returned as problems with positions.
+- Anchors, aliases and merge keys work. The value of an alias is shared, not copied, but counts in full. A text that
+  expands to more than `MAX_NODES` values, or nests deeper than `MAX_DEPTH`, is refused before it costs anything.
+- Nothing recurses and nothing is raised: errors in a text are returned as problems with positions.
 
-Left to others: reading files, and what the data means (``monopod.compiler.documents.documents``).
+Left to others: reading files, and the meaning of the data (``monopod.compiler.documents.documents``).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def spelling(marks: Marks, name: str) -> str | None:
 class Tree:
     """One document of a YAML stream; `text` is the whole stream.
 
-    `respelled` are the numbers and booleans of the stream that JSON writes differently, such as ``1.20`` and ``yes``.
+    `respelled` has the numbers and booleans of the stream that JSON writes differently, such as ``1.20`` and ``yes``.
     """
 
     data: Any
@@ -89,9 +89,9 @@ class Tree:
 
 
 def parse(text: str, file: str) -> tuple[list[Tree], list[Problem]]:
-    """Return the documents of a YAML (or JSON) text, empty ones left out, and what is wrong with it.
+    """Return the documents of a YAML (or JSON) text, except empty documents, and its problems.
 
-    What follows the first syntax error is not read.
+    The text after the first syntax error is not read.
     """
     builder = _Builder(text, file)
     try:
@@ -117,7 +117,7 @@ _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u(
 
 
 def _without_surrogate_escapes(text: str) -> str:
-    """Replace the pairs of escapes that JSON, but not YAML, writes for characters such as emoji."""
+    """Replace the pairs of escapes that JSON allows, but not YAML, for characters such as emoji."""
     if not text.lstrip().startswith(("{", "[")):
         return text
     return _SURROGATES.sub(
@@ -201,7 +201,7 @@ _TAGGED_TYPES: dict[str, tuple[type, ...]] = {
 
 @lru_cache(4096)
 def plain_scalar(text: str) -> str | int | float | bool | None:
-    """Return what a scalar without quotes means. Raises ValueError for a number that JSON cannot hold."""
+    """Return the value of a scalar without quotes. Raises ValueError for a number that JSON cannot hold."""
     if text and text[0] not in _FIRST:
         return text
     if text in _WORDS:
@@ -230,7 +230,7 @@ def _number(text: str) -> int | float | None:
 
 
 def _scalar(event: Any) -> Any:
-    """Return the value of a scalar. Raises ValueError if it has a tag that it does not fit, or an unknown one."""
+    """Return the value of a scalar. Raises ValueError if its tag is unknown or does not fit the text."""
     tag = event.tag
     if tag is None:
         return event.value if event.style else plain_scalar(event.value)
@@ -266,7 +266,7 @@ class _Refused(Exception):  # noqa: N818  # never leaves this module
 
 
 class _OpenList:
-    """A list whose end has not come yet."""
+    """A list that is still open."""
 
     merging = False
     __slots__ = ("anchor", "data", "height", "key", "marks", "nodes_before", "parts")
@@ -287,7 +287,7 @@ class _OpenList:
 
 
 class _OpenMapping:
-    """A mapping whose end has not come yet. While `key` is None, the next value is a key, after that it is the key's.
+    """A mapping that is still open. If `key` is None, the next value is a key, else it is the value of `key`.
 
     `merging`: the key is a merge key, ``<<``.
     """
@@ -317,7 +317,7 @@ class _OpenMapping:
         self.key = None
 
     def merge(self) -> None:
-        """Take over what is not there yet: a mapping's own keys win, then the merged mappings in their order."""
+        """Add the merged keys: a mapping's own keys win, then the keys of the merged mappings in order."""
         for data, marks in self.merged:
             assert isinstance(marks.parts, dict)
             for key, value in data.items():
@@ -329,7 +329,7 @@ class _OpenMapping:
 
 @dataclass(frozen=True, slots=True)
 class _Anchored:
-    """The value of an alias; `nodes` and `height` are counted with its own aliases unfolded."""
+    """The value of an alias; `nodes` and `height` are counted with its own aliases expanded."""
 
     data: Any
     marks: Place | Marks
@@ -442,7 +442,7 @@ class _Builder:
         self._add(anchored.data, anchored.marks, place)
 
     def _add(self, data: Any, marks: Place | Marks, place: Place) -> None:
-        """Put a value where it belongs: into the list or mapping that is open, or it is a document."""
+        """Add a value to the open list or mapping, or to the documents if none is open."""
         top = self._open[-1]
         if top.merging:
             self._remember_merge(top, data, marks, place)

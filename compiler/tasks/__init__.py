@@ -1,1 +1,1 @@
-"""Pipelines, Tasks, Steps and Workspaces: from what an author wrote to the Plan."""
+"""Pipelines, Tasks, Steps and Workspaces: from the author's YAML to the Plan."""

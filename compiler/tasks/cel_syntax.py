@@ -1,13 +1,13 @@
-"""CEL of when-expressions, parsed when compiling: an expression that does not parse would fail its Task while running.
+"""CEL of when-expressions, parsed when compiling, so that a syntax error does not fail the Task while running.
 
 Rules:
 
-- Tekton replaces references by values before it evaluates, so a reference can become any text. Inside of quotes that
-  changes nothing. An expression with a reference outside of quotes is not parsed.
-- Tekton itself refuses a reference outside of quotes when it takes the document (``validateWhenExpressionFields``), so
-  that one is a warning: it runs here.
-- An expression that is nested so deep that the parser could run out of stack is left to the coordinator, which
-  evaluates it in a process of its own (``coordinator.cel_process``).
+- Tekton replaces references by values before it evaluates, so a reference can become any text. Inside quotes this is
+  safe. An expression with a reference outside quotes is not parsed.
+- Tekton rejects a document with a reference outside quotes (``validateWhenExpressionFields``). monopod can run it, so
+  this is a warning.
+- An expression that is nested so deeply that the parser could exhaust the stack is left to the coordinator, which
+  evaluates it in a separate process (``coordinator.cel_process``).
 
 Left to others: what the expression evaluates to (``schemas.cel``).
 """
@@ -28,7 +28,7 @@ _OPERATORS = {"or": "||", "and": "&&", "not": "!", "=": "=="}
 
 
 def syntax_error(expression: str) -> str | None:
-    """Return what keeps a CEL expression from being parsed, with its place; None if nothing does."""
+    """Return the syntax error of a CEL expression, with its position; None if it is valid."""
     text = as_letters(expression)
     if not text.strip() or len(text) > _LONGEST or _is_deep(text):
         return None
@@ -46,7 +46,7 @@ def syntax_error(expression: str) -> str | None:
 
 
 def unquoted_reference(expression: str) -> str | None:
-    """Return what is wrong with the first reference outside of quotes in a CEL expression; None if there is none."""
+    """Return the message about the first reference outside quotes in a CEL expression; None if there is none."""
     outside = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), expression)
     text = next((reference.text for reference in references(outside)), None)
     if text is None:

@@ -1,6 +1,6 @@
-"""Cycles: Tasks that wait for each other, named in a way that shows where to cut.
+"""Cycles: Tasks that wait for each other, reported as a path that shows where to break it.
 
-Left to others: finding out whether there are any, which takes less (``ordering``).
+Left to others: detecting cycles, which is cheaper (``ordering``).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import Place
 
 MOST_NAMED = 12
-"""How many Tasks of a circle are named; of more, the first ones and the last."""
+"""How many Tasks of a cycle a message lists; of a longer cycle, it lists the first ones and the last."""
 
 
 def cycles(after: Mapping[str, Sequence[str]], places: Mapping[str, Place]) -> Iterator[Problem]:
-    """Yield one problem for each knot of Tasks that wait for each other: a shortest circle in it.
+    """Yield one problem for each group of Tasks that wait for each other: the shortest cycle in it.
 
     `after` holds the Tasks that each Task waits for.
     """
@@ -34,7 +34,7 @@ def cycles(after: Mapping[str, Sequence[str]], places: Mapping[str, Place]) -> I
 
 
 def _circle(knot: nx.DiGraph[str], first: str, position: Mapping[str, int]) -> list[str]:
-    """Return a shortest circle through `first`."""
+    """Return a shortest cycle through `first`."""
     paths = nx.single_source_shortest_path(knot, first)
     last: str = min(set(knot.predecessors(first)) - {first}, key=lambda name: (len(paths[name]), position[name]))
     return [*paths[last], first]

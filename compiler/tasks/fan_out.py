@@ -1,10 +1,10 @@
-"""Fan-out: what the matrix of a PipelineTask gives to its Task, and over how many slots it runs.
+"""Fan-out: the params that the matrix of a PipelineTask sets, and the number of slots that it runs in.
 
 Rules (Tekton docs/matrix.md):
 
-- A matrix gives strings. A combination without one of them needs the Task's default.
-- If all values are known when compiling there is a slot for each combination, otherwise `DEFAULT_SLOTS` over which the
-  combinations queue. The annotation `MAX_CONCURRENCY`, on the run or on the Task, sets a limit for both.
+- A matrix sets string params. A combination that does not set one of them needs the Task's default.
+- If all values are known when compiling, each combination has a slot. Otherwise the combinations queue for
+  `DEFAULT_SLOTS` slots. The annotation `MAX_CONCURRENCY`, on the run or on the Task, sets a limit for both.
 
 Left to others: the combinations themselves (``monopod.schemas.matrix``), making slots (``slots``).
 """
@@ -33,7 +33,7 @@ DEFAULT_SLOTS = 4
 class FanOut:
     """A matrix of a PipelineTask; ``combinations`` is None if they are known only while running.
 
-    `unresolved`: they are unknown because of a reported problem. `problems` is what is wrong with the matrix itself.
+    `unresolved`: they are unknown because of a reported problem. `problems` are problems with the matrix itself.
     """
 
     matrix: Matrix
@@ -43,7 +43,7 @@ class FanOut:
 
     @property
     def shapes(self) -> dict[str, Shape]:
-        """What the matrix gives, by name of the param."""
+        """The shapes of the params that the matrix sets, by name."""
         return dict.fromkeys(sorted(self.matrix.names()), UNRESOLVED if self.unresolved else STRING)
 
     def slots(self, limit: int | None) -> int:
@@ -98,7 +98,7 @@ def _reference_problems(matrix: Matrix, names: Names, place: Place) -> Iterator[
 
 
 def _known(matrix: Matrix, values: Scope) -> tuple[dict[str, tuple[str, ...]], list[tuple[str, dict[str, str]]]] | None:
-    """Return the arrays of a matrix and its entries of `include`, None if they are known only while running."""
+    """Return the arrays of a matrix and its entries of `include`; None if they are known only while running."""
     arrays: dict[str, tuple[str, ...]] = {}
     for param in matrix.params:
         value = value_if_known(param.value, values)
@@ -116,7 +116,7 @@ def _known(matrix: Matrix, values: Scope) -> tuple[dict[str, tuple[str, ...]], l
 
 
 def check_combinations(fan: FanOut, declared: Sequence[ParamSpec], receiver: str, place: Place) -> Iterator[Problem]:
-    """Yield what of a matrix does not fit the params of its Task."""
+    """Yield a problem for each param of a matrix that does not fit the params of its Task."""
     names = fan.matrix.names()
     for spec in declared:
         if spec.name in names and spec.value_type != "string":
@@ -135,14 +135,14 @@ def check_combinations(fan: FanOut, declared: Sequence[ParamSpec], receiver: str
 
 
 def values_of(combination: Combination, defaults: Mapping[str, Value | None], values: Scope) -> Scope:
-    """Return the values known in the slot of one combination; `defaults` are for params that it does not give."""
+    """Return the values known in the slot of one combination; `defaults` are for params that it does not set."""
     params: dict[Path, Value] = {("params", name): value for name, value in defaults.items() if value is not None}
     params.update((("params", name), value) for name, value in combination.items())
     return Scope(params, values)
 
 
 def limit_of(annotations: Mapping[str, str]) -> int | None:
-    """Return the limit that an annotation sets; None without one, or with one that is not a number."""
+    """Return the limit that an annotation sets; None if it is missing or not a number."""
     text = annotations.get(MAX_CONCURRENCY, "")
     return int(text) or None if text.isdecimal() else None
 

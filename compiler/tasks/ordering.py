@@ -1,12 +1,12 @@
-"""Ordering: which PipelineTasks must have ended before one starts, and that there is a way to start at all.
+"""Ordering: which PipelineTasks must end before another one starts, and whether there is an order at all.
 
 Rules (Tekton docs/pipelines.md, "Configuring the Task execution order"):
 
-- A Task comes after those of its ``runAfter``, and after those whose Results (or Artifacts) it refers to, in its own
-  fields or in its embedded spec.
-- Finally Tasks have no order among themselves.
+- A Task runs after the Tasks in its ``runAfter``, and after the Tasks whose Results (or Artifacts) it refers to, in its
+  own fields or in its embedded spec.
+- Finally Tasks are not ordered among themselves.
 
-Left to others: whether a reference means anything (``references``), naming cycles (``cycles``).
+Left to others: whether a reference is valid (``references``), describing cycles (``cycles``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from monopod.schemas.tekton.pipelines import PipelineTask
 from monopod.schemas.variables import Reference, references
 
 _HINTS = 100
-"""For how many names that are none, at most, a like one is looked for."""
+"""The maximum number of unknown names for which a similar name is suggested."""
 
 _SOURCES = frozenset({"results", "outputs", "inputs"})
 
@@ -36,9 +36,9 @@ class Order:
 
 
 def sources(task: PipelineTask) -> tuple[str, ...]:
-    """Return the Tasks whose Results a PipelineTask refers to, each once, in the order met.
+    """Return the Tasks whose Results a PipelineTask refers to, each once, in order.
 
-    What an embedded Pipeline refers to are its own Tasks.
+    An embedded Pipeline refers only to its own Tasks.
     """
     fields = [value for name, value in task.__dict__.items() if name != "pipeline_spec"]
     names = (_source(reference) for text in texts(fields) if "$(tasks" in text for reference in references(text))

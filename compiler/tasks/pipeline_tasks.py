@@ -1,6 +1,6 @@
-"""A PipelineTask: from what an author wrote to the Task of the Plan, its slots and their containers.
+"""A PipelineTask: from the author's YAML to the Task of the Plan, its slots and their containers.
 
-Left to others, one stage each: params, Workspaces, Steps and Sidecars, fan-out and slots; and what a Pipeline is.
+Left to others, each a stage: params, Workspaces, Steps and Sidecars, fan-out and slots; and the Pipeline around it.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ from monopod.schemas.variables import MisfitError, Path, Scope, evaluate, refere
 
 @dataclass(frozen=True, slots=True)
 class PipelineScope:
-    """What a PipelineTask sees of its Pipeline; `path` are the PipelineTasks that the Pipeline runs in.
+    """The scope of a PipelineTask in its Pipeline; `path` are the PipelineTasks that the Pipeline runs in.
 
-    `run` is how the PipelineRun of that Pipeline is called, or the TaskRun that is run. `enums` are as in `OuterScope`.
+    `run` has the names of the Pipeline's PipelineRun, or of the TaskRun. `enums` are as in `OuterScope`.
     """
 
     path: tuple[str, ...]
@@ -89,14 +89,14 @@ class PipelineTask:
 
 
 def passed_params(task: pipelines.PipelineTask, place: Place) -> tuple[Argument, ...]:
-    """Return the params that a PipelineTask hands over."""
+    """Return the params that a PipelineTask passes."""
     return tuple(
         Argument(param.name, param.value, place.at("params", index, "value")) for index, param in enumerate(task.params)
     )
 
 
 def bindings_of(task: pipelines.PipelineTask, place: Place) -> list[tuple[WorkspacePipelineTaskBinding, Place]]:
-    """Return what a PipelineTask binds to Workspaces, each binding with its place."""
+    """Return the Workspace bindings of a PipelineTask, each with its place."""
     return [(binding, place.at("workspaces", index)) for index, binding in enumerate(task.workspaces)]
 
 
@@ -114,7 +114,7 @@ def result_declarations(results: Sequence[StepResult]) -> tuple[plan.ResultDecla
 
 
 def _evaluated(template: plan.Value, values: Scope) -> plan.Value:
-    """Return a template with these values put in, or unchanged if it uses them wrongly, which is reported."""
+    """Return a template with these values inserted, or unchanged if it uses them wrongly, which is reported."""
     try:
         return evaluate(template, values)
     except MisfitError:
@@ -229,7 +229,7 @@ class _TaskCompiler:
         return bound
 
     def _late_shapes(self, fixed: dict[Path, Value]) -> dict[Path, Shape]:
-        """Return variables of the Task that the values of its params may hold: Tekton puts them in one round later."""
+        """Return variables of the Task that its params' values may contain: Tekton replaces them one round later."""
         names = {declaration.name for declaration in self._spec.workspaces}
         names |= {binding.name for binding in self._task.workspaces}
         names |= self._scope.workspaces.keys() if self._embedded else frozenset()
@@ -239,7 +239,7 @@ class _TaskCompiler:
         return {**dict.fromkeys(fixed, STRING), **paths, **running_task_shapes()}
 
     def _with_late_values(self, bound: BoundParams, fixed: dict[Path, Value]) -> BoundParams:
-        """Return params with those variables of the Task put in that are fixed; others are put in while running."""
+        """Return params with the Task's fixed variables inserted; other variables are inserted while running."""
         late = {path: value for path, value in fixed.items() if path[-1] != "bound"}
         changed = {
             param.name: _evaluated(param.value, Scope(late, budget=bound.budget))
@@ -271,7 +271,7 @@ class _TaskCompiler:
 
     @property
     def _context(self) -> dict[Path, Value]:
-        """What is known of the names of all instances."""
+        """The names that are known for all instances."""
         return self._scope.run.of_all_instances() if self._task.matrix is not None else self._context_of(None)
 
     def _context_of(self, index: int | None) -> dict[Path, Value]:
@@ -279,7 +279,7 @@ class _TaskCompiler:
 
     @cached_property
     def _used(self) -> frozenset[Path]:
-        """All that the PipelineTask, its Task and the StepActions of that refer to."""
+        """All paths that the PipelineTask, its Task and the Task's StepActions refer to."""
         return paths_in(self._task) | self._state.catalog.paths_in_task(self._spec, self._spec_place, self._params)
 
     def _used_workspaces(self) -> set[str]:
@@ -300,7 +300,7 @@ class _TaskCompiler:
         return TaskScope(Names(bound.shapes, without_params), without_params, values, self._state.labels, self._report)
 
     def _check_texts(self, names: Names, resolved: Sequence[ResolvedStep], fan: FanOut | None) -> None:
-        """Check the texts that belong neither to params, Workspaces and guards, nor to Steps and Sidecars."""
+        """Check the texts outside params, Workspaces, guards, Steps and Sidecars."""
         passed: dict[Path, Shape] = {
             ("params", argument.name): names.shape(("params", argument.name)) or STRING for argument in self._arguments
         }
@@ -369,7 +369,7 @@ class _TaskCompiler:
         )
 
     def _program(self, resolved: ResolvedStep, environment: Environment) -> plan.Step:
-        """Return what a Step and a Sidecar have in common: the program, and where and with what it runs."""
+        """Return the fields that Steps and Sidecars share: the program, its directory and its environment."""
         fields = resolved.fields
         return plan.Step(
             name=resolved.name,

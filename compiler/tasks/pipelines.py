@@ -2,13 +2,13 @@
 
 Rules (Tekton docs/pipelines-in-pipelines.md):
 
-- A PipelineTask may run a Pipeline, which has a scope of its own, and other Tasks may use its Results. An
-  embedded one sees the params and Workspaces around it.
+- A PipelineTask may run a Pipeline, which has a scope of its own, and other Tasks may use its Results. An embedded
+  Pipeline sees the params and Workspaces of the outer Pipeline.
 - It has the timeout of its PipelineTask, no retries and no matrix.
 - The name of a Task may be a variable (docs/variables.md) whose value is known when compiling.
-- A Pipeline never contains itself, and remote Pipelines are nested only so deep.
+- A Pipeline never contains itself, and the nesting of remote Pipelines is limited.
 
-Left to others: each of its Tasks (``pipeline_tasks``), their order (``ordering``).
+Left to others: its Tasks (``pipeline_tasks``), their order (``ordering``).
 """
 
 from __future__ import annotations
@@ -52,16 +52,16 @@ from monopod.schemas.tekton.tasks import TaskSpec
 from monopod.schemas.variables import Path, TooLargeError
 
 MAX_DEPTH = 100
-"""How deep Pipelines may be nested, which is the limit of YAML values too."""
+"""How deep Pipelines may be nested; YAML values have the same limit."""
 MAX_REMOTE_DEPTH = 20
-"""How deep remote Pipelines may be nested: each could refer to a next one for ever."""
+"""How deep remote Pipelines may be nested: each can refer to another one, without end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ancestry:
     """The PipelineTasks that a nested Pipeline runs in, outermost first, and the Pipelines that refer to it.
 
-    ``run`` is how its PipelineRun is called.
+    ``run`` has the names of its PipelineRun.
     """
 
     path: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class _Nested:
 
 @dataclass(frozen=True, slots=True)
 class _Unresolved:
-    """A PipelineTask whose Task or Pipeline is not there, which was reported: nothing that refers to it is wrong."""
+    """A PipelineTask whose Task or Pipeline is missing. This is reported; references to it are not reported again."""
 
     task: pipelines.PipelineTask
     place: Place
@@ -137,7 +137,7 @@ def compile_pipeline(
 def _resolved(
     tasks: Sequence[pipelines.PipelineTask], place: Place, ancestry: Ancestry, outer: OuterScope, state: CompilerState
 ) -> list[_Resolved]:
-    """Return the PipelineTasks with what they run; `outer` is what a resolver's params may refer to."""
+    """Return the PipelineTasks with their Tasks and Pipelines; a resolver's params may refer to `outer`."""
     result: list[_Resolved] = []
     for index, task in enumerate(tasks):
         where = place.at(index)
@@ -228,7 +228,7 @@ def _all_compiled(
 
 
 def _check_unresolved(source: _Unresolved, scope: PipelineScope, report: Report) -> None:
-    """Report what is wrong with a PipelineTask whatever it runs."""
+    """Report the problems of a PipelineTask that do not depend on its Task or Pipeline."""
     matrix = source.task.matrix
     of_matrix = Names(
         dict.fromkeys((("params", name) for name in matrix.names()), STRING) if matrix else {}, scope.names
@@ -298,7 +298,7 @@ def _compile_nested(
 
 
 def _bind_params(source: _Nested, scope: PipelineScope, report: Report) -> BoundParams:
-    """Return the params of a Pipeline in a Pipeline; an embedded one gets those around it that it uses."""
+    """Return the params of a Pipeline in a Pipeline; an embedded Pipeline also gets the outer params that it uses."""
     definition = source.definition
     receiver = f"the Pipeline '{definition.name}'"
     declared = [(spec, definition.place.at("params", index)) for index, spec in enumerate(definition.spec.params)]

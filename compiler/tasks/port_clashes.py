@@ -1,12 +1,12 @@
-"""Ports that clash: Sidecars that can run at the same time and use one port, which their one Pod has only once.
+"""Port clashes: Sidecars that can run at the same time and use the same port of their Pod.
 
 Rules:
 
-- In Tekton each Task is a Pod with ports of its own; here all share one network.
-- Two Tasks can overlap unless one waits for the other. Finally Tasks overlap with each other, and with no other Task.
+- In Tekton each Task is a Pod with its own ports; here all Tasks share one network.
+- Two Tasks can overlap unless one waits for the other. Finally Tasks overlap only with each other.
 - Combinations of a matrix overlap if they have more than one slot.
-- Declared ports that clash are an error. Where a port is only what a Sidecar seems to listen on, it is a warning; and
-  nothing is said within one Task, which is one Pod in Tekton too.
+- A clash of declared ports is an error. If a Sidecar only seems to listen on the port, it is a warning, except within
+  one Task, which is one Pod in Tekton too.
 
 Left to others: which ports a Sidecar uses (``sidecar_ports``).
 """
@@ -35,7 +35,7 @@ class PortOfSidecar:
 
 
 def port_clashes(pipeline: Pipeline, ports: Sequence[PortOfSidecar]) -> Iterator[Problem]:
-    """Yield a problem at each port that is taken already by a Sidecar that can run at the same time."""
+    """Yield a problem at each port that another Sidecar uses and that can be in use at the same time."""
     for index, second in enumerate(ports):
         if second.slots > 1:
             yield _problem(second, second, _in_matrix(second))

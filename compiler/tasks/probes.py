@@ -1,9 +1,9 @@
-"""Readiness probes of Sidecars, as the coordinator carries them out (Kubernetes API, Probe).
+"""Readiness probes of Sidecars, as the coordinator runs them (Kubernetes API, Probe).
 
 Rules:
 
-- The coordinator probes from inside the Pod, so the host is the Pod's own unless the author says another.
-- Without a readinessProbe, a startupProbe says when the Sidecar is ready. Beside one, it has no effect.
+- The coordinator probes from inside the Pod, so the host is the Pod unless the author sets another.
+- Without a readinessProbe, the startupProbe decides when the Sidecar is ready. With one, it has no effect.
 - No probe ends a Sidecar.
 
 Left to others: what a Sidecar is (``resolved_steps``), probing (``monopod.coordinator``).
@@ -23,7 +23,7 @@ _LOCALHOST = "127.0.0.1"
 
 
 def readiness(sidecar: Sidecar) -> plan.Probe | None:
-    """Return the probe that says when a Sidecar is ready; None if there is none, or it is not supported."""
+    """Return the probe that decides when a Sidecar is ready; None if it is missing or not supported."""
     probe = sidecar.readiness_probe or sidecar.startup_probe
     if probe is None:
         return None

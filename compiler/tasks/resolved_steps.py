@@ -1,15 +1,15 @@
-"""Steps and Sidecars with all their fields: a StepAction put in its Step's place, the stepTemplate merged in.
+"""Steps and Sidecars with all their fields, after merging in the StepAction and the stepTemplate.
 
 Rules (Tekton docs/stepactions.md; docs/tasks.md, "Specifying a Step template" and "Specifying Sidecars"):
 
-- A StepAction sees its own params, which the Step hands over, and not the Task's; everything else it sees as the Task's
-  own Steps do. Its script may not hold params. The Step's own fields beside the ``ref`` see the Task's params.
-- The StepAction's image, securityContext, workingDir, command, args, script, env, volumeMounts and results are the
-  Step's. All other fields are those of the Step itself.
+- A StepAction sees its own params, which the Step passes, and not the Task's. It sees all other names that the Task's
+  Steps see. Its script may not contain params. The Step's own fields beside the ``ref`` see the Task's params.
+- The Step gets the StepAction's image, securityContext, workingDir, command, args, script, env, volumeMounts and
+  results. It keeps all other fields of its own.
 - A Step may refer to Results and Artifacts of the Steps before it.
 - The stepTemplate is for Steps, not for Sidecars.
 
-Left to others: containers (``steps``), and in what slots they run (``slots``).
+Left to others: containers (``steps``), and the slots they run in (``slots``).
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ NOTHING_BOUND = BoundParams((), {}, {})
 
 @dataclass(frozen=True, slots=True)
 class ResolvedStep:
-    """A Step or Sidecar with all its fields, and what its own texts may refer to.
+    """A Step or Sidecar with all its fields, and the names that its texts may refer to.
 
-    ``fixed`` are variables of its own, ``bound`` the params of its StepAction, under the names of ``step_params``.
-    `unresolved`: the StepAction is not there, so it is not known what the Step runs and which Results it has.
+    ``fixed`` are its own variables, ``bound`` the params of its StepAction, under the names of ``step_params``.
+    `unresolved`: the StepAction is missing, so the Step's program and Results are unknown.
     """
 
     name: str
@@ -59,7 +59,7 @@ class ResolvedStep:
 
     @property
     def names_in_fields(self) -> Names:
-        """What the texts of its fields may refer to, those of its StepAction too."""
+        """The names that the texts of its fields may refer to, including the fields of its StepAction."""
         return Names(self.bound.shapes, self.names) if self.bound.shapes else self.names
 
     def values(self, task: Scope) -> Scope:
@@ -69,9 +69,9 @@ class ResolvedStep:
 
 @dataclass(frozen=True, slots=True)
 class TaskScope:
-    """What the texts of a Task may refer to, and the values known; ``without_params`` is for StepActions.
+    """The names that the texts of a Task may refer to, and the known values; ``without_params`` is for StepActions.
 
-    ``labels`` are those of Tekton's that the Pod has.
+    ``labels`` are the Tekton labels that the Pod has.
     """
 
     names: Names
@@ -133,7 +133,7 @@ def resolve_sidecars(spec: TaskSpec, place: Place, task: TaskScope) -> list[Reso
 
 
 def result_shapes(steps: Iterable[ResolvedStep]) -> dict[Path, Shape]:
-    """Return what may be referred to of the Results of these Steps."""
+    """Return the shapes of the Results of these Steps."""
     return {
         ("steps", step.name, "results", result): shape
         for step in steps
@@ -142,15 +142,15 @@ def result_shapes(steps: Iterable[ResolvedStep]) -> dict[Path, Shape]:
 
 
 def unresolved_results(steps: Iterable[ResolvedStep]) -> frozenset[Path]:
-    """Return the paths of Results that are unknown, because their Steps were reported."""
+    """Return the paths of Results that are unknown, because their Steps are unresolved."""
     return frozenset(("steps", step.name, "results") for step in steps if step.unresolved)
 
 
 @dataclass(frozen=True, slots=True)
 class Artifacts:
-    """What references to the Artifacts of the first `count` Steps start with; ``positions`` are those of all Steps.
+    """The first words of references to the Artifacts of the first `count` Steps; ``positions`` has all Steps.
 
-    One mapping serves each of the Steps, of which there may be thousands.
+    All Steps share one mapping, since there may be thousands of them.
     """
 
     positions: Mapping[str, int]
@@ -158,7 +158,7 @@ class Artifacts:
 
     @classmethod
     def of(cls, steps: Sequence[ResolvedStep]) -> Artifacts:
-        """Return those of all these Steps."""
+        """Return the Artifacts of all these Steps."""
         return cls({step.name: position for position, step in enumerate(steps)}, len(steps))
 
     def __contains__(self, path: object) -> bool:
@@ -170,9 +170,9 @@ class Artifacts:
 
 @dataclass(frozen=True, slots=True)
 class _WithoutResults:
-    """Why references to Results of Steps that exist mean nothing to the Step at the place `count`.
+    """The reasons why the Step at index `count` cannot refer to some Results of existing Steps.
 
-    One mapping of positions serves each of the Steps, as in `Artifacts`.
+    All Steps share one mapping of positions, as in `Artifacts`.
     """
 
     positions: Mapping[str, int]
@@ -191,7 +191,7 @@ class _WithoutResults:
 
 @dataclass(frozen=True, slots=True)
 class _EarlierSteps:
-    """What a Step may refer to of those before it."""
+    """The names of earlier Steps that a Step may refer to."""
 
     results: Mapping[Path, Shape]
     artifacts: Artifacts
@@ -291,9 +291,9 @@ class _StepResolver:
         return bound
 
     def _without_ignored(self, receiver: str, action: StepActionSpec, names: Names) -> list[Argument]:
-        """Return what the Step hands over, without strings for object params, which Tekton ignores.
+        """Return the arguments that the Step passes, without strings for object params, which Tekton ignores.
 
-        There the keys of the default are what the StepAction sees.
+        For these params the StepAction sees the keys of the default.
         """
         objects = {spec.name: spec for spec in action.params if spec.value_type == "object"}
         arguments = []
@@ -318,5 +318,5 @@ class _StepResolver:
 
 
 def _has_whole_default(spec: ParamSpec) -> bool:
-    """Return whether the default of an object param has all the keys that it must have."""
+    """Return whether the default of an object param has all required keys."""
     return isinstance(spec.default, dict) and (spec.properties or {}).keys() <= spec.default.keys()

@@ -1,6 +1,6 @@
-"""In which order the Tasks and containers of a Pipeline are needed, if every Step took the same time.
+"""The order in which the Tasks and containers of a Pipeline are needed, if every Step took the same time.
 
-What is left to others: what really runs when (``monopod.coordinator.engine.engine``).
+Left to others: the actual order while running (``monopod.coordinator.engine.engine``).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from monopod.schemas.plan import Pipeline, Task
 
 
 def task_levels(tasks: Sequence[Task]) -> dict[str, int]:
-    """Return for each Task the number of Tasks in the longest chain of those before it.
+    """Return for each Task the length of the longest chain of Tasks before it.
 
-    The Tasks come in a topological order: by level, then as they are declared.
+    The Tasks are in a topological order: by level, then as they are declared.
     """
     names = {task.name: None for task in tasks}
     levels: dict[str, int] = {}
@@ -32,7 +32,7 @@ def container_starts(pipeline: Pipeline) -> dict[str, int]:
 
 
 def _place_pipeline(pipeline: Pipeline, start: int, starts: dict[str, int]) -> int:
-    """Note where the containers of a Pipeline start that starts at `start`; return where it ends."""
+    """Record where the containers of a Pipeline start, if it starts at `start`; return where it ends."""
     return _place_tasks(pipeline.final_tasks, _place_tasks(pipeline.tasks, start, starts), starts)
 
 

@@ -1,11 +1,11 @@
-"""A run: its params, Workspaces and settings bound, then lowered to the Pipeline of the Plan.
+"""A run: binds its params, Workspaces and settings, then lowers it to the Pipeline of the Plan.
 
 Rules:
 
-- A run may give params and Workspaces that its Pipeline does not declare (Tekton docs/pipelineruns.md, "Extra
+- A run may set params and Workspaces that its Pipeline does not declare (Tekton docs/pipelineruns.md, "Extra
   Parameters").
 - A TaskRun becomes a Pipeline of one Task.
-- Without a timeout of its own a run may take one hour (Tekton's default-timeout-minutes).
+- A run without a timeout may take one hour (Tekton's default-timeout-minutes).
 
 Left to others: choosing the run (``run_selection``), lowering Pipelines (``pipelines``) and Tasks (``pipeline_tasks``).
 """
@@ -47,7 +47,7 @@ from monopod.schemas.variables import Scope
 
 @dataclass(frozen=True, slots=True)
 class BoundRun:
-    """A run with everything that it gives to its Pipeline or Task.
+    """A run with the params, Workspaces and settings for its Pipeline or Task.
 
     ``settings`` are for the Pod, ``timeouts`` for a Pipeline. ``max_concurrency`` limits the combinations of a matrix.
     """
@@ -69,7 +69,7 @@ def bind_run(run: Run, state: CompilerState) -> BoundRun:
     params = bind(declaration, run.params, outer, run.place)
     variables = Variables(Names(params.shapes, context), params.values(run.names.of_run()), report)
     if run.pipeline is not None:
-        report.extend(params.problems)  # those with the params of a Task are reported when it is lowered
+        report.extend(params.problems)  # problems with a Task's params are reported when it is lowered
     if run.spec is not None:
         report.extend(in_run(run.spec, run.place, state.labels, keep_claims=state.keep_volume_claims))
     settings = _settings(run, variables, state.draft)
@@ -115,7 +115,7 @@ def _settings(run: Run, variables: Variables, draft: PodDraft) -> PodSettings:
 
 
 def _max_concurrency(run: Run, report: Report) -> int | None:
-    """Return how many combinations of a matrix may run at the same time: what the run says, or its Pipeline."""
+    """Return how many combinations of a matrix may run at the same time, as the run or its Pipeline sets it."""
     own = run.document["metadata"].get("annotations") or {}
     report.extend(limit_problems(own, run.metadata_place))
     limit, pipeline = limit_of(own), run.pipeline
@@ -126,7 +126,7 @@ def _max_concurrency(run: Run, report: Report) -> int | None:
 
 
 def _known_workspaces(run: Run) -> set[str]:
-    """Return the Workspaces that a Pipeline or Task declares or, embedded in the run, uses at any depth."""
+    """Return the Workspaces that a Pipeline or Task declares or, if it is embedded, uses at any depth."""
     definition = run.definition
     return (
         _declared_or_used(definition.spec)
@@ -163,7 +163,10 @@ def _timeouts(run: Run, report: Report) -> TimeoutFields:
 
 
 def _with_timeouts(pipeline: plan.Pipeline, timeouts: TimeoutFields) -> plan.Pipeline:
-    """Return the Pipeline with its limits; 0 is none (Tekton docs/pipelineruns.md, "Configuring a failure timeout")."""
+    """Return the Pipeline with its limits; 0 is no limit.
+
+    See Tekton docs/pipelineruns.md, "Configuring a failure timeout".
+    """
     whole = DEFAULT_TIMEOUT if timeouts.pipeline is None else timeouts.pipeline
     tasks, final = timeouts.tasks, timeouts.finally_
     if whole and tasks is None and final:

@@ -1,9 +1,9 @@
-"""The first line of a script, ``#!INTERPRETER``, checked for what is wrong on every machine.
+"""The first line of a script, ``#!INTERPRETER``, checked for mistakes that fail on every machine.
 
 Rules (Linux execve(2)):
 
-- What follows ``#!``, up to a blank, is a path: it is not looked for on PATH, and relative to the working directory.
-- The carriage return of a line that ends as on Windows is a part of it.
+- The text after ``#!``, up to a blank, is a path. It is relative to the working directory and not searched on PATH.
+- The carriage return of a Windows line ending is part of the path.
 
 Left to others: whether the image has the interpreter, which the entrypoint reports when it cannot start the Step.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 
 def wrong_interpreter(script: str) -> str | None:
-    """Return why the interpreter of a script cannot be started; None if it may be."""
+    """Return why the interpreter of a script cannot be started; None if there is no known reason."""
     if not script.startswith("#!"):
         return None
     line = script.split("\n", 1)[0][2:]

@@ -1,10 +1,10 @@
-"""The ports that a Sidecar listens on: declared ones, and ones that its program names.
+"""The ports that a Sidecar listens on: declared ports, and ports that its program mentions.
 
 Rules:
 
-- A ``containerPort`` is sure. What a readiness or startup probe asks for is hardly less so, and what the arguments, the
-  environment or the script name is likely; so is the port of a well-known server whose image runs as it is.
-- A port that is not a plain number is not known: each combination of a matrix may have one of its own.
+- A ``containerPort`` is certain, and the port of a readiness or startup probe almost certain. A port in the arguments,
+  the environment or the script is likely, and so is the default port of a well-known server's unchanged image.
+- A port that is not a plain number is unknown: each combination of a matrix may have its own.
 
 Left to others: which Sidecars can run at the same time (``port_clashes``).
 """
@@ -47,12 +47,12 @@ _OF_IMAGES = {
     "minio": 9000,
     "zookeeper": 2181,
 }
-"""The port of servers by the last word of their image's name."""
+"""The port of well-known servers, by the last word of their image's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListeningPort:
-    """A port, where it is named, and whether it is `declared`; else it is what the Sidecar seems to listen on."""
+    """A port, where it is written, and whether it is `declared`; if not, the Sidecar only seems to listen on it."""
 
     port: int
     protocol: str
@@ -61,7 +61,7 @@ class ListeningPort:
 
 
 def ports_of(sidecar: Sidecar, place: Place) -> Iterator[ListeningPort]:
-    """Yield the ports of a Sidecar, each once, declared ones first."""
+    """Yield the ports of a Sidecar, each once, declared ports first."""
     seen: set[tuple[int, str]] = set()
     for port in _all_ports(sidecar, place):
         if (port.port, port.protocol) not in seen:

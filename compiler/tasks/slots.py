@@ -2,12 +2,11 @@
 
 Rules:
 
-- A Task has one slot; with a matrix, one for each combination, or fewer over which the combinations queue.
-- If a field of the Pod refers to a param of the matrix, slot *i* is made for combination *i*, and only for it: the
-  slots are pinned.
-- What an image says to run belongs to the slot, as the image does.
+- A Task has one slot. With a matrix it has one for each combination, or fewer for which the combinations queue.
+- If a field of the Pod refers to a param of the matrix, the slots are pinned: slot *i* runs only combination *i*.
+- The program that an image names belongs to the slot, like the image.
 
-Left to others: which combinations there are (``matrix``), the containers' fields (``steps``), looking up images
+Left to others: the combinations (``matrix``), the containers' fields (``steps``), looking up images
 (``images``).
 """
 
@@ -36,7 +35,7 @@ Environment = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class TaskParts:
-    """What a slot of a Task is made of."""
+    """The parts of a Task from which its slots are made."""
 
     path: tuple[str, ...]
     steps: Sequence[ResolvedStep]
@@ -51,7 +50,7 @@ class TaskParts:
 class Slots:
     """The slots of a Task.
 
-    ``environments`` are, Step for Step and then Sidecar for Sidecar, the variables that are set while running.
+    ``environments`` has the variables that are set while running, for each Step and then for each Sidecar.
     """
 
     slots: tuple[plan.Slot, ...]
@@ -61,9 +60,9 @@ class Slots:
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What goes into one slot, its volumes still under their names in the Task.
+    """The contents of one slot, its volumes still under their names in the Task.
 
-    ``programs`` are what the images say to run, container for container.
+    ``programs`` has the program of each container's image.
     """
 
     volumes: list[dict[str, Any]]
@@ -81,7 +80,7 @@ def one_slot(parts: TaskParts, values: Scope, draft: PodDraft, report: Report) -
 
 @dataclass(frozen=True, slots=True)
 class Combinations:
-    """The values known in the slots of a matrix: `shared` by all and, if there is a slot for each, of each `slot`."""
+    """The values known in the slots of a matrix: `shared` by all and, if each combination has one, of each `slot`."""
 
     shared: Scope
     slot: Sequence[Scope] | None
@@ -124,7 +123,7 @@ def _content(parts: TaskParts, values: Scope, shared: Scope, draft: PodDraft, re
 def _with_image_program(
     container: steps.Container, step: ResolvedStep, variables: Variables, images: PodImages
 ) -> tuple[steps.Container, plan.ImageProgram | None]:
-    """Return what the image runs, if the Step or Sidecar does not say it, and the container with the pinned image."""
+    """Return the container with the pinned image, and the image's program if the Step or Sidecar has none."""
     image = container.fields.get("image")
     if (
         image is None
@@ -164,5 +163,5 @@ def _slot(parts: TaskParts, content: _Content, index: int | None, draft: PodDraf
 
 
 def _source(volume: dict[str, Any]) -> dict[str, Any]:
-    """Return the source of a volume; one without is an empty directory (Kubernetes API, Volume)."""
+    """Return the source of a volume; a volume without a source is an empty directory (Kubernetes API, Volume)."""
     return {key: value for key, value in volume.items() if key != "name"} or {"emptyDir": {}}

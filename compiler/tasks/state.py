@@ -1,4 +1,4 @@
-"""What the compiler's stages share while one run is compiled."""
+"""The state that the compiler's stages share while one run is compiled."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from monopod.schemas.tekton.pipelines import PipelineSpec
 from monopod.schemas.variables import Budget
 
 MOST_CHARACTERS = 64 * 1024 * 1024
-"""How many characters the values of references may become in one compilation: forty times the largest Pod."""
+"""How many characters references may expand to in one compilation: forty times the largest Pod."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompilerState:
-    """What all stages share: the definitions, the draft of the Pod and its ports so far, and the report.
+    """The state that all stages share: the definitions, the draft of the Pod and its ports so far, and the report.
 
-    - `images` look up what images run; `labels` are those of Tekton's that the Pod has.
-    - `budget` limits how much text the values of references may become.
+    - `images` looks up the programs of images; `labels` are the Tekton labels that the Pod has.
+    - `budget` limits how much text references may expand to.
     - `max_concurrency` limits how many combinations of a matrix run at the same time, unless the Task has a limit.
     - `sources` are the Pipelines and Tasks that are referred to, for the status of the run (`plan.Plan.sources`).
     - `keep_volume_claims`: a volumeClaimTemplate becomes a claim of the Pod.

@@ -1,11 +1,11 @@
-"""Steps: from what an author wrote to the Step of the Plan and its container in the Pod.
+"""Steps: from the author's YAML to the Step of the Plan and its container in the Pod.
 
 Rules (Tekton docs/tasks.md, "Defining Steps" and "Specifying a Step template"; pkg/pod/script.go):
 
-- The stepTemplate is what a Step does not say: mappings are merged, env by name, volumeMounts by mountPath,
+- The stepTemplate has the defaults of a Step. Mappings are merged, as are env by name, volumeMounts by mountPath and
   volumeDevices by devicePath; any other list of the Step replaces the list of the template.
-- What the Pod must hold (image, mounts …) may refer only to what is known when compiling. A variable of the environment
-  may refer to anything: it moves to the Plan, with those after it that expand it.
+- Fields of the Pod (image, mounts …) may refer only to values known when compiling. An environment variable may refer
+  to any value: if necessary it moves to the Plan, with the later variables that expand it.
 
 Left to others: Workspaces (``workspaces``), StepActions (``step_actions``), names in the Pod (``pod.draft``).
 """
@@ -59,15 +59,15 @@ _EXPANSION = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 class Sources:
     """Where the fields of a Step were written: in a StepAction, in the Step, in the stepTemplate.
 
-    ``sources`` are the ones that exist, in order of precedence, each with the fields that it has (`written`). What a
-    run sets for the Step (``of_run``) takes precedence over all of them.
+    ``sources`` has the existing places in order of precedence, each with its fields (`written`). Fields that a run sets
+    for the Step (``of_run``) take precedence over all of them.
     """
 
     sources: tuple[tuple[Place, frozenset[Path]], ...]
     of_run: tuple[tuple[Place, frozenset[Path]], ...] = ()
 
     def place(self, *path: str | int) -> Place:
-        """Return where the field at `path` was written, or what is around it."""
+        """Return where the field at `path`, or the closest one around it, was written."""
         for length in range(len(path), 0, -1):
             for place, fields in (*self.of_run, *self.sources):
                 if path[:length] in fields:
@@ -76,7 +76,7 @@ class Sources:
 
 
 def written(fields: Mapping[str, Any]) -> frozenset[Path]:
-    """Return the paths of these fields, and of those of the mappings among them."""
+    """Return the paths of these fields, and of the fields nested in them."""
     return frozenset(_paths(fields, ()))
 
 
@@ -89,16 +89,16 @@ def _paths(fields: Mapping[str, Any], parent: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container's fields in the Pod, and the part of its environment that is put in while running.
+    """A container's fields in the Pod, and the part of its environment that is set while running.
 
-    Mounts and devices still have the names that the volumes have in the Task.
+    Mounts and devices still use the volumes' names in the Task.
     """
 
     fields: dict[str, Any]
     environment: tuple[tuple[str, str], ...]
 
     def with_volumes(self, names: Mapping[str, str]) -> dict[str, Any]:
-        """Return the fields with the names that the volumes have in the Pod."""
+        """Return the fields with the volumes' names in the Pod."""
         renamed: dict[str, Any] = {
             field: [{**mount, "name": names.get(mount["name"], mount["name"])} for mount in self.fields[field]]
             for field in ("volumeMounts", "volumeDevices")
@@ -109,9 +109,9 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class ContainerScope:
-    """What the texts of a container may refer to, and the volumes that it may mount.
+    """The names that the texts of a container may refer to, and the volumes that it may mount.
 
-    ``variables`` have the values known for this container, ``shared_values`` are those known for all containers of its
+    ``variables`` has the values known for this container, ``shared_values`` the values known for all containers of its
     Step, without the values of a matrix.
     """
 
@@ -121,7 +121,7 @@ class ContainerScope:
 
 
 def merge_template(template: Mapping[str, Any], step: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a Step's fields, completed by those of the stepTemplate. Empty fields count as not given."""
+    """Return a Step's fields, completed by the stepTemplate's. Empty fields count as missing."""
     result = {key: value for key, value in template.items() if value not in ("", [], {}, None)}
     for key, value in step.items():
         if value in ("", [], {}, None):
@@ -206,7 +206,7 @@ def container(
 
 
 def _mount_problems(mounts: Iterable[dict[str, Any]], place: Place) -> Iterator[Problem]:
-    """Yield what is wrong with where things are mounted; devices have no such place."""
+    """Yield what is wrong with mount paths; devices have none."""
     taken: set[str] = set()
     for mount in mounts:
         path = mount.get("mountPath")
@@ -222,7 +222,7 @@ def _mount_problems(mounts: Iterable[dict[str, Any]], place: Place) -> Iterator[
 def _environment(
     entries: Iterable[dict[str, Any]], place: Place, scope: ContainerScope
 ) -> tuple[list[dict[str, Any]], tuple[tuple[str, str], ...]]:
-    """Return the environment that the Pod can hold, and what must be put in while running."""
+    """Return the part of the environment that the Pod can hold, and the part that must be set while running."""
     in_pod: list[dict[str, Any]] = []
     moved: dict[str, str] = {}
     for index, entry in enumerate(entries):
@@ -239,7 +239,7 @@ def _environment(
 
 
 def _unexpanded(value: str) -> str:
-    """Return a value so that kubelet does not expand what looks like a variable in it."""
+    """Return a value escaped so that kubelet does not expand anything in it."""
     return value.replace("$", "$$")
 
 

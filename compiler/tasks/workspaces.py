@@ -1,13 +1,14 @@
-"""Workspaces: which volume of the Pod each Workspace is, and where it is mounted.
+"""Workspaces: the volume of the Pod for each Workspace, and where it is mounted.
 
 Rules (Tekton docs/workspaces.md):
 
-- A run binds volumes to the Workspaces of its Pipeline, a PipelineTask those of the Pipeline to the Task's. An embedded
-  spec sees the Workspaces around it under the same names, declared or not; a referenced one only what is bound to it.
+- A run binds volumes to the Workspaces of its Pipeline. A PipelineTask binds these Workspaces to the Task's. An
+  embedded spec sees the outer Workspaces under the same names, declared or not; a referenced spec sees only its
+  bindings.
 - subPaths of the run's and of the PipelineTask's binding are joined.
-- A Workspace that any Step or Sidecar lists in its own ``workspaces`` is mounted only in the ones that list it.
-- A ``volumeClaimTemplate`` becomes an emptyDir of that size: what it was for, sharing between Pods, is gone. Or, if
-  claims are to be kept, a generic ephemeral volume: the cluster makes the claim with the Pod, and removes it with it.
+- If any Step or Sidecar lists a Workspace in its own ``workspaces``, only those that list it mount it.
+- A ``volumeClaimTemplate`` becomes an emptyDir of that size, since no Pods share it. If claims are to be kept, it
+  becomes a generic ephemeral volume: the cluster creates the claim with the Pod and deletes it with the Pod.
 
 Left to others: the volumes' names in the Pod (``pod.draft``), merging mounts with a Step's own (``steps``).
 """
@@ -34,7 +35,7 @@ from monopod.schemas.variables import Path
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """What is bound to a Workspace: a volume of the Pod, and a path in it."""
+    """The volume of the Pod that is bound to a Workspace, and a path in it."""
 
     name: str
     source: dict[str, Any]
@@ -43,18 +44,18 @@ class Volume:
 
     @property
     def claim(self) -> str:
-        """The PersistentVolumeClaim, if it is one."""
+        """The name of the PersistentVolumeClaim, if the volume is one."""
         claim: str = self.source.get("persistentVolumeClaim", {}).get("claimName", "")
         return claim
 
 
 Bindings = Mapping[str, Volume | None]
-"""By Workspace of a Pipeline, what is bound to it; None for an optional one that is not bound."""
+"""The volumes bound to the Workspaces of a Pipeline, by name; None for an optional Workspace that is not bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskWorkspace:
-    """A Workspace of a Task, bound to a volume or, if it is optional, to none."""
+    """A Workspace of a Task with its volume, or None if it is optional and not bound."""
 
     name: str
     path: str
@@ -63,7 +64,7 @@ class TaskWorkspace:
 
 
 def bind_workspaces(bindings: Iterable[BoundByRun], variables: Variables, *, keep_claims: bool) -> dict[str, Volume]:
-    """Return the volumes that a run binds, by Workspace; `variables` are what the run's own texts may refer to."""
+    """Return the volumes that a run binds, by Workspace; the run's own texts may refer to `variables`."""
     report = variables.report
     result = {}
     for binding in bindings:
@@ -89,7 +90,7 @@ def _source(binding: dict[str, Any], *, keep_claims: bool) -> dict[str, Any]:
 
 
 def _claim(template: dict[str, Any]) -> dict[str, Any]:
-    """Return a template as a volume of a Pod may have it: of its metadata labels and annotations, and no name."""
+    """Return a template as a volume of a Pod may have it: without metadata other than labels and annotations."""
     metadata = {key: value for key, value in template.get("metadata", {}).items() if key in {"labels", "annotations"}}
     return {**({"metadata": metadata} if metadata else {}), "spec": template.get("spec", {})}
 
@@ -107,9 +108,9 @@ def _texts(value: Any, path: tuple[str | int, ...] = ()) -> Iterable[tuple[tuple
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """The Task or Pipeline that gets Workspaces: its name in messages, what it declares, and where it is used.
+    """The Task or Pipeline that receives Workspaces: its name in messages, its declarations, and where it is used.
 
-    `inherits`: it is embedded, and sees the Workspaces of the outer Pipeline.
+    `inherits`: it is embedded and sees the Workspaces of the outer Pipeline.
     """
 
     name: str
@@ -123,8 +124,8 @@ def bind_task(
 ) -> list[TaskWorkspace]:
     """Return the Workspaces of a Task in a Pipeline.
 
-    `bound` is what its PipelineTask binds. An embedded Task also sees those of the Pipeline (`outer`) that it declares
-    or uses. A mountPath may refer to the Task's `params`.
+    `bound` are the bindings of its PipelineTask. An embedded Task also sees the Pipeline's Workspaces (`outer`) that
+    it declares or uses. A mountPath may refer to the Task's `params`.
     """
     result = []
     for declaration, place in receiver.declared:
@@ -153,7 +154,7 @@ def task_binding_problems(
     bound: Bindings,
     outer: Bindings,
 ) -> Iterator[Problem]:
-    """Yield each Workspace that a Task needs and does not get, and each that is bound and not declared."""
+    """Yield a problem for each Workspace that a Task needs and that is not bound, or that is bound and not declared."""
     for declaration, _ in receiver.declared:
         name = declaration.name
         inherits = receiver.inherits and name not in bound
@@ -176,13 +177,13 @@ def task_binding_problems(
 
 
 def bind_pipeline(receiver: Receiver, bound: Bindings) -> dict[str, Volume | None]:
-    """Return the Workspaces of a Pipeline to which these volumes are bound; an embedded one sees all of them."""
+    """Return the volumes for the Workspaces of a Pipeline; an embedded Pipeline sees all of them."""
     declared = {declaration.name: bound.get(declaration.name) for declaration, _ in receiver.declared}
     return {**bound, **declared} if receiver.inherits else declared
 
 
 def missing_workspaces(receiver: Receiver, bound: Bindings) -> Iterator[Problem]:
-    """Yield each Workspace that a Pipeline needs and to which nothing is bound."""
+    """Yield a problem for each Workspace that a Pipeline needs and that is not bound."""
     for declaration, _ in receiver.declared:
         if bound.get(declaration.name) is None and not declaration.optional:
             message = f"{receiver.name} needs the Workspace '{declaration.name}', bind a volume to it"
@@ -229,7 +230,7 @@ def bind_for_pipeline(
 
 
 def shapes(workspaces: Iterable[TaskWorkspace]) -> dict[Path, Shape]:
-    """Return what a Task may refer to of its Workspaces."""
+    """Return the names that a Task may use to refer to its Workspaces."""
     return {
         ("workspaces", workspace.name, field): STRING
         for workspace in workspaces
@@ -250,7 +251,7 @@ def variables(workspaces: Iterable[TaskWorkspace], draft: PodDraft) -> dict[Path
 
 
 def name_in_pod(volume: Volume, draft: PodDraft) -> str:
-    """Return the name of a volume in the Pod, adding it if it is not there yet."""
+    """Return the name of a volume in the Pod, adding the volume if it is new."""
     return draft.volume(("workspace", volume.name), volume.source, volume.place)
 
 
