@@ -4,13 +4,13 @@ Each stage takes what the stage before it returned:
 
 - **select** a run: which PipelineRun or TaskRun, with the params and Workspaces of the command line,
 - **bind** its params, Workspaces and settings,
-- **lower** its Pipeline to that of the Plan, and its Steps and Sidecars to containers,
+- **lower** its Pipeline to the Plan's, and its Steps and Sidecars to containers,
 - **assemble** the parts of the Pod,
 - **check** what only the whole Pod shows,
 - **write** the Plan, the Pod and the object around the Pod.
 
-What a stage finds wrong goes to the report of the run. What it cannot resolve stays in the value as something unknown
-that fits everywhere, so that one cause gives one error.
+A stage adds its problems to the report of the run. A value that it cannot resolve becomes unknown and fits everywhere,
+so that one cause gives one error.
 
 Left to others: the stages themselves. This module is the edge, which raises the errors as `Problems`.
 """
@@ -53,9 +53,9 @@ from monopod.schemas.variables import TooLargeError
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """A compiled run. The objects given beside the run, and those of unknown kinds, are as they were given.
+    """A compiled run, with the unchanged objects that its files have beside it, also of unknown kinds.
 
-    ``workload`` is the object that makes the Pod, which is the Pod itself unless another kind is asked for.
+    ``workload`` is the object that creates the Pod; by default, the Pod itself.
     """
 
     plan: Plan
@@ -70,14 +70,14 @@ class Compilation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What compiling one document gives: all problems, in order, and the compiled run unless one is an error."""
+    """The outcome of compiling one document: all problems, in order, and the compiled run unless one is an error."""
 
     problems: tuple[Problem, ...]
     compilation: Compilation | None = None
 
 
 def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, ...]:
-    """Return the Plan and the Pod of each run that the documents and options ask for. Raises Problems, of all runs."""
+    """Return the Plan and the Pod of each run that the options select. Raises Problems, of all runs."""
     lookup = lookup_for(documents, options.image_configs)
     errors = [Problem(None, message, "workload") for message in options.workload.problems()]
     errors += lookup().problems if options.image_configs else []
@@ -94,7 +94,7 @@ def compile_runs(documents: Documents, options: Options) -> tuple[Compilation, .
 
 
 def compile_document(document: Document, documents: Documents, options: Options, lookup: MakeLookup) -> Outcome:
-    """Compile what one document runs, whatever `options.name` is. Raises nothing: problems are in the outcome."""
+    """Compile the run of one document, ignoring `options.name`. Raises nothing: problems are in the outcome."""
     report = Report()
     report.extend(documents.warnings)
     catalog = Catalog(documents, options.context, report)
@@ -134,8 +134,8 @@ def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, 
 class Lowered:
     """A run in the terms of the Plan and the Pod.
 
-    ``document`` is the run as the Plan has it, ``sources`` the Pipelines and Tasks that it refers to. ``labels`` are
-    those of Tekton's that the Pod has, ``pod_fields`` the fields that the run sets in the PodSpec.
+    ``document`` is the run for the Plan, ``sources`` are the Pipelines and Tasks that it refers to. ``labels`` are the
+    Tekton labels of the Pod, ``pod_fields`` are the fields that the run sets in the PodSpec.
     """
 
     run: Run
@@ -213,7 +213,7 @@ def _check(lowered: Lowered, parts: PodParts, documents: Documents, options: Opt
 
 
 def _wrong_namespace(document: Document, options: Options) -> Iterator[Problem]:
-    """Yield what is wrong with the namespace that the Pod is for, and with the beginning of its name."""
+    """Yield what is wrong with the Pod's namespace, and with the beginning of its name."""
     metadata = document.data.get("metadata") or {}
     written = DocumentPlace(document, ("metadata",))
     namespace: tuple[Place, str | None] = (written.at("namespace"), metadata.get("namespace"))

@@ -1,11 +1,11 @@
-"""The graph of a Plan for people: as text for a terminal, or for Mermaid and Graphviz to draw.
+"""The graph of a Plan: as text for a terminal, or as input for Mermaid and Graphviz.
 
 Rules:
 
-- In text, Tasks are in running order. Tasks in one bracket are on one level of the DAG: none waits for another.
-- An edge means that a Task waits for another. Final Tasks are a group of their own, which waits for all others. A
-  Pipeline that runs as a Task is a group too.
-- The author's texts are escaped, so that none is read as syntax.
+- In text, Tasks are in running order. Tasks in one bracket are on the same level of the DAG: none waits for another.
+- An edge means that a Task waits for another. Finally Tasks are a group, which waits for all other
+  Tasks. A Pipeline that runs as a Task is a group too.
+- The author's texts are escaped, so that they are never read as syntax.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from monopod.schemas.plan import Matrix, Pipeline, Plan, Task, WhenExpression
 from monopod.schemas.variables import Scope
 
 _LONGEST_COMBINATIONS = 60
-"""Characters of the names of combinations that a remark has; with more, it has those of the params."""
+"""The maximum length of the combinations' names in a remark; a longer remark names the params instead."""
 
 Form: TypeAlias = Literal["text", "mermaid", "dot"]
 
@@ -31,7 +31,7 @@ Form: TypeAlias = Literal["text", "mermaid", "dot"]
 def render(plan: Plan, form: Form, width: int | None = None) -> str:
     """Return the graph of `plan` in one of the forms, with a line break at its end.
 
-    `width` is how many columns text may have; a name of a Task may need more. None: as many as it needs.
+    `width` limits the columns of text, except for a longer Task name. None: no limit.
     """
     drawn = {"text": lambda pipeline: _text(pipeline, width), "mermaid": _mermaid, "dot": _dot}[form]
     return "".join(f"{line}\n" for line in drawn(plan.pipeline))
@@ -39,16 +39,16 @@ def render(plan: Plan, form: Form, width: int | None = None) -> str:
 
 def remarks(task: Task) -> list[str]:
     """Return what is special about how a Task runs, as short texts."""
-    found = [f"Pipeline {task.pipeline.name}"] if task.pipeline is not None else []
+    remarks = [f"Pipeline {task.pipeline.name}"] if task.pipeline is not None else []
     if task.matrix is not None:
-        found.append(_matrix_remark(task.matrix, len(task.slots)))
+        remarks.append(_matrix_remark(task.matrix, len(task.slots)))
     if task.when:
-        found.append("when " + " and ".join(map(_when_remark, task.when)))
+        remarks.append("when " + " and ".join(map(_when_remark, task.when)))
     if task.retries:
-        found.append(f"retries {task.retries}")
+        remarks.append(f"retries {task.retries}")
     if task.on_error != "stopAndFail":
-        found.append(f"on error {task.on_error}")
-    return [_visible(remark) for remark in found]
+        remarks.append(f"on error {task.on_error}")
+    return [_visible(remark) for remark in remarks]
 
 
 def _matrix_remark(matrix: Matrix, slots: int) -> str:
@@ -66,7 +66,7 @@ def _when_remark(when: WhenExpression) -> str:
 
 def _visible(text: str) -> str:
     """Return `text` with line breaks and control characters as their escapes."""
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def _title(pipeline: Pipeline) -> str:
@@ -84,7 +84,7 @@ _MARGIN = 7
 """Columns before a Task's name: the number of its bracket and the bracket."""
 
 _NARROWEST = 24
-"""Columns that remarks have at least, however little room there is."""
+"""The minimum number of columns for remarks."""
 
 
 def _text(pipeline: Pipeline, width: int | None) -> Iterator[str]:
@@ -94,7 +94,7 @@ def _text(pipeline: Pipeline, width: int | None) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Brackets:
-    """The brackets of a Pipeline's Tasks: by number the names in one, and by name the number."""
+    """The brackets of a Pipeline's Tasks: the names by bracket number, and the number by name."""
 
     names: Mapping[int, Sequence[str]]
     numbers: Mapping[str, int]
@@ -133,9 +133,9 @@ def _text_of_bracket(
 
 
 def _listed(names: Sequence[str], brackets: _Brackets) -> str:
-    """Return the names of Tasks, those of a bracket (of three or more) as such: ``all of 2, all of 3 but lint, build``.
+    """Return the names of Tasks, a bracket of three or more as a whole: ``all of 2, all of 3 but lint, build``.
 
-    So are most of a large one: the exceptions are at most a quarter of it.
+    At most a quarter of a bracket may be exceptions.
     """
     by_bracket: dict[int, set[str]] = {}
     for name in brackets.numbers.keys() & names:
@@ -152,7 +152,7 @@ def _listed(names: Sequence[str], brackets: _Brackets) -> str:
 
 
 def _with_notes(name: str, notes: Sequence[str], column: int, width: int | None) -> list[str]:
-    """Return the lines of a Task: its name, and beside that (below a long one) what there is to say of it."""
+    """Return the lines of a Task: its name, and its remarks beside it (below it if the name is long)."""
     if width is None:
         return [f"{name:{column}}  {' · '.join(notes)}"]
     room = max(width - _MARGIN - column - 2, _NARROWEST)
@@ -164,7 +164,7 @@ def _with_notes(name: str, notes: Sequence[str], column: int, width: int | None)
 
 
 def _filled(notes: Sequence[str], room: int) -> list[str]:
-    """Return remarks in lines of at most `room` columns, a remark that does not fit into a line in lines of its own."""
+    """Return remarks in lines of at most `room` columns; a remark that is too long for a line is wrapped."""
     lines: list[str] = []
     for note in notes:
         if lines and len(lines[-1]) + len(note) + 3 <= room:
@@ -179,7 +179,7 @@ def _filled(notes: Sequence[str], room: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """What an edge can lead to: a Task's node, or a group of nodes with the first and the last in running order."""
+    """The target of an edge: a Task's node, or a group of nodes with the first and the last in running order."""
 
     identity: str
     first: str
@@ -210,7 +210,7 @@ class _Mermaid:
         return f"{before.identity} {'-.->' if dashed else '-->'} {after.identity}"
 
     def _quoted(self, lines: Sequence[str]) -> str:
-        """Return a label with a number for each character that could mean something to Mermaid."""
+        """Return a label with a numeric entity for each character that is special to Mermaid."""
         return (
             '"'
             + "<br/>".join(re.sub(r"[^\w .,/:=+$()·-]", lambda match: f"#{ord(match[0])};", line) for line in lines)

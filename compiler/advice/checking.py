@@ -69,20 +69,22 @@ class Checked:
 def check(documents: Documents, options: Options) -> Checked:
     """Return everything that is wrong or risky. Raises Problems if the options do not choose one run."""
     lookup = lookup_for(documents, options.image_configs)
-    found: set[Problem] = {*documents.warnings, *(lookup().problems if options.image_configs else ())}
+    problems: set[Problem] = {*documents.warnings, *(lookup().problems if options.image_configs else ())}
     for document, is_asked_for in _targets(documents, options):
-        found |= _problems_of(document, documents, _options_for(document, options, is_asked_for=is_asked_for), lookup)
+        problems |= _problems_of(
+            document, documents, _options_for(document, options, is_asked_for=is_asked_for), lookup
+        )
     specs = specs_in(documents)
     for advice in _ADVICE:
-        found.update(advice(specs))
+        problems.update(advice(specs))
     texts = tuple(left_as_text(specs))
-    found = {problem for problem in found if not _follows(problem, texts)} | {each.problem for each in texts}
-    refused = {each.position for each in found if each.severity == "error"}
-    found = {each for each in found if each.rule not in _OF_A_VALUE or each.position not in refused}
+    problems = {problem for problem in problems if not _follows(problem, texts)} | {text.problem for text in texts}
+    refused = {problem.position for problem in problems if problem.severity == "error"}
+    problems = {problem for problem in problems if problem.rule not in _OF_A_VALUE or problem.position not in refused}
     suppressions = Suppressions(specs)
-    found.update(suppressions.problems)
-    suppressed = {problem for problem in found if suppressions.cover(problem)}
-    return Checked(tuple(sorted(found - suppressed)), tuple(sorted(suppressed)))
+    problems.update(suppressions.problems)
+    suppressed = {problem for problem in problems if suppressions.cover(problem)}
+    return Checked(tuple(sorted(problems - suppressed)), tuple(sorted(suppressed)))
 
 
 _OF_A_VALUE: frozenset[Rule] = frozenset({"left-as-text", "unpinned-image"})
@@ -102,7 +104,7 @@ def _follows(problem: Problem, texts: Iterable[LeftAsText]) -> bool:
     if kind is None or problem.position is None:
         return False
     file = problem.position.file
-    names = {each.meant[1] for each in texts if each.meant[:1] == (kind,) and _file_of(each.problem) == file}
+    names = {text.meant[1] for text in texts if text.meant[:1] == (kind,) and _file_of(text.problem) == file}
     return any(f"'{name}'" in problem.message for name in names)
 
 
@@ -117,38 +119,42 @@ def _targets(documents: Documents, options: Options) -> Iterator[tuple[Document,
     """Yield each document to compile, and whether the user chose it; otherwise it is checked by itself."""
     if options.name is not None or options.params or options.workspaces:
         chosen = choose(documents, options.name)
-        yield from ((each, True) for each in chosen)
+        yield from ((document, True) for document in chosen)
         if options.name is not None:
             return
     else:
-        chosen = tuple(each for each in documents if isinstance(each.model, PipelineRun | TaskRun))
-        yield from ((each, True) for each in chosen)
-    by_name = {(each.kind, each.name): each for each in documents if isinstance(each.model, Pipeline | Task)}
+        chosen = tuple(document for document in documents if isinstance(document.model, PipelineRun | TaskRun))
+        yield from ((document, True) for document in chosen)
+    by_name = {
+        (document.kind, document.name): document
+        for document in documents
+        if isinstance(document.model, Pipeline | Task)
+    }
     covered = set(chosen)
-    for each in chosen:
-        covered |= _reached(each, by_name)
-    named = {name for each in documents for name in _names(each)}
-    candidates = [each for kind in (Pipeline, Task) for each, _ in documents.of(kind)]
+    for document in chosen:
+        covered |= _reached(document, by_name)
+    named = {name for document in documents for name in _names(document)}
+    candidates = [document for kind in (Pipeline, Task) for document, _ in documents.of(kind)]
     if not candidates and not chosen and not documents.of(StepAction):
         choose(documents, None)  # raises: there is nothing to run
-    candidates.sort(key=lambda each: (each.kind, each.name) in named)  # unreferenced ones first
-    for each in candidates:
-        if each not in covered:
-            yield each, False
-            covered |= {each} | _reached(each, by_name)
+    candidates.sort(key=lambda document: (document.kind, document.name) in named)  # unreferenced ones first
+    for document in candidates:
+        if document not in covered:
+            yield document, False
+            covered |= {document} | _reached(document, by_name)
 
 
 def _reached(document: Document, by_name: Mapping[tuple[str, str], Document]) -> set[Document]:
     """Return the Pipelines and Tasks that a document refers to, directly or indirectly."""
-    found: set[Document] = set()
+    reached: set[Document] = set()
     rest = [document]
     while rest:
         for name in _names(rest.pop()):
             other = by_name.get(name)
-            if other is not None and other not in found:
-                found.add(other)
+            if other is not None and other not in reached:
+                reached.add(other)
                 rest.append(other)
-    return found
+    return reached
 
 
 def _names(document: Document) -> Iterator[tuple[str, str]]:
@@ -200,8 +206,8 @@ def _options_for(document: Document, options: Options, *, is_asked_for: bool) ->
         return options
     if not is_asked_for:
         options = replace(options, params=(), workspaces=())
-    given = {name for name, _ in options.params}
-    missing = [spec for spec in model.spec.params if spec.default is None and spec.name not in given]
+    set_by_user = {name for name, _ in options.params}
+    missing = [spec for spec in model.spec.params if spec.default is None and spec.name not in set_by_user]
     return replace(options, params=(*options.params, *((spec.name, _placeholder(spec)) for spec in missing)))
 
 

@@ -26,7 +26,7 @@ def unused_results(specs: Specs) -> Iterator[Problem]:
     """Yield a note for each Result of an embedded Task that neither the Pipeline nor another of its Steps reads."""
     read_in = {id(pipeline): _results_read(pipeline) for pipeline in specs.pipelines}
     for task in specs.tasks:
-        pipeline = task.embedded.around if task.embedded is not None else None
+        pipeline = task.embedded.outer if task.embedded is not None else None
         if pipeline is None or task.is_custom:
             continue
         read = read_in[id(pipeline)].get(task.name, set())
@@ -52,9 +52,9 @@ def _users(task: WrittenTask, results: Collection[str]) -> Counter[str]:
     lengths = set(map(len, results))
     users: Counter[str] = Counter()
     for user in (*task.spec.steps, *task.spec.sidecars):
-        found = texts(user)
-        mentioned = {path[1] for path in paths_in(found) if path[0] == "results" and path[2:] == ("path",)}
-        files = (match[1] for text in found for match in _FILE.finditer(text))
+        own_texts = texts(user)
+        mentioned = {path[1] for path in paths_in(own_texts) if path[0] == "results" and path[2:] == ("path",)}
+        files = (match[1] for text in own_texts for match in _FILE.finditer(text))
         mentioned |= {file[:length] for file in files for length in lengths}
         users.update(mentioned.intersection(results))
     return users
@@ -71,10 +71,10 @@ def unwritten_results(specs: Specs) -> Iterator[Problem]:
 
 
 def _unwritten_task_results(task: WrittenTask, specs: Specs) -> Iterator[Problem]:
-    found = specs.texts_of(task.spec) if task.spec.results else None
-    if found is None:
+    task_texts = specs.texts_of(task.spec) if task.spec.results else None
+    if task_texts is None:
         return
-    written = _Written(found, "/tekton/results")
+    written = _Written(task_texts, "/tekton/results")
     for index, result in enumerate(task.spec.results):
         if not result.value and not written.has("results", result.name, "path"):
             message = (
@@ -97,9 +97,9 @@ def _unwritten_step_results(spec: Step | StepActionSpec, place: DocumentPlace) -
 class _Written:
     """The files of Results that the texts mention: all of them if a text contains their directory."""
 
-    def __init__(self, found: Sequence[str], directory: str) -> None:
-        self._all = any(directory in text for text in found)
-        self._paths = paths_in(found)
+    def __init__(self, all_texts: Sequence[str], directory: str) -> None:
+        self._all = any(directory in text for text in all_texts)
+        self._paths = paths_in(all_texts)
 
     def has(self, *path: str) -> bool:
         """Whether the texts mention the file that a variable stands for."""

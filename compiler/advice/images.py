@@ -20,11 +20,11 @@ _DIGEST = re.compile(r"@[a-z0-9]+([+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}$")
 
 def unpinned_images(specs: Specs) -> Iterator[Problem]:
     """Yield a problem for each image without a digest: a warning if it can change at any time, otherwise a note."""
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     for image, place in _images(specs):
-        if (place.document.position(()).file, image) in told or _DIGEST.search(image) or "$(" in image or not image:
+        if (place.document.position(()).file, image) in reported or _DIGEST.search(image) or "$(" in image or not image:
             continue
-        told.add((place.document.position(()).file, image))
+        reported.add((place.document.position(()).file, image))
         tag = image.rpartition("/")[2].partition(":")[2]
         if tag in {"", "latest"}:
             what = f"'{image}' is the latest image at the time of the pull"
@@ -52,7 +52,9 @@ def _or_default(
     reference = only_reference(image)
     if reference is None or reference.path[0] != "params" or len(reference.path) != 2:
         return image, place
-    params: list[tuple[int, ParamSpec]] = [each for each in enumerate(spec.params) if each[1].name == reference.path[1]]
+    params: list[tuple[int, ParamSpec]] = [
+        numbered for numbered in enumerate(spec.params) if numbered[1].name == reference.path[1]
+    ]
     for index, param in params:
         if isinstance(param.default, str):
             return param.default, spec_place.at("params", index, "default")

@@ -84,37 +84,39 @@ def _is_for_shell(script: str) -> bool:
 
 
 def _pasted(script: _Script, params: _Params | None, specs: Specs) -> Iterator[Problem]:
-    found: dict[str, tuple[Reference, int]] = {}
+    pasted: dict[str, tuple[Reference, int]] = {}
     for number, line in enumerate(script.text.split("\n")):
         if "$(" in line and not line.lstrip().startswith("#") and only_reference(line.strip()) is None:
             for reference in references(line):
                 if _is_foreign(reference.path, params):
-                    found.setdefault(reference.text, (reference, number))
-    if not found:
+                    pasted.setdefault(reference.text, (reference, number))
+    if not pasted:
         return
-    first, number = next(iter(found.values()))
+    first, number = next(iter(pasted.values()))
     path = script.place.path
     scalar = script.place.document.position(path)
     position = position_in_block(specs.documents.lines.get(scalar.file, ()), scalar, number, first.text)
-    message = f"{format_path(path)}: {_message([each for each, _ in found.values()], script.is_shell)}"
+    message = f"{format_path(path)}: {_message([reference for reference, _ in pasted.values()], script.is_shell)}"
     yield Problem(position, message, "script-injection", "warning")
 
 
-def _message(found: Sequence[Reference], is_shell: bool) -> str:
-    listed = ", ".join(each.text for each in found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
-    variable = re.sub(r"\W", "_", found[0].path[-1]).upper()
+def _message(pasted: Sequence[Reference], is_shell: bool) -> str:
+    listed = ", ".join(reference.text for reference in pasted[:3]) + (
+        f" and {len(pasted) - 3} more" if len(pasted) > 3 else ""
+    )
+    variable = re.sub(r"\W", "_", pasted[0].path[-1]).upper()
     if variable in _TAKEN:
         variable = f"MY_{variable}"
     read = f'write "${variable}"' if is_shell else f"read {variable} there"
-    verb, it = ("are", "them") if len(found) > 1 else ("is", "it")
+    verb, it = ("are", "them") if len(pasted) > 1 else ("is", "it")
     return (
         f"{listed} {verb} substituted into the script, so quotes, $ or line breaks in a value become code; "
-        f"pass {it} in env ({variable}: {found[0].text}) and {read}"
+        f"pass {it} in env ({variable}: {pasted[0].text}) and {read}"
     )
 
 
 def _is_foreign(path: Path, params: _Params | None) -> bool:
-    """Whether the value of a reference is not known to be safe; `params` are those of the Task, if it is known."""
+    """Whether the value of a reference is not known to be safe; `params` are the Task's, if it is known."""
     if path[0] == "params":
         return params is None or not params.is_plain(path[1])
     return path[0] in {"tasks", "steps"} and path[2:3] == ("results",)
@@ -126,18 +128,18 @@ def _is_foreign(path: Path, params: _Params | None) -> bool:
 class _Params:
     """The params of a Task or Pipeline, and which of them have fixed, safe values."""
 
-    def __init__(self, written: WrittenTask | WrittenPipeline, around: _Params | None) -> None:
-        """`around` are the params of the Pipeline in which it is embedded, if there is one."""
+    def __init__(self, written: WrittenTask | WrittenPipeline, outer: _Params | None) -> None:
+        """`outer` are the params of the Pipeline in which it is embedded, if there is one."""
         self._specs = {spec.name: spec for spec in written.spec.params}
-        self._given = _given(written.embedded) if written.embedded is not None else None
+        self._arguments = _arguments_of(written.embedded) if written.embedded is not None else None
         self._of_runs: frozenset[str] = frozenset()
         if isinstance(written, WrittenPipeline):
             self._of_runs = frozenset(param.name for run in written.runs for param in run.params)
-        self._around = around
+        self._outer = outer
         self._plain: dict[str, bool] = {}
 
     def __contains__(self, name: str) -> bool:
-        """Whether there is such a param: a declared one, or one that a run gives to an embedded spec."""
+        """Whether the param exists: it is declared, or a run passes it to an embedded spec."""
         return name in self._specs or name in self._of_runs
 
     def is_plain(self, name: str) -> bool:
@@ -147,47 +149,47 @@ class _Params:
         return self._plain[name]
 
     def _find_out(self, name: str) -> bool:
-        """Check the enum, otherwise the given values, otherwise the param of the enclosing Pipeline or the default.
+        """Check the enum, otherwise the passed values, otherwise the param of the enclosing Pipeline or the default.
 
         A spec that is not embedded may get another value from each run.
         """
-        spec, around = self._specs.get(name), self._around
+        spec, outer = self._specs.get(name), self._outer
         if spec is not None and spec.enum and all(map(_PLAIN.fullmatch, spec.enum)):
             return True
-        if self._given is None:
+        if self._arguments is None:
             return False
-        if name in self._given:
-            return all(_is_plain(value, around) for value in self._given[name])
-        if around is not None and name in around:
-            return around.is_plain(name)
-        return spec is not None and spec.default is not None and _is_plain(spec.default, around)
+        if name in self._arguments:
+            return all(_is_plain(value, outer) for value in self._arguments[name])
+        if outer is not None and name in outer:
+            return outer.is_plain(name)
+        return spec is not None and spec.default is not None and _is_plain(spec.default, outer)
 
 
 def _params_of(written: WrittenTask | WrittenPipeline, known: dict[int, _Params]) -> _Params:
     """Return the params of a Task or Pipeline; `known` caches them by identity."""
     if id(written) not in known:
-        around = written.embedded.around if written.embedded is not None else None
-        known[id(written)] = _Params(written, None if around is None else _params_of(around, known))
+        outer = written.embedded.outer if written.embedded is not None else None
+        known[id(written)] = _Params(written, None if outer is None else _params_of(outer, known))
     return known[id(written)]
 
 
-def _given(embedded: Embedding) -> dict[str, list[Value]]:
-    """Return the values that an embedded Task or Pipeline is given, by param."""
-    given: dict[str, list[Value]] = {}
-    params = list(embedded.given)
+def _arguments_of(embedded: Embedding) -> dict[str, list[Value]]:
+    """Return the values that are passed to an embedded Task or Pipeline, by param."""
+    arguments: dict[str, list[Value]] = {}
+    params = list(embedded.params)
     if embedded.task is not None and embedded.task.matrix is not None:
         params += embedded.task.matrix.params
-        params += [each for entry in embedded.task.matrix.include for each in entry.params]
+        params += [param for entry in embedded.task.matrix.include for param in entry.params]
     for param in params:
-        given.setdefault(param.name, []).append(param.value)
-    return given
+        arguments.setdefault(param.name, []).append(param.value)
+    return arguments
 
 
-def _is_plain(value: Value, around: _Params | None) -> bool:
+def _is_plain(value: Value, outer: _Params | None) -> bool:
     """Whether a value that a Pipeline gives is fixed and safe, including all that it refers to."""
     for reference in references_in(value):
         if reference.path[0] == "params":
-            if around is None or not around.is_plain(reference.path[1]):
+            if outer is None or not outer.is_plain(reference.path[1]):
                 return False
         elif reference.path[0] == "tasks" and "results" in reference.path[2:3]:
             return False

@@ -97,46 +97,46 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
         if isinstance(value, str):
             yield path, value
         elif isinstance(value, dict):
-            rest += [(each, (*path, key)) for key, each in value.items()]
+            rest += [(item, (*path, key)) for key, item in value.items()]
         elif isinstance(value, list):
-            rest += [(each, (*path, index)) for index, each in enumerate(value)]
+            rest += [(item, (*path, index)) for index, item in enumerate(value)]
 
 
 def _declared(spec: Any) -> frozenset[tuple[str, str]]:
     """Return what the document declares at any depth, with its kind: ``("params", "version")``."""
-    found = set()
+    declared = set()
     rest = [spec]
     while rest:
         value = rest.pop()
         if isinstance(value, dict):
             for kind in _DECLARATIONS:
                 items = value.get(kind)
-                for each in items if isinstance(items, list) else ():
-                    if isinstance(each, dict) and isinstance(each.get("name"), str):
-                        found.add((kind, each["name"]))
+                for item in items if isinstance(items, list) else ():
+                    if isinstance(item, dict) and isinstance(item.get("name"), str):
+                        declared.add((kind, item["name"]))
             rest += value.values()
         elif isinstance(value, list):
             rest += value
-    return frozenset(found)
+    return frozenset(declared)
 
 
 def _in_text(text: str, path: Path, declared: frozenset[tuple[str, str]], document: Document) -> Iterator[LeftAsText]:
     place = DocumentPlace(document, path)
-    told: set[str] = set()
+    reported: set[str] = set()
     for match in _REFERENCE.finditer(text):
         meant = _meant(match, declared, is_script=path[-1] == "script")
-        if meant is not None and match[0] not in told:
-            told.add(match[0])
+        if meant is not None and match[0] not in reported:
+            reported.add(match[0])
             yield _misspelt(match[0], meant, match[3] or "", place)
     is_shell = path[-1] != "script" or not text.startswith("#!") or bool(_SHEBANG.match(text))
     for match in _IN_BRACES.finditer(text) if is_shell else ():
-        if match[0] not in told:
-            told.add(match[0])
+        if match[0] not in reported:
+            reported.add(match[0])
             meant = (match[1], *match[2][1:].split("."))
             yield _misspelt(match[0], meant, "", place)
     for token, owner in _placeholders(text, path):
-        if token not in told:
-            told.add(token)
+        if token not in reported:
+            reported.add(token)
             message = f"{token} is left as text: monopod does not substitute {owner}; {_way_out(path, document)}"
             yield LeftAsText(place.problem("left-as-text", message, "warning"))
 

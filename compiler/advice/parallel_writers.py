@@ -50,7 +50,7 @@ def parallel_writers(specs: Specs) -> Iterator[Problem]:
     may_write = _MayWrite(specs)
     for pipeline in specs.pipelines:
         read_only = _read_only_in_runs(pipeline)
-        writers = {name: each for name, each in _writers(pipeline, specs, may_write).items() if name not in read_only}
+        writers = {name: tasks for name, tasks in _writers(pipeline, specs, may_write).items() if name not in read_only}
         for name, in_conflict in _in_conflict(writers, pipeline).items():
             yield _place(name, in_conflict[0], pipeline).problem(
                 "parallel-writers", _message(name, in_conflict), "warning"
@@ -102,9 +102,9 @@ def _bound(task: PipelineTask) -> dict[str, tuple[str, str, Path]]:
     if inner is not None:
         names = [declared.name for declared in inner.workspaces]
         names += [path[1] for path in paths_in(inner) if path[0] == "workspaces" and path[2:] == ("path",)]
-        given = {name for name, _, _ in bound.values()}
+        bound_names = {name for name, _, _ in bound.values()}
         for name in dict.fromkeys(names):
-            if name not in given:
+            if name not in bound_names:
                 bound.setdefault(name, (name, "", ()))
     return bound
 
@@ -124,7 +124,7 @@ class _MayWrite:
         spec = self._specs.task_of(task)
         if spec is None or (isinstance(spec, EmbeddedTask) and spec.is_custom):
             return False
-        return not any(each.name == workspace and each.read_only for each in spec.workspaces)
+        return not any(declared.name == workspace and declared.read_only for declared in spec.workspaces)
 
     def _written_in(self, pipeline: PipelineSpec, depth: int) -> frozenset[str]:
         """Return the Workspaces that the Tasks of a Pipeline may write, down to `depth` nested Pipelines."""
@@ -147,8 +147,8 @@ def _is_parallel(task: PipelineTask, matrix: Matrix, specs: Specs) -> bool:
     if isinstance(task.task_spec, EmbeddedTask):
         annotations = task.task_spec.metadata.annotations
     elif task.task_ref is not None:
-        found = specs.documents.find(Task, task.task_ref.name)
-        annotations = found[1].metadata.annotations if found is not None else {}
+        document_and_task = specs.documents.find(Task, task.task_ref.name)
+        annotations = document_and_task[1].metadata.annotations if document_and_task is not None else {}
     if annotations.get(MAX_CONCURRENCY) == "1":
         return False
     single = all(isinstance(param.value, tuple) and _has_one(param.value) for param in matrix.params)
@@ -176,9 +176,9 @@ def _in_conflict(writers: Mapping[str, list[_Writer]], pipeline: WrittenPipeline
     predecessors = _predecessors(pipeline)
     final = [task.name for task in pipeline.spec.finally_]
     bits = {name: 1 << number for number, name in enumerate((*predecessors, *final))}
-    same_places = {workspace: _same_places(each, bits) for workspace, each in writers.items()}
+    same_places = {workspace: _same_places(of_one, bits) for workspace, of_one in writers.items()}
     written: dict[str, list[str]] = {}
-    found = dict.fromkeys(writers, 0)
+    conflicting = dict.fromkeys(writers, 0)
     for workspace, places in same_places.items():
         for name in places:
             written.setdefault(name, []).append(workspace)
@@ -186,9 +186,11 @@ def _in_conflict(writers: Mapping[str, list[_Writer]], pipeline: WrittenPipeline
         for workspace in written.get(name, ()):
             others = same_places[workspace][name] & (bits[name] - 1) & ~before
             if others:
-                found[workspace] |= others | bits[name]
+                conflicting[workspace] |= others | bits[name]
     conflicts = {
-        workspace: [each for each in of_one if _is_several(each) or bits.get(each.task.name, 0) & found[workspace]]
+        workspace: [
+            writer for writer in of_one if _is_several(writer) or bits.get(writer.task.name, 0) & conflicting[workspace]
+        ]
         for workspace, of_one in writers.items()
     }
     return {workspace: in_conflict for workspace, in_conflict in conflicts.items() if in_conflict}
@@ -221,11 +223,11 @@ def _all_before(predecessors: Mapping[str, Sequence[str]], bits: Mapping[str, in
     """Each Task and all before it."""
     for name, directly in predecessors.items():
         before = 0
-        for each in directly:
-            before |= ended[each]
-            waiting[each] -= 1
-            if not waiting[each]:
-                del ended[each]
+        for predecessor in directly:
+            before |= ended[predecessor]
+            waiting[predecessor] -= 1
+            if not waiting[predecessor]:
+                del ended[predecessor]
         if waiting[name]:
             ended[name] = before | bits[name]
         yield name, before
@@ -246,23 +248,23 @@ def _same_places(writers: Iterable[_Writer], bits: Mapping[str, int]) -> dict[st
 
     Two places are the same if one contains the other or, if only known at run time, if their texts are equal.
     """
-    locations = {each.task.name: _location(each.sub_path) for each in writers if each.task.name in bits}
+    locations = {writer.task.name: _location(writer.sub_path) for writer in writers if writer.task.name in bits}
     at: dict[_Location, int] = {}
     for name, location in locations.items():
         at[location] = at.get(location, 0) | bits[name]
     reach = dict(at)
-    around: list[tuple[str, ...]] = []
-    for location in sorted(each for each in at if isinstance(each, tuple)):
-        while around and location[: len(around[-1])] != around[-1]:
-            around.pop()
-        for outer in around:
+    enclosing: list[tuple[str, ...]] = []
+    for location in sorted(place for place in at if isinstance(place, tuple)):
+        while enclosing and location[: len(enclosing[-1])] != enclosing[-1]:
+            enclosing.pop()
+        for outer in enclosing:
             reach[outer] |= at[location]
             reach[location] |= at[outer]
-        around.append(location)
+        enclosing.append(location)
     return {name: reach[location] for name, location in locations.items()}
 
 
 def _location(sub_path: str) -> _Location:
     if "$(" in sub_path:
         return sub_path
-    return tuple(each for each in posixpath.normpath(sub_path or ".").split("/") if each != ".")
+    return tuple(part for part in posixpath.normpath(sub_path or ".").split("/") if part != ".")

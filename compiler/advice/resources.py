@@ -33,8 +33,8 @@ def missing_requests(specs: Specs) -> Iterator[Problem]:
     told_by_runs = _tasks_with_resources_of_runs(specs)
     for task in specs.tasks:
         if _identity(task) not in told_by_runs:
-            found = by_file.setdefault(task.place.document.position(()).file, [])
-            found += [(place, _asks(resources)) for resources, place in _resources(task)]
+            in_file = by_file.setdefault(task.place.document.position(()).file, [])
+            in_file += [(place, _asks(resources)) for resources, place in _resources(task)]
     for containers in by_file.values():
         silent = [place for place, asks in containers if not asks]
         if silent:
@@ -53,8 +53,8 @@ def requests_over_limits(specs: Specs) -> Iterator[Problem]:
         for resources, place in _resources(task):
             yield from _over_limits(resources, place.at("computeResources"))
     for document, run in specs.documents.of(PipelineRun):
-        for index, each in enumerate(run.spec.task_run_specs):
-            yield from _of_run(each, DocumentPlace(document, ("spec", "taskRunSpecs", index)))
+        for index, task_run_spec in enumerate(run.spec.task_run_specs):
+            yield from _of_run(task_run_spec, DocumentPlace(document, ("spec", "taskRunSpecs", index)))
     for document, task_run in specs.documents.of(TaskRun):
         yield from _of_run(task_run.spec, DocumentPlace(document, ("spec",)))
 
@@ -62,13 +62,13 @@ def requests_over_limits(specs: Specs) -> Iterator[Problem]:
 def _of_run(spec: PipelineTaskRunSpec | TaskRunSpec, place: DocumentPlace) -> Iterator[Problem]:
     if spec.compute_resources is not None:
         yield from _over_limits(spec.compute_resources.to_kubernetes(), place.at("computeResources"))
-    each: TaskRunStepSpec | TaskRunSidecarSpec
-    for index, each in enumerate(spec.step_specs):
+    container: TaskRunStepSpec | TaskRunSidecarSpec
+    for index, container in enumerate(spec.step_specs):
         where = place.at("stepSpecs", index, "computeResources")
-        yield from _over_limits(each.compute_resources.to_kubernetes(), where)
-    for index, each in enumerate(spec.sidecar_specs):
+        yield from _over_limits(container.compute_resources.to_kubernetes(), where)
+    for index, container in enumerate(spec.sidecar_specs):
         where = place.at("sidecarSpecs", index, "computeResources")
-        yield from _over_limits(each.compute_resources.to_kubernetes(), where)
+        yield from _over_limits(container.compute_resources.to_kubernetes(), where)
 
 
 def _over_limits(resources: Mapping[str, Any], place: DocumentPlace) -> Iterator[Problem]:
@@ -86,8 +86,8 @@ def _resources(task: WrittenTask) -> Iterator[tuple[dict[str, Any], DocumentPlac
 
 
 def _asks(resources: Mapping[str, Any]) -> bool:
-    asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-    return all(name in asked for name in _NEEDED)
+    amounts = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
+    return all(name in amounts for name in _NEEDED)
 
 
 def _identity(task: WrittenTask) -> tuple[str, bool]:
@@ -97,19 +97,19 @@ def _identity(task: WrittenTask) -> tuple[str, bool]:
 
 def _tasks_with_resources_of_runs(specs: Specs) -> set[tuple[str, bool]]:
     """Return the Tasks (see `_identity`) for which a run sets the resources of the Steps."""
-    found: set[tuple[str, bool]] = set()
+    tasks: set[tuple[str, bool]] = set()
     names = {
-        each.pipeline_task_name
+        task_run_spec.pipeline_task_name
         for _, run in specs.documents.of(PipelineRun)
-        for each in run.spec.task_run_specs
-        if each.compute_resources is not None or each.step_specs
+        for task_run_spec in run.spec.task_run_specs
+        if task_run_spec.compute_resources is not None or task_run_spec.step_specs
     }
     for pipeline in specs.pipelines:
         for task, _ in pipeline.tasks():
             if task.name in names:
-                found.add((task.task_ref.name, False) if task.task_ref is not None else (task.name, True))
+                tasks.add((task.task_ref.name, False) if task.task_ref is not None else (task.name, True))
     for document, run in specs.documents.of(TaskRun):
         if run.spec.compute_resources is not None or run.spec.step_specs:
             ref = run.spec.task_ref
-            found.add((ref.name, False) if ref is not None else (document.name, True))
-    return found
+            tasks.add((ref.name, False) if ref is not None else (document.name, True))
+    return tasks

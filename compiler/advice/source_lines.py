@@ -35,17 +35,17 @@ def headers_of_blocks(lines: Sequence[str]) -> list[int | None]:
     headers: list[int | None] = []
     indents: list[int] = []
     """The indents of the lines above that may contain the next line, in increasing order."""
-    around: list[int] = []
+    headers_above: list[int] = []
     """For each of these lines, the header of the text block that its content belongs to, or 0."""
     for number, line in enumerate(lines, 1):
         indent = _indent(line)
         depth = bisect_left(indents, indent)
-        header = around[depth - 1] if depth else 0
+        header = headers_above[depth - 1] if depth else 0
         headers.append(header or None)
         if line.strip():
-            del indents[depth:], around[depth:]
+            del indents[depth:], headers_above[depth:]
             indents.append(indent)
-            around.append(number if _HEADER.search(line) else header)
+            headers_above.append(number if _HEADER.search(line) else header)
     return headers
 
 

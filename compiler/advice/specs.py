@@ -22,12 +22,12 @@ from monopod.schemas.variables import only_reference
 class Embedding:
     """What embeds a Task or Pipeline: a PipelineTask and its Pipeline, or a run.
 
-    `given` are the params of the run or of the PipelineTask.
+    `params` are the params of the run or of the PipelineTask; `outer` is the Pipeline of the PipelineTask.
     """
 
-    given: tuple[Param, ...]
+    params: tuple[Param, ...]
     task: PipelineTask | None = None
-    around: WrittenPipeline | None = None
+    outer: WrittenPipeline | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ class Specs:
 
     def task_named(self, reference: TaskRef | None) -> TaskSpec | None:
         """Return the Task of a reference; None if it is not in the documents."""
-        found = self.documents.find(Task, reference.name) if reference is not None else None
-        return found[1].spec if found is not None else None
+        document_and_model = self.documents.find(Task, reference.name) if reference is not None else None
+        return document_and_model[1].spec if document_and_model is not None else None
 
     def pipeline_of(self, task: PipelineTask) -> PipelineSpec | None:
         """Return the Pipeline that a PipelineTask runs; None if it is not in the documents."""
@@ -102,15 +102,15 @@ class Specs:
 
     def pipeline_named(self, reference: PipelineRef | None) -> PipelineSpec | None:
         """Return the Pipeline of a reference; None if it is not in the documents."""
-        found = self.documents.find(Pipeline, reference.name) if reference is not None else None
-        return found[1].spec if found is not None else None
+        document_and_model = self.documents.find(Pipeline, reference.name) if reference is not None else None
+        return document_and_model[1].spec if document_and_model is not None else None
 
     def texts_of(self, task: TaskSpec) -> list[str] | None:
         """Return all texts of a Task and its StepActions.
 
         None if there may be more: a StepAction is not in the documents, or a Step runs code from elsewhere.
         """
-        found = texts(task)
+        all_texts = texts(task)
         for step in task.steps:
             if _may_run_more(step):
                 return None
@@ -118,8 +118,8 @@ class Specs:
                 action = self.step_actions.get(step.ref.name)
                 if action is None:
                     return None
-                found += texts(action.spec)
-        return found
+                all_texts += texts(action.spec)
+        return all_texts
 
 
 def _may_run_more(step: Step) -> bool:

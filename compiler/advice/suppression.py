@@ -134,7 +134,7 @@ class Suppressions:
                 yield _Region(document.file, first, last, self._rules(annotations[ANNOTATION], place))
 
     def _rules(self, text: object, place: DocumentPlace) -> frozenset[str]:
-        rules = frozenset(each.strip() for each in str(text).split(","))
+        rules = frozenset(name.strip() for name in str(text).split(","))
         self.problems.extend(place.problem("unknown-ignore", message, "warning") for message in _unknown(rules))
         return rules
 
@@ -166,10 +166,10 @@ def _all_lines(marks: yaml_tree.Place | yaml_tree.Marks) -> Iterator[int]:
     """Yield the lines (from 1) on which the keys and elements of a value begin."""
     rest = [marks]
     while rest:
-        each = rest.pop()
-        if isinstance(each, yaml_tree.Marks):
-            yield each.place[0] + 1
-            yield from (line + 1 for line, _ in each.keys.values())
-            rest += each.parts.values() if isinstance(each.parts, dict) else each.parts
+        node = rest.pop()
+        if isinstance(node, yaml_tree.Marks):
+            yield node.place[0] + 1
+            yield from (line + 1 for line, _ in node.keys.values())
+            rest += node.parts.values() if isinstance(node.parts, dict) else node.parts
         else:
-            yield each[0] + 1
+            yield node[0] + 1

@@ -38,7 +38,7 @@ def _is_without(pipeline: WrittenPipeline, specs: Specs) -> bool:
     """Whether a top-level Pipeline has no timeout, neither its own nor from a run."""
     if pipeline.embedded is not None and pipeline.embedded.task is not None:
         return False
-    if any(run.timeouts is not None or any(each.timeout for each in run.task_run_specs) for run in pipeline.runs):
+    if any(run.timeouts is not None or any(task.timeout for task in run.task_run_specs) for run in pipeline.runs):
         return False
     return not any(_has_timeout(task, specs) for task, _ in pipeline.tasks())
 

@@ -33,11 +33,11 @@ def unused_documents(specs: Specs) -> Iterator[Problem]:
     used = {reference for document in documents for reference in _references(document.data)}
     candidates: list[tuple[Document, str]] = []
     if has_run:
-        candidates += [(each, "any run") for each, _ in documents.of(Pipeline)]
+        candidates += [(document, "any run") for document, _ in documents.of(Pipeline)]
     if has_run or has_pipeline:
-        candidates += [(each, "any Pipeline or run") for each, _ in documents.of(Task)]
+        candidates += [(document, "any Pipeline or run") for document, _ in documents.of(Task)]
     if has_run or has_pipeline or documents.of(Task):
-        candidates += [(each, "any Step") for each, _ in documents.of(StepAction)]
+        candidates += [(document, "any Step") for document, _ in documents.of(StepAction)]
     for document, users in candidates:
         if (document.kind, document.name) not in used:
             message = f"unused document: {document.kind} '{document.name}' is not referenced by {users}"

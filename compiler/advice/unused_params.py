@@ -38,12 +38,12 @@ def _of_runs(specs: Specs) -> Iterator[Problem]:
         spec = run.spec.pipeline_spec or specs.pipeline_named(run.spec.pipeline_ref)
         if spec is not None:
             known = {param.name for param in spec.params} | _params_of_pipeline(spec)
-            yield from _given(run.spec.params, known | _own_params(run.spec), "Pipeline", document)
+            yield from _passed(run.spec.params, known | _own_params(run.spec), "Pipeline", document)
     for document, task_run in specs.documents.of(TaskRun):
         task_spec = task_run.spec.task_spec or specs.task_named(task_run.spec.task_ref)
         if task_spec is not None:
             known = {param.name for param in task_spec.params} | _params_in(task_spec)
-            yield from _given(task_run.spec.params, known | _own_params(task_run.spec), "Task", document)
+            yield from _passed(task_run.spec.params, known | _own_params(task_run.spec), "Task", document)
 
 
 def _declared(params: Iterable[ParamSpec], used: set[str], what: str, place: DocumentPlace) -> Iterator[Problem]:
@@ -53,7 +53,7 @@ def _declared(params: Iterable[ParamSpec], used: set[str], what: str, place: Doc
             yield place.at("params", index).problem("unused-param", message, "warning")
 
 
-def _given(params: Iterable[Param], known: set[str], what: str, document: Document) -> Iterator[Problem]:
+def _passed(params: Iterable[Param], known: set[str], what: str, document: Document) -> Iterator[Problem]:
     for index, param in enumerate(params):
         if param.name not in known:
             message = f"the {what} neither declares nor uses the param '{param.name}', so it has no effect; remove it"
@@ -92,5 +92,5 @@ def _inherited_params(task: PipelineTask) -> set[str]:
         inner, used = task.pipeline_spec, _params_of_pipeline(task.pipeline_spec)
     else:
         return set()
-    given = {param.name for param in task.params} | (task.matrix.names() if task.matrix is not None else frozenset())
-    return (used | {param.name for param in inner.params}) - given
+    passed = {param.name for param in task.params} | (task.matrix.names() if task.matrix is not None else frozenset())
+    return (used | {param.name for param in inner.params}) - passed

@@ -21,10 +21,10 @@ from monopod.schemas.tekton.tasks import Sidecar, Step, TaskSpec
 def unused_workspaces(specs: Specs) -> Iterator[Problem]:
     """Yield a warning for each declared Workspace that nothing mentions."""
     for task in specs.tasks:
-        found = specs.texts_of(task.spec) if task.spec.workspaces else None
-        if found is None:
+        task_texts = specs.texts_of(task.spec) if task.spec.workspaces else None
+        if task_texts is None:
             continue
-        mentioned = _mentioned(task.spec, found)
+        mentioned = _mentioned(task.spec, task_texts)
         for index, workspace in enumerate(task.spec.workspaces):
             if workspace.mount_path or workspace.name in mentioned:
                 continue
@@ -41,14 +41,14 @@ def unused_workspaces(specs: Specs) -> Iterator[Problem]:
                 yield pipeline.place.at("workspaces", index).problem("unused-workspace", message, "warning")
 
 
-def _mentioned(spec: TaskSpec, found: list[str]) -> set[str]:
+def _mentioned(spec: TaskSpec, task_texts: list[str]) -> set[str]:
     """Return the Workspaces that any of these texts mentions; a relative workingDir is below /workspace."""
     users: list[Step | Sidecar] = [*spec.steps, *spec.sidecars]
-    if any("/workspace" in text for text in found) or any(
+    if any("/workspace" in text for text in task_texts) or any(
         user.working_dir and not user.working_dir.startswith(("/", "$(")) for user in users
     ):
         return {declared.name for declared in spec.workspaces}
-    variables = {path[1] for path in paths_in(found) if path[0] == "workspaces"}
+    variables = {path[1] for path in paths_in(task_texts) if path[0] == "workspaces"}
     return variables | {usage.name for user in users for usage in user.workspaces}
 
 

@@ -37,16 +37,16 @@ class ConfigFiles:
 
     def find(self, name: ImageName) -> ImageConfig | None:
         """Return the configuration of an image, or None if no file has one."""
-        found = self._configs.get(identity(name))
-        return None if found is None else found[0]
+        config_and_place = self._configs.get(identity(name))
+        return None if config_and_place is None else config_and_place[0]
 
     def _take(self, reading: _Reading, data: Any) -> None:
         """Add the content of a file."""
         if data in ([], {}):
             self.problems.append(reading.problem((), "the file contains no image configuration"))
         elif isinstance(data, list):
-            for index, each in enumerate(data):
-                self._take_named(reading, (index,), each)
+            for index, item in enumerate(data):
+                self._take_named(reading, (index,), item)
         elif is_config(data):
             self._take_named(reading, (), data)
         elif isinstance(data, dict):

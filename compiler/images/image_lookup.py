@@ -50,7 +50,7 @@ class ImageLookup:
         self._options = ResolverOptions(Cache.of_user(environment), environment, secrets=secrets)
         self._files = ConfigFiles(config_files)
         self._has_files = bool(config_files)
-        self._found: dict[tuple[str, tuple[str, ...]], LookedUp] = {}
+        self._looked_up: dict[tuple[str, tuple[str, ...]], LookedUp] = {}
 
     @property
     def problems(self) -> Sequence[Problem]:
@@ -60,9 +60,9 @@ class ImageLookup:
     def look_up(self, text: str, pull_secrets: tuple[str, ...]) -> LookedUp:
         """Return the ENTRYPOINT and CMD of an image. `pull_secrets` are names of Secrets for its registry."""
         key = (text, pull_secrets)
-        if key not in self._found:
-            self._found[key] = self._look_up(text, pull_secrets)
-        return self._found[key]
+        if key not in self._looked_up:
+            self._looked_up[key] = self._look_up(text, pull_secrets)
+        return self._looked_up[key]
 
     def _look_up(self, text: str, pull_secrets: tuple[str, ...]) -> LookedUp:
         try:
@@ -73,8 +73,8 @@ class ImageLookup:
         if in_file is not None:
             return _of_config(in_file, "file", name)
         reasons = ["--image-config: no such image"] if self._has_files else []
-        found = self._in_engines(text, name, reasons)
-        return found if found is not None else self._in_registry(name, pull_secrets, reasons)
+        in_engine = self._in_engines(text, name, reasons)
+        return in_engine if in_engine is not None else self._in_registry(name, pull_secrets, reasons)
 
     def _in_engines(self, text: str, name: ImageName, reasons: list[str]) -> LookedUp | None:
         environment = self._options.environment
@@ -95,16 +95,16 @@ class ImageLookup:
             reasons.append("localhost/… is not in a registry")
             return LookedUp(None, reasons=tuple(reasons))
         try:
-            found = registry_images.look_up(name, pull_secrets, self._options)
+            in_registry = registry_images.look_up(name, pull_secrets, self._options)
         except RegistryError as error:
             return LookedUp(None, reasons=(*reasons, f"{name.registry}: {_said(error)}"))
         warning = ""
-        if found.differing:
+        if in_registry.differing:
             warning = (
-                f"has another ENTRYPOINT or CMD on {', '.join(found.differing)} than on {found.platform}, "
+                f"has another ENTRYPOINT or CMD on {', '.join(in_registry.differing)} than on {in_registry.platform}, "
                 "whose values are used"
             )
-        return LookedUp(found.program, "registry", found.digest, warning)
+        return LookedUp(in_registry.program, "registry", in_registry.digest, warning)
 
 
 def _said(error: RegistryError) -> str:

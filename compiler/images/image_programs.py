@@ -67,7 +67,7 @@ class ImagePrograms:
                 None,
             )
         named = secrets if isinstance(secrets, list) else []
-        names = tuple(str(each["name"]) for each in named if isinstance(each, dict) and each.get("name"))
+        names = tuple(str(secret["name"]) for secret in named if isinstance(secret, dict) and secret.get("name"))
         return PodImages(self.make_lookup, names, self._recorded)
 
     def annotations(self) -> dict[str, str]:
@@ -88,25 +88,25 @@ class PodImages:
         lookup = self.make_lookup()
         if lookup.problems:
             return None  # the files may have it
-        found = lookup.look_up(image, self.pull_secrets)
+        looked_up = lookup.look_up(image, self.pull_secrets)
         place, what = step.sources.sources[0][0], "Sidecar" if step.is_sidecar else "Step"
         start = f"the {what} has neither script nor command, and"
-        if found.program is None:
+        if looked_up.program is None:
             message = (
-                f"{start} the ENTRYPOINT of its image '{image}' is unknown ({'; '.join(found.reasons)}); "
+                f"{start} the ENTRYPOINT of its image '{image}' is unknown ({'; '.join(looked_up.reasons)}); "
                 "set command, or give the image's configuration with --image-config"
             )
             report.add(place.problem("no-command", message))
             return None
-        if not _is_enough(found.program, step):
+        if not _is_enough(looked_up.program, step):
             message = f"{start} its image '{image}' has neither ENTRYPOINT nor CMD; set command"
             report.add(place.problem("no-command", message))
             return None
-        if found.warning:
-            message = f"the image '{image}' {found.warning}; set command to choose"
+        if looked_up.warning:
+            message = f"the image '{image}' {looked_up.warning}; set command to choose"
             report.add(place.problem("image-platforms", message, "warning"))
-        self._record(image, found.program, found.source, found.digest)
-        return found.program, _pinned(image, found.digest)
+        self._record(image, looked_up.program, looked_up.source, looked_up.digest)
+        return looked_up.program, _pinned(image, looked_up.digest)
 
     def _record(self, image: str, program: ImageProgram, source: str, digest: str) -> None:
         entry = {

@@ -46,12 +46,12 @@ def inspect(engine: str, text: str, name: ImageName, environment: Mapping[str, s
 
     Raises EngineError.
     """
-    asked = with_digest(text, name.digest) if name.digest else text  # not every engine accepts both tag and digest
-    output = _run([engine, *_COMMANDS[engine], asked], environment)
+    reference = with_digest(text, name.digest) if name.digest else text  # not every engine accepts both tag and digest
+    output = _run([engine, *_COMMANDS[engine], reference], environment)
     try:
         content = json.loads(output)
-        found = content[0] if isinstance(content, list) and len(content) == 1 else content
-        return read_config(found)
+        config = content[0] if isinstance(content, list) and len(content) == 1 else content
+        return read_config(config)
     except (ValueError, RecursionError) as error:
         raise EngineError("its output is not JSON") from error
     except ConfigError as error:

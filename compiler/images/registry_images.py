@@ -45,7 +45,7 @@ def look_up(name: ImageName, pull_secrets: Sequence[str], options: ResolverOptio
     programs = {platform: _program(registry, image) for platform, image in images.items()}
     platform = _PREFERRED if _PREFERRED in programs else next(iter(programs))
     program = programs[platform]
-    differing = tuple(each for each, other in programs.items() if other != program)
+    differing = tuple(platform for platform, other in programs.items() if other != program)
     return RegistryImage(program, digest, platform, differing)
 
 

@@ -77,8 +77,8 @@ def _layer(layers: list[Any], kind: str, wanted: str, what: str) -> dict[str, An
         raise RemoteError(f"{what}: it has {len(layers)} layers; a bundle has at most {MAX_LAYERS}")
     by_name: dict[tuple[str, str], dict[str, Any]] = {}
     for index, layer in enumerate(layers):
-        given = layer.get("annotations") if isinstance(layer, dict) else None
-        annotations: dict[str, Any] = given if isinstance(given, dict) else {}
+        value = layer.get("annotations") if isinstance(layer, dict) else None
+        annotations: dict[str, Any] = value if isinstance(value, dict) else {}
         for annotation in (_API_VERSION, _NAME, _KIND):
             if not isinstance(annotations.get(annotation), str):
                 raise RemoteError(f"{what}: not a bundle: layer {index} has no annotation {annotation}")

@@ -35,9 +35,9 @@ def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
     name, namespace = reference.required("name"), reference.required("namespace")
     what = f"cluster {namespace}/{kind}/{name}"
     version, resource = _RESOURCES[kind]
-    found = _get(("tekton.dev", version, namespace, resource, name), what, options)
-    metadata = found.get("metadata") or {}
-    spec = found.get("spec")
+    resource_object = _get(("tekton.dev", version, namespace, resource, name), what, options)
+    metadata = resource_object.get("metadata") or {}
+    spec = resource_object.get("spec")
     kept = {field: metadata[field] for field in ("name", "labels", "annotations") if metadata.get(field)}
     document = {"apiVersion": f"tekton.dev/{version}", "kind": _KINDS[kind], "metadata": kept, "spec": spec}
     checksum = hashlib.sha256(json.dumps(spec, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -60,7 +60,7 @@ def _get(path: tuple[str, str, str, str, str], what: str, options: ResolverOptio
             config.load_kube_config(file or _KUBECONFIG, options.context, configuration)  # type: ignore[no-untyped-call]
         with client.ApiClient(configuration) as api:
             get = partial(client.CustomObjectsApi(api).get_namespaced_custom_object, *path)
-            found = call_before(deadline_after(TIMEOUT), partial(get, _request_timeout=TIMEOUT / 4))
+            answer = call_before(deadline_after(TIMEOUT), partial(get, _request_timeout=TIMEOUT / 4))
     except config.ConfigException as error:
         message = f"{what}: no cluster is configured: {error}; set KUBECONFIG or --context"
         raise RemoteError(" ".join(message.split())) from error
@@ -70,9 +70,9 @@ def _get(path: tuple[str, str, str, str, str], what: str, options: ResolverOptio
         raise RemoteError(f"{what}: the cluster did not answer within {TIMEOUT:g} seconds") from error
     except (HTTPError, OSError) as error:
         raise RemoteError(f"{what}: cannot reach the cluster: {_reason(error)}") from error
-    if not isinstance(found, dict):
+    if not isinstance(answer, dict):
         raise RemoteError(f"{what}: the cluster's answer is not an object")
-    return found
+    return answer
 
 
 def _said(error: Any) -> str:

@@ -60,7 +60,7 @@ class Git:
     authorization: str = ""
     max_bytes: int = MAX_REPOSITORY_BYTES
 
-    def run(self, *arguments: str, given: bytes = b"") -> bytes:
+    def run(self, *arguments: str, standard_input: bytes = b"") -> bytes:
         """Return git's standard output. Raises GitError."""
         options = ["-c", f"core.hooksPath={os.devnull}", "-c", "core.askPass=", "-c", "gc.auto=0"]
         environment = {name: value for name, value in self.environment.items() if name not in _REDIRECTING}
@@ -76,20 +76,20 @@ class Git:
             options.append("--config-env=http.extraHeader=MONOPOD_GIT_AUTHORIZATION")
         try:
             with started(["git", *options, *arguments], environment, self.directory) as process:
-                output, messages = self._communicate(process, given)
+                output, messages = self._communicate(process, standard_input)
         except OSError as error:
             raise GitError(f"cannot run git: {error.strerror}; install git") from error
         if process.returncode:
             raise GitError(_said(messages.decode("utf-8", "replace")))
         return output
 
-    def _communicate(self, process: subprocess.Popen[bytes], given: bytes) -> tuple[bytes, bytes]:
-        still_given = given or None
+    def _communicate(self, process: subprocess.Popen[bytes], standard_input: bytes) -> tuple[bytes, bytes]:
+        unsent = standard_input or None
         while True:
             try:
-                return process.communicate(still_given, timeout=_LOOK_EVERY)
+                return process.communicate(unsent, timeout=_LOOK_EVERY)
             except subprocess.TimeoutExpired:
-                still_given = None  # short enough for the pipe's buffer
+                unsent = None  # short enough for the pipe's buffer
                 if time.monotonic() > self.deadline:
                     raise GitError(f"git did not finish within {TIMEOUT:g} seconds") from None
                 if _size(self.directory) > self.max_bytes:

@@ -179,10 +179,10 @@ def _looked_up(git: Git, wanted: _Wanted) -> tuple[str, str]:
     if _COMMIT.fullmatch(revision):
         return revision, revision
     names = (revision, f"refs/{revision}", f"refs/tags/{revision}", f"refs/heads/{revision}")
-    found = _listed(git, wanted.url, *names, f"refs/tags/{revision}^{{}}")
+    commits = _listed(git, wanted.url, *names, f"refs/tags/{revision}^{{}}")
     for name in names:
-        if name in found:
-            return name, found.get(f"{name}^{{}}", found[name])  # an annotated tag points to its commit
+        if name in commits:
+            return name, commits.get(f"{name}^{{}}", commits[name])  # an annotated tag points to its commit
     known = {
         re.sub(r"^refs/(heads|tags)/", "", name) for name in _listed(git, wanted.url, "refs/heads/*", "refs/tags/*")
     }
@@ -208,8 +208,8 @@ def _fetch_commit(git: Git, wanted: _Wanted, name: str, commit: str) -> str:
 
 
 def _file(git: Git, wanted: _Wanted, commit: str) -> bytes:
-    asked = f"{commit}:{wanted.path}\n".encode()
-    answer = git.run("cat-file", "--batch-check", "--follow-symlinks", given=asked).decode("utf-8", "replace")
+    query = f"{commit}:{wanted.path}\n".encode()
+    answer = git.run("cat-file", "--batch-check", "--follow-symlinks", standard_input=query).decode("utf-8", "replace")
     words = answer.splitlines()[0].split()
     if words[-1:] == ["missing"] or words[:1] in (["dangling"], ["notdir"]):
         files = git.run("ls-tree", "-r", "--name-only", "-z", commit).decode("utf-8", "replace").split("\0")

@@ -68,8 +68,8 @@ def _authorization(reference: RemoteReference, url: str, options: ResolverOption
     user, secret = reference.get("http-username"), reference.get("http-password-secret")
     parts = urlsplit(url)
     if bool(user) != bool(secret):
-        given, missing = ("http-username", "http-password-secret")[:: 1 if user else -1]
-        raise RemoteError(f"it needs the param '{missing}' too", given)
+        present, missing = ("http-username", "http-password-secret")[:: 1 if user else -1]
+        raise RemoteError(f"it needs the param '{missing}' too", present)
     if user:
         key = reference.get("http-password-secret-key", "password")
         password = options.secret_value(secret, key, "http-password-secret")

@@ -62,12 +62,12 @@ def resolve(reference: RemoteReference, options: ResolverOptions) -> Resolved:
 
 
 def _base(reference: RemoteReference, hub: str, environment: Mapping[str, str]) -> str:
-    given = reference.get("url")
-    base = given or environment.get(_VARIABLES[hub]) or (_ARTIFACT_HUB if hub == "artifact" else "")
+    own_url = reference.get("url")
+    base = own_url or environment.get(_VARIABLES[hub]) or (_ARTIFACT_HUB if hub == "artifact" else "")
     if not base:
         message = "the public Tekton Hub was shut down; name yours with the param 'url' or with TEKTON_HUB_API"
         raise RemoteError(message, "type")
-    check_url(base, "url" if given else "")
+    check_url(base, "url" if own_url else "")
     return base.rstrip("/")
 
 
@@ -78,20 +78,22 @@ def _url(base: str, hub: str, kind: str, catalog: str, name: str) -> str:
     return f"{base}/v1/resource/{catalog}/{kind}/{name}"
 
 
-def _chosen(url: str, hub: str, asked: str, what: str, deadline: float) -> str:
+def _chosen(url: str, hub: str, constraint_text: str, what: str, deadline: float) -> str:
     """Return the latest version, as the hub writes it, that satisfies the constraint."""
-    constraints = parse_constraints(asked)
+    constraints = parse_constraints(constraint_text)
     if constraints is None:
-        return asked
+        return constraint_text
     available: list[tuple[Version, str]] = []
     for text in _versions(_json(url, what, deadline), hub):
         version = Version.parse(text)
         if version is not None:
             available.append((version, text))
-    fitting = [each for each in available if all(constraint.allows(each[0]) for constraint in constraints)]
+    fitting = [
+        candidate for candidate in available if all(constraint.allows(candidate[0]) for constraint in constraints)
+    ]
     if not fitting:
         known = ", ".join(text for _, text in sorted(available, reverse=True)) or "none"
-        raise RemoteError(f"{what}: no version satisfies '{asked}'; available: {known}", "version")
+        raise RemoteError(f"{what}: no version satisfies '{constraint_text}'; available: {known}", "version")
     return max(fitting)[1]
 
 
@@ -101,9 +103,9 @@ def _versions(answer: Any, hub: str) -> Iterable[str]:
         listed = _member(answer, "available_versions")
     else:
         listed = _member(_member(answer, "data"), "versions")
-    for each in listed if isinstance(listed, list) else ():
-        version = _member(each, "version")
-        if isinstance(version, str) and not _member(each, "prerelease"):
+    for item in listed if isinstance(listed, list) else ():
+        version = _member(item, "version")
+        if isinstance(version, str) and not _member(item, "prerelease"):
             yield version
 
 

@@ -246,25 +246,25 @@ def _checked(image: Image) -> Image:
 
 
 def _with_digests(entries: list[Any]) -> list[dict[str, Any]]:
-    return [each for each in entries if isinstance(each, dict) and _DIGEST.fullmatch(str(each.get("digest")))]
+    return [entry for entry in entries if isinstance(entry, dict) and _DIGEST.fullmatch(str(entry.get("digest")))]
 
 
 def _by_platform(entries: list[Any]) -> dict[str, str]:
     """Return the digests in an index, by Linux platform. Other entries are attestations, or for Windows."""
     digests: dict[str, str] = {}
-    for each in _with_digests(entries):
-        platform = each.get("platform")
+    for entry in _with_digests(entries):
+        platform = entry.get("platform")
         parts = platform if isinstance(platform, dict) else {"os": "linux"}
         if parts.get("os") == "linux":
             named = (parts.get(part) for part in ("os", "architecture", "variant"))
-            digests.setdefault("/".join(str(part) for part in named if part), each["digest"])
+            digests.setdefault("/".join(str(part) for part in named if part), entry["digest"])
     return digests
 
 
 def _chosen(entries: list[Any]) -> str | None:
     """Return the digest of the image that an index resolves to."""
     digests = _with_digests(entries)
-    ours = [each for each in digests if each.get("platform") in _PLATFORMS]
+    ours = [entry for entry in digests if entry.get("platform") in _PLATFORMS]
     chosen = ours or (digests if len(digests) == 1 else [])
     return str(chosen[0]["digest"]) if chosen else None
 

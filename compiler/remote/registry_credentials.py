@@ -88,7 +88,7 @@ def _of_entries(entries: Any, context: str) -> Login | None:
         for key, entry in (entries if isinstance(entries, dict) else {}).items()
         if isinstance(entry, dict) and _fits(_location(key), context)
     ]
-    for _, entry in sorted(fitting, key=lambda each: -each[0]):
+    for _, entry in sorted(fitting, key=lambda sized: -sized[0]):
         login = _of_entry(entry)
         if login is not None:
             return login

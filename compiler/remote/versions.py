@@ -50,7 +50,7 @@ class Version:
         return (
             numbers,
             not parts,
-            [(not each.isdecimal(), int(each) if each.isdecimal() else 0, each) for each in parts],
+            [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts],
         )
 
 

@@ -70,14 +70,14 @@ def request(
     `deadline` (``time_limit``) is the end of the whole exchange; by default, the timeout of this request.
     """
     deadline = deadline_after(TIMEOUT) if deadline is None else deadline
-    asked = urllib.request.Request(url, data, {"User-Agent": f"monopod/{monopod.__version__}", **(headers or {})})  # noqa: S310  # callers check the scheme
+    request = urllib.request.Request(url, data, {"User-Agent": f"monopod/{monopod.__version__}", **(headers or {})})  # noqa: S310  # callers check the scheme
     if authorization:
-        asked.add_unredirected_header("Authorization", authorization)
+        request.add_unredirected_header("Authorization", authorization)
     handlers: list[urllib.request.BaseHandler] = [_Redirects()]
     if is_loopback(url):
         handlers.append(urllib.request.ProxyHandler({}))
     try:
-        return call_before(deadline, partial(_exchange, urllib.request.build_opener(*handlers), asked, limit))
+        return call_before(deadline, partial(_exchange, urllib.request.build_opener(*handlers), request, limit))
     except TimeoutError as error:
         raise UnreachableError(f"no complete answer within {TIMEOUT:g} seconds") from error
     except urllib.error.URLError as error:
@@ -86,9 +86,9 @@ def request(
         raise UnreachableError(f"cannot be reached: {_reason(error)}") from error
 
 
-def _exchange(opener: urllib.request.OpenerDirector, asked: urllib.request.Request, limit: int) -> Answer:
+def _exchange(opener: urllib.request.OpenerDirector, request: urllib.request.Request, limit: int) -> Answer:
     try:
-        with opener.open(asked, timeout=TIMEOUT) as response:
+        with opener.open(request, timeout=TIMEOUT) as response:
             return Answer(_read(response, limit), response.headers, response.url)
     except urllib.error.HTTPError as error:
         with error:

@@ -162,8 +162,8 @@ def test_only_the_file_that_is_asked_for_is_fetched(ask, repository, git_server,
     sizes = []
     run = Git.run
 
-    def measured(self, *arguments, given=b""):
-        output = run(self, *arguments, given=given)
+    def measured(self, *arguments, standard_input=b""):
+        output = run(self, *arguments, standard_input=standard_input)
         packs = os.path.join(self.directory, "objects", "pack")
         sizes.append(sum(entry.stat().st_size for entry in os.scandir(packs)) if os.path.isdir(packs) else 0)
         return output
