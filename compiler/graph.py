@@ -142,12 +142,12 @@ def _listed(names: Sequence[str], brackets: _Brackets) -> str:
         by_bracket.setdefault(brackets.numbers[name], set()).add(name)
     whole = []
     shown: set[str] = set()
-    for number, those in sorted(by_bracket.items()):
+    for number, waited_for in sorted(by_bracket.items()):
         bracket = brackets.names[number]
-        if len(bracket) > 2 and len(bracket) - len(those) <= len(bracket) // 4:
-            missing = [name for name in bracket if name not in those]
+        if len(bracket) > 2 and len(bracket) - len(waited_for) <= len(bracket) // 4:
+            missing = [name for name in bracket if name not in waited_for]
             whole.append(f"all of {number}" + (f" but {' and '.join(missing)}" if missing else ""))
-            shown |= those
+            shown |= waited_for
     return ", ".join([*whole, *(name for name in dict.fromkeys(names) if name not in shown)])
 
 

@@ -2,9 +2,9 @@
 
 Rules:
 
-- The runs are compiled, and so is each Pipeline and Task that nothing refers to, as if a run gave it what it needs. A
-  definition is not wrong because a param has no default.
-- Advice covers the documents in the files, not those that they fetch.
+- All runs are compiled, and each Pipeline and Task that nothing refers to, with placeholders for missing params. A
+  param without a default is not a problem.
+- Advice covers the documents in the files, not fetched documents.
 
 Left to others: the rules (the other modules of ``advice``), printing the problems (the command line).
 """
@@ -60,7 +60,7 @@ _PLACEHOLDER = "monopod-value-of-"
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The problems, sorted, without duplicates; `suppressed` are those that the author ignores."""
+    """The problems, sorted, without duplicates; the author ignores the `suppressed` problems."""
 
     problems: tuple[Problem, ...]
     suppressed: tuple[Problem, ...] = ()

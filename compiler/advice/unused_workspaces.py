@@ -3,8 +3,8 @@
 Rules:
 
 - A Workspace can be used by its path: any text that contains /workspace counts, even a description. Workspaces with a
-  mountPath are not reported, since a program may know that path, nor are those of Tasks that run what a param or their
-  image says.
+  mountPath are not reported, since a program may know that path. Workspaces of a Task are not reported if a param or
+  its image decides which program runs.
 """
 
 from __future__ import annotations

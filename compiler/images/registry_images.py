@@ -2,10 +2,10 @@
 
 Rules:
 
-- Of a multi-platform image, the configurations of all platforms are read, as in Tekton. If they differ, linux/amd64
-  counts, otherwise the first, with a warning.
-- The credentials are those that a cluster would use: the Pod's ``imagePullSecrets``, also those of its ServiceAccount,
-  if the Secrets are in the documents; otherwise this user's logins.
+- For a multi-platform image, the configurations of all platforms are read, as in Tekton. If they differ, linux/amd64
+  is used, or else the first platform, with a warning.
+- The credentials are the ones a cluster would use: the ``imagePullSecrets`` of the Pod and of its ServiceAccount, if
+  the Secrets are in the documents; otherwise this user's logins.
 
 Left to others: the registry API (``remote.registry``).
 """
@@ -29,7 +29,7 @@ _PREFERRED = "linux/amd64"
 class RegistryImage:
     """The configuration of an image, and its digest (of the index if there is one).
 
-    ``differing`` are the platforms whose configuration differs from that of ``platform``.
+    ``differing`` are the platforms whose configuration differs from ``platform``'s.
     """
 
     program: ImageProgram

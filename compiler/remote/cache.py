@@ -2,7 +2,7 @@
 
 Rules:
 
-- Content pinned by a commit or a digest is kept for ever: its key always has the same content.
+- Content pinned by a commit or a digest is kept forever: its key always has the same content.
 - Other content is only used with ``cache: always``, up to a maximum age.
 - A damaged entry counts as missing. A cache that cannot be written only costs time.
 - Only the owner can read it, since it may contain content fetched with a password.

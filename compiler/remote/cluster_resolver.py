@@ -1,7 +1,7 @@
 """The resolver ``cluster``: an object of a cluster (Tekton docs/cluster-resolver.md).
 
-The cluster is that of ``--context``, of kubectl's current context, or the one that this process runs in. Unlike in
-Tekton, the recorded digest is that of the spec as JSON with sorted keys.
+The cluster comes from ``--context`` or kubectl's current context, or it is the cluster that this process runs in.
+Unlike in Tekton, the recorded digest is computed from the spec as JSON with sorted keys.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Rules:
 
 - The time limit covers all commands of one `Git`.
-- The user's configuration applies (proxies, certificates, credential helpers); that of a repository in the current
-  directory does not.
+- The user's configuration applies (proxies, certificates, credential helpers). The configuration of a repository in the
+  current directory does not.
 - Only transports that cannot run programs are allowed: https, http, ssh, git, file.
 
 Left to others: the commands and their output (``git_resolver``).

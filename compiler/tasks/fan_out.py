@@ -79,7 +79,7 @@ def fan_out(matrix: Matrix, names: Names, values: Scope, place: Place) -> FanOut
     for number in idle:
         name, texts = known[1][number]
         if name and any(texts.items() <= combination.items() for combination in combinations):
-            continue  # its name is the displayName of those
+            continue  # its name is the displayName of those combinations
         message = "no combination lacks what this entry gives, and one has a value of it already, so it has no effect"
         problems.append(place.at("include", number).problem("idle-include", message, "warning"))
     return FanOut(matrix, combinations, problems=tuple(problems))

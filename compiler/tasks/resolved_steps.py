@@ -63,7 +63,7 @@ class ResolvedStep:
         return Names(self.bound.shapes, self.names) if self.bound.shapes else self.names
 
     def values(self, task: Scope) -> Scope:
-        """Return the values known in this Step, `task` being those known in the Task."""
+        """Return the values known in this Step; `task` has the values known in the Task."""
         return self.bound.values(self.fixed, task)
 
 
