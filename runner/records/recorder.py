@@ -103,7 +103,8 @@ class Recorder:
             if self.directory is None:
                 self._begin(RunStarted(at, name, metadata.get("namespace") or "default", ""))
             self._write_pending()
-            self._write_json(store.OUTCOME_FILE, dataclasses.asdict(Ended(**dataclasses.asdict(outcome), at=at)))
+            ended = Ended(outcome.status, outcome.reason, outcome.message, at)
+            self._write_json(store.OUTCOME_FILE, dataclasses.asdict(ended))
 
     def close(self) -> None:
         """Write remaining data, close and unlock the record, and prune old records."""
