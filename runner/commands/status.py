@@ -39,7 +39,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from monopod.runner.backend_errors import BackendUnavailableError  # noqa: PLC0415  # not needed for --help
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
     from monopod.runner.kubernetes.existing import NoSuchPodError, find  # noqa: PLC0415
-    from monopod.runner.kubernetes.standing import print_status  # noqa: PLC0415
+    from monopod.runner.kubernetes.run_status import print_status  # noqa: PLC0415
 
     try:
         with connect(arguments.context) as cluster:

@@ -125,7 +125,7 @@ class _Watch:
             try:
                 event = json.loads(line)
             except ValueError as error:
-                raise UnreachableError("a watch gave what is no JSON") from error
+                raise UnreachableError("the API server sent invalid JSON in a watch") from error
             self._take(event["type"], event["object"])
 
     def _take(self, kind: str, seen: dict[str, Any]) -> None:
