@@ -20,6 +20,9 @@ from simulation import Behaviour
 
 from monopod.schemas.plan import Matrix, Pipeline, Plan, Probe, Slot, Step, Task, Value, WhenExpression
 
+SKIP, REJECT, START = "skip", "reject", "start"
+AFTER = {SKIP: REJECT, REJECT: START, START: None}
+"""All that is skipped, in all Pipelines, is skipped before anything is rejected, and that before anything starts."""
 CANCEL_MODES = ("StoppedRunFinally", "CancelledRunFinally", "Cancelled")  # from the mildest to the hardest
 FROM_OUTSIDE = (
     *("TaskRunCancelled", "TaskRunTimeout", "TaskRunImagePullFailed"),
@@ -258,6 +261,7 @@ class Oracle:
         self.plan, self.world = plan, world
         self.now = 0.0
         self.changed = False
+        self.stage: str | None = SKIP
         self.counts: dict[str, int] = {}
         self.lost: set[str] = set()  # containers that did not come in time
         self.died: dict[str, float] = {}  # container -> when it died because the end of a Step was lost
@@ -269,13 +273,14 @@ class Oracle:
 
     def run(self) -> Expected:
         while True:
-            self.changed = True
-            while self.changed:
+            self.stage = SKIP
+            while self.stage is not None:
                 self.changed = False
                 for at, mode in self.world.cancels:
                     if at <= self.now:
                         self.cancel(self.top, mode)
                 self.look_at_pipeline(self.top)
+                self.stage = SKIP if self.changed else AFTER[self.stage]
             if self.top.end is not None:
                 break
             self.now = min(moment for moment in self.moments(self.top) if moment > self.now)
@@ -397,7 +402,7 @@ class Oracle:
         for state in everything:
             if state.child:
                 self.look_at_pipeline(state.child)
-        if not self.changed:  # all that can start has started
+        if self.stage == START and not self.changed:  # all that can start has started
             for state in everything:
                 for instance in state.instances if not state.done else ():
                     self.look_at_instance(state, instance)
@@ -417,13 +422,13 @@ class Oracle:
                 self.skip(state, reason or self.why_skipped(pipeline, state, parents))
             if not state.skipped:
                 candidates.append(state)
-        if self.changed or self.is_evaluating():
-            return  # all that is skipped is skipped before anything starts
+        if self.changed or self.stage == SKIP or self.is_evaluating():
+            return
         for state in candidates:
             no_truth = verdict(state.task.when, pipeline.values())[0] is None
             state.invalid = no_truth or bool(self.missing(pipeline, state, False))
             self.changed |= state.invalid
-        if not self.changed:
+        if self.stage == START and not self.changed:
             for state in candidates:
                 self.start(pipeline, state, False)  # if there is anything to start
 
@@ -484,12 +489,14 @@ class Oracle:
             elif self.is_decided(state, pipeline.values(final=True)):
                 holds = verdict(state.task.when, pipeline.values(final=True))[0]
                 self.skip(state, "When Expressions evaluated to false" if holds is False else "")
-        if self.is_evaluating():
+        if self.changed or self.stage == SKIP or self.is_evaluating():
             return
-        for state in (each for each in candidates if not each.skipped):
+        candidates = [state for state in candidates if not state.skipped]
+        for state in candidates:
             state.invalid = verdict(state.task.when, pipeline.values(final=True))[0] is None
             self.changed |= state.invalid
-            if not state.invalid:
+        if self.stage == START and not self.changed:
+            for state in candidates:
                 self.start(pipeline, state, True)
 
     def skip(self, state: TaskState, reason: str) -> None:
