@@ -292,14 +292,18 @@ class HostPod:
         Kill it if the Pod was abandoned, or if somebody has stopped the launcher (SIGSTOP). The sandbox dies with it,
         and the next run cleans up.
         """
-        while True:
-            try:
-                launcher.wait(_CLEANUP_SECONDS)
-            except subprocess.TimeoutExpired:
+        if launcher.poll() is not None:
+            return
+        descriptor = os.pidfd_open(launcher.pid)  # `wait` with a timeout would sleep and look again and again
+        try:
+            end = select.poll()
+            end.register(descriptor, select.POLLIN)
+            while not end.poll(_CLEANUP_SECONDS * 1000):
                 if self._is_given_up or is_stopped(launcher.pid):
                     launcher.kill()
-            else:
-                return
+        finally:
+            os.close(descriptor)
+        launcher.wait()
 
     def _take_marks_out(self, directory: str) -> None:
         """Remove the marks of requests from the kept logs. A log that cannot be rewritten stays as it is."""

@@ -692,7 +692,7 @@ def test_monopod_and_its_interpreter_may_be_in_a_temporary_directory(backend):
     with tempfile.TemporaryDirectory(dir="/tmp") as directory:
         os.chmod(directory, 0o755)
         package = Path(directory, "any-name")
-        for folder in ("schemas", "entrypoint", "runner"):
+        for folder in ("compiler", "coordinator", "entrypoint", "runner", "schemas", "system"):
             ignored = shutil.ignore_patterns("bin", "__pycache__")
             shutil.copytree(Path(PACKAGE_DIRECTORY, folder), package / folder, ignore=ignored)
         shutil.copy(Path(PACKAGE_DIRECTORY, "__init__.py"), package)

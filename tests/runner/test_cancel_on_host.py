@@ -228,11 +228,12 @@ def test_a_stopped_run_still_tries_again(run):
 
 
 def test_a_harder_way_follows_a_milder_one(run):
-    following = run()
+    following = run("trap '' TERM; " + WAIT)  # so that the run has not ended when it is cancelled for the third time
     following.until(READY)
     following.cancel(GENTLEST)
     following.cancel(HARD)
     following.cancel(GENTLE, told=HARD)
+    following.let_go()
     code, lines = following.end()
     assert code == 130
     assert [line for line in lines if line in NOTICES.values()] == [NOTICES[GENTLEST], NOTICES[HARD]]

@@ -131,7 +131,7 @@ EXPENSIVE: dict[str, tuple[list[Object], str]] = {
         "the containers of the Pod hold more than 64 Mi characters",
     ),
     "Pipelines in Pipelines, twice each": (_nested(30, 2), _TOO_MANY),
-    "a long row of Pipelines": (_nested(3000, 1), "too deep: more than 100 Pipelines"),
+    "a long row of Pipelines": (_nested(3000, 1), "nested deeper than 100 levels"),
     "a long row of defaults": (
         [_pipeline("a", _task("t"), params=list(reversed(_defaults(3000, 1))))],
         "more than 100 defaults refer to one another",
