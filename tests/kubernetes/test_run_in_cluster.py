@@ -300,21 +300,27 @@ def test_a_pod_that_is_being_deleted_by_somebody(start_monopod, api, waiting_fil
     assert "the Pod is being deleted, not by this command" in out
 
 
-def test_everything_that_can_break_breaks_and_nothing_is_lost(start_monopod, api, make, write):
-    run = make.run(
-        make.task("count", "for n in 0 1 2 3 4 5 6 7 8 9; do seq -f 'line %g' 100; sleep 0.05; done; sleep 0.3")
-    )
-    process = start_monopod("run", "-f", write(run), "--context", "test")
+def test_everything_that_can_break_breaks_and_nothing_is_lost(start_monopod, api, make, write, tmp_path):
+    """While the Step is running: an end of a log that looks complete is believed once its container has ended."""
+    script = "for n in 0 1 2 3 4 5 6 7 8 9; do seq -f 'line %g' 100; sleep 0.05; done; "
+    count = make.task("count", script + "while ! test -e /shared/go; do sleep 0.05; done")
+    count["taskSpec"]["volumes"] = [{"name": "shared", "hostPath": {"path": str(tmp_path)}}]
+    count["taskSpec"]["steps"][0]["volumeMounts"] = [{"name": "shared", "mountPath": "/shared"}]
+    process = start_monopod("run", "-f", write(make.run(count)), "--context", "test")
     wait_for_line(process, "line 1\n")
     api.cut_logs((1000, True), (333, False), (5, False), (4000, True))
     api.drop_streams()
     api.stop()
     api.forget_versions()
     api.start()
+    lines = ["[count : act] line 1\n"]
+    while len(lines) < 1000:
+        lines.append(next(line for line in process.stdout if "] line" in line))
+    (tmp_path / "go").touch()
     out, err = rest(process)
     assert process.returncode == 0, (out, err)
-    lines = ["[count : act] line 1", *(line for line in out.splitlines() if "] line" in line)]
-    assert lines == [f"[count : act] line {number}" for number in range(1, 101)] * 10
+    assert "] line" not in out
+    assert lines == [f"[count : act] line {number}\n" for number in range(1, 101)] * 10
 
 
 def test_a_reader_who_reads_only_when_the_steps_have_ended(start_monopod, tmp_path):
