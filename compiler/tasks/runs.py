@@ -163,7 +163,7 @@ def _timeouts(run: Run, report: Report) -> TimeoutFields:
 
 
 def _with_timeouts(pipeline: plan.Pipeline, timeouts: TimeoutFields) -> plan.Pipeline:
-    """Return the Pipeline with its limits; 0 is no limit.
+    """Return the Pipeline with its limits; 0 means that there is none.
 
     See Tekton docs/pipelineruns.md, "Configuring a failure timeout".
     """
