@@ -404,11 +404,12 @@ class RunProgress:
             self._add_path(path)
         instances = self._tasks[path]
         if index not in instances:
-            first = next(iter(instances.values()))
+            first, last = next(iter(instances.values())), next(reversed(instances))
             instances[index] = TaskState(path, index, self.names.of(path, index), first.after, is_final=first.is_final)
             if index is not None:
                 instances.pop(None, None)
-            self._tasks[path] = dict(sorted(instances.items(), key=lambda item: item[0] or 0))
+            if (index or 0) < (last or 0):  # else they are in order
+                self._tasks[path] = dict(sorted(instances.items(), key=lambda item: item[0] or 0))
         return self._tasks[path][index]
 
     def _add_path(self, path: str) -> None:
