@@ -17,7 +17,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -143,6 +144,12 @@ def active_runs(root: str) -> tuple[ActiveRun, ...]:
         return ()
     runs = (ActiveRun(name, os.path.join(root, name)) for name in names)
     return tuple(run for run in runs if _listens(run.directory))
+
+
+def unique_names(runs: Sequence[ActiveRun]) -> list[str]:
+    """Return a unique name of each run: its name, or its identity if another run has the same name."""
+    counts = Counter(run.name for run in runs)
+    return [run.name if counts[run.name] == 1 else run.identity for run in runs]
 
 
 def _listens(directory: str) -> bool:

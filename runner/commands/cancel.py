@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -106,17 +105,12 @@ def _select(runs: Sequence[ActiveRun], name: str | None) -> Sequence[ActiveRun]:
 
 def _selection_error(runs: Sequence[ActiveRun], selected: Sequence[ActiveRun], name: str | None) -> str:
     from monopod.compiler.diagnostics import did_you_mean  # noqa: PLC0415  # not needed for --help
+    from monopod.runner.cancellation import unique_names  # noqa: PLC0415
 
     if not runs:
         return f"no run '{name}'; you have no active run" if name is not None else "you have no active run"
     if selected:
         what = "several runs are active" if name is None else f"several runs are named '{name}'"
-        return f"{what}; choose one: {', '.join(_names(selected))}"
+        return f"{what}; choose one: {', '.join(unique_names(selected))}"
     suggestion = did_you_mean(name or "", [run.name for run in runs])
-    return f"no run '{name}'{suggestion}; active runs: {', '.join(_names(runs))}"
-
-
-def _names(runs: Sequence[ActiveRun]) -> list[str]:
-    """Return a unique name of each run: its name, or its identity if another run has the same name."""
-    counts = Counter(run.name for run in runs)
-    return [run.name if counts[run.name] == 1 else run.identity for run in runs]
+    return f"no run '{name}'{suggestion}; active runs: {', '.join(unique_names(runs))}"

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -47,14 +46,12 @@ def _recorded_runs(_line: Line, _current: str) -> Iterator[Candidate]:
 
 
 def _running_runs(_line: Line, _current: str) -> Iterator[Candidate]:
-    from monopod.runner.cancellation import active_runs  # noqa: PLC0415  # only for runs
+    from monopod.runner.cancellation import active_runs, unique_names  # noqa: PLC0415  # only for runs
     from monopod.runner.kubelet.state_directory import root_path  # noqa: PLC0415
 
     with contextlib.suppress(OSError):
-        runs = active_runs(root_path())
-        counts = Counter(run.name for run in runs)
-        for run in runs:
-            yield run.name if counts[run.name] == 1 else run.identity, ""
+        for name in unique_names(active_runs(root_path())):
+            yield name, ""
 
 
 def _pods(line: Line, _current: str) -> Iterator[Candidate]:
