@@ -172,7 +172,6 @@ class PodObservation:
         self._presence = Presence.THERE
         self._deletion = Deletion.NONE
         self._states: dict[str, tuple[int, str]] = {}  # restarts and Kubernetes' state of each container
-        self._has_outcome = False
         self._timers = Timers()
         self._logs = LogSet(is_live=is_live)
         self._starts = StartTroubles(plan, start_timeout, self._timers, is_live=is_live)
@@ -327,8 +326,7 @@ class PodObservation:
                 self._starts.task_started(self._slots[slot], self._now.monotonic)
                 for sidecar in filter(self._reads, self._slots[slot].sidecars):
                     self._read(sidecar)
-            case RunFinished() if not self._has_outcome:  # it may be reported more than once
-                self._has_outcome = True
+            case RunFinished() if self._phase in (Phase.UNHEARD, Phase.HEARD):  # it may be reported more than once
                 self._phase = Phase.COLLECTING
                 self._end_logs()
                 self._timers.set(_COLLECTING, self._now.monotonic + COLLECTING_SECONDS)
@@ -507,7 +505,7 @@ class PodObservation:
     def _finish(self, reason: str = "", message: str = "") -> None:
         if self.is_finished:
             return
-        self._phase = Phase.FINISHED
+        has_outcome, self._phase = self._has_outcome, Phase.FINISHED
         status = dict(self.pod.get("status") or {})
         is_deleted_here = self._deletion is not Deletion.NONE
         is_gone = self._presence.is_gone
@@ -523,12 +521,16 @@ class PodObservation:
         if status["phase"] not in ("Succeeded", "Failed"):
             if is_gone:
                 is_known = self._presence is Presence.DELETED or is_deleted_here
-                status["phase"] = "Running" if self._has_outcome else "Failed" if is_known else "Unknown"
+                status["phase"] = "Running" if has_outcome else "Failed" if is_known else "Unknown"
             elif self.is_unknown:
                 status["phase"] = "Unknown"
         self._report(PodFinished(status))
 
     # Commands
+
+    @property
+    def _has_outcome(self) -> bool:
+        return self._phase is Phase.COLLECTING
 
     def _state(self, container: str) -> str:
         return self._states.get(container, (0, "waiting"))[1]
