@@ -90,6 +90,11 @@ class ApiError(Exception):
         return self.message
 
 
+def describe(error: Exception) -> str:
+    """Return why a request failed, for people."""
+    return error.in_words() if isinstance(error, ApiError) else str(error)
+
+
 def creation_in_words(error: ApiError, what: str, namespace: str) -> str:
     """Return why an object (``Pod 'x'``) was not created, and what to do about it."""
     message = error.in_words()

@@ -78,7 +78,8 @@ class AttachedPod:
     @property
     def metadata(self) -> Mapping[str, Any]:
         """The metadata of the Pod."""
-        return self._existing.pod["metadata"] if self._followed is None else self._followed.metadata
+        metadata: Mapping[str, Any] = self._existing.pod["metadata"]
+        return metadata
 
     def logs_command(self, task: str, step: str, container: str) -> str:  # noqa: ARG002
         """Return the command that prints the log of a Step."""

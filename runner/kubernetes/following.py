@@ -16,12 +16,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from monopod.compiler.pod.assembly import COORDINATOR
 from monopod.runner.follow.pod_events import Event
 from monopod.runner.kubernetes.answers import About, Request, about
-from monopod.runner.kubernetes.api_errors import ApiError
+from monopod.runner.kubernetes.api_errors import ApiError, describe
 from monopod.runner.kubernetes.cluster import Cluster, CommandFailedError, PodName, UnreachableError
 from monopod.runner.kubernetes.commands import (
     CatchUp,
@@ -109,12 +110,6 @@ class FollowedPod:
         self._inbox.put(PodSeen(pod))
 
     @property
-    def metadata(self) -> Mapping[str, Any]:
-        """The metadata of the Pod."""
-        metadata: Mapping[str, Any] = self._observation.pod["metadata"]
-        return metadata
-
-    @property
     def is_unknown(self) -> bool:
         """Whether it is unknown how the run ended, or whether it has."""
         return self._observation.is_unknown
@@ -184,9 +179,9 @@ class FollowedPod:
                 case Report(event):
                     self._pending.append(event)
                 case Execute(arguments):
-                    self._in_thread(lambda arguments=arguments: self._execute(arguments))  # type: ignore[misc]
+                    self._in_thread(partial(self._execute, arguments))
                 case Delete(grace):
-                    self._in_thread(lambda grace=grace: self._delete(grace))  # type: ignore[misc]
+                    self._in_thread(partial(self._delete, grace))
                 case OpenLog(container, restarts):
                     self._open_log(container, restarts)
                 case _:
@@ -269,11 +264,6 @@ def delete_pod(cluster: Cluster, pod: Mapping[str, Any], grace: int | None = Non
 def is_deleted(error: ApiError | UnreachableError) -> bool:
     """Return whether the answer to a deletion means that the Pod is gone, or replaced by another of its name."""
     return isinstance(error, ApiError) and about(Request.CHANGE, error) in (About.GONE, About.CONFLICT)
-
-
-def describe(error: Exception) -> str:
-    """Return why a request failed, for people."""
-    return error.in_words() if isinstance(error, ApiError) else str(error)
 
 
 def _now() -> Now:

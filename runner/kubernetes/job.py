@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
 from monopod.runner.kubernetes.answers import Request
-from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words
+from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words, describe
 from monopod.runner.kubernetes.cluster import UnreachableError, collection_path
 from monopod.runner.kubernetes.following import delete_pod
 from monopod.runner.kubernetes.pod import KubernetesPod
@@ -59,7 +59,7 @@ class JobPod(KubernetesPod):
             try:
                 listed = patiently(Request.OBJECT, lambda: self._cluster.request("GET", path, query))
             except (ApiError, UnreachableError) as error:
-                why = error.in_words() if isinstance(error, ApiError) else str(error)
+                why = describe(error)
                 raise BackendUnavailableError(f"cannot find the Pod of Job '{name}': {why}{self._undone()}") from error
             if found := listed.get("items"):
                 return {"apiVersion": "v1", "kind": "Pod", **found[0]}

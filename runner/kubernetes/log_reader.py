@@ -27,7 +27,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from monopod.runner.kubernetes.answers import About, Request, about
-from monopod.runner.kubernetes.api_errors import ApiError
+from monopod.runner.kubernetes.api_errors import ApiError, describe
 from monopod.runner.kubernetes.cluster import Cluster, Query, Stream, UnreachableError
 from monopod.runner.kubernetes.log_lines import LONGEST_PIECE, LogLine, LogLines
 from monopod.runner.kubernetes.messages import CaughtUp, LogDisturbed, LogEnded, LogMessage, LogOutput
@@ -99,13 +99,12 @@ class LogReader:
             self._follows = True
             self._changed.notify()
 
-    def catch_up(self) -> int:
-        """Read what the log holds now, and no more until `follow`; return the number that `CaughtUp` will have."""
+    def catch_up(self) -> None:
+        """Read what the log holds now, and no more until `follow`. `CaughtUp` has its number, counted from 1."""
         with self._changed:
             self._follows = False
             self._asked += 1
             self._interrupt()
-            return self._asked
 
     def end(self, *, is_over: bool) -> None:
         """Read to the end of the log: the container has ended (`is_over`: kubelet reports that), or is about to."""
@@ -168,7 +167,7 @@ class LogReader:
                 self._answer(order)
             elif not self._is_superseded(order) and self._gives_up(order, problem):
                 error = problem if isinstance(problem, ApiError) else None
-                self._tell(LogEnded(self.container, error.in_words() if error else str(problem), error))
+                self._tell(LogEnded(self.container, describe(problem), error))
                 return
 
     def _next_order(self, generation: int) -> _Order | None:
@@ -216,8 +215,7 @@ class LogReader:
             self._out_of_reach_since = time.monotonic()
         if self._outages >= _TOLD_FAILURES and not self._is_disturbed:
             self._is_disturbed = True
-            text = problem.in_words() if isinstance(problem, ApiError) else str(problem)
-            self._tell(LogDisturbed(self.container, text))
+            self._tell(LogDisturbed(self.container, describe(problem)))
 
     def _is_out_of_reach_for_long(self) -> bool:
         since = self._out_of_reach_since

@@ -35,9 +35,6 @@ class LogSet:
         self._catch_ups: dict[str, int] = {}  # requested
         self._caught_up: dict[str, int] = {}  # done
 
-    def __contains__(self, container: str) -> bool:
-        return container in self._opened
-
     def read(self, container: str, restarts: int, *, has_terminated: bool) -> Iterator[Command]:
         """Begin to read a log, or read on."""
         if container not in self._opened:

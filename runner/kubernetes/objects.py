@@ -23,7 +23,7 @@ from typing import Any
 from monopod.compiler.compilation import Compilation
 from monopod.runner.backend_errors import PodRefusedError
 from monopod.runner.kubernetes.answers import About, Request, about
-from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words
+from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words, describe
 from monopod.runner.kubernetes.cluster import Cluster, UnreachableError, collection_path
 from monopod.runner.kubernetes.retrying import patiently
 
@@ -72,7 +72,7 @@ class ObjectsBeside:
                 change = partial(self._cluster.request, "PATCH", made.path, body=body, content_type=_MERGE)
                 patiently(Request.CHANGE, change)
             except (ApiError, UnreachableError) as error:
-                why = error.in_words() if isinstance(error, ApiError) else str(error)
+                why = describe(error)
                 problems.append(
                     f"{made.kind} '{made.name}' would stay if the {owning['kind']} were deleted by others: {why}"
                 )

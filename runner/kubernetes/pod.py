@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from monopod.runner.backend import CancelRequests
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
 from monopod.runner.kubernetes.answers import Request
-from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words
+from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words, describe
 from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError, collection_path
-from monopod.runner.kubernetes.following import FollowedPod, delete_pod, describe, is_deleted, name_of
+from monopod.runner.kubernetes.following import FollowedPod, delete_pod, is_deleted, name_of
 from monopod.runner.kubernetes.objects import ObjectsBeside
 from monopod.runner.kubernetes.retrying import patiently
 from monopod.schemas.formats.visible_text import visible_lines
@@ -131,7 +131,8 @@ class KubernetesPod:
     @property
     def metadata(self) -> Mapping[str, Any]:
         """The metadata of the Pod, once it was created."""
-        return self._created["metadata"] if self._followed is None else self._followed.metadata
+        metadata: Mapping[str, Any] = self._created["metadata"]
+        return metadata
 
     @property
     def kept(self) -> str:

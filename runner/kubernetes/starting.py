@@ -31,8 +31,7 @@ class StartTroubles:
         self._start_timeout = start_timeout
         self._timers = timers
         self._is_live = is_live
-        first = {slot.name for task in plan.pipeline.tasks if not task.after for slot in task.slots}
-        self._first_slots = first
+        self._first_slots = {slot.name for task in plan.pipeline.tasks if not task.after for slot in task.slots}
         self._needed: set[str] = set()  # containers of Tasks that have started
         self._troubles: dict[str, Trouble] = {}
         self._pod_trouble: Trouble | None = None  # reported by an Event only
