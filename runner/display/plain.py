@@ -11,7 +11,6 @@ from typing import TextIO
 
 from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.printable import printable
-from monopod.runner.display.selection import FAILING_REASONS
 from monopod.runner.display.summary import Summary
 from monopod.runner.follow.follower import Follower, OutputLine, Shown
 from monopod.runner.reports.failures import Failure, describe_failed_step
@@ -28,6 +27,7 @@ from monopod.schemas.run_events import (
     describe_sidecar_end,
 )
 from monopod.schemas.run_log import TABLE_HEAD, describe_start
+from monopod.schemas.run_progress import NOT_FAILURES
 
 MOST_PENDING = 256 * 1024
 """Characters that are collected at most before they are written."""
@@ -138,7 +138,7 @@ def step_ending(event: StepFinished) -> str:
     if event.reason in ("Completed", "Skipped"):
         return ""  # a Step skipped because an earlier one failed, which was already reported
     ending = event.message or exit_code_in_words(event.exit_code)
-    if event.reason in FAILING_REASONS:
+    if event.reason not in NOT_FAILURES:
         return describe_failed_step(event)
     if event.reason == "Continued":
         return f"{ending}; the Task continues (onError: continue)"

@@ -19,9 +19,7 @@ from monopod.runner.follow.source import Source, find_source
 from monopod.schemas.matrix_names import InstanceNames
 from monopod.schemas.plan import Plan, runnable_tasks
 from monopod.schemas.run_events import RunStarted, SidecarFinished, StepFinished, TaskFinished, TaskSkipped, TaskStarted
-
-FAILING_REASONS = ("Error", "OOMKilled", "TimedOut")
-"""The reasons of a StepFinished that failed its Task."""
+from monopod.schemas.run_progress import NOT_FAILURES
 
 
 class Selection:
@@ -64,7 +62,7 @@ def _is_failure(event: TaskStarted | TaskFinished | StepFinished | SidecarFinish
     """Return whether an event reports a failure, which is always shown."""
     match event:
         case StepFinished():
-            return event.reason in FAILING_REASONS
+            return event.reason not in NOT_FAILURES
         case SidecarFinished():
             return event.exit_code != 0
         case TaskFinished():

@@ -162,11 +162,8 @@ def read_run(record: Record) -> RecordedRun:
         raise RecordError(f"cannot read the Plan of '{record.identity}', recorded by monopod {version}") from error
     try:
         return make_run(record, plan, events)
-    except (
-        KeyError,
-        TypeError,
-        AttributeError,
-    ) as error:  # they do not fit the Plan, or Tekton's shape
+    except (KeyError, TypeError, AttributeError) as error:
+        # the events do not fit the Plan, or Tekton's shape
         raise RecordError(f"the record of '{record.identity}' is damaged: {type(error).__name__} {error}") from error
 
 

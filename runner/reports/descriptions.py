@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from monopod.runner.display.selection import FAILING_REASONS
 from monopod.runner.reports.failures import describe_failed_step
 from monopod.schemas.formats.words import duration_in_words, exit_code_in_words
 
@@ -30,7 +29,7 @@ def describe_step_end(step: StepRun) -> str:
     if step.reason == "Skipped":
         return f"skipped: {step.message}" if step.message else "skipped"
     ending = describe_failed_step(step)
-    return ending if step.reason in FAILING_REASONS else f"{step.reason}: {ending}"
+    return ending if step.failed else f"{step.reason}: {ending}"
 
 
 def explain_task(task: TaskRun) -> str:
