@@ -8,10 +8,9 @@
 #include <stdlib.h>
 #endif
 
-#if __STDC_HOSTED__
-
 char **initial_environment;
-extern char **environ;
+
+#if __STDC_HOSTED__
 
 static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -31,8 +30,6 @@ void *heap_allocate(size_t size)
 }
 
 #else
-
-char **initial_environment;
 
 #if defined(__x86_64__)
 
