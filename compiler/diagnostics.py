@@ -27,14 +27,17 @@ _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in a file; the first line and the first column are 1. Columns count characters."""
+    """A place in a file, or (line 0) the whole file.
+
+    The first line and the first column are 1. Columns count characters.
+    """
 
     file: str
-    line: int = 1
-    column: int = 1
+    line: int = 0
+    column: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 Rules:
 
 - Exit codes: 0 success, 1 the run failed, 2 invalid input or usage (nothing was run), 130 cancelled.
-- Problems with the input go to standard error, one per line, followed by their count. There is never a traceback.
+- Problems with the input go to standard error, one per line. The count follows if there are several. There is never a
+  traceback.
 - If the reader of standard output exits (``| head``), the command ends silently, as SIGPIPE would end it. A run is
   cancelled first.
 

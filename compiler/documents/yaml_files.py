@@ -54,7 +54,7 @@ def read_bytes(content: bytes, file: str) -> tuple[list[yaml_tree.Tree], list[Pr
 
 def unreadable(file: str, error: OSError) -> Problem:
     """Return the problem with a file that cannot be read."""
-    return Problem(Position(file), f"cannot be read: {error.strerror or error}", "unreadable-file")
+    return Problem(Position(file), error.strerror or str(error), "unreadable-file")
 
 
 def _too_large(file: str, size: str) -> Problem:

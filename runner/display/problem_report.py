@@ -1,4 +1,4 @@
-"""Prints the problems with the input: one line per problem, then their count.
+"""Prints the problems with the input: one line per problem, then their count if there are several.
 
 On a terminal, each problem includes its source line (``problem_view``).
 """
@@ -16,13 +16,13 @@ from monopod.runner.display.problem_view import ProblemView
 
 
 def print_problems(problems: Iterable[Problem], stream: TextIO) -> None:
-    """Print errors and warnings, and a line with their count. Prints nothing if there are none."""
+    """Print errors and warnings, and a line with their count if there are several."""
     problems = tuple(problems)
     view = ProblemView.of(stream, os.environ) if problems else None
     for problem in problems:
         text = printable(str(problem), colours=False) if view is None else view.render(problem)
         print(text, file=stream)
-    if problems:
+    if len(problems) > 1:
         print(counted(problems), file=stream)
 
 

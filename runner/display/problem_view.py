@@ -2,7 +2,8 @@
 
 Rules:
 
-- The first line begins with file:line:column, as in compilers, so that terminals turn it into a link.
+- The first line begins with file:line:column, as in compilers, so that terminals turn it into a link. A problem with
+  a whole file begins with its name.
 - The caret marks the reference or placeholder that the message quotes, searched from the position on. The position of
   a block scalar is its first line.
 - Columns are those of the terminal: tab stops are four columns apart, and wide characters take two columns. A long line

@@ -5,7 +5,8 @@ Rules:
 - Text: one line per problem; on a terminal, with the source line (``problem_view``). Common notes (no timeout, no
   requests, no digest) are combined into one line per file, unless the check is strict.
 - JSON: ``{"problems": [{"file", "line", "column", "severity", "rule", "message"}], "errors", "warnings", "notes",
-  "ignored"}``. A problem without a position has null for file, line and column.
+  "ignored"}``. A problem without a position has null for file, line and column, a problem with a whole file for the
+  line and the column.
 - SARIF: https://docs.oasis-open.org/sarif/sarif/v2.1.0/. Problems that the author ignores are included, marked as
   suppressed in the source.
 
@@ -54,8 +55,8 @@ def _text(checked: Checked, files: Sequence[str], style: TextStyle) -> str:
     if not style.strict:
         lines += _common(checked.problems, style)
     lines += [f"{file}: ok" for file in _without_problems(files, checked.problems)]
-    count = [counted(checked.problems), f"{len(checked.suppressed)} ignored" if checked.suppressed else ""]
-    if any(count):
+    if len(checked.problems) > 1 or checked.suppressed:
+        count = [counted(checked.problems), f"{len(checked.suppressed)} ignored" if checked.suppressed else ""]
         lines.append(", ".join(filter(None, count)))
     return "".join(f"{line}\n" for line in lines)
 
@@ -119,8 +120,8 @@ def _plain(problem: Problem) -> dict[str, Any]:
     at = problem.position
     return {
         "file": at.file if at is not None else None,
-        "line": at.line if at is not None else None,
-        "column": at.column if at is not None else None,
+        "line": (at.line or None) if at is not None else None,
+        "column": (at.column or None) if at is not None else None,
         "severity": problem.severity,
         "rule": problem.rule,
         "message": problem.message,
@@ -154,8 +155,10 @@ def _result(problem: Problem, index: int, is_ignored: bool) -> dict[str, Any]:
     }
     at = problem.position
     if at is not None:
-        region = {"startLine": at.line, "startColumn": at.column}
-        result["locations"] = [{"physicalLocation": {"artifactLocation": {"uri": _uri(at.file)}, "region": region}}]
+        location: dict[str, Any] = {"artifactLocation": {"uri": _uri(at.file)}}
+        if at.line:
+            location["region"] = {"startLine": at.line, "startColumn": at.column}
+        result["locations"] = [{"physicalLocation": location}]
     if is_ignored:
         result["suppressions"] = [{"kind": "inSource"}]
     return result

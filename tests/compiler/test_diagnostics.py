@@ -7,6 +7,7 @@ from monopod.compiler.diagnostics import Position, Problem, Problems, did_you_me
 
 def test_a_problem_is_one_line_with_its_position():
     assert str(Problem(Position("a.yaml", 3, 7), "spec: no", "x")) == "a.yaml:3:7: spec: no"
+    assert str(Problem(Position("a.yaml"), "no such file", "x")) == "a.yaml: no such file"
     assert str(Problem(Position("a.yaml", 3, 7), "spec: no", "x", "warning")) == "a.yaml:3:7: warning: spec: no"
     assert str(Problem(None, "no such param", "x")) == "no such param"
 

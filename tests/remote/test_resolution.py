@@ -254,7 +254,7 @@ def test_a_document_is_of_the_kind_that_is_asked_for(problems, compiled, reposit
     assert line.endswith("task.yaml is a Pipeline")
     repository.commit(task__yaml="")
     (line,) = problems(text)
-    assert "task.yaml:1:1: the file is empty" in line
+    assert "task.yaml: the file is empty" in line
     repository.commit(task__yaml=task + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
     (warning,) = compiled(text).warnings
     assert "of the 2 documents of git file://" in warning.message

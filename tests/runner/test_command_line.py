@@ -79,7 +79,7 @@ def test_the_help_of_each_command_has_examples(monopod, command):
     done = monopod(command, "--help")
     assert done.returncode == 0
     examples = done.stdout.partition("\nexamples:\n")[2]
-    assert f"monopod {command} " in examples
+    assert f"monopod {command}" in examples
 
 
 def test_help_imports_nothing_heavy(monopod, tmp_path):
@@ -148,14 +148,15 @@ def test_as_a_plugin_of_kubectl_it_calls_itself_so(monopod):
 
 
 def test_problems_are_printed_one_per_line_and_counted(monopod, tmp_path):
-    text = PIPELINE.replace("runAfter: [hello]", "runAfter: [helo]").replace("image: busybox", "imagee: busybox", 1)
+    text = PIPELINE.replace("image: ", "imagee: ")
     (tmp_path / "wrong.yaml").write_text(text)
     done = monopod("compile", "-f", "wrong.yaml")
     assert done.returncode == 2
     assert done.stdout == ""
     *problems, count = done.stderr.splitlines()
     assert all(line.startswith("wrong.yaml:") for line in problems)
-    assert count == f"{len(problems)} error" + "s" * (len(problems) > 1)
+    assert len(problems) > 1
+    assert count == f"{len(problems)} errors"
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ def test_a_timeout_takes_the_place_of_the_pipelines(monopod, tmp_path):
     assert plan.document["spec"]["timeouts"] == {"pipeline": "1h30m0s", "tasks": "1h0m0s"}  # as Go writes them
     done = monopod("compile", "pipeline.yaml", "run.yaml", "--timeout", "30m")
     assert done.returncode == 2
-    assert done.stderr == "--timeout: timeouts.tasks must not be longer than timeouts.pipeline\n1 error\n"
+    assert done.stderr == "--timeout: timeouts.tasks must not be longer than timeouts.pipeline\n"
 
 
 def test_compile_replaces_its_output_only_by_a_whole_one(monopod, tmp_path):

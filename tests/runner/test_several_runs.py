@@ -74,7 +74,7 @@ def test_a_name_or_generate_name_chooses(monopod, name, pods):
 def test_an_unused_name_is_reported(monopod):
     code, output, errors = monopod("run", runs("a", "b"), "--name", "secnod")
     assert (code, output) == (2, "")
-    assert errors == "no run, Pipeline or Task has the name 'secnod' (did you mean 'second'?)\n1 error\n"
+    assert errors == "no run, Pipeline or Task has the name 'secnod' (did you mean 'second'?)\n"
 
 
 def test_graph_draws_each(monopod):
@@ -98,7 +98,7 @@ def test_check_reports_problems_of_each_run_and_shared_ones_once(monopod):
     shared = "---\n{apiVersion: tekton.dev/v1, kind: Task, metadata: {name: t}, spec: {steps: [{image: i, nam: x}]}}\n"
     run = "---\n{apiVersion: tekton.dev/v1, kind: TaskRun, metadata: {generateName: r-}, spec: {taskRef: {name: t}}}\n"
     _, output, _ = monopod("check", shared + run + run)
-    assert output.splitlines()[1:] == ["1 error"]
+    assert output.count("\n") == 1
 
 
 def test_nothing_runs_if_one_of_them_is_wrong(monopod):

@@ -89,7 +89,6 @@ def test_an_image_may_be_called_config():
 
 
 BAD = {
-    "": "1:1: the file is empty",
     "[]": "1:1: the file contains no image configuration",
     "{}": "1:1: the file contains no image configuration",
     "text": "1:1: expected a mapping from image names to configurations, got 'text'",
@@ -130,6 +129,10 @@ def test_what_is_wrong_with_a_file_is_told_with_its_place(text):
     assert [str(each) for each in write(text, "bad.yaml").problems] == [f"bad.yaml:{BAD[text]}"]
 
 
+def test_an_empty_file():
+    assert [str(each) for each in write("", "bad.yaml").problems] == ["bad.yaml: the file is empty"]
+
+
 def test_a_file_that_is_not_there(monopod):
     Path("p.yaml").write_text(
         "{apiVersion: tekton.dev/v1, kind: Task, metadata: {name: t}, spec: {steps: [{image: i, script: x}]}}"
@@ -137,7 +140,7 @@ def test_a_file_that_is_not_there(monopod):
     assert monopod("compile", "-f", "p.yaml", "--image-config", "none.yaml") == (
         2,
         "",
-        "none.yaml:1:1: cannot be read: No such file or directory\n1 error\n",
+        "none.yaml: No such file or directory\n",
     )
 
 
