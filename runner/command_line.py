@@ -43,6 +43,7 @@ COMMANDS = (
     "graph",
     "schema",
     "completion",
+    "version",
 )
 
 
@@ -87,7 +88,7 @@ def _split_command(program: str, words: list[str]) -> tuple[str, list[str]]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"monopod {__version__}")
+    parser.add_argument("--version", action="version", version=version_line())
     parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
     arguments, _ = parser.parse_known_args(words)
     return _exit_without_command(parser, arguments.command, words)
@@ -104,6 +105,11 @@ def _exit_without_command(parser: argparse.ArgumentParser, name: str | None, wor
     close = difflib.get_close_matches(name, COMMANDS, n=1)
     suggestion = f"did you mean {close[0]}?" if close else f"the commands are {', '.join(COMMANDS)}"
     parser.error(f"unknown command {name!r}; {suggestion}")
+
+
+def version_line() -> str:
+    """Return what --version and `monopod version` print."""
+    return f"monopod {__version__}"
 
 
 def command_named(name: str) -> Command:

@@ -104,6 +104,18 @@ def test_version(monopod):
     from monopod import __version__  # noqa: PLC0415
 
     assert monopod("--version").stdout == f"monopod {__version__}\n"
+    assert monopod("version").stdout == f"monopod {__version__}\n"
+
+
+def test_the_module_is_the_same_program(monopod, tmp_path):
+    command = [sys.executable, "-m", "monopod", "compile", "-f", "pipeline.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout == monopod("compile", "-f", "pipeline.yaml").stdout
+
+
+def test_a_file_that_is_missing(monopod):
+    done = monopod("run", "-f", "nope.yaml")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "nope.yaml: No such file or directory\n")
 
 
 @pytest.mark.parametrize(
