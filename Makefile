@@ -108,7 +108,7 @@ clean:
 	echo 'set PYTHON=/path/of/python3 to use another Python' >&2; exit 1
 
 .venv/build-requirements-installed: .venv/created pyproject.toml
-	@echo 'installing the build requirements'
+	@echo 'downloading the build requirements with pip (about 100 MB, most of it a C compiler)'
 	@.venv/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	    > .venv/build-requirements.txt
 	$(call quietly,$(pip) install --upgrade pip && $(pip) install -r .venv/build-requirements.txt)
