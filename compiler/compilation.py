@@ -33,7 +33,7 @@ from monopod.compiler.pod import invalid_names
 from monopod.compiler.pod.assembly import make_pod, size_problem
 from monopod.compiler.pod.draft import PodContents, PodDraft
 from monopod.compiler.pod.injected_credentials import injected_credentials
-from monopod.compiler.pod.limit_ranges import NO_LIMITS, limit_range_problems, limit_ranges_of
+from monopod.compiler.pod.limit_ranges import NO_LIMITS, LimitRanges, limit_ranges_of
 from monopod.compiler.pod.metadata import pod_metadata
 from monopod.compiler.pod.missing_objects import is_advice, missing
 from monopod.compiler.pod.parts import PodParts
@@ -105,9 +105,10 @@ def compile_document(document: Document, documents: Documents, options: Options,
         bound = bind_run(run, state)
         lowered = _lower(bound, state)
         parts = _assemble(lowered, options, report)
-        report.extend(_check(lowered, parts, documents, options))
+        ranges = limit_ranges_of(documents, options.limit_ranges, parts.namespace)
+        report.extend(_check(lowered, parts, documents, options, ranges=ranges))
         if not report.has_errors:
-            compilation = _write(lowered, parts, documents, options, report)
+            compilation = _write(lowered, parts, documents, options, report, ranges=ranges)
     except TooLargeError as error:
         report.add(document.problem((), str(error), "too-large"))
     except CompilationStoppedError:
@@ -185,7 +186,9 @@ def _assemble(lowered: Lowered, options: Options, report: Report) -> PodParts:
 # Check
 
 
-def _check(lowered: Lowered, parts: PodParts, documents: Documents, options: Options) -> Iterator[Problem]:
+def _check(
+    lowered: Lowered, parts: PodParts, documents: Documents, options: Options, *, ranges: LimitRanges
+) -> Iterator[Problem]:
     """Yield what is wrong with the whole Pod."""
     document = lowered.run.source
     contents, places = lowered.contents, lowered.contents.places
@@ -205,8 +208,7 @@ def _check(lowered: Lowered, parts: PodParts, documents: Documents, options: Opt
         for name, message in over_limits(part.fields.get("resources") or {}):
             place = places.containers[part.name]("computeResources", "requests", name)
             yield place.problem("request-over-limit", message)
-    yield from limit_range_problems(options.limit_ranges, parts.namespace)
-    ranges = limit_ranges_of(documents, options.limit_ranges, parts.namespace)
+    yield from ranges.problems
     if ranges != NO_LIMITS:
         resources = pod_resources(lowered.pipeline, parts.containers, ranges, options.kube_version)
         yield from (finding.problem(places) for finding in resources.findings)
@@ -228,7 +230,9 @@ def _wrong_namespace(document: Document, options: Options) -> Iterator[Problem]:
 # Write
 
 
-def _write(lowered: Lowered, parts: PodParts, documents: Documents, options: Options, report: Report) -> Compilation:
+def _write(
+    lowered: Lowered, parts: PodParts, documents: Documents, options: Options, report: Report, *, ranges: LimitRanges
+) -> Compilation:
     plan = Plan(lowered.pipeline, lowered.document, sources=lowered.sources)
     pod = make_pod(
         plan,
@@ -236,7 +240,7 @@ def _write(lowered: Lowered, parts: PodParts, documents: Documents, options: Opt
         runtime_image=options.runtime_image,
         log_format=options.log_format,
         kube_version=options.kube_version,
-        limit_ranges=limit_ranges_of(documents, options.limit_ranges, parts.namespace),
+        limit_ranges=ranges,
     )
     if (too_large := size_problem(pod)) is not None:
         report.add(lowered.run.source.problem((), too_large, "pod-size", severity="warning"))

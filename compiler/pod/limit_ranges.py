@@ -53,10 +53,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class LimitRanges:
-    """The limits for each container and for the Pod as a whole."""
+    """The limits for each container and for the Pod as a whole. ``problems``: what is wrong with those of a cluster."""
 
     container: Limits = field(default_factory=Limits)
     pod: Limits = field(default_factory=Limits)
+    problems: tuple[Problem, ...] = field(default=(), compare=False)
 
 
 NO_LIMITS = LimitRanges()
@@ -74,17 +75,19 @@ def limit_ranges_of(documents: Documents, of_namespace: Iterable[dict[str, Any]]
 
     `of_namespace` are LimitRanges read from a cluster; LimitRanges of another namespace are ignored.
     """
-    items = [*_in_documents(documents, namespace), *_in_cluster(of_namespace, namespace)]
-    return LimitRanges(
-        *(_merged([owned for owned in items if owned.item.type == kind]) for kind in ("Container", "Pod"))
-    )
-
-
-def limit_range_problems(of_namespace: Iterable[dict[str, Any]], namespace: str | None) -> Iterator[Problem]:
-    """Yield what is wrong with LimitRanges read from a cluster; LimitRanges of another namespace are ignored."""
-    for document in _of_namespace(of_namespace, namespace):
-        _, complaints = validate(LimitRange, document)
-        yield from (_place(document).problem(complaint.rule, complaint.message) for complaint in complaints)
+    items = list(_in_documents(documents, namespace))
+    problems: list[Problem] = []
+    for document in of_namespace:
+        metadata = document.get("metadata") or {}
+        if namespace is not None and metadata.get("namespace") not in (None, namespace):
+            continue
+        place = OptionPlace(f"LimitRange {metadata.get('name')} of the namespace")
+        model, complaints = validate(LimitRange, document)
+        problems += (place.problem(complaint.rule, complaint.message) for complaint in complaints)
+        if model is not None:
+            items += (_OwnedItem(item, model.metadata.name or "", place) for item in _items(model))
+    container, pod = (_merged([owned for owned in items if owned.item.type == kind]) for kind in ("Container", "Pod"))
+    return LimitRanges(container, pod, tuple(problems))
 
 
 def _in_documents(documents: Documents, namespace: str | None) -> Iterator[_OwnedItem]:
@@ -92,25 +95,6 @@ def _in_documents(documents: Documents, namespace: str | None) -> Iterator[_Owne
         if namespace is None or model.metadata.namespace in (None, "", namespace):
             for index, item in enumerate(_items(model)):
                 yield _OwnedItem(item, document.name, DocumentPlace(document, ("spec", "limits", index)))
-
-
-def _in_cluster(objects: Iterable[dict[str, Any]], namespace: str | None) -> Iterator[_OwnedItem]:
-    for document in _of_namespace(objects, namespace):
-        model, _ = validate(LimitRange, document)
-        if model is not None:
-            place = _place(document)
-            yield from (_OwnedItem(item, model.metadata.name or "", place) for item in _items(model))
-
-
-def _of_namespace(objects: Iterable[dict[str, Any]], namespace: str | None) -> Iterator[dict[str, Any]]:
-    for document in objects:
-        own = (document.get("metadata") or {}).get("namespace")
-        if namespace is None or own in (None, namespace):
-            yield document
-
-
-def _place(document: dict[str, Any]) -> Place:
-    return OptionPlace(f"LimitRange {(document.get('metadata') or {}).get('name')} of the namespace")
 
 
 def _items(limit_range: LimitRange) -> tuple[LimitRangeItem, ...]:
