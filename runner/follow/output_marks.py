@@ -20,6 +20,11 @@ def mark(token: str) -> bytes:
     return BEGINNING + token.encode() + b"\n"
 
 
+def possible_marks(data: bytes) -> list[bytes]:
+    """Return all complete lines that may be marks, in order."""
+    return _MARK.findall(data) if BEGINNING in data else []
+
+
 def find(data: bytes) -> tuple[int, bool]:
     """Return where a possible mark begins (without one, the end of `data`), and whether it is complete."""
     found = _MARK.search(data)

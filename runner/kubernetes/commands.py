@@ -39,6 +39,13 @@ class EndLog:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadLogAgain:
+    """Request the rest of a log again that has ended before its end mark."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
 class EndLogSoon:
     """Read no more than what the open stream holds: the Pod is gone."""
 
@@ -88,5 +95,16 @@ class Report:
 
 
 Command: TypeAlias = (
-    OpenLog | FollowLog | CatchUp | EndLog | EndLogSoon | ContinueLog | RetryLog | CloseLog | Execute | Delete | Report
+    OpenLog
+    | FollowLog
+    | CatchUp
+    | EndLog
+    | ReadLogAgain
+    | EndLogSoon
+    | ContinueLog
+    | RetryLog
+    | CloseLog
+    | Execute
+    | Delete
+    | Report
 )

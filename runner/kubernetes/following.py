@@ -35,6 +35,7 @@ from monopod.runner.kubernetes.commands import (
     Execute,
     FollowLog,
     OpenLog,
+    ReadLogAgain,
     Report,
     RetryLog,
 )
@@ -203,6 +204,8 @@ class FollowedPod:
                 reader.catch_up()
             case EndLog(is_over=is_over):
                 reader.end(is_over=is_over)
+            case ReadLogAgain():
+                reader.read_again()
             case EndLogSoon():
                 reader.end_soon()
             case ContinueLog():

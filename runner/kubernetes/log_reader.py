@@ -13,6 +13,8 @@ Rules:
 - The request names the Pod. A stream is only read after checking that the Pod of that name is still the same Pod. That
   the Pod is gone is only believed after a request for the Pod itself (``pod_identity``).
 - A temporary error (``answers``) is not an end: the log is requested again, from where it was read to.
+- The log of an ended container may also be cut in a way that looks like its end. A reader cannot know that. `log_set`
+  does, by the marks in the log, and has the rest read again.
 
 ``log_lines`` recognizes repeated lines, ``output_order`` orders the output, and ``observation`` limits how long the
 coordinator's log may be out of reach.
@@ -85,11 +87,11 @@ class LogReader:
         self._is_disturbed = False
         self._thread = self._started()
 
-    def _started(self) -> threading.Thread:
-        """Start a thread that replaces the current one."""
+    def _started(self, delay: float = 0) -> threading.Thread:
+        """Start a thread that replaces the current one, and begins after `delay` seconds."""
         self._generation += 1
         name = f"log of {self.container}"
-        thread = threading.Thread(target=self._run, args=[self._generation], name=name, daemon=True)
+        thread = threading.Thread(target=self._run, args=[self._generation, delay], name=name, daemon=True)
         thread.start()
         return thread
 
@@ -120,6 +122,12 @@ class LogReader:
         with self._changed:
             self._wait = _FIRST_WAIT
             self._changed.notify()
+
+    def read_again(self) -> None:
+        """Request the rest of the log again after `LogEnded`: it ended too early."""
+        with self._changed:
+            self._thread = self._started(self._wait)
+            self._wait = min(self._wait * 2, _LONGEST_WAIT_FOR_MORE)
 
     def end_soon(self) -> None:
         """Read no more than the rest of the open stream: the Pod is gone."""
@@ -156,12 +164,15 @@ class LogReader:
 
     # In the thread
 
-    def _run(self, generation: int) -> None:
+    def _run(self, generation: int, delay: float) -> None:
+        if delay:
+            self._pause(delay)
         while (order := self._next_order(generation)) is not None:
             problem = self._carry_out(order)
             if problem is None and order.is_last:
-                self._report(self._lines.end())
-                self._tell(LogEnded(self.container, "" if self._lines.since() else self._lines.remark))
+                last_line = b"".join(line.data for line in self._lines.end())
+                remark = "" if self._lines.since() else self._lines.remark
+                self._tell(LogEnded(self.container, remark, last_line=last_line))
                 return
             if problem is None:
                 self._answer(order)

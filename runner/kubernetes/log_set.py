@@ -5,13 +5,17 @@ Rules:
 - A followed run reads logs as they are written. Otherwise each log is read once, up to where it is now.
 - The log of a container that has terminated is read to its end.
 - The coordinator's log ends with the Pod, since the coordinator may be restarted; or with the outcome.
+- A log can be cut in a way that looks like its end. A log without its end mark (docs/control-directory.md, "Marks") is
+  not complete: the rest is read again, until `_MOST_READS` in a row bring nothing new.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from monopod.compiler.pod.assembly import COORDINATOR
+from monopod.runner.follow.marks_seen import MarksSeen
+from monopod.runner.follow.pod_events import BOTH, ContainerOutput, PodWarning
 from monopod.runner.kubernetes.commands import (
     CatchUp,
     CloseLog,
@@ -21,19 +25,31 @@ from monopod.runner.kubernetes.commands import (
     EndLogSoon,
     FollowLog,
     OpenLog,
+    ReadLogAgain,
+    Report,
     RetryLog,
 )
 
+_MOST_READS = 5
+"""How often in a row a log without its end mark is read again."""
+
 
 class LogSet:
-    """The logs of one Pod. `is_live`: they are read as they are written."""
+    """The logs of one Pod. `is_live`: they are read as they are written. `named` names a container in a message."""
 
-    def __init__(self, *, is_live: bool) -> None:
+    def __init__(self, named: Callable[[str], str], *, is_live: bool) -> None:
+        self._named = named
         self._is_live = is_live
         self._opened: dict[str, None] = {}  # in this order
         self._ended: set[str] = set()
+        self._final: set[str] = set()  # of those, the ones of which no more can be read
         self._catch_ups: dict[str, int] = {}  # requested
         self._caught_up: dict[str, int] = {}  # done
+        self._marks: dict[str, MarksSeen] = {}
+        self._ends: dict[str, bytes] = {}  # the mark of the latest request, once it has ended
+        self._reported: set[str] = set()  # to be incomplete
+        self._last_lines: dict[str, bytes] = {}  # without a newline, of logs that have ended
+        self._reads_again: dict[str, int] = {}  # without anything new
 
     def read(self, container: str, restarts: int, *, has_terminated: bool) -> Iterator[Command]:
         """Begin to read a log, or read on."""
@@ -42,6 +58,7 @@ class LogSet:
             yield OpenLog(container, restarts)
             if has_terminated and container != COORDINATOR:
                 yield EndLog(container, is_over=True)
+        self._ends.pop(container, None)
         if self._is_live:
             yield FollowLog(container)
         else:
@@ -72,11 +89,70 @@ class LogSet:
         """Stop waiting for the log of a container that has not started."""
         if container in self._opened and container != COORDINATOR and container not in self._ended:
             self._ended.add(container)
+            self._final.add(container)
             yield CloseLog(container)
 
-    def ended(self, container: str) -> None:
-        """Take that a log has been read to its end."""
+    def output(self, container: str, data: bytes) -> None:
+        """Take output of a container."""
+        self._marks.setdefault(container, MarksSeen()).feed(data)
+        self._reads_again.pop(container, None)
+
+    def request_ended(self, container: str, mark: bytes) -> Iterator[Command]:
+        """Take that the latest request in a container has ended, and its output with this mark (empty: without one)."""
+        self._ends[container] = mark
+        yield from self._complete(container)
+
+    def unreadable(self, container: str) -> None:
+        """Take that a log cannot be read any more, which was reported."""
+        self._reported.add(container)
+
+    def ended(self, container: str, last_line: bytes = b"", *, is_final: bool) -> Iterator[Command]:
+        """Take that a log was read to what looks like its end, where it has a `last_line` without a newline.
+
+        `is_final`: no more of it can be read.
+        """
         self._ended.add(container)
+        self._last_lines[container] = last_line
+        if is_final:
+            self._final.add(container)
+        yield from self._complete(container)
+
+    def read_again(self, container: str) -> Iterator[Command]:
+        """Read the rest of a log that has ended too early, if that may bring more."""
+        reads = self._reads_again.get(container, 0)
+        if container not in self._final and reads < _MOST_READS:
+            self._reads_again[container] = reads + 1
+            self._ended.discard(container)
+            self._last_lines.pop(container, None)  # it may be the beginning of a line
+            yield ReadLogAgain(container)
+
+    def last_lines(self) -> Iterator[Command]:
+        """Report what is left: no log is read any more."""
+        for container in list(self._last_lines):
+            yield from self._last_line(container)
+
+    def _complete(self, container: str) -> Iterator[Command]:
+        """Read a log again that has ended before its known end. Warn if that has not helped."""
+        if container not in self._ended:
+            return
+        if self._lacks_mark(container):
+            yield from self.read_again(container)
+            if container not in self._ended:
+                return
+            if container not in self._reported:
+                self._reported.add(container)
+                text = f"the output of {self._named(container)} is incomplete: its log ends too early"
+                yield Report(PodWarning(text))
+        if container in self._ends or container in self._final:
+            yield from self._last_line(container)
+
+    def _lacks_mark(self, container: str) -> bool:
+        mark = self._ends.get(container, b"")
+        return mark != b"" and container in self._opened and mark not in self._marks.get(container, MarksSeen())
+
+    def _last_line(self, container: str) -> Iterator[Command]:
+        if line := self._last_lines.pop(container, b""):
+            yield Report(ContainerOutput(container, "stdout" if container == COORDINATOR else BOTH, line))
 
     def caught_up(self, container: str, number: int) -> None:
         """Take that a catch-up is done."""

@@ -69,11 +69,16 @@ class CaughtUp:
 
 @dataclass(frozen=True, slots=True)
 class LogEnded:
-    """No more of a container's log will come. ``problem`` says why it may be incomplete; empty: it is complete."""
+    """The log of a container that has ended was read to its end.
+
+    ``problem`` says why it may be incomplete, empty: nothing is known to be missing. ``last_line`` is the line
+    at its end that has no newline.
+    """
 
     container: str
     problem: str = ""
     error: ApiError | None = None
+    last_line: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ Rules:
 - The log of a Step is read from its start (`StepStarted`), the log of a Sidecar from the start of its Task.
 - Following ends when the coordinator has reported the outcome and all logs are read, or when the Pod is over, or gone.
   The phase of the Pod follows a second or two later; nobody waits for it.
+- A log is complete when it holds what is known to be its end: for a Step the mark of its latest request, for the
+  coordinator the outcome that its Pod's status also reports. Otherwise it is read again (``log_set``).
 - What keeps a container from starting is reported at once. If it lasts too long, or never passes, the container is
   given up (``starting``): the coordinator gets the reason, and its log is not waited for. A run without a coordinator
   has failed.
@@ -31,6 +33,8 @@ from typing import Any, NamedTuple
 
 from monopod.compiler.pod.assembly import COORDINATOR, INSTALL
 from monopod.runner.backend import DELETED, NOT_STARTED
+from monopod.runner.follow.evidence import evident_outcome
+from monopod.runner.follow.output_marks import mark
 from monopod.runner.follow.pod_events import (
     BOTH,
     ContainerNotStarted,
@@ -67,7 +71,15 @@ from monopod.runner.kubernetes.timers import Timers
 from monopod.schemas import plan as planned
 from monopod.schemas.formats.timestamps import from_rfc3339
 from monopod.schemas.formats.words import duration_in_words
-from monopod.schemas.run_events import RunEvent, RunFinished, StepStarted, TaskStarted, from_line
+from monopod.schemas.run_events import (
+    OutputEnded,
+    RunEvent,
+    RunFinished,
+    StepFinished,
+    StepStarted,
+    TaskStarted,
+    from_line,
+)
 from monopod.system.never_started import LONGEST_MESSAGE
 
 COLLECTING_SECONDS = 60.0
@@ -173,13 +185,14 @@ class PodObservation:
         self._deletion = Deletion.NONE
         self._states: dict[str, tuple[int, str]] = {}  # restarts and Kubernetes' state of each container
         self._timers = Timers()
-        self._logs = LogSet(is_live=is_live)
+        self._logs = LogSet(self._named, is_live=is_live)
         self._starts = StartTroubles(plan, start_timeout, self._timers, is_live=is_live)
         self._warned: set[object] = set()
         self._unreachable: dict[str, str] = {}  # what is out of reach, and why
         self._is_log_warning_open = False  # that the coordinator's log cannot be read
         self._commands: list[Command] = []
         self._now = Now(0, 0)
+        self._has_events = True
 
     # Questions
 
@@ -201,6 +214,7 @@ class PodObservation:
     def begin(self, now: Now, *, has_events: bool = True) -> list[Command]:
         """Begin. If the coordinator writes no events (`has_events`), all logs that are wanted are read from now on."""
         self._now = now
+        self._has_events = has_events
         if not self._is_live:
             self._timers.set(_READING, now.monotonic + READING_SECONDS)
         statuses = pod_states.statuses(self.pod)
@@ -280,7 +294,9 @@ class PodObservation:
                     self._coordinator_line(line)
             case LogOutput(container, lines):
                 self._unheard_sidecars.discard(container)
-                self._report(ContainerOutput(container, BOTH, b"".join(line.data for line in lines)))
+                data = b"".join(line.data for line in lines)
+                self._logs.output(container, data)
+                self._report(ContainerOutput(container, BOTH, data))
             case CaughtUp(container, number):
                 self._logs.caught_up(container, number)
                 self._finish_if_over()
@@ -326,6 +342,8 @@ class PodObservation:
                 self._starts.task_started(self._slots[slot], self._now.monotonic)
                 for sidecar in filter(self._reads, self._slots[slot].sidecars):
                     self._read(sidecar)
+            case StepFinished(container=container, mark=token) | OutputEnded(container=container, mark=token):
+                self._add(self._logs.request_ended(container, mark(token) if token else b""))
             case RunFinished() if self._phase in (Phase.UNHEARD, Phase.HEARD):  # it may be reported more than once
                 self._phase = Phase.COLLECTING
                 self._end_logs()
@@ -346,7 +364,13 @@ class PodObservation:
         self._add(self._logs.end(terminated, is_pod_over=self._is_over, has_outcome=self._has_outcome))
 
     def _log_ended(self, message: LogEnded) -> None:
-        self._logs.ended(message.container)
+        container = message.container
+        is_final = bool(message.problem) or self._presence.is_gone or not self._has_events
+        if message.problem:
+            self._logs.unreadable(container)
+        self._add(self._logs.ended(container, message.last_line, is_final=is_final))
+        if container == COORDINATOR and self._lacks_known_outcome():
+            self._add(self._logs.read_again(COORDINATOR))
         if message.error is not None and about(Request.LOG, message.error) in _NOT_ALLOWED and not self._has_outcome:
             self._finish_not_allowed(message.error)
             return
@@ -354,6 +378,11 @@ class PodObservation:
         if message.problem and not self._presence.is_gone and (message.container != COORDINATOR or is_missed):
             self.warn(f"the output of {self._named(message.container)} cannot be read: {message.problem}")
         self._finish_if_over()
+
+    def _lacks_known_outcome(self) -> bool:
+        """Whether the coordinator's log lacks the outcome that the status of its Pod reports."""
+        is_known = evident_outcome(self.pod.get("status") or {}) is not None
+        return is_known and self._has_events and not self._has_outcome
 
     def _log_disturbed(self, container: str, text: str) -> None:
         if container != COORDINATOR or self._has_outcome or self._is_over:
@@ -505,6 +534,7 @@ class PodObservation:
     def _finish(self, reason: str = "", message: str = "") -> None:
         if self.is_finished:
             return
+        self._add(self._logs.last_lines())
         has_outcome, self._phase = self._has_outcome, Phase.FINISHED
         status = dict(self.pod.get("status") or {})
         is_deleted_here = self._deletion is not Deletion.NONE
@@ -561,7 +591,7 @@ _GONE_MESSAGES = {
     Presence.DELETED: "the Pod was deleted by somebody while it ran",
     Presence.MISSING: "the Pod is gone, and how it ended was not seen",
 }
-_INTERESTING = (b"StepStarted", b"TaskStarted", b"RunFinished")
+_INTERESTING = (b"StepStarted", b"TaskStarted", b"StepFinished", b"OutputEnded", b"RunFinished")
 _BEGINNING = b'{"event":"'
 
 

@@ -357,6 +357,23 @@ def test_attempts_are_told_apart_though_their_log_is_late_and_cut(api, follow, c
     assert [line for line in shown if "exit code" not in line and "Failed" not in line] == expected
 
 
+def test_a_log_cut_as_if_it_was_complete_after_its_container_ended(api, follow, coordinator, terminated):
+    following, it = follow(), coordinator()
+    it.started()
+    it.attempt_started("build")
+    api.wait_for(lambda: api.asked("GET", "/log") >= 2)
+    api.cut_logs(*[(size, True) for size in (150, 90, 260, 75, 300, 81, 200)])
+    for number in range(50):
+        it.says("build", f"line {number}")
+    it.marks("build", token(1))
+    it.ends("build-act")
+    api.set_status("build", phase="Running", containerStatuses=[terminated("build-act", 0, "Completed")])
+    it.attempt_finished("build", token(1))
+    it.finished()
+    _, lines = following.end()
+    assert of(lines, "[build : act]", "warning") == [f"[build : act] line {number}" for number in range(50)]
+
+
 def test_an_end_whose_output_never_comes_is_waited_for_and_then_told(api, follow, coordinator, make, monkeypatch):
     monkeypatch.setattr("monopod.runner.follow.output_order.PATIENCE", 0.2)
     following, it = follow(make.task("build", "true"), make.task("test", "true", after=["build"])), coordinator()

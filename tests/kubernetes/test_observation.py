@@ -6,7 +6,15 @@ from observed_pod import START, ObservedPod, forbidden
 
 from monopod.runner.backend import DELETED, NOT_STARTED
 from monopod.runner.follow.pod_events import ContainerStarted, ContainerTerminated
-from monopod.runner.kubernetes.commands import CatchUp, CloseLog, ContinueLog, EndLog, EndLogSoon, FollowLog
+from monopod.runner.kubernetes.commands import (
+    CatchUp,
+    CloseLog,
+    ContinueLog,
+    EndLog,
+    EndLogSoon,
+    FollowLog,
+    ReadLogAgain,
+)
 from monopod.runner.kubernetes.messages import (
     CaughtUp,
     Deleted,
@@ -143,6 +151,113 @@ def test_a_log_that_cannot_be_read_is_reported(observe, it, problem):
     it(pod).task_started("build")
     pod.handle(LogEnded("build-act", problem))
     assert pod.warnings == [f"the output of Step 'act' of Task 'build' cannot be read: {problem}"] * bool(problem)
+
+
+# Logs that end too early
+
+INCOMPLETE = "the output of Step 'act' of Task 'build' is incomplete: its log ends too early"
+A, B = "a" * 32, "b" * 32
+OUTCOME = {"name": "coordinator", "state": {"terminated": {"exitCode": 0, "message": "Succeeded (Succeeded): done"}}}
+
+
+def read_again(pod):
+    return [command.container for command in pod.of(ReadLogAgain)]
+
+
+@pytest.mark.parametrize("is_end_reported_first", [True, False])
+def test_a_log_without_its_end_mark_is_read_again(observe, it, is_end_reported_first):
+    pod = observe()
+    it(pod).attempt_started("build")
+    it(pod).says("build", "1")
+    if is_end_reported_first:
+        it(pod).attempt_finished("build", A)
+        it(pod).ends("build-act")
+    else:
+        it(pod).ends("build-act")
+        it(pod).attempt_finished("build", A)
+    it(pod).finished()
+    assert read_again(pod) == ["build-act"]
+    assert pod.status is None
+    assert not pod.machine.is_complete("build-act")
+    it(pod).says("build", "2")
+    it(pod).marks("build", A)
+    it(pod).ends("build-act")
+    assert pod.output == [("build-act", b"1\n"), ("build-act", b"2\n"), ("build-act", f"\x1emonopod {A}\n".encode())]
+    assert read_again(pod) == ["build-act"]
+    assert pod.status is not None
+    assert pod.warnings == []
+
+
+def test_a_log_that_never_holds_its_end_mark_is_reported(observe, it):
+    pod = observe()
+    it(pod).attempt_started("build")
+    it(pod).attempt_finished("build", A)
+    for _ in range(3):
+        it(pod).ends("build-act")
+    it(pod).says("build", "more")  # then the count begins again
+    it(pod).marks("build", B)  # of another request, or forged
+    for _ in range(5):
+        it(pod).ends("build-act")
+    assert pod.warnings == []
+    it(pod).ends("build-act")
+    assert pod.warnings == [INCOMPLETE]
+    assert len(read_again(pod)) == 8
+    assert pod.machine.is_complete("build-act")
+    it(pod).finished()
+    assert pod.status is not None
+
+
+def test_an_end_reported_late_does_not_read_the_next_request_again(observe, it):
+    pod = observe()
+    it(pod).attempt_started("build")
+    it(pod).marks("build", A)
+    it(pod).marks("build", B)
+    it(pod).ends("build-act")
+    it(pod).attempt_finished("build", A, again=True)
+    it(pod).attempt_started("build", 1)
+    it(pod).attempt_finished("build", B, 1)
+    assert read_again(pod) == []
+
+
+@pytest.mark.parametrize("why", ["gone", "refused", "given up"])
+def test_a_log_that_cannot_be_read_again(observe, it, why):
+    pod = observe()
+    it(pod).attempt_started("build")
+    it(pod).attempt_finished("build", A)
+    if why == "gone":
+        pod.remove()
+    pod.handle(LogEnded("build-act", "no such log" if why == "refused" else ""))
+    assert read_again(pod) == (["build-act"] if why == "given up" else [])
+    if why == "given up":
+        it(pod).finished()
+        pod.pass_(COLLECTING_SECONDS)
+    (warning,) = pod.warnings
+    assert ("cannot be read" if why == "refused" else "incomplete") in warning
+
+
+def test_the_last_line_counts_only_once_its_log_is_complete(observe, it):
+    pod = observe()
+    it(pod).attempt_started("build")
+    it(pod).attempt_finished("build", A)
+    pod.handle(LogEnded("build-act", last_line=b"line 33"))
+    assert pod.output == []
+    it(pod).says("build", "line 333")
+    it(pod).marks("build", A)
+    pod.handle(LogEnded("build-act", last_line=b"unterminated"))
+    assert [data for _, data in pod.output] == [b"line 333\n", f"\x1emonopod {A}\n".encode(), b"unterminated"]
+
+
+@pytest.mark.parametrize(("status", "again"), [(OUTCOME, True), ({**OUTCOME, "state": {}}, False)])
+def test_a_coordinators_log_that_lacks_the_known_outcome_is_read_again(observe, it, status, again):
+    pod = observe()
+    it(pod).started()
+    pod.set_status(phase="Failed", initContainerStatuses=[{"restartCount": 0, **status}])
+    it(pod).ends("coordinator")
+    assert read_again(pod) == ["coordinator"] * again
+    assert (pod.status is None) == again
+    if again:
+        it(pod).finished()
+        assert pod.status is not None
 
 
 # A Pod that is only read

@@ -300,27 +300,32 @@ def test_a_pod_that_is_being_deleted_by_somebody(start_monopod, api, waiting_fil
     assert "the Pod is being deleted, not by this command" in out
 
 
-def test_everything_that_can_break_breaks_and_nothing_is_lost(start_monopod, api, make, write, tmp_path):
-    """While the Step is running: an end of a log that looks complete is believed once its container has ended."""
+@pytest.mark.parametrize("ends_meanwhile", [False, True])
+def test_everything_that_can_break_breaks_and_nothing_is_lost(
+    start_monopod, api, make, write, tmp_path, ends_meanwhile
+):
     script = "for n in 0 1 2 3 4 5 6 7 8 9; do seq -f 'line %g' 100; sleep 0.05; done; "
     count = make.task("count", script + "while ! test -e /shared/go; do sleep 0.05; done")
     count["taskSpec"]["volumes"] = [{"name": "shared", "hostPath": {"path": str(tmp_path)}}]
     count["taskSpec"]["steps"][0]["volumeMounts"] = [{"name": "shared", "mountPath": "/shared"}]
     process = start_monopod("run", "-f", write(make.run(count)), "--context", "test")
     wait_for_line(process, "line 1\n")
-    api.cut_logs((1000, True), (333, False), (5, False), (4000, True))
+    api.cut_logs((1000, True), (333, False), (5, False), *[(4000, True)] * (1 + ends_meanwhile))
     api.drop_streams()
     api.stop()
     api.forget_versions()
+    if ends_meanwhile:
+        (tmp_path / "go").touch()
+        api.wait_for(lambda: api.logs["build", "count-act"][-1].is_closed)
     api.start()
-    lines = ["[count : act] line 1\n"]
-    while len(lines) < 1000:
-        lines.append(next(line for line in process.stdout if "] line" in line))
-    (tmp_path / "go").touch()
-    out, err = rest(process)
-    assert process.returncode == 0, (out, err)
-    assert "] line" not in out
-    assert lines == [f"[count : act] line {number}\n" for number in range(1, 101)] * 10
+    lines, others = ["[count : act] line 1\n"], []
+    for line in process.stdout:
+        (lines if "] line" in line else others).append(line)
+        if len(lines) == 1000:
+            (tmp_path / "go").touch()
+    _, err = rest(process)
+    assert process.returncode == 0, (others, err)
+    assert lines == [f"[count : act] line {number}\n" for number in range(1, 101)] * 10, others
 
 
 def test_a_reader_who_reads_only_when_the_steps_have_ended(start_monopod, tmp_path):
