@@ -49,7 +49,7 @@ help:
 
 demo: .venv/monopod-installed
 	@.venv/bin/monopod run -f examples/python-ci/pipeline.yaml -w source=emptyDir \
-	    $(if $(REPOSITORY),-p repository="$(REPOSITORY)",-w repository=hostPath:"$(CURDIR)") \
+	    $(if $(REPOSITORY),-p repository="$(REPOSITORY)",-w repository="$(CURDIR)") \
 	    -p revision="$(REVISION)" -p base-revision=none
 
 # Tests spend half of their time waiting for other processes, so there are two workers per processor. Work stealing

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from monopod.compiler.pod.assembly import RUNTIME_IMAGE, LogFormat
 from monopod.compiler.pod.kube_version import DEFAULT, KubeVersion
 from monopod.compiler.pod.security import Profile
 from monopod.compiler.pod.workload import A_POD, Workload
+
+Folders: TypeAlias = Literal["mounted", "copied", "refused"]
+"""What becomes of a folder of this machine that ``-w`` binds: a hostPath, a volume for a copy of it, or an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Options:
     - ``pod_security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
       those in the files.
     - ``local``: the Pod runs on this machine, which must have the objects and paths that it needs.
+    - ``folders``: what becomes of the folders that ``workspaces`` name.
 
     Where to look things up: ``context`` is kubectl's, for what is fetched from a cluster; ``image_configs`` are files
     with the configurations of images.
@@ -55,6 +59,7 @@ class Options:
     limit_ranges: tuple[dict[str, Any], ...] = ()
     unknown_params: bool = False
     local: bool = False
+    folders: Folders = "refused"
     new_name: Callable[[str], str] | None = None
     default_namespace: str | None = None
 

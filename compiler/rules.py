@@ -172,7 +172,8 @@ SUMMARIES: dict[Rule, str] = {
     ),
     "missing-workspace": "A Task or Pipeline needs a Workspace that is not bound.",
     "workspace-binding": (
-        "The value of `-w` is not `emptyDir`, `pvc:CLAIM`, `hostPath:DIRECTORY`, `secret:NAME` or `configMap:NAME`."
+        "The value of `-w` is not a folder (`.`, `./DIRECTORY`), `emptyDir`, `pvc:CLAIM`, `hostPath:DIRECTORY`, "
+        "`secret:NAME` or `configMap:NAME`, or the folder does not exist."
     ),
     "unbound-workspace": (
         "Nothing is bound to a Workspace, and there is no run to bind it, so it is an empty directory."

@@ -4,7 +4,8 @@ Rules:
 
 - An array param is a JSON array, or its elements separated by commas, as with ``tkn``. An object param is a JSON
   object, or ``key:value`` pairs separated by commas.
-- A binding is ``emptyDir``, ``pvc:CLAIM``, ``hostPath:DIRECTORY``, ``secret:NAME`` or ``configMap:NAME``.
+- A binding is a folder of this machine, ``emptyDir``, ``pvc:CLAIM``, ``hostPath:DIRECTORY``, ``secret:NAME`` or
+  ``configMap:NAME``. A folder starts with ``.``, ``/`` or ``~``, so that no other binding looks like one.
 
 Left to others: checking the names of params and Workspaces (``run_selection``).
 """
@@ -63,10 +64,27 @@ _SOURCES: dict[str, Callable[[str], dict[str, Any]]] = {
 
 
 def parse_binding(text: str) -> dict[str, Any]:
-    """Return the volume source of a binding. Raises ValueError if the text is not a binding."""
+    """Return the volume source of a binding. Raises ValueError if the text is not a binding, or a folder."""
     kind, _, rest = text.partition(":")
     if text == "emptyDir":
         return {"emptyDir": {}}
     if kind not in _SOURCES or not rest:
-        raise ValueError("expected emptyDir, pvc:CLAIM, hostPath:DIRECTORY, secret:NAME or configMap:NAME")
+        folder = f"./{text}" if text and os.path.isdir(text) else "./DIRECTORY"
+        raise ValueError(f"expected {folder}, emptyDir, pvc:CLAIM, hostPath:DIRECTORY, secret:NAME or configMap:NAME")
     return _SOURCES[kind](rest)
+
+
+def parse_folder(text: str) -> str | None:
+    """Return the absolute path of the folder that a binding names; None for any other binding.
+
+    Raises ValueError if there is no such folder.
+    """
+    first = text.partition("/")[0]
+    if not text or (first not in ("", ".", "..") and not first.startswith("~")):
+        return None
+    path = os.path.abspath(os.path.expanduser(text))
+    if os.path.isdir(path):
+        return path
+    if os.path.lexists(path):
+        raise ValueError(f"{path} is not a directory; name the directory that it is in")
+    raise ValueError(f"there is no directory {path}; make it, or name another")

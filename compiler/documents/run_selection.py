@@ -22,9 +22,9 @@ from monopod.compiler.diagnostics import CompilationStoppedError, Problem, Probl
 from monopod.compiler.documents.catalog import Catalog, Definition
 from monopod.compiler.documents.documents import Document, Documents
 from monopod.compiler.documents.foreign_files import of_another_api
-from monopod.compiler.documents.option_values import parse_binding, parse_param
+from monopod.compiler.documents.option_values import parse_binding, parse_folder, parse_param
 from monopod.compiler.documents.places import DocumentPlace, OptionPlace, Place
-from monopod.compiler.options import Options
+from monopod.compiler.options import Folders, Options
 from monopod.compiler.scope.params import Argument, OuterScope, value_if_known
 from monopod.compiler.scope.references import Names, shape_of
 from monopod.compiler.scope.run_names import NOT_NAMED, RunNames
@@ -271,7 +271,7 @@ def _with_options(run: Run, options: Options, report: Report) -> Run:
                     declared.name, _NO_VALUE[declared.value_type], run.place, unresolved=True
                 )
     workspaces = {bound.name: bound for bound in run.workspaces}
-    workspaces.update((bound.name, bound) for bound in _workspaces(run, options.workspaces, report))
+    workspaces.update((bound.name, bound) for bound in _workspaces(run, options, report))
     if run.spec is None:
         for name, place in _unbound(run, workspaces):
             fields = {"name": name, "emptyDir": {}}
@@ -322,12 +322,12 @@ def _params(run: Run, options: Sequence[tuple[str, str]], report: Report) -> Ite
             yield Argument(name, _NO_VALUE[types[name]], place, unresolved=True)
 
 
-def _workspaces(run: Run, options: Sequence[tuple[str, str]], report: Report) -> Iterable[BoundByRun]:
-    bound = {workspace.name for workspace in run.workspaces} | {name for name, _ in options}
+def _workspaces(run: Run, options: Options, report: Report) -> Iterable[BoundByRun]:
+    bound = {workspace.name for workspace in run.workspaces} | {name for name, _ in options.workspaces}
     known = {declaration.name for declaration in run.definition.spec.workspaces} | {
         workspace.name for workspace in run.workspaces
     }
-    for name, text in options:
+    for name, text in options.workspaces:
         place = OptionPlace(f"-w {name}={text}")
         if name not in known:
             message = f"there is no Workspace '{name}'{did_you_mean(name, known)}"
@@ -337,10 +337,22 @@ def _workspaces(run: Run, options: Sequence[tuple[str, str]], report: Report) ->
                 yield _reported(meant, place)
             continue
         try:
-            yield BoundByRun(name, {"name": name, **parse_binding(text)}, place)
+            folder = parse_folder(text)
+            source = parse_binding(text) if folder is None else _source_of_folder(folder, options.folders)
+            yield BoundByRun(name, {"name": name, **source}, place)
         except ValueError as error:
             report.add(place.problem("workspace-binding", str(error)))
             yield _reported(name, place)
+
+
+def _source_of_folder(folder: str, folders: Folders) -> dict[str, Any]:
+    """Return the volume source for a folder of this machine. Raises ValueError if the Pod cannot have it."""
+    if folders == "refused":
+        raise ValueError(
+            "a Pod in a cluster cannot mount a folder of this machine; use emptyDir or pvc:CLAIM, or run it here with "
+            "monopod run"
+        )
+    return {"emptyDir": {}} if folders == "copied" else {"hostPath": {"path": folder, "type": "Directory"}}
 
 
 def _reported(workspace: str, place: Place) -> BoundByRun:

@@ -30,7 +30,7 @@ def main() -> int:
         return 1
     with tempfile.TemporaryDirectory(prefix="monopod-screenshots-") as folder:
         environment = {**os.environ, "XDG_STATE_HOME": folder}
-        options = ("-w", "source=emptyDir", "-w", f"repository=hostPath:{REPOSITORY}", "-p", "base-revision=none")
+        options = ("-w", "source=emptyDir", "-w", f"repository={REPOSITORY}", "-p", "base-revision=none")
         run = ("run", "-f", "examples/python-ci/pipeline.yaml", *options)
         subprocess.run([MONOPOD, *run], cwd=REPOSITORY, env=environment, check=True)
         subprocess.run([MONOPOD, "report", "-o", f"{folder}/report.html"], env=environment, check=True)

@@ -52,7 +52,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from monopod.runner.reports.check_report import TextStyle, report  # noqa: PLC0415
 
     try:
-        checked = check(load_documents(arguments), compiler_options(arguments, **placeholder_names()))
+        checked = check(load_documents(arguments), compiler_options(arguments, **placeholder_names(), folders="copied"))
     except Problems as errors:
         checked = Checked(errors.problems)
     style = TextStyle(ProblemView.of(sys.stdout, os.environ), arguments.strict)

@@ -24,7 +24,7 @@ SUMMARY = "run a Pipeline and follow it to its end"
 
 EXAMPLES = """\
   monopod run -f pipeline.yaml -p version=1.2
-  monopod run -f pipeline.yaml -w source=hostPath:.       (on your working tree, uncommitted files included)
+  monopod run -f pipeline.yaml -w source=.                (on your working tree, uncommitted files included)
   monopod run -f run.yaml -o json > finished-run.json     (save the PipelineRun with its status)
   monopod run -f pipeline.yaml --backend podman           (in containers, from the Steps' images)
   monopod run -f pipeline.yaml --context prod -n ci       (in a cluster)
@@ -128,7 +128,7 @@ def _misplaced_option(arguments: argparse.Namespace, backend: str) -> str | None
 def _run_on_host(arguments: argparse.Namespace) -> int:
     from monopod.runner.host.backend import HostBackend  # noqa: PLC0415  # not needed for --help
 
-    compilations = compile_documents(arguments, **_named("default"), log_format="json", local=True)
+    compilations = compile_documents(arguments, **_named("default"), log_format="json", local=True, folders="mounted")
     return _run(arguments, compilations, HostBackend())
 
 
@@ -137,7 +137,12 @@ def _run_with_podman(arguments: argparse.Namespace) -> int:
     from monopod.runner.podman.backend import PodmanBackend  # noqa: PLC0415
 
     compilations = compile_documents(
-        arguments, **_named("default"), log_format="json", local=True, kube_version=WITHOUT_NATIVE_SIDECARS
+        arguments,
+        **_named("default"),
+        log_format="json",
+        local=True,
+        folders="mounted",
+        kube_version=WITHOUT_NATIVE_SIDECARS,
     )
     return _run(arguments, compilations, PodmanBackend(arguments.network))
 

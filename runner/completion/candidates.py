@@ -22,7 +22,7 @@ Candidate: TypeAlias = tuple[str, str]
 
 _CLUSTER_SECONDS = 2
 _MAX_FILE_BYTES = 512 * 1024
-_BINDINGS = ("emptyDir", "pvc:", "hostPath:", "secret:", "configMap:")
+_BINDINGS = (".", "emptyDir", "pvc:", "hostPath:", "secret:", "configMap:")
 
 
 def candidates(kind: Listed, line: Line, current: str, *, is_plugin: bool) -> Iterator[Candidate]:

@@ -62,7 +62,8 @@ def _add_binding_options(parser: argparse.ArgumentParser) -> None:
         dest="workspaces",
         type=name_and_value,
         metavar="NAME=BINDING",
-        help="bind a Workspace (repeatable): emptyDir, pvc:CLAIM, hostPath:DIRECTORY, secret:NAME or configMap:NAME",
+        help="bind a Workspace (repeatable): a folder of this machine (., ./DIR, /DIR), emptyDir, pvc:CLAIM, "
+        "hostPath:DIRECTORY, secret:NAME or configMap:NAME",
     )
     parser.add_argument(
         "--timeout",

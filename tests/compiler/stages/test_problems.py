@@ -276,7 +276,20 @@ OPTIONS = {
     ),
     "no binding": (
         {"workspaces": (("source", "pvc"),)},
-        "-w source=pvc: expected emptyDir, pvc:CLAIM, hostPath:DIRECTORY, secret:NAME or configMap:NAME",
+        "-w source=pvc: expected ./DIRECTORY, emptyDir, pvc:CLAIM, hostPath:DIRECTORY, secret:NAME or configMap:NAME",
+    ),
+    "a folder that is not there": (
+        {"workspaces": (("source", "/nowhere/sources"),), "folders": "mounted"},
+        "-w source=/nowhere/sources: there is no directory /nowhere/sources; make it, or name another",
+    ),
+    "a file": (
+        {"workspaces": (("source", "/etc/passwd"),), "folders": "mounted"},
+        "-w source=/etc/passwd: /etc/passwd is not a directory; name the directory that it is in",
+    ),
+    "a folder for a Pod in a cluster": (
+        {"workspaces": (("source", "/etc"),)},
+        "-w source=/etc: a Pod in a cluster cannot mount a folder of this machine; use emptyDir or pvc:CLAIM, or run "
+        "it here with monopod run",
     ),
     "nothing of that name": (
         {"name": "biuld"},
