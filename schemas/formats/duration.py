@@ -9,7 +9,7 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from monopod.schemas.field_types.declarations import Converted
 
 _UNITS = {
     "ns": Fraction(1, 10**9),
@@ -74,8 +74,6 @@ def _from_yaml(value: Any) -> float:
 
 Duration: TypeAlias = Annotated[
     float,
-    BeforeValidator(_from_yaml),
-    PlainSerializer(to_text, return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["90s", "1h30m"]}),
+    Converted(_from_yaml, {"type": "string", "examples": ["90s", "1h30m"]}, to_text),
 ]
 """The type of a field with a duration: seconds, not negative."""

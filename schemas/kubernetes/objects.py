@@ -1,22 +1,24 @@
 """ConfigMaps, Secrets and LimitRanges."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field
-
+from monopod.schemas.field_types.declarations import ListOf, NotEmpty, field
 from monopod.schemas.formats import quantity
 from monopod.schemas.formats.object_names import key_problem
+from monopod.schemas.formats.paths import Path
 from monopod.schemas.formats.quantity import Quantity
 from monopod.schemas.kubernetes.metadata import ObjectMeta
-from monopod.schemas.model import ListOf, Model, Path
+from monopod.schemas.model import Model
 
 
 def _key_problems(*fields: tuple[str, dict[str, str]]) -> Iterator[tuple[Path, str]]:
-    for field, data in fields:
+    for name, data in fields:
         for key in data:
             if (message := key_problem(key)) is not None:
-                yield (field, key), message
+                yield (name, key), message
 
 
 class ConfigMap(Model):
@@ -24,9 +26,9 @@ class ConfigMap(Model):
 
     api_version: Literal["v1"]
     kind: Literal["ConfigMap"]
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
-    data: dict[str, str] = Field(default_factory=dict)
-    binary_data: dict[str, str] = Field(default_factory=dict)
+    metadata: ObjectMeta = field(default_factory=ObjectMeta)
+    data: dict[str, str] = field(default_factory=dict)
+    binary_data: dict[str, str] = field(default_factory=dict)
     immutable: bool | None = None
 
     def problems(self) -> Iterator[tuple[Path, str]]:
@@ -39,10 +41,10 @@ class Secret(Model):
 
     api_version: Literal["v1"]
     kind: Literal["Secret"]
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = field(default_factory=ObjectMeta)
     type: str | None = None
-    data: dict[str, str] = Field(default_factory=dict)
-    string_data: dict[str, str] = Field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+    string_data: dict[str, str] = field(default_factory=dict)
     immutable: bool | None = None
 
     def problems(self) -> Iterator[tuple[Path, str]]:
@@ -53,12 +55,12 @@ class Secret(Model):
 class LimitRangeItem(Model):
     """The limits for one type: for each ``Container``, each ``Pod``, and others."""
 
-    type: Annotated[str, Field(min_length=1)]
-    default: dict[str, Quantity] = Field(default_factory=dict)
-    default_request: dict[str, Quantity] = Field(default_factory=dict)
-    max: dict[str, Quantity] = Field(default_factory=dict)
-    max_limit_request_ratio: dict[str, Quantity] = Field(default_factory=dict)
-    min: dict[str, Quantity] = Field(default_factory=dict)
+    type: Annotated[str, NotEmpty()]
+    default: dict[str, Quantity] = field(default_factory=dict)
+    default_request: dict[str, Quantity] = field(default_factory=dict)
+    max: dict[str, Quantity] = field(default_factory=dict)
+    max_limit_request_ratio: dict[str, Quantity] = field(default_factory=dict)
+    min: dict[str, Quantity] = field(default_factory=dict)
 
     def problems(self) -> Iterator[tuple[Path, str]]:
         """Limits must be consistent (Kubernetes API, LimitRangeItem)."""
@@ -96,5 +98,5 @@ class LimitRange(Model):
 
     api_version: Literal["v1"] | None = None
     kind: Literal["LimitRange"] | None = None
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = field(default_factory=ObjectMeta)
     spec: LimitRangeSpec | None = None

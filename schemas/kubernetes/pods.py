@@ -1,5 +1,8 @@
 """Fields of the whole Pod: security, scheduling, hosts and DNS."""
 
+from __future__ import annotations
+
+from monopod.schemas.field_types.declarations import ListOf
 from monopod.schemas.kubernetes.containers import (
     AppArmorProfile,
     SeccompProfile,
@@ -7,7 +10,7 @@ from monopod.schemas.kubernetes.containers import (
     WindowsSecurityContextOptions,
 )
 from monopod.schemas.kubernetes.metadata import LabelSelector
-from monopod.schemas.model import ListOf, Model
+from monopod.schemas.model import Model
 
 # Security
 
