@@ -95,6 +95,17 @@ class StepFinished(NamedTuple):
     mark: str | None = None
 
 
+class SidecarStarted(NamedTuple):
+    """The entrypoint of ``container`` was asked to run a Sidecar, so its log begins."""
+
+    at: float
+    task: str
+    index: int | None  # type: ignore[assignment]  # not that of tuple
+    attempt: int
+    sidecar: str
+    container: str
+
+
 class OutputEnded(NamedTuple):
     """The request that ran a Sidecar has ended. ``mark`` is as in StepFinished. Reported only if output is marked."""
 
@@ -205,6 +216,7 @@ RunEvent: TypeAlias = (
     | TaskStarted
     | StepStarted
     | StepFinished
+    | SidecarStarted
     | OutputEnded
     | SidecarFinished
     | TaskFinished

@@ -22,6 +22,7 @@ from monopod.schemas.run_events import (
     RunStarted,
     RunWarning,
     SidecarFinished,
+    SidecarStarted,
     StepFinished,
     StepStarted,
     TaskFinished,
@@ -90,7 +91,7 @@ class RunLog:
                 return event.task, f"matrix of {len(event.names)} combinations"
             case TaskStarted() | TaskFinished():
                 return self._progress.label(event.task, event.index), self._describe_task(event)
-            case StepStarted() | StepFinished() | SidecarFinished():
+            case StepStarted() | StepFinished() | SidecarStarted() | SidecarFinished():
                 return self._progress.label(event.task, event.index), _describe_part(event)
 
     def _describe_task(self, event: TaskStarted | TaskFinished) -> str:
@@ -155,10 +156,12 @@ def _describe_run(event: RunStarted | RunCancelling | RunWarning | RunFinished) 
     return f"run {event.status} ({event.reason}): {event.message}"
 
 
-def _describe_part(event: StepStarted | StepFinished | SidecarFinished) -> str:
+def _describe_part(event: StepStarted | StepFinished | SidecarStarted | SidecarFinished) -> str:
     """Return what happened to a Step or Sidecar, after its name."""
     if isinstance(event, StepStarted):
         return f"{event.step}: started"
+    if isinstance(event, SidecarStarted):
+        return f"{event.sidecar}: Sidecar started"
     if isinstance(event, SidecarFinished):
         return f"{event.sidecar}: {describe_sidecar_end(event)}"
     return f"{event.step}: {_describe_step_end(event)}"

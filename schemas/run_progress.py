@@ -359,7 +359,7 @@ class RunProgress:
                 task = self._instance(event.task, None)
                 task.status, task.reason, task.message, task.ended = "Skipped", event.reason, event.message, event.at
             case _:
-                pass  # the end of some output changes nothing here
+                pass  # the start of a Sidecar and the end of output change nothing here
 
     def _start_attempt(self, event: TaskStarted) -> None:
         task = self._instance(event.task, event.index)

@@ -74,7 +74,15 @@ from monopod.coordinator.engine.step_files import (
 from monopod.coordinator.engine.step_request import request_of
 from monopod.coordinator.engine.when import Guards
 from monopod.schemas.plan import Plan, Step, Task, Value
-from monopod.schemas.run_events import OutputEnded, RunWarning, SidecarFinished, StepFinished, StepStarted, TaskStarted
+from monopod.schemas.run_events import (
+    OutputEnded,
+    RunWarning,
+    SidecarFinished,
+    SidecarStarted,
+    StepFinished,
+    StepStarted,
+    TaskStarted,
+)
 from monopod.schemas.variables import (
     EvaluationError,
     Path,
@@ -355,6 +363,10 @@ class Attempts:
         attempt.begun = sidecar.running = True
         sidecar.command, sidecar.started = command, self._commands.now
         self._commands.do(command)
+        path, index = attempt.instance.task.path, attempt.instance.index
+        self._commands.report(
+            SidecarStarted(self._commands.now, path, index, attempt.number, plan.step.name, container.name)
+        )
         if plan.readiness is None:
             action = partial(self._react, attempt, HeadStartOver(sidecar))
             self._commands.set_timer(f"sidecar:{container.name}", HEAD_START, action)

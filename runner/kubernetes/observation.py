@@ -9,7 +9,8 @@ clock and no threads, and does no I/O; ``following`` does. Its state is `Phase` 
 
 Rules:
 
-- The log of a Step is read from its start (`StepStarted`), the log of a Sidecar from the start of its Task.
+- The log of a Step is read from its start (`StepStarted`), the log of a Sidecar from its start (`SidecarStarted`). A
+  container in which nothing has run has no log that could be waited for.
 - Following ends when the coordinator has reported the outcome and all logs are read, or when the Pod is over, or gone.
   The phase of the Pod follows a second or two later; nobody waits for it.
 - A log is complete when it holds what is known to be its end: for a Step the mark of its latest request, for the
@@ -75,6 +76,7 @@ from monopod.schemas.run_events import (
     OutputEnded,
     RunEvent,
     RunFinished,
+    SidecarStarted,
     StepFinished,
     StepStarted,
     TaskStarted,
@@ -84,8 +86,6 @@ from monopod.system.never_started import LONGEST_MESSAGE
 
 COLLECTING_SECONDS = 60.0
 """How long logs are read after the outcome was reported, unless they end by themselves."""
-UNSTARTED_SECONDS = 10.0
-"""How long after that the log of a Sidecar is waited for that is not known to have started."""
 GONE_SECONDS = 5.0
 """How long open logs are read after their Pod is gone."""
 LOST_SECONDS = 60.0
@@ -102,7 +102,6 @@ _ANSWERS_AGAIN = "the API server answers again"
 
 # The names of timers; some appear in a message when something is out of reach.
 _COLLECTING = "the rest of the logs"
-_UNSTARTED = "logs of Sidecars that have not started"
 _GONE = "open logs of a Pod that is gone"
 _DELETION = "the end of a Pod that is being deleted"
 _READING = "reading"
@@ -179,7 +178,6 @@ class PodObservation:
         self._container_start_timeout = plan.container_start_timeout
         self._names = dict(_container_names(plan))
         self._slots = {slot.name: slot for each in planned.walk(plan.pipeline) for slot in each.task.slots}
-        self._unheard_sidecars = {sidecar for slot in self._slots.values() for sidecar in slot.sidecars}
         self._phase = Phase.UNHEARD
         self._presence = Presence.THERE
         self._deletion = Deletion.NONE
@@ -293,7 +291,6 @@ class PodObservation:
                 for line in lines:
                     self._coordinator_line(line)
             case LogOutput(container, lines):
-                self._unheard_sidecars.discard(container)
                 data = b"".join(line.data for line in lines)
                 self._logs.output(container, data)
                 self._report(ContainerOutput(container, BOTH, data))
@@ -310,10 +307,6 @@ class PodObservation:
             containers = ", ".join(self._named(each) for each in self._logs.incomplete() if each != COORDINATOR)
             self.warn(f"the output of {containers} may be incomplete")
             self._finish()
-        elif name == _UNSTARTED:
-            for sidecar in [each for each in sorted(self._unheard_sidecars) if self._state(each) == "waiting"]:
-                self._add(self._logs.give_up(sidecar))
-            self._finish_if_over()
         elif name == _GONE:
             self._finish()
         elif name == _DELETION:
@@ -336,19 +329,16 @@ class PodObservation:
         data = without_inner_stamps(line.data)
         self._report(ContainerOutput(COORDINATOR, "stdout", data))
         match _event_of_interest(data):
-            case StepStarted(container=container) if self._reads(container):
+            case StepStarted(container=container) | SidecarStarted(container=container) if self._reads(container):
                 self._read(container)
             case TaskStarted(slot=slot) if slot in self._slots:
                 self._starts.task_started(self._slots[slot], self._now.monotonic)
-                for sidecar in filter(self._reads, self._slots[slot].sidecars):
-                    self._read(sidecar)
             case StepFinished(container=container, mark=token) | OutputEnded(container=container, mark=token):
                 self._add(self._logs.request_ended(container, mark(token) if token else b""))
             case RunFinished() if self._phase in (Phase.UNHEARD, Phase.HEARD):  # it may be reported more than once
                 self._phase = Phase.COLLECTING
                 self._end_logs()
                 self._timers.set(_COLLECTING, self._now.monotonic + COLLECTING_SECONDS)
-                self._timers.set(_UNSTARTED, self._now.monotonic + UNSTARTED_SECONDS)
                 self._finish_if_over()
 
     def _read(self, container: str, restarts: int = 0) -> None:
@@ -591,7 +581,7 @@ _GONE_MESSAGES = {
     Presence.DELETED: "the Pod was deleted by somebody while it ran",
     Presence.MISSING: "the Pod is gone, and how it ended was not seen",
 }
-_INTERESTING = (b"StepStarted", b"TaskStarted", b"StepFinished", b"OutputEnded", b"RunFinished")
+_INTERESTING = (b"StepStarted", b"SidecarStarted", b"TaskStarted", b"StepFinished", b"OutputEnded", b"RunFinished")
 _BEGINNING = b'{"event":"'
 
 

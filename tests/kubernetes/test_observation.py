@@ -32,10 +32,9 @@ from monopod.runner.kubernetes.observation import (
     NOT_FOLLOWED,
     READING_SECONDS,
     UNREACHABLE_SECONDS,
-    UNSTARTED_SECONDS,
 )
 from monopod.runner.kubernetes.starting import START_TIMEOUT
-from monopod.schemas.run_events import TaskStarted
+from monopod.schemas.run_events import SidecarStarted, TaskStarted
 
 RUNNING = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}
 GONE = "the Pod was deleted by somebody while it ran"
@@ -72,6 +71,8 @@ def test_logs_are_opened_when_their_steps_and_sidecars_start(observe, it, make, 
     assert pod.opened == ["coordinator"]
     it(pod).started()
     it(pod).tell(TaskStarted(START, "build", None, 0, "build", {}))
+    assert pod.opened == ["coordinator"]
+    it(pod).tell(SidecarStarted(START, "build", None, 0, "db", "build-sidecar-db"))
     assert pod.opened == ["coordinator", "build-sidecar-db"]
     it(pod).task_started("build")
     assert pod.opened == ["coordinator", "build-sidecar-db", "build-act"]
@@ -116,16 +117,21 @@ def test_an_outcome_that_is_reported_again_puts_nothing_off(observe, it):
     assert pod.status is not None
 
 
-def test_a_sidecar_that_never_started_is_not_waited_for_long(observe, it, with_sidecar):
+def test_the_log_of_a_sidecar_that_never_started_is_not_waited_for(observe, it, with_sidecar):
     pod = observe(with_sidecar)
-    it(pod).task_started("build")
-    it(pod).finished()
-    it(pod).ends("build-act")
-    pod.pass_(UNSTARTED_SECONDS - 1)
-    assert pod.status is None
-    pod.pass_(1)
+    it(pod).tell(TaskStarted(START, "build", None, 0, "build", {}))
+    it(pod).finished("Failed")
     assert pod.status is not None
     assert pod.warnings == []
+
+
+def test_the_log_of_a_sidecar_that_started_is_read_to_its_end(observe, it, with_sidecar):
+    pod = observe(with_sidecar)
+    it(pod).tell(SidecarStarted(START, "build", None, 0, "db", "build-sidecar-db"))
+    it(pod).finished()
+    assert pod.status is None
+    it(pod).ends("build-sidecar-db")
+    assert pod.status is not None
 
 
 @pytest.mark.parametrize("is_over", [True, False])

@@ -5,7 +5,6 @@ Which one is given up when is in test_observation.py.
 
 import pytest
 
-from monopod.runner.kubernetes import observation
 from monopod.schemas.run_events import TaskStarted
 
 
@@ -26,9 +25,8 @@ def with_sidecar(make):
 @pytest.mark.parametrize("reason", ["ImagePullBackOff", "InvalidImageName"])
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_container_that_was_tried_fails_its_task_at_once(
-    api, follow, coordinator, waiting, dead, with_sidecar, monkeypatch, container, reason, is_first
+    api, follow, coordinator, waiting, dead, with_sidecar, container, reason, is_first
 ):
-    monkeypatch.setattr(observation, "UNSTARTED_SECONDS", 0.1)
     following, it = follow(with_sidecar, start_timeout=None), coordinator()
     status = waiting(container, reason, "no such thing")
     it.started()

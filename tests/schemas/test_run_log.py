@@ -15,6 +15,7 @@ from monopod.schemas.run_events import (
     RunStarted,
     RunWarning,
     SidecarFinished,
+    SidecarStarted,
     StepFinished,
     StepStarted,
     TaskFinished,
@@ -161,6 +162,14 @@ def test_what_was_skipped_says_what_decided_it():
     message = 'when: $(params.env) in [production]: the value was "staging"'
     (line,) = log.lines(TaskSkipped(START, "deploy", "When Expressions evaluated to false", message))
     assert line.endswith(f"skipped: When Expressions evaluated to false: {message}")
+
+
+def test_the_start_of_a_sidecar_is_told():
+    assert (
+        RunLog()
+        .lines(SidecarStarted(START, "a", None, 0, "db", "a-db"))[0]
+        .endswith("a             db: Sidecar started")
+    )
 
 
 def test_a_sidecar_that_ends_early_is_told():

@@ -13,7 +13,14 @@ from simulation import Simulation, containers_of
 
 from monopod.coordinator.engine.engine import Engine
 from monopod.schemas.plan import Pipeline, decode, encode
-from monopod.schemas.run_events import MatrixExpanded, SidecarFinished, TaskFinished, TaskSkipped, TaskStarted
+from monopod.schemas.run_events import (
+    MatrixExpanded,
+    SidecarFinished,
+    SidecarStarted,
+    TaskFinished,
+    TaskSkipped,
+    TaskStarted,
+)
 
 REPLAYED = 20  # each one of so many is replayed
 BREAKS_OFF = "the run breaks off: "
@@ -107,14 +114,29 @@ def _contradictions(simulation: Simulation) -> Iterator[str]:
         elif isinstance(event, TaskFinished):
             running.discard((event.task, event.index, event.attempt))
             ended[event.task, event.index] += not event.will_retry
-        elif isinstance(event, SidecarFinished) and (event.task, event.index, event.attempt) not in running:
+        elif (
+            isinstance(event, SidecarStarted | SidecarFinished)
+            and (event.task, event.index, event.attempt) not in running
+        ):
             yield f"{event} is of no attempt that runs"
         elif isinstance(event, TaskSkipped) and event.reason in _EXPLAINED and not event.message:
             yield f"{event} does not say what decided it"
+    yield from _stray_sidecars(simulation)
     yield from (f"{key} ended {count} times" for key, count in ended.items() if count != 1)
     for task, size in sizes.items():
         if any(not ended[task, index] for index in range(size)):
             yield f"not every combination of {task} ended"
+
+
+def _stray_sidecars(simulation: Simulation) -> Iterator[str]:
+    """A Sidecar starts once in an attempt, and only one that has started ends."""
+    started: set[tuple[str, int | None, int, str]] = set()
+    for event in simulation.told:
+        if isinstance(event, SidecarStarted | SidecarFinished):
+            key = event.task, event.index, event.attempt, event.sidecar
+            if (key in started) is isinstance(event, SidecarStarted):
+                yield f"{event} is not one start before one end"
+            started ^= {key}
 
 
 _EXPLAINED = ("When Expressions evaluated to false", "Parent Tasks were skipped", "Results were missing")

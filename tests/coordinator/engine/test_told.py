@@ -7,7 +7,15 @@ from simulation import Behaviour, cancel, death, plan_of, simulate, task
 
 from monopod.coordinator.engine.skip_words import LONGEST_TEXT, describe_guard
 from monopod.schemas.plan import Matrix, Param, Probe, ResultDeclaration, Sidecar, Step, WhenExpression
-from monopod.schemas.run_events import MatrixExpanded, SidecarFinished, TaskFinished, TaskSkipped, from_line, to_line
+from monopod.schemas.run_events import (
+    MatrixExpanded,
+    SidecarFinished,
+    SidecarStarted,
+    TaskFinished,
+    TaskSkipped,
+    from_line,
+    to_line,
+)
 
 STAGING = (Param("env", "staging"), Param("envs", ("production", "canary")))
 RESULT = (ResultDeclaration("r"),)
@@ -107,6 +115,13 @@ class TestSidecars:
         assert (ended.task, ended.index, ended.attempt, ended.sidecar, ended.container) == ("a", None, 0, "db", "a-db")
         assert (ended.exit_code, ended.reason) == (code, reason)
         assert run.task_reasons() == {"run-a": "SidecarFailed" if code else "Succeeded"}
+
+    def test_one_that_starts_is_told_and_no_other(self):
+        run = simulate(plan_of(task("a", sidecars=self.sidecar())))
+        assert told(run, SidecarStarted) == [SidecarStarted(0, "a", None, 0, "db", "a-db")]
+        behave = lambda r: Behaviour(code=1 if "a" in r.container else 0)  # noqa: E731
+        run = simulate(plan_of(task("a"), task("b", after=("a",), sidecars=self.sidecar())), behave)
+        assert told(run, SidecarStarted) == []
 
     def test_one_that_is_stopped_with_its_task_is_not(self):
         behave = lambda r: Behaviour(duration=1e6 if "db" in r.container else 1)  # noqa: E731
