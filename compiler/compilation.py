@@ -122,9 +122,9 @@ def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, 
         PodDraft(),
         images,
         report,
+        TektonLabels.of(run.names, run.referenced),
         max_concurrency=options.max_concurrency,
         keep_volume_claims=options.keep_volume_claims,
-        labels=TektonLabels.of(run.names, run.referenced),
     )
 
 

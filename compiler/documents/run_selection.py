@@ -27,7 +27,7 @@ from monopod.compiler.documents.places import DocumentPlace, OptionPlace, Place
 from monopod.compiler.options import Folders, Options
 from monopod.compiler.scope.params import Argument, OuterScope, value_if_known
 from monopod.compiler.scope.references import Names, shape_of
-from monopod.compiler.scope.run_names import NOT_NAMED, RunNames
+from monopod.compiler.scope.run_names import RunNames
 from monopod.compiler.scope.variables_in_scope import RUN_CONTEXT, TASK_RUN_CONTEXT
 from monopod.schemas.formats.duration import to_text
 from monopod.schemas.plan import Value, ValueType
@@ -52,29 +52,35 @@ class BoundByRun:
 _NO_VALUE: dict[ValueType, Value] = {"string": "", "array": (), "object": {}}
 """The value of a param whose option is wrong. The option is reported."""
 
-_NO_METADATA = OptionPlace("metadata")
-
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """A PipelineRun or TaskRun. Exactly one of `pipeline` and `task` is set; `spec` only if a file has the run.
 
-    `source` is the document of the run or, for a generated run, of its Pipeline or Task; `place` is where its spec is.
+    `source` is the document of the run or, for a generated run, of its Pipeline or Task.
     `document` is the run as plain data, for the run's status. `timeout` is from the command line, in seconds.
     """
 
     kind: RunKind
     source: Document
     document: dict[str, Any]
-    place: Place
+    names: RunNames
     pipeline: Definition[PipelineSpec] | None = None
     task: Definition[TaskSpec] | None = None
     params: tuple[Argument, ...] = ()
     workspaces: tuple[BoundByRun, ...] = ()
     spec: PipelineRunSpec | TaskRunSpec | None = None
     timeout: float | None = None
-    metadata_place: Place = _NO_METADATA
-    names: RunNames = NOT_NAMED
+
+    @property
+    def place(self) -> Place:
+        """Where its spec is written."""
+        return DocumentPlace(self.source, ("spec",))
+
+    @property
+    def metadata_place(self) -> Place:
+        """Where its metadata is written."""
+        return DocumentPlace(self.source, ("metadata",))
 
     @property
     def definition(self) -> Definition[PipelineSpec] | Definition[TaskSpec]:
@@ -201,10 +207,7 @@ def _written_run(document: Document, catalog: Catalog, options: Options) -> Run:
         BoundByRun(binding.name, binding.to_kubernetes(), place.at("workspaces", index))
         for index, binding in enumerate(spec.workspaces)
     )
-    metadata_place = DocumentPlace(document, ("metadata",))
-    return Run(
-        kind, document, run, place, pipeline, task, params, workspaces, spec, metadata_place=metadata_place, names=names
-    )
+    return Run(kind, document, run, names, pipeline, task, params, workspaces, spec)
 
 
 def _outer_scope(spec: PipelineRunSpec | TaskRunSpec, options: Options, names: RunNames) -> OuterScope:
@@ -236,9 +239,9 @@ def _generated_run(document: Document, options: Options) -> Run:
     names = _names_of(run, options)
     if isinstance(model, Pipeline):
         pipeline = Definition(document.name, model.spec, place, metadata=model.metadata)
-        return Run(kind, document, run, place, pipeline=pipeline, names=names)
+        return Run(kind, document, run, names, pipeline=pipeline)
     task = Definition(document.name, model.spec, place, metadata=model.metadata)
-    return Run(kind, document, run, place, task=task, names=names)
+    return Run(kind, document, run, names, task=task)
 
 
 def _named(document: dict[str, Any], options: Options) -> dict[str, Any]:

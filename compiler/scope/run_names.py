@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from monopod.schemas.plan import Value
 from monopod.schemas.variables import Path
@@ -95,9 +95,9 @@ _OF_ONE_TASK = {
 class TektonLabels:
     """Tekton's labels on the Pod, and the labels that it lacks because its name is not known yet (`late`)."""
 
-    present: Mapping[str, str] = field(default_factory=dict)
-    late: frozenset[str] = frozenset()
-    is_task_run: bool = False
+    present: Mapping[str, str]
+    late: frozenset[str]
+    is_task_run: bool
 
     @classmethod
     def of(cls, names: RunNames, referenced: str | None) -> TektonLabels:
@@ -120,6 +120,3 @@ class TektonLabels:
         if label in _OF_ONE_TASK and not self.is_task_run:
             return f"one Pod runs all Tasks, so it cannot have the label of one of them; {_OF_ONE_TASK[label]}"
         return f"the Pod has no label {label}; remove it"
-
-
-NO_LABELS = TektonLabels()

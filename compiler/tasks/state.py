@@ -11,7 +11,7 @@ from monopod.compiler.documents.catalog import Catalog, Definition
 from monopod.compiler.images.image_programs import ImagePrograms
 from monopod.compiler.pod.draft import PodDraft
 from monopod.compiler.pod.pod_template import NO_SETTINGS, PodSettings
-from monopod.compiler.scope.run_names import NO_LABELS, TektonLabels
+from monopod.compiler.scope.run_names import TektonLabels
 from monopod.compiler.tasks.port_clashes import PortOfSidecar
 from monopod.schemas.tekton.pipelines import PipelineSpec
 from monopod.schemas.variables import Budget
@@ -35,12 +35,12 @@ class CompilerState:
     draft: PodDraft
     images: ImagePrograms
     report: Report
+    labels: TektonLabels
     max_concurrency: int | None = None
     keep_volume_claims: bool = False
     settings: PodSettings = NO_SETTINGS
     budget: Budget = field(default_factory=partial(Budget, MOST_CHARACTERS))
     ports: list[PortOfSidecar] = field(default_factory=list)
-    labels: TektonLabels = NO_LABELS
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def source(self, definition: Definition[Any]) -> str:
