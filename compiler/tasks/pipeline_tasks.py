@@ -32,7 +32,7 @@ from monopod.compiler.tasks import fan_out, steps, workspaces
 from monopod.compiler.tasks.fan_out import FanOut
 from monopod.compiler.tasks.ordering import Order
 from monopod.compiler.tasks.port_clashes import PortOfSidecar
-from monopod.compiler.tasks.probes import probe_problems, readiness
+from monopod.compiler.tasks.probes import readiness
 from monopod.compiler.tasks.resolved_steps import (
     Artifacts,
     ResolvedStep,
@@ -382,5 +382,5 @@ class _TaskCompiler:
         )
 
     def _plan_sidecar(self, sidecar: Sidecar, resolved: ResolvedStep, environment: Environment) -> plan.Sidecar:
-        self._report.extend(probe_problems(sidecar, resolved.sources.sources[0][0]))
-        return plan.Sidecar(self._program(resolved, environment), readiness(sidecar))
+        probe = readiness(sidecar, resolved.sources.sources[0][0], self._report)
+        return plan.Sidecar(self._program(resolved, environment), probe)
