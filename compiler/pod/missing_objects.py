@@ -114,12 +114,13 @@ def _of_volumes(contents: PodContents, tasks: Mapping[str, str]) -> Iterator[_Re
     for volume in contents.volumes:
         task, place = users.get(volume["name"], ""), contents.places.volumes[volume["name"]]
         for path, source in sources_of(volume):
-            kind = _OF_VOLUMES.get(str(path[-1]))
-            reference = _needed(source) if kind is not None else None
-            names = [(reference or {}).get(field) for field in OBJECTS.get(str(path[-1]), ())]
-            name = next(filter(None, names), None)
-            if kind is not None and reference is not None and name:
-                keys = tuple(item["key"] for item in reference.get("items", ()))
+            source_kind = str(path[-1])
+            kind = _OF_VOLUMES.get(source_kind)
+            if kind is None or _needed(source) is None:
+                continue
+            name = next(filter(None, map(source.get, OBJECTS[source_kind])), None)
+            if name:
+                keys = tuple(item["key"] for item in source.get("items", ()))
                 yield _Reference(kind, name, keys, task, place.at(*path))
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from monopod.compiler.diagnostics import Problem, did_you_mean
+from monopod.compiler.diagnostics import Problem, closest, did_you_mean
 from monopod.compiler.documents.places import Place
 from monopod.schemas.plan import Value, ValueType
 from monopod.schemas.variables import Path, Reference, only_reference, references, references_in
@@ -194,7 +194,7 @@ def _stays_as_text(path: Path, names: Names) -> bool:
     """
     if path[0] == "workspaces":
         variable = path[2:]
-        is_slip = bool(did_you_mean(path[1], names.words_after(("workspaces",))))
+        is_slip = closest(path[1], names.words_after(("workspaces",))) is not None
         return variable == ("bound",) or (variable in _OF_WORKSPACES and not is_slip)
     return path[0] == "context" and path[1] not in _CONTEXTS
 
