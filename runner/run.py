@@ -101,7 +101,7 @@ class Run:
         self._follower = follower
         self._display = display
         self._wake_up = wake_up
-        self.told: list[RunEvent] = []
+        self.events: list[RunEvent] = []
         """The events that the coordinator has reported so far."""
         self._lines: set[str] = set()  # of these events
         self._order = OutputOrder(follower.plan, pod.drain)
@@ -259,7 +259,7 @@ class Run:
             self._take_event(event)
 
     def _take_event(self, event: RunEvent) -> None:
-        self.told.append(event)
+        self.events.append(event)
         self._order.event(event)
         if isinstance(event, RunStarted):
             self._has_started = True

@@ -44,6 +44,7 @@ from monopod.runner.run import Run
 from monopod.runner.signals import ENDING, READER_GONE, caught, received, signal_pipe
 from monopod.schemas.formats.visible_text import visible_lines
 from monopod.schemas.plan import Plan
+from monopod.schemas.run_progress import progress_of
 
 Output: TypeAlias = Literal["human", "json", "yaml", "name"]
 
@@ -70,14 +71,14 @@ class Options:
 class Ended:
     """How one run ended. ``document`` is the finished PipelineRun or TaskRun, ``record`` the directory of its record.
 
-    ``is_told``: the coordinator reported the outcome; otherwise it was inferred from the Pod.
+    ``is_reported``: the coordinator reported the outcome; otherwise it was inferred from the Pod.
     """
 
     exit_code: int
     document: dict[str, Any] | None = None
     was_interrupted: bool = False
     record: Path | None = None
-    is_told: bool = False
+    is_reported: bool = False
 
     @property
     def is_last(self) -> bool:
@@ -197,10 +198,12 @@ def follow_pod(
     finally:
         display.close(summary)
     document = completed(
-        ended_document(plan, run.told, outcome, ended, pod=pod.metadata, began=began), plan, run.status
+        ended_document(plan, progress_of(plan, run.events), outcome, ended, pod=pod.metadata, began=began),
+        plan,
+        run.status,
     )
     record = None if recorder is None else recorder.directory
-    return Ended(outcome.exit_code, document, run.is_interrupted, record, is_told=follower.finished is not None)
+    return Ended(outcome.exit_code, document, run.is_interrupted, record, is_reported=follower.finished is not None)
 
 
 def _what_shows_more(pod: Pod, recorder: Recorder | None, options: Options) -> More:

@@ -11,7 +11,7 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from monopod.runner.backend import EVICTED
@@ -19,8 +19,7 @@ from monopod.runner.display.summary import Outcome
 from monopod.schemas.formats.timestamps import to_rfc3339
 from monopod.schemas.plan import Plan
 from monopod.schemas.run_document import run_document
-from monopod.schemas.run_events import RunEvent
-from monopod.schemas.run_progress import progress_of
+from monopod.schemas.run_progress import RunProgress
 
 _CONDITIONS = {"Succeeded": "True", "Unknown": "Unknown"}
 _CHILDREN = ("taskRuns", "pipelineRuns")
@@ -28,7 +27,7 @@ _CHILDREN = ("taskRuns", "pipelineRuns")
 
 def ended_document(
     plan: Plan,
-    events: Sequence[RunEvent],
+    progress: RunProgress,
     outcome: Outcome,
     at: float,
     *,
@@ -39,7 +38,7 @@ def ended_document(
 
     `pod` is the metadata of the Pod and `began` is when it was made, for a run that did not report its start.
     """
-    progress, pod = progress_of(plan, events), pod or {}
+    pod = pod or {}
     finished = progress.finished
     if finished is not None and (finished.status, finished.reason) == (outcome.status, outcome.reason):
         return finished.document

@@ -119,7 +119,7 @@ def attach(existing: ExistingPod, options: Options) -> int:
             print(f"Detached; the run continues. To cancel it: {cancel}", file=sys.stderr)
             return CANCELLED
         finally:
-            if recorder is not None and (ended is None or not ended.is_told):
+            if recorder is not None and (ended is None or not ended.is_reported):
                 recorder.discard()  # the outcome is unknown
         write_documents([ended.document] if ended.document is not None else [], 1, options.output)
     return ended.exit_code

@@ -62,10 +62,11 @@ def _document(existing: ExistingPod, events: Sequence[RunEvent]) -> dict[str, An
     if finished is not None:
         return finished.document
     metadata = existing.pod["metadata"]
+    progress = progress_of(existing.plan, events)
     if not pod_states.is_over(existing.pod):
-        return run_document(existing.plan, progress_of(existing.plan, events), metadata, time.time())
+        return run_document(existing.plan, progress, metadata, time.time())
     ended = pod_states.ended_at(existing.pod) or max((event.at for event in events), default=time.time())
-    return ended_document(existing.plan, events, _unreported(existing), ended, pod=metadata)
+    return ended_document(existing.plan, progress, _unreported(existing), ended, pod=metadata)
 
 
 def _unreported(existing: ExistingPod) -> Outcome:

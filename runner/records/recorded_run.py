@@ -174,7 +174,7 @@ def make_run(record: Record, plan: Plan, events: tuple[RunEvent, ...]) -> Record
     document = None if progress.finished is None else progress.finished.document
     if record.ended is not None:
         outcome = Outcome(record.ended.status, record.ended.reason, record.ended.message)
-        document = completed(ended_document(plan, events, outcome, record.ended.at), plan, {})
+        document = completed(ended_document(plan, progress, outcome, record.ended.at), plan, {})
         for task in progress.tasks:
             if task.status == "Running":
                 task.status, task.message = "Cancelled", "still running when the run ended"

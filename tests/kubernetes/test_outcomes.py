@@ -7,9 +7,11 @@ import pytest
 from following import warnings
 
 from monopod.compiler.pod.workload import Workload
+from monopod.runner.follow.ended_document import ended_document
 from monopod.runner.kubernetes import log_reader, observation
 from monopod.runner.kubernetes.job import JobPod
 from monopod.schemas.run_events import RunFinished, to_line
+from monopod.schemas.run_progress import progress_of
 
 LOG = "/log"
 SUMMARY = "Tasks Completed: 1 (Failed: 0, Cancelled 0), Skipped: 0"
@@ -337,8 +339,6 @@ def test_what_is_throttled_is_asked_for_again(api, follow, coordinator, method, 
 
 
 def test_the_document_of_an_unknown_outcome_says_so(api, follow, coordinator, monkeypatch):
-    from monopod.runner.follow.ended_document import ended_document  # noqa: PLC0415
-
     monkeypatch.setattr(observation, "UNREACHABLE_SECONDS", 0.5)
     following, it = follow(), coordinator()
     it.started()
@@ -347,7 +347,7 @@ def test_the_document_of_an_unknown_outcome_says_so(api, follow, coordinator, mo
     api.set_node("unreachable")
     outcome, _ = following.end()
     plan = following.pod._compilation.plan
-    status = ended_document(plan, following.run.told, outcome, 2_000_000_000)["status"]
+    status = ended_document(plan, progress_of(plan, following.run.events), outcome, 2_000_000_000)["status"]
     (condition,) = status["conditions"]
     assert (condition["status"], condition["reason"]) == ("Unknown", "OutcomeUnknown")
     (run,) = status["taskRuns"].values()

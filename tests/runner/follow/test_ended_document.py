@@ -21,11 +21,11 @@ CONDITION = {
 
 @pytest.fixture
 def plan(sample):
-    made = sample.plan(
+    plan = sample.plan(
         sample.task("a", "x"), sample.task("b", "x", "y", after=("a",)), sample.task("c", "x", after=("b",))
     )
     document = {"kind": "PipelineRun", "metadata": {"generateName": "ci-", "labels": {"of": "us"}}}
-    return made._replace(document=document)
+    return plan._replace(document=document)
 
 
 @pytest.fixture
@@ -44,14 +44,14 @@ def events(sample):
     ]
 
 
-def test_what_had_not_ended_has_ended_with_its_pod(plan, events, start):
-    document = ended_document(plan, events, EVICTED, start + 9)
+def test_unfinished_tasks_end_with_their_pod(plan, events, start):
+    document = ended_document(plan, progress_of(plan, events), EVICTED, start + 9)
     assert tekton_documents.problems(document) == []
     assert document["metadata"] == {"name": "ci-x7k2p", "labels": {"of": "us"}, "namespace": "default", "uid": "uid"}
     status = document["status"]
     assert status["conditions"] == [CONDITION]
     assert (status["startTime"], status["completionTime"]) == ("2023-11-14T22:13:20Z", "2023-11-14T22:13:29Z")
-    assert [each["name"] for each in status["childReferences"]] == ["ci-x7k2p-a", "ci-x7k2p-b"]
+    assert [child["name"] for child in status["childReferences"]] == ["ci-x7k2p-a", "ci-x7k2p-b"]
     a, b = (status["taskRuns"][f"ci-x7k2p-{name}"]["status"] for name in "ab")
     assert a["conditions"][0]["reason"] == "Succeeded"
     assert a["completionTime"] == "2023-11-14T22:13:22Z"
@@ -72,18 +72,18 @@ def test_what_had_not_ended_has_ended_with_its_pod(plan, events, start):
     }
 
 
-def test_what_the_coordinator_told_stays_unless_it_was_otherwise(plan, events, sample, start):
-    told = sample.run_finished(8, "Failed", conditions=[{"status": "False", "reason": "Failed"}], taskRuns={})
-    events = [*events, told]
-    assert ended_document(plan, events, Outcome("Failed", "Failed", ""), start + 9) is told.document
-    document = ended_document(plan, events, EVICTED, start + 9)
+def test_reported_document_is_kept_if_its_outcome_is_right(plan, events, sample, start):
+    finished = sample.run_finished(8, "Failed", conditions=[{"status": "False", "reason": "Failed"}], taskRuns={})
+    progress = progress_of(plan, [*events, finished])
+    assert ended_document(plan, progress, Outcome("Failed", "Failed", ""), start + 9) is finished.document
+    document = ended_document(plan, progress, EVICTED, start + 9)
     assert document["status"]["conditions"] == [CONDITION]
 
 
-def test_a_run_that_never_started_is_told_of_all_the_same(plan, start):
+def test_run_that_never_started_has_a_document(plan, start):
     outcome = Outcome("Failed", "NotStarted", "no such image")
     pod = {"name": "ci-x7k2p", "namespace": "default", "uid": "uid", "labels": {"of": "the Pod"}}
-    document = ended_document(plan, [], outcome, start + 9, pod=pod, began=start)
+    document = ended_document(plan, progress_of(plan, []), outcome, start + 9, pod=pod, began=start)
     assert tekton_documents.problems(document) == []
     assert document["metadata"] == {"name": "ci-x7k2p", "labels": {"of": "us"}, "namespace": "default", "uid": "uid"}
     status = document["status"]
@@ -91,9 +91,9 @@ def test_a_run_that_never_started_is_told_of_all_the_same(plan, start):
     assert (status["startTime"], status["completionTime"]) == ("2023-11-14T22:13:20Z", "2023-11-14T22:13:29Z")
 
 
-def test_a_task_run_that_never_started_has_no_children(plan, sample, start):
-    made = sample.plan(sample.task("a", "x"))._replace(document={"kind": "TaskRun", "metadata": {"name": "only"}})
-    document = ended_document(made, [], EVICTED, start + 9, pod={"name": "only"}, began=start)
+def test_task_run_that_never_started_has_no_children(plan, sample, start):
+    plan = sample.plan(sample.task("a", "x"))._replace(document={"kind": "TaskRun", "metadata": {"name": "only"}})
+    document = ended_document(plan, progress_of(plan, []), EVICTED, start + 9, pod={"name": "only"}, began=start)
     assert document["status"].keys() == {"conditions", "podName", "startTime", "completionTime"}
     assert document["status"]["conditions"][0]["reason"] == "PodEvicted"
 
@@ -110,7 +110,7 @@ def test_steps_end_as_in_the_finished_document(plan, sample, start, task, step, 
     ended = sample.step_finished("a", "x", 2)._replace(exit_code=143, reason=step)
     over = sample.task_finished("a", 3, "Failed")._replace(reason=task)
     events = [sample.run_started(), sample.task_started("a", 1), sample.step_started("a", "x", 1), ended, over]
-    document = ended_document(plan, events, EVICTED, start + 9)
+    document = ended_document(plan, progress_of(plan, events), EVICTED, start + 9)
     (listed,) = document["status"]["taskRuns"]["ci-x7k2p-a"]["status"]["steps"]
     assert listed["terminationReason"] == ended_as
 
@@ -124,7 +124,7 @@ def test_steps_end_as_in_the_finished_document(plan, sample, start, task, step, 
         ("StoppedRunFinally", "StoppedRunningFinally"),
     ],
 )
-def test_a_run_that_is_being_cancelled_says_so(plan, events, start, mode, reason):
+def test_document_of_a_run_that_is_being_cancelled(plan, events, start, mode, reason):
     cancelling = [] if mode is None else [RunCancelling(start + 6, mode)]
     document = run_document(plan, progress_of(plan, [*events, *cancelling]), {}, start + 9)
     (condition,) = document["status"]["conditions"]
