@@ -20,7 +20,7 @@ from typing import NoReturn
 from monopod.runner.host import devices, private_directories, root_view
 from monopod.runner.host.surroundings import Surroundings
 from monopod.runner.kubelet import volumes
-from monopod.runner.kubelet.hidden_directories import is_below
+from monopod.runner.kubelet.hidden_directories import is_below, is_within
 from monopod.runner.kubelet.specification import Container, Identity, Mount
 from monopod.system import inherited_signals, namespaces
 
@@ -175,12 +175,8 @@ def _covers(
             empty = namespaces.clone_mount(f"{surroundings.memory}/empty")
             namespaces.restrict_mount(empty, namespaces.ATTR_RDONLY)
             yield empty, os.path.join(mount.path, os.path.relpath(path, shown))
-        elif _is_in(shown, path) and not _is_in(os.path.realpath(mount.source), path):
+        elif is_within(shown, path) and not is_within(os.path.realpath(mount.source), path):
             raise PermissionError(errno.EACCES, f"subPath {mount.sub_path!r} leads to what is hidden: {path}")
-
-
-def _is_in(path: str, directory: str) -> bool:
-    return path == directory or is_below(path, directory)
 
 
 def _make_mount_point(path: str, *, is_directory: bool) -> None:

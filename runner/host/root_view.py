@@ -34,6 +34,7 @@ from monopod.runner.kubelet.hidden_directories import (
     TEMPORARY_DIRECTORIES,
     emptied_directories,
     is_below,
+    is_within,
 )
 from monopod.system import namespaces
 
@@ -209,7 +210,7 @@ def _shown(path: str) -> Entry:
 def _has_sockets(path: str) -> bool:
     """Whether there may be sockets in a directory, at any depth."""
     sockets = {_SOCKETS, *_socket_directories()}
-    return any(path == each or is_below(each, path) for each in sockets) or is_below(path, _SOCKETS)
+    return any(is_within(directory, path) for directory in sockets) or is_below(path, _SOCKETS)
 
 
 @cache
@@ -348,7 +349,7 @@ def restrict(view: View, attributes: int) -> None:
 
 def is_hidden(path: str, view: View) -> bool:
     """Whether `path` is in a directory that is empty in each container."""
-    return any(path == each or is_below(path, each) for each in (*SYSTEM_DIRECTORIES, *view.hidden))
+    return any(is_within(path, hidden) for hidden in (*SYSTEM_DIRECTORIES, *view.hidden))
 
 
 def _make(entry: Entry, place: str) -> None:
@@ -368,8 +369,8 @@ def _make(entry: Entry, place: str) -> None:
 
 def _holder(path: str, view: View) -> Entry:
     """Return the entry that `path` belongs to: the innermost entry that contains it."""
-    around = [entry for entry in view.entries if entry.path == path or is_below(path, entry.path)]
-    return max(around, key=lambda entry: len(entry.path))
+    containing = [entry for entry in view.entries if is_within(path, entry.path)]
+    return max(containing, key=lambda entry: len(entry.path))
 
 
 def _prepare_upper(entry: Entry, upper: str, view: View, wanted: Iterable[tuple[str, bool]]) -> None:
@@ -386,7 +387,7 @@ def _prepare_upper(entry: Entry, upper: str, view: View, wanted: Iterable[tuple[
 def _open_ways(entry: Entry, upper: str, reachable: Iterable[str]) -> None:
     """Let any user pass the directories of this overlay that lead to `reachable`."""
     for path in {os.path.realpath(each) for each in reachable}:
-        if path != entry.path and not is_below(path, entry.path):
+        if not is_within(path, entry.path):
             continue
         way = [entry.path]
         for part in path[len(entry.path.rstrip("/")) + 1 :].split("/"):

@@ -18,9 +18,14 @@ def emptied_directories(private: Iterable[str]) -> tuple[str, ...]:
     """Return the hidden directories that are empty in a container; it has its own version of the others."""
     emptied = [path for path in TEMPORARY_DIRECTORIES if os.path.isdir(path) and not os.path.islink(path)]
     for path in sorted(private):
-        if not any(path == each or is_below(path, each) for each in (*SYSTEM_DIRECTORIES, *emptied)):
+        if not any(is_within(path, hidden) for hidden in (*SYSTEM_DIRECTORIES, *emptied)):
             emptied.append(path)
     return tuple(emptied)
+
+
+def is_within(path: str, directory: str) -> bool:
+    """Whether `path` is `directory` or inside it, at any depth."""
+    return path == directory or is_below(path, directory)
 
 
 def is_below(path: str, directory: str) -> bool:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from monopod.runner.kubelet.hidden_directories import hidden_directories
+from monopod.runner.kubelet.hidden_directories import hidden_directories, is_within
 from monopod.runner.kubelet.specification import Mount
 
 BINARY_PATH = "/monopod/runtime/entrypoint"
@@ -52,7 +52,7 @@ def runtime_image(name: str, binary: str, private: Iterable[str]) -> RuntimeImag
         Mount(binary, BINARY_PATH, read_only=True),
         Mount(PACKAGE_DIRECTORY, f"{LIBRARY_PATH}/monopod", read_only=True),
     )
-    unseen = tuple(Mount(path, path, read_only=True) for path in needed if _is_below(path, hidden))
+    unseen = tuple(Mount(path, path, read_only=True) for path in needed if _is_hidden(path, hidden))
     return RuntimeImage(
         name,
         entrypoint=(sys.executable, "-P", "-S", "-m", "monopod.coordinator"),
@@ -62,6 +62,6 @@ def runtime_image(name: str, binary: str, private: Iterable[str]) -> RuntimeImag
     )
 
 
-def _is_below(path: str, directories: tuple[str, ...]) -> bool:
-    places = {path, os.path.realpath(path)}
-    return any(place == each or place.startswith(f"{each}/") for place in places for each in directories)
+def _is_hidden(path: str, hidden: tuple[str, ...]) -> bool:
+    paths = (path, os.path.realpath(path))
+    return any(is_within(path, directory) for path in paths for directory in hidden)
