@@ -19,13 +19,11 @@ Left to others: the Pod (``pod.assembly``), and reading the options.
 from __future__ import annotations
 
 import math
-import zoneinfo
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from monopod.compiler.diagnostics import did_you_mean
-from monopod.compiler.pod.cron_schedule import schedule_problem
 from monopod.compiler.pod.kube_version import KubeVersion
 
 Kind: TypeAlias = Literal["Pod", "Job", "CronJob", "PodTemplate"]
@@ -61,10 +59,16 @@ class Workload:
             yield f"--ttl is for --kind Job and CronJob: no cluster removes a {self.kind} by itself"
         elif self.ttl is not None and self.ttl > MAX_SECONDS:
             yield f"--ttl may be {MAX_SECONDS} seconds at most"
-        if self.schedule is not None and (wrong := schedule_problem(self.schedule)) is not None:
+        if self.schedule is not None and (wrong := _schedule_problem(self.schedule)) is not None:
             yield f"--schedule: {wrong}"
         if self.time_zone is not None and (wrong := _time_zone_problem(self.time_zone)) is not None:
             yield f"--time-zone: {wrong}"
+
+
+def _schedule_problem(text: str) -> str | None:
+    from monopod.compiler.pod.cron_schedule import schedule_problem  # noqa: PLC0415  # only a CronJob has a schedule
+
+    return schedule_problem(text)
 
 
 A_POD = Workload()
@@ -144,6 +148,8 @@ def _retries(kube_version: KubeVersion) -> dict[str, Any]:
 
 def _time_zone_problem(name: str) -> str | None:
     """Return what is wrong with a time zone, checked against this machine's list."""
+    import zoneinfo  # noqa: PLC0415  # only a CronJob has a time zone
+
     known = zoneinfo.available_timezones()
     if name in known or (not known and name and name != "Local"):
         return None

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import os
 import sys
-import tempfile
 from typing import TYPE_CHECKING
 
 from monopod.runner.commands.options.input import add_file_options, add_run_options, compile_documents, duration
@@ -108,6 +107,8 @@ def write_whole(path: str, text: str) -> None:
 
 
 def _temporary_beside(target: str, named: str) -> tuple[int, str]:
+    import tempfile  # noqa: PLC0415  # not needed to write to standard output
+
     try:
         return tempfile.mkstemp(prefix=".", suffix=".tmp", dir=os.path.dirname(target))
     except OSError as error:

@@ -12,13 +12,16 @@ from typing import TextIO
 from monopod.compiler.compilation import Compilation
 from monopod.compiler.diagnostics import Problem
 from monopod.runner.display.printable import printable
-from monopod.runner.display.problem_view import ProblemView
 
 
 def print_problems(problems: Iterable[Problem], stream: TextIO) -> None:
     """Print errors and warnings, and a line with their count if there are several."""
     problems = tuple(problems)
-    view = ProblemView.of(stream, os.environ) if problems else None
+    if not problems:
+        return
+    from monopod.runner.display.problem_view import ProblemView  # noqa: PLC0415  # most input has no problems
+
+    view = ProblemView.of(stream, os.environ)
     for problem in problems:
         text = printable(str(problem), colours=False) if view is None else view.render(problem)
         print(text, file=stream)

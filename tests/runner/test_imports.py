@@ -1,0 +1,67 @@
+"""What the commands that only compile import: nothing that they do not need. Importing is most of their time."""
+
+import subprocess
+import sys
+
+import pytest
+
+PIPELINE = """\
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: greet}
+spec:
+  tasks:
+  - name: hello
+    taskSpec: {steps: [{name: say, image: busybox, script: echo hello}]}
+"""
+PROGRAM = """\
+import sys
+from monopod.runner.program import main
+sys.argv[0] = "monopod"
+code = main()
+print(code, *sys.modules, file=sys.stderr)
+"""
+UNNEEDED = {
+    "asyncio",
+    "http.client",
+    "kubernetes",
+    "multiprocessing",
+    "networkx",
+    "psutil",
+    "rich",
+    "ssl",
+    "subprocess",
+    "tempfile",
+    "urllib3",
+    "zoneinfo",
+}
+"""Modules that take long, for problems, Jobs, images and remote references, which this Pipeline has not."""
+OTHER_PARTS = {"host", "kubelet", "kubernetes", "podman", "follow", "records", "reports"}
+"""The packages of the runner that run and follow Pods."""
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """Return the modules that `monopod compile` has imported at its end."""
+    file = tmp_path_factory.mktemp("files") / "pipeline.yaml"
+    file.write_text(PIPELINE)
+    command = [sys.executable, "-c", PROGRAM, "compile", "-f", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    code, *modules = done.stderr.split()
+    assert code == "0"
+    return set(modules)
+
+
+def test_compile_imports_nothing_that_it_does_not_need(imported):
+    assert "monopod.compiler.compilation" in imported
+    assert not imported & UNNEEDED
+
+
+def test_compile_imports_no_other_part_of_the_runner(imported):
+    assert {name.split(".")[2] for name in imported if name.startswith("monopod.runner.")} & OTHER_PARTS == set()
+
+
+def test_compile_uses_few_third_party_modules(imported):
+    roots = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
+    known = {"monopod", "yaml", "cython_runtime", "_distutils_hack", "sitecustomize"}
+    assert {root for root in roots - known if not root.startswith(("_", "__editable__"))} == set()
