@@ -82,6 +82,12 @@ NOTICES: dict[CancelMode, str] = {
     "CancelledRunFinally": "Cancelling gracefully: stopping running Steps, then running the finally Tasks.",
     "StoppedRunFinally": "Stopping gracefully: finishing running Tasks, then running the finally Tasks.",
 }
+OTHERS_NOTICES: dict[CancelMode, str] = {
+    "Cancelled": "The run is being cancelled: running Steps are stopped.",
+    "CancelledRunFinally": "The run is being cancelled gracefully: running Steps are stopped, then finally Tasks run.",
+    "StoppedRunFinally": "The run is being stopped gracefully: running Tasks finish, then finally Tasks run.",
+}
+"""Shown if not this process requested it."""
 KILLING = "Killing all running Steps."
 
 SIGNALS: dict[CancelMode, signal.Signals] = {
@@ -283,6 +289,8 @@ class Run:
 
     def _show(self, ordered: Iterator[Ordered]) -> None:
         for each in ordered:
+            if isinstance(each, RunCancelling) and harder(self._asked_for, each.mode) != self._asked_for:
+                self._display.notice(OTHERS_NOTICES[each.mode])  # before the Tasks that it skips
             for shown in self._follower.take(each):
                 self._display.show(shown)
             if isinstance(each, Output):  # there may be a lot of output

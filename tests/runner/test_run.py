@@ -24,8 +24,8 @@ from monopod.runner.follow.pod_events import (
     PodFinished,
     PodWarning,
 )
-from monopod.runner.run import KILL_SECONDS, KILLING, MOST_END_SECONDS, NOTICES, SIGNALS, Run
-from monopod.schemas.run_events import RunCancelling, to_line
+from monopod.runner.run import KILL_SECONDS, KILLING, MOST_END_SECONDS, NOTICES, OTHERS_NOTICES, SIGNALS, Run
+from monopod.schemas.run_events import RunCancelling, TaskSkipped, to_line
 
 
 def told(*events):
@@ -402,6 +402,13 @@ def test_each_way_to_cancel_has_its_signal_and_only_a_harder_one_follows(follow,
     gentlest, gentle, hard = gentlest_first
     assert pod.answers == [gentlest, gentlest, gentle, gentle, gentle, hard]
     assert outcome.exit_code == 130
+
+
+@pytest.mark.parametrize("mode", ["StoppedRunFinally", "CancelledRunFinally", "Cancelled"])
+def test_a_cancellation_by_others_is_shown_before_the_tasks_that_it_skips(follow, whole, mode):
+    skipped = TaskSkipped(START + 3, "deploy", "PipelineRun was cancelled")
+    shown, *_ = follow([told(*whole[:3])], [cancelling(mode), told(skipped)], [finished("Failed")])
+    assert shown[-2:] == [OTHERS_NOTICES[mode], "[deploy] Skipped: PipelineRun was cancelled"]
 
 
 @pytest.mark.parametrize("mode", ["StoppedRunFinally", "CancelledRunFinally", "Cancelled"])
