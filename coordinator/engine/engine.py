@@ -275,13 +275,14 @@ class Engine:
         """Process what has ended and what it unblocks, until nothing changes.
 
         As in Tekton, Tasks are skipped first, then those that cannot start are rejected, and only then do others start.
+        What ends at the same moment, such as attempts that fail at their start, ends before anything follows from it.
         While a CEL expression decides about a Task, the others wait.
         """
         while True:
-            if self._considered:
-                self._consider(self._considered.popleft())
-            elif self._ended:
+            if self._ended:
                 self._after_task(self._ended.popleft())
+            elif self._considered:
+                self._consider(self._considered.popleft())
             elif self._invalid and not self._undecided:
                 while self._invalid:
                     self._reject_waiting(*self._invalid.popleft())
@@ -289,7 +290,7 @@ class Engine:
                 while self._startable:
                     self._start_task(self._startable.popleft())
             elif self._next_attempts:
-                self._start_attempt(self._next_attempts.popleft())
+                self._start_attempts()
             else:
                 break
         if self.run is not None and self.run.outcome is not None and not self.finished:
@@ -414,6 +415,10 @@ class Engine:
         self._ended.append(task)
 
     # Instances and their attempts
+
+    def _start_attempts(self) -> None:
+        while self._next_attempts:
+            self._start_attempt(self._next_attempts.popleft())
 
     def _start_attempt(self, instance: InstanceState) -> None:
         task = instance.task

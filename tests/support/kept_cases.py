@@ -256,4 +256,61 @@ KEPT: dict[str, Case] = {
         start_failures={},
         cel_delay=1.8513053627684712,
     ),
+    "two Tasks that fail at their start at the same moment end one after the other": Case(
+        seed=8005388,
+        plan=Plan(
+            pipeline=Pipeline(
+                name="pipeline",
+                tasks=(
+                    Task(
+                        name="t0",
+                        steps=(Step(name="s0", command=("x",)),),
+                        results=(ResultDeclaration(name="s"), ResultDeclaration(name="l", type="array")),
+                        slots=(Slot(name="t0", containers=("t0-s0",)),),
+                    ),
+                    Task(
+                        name="t1",
+                        after=("t0",),
+                        on_error="continue",
+                        steps=(Step(name="s0", command=("x",)),),
+                        results=(ResultDeclaration(name="l", type="array"),),
+                        slots=(Slot(name="t1", containers=("t1-s0",)),),
+                    ),
+                    Task(
+                        name="t2",
+                        after=("t1",),
+                        steps=(Step(name="s0", command=("x",)),),
+                        results=(ResultDeclaration(name="s"),),
+                        slots=(Slot(name="t2", containers=("t2-s0",)),),
+                    ),
+                    Task(
+                        name="t3",
+                        after=("t0",),
+                        steps=(
+                            Step(name="s0", command=("x",)),
+                            Step(
+                                name="s1",
+                                command=("x",),
+                                params=(
+                                    Param(
+                                        name="p",
+                                        value="",
+                                    ),
+                                ),
+                            ),
+                        ),
+                        results=(ResultDeclaration(name="s"),),
+                        slots=(Slot(name="t3", containers=("t3-s0", "t3-s1")),),
+                    ),
+                ),
+            ),
+            document={"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {}},
+            container_start_timeout=10.287420190870762,
+        ),
+        behaviours={},
+        ready={"t0-s0": 7.544850775972009},
+        deaths={},
+        cancels=(),
+        start_failures={"t1-s0": 5.794814802706242, "t3-s1": 2.3652950078248978},
+    ),
 }
