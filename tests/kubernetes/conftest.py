@@ -30,7 +30,7 @@ def api():
 
 @pytest.fixture
 def kubelet(api):
-    """Lets the Pods of the API server really run."""
+    """Runs the Pods of the API server for real."""
     kubelet = HostKubelet()
     api.kubelet, api.exec_result = kubelet, kubelet.execute
     return kubelet

@@ -1,4 +1,4 @@
-"""What each answer of an API server is about: a row of the table each, with the words that Kubernetes has for it."""
+"""The meaning of each answer of an API server, with Kubernetes' own messages: a case for each row of the table."""
 
 import api_answers
 import pytest
@@ -84,16 +84,16 @@ def error_of(answer):
 
 
 @pytest.mark.parametrize(("request_", "answer", "meaning"), ROWS)
-def test_what_an_answer_is_about(request_, answer, meaning):
+def test_meaning_of_answers(request_, answer, meaning):
     assert about(request_, error_of(answer)) is meaning
 
 
-def test_each_row_of_the_table_is_tried():
+def test_every_row_of_the_table_is_tested():
     used = {next(row for row in TABLE if row.fits(request, error_of(answer))) for request, answer, _ in ROWS}
     assert [row for row in TABLE if row not in used] == []
 
 
-def test_each_answer_that_passes_says_nothing_about_the_run():
+def test_transient_answers_are_not_evidence_about_the_run():
     assert {each for each in About if each.passes} == {
         About.NOT_YET,
         About.UNREACHABLE,
@@ -111,5 +111,5 @@ def test_each_answer_that_passes_says_nothing_about_the_run():
         ((503, "later", [("Retry-After", "Wed, 21 Oct 2026 07:28:00 GMT")]), None),
     ],
 )
-def test_when_the_server_wants_the_next_request(answer, seconds):
+def test_retry_after(answer, seconds):
     assert error_of(answer).retry_after == seconds

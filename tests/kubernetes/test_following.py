@@ -1,6 +1,6 @@
 """Following a Pod on an API server: states, log streams and refusals. Nothing runs in it.
 
-What each message and timer does is in test_observation.py, without an API server.
+The effect of each message and timer is tested in test_observation.py, without an API server.
 """
 
 import os
@@ -13,17 +13,17 @@ from monopod.schemas.run_events import RunFinished, to_line
 
 
 def event(api, reason, message):
-    """Let the cluster warn of the Pod."""
-    told = {"type": "Warning", "reason": reason, "message": message, "metadata": {"name": reason.lower()}}
-    api.put("events", "ci", {**told, "involvedObject": {"uid": api.pod()["metadata"]["uid"]}})
+    """Add a warning event about the Pod."""
+    warning = {"type": "Warning", "reason": reason, "message": message, "metadata": {"name": reason.lower()}}
+    api.put("events", "ci", {**warning, "involvedObject": {"uid": api.pod()["metadata"]["uid"]}})
 
 
-def test_the_outcome_is_told_while_the_pod_still_runs(api, follow, coordinator):
+def test_outcome_is_reported_while_the_pod_still_runs(api, follow, coordinator):
     following, it = follow(), coordinator()
     api.set_status("build", phase="Running")
     it.started()
     it.task_started("build")
-    it.says("build", "hello")
+    it.prints("build", "hello")
     it.task_finished("build")
     it.ends("build-act")
     it.finished()
@@ -33,15 +33,15 @@ def test_the_outcome_is_told_while_the_pod_still_runs(api, follow, coordinator):
     assert lines.index("[build : act] hello") < next(n for n, line in enumerate(lines) if "[build] Succeeded" in line)
 
 
-def test_output_that_comes_after_the_end_of_a_step_is_still_its_own(api, follow, coordinator):
+def test_output_after_the_end_of_a_step_still_belongs_to_it(api, follow, coordinator):
     following, it = follow(), coordinator()
     it.started()
     it.task_started("build")
-    it.says("build", "early")
+    it.prints("build", "early")
     it.task_finished("build", 1)
     it.finished("Failed")
     following.wait_for("[build] Failed")
-    it.says("build", "late")
+    it.prints("build", "late")
     it.ends("build-act")
     outcome, lines = following.end()
     assert outcome.exit_code == 1
@@ -51,7 +51,7 @@ def test_output_that_comes_after_the_end_of_a_step_is_still_its_own(api, follow,
     assert following.follower.last_lines(task, step) == ("early", "late")
 
 
-def test_a_pod_that_was_deleted_by_somebody(api, follow, coordinator):
+def test_pod_deleted_by_another_user(api, follow, coordinator):
     following, it = follow(), coordinator()
     it.started()
     it.ends("coordinator")
@@ -62,7 +62,7 @@ def test_a_pod_that_was_deleted_by_somebody(api, follow, coordinator):
     )
 
 
-def test_an_image_that_cannot_be_had_fails_its_task(api, follow, coordinator, waiting, make):
+def test_image_that_cannot_be_pulled_fails_its_task(api, follow, coordinator, waiting, make):
     following, it = follow(make.task("build", "true"), start_timeout=0), coordinator()
     it.started()
     status = waiting("build-act", "ImagePullBackOff", 'Back-off pulling image "busybox"')
@@ -108,7 +108,7 @@ def test_an_image_that_cannot_be_had_fails_its_task(api, follow, coordinator, wa
         ),
     ],
 )
-def test_a_pod_that_does_not_start_fails_the_run(api, follow, status, words):
+def test_pod_that_does_not_start_fails_the_run(api, follow, status, words):
     following = follow(start_timeout=0)
     api.set_status("build", **status)
     outcome, lines = following.end()
@@ -120,7 +120,7 @@ def test_a_pod_that_does_not_start_fails_the_run(api, follow, status, words):
 
 
 @pytest.mark.parametrize("condition", [{}, {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}])
-def test_a_cancelled_run_whose_coordinator_has_not_started_is_deleted_at_once(api, follow, condition):
+def test_cancelling_before_the_coordinator_started_deletes_the_pod(api, follow, condition):
     following = follow()
     api.set_status("build", phase="Pending", conditions=[condition] if condition else [])
     os.write(following.writer, bytes([signal.SIGTERM]))
@@ -131,7 +131,7 @@ def test_a_cancelled_run_whose_coordinator_has_not_started_is_deleted_at_once(ap
     assert api.executed == []
 
 
-def test_a_coordinator_that_runs_is_not_deleted_before_it_is_heard(api, follow, coordinator, waiting):
+def test_running_coordinator_may_finish_before_the_pod_is_deleted(api, follow, coordinator, waiting):
     following, it = follow(), coordinator()
     running = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}
     slow = waiting("build-act", "ErrImagePull", "it takes long")
@@ -148,7 +148,7 @@ def test_a_coordinator_that_runs_is_not_deleted_before_it_is_heard(api, follow, 
     assert outcome.exit_code == 130
 
 
-def test_a_container_that_cannot_be_started_is_told_to_the_coordinator(api, follow, coordinator, terminated):
+def test_container_that_cannot_start_is_reported_to_the_coordinator(api, follow, coordinator, terminated):
     following, it = follow(), coordinator()
     it.started()
     status = terminated("build-act", 128, "StartError", "exec: no such file")
@@ -159,7 +159,7 @@ def test_a_container_that_cannot_be_started_is_told_to_the_coordinator(api, foll
     assert "container build-act could not be started: exec: no such file" in warnings(lines)
 
 
-def test_a_coordinator_that_was_started_again_goes_on(api, follow, coordinator):
+def test_restarted_coordinator_continues(api, follow, coordinator):
     following, it = follow(), coordinator()
     running = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}
     api.set_status("build", phase="Running", initContainerStatuses=[running])
@@ -169,7 +169,7 @@ def test_a_coordinator_that_was_started_again_goes_on(api, follow, coordinator):
     api.restart_log("build", "coordinator")
     ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
     api.set_status("build", initContainerStatuses=[{**running, "restartCount": 1, "lastState": ended}])
-    it.says("build", "hello")
+    it.prints("build", "hello")
     it.task_finished("build")
     it.ends("build-act")
     it.finished()
@@ -184,12 +184,12 @@ def test_a_coordinator_that_was_started_again_goes_on(api, follow, coordinator):
     assert warning.startswith("the coordinator ended: it was killed because it needed more memory")
 
 
-def test_what_breaks_is_made_again(api, follow, coordinator):
+def test_broken_connections_are_reopened(api, follow, coordinator):
     following, it = follow(), coordinator()
     it.started()
     it.task_started("build")
     for number in range(50):
-        it.says("build", f"line {number}")
+        it.prints("build", f"line {number}")
         if number % 10 == 0:
             api.drop_streams()
         if number == 25:
@@ -205,7 +205,7 @@ def test_what_breaks_is_made_again(api, follow, coordinator):
     assert [line for line in lines if "line " in line] == [f"[build : act] line {number}" for number in range(50)]
 
 
-def test_a_version_that_the_server_has_forgotten(api, follow, coordinator):
+def test_expired_resource_version(api, follow, coordinator):
     following, it = follow(), coordinator()
     it.started()
     api.wait_for(lambda: any(query.get("watch") for _, path, query in api.requests if path.endswith("/pods")))
@@ -223,7 +223,7 @@ def test_a_version_that_the_server_has_forgotten(api, follow, coordinator):
 
 
 @pytest.mark.parametrize("verb", ["list", "watch"])
-def test_without_permission_events_are_done_without(api, follow, coordinator, verb):
+def test_following_without_permission_to_read_events(api, follow, coordinator, verb):
     api.refuse(verb, "events")
     following, it = follow(), coordinator()
     it.started()
@@ -233,7 +233,7 @@ def test_without_permission_events_are_done_without(api, follow, coordinator, ve
 
 
 @pytest.mark.parametrize(("verb", "resource"), [("watch", "pods"), ("get", "pods/log")])
-def test_who_may_not_follow_is_told_what_is_missing(api, follow, verb, resource):
+def test_missing_permission_to_follow_is_reported(api, follow, verb, resource):
     api.refuse(verb, resource)
     outcome, _ = follow().end()
     assert outcome.exit_code == 1
@@ -241,7 +241,7 @@ def test_who_may_not_follow_is_told_what_is_missing(api, follow, verb, resource)
     api.wait_for(lambda: "deletionTimestamp" in api.pod()["metadata"])
 
 
-def test_a_container_of_which_the_coordinator_cannot_be_told(api, follow, coordinator, waiting):
+def test_start_failure_that_cannot_be_reported_to_the_coordinator(api, follow, coordinator, waiting):
     api.refuse("create", "pods/exec")
     following, it = follow(start_timeout=0), coordinator()
     it.started()
@@ -254,7 +254,7 @@ def test_a_container_of_which_the_coordinator_cannot_be_told(api, follow, coordi
     )
 
 
-def test_a_pod_that_the_cluster_takes_away(api, follow, coordinator):
+def test_pod_preempted_or_evicted_by_the_cluster(api, follow, coordinator):
     following, it = follow(), coordinator()
     it.started()
     condition = {
@@ -272,7 +272,7 @@ def test_a_pod_that_the_cluster_takes_away(api, follow, coordinator):
     assert "the cluster took the Pod away: a Pod of higher priority" in outcome.message
 
 
-def test_a_silent_step_keeps_nobody_waiting(api, follow, coordinator):
+def test_silent_step_does_not_delay_the_output_of_others(api, follow, coordinator):
     following, it = follow(), coordinator()
     api.logs["build", "build-act"]  # its container runs, and has not written anything
     it.started()
@@ -286,7 +286,7 @@ def test_a_silent_step_keeps_nobody_waiting(api, follow, coordinator):
     assert outcome.exit_code == 0
 
 
-def test_a_kubelet_that_puts_times_into_long_lines(api, follow, coordinator):
+def test_timestamps_inside_long_lines(api, follow, coordinator):
     following, it = follow(), coordinator()
     it.started()
     document = {"kind": "PipelineRun", "metadata": {"name": "build"}, "status": {"results": ["x" * 40_000]}}
@@ -303,12 +303,12 @@ def token(number):
 
 
 def of(lines, *texts):
-    """The lines that begin with one of these, in order."""
+    """Return the lines that start with one of these, in order."""
     return [line for line in lines if line.startswith(texts)]
 
 
-def test_logs_that_are_late_are_shown_before_what_follows_from_them(api, follow, coordinator, make):
-    """The coordinator's stream is far ahead, and the logs of two containers come the other way round."""
+def test_late_logs_are_shown_before_later_events(api, follow, coordinator, make):
+    """The coordinator's stream is far ahead, and the logs of two containers arrive in the opposite order."""
     following, it = follow(make.task("build", "true"), make.task("test", "true", after=["build"])), coordinator()
     it.started()
     it.attempt_started("build")
@@ -316,9 +316,9 @@ def test_logs_that_are_late_are_shown_before_what_follows_from_them(api, follow,
     it.attempt_started("test")
     it.attempt_finished("test", token(2))
     following.wait_for("[build] started")
-    it.says("test", "tested")
+    it.prints("test", "tested")
     it.marks("test", token(2))
-    it.says("build", "built")
+    it.prints("build", "built")
     assert "tested" not in "".join(following.written)
     it.marks("build", token(1))
     it.finished()
@@ -334,7 +334,7 @@ def test_logs_that_are_late_are_shown_before_what_follows_from_them(api, follow,
     ]
 
 
-def test_attempts_are_told_apart_though_their_log_is_late_and_cut(api, follow, coordinator, make):
+def test_output_of_attempts_is_separated_in_a_late_and_truncated_log(api, follow, coordinator, make):
     following, it = follow(make.task("build", "true", retries=4)), coordinator()
     api.cut_logs(*[(size, size % 2 == 0) for size in (150, 90, 260, 75, 300, 81, 200)])
     it.started()
@@ -343,8 +343,8 @@ def test_attempts_are_told_apart_though_their_log_is_late_and_cut(api, follow, c
         it.attempt_finished("build", token(attempt), attempt, again=attempt < 4)
     it.finished()
     for attempt in range(5):
-        it.says("build", f"try {attempt}")
-        it.says("build", f"\x1emonopod {token(99)}")  # forged
+        it.prints("build", f"try {attempt}")
+        it.prints("build", f"\x1emonopod {token(99)}")  # forged
         it.write(it.name, "build-act", f"no newline of {attempt}\x1emonopod {token(attempt)}".encode())
     it.ends("build-act")
     _, lines = following.end()
@@ -357,14 +357,14 @@ def test_attempts_are_told_apart_though_their_log_is_late_and_cut(api, follow, c
     assert [line for line in shown if "exit code" not in line and "Failed" not in line] == expected
 
 
-def test_a_log_cut_as_if_it_was_complete_after_its_container_ended(api, follow, coordinator, terminated):
+def test_log_stream_that_ends_early_after_its_container_ended(api, follow, coordinator, terminated):
     following, it = follow(), coordinator()
     it.started()
     it.attempt_started("build")
-    api.wait_for(lambda: api.asked("GET", "/log") >= 2)
+    api.wait_for(lambda: api.request_count("GET", "/log") >= 2)
     api.cut_logs(*[(size, True) for size in (150, 90, 260, 75, 300, 81, 200)])
     for number in range(50):
-        it.says("build", f"line {number}")
+        it.prints("build", f"line {number}")
     it.marks("build", token(1))
     it.ends("build-act")
     api.set_status("build", phase="Running", containerStatuses=[terminated("build-act", 0, "Completed")])
@@ -374,19 +374,19 @@ def test_a_log_cut_as_if_it_was_complete_after_its_container_ended(api, follow, 
     assert of(lines, "[build : act]", "warning") == [f"[build : act] line {number}" for number in range(50)]
 
 
-def test_an_end_whose_output_never_comes_is_waited_for_and_then_told(api, follow, coordinator, make, monkeypatch):
+def test_end_of_a_step_is_shown_after_waiting_in_vain_for_its_output(api, follow, coordinator, make, monkeypatch):
     monkeypatch.setattr("monopod.runner.follow.output_order.PATIENCE", 0.2)
     following, it = follow(make.task("build", "true"), make.task("test", "true", after=["build"])), coordinator()
     it.started()
     it.attempt_started("build")
-    it.says("build", "half of it")
+    it.prints("build", "half of it")
     it.attempt_finished("build", token(1))
     it.attempt_started("test")
-    it.says("test", "tested")
+    it.prints("test", "tested")
     it.marks("test", token(2))
     it.attempt_finished("test", token(2))
     following.wait_for("[test] Succeeded")
-    it.says("build", "the other half")
+    it.prints("build", "the other half")
     it.marks("build", token(1))
     it.finished()
     it.ends("build-act", "test-act")

@@ -1,7 +1,7 @@
-"""`status` and `logs` on Pods that somebody has changed, and on logs of the coordinator that hold anything.
+"""`status` and `logs` on Pods that somebody has changed, and on coordinator logs with arbitrary contents.
 
-The API server sees to the shape of a Pod; what it leaves free is changed here: annotations, labels, arguments, names of
-containers, and how they stand. Each command tells what it knows, or what is wrong, and never breaks off.
+The API server validates the shape of a Pod. The tests change what it does not validate: annotations, labels,
+arguments, and the names and states of containers. Commands print what they know or what is wrong, and never crash.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COMMANDS = (
 
 
 @pytest.fixture
-def half_way(api, compiled, make, coordinator):
+def half_done(api, compiled, make, coordinator):
     pod = compiled(make.run(make.task("first", "true"), make.task("second", "true", after=["first"]))).pod
     api.put("pods", "ci", {**pod, "kind": "Pod"})
     with api.changed:
@@ -39,7 +39,7 @@ def half_way(api, compiled, make, coordinator):
     it = coordinator()
     it.started()
     it.task_started("first")
-    it.says("first", "one")
+    it.prints("first", "one")
     it.task_finished("first")
     it.task_started("second")
     return it
@@ -87,14 +87,14 @@ def _line(data: st.DataObject) -> bytes:
 
 @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES == 10)
 @given(data=st.data())
-def test_whatever_a_pod_holds(monopod, api, half_way, data):
+def test_commands_on_hostile_pods(monopod, api, half_done, data):
     key = "pods", "ci", "build"
     whole = copy.deepcopy(api.objects[key])
     try:
         for _ in range(data.draw(st.integers(0, 3))):
             _change(api.objects[key], data)
         if data.draw(st.booleans()):
-            half_way.write("build", "coordinator", _line(data))
+            half_done.write("build", "coordinator", _line(data))
         for command in data.draw(st.permutations(COMMANDS))[:2]:
             ran = monopod(*command)
             assert ran.code in (0, 1, 2), command

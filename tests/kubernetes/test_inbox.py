@@ -1,11 +1,11 @@
-"""The inbox of threads: bounded for those who can wait, and never for the others."""
+"""The inbox between threads: bounded for writers that can block, unbounded for the others."""
 
 import threading
 
 from monopod.runner.kubernetes.inbox import MOST, Inbox
 
 
-def test_who_can_wait_does_and_nothing_is_lost():
+def test_blocking_writers_wait_and_lose_nothing():
     inbox: Inbox[int] = Inbox()
     count = 20 * MOST
     writer = threading.Thread(target=lambda: [inbox.put_patiently(number) for number in range(count)])
@@ -20,7 +20,7 @@ def test_who_can_wait_does_and_nothing_is_lost():
     inbox.close()
 
 
-def test_who_cannot_wait_does_not():
+def test_non_blocking_writers_exceed_the_bound():
     inbox: Inbox[int] = Inbox()
     for number in range(2 * MOST):
         inbox.put(number)
@@ -28,7 +28,7 @@ def test_who_cannot_wait_does_not():
     inbox.close()
 
 
-def test_nobody_waits_for_one_that_is_closed():
+def test_closing_wakes_blocked_writers():
     inbox: Inbox[int] = Inbox()
     for number in range(MOST):
         inbox.put(number)

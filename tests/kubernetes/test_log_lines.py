@@ -1,4 +1,4 @@
-"""The lines of a log out of streams that are cut anywhere: none is lost, and none comes twice."""
+"""The lines of a log from streams that end anywhere: none is lost and none is repeated."""
 
 from datetime import datetime
 from time import gmtime, strftime
@@ -63,7 +63,7 @@ CUTS = st.lists(st.tuples(st.integers(0, 400), st.lists(st.integers(1, 40), max_
 
 
 @given(ENTRIES, CUTS, st.integers(1, 30))
-def test_nothing_is_lost_or_doubled_wherever_streams_are_cut(steps, cuts, longest):
+def test_reconnected_streams_lose_and_repeat_nothing(steps, cuts, longest):
     entries, at = [], START
     for step, data, is_partial in steps:
         at += step
@@ -80,7 +80,7 @@ def test_nothing_is_lost_or_doubled_wherever_streams_are_cut(steps, cuts, longes
 
 
 @given(st.permutations(range(8)), st.lists(st.integers(0, 400), max_size=5))
-def test_lines_of_two_streams_may_be_stored_out_of_the_order_of_their_times(order, cuts):
+def test_lines_stored_out_of_time_order(order, cuts):
     entries = [(START + number * 100_000_000, b"line %d" % number, False) for number in order]
     kubelet, lines = Kubelet(entries), LogLines()
     given_back = [line for cut in cuts for line in read(lines, kubelet.stream(lines.since())[:cut])]
@@ -88,34 +88,34 @@ def test_lines_of_two_streams_may_be_stored_out_of_the_order_of_their_times(orde
     assert sorted(line.data for line in given_back) == sorted(b"line %d\n" % number for number in range(8))
 
 
-def test_equal_lines_of_one_instant_are_counted():
+def test_equal_lines_with_one_timestamp_are_counted():
     kubelet, lines = Kubelet([(START, b"same", False)] * 3), LogLines()
     first = read(lines, kubelet.stream(None)[: len(stamp(START) + b"same\n") * 2])
     assert [line.data for line in first] == [b"same\n", b"same\n"]
     assert [line.data for line in read(lines, kubelet.stream(lines.since()))] == [b"same\n"]
 
 
-def test_a_log_that_was_rotated_meanwhile_gives_what_is_new():
+def test_rotated_log_yields_its_new_lines():
     lines = LogLines()
     read(lines, Kubelet([(START, b"old", False)]).stream(None))
     rotated = Kubelet([(START + 1, b"new", False), (START + 2, b"newer", False)])
     assert [line.data for line in read(lines, rotated.stream(lines.since()))] == [b"new\n", b"newer\n"]
 
 
-def test_a_long_line_comes_in_pieces_and_a_line_that_has_no_end_at_the_end():
+def test_long_line_comes_in_pieces_and_unterminated_line_last():
     kubelet, lines = Kubelet([(START, b"0123456789", True)]), LogLines(4)
     assert [line.data for line in read(lines, kubelet.stream(None))] == [b"0123", b"4567"]
     assert [line.data for line in lines.end()] == [b"89"]
 
 
-def test_the_time_of_a_line_is_that_of_its_beginning():
+def test_line_has_the_time_of_its_first_part():
     (line,) = read(
         LogLines(), Kubelet([(START + SECOND // 2, b"part", True), (START + SECOND, b"rest", False)]).stream(None)
     )
     assert (line.at, line.data) == (START / SECOND + 0.5, b"partrest\n")
 
 
-def test_what_kubelet_says_instead_of_a_log_is_no_line():
+def test_error_text_of_kubelet_is_not_a_line():
     lines = LogLines()
     assert read(lines, b"unable to retrieve container logs for containerd://0123456789abcdef") == []
     assert lines.end() == []

@@ -1,4 +1,4 @@
-"""What a Pod in a cluster that is followed comes to, message by message: no threads, no sockets, no clock."""
+"""Observing a Pod in a cluster, message by message: no threads, no sockets, no clock."""
 
 import pytest
 from coordinator_log import Coordinator
@@ -70,15 +70,15 @@ def test_logs_are_opened_when_their_steps_and_sidecars_start(observe, it, make, 
     pod = observe(with_sidecar, make.task("other", "true", after=["build"]))
     assert pod.opened == ["coordinator"]
     it(pod).started()
-    it(pod).tell(TaskStarted(START, "build", None, 0, "build", {}))
+    it(pod).report(TaskStarted(START, "build", None, 0, "build", {}))
     assert pod.opened == ["coordinator"]
-    it(pod).tell(SidecarStarted(START, "build", None, 0, "db", "build-sidecar-db"))
+    it(pod).report(SidecarStarted(START, "build", None, 0, "db", "build-sidecar-db"))
     assert pod.opened == ["coordinator", "build-sidecar-db"]
     it(pod).task_started("build")
     assert pod.opened == ["coordinator", "build-sidecar-db", "build-act"]
 
 
-def test_only_the_output_that_is_wanted_is_read(observe, it):
+def test_only_selected_output_is_read(observe, it):
     pod = observe(reads=lambda _: False)
     it(pod).task_started("build")
     assert pod.opened == ["coordinator"]
@@ -88,25 +88,25 @@ def test_without_events_all_logs_are_read_at_once(observe):
     assert observe(has_events=False).opened == ["coordinator", "build-act"]
 
 
-def test_it_ends_with_the_outcome_and_the_last_log(observe, it):
+def test_following_ends_with_the_outcome_and_the_last_log(observe, it):
     pod = observe()
     pod.set_status(phase="Running")
     it(pod).task_started("build")
-    it(pod).says("build", "hello")
+    it(pod).prints("build", "hello")
     it(pod).task_finished("build")
     it(pod).finished()
     assert pod.status is None
     assert not pod.machine.is_complete("build-act")
-    it(pod).says("build", "late")
+    it(pod).prints("build", "late")
     it(pod).ends("build-act")
     assert pod.output == [("build-act", b"hello\n"), ("build-act", b"late\n")]
     assert pod.end == ("Running", "", "")
     assert pod.of(EndLog, CloseLog) == [CloseLog("coordinator"), EndLog("build-act", is_over=False)]
     pod.set_status(phase="Failed")
-    assert pod.machine.next_timer() is None  # what comes now is of no interest
+    assert pod.machine.next_timer() is None  # from here on nothing is selected
 
 
-def test_an_outcome_that_is_reported_again_puts_nothing_off(observe, it):
+def test_repeated_outcome_does_not_extend_the_wait(observe, it):
     pod = observe()
     it(pod).task_started("build")
     it(pod).finished()
@@ -117,17 +117,17 @@ def test_an_outcome_that_is_reported_again_puts_nothing_off(observe, it):
     assert pod.status is not None
 
 
-def test_the_log_of_a_sidecar_that_never_started_is_not_waited_for(observe, it, with_sidecar):
+def test_log_of_a_sidecar_that_never_started_is_not_awaited(observe, it, with_sidecar):
     pod = observe(with_sidecar)
-    it(pod).tell(TaskStarted(START, "build", None, 0, "build", {}))
+    it(pod).report(TaskStarted(START, "build", None, 0, "build", {}))
     it(pod).finished("Failed")
     assert pod.status is not None
     assert pod.warnings == []
 
 
-def test_the_log_of_a_sidecar_that_started_is_read_to_its_end(observe, it, with_sidecar):
+def test_log_of_a_started_sidecar_is_read_to_its_end(observe, it, with_sidecar):
     pod = observe(with_sidecar)
-    it(pod).tell(SidecarStarted(START, "build", None, 0, "db", "build-sidecar-db"))
+    it(pod).report(SidecarStarted(START, "build", None, 0, "db", "build-sidecar-db"))
     it(pod).finished()
     assert pod.status is None
     it(pod).ends("build-sidecar-db")
@@ -135,7 +135,7 @@ def test_the_log_of_a_sidecar_that_started_is_read_to_its_end(observe, it, with_
 
 
 @pytest.mark.parametrize("is_over", [True, False])
-def test_the_log_of_a_container_that_has_terminated_is_read_to_its_end(observe, it, terminated, is_over):
+def test_log_of_a_terminated_container_is_read_to_its_end(observe, it, terminated, is_over):
     pod = observe()
     pod.set_status(phase="Failed" if is_over else "Running", containerStatuses=[terminated("build-act", 0, "x")])
     it(pod).task_started("build")
@@ -152,7 +152,7 @@ def test_a_restarted_container_has_a_new_log(observe):
 
 
 @pytest.mark.parametrize("problem", ["", "no such log"])
-def test_a_log_that_cannot_be_read_is_reported(observe, it, problem):
+def test_unreadable_log_is_reported(observe, it, problem):
     pod = observe()
     it(pod).task_started("build")
     pod.handle(LogEnded("build-act", problem))
@@ -171,10 +171,10 @@ def read_again(pod):
 
 
 @pytest.mark.parametrize("is_end_reported_first", [True, False])
-def test_a_log_without_its_end_mark_is_read_again(observe, it, is_end_reported_first):
+def test_log_without_its_end_mark_is_read_again(observe, it, is_end_reported_first):
     pod = observe()
     it(pod).attempt_started("build")
-    it(pod).says("build", "1")
+    it(pod).prints("build", "1")
     if is_end_reported_first:
         it(pod).attempt_finished("build", A)
         it(pod).ends("build-act")
@@ -185,7 +185,7 @@ def test_a_log_without_its_end_mark_is_read_again(observe, it, is_end_reported_f
     assert read_again(pod) == ["build-act"]
     assert pod.status is None
     assert not pod.machine.is_complete("build-act")
-    it(pod).says("build", "2")
+    it(pod).prints("build", "2")
     it(pod).marks("build", A)
     it(pod).ends("build-act")
     assert pod.output == [("build-act", b"1\n"), ("build-act", b"2\n"), ("build-act", f"\x1emonopod {A}\n".encode())]
@@ -194,13 +194,13 @@ def test_a_log_without_its_end_mark_is_read_again(observe, it, is_end_reported_f
     assert pod.warnings == []
 
 
-def test_a_log_that_never_holds_its_end_mark_is_reported(observe, it):
+def test_log_that_never_has_its_end_mark_is_reported(observe, it):
     pod = observe()
     it(pod).attempt_started("build")
     it(pod).attempt_finished("build", A)
     for _ in range(3):
         it(pod).ends("build-act")
-    it(pod).says("build", "more")  # then the count begins again
+    it(pod).prints("build", "more")  # the count starts again
     it(pod).marks("build", B)  # of another request, or forged
     for _ in range(5):
         it(pod).ends("build-act")
@@ -213,7 +213,7 @@ def test_a_log_that_never_holds_its_end_mark_is_reported(observe, it):
     assert pod.status is not None
 
 
-def test_an_end_reported_late_does_not_read_the_next_request_again(observe, it):
+def test_late_end_mark_does_not_cause_another_read(observe, it):
     pod = observe()
     it(pod).attempt_started("build")
     it(pod).marks("build", A)
@@ -226,7 +226,7 @@ def test_an_end_reported_late_does_not_read_the_next_request_again(observe, it):
 
 
 @pytest.mark.parametrize("why", ["gone", "refused", "given up"])
-def test_a_log_that_cannot_be_read_again(observe, it, why):
+def test_log_that_cannot_be_read_again(observe, it, why):
     pod = observe()
     it(pod).attempt_started("build")
     it(pod).attempt_finished("build", A)
@@ -241,20 +241,20 @@ def test_a_log_that_cannot_be_read_again(observe, it, why):
     assert ("cannot be read" if why == "refused" else "incomplete") in warning
 
 
-def test_the_last_line_counts_only_once_its_log_is_complete(observe, it):
+def test_last_line_is_shown_once_its_log_is_complete(observe, it):
     pod = observe()
     it(pod).attempt_started("build")
     it(pod).attempt_finished("build", A)
     pod.handle(LogEnded("build-act", last_line=b"line 33"))
     assert pod.output == []
-    it(pod).says("build", "line 333")
+    it(pod).prints("build", "line 333")
     it(pod).marks("build", A)
     pod.handle(LogEnded("build-act", last_line=b"unterminated"))
     assert [data for _, data in pod.output] == [b"line 333\n", f"\x1emonopod {A}\n".encode(), b"unterminated"]
 
 
 @pytest.mark.parametrize(("status", "again"), [(OUTCOME, True), ({**OUTCOME, "state": {}}, False)])
-def test_a_coordinators_log_that_lacks_the_known_outcome_is_read_again(observe, it, status, again):
+def test_coordinator_log_without_the_known_outcome_is_read_again(observe, it, status, again):
     pod = observe()
     it(pod).started()
     pod.set_status(phase="Failed", initContainerStatuses=[{"restartCount": 0, **status}])
@@ -266,24 +266,24 @@ def test_a_coordinators_log_that_lacks_the_known_outcome_is_read_again(observe, 
         assert pod.status is not None
 
 
-# A Pod that is only read
+# Reading a Pod without following it
 
 
-def test_what_is_there_is_read_once(observe, it):
+def test_existing_log_is_read_once(observe, it):
     pod = observe(is_live=False)
     assert pod.of(CatchUp) == [CatchUp("coordinator")]
     it(pod).started()
     it(pod).task_started("build")
     pod.handle(CaughtUp("coordinator", 1))
     assert pod.status is None
-    it(pod).says("build", "hello")
+    it(pod).prints("build", "hello")
     pod.handle(CaughtUp("build-act", 1))
     assert pod.machine.is_complete("build-act")
     assert pod.status is not None
     assert pod.of(FollowLog) == []
 
 
-def test_what_cannot_be_read_is_not_waited_for_without_end(observe):
+def test_wait_for_an_unreadable_log_is_limited(observe):
     pod = observe(is_live=False)
     pod.handle(LogDisturbed("coordinator", "connection refused"))
     pod.pass_(READING_SECONDS)
@@ -333,7 +333,7 @@ def test_a_pod_that_is_gone(observe, it, has_outcome, is_seen, phase, message):
     assert pod.status["message"].startswith(message)
 
 
-def test_a_gone_pod_stays_gone_whatever_a_watch_says_late(observe):
+def test_late_watch_event_does_not_revive_a_deleted_pod(observe):
     pod = observe()
     pod.remove()
     pod.set_status(phase="Running")
@@ -341,7 +341,7 @@ def test_a_gone_pod_stays_gone_whatever_a_watch_says_late(observe):
     assert pod.status["message"] == GONE
 
 
-def test_a_pod_that_is_being_deleted_on_a_node_that_is_lost(observe, it):
+def test_pod_being_deleted_on_a_lost_node(observe, it):
     pod = observe()
     it(pod).started()
     pod.set_metadata(deletionTimestamp="2027-01-15T08:00:30Z")  # 30 seconds from the start
@@ -361,7 +361,7 @@ def test_a_container_that_cannot_be_executed(observe, terminated):
     assert (ended.reason, ended.message, ended.exit_code) == ("StartError", "no such file", 128)
 
 
-# What does not start
+# Containers that do not start
 
 BACK_OFF, PULL = ("ImagePullBackOff", "no such thing"), ("ErrImagePull", "timeout")
 
@@ -383,7 +383,7 @@ BACK_OFF, PULL = ("ImagePullBackOff", "no such thing"), ("ErrImagePull", "timeou
         ("CreateContainerConfigError", "failed to create subPath directory for volumeMount", None, START_TIMEOUT),
     ],
 )
-def test_a_container_is_given_up(
+def test_container_that_cannot_start_is_given_up(
     observe, it, waiting, with_sidecar, is_first, container, reason, message, timeout, seconds
 ):
     pod = observe(with_sidecar, start_timeout=timeout)
@@ -403,7 +403,7 @@ def test_a_container_is_given_up(
     assert pod.machine.is_complete(container)
 
 
-def test_a_trouble_that_passes_is_no_failure(observe, it, waiting):
+def test_transient_trouble_is_not_a_failure(observe, it, waiting):
     pod = observe(start_timeout=10)
     pod.set_status(containerStatuses=[waiting("build-act", *PULL)])
     pod.pass_(9)
@@ -412,7 +412,7 @@ def test_a_trouble_that_passes_is_no_failure(observe, it, waiting):
     assert pod.not_started == []
 
 
-def test_what_an_earlier_task_may_make_is_tried_once_more(observe, it, waiting, make):
+def test_image_that_an_earlier_task_may_push_is_pulled_again(observe, it, waiting, make):
     pod = observe(make.task("build", "true"), make.task("use", "true", after=["build"]))
     pod.set_status(containerStatuses=[waiting("use-act", *BACK_OFF)])
     it(pod).task_started("use")
@@ -451,7 +451,7 @@ def test_a_pod_that_does_not_start(observe, timeout, status, event, words):
     assert pod.end == ("Pending", NOT_STARTED, warning)
 
 
-def test_a_volume_that_is_mounted_in_the_end_is_no_failure(observe):
+def test_volume_mounted_late_is_not_a_failure(observe):
     pod = observe(start_timeout=10)
     pod.event("FailedMount", "not yet")
     pod.set_status(initContainerStatuses=[RUNNING])
@@ -471,7 +471,7 @@ def test_a_volume_that_is_mounted_in_the_end_is_no_failure(observe):
         ({}, True, False),
     ],
 )
-def test_a_pod_is_only_deleted_if_its_coordinator_has_not_started(observe, it, status, is_heard, is_deleted):
+def test_pod_is_deleted_only_if_its_coordinator_has_not_started(observe, it, status, is_heard, is_deleted):
     pod = observe()
     pod.set_status(**status)
     if is_heard:
@@ -485,7 +485,7 @@ def test_a_pod_is_only_deleted_if_its_coordinator_has_not_started(observe, it, s
     assert not pod.machine.is_unknown
 
 
-def test_a_killed_pod_is_over_when_it_is_gone(observe, it):
+def test_killed_pod_has_ended_once_it_is_gone(observe, it):
     pod = observe()
     it(pod).task_started("build")
     pod.ask("kill")
@@ -495,7 +495,7 @@ def test_a_killed_pod_is_over_when_it_is_gone(observe, it):
     assert pod.end == ("Failed", DELETED, GONE)
 
 
-def test_a_pod_that_cannot_be_killed_is_left(observe, it):
+def test_pod_that_cannot_be_deleted_is_left(observe, it):
     pod = observe()
     it(pod).started()
     pod.ask("kill")
@@ -505,7 +505,7 @@ def test_a_pod_that_cannot_be_killed_is_left(observe, it):
 
 
 @pytest.mark.parametrize("is_gone", [True, False])
-def test_a_run_that_cannot_be_cancelled_by_its_coordinator_is_deleted(observe, it, is_gone):
+def test_run_whose_coordinator_cannot_cancel_it_is_deleted(observe, it, is_gone):
     pod = observe()
     it(pod).started()
     pod.ask("signal", 2)
@@ -518,7 +518,7 @@ def test_a_run_that_cannot_be_cancelled_by_its_coordinator_is_deleted(observe, i
     assert pod.warnings == ([] if is_gone else [text])
 
 
-def test_a_coordinator_that_cannot_get_a_report_waits_by_itself(observe, it):
+def test_coordinator_out_of_reach_of_reports_waits_by_itself(observe, it):
     pod = observe()
     it(pod).started()
     pod.ask("declare_dead", "build-act", "ErrImagePull", "x" * 5000)
@@ -530,7 +530,7 @@ def test_a_coordinator_that_cannot_get_a_report_waits_by_itself(observe, it):
     assert pod.deletions == []
 
 
-# What is out of reach, or not allowed
+# Outages and missing permissions
 
 
 @pytest.mark.parametrize(
@@ -540,7 +540,7 @@ def test_a_coordinator_that_cannot_get_a_report_waits_by_itself(observe, it):
         (LogDisturbed("coordinator", "refused"), LogDisturbed("coordinator", ""), "the log of the coordinator"),
     ],
 )
-def test_what_is_out_of_reach_for_long_leaves_the_outcome_unknown(observe, it, message, again, what):
+def test_outcome_is_unknown_after_a_long_outage(observe, it, message, again, what):
     pod = observe()
     it(pod).started()
     pod.handle(message, again)
@@ -554,7 +554,7 @@ def test_what_is_out_of_reach_for_long_leaves_the_outcome_unknown(observe, it, m
     assert pod.deletions == []
 
 
-def test_an_api_server_that_is_away_is_reported_once(observe, it):
+def test_unreachable_api_server_is_reported_once(observe, it):
     pod = observe()
     it(pod).started()
     outage, log_outage = Disturbance("refused"), LogDisturbed("coordinator", "refused")
@@ -566,7 +566,7 @@ def test_an_api_server_that_is_away_is_reported_once(observe, it):
 @pytest.mark.parametrize("is_heard", [True, False])
 @pytest.mark.parametrize("by_log", [True, False])
 @pytest.mark.parametrize("status", [403, 401])
-def test_a_user_who_may_not_follow(observe, it, deletes, is_heard, by_log, status):
+def test_user_without_permission_to_follow(observe, it, deletes, is_heard, by_log, status):
     pod = observe(deletes_unheard=deletes)
     if is_heard:
         it(pod).started()

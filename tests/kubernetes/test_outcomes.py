@@ -1,4 +1,4 @@
-"""The outcome of a run is never guessed, whatever an API server, a kubelet or a stream does meanwhile."""
+"""The outcome of a run is never guessed, no matter what an API server, a kubelet or a stream does in the meantime."""
 
 import signal
 
@@ -17,23 +17,23 @@ LOG = "/log"
 SUMMARY = "Tasks Completed: 1 (Failed: 0, Cancelled 0), Skipped: 0"
 
 
-def said(lines):
+def output_of_build(lines):
     return [line for line in lines if line.startswith("[build : act]")]
 
 
-def asked_for_log(api, container="coordinator"):
+def log_requests(api, container="coordinator"):
     return sum(path.endswith(LOG) and query.get("container") == container for _, path, query in api.requests)
 
 
 def wait_for_log_requests(api, more, container="coordinator"):
-    before = asked_for_log(api, container)
-    api.wait_for(lambda: asked_for_log(api, container) >= before + more)
+    before = log_requests(api, container)
+    api.wait_for(lambda: log_requests(api, container) >= before + more)
 
 
-def tell_all(it):
+def report_success(it):
     it.started()
     it.task_started("build")
-    it.says("build", "hello")
+    it.prints("build", "hello")
     it.task_finished("build")
     it.ends("build-act")
     it.finished()
@@ -41,29 +41,29 @@ def tell_all(it):
 
 @pytest.mark.parametrize("attempt", range(4))
 @pytest.mark.parametrize("state", ["unseen", "unreachable", "none"])
-def test_a_node_that_has_not_looked_at_the_pod_yet(api, follow, coordinator, state, attempt):
+def test_pod_not_yet_seen_by_its_node(api, follow, coordinator, state, attempt):
     api.set_node(state)
     following, it = follow(name="build"), coordinator()
     wait_for_log_requests(api, 2 + attempt)
     api.set_status("build", phase="Running")
     api.set_node("ready")
-    tell_all(it)
+    report_success(it)
     outcome, lines = following.end()
     assert (outcome.status, outcome.exit_code) == ("Succeeded", 0)
-    assert said(lines) == ["[build : act] hello"]
+    assert output_of_build(lines) == ["[build : act] hello"]
     assert len(warnings(lines)) == (2 if state == "unreachable" else 0)
 
 
 @pytest.mark.parametrize("state", ["unseen", "unreachable"])
-def test_a_node_that_is_out_of_reach_in_the_middle(api, follow, coordinator, state):
+def test_node_unreachable_during_the_run(api, follow, coordinator, state):
     following, it = follow(), coordinator()
     api.set_status("build", phase="Running")
     it.started()
     it.task_started("build")
-    it.says("build", "before")
+    it.prints("build", "before")
     following.wait_for("before")
     api.set_node(state)
-    it.says("build", "meanwhile")
+    it.prints("build", "meanwhile")
     it.task_finished("build")
     wait_for_log_requests(api, 3)
     api.set_node("ready")
@@ -71,7 +71,7 @@ def test_a_node_that_is_out_of_reach_in_the_middle(api, follow, coordinator, sta
     it.finished()
     outcome, lines = following.end()
     assert outcome.status == "Succeeded"
-    assert said(lines) == ["[build : act] before", "[build : act] meanwhile"]
+    assert output_of_build(lines) == ["[build : act] before", "[build : act] meanwhile"]
     assert next(line for line in lines if "[build] " in line) == "[build] started"
     cannot = [each for each in warnings(lines) if each.startswith("the log of the coordinator cannot be read: ")]
     assert len(cannot) == (state == "unreachable")
@@ -91,40 +91,40 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: str(answer[0]))
-def test_an_answer_that_says_nothing_about_the_run(api, follow, coordinator, answer):
+def test_answers_that_are_not_evidence(api, follow, coordinator, answer):
     api.answer_next("GET", LOG, answer, times=3)
     following, it = follow(), coordinator()
-    tell_all(it)
+    report_success(it)
     outcome, lines = following.end()
     assert outcome.status == "Succeeded"
-    assert said(lines) == ["[build : act] hello"]
+    assert output_of_build(lines) == ["[build : act] hello"]
 
 
 @pytest.mark.parametrize("step", [61, 173])
 @pytest.mark.parametrize("is_clean", [True, False])
-def test_a_log_that_is_cut_anywhere(api, follow, coordinator, step, is_clean):
+def test_log_cut_at_any_byte(api, follow, coordinator, step, is_clean):
     api.cut_logs(*((number, is_clean) for number in range(1, 2500, step)))
     following, it = follow(), coordinator()
     it.started()
     it.task_started("build")
     for number in range(10):
-        it.says("build", f"line {number}")
+        it.prints("build", f"line {number}")
     it.task_finished("build")
     it.ends("build-act")
     it.finished()
     outcome, lines = following.end()
     assert outcome.status == "Succeeded"
-    assert said(lines) == [f"[build : act] line {number}" for number in range(10)]
+    assert output_of_build(lines) == [f"[build : act] line {number}" for number in range(10)]
     assert sum("[build] started" in line for line in lines) == 1
 
 
-def test_an_api_server_that_is_away_when_the_run_ends(api, follow, coordinator):
+def test_api_server_unreachable_when_the_run_ends(api, follow, coordinator):
     following, it = follow(), coordinator()
     it.started()
     following.wait_for("started")
     api.stop()
     it.task_started("build")
-    it.says("build", "hello")
+    it.prints("build", "hello")
     it.task_finished("build")
     it.ends("build-act")
     it.finished()
@@ -132,17 +132,17 @@ def test_an_api_server_that_is_away_when_the_run_ends(api, follow, coordinator):
     api.start()
     outcome, lines = following.end()
     assert outcome.status == "Succeeded"
-    assert said(lines) == ["[build : act] hello"]
+    assert output_of_build(lines) == ["[build : act] hello"]
 
 
-def test_a_throttled_watch_waits_as_long_as_the_server_says(api, follow, coordinator):
+def test_throttled_watch_honours_retry_after(api, follow, coordinator):
     following, it = follow(), coordinator()
     it.started()
     api.throttle(2, ending="/pods")
     api.throttle(2, ending="/events")
     api.throttle(2, ending=LOG)
     api.drop_streams()
-    tell_all(it)
+    report_success(it)
     outcome, lines = following.end()
     assert outcome.status == "Succeeded"
     assert len([each for each in warnings(lines) if "does not answer" in each]) <= 1
@@ -175,7 +175,7 @@ def test_the_termination_message_is_evidence(
 
 
 @pytest.mark.parametrize(("code", "phase", "status"), [(0, "Succeeded", "Succeeded"), (1, "Failed", "Failed")])
-def test_a_stream_without_an_outcome_is_judged_by_the_pod(api, follow, coordinator, terminated, code, phase, status):
+def test_stream_without_an_outcome_defers_to_the_pod(api, follow, coordinator, terminated, code, phase, status):
     following, it = follow(), coordinator()
     it.started()
     it.ends("coordinator")
@@ -186,7 +186,7 @@ def test_a_stream_without_an_outcome_is_judged_by_the_pod(api, follow, coordinat
 
 
 @pytest.mark.parametrize("state", ["unreachable", "api server"])
-def test_what_is_out_of_reach_for_long_leaves_the_outcome_unknown(api, follow, coordinator, monkeypatch, state):
+def test_outcome_is_unknown_after_a_long_outage(api, follow, coordinator, monkeypatch, state):
     monkeypatch.setattr(observation, "UNREACHABLE_SECONDS", 0.5)
     following, it = follow(), coordinator()
     it.started()
@@ -208,7 +208,7 @@ def test_what_is_out_of_reach_for_long_leaves_the_outcome_unknown(api, follow, c
 
 
 @pytest.mark.parametrize("may_get", [True, False])
-def test_a_pod_that_was_replaced_by_one_of_its_name(api, follow, coordinator, may_get):
+def test_pod_replaced_by_another_of_the_same_name(api, follow, coordinator, may_get):
     if not may_get:
         api.refuse("get", "pods")
     following, it = follow(), coordinator()
@@ -219,7 +219,7 @@ def test_a_pod_that_was_replaced_by_one_of_its_name(api, follow, coordinator, ma
     other = coordinator()
     other.started()
     other.task_started("build")
-    other.says("build", "of another run")
+    other.prints("build", "of another run")
     other.finished()
     api.start()
     outcome, lines = following.end()
@@ -229,7 +229,7 @@ def test_a_pod_that_was_replaced_by_one_of_its_name(api, follow, coordinator, ma
     assert api.pod()["metadata"].get("deletionTimestamp") is None
 
 
-def test_a_pod_that_is_gone_when_the_api_server_is_back(api, follow, coordinator):
+def test_pod_gone_when_the_api_server_is_back(api, follow, coordinator):
     following, it = follow(), coordinator()
     it.started()
     following.wait_for("started")
@@ -242,7 +242,7 @@ def test_a_pod_that_is_gone_when_the_api_server_is_back(api, follow, coordinator
     assert "the Pod is gone, and how it ended was not seen" in outcome.message
 
 
-def test_a_pod_whose_end_was_told_with_its_deletion(api, follow, coordinator, terminated):
+def test_pod_whose_end_came_with_its_deletion(api, follow, coordinator, terminated):
     following, it = follow(), coordinator()
     it.started()
     following.wait_for("started")
@@ -255,13 +255,13 @@ def test_a_pod_whose_end_was_told_with_its_deletion(api, follow, coordinator, te
 
 
 @pytest.mark.parametrize("state", ["unseen", "unreachable", "none"])
-def test_cancelling_waits_for_a_node_that_is_out_of_reach(api, follow, coordinator, state):
+def test_cancelling_waits_for_an_unreachable_node(api, follow, coordinator, state):
     following, it = follow(), coordinator()
     it.started()
     following.wait_for("started")
     api.set_node(state)
     following.followed.signal("coordinator", int(signal.SIGTERM))
-    api.wait_for(lambda: api.asked("GET", "/exec") >= 3)
+    api.wait_for(lambda: api.request_count("GET", "/exec") >= 3)
     api.set_node("ready")
     api.wait_for(lambda: api.executed)
     it.finished("Cancelled")
@@ -272,7 +272,7 @@ def test_cancelling_waits_for_a_node_that_is_out_of_reach(api, follow, coordinat
     assert len(deletions) <= 1  # at its end
 
 
-def test_nothing_is_done_to_another_pod_of_the_name(api, follow, coordinator):
+def test_another_pod_of_the_same_name_is_not_touched(api, follow, coordinator):
     following, it = follow(), coordinator()
     it.started()
     following.wait_for("started")
@@ -283,7 +283,7 @@ def test_nothing_is_done_to_another_pod_of_the_name(api, follow, coordinator):
     assert api.pod()["metadata"].get("deletionTimestamp") is None
 
 
-def test_a_login_that_expires_in_the_middle_leaves_the_pod_alone(api, follow, coordinator):
+def test_expired_login_leaves_the_pod_running(api, follow, coordinator):
     following, it = follow(), coordinator()
     it.started()
     following.wait_for("started")
@@ -297,7 +297,7 @@ def test_a_login_that_expires_in_the_middle_leaves_the_pod_alone(api, follow, co
     assert not [each for each in api.requests if each[0] == "DELETE"]
 
 
-def test_a_watch_that_is_forbidden_is_said_once(api, follow):
+def test_forbidden_watch_is_reported_once(api, follow):
     api.refuse("watch", "pods")
     following = follow()
     api.drop_streams()
@@ -306,7 +306,7 @@ def test_a_watch_that_is_forbidden_is_said_once(api, follow):
     assert not [each for each in lines if "may not watch pods" in each]
 
 
-def test_the_rest_of_a_former_log_is_not_given_up_for_an_answer_that_passes(api, follow, coordinator):
+def test_previous_log_survives_a_transient_answer(api, follow, coordinator):
     following, it = follow(), coordinator()
     running = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}
     api.set_status("build", phase="Running", initContainerStatuses=[running])
@@ -314,7 +314,7 @@ def test_the_rest_of_a_former_log_is_not_given_up_for_an_answer_that_passes(api,
     following.wait_for("started")
     api.set_node("unreachable")
     it.task_started("build")
-    it.says("build", "hello")
+    it.prints("build", "hello")
     api.restart_log("build", "coordinator")
     api.set_status("build", initContainerStatuses=[{**running, "restartCount": 1}])
     wait_for_log_requests(api, 3)
@@ -328,17 +328,17 @@ def test_the_rest_of_a_former_log_is_not_given_up_for_an_answer_that_passes(api,
 
 
 @pytest.mark.parametrize(("method", "ending"), [("POST", "/pods"), ("DELETE", "/build")])
-def test_what_is_throttled_is_asked_for_again(api, follow, coordinator, method, ending):
+def test_throttled_requests_are_retried(api, follow, coordinator, method, ending):
     api.throttle(1, method, ending)
     following, it = follow(), coordinator()
-    tell_all(it)
+    report_success(it)
     outcome, _ = following.end()
     assert outcome.status == "Succeeded"
-    assert api.asked(method, ending) == 2
+    assert api.request_count(method, ending) == 2
     api.wait_for(lambda: "deletionTimestamp" in api.pod()["metadata"])
 
 
-def test_the_document_of_an_unknown_outcome_says_so(api, follow, coordinator, monkeypatch):
+def test_document_of_an_unknown_outcome(api, follow, coordinator, monkeypatch):
     monkeypatch.setattr(observation, "UNREACHABLE_SECONDS", 0.5)
     following, it = follow(), coordinator()
     it.started()
@@ -354,7 +354,7 @@ def test_the_document_of_an_unknown_outcome_says_so(api, follow, coordinator, mo
     assert run["status"]["conditions"][0]["status"] == "Unknown"
 
 
-def test_an_outcome_that_was_told_needs_no_evidence(api, follow, coordinator, terminated):
+def test_reported_outcome_needs_no_evidence(api, follow, coordinator, terminated):
     following, it = follow(), coordinator()
     it.started()
     document = {"kind": "PipelineRun", "metadata": {"name": "build"}, "status": {"conditions": []}}
@@ -366,8 +366,8 @@ def test_an_outcome_that_was_told_needs_no_evidence(api, follow, coordinator, te
 
 
 @pytest.fixture
-def there(api, compiled, make, coordinator):
-    """A Pod that somebody has started, and what its coordinator has told."""
+def started_pod(api, compiled, make, coordinator):
+    """A started Pod and the events that its coordinator has reported."""
     compilation = compiled(make.run(make.task("build", "true")))
     with api.changed:
         api.create("pods", "ci", {**compilation.pod, "metadata": {**compilation.pod["metadata"], "name": "build"}})
@@ -378,7 +378,7 @@ def there(api, compiled, make, coordinator):
 
 
 @pytest.mark.parametrize("command", ["status", "logs"])
-def test_what_cannot_be_read_is_said_and_not_waited_for_without_end(there, monopod, api, monkeypatch, command):
+def test_unreadable_logs_are_reported_within_a_limit(started_pod, monopod, api, monkeypatch, command):
     monkeypatch.setattr(observation, "READING_SECONDS", 0.5)
     api.set_node("unreachable")
     ran = monopod(command, "build", "--context", "test")
@@ -389,14 +389,14 @@ def test_what_cannot_be_read_is_said_and_not_waited_for_without_end(there, monop
 
 
 @pytest.mark.parametrize("state", ["unseen", "none"])
-def test_the_status_of_a_pod_that_no_kubelet_has_looked_at(there, monopod, api, state):
+def test_status_of_a_pod_not_yet_seen_by_a_kubelet(started_pod, monopod, api, state):
     api.set_node(state)
     ran = monopod("status", "build", "--context", "test")
     assert ran.code == 0
     assert ran.out.splitlines()[-1] == "build has not started"
 
 
-def test_the_status_of_a_pod_that_is_over_is_its_evidence(there, monopod, api, terminated, monkeypatch):
+def test_status_of_an_ended_pod_is_evidence(started_pod, monopod, api, terminated, monkeypatch):
     monkeypatch.setattr(log_reader, "_MOST_OUTAGE_SECONDS", 0.5)
     api.set_node("unreachable")
     ended = terminated("coordinator", 0, "Completed", f"Succeeded (Succeeded): {SUMMARY}")
@@ -409,10 +409,10 @@ def test_the_status_of_a_pod_that_is_over_is_its_evidence(there, monopod, api, t
 @pytest.mark.parametrize(
     "answer", [api_answers.unready_log("x", 503), api_answers.throttled(), api_answers.timed_out()]
 )
-def test_a_job_is_not_given_up_because_its_pod_cannot_be_listed_once(api, cluster, compiled, make, answer):
+def test_one_failed_listing_does_not_give_up_a_job(api, cluster, compiled, make, answer):
     compilation = compiled(make.run(make.task("build", "true")), workload=Workload("Job", ttl=3600))
     api.answer_next("GET", "/pods", answer)
     with JobPod(cluster, compilation, keep=False) as pod:
         pod.create()
-    assert api.asked("GET", "/pods") == 2
+    assert api.request_count("GET", "/pods") == 2
     assert not [each for each in api.requests if each[0] == "DELETE"]

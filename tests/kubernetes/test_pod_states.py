@@ -1,4 +1,4 @@
-"""What kubelet, the scheduler and the controllers say, in words."""
+"""Descriptions of what kubelet, the scheduler and the controllers report."""
 
 import pytest
 
@@ -65,11 +65,11 @@ def test_why_a_container_does_not_start(waiting, reason, message, words):
 
 
 @pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing"])
-def test_a_container_that_is_about_to_start_is_no_trouble(waiting, reason):
+def test_starting_container_is_not_reported(waiting, reason):
     assert pod_states.troubles(pod(waiting("build-act", reason)), named) == []
 
 
-def test_the_coordinators_image_has_an_option_of_its_own(waiting):
+def test_coordinator_image_trouble_names_its_option(waiting):
     (trouble,) = pod_states.troubles(pod(initContainerStatuses=[waiting("coordinator", "ErrImagePull", "gone")]), named)
     assert trouble.text.startswith("the image 'monopod:1' of the coordinator cannot be pulled (ErrImagePull): gone")
     assert "--runtime-image" in trouble.text
@@ -84,7 +84,7 @@ def test_a_coordinator_that_crashes(waiting):
     )
 
 
-def test_no_node_takes_the_pod():
+def test_unschedulable_pod():
     condition = {
         "type": "PodScheduled",
         "status": "False",
@@ -105,7 +105,7 @@ def test_scheduling_gates():
     assert trouble.text == "the Pod is held back by its scheduling gates: wait for quota"
 
 
-def test_an_init_container_counts_if_it_alone_asks_for_more():
+def test_peak_requests_of_init_containers():
     asked = pod(containers=[{"name": "a", "resources": {"requests": {"cpu": "100m"}}}])
     asked["spec"]["initContainers"][0].update(name="install", resources={"requests": {"cpu": "300m"}})
     del asked["spec"]["initContainers"][0]["restartPolicy"]
@@ -114,7 +114,7 @@ def test_an_init_container_counts_if_it_alone_asks_for_more():
     assert pod_states.peak_requests(asked) == "cpu 1"
 
 
-def test_a_coordinator_that_was_started_again():
+def test_restarted_coordinator():
     ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
     status = {"name": "coordinator", "restartCount": 1, "state": {"running": {}}, "lastState": ended}
     ((_, text),) = pod_states.notes(pod(initContainerStatuses=[status]), named)
@@ -123,7 +123,7 @@ def test_a_coordinator_that_was_started_again():
     )
 
 
-def test_a_step_whose_container_was_killed_for_memory(terminated):
+def test_step_killed_for_memory(terminated):
     ((_, text),) = pod_states.notes(pod(terminated("build-act", 137, "OOMKilled")), named)
     assert text == "Step 'act' of Task 'build': it was killed because it needed more memory than its limit (OOMKilled)"
 
@@ -139,7 +139,7 @@ def test_a_step_whose_container_was_killed_for_memory(terminated):
         ("SomethingNew", "SomethingNew"),
     ],
 )
-def test_a_pod_that_is_taken_away(reason, words):
+def test_pod_disrupted_by_the_cluster(reason, words):
     condition = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "says the cluster"}
     ((_, text),) = pod_states.notes(pod(conditions=[condition]), named)
     assert text.startswith("the cluster takes the Pod away: ")
@@ -148,7 +148,7 @@ def test_a_pod_that_is_taken_away(reason, words):
     assert words in pod_states.describe_ending(pod(conditions=[condition]))
 
 
-def test_a_node_that_does_not_answer():
+def test_node_that_does_not_answer():
     condition = {"type": "Ready", "status": "False", "reason": "NodeNotReady"}
     assert [text for _, text in pod_states.notes(pod(conditions=[condition]), named)] == [
         "the node of the Pod does not answer (NodeNotReady)"
@@ -186,7 +186,7 @@ def test_events():
     assert pod_states.event_in_words({**mount, "type": "Normal"}) is None
 
 
-def test_a_status_of_a_container_that_the_pod_does_not_have(waiting):
+def test_status_of_an_unknown_container(waiting):
     it = {"spec": {"containers": []}, "status": {"containerStatuses": [waiting("other", "ErrImagePull")]}}
     (trouble,) = pod_states.troubles(it, named)
     assert "other" in trouble.text

@@ -1,4 +1,4 @@
-"""`monopod logs`, `status` and `cancel` on Pods of which the test says what is there."""
+"""`monopod logs`, `status` and `cancel` on Pods whose state and logs are set by the test."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ RUNNING = {"name": "coordinator", "restartCount": 0, "state": {"running": {}}}
 
 @pytest.fixture
 def put(api, compiled, make):
-    """Puts the Pod of a run into the cluster, as it is while it runs."""
+    """Puts the running Pod of a run into the cluster."""
 
     def put(*tasks, final=(), **options):
         api.put("pods", "ci", {**compiled(make.run(*tasks, final=final), **options).pod, "kind": "Pod"})
@@ -26,8 +26,8 @@ def put(api, compiled, make):
 
 
 @pytest.fixture
-def half_way(put, make, coordinator):
-    """A run whose first Task has ended and whose second one runs."""
+def half_done(put, make, coordinator):
+    """A run whose first Task has ended and whose second Task is running."""
     put(
         make.task("first", "true"),
         make.task("second", "true", after=["first"]),
@@ -36,15 +36,15 @@ def half_way(put, make, coordinator):
     it = coordinator()
     it.started()
     it.task_started("first")
-    it.says("first", "one")
-    it.says("first", "two")
+    it.prints("first", "one")
+    it.prints("first", "two")
     it.task_finished("first")
     it.task_started("second")
-    it.says("second", "three")
+    it.prints("second", "three")
     return it
 
 
-def test_what_is_there_is_printed_and_that_is_all(monopod, half_way):
+def test_logs_prints_the_existing_output(monopod, half_done):
     assert monopod("logs", "build", "first").out == "one\ntwo\n"
     assert monopod("logs", "pod/build", "second/act").out == "three\n"
     story = monopod("logs", "build").out.splitlines()
@@ -53,7 +53,7 @@ def test_what_is_there_is_printed_and_that_is_all(monopod, half_way):
     assert story[-1].endswith("act: started")
 
 
-def test_a_task_that_is_not_there(monopod, half_way):
+def test_logs_of_an_unknown_task(monopod, half_done):
     assert monopod("logs", "build", "frist").err == ("monopod logs: there is no Task 'frist' (did you mean 'first'?)\n")
     assert monopod("logs", "build", "first/atc").err == (
         "monopod logs: Task 'first' has no Step 'atc' (did you mean 'act'?)\n"
@@ -61,13 +61,13 @@ def test_a_task_that_is_not_there(monopod, half_way):
     assert "has no matrix" in monopod("logs", "build", "first[0]").err
 
 
-def test_all_tasks_of_a_pipeline_that_stands_for_one(monopod, put, make, coordinator):
+def test_logs_of_the_tasks_of_a_nested_pipeline(monopod, put, make, coordinator):
     put({"name": "scan", "pipelineSpec": {"tasks": [make.task("code", "true"), make.task("keys", "true")]}})
     it = coordinator()
     it.started()
     for name in ("code", "keys"):
-        it.tell(TaskStarted(it.clock, f"scan/{name}", None, 0, f"scan-{name}", {}))
-        it.tell(StepStarted(it.clock, f"scan/{name}", None, 0, "act", f"scan-{name}-act"))
+        it.report(TaskStarted(it.clock, f"scan/{name}", None, 0, f"scan-{name}", {}))
+        it.report(StepStarted(it.clock, f"scan/{name}", None, 0, "act", f"scan-{name}-act"))
         it.write("build", f"scan-{name}-act", f"{name} is clean\n".encode())
     assert monopod("logs", "build", "scan/code").out == "code is clean\n"
     for name in ("scan", "scan/act"):
@@ -76,7 +76,7 @@ def test_all_tasks_of_a_pipeline_that_stands_for_one(monopod, put, make, coordin
     assert "Task 'scan' has no Step 'x'" in monopod("logs", "build", "scan/x").err
 
 
-def test_a_combination_of_a_matrix(monopod, put, make, api, coordinator):
+def test_logs_of_a_matrix_combination(monopod, put, make, api, coordinator):
     task = make.task("test", "true", matrix={"params": [{"name": "os", "value": ["a", "b"]}]})
     task["taskSpec"]["params"] = [{"name": "os"}]
     put(task)
@@ -84,8 +84,8 @@ def test_a_combination_of_a_matrix(monopod, put, make, api, coordinator):
     it = coordinator()
     it.started()
     for index, name in enumerate(containers):
-        it.tell(TaskStarted(it.clock, "test", index, 0, name.removesuffix("-act"), {"os": "ab"[index]}))
-        it.tell(StepStarted(it.clock, "test", index, 0, "act", name))
+        it.report(TaskStarted(it.clock, "test", index, 0, name.removesuffix("-act"), {"os": "ab"[index]}))
+        it.report(StepStarted(it.clock, "test", index, 0, "act", name))
         it.write("build", name, f"combination {index}".encode())
     assert monopod("logs", "build", "test[1]").out == "combination 1\n"
     assert sorted(monopod("logs", "build", "test").out.splitlines()) == [
@@ -99,7 +99,7 @@ def test_a_combination_of_a_matrix(monopod, put, make, api, coordinator):
     )
 
 
-def test_status_of_a_run_that_goes_on(monopod, half_way):
+def test_status_of_an_active_run(monopod, half_done):
     lines = monopod("status", "build").out.splitlines()
     assert [line.split()[:2] for line in lines[:4]] == [
         ["TASK", "STATUS"],
@@ -113,7 +113,7 @@ def test_status_of_a_run_that_goes_on(monopod, half_way):
 
 
 @pytest.mark.parametrize(("output", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
-def test_the_document_so_far(monopod, half_way, output, read):
+def test_document_of_an_active_run(monopod, half_done, output, read):
     document = read(monopod("status", "build", "-o", output).out)
     assert (document["kind"], document["metadata"]["name"], document["metadata"]["namespace"]) == (
         "PipelineRun",
@@ -140,14 +140,14 @@ def test_status_of_a_pod_that_does_not_start(monopod, put, make, api, waiting):
     assert document["status"]["conditions"][0]["reason"] == "Pending"
 
 
-def test_status_of_a_pod_that_was_evicted(monopod, half_way, api):
+def test_status_of_a_pod_that_was_evicted(monopod, half_done, api):
     api.set_status("build", phase="Failed", reason="Evicted", message="too much")
-    half_way.ends("coordinator", "second-act")
+    half_done.ends("coordinator", "second-act")
     last = monopod("status", "build").out.splitlines()[-1]
     assert "the coordinator did not report how the run ended: the Pod was evicted: too much" in last
 
 
-def test_a_pod_whose_coordinator_logs_text(monopod, put, make, api, terminated):
+def test_pod_whose_coordinator_logs_text(monopod, put, make, api, terminated):
     put(make.task("first", "true"), log_format="human")
     api.write_log("build", "coordinator", b"12:00:00   +0.0s  run build started")
     api.write_log("build", "first-act", b"one")
@@ -165,16 +165,16 @@ def test_a_pod_whose_coordinator_logs_text(monopod, put, make, api, terminated):
     assert monopod("status", "build").out == "Succeeded (Succeeded): all well\n"
 
 
-def test_a_run_that_has_ended_cannot_be_cancelled(monopod, half_way, api):
+def test_ended_run_cannot_be_cancelled(monopod, half_done, api):
     assert monopod("cancel", "-n", "ci").err == "monopod cancel: no Pod named; in a cluster, use monopod cancel POD\n"
-    half_way.finished()
+    half_done.finished()
     ran = monopod("cancel", "build", "-n", "ci")
     assert (ran.code, ran.err) == (2, "monopod cancel: the run of Pod 'build' in namespace 'ci' has ended\n")
     api.set_status("build", phase="Succeeded")
     assert monopod("cancel", "build", "-n", "ci").code == 2
 
 
-def test_a_run_that_may_not_be_cancelled(monopod, half_way, api):
+def test_cancel_without_permission(monopod, half_done, api):
     api.refuse("create", "pods/exec")
     said = monopod("cancel", "build", "--context", "test").err
     assert said.startswith("monopod cancel: jane may not create pods/exec in namespace ci")
@@ -183,14 +183,14 @@ def test_a_run_that_may_not_be_cancelled(monopod, half_way, api):
 
 @pytest.mark.parametrize(("resource", "verb"), [("pods", "get"), ("pods/log", "get")])
 @pytest.mark.parametrize("command", ["attach", "logs", "status"])
-def test_who_may_not_read(monopod, half_way, api, command, resource, verb):
+def test_reading_without_permission(monopod, half_done, api, command, resource, verb):
     api.refuse(verb, resource)
     ran = monopod(command, "build")
     assert ran.code == (1 if (command, resource) == ("attach", "pods/log") else 2)
     assert f"jane may not {verb} {resource} in namespace ci" in ran.err + ran.out
 
 
-def test_commands_that_are_shown_are_of_the_plugin_if_that_was_called(cluster, monkeypatch):
+def test_suggested_commands_use_the_plugin_if_it_was_called(cluster, monkeypatch):
     assert cluster.command("logs", PodName("ci", "build"), "a/b") == "monopod logs build a/b -n ci --context test"
     monkeypatch.setattr(sys, "argv", ["/usr/bin/kubectl-monopod", "run"])
     assert cluster.command("attach", PodName("ci", "build")) == "kubectl monopod attach build -n ci --context test"

@@ -1,4 +1,4 @@
-"""What is told when there is no cluster, or when it does not do what it is asked for. Nothing is run then."""
+"""Errors when there is no cluster, or when the cluster refuses a request. Nothing is run then."""
 
 import base64
 
@@ -14,7 +14,7 @@ def file(make, write):
 
 @pytest.fixture
 def refused(monopod):
-    """Runs `monopod run`, which has to be refused, and returns what was said."""
+    """Runs `monopod run`, which must fail, and returns its error message."""
 
     def refused(*words):
         ran = monopod("run", *words)
@@ -46,12 +46,12 @@ def test_no_such_context(refused, file, kubeconfig):
         ("{current-context: x, contexts: [{name: x, context: {cluster: none, user: none}}]}", "cannot be used"),
     ],
 )
-def test_a_kubeconfig_that_makes_no_sense(refused, file, kubeconfig, content, words):
+def test_invalid_kubeconfig(refused, file, kubeconfig, content, words):
     kubeconfig.write_text(content)
     assert words in refused("-f", file, "--backend", "kubernetes")
 
 
-def test_a_server_that_does_not_answer(refused, file, api):
+def test_server_that_does_not_answer(refused, file, api):
     api.stop()
     try:
         assert "cannot be reached: " in refused("-f", file, "--context", "test")
@@ -59,12 +59,12 @@ def test_a_server_that_does_not_answer(refused, file, api):
         api.start()
 
 
-def test_a_server_that_is_too_old(refused, file, api):
+def test_server_that_is_too_old(refused, file, api):
     api.version = "v1.24.3"
     assert "monopod runs on Kubernetes 1.25 and later, not on v1.24.3" in refused("-f", file, "--context", "test")
 
 
-def test_who_is_not_known(refused, file, api):
+def test_unauthorized_user(refused, file, api):
     api.refuse("get", "version", 401, "Unauthorized", "Unauthorized")
     assert "the API server does not know you (Unauthorized); log in" in refused("-f", file, "--context", "test")
 
@@ -109,7 +109,7 @@ def test_who_is_not_known(refused, file, api):
         (500, "", 'failed calling webhook "w": timeout', 'failed calling webhook "w": timeout'),
     ],
 )
-def test_a_pod_that_is_refused(refused, file, api, status, reason, message, words):
+def test_rejected_pod(refused, file, api, status, reason, message, words):
     api.refuse("create", "pods", status, message, reason)
     said = refused("-f", file, "--context", "test")
     assert words in said
@@ -140,13 +140,13 @@ CLAIM = {
         ("persistentvolumeclaims", CLAIM, {**CLAIM, "spec": {**CLAIM["spec"], "accessModes": ["ReadWriteMany"]}}),
     ],
 )
-def test_an_object_that_is_there_and_differs(refused, make, write, api, resource, given, there):
+def test_existing_object_that_differs(refused, make, write, api, resource, given, there):
     api.put(resource, "ci", there)
     name = given["metadata"]["name"]
     file = write(make.run(make.task("build", "true")), CONFIG_MAP if given is not CONFIG_MAP else SECRET, given)
     said = refused("-f", file, "--context", "test")
     assert f"{given['kind']} '{name}' is in namespace 'ci' already and differs from that in the files" in said
-    assert list(api.objects) == [(resource, "ci", name)]  # what was made before it is gone again
+    assert list(api.objects) == [(resource, "ci", name)]  # the objects created before it are deleted
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_an_object_that_is_there_and_differs(refused, make, write, api, resource
         ),
     ],
 )
-def test_an_object_that_is_there_and_says_the_same_is_left_alone(monopod, make, write, api, resource, given, there):
+def test_existing_equal_object_is_not_changed(monopod, make, write, api, resource, given, there):
     api.put(resource, "ci", there)
     file = write(make.run(make.task("build", "true")), given)
     assert monopod("run", "-f", file, "--context", "test", "--detach").code == 0
@@ -178,7 +178,7 @@ def test_an_object_that_is_there_and_says_the_same_is_left_alone(monopod, make, 
     assert "ownerReferences" not in found["metadata"]
 
 
-def test_an_object_for_another_namespace(refused, make, write):
+def test_object_for_another_namespace(refused, make, write):
     given = {**CONFIG_MAP, "metadata": {"name": "settings", "namespace": "prod"}}
     file = write(make.run(make.task("build", "true")), given)
     assert refused("-f", file, "--context", "test") == (
@@ -186,14 +186,14 @@ def test_an_object_for_another_namespace(refused, make, write):
     )
 
 
-def test_objects_that_may_not_be_made(refused, make, write, api):
+def test_creating_objects_without_permission(refused, make, write, api):
     api.refuse("create", "secrets")
     file = write(make.run(make.task("build", "true")), CONFIG_MAP, SECRET)
     assert "Secret 'key' cannot be created: jane may not create secrets" in refused("-f", file, "--context", "test")
     assert api.objects == {}
 
 
-def test_objects_that_may_not_be_changed_are_warned_of(monopod, make, write, api):
+def test_warning_for_objects_that_cannot_be_changed(monopod, make, write, api):
     api.refuse("patch", "configmaps")
     ran = monopod("run", "-f", write(make.run(make.task("a", "true")), CONFIG_MAP), "--context", "test", "--detach")
     assert ran.code == 0
@@ -215,7 +215,7 @@ def test_no_such_pod(monopod, api, command):
     assert "this Pod has no coordinator" in monopod(command, "build-1").err
 
 
-def test_a_proxy_that_answers_in_the_servers_place():
+def test_answer_of_a_proxy():
     error = ApiError.of(502, "Bad Gateway", b"<html><body>nginx</body></html>")
     assert error.in_words() == "502 Bad Gateway"
     assert ApiError.of(503, "Unavailable", b"no\nbackend").in_words() == "no backend"

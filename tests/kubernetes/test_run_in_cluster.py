@@ -1,4 +1,4 @@
-"""The real commands against an API server whose Pods really run: with the real coordinator and entrypoints."""
+"""The real commands against an API server whose Pods run for real, with the coordinator and the entrypoints."""
 
 import json
 import shlex
@@ -23,7 +23,7 @@ def file(make, write):
     )
 
 
-def test_a_run_is_followed_and_leaves_nothing_behind(monopod, api, file):
+def test_run_is_followed_and_its_objects_are_deleted(monopod, api, file):
     ran = monopod("run", "-f", file, "--context", "test")
     assert ran.code == 1
     lines = ran.out.splitlines()
@@ -33,7 +33,7 @@ def test_a_run_is_followed_and_leaves_nothing_behind(monopod, api, file):
         "[first : act] one",
         "[first : act] two",
     ]
-    assert "[first : act] no newline" in lines  # it is in the log only when the container has ended
+    assert "[first : act] no newline" in lines  # kubelet writes it to the log only when the container has ended
     assert "[report : act] second was Failed" in lines
     assert "    last words" in lines[lines.index("=== second : act failed: exit code 3") :]
     assert lines[-1].startswith("build Failed in ")
@@ -42,7 +42,7 @@ def test_a_run_is_followed_and_leaves_nothing_behind(monopod, api, file):
     assert created["spec"]["initContainers"][0]["restartPolicy"] == "Always"
 
 
-def test_the_name_of_a_generate_name_is_made_before_the_pod(monopod, api, make, write):
+def test_generated_name_is_known_before_the_pod_is_created(monopod, api, make, write):
     run = make.run(make.task("only", "echo $(context.pipelineRun.name) in $(context.pipelineRun.namespace)"))
     run["metadata"] = {"generateName": "nightly-"}
     (step,) = run["spec"]["pipelineSpec"]["tasks"][0]["taskSpec"]["steps"]
@@ -59,7 +59,7 @@ def test_the_name_of_a_generate_name_is_made_before_the_pod(monopod, api, make, 
 
 
 @pytest.mark.parametrize(("version", "is_native"), [("v1.28.9", False), ("v1.29.0-eks-1", True)])
-def test_the_pod_is_for_the_version_of_the_cluster(monopod, api, make, write, version, is_native):
+def test_pod_suits_the_version_of_the_cluster(monopod, api, make, write, version, is_native):
     api.version = version
     assert monopod("run", "-f", write(make.run(make.task("only", "true"))), "--context", "test").code == 0
     created = next(item for _, resource, kind, item in api.history if (resource, kind) == ("pods", "ADDED"))
@@ -72,7 +72,7 @@ SMALL = {
 }
 
 
-def test_the_pod_fits_the_limit_ranges_of_its_namespace(monopod, api, make, write):
+def test_pod_fits_the_limit_ranges_of_its_namespace(monopod, api, make, write):
     api.put("limitranges", "ci", SMALL)
     api.put(
         "limitranges", "other", {**SMALL, "metadata": {"name": "tiny", "namespace": "other"}, "spec": {"limits": 1}}
@@ -82,7 +82,7 @@ def test_the_pod_fits_the_limit_ranges_of_its_namespace(monopod, api, make, writ
     assert created["spec"]["containers"][0]["resources"]["requests"]["memory"] == "64Mi"
 
 
-def test_what_a_limit_range_forbids_is_refused_before_anything_is_made(monopod, api, make, write):
+def test_limit_range_violation_is_reported_before_anything_is_created(monopod, api, make, write):
     api.put("limitranges", "ci", SMALL)
     run = make.run(make.task("only", "true"))
     (step,) = run["spec"]["pipelineSpec"]["tasks"][0]["taskSpec"]["steps"]
@@ -93,12 +93,12 @@ def test_what_a_limit_range_forbids_is_refused_before_anything_is_made(monopod, 
     assert not [item for _, resource, _, item in api.history if resource == "pods"]
 
 
-def test_who_may_not_read_limit_ranges_runs_without(monopod, api, make, write):
+def test_run_without_permission_to_read_limit_ranges(monopod, api, make, write):
     api.refuse("list", "limitranges")
     assert monopod("run", "-f", write(make.run(make.task("only", "true"))), "--context", "test").code == 0
 
 
-def test_the_finished_run_is_the_only_thing_on_standard_output(monopod, file):
+def test_stdout_has_only_the_finished_run(monopod, file):
     ran = monopod("run", "-f", file, "--context", "test", "-o", "json")
     document = json.loads(ran.out)
     assert (ran.code, document["metadata"]["namespace"]) == (1, "ci")
@@ -107,7 +107,7 @@ def test_the_finished_run_is_the_only_thing_on_standard_output(monopod, file):
     assert "[first : act] one" in ran.err
 
 
-def test_what_is_given_beside_the_run_is_there_and_goes_with_it(monopod, api, make, write):
+def test_objects_in_the_files_are_created_and_deleted_with_the_run(monopod, api, make, write):
     settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"mode": "fast"}}
     key = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"token": "s3cret"}}
     run = make.run(make.task("show", "cat /workspace/settings/mode /workspace/key/token | wc -c"))
@@ -127,7 +127,7 @@ def test_what_is_given_beside_the_run_is_there_and_goes_with_it(monopod, api, ma
     api.wait_for(lambda: api.objects == {})
 
 
-def test_a_claim_that_is_to_be_kept_is_made_with_the_pod(monopod, api, make, write):
+def test_kept_volume_claim_is_created_with_the_pod(monopod, api, make, write):
     tasks = make.task("one", "echo kept > /workspace/w/file"), make.task("two", "cat /workspace/w/file", ["one"])
     run = make.run(*tasks)
     run["spec"]["pipelineSpec"]["workspaces"] = [{"name": "w"}]
@@ -144,7 +144,7 @@ def test_a_claim_that_is_to_be_kept_is_made_with_the_pod(monopod, api, make, wri
     assert volumes["workspace-w"]["ephemeral"] == {"volumeClaimTemplate": {"spec": claim}}
 
 
-def test_a_pod_that_is_kept_says_where_it_is_and_can_be_looked_at(monopod, api, file):
+def test_kept_pod_is_named_and_can_be_attached_to(monopod, api, file):
     ran = monopod("run", "-f", file, "--context", "test", "--keep")
     assert ran.out.endswith("Kept in Pod 'build' in namespace 'ci'\n")
     api.wait_for(lambda: api.pod()["status"]["phase"] == "Failed")
@@ -164,7 +164,7 @@ def test_a_pod_that_is_kept_says_where_it_is_and_can_be_looked_at(monopod, api, 
     assert monopod("logs", "build", "report/act", "-f").out == "second was Failed\n"
 
 
-def test_a_detached_run_goes_on_and_can_be_attached_to(monopod, api, file):
+def test_detached_run_continues_and_can_be_attached_to(monopod, api, file):
     started = monopod("run", "-f", file, "--context", "test", "--detach")
     assert (started.code, started.err) == (0, "")
     assert started.out == "Pod build runs in namespace ci; follow it with: monopod attach build -n ci --context test\n"
@@ -173,14 +173,14 @@ def test_a_detached_run_goes_on_and_can_be_attached_to(monopod, api, file):
     assert monopod("run", "-f", file, "--context", "test", "--detach").code == 2
 
 
-def test_the_name_that_a_detached_run_prints_is_that_of_its_pod(monopod, api, file):
+def test_detached_run_prints_the_name_of_its_pod(monopod, api, file):
     name = monopod("run", "-f", file, "--context", "test", "--detach", "-o", "name").out.strip()
     assert name == "pipelinerun.tekton.dev/build"
     assert monopod("attach", name).code == 1
     assert monopod("logs", name, "first").out == "one\ntwo\nno newline\n"
 
 
-def test_a_run_that_is_attached_to_is_recorded_once(monopod, api, file, tmp_path, monkeypatch):
+def test_attached_run_is_recorded_once(monopod, api, file, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert monopod("run", "-f", file, "--context", "test", "--detach").code == 0
     assert monopod("attach", "build", "--no-record").code == 1
@@ -196,7 +196,7 @@ def test_a_run_that_is_attached_to_is_recorded_once(monopod, api, file, tmp_path
     assert monopod("attach", "build", "--logs", "nothing").code == 2
 
 
-def test_a_run_that_was_only_looked_at_is_not_recorded(start_monopod, monopod, waiting_file, tmp_path, monkeypatch):
+def test_run_attached_to_without_its_end_is_not_recorded(start_monopod, monopod, waiting_file, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert monopod("run", "-f", waiting_file, "--context", "test", "--detach").code == 0
     process = start_monopod("attach", "build")
@@ -216,7 +216,7 @@ def wait_for_line(process, text):
 
 
 def rest(process):
-    """Return what is left of the output, and the errors; `communicate` would forget what is buffered."""
+    """Return the rest of stdout, and stderr; `communicate` would drop buffered output."""
     out, err = process.stdout.read(), process.stderr.read()
     process.wait()
     return out, err
@@ -224,7 +224,7 @@ def rest(process):
 
 @pytest.fixture
 def waiting_file(make, write, tmp_path):
-    """A run whose Task says that it is ready and then waits for ever."""
+    """A run whose Task prints that it is ready and then waits forever."""
     fifo = tmp_path / "never"
     run = make.run(
         make.task("work", "echo ready; sleep 1000"),
@@ -235,7 +235,7 @@ def waiting_file(make, write, tmp_path):
     return write(run)
 
 
-def test_ctrl_c_cancels_by_the_coordinator(start_monopod, api, waiting_file):
+def test_ctrl_c_cancels_through_the_coordinator(start_monopod, api, waiting_file):
     process = start_monopod("run", "-f", waiting_file, "--context", "test")
     wait_for_line(process, "ready")
     process.send_signal(signal.SIGINT)
@@ -243,12 +243,12 @@ def test_ctrl_c_cancels_by_the_coordinator(start_monopod, api, waiting_file):
     assert process.returncode == 130, err
     assert "build Cancelled" in out
     assert "reported" not in out
-    commands = [command[-2:] for _, _, command in api.executed]  # one whose answer is lost is sent again
+    commands = [command[-2:] for _, _, command in api.executed]  # a request whose answer is lost is sent again
     assert commands == [["signal", "2"]] * len(commands) != []
     api.wait_for(lambda: api.objects == {})
 
 
-def test_a_second_ctrl_c_deletes_the_pod_at_once(start_monopod, api, make, write):
+def test_second_ctrl_c_deletes_the_pod_at_once(start_monopod, api, make, write):
     run = make.run(make.task("work", "trap '' TERM; echo ready; while :; do sleep 1000; done"))
     process = start_monopod("run", "-f", write(run), "--context", "test")
     wait_for_line(process, "ready")
@@ -261,7 +261,7 @@ def test_a_second_ctrl_c_deletes_the_pod_at_once(start_monopod, api, make, write
     api.wait_for(lambda: api.objects == {})
 
 
-def test_who_may_not_execute_has_the_pod_deleted(start_monopod, api, waiting_file):
+def test_ctrl_c_without_permission_to_exec_deletes_the_pod(start_monopod, api, waiting_file):
     api.refuse("create", "pods/exec")
     process = start_monopod("run", "-f", waiting_file, "--context", "test")
     wait_for_line(process, "ready")
@@ -275,7 +275,7 @@ def test_who_may_not_execute_has_the_pod_deleted(start_monopod, api, waiting_fil
 
 
 @pytest.mark.parametrize("way", ["CancelledRunFinally", "StoppedRunFinally"])
-def test_cancel_from_elsewhere(start_monopod, monopod, make, write, tmp_path, way):
+def test_cancel_by_another_command(start_monopod, monopod, make, write, tmp_path, way):
     work = make.task("work", "echo ready; until [ -e /shared/go ]; do sleep 0.05; done")
     work["taskSpec"]["volumes"] = [{"name": "shared", "hostPath": {"path": str(tmp_path)}}]
     work["taskSpec"]["steps"][0]["volumeMounts"] = [{"name": "shared", "mountPath": "/shared"}]
@@ -290,7 +290,7 @@ def test_cancel_from_elsewhere(start_monopod, monopod, make, write, tmp_path, wa
     assert "[report : act] reported" in out
 
 
-def test_a_pod_that_is_being_deleted_by_somebody(start_monopod, api, waiting_file):
+def test_pod_being_deleted_by_another_user(start_monopod, api, waiting_file):
     process = start_monopod("run", "-f", waiting_file, "--context", "test")
     wait_for_line(process, "ready")
     with api.changed:
@@ -301,9 +301,7 @@ def test_a_pod_that_is_being_deleted_by_somebody(start_monopod, api, waiting_fil
 
 
 @pytest.mark.parametrize("ends_meanwhile", [False, True])
-def test_everything_that_can_break_breaks_and_nothing_is_lost(
-    start_monopod, api, make, write, tmp_path, ends_meanwhile
-):
+def test_no_output_is_lost_while_everything_breaks(start_monopod, api, make, write, tmp_path, ends_meanwhile):
     script = "for n in 0 1 2 3 4 5 6 7 8 9; do seq -f 'line %g' 100; sleep 0.05; done; "
     count = make.task("count", script + "while ! test -e /shared/go; do sleep 0.05; done")
     count["taskSpec"]["volumes"] = [{"name": "shared", "hostPath": {"path": str(tmp_path)}}]
@@ -328,7 +326,7 @@ def test_everything_that_can_break_breaks_and_nothing_is_lost(
     assert lines == [f"[count : act] line {number}\n" for number in range(1, 101)] * 10, others
 
 
-def test_a_reader_who_reads_only_when_the_steps_have_ended(start_monopod, tmp_path):
+def test_reader_that_reads_only_after_the_steps_have_ended(start_monopod, tmp_path):
     process = start_monopod("run", "-f", slow_reader.written(tmp_path), "--context", "test")
     slow_reader.wait_until_told(tmp_path, process)
     numbers, last = slow_reader.read_numbers(process)
@@ -338,7 +336,7 @@ def test_a_reader_who_reads_only_when_the_steps_have_ended(start_monopod, tmp_pa
 
 
 @pytest.mark.parametrize("command", [["attach", "build"], ["logs", "-f", "build", "work"]])
-def test_a_reader_who_goes_away_leaves_the_run_to_itself(start_monopod, monopod, api, waiting_file, command):
+def test_run_continues_without_its_reader(start_monopod, monopod, api, waiting_file, command):
     assert monopod("run", "-f", waiting_file, "--context", "test", "--detach").code == 0
     process = start_monopod(*command, "--context", "test")
     wait_for_line(process, "ready")
@@ -349,18 +347,18 @@ def test_a_reader_who_goes_away_leaves_the_run_to_itself(start_monopod, monopod,
     assert monopod("cancel", "build", "--context", "test").code == 0
 
 
-def test_a_job_makes_the_pod_and_is_left_to_the_cluster(monopod, api, file):
+def test_job_creates_the_pod_and_is_left_to_the_cluster(monopod, api, file):
     ran = monopod("run", "-f", file, "--context", "test", "--ttl", "1h")
     assert ran.code == 1
     assert "[report : act] second was Failed" in ran.out
     (job,) = [each for key, each in api.objects.items() if key[0] == "jobs"]
     assert job["spec"]["ttlSecondsAfterFinished"] == 3600
-    assert api.asked("DELETE", "/jobs/build") == 0
+    assert api.request_count("DELETE", "/jobs/build") == 0
     started = monopod("run", "-f", file, "--context", "test", "--ttl", "1h", "--detach")
     assert started.err.startswith("monopod run: Job 'build' is refused")
 
 
-def test_a_second_ctrl_c_deletes_the_job_too(start_monopod, api, waiting_file):
+def test_second_ctrl_c_deletes_the_job_too(start_monopod, api, waiting_file):
     process = start_monopod("run", "-f", waiting_file, "--context", "test", "--ttl", "0s")
     wait_for_line(process, "ready")
     process.send_signal(signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""Which containers `monopod logs` reads for a combination of a matrix, named by its values or its index."""
+"""The containers that `monopod logs` reads for a matrix combination, named by its values or its index."""
 
 import pytest
 
@@ -17,14 +17,14 @@ def plan(matrix):
 
 
 @pytest.mark.parametrize("name", ["test[1]", "test[go=1.22]", "test[go=1.22]/run"])
-def test_one_that_has_its_slot_is_read_there_alone(name):
+def test_combination_with_its_own_slot_is_read_only_there(name):
     chosen = choose(plan(VERSIONS), name)
     assert chosen.steps == {"test-1-run": "run"}
     assert chosen.is_single
 
 
 @pytest.mark.parametrize("name", ["test[1]", "test[go=1.22]"])
-def test_one_that_may_run_anywhere_is_read_everywhere(name):
+def test_combination_without_its_own_slot_is_read_in_all_slots(name):
     chosen = choose(plan(VERSIONS._replace(pinned=False)), name)
     assert chosen.steps == {"test-0-run": "run", "test-1-run": "run"}
     names = InstanceNames()
@@ -33,6 +33,6 @@ def test_one_that_may_run_anywhere_is_read_everywhere(name):
     assert not chosen.wants(OutputLine("test[go=1.21]", "run", ""), names)
 
 
-def test_one_that_does_not_exist():
+def test_unknown_combination():
     with pytest.raises(NoSuchTaskError, match="no matrix combination of Task 'test' is called 'go=9'"):
         choose(plan(VERSIONS), "test[go=9]")

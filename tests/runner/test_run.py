@@ -438,7 +438,7 @@ def test_a_run_that_succeeded_in_spite_of_an_interrupt_has_succeeded(follow, who
         ContainerNotStarted("build-make", "StartError", "no such user"),
     ],
 )
-def test_a_container_that_cannot_be_started_is_told_to_the_coordinator(follow, event):
+def test_container_that_cannot_start_is_reported_to_the_coordinator(follow, event):
     shown, _, pod, _ = follow([event], [finished()])
     assert shown == ["warning: container build-make could not be started: no such user"]
     assert pod.asked == [("build-make", "StartError", "no such user")]

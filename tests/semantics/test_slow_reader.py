@@ -12,7 +12,7 @@ import slow_reader
 pytestmark = pytest.mark.slow
 
 
-def test_a_reader_who_reads_only_when_the_steps_have_ended(backend, tmp_path: Path):
+def test_reader_that_reads_only_after_the_steps_have_ended(backend, tmp_path: Path):
     shared = tmp_path / "shared"
     shared.mkdir()
     with backend.start("-f", slow_reader.written(shared)) as process:

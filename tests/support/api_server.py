@@ -219,8 +219,8 @@ class ApiServer:
         with self.changed:
             assert self.changed.wait_for(predicate, 300)
 
-    def asked(self, method, ending):
-        """How often something was asked for whose path ends so."""
+    def request_count(self, method, ending):
+        """Return how many requests with this method had a path with this ending."""
         return sum(each[0] == method and each[1].endswith(ending) for each in self.requests)
 
     # What requests do; with the lock
