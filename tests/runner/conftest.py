@@ -1,4 +1,4 @@
-"""Plans and the events of runs, made up."""
+"""Plans and the events of runs, for tests."""
 
 import pytest
 
@@ -71,7 +71,7 @@ def start():
 
 @pytest.fixture(scope="session")
 def failed_run(sample):
-    """A Plan and what is fed to its follower: events, and (container, bytes)."""
+    """A Plan and the input of its follower: events, and (container, bytes)."""
     tests = sample.plan(
         sample.task("clone", "git"),
         sample.task("unit-tests", "install", "pytest", after=("clone",)),
@@ -109,7 +109,7 @@ def failed_run(sample):
 
 @pytest.fixture(scope="session")
 def feed_all():
-    """Feeds a follower and shows what comes out on a display."""
+    """Feeds a follower and shows its output on a display."""
 
     def feed_all(follower, display, feed):
         for item in feed:

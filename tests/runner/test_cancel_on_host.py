@@ -1,6 +1,6 @@
 """Cancelling real runs on the real host backend, in Tekton's three ways and in every state of a run.
 
-Rules: a Step that is to be found running says so and then waits for a line in a FIFO, so that nothing depends on time.
+A Step that must be running prints a line and then waits for a line in a FIFO, so nothing depends on time.
 """
 
 import json
@@ -51,7 +51,7 @@ spec:
             #!/bin/sh
             %(final)s
 """
-WAIT = "echo ready; read line < /shared/go; echo went on"
+WAIT = "echo ready; read line < /shared/go; echo continued"
 PROGRAM = """\
 import sys
 from monopod.runner.program import main
@@ -72,41 +72,41 @@ class Following:
         self._shared = shared
 
     def until(self, line):
-        """Read further lines until this one has come."""
+        """Read lines up to and including this line."""
         read = ""
         while read != line + "\n":
             read = self.process.stdout.readline()
             assert read, f"{line!r} did not come:\n" + "\n".join(self.lines) + self.process.stderr.read()
             self.lines.append(read.rstrip("\n"))
 
-    def cancel(self, mode="Cancelled", told=None):
-        """Cancel it as another process would; `told` is the mode that is said to hold, if it is another one."""
+    def cancel(self, mode="Cancelled", earlier=None):
+        """Cancel the run from another process; `earlier` is the mode already requested, if it is a harder mode."""
         self._monkeypatch.setattr(sys, "argv", ["monopod", "cancel", "--grace", mode])
         assert main() == 0
-        already = "" if told is None else " (requested earlier)"
-        expected = f"Cancelling run 'test': {told or mode}{already}\n"
+        already = "" if earlier is None else " (requested earlier)"
+        expected = f"Cancelling run 'test': {earlier or mode}{already}\n"
         assert self._capsys.readouterr() == (expected, "")
 
     def let_go(self):
-        """Let the Step that waits go on."""
+        """Let the waiting Step continue."""
         with open(self._shared / "go", "w") as fifo:
             fifo.write("\n")
 
     def end(self):
-        """Read the rest; return the exit code and all lines but those of the table."""
+        """Read the rest; return the exit code and all lines except the table."""
         rest, errors = self.process.communicate()
         self.lines += rest.splitlines()
         assert errors == "The host backend does not use images: Steps run with this machine's programs.\n"
         return self.process.returncode, self.lines
 
     def ran(self, *tasks):
-        """Whether these are the Tasks that were started, beside `work`."""
+        """Whether exactly these Tasks were started, apart from `work`."""
         return [line[1:].partition("]")[0] for line in self.lines if line.endswith("] started")] == ["work", *tasks]
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """Starts a run whose Task `work` does what the script says, and whose finally Task does what `final` says."""
+    """Starts a run whose Task `work` runs `script` and whose finally Task runs `final`."""
     state, shared = tmp_path / "state", tmp_path / "shared"
     state.mkdir()
     shared.mkdir()
@@ -138,7 +138,7 @@ def test_cancelled_while_a_step_runs(run):
     assert code == 130
     assert NOTICES["Cancelled"] in lines
     assert following.ran()
-    assert not {"[work : act] went on", "[work : last] last"} & set(lines)
+    assert not {"[work : act] continued", "[work : last] last"} & set(lines)
     assert any(line.startswith("test Cancelled in ") for line in lines)
 
 
@@ -151,7 +151,7 @@ def test_cancelled_gracefully_while_a_step_runs(run):
     assert NOTICES[GENTLE] in lines
     assert following.ran("report")
     assert "[report : act] work was Failed" in lines
-    assert not {"[work : act] went on", "[work : last] last"} & set(lines)
+    assert not {"[work : act] continued", "[work : last] last"} & set(lines)
 
 
 def test_stopped_gracefully_while_a_step_runs(run):
@@ -163,7 +163,7 @@ def test_stopped_gracefully_while_a_step_runs(run):
     assert code == 130
     assert NOTICES[GENTLEST] in lines
     assert following.ran("report")
-    for line in ("[work : act] went on", "[work : last] last", "[report : act] work was Succeeded"):
+    for line in ("[work : act] continued", "[work : last] last", "[report : act] work was Succeeded"):
         assert line in lines
 
 
@@ -181,13 +181,13 @@ def test_cancelled_before_the_first_step(run):
 
 
 @pytest.mark.parametrize("mode", [GENTLEST, GENTLE])
-def test_a_graceful_way_lets_the_finally_tasks_go_on(run, mode):
+def test_graceful_cancellation_lets_finally_tasks_finish(run, mode):
     following = run("exit 0", final=WAIT)
     following.until("[report : act] ready")
     following.cancel(mode)
     following.let_go()
     code, lines = following.end()
-    assert "[report : act] went on" in lines
+    assert "[report : act] continued" in lines
     assert following.ran("next", "report")
     assert code == 130
 
@@ -198,11 +198,11 @@ def test_cancelled_while_a_finally_task_runs(run):
     following.cancel()
     code, lines = following.end()
     assert code == 130
-    assert "[report : act] went on" not in lines
+    assert "[report : act] continued" not in lines
 
 
 @pytest.mark.parametrize("mode", [HARD, GENTLE])
-def test_a_cancelled_task_is_not_tried_again(run, mode):
+def test_cancelled_task_is_not_retried(run, mode):
     following = run("echo attempt $(context.task.retry-count); " + WAIT, fields="retries: 3")
     following.until(READY)
     following.cancel(mode)
@@ -213,7 +213,7 @@ def test_a_cancelled_task_is_not_tried_again(run, mode):
     assert following.ran(*["report"] * (mode == GENTLE))
 
 
-def test_a_stopped_run_still_tries_again(run):
+def test_stopped_run_still_retries(run):
     following = run("echo attempt $(context.task.retry-count); " + WAIT + "; exit 1", fields="retries: 1")
     following.until(READY)
     following.cancel(GENTLEST)
@@ -222,17 +222,17 @@ def test_a_stopped_run_still_tries_again(run):
     assert following.lines[-2] == "[work : act] attempt 1"
     following.let_go()
     code, lines = following.end()
-    assert code == 1  # as in Tekton: a failure counts more
+    assert code == 1  # as in Tekton: a failure takes precedence
     assert following.ran("report")
     assert "[report : act] work was Failed" in lines
 
 
-def test_a_harder_way_follows_a_milder_one(run):
+def test_harder_mode_follows_a_milder_mode(run):
     following = run("trap '' TERM; " + WAIT)  # so that the run has not ended when it is cancelled for the third time
     following.until(READY)
     following.cancel(GENTLEST)
     following.cancel(HARD)
-    following.cancel(GENTLE, told=HARD)
+    following.cancel(GENTLE, earlier=HARD)
     following.let_go()
     code, lines = following.end()
     assert code == 130
@@ -240,7 +240,7 @@ def test_a_harder_way_follows_a_milder_one(run):
     assert following.ran()
 
 
-def test_an_interrupt_after_a_graceful_way_cancels_and_the_next_kills(run):
+def test_interrupt_after_graceful_cancellation_cancels_and_the_next_kills(run):
     following = run("trap '' TERM; " + WAIT)
     following.until(READY)
     following.cancel(GENTLEST)
@@ -252,7 +252,7 @@ def test_an_interrupt_after_a_graceful_way_cancels_and_the_next_kills(run):
     assert KILLING in lines
 
 
-def test_a_step_that_ignores_sigterm_is_killed_after_its_grace_period(run):
+def test_step_that_ignores_sigterm_is_killed_after_its_grace_period(run):
     following = run("trap '' TERM; echo ready; while :; do read line < /shared/go; done")
     following.until(READY)
     following.cancel(GENTLE)
@@ -262,7 +262,7 @@ def test_a_step_that_ignores_sigterm_is_killed_after_its_grace_period(run):
     assert KILLING not in lines
 
 
-def test_a_step_may_clean_up(run):
+def test_step_may_clean_up_on_sigterm(run):
     following = run("trap 'echo cleaning; exit 0' TERM; echo ready; while :; do sleep 0.1; done")
     following.until(READY)
     following.cancel()
@@ -271,7 +271,7 @@ def test_a_step_may_clean_up(run):
     assert "[work : act] cleaning" in lines
 
 
-def test_the_document_of_a_cancelled_run_has_its_reason(run):
+def test_document_of_a_cancelled_run_has_its_reason(run):
     following = run("echo ready > /shared/go; sleep 10000", "-o", "json")
     with open(following._shared / "go") as fifo:
         assert fifo.readline() == "ready\n"

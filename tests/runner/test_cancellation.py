@@ -1,4 +1,4 @@
-"""Asking a run to be cancelled: which runs go on, what is asked and answered, and what `monopod cancel` says."""
+"""Cancelling a run: the list of active runs, requests and answers, and the output of `monopod cancel`."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ GENTLEST, GENTLE, HARD = "StoppedRunFinally", "CancelledRunFinally", "Cancelled"
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """The directory of all state directories."""
-    parent = tmp_path / ("deep" * 40)  # longer than the address of a socket may be
+    parent = tmp_path / ("deep" * 40)  # longer than the address of a socket can be
     parent.mkdir()
     monkeypatch.setenv("TMPDIR", str(parent))
     os.mkdir(root_path())
@@ -28,7 +28,7 @@ def root(tmp_path, monkeypatch):
 
 
 class AnsweringRun:
-    """A run that takes requests in a thread, and answers with the hardest mode up to now."""
+    """A run that takes requests in a thread and answers with the hardest mode so far."""
 
     def __init__(self, directory, *, has_ended=False):
         self.taken = []
@@ -79,14 +79,14 @@ def cancel(root, monkeypatch, capsys):
     return cancel
 
 
-def test_the_harder_mode_counts_whichever_comes_first():
+def test_harder_mode_wins_in_any_order():
     for mode in MODES:
         assert harder(None, mode) == mode
     for one, other, expected in ((GENTLEST, GENTLE, GENTLE), (GENTLEST, HARD, HARD), (GENTLE, HARD, HARD)):
         assert harder(one, other) == harder(other, one) == expected
 
 
-def test_only_runs_that_go_on_are_found(root, going):
+def test_only_active_runs_are_listed(root, going):
     going("two-abcdefgh")
     going("one-12345678")
     os.mkdir(f"{root}/starting-abcdefgh")
@@ -96,7 +96,7 @@ def test_only_runs_that_go_on_are_found(root, going):
     assert os.listdir(f"{root}/starting-abcdefgh") == []
 
 
-def test_a_run_whose_process_was_killed_does_not_go_on(root):
+def test_run_of_a_killed_process_is_not_active(root):
     os.mkdir(f"{root}/dead-abcdefgh")
     program = (
         "import os, sys; from monopod.runner.cancellation import CancelSocket; CancelSocket(sys.argv[1]); os._exit(9)"
@@ -108,7 +108,7 @@ def test_a_run_whose_process_was_killed_does_not_go_on(root):
     assert active_runs(f"{root}/missing") == ()
 
 
-def test_a_run_that_ends_without_an_answer_has_ended(root):
+def test_run_that_ends_without_an_answer_has_ended(root):
     os.mkdir(f"{root}/run-abcdefgh")
     listening = CancelSocket(f"{root}/run-abcdefgh")
     answers = []
@@ -120,7 +120,7 @@ def test_a_run_that_ends_without_an_answer_has_ended(root):
     assert answers == [None]
 
 
-def test_what_is_no_request_is_passed_over(root, going):
+def test_malformed_requests_are_ignored(root, going):
     run = going("run-abcdefgh")
     reader, writer = os.pipe()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
@@ -128,7 +128,7 @@ def test_what_is_no_request_is_passed_over(root, going):
         asking.connect(f"/proc/self/fd/{directory}/cancel")
         os.close(directory)
         asking.send(b"Cancelled")  # without a pipe
-        socket.send_fds(asking, [b"Whatever"], [writer])
+        socket.send_fds(asking, [b"Unknown"], [writer])
     os.close(writer)
     with open(reader, "rb") as answer:
         assert answer.read() == b""
@@ -136,13 +136,13 @@ def test_what_is_no_request_is_passed_over(root, going):
     assert run.taken == ["StoppedRunFinally"]
 
 
-def test_the_only_run_needs_no_name(cancel, going):
+def test_the_only_active_run_needs_no_name(cancel, going):
     run = going("build-x7k2p-abcdefgh")
     assert cancel() == (0, "Cancelling run 'build-x7k2p': Cancelled\n", "")
     assert run.taken == ["Cancelled"]
 
 
-def test_the_named_run_is_cancelled_as_asked(cancel, going):
+def test_named_run_is_cancelled_in_the_requested_mode(cancel, going):
     runs = [going("one-abcdefgh"), going("two-abcdefgh")]
     for mode in (GENTLEST, GENTLE):
         assert cancel("two", "--grace", mode) == (0, f"Cancelling run 'two': {mode}\n", "")
@@ -161,7 +161,7 @@ def test_runs_with_the_same_name_are_distinguished(cancel, going):
     assert [run.taken for run in runs] == [["Cancelled"], [], []]
 
 
-def test_an_unknown_name_is_reported(cancel, going):
+def test_unknown_name_is_reported(cancel, going):
     assert cancel() == (2, "", "monopod cancel: you have no active run\n")
     assert cancel("build") == (2, "", "monopod cancel: no run 'build'; you have no active run\n")
     going("build-abcdefgh")
@@ -170,6 +170,6 @@ def test_an_unknown_name_is_reported(cancel, going):
     assert cancel("biuld") == (2, "", message)
 
 
-def test_a_run_that_has_ended_is_reported(cancel, going):
+def test_ended_run_is_reported(cancel, going):
     going("build-abcdefgh", has_ended=True)
     assert cancel("build") == (2, "", "monopod cancel: run 'build' has ended\n")

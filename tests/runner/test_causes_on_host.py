@@ -1,4 +1,4 @@
-"""What the real `monopod run` shows first when a run fails, and what reports of its record show later."""
+"""The failure summary of the real `monopod run`, and the reports of its record."""
 
 import os
 import re
@@ -114,11 +114,11 @@ def monopod(tmp_path):
 
 
 def text_of(page):
-    """What a page says, without its markup."""
+    """Return the text of a page without its markup."""
     return re.sub(r"<[^>]*>", "", page).replace("&quot;", '"').replace("&#x27;", "'").replace("&lt;", "<")
 
 
-def test_a_missing_program_names_the_image_that_is_not_used(monopod):
+def test_missing_program_names_the_unused_image(monopod):
     code, output = monopod("run", text=MISSING)
     assert code == 1
     summary = output[output.index("\n\n===") :]
@@ -132,12 +132,12 @@ def test_a_missing_program_names_the_image_that_is_not_used(monopod):
     assert "image: golang:1.22 is not used here" in junit
 
 
-def test_a_program_that_is_there_but_fails_says_nothing_of_images(monopod):
+def test_failing_program_does_not_mention_images(monopod):
     _, output = monopod("run", text=MISSING.replace("no-such-program", "false"))
     assert "is not used here" not in output
 
 
-def test_the_cause_comes_first_and_then_what_was_skipped_because_of_it(monopod):
+def test_cause_is_shown_before_the_tasks_skipped_because_of_it(monopod):
     _, output = monopod("run", text=MISSING.replace("no-such-program version", "echo hello; kill -9 $$"))
     lines = output[output.index("\n\n===") + 2 :].splitlines()
     (start,) = [number for number, line in enumerate(lines) if line.startswith("=== shell")]
@@ -148,7 +148,7 @@ def test_the_cause_comes_first_and_then_what_was_skipped_because_of_it(monopod):
     assert lines.index("") < [line.split()[:1] for line in lines].index(["TASK"])
 
 
-def test_skipped_tasks_say_what_decided_it_everywhere(monopod):
+def test_reason_for_skipping_is_shown_everywhere(monopod):
     code, output = monopod("run", text=SKIPPED)
     assert code == 0
     _, page = monopod("report")
@@ -163,7 +163,7 @@ def test_skipped_tasks_say_what_decided_it_everywhere(monopod):
     assert "the value was" not in document
 
 
-def test_a_sidecar_that_crashed_is_shown_with_its_last_lines_everywhere(monopod):
+def test_last_lines_of_a_crashed_sidecar_are_shown_everywhere(monopod):
     code, output = monopod("run", text=SIDECAR)
     assert code == 1
     lines = output.splitlines()
@@ -181,7 +181,7 @@ def test_a_sidecar_that_crashed_is_shown_with_its_last_lines_everywhere(monopod)
     assert "test[go=1.22]" in junit
 
 
-def test_one_combination_is_shown_by_its_values_or_its_index(monopod):
+def test_combination_is_selected_by_its_values_or_its_index(monopod):
     for name in ("test[go=1.21]", "test[0]"):
         _, output = monopod("run", "--logs", name, text=SIDECAR)
         assert "[test[go=1.21] : s] tested 1.21" in output

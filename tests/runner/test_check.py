@@ -64,7 +64,7 @@ def test_text_has_the_rule_at_the_end_of_each_line_and_counts(check):
     assert lines[-1] == "2 warnings, 2 notes"
 
 
-def test_the_notes_that_most_files_get_are_one_line_for_each_file_unless_one_is_strict(check):
+def test_common_notes_are_one_line_per_file_unless_strict(check):
     Path("other.yaml").write_text(TASK.replace("name: build", "name: other"))
     common = [line for line in check("task.yaml", "other.yaml")[1].splitlines() if ": note: " in line]
     words = "note: no cpu or memory requests, images without a digest (2 notes; --strict lists them)"
@@ -81,18 +81,18 @@ def test_the_notes_that_most_files_get_are_one_line_for_each_file_unless_one_is_
     ]
 
 
-def test_what_is_ignored_is_counted(check):
+def test_ignored_problems_are_counted(check):
     Path("task.yaml").write_text(TASK.replace("alpine\n", "alpine # monopod: ignore=unpinned-image,no-requests\n"))
     assert check("task.yaml")[1].splitlines()[-1] == "1 warning, 1 note, 2 ignored"
 
 
-def test_a_single_problem_is_not_counted(check):
+def test_single_problem_has_no_count(check):
     assert check("nope.yaml") == (2, "nope.yaml: No such file or directory [unreadable-file]\n")
     (problem,) = json.loads(check("nope.yaml", "--format", "json")[1])["problems"]
     assert [problem[key] for key in ("file", "line", "column")] == ["nope.yaml", None, None]
 
 
-def test_a_file_without_problems_is_ok(check):
+def test_file_without_problems_is_ok(check):
     Path("fine.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fine}\n")
     assert check("fine.yaml", "task.yaml")[1].splitlines()[-2:] == ["fine.yaml: ok", "2 warnings, 2 notes"]
 
@@ -108,7 +108,7 @@ def test_a_file_without_problems_is_ok(check):
         (["notes.yaml", "--strict"], 0),
     ],
 )
-def test_errors_are_fatal_and_warnings_if_one_is_strict(check, arguments, code):
+def test_errors_are_fatal_and_so_are_warnings_if_strict(check, arguments, code):
     notes = TASK.replace("alpine\n", "alpine:2\n").replace("echo $(params.title)", "echo\n    env: *e")
     Path("notes.yaml").write_text(notes.replace("[{name: title}]", "[{name: title, default: x}]").replace("*e", "[]"))
     if "notes.yaml" in arguments:
@@ -116,7 +116,7 @@ def test_errors_are_fatal_and_warnings_if_one_is_strict(check, arguments, code):
     assert check(*arguments)[0] == code
 
 
-def test_json_holds_all_of_it(check):
+def test_json_has_all_problems(check):
     content = json.loads(check("task.yaml", "--format", "json")[1])
     assert (content["errors"], content["warnings"], content["notes"], content["ignored"]) == (0, 2, 2, 0)
     (injection,) = [each for each in content["problems"] if each["rule"] == "script-injection"]
@@ -131,7 +131,7 @@ def test_json_holds_all_of_it(check):
     assert message.startswith("spec.steps[0].script: $(params.title) is substituted")
 
 
-def test_json_of_what_is_in_no_file(check):
+def test_json_of_a_problem_without_a_file(check):
     (problem,) = json.loads(check("--format", "json")[1])["problems"]
     assert (problem["file"], problem["line"], problem["rule"]) == (None, None, "no-input")
 
@@ -159,8 +159,8 @@ def test_sarif_is_valid(check, tmp_path, arguments):
 @given(name=st.binary(min_size=1, max_size=12).filter(lambda name: not set(name) & set(b"/\0")))
 @example(name=b"\xff\x1b[2J")
 @example(name=b"a b%\n#\xc3\xa9?")
-def test_a_file_of_any_name(check, name):
-    """SARIF has the exact name; as text it is on one line, without control characters."""
+def test_file_with_any_name(check, name):
+    """SARIF has the exact name. In text it is on one line, without control characters."""
     file = Path(os.fsdecode(name) + ".yaml")
     file.write_text("a: [")
     content = json.loads(check(f"./{file}", "--format", "sarif")[1])
@@ -188,7 +188,7 @@ def test_sarif_lists_ignored_problems_as_suppressed(check):
     assert suppressed == ["unpinned-image"]
 
 
-def test_the_validator_would_notice(check):
+def test_validator_rejects_invalid_sarif(check):
     content = json.loads(check("task.yaml", "--format", "sarif")[1])
     content["runs"][0]["results"][0]["level"] = "fatal"
     with pytest.raises(jsonschema.ValidationError):

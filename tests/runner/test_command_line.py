@@ -75,7 +75,7 @@ def test_help_lists_every_command_and_the_exit_codes(monopod):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_each_command_has_examples(monopod, command):
+def test_help_of_each_command_has_examples(monopod, command):
     done = monopod(command, "--help")
     assert done.returncode == 0
     examples = done.stdout.partition("\nexamples:\n")[2]
@@ -106,13 +106,13 @@ def test_version(monopod):
     assert monopod("version").stdout == f"monopod {__version__}\n"
 
 
-def test_the_module_is_the_same_program(monopod, tmp_path):
+def test_module_is_the_same_program(monopod, tmp_path):
     command = [sys.executable, "-m", "monopod", "compile", "-f", "pipeline.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout == monopod("compile", "-f", "pipeline.yaml").stdout
 
 
-def test_a_file_that_is_missing(monopod):
+def test_missing_file_is_reported(monopod):
     done = monopod("run", "-f", "nope.yaml")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "nope.yaml: No such file or directory\n")
 
@@ -154,7 +154,7 @@ def test_wrong_usage_is_reported(tmp_path, monkeypatch, capsys, arguments, messa
     assert message in errors
 
 
-def test_as_a_plugin_of_kubectl_it_calls_itself_so(monopod):
+def test_usage_as_a_kubectl_plugin(monopod):
     assert monopod("--help", name="/usr/bin/kubectl-monopod").stdout.startswith("usage: kubectl monopod COMMAND")
 
 
@@ -195,7 +195,7 @@ def test_compile_takes_several_files_behind_one_option_and_standard_input(monopo
     assert monopod("compile", "-f", "-", "-f", "settings.yaml", input=PIPELINE).stdout == done.stdout
 
 
-def test_a_timeout_takes_the_place_of_the_pipelines(monopod, tmp_path):
+def test_timeout_option_replaces_the_timeout_of_the_pipeline(monopod, tmp_path):
     run = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "run"}}
     run["spec"] = {"pipelineRef": {"name": "greet"}, "timeouts": {"pipeline": "2h", "tasks": "1h"}}
     (tmp_path / "run.yaml").write_text(json.dumps(run))
@@ -208,7 +208,7 @@ def test_a_timeout_takes_the_place_of_the_pipelines(monopod, tmp_path):
     assert done.stderr == "--timeout: timeouts.tasks must not be longer than timeouts.pipeline\n"
 
 
-def test_compile_replaces_its_output_only_by_a_whole_one(monopod, tmp_path):
+def test_compile_replaces_its_output_atomically(monopod, tmp_path):
     pod = tmp_path / "pod.yaml"
     assert monopod("compile", "-f", "pipeline.yaml", "-o", "pod.yaml").returncode == 0
     text = pod.read_text()
@@ -225,7 +225,7 @@ def test_compile_replaces_its_output_only_by_a_whole_one(monopod, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"pipeline.yaml", "pod.yaml", "link.yaml"}
 
 
-def test_compile_reports_why_it_cannot_write(monopod):
+def test_compile_reports_a_write_error(monopod):
     done = monopod("compile", "-f", "pipeline.yaml", "-o", "no/such/folder/pod.yaml")
     assert done.returncode == 1
     assert done.stderr == "monopod compile: no/such/folder/pod.yaml: No such file or directory\n"
@@ -244,7 +244,7 @@ spec:
 """
 
 
-def test_a_name_that_run_makes_is_wrong_for_compile_alone(monopod, tmp_path):
+def test_generated_name_is_an_error_only_for_compile(monopod, tmp_path):
     (tmp_path / "named.yaml").write_text(NAMED_BY_RUN)
     assert [monopod(command, "-f", "named.yaml").returncode for command in ("run", "check", "graph")] == [0, 0, 0]
     done = monopod("compile", "-f", "named.yaml")
@@ -253,7 +253,7 @@ def test_a_name_that_run_makes_is_wrong_for_compile_alone(monopod, tmp_path):
     assert "or start it with monopod run, which makes the name first" in done.stderr
 
 
-def test_check_says_what_is_fine_and_what_is_not(monopod, tmp_path):
+def test_check_prints_problems_and_their_count(monopod, tmp_path):
     done = monopod("check", "pipeline.yaml")
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == "2 warnings, 2 notes"
@@ -295,7 +295,7 @@ def test_graph_draws_pictures(monopod, tmp_path):
     assert (tmp_path / "graph.mmd").read_text().startswith("flowchart LR")
 
 
-def test_graph_says_what_a_picture_needs(monopod, tmp_path):
+def test_graph_names_the_missing_library_for_a_picture(monopod, tmp_path):
     done = monopod("graph", "pipeline.yaml", "-o", "graph.svg", env={"PATH": str(tmp_path)})
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
@@ -313,7 +313,7 @@ def test_graph_draws_one_run_in_a_picture(monopod, tmp_path):
     assert done.stderr.startswith("monopod graph: a picture shows one run, but the files define 2; choose one")
 
 
-def test_a_reader_that_goes_away_ends_it_without_a_word(monopod):
+def test_closed_pipe_ends_the_command_silently(monopod):
     reader, writer = os.pipe()
     os.close(reader)
     done = monopod("compile", "-f", "pipeline.yaml", capture_output=False, stdout=writer, stderr=subprocess.PIPE)
@@ -321,7 +321,7 @@ def test_a_reader_that_goes_away_ends_it_without_a_word(monopod):
     assert (done.returncode, done.stderr) == (141, "")
 
 
-def test_closed_streams_do_no_harm(monopod, tmp_path):
+def test_closed_standard_streams(monopod, tmp_path):
     command = [sys.executable, "-c", PROGRAM.format("main", "monopod"), "compile", "pipeline.yaml"]
     for closed, kept in ((">&- 2>", "2"), ("2>&- >", "1"), ("<&- >&- 2>", "2")):
         shell = ["sh", "-c", f'exec "$@" {closed}kept', "sh", *command]
@@ -329,13 +329,13 @@ def test_closed_streams_do_no_harm(monopod, tmp_path):
         assert bool((tmp_path / "kept").read_text()) is (kept == "1")
 
 
-def test_a_full_disk_is_reported(monopod):
+def test_full_disk_is_reported(monopod):
     with open("/dev/full", "w") as full:
         done = monopod("compile", "-f", "pipeline.yaml", capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (1, "monopod compile: No space left on device\n")
 
 
-def test_an_interrupt_before_anything_runs_is_quiet(tmp_path):
+def test_interrupt_before_anything_runs_prints_nothing(tmp_path):
     command = [sys.executable, "-c", PROGRAM.format("main", "monopod"), "compile", "pipeline.yaml"]
     os.mkfifo(tmp_path / "pipeline.yaml")
     process = subprocess.Popen(
@@ -344,7 +344,9 @@ def test_an_interrupt_before_anything_runs_is_quiet(tmp_path):
         stderr=subprocess.PIPE,
         cwd=tmp_path,
     )
-    with open(tmp_path / "pipeline.yaml", "wb"):  # opened once the other side reads, and waits for what never comes
+    with open(
+        tmp_path / "pipeline.yaml", "wb"
+    ):  # opens once the other side reads, then waits for input that never comes
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate()
     assert (process.returncode, output, errors) == (-signal.SIGINT, b"", b"")

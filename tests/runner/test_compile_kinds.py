@@ -1,4 +1,4 @@
-"""`monopod compile` for a cluster: the kinds of objects it writes, and what it says of options that do not fit."""
+"""`monopod compile` for a cluster: the kinds of objects it writes, and errors for options that do not apply."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Compile = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def compile_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Compile:
-    """Runs `monopod compile` on the text of a file; returns the exit code and what it wrote."""
+    """Runs `monopod compile` on the text of a file; returns the exit code, its output and its errors."""
     monkeypatch.chdir(tmp_path)
 
     def run(text: str, *arguments: str) -> tuple[int, str, str]:
@@ -82,7 +82,7 @@ def test_kinds(compile_: Compile, arguments: list[str], api_version: str, kind: 
     assert compile_(PIPELINE, *arguments)[1] == output
 
 
-def test_what_is_given_beside_is_written_beside_a_job_too(compile_: Compile) -> None:
+def test_other_objects_are_written_with_a_job_too(compile_: Compile) -> None:
     exit_code, output, _ = compile_(RUN.format(name="nightly") + PIPELINE, "--kind", "Job", "-n", "ci")
     assert exit_code == 0
     config_map, job = objects(output)
@@ -90,7 +90,7 @@ def test_what_is_given_beside_is_written_beside_a_job_too(compile_: Compile) -> 
     assert (job["kind"], job["metadata"]["name"], job["metadata"]["namespace"]) == ("Job", "nightly", "ci")
 
 
-def test_a_name_that_is_too_long_is_reported_at_its_position(compile_: Compile) -> None:
+def test_overlong_name_is_reported_at_its_position(compile_: Compile) -> None:
     text = RUN.format(name="n" * 60) + PIPELINE
     exit_code, output, errors = compile_(text, "--kind", "CronJob", "--schedule", "@daily")
     assert (exit_code, output) == (2, "")
@@ -108,7 +108,7 @@ def test_a_name_that_is_too_long_is_reported_at_its_position(compile_: Compile) 
         (["--kind", "CronJob", "--schedule", "61 * * * *"], "--schedule: '61' is not a valid minute; use 0 to 59"),
     ],
 )
-def test_options_that_do_not_go_with_the_kind(compile_: Compile, arguments: list[str], message: str) -> None:
+def test_options_that_do_not_apply_to_the_kind(compile_: Compile, arguments: list[str], message: str) -> None:
     exit_code, output, errors = compile_(PIPELINE, *arguments)
     assert (exit_code, output) == (2, "")
     assert message in errors
@@ -117,6 +117,6 @@ def test_options_that_do_not_go_with_the_kind(compile_: Compile, arguments: list
 @pytest.mark.parametrize(
     ("arguments", "expected"), [([], 4320), (["--timeout", "10m"], 1320), (["--timeout", "0"], None)]
 )
-def test_a_pod_is_ended_if_it_outlasts_its_run(compile_: Compile, arguments: list[str], expected: int | None) -> None:
+def test_active_deadline_of_the_pod(compile_: Compile, arguments: list[str], expected: int | None) -> None:
     (pod,) = objects(compile_(PIPELINE, *arguments)[1])
     assert pod["spec"].get("activeDeadlineSeconds") == expected

@@ -39,7 +39,7 @@ def run(tmp_path):
 
 
 @pytest.mark.parametrize(("binding", "cwd"), [(".", "here"), ("./here", "."), ("../here", "here")])
-def test_the_steps_read_and_write_the_folder(run, tmp_path, binding, cwd):
+def test_steps_read_and_write_the_folder(run, tmp_path, binding, cwd):
     (tmp_path / "here" / "input").write_text("uncommitted\n")
     ran = run("-w", f"source={binding}", cwd=cwd)
     assert ran.returncode == 0, ran
@@ -47,7 +47,7 @@ def test_the_steps_read_and_write_the_folder(run, tmp_path, binding, cwd):
     assert (tmp_path / "here" / "dist" / "output").read_text() == "built\n"
 
 
-def test_a_folder_that_is_missing_starts_nothing(run, tmp_path):
+def test_missing_folder_prevents_the_run(run, tmp_path):
     ran = run("-w", "source=./nowhere")
     assert ran.returncode == 2
     assert f"there is no directory {tmp_path}/here/nowhere; make it, or name another" in ran.stderr

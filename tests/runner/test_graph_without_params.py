@@ -1,4 +1,4 @@
-"""`monopod graph` needs no values of params."""
+"""`monopod graph` does not need the values of params."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def graph(text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("more", ["", RUN], ids=["a Pipeline", "a run"])
-def test_it_is_drawn_without_the_values_of_params(tmp_path, monkeypatch, capsys, more):
+def test_graph_is_drawn_without_the_values_of_params(tmp_path, monkeypatch, capsys, more):
     monkeypatch.chdir(tmp_path)
     code, output, errors = graph(PIPELINE + more, monkeypatch, capsys)
     assert (code, errors) == (0, "")
     assert "pt0 --> pt1" in output
 
 
-def test_a_reference_that_needs_a_param_names_the_option_that_sets_it(tmp_path, monkeypatch, capsys):
+def test_reference_to_a_param_without_a_value_names_its_option(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     remote = "taskRef: {resolver: git, params: [{name: url, value: 'https://git.invalid/$(params.tag)'}]}"
     text = PIPELINE.partition("    - name: a\n")[0] + f"    - {{name: a, {remote}}}\n"

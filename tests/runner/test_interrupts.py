@@ -1,6 +1,6 @@
-"""SIGINT at every place of a command, from its first line to the end of the interpreter: never a traceback.
+"""SIGINT at every point of a command, from its first line to the exit of the interpreter, never causes a traceback.
 
-Places are counted in calls of Python functions, so that it does not matter how fast the machine is.
+Points are counted in calls of Python functions, so the speed of the machine does not matter.
 """
 
 import json
@@ -56,7 +56,7 @@ class Program:
         )
 
     def places(self, arguments):
-        """Return how the command ends without an interrupt, and where it may be interrupted."""
+        """Return how the command ends without an interrupt, and the points where it can be interrupted."""
         done = self.run(arguments)
         assert done.returncode == 0, done.stderr
         last = int((self.directory / "counted").read_text())
@@ -70,7 +70,7 @@ def program(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: arguments[0])
-def test_a_command_ends_by_the_signal_or_as_it_would_have_without(program, arguments):
+def test_interrupted_command_ends_by_the_signal_or_normally(program, arguments):
     whole, places = program.places(arguments)
     ends = set()
     for place in places:
@@ -82,14 +82,14 @@ def test_a_command_ends_by_the_signal_or_as_it_would_have_without(program, argum
     assert -signal.SIGINT in ends
 
 
-def test_a_caller_who_ignores_it_has_it_ignored(program):
+def test_ignored_sigint_stays_ignored(program):
     whole, places = program.places(["check", "-f", "pipeline.yaml"])
     done = program.run(["check", "-f", "pipeline.yaml"], places[len(places) // 2], IGNORED="yes")
     assert (done.returncode, done.stdout, done.stderr) == (0, whole.stdout, whole.stderr)
 
 
-def test_a_run_is_cancelled_or_ends_as_it_would_have_without(tmp_path):
-    """In the first and last third of all places it starts and ends; in the middle it waits."""
+def test_interrupted_run_is_cancelled_or_ends_normally(tmp_path):
+    """In the first and last third of all points it starts and ends; in the middle it waits."""
     state = tmp_path / "state"
     counting = HostRun(state, before=_counting(NEVER, tmp_path))
     assert counting.run(pipeline({"one": "exit 0"})).code == 0
@@ -106,11 +106,11 @@ def test_a_run_is_cancelled_or_ends_as_it_would_have_without(tmp_path):
                 assert (status == "Cancelled") == (run.process.returncode == 130)
         finally:
             run.close()
-    assert HostRun(state).run(pipeline({"one": "exit 0"})).code == 0  # which removes what one left that was killed
+    assert HostRun(state).run(pipeline({"one": "exit 0"})).code == 0  # which removes the leftovers of a killed run
     assert HostRun(state).remains() == []
 
 
 def _counting(place, directory):
-    """Return what counts calls, before `monopod run` is run as `host_run` does it."""
+    """Return code that counts calls, to be put before the code of `host_run`."""
     arguments = f"sys.argv[1:1] = ['{place}', '{directory}/counted']"
     return f"import sys\n{arguments}\n{PROGRAM}"

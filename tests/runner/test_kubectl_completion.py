@@ -12,7 +12,7 @@ from monopod.runner.completion.words import words_of_command
 
 
 def complete(*words):
-    """Call the program as kubectl does; return what it offers, and the directive."""
+    """Call the program as kubectl does; return its completions and the directive."""
     program = Path(sys.executable).with_name("kubectl_complete-monopod")
     done = subprocess.run([program, *words], capture_output=True, text=True, check=True)
     assert done.stderr == ""
@@ -28,7 +28,7 @@ def test_commands():
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_options_are_those_of_the_command(name):
+def test_options_of_a_command(name):
     options = [each for option in words_of_command(name).options for each in option.names]
     assert complete(name, "--") == ([each for each in options if each.startswith("--")], NO_FILES)
 
@@ -57,7 +57,7 @@ printf 'pod/build-x7k2p\\npod/build-aaaaa\\n'
 """
 
 
-def test_pods_are_those_that_kubectl_lists(tmp_path, monkeypatch):
+def test_pods_come_from_kubectl(tmp_path, monkeypatch):
     kubectl = tmp_path / "kubectl"
     kubectl.write_text(KUBECTL)
     kubectl.chmod(0o755)
@@ -72,7 +72,7 @@ def test_pods_are_those_that_kubectl_lists(tmp_path, monkeypatch):
     assert complete("logs", "build-x7k2p", "") == ([], NO_FILES)  # its Tasks are only in the cluster
 
 
-def test_nothing_is_listed_without_kubectl_runs_or_a_file(tmp_path, monkeypatch):
+def test_no_completions_without_kubectl_runs_or_a_file(tmp_path, monkeypatch):
     for name in ("PATH", "HOME", "TMPDIR", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.delenv("KUBECONFIG", raising=False)
@@ -91,13 +91,13 @@ def test_nothing_is_listed_without_kubectl_runs_or_a_file(tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     "content", ["{", "- a", "a: &a [*a]", "spec: 5", "kind: Pipeline\nspec: {tasks: 5, params: [x]}"]
 )
-def test_files_that_are_no_pipeline_offer_nothing(tmp_path, content):
+def test_no_completions_from_other_files(tmp_path, content):
     (tmp_path / "file.yaml").write_text(content)
     for option in ("-p", "-w", "--logs", "--name"):
         assert complete("run", "-f", str(tmp_path / "file.yaml"), option, "") == ([], NO_FILES)
 
 
-def test_what_files_define(tmp_path):
+def test_completions_from_the_files(tmp_path):
     (tmp_path / "run.yaml").write_text("""\
 kind: PipelineRun
 metadata: {generateName: build-}
@@ -122,7 +122,7 @@ spec: {params: [{name: other}], steps: [{name: pytest}, {image: x}]}
     assert complete(*files, "-p", "") == (["other="], NO_FILES + NO_SPACE)
 
 
-def test_what_each_is_for_stands_behind_a_tab():
+def test_descriptions_follow_a_tab():
     program = Path(sys.executable).with_name("kubectl_complete-monopod")
     done = subprocess.run([program, "att"], capture_output=True, text=True, check=True)
     assert done.stdout == "attach\tfollow a run in a cluster, from its beginning to its end\n:4\n"

@@ -1,4 +1,4 @@
-"""Combinations of a matrix are called by their values, and counted, as soon as they are known."""
+"""Matrix combinations are named by their values, and counted, as soon as they are known."""
 
 import io
 
@@ -34,7 +34,7 @@ def feed(sample):
     ]
 
 
-def test_lines_and_the_summary_have_the_values(feed, feed_all):
+def test_lines_and_summary_have_the_values(feed, feed_all):
     plan, happenings = feed
     follower, stream = Follower(plan), io.StringIO()
     display = make_display(stream, follower, {})
@@ -79,7 +79,7 @@ def test_all_combinations_count_once_their_number_is_known(feed):
     assert {task.status for task in follower.tasks} == {"Waiting"}
 
 
-def test_the_live_view_counts_them(feed):
+def test_live_view_counts_combinations(feed):
     plan, happenings = feed
     follower = Follower(plan)
 
@@ -94,7 +94,7 @@ def test_the_live_view_counts_them(feed):
     assert "test[3:go=1.22]" in text()
 
 
-def test_a_record_has_the_lines_of_a_combination_at_its_attempt(feed, tmp_path):
+def test_record_assigns_lines_to_the_attempt_of_a_combination(feed, tmp_path):
     plan, happenings = feed
     pod = {"metadata": {"name": "x"}, "spec": {"initContainers": [], "containers": []}}
     recorder = Recorder(tmp_path, plan, pod, backend="host", files=())
@@ -104,7 +104,7 @@ def test_a_record_has_the_lines_of_a_combination_at_its_attempt(feed, tmp_path):
     assert recorder._pending_lines[0].split("\t")[1:] == ['test[go="a,b"]', "make", "1", "hello\n"]
 
 
-def test_what_was_skipped_says_what_decided_it(sample, feed_all):
+def test_skipped_task_shows_the_deciding_expression(sample, feed_all):
     message = 'when: $(params.env) in [production]: the value was "staging"'
     plan = sample.plan(sample.task("deploy", "run"))
     follower, stream = Follower(plan), io.StringIO()
@@ -112,14 +112,14 @@ def test_what_was_skipped_says_what_decided_it(sample, feed_all):
     skipped = TaskSkipped(1, "deploy", "When Expressions evaluated to false", message)
     feed_all(follower, display, [sample.run_started(), skipped, sample.run_finished(2)])
     display.close(summarize(follower, Outcome("Succeeded", "Completed", ""), 2, None))
-    told = f"When Expressions evaluated to false: {message}"
-    assert f"[deploy] Skipped: {told}" in stream.getvalue()
+    reason = f"When Expressions evaluated to false: {message}"
+    assert f"[deploy] Skipped: {reason}" in stream.getvalue()
     assert [line.split("  ")[-1].strip() for line in stream.getvalue().splitlines() if line.startswith("deploy ")] == [
-        told
+        reason
     ]
 
 
-def test_a_sidecar_that_ends_early_is_reported_after_its_lines(sample, feed_all):
+def test_early_end_of_a_sidecar_is_reported_after_its_lines(sample, feed_all):
     task = sample.task("test", "make")
     slot = task.slots[0]._replace(sidecars=("test-db",))
     plan = sample.plan(task._replace(sidecars=(Sidecar(Step("db")),), slots=(slot,)))

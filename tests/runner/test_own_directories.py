@@ -1,4 +1,4 @@
-"""Where monopod keeps what outlives a run."""
+"""The directories for files that outlive a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monopod.runner.records import own_directories
 
 
 @pytest.mark.parametrize("given", ["/elsewhere", "", "relative"])
-def test_the_users_choice_holds_unless_it_is_relative(monkeypatch, given):
+def test_absolute_xdg_directories_are_used(monkeypatch, given):
     monkeypatch.setenv("HOME", "/home/me")
     for name in ("XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, given)

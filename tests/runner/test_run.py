@@ -1,6 +1,6 @@
-"""Following a Pod to its end: what is read in which order, how a run is cancelled, and what is taken for its outcome.
+"""Following a Pod to its end: the order of reading, cancelling, and the outcome.
 
-The Pod here is a script: each time it is looked at it goes one step on. The real thing is in test_run_on_host.py and
+The Pod here follows a script: each poll takes one step. Real Pods are tested in test_run_on_host.py and
 test_cancel_on_host.py.
 """
 
@@ -28,14 +28,14 @@ from monopod.runner.run import KILL_SECONDS, KILLING, MOST_END_SECONDS, NOTICES,
 from monopod.schemas.run_events import RunCancelling, TaskSkipped, to_line
 
 
-def told(*events):
-    """What the coordinator writes."""
+def reported(*events):
+    """Return the coordinator's output for these events."""
     return ContainerOutput("coordinator", "stdout", "".join(to_line(event) + "\n" for event in events).encode())
 
 
 def cancelling(*modes):
-    """What the coordinator writes when it has taken requests."""
-    return told(*(RunCancelling(START, mode) for mode in modes))
+    """Return the coordinator's output after requests with these modes."""
+    return reported(*(RunCancelling(START, mode) for mode in modes))
 
 
 def finished(phase="Succeeded", **status):
@@ -43,7 +43,7 @@ def finished(phase="Succeeded", **status):
 
 
 class ScriptedRequest:
-    """What `monopod cancel` asks for; the answer goes into a list."""
+    """A request of `monopod cancel`; the answer goes into a list."""
 
     def __init__(self, mode, answers):
         self.mode = mode
@@ -82,7 +82,7 @@ class Clock:
 
 
 class IdleDisplay(PlainDisplay):
-    """Is asked, after each round, when it wants to draw again: then the time passes in which nothing happens."""
+    """Lets idle time pass when the runner asks, after each round, for the next refresh."""
 
     def __init__(self, clock, *arguments):
         super().__init__(*arguments)
@@ -94,22 +94,22 @@ class IdleDisplay(PlainDisplay):
         return super().refresh(now)
 
 
-class HeldUp(NamedTuple):
-    """That showing what happened takes this many seconds."""
+class SlowDisplay(NamedTuple):
+    """Showing this round takes this many seconds."""
 
     seconds: float
 
 
 class Idle(NamedTuple):
-    """That nothing happens for this many seconds after this round."""
+    """Nothing happens for this many seconds after this round."""
 
     seconds: float
 
 
 class ScriptedPod:
-    """Tells of the events of a script, a round at a time.
+    """Yields the events of a script, one round at a time.
 
-    A number in it is a signal that the runner gets, a text the mode in which `monopod cancel` wants it cancelled.
+    A number in the script is a signal to the runner, a text is the mode of a request by `monopod cancel`.
     """
 
     def __init__(self, rounds, written, wake_up, clock):
@@ -117,11 +117,11 @@ class ScriptedPod:
         self.rounds = list(rounds)
         self.written = written
         self.wake_up = wake_up
-        self.asked = []
+        self.calls = []
         self.waiting = []
         self.answers = []
         self.bell, self.bell_end = os.pipe()
-        os.write(self.bell_end, b"x")  # there is always something to tell
+        os.write(self.bell_end, b"x")  # there are always events to read
 
     def fileno(self):
         return self.bell
@@ -136,7 +136,7 @@ class ScriptedPod:
                 os.write(self.wake_up, bytes([event]))
             elif isinstance(event, str):
                 self.waiting.append(ScriptedRequest(event, self.answers))
-            elif isinstance(event, HeldUp):
+            elif isinstance(event, SlowDisplay):
                 self.clock.pass_(event.seconds)
             elif isinstance(event, Idle):
                 self.clock.idle = event.seconds
@@ -147,16 +147,16 @@ class ScriptedPod:
         return True
 
     def signal(self, container, number):
-        self.asked.append((container, number))
+        self.calls.append((container, number))
 
     def end_unstarted(self):
-        self.asked.append("end unstarted")
+        self.calls.append("end unstarted")
 
     def kill(self):
-        self.asked.append("kill")
+        self.calls.append("kill")
 
     def declare_dead(self, container, reason, message):
-        self.asked.append((container, reason, message))
+        self.calls.append((container, reason, message))
 
     def close(self):
         os.close(self.bell)
@@ -165,7 +165,7 @@ class ScriptedPod:
 
 @pytest.fixture
 def follow(sample, monkeypatch):
-    """Follows a scripted Pod; returns what was shown, the outcome, the Pod, and the names that were told."""
+    """Follows a scripted Pod; returns the shown lines, the outcome, the Pod, and the reported names."""
 
     def follow(*rounds, written=None):
         reader, writer = os.pipe()
@@ -209,8 +209,8 @@ SHOWN = [
 ]
 
 
-def test_what_a_step_wrote_is_shown_before_its_end(follow, whole):
-    shown, outcome, _, names = follow([told(*whole)], [finished()], written={"build-make": [b"te", b"xt\n"]})
+def test_output_of_a_step_is_shown_before_its_end(follow, whole):
+    shown, outcome, _, names = follow([reported(*whole)], [finished()], written={"build-make": [b"te", b"xt\n"]})
     assert shown == SHOWN
     assert (outcome.status, outcome.exit_code) == ("Succeeded", 0)
     assert names == ["build-1"]
@@ -219,15 +219,15 @@ def test_what_a_step_wrote_is_shown_before_its_end(follow, whole):
 ENDED = ContainerTerminated("coordinator", 0, 137, 9, "Error", "", 1.0, 2.0)
 
 
-def test_what_a_coordinator_tells_again_changes_nothing(follow, whole):
-    """One that was killed before it could note that it told something tells it once more."""
-    once = follow([told(*whole)], [finished()], written={"build-make": [b"text\n"]})
+def test_repeated_events_change_nothing(follow, whole):
+    """A coordinator that was killed before it recorded that it reported an event reports it again."""
+    once = follow([reported(*whole)], [finished()], written={"build-make": [b"text\n"]})
     ended = ContainerTerminated("coordinator", 0, 137, 9, "Error", "", 1.0, 2.0)
     for number in range(len(whole)):
         again = follow(
-            [told(*whole[: number + 1])],
-            [ended, told(whole[number])],
-            [ended, told(*whole[number:])],
+            [reported(*whole[: number + 1])],
+            [ended, reported(whole[number])],
+            [ended, reported(*whole[number:])],
             [finished()],
             written={"build-make": [b"text\n"]},
         )
@@ -235,22 +235,22 @@ def test_what_a_coordinator_tells_again_changes_nothing(follow, whole):
         assert again[1] == once[1]
 
 
-def test_an_end_that_is_told_again_puts_nothing_off(follow, whole):
+def test_repeated_end_does_not_extend_the_wait(follow, whole):
     ended = ContainerTerminated("coordinator", 0, 137, 9, "Error", "", 1.0, 2.0)
-    again = [[ended, told(whole[-1]), Idle(MOST_END_SECONDS / 3)] for _ in range(4)]
-    _, _, pod, _ = follow([told(*whole), Idle(MOST_END_SECONDS / 3)], *again, [finished()])
-    assert pod.asked == ["kill"] * 3  # after 90, 120 and 150 seconds
+    again = [[ended, reported(whole[-1]), Idle(MOST_END_SECONDS / 3)] for _ in range(4)]
+    _, _, pod, _ = follow([reported(*whole), Idle(MOST_END_SECONDS / 3)], *again, [finished()])
+    assert pod.calls == ["kill"] * 3  # after 90, 120 and 150 seconds
 
 
-def test_events_may_come_in_any_pieces(follow, whole):
-    data = told(*whole).data
+def test_events_may_arrive_in_any_chunks(follow, whole):
+    data = reported(*whole).data
     pieces = [ContainerOutput("coordinator", "stdout", data[start : start + 7]) for start in range(0, len(data), 7)]
     shown, outcome, *_ = follow(*([piece] for piece in pieces), [finished()], written={"build-make": [b"text"]})
     assert shown == SHOWN
     assert outcome.exit_code == 0
 
 
-def test_other_words_of_the_coordinator_are_shown_too(follow, whole):
+def test_other_output_of_the_coordinator_is_shown(follow, whole):
     shown, *_ = follow(
         [
             ContainerOutput("coordinator", "stdout", b"not JSON\n"),
@@ -262,9 +262,9 @@ def test_other_words_of_the_coordinator_are_shown_too(follow, whole):
     assert shown == ["[coordinator] not JSON", "[coordinator] oh dear", "warning: limits are not enforced"]
 
 
-def test_without_an_outcome_it_has_failed(follow, whole):
+def test_run_without_an_outcome_has_failed(follow, whole):
     ended = ContainerTerminated("coordinator", 0, 137, 9, "Error", "", 1.0, 2.0)
-    _, outcome, *_ = follow([told(*whole[:-1])], [ended, finished("Failed")])
+    _, outcome, *_ = follow([reported(*whole[:-1])], [ended, finished("Failed")])
     assert outcome.exit_code == 1
     assert outcome.message == (
         "the coordinator did not report how the run ended: it ended with exit code 137: ended by SIGKILL"
@@ -273,9 +273,9 @@ def test_without_an_outcome_it_has_failed(follow, whole):
     assert outcome.message == "the coordinator did not report how the run ended: the Pod's sandbox was killed"
 
 
-def test_a_success_that_the_pod_denies_is_one_and_is_told_of(follow, whole):
+def test_success_contradicted_by_the_pod_succeeds_with_a_warning(follow, whole):
     ended = ContainerTerminated("build-sidecar-db", 0, 137, 9, "OOMKilled", "", 1.0, 2.0)
-    shown, outcome, *_ = follow([told(*whole)], [ended, finished("Failed")])
+    shown, outcome, *_ = follow([reported(*whole)], [ended, finished("Failed")])
     assert (outcome.status, outcome.exit_code) == ("Succeeded", 0)
     assert shown[-1] == (
         "warning: the run succeeded, but its Pod counts as Failed: not all of its containers ended well "
@@ -283,25 +283,27 @@ def test_a_success_that_the_pod_denies_is_one_and_is_told_of(follow, whole):
     )
 
 
-def test_a_failure_stays_one_whatever_the_pod_says(follow, whole, sample):
-    _, outcome, *_ = follow([told(*whole[:-1], sample.run_finished(3, "TimedOut", "PipelineRunTimeout"))], [finished()])
+def test_failure_contradicted_by_the_pod_stays_a_failure(follow, whole, sample):
+    _, outcome, *_ = follow(
+        [reported(*whole[:-1], sample.run_finished(3, "TimedOut", "PipelineRunTimeout"))], [finished()]
+    )
     assert (outcome.status, outcome.exit_code) == ("TimedOut", 1)
 
 
-def test_the_first_interrupt_cancels_and_the_run_says_how_it_ended(follow, whole, sample):
+def test_first_interrupt_cancels_the_run(follow, whole, sample):
     shown, outcome, pod, _ = follow(
-        [told(*whole[:3])],
+        [reported(*whole[:3])],
         [int(signal.SIGINT)],
-        [told(sample.run_finished(3, "Cancelled"))],
+        [reported(sample.run_finished(3, "Cancelled"))],
         [finished("Failed")],
     )
     assert shown[-1] == NOTICES["Cancelled"]
-    assert pod.asked == [("coordinator", signal.SIGINT)]
+    assert pod.calls == [("coordinator", signal.SIGINT)]
     assert outcome.exit_code == 130
 
 
-def test_an_interrupt_does_not_wait_for_all_that_a_step_wrote(follow, whole, sample, monkeypatch):
-    """Pieces of it are shown at once that were held back until the Step was known to have started."""
+def test_interrupt_does_not_wait_for_pending_output(follow, whole, sample, monkeypatch):
+    """Output that was held until the start of its Step is known is shown at once."""
     shown_pieces = []
     take = Follower.take
 
@@ -314,80 +316,80 @@ def test_an_interrupt_does_not_wait_for_all_that_a_step_wrote(follow, whole, sam
 
     monkeypatch.setattr(Follower, "take", interrupted)
     written = {"build-make": [b"one\n" * 20, b"two\n" * 20, b"three\n" * 20]}
-    shown, _, pod, _ = follow([told(*whole[:4])], [told(sample.run_finished(3))], [finished()], written=written)
+    shown, _, pod, _ = follow([reported(*whole[:4])], [reported(sample.run_finished(3))], [finished()], written=written)
     assert shown.index(NOTICES["Cancelled"]) < shown.index("[build : make] two")
-    assert pod.asked == [("coordinator", signal.SIGINT)]
+    assert pod.calls == [("coordinator", signal.SIGINT)]
 
 
-def test_the_second_interrupt_kills(follow, whole):
+def test_second_interrupt_kills_the_run(follow, whole):
     shown, outcome, pod, _ = follow(
-        [told(*whole[:3])],
+        [reported(*whole[:3])],
         [int(signal.SIGTERM), int(signal.SIGINT)],
         [finished("Failed")],
     )
     assert shown[-2:] == [NOTICES["Cancelled"], KILLING]
-    assert pod.asked == [("coordinator", signal.SIGINT), "kill"]
+    assert pod.calls == [("coordinator", signal.SIGINT), "kill"]
     assert outcome.exit_code == 130
 
 
-def test_without_a_terminal_it_is_killed_at_once(follow, whole):
-    shown, outcome, pod, _ = follow([told(*whole[:3])], [int(signal.SIGHUP)], [finished("Failed")])
+def test_hangup_kills_the_run_at_once(follow, whole):
+    shown, outcome, pod, _ = follow([reported(*whole[:3])], [int(signal.SIGHUP)], [finished("Failed")])
     assert shown[-1] == KILLING
-    assert pod.asked == ["kill"]
+    assert pod.calls == ["kill"]
     assert outcome.exit_code == 130
 
 
-def test_what_is_asked_before_the_run_has_started_is_passed_on_then(follow, whole):
+def test_request_before_the_start_is_sent_after_it(follow, whole):
     shown, _, pod, _ = follow(
         [int(signal.SIGINT)],
         [],
         [ContainerStarted("coordinator", 0, 1.0)],
-        [told(*whole)],
+        [reported(*whole)],
         [finished()],
     )
     assert shown[0] == NOTICES["Cancelled"]
-    assert pod.asked == ["end unstarted", ("coordinator", signal.SIGINT)]
+    assert pod.calls == ["end unstarted", ("coordinator", signal.SIGINT)]
     _, outcome, pod, _ = follow([int(signal.SIGINT)], [int(signal.SIGINT)], [finished("Failed")])
-    assert pod.asked == ["end unstarted", "kill"]
+    assert pod.calls == ["end unstarted", "kill"]
     assert outcome.exit_code == 130
     *_, pod, _ = follow(
         ["StoppedRunFinally"],
         ["CancelledRunFinally"],
-        [told(*whole[:3])],
+        [reported(*whole[:3])],
         [cancelling("CancelledRunFinally")],
         [finished("Failed")],
     )
-    assert pod.asked == [("coordinator", signal.SIGUSR1)]
+    assert pod.calls == [("coordinator", signal.SIGUSR1)]
     assert pod.answers == ["CancelledRunFinally"] * 2
 
 
 @pytest.mark.parametrize("mode", ["Cancelled", "StoppedRunFinally"])
-def test_a_request_is_sent_again_to_a_coordinator_that_was_started_again(follow, whole, mode):
+def test_request_is_repeated_to_a_restarted_coordinator(follow, whole, mode):
     *_, pod, _ = follow(
-        [told(*whole[:3]), mode],
+        [reported(*whole[:3]), mode],
         [ENDED, ContainerStarted("coordinator", 1, 2.0)],
-        [told(whole[3])],
+        [reported(whole[3])],
         [cancelling(mode)],
         [finished("Failed")],
     )
-    assert pod.asked == [("coordinator", SIGNALS[mode])] * 2
+    assert pod.calls == [("coordinator", SIGNALS[mode])] * 2
 
 
 @pytest.mark.parametrize("last", [ENDED, ContainerStarted("coordinator", 1, 2.0)])
-def test_a_request_that_was_handled_is_not_sent_again(follow, whole, sample, last):
-    """A cluster may report the end of a coordinator before the log of the same coordinator is read."""
+def test_handled_request_is_not_repeated(follow, whole, sample, last):
+    """A cluster may report the end of a coordinator before its log has been read."""
     *_, pod, _ = follow(
-        [told(*whole[:3]), "Cancelled"],
+        [reported(*whole[:3]), "Cancelled"],
         [ENDED, last],
-        [cancelling("Cancelled"), told(whole[3], sample.run_finished(3, "Cancelled"))],
+        [cancelling("Cancelled"), reported(whole[3], sample.run_finished(3, "Cancelled"))],
         [finished("Failed")],
     )
-    assert pod.asked == [("coordinator", signal.SIGINT)]
+    assert pod.calls == [("coordinator", signal.SIGINT)]
 
 
-def test_each_way_to_cancel_has_its_signal_and_only_a_harder_one_follows(follow, whole):
+def test_cancel_modes_have_signals_and_only_get_harder(follow, whole):
     shown, outcome, pod, _ = follow(
-        [told(*whole[:3])],
+        [reported(*whole[:3])],
         ["StoppedRunFinally"],
         [cancelling("StoppedRunFinally"), "StoppedRunFinally", "CancelledRunFinally"],
         [cancelling("CancelledRunFinally")],
@@ -398,7 +400,7 @@ def test_each_way_to_cancel_has_its_signal_and_only_a_harder_one_follows(follow,
     )
     gentlest_first = ["StoppedRunFinally", "CancelledRunFinally", "Cancelled"]
     assert shown[-3:] == [NOTICES[mode] for mode in gentlest_first]
-    assert pod.asked == [("coordinator", each) for each in (signal.SIGUSR2, signal.SIGUSR1, signal.SIGINT)]
+    assert pod.calls == [("coordinator", each) for each in (signal.SIGUSR2, signal.SIGUSR1, signal.SIGINT)]
     gentlest, gentle, hard = gentlest_first
     assert pod.answers == [gentlest, gentlest, gentle, gentle, gentle, hard]
     assert outcome.exit_code == 130
@@ -407,27 +409,27 @@ def test_each_way_to_cancel_has_its_signal_and_only_a_harder_one_follows(follow,
 @pytest.mark.parametrize("mode", ["StoppedRunFinally", "CancelledRunFinally", "Cancelled"])
 def test_a_cancellation_by_others_is_shown_before_the_tasks_that_it_skips(follow, whole, mode):
     skipped = TaskSkipped(START + 3, "deploy", "PipelineRun was cancelled")
-    shown, *_ = follow([told(*whole[:3])], [cancelling(mode), told(skipped)], [finished("Failed")])
+    shown, *_ = follow([reported(*whole[:3])], [cancelling(mode), reported(skipped)], [finished("Failed")])
     assert shown[-2:] == [OTHERS_NOTICES[mode], "[deploy] Skipped: PipelineRun was cancelled"]
 
 
 @pytest.mark.parametrize("mode", ["StoppedRunFinally", "CancelledRunFinally", "Cancelled"])
-def test_an_interrupt_kills_only_what_was_cancelled_for_good(follow, whole, mode):
-    *_, pod, _ = follow([told(*whole[:3])], [mode], [int(signal.SIGINT)], [finished("Failed")])
-    assert pod.asked[1] == ("kill" if mode == "Cancelled" else ("coordinator", signal.SIGINT))
+def test_interrupt_kills_only_a_fully_cancelled_run(follow, whole, mode):
+    *_, pod, _ = follow([reported(*whole[:3])], [mode], [int(signal.SIGINT)], [finished("Failed")])
+    assert pod.calls[1] == ("kill" if mode == "Cancelled" else ("coordinator", signal.SIGINT))
 
 
-def test_a_run_that_has_ended_is_not_cancelled(follow, whole):
-    shown, outcome, pod, _ = follow([told(*whole)], ["Cancelled"], ["CancelledRunFinally", finished()])
-    assert (pod.asked, pod.answers) == ([], [None, None])
+def test_ended_run_is_not_cancelled(follow, whole):
+    shown, outcome, pod, _ = follow([reported(*whole)], ["Cancelled"], ["CancelledRunFinally", finished()])
+    assert (pod.calls, pod.answers) == ([], [None, None])
     assert not set(shown) & set(NOTICES.values())
     assert outcome.exit_code == 0
-    *_, pod, _ = follow([told(*whole[:3])], ["Cancelled"], [told(*whole[3:])], [finished()])
+    *_, pod, _ = follow([reported(*whole[:3])], ["Cancelled"], [reported(*whole[3:])], [finished()])
     assert pod.answers == [None]  # the coordinator did not take it: it was too late
 
 
-def test_a_run_that_succeeded_in_spite_of_an_interrupt_has_succeeded(follow, whole):
-    _, outcome, *_ = follow([told(*whole[:3]), int(signal.SIGINT)], [told(*whole[3:])], [finished()])
+def test_run_that_succeeded_despite_an_interrupt(follow, whole):
+    _, outcome, *_ = follow([reported(*whole[:3]), int(signal.SIGINT)], [reported(*whole[3:])], [finished()])
     assert outcome.exit_code == 0
 
 
@@ -441,32 +443,32 @@ def test_a_run_that_succeeded_in_spite_of_an_interrupt_has_succeeded(follow, who
 def test_container_that_cannot_start_is_reported_to_the_coordinator(follow, event):
     shown, _, pod, _ = follow([event], [finished()])
     assert shown == ["warning: container build-make could not be started: no such user"]
-    assert pod.asked == [("build-make", "StartError", "no such user")]
+    assert pod.calls == [("build-make", "StartError", "no such user")]
 
 
-def test_a_coordinator_that_refuses_to_start_ends_the_run_at_once(follow):
+def test_coordinator_that_refuses_to_start_ends_the_run_at_once(follow):
     why = "this Plan was made by another version of monopod; compile the Pipeline again"
     refuses = ContainerTerminated("coordinator", 0, 2, None, "Error", f"{why}\n", None, 2.0)
     _, outcome, pod, _ = follow(
         [refuses], [dataclasses.replace(refuses, restart_count=1)], [finished("Failed", reason="Deleted")]
     )
-    assert pod.asked == ["kill"]
+    assert pod.calls == ["kill"]
     assert (outcome.status, outcome.message) == ("Failed", f"the run did not start: {why}")
 
 
 @pytest.mark.parametrize(("count", "start"), [(0, "the run did not start"), (1, "the coordinator did not report how")])
-def test_a_run_whose_coordinator_was_never_started_did_not_start(follow, whole, count, start):
-    events = [told(*whole[:count]), finished("Failed", reason="NotStarted", message="no room")]
+def test_run_whose_coordinator_never_started(follow, whole, count, start):
+    events = [reported(*whole[:count]), finished("Failed", reason="NotStarted", message="no room")]
     _, outcome, *_ = follow(events)
     assert (outcome.status, outcome.exit_code) == ("Failed", 1)
     assert outcome.message.startswith(start)
     assert outcome.message.endswith(": no room")
 
 
-def test_a_coordinator_that_was_killed_is_waited_for(follow, whole):
+def test_killed_coordinator_is_awaited(follow, whole):
     killed = ContainerTerminated("coordinator", 0, 137, 9, "Error", "", None, 2.0)
-    _, outcome, pod, _ = follow([killed], [told(*whole)], [finished()])
-    assert pod.asked == []
+    _, outcome, pod, _ = follow([killed], [reported(*whole)], [finished()])
+    assert pod.calls == []
     assert outcome.exit_code == 0
 
 
@@ -475,23 +477,25 @@ ENDS_NOT = "warning: the run is over, but some of its containers are still runni
 
 def test_containers_that_do_not_end_are_killed(follow, whole):
     almost = [Idle(0.6 * MOST_END_SECONDS)]
-    shown, outcome, pod, _ = follow([told(*whole)], almost, almost, [], [finished()])
+    shown, outcome, pod, _ = follow([reported(*whole)], almost, almost, [], [finished()])
     assert shown[-1] == ENDS_NOT
-    assert pod.asked == ["kill"]
+    assert pod.calls == ["kill"]
     assert outcome.exit_code == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
-def test_a_pod_that_was_killed_and_does_not_end_is_killed_again(follow, whole, number):
+def test_killed_pod_that_does_not_end_is_killed_again(follow, whole, number):
     idle = [Idle(1.1 * KILL_SECONDS)]
     signals = [int(number)] if number == signal.SIGHUP else [int(number), int(number)]
-    shown, _, pod, _ = follow([told(*whole[:3])], signals, idle, idle, [finished("Failed")])
-    assert pod.asked.count("kill") == 3
+    shown, _, pod, _ = follow([reported(*whole[:3])], signals, idle, idle, [finished("Failed")])
+    assert pod.calls.count("kill") == 3
     assert ENDS_NOT not in shown
 
 
-def test_who_could_not_look_does_not_blame_the_containers(follow, whole):
-    held_up = [HeldUp(2 * MOST_END_SECONDS)]
-    shown, _, pod, _ = follow([told(*whole)], held_up, [Idle(0.6 * MOST_END_SECONDS)], held_up, [finished()])
+def test_busy_runner_does_not_blame_the_containers(follow, whole):
+    slow_display = [SlowDisplay(2 * MOST_END_SECONDS)]
+    shown, _, pod, _ = follow(
+        [reported(*whole)], slow_display, [Idle(0.6 * MOST_END_SECONDS)], slow_display, [finished()]
+    )
     assert shown[-1] == SHOWN[-1]
-    assert pod.asked == []
+    assert pod.calls == []

@@ -1,4 +1,4 @@
-"""`monopod run` on a real terminal: what a person sees while the real command runs, and when it is over."""
+"""`monopod run` on a real terminal: the screen during a run and after it."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def task(name, step, script, after=()):
 
 
 def wait_for(name):
-    """Shell that waits for a file of the gate."""
+    """Return a shell command that waits for a file of the gate."""
     return f'while [ ! -e "$(workspaces.gate.path)/{name}" ]; do sleep 0.02; done'
 
 
@@ -57,7 +57,7 @@ PIPELINE = "".join(
         task("integration", "run", "echo never", ["unit-tests"]),
         task("publish", "push", "echo never", ["integration", "lint"]),
         "    finally:\n",
-        task("report", "tell", "echo bye"),
+        task("report", "echo", "echo bye"),
     ]
 )
 
@@ -97,7 +97,7 @@ def start(tmp_path, gate):
 
 
 def isolated(folder):
-    """Where what the command keeps goes to, so that runs of other tests are not in the way."""
+    """Separates the command's files from other tests."""
     return {
         "TMPDIR": str(folder / "state"),
         "XDG_STATE_HOME": str(folder / "home"),
@@ -106,23 +106,23 @@ def isolated(folder):
 
 
 def row_of(screen, task):
-    """The row of a Task in the tree; empty if it is not to be seen."""
+    """Return the row of a Task in the tree; empty if it is not visible."""
     return next((row for row in screen.rows if re.match(rf"[✓✗●○⊘] ([│├└─ ]+ )?{task} ", row)), "")
 
 
 def plain(row):
-    """A row without what is never the same: single blanks, and # for times and sizes."""
+    """Return a row with single blanks, and # for times and sizes."""
     return re.sub(r"(\d+m)?\d+(\.\d)?(s|%|[KMG]i)(?= |$)", "#", re.sub(" +", " ", row))
 
 
 def is_drawn(screen, last_row):
-    """Whether the headline is there, and below it a row with this text."""
+    """Whether the headline is shown, and below it a row with this text."""
     *_, view = "\n".join(screen.rows).rpartition("── ci ")
     return last_row in view
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 50)])
-def test_a_run_that_fails(start, gate, width, height):
+def test_view_of_a_failing_run(start, gate, width, height):
     with start(width, height) as terminal:
         screen = terminal.screen
         terminal.wait_for("lint: no files yet")
@@ -159,16 +159,18 @@ def test_a_run_that_fails(start, gate, width, height):
             "unit-tests pytest │ test 1 … 日本語",
             "unit-tests pytest │ exit code 3",
             "lint ruff         │ lint: 3 files",
-            "report tell       │ bye",
+            "report echo       │ bye",
         ]
         summary = lines[lines.index(output[-1]) + 1 :]
         start_of_table = [plain(line) for line in summary].index(" TASK STATUS STARTED TOOK WHY")
         report, table = summary[:start_of_table], summary[start_of_table + 1 : -2]
         assert report[0].startswith("── unit-tests : pytest failed: exit code 3 ───")
         assert report[1].startswith("$ while [ ! -e ")
-        told = "".join(report[2:])
-        assert told.startswith("test 1 … 日本語skipped as a result: integration, publishfull output: monopod report ci")
-        assert told.endswith(".html")
+        failure = "".join(report[2:])
+        assert failure.startswith(
+            "test 1 … 日本語skipped as a result: integration, publishfull output: monopod report ci"
+        )
+        assert failure.endswith(".html")
         assert [line[:52] for line in map(plain, table) if line[0] in "✓✗⊘"] == [
             "✓ clone Succeeded +# #",
             "✓ lint Succeeded +# #",
@@ -181,7 +183,7 @@ def test_a_run_that_fails(start, gate, width, height):
         assert summary[-1] == "Tasks Completed: 4 (Failed: 1, Cancelled 0), Skipped: 2"
 
 
-def test_the_view_follows_the_size_of_the_terminal(start, gate):
+def test_view_follows_the_size_of_the_terminal(start, gate):
     with start(80, 24) as terminal:
         terminal.wait_for("lint: no files yet")
         for width, height in ((200, 50), (50, 6), (120, 30)):
@@ -208,7 +210,7 @@ def test_many_tasks_on_a_small_terminal(start, gate):
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"CI": "true"}])
-def test_where_no_live_view_is_welcome_nothing_moves_the_cursor(start, gate, environment):
+def test_cursor_never_moves_without_a_live_view(start, gate, environment):
     for name in ("started", "tests", "lint"):
         gate(name)
     with start(80, 24, **environment) as terminal:
@@ -218,7 +220,7 @@ def test_where_no_live_view_is_welcome_nothing_moves_the_cursor(start, gate, env
         assert "full output: monopod report ci" in terminal.screen.text
 
 
-def test_what_steps_write_cannot_harm_the_terminal(start):
+def test_output_of_steps_cannot_harm_the_terminal(start):
     script = r"printf '\033[2J\033[1;1Hhome\033]0;title\007 \033[31mred\033[0m \033[?25h\033c\n'; exit 1"
     pipeline = PIPELINE[: PIPELINE.index("    - name: clone")] + task("hostile", "write", script)
     with start(80, 24, pipeline=pipeline) as terminal:
@@ -231,7 +233,7 @@ def test_what_steps_write_cannot_harm_the_terminal(start):
             assert sequence not in terminal.sent
 
 
-def test_control_c_cancels_and_leaves_the_terminal_as_it_was(start, gate):
+def test_control_c_cancels_and_restores_the_terminal(start, gate):
     with start(80, 24) as terminal:
         terminal.wait_for("lint: no files yet")
         terminal.type("\x03")
@@ -241,24 +243,24 @@ def test_control_c_cancels_and_leaves_the_terminal_as_it_was(start, gate):
         assert "✗ ci Cancelled in " in terminal.screen.text
 
 
-def test_a_terminal_that_is_stopped_holds_up_nothing(start, gate, tmp_path):
+def test_stopped_terminal_never_blocks_the_run(start, gate, tmp_path):
     steps = [
         task("count", "seq", f"echo begun\n{wait_for('go')}\nseq -f 'n %g' 20000"),
-        task("last", "tell", 'echo done > "$(workspaces.gate.path)/told"', ["count"]),
+        task("last", "echo", 'echo done > "$(workspaces.gate.path)/done"', ["count"]),
     ]
-    os.mkfifo(tmp_path / "gate" / "told")
+    os.mkfifo(tmp_path / "gate" / "done")
     with start(80, 24, pipeline=PIPELINE[: PIPELINE.index("    - name: clone")] + "".join(steps)) as terminal:
         terminal.wait_for("begun")
         terminal.type("\x13")  # Ctrl-S
         gate("go")
-        slow_reader.wait_until_told(tmp_path / "gate", terminal.process)
+        slow_reader.wait_until_steps_are_done(tmp_path / "gate", terminal.process)
         terminal.type("\x11")  # Ctrl-Q
         assert terminal.finish() == 0
         lines = [line for line in terminal.screen.text.splitlines() if "│ n " in line]
         assert lines == [f"count seq │ n {number}" for number in range(1, 20001)]
 
 
-def test_control_z_gives_the_terminal_back(start, gate):
+def test_control_z_restores_the_terminal(start, gate):
     with start(80, 24, shell='"$@"; echo "status $?"; read line; fg') as terminal:
         screen = terminal.screen
         terminal.wait_for("report ")
@@ -279,7 +281,7 @@ def test_control_z_gives_the_terminal_back(start, gate):
         assert screen.cursor_is_visible
 
 
-def test_the_view_after_sigstop_is_below_text_written_meanwhile(start, gate):
+def test_view_after_sigstop_is_below_text_written_in_between(start, gate):
     with start(80, 24, shell='"$@"; echo; echo "status $?"; read line; fg') as terminal:
         screen = terminal.screen
         terminal.wait_for("lint: no files yet")
@@ -295,22 +297,22 @@ def test_the_view_after_sigstop_is_below_text_written_meanwhile(start, gate):
         assert terminal.finish() == 1
 
 
-def test_only_some_lines_with_the_time_on_a_terminal(start, gate):
+def test_selected_lines_with_timestamps_on_a_terminal(start, gate):
     for name in ("started", "tests", "lint"):
         gate(name)
-    with start(200, 50, "--logs", "lint", "--logs", "report/tell", "--timestamps") as terminal:
+    with start(200, 50, "--logs", "lint", "--logs", "report/echo", "--timestamps") as terminal:
         assert terminal.finish() == 1
         lines = [line for line in terminal.screen.text.splitlines() if " │ " in line]
         stamp = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
         assert sorted(re.sub(f"^{stamp}", "@", line) for line in lines) == [
             "@lint ruff         │ lint: 3 files",
             "@lint ruff         │ lint: no files yet",
-            "@report tell       │ bye",
+            "@report echo       │ bye",
             "@unit-tests pytest │ exit code 3",
         ]
 
 
-def test_a_quiet_run_on_a_terminal(start, gate):
+def test_quiet_run_on_a_terminal(start, gate):
     for name in ("started", "tests", "lint"):
         gate(name)
     with start(80, 24, "--quiet") as terminal:
@@ -359,7 +361,7 @@ def test_folds_in_the_log_of_each_ci_system(run, environment, begin, end):
     fold, folds = None, {}
     for line in done.stdout.split("\n"):
         if opened := re.match(begin, line):
-            assert fold is None or "BUILDKITE" in environment  # where a fold ends as the next one begins
+            assert fold is None or "BUILDKITE" in environment  # where a fold ends when the next fold starts
             fold = opened[1]
             folds.setdefault(fold, [])
         elif re.match(end, line):
@@ -374,11 +376,11 @@ def test_folds_in_the_log_of_each_ci_system(run, environment, begin, end):
             *["[unit-tests] started", "[unit-tests : pytest] test 1 … 日本語"],
             "[unit-tests : pytest] exit code 3",
         ],
-        "report": ["[report] started", "[report : tell] bye"],
+        "report": ["[report] started", "[report : echo] bye"],
     }
 
 
-def test_an_unknown_name_is_reported_before_anything_runs(run):
+def test_unknown_name_is_reported_before_anything_runs(run):
     done = run("--logs", "unit-test/pytest", "--logs", "lint/flake8", "--logs", "clone")
     assert done.returncode == 2
     assert done.stdout == ""
@@ -389,14 +391,14 @@ def test_an_unknown_name_is_reported_before_anything_runs(run):
     )
 
 
-def test_what_shows_more_of_a_kept_run_is_its_log(run):
+def test_full_output_of_a_kept_run_is_its_log(run):
     done = run("--keep", "--quiet")
     more = re.search(r"full output: less (\S+)", done.stdout)
     with open(more[1]) as log:
         assert log.read() == "test 1 … 日本語\n"
 
 
-def test_what_shows_more_is_the_report_of_a_run_that_is_recorded(run, tmp_path):
+def test_full_output_of_a_recorded_run_is_its_report(run, tmp_path):
     done = run("-q")
     more = re.search(r"full output: monopod report (\S+) -o (\S+)", done.stdout)
     again = run("-o", more[2], command=("report", more[1]))
@@ -404,7 +406,7 @@ def test_what_shows_more_is_the_report_of_a_run_that_is_recorded(run, tmp_path):
     assert "lint: 3 files" in (tmp_path / more[2]).read_text()
 
 
-def test_what_shows_more_is_else_another_run(run):
+def test_full_output_needs_another_run_otherwise(run):
     done = run("-q", "--logs", "lint", "--no-record")
     more = re.search(r"full output: monopod (run .*)", done.stdout)[1].split(" ")
     assert more[-3:] == ["--no-record", "--logs", "unit-tests/pytest"]

@@ -50,7 +50,7 @@ spec:
     - name: report
       taskSpec:
         steps:
-        - name: tell
+        - name: echo
           image: busybox
           script: echo "second was $(tasks.second.status)"
 """
@@ -78,7 +78,7 @@ def start(tmp_path):
 
 @pytest.fixture
 def left_behind(tmp_path):
-    """What is left of a run: the names of its files, and the processes that still know its state directory."""
+    """Returns what a run left behind: the names of its files, and the processes that use its state directory."""
 
     def left_behind():
         state = str(tmp_path / "state")
@@ -95,7 +95,7 @@ def left_behind(tmp_path):
     return left_behind
 
 
-def test_a_failed_run_is_printed_line_by_line(start, left_behind):
+def test_failed_run_is_printed_line_by_line(start, left_behind):
     process = start("echo no; exit 7")
     output, errors = process.communicate()
     assert process.returncode == 1
@@ -107,7 +107,7 @@ def test_a_failed_run_is_printed_line_by_line(start, left_behind):
         "[second : act] no",
         "[second : act] exit code 7",
         "[third] Skipped: PipelineRun was stopping: Task second did not succeed",
-        "[report : tell] second was Failed",
+        "[report : echo] second was Failed",
         "=== second : act failed: exit code 7",
     ):
         assert line in lines
@@ -115,7 +115,7 @@ def test_a_failed_run_is_printed_line_by_line(start, left_behind):
     assert left_behind() == ([], [])
 
 
-def test_the_parent_may_ignore_sigchld(start, left_behind):
+def test_parent_may_ignore_sigchld(start, left_behind):
     ignore = "import os, signal as s, sys; s.signal(s.SIGCHLD, s.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
     process = start("exit 7", before=[sys.executable, "-c", ignore])
     output, errors = process.communicate()
@@ -125,7 +125,7 @@ def test_the_parent_may_ignore_sigchld(start, left_behind):
 
 
 @pytest.mark.parametrize(("form", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
-def test_the_finished_run_is_all_there_is_on_standard_output(start, form, read):
+def test_stdout_has_only_the_finished_document(start, form, read):
     process = start("exit 0", "-o", form)
     output, errors = process.communicate()
     assert process.returncode == 0
@@ -135,13 +135,13 @@ def test_the_finished_run_is_all_there_is_on_standard_output(start, form, read):
     assert "[first : talk] one" in errors.splitlines()
 
 
-def test_the_name_of_the_run_is_all_there_is_on_standard_output(start):
+def test_stdout_has_only_the_name_of_the_run(start):
     process = start("exit 1", "-o", "name")
     output, _ = process.communicate()
     assert (process.returncode, output) == (1, "pipelinerun.tekton.dev/test\n")
 
 
-def test_an_interrupt_cancels_and_leaves_nothing(start, left_behind):
+def test_interrupt_cancels_and_cleans_up(start, left_behind):
     process = start("trap 'echo stopping; exit 0' TERM; echo ready; while :; do sleep 0.1; done")
     lines = []
     with process:
@@ -155,7 +155,7 @@ def test_an_interrupt_cancels_and_leaves_nothing(start, left_behind):
     assert left_behind() == ([], [])
 
 
-def test_a_second_interrupt_kills_what_does_not_stop(start, left_behind):
+def test_second_interrupt_kills_what_does_not_stop(start, left_behind):
     again = "Cancelling: stopping running Steps. Press Ctrl-C again to kill them.\n"
     with start("trap '' TERM; echo ready; while :; do sleep 0.1; done") as process:
         for line in process.stdout:
@@ -165,12 +165,12 @@ def test_a_second_interrupt_kills_what_does_not_stop(start, left_behind):
     assert left_behind() == ([], [])
 
 
-def test_a_killed_runner_leaves_no_process(start):
+def test_killed_runner_leaves_no_process(start):
     with start("echo ready; sleep 1000") as process:
         for line in process.stdout:
             if line == "[second : act] ready\n":
                 process.kill()
-        process.stderr.read()  # until nobody holds it any more
+        process.stderr.read()  # until no process has it open
     assert process.returncode == -signal.SIGKILL
 
 
@@ -183,7 +183,7 @@ def test_kept_files_are_named(start, tmp_path):
     assert {"logs", "volumes", "pod.json"} <= set(os.listdir(kept))
 
 
-def test_steps_see_neither_the_record_of_their_run_nor_a_claim_outside_of_the_claims(tmp_path):
+def test_steps_see_neither_records_nor_claims(tmp_path):
     """As it is with the caller's own directories: the run works, its record is written, and no Step sees it."""
     home = Path(tempfile.mkdtemp(prefix="run-test-", dir="/opt" if os.geteuid() == 0 else Path.home()))
     try:

@@ -1,4 +1,4 @@
-"""Several runs in the files: made one after another, and what the other commands do with them."""
+"""Several runs in the files: `monopod run` and the other commands."""
 
 import io
 import json
@@ -54,7 +54,7 @@ def wrong(text, task):
     return text.replace(f"- name: {task}\n", f"- name: {task}\n      runAfter: [no-{task}]\n")
 
 
-def test_compile_writes_a_pod_for_each_and_the_rest_once(monopod):
+def test_compile_writes_a_pod_per_run_and_other_objects_once(monopod):
     code, output, _ = monopod("compile", runs("a", "b") + SERVICE)
     assert code == 0
     kinds_and_names = [
@@ -65,19 +65,19 @@ def test_compile_writes_a_pod_for_each_and_the_rest_once(monopod):
 
 
 @pytest.mark.parametrize(("name", "pods"), [("first-", ["first-"]), ("second", ["second"])])
-def test_a_name_or_generate_name_chooses(monopod, name, pods):
+def test_name_or_generate_name_selects_a_run(monopod, name, pods):
     _, output, _ = monopod("compile", runs("a", "b"), "--name", name)
     metadata = [each["metadata"] for each in yaml.safe_load_all(output)]
     assert [each.get("name", each.get("generateName")) for each in metadata] == pods
 
 
-def test_an_unused_name_is_reported(monopod):
+def test_unused_name_is_reported(monopod):
     code, output, errors = monopod("run", runs("a", "b"), "--name", "secnod")
     assert (code, output) == (2, "")
     assert errors == "no run, Pipeline or Task has the name 'secnod' (did you mean 'second'?)\n"
 
 
-def test_graph_draws_each(monopod):
+def test_graph_draws_each_run(monopod):
     _, output, _ = monopod("graph", runs("a", "b"))
     first, second = output.split("\n\n")
     assert "task1" in first
@@ -101,17 +101,17 @@ def test_check_reports_problems_of_each_run_and_shared_ones_once(monopod):
     assert output.count("\n") == 1
 
 
-def test_nothing_runs_if_one_of_them_is_wrong(monopod):
+def test_nothing_runs_if_one_run_is_invalid(monopod):
     code, output, _ = monopod("run", wrong(runs("echo hello", "exit 0"), "task2"))
     assert (code, output) == (2, "")
 
 
 class TestExitCode:
-    """What the command returns, by how the runs ended; the running itself is another matter."""
+    """The exit code of the command for each outcome of the runs, which do not really run here."""
 
     @pytest.fixture
     def ran(self, monopod, monkeypatch):
-        """Runs three that end as it says; returns the exit code, the output and the numbers of those that ran."""
+        """Runs three runs with these ends; returns the exit code, the output and the number of runs that ran."""
 
         def ran(*ends, output="human"):
             started = []
@@ -130,7 +130,7 @@ class TestExitCode:
     def ended(self, code, name=None, *, interrupted=False):
         return run_pods.Ended(code, name and {"kind": name}, interrupted)
 
-    def test_all_well(self, ran):
+    def test_all_succeeded(self, ran):
         assert ran(*[self.ended(0)] * 3) == (0, "", 3)
 
     @pytest.mark.parametrize("failed", [0, 1, 2])
@@ -144,11 +144,11 @@ class TestExitCode:
             130, "Not started: PipelineRun 'third'\n", 2,
         )  # fmt: skip
 
-    def test_one_that_succeeded_in_spite_of_an_interrupt_is_the_last(self, ran):
+    def test_run_that_succeeded_despite_an_interrupt_is_the_last(self, ran):
         assert ran(self.ended(0, interrupted=True))[::2] == (130, 1)
         assert ran(self.ended(0), self.ended(0), self.ended(0, interrupted=True)) == (0, "", 3)
 
-    def test_one_that_cannot_be_started(self, ran):
+    def test_run_that_cannot_start(self, ran):
         assert ran(self.ended(2))[::2] == (2, 1)
         assert ran(self.ended(0), self.ended(2))[::2] == (1, 2)
 
@@ -161,7 +161,7 @@ class TestExitCode:
 
 
 @pytest.mark.slow
-def test_they_run_one_after_another(monopod):
+def test_runs_are_run_one_after_another(monopod):
     code, output, errors = monopod("run", runs("echo one; exit 3", "echo two") + SERVICE, "-o", "json")
     assert code == 1
     failed, succeeded = json.loads(output)["items"]
@@ -175,7 +175,7 @@ def test_they_run_one_after_another(monopod):
 
 
 @pytest.mark.slow
-def test_the_names_are_printed_one_per_line(monopod):
+def test_names_are_printed_one_per_line(monopod):
     _, output, _ = monopod("run", runs("exit 0", "exit 0"), "-o", "name")
     first, second = output.splitlines()
     assert first.startswith("pipelinerun.tekton.dev/first-")

@@ -1,4 +1,4 @@
-"""The completion scripts in the real shells: what they offer, and that it is what the parsers take."""
+"""The completion scripts in real shells: their completions, and that the parsers accept them."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 def offered(shell: str, folder: Path, *line: str) -> set[str]:
-    """What a shell offers for the last of these words."""
+    """Return the completions of a shell for the last of these words."""
     if shell == "bash":
         command = ["bash", "--norc", "-c", BASH, "bash", *line]
     else:
@@ -125,7 +125,7 @@ class TestOffered:
         assert offered(shell, folder, "monopod", name, "--") == known
 
     @pytest.mark.parametrize("name", COMMANDS)
-    def test_the_choices_of_each_option(self, shell, folder, name):
+    def test_choices_of_each_option(self, shell, folder, name):
         need(shell)
         for option in words(name).options:
             if isinstance(option.values, tuple):
@@ -139,16 +139,16 @@ class TestOffered:
         assert offered(shell, folder, "monopod", "check", "pip") == files
         assert offered(shell, folder, "compile-pipeline", "pip") == files
 
-    def test_nothing_where_only_the_user_knows(self, shell, folder):
+    def test_no_completions_for_free_text(self, shell, folder):
         need(shell)
         assert offered(shell, folder, "monopod", "run", "--timeout", "") == set()
         assert offered(shell, folder, "monopod", "run", "-p", "pip") == set()
 
-    def test_arguments_that_have_choices(self, shell, folder):
+    def test_choices_of_arguments(self, shell, folder):
         need(shell)
         assert offered(shell, folder, "monopod", "completion", "") == set(SHELLS)
 
-    def test_options_of_the_other_program(self, shell, folder):
+    def test_options_of_other_programs(self, shell, folder):
         need(shell)
         assert "--output" in offered(shell, folder, "compile-pipeline", "--")
         assert "--help" in offered(shell, folder, "monopod", "--")
@@ -185,7 +185,7 @@ class TestOffered:
         assert offered(shell, folder, "monopod", "run", "-f", "pipeline.yaml", "--logs", "t") == {"test"}
 
 
-def test_bash_completes_what_follows_an_equals_sign(folder):
+def test_bash_completes_values_after_an_equals_sign(folder):
     assert offered("bash", folder, "monopod", "check", "--format=") == {"text", "json", "sarif"}
     assert offered("bash", folder, "monopod", "check", "--format=j") == {"json"}
 
@@ -225,7 +225,7 @@ class Terminal:
         os.write(self._master, text.encode())
 
     def wait_for(self, pattern: str) -> str:
-        """Wait until what was printed since the last time matches; return it."""
+        """Wait until the output since the last call matches; return it."""
         while re.search(pattern, self._seen) is None:
             ready, _, _ = select.select([self._master], [], [], DEADLINE)
             assert ready, f"{pattern!r} did not come, but {self._seen!r}"
@@ -241,7 +241,7 @@ class Terminal:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_a_person_presses_tab(shell: str, folder: Path):
+def test_pressing_tab(shell: str, folder: Path):
     need(shell)
     terminal = Terminal(shell, folder)
     try:
@@ -254,7 +254,7 @@ def test_a_person_presses_tab(shell: str, folder: Path):
         ):
             terminal.type(typed)
             terminal.wait_for(completed)
-        terminal.type("\x15")  # Ctrl-U: the line is gone
+        terminal.type("\x15")  # Ctrl-U clears the line
         terminal.type("monopod completion f\t")
         terminal.wait_for("fish")
         terminal.type("\x15compile-pipeline --outp\t")
@@ -276,12 +276,12 @@ def test_a_person_presses_tab(shell: str, folder: Path):
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_scripts_are_valid(shell: str, folder: Path):
+def test_scripts_are_valid(shell: str, folder: Path):
     need(shell)
     subprocess.run([shell, "-n", folder / f"monopod.{shell}"], check=True)
 
 
-def test_zsh_takes_the_script_from_its_functions_too(tmp_path: Path):
+def test_zsh_autoloads_the_script(tmp_path: Path):
     need("zsh")
     (tmp_path / "_monopod").write_text(script("zsh"))
     command = (

@@ -1,4 +1,4 @@
-"""A container that cannot be started: its Task fails for the reason."""
+"""A container that cannot be started fails its Task with the reason."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def pipeline(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_container_that_cannot_be_started_fails_its_task_at_once(pipeline, tmp_path):
+def test_container_that_cannot_be_started_fails_its_task_at_once(pipeline, tmp_path):
     program = "import sys; from monopod.runner.program import main; sys.exit(main())"
     command = [sys.executable, "-c", program, "run", "-f", str(pipeline)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -79,7 +79,7 @@ def late(steps=(NEVER,), sidecars=(), **fields):
         pytest.param(late(sidecars=[{**WELL, "name": "side"}]), [], id="beside a Sidecar"),
     ],
 )
-def test_a_run_whose_last_container_cannot_be_started_failed_and_was_not_cancelled(task, final, tmp_path):
+def test_run_whose_last_container_cannot_start_failed(task, final, tmp_path):
     code, document = finished([{"name": "early", "taskSpec": {"steps": [WELL]}}, task], final, tmp_path)
     assert code == 1
     assert document["status"]["conditions"][0]["reason"] == "Failed"
@@ -95,8 +95,8 @@ def test_a_run_whose_last_container_cannot_be_started_failed_and_was_not_cancell
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_a_container_that_is_killed_before_it_executes_its_program_was_never_started(tmp_path):
-    """Nothing that it wrote says so: it is killed while it makes its mounts."""
+def test_container_killed_before_exec_was_never_started(tmp_path):
+    """It is killed while it makes its mounts, so it has written nothing."""
     place = tmp_path / "its-volume"
     place.mkdir()
     injection = ["strace", "-f", "-q", "-o", os.devnull, "-P", str(place), "-e", "inject=open_tree:signal=KILL"]

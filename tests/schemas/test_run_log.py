@@ -157,7 +157,7 @@ def test_combinations_are_called_by_their_values():
     assert "test[go=1.22]: Failed: it broke" in log.summary(RunFinished(START, "Failed", "Failed", "", {}))
 
 
-def test_what_was_skipped_says_what_decided_it():
+def test_skipped_task_shows_the_deciding_expression():
     log = RunLog()
     message = 'when: $(params.env) in [production]: the value was "staging"'
     (line,) = log.lines(TaskSkipped(START, "deploy", "When Expressions evaluated to false", message))

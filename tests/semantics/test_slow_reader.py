@@ -16,7 +16,7 @@ def test_reader_that_reads_only_after_the_steps_have_ended(backend, tmp_path: Pa
     shared = tmp_path / "shared"
     shared.mkdir()
     with backend.start("-f", slow_reader.written(shared)) as process:
-        slow_reader.wait_until_told(shared, process)
+        slow_reader.wait_until_steps_are_done(shared, process)
         numbers, last = slow_reader.read_numbers(process)
         assert process.wait() == 0, process.stderr.read()
     assert numbers == list(range(1, slow_reader.LINES + 1))

@@ -1,11 +1,11 @@
-"""A reader of the output of a run who reads nothing until all that matters has happened."""
+"""A slow reader of a run's output, which reads nothing until the Steps have written all of it."""
 
 import os
 import select
 
 LINES = 300_000
 PATIENCE = 300.0
-"""Seconds after which what was waited for is given up."""
+"""Seconds after which waiting fails."""
 
 RUN = """\
 apiVersion: tekton.dev/v1
@@ -21,25 +21,25 @@ spec:
       taskSpec:
         volumes: [{name: shared, hostPath: {path: SHARED}}]
         steps:
-        - name: tell
+        - name: report
           image: localhost/monopod-test/busybox:1
           volumeMounts: [{name: shared, mountPath: /shared}]
-          script: echo done > /shared/told
+          script: echo done > /shared/done
 """
-"""It writes much more than a pipe holds, and then a line into the FIFO ``told``."""
+"""It writes much more than a pipe holds, and then a line to the FIFO ``done``."""
 
 
 def written(directory):
     """Write the run's file and the FIFO into a directory; return the file's path."""
-    os.mkfifo(directory / "told")
+    os.mkfifo(directory / "done")
     file = directory / "noisy.yaml"
     file.write_text(RUN.replace("SHARED", str(directory)))
     return file
 
 
-def wait_until_told(directory, process):
-    """Wait until the last Step runs, of which nothing was read yet."""
-    descriptor = os.open(directory / "told", os.O_RDONLY | os.O_NONBLOCK)
+def wait_until_steps_are_done(directory, process):
+    """Wait until the last Step runs, while nothing has been read yet."""
+    descriptor = os.open(directory / "done", os.O_RDONLY | os.O_NONBLOCK)
     try:
         assert select.select([descriptor], [], [], PATIENCE)[0], "the Steps wait for the reader"
         assert process.poll() is None
@@ -48,7 +48,7 @@ def wait_until_told(directory, process):
 
 
 def read_numbers(process):
-    """Read all; return the numbers that came, in their order, and the last line."""
+    """Read everything; return the numbers in their order, and the last line."""
     lines = process.stdout.read().splitlines()
     prefix = "[many : write] "
     return [int(line.removeprefix(prefix)) for line in lines if line.startswith(prefix)], lines[-1]

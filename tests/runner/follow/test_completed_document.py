@@ -1,4 +1,4 @@
-"""What the coordinator leaves out of the status of a run: the specs, and which containers ran which images."""
+"""The parts of a run's status that the coordinator leaves out: the specs, and the images of the containers."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def statuses(container, **fields):
     return {"containerStatuses": [{"name": container, **fields}]}
 
 
-def test_the_specs_are_those_of_the_files(compiled):
+def test_specs_come_from_the_files(compiled):
     plan, (builder, inner, run) = compiled(FILE)
     document = completed(document_of(plan), plan, {})
     assert tekton_documents.problems(document) == []
@@ -91,19 +91,19 @@ def test_the_specs_are_those_of_the_files(compiled):
     assert own["taskRuns"]["run-own-x"]["status"]["taskSpec"]["steps"][0]["name"] == "s"
 
 
-def test_each_attempt_has_its_spec(compiled):
+def test_retried_attempts_have_a_spec(compiled):
     plan, (builder, *_) = compiled(FILE)
     document = completed(document_of(plan, lambda r: Behaviour(code="named" in r.container)), plan, {})
     (earlier,) = document["status"]["taskRuns"]["run-named"]["status"]["retriesStatus"]
     assert earlier["taskSpec"] == builder["spec"]
 
 
-def test_a_spec_that_is_used_twice_is_kept_once(compiled):
+def test_shared_spec_is_kept_once(compiled):
     plan, _ = compiled(FILE)
     assert sorted(plan.sources) == ["Pipeline/inner", "Task/builder"]
 
 
-def test_a_task_run_has_its_own(compiled):
+def test_task_run_has_its_own_spec(compiled):
     plan, (run,) = compiled(TASK_RUN)
     document = completed(
         document_of(plan), plan, statuses("only-s", imageID="busybox@sha256:1", containerID="cri-o://1")
@@ -114,7 +114,7 @@ def test_a_task_run_has_its_own(compiled):
     assert (step["imageID"], step["terminated"]["containerID"]) == ("busybox@sha256:1", "cri-o://1")
 
 
-def test_what_was_fetched_has_its_source(compiled):
+def test_fetched_tasks_have_their_source(compiled):
     plan, _ = compiled(FILE)
     origin = {"uri": "git+https://example.com/tasks", "digest": {"sha1": "0" * 40}, "entryPoint": "builder.yaml"}
     sources = {**plan.sources, "Task/builder": {**plan.sources["Task/builder"], "refSource": origin}}
@@ -124,7 +124,7 @@ def test_what_was_fetched_has_its_source(compiled):
     assert tekton_documents.problems(document) == []
 
 
-def test_images_of_sidecars_and_what_is_not_known(compiled):
+def test_images_of_sidecars_and_unknown_images(compiled):
     plan, _ = compiled(FILE)
     document = completed(document_of(plan), plan, statuses("embedded-sidecar-db", imageID="postgres@sha256:2"))
     status = document["status"]["taskRuns"]["run-embedded"]["status"]
@@ -140,7 +140,7 @@ def test_images_of_sidecars_and_what_is_not_known(compiled):
         ("another", "OOMKilled", "StepFailed", "Error"),
     ],
 )
-def test_a_container_that_was_killed_as_a_whole_for_its_memory(compiled, container, killed_by, reason, end):
+def test_container_killed_for_memory(compiled, container, killed_by, reason, end):
     plan, _ = compiled(TASK_RUN)
     run = simulate(plan, lambda _: Behaviour(9), extra=[death(1, "only-s")])
     pod = statuses(container, state={"terminated": {"exitCode": 137, "reason": killed_by}})

@@ -1,4 +1,4 @@
-"""The document of a run whose end the coordinator did not report, or reported otherwise."""
+"""The document of a run whose end the coordinator did not report, or reported with another outcome."""
 
 import pytest
 import tekton_documents
@@ -30,7 +30,7 @@ def plan(sample):
 
 @pytest.fixture
 def events(sample):
-    """Task a has ended, b is at its second Step, and c waits."""
+    """Task a has ended, b is running its second Step, and c is waiting."""
     return [
         sample.run_started(),
         sample.task_started("a", 1),

@@ -10,7 +10,7 @@ def coordinator(kind="initContainerStatuses", state="state", **ended):
     return {kind: [{"name": "other"}, {"name": "coordinator", state: {"terminated": ended}}]}
 
 
-TOLD = "Failed (Failed): Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0\ntest: Failed: exit code 1"
+MESSAGE = "Failed (Failed): Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0\ntest: Failed: exit code 1"
 BY_POD = "the coordinator reported no outcome; according to the status of its Pod, the run succeeded"
 
 
@@ -35,7 +35,7 @@ SUCCEEDED = evident("Succeeded", "Succeeded", BY_POD)
         (coordinator(exitCode=0), SUCCEEDED),
         ({**coordinator(exitCode=0), "phase": "Failed"}, SUCCEEDED),
         (
-            coordinator(exitCode=1, message=TOLD),
+            coordinator(exitCode=1, message=MESSAGE),
             evident("Failed", "Failed", "Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0"),
         ),
         (coordinator(exitCode=0, message="Succeeded (Completed): all"), evident("Succeeded", "Completed", "all")),
@@ -49,10 +49,10 @@ SUCCEEDED = evident("Succeeded", "Succeeded", BY_POD)
         ),
     ],
 )
-def test_what_a_status_says(status, outcome):
+def test_outcome_from_a_status(status, outcome):
     assert evident_outcome(status) == outcome
 
 
-def test_a_step_cannot_speak_for_the_coordinator():
+def test_termination_message_of_a_step_is_not_evidence():
     ended = {"terminated": {"exitCode": 0, "message": "Succeeded (Succeeded): forged"}}
     assert evident_outcome({"phase": "Failed", "containerStatuses": [{"name": "a-act", "state": ended}]}) is None

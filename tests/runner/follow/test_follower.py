@@ -1,4 +1,4 @@
-"""Whose line is whose, in which order lines and events are shown, and how the Tasks stand."""
+"""Attributing lines to Steps, the order of lines and events, and the status of the Tasks."""
 
 import pytest
 
@@ -12,14 +12,14 @@ def build(sample):
     return Follower(sample.plan(sample.task("build", "make", retries=1)))
 
 
-def test_what_was_written_comes_before_the_end_of_its_step(build, sample):
+def test_output_comes_before_the_end_of_its_step(build, sample):
     build.event(sample.step_started("build", "make", 1))
     build.output("build-make", b"no newline")
     finished = sample.step_finished("build", "make", 2)
     assert build.event(finished) == [OutputLine("build", "make", "no newline"), finished]
 
 
-def test_each_stream_has_lines_of_its_own(build, sample):
+def test_streams_are_split_into_lines_separately(build, sample):
     build.event(sample.step_started("build", "make", 1))
     assert build.output("build-make", b"half of an error", "stderr") == []
     assert build.output("build-make", b"a line\n") == [OutputLine("build", "make", "a line")]
@@ -33,7 +33,7 @@ def last_lines(follower):
     return [follower.last_lines(task, step) for task in over for step in task.failed_steps]
 
 
-def test_nothing_is_lost_when_the_stream_of_events_ends(build):
+def test_unterminated_lines_are_shown_when_the_events_end(build):
     build.output("build-make", b"two")
     build.output("stranger", b"three")
     assert [(line.task, line.step, line.text) for line in build.end()] == [
@@ -43,7 +43,7 @@ def test_nothing_is_lost_when_the_stream_of_events_ends(build):
     assert build.end() == []
 
 
-def test_late_output_counts_among_the_last_lines_of_its_step(build, sample):
+def test_late_output_is_among_the_last_lines_of_its_step(build, sample):
     start = sample.step_started("build", "make", 0)
     build.event(start)
     build.output("build-make", b"in time\n")
@@ -55,7 +55,7 @@ def test_late_output_counts_among_the_last_lines_of_its_step(build, sample):
     assert last_lines(build) == [("in time", "late", "no newline")]
 
 
-def test_late_output_is_not_that_of_the_next_attempt(build, sample):
+def test_late_output_does_not_belong_to_the_next_attempt(build, sample):
     first = sample.step_started("build", "make", 0)
     build.event(first)
     build.event(sample.step_finished("build", "make", 1, code=1))
@@ -70,7 +70,7 @@ def test_late_output_is_not_that_of_the_next_attempt(build, sample):
     assert last_lines(build) == [("half of a line",)]
 
 
-def test_the_last_lines_of_the_attempt_that_decided(build, sample):
+def test_last_lines_of_the_deciding_attempt(build, sample):
     def attempt(number, code, **fields):
         build.event(sample.task_started("build", number, attempt=number))
         build.event(sample.step_started("build", "make", number, attempt=number))
@@ -88,7 +88,7 @@ def test_the_last_lines_of_the_attempt_that_decided(build, sample):
     assert build.tasks[0].started == sample.task_started("build", 0).at
 
 
-def test_a_step_that_was_let_off_or_cancelled_did_not_fail_its_task(build, sample):
+def test_ignored_or_cancelled_step_did_not_fail_its_task(build, sample):
     build.event(sample.task_started("build", 0))
     build.event(sample.step_started("build", "make", 0))
     build.event(sample.step_finished("build", "make", 1, code=1, reason="Continued"))
@@ -97,7 +97,7 @@ def test_a_step_that_was_let_off_or_cancelled_did_not_fail_its_task(build, sampl
     assert last_lines(build) == []
 
 
-def test_a_sidecar_is_shown_as_it_comes_under_the_instance_it_serves(sample):
+def test_sidecar_output_is_shown_under_its_current_instance(sample):
     slot = plan.Slot("test", ("test-run",), ("sidecar-test-db",))
     task = plan.Task(
         "test",
@@ -122,7 +122,7 @@ def nested(sample):
     return Follower(sample.plan(sample.task("clone", "git"), scan, sample.task("ship", "x", after=("scan",))))
 
 
-def test_a_pipeline_inside_is_shown_as_its_tasks(nested, sample):
+def test_nested_pipeline_is_shown_as_its_tasks(nested, sample):
     assert [task.path for task in nested.tasks] == ["clone", "scan/a", "scan/b", "ship"]
     _, _, b, ship = nested.tasks
     assert nested.progress.waits_for(b) == ("clone", "scan/a")
@@ -135,7 +135,7 @@ def test_a_pipeline_inside_is_shown_as_its_tasks(nested, sample):
 
 
 @pytest.mark.parametrize("status", ["Skipped", "Failed"])
-def test_a_pipeline_inside_that_never_starts_is_one_task(nested, sample, status):
+def test_nested_pipeline_that_never_starts_is_one_task(nested, sample, status):
     nested.event(sample.task_skipped("scan", 1) if status == "Skipped" else sample.task_finished("scan", 1, "Failed"))
     assert [(task.path, task.status) for task in nested.tasks] == [
         ("clone", "Waiting"),
@@ -145,7 +145,7 @@ def test_a_pipeline_inside_that_never_starts_is_one_task(nested, sample, status)
     assert nested.progress.waits_for(nested.tasks[2]) == ()
 
 
-def test_instances_of_a_matrix_take_the_place_of_their_task(sample):
+def test_matrix_instances_replace_their_task(sample):
     follower = Follower(sample.plan(sample.task("a", "x"), sample.task("m", "x", index_count=3), sample.task("z", "x")))
     for index in (2, 0, 1):
         follower.event(sample.task_started("m", index, index=index))
@@ -154,7 +154,7 @@ def test_instances_of_a_matrix_take_the_place_of_their_task(sample):
     assert follower.progress.is_over("m")
 
 
-def test_an_event_without_the_number_of_a_combination_that_others_have(build, sample):
+def test_event_without_a_combination_number(build, sample):
     build.event(sample.task_started("build", 1, index=1))
     build.event(sample.task_started("build", 2))
     assert {each.index for each in build.tasks} == {None, 1}

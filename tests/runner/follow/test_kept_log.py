@@ -1,4 +1,4 @@
-"""Taking the marks out of logs that are kept."""
+"""Removing the marks from logs that are kept."""
 
 import os
 
@@ -21,7 +21,7 @@ TRUE, FALSE = mark("1" * 32), mark("2" * 32)
         (b"one\n" + FALSE, b"one\n" + FALSE, True),
     ],
 )
-def test_only_true_marks_are_taken_out_and_few_logs_are_copied(tmp_path, log, left, is_copied):
+def test_only_genuine_marks_are_removed_and_few_logs_are_copied(tmp_path, log, left, is_copied):
     path = tmp_path / "log"
     path.write_bytes(log)
     before = os.stat(path).st_ino

@@ -1,4 +1,4 @@
-"""The lines of a container's output, against a much simpler splitter that sees all the bytes at once."""
+"""The lines of a container's output, compared to a much simpler splitter that has all bytes at once."""
 
 import re
 import tracemalloc
@@ -32,7 +32,7 @@ def simple_lines(data):
 
 
 @given(OUTPUT, st.lists(st.integers(0, 200)))
-def test_any_chunks_give_the_lines_of_the_whole(data, cuts):
+def test_lines_do_not_depend_on_the_chunks(data, cuts):
     assert split(chunked(data, cuts)) == simple_lines(data)
 
 
@@ -44,22 +44,22 @@ def test_pieces_of_long_lines_do_not_depend_on_the_chunks(data, cuts, longest):
 
 
 @given(st.text(st.characters(exclude_characters="\n\r", codec="utf-8"), min_size=1), st.integers(4, 9))
-def test_cutting_a_long_line_loses_nothing_and_no_character(text, longest):
+def test_cutting_a_long_line_keeps_all_characters(text, longest):
     pieces = split([text.encode()], longest)
     assert "".join(pieces) == text
     assert all(len(piece.encode()) <= longest for piece in pieces)
 
 
-def test_a_line_of_exactly_the_limit_is_one_line():
+def test_line_of_exactly_the_limit_is_one_line():
     assert split([b"abcd\nef\n"], longest=4) == ["abcd", "ef"]
     assert split([b"abcde\n\nf"], longest=4) == ["abcd", "e", "", "f"]
 
 
-def test_a_progress_bar_is_its_last_state():
+def test_progress_bar_is_shown_in_its_last_state():
     assert split([b"10%\r", b"50%\r100%", b"\r", b"\ndone\n"]) == ["100%", "done"]
 
 
-def test_a_huge_line_does_not_pile_up():
+def test_huge_line_is_not_buffered():
     splitter = LineSplitter()
     chunk = b"x" * 65536
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""Which possible marks a stream has shown."""
+"""Recognizing marks in a stream."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=8), st.data())
-def test_marks_are_found_wherever_the_stream_is_split(pieces, data):
+def test_marks_are_recognized_across_chunks(pieces, data):
     stream = b"".join(pieces)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=12)))
     seen = MarksSeen()
@@ -22,7 +22,7 @@ def test_marks_are_found_wherever_the_stream_is_split(pieces, data):
     assert {token for token in TOKENS if mark(token) in seen} == {token for token in TOKENS if mark(token) in stream}
 
 
-def test_the_true_mark_after_a_flood_of_forged_ones_is_seen():
+def test_genuine_mark_is_recognized_after_many_forged_marks():
     seen = MarksSeen()
     for number in range(5000):
         seen.feed(mark(f"{number:032x}"))

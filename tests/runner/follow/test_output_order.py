@@ -1,4 +1,4 @@
-"""Whose output is whose, and in which order it is shown, whatever comes first and in whatever pieces."""
+"""Attributing output to Steps and ordering it, for any order of arrival and any chunks."""
 
 import random
 
@@ -21,7 +21,7 @@ from monopod.schemas.run_events import (
     TaskStarted,
 )
 
-STREAMS = ("stdout", BOTH)  # where a container whose requests are marked writes
+STREAMS = ("stdout", BOTH)  # of a container whose requests are marked
 
 
 def token(number):
@@ -41,13 +41,13 @@ def started(name, attempt=0, *, is_marked=True):
     return StepStarted(1.0, name, None, attempt, "s", f"{name}-s", is_marked)
 
 
-def finished(name, attempt=0, told="", code=0):
+def finished(name, attempt=0, end_mark="", code=0):
     fields = (1.0, name, None, attempt, "s", f"{name}-s", code, "Completed", "", 1.0, 1.0, 0, 0)
-    return StepFinished(*fields, told)
+    return StepFinished(*fields, end_mark)
 
 
 class Fed:
-    """An order that is fed, and what came out of it: events by their kind, output by its owner."""
+    """Feeds an `OutputOrder`; the methods return what it shows as a result."""
 
     def __init__(self, *tasks):
         self.ended = set()
@@ -57,16 +57,16 @@ class Fed:
 
     def write(self, container, data, stream="stdout"):
         self.order.output(ContainerOutput(container, stream, data), self.now)
-        return self.told()
+        return self.shown()
 
     def mark(self, container, number):
         return self.write(container, mark(token(number)))
 
     def event(self, event):
         self.order.event(event)
-        return self.told()
+        return self.shown()
 
-    def told(self):
+    def shown(self):
         return list(self.order.take(self.now))
 
 
@@ -79,21 +79,21 @@ def test_output_comes_after_the_start_and_before_the_end_of_its_step(fed):
     assert fed.write("a-s", b"early") == []
     assert fed.event(started("a")) == [started("a"), Output("a-s", b"early")]
     assert fed.write("a-s", b"text") == [Output("a-s", b"text")]
-    assert fed.event(finished("a", told=token(1))) == []
-    assert fed.write("a-s", b"late" + mark(token(1))) == [Output("a-s", b"late"), finished("a", told=token(1))]
+    assert fed.event(finished("a", end_mark=token(1))) == []
+    assert fed.write("a-s", b"late" + mark(token(1))) == [Output("a-s", b"late"), finished("a", end_mark=token(1))]
 
 
-def test_what_depends_on_a_step_waits_with_its_end_and_others_do_not(fed):
+def test_only_dependents_wait_for_the_end_of_a_step(fed):
     fed.event(started("a"))
     fed.event(started("b"))
     ended = TaskFinished(1.0, "a", None, 0, "Succeeded", "Succeeded", "")
-    assert fed.event(finished("a", told=token(1))) == []
+    assert fed.event(finished("a", end_mark=token(1))) == []
     assert fed.event(ended) == []
-    assert fed.write("b-s", b"b goes on") == [Output("b-s", b"b goes on")]
-    assert fed.mark("a-s", 1) == [finished("a", told=token(1)), ended]
+    assert fed.write("b-s", b"b continues") == [Output("b-s", b"b continues")]
+    assert fed.mark("a-s", 1) == [finished("a", end_mark=token(1)), ended]
 
 
-def test_attempts_in_one_container_are_told_apart_though_all_comes_at_once(fed):
+def test_attempts_in_one_container_are_separated_in_one_chunk(fed):
     for number in range(3):
         fed.write("a-s", b"out %d" % number)
         fed.mark("a-s", number)
@@ -111,45 +111,45 @@ def test_attempts_in_one_container_are_told_apart_though_all_comes_at_once(fed):
     ]
 
 
-def test_where_both_streams_come_as_one_the_mark_ends_a_request_too(fed):
+def test_mark_ends_a_request_in_a_combined_stream(fed):
     fed.event(started("a"))
     assert fed.write("a-s", b"text\n" + mark(token(1)) + b"next", BOTH) == [Output("a-s", b"text\n", stream=BOTH)]
-    assert fed.event(finished("a", told=token(1))) == [finished("a", told=token(1))]
+    assert fed.event(finished("a", end_mark=token(1))) == [finished("a", end_mark=token(1))]
     assert fed.event(started("a", 1)) == [started("a", 1), Output("a-s", b"next", stream=BOTH)]
 
 
-def test_what_an_entrypoint_complained_of_before_the_streams_were_joined_is_shown(fed):
+def test_entrypoint_messages_before_the_streams_were_joined_are_shown(fed):
     fed.event(started("a"))
     assert fed.write("a-s", b"entrypoint: kill.7\n", "stderr") == [
         Output("a-s", b"entrypoint: kill.7\n", stream="stderr")
     ]
-    fed.event(finished("a", told=token(1)))
-    assert fed.mark("a-s", 1) == [finished("a", told=token(1))]
+    fed.event(finished("a", end_mark=token(1)))
+    assert fed.mark("a-s", 1) == [finished("a", end_mark=token(1))]
 
 
-def test_a_forged_mark_is_text_and_delays_only_who_forged_it(fed):
+def test_forged_mark_is_text_and_delays_only_its_own_step(fed):
     fed.event(started("a"))
     fed.event(started("b"))
     forged = mark(token(99))
     assert fed.write("a-s", b"text\n" + forged + b"more\n") == [Output("a-s", b"text\n")]
-    assert fed.write("b-s", b"b goes on") == [Output("b-s", b"b goes on")]
+    assert fed.write("b-s", b"b continues") == [Output("b-s", b"b continues")]
     fed.mark("a-s", 1)
-    shown = fed.event(finished("a", told=token(1)))
+    shown = fed.event(finished("a", end_mark=token(1)))
     assert b"".join(each.data for each in shown[:-1]) == forged + b"more\n"
-    assert shown[-1] == finished("a", told=token(1))
+    assert shown[-1] == finished("a", end_mark=token(1))
 
 
-def test_half_a_mark_is_text(fed):
+def test_partial_mark_is_text(fed):
     fed.event(started("a"))
     half = mark(token(1))[:20]
     assert fed.write("a-s", half) == []
     assert fed.write("a-s", b"x") == [Output("a-s", half + b"x")]
     assert fed.write("a-s", half) == []
     assert fed.mark("a-s", 1) == [Output("a-s", half)]
-    assert fed.event(finished("a", told=token(1))) == [finished("a", told=token(1))]
+    assert fed.event(finished("a", end_mark=token(1))) == [finished("a", end_mark=token(1))]
 
 
-def test_a_flood_of_forged_marks_takes_no_memory_and_loses_nothing(fed):
+def test_many_forged_marks_use_no_memory_and_lose_no_output(fed):
     fed.event(started("a"))
     flood = b"".join(mark(token(number)) for number in range(1000))
     for _ in range(200):
@@ -158,25 +158,25 @@ def test_a_flood_of_forged_marks_takes_no_memory_and_loses_nothing(fed):
     assert len(stream.waiting) == 200 * len(flood) > 30 * MOST_IN_MEMORY
     assert sum(map(len, stream.waiting._first)) <= MOST_IN_MEMORY
     fed.mark("a-s", 1 << 100)
-    *output, end = fed.event(finished("a", told=token(1 << 100)))
+    *output, end = fed.event(finished("a", end_mark=token(1 << 100)))
     assert b"".join(each.data for each in output) == flood * 200
-    assert end == finished("a", told=token(1 << 100))
+    assert end == finished("a", end_mark=token(1 << 100))
     assert len(stream.waiting) == 0
 
 
-def test_after_a_while_in_vain_the_run_goes_on_and_says_so(fed):
+def test_run_continues_with_a_warning_if_a_mark_stays_away(fed):
     fed.event(started("a"))
-    assert fed.event(finished("a", told=token(1))) == []
+    assert fed.event(finished("a", end_mark=token(1))) == []
     assert fed.order.seconds_to_wait(fed.now) == PATIENCE
     fed.now += PATIENCE - 1
     assert fed.write("a-s", b"slow") == [Output("a-s", b"slow")]
     fed.now += PATIENCE - 1
-    assert fed.told() == []
+    assert fed.shown() == []
     fed.now += 1
-    warning, end = fed.told()
+    warning, end = fed.shown()
     assert isinstance(warning, RunWarning)
     assert "Step 's' of Task 'a'" in warning.message
-    assert end == finished("a", told=token(1))
+    assert end == finished("a", end_mark=token(1))
     assert fed.order.seconds_to_wait(fed.now) is None
     assert fed.event(started("a", 1)) == [started("a", 1)]
     assert fed.write("a-s", b"late" + mark(token(1)) + b"next") == [
@@ -185,59 +185,59 @@ def test_after_a_while_in_vain_the_run_goes_on_and_says_so(fed):
     ]
 
 
-def test_without_a_mark_the_end_of_the_container_is_waited_for(fed):
+def test_without_a_mark_the_step_ends_with_its_container(fed):
     fed.event(started("a"))
-    assert fed.event(finished("a", told=None)) == []
+    assert fed.event(finished("a", end_mark=None)) == []
     assert fed.write("a-s", b"last words") == [Output("a-s", b"last words")]
     assert 0 < fed.order.seconds_to_wait(fed.now) < 1
     fed.ended.add("a-s")
-    assert fed.told() == [finished("a", told=None)]
+    assert fed.shown() == [finished("a", end_mark=None)]
 
 
-def test_a_container_that_ended_without_its_mark_keeps_nobody_waiting(fed):
+def test_ended_container_without_a_mark_is_not_awaited(fed):
     fed.event(started("a"))
-    fed.event(finished("a", told=token(1)))
+    fed.event(finished("a", end_mark=token(1)))
     fed.ended.add("a-s")
-    assert fed.told() == [finished("a", told=token(1))]
+    assert fed.shown() == [finished("a", end_mark=token(1))]
 
 
-def test_a_step_that_wrote_nothing_since_nothing_ran(fed):
+def test_step_that_did_not_run_has_no_mark(fed):
     fed.event(started("a"))
-    assert fed.event(finished("a", told="")) == [finished("a", told="")]
+    assert fed.event(finished("a", end_mark="")) == [finished("a", end_mark="")]
     assert fed.event(started("a", 1)) == [started("a", 1)]
     assert fed.write("a-s", b"second") == [Output("a-s", b"second")]
 
 
-def test_a_step_that_never_began_ends_at_once(fed):
-    assert fed.event(finished("a", told=None)) == [finished("a", told=None)]
+def test_step_that_never_started_ends_at_once(fed):
+    assert fed.event(finished("a", end_mark=None)) == [finished("a", end_mark=None)]
     fed.event(started("a"))
     assert fed.event(finished("a", 1)) == [finished("a", 1)]  # of another attempt
     assert fed.write("a-s", b"of the first") == [Output("a-s", b"of the first")]
 
 
-def test_what_a_new_coordinator_tells_again_is_no_other_request(fed):
+def test_events_repeated_by_a_restarted_coordinator_are_the_same_request(fed):
     fed.event(started("a"))
     assert fed.event(started("a")) == [started("a")]
     fed.mark("a-s", 1)
-    assert fed.event(finished("a", told=token(1))) == [finished("a", told=token(1))]
-    assert fed.event(finished("a", told=token(1))) == [finished("a", told=token(1))]
+    assert fed.event(finished("a", end_mark=token(1))) == [finished("a", end_mark=token(1))]
+    assert fed.event(finished("a", end_mark=token(1))) == [finished("a", end_mark=token(1))]
     assert fed.event(started("a", 1)) == [started("a", 1)]
     assert fed.write("a-s", b"second") == [Output("a-s", b"second")]
 
 
-def test_a_coordinator_of_an_older_version_keeps_nobody_waiting_for_long(fed):
+def test_wait_for_marks_of_an_older_coordinator_is_short(fed):
     first = started("a", is_marked=False)
     fed.event(first)
     fed.write("a-s", b"first")
-    end = finished("a", told=None)
+    end = finished("a", end_mark=None)
     assert fed.event(end) == []
     fed.now += 2
-    assert fed.told() == [end]
+    assert fed.shown() == [end]
     fed.event(started("a", 1, is_marked=False))
     assert fed.write("a-s", b"second") == [Output("a-s", b"second")]
 
 
-def test_sidecars_are_told_apart_too(fed):
+def test_output_of_sidecars_is_separated_too(fed):
     task_started = TaskStarted(1.0, "a", None, 0, "a", {})
     again = TaskStarted(2.0, "a", None, 1, "a", {})
     assert fed.write("a-db", b"ready") == []
@@ -247,18 +247,18 @@ def test_sidecars_are_told_apart_too(fed):
     assert fed.event(again) == [again, Output("a-db", b"ready again")]
 
 
-def test_at_the_end_all_is_shown(fed):
+def test_all_held_output_is_shown_at_the_end(fed):
     fed.event(started("a"))
     fed.write("a-s", b"text" + mark(token(3)) + b"of whom")
-    forged = fed.event(finished("a", told=token(1)))
+    forged = fed.event(finished("a", end_mark=token(1)))
     assert b"".join(each.data for each in forged) == mark(token(3)) + b"of whom"
     fed.write("b-s", b"b")
-    assert list(fed.order.end(fed.now)) == [finished("a", told=token(1)), Output("b-s", b"b")]
+    assert list(fed.order.end(fed.now)) == [finished("a", end_mark=token(1)), Output("b-s", b"b")]
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_the_mark_of_a_sidecar_whose_end_is_never_told_is_not_shown(fed, stream):
-    """A run is over when its last Task is: how its Sidecars ended is not reported any more."""
+def test_mark_of_a_sidecar_without_a_reported_end_is_not_shown(fed, stream):
+    """A run ends with its last Task, so the end of its Sidecars is no longer reported."""
     fed.event(TaskStarted(1.0, "a", None, 0, "a", {}))
     fed.write("a-db", b"served\n" + mark(token(7)) + b"forged?\n" + mark(token(8)), stream)
     shown = b"".join(each.data for each in fed.order.end(fed.now))
@@ -266,11 +266,11 @@ def test_the_mark_of_a_sidecar_whose_end_is_never_told_is_not_shown(fed, stream)
     assert shown.count(mark(token(7))) == shown.count(b"forged?\n") == 1
 
 
-def test_containers_that_are_not_of_the_plan_are_shown_at_once(fed):
+def test_output_of_containers_outside_the_plan_is_shown_at_once(fed):
     assert fed.write("coordinator", b"oh dear", "stderr") == [Output("coordinator", b"oh dear", stream="stderr")]
 
 
-def test_a_full_disk_costs_output_and_says_whose(fed, monkeypatch):
+def test_full_disk_loses_output_with_a_warning(fed, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -280,7 +280,7 @@ def test_a_full_disk_costs_output_and_says_whose(fed, monkeypatch):
 
 
 def attempts_by_chance(chance, name, attempts):
-    """Return what each attempt writes, its events, and the bytes of the container's stream."""
+    """Return the output of the attempts, their events, and the bytes of the container's stream."""
     written, events, stream = {}, [], b""
     for number in range(attempts):
         secret = mark(token(10 + number))
@@ -292,7 +292,7 @@ def attempts_by_chance(chance, name, attempts):
 
 
 def owners(shown):
-    """Return what was shown of each attempt, which is between its start and its end."""
+    """Return the output of each attempt, which was shown between its start and its end."""
     found, current = {}, {}
     for each in shown:
         if isinstance(each, StepStarted):
@@ -309,8 +309,8 @@ def owners(shown):
 
 @settings(max_examples=200)
 @given(st.randoms(use_true_random=False), st.integers(1, 5), st.sampled_from(STREAMS))
-def test_whatever_comes_first_and_in_whatever_pieces(chance, attempts, stream):
-    """The streams of two containers and the events, each in its own order, one piece after the other by chance."""
+def test_any_order_of_events_and_chunks(chance, attempts, stream):
+    """Interleave the streams of two containers and the events at random, each in its own order."""
     fed, shown = Fed(), []
     written, events, streams = {}, [], {}
     for name in ("a", "b"):
@@ -329,7 +329,7 @@ def test_whatever_comes_first_and_in_whatever_pieces(chance, attempts, stream):
     assert owners(shown) == written
 
 
-def test_held_output_is_a_queue_of_bytes_wherever_they_are():
+def test_held_output_is_a_queue_of_bytes():
     chance = random.Random(1)
     held, expected = HeldOutput(), b""
     for _ in range(300):
@@ -347,6 +347,6 @@ def test_held_output_is_a_queue_of_bytes_wherever_they_are():
     held.close()
 
 
-def test_a_log_without_its_marks():
+def test_removing_marks_from_a_log():
     log = b"one\n" + mark(token(1)) + b"two" + mark(token(2)) + b"\x1emonopod is text\n"
     assert without_marks(log) == b"one\ntwo\x1emonopod is text\n"

@@ -1,4 +1,4 @@
-"""CPU and memory of what runs."""
+"""CPU and memory of running containers."""
 
 import pytest
 
@@ -13,11 +13,11 @@ class MeasuredPod:
         return {name: used for name, used in self.usages.pop(0).items() if name in containers}
 
 
-def test_cpu_is_what_was_used_since_the_last_look():
+def test_cpu_is_measured_since_the_last_sample():
     pod = MeasuredPod(
         {"a": ContainerUsage(10.0, 100)},
         {"a": ContainerUsage(13.0, 200), "b": ContainerUsage(0.5, 50)},
-        {"a": ContainerUsage(0.25, 10), "b": ContainerUsage(1.5, 50)},  # a is another one of that name
+        {"a": ContainerUsage(0.25, 10), "b": ContainerUsage(1.5, 50)},  # a is another container of that name
     )
     meter = LoadMeter(pod.usage)
     assert meter.look(["a"], 100.0)
@@ -32,7 +32,7 @@ def test_cpu_is_what_was_used_since_the_last_look():
     assert meter.load([]) is None
 
 
-def test_of_other_pods_nothing_is_known():
+def test_other_pods_have_no_usage():
     meter = LoadMeter()
     assert not meter.look(["a"], 100.0)
     assert meter.load(["a"]) is None

@@ -1,4 +1,4 @@
-"""Writing records: what is in them, that they are private and bounded, and that they never fail a run."""
+"""Writing records: their contents, their permissions and limits, and that they never fail a run."""
 
 import errno
 import io
@@ -24,7 +24,7 @@ def texts(run):
     return [None if each is None else each[1].text for each in run.lines()]
 
 
-def test_what_was_shown_is_read_again(tmp_path, failed_run):
+def test_recorded_run_is_read_back(tmp_path, failed_run):
     plan, feed = failed_run
     run = read_run(record_run(tmp_path, plan, feed))
     assert (run.header.name, run.header.backend, run.header.files) == ("ci-x7k2p", "host", ("ci.yaml",))
@@ -69,7 +69,7 @@ def test_lines_belong_to_the_attempt_in_which_they_were_written(tmp_path, sample
     assert [(each.number, each.status) for each in run.tasks[0].attempts] == [(0, "Failed"), (1, "Succeeded")]
 
 
-def test_a_record_is_private(tmp_path, failed_run):
+def test_record_is_private(tmp_path, failed_run):
     previous = os.umask(0)
     try:
         directory = record_run(tmp_path / "state" / "runs", *failed_run).directory
@@ -80,19 +80,19 @@ def test_a_record_is_private(tmp_path, failed_run):
     assert {each.stat().st_mode & 0o077 for each in directory.iterdir()} == {0}
 
 
-def test_a_second_run_of_the_same_name_has_a_record_of_its_own(tmp_path, failed_run):
+def test_runs_of_the_same_name_have_separate_records(tmp_path, failed_run):
     assert [record_run(tmp_path, *failed_run).identity for _ in range(3)] == ["ci-x7k2p", "ci-x7k2p.2", "ci-x7k2p.3"]
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "", ".", "..", "-x", "A", "x" * 254])
-def test_no_name_leads_out_of_the_directory(tmp_path, sample, name):
+def test_name_cannot_escape_the_records_directory(tmp_path, sample, name):
     plan = sample.plan(sample.task("a", "b"))
     record = record_run(tmp_path, plan, [sample.run_started(name), sample.run_finished(1)])
     assert record.directory == tmp_path / "run"
     assert record.header.name == name
 
 
-def test_of_much_output_the_first_and_the_last_is_kept(tmp_path, sample, monkeypatch):
+def test_first_and_last_parts_of_much_output_are_kept(tmp_path, sample, monkeypatch):
     monkeypatch.setattr(recorder_module, "SEGMENT_BYTES", 1000)
     monkeypatch.setattr(recorder_module, "MOST_PENDING", 100)
     plan = sample.plan(sample.task("a", "b"))
@@ -119,7 +119,7 @@ def test_of_much_output_the_first_and_the_last_is_kept(tmp_path, sample, monkeyp
     assert len(rest) > 100
 
 
-def test_a_record_whose_writer_was_killed_can_be_read_up_to_there(tmp_path, failed_run):
+def test_record_of_a_killed_process_is_readable(tmp_path, failed_run):
     plan, feed = failed_run
     recorder = recorder_of(tmp_path, plan)
     feed_recorder(recorder, plan, feed[:13])
@@ -140,7 +140,7 @@ def test_a_record_whose_writer_was_killed_can_be_read_up_to_there(tmp_path, fail
     assert texts(run)[:2] == ["Cloning into 'source'...", "at commit 1234"]
 
 
-def test_an_unreadable_record_is_reported(tmp_path, failed_run):
+def test_unreadable_record_is_reported(tmp_path, failed_run):
     record = record_run(tmp_path, *failed_run)
     (record.directory / "plan").write_text("AAAA")
     with pytest.raises(RecordError, match=r"cannot read the Plan of 'ci-x7k2p', recorded by monopod [0-9.]+"):
@@ -150,7 +150,7 @@ def test_an_unreadable_record_is_reported(tmp_path, failed_run):
         read_run(record)
 
 
-def test_a_run_that_never_began_is_recorded_too(tmp_path, sample):
+def test_run_that_never_started_is_recorded(tmp_path, sample):
     plan = sample.plan(sample.task("a", "b"))
     recorder = recorder_of(tmp_path, plan, backend="kubernetes")
     recorder.end(Outcome("Failed", "OutcomeUnknown", "the image cannot be pulled"), 12.0)
@@ -164,7 +164,7 @@ def test_a_run_that_never_began_is_recorded_too(tmp_path, sample):
     assert [task.state.status for task in read_run(record).tasks] == ["Waiting"]
 
 
-class TestNothingFailsARun:
+class TestRecordingNeverFailsARun:
     def shown_by(self, recorder, plan, feed):
         stream = io.StringIO()
         follower = Follower(plan)
@@ -177,7 +177,7 @@ class TestNothingFailsARun:
         display.close(None)
         return stream.getvalue().splitlines()
 
-    def test_a_full_disk_is_reported_once(self, tmp_path, failed_run, monkeypatch):
+    def test_full_disk_is_reported_once(self, tmp_path, failed_run, monkeypatch):
         plan, feed = failed_run
         real, left = os.write, [4000]
 
@@ -193,7 +193,7 @@ class TestNothingFailsARun:
         assert lines[-1] == "[report] Succeeded in 0.1s"
         assert read_run(records(tmp_path)[0]).record.status == "Unknown"
 
-    def test_a_directory_that_cannot_be_created_is_reported_once(self, tmp_path, failed_run):
+    def test_failure_to_create_the_directory_is_reported_once(self, tmp_path, failed_run):
         plan, feed = failed_run
         (tmp_path / "file").touch()
         recorder = recorder_of(tmp_path / "file" / "runs", plan)
@@ -204,7 +204,7 @@ class TestNothingFailsARun:
 
     @pytest.mark.slow
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system that is full")
-    def test_a_real_full_file_system(self, tmp_path):
+    def test_full_file_system(self, tmp_path):
         script = "i=0; while [ $i -lt 3000 ]; do echo line-$i; i=$((i+1)); done; sleep 1; echo the end"
         (tmp_path / "p.yaml").write_text(
             "apiVersion: tekton.dev/v1\nkind: Pipeline\nmetadata: {name: p}\nspec:\n  tasks:\n"
@@ -226,7 +226,7 @@ class TestNothingFailsARun:
         assert done.returncode == 0
 
 
-def test_a_line_is_as_it_was_written(tmp_path, sample):
+def test_lines_are_recorded_verbatim(tmp_path, sample):
     plan = sample.plan(sample.task("a", "b"))
     hostile = ["a\tb\t\t", "\u2028\x85\x0b\x0c\x1c", "", " ", "\x00\x1b[2J", "x" * 70000, "\udcff"]
     recorder = recorder_of(tmp_path, plan)

@@ -1,4 +1,4 @@
-"""Finding records, and removing the oldest."""
+"""Finding records, and removing the oldest records."""
 
 import os
 
@@ -26,12 +26,12 @@ def identities(root):
     return [record.identity for record in records(root)]
 
 
-def test_the_latest_run_comes_first(tmp_path, make):
+def test_latest_run_comes_first(tmp_path, make):
     make("b", 2.0), make("c", 1.0), make("a", 3.0)
     assert identities(tmp_path) == ["a", "b", "c"]
 
 
-def test_what_is_no_record_is_left_out(tmp_path, make):
+def test_other_files_are_not_records(tmp_path, make):
     make("a", 1.0)
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
@@ -45,7 +45,7 @@ def test_what_is_no_record_is_left_out(tmp_path, make):
     assert records(tmp_path / "nowhere") == ()
 
 
-def test_a_run_is_chosen_by_identity_then_name_then_pipeline(tmp_path, make):
+def test_run_is_chosen_by_identity_then_name_then_pipeline(tmp_path, make):
     make("ci", 1.0, pipeline="build"), make("ci", 2.0, pipeline="build"), make("x", 3.0, pipeline="ci")
     assert choose(tmp_path, None).identity == "x"
     assert choose(tmp_path, "ci").identity == "ci"
@@ -57,20 +57,20 @@ def test_a_run_is_chosen_by_identity_then_name_then_pipeline(tmp_path, make):
         choose(tmp_path / "nowhere", None)
 
 
-def test_the_oldest_runs_go(tmp_path, make):
+def test_oldest_records_are_removed(tmp_path, make):
     for number in range(5):
         make(f"run-{number}", float(number))
     prune(tmp_path, most_runs=3)
     assert identities(tmp_path) == ["run-4", "run-3", "run-2"]
 
 
-def test_large_runs_go_before_small_older_ones(tmp_path, make):
+def test_large_records_are_removed_before_older_small_records(tmp_path, make):
     make("small", 1.0), make("large", 2.0, size=100_000), make("latest", 3.0)
     prune(tmp_path, most_bytes=50_000)
     assert identities(tmp_path) == ["latest", "small"]
 
 
-def test_an_active_run_is_never_removed(tmp_path, make):
+def test_record_of_an_active_run_is_never_removed(tmp_path, make):
     record = make("a", 1.0)
     make("b", 2.0)
     lock = os.open(record.directory / store.LOCK_FILE, os.O_RDWR)
@@ -82,7 +82,7 @@ def test_an_active_run_is_never_removed(tmp_path, make):
     assert identities(tmp_path) == ["a"]
 
 
-def test_where_records_lie(monkeypatch):
+def test_location_of_the_records(monkeypatch):
     monkeypatch.setenv("HOME", "/home/ann")
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     assert str(records_root()) == "/state/monopod/runs"
