@@ -13,13 +13,12 @@ Left to others: the models (``tekton``, ``kubernetes``), the descriptions (``fie
 
 from __future__ import annotations
 
-import inspect
-import types
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 
-from monopod.schemas.field_types.declarations import Checked, Converted, Range
-from monopod.schemas.model import Model, ModelField, fields_of
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
+
+from monopod.schemas.model import Model
 from monopod.schemas.tekton import params, pipelines, runs, tasks
 from monopod.schemas.tekton.field_descriptions import DESCRIPTIONS
 from monopod.schemas.tekton.pipelines import Pipeline
@@ -27,25 +26,23 @@ from monopod.schemas.tekton.runs import PipelineRun, TaskRun
 from monopod.schemas.tekton.tasks import StepAction, Task
 
 _V1: tuple[type[Model], ...] = (Pipeline, PipelineRun, Task, TaskRun)
-_TEKTON_MODELS: frozenset[type[Model]] = frozenset(
-    value
+_TEKTON_MODELS: dict[str, type[Model]] = {
+    name: value
     for module in (params, pipelines, runs, tasks)
-    for value in vars(module).values()
+    for name, value in vars(module).items()
     if isinstance(value, type) and issubclass(value, Model) and value.__module__ == module.__name__
-)
-_SIMPLE: dict[Any, dict[str, Any]] = {
-    str: {"type": "string"},
-    int: {"type": "integer"},
-    bool: {"type": "boolean"},
-    Any: {},
 }
+_NESTED = {"$comment": "PipelineSpec"}
+_PIPELINE_SPEC = {"$ref": "#/definitions/PipelineSpec"}
 
 
 def json_schema() -> dict[str, Any]:
     """Return the schema of one document."""
     models: tuple[type[Model], ...] = (*_V1, StepAction)
-    used = sorted(_used_by(models), key=lambda model: model.__name__)
-    definitions = {model.__name__: _definition(model) for model in used}
+    _, generated = models_json_schema(
+        [(model, "validation") for model in models], ref_template="#/definitions/{model}", schema_generator=_Generator
+    )
+    definitions = {name: _definition(name, each) for name, each in sorted(generated["$defs"].items())}
     kinds = [model.__name__ for model in models]
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -76,80 +73,48 @@ def _says(properties: dict[str, Any]) -> dict[str, Any]:
     return {"required": list(properties), "properties": properties}
 
 
-def _used_by(models: tuple[type[Model], ...]) -> set[type[Model]]:
-    """Return the models and all models that they contain, at any depth."""
-    found: set[type[Model]] = set()
-    rest = list(models)
-    while rest:
-        model = rest.pop()
-        if model not in found:
-            found.add(model)
-            rest += (held for each in fields_of(model).values() for held in _models_in(each.type))
-    return found
+class _Generator(GenerateJsonSchema):
+    """Knows the schema that pydantic cannot derive: the only plain validator is that of a nested Pipeline."""
+
+    def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> JsonSchemaValue:  # noqa: ARG002
+        return dict(_NESTED)
 
 
-def _models_in(kind: Any) -> Iterator[type[Model]]:
-    if isinstance(kind, type) and issubclass(kind, Model):
-        yield kind
-    for each in get_args(kind):
-        yield from _models_in(each)
-
-
-def _definition(model: type[Model]) -> dict[str, Any]:
+def _definition(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a model with described fields, whose optional fields may be null."""
-    fields = fields_of(model).values()
-    required = [each.key for each in fields if each.is_required]
-    return {
-        "additionalProperties": False,
-        "description": inspect.getdoc(model),
-        **({"required": required} if required else {}),
-        "type": "object",
-        "properties": {each.key: _property(model, each) for each in fields},
-    }
+    model = _TEKTON_MODELS.get(name)
+    required = set(schema.get("required", ()))
+    properties = {}
+    for field, value in schema.get("properties", {}).items():
+        plain = _plain(value)
+        plain = _PIPELINE_SPEC if plain == _NESTED else plain
+        described = {"description": text} if (text := _description(model, name, field)) else {}
+        properties[field] = {**described, **(_given(plain) if field in required else _or_null(plain))}
+    rest = {key: value for key, value in schema.items() if key not in {"title", "properties"}}
+    return {**rest, "properties": properties}
 
 
-def _property(model: type[Model], field: ModelField) -> dict[str, Any]:
-    text = _description(model, field.key)
-    schema = _schema(field.type)
-    return {
-        **({"description": text} if text else {}),
-        **(_given(schema) if field.is_required else _or_null(schema)),
-    }
-
-
-def _description(model: type[Model], field: str) -> str | None:
+def _description(model: type[Model] | None, name: str, field: str) -> str | None:
     """Return the description of a field, by its model, a base of it or, for Tekton's models, by the field only."""
-    keys = [f"{model.__name__}.{field}"]
-    if model in _TEKTON_MODELS:
+    keys = [f"{name}.{field}"]
+    if model is not None:
         keys = [*(f"{base.__name__}.{field}" for base in model.__mro__), field]
     return next((DESCRIPTIONS[key] for key in keys if key in DESCRIPTIONS), None)
 
 
-def _schema(kind: Any) -> dict[str, Any]:
-    """Return the schema of a type, without null."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        return _annotated(arguments[0], kind.__metadata__[0])
-    if origin in (Union, types.UnionType):
-        (only,) = [each for each in arguments if each is not type(None)]
-        return _schema(only)
-    if origin is Literal:
-        choices = {"const": arguments[0]} if len(arguments) == 1 else {"enum": list(arguments)}
-        return {**choices, "type": "string"}
-    if origin is tuple:
-        return {"items": _schema(arguments[0]), "type": "array"}
-    if origin is dict:
-        return {"additionalProperties": _schema(arguments[1]) or True, "type": "object"}
-    return dict(_SIMPLE[kind]) if kind in _SIMPLE else {"$ref": f"#/definitions/{kind.__name__}"}
-
-
-def _annotated(kind: Any, declaration: Any) -> dict[str, Any]:
-    match declaration:
-        case Converted(schema=schema) | Checked(schema=schema):
-            return schema
-        case Range(least, most):
-            return {**({} if most is None else {"maximum": most}), "minimum": least, **_schema(kind)}
-    return {"minLength": 1, **_schema(kind)}
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema without titles that repeat names, empty defaults, and null."""
+    result = {key: value for key, value in schema.items() if key != "title"}
+    if not result.get("default", True):
+        del result["default"]
+    if "anyOf" in result:
+        choices = [_plain(each) for each in result["anyOf"] if each != {"type": "null"}]
+        del result["anyOf"]
+        result |= choices[0] if len(choices) == 1 else {"anyOf": choices}
+    for key in ("items", "additionalProperties"):
+        if isinstance(result.get(key), dict):
+            result[key] = _plain(result[key])
+    return result
 
 
 def _given(schema: dict[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _unwritten_task_results(task: WrittenTask, specs: Specs) -> Iterator[Problem
 def _unwritten_step_results(spec: Step | StepActionSpec, place: DocumentPlace) -> Iterator[Problem]:
     if not spec.results or (isinstance(spec, Step) and spec.ref is not None):
         return
-    written = _Written(texts(spec.replaced(results=())), "/tekton/steps")
+    written = _Written(texts(spec.model_copy(update={"results": ()})), "/tekton/steps")
     for index, result in enumerate(spec.results):
         if not written.has("step", "results", result.name, "path"):
             what = f"the Step does not mention $(step.results.{result.name}.path)"

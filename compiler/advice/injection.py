@@ -21,7 +21,7 @@ from monopod.compiler.advice.source_lines import position_in_block
 from monopod.compiler.advice.specs import Embedding, Specs, WrittenPipeline, WrittenTask
 from monopod.compiler.diagnostics import Problem
 from monopod.compiler.documents.places import DocumentPlace
-from monopod.schemas.formats.paths import format_path
+from monopod.schemas.model import format_path
 from monopod.schemas.plan import Value
 from monopod.schemas.tekton.tasks import Sidecar, Step, StepActionSpec, TaskSpec
 from monopod.schemas.variables import Path, Reference, only_reference, references, references_in

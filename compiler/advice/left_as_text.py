@@ -25,7 +25,7 @@ from monopod.compiler.advice.specs import Specs
 from monopod.compiler.diagnostics import Problem, closest
 from monopod.compiler.documents.documents import Document
 from monopod.compiler.documents.places import DocumentPlace
-from monopod.schemas.formats.paths import Path
+from monopod.schemas.model import Path
 from monopod.schemas.tekton.pipelines import Pipeline
 from monopod.schemas.tekton.runs import PipelineRun, TaskRun
 from monopod.schemas.tekton.tasks import StepAction, Task

@@ -26,7 +26,7 @@ from monopod.compiler.documents.places import DocumentPlace
 from monopod.compiler.scope.texts import paths_in
 from monopod.compiler.tasks.fan_out import MAX_CONCURRENCY
 from monopod.compiler.tasks.ordering import order_tasks
-from monopod.schemas.formats.paths import Path
+from monopod.schemas.model import Path
 from monopod.schemas.tekton.pipelines import EmbeddedTask, Matrix, PipelineSpec, PipelineTask
 from monopod.schemas.tekton.tasks import Task
 

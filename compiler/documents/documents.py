@@ -27,10 +27,9 @@ from monopod.compiler.documents import yaml_files, yaml_tree
 from monopod.compiler.documents.foreign_files import of_another_system, url_in_place_of_file
 from monopod.compiler.documents.validation import Complaint, describe, validate
 from monopod.compiler.rules import Rule
-from monopod.schemas.formats.paths import Path, format_path
 from monopod.schemas.kubernetes.objects import ConfigMap, LimitRange, Secret
 from monopod.schemas.kubernetes.volumes import PersistentVolumeClaim
-from monopod.schemas.model import Model
+from monopod.schemas.model import Model, Path, format_path
 from monopod.schemas.tekton import v1beta1 as tekton_v1beta1
 from monopod.schemas.tekton.params import to_value
 from monopod.schemas.tekton.pipelines import Pipeline

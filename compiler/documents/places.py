@@ -10,7 +10,7 @@ from typing import Protocol
 
 from monopod.compiler.diagnostics import Position, Problem, Severity
 from monopod.compiler.rules import Rule
-from monopod.schemas.formats.paths import Path, format_path
+from monopod.schemas.model import Path, format_path
 
 
 class Positioned(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from monopod.schemas.formats.paths import Path, format_path
+from monopod.schemas.model import Path, format_path
 
 _NO_RESOURCES = "Tekton removed PipelineResources; use params, Workspaces and Results instead"
 _NO_INPUTS = "Tekton removed it; use params, Workspaces and Results instead"

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
 from monopod.compiler.diagnostics import closest, did_you_mean
 from monopod.compiler.documents.removed_fields import replacement
 from monopod.compiler.rules import Rule
-from monopod.schemas.field_types.mismatches import Mismatch, ValidationError
-from monopod.schemas.formats.paths import Path
-from monopod.schemas.model import Finding, Findings, Model
+from monopod.schemas.model import Finding, Findings, Model, Path
 
 M = TypeVar("M", bound=Model)
 
@@ -41,9 +42,9 @@ def validate(model: type[M], data: dict[str, Any]) -> tuple[M | None, list[Compl
     complaints: list[Complaint] = []
     result = None
     try:
-        result = model.read(data, findings)
+        result = model.model_validate(data, context=findings)
     except ValidationError as error:
-        complaints += map(_from_mismatch, error.mismatches)
+        complaints += [_from_pydantic(details) for details in error.errors(include_url=False)]
     paths = dict(_paths(data)) if findings.items else {}
     meant = _meant(findings.items, paths, complaints)
     complaints = [
@@ -117,38 +118,48 @@ def _paths(data: Any) -> Iterator[tuple[int, Path]]:
             rest += [(item, (*path, index)) for index, item in reversed(list(enumerate(value)))]
 
 
-# Messages
+# Pydantic's messages
 
 
-def _from_mismatch(mismatch: Mismatch) -> Complaint:
-    if mismatch.kind == "missing":
-        field = str(mismatch.path[-1])
-        return Complaint(mismatch.path[:-1], f"the field '{field}' is required", "missing-field", missing=field)
-    rule: Rule = "wrong-type" if mismatch.kind in ("type", "invalid") else "invalid-value"
-    return Complaint(mismatch.path, _MESSAGES[mismatch.kind](mismatch), rule, value=mismatch.value)
+def _from_pydantic(details: ErrorDetails) -> Complaint:
+    path, kind = details["loc"], details["type"]
+    if kind == "missing":
+        field = str(path[-1])
+        return Complaint(path[:-1], f"the field '{field}' is required", "missing-field", missing=field)
+    words = _WORDS.get(kind)
+    message = words(details) if words is not None else details["msg"]
+    is_type = kind in _EXPECTED or kind == "value_error"
+    return Complaint(path, message, "wrong-type" if is_type else "invalid-value", value=details["input"])
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9][\w.-]*")
 """What needs no quotes inside [ ] and { }."""
 
+_EXPECTED = {
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
 
-def _wrong_type(mismatch: Mismatch) -> str:
-    value = mismatch.value
-    message = f"expected {mismatch.expected}, got {describe(value)}"
-    match mismatch.expected:
-        case "a string" if isinstance(value, bool | int | float):
-            message += "; write it in quotes"
-        case "a string" if value is None:
-            message += '; write "" for an empty string'
-        case "a whole number" if isinstance(value, str) and value.isdecimal():
-            message += "; write it without quotes"
-        case "a mapping" if isinstance(value, str) and str(mismatch.path[-1]).lower().endswith("ref"):
-            message += f"; write {{name: {value}}}" if _PLAIN.fullmatch(value) else ""
+
+def _wrong_type(details: ErrorDetails) -> str:
+    value = details["input"]
+    message = f"expected {_EXPECTED[details['type']]}, got {describe(value)}"
+    if details["type"] == "string_type" and isinstance(value, bool | int | float):
+        message += "; write it in quotes"
+    elif details["type"] == "int_type" and isinstance(value, str) and value.isdecimal():
+        message += "; write it without quotes"
+    elif details["type"] == "model_type" and isinstance(value, str) and str(details["loc"][-1]).lower().endswith("ref"):
+        message += f"; write {{name: {value}}}" if _PLAIN.fullmatch(value) else ""
+    elif details["type"] == "string_type" and value is None:
+        message += '; write "" for an empty string'
     return message
 
 
-def _own_message(mismatch: Mismatch) -> str:
-    message, value = str(mismatch.expected), mismatch.value
+def _own_message(details: ErrorDetails) -> str:
+    message, value = str(details["ctx"]["error"]), details["input"]
     if not message.startswith("expected a list"):
         return message
     way_out = ""
@@ -159,21 +170,22 @@ def _own_message(mismatch: Mismatch) -> str:
     return f"{message}, got {describe(value)}{way_out}"
 
 
-def _wrong_choice(mismatch: Mismatch) -> str:
-    value, choices = mismatch.value, mismatch.expected
+def _wrong_choice(details: ErrorDetails) -> str:
+    choices = [choice.strip("'") for choice in details["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+    value = details["input"]
     hint = did_you_mean(value, choices) if isinstance(value, str) else ""
     named = [choice for choice in choices if choice]
     expected = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} or {named[-1]}"
     return f"expected {expected}, got {describe(value)}{hint}"
 
 
-_MESSAGES: dict[str, Callable[[Mismatch], str]] = {
-    "type": _wrong_type,
-    "invalid": _own_message,
-    "choice": _wrong_choice,
-    "empty": lambda _: "must not be empty",
-    "too small": lambda mismatch: f"must be at least {mismatch.expected}, got {mismatch.value}",
-    "too large": lambda mismatch: f"must be at most {mismatch.expected}, got {mismatch.value}",
+_WORDS: dict[str, Callable[[ErrorDetails], str]] = {
+    **dict.fromkeys(_EXPECTED, _wrong_type),
+    "value_error": _own_message,
+    "literal_error": _wrong_choice,
+    "string_too_short": lambda _: "must not be empty",
+    "greater_than_equal": lambda details: f"must be at least {details['ctx']['ge']}, got {details['input']}",
+    "less_than_equal": lambda details: f"must be at most {details['ctx']['le']}, got {details['input']}",
 }
 
 

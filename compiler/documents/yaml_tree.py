@@ -26,7 +26,7 @@ import yaml
 
 from monopod.compiler.diagnostics import Position, Problem
 from monopod.compiler.rules import Rule
-from monopod.schemas.formats.paths import Path
+from monopod.schemas.model import Path
 
 MAX_NODES = 1_000_000
 MAX_DEPTH = 100

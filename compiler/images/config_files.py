@@ -20,7 +20,7 @@ from monopod.compiler.documents.validation import describe
 from monopod.compiler.images.image_config import ConfigError, ImageConfig, is_config, read_config
 from monopod.compiler.images.image_names import identity
 from monopod.compiler.remote.registry import ImageName
-from monopod.schemas.formats.paths import Path, format_path
+from monopod.schemas.model import Path, format_path
 
 
 class ConfigFiles:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monopod.compiler.documents.validation import describe
-from monopod.schemas.formats.paths import Path
+from monopod.schemas.model import Path
 from monopod.schemas.plan import ImageProgram
 
 _PROGRAM = ("Entrypoint", "Cmd")

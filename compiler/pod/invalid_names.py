@@ -15,7 +15,7 @@ from monopod.compiler.pod.parts import PodPlaces
 from monopod.compiler.pod.volume_sources import OBJECTS, WITH_ITEMS, sources_of
 from monopod.schemas.formats.image_names import image_problem
 from monopod.schemas.formats.object_names import key_problem, path_problem, subdomain_problem
-from monopod.schemas.formats.paths import Path
+from monopod.schemas.model import Path
 
 _Check = Callable[[str], str | None]
 _Mistakes = Iterator[tuple[Path, str]]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monopod.compiler.documents.places import Place
-from monopod.schemas.formats.paths import Path
+from monopod.schemas.model import Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from monopod.compiler.pod.limit_ranges import Bound, LimitRanges, Limits
 from monopod.compiler.pod.parts import ContainerPart, PodPlaces
 from monopod.compiler.pod.peak_requests import SHARED, shared_requests
 from monopod.schemas.formats import quantity
-from monopod.schemas.formats.paths import Path
+from monopod.schemas.model import Path
 from monopod.schemas.plan import Pipeline
 
 COORDINATOR_REQUESTS = {"cpu": "10m", "memory": "32Mi"}

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from monopod.schemas.formats.paths import Path
+from monopod.schemas.model import Path
 
 _SHARED = frozenset(
     {"configMap", "secret", "projected", "downwardAPI", "persistentVolumeClaim", "hostPath", "nfs", "image"}

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from monopod.schemas.model import Model
+from pydantic import BaseModel
+
 from monopod.schemas.variables import Path, references
 
 
@@ -21,9 +22,11 @@ def texts(value: Any) -> list[str]:
 def _collect(value: Any, collected: list[str]) -> None:
     if isinstance(value, str):
         collected.append(value)
-    elif isinstance(value, Model):
-        for item in value.given.values():
-            _collect(item, collected)
+    elif isinstance(value, BaseModel):
+        fields_set = value.model_fields_set
+        for name, item in value.__dict__.items():
+            if name in fields_set:
+                _collect(item, collected)
     elif isinstance(value, dict):
         for item in value.values():
             _collect(item, collected)

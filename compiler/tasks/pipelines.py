@@ -161,7 +161,7 @@ def _task(
         if is_unresolved(name, outer.names):
             state.report.extend(without_value(name, where.at("name"), state.report))
             return None
-        reference = task.task_ref.replaced(name=name)
+        reference = task.task_ref.model_copy(update={"name": name})
         return state.catalog.task(reference, where, outer)
     assert task.task_spec is not None
     if task.task_spec.is_custom:

@@ -155,7 +155,7 @@ def _timeouts(run: Run, report: Report) -> TimeoutFields:
     own = run.spec.timeouts if isinstance(run.spec, PipelineRunSpec) else None
     timeouts = own or TimeoutFields()
     if run.timeout is not None and run.pipeline is not None:
-        timeouts = timeouts.replaced(pipeline=run.timeout)
+        timeouts = timeouts.model_copy(update={"pipeline": run.timeout})
         for path, message in timeouts.problems():
             part = ".".join(map(str, path))
             report.add(OptionPlace("--timeout").problem("timeouts", f"timeouts.{part} {message}"))
@@ -179,9 +179,9 @@ def _with_timeouts(pipeline: plan.Pipeline, timeouts: TimeoutFields) -> plan.Pip
 def _lower_task_run(bound: BoundRun, state: CompilerState) -> plan.Pipeline:
     run, definition = bound.run, bound.run.task
     assert definition is not None
-    spec = run.spec if isinstance(run.spec, TaskRunSpec) else TaskRunSpec()
+    spec = run.spec if isinstance(run.spec, TaskRunSpec) else TaskRunSpec.model_construct()
     timeout = DEFAULT_TIMEOUT if spec.timeout is None else spec.timeout
-    task = pipelines.PipelineTask(
+    task = pipelines.PipelineTask.model_construct(
         name=definition.name,
         retries=spec.retries,
         timeout=timeout if run.timeout is None else run.timeout,

@@ -24,7 +24,7 @@ from monopod.compiler.pod import invalid_names
 from monopod.compiler.pod.assembly import mount_conflict
 from monopod.compiler.scope.references import Names, Use, check
 from monopod.compiler.scope.variables import Variables, is_resolved
-from monopod.schemas.formats.paths import Path
+from monopod.schemas.model import Path
 from monopod.schemas.variables import Scope, substitute
 
 _MERGE_KEYS = {"env": "name", "volumeMounts": "mountPath", "volumeDevices": "devicePath"}

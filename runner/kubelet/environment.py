@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from monopod.schemas.formats import quantity
-
 Manifest = Mapping[str, Any]
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
@@ -217,6 +215,8 @@ def resource_value(reference: Manifest, container: Manifest | None, sources: Sou
 
     An unset limit is the node's capacity; an unset request is the limit, or 0 if that is unset too.
     """
+    from monopod.schemas.formats.quantity import parse  # noqa: PLC0415  # pydantic takes its time
+
     if name := reference.get("containerName"):
         spec = sources.pod["spec"]
         everything = [*(spec.get("initContainers") or ()), *spec["containers"]]
@@ -233,12 +233,8 @@ def resource_value(reference: Manifest, container: Manifest | None, sources: Sou
     if kind == "requests":
         written = (resources.get("requests") or {}).get(resource, written)
     try:
-        amount = (
-            quantity.parse(str(written))
-            if written is not None
-            else Fraction(whole[resource] if kind == "limits" else 0)
-        )
-        divisor = quantity.parse(str(reference.get("divisor") or "1")) or Fraction(1)
+        amount = parse(str(written)) if written is not None else Fraction(whole[resource] if kind == "limits" else 0)
+        divisor = parse(str(reference.get("divisor") or "1")) or Fraction(1)
     except ValueError as error:
         raise UnresolvedError(str(error)) from error
     return str(math.ceil(amount / divisor))

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from monopod.runner.kubelet import host_volumes, projection
 from monopod.runner.kubelet.environment import Manifest, Sources, UnresolvedError
 from monopod.runner.kubelet.specification import DirectoryVolume, FilesVolume, MemoryVolume, SizeLimit, Volume
-from monopod.schemas.formats import quantity
 
 _BOUND = 64 << 20
 """The size of a control directory in bytes: a few requests of at most 16 MiB each."""
@@ -119,9 +118,11 @@ def _limit(name: str, source: Manifest, path: str) -> list[SizeLimit]:
     """Return the sizeLimit of an emptyDir, if it has one; 0 is none."""
     if source.get("sizeLimit") is None:
         return []
+    from monopod.schemas.formats.quantity import parse  # noqa: PLC0415  # pydantic takes its time
+
     text = str(source["sizeLimit"])
     try:
-        size = int(quantity.parse(text))
+        size = int(parse(text))
     except ValueError as error:
         raise UnresolvedError(f"sizeLimit: {error}") from error
     return [SizeLimit(name, path, size, text)] if size else []

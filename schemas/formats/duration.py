@@ -9,7 +9,7 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any, TypeAlias
 
-from monopod.schemas.field_types.declarations import Converted
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS = {
     "ns": Fraction(1, 10**9),
@@ -74,6 +74,8 @@ def _from_yaml(value: Any) -> float:
 
 Duration: TypeAlias = Annotated[
     float,
-    Converted(_from_yaml, {"type": "string", "examples": ["90s", "1h30m"]}, to_text),
+    BeforeValidator(_from_yaml),
+    PlainSerializer(to_text, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["90s", "1h30m"]}),
 ]
 """The type of a field with a duration: seconds, not negative."""

@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias
 
-from monopod.schemas.field_types.declarations import Converted
+from pydantic import BeforeValidator, WithJsonSchema
 
 Family: TypeAlias = Literal["binary", "decimal", "exponent"]
 """The families of units: ``Ki Mi …``, ``m k M …``, or ``e3``."""
@@ -106,5 +106,7 @@ def _to_text(value: Any) -> str:
     return value
 
 
-Quantity: TypeAlias = Annotated[str, Converted(_to_text, {"type": ["string", "number"], "examples": ["500m", "1.5Gi"]})]
+Quantity: TypeAlias = Annotated[
+    str, BeforeValidator(_to_text), WithJsonSchema({"type": ["string", "number"], "examples": ["500m", "1.5Gi"]})
+]
 """The type of a field with a Quantity: its text as written, validated. A plain number becomes text."""

@@ -1,14 +1,12 @@
 """Fields of a container: environment, mounts, security, probes, ports and resources."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
-from monopod.schemas.field_types.declarations import Checked, Converted, ListOf, NotEmpty, Range, field
-from monopod.schemas.formats.paths import Path
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+
 from monopod.schemas.formats.quantity import Quantity
-from monopod.schemas.model import Model, exactly_one, fields_of
+from monopod.schemas.model import ListOf, Model, Path, exactly_one
 
 
 def _int_or_string(value: Any) -> int | str:
@@ -17,22 +15,22 @@ def _int_or_string(value: Any) -> int | str:
     return value
 
 
-def _pull_policy_problem(value: str) -> str | None:
-    if value in {"Always", "IfNotPresent", "Never"} or "$(" in value:
-        return None
-    return f"expected Always, IfNotPresent or Never, got '{value}'"
+def _pull_policy(value: str) -> str:
+    if value not in {"Always", "IfNotPresent", "Never"} and "$(" not in value:
+        raise ValueError(f"expected Always, IfNotPresent or Never, got '{value}'")
+    return value
 
 
-IntOrString: TypeAlias = Annotated[int | str, Converted(_int_or_string, {"type": ["integer", "string"]})]
+IntOrString: TypeAlias = Annotated[
+    int | str, PlainValidator(_int_or_string), WithJsonSchema({"type": ["integer", "string"]})
+]
 """A port: its number or its name."""
 
-Port: TypeAlias = Annotated[int, Range(1, 65535)]
+Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
 PullPolicy: TypeAlias = Annotated[
     str,
-    Checked(
-        _pull_policy_problem,
-        {"anyOf": [{"enum": ["Always", "IfNotPresent", "Never"]}, {"type": "string", "pattern": r"\$\("}]},
-    ),
+    AfterValidator(_pull_policy),
+    WithJsonSchema({"anyOf": [{"enum": ["Always", "IfNotPresent", "Never"]}, {"type": "string", "pattern": r"\$\("}]}),
 ]
 
 
@@ -90,13 +88,13 @@ class EnvVarSource(Model):
 
     def problems(self) -> Iterator[tuple[Path, str]]:
         """Exactly one source (Kubernetes API, EnvVarSource)."""
-        yield from exactly_one(self, *fields_of(type(self)))
+        yield from exactly_one(self, *type(self).model_fields)
 
 
 class EnvVar(Model):
     """An environment variable."""
 
-    name: Annotated[str, NotEmpty()]
+    name: Annotated[str, Field(min_length=1)]
     value: str = ""
     value_from: EnvVarSource | None = None
 
@@ -267,7 +265,7 @@ class SleepAction(Model):
     seconds: int
 
 
-Seconds: TypeAlias = Annotated[int, Range(0)]
+Seconds: TypeAlias = Annotated[int, Field(ge=0)]
 
 
 class Probe(Model):
@@ -318,8 +316,8 @@ class ContainerPort(Model):
 
     container_port: Port
     name: str | None = None
-    host_ip: str | None = field(default=None, key="hostIP")
-    host_port: Annotated[int, Range(0, 65535)] | None = None
+    host_ip: str | None = Field(None, alias="hostIP")
+    host_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     protocol: Literal["TCP", "UDP", "SCTP"] | None = None
 
 
@@ -333,6 +331,6 @@ class ResourceClaim(Model):
 class ResourceRequirements(Model):
     """The resources that a container requests, and their limits."""
 
-    limits: dict[str, Quantity] = field(default_factory=dict)
-    requests: dict[str, Quantity] = field(default_factory=dict)
+    limits: dict[str, Quantity] = Field(default_factory=dict)
+    requests: dict[str, Quantity] = Field(default_factory=dict)
     claims: ListOf[ResourceClaim] = ()

@@ -1,11 +1,10 @@
 """What identifies, selects or refers to an object."""
 
-from __future__ import annotations
-
 from typing import Any
 
-from monopod.schemas.field_types.declarations import Anything, ListOf, field
-from monopod.schemas.model import Model
+from pydantic import Field
+
+from monopod.schemas.model import Anything, ListOf, Model
 
 
 class OwnerReference(Model):
@@ -24,7 +23,7 @@ class ManagedFieldsEntry(Model):
 
     api_version: str | None = None
     fields_type: str | None = None
-    fields_v1: Anything | None = field(default=None, key="fieldsV1")
+    fields_v1: Anything | None = Field(None, alias="fieldsV1")
     manager: str | None = None
     operation: str | None = None
     subresource: str | None = None
@@ -37,8 +36,8 @@ class ObjectMeta(Model):
     name: str | None = None
     generate_name: str | None = None
     namespace: str | None = None
-    labels: dict[str, str] = field(default_factory=dict)
-    annotations: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
     creation_timestamp: Any = None
     deletion_grace_period_seconds: int | None = None
     deletion_timestamp: Any = None
@@ -69,4 +68,4 @@ class LabelSelector(Model):
     """Selects objects by their labels."""
 
     match_expressions: ListOf[LabelSelectorRequirement] = ()
-    match_labels: dict[str, str] = field(default_factory=dict)
+    match_labels: dict[str, str] = Field(default_factory=dict)

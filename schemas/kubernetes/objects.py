@@ -1,24 +1,22 @@
 """ConfigMaps, Secrets and LimitRanges."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from monopod.schemas.field_types.declarations import ListOf, NotEmpty, field
+from pydantic import Field
+
 from monopod.schemas.formats import quantity
 from monopod.schemas.formats.object_names import key_problem
-from monopod.schemas.formats.paths import Path
 from monopod.schemas.formats.quantity import Quantity
 from monopod.schemas.kubernetes.metadata import ObjectMeta
-from monopod.schemas.model import Model
+from monopod.schemas.model import ListOf, Model, Path
 
 
 def _key_problems(*fields: tuple[str, dict[str, str]]) -> Iterator[tuple[Path, str]]:
-    for name, data in fields:
+    for field, data in fields:
         for key in data:
             if (message := key_problem(key)) is not None:
-                yield (name, key), message
+                yield (field, key), message
 
 
 class ConfigMap(Model):
@@ -26,9 +24,9 @@ class ConfigMap(Model):
 
     api_version: Literal["v1"]
     kind: Literal["ConfigMap"]
-    metadata: ObjectMeta = field(default_factory=ObjectMeta)
-    data: dict[str, str] = field(default_factory=dict)
-    binary_data: dict[str, str] = field(default_factory=dict)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    data: dict[str, str] = Field(default_factory=dict)
+    binary_data: dict[str, str] = Field(default_factory=dict)
     immutable: bool | None = None
 
     def problems(self) -> Iterator[tuple[Path, str]]:
@@ -41,10 +39,10 @@ class Secret(Model):
 
     api_version: Literal["v1"]
     kind: Literal["Secret"]
-    metadata: ObjectMeta = field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     type: str | None = None
-    data: dict[str, str] = field(default_factory=dict)
-    string_data: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = Field(default_factory=dict)
+    string_data: dict[str, str] = Field(default_factory=dict)
     immutable: bool | None = None
 
     def problems(self) -> Iterator[tuple[Path, str]]:
@@ -55,12 +53,12 @@ class Secret(Model):
 class LimitRangeItem(Model):
     """The limits for one type: for each ``Container``, each ``Pod``, and others."""
 
-    type: Annotated[str, NotEmpty()]
-    default: dict[str, Quantity] = field(default_factory=dict)
-    default_request: dict[str, Quantity] = field(default_factory=dict)
-    max: dict[str, Quantity] = field(default_factory=dict)
-    max_limit_request_ratio: dict[str, Quantity] = field(default_factory=dict)
-    min: dict[str, Quantity] = field(default_factory=dict)
+    type: Annotated[str, Field(min_length=1)]
+    default: dict[str, Quantity] = Field(default_factory=dict)
+    default_request: dict[str, Quantity] = Field(default_factory=dict)
+    max: dict[str, Quantity] = Field(default_factory=dict)
+    max_limit_request_ratio: dict[str, Quantity] = Field(default_factory=dict)
+    min: dict[str, Quantity] = Field(default_factory=dict)
 
     def problems(self) -> Iterator[tuple[Path, str]]:
         """Limits must be consistent (Kubernetes API, LimitRangeItem)."""
@@ -98,5 +96,5 @@ class LimitRange(Model):
 
     api_version: Literal["v1"] | None = None
     kind: Literal["LimitRange"] | None = None
-    metadata: ObjectMeta = field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: LimitRangeSpec | None = None

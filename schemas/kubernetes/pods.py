@@ -1,8 +1,5 @@
 """Fields of the whole Pod: security, scheduling, hosts and DNS."""
 
-from __future__ import annotations
-
-from monopod.schemas.field_types.declarations import ListOf
 from monopod.schemas.kubernetes.containers import (
     AppArmorProfile,
     SeccompProfile,
@@ -10,7 +7,7 @@ from monopod.schemas.kubernetes.containers import (
     WindowsSecurityContextOptions,
 )
 from monopod.schemas.kubernetes.metadata import LabelSelector
-from monopod.schemas.model import Model
+from monopod.schemas.model import ListOf, Model
 
 # Security
 

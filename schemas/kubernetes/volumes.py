@@ -1,18 +1,16 @@
 """Volumes, their sources, and PersistentVolumeClaims."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Literal, TypeAlias
 
-from monopod.schemas.field_types.declarations import Anything, ListOf, Range, field
-from monopod.schemas.formats.paths import Path
+from pydantic import Field
+
 from monopod.schemas.formats.quantity import Quantity
 from monopod.schemas.kubernetes.containers import ObjectFieldSelector, PullPolicy, ResourceFieldSelector
 from monopod.schemas.kubernetes.metadata import LabelSelector, LocalObjectReference, ObjectMeta
-from monopod.schemas.model import Model, at_most_one, exactly_one, fields_of
+from monopod.schemas.model import Anything, ListOf, Model, Path, at_most_one, exactly_one
 
-FileMode: TypeAlias = Annotated[int, Range(0, 0o777)]
+FileMode: TypeAlias = Annotated[int, Field(ge=0, le=0o777)]
 
 
 class KeyToPath(Model):
@@ -136,7 +134,7 @@ class PodCertificateProjection(Model):
     key_path: str | None = None
     max_expiration_seconds: int | None = None
     user: int | None = None
-    user_annotations: dict[str, str] = field(default_factory=dict)
+    user_annotations: dict[str, str] = Field(default_factory=dict)
 
 
 class VolumeProjection(Model):
@@ -144,14 +142,14 @@ class VolumeProjection(Model):
 
     config_map: ConfigMapProjection | None = None
     secret: SecretProjection | None = None
-    downward_api: DownwardAPIProjection | None = field(default=None, key="downwardAPI")
+    downward_api: DownwardAPIProjection | None = Field(None, alias="downwardAPI")
     service_account_token: ServiceAccountTokenProjection | None = None
     cluster_trust_bundle: ClusterTrustBundleProjection | None = None
     pod_certificate: PodCertificateProjection | None = None
 
     def problems(self) -> Iterator[tuple[Path, str]]:
         """Exactly one source (Kubernetes API, VolumeProjection)."""
-        yield from exactly_one(self, *fields_of(type(self)))
+        yield from exactly_one(self, *type(self).model_fields)
 
 
 class ProjectedVolumeSource(Model):
@@ -176,7 +174,7 @@ class CSIVolumeSource(Model):
     fs_type: str | None = None
     node_publish_secret_ref: LocalObjectReference | None = None
     read_only: bool = False
-    volume_attributes: dict[str, str] = field(default_factory=dict)
+    volume_attributes: dict[str, str] = Field(default_factory=dict)
 
 
 class NFSVolumeSource(Model):
@@ -197,8 +195,8 @@ class ImageVolumeSource(Model):
 class VolumeResourceRequirements(Model):
     """The storage that a claim requests."""
 
-    limits: dict[str, Quantity] = field(default_factory=dict)
-    requests: dict[str, Quantity] = field(default_factory=dict)
+    limits: dict[str, Quantity] = Field(default_factory=dict)
+    requests: dict[str, Quantity] = Field(default_factory=dict)
 
 
 class TypedLocalObjectReference(Model):
@@ -222,7 +220,7 @@ class PersistentVolumeClaimSpec(Model):
     """The spec of a PersistentVolumeClaim."""
 
     access_modes: ListOf[Literal["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"]] = ()
-    resources: VolumeResourceRequirements = field(default_factory=VolumeResourceRequirements)
+    resources: VolumeResourceRequirements = Field(default_factory=VolumeResourceRequirements)
     storage_class_name: str | None = None
     volume_mode: Literal["Filesystem", "Block"] | None = None
     volume_name: str | None = None
@@ -237,8 +235,8 @@ class PersistentVolumeClaim(Model):
 
     api_version: Literal["v1"] | None = None
     kind: Literal["PersistentVolumeClaim"] | None = None
-    metadata: ObjectMeta = field(default_factory=ObjectMeta)
-    spec: PersistentVolumeClaimSpec = field(default_factory=PersistentVolumeClaimSpec)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    spec: PersistentVolumeClaimSpec = Field(default_factory=PersistentVolumeClaimSpec)
     status: Anything | None = None
 
 
@@ -246,7 +244,7 @@ class PersistentVolumeClaimTemplate(Model):
     """A claim that is created with its Pod."""
 
     spec: PersistentVolumeClaimSpec
-    metadata: ObjectMeta = field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
 
 
 class EphemeralVolumeSource(Model):
@@ -258,7 +256,7 @@ class EphemeralVolumeSource(Model):
 class AWSElasticBlockStoreVolumeSource(Model):
     """A disk of Amazon's Elastic Block Store."""
 
-    volume_id: str = field(key="volumeID")
+    volume_id: str = Field(alias="volumeID")
     fs_type: str | None = None
     partition: int | None = None
     read_only: bool = False
@@ -268,7 +266,7 @@ class AzureDiskVolumeSource(Model):
     """A disk of Azure."""
 
     disk_name: str
-    disk_uri: str = field(key="diskURI")
+    disk_uri: str = Field(alias="diskURI")
     caching_mode: str | None = None
     fs_type: str | None = None
     kind: str | None = None
@@ -297,7 +295,7 @@ class CephFSVolumeSource(Model):
 class CinderVolumeSource(Model):
     """A volume of OpenStack."""
 
-    volume_id: str = field(key="volumeID")
+    volume_id: str = Field(alias="volumeID")
     fs_type: str | None = None
     read_only: bool = False
     secret_ref: LocalObjectReference | None = None
@@ -309,7 +307,7 @@ class FCVolumeSource(Model):
     fs_type: str | None = None
     lun: int | None = None
     read_only: bool = False
-    target_wwns: ListOf[str] = field(default=(), key="targetWWNs")
+    target_wwns: ListOf[str] = Field((), alias="targetWWNs")
     wwids: ListOf[str] = ()
 
 
@@ -318,7 +316,7 @@ class FlexVolumeSource(Model):
 
     driver: str
     fs_type: str | None = None
-    options: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] = Field(default_factory=dict)
     read_only: bool = False
     secret_ref: LocalObjectReference | None = None
 
@@ -327,7 +325,7 @@ class FlockerVolumeSource(Model):
     """A dataset of Flocker."""
 
     dataset_name: str | None = None
-    dataset_uuid: str | None = field(default=None, key="datasetUUID")
+    dataset_uuid: str | None = Field(None, alias="datasetUUID")
 
 
 class GCEPersistentDiskVolumeSource(Model):
@@ -374,14 +372,14 @@ class ISCSIVolumeSource(Model):
 class PhotonPersistentDiskVolumeSource(Model):
     """A disk of Photon Controller."""
 
-    pd_id: str = field(key="pdID")
+    pd_id: str = Field(alias="pdID")
     fs_type: str | None = None
 
 
 class PortworxVolumeSource(Model):
     """A volume of Portworx."""
 
-    volume_id: str = field(key="volumeID")
+    volume_id: str = Field(alias="volumeID")
     fs_type: str | None = None
     read_only: bool = False
 
@@ -440,7 +438,7 @@ class VsphereVirtualDiskVolumeSource(Model):
 
     volume_path: str
     fs_type: str | None = None
-    storage_policy_id: str | None = field(default=None, key="storagePolicyID")
+    storage_policy_id: str | None = Field(None, alias="storagePolicyID")
     storage_policy_name: str | None = None
 
 
@@ -453,7 +451,7 @@ class Volume(Model):
     config_map: ConfigMapVolumeSource | None = None
     secret: SecretVolumeSource | None = None
     projected: ProjectedVolumeSource | None = None
-    downward_api: DownwardAPIVolumeSource | None = field(default=None, key="downwardAPI")
+    downward_api: DownwardAPIVolumeSource | None = Field(None, alias="downwardAPI")
     persistent_volume_claim: PersistentVolumeClaimVolumeSource | None = None
     csi: CSIVolumeSource | None = None
     ephemeral: EphemeralVolumeSource | None = None
@@ -475,10 +473,10 @@ class Volume(Model):
     portworx_volume: PortworxVolumeSource | None = None
     quobyte: QuobyteVolumeSource | None = None
     rbd: RBDVolumeSource | None = None
-    scale_io: ScaleIOVolumeSource | None = field(default=None, key="scaleIO")
+    scale_io: ScaleIOVolumeSource | None = Field(None, alias="scaleIO")
     storageos: StorageOSVolumeSource | None = None
     vsphere_volume: VsphereVirtualDiskVolumeSource | None = None
 
     def problems(self) -> Iterator[tuple[Path, str]]:
         """At most one source."""
-        yield from at_most_one(self, *(name for name in fields_of(type(self)) if name != "name"))
+        yield from at_most_one(self, *(name for name in type(self).model_fields if name != "name"))

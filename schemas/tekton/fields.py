@@ -1,35 +1,39 @@
 """Field types and checks that several kinds of Tekton objects share."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, TypeAlias
 
-from monopod.schemas.field_types.declarations import Checked, NotEmpty
+from pydantic import AfterValidator, Field, WithJsonSchema
+
 from monopod.schemas.formats.object_names import LABEL, LONGEST_LABEL, SUBDOMAIN, invalid, label_problem
-from monopod.schemas.formats.paths import Path
 from monopod.schemas.kubernetes.metadata import ObjectMeta
+from monopod.schemas.model import Path
 
 
-def _on_error_problem(value: str) -> str | None:
-    if value in {"continue", "stopAndFail"} or value.startswith("$(params"):
-        return None
-    return f"expected continue or stopAndFail, got '{value}'"
+def _label(value: str) -> str:
+    if problem := label_problem(value):
+        raise ValueError(problem)
+    return value
+
+
+def _on_error(value: str) -> str:
+    if value not in {"continue", "stopAndFail"} and not value.startswith("$(params"):
+        raise ValueError(f"expected continue or stopAndFail, got '{value}'")
+    return value
 
 
 Label: TypeAlias = Annotated[
     str,
-    Checked(label_problem, {"type": "string", "maxLength": LONGEST_LABEL, "pattern": f"^{LABEL.pattern}$"}),
+    AfterValidator(_label),
+    WithJsonSchema({"type": "string", "maxLength": LONGEST_LABEL, "pattern": f"^{LABEL.pattern}$"}),
 ]
 """A DNS-1123 label."""
 
-NonEmpty: TypeAlias = Annotated[str, NotEmpty()]
+NonEmpty: TypeAlias = Annotated[str, Field(min_length=1)]
 OnError: TypeAlias = Annotated[
     str,
-    Checked(
-        _on_error_problem,
-        {"anyOf": [{"enum": ["stopAndFail", "continue"]}, {"type": "string", "pattern": r"^\$\(params"}]},
-    ),
+    AfterValidator(_on_error),
+    WithJsonSchema({"anyOf": [{"enum": ["stopAndFail", "continue"]}, {"type": "string", "pattern": r"^\$\(params"}]}),
 ]
 
 

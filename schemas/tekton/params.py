@@ -1,16 +1,14 @@
 """Params, Results and when-expressions."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from monopod.schemas.field_types.declarations import Checked, Converted, ListOf
+from pydantic import AfterValidator, PlainSerializer, PlainValidator, WithJsonSchema
+
 from monopod.schemas.formats.object_names import invalid
-from monopod.schemas.formats.paths import Path
-from monopod.schemas.model import Model, repeated
+from monopod.schemas.model import ListOf, Model, Path, repeated
 from monopod.schemas.tekton.fields import NonEmpty
 
 Value: TypeAlias = str | tuple[str, ...] | dict[str, str]
@@ -24,11 +22,11 @@ _RESULT = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]", re.ASCII)
 _STEP_RESULT = re.compile(r"\$\(steps\.(.*?)\.results\.(.*?)\)")
 
 
-def _result_name_problem(value: str) -> str | None:
-    if _RESULT.fullmatch(value):
-        return None
-    rule = "letters, digits, '-', '_' and '.', with a letter or digit at both ends"
-    return invalid(value, "a valid name of a Result", rule)
+def _result_name(value: str) -> str:
+    if not _RESULT.fullmatch(value):
+        rule = "letters, digits, '-', '_' and '.', with a letter or digit at both ends"
+        raise ValueError(invalid(value, "a valid name of a Result", rule))
+    return value
 
 
 class JsonText(str):
@@ -36,7 +34,7 @@ class JsonText(str):
 
     written: Any
 
-    def __new__(cls, text: str, written: Any) -> JsonText:
+    def __new__(cls, text: str, written: Any) -> "JsonText":
         """Return the text of a value."""
         made = super().__new__(cls, text)
         made.written = written
@@ -96,11 +94,13 @@ def type_of(value: Value) -> ValueType:
     return "array" if isinstance(value, tuple) else "object"
 
 
-ResultName: TypeAlias = Annotated[str, Checked(_result_name_problem, {"type": "string"})]
+ResultName: TypeAlias = Annotated[str, AfterValidator(_result_name)]
 
 ParamValue: TypeAlias = Annotated[
     Value,
-    Converted(to_value, {"type": ["string", "array", "object", "number", "boolean", "null"]}, _plain_value),
+    PlainValidator(to_value),
+    PlainSerializer(_plain_value),
+    WithJsonSchema({"type": ["string", "array", "object", "number", "boolean", "null"]}),
 ]
 
 

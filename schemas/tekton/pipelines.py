@@ -1,16 +1,15 @@
 """Pipelines and the Tasks in them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from monopod.schemas.field_types.declarations import Anything, ListOf, Range, field
+from pydantic import Field, GetCoreSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, core_schema
+
 from monopod.schemas.formats.duration import Duration
-from monopod.schemas.formats.paths import Path
 from monopod.schemas.kubernetes.metadata import ObjectMeta
-from monopod.schemas.model import Model, duplicates, exactly_one, repeated
+from monopod.schemas.model import Anything, ListOf, Model, Path, duplicates, exactly_one, repeated
 from monopod.schemas.tekton.fields import Label, NonEmpty, OnError, name_problems
 from monopod.schemas.tekton.params import Param, ParamSpec, PipelineResult, WhenExpression, not_strings, type_of
 from monopod.schemas.tekton.tasks import Reference, TaskRef, TaskSpec
@@ -41,8 +40,8 @@ class WorkspacePipelineTaskBinding(Model):
 class PipelineTaskMetadata(Model):
     """Labels and annotations of a Task in a Pipeline."""
 
-    labels: dict[str, str] = field(default_factory=dict)
-    annotations: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
 
 
 class EmbeddedTask(TaskSpec):
@@ -51,7 +50,7 @@ class EmbeddedTask(TaskSpec):
     api_version: str = ""
     kind: str = ""
     spec: Anything | None = None
-    metadata: PipelineTaskMetadata = field(default_factory=PipelineTaskMetadata)
+    metadata: PipelineTaskMetadata = Field(default_factory=PipelineTaskMetadata)
 
     @property
     def is_custom(self) -> bool:
@@ -108,6 +107,19 @@ def _is_array(text: str) -> bool:
     return text.startswith("$(") and text.endswith("[*])")
 
 
+class _Nested:
+    """Validates a nested PipelineSpec separately: pydantic runs the validators of a recursive model twice."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(_source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        def validate(data: Any, info: ValidationInfo) -> "PipelineSpec":
+            return PipelineSpec.model_validate(data, context=info.context)
+
+        return core_schema.with_info_plain_validator_function(
+            validate, serialization=core_schema.plain_serializer_function_ser_schema(Model.to_kubernetes)
+        )
+
+
 class PipelineTask(Model):
     """A Task in a Pipeline, or a nested Pipeline."""
 
@@ -117,9 +129,9 @@ class PipelineTask(Model):
     task_ref: TaskRef | None = None
     task_spec: EmbeddedTask | None = None
     pipeline_ref: PipelineRef | None = None
-    pipeline_spec: PipelineSpec | None = None
+    pipeline_spec: "Annotated[PipelineSpec, _Nested] | None" = Field(None, alias="pipelineSpec")
     when: ListOf[WhenExpression] = ()
-    retries: Annotated[int, Range(0)] = 0
+    retries: Annotated[int, Field(ge=0)] = 0
     run_after: ListOf[str] = ()
     params: ListOf[Param] = ()
     matrix: Matrix | None = None
@@ -149,7 +161,7 @@ class PipelineSpec(Model):
     params: ListOf[ParamSpec] = ()
     workspaces: ListOf[PipelineWorkspaceDeclaration] = ()
     results: ListOf[PipelineResult] = ()
-    finally_: ListOf[PipelineTask] = field(default=(), key="finally")
+    finally_: ListOf[PipelineTask] = Field((), alias="finally")
 
     def problems(self) -> Iterator[tuple[Path, str]]:
         """There must be Tasks, and names must be unique (Tekton's PipelineSpec.Validate)."""
@@ -173,7 +185,7 @@ class Pipeline(Model):
 
     api_version: Literal["tekton.dev/v1"]
     kind: Literal["Pipeline"]
-    metadata: ObjectMeta = field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: PipelineSpec
 
     def problems(self) -> Iterator[tuple[Path, str]]:

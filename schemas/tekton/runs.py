@@ -1,13 +1,11 @@
 """PipelineRuns and TaskRuns."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
-from monopod.schemas.field_types.declarations import Anything, ListOf, Range, field
+from pydantic import Field
+
 from monopod.schemas.formats.duration import Duration
-from monopod.schemas.formats.paths import Path
 from monopod.schemas.kubernetes.containers import EnvVar, ResourceRequirements
 from monopod.schemas.kubernetes.metadata import LocalObjectReference, ObjectMeta
 from monopod.schemas.kubernetes.pods import (
@@ -28,7 +26,7 @@ from monopod.schemas.kubernetes.volumes import (
     SecretVolumeSource,
     Volume,
 )
-from monopod.schemas.model import Model, duplicates, exactly_one, fields_of
+from monopod.schemas.model import Anything, ListOf, Model, Path, duplicates, exactly_one
 from monopod.schemas.tekton.fields import NonEmpty, name_problems
 from monopod.schemas.tekton.params import Param
 from monopod.schemas.tekton.pipelines import PipelineRef, PipelineSpec, PipelineTaskMetadata
@@ -53,7 +51,7 @@ class WorkspaceBinding(Model):
 
     def problems(self) -> Iterator[tuple[Path, str]]:
         """Exactly one source (Tekton's WorkspaceBinding.Validate)."""
-        yield from exactly_one(self, *(name for name in fields_of(type(self)) if name not in {"name", "sub_path"}))
+        yield from exactly_one(self, *(name for name in type(self).model_fields if name not in {"name", "sub_path"}))
         if self.config_map is not None and not self.config_map.name:
             yield ("configMap",), "the name of the ConfigMap is required"
         if self.secret is not None and not self.secret.secret_name:
@@ -65,7 +63,7 @@ class WorkspaceBinding(Model):
 class PodTemplate(Model):
     """Settings for the Pods of a run (Tekton docs/podtemplates.md)."""
 
-    node_selector: dict[str, str] = field(default_factory=dict)
+    node_selector: dict[str, str] = Field(default_factory=dict)
     env: ListOf[EnvVar] = ()
     tolerations: ListOf[Toleration] = ()
     affinity: Affinity | None = None
@@ -131,7 +129,7 @@ class TaskRunSpec(Model):
     task_spec: TaskSpec | None = None
     status: Literal["", "TaskRunCancelled", "TaskRunPending"] = ""
     status_message: str = ""
-    retries: Annotated[int, Range(0)] = 0
+    retries: Annotated[int, Field(ge=0)] = 0
     timeout: Duration | None = None
     pod_template: PodTemplate | None = None
     workspaces: ListOf[WorkspaceBinding] = ()
@@ -155,7 +153,7 @@ class TaskRun(Model):
 
     api_version: Literal["tekton.dev/v1"]
     kind: Literal["TaskRun"]
-    metadata: ObjectMeta = field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: TaskRunSpec
     status: Anything | None = None
 
@@ -169,7 +167,7 @@ class TimeoutFields(Model):
 
     pipeline: Duration | None = None
     tasks: Duration | None = None
-    finally_: Duration | None = field(default=None, key="finally")
+    finally_: Duration | None = Field(None, alias="finally")
 
     def problems(self) -> Iterator[tuple[Path, str]]:
         """The parts must not be longer than the whole (Tekton's validatePipelineTimeout)."""
@@ -217,7 +215,7 @@ class PipelineRunSpec(Model):
     params: ListOf[Param] = ()
     status: Literal["", "Cancelled", "CancelledRunFinally", "StoppedRunFinally", "PipelineRunPending"] = ""
     timeouts: TimeoutFields | None = None
-    task_run_template: PipelineTaskRunTemplate = field(default_factory=PipelineTaskRunTemplate)
+    task_run_template: PipelineTaskRunTemplate = Field(default_factory=PipelineTaskRunTemplate)
     workspaces: ListOf[WorkspaceBinding] = ()
     task_run_specs: ListOf[PipelineTaskRunSpec] = ()
     managed_by: str | None = None
@@ -234,7 +232,7 @@ class PipelineRun(Model):
 
     api_version: Literal["tekton.dev/v1"]
     kind: Literal["PipelineRun"]
-    metadata: ObjectMeta = field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: PipelineRunSpec
     status: Anything | None = None
 

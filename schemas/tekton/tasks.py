@@ -1,17 +1,15 @@
 """Tasks, their Steps and Sidecars, and StepActions."""
 
-from __future__ import annotations
-
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Annotated, Literal, TypeAlias
 
-from monopod.schemas.field_types.declarations import Checked, ListOf, field
+from pydantic import AfterValidator, Field
+
 from monopod.schemas.formats.duration import Duration
 from monopod.schemas.formats.object_names import invalid, label_problem
-from monopod.schemas.formats.paths import Path
 from monopod.schemas.kubernetes.containers import (
     ContainerPort,
     EnvFromSource,
@@ -26,7 +24,7 @@ from monopod.schemas.kubernetes.containers import (
 )
 from monopod.schemas.kubernetes.metadata import ObjectMeta
 from monopod.schemas.kubernetes.volumes import Volume
-from monopod.schemas.model import Model, duplicates, fields_of
+from monopod.schemas.model import ListOf, Model, Path, duplicates
 from monopod.schemas.tekton.fields import NonEmpty, OnError, name_problems
 from monopod.schemas.tekton.params import Param, ParamSpec, StepResult, TaskResult, WhenExpression
 
@@ -113,8 +111,10 @@ class WorkspaceUsage(Model):
 # Steps
 
 
-def _step_name_problem(value: str) -> str | None:
-    return label_problem(value) if value else None
+def _label_or_nothing(value: str) -> str:
+    if value and (problem := label_problem(value)):
+        raise ValueError(problem)
+    return value
 
 
 class StepOutputConfig(Model):
@@ -132,7 +132,7 @@ class StepTemplate(Model):
     working_dir: str = ""
     env_from: ListOf[EnvFromSource] = ()
     env: ListOf[EnvVar] = ()
-    compute_resources: ResourceRequirements = field(default_factory=ResourceRequirements)
+    compute_resources: ResourceRequirements = Field(default_factory=ResourceRequirements)
     volume_mounts: ListOf[VolumeMount] = ()
     volume_devices: ListOf[VolumeDevice] = ()
     image_pull_policy: PullPolicy | None = None
@@ -142,7 +142,7 @@ class StepTemplate(Model):
 class Step(StepTemplate):
     """A Step of a Task. Without a name it is called after its position."""
 
-    name: Annotated[str, Checked(_step_name_problem, {"type": "string"})] = ""
+    name: Annotated[str, AfterValidator(_label_or_nothing)] = ""
     display_name: str = ""
     script: str = ""
     timeout: Duration | None = None
@@ -160,7 +160,7 @@ class Step(StepTemplate):
         if self.ref is not None:
             for name in ("image", "command", "args", "script", "working_dir", "env", "volume_mounts", "results"):
                 if getattr(self, name):
-                    field = fields_of(type(self))[name].key
+                    field = type(self).model_fields[name].alias or name
                     yield (field,), f"{field} cannot be given together with ref: it is the StepAction's"
         elif self.params:
             yield ("params",), "a Step has params only together with ref"
@@ -190,7 +190,7 @@ class Sidecar(Model):
     ports: ListOf[ContainerPort] = ()
     env_from: ListOf[EnvFromSource] = ()
     env: ListOf[EnvVar] = ()
-    compute_resources: ResourceRequirements = field(default_factory=ResourceRequirements)
+    compute_resources: ResourceRequirements = Field(default_factory=ResourceRequirements)
     volume_mounts: ListOf[VolumeMount] = ()
     volume_devices: ListOf[VolumeDevice] = ()
     liveness_probe: Probe | None = None
@@ -273,7 +273,7 @@ class Task(Model):
 
     api_version: Literal["tekton.dev/v1"]
     kind: Literal["Task"]
-    metadata: ObjectMeta = field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: TaskSpec
 
     def problems(self) -> Iterator[tuple[Path, str]]:
@@ -311,7 +311,7 @@ class StepAction(Model):
 
     api_version: Literal["tekton.dev/v1", "tekton.dev/v1beta1", "tekton.dev/v1alpha1"]
     kind: Literal["StepAction"]
-    metadata: ObjectMeta = field(default_factory=ObjectMeta)
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: StepActionSpec
 
     def problems(self) -> Iterator[tuple[Path, str]]:

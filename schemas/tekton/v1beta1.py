@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from monopod.schemas.formats.paths import Path
+from monopod.schemas.model import Path
 
 CLUSTER_TASK = "ClusterTask"
 KINDS = frozenset({"Pipeline", "PipelineRun", "Task", "TaskRun", CLUSTER_TASK})

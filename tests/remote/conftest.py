@@ -55,7 +55,7 @@ def secret():
 
     def make(type_="Opaque", **data):
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
-        return Secret.read({"apiVersion": "v1", "kind": "Secret", "type": type_, "data": encoded})
+        return Secret.model_validate({"apiVersion": "v1", "kind": "Secret", "type": type_, "data": encoded})
 
     return make
 

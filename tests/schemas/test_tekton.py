@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from monopod.schemas.field_types.mismatches import ValidationError
-from monopod.schemas.formats.paths import format_path
-from monopod.schemas.model import Findings, Model
+from monopod.schemas.model import Findings, Model, format_path
 from monopod.schemas.tekton.params import Param, ParamSpec, TaskResult, WhenExpression
 from monopod.schemas.tekton.pipelines import PipelineSpec, PipelineTask
 from monopod.schemas.tekton.runs import PipelineRun, PipelineRunSpec, TaskRunSpec, TimeoutFields, WorkspaceBinding
@@ -20,7 +19,7 @@ TASK = {"name": "a", "taskSpec": {"steps": [STEP]}}
 
 def problems(model: type[Model], document: dict[str, Any]) -> list[str]:
     findings = Findings()
-    model.read(document, findings)
+    model.model_validate(document, context=findings)
     return [f"{format_path(finding.path)}: {finding.message}" for finding in findings.items]
 
 
@@ -46,12 +45,12 @@ def problems(model: type[Model], document: dict[str, Any]) -> list[str]:
     ],
 )
 def test_a_param_s_value_is_what_tekton_makes_of_it(value, expected):
-    assert Param.read({"name": "x", "value": value}).value == expected
+    assert Param.model_validate({"name": "x", "value": value}).value == expected
 
 
 def test_a_param_without_a_value_is_refused():
     with pytest.raises(ValidationError):
-        Param.read({"name": "x"})
+        Param.model_validate({"name": "x"})
 
 
 @pytest.mark.parametrize(
@@ -67,7 +66,7 @@ def test_a_param_without_a_value_is_refused():
     ],
 )
 def test_the_type_of_a_param_is_inferred(declaration, value_type):
-    assert ParamSpec.read({"name": "x", **declaration}).value_type == value_type
+    assert ParamSpec.model_validate({"name": "x", **declaration}).value_type == value_type
 
 
 @pytest.mark.parametrize(
@@ -275,7 +274,7 @@ def test_a_custom_task_is_known_by_its_api_version_or_kind(field):
     attribute = {"taskRef": "task_ref", "taskSpec": "task_spec"}[field]
     for given, custom in [({"apiVersion": "x/v1", "kind": "Y"}, True), ({"kind": "Task"}, False)]:
         rest = {"name": "x"} if field == "taskRef" else ({} if custom else {"steps": [STEP]})
-        task = PipelineTask.read({"name": "a", field: {**rest, **given}})
+        task = PipelineTask.model_validate({"name": "a", field: {**rest, **given}})
         assert getattr(task, attribute).is_custom is custom
 
 
@@ -356,7 +355,7 @@ def test_problems_of_a_name(metadata, expected):
 
 
 def test_names_of_fields_may_differ_in_upper_and_lower_case():
-    assert WorkspaceUsage.read({"name": "x", "mountpath": "/y"}).mount_path == "/y"
+    assert WorkspaceUsage.model_validate({"name": "x", "mountpath": "/y"}).mount_path == "/y"
 
 
 def test_a_whole_run_with_every_kind_of_field_is_given_back_as_it_came():
@@ -375,5 +374,5 @@ def test_a_whole_run_with_every_kind_of_field_is_given_back_as_it_came():
         "status": {"conditions": [{"anything": ["goes", 1, None]}]},
     }
     findings = Findings()
-    assert PipelineRun.read(document, findings).to_kubernetes() == document
+    assert PipelineRun.model_validate(document, context=findings).to_kubernetes() == document
     assert findings.items == []

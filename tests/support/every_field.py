@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ForwardRef, Literal, TypeVar, Union, get_args, get_origin
 
+from pydantic.fields import FieldInfo
+
 from monopod.schemas.kubernetes.containers import (
     EnvFromSource,
     EnvVar,
@@ -50,7 +52,7 @@ from monopod.schemas.kubernetes.volumes import (
     VolumeProjection,
     VolumeResourceRequirements,
 )
-from monopod.schemas.model import Model, ModelField, fields_of
+from monopod.schemas.model import Model
 from monopod.schemas.tekton.params import Param, ParamSpec, PipelineResult, StepResult, TaskResult, WhenExpression
 from monopod.schemas.tekton.pipelines import (
     EmbeddedTask,
@@ -223,23 +225,23 @@ INSTEAD: dict[tuple[type[Model], str], tuple[str, ...]] = {
     **{(PipelineTask, field): ("taskSpec",) for field in ("task_ref", "pipeline_ref", "pipeline_spec")},
     **{
         (WorkspaceBinding, field): ("emptyDir",)
-        for field in fields_of(WorkspaceBinding)
+        for field in WorkspaceBinding.model_fields
         if field not in {"name", "sub_path", "empty_dir"}
     },
-    **{(Volume, field): ("emptyDir",) for field in fields_of(Volume) if field not in {"name", "empty_dir"}},
+    **{(Volume, field): ("emptyDir",) for field in Volume.model_fields if field not in {"name", "empty_dir"}},
     (Step, "ref"): ("image", "script", "results"),
     (Step, "params"): ("image", "script", "results"),
     (Reference, "resolver"): ("name",),
     (Reference, "params"): ("name",),
     **{
         (EnvVarSource, field): ("configMapKeyRef",)
-        for field in fields_of(EnvVarSource)
+        for field in EnvVarSource.model_fields
         if field != "config_map_key_ref"
     },
     (EnvFromSource, "secret_ref"): ("configMapRef",),
     **{(Probe, field): ("tcpSocket",) for field in ("exec", "http_get", "grpc")},
     **{(LifecycleHandler, field): ("sleep",) for field in ("exec", "http_get", "tcp_socket")},
-    **{(VolumeProjection, field): ("secret",) for field in fields_of(VolumeProjection) if field != "secret"},
+    **{(VolumeProjection, field): ("secret",) for field in VolumeProjection.model_fields if field != "secret"},
     (DownwardAPIVolumeFile, "resource_field_ref"): ("fieldRef",),
     (EnvVar, "value_from"): ("value",),
     (Step, "script"): ("command",),
@@ -420,15 +422,15 @@ def _declared(model: type) -> frozenset[str]:
 
 
 def _name(model: type[Model], field: str) -> str:
-    return fields_of(model)[field].key
+    return model.model_fields[field].alias or field
 
 
 def _inside(model: type[Model], field: str) -> str:
-    return {tuple: "[0]", dict: ".sample"}.get(get_origin(_type(fields_of(model)[field])), "")
+    return {tuple: "[0]", dict: ".sample"}.get(get_origin(_type(model.model_fields[field])), "")
 
 
-def _type(field: ModelField) -> Any:
-    return _without_none(field.type)
+def _type(field: FieldInfo) -> Any:
+    return _without_none(field.annotation)
 
 
 def _without_none(annotation: Any) -> Any:
@@ -473,15 +475,15 @@ def _shortest_ways() -> dict[type[Model], Way]:
 
 
 def _held_by(model: type[Model]) -> Iterator[tuple[str, type[Model]]]:
-    for field, info in fields_of(model).items():
-        for held in models_in(info.type):
+    for field, info in model.model_fields.items():
+        for held in models_in(info.annotation):
             yield field, held
 
 
 def sites() -> list[Site]:
     """Return every field of every model, at each of its ways."""
     return [
-        Site(way, model, field) for model, several in ways().items() for way in several for field in fields_of(model)
+        Site(way, model, field) for model, several in ways().items() for way in several for field in model.model_fields
     ]
 
 
@@ -512,7 +514,7 @@ def _documents(site: Site, which: int) -> Documents:
     for name in instead:
         instance.pop(name, None)
     first, second = _values(site)
-    if which == 0 or _found(VALUES, site) or fields_of(site.model)[site.field].is_required:
+    if which == 0 or _found(VALUES, site) or site.model.model_fields[site.field].is_required():
         instance[site.name] = _copy(second if which else first)
     else:
         instance.pop(site.name, None)
@@ -533,7 +535,7 @@ def _found(table: Mapping[Any, T], site: Site) -> T | None:
 
 def _held(instance: dict[str, Any], model: type[Model], field: str) -> dict[str, Any]:
     """Return what a field holds, put there if it is not there yet."""
-    info, name = fields_of(model)[field], _name(model, field)
+    info, name = model.model_fields[field], _name(model, field)
     here = Site((), model, field)
     instance.update(_copy(_found(WITH, here) or {}))
     for sibling in _found(INSTEAD, here) or ():
@@ -550,8 +552,8 @@ def _held(instance: dict[str, Any], model: type[Model], field: str) -> dict[str,
 
 def _minimal(model: type[Model]) -> dict[str, Any]:
     result = {}
-    for field, info in fields_of(model).items():
-        if info.is_required:
+    for field, info in model.model_fields.items():
+        if info.is_required():
             result[_name(model, field)] = _values(Site((), model, field))[0]
     return {**result, **MINIMAL.get(model, {})}
 
@@ -560,10 +562,10 @@ def _values(site: Site) -> tuple[Any, Any]:
     """Return two values of a field."""
     if (found := _found(VALUES, site)) is not None:
         return found
-    info = fields_of(site.model)[site.field]
-    if (site.field in {"timeout", "pipeline", "tasks", "finally_"}) and "float" in str(info.type):
+    info = site.model.model_fields[site.field]
+    if (site.field in {"timeout", "pipeline", "tasks", "finally_"}) and "float" in str(info.annotation):
         return "1m30s", "2m0s"
-    return _of_type(info.type)
+    return _of_type(info.annotation)
 
 
 def _of_type(annotation: Any) -> tuple[Any, Any]:

@@ -98,7 +98,7 @@ def _problems(value: Any, shape: Any, where: str) -> Iterator[str]:  # noqa: C90
         if not all(isinstance(each, str) for each in texts):
             yield f"{where}: {value!r} is no value of a Result"
     elif shape in (TaskSpec, PipelineSpec):
-        shape.read(value)
+        shape.model_validate(value)
     elif not isinstance(value, shape) or (shape is int and isinstance(value, bool)):
         yield f"{where}: {value!r} is no {shape.__name__}"
 

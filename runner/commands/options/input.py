@@ -122,7 +122,7 @@ def name_and_value(text: str) -> tuple[str, str]:
 
 def duration(text: str) -> float:
     """Return the seconds of a duration such as ``1h30m``. Raises ArgumentTypeError, which argparse reports."""
-    from monopod.schemas.formats.duration import parse  # noqa: PLC0415  # not needed for --help
+    from monopod.schemas.formats.duration import parse  # noqa: PLC0415  # it imports pydantic
 
     try:
         return parse(text)

@@ -18,7 +18,7 @@ EDGES = st.sets(st.tuples(st.integers(0, MAX_TASKS - 1), st.integers(0, MAX_TASK
 def pipeline_task(number: int, edges: set[tuple[int, int, bool]]) -> PipelineTask:
     """Return Task `number`; an edge (before, after, by a Result or by runAfter) is one of its predecessors."""
     before = sorted(edge for edge in edges if edge[1] == number)
-    return PipelineTask.read(
+    return PipelineTask.model_validate(
         {
             "name": f"t{number}",
             "taskRef": {"name": "t"},
@@ -66,8 +66,8 @@ def test_order_and_cycles_are_those_of_the_graph(edges):
 
 def test_of_very_many_names_that_are_none_all_are_told_and_the_first_with_what_is_meant():
     unknown = [f"biuld-{number}" for number in range(150)]
-    task = PipelineTask.read({"name": "t", "taskRef": {"name": "x"}, "runAfter": unknown})
-    build = PipelineTask.read({"name": "build", "taskRef": {"name": "x"}})
+    task = PipelineTask.model_validate({"name": "t", "taskRef": {"name": "x"}, "runAfter": unknown})
+    build = PipelineTask.model_validate({"name": "build", "taskRef": {"name": "x"}})
     tasks = [(task, OptionPlace("t")), (build, OptionPlace("b"))]
     problems = list(order_problems(tasks, order_tasks([task, build])))
     assert [name in problem.message for name, problem in zip(unknown, problems, strict=True)] == [True] * 150

@@ -1,1 +1,0 @@
-"""The types of the fields of models: how they are declared, and how values are checked against them."""
