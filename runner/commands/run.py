@@ -153,19 +153,15 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
     from monopod.runner.kubernetes.backend import KubernetesBackend  # noqa: PLC0415
     from monopod.runner.kubernetes.cluster import connect  # noqa: PLC0415
     from monopod.runner.kubernetes.detached import start_pods  # noqa: PLC0415
+    from monopod.runner.kubernetes.discovery import Discovery  # noqa: PLC0415
 
     try:
         with connect(arguments.context) as cluster:
-            options = {
-                **_named(cluster.namespace),
-                "log_format": "json",
-                "kube_version": cluster.version(),
-                "context": arguments.context,
-                "limit_ranges": cluster.limit_ranges(arguments.namespace),
-            }
+            discovery = Discovery(cluster, arguments.namespace)
+            options = {**_named(cluster.namespace), "log_format": "json", "context": arguments.context}
             if arguments.ttl is not None:
                 options["workload"] = Workload("Job", ttl=arguments.ttl)
-            compilations = compile_documents(arguments, **options)
+            compilations = compile_documents(arguments, discovery.compiler_options, **options)
             backend = KubernetesBackend(cluster, arguments.start_timeout, makes_jobs=arguments.ttl is not None)
             if arguments.detach:
                 return start_pods(compilations, backend, arguments.output)

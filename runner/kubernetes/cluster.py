@@ -3,7 +3,7 @@
 Rules:
 
 - The address and the user are found as kubectl finds them: in KUBECONFIG or ~/.kube/config, or, in a Pod, in the files
-  of its ServiceAccount. Kubernetes' client library does that (certificates, login programs, tokens that expire).
+  of its ServiceAccount (``access``).
 - Objects are plain data, as the API sends them.
 - A request is made once. Callers decide whether to retry it (``retrying``, ``pod_watch``, ``log_reader``).
 - Any thread may make requests. One thread may cut a stream that another thread reads.
@@ -24,20 +24,14 @@ from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
 import urllib3
-import yaml
-from kubernetes import client, config
-from kubernetes.client import rest
-from kubernetes.stream import ws_client
 from urllib3.exceptions import HTTPError
-from websocket import WebSocketBadStatusException, WebSocketException
 
-from monopod.compiler.diagnostics import did_you_mean
 from monopod.compiler.pod.kube_version import KubeVersion
 from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.commands.options.cluster import program_name
+from monopod.runner.kubernetes.access import Access, find_access
 from monopod.runner.kubernetes.api_errors import ApiError
 
-_ws_client: Any = ws_client  # it has no types
 Query: TypeAlias = Sequence[tuple[str, str]]
 
 CONNECT_SECONDS = 10.0
@@ -45,9 +39,6 @@ ANSWER_SECONDS = 30.0
 QUIET_SECONDS = 60.0
 """How long a stream may be silent before it counts as broken: a connection may die silently."""
 
-_KUBECONFIG = "~/.kube/config"
-_NAMESPACE_IN_POD = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
-_STREAMS = 256
 _INTERNAL_ERROR = 500
 _PIECE = 65536
 
@@ -59,12 +50,12 @@ class UnreachableError(Exception):
 class Cluster:
     """A cluster, and its default namespace. ``context`` is the context that the user named, if any."""
 
-    def __init__(self, configuration: Any, name: str, namespace: str, context: str | None = None) -> None:
+    def __init__(self, access: Access, name: str, namespace: str, context: str | None = None) -> None:
         self.name = name
         self.namespace = namespace
         self._context = context
-        self._configuration = configuration
-        self._pool: urllib3.PoolManager = rest.RESTClientObject(configuration).pool_manager
+        self._access = access
+        self._pool = access.pool()
         self._login = threading.Lock()
 
     def __enter__(self) -> Cluster:
@@ -128,31 +119,22 @@ class Cluster:
 
     def execute(self, pod: PodName, container: str, command: Sequence[str]) -> None:
         """Run a command in a container and wait for its end. Raises ApiError, UnreachableError, CommandFailedError."""
+        from monopod.runner.kubernetes.container_commands import run_command  # noqa: PLC0415  # slow to import
+
         query = [("command", each) for each in command]
         query += [("container", container), ("stdout", "true"), ("stderr", "true")]
-        url: str = _ws_client.get_websocket_url(f"{self._configuration.host}{pod.path}/exec", query)
+        url = f"{self._access.host}{pod.path}/exec"
         try:
-            socket = _ws_client.WSClient(self._configuration, url, self._headers(), capture_all=True)
-        except WebSocketBadStatusException as error:
-            body = error.resp_body or b""
-            raise ApiError.of(error.status_code, "", body if isinstance(body, bytes) else body.encode()) from error
-        except (WebSocketException, HTTPError, OSError) as error:
+            ended, said = run_command(self._access.configuration(), url, query, self._headers(), ANSWER_SECONDS)
+        except ConnectionError as error:
             raise UnreachableError(_reason(error)) from error
-        try:
-            socket.run_forever(timeout=ANSWER_SECONDS)
-            ended = socket.read_channel(_ws_client.ERROR_CHANNEL)
-            said = socket.read_all()
-        except (WebSocketException, OSError) as error:
-            raise UnreachableError(_reason(error)) from error
-        finally:
-            socket.sock.shutdown()  # its own `close` leaves it open if the server has sent a close frame
         _check_ending(ended, said)
 
     @contextlib.contextmanager
     def _open(
         self, method: str, path: str, query: Query, *, body: Any = None, content_type: str = "", patience: float
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        url = f"{self._access.host}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {**self._headers(), "Accept": "application/json, */*", "User-Agent": "monopod"}
         if body is not None:
             headers["Content-Type"] = content_type
@@ -180,10 +162,10 @@ class Cluster:
     def _headers(self) -> dict[str, str]:
         with self._login:  # fetches an expired token again
             try:
-                settings = self._configuration.auth_settings()
+                authorization = self._access.authorization()
             except Exception as error:  # a login plugin may raise any exception
                 raise UnreachableError(f"logging in failed: {_reason(error)}") from error
-        return {each["key"]: each["value"] for each in settings.values() if each["in"] == "header" and each["value"]}
+        return {} if authorization is None else {"authorization": authorization}
 
 
 class Stream:
@@ -254,71 +236,8 @@ def connect(context: str | None, environment: Mapping[str, str] = os.environ) ->
 
     Makes no request. Raises BackendUnavailableError.
     """
-    configuration = client.Configuration()
-    configuration.retries = 0
-    configuration.connection_pool_maxsize = _STREAMS
-    file = environment.get("KUBECONFIG")
-    try:
-        if context is None and _is_in_pod(environment, file):
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-            return Cluster(configuration, "the cluster of this Pod", _namespace_of_this_pod())
-        chosen = _context(file or _KUBECONFIG, context)
-        config.load_kube_config(file or _KUBECONFIG, chosen["name"], configuration)  # type: ignore[no-untyped-call]
-    except config.ConfigException as error:
-        raise BackendUnavailableError(f"the kubeconfig cannot be used: {_reason(error)}") from error
-    namespace = (chosen.get("context") or {}).get("namespace") or "default"
-    return Cluster(configuration, f"cluster of context '{chosen['name']}' ({configuration.host})", namespace, context)
-
-
-def _is_in_pod(environment: Mapping[str, str], file: str | None) -> bool:
-    return (
-        file is None
-        and "KUBERNETES_SERVICE_HOST" in environment
-        and not os.path.exists(os.path.expanduser(_KUBECONFIG))
-    )
-
-
-def _namespace_of_this_pod() -> str:
-    try:
-        with open(_NAMESPACE_IN_POD, encoding="utf-8") as file:
-            return file.read().strip() or "default"
-    except OSError:
-        return "default"
-
-
-def _context(file: str, wanted: str | None) -> dict[str, Any]:
-    """Return the wanted or the current context of the kubeconfig. Raises BackendUnavailableError, ConfigException."""
-    places = [os.path.expanduser(place) for place in file.split(os.pathsep) if place]
-    if not any(map(os.path.exists, places)):
-        raise BackendUnavailableError(
-            f"no kubeconfig found at {' or '.join(places)}; set KUBECONFIG to yours, or use --backend host"
-        )
-    contexts: list[dict[str, Any]] = []
-    current = None
-    for place in filter(os.path.exists, places):  # the first definition wins
-        content = _read_kubeconfig(place)
-        contexts += (each for each in content.get("contexts") or () if isinstance(each, dict) and each.get("name"))
-        current = current or content.get("current-context")
-    wanted = wanted or current
-    if not wanted:
-        raise BackendUnavailableError(f"{file} has no current context; name one with --context")
-    names = [str(each["name"]) for each in contexts]
-    for each in contexts:
-        if each["name"] == wanted:
-            return dict(each)
-    known = f"; there are {', '.join(names)}" if names else ""
-    raise BackendUnavailableError(f"there is no context '{wanted}' in {file}{did_you_mean(wanted, names)}{known}")
-
-
-def _read_kubeconfig(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = yaml.safe_load(file) or {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise BackendUnavailableError(f"{path} cannot be read: {_reason(error)}") from error
-    if not isinstance(content, dict):
-        raise BackendUnavailableError(f"{path} is not a kubeconfig")
-    return content
+    access, name, namespace = find_access(context, environment)
+    return Cluster(access, name, namespace, context)
 
 
 def _read_all(response: urllib3.BaseHTTPResponse) -> bytes:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from monopod.runner.garbage_collection import without_garbage_collection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from monopod.compiler.compilation import Compilation
     from monopod.compiler.documents.documents import Documents
     from monopod.compiler.options import Options
@@ -137,14 +139,18 @@ def _positive(text: str) -> int:
 
 
 @without_garbage_collection()
-def compile_documents(arguments: argparse.Namespace, **options: Any) -> tuple[Compilation, ...]:
+def compile_documents(
+    arguments: argparse.Namespace, further: Callable[[], Mapping[str, Any]] = dict, **options: Any
+) -> tuple[Compilation, ...]:
     """Compile the runs in the files of the command line; there is at least one. Raises Problems.
 
-    `options` are further fields of the compiler's Options.
+    `options` are further fields of the compiler's Options; `further` returns those that are needed only once the files
+    were read.
     """
     from monopod.compiler.compilation import compile_runs  # noqa: PLC0415  # not needed for --help
 
-    return compile_runs(load_documents(arguments), compiler_options(arguments, **options))
+    documents = load_documents(arguments)
+    return compile_runs(documents, compiler_options(arguments, **options, **further()))
 
 
 def load_documents(arguments: argparse.Namespace) -> Documents:

@@ -1,0 +1,41 @@
+"""Runs commands in containers, over a WebSocket to the API server.
+
+Kubernetes' client library speaks the protocol. It is slow to import, and most runs need no command: import this module
+only for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kubernetes.stream import ws_client
+from urllib3.exceptions import HTTPError
+from websocket import WebSocketBadStatusException, WebSocketException
+
+from monopod.runner.kubernetes.api_errors import ApiError
+
+_ws_client: Any = ws_client  # it has no types
+
+
+def run_command(
+    configuration: Any, url: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str], seconds: float
+) -> tuple[str, str]:
+    """Run a command and wait for its end; return the Status at its end, as JSON, and its output.
+
+    Raises ApiError, and ConnectionError if the API server cannot be reached.
+    """
+    try:
+        socket = _ws_client.WSClient(configuration, _ws_client.get_websocket_url(url, query), headers, capture_all=True)
+    except WebSocketBadStatusException as error:
+        body = error.resp_body or b""
+        raise ApiError.of(error.status_code, "", body if isinstance(body, bytes) else body.encode()) from error
+    except (WebSocketException, HTTPError, OSError) as error:
+        raise ConnectionError(str(error)) from error
+    try:
+        socket.run_forever(timeout=seconds)
+        return socket.read_channel(_ws_client.ERROR_CHANNEL), socket.read_all()
+    except (WebSocketException, OSError) as error:
+        raise ConnectionError(str(error)) from error
+    finally:
+        socket.sock.shutdown()  # its own `close` leaves it open if the server has sent a close frame
