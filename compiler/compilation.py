@@ -41,6 +41,7 @@ from monopod.compiler.pod.resources import over_limits, pod_resources
 from monopod.compiler.pod.security import annotation_violations, restricted, violations
 from monopod.compiler.pod.workload import make_workload, name_problem
 from monopod.compiler.scope.run_names import TektonLabels
+from monopod.compiler.tasks.exchanged_workspaces import ExchangedWorkspace, exchanged_workspaces
 from monopod.compiler.tasks.port_clashes import PortOfSidecar, port_clashes
 from monopod.compiler.tasks.runs import BoundRun, bind_run, lower_run
 from monopod.compiler.tasks.state import CompilerState
@@ -55,7 +56,8 @@ from monopod.schemas.variables import TooLargeError
 class Compilation:
     """A compiled run, with the unchanged objects that its files have beside it, also of unknown kinds.
 
-    ``workload`` is the object that creates the Pod; by default, the Pod itself.
+    ``workload`` is the object that creates the Pod; by default, the Pod itself. ``exchanged`` are the Workspaces whose
+    files are copied between this machine and the Pod.
     """
 
     plan: Plan
@@ -65,6 +67,7 @@ class Compilation:
     secrets: tuple[dict[str, Any], ...]
     claims: tuple[dict[str, Any], ...]
     passed_through: tuple[dict[str, Any], ...]
+    exchanged: tuple[ExchangedWorkspace, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
 
@@ -103,7 +106,7 @@ def compile_document(document: Document, documents: Documents, options: Options,
         run = select(document, catalog, options, report)
         state = _state(run, catalog, ImagePrograms(documents, lookup), options, report)
         bound = bind_run(run, state)
-        lowered = _lower(bound, state)
+        lowered = _lower(bound, state, options)
         parts = _assemble(lowered, options, report)
         ranges = limit_ranges_of(documents, options.limit_ranges, parts.namespace)
         report.extend(_check(lowered, parts, documents, options, ranges=ranges))
@@ -147,10 +150,12 @@ class Lowered:
     document: dict[str, Any]
     sources: dict[str, dict[str, Any]]
     labels: TektonLabels
+    exchanged: tuple[ExchangedWorkspace, ...]
 
 
-def _lower(bound: BoundRun, state: CompilerState) -> Lowered:
+def _lower(bound: BoundRun, state: CompilerState, options: Options) -> Lowered:
     pipeline = lower_run(bound, state)
+    exchanged = exchanged_workspaces(bound.run.workspaces, bound.workspaces, options.fetched, state.draft, state.report)
     metadata = bound.run.document["metadata"]
     records = {**state.catalog.remote.annotations(), **state.images.annotations()}
     annotations = {**(metadata.get("annotations") or {}), **records}
@@ -164,6 +169,7 @@ def _lower(bound: BoundRun, state: CompilerState) -> Lowered:
         document,
         state.sources,
         state.labels,
+        exchanged,
     )
 
 
@@ -252,4 +258,5 @@ def _write(
         tuple(document.data for document, _ in documents.of(Secret)),
         tuple(document.data for document, _ in documents.of(PersistentVolumeClaim)),
         tuple(document.data for document in documents if document.model is None or document.kind == "LimitRange"),
+        lowered.exchanged,
     )

@@ -36,7 +36,8 @@ class Options:
     - ``pod_security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
       those in the files.
     - ``local``: the Pod runs on this machine, which must have the objects and paths that it needs.
-    - ``folders``: what becomes of the folders that ``workspaces`` name.
+    - ``folders``: what becomes of the folders that ``workspaces`` name. ``fetched`` are the Workspaces from which files
+      are copied back after the run.
 
     Where to look things up: ``context`` is kubectl's, for what is fetched from a cluster; ``image_configs`` are files
     with the configurations of images.
@@ -60,6 +61,7 @@ class Options:
     unknown_params: bool = False
     local: bool = False
     folders: Folders = "refused"
+    fetched: tuple[str, ...] = ()
     new_name: Callable[[str], str] | None = None
     default_namespace: str | None = None
 

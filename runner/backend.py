@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from typing import Self
 
     from monopod.compiler.compilation import Compilation
+    from monopod.compiler.tasks.exchanged_workspaces import ExchangedWorkspace
     from monopod.runner.cancellation import CancelRequest
     from monopod.runner.follow.pod_events import Event
     from monopod.runner.follow.usage import ContainerUsage
+    from monopod.system.file_transfer import Channel
 
 
 DELETED = "DeletedToCancel"
@@ -101,11 +103,24 @@ class Pod(Protocol):
         """Return a command that shows what a Step of a Task (its label) wrote, after the run; None: nothing is kept."""
 
 
+class FilesPod(Pod, Protocol):
+    """A Pod of a run that this process started: its files can be fetched, until it is left."""
+
+    def files(self, workspace: ExchangedWorkspace, path: str) -> AbstractContextManager[Channel]:
+        """Connect to a sender of the files at a path in a Workspace (``file_transfer``), after the run.
+
+        Raises CopyError, BrokenError.
+        """
+
+    def release_files(self) -> None:
+        """Let the Pod end: no further files are fetched."""
+
+
 class Backend(Protocol):
     """Runs Pods. ``name`` is its value of ``--backend``; ``notice`` is shown once before the first Pod is followed."""
 
     name: str
     notice: str
 
-    def pod(self, compilation: Compilation, *, keep: bool) -> Pod:
+    def pod(self, compilation: Compilation, *, keep: bool) -> FilesPod:
         """Return the Pod of a compiled run, not yet started."""

@@ -19,12 +19,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from monopod.compiler.compilation import Compilation
-from monopod.runner.backend import Backend, Pod, RunningPod
+from monopod.runner.backend import Backend, FilesPod, Pod, RunningPod
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
 from monopod.runner.commands.options.cluster import program_name
 from monopod.runner.display.background_output import background_output
@@ -34,7 +34,9 @@ from monopod.runner.display.line_options import LineOptions
 from monopod.runner.display.printable import printable
 from monopod.runner.display.problem_report import print_problems, warnings_of
 from monopod.runner.display.summary import summarize
-from monopod.runner.exit_codes import CANCELLED, WRONG_INPUT
+from monopod.runner.exit_codes import CANCELLED, FAILED, WRONG_INPUT
+from monopod.runner.files.fetch import Fetch
+from monopod.runner.files.fetching import FetchOutcome, fetch_all
 from monopod.runner.follow.completed_document import completed
 from monopod.runner.follow.ended_document import ended_document
 from monopod.runner.follow.follower import Follower
@@ -55,7 +57,8 @@ class Options:
 
     ``records`` is the directory of all records, None to record nothing; ``files`` are the arguments of the command.
     ``report`` receives the records of all runs at the end. ``lines`` selects and formats the lines of a run. ``more``
-    returns a command that shows the output of a Step, if there is neither a record nor a log.
+    returns a command that shows the output of a Step, if there is neither a record nor a log. ``fetches`` are the files
+    that are fetched after each run.
     """
 
     output: Output
@@ -65,6 +68,7 @@ class Options:
     report: Callable[[Sequence[Path]], None] = lambda _: None
     lines: LineOptions = field(default_factory=LineOptions)
     more: More | None = None
+    fetches: tuple[Fetch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,18 @@ def _run_one(compilation: Compilation, backend: Backend, options: Options, wake_
         is_host = backend.name == "host"  # it enforces no limits of memory, and uses no images
         limits, unused = ({}, images(compilation.pod)) if is_host else (memory_limits(compilation.pod), {})
         plan = compilation.plan
-        return follow_pod(pod, running, plan, options, wake_up, limits=limits, unused_images=unused, recorder=recorder)
+        ended = follow_pod(pod, running, plan, options, wake_up, limits=limits, unused_images=unused, recorder=recorder)
+        return _with_files(ended, pod, compilation, options)
+
+
+def _with_files(ended: Ended, pod: FilesPod, compilation: Compilation, options: Options) -> Ended:
+    """Fetch files after a run, and return how it ended: it has failed if they could not be fetched."""
+    if not options.fetches:
+        return ended
+    outcome = fetch_all(pod, compilation.exchanged, options.fetches, _stream(options.output))
+    if outcome is FetchOutcome.INTERRUPTED:
+        return replace(ended, exit_code=CANCELLED, was_interrupted=True)
+    return ended if outcome is FetchOutcome.COMPLETE else replace(ended, exit_code=ended.exit_code or FAILED)
 
 
 def follow_pod(

@@ -64,6 +64,18 @@ def caught(*numbers: signal.Signals) -> Iterator[None]:
 
 
 @contextmanager
+def raising_interrupt(*numbers: signal.Signals) -> Iterator[None]:
+    """Raise KeyboardInterrupt in the block when one of these signals arrives, except signals that are ignored."""
+    handled = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in handled}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def observed(number: signal.Signals) -> Iterator[list[int]]:
     """Yield a list to which the signal is appended when it arrives, before its usual handler runs."""
     received_signals: list[int] = []

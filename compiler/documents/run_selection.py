@@ -42,11 +42,15 @@ RunKind = Literal["PipelineRun", "TaskRun"]
 
 @dataclass(frozen=True, slots=True)
 class BoundByRun:
-    """A volume that the run binds to a Workspace: the fields of a WorkspaceBinding, or of ``-w``."""
+    """A volume that the run binds to a Workspace: the fields of a WorkspaceBinding, or of ``-w``.
+
+    ``folder`` is a folder of this machine that is copied to the volume.
+    """
 
     name: str
     fields: dict[str, Any]
     place: Place
+    folder: str | None = None
 
 
 _NO_VALUE: dict[ValueType, Value] = {"string": "", "array": (), "object": {}}
@@ -341,21 +345,31 @@ def _workspaces(run: Run, options: Options, report: Report) -> Iterable[BoundByR
             continue
         try:
             folder = parse_folder(text)
-            source = parse_binding(text) if folder is None else _source_of_folder(folder, options.folders)
-            yield BoundByRun(name, {"name": name, **source}, place)
+            if folder is None:
+                yield BoundByRun(name, {"name": name, **parse_binding(text)}, place)
+            else:
+                yield _bound_to_folder(run, name, folder, options.folders, place)
         except ValueError as error:
             report.add(place.problem("workspace-binding", str(error)))
             yield _reported(name, place)
 
 
-def _source_of_folder(folder: str, folders: Folders) -> dict[str, Any]:
-    """Return the volume source for a folder of this machine. Raises ValueError if the Pod cannot have it."""
+def _bound_to_folder(run: Run, name: str, folder: str, folders: Folders, place: Place) -> BoundByRun:
+    """Return the binding of a folder of this machine. Raises ValueError if the Pod cannot have it.
+
+    A folder that is copied needs a new volume: the run's volumeClaimTemplate, if it binds one, or an emptyDir.
+    """
     if folders == "refused":
         raise ValueError(
             "a Pod in a cluster cannot mount a folder of this machine; use emptyDir or pvc:CLAIM, or run it here with "
             "monopod run"
         )
-    return {"emptyDir": {}} if folders == "copied" else {"hostPath": {"path": folder, "type": "Directory"}}
+    if folders == "mounted":
+        return BoundByRun(name, {"name": name, "hostPath": {"path": folder, "type": "Directory"}}, place)
+    own = next((bound.fields for bound in run.workspaces if bound.name == name), {})
+    template = own.get("volumeClaimTemplate")
+    source = {"emptyDir": {}} if template is None else {"volumeClaimTemplate": template}
+    return BoundByRun(name, {"name": name, **source}, place, folder)
 
 
 def _reported(workspace: str, place: Place) -> BoundByRun:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from monopod.compiler.compilation import Compilation
     from monopod.runner.backend import Backend
+    from monopod.runner.files.fetch import Fetch
 
 SUMMARY = "run a Pipeline and follow it to its end"
 
@@ -70,6 +71,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep", action="store_true", help="keep the files of the run, or its Pod, and print where they are"
     )
     parser.add_argument(
+        "--fetch",
+        action="append",
+        default=[],
+        dest="fetches",
+        type=_fetch,
+        metavar="WORKSPACE[/PATH]:DIR",
+        help="copy files from a Workspace to DIR after the run, even if it failed (repeatable). PATH is a file or a "
+        "directory (default: everything); DIR is created if it is missing",
+    )
+    parser.add_argument(
         "--backend",
         choices=("host", "podman", "kubernetes"),
         help="where to run the Steps: host (the default) is this machine, without the Steps' images; podman runs "
@@ -100,6 +111,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _fetch(text: str) -> Fetch:
+    """Return what ``--fetch`` means. Raises ArgumentTypeError, which argparse reports."""
+    from monopod.runner.files.fetch import parse_fetch  # noqa: PLC0415  # not needed for --help
+
+    try:
+        return parse_fetch(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def execute(arguments: argparse.Namespace) -> int:
     """Run one Pod for each run and return the exit code. Raises Problems."""
     is_in_cluster = arguments.context is not None or is_kubectl_plugin()
@@ -118,6 +139,8 @@ def _misplaced_option(arguments: argparse.Namespace, backend: str) -> str | None
         required = "kubernetes" if option in of_kubernetes else "podman"
         if getattr(arguments, option) not in (None, False) and backend != required:
             return f"--{option.replace('_', '-')} applies only to --backend {required}, not to {backend}"
+    if arguments.fetches and backend == "kubernetes":
+        return "--fetch applies only to --backend host and podman, not to kubernetes"
     if arguments.detach and arguments.output in ("json", "yaml"):
         return f"--detach does not support -o {arguments.output}; use monopod status POD -o {arguments.output} later"
     if arguments.detach and (arguments.junit or arguments.trace):
@@ -125,10 +148,18 @@ def _misplaced_option(arguments: argparse.Namespace, backend: str) -> str | None
     return None
 
 
+_ON_THIS_MACHINE: dict[str, Any] = {"log_format": "json", "local": True, "folders": "mounted"}
+
+
+def _fetched(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Return the names of the Workspaces from which files are fetched."""
+    return tuple(dict.fromkeys(fetch.workspace for fetch in arguments.fetches))
+
+
 def _run_on_host(arguments: argparse.Namespace) -> int:
     from monopod.runner.host.backend import HostBackend  # noqa: PLC0415  # not needed for --help
 
-    compilations = compile_documents(arguments, **_named("default"), log_format="json", local=True, folders="mounted")
+    compilations = compile_documents(arguments, **_named("default"), **_ON_THIS_MACHINE, fetched=_fetched(arguments))
     return _run(arguments, compilations, HostBackend())
 
 
@@ -139,9 +170,8 @@ def _run_with_podman(arguments: argparse.Namespace) -> int:
     compilations = compile_documents(
         arguments,
         **_named("default"),
-        log_format="json",
-        local=True,
-        folders="mounted",
+        **_ON_THIS_MACHINE,
+        fetched=_fetched(arguments),
         kube_version=WITHOUT_NATIVE_SIDECARS,
     )
     return _run(arguments, compilations, PodmanBackend(arguments.network))
@@ -207,6 +237,7 @@ def _run(arguments: argparse.Namespace, compilations: Sequence[Compilation], bac
             reports.write,
             lines,
             more if is_repeatable else None,
+            tuple(arguments.fetches),
         )
         exit_code = run_pods(compilations, backend, options)
         return exit_code or int(reports.failed)

@@ -109,6 +109,12 @@ def _workspaces(line: Line, current: str) -> Iterator[Candidate]:
             yield from ((f"{name}={binding}", "") for binding in _BINDINGS)
 
 
+def _fetches(line: Line, current: str) -> Iterator[Candidate]:
+    if ":" not in current:
+        for workspace in _declared("workspaces", line):
+            yield f"{workspace['name']}:", str(workspace.get("description") or "")
+
+
 def _tasks(line: Line, current: str) -> Iterator[Candidate]:
     """Yield the Tasks of the Pipelines, or, once a Task and a slash are typed, its Steps."""
     documents = list(_read_files(line))
@@ -189,5 +195,6 @@ _SOURCES: dict[Listed, Callable[[Line, str], Iterator[Candidate]]] = {
     "document": _documents,
     "param": _params,
     "workspace": _workspaces,
+    "fetch": _fetches,
     "task": _tasks,
 }

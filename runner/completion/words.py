@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Listed: TypeAlias = Literal["run", "running", "pod", "context", "document", "param", "workspace", "task"]
+Listed: TypeAlias = Literal["run", "running", "pod", "context", "document", "param", "workspace", "fetch", "task"]
 """A kind of value that `candidates` can list."""
 
 Values: TypeAlias = tuple[str, ...] | Literal["file", "unknown"] | Listed
@@ -27,6 +27,7 @@ _KINDS: dict[str, Values] = {
     "CONTEXT": "context",
     "NAME=VALUE": "param",
     "NAME=BINDING": "workspace",
+    "WORKSPACE[/PATH]:DIR": "fetch",
     "TASK[/STEP]": "task",
 }
 

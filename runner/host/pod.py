@@ -24,8 +24,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.cancellation import CancelSocket
@@ -39,7 +40,7 @@ from monopod.runner.follow.pod_events import (
     PodWarning,
 )
 from monopod.runner.follow.usage import ContainerUsage
-from monopod.runner.host import messages
+from monopod.runner.host import enter_sandbox, messages
 from monopod.runner.host.bytecode import compile_modules
 from monopod.runner.host.container_log import ContainerLog
 from monopod.runner.host.lifecycle import Termination
@@ -52,8 +53,13 @@ from monopod.runner.kubelet.environment import Sources
 from monopod.runner.kubelet.pod_names import check_names
 from monopod.runner.kubelet.runtime_image import PACKAGE_DIRECTORY, RUNTIME_FOLDERS, runtime_image
 from monopod.runner.kubelet.state_directory import StateDirectory
+from monopod.runner.kubelet.volume_files import volume_files
 from monopod.runner.kubelet.volume_sources import Place
 from monopod.system.never_started import LONGEST_MESSAGE
+
+if TYPE_CHECKING:
+    from monopod.compiler.tasks.exchanged_workspaces import ExchangedWorkspace
+    from monopod.system.file_transfer import Channel
 
 _PIECE = 65536
 _READY_SECONDS = 60.0
@@ -106,6 +112,7 @@ class HostPod:
         self._poll = select.epoll()
         self._streams: dict[int, _Stream] = {}
         self._logs: dict[str, ContainerLog] = {}
+        self._volumes: dict[str, str] = {}
         self._statuses: dict[str, dict[str, Any]] = {}
         self._messages_from_logs: dict[str, str] = {}
         self._first_processes: dict[str, int] = {}  # in the Pod's PID namespace
@@ -153,7 +160,7 @@ class HostPod:
         private = private_directories(os.path.dirname(self._state.path))
         runtime = runtime_image(self._runtime_image_name, self._entrypoint_binary, private)
         place = Place(self._state.path, host_volumes.claims_directory(), soft_limit, self.keep, private)
-        pod, warnings = manifest.read_pod(self._sources, runtime, place)
+        pod, warnings, self._volumes = manifest.read_pod(self._sources, runtime, place)
         self._pending += [PodWarning(warning) for warning in warnings]
         _allow_open_files(len(pod.containers), soft_limit)
         for folder in RUNTIME_FOLDERS:
@@ -234,6 +241,25 @@ class HostPod:
     def cancel_requests(self) -> CancelSocket:
         """Listen to requests of `monopod cancel`, as a context manager."""
         return CancelSocket(self.state_directory)
+
+    def files(self, workspace: ExchangedWorkspace, path: str) -> AbstractContextManager[Channel]:
+        """Connect to a sender of the files at a path in a Workspace, after the run."""
+        return volume_files(
+            os.path.join(self._volumes[workspace.volume], workspace.sub_path), path, self._inside_sandbox()
+        )
+
+    def release_files(self) -> None:
+        """Do nothing: the volumes stay until `close`."""
+
+    def _inside_sandbox(self) -> list[str]:
+        """Return the command that runs another command with the volumes of the Pod."""
+        from monopod.runner.host.usage import sandbox_of  # noqa: PLC0415  # psutil, where somebody needs it
+
+        assert self._launcher is not None
+        sandbox = sandbox_of(self._launcher.pid)
+        if sandbox is None:  # it was killed; volumes in memory are gone
+            return []
+        return [sys.executable, "-P", "-m", enter_sandbox.__name__, str(sandbox)]
 
     @property
     def kept(self) -> str:

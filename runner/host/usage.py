@@ -37,6 +37,14 @@ def container_usage(
     return {name: _usage(root, children) for name, root in roots.items()}
 
 
+def sandbox_of(launcher: int) -> int | None:
+    """Return the PID of the sandbox; None if it is gone."""
+    try:
+        return next((process.pid for process in psutil.Process(launcher).children()), None)
+    except psutil.Error:
+        return None
+
+
 def _usage(root: psutil.Process, children: Mapping[int, list[psutil.Process]]) -> ContainerUsage:
     cpu, memory = 0.0, 0
     waiting = [root]

@@ -59,8 +59,11 @@ class _Reading:
     volumes: Volumes = field(default_factory=Volumes)
 
 
-def read_pod(sources: Sources, runtime: RuntimeImage, place: Place) -> tuple[Pod, tuple[str, ...]]:
-    """Return the specification of ``sources.pod`` for the sandbox, and warnings. Raises PodRefusedError."""
+def read_pod(sources: Sources, runtime: RuntimeImage, place: Place) -> tuple[Pod, tuple[str, ...], dict[str, str]]:
+    """Return the specification of ``sources.pod`` for the sandbox, warnings, and the path of each volume.
+
+    Raises PodRefusedError.
+    """
     reading = _Reading(sources, runtime, place)
     metadata, spec = sources.pod["metadata"], sources.pod["spec"]
     if spec.get("restartPolicy") != "Never":
@@ -88,7 +91,7 @@ def read_pod(sources: Sources, runtime: RuntimeImage, place: Place) -> tuple[Pod
         open_files=place.open_files,
         private=place.private,
     )
-    return pod, tuple(reading.warnings)
+    return pod, tuple(reading.warnings), reading.volumes.paths
 
 
 def _to_be_watched(volumes: Volumes) -> tuple[SizeLimit, ...]:

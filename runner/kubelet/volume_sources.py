@@ -54,6 +54,11 @@ class Volumes:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def paths(self) -> dict[str, str]:
+        """The path of each volume by its name."""
+        return {name: source.path for name, source in self.sources.items()}
+
 
 def read_volumes(
     sources: Sources, place: Place, in_memory: frozenset[str], bounded: frozenset[str] = frozenset()

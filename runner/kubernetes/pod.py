@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from monopod.runner.backend import CancelRequests
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
+from monopod.runner.files.attempts import CopyError
 from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words, describe
 from monopod.runner.kubernetes.cluster import Cluster, PodName, UnreachableError, collection_path
@@ -29,7 +30,9 @@ from monopod.schemas.formats.visible_text import visible_lines
 
 if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
+    from monopod.compiler.tasks.exchanged_workspaces import ExchangedWorkspace
     from monopod.runner.cancellation import CancelRequest
+    from monopod.system.file_transfer import Channel
 
 
 class KubernetesPod:
@@ -142,6 +145,17 @@ class KubernetesPod:
     def logs_command(self, task: str, step: str, container: str) -> str | None:  # noqa: ARG002
         """Return the command that prints the log of a Step, if the Pod is kept."""
         return self._cluster.command("logs", self.name, f"{task}/{step}") if self._keep else None
+
+    def files(
+        self,
+        workspace: ExchangedWorkspace,  # noqa: ARG002
+        path: str,  # noqa: ARG002
+    ) -> contextlib.AbstractContextManager[Channel]:
+        """Connect to a sender of the files at a path in a Workspace, after the run."""
+        raise CopyError("files cannot be fetched from a cluster")
+
+    def release_files(self) -> None:
+        """Do nothing: nothing is waited for."""
 
     def cancel_requests(self) -> contextlib.AbstractContextManager[CancelRequests]:
         """Receive none: `monopod cancel POD` sends its request to the coordinator."""

@@ -68,7 +68,7 @@ class Playable:
     """A manifest for podman, the volumes to make for it, the Pod's fsGroup, and warnings.
 
     ``limits`` are the sizeLimits of emptyDirs, which podman ignores; ``control_directories`` has the path of each
-    container's control directory.
+    container's control directory, ``paths`` that of each volume.
     """
 
     manifest: dict[str, Any]
@@ -77,6 +77,7 @@ class Playable:
     limits: tuple[SizeLimit, ...]
     warnings: tuple[str, ...]
     control_directories: Mapping[str, str]
+    paths: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -139,7 +140,7 @@ def playable(sources: Sources, name: str, images: Mapping[str, Image], place: Pl
     }
     to_make = (*map(_on_disk, volumes.to_make), *([hosts] if hosts else ()))
     control = dict(_control_directories(spec["containers"], volumes.sources))
-    return Playable(manifest, to_make, group, tuple(volumes.limits), tuple(reading.warnings), control)
+    return Playable(manifest, to_make, group, tuple(volumes.limits), tuple(reading.warnings), control, volumes.paths)
 
 
 def _control_directories(containers: Iterable[Manifest], volumes: Mapping[str, Source]) -> Iterator[tuple[str, str]]:

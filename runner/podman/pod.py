@@ -30,8 +30,9 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import yaml
 
@@ -55,6 +56,7 @@ from monopod.runner.kubelet.environment import Sources
 from monopod.runner.kubelet.pod_names import check_names
 from monopod.runner.kubelet.specification import SizeLimit
 from monopod.runner.kubelet.state_directory import StateDirectory
+from monopod.runner.kubelet.volume_files import volume_files
 from monopod.runner.kubelet.volume_sources import Place
 from monopod.runner.kubelet.volumes import make_volume
 from monopod.runner.podman import cleaner, command, images
@@ -67,6 +69,10 @@ from monopod.schemas.formats import exit_codes
 from monopod.schemas.formats.words import exit_code_in_words
 from monopod.schemas.run_events import CANNOT_GO_ON
 from monopod.system.never_started import mark_never_started
+
+if TYPE_CHECKING:
+    from monopod.compiler.tasks.exchanged_workspaces import ExchangedWorkspace
+    from monopod.system.file_transfer import Channel
 
 _ENDED = ("exited", "stopped")
 """podman's names for the state of a container that has ended."""
@@ -122,6 +128,7 @@ class PodmanPod:
         self._starter: subprocess.Popen[bytes] | None = None
         self._lost_waits = 0
         self._control_directories: Mapping[str, str] = {}
+        self._volumes: Mapping[str, str] = {}
         self._pending: deque[Event] = deque()
         self._not_started: dict[str, str] = {}
         self._restarts = 0
@@ -160,6 +167,14 @@ class PodmanPod:
         """Listen to requests of `monopod cancel`, as a context manager."""
         return CancelSocket(self._directory)
 
+    def files(self, workspace: ExchangedWorkspace, path: str) -> AbstractContextManager[Channel]:
+        """Connect to a sender of the files at a path in a Workspace, after the run."""
+        root = os.path.join(self._volumes[workspace.volume], workspace.sub_path)
+        return volume_files(root, path, _as_containers_see_users())
+
+    def release_files(self) -> None:
+        """Do nothing: the volumes stay until `close`."""
+
     @property
     def metadata(self) -> Mapping[str, Any]:
         """The metadata of the Pod."""
@@ -182,7 +197,7 @@ class PodmanPod:
         self._start_cleaner(left)
         place = Place(self._directory, host_volumes.claims_directory(), keep=self._keep)
         made = playable(self._sources, self._name, provided.images, place)
-        self._control_directories = made.control_directories
+        self._control_directories, self._volumes = made.control_directories, made.paths
         self._pending += [PodWarning(warning) for warning in made.warnings]
         self._make_volumes(made)
         if made.limits:
@@ -237,10 +252,9 @@ class PodmanPod:
 
     def _watch_sizes(self, limits: Iterable[SizeLimit]) -> None:
         """Start a process that watches the size of emptyDirs; it ends with this process."""
-        in_namespace = ["podman", "unshare"] if os.geteuid() else []  # files of containers may belong to other users
         fields = [field for each in limits for field in (each.volume, each.path, str(each.size), each.text)]
         self._sizes = subprocess.Popen(
-            [*in_namespace, sys.executable, "-P", "-m", size_limits.__name__, *fields],
+            [*_as_containers_see_users(), sys.executable, "-P", "-m", size_limits.__name__, *fields],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is the runner's to handle
@@ -531,6 +545,11 @@ class PodmanPod:
         phase = "Failed" if failed or self._not_started or self._evicted_for else "Succeeded"
         evicted = {"reason": EVICTED, "message": self._evicted_for} if self._evicted_for else {}
         self._pending.append(PodFinished({"phase": phase, **evicted, "containerStatuses": statuses}))
+
+
+def _as_containers_see_users() -> list[str]:
+    """Return the command that runs another command in podman's user namespace: files may belong to its users."""
+    return ["podman", "unshare"] if os.geteuid() else []
 
 
 def _termination(container: str, restarts: int, state: Mapping[str, Any]) -> ContainerTerminated:

@@ -20,7 +20,7 @@ def read(tmp_path):
     def read_spec(spec, config_maps=None, *, keep=False):
         pod = {"metadata": {"name": "p", "namespace": "ns"}, "spec": {"restartPolicy": "Never", **spec}}
         sources = Sources(pod, config_maps or {}, {}, Machine("node", "10.0.0.1", 1, 1))
-        return read_pod(sources, RUNTIME, Place("/state", str(tmp_path), 1024, keep))
+        return read_pod(sources, RUNTIME, Place("/state", str(tmp_path), 1024, keep))[:2]
 
     return read_spec
 

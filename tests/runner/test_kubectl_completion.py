@@ -116,6 +116,12 @@ spec: {params: [{name: other}], steps: [{name: pytest}, {image: x}]}
     assert complete(*files, "-p", "") == (["version=", "mode="], NO_FILES + NO_SPACE)
     assert complete(*files, "--param=mode=") == (["--param=mode=a", "--param=mode=b"], NO_FILES)
     assert complete(*files, "-w", "source=p") == (["source=pvc:"], NO_FILES + NO_SPACE)
+    assert complete(*files, "-w", "source=") == (
+        [f"source={binding}" for binding in (".", "emptyDir", "pvc:", "hostPath:", "secret:", "configMap:")],
+        NO_FILES,
+    )
+    assert complete(*files, "--fetch", "s") == (["source:"], NO_FILES + NO_SPACE)
+    assert complete(*files, "--fetch", "source:d") == ([], NO_FILES)
     assert complete(*files, "--logs", "") == (["unit"], NO_FILES)
     assert complete(*files, "--logs", "unit/") == (["unit/pytest"], NO_FILES)
     (tmp_path / "run.yaml").write_text("kind: Task\nspec: {params: [{name: other}]}")

@@ -190,3 +190,33 @@ def test_what_podman_logs_late_stands_before_the_end_of_its_task(podman_backend,
     lines = output.splitlines()
     assert lines[1:3] == ["[work] started", "[work : act] last words"]
     assert lines[3].startswith("[work] Succeeded in ")
+
+
+FILES = """\
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: {name: files}
+spec:
+  workspaces: [{name: mounted}, {name: made}]
+  steps:
+  - name: write
+    image: localhost/monopod-test/busybox:1
+    securityContext: {runAsUser: 1234}
+    script: |
+      cat $(workspaces.mounted.path)/input > $(workspaces.made.path)/secret
+      chmod 600 $(workspaces.made.path)/secret
+      ln -s / $(workspaces.made.path)/root
+"""
+
+
+def test_a_folder_is_mounted_and_files_of_another_user_are_fetched(podman_backend, tmp_path):
+    folder, got = tmp_path / "folder", tmp_path / "got"
+    folder.mkdir()
+    (folder / "input").write_text("uncommitted")
+    (tmp_path / "task.yaml").write_text(FILES)
+    bindings = ("-w", f"mounted={folder}", "-w", "made=emptyDir")
+    ran = podman_backend.run("-f", tmp_path / "task.yaml", *bindings, "--fetch", f"made:{got}")
+    assert ran.code == 0, ran.messages
+    assert (got / "secret").read_text() == "uncommitted"
+    assert (got / "secret").stat().st_uid == os.geteuid()
+    assert not (got / "root").is_symlink()

@@ -1,0 +1,224 @@
+"""Writes segments of a tree (``tree_reading``) into a directory, which nothing in them can leave.
+
+Rules:
+
+- Every name is looked up below the descriptor of its directory, without following symbolic links: not even a link that
+  was written before leads out. The directory may be a person's own, and the segments may come from a hostile Pod.
+- A file is not executable for, or writable by, more users than its mode says; set-user-ID bits and owners are never
+  taken from the segments.
+- Writing a segment twice gives the same as writing it once: a copy that was interrupted continues with the last one.
+- Modes of directories are set last (`settle`): they may forbid to write in them.
+
+Left to others: whether the segments are those that were sent (``file_transfer``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from monopod.system.tar_entries import Entry, MalformedError, components, stays_inside, unpack
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Modes(NamedTuple):
+    """How modes are changed. ``forbidden`` bits are removed; with ``shared`` every user gets what the owner may do.
+
+    Where a directory gives its group to what is in it (set-group-ID, as an fsGroup does), the group gets that too.
+    """
+
+    forbidden: int = 0
+    shared: bool = False
+
+    def of(self, mode: int, directory: int) -> int:
+        """Return the mode for a file or directory in the directory with a mode."""
+        owner = mode >> 6 & 0o7
+        if self.shared or directory & stat.S_ISGID:
+            mode |= owner << 3
+        if self.shared:
+            mode |= owner
+        return mode & ~self.forbidden
+
+
+class TreeWriter:
+    """Writes a tree below `root`, a directory that exists. Owns its descriptors until `close`.
+
+    With `only_inside`, symbolic links that could lead out of the root are left out, and listed in ``left_out``.
+    """
+
+    def __init__(self, root: bytes, modes: Modes = Modes(), *, only_inside: bool = False) -> None:  # noqa: B008
+        self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._modes = modes
+        self._only_inside = only_inside
+        self._directories: dict[bytes, Entry] = {}
+        self.files = 0
+        self.left_out: list[bytes] = []
+
+    def close(self) -> None:
+        """Close the root."""
+        os.close(self._root)
+
+    def write(self, segment: bytes) -> None:
+        """Write a segment. Raises MalformedError, OSError."""
+        for entry, data in unpack(segment):
+            *parents, name = components(entry.path)
+            try:
+                with self._opened(parents) as directory:
+                    self._write_entry(directory, name, entry, data)
+            except OSError as error:
+                error.filename = os.fsdecode(entry.path)
+                raise
+
+    def settle(self, root: int | None = None) -> None:
+        """Set the modes and times of the directories, the deepest first. Raises OSError.
+
+        `root` is the directory that they are below now.
+        """
+        for entry in sorted(self._directories.values(), key=lambda entry: entry.path.count(b"/"), reverse=True):
+            *parents, name = entry.path.split(b"/")
+            with self._opened(parents, root) as parent, _open_directory(parent, name) as directory:
+                around = os.fstat(directory).st_mode
+                os.utime(directory, (entry.mtime, entry.mtime))
+                os.fchmod(directory, self._modes.of(entry.mode, around) | around & stat.S_ISGID)
+        self._directories.clear()
+
+    def _write_entry(self, directory: int, name: bytes, entry: Entry, data: memoryview) -> None:
+        if entry.kind == "directory":
+            with _open_directory(directory, name):
+                self._directories[entry.path] = entry
+        elif entry.kind == "file":
+            self.files += not entry.more
+            self._write_part(directory, name, entry, data)
+        elif self._only_inside and not stays_inside(entry.path, entry.target):
+            self.left_out.append(entry.path)
+        else:
+            self.files += 1
+            _remove(directory, name)
+            os.symlink(entry.target, name, dir_fd=directory)
+            os.utime(name, (entry.mtime, entry.mtime), dir_fd=directory, follow_symlinks=False)
+
+    def _write_part(self, directory: int, name: bytes, entry: Entry, data: memoryview) -> None:
+        if entry.offset == 0:
+            _remove(directory, name)
+        descriptor = _open_file(directory, name)
+        try:
+            os.ftruncate(descriptor, entry.size)
+            position = 0
+            while position < len(data):
+                position += os.pwrite(descriptor, data[position:], entry.offset + position)
+            if not entry.more:
+                os.utime(descriptor, (entry.mtime, entry.mtime))
+                os.fchmod(descriptor, self._modes.of(entry.mode, os.fstat(directory).st_mode))
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def _opened(self, names: list[bytes], root: int | None = None) -> Iterator[int]:
+        """Open the directory with a path below the root. Directories that are missing are made."""
+        with contextlib.ExitStack() as stack:
+            current = self._root if root is None else root
+            for name in names:
+                current = stack.enter_context(_open_directory(current, name))
+            yield current
+
+
+@contextlib.contextmanager
+def _open_directory(parent: int, name: bytes) -> Iterator[int]:
+    """Open a directory, and make it if it is missing."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o700, dir_fd=parent)
+    try:
+        descriptor = os.open(name, _DIRECTORY, dir_fd=parent)
+    except NotADirectoryError as error:
+        raise MalformedError(f"{name!r} is a directory, and something else") from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open_file(directory: int, name: bytes) -> int:
+    """Open a regular file for writing, and make it if it is missing."""
+    try:
+        descriptor = os.open(name, _FILE | os.O_CREAT, 0o600, dir_fd=directory)
+    except PermissionError:  # its last part was written before; its mode forbids to write it again
+        _make_writable(directory, name)
+        descriptor = os.open(name, _FILE, dir_fd=directory)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise MalformedError(f"{name!r} is a file, and something else")
+    return descriptor
+
+
+def _make_writable(directory: int, name: bytes) -> None:
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.chmod(f"/proc/self/fd/{descriptor}", 0o600)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(directory: int, name: bytes) -> None:
+    """Remove what is not a directory."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=directory)
+
+
+def move_into(source: bytes, target: bytes) -> None:
+    """Move what is in one directory into another: directories are merged, and other files replaced.
+
+    Nothing is moved if something cannot be. Raises OSError with the path in the target.
+    """
+    with _opened_root(source) as source_root, _opened_root(target) as target_root:
+        for step in (_check_entry, _move_entry):
+            _for_entries(source_root, target_root, b"", step)
+
+
+_Step = Callable[[int, int, bytes, bytes], bool]
+
+
+def _for_entries(source: int, target: int, path: bytes, step: _Step) -> None:
+    for name in sorted(map(os.fsencode, os.listdir(source))):
+        below = path + b"/" + name if path else name
+        if step(source, target, name, below):
+            with _open_directory(source, name) as inner_source, _open_directory(target, name) as inner_target:
+                _for_entries(inner_source, inner_target, below, step)
+
+
+def _check_entry(source: int, target: int, name: bytes, path: bytes) -> bool:
+    """Return whether both are directories. Raises OSError if a directory would be replaced."""
+    kinds = [_kind(directory, name) for directory in (source, target)]
+    if kinds[1] == stat.S_IFDIR and kinds[0] != stat.S_IFDIR:
+        raise IsADirectoryError(21, "it is a directory, and the file would replace it", os.fsdecode(path))
+    return kinds == [stat.S_IFDIR, stat.S_IFDIR]
+
+
+def _move_entry(source: int, target: int, name: bytes, path: bytes) -> bool:
+    if _check_entry(source, target, name, path):
+        return True
+    if _kind(source, name) == stat.S_IFDIR:
+        _remove(target, name)
+    os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
+    return False
+
+
+def _kind(directory: int, name: bytes) -> int | None:
+    try:
+        return stat.S_IFMT(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return None
+
+
+@contextlib.contextmanager
+def _opened_root(path: bytes) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

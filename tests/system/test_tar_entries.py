@@ -1,0 +1,122 @@
+"""Entries of archives: written and read back, by tarfile too; and what hostile archives are refused for."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monopod.system.tar_entries import Entry, MalformedError, components, pack, stays_inside, unpack
+
+NAMES = st.binary(min_size=1, max_size=255).map(lambda name: name.replace(b"/", b"_").replace(b"\0", b"_"))
+NAMES = NAMES.filter(lambda name: name not in (b".", b".."))
+PATHS = st.lists(NAMES, min_size=1, max_size=8).map(b"/".join)
+TARGETS = st.binary(min_size=1, max_size=4095).map(lambda target: target.replace(b"\0", b"_"))
+TIMES = st.integers(0, 0o77777777777)
+MODES = st.integers(0, 0o777)
+
+
+@st.composite
+def parts(draw):
+    data = draw(st.binary(max_size=2000))
+    offset = draw(st.integers(0, 10**15))
+    size = offset + len(data) + draw(st.integers(0, 10**15))
+    whole = draw(st.booleans())
+    entry = Entry(draw(PATHS), "file", draw(MODES), draw(TIMES), size=len(data))
+    return (entry if whole else entry._replace(offset=offset, size=size, more=draw(st.booleans()))), data
+
+
+ENTRIES = st.one_of(
+    parts(),
+    st.tuples(PATHS, st.just("link"), st.just(0o777), TIMES, TARGETS).map(lambda fields: (Entry(*fields), b"")),
+    st.tuples(PATHS, st.just("directory"), MODES, TIMES).map(lambda fields: (Entry(*fields), b"")),
+)
+
+
+@given(st.lists(ENTRIES, max_size=5))
+def test_entries_come_back_as_they_were(entries):
+    archive = b"".join(pack(entry, data) for entry, data in entries)
+    assert [(entry, bytes(data)) for entry, data in unpack(archive)] == entries
+
+
+@given(st.lists(ENTRIES, max_size=3))
+def test_tarfile_reads_the_same(entries):
+    archive = b"".join(pack(entry, data) for entry, data in entries) + bytes(1024)
+    with tarfile.open(fileobj=io.BytesIO(archive), encoding="utf-8", errors="surrogateescape") as tar:
+        members = tar.getmembers()
+        kinds = {tarfile.REGTYPE: "file", tarfile.SYMTYPE: "link", tarfile.DIRTYPE: "directory"}
+        assert [kinds[member.type] for member in members] == [entry.kind for entry, _ in entries]
+        for member, (entry, data) in zip(members, entries, strict=True):
+            assert member.name.encode("utf-8", "surrogateescape") == entry.path.rstrip(b"/")
+            assert member.linkname.encode("utf-8", "surrogateescape") == entry.target
+            assert (member.mode, member.mtime) == (entry.mode, entry.mtime)
+            if member.isreg():
+                assert tar.extractfile(member).read() == data
+
+
+@pytest.mark.parametrize("path", [b"", b"/etc/passwd", b"..", b"a/../b", b"a//b", b"./a", b"a/", b"a\0b", b"x" * 256])
+def test_a_path_that_leads_out_is_refused(path):
+    with pytest.raises(MalformedError):
+        components(path)
+    with pytest.raises(MalformedError):
+        list(unpack(pack(Entry(path, "directory"))))
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "stays"),
+    [
+        (b"a", b"b", True),
+        (b"a", b"./b/c", True),
+        (b"a", b"../b", False),
+        (b"a", b"/etc", False),
+        (b"d/a", b"../b", True),
+        (b"d/a", b"../../b", False),
+        (b"d/e/a", b"../.././b", True),
+        (b"d/a", b"b/../c", False),  # b may be a link, and then .. is elsewhere
+        (b"d/a", b"..", True),
+    ],
+)
+def test_where_a_link_may_lead(path, target, stays):
+    assert stays_inside(path, target) == stays
+
+
+def changed(archive, position, data):
+    return archive[:position] + data + archive[position + len(data) :]
+
+
+FILE = pack(Entry(b"name", "file", size=3), b"abc")
+HOSTILE = {
+    "no header": b"x" * 512,
+    "cut": FILE[:-1],
+    "a wrong checksum": changed(FILE, 0, b"x"),
+    "a negative size": changed(FILE, 124, b"-0000000001\0"),
+    "a part that is too long": pack(Entry(b"name", "file", offset=1, size=2), b"abc"),
+    "a device": tarfile.TarInfo("null").tobuf()[:156] + b"3" + tarfile.TarInfo("null").tobuf()[157:],
+}
+
+
+@pytest.mark.parametrize("archive", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_malformed_archive_is_refused(archive):
+    with pytest.raises(MalformedError):
+        list(unpack(archive))
+
+
+@pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.LNKTYPE, tarfile.GNUTYPE_LONGNAME, b"S"])
+def test_other_types_are_refused(kind):
+    info = tarfile.TarInfo("name")
+    info.type = kind
+    with pytest.raises(MalformedError, match="unknown type"):
+        list(unpack(info.tobuf(tarfile.USTAR_FORMAT)))
+
+
+@given(st.binary(max_size=2048), st.integers(0, 2047))
+def test_damage_is_an_error_or_harmless(data, position):
+    archive = pack(Entry(b"a" * 150, "file", size=5, more=True), b"12345")
+    try:
+        for entry, _ in unpack(changed(archive, position % len(archive), data)[: len(archive)]):
+            components(entry.path)
+    except MalformedError:
+        pass

@@ -1,0 +1,244 @@
+"""Trees of files: read as segments, written again; and what a hostile segment cannot do."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from monopod.system.tar_entries import Entry, MalformedError, pack
+from monopod.system.tree_reading import SEGMENT_BYTES, ChangedError, UnreadableError, measure, read_segments
+from monopod.system.tree_writing import Modes, TreeWriter, move_into
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+def write(root, segments, **options):
+    writer = TreeWriter(os.fsencode(root), **options)
+    try:
+        for segment in segments:
+            writer.write(segment)
+        writer.settle()
+    finally:
+        writer.close()
+    return writer
+
+
+def read(root):
+    return list(read_segments(os.fsencode(root)))
+
+
+def contents(root):
+    """What is below a directory: the kind, the mode, the time and the content of everything."""
+    found = {}
+    for folder, directories, files in os.walk(os.fsencode(root)):
+        for name in (*directories, *files):
+            path = os.path.join(folder, name)
+            status = os.lstat(path)
+            content = b""
+            if stat.S_ISLNK(status.st_mode):
+                content = os.readlink(path)
+            elif stat.S_ISREG(status.st_mode):
+                content = Path(os.fsdecode(path)).read_bytes()
+            found[os.path.relpath(path, os.fsencode(root))] = (status.st_mode, int(status.st_mtime), content)
+    return found
+
+
+NAMES = st.binary(min_size=1, max_size=20).map(lambda name: name.replace(b"/", b"_").replace(b"\0", b"_"))
+NAMES = NAMES.filter(lambda name: name not in (b".", b".."))
+LEAVES = st.one_of(
+    st.tuples(st.just("file"), st.binary(max_size=100), st.sampled_from([0o644, 0o755, 0o600, 0o444, 0o4755])),
+    st.tuples(st.just("link"), st.sampled_from([b"x", b"../x", b"/etc/passwd"]), st.just(0)),
+    st.tuples(st.just("directory"), st.just({}), st.just(0o755)),
+)
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.tuples(
+        st.just("directory"), st.dictionaries(NAMES, inner, max_size=4), st.sampled_from([0o755, 0o555, 0o700])
+    ),
+    max_leaves=12,
+)
+
+
+def make(place, node):
+    kind, content, mode = node
+    if kind == "link":
+        os.symlink(content, place)
+        return
+    if kind == "file":
+        Path(os.fsdecode(place)).write_bytes(content)
+    else:
+        os.mkdir(place)
+        for name, inner in content.items():
+            make(os.path.join(place, name), inner)
+    os.utime(place, (1_600_000_000, 1_600_000_000))
+    os.chmod(place, mode)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(st.dictionaries(NAMES, TREES, max_size=4))
+def test_any_tree_comes_back_as_it_was(tmp_path_factory, tree):
+    folder = tmp_path_factory.mktemp("tree")
+    source, target = folder / "source", folder / "target"
+    make(os.fsencode(source), ("directory", tree, 0o755))
+    target.mkdir()
+    segments = read(source)
+    assert read(source) == segments
+    write(target, segments)
+    without_set_id = {path: (mode & ~0o7000, *rest) for path, (mode, *rest) in contents(source).items()}
+    assert {path: (mode, *rest) for path, (mode, *rest) in contents(target).items()} == without_set_id
+    write(target, segments)  # again: a copy continues with a segment that may have been written
+    assert contents(target).keys() == without_set_id.keys()
+
+
+def test_a_large_file_is_in_parts_and_a_sparse_file_stays_sparse(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir(), target.mkdir()
+    (source / "large").write_bytes(os.urandom(5 * SEGMENT_BYTES + 7))
+    with open(source / "sparse", "wb") as file:
+        file.seek(3 << 30)
+        file.write(b"end")
+        file.truncate(4 << 30)
+    with open(source / "empty", "wb") as file:
+        file.truncate(1 << 30)
+    segments = read(source)
+    assert max(map(len, segments)) < SEGMENT_BYTES + 64 * 512
+    assert sum(map(len, segments)) < 6 * SEGMENT_BYTES
+    write(target, segments)
+    assert (target / "large").read_bytes() == (source / "large").read_bytes()
+    for name in ("sparse", "empty"):
+        made, original = (target / name).stat(), (source / name).stat()
+        assert (made.st_size, made.st_blocks) == (original.st_size, original.st_blocks)
+    with open(target / "sparse", "rb") as file:
+        file.seek(3 << 30)
+        assert file.read(4) == b"end\0"
+    assert measure(os.fsencode(source)).files == 3
+
+
+def test_a_single_file_is_read_by_its_name(tmp_path):
+    (tmp_path / "report.xml").write_text("<x/>")
+    (tmp_path / "target").mkdir()
+    write(tmp_path / "target", read(tmp_path / "report.xml"))
+    assert (tmp_path / "target" / "report.xml").read_text() == "<x/>"
+
+
+def test_only_wanted_paths_are_read(tmp_path):
+    for path in ("a/b/c", "a/d/e", "f"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(path)
+    asked = []
+
+    def is_wanted(path, is_directory):
+        asked.append((path, is_directory))
+        return path != b"a/b"
+
+    segments = b"".join(read_segments(os.fsencode(tmp_path), is_wanted))
+    assert b"a/d/e" in segments
+    assert b"a/b" not in segments
+    assert (b"a/b", True) in asked
+    assert (b"a/b/c", False) not in asked
+
+
+def test_what_is_no_file_is_left_out(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    assert read(tmp_path) == []
+
+
+def test_what_is_not_there_cannot_be_read(tmp_path):
+    with pytest.raises(UnreadableError, match=r"cannot read .*/nowhere: No such file"):
+        read(tmp_path / "nowhere")
+
+
+def test_a_file_that_changes_meanwhile_is_an_error(tmp_path):
+    (tmp_path / "log").write_bytes(bytes(3 * SEGMENT_BYTES))
+    segments = read_segments(os.fsencode(tmp_path))
+    next(segments)
+    with open(tmp_path / "log", "ab") as file:
+        file.write(b"more")
+    with pytest.raises(ChangedError, match="log"):
+        list(segments)
+
+
+def test_set_group_id_gives_the_group_what_the_owner_may_do(tmp_path):
+    (tmp_path / "source/d").mkdir(parents=True)
+    (tmp_path / "source/d/f").write_text("x")
+    (tmp_path / "source/d/f").chmod(0o600)
+    (tmp_path / "source/d").chmod(0o700)
+    target = tmp_path / "target"
+    target.mkdir()
+    target.chmod(0o2777)
+    write(target, read(tmp_path / "source"))
+    assert (target / "d").stat().st_mode & 0o7777 == 0o2770
+    assert (target / "d" / "f").stat().st_mode & 0o7777 == 0o660
+
+
+@pytest.mark.parametrize(
+    ("modes", "expected"), [(Modes(), 0o640), (Modes(shared=True), 0o666), (Modes(forbidden=0o022), 0o640)]
+)
+def test_modes(tmp_path, modes, expected):
+    write(tmp_path, [pack(Entry(b"f", "file", 0o640))], modes=modes)
+    assert (tmp_path / "f").stat().st_mode & 0o7777 == expected
+
+
+ESCAPES = {
+    "through a link that was written before": [Entry(b"link", "link", target=b"/OUT"), Entry(b"link/x", "file")],
+    "through a relative link": [Entry(b"link", "link", target=b"../out"), Entry(b"link/x", "file")],
+    "to a link that was written before": [
+        Entry(b"link", "link", target=b"/OUT/x"),
+        Entry(b"link", "file", offset=1, size=1),
+    ],
+    "a directory in place of a link": [Entry(b"link", "link", target=b"/OUT"), Entry(b"link", "directory", 0o777)],
+}
+
+
+@pytest.mark.parametrize("entries", ESCAPES.values(), ids=ESCAPES.keys())
+def test_nothing_is_written_outside(tmp_path, entries):
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    inside.mkdir(), outside.mkdir()
+    outside.chmod(0o711)
+    entries = [each._replace(target=each.target.replace(b"/OUT", os.fsencode(outside))) for each in entries]
+    with pytest.raises((MalformedError, OSError)):
+        write(inside, [b"".join(map(pack, entries))])
+    assert list(outside.iterdir()) == []
+    assert outside.stat().st_mode & 0o777 == 0o711
+
+
+def test_links_that_lead_out_are_left_out(tmp_path):
+    entries = [
+        Entry(b"in", "link", target=b"x"),
+        Entry(b"out", "link", target=b"../x"),
+        Entry(b"a/abs", "link", target=b"/"),
+    ]
+    writer = write(tmp_path, [b"".join(map(pack, entries))], only_inside=True)
+    assert writer.left_out == [b"out", b"a/abs"]
+    assert os.readlink(tmp_path / "in") == "x"
+    assert not (tmp_path / "out").is_symlink()
+
+
+def test_moving_merges_directories_and_follows_no_link(tmp_path):
+    source, target, elsewhere = (tmp_path / name for name in ("source", "target", "elsewhere"))
+    for path in ("source/d/new", "source/d/same", "source/link/x", "target/d/same", "target/d/old", "elsewhere/x"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(path)
+    os.symlink(elsewhere, target / "link")
+    move_into(os.fsencode(source), os.fsencode(target))
+    assert {str(path.relative_to(target)): path.read_text() for path in target.rglob("*") if path.is_file()} == {
+        "d/new": "source/d/new",
+        "d/same": "source/d/same",
+        "d/old": "target/d/old",
+        "link/x": "source/link/x",
+    }
+    assert (elsewhere / "x").read_text() == "elsewhere/x"
+
+
+def test_a_directory_is_not_replaced_by_a_file_and_then_nothing_is_moved(tmp_path):
+    for path in ("source/a", "source/z", "target/z/x"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(path)
+    with pytest.raises(IsADirectoryError):
+        move_into(os.fsencode(tmp_path / "source"), os.fsencode(tmp_path / "target"))
+    assert not (tmp_path / "target" / "a").exists()
