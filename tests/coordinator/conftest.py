@@ -1,4 +1,4 @@
-"""What the tests of the coordinator share: signals that are put back."""
+"""Fixtures of the coordinator's tests."""
 
 import signal
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def signals_restored():
-    """Put back the handlers that a coordinator sets."""
+    """Restore the signal handlers that a coordinator sets."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
     handlers = {number: signal.getsignal(number) for number in numbers}
     yield

@@ -1,4 +1,4 @@
-"""The coordinator's program: what it is given, and what it says if that is wrong."""
+"""The coordinator's command line: its options and its errors."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The control directory: what is written appears whole and readable, and nothing a Step leaves there is trusted."""
+"""The control directory: files appear complete and readable, and files from a Step are never trusted."""
 
 import fcntl
 import os
@@ -44,7 +44,7 @@ def mode(path):
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-def test_any_user_can_use_what_is_made(umask, path):
+def test_created_files_are_usable_by_any_user(umask, path):
     path.mkdir(mode=0o777)
     directory = ControlDirectory(str(path))
     directory.write_request(1, b"a/bin/true\0.\0")
@@ -66,7 +66,7 @@ def test_any_user_can_use_what_is_made(umask, path):
     directory.close()
 
 
-def test_each_file_that_is_written_rings_the_bell(directory, path):
+def test_writing_a_file_rings_the_bell(directory, path):
     bell = os.open(path / "bell", os.O_RDONLY | os.O_NONBLOCK)
     for write in (
         lambda: directory.write_request(1, b".\0"),
@@ -78,12 +78,12 @@ def test_each_file_that_is_written_rings_the_bell(directory, path):
     os.close(bell)
 
 
-def test_a_bell_that_nobody_hears_does_not_block(directory):
+def test_ringing_never_blocks_without_a_reader(directory):
     for _ in range(100_000):
         directory.ring_bell()
 
 
-def test_the_ring_is_heard_and_drained(directory, path):
+def test_ring_is_drained(directory, path):
     ring = os.open(path / "ring", os.O_WRONLY | os.O_NONBLOCK)
     os.write(ring, b"xxx")
     directory.drain_ring()
@@ -93,27 +93,27 @@ def test_the_ring_is_heard_and_drained(directory, path):
     os.close(ring)
 
 
-def test_a_second_coordinator_uses_the_same_fifos(directory, path):
+def test_second_coordinator_uses_the_same_fifos(directory, path):
     before = (path / "bell").stat().st_ino, (path / "ring").stat().st_ino
     directory.close()
     ControlDirectory(str(path)).close()
     assert before == ((path / "bell").stat().st_ino, (path / "ring").stat().st_ino)
 
 
-def test_a_missing_directory_is_an_error(tmp_path):
+def test_missing_directory_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         ControlDirectory(str(tmp_path / "nothing"))
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_an_end_is_believed_only_if_the_entrypoint_has_let_go_of_the_request(directory, path, again):
+def test_exit_is_read_only_once_the_entrypoint_released_the_request(directory, path, again):
     directory.write_request(1, b"a/bin/true\0.\0")
     entrypoint = os.open(path / "run.1", os.O_RDONLY)
     fcntl.flock(entrypoint, fcntl.LOCK_EX)
     if again:
         directory.close()
         directory.__init__(str(path))
-    else:  # a Step puts something else there
+    else:  # a Step replaces it
         (path / "run.1").rename(path / "other")
         (path / "run.1").write_text("false")
     (path / "exited.1").write_text("code=0\n")
@@ -125,7 +125,7 @@ def test_an_end_is_believed_only_if_the_entrypoint_has_let_go_of_the_request(dir
 
 @pytest.mark.parametrize("name", ["bell", "ring", "coordinator"])
 @pytest.mark.parametrize("kind", ["symlink", "directory", "file", "socket"])
-def test_something_else_in_the_place_of_a_fifo_or_lock_does_no_harm(path, tmp_path, monkeypatch, name, kind):
+def test_other_files_instead_of_a_fifo_or_lock_are_harmless(path, tmp_path, monkeypatch, name, kind):
     path.mkdir()
     victim = tmp_path / "victim"
     victim.write_text("kept")
@@ -160,7 +160,7 @@ class TestLock:
         fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)
         os.close(probe)
 
-    def test_is_tried_again_if_an_entrypoint_probes_it_just_then(self, path):
+    def test_is_retried_if_an_entrypoint_is_probing_it(self, path):
         path.mkdir()
         probe = os.open(path / "coordinator", os.O_RDONLY | os.O_CREAT, 0o644)
         fcntl.flock(probe, fcntl.LOCK_SH)
@@ -191,12 +191,12 @@ class TestLiveness:
     def test_absent(self, directory):
         assert directory.liveness() == "absent"
 
-    def test_a_probe_leaves_the_lock_free(self, directory, alive):
+    def test_probe_leaves_the_lock_free(self, directory, alive):
         assert directory.liveness() == "dead"
         fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
         assert directory.liveness() == "alive"
 
-    def test_a_lock_that_was_seen_cannot_be_replaced(self, directory, alive, path):
+    def test_known_lock_cannot_be_replaced(self, directory, alive, path):
         fcntl.flock(alive, fcntl.LOCK_EX)
         assert directory.liveness() == "alive"
         (path / "alive").unlink()
@@ -204,7 +204,7 @@ class TestLiveness:
         assert directory.liveness() == "alive"
 
     @pytest.mark.parametrize("make", [lambda p: p.symlink_to("/etc/passwd"), os.mkfifo, lambda p: p.mkdir()])
-    def test_what_is_no_file_is_dead(self, directory, path, make):
+    def test_other_kinds_of_files_are_dead(self, directory, path, make):
         make(path / "alive")
         assert directory.liveness() == "dead"
 
@@ -228,7 +228,7 @@ class TestReadExit:
             (lambda p: p.write_bytes(b""), "malformed exited.1: unknown line ''"),
         ],
     )
-    def test_what_makes_no_sense_is_an_exit_that_says_so(self, directory, path, make, words):
+    def test_malformed_exit_is_reported_as_an_exit(self, directory, path, make, words):
         make(path / "exited.1")
         assert directory.read_exit(1) == Exit(code=126, error=words)
 
@@ -240,7 +240,7 @@ class TestReadExit:
         assert exit_ is not None
         assert exit_.code == 126
 
-    def test_a_directory_put_in_the_place_of_the_whole_is_not_looked_at(self, directory, path, tmp_path):
+    def test_replaced_control_directory_is_not_read(self, directory, path, tmp_path):
         path.rename(tmp_path / "moved")
         path.mkdir()
         (path / "exited.1").write_bytes(EXIT)
@@ -331,7 +331,7 @@ class TestParseExit:
             next=st.integers(0, 2**31),
         )
     )
-    def test_what_is_written_is_read(self, exit_):
+    def test_written_exit_is_read_back(self, exit_):
         fields = exit_._asdict()
         del fields["signal"]
         fields["user"] = fields.pop("cpu")
@@ -341,7 +341,7 @@ class TestParseExit:
 
 
 class TestWriting:
-    def test_what_a_step_put_there_is_replaced(self, directory, path, tmp_path):
+    def test_files_of_a_step_are_replaced(self, directory, path, tmp_path):
         victim = tmp_path / "victim"
         victim.write_text("kept")
         (path / "run.1").symlink_to(victim)
@@ -350,14 +350,14 @@ class TestWriting:
         assert not (path / "run.1").is_symlink()
 
     @pytest.mark.parametrize("name", ["run.1", "kill.1", "exit"])
-    def test_a_directory_in_the_way_is_moved_away(self, directory, path, name):
+    def test_directory_in_the_way_is_moved_away(self, directory, path, name):
         (path / name / "with something").mkdir(parents=True)
         directory.write_request(1, b".\0")
         directory.write_kill(1, 15, 0)
         directory.write_exit(0, 5)
         assert all((path / each).is_file() for each in ("run.1", "kill.1", "exit"))
 
-    def test_what_cannot_be_written_leaves_nothing(self, directory, path, monkeypatch):
+    def test_failed_write_leaves_nothing(self, directory, path, monkeypatch):
         def refuse(*_, **__):
             raise PermissionError
 
@@ -397,18 +397,18 @@ class TestEncodeRequest:
             ).encode()
         )
 
-    def test_a_nul_cannot_make_a_record(self):
-        """A Result of another Task may hold one."""
+    def test_nul_cannot_start_a_record(self):
+        """A Result of another Task may contain a NUL."""
         step = RunStep(slot="s", container="c", request=1, arguments=("echo", "x\0a/bin/evil"))
         with pytest.raises(ValueError, match=r"argument 'x.*contains a NUL character"):
             encode_request(step)
 
-    def test_a_lone_surrogate_is_refused(self):
+    def test_lone_surrogate_is_refused(self):
         with pytest.raises(ValueError, match="surrogates"):
             encode_request(RunStep(slot="s", container="c", request=1, arguments=("\ud800",)))
 
 
-def test_the_largest_exit_is_read(directory, path):
+def test_largest_exit_is_read(directory, path):
     (path / "exited.1").write_bytes(b"code=126\nerror=".ljust(MAX_EXIT_BYTES, b"x"))
     exit_ = directory.read_exit(1)
     assert exit_ is not None

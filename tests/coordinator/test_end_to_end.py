@@ -1,4 +1,4 @@
-"""The coordinator's program and the real entrypoint, a process for each container, run whole Plans together."""
+"""The coordinator and the real entrypoint, a process for each container, run whole Plans together."""
 
 import signal
 import subprocess
@@ -79,7 +79,7 @@ def test_failure(pod, root):
     assert pod.end() == 1
 
 
-def test_the_story_for_a_person(pod, root):
+def test_log_for_a_person(pod, root):
     pod = pod(task(root, "build", "exit 3"), form="human")
     pod.start()
     lines = []
@@ -94,7 +94,7 @@ def test_the_story_for_a_person(pod, root):
     assert pod.end() == 1
 
 
-def test_a_program_that_is_not_there(pod, root):
+def test_missing_program(pod, root):
     broken = Task("a", steps=(Step("s", command=("/no/such/program",)),), slots=(Slot("a", ("a",)),))
     pod = pod(broken)
     pod.start()
@@ -103,7 +103,7 @@ def test_a_program_that_is_not_there(pod, root):
     assert "/no/such/program: No such file or directory" in step.message
 
 
-def test_an_entrypoint_that_is_killed_ends_its_task(pod, root):
+def test_killed_entrypoint_ends_its_task(pod, root):
     pod = pod(task(root, "a", "kill -9 $PPID"), task(root, "b", "exit 0"))
     pod.start()
     events = list(pod.events())
@@ -113,7 +113,7 @@ def test_an_entrypoint_that_is_killed_ends_its_task(pod, root):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_terminating_cancels(pod, root, number):
+def test_sigterm_cancels_the_run(pod, root, number):
     pod = pod(task(root, "a", "trap 'exit 7' TERM; while :; do sleep 0.01; done"), task(root, "b", "exit 0", after="a"))
     pod.start()
     events = []
@@ -128,7 +128,7 @@ def test_terminating_cancels(pod, root, number):
     assert set(pod.exit_codes()) == {"a", "b"}
 
 
-def test_a_second_coordinator_is_refused(pod, root):
+def test_second_coordinator_is_refused(pod, root):
     pod = pod(task(root, "a", "exit 0"))
     pod.start_coordinator()
     next(pod.events())
@@ -138,8 +138,8 @@ def test_a_second_coordinator_is_refused(pod, root):
 
 
 @pytest.mark.parametrize("kills", [[1], [5, 2], [3, 1, 2, 4]])
-def test_a_coordinator_that_is_killed_goes_on_and_no_step_runs_twice(pod, root, kills):
-    """Killed after so many lines were told, each time; Steps go on meanwhile."""
+def test_killed_coordinator_continues_and_no_step_runs_twice(pod, root, kills):
+    """It is killed repeatedly, after some number of reported lines, while Steps keep running."""
     count = "echo {name} >> {root}/counted"
     tasks = [
         task(root, name, [count.replace("{name}", f"{name}{step}") for step in range(2)], after=after)
@@ -161,7 +161,7 @@ def test_a_coordinator_that_is_killed_goes_on_and_no_step_runs_twice(pod, root, 
     assert pod.end() == 0
 
 
-def test_a_coordinator_that_is_killed_after_the_end_stays_at_the_end(pod, root):
+def test_coordinator_killed_after_the_end_repeats_the_end(pod, root):
     pod = pod(task(root, "a", "exit 3"))
     pod.start()
     assert list(pod.events())[-1].status == "Failed"
@@ -181,8 +181,8 @@ def test_a_coordinator_that_is_killed_after_the_end_stays_at_the_end(pod, root):
         "echo code=0 > {root}/x; mv {root}/x {root}/steps/a/exited.1",
     ],
 )
-def test_an_end_that_a_step_forges_is_not_believed(pod, root, forge):
-    """The entrypoint holds the lock of `run.1` until the Step is dead, and then writes the true end."""
+def test_exit_forged_by_a_step_is_ignored(pod, root, forge):
+    """The entrypoint holds the lock of `run.1` until the Step is dead, and then writes the real exit."""
     pod = pod(task(root, "a", f"{forge}; echo >> {{root}}/steps/a/ring; exit 3"), task(root, "b", "exit 0"))
     pod.start()
     events = list(pod.events())
@@ -202,7 +202,7 @@ def test_an_end_that_a_step_forges_is_not_believed(pod, root, forge):
         ("rmdir {results}; ln -s /etc {results}", "has something other than a directory on its path"),
     ],
 )
-def test_a_result_that_is_no_result_fails_its_task(pod, root, write, words):
+def test_invalid_result_fails_its_task(pod, root, write, words):
     script = write.replace("{results}", "{root}/slots/a/tekton/results")
     pod = pod(task(root, "a", script, results=(ResultDeclaration("digest"),)))
     pod.start()
@@ -211,7 +211,7 @@ def test_a_result_that_is_no_result_fails_its_task(pod, root, write, words):
     assert f"/tekton/results/digest {words}" in finished.message
 
 
-def test_an_attempt_sees_nothing_of_the_one_before(pod, root):
+def test_attempt_sees_no_files_of_the_previous_attempt(pod, root):
     script = "cd {root}/slots/a/tekton; touch {root}/tried; test ! -e home/old || exit 5; touch home/old results/digest"
     script += "; test -e {root}/again || { touch {root}/again; exit 1; }"
     pod = pod(task(root, "a", script, retries=1))
@@ -221,7 +221,7 @@ def test_an_attempt_sees_nothing_of_the_one_before(pod, root):
 
 
 @pytest.mark.parametrize("success_threshold", [1, 3])
-def test_a_sidecar_is_ready_before_the_first_step(pod, root, success_threshold):
+def test_sidecar_is_ready_before_the_first_step(pod, root, success_threshold):
     program = "sleep 0.2; touch {root}/ready; trap 'exit 0' TERM; while :; do sleep 0.01; done"
     probe = Probe(command=("test", "-e", f"{root}/ready"), success_threshold=success_threshold)
     steps = task(root, "a", "test -e {root}/ready")

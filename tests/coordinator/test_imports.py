@@ -1,4 +1,4 @@
-"""What the coordinator imports at its start: its own modules, and of the standard library what is quick to load."""
+"""The imports of the coordinator at its start: its own and quickly loading standard modules."""
 
 import subprocess
 import sys
@@ -20,12 +20,12 @@ def imported(tmp_path_factory):
     return set(output.stdout.split())
 
 
-def test_nothing_but_the_standard_library_and_its_own(imported):
+def test_only_the_standard_library_and_own_modules(imported):
     foreign = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names - {"monopod", "__main__"}
     assert foreign == set()
     packages = {name.split(".")[1] for name in imported if name.startswith("monopod.")}
     assert packages == {"coordinator", "schemas", "system"}
 
 
-def test_nothing_that_takes_long(imported):
+def test_no_slow_module(imported):
     assert not SLOW & imported

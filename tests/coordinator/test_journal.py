@@ -1,4 +1,4 @@
-"""The journal: what was written is read, up to the last line that was finished."""
+"""The journal is read back up to its last complete line."""
 
 import pytest
 from hypothesis import given
@@ -48,7 +48,7 @@ def replay(path):
 
 
 @given(st.lists(ENTRIES), st.data())
-def test_entries_survive_up_to_where_it_was_cut(tmp_path_factory, entries, data):
+def test_entries_before_a_cut_survive(tmp_path_factory, entries, data):
     path = tmp_path_factory.mktemp("state") / "journal"
     journal = Journal(str(path))
     ends = []
@@ -69,7 +69,7 @@ def test_entries_survive_up_to_where_it_was_cut(tmp_path_factory, entries, data)
     assert replay(path) == [*whole, CancelRequested(1.0, "Cancelled")]
 
 
-def test_a_second_coordinator_is_refused(path):
+def test_second_coordinator_is_refused(path):
     journal = Journal(str(path))
     with pytest.raises(JournalError, match=r"journal: another coordinator is running this Pod"):
         Journal(str(path))
@@ -78,7 +78,7 @@ def test_a_second_coordinator_is_refused(path):
 
 
 @pytest.mark.parametrize("line", [b"nonsense", b'{"event":"Nothing"}', b"\xff", b""])
-def test_a_line_that_is_no_entry_is_told_with_its_number(path, line):
+def test_malformed_line_is_reported_with_its_number(path, line):
     journal = Journal(str(path))
     journal.append(CancelRequested(1.0, "Cancelled"))
     journal.close()
@@ -88,6 +88,6 @@ def test_a_line_that_is_no_entry_is_told_with_its_number(path, line):
         replay(path)
 
 
-def test_it_is_private(path):
+def test_journal_is_private(path):
     Journal(str(path)).close()
     assert path.stat().st_mode & 0o777 == 0o600

@@ -1,4 +1,4 @@
-"""What somebody outside of the Pod asks for."""
+"""Requests from outside the Pod."""
 
 import importlib.util
 import os
@@ -11,7 +11,7 @@ from monopod.coordinator import outside_request
 from monopod.coordinator.control_directory import ControlDirectory
 
 
-def test_a_container_that_cannot_start_is_marked_with_the_reason(tmp_path):
+def test_container_that_cannot_start_is_marked_with_the_reason(tmp_path):
     (tmp_path / "steps" / "build-act").mkdir(parents=True)
     ask = ["--root", str(tmp_path), "dead", "build-act", "ImagePullBackOff"]
     assert outside_request.main([*ask, "no such\nimage"]) == 0
@@ -26,7 +26,7 @@ def test_a_container_that_cannot_start_is_marked_with_the_reason(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\n" * 9000, b"one line", b"\n\n\n"])
-def test_a_mark_that_something_else_wrote_does_no_harm(tmp_path, content):
+def test_malformed_mark_is_harmless(tmp_path, content):
     (tmp_path / "alive").write_bytes(content)
     directory = ControlDirectory(str(tmp_path))
     assert directory.liveness() == "dead"
@@ -36,19 +36,19 @@ def test_a_mark_that_something_else_wrote_does_no_harm(tmp_path, content):
     directory.close()
 
 
-def test_a_container_that_is_not_there(tmp_path, capsys):
+def test_unknown_container(tmp_path, capsys):
     assert outside_request.main(["--root", str(tmp_path), "dead", "nobody", "StartError", "why"]) == 1
     assert capsys.readouterr().err == "dead nobody: No such file or directory\n"
 
 
-def test_the_coordinator_gets_a_signal(monkeypatch):
+def test_coordinator_gets_a_signal(monkeypatch):
     sent = []
     monkeypatch.setattr(os, "kill", lambda *given: sent.append(given))
     assert outside_request.main(["signal", "10"]) == 0
     assert sent == [(1, 10)]
 
 
-def test_it_is_in_the_runtime_image():
+def test_module_is_in_the_runtime_image():
     path = Path(__file__).parents[2] / "images" / "build.py"
     spec = importlib.util.spec_from_file_location("build_image", path)
     build = importlib.util.module_from_spec(spec)

@@ -1,8 +1,7 @@
 """The coordinator's loop, with a scripted engine: files become events, commands become files, once.
 
-The script of a test runs inside the engine: what it is told decides what it does next, to the files as the entrypoint
-and the Steps would, and in the commands that it returns. Nothing here waits for a time to pass but by a timer of the
-coordinator's own.
+The script of a test runs inside the engine. It reacts to events by changing files, as the entrypoint and the Steps do,
+and by returning commands. Time passes only through the coordinator's own timers.
 """
 
 import errno
@@ -52,16 +51,16 @@ from monopod.system.never_started import mark_never_started
 
 pytestmark = pytest.mark.usefixtures("signals_restored")
 
-BEGUN = Begun(1.0, "run", "default", "uid", monotonic=-1e6)  # all times that these tests name are over
+BEGUN = Begun(1.0, "run", "default", "uid", monotonic=-1e6)  # later than all times in these tests
 TRUE = ("/bin/true",)
 
 
 class KilledError(Exception):
-    """Stands for a SIGKILL of the coordinator at this point."""
+    """Simulates a SIGKILL of the coordinator at this point."""
 
 
 class Pod:
-    """The files of a Pod, an engine that follows a script, and what the coordinator told."""
+    """The files of a Pod, an engine that follows a script, and the coordinator's reports."""
 
     def __init__(self, root, containers=("c",), sidecars=()):
         self.root = root
@@ -72,7 +71,7 @@ class Pod:
         (root / "slots" / "s" / "scripts").mkdir()
         self.locks = {}
         self.events = []
-        self.told = []
+        self.reported = []
         self.script = None
 
     def handle(self, event):
@@ -80,13 +79,13 @@ class Pod:
         return self.script(event) or []
 
     def report(self, events, *, replayed):
-        self.told += [(event, replayed) for event in events]
+        self.reported += [(event, replayed) for event in events]
 
     def path(self, name, container="c"):
         return self.root / "steps" / container / name
 
     def start(self, container="c", *, ring=True):
-        """Do what an entrypoint does at its start."""
+        """Create the files that an entrypoint creates at its start."""
         descriptor = os.open(self.path("alive", container), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         self.locks[container] = descriptor
@@ -94,7 +93,7 @@ class Pod:
             self.ring(container)
 
     def die(self, container="c"):
-        """Lose the lock, as the kernel takes it from a process that ends."""
+        """Drop the lock, as the kernel does when a process ends."""
         os.close(self.locks.pop(container))
 
     def ring(self, container="c"):
@@ -153,7 +152,7 @@ def run_step(request=1, container="c", **options):
 
 
 def at_its_wait(coordinator, which, number):
-    """Send a signal once the coordinator waits, and so handles it, for that time."""
+    """Send a signal once the coordinator is waiting."""
     wait, left = coordinator._wait, [which]
 
     def counted():
@@ -206,7 +205,7 @@ def test_one_step_from_start_to_end(pod, ring):
     assert (pod.root / "slots/s/tekton/home").is_dir()
 
 
-def test_the_event_is_in_the_journal_before_its_commands_are_carried_out(pod):
+def test_event_is_journaled_before_its_commands_run(pod):
     pod = pod()
     seen = []
 
@@ -222,7 +221,7 @@ def test_the_event_is_in_the_journal_before_its_commands_are_carried_out(pod):
     assert ['"event":"Begun"' in seen[0], '"timer":"t"' in seen[1]] == [True, True]
 
 
-def test_timers_fire_in_order_and_only_while_they_are_set(pod):
+def test_timers_fire_in_order_and_only_while_set(pod):
     pod = pod()
 
     def script(event):
@@ -262,7 +261,7 @@ def test_signals_cancel(pod, number, mode):
                 os.kill(os.getpid(), number)
             case CancelRequested():
                 if number == signal.SIGTERM:
-                    return [Finish(1)]  # it need not be told twice to end
+                    return [Finish(1)]  # it returns Finish only once
                 return finish(1)
         return None
 
@@ -271,7 +270,7 @@ def test_signals_cancel(pod, number, mode):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_after_the_end_nothing_is_handled_but_termination(pod, number):
+def test_only_termination_is_handled_after_the_end(pod, number):
     pod = pod()
 
     def script(event):
@@ -288,7 +287,7 @@ def test_after_the_end_nothing_is_handled_but_termination(pod, number):
 
 
 class TestDeath:
-    def test_a_lock_that_is_dropped_is_a_death(self, pod):
+    def test_dropped_lock_is_a_death(self, pod):
         pod = pod()
 
         def script(event):
@@ -305,7 +304,7 @@ class TestDeath:
         pod.run(script)
         assert pod.kinds() == ["Begun", "ContainerReady", "ContainerDied"]
 
-    def test_what_ended_before_it_is_told_first(self, pod):
+    def test_exits_before_a_death_are_reported_first(self, pod):
         pod = pod()
 
         def script(event):
@@ -323,7 +322,7 @@ class TestDeath:
         pod.run(script)
         assert pod.kinds() == ["Begun", "ContainerReady", "StepExited", "ContainerDied"]
 
-    def test_one_that_was_released_just_ends(self, pod):
+    def test_released_container_just_ends(self, pod):
         pod = pod(containers=("c", "d"))
 
         def script(event):
@@ -343,7 +342,7 @@ class TestDeath:
         pod.run(script)
         assert sorted(pod.kinds()) == ["Begun", "ContainerDied", "ContainerReady", "ContainerReady"]
 
-    def test_one_that_was_dead_at_the_first_look_was_never_ready(self, pod):
+    def test_container_dead_at_the_first_look_was_never_ready(self, pod):
         pod = pod()
         pod.path("alive").touch()
 
@@ -355,7 +354,7 @@ class TestDeath:
         pod.run(script)
         assert pod.kinds() == ["Begun", "ContainerDied"]
 
-    def test_one_that_never_started_is_told_with_the_reason(self, pod):
+    def test_container_that_never_started_is_reported_with_the_reason(self, pod):
         pod = pod(containers=("c", "d"))
         mark_never_started(str(pod.path("x").parent), "ErrImagePull", "it is not there")
         seen = []
@@ -376,8 +375,8 @@ class TestDeath:
         assert sorted(seen) == [("c", "ErrImagePull", "it is not there"), ("d", "", "")]
 
     @pytest.mark.parametrize("mark", [True, False])
-    def test_what_ended_before_sigterm_is_told_before_the_cancellation(self, pod, mark):
-        """Kubelet sends it once all others have ended, so the end of the last of them is the cause."""
+    def test_exits_before_sigterm_precede_the_cancellation(self, pod, mark):
+        """Kubelet sends SIGTERM once all other containers have ended, so the end of the last container is the cause."""
         pod = pod(containers=("c", "d"))
 
         def script(event):
@@ -398,7 +397,7 @@ class TestDeath:
         assert pod.kinds() == ["Begun", "ContainerReady", "ContainerDied", "CancelRequested"]
         assert pod.events[2][1:] == (("c", "StartError", "no such user") if mark else ("d", "", ""))
 
-    def test_one_that_is_about_to_take_its_lock_is_not_dead(self, pod):
+    def test_container_about_to_take_its_lock_is_not_dead(self, pod):
         pod = pod()
         pod.path("alive").touch()
 
@@ -443,7 +442,7 @@ class TestRequestsThatCannotBeWritten:
         pod.run(script)
         return next(event.exit for event in pod.events if isinstance(event, StepExited))
 
-    def test_a_nul(self, pod):
+    def test_nul_in_a_request(self, pod):
         pod = pod()
         exit_ = self.run(pod, run_step(arguments=("echo", "a\0b")))
         words = "the argument 'a\\x00b' contains a NUL character, which cannot be passed to a program"
@@ -451,7 +450,7 @@ class TestRequestsThatCannotBeWritten:
         assert pod.path("run.1").read_bytes() == b""  # the number is used up
         assert pod.path("run.2").read_bytes() == b"a/bin/true\0.\0"
 
-    def test_no_place_for_its_script(self, pod):
+    def test_missing_scripts_directory(self, pod):
         pod = pod()
         exit_ = self.run(
             pod,
@@ -461,7 +460,7 @@ class TestRequestsThatCannotBeWritten:
         assert exit_.code == 126
         assert exit_.error.endswith("slots/s/scripts: No such file or directory")
 
-    def test_a_control_directory_that_takes_nothing_is_a_dead_container(self, pod, monkeypatch):
+    def test_unwritable_control_directory_is_a_dead_container(self, pod, monkeypatch):
         pod = pod()
 
         def script(event):
@@ -479,7 +478,7 @@ class TestRequestsThatCannotBeWritten:
         assert pod.kinds() == ["Begun", "ContainerReady", "StepExited", "ContainerDied"]
 
 
-def test_a_journal_that_cannot_be_written_ends_the_coordinator_before_anything_follows(pod, monkeypatch):
+def test_unwritable_journal_ends_the_coordinator_at_once(pod, monkeypatch):
     pod = pod()
 
     def script(event):
@@ -495,7 +494,7 @@ class TestStop:
     """Steps that were stopped."""
 
     def run(self, pod, monkeypatch, step):
-        """Run a Step and stop it; `step` does the rest, told how often an order to stop it was tried to be written."""
+        """Run a Step and stop it; `step` gets the number of attempts to write the stop request."""
         tries = []
         write = ControlDirectory.write_kill
 
@@ -518,7 +517,7 @@ class TestStop:
         pod.run(script)
         return tries, pod.events[-1].exit
 
-    def test_an_order_that_cannot_be_written_is_written_later(self, pod, monkeypatch):
+    def test_failed_write_of_a_stop_request_is_retried(self, pod, monkeypatch):
         pod = pod()
 
         def step(tries):
@@ -530,21 +529,21 @@ class TestStop:
         assert exit_ == Exit(signal=15)
         assert tries[0] == (1, signal.SIGTERM, 2.0)
         assert all(number == 1 and grace < 2.0 for number, _, grace in tries[1:])
-        ((warning, _),) = pod.told
+        ((warning, _),) = pod.reported
         assert warning.message == "cannot stop the Step in container c, retrying: No space left on device"
 
-    def test_a_step_that_does_not_end_is_given_up(self, pod, monkeypatch):
+    def test_step_that_does_not_end_is_given_up(self, pod, monkeypatch):
         monkeypatch.setattr(coordinator_module, "STOP_SECONDS", -2.0)
         pod = pod()
         tries, exit_ = self.run(pod, monkeypatch, lambda _: None)
         assert exit_ == Exit(code=126, error="it did not end after it was stopped", left="the Step itself")
         assert len(tries) == 1
-        assert pod.told == []
+        assert pod.reported == []
 
 
 @pytest.mark.parametrize("shift", [7200.0, -7200.0])
-def test_a_clock_that_is_set_moves_no_timer(pod, monkeypatch, shift):
-    """What is due in an hour does not come at once, and the other way round; also not after a restart."""
+def test_setting_the_clock_does_not_move_timers(pod, monkeypatch, shift):
+    """A timer due in an hour does not fire at once, nor the reverse, not even after a restart."""
     pod = pod()
     begun = Begun(time.time(), "run", "default", "uid", time.monotonic())
     before = time.time
@@ -599,7 +598,7 @@ def test_commands_become_files(pod):
     assert pod.events[-1].problems == {"/tekton/results/y": "/tekton/results/y is a symbolic link"}
 
 
-def test_a_file_that_cannot_be_written_is_a_warning(pod):
+def test_unwritable_file_is_a_warning(pod):
     pod = pod()
 
     def script(event):
@@ -607,13 +606,13 @@ def test_a_file_that_cannot_be_written_is_a_warning(pod):
         return [WriteFile("s", "/tekton/steps/a/exitCode", "7"), *finish()]
 
     pod.run(script)
-    ((warning, again),) = pod.told
+    ((warning, again),) = pod.reported
     assert not again
     assert warning.message.startswith("cannot write /tekton/steps/a/exitCode for the Steps of s: ")
     assert warning.message.endswith("No such file or directory")
 
 
-def test_a_step_that_rings_without_end_keeps_nobody_from_anything(pod):
+def test_endless_ringing_blocks_nothing(pod):
     pod = pod(containers=("c", "d"))
     stop = threading.Event()
 
@@ -651,7 +650,7 @@ def test_a_step_that_rings_without_end_keeps_nobody_from_anything(pod):
 
 
 class TestRestart:
-    """A coordinator is killed (by an exception out of the engine or the listener) and another takes over."""
+    """A coordinator is killed (by an exception from the engine or the listener) and another coordinator takes over."""
 
     def kill_at(self, pod, script, kind, where):
         """Run `script` until the first event of `kind`; be killed before or after its commands are carried out."""
@@ -678,7 +677,7 @@ class TestRestart:
         return handled
 
     @pytest.mark.parametrize("where", ["before", "after"])
-    def test_a_step_runs_once(self, pod, where):
+    def test_step_runs_once(self, pod, where):
         pod = pod()
         files = pod.root / "slots/s/tekton/results"
 
@@ -700,12 +699,12 @@ class TestRestart:
             written = pod.path("run.1").stat().st_ino
             pod.exited(1, ring=False)
 
-        def go_on(event):
+        def continue_run(event):
             if isinstance(event, ContainerReady) and where == "before":
                 threading.Timer(0.1, pod.exited, (1,), {"ring": False}).start()
             return script(event)
 
-        assert pod.run(go_on) == 0
+        assert pod.run(continue_run) == 0
         assert pod.events[: len(handled)] == handled
         assert pod.kinds() == ["Begun", "ContainerReady", "StepExited"]
         assert pod.requests() == ["run.1"]
@@ -713,7 +712,7 @@ class TestRestart:
             assert (files / "digest").exists()
             assert pod.path("run.1").stat().st_ino == written
 
-    def test_timers_results_and_files_are_taken_up(self, pod):
+    def test_timers_results_and_files_are_restored(self, pod):
         pod = pod()
 
         def script(event):
@@ -740,7 +739,7 @@ class TestRestart:
         assert (pod.root / "slots/s/tekton/code").read_text() == "1"
         assert pod.path("exit").read_text() == "4 12000\n"
 
-    def test_only_what_the_last_event_told_is_told_again(self, pod):
+    def test_only_reports_of_the_last_event_are_repeated(self, pod):
         pod = pod()
 
         def script(event):
@@ -759,15 +758,15 @@ class TestRestart:
 
         with pytest.raises(KilledError):
             pod.run(die)
-        pod.told.clear()
+        pod.reported.clear()
         pod.run(script)
-        assert [(event.message, replayed) for event, replayed in pod.told] == [
+        assert [(event.message, replayed) for event, replayed in pod.reported] == [
             ("first", True),
             ("second", True),
             ("third", False),
         ]
 
-    def test_one_killed_after_the_end_knows_the_exit_code(self, pod):
+    def test_exit_code_is_known_after_a_kill_at_the_end(self, pod):
         pod = pod()
 
         def script(event):
@@ -780,7 +779,7 @@ class TestRestart:
             assert coordinator.run(BEGUN) == 1
         assert pod.kinds() == ["Begun"]
 
-    def test_a_container_that_died_meanwhile(self, pod):
+    def test_container_that_died_in_between(self, pod):
         pod = pod()
 
         def script(event):
@@ -796,13 +795,13 @@ class TestRestart:
         self.kill_at(pod, script, ContainerReady, "after")
         pod.die()
 
-        def go_on(event):
+        def continue_run(event):
             return None if isinstance(event, Begun) else script(event)
 
-        pod.run(go_on)
+        pod.run(continue_run)
         assert pod.kinds() == ["Begun", "ContainerReady", "ContainerDied"]
 
-    def test_the_locks_are_taken_again_and_only_once_at_a_time(self, pod):
+    def test_locks_are_taken_again_and_are_exclusive(self, pod):
         pod = pod()
         with pod.coordinator(), pytest.raises(JournalError, match="another coordinator"), pod.coordinator():
             pass
@@ -813,7 +812,7 @@ class TestRestart:
             os.close(probe)
 
     @pytest.mark.parametrize("written", [True, False])
-    def test_a_probe_runs_once(self, pod, written):
+    def test_probe_runs_once(self, pod, written):
         pod = pod(sidecars=("side",))
         (pod.root / "state").mkdir()
         journal = Journal(str(pod.root / "state" / "journal"))
@@ -841,7 +840,7 @@ class TestRestart:
         assert pod.path("run.2", "side").read_bytes() == (b"as it was" if written else b"a/bin/true\0.\0")
         assert pod.events[-1][1:] == ("side", 2, True)
 
-    def test_a_connection_without_an_answer_is_tried_again(self, pod):
+    def test_connection_without_an_answer_is_retried(self, pod):
         pod = pod(sidecars=("side",))
         with socket.create_server(("127.0.0.1", 0)) as server:
             attempt = TryConnection("side", 1, Probe(tcp_port=server.getsockname()[1]))
@@ -855,7 +854,7 @@ class TestRestart:
 
 
 class TestProbes:
-    def test_a_command_is_a_request_of_its_own(self, pod):
+    def test_probe_command_is_a_separate_request(self, pod):
         pod = pod(sidecars=("side",))
 
         def script(event):
@@ -881,7 +880,7 @@ class TestProbes:
         assert pod.path("run.2", "side").read_bytes() == b"eA=b\0a/bin/check\0ax\0d/there\0.\0"
         assert [each[2:] for each in pod.events if isinstance(each, ProbeEnded)] == [(2, False), (3, True)]
 
-    def test_one_that_is_stopped_is_killed_and_has_not_succeeded(self, pod):
+    def test_stopped_probe_is_killed_and_has_not_succeeded(self, pod):
         pod = pod(sidecars=("side",))
 
         def script(event):
@@ -901,7 +900,7 @@ class TestProbes:
         assert pod.path("kill.2", "side").read_text() == "15 0\n"
         assert pod.events[-1][1:] == ("side", 2, False)
 
-    def test_one_that_cannot_be_written_has_not_succeeded(self, pod):
+    def test_probe_that_cannot_be_written_has_not_succeeded(self, pod):
         pod = pod(sidecars=("side",))
 
         def script(event):
@@ -919,7 +918,7 @@ class TestProbes:
         assert pod.events[-1][1:] == ("side", 2, False)
 
     def connect(self, pod, probe, until):
-        """Try a connection until so many answers have come; return the answers."""
+        """Try a connection until this many answers have arrived; return the answers."""
 
         def script(event):
             if len(pod.events) > until:
@@ -962,7 +961,7 @@ class TestProbes:
 
 
 class TestCel:
-    """Expressions are evaluated one after another, beside everything else; an answer in the journal holds for good."""
+    """Expressions are evaluated one after another, in parallel to everything else; answers in the journal are final."""
 
     ASKED = tuple(
         EvaluateCel(number, expression)
@@ -981,7 +980,7 @@ class TestCel:
         pod.run(script)
         return pod.events[1:]
 
-    def test_each_has_an_answer_and_a_replay_the_same(self, pod):
+    def test_every_expression_has_an_answer_and_a_replay_the_same(self, pod):
         pod = pod()
         first, second, third = answers = self.answers(pod)
         assert isinstance(first.truth, bool)
@@ -1000,7 +999,7 @@ class TestCel:
         assert pod.events[1:] == answers
 
     @pytest.mark.parametrize("known", range(4))
-    def test_only_what_the_journal_lacks_is_evaluated_again(self, pod, known, monkeypatch):
+    def test_only_answers_missing_from_the_journal_are_evaluated_again(self, pod, known, monkeypatch):
         pod = pod()
         (pod.root / "state").mkdir()
         journal = Journal(str(pod.root / "state" / "journal"))
@@ -1020,7 +1019,7 @@ class TestCel:
         assert [(each.number, each.truth) for each in answers[known:]] == [(n, True) for n in range(known + 1, 4)]
         assert started == [each.expression for each in self.ASKED[known:]]
 
-    def test_what_else_happens_does_not_wait_for_it(self, pod):
+    def test_other_events_do_not_wait_for_an_evaluation(self, pod):
         pod = pod()
 
         def script(event):
@@ -1040,7 +1039,7 @@ class TestCel:
         assert pod.kinds() == ["Begun", "ContainerReady", "TimerFired", "StepExited", "CelEvaluated"]
         assert "takes too long to evaluate" in pod.events[-1].problem
 
-    def test_one_that_gets_no_time_at_all_is_given_up(self, pod, monkeypatch):
+    def test_evaluation_without_time_is_given_up(self, pod, monkeypatch):
         monkeypatch.setattr("monopod.coordinator.cel_process.WAIT_SECONDS", 0.01)
         pod = pod()
 

@@ -1,4 +1,4 @@
-"""The slot's /tekton: each attempt starts clean, and nothing a Step leaves there leads outside."""
+"""The slot's /tekton: each attempt starts clean, and no file of a Step leads outside."""
 
 import os
 import socket
@@ -76,7 +76,7 @@ class TestBeginAttempt:
         assert not (tekton / "steps").is_symlink()
         assert not any(os.listdir(tekton / name) for name in os.listdir(tekton))
 
-    def test_a_directory_stays_the_same_one_since_a_volume_may_be_mounted_on_it(self, slot, tekton):
+    def test_directory_that_may_be_a_mount_point_is_kept(self, slot, tekton):
         slot.begin_attempt()
         before = (tekton / "home").stat().st_ino
         (tekton / "home" / ".profile").write_text("x")
@@ -84,8 +84,8 @@ class TestBeginAttempt:
         assert (tekton / "home").stat().st_ino == before
         assert os.listdir(tekton / "home") == []
 
-    def test_a_very_deep_tree_is_removed(self, slot, tekton, monkeypatch, request):
-        # pytest's own clean-up recurses, and would break on what a failure of this test leaves
+    def test_very_deep_tree_is_removed(self, slot, tekton, monkeypatch, request):
+        # pytest's own clean-up recurses, and would fail on the leftovers of this test
         request.addfinalizer(lambda: subprocess.run(["rm", "-rf", tekton], check=True))
         monkeypatch.setattr(slot_directory, "_REMOVALS", 10_000)
         slot.begin_attempt()
@@ -97,7 +97,7 @@ class TestBeginAttempt:
         slot.begin_attempt()
         assert sorted(os.listdir(tekton)) == ["artifacts", "home", "results", "run", "steps"]
 
-    def test_a_very_wide_tree_is_removed_a_bit_at_a_time(self, slot, tekton, monkeypatch):
+    def test_very_wide_tree_is_removed_in_parts(self, slot, tekton, monkeypatch):
         monkeypatch.setattr(slot_directory, "_REMOVALS", 10)
         slot.begin_attempt()
         for number in range(25):
@@ -117,7 +117,7 @@ class TestWriting:
         assert mode(tekton / "steps") == 0o777
         assert (tekton / "x").is_dir()
 
-    def test_what_is_in_the_way_of_a_directory_is_removed(self, slot, tekton, outside):
+    def test_file_in_the_way_of_a_directory_is_removed(self, slot, tekton, outside):
         (tekton / "steps").symlink_to(outside)
         (tekton / "a").write_text("")
         slot.make_directories(["/tekton/steps/step-a", "/tekton/a/b"])
@@ -134,7 +134,7 @@ class TestWriting:
         assert script.read_text() == "#!/bin/sh\necho é\n"
         assert mode(script) == 0o755
 
-    def test_files_replace_whatever_is_there(self, slot, tekton, outside):
+    def test_files_replace_existing_files(self, slot, tekton, outside):
         slot.write_file("/tekton/steps/step-a/exitCode", "0")
         slot.write_file("/tekton/steps/step-a/exitCode", "1")
         path = tekton / "steps" / "step-a" / "exitCode"
@@ -165,7 +165,7 @@ class TestReading:
         slot.begin_attempt()
         return tekton / "results"
 
-    def test_files_that_are_there(self, slot, results):
+    def test_reading_files(self, slot, results):
         (results / "a").write_text("one\n")
         (results / "b").write_text("")
         assert self.read(slot, "a", "b", "c") == ({"/tekton/results/a": "one\n", "/tekton/results/b": ""}, {})
@@ -180,7 +180,7 @@ class TestReading:
             (make_huge, "is larger than 1024 KiB"),
         ],
     )
-    def test_why_others_are_not_read(self, slot, results, make, words):
+    def test_reasons_for_not_reading_a_file(self, slot, results, make, words):
         make(results / "bad")
         (results / "good").write_text("yes")
         path = "/tekton/results/bad"
@@ -193,17 +193,17 @@ class TestReading:
             path = "/tekton/results/bad"
             assert self.read(slot, "bad") == ({}, {path: f"{path} is not a regular file"})
 
-    def test_links_on_the_way_are_not_followed(self, slot, results, tekton, outside):
+    def test_links_in_the_path_are_not_followed(self, slot, results, tekton, outside):
         results.rmdir()
         results.symlink_to(outside)
         path = "/tekton/results/secret"
         problem = f"{path} has something other than a directory on its path"
         assert self.read(slot, "secret") == ({}, {path: problem})
 
-    def test_nothing_at_all(self, slot):
+    def test_missing_directory(self, slot):
         assert slot.read_files(["/tekton/steps/step-a/results/x"])[:2] == ({}, {})
 
-    def test_the_largest_file(self, slot, results):
+    def test_largest_file(self, slot, results):
         (results / "a").write_bytes(b"x" * MAX_RESULT_BYTES)
         files, problems = self.read(slot, "a")
         assert len(files["/tekton/results/a"]) == MAX_RESULT_BYTES
@@ -213,7 +213,7 @@ class TestReading:
         ("content", "text"),
         [(b"\xff\xfe", "\ufffd\ufffd"), (b"caf\xe9 \xe2\x82\xac", "caf\ufffd \u20ac"), (b"\xed\xa0\x80", "\ufffd" * 3)],
     )
-    def test_bytes_that_are_not_utf8_are_replaced_as_go_does_it(self, slot, results, content, text):
+    def test_invalid_utf8_is_replaced_as_in_go(self, slot, results, content, text):
         (results / "a").write_bytes(content)
         assert slot.read_files(["/tekton/results/a"]) == (
             {"/tekton/results/a": text},
@@ -223,7 +223,7 @@ class TestReading:
         )
 
     @pytest.mark.parametrize(("size", "too_large"), [(MAX_RESULT_BYTES, False), (MAX_RESULT_BYTES + 1, True)])
-    def test_one_that_is_too_large_is_told_apart_from_others(self, slot, results, size, too_large):
+    def test_too_large_files_are_reported_as_such(self, slot, results, size, too_large):
         (results / "a").write_bytes(b"x" * size)
         (results / "b").symlink_to("nowhere")
         assert slot.read_files(["/tekton/results/a", "/tekton/results/b"]).too_large is too_large
@@ -236,13 +236,13 @@ class TestReading:
         assert problems["/tekton/results/8"].endswith("makes the Results of the Task larger than 8192 KiB together")
 
     @pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
-    def test_a_file_that_must_not_be_read(self, slot, results):
+    def test_unreadable_file(self, slot, results):
         (results / "a").write_text("x")
         (results / "a").chmod(0)
         assert "Permission denied" in self.read(slot, "a")[1]["/tekton/results/a"]
 
     @given(st.text(st.characters(codec="utf-8")))
-    def test_any_text_comes_back(self, tmp_path_factory, text):
+    def test_any_text_is_read_back(self, tmp_path_factory, text):
         path = tmp_path_factory.mktemp("slot")
         (path / "tekton").mkdir()
         slot = SlotDirectory(str(path))

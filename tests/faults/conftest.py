@@ -1,4 +1,4 @@
-"""Runs on this machine; afterwards nothing of them may be left."""
+"""Runs on this machine, which must leave nothing behind."""
 
 import subprocess
 

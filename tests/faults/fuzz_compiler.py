@@ -1,12 +1,12 @@
-"""What a coverage-guided fuzzer makes of YAML, given to `compile`, `check` and `graph`: ``make fuzz`` (atheris).
+"""A coverage-guided fuzzer of `compile`, `check` and `graph`: ``make fuzz`` (atheris).
 
     make fuzz FUZZ_SECONDS=3600
     make fuzz FUZZ_INPUT=build/fuzz/crash-0123…     one input again
 
-Which command an input is given to follows from the input. Begins with the inputs of `tests/faults/corpus`, each of
-which reaches something that no other does, and changes their bytes or, more often, the tree that the YAML stands for.
-Ends with an error at the first input that is a fault of monopod's, leaves it in a file ``crash-…``, and says how to run
-it again; ``timeout-…`` and ``oom-…`` are inputs that take longer than 20 s or more than 1 GiB.
+The input determines the command. The fuzzer starts with the inputs of `tests/faults/corpus`, each of which covers
+other code, and mutates their bytes or, more often, their YAML tree. It fails at the first input that makes monopod
+crash, saves the input as ``crash-…``, and prints how to run it again. ``timeout-…`` and ``oom-…`` are inputs that take
+longer than 20 s or more than 1 GiB.
 """
 
 import functools

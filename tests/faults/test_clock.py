@@ -1,6 +1,6 @@
-"""A clock that is set by hours in the middle of a run: nothing times out too early or too late, and times are right.
+"""A clock that is set by hours during a run: nothing times out too early or too late, and times are right.
 
-The clock is that which monopod's own Python processes see (libfaketime): the runner, the launcher and the coordinator.
+Only monopod's own Python processes see the clock (libfaketime): the runner, the launcher and the coordinator.
 """
 
 import re
@@ -26,7 +26,7 @@ LATER, MUCH_LATER, EARLIER = "+240h", "+246h", "+233h"
 
 
 class Clock:
-    """The clock, and ``python``, which has it. Both are where the coordinator's container can see them."""
+    """The clock, and a ``python`` that uses it. The coordinator's container can see both."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir()
@@ -36,7 +36,7 @@ class Clock:
         self.python.chmod(0o755)
 
     def set(self, offset: str) -> None:
-        """Set it this far from what it is."""
+        """Set the clock this far from the real time."""
         other = self._file.with_suffix(".new")
         other.write_text(f"{offset}\n")
         other.rename(self._file)
@@ -55,8 +55,8 @@ def shared(tmp_path):
 
 @pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed (Debian: faketime)")
 @pytest.mark.parametrize(("first", "second"), [(MUCH_LATER, EARLIER), (EARLIER, MUCH_LATER)])
-def test_a_clock_that_is_set_by_hours(tmp_path, shared, first, second):
-    """Some Tasks must not time out though the clock goes far ahead, one must though it goes back; or vice versa."""
+def test_clock_set_by_hours(tmp_path, shared, first, second):
+    """Some Tasks must not time out although the clock jumps ahead, and one Task must although it jumps back."""
     clock = Clock(tmp_path / "clock")
     clock.set(LATER)
     run = HostRun(tmp_path / "state", python=(str(clock.python),))

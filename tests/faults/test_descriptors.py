@@ -1,4 +1,4 @@
-"""What the processes of a run hold open does not grow with what has run: attempts, and a coordinator started again."""
+"""The number of open descriptors of a run's processes does not grow with attempts or restarts of the coordinator."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def shared(tmp_path):
 
 
 def held(run):
-    """Return how many descriptors the runner, launcher and sandbox, the coordinator, and the entrypoint have."""
+    """Return the number of descriptors of the runner, launcher and sandbox, the coordinator, and the entrypoint."""
     programs = {name: run.processes(name) for name in ("launcher.py", COORDINATOR, ENTRYPOINT)}
     assert [len(pids) for pids in programs.values()] == [2, 1, 1]
     programs["runner"] = [run.process.pid]
@@ -32,7 +32,7 @@ def held(run):
 
 
 def test_descriptors_do_not_grow(run, shared):
-    """Between an early attempt and the last one a coordinator is killed as well."""
+    """The coordinator is also killed between an early attempt and the last attempt."""
     wait = f"case $(context.task.retry-count) in 3|{ATTEMPTS}) {WAIT};; esac; "
     end = f"test $(context.task.retry-count) = {ATTEMPTS}"
     process = run.start(pipeline({"only": shared.task(wait + end, retries=ATTEMPTS)}))

@@ -1,4 +1,4 @@
-"""What the fuzzers have found, each by its name, as small as it gets: what it is refused with, by every command."""
+"""Findings of the fuzzers, each with a name and as small as possible, and the error of every command."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ FINDINGS = {
         f"      steps: [{STEP}, env: [{{name: X, value: $(params.x)}}]}}]\n",
         "param-type",
     ),
-    "an element of what is no array, in a default": (
+    "an element of a string, in a default": (
         f'{HEAD}  params: [{{name: x, default: "$(workspaces.w.path[0])"}}]\n  workspaces: [{{name: w}}]\n'
         f"  steps: [{STEP}, args: [$(params.x)]}}]\n",
         "reference-type",
     ),
-    "a volume of a kind with unknown fields": (_volume("flocker: {sample: x}"), "unknown-field"),
-    "a volume of a kind without what it needs": (_volume("iscsi: {iqn: a, lun: 1}"), "missing-field"),
+    "a volume source with unknown fields": (_volume("flocker: {sample: x}"), "unknown-field"),
+    "a volume source without a required field": (_volume("iscsi: {iqn: a, lun: 1}"), "missing-field"),
     "a claim whose metadata hold what no server writes": (
         _volume(
             "ephemeral: {volumeClaimTemplate: {metadata: {managedFields: [{sample: x}]}, "
@@ -40,7 +40,7 @@ FINDINGS = {
 
 
 @pytest.mark.parametrize("name", FINDINGS)
-def test_it_is_refused(name):
+def test_fuzz_finding_is_refused(name):
     text, rule = FINDINGS[name]
     assert compile_text(text) == []
     assert graph_text(text, "dot") == ""
@@ -48,7 +48,7 @@ def test_it_is_refused(name):
 
 
 @pytest.mark.parametrize("field", ["Metadata", "speC"])
-def test_a_run_whose_fields_are_in_other_upper_and_lower_case(field):
+def test_run_with_fields_in_other_case(field):
     text = HEAD.replace("Task\n", "TaskRun\n").replace(field.lower(), field) + f"  taskSpec: {{steps: [{STEP}}}]}}\n"
     (pod,) = compile_text(text)
     assert pod["metadata"]["name"] == "a"

@@ -1,4 +1,4 @@
-"""Results that are made to harm whoever evaluates the CEL that they are put into: only Tasks with such guards fail."""
+"""Results made to harm the CEL evaluator that they are inserted into: only Tasks with such guards fail."""
 
 import pytest
 from host_run import pipeline
@@ -26,7 +26,7 @@ ATTACKS = {
 """What writes a Result, and what is said of a Task whose guard it is in."""
 
 
-def test_expressions_that_attack_harm_only_the_tasks_that_they_guard(run):
+def test_hostile_expressions_fail_only_the_tasks_they_guard(run):
     result = {"taskSpec": {"results": [{"name": "out"}]}}
     tasks = {name: {"scripts": f"{{ {script}; }} > {OUT}", **result} for name, (script, _) in ATTACKS.items()}
     for name in ATTACKS:

@@ -1,6 +1,6 @@
-"""Whatever is given to the compiler: exit code 0 or 2, no traceback, in bounded time and memory, and a valid Pod.
+"""Arbitrary input of the compiler: exit code 0 or 2, no traceback, bounded time and memory, and a valid Pod.
 
-In the normal suite a few hundred inputs; more on demand, and with ``make fuzz`` guided by what they reach:
+The normal suite tries a few hundred inputs. More on demand, or guided by coverage with ``make fuzz``:
 
     MONOPOD_FUZZ_EXAMPLES=100000 pytest tests/faults/test_hostile_input.py
 """
@@ -65,7 +65,7 @@ def test_any_text(text):
 
 @FEW
 @given(st.sampled_from(TEXTS), st.data())
-def test_examples_with_pieces_replaced(text, data):
+def test_examples_with_replaced_fragments(text, data):
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(text)))
         end = start + data.draw(st.sampled_from([0, 1, 2, 5, 30, 300]))
@@ -81,7 +81,7 @@ def _places(value, way=()):
 
 
 def _changed(document, data):
-    """The same document with another value, or none, at one place."""
+    """Return the same document with one value replaced or removed."""
     document = copy.deepcopy(document)
     *way, last = data.draw(st.sampled_from([way for way in _places(document) if way]))
     holder = document
@@ -151,21 +151,21 @@ EXPENSIVE = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXPENSIVE)
-def test_what_is_made_to_be_expensive_is_not(name, tmp_path):
+def test_expensive_inputs_stay_within_limits(name, tmp_path):
     _run_limited("compile", EXPENSIVE[name], tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", expensive_input.EXPENSIVE)
-def test_what_would_grow_beyond_bounds_is_refused(name, tmp_path):
-    """They say what is too much, so that it is known that they got as far as that."""
+def test_inputs_that_would_grow_without_bound_are_refused(name, tmp_path):
+    """The messages say what is too large, which proves that the input got that far."""
     said = _run_limited("compile", expensive_input.text_of(name), tmp_path)
     _, pattern = expensive_input.EXPENSIVE[name]
     assert re.search(pattern, said, re.MULTILINE), said[:2000]
 
 
 def _run_limited(command, text, directory):
-    """Run a command on `text` within the limits, and return what it says."""
+    """Run a command on `text` within the limits and return its errors."""
 
     def limit():
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

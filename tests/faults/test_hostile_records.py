@@ -1,6 +1,6 @@
-"""Records of runs with damage of any kind: what tells of them says what is wrong, and never breaks off.
+"""Records with all kinds of damage: the commands that read them report what is wrong and never crash.
 
-In the normal suite a hundred damages; more with ``MONOPOD_FUZZ_EXAMPLES=10000``.
+The normal suite tries a hundred cases of damage; more with ``MONOPOD_FUZZ_EXAMPLES=10000``.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ ODD = st.sampled_from(
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory) -> Path:
-    """A state directory with the record of one run that has much in it."""
+    """A state directory with the record of one eventful run."""
     state = tmp_path_factory.mktemp("state")
     case = next(case for case in map(random_case, range(1000)) if len(case.plan.pipeline.tasks) == 5)
-    told = simulated(case).told
+    events = simulated(case).reported
     container = next(iter(case.behaviours))[0]
     lines = [(container, b"one\n"), (container, "zwei \u2028 \x1b[1m\n".encode())]
-    record_run(state / "monopod" / "runs", case.plan, [*told[:-1], *lines, told[-1]])
+    record_run(state / "monopod" / "runs", case.plan, [*events[:-1], *lines, events[-1]])
     return state
 
 
@@ -95,7 +95,7 @@ def _with_another_value(line: bytes, data: st.DataObject) -> bytes:
 
 @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES == 60)
 @given(data=st.data())
-def test_whatever_a_record_holds(state, tmp_path_factory, data):
+def test_damaged_records(state, tmp_path_factory, data):
     copied = tmp_path_factory.mktemp("copied")
     shutil.copytree(state, copied, dirs_exist_ok=True)
     (record,) = (copied / "monopod" / "runs").iterdir()

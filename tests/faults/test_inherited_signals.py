@@ -1,6 +1,6 @@
-"""A caller that blocks and ignores every signal: each process of a run has the signals that it has without that.
+"""A caller that blocks and ignores every signal: the processes of a run have the signals that they have otherwise.
 
-What asks a program to end stays ignored by the command itself, as ``nohup`` wants it, and by programs it starts.
+Signals that ask a program to end stay ignored in the command itself, as ``nohup`` requires, and in its programs.
 """
 
 import json
@@ -50,7 +50,7 @@ def deaf_run(run):
     return run
 
 
-def test_steps_have_every_signal_and_their_ends_are_noticed(deaf_run):
+def test_steps_have_default_signals_and_their_ends_are_noticed(deaf_run):
     tasks = {"one": STATUS + "sleep 0 & wait", "two": {"scripts": "exit 1", "retries": 1}}
     ended = deaf_run.run(pipeline(tasks, {"last": STATUS}))
     assert ended.code == 1
@@ -58,7 +58,7 @@ def test_steps_have_every_signal_and_their_ends_are_noticed(deaf_run):
         assert deaf.signals_of("\n".join(ended.lines(task))) == (set(), set())
 
 
-def test_processes_of_the_run_have_every_signal(deaf_run: HostRun, shared):
+def test_processes_of_the_run_have_default_signals(deaf_run: HostRun, shared):
     deaf_run.start(pipeline({"one": shared.task(WAIT)}))
     shared.hear()
     found = {name: [deaf.signals_of_process(pid) for pid in deaf_run.processes(name)] for name in PROCESSES}
@@ -69,8 +69,8 @@ def test_processes_of_the_run_have_every_signal(deaf_run: HostRun, shared):
         assert all(each == (set(), ignored) for each in found[name]), (name, found[name])
 
 
-def test_a_step_hears_that_it_is_to_stop(deaf_run, shared):
-    """It is stopped by SIGTERM, and the time is up long before SIGKILL comes."""
+def test_step_receives_sigterm(deaf_run, shared):
+    """It is stopped by SIGTERM, long before SIGKILL is due."""
     script = "trap 'echo heard; exit 3' TERM; printf x > /shared/there; while :; do sleep 0.05; done"
     deaf_run.start(pipeline({"one": shared.task(script)}))
     shared.hear()
@@ -89,7 +89,7 @@ def test_a_step_hears_that_it_is_to_stop(deaf_run, shared):
         ("podman", ("run", "-f", "local.yaml", "--backend", "podman")),
     ],
 )
-def test_programs_ignore_what_asks_for_an_end_and_nothing_else(program, arguments, tmp_path):
+def test_programs_ignore_only_inherited_termination_signals(program, arguments, tmp_path):
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / program).write_text("#!/bin/sh\ncat /proc/self/status > status.new\nmv status.new STATUS\nexit 1\n"
@@ -105,8 +105,8 @@ def test_programs_ignore_what_asks_for_an_end_and_nothing_else(program, argument
     assert (blocked, ignored - deaf.ASKED_FOR) == (set(), set())
 
 
-def test_nohup_keeps_its_meaning(run, shared):
-    """A hang-up that the caller ignores does not end the run."""
+def test_nohup_works(run, shared):
+    """A SIGHUP that the caller ignores does not end the run."""
     run.before = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
     process = run.start(pipeline({"one": shared.task(WAIT)}))
     shared.hear()

@@ -1,6 +1,6 @@
-"""Signals without end to the coordinator and to entrypoints, while they work: the outcome is the same.
+"""Constant signals to the coordinator and the entrypoints do not change the outcome.
 
-SIGSTOP and SIGCONT interrupt what a process waits in (EINTR) whether it handles signals or not.
+SIGSTOP and SIGCONT interrupt blocking system calls (EINTR) even in processes that handle no signals.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ ROUNDS = 200
 SIGNALS = (signal.SIGSTOP, signal.SIGCHLD, signal.SIGCONT, signal.SIGWINCH, signal.SIGCONT)
 
 
-def test_a_shower_of_signals_changes_nothing(tmp_path):
-    """The first Task waits until each process got hundreds of them; they go on while the others run."""
+def test_constant_signals_change_nothing(tmp_path):
+    """The first Task waits until each process has received hundreds of signals; they continue while the others run."""
     root = tmp_path / "pod"
     results = (ResultDeclaration("out"),)
     write = "printf '$(params.text)' > {root}/slots/NAME/tekton/results/out; yes | head -c 300000 > /dev/null"

@@ -1,7 +1,7 @@
-"""A coordinator that is killed at any point of its journal, and started again: the run ends as if nothing had been.
+"""A coordinator that is killed at any point of its journal and restarted: the run ends as if nothing had happened.
 
-In the normal suite each entry of the journal is one of those points, with a place at it that changes from entry to
-entry; each place at each entry on demand:
+The normal suite kills at each entry of the journal, at a point that changes from entry to entry. All points at all
+entries on demand:
 
     MONOPOD_EVERY_POINT=1 pytest -n auto tests/faults/test_killed_coordinator.py
 """
@@ -32,7 +32,7 @@ AT_A_TIME = 6
 
 
 def everything(root: Path) -> tuple[list[Task], tuple[Task, ...]]:
-    """A Pipeline that uses all there is. Each Step writes down that it runs."""
+    """A Pipeline that uses all features. Each Step records that it runs."""
     count = "echo {task}-{step} >> {root}/counted; "
 
     def made(name, *scripts, **fields):
@@ -68,9 +68,9 @@ def everything(root: Path) -> tuple[list[Task], tuple[Task, ...]]:
 
 
 def outcome(finished: RunFinished) -> dict:
-    """What does not depend on time: how the run, its Tasks and their Steps ended.
+    """Return the parts that do not depend on time: how the run, its Tasks and their Steps ended.
 
-    The time of `late` goes on while there is no coordinator, so that its Step may never run.
+    The timeout of `late` keeps running while the coordinator is dead, so its Step may never run.
     """
     status = finished.document["status"]
     return {
@@ -88,8 +88,8 @@ def outcome(finished: RunFinished) -> dict:
     }
 
 
-def run_to_the_end(root: Path, point: str = "told", number: str = "0") -> tuple[dict, Counter, int]:
-    """Run it, killed there; return how it ended, what ran how often, and how often the coordinator was killed."""
+def run_to_the_end(root: Path, point: str = "reported", number: str = "0") -> tuple[dict, Counter, int]:
+    """Run it with a kill at this point; return the outcome, the runs of each Step, and the number of kills."""
     tasks, final = everything(root)
     pod = Pod(root, *tasks, final=final)
     pod.program = [killed_coordinator.__file__, point, number]
@@ -117,7 +117,7 @@ def run_to_the_end(root: Path, point: str = "told", number: str = "0") -> tuple[
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory):
-    """How it ends if nobody is killed. That this is what it should be is shown first."""
+    """The outcome without a kill, which is checked first."""
     ended, counted, _ = run_to_the_end(tmp_path_factory.mktemp("calm") / "0")
     assert ended["conditions"][0][:2] == ("True", "Completed")
     assert [each["name"] for each in ended["skipped"]] == ["skipped"]

@@ -1,4 +1,4 @@
-"""An entrypoint is killed at every one of its system calls: of so many containers, each at another one."""
+"""An entrypoint is killed at every one of its system calls: a container for each system call."""
 
 import shutil
 import signal
@@ -13,7 +13,7 @@ from monopod.schemas.run_events import StepFinished, StepStarted, TaskFinished
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace, which kills at a system call"),
+    pytest.mark.skipif(shutil.which("strace") is None, reason="strace, which kills at a system call, is not installed"),
 ]
 
 CALLS = 120
@@ -21,7 +21,7 @@ CALLS = 120
 
 
 class KilledPod(Pod):
-    """A Pod in which the entrypoint of the Task ``t-N`` is killed when it makes its system call N."""
+    """A Pod in which the entrypoint of the Task ``t-N`` is killed at its system call N."""
 
     def start_entrypoints(self) -> None:
         for name in self.containers:
@@ -47,8 +47,8 @@ def times_run(folder: Path, name: str) -> int:
     return len(file.read_text().splitlines()) if file.exists() else 0
 
 
-def test_an_entrypoint_that_is_killed_at_any_point(pod, tmp_path):
-    """Each Task ends, with the truth; no Step runs twice; who is not killed, and `finally`, see nothing of it."""
+def test_entrypoint_killed_at_any_system_call(pod, tmp_path):
+    """Each Task ends with the right outcome, no Step runs twice, and other Tasks and `finally` are not affected."""
     pod.start()
     events = list(pod.events())
     ends = {event.task: event for event in of(events, TaskFinished)}
@@ -68,4 +68,4 @@ def test_an_entrypoint_that_is_killed_at_any_point(pod, tmp_path):
     assert failed <= killed
     assert failed & begun, "some while their Step ran"
     assert failed - begun, "some before"
-    assert killed - failed, "some after its end was told"
+    assert killed - failed, "some after their end was reported"

@@ -1,6 +1,6 @@
-"""SIGKILL of what runs in a Pod on this machine, and room that is used up: the run ends, with the truth.
+"""SIGKILL of processes of a Pod on this machine, and full disks: the run ends with the right outcome.
 
-A Step that is to be found running says so by a FIFO, so that nothing depends on time.
+A Step that must be running signals through a FIFO, so nothing depends on time.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ def kill(run, program, count=1):
 
 
 def entrypoint_of(run, container):
-    """Return the entrypoint of a container, which may yet have to come."""
+    """Wait for the entrypoint of a container and return it."""
     while True:
         for pid in run.processes(ENTRYPOINT):
             with contextlib.suppress(FileNotFoundError):
@@ -44,8 +44,8 @@ def entrypoint_of(run, container):
                     return pid
 
 
-def test_steps_and_entrypoints_that_are_killed(run, shared):
-    """All at once: a Step's process, two entrypoints while a Step runs, and one that waits for its turn."""
+def test_killed_steps_and_entrypoints(run, shared):
+    """All at once: a Step's process, two entrypoints with a running Step, and a waiting entrypoint."""
     names = ("step", "entrypoint", "another", "second")
     sleep = HERE + "exec sleep 100000.{name}"
     tasks = {name: shared.task(sleep.replace("{name}", str(number)), "exit 0", onError="continue")
@@ -73,7 +73,7 @@ def test_steps_and_entrypoints_that_are_killed(run, shared):
     assert "[report : s0] Failed Succeeded" in ended.shown
 
 
-def test_a_coordinator_that_is_killed_is_started_again(run, shared):
+def test_killed_coordinator_is_restarted(run, shared):
     run.start(pipeline({"first": shared.task(WAIT + "echo ran >> /shared/ran", "echo ran >> /shared/ran")}))
     shared.hear()
     kill(run, COORDINATOR)
@@ -84,8 +84,8 @@ def test_a_coordinator_that_is_killed_is_started_again(run, shared):
     assert (shared.path / "ran").read_text() == "ran\nran\n"
 
 
-def test_a_cancellation_while_the_coordinator_is_not_there_is_not_lost(run, shared):
-    """The second time it is started again only after ten seconds."""
+def test_cancellation_during_a_restart_is_not_lost(run, shared):
+    """The second restart takes ten seconds."""
     process = run.start(pipeline({"first": shared.task(WAIT), "next": {"scripts": "exit 0", "runAfter": ["first"]}}))
     shared.hear()
     kill(run, COORDINATOR)
@@ -101,7 +101,7 @@ def test_a_cancellation_while_the_coordinator_is_not_there_is_not_lost(run, shar
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_disk_that_is_full_keeps_no_log_and_fails_no_run(tmp_path, small_disk, keep):
+def test_full_disk_stops_logs_but_not_runs(tmp_path, small_disk, keep):
     run = HostRun(small_disk / "state")
     try:
         ended = run.run(
@@ -131,7 +131,7 @@ def test_a_disk_that_is_full_keeps_no_log_and_fails_no_run(tmp_path, small_disk,
         run.close()
 
 
-def test_an_empty_directory_in_memory_has_the_size_of_its_limit(run):
+def test_memory_emptydir_has_the_size_of_its_limit(run):
     volume = {"name": "files", "emptyDir": {"medium": "Memory", "sizeLimit": "4Mi"}}
     mounts = [{"name": "files", "mountPath": "/files"}]
     spec = {"volumes": [volume], "stepTemplate": {"volumeMounts": mounts}}
@@ -142,8 +142,8 @@ def test_an_empty_directory_in_memory_has_the_size_of_its_limit(run):
     assert "No space left on device" in ended.shown
 
 
-def test_a_workspace_that_is_full_fails_who_writes_to_it(run, small_disk):
-    """Others go on, also those that only read it, and `finally`."""
+def test_full_workspace_fails_only_its_writers(run, small_disk):
+    """Other Tasks continue, including readers of the Workspace, and so does `finally`."""
     small_disk.chmod(0o777)
     workspace = {"workspaces": [{"name": "files"}], "taskSpec": {"workspaces": [{"name": "files"}]}}
     write = "cd $(workspaces.files.path); echo kept > small; dd if=/dev/zero of=large bs=1M count=10"
@@ -165,8 +165,8 @@ def test_a_workspace_that_is_full_fails_who_writes_to_it(run, small_disk):
     assert "[report : s0] Failed Succeeded" in ended.shown
 
 
-def test_the_last_entrypoint_that_is_killed_fails_its_task_and_cancels_nothing(run, shared):
-    """With it all containers have ended but the coordinator's, which is therefore asked to end."""
+def test_killing_the_last_entrypoint_fails_its_task_without_cancelling(run, shared):
+    """All containers except the coordinator's have then ended, so the coordinator is asked to end."""
     run.start(pipeline({"one": shared.task(HERE + "exec sleep 100000")}))
     shared.hear()
     (sleeper,) = run.processes("sleep 100000")
@@ -187,8 +187,8 @@ def sandbox_of(run):
     return pid
 
 
-def test_a_run_whose_sandbox_hangs_ends_when_it_is_killed(tmp_path, shared):
-    """The sandbox is stopped, as it is where it waits for a file system that hangs."""
+def test_run_with_a_hanging_sandbox_ends_when_killed(tmp_path, shared):
+    """The sandbox is stopped, as if it were waiting for a file system that hangs."""
     run = HostRun(tmp_path / "state", before=IMPATIENT)
     try:
         process = run.start(pipeline({"stuck": shared.task(HERE + "exec sleep 100000")}))
@@ -202,7 +202,7 @@ def test_a_run_whose_sandbox_hangs_ends_when_it_is_killed(tmp_path, shared):
         run.close()
 
 
-def test_a_launcher_that_is_stopped_does_not_keep_a_run_from_ending(tmp_path, shared):
+def test_stopped_launcher_does_not_keep_a_run_from_ending(tmp_path, shared):
     run = HostRun(tmp_path / "state", before=IMPATIENT)
     try:
         process = run.start(pipeline({"stuck": shared.task(HERE + "exec sleep 100000")}))
@@ -218,7 +218,7 @@ def test_a_launcher_that_is_stopped_does_not_keep_a_run_from_ending(tmp_path, sh
         run.close()
 
 
-def test_a_sandbox_that_is_never_ready_is_not_waited_for(tmp_path):
+def test_sandbox_that_is_never_ready_is_not_awaited(tmp_path):
     before = f"{IMPATIENT}\nmonopod.runner.host.pod._READY_SECONDS = 0.001"
     run = HostRun(tmp_path / "state", before=before)
     try:

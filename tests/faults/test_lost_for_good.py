@@ -1,4 +1,4 @@
-"""What never comes, or never comes back: a coordinator, a container. With shorter times than those of a real Pod."""
+"""A coordinator that never returns, and a container that never starts. Timeouts are shorter than in a real Pod."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def root(tmp_path):
     return tmp_path / "pod"
 
 
-def test_all_containers_of_a_pod_end_without_their_coordinator(make_pod, root, tmp_path):
-    """One in which a Step runs, one whose Step has ended, and one that waits for its turn."""
+def test_containers_end_without_their_coordinator(make_pod, root, tmp_path):
+    """A container with a running Step, a container whose Step has ended, and a waiting container."""
     held = tmp_path / "held"
     os.mkfifo(held)
     running = task(root, "running", f"exec 3> {held}; echo there >&3; exec sleep 100000", after=("done",))
@@ -45,13 +45,13 @@ def test_all_containers_of_a_pod_end_without_their_coordinator(make_pod, root, t
     pod.coordinator.wait()
     codes = pod.exit_codes()
     assert (codes["running"], codes["waits"]) == (75, 75)
-    assert {codes["done"], codes["done-1"]} <= {0, 75}  # they may have been let go before
+    assert {codes["done"], codes["done-1"]} <= {0, 75}  # they may have been released before
     with step:
-        assert step.read() == ""  # nobody holds it any more
+        assert step.read() == ""  # no process has it locked
 
 
-def test_a_coordinator_that_can_keep_no_journal_any_more_is_as_good_as_none(make_pod, root, small_disk):
-    """Its disk is full when it is started again: it says why, and keeps no container waiting."""
+def test_coordinator_that_cannot_write_its_journal_counts_as_lost(make_pod, root, small_disk):
+    """Its disk is full when it is restarted: it reports that, and no container waits for it."""
     root.mkdir()
     (root / "state").symlink_to(small_disk)
     held = root / "held"
@@ -68,10 +68,10 @@ def test_a_coordinator_that_can_keep_no_journal_any_more_is_as_good_as_none(make
     assert second.stderr == f"coordinator: [Errno 28] No space left on device: '{root}/state/journal'\n"
     codes = pod.exit_codes()
     assert codes["running"] == 75
-    assert codes["waits"] in (0, 75)  # it may have been let go before
+    assert codes["waits"] in (0, 75)  # it may have been released before
 
 
-def test_a_container_that_never_comes_fails_its_task_by_name(make_pod, root):
+def test_container_that_never_starts_fails_its_task_by_name(make_pod, root):
     lost = task(root, "lost", ["exit 0", "exit 0"])
     final = (task(root, "report", "test '$(tasks.lost.status) $(tasks.calm.status)' = 'Failed Succeeded'"),)
     pod = make_pod(lost, task(root, "calm", "exit 0"), final=final, container_start_timeout=20.0)

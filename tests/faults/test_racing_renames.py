@@ -1,6 +1,6 @@
-"""A Step that changes what lies under a name all the time, while the coordinator reads and writes there.
+"""A Step that constantly replaces a file while the coordinator reads and writes it.
 
-A process renames without end; what is read is one of the files that it made, or a reason, and never what it links to.
+A process renames in a loop. A read returns one of its files or a reason, and never the target of a link.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from monopod.coordinator.slot_directory import SlotDirectory
 pytestmark = pytest.mark.slow
 
 READS = 3000
-SECRET = "code=99\n"  # where links lead to
+SECRET = "code=99\n"  # the target of links
 RACER = """
 import contextlib, os, sys
 directory, secret, *names = sys.argv[1:]
@@ -61,7 +61,7 @@ while True:
 
 
 def reads(seen: Callable[[], bool]) -> Iterator[int]:
-    """Count as many reads as are wanted, and then until that has been seen."""
+    """Count reads up to the wanted number, and then until `seen` is true."""
     deadline = time.monotonic() + PATIENCE
     for number in itertools.count():
         if number >= READS and seen():
@@ -90,7 +90,7 @@ def race(tmp_path):
     assert secret.read_text() == SECRET
 
 
-def test_ends_are_read_while_they_change(tmp_path, race):
+def test_exits_are_read_while_they_change(tmp_path, race):
     (tmp_path / "step").mkdir()
     directory = ControlDirectory(str(tmp_path / "step"))
     before = len(os.listdir("/proc/self/fd"))
@@ -104,11 +104,11 @@ def test_ends_are_read_while_they_change(tmp_path, race):
     for _ in range(READS // 10):
         directory.liveness()
         directory.hold_lock()
-    assert len(os.listdir("/proc/self/fd")) <= before + 2  # the race's pipe, and the lock
+    assert len(os.listdir("/proc/self/fd")) <= before + 2  # the race's pipe and the lock
     directory.close()
 
 
-def test_orders_are_written_while_others_are_put_in_their_place(tmp_path, race):
+def test_requests_are_written_while_they_are_replaced(tmp_path, race):
     (tmp_path / "step").mkdir()
     directory = ControlDirectory(str(tmp_path / "step"))
     before = len(os.listdir("/proc/self/fd"))
@@ -119,9 +119,9 @@ def test_orders_are_written_while_others_are_put_in_their_place(tmp_path, race):
             lambda: directory.write_kill(1, 15, 1.0),
             lambda: directory.write_exit(0, 1.0),
         ):
-            with contextlib.suppress(OSError):  # which is tried again, or fails the Step
+            with contextlib.suppress(OSError):  # which is retried, or fails the Step
                 write()
-    assert len(os.listdir("/proc/self/fd")) <= before + 2  # the bell, and the request whose end nobody has read
+    assert len(os.listdir("/proc/self/fd")) <= before + 2  # the bell, and the request whose exit was not read
     directory.close()
 
 

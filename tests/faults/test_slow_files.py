@@ -1,4 +1,4 @@
-"""Volumes on which making, renaming and removing a file takes long, to all of a run: the same outcome, only later."""
+"""Volumes where creating, renaming and removing files is slow for all processes of a run: the outcome is the same."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What Steps may do and what may be done to them, in real runs on this machine: the run ends, and tells why."""
+"""Misbehaving Steps and killed containers in real runs on this machine: the run ends and reports why."""
 
 import os
 
@@ -33,12 +33,12 @@ ENDS = {
 TIMED_OUT = [name for name, (reason, _) in ENDS.items() if reason == "TaskRunTimeout"]
 
 
-def test_a_step_ends_whatever_it_does_and_no_output_is_lost(run):
+def test_every_step_ends_and_no_output_is_lost(run):
     tasks = {
         name: {"scripts": script, "onError": "continue", **({"timeout": "1s"} if name in TIMED_OUT else {})}
         for name, script in BEHAVIOURS.items()
     }
-    run.patience += OUTPUT_MIB  # a second for each MiB is more than it takes on any machine
+    run.patience += OUTPUT_MIB  # a second per MiB is more than any machine needs
     ended = run.run(pipeline(tasks, {"report": "echo $(tasks.forks.status)"}))
     wanted = {name: ENDS.get(name, ("Succeeded", "")) for name in (*BEHAVIOURS, "report")}
     assert {name: ended.task(name)[0] for name in wanted} == {name: reason for name, (reason, _) in wanted.items()}

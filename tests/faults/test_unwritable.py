@@ -1,4 +1,4 @@
-"""Directories of monopod's own that cannot be written any more, in the middle of a run: it ends, and says why."""
+"""monopod's own directories become unwritable during a run: the run ends and reports why."""
 
 import resource
 import subprocess
@@ -43,7 +43,7 @@ def make_read_only(run, *paths):
         ),
     ],
 )
-def test_read_only_in_the_middle_of_a_run(tmp_path, shared, paths, words, is_killed):
+def test_directories_become_read_only_during_a_run(tmp_path, shared, paths, words, is_killed):
     run = HostRun(tmp_path / "state", before=SHORT)
     try:
         tasks = {
@@ -70,8 +70,8 @@ def test_read_only_in_the_middle_of_a_run(tmp_path, shared, paths, words, is_kil
         run.close()
 
 
-def test_a_coordinator_that_cannot_write_its_journal_is_started_again(run, shared):
-    """Its files may not grow any more; those of the next one may."""
+def test_coordinator_that_cannot_write_its_journal_is_restarted(run, shared):
+    """Its files may not grow any more; those of the next coordinator may."""
     run.start(pipeline({"first": shared.task(WAIT + "echo once >> /shared/ran", "echo once >> /shared/ran")}))
     shared.hear()
     (pid,) = run.processes(COORDINATOR)
@@ -84,7 +84,7 @@ def test_a_coordinator_that_cannot_write_its_journal_is_started_again(run, share
     assert (shared.path / "ran").read_text() == "once\nonce\n"
 
 
-def test_a_run_that_finds_no_room_on_the_disk_did_not_start(small_disk):
+def test_run_on_a_full_disk_did_not_start(small_disk):
     (small_disk / "fill").write_bytes(bytes((6 << 20) - (16 << 10)))
     run = HostRun(small_disk)
     try:

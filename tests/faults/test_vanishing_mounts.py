@@ -1,6 +1,6 @@
-"""Files and mounts of this machine that vanish while a run lasts: what starts after that starts without them.
+"""Files and mounts of this machine that vanish during a run: later containers start without them.
 
-They are what container engines and `ip netns` make and remove all the time. Only root can mount them here.
+Container engines and `ip netns` create and remove such mounts all the time. Only root can mount them here.
 """
 
 import contextlib
@@ -72,7 +72,7 @@ def mounts():
 
 
 @pytest.mark.slow
-def test_a_coordinator_that_is_killed_after_mounts_have_vanished_is_started_again(run, shared, mounts):
+def test_coordinator_is_restarted_after_mounts_have_vanished(run, shared, mounts):
     seen = f"cat {mounts.directory}/file && stat {mounts.directory}/merged {mounts.directory}/system/inside && "
     run.start(pipeline({"first": shared.task(f"{seen}{WAIT}"), "second": {"scripts": "exit 0", "runAfter": ["first"]}}))
     shared.hear()
@@ -85,7 +85,7 @@ def test_a_coordinator_that_is_killed_after_mounts_have_vanished_is_started_agai
     assert ended.task("second")[0] == "Succeeded"
 
 
-def test_a_view_leaves_out_what_is_gone_or_has_become_something_else(tmp_path, monkeypatch):
+def test_view_omits_vanished_and_changed_paths(tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr(root_view.namespaces, "mount", lambda *arguments: made.append(arguments[1]))
     monkeypatch.setattr(root_view.namespaces, "bind", lambda source, target, **_: made.append(source))
@@ -95,7 +95,7 @@ def test_a_view_leaves_out_what_is_gone_or_has_become_something_else(tmp_path, m
     paths = {name: str(tmp_path / name) for name in ("there", "a-file-now", "a-file", "gone", "unreachable")}
     (tmp_path / "a-file-now").rmdir()
     (tmp_path / "a-file-now").touch()
-    (tmp_path / "unreachable").symlink_to("unreachable")  # as a mount whose server is gone: stat(2) fails
+    (tmp_path / "unreachable").symlink_to("unreachable")  # like a mount whose server is gone: stat(2) fails
     entries = (
         Entry("directory", "/"),
         *(Entry("bind", paths[name]) for name in ("there", "a-file-now", "gone", "unreachable")),
@@ -109,7 +109,7 @@ def test_a_view_leaves_out_what_is_gone_or_has_become_something_else(tmp_path, m
     assert made == [str(tmp_path / "root"), paths["there"], paths["a-file"]]
 
 
-def test_what_vanishes_while_it_is_mounted_is_left_out_and_any_other_error_is_one(tmp_path, monkeypatch):
+def test_only_vanishing_during_a_mount_is_ignored(tmp_path, monkeypatch):
     (tmp_path / "root").mkdir()
     place = tmp_path / "place"
 

@@ -45,7 +45,7 @@ class Containers:
     def be(self, coordinator, a, b):
         self.states = {"coordinator": coordinator, "a": a, "b": b}
 
-    def told(self):
+    def reported(self):
         events, self.pod._pending = list(self.pod._pending), type(self.pod._pending)()
         return events
 
@@ -66,18 +66,18 @@ def test_a_container_that_has_ended_before_its_entrypoint_was_there_was_not_star
     containers.alive("b")
     containers.pod._all_started("")
     why = "it ended before it could run anything (exit code 137: ended by SIGKILL)"
-    assert containers.told() == [ContainerNotStarted("a", "StartError", why)]
+    assert containers.reported() == [ContainerNotStarted("a", "StartError", why)]
 
 
 def test_a_container_whose_entrypoint_is_not_there_yet_is_waited_for(containers):
     containers.be("running", "running", "running")
     containers.alive("b")
     containers.pod._all_started("")
-    assert containers.told() == []
+    assert containers.reported() == []
     assert [arguments for arguments, _ in containers.spawned] == [["wait", "a"], ["wait", "coordinator"]]
     containers.be("running", "killed", "running")
     containers.end(0)
-    assert [event.container for event in containers.told()] == ["a"]
+    assert [event.container for event in containers.reported()] == ["a"]
 
 
 def test_a_wait_that_ends_too_early_is_made_again(containers):
@@ -88,10 +88,10 @@ def test_a_wait_that_ends_too_early_is_made_again(containers):
     containers.be("ended", "running", "ended")
     assert containers.end() == ["wait", "coordinator"]
     assert containers.end() == ["wait", "coordinator", "a", "b"]
-    assert containers.told() == []
+    assert containers.reported() == []
     containers.be("ended", "ended", "ended")
     containers.end()
-    assert containers.told()[-1].status["phase"] == "Succeeded"
+    assert containers.reported()[-1].status["phase"] == "Succeeded"
 
 
 def test_waits_that_never_last_end_at_some_time(containers):
@@ -124,7 +124,7 @@ def test_a_pod_that_was_killed_while_it_was_started_is_killed_again(containers):
     containers.spawned.clear()
     containers.be("ended", "running", "made")
     containers.pod._all_started("")
-    assert containers.told() == []
+    assert containers.reported() == []
     assert containers.end(0)[:2] == ["wait", "a"]
     assert containers.end(0)[:2] == ["pod", "kill"]
     assert containers.spawned[-1][0] == ["wait", "coordinator", "a"]
@@ -134,7 +134,7 @@ def test_a_pod_that_somebody_has_removed_has_failed(containers, monkeypatch):
     monkeypatch.setattr(containers.pod, "_reap", lambda descriptor: "")
     containers.pod._processes[7] = type("Running", (), {"ended": lambda self, said: containers.pod._finish()})()
     containers.pod._ended(7)
-    (event,) = containers.told()
+    (event,) = containers.reported()
     assert event == PodFinished({"phase": "Failed", "message": "podman cannot find the Pod: no such container"})
 
 

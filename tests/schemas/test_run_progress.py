@@ -40,7 +40,7 @@ def test_the_fold_of_a_run_is_what_the_coordinator_knows_at_its_end(first):
     for seed in range(first, first + 100):
         case = random_case(seed)
         simulation = run(case)
-        events = [event for event in simulation.told if not isinstance(event, RunFinished)]
+        events = [event for event in simulation.reported if not isinstance(event, RunFinished)]
         document = run_document(case.plan, progress_of(case.plan, events), {}, 0)
         assert document["metadata"] == simulation.document["metadata"]
         assert in_events(document["status"]) == in_events(simulation.document["status"]), seed

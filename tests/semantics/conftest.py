@@ -1,4 +1,4 @@
-"""Running the same Pipelines with each backend, and looking for what is left of them."""
+"""Running the same Pipelines with each backend, and checking that they leave nothing behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_CONTAINERS = "no test of real containers was run"
 
 
 class Backend:
-    """`monopod run` with one backend; ``directory`` is where all state of its runs is."""
+    """`monopod run` with one backend; ``directory`` has all state of its runs."""
 
     def __init__(self, name: str, directory: Path, environment: Mapping[str, str], podman: Podman | None) -> None:
         self.name = name
@@ -46,14 +46,14 @@ class Backend:
         return FinishedRun(done.returncode, done.stdout, done.stderr.split("\n"))
 
     def monopod(self, *arguments: str | Path) -> str:
-        """Run another command of monopod's beside the runs; return what it prints."""
+        """Run another monopod command; return its output."""
         command = [MONOPOD, *arguments]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def start(self, *arguments: str | Path, before: Sequence[str] = (), network: str = "none") -> subprocess.Popen[str]:
-        """Start a run that leads a process group of its own; the words `before` are a program that executes it."""
+        """Start a run in its own process group; `before` is a program that executes the run."""
         return subprocess.Popen(
             [*before, *self.command(*arguments, network=network)],
             env=self.environment,
@@ -65,7 +65,7 @@ class Backend:
         )
 
     def left(self) -> list[str]:
-        """Return what is left of runs: files, processes, mounts, and what podman has."""
+        """Return the leftovers of runs: files, processes, mounts, and podman's objects."""
         left = [str(path) for path in self.directory.iterdir() if path.name != "data"]
         left += [f"process {pid}" for pid in self.processes()]
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()
@@ -73,7 +73,7 @@ class Backend:
         return left + ([*self.podman.left(), *(self.podman.images() - self._images)] if self.podman else [])
 
     def processes(self) -> list[int]:
-        """Return the processes that were started for this backend, whatever became of their parents."""
+        """Return the processes that were started for this backend, including orphans."""
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdecimal() and int(entry.name) != os.getpid():
@@ -88,7 +88,7 @@ class Backend:
 
 @pytest.fixture(scope="session")
 def shared_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that is the same for all processes of this test run."""
+    """A directory shared by all processes of this test run."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
@@ -104,7 +104,7 @@ def podman(shared_directory: Path) -> Iterator[Podman]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Iterator[None]:
-    """Say in one line, not in one for each test, that there are no containers."""
+    """Report only once, not for each test, that containers are not available."""
     report = yield
     if report.skipped and isinstance(report.longrepr, tuple) and NO_CONTAINERS in report.longrepr[2]:
         report.longrepr = (str(Path(__file__).parent), None, report.longrepr[2])
@@ -113,7 +113,7 @@ def pytest_runtest_makereport() -> Iterator[None]:
 
 @pytest.fixture
 def make_backend(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Backend]]:
-    """Makes backends by name, and looks for what their runs have left."""
+    """Makes backends by name, and checks for leftovers of their runs."""
     made: list[Backend] = []
 
     def make_backend(name: str) -> Backend:
@@ -135,7 +135,7 @@ def backend(request: pytest.FixtureRequest, make_backend: Callable[[str], Backen
 
 @pytest.fixture
 def run_once(shared_directory: Path) -> Callable[[str, Callable[[], FinishedRun]], FinishedRun]:
-    """Runs something once for all processes of this test run, which gets a name, and gives what it gave."""
+    """Runs a named function once for all processes of this test run; returns its result."""
 
     def run_once(name: str, run: Callable[[], FinishedRun]) -> FinishedRun:
         path = shared_directory / f"{name}.json"

@@ -1,4 +1,4 @@
-"""Every line is shown under the attempt or matrix combination that wrote it, whatever a Step does to its output.
+"""Every line is shown under the attempt or matrix combination that wrote it, no matter what Steps do to their output.
 
 `MONOPOD_ATTRIBUTION_RUNS=100` runs it as often as that. `benchmarks/attribution.py` counts the same.
 """
@@ -41,7 +41,7 @@ def shown(backend, *arguments):
     return output.split("\n"), process.returncode
 
 
-def test_no_line_is_shown_under_another(backend, attribution, tmp_path):
+def test_every_line_is_shown_under_its_writer(backend, attribution, tmp_path):
     file = tmp_path / "pipeline.yaml"
     file.write_text(attribution.pipeline(BUSYBOX))
     for _ in range(RUNS):
@@ -74,7 +74,7 @@ def host(make_backend):
     return backend
 
 
-def test_reports_and_kept_logs_tell_the_same_and_hold_no_mark(host, tmp_path):
+def test_reports_and_kept_logs_agree_and_have_no_marks(host, tmp_path):
     """The terminal, `--logs`, the failure summary, JUnit, the page, the record, and the logs that `--keep` leaves."""
     file = write(
         tmp_path / "run.yaml", slots('echo "$(params.item)"; printf "no newline of $(params.item)" >&2; exit 1')
@@ -86,15 +86,15 @@ def test_reports_and_kept_logs_tell_the_same_and_hold_no_mark(host, tmp_path):
         assert lines.count(f"[w[item={item}] : say] {item}") == 1
         assert lines.count(f"[w[item={item}] : say] no newline of {item}") == 1
     cases = ET.parse(junit).getroot().iter("testcase")
-    told = ["".join(case.itertext()) for case in cases]
-    assert sum(1 for text in told if "item-" in text) == len(SLOTS)
+    cases = ["".join(case.itertext()) for case in cases]
+    assert sum(1 for text in cases if "item-" in text) == len(SLOTS)
     name = host.monopod("runs").splitlines()[1].split()[0]
     page = host.monopod("report", name, "--format", "json")
     records = [path.read_text() for path in host.directory.rglob("output.*")]
     logs = [path.read_text() for path in host.directory.rglob("logs/w*.log")]
     assert records
     assert sum(log.count("no newline of item-") for log in logs) == len(SLOTS)
-    assert not any("\x1emonopod" in text for text in [*lines, *told, page, *records, *logs])
+    assert not any("\x1emonopod" in text for text in [*lines, *cases, page, *records, *logs])
     (kept,) = (path for path in host.directory.iterdir() if path.name != "data")
     shutil.rmtree(kept)
 
@@ -135,8 +135,8 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_step_gains_nothing_by_what_it_does_to_its_output(host, tmp_path, attack):
-    """Only one combination attacks; in the same container, others come before and after it."""
+def test_hostile_step_changes_only_its_own_output(host, tmp_path, attack):
+    """Only one combination attacks; others run before and after it in the same container."""
     script = f"""
         echo "$(params.item)"
         if [ $(params.item) = item-2 ]; then
@@ -181,5 +181,5 @@ def test_hostile_attempts_in_two_slots(host, tmp_path):
         assert sum(line.startswith(f"[w[item=item-{number}]] Succeeded") for line in lines) == 1
 
 
-def test_shell_words_of_the_attacks_are_whole():
+def test_attacks_are_complete_shell_words():
     assert all(shlex.split(attack, comments=False) for attack in ATTACKS.values())

@@ -1,6 +1,6 @@
 """Cancelling a run, from its terminal and from another process: the same on every backend.
 
-Rules: a Step that is to be found running says so and then waits for a line in a FIFO, so that nothing depends on time.
+A Step that must be running prints a line and then waits for a line in a FIFO, so nothing depends on time.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def cancelled(backend, way: str, tmp_path: Path) -> FinishedRun:
 
 @pytest.mark.parametrize("way", EXPECTED)
 @pytest.mark.parametrize("backend_name", ["host", "podman"])
-def test_a_cancelled_run_is_the_same_on_every_backend(backend_name, way, make_backend, run_once, tmp_path):
+def test_cancelled_run_is_the_same_on_every_backend(backend_name, way, make_backend, run_once, tmp_path):
     def run(name: str) -> FinishedRun:
         backend = make_backend(name)
         return run_once(f"{way}-{name}", lambda: cancelled(backend, way, tmp_path))

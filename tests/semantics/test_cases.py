@@ -1,4 +1,4 @@
-"""Each case is a run, and what is expected of it: on every backend the same, and of every backend the same status.
+"""Each case is a run with its expected outcome, which is the same on every backend, and so is the status.
 
 A case is a file in ``cases/``. Its last document is of the kind Expected:
 
@@ -26,7 +26,7 @@ CASES = {path.stem: path for path in sorted(Path(__file__).with_name("cases").gl
 
 
 def read(name: str) -> tuple[str, dict[str, Any]]:
-    """Return the documents of a case to be run, and what is expected."""
+    """Return the documents of a case, and the expected outcome."""
     text, _, expected = CASES[name].read_text().rpartition("\n---\n")
     facts = yaml.safe_load(expected)
     assert facts.pop("kind") == "Expected"
@@ -34,7 +34,7 @@ def read(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def check(ran: FinishedRun, expected: dict[str, Any]) -> None:
-    """Hold a run against what is expected of it."""
+    """Compare a run with its expected outcome."""
     said = "\n".join(ran.messages)
     assert tekton_documents.problems(ran.document) == []
     assert "x1emonopod " not in said  # a mark of the end of some output
@@ -62,7 +62,7 @@ def containers_without_identity(ran: FinishedRun) -> list[str]:
 
 @pytest.mark.parametrize("backend_name", ["host", "podman"])
 @pytest.mark.parametrize("name", CASES)
-def test_a_case_is_the_same_on_every_backend(
+def test_case_is_the_same_on_every_backend(
     name: str,
     backend_name: str,
     make_backend: Callable[[str], Any],

@@ -1,6 +1,6 @@
-"""Every example, in containers and on the host: it succeeds, and has the same status.
+"""Every example succeeds in containers and on the host, with the same status.
 
-The images of the examples are not pulled: they are made of this machine's programs, under the names that they have.
+The images of the examples are not pulled: images with the same names are built from this machine's programs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EXAMPLES = sorted(ROOT.glob("examples/*/*.yaml"))
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A git repository that holds the example's application, the same to the last byte whenever it is made."""
+    """A reproducible git repository with the example's application."""
     folder = tmp_path / "repository"
     shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("__pycache__"))
     environment = {
@@ -56,7 +56,7 @@ def options(example: Path, repository: Path, folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("backend_name", ["host", "podman"])
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_an_example_is_the_same_on_every_backend(example, backend_name, make_backend, run_once, repository, folder):
+def test_example_is_the_same_on_every_backend(example, backend_name, make_backend, run_once, repository, folder):
     name = f"{example.parent.name}-{example.stem}"
 
     def run(backend_name: str) -> FinishedRun:

@@ -1,6 +1,6 @@
-"""What must not harm a run, in real containers: kills, containers that cannot start, Steps that attack.
+"""Faults in real containers: kills, containers that cannot start, hostile Steps.
 
-As few Pods as can be, each with many faults: starting containers is what takes time.
+A few Pods have many faults each, since starting containers is slow.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def shared(tmp_path):
 
 
 def entrypoint_of(backend, container: str) -> psutil.Process:
-    """Return the first process of a container, which may yet have to come."""
+    """Wait for the first process of a container and return it."""
     (name,) = backend.podman("ps", "--all", "--filter", f"name=-{container}$", "--format", "{{.Names}}").split()
     backend.podman("wait", "--condition", "running", name)
     (pid,) = backend.podman("ps", "--filter", f"name=-{container}$", "--format", "{{.Pid}}").split()
@@ -47,7 +47,7 @@ def entrypoint_of(backend, container: str) -> psutil.Process:
 
 
 def open_on(pid: int) -> list[str]:
-    """Return what the descriptors of a process are open on."""
+    """Return the targets of a process's descriptors."""
     found = []
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
@@ -55,8 +55,8 @@ def open_on(pid: int) -> list[str]:
     return found
 
 
-def test_steps_and_entrypoints_that_are_killed_all_at_once(podman_backend, shared, tmp_path):
-    """A Step's process, two entrypoints while a Step runs, one that waits for its turn, and the coordinator."""
+def test_steps_and_entrypoints_killed_all_at_once(podman_backend, shared, tmp_path):
+    """A Step's process, two entrypoints with a running Step, a waiting entrypoint, and the coordinator."""
     names = ("step", "entrypoint", "another", "waiting")
     tasks = {name: shared.task(SLEEP, "exit 0", onError="continue") for name in names}
     tasks["calm"] = shared.task(WAIT + "echo once >> /shared/ran")
@@ -78,20 +78,22 @@ def test_steps_and_entrypoints_that_are_killed_all_at_once(podman_backend, share
     finally:
         process.kill()
     ran = FinishedRun(process.returncode, output, messages.split("\n"))
-    told = {name: status["conditions"][0] for name, status in ran.tasks().items()}
-    assert {name: each["reason"] for name, each in told.items()} == {
+    conditions = {name: status["conditions"][0] for name, status in ran.tasks().items()}
+    assert {name: each["reason"] for name, each in conditions.items()} == {
         **dict.fromkeys(names, "FailureIgnored"),
         **dict.fromkeys(("calm", "report"), "Succeeded"),
     }
-    assert told["step"]["message"] == '"step-s0" exited with code 137: Error'
-    assert all("exited with code 1" in told[name]["message"] or "killed" in told[name]["message"] for name in names)
+    assert conditions["step"]["message"] == '"step-s0" exited with code 137: Error'
+    assert all(
+        "exited with code 1" in conditions[name]["message"] or "killed" in conditions[name]["message"] for name in names
+    )
     assert any("the coordinator was killed (SIGKILL)" in line for line in ran.messages)
     assert ran.lines("report/s0") == ["Failed Succeeded"]
     assert (shared.path / "ran").read_text() == "once\n"
 
 
-def test_a_container_that_cannot_be_started_fails_its_task(podman_backend, tmp_path):
-    """Something is to be mounted below a file of the image."""
+def test_container_that_cannot_be_started_fails_its_task(podman_backend, tmp_path):
+    """A volume is mounted below a file of the image."""
     tasks = {
         "never": {
             "scripts": ["echo first", "echo never"],
@@ -114,7 +116,7 @@ def test_a_container_that_cannot_be_started_fails_its_task(podman_backend, tmp_p
 
 
 def test_steps_that_run_out_of_memory(podman_backend, tmp_path):
-    """Two at once: the process of a Step, and one that a Step has started."""
+    """Two at once: the process of a Step, and a child of a Step's process."""
     limited = {"stepTemplate": {"computeResources": {"limits": {"memory": "32Mi"}}}}
     tasks = {
         "itself": {"scripts": "exec tail /dev/zero", "taskSpec": limited, "onError": "continue"},
@@ -133,21 +135,21 @@ def test_steps_that_run_out_of_memory(podman_backend, tmp_path):
     assert ran.code == 0
 
 
-def test_steps_that_attack_harm_only_themselves(podman_backend, tmp_path):
+def test_hostile_steps_harm_only_themselves(podman_backend, tmp_path):
     file = tmp_path / "pipeline.yaml"
     file.write_text(json.dumps(hostile_steps.attacks(BUSYBOX)))
     ran = podman_backend.run("-f", file)
     messages = {name: status["conditions"][0]["message"] for name, status in ran.tasks().items()}
-    # only the host backend bounds control directories: what is to find its own full does not, and says so
+    # only the host backend limits control directories: the Step that fills its own reports that it cannot
     assert ran.reasons() == {**hostile_steps.wanted(), "full": "FailureIgnored"}
     assert hostile_steps.wrong_messages(messages) == {}
     assert ran.lines("report/s0") == ["victim was Succeeded"]
-    assert "daemon:x:" not in ran.output + "\n".join(ran.messages)  # nothing that was linked to was read
+    assert "daemon:x:" not in ran.output + "\n".join(ran.messages)  # no link target was read
     assert ran.code == 0, "\n".join(ran.messages)
 
 
-def test_an_empty_directory_that_grows_beyond_its_limit(backend, tmp_path):
-    """The Pod is evicted, as kubelet does. What is as large as it may be, or has holes, harms nobody."""
+def test_emptydir_over_its_limit_evicts_the_pod(backend, tmp_path):
+    """The Pod is evicted, as by kubelet. Files up to the limit and sparse files are harmless."""
 
     def task(script, limit):
         spec = {
@@ -178,8 +180,8 @@ def test_an_empty_directory_that_grows_beyond_its_limit(backend, tmp_path):
 
 @pytest.mark.skipif(not system_calls.IS_SUPPORTED, reason="the numbers of system calls are not known here")
 @pytest.mark.parametrize("fault", ["inotify_init1=EMFILE", "inotify_add_watch=ENOSPC"])
-def test_without_inotify_nothing_is_lost(podman_backend, shared, tmp_path, fault):
-    """Neither for the runner nor for podman is there any."""
+def test_no_output_is_lost_without_inotify(podman_backend, shared, tmp_path, fault):
+    """Neither the runner nor podman gets an inotify instance."""
     script = WAIT + "seq 50000; printf none"
     task = shared.task(script, "echo next >&2; exit 3", onError="continue")
     file = tmp_path / "pipeline.yaml"

@@ -1,4 +1,4 @@
-"""Runs whose processes are killed: nothing is left of a run, and nothing runs twice."""
+"""Runs whose processes are killed leave nothing behind, and nothing runs twice."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ spec:
 
 
 class Waiting:
-    """A run that waits in a Step until it is let go."""
+    """A run that waits in a Step until it is released."""
 
     def __init__(self, backend, tmp_path: Path, *options: str) -> None:
         self.shared = tmp_path / "shared"
@@ -60,19 +60,19 @@ class Waiting:
             go.write("\n")
 
 
-def test_nothing_is_left_of_a_run_whose_runner_is_killed(backend, tmp_path):
+def test_killed_runner_leaves_nothing_behind(backend, tmp_path):
     waiting = Waiting(backend, tmp_path)
     beside = [psutil.Process(pid) for pid in backend.processes() if pid != waiting.process.pid]
     with waiting.process as process:
         process.kill()
-        process.stderr.read()  # until nobody holds it any more
+        process.stderr.read()  # until no process has it open
     psutil.wait_procs(beside)
     if backend.podman is None:
         backend.run("-f", waiting.shared / "none")  # its files are removed by the next run
-    # what is left is looked for when the test ends
+    # leftovers are checked when the test ends
 
 
-def test_a_coordinator_that_is_killed_goes_on(make_backend, tmp_path):
+def test_killed_coordinator_continues(make_backend, tmp_path):
     backend = make_backend("podman")
     waiting = Waiting(backend, tmp_path, "-o", "json")
     (name,) = backend.podman("ps", "--filter", "name=-coordinator$", "--format", "{{.Names}}").split()
@@ -87,7 +87,7 @@ def test_a_coordinator_that_is_killed_goes_on(make_backend, tmp_path):
     assert ran.reasons() == {"work": "Succeeded", "next": "Succeeded"}
 
 
-def test_a_container_that_is_killed_fails_its_task(make_backend, tmp_path):
+def test_killed_container_fails_its_task(make_backend, tmp_path):
     backend = make_backend("podman")
     waiting = Waiting(backend, tmp_path, "-o", "json")
     (name,) = backend.podman("ps", "--filter", "name=-work-act$", "--format", "{{.Names}}").split()
@@ -99,7 +99,7 @@ def test_a_container_that_is_killed_fails_its_task(make_backend, tmp_path):
     assert ran.steps("work")["act"]["exitCode"] == 137
 
 
-def test_a_second_interrupt_kills(backend, tmp_path):
+def test_second_interrupt_kills_the_pod(backend, tmp_path):
     waiting = Waiting(backend, tmp_path)
     with waiting.process as process:
         os.killpg(process.pid, signal.SIGINT)
@@ -128,7 +128,7 @@ exec PROGRAM "$@"
 
 @pytest.fixture
 def start_slowly(make_backend, tmp_path, monkeypatch):
-    """Starts a run whose podman waits where it is told to do something; returns the run, and what lets it go on."""
+    """Starts a run whose podman blocks at a subcommand; returns the run, and a function that continues it."""
 
     def start_slowly(word: str, image: str = "localhost/monopod-test/busybox:1"):
         backend = make_backend("podman")
@@ -161,28 +161,28 @@ spec:
 """
 
 
-def test_nothing_is_left_of_a_run_whose_runner_is_killed_while_podman_makes_its_containers(start_slowly, tmp_path):
-    """Who removes them waits until they are made."""
-    backend, process, go_on = start_slowly("kube")
+def test_runner_killed_while_podman_creates_containers_leaves_nothing(start_slowly, tmp_path):
+    """The cleaner waits until the containers are created."""
+    backend, process, let_go = start_slowly("kube")
     beside = [psutil.Process(pid) for pid in backend.processes() if pid != process.pid]
     with process:
         process.kill()
-    go_on()
+    let_go()
     psutil.wait_procs(beside)
     commands = (tmp_path / "commands").read_text().splitlines()
     assert commands.index("kube ended") < commands.index("pod rm")
 
 
-def test_an_interrupt_while_podman_makes_the_containers_cancels_the_run(start_slowly):
-    _, process, go_on = start_slowly("kube")
+def test_interrupt_while_podman_creates_containers_cancels_the_run(start_slowly):
+    _, process, let_go = start_slowly("kube")
     os.killpg(process.pid, signal.SIGINT)
-    go_on()
+    let_go()
     _, errors = process.communicate()
     assert process.returncode == 130, errors
     assert errors == ""
 
 
-def test_an_interrupt_while_an_image_is_pulled_ends_that(start_slowly):
+def test_interrupt_while_an_image_is_pulled_ends_the_pull(start_slowly):
     _, process, _ = start_slowly("pull", "docker.io/library/none:1")
     os.killpg(process.pid, signal.SIGINT)
     output, errors = process.communicate()
@@ -216,7 +216,7 @@ BOUND = 200
 
 
 @pytest.mark.parametrize("numbers", [(signal.SIGHUP,), (signal.SIGINT, signal.SIGINT)], ids=["hang-up", "Ctrl-C twice"])
-def test_a_run_that_is_killed_while_podman_starts_its_containers_ends(make_backend, tmp_path, numbers):
+def test_run_killed_while_podman_starts_containers_ends(make_backend, tmp_path, numbers):
     backend = make_backend("podman")
     os.mkfifo(tmp_path / "ready")
     (tmp_path / "run.yaml").write_text(MANY.replace("SHARED", str(tmp_path)))
@@ -242,7 +242,7 @@ exec PROGRAM "$@"
 
 
 def with_killed(backend, tmp_path, words, times):
-    """Let the first podmans of the runs to come be killed that are asked for these words."""
+    """Let the first podman processes with these arguments be killed in later runs."""
     for name in ("killed", "programs"):
         (tmp_path / name).mkdir()
     text = KILLED.replace("WORDS", words).replace("TIMES", str(times)).replace("DIRECTORY", str(tmp_path))
@@ -251,7 +251,7 @@ def with_killed(backend, tmp_path, words, times):
     backend.environment["PATH"] = f"{tmp_path}/programs:{os.environ['PATH']}"
 
 
-def test_a_podman_that_waits_for_the_containers_and_is_killed_ends_nothing(make_backend, tmp_path):
+def test_killed_podman_wait_does_not_end_the_run(make_backend, tmp_path):
     backend = make_backend("podman")
     with_killed(backend, tmp_path, "wait", 2)
     (tmp_path / "run.yaml").write_text(
@@ -262,7 +262,7 @@ def test_a_podman_that_waits_for_the_containers_and_is_killed_ends_nothing(make_
     assert len(list((tmp_path / "killed").iterdir())) == 2
 
 
-def test_a_pod_whose_removal_is_killed_is_removed_by_the_next_run(make_backend, tmp_path):
+def test_pod_whose_removal_was_killed_is_removed_by_the_next_run(make_backend, tmp_path):
     backend = make_backend("podman")
     path = backend.environment["PATH"]
     with_killed(backend, tmp_path, "pod rm", 3)
@@ -275,4 +275,4 @@ def test_a_pod_whose_removal_is_killed_is_removed_by_the_next_run(make_backend, 
     assert backend.podman("pod", "ls", "--format", "{{.Name}}").split()
     backend.environment["PATH"] = path
     assert backend.run("-f", tmp_path / "run.yaml").code == 0
-    # what is left is looked for when the test ends
+    # leftovers are checked when the test ends

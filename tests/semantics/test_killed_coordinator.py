@@ -1,6 +1,6 @@
-"""A coordinator that is killed at points of its journal, in real containers: the run ends as if nothing had been.
+"""A coordinator that is killed at points of its journal, in real containers: the run ends as if nothing had happened.
 
-A few points in the normal suite, each point at each entry on demand:
+The normal suite tries a few points. All points at all entries on demand:
 
     MONOPOD_EVERY_POINT=1 pytest -n auto tests/semantics/test_killed_coordinator.py
 """
@@ -35,16 +35,16 @@ pytestmark = pytest.mark.slow
 IMAGE = "localhost/monopod-test/killed:1"
 EVERY_POINT = bool(os.environ.get("MONOPOD_EVERY_POINT"))
 ENTRIES = 20
-"""As many as a run has, or one or two more: the number of probes differs."""
+"""The number of entries of a run, or one or two more, since the number of probes differs."""
 SURELY = 16
-"""So many it has in any case; the last one may come after these, and whoever is done with it has none to write."""
+"""The least number of entries. There may be one more, and after the last entry none is written."""
 RUNS = ENTRIES // MOST_RESTARTS
-"""In each run as many coordinators are killed as are started again; all runs together reach each entry once."""
+"""Each run kills as many coordinators as can be restarted; all runs together reach each entry once."""
 SHIFTS = range(len(POINTS)) if EVERY_POINT else [0]
 
 
 def points(run: int, shift: int) -> list[str]:
-    """Return where the coordinator of a run is killed: at entries far from each other, at each in another place."""
+    """Return where the coordinator of a run is killed: at distant entries, each at another point."""
     numbers = range(1 + run, 1 + ENTRIES, RUNS)
     return [f"{number}{POINTS[(place + run + shift) % len(POINTS)][0]}" for place, number in enumerate(numbers)]
 
@@ -61,7 +61,7 @@ def image(podman: Podman) -> Iterator[str]:
 
 
 class Killer:
-    """Kills who asks for it, once for each point. Who is done with an entry may write no other to its journal."""
+    """Kills a coordinator that asks for it, once per point. It may not write another entry after its last point."""
 
     def __init__(self, address: str) -> None:
         self.killed: list[str] = []
@@ -97,7 +97,7 @@ class Killer:
 
 
 def everything(shared: Shared) -> dict[str, Any]:
-    """Return a Pipeline whose Steps write down that they run."""
+    """Return a Pipeline whose Steps record that they run."""
 
     def made(name: str, *scripts: str, spec: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
         counted = [f"echo {name}-{number} >> /shared/counted; {script}" for number, script in enumerate(scripts)]
@@ -134,7 +134,7 @@ def run_killed(make_backend, image, tmp_path):
     shared = Shared(tmp_path / "shared")
 
     def run_killed(wanted: list[str]) -> tuple[FinishedRun, Counter[str], list[str]]:
-        """Run it, killed there; return how it ended, what ran how often, and where it was killed."""
+        """Run it with kills at these points; return the outcome, the runs of each Step, and the kills."""
         (shared.path / "counted").write_text("")
         address = os.urandom(4).hex()
         document = everything(shared)

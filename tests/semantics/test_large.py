@@ -1,4 +1,4 @@
-"""A Pipeline of a hundred Steps, in a hundred containers: chains beside each other, so that order and breadth count."""
+"""A Pipeline of a hundred Steps in a hundred containers: parallel chains, which test order and breadth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`monopod run --backend podman`, where it differs from the host: what it refuses, what it keeps, which network."""
+"""`monopod run --backend podman`, where it differs from the host: errors, kept files, networks."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ GOOD = "{name: good, image: BUSYBOX, imagePullPolicy: Never, script: sleep 1000}
         ("docker.io/library/none:1", "Never", "ErrImageNeverPull: image docker.io/library/none:1 is not here"),
     ],
 )
-def test_an_image_that_is_not_to_be_had_fails_its_task(podman_backend, tmp_path, image, policy, message, kind):
+def test_missing_image_fails_its_task(podman_backend, tmp_path, image, policy, message, kind):
     steps = f"steps: [{GOOD}, {MISSING}]" if kind == "step" else f"steps: [{GOOD}], sidecars: [{MISSING}]"
     text = WITHOUT_IMAGE.replace("STEPS", steps).replace("BUSYBOX", BUSYBOX)
     path = tmp_path / "pipeline.yaml"
@@ -98,21 +98,21 @@ def test_an_image_that_is_not_to_be_had_fails_its_task(podman_backend, tmp_path,
     assert any("wanted was TaskRunImagePullFailed" in line for line in ran.messages)
 
 
-def test_a_runtime_image_that_is_not_here_is_told_with_what_makes_it(podman_backend, pipeline):
+def test_missing_runtime_image_is_reported_with_the_command_to_build_it(podman_backend, pipeline):
     ran = podman_backend.run("-f", pipeline(), "--runtime-image", "localhost/none:1")
     assert (ran.code, ran.output) == (2, "")
-    (told,) = [line for line in ran.messages if "localhost/none:1" in line]
-    assert "make image" in told
+    (message,) = [line for line in ran.messages if "localhost/none:1" in line]
+    assert "make image" in message
 
 
-def test_a_network_that_is_not_there_is_told(podman_backend, pipeline):
+def test_missing_network_is_reported(podman_backend, pipeline):
     ran = podman_backend.run("-f", pipeline(), network="no-such-network")
     assert (ran.code, ran.output) == (2, "")
     assert any("no-such-network" in line for line in ran.messages)
     assert not any("Traceback" in line for line in ran.messages)
 
 
-def test_what_is_kept_is_named_and_holds_the_files(podman_backend, pipeline):
+def test_kept_pod_is_named_and_has_the_files(podman_backend, pipeline):
     done = subprocess.run(
         podman_backend.command("-f", pipeline(), "-w", "files=emptyDir", "--keep"),
         env=podman_backend.environment, capture_output=True, text=True, check=False,
@@ -129,7 +129,7 @@ def test_what_is_kept_is_named_and_holds_the_files(podman_backend, pipeline):
     subprocess.run(["rm", "-r", Path(kept).parent], check=True)
 
 
-def test_two_runs_at_once_do_not_get_in_each_other_s_way(podman_backend, pipeline):
+def test_two_runs_at_once_do_not_interfere(podman_backend, pipeline):
     path = pipeline()
     processes = [podman_backend.start("-f", path, "-o", "name") for _ in range(2)]
     ended = [(process.communicate(), process.returncode) for process in processes]
@@ -139,7 +139,7 @@ def test_two_runs_at_once_do_not_get_in_each_other_s_way(podman_backend, pipelin
 
 
 @pytest.mark.parametrize(("network", "interfaces"), [("none", "1"), ("host", None)])
-def test_the_network_is_the_one_that_was_asked_for(podman_backend, pipeline, network, interfaces):
+def test_network_option_is_used(podman_backend, pipeline, network, interfaces):
     ran = podman_backend.run("-f", pipeline(), network=network)
     assert ran.code == 0, ran.messages
     assert ran.lines("say/hello") == [interfaces or str(len(list(Path("/sys/class/net").iterdir())))]
@@ -167,7 +167,7 @@ spec:
 """
 
 
-def test_what_podman_logs_late_stands_before_the_end_of_its_task(podman_backend, tmp_path):
+def test_late_podman_logs_precede_the_end_of_their_task(podman_backend, tmp_path):
     for name in ("ready", "go"):
         os.mkfifo(tmp_path / name)
     (tmp_path / "run.yaml").write_text(WAITING.replace("SHARED", str(tmp_path)))

@@ -1,4 +1,4 @@
-"""Whoever reads the output of a run, or does not, holds up no Step of it, and loses no line."""
+"""A slow reader never blocks a Step and loses no line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_reader_that_reads_only_after_the_steps_have_ended(backend, tmp_path: Pa
     assert last.startswith("noisy Succeeded in ")
 
 
-def test_a_reader_who_goes_away_cancels_the_run(backend, tmp_path: Path):
+def test_closed_stdout_cancels_the_run(backend, tmp_path: Path):
     backend.environment["XDG_STATE_HOME"] = str(tmp_path / "records")
     text = slow_reader.RUN.replace("script: seq 1 300000", "script: echo ready; sleep 1000000")
     file = tmp_path / "run.yaml"
@@ -41,11 +41,11 @@ def test_a_reader_who_goes_away_cancels_the_run(backend, tmp_path: Path):
     assert " Cancelled " in run
 
 
-def test_a_reader_of_errors_alone_who_goes_away(backend, tmp_path: Path):
+def test_closed_stderr_cancels_the_run(backend, tmp_path: Path):
     shared = tmp_path / "shared"
     shared.mkdir()
     command = backend.command("-o", "json", "-f", slow_reader.written(shared))
-    # the lines go to a pipe without a reader, the document to another
+    # the lines go to a pipe whose reader leaves, the document to a file
     shell = f"{shlex.join(command)} 2>&1 >{shared}/document | head -n 1"
     done = subprocess.run(
         ["bash", "-c", f"{shell}; exit ${{PIPESTATUS[0]}}"], env=backend.environment, check=False, capture_output=True

@@ -58,7 +58,7 @@ def wrong_order(case: Case, simulation: Simulation) -> str:
     """Nothing starts before what it follows has ended; `finally` starts after all Tasks."""
     starts: dict[str, float] = {}
     ends: dict[str, float] = {}
-    for event in simulation.told:
+    for event in simulation.reported:
         if isinstance(event, TaskStarted):
             starts.setdefault(event.task, event.at)
         elif isinstance(event, TaskFinished):
@@ -103,7 +103,7 @@ def _contradictions(simulation: Simulation) -> Iterator[str]:
     sizes: dict[str, int] = {}
     running: set[tuple[str, int | None, int]] = set()
     ended: Counter[tuple[str, int | None]] = Counter()
-    for event in simulation.told:
+    for event in simulation.reported:
         index = event.index if "index" in event._fields else None  # type: ignore[union-attr]
         if index is not None and index >= sizes.get(getattr(event, "task", ""), 0):
             yield f"{event} comes before its combination has a name"
@@ -131,7 +131,7 @@ def _contradictions(simulation: Simulation) -> Iterator[str]:
 def _stray_sidecars(simulation: Simulation) -> Iterator[str]:
     """A Sidecar starts once in an attempt, and only one that has started ends."""
     started: set[tuple[str, int | None, int, str]] = set()
-    for event in simulation.told:
+    for event in simulation.reported:
         if isinstance(event, SidecarStarted | SidecarFinished):
             key = event.task, event.index, event.attempt, event.sidecar
             if (key in started) is isinstance(event, SidecarStarted):

@@ -1,12 +1,12 @@
 """The coordinator's program, killed at a point of its journal: ``killed_coordinator.py POINT NUMBER ARGUMENT...``
 
-NUMBER is that of an entry, or ``each``: then it is killed at the first entry of every start. POINT is where:
+NUMBER is the number of an entry, or ``each``: then it is killed at the first entry of every start. POINT is one of:
 
 - ``cut``: the entry is half written
-- ``noted``: the entry is written, and nothing has followed from it
-- ``begun``: the first file that follows from it is written (or nothing does, and all is done)
-- ``done``: all that follows from it is done, and not told
-- ``told``: it is told as well
+- ``noted``: the entry is written, and none of its commands are carried out
+- ``begun``: the first file of its commands is written (or there are no files, and all is done)
+- ``done``: its commands are carried out, but not reported
+- ``reported``: it is reported as well
 """
 
 import os
@@ -20,11 +20,11 @@ from monopod.coordinator import control_directory
 from monopod.coordinator.journal import Journal
 from monopod.coordinator.shell import Coordinator
 
-POINTS = ("cut", "noted", "begun", "done", "told")
+POINTS = ("cut", "noted", "begun", "done", "reported")
 
 
 class _Point:
-    """How many entries there are, and where at the last of them the coordinator is to be killed (nowhere: "")."""
+    """The number of entries, and the point at the last entry where the coordinator is killed (nowhere: "")."""
 
     entries = 0
     place = ""
@@ -73,7 +73,7 @@ def _execute(coordinator: Coordinator, commands: Any, original: Any = Coordinato
 
 def _report(coordinator: Coordinator, commands: Any, *, replayed: bool, original: Any = Coordinator._report) -> None:
     original(coordinator, commands, replayed=replayed)
-    if _Point.place == "told":
+    if _Point.place == "reported":
         _die()
 
 

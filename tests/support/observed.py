@@ -44,7 +44,7 @@ def observe(simulation: Simulation) -> Expected:
     _read_pipeline(seen, "", simulation.status)
     for at, request in simulation.requests():
         seen.requests.append((at, request.container, request.request, request.arguments))
-    for event in simulation.told:
+    for event in simulation.reported:
         if isinstance(event, TaskStarted):
             seen.attempts.setdefault((event.task, event.index), []).append((event.at, -1.0, ""))
         if isinstance(event, TaskFinished):

@@ -75,7 +75,7 @@ class Simulation:
 
     commands: list[tuple[float, Command]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    told: list[RunEvent] = field(default_factory=list)
+    reported: list[RunEvent] = field(default_factory=list)
     released: dict[str, int] = field(default_factory=dict)
     document: dict[str, Any] = field(default_factory=dict)
     exit_code: int | None = None
@@ -220,7 +220,7 @@ class _World:
                 assert container not in self.result.released, "a container is released once"
                 self.result.released[container] = code
             case Report(event):
-                self.result.told.append(event)
+                self.result.reported.append(event)
                 if isinstance(event, RunFinished):
                     self.result.document = event.document
             case Finish(code):

@@ -126,7 +126,7 @@ def test_many_slow_ones_share_their_time(monkeypatch):
     assert in_a_process("1 == 1", processes)
 
 
-def test_one_that_gets_no_time_at_all_is_given_up(monkeypatch):
+def test_evaluation_without_time_is_given_up(monkeypatch):
     monkeypatch.setattr(cel_process, "WAIT_SECONDS", 0.1)
     monkeypatch.setattr(cel, "evaluate", lambda expression: expression == "true" or signal.pause())
     with pytest.raises(EvaluationError, match=r"'false' takes too long to evaluate: more than 0\.1 s"):

@@ -56,7 +56,7 @@ def test_whatever_steps_write():
             for event in run.events:
                 assert event_from_line(event_to_line(event)) == event
             log = RunLog()
-            for told in run.told:
+            for told in run.reported:
                 assert "\n" not in to_line(told)
                 from_line(to_line(told).encode(errors="replace").decode())
                 "".join(log.lines(told)).encode(errors="replace")

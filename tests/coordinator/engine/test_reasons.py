@@ -153,7 +153,7 @@ def test_each_attempt_that_is_ignored_has_that_reason():
     run = simulate(plan_of(task("a", on_error="continue", retries=1)), behaving(run=FAILS))
     status = run.status["taskRuns"]["run-a"]["status"]
     reasons = [each["conditions"][0]["reason"] for each in (*status["retriesStatus"], status)]
-    told = [event.reason for event in run.told if isinstance(event, TaskFinished)]
+    told = [event.reason for event in run.reported if isinstance(event, TaskFinished)]
     assert reasons == told == ["FailureIgnored"] * 2
 
 
@@ -218,7 +218,7 @@ class TestATaskRunOfItself:
         run = simulate(plan_of(task("a"), kind="TaskRun"), behaving(run=behaviour), extra=extra)
         assert (run.condition["reason"], run.condition["message"]) == (reason, message)
         assert "childReferences" not in run.status
-        finished = run.told[-1]
+        finished = run.reported[-1]
         assert isinstance(finished, RunFinished)
         assert (finished.reason, finished.message) == (reason, message)
 

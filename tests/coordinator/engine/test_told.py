@@ -22,7 +22,7 @@ RESULT = (ResultDeclaration("r"),)
 
 
 def told(run, kind):
-    return [event for event in run.told if isinstance(event, kind)]
+    return [event for event in run.reported if isinstance(event, kind)]
 
 
 def why(run):
@@ -97,7 +97,7 @@ class TestSkipped:
 def test_combinations_are_told_before_any_of_them_starts():
     for pinned in (False, True):
         run = simulate(plan_of(task("m", slot_count=2, matrix=Matrix((Param("go", ("1.21", "1.22")),), pinned=pinned))))
-        names = [type(event).__name__ for event in run.told]
+        names = [type(event).__name__ for event in run.reported]
         assert names.index("MatrixExpanded") < names.index("TaskStarted")
         assert told(run, MatrixExpanded) == [MatrixExpanded(0, "m", ["go=1.21", "go=1.22"])]
 
@@ -151,7 +151,7 @@ def test_what_is_told_survives_its_journey():
 def test_combinations_that_never_started_end_when_the_run_is_cancelled():
     matrix = Matrix((Param("k", ("1", "2", "3")),))
     run = simulate(plan_of(task("m", matrix=matrix)), lambda _: Behaviour(duration=9), extra=[cancel(1.0)])
-    ends = [(each.index, each.status) for each in run.told if isinstance(each, TaskFinished)]
+    ends = [(each.index, each.status) for each in run.reported if isinstance(each, TaskFinished)]
     assert sorted(ends) == [(0, "Cancelled"), (1, "Cancelled"), (2, "Cancelled")]
 
 
@@ -159,5 +159,5 @@ def test_a_task_that_is_cancelled_between_two_attempts_ends():
     sidecars = (Sidecar(Step("db", command=("serve",))),)
     behave = lambda r: Behaviour(1e6, stop_delay=5) if "db" in r.container else Behaviour(1, code=1)  # noqa: E731
     run = simulate(plan_of(task("a", retries=1, sidecars=sidecars)), behave, extra=[cancel(3.0)])
-    ends = [(each.attempt, each.status, each.will_retry) for each in run.told if isinstance(each, TaskFinished)]
+    ends = [(each.attempt, each.status, each.will_retry) for each in run.reported if isinstance(each, TaskFinished)]
     assert ends == [(0, "Failed", True), (0, "Cancelled", False)]

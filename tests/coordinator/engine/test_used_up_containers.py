@@ -32,7 +32,7 @@ class Run:
     def ran(self):
         return [(each.container, each.request) for each in self.commands if type(each) is RunStep]
 
-    def told(self, kind):
+    def reported(self, kind):
         return [each.event for each in self.commands if type(each) is Report and type(each.event) is kind]
 
 
@@ -41,9 +41,9 @@ def test_marks_are_asked_for_and_handed_on():
     run.exited("c0", 1, code=1, mark=MARK)
     run.exited("c0", 2, code=0, mark=MARK[::-1])
     assert [each.is_marked for each in run.commands if type(each) is RunStep] == [True, True]
-    assert [each.is_marked for each in run.told(StepStarted)] == [True, True]
-    assert [each.mark for each in run.told(StepFinished)] == [MARK, MARK[::-1]]
-    assert run.told(RunFinished)[0].status == "Succeeded"
+    assert [each.is_marked for each in run.reported(StepStarted)] == [True, True]
+    assert [each.mark for each in run.reported(StepFinished)] == [MARK, MARK[::-1]]
+    assert run.reported(RunFinished)[0].status == "Succeeded"
 
 
 @pytest.mark.parametrize("marks", [True, False])
@@ -51,20 +51,20 @@ def test_a_container_with_a_process_that_cannot_be_killed_is_not_used_again(mark
     run = Run(marks=marks, retries=3)
     run.exited("c0", 1, code=1, mark=MARK, left="postgres (process 7)")
     assert run.ran() == [("c0", 1)]
-    (warning,) = run.told(RunWarning)
+    (warning,) = run.reported(RunWarning)
     assert "postgres (process 7)" in warning.message
-    assert [each.will_retry for each in run.told(TaskFinished)] == [False]
-    (ended,) = run.told(TaskFinished)
+    assert [each.will_retry for each in run.reported(TaskFinished)] == [False]
+    (ended,) = run.reported(TaskFinished)
     assert '; not retried: container "c0" cannot be used again, because a process in it' in ended.message
-    assert run.told(RunFinished)[0].status == "Failed"
+    assert run.reported(RunFinished)[0].status == "Failed"
     assert any(type(each) is ReleaseContainer and each.container == "c0" for each in run.commands)
 
 
 def test_a_step_that_succeeded_has_succeeded_whatever_it_left():
     run = Run()
     run.exited("c0", 1, code=0, mark=MARK, left="postgres (process 7)")
-    assert run.told(StepFinished)[0].reason == "Completed"
-    assert run.told(RunFinished)[0].status == "Succeeded"
+    assert run.reported(StepFinished)[0].reason == "Completed"
+    assert run.reported(RunFinished)[0].status == "Succeeded"
 
 
 def test_other_combinations_take_the_other_slot():
@@ -74,7 +74,7 @@ def test_other_combinations_take_the_other_slot():
     for request in (1, 2, 3):
         run.exited("c1", request, code=0, mark=MARK)
     assert run.ran() == [("c0", 1), ("c1", 1), ("c1", 2), ("c1", 3)]
-    assert run.told(RunFinished)[0].status == "Succeeded"
+    assert run.reported(RunFinished)[0].status == "Succeeded"
 
 
 def test_combinations_that_have_no_other_slot_fail_with_the_reason():
@@ -82,7 +82,7 @@ def test_combinations_that_have_no_other_slot_fail_with_the_reason():
     run = Run(matrix=plan.Matrix(params=(items,)))
     run.exited("c0", 1, code=0, mark=MARK, left="postgres (process 7)")
     assert run.ran() == [("c0", 1)]
-    assert "postgres (process 7)" in run.told(TaskFinished)[-1].message
+    assert "postgres (process 7)" in run.reported(TaskFinished)[-1].message
 
 
 def test_an_end_that_should_have_a_mark_and_has_none_ends_the_use_of_the_container():
@@ -90,7 +90,7 @@ def test_an_end_that_should_have_a_mark_and_has_none_ends_the_use_of_the_contain
     run = Run(retries=3)
     run.exited("c0", 1, code=1)
     assert run.ran() == [("c0", 1)]
-    assert run.told(RunFinished)[0].status == "Failed"
+    assert run.reported(RunFinished)[0].status == "Failed"
 
 
 def test_where_nothing_ran_there_is_no_mark_to_miss():

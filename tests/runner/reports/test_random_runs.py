@@ -30,7 +30,7 @@ SCHEMA = xmlschema.XMLSchema(str(Path(__file__).with_name("junit.xsd")))
 def test_reports_match_what_happened(first, tmp_path):
     for seed in range(first, min(first + PART, FIRST + COUNT)):
         case = random_case(seed)
-        told = simulated(case).told
+        told = simulated(case).reported
         run = recorded_run(tmp_path / str(seed), case.plan, told)
         try:
             check_tasks(run, told)
