@@ -102,13 +102,13 @@ class FollowedPod:
             deletes_unheard=deletes_unheard,
         )
         put = self._inbox.put
+        put(PodSeen(pod))  # before a watch can report a later state
         self._watches: list[PodWatch | EventWatch] = (
             [PodWatch(cluster, pod, put), EventWatch(cluster, pod, put)] if is_live else []
         )
         for watch in self._watches:
             watch.start()
         self._carry_out(self._observation.begin(_now(), has_events=has_events))
-        self._inbox.put(PodSeen(pod))
 
     @property
     def is_unknown(self) -> bool:

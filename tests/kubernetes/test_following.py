@@ -9,6 +9,9 @@ import signal
 import pytest
 from following import warnings
 
+from monopod.runner.kubernetes import following as following_module
+from monopod.runner.kubernetes.messages import PodSeen
+from monopod.runner.kubernetes.pod_watch import PodWatch
 from monopod.schemas.run_events import RunFinished, to_line
 
 
@@ -31,6 +34,27 @@ def test_outcome_is_reported_while_the_pod_still_runs(api, follow, coordinator):
     assert outcome.exit_code == 0
     assert lines[:3] == ["Run build started in namespace ci", "[build] started", "[build : act] hello"]
     assert lines.index("[build : act] hello") < next(n for n, line in enumerate(lines) if "[build] Succeeded" in line)
+
+
+def test_a_watch_reports_before_the_created_pod_is_handled(follow, monkeypatch):
+    """The created Pod, which has no conditions yet, must not hide that no node takes it."""
+
+    class QuickWatch(PodWatch):
+        def __init__(self, cluster, pod, tell):
+            super().__init__(cluster, pod, tell)
+            self.pod = pod
+
+        def start(self):
+            message = "0/1 nodes are available: 1 Insufficient cpu"
+            condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+            self._tell(PodSeen({**self.pod, "status": {"phase": "Pending", "conditions": [condition]}}))
+
+        def join(self, seconds):
+            pass
+
+    monkeypatch.setattr(following_module, "PodWatch", QuickWatch)
+    outcome, _ = follow(start_timeout=0.1).end()
+    assert "Insufficient cpu" in outcome.message
 
 
 def test_output_after_the_end_of_a_step_still_belongs_to_it(api, follow, coordinator):
