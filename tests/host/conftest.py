@@ -1,4 +1,4 @@
-"""Running Pods with the host backend as root and as an ordinary user, and looking for what they leave behind."""
+"""Running Pods with the host backend as root and as an ordinary user, and checking that they leave nothing behind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FOLLOW_POD = Path(__file__).with_name("follow_pod.py")
 
 @dataclass
 class Followed:
-    """What happened to a Pod."""
+    """The events of a Pod."""
 
     events: list[dict[str, Any]]
     errors: str
@@ -59,7 +59,7 @@ class Followed:
 
 @dataclass
 class Backend:
-    """Runs Pods as one user; ``directory`` is where all of their state is, and tells their processes from others."""
+    """Runs Pods as one user; ``directory`` has all of their state and identifies their processes."""
 
     user: int
     python: str
@@ -116,7 +116,7 @@ class Backend:
         return process
 
     def _in_a_partly_hidden_proc(self) -> list[str]:
-        """Return the command that executes another one where a part of /proc is hidden, as in a container."""
+        """Return a command that executes another command where a part of /proc is hidden, as in a container."""
         if not self.proc_is_hidden:
             return []
         user = f"setpriv --reuid={self.user} --regid={self.user} --clear-groups"
@@ -137,7 +137,7 @@ class Backend:
         return self.run({"containers": [shell("main", script, **container)]})
 
     def remains(self) -> list[str]:
-        """Return what is left of Pods: directories, mounts and processes."""
+        """Return the leftovers of Pods: directories, mounts and processes."""
         left = [str(path) for path in self.directory.glob("monopod-*")]
         mounts = Path("/proc/self/mountinfo").read_text()
         left += [line for line in mounts.splitlines() if str(self.directory) in line]
@@ -178,7 +178,7 @@ def _python_for(user: int) -> str | None:
 
 @pytest.fixture(params=["root", "user"])
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """A backend run as root, and one as an ordinary user. Afterwards nothing of its Pods may be left."""
+    """A backend run as root, and a backend run as an ordinary user. Its Pods must leave nothing behind."""
     yield from _backend(request.param)
 
 
@@ -200,7 +200,7 @@ def _backend(who: str) -> Iterator[Backend]:
     python = _python_for(user) if user != os.geteuid() else sys.executable
     if python is None:
         pytest.skip("the ordinary user can execute no Python 3.11")
-    # in memory where that can be: other tests keep the disk busy
+    # in memory if possible, since other tests keep the disk busy
     directory = _directory_in(MEMORY if os.path.isdir(MEMORY) else "/var/tmp", user)
     backend = Backend(user, python, directory)
     try:
@@ -213,7 +213,7 @@ def _backend(who: str) -> Iterator[Backend]:
 
 
 def _directory_in(parent: str, user: int) -> Path:
-    """Make a directory of the user's, whose name a Pod can have."""
+    """Make a directory of the user with a valid name for a Pod."""
     directory = Path(parent, f"host-test-{os.urandom(4).hex()}")
     directory.mkdir(mode=0o700)
     os.chown(directory, user, -1)
@@ -233,7 +233,7 @@ def on_disk(backend: Backend) -> Iterator[None]:
 
 @pytest.fixture
 def home(backend: Backend) -> Iterator[Path]:
-    """A home directory of the backend's user that containers can see, unlike one in memory."""
+    """A home directory of the backend's user on disk, where containers can see it."""
     directory = _directory_in("/opt" if os.geteuid() == 0 else str(Path.home()), backend.user)
     backend.environment |= {"HOME": str(directory), "XDG_STATE_HOME": "", "XDG_DATA_HOME": "", "XDG_CACHE_HOME": ""}
     yield directory
@@ -242,13 +242,13 @@ def home(backend: Backend) -> Iterator[Path]:
 
 @pytest.fixture
 def make_container() -> Any:
-    """Return what makes a container that runs a shell script."""
+    """Return a function that makes a container that runs a shell script."""
     return shell
 
 
 @pytest.fixture
 def wait_for_end() -> Any:
-    """Return what waits until a process that is not this one's child has ended."""
+    """Return a function that waits for the end of a process that is not a child."""
 
     def wait(pid: int) -> None:
         try:

@@ -1,7 +1,7 @@
-"""Run one Pod with the host backend and print what happens, a JSON object a line. A program for the tests to execute.
+"""Run one Pod with the host backend and print its events, a JSON object per line. A program for the tests.
 
 Standard input: {"pod", "config_maps", "secrets", "keep", "reactions", "package", "entrypoint_binary"}. A reaction
-["TEXT", "METHOD", ARGS...] calls a method of the HostPod once TEXT has been seen in the output of a container.
+["TEXT", "METHOD", ARGS...] calls a method of the HostPod once TEXT has appeared in the output of a container.
 """
 
 import base64
@@ -21,7 +21,7 @@ def import_monopod(directory):
     spec.loader.exec_module(module)
 
 
-def tell(**fields):
+def report(**fields):
     print(json.dumps(fields), flush=True)
 
 
@@ -51,23 +51,23 @@ def main():
         try:
             pod.start()
         except PodRefusedError as error:
-            tell(event="refused", problems=error.problems)
+            report(event="refused", problems=error.problems)
             return
         except BackendUnavailableError as error:
-            tell(event="unavailable", message=str(error))
+            report(event="unavailable", message=str(error))
             return
-        tell(event="running", launcher=pod._launcher.pid, state=pod.state_directory, descriptors=open_files())
+        report(event="running", launcher=pod._launcher.pid, state=pod.state_directory, descriptors=open_files())
         seen = b""
         while not pod.is_finished:
             for event in pod.events():
-                tell(**describe(event))
+                report(**describe(event))
                 seen += getattr(event, "data", b"")
                 for reaction in [each for each in reactions if each[0].encode() in seen]:
                     reactions.remove(reaction)
                     result = getattr(pod, reaction[1])(*reaction[2:])
                     for each in result or ():
-                        tell(**describe(each))
-    tell(event="closed", descriptors=open_files())
+                        report(**describe(each))
+    report(event="closed", descriptors=open_files())
 
 
 def open_files():

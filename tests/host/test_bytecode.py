@@ -1,4 +1,4 @@
-"""The compiled form of modules is made when it is missing or old, and only then."""
+"""Modules are compiled only when the compiled form is missing or old."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def compiled(path: Path) -> Path:
     return Path(importlib.util.cache_from_source(str(path)))
 
 
-def test_modules_are_compiled_once_and_python_takes_what_was_made(tmp_path):
+def test_modules_are_compiled_once_and_used_by_python(tmp_path):
     module = tmp_path / "module.py"
     module.write_text("answer = 42\n")
     (tmp_path / "broken.py").write_text("def\n")

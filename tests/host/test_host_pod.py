@@ -1,4 +1,4 @@
-"""Whole Pods, as root and as an ordinary user: what a container sees, how it ends, and that nothing is left of it."""
+"""Whole Pods, as root and as an ordinary user: what containers see, how they end, and that nothing is left."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monopod.runner.kubelet.runtime_image import PACKAGE_DIRECTORY
 pytestmark = pytest.mark.slow
 
 
-def test_a_container_has_its_own_copy_of_this_machines_files(backend, on_disk, make_container):
+def test_container_has_its_own_copy_of_this_machines_files(backend, on_disk, make_container):
     before = sorted(os.listdir("/etc"))
     spec = {
         "containers": [
@@ -41,7 +41,7 @@ def test_a_container_has_its_own_copy_of_this_machines_files(backend, on_disk, m
     assert ended.exit_code("other") == 1
 
 
-def test_a_container_sees_its_own_processes_only(backend):
+def test_container_sees_only_its_own_processes(backend):
     ended = backend.run_script("echo $$; ls -d /proc/[0-9]* | wc -l; readlink /proc/1/exe")
     pid, count, program = ended.output("main").split()
     assert pid == "1"
@@ -49,15 +49,15 @@ def test_a_container_sees_its_own_processes_only(backend):
     assert program == os.path.realpath("/bin/sh")
 
 
-def test_where_it_sees_other_processes_too_this_is_told(backend):
+def test_warning_where_other_processes_are_visible(backend):
     script = "echo $$; ls /proc | grep -c '^[0-9]'"
-    told = "Steps can see all processes of this machine"
-    assert not [each for each in backend.run_script(script).of("PodWarning") if told in each["message"]]
+    warning = "Steps can see all processes of this machine"
+    assert not [each for each in backend.run_script(script).of("PodWarning") if warning in each["message"]]
     ended = dataclasses.replace(backend, proc_is_hidden=True).run_script(script)
-    warnings = [each for each in ended.of("PodWarning") if told in each["message"]]
+    warnings = [each for each in ended.of("PodWarning") if warning in each["message"]]
     pid, count = ended.output("main").split()
     assert pid == "1"
-    if backend.is_root:  # whom the kernel trusts
+    if backend.is_root:  # trusted by the kernel
         assert int(count) <= 4
         assert warnings == []
     else:
@@ -65,7 +65,7 @@ def test_where_it_sees_other_processes_too_this_is_told(backend):
         assert len(warnings) == 1
 
 
-def test_what_a_container_leaves_in_the_background_dies_with_it(backend):
+def test_background_processes_end_with_their_container(backend):
     ended = backend.run_script("setsid sleep 1000 & echo started")
     assert ended.output("main") == "started\n"
     assert ended.phase == "Succeeded"
@@ -81,7 +81,7 @@ def test_what_a_container_leaves_in_the_background_dies_with_it(backend):
         ("sh -c 'kill -9 $$'", {"exitCode": 137, "reason": "Error"}, "Failed"),
     ],
 )
-def test_exit_code_reason_and_phase_are_those_of_kubelet(backend, script, state, phase):
+def test_exit_code_reason_and_phase_match_kubelet(backend, script, state, phase):
     if state is None:  # PID 1 cannot kill itself
         state, phase = {"exitCode": 0, "reason": "Completed"}, "Succeeded"
     ended = backend.run_script(script)
@@ -90,7 +90,7 @@ def test_exit_code_reason_and_phase_are_those_of_kubelet(backend, script, state,
     assert ended.phase == phase
 
 
-def test_a_program_that_is_not_there_is_a_start_error(backend, make_container):
+def test_missing_program_is_a_start_error(backend, make_container):
     spec = {
         "containers": [
             {"name": "missing", "image": "none", "command": ["no-such-program"]},
@@ -107,7 +107,7 @@ def test_a_program_that_is_not_there_is_a_start_error(backend, make_container):
     assert ended.phase == "Failed"
 
 
-def test_the_private_directories_are_empty_and_the_state_is_out_of_sight(backend):
+def test_private_directories_are_empty_and_the_state_is_hidden(backend):
     ended = backend.run_script(
         f"ls -A /tmp /var/tmp; ls -A {backend.directory}; stat -c %a /tmp /var/tmp; cd /tmp; echo x > y"
     )
@@ -115,12 +115,12 @@ def test_the_private_directories_are_empty_and_the_state_is_out_of_sight(backend
     assert ended.exit_code("main") == 0
 
 
-def test_the_hostname_is_the_pods_and_resolves(backend):
+def test_hostname_is_the_name_of_the_pod_and_resolves(backend):
     ended = backend.run_script("hostname; cat /etc/hostname; echo $HOSTNAME; grep -c $(hostname) /etc/hosts")
     assert ended.output("main").split() == [backend.directory.name] * 3 + ["1"]
 
 
-def test_init_containers_come_first_and_one_after_the_other(backend, make_container):
+def test_init_containers_run_first_and_in_order(backend, make_container):
     mount = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
     spec = {
         "volumes": [{"name": "shared", "emptyDir": {}}],
@@ -135,7 +135,7 @@ def test_init_containers_come_first_and_one_after_the_other(backend, make_contai
     assert ended.phase == "Succeeded"
 
 
-def test_a_failed_init_container_fails_the_pod(backend, make_container):
+def test_failed_init_container_fails_the_pod(backend, make_container):
     spec = {
         "initContainers": [make_container("bad", "exit 3"), make_container("never", "echo never")],
         "containers": [make_container("main", "echo never")],
@@ -147,7 +147,7 @@ def test_a_failed_init_container_fails_the_pod(backend, make_container):
     assert ended.of("ContainerOutput") == []
 
 
-def test_a_sidecar_starts_with_its_hook_first_restarts_and_ends_last(backend, make_container):
+def test_sidecar_starts_first_restarts_and_ends_last(backend, make_container):
     mount = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
     sidecar = make_container(
         "sidecar",
@@ -185,13 +185,13 @@ def test_a_sidecar_starts_with_its_hook_first_restarts_and_ends_last(backend, ma
         ("fifos", 0),
         ("sidecar", 5),
         ("main", 0),
-        ("sidecar", 143),  # asked before it could set its trap
+        ("sidecar", 143),  # stopped before it could set its trap
     ]
     status = next(each for each in ended.status["initContainerStatuses"] if each["name"] == "sidecar")
     assert status["restartCount"] == 1
 
 
-def test_a_sidecar_whose_hook_fails_fails_the_pod_in_words(backend, make_container):
+def test_failed_hook_of_a_sidecar_fails_the_pod_with_a_message(backend, make_container):
     sidecar = make_container(
         "sidecar",
         "sleep 1000",
@@ -206,7 +206,7 @@ def test_a_sidecar_whose_hook_fails_fails_the_pod_in_words(backend, make_contain
     assert any("exit code 4: cannot install" in event["message"] for event in ended.of("PodWarning"))
 
 
-def test_terminate_lets_containers_end_by_themselves(backend, make_container):
+def test_terminated_containers_may_end_by_themselves(backend, make_container):
     spec = {
         "initContainers": [
             make_container(
@@ -224,7 +224,7 @@ def test_terminate_lets_containers_end_by_themselves(backend, make_container):
     assert ended.phase == "Failed"
 
 
-def test_what_ignores_sigterm_is_killed_after_the_grace_period(backend):
+def test_container_that_ignores_sigterm_is_killed_after_the_grace_period(backend):
     ended = backend.run(
         {
             "containers": [
@@ -237,7 +237,7 @@ def test_what_ignores_sigterm_is_killed_after_the_grace_period(backend):
     assert (terminated["exitCode"], terminated["signal"]) == (137, signal.SIGKILL)
 
 
-def test_a_pod_that_is_killed_while_it_initializes_ends(backend, make_container):
+def test_pod_killed_while_it_initializes_ends(backend, make_container):
     spec = {
         "initContainers": [make_container("main", "echo up; sleep 1000")],
         "containers": [make_container("no", ":")],
@@ -257,14 +257,14 @@ def test_active_deadline(backend, make_container):
     assert (ended.phase, ended.status["reason"]) == ("Failed", "DeadlineExceeded")
 
 
-def test_a_signal_reaches_the_first_process(backend, make_container):
+def test_signal_reaches_the_first_process(backend, make_container):
     script = "trap 'echo got it; exit 0' USR1; echo up; while :; do sleep 0.01; done"
     ended = backend.run({"containers": [make_container("main", script)]}, reactions=[["up", "signal", "main", 10]])
     assert ended.output("main") == "up\ngot it\n"
 
 
 @pytest.mark.parametrize("before", ["", "echo kept > /monopod/step/alive;"])
-def test_a_container_is_marked_as_never_started_unless_it_has(backend, make_container, before):
+def test_only_a_container_that_never_started_is_marked_so(backend, make_container, before):
     script = f"{before} echo up; while [ ! -e /monopod/step/alive ]; do sleep 0.01; done; cat /monopod/step/alive"
     main = make_container("main", script, volumeMounts=[{"name": "box", "mountPath": "/monopod/step"}])
     reactions = [["up", "declare_dead", "main", "StartError", "no such\nuser"]]
@@ -273,7 +273,7 @@ def test_a_container_is_marked_as_never_started_unless_it_has(backend, make_cont
     assert ended.of("PodWarning") == []
 
 
-def test_closing_a_pod_that_runs_leaves_nothing(backend, make_container):
+def test_closing_a_running_pod_leaves_nothing(backend, make_container):
     spec = {"containers": [make_container("main", "echo up; sleep 1000")]}
     process = backend.start(backend.pod(spec), reactions=[["up", "close"]])
     process.communicate()
@@ -332,7 +332,7 @@ def test_a_hundred_containers(backend, make_container):
     assert [ended.exit_code(f"c{i}") for i in range(100)] == [i % 3 for i in range(100)]
 
 
-def test_what_a_container_writes_comes_whole_and_before_its_end(backend, make_container):
+def test_output_is_complete_and_precedes_the_end(backend, make_container):
     spec = {"containers": [make_container("main", "head -c 3000000 /dev/zero; echo error >&2; printf end")]}
     ended = backend.run(spec)
     assert len(ended.output("main", "stdout")) == 3_000_003
@@ -344,7 +344,7 @@ def test_what_a_container_writes_comes_whole_and_before_its_end(backend, make_co
 
 def test_no_descriptor_leaks(backend, make_container):
     ended = backend.run({"containers": [make_container(f"c{i}", "ls -l /proc/self/fd | wc -l") for i in range(5)]})
-    assert {ended.output(f"c{i}") for i in range(5)} == {"5\n"}  # a headline, 0, 1, 2 and that of ls
+    assert {ended.output(f"c{i}") for i in range(5)} == {"5\n"}  # a headline, 0, 1, 2 and the descriptor of ls
     running, closed = ended.of("running")[0], ended.of("closed")[0]
     assert closed["descriptors"] < running["descriptors"]
 
@@ -402,13 +402,13 @@ def test_environment_command_and_arguments(backend):
     assert sorted(lines[2:]) == ["KEY_a=A", "KEY_b=B"]
 
 
-def test_the_callers_environment_stays_out(backend):
+def test_environment_of_the_caller_is_not_inherited(backend):
     backend.environment["SECRET_OF_MINE"] = "x"
     ended = backend.run_script("env | cut -d= -f1 | sort")
     assert set(ended.output("main").split()) <= {"HOME", "HOSTNAME", "PATH", "PWD", "OLDPWD", "SHLVL", "_"}
 
 
-def test_limits_are_the_callers(backend):
+def test_limits_of_the_caller_are_inherited(backend):
     ended = backend.run_script("ulimit -n; ulimit -s; umask")
     limits = subprocess.run(["sh", "-c", "ulimit -n; ulimit -s"], capture_output=True, text=True, check=True).stdout
     assert ended.output("main").split() == [*limits.split(), "0022"]
@@ -568,7 +568,7 @@ def test_all_kinds_of_volumes(backend, make_container):
     assert (backend.directory / ".local/share/monopod/claims/default/kept/count").read_text() == ".\n.\n"
 
 
-def test_an_empty_directory_is_shared_while_both_run(backend, make_container):
+def test_emptydir_is_shared_while_both_run(backend, make_container):
     mount = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
     spec = {
         "volumes": [{"name": "shared", "emptyDir": {}}],
@@ -619,7 +619,7 @@ def test_mounts_nest_cover_files_and_follow_sub_paths(backend, make_container):
 
 
 @pytest.mark.parametrize("link", ["/etc", "../../..", "loop"])
-def test_a_sub_path_cannot_leave_its_volume(backend, make_container, link):
+def test_sub_path_cannot_leave_its_volume(backend, make_container, link):
     spec = {
         "volumes": [{"name": "v", "emptyDir": {}}],
         "initContainers": [
@@ -635,7 +635,7 @@ def test_a_sub_path_cannot_leave_its_volume(backend, make_container, link):
     assert "leads out of its volume" in terminated["message"]
 
 
-def test_everything_that_is_wrong_is_told_before_anything_starts(backend, make_container):
+def test_all_problems_are_reported_before_anything_starts(backend, make_container):
     spec = {
         "volumes": [
             {"name": "nfs", "nfs": {"server": "s", "path": "/"}},
@@ -658,7 +658,7 @@ def test_everything_that_is_wrong_is_told_before_anything_starts(backend, make_c
     assert ended.of("ContainerOutput") == []
 
 
-def test_the_runtime_image_is_this_python_with_the_entrypoint_in_place(backend, make_container):
+def test_runtime_image_is_this_python_with_the_entrypoint(backend, make_container):
     backend.entrypoint_binary = "/bin/echo"
     spec = {
         "initContainers": [
@@ -678,7 +678,7 @@ def test_the_runtime_image_is_this_python_with_the_entrypoint_in_place(backend, 
 
 
 def coordinator_without_a_plan():
-    """It runs as on a cluster: as somebody who cannot read the home directory that the interpreter may be in."""
+    """It runs as on a cluster: as a user who cannot read the home directory that may contain the interpreter."""
     context = {
         "runAsUser": 65532,
         "runAsGroup": 65532,
@@ -688,7 +688,7 @@ def coordinator_without_a_plan():
     return {"name": "coordinator", "image": "monopod:test", "securityContext": context}
 
 
-def test_monopod_and_its_interpreter_may_be_in_a_temporary_directory(backend):
+def test_monopod_in_a_temporary_directory(backend):
     with tempfile.TemporaryDirectory(dir="/tmp") as directory:
         os.chmod(directory, 0o755)
         package = Path(directory, "any-name")
@@ -717,7 +717,7 @@ def files_of_a_runner(pod):
 
 
 def places_of_a_runner(python):
-    """Volumes and mounts that show the checkout and its interpreter, if they are where containers see nothing."""
+    """Return volumes and mounts that show the checkout and its interpreter, if they are in a hidden directory."""
     places = [PACKAGE_DIRECTORY, os.path.dirname(os.path.dirname(python))]
     unseen = [place for place in places if place.startswith(("/tmp/", "/var/tmp/"))]
     volumes = [{"name": f"place-{number}", "hostPath": {"path": place}} for number, place in enumerate(unseen)]
@@ -726,8 +726,8 @@ def places_of_a_runner(python):
     return [{"name": "files", "configMap": {"name": "files"}}, *volumes], [files, *mounts]
 
 
-def test_a_pod_inside_a_privileged_container(root_backend, make_container):
-    """There the root is an overlay, which cannot hold upper layers: they go into memory."""
+def test_pod_inside_a_privileged_container(root_backend, make_container):
+    """There the root is an overlay, which cannot hold upper layers, so they are in memory."""
     inner = root_backend.pod({"containers": [make_container("inner", "echo from within; touch /x")]})
     volumes, mounts = places_of_a_runner(root_backend.python)
     spec = {
@@ -749,7 +749,7 @@ def test_a_pod_inside_a_privileged_container(root_backend, make_container):
     assert any("kept in memory" in event.get("message", "") for event in events)
 
 
-def test_where_namespaces_are_forbidden_it_says_what_to_use(user_backend, make_container):
+def test_error_where_namespaces_are_forbidden(user_backend, make_container):
     volumes, mounts = places_of_a_runner(user_backend.python)
     spec = {
         "volumes": volumes,

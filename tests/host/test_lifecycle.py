@@ -1,4 +1,4 @@
-"""What kubelet decides, on random Pods in simulated time, and the cases that one would get wrong."""
+"""Kubelet's decisions, on random Pods in simulated time, and in difficult cases."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONTAINERS = st.lists(
 
 
 class Simulation:
-    """Carries out commands in an order that the test draws, and notes what happened."""
+    """Carries out commands in an order drawn by the test, and records what happens."""
 
     def __init__(self, containers, random, cancel):
         containers = [*containers, ("ordinary", False, 0)]  # a Pod has at least one
@@ -36,7 +36,7 @@ class Simulation:
         self.lifecycle = Lifecycle([(name, kind, hook) for name, (kind, hook, _) in self.plan.items()], grace=30)
         self.random = random
         self.now = 0.0
-        self.alive = {}  # what each container that has a process does: starting, hook, running
+        self.alive = {}  # the state of each container with a process: starting, hook, running
         self.signalled = set()
         self.story = []
         self.cancel_after = cancel
@@ -111,7 +111,7 @@ class Simulation:
 
 @settings(max_examples=500, deadline=None)
 @given(CONTAINERS, st.integers(0, 2**32), st.one_of(st.none(), st.integers(0, 20)))
-def test_any_pod_keeps_the_rules_and_comes_to_an_end(containers, seed, cancel):
+def test_random_pods_keep_the_rules_and_end(containers, seed, cancel):
     simulation = Simulation(containers, random.Random(seed), cancel)
     simulation.run()
     assert simulation.finished == 1
@@ -146,7 +146,7 @@ def assert_could_start(simulation, start, before):
 
 
 def assert_could_be_stopped(simulation, asked):
-    """Sidecars are asked to stop when the others have ended, the last one first."""
+    """Sidecars are stopped when the other containers have ended, in reverse order."""
     _, name, _, alive = asked
     names = list(simulation.plan)
     if simulation.plan[name][0] == "sidecar":
@@ -160,7 +160,7 @@ def expected_phase(simulation):
     return "Succeeded" if all_well and not simulation.lifecycle.failed else "Failed"
 
 
-def test_a_sidecar_is_restarted_later_and_later():
+def test_sidecar_restarts_back_off():
     lifecycle = Lifecycle([("s", "sidecar", False), ("m", "ordinary", False)], grace=30)
     lifecycle.begin(0)
     lifecycle.started("s", 0, 0)
@@ -182,7 +182,7 @@ def test_a_sidecar_is_restarted_later_and_later():
     assert lifecycle.records["s"].restart_count == 9
 
 
-def test_a_restart_that_is_due_is_given_up_when_the_pod_stops():
+def test_pending_restart_is_dropped_when_the_pod_stops():
     lifecycle = Lifecycle([("s", "sidecar", False), ("m", "ordinary", False)], grace=30)
     lifecycle.begin(0)
     lifecycle.started("s", 0, 0)
@@ -195,7 +195,7 @@ def test_a_restart_that_is_due_is_given_up_when_the_pod_stops():
     assert lifecycle.phase() == "Succeeded"
 
 
-def test_the_grace_period_is_one_for_all_and_a_second_request_makes_it_sooner():
+def test_grace_period_is_shared_and_can_be_shortened():
     lifecycle = Lifecycle([("s", "sidecar", False), ("m", "ordinary", False)], grace=30)
     lifecycle.begin(0)
     lifecycle.started("s", 0, 0)
@@ -212,14 +212,14 @@ def test_the_grace_period_is_one_for_all_and_a_second_request_makes_it_sooner():
     assert lifecycle.exited("s", end(137), 117) == [Finish()]
 
 
-def test_a_container_that_is_being_made_is_asked_to_stop_when_it_runs():
+def test_container_being_created_is_stopped_once_it_runs():
     lifecycle = Lifecycle([("m", "ordinary", True)], grace=30)
     lifecycle.begin(0)
     assert lifecycle.terminate(10, 1) == []
     assert lifecycle.started("m", 2, 2) == [Signal("m", signal.SIGTERM)]
 
 
-def test_a_hook_that_fails_kills_its_container_only():
+def test_failed_hook_kills_only_its_container():
     lifecycle = Lifecycle([("a", "ordinary", True), ("b", "ordinary", False)], grace=30)
     assert typed(lifecycle.begin(0)) == typed([Start("a")])
     assert typed(lifecycle.started("a", 0, 0)) == typed([RunHook("a")])
@@ -232,7 +232,7 @@ def test_a_hook_that_fails_kills_its_container_only():
     assert lifecycle.phase() == "Failed"
 
 
-def test_the_active_deadline_fails_the_pod():
+def test_active_deadline_fails_the_pod():
     lifecycle = Lifecycle([("m", "ordinary", False)], grace=3, active_deadline=60)
     lifecycle.begin(10)
     lifecycle.started("m", 10, 10)
@@ -243,7 +243,7 @@ def test_the_active_deadline_fails_the_pod():
     assert (lifecycle.phase(), lifecycle.reason) == ("Failed", "DeadlineExceeded")
 
 
-def test_several_are_started_at_a_time_if_that_is_allowed():
+def test_containers_start_in_parallel_if_allowed():
     lifecycle = Lifecycle([(f"c{i}", "ordinary", i == 3) for i in range(6)], grace=3, starts_at_a_time=2)
     assert typed(lifecycle.begin(0)) == typed([Start("c0"), Start("c1")])
     assert typed(lifecycle.started("c1", 0, 0)) == typed([Start("c2")])
@@ -253,7 +253,7 @@ def test_several_are_started_at_a_time_if_that_is_allowed():
     assert typed(lifecycle.hook_ended("c3", None, 0)) == typed([Start("c4"), Start("c5")])
 
 
-def test_a_pod_that_is_evicted_is_killed_at_once_and_failed_for_that_reason():
+def test_evicted_pod_is_killed_at_once_and_fails():
     lifecycle = Lifecycle([("s", "sidecar", False), ("m", "ordinary", False)], grace=30)
     lifecycle.begin(0)
     lifecycle.started("s", 0, 0)

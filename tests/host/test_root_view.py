@@ -1,4 +1,4 @@
-"""What a container's root is made of."""
+"""The root file system of a container."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_is_below():
     assert not is_below("/", "/")
 
 
-def test_what_is_private_is_hidden_wherever_it_is():
+def test_private_directories_are_always_hidden():
     assert "/var/tmp" in hidden_directories(["/var/tmp/monopod-0"])
     assert "/var/tmp/monopod-0" not in hidden_directories(["/var/tmp/monopod-0"])
     assert "/scratch/monopod-0" in hidden_directories(["/scratch/monopod-0"])

@@ -1,4 +1,4 @@
-"""A Pod's status is one that the Kubernetes API would take."""
+"""The status of a Pod is valid in the Kubernetes API."""
 
 from __future__ import annotations
 
@@ -69,5 +69,5 @@ def test_states(container, state):
     assert whole["initContainerStatuses"][0]["ready"] is True
 
 
-def test_an_init_container_that_failed_is_not_ready():
+def test_failed_init_container_is_not_ready():
     assert container_status(record("init", phase="ended", last=TERMINATION), "x")["ready"] is False

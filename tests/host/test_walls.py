@@ -1,6 +1,6 @@
-"""What a Step of the host backend can do to this machine, to its caller and to other Steps: a test an attack.
+"""Attacks of a Step on the host backend: on this machine, on the caller and on other Steps. One test per attack.
 
-Each attack is made as root and as an ordinary user, unless only one of them could try it. docs/security.md lists them.
+Each attack runs as root and as an ordinary user, unless only one of them can try it. docs/security.md lists them.
 """
 
 from __future__ import annotations
@@ -33,41 +33,41 @@ def call(*words):
 
 
 def shared(*names):
-    """Return a volume and mounts of it, for containers that work together."""
+    """Return a volume and its mounts, for containers that work together."""
     mounts = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
     return [{"name": "shared", "emptyDir": {}}], mounts
 
 
 def attack_and_victim(make_container, attack, victim):
-    """Return a Pod whose first container attacks what the second one uses after that."""
+    """Return a Pod whose first container attacks what the second container uses afterwards."""
     return {"initContainers": [make_container("attack", attack)], "containers": [make_container("victim", victim)]}
 
 
 # --- this machine
 
 
-def test_capabilities_are_a_container_runtimes_without_devices_and_raw_sockets(backend):
+def test_capabilities_exclude_devices_and_raw_sockets(backend):
     ended = backend.run_script("grep CapBnd /proc/self/status; mount -t tmpfs none /mnt && echo mounted")
     assert "CapBnd:\t00000000a00405fb" in ended.output("main")
     assert "mounted" not in ended.output("main")
 
 
 @pytest.mark.parametrize("place", ["/dev", "/tmp", "/dev/shm", "/var"])
-def test_a_device_cannot_be_made(backend, place):
+def test_device_nodes_cannot_be_created(backend, place):
     ended = backend.run_script(f"mknod {place}/mine c 1 5; head -c 4 {place}/mine | wc -c")
     assert ended.output("main", "stdout") == "0\n"
 
 
-def test_a_device_can_be_made_by_root_that_asks_for_it(root_backend):
+def test_root_can_create_device_nodes_with_the_capability(root_backend):
     script = "mknod /dev/mine c 1 5; head -c 4 /dev/mine | wc -c"
     ended = root_backend.run_script(script, securityContext={"capabilities": {"add": ["MKNOD"]}})
     assert ended.output("main") == "4\n"
 
 
-def test_only_harmless_devices_are_there(backend):
+def test_only_harmless_devices_exist(backend):
     ended = backend.run_script("for each in $(find /dev); do [ -b $each ] || [ -c $each ] && echo $each; done; exit 0")
     own = {f"/dev/{name}" for name in (*NODES, "pts/ptmx", "ptmx")}
-    assert set(ended.output("main").split()) - {"/dev/stdin"} == own  # that is /dev/null
+    assert set(ended.output("main").split()) - {"/dev/stdin"} == own  # which is /dev/null
 
 
 def test_raw_sockets_need_a_capability(backend):
@@ -86,7 +86,7 @@ def state_of_nodes():
 
 
 @pytest.mark.parametrize("privileged", [False, True])
-def test_the_machines_device_nodes_cannot_be_changed_or_removed(backend, make_container, privileged):
+def test_device_nodes_of_the_machine_cannot_be_changed_or_removed(backend, make_container, privileged):
     before = state_of_nodes()
     attack = """
         for node in null zero full random urandom tty; do
@@ -108,7 +108,7 @@ def test_the_machines_device_nodes_cannot_be_changed_or_removed(backend, make_co
     assert ended.output("victim", "stdout").split() == ["3", "full"], ended.events
 
 
-def test_a_privileged_container_has_the_machines_devices_and_leaves_nothing_there(backend):
+def test_privileged_container_has_devices_and_leaves_nothing_behind(backend):
     before = set(os.listdir("/dev"))
     ended = backend.run_script("ls /dev; echo fine > /dev/termination-log", securityContext={"privileged": True})
     assert set(ended.output("main").split()) >= before - {"ptmx", "pts"}
@@ -134,18 +134,18 @@ for name in os.listdir("/proc"):
 """
 
 
-def test_no_setting_of_the_machine_can_be_written_through_proc(root_backend):
+def test_settings_in_proc_cannot_be_written(root_backend):
     ended = root_backend.run_script(f"python3 - <<'END'\n{OPENED}\nEND\necho done")
     assert ended.output("main") == "done\n"
 
 
-def test_the_settings_in_sys_cannot_be_written(root_backend):
+def test_settings_in_sys_cannot_be_written(root_backend):
     ended = root_backend.run_script("echo 1 > /sys/kernel/mm/ksm/run; echo $$ > /sys/fs/cgroup/cgroup.procs; exit 0")
     assert "kernel/mm/ksm/run" in ended.output("main", "stderr")
     assert ended.output("main", "stderr").count("Read-only file system") >= 1
 
 
-def test_kernel_file_systems_below_sys_are_out_of_sight(root_backend):
+def test_kernel_file_systems_below_sys_are_hidden(root_backend):
     mounts = 'mount -t debugfs none /sys/kernel/debug && exec "$@"'
     root_backend.wrapper = ("unshare", "--mount", "--propagation=private", "sh", "-c", mounts, "sh")
     ended = root_backend.run_script("ls /sys/kernel/debug | wc -l; ls /sys/fs/cgroup | wc -l")
@@ -154,7 +154,7 @@ def test_kernel_file_systems_below_sys_are_out_of_sight(root_backend):
     assert int(cgroups) > 0
 
 
-def test_a_privileged_container_takes_no_wall_from_the_others(backend, make_container):
+def test_privileged_container_does_not_weaken_others(backend, make_container):
     spec = {
         "containers": [
             make_container("other", "unshare --user --map-root-user --cgroup true || echo refused"),
@@ -170,14 +170,14 @@ def test_a_privileged_container_takes_no_wall_from_the_others(backend, make_cont
     assert ended.output("main") == "allowed\n"
 
 
-def test_cgroups_of_the_caller_are_out_of_reach(backend):
+def test_cgroups_of_the_caller_cannot_be_written(backend):
     script = "unshare --user --map-root-user --mount --cgroup true; unshare --user --map-root-user true && echo users"
     ended = backend.run_script(script)
     assert "Operation not permitted" in ended.output("main", "stderr")
     assert ended.output("main", "stdout") == "users\n"
 
 
-def test_a_user_namespace_of_its_own_opens_no_wall(backend):
+def test_nested_user_namespace_grants_nothing(backend):
     script = """
         umount /proc/sys; umount /proc/keys; umount /sys; mount -o remount,bind,rw /sys; mount -o remount,rw /sys
         mount -t cgroup2 none /mnt && echo cgroups; mount -t cgroup -o freezer none /mnt && echo freezer
@@ -200,7 +200,7 @@ def test_new_threads_and_processes_still_work_without_clone3(backend):
 
 @pytest.fixture
 def daemons(backend):
-    """Sockets of this machine where any user may connect: below /run, and in a directory that nobody else may write."""
+    """Sockets of this machine that any user may connect to: below /run, and in a read-only directory."""
     if os.geteuid() != 0:
         pytest.skip("only root can listen where a daemon does")
     directories = [Path(tempfile.mkdtemp(prefix="host-test-", dir=each)) for each in ("/run", "/var/lib", "/opt")]
@@ -230,13 +230,13 @@ for path in sys.argv[1:]:
 """
 
 
-def test_daemons_of_the_machine_cannot_be_reached_by_their_sockets(backend, daemons):
+def test_sockets_of_daemons_cannot_be_reached(backend, daemons):
     ended = backend.run_script(f"python3 - {' '.join(daemons)} <<'END'\n{CONNECT}\nEND")
     assert len(ended.output("main").split()) == 3
     assert "connected" not in ended.output("main")
 
 
-def test_a_socket_in_a_volume_that_the_pod_names_can_be_reached(backend, daemons):
+def test_socket_in_a_mounted_volume_can_be_reached(backend, daemons):
     directory = os.path.dirname(daemons[0])
     spec = {
         "volumes": [{"name": "daemon", "hostPath": {"path": directory}}],
@@ -256,7 +256,7 @@ def test_a_socket_in_a_volume_that_the_pod_names_can_be_reached(backend, daemons
 
 
 def with_keys(wrapper_python):
-    """Return a wrapper that has a key in its session keyring and in its user keyring."""
+    """Return a wrapper command with a key in its session keyring and in its user keyring."""
     prepare = f"""{KEYS}
 import sys
 call(KEYCTL, JOIN, None)
@@ -289,20 +289,20 @@ def keys(backend):
 
 
 @pytest.mark.usefixtures("keys")
-def test_the_callers_keys_cannot_be_read(backend):
+def test_keys_of_the_caller_cannot_be_read(backend):
     ended = backend.run_script(f"python3 - {'root' if backend.is_root else 'user'} <<'END'\n{READ_KEYS}\nEND")
     assert ended.output("main").split() == ["-1"] * 5 + ["0"]
 
 
 @pytest.mark.usefixtures("keys")
-def test_the_callers_session_keyring_is_not_that_of_a_privileged_container(backend):
+def test_privileged_container_has_its_own_session_keyring(backend):
     script = f"{KEYS}\nprint(*call(KEYCTL, SEARCH, SESSION, b'user', b'host-test-secret', 0))"
     ended = backend.run_script(f"python3 - <<'END'\n{script}\nEND", securityContext={"privileged": True})
     assert ended.output("main") == "-1 126\n"  # ENOKEY
 
 
 def private_files(home: Path, backend):
-    """Make what monopod keeps of other runs; return the files."""
+    """Make files that monopod keeps of other runs; return them."""
     files = [
         home / ".local/state/monopod/runs/other-run/output",
         home / ".local/share/monopod/claims/default/others/data",
@@ -320,7 +320,7 @@ def private_files(home: Path, backend):
     return files
 
 
-def test_records_claims_and_state_of_other_runs_are_out_of_sight(backend, home):
+def test_records_claims_and_state_of_other_runs_are_hidden(backend, home):
     backend.environment["TMPDIR"] = str(home / "tmp")
     files = private_files(home, backend)
     spec = {
@@ -347,12 +347,12 @@ def test_records_claims_and_state_of_other_runs_are_out_of_sight(backend, home):
         ],
     }
     ended = backend.run(spec)
-    assert ended.output("main", "stdout") == "hunter2\n"  # that of the claim, which the Pod has
+    assert ended.output("main", "stdout") == "hunter2\n"  # the file of the Pod's own claim
     assert ended.output("main", "stderr").count("No such file") == len(files)
     assert all(file.read_text() == "hunter2\n" for file in files)
 
 
-def test_a_private_directory_that_a_step_moves_is_still_out_of_sight(backend, home, make_container):
+def test_moved_private_directory_stays_hidden(backend, home, make_container):
     backend.environment["TMPDIR"] = str(home / "tmp")
     files = private_files(home, backend)
     spec = attack_and_victim(
@@ -371,7 +371,7 @@ def test_a_private_directory_that_a_step_moves_is_still_out_of_sight(backend, ho
         shutil.rmtree(home / "new")
 
 
-def test_a_private_directory_that_is_mounted_twice_is_out_of_sight_at_both_places(root_backend):
+def test_private_directory_mounted_twice_is_hidden_at_both_paths(root_backend):
     home = Path(tempfile.mkdtemp(prefix="host test ", dir="/opt"))
     try:
         root_backend.environment |= {"HOME": str(home), "XDG_STATE_HOME": "", "XDG_DATA_HOME": "", "XDG_CACHE_HOME": "",
@@ -388,7 +388,7 @@ def test_a_private_directory_that_is_mounted_twice_is_out_of_sight_at_both_place
 
 
 @pytest.mark.parametrize("target", [".local/share/monopod", ".local/share/monopod/claims/default"])
-def test_a_link_that_a_step_makes_leads_no_sub_path_to_a_private_directory(backend, home, target):
+def test_link_of_a_step_cannot_redirect_a_sub_path(backend, home, target):
     backend.environment["TMPDIR"] = str(home / "tmp")
     files = private_files(home, backend)
     (home / "link").symlink_to(target)
@@ -405,7 +405,7 @@ def test_a_link_that_a_step_makes_leads_no_sub_path_to_a_private_directory(backe
     assert all(file.exists() for file in files)
 
 
-def test_what_monopod_writes_while_a_step_runs_is_out_of_sight(backend, home):
+def test_files_written_during_a_run_are_hidden(backend, home):
     record = home / ".local/state/monopod/runs/this-run/output"
     sync = home / "sync"
     sync.mkdir()
@@ -439,12 +439,12 @@ def test_what_monopod_writes_while_a_step_runs_is_out_of_sight(backend, home):
     with open(sync / "fifo", "w") as fifo:
         fifo.write("go\n")
     output, _ = process.communicate(timeout=300)
-    assert output.count("aHVudGVyMgo=") == 1  # "hunter2" in base64: what it may read, only once
+    assert output.count("aHVudGVyMgo=") == 1  # "hunter2" in base64: the readable file, only once
     for directory in (home / ".local/state", home / ".local"):
         os.chown(directory, backend.user, -1)
 
 
-def test_a_name_does_not_lead_out_of_the_directory_that_it_is_for(backend, home, make_container):
+def test_names_cannot_escape_their_directory(backend, home, make_container):
     backend.environment["TMPDIR"] = str(home)
     claim = {"name": "v", "persistentVolumeClaim": {"claimName": "../../../../escaped"}}
     attacks = [
@@ -464,7 +464,7 @@ def test_a_name_does_not_lead_out_of_the_directory_that_it_is_for(backend, home,
 # --- other Steps
 
 
-def test_a_step_cannot_redirect_the_output_of_another(backend, make_container):
+def test_step_cannot_redirect_the_output_of_another(backend, make_container):
     attack = (
         "rm -f /dev/stdout /dev/fd; ln -s /dev/shm/stolen /dev/stdout; : > /dev/shm/stolen; chmod 666 /dev/shm/stolen"
     )
@@ -472,7 +472,7 @@ def test_a_step_cannot_redirect_the_output_of_another(backend, make_container):
     assert ended.output("victim") == "secret\n"
 
 
-def test_a_step_sees_no_terminal_of_another(backend, make_container):
+def test_step_sees_no_terminal_of_another(backend, make_container):
     volumes, mounts = shared()
     terminal = (
         "import os; m, s = os.openpty(); print(os.ttyname(s), file=open('/shared/up', 'w')); open('/shared/end').read()"
@@ -489,7 +489,7 @@ def test_a_step_sees_no_terminal_of_another(backend, make_container):
 
 
 @pytest.mark.parametrize("file", ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"])
-def test_a_step_cannot_redirect_the_names_of_another(backend, make_container, file):
+def test_step_cannot_redirect_host_names_of_another(backend, make_container, file):
     attack = f"echo '127.0.0.66 registry.example' >> {file}; rm -f {file}; mv {file} /tmp; exit 0"
     ended = backend.run(attack_and_victim(make_container, attack, f"grep -c . {file}; grep 127.0.0.66 {file}; exit 0"))
     assert "127.0.0.66" not in ended.output("victim")
@@ -498,7 +498,7 @@ def test_a_step_cannot_redirect_the_names_of_another(backend, make_container, fi
         assert "127.0.0.66" not in own.read()
 
 
-def test_a_step_can_neither_see_nor_signal_nor_trace_another(backend, make_container):
+def test_step_cannot_see_signal_or_trace_another(backend, make_container):
     volumes, mounts = shared()
     spec = {
         "volumes": volumes,
@@ -520,7 +520,7 @@ def test_a_step_can_neither_see_nor_signal_nor_trace_another(backend, make_conta
     assert all(int(count) <= 12 for count in ended.output("attack", "stdout").split())
 
 
-def test_what_steps_usually_do_as_root_still_works(root_backend):
+def test_usual_actions_as_root_still_work(root_backend):
     script = """
         set -e
         cd /tmp; touch file; chown 1:1 file; stat -c %u file
@@ -535,7 +535,7 @@ def test_what_steps_usually_do_as_root_still_works(root_backend):
     assert ended.output("main", "stdout").split() == ["1", "1", "65534", "12", "bound", "fine"], ended.output("main")
 
 
-def test_the_mounts_of_a_container_are_nobodys_to_change(backend):
+def test_mounts_of_a_container_cannot_be_changed(backend):
     script = "umount /proc/sys /sys /dev; mount -o remount,rw /sys; mount --bind / /mnt; nsenter -t 1 -m true; exit 0"
     refused = backend.run_script(script).output("main", "stderr")
     assert len(re.findall(r"must be superuser|permission denied|not permitted", refused, re.IGNORECASE)) >= 4

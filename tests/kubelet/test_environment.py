@@ -23,7 +23,7 @@ MACHINE = Machine("node", "10.0.0.1", processors=4, memory=8 << 30)
 
 
 def expanded_character_by_character(text, variables):
-    """What the Kubernetes API says of command, read as an instruction for a very slow person."""
+    """Expand character by character, following the Kubernetes API's description of command literally."""
     result, rest = "", text
     while rest:
         if rest.startswith("$$"):
@@ -41,7 +41,7 @@ def expanded_character_by_character(text, variables):
     st.text(alphabet="$()AB x", max_size=30),
     st.dictionaries(st.sampled_from(["A", "B", "AB", "", "A(B"]), st.sampled_from(["", "$(A)", "$$", "value"])),
 )
-def test_expansion_agrees_with_the_slow_way(text, variables):
+def test_expansion_agrees_with_a_simple_implementation(text, variables):
     assert expand(text, variables.get) == expanded_character_by_character(text, variables)
 
 
@@ -107,7 +107,7 @@ def test_values_from_references_are_not_expanded():
         {"secretKeyRef": {"name": "s", "key": "gone", "optional": True}},
     ],
 )
-def test_optional_references_may_lead_nowhere(reference):
+def test_optional_references_may_be_missing(reference):
     variables, _ = environment({"env": [{"name": "X", "valueFrom": reference}]}, secrets={"s": {}})
     assert variables == {}
 
@@ -124,13 +124,13 @@ def test_optional_references_may_lead_nowhere(reference):
         ({"env": [{"name": "X", "value": "a\0b"}]}, "contains a NUL"),
     ],
 )
-def test_what_cannot_be_resolved_is_told(container, message):
+def test_unresolvable_references_are_reported(container, message):
     secrets = {"s": {"data": {"binary": base64.b64encode(b"\xff").decode()}}, "broken": {"data": {"k": "?"}}}
     with pytest.raises(UnresolvedError, match=message):
         environment(container, secrets=secrets)
 
 
-def test_keys_that_cannot_be_names_are_left_out_with_a_warning():
+def test_invalid_variable_names_are_skipped_with_a_warning():
     variables, warnings = environment(
         {"envFrom": [{"configMapRef": {"name": "c"}}]}, config_maps={"c": {"data": {"a=b": "1", "ok.name-1": "2"}}}
     )
@@ -175,12 +175,12 @@ def test_resources_of_the_downward_api(reference, value):
 
 
 @pytest.mark.parametrize("reference", [{"resource": "limits.gpus"}, {"resource": "limits.cpu", "containerName": "no"}])
-def test_resources_that_there_are_not(reference):
+def test_unknown_resources(reference):
     with pytest.raises(UnresolvedError):
         resource_value(reference, {}, sources())
 
 
-def test_a_sub_path_needs_all_its_variables():
+def test_sub_path_needs_all_its_variables():
     assert expand_strictly("a/$(X)/$$", {"X": "b"}.get) == "a/b/$"
     with pytest.raises(UnresolvedError, match="'Y'"):
         expand_strictly("$(Y)", {"X": "b"}.get)

@@ -1,4 +1,4 @@
-"""From a manifest to what the sandbox must know."""
+"""Reading a manifest for the sandbox."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def container(**fields):
     return {"name": "c", "image": "x", "command": ["/x"], **fields}
 
 
-def test_the_runtime_image_has_an_entrypoint_files_and_an_environment(read):
+def test_runtime_image_has_an_entrypoint_files_and_an_environment(read):
     pod, _ = read(
         {
             "initContainers": [
@@ -49,7 +49,7 @@ def test_the_runtime_image_has_an_entrypoint_files_and_an_environment(read):
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_what_the_coordinator_and_steps_tell_each_other_is_in_memory_unless_it_is_kept(read, keep):
+def test_control_files_are_in_memory_unless_kept(read, keep):
     paths = {
         "/monopod/bin": "volumes/",
         "/monopod/state": "memory/volume-",
@@ -87,7 +87,7 @@ def test_kinds_of_containers_in_the_order_of_starting(read):
     assert [(each.name, each.kind) for each in pod.containers] == [("i", "init"), ("s", "sidecar"), ("m", "ordinary")]
 
 
-def test_the_containers_security_context_wins_over_the_pods(read):
+def test_security_context_of_the_container_overrides_the_pod(read):
     pod, _ = read(
         {
             "securityContext": {"runAsUser": 54321, "runAsGroup": 54321, "fsGroup": 7},
@@ -158,12 +158,12 @@ def test_volumes(read, tmp_path):
         ),
     ],
 )
-def test_what_cannot_be_done_is_refused(read, spec, message):
+def test_unsupported_fields_are_refused(read, spec, message):
     with pytest.raises(PodRefusedError, match=message):
         read(spec)
 
 
-def test_what_has_no_effect_is_warned_of_once(read):
+def test_fields_without_effect_are_warned_about_once(read):
     _, warnings = read(
         {
             "hostPID": True,
@@ -179,7 +179,7 @@ def test_what_has_no_effect_is_warned_of_once(read):
         assert field in warning
 
 
-def test_a_directory_of_this_machine_that_has_to_be_made_is_told(read, tmp_path):
+def test_created_host_directory_is_reported(read, tmp_path):
     def volume(path, **fields):
         return {"name": path, "hostPath": {"path": str(tmp_path / path), **fields}}
 
@@ -190,7 +190,7 @@ def test_a_directory_of_this_machine_that_has_to_be_made_is_told(read, tmp_path)
     assert (tmp_path / "wanted").is_dir()
 
 
-def test_the_environment_is_that_of_an_image(read, monkeypatch):
+def test_environment_is_the_environment_of_an_image(read, monkeypatch):
     monkeypatch.setenv("PATH", "/here:/there")
     pod, _ = read({"hostname": "name", "containers": [container(env=[{"name": "HOME", "value": "/mine"}])]})
     assert pod.containers[0].environment == {"PATH": "/here:/there", "HOME": "/mine", "HOSTNAME": "name"}

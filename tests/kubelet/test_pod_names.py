@@ -1,4 +1,4 @@
-"""Names in a Pod that become parts of paths, held against what an API server takes."""
+"""Names in a Pod that become parts of paths, compared to the rules of an API server."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def pod(values):
     }
 
 
-def test_usual_names_are_taken():
+def test_valid_names_are_accepted():
     check_names(pod([good for _, good, _ in NAMES]))
 
 
 @pytest.mark.parametrize("index", range(len(NAMES)))
-def test_each_name_is_checked(index):
+def test_every_name_is_checked(index):
     values = [good for _, good, _ in NAMES]
     where, _, bad = NAMES[index]
     values[index] = bad

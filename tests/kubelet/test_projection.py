@@ -21,7 +21,7 @@ def files(found):
     return {file.path: (file.data, file.mode) for file in found}
 
 
-def test_each_key_is_a_file():
+def test_every_key_is_a_file():
     assert files(config_map_files({"name": "c"}, SOURCES)) == {
         "a": (b"A", 0o644),
         "b": (b"B", 0o644),
@@ -30,7 +30,7 @@ def test_each_key_is_a_file():
     assert files(secret_files({"secretName": "s", "defaultMode": 0o400}, SOURCES)) == {"k": (b"K", 0o400)}
 
 
-def test_items_choose_and_rename():
+def test_items_select_and_rename_keys():
     source = {"name": "c", "items": [{"key": "a", "path": "deep//a", "mode": 0o600}, {"key": "b", "path": "./b"}]}
     assert files(config_map_files(source, SOURCES)) == {"deep/a": (b"A", 0o600), "b": (b"B", 0o644)}
 
@@ -44,12 +44,12 @@ def test_optional_sources_and_keys_may_be_missing():
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", ""])
-def test_a_path_stays_inside_the_volume(path):
+def test_path_stays_inside_the_volume(path):
     with pytest.raises(UnresolvedError, match="not a path inside"):
         config_map_files({"name": "c", "items": [{"key": "a", "path": path}]}, SOURCES)
 
 
-def test_a_later_source_of_a_projected_volume_wins():
+def test_later_source_of_a_projected_volume_wins():
     source = {
         "defaultMode": 0o440,
         "sources": [
@@ -61,7 +61,7 @@ def test_a_later_source_of_a_projected_volume_wins():
     assert files(projected_files(source, SOURCES)) == {"a": (b"K", 0o440), "b": (b"p", 0o444), "raw": (b"\xff", 0o440)}
 
 
-def test_a_token_needs_a_cluster():
+def test_token_needs_a_cluster():
     with pytest.raises(UnresolvedError, match="serviceAccountToken needs a cluster"):
         projected_files({"sources": [{"serviceAccountToken": {"path": "t"}}]}, SOURCES)
 

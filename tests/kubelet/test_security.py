@@ -1,4 +1,4 @@
-"""Whom a container runs as and what it may do."""
+"""The user and the privileges of a container."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def test_capabilities(asked, kept):
     assert names({"capabilities": asked}) == kept
 
 
-def test_privileged_has_them_all_and_unknown_ones_are_refused():
+def test_privileged_has_all_capabilities_and_unknown_names_are_refused():
     assert names({"privileged": True}) == set(CAPABILITIES)
     with pytest.raises(UnresolvedError, match="unknown capability: FLY"):
         capabilities({"capabilities": {"add": ["FLY"]}})
 
 
-def test_system_calls_are_filtered_unless_the_container_may_do_as_much_anyway():
+def test_system_calls_are_filtered_unless_pointless():
     assert filters_calls({})
     assert filters_calls({"capabilities": {"add": ["NET_ADMIN"], "drop": ["ALL"]}})
     assert not filters_calls({"privileged": True})
@@ -47,19 +47,19 @@ def test_system_calls_are_filtered_unless_the_container_may_do_as_much_anyway():
     assert not filters_calls({"capabilities": {"add": ["ALL"]}})
 
 
-def test_the_numbers_are_those_of_the_kernel():
+def test_capability_numbers_match_the_kernel():
     with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
         assert int(file.read()) <= len(CAPABILITIES) - 1
     assert (CAPABILITIES[0], CAPABILITIES[21], CAPABILITIES[40]) == ("CHOWN", "SYS_ADMIN", "CHECKPOINT_RESTORE")
 
 
-def test_an_unknown_user_has_group_0_and_what_the_pod_adds():
+def test_unknown_user_has_group_0_and_groups_of_the_pod():
     context = {"runAsUser": 54321, "supplementalGroups": [7]}
     assert identity(context, 9) == Identity(54321, 0, (7, 9))
     assert identity({**context, "runAsGroup": 5}, None) == Identity(54321, 5, (7,))
 
 
-def test_a_known_user_has_its_groups():
+def test_known_user_has_its_groups():
     user = pwd.getpwuid(0)
     who = identity({"runAsUser": 0}, 9)
     assert who.group == user.pw_gid

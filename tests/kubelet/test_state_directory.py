@@ -1,4 +1,4 @@
-"""Where Pods keep their state: whose it is, when it is removed, and what may be in it."""
+"""The state directories of Pods: their owner, their removal, and their contents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def temporary_directory(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_only_directories_that_nobody_holds_are_removed():
+def test_only_unlocked_directories_are_removed():
     held = state_directory.create("held")
     left = state_directory.create("left")
     kept = state_directory.create("kept")
@@ -34,7 +34,7 @@ def test_only_directories_that_nobody_holds_are_removed():
     os.close(held.lock)
 
 
-def test_the_last_one_takes_the_root_with_it():
+def test_root_is_removed_with_the_last_directory():
     first, last = state_directory.create("a"), state_directory.create("b")
     state_directory.discard(first.path)
     assert os.path.isdir(last.path)
@@ -44,7 +44,7 @@ def test_the_last_one_takes_the_root_with_it():
     os.close(last.lock)
 
 
-def test_the_root_is_for_the_caller_alone(tmp_path):
+def test_root_is_private_to_the_caller(tmp_path):
     root = state_directory.state_root()
     assert stat.S_IMODE(os.stat(root).st_mode) == 0o700
     os.chmod(root, 0o755)
@@ -56,7 +56,7 @@ def test_the_root_is_for_the_caller_alone(tmp_path):
         state_directory.state_root()
 
 
-def test_a_directory_that_cannot_be_made_is_told(monkeypatch, tmp_path):
+def test_failure_to_create_a_directory_is_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "no"))
     with pytest.raises(BackendUnavailableError, match="set TMPDIR"):
         state_directory.state_root()
@@ -64,13 +64,13 @@ def test_a_directory_that_cannot_be_made_is_told(monkeypatch, tmp_path):
 
 @pytest.fixture
 def deep_directory():
-    """A directory of its own, since pytest cannot remove what this one will hold, should the test fail."""
+    """A separate directory, since pytest cannot remove these contents if the test fails."""
     path = Path(tempfile.mkdtemp())
     yield path
     subprocess.run(["rm", "-rf", path], check=True)
 
 
-def test_whatever_is_in_it_is_removed(tmp_path, deep_directory):
+def test_any_contents_are_removed(tmp_path, deep_directory):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "file").write_text("x")
@@ -81,7 +81,7 @@ def test_whatever_is_in_it_is_removed(tmp_path, deep_directory):
     (directory / ".removed-1" / "file").write_text("x")
     os.mkfifo(directory / "fifo")
     here = os.open(directory, os.O_RDONLY)
-    for _ in range(3000):  # deeper than Python recurses, and longer than a path may be
+    for _ in range(3000):  # deeper than Python recurses, and longer than the limit of a path
         os.mkdir("deep", dir_fd=here)
         below = os.open("deep", os.O_RDONLY, dir_fd=here)
         os.close(os.open("file", os.O_CREAT, dir_fd=below))

@@ -1,4 +1,4 @@
-"""A podman that does nothing but what it is told to answer, and notes what it is asked."""
+"""A fake podman with scripted answers, which records its arguments."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class FakePodman:
         self._answers.write_text("[]")
 
     def answer(self, start: str, output: object = "", errors: str = "", code: int = 0, times: int = 1000) -> None:
-        """Answer so, so many times, to what starts with these words; what is said first counts."""
+        """Give this answer, this many times, to commands that start with these words; earlier calls take precedence."""
         text = output if isinstance(output, str) else json.dumps(output)
         self._known = [each for each in self._known if each[0] != start]
         self._known.append((start, (code, text, errors), times))

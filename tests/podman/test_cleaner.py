@@ -17,7 +17,7 @@ from monopod.runner.podman import cleaner
 
 @pytest.fixture
 def left(tmp_path):
-    """What a Pod leaves: a state directory and one in memory, with files in both."""
+    """The directories of a Pod: on disk and in memory, with files in both."""
     root, memory = tmp_path / "root", tmp_path / "memory"
     directory = root / "pod-1"
     (directory / "volumes").mkdir(parents=True)
@@ -33,7 +33,7 @@ def left(tmp_path):
 
 @pytest.fixture
 def clean(left):
-    """Runs the cleaner; `act` gets the pipe that keeps it waiting."""
+    """Runs the cleaner; `act` gets the pipe that the cleaner waits for."""
 
     def clean(act, seconds="0"):
         reader, writer = os.pipe()
@@ -62,14 +62,14 @@ def close(writer, _):
     os.close(writer)
 
 
-def test_all_is_removed_when_the_pipe_is_closed(clean, left, fake_podman):
+def test_everything_is_removed_when_the_pipe_is_closed(clean, left, fake_podman):
     assert clean(close) == ""
     assert fake_podman.asked() == ["pod rm --force --ignore --time 0 pod-1"]
     assert not os.path.exists(left.memory)
     assert not os.path.exists(os.path.dirname(left.directory))
 
 
-def test_a_byte_in_the_pipe_keeps_the_files_and_the_stopped_pod(clean, left, fake_podman):
+def test_byte_in_the_pipe_keeps_files_and_stops_the_pod(clean, left, fake_podman):
     def keep(writer, _):
         os.write(writer, b"k")
         os.close(writer)
@@ -80,7 +80,7 @@ def test_a_byte_in_the_pipe_keeps_the_files_and_the_stopped_pod(clean, left, fak
     assert sorted(os.listdir(left.directory)) == ["engine", "volumes"]
 
 
-def test_a_pod_that_has_lasted_too_long_is_stopped(clean, left, fake_podman):
+def test_pod_past_its_deadline_is_stopped(clean, left, fake_podman):
     def wait(writer, process):
         while not fake_podman.asked():
             assert process.poll() is None
@@ -94,15 +94,13 @@ RM = "pod rm --force --ignore --time 0 pod-1"
 
 
 @pytest.mark.parametrize(
-    ("code", "errors", "told"),
+    ("code", "errors", "message"),
     [(125, "Error: device busy\n", "Error: device busy"), (-9, "", "podman was killed by signal 9")],
 )
-def test_the_note_of_a_pod_that_is_not_removed_stays_until_a_later_run_removes_it(
-    clean, left, fake_podman, code, errors, told
-):
+def test_later_run_removes_a_pod_that_could_not_be_removed(clean, left, fake_podman, code, errors, message):
     fake_podman.answer("pod rm", errors=errors, code=code)
     assert clean(close) == (
-        f"monopod: podman cannot remove the pod pod-1: {told}; the next run with podman tries again\n"
+        f"monopod: podman cannot remove the pod pod-1: {message}; the next run with podman tries again\n"
     )
     assert fake_podman.asked() == [RM] * cleaner.TRIES
     assert os.path.exists(f"{left.directory}/volumes/file")
@@ -113,14 +111,14 @@ def test_the_note_of_a_pod_that_is_not_removed_stays_until_a_later_run_removes_i
     assert not os.path.exists(left.memory)
 
 
-def test_a_podman_that_is_killed_is_asked_again(clean, left, fake_podman):
+def test_killed_podman_is_retried(clean, left, fake_podman):
     fake_podman.answer("pod rm", code=-9, times=1)
     assert clean(close) == ""
     assert fake_podman.asked() == [RM] * 2
     assert not os.path.exists(left.directory)
 
 
-def test_a_podman_that_cannot_be_run_leaves_the_note(left, monkeypatch, capsys):
+def test_removal_is_recorded_if_podman_cannot_run(left, monkeypatch, capsys):
     monkeypatch.setenv("PATH", left.directory)
     left.remove()
     assert "cannot run podman: No such file or directory; the next run" in capsys.readouterr().err
@@ -128,8 +126,8 @@ def test_a_podman_that_cannot_be_run_leaves_the_note(left, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("after", range(6))
-def test_a_cleaner_that_is_killed_leaves_what_the_next_run_removes(left, fake_podman, monkeypatch, after):
-    """Killed at each place where it removes something of the state directory itself."""
+def test_next_run_finishes_the_work_of_a_killed_cleaner(left, fake_podman, monkeypatch, after):
+    """It is killed at each removal in the state directory."""
     calls = [0]
 
     def until_then(function):
@@ -155,10 +153,10 @@ def test_a_cleaner_that_is_killed_leaves_what_the_next_run_removes(left, fake_po
     assert not os.path.exists(left.directory) or os.listdir(left.directory) == []
 
 
-def test_signals_of_the_terminal_are_the_runner_s_to_handle(clean, left, fake_podman):
+def test_cleaner_ignores_signals_of_the_terminal(clean, left, fake_podman):
     def interrupt(writer, process):
         fake_podman.answer("pod stop")
-        while not fake_podman.asked():  # then it has long set its handlers
+        while not fake_podman.asked():  # by then it has set its handlers
             assert process.poll() is None
         for number in (1, 2, 15):
             process.send_signal(number)
@@ -168,12 +166,12 @@ def test_signals_of_the_terminal_are_the_runner_s_to_handle(clean, left, fake_po
     assert fake_podman.asked()[-1].startswith("pod rm")
 
 
-def test_what_was_abandoned_is_removed_and_what_is_locked_is_not(left, fake_podman):
+def test_abandoned_but_not_locked_directories_are_removed(left, fake_podman):
     root = os.path.dirname(left.directory)
     for name in ("of-the-host", "kept"):
         os.mkdir(f"{root}/{name}")
     with open(f"{root}/kept/engine", "w") as file:
-        json.dump({"name": "kept", "memory": "/none"}, file)  # without a lock it is there on purpose
+        json.dump({"name": "kept", "memory": "/none"}, file)  # without a lock it was kept on purpose
     with open(f"{left.directory}/lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         cleaner.remove_abandoned(root)

@@ -1,4 +1,4 @@
-"""What podman says of itself, and its errors in words."""
+"""Checking podman's version, and its error messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOG = 'time="2026-01-02T03:04:05Z" level=%s msg=%s\n'
         ("\n \nError: with blank lines\n\n", "with blank lines"),
     ],
 )
-def test_errors_come_without_what_decorates_them(written, expected):
+def test_errors_are_shown_without_decoration(written, expected):
     assert command.in_words(written) == expected
 
 
@@ -33,7 +33,7 @@ def info(version="4.3.1", *, is_remote=False):
 
 
 @pytest.mark.parametrize("version", ["4.3.0", "4.3.1-rhel", "4.10.0", "5.0.0-dev", "10.0"])
-def test_podman_4_3_and_later_will_do(fake_podman, version):
+def test_podman_4_3_and_later_are_accepted(fake_podman, version):
     fake_podman.answer("info", info(version))
     command.check()
 
@@ -48,20 +48,20 @@ def test_podman_4_3_and_later_will_do(fake_podman, version):
         ({"code": 1}, "podman does not work here: podman info ended with exit code 1"),
     ],
 )
-def test_another_podman_is_told_why_it_will_not_do(fake_podman, answer, message):
+def test_unsuitable_podman_is_rejected_with_a_reason(fake_podman, answer, message):
     fake_podman.answer("info", **answer)
     with pytest.raises(BackendUnavailableError) as error:
         command.check()
     assert str(error.value).startswith(message)
 
 
-def test_without_podman_the_host_backend_is_named(monkeypatch, tmp_path):
+def test_missing_podman_suggests_the_host_backend(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BackendUnavailableError, match="podman is not installed; use --backend host"):
         command.check()
 
 
-def test_a_failed_command_is_an_error_with_what_it_said(fake_podman):
+def test_failed_command_raises_its_message(fake_podman):
     fake_podman.answer("pod rm", errors="Error: it is not there\n", code=1)
     with pytest.raises(PodmanError, match=r"^it is not there$"):
         command.run("pod", "rm", "x")

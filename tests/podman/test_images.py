@@ -1,4 +1,4 @@
-"""Which images are pulled, and what is said if they cannot be."""
+"""Pulling images, and the reasons if they cannot be pulled."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FAILED = {"errors": "Error: no route to the registry\n", "code": 125}
         ("localhost:5000/tool", "", True, True),
     ],
 )
-def test_an_image_is_pulled_as_kubelet_would(name, policy, is_here, expected):
+def test_images_are_pulled_as_by_kubelet(name, policy, is_here, expected):
     assert must_pull(name, policy, is_here=is_here) is expected
 
 
@@ -49,7 +49,7 @@ def pod(*images, **fields):
 
 @pytest.fixture
 def here(fake_podman):
-    """Says which images are here, and as whom they run; nothing else is, and nothing can be pulled."""
+    """Sets the local images and their users; there are no others, and nothing can be pulled."""
 
     def here(**users):
         for name, user in {RUNTIME: "65532:65532", **users}.items():
@@ -61,17 +61,17 @@ def here(fake_podman):
     return here
 
 
-def test_what_images_say_is_returned_and_nothing_is_pulled_that_is_here(here):
-    podman, told = here(**{"a:1": "worker", "b:1": ""}), []
-    provided = provide(pod("a:1", "b:1", "a:1"), RUNTIME, told.append)
+def test_local_images_are_inspected_and_not_pulled(here):
+    podman, warnings = here(**{"a:1": "worker", "b:1": ""}), []
+    provided = provide(pod("a:1", "b:1", "a:1"), RUNTIME, warnings.append)
     images = provided.images
     assert provided.missing == {}
     assert {name: image.user for name, image in images.items()} == {"a:1": "worker", "b:1": "", RUNTIME: "65532:65532"}
-    assert told == []
+    assert warnings == []
     assert not any(line.startswith("pull") for line in podman.asked())
 
 
-def test_images_that_are_not_to_be_had_have_the_reasons_of_kubelet(here):
+def test_missing_images_have_the_reasons_of_kubelet(here):
     here(**{"a:1": ""})
     provided = provide(pod("a:1", "b:1", "localhost/c:1", "b:1"), RUNTIME, lambda _: None)
     assert set(provided.images) == {RUNTIME, "a:1"}
@@ -81,7 +81,7 @@ def test_images_that_are_not_to_be_had_have_the_reasons_of_kubelet(here):
     }
 
 
-def test_nothing_runs_without_the_newest_runtime_image_if_that_was_asked_for(here):
+def test_newest_runtime_image_is_required_if_requested(here):
     here(**{"a:1": ""})
     wanted = pod()
     wanted["spec"]["initContainers"][0].update(image="a:1", imagePullPolicy="Always")
@@ -89,20 +89,20 @@ def test_nothing_runs_without_the_newest_runtime_image_if_that_was_asked_for(her
         provide(wanted, "a:1", lambda _: None)
 
 
-def test_what_makes_the_runtime_image_is_told(here):
+def test_missing_runtime_image_names_the_command_that_builds_it(here):
     here()
     with pytest.raises(BackendUnavailableError, match=r"localhost/other:1 is not here; `make image`"):
         provide(pod(), "localhost/other:1", lambda _: None)
 
 
-def test_an_image_that_is_here_will_do_if_a_newer_one_cannot_be_had(here):
+def test_local_image_is_used_if_a_newer_image_cannot_be_pulled(here):
     here(**{"a:latest": ""})
-    told = []
-    assert "a:latest" in provide(pod("a:latest"), RUNTIME, told.append).images
-    assert told[-1] == "cannot pull image a:latest, using the local copy: no route to the registry"
+    warnings = []
+    assert "a:latest" in provide(pod("a:latest"), RUNTIME, warnings.append).images
+    assert warnings[-1] == "cannot pull image a:latest, using the local copy: no route to the registry"
 
 
-def test_an_image_that_is_always_to_be_pulled_is_not_replaced_by_the_one_that_is_here(here):
+def test_local_image_is_not_used_with_pull_policy_always(here):
     here(**{"a:latest": ""})
     provided = provide(pod("a:latest", imagePullPolicy="Always"), RUNTIME, lambda _: None)
     assert set(provided.images) == {RUNTIME}

@@ -1,4 +1,4 @@
-"""Logs as podman's monitor writes them, read while they grow: what was written comes out, whatever the pieces."""
+"""Logs as podman's monitor writes them, read correctly while they grow in any pieces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WRITES = st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.lists(PART
 
 
 def logged(stream: str, data: bytes) -> bytes:
-    """One read of the monitor in its log: a line for each line, and one with the tag P for what has no newline yet."""
+    """Return the log lines of one read of the monitor: complete lines, and a line with the tag P without a newline."""
     lines = data.split(b"\n")
     tagged = [(b"F", line) for line in lines[:-1]] + ([(b"P", lines[-1])] if lines[-1] else [])
     return b"".join(b" ".join((TIME, stream.encode(), tag, line)) + b"\n" for tag, line in tagged)
@@ -29,7 +29,7 @@ def merged(writes):
 
 
 @given(WRITES, st.lists(st.integers(0, 10_000)))
-def test_what_was_written_comes_out_however_the_log_grows(writes, cuts):
+def test_log_is_read_correctly_while_it_grows(writes, cuts):
     log = b"".join(logged(*write) for write in writes)
     edges = [0, *sorted(cut % (len(log) + 1) for cut in cuts), len(log)]
     read = []
@@ -44,7 +44,7 @@ def test_what_was_written_comes_out_however_the_log_grows(writes, cuts):
     assert merged(read) == merged(writes)
 
 
-def test_a_log_that_is_longer_than_one_read_comes_in_several():
+def test_long_log_is_read_in_parts():
     line = b"x" * 1000
     with tempfile.NamedTemporaryFile() as file:
         file.write(logged("stdout", (line + b"\n") * 3000))
@@ -56,17 +56,17 @@ def test_a_log_that_is_longer_than_one_read_comes_in_several():
     assert merged(itertools.chain(*pieces)) == [("stdout", (line + b"\n") * 3000)]
 
 
-def test_what_is_no_line_of_a_log_is_passed_on():
+def test_malformed_log_lines_are_passed_on():
     assert parse(b"something else") == ("stderr", b"something else\n")
     assert parse(b"") == ("stderr", b"\n")
 
 
-def test_further_tags_mean_nothing():
+def test_unknown_tags_are_ignored():
     assert parse(TIME + b" stdout P:more half") == ("stdout", b"half")
     assert parse(TIME + b" stdout F") == ("stdout", b"\n")
 
 
-def test_a_log_that_is_kept_without_its_marks(tmp_path):
+def test_kept_log_has_no_marks(tmp_path):
     true, forged = mark("0" * 32), mark("1" * 32)
     time = b"2026-01-01T00:00:00.000000000+00:00"
     lines = [

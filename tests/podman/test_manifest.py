@@ -1,4 +1,4 @@
-"""From a compiled Pod to what podman plays: nothing is left to podman that it would pass over."""
+"""The manifest for podman, made from a compiled Pod: nothing is left to podman that it would ignore."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOUNT = {"name": "v", "mountPath": "/v"}
 
 @pytest.fixture
 def play(tmp_path):
-    """Makes a manifest of containers and further fields of the spec."""
+    """Makes a manifest from containers and other fields of the spec."""
 
     def play(*containers, user="", keep=False, config_maps=None, secrets=None, **spec):
         coordinator = {"name": "coordinator", "image": "runtime:1"}
@@ -40,7 +40,7 @@ def played(made, name="c"):
 
 
 def bound(made, name="c"):
-    """What is bound where in a container: (path of this machine, read only or not) by path of the container."""
+    """Return the binds of a container: (path of this machine, whether it is read-only) by path in the container."""
     paths = {each["name"]: each["hostPath"]["path"] for each in made.manifest["spec"]["volumes"]}
     return {
         mount["mountPath"]: (paths[mount["name"]], mount.get("readOnly", False))
@@ -48,7 +48,7 @@ def bound(made, name="c"):
     }
 
 
-def test_variables_are_plain_values_and_are_put_into_the_command(play):
+def test_variables_are_resolved_in_the_environment_and_the_command(play):
     settings = {"settings": {"data": {"host": "h", "port": "1"}}}
     made = play(
         container(
@@ -69,7 +69,7 @@ def test_variables_are_plain_values_and_are_put_into_the_command(play):
 
 
 @pytest.mark.parametrize(("medium", "directory"), [("", "volumes/v"), ("Memory", "memory/volume-v")])
-def test_limits_of_volumes_are_to_be_watched(play, medium, directory):
+def test_volume_limits_are_watched(play, medium, directory):
     volumes = [
         {"name": "v", "emptyDir": {"medium": medium, "sizeLimit": "1.5Mi"}},
         {"name": "free", "emptyDir": {"medium": medium}},
@@ -114,13 +114,13 @@ def test_volumes_are_directories_and_files_of_this_machine(play):
     assert [(file.path, file.data, file.mode) for file in secret.files] == [("k", b"x", 0o400)]
 
 
-def test_what_is_kept_is_on_the_disk_and_needs_no_mount(play):
+def test_kept_files_are_on_disk_and_need_no_mount(play):
     volumes = [{"name": "v", "emptyDir": {"medium": "Memory"}}]
     made = play(container(volumeMounts=[MOUNT]), volumes=volumes, keep=True)
     assert made.volumes == (DirectoryVolume("/state/volumes/v"),)
 
 
-def test_host_aliases_are_in_a_file_of_monopods(play):
+def test_host_aliases_are_in_a_file_of_monopod(play):
     aliases = [{"ip": "10.1.2.3", "hostnames": ["one", "two"]}]
     made = play(container(), hostAliases=aliases)
     assert "hostAliases" not in made.manifest["spec"]
@@ -129,18 +129,18 @@ def test_host_aliases_are_in_a_file_of_monopods(play):
     assert b"10.1.2.3\tone two\n" in volume.files[0].data
 
 
-def test_a_hosts_file_of_the_author_s_is_left_alone(play):
+def test_hosts_file_of_the_author_is_not_replaced(play):
     mount = {"name": "v", "mountPath": "/etc/hosts"}
     volumes = [{"name": "v", "hostPath": {"path": "/usr"}}]
     made = play(container(volumeMounts=[mount]), volumes=volumes, hostAliases=[{"ip": "10.1.2.3", "hostnames": ["x"]}])
     assert bound(made)["/etc/hosts"] == ("/usr", False)
 
 
-def test_without_aliases_podman_makes_the_hosts_file(play):
+def test_podman_writes_the_hosts_file_without_aliases(play):
     assert bound(play(container())) == {}
 
 
-def test_the_group_of_the_volumes_is_one_of_every_container(play):
+def test_every_container_has_the_group_of_the_volumes(play):
     made = play(container(), securityContext={"fsGroup": 7, "supplementalGroups": [8, 7]})
     assert made.volume_group == 7
     assert made.manifest["spec"]["securityContext"] == {"supplementalGroups": [8, 7]}
@@ -160,12 +160,12 @@ def test_the_group_of_the_volumes_is_one_of_every_container(play):
         ({}, {"capabilities": {"drop": ["ALL"]}}, "", {"capabilities": {"drop": ["ALL"]}}),
     ],
 )  # fmt: skip
-def test_a_container_s_own_context_wins_over_that_of_the_pod(play, of_pod, own, user, expected):
+def test_container_security_context_overrides_the_pod(play, of_pod, own, user, expected):
     made = play(container(securityContext=own), securityContext=of_pod, user=user)
     assert played(made)["securityContext"] == expected
 
 
-def test_limits_stay_and_requests_go(play):
+def test_limits_are_kept_and_requests_dropped(play):
     resources = {"requests": {"cpu": "1"}, "limits": {"cpu": "2", "memory": "1Gi", "nvidia.com/gpu": 1}}
     made = play(container(resources=resources))
     assert played(made)["resources"] == {"limits": {"cpu": "2", "memory": "1Gi"}}
@@ -187,13 +187,13 @@ def test_limits_stay_and_requests_go(play):
         ({}, {"volumes": [{"name": "w", "csi": {"driver": "d"}}]}, "volume w: a csi volume needs a cluster"),
     ],
 )  # fmt: skip
-def test_what_would_be_lost_is_refused(play, fields, spec, problem):
+def test_fields_that_podman_ignores_are_refused(play, fields, spec, problem):
     with pytest.raises(PodRefusedError) as error:
         play(container(**fields), **{"volumes": [{"name": "v", "emptyDir": {}}], **spec})
     assert [text for text in error.value.problems if text.startswith(problem)]
 
 
-def test_a_sub_path_that_leads_out_by_a_link_is_refused(play, tmp_path):
+def test_sub_path_that_escapes_by_a_link_is_refused(play, tmp_path):
     (tmp_path / "link").symlink_to("/etc")
     mount = {**MOUNT, "subPath": "link/x"}
     with pytest.raises(PodRefusedError, match="leads out of its volume"):
@@ -214,16 +214,16 @@ def test_a_sub_path_that_leads_out_by_a_link_is_refused(play, tmp_path):
         ({}, {"hostPID": True}, "spec.hostPID"),
     ],
 )  # fmt: skip
-def test_what_has_no_effect_is_told(play, fields, spec, what):
+def test_fields_without_effect_are_reported(play, fields, spec, what):
     made = play(container(**fields), **spec)
     assert made.warnings == (f"without effect on the podman backend: {what}",)
 
 
-def test_a_directory_of_this_machine_that_has_to_be_made_is_told(play, tmp_path):
+def test_created_host_directory_is_reported(play, tmp_path):
     made = play(container(), volumes=[{"name": "v", "hostPath": {"path": f"{tmp_path}/gone"}}])
     assert made.warnings == (f"volume v: there was no {tmp_path}/gone, so it is an empty directory",)
 
 
-def test_what_is_usual_is_not_warned_of(play):
+def test_usual_fields_cause_no_warning(play):
     made = play(container(securityContext={"seccompProfile": {"type": "RuntimeDefault"}, "procMount": "Default"}))
     assert made.warnings == ()

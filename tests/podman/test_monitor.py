@@ -1,4 +1,4 @@
-"""Whether a container's monitor has ended, and so written all that it had to."""
+"""Whether a container's monitor has ended and has therefore written the whole log."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ os.read(0, 1)
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts a process of some name, and returns what looks at it, and what ends it."""
+    """Starts a process with a name; returns its Monitor, and a function that ends it."""
     processes = []
 
     def start(name):
@@ -43,11 +43,11 @@ def start(tmp_path):
         process.stdout.close()
 
 
-def test_one_that_runs_and_ends(start):
+def test_monitor_that_runs_and_ends(start):
     monitor, end, process = start(NAME)
     assert not monitor.has_ended()
     end()
-    assert monitor.has_ended()  # though nobody has waited for it
+    assert monitor.has_ended()  # although nothing has waited for it
     process.wait()
     assert monitor.has_ended()
 
@@ -57,7 +57,7 @@ def test_another_process_has_its_number(start):
 
 
 @pytest.mark.parametrize("content", [None, "", "x\n"])
-def test_one_that_has_not_started(tmp_path, content):
+def test_monitor_that_has_not_started(tmp_path, content):
     if content is not None:
         (tmp_path / "pid").write_text(content)
     assert not Monitor(str(tmp_path / "pid")).has_ended()

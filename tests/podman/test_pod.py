@@ -1,4 +1,4 @@
-"""What follows when a podman has ended: nothing, before the containers were looked at."""
+"""The end of a podman process has no effect until the containers were inspected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STATES = {"running": ("running", 0), "ended": ("exited", 0), "killed": ("exited"
 
 
 class Containers:
-    """A Pod whose containers are in states that the test chooses. ``spawned`` are the podmans that were started."""
+    """A Pod whose containers are in states chosen by the test. ``spawned`` are the started podman processes."""
 
     def __init__(self, directory, monkeypatch):
         self.directory = directory
@@ -50,7 +50,7 @@ class Containers:
         return events
 
     def end(self, number=-1):
-        """Let the podman end that was started last; return what it was asked."""
+        """End the last podman process; return its arguments."""
         arguments, ended = self.spawned.pop(number)
         ended("")
         return arguments
@@ -61,7 +61,7 @@ def containers(tmp_path, monkeypatch):
     return Containers(tmp_path, monkeypatch)
 
 
-def test_a_container_that_has_ended_before_its_entrypoint_was_there_was_not_started(containers):
+def test_container_that_ended_before_its_entrypoint_never_started(containers):
     containers.be("running", "killed", "running")
     containers.alive("b")
     containers.pod._all_started("")
@@ -69,7 +69,7 @@ def test_a_container_that_has_ended_before_its_entrypoint_was_there_was_not_star
     assert containers.reported() == [ContainerNotStarted("a", "StartError", why)]
 
 
-def test_a_container_whose_entrypoint_is_not_there_yet_is_waited_for(containers):
+def test_container_without_an_entrypoint_yet_is_awaited(containers):
     containers.be("running", "running", "running")
     containers.alive("b")
     containers.pod._all_started("")
@@ -80,7 +80,7 @@ def test_a_container_whose_entrypoint_is_not_there_yet_is_waited_for(containers)
     assert [event.container for event in containers.reported()] == ["a"]
 
 
-def test_a_wait_that_ends_too_early_is_made_again(containers):
+def test_early_end_of_a_wait_is_retried(containers):
     containers.alive("a", "b")
     containers.be("running", "running", "running")
     containers.pod._all_started("")
@@ -94,7 +94,7 @@ def test_a_wait_that_ends_too_early_is_made_again(containers):
     assert containers.reported()[-1].status["phase"] == "Succeeded"
 
 
-def test_waits_that_never_last_end_at_some_time(containers):
+def test_repeated_early_ends_of_waits_give_up(containers):
     containers.alive("a", "b")
     containers.be("running", "running", "running")
     containers.pod._all_started("")
@@ -104,8 +104,8 @@ def test_waits_that_never_last_end_at_some_time(containers):
         containers.end()
 
 
-def test_a_pod_that_was_killed_while_it_was_started_is_killed_again(containers):
-    """What podman has started in the meantime would wait for a coordinator that is gone."""
+def test_pod_killed_during_its_start_is_killed_again(containers):
+    """Containers that podman started in the meantime would wait for a coordinator that is gone."""
 
     class Starter:
         asked = ()
@@ -130,7 +130,7 @@ def test_a_pod_that_was_killed_while_it_was_started_is_killed_again(containers):
     assert containers.spawned[-1][0] == ["wait", "coordinator", "a"]
 
 
-def test_a_pod_that_somebody_has_removed_has_failed(containers, monkeypatch):
+def test_removed_pod_has_failed(containers, monkeypatch):
     monkeypatch.setattr(containers.pod, "_reap", lambda descriptor: "")
     containers.pod._processes[7] = type("Running", (), {"ended": lambda self, said: containers.pod._finish()})()
     containers.pod._ended(7)
@@ -147,5 +147,5 @@ def test_a_pod_that_somebody_has_removed_has_failed(containers, monkeypatch):
         ({"ImageName": "a/b:1", "ImageDigest": "", "Image": "1234"}, "sha256:1234"),
     ],
 )
-def test_the_identity_of_a_container_is_as_kubernetes_tells_it(image, image_id):
+def test_container_identity_has_the_form_of_kubernetes(image, image_id):
     assert _identity({"Id": "abc", **image}) == {"imageID": image_id, "containerID": "podman://abc"}

@@ -1,4 +1,4 @@
-"""What an API server and kubelet answer when something is not as it should be, word for word: (status, body, headers).
+"""Error answers of an API server and of kubelet, verbatim: (status, body, headers).
 
 From Kubernetes' source: apimachinery/pkg/api/errors (the constructors of Status objects), apiserver's ResponseChecker
 (what kubelet answers, as the API server passes it on), ``responsewriters.ErrorToAPIStatus`` (errors that are no Status:
@@ -29,18 +29,18 @@ def missing(resource, name):
 
 
 def unseen_log(pod):
-    """Between binding and kubelet's first look: kubelet's 404, by the ResponseChecker."""
+    """Between binding and kubelet's first sync: kubelet's 404, through the ResponseChecker."""
     text = f"the server could not find the requested resource ( pods/log {pod})"
     return status(404, "NotFound", text, kind="pods/log", name=pod)
 
 
 def unreachable_log(namespace, pod, container):
-    """An error that is no Status."""
+    """An error that is not a Status."""
     return status(500, "", f'Get "{KUBELET}/containerLogs/{namespace}/{pod}/{container}?follow=true": {REFUSED}')
 
 
 def unready_log(pod, code=503):
-    """An answer of kubelet's, or of a tunnel to it, that the ResponseChecker knows nothing about."""
+    """An answer of kubelet, or of a tunnel to it, that the ResponseChecker does not know."""
     words = {
         502: 'an error on the server ("unknown") has prevented the request from succeeding',
         503: "the server is currently unable to handle the request",
@@ -62,7 +62,7 @@ def unavailable(pod, container):
 
 
 def never_ran(pod, container):
-    """The container has terminated without ever having had an id."""
+    """The container has terminated and never had an id."""
     return status(400, "BadRequest", f'container "{container}" in pod "{pod}" is terminated')
 
 
@@ -101,7 +101,7 @@ def unauthorized():
 
 
 def _kubelet_text(code, text):
-    """What kubelet answers to a command, which the API server passes on as it is (UpgradeAwareHandler)."""
+    """Kubelet's answer to a command, which the API server passes on unchanged (UpgradeAwareHandler)."""
     return code, f"{text}\n"
 
 

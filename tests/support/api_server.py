@@ -1,12 +1,12 @@
-"""A Kubernetes API server as far as monopod talks to one: a real server on a loopback port, with no cluster behind it.
+"""The part of a Kubernetes API server that monopod uses: a real server on a loopback port, without a cluster.
 
 Rules:
 
-- What a request means, and what comes back, is as the Kubernetes API documents it: resourceVersions, watches with
+- Requests and answers follow the documentation of the Kubernetes API: resourceVersions, watches with
   bookmarks and 410 Gone, logs as kubelet writes them, exec over a WebSocket, Status objects for refusals.
-- What happens in a Pod is for the test to say (`set_status`, `write_log`), or for a `kubelet` that really runs it
+- The test decides what happens in a Pod (`set_status`, `write_log`), or a `kubelet` runs it for real
   (``host_kubelet``).
-- What goes wrong is for the test to say too: `refuse`, `answer_next`, `throttle`, `set_node`, `cut_logs`,
+- The test also causes failures: `refuse`, `answer_next`, `throttle`, `set_node`, `cut_logs`,
   `drop_streams`, `forget_versions`, `replace`, `stop`. The answers are those of Kubernetes' source (``api_answers``).
 """
 
@@ -46,7 +46,7 @@ class Log:
 
 
 class ApiServer:
-    """The server. All of its state is behind one lock, which also wakes whoever waits for a change."""
+    """The server. One lock guards all of its state and wakes the threads that wait for a change."""
 
     def __init__(self):
         self.changed = threading.Condition(threading.RLock())
@@ -72,7 +72,7 @@ class ApiServer:
     # For tests
 
     def start(self):
-        """Listen; on the port of before, if there was one."""
+        """Listen; on the previous port, if there was one."""
         handler = type("Handler", (_Handler,), {"api": self})
         ThreadingHTTPServer.allow_reuse_address = True
         self.server = _Server(("127.0.0.1", self.port), handler)
@@ -80,7 +80,7 @@ class ApiServer:
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self):
-        """End: every connection breaks, and none is taken."""
+        """Stop: break every connection, and accept no others."""
         self.drop_streams()
         self.server.shutdown()
         self.server.server_close()
@@ -96,13 +96,13 @@ class ApiServer:
             self.changed.notify_all()
 
     def forget_versions(self):
-        """Answer 410 Gone to who asks for changes since a version up to now."""
+        """Answer 410 Gone to watches from a version up to now."""
         with self.changed:
             self.counter += 1
             self.oldest = self.counter
 
     def refuse(self, verb, resource, status=403, message=None, reason="Forbidden"):
-        """Refuse requests: by RBAC, unless it is said otherwise."""
+        """Refuse requests, by default with the answer of RBAC."""
         message = message or (
             f'{resource} is forbidden: User "jane" cannot {verb} resource "{resource}" in API group "" '
             f'in the namespace "ci"'
@@ -110,16 +110,16 @@ class ApiServer:
         self.refusals[verb, resource] = api_answers.status(status, reason, message, kind=resource.partition("/")[0])
 
     def answer_next(self, method, ending, answer, times=1):
-        """Give the next so many requests whose path ends so an answer: (status, body) or (status, body, headers)."""
+        """Answer the next requests whose path has this ending with (status, body) or (status, body, headers)."""
         with self.changed:
             self.answers.append([method, ending, times, answer])
 
     def throttle(self, times, method="GET", ending=""):
-        """Answer that there are too many requests, as the API server's filter for fairness does."""
+        """Answer 429 Too Many Requests, as the API server's filter for fairness does."""
         self.answer_next(method, ending, api_answers.throttled(), times)
 
     def set_node(self, state):
-        """Let the node of all Pods be in a state; logs that are being sent break unless it is ready."""
+        """Set the state of the node of all Pods; open log streams break unless it is ready."""
         with self.changed:
             self.node = state
             if state != "ready":
@@ -127,7 +127,7 @@ class ApiServer:
             self.changed.notify_all()
 
     def replace(self, name, **status):
-        """Let a Pod be gone and another of its name be there, with logs of its own."""
+        """Replace a Pod with another Pod of the same name, with its own logs."""
         with self.changed:
             key = next(key for key in self.objects if key[0] == "pods" and key[2] == name)
             pod = copy.deepcopy(self.objects[key])
@@ -141,7 +141,7 @@ class ApiServer:
             self._store(*key[:2], pod, "ADDED")
 
     def take_answer(self, method, path):
-        """Return the answer that a test wants a request to get, if it does; with the lock."""
+        """Return the answer that a test has set for a request, if any; called with the lock."""
         for each in self.answers:
             if each[0] == method and path.endswith(each[1]) and each[2]:
                 each[2] -= 1
@@ -149,11 +149,11 @@ class ApiServer:
         return None
 
     def cut_logs(self, *cuts):
-        """Cut the next log streams, each after so many bytes, as (bytes, whether it ends as if it was complete)."""
+        """Cut the next log streams, given as (number of bytes, whether the stream ends as if it were complete)."""
         self.cuts = list(cuts)
 
     def put(self, resource, namespace, item):
-        """Put an object there."""
+        """Store an object."""
         with self.changed:
             return self._store(resource, namespace, copy.deepcopy(item), "ADDED")
 
@@ -189,7 +189,7 @@ class ApiServer:
             self.changed.notify_all()
 
     def remove(self, name):
-        """Let a Pod be gone."""
+        """Remove a Pod."""
         with self.changed:
             for key in [key for key in self.objects if key[0] == "pods" and key[2] == name]:
                 self._remove(key)
@@ -202,20 +202,20 @@ class ApiServer:
             self.changed.notify_all()
 
     def close_log(self, pod, container):
-        """End a container's log: it does not run any more."""
+        """End a container's log, since it has ended."""
         with self.changed:
             self.logs[pod, container][-1].is_closed = True
             self.changed.notify_all()
 
     def restart_log(self, pod, container):
-        """Begin a new log, as a container has that was started again."""
+        """Start a new log, like the log of a restarted container."""
         with self.changed:
             self.logs[pod, container][-1].is_closed = True
             self.logs[pod, container].append(Log())
             self.changed.notify_all()
 
     def wait_for(self, predicate):
-        """Wait until something holds, looking each time that something has changed."""
+        """Wait until a predicate holds; it is evaluated after each change."""
         with self.changed:
             assert self.changed.wait_for(predicate, 300)
 
@@ -223,7 +223,7 @@ class ApiServer:
         """Return how many requests with this method had a path with this ending."""
         return sum(each[0] == method and each[1].endswith(ending) for each in self.requests)
 
-    # What requests do; with the lock
+    # What requests do; called with the lock
 
     def create(self, resource, namespace, item):
         metadata = item["metadata"]
@@ -319,7 +319,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, *_):
-        pass  # a client that goes away is no error here
+        pass  # a client may disconnect
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -460,7 +460,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_log(log, options.get("sinceTime"), cut, generation, is_followed=is_followed)
 
     def _reason(self, namespace, pod, container):
-        """Return why a container waits, as kubelet has it."""
+        """Return kubelet's reason why a container is waiting."""
         status = self.api.objects["pods", namespace, pod].get("status") or {}
         for kind in ("initContainerStatuses", "containerStatuses"):
             for each in status.get(kind, ()):
@@ -469,7 +469,7 @@ class _Handler(BaseHTTPRequestHandler):
         return "PodInitializing"
 
     def _send_log(self, log, since, cut, generation, *, is_followed):
-        """Send a log; as kubelet, which does not even begin to answer who follows one before there is a line."""
+        """Send a log. Like kubelet, send no response headers to a follower before there is a line."""
         sent, position, is_new_line, has_begun = 0, 0, True, False
         earliest = 0 if since is None else int(datetime.fromisoformat(since).timestamp()) * 10**9
         while True:

@@ -12,7 +12,7 @@ MISSING = [program for program in ("chromium", "chromedriver") if shutil.which(p
 
 @contextlib.contextmanager
 def chromium(*, width=1200, height=900, dark=False, javascript=True):
-    """Start a browser with a window of this size, and end it. Skips the test where there is none."""
+    """Start a browser with a window of this size, and end it. Skips the test if there is no browser."""
     if MISSING:
         pytest.skip(f"{' and '.join(MISSING)} not installed")
     options = webdriver.ChromeOptions()

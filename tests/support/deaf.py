@@ -1,6 +1,6 @@
-"""A caller that blocks and ignores every signal, and what a process has of that: for `exec`, and as a program.
+"""A program that blocks and ignores every signal before `exec`, and the signals that a process blocks and ignores.
 
-``python deaf.py PROGRAM ARGUMENT...`` executes a program so.
+``python deaf.py PROGRAM ARGUMENT...`` executes a program that way.
 """
 
 import contextlib
@@ -23,9 +23,9 @@ def become_deaf() -> None:
 
 
 def signals_of(status: str) -> tuple[set[int], set[int]]:
-    """Return which signals a process blocks and which it ignores, from its /proc/PID/status (man proc_pid_status).
+    """Return the signals that a process blocks and ignores, from its /proc/PID/status (man proc_pid_status).
 
-    The two that the C library keeps for itself (32 and 33) are left out: no program can name them (man nptl).
+    The two internal signals of the C library (32 and 33) are left out: programs cannot use them (man nptl).
     """
     fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
     return _numbers(fields["SigBlk"]), _numbers(fields["SigIgn"])

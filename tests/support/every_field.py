@@ -1,12 +1,12 @@
-"""A document for each field of each model that can stand in a Tekton document, to see what the compiler makes of it.
+"""A document for each field of each model that can appear in a Tekton document, to test the compiler.
 
 Rules:
 
-- A *site* is a field at one place: ``PipelineRun.spec.pipelineSpec.tasks[0].timeout``. Each field of a model has a site
+- A *site* is a field at one path: ``PipelineRun.spec.pipelineSpec.tasks[0].timeout``. Each field of a model has a site
   for each field of another model that holds that model, at the shortest way there.
-- `Site.documents` gives documents that set the field, and documents that are the same but for it: without it or, if it
-  has to be there, with another value.
-- Values come from the field's type, or from `VALUES`; what else a field needs to make sense is in `WITH`.
+- `Site.documents` returns documents that set the field, and the same documents without it or, if it
+  is required, with another value.
+- Values come from the field's type, or from `VALUES`; other fields that a field requires are in `WITH`.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ Way = tuple[tuple[type[Model], str], ...]
 """From the model of a document down: a model, and the field of it that holds the next one."""
 
 REMOTE = "http://127.0.0.1:1"
-"""Stands for the address of a server that has the other documents, each under its kind."""
+"""A placeholder for the address of a server that has the other documents, each under its kind."""
 
 _STEPS = [{"name": "compile", "image": "alpine", "script": "true", "results": [{"name": "digest"}]}]
 _PARAM = {"name": "text", "default": "a"}
@@ -217,7 +217,7 @@ AVOIDED = frozenset({
     (Sidecar, "lifecycle"),
     (WorkspaceBinding, "volume_claim_template"),
 })  # fmt: skip
-"""Fields of which little arrives in the Pod: no way to go on if there is another."""
+"""Fields that leave little in the Pod, so they are the last field of a path."""
 
 INSTEAD: dict[tuple[type[Model], str], tuple[str, ...]] = {
     (PipelineRunSpec, "pipeline_ref"): ("pipelineSpec",),
@@ -251,7 +251,7 @@ INSTEAD: dict[tuple[type[Model], str], tuple[str, ...]] = {
     (PipelineTask, "matrix"): ("params",),
     (Sidecar, "script"): ("command",),
 }
-"""Fields that cannot stand beside a field."""
+"""Fields that exclude a field."""
 
 WITH: dict[tuple[type[Model], str], dict[str, Any]] = {
     (Step, "params"): {"ref": {"name": "other"}},
@@ -386,12 +386,12 @@ VALUES: dict[tuple[type[Model] | str, ...], tuple[Any, Any]] = {
         [],
     ),
 }
-"""Two values of a field whose type does not tell what it may be."""
+"""Two values of a field whose type allows too much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A field at one place."""
+    """A field at one path."""
 
     way: Way
     model: type[Model]
@@ -399,7 +399,7 @@ class Site:
 
     @property
     def owner(self) -> type[Model]:
-        """The model that declares the field: `model` itself, or one that it is made from."""
+        """The model that declares the field: `model` itself, or one of its bases."""
         return next(base for base in reversed(self.model.__mro__) if self.field in _declared(base))
 
     @property
@@ -409,7 +409,7 @@ class Site:
 
     @property
     def path(self) -> str:
-        """Where the field is, without the kind: ``spec.tasks[0].name``."""
+        """The path of the field, without the kind: ``spec.tasks[0].name``."""
         return ".".join([*(_name(model, field) + _inside(model, field) for model, field in self.way), self.name])
 
     def __str__(self) -> str:
@@ -440,7 +440,7 @@ def _without_none(annotation: Any) -> Any:
 
 
 def models_in(annotation: Any) -> Iterator[type[Model]]:
-    """Yield the models that a type holds."""
+    """Yield the models in a type."""
     if isinstance(annotation, ForwardRef):  # the Pipeline in a PipelineTask
         yield PipelineSpec
     elif isinstance(annotation, type) and issubclass(annotation, Model):
@@ -450,7 +450,7 @@ def models_in(annotation: Any) -> Iterator[type[Model]]:
 
 
 def ways() -> dict[type[Model], list[Way]]:
-    """Return each model that can stand in a Tekton document, with one way to it for each field that holds it."""
+    """Return each model that can appear in a Tekton document, with one path to it for each field that holds it."""
     shortest = _shortest_ways()
     result: dict[type[Model], list[Way]] = {model: [()] if model in _ROOTS else [] for model in shortest}
     for model, way in shortest.items():
@@ -481,7 +481,7 @@ def _held_by(model: type[Model]) -> Iterator[tuple[str, type[Model]]]:
 
 
 def sites() -> list[Site]:
-    """Return every field of every model, at each of its ways."""
+    """Return every field of every model, at each of its paths."""
     return [
         Site(way, model, field) for model, several in ways().items() for way in several for field in model.model_fields
     ]
@@ -503,7 +503,7 @@ def _with_others(site: Site, which: int) -> Documents:
 
 def _documents(site: Site, which: int) -> Documents:
     root = site.way[0][0] if site.way else site.model
-    result: Documents = json.loads(json.dumps(_ROOTS[root]))  # no part is there twice
+    result: Documents = json.loads(json.dumps(_ROOTS[root]))  # no part occurs twice
     instance = result[0]
     for model, field in site.way:
         instance = _held(instance, model, field)
@@ -526,7 +526,7 @@ def _copy(value: Any) -> Any:
 
 
 def _found(table: Mapping[Any, T], site: Site) -> T | None:
-    """Return what a table has for a site: by the field that holds the model, the model, or its base."""
+    """Return the entry of a table for a site: by the field that holds the model, the model, or its base."""
     keys: list[tuple[type[Model] | str, ...]] = [(site.model, site.field), (site.owner, site.field)]
     if site.way:
         keys.insert(0, (*site.way[-1], site.field))
@@ -534,7 +534,7 @@ def _found(table: Mapping[Any, T], site: Site) -> T | None:
 
 
 def _held(instance: dict[str, Any], model: type[Model], field: str) -> dict[str, Any]:
-    """Return what a field holds, put there if it is not there yet."""
+    """Return the value of a field, which is added if it is missing."""
     info, name = model.model_fields[field], _name(model, field)
     here = Site((), model, field)
     instance.update(_copy(_found(WITH, here) or {}))

@@ -1,4 +1,4 @@
-"""Documents that are small, and of which very much would come: what is said of each of them instead."""
+"""Small documents that would expand to something huge, and the errors that they cause instead."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _task(name: str, declared: tuple[str, ...] = (), **fields: Any) -> Object:
 
 
 def _defaults(count: int, times: int) -> list[Object]:
-    """Return params of which each has the one before in its default, so many times."""
+    """Return params that each contain the previous param in their default, `times` times."""
     first = {"name": "p0", "default": "x" * 100}
     rest = [{"name": f"p{n}", "default": f"$(params.p{n - 1})" * times} for n in range(1, count)]
     return [first, *rest]
@@ -44,7 +44,7 @@ def _doubling_pipelines(depth: int) -> list[Object]:
 
 
 def _nested(depth: int, width: int) -> list[Object]:
-    """Return Pipelines of which each stands `width` times in the one before."""
+    """Return Pipelines that each appear `width` times in the previous Pipeline."""
     inner = [
         _pipeline(f"p{n}", *({"name": f"a{each}", "pipelineRef": {"name": f"p{n + 1}"}} for each in range(width)))
         for n in range(depth)

@@ -1,4 +1,4 @@
-"""What `monopod run -o json` told of a run, for holding one against another and against what is expected."""
+"""The output of `monopod run -o json`, for comparing runs with each other and with the expected outcome."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ENTRYPOINT_SAYS = re.compile(
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """Its exit code, what was on standard output, and the lines on standard error."""
+    """The exit code, standard output, and the lines of standard error."""
 
     code: int
     output: str
@@ -44,7 +44,7 @@ class FinishedRun:
         return condition
 
     def tasks(self) -> dict[str, dict[str, Any]]:
-        """The status of each TaskRun and inner PipelineRun, by its path, those of a matrix with their number."""
+        """The status of each TaskRun and nested PipelineRun by its path; matrix combinations have a number."""
         return dict(_tasks(self.status)) if self.document["kind"] == "PipelineRun" else {}
 
     def reasons(self) -> dict[str, str]:
@@ -60,18 +60,18 @@ class FinishedRun:
         return {each["name"]: {**each, **each.get("terminated", {})} for each in self.tasks()[task]["steps"]}
 
     def lines(self, step: str) -> list[str]:
-        """What a Step wrote, as "task/step", without what is said of it."""
+        """The output of a Step, named "task/step"."""
         found = [match for line in self.messages if (match := _OUTPUT.fullmatch(line))]
         written = (match[3] for match in found if f"{match[1]}/{match[2]}" == step)
         return [line for line in written if not _ENTRYPOINT_SAYS.match(line)]
 
     def all_lines(self) -> dict[str, list[str]]:
-        """What each Step wrote; Sidecars are left out, which may be stopped anywhere."""
+        """The output of each Step; without Sidecars, which may be stopped at any point."""
         steps = {f"{match[1]}/{match[2]}" for line in self.messages if (match := _OUTPUT.fullmatch(line))}
         return {step: self.lines(step) for step in sorted(steps) if "sidecar" not in step}
 
     def comparable(self) -> dict[str, Any]:
-        """The document, without what may differ from run to run, and with the same name for every run."""
+        """The document without the parts that differ between runs, and with the same name for every run."""
         document = self.document
         text = json.dumps(document).replace(document["metadata"]["name"], "NAME")
         compared: dict[str, Any] = json.loads(text.replace(document["metadata"]["uid"], "UID"), object_hook=_lasting)

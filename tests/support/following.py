@@ -13,7 +13,7 @@ from monopod.runner.run import Run
 
 
 class Following:
-    """A Pod that is followed; ``written`` is what was shown."""
+    """A followed Pod; ``written`` is the text that was shown."""
 
     def __init__(self, api, cluster, compilation, start_timeout):
         self.api = api
@@ -37,7 +37,7 @@ class Following:
         pass
 
     def wait_for(self, text):
-        """Wait until this was shown, or it is over."""
+        """Wait until this text was shown, or the run has ended."""
         self.api.wait_for(lambda: text in "".join(self.written) or not self.thread.is_alive())
 
     def _follow(self):

@@ -1,6 +1,6 @@
-"""A kubelet for the API server of the tests: it really runs each Pod, with the host backend.
+"""A kubelet for the API server of the tests, which runs each Pod with the host backend.
 
-The images that a Pod names do not matter then, but for the coordinator's, which is this monopod.
+The images of a Pod are not used, except the coordinator's, which is this monopod.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _REQUEST = "monopod.coordinator.outside_request"
 
 
 class HostKubelet:
-    """Runs Pods. ``unready``: containers that it does not start, with the state in which they are."""
+    """Runs Pods. ``unready`` are containers that it does not start, with their states."""
 
     def __init__(self):
         self.pods = {}
@@ -33,7 +33,7 @@ class HostKubelet:
             running.terminate(grace)
 
     def execute(self, pod, container, command):
-        """Do in a container what a command of monopod's would do there."""
+        """Execute a command of monopod in a container."""
         assert command[:5] == ["python3", "-P", "-S", "-m", _REQUEST], command
         match command[5:]:
             case ["signal", number]:
@@ -76,7 +76,7 @@ class HostKubelet:
                 if restarts:
                     api.restart_log(name, container)
                 else:
-                    api.logs[name, container]  # it is there from now on
+                    api.logs[name, container]  # it exists from now on
                 statuses.change(container, restarts, {"running": {"startedAt": _time(at)}})
             case ContainerTerminated():
                 for stream in ("stdout", "stderr"):

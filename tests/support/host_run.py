@@ -1,4 +1,4 @@
-"""`monopod run` on this machine, followed to its end; and what it left behind, which must be nothing."""
+"""`monopod run` on this machine, followed to its end, which must leave nothing behind."""
 
 import json
 import os
@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 300  # seconds after which a run hangs; none takes as long
+PATIENCE = 300  # seconds after which a run counts as hanging
 PROGRAM = "import sys; from monopod.runner.program import main; sys.exit(main())"
 
 
 @dataclass
 class Ended:
-    """How a run ended: the exit code, the finished PipelineRun (if it told one), and all that it showed."""
+    """The end of a run: the exit code, the finished PipelineRun (if it printed one), and all that it showed."""
 
     code: int
     document: dict[str, Any]
@@ -26,20 +26,20 @@ class Ended:
         return self.document["status"]
 
     def task(self, name: str) -> tuple[str, str]:
-        """Return the reason and the message of a Task that ran."""
+        """Return the reason and the message of a Task."""
         (run,) = [each for each in self.status["taskRuns"].values() if each["pipelineTaskName"] == name]
         condition = run["status"]["conditions"][0]
         return condition["reason"], condition["message"]
 
     def lines(self, task: str) -> list[str]:
-        """Return what the first Step of a Task wrote."""
+        """Return the output of the first Step of a Task."""
         start = f"[{task} : s0] "
         return [line.removeprefix(start) for line in self.shown.splitlines() if line.startswith(start)]
 
 
 @dataclass
 class HostRun:
-    """A `monopod run` whose state is in a directory of its own, by which its processes are known as well."""
+    """A `monopod run` with its own state directory, which also identifies its processes."""
 
     directory: Path
     process: subprocess.Popen[str] | None = None
@@ -50,7 +50,7 @@ class HostRun:
     python: tuple[str, ...] = (sys.executable,)
     """Python, with which monopod is run, and perhaps a program that executes it."""
     name: str = field(default_factory=lambda: f"run-{os.urandom(4).hex()}")
-    """That of its Pipeline, and of its Pod: it is in the environment of all containers."""
+    """The name of its Pipeline and of its Pod, which is in the environment of all containers."""
 
     def start(self, pipeline: dict[str, Any], *arguments: str) -> subprocess.Popen[str]:
         file = self.directory.with_suffix(".yaml")
@@ -70,7 +70,7 @@ class HostRun:
         return self.process
 
     def end(self) -> Ended:
-        """Wait for the end, which must come."""
+        """Wait for the end; fail if it does not come."""
         assert self.process is not None
         output, shown = self.process.communicate(timeout=self.patience)
         assert "Traceback" not in shown, shown
@@ -81,7 +81,7 @@ class HostRun:
         return self.end()
 
     def processes(self, program: str = "") -> list[int]:
-        """Return the processes of the run whose command line holds `program`."""
+        """Return the processes of the run whose command line contains `program`."""
         names = (str(self.directory).encode(), f"HOSTNAME={self.name}".encode())
         found = []
         for entry in Path("/proc").iterdir():
@@ -95,7 +95,7 @@ class HostRun:
         return found
 
     def remains(self) -> list[str]:
-        """Return what is left of the run: files, mounts and processes."""
+        """Return the leftovers of the run: files, mounts and processes."""
         left = [str(path) for path in self.directory.iterdir()]
         mounts = Path("/proc/self/mountinfo").read_text()
         left += [line for line in mounts.splitlines() if f"{self.directory}/" in line]
@@ -110,7 +110,7 @@ class HostRun:
 
 
 def pipeline(tasks: dict[str, Any], final: dict[str, str] | None = None, *, image: str = "busybox") -> dict[str, Any]:
-    """Return a Pipeline of Tasks: each a script (or several, for as many Steps), or a PipelineTask with ``scripts``."""
+    """Return a Pipeline of Tasks: each a script (or a script per Step), or a PipelineTask with ``scripts``."""
     return {
         "apiVersion": "tekton.dev/v1",
         "kind": "Pipeline",

@@ -1,6 +1,6 @@
-"""Commands of `monopod` on a text, in this process; or one as a program, on a file.
+"""Commands of `monopod` on a text in this process, or as a program on a file.
 
-Nothing outside is asked: no name is resolved, and no program (git, podman) is found. Nothing stays in this process.
+They have no access to the outside: no name is resolved, and no program (git, podman) is found. They leave nothing here.
 """
 
 import atexit
@@ -22,7 +22,7 @@ from monopod.runner.command_line import main
 
 
 def run_monopod(*arguments: str) -> tuple[int, str, str]:
-    """Run a command; return its exit code, and what it wrote. What is raised, and a traceback, are monopod's faults."""
+    """Run a command; return its exit code and its outputs. Exceptions and tracebacks are faults of monopod."""
     output, errors = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     with (
         _alone(),
@@ -31,35 +31,35 @@ def run_monopod(*arguments: str) -> tuple[int, str, str]:
         contextlib.redirect_stderr(errors),
     ):
         code = main()
-    told, said = (_written(stream) for stream in (output, errors))
-    assert code in (0, 2), (code, said)
-    assert "Traceback" not in said, said
-    assert code == 0 or said.strip() or told.strip(), "nothing says why"
-    return code, told, said
+    out, err = (_written(stream) for stream in (output, errors))
+    assert code in (0, 2), (code, err)
+    assert "Traceback" not in err, err
+    assert code == 0 or err.strip() or out.strip(), "there is no message"
+    return code, out, err
 
 
 def compile_text(text: str) -> list[dict[str, Any]]:
-    """Compile it; return the Pods that come out, none if it is refused."""
+    """Compile it; return the Pods, none if it is refused."""
     with _file(text) as path:
-        code, told, said = run_monopod("compile", "-f", path)
+        code, out, err = run_monopod("compile", "-f", path)
     if code == 2:
-        assert said.strip(), "nothing says why"
+        assert err.strip(), "there is no message"
         return []
-    return [each for each in yaml.safe_load_all(told) if each and each.get("kind") == "Pod"]
+    return [each for each in yaml.safe_load_all(out) if each and each.get("kind") == "Pod"]
 
 
 def check_text(text: str) -> dict[str, Any]:
     """Return the SARIF of `monopod check`."""
     with _file(text) as path:
-        _, told, _ = run_monopod("check", "-f", path, "--format", "sarif")
-    return dict(json.loads(told))
+        _, out, _ = run_monopod("check", "-f", path, "--format", "sarif")
+    return dict(json.loads(out))
 
 
 def graph_text(text: str, form: str) -> str:
-    """Return what `monopod graph` draws, nothing if it is refused."""
+    """Return the output of `monopod graph`, nothing if it is refused."""
     with _file(text) as path:
-        code, told, _ = run_monopod("graph", "-f", path, "--format", form)
-    return "" if code else told
+        code, out, _ = run_monopod("graph", "-f", path, "--format", form)
+    return "" if code else out
 
 
 @contextlib.contextmanager
@@ -78,7 +78,7 @@ def _alone() -> Iterator[None]:
     with (
         mock.patch.object(socket, "getaddrinfo", no_name),
         mock.patch.dict(os.environ, PATH="/nowhere"),
-        mock.patch.object(gc, "freeze"),  # what one command leaves would never be looked at again
+        mock.patch.object(gc, "freeze"),  # what one command leaves is never used again
         mock.patch.object(atexit, "register"),
     ):
         yield

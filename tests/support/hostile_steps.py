@@ -1,4 +1,4 @@
-"""Steps that attack, as a Pipeline whose Tasks all run at the same time, beside Tasks that do nothing wrong.
+"""Hostile Steps, as a Pipeline whose Tasks all run at the same time as harmless Tasks.
 
 They are for a POSIX shell with the small programs of busybox or of GNU and util-linux, on every backend.
 """
@@ -64,7 +64,7 @@ ATTACKS = {
 
 
 def attacks(image: str = "busybox") -> dict[str, Any]:
-    """Return the Pipeline: each attack, and the Tasks `writer`, `reader`, `victim` that must not notice any of them."""
+    """Return the Pipeline: all attacks, and the Tasks `writer`, `reader`, `victim`, which they must not affect."""
     text = base64.b64encode(TEXT.encode()).decode()
     tasks = {
         **{name: {**_attacker(script), **RESULT} for name, (script, _) in BAD_RESULTS.items()},
@@ -94,7 +94,7 @@ def wanted() -> dict[str, str]:
 
 
 def wrong_messages(messages: dict[str, str]) -> dict[str, str]:
-    """Return those messages of Tasks with bad Results that do not say what is wrong with them."""
+    """Return the messages of Tasks with bad Results that do not say what is wrong with the Results."""
     found = {name: messages[name] for name in BAD_RESULTS}
     return {
         name: text for name, text in found.items() if not text.startswith(f"{OUT} ") or BAD_RESULTS[name][1] not in text

@@ -1,4 +1,4 @@
-"""What is wrong with how the engine runs a case: where it differs from the oracle, and which rules it breaks."""
+"""Problems of the engine in a case: differences from the oracle, and broken rules."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BREAKS_OFF = "the run breaks off: "
 
 
 def problems(case: Case) -> list[str]:
-    """Return what is wrong: where the two differ and which rules are broken, or at what the run breaks off."""
+    """Return the problems: the differences and the broken rules, or the exception that ended the run."""
     wanted = expected(case.plan, case.world())
     try:
         simulation = run(case)
@@ -41,7 +41,7 @@ def problems(case: Case) -> list[str]:
 
 
 def reduced_to_its_problem(case: Case) -> Case:
-    """Return a case as small as it gets that differs, or that breaks off for the same reason."""
+    """Return a minimal case with a difference, or with the same exception."""
     first = problems(case)[0]
 
     def fails(smaller: Case) -> bool:
@@ -55,7 +55,7 @@ def reduced_to_its_problem(case: Case) -> Case:
 
 
 def wrong_order(case: Case, simulation: Simulation) -> str:
-    """Nothing starts before what it follows has ended; `finally` starts after all Tasks."""
+    """Tasks start after their dependencies; `finally` starts after all Tasks."""
     starts: dict[str, float] = {}
     ends: dict[str, float] = {}
     for event in simulation.reported:
@@ -85,7 +85,7 @@ def _within(path: str, outer: str) -> bool:
 
 
 def wrong_releases(case: Case, simulation: Simulation) -> str:
-    """Every container is released (the simulation sees to once); a run failed if and only if one of them did."""
+    """Every container is released (the simulation checks: once); a run failed if and only if a container did."""
     if simulation.released.keys() != set(containers_of(case.plan.pipeline)):
         return f"released: {sorted(simulation.released)}"
     failed = simulation.condition["status"] == "False"
@@ -95,7 +95,7 @@ def wrong_releases(case: Case, simulation: Simulation) -> str:
 
 
 def wrong_story(case: Case, simulation: Simulation) -> str:
-    """The events of a run are consistent: names before their combinations, one end each, reasons with their why."""
+    """The events of a run are consistent: names precede their combinations, all have one end, reasons have messages."""
     return next(_contradictions(simulation), "")
 
 
@@ -129,7 +129,7 @@ def _contradictions(simulation: Simulation) -> Iterator[str]:
 
 
 def _stray_sidecars(simulation: Simulation) -> Iterator[str]:
-    """A Sidecar starts once in an attempt, and only one that has started ends."""
+    """A Sidecar starts once in an attempt, and only a started Sidecar ends."""
     started: set[tuple[str, int | None, int, str]] = set()
     for event in simulation.reported:
         if isinstance(event, SidecarStarted | SidecarFinished):
@@ -143,7 +143,7 @@ _EXPLAINED = ("When Expressions evaluated to false", "Parent Tasks were skipped"
 
 
 def wrong_replay(case: Case, simulation: Simulation) -> str:
-    """The recorded events give the same commands to an engine that got the Plan by way of its encoding."""
+    """The recorded events give the same commands in an engine with the decoded Plan."""
     engine = Engine(decode(encode(case.plan)))
     again = [(event.at, command) for event in simulation.events for command in engine.handle(event)]
     return "" if again == simulation.commands else "a replay gives other commands"

@@ -1,4 +1,4 @@
-"""Keeps a case in which engine and oracle do not agree: reduces it, and adds it to `kept_cases.py`.
+"""Reduces a case where engine and oracle disagree, and adds it to `kept_cases.py`.
 
 python tests/support/keep_case.py SEED "what is wrong"
 """

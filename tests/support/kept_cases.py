@@ -1,6 +1,6 @@
-"""Cases in which engine and oracle did not agree once, as small as they get; `test_against_oracle.py` runs them all.
+"""Minimal cases where engine and oracle once disagreed; `test_against_oracle.py` runs them all.
 
-Added by `python tests/support/keep_case.py SEED "what was wrong"`, before the fault is mended.
+Added by `python tests/support/keep_case.py SEED "what was wrong"`, before the fix.
 """
 
 from random_pipelines import Case

@@ -52,7 +52,7 @@ def _append(journal: Journal, entry: Any, original: Any = Journal.append) -> Non
         original(journal, entry)
         os.truncate(path, (size + os.stat(path).st_size) // 2)
         _die()
-        os.truncate(path, size)  # it was not killed: it was there before
+        os.truncate(path, size)  # it was not killed: the entry existed before
     original(journal, entry)
     if place == "noted":
         _die()
@@ -78,11 +78,11 @@ def _report(coordinator: Coordinator, commands: Any, *, replayed: bool, original
 
 
 def main(place_at: Callable[[int], str], die: Callable[[int, str], None]) -> int:
-    """Run the coordinator, and have it die where `place_at` says for the number of an entry."""
+    """Run the coordinator, and kill it at the point that `place_at` returns for the number of an entry."""
     _Point.place_at, _Point.die = staticmethod(place_at), staticmethod(die)
     Journal.replay = _replay  # type: ignore[method-assign]
     Journal.append = _append  # type: ignore[method-assign]
-    control_directory._written = _write  # every file goes this way, a request's too
+    control_directory._written = _write  # every file is written here, requests too
     Coordinator._execute = _execute  # type: ignore[method-assign]
     Coordinator._report = _report  # type: ignore[method-assign,assignment]
     return program.main()

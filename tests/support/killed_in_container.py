@@ -1,9 +1,9 @@
-"""The program of an image whose coordinator asks to be killed: no process can do that to the first one of a container.
+"""The program of an image whose coordinator asks to be killed, since no process can kill PID 1 of its container.
 
-The name of the run says at which entries of the journal, and at which points there (`killed_coordinator`):
-``…-ADDRESS-NUMBERPOINT-NUMBERPOINT…``, a point by its first letter. ADDRESS is that of an abstract socket, so the Pod
-must have this machine's network. What is heard there is "NUMBERPOINT"; the answer to it is SIGKILL, or a byte: to
-write to no file any more, or to go on, since a point that was there before is there again if the entry was cut.
+The name of the run has the entries of the journal and the points (`killed_coordinator`):
+``…-ADDRESS-NUMBERPOINT-NUMBERPOINT…``, a point by its first letter. ADDRESS is an abstract socket, so the Pod
+must have this machine's network. The message is "NUMBERPOINT". The answer is SIGKILL, or a byte: to
+write to no file any more, or to continue, since a point occurs again if its entry was cut.
 """
 
 import os

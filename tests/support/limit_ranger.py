@@ -1,4 +1,4 @@
-"""What Kubernetes makes of a Pod's resources in a namespace with LimitRanges: its defaults, and its admission plugin.
+"""A Pod's resources in a namespace with LimitRanges: Kubernetes' defaults and its admission plugin.
 
 Written from the API reference (LimitRangeItem, ResourceRequirements) and the docs of LimitRanges. Numbers are floats of
 the smallest unit that Kubernetes counts in: a thousandth of a cpu, a byte.
@@ -17,7 +17,7 @@ Version = tuple[int, int]
 
 
 def admitted(pod: Manifest, ranges: list[Manifest]) -> Manifest:
-    """Return the Pod with what the API and the plugin set in it."""
+    """Return the Pod with the fields that the API and the plugin set."""
     pod = copy.deepcopy(pod)
     for container in _containers(pod):
         resources = container.setdefault("resources", {})
@@ -34,7 +34,7 @@ def admitted(pod: Manifest, ranges: list[Manifest]) -> Manifest:
 
 
 def complaints(pod: Manifest, ranges: list[Manifest], version: Version) -> list[str]:
-    """Return why a Pod that has its defaults is refused."""
+    """Return the reasons why a Pod, with its defaults, is refused."""
     return list(_complaints(pod, ranges, version))
 
 
@@ -93,7 +93,7 @@ def _items(ranges: list[Manifest], kind: str) -> Iterator[Manifest]:
 
 
 def _total(pod: Manifest, kind: str, version: Version) -> dict[str, float]:
-    """Return what a Pod has of each resource.
+    """Return the total of a Pod for each resource.
 
     Sidecars count beside the containers, other init containers before them. Before 1.28 what one of the containers
     says nothing of counts only if an init container has it.

@@ -1,4 +1,4 @@
-"""What came out of the engine for a case, in the words of the oracle, and where the two differ."""
+"""The engine's result for a case in the oracle's form, and the differences between the two."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KILLED = 0.1
 
 
 def run(case: Case) -> Simulation:
-    """Run a case on the engine; in each tenth one the coordinator is killed and started again a few times."""
+    """Run a case on the engine; in every tenth case the coordinator is killed and restarted a few times."""
     world = case.world()
     random = Random(case.seed)
     often = KILLED if case.seed % RESTARTED == 0 else 0
@@ -39,7 +39,7 @@ def run(case: Case) -> Simulation:
 
 
 def observe(simulation: Simulation) -> Expected:
-    """Return what the commands and the finished document say, in the oracle's form."""
+    """Return the commands and the finished document in the oracle's form."""
     seen = Expected(finished_at=simulation.finished_at)
     _read_pipeline(seen, "", simulation.status)
     for at, request in simulation.requests():
@@ -81,13 +81,13 @@ def _read_pipeline(seen: Expected, path: str, status: dict[str, Any]) -> None:
 
 
 def _without_details(message: str) -> str:
-    """How Go writes a duration, and the words for what is invalid, are not the oracle's business."""
+    """Remove the texts that the oracle does not know: Go's durations, and messages about invalid values."""
     details = r'(?<=to finish within) ".*"$|(?<=Failed Validation: \d) \(.*\)$|: the referenced results .*'
     return re.sub(details, "", message)
 
 
 def differences(wanted: Expected, seen: Expected) -> list[str]:
-    """Return in words where the two differ."""
+    """Describe the differences."""
     found = []
     for name in ("conditions", "results", "skipped", "reasons", "attempts", "steps"):
         left, right = getattr(wanted, name), getattr(seen, name)
@@ -96,12 +96,12 @@ def differences(wanted: Expected, seen: Expected) -> list[str]:
     alone = [each for each in wanted.requests if each not in seen.requests]
     others = [each for each in seen.requests if each not in wanted.requests]
     if alone or others or len(wanted.requests) != len(seen.requests):
-        found.append(f"requests: oracle alone {alone}, engine alone {others}")
+        found.append(f"requests: only in the oracle {alone}, only in the engine {others}")
     if wanted.finished_at != seen.finished_at:
         found.append(f"finished_at: oracle {wanted.finished_at}, engine {seen.finished_at}")
     return found
 
 
 def difference(case: Case) -> list[str]:
-    """Return where oracle and engine differ for a case."""
+    """Return the differences between oracle and engine for a case."""
     return differences(expected(case.plan, case.world()), observe(run(case)))

@@ -21,9 +21,9 @@ def forbidden(verb, resource):
 
 
 class ObservedPod:
-    """The Pod of a compiled run. Commands are collected in `commands`, in order.
+    """The Pod of a compiled run. `commands` are the commands so far, in order.
 
-    It takes the place of the API server for `conftest.Coordinator`: what that writes is a message at once.
+    It replaces the API server for `conftest.Coordinator`, whose output is a message at once.
     """
 
     def __init__(self, compilation, *, has_events=True, **options):
@@ -56,7 +56,7 @@ class ObservedPod:
         """Make a request, as a run does: ``signal``, ``kill`` …"""
         self.commands += getattr(self.machine, name)(*arguments)
 
-    # What an API server of the tests does
+    # The interface of the API server of the tests
 
     def set_status(self, name="build", **status):
         self.pod = copy.deepcopy(self.pod)
@@ -80,7 +80,7 @@ class ObservedPod:
     def event(self, reason, message):
         self.handle(EventSeen({"type": "Warning", "reason": reason, "message": message}))
 
-    # What came of it
+    # The results
 
     def of(self, *kinds):
         """The commands of these kinds."""
@@ -120,12 +120,12 @@ class ObservedPod:
 
     @property
     def status(self):
-        """The status with which it is finished; None: it is not."""
+        """The final status; None before the end."""
         finished = [event.status for event in self.events if isinstance(event, PodFinished)]
         assert len(finished) <= 1
         return finished[0] if finished else None
 
     @property
     def end(self):
-        """The phase, the reason and the message of that."""
+        """The phase, the reason and the message of the final status."""
         return None if self.status is None else tuple(self.status[key] for key in ("phase", "reason", "message"))

@@ -1,7 +1,7 @@
-"""What must come out of a Plan: computed by a naive loop over time that looks at everything at each moment.
+"""The expected outcome of a Plan, computed by a naive loop over time that checks everything at each moment.
 
 Written from Tekton's documentation (docs/pipelines.md, pipelineruns.md, taskruns.md, tasks.md, matrix.md), not from the
-engine, and sharing nothing with it. At each moment everything is looked at again and again until nothing changes; then
+engine, and sharing nothing with it. At each moment everything is checked repeatedly until nothing changes; then
 the clock jumps to the next moment at which something can change. Knows strings and arrays, `in` and `notin`; of CEL
 only the comparison of two texts: anything else has no truth. Expressions of a Task or Step take their time one after
 another; no Task starts while guards of another are evaluated. Sidecars start one second before the Steps or, with a
@@ -34,7 +34,7 @@ Values = dict[str, str | tuple[str, ...]]
 
 @dataclass
 class World:
-    """All that is not in the Plan: what Steps do, when containers come and go, who cancels when and how."""
+    """Everything outside of the Plan: behaviours of Steps, starts and deaths of containers, cancellations."""
 
     behave: Callable[[str, int], Behaviour]  # of a container and the number of the request
     ready: dict[str, float | None] = field(default_factory=dict)  # container -> when it comes (else 0; None: never)
@@ -47,7 +47,7 @@ class World:
 
 @dataclass
 class Expected:
-    """What must come out. A Task is named by its path, "outer/inner" in a Pipeline that stands for a Task."""
+    """The expected outcome. A Task is named by its path, "outer/inner" in a nested Pipeline."""
 
     conditions: dict[str, tuple[str, str]] = field(
         default_factory=dict
@@ -92,7 +92,7 @@ def named(prefix: str, value: Value) -> Values:
 
 
 def verdict(expressions: tuple[WhenExpression, ...], values: Values) -> tuple[bool | None, int]:
-    """Whether all hold (None: one has no truth), and how many were evaluated by CEL. What is missing is passed over."""
+    """Whether all hold (None: one has no truth), and how many were evaluated by CEL. Missing values are ignored."""
     evaluated = 0
     for expression in expressions:
         text = fill(expression.cel or expression.input, values)
@@ -866,7 +866,7 @@ class Oracle:
             attempt.reason = "FailureIgnored"  # only how the containers ended is ignored
 
     def reason_of_pod(self, instance: Instance, attempt: Attempt) -> str:
-        """Tekton's docs/taskruns.md, the table of reasons: what a Pod of its own would tell of its containers.
+        """Tekton's docs/taskruns.md, the table of reasons: the reason if the Task had its own Pod.
 
         The Pod has failed if a Step has, or once all its containers have ended and a Sidecar failed by itself.
         """
@@ -909,5 +909,5 @@ class Oracle:
 
 
 def expected(plan: Plan, world: World) -> Expected:
-    """Return what must come out of `plan` in `world`."""
+    """Return the expected outcome of `plan` in `world`."""
     return Oracle(plan, world).run()

@@ -1,4 +1,4 @@
-"""A person at a shell: a folder to work in, a home directory, programs, and the context of a cluster."""
+"""A user's shell: a working directory, a home directory, programs, and the context of a cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from podman_store import Podman
 _OF_PODMAN = ("CONTAINERS_", "MONOPOD_TEST_")
 _KUBECTL = """\
 #!/bin/sh
-# kubectl, as far as it starts its plugins, takes objects, and has a Pipeline.
+# A kubectl that only starts its plugins, takes objects, and has a Pipeline.
 case $1 in
     create) cat > /dev/null ;;
     get) cat pipeline.yaml ;;
@@ -29,14 +29,14 @@ esac
 
 @dataclass
 class Session:
-    """A person's shell. It remembers only how the last command ended."""
+    """A user's shell. It remembers only the exit code of the last command."""
 
     directory: Path
     environment: dict[str, str]
     last: int = 0
 
     def run(self, command: str) -> str:
-        """Return what a command prints, on both streams."""
+        """Return the output of a command on both streams."""
         prelude = f'make() {{ command make -o .venv/monopod-installed "$@"; }}\n(exit {self.last})\n'
         done = subprocess.run(
             ["bash", "-c", prelude + command],
@@ -52,7 +52,7 @@ class Session:
         return done.stdout
 
     def run_with(self, podman: Podman, command: str) -> str:
-        """The same, with the images that podman has."""
+        """Like `run`, with the images of podman."""
         self.environment |= {name: value for name, value in podman.environment.items() if name.startswith(_OF_PODMAN)}
         return self.run(command)
 
@@ -84,7 +84,7 @@ def session_in(folder: Path, server: str) -> Session:
 
 @contextmanager
 def cluster_of_this_machine() -> Iterator[ApiServer]:
-    """Run an API server whose kubelet really runs each Pod, on this machine."""
+    """Run an API server whose kubelet runs each Pod on this machine."""
     server = ApiServer()
     server.start()
     server.kubelet = HostKubelet()

@@ -43,7 +43,7 @@ def forbidden(pod: Manifest, version: Version) -> list[str]:
 
 
 def missing(pod: Manifest) -> list[str]:
-    """Return the fields that must be there and are not."""
+    """Return the required fields that are missing."""
     return list(_missing(pod["spec"]))
 
 

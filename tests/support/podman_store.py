@@ -1,8 +1,8 @@
-"""Images for the tests, made of programs of this machine, in a storage of podman's of their own.
+"""Images for the tests, made of programs of this machine, in their own podman storage.
 
 Rules:
 
-- No registry is asked for anything: the images of the examples are made here too, under the names that those have.
+- No registry is contacted: the images of the examples are made here too, with the same names.
 - The images are built once for all processes of a test run, in a store that these only read; each process has its own
   storage for containers, so that what is left in it is its own. The last process removes it all.
 - The user's own storage is not touched. The machine's configuration of podman is used if containers start with it, else
@@ -35,7 +35,7 @@ PYTHON = "localhost/monopod-test/python:1"
 TOOLS = "localhost/monopod-test/tools:1"
 """A shell, GNU's small programs, git and Python."""
 NO_SHELL = "localhost/monopod-test/no-shell:1"
-"""A few programs as files, none of which runs scripts or other programs."""
+"""A few programs as files; they do not run scripts or other programs."""
 ITS_OWN = "localhost/monopod-test/its-own:1"
 """busybox, with an ENTRYPOINT, CMD, USER, WORKDIR and ENV of its own."""
 OF_EXAMPLES = (
@@ -73,17 +73,17 @@ events_logger = "file"
 
 
 class NoContainersError(Exception):
-    """Why there can be no containers here, in words."""
+    """The reason why containers cannot run here."""
 
 
 @dataclass(frozen=True)
 class Podman:
-    """podman with a storage of its own; ``environment`` is what makes it that."""
+    """podman with its own storage, set by ``environment``."""
 
     environment: Mapping[str, str]
 
     def __call__(self, *arguments: str, stdin: int | None = subprocess.DEVNULL) -> str:
-        """Return what ``podman ARGUMENT...`` prints. Raises NoContainersError."""
+        """Return the output of ``podman ARGUMENT...``. Raises NoContainersError."""
         process = subprocess.run(
             ["podman", *arguments], env=self.environment, stdin=stdin, capture_output=True, text=True, check=False
         )
@@ -93,7 +93,7 @@ class Podman:
         return process.stdout
 
     def left(self) -> list[str]:
-        """Return the pods, containers, volumes and Secrets in the storage, and what is mounted in it."""
+        """Return the pods, containers, volumes, Secrets and mounts in the storage."""
         objects = [
             f"{kind} {name}"
             for kind, arguments in (
@@ -109,7 +109,7 @@ class Podman:
         ]
 
     def images(self) -> set[str]:
-        """Return the images in the storage that are not those of another store."""
+        """Return the images in the storage that do not come from another store."""
         listed = self("images", "--all", "--format", "{{.ID}} {{.Repository}}:{{.Tag}} {{.ReadOnly}}").splitlines()
         return {f"image {line}" for line in listed if line.endswith("false")}
 
@@ -130,7 +130,7 @@ class Podman:
         )
 
     def with_configuration(self, directory: Path) -> Podman:
-        """Return podman with the configuration for machines that have none that works."""
+        """Return podman with the configuration for machines without a working configuration."""
         path = directory / "containers.conf"
         path.write_text(CONFIGURATION)
         return Podman({**self.environment, "CONTAINERS_CONF": str(path)})
@@ -146,7 +146,7 @@ class Podman:
             self("import", "--quiet", *words, "-", name, stdin=archive.fileno())
 
     def make_on(self, base: str, name: str, fill: Callable[[RootFileSystem], None], *changes: str) -> None:
-        """Make an image that has the files of another, and those that `fill` adds; `changes` as for `make`."""
+        """Make an image with the files of another image and the files that `fill` adds; `changes` as for `make`."""
         with tempfile.TemporaryDirectory() as context:
             with open(f"{context}/files.tar", "wb") as archive:
                 root = RootFileSystem(archive)
@@ -158,7 +158,7 @@ class Podman:
 
 @contextlib.contextmanager
 def shared_podman(directory: Path, process: str) -> Iterator[Podman]:
-    """Give podman with the images. Raises NoContainersError.
+    """Return podman with the images. Raises NoContainersError.
 
     `directory` is the same for all processes of a test run, `process` is the name of this one.
     """
@@ -186,7 +186,7 @@ def _locked(directory: Path) -> Iterator[None]:
 
 
 def _found(directory: Path) -> _Shared | str | None:
-    """Return what another process of this test run has made, or why it could not; None if this one is the first."""
+    """Return the store of another process of this test run, or why it failed; None if this process is the first."""
     path = directory / "podman.json"
     if not path.exists():
         return None
@@ -303,12 +303,12 @@ def _python(root: RootFileSystem) -> None:
 
 def _tools(root: RootFileSystem) -> None:
     root.programs(*_TOOLS)
-    root.link("/usr/bin/git-upload-pack", "git")  # what `git clone` of a folder runs
+    root.link("/usr/bin/git-upload-pack", "git")  # run by `git clone` of a folder
     root.directory("/usr/share/git-core/templates")
 
 
 def _mounts(directory: str | Path) -> list[str]:
-    """Return where something is mounted below a directory, the innermost first."""
+    """Return the mount points below a directory, the innermost first."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     return [path for line in reversed(lines) if (path := line.split()[4]).startswith(f"{directory}/")]
 

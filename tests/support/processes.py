@@ -1,7 +1,7 @@
 """The coordinator's program and the real entrypoint, a process for each container, without containers.
 
-Steps name the paths of the temporary directories where in a Pod they would say `/tekton` or `/monopod/step`: `{root}`
-in a script stands for it.
+Steps use paths in the temporary directory instead of `/tekton` and `/monopod/step`. In scripts, `{root}` is
+the temporary directory.
 """
 
 import os
@@ -16,13 +16,13 @@ from monopod.entrypoint import binary
 from monopod.schemas.plan import Pipeline, Plan, Slot, Step, Task, encode
 from monopod.schemas.run_events import RunFinished, from_line
 
-PATIENCE = 300  # seconds after which a test has failed; nothing waits for as long
+PATIENCE = 300  # seconds after which a test has failed
 
 
 class Pod:
     """The directories of a Pod, its coordinator and its entrypoints.
 
-    ``fields`` are the Plan's. `orphan_seconds` is how long an entrypoint goes on without a coordinator.
+    ``fields`` are the Plan's. `orphan_seconds` is how long an entrypoint runs without a coordinator.
     """
 
     orphan_seconds = 300
@@ -68,14 +68,14 @@ class Pod:
         self.start_entrypoints()
 
     def lines(self):
-        """Yield what the coordinator tells, until it is gone."""
+        """Yield the coordinator's output until it has ended."""
         output = self.coordinator.stdout.fileno()
         deadline = time.monotonic() + PATIENCE
         while True:
             *lines, self._rest = self._rest.split(b"\n")
             yield from (line.decode() for line in lines)
             ready, _, _ = select.select([output], [], [], max(0, deadline - time.monotonic()))
-            assert ready, "the coordinator tells nothing any more"
+            assert ready, "the coordinator prints nothing any more"
             part = os.read(output, 1 << 16)
             if not part:
                 return
@@ -90,7 +90,7 @@ class Pod:
                 return
 
     def end(self) -> int:
-        """Terminate the coordinator as kubelet does in the end, and return its exit code."""
+        """Terminate the coordinator as kubelet does at the end, and return its exit code."""
         self.coordinator.terminate()
         return self.coordinator.wait(PATIENCE)
 
@@ -107,7 +107,7 @@ class Pod:
 
 
 def task(root, name, script, *, after=(), steps=None, **fields):
-    """A Task of one Step (or several scripts), whose containers are called like it."""
+    """Return a Task of one Step (or several scripts), whose containers are named after it."""
     scripts = [script] if isinstance(script, str) else script
     plans = tuple(
         Step(f"s{index}", command=("/bin/sh", "-c", text.replace("{root}", str(root))))

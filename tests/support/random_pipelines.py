@@ -1,6 +1,6 @@
-"""Random Plans, each with a world to run in: what Steps do, when containers come and go, who cancels.
+"""Random Plans, each with a world: behaviours of Steps, starts and deaths of containers, cancellations.
 
-Rules: a case follows from its seed alone. What may go wrong happens at a random fraction of a second, so that two
+Rules: a case depends only on its seed. Failures happen at a random fraction of a second, so that two
 causes never meet in one moment, where their order would be undefined. Calm cases, in which nothing stops the run, live
 on whole seconds, so that things do meet. (A seeded generator: ten thousand cases of this size cost hypothesis minutes.)
 """
@@ -38,7 +38,7 @@ RETRIES = "$(context.task.retry-count)/$(context.pipelineTask.retries)/$(context
 
 @dataclass(frozen=True)
 class Case:
-    """A Plan and its world, in a form that is easy to print and to reduce. What is not listed is as usual."""
+    """A Plan and its world, in a form that is easy to print and to reduce. Everything else has its default."""
 
     seed: int
     plan: Plan
@@ -62,7 +62,7 @@ def random_case(seed: int) -> Case:
 
 
 def tasks_of(pipeline: Pipeline) -> Iterator[Task]:
-    """Yield all Tasks, those of Pipelines in the place of Tasks after these."""
+    """Yield all Tasks, with the Tasks of a nested Pipeline after it."""
     for each in (*pipeline.tasks, *pipeline.final_tasks):
         yield each
         if each.pipeline is not None:
@@ -203,7 +203,7 @@ class _Generator:
 
     def guards(self, earlier: list[Task], sources: set[str], *, final: bool, nested: bool) -> Iterator[WhenExpression]:
         if self.calm and nested:
-            return  # a skipped Task inside would leave the Pipeline without a Result
+            return  # a skipped Task would leave the Pipeline without a Result
         operator = self.random.choice
         if self.chance(0.15):
             yield WhenExpression("$(params.p)", operator(("in", "notin")), operator((("v",), ("w", "x"))))
@@ -250,7 +250,7 @@ class _Generator:
         return {"matrix": Matrix(params), "slot_count": self.random.randint(1, max(1, count))}
 
     def includes(self, listed: tuple[str, ...]) -> Iterator[MatrixInclude]:
-        """No two say the same of a param, which Tekton's documentation does not speak of."""
+        """No two set the same param, since Tekton's documentation does not cover that."""
         for number in range(self.random.randint(1, 2)):
             params = [Param(f"e{number}", self.random.choice(("x", "$(params.p)")))] if self.chance(0.8) else []
             if not params or self.chance(0.6):
@@ -279,15 +279,15 @@ class _Generator:
     def steps(self, params: tuple[Param, ...], extra: tuple[str, ...]) -> Iterator[Step]:
         arguments = [f"$(params.{param.name}{'[*]' if param.name == 'many' else ''})" for param in params]
         for number in range(self.random.choice((1, 1, 1, 2, 2, 3))):
-            told = (f"$(steps.s{number - 1}.results.r)",) if number and self.chance(0.3) else ()
+            texts = (f"$(steps.s{number - 1}.results.r)",) if number and self.chance(0.3) else ()
             of_action = (Param("p", f"of {RETRIES}"),) if self.chance(0.15) else ()
             if of_action:
-                told = (*told, "$(step.params.p)")
+                texts = (*texts, "$(step.params.p)")
             yield Step(
                 f"s{number}",
                 params=of_action,
                 results=(ResultDeclaration("r"),) if self.chance(0.2) else (),
-                command=("step", *arguments, *extra, *told, RETRIES),
+                command=("step", *arguments, *extra, *texts, RETRIES),
                 on_error="continue" if self.chance(0.15) else "stopAndFail",
                 timeout=self.moment(0, 4) if not self.calm and self.chance(0.1) else None,
                 when=() if self.calm else tuple(self.guards_of_step()),
@@ -333,7 +333,7 @@ class _Generator:
         return Behaviour(duration, code, files, delay, short_of_memory, lost, retires)
 
     def behaviour_of_sidecar(self) -> Behaviour:
-        """It runs until it is stopped, or ends by itself."""
+        """Return a behaviour that runs until it is stopped, or ends by itself."""
         duration = self.moment(0, 5) if self.chance(0.2) else 1e6
         code = 0 if self.calm else self.random.choice((0, 1))
         delay = self.moment(0, self.random.choice((0, 0, 2)))
@@ -355,7 +355,7 @@ class _Generator:
         return self.random.choice((1, 2, 42)) if self.chance(0.12) else 0
 
     def late_containers(self, plan: Plan) -> Iterator[tuple[str, float | None]]:
-        """Where a Task's failure lets others go on, one comes too late at most: two would be given up in one moment."""
+        """If other Tasks continue after a failure, at most one starts too late: two would be given up in one moment."""
         at_most = 1 if any(each.on_error == "continue" for each in tasks_of(plan.pipeline)) else None
         for container in containers_of(plan.pipeline):
             if self.chance(0.3):
@@ -370,13 +370,13 @@ class _Generator:
     def start_failures(
         self, plan: Plan, ready: dict[str, float | None], deaths: dict[str, float]
     ) -> Iterator[tuple[str, float]]:
-        """A container or two that never come, and it is told when that is known."""
+        """Return one or two containers that never start, and when that is known."""
         containers = [each for each in containers_of(plan.pipeline) if each not in ready and each not in deaths]
         for container in self.random.sample(containers, min(len(containers), self.random.choice((1, 1, 2)))):
             yield container, self.moment(0, 8)
 
     def deaths(self, plan: Plan, ready: dict[str, float | None]) -> Iterator[tuple[str, float]]:
-        """One container or several, at any time or almost at once."""
+        """Return deaths of one or several containers, at any time or almost at once."""
         containers = list(containers_of(plan.pipeline))
         together = self.moment(0, 5) if self.chance(0.5) else None
         for container in self.random.sample(containers, min(len(containers), self.random.choice((1, 1, 2, 4)))):

@@ -1,4 +1,4 @@
-"""Records of imaginary runs: what the recorder writes for given events and lines."""
+"""Records of imaginary runs, made by the recorder from events and lines."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from monopod.schemas.plan import encode
 
 
 def recorder_of(root, plan, name="ci-x7k2p", backend="host", files=()):
-    """A recorder of a Pod that runs this Plan, reduced to what a record needs."""
+    """Return a recorder for a minimal Pod that runs this Plan."""
     coordinator = {"name": COORDINATOR, "args": ["--", *encode(plan)]}
     pod = {"metadata": {"name": name}, "spec": {"containers": [coordinator]}}
     return Recorder(Path(root), plan, pod, backend=backend, files=files)
 
 
 def feed_recorder(recorder, plan, feed, limits=None):
-    """Feed a recorder with what a Follower shows for events and (container, bytes)."""
+    """Feed a recorder with a Follower's output for events and (container, bytes)."""
     follower = Follower(plan, limits)
     for item in feed:
         for shown in follower.output(*item) if type(item) is tuple else follower.event(item):
@@ -28,7 +28,7 @@ def feed_recorder(recorder, plan, feed, limits=None):
 
 
 def record_run(root, plan, feed, *, files=("ci.yaml",), ended=True, limits=None):
-    """Record a run that ends as its last event says; return the record."""
+    """Record a run with the outcome of its last event; return the record."""
     recorder = recorder_of(root, plan, files=files)
     finished = feed_recorder(recorder, plan, feed, limits).finished
     if ended and finished is not None:
@@ -38,5 +38,5 @@ def record_run(root, plan, feed, *, files=("ci.yaml",), ended=True, limits=None)
 
 
 def recorded_run(root, plan, feed, **options):
-    """The same, read again."""
+    """Record a run and read the record back."""
     return read_run(record_run(root, plan, feed, **options))

@@ -1,4 +1,4 @@
-"""Makes a case that fails smaller, as long as it still fails: Tasks, then fields, then what the world does."""
+"""Reduces a failing case while it still fails: Tasks, then fields, then the world."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monopod.schemas.plan import Pipeline, Task
 
 
 def reduced(case: Case, fails: Callable[[Case], bool]) -> Case:
-    """Return a smaller case that still fails, one that none of the steps here makes smaller still."""
+    """Return a failing case that none of the reductions makes smaller."""
     while True:
         smaller = next((each for each in _smaller_cases(case) if fails(each)), None)
         if smaller is None:
@@ -20,7 +20,7 @@ def reduced(case: Case, fails: Callable[[Case], bool]) -> Case:
 
 
 def described(value: object) -> str:
-    """Return a case, or a part of it, as Python, without the fields that have their default."""
+    """Return a case, or a part of it, as Python code without default values."""
     if type(value) is tuple:
         return f"({', '.join(map(described, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A real registry on loopback, and what puts images into it. The fixtures are for a conftest to import."""
+"""A real registry on loopback, and functions that push images. The fixtures are for a conftest to import."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pytest
 
 PROGRAM = shutil.which("docker-registry")
-"""Where it is for whoever runs the tests; tests may change PATH."""
+"""The path on the PATH of the test run; tests may change PATH."""
 HTPASSWD = "builder:$2b$05$eRV3KYvJa3tZoK7A9xvENOTvcNrghyuYUGjbrDIf5DNVyZWCpHfAa\n"
 """The password ``secret`` of the user ``builder``."""
 
@@ -24,7 +24,7 @@ def digest_of(content):
 
 
 class Pusher:
-    """Puts images into a registry by its API."""
+    """Pushes images into a registry with its API."""
 
     def __init__(self, host, user=""):
         self.host = host
@@ -75,7 +75,7 @@ class Pusher:
         return self.manifest(repository, tag, {"schemaVersion": 2, "mediaType": media_type, "manifests": entries})
 
     def descriptor(self, repository, tag, manifest):
-        """Push a manifest and return what an index says of it."""
+        """Push a manifest and return its descriptor in an index."""
         digest = self.manifest(repository, tag, manifest)
         size = len(json.dumps(manifest).encode())
         return {"mediaType": manifest["mediaType"], "digest": digest, "size": size}
@@ -113,7 +113,7 @@ class RunningRegistry:
 
 @pytest.fixture
 def start_registry(tmp_path):
-    """Starts Debian's docker-registry; with a password, for the user ``builder`` alone."""
+    """Starts Debian's docker-registry; with a password, only for the user ``builder``."""
     if PROGRAM is None:
         pytest.skip("Debian's docker-registry is not installed")
     running = []

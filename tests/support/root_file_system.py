@@ -1,9 +1,9 @@
-"""The root file system of a container image, made of programs of this machine: a tar archive with all that they need.
+"""The root file system of a container image, a tar archive of programs of this machine and their libraries.
 
 Rules:
 
 - A program comes with the shared libraries that ``ldd`` finds, at the paths that they have here.
-- Nothing in it belongs to anybody but root, and all can read it, whoever owns it here.
+- All files belong to root and are readable by everybody, regardless of their owner and mode here.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ class RootFileSystem:
         self.file("/etc/group", "root:x:0:\nworkers:x:5678:\n")
 
     def close(self) -> None:
-        """End the archive."""
+        """Close the archive."""
         self._archive.close()
 
     def directory(self, path: str, mode: int = 0o755) -> None:
-        """Add a directory and those above it."""
+        """Add a directory and its parents."""
         if path != "/" and path not in self._names:
             self.directory(os.path.dirname(path))
             self._add(path, tarfile.DIRTYPE, mode)
 
     def file(self, path: str, content: str, mode: int = 0o644) -> None:
-        """Add a file that holds a text."""
+        """Add a file with a text."""
         data = content.encode()
         if path not in self._names:
             self.directory(os.path.dirname(path))
             self._add(path, tarfile.REGTYPE, mode, io.BytesIO(data), len(data))
 
     def copy(self, source: str | Path, path: str = "") -> None:
-        """Add a file of this machine, at its own path or another; what it links to is copied in its place."""
+        """Add a file of this machine, at its own path or another; the target of a link is copied instead of it."""
         path = path or str(source)
         if path in self._names:
             return

@@ -1,4 +1,4 @@
-"""A terminal that remembers what scrolled off it, so that tests can say what a person sees. (pyte emulates it.)"""
+"""A terminal with scrollback, emulated by pyte, so that tests can check what a user sees."""
 
 import io
 
@@ -37,12 +37,12 @@ class Screen(io.StringIO):
 
     @property
     def rows(self):
-        """What can be seen, a text for each row."""
+        """The visible text, a string for each row."""
         return [row.rstrip() for row in self._screen.display]
 
     @property
     def text(self):
-        """All that can be seen, scrolling back too."""
+        """The visible text with the scrollback."""
         above = [
             "".join(line[column].data for column in range(self._screen.columns)).rstrip()
             for line in self._screen.history.top
@@ -50,7 +50,7 @@ class Screen(io.StringIO):
         return "\n".join([*above, *self.rows]).rstrip("\n") + "\n"
 
     def colour_of(self, text):
-        """The colour of the first character of a text that can be seen."""
+        """The colour of the first character of a visible text."""
         for number, row in enumerate(self._screen.display):
             if text in row:
                 return self._screen.buffer[number][row.index(text)].fg

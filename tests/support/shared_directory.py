@@ -1,4 +1,4 @@
-"""A directory that a test shares with Steps: they say that they are there, and wait until they may go on."""
+"""A directory that a test shares with Steps: they report that they are running, and wait until they may continue."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Shared:
         return {"scripts": list(scripts), "taskSpec": spec, **fields}
 
     def hear(self, count: int = 1) -> None:
-        """Wait until so many Steps have said that they are there."""
+        """Wait until this many Steps have reported that they are running."""
         while count > 0:
             count -= len(os.read(self._there, count))
 

@@ -138,8 +138,8 @@ def normalised(output: str, page: str | None = None) -> str:
         output = re.sub(pattern, replacement, output)
     lines = [line.strip() for line in output.strip().splitlines()]
     if page is not None:
-        told = set(normalised(page).splitlines())
-        lines = [line for line in lines if line in told or not _DEPENDS_ON_TIMES.match(line)]
+        shown = set(normalised(page).splitlines())
+        lines = [line for line in lines if line in shown or not _DEPENDS_ON_TIMES.match(line)]
     lines = [line for before, line in pairwise(["", *lines]) if line or before]
     result: list[str] = []
     for kind, together in groupby(lines, key=_kind):

@@ -1,7 +1,7 @@
-"""Runs a Plan on the engine in simulated time, with Steps that behave as a test says.
+"""Runs a Plan on the engine in simulated time, with behaviours of Steps set by a test.
 
-Rules: nothing here decides anything about a run. What happens at the same moment happens in the order in which it was
-caused. A Step that is stopped ends by SIGTERM after its `stop_delay`; one whose container dies says nothing more.
+Rules: nothing here makes decisions about a run. Events at the same moment happen in the order in which they were
+caused. A stopped Step ends by SIGTERM after its `stop_delay`; a Step whose container dies reports nothing more.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ from monopod.schemas.variables import EvaluationError
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What one run of a Step does: how long it takes, how it ends, which files it leaves (path -> content).
+    """The behaviour of one run of a Step: its duration, its end, and its files (path -> content).
 
-    ``stop_delay`` is how long it takes to end when it is stopped. ``out_of_memory``: the kernel killed something in it.
-    ``end_is_lost``: its container dies the moment it ends, before that was told; it leaves no files. ``retires``: it
-    leaves a process behind that cannot be killed, so that nothing may run in its container again.
+    ``stop_delay`` is how long it takes to end when it is stopped. ``out_of_memory``: the kernel killed a process in it.
+    ``end_is_lost``: its container dies when it ends, before that was reported; it leaves no files. ``retires``: it
+    leaves an unkillable process behind, so its container cannot be used again.
     """
 
     duration: float = 1.0
@@ -71,7 +71,7 @@ class Behaviour:
 
 @dataclass
 class Simulation:
-    """What came of a run: all commands in order with their time, the story, the finished document."""
+    """The result of a run: all commands in order with their time, the events, the finished document."""
 
     commands: list[tuple[float, Command]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -180,7 +180,7 @@ class _World:
         return self.result
 
     def _start_again(self) -> None:
-        """Go on with another engine, which gets the Plan and what has happened as another coordinator would."""
+        """Continue with another engine, which gets the Plan and the recorded events, like a restarted coordinator."""
         self.engine = Engine(decode(encode(self._plan)))
         events = [event_from_line(event_to_line(event)) for event in self.result.events]
         again = [(event.at, command) for event in events for command in self.engine.handle(event)]
@@ -282,11 +282,11 @@ def simulate(
     cel_delay: float = 0.0,
     failing_probes: int = 0,
 ) -> Simulation:
-    """Run `plan` to its end. `ready` gives the time a container comes (None: never); `extra` are further events.
+    """Run `plan` to its end. `ready` gives the time a container starts (None: never); `extra` are further events.
 
-    ``is_killed`` is asked before each event whether the coordinator is killed, and another one goes on. ``read``
-    answers what is to be read, in place of the files of Steps. ``cel_delay`` is how long an expression takes,
-    ``probe_delay`` how long a try of a readinessProbe does; the first ``failing_probes`` of each Sidecar fail.
+    ``is_killed`` decides before each event whether the coordinator is killed and restarted. ``read``
+    answers reads instead of the files of Steps. ``cel_delay`` is how long an expression takes,
+    ``probe_delay`` how long a readinessProbe takes; the first ``failing_probes`` of each Sidecar fail.
     """
     return _World(plan, behave, ready, extra, probe_delay, is_killed, read, cel_delay, failing_probes).run()
 

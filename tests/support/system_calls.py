@@ -1,8 +1,8 @@
-"""Runs a program for which certain system calls fail, or take long, in all its processes:
+"""Runs a program with certain system calls failing or slow in all its processes:
 
     system_calls.py CALL=ERRNO... CALL=MILLISECONDSms... clock_gettime=FILE -- PROGRAM ARGUMENT...
 
-FILE holds by how many seconds the time of day is to be another one; that is so for programs that ask the kernel itself.
+FILE has the seconds to shift the time of day by. That affects programs that call the kernel directly.
 
 All that are slow take the same time; ``openat`` does where it makes a file. seccomp(2) does it, so nothing of the
 program is changed. What is slow is held up by a process of its own (seccomp_unotify(2)), which ends with the last of
@@ -44,7 +44,7 @@ _CONDITIONS = {
     "openat": (_ARGUMENTS_AT + 2 * 8, os.O_CREAT, os.O_CREAT),
     "clock_gettime": (_ARGUMENTS_AT, 0xFFFFFFFF, 0),
 }
-"""Of which calls only some are meant: the place of an argument, what counts of it, and what that must be."""
+"""Calls that are affected only with certain arguments: the index of the argument, a mask, and the value."""
 _RECEIVE, _SEND = 0xC0502100, 0xC0182101
 _GO_ON = 1
 
@@ -56,7 +56,7 @@ class _Program(ctypes.Structure):
 
 
 def _filter(faults: dict[str, str]) -> bytes:
-    """Return the filter, in the kernel's BPF: a few instructions for each call, then that all else is allowed."""
+    """Return the BPF filter: a few instructions for each call, then allow everything else."""
     numbers = _NUMBERS[platform.machine()]
 
     def instruction(code: int, value: int, if_so: int = 0, if_not: int = 0) -> bytes:
@@ -83,7 +83,7 @@ def _filter(faults: dict[str, str]) -> bytes:
 
 
 def _install(faults: dict[str, str]) -> int:
-    """Let calls of this process, and of all it starts, fail from now on. Return where those come that do not."""
+    """Make calls of this process and its children fail from now on. Return the listener for the slow calls."""
     if os.geteuid() != 0:
         _libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
     code = _filter(faults)
@@ -96,8 +96,8 @@ def _install(faults: dict[str, str]) -> int:
     return listener if is_asked_for else -1
 
 
-def _hold_up(listener: int, seconds: float) -> None:
-    """Let each call go on after so many seconds, until nobody is left who could make one."""
+def _delay(listener: int, seconds: float) -> None:
+    """Continue each call after this many seconds, until no process can make one."""
     waiting: list[tuple[float, int]] = []
     poll = select.poll()
     poll.register(listener, select.POLLIN)
@@ -107,21 +107,21 @@ def _hold_up(listener: int, seconds: float) -> None:
             if events & select.POLLHUP:
                 return
             with contextlib.suppress(FileNotFoundError):  # it was killed in between
-                told = fcntl.ioctl(listener, _RECEIVE, bytes(80))
-                heapq.heappush(waiting, (time.monotonic() + seconds, struct.unpack_from("Q", told)[0]))
+                request = fcntl.ioctl(listener, _RECEIVE, bytes(80))
+                heapq.heappush(waiting, (time.monotonic() + seconds, struct.unpack_from("Q", request)[0]))
         while waiting and waiting[0][0] <= time.monotonic():
             with contextlib.suppress(FileNotFoundError):
                 fcntl.ioctl(listener, _SEND, struct.pack("QqiI", heapq.heappop(waiting)[1], 0, 0, _GO_ON))
 
 
-def _tell_the_time(listener: int, file: str) -> None:
-    """Answer what the time of day is, until nobody is left who could ask."""
+def _answer_the_time(listener: int, file: str) -> None:
+    """Answer calls for the time of day until no process can make one."""
     poll = select.poll()
     poll.register(listener, select.POLLIN)
     while not poll.poll()[0][1] & select.POLLHUP:
         with contextlib.suppress(FileNotFoundError):
-            told = fcntl.ioctl(listener, _RECEIVE, bytes(80))
-            (identity, pid), (_, place) = struct.unpack_from("QI", told), struct.unpack_from("QQ", told, 32)
+            request = fcntl.ioctl(listener, _RECEIVE, bytes(80))
+            (identity, pid), (_, place) = struct.unpack_from("QI", request), struct.unpack_from("QQ", request, 32)
             with open(file, encoding="ascii") as offset, open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
                 memory.seek(place)
                 memory.write(struct.pack("qq", int(time.time()) + int(offset.read()), 0))
@@ -129,7 +129,7 @@ def _tell_the_time(listener: int, file: str) -> None:
 
 
 def _start_answering(how: str) -> socket.socket:
-    """Start the process that holds up what is slow, or tells the time; it has nothing of the program's environment."""
+    """Start the process that delays slow calls or answers the time; it does not inherit the environment."""
     ours, its_own = socket.socketpair()
     if os.fork() == 0:
         _, (listener, *_), _, _ = socket.recv_fds(its_own, 1, 1)
@@ -146,9 +146,9 @@ def main() -> None:
     if sys.argv[1] == "--answer":
         listener, how = int(sys.argv[2]), sys.argv[3]
         if how.endswith("ms"):
-            _hold_up(listener, float(how.removesuffix("ms")) / 1000)
+            _delay(listener, float(how.removesuffix("ms")) / 1000)
         else:
-            _tell_the_time(listener, how)
+            _answer_the_time(listener, how)
         return
     end = sys.argv.index("--")
     faults = dict(each.split("=") for each in sys.argv[1:end])

@@ -1,4 +1,4 @@
-"""What a finished PipelineRun or TaskRun may hold: the fields of Tekton's Go types, and what its CRDs require of them.
+"""The fields of a finished PipelineRun or TaskRun: those of Tekton's Go types, with the requirements of its CRDs.
 
 Written from pkg/apis/pipeline/v1 (pipelinerun_types.go, taskrun_types.go, artifact_types.go, provenance.go) and
 k8s.io/api/core/v1 (ContainerState). ``taskRuns`` and ``pipelineRuns`` are monopod's own, as v1beta1 had the former.
@@ -63,7 +63,7 @@ METADATA = ("name", "namespace", "uid")
 
 
 def problems(document: dict[str, Any]) -> list[str]:
-    """Return what Tekton's API would not accept in a finished run, and what every one of them must have."""
+    """Return what Tekton's API would reject in a finished run, and required fields that are missing."""
     found = [f"metadata.{name} is missing" for name in METADATA if not document["metadata"].get(name)]
     shape = TASK_RUN if document["kind"] == "TaskRun" else PIPELINE_RUN
     found += list(_problems(document["status"], shape, "status"))

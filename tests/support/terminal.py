@@ -1,4 +1,4 @@
-"""A real command on a pseudo-terminal, and what a person would see on it."""
+"""A real command on a pseudo-terminal, and the screen of its user."""
 
 import codecs
 import fcntl
@@ -17,7 +17,7 @@ PATIENCE = 300.0
 
 
 class Terminal:
-    """Runs a command on a terminal of so many columns and rows. Use it as a context manager."""
+    """Runs a command on a terminal of this many columns and rows. Use it as a context manager."""
 
     def __init__(self, command, environment, width, height):
         self.screen = Screen(width, height)
@@ -48,7 +48,7 @@ class Terminal:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
     def resize(self, width, height):
-        """Change the size, of which the kernel tells the command."""
+        """Change the size, which the kernel reports to the command."""
         self.screen.resize(width, height)
         self._set_size(width, height)
 
@@ -61,7 +61,7 @@ class Terminal:
         os.write(self._master, text.encode())
 
     def wait_until(self, condition):
-        """Read until what is seen is as wanted."""
+        """Read until the screen satisfies a predicate."""
         deadline = time.monotonic() + PATIENCE
         while not condition(self.screen):
             if not self._read(deadline):
@@ -78,12 +78,12 @@ class Terminal:
         return self.process.wait()
 
     def _read(self, deadline):
-        """Read something; return whether there was anything."""
+        """Read once; return whether there was any output."""
         if not select.select([self._master], [], [], max(deadline - time.monotonic(), 0))[0]:
             raise AssertionError("nothing more was written; what was seen last:\n" + self.screen.text)
         try:
             data = os.read(self._master, 65536)
-        except OSError:  # EIO: nobody has the terminal open any more
+        except OSError:  # EIO: no process has the terminal open any more
             return False
         text = self._decoder.decode(data)
         self.sent += text

@@ -1,4 +1,4 @@
-"""Compares named tuples with their classes: two of different classes that hold the same are equal by themselves."""
+"""Compares named tuples with their classes, since equal fields make tuples of different classes equal."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Mutates the YAML of Tekton documents: what a fuzzer that knows bytes alone nearly never gets past the parser.
+"""Mutates the YAML of Tekton documents, since a fuzzer of bytes hardly ever gets past the parser.
 
-The vocabulary is that of documents with every field (`every_field`): which keys stand below which, and with what
-values. A mutation replaces, removes, adds, copies or moves a few parts of the tree; what it makes is a text again, so
-that a fuzzer may go on with its bytes.
+The vocabulary comes from the documents with every field (`every_field`): the keys, their parents, and their
+values. A mutation replaces, removes, adds, copies or moves a few parts of the tree. The result is a text again, so
+a fuzzer can continue with its bytes.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ ODD: tuple[Any, ...] = (
 
 
 class Mutator:
-    """Changes texts of YAML. What it knows is read once, from every field's documents."""
+    """Changes texts of YAML. Its vocabulary is read once, from every field's documents."""
 
     def __init__(self) -> None:
         self.below: dict[Any, list[tuple[Any, Any]]] = {}
@@ -73,7 +73,7 @@ class Mutator:
                 self._learn(parent, inner)
 
     def mutated(self, text: str, random: Random) -> str | None:
-        """Return the text with a few changes to its tree; None if it is no YAML with a tree to change."""
+        """Return the text with a few changes to its tree; None if it is not YAML with a tree."""
         try:
             found = [each for each in yaml.load_all(text, LOADER) if each is not None]
             for _ in range(random.randint(1, 3)):

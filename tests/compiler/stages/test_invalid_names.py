@@ -44,7 +44,7 @@ PATH = "is not a path inside the volume: use a relative path without '..'"
 KEY = "use at most 253 letters, digits, '-', '_' and '.', without '..' at its start"
 
 
-def test_usual_names_are_taken(compiled):
+def test_valid_names_are_accepted(compiled):
     assert compiled(RUN.format(**FINE)).pod["metadata"]["name"] == "r"
 
 

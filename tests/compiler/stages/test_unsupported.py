@@ -82,7 +82,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("text", CASES)
-def test_what_has_no_effect_is_told(problems, text):
+def test_fields_without_effect_are_reported(problems, text):
     assert problems(text) == [f"p.yaml:{CASES[text]}"]
 
 

@@ -1,12 +1,12 @@
 """The engine against an independent oracle, on random pipelines in simulated time.
 
-In the normal suite 10,000 pipelines, in parts of 500. More on demand, and from other seeds:
+The normal suite runs 10,000 pipelines, in parts of 500. More on demand, and from other seeds:
 
     MONOPOD_RANDOM_PIPELINES=100000 MONOPOD_RANDOM_SEED=1000000 \
         pytest -n auto tests/coordinator/engine/test_against_oracle.py
 
-A failure names its seed and prints a reduced case; `random_case(seed)` (tests/support) makes it again, and the command
-that is printed with it keeps it among the cases that run each time (tests/support/kept_cases.py).
+A failure names its seed and prints a reduced case. `random_case(seed)` (tests/support) makes it again. The printed
+command adds it to the cases that always run (tests/support/kept_cases.py).
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ def test_engine_and_oracle_agree(first: int):
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_what_was_wrong_once(name: str):
+def test_kept_cases(name: str):
     assert problems(KEPT[name]) == []
 
 
-def test_a_case_follows_from_its_seed_alone():
+def test_case_depends_only_on_its_seed():
     assert random_case(7) == random_case(7)
 
 
-def test_a_case_is_reduced_to_what_matters():
+def test_failing_case_is_reduced():
     case = next(case for case in map(random_case, range(100)) if len(case.plan.pipeline.tasks) > 5)
     smaller = reduced(case, lambda each: len(each.plan.pipeline.tasks) > 1)
     assert len(smaller.plan.pipeline.tasks) == 2

@@ -1,4 +1,4 @@
-"""What a Step writes as its Artifacts, which may be anything."""
+"""The Artifacts of a Step, which may be anything."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def outputs(*entries: object) -> Artifacts:
 
 
 @given(FILES)
-def test_whatever_is_written_is_refused_or_of_the_documented_shape(content):
+def test_artifacts_are_refused_or_have_the_documented_shape(content):
     try:
         artifacts = parse_artifacts(json.dumps(content), "provenance.json")
     except ValueError:
@@ -56,8 +56,8 @@ def test_whatever_is_written_is_refused_or_of_the_documented_shape(content):
 
 
 @pytest.mark.parametrize("depth", range(sys.getrecursionlimit() - 200, sys.getrecursionlimit() + 200, 7))
-def test_what_is_nested_is_dropped_or_refused(depth):
-    """Else it could be read, and not be written again where it stands deeper in something else."""
+def test_nested_values_are_dropped_or_refused(depth):
+    """Otherwise a value could be read but not be written at a deeper level."""
     nested = "[" * depth + "]" * depth
     with pytest.raises(ValueError, match="is not a"):
         parse_artifacts('{"outputs": [{"name": "a", "values": [{"digest": {"sha256": ' + nested + "}}]}]}", "x")
@@ -69,7 +69,7 @@ def test_what_is_nested_is_dropped_or_refused(depth):
     assert artifacts == outputs(entry("a", {"uri": "b"}))
 
 
-def test_entries_of_one_name_are_joined_and_their_values_are_there_once():
+def test_entries_with_one_name_are_merged_without_duplicates():
     first, second = (
         outputs(entry("a", value(1), value(2)), entry("b", value(1))),
         outputs(entry("a", value(2), value(3))),
@@ -77,8 +77,8 @@ def test_entries_of_one_name_are_joined_and_their_values_are_there_once():
     assert merged([first, second]) == outputs(entry("a", value(1), value(2), value(3)), entry("b", value(1)))
 
 
-def test_very_many_values_are_joined_at_once():
-    """A Step could make the coordinator compare each with each, for minutes."""
+def test_many_values_are_merged_quickly():
+    """Otherwise a Step could make the coordinator compare all pairs, for minutes."""
     many = outputs(*(entry("a", *map(value, range(start, start + 5000))) for start in (0, 5000, 10_000)))
     (joined,) = merged([many, many]).outputs
     assert joined["values"] == [value(number) for number in range(15_000)]

@@ -1,4 +1,4 @@
-"""CEL: an extension module that a process loads once, and expressions that are made to harm whoever evaluates them."""
+"""CEL: an extension module that a process loads once, and expressions made to harm the evaluator."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TEN = str(list(range(10)))
 
 
 def in_a_process(expression, processes=None):
-    """Evaluate as the coordinator does: take the answer when there is one, or when there was none for too long."""
+    """Evaluate as the coordinator does: wait for the answer or for the timeout."""
     evaluation = (processes or CelProcesses()).start(expression)
     poll = select.poll()
     poll.register(evaluation.descriptor, select.POLLIN)
@@ -37,7 +37,7 @@ def in_a_process(expression, processes=None):
 
 
 def nested(depth):
-    """Macros in macros: ten to the power of `depth` steps."""
+    """Return nested macros that take ten to the power of `depth` steps."""
     expression = "true"
     for number in range(depth):
         expression = f"{TEN}.all(v{number}, {expression})"
@@ -55,7 +55,7 @@ def doubled(times):
     ("statements", "printed"),
     [((EVALUATE, IMPORT_THE_PACKAGE), "True\n2\n"), ((IMPORT_THE_PACKAGE, EVALUATE), "2\nTrue\n")],
 )
-def test_the_package_may_be_imported_as_well(statements, printed):
+def test_package_can_be_imported_too(statements, printed):
     command = [sys.executable, "-c", "\n".join(statements)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, printed), done.stderr
@@ -78,7 +78,7 @@ def test_the_package_may_be_imported_as_well(statements, printed):
         (f"['{'a' * 1000}']", "… (1004 characters), which is not a truth value"),
     ],
 )
-def test_what_comes_out(evaluate, expression, outcome):
+def test_evaluation(evaluate, expression, outcome):
     if isinstance(outcome, bool):
         assert evaluate(expression) is outcome
         return
@@ -97,14 +97,14 @@ def test_what_comes_out(evaluate, expression, outcome):
         ("a b " * 250_000, "needs too much memory"),
     ],
 )
-def test_what_takes_too_much_is_ended(expression, why, monkeypatch):
-    monkeypatch.setattr(cel_process, "WAIT_SECONDS", PATIENCE)  # a busy machine may be slow to give it its CPU time
+def test_expensive_expressions_are_aborted(expression, why, monkeypatch):
+    monkeypatch.setattr(cel_process, "WAIT_SECONDS", PATIENCE)  # a busy machine may give it CPU time late
     with pytest.raises(EvaluationError, match=f"^CEL expression .* {why}$") as error:
         in_a_process(expression)
     assert len(str(error.value)) < 400
 
 
-def test_an_endless_stack_ends_the_child_alone(monkeypatch):
+def test_endless_recursion_ends_only_the_child(monkeypatch):
     monkeypatch.setattr(cel_process, "MEMORY", 1 << 30)
     monkeypatch.setattr(cel_process, "LONGEST", 60)
     monkeypatch.setattr(cel_process, "SHARED", 60)
@@ -113,7 +113,7 @@ def test_an_endless_stack_ends_the_child_alone(monkeypatch):
         in_a_process("+".join(["1"] * 60_000) + " == 1")
 
 
-def test_many_slow_ones_share_their_time(monkeypatch):
+def test_slow_expressions_share_their_time(monkeypatch):
     monkeypatch.setattr(cel_process, "SHARED", 1.0)
     monkeypatch.setattr(cel_process, "WAIT_SECONDS", PATIENCE)
     processes = CelProcesses()
@@ -132,10 +132,10 @@ def test_evaluation_without_time_is_given_up(monkeypatch):
     with pytest.raises(EvaluationError, match=r"'false' takes too long to evaluate: more than 0\.1 s"):
         in_a_process("false")
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)  # nothing is left to be waited for
+        os.waitpid(-1, os.WNOHANG)  # no child is left
 
 
-def test_one_for_which_there_is_no_process_is_told(monkeypatch):
+def test_failed_fork_is_reported(monkeypatch):
     def fork():
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
@@ -146,10 +146,10 @@ def test_one_for_which_there_is_no_process_is_told(monkeypatch):
     assert os.listdir("/proc/self/fd") == before
 
 
-def test_the_child_has_no_file_and_no_signal_of_the_coordinators(tmp_path, monkeypatch):
-    """It says what it is like by the one thing that it tells: why there is no truth."""
+def test_child_has_no_files_and_signals_of_the_coordinator(tmp_path, monkeypatch):
+    """The child reports its own state through its only output: the reason of a failed evaluation."""
 
-    def tell(expression):
+    def report_state(expression):
         if expression == "true":
             return True
         files = [number for number in range(300) if Path(f"/proc/self/fd/{number}").exists()]
@@ -157,7 +157,7 @@ def test_the_child_has_no_file_and_no_signal_of_the_coordinators(tmp_path, monke
         free = [int(number) for number in unblocked if number not in (signal.SIGKILL, signal.SIGSTOP)]
         raise EvaluationError(f"{files} {free} {resource.getrlimit(resource.RLIMIT_CORE)[0]}")
 
-    monkeypatch.setattr(cel, "evaluate", tell)
+    monkeypatch.setattr(cel, "evaluate", report_state)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -202,7 +202,7 @@ EXPRESSIONS = st.recursive(
 
 
 @given(EXPRESSIONS)
-def test_random_expressions_have_a_truth_or_a_reason(expression):
+def test_random_expressions_have_a_result_or_a_reason(expression):
     try:
         outcome = in_a_process(expression)
     except EvaluationError as error:

@@ -1,4 +1,4 @@
-"""The displayName of childReferences: Tekton docs/matrix.md, "DisplayName", a row each."""
+"""The displayName of childReferences: Tekton docs/matrix.md, "DisplayName", a case for each row."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ NAMED = {
 
 
 @pytest.mark.parametrize("way", NAMED)
-def test_the_display_name_of_an_instance(way):
+def test_display_name_of_an_instance(way):
     fields, expected = NAMED[way]
     params = (Param("what", "all"), Param("list", ("a", "b")))
     assert names(task("a", slot_count=2 if "matrix" in fields else 1, **fields), params=params) == expected
 
 
-def test_the_display_name_of_a_pipeline_in_the_place_of_a_task():
+def test_display_name_of_a_nested_pipeline():
     inner = Pipeline("inner", params=(Param("own", ""),), tasks=(task("b"),))
     outer = task("a", pipeline=inner, display_name="$(params.own)", params=(Param("own", "mine"),))
     assert names(outer) == ["mine"]

@@ -1,4 +1,4 @@
-"""The engine in simulated time: one small Pipeline for each rule of Tekton's that it follows."""
+"""The engine in simulated time: one small Pipeline for each of Tekton's rules."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TestStartFailures:
             ("ContainerCannotRun", "StepFailed", "SidecarFailed"),
         ],
     )
-    def test_the_task_fails_with_the_reason_that_tekton_gives(self, reason, of_step, of_sidecar):
+    def test_task_fails_with_the_reason_of_tekton(self, reason, of_step, of_sidecar):
         plan = plan_of(task("a"), task("b", sidecars=(self.SIDE,)), task("c", after=("a",)))
         absent = {"a-run", "b-db"}
         extra = [start_failure(0, name, reason) for name in absent]
@@ -71,7 +71,7 @@ class TestStartFailures:
             "run-b": f'the sidecar "db" in TaskRun "run-b" {why}',
         }
 
-    def test_what_runs_is_stopped_at_once(self):
+    def test_running_steps_are_stopped_at_once(self):
         plan = plan_of(task("a", steps=self.PAIR, sidecars=(self.SIDE,)))
         run = simulate(
             plan,
@@ -86,7 +86,7 @@ class TestStartFailures:
         assert run.task_reasons() == {"run-a": "TaskRunImagePullFailed"}
         assert run.finished_at == 3.25
 
-    def test_there_is_no_second_attempt_in_such_a_slot(self):
+    def test_slot_is_not_used_for_another_attempt(self):
         run = simulate(
             plan_of(task("a", retries=3, sidecars=(self.SIDE,))),
             ready=lambda name: None if name == "a-db" else 0,
@@ -94,7 +94,7 @@ class TestStartFailures:
         )
         assert (run.requests(), run.finished_at) == ([], 2)
 
-    def test_what_is_known_before_the_task_starts_fails_it_when_it_starts(self):
+    def test_earlier_failure_fails_the_task_when_it_starts(self):
         plan = plan_of(task("a"), task("b", after=("a",)), final_tasks=(task("end"),))
         run = simulate(plan, ready=lambda name: None if name == "b-run" else 0, extra=[start_failure(0, "b-run")])
         assert run.task_reasons() == {
@@ -104,7 +104,7 @@ class TestStartFailures:
         }
         assert run.started() == {"a-run": [0], "end-run": [1]}
 
-    def test_a_task_that_is_skipped_does_not_need_its_image(self):
+    def test_skipped_task_does_not_need_its_image(self):
         never = (WhenExpression("yes", "in", ("no",)),)
         run = simulate(
             plan_of(task("a"), task("b", when=never)),
@@ -113,9 +113,9 @@ class TestStartFailures:
         )
         assert (run.condition["reason"], run.exit_code) == ("Completed", 0)
 
-    def test_a_container_that_has_started_after_all_is_not_given_up(self):
+    def test_container_that_did_start_is_not_given_up(self):
         run = simulate(plan_of(task("a")), lambda _: Behaviour(5), extra=[start_failure(1, "a-run")])
-        assert run.task_reasons() == {"run-a": "StepFailed"}  # its entrypoint was killed: that is all that is known
+        assert run.task_reasons() == {"run-a": "StepFailed"}  # only the kill of its entrypoint is known
 
 
 class TestOrder:
@@ -127,7 +127,7 @@ class TestOrder:
         assert run.exit_code == 0
         assert run.released == {"a-run": 0, "b-run": 0}
 
-    def test_a_task_waits_for_all_that_it_follows(self):
+    def test_task_waits_for_all_its_dependencies(self):
         slow = lambda request: Behaviour(duration=5 if request.container == "b-run" else 1)  # noqa: E731
         run = simulate(plan_of(task("a"), task("b"), task("c", after=("a", "b"))), slow)
         assert run.started()["c-run"] == [5]
@@ -140,18 +140,18 @@ class TestOrder:
             WriteFile("a", "/tekton/steps/0/exitCode", "0"),
         ]
 
-    def test_a_step_waits_for_its_container_only(self):
+    def test_step_waits_only_for_its_own_container(self):
         run = simulate(plan_of(task("a"), task("b")), ready=lambda name: 7 if name == "b-run" else 0)
         assert run.started() == {"a-run": [0], "b-run": [7]}
 
-    def test_a_container_that_never_comes_fails_its_task_alone(self):
+    def test_container_that_never_starts_fails_only_its_task(self):
         run = simulate(
             plan_of(task("a"), task("b"), final_tasks=(task("f"),)), ready=lambda name: None if name == "b-run" else 0
         )
         assert run.task_reasons() == {"run-a": "Succeeded", "run-b": "PodCreationFailed", "run-f": "Succeeded"}
         assert run.started()["f-run"] == [600]
 
-    def test_ten_thousand_skipped_tasks_are_no_recursion(self):
+    def test_ten_thousand_skipped_tasks_do_not_recurse(self):
         chain = [task("t0", when=(WhenExpression("a", "in", ("b",)),), results=(ResultDeclaration("r"),))]
         chain += [
             task(f"t{n}", after=(f"t{n - 1}",), result_sources=("t0",) if n == 1 else (),
@@ -165,7 +165,7 @@ class TestOrder:
 
 
 class TestFailure:
-    def test_what_runs_stays_and_nothing_new_starts_but_finally(self):
+    def test_running_tasks_finish_and_only_finally_starts(self):
         slow = lambda request: Behaviour(  # noqa: E731
             duration=3 if request.container == "b-run" else 1, code=2 if request.container == "a-run" else 0
         )
@@ -178,32 +178,32 @@ class TestFailure:
         assert run.exit_code == 1
         assert run.released["a-run"] == 2
 
-    def test_the_steps_after_a_failed_one_are_skipped(self):
+    def test_steps_after_a_failed_step_are_skipped(self):
         run = simulate(plan_of(task("a", steps=(Step("x", script=""), Step("y", script="")))), failing("a-x"))
         steps = run.status["taskRuns"]["run-a"]["status"]["steps"]
         assert [(step["name"], step["terminationReason"]) for step in steps] == [("x", "Error"), ("y", "Skipped")]
 
-    def test_a_step_with_on_error_continue_does_not_fail_the_task(self):
+    def test_step_with_on_error_continue_does_not_fail_the_task(self):
         steps = (Step("x", script="", on_error="continue"), Step("y", script=""))
         run = simulate(plan_of(task("a", steps=steps)), failing("a-x", code=42))
         assert run.condition["reason"] == "Succeeded"
         assert run.status["taskRuns"]["run-a"]["status"]["steps"][0]["terminated"]["exitCode"] == 42
         assert run.released["a-x"] == 0
 
-    def test_a_task_with_on_error_continue_does_not_fail_the_pipeline(self):
+    def test_task_with_on_error_continue_does_not_fail_the_pipeline(self):
         run = simulate(plan_of(task("a", on_error="continue"), task("b", after=("a",))), failing("a-run"))
         assert run.task_reasons() == {"run-a": "FailureIgnored", "run-b": "Succeeded"}
         assert run.condition["reason"] == "Succeeded"
         assert run.condition["message"] == "Tasks Completed: 2 (Failed: 1 (Ignored: 1), Cancelled 0), Skipped: 0"
         assert run.released["a-run"] == 0
 
-    def test_a_killed_container_fails_its_step_in_words(self):
+    def test_killed_container_fails_its_step_with_a_message(self):
         run = simulate(plan_of(task("a")), extra=[death(0.5, "a-run")])
         step = run.status["taskRuns"]["run-a"]["status"]["steps"][0]
         assert "its container was killed" in step["terminated"]["message"]
         assert run.released["a-run"] == 137
 
-    def test_a_failed_run_always_has_a_failed_container(self):
+    def test_failed_run_always_has_a_failed_container(self):
         result = task("a", results=(ResultDeclaration("r", "array"),))
         run = simulate(plan_of(result), writing({"a-run": {"/tekton/results/r": "no array"}}))
         assert run.task_reasons() == {"run-a": "TaskRunValidationFailed"}
@@ -211,7 +211,7 @@ class TestFailure:
 
 
 class TestGuards:
-    def test_a_guarded_task_is_skipped_alone(self):
+    def test_only_the_guarded_task_is_skipped(self):
         guarded = task("a", when=(WhenExpression("x", "in", ("y",)),))
         run = simulate(plan_of(guarded, task("b", after=("a",))))
         assert run.skipped() == {"a": "When Expressions evaluated to false"}
@@ -235,7 +235,7 @@ class TestGuards:
         run = simulate(plan_of(task("a", when=(expression,)), params=params))
         assert (run.skipped() == {}) is runs
 
-    def test_who_needs_a_result_of_a_guarded_task_is_skipped_and_so_are_its_dependents(self):
+    def test_users_of_a_skipped_result_and_their_dependents_are_skipped(self):
         guarded = task("a", when=(WhenExpression("x", "in", ("y",)),), results=(ResultDeclaration("r"),))
         needs = task("b", after=("a",), result_sources=("a",), params=(Param("p", "$(tasks.a.results.r)"),))
         run = simulate(plan_of(guarded, needs, task("c", after=("b",))))
@@ -243,19 +243,19 @@ class TestGuards:
         assert run.skipped()["c"] == "Parent Tasks were skipped"
 
     def test_tasks_start_when_the_guards_of_all_are_evaluated(self):
-        """As in Tekton, where one that cannot be evaluated keeps those beside it from starting."""
+        """As in Tekton, where a guard that cannot be evaluated keeps the Task's siblings from starting."""
         plan = plan_of(task("a", when=(WhenExpression(cel="1 == 1"),) * 2), task("b"), task("c", after=("b",)))
         started = simulate(plan, cel_delay=0.5).started()
         assert started == {"a-run": [1.0], "b-run": [1.0], "c-run": [2.0]}
 
     @pytest.mark.parametrize(("at", "reason"), [(0.7, "PipelineRun was stopping"), (2.0, None)])
-    def test_a_task_may_be_cancelled_while_its_guard_is_evaluated(self, at: float, reason: str | None):
+    def test_cancelling_while_a_guard_is_evaluated(self, at: float, reason: str | None):
         plan = plan_of(task("a", when=(WhenExpression(cel="1 == 1"),)), task("b"))
         run = simulate(plan, cel_delay=1.5, extra=[cancel(at)])
         assert run.skipped() == ({"a": reason, "b": reason} if reason else {})
         assert run.finished_at == at + (0.25 if reason is None else 0)
 
-    def test_a_guard_that_is_never_needed_holds_nobody_up(self):
+    def test_run_does_not_wait_for_an_unneeded_guard(self):
         plan = plan_of(
             task("a", when=(WhenExpression(cel="1 == 1"),), timeout=9.0), task("b", after=("a",)), tasks_timeout=1.0
         )
@@ -263,7 +263,7 @@ class TestGuards:
         assert run.finished_at == 1.0
         assert set(run.skipped().values()) == {"PipelineRun Tasks timeout has been reached"}
 
-    def test_a_step_waits_for_its_guard_and_the_timeout_of_its_task_does_not(self):
+    def test_timeout_of_a_task_includes_the_guards_of_its_steps(self):
         steps = (Step("s", script="true", when=(WhenExpression(cel="1 == 1"),)), Step("z", script="true"))
         run = simulate(plan_of(task("a", steps=steps)), cel_delay=0.5)
         assert run.started() == {"a-s": [0.5], "a-z": [1.5]}
@@ -271,7 +271,7 @@ class TestGuards:
         assert (run.started(), run.finished_at) == ({}, 0.2)
         assert run.task_reasons() == {"run-a": "TaskRunTimeout"}
 
-    def test_a_guard_that_cannot_be_evaluated_fails_the_run(self):
+    def test_guard_that_cannot_be_evaluated_fails_the_run(self):
         run = simulate(plan_of(task("a", when=(WhenExpression(cel="1/0 == 1"),)), final_tasks=(task("f"),)))
         assert run.condition["reason"] == "PipelineValidationFailed"
         assert "division by zero" in run.condition["message"]
@@ -308,7 +308,7 @@ class TestResults:
             {"name": "one", "value": "$(params.s)"},
         ]
 
-    def test_a_result_that_was_never_written_fails_who_needs_it(self):
+    def test_missing_result_fails_its_users(self):
         source = task("a", results=(ResultDeclaration("r"),))
         user = task("b", after=("a",), result_sources=("a",), params=(Param("p", "$(tasks.a.results.r)"),))
         run = simulate(plan_of(source, user, final_tasks=(task("f"),)))
@@ -323,7 +323,7 @@ class TestResults:
         assert run.skipped() == {"f": "Results were missing"}
         assert "g-run" in run.started()
 
-    def test_an_object_result_must_have_its_declared_keys(self):
+    def test_object_result_must_have_its_declared_keys(self):
         source = task("a", results=(ResultDeclaration("o", "object", ("url", "commit")),))
         run = simulate(plan_of(source), writing({"a-run": {"/tekton/results/o": '{"url": "x"}'}}))
         status = run.status["taskRuns"]["run-a"]["status"]
@@ -331,7 +331,7 @@ class TestResults:
         assert "lacks the declared keys commit" in status["conditions"][0]["message"]
         assert status["results"] == [{"name": "o", "type": "object", "value": {"url": "x"}}]
 
-    def test_only_the_last_attempt_s_results_count(self):
+    def test_only_results_of_the_last_attempt_count(self):
         source = task("a", results=(ResultDeclaration("r"),), retries=1)
 
         def behave(request: RunStep) -> Behaviour:
@@ -342,7 +342,7 @@ class TestResults:
         assert run.condition["reason"] == "CouldntGetPipelineResult"
         assert "results" not in run.status
 
-    def test_a_step_s_results_reach_the_next_step_and_the_task(self):
+    def test_results_of_a_step_reach_the_next_step_and_the_task(self):
         steps = (
             Step("one", script="", results=(ResultDeclaration("r"),)),
             Step("two", script="echo $(steps.one.results.r)"),
@@ -352,13 +352,13 @@ class TestResults:
         assert run.requests()[1][1].script == "#!/bin/sh\nset -e\necho v"
         assert run.status["taskRuns"]["run-a"]["status"]["results"] == [{"name": "t", "type": "string", "value": "v"}]
 
-    def test_a_run_s_params_may_name_the_run(self):
+    def test_params_of_a_run_may_contain_its_name(self):
         params = (Param("a", "$(context.pipelineRun.name)"), Param("b", "$(params.a)"))
         step = Step("run", command=("$(params.a)", "$(params.b)"))
         run = simulate(plan_of(task("x", steps=(step,)), params=params))
         assert run.requests()[0][1].arguments == ("run", "$$(params.a)")
 
-    def test_only_what_is_read_is_made_readable(self):
+    def test_only_files_that_are_read_are_made_readable(self):
         one = task(
             "a", results=(ResultDeclaration("r"),), steps=(Step("s", script="", results=(ResultDeclaration("x"),)),)
         )
@@ -370,7 +370,7 @@ class TestResults:
 
 
 class TestImagePrograms:
-    """What an image says to run, for a Step (or Sidecar) that does not (Tekton pkg/pod/entrypoint_lookup_impl.go)."""
+    """The program of the image, for a Step or Sidecar without a command (Tekton pkg/pod/entrypoint_lookup_impl.go)."""
 
     WORDS = st.lists(st.text(alphabet="a$()", max_size=4), max_size=3).map(tuple)
 
@@ -391,10 +391,10 @@ class TestImagePrograms:
         return next((each.arguments for _, each in run.requests() if each.container == container), run)
 
     @given(entrypoint=WORDS, cmd=WORDS, args=WORDS, is_sidecar=st.booleans())
-    def test_args_take_the_place_of_cmd(self, entrypoint, cmd, args, is_sidecar):
+    def test_args_replace_cmd(self, entrypoint, cmd, args, is_sidecar):
         escaped = {"entrypoint": entrypoint, "cmd": cmd}
         escaped = {name: [word.replace("$", "$$") for word in words] for name, words in escaped.items()}
-        if entrypoint or is_sidecar:  # as a container runtime has it
+        if entrypoint or is_sidecar:  # as in a container runtime
             expected = escaped["entrypoint"] + (list(args) if args else escaped["cmd"])
         else:
             expected = escaped["cmd"] + list(args)
@@ -404,20 +404,20 @@ class TestImagePrograms:
         else:
             assert "there is nothing to run: command is empty" in str(found.status)
 
-    def test_nothing_in_it_is_a_reference_but_args_may_hold_some(self):
+    def test_references_are_replaced_only_in_args(self):
         program = ImageProgram(("$(params.s)", "$(HOME)"), ("$(params.l[*])",))
         assert self.arguments(program) == ("$$(params.s)", "$$(HOME)", "$$(params.l[*])")
         assert self.arguments(program, ("$(params.s)$(HOME)",)) == ("$$(params.s)", "$$(HOME)", "v$(HOME)")
 
-    def test_args_that_come_to_nothing_while_running_leave_cmd(self):
+    def test_args_that_expand_to_nothing_keep_cmd(self):
         program = ImageProgram(("run",), ("default",))
         assert self.arguments(program, ("$(params.l[*])",)) == ("run", "default")
         assert self.arguments(program, ("$(params.l[*])",), values=("x", "y")) == ("run", "x", "y")
 
-    def test_it_takes_the_place_of_a_command_that_comes_to_nothing(self):
+    def test_image_program_replaces_a_command_that_expands_to_nothing(self):
         assert self.arguments(ImageProgram(("run",)), ("x",), command=("$(params.l[*])",)) == ("run", "x")
 
-    def test_a_command_that_comes_to_nothing_fails_its_task(self):
+    def test_command_that_expands_to_nothing_fails_its_task(self):
         run = simulate(plan_of(task("a", steps=(Step("run", command=("$(params.l[*])",)),), params=(Param("l", ()),))))
         assert run.started() == {}
         message = '"step-run" could not start: there is nothing to run: command is empty'
@@ -444,7 +444,7 @@ class TestFinally:
         run = simulate(plan_of(*tasks, final_tasks=(final,)), failing("a-run", code=code))
         assert "f-run" in run.started()
 
-    def test_a_failed_finally_task_fails_the_run(self):
+    def test_failed_finally_task_fails_the_run(self):
         run = simulate(plan_of(task("a"), final_tasks=(task("f"), task("g"))), failing("f-run"))
         assert run.condition["reason"] == "Failed"
         assert "g-run" in run.started()
@@ -467,36 +467,36 @@ class TestRetries:
         assert len(run.status["taskRuns"]["run-a"]["status"]["retriesStatus"]) == 2
         assert run.released == {"a-run": 0}
 
-    def test_an_attempt_is_fresh_though_its_first_step_is_skipped(self):
+    def test_attempt_starts_fresh_if_its_first_step_is_skipped(self):
         steps = (Step("no", script="", when=(WhenExpression("1", "in", ()),)), Step("run", script=""))
         run = simulate(plan_of(task("a", retries=1, steps=steps)), lambda r: Behaviour(code=r.request == 1))
         assert [request.fresh for _, request in run.requests()] == [True, True]
 
-    def test_retries_go_on_while_the_pipeline_is_stopping(self):
+    def test_retries_continue_while_the_pipeline_is_stopping(self):
         behave = lambda request: Behaviour(code=0 if request.request == 2 or request.container == "c-run" else 1)  # noqa: E731
         run = simulate(plan_of(task("a"), task("b", retries=1)), behave)
         assert run.task_reasons() == {"run-a": "StepFailed", "run-b": "Succeeded"}
 
-    def test_a_lost_container_is_not_tried_again(self):
+    def test_lost_container_is_not_retried(self):
         run = simulate(plan_of(task("a", retries=5)), extra=[death(0.5, "a-run")])
         assert len(run.requests()) == 1
 
 
 class TestTimeouts:
-    def test_a_task_that_takes_too_long(self):
+    def test_task_timeout(self):
         run = simulate(plan_of(task("a", timeout=10.0), final_tasks=(task("f"),)), lambda r: Behaviour(duration=99))
         assert run.task_reasons()["run-a"] == "TaskRunTimeout"
         assert run.condition["reason"] == "Failed"
         assert run.started()["f-run"] == [10.25]
 
-    def test_a_timed_out_task_is_tried_again(self):
+    def test_timed_out_task_is_retried(self):
         run = simulate(
             plan_of(task("a", timeout=10.0, retries=1)), lambda r: Behaviour(duration=99 if r.request == 1 else 1)
         )
         assert run.condition["reason"] == "Succeeded"
         assert run.started() == {"a-run": [0, 10.25]}
 
-    def test_a_step_that_takes_too_long(self):
+    def test_step_timeout(self):
         steps = (Step("run", script="", timeout=2.0, on_error="continue"), Step("next", script=""))
         run = simulate(plan_of(task("a", steps=steps)), lambda r: Behaviour(duration=99))
         status = run.status["taskRuns"]["run-a"]["status"]
@@ -504,18 +504,18 @@ class TestTimeouts:
         assert status["steps"][0]["terminationReason"] == "TimeoutExceeded"
         assert status["steps"][1]["terminationReason"] == "Skipped"
 
-    def test_the_pipeline_s_time_cuts_finally_off_too(self):
+    def test_pipeline_timeout_ends_finally_too(self):
         run = simulate(plan_of(task("a"), final_tasks=(task("f"),), timeout=5.0), lambda r: Behaviour(duration=4))
         assert run.task_reasons() == {"run-a": "Succeeded", "run-f": "TaskRunCancelled"}
         assert run.condition["reason"] == "PipelineRunTimeout"
 
-    def test_the_pipeline_s_time_skips_what_has_not_started(self):
+    def test_pipeline_timeout_skips_waiting_tasks(self):
         plan = plan_of(task("a"), task("b", after=("a",)), final_tasks=(task("f"),), timeout=5.0)
         run = simulate(plan, lambda r: Behaviour(duration=9))
         reason = "PipelineRun timeout has been reached"
         assert run.skipped() == {"b": reason, "f": reason}
 
-    def test_the_tasks_time_leaves_finally_its_own(self):
+    def test_tasks_timeout_does_not_affect_finally(self):
         plan = plan_of(
             task("a"), task("b", after=("a",)), final_tasks=(task("f"),), tasks_timeout=5.0, finally_timeout=60.0
         )
@@ -524,7 +524,7 @@ class TestTimeouts:
         assert run.task_reasons() == {"run-a": "TaskRunCancelled", "run-f": "Succeeded"}
         assert run.condition["reason"] == "PipelineRunTimeout"
 
-    def test_finally_s_time(self):
+    def test_finally_timeout(self):
         plan = plan_of(task("a"), final_tasks=(task("f"),), finally_timeout=5.0)
         run = simulate(plan, lambda r: Behaviour(duration=9))
         assert run.task_reasons() == {"run-a": "Succeeded", "run-f": "TaskRunCancelled"}
@@ -557,23 +557,25 @@ class TestCancelling:
         run = simulate(self.plan, extra=[cancel(0.5, "CancelledRunFinally"), cancel(1.0)])
         assert run.task_reasons() == {"run-a": "TaskRunCancelled", "run-f": "TaskRunCancelled"}
 
-    def test_a_milder_way_changes_nothing(self):
+    def test_milder_mode_changes_nothing(self):
         run = simulate(self.plan, extra=[cancel(0.5), cancel(0.6, "StoppedRunFinally")])
         assert run.condition["reason"] == "Cancelled"
         assert "f-run" not in run.started()
 
-    def test_each_harder_way_is_told_when_it_is_taken(self):
+    def test_harder_modes_are_reported(self):
         modes = ("StoppedRunFinally", "StoppedRunFinally", "CancelledRunFinally", "StoppedRunFinally", "Cancelled")
         extra = [cancel(0.5 + number / 100, mode) for number, mode in enumerate(modes)]
-        told = [event.mode for event in simulate(self.plan, extra=extra).told if isinstance(event, RunCancelling)]
-        assert told == ["StoppedRunFinally", "CancelledRunFinally", "Cancelled"]
+        reported = [
+            event.mode for event in simulate(self.plan, extra=extra).reported if isinstance(event, RunCancelling)
+        ]
+        assert reported == ["StoppedRunFinally", "CancelledRunFinally", "Cancelled"]
 
-    def test_while_the_container_has_not_come(self):
+    def test_cancelling_while_the_container_has_not_started(self):
         run = simulate(plan_of(task("a")), ready=lambda _: None, extra=[cancel(3)])
         assert run.task_reasons() == {"run-a": "TaskRunCancelled"}
         assert run.finished_at == 3
 
-    def test_a_queued_combination_never_starts(self):
+    def test_queued_combination_never_starts(self):
         plan = plan_of(task("m", matrix=Matrix((Param("k", ("1", "2", "3")),))))
         run = simulate(plan, extra=[cancel(0.5)])
         assert len(run.requests()) == 1
@@ -581,14 +583,14 @@ class TestCancelling:
 
 
 class TestNames:
-    """How embedded specs are called: getContextReplacements in pkg/reconciler/{pipelinerun,taskrun}/resources."""
+    """The names of embedded specs: getContextReplacements in pkg/reconciler/{pipelinerun,taskrun}/resources."""
 
     step = Step("run", command=("$(context.task.name)", "$(context.taskRun.name)"))
 
     def commands(self, *tasks):
         return [request.arguments for _, request in simulate(plan_of(*tasks)).requests()]
 
-    def test_an_embedded_task_has_the_name_of_its_task_run(self):
+    def test_embedded_task_has_the_name_of_its_task_run(self):
         assert self.commands(task("a", steps=(self.step,))) == [("run-a", "run-a")]
         matrix = Matrix((Param("k", ("1", "2")),))
         assert self.commands(task("m", matrix=matrix, steps=(self.step,), slot_count=2)) == [
@@ -596,22 +598,22 @@ class TestNames:
             ("run-m-1", "run-m-1"),
         ]
 
-    def test_a_task_that_is_referred_to_has_its_own(self):
+    def test_referenced_task_has_its_own_name(self):
         own = (("context.task.name", "build"),)
         assert self.commands(task("a", steps=(self.step,), variables=own)) == [("build", "run-a")]
 
-    def test_an_embedded_pipeline_has_the_name_of_its_run_and_another_its_own(self):
+    def test_embedded_and_referenced_pipeline_names(self):
         def inner(*variables: tuple[str, str]) -> Pipeline:
-            tell = Param("name", "$(context.pipeline.name)")
+            name = Param("name", "$(context.pipeline.name)")
             step = Step("run", command=("$(params.name)",))
-            return Pipeline("p", tasks=(task("b", params=(tell,), steps=(step,)),), variables=variables)
+            return Pipeline("p", tasks=(task("b", params=(name,), steps=(step,)),), variables=variables)
 
         assert self.commands(task("a", pipeline=inner())) == [("run-a",)]
         assert self.commands(task("a", pipeline=inner(("context.pipeline.name", "p")))) == [("p",)]
 
 
 class TestLargeValues:
-    """What Steps have written, put into many places, would fill the memory of the coordinator."""
+    """Results, inserted into many texts, would fill the memory of the coordinator."""
 
     files: ClassVar = {"/tekton/results/r": "x" * 400}
 
@@ -648,14 +650,14 @@ class TestLargeValues:
         run = simulate(plan, writing({"a-run": {"/tekton/steps/step-run/results/r": "x" * 400}}))
         assert run.task_reasons() == {"run-a": "TaskRunValidationFailed"}
 
-    def test_a_value_that_is_handed_on_is_there_once(self):
+    def test_passed_on_value_counts_once(self):
         plan = self.plan(params=tuple(Param(f"p{number}", "$(tasks.a.results.r)") for number in range(9)))
         run = simulate(plan, writing({"a-run": self.files}))
         assert run.condition["reason"] == "Succeeded"
 
 
 class TestMatrix:
-    def test_combinations_run_in_their_slots_at_once(self):
+    def test_combinations_run_in_parallel_in_their_slots(self):
         step = Step("run", command=("echo", "$(params.os)-$(params.arch)"))
         matrix = Matrix((Param("os", ("linux", "mac")), Param("arch", ("x", "y"))), pinned=True)
         run = simulate(plan_of(task("m", matrix=matrix, slot_count=4, steps=(step,))))
@@ -663,7 +665,7 @@ class TestMatrix:
         assert {request.arguments[1] for _, request in run.requests()} == {"linux-x", "mac-x", "linux-y", "mac-y"}
         assert list(run.task_reasons()) == ["run-m-0", "run-m-1", "run-m-2", "run-m-3"]
 
-    def test_a_queue_over_fewer_slots_sized_by_a_result(self):
+    def test_queue_over_fewer_slots_sized_by_a_result(self):
         source = task("a", results=(ResultDeclaration("list", "array"),))
         matrix = Matrix((Param("item", "$(tasks.a.results.list[*])"),))
         fan = task("m", after=("a",), result_sources=("a",), matrix=matrix, slot_count=2)
@@ -671,7 +673,7 @@ class TestMatrix:
         assert sorted(at for at, request in run.requests() if request.slot != "a") == [1, 1, 2, 2, 3]
         assert len(run.task_reasons()) == 6
 
-    def test_arrays_that_a_step_has_written_make_no_more_combinations_than_there_may_be(self):
+    def test_combinations_from_results_are_limited(self):
         source = task("a", results=(ResultDeclaration("list", "array"),))
         params = tuple(Param(f"p{number}", "$(tasks.a.results.list[*])") for number in range(9))
         fan = task("m", after=("a",), result_sources=("a",), matrix=Matrix(params))
@@ -696,7 +698,7 @@ class TestMatrix:
         run = simulate(plan_of(fan, user), behave)
         assert run.requests()[-1][1].arguments == ("2", "2", "m-0-run", "m-1-run")
 
-    def test_an_empty_array_skips(self):
+    def test_empty_array_skips_the_task(self):
         run = simulate(plan_of(task("m", matrix=Matrix((Param("k", ()),))), task("b", after=("m",))))
         assert run.skipped() == {"m": "Matrix Parameters have an empty array", "b": "Parent Tasks were skipped"}
 
@@ -706,7 +708,7 @@ class TestMatrix:
         run = simulate(plan_of(task("m", matrix=matrix, slot_count=2, steps=(step,), params=(Param("extra", "-"),))))
         assert [request.arguments for _, request in run.requests()] == [("1-",), ("2e",)]
 
-    def test_one_failed_combination_fails_the_task_after_all_have_run(self):
+    def test_failed_combination_fails_the_task_after_all_have_run(self):
         matrix = Matrix((Param("k", ("1", "2", "3")),))
         run = simulate(plan_of(task("m", matrix=matrix)), lambda request: Behaviour(code=request.request == 1))
         assert len(run.requests()) == 3
@@ -715,7 +717,7 @@ class TestMatrix:
 
 
 class TestSidecars:
-    def test_steps_wait_until_they_are_ready_and_they_end_with_the_steps(self):
+    def test_sidecars_start_before_and_end_with_the_steps(self):
         sidecar = Sidecar(Step("db", command=("serve",)), Probe(tcp_port=5432))
         run = simulate(
             plan_of(task("a", sidecars=(sidecar,))), lambda r: Behaviour(duration=1e6 if "db" in r.container else 1)
@@ -725,7 +727,7 @@ class TestSidecars:
         assert run.released == {"a-run": 0, "a-db": 0}
         assert run.condition["reason"] == "Succeeded"
 
-    def test_it_is_probed_until_it_is_ready(self):
+    def test_sidecar_is_probed_until_it_is_ready(self):
         sidecar = Sidecar(Step("db", command=("x",), working_directory="/there"), Probe(command=("check",)))
         behave = lambda r: Behaviour(duration=1e6 if "db" in r.container else 1)  # noqa: E731
         run = simulate(plan_of(task("a", sidecars=(sidecar,))), behave, probe_delay=0.125, failing_probes=2)
@@ -735,7 +737,7 @@ class TestSidecars:
         assert {each[:2] + each[3:] for _, each in probes} == {("a", "a-db", ("check",), (), "/there")}
         assert run.started()["a-run"] == pytest.approx([0.525])
 
-    def test_a_try_that_takes_too_long_is_stopped_and_has_failed(self):
+    def test_slow_probe_is_stopped_and_fails(self):
         probe = Probe(command=("check",), timeout=1.0, period=2.0)
         plan = plan_of(task("a", timeout=3.0, sidecars=(Sidecar(Step("db", command=("x",)), probe),)))
         run = simulate(plan, lambda _: Behaviour(duration=1e6), probe_delay=1e6)
@@ -747,7 +749,7 @@ class TestSidecars:
         ]
 
     @pytest.mark.parametrize("probe", [Probe(command=("check",)), Probe(tcp_port=1)])
-    def test_a_try_that_answers_when_its_sidecar_has_ended_changes_nothing(self, probe):
+    def test_probe_result_after_the_end_is_ignored(self, probe):
         plan = plan_of(task("a", retries=1, sidecars=(Sidecar(Step("db", command=("x",)), probe),)))
         behave = lambda r: Behaviour(0.25 if r.request == 1 and "db" in r.container else 1, code=1)  # noqa: E731
         late = [(0.3, ProbeEnded(0.3, "a-db", number, True)) for number in (1, 2)]
@@ -755,7 +757,7 @@ class TestSidecars:
         assert run.started()["a-run"][0] == 0.25
         assert len(run.started()["a-run"]) == 2
 
-    def test_one_that_ends_counts_as_ready(self):
+    def test_ended_sidecar_counts_as_ready(self):
         sidecar = Sidecar(Step("db", command=("x",)), Probe(tcp_port=1))
         behave = lambda r: Behaviour(duration=0.1) if "db" in r.container else Behaviour()  # noqa: E731
         run = simulate(plan_of(task("a", sidecars=(sidecar,))), behave)
@@ -763,7 +765,7 @@ class TestSidecars:
         assert run.started()["a-run"] == [0.1]
 
     @pytest.mark.parametrize("readiness", [None, Probe(tcp_port=1)])
-    def test_a_sidecar_that_ends_while_a_step_runs_starts_no_step_again(self, readiness):
+    def test_end_of_a_sidecar_does_not_restart_steps(self, readiness):
         sidecar = Sidecar(Step("db", command=("x",)), readiness)
         steps = (Step("run", command=("x",), results=(ResultDeclaration("r"),)), Step("next", command=("y",)))
         for end in (0.75, 1.5, 2.0, 2.5):
@@ -771,27 +773,27 @@ class TestSidecars:
             run = simulate(plan_of(task("a", steps=steps, sidecars=(sidecar,))), behave)
             assert {name: len(times) for name, times in run.started().items()} == {"a-db": 1, "a-run": 1, "a-next": 1}
 
-    def test_the_death_of_a_sidecars_container_starts_no_step_again(self):
+    def test_death_of_a_sidecar_does_not_restart_steps(self):
         sidecar = Sidecar(Step("db", command=("serve",)))
         behave = lambda r: Behaviour(duration=1e6 if "db" in r.container else 1)  # noqa: E731
         run = simulate(plan_of(task("a", sidecars=(sidecar,))), behave, extra=[death(1.5, "a-db")])
         assert run.started() == {"a-db": [0], "a-run": [1]}
 
-    def test_a_new_attempt_starts_it_again(self):
+    def test_next_attempt_restarts_sidecars(self):
         sidecar = Sidecar(Step("db", command=("serve",)))
         behave = lambda r: Behaviour(duration=1e6 if "db" in r.container else 1, code=r.request == 1)  # noqa: E731
         run = simulate(plan_of(task("a", retries=1, sidecars=(sidecar,))), behave)
         assert run.started() == {"a-db": [0, 2.25], "a-run": [1, 3.25]}
 
-    def test_a_slot_is_handed_on_when_its_sidecars_have_ended(self):
-        """The next one's would run beside them; as they end, it would wait for its own without end."""
+    def test_slot_is_reused_when_its_sidecars_have_ended(self):
+        """The Sidecars of the next attempt would overlap with them, and the attempt would wait forever for its own."""
         sidecar = Sidecar(Step("db", command=("serve",)))
         each = task("a", sidecars=(sidecar,), matrix=Matrix((Param("k", ("1", "2")),)))
         run = simulate(plan_of(each), lambda r: Behaviour(duration=1e6 if "db" in r.container else 1, stop_delay=3))
         assert run.started() == {"a-db": [0, 5], "a-run": [1, 6]}
         assert run.finished_at == 7
 
-    def test_a_slot_that_nobody_waits_for_any_more_is_released_at_once(self):
+    def test_slot_without_waiting_combinations_is_released_at_once(self):
         sidecar = Sidecar(Step("db", command=("serve",)))
         each = task("a", sidecars=(sidecar,), matrix=Matrix((Param("k", ("1", "2")),)))
         run = simulate(
@@ -816,7 +818,7 @@ class TestArtifacts:
         plan = plan_of(task("a", steps=steps), user)
         return simulate(plan, writing({"a-run": {"/tekton/steps/step-run/artifacts/provenance.json": text}}))
 
-    def test_they_reach_the_next_step_the_next_task_and_the_status(self):
+    def test_artifacts_reach_steps_tasks_and_the_status(self):
         run = self.run(PROVENANCE)
         scripts = [request.script.splitlines()[-1] for _, request in run.requests()[1:]]
         assert scripts == ['[{"uri":"pkg:x","digest":{"sha256":"1"}}]'] * 2
@@ -826,7 +828,7 @@ class TestArtifacts:
         assert run.requests()[0][1].directories == ("/tekton/steps/step-run/artifacts",)
 
     @pytest.mark.parametrize("text", ["no JSON", "[]", '{"outputs": {}}', '{"inputs": [{"name": 1, "values": []}]}'])
-    def test_what_is_none_fails_the_task(self, text: str):
+    def test_invalid_artifacts_fail_the_task(self, text: str):
         reason = self.run(text).status["taskRuns"]["run-a"]["status"]["conditions"][0]
         assert reason["reason"] == "TaskRunValidationFailed"
         assert "provenance.json" in reason["message"]
@@ -843,7 +845,7 @@ class TestPipelinesInPipelines:
         results=(ResultDeclaration("out", value="$(tasks.x.results.r)!"),),
     )
 
-    def test_params_go_in_and_results_come_out(self):
+    def test_params_and_results_of_a_nested_pipeline(self):
         outer = task("sub", pipeline=self.inner, params=(Param("p", "$(params.top)"),), steps=(), slot_count=0)
         after = task(
             "z",
@@ -862,27 +864,27 @@ class TestPipelinesInPipelines:
         assert run.status["childReferences"][0]["kind"] == "PipelineRun"
         assert run.status["pipelineRuns"]["run-sub"]["status"]["results"] == [{"name": "out", "value": "v!"}]
 
-    def test_its_failure_is_the_task_s_and_its_finally_runs(self):
+    def test_failure_of_a_nested_pipeline_fails_the_task(self):
         outer = task("sub", pipeline=self.inner, steps=(), slot_count=0)
         run = simulate(plan_of(outer, task("z", after=("sub",))), failing("x-run"))
         assert "y-run" in run.started()
         assert run.skipped() == {"z": "PipelineRun was stopping"}
         assert run.condition["reason"] == "Failed"
 
-    def test_a_skipped_one_lets_its_containers_go(self):
+    def test_skipped_nested_pipeline_releases_its_containers(self):
         outer = task("sub", pipeline=self.inner, steps=(), slot_count=0, when=(WhenExpression("1", "in", ()),))
         run = simulate(plan_of(outer, task("z")))
         assert run.released == {"x-run": 0, "y-run": 0, "z-run": 0}
 
 
-def test_a_task_run_is_told_as_one():
+def test_document_of_the_task_run():
     run = simulate(plan_of(task("a"), kind="TaskRun"))
     assert run.document["kind"] == "TaskRun"
     assert run.status["podName"] == "run"
     assert [step["name"] for step in run.status["steps"]] == ["run"]
 
 
-def test_the_same_events_give_the_same_commands():
+def test_same_events_give_the_same_commands():
     plan = plan_of(task("a", retries=1), task("b", after=("a",)), final_tasks=(task("f"),))
     first = simulate(plan, failing("a-run"))
     again = type(first)()
@@ -894,32 +896,32 @@ def test_the_same_events_give_the_same_commands():
     assert again.commands == first.commands
 
 
-def test_a_plan_survives_its_journey():
+def test_plan_survives_encoding():
     plan = Plan(TestPipelinesInPipelines.inner, {"kind": "PipelineRun", "spec": {"params": ["ü"]}})
     assert decode(encode(plan)) == plan
     with pytest.raises(ValueError, match="not an encoded Plan"):
         decode(["AAAA"])
 
 
-def test_a_plan_of_another_version_is_told(monkeypatch):
+def test_plan_of_another_version_is_reported(monkeypatch):
     monkeypatch.setattr(plan_module, "PLAN_VERSION", 1000)
-    pieces = encode(plan_of(task("a")))  # as this version writes it
+    pieces = encode(plan_of(task("a")))  # as written by this version
     with pytest.raises(ValueError, match="made by another version of monopod; compile the Pipeline again"):
         decode(pieces)
 
 
-class TestFoundByTheOracle:
-    """Where the engine once differed from the oracle (`test_against_oracle.py`), each with the rule it broke."""
+class TestOracleFindings:
+    """Cases where the engine once differed from the oracle (`test_against_oracle.py`), named after the rule."""
 
     never = WhenExpression("x", "in", ("y",))
 
-    def test_a_guard_comes_before_skipped_parents(self):
+    def test_guard_precedes_skipped_parents(self):
         empty = task("m", matrix=Matrix((Param("k", ()),)))
         run = simulate(plan_of(empty, task("b", after=("m",), when=(self.never,)), task("c", after=("b",))))
         assert run.skipped()["b"] == "When Expressions evaluated to false"
-        assert "c" not in run.skipped()  # for a guard concerns its own Task alone
+        assert "c" not in run.skipped()  # since a guard affects only its own Task
 
-    def test_a_guard_comes_before_missing_results(self):
+    def test_guard_precedes_missing_results(self):
         guarded = task("a", when=(self.never,), results=(ResultDeclaration("r"),))
         params = (Param("p", "$(tasks.a.results.r)"),)
         user = task("b", after=("a",), result_sources=("a",), params=params, when=(self.never,))
@@ -927,13 +929,13 @@ class TestFoundByTheOracle:
         assert run.skipped()["b"] == "When Expressions evaluated to false"
         assert "c" not in run.skipped()
 
-    def test_in_finally_missing_results_come_before_a_guard(self):
+    def test_missing_results_precede_a_guard_in_finally(self):
         source = task("a", results=(ResultDeclaration("r"),))
         params = (Param("p", "$(tasks.a.results.r)"),)
         final = task("f", result_sources=("a",), params=params, when=(self.never,))
         assert simulate(plan_of(source, final_tasks=(final,))).skipped() == {"f": "Results were missing"}
 
-    def test_the_first_missing_result_decides(self):
+    def test_first_missing_result_decides(self):
         guarded = task("a", when=(self.never,), results=(ResultDeclaration("r"),))
         silent = task("b", results=(ResultDeclaration("r"),))
         params = (Param("p", "$(tasks.a.results.r)"), Param("q", "$(tasks.b.results.r)"))
@@ -943,7 +945,7 @@ class TestFoundByTheOracle:
         run = simulate(plan_of(guarded, silent, task("c", params=params[::-1], **fields)))
         assert run.condition["reason"] == "PipelineValidationFailed"
 
-    def test_nothing_starts_beside_a_task_that_cannot(self):
+    def test_invalid_task_keeps_its_siblings_from_starting(self):
         silent = task("a", results=(ResultDeclaration("r"),))
         params = (Param("p", "$(tasks.a.results.r)"),)
         broken = [task(name, after=("a",), result_sources=("a",), params=params) for name in ("c", "d")]
@@ -951,22 +953,22 @@ class TestFoundByTheOracle:
         assert list(run.started()) == ["a-run"]
         assert "Skipped: 1, Failed Validation: 2" in run.condition["message"]
 
-    def test_what_was_to_start_starts_though_another_ends_at_once(self):
+    def test_ready_task_starts_although_another_ends_at_once(self):
         inner = Pipeline("inner", tasks=(task("x", when=(self.never,)),))
         outer = task("sub", pipeline=inner, steps=(), slot_count=0, results=(ResultDeclaration("r"),))
         user = task("b", after=("sub",), result_sources=("sub",), params=(Param("p", "$(tasks.sub.results.r)"),))
         assert list(simulate(plan_of(outer, task("c"), user)).started()) == ["c-run"]
 
-    def test_a_cancelled_run_does_not_try_again_what_its_timeout_is_stopping(self):
+    def test_cancelled_run_does_not_retry_timed_out_tasks(self):
         run = simulate(plan_of(task("a", timeout=2.0, retries=3)), lambda r: Behaviour(duration=9), extra=[cancel(2.1)])
         assert len(run.requests()) == 1
         assert run.condition["reason"] == "Cancelled"
 
-    def test_a_run_whose_time_is_over_is_not_cancelled_any_more(self):
+    def test_timed_out_run_is_not_cancelled(self):
         run = simulate(plan_of(task("a"), timeout=2.0), lambda r: Behaviour(duration=9), extra=[cancel(2.1)])
         assert run.condition["reason"] == "PipelineRunTimeout"
 
-    def test_a_matrix_that_failed_and_was_cancelled_counts_as_cancelled(self):
+    def test_failed_and_cancelled_matrix_is_cancelled(self):
         matrix = Matrix((Param("k", ("1", "2")),))
         behave = lambda r: Behaviour(code=1, duration=1 if r.request == 1 else 9)  # noqa: E731
         run = simulate(plan_of(task("m", matrix=matrix)), behave, extra=[cancel(2, "CancelledRunFinally")])
@@ -979,13 +981,13 @@ class TestFoundByTheOracle:
         assert run.condition["reason"] == "Failed"
         assert any(run.released.values())
 
-    def test_what_is_cut_off_has_no_results(self):
+    def test_stopped_task_has_no_results(self):
         source = task("a", timeout=2.0, on_error="continue", results=(ResultDeclaration("r"),))
         final = task("f", result_sources=("a",), params=(Param("p", "$(tasks.a.results.r)"),))
         behave = lambda r: Behaviour(duration=2.1, files={"/tekton/results/r": "v"})  # noqa: E731
         assert simulate(plan_of(source, final_tasks=(final,)), behave).skipped() == {"f": "Results were missing"}
 
-    def test_an_attempt_that_ran_nothing_has_no_results(self):
+    def test_attempt_without_steps_has_no_results(self):
         steps = (Step("x", script=""), Step("y", script=""))
         source = task("m", steps=steps, matrix=Matrix((Param("k", ("1", "2")),)), results=(ResultDeclaration("r"),))
         behave = lambda r: Behaviour(files={"/tekton/results/r": "v"})  # noqa: E731
@@ -995,7 +997,7 @@ class TestFoundByTheOracle:
             None,
         ]
 
-    def test_the_steps_of_what_is_cut_off_are_all_listed(self):
+    def test_all_steps_of_a_stopped_task_are_listed(self):
         steps = (Step("x", script=""), Step("y", script=""))
         run = simulate(plan_of(task("a", steps=steps)), ready=lambda name: None if name == "a-y" else 0)
         listed = run.status["taskRuns"]["run-a"]["status"]["steps"]
@@ -1004,32 +1006,32 @@ class TestFoundByTheOracle:
             ("y", "PodCreationFailed"),
         ]
 
-    def test_a_queue_leaves_a_slot_whose_container_is_gone(self):
+    def test_queue_leaves_a_slot_whose_container_is_gone(self):
         matrix = Matrix((Param("k", tuple("123456")),))
         run = simulate(plan_of(task("m", matrix=matrix, slot_count=2)), extra=[death(0.5, "m-0-run")])
         assert run.started() == {"m-0-run": [0], "m-1-run": [0, 1, 2, 3, 4]}
         assert list(run.task_reasons().values()) == ["StepFailed", *["Succeeded"] * 5]
 
-    def test_nothing_waits_for_a_container_if_another_of_its_slot_is_gone(self):
+    def test_slot_with_a_lost_container_is_not_awaited(self):
         steps = (Step("x", script=""), Step("y", script=""))
         plan = plan_of(task("a", steps=steps))
         run = simulate(plan, ready=lambda name: 99 if name == "a-x" else 0, extra=[death(3, "a-y")])
         assert run.finished_at == 3
         assert run.requests() == []
 
-    def test_a_long_queue_of_attempts_that_end_at_once_is_no_recursion(self):
+    def test_long_queue_of_attempts_does_not_recurse(self):
         matrix = Matrix((Param("k", tuple(map(str, range(256)))),))
         step = Step("run", script="", when=(self.never,))
         run = simulate(plan_of(task("m", matrix=matrix, steps=(step,))))
         assert len(run.task_reasons()) == 256
         assert run.condition["reason"] == "Succeeded"
 
-    def test_many_retries_that_end_at_once_are_no_recursion(self):
+    def test_many_retries_do_not_recurse(self):
         step = Step("run", script="$(params.list[7])")
         run = simulate(plan_of(task("a", retries=1000, steps=(step,), params=(Param("list", ("x",)),))))
         assert len(run.status["taskRuns"]["run-a"]["status"]["retriesStatus"]) == 1000
 
-    def test_a_step_skipped_in_the_attempt_that_succeeds_leaves_no_exit_code(self):
+    def test_skipped_step_of_a_successful_attempt_has_no_exit_code(self):
         first = WhenExpression("$(context.task.retry-count)", "in", ("0",))
         steps = (Step("x", script="", when=(first,)), Step("y", script=""))
         run = simulate(plan_of(task("a", retries=1, steps=steps)), failing("a-x"))

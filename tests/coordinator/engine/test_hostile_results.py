@@ -1,6 +1,6 @@
-"""Whatever Steps write as Results and Artifacts, the engine decides, and all that it says can be written down and told.
+"""For any Results and Artifacts, the engine reaches decisions, and all its events can be encoded and printed.
 
-In the normal suite a few hundred runs of random Pipelines. More on demand:
+The normal suite makes a few hundred runs of random Pipelines. More on demand:
 
     MONOPOD_HOSTILE_RUNS=100000 pytest tests/coordinator/engine/test_hostile_results.py
 """
@@ -34,14 +34,14 @@ MANY = (json.dumps(["x"] * 5000), json.dumps([""] * 300), json.dumps({f"k{number
 
 
 def hostile(behaviour: Behaviour, random: Random) -> Behaviour:
-    """Return what a Step does, with something else in some of its files."""
+    """Return the behaviour of a Step with other contents in some of its files."""
     files = {
         path: random.choice((text, random.choice(TEXTS), random.choice(MANY))) for path, text in behaviour.files.items()
     }
     return dataclasses.replace(behaviour, files=files)
 
 
-def test_whatever_steps_write():
+def test_hostile_results():
     written = requests = 0
     for seed in range(RUNS):
         case, random = random_case(seed), Random(seed)
@@ -56,14 +56,14 @@ def test_whatever_steps_write():
             for event in run.events:
                 assert event_from_line(event_to_line(event)) == event
             log = RunLog()
-            for told in run.reported:
-                assert "\n" not in to_line(told)
-                from_line(to_line(told).encode(errors="replace").decode())
-                "".join(log.lines(told)).encode(errors="replace")
+            for event in run.reported:
+                assert "\n" not in to_line(event)
+                from_line(to_line(event).encode(errors="replace").decode())
+                "".join(log.lines(event)).encode(errors="replace")
             for _, command in run.commands:
                 if isinstance(command, RunStep):
                     requests += 1
-                    with contextlib.suppress(ValueError):  # the coordinator ends such a request at once
+                    with contextlib.suppress(ValueError):  # the coordinator rejects such a request at once
                         encode_request(command)
         except Exception as error:
             error.add_note(f"seed {seed}")

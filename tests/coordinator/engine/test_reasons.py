@@ -1,12 +1,12 @@
-"""The reason and the message of each TaskRun: the table of Tekton's docs/taskruns.md, row for row.
+"""The reason and the message of each TaskRun: the rows of the table in Tekton's docs/taskruns.md.
 
 Rows that monopod never has, and why:
 
-- ``InitContainerOOM``, ``InitContainerFailed``: there are no init containers of Tekton's. Where the coordinator cannot
-  start, no TaskRun has begun.
-- ``PodEvicted``: nobody in an evicted Pod can say so; who follows the run does
+- ``InitContainerOOM``, ``InitContainerFailed``: the Pod has no init containers of Tekton. If the coordinator cannot
+  start, no TaskRun has started.
+- ``PodEvicted``: nothing in an evicted Pod can report that; the follower of the run reports it
   (tests/runner/follow/test_ended_document.py).
-- ``Failed``, the default: the coordinator knows how each container ended, so that one of the others always fits.
+- ``Failed``, the default: the coordinator knows how each container ended, so another reason always applies.
 """
 
 import pytest
@@ -30,7 +30,7 @@ def with_sidecars(*names, **fields):
 
 
 def behaving(**by_program):
-    """Each container, by the last part of its name, does this; a Sidecar that is not named runs until it is stopped."""
+    """Return behaviours of containers by the last part of their names; other Sidecars run until they are stopped."""
     return lambda request: by_program.get(request.container.rpartition("-")[2], Behaviour(duration=1e6))
 
 
@@ -64,14 +64,14 @@ OOM = Behaviour(duration=0.2, code=137, out_of_memory=True)
         ),
     ],
 )
-def test_how_the_containers_ended(sidecars, behaviours, reason, message):
+def test_reason_by_the_ends_of_containers(sidecars, behaviours, reason, message):
     run = simulate(with_sidecars(*sidecars.split()), behaving(**behaviours))
     assert condition(run)[0] == reason
     assert message is None or condition(run)[1] == message
     assert run.exit_code == (reason != "Succeeded")
 
 
-def test_memory_ran_out_in_a_step_that_may_fail():
+def test_out_of_memory_in_a_step_that_may_fail():
     steps = (Step("run", script="", on_error="continue"), Step("next", script=""))
     run = simulate(plan_of(task("a", steps=steps)), behaving(run=OOM, next=OK))
     assert condition(run)[0] == "StepOOM"
@@ -80,40 +80,40 @@ def test_memory_ran_out_in_a_step_that_may_fail():
     assert listed[0]["terminated"]["reason"] == "OOMKilled"
 
 
-def test_the_time_of_a_step_is_over():
+def test_timeout_of_a_step():
     run = simulate(plan_of(task("a", steps=(Step("run", script="", timeout=1.0),))), behaving())
     message = '"step-run" exited because the step exceeded the specified timeout limit'
     assert condition(run) == ("StepFailed", message)
 
 
-def test_the_container_of_a_step_is_killed():
+def test_container_of_a_waiting_step_is_killed():
     steps = (Step("run", script=""), Step("next", script=""))
     run = simulate(plan_of(task("a", steps=steps)), behaving(run=OK), extra=[death(0.5, "a-next")])
     assert condition(run) == ("StepFailed", 'a Step cannot run: container "a-next" was killed')
 
 
-def test_the_container_of_a_step_is_killed_while_it_runs():
+def test_container_of_a_running_step_is_killed():
     run = simulate(plan_of(task("a")), behaving(), extra=[death(0.5, "a-run")])
     assert condition(run) == ("StepFailed", '"step-run" exited with code 137: Error')
 
 
-def test_the_container_of_a_sidecar_is_killed():
+def test_container_of_a_sidecar_is_killed():
     run = simulate(with_sidecars("db"), behaving(run=OK), extra=[death(0.7, "a-db")])
     assert condition(run) == ("SidecarFailed", '"sidecar-db" exited with code 137: Error')
 
 
-def test_the_time_of_a_task_is_over():
+def test_timeout_of_a_task():
     run = simulate(plan_of(task("a", timeout=2.0)), behaving())
     assert condition(run) == ("TaskRunTimeout", 'TaskRun "run-a" failed to finish within "2s"')
 
 
-def test_a_task_is_cancelled_with_its_run():
+def test_task_is_cancelled_with_its_run():
     run = simulate(plan_of(task("a")), behaving(), extra=[cancel(1)])
     message = 'TaskRun "run-a" was cancelled. TaskRun cancelled as the PipelineRun it belongs to has been cancelled.'
     assert condition(run) == ("TaskRunCancelled", message)
 
 
-def test_a_container_does_not_come():
+def test_container_does_not_start():
     run = simulate(plan_of(task("a")), ready=lambda _: None)
     assert condition(run) == ("PodCreationFailed", 'container "a-run" did not start within 600 seconds')
 
@@ -121,14 +121,14 @@ def test_a_container_does_not_come():
 @pytest.mark.parametrize(
     ("too_large", "reason"), [(True, "TaskRunResultLargerThanAllowedLimit"), (False, "TaskRunValidationFailed")]
 )
-def test_a_result_that_cannot_be_read(too_large, reason):
+def test_result_that_cannot_be_read(too_large, reason):
     path = "/tekton/results/r"
     read = ResultsRead(1.0, "a", {}, {path: f"{path} is not as it should be"}, too_large)
     run = simulate(plan_of(task("a", results=(ResultDeclaration("r"),))), behaving(run=OK), read=lambda _: read)
     assert condition(run) == (reason, f"{path} is not as it should be")
 
 
-def test_a_failed_step_is_told_before_what_is_wrong_with_its_results():
+def test_failed_step_precedes_invalid_results():
     plan = plan_of(task("a", results=(ResultDeclaration("r", "array"),)))
     run = simulate(plan, behaving(run=Behaviour(code=3, files={"/tekton/results/r": "[half"})))
     assert condition(run)[0] == "StepFailed"
@@ -143,22 +143,22 @@ def test_a_failed_step_is_told_before_what_is_wrong_with_its_results():
         ({"results": (ResultDeclaration("r", "array"),)}, Behaviour(files={"/tekton/results/r": "x"}), None),
     ],
 )
-def test_only_how_containers_ended_is_ignored(fields, behaviour, reason):
+def test_on_error_ignores_only_the_ends_of_containers(fields, behaviour, reason):
     run = simulate(plan_of(task("a", on_error="continue", **fields)), behaving(run=behaviour))
     assert condition(run)[0] == (reason or "TaskRunValidationFailed")
     assert run.condition["reason"] == "Succeeded"
 
 
-def test_each_attempt_that_is_ignored_has_that_reason():
+def test_every_ignored_attempt_has_that_reason():
     run = simulate(plan_of(task("a", on_error="continue", retries=1)), behaving(run=FAILS))
     status = run.status["taskRuns"]["run-a"]["status"]
     reasons = [each["conditions"][0]["reason"] for each in (*status["retriesStatus"], status)]
-    told = [event.reason for event in run.reported if isinstance(event, TaskFinished)]
-    assert reasons == told == ["FailureIgnored"] * 2
+    reported = [event.reason for event in run.reported if isinstance(event, TaskFinished)]
+    assert reasons == reported == ["FailureIgnored"] * 2
 
 
 @pytest.mark.parametrize("reason", ["StepFailed", "StepOOM", "SidecarFailed", "TaskRunTimeout", "Succeeded"])
-def test_finally_decides_by_it(reason):
+def test_finally_sees_the_reason(reason):
     """`when: $(tasks.a.reason)`, and the texts of `finally`."""
     behaviours = {
         "StepFailed": {"run": FAILS},
@@ -185,7 +185,7 @@ class TestSteps:
             for each in run.status["taskRuns"]["run-a"]["status"]["steps"]
         ]
 
-    def test_one_skipped_by_its_guard_has_completed_and_one_after_a_failure_has_not(self):
+    def test_skipped_steps_complete_only_before_a_failure(self):
         run = simulate(plan_of(task("a", steps=self.steps)), behaving(run=Behaviour(code=3)))
         assert self.endings(run) == [("Skipped", "Completed", 0), ("Error", "Error", 3), ("Skipped", "Error", 1)]
 
@@ -193,19 +193,19 @@ class TestSteps:
         ("fields", "extra", "reason"),
         [({"timeout": 1.0}, [], "TaskRunTimeout"), ({}, [cancel(1)], "TaskRunCancelled")],
     )
-    def test_what_is_cut_off_has_the_reason_of_its_task(self, fields, extra, reason):
+    def test_stopped_steps_have_the_reason_of_their_task(self, fields, extra, reason):
         run = simulate(plan_of(task("a", steps=self.steps, **fields)), behaving(), extra=extra)
         assert self.endings(run) == [("Skipped", "Completed", 0), (reason, reason, 143), (reason, reason, 1)]
         last = run.status["taskRuns"]["run-a"]["status"]["steps"][-1]
         assert last["terminated"]["message"] == "Step z terminated as pod run is terminated"
 
-    def test_one_whose_time_is_over(self):
+    def test_timed_out_step(self):
         steps = (Step("run", script="", timeout=1.0), Step("z", script=""))
         run = simulate(plan_of(task("a", steps=steps)), behaving())
         assert self.endings(run) == [("TimeoutExceeded", "Error", 143), ("Skipped", "Error", 1)]
 
 
-class TestATaskRunOfItself:
+class TestStandaloneTaskRun:
     @pytest.mark.parametrize(
         ("behaviour", "extra", "reason", "message"),
         [
@@ -214,7 +214,7 @@ class TestATaskRunOfItself:
             (Behaviour(duration=9), [cancel(1)], "TaskRunCancelled", 'TaskRun "run" was cancelled.'),
         ],
     )
-    def test_the_run_ends_as_the_task_run(self, behaviour, extra, reason, message):
+    def test_run_ends_as_the_task_run(self, behaviour, extra, reason, message):
         run = simulate(plan_of(task("a"), kind="TaskRun"), behaving(run=behaviour), extra=extra)
         assert (run.condition["reason"], run.condition["message"]) == (reason, message)
         assert "childReferences" not in run.status
@@ -260,7 +260,7 @@ class TestPipelines:
         assert ("finallyStartTime" in run.status) is started
 
     @pytest.mark.parametrize(("code", "results"), [(0, [{"name": "out", "value": ["v", "v"]}]), (1, None)])
-    def test_a_result_over_a_matrix_with_a_failed_combination_is_not_emitted(self, code, results):
+    def test_result_of_a_matrix_with_a_failed_combination_is_not_emitted(self, code, results):
         matrix = Matrix((Param("k", ("1", "2")),))
         plan = plan_of(
             task("m", matrix=matrix, results=(ResultDeclaration("r"),)),

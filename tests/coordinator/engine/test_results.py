@@ -1,4 +1,4 @@
-"""What a Step writes as a Result, which may be anything: a value of the declared type, or words."""
+"""The Result of a Step, which may be anything: a value of the declared type, or an error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLAIN = st.recursive(
 
 
 @given(st.sampled_from(["array", "object"]), st.lists(TEXTS) | st.dictionaries(TEXTS, TEXTS) | PLAIN)
-def test_a_value_is_of_the_declared_type_and_fits_a_file(kind, content):
+def test_value_has_the_declared_type(kind, content):
     try:
         value = parse_result(ResultDeclaration("r", kind), json.dumps(content))
     except ValueError:
@@ -35,12 +35,12 @@ def test_a_value_is_of_the_declared_type_and_fits_a_file(kind, content):
 @pytest.mark.parametrize(
     "text", ["[" * 500_000, '{"a":' * 200_000, "[" * 900 + "]" * 900, "", "[1]", '{"a": 1}', "nan"]
 )
-def test_what_is_no_array_of_strings_is_told(text):
+def test_invalid_array_is_reported(text):
     with pytest.raises(ValueError, match='Result "r" is declared as an array, but is not a JSON array of strings'):
         parse_result(ResultDeclaration("r", "array"), text)
 
 
-def test_pairs_stay_and_halves_are_replaced():
+def test_lone_surrogates_are_replaced():
     assert parse_result(ResultDeclaration("r", "array"), r'["\ud83d\ude00", "a\ud83d", "\ude00b"]') == (
         "\N{GRINNING FACE}",
         "a\N{REPLACEMENT CHARACTER}",

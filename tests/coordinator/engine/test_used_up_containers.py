@@ -1,4 +1,4 @@
-"""Containers in which nothing may run any more, because something still does: they are not used again."""
+"""Containers that are not used again because a process still runs in them."""
 
 import pytest
 
@@ -11,7 +11,7 @@ MARK = "0123456789abcdef" * 2
 
 
 class Run:
-    """A run of one Task, whose containers are all there."""
+    """A run of one Task whose containers have all started."""
 
     def __init__(self, *, slots=1, marks=True, **fields):
         made = tuple(plan.Slot(f"s{number}", (f"c{number}",)) for number in range(slots))
@@ -36,7 +36,7 @@ class Run:
         return [each.event for each in self.commands if type(each) is Report and type(each.event) is kind]
 
 
-def test_marks_are_asked_for_and_handed_on():
+def test_marks_are_requested_and_passed_on():
     run = Run(retries=1)
     run.exited("c0", 1, code=1, mark=MARK)
     run.exited("c0", 2, code=0, mark=MARK[::-1])
@@ -47,7 +47,7 @@ def test_marks_are_asked_for_and_handed_on():
 
 
 @pytest.mark.parametrize("marks", [True, False])
-def test_a_container_with_a_process_that_cannot_be_killed_is_not_used_again(marks):
+def test_container_with_an_unkillable_process_is_not_reused(marks):
     run = Run(marks=marks, retries=3)
     run.exited("c0", 1, code=1, mark=MARK, left="postgres (process 7)")
     assert run.ran() == [("c0", 1)]
@@ -60,14 +60,14 @@ def test_a_container_with_a_process_that_cannot_be_killed_is_not_used_again(mark
     assert any(type(each) is ReleaseContainer and each.container == "c0" for each in run.commands)
 
 
-def test_a_step_that_succeeded_has_succeeded_whatever_it_left():
+def test_step_with_a_leftover_process_still_succeeds():
     run = Run()
     run.exited("c0", 1, code=0, mark=MARK, left="postgres (process 7)")
     assert run.reported(StepFinished)[0].reason == "Completed"
     assert run.reported(RunFinished)[0].status == "Succeeded"
 
 
-def test_other_combinations_take_the_other_slot():
+def test_other_combinations_use_the_other_slot():
     items = plan.Param("item", ("a", "b", "c", "d"))
     run = Run(slots=2, matrix=plan.Matrix(params=(items,)))
     run.exited("c0", 1, code=0, mark=MARK, left="postgres (process 7)")
@@ -77,7 +77,7 @@ def test_other_combinations_take_the_other_slot():
     assert run.reported(RunFinished)[0].status == "Succeeded"
 
 
-def test_combinations_that_have_no_other_slot_fail_with_the_reason():
+def test_combinations_without_another_slot_fail_with_the_reason():
     items = plan.Param("item", ("a", "b"))
     run = Run(matrix=plan.Matrix(params=(items,)))
     run.exited("c0", 1, code=0, mark=MARK, left="postgres (process 7)")
@@ -85,15 +85,15 @@ def test_combinations_that_have_no_other_slot_fail_with_the_reason():
     assert "postgres (process 7)" in run.reported(TaskFinished)[-1].message
 
 
-def test_an_end_that_should_have_a_mark_and_has_none_ends_the_use_of_the_container():
-    """It may be one that the Step has forged, which then still runs."""
+def test_missing_mark_retires_the_container():
+    """The Step may have forged the exit and may still be running."""
     run = Run(retries=3)
     run.exited("c0", 1, code=1)
     assert run.ran() == [("c0", 1)]
     assert run.reported(RunFinished)[0].status == "Failed"
 
 
-def test_where_nothing_ran_there_is_no_mark_to_miss():
+def test_failed_exec_needs_no_mark():
     run = Run(retries=1)
     run.exited("c0", 1, code=126, error="cannot run it", mark="")
     assert run.ran() == [("c0", 1), ("c0", 2)]

@@ -21,12 +21,12 @@ STAGING = (Param("env", "staging"), Param("envs", ("production", "canary")))
 RESULT = (ResultDeclaration("r"),)
 
 
-def told(run, kind):
+def reported(run, kind):
     return [event for event in run.reported if isinstance(event, kind)]
 
 
 def why(run):
-    return {event.task: event.message for event in told(run, TaskSkipped)}
+    return {event.task: event.message for event in reported(run, TaskSkipped)}
 
 
 class TestSkipped:
@@ -52,13 +52,13 @@ class TestSkipped:
             ),
         ],
     )
-    def test_a_guard_is_shown_with_what_it_saw(self, when, message):
+    def test_guard_is_shown_with_its_values(self, when, message):
         true = WhenExpression("a", "in", ("a",))
         run = simulate(plan_of(task("deploy", when=(true, when)), params=STAGING))
         assert why(run) == {"deploy": message}
         assert run.skipped() == {"deploy": "When Expressions evaluated to false"}
 
-    def test_a_value_of_a_step_is_shown_short(self):
+    def test_long_values_are_shortened(self):
         guard = WhenExpression("$(tasks.a.results.r)", "in", ("x",))
         plan = plan_of(task("a", results=RESULT), task("b", after=("a",), result_sources=("a",), when=(guard,)))
         files = {"/tekton/results/r": "\x1b[2J\n" + "y" * 3000}
@@ -67,7 +67,7 @@ class TestSkipped:
         assert message.endswith('…"')
         assert len(message) < LONGEST_TEXT + 80
 
-    def test_what_goes_with_a_parent_names_it(self):
+    def test_task_skipped_with_its_parent_names_the_parent(self):
         missing = task("b", after=("a",), result_sources=("a",), params=(Param("p", "$(tasks.a.results.r)"),))
         never = task("a", results=RESULT, when=(WhenExpression("a", "in", ("b",)),))
         run = simulate(plan_of(never, missing, task("c", after=("b",)), task("d", after=("b", "c"))))
@@ -78,28 +78,28 @@ class TestSkipped:
             "d": "b, c",
         }
 
-    def test_what_was_not_started_because_of_a_failure_names_it(self):
+    def test_task_not_started_after_a_failure_names_the_failed_task(self):
         run = simulate(plan_of(task("a"), task("b", after=("a",))), lambda _: Behaviour(code=1))
         assert why(run) == {"b": "Task a did not succeed"}
 
-    def test_an_empty_matrix_names_its_params(self):
+    def test_empty_matrix_names_its_params(self):
         matrix = Matrix((Param("k", "$(params.none[*])"), Param("l", ("1",))))
         run = simulate(plan_of(task("m", matrix=matrix), params=(Param("none", ()),)))
         assert why(run) == {"m": "k"}
 
-    def test_a_message_is_bounded(self):
+    def test_message_has_a_limited_length(self):
         values = tuple("v" * 500 for _ in range(500))
         written = WhenExpression("i" * 500, "in", values)
         assert len(describe_guard(written, written)) < 12 * LONGEST_TEXT
         assert "and 492 more" in describe_guard(written, written)
 
 
-def test_combinations_are_told_before_any_of_them_starts():
+def test_combinations_are_reported_before_they_start():
     for pinned in (False, True):
         run = simulate(plan_of(task("m", slot_count=2, matrix=Matrix((Param("go", ("1.21", "1.22")),), pinned=pinned))))
         names = [type(event).__name__ for event in run.reported]
         assert names.index("MatrixExpanded") < names.index("TaskStarted")
-        assert told(run, MatrixExpanded) == [MatrixExpanded(0, "m", ["go=1.21", "go=1.22"])]
+        assert reported(run, MatrixExpanded) == [MatrixExpanded(0, "m", ["go=1.21", "go=1.22"])]
 
 
 class TestSidecars:
@@ -108,35 +108,35 @@ class TestSidecars:
 
     @pytest.mark.parametrize("readiness", [None, Probe(tcp_port=1)])
     @pytest.mark.parametrize(("code", "reason"), [(0, "Completed"), (7, "Error")])
-    def test_one_that_ends_before_the_steps_is_told(self, readiness, code, reason):
+    def test_early_end_of_a_sidecar_is_reported(self, readiness, code, reason):
         behave = lambda r: Behaviour(duration=0.25, code=code) if "db" in r.container else Behaviour(3)  # noqa: E731
         run = simulate(plan_of(task("a", sidecars=self.sidecar(readiness))), behave)
-        (ended,) = told(run, SidecarFinished)
+        (ended,) = reported(run, SidecarFinished)
         assert (ended.task, ended.index, ended.attempt, ended.sidecar, ended.container) == ("a", None, 0, "db", "a-db")
         assert (ended.exit_code, ended.reason) == (code, reason)
         assert run.task_reasons() == {"run-a": "SidecarFailed" if code else "Succeeded"}
 
-    def test_one_that_starts_is_told_and_no_other(self):
+    def test_only_started_sidecars_are_reported(self):
         run = simulate(plan_of(task("a", sidecars=self.sidecar())))
-        assert told(run, SidecarStarted) == [SidecarStarted(0, "a", None, 0, "db", "a-db")]
+        assert reported(run, SidecarStarted) == [SidecarStarted(0, "a", None, 0, "db", "a-db")]
         behave = lambda r: Behaviour(code=1 if "a" in r.container else 0)  # noqa: E731
         run = simulate(plan_of(task("a"), task("b", after=("a",), sidecars=self.sidecar())), behave)
-        assert told(run, SidecarStarted) == []
+        assert reported(run, SidecarStarted) == []
 
-    def test_one_that_is_stopped_with_its_task_is_not(self):
+    def test_end_of_a_stopped_sidecar_is_not_reported(self):
         behave = lambda r: Behaviour(duration=1e6 if "db" in r.container else 1)  # noqa: E731
         run = simulate(plan_of(task("a", sidecars=self.sidecar())), behave)
-        assert told(run, SidecarFinished) == []
+        assert reported(run, SidecarFinished) == []
 
-    def test_one_whose_container_is_killed_is_told_with_the_signal(self):
+    def test_killed_sidecar_is_reported_with_the_signal(self):
         behave = lambda r: Behaviour(duration=1e6 if "db" in r.container else 1)  # noqa: E731
         run = simulate(plan_of(task("a", sidecars=self.sidecar())), behave, extra=[death(1.5, "a-db")])
-        (ended,) = told(run, SidecarFinished)
+        (ended,) = reported(run, SidecarFinished)
         assert ended.exit_code == 137
         assert "killed" in ended.message
 
 
-def test_what_is_told_survives_its_journey():
+def test_events_survive_encoding():
     for event in (
         MatrixExpanded(1.0, "m", ["go=1.22"]),
         TaskSkipped(1.0, "a", "reason", "why"),
@@ -155,7 +155,7 @@ def test_combinations_that_never_started_end_when_the_run_is_cancelled():
     assert sorted(ends) == [(0, "Cancelled"), (1, "Cancelled"), (2, "Cancelled")]
 
 
-def test_a_task_that_is_cancelled_between_two_attempts_ends():
+def test_task_cancelled_between_two_attempts_ends():
     sidecars = (Sidecar(Step("db", command=("serve",))),)
     behave = lambda r: Behaviour(1e6, stop_delay=5) if "db" in r.container else Behaviour(1, code=1)  # noqa: E731
     run = simulate(plan_of(task("a", retries=1, sidecars=sidecars)), behave, extra=[cancel(3.0)])
