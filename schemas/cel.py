@@ -5,7 +5,8 @@ references have been replaced by their values. Any error of the library becomes 
 however long the expression is.
 
 Only the extension module of that package is loaded. The package itself imports its own command line, which is slow and
-whose dependencies the runtime image does not contain.
+whose dependencies an image may not contain. It may be among the image's own libraries, although the coordinator runs
+without them (``-S``).
 
 Left to others: expressions that take too much time, memory or stack (``cel_process``).
 """
@@ -30,15 +31,17 @@ def extension() -> ModuleType:
     """Return the extension module. Raises EvaluationError if there is none for this Python."""
     if _NAME in sys.modules:
         return sys.modules[_NAME]
-    package = PathFinder.find_spec("cel")
+    import site  # noqa: PLC0415  # hardly any Pipeline has CEL
+
+    package = PathFinder.find_spec("cel", [*sys.path, *site.getsitepackages()])
     found = PathFinder.find_spec(_NAME, package.submodule_search_locations) if package is not None else None
     if found is None or found.loader is None:
-        raise EvaluationError("this runtime image holds no CEL for its Python; see docs/runtime-image.md")
+        raise EvaluationError("the image of the coordinator has no CEL for its Python; see docs/runtime-image.md")
     try:
         module = module_from_spec(found)
         found.loader.exec_module(module)
     except ImportError as error:
-        raise EvaluationError(f"the CEL of this runtime image does not fit it: {error}") from error
+        raise EvaluationError(f"the CEL of the coordinator's image does not fit its Python: {error}") from error
     sys.modules[_NAME] = module
     return module
 

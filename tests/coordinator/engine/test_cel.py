@@ -61,6 +61,16 @@ def test_package_can_be_imported_too(statements, printed):
     assert (done.returncode, done.stdout) == (0, printed), done.stderr
 
 
+def test_it_is_found_among_the_libraries_of_an_image_whose_python_runs_without_them():
+    package = Path(cel.__file__).parents[1]
+    prefixes = f"import site, sys; site.PREFIXES[:] = [{sys.prefix!r}]"
+    ours = "import types; package = sys.modules['monopod'] = types.ModuleType('monopod')"
+    path = f"package.__path__ = [{str(package)!r}]"
+    command = [sys.executable, "-I", "-S", "-c", "\n".join([prefixes, ours, path, EVALUATE])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
 @pytest.mark.parametrize("evaluate", [cel.evaluate, in_a_process])
 @pytest.mark.parametrize(
     ("expression", "outcome"),
