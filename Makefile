@@ -94,7 +94,7 @@ screenshots: .venv/tools-installed
 	@.venv/bin/python docs/screenshots/take.py
 
 clean:
-	rm -rf .venv build dist *.egg-info entrypoint/bin .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist *.egg-info entrypoint/bin runtime/packed .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/created:

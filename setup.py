@@ -1,6 +1,10 @@
-"""Compiles the entrypoint for every machine (entrypoint/build.py), which pyproject.toml cannot express."""
+"""Builds what pyproject.toml cannot express: the entrypoint for every machine, and the runtime that Pods carry."""
 
 import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 from setuptools import setup
@@ -8,6 +12,13 @@ from setuptools.command.build_py import build_py
 from setuptools.errors import CompileError
 
 ROOT = Path(__file__).parent
+PACK = """
+import sys
+from pathlib import Path
+from monopod.runtime import build, packed
+package = Path(sys.argv[1])
+packed.write(package / packed.FILE, build.pack(package))
+"""
 
 
 def load_builder():
@@ -18,29 +29,38 @@ def load_builder():
     return module
 
 
-class BuildWithEntrypoint(build_py):
-    """Builds `bin/entrypoint-<machine>` in the wheel, or in the source tree of an editable install."""
+def pack_runtime(package):
+    """Pack the runtime with the modules of the package itself."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "monopod").symlink_to(package.resolve())  # whatever the directory of the clone is called
+        environment = {**os.environ, "PYTHONPATH": directory, "PYTHONDONTWRITEBYTECODE": "1"}
+        subprocess.run([sys.executable, "-c", PACK, package.resolve()], env=environment, check=True)
+
+
+class BuildWithRuntime(build_py):
+    """Builds the binaries and packs the runtime in the wheel, or in the source tree of an editable install."""
 
     def run(self):
-        """Copy the packages, then build the binaries, replacing those copied from the source tree."""
+        """Copy the packages, then build, replacing what was copied from the source tree."""
         super().run()
         builder = load_builder()
         try:
-            builder.build_all(self.binaries(), self.distribution.get_version())
+            builder.build_all(self.package() / "entrypoint" / "bin", self.distribution.get_version())
         except builder.BuildError as error:
             raise CompileError(str(error)) from error
+        pack_runtime(self.package())
 
-    def binaries(self):
-        """Return the folder for the binaries."""
-        root = ROOT if self.editable_mode else Path(self.build_lib, "monopod")
-        return root / "entrypoint" / "bin"
+    def package(self):
+        """Return the directory of the package that is built."""
+        return ROOT if self.editable_mode else Path(self.build_lib, "monopod")
 
     def get_outputs(self, include_bytecode=True):
-        """Return the files of the package, including the binaries."""
+        """Return the files of the package, including what is built."""
         if self.editable_mode:
             return super().get_outputs(include_bytecode)
-        binaries = [str(self.binaries() / f"entrypoint-{machine}") for machine in load_builder().TARGETS]
-        return list(dict.fromkeys([*super().get_outputs(include_bytecode), *binaries]))
+        built = [f"entrypoint/bin/entrypoint-{machine}" for machine in load_builder().TARGETS]
+        paths = [str(self.package() / name) for name in (*built, "runtime/packed/runtime.json")]
+        return list(dict.fromkeys([*super().get_outputs(include_bytecode), *paths]))
 
 
-setup(cmdclass={"build_py": BuildWithEntrypoint})
+setup(cmdclass={"build_py": BuildWithRuntime})

@@ -30,6 +30,7 @@ from monopod.compiler.documents.run_selection import Run, choose, select
 from monopod.compiler.images.image_programs import ImagePrograms, MakeLookup, lookup_for
 from monopod.compiler.options import Options
 from monopod.compiler.pod import invalid_names
+from monopod.compiler.pod.architectures import architecture_problems, architectures_of
 from monopod.compiler.pod.assembly import make_pod, size_problem
 from monopod.compiler.pod.draft import PodContents, PodDraft
 from monopod.compiler.pod.injected_credentials import injected_credentials
@@ -128,6 +129,7 @@ def _state(run: Run, catalog: Catalog, images: ImagePrograms, options: Options, 
         TektonLabels.of(run.names, run.referenced),
         max_concurrency=options.max_concurrency,
         keep_volume_claims=options.keep_volume_claims,
+        has_cel=options.has_cel,
     )
 
 
@@ -205,6 +207,7 @@ def _check(
     if too_long is not None:
         yield document.problem(("metadata", "name"), too_long, "workload")
     yield from invalid_names.in_volumes(parts.volumes, places)
+    yield from architecture_problems(parts.pod_fields, options.architectures, places)
     yield from _wrong_namespace(document, options)
     if options.pod_security is not None:
         in_metadata = DocumentPlace(document, ("metadata", "annotations")).at
@@ -243,8 +246,9 @@ def _write(
     pod = make_pod(
         plan,
         parts if options.pod_security is None else restricted(parts),
-        runtime_image=options.runtime_image,
+        runtime_image=options.coordinator_image,
         log_format=options.log_format,
+        architectures=architectures_of(parts.pod_fields, options.architectures, local=options.local),
         kube_version=options.kube_version,
         limit_ranges=ranges,
     )

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from monopod.compiler.pod.assembly import RUNTIME_IMAGE, LogFormat
+from monopod.compiler.pod.assembly import LogFormat
 from monopod.compiler.pod.kube_version import DEFAULT, KubeVersion
+from monopod.compiler.pod.runtime_command import PYTHON_IMAGE
 from monopod.compiler.pod.security import Profile
 from monopod.compiler.pod.workload import A_POD, Workload
 
@@ -35,7 +36,10 @@ class Options:
     - ``kube_version`` is the version of the cluster, ``workload`` the object around the Pod.
     - ``pod_security`` is the profile that the Pod must pass, ``limit_ranges`` are LimitRanges of its namespace beside
       those in the files.
-    - ``local``: the Pod runs on this machine, which must have the objects and paths that it needs.
+    - ``runtime_image`` is the image of the coordinator, by default a stock Python image. ``architectures`` are those of
+      the nodes, as Kubernetes names them; by default they follow the Pod's nodeSelector.
+    - ``local``: the Pod runs on this machine, which must have the objects and paths that it needs. ``uses_images``:
+      images are used, unlike on the host backend.
     - ``folders``: what becomes of the folders that ``workspaces`` name. ``fetched`` are the Workspaces from which files
       are copied back after the run.
 
@@ -50,7 +54,8 @@ class Options:
     max_concurrency: int | None = None
     keep_volume_claims: bool = False
     timeout: float | None = None
-    runtime_image: str = RUNTIME_IMAGE
+    runtime_image: str | None = None
+    architectures: tuple[str, ...] = ()
     log_format: LogFormat = "human"
     kube_version: KubeVersion = DEFAULT
     context: str | None = None
@@ -62,8 +67,19 @@ class Options:
     local: bool = False
     folders: Folders = "refused"
     fetched: tuple[str, ...] = ()
+    uses_images: bool = True
     new_name: Callable[[str], str] | None = None
     default_namespace: str | None = None
+
+    @property
+    def coordinator_image(self) -> str:
+        """The image of the coordinator."""
+        return self.runtime_image or PYTHON_IMAGE
+
+    @property
+    def has_cel(self) -> bool:
+        """Whether the coordinator may be able to evaluate CEL: the default image cannot."""
+        return self.runtime_image is not None or not self.uses_images
 
     @property
     def pod_has_name_of_run(self) -> bool:

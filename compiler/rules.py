@@ -65,6 +65,7 @@ Rule: TypeAlias = Literal[
     "default-cycle",
     "param-in-script",
     "unquoted-cel",
+    "no-cel",
     "known-too-late",
     "missing-workspace",
     "workspace-binding",
@@ -167,6 +168,7 @@ SUMMARIES: dict[Rule, str] = {
     "default-cycle": "Defaults refer to each other in a cycle.",
     "param-in-script": "The script of a StepAction contains `$(params.x)`, which Tekton does not allow.",
     "unquoted-cel": "A CEL expression refers to a variable outside quotes, which Tekton rejects.",
+    "no-cel": "CEL is used, which the default image of the coordinator does not have.",
     "known-too-late": (
         "The Pod itself (an image, a volume) depends on a value that is known only at run time, such as a Result."
     ),

@@ -2,8 +2,8 @@
 
 Rules:
 
-- The context contains only what the coordinator imports: the modules reachable from ``monopod.coordinator``, and the
-  extension module for CEL.
+- The context contains only the runtime that Pods carry (``monopod.runtime``), under its digest, and the extension
+  module for CEL. A Pod recognises the runtime by the digest, and unpacks nothing.
 - The extension must fit the Python of the base image, whose version ``--python`` gives.
 - The context contains the entrypoint of every architecture, so that one context serves a multi-platform build.
 
@@ -13,33 +13,21 @@ Run it with the Python in which monopod is installed. Documented in docs/runtime
 from __future__ import annotations
 
 import argparse
-import modulefinder
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-import monopod
-from monopod.compiler.pod.assembly import RUNTIME_IMAGE
 from monopod.entrypoint import binary
+from monopod.runner.kubelet.runtime_image import RUNTIME_IMAGE
+from monopod.runtime.carried import ARCHITECTURES, PACKAGE, installed_runtime
 
 CONTAINERFILE = Path(__file__).with_name("Containerfile")
 BASE = "docker.io/library/python:3.13-slim"
 BASE_PYTHON = "3.13"
 ENGINES = ("podman", "buildah", "docker")
-
-ARCHITECTURES = {
-    "amd64": ("x86_64", "x86_64"),
-    "arm64": ("aarch64", "aarch64"),
-    "arm": ("armv7l", "armv7l"),
-    "ppc64le": ("ppc64le", "ppc64le"),
-    "riscv64": ("riscv64", "riscv64"),
-    "s390x": ("s390x", "s390x"),
-}
-"""The names of an architecture in `platform.machine()` and in wheels, by its name in images."""
 
 
 class BuildError(Exception):
@@ -80,35 +68,23 @@ def main() -> int:
 
 def fill(context: Path) -> None:
     """Write what the Containerfile copies, except CEL, to the directory. Raises FileNotFoundError."""
-    for architecture, (machine, _) in ARCHITECTURES.items():
+    runtime = installed_runtime()
+    for architecture, machine in ARCHITECTURES.items():
         shutil.copy(binary.path(machine), context / f"entrypoint-{architecture}")
-    package = Path(monopod.__file__).parent
-    for source in modules(package):
-        target = context / "library/monopod" / source.relative_to(package)
+    for module in runtime.modules:
+        target = context / "library/monopod" / module
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, target)
+        shutil.copy(PACKAGE / module, target)
+    (context / "digest").write_text(runtime.digest)
     for folder, _, names in os.walk(context):
         Path(folder).chmod(0o755)
         for name in names:
             Path(folder, name).chmod(0o644)
 
 
-def modules(package: Path) -> Iterator[Path]:
-    """Yield the files of the modules of monopod that the coordinator can import."""
-    with tempfile.TemporaryDirectory() as directory:
-        Path(directory, "monopod").symlink_to(package)  # whatever the directory of the clone is called
-        finder = modulefinder.ModuleFinder([directory])
-        finder.import_hook("monopod.coordinator.__main__")
-        finder.import_hook("monopod.coordinator.outside_request")  # a command in the coordinator's container
-        root = Path(directory, "monopod")
-        for module in finder.modules.values():
-            if module.__file__ is not None:
-                yield package / Path(module.__file__).relative_to(root)
-
-
 def add_cel(library: Path, python: str, libc: str, architecture: str) -> bool:
     """Add the extension module for CEL to the library; return whether there is one. Raises BuildError."""
-    machine = ARCHITECTURES[architecture][1]
+    machine = ARCHITECTURES[architecture]
     system = {"glibc": ("manylinux_2_28", "manylinux_2_17", "manylinux2014"), "musl": ("musllinux_1_2",)}[libc]
     with tempfile.TemporaryDirectory() as directory:
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
@@ -152,7 +128,7 @@ def _engine() -> str:
 
 def _this_architecture() -> str:
     machine = os.uname().machine
-    return next((name for name, (each, _) in ARCHITECTURES.items() if each == machine), "amd64")
+    return next((name for name, each in ARCHITECTURES.items() if each == machine), "amd64")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ LAYERS = {
     "entrypoint": set(),
     "schemas": {"system"},
     "coordinator": {"schemas", "system"},
-    "compiler": {"schemas", "system"},
-    "runner": {"compiler", "entrypoint", "schemas", "system"},
+    "runtime": {"coordinator"},
+    "compiler": {"runtime", "schemas", "system"},
+    "runner": {"compiler", "entrypoint", "runtime", "schemas", "system"},
 }
 """What each package may import beside itself."""
 BACKENDS = {"host", "podman", "kubernetes"}

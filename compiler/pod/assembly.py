@@ -9,11 +9,13 @@ Rules:
 - A Sidecar gets neither, as in Tekton.
 - The coordinator runs without any privilege. It needs none: every emptyDir is 0777, and the entrypoint makes readable
   what a Step wrote.
-- The coordinator is a native sidecar. Where Kubernetes has no native sidecars, it is the first ordinary container, and
-  an init container does the work of its postStart hook.
+- The coordinator is a native sidecar, and its postStart hook waits for the entrypoint. Where Kubernetes has no native
+  sidecars, the coordinator is the first ordinary container, and an init container installs the entrypoint.
+- What a person cannot read comes last: the runtime is at the end of the container that carries it, and this container
+  at the end of the Pod.
 
-Left to others: the author's containers and volumes (``monopod.compiler.pod.parts``), and their requests and limits
-(``monopod.compiler.pod.resources``).
+Left to others: the author's containers and volumes (``monopod.compiler.pod.parts``), their requests and limits
+(``monopod.compiler.pod.resources``), and the runtime (``monopod.compiler.pod.runtime_command``).
 """
 
 from __future__ import annotations
@@ -31,11 +33,20 @@ from monopod.compiler.pod.kube_version import DEFAULT, KubeVersion
 from monopod.compiler.pod.limit_ranges import NO_LIMITS, LimitRanges
 from monopod.compiler.pod.parts import ContainerPart, PodParts
 from monopod.compiler.pod.resources import pod_resources
+from monopod.compiler.pod.runtime_command import (
+    ANNOTATION,
+    USUAL_ARCHITECTURES,
+    carried_characters,
+    install_command,
+    module_path,
+    run_command,
+    run_installed_command,
+    runtime_digest,
+    wait_command,
+)
 from monopod.compiler.tasks.running_order import container_starts
 from monopod.schemas.plan import Plan, decode, encode
 
-RUNTIME_IMAGE = f"localhost/monopod:{monopod.__version__}"
-"""The default image of the coordinator, which `make image` builds."""
 COORDINATOR = "coordinator"
 INSTALL = "install"
 """The init container that installs the entrypoint, where the coordinator is not a native sidecar."""
@@ -50,7 +61,6 @@ _COORDINATOR_ENVIRONMENT = {
     "MONOPOD_NAMESPACE": "metadata.namespace",
     "MONOPOD_RUN_UID": "metadata.uid",
 }
-_INSTALL_COMMAND = ("/monopod/runtime/entrypoint", "install", "/monopod/bin")
 _IMPLICIT_WORKSPACE = "/workspace"
 
 LogFormat: TypeAlias = Literal["human", "json"]
@@ -62,13 +72,14 @@ def make_pod(
     *,
     runtime_image: str,
     log_format: LogFormat,
+    architectures: Iterable[str] = USUAL_ARCHITECTURES,
     kube_version: KubeVersion = DEFAULT,
     limit_ranges: LimitRanges = NO_LIMITS,
 ) -> dict[str, Any]:
     """Return the Pod (core/v1, JSON-like) that runs `plan` on a cluster of a version, in a namespace with LimitRanges.
 
-    Every container of the Plan's slots has its part in `parts`, and the other way round. Raises ValueError for a
-    malformed Quantity in a container's resources.
+    It runs on nodes of the `architectures`, as Kubernetes names them. Every container of the Plan's slots has its part
+    in `parts`, and the other way round. Raises ValueError for a malformed Quantity in a container's resources.
     """
     volumes = _Volumes.of(parts)
     resources = pod_resources(plan.pipeline, parts.containers, limit_ranges, kube_version)
@@ -87,8 +98,11 @@ def make_pod(
             **({"activeDeadlineSeconds": deadline} if deadline is not None else {}),
             **({"resources": resources.pod} if resources.pod is not None else {}),
             **parts.pod_fields,
-            **(_beside(coordinator, steps) if native else _among(coordinator, steps, volumes)),
+            "containers": steps if native else [_ending_with_run(coordinator), *steps],
             "volumes": [*parts.volumes, *({"name": name, "emptyDir": {}} for name in volumes.names())],
+            "initContainers": [
+                _sidecar(coordinator, architectures) if native else _installer(coordinator, architectures, volumes)
+            ],
         },
     }
 
@@ -141,10 +155,11 @@ def stored_bytes(pod: dict[str, Any]) -> int:
     """Return how much a Pod takes in a cluster's store when it has run, estimated a little too high.
 
     Beside the spec there is the record of who set each field (managedFields, 1.5 times as long) and the status of each
-    container, which repeats its mounts and resources (as long as the spec). The Plan is stored once.
+    container, which repeats its mounts and resources (as long as the spec). The Plan and the runtime are stored once.
     """
-    plan = sum(map(len, coordinator_of(pod)["args"]))
-    return plan + (len(json.dumps(pod, separators=(",", ":"))) - plan) * 34 // 10
+    carrying = (*pod["spec"]["initContainers"], *pod["spec"]["containers"][:1])
+    once = sum(map(len, coordinator_of(pod)["args"])) + sum(map(carried_characters, carrying))
+    return once + (len(json.dumps(pod, separators=(",", ":"))) - once) * 34 // 10
 
 
 def _metadata(plan: Plan, parts: PodParts) -> dict[str, Any]:
@@ -160,6 +175,7 @@ def _metadata(plan: Plan, parts: PodParts) -> dict[str, Any]:
             "kubectl.kubernetes.io/default-container": COORDINATOR,  # whose log shows what happened
             **parts.annotations,
             "monopod.dev/version": monopod.__version__,
+            ANNOTATION: runtime_digest(),
         },
     }
 
@@ -199,26 +215,29 @@ class _Volumes:
             yield from by_owner.values()
 
 
-def _beside(coordinator: dict[str, Any], steps: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the containers of a Pod whose coordinator is a native sidecar."""
+def _sidecar(coordinator: dict[str, Any], architectures: Iterable[str]) -> dict[str, Any]:
+    """Return the coordinator's container as a native sidecar."""
     name, image, *rest = coordinator.items()
-    hook = {"postStart": {"exec": {"command": list(_INSTALL_COMMAND)}}}
-    sidecar = dict([name, image, ("restartPolicy", "Always"), *rest, ("lifecycle", hook)])
-    return {"initContainers": [sidecar], "containers": steps}
+    hook = {"postStart": {"exec": {"command": wait_command()}}}
+    command = run_command(architectures)
+    return dict([name, image, ("restartPolicy", "Always"), *rest, ("lifecycle", hook), ("command", command)])
 
 
-def _among(coordinator: dict[str, Any], steps: list[dict[str, Any]], volumes: _Volumes) -> dict[str, Any]:
-    """Return the containers of a Pod whose coordinator is one of them, and ends with the run."""
-    install = {
+def _ending_with_run(coordinator: dict[str, Any]) -> dict[str, Any]:
+    """Return the coordinator's container as an ordinary one."""
+    return {**coordinator, "args": ["--end-with-run", *coordinator["args"]], "command": run_installed_command()}
+
+
+def _installer(coordinator: dict[str, Any], architectures: Iterable[str], volumes: _Volumes) -> dict[str, Any]:
+    """Return the init container that installs the runtime for the coordinator and the Steps."""
+    return {
         "name": INSTALL,
         "image": coordinator["image"],
-        "command": list(_INSTALL_COMMAND),
         "resources": coordinator["resources"],
         "securityContext": coordinator["securityContext"],
-        "volumeMounts": [_mount(volumes.binary, "/monopod/bin")],
+        "volumeMounts": [_mount(volumes.binary, "/monopod/bin"), _mount(volumes.state, "/monopod/state")],
+        "command": install_command(architectures),
     }
-    ending = {**coordinator, "args": ["--end-with-run", *coordinator["args"]]}
-    return {"initContainers": [install], "containers": [ending, *steps]}
 
 
 def _coordinator(
@@ -231,7 +250,8 @@ def _coordinator(
         "env": [
             {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
             for name, path in _COORDINATOR_ENVIRONMENT.items()
-        ],
+        ]
+        + [module_path()],
         "resources": resources,
         "securityContext": {
             "runAsNonRoot": True,

@@ -169,7 +169,8 @@ class _TaskCompiler:
         self._report.extend(pod_template.unused(self._settings, (*resolved, *sidecars)))
         resolved = pod_template.apply(self._settings, resolved)
         sidecars = pod_template.apply(self._settings, sidecars)
-        self._report.extend(check_guards(task.when, self._scope.names, place.at("when")))
+        has_cel = self._state.has_cel
+        self._report.extend(check_guards(task.when, self._scope.names, place.at("when"), has_cel=has_cel))
         self._check_texts(names.names, resolved, fan)
         parts = TaskParts(
             path=(*self._scope.path, task.name),
@@ -356,7 +357,8 @@ class _TaskCompiler:
 
     def _plan_step(self, step: Step, resolved: ResolvedStep, environment: Environment) -> plan.Step:
         fields = resolved.fields
-        self._report.extend(check_guards(step.when, resolved.names, resolved.sources.place("when")))
+        guards = check_guards(step.when, resolved.names, resolved.sources.place("when"), has_cel=self._state.has_cel)
+        self._report.extend(guards)
         stdout, stderr = fields.get("stdoutConfig") or {}, fields.get("stderrConfig") or {}
         return self._program(resolved, environment)._replace(
             timeout=step.timeout or None,

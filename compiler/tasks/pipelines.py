@@ -221,15 +221,15 @@ def _all_compiled(
     compiled = []
     for source in sources:
         if isinstance(source, _Unresolved):
-            _check_unresolved(source, scope, state.report)
+            _check_unresolved(source, scope, state)
         else:
             compiled.append(_compiled(source, orders, scope, ancestry, state))
     return tuple(compiled)
 
 
-def _check_unresolved(source: _Unresolved, scope: PipelineScope, report: Report) -> None:
+def _check_unresolved(source: _Unresolved, scope: PipelineScope, state: CompilerState) -> None:
     """Report the problems of a PipelineTask that do not depend on its Task or Pipeline."""
-    matrix = source.task.matrix
+    matrix, report = source.task.matrix, state.report
     of_matrix = Names(
         dict.fromkeys((("params", name) for name in matrix.names()), STRING) if matrix else {}, scope.names
     )
@@ -238,7 +238,7 @@ def _check_unresolved(source: _Unresolved, scope: PipelineScope, report: Report)
     names = Names({}, scope.names, unresolved=of_task)
     for argument in passed_params(source.task, source.place):
         report.extend(check_value(argument.value, names, argument.place))
-    report.extend(check_guards(source.task.when, scope.names, source.place.at("when")))
+    report.extend(check_guards(source.task.when, scope.names, source.place.at("when"), has_cel=state.has_cel))
     variables = Variables(scope.names, scope.values, report)
     bind_for_pipeline(bindings_of(source.task, source.place), scope.workspaces, "what it runs", variables)
 
@@ -270,7 +270,7 @@ def _compile_nested(
             message = f"a Pipeline that runs as a Task cannot have {field}, as in Tekton"
             report.add(place.at(field).problem("unsupported", message))
     report.extend(check(task.display_name, "text", scope.names, place.at("displayName")))
-    report.extend(check_guards(task.when, scope.names, place.at("when")))
+    report.extend(check_guards(task.when, scope.names, place.at("when"), has_cel=state.has_cel))
     params = _bind_params(source, scope, report)
     workspaces = _bind_workspaces(source, scope, report)
     inner = Ancestry((*ancestry.path, task.name), ancestry.referred_from, ancestry.run.inner(task.name))

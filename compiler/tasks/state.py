@@ -28,7 +28,7 @@ class CompilerState:
     - `budget` limits how much text references may expand to.
     - `max_concurrency` limits how many combinations of a matrix run at the same time, unless the Task has a limit.
     - `sources` are the Pipelines and Tasks that are referred to, for the status of the run (`plan.Plan.sources`).
-    - `keep_volume_claims`: a volumeClaimTemplate becomes a claim of the Pod.
+    - `keep_volume_claims`: a volumeClaimTemplate becomes a claim of the Pod. `has_cel`: the coordinator may have CEL.
     """
 
     catalog: Catalog
@@ -38,6 +38,7 @@ class CompilerState:
     labels: TektonLabels
     max_concurrency: int | None = None
     keep_volume_claims: bool = False
+    has_cel: bool = True
     settings: PodSettings = NO_SETTINGS
     budget: Budget = field(default_factory=partial(Budget, MOST_CHARACTERS))
     ports: list[PortOfSidecar] = field(default_factory=list)

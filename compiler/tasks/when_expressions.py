@@ -14,19 +14,33 @@ from monopod.compiler.tasks.cel_syntax import syntax_error, unquoted_reference
 from monopod.schemas import plan
 from monopod.schemas.tekton.params import WhenExpression
 
+_NO_CEL = (
+    "the default image of the coordinator has no CEL; use --runtime-image with an image that has it, see "
+    "docs/runtime-image.md"
+)
 
-def check_guards(expressions: Sequence[WhenExpression], names: Names, place: Place) -> Iterator[Problem]:
-    """Yield what is wrong with the guards at `place`."""
+
+def check_guards(
+    expressions: Sequence[WhenExpression], names: Names, place: Place, *, has_cel: bool
+) -> Iterator[Problem]:
+    """Yield what is wrong with the guards at `place`. `has_cel`: the coordinator may be able to evaluate CEL."""
     for index, when in enumerate(expressions):
         at = place.at(index)
         yield from check(when.input, "element", names, at.at("input"))
         yield from check(when.cel, "text", names, at.at("cel"))
         if when.cel and (message := syntax_error(when.cel)) is not None:
             yield at.at("cel").problem("invalid-value", message)
-        elif (message := unquoted_reference(when.cel)) is not None:
-            yield at.at("cel").problem("unquoted-cel", message, "warning")
+        elif when.cel:
+            yield from _in_valid_cel(when.cel, at.at("cel"), has_cel=has_cel)
         for number, text in enumerate(when.values):
             yield from check(text, "element", names, at.at("values", number))
+
+
+def _in_valid_cel(expression: str, place: Place, *, has_cel: bool) -> Iterator[Problem]:
+    if (message := unquoted_reference(expression)) is not None:
+        yield place.problem("unquoted-cel", message, "warning")
+    if not has_cel:
+        yield place.problem("no-cel", _NO_CEL)
 
 
 def plan_guards(expressions: Sequence[WhenExpression]) -> tuple[plan.WhenExpression, ...]:

@@ -159,7 +159,8 @@ def _fetched(arguments: argparse.Namespace) -> tuple[str, ...]:
 def _run_on_host(arguments: argparse.Namespace) -> int:
     from monopod.runner.host.backend import HostBackend  # noqa: PLC0415  # not needed for --help
 
-    compilations = compile_documents(arguments, **_named("default"), **_ON_THIS_MACHINE, fetched=_fetched(arguments))
+    options = {**_named("default"), **_ON_THIS_MACHINE, "uses_images": False, "fetched": _fetched(arguments)}
+    compilations = compile_documents(arguments, **options)
     return _run(arguments, compilations, HostBackend())
 
 

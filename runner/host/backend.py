@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monopod.compiler.pod.assembly import coordinator_of
 from monopod.entrypoint import binary
 from monopod.runner.host.pod import HostPod
+from monopod.runner.kubelet.runtime_image import RUNTIME_IMAGE
 
 if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
@@ -22,7 +22,7 @@ class HostBackend:
         """Return the Pod of a compiled run, not yet started."""
         return HostPod(
             compilation.pod,
-            runtime_image_name=coordinator_of(compilation.pod)["image"],
+            runtime_image_name=RUNTIME_IMAGE,
             entrypoint_binary=str(binary.path()),
             config_maps={each["metadata"]["name"]: each for each in compilation.config_maps},
             secrets={each["metadata"]["name"]: each for each in compilation.secrets},

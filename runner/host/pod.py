@@ -51,7 +51,7 @@ from monopod.runner.kubelet import host_volumes, manifest, state_directory
 from monopod.runner.kubelet.admission import admitted, this_machine
 from monopod.runner.kubelet.environment import Sources
 from monopod.runner.kubelet.pod_names import check_names
-from monopod.runner.kubelet.runtime_image import PACKAGE_DIRECTORY, RUNTIME_FOLDERS, runtime_image
+from monopod.runner.kubelet.runtime_image import PACKAGE_DIRECTORY, RUNTIME_FOLDERS, runtime_image, with_runtime_image
 from monopod.runner.kubelet.state_directory import StateDirectory
 from monopod.runner.kubelet.volume_files import volume_files
 from monopod.runner.kubelet.volume_sources import Place
@@ -102,7 +102,8 @@ class HostPod:
     ) -> None:
         self.manifest = admitted(pod)
         self.keep = keep
-        self._sources = Sources(self.manifest, config_maps or {}, secrets or {}, this_machine())
+        run = with_runtime_image(self.manifest, runtime_image_name)
+        self._sources = Sources(run, config_maps or {}, secrets or {}, this_machine())
         self._runtime_image_name = runtime_image_name
         self._entrypoint_binary = entrypoint_binary
         self._policies = manifest.termination_policies(self.manifest)
@@ -333,7 +334,7 @@ class HostPod:
 
     def _take_marks_out(self, directory: str) -> None:
         """Remove the marks of requests from the kept logs. A log that cannot be rewritten stays as it is."""
-        ours = manifest.containers_of_image(self.manifest, self._runtime_image_name)
+        ours = manifest.containers_of_image(self._sources.pod, self._runtime_image_name)
         with contextlib.suppress(OSError):
             names = os.listdir(directory)
             lines = _lines(f"{directory}/{name}" for name in names if name.rpartition("-")[0] in ours)

@@ -1,10 +1,11 @@
-"""Emulates the runtime image on the host backend: this machine's files with monopod's own added.
+"""Emulates the runtime image (`make image`) on the host backend: this machine's files with monopod's own added.
 
-Rules: in a container of that image the entrypoint binary is at /monopod/runtime/entrypoint, and ENTRYPOINT is the
-coordinator, run by the runner's own interpreter. ``site`` is not imported (``-S``): the coordinator needs only the
-standard library, and PYTHONPATH has the directories of the few optional libraries. monopod's own directory is mounted
-under the name `monopod`, so that an editable installation works from a checkout of any name. The coordinator's user can
-reach the interpreter, even in a home directory that is closed to others.
+Rules: a Pod that carries a runtime runs as if its image had it; nothing is unpacked. In a container of that image the
+entrypoint binary is at /monopod/runtime/entrypoint, and without a command the coordinator is run by the runner's own
+interpreter. ``site`` is not imported (``-S``): the coordinator needs only the standard library, and PYTHONPATH has the
+directories of the few optional libraries. monopod's own directory is mounted under the name `monopod`, so that an
+editable installation works from a checkout of any name. The coordinator's user can reach the interpreter, even in a
+home directory that is closed to others.
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import monopod
+from monopod.compiler.pod.runtime_command import verb_of, without_runtime
 from monopod.runner.kubelet.hidden_directories import hidden_directories, is_within
 from monopod.runner.kubelet.specification import Mount
 
+RUNTIME_IMAGE = f"localhost/monopod:{monopod.__version__}"
+"""The name of the image."""
 BINARY_PATH = "/monopod/runtime/entrypoint"
 LIBRARY_PATH = "/monopod/runtime/lib"
 SMALL_FILES = re.compile(r"/monopod/(state|steps/[^/]+|slots/[^/]+/scripts)")
@@ -60,6 +66,30 @@ def runtime_image(name: str, binary: str, private: Iterable[str]) -> RuntimeImag
         mounts=own + unseen,
         reachable=tuple(needed),
     )
+
+
+def with_runtime_image(pod: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a Pod that uses the runtime image instead of the runtime that it carries."""
+    spec = {**pod["spec"]}
+    for kind in ("initContainers", "containers"):
+        if kind in spec:
+            spec[kind] = [_with_image(container, name) for container in spec[kind] or ()]
+    return {**pod, "spec": spec}
+
+
+def _with_image(container: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    verb = verb_of(container.get("command") or ())
+    install = [BINARY_PATH, "install", "/monopod/bin"]
+    if verb == "install":
+        return {**container, "image": name, "command": install}
+    if verb == "run":
+        hook = {"postStart": {"exec": {"command": install}}}
+        return {
+            **without_runtime(container),
+            "image": name,
+            **({"lifecycle": hook} if "lifecycle" in container else {}),
+        }
+    return container
 
 
 def _is_hidden(path: str, hidden: tuple[str, ...]) -> bool:

@@ -128,7 +128,7 @@ def _waiting(status: Mapping[str, Any], reason: str, message: str, image: str, n
 
 def _image_advice(name: str, reason: str) -> str:
     if name in (COORDINATOR, INSTALL):
-        return "; --runtime-image says where the nodes find monopod's own image"
+        return "; name an image with Python 3.11 or later that the nodes can pull, with --runtime-image"
     if reason == "ErrImageNeverPull":
         return "; it is not on the node, and imagePullPolicy is Never"
     return ""
@@ -141,7 +141,7 @@ def _config_advice(name: str, message: str) -> str:
     if "not found" in message and ("configmap" in message.lower() or "secret" in message.lower()):
         return "; create it in the namespace, or give it with the run's files"
     if name in (COORDINATOR, INSTALL):
-        return "; is this monopod's runtime image?"
+        return "; does the image have Python 3.11 or later as python3? --runtime-image names another"
     return ""
 
 

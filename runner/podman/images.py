@@ -1,7 +1,7 @@
 """Pulls the images of a Pod before anything starts.
 
-An image that cannot be pulled fails only the Tasks that need it, with one of kubelet's reasons. Without the runtime
-image nothing runs.
+An image that cannot be pulled fails only the Tasks that need it, with one of kubelet's reasons. Without the
+coordinator's image nothing runs.
 
 Rules (Kubernetes API, Container.imagePullPolicy): without a policy, an image is pulled if it is missing; an image with
 the tag ``latest`` or without a tag is always pulled. A local image (``localhost/…``) is never pulled. If a pull fails,
@@ -19,6 +19,7 @@ from monopod.runner.backend_errors import BackendUnavailableError
 from monopod.runner.podman import command
 from monopod.runner.podman.command import Image, PodmanError
 
+_OTHER_IMAGE = "the coordinator needs it, or any image with Python 3.11 or later that --runtime-image names"
 _ONLY_HERE = re.compile(r"localhost/[^@]*")
 _LATEST = re.compile(r"(?:[^/:@]+(?::\d+)?/)*[^/:@]+(?::latest)?")
 
@@ -34,7 +35,7 @@ class Provided:
 def provide(pod: Mapping[str, Any], runtime_image: str, tell: Callable[[str], None]) -> Provided:
     """Return the images of `pod`, pulled if needed; `tell` is called with each line to show.
 
-    Raises BackendUnavailableError if the runtime image is not available, or Ctrl-C ends a pull.
+    Raises BackendUnavailableError if the coordinator's image is not available, or Ctrl-C ends a pull.
     """
     policies = dict(_policies(pod))
     images = command.local_images(policies)
@@ -51,16 +52,11 @@ def provide(pod: Mapping[str, Any], runtime_image: str, tell: Callable[[str], No
             else:
                 missing[name] = ("ErrImagePull", f"cannot pull image {name}: {error}")
     images |= command.local_images(name for name in policies if name not in images)
-    if runtime_image not in images:
-        raise BackendUnavailableError(
-            f"the runtime image {runtime_image} is not here; `make image` in a clone of monopod builds it, and "
-            "--runtime-image names another"
-        )
-    if runtime_image in missing:
-        raise BackendUnavailableError(missing[runtime_image][1])
     for name in policies:
         if name not in images:
             missing.setdefault(name, ("ErrImageNeverPull", f"image {name} is not here, and is never pulled"))
+    if runtime_image in missing:
+        raise BackendUnavailableError(f"{missing[runtime_image][1]}; {_OTHER_IMAGE}")
     return Provided({name: image for name, image in images.items() if name not in missing}, missing)
 
 

@@ -21,7 +21,8 @@ from monopod.compiler.pod.assembly import COORDINATOR, make_pod, mount_conflict,
 from monopod.compiler.pod.kube_version import DEFAULT, WITHOUT_NATIVE_SIDECARS
 from monopod.compiler.pod.parts import ContainerPart, PodParts
 from monopod.compiler.tasks.running_order import container_starts
-from monopod.schemas.plan import PIECE_BYTES, Pipeline, Plan, Sidecar, Slot, Step, Task, decode
+from monopod.runtime.carried import installed_runtime
+from monopod.schemas.plan import Pipeline, Plan, Sidecar, Slot, Step, Task, decode
 
 VERSIONS = [
     version for version in kubernetes_schemas.all_versions() if tuple(map(int, version.split(".")[:2])) >= (1, 31)
@@ -181,16 +182,17 @@ def test_a_pod_is_the_same_whatever_the_order_of_sets_in_python(chain: Any) -> N
 
 def test_the_coordinator_is_a_sidecar_without_privileges_that_holds_the_plan(chain: Any) -> None:
     plan, parts = chain(["a"])
-    coordinator = make_pod(plan, parts, runtime_image="example.com/monopod:1", log_format="json")["spec"][
-        "initContainers"
-    ]
+    pod = make_pod(plan, parts, runtime_image="example.com/monopod:1", log_format="json")
+    coordinator = pod["spec"]["initContainers"]
     assert len(coordinator) == 1
     assert coordinator[0]["restartPolicy"] == "Always"
     assert coordinator[0]["args"][:3] == ["--format", "json", "--"]
     assert decode(coordinator[0]["args"][3:]) == plan
     assert coordinator[0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert coordinator[0]["securityContext"]["runAsNonRoot"] is True
-    assert "command" not in coordinator[0]
+    assert list(coordinator[0])[-1] == "command"  # what nobody can read comes last
+    assert list(pod["spec"])[-1] == "initContainers"
+    assert pod["metadata"]["annotations"]["monopod.dev/runtime"] == f"sha256:{installed_runtime().digest}"
 
 
 def test_without_native_sidecars_the_coordinator_is_the_first_container_and_ends_with_the_run(chain: Any) -> None:
@@ -202,7 +204,10 @@ def test_without_native_sidecars_the_coordinator_is_the_first_container_and_ends
     install, *others = older["spec"]["initContainers"]
     coordinator, *steps = older["spec"]["containers"]
     assert not others
-    assert install["command"] == newer["spec"]["initContainers"][0]["lifecycle"]["postStart"]["exec"]["command"]
+    native = newer["spec"]["initContainers"][0]
+    assert install["command"] == [*native["command"][:-1], "install"]
+    assert coordinator["command"] == [*native["command"][:6], "run"]
+    assert {mount["mountPath"] for mount in install["volumeMounts"]} == {"/monopod/bin", "/monopod/state"}
     assert coordinator["args"] == ["--end-with-run", *newer["spec"]["initContainers"][0]["args"]]
     assert not {"restartPolicy", "lifecycle"} & coordinator.keys()
     assert steps == newer["spec"]["containers"]
@@ -223,9 +228,10 @@ def test_every_argument_is_one_that_the_kernel_takes(chain: Any) -> None:
     plan, parts = chain([f"task-{number}" for number in range(3)])
     noise = "".join(chr(0x4E00 + number * 7919 % 20000) for number in range(200_000))
     long = Plan(plan.pipeline, {"kind": "PipelineRun", "metadata": {"annotations": {"a": noise}}})
-    arguments = pod_of(long, parts)["spec"]["initContainers"][0]["args"]
-    assert len(arguments) > 3
-    assert max(map(len, arguments)) <= PIECE_BYTES
+    coordinator = pod_of(long, parts)["spec"]["initContainers"][0]
+    assert len(coordinator["args"]) > 4
+    words = [*coordinator["args"], *coordinator["command"], *coordinator["lifecycle"]["postStart"]["exec"]["command"]]
+    assert max(map(len, words)) < 128 * 1024  # MAX_ARG_STRLEN, with the NUL
 
 
 def test_labels_and_annotations_of_the_author_stay_beside_ours(chain: Any) -> None:

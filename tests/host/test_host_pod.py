@@ -692,8 +692,8 @@ def test_monopod_in_a_temporary_directory(backend):
     with tempfile.TemporaryDirectory(dir="/tmp") as directory:
         os.chmod(directory, 0o755)
         package = Path(directory, "any-name")
-        for folder in ("compiler", "coordinator", "entrypoint", "runner", "schemas", "system"):
-            ignored = shutil.ignore_patterns("bin", "__pycache__")
+        for folder in ("compiler", "coordinator", "entrypoint", "runner", "runtime", "schemas", "system"):
+            ignored = shutil.ignore_patterns("bin", "packed", "__pycache__")
             shutil.copytree(Path(PACKAGE_DIRECTORY, folder), package / folder, ignore=ignored)
         shutil.copy(Path(PACKAGE_DIRECTORY, "__init__.py"), package)
         subprocess.run([backend.python, "-m", "venv", "--without-pip", f"{directory}/venv"], check=True)

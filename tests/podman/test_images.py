@@ -89,10 +89,12 @@ def test_newest_runtime_image_is_required_if_requested(here):
         provide(wanted, "a:1", lambda _: None)
 
 
-def test_missing_runtime_image_names_the_command_that_builds_it(here):
+def test_missing_coordinator_image_names_the_option_for_another(here):
     here()
-    with pytest.raises(BackendUnavailableError, match=r"localhost/other:1 is not here; `make image`"):
-        provide(pod(), "localhost/other:1", lambda _: None)
+    wanted = pod()
+    wanted["spec"]["initContainers"][0]["image"] = "localhost/other:1"
+    with pytest.raises(BackendUnavailableError, match=r"localhost/other:1 is not here.*any image with Python 3.11"):
+        provide(wanted, "localhost/other:1", lambda _: None)
 
 
 def test_local_image_is_used_if_a_newer_image_cannot_be_pulled(here):

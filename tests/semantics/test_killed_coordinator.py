@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import struct
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -24,10 +25,9 @@ from finished_run import FinishedRun
 from host_run import pipeline
 from killed_coordinator import POINTS
 from killed_in_container import GO_ON, WRITE_NO_MORE
-from podman_store import BUSYBOX, Podman
+from podman_store import BUSYBOX, PYTHON, Podman
 from shared_directory import Shared
 
-from monopod.compiler.pod.assembly import RUNTIME_IMAGE
 from monopod.runner.podman.pod import MOST_RESTARTS
 
 pytestmark = pytest.mark.slow
@@ -52,10 +52,13 @@ def points(run: int, shift: int) -> list[str]:
 @pytest.fixture(scope="module")
 def image(podman: Podman) -> Iterator[str]:
     def fill(root: Any) -> None:
-        for module in ("killed_coordinator.py", "killed_in_container.py"):
-            root.copy(Path(killed_in_container.__file__).with_name(module), f"/monopod/test/{module}")
+        killed_coordinator = Path(killed_in_container.__file__).with_name("killed_coordinator.py")
+        root.copy(killed_coordinator, "/usr/local/bin/killed_coordinator.py")
 
-    podman.make_on(RUNTIME_IMAGE, IMAGE, fill, 'ENTRYPOINT ["python3", "-S", "/monopod/test/killed_in_container.py"]')
+        program = Path(killed_in_container.__file__).read_text()
+        root.file("/usr/local/bin/python3", f"#!{os.path.realpath(sys.executable)} -S\n{program}", 0o755)
+
+    podman.make_on(PYTHON, IMAGE, fill)
     yield IMAGE
     podman("rmi", IMAGE)
 

@@ -98,11 +98,11 @@ def test_missing_image_fails_its_task(podman_backend, tmp_path, image, policy, m
     assert any("wanted was TaskRunImagePullFailed" in line for line in ran.messages)
 
 
-def test_missing_runtime_image_is_reported_with_the_command_to_build_it(podman_backend, pipeline):
+def test_missing_coordinator_image_is_reported_with_the_option_for_another(podman_backend, pipeline):
     ran = podman_backend.run("-f", pipeline(), "--runtime-image", "localhost/none:1")
     assert (ran.code, ran.output) == (2, "")
     (message,) = [line for line in ran.messages if "localhost/none:1" in line]
-    assert "make image" in message
+    assert "any image with Python 3.11 or later" in message
 
 
 def test_missing_network_is_reported(podman_backend, pipeline):

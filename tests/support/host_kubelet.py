@@ -8,10 +8,10 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 
-from monopod.compiler.pod.assembly import coordinator_of
 from monopod.entrypoint import binary
 from monopod.runner.follow.pod_events import ContainerOutput, ContainerStarted, ContainerTerminated, PodFinished
 from monopod.runner.host.pod import HostPod
+from monopod.runner.kubelet.runtime_image import RUNTIME_IMAGE
 
 _REQUEST = "monopod.coordinator.outside_request"
 
@@ -52,7 +52,7 @@ class HostKubelet:
         splitters = {}
         host_pod = HostPod(
             pod,
-            runtime_image_name=coordinator_of(pod)["image"],
+            runtime_image_name=RUNTIME_IMAGE,
             entrypoint_binary=str(binary.path()),
             config_maps=objects["configmaps"],
             secrets=objects["secrets"],

@@ -1,4 +1,6 @@
-"""The program of an image whose coordinator asks to be killed, since no process can kill PID 1 of its container.
+"""The ``python3`` of an image whose coordinator asks to be killed, since no process can kill PID 1 of its container.
+
+It is the real Python, unless its arguments run the coordinator that the Pod carries (``monopod.runtime.bootstrap``).
 
 The name of the run has the entries of the journal and the points (`killed_coordinator`):
 ``…-ADDRESS-NUMBERPOINT-NUMBERPOINT…``, a point by its first letter. ADDRESS is an abstract socket, so the Pod
@@ -11,9 +13,7 @@ import re
 import resource
 import socket
 import sys
-
-import killed_coordinator
-from killed_coordinator import POINTS
+from typing import Any
 
 ADDRESS = "\0monopod-test-{}"
 GO_ON, WRITE_NO_MORE = b"x", b"w"
@@ -22,6 +22,17 @@ _NAME = re.compile(r"-([0-9a-f]{8})((?:-\d+[a-z])*)$")
 
 def main() -> int:
     """Run the coordinator and return its exit code."""
+    words = sys.argv[1:]
+    if "run" not in words:
+        os.execv(sys.executable, [sys.executable, *words])
+    program, digest, end = words[words.index("-c") + 1], words[words.index("-c") + 2], words.index("run")
+    bootstrap: dict[str, Any] = {"__name__": "bootstrap"}
+    exec(program, bootstrap)
+    bootstrap["prepare"]("/monopod", digest, tuple(words[words.index("-c") + 3 : end]))
+    sys.argv[1:] = words[end + 1 :]
+    import killed_coordinator  # noqa: PLC0415  # it imports the coordinator
+    from killed_coordinator import POINTS  # noqa: PLC0415
+
     found = _NAME.search(os.environ["MONOPOD_RUN_NAME"])
     assert found is not None
     address, points = ADDRESS.format(found[1]), found[2].split("-")

@@ -27,11 +27,13 @@ from typing import IO, TypeAlias
 
 from root_file_system import RootFileSystem
 
+from monopod.compiler.pod.runtime_command import PYTHON_IMAGE
+
 ROOT = Path(__file__).parents[2]
 BUSYBOX = "localhost/monopod-test/busybox:1"
 """busybox with its applets, and nothing else."""
 PYTHON = "localhost/monopod-test/python:1"
-"""Python, without a shell; the base of the runtime image."""
+"""Python, without a shell: the default image of the coordinator, and the base of the prebuilt one."""
 TOOLS = "localhost/monopod-test/tools:1"
 """A shell, GNU's small programs, git and Python."""
 NO_SHELL = "localhost/monopod-test/no-shell:1"
@@ -271,7 +273,8 @@ def _make_images(podman: Podman) -> None:
         "ENV GREETING=hello",
         "ENV PATH=/srv/tools:/bin",
     )
-    podman.make(PYTHON, _python)
+    podman.make(PYTHON, _python, "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    podman("tag", PYTHON, PYTHON_IMAGE)
     podman.make_on(PYTHON, TOOLS, _tools)
     podman("tag", TOOLS, *OF_EXAMPLES)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"

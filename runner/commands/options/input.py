@@ -100,7 +100,18 @@ def _add_pod_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runtime-image",
         metavar="IMAGE",
-        help="the image of the coordinator (default: the image that `make image` builds)",
+        help="the image of the coordinator: any image with Python 3.11 or later as python3 (default: "
+        "docker.io/library/python:3.13-alpine)",
+    )
+    parser.add_argument(
+        "--arch",
+        action="append",
+        default=[],
+        dest="architectures",
+        type=_architectures,
+        metavar="ARCH[,ARCH...]",
+        help="the architectures of the nodes that the Pod may run on: amd64, arm64, arm, ppc64le, riscv64, s390x "
+        "(repeatable; default: the nodeSelector's kubernetes.io/arch, else amd64 and arm64)",
     )
     parser.add_argument(
         "--image-config",
@@ -120,6 +131,17 @@ def name_and_value(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
     return name, value
+
+
+def _architectures(text: str) -> list[str]:
+    """Return the architectures in a list. Raises ArgumentTypeError, which argparse reports."""
+    from monopod.compiler.pod.architectures import unknown_architecture  # noqa: PLC0415  # not needed for --help
+
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if (message := unknown_architecture(name)) is not None:
+            raise argparse.ArgumentTypeError(message)
+    return names
 
 
 def duration(text: str) -> float:
@@ -178,6 +200,7 @@ def compiler_options(arguments: argparse.Namespace, **options: Any) -> Options:
     if arguments.runtime_image is not None:
         options["runtime_image"] = arguments.runtime_image
     return Options(
+        architectures=tuple(name for names in arguments.architectures for name in names),
         params=tuple(arguments.params),
         workspaces=tuple(arguments.workspaces),
         name=arguments.name,

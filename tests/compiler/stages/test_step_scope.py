@@ -85,7 +85,7 @@ OF_THE_ACTION = {
 @pytest.mark.parametrize("field", OF_THE_STEP)
 def test_a_field_beside_the_ref_sees_the_params_of_the_task(compiled, field):
     fields, found = OF_THE_STEP[field]
-    step, container, values = step_of(compiled(text(f"      {fields}\n")))
+    step, container, values = step_of(compiled(text(f"      {fields}\n"), runtime_image="with-cel:1"))
     assert substitute(found(step, container), values) == "of-the-task"
 
 

@@ -169,7 +169,7 @@ def first_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> li
     monkeypatch.chdir(tmp_path)
     Path("p.yaml").write_text(textwrap.dedent(text))
     try:
-        return [str(problem) for problem in check(load(["p.yaml"]), Options()).problems]
+        return [str(problem) for problem in check(load(["p.yaml"]), Options(runtime_image="with-cel:1")).problems]
     except Problems as error:
         return [str(problem) for problem in error.problems]
 

@@ -1,0 +1,85 @@
+"""Packs the runtime that Pods carry: the coordinator's modules, and the entrypoint for each machine.
+
+Rules:
+
+- The modules are those that the coordinator can import, by the import graph. They are carried without comments and
+  docstrings; line numbers stay.
+- Equal sources give equal bytes.
+- `setup.py` calls `pack` before the dependencies of monopod are installed, so this needs only the standard library.
+
+Left to others: keeping the result (``packed``, ``carried``), unpacking it (``bootstrap``).
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import lzma
+import modulefinder
+import tempfile
+import tokenize
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from monopod.runtime.packed import Runtime, digest_of, entrypoints
+
+PROGRAMS = ("monopod.coordinator.__main__", "monopod.coordinator.outside_request")
+"""What is run in the coordinator's container."""
+
+_STATEMENT_STARTS = (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT)
+
+
+def pack(package: Path) -> Runtime:
+    """Pack the runtime of the package in a directory. Raises FileNotFoundError if it has no entrypoints."""
+    modules = sorted(path.relative_to(package).as_posix() for path in find_modules(package))
+    parts = {"coordinator": _packed(_archive(package, modules))}
+    parts.update((path.name, _packed(path.read_bytes())) for path in entrypoints(package))
+    return Runtime(digest_of(package, modules), modules, parts)
+
+
+def find_modules(package: Path) -> Iterator[Path]:
+    """Yield the files of the modules of monopod that the coordinator can import, also while it runs."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "monopod").symlink_to(package.resolve())  # whatever the directory of the clone is called
+        finder = modulefinder.ModuleFinder([directory])
+        for program in PROGRAMS:
+            finder.import_hook(program)
+        root = Path(directory, "monopod")
+        for module in finder.modules.values():
+            file: str | None = module.__file__  # type: ignore[attr-defined]  # modulefinder.Module
+            if file is not None:
+                yield package / Path(file).relative_to(root)
+
+
+def without_comments(source: str) -> str:
+    """Return Python source without comments, and with empty docstrings, on the same lines."""
+    lines = source.splitlines(keepends=True)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+    kept, at, before = [], 0, tokenize.NEWLINE
+    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    for token, following in zip(tokens, [*tokens[1:], tokens[-1]], strict=True):
+        start, end = (starts[row - 1] + column for row, column in (token.start, token.end))
+        if token.type == tokenize.COMMENT:
+            kept.append(source[at:start].rstrip(" "))
+            at = end
+        elif token.type == tokenize.STRING and before in _STATEMENT_STARTS and following.type == tokenize.NEWLINE:
+            kept.append(source[at:start] + '""' + "\n" * (token.end[0] - token.start[0]))
+            at = end
+        before = token.type
+    return "".join([*kept, source[at:]])
+
+
+def _archive(package: Path, modules: Iterable[str]) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as writer:
+        for name in modules:
+            source = without_comments(Path(package, name).read_text(encoding="utf-8"))
+            writer.writestr(zipfile.ZipInfo(f"monopod/{name}"), source)
+    return archive.getvalue()
+
+
+def _packed(content: bytes) -> str:
+    return base64.b64encode(lzma.compress(content, preset=9)).decode()

@@ -1,0 +1,89 @@
+"""The architectures that a Pod is compiled for: those asked for, those of its nodeSelector, or the usual ones."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from monopod.runtime.bootstrap import MACHINES
+
+RUN = """\
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: {name: run}
+spec:
+  pipelineSpec:
+    tasks: [{name: a, taskSpec: {steps: [{name: s, image: i, command: [c]}]}}]
+"""
+
+
+def on(architecture: str) -> str:
+    selector = json.dumps({"kubernetes.io/arch": architecture})
+    return f"{RUN}  taskRunTemplate:\n    podTemplate:\n      nodeSelector: {selector}\n"
+
+
+def carried(compilation) -> list[str]:
+    (coordinator,) = compilation.pod["spec"]["initContainers"]
+    names = [word.partition("=")[0] for word in coordinator["command"][6:-1]]
+    assert names[-1] == "coordinator"
+    return [name.removeprefix("entrypoint-") for name in names[:-1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "expected"),
+    [
+        (RUN, (), ["amd64", "arm64"]),
+        (RUN, ("s390x", "arm", "s390x"), ["arm", "s390x"]),
+        (on("riscv64"), (), ["riscv64"]),
+        (on("arm64"), ("amd64", "arm64"), ["amd64", "arm64"]),
+    ],
+)
+def test_a_pod_carries_an_entrypoint_for_each_architecture(compiled, text, asked, expected):
+    assert carried(compiled(text, architectures=asked)) == expected
+
+
+@pytest.mark.parametrize(("machine", "more"), [("x86_64", []), ("s390x", ["s390x"]), ("m68k", [])])
+def test_a_pod_that_runs_here_carries_the_entrypoint_for_this_machine(compiled, monkeypatch, machine, more):
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "here", "6", "1", machine)))
+    assert carried(compiled(RUN, local=True)) == ["amd64", "arm64", *more]
+    assert carried(compiled(RUN)) == ["amd64", "arm64"]
+
+
+def test_an_unknown_architecture_is_refused_where_it_is_written(problems):
+    (line,) = problems(on("amd46"))
+    assert line.startswith("p.yaml:9:")
+    assert "there is no architecture 'amd46' (did you mean 'amd64'?); monopod has an entrypoint for amd64, " in line
+
+
+def test_the_name_of_a_machine_is_no_architecture(problems):
+    assert MACHINES["x86_64"] == "amd64"
+    (line,) = problems(on("x86_64"))
+    assert "(did you mean 'amd64'?)" in line
+
+
+def test_a_node_selector_that_needs_another_architecture_is_refused(problems):
+    (line,) = problems(on("arm64"), architectures=("amd64",))
+    assert line.startswith("p.yaml:9:")
+    assert line.endswith("the Pod runs on arm64 nodes only, and --arch is amd64; add arm64 to --arch")
+
+
+CEL = RUN.replace("taskSpec", "when: [{cel: \"'a' == 'b'\"}], taskSpec")
+
+
+def test_cel_needs_an_image_that_may_have_it(problems, compiled):
+    (line,) = problems(CEL)
+    assert "when[0].cel: the default image of the coordinator has no CEL; use --runtime-image with" in line
+    assert compiled(CEL, runtime_image="with-cel:1").plan.pipeline.tasks[0].when[0].cel
+    assert compiled(CEL, uses_images=False).plan.pipeline.tasks[0].when[0].cel
+
+
+def test_cel_of_a_task_that_is_not_there_is_refused_along_with_it(problems):
+    text = CEL.replace("taskSpec: {steps: [{name: s, image: i, command: [c]}]}", "taskRef: {name: none}")
+    assert sorted("CEL" in line for line in problems(text)) == [False, True]
+
+
+def test_a_syntax_error_in_cel_is_the_only_one(problems):
+    (line,) = problems(CEL.replace("== 'b'", "== "))
+    assert "does not parse" in line

@@ -1,0 +1,221 @@
+"""The packed runtime: all modules that the coordinator can import, without comments, the same whenever it is packed."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import io
+import lzma
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from monopod.runtime.build import pack, without_comments
+from monopod.runtime.carried import ARCHITECTURES, PACKAGE, installed_runtime, load_runtime
+from monopod.runtime.packed import FILE, read
+
+
+def imported_by(name: str, path: Path) -> set[str]:
+    """Return the modules of monopod that a module imports, wherever it does."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import():
+                found |= {each.name for each in node.names}
+            case ast.ImportFrom(module=str(module)):
+                found |= {module, *(f"{module}.{each.name}" for each in node.names)}
+    return {name for name in found if name.split(".")[0] == "monopod"}
+
+
+def file_of(module: str) -> str | None:
+    path = "/".join(module.split(".")[1:])
+    names = (f"{path}.py", f"{path}/__init__.py".lstrip("/"))
+    return next((name for name in names if (PACKAGE / name).is_file()), None)
+
+
+def test_the_modules_are_those_that_the_coordinator_can_import():
+    wanted = ["monopod.coordinator.__main__", "monopod.coordinator.outside_request"]
+    known: set[str] = set()
+    while wanted:
+        module = wanted.pop()
+        parents = {module.rsplit(".", count)[0] for count in range(module.count(".") + 1)}
+        new = {each for each in parents if file_of(each)} - known
+        known |= new
+        for each in new:
+            wanted += imported_by(each, PACKAGE / str(file_of(each)))
+    assert set(installed_runtime().modules) == {file_of(module) for module in known}
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, str]:
+    """What a Pod carries of each module."""
+    archive = lzma.decompress(base64.b64decode(installed_runtime().parts["coordinator"]))
+    with zipfile.ZipFile(io.BytesIO(archive)) as reader:
+        return {name: reader.read(name).decode() for name in reader.namelist()}
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    """Makes texts that are statements empty, and forgets where they ended."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr:
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            node.value.value = ""
+            node.end_lineno = node.value.end_lineno = node.end_col_offset = node.value.end_col_offset = 0
+        return node
+
+
+def dumped(source: str) -> str:
+    tree = _WithoutDocstrings().visit(ast.parse(source))
+    for node in ast.walk(tree):
+        if hasattr(node, "end_lineno"):
+            node.end_lineno = node.end_col_offset = 0
+    return ast.dump(tree, include_attributes=True)
+
+
+def test_what_is_carried_is_the_same_program_on_the_same_lines(files):
+    assert files.keys() == {f"monopod/{name}" for name in installed_runtime().modules}
+    for name, carried in files.items():
+        source = (PACKAGE / name.removeprefix("monopod/")).read_text()
+        assert dumped(carried) == dumped(source), name
+        assert not any(line.lstrip().startswith("#") for line in carried.splitlines()), name
+
+
+COMMENTED = '''
+"""A module."""
+# comment
+X = "# no comment"  # comment
+"""What X is."""
+
+
+def f(a):
+    """Return it.
+
+    Twice.
+    """
+    return (
+        "text"
+    )
+
+
+class C:
+    # why
+    "doc"
+Y = [
+    "a",
+    "b"
+]
+"é"; Z = "ü"
+=====
+""
+
+X = "# no comment"
+""
+
+
+def f(a):
+    ""
+
+
+
+    return (
+        "text"
+    )
+
+
+class C:
+
+    ""
+Y = [
+    "a",
+    "b"
+]
+"é"; Z = "ü"
+'''
+
+
+def test_comments_and_docstrings_only_are_left_out():
+    with_all, without = (part.strip("\n") for part in COMMENTED.split("=====\n"))
+    assert without_comments(with_all).rstrip() == without
+
+
+def test_it_is_packed_the_same_each_time_whatever_the_order_of_sets_in_python():
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom monopod.runtime.build import pack\nprint(pack(Path(sys.argv[1])))"
+    )
+    packed = {
+        subprocess.run(
+            [sys.executable, "-c", program, PACKAGE],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert packed == {f"{pack(PACKAGE)}\n"}
+
+
+def test_what_is_used_is_what_is_installed_and_has_an_entrypoint_for_each_architecture():
+    assert installed_runtime() == pack(PACKAGE)
+    assert read(PACKAGE / FILE) in (installed_runtime(), None)  # none where nothing can be written
+    assert {f"entrypoint-{machine}" for machine in ARCHITECTURES.values()} <= installed_runtime().parts.keys()
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of what a runtime is made of."""
+    for name in (*installed_runtime().modules, "runtime/build.py", "runtime/bootstrap.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PACKAGE / name, tmp_path / name)
+    shutil.copytree(PACKAGE / "entrypoint/bin", tmp_path / "entrypoint/bin")
+    return tmp_path
+
+
+def test_what_is_packed_is_used_until_something_changes(package):
+    first = load_runtime(package)
+    assert first == installed_runtime()
+    (package / FILE).write_text((package / FILE).read_text().replace(first.parts["coordinator"], "mark"))
+    assert load_runtime(package).parts["coordinator"] == "mark"
+    for name in ("coordinator/shell.py", "runtime/build.py", "entrypoint/bin/entrypoint-x86_64"):
+        with (package / name).open("a") as file:
+            file.write("\n")
+        changed = load_runtime(package)
+        assert changed.digest != first.digest
+        assert changed.parts["coordinator"] != "mark"
+        assert read(package / FILE) == changed
+        first = changed
+
+
+def test_a_module_that_is_gone_or_new_is_noticed(package):
+    load_runtime(package)
+    (package / "system/write_all.py").rename(package / "system/write_everything.py")
+    shell = package / "coordinator/__main__.py"
+    shell.write_text(shell.read_text().replace("system.write_all", "system.write_everything"))
+    runtime = load_runtime(package)
+    assert "system/write_everything.py" in runtime.modules
+    assert "system/write_all.py" not in runtime.modules
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"digest": 1}', None])
+def test_a_file_that_is_not_a_runtime_is_none(tmp_path, content):
+    if content is not None:
+        (tmp_path / "runtime.json").write_text(content)
+    assert read(tmp_path / "runtime.json") is None
+
+
+def test_where_nothing_can_be_written_it_is_packed_each_time(package, monkeypatch):
+    (package / "runtime/packed").write_text("not a directory")
+    assert load_runtime(package) == installed_runtime()
+    assert stat.S_ISREG((package / "runtime/packed").stat().st_mode)
+
+
+def test_without_entrypoints_a_person_is_told_what_to_do(package):
+    shutil.rmtree(package / "entrypoint/bin")
+    with pytest.raises(FileNotFoundError, match="install monopod with pip"):
+        load_runtime(package)
