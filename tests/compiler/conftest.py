@@ -1,4 +1,4 @@
-"""Shared by the tests of the compiler's last stages: random Plans with the parts of their Pods."""
+"""Fixtures of the tests of the compiler's last stages: random Plans with the parts of their Pods."""
 
 from __future__ import annotations
 
@@ -106,13 +106,13 @@ def _plans(draw: st.DrawFn) -> tuple[Plan, PodParts]:
 
 @pytest.fixture(scope="session")
 def plans() -> st.SearchStrategy[tuple[Plan, PodParts]]:
-    """A strategy for a Plan and the parts of its Pod; some volumes have names that monopod would use itself."""
+    """A strategy for a Plan and the parts of its Pod; some volumes have names that monopod uses itself."""
     return _plans()
 
 
 @pytest.fixture(scope="session")
 def chain() -> Any:
-    """Makes the Plan and parts of Tasks that run one after the other, with one Step each."""
+    """Makes the Plan and parts of Tasks with one Step each that run one after the other."""
 
     def make(names: list[str], **fields: Any) -> tuple[Plan, PodParts]:
         tasks = []

@@ -5,14 +5,14 @@ import pytest
 from monopod.compiler.diagnostics import Position, Problem, Problems, did_you_mean
 
 
-def test_a_problem_is_one_line_with_its_position():
+def test_problem_is_one_line_with_its_position():
     assert str(Problem(Position("a.yaml", 3, 7), "spec: no", "x")) == "a.yaml:3:7: spec: no"
     assert str(Problem(Position("a.yaml"), "no such file", "x")) == "a.yaml: no such file"
     assert str(Problem(Position("a.yaml", 3, 7), "spec: no", "x", "warning")) == "a.yaml:3:7: warning: spec: no"
     assert str(Problem(None, "no such param", "x")) == "no such param"
 
 
-def test_problems_are_in_the_order_of_files_and_positions_and_each_is_there_once():
+def test_problems_are_sorted_by_position_without_duplicates():
     first = Problem(None, "z", "x")
     second = Problem(Position("a", 2, 9), "z", "x")
     third = Problem(Position("a", 10, 1), "a", "x")

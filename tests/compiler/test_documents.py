@@ -63,7 +63,7 @@ def lines(*paths: str, standard_input: bytes = b"") -> list[str]:
 
 
 def lines_of(text: str) -> list[str]:
-    """What is wrong with this text, without the name of the file."""
+    """Return the problems of this text, without the name of the file."""
     return [line.removeprefix("<stdin>:") for line in lines("-", standard_input=text.encode())]
 
 
@@ -71,10 +71,10 @@ def load_text(text: str) -> documents.Documents:
     return load(["-"], io.BytesIO(text.encode()))
 
 
-# What is there
+# Valid documents
 
 
-def test_documents_keep_their_order_and_have_models_where_the_kind_is_known(folder):
+def test_documents_keep_their_order_and_have_models_for_known_kinds(folder):
     (folder / "a.yaml").write_text(f"{PIPELINE}---\n{TASK}")
     (folder / "b.json").write_text(json.dumps({"apiVersion": "v1", "kind": "Service", "spec": {"anything": [1, None]}}))
     found = load(["a.yaml", "b.json"])
@@ -117,7 +117,7 @@ def test_config_maps_secrets_and_claims_become_models():
     ]
 
 
-def test_a_list_is_its_items():
+def test_list_is_replaced_by_its_items():
     found = load_text(
         "apiVersion: v1\nkind: List\nitems:\n"
         "- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n"
@@ -127,7 +127,7 @@ def test_a_list_is_its_items():
     assert found.items[1].position(("metadata", "name")) == Position("<stdin>", 8, 11)
 
 
-def test_a_directory_is_its_files(folder):
+def test_directory_is_replaced_by_its_files(folder):
     (folder / "d" / "deeper.yaml").mkdir(parents=True)
     (folder / "d" / "deeper.yaml" / "x.yaml").write_text("not: looked at")
     for name in ("b.yml", "a.json", "c.yaml"):
@@ -147,7 +147,7 @@ def test_anchors_and_merge_keys_work():
     assert pipeline.metadata.annotations == {"a": "b", "c": "d"}
 
 
-def test_the_status_of_a_run_is_accepted():
+def test_status_of_a_run_is_accepted():
     run = {
         "apiVersion": "tekton.dev/v1",
         "kind": "PipelineRun",
@@ -161,18 +161,18 @@ def test_the_status_of_a_run_is_accepted():
 # Files that cannot be read
 
 
-def test_a_missing_file(folder):
+def test_missing_file_is_a_problem(folder):
     assert lines("no.yaml") == ["no.yaml: No such file or directory"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_file(folder):
+def test_unreadable_file_is_a_problem(folder):
     (folder / "a.yaml").write_text(TASK)
     (folder / "a.yaml").chmod(0)
     assert lines("a.yaml") == ["a.yaml: Permission denied"]
 
 
-def test_a_file_that_cannot_be_read_does_not_hide_another(folder):
+def test_unreadable_file_does_not_hide_another_problem(folder):
     (folder / "d").mkdir()
     (folder / "d" / "a.yaml").symlink_to("nowhere")
     (folder / "d" / "b.yaml").write_text("- a")
@@ -183,24 +183,24 @@ def test_a_file_that_cannot_be_read_does_not_hide_another(folder):
     ]
 
 
-def test_a_directory_without_documents(folder):
+def test_directory_without_documents(folder):
     (folder / "d").mkdir()
     assert lines("d") == ["d: the directory has no .yaml, .yml or .json file"]
 
 
 @pytest.mark.parametrize("content", ["", "\n", "# nothing\n", "---\n"])
-def test_an_empty_file(folder, content):
+def test_empty_file(folder, content):
     (folder / "a.yaml").write_text(content)
     assert lines("a.yaml") == ["a.yaml: the file is empty"]
 
 
-def test_a_file_that_is_too_large_is_not_read(folder):
+def test_too_large_file_is_not_read(folder):
     with (folder / "a.yaml").open("wb") as stream:
         stream.truncate(20 * 2**20)
     assert lines("a.yaml") == ["a.yaml: the file has 20.0 MiB; the limit is 10 MiB"]
 
 
-def test_standard_input_that_is_too_large_is_not_read_to_its_end():
+def test_too_large_standard_input_is_not_read_to_its_end():
     class Endless(io.RawIOBase):
         def read(self, size: int = -1) -> bytes:
             assert size == yaml_files.MAX_BYTES + 1
@@ -210,7 +210,7 @@ def test_standard_input_that_is_too_large_is_not_read_to_its_end():
         load(["-"], Endless())
 
 
-def test_what_is_not_utf8(folder):
+def test_invalid_utf8(folder):
     (folder / "a.yaml").write_bytes("a: ü\nb: x".encode() + b"\xff")
     (folder / "b.yaml").write_bytes("a: 1".encode("utf-16"))
     assert lines("a.yaml") == ["a.yaml:2:5: this is not UTF-8: there is a byte 0xff"]
@@ -222,17 +222,17 @@ def test_nul_bytes(folder):
     assert lines("a.yaml") == ["a.yaml:2:4: YAML does not allow the character U+0000; is this a text file?"]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text():
+def test_byte_order_mark_is_ignored():
     assert len(load(["-"], io.BytesIO(b"\xef\xbb\xbf" + TASK.encode())).items) == 1
 
 
-def test_yaml_that_is_not_yaml():
+def test_invalid_yaml():
     assert lines_of("a: [1") == [
         "1:6: this is not valid YAML: did not find expected ',' or ']' while parsing a list in [ ]"
     ]
 
 
-# Objects that are none
+# Wrong objects
 
 
 @pytest.mark.parametrize(
@@ -261,11 +261,11 @@ def test_yaml_that_is_not_yaml():
         ),
     ],
 )
-def test_what_is_no_object_we_know(text, expected):
+def test_unknown_objects(text, expected):
     assert lines_of(text) == [expected]
 
 
-def test_an_object_that_is_there_twice(folder):
+def test_duplicate_object(folder):
     (folder / "a.yaml").write_text(TASK)
     (folder / "b.yaml").write_text(f"# another\n{TASK}")
     assert lines("a.yaml", "b.yaml") == [
@@ -273,7 +273,7 @@ def test_an_object_that_is_there_twice(folder):
     ]
 
 
-# Fields that are wrong
+# Wrong fields
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ def test_an_object_that_is_there_twice(folder):
         ("  name: ci", "  labels: {}", "4:3: metadata: a name is required"),
     ],
 )
-def test_a_field_that_is_wrong(old, new, expected):
+def test_wrong_field(old, new, expected):
     assert old in PIPELINE
     first, *_ = lines_of(PIPELINE.replace(old, new, 1))
     assert first.startswith(expected)
@@ -369,7 +369,7 @@ def test_a_field_that_is_wrong(old, new, expected):
     ("written", "text"),
     [("1.20", "1.2"), ("1.0", "1"), ("0644", "420"), ("1_000", "1000"), ("1e3", "1000"), ("yes", "true")],
 )
-def test_a_param_whose_value_becomes_another_text_gets_a_warning(written, text):
+def test_param_value_changed_by_yaml_has_a_warning(written, text):
     run = f"""\
 apiVersion: tekton.dev/v1
 kind: TaskRun
@@ -388,7 +388,7 @@ spec:
     assert warning.message.endswith(f"; write '{written}'")
 
 
-def test_all_problems_of_all_files_are_told_at_once_in_order(folder):
+def test_problems_of_all_files_are_reported_in_order(folder):
     (folder / "b.yaml").write_text(
         PIPELINE.replace("runAfter", "runAftr").replace("image", "imag").replace("script: pytest", "script: 5")
     )
@@ -405,7 +405,7 @@ def test_all_problems_of_all_files_are_told_at_once_in_order(folder):
     ]
 
 
-def test_one_problem_does_not_hide_another_above_or_below_it():
+def test_problem_does_not_hide_others():
     text = PIPELINE.replace("name: test", "name: build").replace("            image: python\n", "")
     assert lines_of(text) == [
         "11:13: spec.tasks[1].name: there is already a Task 'build' at tasks[0]",
@@ -413,7 +413,7 @@ def test_one_problem_does_not_hide_another_above_or_below_it():
     ]
 
 
-def test_a_problem_in_what_an_alias_stands_for_is_told_once_where_it_was_written():
+def test_problem_in_an_alias_is_reported_once_at_its_anchor():
     text = PIPELINE.replace(
         "      taskRef: {name: build}\n", "      taskRef: {name: build}\n      when: &w [{operator: in}]\n"
     ).replace("runAfter: [build]", "when: *w")
@@ -422,7 +422,7 @@ def test_a_problem_in_what_an_alias_stands_for_is_told_once_where_it_was_written
     ]
 
 
-# Anything at all
+# Random documents
 
 
 VALUES = st.sampled_from([None, True, 5, -1.5, "", "x", "a b", "$(params.x)", [], ["x"], [None], {}, {"x": "y"}, [{}]])
@@ -436,7 +436,7 @@ def paths_of(value, path=()):
 
 
 def problems_of(text: str) -> tuple[Problem, ...]:
-    """What is wrong with this text, if anything is."""
+    """Return the problems of this text, if any."""
     try:
         load_text(text)
     except Problems as problems:
@@ -445,7 +445,7 @@ def problems_of(text: str) -> tuple[Problem, ...]:
 
 
 def change(document, data):
-    """Change one part of a document: replace it, remove it, or put something beside it."""
+    """Change one part of a document: replace it, remove it, or add a sibling."""
     path = data.draw(st.sampled_from([path for path in paths_of(document) if path]))
     parent = document
     for part in path[:-1]:
@@ -498,13 +498,13 @@ spec:
 """)
 
 
-def test_the_document_that_is_changed_at_random_is_right_itself():
+def test_unchanged_document_is_valid():
     assert len(load_text(json.dumps(RUN)).of(PipelineRun)) == 1
 
 
 @settings(max_examples=100)
 @given(st.data())
-def test_whatever_is_wrong_with_a_document_is_told_with_a_position(data):
+def test_problems_of_random_changes_have_positions(data):
     document = copy.deepcopy(RUN)
     for _ in range(data.draw(st.integers(1, 4))):
         change(document, data)
@@ -513,7 +513,7 @@ def test_whatever_is_wrong_with_a_document_is_told_with_a_position(data):
         assert problem.position is not None
         assert problem.position.line <= text.count("\n") + 1
         assert "\n" not in str(problem)
-        assert "Input should" not in problem.message  # pydantic's own words
+        assert "Input should" not in problem.message  # pydantic's own messages
         assert problem.rule != "invalid-value" or "must" in problem.message or "expected" in problem.message
 
 
@@ -533,13 +533,13 @@ JSON = st.recursive(
 
 @given(JSON)
 @example({"apiVersion": {}, "name": "x", "version": "1"})
-def test_whatever_a_document_holds_it_is_recognised_or_not(data):
+def test_any_document_is_recognised_or_not(data):
     assert of_another_system(data) is None or "\n" not in of_another_system(data)
 
 
 @settings(max_examples=100)
 @given(st.data())
-def test_a_damaged_text_gives_documents_or_problems(data):
+def test_damaged_text_gives_documents_or_problems(data):
     text = PIPELINE
     for _ in range(data.draw(st.integers(1, 3))):
         start = data.draw(st.integers(0, len(text)))
@@ -548,7 +548,7 @@ def test_a_damaged_text_gives_documents_or_problems(data):
     assert all(problem.position is not None for problem in problems_of(text))
 
 
-def test_the_examples_of_the_project_are_right():
+def test_examples_are_valid():
     examples = sorted((Path(__file__).parents[2] / "examples").rglob("*.yaml"))
     for file in examples:
         load([str(file)])

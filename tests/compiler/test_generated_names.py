@@ -1,4 +1,4 @@
-"""Names that the compiler gives: DNS labels, readable, never twice."""
+"""Names that the compiler generates: readable and unique DNS labels."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ WORDS = st.lists(st.text(alphabet="aAb-._ é1", max_size=80) | st.text(max_size=
     ("path", "index", "name"),
     [(("build",), None, "build"), (("deploy", "smoke-test"), None, "deploy-smoke-test"), (("test",), 0, "test-0")],
 )
-def test_a_slot_is_named_by_the_words_of_its_author(path: tuple[str, ...], index: int | None, name: str) -> None:
+def test_slot_is_named_after_its_task(path: tuple[str, ...], index: int | None, name: str) -> None:
     assert slot_name(path, index, set()) == name
 
 
-def test_the_index_of_a_slot_stays_when_the_name_is_cut() -> None:
+def test_index_of_a_slot_survives_truncation() -> None:
     taken: set[str] = set()
     names = [slot_name(("a-very-long-name-of-a-task-that-has-many-words",), index, taken) for index in (7, 8)]
     assert [name[-2:] for name in names] == ["-7", "-8"]
     assert all(name.startswith("a-very-long-name-of") for name in names)
 
 
-def test_a_container_shows_both_words_when_they_are_cut() -> None:
+def test_truncated_container_name_keeps_both_parts() -> None:
     name = container_name("integration-tests-of-the-payment-gateway", "collect-the-coverage-of-all-runs", set())
     assert name.startswith("integration-")
     assert name.endswith("-collect-the-coverage-of-all-runs")
     assert len(name) <= MAX_CONTAINER_NAME
 
 
-def test_names_that_would_be_equal_are_told_apart() -> None:
+def test_equal_names_are_made_unique() -> None:
     taken: set[str] = set()
     first, second = container_name("a-b", "c", taken), container_name("a", "b-c", taken)
     assert first == "a-b-c"
@@ -45,7 +45,7 @@ def test_names_that_would_be_equal_are_told_apart() -> None:
 
 
 @given(st.lists(st.tuples(WORDS, st.none() | st.integers(0, 999)), max_size=8))
-def test_slots_are_short_unique_labels_and_the_same_each_time(slots: list[tuple[list[str], int | None]]) -> None:
+def test_slot_names_are_short_unique_and_reproducible(slots: list[tuple[list[str], int | None]]) -> None:
     taken: set[str] = set()
     names = [slot_name(path, index, taken) for path, index in slots]
     assert len(set(names)) == len(slots)
@@ -76,5 +76,5 @@ def test_any_text_becomes_a_label_value(text: str) -> None:
     assert len(value) <= 63
 
 
-def test_what_is_a_label_value_stays() -> None:
+def test_valid_label_value_is_not_changed() -> None:
     assert label_value("team.Build_1") == "team.Build_1"

@@ -1,4 +1,4 @@
-"""The graph of a Plan in its three forms, read back without the code that wrote it."""
+"""The graph of a Plan in its three formats, read back independently of the code that wrote it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ EXAMPLE = Plan(
 )
 
 
-def test_text_shows_in_running_order_what_waits_for_what() -> None:
+def test_text_shows_dependencies_in_order() -> None:
     assert render(EXAMPLE, "text").splitlines() == [
         "ci",
         "  1 ── clone",
@@ -66,7 +66,7 @@ def test_text_shows_in_running_order_what_waits_for_what() -> None:
     ]
 
 
-def test_text_wraps_remarks_beside_the_names_and_names_a_whole_bracket_by_its_number() -> None:
+def test_text_wraps_remarks_and_numbers_brackets() -> None:
     builds = tuple(task(f"build-{each}", "clone", retries=2) for each in ("one", "two", "three"))
     pipeline = Pipeline(
         "ci",
@@ -100,7 +100,7 @@ def test_text_wraps_remarks_beside_the_names_and_names_a_whole_bracket_by_its_nu
 
 @settings(max_examples=40)
 @given(st.data(), st.integers(60, 200))
-def test_text_keeps_to_its_width_and_loses_no_word(plans: Any, data: st.DataObject, width: int) -> None:
+def test_text_fits_its_width_and_keeps_all_words(plans: Any, data: st.DataObject, width: int) -> None:
     plan, _ = data.draw(plans)
     wide, wrapped = render(plan, "text"), render(plan, "text", width)
     assert all(len(line) <= width for line in wrapped.splitlines())
@@ -119,7 +119,7 @@ def pipelines(pipeline: Pipeline) -> list[Pipeline]:
 
 
 def waits(pipeline: Pipeline) -> Counter[tuple[str, str]]:
-    """Count the pairs of Tasks, one before the other, and the groups of final Tasks, which wait too."""
+    """Count the dependencies between Tasks, and between the groups of finally Tasks, which wait too."""
     found = Counter((before, task.name) for task in all_tasks(pipeline) for before in task.after)
     found["tasks", "finally"] = sum(bool(each.final_tasks) for each in pipelines(pipeline))
     return +found
@@ -127,7 +127,7 @@ def waits(pipeline: Pipeline) -> Counter[tuple[str, str]]:
 
 @settings(max_examples=40)
 @given(st.data())
-def test_text_names_every_task_once_and_none_before_what_it_waits_for(plans: Any, data: st.DataObject) -> None:
+def test_text_names_every_task_once_after_its_dependencies(plans: Any, data: st.DataObject) -> None:
     plan, _ = data.draw(plans)
     lines = render(plan, "text").splitlines()
     named = [match for line in lines if (match := re.fullmatch(r"([ │\d]*)[─┬├└]─ (\w+)( .*)?", line))]
@@ -139,7 +139,7 @@ def test_text_names_every_task_once_and_none_before_what_it_waits_for(plans: Any
 
 
 @given(st.data(), st.lists(st.integers(1, 12), min_size=1, max_size=3))
-def test_text_tells_of_all_that_a_task_waits_for_and_of_nothing_else(data: st.DataObject, sizes: list[int]) -> None:
+def test_text_shows_exactly_the_dependencies_of_a_task(data: st.DataObject, sizes: list[int]) -> None:
     """A bracket after another, then a Task that waits for some of them, and for one of the last at least."""
     brackets = [[f"t{number}-{each}" for each in range(size)] for number, size in enumerate(sizes)]
     tasks = [
@@ -207,7 +207,7 @@ DOT_TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|->|[{}\[\]=,]|\w+)', re.DOTALL)
 
 
 def dot_labels(text: str) -> list[str]:
-    """Return what Graphviz would show in the nodes and clusters of a dot text, whose tokens are all known ones."""
+    """Return the labels that Graphviz would show for a dot text, and check that all its tokens are known."""
     tokens = []
     position = 0
     while position < len(text.rstrip()):
@@ -220,7 +220,7 @@ def dot_labels(text: str) -> list[str]:
 
 
 @given(st.text(), st.text(alphabet='"\\`#;|{}[]<>&%\n\r\x1b\u202eaend '))
-def test_no_text_of_the_author_is_taken_for_syntax(value: str, other: str) -> None:
+def test_texts_of_the_author_are_escaped(value: str, other: str) -> None:
     tasks = (task("a", when=guard(value)), task("b", "a", when=guard(other)))
     plan = Plan(Pipeline(other, tasks=tasks), {})
     labels, edges = read_mermaid(render(plan, "mermaid"))

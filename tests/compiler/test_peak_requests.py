@@ -1,4 +1,4 @@
-"""The peak of what can run at one time, against a search through all sets, and how it is shared out."""
+"""The peak of parallel requests, compared to a search of all sets, and how it is shared between containers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def weighted_dags(draw: st.DrawFn) -> tuple[list[int], list[list[int]]]:
 
 
 def heaviest_by_search(weights: list[int], predecessors: list[list[int]]) -> int:
-    """Go through all sets of nodes."""
+    """Search all sets of nodes."""
     ancestors: dict[int, set[int]] = {}
 
     def before(node: int) -> set[int]:
@@ -48,20 +48,20 @@ def heaviest_by_search(weights: list[int], predecessors: list[list[int]]) -> int
 
 
 @given(weighted_dags())
-def test_the_heaviest_antichain_is_the_one_that_a_search_finds(dag: tuple[list[int], list[list[int]]]) -> None:
+def test_heaviest_antichain_agrees_with_a_search(dag: tuple[list[int], list[list[int]]]) -> None:
     assert heaviest_antichain(*dag) == heaviest_by_search(*dag)
 
 
-def test_a_long_chain_and_a_wide_fan_are_no_problem() -> None:
+def test_long_chain_and_wide_fan() -> None:
     size = 3000
     assert heaviest_antichain(range(size), [[node - 1] if node else [] for node in range(size)]) == size - 1
     assert heaviest_antichain([1] * size, [[0] if node else [] for node in range(size)]) == size - 1
 
 
 def orders_of_containers(pipeline: Pipeline, start: set[str], before: dict[str, set[str]]) -> set[str]:
-    """Note for each container which others have ended before it starts; return those ended with the Pipeline.
+    """Record for each container the containers that end before it starts; return those that end with the Pipeline.
 
-    A Sidecar ends after the last Step of its slot, before none of which it has ended.
+    A Sidecar ends after the last Step of its slot.
     """
     for tasks in (pipeline.tasks, pipeline.final_tasks):
         ended: dict[str, set[str]] = {}
@@ -81,7 +81,7 @@ def orders_of_containers(pipeline: Pipeline, start: set[str], before: dict[str, 
 
 @settings(max_examples=40)
 @given(st.data())
-def test_the_peak_of_a_plan_is_the_heaviest_set_of_containers_without_order(plans: Any, data: st.DataObject) -> None:
+def test_peak_is_the_heaviest_set_of_parallel_containers(plans: Any, data: st.DataObject) -> None:
     plan, parts = data.draw(plans)
     before: dict[str, set[str]] = {}
     assert orders_of_containers(plan.pipeline, set(), before) == before.keys()
@@ -101,7 +101,7 @@ def amount(resources: dict[str, Any], resource: str) -> Fraction | None:
 
 @settings(max_examples=40)
 @given(st.data())
-def test_the_requests_of_the_pod_add_up_to_its_peak(plans: Any, data: st.DataObject) -> None:
+def test_requests_of_the_pod_add_up_to_its_peak(plans: Any, data: st.DataObject) -> None:
     plan, parts = data.draw(plans)
     check_shares(plan, parts)
 
@@ -121,7 +121,7 @@ def check_shares(plan: Plan, parts: PodParts) -> None:
             assert abs(share - exact) < Fraction(1024, unit)
 
 
-def test_what_runs_in_turn_is_not_added_up(chain: Any) -> None:
+def test_sequential_tasks_are_not_added_up(chain: Any) -> None:
     plan, _ = chain(["a", "b", "c", "d"])
     shared = shared_requests(
         plan.pipeline, {f"{name}-run": {"requests": {"cpu": "1", "memory": "1Gi"}} for name in "abcd"}
@@ -129,13 +129,13 @@ def test_what_runs_in_turn_is_not_added_up(chain: Any) -> None:
     assert shared == {f"{name}-run": {"cpu": "250m", "memory": "256Mi"} for name in "abcd"}
 
 
-def test_what_runs_at_one_time_keeps_its_requests_as_they_are_written() -> None:
+def test_parallel_tasks_keep_their_requests() -> None:
     tasks = tuple(Task(name, steps=(Step("s"),), slots=(Slot(name, (f"{name}-s",)),)) for name in "ab")
     resources = {"a-s": {"requests": {"cpu": "0.5"}}, "b-s": {"requests": {"cpu": "1500m"}}}
     assert shared_requests(Pipeline("p", tasks=tasks), resources) == {"a-s": {"cpu": "0.5"}, "b-s": {"cpu": "1500m"}}
 
 
-def test_proportions_stay_and_a_limit_stands_for_a_request(chain: Any) -> None:
+def test_proportions_are_kept_and_limits_serve_as_requests(chain: Any) -> None:
     plan, _ = chain(["a", "b", "c"])
     resources = {"a-run": {"requests": {"cpu": "3"}}, "b-run": {"limits": {"cpu": "1"}}, "c-run": {}}
     assert shared_requests(plan.pipeline, resources) == {"a-run": {"cpu": "2250m"}, "b-run": {"cpu": "750m"}}

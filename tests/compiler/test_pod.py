@@ -1,4 +1,4 @@
-"""The Pod of a run: accepted by the Kubernetes API's schema, and whole in itself."""
+"""The Pod of a run: valid in the Kubernetes API's schema, and consistent."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 @pytest.fixture(scope="module")
 def accept() -> Iterator[Callable[[Any, str], None]]:
-    """Validates strictly against one version of the API; each schema file is read once."""
+    """Validates strictly with one version of the API; each schema file is read once."""
     contents: dict[str, Any] = {}
     read = kubernetes_schemas.schema_contents
     with pytest.MonkeyPatch.context() as patch:
@@ -59,7 +59,7 @@ def mounts(container: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_api_accepts_a_pod(accept: Any, chain: Any, version: str) -> None:
+def test_api_accepts_a_pod(accept: Any, chain: Any, version: str) -> None:
     fields = {
         "imagePullPolicy": "Always",
         "envFrom": [{"configMapRef": {"name": "settings"}}],
@@ -72,11 +72,11 @@ def test_the_api_accepts_a_pod(accept: Any, chain: Any, version: str) -> None:
 
 @settings(max_examples=30)
 @given(st.data())
-def test_the_api_accepts_any_pod(accept: Any, plans: Any, data: st.DataObject) -> None:
+def test_api_accepts_random_pods(accept: Any, plans: Any, data: st.DataObject) -> None:
     accept(pod_of(*data.draw(plans)), data.draw(st.sampled_from([VERSIONS[0], VERSIONS[-1]])))
 
 
-def test_the_schema_would_refuse_a_wrong_pod(accept: Any, chain: Any) -> None:
+def test_schema_rejects_a_wrong_pod(accept: Any, chain: Any) -> None:
     pod = pod_of(*chain(["a"]))
     pod["spec"]["containers"][0]["volumeMount"] = []
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -106,7 +106,7 @@ def test_names_are_unique_and_every_mount_has_its_volume(plans: Any, data: st.Da
 
 @settings(max_examples=40)
 @given(st.data())
-def test_a_step_shares_with_the_coordinator_what_is_theirs_alone(plans: Any, data: st.DataObject) -> None:
+def test_step_shares_only_its_own_volumes_with_the_coordinator(plans: Any, data: st.DataObject) -> None:
     plan, parts = data.draw(plans)
     pod = pod_of(plan, parts)
     coordinator = mounts(container(pod, COORDINATOR))
@@ -126,7 +126,7 @@ def test_a_step_shares_with_the_coordinator_what_is_theirs_alone(plans: Any, dat
 
 @settings(max_examples=40)
 @given(st.data())
-def test_containers_come_as_they_are_first_needed(plans: Any, data: st.DataObject) -> None:
+def test_containers_are_in_the_order_of_first_use(plans: Any, data: st.DataObject) -> None:
     plan, parts = data.draw(plans)
     order = {each["name"]: place for place, each in enumerate(pod_of(plan, parts)["spec"]["containers"])}
     check_order(plan.pipeline, order)
@@ -137,7 +137,7 @@ def test_containers_come_as_they_are_first_needed(plans: Any, data: st.DataObjec
 
 
 def check_order(pipeline: Pipeline, order: dict[str, int]) -> list[int]:
-    """Check that what must run later comes later; return the places of all containers of a Pipeline."""
+    """Check that containers that run later are listed later; return the indexes of the containers of a Pipeline."""
     tasks, final = (
         {task.name: places_of(task, order) for task in each} for each in (pipeline.tasks, pipeline.final_tasks)
     )
@@ -158,7 +158,7 @@ def places_of(task: Task, order: dict[str, int]) -> list[int]:
     return [order[name] for slot in task.slots for name in (*slot.containers, *slot.sidecars)]
 
 
-def test_a_pod_is_the_same_whatever_the_order_of_sets_in_python(chain: Any) -> None:
+def test_pod_does_not_depend_on_hash_order(chain: Any) -> None:
     plan, parts = chain([f"task-{number}" for number in range(9)], resources={"limits": {"cpu": "1", "memory": "1Gi"}})
     program = (
         "import pickle, sys\n"
@@ -180,7 +180,7 @@ def test_a_pod_is_the_same_whatever_the_order_of_sets_in_python(chain: Any) -> N
     assert texts == {to_yaml(pod_of(plan, parts))}
 
 
-def test_the_coordinator_is_a_sidecar_without_privileges_that_holds_the_plan(chain: Any) -> None:
+def test_coordinator_is_an_unprivileged_sidecar_with_the_plan(chain: Any) -> None:
     plan, parts = chain(["a"])
     pod = make_pod(plan, parts, runtime_image="example.com/monopod:1", log_format="json")
     coordinator = pod["spec"]["initContainers"]
@@ -195,7 +195,7 @@ def test_the_coordinator_is_a_sidecar_without_privileges_that_holds_the_plan(cha
     assert pod["metadata"]["annotations"]["monopod.dev/runtime"] == f"sha256:{installed_runtime().digest}"
 
 
-def test_without_native_sidecars_the_coordinator_is_the_first_container_and_ends_with_the_run(chain: Any) -> None:
+def test_coordinator_without_native_sidecars_is_the_first_container(chain: Any) -> None:
     plan, parts = chain(["a", "b"])
     newer, older = (
         make_pod(plan, parts, runtime_image="i:1", log_format="human", kube_version=version)
@@ -215,7 +215,7 @@ def test_without_native_sidecars_the_coordinator_is_the_first_container_and_ends
     assert plan_of(older) == plan_of(newer) == plan
 
 
-def test_a_pod_of_somebody_else_has_no_coordinator_and_no_plan() -> None:
+def test_other_pods_have_no_plan() -> None:
     pod = {"spec": {"containers": [{"name": "web", "image": "nginx"}]}}
     with pytest.raises(ValueError, match="not made by monopod"):
         plan_of(pod)
@@ -224,7 +224,7 @@ def test_a_pod_of_somebody_else_has_no_coordinator_and_no_plan() -> None:
         plan_of(pod)
 
 
-def test_every_argument_is_one_that_the_kernel_takes(chain: Any) -> None:
+def test_arguments_are_within_the_limit_of_the_kernel(chain: Any) -> None:
     plan, parts = chain([f"task-{number}" for number in range(3)])
     noise = "".join(chr(0x4E00 + number * 7919 % 20000) for number in range(200_000))
     long = Plan(plan.pipeline, {"kind": "PipelineRun", "metadata": {"annotations": {"a": noise}}})
@@ -234,7 +234,7 @@ def test_every_argument_is_one_that_the_kernel_takes(chain: Any) -> None:
     assert max(map(len, words)) < 128 * 1024  # MAX_ARG_STRLEN, with the NUL
 
 
-def test_labels_and_annotations_of_the_author_stay_beside_ours(chain: Any) -> None:
+def test_labels_and_annotations_of_the_author_are_kept(chain: Any) -> None:
     plan, parts = chain(["a"])
     labels = {"team": "a", "app.kubernetes.io/managed-by": "Helm"}
     annotations = {"kubectl.kubernetes.io/default-container": "a-run"}
@@ -261,7 +261,7 @@ def test_home_is_set_unless_the_author_sets_it(chain: Any) -> None:
     ]
 
 
-def test_a_mount_of_the_author_takes_the_place_of_the_implicit_workspace(chain: Any) -> None:
+def test_mount_of_the_author_replaces_the_implicit_workspace(chain: Any) -> None:
     pod = pod_of(*chain(["a"], volumeMounts=[{"name": "mine", "mountPath": "/workspace/"}]))
     step = container(pod, "a-run")
     assert mounts(step)["/workspace/"] == "mine"
@@ -269,7 +269,7 @@ def test_a_mount_of_the_author_takes_the_place_of_the_implicit_workspace(chain: 
     assert not any(volume["name"].startswith("workspace-") for volume in pod["spec"]["volumes"])
 
 
-def test_a_sidecar_has_its_control_directory_and_script_alone() -> None:
+def test_sidecar_has_only_its_control_directory_and_script() -> None:
     task = Task("a", steps=(Step("s"),), sidecars=(Sidecar(Step("db")),), slots=(Slot("a", ("a-s",), ("a-db",)),))
     parts = (
         ContainerPart("a-s", "a", False, {"image": "x"}, False),
@@ -281,7 +281,7 @@ def test_a_sidecar_has_its_control_directory_and_script_alone() -> None:
     assert mounts(container(pod, "a-s")).keys() == {"/monopod/bin", "/monopod/step", "/tekton", "/workspace"}
 
 
-def test_limits_and_devices_stay_and_requests_are_shared(chain: Any) -> None:
+def test_limits_and_devices_are_kept_and_requests_shared(chain: Any) -> None:
     limits = {"cpu": "2", "memory": "1Gi", "nvidia.com/gpu": "1"}
     pod = pod_of(*chain(["a", "b"], resources={"limits": limits, "requests": {"nvidia.com/gpu": "1", "cpu": "1"}}))
     assert container(pod, "a-run")["resources"] == {
@@ -293,16 +293,16 @@ def test_limits_and_devices_stay_and_requests_are_shared(chain: Any) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "//", "/monopod", "/monopod/bin/x", "/tekton", "/tekton/results/", "/a/../tekton"]
 )
-def test_an_author_cannot_mount_over_what_is_ours(path: str) -> None:
+def test_author_cannot_mount_over_reserved_paths(path: str) -> None:
     assert mount_conflict(path)
 
 
 @pytest.mark.parametrize("path", ["/workspace", "/tekton/home", "/tekton/home/.ssh", "/monopods", "/tektonic", "/data"])
-def test_an_author_can_mount_elsewhere(path: str) -> None:
+def test_author_can_mount_other_paths(path: str) -> None:
     assert mount_conflict(path) is None
 
 
-def test_a_pod_too_large_for_a_cluster_is_told(chain: Any) -> None:
+def test_pod_too_large_for_a_cluster_is_reported(chain: Any) -> None:
     names = [f"task-{number}" for number in range(700)]
     small, large = pod_of(*chain(names[:50])), pod_of(*chain(names))
     assert stored_bytes(small) < stored_bytes(large)

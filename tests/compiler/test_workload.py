@@ -1,4 +1,4 @@
-"""Workloads: what a Pod is handed to a cluster in, accepted by the API of every version, and the options for it."""
+"""Workloads that contain the Pod: valid in every version of the API; and their options."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def pod(chain: Any) -> dict[str, Any]:
     return make_pod(plan, parts, runtime_image="example.com/monopod:1", log_format="human")
 
 
-def test_there_are_schemas_of_the_oldest_version_that_monopod_runs_on() -> None:
+def test_schemas_include_the_oldest_supported_version() -> None:
     assert VERSIONS[0] == OLDEST
 
 
@@ -46,14 +46,14 @@ def test_there_are_schemas_of_the_oldest_version_that_monopod_runs_on() -> None:
 def test_every_version_accepts_every_kind(chain: Any, kind: Any, version: KubeVersion) -> None:
     plan, parts = chain(["a", "b"], resources={"requests": {"cpu": "1", "memory": "1Gi"}})
     pod = make_pod(plan, parts, runtime_image="i:1", log_format="json", kube_version=version)
-    if not version.has_native_sidecars:  # what old schemas do not have must not be there
+    if not version.has_native_sidecars:  # fields that old schemas lack must not be present
         assert "restartPolicy" not in json.dumps(pod["spec"]["initContainers"])
     kubernetes_validate.validate(made(pod, wanted(kind), version), str(version), strict=True)
 
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_the_oldest_and_the_newest_version_accept_any_pod_in_any_kind(plans: Any, data: st.DataObject) -> None:
+def test_oldest_and_newest_version_accept_random_pods(plans: Any, data: st.DataObject) -> None:
     plan, parts = data.draw(plans)
     version = data.draw(st.sampled_from([VERSIONS[0], VERSIONS[-1]]))
     pod = make_pod(plan, parts, runtime_image="i:1", log_format="json", kube_version=version)
@@ -62,7 +62,7 @@ def test_the_oldest_and_the_newest_version_accept_any_pod_in_any_kind(plans: Any
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_pod_is_in_it_as_it_is_and_is_left_alone(pod: dict[str, Any], kind: Any) -> None:
+def test_workload_contains_the_pod_unchanged(pod: dict[str, Any], kind: Any) -> None:
     before = copy.deepcopy(pod)
     whole = made(pod, wanted(kind))
     assert pod == before
@@ -77,7 +77,7 @@ def test_the_pod_is_in_it_as_it_is_and_is_left_alone(pod: dict[str, Any], kind: 
     assert inside["metadata"]["labels"] == pod["metadata"]["labels"] == whole["metadata"]["labels"]
     assert inside["metadata"]["annotations"] == pod["metadata"]["annotations"]
     if kind != "Pod":
-        assert inside["metadata"].keys() == {"labels", "annotations"}  # names are those of the object
+        assert inside["metadata"].keys() == {"labels", "annotations"}  # only the object has names
         assert "kubectl.kubernetes.io/default-container" not in whole["metadata"]["annotations"]
 
 
@@ -107,7 +107,7 @@ def test_names_that_are_too_long(kind: Any, longest: int) -> None:
     assert (name_problem({"generateName": "a" * 60 + "-"}, kind) is None) == (kind != "CronJob")
 
 
-# What becomes of a Pod that failed
+# Failed Pods
 
 
 def verdict(job: dict[str, Any], exit_codes: list[int], conditions: list[str]) -> str:
@@ -130,20 +130,20 @@ def verdict(job: dict[str, Any], exit_codes: list[int], conditions: list[str]) -
         ([1, 0, 0], [], "FailJob"),  # a Step failed
         ([0, 137], [], "FailJob"),  # for its use of memory
         ([143, 143], ["DisruptionTarget"], "Ignore"),  # evicted, or its node went down
-        ([], ["DisruptionTarget"], "Ignore"),  # nobody knows what became of it
+        ([], ["DisruptionTarget"], "Ignore"),  # its end is unknown
         ([], [], "Count"),  # the node refused it
     ],
 )
-def test_a_job_retries_what_was_lost_and_not_what_failed(
+def test_job_retries_lost_pods_but_not_failed_runs(
     pod: dict[str, Any], version: KubeVersion, exit_codes: list[int], conditions: list[str], expected: str
 ) -> None:
     job = made(pod, Workload("Job"), version)["spec"]
-    tells_apart = version >= (1, 26)
-    assert verdict(job, exit_codes, conditions) == (expected if tells_apart else "FailJob")
+    has_policy = version >= (1, 26)
+    assert verdict(job, exit_codes, conditions) == (expected if has_policy else "FailJob")
     assert job.get("podReplacementPolicy") == ("Failed" if version >= (1, 29) else None)
 
 
-def test_a_ttl_is_in_whole_seconds_and_there_only_if_asked_for(pod: dict[str, Any]) -> None:
+def test_ttl_is_in_whole_seconds_and_optional(pod: dict[str, Any]) -> None:
     assert made(pod, Workload("Job", ttl=90.5))["spec"]["ttlSecondsAfterFinished"] == 91
     assert made(pod, Workload("Job", ttl=0))["spec"]["ttlSecondsAfterFinished"] == 0
     assert "ttlSecondsAfterFinished" not in made(pod, Workload("Job"))["spec"]
@@ -172,13 +172,13 @@ def test_runs_of_a_cron_job_do_not_overlap(pod: dict[str, Any]) -> None:
         (Workload("CronJob", "@daily", "Europe/Berln"), "'Europe/Berln' (did you mean 'Europe/Berlin'?)"),
     ],
 )
-def test_options_that_do_not_go_together(workload: Workload, message: str) -> None:
+def test_conflicting_options(workload: Workload, message: str) -> None:
     (problem,) = workload.problems()
     assert message in problem
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_options_that_do(kind: Any) -> None:
+def test_compatible_options(kind: Any) -> None:
     assert not list(wanted(kind).problems())
 
 
@@ -194,7 +194,7 @@ def test_options_that_do(kind: Any) -> None:
         "@every 1h30m",
     ],
 )  # fmt: skip
-def test_schedules(text: str) -> None:
+def test_valid_schedules(text: str) -> None:
     assert schedule_problem(text) is None
 
 
@@ -217,12 +217,12 @@ def test_schedules(text: str) -> None:
         ("TZ=Etc/UTC * * * * *", "given with --time-zone"),
     ],
 )
-def test_schedules_that_are_wrong(text: str, message: str) -> None:
+def test_invalid_schedules(text: str, message: str) -> None:
     assert message in (schedule_problem(text) or "")
 
 
 @given(st.lists(st.tuples(st.integers(0, 70), st.integers(0, 70), st.integers(0, 3)), min_size=5, max_size=5))
-def test_numbers_of_a_schedule_are_held_against_their_field(fields: list[tuple[int, int, int]]) -> None:
+def test_ranges_of_schedule_fields(fields: list[tuple[int, int, int]]) -> None:
     text = " ".join(f"{first}-{last}/{step}" for first, last, step in fields)
     bounds = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 6)]
     right = all(
@@ -232,7 +232,7 @@ def test_numbers_of_a_schedule_are_held_against_their_field(fields: list[tuple[i
     assert (schedule_problem(text) is None) == right
 
 
-# How long a Pod may last
+# The deadline of a Pod
 
 
 def plan_with(kind: str = "PipelineRun", retries: int = 0, timeout: float | None = None, **limits: Any) -> Plan:
@@ -242,7 +242,7 @@ def plan_with(kind: str = "PipelineRun", retries: int = 0, timeout: float | None
 @pytest.mark.parametrize(
     ("plan", "limit"),
     [
-        (plan_with(timeout=60.0), None),  # a limit of one Task is none of the run
+        (plan_with(timeout=60.0), None),  # the timeout of a Task does not limit the run
         (plan_with(timeout=60.0, retries=2), None),
         (Plan(Pipeline("p", timeout=3600.0), {"kind": "PipelineRun"}), 3600),
         (Plan(Pipeline("p", tasks_timeout=60.0, finally_timeout=0.5), {"kind": "PipelineRun"}), 61),
@@ -251,5 +251,5 @@ def plan_with(kind: str = "PipelineRun", retries: int = 0, timeout: float | None
         (plan_with("TaskRun"), None),
     ],
 )
-def test_a_pod_ends_a_while_after_its_run_must_have_ended(plan: Plan, limit: int | None) -> None:
+def test_active_deadline_follows_the_timeouts(plan: Plan, limit: int | None) -> None:
     assert active_deadline(plan) == (None if limit is None else limit + 600 + MARGIN)

@@ -29,7 +29,7 @@ def test_what_is_written_is_read_back(loader: Any, value: dict[str, Any]) -> Non
     assert yaml.load(to_yaml(value), Loader=loader) == value
 
 
-def test_it_reads_as_a_person_would_write_it() -> None:
+def test_output_is_idiomatic_yaml() -> None:
     value = {
         "metadata": {"name": "run-1", "labels": {}, "annotations": {"on": "true", "note": "two\n  lines\n"}},
         "args": ["--format", "human", "echo $(date) > x", "", 3],
@@ -64,5 +64,5 @@ def test_it_reads_as_a_person_would_write_it() -> None:
     )
 
 
-def test_a_long_text_stays_on_one_line() -> None:
+def test_long_text_stays_on_one_line() -> None:
     assert to_yaml({"args": ["eNr" + "A" * 100_000]}).count("\n") == 2

@@ -72,14 +72,14 @@ def lines(text: str) -> list[str]:
         ("::", "::"),
     ],
 )
-def test_a_scalar_without_quotes(text, value):
+def test_plain_scalars(text, value):
     found = yaml_tree.plain_scalar(text)
     assert found == value
     assert type(found) is type(value)
 
 
 @pytest.mark.parametrize("text", [".inf", "-.Inf", "+.INF", ".nan"])
-def test_a_number_that_json_cannot_hold_is_refused(text):
+def test_number_that_json_cannot_represent_is_refused(text):
     assert lines(f"a: {text}") == [
         f"f:1:4: {text} is not a number that JSON can hold; write it in quotes if a string is meant"
     ]
@@ -166,7 +166,7 @@ def test_places(path, value, key):
     assert yaml_tree.find(marks, path, key=True) == key
 
 
-def test_what_an_alias_or_merge_brought_in_is_where_it_was_written():
+def test_aliased_and_merged_values_have_their_original_position():
     marks = parse_one("a: &x {p: 1}\nb: *x\nc:\n  <<: *x\n  q: 2\n").marks
     assert yaml_tree.find(marks, ("b", "p")) == (0, 10)
     assert yaml_tree.find(marks, ("c", "p"), key=True) == (0, 7)
@@ -218,28 +218,28 @@ def test_what_an_alias_or_merge_brought_in_is_where_it_was_written():
         ("".join(" " * depth + "a:\n" for depth in range(10_000)), "f:101:101: this is nested deeper than 100 levels"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(text, expected):
+def test_problems_are_one_line(text, expected):
     assert lines(text) == [expected]
 
 
-def test_what_comes_before_an_error_of_syntax_is_still_there():
+def test_documents_before_a_syntax_error_are_kept():
     trees, problems = yaml_tree.parse("a: 1\na: 2\n---\nb: @", "f")
     assert [tree.data for tree in trees] == [{"a": 2}]
     assert len(problems) == 2
 
 
-def test_a_billion_laughs_are_refused():
+def test_billion_laughs_are_refused():
     text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
     text += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30))
     assert lines(text) == ["f:7:10: the file unfolds to more than 1,000,000 values"]
 
 
-def test_a_tower_of_aliases_is_as_deep_as_what_it_stands_for():
+def test_nested_aliases_count_as_depth():
     text = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 200))
     assert lines(text) == ["f:100:12: this is nested deeper than 100 levels"]
 
 
-def test_merges_can_build_on_each_other():
+def test_nested_merges():
     text = "a0: &a0 {k0: 1}\n" + "".join(f"a{n}: &a{n} {{<<: *a{n - 1}, k{n}: 1}}\n" for n in range(1, 90))
     assert len(parse_one(text).data["a89"]) == 90
 
@@ -262,7 +262,7 @@ def test_json_is_read_as_json(data):
 
 
 @given(plain_data)
-def test_the_place_of_everything_is_where_it_is(data):
+def test_positions_of_all_nodes(data):
     text = json.dumps({"root": data}, indent=1, ensure_ascii=False)
     if any(ord(character) > 126 for character in text):  # libyaml counts some of them as ends of lines
         return

@@ -1,4 +1,4 @@
-"""Shared by the tests of advice: what is said of a text."""
+"""Fixtures of the tests of advice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monopod.compiler.options import Options
 
 @pytest.fixture
 def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Checked]:
-    """Checks texts as the files p.yaml, q.yaml …; keywords are those of `Options`."""
+    """Checks texts as the files p.yaml, q.yaml …; keywords are fields of `Options`."""
 
     def check_texts(*texts: str, **options: object) -> Checked:
         monkeypatch.chdir(tmp_path)
@@ -28,8 +28,8 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ch
 
 
 @pytest.fixture
-def told(checked: Callable[..., Checked]) -> Callable[..., list[str]]:
-    """Returns where a rule is broken in a text: ``line severity`` each, or all rules with ``line rule`` each."""
+def violations(checked: Callable[..., Checked]) -> Callable[..., list[str]]:
+    """Returns the violations of a rule in a text as ``line severity``, or of all rules as ``line rule``."""
 
     def lines(text: str, rule: str | None = None, **options: object) -> list[str]:
         found = checked(text, **options).problems

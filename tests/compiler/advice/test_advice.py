@@ -1,4 +1,4 @@
-"""What each rule of advice tells of and, as important, what it does not. A ``<`` in a text marks the lines told of."""
+"""What each rule of advice reports and, as important, what it does not. A ``<`` in a text marks the reported lines."""
 
 from __future__ import annotations
 
@@ -468,7 +468,7 @@ CASES: dict[str, list[tuple[str, str, str]]] = {
     ],
     "never-true": [
         (
-            "fixed inputs, and those that together cannot be",
+            "fixed inputs, and inputs that exclude each other",
             PIPELINE,
             """
             params:
@@ -631,16 +631,16 @@ TABLE = [(rule, *case) for rule, cases in CASES.items() for case in cases]
 
 
 @pytest.mark.parametrize(("rule", "what", "head", "spec"), TABLE, ids=[f"{rule}: {what}" for rule, what, *_ in TABLE])
-def test_advice(told: Callable[..., list[str]], rule: str, what: str, head: str, spec: str):
+def test_advice(violations: Callable[..., list[str]], rule: str, what: str, head: str, spec: str):
     text = head + textwrap.indent(textwrap.dedent(spec).strip(), "  ")
     marks = [(number, re.search(r"# <(.*)", line)) for number, line in enumerate(text.splitlines(), 1)]
     expected = [(number, mark[1].strip()) for number, mark in marks if mark]
-    found = [tuple(each.split()) for each in told(text, rule)]
+    found = [tuple(each.split()) for each in violations(text, rule)]
     assert [int(line) for line, _ in found] == [line for line, _ in expected]
     assert all(severity in {"", given} for (_, severity), (_, given) in zip(expected, found, strict=True))
 
 
-def test_what_is_told_of_a_script_says_how_to_hand_the_value_over(checked):
+def test_script_injection_suggests_an_environment_variable(checked):
     text = TASK + "  params: [{name: git-url}, {name: path}]\n  steps:\n"
     text += "  - {image: x, script: git clone $(params.git-url)}\n  - {image: x, script: cd $(params.path)}\n"
     messages = [each.message for each in checked(text).problems if each.rule == "script-injection"]
@@ -648,7 +648,7 @@ def test_what_is_told_of_a_script_says_how_to_hand_the_value_over(checked):
     assert 'env (MY_PATH: $(params.path)) and write "$MY_PATH"' in messages[1]
 
 
-def test_a_definition_is_not_wrong_because_no_run_gives_what_it_needs(told):
+def test_definition_without_a_run_needs_no_values(violations):
     text = TASK + textwrap.indent(
         textwrap.dedent(
             """\
@@ -664,26 +664,26 @@ def test_a_definition_is_not_wrong_because_no_run_gives_what_it_needs(told):
         ),
         "  ",
     )
-    assert told(text) == ["11 no-requests"]
+    assert violations(text) == ["11 no-requests"]
 
 
-def test_all_definitions_are_checked_whether_or_not_a_run_uses_them(told):
+def test_unused_definitions_are_checked_too(violations):
     tasks = "".join(
         TASK.replace("task", name) + f"  steps: [{{image: x, script: echo $(params.{name})}}]\n---\n"
         for name in ("one", "two")
     )
     run = RUN + "  pipelineSpec: {tasks: [{name: a, taskRef: {name: one}}]}\n"
-    rules = [each for each in told(tasks + run) if "unknown-reference" in each]
+    rules = [each for each in violations(tasks + run) if "unknown-reference" in each]
     assert rules == ["5 unknown-reference", "11 unknown-reference"]
 
 
-def test_params_of_the_command_line_are_for_what_is_asked_for(checked):
+def test_params_of_the_command_line_apply_to_the_selected_run(checked):
     text = TASK + "  params: [{name: p}]\n  steps: [{image: x, command: [x, $(params.p)]}]\n"
     assert not any(each.severity == "error" for each in checked(text, params=(("p", "1"),)).problems)
     assert "unknown-param" in {each.rule for each in checked(text, params=(("q", "1"),)).problems}
 
 
-def test_warnings_are_reported_beside_errors(checked):
+def test_warnings_are_reported_with_errors(checked):
     problems = checked(
         """\
         apiVersion: tekton.dev/v1

@@ -1,4 +1,4 @@
-"""Params of Pipelines in Pipelines: each is looked at once, however often it is referred to."""
+"""Params of nested Pipelines: each is checked once, regardless of the number of references."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from monopod.compiler.advice.specs import specs_in
 from monopod.compiler.documents.documents import read
 
 
-@pytest.mark.parametrize(("enum", "told"), [(["plain"], 0), (["a; b"], 1)])
-def test_a_value_that_doubles_with_each_pipeline_around_is_as_plain_as_it_was_at_first(enum: list[str], told: int):
+@pytest.mark.parametrize(("enum", "problems"), [(["plain"], 0), (["a; b"], 1)])
+def test_doubling_values_are_checked_once(enum: list[str], problems: int):
     twice = [{"name": "p", "value": "$(params.p)$(params.p)"}]
     step = {"name": "s", "image": "busybox", "script": "echo $(params.p)"}
     task = {"name": "t", "params": twice, "taskSpec": {"params": [{"name": "p"}], "steps": [step]}}
@@ -22,4 +22,4 @@ def test_a_value_that_doubles_with_each_pipeline_around_is_as_plain_as_it_was_at
         spec = {"params": [{"name": "p"}], "tasks": [{"name": "t", "params": twice, "pipelineSpec": spec}]}
     spec["params"][0]["enum"] = enum
     document = {"apiVersion": "tekton.dev/v1", "kind": "Pipeline", "metadata": {"name": "p"}, "spec": spec}
-    assert len(list(script_injection(specs_in(read(json.dumps(document).encode(), "p.yaml"))))) == told
+    assert len(list(script_injection(specs_in(read(json.dumps(document).encode(), "p.yaml"))))) == problems

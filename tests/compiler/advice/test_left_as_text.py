@@ -1,5 +1,5 @@
-"""Text that looks like a reference is reported, and what a shell or a program reads is not."""
-# ruff: noqa: E501  # documents are whole, as a person writes them
+"""Text that looks like a reference is reported; the syntax of shells and programs is not."""
+# ruff: noqa: E501  # documents are complete, as users write them
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> list[st
     return [str(problem) for problem in check(load(["p.yaml"]), Options()).problems]
 
 
-def test_everything_of_the_case_is_told_with_its_place_and_nothing_that_follows(tmp_path, monkeypatch):
+def test_text_that_stays_is_reported_at_its_position(tmp_path, monkeypatch):
     lines = found(tmp_path, monkeypatch, CASE)
     warnings = [line.removeprefix("p.yaml:") for line in lines if "warning" in line and "substituted into" not in line]
     expected = [
@@ -77,13 +77,13 @@ MISSPELT = {
 
 
 @pytest.mark.parametrize("fields", MISSPELT)
-def test_a_misspelt_reference_is_told_with_what_is_meant(tmp_path, monkeypatch, fields):
+def test_misspelt_reference_has_a_suggestion(tmp_path, monkeypatch, fields):
     lines = [line for line in found(tmp_path, monkeypatch, TASK.replace("FIELDS", fields)) if "left as text" in line]
     (line,) = lines
     assert line.endswith(f"(did you mean {MISSPELT[fields]}?)")
 
 
-def test_a_context_in_the_wrong_case_is_told_with_what_is_meant(tmp_path, monkeypatch):
+def test_context_in_the_wrong_case_has_a_suggestion(tmp_path, monkeypatch):
     lines = found(tmp_path, monkeypatch, TASK.replace("FIELDS", "script: echo $(context.taskrun.name)"))
     assert any("context.taskrun.name" in line and "did you mean 'taskRun'?" in line for line in lines)
 
@@ -102,7 +102,7 @@ PLACEHOLDERS = [
 
 
 @pytest.mark.parametrize("fields", PLACEHOLDERS)
-def test_a_placeholder_is_told_once(tmp_path, monkeypatch, fields):
+def test_placeholder_is_reported_once(tmp_path, monkeypatch, fields):
     lines = found(tmp_path, monkeypatch, TASK.replace("FIELDS", fields))
     assert sum("is left as text" in line for line in lines) == 1, lines
 
@@ -121,12 +121,12 @@ LEGITIMATE = [
 
 
 @pytest.mark.parametrize("fields", LEGITIMATE)
-def test_what_a_shell_or_a_program_reads_is_left_alone(tmp_path, monkeypatch, fields):
+def test_shell_and_program_syntax_is_not_reported(tmp_path, monkeypatch, fields):
     lines = found(tmp_path, monkeypatch, TASK.replace("FIELDS", fields))
     assert not [line for line in lines if "left as text" in line]
 
 
-def test_workspaces_that_embedded_tasks_use_are_bound_to_something(tmp_path, monkeypatch):
+def test_workspaces_used_by_embedded_tasks_are_declared(tmp_path, monkeypatch):
     run = CASE.replace("name: dockerconfig", "name: docker-config")
     assert not [line for line in found(tmp_path, monkeypatch, run) if "declares no Workspace" in line]
     used = (

@@ -1,4 +1,4 @@
-"""Which Tasks are told to write one Workspace at the same time, against the plain definition: look at each pair."""
+"""The Tasks reported as parallel writers of a Workspace, compared to a search of all pairs."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SUB_PATHS = ["", ".", "a", "./a", "a/b", "a/b/c", "a/../b", "b", "ab", "/a", "..
 
 @st.composite
 def tasks(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """PipelineTasks that may write the Workspaces v and w, some of them final (which is their key ``final`` here)."""
+    """PipelineTasks that may write the Workspaces v and w; the key ``final`` marks finally Tasks."""
     found = []
     names = draw(st.permutations(NAMES))
     for number, name in enumerate(names[: draw(st.integers(1, len(names)))]):
         final = draw(st.integers(0, 4)) == 0
         earlier = [each["name"] for each in found if not each["final"]] if number else []
-        # some wait for themselves or for later ones: then all wait in circles
+        # some wait for themselves or for later Tasks, which makes cycles
         after = [] if final else draw(st.lists(st.sampled_from(earlier), unique=True, max_size=3)) if earlier else []
         bindings = [
             {"name": workspace, "subPath": draw(st.sampled_from(SUB_PATHS))}
@@ -72,7 +72,7 @@ def pipeline_of(found: list[dict[str, Any]]) -> bytes:
 
 
 def in_conflict(found: list[dict[str, Any]], workspace: str) -> set[str]:
-    """Return the Tasks that can write a Workspace together with another one, or with themselves."""
+    """Return the Tasks that can write a Workspace at the same time as another Task or as themselves."""
     after = {each["name"]: set(each["runAfter"]) for each in found}
     for _ in found:
         after = {name: those.union(*(after[each] for each in those)) for name, those in after.items()}
@@ -105,20 +105,20 @@ def same_place(first: str, second: str) -> bool:
 
 @settings(max_examples=300, deadline=None)
 @given(tasks())
-def test_those_are_told_that_a_look_at_each_pair_finds(found: list[dict[str, Any]]) -> None:
+def test_conflicts_agree_with_a_search_of_all_pairs(found: list[dict[str, Any]]) -> None:
     if not any(not each["final"] for each in found):
         found = [*found, {**found[0], "name": "first", "final": False, "workspaces": []}]
-    told = {}
+    reported = {}
     for problem in parallel_writers(specs_in(read(pipeline_of(found), "p.yaml"))):
         workspace = re.search("the Workspace '(.)'", problem.message)
         assert workspace is not None
-        told[workspace[1]] = set(re.findall(r"'(t\d)'", problem.message))
+        reported[workspace[1]] = set(re.findall(r"'(t\d)'", problem.message))
     expected = {workspace: in_conflict(found, workspace) for workspace in "vw"}
-    assert told == {workspace: names for workspace, names in expected.items() if names}
+    assert reported == {workspace: names for workspace, names in expected.items() if names}
 
 
 @pytest.mark.parametrize("sub_path", ["", "$(params.p)"])
-def test_of_many_tasks_some_are_named_and_the_others_counted(sub_path: str) -> None:
+def test_many_tasks_are_partly_named_and_counted(sub_path: str) -> None:
     one = {"final": False, "several": False, "readOnly": False, "runAfter": []}
     bindings = [{"name": "w", "subPath": sub_path}]
     found = [{**one, "name": f"t{number}", "workspaces": bindings} for number in range(1000)]

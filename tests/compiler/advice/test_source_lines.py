@@ -1,4 +1,4 @@
-"""Which text block each line of a file is in, against the plain definition: look up from each line."""
+"""The text block of each line of a file, compared to a search upwards from each line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LINES = st.builds(
 
 
 def header_above(lines: Sequence[str], line: int) -> int | None:
-    """Return the first line above with less indent than all below it, from `line` on, that ends as a header does."""
+    """Return the first line above `line` with less indent than all lines between, that ends like a header."""
     indent = len(lines[line - 1]) - len(lines[line - 1].lstrip())
     for above in range(line - 1, 0, -1):
         text = lines[above - 1]
@@ -32,5 +32,5 @@ def header_above(lines: Sequence[str], line: int) -> int | None:
 
 @given(st.lists(LINES, max_size=12))
 @example(["a: |", "  b", "", "   ", "  c", "d"])
-def test_each_line_has_the_header_that_a_look_upwards_finds(lines: list[str]) -> None:
+def test_headers_agree_with_a_search_upwards(lines: list[str]) -> None:
     assert headers_of_blocks(lines) == [header_above(lines, line) for line in range(1, len(lines) + 1)]

@@ -1,4 +1,4 @@
-"""What a comment or an annotation keeps from being told, and what not."""
+"""Problems that a comment or an annotation suppresses."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def rules(found) -> set[str]:
         ({"annotations": "\n  annotations: {monopod.dev/ignore: no-timeout}"}, set()),
     ],
 )
-def test_comments_are_for_their_line_the_one_below_and_a_block(checked, places, ignored):
+def test_comments_apply_to_their_line_the_next_line_or_a_block(checked, places, ignored):
     shift = places.get("annotations", "").count("\n")
     found = checked(text_with(**places))
     assert rules(found.suppressed) == ignored
@@ -60,14 +60,14 @@ def test_comments_are_for_their_line_the_one_below_and_a_block(checked, places, 
     assert rules(found.problems) == expected - ignored
 
 
-def test_what_has_no_blank_before_it_is_no_comment(checked):
+def test_comment_needs_a_blank_before_it(checked):
     found = checked(text_with(beside="#monopod:ignore=unpinned-image"))
     assert rules(found.suppressed) == set()
-    expected = ALL - {"unpinned-image:9"} | {"invalid-value:9"}  # it is a part of the image's name, which is refused
+    expected = ALL - {"unpinned-image:9"} | {"invalid-value:9"}  # it is part of the image's name, which is refused
     assert rules(found.problems) == expected
 
 
-def test_an_annotation_is_for_its_object(checked):
+def test_annotation_applies_to_its_object(checked):
     annotated = text_with(annotations="\n  annotations: {monopod.dev/ignore: 'unpinned-image, script-injection'}")
     other = text_with().replace("name: task", "name: other")
     found = checked(annotated + "---\n" + other)
@@ -76,7 +76,7 @@ def test_an_annotation_is_for_its_object(checked):
     assert len([each for each in found.problems if each.rule == "script-injection"]) == 1
 
 
-def test_an_annotation_of_a_task_spec_is_for_it_alone(checked):
+def test_annotation_of_a_task_spec_applies_only_to_it(checked):
     task = """
     - name: {0}
       timeout: 1m
@@ -117,6 +117,6 @@ def test_errors_cannot_be_ignored(checked):
         ),
     ],
 )
-def test_a_rule_that_there_is_not_is_told(checked, places, message):
+def test_unknown_rule_is_reported(checked, places, message):
     found = [each for each in checked(text_with(**places)).problems if each.rule == "unknown-ignore"]
     assert [each.message for each in found] == [message]

@@ -1,4 +1,4 @@
-"""Surroundings of a compilation that looks images up: no engine and no registry but those that a test makes."""
+"""The environment of compilations that look images up: no engines and registries except the test's own."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def surroundings(tmp_path, monkeypatch):
 
 @pytest.fixture
 def engine(surroundings, tmp_path):
-    """Makes a program on PATH that answers as an engine would, and notes what it is asked in the file ``asked``."""
+    """Makes a fake engine on PATH, which records its arguments in the file ``asked``."""
 
     def make(name, output="", messages="", code=0):
         answer = tmp_path / f"{name}-answer"
@@ -55,13 +55,13 @@ def engine(surroundings, tmp_path):
 
 @pytest.fixture
 def asked(tmp_path):
-    """Returns what engines were asked."""
+    """Returns the arguments of the engines."""
     return lambda: (tmp_path / "asked").read_text().splitlines() if (tmp_path / "asked").exists() else []
 
 
 @pytest.fixture
 def compiled():
-    """Compiles a text, the file ``p.yaml``; keywords are those of `Options`."""
+    """Compiles a text, the file ``p.yaml``; keywords are fields of `Options`."""
 
     def make(text, **options):
         Path("p.yaml").write_text(textwrap.dedent(text))
@@ -73,7 +73,7 @@ def compiled():
 
 @pytest.fixture
 def problems(compiled):
-    """Returns the lines that are said of a text: its problems or, if there are none, its warnings."""
+    """Returns the problems of a text as lines or, if there are none, its warnings."""
 
     def make(text, **options):
         try:
@@ -86,7 +86,7 @@ def problems(compiled):
 
 @pytest.fixture
 def programs():
-    """Returns, by container, what images say to run in a compiled Pipeline."""
+    """Returns the programs of the images in a compiled Pipeline by container."""
 
     def make(compilation):
         return {
@@ -102,13 +102,13 @@ def programs():
 
 @pytest.fixture
 def images():
-    """Returns, by container, the images of a Pod."""
+    """Returns the images of a Pod by container."""
     return lambda compilation: {each["name"]: each["image"] for each in compilation.pod["spec"]["containers"]}
 
 
 @pytest.fixture
 def monopod():
-    """Runs the command; returns its exit code, and what it prints on standard output and standard error."""
+    """Runs the command; returns its exit code, standard output and standard error."""
 
     def run(*arguments, path=""):
         environment = {**os.environ, **({"PATH": path} if path else {})}

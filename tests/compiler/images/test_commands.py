@@ -1,4 +1,4 @@
-"""Steps and Sidecars that run what their images say, from the command line to the end."""
+"""Steps and Sidecars that run the programs of their images, from the command line to the end."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def files():
 
 
 @pytest.mark.slow
-def test_run_does_as_the_images_say(monopod, files):
+def test_run_uses_the_programs_of_the_images(monopod, files):
     code, output, errors = monopod("run", "-f", "p.yaml", "--image-config", "images.yaml", path=HOST_PATH)
     assert code == 0, output + errors
     assert {line for line in output.splitlines() if " : " in line} == {
@@ -87,7 +87,7 @@ def test_the_same_input_gives_the_same_pod(monopod, files):
 
 
 @pytest.mark.slow
-def test_check_and_run_say_what_is_wrong_and_run_nothing(monopod):
+def test_check_and_run_report_wrong_configurations(monopod):
     Path("p.yaml").write_text(PIPELINE.replace("idles", "localhost/idles").replace("[shouts, whispers]", "[a, b]"))
     Path("images.yaml").write_text("a: {config: {Cmd: [true]}}\nb: {config: {Cmd: ['true']}}\n")
     wrong = "images.yaml:1:20: a.config.Cmd[0]: expected a string, got a boolean (true)"
@@ -107,7 +107,7 @@ def test_check_and_run_say_what_is_wrong_and_run_nothing(monopod):
     ) in output.splitlines()
 
 
-def test_an_ordinary_compilation_loads_nothing_that_starts_programs_or_asks_a_server():
+def test_ordinary_compilation_does_not_import_image_lookup():
     Path("p.yaml").write_text(ONE_STEP.replace("name: s,", "name: s, script: x,") % "says")
     program = f"{IMPORTED}; sys.argv[1:] = ['compile', '-f', 'p.yaml', '-o', 'pod.yaml']; main(); print(imported())"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -120,7 +120,7 @@ def test_an_ordinary_compilation_loads_nothing_that_starts_programs_or_asks_a_se
 
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory):
-    """A store for images of these tests alone, with the images ``localhost/says:1`` and ``localhost/mute:1``."""
+    """A private image store with the images ``localhost/says:1`` and ``localhost/mute:1``."""
     if PODMAN is None:
         pytest.skip("podman, which makes the images, is not installed")
     base = tmp_path_factory.mktemp("storage")
@@ -144,7 +144,7 @@ def storage(tmp_path_factory):
 
 @pytest.fixture(params=["podman", "buildah"])
 def real_engine(request, surroundings, storage, monkeypatch):
-    """One of the engines alone on PATH, with the store of these tests."""
+    """Puts only one of the engines on PATH, with the store of these tests."""
     program = {"podman": PODMAN, "buildah": BUILDAH}[request.param]
     if program is None:
         pytest.skip(f"{request.param} is not installed")
@@ -154,7 +154,7 @@ def real_engine(request, surroundings, storage, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_real_engine_tells(real_engine, compiled, programs, problems, images):
+def test_lookup_with_a_real_engine(real_engine, compiled, programs, problems, images):
     compilation = compiled(ONE_STEP % "says")
     assert programs(compilation) == {"t-s": (["/bin/echo", "$(HOME)"], ["by", "itself"])}
     assert images(compilation) == {"t-s": "localhost/says:1"}
@@ -167,7 +167,7 @@ def test_a_real_engine_tells(real_engine, compiled, programs, problems, images):
 
 
 @pytest.mark.slow
-def test_what_a_real_engine_prints_is_an_image_config(real_engine, compiled, programs, storage, surroundings):
+def test_output_of_a_real_engine_is_an_image_config(real_engine, compiled, programs, storage, surroundings):
     command = {"podman": [PODMAN, "image", "inspect"], "buildah": [BUILDAH, "inspect", "--type", "image"]}[real_engine]
     printed = subprocess.run([*command, "localhost/says:1"], capture_output=True, text=True, check=True).stdout
     content = printed if real_engine == "podman" else f'"localhost/says:1": {printed}'
@@ -178,7 +178,7 @@ def test_what_a_real_engine_prints_is_an_image_config(real_engine, compiled, pro
 
 
 @pytest.mark.slow
-def test_a_step_runs_what_a_real_image_says(real_engine, monopod, surroundings):
+def test_step_runs_the_program_of_a_real_image(real_engine, monopod, surroundings):
     Path("p.yaml").write_text(ONE_STEP % "says")
     code, output, errors = monopod("run", "-f", "p.yaml", path=f"{surroundings}:{HOST_PATH}")
     assert code == 0, output + errors

@@ -1,4 +1,4 @@
-"""``--image-config``: what files tell of images, in all shapes that are taken, and what is said of others."""
+"""``--image-config``: configurations of images in all accepted formats, and errors for others."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def found(files, text):
 
 
 @pytest.mark.parametrize("shape", WITHOUT_NAMES)
-def test_a_configuration_under_a_name_is_taken_in_each_shape(shape):
+def test_named_configuration_in_every_format(shape):
     files = write({"tool:1": WITHOUT_NAMES[shape]})
     assert files.problems == []
     assert found(files, "tool:1") == PROGRAM
     assert found(files, "tool:2") is None
 
 
-def test_output_that_says_its_names_itself_is_taken_as_it_is():
+def test_output_that_contains_its_names():
     inspected = [
         {
             "RepoTags": ["docker.io/library/tool:1", "tool:latest", "<none>:<none>"],
@@ -69,7 +69,7 @@ def test_output_that_says_its_names_itself_is_taken_as_it_is():
     assert found(write(inspected[0]), "tool:1") == PROGRAM
 
 
-def test_several_files_and_documents_are_put_together():
+def test_several_files_and_documents_are_merged():
     Path("a.yaml").write_text("a: {config: {Cmd: [a]}}\n---\nb: {config: {Cmd: [b]}}\n")
     Path("c.json").write_text('{"c": {"config": {"Cmd": ["c"]}}, "a:latest": {"config": {"Cmd": ["a"]}}}')
     files = ConfigFiles(["a.yaml", "c.json"])
@@ -77,14 +77,14 @@ def test_several_files_and_documents_are_put_together():
     assert [found(files, name).cmd for name in "abc"] == [("a",), ("b",), ("c",)]
 
 
-def test_what_an_image_does_not_say_is_empty():
+def test_missing_fields_are_empty():
     for config in ({}, {"Entrypoint": None, "Cmd": None}, {"Entrypoint": [], "Cmd": []}):
         assert found(write({"x": {"config": config}}), "x") == ImageProgram()
     assert found(write({"x": {"config": None}}), "x") == ImageProgram()
     assert found(write({"x": {"rootfs": {"type": "layers"}}}), "x") == ImageProgram()
 
 
-def test_an_image_may_be_called_config():
+def test_image_named_config():
     assert found(write({"config": {"config": CONFIG}}), "config") == PROGRAM
 
 
@@ -125,15 +125,15 @@ BAD = {
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_what_is_wrong_with_a_file_is_told_with_its_place(text):
+def test_problems_of_a_file_have_positions(text):
     assert [str(each) for each in write(text, "bad.yaml").problems] == [f"bad.yaml:{BAD[text]}"]
 
 
-def test_an_empty_file():
+def test_empty_file():
     assert [str(each) for each in write("", "bad.yaml").problems] == ["bad.yaml: the file is empty"]
 
 
-def test_a_file_that_is_not_there(monopod):
+def test_missing_file(monopod):
     Path("p.yaml").write_text(
         "{apiVersion: tekton.dev/v1, kind: Task, metadata: {name: t}, spec: {steps: [{image: i, script: x}]}}"
     )
@@ -148,7 +148,7 @@ WORDS = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), 
 
 
 @given(entrypoint=st.none() | WORDS, cmd=st.none() | WORDS, shape=st.sampled_from(sorted(WITHOUT_NAMES)))
-def test_words_are_taken_as_they_are(tmp_path_factory, entrypoint, cmd, shape):
+def test_words_are_taken_verbatim(tmp_path_factory, entrypoint, cmd, shape):
     config = {"Entrypoint": entrypoint, "Cmd": cmd}
     text = json.dumps({"tool": WITHOUT_NAMES[shape]}).replace(json.dumps(CONFIG), json.dumps(config))
     path = tmp_path_factory.mktemp("images") / "images.json"

@@ -1,4 +1,4 @@
-"""Where it is looked up what images say to run: files, engines on this machine, registries; and what comes of it."""
+"""Looking up the programs of images: in files, in engines on this machine, in registries."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ARM = {"os": "linux", "architecture": "arm64", "variant": "v8"}
 
 
 def image_file(**images):
-    """Write a file of configurations, the names' underscores being hyphens."""
+    """Write a file of configurations; underscores in names become hyphens."""
     content = {name.replace("_", "-"): {"config": config} for name, config in images.items()}
     Path("images.yaml").write_text(yaml.safe_dump(content))
     return ("images.yaml",)
@@ -44,10 +44,10 @@ def recorded(compilation):
     return json.loads(compilation.pod["metadata"]["annotations"]["monopod.dev/images"])
 
 
-# For which containers
+# Containers that need a lookup
 
 
-def test_nothing_is_asked_for_what_says_itself_what_to_run(compiled, programs, engine, asked):
+def test_steps_with_a_command_need_no_lookup(compiled, programs, engine, asked):
     engine("podman", [{"Config": CONFIG}])
     compilation = compiled(
         """\
@@ -69,7 +69,7 @@ def test_nothing_is_asked_for_what_says_itself_what_to_run(compiled, programs, e
     assert "monopod.dev/images" not in compilation.pod["metadata"]["annotations"]
 
 
-def test_steps_sidecars_and_step_actions_get_what_their_images_say(compiled, programs):
+def test_steps_sidecars_and_step_actions_get_the_programs_of_their_images(compiled, programs):
     files = image_file(one={"Entrypoint": ["/one"]}, two={"Cmd": ["two"]}, three=CONFIG)
     compilation = compiled(
         """\
@@ -105,7 +105,7 @@ def test_steps_sidecars_and_step_actions_get_what_their_images_say(compiled, pro
     assert [entry["image"] for entry in recorded(compilation)] == ["one", "three", "two"]
 
 
-def test_each_combination_of_a_matrix_gets_what_its_own_image_says(compiled, programs):
+def test_combinations_get_the_programs_of_their_own_images(compiled, programs):
     compilation = compiled(
         """\
         apiVersion: tekton.dev/v1
@@ -124,7 +124,7 @@ def test_each_combination_of_a_matrix_gets_what_its_own_image_says(compiled, pro
     assert programs(compilation) == {"a-0-s": ([], ["1"]), "a-1-s": ([], ["2"])}
 
 
-def test_an_image_known_only_while_running_is_refused_as_ever(problems):
+def test_image_known_only_at_run_time_is_refused(problems):
     said = problems(
         """\
         apiVersion: tekton.dev/v1
@@ -147,7 +147,7 @@ def test_an_image_known_only_while_running_is_refused_as_ever(problems):
     ]
 
 
-def test_an_image_is_looked_up_once_for_all_runs(compiled, engine, asked, monkeypatch):
+def test_image_is_looked_up_once_for_all_runs(compiled, engine, asked, monkeypatch):
     engine("podman", [{"Config": CONFIG}])
     compiled(
         """\
@@ -163,17 +163,17 @@ def test_an_image_is_looked_up_once_for_all_runs(compiled, engine, asked, monkey
     assert asked() == ["podman image inspect one", "podman image inspect two"]
 
 
-# What cannot be known
+# Failed lookups
 
 
-def test_an_image_that_says_nothing(problems):
+def test_image_without_a_program(problems):
     files = image_file(one={"Env": ["A=1"]})
     neither = f"{START} its image 'one' has neither ENTRYPOINT nor CMD; set command"
     assert problems(TASK % "one", image_configs=files) == [neither]
     assert problems(TASK % "one, args: [x]", image_configs=files) == [neither]
 
 
-def test_the_args_of_a_sidecar_may_be_all_there_is(compiled, problems):
+def test_sidecar_with_args_only(compiled, problems):
     text = TASK % "two, script: x" + "  sidecars: [{name: s, image: one%s}]\n"
     files = image_file(one={})
     assert problems(text % ", args: [serve]", image_configs=files) == []
@@ -183,7 +183,7 @@ def test_the_args_of_a_sidecar_may_be_all_there_is(compiled, problems):
     ]
 
 
-def test_no_place_that_tells(problems):
+def test_lookup_without_any_source(problems):
     assert problems(TASK % "localhost/one") == [
         f"{START} the ENTRYPOINT of its image 'localhost/one' is unknown (podman, docker and buildah are not "
         f"installed; localhost/… is not in a registry); {HINT}"
@@ -193,7 +193,7 @@ def test_no_place_that_tells(problems):
     ]
 
 
-def test_each_place_says_why_it_does_not_tell(problems, engine):
+def test_every_source_reports_why_it_failed(problems, engine):
     engine("podman", messages="Error: inspecting object: localhost/one: image not known\n", code=125)
     engine("docker", messages="WARNING: x\nCannot connect to the Docker daemon at unix:///d.\n", code=1)
     engine("buildah", [])
@@ -205,7 +205,7 @@ def test_each_place_says_why_it_does_not_tell(problems, engine):
     ]
 
 
-def test_if_a_file_is_wrong_only_that_is_told(problems):
+def test_invalid_file_is_the_only_problem(problems):
     Path("images.yaml").write_text("localhost/one: {config: {Cmd: sh}}")
     said = problems(TASK % "localhost/one", image_configs=("images.yaml",))
     assert said == ["images.yaml:1:31: localhost/one.config.Cmd: expected a list of strings, got 'sh'"]
@@ -214,7 +214,7 @@ def test_if_a_file_is_wrong_only_that_is_told(problems):
 # Engines
 
 
-def test_the_first_engine_that_has_the_image_tells(compiled, programs, engine, asked):
+def test_first_engine_with_the_image_is_used(compiled, programs, engine, asked):
     engine("podman", messages="Error: one: image not known", code=125)
     engine("docker", [{"Config": CONFIG}])
     compilation = compiled(TASK % "one")
@@ -226,20 +226,20 @@ def test_the_first_engine_that_has_the_image_tells(compiled, programs, engine, a
     }
 
 
-def test_buildah_is_asked_where_there_is_no_podman(compiled, programs, engine, asked):
+def test_buildah_is_used_without_podman(compiled, programs, engine, asked):
     engine("buildah", {"Config": "{}", "OCIv1": {"config": CONFIG}})
     assert programs(compiled(TASK % f"one:2@{DIGEST}")) == {"build-compile": SAID}
     assert asked() == [f"buildah inspect --type image one@{DIGEST}"]
 
 
-def test_a_file_comes_before_engines(compiled, programs, engine, asked):
+def test_file_precedes_engines(compiled, programs, engine, asked):
     engine("podman", [{"Config": {"Cmd": ["other"]}}])
     assert programs(compiled(TASK % "one", image_configs=image_file(one=CONFIG))) == {"build-compile": SAID}
     assert asked() == []
 
 
 @pytest.mark.parametrize("image", ["one", "docker.io/library/one:latest", "one:3"])
-def test_an_image_whose_digest_docker_knows_is_pinned(compiled, images, engine, image):
+def test_image_with_a_digest_known_to_docker_is_pinned(compiled, images, engine, image):
     engine("docker", [{"Config": CONFIG, "RepoDigests": [f"mirror.example/one@{OTHER_DIGEST}", f"one@{DIGEST}"]}])
     compilation = compiled(TASK % image)
     repository = image.rpartition(":")[0] or image
@@ -258,12 +258,12 @@ def test_an_image_whose_digest_docker_knows_is_pinned(compiled, images, engine, 
     ],
     ids=["of another repository", "several", "of podman", "none", "nothing"],
 )
-def test_an_image_whose_digest_is_not_sure_keeps_its_name(compiled, images, engine, known):
+def test_image_with_an_uncertain_digest_keeps_its_name(compiled, images, engine, known):
     engine("docker", [{"Config": CONFIG, **known}])
     assert images(compiled(TASK % "one:1")) == {"build-compile": "one:1"}
 
 
-def test_what_is_pinned_already_stays_as_it_is(compiled, images, engine):
+def test_pinned_image_stays_unchanged(compiled, images, engine):
     engine("docker", [{"Config": CONFIG, "RepoDigests": [f"one@{DIGEST}"]}])
     assert images(compiled(TASK % f"one:1@{DIGEST}")) == {"build-compile": f"one:1@{DIGEST}"}
 
@@ -281,12 +281,12 @@ def test_what_is_pinned_already_stays_as_it_is(compiled, images, engine):
     ],
     ids=["text", "deep", "empty", "wrong"],
 )
-def test_an_engine_that_prints_something_else(problems, engine, output, why):
+def test_engine_with_unexpected_output(problems, engine, output, why):
     engine("podman", output)
     assert f"(podman: {why}; localhost/" in problems(TASK % "localhost/one")[0]
 
 
-def test_an_engine_that_cannot_be_run_or_fails_without_a_word(problems, engine, surroundings):
+def test_engine_that_cannot_run_or_fails_silently(problems, engine, surroundings):
     engine("docker", code=3)
     (surroundings / "podman").write_text("#!/no/such/interpreter\n")
     (surroundings / "podman").chmod(0o755)
@@ -294,19 +294,19 @@ def test_an_engine_that_cannot_be_run_or_fails_without_a_word(problems, engine, 
     assert "(podman: cannot run it: No such file or directory; docker: it failed without a message; localhost/" in said
 
 
-def test_an_engine_that_does_not_answer_is_killed(problems, surroundings, monkeypatch):
+def test_engine_that_does_not_answer_is_killed(problems, surroundings, monkeypatch):
     program = surroundings / "podman"
     program.write_text(f"#!{sys.executable}\nimport signal\nwhile True:\n    signal.pause()\n")
     program.chmod(0o755)
     monkeypatch.setattr(local_engines, "TIMEOUT", 0.1)
-    said = problems(TASK % "localhost/one")[0]  # which would not come if that process went on
+    said = problems(TASK % "localhost/one")[0]  # which would not return if that process kept running
     assert "(podman: no answer after 0.1 seconds; localhost/" in said
 
 
 # Registries
 
 
-def test_a_registry_tells_and_the_image_is_pinned(compiled, programs, images, registry):
+def test_lookup_in_a_registry_pins_the_image(compiled, programs, images, registry):
     pushed = registry.pusher.image("team/tool", "1", {"rootfs": {}, "config": CONFIG})
     compilation = compiled(TASK % f"{registry.host}/team/tool:1")
     assert programs(compilation) == {"build-compile": SAID}
@@ -322,7 +322,7 @@ def test_a_registry_tells_and_the_image_is_pinned(compiled, programs, images, re
     ]
 
 
-def test_an_image_with_a_digest_comes_from_the_cache_when_the_registry_is_gone(compiled, programs, registry, problems):
+def test_pinned_image_comes_from_the_cache(compiled, programs, registry, problems):
     digest = registry.pusher.image("team/tool", "1", {"config": CONFIG})["digest"]
     pinned = TASK % f"{registry.host}/team/tool@{digest}"
     assert programs(compiled(pinned)) == {"build-compile": SAID}
@@ -334,7 +334,7 @@ def test_an_image_with_a_digest_comes_from_the_cache_when_the_registry_is_gone(c
     )
 
 
-def test_an_index_whose_platforms_agree_is_pinned_as_a_whole(compiled, problems, programs, images, registry):
+def test_index_with_equal_platforms_is_pinned(compiled, problems, programs, images, registry):
     configs = [
         ({"os": "unknown", "architecture": "unknown"}, {"config": {}}),
         ({"os": "windows", "architecture": "amd64"}, {"config": {"Entrypoint": ["tool.exe"]}}),
@@ -355,7 +355,7 @@ def test_an_index_whose_platforms_agree_is_pinned_as_a_whole(compiled, problems,
         ([ARM, {"os": "linux", "architecture": "s390x"}], "linux/arm64/v8", "linux/s390x"),
     ],
 )
-def test_platforms_that_differ_are_told(problems, programs, compiled, registry, platforms, taken, others):
+def test_differing_platforms_are_reported(problems, programs, compiled, registry, platforms, taken, others):
     names = ["/".join(platform.values()) for platform in platforms]
     configs = [(platform, {"config": {"Cmd": [name]}}) for platform, name in zip(platforms, names, strict=True)]
     registry.pusher.index("team/tool", "1", configs)
@@ -367,7 +367,7 @@ def test_platforms_that_differ_are_told(problems, programs, compiled, registry, 
     ]
 
 
-def test_what_a_registry_does_not_have(problems, registry):
+def test_images_missing_from_a_registry(problems, registry):
     registry.pusher.index("team/windows", "1", [({"os": "windows", "architecture": "amd64"}, {"config": CONFIG})])
     registry.pusher.image("team/odd", "1", [])
     registry.pusher.image("team/empty", "1", {})
@@ -421,7 +421,7 @@ imagePullSecrets: [{name: other}, {name: pull}]
 
 @pytest.fixture
 def private(start_registry):
-    """A registry for the user ``builder`` alone, with an image."""
+    """A registry with an image, only for the user ``builder``."""
     registry = start_registry(HTPASSWD)
     registry.pusher.image("team/tool", "1", {"config": CONFIG})
     return registry
@@ -432,12 +432,12 @@ def private(start_registry):
     [("podTemplate: {imagePullSecrets: [{name: pull}]}", ""), ("serviceAccountName: builder", ACCOUNT)],
     ids=["podTemplate", "ServiceAccount"],
 )
-def test_the_pull_secrets_of_the_pod_are_used(compiled, programs, private, run, documents):
+def test_pull_secrets_of_the_pod_are_used(compiled, programs, private, run, documents):
     text = TASK % f"{private.host}/team/tool:1" + RUN % run + documents + _secret(private.host)
     assert programs(compiled(text)) == {"build-compile": SAID}
 
 
-def test_a_secret_for_another_registry_leaves_it_to_who_is_logged_in(compiled, problems, programs, private):
+def test_login_is_used_without_a_secret_for_the_registry(compiled, problems, programs, private):
     text = TASK % f"{private.host}/team/tool:1" + RUN % "podTemplate: {imagePullSecrets: [{name: pull}]}"
     text += _secret("registry.example")
     assert problems(text)[0].endswith(f"{private.host}: access denied (401), log in to the registry); {HINT}")

@@ -1,4 +1,4 @@
-"""Shared by the tests of the compiler's stages: compiling a text, and what is said of one that cannot be compiled."""
+"""Fixtures of the tests of the compiler's stages: compiling a text, and the problems of a text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Compile = Callable[..., Compilation]
 
 @pytest.fixture
 def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compile:
-    """Compiles a text as the file ``p.yaml``; keywords are those of `Options`."""
+    """Compiles a text as the file ``p.yaml``; keywords are fields of `Options`."""
 
     def compile_text(text: str, **options: Any) -> Compilation:
         monkeypatch.chdir(tmp_path)
@@ -33,7 +33,7 @@ def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compile:
 
 @pytest.fixture
 def problems(compiled: Compile) -> Callable[..., list[str]]:
-    """Returns the lines that are said of a text: its problems or, if there are none, its warnings."""
+    """Returns the problems of a text as lines or, if there are none, its warnings."""
 
     def lines(text: str, **options: Any) -> list[str]:
         try:

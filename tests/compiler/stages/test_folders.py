@@ -33,7 +33,7 @@ def source(compiled, tmp_path, monkeypatch):
     ("binding", "path"),
     [(".", "."), ("./src", "src"), ("src/../src", None), ("..", ".."), ("../", ".."), ("~", "src"), ("/", "/")],
 )
-def test_a_folder_is_mounted_where_the_pod_runs_on_this_machine(source, tmp_path, binding, path):
+def test_folder_is_mounted_for_a_pod_on_this_machine(source, tmp_path, binding, path):
     if path is None:
         with pytest.raises(Exception, match=r"expected \./src/\.\./src, emptyDir"):
             source(binding, folders="mounted", local=True)
@@ -42,11 +42,11 @@ def test_a_folder_is_mounted_where_the_pod_runs_on_this_machine(source, tmp_path
     assert source(binding, folders="mounted", local=True) == {"name": "workspace-source", "hostPath": expected}
 
 
-def test_a_folder_that_is_copied_needs_an_empty_volume(source):
+def test_copied_folder_needs_an_empty_volume(source):
     assert source("./src", folders="copied") == {"name": "workspace-source", "emptyDir": {}}
 
 
-def test_a_name_without_a_dot_is_suggested_with_one(problems, source):
+def test_name_without_a_dot_has_a_suggestion(problems, source):
     assert problems(TASK, workspaces=(("source", "src"),), folders="mounted") == [
         "-w source=src: expected ./src, emptyDir, pvc:CLAIM, hostPath:DIRECTORY, secret:NAME or configMap:NAME"
     ]

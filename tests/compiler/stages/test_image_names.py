@@ -1,4 +1,4 @@
-"""Names of images in Steps and Sidecars that no cluster takes."""
+"""Names of images in Steps and Sidecars that clusters reject."""
 
 import pytest
 
@@ -34,10 +34,10 @@ def text(param="busybox", step="busybox", sidecar="busybox"):
         ),
     ],
 )
-def test_an_image_that_no_cluster_takes(problems, fields, start):
+def test_image_name_that_clusters_reject(problems, fields, start):
     (line,) = problems(text(**fields))
     assert line.startswith(start)
 
 
-def test_an_image_that_a_param_names(problems):
+def test_image_name_from_a_param(problems):
     assert problems(text(param="1.36", step="busybox:$(params.image)")) == []

@@ -1,4 +1,4 @@
-"""Credentials that Tekton would take from a ServiceAccount are refused, where they can be known."""
+"""Credentials that Tekton would take from a ServiceAccount are refused, if the files show them."""
 
 RUN = """\
 apiVersion: tekton.dev/v1
@@ -26,7 +26,7 @@ metadata: {name: key, annotations: {tekton.dev/git-0: example.com}}
 """
 
 
-def test_a_secret_that_tekton_would_make_credentials_of(problems):
+def test_secret_that_tekton_would_use_as_credentials(problems):
     (problem,) = problems(RUN.replace("ACCOUNT", "builder"))
     assert problem == (
         "p.yaml:13:3: secrets[1]: Tekton would put the credentials of Secret 'key' into the home of every Step, which "
@@ -34,5 +34,5 @@ def test_a_secret_that_tekton_would_make_credentials_of(problems):
     )
 
 
-def test_another_service_account_does_not_matter(problems):
+def test_other_service_accounts_do_not_matter(problems):
     assert problems(RUN.replace("ACCOUNT", "other")) == []

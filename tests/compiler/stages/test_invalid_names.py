@@ -1,4 +1,4 @@
-"""Names that become parts of paths where a Pod runs are refused with their place, however they are put together."""
+"""Names that become parts of paths are refused with their position if they are invalid, also after substitution."""
 
 from __future__ import annotations
 
@@ -89,21 +89,21 @@ def test_valid_names_are_accepted(compiled):
         ("source", "{secretRef: {name: ../s}}", "envFrom[0].secretRef.name: '../s' is not a valid name"),
     ],
 )
-def test_what_would_lead_elsewhere_is_refused_with_its_place(problems, field, text, expected):
+def test_invalid_names_are_refused_with_their_position(problems, field, text, expected):
     text = text.strip("{}") if field == "metadata" else text
     (problem,) = problems(RUN.format(**{**FINE, field: text}))
     assert expected in problem
     assert problem.startswith("p.yaml:")
 
 
-def test_the_namespace_of_the_command_line_is_held_to_the_same(problems):
+def test_namespace_of_the_command_line_is_checked_too(problems):
     (problem,) = problems(RUN.format(**FINE), namespace="../n")
     assert problem == f"--namespace: '../n' is not a valid name: {LABEL}"
 
 
 @pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
 @pytest.mark.parametrize("key", ["../k", "a/b", ".", "..", "..data"])
-def test_a_key_is_the_name_of_a_file(problems, kind, key):
+def test_key_must_be_a_file_name(problems, kind, key):
     document = f"---\napiVersion: v1\nkind: {kind}\nmetadata: {{name: c}}\ndata: {{'{key}': x}}\n"
     (problem,) = problems(RUN.format(**FINE) + document)
     assert f"'{key}' is not a valid key: {KEY}" in problem

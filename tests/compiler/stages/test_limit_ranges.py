@@ -1,4 +1,4 @@
-"""LimitRanges: Pods that Kubernetes admits as they are, and refusals of those that it would refuse, by an oracle."""
+"""LimitRanges: compiled Pods are admitted by Kubernetes, and refused Pods are not, according to an oracle."""
 # ruff: noqa: E501
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def amounts(draw: st.DrawFn) -> dict[str, str]:
 
 @st.composite
 def resources(draw: st.DrawFn) -> dict[str, dict[str, str]]:
-    """What an author may say: no request is above its limit."""
+    """Resources that an author may set: no request is above its limit."""
     requests, limits = draw(amounts()), draw(amounts())
     for name in requests.keys() & limits.keys():
         if quantity.parse(requests[name]) > quantity.parse(limits[name]):
@@ -101,7 +101,7 @@ def runs(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def items(draw: st.DrawFn) -> dict[str, Any]:
-    """An item of a LimitRange that the API takes: min ≤ defaultRequest ≤ default ≤ max."""
+    """An item of a LimitRange that the API accepts: min ≤ defaultRequest ≤ default ≤ max."""
     kind = draw(st.sampled_from(["Container", "Container", "Pod"]))
     item: dict[str, Any] = {"type": kind}
     fields = ["min", "max"] if kind == "Pod" else ["min", "defaultRequest", "default", "max"]
@@ -121,7 +121,7 @@ RANGES = st.lists(
 
 
 def as_written(run: dict[str, Any], pod: dict[str, Any]) -> dict[str, Any]:
-    """Return the Pod with the authors' own resources, as if nothing had been scaled or completed."""
+    """Return the Pod with the author's own resources, without scaling and defaults."""
     pod = copy.deepcopy(pod)
     pod["spec"].pop("resources", None)
     by_name = {each["name"]: each for each in pod["spec"]["containers"]}
@@ -136,7 +136,7 @@ def as_written(run: dict[str, Any], pod: dict[str, Any]) -> dict[str, Any]:
 
 @settings(max_examples=100, deadline=None)
 @given(run=runs(), ranges=RANGES, version=st.sampled_from(VERSIONS), beside=st.booleans())
-def test_kubernetes_admits_what_is_compiled_and_would_refuse_what_is_not(
+def test_compiled_pods_are_admitted_and_refused_pods_are_not(
     run: dict[str, Any], ranges: list[dict[str, Any]], version: KubeVersion, beside: bool
 ) -> None:
     """Kubernetes says of no order in which it takes several LimitRanges: what one order refuses may be refused."""
@@ -163,7 +163,7 @@ def test_kubernetes_admits_what_is_compiled_and_would_refuse_what_is_not(
             assert before.get("resources", {}).get(kind, {}) == each["resources"][kind]
 
 
-# What Tekton's docs say, and what is told
+# Tekton's documentation, and messages
 
 
 def requests_of(compilation: Compilation, resource: str = "cpu") -> dict[str, str]:
@@ -178,7 +178,7 @@ CPU = limit_range(
 )  # fmt: skip
 
 
-def test_the_default_request_is_shared_by_the_steps_of_a_task_but_not_by_its_sidecars() -> None:
+def test_steps_but_not_sidecars_share_the_default_request() -> None:
     steps, sidecar = ["t-unnamed-0", "t-unnamed-1"], "t-sidecar-s0"
     alone = compiled(run_of([task("t", [{}, {}], [], [])]), CPU)
     assert requests_of(alone) == {"coordinator": "300m", **dict.fromkeys(steps, "500m")}
@@ -188,7 +188,7 @@ def test_the_default_request_is_shared_by_the_steps_of_a_task_but_not_by_its_sid
     assert {each["resources"]["limits"]["cpu"] for each in beside.pod["spec"]["containers"]} == {"2"}
 
 
-def test_a_request_is_raised_to_the_minimum_and_others_make_up_for_it() -> None:
+def test_request_raised_to_the_minimum_lowers_others() -> None:
     small, large = ({"requests": {"cpu": amount}, "limits": {"cpu": "2"}} for amount in ("200m", "1"))
     assert requests_of(compiled(run_of([task("t", [small, large], [], [])]), CPU)) == {
         "coordinator": "300m",
@@ -197,7 +197,7 @@ def test_a_request_is_raised_to_the_minimum_and_others_make_up_for_it() -> None:
     }
 
 
-def test_of_several_limit_ranges_the_strictest_counts() -> None:
+def test_strictest_of_several_limit_ranges_counts() -> None:
     other = limit_range(
         {"type": "Container", "default": {"cpu": "1500m"}, "defaultRequest": {"cpu": "750m"}, "min": {"cpu": "500m"}},
         name="other",
@@ -206,7 +206,7 @@ def test_of_several_limit_ranges_the_strictest_counts() -> None:
     assert step["resources"] == {"limits": {"cpu": "1500m"}, "requests": {"cpu": "750m"}}
 
 
-def test_a_limit_range_for_another_namespace_does_not_count_and_all_are_passed_on() -> None:
+def test_limit_range_of_another_namespace_is_only_passed_on() -> None:
     elsewhere = limit_range({"type": "Container", "max": {"cpu": "1m"}}, namespace="prod")
     compilation = compiled(run_of([task("t", [{}], [], [])]), elsewhere, namespace="ci")
     assert requests_of(compilation) == {"coordinator": "10m", "t-unnamed-0": "-"}
@@ -214,7 +214,7 @@ def test_a_limit_range_for_another_namespace_does_not_count_and_all_are_passed_o
     assert requests_of(compiled(run_of([task("t", [{}], [], [])]), CPU, namespace="ci"))["t-unnamed-0"] == "1"
 
 
-def test_the_coordinator_is_not_starved_by_a_default() -> None:
+def test_coordinator_is_not_starved_by_a_default() -> None:
     tiny = limit_range({"type": "Container", "default": {"memory": "16Mi"}, "defaultRequest": {"memory": "8Mi"}})
     (coordinator,) = compiled(run_of([task("t", [{}], [], [])]), tiny).pod["spec"]["initContainers"]
     assert coordinator["resources"]["limits"]["memory"] == "32Mi"
@@ -225,7 +225,7 @@ def test_the_coordinator_is_not_starved_by_a_default() -> None:
     ]
 
 
-def test_the_coordinator_asks_for_what_a_pod_lacks() -> None:
+def test_coordinator_requests_what_the_pod_lacks() -> None:
     least = limit_range({"type": "Pod", "min": {"cpu": "1"}})
     assert requests_of(compiled(run_of([task("t", [{"requests": {"cpu": "300m"}}], [], [])]), least)) == {
         "coordinator": "700m",
@@ -270,7 +270,7 @@ spec:
 """
 
 
-def test_what_is_over_a_limit_range_is_told_where_it_is_written(problems: Callable[..., list[str]]) -> None:
+def test_limit_range_violation_is_reported_at_its_position(problems: Callable[..., list[str]]) -> None:
     of_task, step = "spec.pipelineSpec.tasks[{}].taskSpec", "steps[0].computeResources"
     assert problems(LIMITS + RUN) == [
         "p.yaml:10:16: spec.limits[1].max.cpu: the Pod asks for 5010m of cpu, and a Pod may have 3; ask for less, or let "
@@ -286,7 +286,7 @@ def test_what_is_over_a_limit_range_is_told_where_it_is_written(problems: Callab
     ]
 
 
-def test_a_limit_range_that_makes_no_sense_is_told(problems: Callable[..., list[str]]) -> None:
+def test_contradictory_limit_range_is_reported(problems: Callable[..., list[str]]) -> None:
     wrong = LIMITS.replace("default: {cpu: 500m}", "default: {cpu: 5}").replace(
         "type: Pod", "type: Pod\n    default: {cpu: 1}"
     )
@@ -296,7 +296,7 @@ def test_a_limit_range_that_makes_no_sense_is_told(problems: Callable[..., list[
     ]
 
 
-def test_two_items_of_one_type_are_refused_as_the_api_does(problems: Callable[..., list[str]]) -> None:
+def test_two_items_of_one_type_are_refused_as_by_the_api(problems: Callable[..., list[str]]) -> None:
     twice = "kind: LimitRange\napiVersion: v1\nmetadata: {name: l}\nspec:\n  limits:\n"
     twice += "  - {type: Container, max: {cpu: 1}}\n" * 2 + "---\n"
     assert problems(twice + RUN) == [
@@ -304,7 +304,7 @@ def test_two_items_of_one_type_are_refused_as_the_api_does(problems: Callable[..
     ]
 
 
-def test_one_of_the_namespace_that_cannot_be_read_is_told() -> None:
+def test_unreadable_limit_range_of_the_namespace_is_reported() -> None:
     strange = limit_range({"type": "Container", "max": {"cpu": "much"}})
     with pytest.raises(Problems, match=r"LimitRange limits of the namespace: .*'much' is not a quantity"):
         compiled(run_of([task("t", [{}], [], [])]), limit_ranges=(strange,))
@@ -314,7 +314,7 @@ def test_one_of_the_namespace_that_cannot_be_read_is_told() -> None:
 
 
 @pytest.mark.parametrize("version", [KubeVersion(1, 33), KubeVersion(1, 34), KubeVersion(1, 37)], ids=str)
-def test_a_pod_asks_for_its_peak_as_a_whole(version: KubeVersion) -> None:
+def test_pod_level_requests_are_the_peak(version: KubeVersion) -> None:
     asks, limited = {"requests": {"cpu": "1"}}, {"limits": {"cpu": "2", "memory": "1Gi"}}
     pod = compiled(run_of([task("t", [asks, limited, {}], [asks], [])]), kube_version=version).pod
     kubernetes_validate.validate(pod, str(version), strict=True)
@@ -327,13 +327,13 @@ def test_a_pod_asks_for_its_peak_as_a_whole(version: KubeVersion) -> None:
     assert sum(quantity.parse(each["cpu"]) for each in requests.values()) == 3
 
 
-def test_a_pod_in_which_nobody_asks_for_anything_asks_for_nothing_as_a_whole() -> None:
+def test_pod_without_requests_has_no_pod_level_requests() -> None:
     spec = compiled(run_of([task("t", [{}, {}], [], [])]), kube_version=KubeVersion(1, 37)).pod["spec"]
     assert "resources" not in spec
     assert not any("resources" in each for each in spec["containers"])
 
 
-def test_what_a_pod_as_a_whole_cannot_ask_for_stays_with_its_containers() -> None:
+def test_resources_not_allowed_at_pod_level_stay_with_containers() -> None:
     huge = {"limits": {"hugepages-2Mi": "4Mi", "memory": "1Gi", "ephemeral-storage": "1Gi", "example.com/gpu": "1"}}
     pod = compiled(run_of([task("t", [huge], [], [])]), kube_version=KubeVersion(1, 37)).pod
     assert pod["spec"]["resources"] == {"requests": {"memory": "1056Mi"}}
@@ -342,7 +342,7 @@ def test_what_a_pod_as_a_whole_cannot_ask_for_stays_with_its_containers() -> Non
 
 @settings(max_examples=100, deadline=None)
 @given(run=runs())
-def test_the_whole_is_what_its_containers_ask_for(run: dict[str, Any]) -> None:
+def test_pod_level_requests_are_the_sum_of_its_containers(run: dict[str, Any]) -> None:
     pod = compiled(run, kube_version=KubeVersion(1, 37)).pod
     before = compiled(run, kube_version=KubeVersion(1, 33)).pod
     assert limit_ranger.complaints(limit_ranger.admitted(pod, []), [], (1, 37)) == []

@@ -1,4 +1,4 @@
-"""How many combinations of a matrix run at the same time."""
+"""The limit of matrix combinations that run at the same time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.mark.parametrize("holder", ["Pipeline", "Task"])
-def test_limit_of_a_matrix_that_is_no_number_is_told_where_it_is_written(problems, holder):
+def test_invalid_matrix_limit_is_reported_at_its_position(problems, holder):
     note = {"Pipeline": "{}", "Task": "{}", holder: '{monopod.dev/max-concurrency: "two"}'}
     text = f"""\
         apiVersion: tekton.dev/v1
@@ -25,7 +25,7 @@ def test_limit_of_a_matrix_that_is_no_number_is_told_where_it_is_written(problem
     ]
 
 
-def test_limit_of_a_matrix_may_be_the_pipeline_s(compiled, task_of):
+def test_matrix_limit_of_the_pipeline(compiled, task_of):
     compilation = compiled("""\
         apiVersion: tekton.dev/v1
         kind: Pipeline

@@ -1,5 +1,5 @@
-"""ConfigMaps, Secrets, their keys and paths of the machine that a Pod needs, and that are not there."""
-# ruff: noqa: E501  # documents and lines are whole, as a person reads them
+"""Missing ConfigMaps, Secrets, keys, and paths of the machine that a Pod needs."""
+# ruff: noqa: E501  # documents and lines are complete, as users read them
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_missing_is_told_with_its_place_and_task(tmp_path, monkeypatch, case):
+def test_missing_objects_are_reported_with_position_and_task(tmp_path, monkeypatch, case):
     text, severity, expected = CASES[case]
     ((said, line),) = found(tmp_path, monkeypatch, text)
     assert said == severity
@@ -101,11 +101,11 @@ def test_what_is_missing_is_told_with_its_place_and_task(tmp_path, monkeypatch, 
         volume("configMap: {}"),
     ],
 )
-def test_what_is_there_or_optional_is_nothing(tmp_path, monkeypatch, text):
+def test_existing_and_optional_objects_are_not_reported(tmp_path, monkeypatch, text):
     assert found(tmp_path, monkeypatch, text) == []
 
 
-def test_notes_are_for_check_alone_and_errors_for_a_run_on_this_machine(tmp_path, monkeypatch, compiled):
+def test_notes_are_only_for_check_and_errors_for_local_runs(tmp_path, monkeypatch, compiled):
     assert compiled(secret_key("elsewhere", "x")).warnings == ()
     with pytest.raises(Problems) as raised:
         compiled(secret_key("elsewhere", "x"), local=True)
@@ -113,7 +113,7 @@ def test_notes_are_for_check_alone_and_errors_for_a_run_on_this_machine(tmp_path
 
 
 @pytest.mark.parametrize("kind", ["", ", type: Directory", ", type: File"])
-def test_a_host_path_that_is_not_there_is_an_error_on_this_machine(compiled, tmp_path, kind):
+def test_missing_host_path_is_an_error_on_this_machine(compiled, tmp_path, kind):
     text = volume(f"hostPath: {{path: {tmp_path}/missing{kind}}}")
     with pytest.raises(Problems) as raised:
         compiled(text, local=True)
@@ -124,11 +124,11 @@ def test_a_host_path_that_is_not_there_is_an_error_on_this_machine(compiled, tmp
     compiled(text, local=True)
 
 
-def test_a_host_path_that_is_made_need_not_be_there(compiled, tmp_path):
+def test_created_host_path_may_be_missing(compiled, tmp_path):
     compiled(volume(f"hostPath: {{path: {tmp_path}/made, type: DirectoryOrCreate}}"), local=True)
 
 
-def test_the_command_refuses_a_folder_that_is_misspelt(tmp_path, monkeypatch, capsys):
+def test_misspelt_folder_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("p.yaml").write_text(
         "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: t}\nspec:\n  workspaces: [{name: s}]\n"

@@ -72,13 +72,13 @@ NAMES = {
 
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_field_of_the_pod_may_hold_a_name(compiled, field, name):
+def test_fields_of_the_pod_may_contain_names(compiled, field, name):
     text, found = FIELDS[field]
     compilation = compiled(pipeline_run("{" + text.replace("%s", f"$({name})") + "}"))
     assert found(compilation.pod) == NAMES[name]
 
 
-def test_a_binding_of_the_run_may_hold_a_name(compiled):
+def test_bindings_of_the_run_may_contain_names(compiled):
     spec = """\
   workspaces:
   - {name: data, persistentVolumeClaim: {claimName: "c-$(context.pipelineRun.name)"}, subPath: $(context.pipelineRun.namespace)}
@@ -112,7 +112,7 @@ spec: {workspaces: [{name: data}], steps: [{name: s, image: "i:$(context.task.na
 """
 
 
-def test_the_names_of_a_task_run(compiled):
+def test_names_of_a_task_run(compiled):
     embedded = 'taskSpec: {steps: [{name: s, image: "i:$(context.task.name)-$(context.taskRun.name)", script: "$(workspaces.data.path)"}]}'
     for spec, image in ((embedded, "i:once-once"), ("taskRef: {name: referenced}", "i:referenced-once")):
         container = compiled(TASK_RUN % spec).pod["spec"]["containers"][0]
@@ -120,7 +120,7 @@ def test_the_names_of_a_task_run(compiled):
         assert container["volumeMounts"][-1]["subPath"] == "once"
 
 
-def test_a_referenced_task_and_pipeline_have_names_of_their_own(compiled):
+def test_referenced_task_and_pipeline_have_their_own_names(compiled):
     text = """\
 apiVersion: tekton.dev/v1
 kind: PipelineRun
@@ -151,7 +151,7 @@ spec:
     assert images == ["i:outer.t.nightly-7-a", "i:nightly-7-in.nightly-7-in.t.nightly-7-in-b"]
 
 
-def test_each_combination_of_a_matrix_has_a_name_of_its_own(compiled):
+def test_matrix_combinations_have_their_own_names(compiled):
     task = '{steps: [{name: s, image: "i:$(context.taskRun.name)", command: [c]}]}\n      matrix: {params: [{name: x, value: [a, b]}]}'
     compilation = compiled(pipeline_run(task))
     assert [each["image"] for each in compilation.pod["spec"]["containers"]] == [
@@ -164,7 +164,7 @@ def test_each_combination_of_a_matrix_has_a_name_of_its_own(compiled):
 IMAGE = '{steps: [{name: s, image: "i:$(%s)", command: [c]}]}'
 
 
-def test_a_name_that_is_generated_is_told_with_what_works(problems):
+def test_generated_name_is_reported_with_a_remedy(problems):
     text = pipeline_run(IMAGE % "context.pipelineRun.name", name="generateName: nightly-")
     assert problems(text) == [
         "p.yaml:8:43: spec.pipelineSpec.tasks[0].taskSpec.steps[0].image: $(context.pipelineRun.name) is known only when "
@@ -174,7 +174,7 @@ def test_a_name_that_is_generated_is_told_with_what_works(problems):
     ]
 
 
-def test_a_namespace_that_is_not_given_is_told_with_what_works(compiled, problems):
+def test_unknown_namespace_is_reported_with_a_remedy(compiled, problems):
     text = pipeline_run(IMAGE % "context.pipelineRun.namespace").replace(", namespace: builds", "")
     assert problems(text)[0].endswith(
         "$(context.pipelineRun.namespace) is known only when the Pod is created, but this is part of the Pod; give the "
@@ -184,7 +184,7 @@ def test_a_namespace_that_is_not_given_is_told_with_what_works(compiled, problem
         assert compiled(text, **{option: "builds"}).pod["spec"]["containers"][0]["image"] == "i:builds"
 
 
-def test_a_name_may_be_made_when_compiling(compiled):
+def test_name_can_be_generated_when_compiling(compiled):
     text = pipeline_run(IMAGE % "context.pipelineRun.name", name="generateName: nightly-")
     compilation = compiled(text, new_name=lambda prefix: f"{prefix}x7")
     assert compilation.pod["spec"]["containers"][0]["image"] == "i:nightly-x7"
@@ -194,14 +194,14 @@ def test_a_name_may_be_made_when_compiling(compiled):
     assert compilation.plan.document["metadata"] == {"name": "nightly-x7", "namespace": "builds"}
 
 
-def test_a_name_that_was_made_is_a_valid_one_that_nothing_else_has():
+def test_generated_names_are_valid_and_unique():
     names = {generated_name("nightly-") for _ in range(100)}
     assert len(names) > 90
     assert all(name.startswith("nightly-") and len(name) == 13 for name in names)
     assert len(generated_name("n" * 80)) == 63
 
 
-def test_the_pods_of_a_job_are_named_by_the_cluster(problems, compiled):
+def test_pods_of_a_job_are_named_by_the_cluster(problems, compiled):
     workload = Workload("Job")
     assert (
         "is known only when the Pod gets its name"
@@ -221,7 +221,7 @@ LABELS = {"tekton.dev/pipelineRun": "nightly-7", "tekton.dev/pipeline": "nightly
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_the_pod_has_the_labels_that_hold_for_all_its_tasks(compiled, label):
+def test_pod_has_the_labels_shared_by_its_tasks(compiled, label):
     pod = compiled(pipeline_run(env(f"labels['{label}']"))).pod
     assert pod["metadata"]["labels"][label] == LABELS[label]
     assert (
@@ -229,7 +229,7 @@ def test_the_pod_has_the_labels_that_hold_for_all_its_tasks(compiled, label):
     )
 
 
-def test_the_labels_of_a_task_run(compiled):
+def test_labels_of_a_task_run(compiled):
     labels = compiled(TASK_RUN % "taskRef: {name: referenced}").pod["metadata"]["labels"]
     assert {key: value for key, value in labels.items() if key.startswith("tekton.dev/")} == {
         "tekton.dev/taskRun": "once",
@@ -248,13 +248,13 @@ MISSING = {
 
 
 @pytest.mark.parametrize("field", MISSING)
-def test_a_label_that_the_pod_cannot_have_is_told_with_the_reason(problems, field):
+def test_unavailable_label_is_reported_with_the_reason(problems, field):
     (problem,) = problems(pipeline_run(env(field)))
     assert problem.startswith("p.yaml:8:")
     assert problem.endswith(f".valueFrom.fieldRef.fieldPath: {MISSING[field]}")
 
 
-def test_a_label_whose_value_is_not_known_is_told_with_what_works(problems):
+def test_label_with_an_unknown_value_is_reported_with_a_remedy(problems):
     (problem,) = problems(pipeline_run(env("labels['tekton.dev/pipelineRun']"), name="generateName: nightly-"))
     assert problem.endswith(
         "the Pod has no label tekton.dev/pipelineRun, since the run gets its name only with the Pod; use fieldPath: "

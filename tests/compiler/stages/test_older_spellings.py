@@ -1,4 +1,4 @@
-"""v1beta1 as repositories have it, from the file to the Plan (Tekton docs/migrating-v1beta1-to-v1.md)."""
+"""v1beta1 as found in repositories, from the file to the Plan (Tekton docs/migrating-v1beta1-to-v1.md)."""
 
 from __future__ import annotations
 
@@ -70,16 +70,16 @@ def test_older_spellings_work(compiled):
         ),
     ],
 )
-def test_a_cluster_task_is_the_task_of_that_name(compiled, reference, given, expected, note):
+def test_cluster_task_is_the_task_of_that_name(compiled, reference, given, expected, note):
     compilation = compiled(RUN.format(reference) + "---\n".join(TASK.format(kind, f"of-the-{kind}") for kind in given))
     assert greeting(compilation) == expected
     assert [str(each) for each in compilation.warnings] == [note]
 
 
-def test_a_reference_of_v1_may_mean_a_cluster_task_too(compiled):
+def test_v1_reference_may_mean_a_cluster_task(compiled):
     text = RUN.format("kind: ClusterTask").replace("v1beta1", "v1") + TASK.format("Task", "hello")
     assert greeting(compiled(text)) == "hello"
 
 
-def test_a_cluster_task_can_be_run_by_itself(compiled):
+def test_cluster_task_can_be_run_directly(compiled):
     assert greeting(compiled(TASK.format("ClusterTask", "hello"), params=(("image", "busybox"),))) == "hello"

@@ -1,5 +1,5 @@
-"""One cause, one error: what cannot be known because of a reported problem absorbs all that refers to it."""
-# ruff: noqa: E501  # documents and lines are whole, as a person reads them
+"""One cause, one error: references to something unknown because of a reported problem are not further errors."""
+# ruff: noqa: E501  # documents and lines are complete, as users read them
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_what_refers_to_a_task_that_is_not_there_is_no_further_error(problems, broken):
+def test_references_to_an_unknown_task_are_not_further_errors(problems, broken):
     found = problems(READERS.replace("BROKEN", broken))
     assert len(found) == 2, found
     assert found[0].startswith("p.yaml:10:")
@@ -69,7 +69,7 @@ def test_what_refers_to_a_task_that_is_not_there_is_no_further_error(problems, b
     assert all(BROKEN[broken] in line for line in found)
 
 
-def test_a_wrong_param_of_a_task_that_is_not_there_is_an_error_of_its_own(problems):
+def test_wrong_param_of_an_unknown_task_is_a_separate_error(problems):
     broken = (
         "taskRef: {name: nope}, params: [{name: a, value: $(params.typo)}, {name: b, value: $(context.taskRun.name)}]"
     )
@@ -83,7 +83,7 @@ def test_a_wrong_param_of_a_task_that_is_not_there_is_an_error_of_its_own(proble
     ]
 
 
-def test_what_refers_to_the_results_of_a_step_action_that_is_not_there_is_no_further_error(problems):
+def test_references_to_results_of_an_unknown_step_action_are_not_further_errors(problems):
     text = """\
         apiVersion: tekton.dev/v1
         kind: Task
@@ -113,7 +113,7 @@ def test_what_refers_to_the_results_of_a_step_action_that_is_not_there_is_no_fur
         ),
     ],
 )
-def test_a_param_without_a_right_value_is_one_error_wherever_the_pod_needs_it(problems, given, expected):
+def test_param_with_a_wrong_value_is_one_error(problems, given, expected):
     text = f"""\
         apiVersion: tekton.dev/v1
         kind: TaskRun
@@ -144,7 +144,7 @@ def test_a_param_without_a_right_value_is_one_error_wherever_the_pod_needs_it(pr
         ),
     ],
 )
-def test_an_option_that_is_wrong_is_not_also_missing(problems, options, expected):
+def test_wrong_option_is_not_reported_as_missing_too(problems, options, expected):
     text = """\
         apiVersion: tekton.dev/v1
         kind: PipelineRun
@@ -161,9 +161,7 @@ def test_an_option_that_is_wrong_is_not_also_missing(problems, options, expected
     assert line.startswith(expected)
 
 
-def test_errors_come_before_warnings_and_these_before_notes_wherever_they_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_problems_are_sorted_by_severity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     Path("p.yaml").write_text(
         textwrap.dedent("""\
@@ -186,6 +184,6 @@ def test_errors_come_before_warnings_and_these_before_notes_wherever_they_are(
     assert [problem.rule for problem in problems[:2]] == ["remote", "unknown-reference"]
 
 
-def test_of_one_severity_they_are_in_the_order_of_the_file():
+def test_problems_of_one_severity_are_in_file_order():
     later, earlier = (Problem(Position("f", line), "m", "invalid") for line in (2, 1))
     assert sorted([later, earlier]) == [earlier, later]

@@ -1,4 +1,4 @@
-"""Order and cycles of random Pipelines, against what reachability says."""
+"""Order and cycles of random Pipelines, compared to reachability."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EDGES = st.sets(st.tuples(st.integers(0, MAX_TASKS - 1), st.integers(0, MAX_TASK
 
 
 def pipeline_task(number: int, edges: set[tuple[int, int, bool]]) -> PipelineTask:
-    """Return Task `number`; an edge (before, after, by a Result or by runAfter) is one of its predecessors."""
+    """Return Task `number`; edges are (before, after, whether by a Result or by runAfter)."""
     before = sorted(edge for edge in edges if edge[1] == number)
     return PipelineTask.model_validate(
         {
@@ -41,7 +41,7 @@ def reachable(edges: set[tuple[int, int]]) -> set[tuple[int, int]]:
 
 
 @given(EDGES)
-def test_order_and_cycles_are_those_of_the_graph(edges):
+def test_order_and_cycles_agree_with_reachability(edges):
     tasks = [(pipeline_task(number, edges), OptionPlace(f"t{number}")) for number in range(MAX_TASKS)]
     orders = order_tasks([task for task, _ in tasks])
     problems = list(order_problems(tasks, orders))
@@ -64,7 +64,7 @@ def test_order_and_cycles_are_those_of_the_graph(edges):
         assert len(set(circle)) == len(circle) - 1
 
 
-def test_of_very_many_names_that_are_none_all_are_told_and_the_first_with_what_is_meant():
+def test_only_the_first_of_many_unknown_names_have_suggestions():
     unknown = [f"biuld-{number}" for number in range(150)]
     task = PipelineTask.model_validate({"name": "t", "taskRef": {"name": "x"}, "runAfter": unknown})
     build = PipelineTask.model_validate({"name": "build", "taskRef": {"name": "x"}})

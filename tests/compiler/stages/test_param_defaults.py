@@ -1,4 +1,4 @@
-"""Defaults that refer to the param around an embedded spec, and defaults that nobody uses (docs/pipelineruns.md)."""
+"""Defaults that refer to a param outside of an embedded spec, and unused defaults (docs/pipelineruns.md)."""
 # ruff: noqa: E501
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def task(declaration: str, use: str) -> str:
 
 
 def command(compilation, task_of, path: str) -> tuple[str, ...]:
-    """Return what the Step runs, evaluated through the scopes of the Pipelines around it."""
+    """Return the command of the Step, evaluated through the scopes of the outer Pipelines."""
     pipeline = compilation.plan.pipeline
     scope = Scope({("params", each.name): each.value for each in pipeline.params})
     names = path.split("/")
@@ -60,7 +60,7 @@ def command(compilation, task_of, path: str) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("where", ["tasks", "finally", "pipelineSpec"])
-def test_a_default_may_be_the_param_around(compiled, task_of, way, where):
+def test_default_may_be_the_outer_param(compiled, task_of, way, where):
     declaration, use, expected = WAYS[way]
     head = f"apiVersion: tekton.dev/v1\nkind: Pipeline\nmetadata: {{name: p}}\nspec:\n{PIPELINE_PARAMS}  tasks:\n"
     spec = task(declaration, use)
@@ -82,7 +82,7 @@ def test_a_default_may_be_the_param_around(compiled, task_of, way, where):
     assert evaluate(inner_task.steps[0].command, scope) == expected
 
 
-def test_what_is_given_wins_over_a_default_that_is_the_param_around(compiled, task_of):
+def test_given_value_overrides_a_default_from_an_outer_param(compiled, task_of):
     text = f"""apiVersion: tekton.dev/v1
 kind: Pipeline
 metadata: {{name: p}}
@@ -108,7 +108,7 @@ spec:
         ("$(params.map.l)$(params.words[0])", "2a"),
     ],
 )
-def test_a_default_may_be_a_part_of_a_param_that_is_given_whole(compiled, task_of, default, expected):
+def test_default_may_be_a_part_of_an_outer_param(compiled, task_of, default, expected):
     text = f"""apiVersion: tekton.dev/v1
 kind: Pipeline
 metadata: {{name: p}}
@@ -126,7 +126,7 @@ spec:
     assert command(compiled(text), task_of, "a") == (expected,)
 
 
-def test_a_task_that_is_referred_to_does_not_see_the_param_around(problems):
+def test_referenced_task_does_not_see_outer_params(problems):
     text = """\
 apiVersion: tekton.dev/v1
 kind: Pipeline
@@ -152,7 +152,7 @@ WRONG_DEFAULTS = {
 
 
 @pytest.mark.parametrize("way", WRONG_DEFAULTS)
-def test_a_default_that_nobody_uses_is_not_looked_at(problems, way):
+def test_unused_default_is_not_checked(problems, way):
     declared = f"{WRONG_DEFAULTS[way]}, {{name: list, type: array, default: [a, b]}}"
     head = "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: t}\nspec:\n"
     unused = f"{head}  params: [{declared}]\n  steps: [{{image: i, command: [c]}}]\n"
@@ -164,7 +164,7 @@ def test_a_default_that_nobody_uses_is_not_looked_at(problems, way):
     assert problems(used, params=(("x", value),)) == []
 
 
-def test_the_keys_of_a_default_that_are_given_are_not_looked_at(problems):
+def test_overridden_keys_of_a_default_are_not_checked(problems):
     text = """\
 apiVersion: tekton.dev/v1
 kind: TaskRun

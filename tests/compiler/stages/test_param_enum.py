@@ -1,4 +1,4 @@
-"""The rules of enums: a row each of Tekton docs/pipelines.md, "Param enum", and of its validation."""
+"""The rules of enums: Tekton docs/pipelines.md, "Param enum", and its validation."""
 # ruff: noqa: E501
 
 from __future__ import annotations
@@ -81,18 +81,18 @@ WRONG = {
 
 
 @pytest.mark.parametrize("way", FINE)
-def test_what_an_enum_allows(problems, way):
+def test_values_that_an_enum_allows(problems, way):
     assert problems(FINE[way]) == []
 
 
 @pytest.mark.parametrize("way", WRONG)
-def test_what_an_enum_does_not_allow(problems, way):
+def test_values_that_an_enum_does_not_allow(problems, way):
     source, expected = WRONG[way]
     assert problems(source) == [expected]
 
 
 @pytest.mark.parametrize("kind", ["taskRef", "finally"])
-def test_the_same_holds_for_a_task_that_is_referred_to_and_for_a_final_one(problems, kind):
+def test_enum_of_referenced_and_finally_tasks(problems, kind):
     source = text("default: v1", GIVEN)
     if kind == "taskRef":
         head, _, spec = source.partition("    taskSpec: ")
@@ -106,7 +106,7 @@ def test_the_same_holds_for_a_task_that_is_referred_to_and_for_a_final_one(probl
 
 
 @pytest.mark.parametrize("value", ["v1", "v3", ""])
-def test_a_value_of_the_run_is_held_against_the_enum_of_the_pipeline(problems, value):
+def test_value_of_the_run_is_checked_by_the_enum_of_the_pipeline(problems, value):
     source = text('enum: ["v1", "v2"], default: v1', GIVEN)
     found = problems(source, params=(("m", value),))
     expected = [f"-p m={value}: the Pipeline 'p' does not allow '{value}' for 'm'; allowed: v1, v2"]

@@ -1,4 +1,4 @@
-"""Which value a Task sees, for every way in which the places that can give one do or do not (Tekton docs/pipelineruns.md)."""
+"""The value that a Task sees, for every combination of sources of a param (Tekton docs/pipelineruns.md)."""
 # ruff: noqa: E501
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ EVERY_WAY = [
 
 
 def expected(ways: frozenset[str]) -> str | None:
-    """Return the value that wins, None if there is none; written down without a look at the compiler."""
+    """Return the value that takes precedence, None if there is none; written independently of the compiler."""
     order = ["pipeline task", *(["run", "pipeline"] if "embedded" in ways else []), "task"]
     return next((place for place in order if place in ways), None)
 
 
 def text(ways: frozenset[str]) -> str:
-    """Return a run whose places give the param ``x`` their own names as value."""
+    """Return a run whose sources set the param ``x`` to their own names."""
     task = f"{{params: [{{name: x{', default: task' if 'task' in ways else ''}}}], steps: [{{image: i, script: echo $(params.x)}}]}}"
     return f"""
         apiVersion: tekton.dev/v1
@@ -50,7 +50,7 @@ def text(ways: frozenset[str]) -> str:
 
 
 @pytest.mark.parametrize("ways", EVERY_WAY, ids=lambda ways: "+".join(sorted(ways)) or "none")
-def test_the_value_that_a_task_sees(compiled, problems, task_of, ways):
+def test_value_seen_by_a_task(compiled, problems, task_of, ways):
     value = expected(ways)
     if value is None:
         name = "a" if "embedded" in ways else "t"

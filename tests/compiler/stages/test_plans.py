@@ -1,4 +1,4 @@
-"""What becomes of small Pipelines: the Plan, and the containers and volumes of the Pod."""
+"""The Plans of small Pipelines, and the containers and volumes of their Pods."""
 # ruff: noqa: E501
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ SCOPES = {
 
 
 @pytest.mark.parametrize("case", SCOPES)
-def test_the_nearest_param_of_an_embedded_task_wins(compiled, task_of, case):
+def test_nearest_param_of_an_embedded_task_wins(compiled, task_of, case):
     given, declared, expected = SCOPES[case]
     compilation = compiled(
         run(f"""
@@ -68,7 +68,7 @@ pipelineSpec:
     assert container["image"] == (expected if expected == "task" else "run")
 
 
-def test_an_unknown_param_hides_one_of_the_same_name_around(problems):
+def test_unknown_param_hides_an_outer_param(problems):
     text = run("""
 params: [{name: x, value: run}]
 pipelineSpec:
@@ -132,7 +132,7 @@ def test_objects_are_completed_key_by_key(compiled, task_of):
     assert [each["image"] for each in compilation.pod["spec"]["containers"]] == ["u:v1-1", "other:dev-1"]
 
 
-def test_values_of_params_may_hold_variables_of_their_task(compiled, task_of):
+def test_param_values_may_contain_variables_of_their_task(compiled, task_of):
     compilation = compiled(
         run("""
 workspaces: [{name: source, emptyDir: {}}]
@@ -147,7 +147,7 @@ pipelineSpec:
     assert task_of(compilation, "a").params == (Param("directory", "/workspace/source/src of run-a"),)
 
 
-def test_values_of_params_may_hold_the_number_of_the_attempt(compiled, task_of):
+def test_param_values_may_contain_the_number_of_the_attempt(compiled, task_of):
     compilation = compiled(
         run("""
 pipelineSpec:
@@ -163,7 +163,7 @@ pipelineSpec:
     assert compilation.warnings == ()
 
 
-def test_options_take_precedence_and_are_told(compiled):
+def test_options_take_precedence_and_are_in_the_document(compiled):
     compilation = compiled(
         run("""
 params: [{name: list, value: [a]}, {name: text, value: a}]
@@ -180,7 +180,7 @@ pipelineSpec:
     ]
 
 
-def test_a_run_is_made_for_a_bare_task(compiled):
+def test_run_is_generated_for_a_bare_task(compiled):
     compilation = compiled(
         """
         apiVersion: tekton.dev/v1
@@ -265,12 +265,12 @@ MERGES = {
 
 
 @pytest.mark.parametrize("case", MERGES)
-def test_the_step_template_completes_a_step(case):
+def test_step_template_completes_a_step(case):
     template, step, expected = MERGES[case]
     assert merge_template(template, step) == expected
 
 
-def test_environment_that_is_known_too_late_moves_with_what_expands_it(compiled, task_of, container_of):
+def test_late_environment_moves_with_its_users(compiled, task_of, container_of):
     compilation = compiled("""
         apiVersion: tekton.dev/v1
         kind: Task
@@ -302,7 +302,7 @@ def test_environment_that_is_known_too_late_moves_with_what_expands_it(compiled,
     )
 
 
-def test_volumes_are_shared_if_they_are_the_same_thing(compiled):
+def test_equal_volumes_are_shared(compiled):
     compilation = compiled(
         run("""
 pipelineSpec:
@@ -328,7 +328,7 @@ pipelineSpec:
 # Workspaces
 
 
-def test_workspaces_are_mounted_where_they_belong(compiled, task_of, container_of):
+def test_mount_paths_of_workspaces(compiled, task_of, container_of):
     compilation = compiled("""
         apiVersion: tekton.dev/v1
         kind: PipelineRun
@@ -398,7 +398,7 @@ def test_workspaces_are_mounted_where_they_belong(compiled, task_of, container_o
     assert ("workspaces.cache.bound", "false") in compilation.plan.pipeline.variables
 
 
-def test_embedded_tasks_see_the_workspaces_around_them(compiled, task_of):
+def test_embedded_tasks_see_outer_workspaces(compiled, task_of):
     compilation = compiled(
         run("""
 workspaces: [{name: shared, emptyDir: {}}, {name: other, emptyDir: {}}]
@@ -418,7 +418,7 @@ pipelineSpec:
 
 
 def matrix_run(matrix: str, step: str, *, metadata: str = "{}") -> str:
-    """Return a run of one Task with a matrix, after a Task that has an array as Result."""
+    """Return a run of a Task with a matrix, after a Task with an array Result."""
     return run(f"""
 pipelineSpec:
   tasks:
@@ -435,7 +435,7 @@ pipelineSpec:
 STATIC = "{params: [{name: os, value: [linux, mac]}], include: [{name: i, params: [{name: os, value: mac}, {name: url, value: u}]}]}"
 
 
-def test_a_matrix_has_a_slot_for_each_combination(compiled, task_of):
+def test_matrix_has_a_slot_for_each_combination(compiled, task_of):
     task = task_of(compiled(matrix_run(STATIC, "{name: s, image: i, script: $(params.os)}")), "m")
     assert [slot.name for slot in task.slots] == ["m-0", "m-1"]
     include = MatrixInclude("i", (Param("os", "mac"), Param("url", "u")))
@@ -473,13 +473,13 @@ DYNAMIC = "{params: [{name: os, value: '$(tasks.list.results.all[*])'}]}"
         (STATIC, "{}", {"max_concurrency": 9}, 2),
     ],
 )
-def test_the_number_of_slots(compiled, task_of, matrix, metadata, options, count):
+def test_number_of_slots(compiled, task_of, matrix, metadata, options, count):
     task = task_of(compiled(matrix_run(matrix, "{image: i, script: x}", metadata=metadata), **options), "m")
     assert len(task.slots) == count
     assert task.after == (("list",) if matrix is DYNAMIC else ())
 
 
-def test_a_dynamic_matrix_cannot_choose_images(problems):
+def test_dynamic_matrix_cannot_select_images(problems):
     assert problems(matrix_run(DYNAMIC, '{image: "i:$(params.os)", script: x}')) == [
         "p.yaml:13:25: spec.pipelineSpec.tasks[1].taskSpec.steps[0].image: $(params.os) is known only while running, but "
         "this is part of the Pod, which is made before; use a param of the run, or a fixed value"
@@ -489,7 +489,7 @@ def test_a_dynamic_matrix_cannot_choose_images(problems):
 # StepActions and Sidecars
 
 
-def test_a_step_action_stands_in_for_its_step(compiled, task_of, container_of):
+def test_step_action_replaces_its_step(compiled, task_of, container_of):
     compilation = compiled("""
         apiVersion: tekton.dev/v1beta1
         kind: StepAction
@@ -549,7 +549,7 @@ PROBES = {
 
 
 @pytest.mark.parametrize("probe", PROBES)
-def test_a_sidecar_is_ready_when_its_probe_says_so(compiled, task_of, probe):
+def test_readiness_probe_of_a_sidecar(compiled, task_of, probe):
     compilation = compiled(f"""
         apiVersion: tekton.dev/v1
         kind: Task
@@ -572,7 +572,7 @@ def test_a_sidecar_is_ready_when_its_probe_says_so(compiled, task_of, probe):
 # Pipelines in Pipelines, timeouts, the Pod
 
 
-def test_a_pipeline_stands_in_for_a_task(compiled, task_of):
+def test_nested_pipeline(compiled, task_of):
     compilation = compiled(
         """
         apiVersion: tekton.dev/v1
@@ -620,7 +620,7 @@ def test_a_pipeline_stands_in_for_a_task(compiled, task_of):
     assert images["security-scans-clean-up-unnamed-0"] == "x:r"
 
 
-def test_a_pipeline_cannot_stand_within_itself(problems):
+def test_pipeline_cannot_contain_itself(problems):
     text = """
         apiVersion: tekton.dev/v1
         kind: Pipeline
@@ -659,7 +659,7 @@ pipelineSpec:
 """
 
 
-def test_what_tasks_ask_of_the_pod_is_brought_together(compiled, container_of, task_of):
+def test_pod_settings_of_tasks_are_merged(compiled, container_of, task_of):
     compilation = compiled(
         run(f"""{TWO_TASKS}
 taskRunTemplate:
@@ -688,7 +688,7 @@ taskRunSpecs:
     assert task_of(compilation, "b").timeout == 30
 
 
-def test_what_cannot_be_one_pod_is_refused(problems):
+def test_conflicting_pod_settings_are_refused(problems):
     assert problems(
         run(f"""{TWO_TASKS}
 taskRunTemplate: {{serviceAccountName: builder}}
@@ -706,7 +706,7 @@ taskRunSpecs:
     ]
 
 
-def test_the_pod_holds_the_plan(compiled):
+def test_pod_contains_the_plan(compiled):
     compilation = compiled(matrix_run(STATIC, '{name: s, image: "i:$(params.os)", script: x}'))
     assert plan_of(compilation.pod) == compilation.plan
 

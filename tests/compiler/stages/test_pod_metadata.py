@@ -1,4 +1,4 @@
-"""Labels and annotations of the Pod: whose they are, and who wins."""
+"""Labels and annotations of the Pod: their sources and their precedence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ spec: {steps: [{name: s, image: i, script: x}]}
 """
 
 
-def test_those_of_the_run_win_over_those_of_its_pipeline(compiled):
+def test_metadata_of_the_run_overrides_the_pipeline(compiled):
     compilation = compiled(
         """\
         apiVersion: tekton.dev/v1
@@ -34,7 +34,7 @@ def test_those_of_the_run_win_over_those_of_its_pipeline(compiled):
     assert "kubectl.kubernetes.io/last-applied-configuration" not in metadata["annotations"]
 
 
-def test_those_of_a_task_are_those_of_the_pod_of_its_task_run_alone(compiled):
+def test_metadata_of_a_task_is_only_for_its_task_run(compiled):
     head = "apiVersion: tekton.dev/v1\nkind: {}\nmetadata: {{name: r}}\nspec: {}\n"
     task_run = compiled(head.format("TaskRun", "{taskRef: {name: t}}") + TASK)
     in_pipeline = compiled(
@@ -45,7 +45,7 @@ def test_those_of_a_task_are_those_of_the_pod_of_its_task_run_alone(compiled):
         assert "of-task" not in in_pipeline.pod["metadata"][kind]
 
 
-def test_what_is_meant_for_the_pod_of_one_task_is_on_the_one_pod(compiled):
+def test_task_run_specs_metadata_is_on_the_pod(compiled):
     compilation = compiled("""\
         apiVersion: tekton.dev/v1
         kind: PipelineRun

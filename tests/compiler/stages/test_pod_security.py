@@ -1,4 +1,4 @@
-"""`--pod-security restricted`, held against the standard: what is left open is filled in, what is forbidden refused."""
+"""`--pod-security restricted`, compared to the standard: defaults are added, forbidden values are refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def compiled(run: dict[str, Any], **options: Any) -> Compilation:
 
 
 def rules_broken(run: dict[str, Any], **options: Any) -> set[str]:
-    """Return the rules of the problems that a run has; empty if it can be compiled."""
+    """Return the rules of the problems of a run; empty if it can be compiled."""
     try:
         compiled(run, **options)
     except Problems as error:
@@ -150,7 +150,7 @@ RUNS = st.builds(
 
 @settings(max_examples=150, deadline=None)
 @given(run=RUNS, version=st.sampled_from([KubeVersion(1, 25), KubeVersion(1, 29), KubeVersion(1, 31), NEWEST]))
-def test_the_standard_decides_what_is_refused_and_passes_all_else(run: dict[str, Any], version: KubeVersion) -> None:
+def test_refusals_agree_with_the_standard(run: dict[str, Any], version: KubeVersion) -> None:
     expected = standard.forbidden(compiled(run, kube_version=version).pod, version)
     if expected:
         assert rules_broken(run, kube_version=version, pod_security="restricted") == {"pod-security"}, expected
@@ -160,7 +160,7 @@ def test_the_standard_decides_what_is_refused_and_passes_all_else(run: dict[str,
     assert standard.missing(pod) == []
 
 
-def test_the_standard_itself_tells_of_a_pod_that_nobody_cared_for() -> None:
+def test_standard_rejects_a_plain_pod() -> None:
     pod = compiled(run_of()).pod
     fields = {"allowPrivilegeEscalation", "capabilities.drop", "runAsNonRoot", "seccompProfile"}
     assert {name.partition(": ")[2] for name in standard.missing(pod)} == fields
@@ -168,16 +168,16 @@ def test_the_standard_itself_tells_of_a_pod_that_nobody_cared_for() -> None:
 
 
 @pytest.mark.parametrize("version", [KubeVersion(1, 25), KubeVersion(1, 28), KubeVersion(1, 29), NEWEST], ids=str)
-def test_what_is_monopods_own_always_passes(version: KubeVersion) -> None:
+def test_containers_of_monopod_always_pass(version: KubeVersion) -> None:
     pod = compiled(run_of(), kube_version=version).pod
     own = [each for each in [*pod["spec"]["initContainers"], *pod["spec"]["containers"]]
            if each["name"] in ("coordinator", "install")]  # fmt: skip
-    alone = {**pod, "spec": {**pod["spec"], "initContainers": own[:1], "containers": own[1:]}}
-    assert standard.forbidden(alone, version) == []
-    assert standard.missing(alone) == []
+    bare = {**pod, "spec": {**pod["spec"], "initContainers": own[:1], "containers": own[1:]}}
+    assert standard.forbidden(bare, version) == []
+    assert standard.missing(bare) == []
 
 
-def test_what_is_filled_in_stands_where_it_belongs() -> None:
+def test_default_security_contexts() -> None:
     spec = compiled(run_of(step={"runAsUser": 7}), pod_security="restricted").pod["spec"]
     assert spec["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     by_name = {each["name"]: each["securityContext"] for each in spec["containers"]}
@@ -185,7 +185,7 @@ def test_what_is_filled_in_stands_where_it_belongs() -> None:
     assert by_name == {"a-say": {"runAsUser": 7, **filled_in}, "a-more": filled_in, "a-sidecar-db": filled_in}
 
 
-def test_what_an_author_chose_stays() -> None:
+def test_settings_of_the_author_are_kept() -> None:
     chosen = {"type": "Localhost", "localhostProfile": "p.json"}
     of_pod = {"runAsUser": 5, "seccompProfile": chosen, "fsGroup": 6}
     own = {"capabilities": {"add": ["NET_BIND_SERVICE"], "drop": ["KILL"]}, "runAsNonRoot": True}
@@ -229,7 +229,7 @@ spec:
 """
 
 
-def test_each_is_told_where_it_was_written_and_once(problems: Callable[..., list[str]]) -> None:
+def test_violations_are_reported_once_at_their_position(problems: Callable[..., list[str]]) -> None:
     found = problems(RUN, pod_security="restricted", workspaces=(("w", "hostPath:/srv"),))
     forbids = "which the Pod Security profile 'restricted' forbids; leave it out"
     allows = "configMap, csi, downwardAPI, emptyDir, ephemeral, persistentVolumeClaim, projected, secret"
@@ -244,7 +244,7 @@ def test_each_is_told_where_it_was_written_and_once(problems: Callable[..., list
     ]
 
 
-def test_without_the_option_nothing_is_said_and_nothing_filled_in() -> None:
+def test_without_the_option_nothing_is_reported_or_added() -> None:
     spec = compiled(run_of(step={"privileged": True})).pod["spec"]
     assert "securityContext" not in spec
     assert spec["containers"][0]["securityContext"] == {"privileged": True}

@@ -79,7 +79,7 @@ def matrix_of(fields: str, more: str = "") -> str:
 
 
 @pytest.mark.parametrize("case", SHOWN)
-def test_a_port_that_a_sidecar_seems_to_listen_on_is_a_warning(problems, case):
+def test_clash_of_a_probable_port_is_a_warning(problems, case):
     (line,) = problems(matrix_of(SHOWN[case]))
     assert "warning: " in line
     assert line.endswith(
@@ -96,15 +96,15 @@ def test_a_port_that_a_sidecar_seems_to_listen_on_is_a_warning(problems, case):
         "command: [app], env: [{name: DB_PORT, value: '5432'}]",
     ],
 )
-def test_a_port_that_it_does_not_listen_on_or_that_is_its_own_is_nothing(problems, fields):
+def test_unused_or_private_ports_do_not_clash(problems, fields):
     assert problems(matrix_of(fields)) == []
 
 
 def test_combinations_that_run_one_after_another_share_a_port(problems):
-    alone = "metadata: {annotations: {monopod.dev/max-concurrency: '1'}}, "
-    assert problems(matrix_of(SHOWN["a probe"], alone)) == []
+    in_turn = "metadata: {annotations: {monopod.dev/max-concurrency: '1'}}, "
+    assert problems(matrix_of(SHOWN["a probe"], in_turn)) == []
 
 
-def test_the_port_of_a_well_known_server_is_known():
+def test_port_of_a_well_known_server():
     sidecar = Sidecar(name="db", image="docker.io/library/postgres:16@sha256:1")
     assert [each.port for each in ports_of(sidecar, OptionPlace("db"))] == [5432]

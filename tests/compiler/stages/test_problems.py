@@ -1,5 +1,5 @@
-"""What is said of input that cannot be run: one exact line for each thing that is wrong."""
-# ruff: noqa: E501  # the lines are whole, as a person reads them
+"""Problems of input that cannot be run: one exact line for each mistake."""
+# ruff: noqa: E501  # the lines are complete, as users read them
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ BAD_STEPS = {
 
 
 @pytest.mark.parametrize("fields", BAD_STEPS)
-def test_a_wrong_step_is_told_with_its_place(problems, fields):
+def test_wrong_step_is_reported_at_its_position(problems, fields):
     found = problems(
         step(fields).replace("image: alpine", "image: alpine" if "ref:" not in fields else "displayName: x")
     )
@@ -130,7 +130,7 @@ GOOD_STEPS = [
 
 
 @pytest.mark.parametrize("fields", GOOD_STEPS)
-def test_a_right_step_is_taken_without_a_word(problems, fields):
+def test_valid_step_has_no_problems(problems, fields):
     assert problems(step(fields)) == []
 
 
@@ -157,7 +157,7 @@ BAD_PIPELINES = {
 
 
 @pytest.mark.parametrize("spec", BAD_PIPELINES)
-def test_a_wrong_reference_or_binding_is_told(problems, spec):
+def test_wrong_reference_or_binding_is_reported(problems, spec):
     lines = problems(pipeline(spec, task=TASK.rstrip("-\n") + "\n"))
     prefix = "p.yaml:"
     assert lines == [prefix + line for line in BAD_PIPELINES[spec]]
@@ -213,19 +213,19 @@ BAD_ORDERS = {
 
 
 @pytest.mark.parametrize("case", BAD_ORDERS)
-def test_a_wrong_order_or_result_is_told(problems, case):
+def test_wrong_order_or_result_is_reported(problems, case):
     spec, expected = BAD_ORDERS[case]
     assert problems(pipeline(spec)) == [f"p.yaml:{line}" for line in expected]
 
 
-def test_a_request_above_its_limit_is_told_where_it_is_written(problems):
+def test_request_above_its_limit_is_reported_at_its_position(problems):
     fields = "script: x\ncomputeResources: {requests: {memory: 2Gi, cpu: 1}, limits: {memory: 1Gi, cpu: 1000m}}\n"
     assert problems(step(fields)) == [
         "p.yaml:16:43: spec.steps[0].computeResources.requests.memory: 2Gi is above the limit of 1Gi, which Kubernetes refuses; ask for at most the limit"
     ]
 
 
-def test_all_problems_are_told_at_once(problems):
+def test_all_problems_are_reported_at_once(problems):
     spec = f"""
         params: [{{name: version}}, {{name: tag}}]
         workspaces: [{{name: code}}]
@@ -299,7 +299,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("case", OPTIONS)
-def test_a_wrong_option_is_told(problems, case):
+def test_wrong_option_is_reported(problems, case):
     options, expected = OPTIONS[case]
     options = {"params": (), **options}
     options["params"] = (("version", "1"), ("repo", "url:x"), *options["params"])
@@ -330,13 +330,13 @@ UNSUPPORTED = {
 
 
 @pytest.mark.parametrize("spec", UNSUPPORTED)
-def test_what_one_pod_cannot_do_is_refused_by_name(problems, spec):
+def test_features_that_one_pod_cannot_have_are_refused(problems, spec):
     text = f"apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {{name: t}}\nspec: {{{spec}}}\n"
     assert [line.partition(": ")[2] for line in problems(text)] == [UNSUPPORTED[spec]]
 
 
 @pytest.mark.parametrize("status", ["Cancelled", "CancelledRunFinally", "StoppedRunFinally", "PipelineRunPending"])
-def test_a_run_that_is_not_to_run_is_refused(problems, status):
+def test_pending_run_is_refused(problems, status):
     spec = f"{{status: {status}, pipelineSpec: {{tasks: [{{name: a, {NOOP}}}]}}}}"
     text = f"apiVersion: tekton.dev/v1\nkind: PipelineRun\nmetadata: {{name: r}}\nspec: {spec}\n"
     assert problems(text) == [
@@ -344,7 +344,7 @@ def test_a_run_that_is_not_to_run_is_refused(problems, status):
     ]
 
 
-def test_what_is_no_input_is_named(problems):
+def test_files_without_a_run_are_named(problems):
     workflow = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: w}\n"
     assert problems(workflow + "---\n" + workflow.replace("name: w", "name: v")) == [
         "p.yaml:1:1: this is an Argo Workflow; monopod runs Tekton Pipelines: write its templates as Tasks of a Pipeline"
@@ -356,21 +356,21 @@ def test_what_is_no_input_is_named(problems):
     ]
 
 
-def test_several_things_to_run_are_named(problems):
+def test_several_candidates_to_run_are_named(problems):
     found = problems(TASK + "---\n" + TASK.replace("name: build}", "name: test}"))
     assert [line.partition(": ")[2] for line in found] == [
         "the files define several runs (Task 'build', Task 'test'); choose one with --name"
     ]
 
 
-def test_a_workspace_of_a_bare_task_that_is_not_bound_is_noted(problems):
+def test_unbound_workspace_of_a_bare_task_is_a_warning(problems):
     assert problems(TASK, params=(("version", "1"), ("repo", "url:x"))) == [
         "p.yaml:13:5: warning: spec.workspaces[0]: nothing is bound to the Workspace 'source', so it is an emptyDir; bind "
         "something with -w source=…"
     ]
 
 
-def test_a_reference_to_an_undeclared_workspace_stays_as_text(compiled):
+def test_reference_to_an_undeclared_workspace_stays_as_text(compiled):
     compilation = compiled(
         """\
         apiVersion: tekton.dev/v1
@@ -394,7 +394,7 @@ def test_a_reference_to_an_undeclared_workspace_stays_as_text(compiled):
     ]
 
 
-def test_a_resolver_cannot_be_text_that_stays(problems):
+def test_resolver_cannot_be_text_that_stays(problems):
     lines = problems(
         """\
         apiVersion: tekton.dev/v1

@@ -1,4 +1,4 @@
-"""The first line of a script that no kernel can start is an error when compiling."""
+"""An interpreter line that the kernel cannot start is an error when compiling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
     ],
 )
 @pytest.mark.parametrize("user", ["steps", "sidecars"])
-def test_an_interpreter_that_cannot_start_is_an_error(problems, line, expected, user):
+def test_interpreter_that_cannot_start_is_an_error(problems, line, expected, user):
     both = {"steps": "{name: s, image: i, script: x}", "sidecars": "{name: c, image: i, script: x}"}
     both[user] = both[user].replace("script: x", f'script: "{line}echo"')
     text = (
@@ -31,7 +31,7 @@ def test_an_interpreter_that_cannot_start_is_an_error(problems, line, expected, 
 @pytest.mark.parametrize(
     "line", ["#!/bin/sh\\n", "#! /usr/bin/env -S python3 -u\\n", "#!$(params.shell)\\n", "echo\\r\\n"]
 )
-def test_one_that_may_start_is_taken(problems, line):
+def test_interpreter_that_may_start_is_accepted(problems, line):
     text = (
         "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: t}\n"
         f'spec:\n  params: [{{name: shell, default: /bin/sh}}]\n  steps: [{{image: i, script: "{line}echo"}}]\n'

@@ -1,4 +1,4 @@
-"""The params that each field of a Step with a ``ref`` sees: the Task's, or those of its StepAction (docs/stepactions.md)."""
+"""The params that the fields of a Step with a ``ref`` see: the Task's or its StepAction's (docs/stepactions.md)."""
 # ruff: noqa: E501
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ spec:
 
 
 def step_of(compilation):
-    """Return the one Step of the Plan, its container, and the values of both scopes as the engine has them."""
+    """Return the only Step of the Plan, its container, and the values of both scopes as in the engine."""
     (task,) = compilation.plan.pipeline.tasks
     (container,) = compilation.pod["spec"]["containers"]
     (step,) = task.steps
@@ -83,20 +83,20 @@ OF_THE_ACTION = {
 
 
 @pytest.mark.parametrize("field", OF_THE_STEP)
-def test_a_field_beside_the_ref_sees_the_params_of_the_task(compiled, field):
+def test_fields_beside_the_ref_see_the_params_of_the_task(compiled, field):
     fields, found = OF_THE_STEP[field]
     step, container, values = step_of(compiled(text(f"      {fields}\n"), runtime_image="with-cel:1"))
     assert substitute(found(step, container), values) == "of-the-task"
 
 
 @pytest.mark.parametrize("field", OF_THE_ACTION)
-def test_a_field_of_the_step_action_sees_its_own_params(compiled, field):
+def test_fields_of_a_step_action_see_its_own_params(compiled, field):
     fields, found = OF_THE_ACTION[field]
     step, container, values = step_of(compiled(text("", f"  {fields}\n")))
     assert substitute(found(step, container), values) == "of-the-action"
 
 
-def test_the_step_template_sees_the_params_of_the_task_also_where_it_completes_a_step_action(compiled):
+def test_step_template_sees_the_params_of_the_task_in_a_step_action(compiled):
     template = "    stepTemplate: {env: [{name: T, value: $(params.x)}, {name: E, value: lost}]}\n"
     action = "  image: i\n  command: [c]\n  env: [{name: E, value: $(params.x)}]\n"
     _, container, _ = step_of(compiled(text("", action, template)))
@@ -106,21 +106,21 @@ def test_the_step_template_sees_the_params_of_the_task_also_where_it_completes_a
     ]
 
 
-def test_a_step_that_is_not_a_step_action_has_no_variable_for_its_params(problems):
+def test_step_without_a_ref_has_no_step_params(problems):
     step = "      when: [{input: $(step.params.x), operator: in, values: [a]}]\n"
     assert problems(text(step)) == [
         "p.yaml:11:22: spec.taskSpec.steps[0].when[0].input: $(step.params.x): there is no variable 'step.params.x' here"
     ]
 
 
-def test_a_late_value_in_a_step_action_is_told_as_it_is_written(problems):
+def test_late_value_in_a_step_action_is_quoted_as_written(problems):
     step = "      params: [{name: x, value: $(context.task.retry-count)}]\n"
     assert problems(text(step, "  image: $(params.x)\n  command: [c]\n"))[0].startswith(
         "p.yaml:20:10: spec.image: $(params.x) is known only while running"
     )
 
 
-def test_the_steps_own_resources_policy_and_security_count_beside_a_ref(compiled):
+def test_step_keeps_its_own_fields_beside_a_ref(compiled):
     own = "computeResources: {limits: {cpu: 1}}\n      imagePullPolicy: Always\n      securityContext: {runAsUser: 7}\n"
     _, container, _ = step_of(compiled(text(f"      {own}")))
     assert container["resources"]["limits"] == {"cpu": "1"}
@@ -150,7 +150,7 @@ spec:
 
 
 @pytest.mark.parametrize("value", ["$(params.text[*])", "$(params.text)", "plain"])
-def test_a_string_for_an_object_of_a_step_action_leaves_its_default(compiled, problems, value):
+def test_string_for_an_object_of_a_step_action_keeps_its_default(compiled, problems, value):
     source = STRING_FOR_OBJECT.format(value, "{k: a, l: b}")
     step, _, values = step_of(compiled(source))
     assert substitute(step.command[0], values) == "a"
@@ -160,7 +160,7 @@ def test_a_string_for_an_object_of_a_step_action_leaves_its_default(compiled, pr
     ]
 
 
-def test_a_string_for_an_object_without_a_whole_default_is_an_error(problems):
+def test_string_for_an_object_without_a_complete_default_is_an_error(problems):
     assert (
         "is of type object, but this value is of type string"
         in problems(STRING_FOR_OBJECT.format("plain", "{k: a}"))[0]

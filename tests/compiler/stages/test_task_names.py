@@ -1,9 +1,9 @@
-"""Which Task a PipelineTask means."""
+"""The Task that a PipelineTask refers to."""
 
 from __future__ import annotations
 
 
-def test_name_of_a_task_may_be_a_param_of_the_run(compiled, problems, task_of):
+def test_task_name_may_be_a_param_of_the_run(compiled, problems, task_of):
     text = """\
         apiVersion: tekton.dev/v1
         kind: Pipeline

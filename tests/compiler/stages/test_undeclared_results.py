@@ -1,4 +1,4 @@
-"""Results of Steps that are written by path and not declared."""
+"""Undeclared Results of Steps that are written by path."""
 # ruff: noqa: E501
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ spec:
 """
 
 
-def test_a_result_that_is_written_by_path_counts_as_declared(compiled, problems):
+def test_result_written_by_path_counts_as_declared(compiled, problems):
     text = TASK % ("a", "now", "")
     (task,) = compiled(text).plan.pipeline.tasks
     assert [(each.name, each.type) for each in task.steps[0].results] == [("now", "string")]
@@ -26,12 +26,12 @@ def test_a_result_that_is_written_by_path_counts_as_declared(compiled, problems)
 
 
 @pytest.mark.parametrize(("step", "result"), [("a", "later"), ("b", "now")])
-def test_a_result_that_the_step_does_not_name_is_an_error(problems, step, result):
+def test_result_that_the_step_does_not_mention_is_an_error(problems, step, result):
     (problem,) = problems(TASK % (step, result, ""))
     assert "$(steps.a.results.now): the Step 'a' declares no Result 'now'" in problem
 
 
-def test_a_result_that_is_declared_or_not_used_is_left_as_it_is(compiled):
+def test_declared_and_unused_results_are_not_changed(compiled):
     declared = compiled(
         (TASK % ("a", "now", ", results: [{name: now, type: array}]")).replace(
             "$(steps.a.results.now)", "'$(steps.a.results.now[*])'"

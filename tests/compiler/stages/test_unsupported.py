@@ -1,5 +1,5 @@
-"""What one Pod cannot do is refused, or told, where it is written. (Each field: test_docs_tekton.py.)"""
-# ruff: noqa: E501  # the lines are whole, as a person reads them
+"""Unsupported fields are refused, or reported, at their position. (All fields: test_docs_tekton.py.)"""
+# ruff: noqa: E501  # the lines are complete, as users read them
 
 from __future__ import annotations
 
@@ -86,14 +86,14 @@ def test_fields_without_effect_are_reported(problems, text):
     assert problems(text) == [f"p.yaml:{CASES[text]}"]
 
 
-def test_windows_in_a_step_action_is_told_where_it_is_written(problems):
+def test_windows_script_in_a_step_action_is_reported_at_its_position(problems):
     action = "---\napiVersion: tekton.dev/v1\nkind: StepAction\nmetadata: {name: a}\nspec: {image: i, script: '#!win pwsh'}\n"
     assert problems(task("steps: [{ref: {name: a}}]\n") + action) == [
         f"p.yaml:10:26: spec.script: {_LINUX}; write the script for Linux"
     ]
 
 
-def test_environment_of_a_pod_template_wins_over_that_of_steps_and_is_not_for_sidecars(compiled, container_of):
+def test_pod_template_environment_overrides_steps_but_not_sidecars(compiled, container_of):
     compilation = compiled("""\
         apiVersion: tekton.dev/v1
         kind: TaskRun
@@ -120,7 +120,7 @@ TASK_RUN += "    workspaces: [{name: w}]\n    steps: [{name: s, image: alpine, s
 
 
 @pytest.mark.parametrize("kind", ["PipelineRun", "TaskRun"])
-def test_a_claim_that_is_to_be_kept_is_a_volume_of_the_pod_as_it_is(compiled, kind):
+def test_kept_volume_claim_becomes_an_ephemeral_volume(compiled, kind):
     metadata = "{name: none, labels: {a: b}, annotations: {c: d}}"
     spec = KEPT % SNAPSHOT
     given = f"workspaces: [{{name: w, volumeClaimTemplate: {{metadata: {metadata}, spec: {spec}}}}}]"
@@ -147,7 +147,7 @@ def test_a_claim_that_is_to_be_kept_is_a_volume_of_the_pod_as_it_is(compiled, ki
         ),
     ],
 )
-def test_a_claim_that_no_cluster_would_take_or_mount_is_refused(problems, spec, message):
+def test_invalid_volume_claims_are_refused(problems, spec, message):
     text = run(f"workspaces: [{{name: w, volumeClaimTemplate: {{spec: {spec}}}}}]")
     where = "spec.workspaces[0].volumeClaimTemplate.spec"
     assert problems(text, keep_volume_claims=True) == [f"p.yaml:{message.format(where=where)}"]

@@ -1,5 +1,5 @@
-"""Each mistake has one first line that says what is wrong with what was written, and what to write instead."""
-# ruff: noqa: E501  # documents and lines are whole, as a person reads them
+"""Each mistake has one first line that says what is wrong and what to write instead."""
+# ruff: noqa: E501  # documents and lines are complete, as users read them
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ IN_PIPELINES = {
         f"tasks: [{{name: a, taskSpec: {{steps: [{{image: i, script: x}}]}}}}, {{name: b, displayName: $(tasks.a.results.q), {TASK}}}]",
         "$(tasks.a.results.q): the Task 'a' has no Result 'q'",
     ),
-    "a misspelt field instead of one that is needed": (
+    "a misspelt field instead of a required field": (
         "tasks: [{name: a, taskSpec: {step: [{image: i, script: x}]}}]",
         "5:32: spec.tasks[0].taskSpec.step: unknown field (did you mean 'steps'?)",
     ),
@@ -80,7 +80,7 @@ IN_PIPELINES = {
 
 
 @pytest.mark.parametrize("case", IN_PIPELINES)
-def test_one_line_says_what_is_wrong_in_a_pipeline(problems, case):
+def test_mistake_in_a_pipeline_has_one_line(problems, case):
     spec, expected = IN_PIPELINES[case]
     (line,) = problems(PIPELINE + spec.replace("TASK", TASK))
     assert line.removeprefix("p.yaml:").startswith(expected) or line.endswith(expected), line
@@ -96,7 +96,7 @@ IN_STEPS = {
 
 
 @pytest.mark.parametrize("script", IN_STEPS)
-def test_one_line_says_what_is_wrong_with_a_reference_to_a_step(problems, script):
+def test_mistake_in_a_step_reference_has_one_line(problems, script):
     text = f"""\
         apiVersion: tekton.dev/v1
         kind: Task
@@ -126,7 +126,7 @@ def test_one_line_says_what_is_wrong_with_a_reference_to_a_step(problems, script
         ("true &&\n  false ||", "line 2, column 11: it ends too early"),
     ],
 )
-def test_cel_that_does_not_parse_is_told_with_its_column(expression, expected):
+def test_cel_syntax_error_has_its_column(expression, expected):
     assert syntax_error(expression) == f"this CEL expression does not parse, at {expected}"
 
 
@@ -142,11 +142,11 @@ def test_cel_that_does_not_parse_is_told_with_its_column(expression, expected):
         "",
     ],
 )
-def test_cel_that_parses_or_may_do_so_with_its_values_is_taken(expression):
+def test_cel_that_can_parse_is_accepted(expression):
     assert syntax_error(expression) is None
 
 
-def test_a_reference_outside_of_quotes_in_cel_is_a_warning_since_tekton_refuses_it(tmp_path, monkeypatch):
+def test_unquoted_reference_in_cel_is_a_warning(tmp_path, monkeypatch):
     when = [
         "$(params.n) > 2",
         "'$(params.n)' == '3' && $(params.n) > 2",
@@ -197,7 +197,7 @@ REMOVED = {
 
 
 @pytest.mark.parametrize("text", REMOVED)
-def test_what_tekton_removed_is_named_with_what_replaced_it(tmp_path, monkeypatch, text):
+def test_removed_fields_are_reported_with_their_replacement(tmp_path, monkeypatch, text):
     (line,) = first_line(tmp_path, monkeypatch, text)
     assert REMOVED[text] in line
 
@@ -212,7 +212,7 @@ MISSPELT = {
 
 
 @pytest.mark.parametrize("text", MISSPELT)
-def test_a_misspelt_api_version_or_kind_is_told_with_what_is_meant(tmp_path, monkeypatch, text):
+def test_misspelt_api_version_or_kind_has_a_suggestion(tmp_path, monkeypatch, text):
     (line,) = first_line(tmp_path, monkeypatch, text + "metadata: {name: t}\nspec: {steps: [{image: i, script: x}]}\n")
     assert line.removeprefix("p.yaml:").startswith(MISSPELT[text])
 
@@ -252,7 +252,7 @@ FOREIGN = {
 }
 
 
-def test_a_custom_task_without_a_name_is_refused_as_such(tmp_path, monkeypatch):
+def test_custom_task_without_a_name_is_refused(tmp_path, monkeypatch):
     spec = "tasks: [{name: a, taskRef: {apiVersion: example.com/v1, kind: Wait}}]\n"
     (line,) = [line for line in first_line(tmp_path, monkeypatch, PIPELINE + spec) if ": note: " not in line]
     assert line.startswith(
@@ -277,7 +277,7 @@ MISSPELT_FIELDS = {
         "tasks: [{name: a, taskSpec: {steps: [{image: i, script: x, env: {A: b}}]}}]",
         "5:67: spec.tasks[0].taskSpec.steps[0].env: expected a list, got a mapping; begin each item with -",
     ),
-    "a field that its mapping needs comes before one that is more alike": (
+    "a required field is suggested before a more similar field": (
         "tasks: [{name: a, taskSpec: {steps: [{image: i, script: x, volumeMounts: [{name: v, path: /v}]}]}}]",
         "5:87: spec.tasks[0].taskSpec.steps[0].volumeMounts[0].path: unknown field (did you mean 'mountPath'?)",
     ),
@@ -306,7 +306,7 @@ MISSPELT_FIELDS = {
 
 
 @pytest.mark.parametrize("case", MISSPELT_FIELDS)
-def test_a_misspelt_field_is_one_error_and_not_also_one_that_is_missing(tmp_path, monkeypatch, case):
+def test_misspelt_field_is_not_reported_as_missing_too(tmp_path, monkeypatch, case):
     spec, line = MISSPELT_FIELDS[case]
     assert first_line(tmp_path, monkeypatch, PIPELINE + spec.replace("TASK", TASK) + "\n") == [f"p.yaml:{line}"]
 
@@ -319,12 +319,12 @@ def test_a_misspelt_field_is_one_error_and_not_also_one_that_is_missing(tmp_path
         ("kind: Task\n", "1:1: the field 'apiVersion' is required"),
     ],
 )
-def test_a_misspelt_api_version_or_kind_of_an_object(tmp_path, monkeypatch, text, line):
+def test_misspelt_api_version_or_kind_of_an_object(tmp_path, monkeypatch, text, line):
     document = text + "metadata: {name: t}\nspec: {steps: [{image: i, script: x}]}\n"
     assert first_line(tmp_path, monkeypatch, document) == [f"p.yaml:{line}"]
 
 
-def test_an_include_that_only_names_combinations_has_an_effect(tmp_path, monkeypatch):
+def test_include_that_only_names_combinations_has_an_effect(tmp_path, monkeypatch):
     include = "include: [{name: old, params: [{name: go, value: a}]}, {params: [{name: go, value: b}]}]"
     spec = f"tasks: [{{name: a, matrix: {{params: [{{name: go, value: [a, b]}}], {include}}}, {TASK}}}]\n"
     spec = spec.replace("{results:", "{params: [{name: go}], results:")
@@ -346,7 +346,7 @@ spec:
 """
 
 
-def test_a_placeholder_in_a_name_is_the_one_cause(tmp_path, monkeypatch):
+def test_placeholder_in_a_name_is_the_only_problem(tmp_path, monkeypatch):
     lines = [line for line in first_line(tmp_path, monkeypatch, PLACEHOLDERS) if ": note: " not in line]
     advice = "; write a value, or render the file first"
     assert lines == [
@@ -357,7 +357,7 @@ def test_a_placeholder_in_a_name_is_the_one_cause(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", FOREIGN)
-def test_a_file_of_another_system_is_recognised_in_one_line(tmp_path, monkeypatch, text):
+def test_file_of_another_system_is_recognised(tmp_path, monkeypatch, text):
     (line,) = first_line(tmp_path, monkeypatch, text)
     assert line.removeprefix("p.yaml:").startswith(FOREIGN[text])
 
@@ -413,7 +413,7 @@ def test_a_document_that_nothing_refers_to_is_named(tmp_path, monkeypatch):
     assert found == ["Pipeline 'p' is not referenced by any run", "StepAction 'loose' is not referenced by any Step"]
 
 
-def test_what_a_trigger_refers_to_is_not_unused_and_tasks_alone_are_not(tmp_path, monkeypatch):
+def test_definitions_used_by_a_trigger_are_not_unused(tmp_path, monkeypatch):
     trigger = (
         "---\napiVersion: triggers.tekton.dev/v1beta1\nkind: TriggerTemplate\nmetadata: {name: t}\n"
         "spec: {resourcetemplates: [{spec: {taskRef: {name: lost}}}]}\n"
@@ -421,5 +421,5 @@ def test_what_a_trigger_refers_to_is_not_unused_and_tasks_alone_are_not(tmp_path
     assert unused(first_line(tmp_path, monkeypatch, UNUSED + trigger)) == [
         "StepAction 'loose' is not referenced by any Step"
     ]
-    alone = UNUSED.split("---\n")
-    assert unused(first_line(tmp_path, monkeypatch, "---\n".join(alone[1:4]))) == []
+    documents = UNUSED.split("---\n")
+    assert unused(first_line(tmp_path, monkeypatch, "---\n".join(documents[1:4]))) == []
