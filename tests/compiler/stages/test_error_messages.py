@@ -232,21 +232,21 @@ def test_other_kinds_are_passed_on(tmp_path, monkeypatch, text):
 
 
 FOREIGN = {
-    "on: push\njobs:\n  build: {runs-on: ubuntu-latest, steps: [{run: make}]}\n": "1:1: this is a GitHub workflow;",
+    "on: push\njobs:\n  build: {runs-on: ubuntu-latest, steps: [{run: make}]}\n": " this is a GitHub workflow;",
     "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {generateName: x-}\nspec: {}\n": "1:1: this is an Argo Workflow;",
-    "stages: [build]\nbuild:\n  script: [make]\n": "1:1: this is a GitLab CI file;",
-    "services:\n  db: {image: postgres}\n": "1:1: this is a docker-compose file;",
-    "version: 2.1\njobs:\n  a: {docker: [{image: x}]}\n": "1:1: this is a CircleCI file;",
-    "trigger: [main]\npool: {vmImage: x}\nsteps: [{script: make}]\n": "1:1: this is an Azure Pipelines file;",
-    "kind: pipeline\ntype: docker\nsteps: [{name: a, image: go}]\n": "1:1: this is a Drone CI file;",
-    "pipelines:\n  default: [{step: {script: [make]}}]\n": "1:1: this is a Bitbucket Pipelines file;",
-    "pipeline {\n  agent any\n  stages { stage('a') { steps { sh 'make' } } }\n}\n": "1:1: this is a Jenkinsfile;",
-    "- {op: replace, path: /spec/tasks/0, value: {name: x}}\n": "1:1: this is a JSON patch; run kustomize build",
-    "resources: [a.yaml, b.yaml]\n": "1:1: this is a kustomization;",
+    "stages: [build]\nbuild:\n  script: [make]\n": " this is a GitLab CI file;",
+    "services:\n  db: {image: postgres}\n": " this is a docker-compose file;",
+    "version: 2.1\njobs:\n  a: {docker: [{image: x}]}\n": " this is a CircleCI file;",
+    "trigger: [main]\npool: {vmImage: x}\nsteps: [{script: make}]\n": " this is an Azure Pipelines file;",
+    "kind: pipeline\ntype: docker\nsteps: [{name: a, image: go}]\n": " this is a Drone CI file;",
+    "pipelines:\n  default: [{step: {script: [make]}}]\n": " this is a Bitbucket Pipelines file;",
+    "pipeline {\n  agent any\n  stages { stage('a') { steps { sh 'make' } } }\n}\n": " this is a Jenkinsfile;",
+    "- {op: replace, path: /spec/tasks/0, value: {name: x}}\n": " this is a JSON patch; run kustomize build",
+    "resources: [a.yaml, b.yaml]\n": " this is a kustomization;",
     "apiVersion: triggers.tekton.dev/v1beta1\nkind: EventListener\nmetadata: {name: x}\n": (
         "1:1: this is an EventListener of Tekton Triggers, which monopod does not run; give a PipelineRun or a Pipeline"
     ),
-    "apiVersion: v2\nname: chart\nversion: 0.1.0\n": "1:1: this is a file of a Helm chart;",
+    "apiVersion: v2\nname: chart\nversion: 0.1.0\n": " this is a file of a Helm chart;",
     "apiVersion: tekton.dev/v1\nkind: Task\nmetadata:\n  name: {{ .Values.name }}\n": "4:9: this is a template of a Helm chart;",
     "apiVersion: tekton.dev/v1\nspec:\n  {{- if .Values.x }}\n  steps: []\n  {{- end }}\n": "3:3: this is a template of a Helm chart;",
 }

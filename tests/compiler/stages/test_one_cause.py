@@ -137,7 +137,7 @@ def test_param_with_a_wrong_value_is_one_error(problems, given, expected):
     [
         ({"params": (("obj", "x"),)}, "-p obj=x: expected an object"),
         ({"params": (("ojb", "k:v"),)}, "-p ojb=k:v: there is no param 'ojb' (did you mean 'obj'?)"),
-        ({"params": (("obj", "k:v"),), "workspaces": (("src", "pvc"),)}, "-w src=pvc: expected emptyDir"),
+        ({"params": (("obj", "k:v"),), "workspaces": (("src", "pvc"),)}, "-w src=pvc: expected ./DIRECTORY, emptyDir"),
         (
             {"params": (("obj", "k:v"),), "workspaces": (("scr", "emptyDir"),)},
             "-w scr=emptyDir: there is no Workspace 'scr'",
