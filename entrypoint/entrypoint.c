@@ -80,6 +80,17 @@ static void fail_start(struct request *request, const char *message, int error)
     request->phase = REPORTING;
 }
 
+/*
+ * Returns room for the end of a request, which must be there before its program can fill the disk. It was reserved when
+ * the request before was started, so that it delays no program.
+ */
+static int take_reserve(void)
+{
+    int taken = self.reserve >= 0 ? self.reserve : reserve_exited();
+    self.reserve = -1;
+    return taken;
+}
+
 static void start_request(struct request *request, int file, int locked, bool wants_mark)
 {
     static struct text name;
@@ -100,6 +111,7 @@ static void start_request(struct request *request, int file, int locked, bool wa
         return;
     }
     request->wants_mark = wants_mark && join_streams();
+    request->reserve = take_reserve();
     int ends[2] = {-1, -1};
     pid_t parent = sys_getpid();
     int result = sys_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
@@ -115,8 +127,7 @@ static void start_request(struct request *request, int file, int locked, bool wa
     request->pid = result;
     if (result < 0)
         fail_start(request, "cannot start a process", result);
-    else
-        request->reserve = reserve_exited(); /* after the fork, so that it delays no program */
+    self.reserve = reserve_exited();
 }
 
 /* Whether a request with a mark has ended but is not reported yet. Until it is, no request may start. */
@@ -604,6 +615,7 @@ static _Noreturn void serve(void)
     make_fifos();
     self.bell = open_fifo("bell", O_RDWR);
     ring_coordinator();
+    self.reserve = reserve_exited();
     for (;;) {
         check_everything();
         wait_for_event();

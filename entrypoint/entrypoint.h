@@ -93,6 +93,7 @@ struct report {
 extern struct self {
     const char *path; /* of the control directory */
     int directory, alive, signals, bell;
+    int reserve;   /* as in a request, for the next one */
     bool is_init; /* PID 1 of its namespace */
     bool sweeping; /* processes are left that cannot be killed (yet): no request may start */
     bool error_logged; /* a malformed `exit` was logged */

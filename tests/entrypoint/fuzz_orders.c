@@ -893,7 +893,7 @@ static void happen(char what, struct span content)
 /* Nothing stays open but what is in use. */
 static void check_descriptors(void)
 {
-    int open = 0, used = self.bell >= 0;
+    int open = 0, used = (self.bell >= 0) + (self.reserve >= 0);
     for (int i = 0; i < DESCRIPTORS; i++)
         open += K.descriptors[i].open;
     for (struct request *request = requests; request < requests + MAX_REQUESTS; request++)
@@ -942,6 +942,7 @@ static void run_loop(struct span events)
     K.code = -1;
     make_fifos();
     self.bell = (int)open_fifo("bell", O_RDWR);
+    self.reserve = reserve_exited();
     if (setjmp(K.left) != 0) {
         check_ends();
         check_descriptors();
@@ -983,7 +984,7 @@ static void begin_anew(void)
     memset(&child, 0, sizeof child);
     memset(requests, 0, sizeof requests);
     initial_environment = environment;
-    self = (__typeof__(self)){.path = "/step", .directory = DIRECTORY, .alive = -1, .signals = SIGNALS, .bell = -1,
+    self = (__typeof__(self)){.path = "/step", .directory = DIRECTORY, .alive = -1, .signals = SIGNALS, .bell = -1, .reserve = -1,
                           .is_init = true, .exit_code = -1, .next = 1, .coordinator_seen = K.now,
                           .orphan_after = DEFAULT_ORPHAN_SECONDS * 1000};
     mark = (__typeof__(mark)){.is_pending = false};

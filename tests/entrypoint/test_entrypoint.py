@@ -1385,8 +1385,15 @@ def test_an_end_that_cannot_be_written_is_tried_again(make_container):
     assert container.end(number)["code"] == "3"
 
 
-def test_a_program_that_fills_the_disk_is_reported_with_its_mark(program, tmp_path, full_disk):
-    """Also one that fills its control directory and takes away what it finds there."""
+SLOW = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=openat:delay_enter=100000")
+"""Delays each file that the entrypoint opens by 0.1 s, but not those of its programs."""
+
+
+@pytest.mark.parametrize("prefix", [(), SLOW], ids=["", "slow"])
+def test_a_program_that_fills_the_disk_is_reported_with_its_mark(program, tmp_path, full_disk, prefix):
+    """Also one that fills its control directory and removes what it finds there, before it is reserved."""
+    if prefix and shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
     container = Container(program, tmp_path)
     full_disk(container.path)
     container.path.chmod(0o777)
@@ -1399,7 +1406,7 @@ def test_a_program_that_fills_the_disk_is_reported_with_its_mark(program, tmp_pa
             f"cd {container.path}; rm -f .??*; cat /dev/zero >full 2>/dev/null; touch 1 2 3 4 5 6 2>/dev/null; exit 3"
         )
         (container.path / "run.1").write_bytes(f"m\0a/bin/sh\0a-c\0a{script}\0.\0".encode())
-        container.start()
+        container.start(prefix=prefix)
         while not (container.path / "exited.1").exists():
             wait_until_readable(ring)
             os.read(ring, 4096)
