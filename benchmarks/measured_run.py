@@ -109,7 +109,7 @@ def kept_folder() -> Iterator[Path]:
 
 def _start(file: str, folder: Path, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [MONOPOD, "run", "--backend", "host", "--keep", "-f", file, "-o", "name", *options],
+        [MONOPOD, "run", "--backend", "host", "--keep", "always", "-f", file, "-o", "name", *options],
         env={**os.environ, "TMPDIR": str(folder)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

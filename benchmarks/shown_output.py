@@ -42,7 +42,7 @@ def run_with_output(pipeline: str, shown: Shown, names: list[str], lines: int) -
         environment |= {"TMPDIR": str(folder), "TERM": "xterm-256color", "LANG": "C.UTF-8"}
         if shown == "in folds":
             environment["GITHUB_ACTIONS"] = "true"
-        command = [MONOPOD, "run", "--backend", "host", "--keep", "-f", file]
+        command = [MONOPOD, "run", "--backend", "host", "--keep", "always", "-f", file]
         data = _output_of(
             [*command, *(["--quiet"] if shown == "not at all" else [])], environment, live=shown == "live"
         )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
     from monopod.compiler.tasks.exchanged_workspaces import ExchangedWorkspace
     from monopod.runner.cancellation import CancelRequest
+    from monopod.runner.display.summary import Outcome
     from monopod.runner.follow.pod_events import Event
     from monopod.runner.follow.usage import ContainerUsage
     from monopod.system.file_transfer import Channel
@@ -95,9 +96,12 @@ class Pod(Protocol):
     def metadata(self) -> Mapping[str, Any]:
         """The metadata of the Pod: its name, namespace and uid, once it was started."""
 
+    def take_outcome(self, outcome: Outcome, *, is_reported: bool) -> None:
+        """Take how the run ended, and whether its coordinator reported it, before the Pod is left."""
+
     @property
     def kept(self) -> str:
-        """Where the kept files or objects are, for a person."""
+        """Where the kept files or objects are, for a person; empty if nothing is kept."""
 
     def logs_command(self, task: str, step: str, container: str) -> str | None:
         """Return a command that shows what a Step of a Task (its label) wrote, after the run; None: nothing is kept."""

@@ -31,6 +31,7 @@ import selectors
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from monopod.runner.backend import DELETED, EVICTED, NOT_STARTED, CancelRequests, RunningPod
@@ -123,6 +124,7 @@ class Run:
         self._is_resumed = False  # resumed after Ctrl-Z; the SIGCONT that follows is not another stop
         self._kill_at: float | None = None  # monotonic time, once the run is over or was killed
         self._kill_was_sent = False
+        self._warned: set[str] = set()
         self._is_silent_again = False  # the coordinator was started again, and has not reported anything since
         self._refusal: str | None = None  # why no coordinator will ever start this run
 
@@ -225,6 +227,12 @@ class Run:
             return self._without_outcome(status)
         return Outcome(finished.status, finished.reason, finished.message)
 
+    def outcome_shown(self, outcome: Outcome) -> Outcome:
+        """Return an outcome as it is shown: a reason that a warning has given is not repeated."""
+        if outcome.reason == NOT_STARTED and self.status.get("message") in self._warned:
+            return replace(outcome, message="the run did not start, for the reason in the warning above")
+        return outcome
+
     def _without_outcome(self, status: Mapping[str, Any]) -> Outcome:
         why = self._refusal or status.get("message") or self._coordinator_end
         if self._refusal is not None or (status.get("reason") == NOT_STARTED and not self._has_started):
@@ -248,6 +256,7 @@ class Run:
             case ContainerNotStarted():
                 self._container_not_started(event)
             case PodWarning(message):
+                self._warned.add(message)
                 self._display.show(RunWarning(time.time(), message))
             case PodFinished(status):
                 self._status = status

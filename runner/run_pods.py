@@ -207,7 +207,8 @@ def follow_pod(
         outcome = run.outcome()
         ended = follower.finished.at if follower.finished else time.time()
         context = failure_context(plan, _what_shows_more(pod, recorder, options))
-        summary = summarize(follower, outcome, ended, pod.kept if options.keep else None, context)
+        pod.take_outcome(outcome, is_reported=follower.finished is not None)
+        summary = summarize(follower, run.outcome_shown(outcome), ended, pod.kept or None, context)
         if recorder is not None:
             recorder.end(outcome, ended)
     finally:

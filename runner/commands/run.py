@@ -68,7 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-record", action="store_true", help="do not record the run for `monopod runs`, `report` and `explain`"
     )
     parser.add_argument(
-        "--keep", action="store_true", help="keep the files of the run, or its Pod, and print where they are"
+        "--keep",
+        choices=("always", "on-failure", "never"),
+        help="when to keep the files of the run, or its Pod in a cluster, and print where they are (default: "
+        "on-failure in a cluster, never on this machine, which has no on-failure)",
     )
     parser.add_argument(
         "--fetch",
@@ -139,6 +142,8 @@ def _misplaced_option(arguments: argparse.Namespace, backend: str) -> str | None
         required = "kubernetes" if option in of_kubernetes else "podman"
         if getattr(arguments, option) not in (None, False) and backend != required:
             return f"--{option.replace('_', '-')} applies only to --backend {required}, not to {backend}"
+    if arguments.keep == "on-failure" and backend != "kubernetes":
+        return f"--keep on-failure applies only to --backend kubernetes, not to {backend}"
     if arguments.fetches and backend == "kubernetes":
         return "--fetch applies only to --backend host and podman, not to kubernetes"
     if arguments.detach and arguments.output in ("json", "yaml"):
@@ -193,7 +198,12 @@ def _run_in_cluster(arguments: argparse.Namespace) -> int:
             if arguments.ttl is not None:
                 options["workload"] = Workload("Job", ttl=arguments.ttl)
             compilations = compile_documents(arguments, discovery.compiler_options, **options)
-            backend = KubernetesBackend(cluster, arguments.start_timeout, makes_jobs=arguments.ttl is not None)
+            backend = KubernetesBackend(
+                cluster,
+                arguments.start_timeout,
+                makes_jobs=arguments.ttl is not None,
+                keeps_failed=arguments.keep in (None, "on-failure"),
+            )
             if arguments.detach:
                 return start_pods(compilations, backend, arguments.output)
             return _run(arguments, compilations, backend)
@@ -232,7 +242,7 @@ def _run(arguments: argparse.Namespace, compilations: Sequence[Compilation], bac
         is_repeatable = "-" not in files
         options = Options(
             arguments.output,
-            arguments.keep,
+            arguments.keep == "always",
             reports.records,
             files,
             reports.write,

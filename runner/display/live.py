@@ -4,7 +4,7 @@ Rules:
 
 - One thread. `refresh` draws what was collected, at most ten times a second and in one write, and only if something
   changed or a clock on the screen advanced. While the terminal is behind (Ctrl-S, a slow line), only output is written.
-- Output lines are never cut or re-wrapped: the terminal wraps them, so they can be copied whole. Lines of parallel
+- Output lines are never cut or wrapped: the terminal wraps them, so they can be copied whole. Lines of parallel
   Tasks are not interleaved (``grouped_output``): one Task's output scrolls by. The last lines of every other Task
   appear below the tree, and the whole output follows as one group when that Task ends.
 - The live view fits the terminal at any size.
@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 import math
+import textwrap
 from collections import deque
 
 from rich.console import Console
@@ -34,6 +35,8 @@ from monopod.schemas.run_events import RunWarning, SidecarFinished, StepFinished
 REDRAW_SECONDS = 0.1
 MOST_PENDING = 256 * 1024
 """Characters of output that are collected at most before they are drawn."""
+_NARROWEST = 20
+"""Columns to which warnings are wrapped at least."""
 LONGEST_TAIL_LINE = 500
 """Characters of a line that are considered for display below the tree."""
 
@@ -81,13 +84,20 @@ class LiveDisplay:
             case TaskFinished() if not shown.will_retry:
                 self._groups.end(self._follower.label(shown.task, shown.index))
             case RunWarning() if selected:
-                self._groups.write_between(self._options.stamp() + self._styled(f"warning: {shown.message}", "yellow"))
+                self._warn(f"warning: {shown.message}")
             case _:
                 pass  # visible in the live view
 
     def notice(self, text: str) -> None:
         """Show a message from the runner itself."""
         self._groups.write_between(self._options.stamp() + self._styled(text, "yellow"))
+
+    def _warn(self, text: str) -> None:
+        """Show a warning, wrapped between words: a cluster's reasons are long."""
+        stamp = self._options.stamp()
+        width = max(self._size.width - len(stamp), _NARROWEST)
+        for line in textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False):
+            self._groups.write_between(stamp + self._styled(line, "yellow"))
 
     def refresh(self, now: float, /) -> float | None:
         """Draw changes, but not too often. Returns in how many seconds to call it again."""

@@ -83,7 +83,7 @@ def summarize(
     start = follower.started
     failures = find_failures(follower, context or FailureContext())
     return Summary(
-        name=follower.name,
+        name=follower.name or str((follower.plan.document.get("metadata") or {}).get("name") or ""),
         outcome=outcome,
         took="" if start is None else duration_in_words(ended - start),
         rows=tuple(_row(task, start or 0.0, ended, outcome, failures) for task in follower.tasks),

@@ -59,6 +59,7 @@ from monopod.system.never_started import LONGEST_MESSAGE
 
 if TYPE_CHECKING:
     from monopod.compiler.tasks.exchanged_workspaces import ExchangedWorkspace
+    from monopod.runner.display.summary import Outcome
     from monopod.system.file_transfer import Channel
 
 _PIECE = 65536
@@ -262,10 +263,13 @@ class HostPod:
             return []
         return [sys.executable, "-P", "-m", enter_sandbox.__name__, str(sandbox)]
 
+    def take_outcome(self, outcome: Outcome, *, is_reported: bool) -> None:
+        """Do nothing: the outcome does not decide what is kept."""
+
     @property
     def kept(self) -> str:
-        """The state directory, which stays with ``keep``."""
-        return self.state_directory
+        """The state directory, if it stays."""
+        return self.state_directory if self.keep else ""
 
     def _say(self, kind: str, **fields: Any) -> None:
         if self._channel is not None and not self.is_finished:

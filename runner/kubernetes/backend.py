@@ -16,17 +16,26 @@ class KubernetesBackend:
     """Runs Pods in a cluster; with `makes_jobs` it creates Jobs, which create the Pods.
 
     ``start_timeout``: how long, in seconds, something may keep a container from starting (`PodObservation`).
+    ``keeps_failed``: the Pod of a run that has failed is kept.
     """
 
     name = "kubernetes"
     notice = ""
 
-    def __init__(self, cluster: Cluster, start_timeout: float | None = None, *, makes_jobs: bool = False) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        start_timeout: float | None = None,
+        *,
+        makes_jobs: bool = False,
+        keeps_failed: bool = False,
+    ) -> None:
         self.cluster = cluster
         self._makes_jobs = makes_jobs
+        self._keeps_failed = keeps_failed
         self._start_timeout = start_timeout
 
     def pod(self, compilation: Compilation, *, keep: bool) -> KubernetesPod:
         """Return the Pod of a compiled run, not yet created."""
         kind = JobPod if self._makes_jobs else KubernetesPod
-        return kind(self.cluster, compilation, self._start_timeout, keep=keep)
+        return kind(self.cluster, compilation, self._start_timeout, keep=keep, keeps_failed=self._keeps_failed)

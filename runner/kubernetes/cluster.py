@@ -73,6 +73,11 @@ class Cluster:
         context = [] if self._context is None else ["--context", self._context]
         return shlex.join([*program_name(), name, pod.name, *words, "-n", pod.namespace, *context])
 
+    def kubectl(self, *words: str, namespace: str) -> str:
+        """Return a command of kubectl for this cluster, for the user to type."""
+        context = [] if self._context is None else ["--context", self._context]
+        return shlex.join(["kubectl", *words, "-n", namespace, *context])
+
     def version(self) -> KubeVersion:
         """Return the version of Kubernetes. Raises BackendUnavailableError, with a message for people."""
         try:

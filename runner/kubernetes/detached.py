@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monopod.compiler.compilation import Compilation
+    from monopod.runner.display.summary import Outcome
     from monopod.runner.kubernetes.backend import KubernetesBackend
 
 
@@ -74,6 +75,9 @@ class AttachedPod:
         """Start to follow it."""
         self._followed = FollowedPod(self._existing.cluster, self._existing.plan, self._existing.pod)
         return self._followed
+
+    def take_outcome(self, outcome: Outcome, *, is_reported: bool) -> None:
+        """Do nothing: the Pod stays."""
 
     @property
     def metadata(self) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from typing import Any
 
 from monopod.compiler.pod.assembly import COORDINATOR
 from monopod.runner.follow.pod_events import Event
+from monopod.runner.kubernetes import pod_states
 from monopod.runner.kubernetes.answers import About, Request, about
 from monopod.runner.kubernetes.api_errors import ApiError, describe
 from monopod.runner.kubernetes.cluster import Cluster, CommandFailedError, PodName, UnreachableError
@@ -114,6 +115,16 @@ class FollowedPod:
     def is_unknown(self) -> bool:
         """Whether it is unknown how the run ended, or whether it has."""
         return self._observation.is_unknown
+
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether the Pod is there, and nothing requires its deletion."""
+        return not (self._observation.is_deleted or self._observation.must_be_deleted)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every container of the Pod has ended for good, as far as it was followed."""
+        return pod_states.is_over(self._observation.pod)
 
     def warn(self, text: str) -> None:
         """Report a warning with the next events."""

@@ -32,7 +32,9 @@ class JobPod(KubernetesPod):
 
     @property
     def kept(self) -> str:
-        """The Job that stays until its TTL is over."""
+        """The Job, which stays until its TTL is over, if it is to be named."""
+        if not self._keep:
+            return ""
         assert self._job is not None
         return f"Job '{self._job['metadata']['name']}' in namespace '{self._namespace}' until its TTL is over"
 

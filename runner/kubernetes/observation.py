@@ -171,6 +171,8 @@ class PodObservation:
         """The Pod as it was seen last."""
         self.is_unknown = False
         """Whether it is unknown how the run ended, or whether it has."""
+        self.must_be_deleted = False
+        """Whether it has to be deleted although it is there: the user may not read how it runs."""
         self._attach_command = attach_command
         self._reads = reads
         self._is_live = is_live
@@ -185,7 +187,7 @@ class PodObservation:
         self._timers = Timers()
         self._logs = LogSet(self._named, is_live=is_live)
         self._starts = StartTroubles(plan, start_timeout, self._timers, is_live=is_live)
-        self._warned: set[object] = set()
+        self._warned: dict[object, str] = {}
         self._unreachable: dict[str, str] = {}  # what is out of reach, and why
         self._is_log_warning_open = False  # that the coordinator's log cannot be read
         self._commands: list[Command] = []
@@ -198,6 +200,11 @@ class PodObservation:
     def is_finished(self) -> bool:
         """Whether `PodFinished` was reported."""
         return self._phase is Phase.FINISHED
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the Pod is gone, or was deleted by this process."""
+        return self._presence.is_gone or self._deletion is not Deletion.NONE
 
     def next_timer(self) -> float | None:
         """Return the monotonic time at which `tick` is to be called; None: only when something happens."""
@@ -452,7 +459,9 @@ class PodObservation:
         """Wait no longer for a container, or the Pod, to start."""
         container = trouble.container
         if container is None or container in (COORDINATOR, INSTALL):
-            self._finish(NOT_STARTED if self._state(COORDINATOR) == "waiting" else "", trouble.text)
+            # the first reason for a container that kubelet tries again has the cause, the later ones may not
+            text = trouble.text if container is None else self._warned.get(trouble.subject, trouble.text)
+            self._finish(NOT_STARTED if self._state(COORDINATOR) == "waiting" else "", text)
             return
         self._starts.given_up.add(container)
         self._add(self._logs.give_up(container))
@@ -512,6 +521,7 @@ class PodObservation:
         why = f"the Pod cannot be followed: {error.in_words()}"
         is_unheard = self._phase is Phase.UNHEARD
         if self._deletes_unheard and is_unheard and about(Request.LOG, error) is About.FORBIDDEN:
+            self.must_be_deleted = True
             self._finish(NOT_FOLLOWED, f"{why}; the Pod is deleted")
         else:
             self._finish_unknown(why, NOT_FOLLOWED)
@@ -563,7 +573,7 @@ class PodObservation:
     def _warn_once(self, text: str | None, key: object = None) -> None:
         key = text if key is None else key
         if text is not None and key not in self._warned:
-            self._warned.add(key)
+            self._warned[key] = text
             self.warn(text)
 
     def _report(self, event: Event) -> None:

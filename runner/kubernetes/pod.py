@@ -5,6 +5,8 @@ Rules:
 - The objects in the run's files are created first, then the Pod, which becomes their owner.
 - When the context is left, the Pod and these objects are deleted, unless they are kept or it is unknown how the run
   ended. monopod does not wait for the deletion to finish.
+- A Pod that is kept although its run never started, or lost its coordinator, is retired first: it must not run later,
+  when a node has room or an image can be pulled. If that fails, it is not kept.
 
 ``following`` follows the Pod in between.
 """
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from monopod.runner.backend import CancelRequests
 from monopod.runner.backend_errors import BackendUnavailableError, PodRefusedError
+from monopod.runner.exit_codes import FAILED
 from monopod.runner.files.attempts import CopyError
 from monopod.runner.kubernetes.answers import Request
 from monopod.runner.kubernetes.api_errors import ApiError, creation_in_words, describe
@@ -32,19 +35,35 @@ if TYPE_CHECKING:
     from monopod.compiler.compilation import Compilation
     from monopod.compiler.tasks.exchanged_workspaces import ExchangedWorkspace
     from monopod.runner.cancellation import CancelRequest
+    from monopod.runner.display.summary import Outcome
     from monopod.system.file_transfer import Channel
 
 
+_RETIRED = "monopod.invalid/this-run-is-over"
+"""The image of a container that must not start any more. No registry can have it (RFC 2606)."""
+_STRATEGIC = "application/strategic-merge-patch+json"
+
+
 class KubernetesPod:
-    """Creates, follows and deletes one Pod in a cluster. It is a `Pod`."""
+    """Creates, follows and deletes one Pod in a cluster. It is a `Pod`.
+
+    With `keeps_failed` the Pod is kept if its run has failed.
+    """
 
     def __init__(
-        self, cluster: Cluster, compilation: Compilation, start_timeout: float | None = None, *, keep: bool
+        self,
+        cluster: Cluster,
+        compilation: Compilation,
+        start_timeout: float | None = None,
+        *,
+        keep: bool,
+        keeps_failed: bool = False,
     ) -> None:
         self._cluster = cluster
         self._compilation = compilation
         self._start_timeout = start_timeout
         self._keep = keep
+        self._keeps_failed = keeps_failed
         self._namespace = compilation.pod["metadata"].get("namespace") or cluster.namespace
         self._objects = ObjectsBeside(cluster, self._namespace)
         self._pod: dict[str, Any] | None = None
@@ -62,6 +81,30 @@ class KubernetesPod:
             is_unknown = self._followed.is_unknown
         if self._pod is not None and not (self._keep or is_unknown):
             self._clean_up()
+
+    def take_outcome(self, outcome: Outcome, *, is_reported: bool) -> None:
+        """Decide whether the Pod is kept."""
+        assert self._followed is not None
+        if outcome.status == "Unknown":
+            return
+        is_wanted = self._keep or (self._keeps_failed and outcome.exit_code == FAILED)
+        self._keep = is_wanted and self._followed.can_be_kept
+        if self._keep and not (is_reported or self._followed.is_over):
+            self._retire()
+
+    def _retire(self) -> None:
+        """Keep the Pod from starting later, or give up keeping it."""
+        metadata, spec = self._created["metadata"], self._created["spec"]
+        first = {"name": spec["initContainers"][0]["name"], "image": _RETIRED}
+        body = {"metadata": {"uid": metadata["uid"]}, "spec": {"activeDeadlineSeconds": 1, "initContainers": [first]}}
+        path = self.name.path
+        try:
+            patiently(Request.CHANGE, lambda: self._cluster.request("PATCH", path, (), body, _STRATEGIC))
+        except (ApiError, UnreachableError) as error:
+            self._keep = False
+            if not is_deleted(error):
+                text = f"{self.name} is not kept, because it might still start: {describe(error)}"
+                print(visible_lines(f"monopod run: {text}"), file=sys.stderr)
 
     def _clean_up(self) -> None:
         """Delete the Pod and the objects beside it; report what could not be deleted."""
@@ -139,8 +182,11 @@ class KubernetesPod:
 
     @property
     def kept(self) -> str:
-        """The Pod that stays with ``keep``."""
-        return str(self.name)
+        """The Pod, if it stays, and how to delete it."""
+        if not self._keep:
+            return ""
+        delete = self._cluster.kubectl("delete", "pod", self.name.name, namespace=self.name.namespace)
+        return f"{self.name}; delete it with: {delete}"
 
     def logs_command(self, task: str, step: str, container: str) -> str | None:  # noqa: ARG002
         """Return the command that prints the log of a Step, if the Pod is kept."""

@@ -72,6 +72,7 @@ from monopod.system.never_started import mark_never_started
 
 if TYPE_CHECKING:
     from monopod.compiler.tasks.exchanged_workspaces import ExchangedWorkspace
+    from monopod.runner.display.summary import Outcome
     from monopod.system.file_transfer import Channel
 
 _ENDED = ("exited", "stopped")
@@ -143,10 +144,13 @@ class PodmanPod:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def take_outcome(self, outcome: Outcome, *, is_reported: bool) -> None:
+        """Do nothing: the outcome does not decide what is kept."""
+
     @property
     def kept(self) -> str:
-        """The directory with the files of the kept Pod, and the name of podman's pod."""
-        return f"{self._directory}, and in podman as the pod {self._name}"
+        """The directory with the files of the Pod, and the name of podman's pod, if they stay."""
+        return f"{self._directory}, and in podman as the pod {self._name}" if self._keep else ""
 
     @property
     def _directory(self) -> str:

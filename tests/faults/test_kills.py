@@ -120,7 +120,7 @@ def test_full_disk_stops_logs_but_not_runs(tmp_path, small_disk, keep):
                     },
                 }
             ),
-            *["--keep"] * keep,
+            *["--keep", "always"] * keep,
         )
         assert ("logs are no longer kept: " in ended.shown) == keep
         assert "said all" in ended.shown

@@ -24,7 +24,7 @@ def file(make, write):
 
 
 def test_run_is_followed_and_its_objects_are_deleted(monopod, api, file):
-    ran = monopod("run", "-f", file, "--context", "test")
+    ran = monopod("run", "-f", file, "--context", "test", "--keep", "never")
     assert ran.code == 1
     lines = ran.out.splitlines()
     assert lines[:4] == [
@@ -145,12 +145,13 @@ def test_kept_volume_claim_is_created_with_the_pod(monopod, api, make, write):
 
 
 def test_kept_pod_is_named_and_can_be_attached_to(monopod, api, file):
-    ran = monopod("run", "-f", file, "--context", "test", "--keep")
-    assert ran.out.endswith("Kept in Pod 'build' in namespace 'ci'\n")
+    ran = monopod("run", "-f", file, "--context", "test", "--keep", "always")
+    kept = "Kept in Pod 'build' in namespace 'ci'; delete it with: kubectl delete pod build -n ci --context test"
+    assert ran.out.endswith(f"{kept}\n")
     api.wait_for(lambda: api.pod()["status"]["phase"] == "Failed")
     attached = monopod("attach", "build", "--context", "test")
     assert attached.code == 1
-    assert sorted([*attached.out.splitlines(), "Kept in Pod 'build' in namespace 'ci'"]) == sorted(ran.out.splitlines())
+    assert sorted([*attached.out.splitlines(), kept]) == sorted(ran.out.splitlines())
     status = monopod("status", "pod/build")
     assert status.code == 0
     assert set(status.out.splitlines()) <= set(ran.out.splitlines())
@@ -162,6 +163,17 @@ def test_kept_pod_is_named_and_can_be_attached_to(monopod, api, file):
     assert "second        act: Error: exit code 3" in story
     assert monopod("logs", "build", "first").out == "one\ntwo\nno newline\n"
     assert monopod("logs", "build", "report/act", "-f").out == "second was Failed\n"
+
+
+@pytest.mark.parametrize("script", ["true", "exit 3"])
+def test_only_the_pod_of_a_failed_run_is_kept(monopod, api, make, write, script):
+    ran = monopod("run", "-f", write(make.run(make.task("only", script))), "--context", "test")
+    if script == "true":
+        assert "Kept in" not in ran.out
+        api.wait_for(lambda: api.objects == {})
+    else:
+        assert "Kept in Pod 'build' in namespace 'ci'; " in ran.out.splitlines()[-1]
+        assert "activeDeadlineSeconds" not in api.pod()["spec"] or api.pod()["spec"]["activeDeadlineSeconds"] > 1
 
 
 def test_detached_run_continues_and_can_be_attached_to(monopod, api, file):

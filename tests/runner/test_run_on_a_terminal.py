@@ -392,7 +392,7 @@ def test_unknown_name_is_reported_before_anything_runs(run):
 
 
 def test_full_output_of_a_kept_run_is_its_log(run):
-    done = run("--keep", "--quiet")
+    done = run("--keep", "always", "--quiet")
     more = re.search(r"full output: less (\S+)", done.stdout)
     with open(more[1]) as log:
         assert log.read() == "test 1 … 日本語\n"

@@ -175,7 +175,7 @@ def test_killed_runner_leaves_no_process(start):
 
 
 def test_kept_files_are_named(start, tmp_path):
-    process = start("echo hello > /workspace/file", "--keep")
+    process = start("echo hello > /workspace/file", "--keep", "always")
     output, _ = process.communicate()
     *_, last = output.splitlines()
     assert last.startswith(f"Kept in {tmp_path / 'state'}/")

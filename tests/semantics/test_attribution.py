@@ -80,7 +80,7 @@ def test_reports_and_kept_logs_agree_and_have_no_marks(host, tmp_path):
         tmp_path / "run.yaml", slots('echo "$(params.item)"; printf "no newline of $(params.item)" >&2; exit 1')
     )
     junit = tmp_path / "junit.xml"
-    lines, code = shown(host, "--keep", "--max-concurrency", "3", "--junit", junit, "-f", file)
+    lines, code = shown(host, "--keep", "always", "--max-concurrency", "3", "--junit", junit, "-f", file)
     assert code == 1
     for item in SLOTS:
         assert lines.count(f"[w[item={item}] : say] {item}") == 1

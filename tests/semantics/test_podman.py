@@ -114,7 +114,7 @@ def test_missing_network_is_reported(podman_backend, pipeline):
 
 def test_kept_pod_is_named_and_has_the_files(podman_backend, pipeline):
     done = subprocess.run(
-        podman_backend.command("-f", pipeline(), "-w", "files=emptyDir", "--keep"),
+        podman_backend.command("-f", pipeline(), "-w", "files=emptyDir", "--keep", "always"),
         env=podman_backend.environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -288,7 +288,15 @@ class ApiServer:
         if key not in self.objects:
             return api_answers.missing(key[0], key[2])
         item = self.objects[key]
+        if change["metadata"].get("uid", item["metadata"]["uid"]) != item["metadata"]["uid"]:
+            text = f'Operation cannot be fulfilled on {key[0]} "{key[2]}": the UID differs'
+            return api_answers.status(409, "Conflict", text, kind=key[0], name=key[2])
         item["metadata"].update(change["metadata"])
+        spec = dict(change.get("spec") or {})
+        for new in spec.pop("initContainers", ()):  # a strategic merge: by name
+            next(each for each in item["spec"]["initContainers"] if each["name"] == new["name"]).update(new)
+        if spec:
+            item["spec"].update(spec)
         return 200, self._store(*key[:2], item, "MODIFIED")
 
     def _is_over(self, item):

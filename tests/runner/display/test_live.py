@@ -15,6 +15,7 @@ from monopod.runner.display.selection import Selection, Source
 from monopod.runner.display.summary import Outcome, summarize
 from monopod.runner.follow.follower import Follower, OutputLine
 from monopod.runner.follow.usage import ContainerUsage, LoadMeter
+from monopod.schemas.run_events import RunWarning
 
 
 class View:
@@ -382,3 +383,13 @@ def test_a_terminal_of_ascii_alone(view, failed_run):
     run.feed(feed[:14])
     assert [row for row in run.terminal.rows if not row.isascii()] == []
     assert "* |- unit-tests         12s  pytest" in run.terminal.rows
+
+
+def test_a_warning_is_wrapped_between_words(view, failed_run):
+    plan, _ = failed_run
+    run = view(plan, 40, 24)
+    run.feed([RunWarning(0.0, "no node takes the Pod: 0/1 nodes are available: 1 Insufficient cpu")])
+    assert run.terminal.text.splitlines()[:2] == [
+        "warning: no node takes the Pod: 0/1",
+        "  nodes are available: 1 Insufficient",
+    ]
