@@ -15,6 +15,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from monopod.schemas.formats.quantity import parse as parse_quantity
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(ROOT.glob("examples/*/*.yaml"))
 PYTHON_CI = ROOT / "examples/python-ci/pipeline.yaml"
@@ -85,6 +87,14 @@ def test_every_example_compiles_to_one_pod_that_the_api_accepts(example: Path):
     pods = [each for each in yaml.safe_load_all(first.output) if each["kind"] == "Pod"]
     assert len(pods) == 1
     kubernetes_validate.validate(pods[0], "1.31", strict=True)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.parent.name)
+def test_every_example_fits_a_node_with_one_cpu_to_spare(example: Path):
+    (pod,) = (each for each in yaml.safe_load_all(command("compile-pipeline", example).output) if each["kind"] == "Pod")
+    containers = [*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]]
+    requests = [each.get("resources", {}).get("requests", {}).get("cpu", "0") for each in containers]
+    assert sum(map(parse_quantity, requests)) <= 1
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.parent.name)

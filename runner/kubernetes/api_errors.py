@@ -17,6 +17,8 @@ _FORBIDDEN = re.compile(
 )
 _POD_SECURITY = re.compile(r'violates PodSecurity "(?P<level>[^":]*)')
 _MISSING_ACCOUNT = re.compile(r'serviceaccount "(?P<name>[^"]*)" not found')
+_EXCEEDED_QUOTA = re.compile(r"exceeded quota: [^,]*, requested: (?P<requested>.*?), used: ")
+_MISSING_FOR_QUOTA = re.compile(r"failed quota: (?P<name>[^:]*): must specify ")
 _LONGEST = 4000
 
 
@@ -112,13 +114,34 @@ def _advice(error: ApiError) -> str:
         return f" (the namespace enforces the Pod Security level {security['level']}: change the Steps that are named)"
     if account := _MISSING_ACCOUNT.search(message):
         return f" (create the ServiceAccount '{account['name']}', or name another in the run)"
-    if "exceeded quota" in message:
-        return " (a ResourceQuota of the namespace; a Pod asks for the peak of what its Steps ask for)"
+    if quota := _quota_advice(message):
+        return f" ({quota})"
     if "admission webhook" in message:
         return " (a policy of the cluster; ask its administrators)"
     if error.reason == "AlreadyExists":
         return " (delete it, or give the run a generateName instead of a name)"
     return ""
+
+
+def _quota_advice(message: str) -> str:
+    """Return what to do about a ResourceQuota; empty if the message is not about one."""
+    if missing := _MISSING_FOR_QUOTA.search(message):
+        return (
+            f"the ResourceQuota '{missing['name']}' wants these of every container: set computeResources in the Steps "
+            "named, or create a LimitRange with default and defaultRequest, which also covers the coordinator"
+        )
+    exceeded = _EXCEEDED_QUOTA.search(message)
+    if exceeded is None:
+        return ""
+    resources = {each.partition("=")[0].strip() for each in exceeded["requested"].split(",")}
+    if resources <= {"pods", "count/pods"}:
+        return "the ResourceQuota counts Pods: delete some that have ended, or raise it"
+    if any(each.startswith("limits.") for each in resources):
+        return "the ResourceQuota counts the limits of all Steps, whenever they run: lower or remove limits"
+    return (
+        "the ResourceQuota counts the peak of what the Steps request at the same time: lower their requests, order "
+        "Tasks with runAfter, limit a matrix with --max-concurrency, or raise the quota"
+    )
 
 
 def _seconds(value: object) -> float | None:

@@ -89,7 +89,26 @@ def test_unauthorized_user(refused, file, api):
             403,
             "Forbidden",
             'pods "build" is forbidden: exceeded quota: small, requested: cpu=4, used: cpu=0, limited: cpu=2',
-            "a ResourceQuota of the namespace",
+            "counts the peak of what the Steps request at the same time: lower their requests",
+        ),
+        (
+            403,
+            "Forbidden",
+            'pods "build" is forbidden: exceeded quota: few, requested: pods=1, used: pods=3, limited: pods=3',
+            "counts Pods: delete some that have ended",
+        ),
+        (
+            403,
+            "Forbidden",
+            'pods "build" is forbidden: exceeded quota: q, requested: limits.cpu=8,pods=1, used: limits.cpu=0,pods=0, '
+            "limited: limits.cpu=4,pods=9",
+            "counts the limits of all Steps, whenever they run",
+        ),
+        (
+            403,
+            "Forbidden",
+            'pods "build" is forbidden: failed quota: q: must specify limits.memory for: a-s,coordinator',
+            "the ResourceQuota 'q' wants these of every container: set computeResources in the Steps named, or create",
         ),
         (
             403,
