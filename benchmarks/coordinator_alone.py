@@ -25,9 +25,10 @@ class Start:
     resident: int
 
 
-def start_coordinator(pipeline: str) -> Start:
+def start_coordinator(pipeline: str, *, carried: bool) -> Start:
     """Compile a Pipeline, create the Pod's directories, start the coordinator and wait for its first `run.1`.
 
+    `carried`: the Pod's own command unpacks the runtime; otherwise the modules are compiled, as in the prebuilt image.
     The first container counts as started: its `alive` is locked here. Raises MeasurementError.
     """
     with written(pipeline) as file:
@@ -45,13 +46,20 @@ def start_coordinator(pipeline: str) -> Start:
         packages.mkdir()
         packages.joinpath("monopod").symlink_to(_PACKAGE)
         try:
-            return _start(root, first / "run.1", coordinator["args"])
+            prebuilt = [sys.executable, "-P", "-S", "-m", "monopod.coordinator", "--root", str(root)]
+            command = _carried(root, coordinator["command"]) if carried else prebuilt
+            return _start(root, first / "run.1", [*command, *coordinator["args"]])
         finally:
             os.close(alive)
 
 
-def _start(root: Path, request: Path, arguments: list[str]) -> Start:
-    command = [sys.executable, "-P", "-S", "-m", "monopod.coordinator", "--root", str(root), *arguments]
+def _carried(root: Path, command: list[str]) -> list[str]:
+    """Return the command of a Pod for another directory than /monopod."""
+    words = [word.replace('main("/monopod"', f"main({str(root)!r}") for word in command[1:]]
+    return [sys.executable, *words, "--root", str(root)]
+
+
+def _start(root: Path, request: Path, command: list[str]) -> Start:
     environment = {**os.environ, "PYTHONPATH": str(root / "packages")}
     began = time.monotonic()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)

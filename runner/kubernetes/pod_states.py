@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 from monopod.compiler.pod.assembly import COORDINATOR, INSTALL
 from monopod.schemas.formats import quantity
 from monopod.schemas.formats.timestamps import from_rfc3339
+from monopod.schemas.run_events import CANNOT_START
 
 Named: TypeAlias = Callable[[str], str]
 """Returns the name of a container for people: ``Step 'compile' of Task 'build'``."""
@@ -121,7 +122,12 @@ def _waiting(status: Mapping[str, Any], reason: str, message: str, image: str, n
         text = f"the image '{image}' of {who} cannot be pulled ({reason}){said}"
         return Trouble(("image", image), name, reason, message, text + _image_advice(name, reason), reason in _HOPELESS)
     if reason == "CrashLoopBackOff":
-        return Trouble(("crash", name), name, reason, message, f"{who} ends again and again: {_last_ending(status)}")
+        never_ran = _last_ended(status).get("reason") == "StartError"
+        text = f"{who} ends again and again: {_last_ending(status)}{_config_advice(name, '') if never_ran else ''}"
+        return Trouble(("crash", name), name, reason, message, text, _was_refused(status))
+    if reason == "PostStartHookError" and name == COORDINATOR:
+        text = f"{who} ended before it was ready: {_last_ending(status)}"
+        return Trouble((reason, name), name, reason, message, text, _was_refused(status))
     text = f"{who} cannot be started ({reason}){said}{_config_advice(name, message)}"
     return Trouble((reason, name), name, reason, message, text)
 
@@ -145,8 +151,18 @@ def _config_advice(name: str, message: str) -> str:
     return ""
 
 
+def _was_refused(status: Mapping[str, Any]) -> bool:
+    """Whether the coordinator ended because it cannot run in this Pod, however often it is started."""
+    return bool(status["name"] == COORDINATOR and _last_ended(status).get("exitCode") == CANNOT_START)
+
+
+def _last_ended(status: Mapping[str, Any]) -> dict[str, Any]:
+    ended: dict[str, Any] = (status.get("lastState") or {}).get("terminated") or {}
+    return ended
+
+
 def _last_ending(status: Mapping[str, Any]) -> str:
-    ended = (status.get("lastState") or {}).get("terminated") or {}
+    ended = _last_ended(status)
     return _ending(ended) if ended else "kubelet does not say why"
 
 

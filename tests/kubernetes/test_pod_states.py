@@ -84,6 +84,29 @@ def test_a_coordinator_that_crashes(waiting):
     )
 
 
+@pytest.mark.parametrize(
+    ("reason", "beginning"),
+    [("PostStartHookError", "ended before it was ready"), ("CrashLoopBackOff", "ends again and again")],
+)
+@pytest.mark.parametrize(("code", "hopeless"), [(2, True), (1, False)])
+def test_refused_coordinator_gives_its_own_reason(waiting, reason, beginning, code, hopeless):
+    ended = {"terminated": {"exitCode": code, "reason": "Error", "message": "the node is arm"}}
+    status = waiting("coordinator", reason, "Exec lifecycle hook ([python3 …]) failed", lastState=ended)
+    (trouble,) = pod_states.troubles(pod(initContainerStatuses=[status]), named)
+    assert trouble.text == f"the coordinator {beginning}: exit code {code} (Error): the node is arm"
+    assert trouble.hopeless is hopeless
+
+
+def test_coordinator_image_without_python(waiting):
+    ended = {"terminated": {"exitCode": 128, "reason": "StartError", "message": "no python3"}}
+    status = waiting("coordinator", "CrashLoopBackOff", "back-off", lastState=ended)
+    (trouble,) = pod_states.troubles(pod(initContainerStatuses=[status]), named)
+    assert trouble.text == (
+        "the coordinator ends again and again: exit code 128 (StartError): no python3; does the image have Python 3.11 "
+        "or later as python3? --runtime-image names another"
+    )
+
+
 def test_unschedulable_pod():
     condition = {
         "type": "PodScheduled",

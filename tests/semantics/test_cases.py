@@ -6,6 +6,7 @@ A case is a file in ``cases/``. Its last document is of the kind Expected:
 - ``steps``: some fields of some Steps. ``output``: the lines of some Steps. ``messages``: parts of
   lines for a person.
 - ``containers``: it shows what only containers can, and is not run on the host. ``root``: on the host it needs root.
+- ``prebuilt``: its coordinator needs the prebuilt image in containers, for CEL.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import pytest
 import tekton_documents
 import yaml
 from finished_run import FinishedRun
+
+from monopod.runner.kubelet.runtime_image import RUNTIME_IMAGE
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +82,8 @@ def test_case_is_the_same_on_every_backend(
 
     def run(backend_name: str) -> FinishedRun:
         backend = make_backend(backend_name)
-        return run_once(f"{name}-{backend_name}", lambda: backend.run("-f", file))
+        image = ["--runtime-image", RUNTIME_IMAGE] if expected.get("prebuilt") and backend_name != "host" else []
+        return run_once(f"{name}-{backend_name}", lambda: backend.run("-f", file, *image))
 
     ran = run(backend_name)
     check(ran, expected)

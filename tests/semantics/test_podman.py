@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from monopod.runner.kubelet.runtime_image import RUNTIME_IMAGE
+
 pytestmark = pytest.mark.slow
 
 PIPELINE = """\
@@ -33,6 +35,7 @@ spec:
           ls /sys/class/net | wc -l
 """
 BUSYBOX = "localhost/monopod-test/busybox:1"
+OTHER_ARCHITECTURE = "arm64" if os.uname().machine != "aarch64" else "amd64"
 
 
 @pytest.fixture
@@ -103,6 +106,31 @@ def test_missing_coordinator_image_is_reported_with_the_option_for_another(podma
     assert (ran.code, ran.output) == (2, "")
     (message,) = [line for line in ran.messages if "localhost/none:1" in line]
     assert "any image with Python 3.11 or later" in message
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--arch", OTHER_ARCHITECTURE], f"the Pod was compiled for {OTHER_ARCHITECTURE}; compile it with --arch "),
+        (["--runtime-image", BUSYBOX], 'exec: "python3": executable file not found'),
+    ],
+)
+def test_reason_why_the_coordinator_cannot_run_is_reported(podman_backend, pipeline, options, reason):
+    ran = podman_backend.run("-f", pipeline(), *options)
+    assert (ran.code, ran.output) == (2, "")
+    (message,) = [line for line in ran.messages if "podman cannot start containers" in line]
+    assert reason in message
+
+
+def test_prebuilt_image_unpacks_nothing(podman_backend, pipeline):
+    command = podman_backend.command("-f", pipeline(), "--runtime-image", RUNTIME_IMAGE, "--keep", "always")
+    done = subprocess.run(command, env=podman_backend.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    kept, name = done.stdout.splitlines()[-1].removeprefix("Kept in ").split(", and in podman as the pod ")
+    assert list(Path(kept).rglob("journal*"))
+    assert not list(Path(kept).rglob("runtime.zip"))
+    podman_backend.podman("pod", "rm", "--force", name)
+    subprocess.run(["rm", "-r", Path(kept).parent], check=True)
 
 
 def test_missing_network_is_reported(podman_backend, pipeline):
