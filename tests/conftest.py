@@ -1,4 +1,4 @@
-"""For all tests: none fails for being slow on a busy machine, none waits for ever, and none leaves records behind."""
+"""For all tests: none fails because a busy machine is slow, none waits forever, and none leaves records behind."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ settings.load_profile("monopod")
 
 LONGER = ("MONOPOD_EVERY_POINT", "MONOPOD_FUZZ_EXAMPLES", "MONOPOD_HOSTILE_RUNS", "MONOPOD_OUTPUT_MIB",
           "MONOPOD_RANDOM_PIPELINES")  # fmt: skip
-"""With one of these a test does as much as it is told to, for as long as that takes."""
+"""Variables that set the number of cases of a test, which may then take any time."""
 
 
 def pytest_configure(config):
@@ -22,9 +22,9 @@ def pytest_configure(config):
 
 
 def _hear_signals():
-    """Let what tests start have every signal, whoever started the tests (``nohup make test``, a CI agent).
+    """Give the processes of tests every signal, even if the caller ignores some (``nohup make test``, a CI agent).
 
-    A handler that does nothing ignores a signal as well, and is not inherited by the programs that tests execute.
+    A handler that does nothing also ignores a signal, but programs that tests execute do not inherit it.
     """
     for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # which Python ignores
         if signal.getsignal(number) == signal.SIG_IGN:

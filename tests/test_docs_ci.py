@@ -1,4 +1,4 @@
-"""docs/ci.md: its scripts are run with a kubectl that takes notes, its objects held against the Kubernetes API."""
+"""docs/ci.md: its scripts run with a kubectl that records calls, its objects are validated with the Kubernetes API."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if verb == "apply":
 elif verb == "create" and "--output" in sys.argv:
     print("job.batch/ci-run-x7k2p")
 elif verb == "logs":
-    print("the story of the run", flush=True)
+    print("the log of the run", flush=True)
     if os.environ.get("CANCELLED"):
         os.kill(os.getppid(), signal.SIGTERM)
         signal.pause()
@@ -111,31 +111,31 @@ def gitlab_script(part: str = "script") -> str:
     ("conditions", "exit_code"),
     [("SuccessCriteriaMet Complete", 0), ("FailureTarget Failed", 1), ("Complete", 0), ("Failed", 1)],
 )
-def test_the_job_of_gitlab_tells_how_the_run_ended(shell: Run, tmp_path: Path, conditions: str, exit_code: int) -> None:
+def test_gitlab_job_has_the_outcome_of_the_run(shell: Run, tmp_path: Path, conditions: str, exit_code: int) -> None:
     done = shell(gitlab_script(), CI_COMMIT_SHA="0" * 40, CONDITIONS=conditions)
     assert done.returncode == exit_code, done.stderr
-    assert done.stdout == "created job.batch/ci-run-x7k2p in ci\nthe story of the run\n"
+    assert done.stdout == "created job.batch/ci-run-x7k2p in ci\nthe log of the run\n"
     job = yaml.safe_load((tmp_path / "monopod-job.yaml").read_text())
     kubernetes_validate.validate(job, "1.29", strict=True)
     assert (job["kind"], job["spec"]["ttlSecondsAfterFinished"]) == ("Job", 86400)
     assert {call[0] for call in notes(tmp_path)} == {"create", "logs", "get"}
 
 
-def test_a_pipeline_that_is_wrong_creates_nothing(shell: Run, tmp_path: Path) -> None:
+def test_wrong_pipeline_creates_nothing(shell: Run, tmp_path: Path) -> None:
     done = shell("sh monopod-job.sh ci -f ci.yaml -p revison=1")
     assert done.returncode == 2
     assert "there is no param 'revison' (did you mean 'revision'?)" in done.stderr
     assert not (tmp_path / "notes").exists()
 
 
-def test_a_job_that_is_cancelled_is_deleted(shell: Run, tmp_path: Path) -> None:
+def test_cancelled_job_is_deleted(shell: Run, tmp_path: Path) -> None:
     done = shell("exec sh monopod-job.sh ci -f ci.yaml", CANCELLED="1")
     assert done.returncode == 128 + signal.SIGINT
     assert notes(tmp_path)[-1] == ["delete", "--namespace", "ci", "job.batch/ci-run-x7k2p", "--wait=false"]
 
 
 @pytest.mark.parametrize(("status", "deleted"), [("canceled", True), ("success", False), ("failed", False)])
-def test_what_gitlab_does_afterwards(shell: Run, tmp_path: Path, status: str, deleted: bool) -> None:
+def test_gitlab_after_script(shell: Run, tmp_path: Path, status: str, deleted: bool) -> None:
     (tmp_path / "monopod-job.name").write_text("job.batch/ci-run-x7k2p\n")
     assert shell(gitlab_script("after_script"), CI_JOB_STATUS=status).returncode == 0
     assert (tmp_path / "notes").exists() == deleted
@@ -143,7 +143,7 @@ def test_what_gitlab_does_afterwards(shell: Run, tmp_path: Path, status: str, de
         assert notes(tmp_path)[0][:4] == ["delete", "--namespace", "ci", "job.batch/ci-run-x7k2p"]
 
 
-def test_the_role_allows_what_the_script_does_and_no_more(shell: Run, tmp_path: Path) -> None:
+def test_role_allows_exactly_what_the_script_does(shell: Run, tmp_path: Path) -> None:
     shell(gitlab_script(), CI_COMMIT_SHA="1")
     shell("exec sh monopod-job.sh ci -f ci.yaml", CANCELLED="1")
     needed = {f"{yaml.safe_load((tmp_path / 'monopod-job.yaml').read_text())['kind'].lower()}s create"}
@@ -152,14 +152,14 @@ def test_the_role_allows_what_the_script_does_and_no_more(shell: Run, tmp_path: 
     assert needed == allowed("monopod-ci")
 
 
-def test_each_object_of_the_page_is_of_a_kind_that_is_held_against_something() -> None:
+def test_all_objects_of_the_page_are_validated() -> None:
     kinds = {each.get("kind", "of GitLab") for each in OBJECTS}
     assert kinds == {"ServiceAccount", "Role", "RoleBinding", "PipelineRun", "of GitLab"}
     assert sum(each.get("kind") == "PipelineRun" for each in OBJECTS) == 1
     assert sum("pipeline" in each for each in OBJECTS) == 1
 
 
-def test_the_shell_lines_of_the_page_run(shell: Run, tmp_path: Path) -> None:
+def test_shell_lines_of_the_page_run(shell: Run, tmp_path: Path) -> None:
     lines = [text for kind, text in BLOCKS if kind == "sh"]
     done = shell("git init -q . && mkdir deploy\n" + "\n".join(lines))
     assert done.returncode == 0, done.stderr
@@ -177,7 +177,7 @@ def test_kubernetes_accepts_all_objects(version: str) -> None:
             kubernetes_validate.validate(each, version, strict=True)
 
 
-def test_a_hook_of_argo_cd_is_a_job_with_its_annotations(shell: Run, tmp_path: Path) -> None:
+def test_argo_cd_hook_is_a_job_with_its_annotations(shell: Run, tmp_path: Path) -> None:
     (run,) = (each for each in OBJECTS if each.get("kind") == "PipelineRun")
     (tmp_path / "hook.yaml").write_text(yaml.safe_dump(run))
     done = shell("monopod compile -f hook.yaml --kind Job --namespace ci")

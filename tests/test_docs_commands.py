@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 RECORD = os.environ.get("MONOPOD_RECORD_DOCS")
 ELSEWHERE = {
     "docs/ci.md": "tests/test_docs_ci.py runs its scripts with a kubectl that records its calls",
-    "docs/rules.md": "tests/test_docs_rules.py runs its examples, each of which breaks its rule",
+    "docs/rules.md": "tests/test_docs_rules.py runs its examples, and each breaks its rule",
 }
 NOT_RUN: dict[str, dict[str, str]] = {
     "README.md": {
@@ -123,7 +123,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman | str]:
     """Return podman with the images of the pages, or why there is none."""
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     base = tmp_path_factory.getbasetemp()
-    try:  # the images are those of tests/semantics
+    try:  # the images of tests/semantics
         with shared_podman(base.parent if worker else base, f"{worker or 'main'}-docs") as made:
             yield made
     except NoContainersError as error:
@@ -150,7 +150,7 @@ def session(api: ApiServer, tmp_path: Path) -> Session:
     return session
 
 
-def test_commands_that_do_not_run_are_in_the_pages():
+def test_listed_commands_are_in_the_pages():
     for page, commands in NOT_RUN.items():
         for start in commands:
             assert any(each.text.startswith(start) for each in SHOWN[page]), f"{page} does not show {start}"
@@ -162,7 +162,7 @@ def text_of(node: ast.expr) -> str:
     match node:
         case ast.Constant(str(value)):
             return value
-        case ast.FormattedValue(ast.Call(_, [ast.Constant(str(value)), *_])):  # a function that begins with it
+        case ast.FormattedValue(ast.Call(_, [ast.Constant(str(value)), *_])):  # a function that starts with it
             return f"{value}…"
         case ast.JoinedStr(values):
             return "".join(text_of(each) or "…" for each in values)
@@ -172,7 +172,7 @@ def text_of(node: ast.expr) -> str:
 
 
 def test_explained_messages_are_messages_of_the_program():
-    """Each is part of one text of the program, with a value in place of each …"""
+    """Each is part of one text of the program, with a value for each …"""
     folders = [ROOT / name for name in ("compiler", "coordinator", "runner", "schemas", "system")]
     nodes = [
         node for folder in folders for path in folder.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))
@@ -189,7 +189,7 @@ def test_explained_messages_are_messages_of_the_program():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in SHOWN if SHOWN[page] and page not in ELSEWHERE])
-def test_the_commands_of_a_page_print_what_it_shows(page: str, session: Session, request: pytest.FixtureRequest):
+def test_commands_of_a_page_print_what_it_shows(page: str, session: Session, request: pytest.FixtureRequest):
     for command in BEFORE.get(page, ()):
         session.run(command)
         assert session.last == 0, command
@@ -236,8 +236,8 @@ def is_whole(screen: Screen) -> bool:
 
 
 @pytest.mark.slow
-def test_the_live_view_is_the_one_on_the_page(session: Session, tmp_path: Path):
-    """That of `make demo` on a terminal of 80 columns. Parallel Steps wait until the view is complete."""
+def test_live_view_matches_the_page(session: Session, tmp_path: Path):
+    """The view of `make demo` on a terminal of 80 columns. Parallel Steps wait until the view is complete."""
     path = ROOT / "docs/command-line.md"
     page = path.read_text()
     (block,) = [each for each in blocks(page) if LIVE_VIEW.search(each.text)]

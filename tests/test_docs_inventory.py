@@ -107,7 +107,7 @@ def is_run(block: Block) -> bool:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_block_is_run_or_kept_true_otherwise(page: str):
+def test_every_block_is_tested(page: str):
     """The beginning "" matches every block of a page of examples."""
     others = [each.text for each in blocks(PAGES[page]) if not is_run(each)]
     listed = OTHERS.get(page, {})
@@ -116,14 +116,14 @@ def test_every_block_is_run_or_kept_true_otherwise(page: str):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_fence_is_closed_and_of_a_known_kind(page: str):
+def test_every_fence_is_closed_and_has_a_known_kind(page: str):
     fences = re.findall(r"^\s*(?:```|~~~).*$", PAGES[page], re.MULTILINE)
     assert len(fences) == 2 * len(list(blocks(PAGES[page])))
     assert {each.kind for each in blocks(PAGES[page])} <= {"", "sh", "console", "yaml", "toml", "text", "groovy"}
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_files_of_a_page_compile(page: str, tmp_path: Path):
+def test_files_of_a_page_compile(page: str, tmp_path: Path):
     files = [each for each in shown(PAGES[page]) if isinstance(each, File)]
     for each in files:
         (tmp_path / each.name).write_text(each.text)
@@ -131,7 +131,7 @@ def test_the_files_of_a_page_compile(page: str, tmp_path: Path):
         assert compile_runs(load([str(tmp_path / each.name) for each in files]), Options(name=None))
 
 
-def test_the_image_configurations_of_the_page_are_in_the_pod(tmp_path: Path):
+def test_image_configurations_of_the_page_are_in_the_pod(tmp_path: Path):
     text = block_named("docs/images.md", "alpine:3:").text
     (tmp_path / "images.yaml").write_text(text)
     for image, given in yaml.safe_load(text).items():
@@ -145,7 +145,7 @@ def test_the_image_configurations_of_the_page_are_in_the_pod(tmp_path: Path):
         assert (found.get("entrypoint", []), found["cmd"]) == (config.get("Entrypoint", []), config["Cmd"])
 
 
-def test_the_role_has_the_rights_of_the_table():
+def test_role_has_the_rights_of_the_table():
     page = PAGES["docs/kubernetes.md"]
     role = yaml.safe_load(block_named("docs/kubernetes.md", "apiVersion: rbac").text)
     for version in ("1.25", "1.37"):
@@ -189,7 +189,7 @@ def a_pipeline(*specs: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": "tekton.dev/v1", "kind": "Pipeline", "metadata": {"name": "ci"}, "spec": {"tasks": tasks}}
 
 
-def test_the_page_quotes_the_problems_of_pod_security_and_limit_ranges(tmp_path: Path):
+def test_page_quotes_problems_of_pod_security_and_limit_ranges(tmp_path: Path):
     limits = {"type": "Container", "max": {"cpu": "2"}}
     limit_range = {
         "apiVersion": "v1",
@@ -208,11 +208,11 @@ def test_the_page_quotes_the_problems_of_pod_security_and_limit_ranges(tmp_path:
     assert [text.split(": ", maxsplit=1)[1].strip() for text in shown_there] == said
 
 
-def test_the_configuration_of_podman_is_the_one_of_the_tests():
+def test_podman_configuration_matches_the_tests():
     assert tomllib.loads(block_named("docs/podman-backend.md", "[containers]").text) == tomllib.loads(CONFIGURATION)
 
 
-def test_every_link_leads_somewhere():
+def test_no_link_is_broken():
     """The program of examples/python-ci finds broken links in Markdown, including anchors."""
     program = [sys.executable, "-m", "mdlinks", "--root", ROOT, *(ROOT / name for name in PAGES)]
     done = subprocess.run(program, cwd=ROOT / "examples/python-ci/app", capture_output=True, text=True, check=False)
@@ -220,7 +220,7 @@ def test_every_link_leads_somewhere():
     assert re.fullmatch(rf"\d\d\d links in {len(PAGES)} files checked, 0 broken\n", done.stdout)
 
 
-def test_the_picture_of_a_run_shows_the_live_view_of_today():
+def test_picture_of_a_run_is_up_to_date():
     """`make screenshots` draws it again."""
     program = "import live_view; print(live_view.PICTURE.read_text() == live_view.svg())"
     done = subprocess.run(
@@ -229,7 +229,7 @@ def test_the_picture_of_a_run_shows_the_live_view_of_today():
     assert done.stdout == "True\n", done.stderr
 
 
-def test_every_picture_is_there_and_shown():
+def test_every_picture_exists_and_is_shown():
     shown_there = {
         (ROOT / name).parent.joinpath(source).resolve()
         for name, text in PAGES.items()
@@ -240,7 +240,7 @@ def test_every_picture_is_there_and_shown():
     assert shown_there == pictures
 
 
-def test_every_page_is_linked_from_the_list_of_pages():
+def test_every_page_is_in_the_list_of_pages():
     listed = set(re.findall(r"^- \[([\w-]+\.md)\]|\. \[([\w-]+\.md)\]", PAGES["docs/README.md"], re.MULTILINE))
     names = {name for pair in listed for name in pair if name}
     assert names == {Path(name).name for name in PAGES if name.startswith("docs/")} - {"README.md"}
@@ -262,7 +262,7 @@ def prose(page: str) -> str:
     return page
 
 
-def test_the_options_of_the_commands_that_are_shown_are_theirs():
+def test_options_of_shown_commands_exist():
     wrong = []
     for page, text in PAGES.items():
         for name, rest in re.findall(r"\bmonopod ([a-z]+)\b([^`|\n]*)", text):
@@ -272,7 +272,7 @@ def test_the_options_of_the_commands_that_are_shown_are_theirs():
     assert wrong == []
 
 
-def test_every_option_that_is_named_exists():
+def test_every_mentioned_option_exists():
     known = set().union(*map(options, command_line.COMMANDS)) | set(OF_OTHER_PROGRAMS)
     own = [
         (ROOT / name).read_text() for name in ("images/build.py", "entrypoint/entrypoint.c", "coordinator/__main__.py")
@@ -289,7 +289,7 @@ def test_every_option_has_help():
             assert action.help is not argparse.SUPPRESS, (name, action)
 
 
-def test_every_command_is_one_and_is_documented():
+def test_commands_exist_and_are_documented():
     named = {
         name
         for text in PAGES.values()
@@ -300,7 +300,7 @@ def test_every_command_is_one_and_is_documented():
     assert set(command_line.COMMANDS) <= named
 
 
-def test_every_variable_that_is_named_is_read_or_set_somewhere():
+def test_every_mentioned_variable_is_used():
     files = [path for name in ("coordinator", "entrypoint", "tests") for path in (ROOT / name).rglob("*.py")]
     files += [*SOURCES, *(ROOT / "entrypoint").glob("*.[ch]"), ROOT / "Makefile"]
     sources = "\n".join(path.read_text() for path in files if path != Path(__file__))
@@ -332,7 +332,7 @@ def names_in(node: ast.Call | ast.Subscript) -> list[ast.expr]:
     return node.args[:1] if isinstance(node, ast.Call) else [node.slice]
 
 
-def test_the_variables_that_are_read_are_those_of_the_page():
+def test_all_variables_are_on_the_page():
     page = PAGES["docs/environment.md"]
     rows = re.findall(r"^\| (`[A-Z].*?) \|", page, re.MULTILINE)
     listed = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
@@ -341,13 +341,13 @@ def test_the_variables_that_are_read_are_those_of_the_page():
         assert f"`{name}`" in page
 
 
-def test_the_exit_codes_are_those_of_the_programs():
+def test_exit_codes_match_the_programs():
     of_entrypoint = dict(re.findall(r"\b((?:EXIT|CODE)_\w+) = (\d+)", (ROOT / "entrypoint/entrypoint.h").read_text()))
     assert set(of_entrypoint.values()) >= {"2", "74", "75", "76", "126", "127"}
     page = PAGES["docs/control-directory.md"]
     assert [number for number in of_entrypoint.values() if not re.search(rf"\b{number}\b", page)] == []
-    told = re.findall(r"exits? with (?:code )?(\d+)\b(?! \+)", page)
-    assert told
-    assert set(told) <= set(of_entrypoint.values())
+    codes = re.findall(r"exits? with (?:code )?(\d+)\b(?! \+)", page)
+    assert codes
+    assert set(codes) <= set(of_entrypoint.values())
     codes = ["0", "1", str(exit_codes.WRONG_INPUT), str(128 + signal.SIGINT), str(128 + signal.SIGPIPE)]
     assert re.findall(r"^\| (\d+) \| ", PAGES["docs/command-line.md"], re.MULTILINE) == codes

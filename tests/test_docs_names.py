@@ -1,4 +1,4 @@
-"""Each module, event, command, state and test that the documentation names is in the code.
+"""Each module, event, command, state and test that the documentation mentions is in the code.
 
 Options, variables and subcommands: `test_docs_inventory`. Fields and rules: `test_docs_tekton`, `test_docs_rules`.
 """
@@ -42,7 +42,7 @@ def is_there(path: str) -> bool:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_files_that_a_page_names_exist(page: str):
+def test_files_mentioned_on_a_page_exist(page: str):
     """A path begins with a folder of the repository or of the tests; a module may be named without its folder."""
     folders = "|".join([*FOLDERS, *(path.name for path in (ROOT / "tests").iterdir() if path.is_dir())])
     text = "\n".join(spans(PAGES[page]))
@@ -59,7 +59,7 @@ def first_cells(page: str, heading: str) -> list[str]:
     return re.findall(r"^\| `(\w+)` \|", table[1], re.MULTILINE)
 
 
-def test_how_it_works_lists_the_events_commands_and_states_of_the_engine():
+def test_how_it_works_lists_events_commands_and_states():
     page = PAGES["docs/how-it-works.md"]
     assert first_cells(page, "event") == [event.__name__ for event in get_args(events.Event)]
     assert first_cells(page, "command") == [command.__name__ for command in get_args(events.Command)]
@@ -67,22 +67,22 @@ def test_how_it_works_lists_the_events_commands_and_states_of_the_engine():
 
 
 def undefined_names(page: str) -> list[str]:
-    """Return the names in a page, its pictures included, that look like classes and are none of the code."""
+    """Return the names on a page, including its pictures, that look like classes but are not in the code."""
     return sorted(set(re.findall(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b", page)) - CLASSES)
 
 
 @pytest.mark.parametrize("page", ["docs/how-it-works.md", "docs/control-directory.md", "CONTRIBUTING.md"])
-def test_the_classes_that_a_page_names_exist(page: str):
+def test_classes_mentioned_on_a_page_exist(page: str):
     assert undefined_names(PAGES[page]) == []
 
 
-def test_an_invented_command_is_found():
+def test_invented_command_is_detected():
     assert undefined_names("`RunStep`, `StepExited` and PipelineRun exist;\n```\nExitContainer ──▶ exit\n```\n") == [
         "ExitContainer"
     ]
 
 
-def test_the_parts_of_tests_that_reliability_names_exist():
+def test_test_sections_mentioned_in_reliability_exist():
     """A part is a class, or the heading of a section, in italics after the file."""
     named = re.findall(r"`([\w/]+\.py)`,? \(?\*([^*]+)\*", PAGES["docs/reliability.md"])
     assert named
@@ -90,22 +90,22 @@ def test_the_parts_of_tests_that_reliability_names_exist():
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_no_table_has_two_rows_for_one_thing(page: str):
-    """Merges leave such rows; the first cell is what a row is about."""
+def test_tables_have_no_duplicate_rows(page: str):
+    """Merges leave such rows; the first cell identifies a row."""
     for table in re.findall(r"(?:^\|.*\n)+", PAGES[page], re.MULTILINE):
         firsts = [row.strip("|").split(" | ")[0].strip() for row in table.splitlines()[2:]]
         assert sorted({first for first in firsts if first and firsts.count(first) > 1}) == []
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_no_list_has_two_items_for_one_thing(page: str):
+def test_lists_have_no_duplicate_items(page: str):
     for section in re.split(r"^#+ .*$", PAGES[page], flags=re.MULTILINE):
         heads = re.findall(r"^- \*\*(.+?)\.?\*\*", section, re.MULTILINE)
         assert sorted({head for head in heads if heads.count(head) > 1}) == []
 
 
-def test_the_changelog_has_each_change_and_each_kind_once():
-    """The kinds are those of Keep a Changelog, in its order."""
+def test_changelog_has_no_duplicates():
+    """The kinds of changes come from Keep a Changelog, in its order."""
     unreleased = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1]
     kinds = re.findall(r"^### (.*)$", unreleased, re.MULTILINE)
     changes = re.findall(r"^- (.{40})", unreleased, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""docs/rules.md is true: it lists the rules that there are, and each of its examples breaks its rule."""
+"""docs/rules.md is correct: it lists all rules, and each of its examples breaks its rule."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ WITHOUT_EXAMPLE |= {"workload"}  # `check` has no such options
 EXAMPLES = [(rule, language, text) for rule, entry in ENTRIES for language, text in EXAMPLE.findall(entry)]
 
 
-def test_the_page_lists_the_rules_that_there_are():
+def test_page_lists_all_rules():
     assert [rule for rule, _ in ENTRIES] == list(SUMMARIES) == list(get_args(Rule))
 
 
-def test_each_rule_is_told_of_somewhere_in_the_code():
+def test_every_rule_is_used_in_the_code():
     files = [path for folder in ("compiler", "runner") for path in (ROOT / folder).rglob("*.py")]
     texts = {
         node.value
@@ -47,24 +47,24 @@ def test_each_rule_is_told_of_somewhere_in_the_code():
 
 
 @pytest.mark.parametrize(("rule", "entry"), ENTRIES, ids=[rule for rule, _ in ENTRIES])
-def test_each_entry_says_how_bad_it_is_how_to_fix_it_and_has_an_example(rule: str, entry: str):
+def test_every_entry_has_severity_fix_and_example(rule: str, entry: str):
     assert re.search(r"\b(Error|error|Warning|warning|Note|note)\b", entry)
     assert SUMMARIES[rule].rstrip(".") in " ".join(entry.split())
     assert "Fix:" in entry
     assert bool(EXAMPLE.search(entry)) == (rule not in WITHOUT_EXAMPLE)
 
 
-def test_every_example_of_the_page_is_in_an_entry():
+def test_every_example_is_in_an_entry():
     assert len(EXAMPLES) == len(EXAMPLE.findall(PAGE))
 
 
 def rules_of(text: str) -> set[str]:
-    """The rules that a part of a Task breaks."""
+    """Return the rules that a part of a Task breaks."""
     Path("example.yaml").write_text(whole(text))
     return {problem.rule for problem in check(load(["example.yaml"]), Options()).problems}
 
 
-def test_what_the_page_says_to_ignore_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_documented_suppression_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     comments, annotation, *_ = re.findall(r"^```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     step = "params:\n  - name: x\nsteps:\n      - name: s\n" + comments + '          echo "$(params.x)"\n'
@@ -79,7 +79,7 @@ def test_what_the_page_says_to_ignore_is_ignored(tmp_path: Path, monkeypatch: py
     assert rules_of(task) - rules_of(task.replace(name, ignoring)) == {"unpinned-image"}
 
 
-def test_the_fix_that_is_shown_for_script_injection_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_documented_fix_for_script_injection_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     entry = dict(ENTRIES)["script-injection"]
     (fix,) = re.findall(r"^```text\n(.*?)^```$", entry, re.MULTILINE | re.DOTALL)
@@ -90,7 +90,7 @@ def test_the_fix_that_is_shown_for_script_injection_is_one(tmp_path: Path, monke
 
 
 def whole(text: str) -> str:
-    """The document that an example is a part of."""
+    """Return the document that an example is a part of."""
     keys = set(re.findall(r"^(\w+):", text, re.MULTILINE))
     if keys & {"apiVersion", "a"} or not keys:
         return text
@@ -112,7 +112,7 @@ def problems_of(action: Callable[[], object]) -> tuple[Problem, ...]:
 
 
 @pytest.mark.parametrize(("rule", "language", "text"), EXAMPLES, ids=[rule for rule, _, _ in EXAMPLES])
-def test_each_example_breaks_its_rule(
+def test_every_example_breaks_its_rule(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, language: str, text: str
 ):
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Each wall that docs/security.md names has a test, and each test of a wall is named there."""
+"""Each protection in docs/security.md has a test, and each test of an attack is listed there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PAGE = (ROOT / "docs/security.md").read_text()
 TESTS = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
 
 
-def test_the_tests_that_the_page_names_exist():
+def test_tests_mentioned_on_the_page_exist():
     named = set(re.findall(r"`(test_\w+)`", PAGE))
     assert len(named) > 15
     assert {name for name in named if not any(f"def {name}(" in text for text in TESTS.values())} == set()

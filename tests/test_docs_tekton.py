@@ -41,7 +41,7 @@ WITHOUT_EFFECT_HERE = {
 
 @dataclass(frozen=True)
 class Row:
-    """What the page says of a field."""
+    """A row of the page."""
 
     says: str
     note: str
@@ -66,7 +66,7 @@ ROWS = dict(_rows())
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of compiling: the Pod and the Plan as text, or only what is wrong."""
+    """The result of compiling: the Pod and the Plan as text, or only the problems."""
 
     made: str | None
     said: tuple[str, ...]
@@ -102,7 +102,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Docu
             except Problems as error:
                 return Outcome(None, tuple(str(problem) for problem in error.problems))
             pod = json.loads(json.dumps(compilation.pod))
-            del pod["spec"]["initContainers"][0]["args"]  # they hold the run as it was written
+            del pod["spec"]["initContainers"][0]["args"]  # they contain the original run
             made = json.dumps(pod, sort_keys=True) + repr(compilation.plan.pipeline)
             return Outcome(made, tuple(map(str, compilation.warnings)))
 
@@ -136,7 +136,7 @@ def _places(model: str) -> list[Site]:
 
 
 @pytest.mark.parametrize("model", list(dict.fromkeys(site.model.__name__ for site in SITES)))
-def test_rows_say_what_the_compiler_does(model, outcome):
+def test_rows_agree_with_the_compiler(model, outcome):
     for field in dict.fromkeys(site.field for site in _places(model)):
         places = [site for site in _places(model) if site.field == field]
         row = _row(places[0])
@@ -163,14 +163,16 @@ def _takes(site: Site, row: Row, outcome: Callable[[Documents], Outcome]) -> boo
         inside = any("refused" in each.note for each in _around(site))
         assert inside or (row.says == "differs" and "refused" in row.note.lower()), f"{site}: {found.said}"
         return False
-    told = [each for each in found.said if each not in other.said]
-    told = [each for each in told if "declares no Workspace" not in each]  # a sample stands alone
-    assert not told or "warning" in row.note or "unbound" in told[0] or "-w" in told[0], f"{site}: {told}"
+    problems = [each for each in found.said if each not in other.said]
+    problems = [each for each in problems if "declares no Workspace" not in each]  # a sample is incomplete
+    assert not problems or "warning" in row.note or "unbound" in problems[0] or "-w" in problems[0], (
+        f"{site}: {problems}"
+    )
     if found == other and not any(str(site).endswith(end) for end in WITHOUT_EFFECT_HERE):
         silent = row.informational or (row.says == "differs" and re.search("no effect", row.note, re.IGNORECASE))
         inside = any("no effect" in each.note.lower() for each in _around(site))
         assert silent or inside, f"{site} has no effect, and the row does not say so"
-    if found != other and "ephemeral" not in site.path:  # what stands there is passed on whole
+    if found != other and "ephemeral" not in site.path:  # which is passed on unchanged
         assert not row.informational, f"{site} has an effect, though the row says it has none"
     return True
 
@@ -228,7 +230,7 @@ def _variables() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("name", "place"), list(_variables()))
-def test_variables_are_known_where_the_page_says(name, place, tmp_path):
+def test_variables_are_available_as_documented(name, place, tmp_path):
     task = "last" if name.startswith("finally") else "fan" if "matrix" in name else "task"
     text = name.replace("TASK", task).replace("STEP", "step").replace('"', '\\"')
     parts = dict.fromkeys(_PLACES.values(), "x") | {place: f"$({text})"}

@@ -1,4 +1,4 @@
-"""The examples, as the README's reader runs them: by the real commands, on this machine."""
+"""The examples, run with the real commands on this machine, as a reader of the README runs them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PYTHON_CI = ROOT / "examples/python-ci/pipeline.yaml"
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command printed, and how it ended."""
+    """The output and the exit code of a command."""
 
     code: int
     output: str
@@ -35,7 +35,7 @@ class Ran:
         return json.loads(self.output)["status"]
 
     def statuses(self) -> dict[str, str]:
-        """The reason of each Task that ran, by its name in the Pipeline."""
+        """The reason of each Task, by its name in the Pipeline."""
         runs = self.status["taskRuns"].values()
         return {run["pipelineTaskName"]: run["status"]["conditions"][0]["reason"] for run in runs}
 
@@ -80,7 +80,7 @@ def python_ci(repository: Path, *arguments: str) -> Ran:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.parent.name)
-def test_every_example_compiles_to_one_pod_that_the_api_accepts(example: Path):
+def test_every_example_compiles_to_a_valid_pod(example: Path):
     first, again = command("compile-pipeline", example), command("compile-pipeline", example)
     assert first.code == 0, first.messages
     assert first.output == again.output
@@ -105,7 +105,7 @@ def test_every_example_is_free_of_errors_and_warnings(example: Path):
 
 @pytest.mark.slow
 class TestPythonCi:
-    def test_it_succeeds_and_says_what_was_built(self, repository: Path):
+    def test_succeeds_and_reports_the_build(self, repository: Path):
         ran = python_ci(repository, "-p", "base-revision=none")
         assert ran.code == 0, ran.messages
         assert set(ran.statuses()) == {"clone", "static-checks", "unit-tests", "build", "integration", "report"}
@@ -115,7 +115,7 @@ class TestPythonCi:
         assert "0 failed" in results["tests"]
         assert "[report : report]" in ran.messages
 
-    def test_the_three_in_the_middle_run_at_the_same_time(self, repository: Path):
+    def test_checks_and_build_run_in_parallel(self, repository: Path):
         lines = python_ci(repository, "-p", "base-revision=none").messages.splitlines()
         started = [lines.index(f"[{name}] started") for name in ("static-checks", "unit-tests", "build")]
         first_end = next(
@@ -123,7 +123,7 @@ class TestPythonCi:
         )
         assert max(started) < first_end
 
-    def test_a_failing_unit_test_fails_the_run_and_is_named(self, repository: Path):
+    def test_failing_unit_test_fails_the_run_and_is_named(self, repository: Path):
         test = next(repository.glob("examples/python-ci/app/tests/test_*.py"))
         test.write_text(
             "import unittest\n\nclass Broken(unittest.TestCase):\n    def test_sum(self):\n        assert 1 + 1 == 3\n"
@@ -134,11 +134,11 @@ class TestPythonCi:
         assert ran.statuses()["unit-tests"] == "StepFailed"
         assert ran.statuses()["report"] == "Succeeded"
         assert ran.skipped() == {"integration": "PipelineRun was stopping"}
-        told = ran.messages[ran.messages.index("=== unit-tests : test failed") :]
-        assert "test_sum" in told
-        assert "exit code 1" in told
+        summary = ran.messages[ran.messages.index("=== unit-tests : test failed") :]
+        assert "test_sum" in summary
+        assert "exit code 1" in summary
 
-    def test_the_integration_is_left_out_when_the_application_did_not_change(self, repository: Path):
+    def test_integration_is_skipped_without_changes(self, repository: Path):
         (repository / "NOTES").write_text("nothing of the application")
         commit(repository)
         ran = python_ci(repository)
@@ -149,7 +149,7 @@ class TestPythonCi:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["hello", "survey", "settings"])
-def test_the_small_examples_succeed(name: str):
+def test_small_examples_succeed(name: str):
     ran = run("-f", *(ROOT / "examples" / name).glob("*.yaml"))
     assert ran.code == 0, ran.messages
     assert set(ran.statuses().values()) == {"Succeeded"}
@@ -180,7 +180,7 @@ spec:
 
 
 @pytest.mark.slow
-def test_parallel_tasks_see_each_other_s_files(tmp_path: Path):
+def test_parallel_tasks_see_each_others_files(tmp_path: Path):
     """Each Task waits for a file of the other: it ends only if both run at once, on one Workspace."""
     pipeline = tmp_path / "pipeline.yaml"
     pipeline.write_text(RENDEZVOUS)

@@ -1,4 +1,4 @@
-"""Every example of every `--help` is run, as a person would type it, in a folder that has what it names."""
+"""Every example of every `--help` is run as typed by a user, in a folder that has its files."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def session(api: ApiServer, tmp_path: Path) -> Session:
 
 
 def run_before(session: Session, name: str) -> None:
-    """Do what a command takes for granted."""
+    """Run the commands that a command requires."""
     if name in ("attach", "logs", "status"):
         (session.directory / "before.yaml").write_text(RUN.replace("NAME", "build-x7k2p"))
         session.run("monopod run -f before.yaml --context prod --detach && monopod attach build-x7k2p")
@@ -128,19 +128,19 @@ def run_before(session: Session, name: str) -> None:
 
 
 def write_files(session: Session, example: str) -> None:
-    """Let pipeline.yaml be without its Tasks where the example names a file for them."""
+    """Write the files; pipeline.yaml has no Tasks if the example names a file for them."""
     is_apart = "tasks.yaml" in example
     (session.directory / "pipeline.yaml").write_text(PIPELINE if is_apart else f"{PIPELINE}---\n{TASKS}")
     (session.directory / "tasks.yaml").write_text(TASKS)
 
 
-def test_every_command_has_examples_and_all_are_known():
+def test_every_command_has_examples():
     assert [name for name, examples in EXAMPLES.items() if not examples] == []
     assert set(NOT_RUN) <= {example for examples in EXAMPLES.values() for example in examples}
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "cancel"])
-def test_the_examples_of_a_command_work(name: str, session: Session):
+def test_examples_of_a_command_work(name: str, session: Session):
     run_before(session, name)
     for example in EXAMPLES[name]:
         if example in NOT_RUN or (".svg" in example and not shutil.which("dot")):
@@ -153,7 +153,7 @@ def test_the_examples_of_a_command_work(name: str, session: Session):
 
 
 @pytest.mark.parametrize("example", EXAMPLES["cancel"])
-def test_the_examples_of_cancel_cancel(example: str, session: Session):
+def test_examples_of_cancel_work(example: str, session: Session):
     (session.directory / "waiting.yaml").write_text(WAITING)
     where = "--context prod -n ci" if "--context" in example else ""
     with subprocess.Popen(
@@ -165,9 +165,9 @@ def test_the_examples_of_cancel_cancel(example: str, session: Session):
         text=True,
     ) as going:
         assert going.stdout is not None
-        told = iter(going.stdout.readline, "")
-        assert any("[wait] started" in line for line in told)
+        lines = iter(going.stdout.readline, "")
+        assert any("[wait] started" in line for line in lines)
         printed = session.run(example)
         assert session.last == 0, printed
-        rest = "".join(told)
+        rest = "".join(lines)
         assert going.wait() == 130, rest

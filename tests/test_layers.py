@@ -1,4 +1,4 @@
-"""The layers of the house: which package may import which, and what the engine may not import at all."""
+"""The layers of the packages: allowed imports between packages, and imports forbidden in the engine."""
 
 import ast
 from pathlib import Path
@@ -40,7 +40,7 @@ MODULES = {
 
 
 def imports_of(path: Path) -> set[str]:
-    """Return the modules that a file imports, those of monopod without its name before them."""
+    """Return the modules that a file imports; modules of monopod without the prefix ``monopod.``."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
@@ -76,7 +76,7 @@ def test_backends_do_not_import_each_other():
     assert wrong == []
 
 
-def test_the_engine_imports_no_io():
+def test_engine_imports_no_io():
     wrong = [
         (name, other)
         for name, imported in IMPORTS.items()
@@ -87,11 +87,11 @@ def test_the_engine_imports_no_io():
     assert wrong == []
 
 
-def test_no_circle():
+def test_no_import_cycles():
     circles = [each for each in nx.strongly_connected_components(nx.DiGraph(PAIRS)) if len(each) > 1]
     assert circles == []
 
 
-def test_few_modules_are_loose_in_the_root_of_a_package():
+def test_package_roots_have_few_modules():
     loose = {package: [path for path in (ROOT / package).glob("*.py") if path.stem != "__init__"] for package in LAYERS}
     assert {package: len(paths) for package, paths in loose.items() if len(paths) > LOOSE} == {}

@@ -1,4 +1,4 @@
-"""The pre-commit hook: the command of it does what it is for. (pre-commit itself would install all of monopod.)"""
+"""The pre-commit hook: its command works. (pre-commit itself would install monopod.)"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run_hook(folder: Path, *further: str) -> int:
     return subprocess.run(command, cwd=folder, check=False, capture_output=True).returncode
 
 
-def test_it_fails_for_errors_and_with_strict_for_warnings(tmp_path: Path):
+def test_hook_fails_for_errors_and_with_strict_for_warnings(tmp_path: Path):
     (tmp_path / ".tekton").mkdir()
     file = tmp_path / ".tekton" / "task.yaml"
     file.write_text(TASK)
@@ -35,7 +35,7 @@ def test_it_fails_for_errors_and_with_strict_for_warnings(tmp_path: Path):
     assert run_hook(tmp_path) == 2
 
 
-def test_the_documentation_names_it():
+def test_documentation_mentions_the_hook():
     page = (ROOT / "docs" / "rules.md").read_text()
     assert f"- id: {HOOK['id']}" in page
     assert "`.tekton`" in page

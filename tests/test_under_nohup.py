@@ -23,7 +23,7 @@ def test_a_wait_has_a_limit(pytestconfig):
 """
 
 
-def test_tests_that_a_deaf_caller_starts(tmp_path):
+def test_suite_with_ignored_signals(tmp_path):
     (tmp_path / "test_within.py").write_text(WITHIN)
     pytest = [sys.executable, "-m", "pytest", "-q", "-c", TESTS.parent / "pyproject.toml", "-p", "conftest"]
     done = subprocess.run(

@@ -59,7 +59,7 @@ def test_long_chain_and_wide_fan() -> None:
 
 
 def orders_of_containers(pipeline: Pipeline, start: set[str], before: dict[str, set[str]]) -> set[str]:
-    """Record for each container the containers that end before it starts; return those that end with the Pipeline.
+    """Record for each container the containers that end before it starts; return the containers that end with it.
 
     A Sidecar ends after the last Step of its slot.
     """

@@ -1,7 +1,7 @@
-"""The entrypoint, driven from outside as a coordinator drives it: by files, FIFOs and signals.
+"""The entrypoint, driven from outside like by a coordinator: with files, FIFOs and signals.
 
-Every case runs with the release binary and with one that is built with ASan and UBSan. Nothing here sleeps: the end of
-a request is heard on the ring, and what happens inside a request is told through FIFOs of the test.
+Every case runs with the release binary and with a binary built with ASan and UBSan. Nothing here sleeps: the end of
+a request is signalled by the ring, and requests report their progress through FIFOs of the test.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from monopod.coordinator.control_directory import parse_exit
 from monopod.entrypoint import binary
 
-PATIENCE = 300  # seconds after which a test has failed; nothing waits for as long
+PATIENCE = 300  # seconds after which a test has failed
 SOURCES = Path(binary.__file__).parent
 UNSHARE = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child", *(["-r"] if os.geteuid() else [])]
 
@@ -45,16 +45,16 @@ if answer in ("die", "ignore"):
         signal.signal(number, signal.SIG_DFL if answer == "die" else signal.SIG_IGN)
 else:
     signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-told = open(path, "w", buffering=1)
-print("ready", file=told)
+messages = open(path, "w", buffering=1)
+print("ready", file=messages)
 while answer in ("die", "ignore"):
     signal.pause()
 while True:
-    print(signal.sigwait(numbers).name, file=told)
-    if answer != "tell":
+    print(signal.sigwait(numbers).name, file=messages)
+    if answer != "report":
         sys.exit(int(answer))
 """
-"""A program that waits for signals. They make it die, are ignored, are told, or are told and make it exit with a code.
+"""A program that waits for signals. They kill it, are ignored, are reported, or are reported and end it with a code.
 
 No shell does that without a moment in which it misses one."""
 
@@ -69,7 +69,7 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 class Fifo:
-    """A FIFO by which a request tells the test something, or waits for it."""
+    """A FIFO through which a request sends messages to the test, or waits for the test."""
 
     def __init__(self, path: Path):
         os.mkfifo(path)
@@ -84,7 +84,7 @@ class Fifo:
         line, _, self._rest = self._rest.partition(b"\n")
         return line.decode()
 
-    def tell(self, lines: int = 1) -> None:
+    def send(self, lines: int = 1) -> None:
         os.write(self.descriptor, b"\n" * lines)
 
     def close(self) -> None:
@@ -92,7 +92,7 @@ class Fifo:
 
 
 class Container:
-    """An entrypoint, its control directory, and what a coordinator does there."""
+    """An entrypoint, its control directory, and the actions of a coordinator."""
 
     def __init__(self, program: Path, root: Path, *, bell: bool = True, ring: bool = True):
         self.program = program
@@ -115,7 +115,7 @@ class Container:
         self.pid = self.process.pid
 
     def start_as_init(self, *prefix: str) -> None:
-        """Start it as PID 1 of a namespace, and wait until it is there."""
+        """Start it as PID 1 of a namespace, and wait until it runs."""
         self.start(prefix=(*UNSHARE, *prefix))
         self.hear((self.path / "alive").exists)
         (child,) = psutil.Process(self.process.pid).children()
@@ -125,7 +125,7 @@ class Container:
         (self.path / f".{name}").write_bytes(content)
         (self.path / f".{name}").rename(self.path / name)
         if self._fifos[0] is not None:
-            self._fifos[0].tell()
+            self._fifos[0].send()
 
     def request(self, *records: str) -> int:
         """Write the next request. Each record is a letter and a text."""
@@ -137,21 +137,21 @@ class Container:
         return self.last
 
     def shell(self, script: str, *records: str) -> int:
-        """Request a shell script. `$` is what Kubernetes takes it for: `$$` stands for the shell's own."""
+        """Request a shell script. Kubernetes expands `$`, so `$$` is the shell's own."""
         return self.request(*records, "a/bin/sh", "a-c", f"a{script}")
 
-    def waiting(self, told: Fifo, answer: str, *signals: signal.Signals) -> int:
-        """Request the program above, and wait until it waits."""
-        arguments = [f"a{argument}" for argument in (told.path, answer, *(number.name for number in signals))]
+    def waiting(self, messages: Fifo, answer: str, *signals: signal.Signals) -> int:
+        """Request the program above, and wait until it is waiting."""
+        arguments = [f"a{argument}" for argument in (messages.path, answer, *(number.name for number in signals))]
         number = self.request(f"a{sys.executable}", "a-SI", "a-c", f"a{WAITING}", *arguments)
-        assert told.line() == "ready"
+        assert messages.line() == "ready"
         return number
 
     def kill(self, number: int, signal_number: int, grace: int) -> None:
         self.put(f"kill.{number}", f"{signal_number} {grace}\n".encode())
 
     def hear(self, condition: Callable[[], bool]) -> None:
-        """Wait on the ring until something is so."""
+        """Wait on the ring until a condition holds."""
         ring = self._fifos[1].descriptor
         while not condition():
             wait_until_readable(ring)
@@ -166,7 +166,7 @@ class Container:
         return dict(line.split("=", 1) for line in content.decode(errors="surrogateescape").splitlines())
 
     def output(self, *records: str) -> str:
-        """Run a request to its good end, and return what it wrote."""
+        """Run a request that must succeed, and return its output."""
         before = len(self.stdout())
         end = self.end(self.request(*records))
         assert end["code"] == "0", end
@@ -188,7 +188,7 @@ class Container:
 
     def close(self) -> None:
         if self.process is not None:
-            self.process.kill()  # and with it, what it runs
+            self.process.kill()  # and the programs that it runs
             self.process.wait()
         for fifo in (*self._fifos, *self._own):
             if fifo is not None:
@@ -227,19 +227,19 @@ def _impatient(constant: str, milliseconds: int, directory: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def quickly_given_up(tmp_path_factory) -> Path:
-    """The entrypoint, which tries to report the end of a request for a second and a half only."""
+    """An entrypoint that retries to write an exit only for a second and a half."""
     return _impatient("EXITED_TIMEOUT", 1500, tmp_path_factory.mktemp("shorter"))
 
 
 @pytest.fixture(scope="module")
 def quickly_swept(tmp_path_factory) -> Path:
-    """The entrypoint, which waits half a second only for what a request left behind."""
+    """An entrypoint that waits only half a second for the leftover processes of a request."""
     return _impatient("SWEEP_TIMEOUT", 500, tmp_path_factory.mktemp("swept"))
 
 
 @pytest.fixture(scope="module")
 def of_an_old_kernel(tmp_path_factory) -> Path:
-    """The entrypoint as on a 32-bit machine before Linux 5.1, whose system calls have no times of 64 bits."""
+    """An entrypoint as on a 32-bit machine before Linux 5.1, which lacks system calls with 64-bit times."""
     output = tmp_path_factory.mktemp("old") / "entrypoint"
     return _sanitized(SOURCES, output, "-DEMULATE_OLD_KERNEL")
 
@@ -266,7 +266,7 @@ def make_container(program, tmp_path) -> Iterator[Callable[..., Container]]:
 
 @pytest.fixture
 def container(make_container) -> Container:
-    """An entrypoint that runs."""
+    """A running entrypoint."""
     container = make_container()
     container.start()
     return container
@@ -274,7 +274,7 @@ def container(make_container) -> Container:
 
 @pytest.fixture(scope="module")
 def pid_namespaces() -> None:
-    """Skip where the kernel allows no PID namespaces."""
+    """Skip the test if the kernel forbids PID namespaces."""
     if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("PID namespaces are not allowed here")
 
@@ -315,14 +315,14 @@ def test_exit_codes(container, code):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE, signal.SIGHUP])
-def test_a_program_killed_by_a_signal(container, number):
+def test_program_killed_by_a_signal(container, number):
     end = container.end(container.shell(f"ulimit -c 0; kill -{number} $$$$"))
     assert end["signal"] == str(int(number))
     assert "code" not in end
     assert "stopped" not in end
 
 
-def test_peak_is_that_of_the_program(container):
+def test_peak_is_the_memory_of_the_program(container):
     script = "x = b'x' * (64 << 20)"
     end = container.end(container.request(f"a{sys.executable}", "a-c", f"a{script}"))
     assert int(end["peak"]) > 64 << 10
@@ -342,19 +342,19 @@ def test_requests_written_before_the_start(make_container):
     assert [container.end(number)["code"] for number in numbers] == ["0", "1", "2"]
 
 
-def test_more_requests_at_once_than_there_is_room_for(container):
-    told, gate = container.fifo("told"), container.fifo("gate")
-    numbers = [container.shell(f"echo {n} >{told.path}; read line <{gate.path}") for n in range(1, 101)]
-    started = {told.line() for _ in range(64)}
+def test_more_parallel_requests_than_slots(container):
+    messages, gate = container.fifo("messages"), container.fifo("gate")
+    numbers = [container.shell(f"echo {n} >{messages.path}; read line <{gate.path}") for n in range(1, 101)]
+    started = {messages.line() for _ in range(64)}
     assert len(psutil.Process(container.pid).children()) == 64
     assert not list(container.path.glob("exited.*"))
-    gate.tell(100)
+    gate.send(100)
     assert {container.end(number)["code"] for number in numbers} == {"0"}
-    assert started | {told.line() for _ in range(36)} == {str(number) for number in numbers}
+    assert started | {messages.line() for _ in range(36)} == {str(number) for number in numbers}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What cannot be run, in words
+# Errors of requests that cannot be run
 
 
 def test_program_not_on_the_path(container):
@@ -370,7 +370,7 @@ def script(container: Container, name: str, content: str, mode: int = 0o755) -> 
     return path
 
 
-def test_program_that_is_not_there(container):
+def test_missing_program(container):
     end = container.end(container.request(f"a{container.root}/no/such"))
     assert end["code"] == "127"
     assert end["error"] == f"cannot run {container.root}/no/such: No such file or directory"
@@ -416,7 +416,7 @@ def test_script_with_missing_interpreter(container):
             assert end["error"] == f"cannot run {path}: No such file or directory ({remark})"
 
 
-def test_errors_stay_on_one_line(container):
+def test_errors_are_one_line(container):
     end = container.end(container.request("a/no\nsuch\x7f\tü"))
     assert end["error"] == "cannot run /no\\x0asuch\\x7f\\x09ü: No such file or directory"
 
@@ -486,7 +486,7 @@ def test_malformed_requests(container):
     assert container.end(container.shell("exit 3"))["code"] == "3"
 
 
-def test_requests_that_are_no_files(container):
+def test_requests_that_are_not_files(container):
     (container.path / "run.1").mkdir()
     os.mkfifo(container.path / "run.2")
     (container.path / "run.3").symlink_to("/etc/passwd")
@@ -503,7 +503,7 @@ def test_requests_that_are_no_files(container):
 
 
 def oracle(text: str, environment: dict[str, str]) -> str:
-    """Kubernetes' expansion, by a regular expression: `$$`, or a reference; all else is left."""
+    """Kubernetes' expansion, with a regular expression: `$$`, or a reference; other text is kept."""
     return re.sub(
         r"\$\$|\$\(([^)]*)\)",
         lambda match: "$" if match[0] == "$$" else environment.get(match[1], match[0]),
@@ -524,7 +524,7 @@ NAMES = st.sampled_from(["A", "B", "AB", "x", "$(A)", "$$", "A)"])
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(variables=st.lists(st.tuples(NAMES, TEXTS), max_size=5), arguments=st.lists(TEXTS, min_size=1, max_size=8))
-def test_expansion_is_that_of_kubernetes(container, variables, arguments):
+def test_expansion_agrees_with_kubernetes(container, variables, arguments):
     expected = {"PATH": os.environ["PATH"]}
     for name, value in variables:
         expected[name] = oracle(value, expected)
@@ -536,7 +536,7 @@ def test_expansion_is_that_of_kubernetes(container, variables, arguments):
     assert printed.keys() - expected.keys() == {"ASAN_OPTIONS", "UBSAN_OPTIONS"}
 
 
-def test_the_environment_of_the_container_is_kept_and_overridden(make_container):
+def test_environment_of_the_container_is_kept_and_overridden(make_container):
     container = make_container()
     container.start(env={"PATH": os.environ["PATH"], "KEPT": "1", "CHANGED": "2", "CHANGED2": "3"})
     output = container.output("eCHANGED=$(CHANGED)+$(KEPT)", "aenv")
@@ -552,7 +552,7 @@ def test_path_of_the_request_finds_the_program(container):
     assert container.output(f"d{container.root}/bin", "ePATH=:/bin", "atool") == "from ./tool\n"
 
 
-def test_without_path_the_usual_directories_are_searched(make_container):
+def test_default_path(make_container):
     container = make_container()
     container.start(env={})
     assert container.output("aecho", "ahello") == "hello\n"
@@ -567,7 +567,7 @@ def test_working_directory(make_container):
     assert stat.S_IMODE((container.root / "a/b").stat().st_mode) == 0o755
 
 
-def test_working_directory_that_cannot_be(container):
+def test_invalid_working_directory(container):
     file = script(container, "file", "")
     end = container.end(container.request(f"d{file}", "atrue"))
     assert (end["code"], end["error"]) == ("126", f"cannot change to the working directory {file}: Not a directory")
@@ -582,8 +582,8 @@ def test_working_directory_that_cannot_be(container):
     assert end["error"] == "cannot change to the working directory : No such file or directory"
 
 
-def test_the_program_starts_afresh(make_container):
-    """Own session, no signal blocked or ignored whatever the entrypoint inherited, no descriptor but the three."""
+def test_program_starts_in_a_clean_state(make_container):
+    """It has its own session, no blocked or ignored signals, and no descriptors except the standard streams."""
 
     def spoil() -> None:
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE, signal.SIGUSR1):
@@ -593,7 +593,7 @@ def test_the_program_starts_afresh(make_container):
     container = make_container()
     container.start(preexec_fn=spoil, restore_signals=False)
     assert container.output("agrep", "a-E", "a^Sig(Blk|Ign)", "a/proc/self/status").split()[1::2] == ["0" * 16] * 2
-    assert container.output("als", "a/proc/self/fd").split() == ["0", "1", "2", "3"]  # 3 is the one of ls
+    assert container.output("als", "a/proc/self/fd").split() == ["0", "1", "2", "3"]  # 3 is the descriptor of ls
     pid, group, session = container.output("acut", "a-d ", "a-f1,5,6", "a/proc/self/stat").split()
     assert pid == group == session
     container.process.terminate()
@@ -634,7 +634,7 @@ def test_copies_are_relative_to_the_working_directory(container):
 
 
 def test_copies_of_much_output(container):
-    """More than a pipe holds, and from a process that is still writing when the program ends."""
+    """More than a pipe holds, from a process that is still writing when the program ends."""
     out, err = container.root / "out", container.root / "err"
     write = "head -c 3000000 /dev/zero | tr '\\0'"
     end = container.end(container.shell(f"{write} e >&2 & {write} o; wait", f"o{out}", f"r{err}"))
@@ -644,16 +644,16 @@ def test_copies_of_much_output(container):
 
 
 def test_copies_end_with_the_program(container):
-    """What is left behind in another session has the pipe open, and must not keep the request from ending."""
-    told, out = container.fifo("told"), container.root / "out"
-    script = f"setsid sh -c 'echo $$$$ >{told.path}; exec sleep 600' & read pid <{told.path}; echo $pid; exit 2"
+    """A leftover process in another session has the pipe open, and must not keep the request from ending."""
+    messages, out = container.fifo("messages"), container.root / "out"
+    script = f"setsid sh -c 'echo $$$$ >{messages.path}; exec sleep 600' & read pid <{messages.path}; echo $pid; exit 2"
     assert container.end(container.shell(script, f"o{out}", f"r{out}.2"))["code"] == "2"
     left_behind = psutil.Process(int(out.read_text()))
     assert left_behind.is_running()
     left_behind.kill()
 
 
-def test_copies_go_on_when_nobody_reads_the_stream(make_container):
+def test_copies_continue_without_a_reader_of_the_stream(make_container):
     container = make_container()
     reader, writer = os.pipe()
     container.start(stdout=writer)
@@ -676,8 +676,8 @@ def test_copies_that_cannot_be_written(container):
         assert container.stderr() == "monopod: cannot write /dev/full: No space left on device\n"
 
 
-def test_program_has_no_children_that_it_does_not_know(container):
-    """The copy processes are not among them."""
+def test_program_has_no_foreign_children(container):
+    """The copy processes are not its children."""
     out = container.root / "out"
     script = "import os\ntry: os.wait()\nexcept ChildProcessError: print('none')"
     container.end(container.request(f"o{out}", f"r{out}.2", f"a{sys.executable}", "a-c", f"a{script}"))
@@ -712,7 +712,7 @@ def test_files_are_made_readable_after_a_failure(container):
     assert mode(path) == 0o444
 
 
-def test_a_directory_of_many_entries_is_made_readable(container):
+def test_directory_with_many_entries_is_made_readable(container):
     container.end(
         container.shell("umask 077; mkdir many; cd many; seq 1500 | xargs touch", f"d{container.root}", "xmany")
     )
@@ -720,41 +720,41 @@ def test_a_directory_of_many_entries_is_made_readable(container):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Stopping, and what is left behind
+# Stopping, and leftover processes
 
 
 def test_stop_by_a_signal(container):
-    number = container.waiting(container.fifo("told"), "7", signal.SIGTERM)
+    number = container.waiting(container.fifo("messages"), "7", signal.SIGTERM)
     container.kill(number, signal.SIGTERM, 600_000)
     end = container.end(number)
     assert (end["code"], end["stopped"]) == ("7", "1")
     assert not (container.path / f"kill.{number}").exists()
 
 
-def test_stop_with_an_endless_grace(container):
-    number = container.waiting(container.fifo("told"), "7", signal.SIGTERM)
+def test_stop_with_an_unlimited_grace_period(container):
+    number = container.waiting(container.fifo("messages"), "7", signal.SIGTERM)
     container.kill(number, signal.SIGTERM, 10**12)
     assert container.end(number)["code"] == "7"
 
 
-def test_stop_by_force_after_the_grace(container):
-    number = container.waiting(container.fifo("told"), "ignore", signal.SIGTERM)
+def test_sigkill_after_the_grace_period(container):
+    number = container.waiting(container.fifo("messages"), "ignore", signal.SIGTERM)
     container.kill(number, signal.SIGTERM, 20)
     end = container.end(number)
     assert (end["signal"], end["stopped"]) == ("9", "1")
 
 
-def test_a_later_order_may_shorten_the_grace(container):
-    told = container.fifo("told")
-    number = container.waiting(told, "tell", signal.SIGUSR1, signal.SIGTERM)
+def test_later_stop_request_may_shorten_the_grace_period(container):
+    messages = container.fifo("messages")
+    number = container.waiting(messages, "report", signal.SIGUSR1, signal.SIGTERM)
     container.kill(number, signal.SIGUSR1, 600_000)
-    assert told.line() == "SIGUSR1"
+    assert messages.line() == "SIGUSR1"
     container.kill(number, signal.SIGTERM, 0)
     assert container.end(number)["signal"] == "9"
 
 
 def test_stop_at_once(container):
-    """The order comes with the request, and so mostly before exec."""
+    """The stop request arrives with the request, so usually before exec."""
     for _ in range(20):
         container.last += 1
         container.put(f"kill.{container.last}", b"15 600000")
@@ -771,9 +771,7 @@ def test_stop_at_once(container):
     ],
     ids=["cgroup-v2", "cgroup-v1"],
 )
-def test_what_the_kernel_killed_for_its_use_of_memory_is_told(
-    pid_namespaces, make_container, tmp_path, file, before, after
-):
+def test_out_of_memory_kill_is_reported(pid_namespaces, make_container, tmp_path, file, before, after):
     container = make_container()
     control_group = tmp_path / "cgroup"
     (control_group / "memory").mkdir(parents=True)
@@ -789,30 +787,30 @@ def test_what_the_kernel_killed_for_its_use_of_memory_is_told(
     ]  # fmt: skip
 
 
-def test_memory_ran_out_though_the_request_succeeds(pid_namespaces, make_container, tmp_path):
-    """To Kubernetes it is the container that ran out of memory, whatever its exit code; and all that runs in it."""
+def test_out_of_memory_kill_in_a_successful_request(pid_namespaces, make_container, tmp_path):
+    """To Kubernetes the whole container ran out of memory, whether or not its program failed."""
     container = make_container()
     control_group = tmp_path / "cgroup"
     control_group.mkdir()
     (control_group / "memory.events").write_text("oom_kill 0\n")
     container.start_as_init("sh", "-c", f'mount --bind {control_group} /sys/fs/cgroup && exec "$0" "$@"')
-    gate, told = container.fifo("gate"), container.fifo("told")
-    beside = container.shell(f"echo ready >{told.path}; read line <{gate.path}")
-    assert told.line() == "ready"
+    gate, messages = container.fifo("gate"), container.fifo("messages")
+    beside = container.shell(f"echo ready >{messages.path}; read line <{gate.path}")
+    assert messages.line() == "ready"
     short = container.end(container.shell("echo oom_kill 1 > /sys/fs/cgroup/memory.events; exit 0"))
-    gate.tell()
+    gate.send()
     ends = [short, container.end(beside), container.end(container.shell("exit 0"))]
     assert [(end["code"], end.get("oom")) for end in ends] == [("0", "1"), ("0", "1"), ("0", None)]
 
 
-def test_only_the_one_request_is_stopped(container):
-    told, gate = container.fifo("told"), container.fifo("gate")
-    stays = container.shell(f"echo ready >{told.path}; read line <{gate.path}; exit 5")
-    assert told.line() == "ready"
-    goes = container.waiting(told, "die", signal.SIGINT)
+def test_stop_affects_only_its_request(container):
+    messages, gate = container.fifo("messages"), container.fifo("gate")
+    stays = container.shell(f"echo ready >{messages.path}; read line <{gate.path}; exit 5")
+    assert messages.line() == "ready"
+    goes = container.waiting(messages, "die", signal.SIGINT)
     container.kill(goes, signal.SIGINT, 600_000)
     assert container.end(goes)["signal"] == "2"
-    gate.tell()
+    gate.send()
     end = container.end(stays)
     assert end["code"] == "5"
     assert "stopped" not in end
@@ -820,13 +818,13 @@ def test_only_the_one_request_is_stopped(container):
 
 @pytest.mark.parametrize("content", [b"", b"15", b"15 ", b"0 5", b"65 5", b"15 x", b"15 5 5", b"-9 5", b"9" * 40,
                                      b"15 5\0more", b"15 " + b"0" * 28 + b"x"])  # fmt: skip
-def test_an_order_that_makes_no_sense_is_ignored(container, content):
-    gate, told = container.fifo("gate"), container.fifo("told")
-    number = container.shell(f"echo ready >{told.path}; read line <{gate.path}")
-    assert told.line() == "ready"
+def test_malformed_stop_request_is_ignored(container, content):
+    gate, messages = container.fifo("gate"), container.fifo("messages")
+    number = container.shell(f"echo ready >{messages.path}; read line <{gate.path}")
+    assert messages.line() == "ready"
     container.put(f"kill.{number}", content)
     container.end(container.shell("true"))
-    gate.tell()
+    gate.send()
     end = container.end(number)
     assert end["code"] == "0"
     assert "stopped" not in end
@@ -834,7 +832,7 @@ def test_an_order_that_makes_no_sense_is_ignored(container, content):
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody has a FIFO open for writing."""
+    """Whether a process has a FIFO open for writing."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         os.read(descriptor, 1)
@@ -847,14 +845,14 @@ def is_held(path: Path) -> bool:
 
 
 def leave_behind(container: Container, prefix: str = "") -> tuple[str, Path]:
-    """Return a script that leaves a process behind, and a FIFO that this process holds."""
+    """Return a script that leaves a process behind, and a FIFO that this process has open."""
     started, held = container.fifo("started"), container.root / "held"
     os.mkfifo(held)
     background = f"{prefix} sh -c 'exec 3<>{held}; echo started >{started.path}; exec sleep 600'"
     return f"{background} & read line <{started.path}; exit 3", held
 
 
-def test_background_processes_of_the_group_end_with_the_request(container):
+def test_background_processes_end_with_the_request(container):
     script, held = leave_behind(container)
     assert container.end(container.shell(script))["code"] == "3"
     assert not is_held(held)
@@ -862,10 +860,9 @@ def test_background_processes_of_the_group_end_with_the_request(container):
 
 
 def test_orphans_are_reaped(container):
-    told = container.fifo("told")
-    script = (
-        f"for i in 1 2 3; do (sh -c 'echo gone >{told.path}' & true); done; read a <{told.path}; read b <{told.path}"
-    )
+    messages = container.fifo("messages")
+    path = messages.path
+    script = f"for i in 1 2 3; do (sh -c 'echo gone >{path}' & true); done; read a <{path}; read b <{path}"
     assert container.end(container.shell(script))["code"] == "0"
     assert psutil.Process(container.pid).children() == []
 
@@ -878,7 +875,7 @@ def mark_of(end: dict[str, str]) -> str:
     return f"\x1emonopod {end['mark']}\n"
 
 
-def test_a_mark_ends_the_output_of_a_request_whose_streams_are_joined(container):
+def test_mark_ends_the_output_of_joined_streams(container):
     """Of two pipes, a container runtime may read either one first."""
     ends = [container.end(container.shell(f"echo {text}; printf '{text} no newline' >&2", "m")) for text in "ab"]
     marks = [mark_of(end) for end in ends]
@@ -888,40 +885,40 @@ def test_a_mark_ends_the_output_of_a_request_whose_streams_are_joined(container)
     assert container.stderr() == ""
 
 
-def test_a_request_cannot_write_into_a_stream_of_its_container_that_has_no_mark(container):
-    """Such lines could come after its mark, as those of the next request."""
+def test_request_cannot_write_to_an_unmarked_stream(container):
+    """Such lines could appear after its mark, as output of the next request."""
     script = f"for number in 1 2; do echo $number >>/proc/{container.pid}/fd/$number; done"
     end = container.end(container.shell(script, "m"))
     assert container.stdout() == f"1\n2\n{mark_of(end)}"
     assert container.stderr() == ""
 
 
-def test_a_request_asks_for_a_mark_first(container):
-    """Whether the streams are joined must be known before it runs."""
+def test_mark_record_must_come_first(container):
+    """The entrypoint must know whether to join the streams before it runs the request."""
     end = container.end(container.request("a/bin/true", "m"))
     assert end["code"] == "126"
     assert "not the first" in end["error"]
 
 
-def test_who_asks_for_no_mark_gets_none(container):
+def test_no_mark_without_a_mark_record(container):
     assert "mark" not in container.end(container.shell("echo a"))
     assert container.stdout() == "a\n"
 
 
-def test_the_mark_comes_after_all_copies_of_the_output(container):
+def test_mark_follows_all_copies_of_the_output(container):
     end = container.end(container.shell("head -c 3000000 /dev/zero", "m", f"o{container.root}/copy"))
     assert len(container.stdout()) == 3_000_000 + len(mark_of(end))
     assert container.stdout().endswith(mark_of(end))
     assert (container.root / "copy").stat().st_size == 3_000_000
 
 
-def test_a_request_that_cannot_run_has_a_mark_too(container):
+def test_request_that_cannot_run_has_a_mark(container):
     end = container.end(container.request("m", "a/not/there"))
     assert end["code"] == "127"
     assert container.stdout() == mark_of(end)
 
 
-def test_a_mark_for_which_there_is_no_room_keeps_only_the_next_request_waiting(make_container):
+def test_mark_that_blocks_delays_only_the_next_request(make_container):
     container = make_container()
     reader, writer = os.pipe()
     container.start(stdout=writer)
@@ -938,7 +935,7 @@ def test_a_mark_for_which_there_is_no_room_keeps_only_the_next_request_waiting(m
     assert read == b"\0" * size + f"{mark_of(end)}second\n{mark_of(second_end)}".encode()
 
 
-def test_a_mark_for_which_there_is_never_room_does_not_keep_the_container_from_its_exit(pid_namespaces, make_container):
+def test_mark_that_blocks_forever_does_not_prevent_the_exit(pid_namespaces, make_container):
     container = make_container()
     reader, writer = os.pipe()
     container.start(stdout=writer)
@@ -950,7 +947,7 @@ def test_a_mark_for_which_there_is_never_room_does_not_keep_the_container_from_i
     os.close(writer)
 
 
-def test_a_stream_that_nobody_reads_keeps_nobody_waiting(make_container):
+def test_stream_without_a_reader_blocks_nothing(make_container):
     container = make_container()
     reader, writer = os.pipe()
     container.start(stdout=writer)
@@ -959,10 +956,10 @@ def test_a_stream_that_nobody_reads_keeps_nobody_waiting(make_container):
     assert [container.end(container.shell("true", "m"))["code"] for _ in range(2)] == ["0", "0"]
 
 
-def test_nothing_of_the_request_writes_after_its_mark(init):
-    """What it left in the background would write until it is killed."""
-    told = init.fifo("told")
-    script = f"setsid sh -c 'echo on >{told.path}; while :; do echo again; done' & read line <{told.path}"
+def test_no_output_after_the_mark(init):
+    """A background process would write until it is killed."""
+    messages = init.fifo("messages")
+    script = f"setsid sh -c 'echo on >{messages.path}; while :; do echo again; done' & read line <{messages.path}"
     end = init.end(init.shell(script, "m"))
     assert init.stdout().endswith(mark_of(end))
     init.end(init.shell("true"))
@@ -973,19 +970,19 @@ def test_nothing_of_the_request_writes_after_its_mark(init):
 # Ends and requests that a request writes itself
 
 
-def test_an_end_is_told_once_the_lock_of_the_request_is_free(container):
-    """Whatever the request has written under that name, or under that of the next end."""
-    told, go = container.fifo("told"), container.fifo("go")
+def test_exit_is_written_once_the_lock_of_the_request_is_free(container):
+    """The request may have written a file with that name, or with the name of the next exit."""
+    messages, go = container.fifo("messages"), container.fifo("go")
     forge = "mkdir -p exited.1/x exited.2/x; rm run.1; echo false > run.1"
-    wait = f"echo on >{told.path}; read x <{go.path}"
+    wait = f"echo on >{messages.path}; read x <{go.path}"
     number = container.shell(f"cd {container.path}; {wait}; {forge}; {wait}", "m")
     request = os.open(container.path / "run.1", os.O_RDONLY)
-    told.line()
-    go.tell()
-    told.line()
+    messages.line()
+    go.send()
+    messages.line()
     with pytest.raises(BlockingIOError):
         fcntl.flock(request, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    go.tell()
+    go.send()
     container.hear((container.path / f"exited.{number}").is_file)
     fcntl.flock(request, fcntl.LOCK_SH | fcntl.LOCK_NB)
     os.close(request)
@@ -993,14 +990,14 @@ def test_an_end_is_told_once_the_lock_of_the_request_is_free(container):
     assert not (container.path / "exited.2").exists()
 
 
-def test_requests_that_a_marked_one_writes_end_with_it_or_never_begin(container):
+def test_requests_written_by_a_marked_request_end_with_it(container):
     """Run beside it or after it, they would write under the name of the next request."""
-    told = container.fifo("told")
+    messages = container.fifo("messages")
     put = f"cd {container.path}; put() {{ cat >.x; mv .x $$1; }}; "
     beside = "printf 'a/bin/sh\\000a-c\\000a%s\\000.\\000' \"$$own\" | put run.2; echo >bell; "
     after = "printf 'm\\000a/bin/echo\\000amine\\000.\\000' | put run.3; echo 'code=0' | put exited.4; "
-    own = f"own='echo on >{told.path}; while :; do echo mine; done'; "
-    script = f"{own}{put}{beside}{after}read x <{told.path}"
+    own = f"own='echo on >{messages.path}; while :; do echo mine; done'; "
+    script = f"{own}{put}{beside}{after}read x <{messages.path}"
     end = container.end(container.shell(script, "m"))
     assert end["next"] == "4"
     assert container.stdout().endswith(mark_of(end))
@@ -1011,7 +1008,7 @@ def test_requests_that_a_marked_one_writes_end_with_it_or_never_begin(container)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What cannot be killed
+# Unkillable processes
 
 
 @pytest.fixture
@@ -1019,7 +1016,7 @@ def unprivileged(pid_namespaces, quickly_swept) -> Iterator[Container]:
     """An entrypoint that is PID 1 and not root, in a container where a program may become root."""
     if os.geteuid():
         pytest.skip("only root can make a program that makes root")
-    with tempfile.TemporaryDirectory() as directory:  # that of pytest is root's
+    with tempfile.TemporaryDirectory() as directory:  # the directory of pytest belongs to root
         root = Path(directory)
         root.chmod(0o755)
         shutil.copy(shutil.which("setpriv"), root / "become-root")
@@ -1034,11 +1031,13 @@ def unprivileged(pid_namespaces, quickly_swept) -> Iterator[Container]:
             container.close()
 
 
-def test_what_cannot_be_killed_is_named_and_the_container_takes_nothing_more(unprivileged):
+def test_unkillable_process_is_named_and_retires_the_container(unprivileged):
     """As of `sudo service postgresql start` in a Step."""
-    told = unprivileged.fifo("told")
+    messages = unprivileged.fifo("messages")
     become_root = f"{unprivileged.root}/become-root --reuid=0 --regid=0 --clear-groups"
-    script = f"setsid {become_root} sh -c 'echo there >{told.path}; exec sleep 600' & read line <{told.path}; exit 3"
+    script = (
+        f"setsid {become_root} sh -c 'echo there >{messages.path}; exec sleep 600' & read line <{messages.path}; exit 3"
+    )
     end = unprivileged.end(unprivileged.shell(script, "m"))
     assert end["code"] == "3"
     assert re.fullmatch(r"sleep \(process \d+\)", end["left"]), end
@@ -1049,8 +1048,8 @@ def test_what_cannot_be_killed_is_named_and_the_container_takes_nothing_more(unp
     assert unprivileged.stdout() == mark_of(end)
 
 
-def test_a_program_of_the_same_user_cannot_reach_its_entrypoint(unprivileged):
-    """It neither traces it nor opens its files; its own are as those of any process."""
+def test_program_of_the_same_user_cannot_trace_its_entrypoint(unprivileged):
+    """It can neither trace it nor open its files; its own files are unaffected."""
     script = """
         for name in exe cwd root fd/1; do readlink /proc/1/$$name && exit 1; done
         ls /proc/1/fd && exit 2
@@ -1081,7 +1080,7 @@ def test_init_keeps_background_processes_while_another_request_runs(init):
     assert ready.line() == "ready"
     assert init.end(init.shell(script))["code"] == "3"
     assert is_held(held)
-    gate.tell()
+    gate.send()
     assert init.end(other)["code"] == "0"
     assert not is_held(held)
 
@@ -1098,24 +1097,24 @@ def test_init_and_copies(init):
 
 
 def test_init_with_many_requests_that_end_together(init):
-    gate, told = init.fifo("gate"), init.fifo("told")
-    script = f"setsid sleep 600 & echo ready >{told.path}; read line <{gate.path}"
+    gate, messages = init.fifo("gate"), init.fifo("messages")
+    script = f"setsid sleep 600 & echo ready >{messages.path}; read line <{gate.path}"
     numbers = [init.shell(script, f"o{init.root}/out", f"x{init.root}/out") for _ in range(30)]
     for _ in numbers:
-        assert told.line() == "ready"
-    gate.tell(len(numbers))
+        assert messages.line() == "ready"
+    gate.send(len(numbers))
     assert {init.end(number)["code"] for number in numbers} == {"0"}
     assert psutil.Process(init.pid).children(recursive=True) == []
 
 
 def test_init_reaps_zombies(init):
-    told, gate = init.fifo("told"), init.fifo("gate")
-    orphans = f"(sh -c 'exit 0' & true); setsid sh -c 'echo gone >{told.path}' & wait"
-    number = init.shell(f"{orphans}; echo end >{told.path}; read line <{gate.path}")
-    assert {told.line(), told.line()} == {"gone", "end"}
+    messages, gate = init.fifo("messages"), init.fifo("gate")
+    orphans = f"(sh -c 'exit 0' & true); setsid sh -c 'echo gone >{messages.path}' & wait"
+    number = init.shell(f"{orphans}; echo end >{messages.path}; read line <{gate.path}")
+    assert {messages.line(), messages.line()} == {"gone", "end"}
     init.end(init.shell("true"))
     assert len([child for child in psutil.Process(init.pid).children() if child.status() == "zombie"]) == 0
-    gate.tell()
+    gate.send()
     assert init.end(number)["code"] == "0"
 
 
@@ -1126,7 +1125,7 @@ def test_init_ends_at_once_when_idle(init, number):
 
 
 def test_init_forwards_signals(init):
-    number = init.waiting(init.fifo("told"), "9", signal.SIGTERM)
+    number = init.waiting(init.fifo("messages"), "9", signal.SIGTERM)
     os.kill(init.pid, signal.SIGTERM)
     assert init.exit_code() == 143
     assert init.end(number)["code"] == "9"
@@ -1137,17 +1136,17 @@ def test_init_forwards_signals(init):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
-def test_a_terminating_signal_while_idle(container, number):
+def test_terminating_signal_while_idle(container, number):
     container.end(container.shell("true"))
     container.process.send_signal(number)
     assert container.exit_code() == 128 + number
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
-def test_a_terminating_signal_while_requests_run(container, number):
-    told = container.fifo("told")
-    dies = container.waiting(told, "die", number)
-    ends = container.waiting(told, "9", number)
+def test_terminating_signal_while_requests_run(container, number):
+    messages = container.fifo("messages")
+    dies = container.waiting(messages, "die", number)
+    ends = container.waiting(messages, "9", number)
     container.process.send_signal(number)
     assert container.exit_code() == 128 + number
     assert container.end(dies)["signal"] == str(int(number))
@@ -1155,12 +1154,12 @@ def test_a_terminating_signal_while_requests_run(container, number):
 
 
 def test_other_signals_are_passed_on(container):
-    told = container.fifo("told")
+    messages = container.fifo("messages")
     signals = [signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT, signal.SIGWINCH]
-    request = container.waiting(told, "tell", *signals)
+    request = container.waiting(messages, "report", *signals)
     for number in signals:
         container.process.send_signal(number)
-        assert told.line() == number.name
+        assert messages.line() == number.name
     container.kill(request, signal.SIGKILL, 0)
     container.end(request)
 
@@ -1194,10 +1193,10 @@ def try_lock(path: Path) -> bool:
 
 
 def test_alive_is_locked_until_the_end(container):
-    told = container.fifo("told")
+    messages = container.fifo("messages")
     container.hear((container.path / "alive").exists)
-    container.shell(f"echo ready >{told.path}; exec sleep 600", f"o{container.root}/out")
-    assert told.line() == "ready"
+    container.shell(f"echo ready >{messages.path}; exec sleep 600", f"o{container.root}/out")
+    assert messages.line() == "ready"
     assert not try_lock(container.path / "alive")
     container.process.kill()
     container.process.wait()
@@ -1205,19 +1204,19 @@ def test_alive_is_locked_until_the_end(container):
 
 
 def test_programs_do_not_outlive_the_entrypoint(container):
-    told, held = container.fifo("told"), container.root / "held"
+    messages, held = container.fifo("messages"), container.root / "held"
     os.mkfifo(held)
     reader = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
-    container.shell(f"exec 3>{held}; echo ready >{told.path}; exec sleep 600")
-    assert told.line() == "ready"
+    container.shell(f"exec 3>{held}; echo ready >{messages.path}; exec sleep 600")
+    assert messages.line() == "ready"
     container.process.kill()
     container.process.wait()
-    wait_until_readable(reader)  # the end of the file, once nobody writes any more
+    wait_until_readable(reader)  # the end of the file, once there is no writer
     assert os.read(reader, 1) == b""
     os.close(reader)
 
 
-def test_the_ring_tells_that_it_is_alive_and_each_end(container):
+def test_ring_signals_the_start_and_every_exit(container):
     ring = container._fifos[1].descriptor
     wait_until_readable(ring)
     assert os.read(ring, 1) == b"\n"
@@ -1234,7 +1233,7 @@ def test_without_a_bell(make_container):
     assert container.end(container.shell("exit 3"))["code"] == "3"
 
 
-def test_the_fifos_are_made_by_who_comes_first(make_container):
+def test_fifos_are_created_by_the_first_process(make_container):
     container = make_container(bell=False, ring=False)
     container.shell("true")
     container.put("exit", b"0")
@@ -1246,13 +1245,13 @@ def test_the_fifos_are_made_by_who_comes_first(make_container):
         assert stat.S_IMODE(status.st_mode) == 0o666
 
 
-def test_the_umask_stays_that_of_the_container(make_container):
+def test_umask_of_the_container_is_kept(make_container):
     container = make_container()
     container.start(umask=0o027)
     assert container.output("a/bin/sh", "a-c", "aumask").strip() == "0027"
 
 
-def test_a_bell_that_comes_later(make_container):
+def test_bell_created_later(make_container):
     container = make_container(bell=False)
     (container.path / "bell").touch()
     container.start()
@@ -1284,7 +1283,7 @@ def test_a_ring_and_a_bell_that_are_something_else(make_container):
     assert (container.path / "ring").read_text() == "kept"
 
 
-def test_a_ring_that_is_full_or_that_nobody_hears(make_container):
+def test_full_or_unread_ring(make_container):
     container = make_container(ring=False)
     os.mkfifo(container.path / "ring")
     container.start()
@@ -1306,15 +1305,15 @@ def test_exit(container, code):
     assert container.exit_code() == code
 
 
-def test_exit_waits_for_what_runs(container):
-    told, gate = container.fifo("told"), container.fifo("gate")
-    number = container.shell(f"echo ready >{told.path}; read line <{gate.path}; exit 3")
-    assert told.line() == "ready"
+def test_exit_waits_for_running_requests(container):
+    messages, gate = container.fifo("messages"), container.fifo("gate")
+    number = container.shell(f"echo ready >{messages.path}; read line <{gate.path}; exit 3")
+    assert messages.line() == "ready"
     container.put("exit", b"6\n")
     other = container.shell("exit 4")
     assert container.end(other)["code"] == "4"
     assert container.process.poll() is None
-    gate.tell()
+    gate.send()
     assert container.exit_code() == 6
     assert container.end(number)["code"] == "3"
 
@@ -1323,7 +1322,7 @@ def test_exit_waits_for_what_runs(container):
     "content",
     [b"", b"256", b"x", b"1 x", b"1 2 3", b"1 ", b"-1", b"9" * 20, b"9" * 31, b"1\0x", b"7 " + b"0" * 29 + b"x"],
 )
-def test_exit_that_makes_no_sense_is_ignored(container, content):
+def test_malformed_exit_is_ignored(container, content):
     container.put("exit", content)
     for _ in range(2):
         container.end(container.shell("true"))
@@ -1332,46 +1331,46 @@ def test_exit_that_makes_no_sense_is_ignored(container, content):
     assert container.exit_code() == 6
 
 
-def test_exit_with_a_grace_waits_no_longer_than_that(container):
+def test_exit_waits_at_most_its_grace_period(container):
     """Also for a request that nobody but a Step has written."""
-    told = container.fifo("told")
-    number = container.waiting(told, "ignore", signal.SIGTERM)
+    messages = container.fifo("messages")
+    number = container.waiting(messages, "ignore", signal.SIGTERM)
     container.put("exit", b"6 0\n")
     assert container.exit_code() == 6
     assert container.end(number)["signal"] == "9"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"nonsense"])
-def test_exit_that_was_read_holds_whatever_becomes_of_the_file(make_container, content):
+def test_exit_is_final_once_read(make_container, content):
     container = make_container(bell=False)  # so that it is read at a tick, before the next request is taken
     container.start()
-    told, gate = container.fifo("told"), container.fifo("gate")
-    container.shell(f"echo ready >{told.path}; read line <{gate.path}")
-    assert told.line() == "ready"
+    messages, gate = container.fifo("messages"), container.fifo("gate")
+    container.shell(f"echo ready >{messages.path}; read line <{gate.path}")
+    assert messages.line() == "ready"
     container.put("exit", b"6\n")
-    other = container.shell(f"echo ready >{told.path}")
-    assert told.line() == "ready"
+    other = container.shell(f"echo ready >{messages.path}")
+    assert messages.line() == "ready"
     container.end(other)
     (container.path / "exit").unlink()
     if content is not None:
         container.put("exit", content)
-    gate.tell()
+    gate.send()
     assert container.exit_code() == 6
 
 
-def test_orders_that_nobody_can_take_away_are_told_once(container):
-    """A Step made directories in their place."""
+def test_unremovable_control_files_are_reported_once(container):
+    """A Step replaced them with directories."""
     gate = container.fifo("gate")
     number = container.shell(f"read line <{gate.path}")
     (container.path / f"kill.{number}").mkdir()
     for _ in range(3):
         assert container.end(container.shell("true"))["code"] == "0"
-    gate.tell()
+    gate.send()
     container.end(number)
     assert container.stderr() == f"monopod: ignoring malformed kill.{number}: Is a directory\n"
 
 
-def test_an_end_that_cannot_be_written_is_tried_again(make_container):
+def test_failed_write_of_an_exit_is_retried(make_container):
     """A directory where the temporary file should be makes writing fail, as a full disk would."""
     container = make_container()
     stderr = container.fifo("errors")
@@ -1390,8 +1389,8 @@ SLOW = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=openat:delay_enter=100
 
 
 @pytest.mark.parametrize("prefix", [(), SLOW], ids=["", "slow"])
-def test_a_program_that_fills_the_disk_is_reported_with_its_mark(program, tmp_path, full_disk, prefix):
-    """Also one that fills its control directory and removes what it finds there, before it is reserved."""
+def test_exit_and_mark_are_written_on_a_full_disk(program, tmp_path, full_disk, prefix):
+    """Also if the program fills its control directory and removes the files there, before they are reserved."""
     if prefix and shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     container = Container(program, tmp_path)
@@ -1418,7 +1417,7 @@ def test_a_program_that_fills_the_disk_is_reported_with_its_mark(program, tmp_pa
         container.close()
 
 
-def test_an_end_that_can_never_be_written_ends_the_container(quickly_given_up, tmp_path):
+def test_permanently_failing_write_of_an_exit_ends_the_container(quickly_given_up, tmp_path):
     """A minute is long for a test: this is the same program with a shorter limit."""
     container = Container(quickly_given_up, tmp_path)
     try:
@@ -1426,10 +1425,10 @@ def test_an_end_that_can_never_be_written_ends_the_container(quickly_given_up, t
         container.start()
         container.shell("exit 3")
         assert container.exit_code() == 74
-        told = container.stderr().splitlines()
-        assert told[0].startswith("monopod: cannot write exited.1, retrying every second: ")
-        assert told[1].startswith("monopod: cannot write exited.1, giving up: ")
-        assert len(told) == 2
+        errors = container.stderr().splitlines()
+        assert errors[0].startswith("monopod: cannot write exited.1, retrying every second: ")
+        assert errors[1].startswith("monopod: cannot write exited.1, giving up: ")
+        assert len(errors) == 2
     finally:
         container.close()
 
@@ -1472,7 +1471,7 @@ def read_only(tmp_path):
         subprocess.run(["umount", path], check=True)
 
 
-def test_a_control_directory_that_is_read_only(program, tmp_path, read_only):
+def test_read_only_control_directory(program, tmp_path, read_only):
     directory = tmp_path / "step"
     directory.mkdir()
     read_only(directory)
@@ -1483,7 +1482,7 @@ def test_a_control_directory_that_is_read_only(program, tmp_path, read_only):
 
 
 def test_descriptors_do_not_grow_with_requests(container):
-    """However requests end, and whatever they had open."""
+    """For all ends of requests, and all kinds of open files."""
 
     def run_some() -> int:
         for records in ((), ("ocopy", "rcopy"), ("ocopy", "rother", "xcopy"), ("dno/../such",)):
@@ -1496,7 +1495,7 @@ def test_descriptors_do_not_grow_with_requests(container):
 
     first = run_some()
     last = [run_some() for _ in range(10)][-1]
-    assert last <= first + 1  # that of the file by which the last end was just told
+    assert last <= first + 1  # the file of the last exit may be open
     seen = container.output("a/bin/ls", "a/proc/self/fd").split()
     assert len(seen) == 4, seen  # the three standard streams, and the directory that is listed
 
@@ -1520,13 +1519,13 @@ def test_started_twice(container, program):
         ("/proc", "cannot create and lock alive in /proc: No such file or directory"),
     ],
 )
-def test_a_control_directory_that_cannot_be_used(program, path, words):
+def test_unusable_control_directory(program, path, words):
     result = command(program, path)
     assert (result.returncode, result.stderr) == (74, f"monopod: {words}\n")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Without a coordinator. There is no bell in these, so that each request that ran took a tick of the entrypoint
+# Without a coordinator. There is no bell here, so each request takes a tick of the entrypoint
 
 
 @pytest.fixture
@@ -1543,17 +1542,17 @@ def coordinator_lock() -> Iterator[Callable[[Container], int]]:
         os.close(descriptor)
 
 
-def test_a_coordinator_that_holds_its_lock(make_container, coordinator_lock):
+def test_coordinator_that_holds_its_lock(make_container, coordinator_lock):
     container = make_container(bell=False)
     lock = coordinator_lock(container)
     container.start("--orphan-seconds", "0")
     for _ in range(2):
         container.end(container.shell("true"))
-    told, held = container.fifo("told"), container.root / "held"
+    messages, held = container.fifo("messages"), container.root / "held"
     os.mkfifo(held)
     reader = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
-    container.shell(f"exec 3>{held}; echo ready >{told.path}; exec sleep 600")
-    assert told.line() == "ready"
+    container.shell(f"exec 3>{held}; echo ready >{messages.path}; exec sleep 600")
+    assert messages.line() == "ready"
     fcntl.flock(lock, fcntl.LOCK_UN)
     assert container.exit_code() == 75
     assert container.stderr() == "monopod: the coordinator is gone, exiting: its lock has been free for too long\n"
@@ -1562,7 +1561,7 @@ def test_a_coordinator_that_holds_its_lock(make_container, coordinator_lock):
     os.close(reader)
 
 
-def test_a_coordinator_that_has_not_come_yet(make_container):
+def test_coordinator_that_has_not_started(make_container):
     container = make_container(bell=False)
     container.start("--orphan-seconds", "0")
     for _ in range(2):
@@ -1573,34 +1572,34 @@ def test_a_coordinator_that_has_not_come_yet(make_container):
 
 @pytest.mark.skipif(not system_calls.IS_SUPPORTED, reason="the numbers of system calls are not known here")
 @pytest.mark.parametrize("hours", [-5, 5])
-def test_a_clock_that_is_set_while_a_request_runs(make_container, tmp_path, hours):
-    """Its end is told as the start plus what has passed."""
+def test_clock_set_while_a_request_runs(make_container, tmp_path, hours):
+    """Its end time is the start time plus the elapsed time."""
     clock = tmp_path / "clock"
     clock.write_text("864000")
     container = make_container()
     container.start(prefix=(sys.executable, system_calls.__file__, f"clock_gettime={clock}", "--"))
-    told = container.fifo("told")
-    goes_on = container.fifo("go")
-    number = container.shell(f"echo there > {told.path}; read line < {goes_on.path}")
-    assert told.line() == "there"
+    messages = container.fifo("messages")
+    gate = container.fifo("go")
+    number = container.shell(f"echo there > {messages.path}; read line < {gate.path}")
+    assert messages.line() == "there"
     clock.write_text(f"{864000 + hours * 3600}")
-    goes_on.tell()
+    gate.send()
     exited = container.end(number)
     start, end = float(exited["start"]), float(exited["end"])
     assert abs(start - 864000 - time.time()) < 3600
     assert 0 <= end - start < 3600
 
 
-def test_a_kernel_without_times_of_64_bits(of_an_old_kernel, tmp_path):
-    """Clocks and time-outs are those of the older calls; the entrypoint sleeps when there is nothing to do."""
+def test_kernel_without_64_bit_time_calls(of_an_old_kernel, tmp_path):
+    """It uses the clocks and timeouts of the older calls, and sleeps when idle."""
     container = Container(of_an_old_kernel, tmp_path)
     before = time.time()
     container.start()
     try:
         ended = container.end(container.shell("echo hello"))
         assert before <= float(ended["start"]) <= float(ended["end"]) <= time.time()
-        told = container.fifo("told")
-        number = container.waiting(told, "ignore", signal.SIGTERM)
+        messages = container.fifo("messages")
+        number = container.waiting(messages, "ignore", signal.SIGTERM)
         container.kill(number, signal.SIGTERM, 1)
         assert container.end(number)["signal"] == str(int(signal.SIGKILL))
         while psutil.Process(container.pid).status() != psutil.STATUS_SLEEPING:
@@ -1611,7 +1610,7 @@ def test_a_kernel_without_times_of_64_bits(of_an_old_kernel, tmp_path):
         container.close()
 
 
-def test_a_coordinator_that_comes_back_in_time(make_container, coordinator_lock):
+def test_coordinator_restarted_in_time(make_container, coordinator_lock):
     container = make_container(bell=False)
     lock = coordinator_lock(container)
     container.start("--orphan-seconds", "3600")
@@ -1652,7 +1651,7 @@ def test_usage(program, arguments):
     assert result.stdout == ""
 
 
-def test_the_control_directory_by_default(program):
+def test_default_control_directory(program):
     if Path("/monopod/step").exists():
         pytest.skip("this machine has a /monopod/step")
     result = command(program)
@@ -1661,7 +1660,7 @@ def test_the_control_directory_by_default(program):
 
 
 def test_install(program, tmp_path):
-    for _ in range(2):  # an older one is replaced
+    for _ in range(2):  # an older binary is replaced
         subprocess.run([program, "install", tmp_path], check=True, umask=0o777)
         assert (tmp_path / "entrypoint").read_bytes() == program.read_bytes()
         assert mode(tmp_path / "entrypoint") == 0o755
@@ -1689,7 +1688,7 @@ CONTENTS = st.one_of(
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=CONTENTS)
-def test_whatever_a_request_holds_it_ends(make_container, content):
+def test_any_request_ends(make_container, content):
     container = make_container()
     container.start(cwd=container.root, env={"PATH": "/nowhere"})
     end = container.end(container.raw_request(content))
@@ -1711,13 +1710,13 @@ ORDERS = st.one_of(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(orders=st.lists(ORDERS, min_size=1, max_size=4), ends=st.lists(ORDERS, max_size=3))
-def test_whatever_an_order_holds_the_container_ends(make_container, orders, ends):
-    """`kill.1` and `exit` of random bytes while a request runs: it is told how that ended."""
+def test_container_ends_after_any_control_files(make_container, orders, ends):
+    """`kill.1` and `exit` have random bytes while a request runs; its exit is still written."""
     container = make_container()
     container.start()
     runs = container.fifo("runs")
     number = container.shell(f"echo > {runs.path}; exec sleep 600")
-    runs.line()  # what is asked for before a valid `exit` without grace is seen need not be begun
+    runs.line()  # requests before a valid `exit` without a grace period may never start
     for content in orders:
         container.put(f"kill.{number}", content)
     for content in ends:
@@ -1729,8 +1728,8 @@ def test_whatever_an_order_holds_the_container_ends(make_container, orders, ends
     container.close()
 
 
-def test_an_order_that_follows_at_once_is_not_lost(make_container):
-    """It comes while the one before is read, and unlinked: sooner or later in that very moment."""
+def test_stop_request_that_follows_at_once_is_not_lost(make_container):
+    """It arrives while the previous stop request is read and unlinked, sooner or later at that very moment."""
     container = make_container()
     container.start()
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""The entrypoint's binaries: one for each machine, small, static, and running (in qemu)."""
+"""The entrypoint's binaries: one per architecture, small, static, and running (in qemu)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from monopod.entrypoint import binary, build
 
-PATIENCE = 300  # seconds after which a test has failed; nothing waits for as long
+PATIENCE = 300  # seconds after which a test has failed
 
 # e_machine of the ELF header (elf.h), its byte order, and what qemu-user calls the machine
 MACHINES = {
@@ -28,7 +28,7 @@ MACHINES = {
 }
 
 
-def test_every_machine_is_built():
+def test_every_architecture_is_built():
     assert build.TARGETS.keys() == MACHINES.keys()
 
 
@@ -45,7 +45,7 @@ def test_binary(machine):
 
 
 def emulator(machine: str) -> list[str]:
-    """What runs a binary for this machine; a test is skipped where it is not installed."""
+    """Return the emulator of a machine; skip the test if it is not installed."""
     qemu = shutil.which(f"qemu-{MACHINES[machine][2]}")
     if machine != platform.machine() and qemu is None:
         pytest.skip(f"qemu-user for {machine} is not installed")
@@ -58,7 +58,7 @@ def test_binary_runs(machine, tmp_path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ziglang") is None, reason="the compiler (ziglang) is not installed")
-def test_binary_for_32_bits_runs_on_a_kernel_without_times_of_64_bits(tmp_path, monkeypatch):
+def test_32_bit_binary_runs_on_a_kernel_without_64_bit_time_calls(tmp_path, monkeypatch):
     prefix = emulator("armv7l")
     monkeypatch.setattr(build, "_COMPILE", [*build._COMPILE, "-DEMULATE_OLD_KERNEL"])
     build.build("armv7l", tmp_path / "entrypoint")
@@ -66,7 +66,7 @@ def test_binary_for_32_bits_runs_on_a_kernel_without_times_of_64_bits(tmp_path, 
 
 
 def check_that_it_runs(command: list[str | Path], tmp_path: Path) -> None:
-    """One request that uses most system calls: a new directory, copies of the output, a file to be made readable."""
+    """Run a request that uses most system calls: a new directory, copies of the output, a file made readable."""
     step = tmp_path / "step"
     step.mkdir()
     os.mkfifo(step / "bell")
@@ -109,7 +109,7 @@ def test_build_is_reproducible_and_up_to_date(tmp_path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ziglang") is None, reason="the compiler (ziglang) is not installed")
-def test_build_that_fails_tells_what_the_compiler_said(tmp_path, monkeypatch):
+def test_failed_build_shows_the_output_of_the_compiler(tmp_path, monkeypatch):
     source = tmp_path / "entrypoint.c"
     source.write_text("#error no way\n")
     monkeypatch.setattr(build, "SOURCES", [source])
@@ -118,7 +118,7 @@ def test_build_that_fails_tells_what_the_compiler_said(tmp_path, monkeypatch):
     assert not (tmp_path / "entrypoint").exists()
 
 
-def test_version_is_that_of_monopod():
+def test_version_matches_monopod():
     import monopod  # noqa: PLC0415
 
     result = subprocess.run([binary.path(), "--version"], capture_output=True, text=True, check=True)
@@ -126,11 +126,11 @@ def test_version_is_that_of_monopod():
     assert build.source_version() == monopod.__version__
 
 
-def test_path_is_that_of_this_machine():
+def test_path_of_the_binary_for_this_machine():
     assert binary.path() == binary.path(platform.machine())
 
 
-def test_missing_binary_is_told_in_words(tmp_path, monkeypatch):
+def test_missing_binary_is_reported(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"no entrypoint for mips in .*; available: .*x86_64"):
         binary.path("mips")
     monkeypatch.setattr(binary, "_BINARIES", Path(tmp_path))

@@ -1,6 +1,6 @@
-"""Control files under a coverage-guided fuzzer (fuzz_orders.c: libFuzzer, ASan, UBSan), from a corpus, for a while.
+"""Control files under a coverage-guided fuzzer (fuzz_orders.c: libFuzzer, ASan, UBSan), briefly, from a corpus.
 
-`make fuzz-orders` is the same for longer. What is found stays in build/fuzz/, and the failure says how to run it again.
+`make fuzz-orders` runs longer. Findings are kept in build/fuzz/, and the failure shows how to run them again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SECONDS = 8
 
 @pytest.fixture(scope="module")
 def fuzzer() -> Path:
-    """The fuzzer, as `make` builds it; a test is skipped where clang or its libFuzzer is not there."""
+    """The fuzzer, built by `make`; skips the test if clang or its libFuzzer is not installed."""
     if shutil.which("clang") is None:
         pytest.skip("no clang on this machine (Debian: clang and libclang-rt-dev)")
     built = subprocess.run(
@@ -49,13 +49,13 @@ def fuzz(fuzzer: Path, *arguments: str | Path) -> str:
     return ran.stderr
 
 
-def test_what_control_files_hold(fuzzer, tmp_path):
+def test_fuzzing_control_files(fuzzer, tmp_path):
     said = fuzz(fuzzer, f"-max_total_time={SECONDS}", tmp_path, HERE / "orders_corpus")
     assert int(re.search(r"number_of_executed_units: (\d+)", said)[1]) > 1000
 
 
-def test_the_fuzzer_finds_what_is_wrong(fuzzer, tmp_path):
-    """A $(NAME) that is written one byte too far: were it not found, nothing would be."""
+def test_fuzzer_finds_a_planted_bug(fuzzer, tmp_path):
+    """A $(NAME) is written one byte too far. If the fuzzer misses this, it finds nothing."""
     sources = tmp_path / "entrypoint", tmp_path / "tests" / "entrypoint"
     for directory in sources:
         directory.mkdir(parents=True)

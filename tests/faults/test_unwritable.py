@@ -71,7 +71,7 @@ def test_directories_become_read_only_during_a_run(tmp_path, shared, paths, word
 
 
 def test_coordinator_that_cannot_write_its_journal_is_restarted(run, shared):
-    """Its files may not grow any more; those of the next coordinator may."""
+    """Its files may not grow any more; the files of the next coordinator may."""
     run.start(pipeline({"first": shared.task(WAIT + "echo once >> /shared/ran", "echo once >> /shared/ran")}))
     shared.hear()
     (pid,) = run.processes(COORDINATOR)

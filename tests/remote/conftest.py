@@ -1,4 +1,4 @@
-"""Real servers on loopback for the resolvers, each in a thread or a process of its own; the cache is a new one."""
+"""Real servers on loopback for the resolvers, each in its own thread or process, and an empty cache."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ spec:
 
 @pytest.fixture(autouse=True)
 def _own_surroundings(tmp_path, monkeypatch):
-    """Neither the user's cache, logins and configuration nor a cluster."""
+    """Hides the user's cache, logins and configuration, and clusters."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -99,7 +99,7 @@ def compiled(tmp_path, monkeypatch):
 
 @pytest.fixture
 def problems(compiled):
-    """Compiles what is wrong, and returns the lines that tell it."""
+    """Compiles wrong documents and returns their problems as lines."""
 
     def make(text, **options):
         with pytest.raises(Problems) as error:
@@ -114,7 +114,7 @@ def problems(compiled):
 
 @dataclass
 class Page:
-    """What is answered for a path."""
+    """The answer for a path."""
 
     content: bytes = b""
     status: int = 200
@@ -122,7 +122,7 @@ class Page:
 
 
 class WebServer:
-    """A server whose pages tests put there; it remembers what it was asked."""
+    """A server with pages set by tests; it records its requests."""
 
     def __init__(self, server):
         self.pages = {}
@@ -177,7 +177,7 @@ def page():
 
 @pytest.fixture
 def nowhere():
-    """A URL that nobody listens at."""
+    """A URL without a listener."""
     server = http.server.HTTPServer(("127.0.0.1", 0), _Handler)
     url = f"http://127.0.0.1:{server.server_port}"
     server.server_close()
@@ -228,7 +228,7 @@ def make_repository(tmp_path):
 
 
 class _GitHandler(http.server.BaseHTTPRequestHandler):
-    """Serves repositories by git's own program for that; a token may be asked for."""
+    """Serves repositories with git's own CGI program, optionally with a token."""
 
     def do_GET(self):
         token = self.server.token
@@ -272,7 +272,7 @@ class _GitHandler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def git_server(tmp_path):
-    """Serves the directory ``tmp_path`` over HTTP, as git's smart protocol has it."""
+    """Serves the directory ``tmp_path`` over HTTP, with git's smart protocol."""
     server, thread = _serve(_GitHandler)
     server.root, server.token, server.user, server.asked = tmp_path, "", "git", []
     server.url = f"http://127.0.0.1:{server.server_port}"

@@ -1,4 +1,4 @@
-"""The resolver ``bundles``, with Debian's docker-registry, and with a server that does what that one would not."""
+"""The resolver ``bundles``, with Debian's docker-registry, and with a misbehaving server."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def asked(registry, name="hello", tag=":1", **more):
 
 @pytest.fixture
 def bundle(registry, task):
-    """A bundle with a layer of each form that a document may have, and its digest."""
+    """A bundle with a layer for each format of a document, and its digest."""
     layers = [
         (about("hello"), gzip.compress(tar(task.encode()))),
         (about("hello", "pipeline"), tar(PIPELINE)),
@@ -48,7 +48,7 @@ def bundle(registry, task):
     return registry
 
 
-def test_a_layer_is_found_by_kind_and_name(ask, bundle, task):
+def test_layer_is_found_by_kind_and_name(ask, bundle, task):
     resolved = ask("bundles", asked(bundle))
     assert resolved.content.decode() == task
     assert resolved.origin == f"bundle {bundle.host}/team/bundle@{bundle.digest[:19]} task hello"
@@ -62,7 +62,7 @@ def test_a_layer_is_found_by_kind_and_name(ask, bundle, task):
     assert ask("bundles", asked(bundle, "plain")).content == b"plain"
 
 
-def test_a_tag_is_asked_for_each_time_and_a_digest_comes_from_the_cache(ask, refusal, bundle, task):
+def test_tag_is_requested_each_time_and_digest_is_cached(ask, refusal, bundle, task):
     pinned = asked(bundle, tag=f":1@{bundle.digest}")
     assert ask("bundles", asked(bundle)).content.decode() == task
     bundle.pusher.bundle("team/bundle", "1", [(about("hello"), b"changed")])
@@ -75,7 +75,7 @@ def test_a_tag_is_asked_for_each_time_and_a_digest_comes_from_the_cache(ask, ref
     )
 
 
-def test_an_index_stands_for_its_image(ask, refusal, bundle, task):
+def test_index_resolves_to_its_image(ask, refusal, bundle, task):
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json"}
     ours = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": bundle.digest, "size": 1}
     other = {**ours, "digest": bundle.pusher.bundle("team/bundle", "other", [(about("hello"), b"arm")])}
@@ -88,7 +88,7 @@ def test_an_index_stands_for_its_image(ask, refusal, bundle, task):
     assert "an index without an image for linux/amd64" in refusal("bundles", asked(bundle, tag=":none"))[0]
 
 
-def test_what_is_not_there_is_told(refusal, bundle):
+def test_missing_bundle_or_entry_is_reported(refusal, bundle):
     what = f"bundle {bundle.host}/team/bundle"
     assert refusal("bundles", asked(bundle, "helo")) == (
         f"{what}:1: it contains no task 'helo' (did you mean 'task hello'?); it contains pipeline hello, task hello, "
@@ -102,25 +102,28 @@ def test_what_is_not_there_is_told(refusal, bundle):
     assert refusal("bundles", {"name": "a"})[0] == "the resolver bundles needs the param 'bundle'"
 
 
-def test_what_is_no_bundle_is_told(refusal, registry):
-    def told(*layers):
+def test_invalid_bundle_is_reported(refusal, registry):
+    def error_of(*layers):
         registry.pusher.bundle("team/bundle", "1", layers)
         return refusal("bundles", asked(registry))[0].partition("bundle:1: ")[2]
 
     many = [(about(f"t{number}"), b"x%d" % number) for number in range(21)]
-    assert told(*many) == "it has 21 layers; a bundle has at most 20"
-    assert told(({"name": "a", "kind": "task"}, b"x")) == (
+    assert error_of(*many) == "it has 21 layers; a bundle has at most 20"
+    assert error_of(({"name": "a", "kind": "task"}, b"x")) == (
         "not a bundle: layer 0 has no annotation dev.tekton.image.apiVersion"
     )
-    assert told((about("a", "Tasks"), b"x")) == ("layer 0 has the kind 'Tasks', which must be lower case and singular")
-    assert (
-        told((about("hello"), b"\x28\xb5\x2f\xfdx")) == "the layer is compressed with zstd, which bundles do not allow"
+    assert error_of((about("a", "Tasks"), b"x")) == (
+        "layer 0 has the kind 'Tasks', which must be lower case and singular"
     )
-    assert "cannot read the layer" in told((about("hello"), gzip.compress(b"x" * 1000)[:-12]))
-    assert told((about("hello"), gzip.compress(b"\0" * (10 * 2**20 + 1)))) == ("the layer is larger than 10 MiB")
+    assert (
+        error_of((about("hello"), b"\x28\xb5\x2f\xfdx"))
+        == "the layer is compressed with zstd, which bundles do not allow"
+    )
+    assert "cannot read the layer" in error_of((about("hello"), gzip.compress(b"x" * 1000)[:-12]))
+    assert error_of((about("hello"), gzip.compress(b"\0" * (10 * 2**20 + 1)))) == ("the layer is larger than 10 MiB")
 
 
-def test_a_login_is_taken_from_a_secret_or_from_docker(ask, refusal, start_registry, task, secret, tmp_path):
+def test_login_comes_from_a_secret_or_from_docker(ask, refusal, start_registry, task, secret, tmp_path):
     registry = start_registry(HTPASSWD)
     registry.pusher.bundle("team/bundle", "1", [(about("hello"), task.encode())])
     message, _ = refusal("bundles", asked(registry))
@@ -138,7 +141,7 @@ def test_a_login_is_taken_from_a_secret_or_from_docker(ask, refusal, start_regis
     assert "401" in refusal("bundles", asked(registry, cache="never"))[0]
 
 
-def test_a_secret_that_says_nothing_of_the_registry_is_told(refusal, secret):
+def test_secret_without_the_registry_is_reported(refusal, secret):
     asked_for = {"bundle": "registry.example.com/a", "name": "a", "secret": "pull"}
     assert refusal("bundles", asked_for, pull=secret(password="x")) == (
         "the Secret 'pull' is of type Opaque; expected kubernetes.io/dockerconfigjson or kubernetes.io/dockercfg",
@@ -154,16 +157,16 @@ def test_a_secret_that_says_nothing_of_the_registry_is_told(refusal, secret):
     assert refusal("bundles", asked_for, pull=broken)[0].startswith("the Secret 'pull' is not JSON: ")
 
 
-def test_a_serviceaccount_is_warned_about(ask, bundle):
+def test_serviceaccount_causes_a_warning(ask, bundle):
     (warning,) = ask("bundles", asked(bundle, serviceAccount="builder")).warnings
     assert warning.startswith("serviceAccount has no effect here")
 
 
-# Registries that lie, or ask for tokens: a server of our own
+# Registries that lie or require tokens: our own server
 
 
 def serve_image(web, page, content, digest=None, protect=lambda answer: answer):
-    """Put an image of one layer into the web server; the registry's host and the layer's digest come back."""
+    """Put an image with one layer into the web server; return the registry's host and the layer's digest."""
     layer_digest = digest or f"sha256:{hashlib.sha256(content).hexdigest()}"
     annotations = {f"dev.tekton.image.{name}": value for name, value in about("hello").items()}
     manifest = json.dumps({"layers": [{"digest": layer_digest, "annotations": annotations}]}).encode()
@@ -173,7 +176,7 @@ def serve_image(web, page, content, digest=None, protect=lambda answer: answer):
     return f"sha256:{hashlib.sha256(manifest).hexdigest()}", manifest
 
 
-def test_what_does_not_fit_its_digest_is_not_taken(refusal, web, page):
+def test_content_with_a_wrong_digest_is_rejected(refusal, web, page):
     digest, manifest = serve_image(web, page, b"x", "sha256:" + "0" * 64)
     assert "instead of sha256:000" in refusal("bundles", asked(web))[0]
     web.pages[f"/v2/team/bundle/manifests/{digest}"] = page(manifest + b" ")
@@ -194,7 +197,7 @@ def test_what_does_not_fit_its_digest_is_not_taken(refusal, web, page):
         ({"identitytoken": "long"}, None),
     ],
 )
-def test_a_token_is_fetched(ask, web, page, tmp_path, entry, expected):
+def test_token_is_fetched(ask, web, page, tmp_path, entry, expected):
     def protect(answer):
         challenge = f'Bearer realm="{web.url}/token?a=1",service="s",scope="repository:team/bundle:pull"'
         refusal = page(b"", 401, {"WWW-Authenticate": challenge})
@@ -212,7 +215,7 @@ def test_a_token_is_fetched(ask, web, page, tmp_path, entry, expected):
     assert headers["Authorization"] == expected
 
 
-def test_a_registry_without_a_token_is_told(refusal, web, page):
+def test_registry_without_a_token_is_reported(refusal, web, page):
     challenge = {"WWW-Authenticate": f'Bearer realm="{web.url}/token"'}
     web.host = web.url.removeprefix("http://")
     web.pages["/v2/team/bundle/manifests/1"] = page(b"", 401, challenge)
@@ -247,7 +250,7 @@ def test_names_of_images(text, expected):
 @pytest.mark.parametrize(
     "text", ["", "A", "a//b", "gcr.io/", "gcr.io/a:", "gcr.io/a@sha256:12", "a b", "https://gcr.io/a"]
 )
-def test_what_is_no_name_of_an_image(text):
+def test_invalid_image_names(text):
     with pytest.raises(ValueError, match="is not the name of an image"):
         ImageName.parse(text)
 
@@ -264,7 +267,7 @@ def test_what_is_no_name_of_an_image(text):
         ("empty.io/x", ""),
     ],
 )
-def test_the_longest_entry_that_fits_counts(tmp_path, context, user):
+def test_longest_matching_entry_counts(tmp_path, context, user):
     entries = {
         "gcr.io": "all",
         "https://gcr.io/project": "project",
@@ -288,7 +291,7 @@ def test_the_longest_entry_that_fits_counts(tmp_path, context, user):
         ({"credsStore": "test"}, [], NOBODY),
     ],
 )
-def test_a_program_is_asked_as_docker_does(tmp_path, config, answer, expected, monkeypatch):
+def test_credential_helper_is_called_as_by_docker(tmp_path, config, answer, expected, monkeypatch):
     (tmp_path / "config.json").write_text(json.dumps(config))
     program = tmp_path / "docker-credential-test"
     program.write_text(f"#!/bin/sh\nread -r host\ntest \"$host\" = gcr.io || exit 1\necho '{json.dumps(answer)}'\n")

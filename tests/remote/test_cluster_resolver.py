@@ -1,4 +1,4 @@
-"""The resolver ``cluster``, with a server that answers Kubernetes' API call for one object."""
+"""The resolver ``cluster``, with a server that implements Kubernetes' call for one object."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def kubeconfig(tmp_path):
 
 @pytest.fixture
 def put(web, page):
-    """Puts an object into the cluster, with what a real one adds to it."""
+    """Puts an object into the cluster, with the fields that a real cluster adds."""
 
     def make(kind, name, spec, version="v1"):
         metadata = {
@@ -51,7 +51,7 @@ def put(web, page):
     return make
 
 
-def test_an_object_of_the_current_context_is_found(ask, web, kubeconfig, put):
+def test_object_of_the_current_context_is_found(ask, web, kubeconfig, put):
     kubeconfig(here=web.url)
     put("Task", "hello", {"steps": STEPS})
     resolved = ask("cluster", {"name": "hello", "namespace": "ci"})
@@ -79,7 +79,7 @@ def test_other_kinds_and_another_context(ask, web, nowhere, kubeconfig, put):
     assert b"Pipeline" in ask("cluster", {**asked, "kind": "pipeline", "name": "build"}, context="here").content
 
 
-def test_an_object_is_asked_for_each_time_unless_the_cache_is_wanted(ask, web, kubeconfig, put):
+def test_object_is_requested_each_time_unless_cached(ask, web, kubeconfig, put):
     kubeconfig(here=web.url)
     asked = {"name": "hello", "namespace": "ci"}
     put("Task", "hello", {"steps": STEPS})
@@ -89,7 +89,7 @@ def test_an_object_is_asked_for_each_time_unless_the_cache_is_wanted(ask, web, k
     assert ask("cluster", asked).content != first.content
 
 
-def test_what_is_wrong_is_told(refusal, web, page, nowhere, kubeconfig, tmp_path):
+def test_errors_are_reported(refusal, web, page, nowhere, kubeconfig, tmp_path):
     asked = {"name": "hello", "namespace": "ci"}
     message, _ = refusal("cluster", asked)
     assert message.startswith("cluster ci/task/hello: no cluster is configured: ")

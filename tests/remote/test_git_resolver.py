@@ -16,7 +16,7 @@ def params(repository, revision="main", path="task.yaml", **more):
 
 
 @pytest.mark.parametrize("revision", ["main", "refs/heads/main", "heads/main", "v1", "annotated", "HEAD", "first"])
-def test_a_branch_a_tag_or_a_commit_is_found(ask, repository, task, revision):
+def test_branch_tag_or_commit_is_found(ask, repository, task, revision):
     repository.git("tag", "v1")
     repository.git("tag", "--annotate", "-m", "One", "annotated")
     asked = repository.first if revision == "first" else revision
@@ -30,11 +30,11 @@ def test_a_branch_a_tag_or_a_commit_is_found(ask, repository, task, revision):
     assert resolved.origin == f"git {repository.url} @ {repository.first[:12]} task.yaml"
 
 
-def test_main_is_the_revision_if_none_is_given(ask, repository, task):
+def test_default_revision_is_main(ask, repository, task):
     assert ask("git", {"url": repository.url, "pathInRepo": "task.yaml"}).content.decode() == task
 
 
-def test_a_tag_comes_before_a_branch_of_the_same_name(ask, repository):
+def test_tag_precedes_a_branch_of_the_same_name(ask, repository):
     repository.git("tag", "both")
     repository.git("checkout", "--quiet", "-b", "both")
     repository.commit(task__yaml="the branch")
@@ -42,7 +42,7 @@ def test_a_tag_comes_before_a_branch_of_the_same_name(ask, repository):
     assert ask("git", params(repository, "refs/heads/both")).content == b"the branch"
 
 
-def test_a_branch_is_asked_for_each_time_and_a_commit_comes_from_the_cache(ask, repository, tmp_path):
+def test_branch_is_requested_each_time_and_commit_is_cached(ask, repository, tmp_path):
     assert ask("git", params(repository)).source.digest == (("sha1", repository.first),)
     second = repository.commit(task__yaml="changed")
     assert ask("git", params(repository)).source.digest == (("sha1", second),)
@@ -51,12 +51,12 @@ def test_a_branch_is_asked_for_each_time_and_a_commit_comes_from_the_cache(ask, 
     assert ask("git", params(repository, second)).content == b"changed"
 
 
-def test_an_old_commit_that_no_branch_points_to_is_fetched(ask, repository, task):
+def test_commit_without_a_branch_is_fetched(ask, repository, task):
     repository.commit(task__yaml="changed")
     assert ask("git", params(repository, repository.first)).content.decode() == task
 
 
-def test_a_repository_of_sha256_commits(ask, make_repository, task):
+def test_repository_with_sha256_commits(ask, make_repository, task):
     repository = make_repository("longer", object_format="sha256")
     commit = repository.commit(task__yaml=task)
     for revision in ("main", commit):
@@ -64,62 +64,64 @@ def test_a_repository_of_sha256_commits(ask, make_repository, task):
         assert (resolved.content.decode(), resolved.source.digest) == (task, (("sha256", commit),))
 
 
-def test_a_directory_of_this_machine(ask, repository, task, monkeypatch, tmp_path):
+def test_directory_of_this_machine(ask, repository, task, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     resolved = ask("git", {**params(repository), "url": "./repository"})
     assert (resolved.content.decode(), resolved.source.uri) == (task, f"git+{repository.url}")
 
 
 @pytest.mark.parametrize("path", ["/task.yaml", "./task.yaml", "a/../task.yaml", "link.yaml", "linked/inner.yaml"])
-def test_paths_are_those_in_the_repository(ask, repository, task, path):
+def test_paths_are_relative_to_the_repository(ask, repository, task, path):
     os.symlink("task.yaml", repository.directory / "link.yaml")
     os.symlink("directory", repository.directory / "linked")
     repository.commit(directory___inner__yaml=task)
     assert ask("git", params(repository, path=path)).content.decode() == task
 
 
-def test_what_cannot_be_had_is_told(refusal, repository):
+def test_failures_to_fetch_are_reported(refusal, repository):
     os.symlink("/etc/hostname", repository.directory / "out.yaml")
     os.symlink("nothing", repository.directory / "dangling.yaml")
     repository.git("checkout", "--quiet", "-b", "release")
     head = repository.commit(directory___inner__yaml="")
     repository.git("branch", "-f", "main")
 
-    def told(param, **changes):
+    def error_of(param, **changes):
         message, wrong = refusal("git", {**params(repository), **changes})
         assert wrong == param
         return message.replace(repository.url, "URL").replace(head[:12], "HEAD")
 
-    assert told("pathInRepo", pathInRepo="tsk.yaml") == (
+    assert error_of("pathInRepo", pathInRepo="tsk.yaml") == (
         "git URL @ main tsk.yaml: there is no such file at HEAD (did you mean 'task.yaml'?)"
     )
-    assert "there is no such file" in told("pathInRepo", pathInRepo="dangling.yaml")
-    assert "a symbolic link leaves the repository" in told("pathInRepo", pathInRepo="out.yaml")
-    assert "this is a directory; name a file in it" in told("pathInRepo", pathInRepo="directory")
-    assert told("pathInRepo", pathInRepo="../task.yaml") == "'../task.yaml' is not a path of a file in the repository"
-    assert told("revision", revision="relase") == (
+    assert "there is no such file" in error_of("pathInRepo", pathInRepo="dangling.yaml")
+    assert "a symbolic link leaves the repository" in error_of("pathInRepo", pathInRepo="out.yaml")
+    assert "this is a directory; name a file in it" in error_of("pathInRepo", pathInRepo="directory")
+    assert (
+        error_of("pathInRepo", pathInRepo="../task.yaml") == "'../task.yaml' is not a path of a file in the repository"
+    )
+    assert error_of("revision", revision="relase") == (
         "git URL @ relase task.yaml: the repository has no branch or tag 'relase' (did you mean 'release'?)"
     )
-    assert told("revision", revision=head[:8]).endswith("; write a commit with all 40 digits")
-    assert told("revision", revision="--upload-pack=touch /tmp/x") == (
+    assert error_of("revision", revision=head[:8]).endswith("; write a commit with all 40 digits")
+    assert error_of("revision", revision="--upload-pack=touch /tmp/x") == (
         "'--upload-pack=touch /tmp/x' is not a branch, tag or commit"
     )
-    assert "not our ref" in told(None, revision="0123456789" * 4)
-    assert told("url", url="--upload-pack=x").startswith("'--upload-pack=x' is not a repository; expected https://")
-    assert told("url", url="ext::sh -c date").startswith("'ext::sh -c date' is not a repository")
-    assert "; monopod does not substitute {{source_url}}; write a value" in told("url", url="{{source_url}}")
-    assert "does not appear to be a git repository; check the url" in told(None, url="file:///nowhere/at/all")
-    assert told("repo", repo="r") == "only one of url, repo may be given"
+    assert "not our ref" in error_of(None, revision="0123456789" * 4)
+    assert error_of("url", url="--upload-pack=x").startswith("'--upload-pack=x' is not a repository; expected https://")
+    assert error_of("url", url="ext::sh -c date").startswith("'ext::sh -c date' is not a repository")
+    assert "; monopod does not substitute {{source_url}}; write a value" in error_of("url", url="{{source_url}}")
+    assert "does not appear to be a git repository; check the url" in error_of(None, url="file:///nowhere/at/all")
+    assert error_of("repo", repo="r") == "only one of url, repo may be given"
     assert refusal("git", {"url": repository.url}) == ("the resolver git needs the param 'pathInRepo'", None)
 
 
-def test_a_file_that_is_too_long_is_not_taken(refusal, repository, monkeypatch):
+def test_too_large_file_is_rejected(refusal, repository, monkeypatch):
     monkeypatch.setattr("monopod.compiler.remote.git_resolver.MAX_DOCUMENT_BYTES", 100)
     message, _ = refusal("git", params(repository))
     assert message.endswith(" MiB")
 
 
-def test_a_repository_that_is_too_large_or_too_slow_is_given_up(tmp_path):
+def test_too_large_or_too_slow_repository_is_given_up(tmp_path):
     (tmp_path / "large").write_bytes(b"x" * 100)
     environment = {"PATH": os.environ["PATH"]}
     waiting = ("-c", "alias.wait=!sleep 600", "wait")
@@ -129,7 +131,7 @@ def test_a_repository_that_is_too_large_or_too_slow_is_given_up(tmp_path):
         Git(str(tmp_path), environment, -math.inf).run(*waiting)
 
 
-def test_no_hook_runs_and_no_other_repository_is_meant(ask, repository, task, tmp_path, monkeypatch):
+def test_hooks_and_environment_of_git_are_ignored(ask, repository, task, tmp_path, monkeypatch):
     hooks = tmp_path / "template" / "hooks"
     hooks.mkdir(parents=True)
     for name in ("reference-transaction", "post-checkout"):
@@ -147,7 +149,7 @@ def test_no_hook_runs_and_no_other_repository_is_meant(ask, repository, task, tm
 # Over HTTP
 
 
-def test_a_repository_behind_http(ask, repository, git_server, task):
+def test_repository_over_http(ask, repository, git_server, task):
     url = f"{git_server.url}/repository/.git"
     resolved = ask("git", {"url": url, "pathInRepo": "task.yaml"})
     assert (resolved.content.decode(), resolved.source.uri) == (task, f"git+{url}")
@@ -156,7 +158,7 @@ def test_a_repository_behind_http(ask, repository, git_server, task):
     assert len(git_server.asked) == asked, "a commit is fetched once"
 
 
-def test_only_the_file_that_is_asked_for_is_fetched(ask, repository, git_server, task, monkeypatch):
+def test_only_the_requested_file_is_fetched(ask, repository, git_server, task, monkeypatch):
     repository.git("config", "uploadpack.allowFilter", "true")
     repository.commit(large__bin=os.urandom(300_000).hex())
     sizes = []
@@ -173,7 +175,7 @@ def test_only_the_file_that_is_asked_for_is_fetched(ask, repository, git_server,
     assert 0 < max(sizes) < 100_000
 
 
-def test_a_token_is_taken_from_a_secret_and_not_told(ask, refusal, repository, git_server, secret, task):
+def test_token_comes_from_a_secret_and_is_never_shown(ask, refusal, repository, git_server, secret, task):
     git_server.token = "s3cret"
     asked = {"url": f"{git_server.url}/repository/.git", "pathInRepo": "task.yaml"}
     message, _ = refusal("git", asked)
@@ -196,7 +198,7 @@ def test_a_token_is_taken_from_a_secret_and_not_told(ask, refusal, repository, g
     assert "s3cret" not in refusal("git", in_url)[0]
 
 
-def test_a_token_is_not_sent_in_the_clear(refusal, secret):
+def test_token_is_not_sent_unencrypted(refusal, secret):
     asked = {"url": "http://git.example.com/a.git", "pathInRepo": "a", "gitToken": "mine"}
     message, param = refusal("git", asked, mine=secret(token="x"))
     assert (message, param) == ("a token is only sent over https; for ssh, git uses your keys", "gitToken")
@@ -211,9 +213,7 @@ def test_a_token_is_not_sent_in_the_clear(refusal, secret):
         ("bitbucketserver", "scm/team/repository.git", "x-token-auth"),
     ],
 )
-def test_an_organisation_and_a_repository_of_a_provider(
-    ask, repository, git_server, secret, task, tmp_path, scm_type, path, user
-):
+def test_org_and_repo_of_a_provider(ask, repository, git_server, secret, task, tmp_path, scm_type, path, user):
     (tmp_path / path).parent.mkdir(parents=True)
     os.symlink(repository.directory / ".git", tmp_path / path)
     git_server.token, git_server.user = "s3cret", user
@@ -223,7 +223,7 @@ def test_an_organisation_and_a_repository_of_a_provider(
     assert (resolved.content.decode(), resolved.source.uri) == (task, f"git+{git_server.url}/{path}")
 
 
-def test_what_only_an_api_could_do_is_refused(refusal):
+def test_features_that_need_a_provider_api_are_refused(refusal):
     asked = {"repo": "r", "org": "o", "pathInRepo": "a"}
     assert refusal("git", {**asked, "org": ""}) == ("it needs the param 'org' too", "repo")
     assert refusal("git", {**asked, "scmType": "gitlap"}) == (
@@ -238,7 +238,7 @@ def test_what_only_an_api_could_do_is_refused(refusal):
     assert (message, param) == ("'api.example.com' is not the URL of a server; expected https://…", "serverURL")
 
 
-def test_without_the_network_it_is_said_what_would_help(refusal, nowhere):
+def test_error_without_a_network_names_a_remedy(refusal, nowhere):
     message, _ = refusal("git", {"url": f"{nowhere}/a.git", "pathInRepo": "a"})
     assert re.search(r"Failed to connect|Could not connect|Connection refused", message)
     assert message.endswith("; offline, only a full commit as revision comes from the cache")

@@ -10,7 +10,7 @@ import pytest
 from monopod.compiler.remote.web import Answer
 
 
-def test_a_document_is_fetched_each_time(ask, web, page, task):
+def test_document_is_fetched_each_time(ask, web, page, task):
     web.pages["/a-task/0.1/task_1.yaml?ref=main&x=%20"] = page(task.encode())
     resolved = ask("http", {"url": f"{web.url}/a-task/0.1/task_1.yaml?ref=main&x=%20"})
     assert resolved.content.decode() == task
@@ -25,7 +25,7 @@ def test_a_document_is_fetched_each_time(ask, web, page, task):
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-def test_what_has_a_digest_is_fetched_once_and_checked(ask, refusal, web, page, task, algorithm):
+def test_document_with_a_digest_is_cached_and_checked(ask, refusal, web, page, task, algorithm):
     digest = f"{algorithm}:{hashlib.new(algorithm, task.encode()).hexdigest()}"
     asked = {"url": f"{web.url}/task.yaml", "digest": digest}
     web.pages["/task.yaml"] = page(b"something else")
@@ -39,13 +39,13 @@ def test_what_has_a_digest_is_fetched_once_and_checked(ask, refusal, web, page, 
 
 
 @pytest.mark.parametrize("digest", ["abc", "md5:" + "0" * 32, "sha256:" + "0" * 63, "sha256:" + "g" * 64])
-def test_a_wrong_digest_is_told(refusal, digest):
+def test_malformed_digest_is_reported(refusal, digest):
     message, param = refusal("http", {"url": "https://example.com/a", "digest": digest})
     assert message.startswith(f"'{digest}' is not a digest; expected sha256:")
     assert param == "digest"
 
 
-def test_a_password_is_taken_from_a_secret(ask, refusal, web, page, task, secret):
+def test_password_comes_from_a_secret(ask, refusal, web, page, task, secret):
     expected = "Basic " + base64.b64encode(b"me:s3cret").decode()
 
     def protected(headers):
@@ -64,7 +64,7 @@ def test_a_password_is_taken_from_a_secret(ask, refusal, web, page, task, secret
     assert "s3cret" not in f"{resolved.origin} {resolved.source}"
 
 
-def test_user_and_password_belong_together_and_need_https(refusal, secret):
+def test_user_and_password_require_each_other_and_https(refusal, secret):
     url = "http://example.com/a"
     assert refusal("http", {"url": url, "http-username": "me"}) == (
         "it needs the param 'http-password-secret' too",
@@ -81,7 +81,7 @@ def test_user_and_password_belong_together_and_need_https(refusal, secret):
     )
 
 
-def test_a_password_does_not_follow_a_redirect(ask, web, page, task, secret):
+def test_password_is_not_sent_after_a_redirect(ask, web, page, task, secret):
     web.pages["/old"] = page(status=302, headers={"Location": "/new"})
     web.pages["/new"] = page(task.encode())
     asked = {"url": f"{web.url}/old", "http-username": "me", "http-password-secret": "mine"}
@@ -95,11 +95,11 @@ def test_a_password_does_not_follow_a_redirect(ask, web, page, task, secret):
 @pytest.mark.parametrize(
     "url", ["file:///etc/hostname", "ftp://a/b", "task.yaml", "http://", "http://a b/", "http://a:x/"]
 )
-def test_only_urls_of_http_are_fetched(refusal, url):
+def test_only_http_urls_are_fetched(refusal, url):
     assert refusal("http", {"url": url}) == (f"'{url}' is not a URL of http or https", "url")
 
 
-def test_what_a_server_says_is_told(refusal, web, page):
+def test_server_errors_are_reported(refusal, web, page):
     web.pages["/short"] = page(b"ask the team\n", 403)
     web.pages["/page"] = page(b"<html>", 500)
     web.pages["/cut"] = page(b"x", headers={"Content-Length": "2"})
@@ -117,12 +117,12 @@ def test_what_a_server_says_is_told(refusal, web, page):
     assert "302" in refusal("http", {"url": f"{web.url}/circle"})[0]
 
 
-def test_what_is_too_long_is_not_taken(refusal, web, page):
+def test_too_large_answer_is_rejected(refusal, web, page):
     web.pages["/long"] = page(b"x" * (10 * 2**20 + 1))
     assert "the answer is larger than 10 MiB" in refusal("http", {"url": f"{web.url}/long"})[0]
 
 
-def test_without_the_network_it_is_said_what_would_help(refusal, nowhere):
+def test_error_without_a_network_names_a_remedy(refusal, nowhere):
     message, _ = refusal("http", {"url": f"{nowhere}/a"})
     assert message == (
         f"{nowhere}/a: cannot be reached: Connection refused; "
@@ -130,7 +130,7 @@ def test_without_the_network_it_is_said_what_would_help(refusal, nowhere):
     )
 
 
-def test_what_comes_in_the_clear_from_elsewhere_is_warned_about(ask, monkeypatch, task):
+def test_unencrypted_url_causes_a_warning(ask, monkeypatch, task):
     def answer(url, **_):
         return Answer(task.encode(), {}, url)
 

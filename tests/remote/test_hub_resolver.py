@@ -1,4 +1,4 @@
-"""The resolver ``hub``, with a server that answers as Artifact Hub and a Tekton Hub do; and versions."""
+"""The resolver ``hub``, with a server that answers like Artifact Hub and a Tekton Hub; and versions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def artifact_hub(web, page, monkeypatch):
         ("<0.6", "0.5.0"),
     ],
 )
-def test_the_latest_version_that_fits_is_taken(ask, artifact_hub, web, asked, chosen):
+def test_latest_matching_version_is_used(ask, artifact_hub, web, asked, chosen):
     artifact_hub("0.5.0", "0.10.1", "0.9.0", "0.6.0", "!0.11.0")
     resolved = ask("hub", {"name": "git-clone", "version": asked})
     assert resolved.content.decode() == f"git-clone {chosen}"
@@ -71,7 +71,7 @@ def test_a_tekton_hub(ask, refusal, web, page):
     )
 
 
-def test_what_is_wrong_is_told(refusal, artifact_hub, web, page):
+def test_errors_are_reported(refusal, artifact_hub, web, page):
     artifact_hub("0.5.0", "0.10.1")
     what = f"hub {web.url} task tekton-catalog-tasks"
     assert refusal("hub", {"name": "git-clone", "version": ">1"}) == (
@@ -96,7 +96,7 @@ def test_what_is_wrong_is_told(refusal, artifact_hub, web, page):
     assert "the answer contains no document" in refusal("hub", {"name": "odd", "version": "newest"})[0]
 
 
-def test_names_do_not_leave_their_place_in_the_url(refusal, web):
+def test_names_are_quoted_in_the_url(refusal, web):
     refusal("hub", {"name": "../../x?y", "version": "a/b", "url": web.url})
     assert web.asked[-1][0] == "/api/v1/packages/tekton-task/tekton-catalog-tasks/..%2F..%2Fx%3Fy/a%2Fb"
 
@@ -107,7 +107,7 @@ NUMBERS = st.lists(st.integers(0, 12), min_size=1, max_size=4)
 
 
 @given(NUMBERS, NUMBERS)
-def test_versions_are_ordered_as_python_orders_them(one, other):
+def test_version_order_agrees_with_packaging(one, other):
     texts = [".".join(map(str, numbers)) for numbers in (one, other)]
     ours = [Version.parse(text) for text in texts]
     pythons = [PythonVersion(text) for text in texts]
@@ -135,11 +135,11 @@ def test_versions_are_ordered_as_python_orders_them(one, other):
         ("1.0+build", "1.0+other", True),
     ],
 )
-def test_constraints_are_those_of_go_version(constraint, version, allowed):
+def test_constraints_agree_with_go_version(constraint, version, allowed):
     constraints = parse_constraints(constraint)
     assert all(each.allows(Version.parse(version)) for each in constraints) == allowed
 
 
 @pytest.mark.parametrize("text", ["", "newest", "> ", ">= x", "1,", "1.x", "=> 1"])
-def test_other_texts_are_no_constraints(text):
+def test_other_texts_are_not_constraints(text):
     assert parse_constraints(text) is None

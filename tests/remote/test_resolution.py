@@ -1,4 +1,4 @@
-"""What all resolvers have in common: the cache, params that are not known, and documents as the compiler takes them."""
+"""Common features of all resolvers: the cache, unknown params, and documents for the compiler."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def recorded(compilation):
 # The cache
 
 
-def test_the_cache_keeps_what_it_is_given(tmp_path):
+def test_cache_stores_contents(tmp_path):
     cache = Cache(str(tmp_path / "c"))
     cache.put(b"content", "a", "b")
     assert cache.get("a", "b") == b"content"
@@ -58,7 +58,7 @@ def test_the_cache_keeps_what_it_is_given(tmp_path):
     assert cache.get("a", "b") is None, "an entry that is damaged is none"
 
 
-def test_a_cache_that_cannot_be_used_is_done_without(tmp_path):
+def test_unusable_cache_is_ignored(tmp_path):
     (tmp_path / "file").write_text("")
     cache = Cache(str(tmp_path / "file" / "c"))
     cache.put(b"content", "a")
@@ -66,7 +66,7 @@ def test_a_cache_that_cannot_be_used_is_done_without(tmp_path):
     assert Cache.of_user({"XDG_CACHE_HOME": "relative"}).directory == os.path.expanduser("~/.cache/monopod/remote")
 
 
-def test_what_is_recent_counts_if_that_is_wanted(ask, repository, tmp_path):
+def test_recent_entries_are_used_if_requested(ask, repository, tmp_path):
     asked = {"url": repository.url, "pathInRepo": "task.yaml", "cache": "always"}
     first = ask("git", asked)
     repository.commit(task__yaml="changed")
@@ -76,7 +76,7 @@ def test_what_is_recent_counts_if_that_is_wanted(ask, repository, tmp_path):
     assert ask("git", asked).content == b"changed"
 
 
-def test_what_is_never_cached_is_asked_for_each_time(ask, refusal, repository, tmp_path):
+def test_cache_never_requests_each_time(ask, refusal, repository, tmp_path):
     asked = {"url": repository.url, "pathInRepo": "task.yaml", "revision": repository.first, "cache": "never"}
     ask("git", asked)
     repository.directory.rename(tmp_path / "gone")
@@ -87,7 +87,7 @@ def test_what_is_never_cached_is_asked_for_each_time(ask, refusal, repository, t
 # Resolvers and their params
 
 
-def test_a_resolver_that_is_not_known_is_told(problems):
+def test_unknown_resolver_is_reported(problems):
     (line,) = problems(PIPELINE + "  tasks:\n  - {name: a, taskRef: {resolver: gti}}\n")
     assert line == (
         "p.yaml:6:35: spec.tasks[0].taskRef.resolver: there is no resolver 'gti' (did you mean 'git'?); available: "
@@ -114,7 +114,7 @@ def test_params_have_positions(problems, compiled, repository):
     assert "monopod's resolvers take params, not a name" in line
 
 
-def test_params_of_the_pipeline_can_be_used(compiled, problems, repository):
+def test_params_of_the_pipeline_in_a_reference(compiled, problems, repository):
     text = (
         PIPELINE
         + f"""\
@@ -133,14 +133,14 @@ def test_params_of_the_pipeline_can_be_used(compiled, problems, repository):
     assert "$(params.brunch): there is no param 'brunch' (did you mean 'branch'?)" in line
 
 
-def test_what_is_known_too_late_is_told(problems, repository):
+def test_values_known_only_at_run_time_are_reported(problems, repository):
     for reference in ("$(tasks.x.results.r)", "$(context.pipelineRun.uid)"):
         text = PIPELINE + f"  tasks:\n  - {{name: a, taskRef: {git(repository, 'task.yaml', reference)}}}\n"
         (line,) = problems(text)
         assert f"{reference} is known only while running" in line
 
 
-def test_params_of_the_run_can_be_used_for_its_pipeline(compiled, repository, task):
+def test_params_of_the_run_in_its_pipeline_reference(compiled, repository, task):
     repository.commit(pipeline__yaml=PIPELINE + "  tasks: [{name: a, taskRef: {name: hello}}]\n")
     run = (
         RUN
@@ -158,7 +158,7 @@ def test_params_of_the_run_can_be_used_for_its_pipeline(compiled, repository, ta
     assert [(each["kind"], each["name"]) for each in recorded(compilation)] == [("Pipeline", "main")]
 
 
-def test_params_of_a_task_can_be_used_for_its_stepactions(compiled, repository, problems):
+def test_params_of_a_task_in_its_stepaction_references(compiled, repository, problems):
     action = """\
 apiVersion: tekton.dev/v1beta1
 kind: StepAction
@@ -229,13 +229,13 @@ def test_nothing_is_recorded_without_remote_references(compiled, task):
     assert "annotations" not in compilation.plan.document["metadata"]
 
 
-def test_v1beta1_is_taken(compiled, repository, task):
+def test_v1beta1_is_accepted(compiled, repository, task):
     repository.commit(task__yaml=task.replace("tekton.dev/v1", "tekton.dev/v1beta1"))
     text = PIPELINE + f"  tasks:\n  - {{name: a, taskRef: {git(repository, 'task.yaml')}}}\n"
     assert compiled(text).plan.pipeline.tasks[0].steps[0].script == "echo hello"
 
 
-def test_what_is_wrong_with_a_document_is_told_at_its_place(problems, repository, task):
+def test_problems_of_a_document_have_positions(problems, repository, task):
     head = repository.commit(task__yaml=task.replace("script: echo hello", "scrpt: echo hello"))
     text = PIPELINE + f"  tasks:\n  - {{name: a, taskRef: {git(repository, 'task.yaml')}}}\n"
     (line,) = problems(text)
@@ -246,7 +246,7 @@ def test_what_is_wrong_with_a_document_is_told_at_its_place(problems, repository
     assert "task.yaml:8:13: spec.steps[0].script: $(params.x): there is no param 'x'" in line
 
 
-def test_a_document_is_of_the_kind_that_is_asked_for(problems, compiled, repository, task):
+def test_document_of_another_kind_is_reported(problems, compiled, repository, task):
     text = PIPELINE + f"  tasks:\n  - {{name: a, taskRef: {git(repository, 'task.yaml')}}}\n"
     repository.commit(task__yaml=PIPELINE + "  tasks: [{name: a, taskRef: {name: b}}]\n")
     (line,) = problems(text)
@@ -260,7 +260,7 @@ def test_a_document_is_of_the_kind_that_is_asked_for(problems, compiled, reposit
     assert "of the 2 documents of git file://" in warning.message
 
 
-def test_a_remote_pipeline_may_refer_to_remote_and_to_given_documents(compiled, repository, make_repository, task):
+def test_remote_pipeline_may_use_remote_and_local_documents(compiled, repository, make_repository, task):
     other = make_repository("other")
     commit = other.commit(task__yaml=task.replace("hello}", "far}"))
     repository.commit(
@@ -280,7 +280,7 @@ def test_a_remote_pipeline_may_refer_to_remote_and_to_given_documents(compiled, 
     assert (origins[0]["entryPoint"], origins[1]) == ("task.yaml", None)
 
 
-def test_a_remote_pipeline_within_itself_is_told(problems, repository):
+def test_remote_pipeline_that_contains_itself_is_reported(problems, repository):
     head = repository.commit(
         pipeline__yaml=PIPELINE + f"  tasks: [{{name: a, pipelineRef: {git(repository, 'pipeline.yaml')}}}]\n"
     )
@@ -292,7 +292,7 @@ def test_a_remote_pipeline_within_itself_is_told(problems, repository):
     ]
 
 
-def test_pipelines_of_the_same_name_from_elsewhere_are_others(compiled, repository, make_repository, task):
+def test_remote_pipelines_of_the_same_name_are_distinct(compiled, repository, make_repository, task):
     other = make_repository("other")
     other.commit(pipeline__yaml=PIPELINE + "  tasks: [{name: a, taskRef: {name: hello}}]\n")
     repository.commit(pipeline__yaml=PIPELINE + f"  tasks: [{{name: a, pipelineRef: {git(other, 'pipeline.yaml')}}}]\n")
@@ -300,7 +300,7 @@ def test_pipelines_of_the_same_name_from_elsewhere_are_others(compiled, reposito
     assert compilation.plan.pipeline.tasks[0].pipeline.tasks[0].task_name == "hello"
 
 
-def test_pipelines_that_go_on_for_ever_are_told(problems, web, page):
+def test_endlessly_nested_remote_pipelines_are_reported(problems, web, page):
     def next_pipeline(number):
         url = f"{web.url}/{number + 1}"
         inner = f"{{resolver: http, params: [{{name: url, value: '{url}'}}]}}"
@@ -312,7 +312,7 @@ def test_pipelines_that_go_on_for_ever_are_told(problems, web, page):
     assert f"remote Pipelines are nested deeper than 20 levels, at {web.url}/20" in line
 
 
-def test_a_failure_is_not_repeated_for_each_use(problems, web):
+def test_failed_request_is_not_repeated(problems, web):
     http = f"{{resolver: http, params: [{{name: url, value: '{web.url}/none'}}]}}"
     tasks = "".join(f"  - {{name: t{number}, taskRef: {http}}}\n" for number in range(3))
     lines = problems(PIPELINE + "  tasks:\n" + tasks)
@@ -321,7 +321,7 @@ def test_a_failure_is_not_repeated_for_each_use(problems, web):
 
 
 @pytest.mark.slow
-def test_a_task_from_git_runs(repository, task, tmp_path):
+def test_task_from_git_runs(repository, task, tmp_path):
     file = tmp_path / "pipeline.yaml"
     file.write_text(PIPELINE + f"  tasks:\n  - {{name: a, taskRef: {git(repository, 'task.yaml')}}}\n")
     command = [os.path.join(os.path.dirname(sys.executable), "monopod"), "run", "-f", str(file), "--backend", "host"]

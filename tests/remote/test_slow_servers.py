@@ -1,7 +1,7 @@
-"""Servers that answer, but never to the end: no resolver waits for them longer than one answer may take.
+"""Servers that never complete their answer: no resolver waits longer than the limit for one answer.
 
-Each server sends a byte now and then, so that no wait for the next one is long. It would end its answer after a while,
-and well: then a resolver that goes by the next byte takes the answer, and the test fails.
+Each server sends a byte now and then, so the wait for the next byte is always short. After a while it completes the
+answer, so a resolver that limits only the wait for the next byte accepts the answer, and the test fails.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _a_short_limit(monkeypatch):
 
 
 class SlowServer:
-    """Answers each connection with what `answer` yields, piece by piece."""
+    """Answers each connection with the pieces that `answer` yields."""
 
     def __init__(self, answer):
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -130,27 +130,27 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_the_http_resolver(refusal, slow, name):
+def test_http_resolver(refusal, slow, name):
     url = slow(ANSWERS[name]())
     message, _ = refusal("http", {"url": f"{url}/task.yaml"})
     assert f"{url}/task.yaml: no complete answer within 0.5 seconds" in message
 
 
 @pytest.mark.parametrize("name", ["one header", "body"])
-def test_a_hub(refusal, slow, name):
+def test_hub_resolver(refusal, slow, name):
     asked = {"name": "t", "version": "1", "url": slow(ANSWERS[name]())}
     message, _ = refusal("hub", asked)
     assert "no complete answer within 0.5 seconds" in message
 
 
 @pytest.mark.parametrize("name", ["one header", "body"])
-def test_a_registry(refusal, slow, name):
+def test_bundles_resolver(refusal, slow, name):
     host = slow(ANSWERS[name]()).removeprefix("http://")
     message, _ = refusal("bundles", {"bundle": f"{host}/a/b:1", "name": "t", "kind": "task"})
     assert "no complete answer within 0.5 seconds" in message
 
 
-def test_a_cluster(refusal, slow, tmp_path, monkeypatch):
+def test_cluster_resolver(refusal, slow, tmp_path, monkeypatch):
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(f"""
 apiVersion: v1
@@ -165,7 +165,7 @@ users: [{{name: u, user: {{}}}}]
     assert "the cluster did not answer within 0.5 seconds" in message
 
 
-def test_what_is_done_in_time_is_passed_on():
+def test_result_within_the_deadline_is_returned():
     assert call_before(deadline_after(60), lambda: 3) == 3
     with pytest.raises(KeyError, match="x"):
         call_before(deadline_after(60), lambda: {}["x"])

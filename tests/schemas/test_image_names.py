@@ -1,4 +1,4 @@
-"""Which texts are names of images to kubelet (distribution/reference)."""
+"""Names of images, as kubelet accepts them (distribution/reference)."""
 
 import pytest
 
@@ -18,13 +18,13 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
         "localhost/tool",
         "localhost:5000/tool",
         "[2001:db8::1]:5000/tool",
-        "UPPER/tool",  # to kubelet, that is a registry
+        "UPPER/tool",  # a registry to kubelet
         "a-b.example/x__y/z--w.v",
         "ghcr.io/tektoncd/pipeline/cmd/entrypoint-bff0a22da108bc2f16c818c97641a296:v1",
         "a" * 255,
     ],
 )
-def test_a_name(name):
+def test_valid_names(name):
     assert image_problem(name) is None
 
 
@@ -59,7 +59,7 @@ def test_a_name(name):
         ("busybox\n", "write it without blanks"),
     ],
 )
-def test_what_is_none(text, advice):
+def test_invalid_image_references(text, advice):
     problem = image_problem(text)
     assert problem is not None
     assert "is not the name of an image; " in problem

@@ -1,4 +1,4 @@
-"""The JSON Schema says of documents what the models say, as far as a schema can, and describes every field."""
+"""The JSON Schema agrees with the models, up to the limits of a schema, and describes every field."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def problems(document: Any) -> list[str]:
     return [error.message for error in VALIDATOR.iter_errors(document)]
 
 
-def test_it_is_a_schema():
+def test_schema_is_valid():
     jsonschema.Draft7Validator.check_schema(SCHEMA)
 
 
-def test_no_reference_of_it_leads_nowhere():
+def test_references_in_the_schema_resolve():
     text = json.dumps(SCHEMA)
     names = {part.partition('"')[0] for part in text.split('"$ref": "#/definitions/')[1:]}
     assert names <= SCHEMA["definitions"].keys()
@@ -44,13 +44,13 @@ def test_no_reference_of_it_leads_nowhere():
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.parent.name)
-def test_the_examples_are_valid(example: Path):
+def test_examples_are_valid_by_the_schema(example: Path):
     for document in yaml.safe_load_all(example.read_text()):
         assert problems(document) == []
 
 
 def loads(document: dict[str, Any], folder: Path) -> bool:
-    """Whether the models take a document."""
+    """Whether the models accept a document."""
     file = folder / "document.yaml"
     file.write_text(json.dumps(document))
     try:
@@ -142,11 +142,11 @@ BEYOND_A_SCHEMA = {
     "spec.tasks.0.pipelineSpec": None,
     "spec.steps.0.image": None,
 }
-"""What only `Model.problems` tells."""
+"""Problems that only `Model.problems` reports."""
 
 
 @pytest.mark.parametrize(("document", "path", "value"), CHANGES, ids=[f"{path}={value}" for _, path, value in CHANGES])
-def test_it_says_what_the_models_say(tmp_path: Path, document: dict[str, Any], path: str, value: Any):
+def test_schema_agrees_with_the_models(tmp_path: Path, document: dict[str, Any], path: str, value: Any):
     result = changed(document, path, value)
     is_beyond = path in BEYOND_A_SCHEMA and BEYOND_A_SCHEMA[path] == value
     assert (problems(result) == []) == (loads(result, tmp_path) or is_beyond)
@@ -160,11 +160,11 @@ def test_it_says_what_the_models_say(tmp_path: Path, document: dict[str, Any], p
         {"apiVersion": "triggers.tekton.dev/v1beta1", "kind": "Trigger", "spec": {}},
     ],
 )
-def test_other_kinds_may_be_anything(document: dict[str, Any]):
+def test_other_kinds_are_not_restricted(document: dict[str, Any]):
     assert problems(document) == []
 
 
-def test_all_fields_of_tekton_are_described_and_nothing_else_is():
+def test_exactly_the_fields_of_tekton_are_described():
     undescribed, used = set(), set()
     for name, definition in SCHEMA["definitions"].items():
         for field, schema in definition["properties"].items():
@@ -175,16 +175,16 @@ def test_all_fields_of_tekton_are_described_and_nothing_else_is():
     assert used == DESCRIPTIONS.keys()
 
 
-def test_models_are_described_in_their_own_words():
+def test_models_are_described_by_their_docstrings():
     for name, definition in SCHEMA["definitions"].items():
         assert definition["description"] == inspect.getdoc(MODELS[name])
 
 
-def test_other_apis_names_are_not_described_as_tektons():
+def test_fields_of_other_apis_are_not_described():
     assert "description" not in SCHEMA["definitions"]["Toleration"]["properties"]["operator"]
 
 
-def test_the_kinds_that_are_read_are_all_there():
+def test_all_supported_kinds_are_in_the_schema():
     kinds = [
         rule["if"]["properties"]["kind"]["const"] for rule in SCHEMA["allOf"] if "kind" in rule["if"]["properties"]
     ]

@@ -1,4 +1,4 @@
-"""The models against the API's own schema, which kubernetes-validate brings."""
+"""The models, compared to the API's own schema from kubernetes-validate."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def definition(definitions: dict[str, Any], model: type[Model]) -> dict[str, Any
     return definitions.get(CORE + model.__name__) or definitions[META + model.__name__]
 
 
-def test_there_are_models_to_compare():
+def test_models_are_found():
     assert len(MODELS) > 70
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_a_model_has_the_fields_of_the_api(definitions, model):
+def test_model_has_the_fields_of_the_api(definitions, model):
     assert field_names(model) == set(definition(definitions, model)["properties"])
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_a_model_requires_what_the_api_requires(definitions, model):
+def test_required_fields_match_the_api(definitions, model):
     required = {field.alias for field in model.model_fields.values() if field.is_required()}
     if model in {ConfigMap, Secret}:
-        required -= {"apiVersion", "kind"}  # a document says what it is
+        required -= {"apiVersion", "kind"}  # a document has its own kind
     assert required == set(definition(definitions, model).get("required") or ())
 
 
@@ -150,7 +150,7 @@ class Examples:
         *("Lifecycle", "Affinity", "Toleration", "TopologySpreadConstraint", "PersistentVolumeClaim", "ContainerPort"),
     ],
 )
-def test_what_goes_in_comes_out(definitions, name):
+def test_documents_round_trip(definitions, name):
     (model,) = [model for model in MODELS if model.__name__ == name]
 
     @settings(max_examples=25)
@@ -201,15 +201,15 @@ def problems(model: type[Model], document: dict[str, Any]) -> list[str]:
         ),
     ],
 )
-def test_what_an_object_tells_about_itself(model, document, expected):
+def test_problems_of_objects(model, document, expected):
     assert problems(model, document) == expected
 
 
-def test_null_is_the_same_as_nothing():
+def test_null_equals_a_missing_field():
     assert Volume.model_validate({"name": "x", "emptyDir": None}).to_kubernetes() == {"name": "x"}
 
 
-def test_a_quantity_may_be_a_number():
+def test_quantity_may_be_a_number():
     resources = ResourceRequirements.model_validate({"limits": {"cpu": 2, "memory": 0.5}})
     assert resources.limits == {"cpu": "2", "memory": "0.5"}
 
@@ -225,16 +225,16 @@ def test_a_quantity_may_be_a_number():
         {},
     ],
 )
-def test_what_does_not_fit_is_refused(document):
+def test_invalid_documents_are_refused(document):
     with pytest.raises(ValidationError):
         Volume.model_validate(document)
 
 
-def test_a_model_that_finds_a_problem_is_not_made_unless_somebody_collects_problems():
+def test_model_with_a_problem_is_refused_unless_problems_are_collected():
     with pytest.raises(ValidationError, match="secret: only one of emptyDir, secret may be given"):
         Volume.model_validate({"name": "x", "emptyDir": {}, "secret": {}})
 
 
-def test_a_list_is_a_tuple():
+def test_lists_become_tuples():
     assert get_args(get_args(ListOf[str])[0])[0] is str
     assert ExecAction.model_validate({"command": ["a"]}).command == ("a",)

@@ -1,4 +1,4 @@
-"""Combinations of a matrix, against the tables of Tekton's docs/matrix.md and against a plain product."""
+"""Combinations of a matrix, compared to the tables of Tekton's docs/matrix.md and to a plain product."""
 
 from itertools import product
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from monopod.schemas.matrix import TooManyCombinationsError, combinations, combinations_and_idle_entries
 
 
-def test_the_first_param_varies_fastest():
+def test_first_param_varies_fastest():
     assert combinations({"platform": ["linux", "mac"], "browser": ["safari", "chrome"]}) == (
         {"platform": "linux", "browser": "safari"},
         {"platform": "mac", "browser": "safari"},
@@ -18,7 +18,7 @@ def test_the_first_param_varies_fastest():
     )
 
 
-def test_an_include_extends_what_it_fits_and_stands_alone_otherwise():
+def test_include_extends_matching_combinations_or_adds_one():
     made = combinations(
         {"arch": ["amd64", "s390x"], "version": ["1.17", "1.18"]},
         [
@@ -37,7 +37,7 @@ def test_an_include_extends_what_it_fits_and_stands_alone_otherwise():
     )
 
 
-def test_includes_alone_are_the_combinations():
+def test_combinations_of_includes_only():
     assert combinations({}, [("a", {"x": "1"}), ("b", {"x": "1"}), ("c", {})]) == ({"x": "1"}, {"x": "1"}, {})
 
 
@@ -45,7 +45,7 @@ def test_names_are_in_sorted_order():
     assert [list(each) for each in combinations({"b": ["1"], "a": ["2"]}, [("", {"0": "3"})])] == [["0", "a", "b"]]
 
 
-def test_an_empty_array_leaves_nothing():
+def test_empty_array_gives_no_combinations():
     assert combinations({"a": ["1"], "b": []}, [("x", {"a": "2"})]) == ()
 
 
@@ -54,7 +54,7 @@ ARRAYS = st.dictionaries(NAMES, st.lists(st.sampled_from("123"), max_size=3), mi
 
 
 @given(ARRAYS)
-def test_params_give_their_product(params):
+def test_params_are_multiplied(params):
     expected = [
         dict(zip(reversed(list(params)), values, strict=True)) for values in product(*reversed(list(params.values())))
     ]
@@ -62,7 +62,7 @@ def test_params_give_their_product(params):
 
 
 @given(ARRAYS, st.lists(st.dictionaries(NAMES, st.sampled_from("1239"), min_size=1), max_size=4))
-def test_an_include_never_changes_a_value_and_is_always_found(params, entries):
+def test_include_never_changes_a_value(params, entries):
     plain = combinations(params)
     made = combinations(params, [("", entry) for entry in entries])
     assert [{name: each[name] for name in params} for each in made[: len(plain)]] == list(plain)
@@ -74,7 +74,7 @@ def test_an_include_never_changes_a_value_and_is_always_found(params, entries):
 
 
 @given(ARRAYS, st.lists(st.dictionaries(NAMES, st.sampled_from("1239")), max_size=4))
-def test_without_an_idle_entry_the_combinations_are_the_same(params, entries):
+def test_idle_includes_have_no_effect(params, entries):
     include = [("", entry) for entry in entries]
     _, idle = combinations_and_idle_entries(params, include)
     left = [each for number, each in enumerate(include) if number not in idle]
@@ -82,8 +82,8 @@ def test_without_an_idle_entry_the_combinations_are_the_same(params, entries):
     assert combinations_and_idle_entries(params, left)[1] == ()
 
 
-def test_no_more_are_made_than_there_may_be():
-    """Their number is told, but they are not made: no machine has room for these."""
+def test_number_of_combinations_is_limited():
+    """Their number is reported, but they are not made, since no machine has room for them."""
     with pytest.raises(TooManyCombinationsError, match=f"a matrix has {1000**20} combinations, more than the 256"):
         combinations({f"p{number}": [""] * 1000 for number in range(20)})
     assert len(combinations({"a": "x" * 16, "b": "y" * 16})) == 256

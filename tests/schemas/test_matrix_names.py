@@ -1,4 +1,4 @@
-"""How combinations of a matrix are called."""
+"""The names of matrix combinations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_names(combinations, names):
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=40), st.text(max_size=80), max_size=5), max_size=12))
-def test_names_differ_and_are_short_and_whole(combinations):
+def test_names_are_unique_and_short(combinations):
     names = combination_names(combinations)
     assert len(set(names)) == len(combinations)
     for index, name in enumerate(names):
@@ -39,13 +39,13 @@ def test_names_differ_and_are_short_and_whole(combinations):
 
 
 @given(st.lists(st.fixed_dictionaries({"some-param": st.text()}), min_size=1, max_size=12))
-def test_nothing_in_a_name_is_hidden(combinations):
+def test_names_have_no_hidden_characters(combinations):
     for name in combination_names(combinations):
         assert len(name) <= LONGEST_NAME
         assert not re.search(HIDDEN, name)
 
 
-def test_instances_are_called_by_what_was_told_of_them():
+def test_instances_are_named_by_reported_combinations():
     names = InstanceNames()
     assert names.label("m", 1) == "m[1]"
     names.note(MatrixExpanded(0, "m", ["go=1.21", "go=1.22"]))

@@ -1,4 +1,4 @@
-"""Whether plain data is what a dataclass says of its fields."""
+"""Whether plain data matches the fields of a dataclass."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from monopod.schemas.run_events import TaskStarted, from_line, to_line
         (Any, [None, [1]], []),
     ],
 )
-def test_what_fits(hint, good, bad):
+def test_matching_data(hint, good, bad):
     assert [fits(value, hint) for value in good] == [True] * len(good)
     assert [fits(value, hint) for value in bad] == [False] * len(bad)
 
 
-def test_what_is_not_known_here():
+def test_unsupported_type_hints():
     with pytest.raises(TypeError, match="unsupported type hint"):
         fits(b"", bytes)
 
 
-def test_a_dataclass_is_made_of_what_fits_alone():
+def test_dataclass_is_made_from_matching_data():
     @dataclass(frozen=True)
     class Point:
         x: float
@@ -47,7 +47,7 @@ def test_a_dataclass_is_made_of_what_fits_alone():
             made_from(Point, fields)
 
 
-def test_an_event_with_a_field_of_another_type_is_none():
+def test_event_with_a_field_of_a_wrong_type_is_rejected():
     line = to_line(TaskStarted(1.0, "a", None, 0, "a", {}))
     assert from_line(line) == TaskStarted(1.0, "a", None, 0, "a", {})
     for old, new in (("1.0", "null"), ('"attempt":0', '"attempt":true'), ('"params":{}', '"params":{"a":1}')):

@@ -1,4 +1,4 @@
-"""The walk over a Plan: where each PipelineTask is, and what it waits for."""
+"""The walk over a Plan: the path and the dependencies of each PipelineTask."""
 
 from monopod.schemas.plan import Pipeline, Task, runnable_tasks, walk
 
@@ -8,7 +8,7 @@ OUTER = Pipeline(
 )
 
 
-def test_each_task_has_its_path_and_what_it_waits_for():
+def test_tasks_have_paths_and_dependencies():
     assert [(each.path, each.after, each.is_final) for each in walk(OUTER)] == [
         ("a", (), False),
         ("p", ("a",), False),
@@ -22,5 +22,5 @@ def test_each_task_has_its_path_and_what_it_waits_for():
     ]
 
 
-def test_what_runs_a_pipeline_has_no_steps_of_its_own():
+def test_tasks_that_run_a_pipeline_are_not_runnable():
     assert [each.path for each in runnable_tasks(OUTER)] == ["a", "p/s", "p/t", "p/f", "q/s", "q/t", "q/f"]

@@ -32,7 +32,7 @@ texts = st.tuples(st.sampled_from(["", "-", "+"]), numbers, st.sampled_from(sort
 
 
 @given(texts)
-def test_the_value_is_the_number_times_the_unit_rounded_away_from_nothing(parts):
+def test_value_of_a_quantity(parts):
     sign, number, unit = parts
     exact = Fraction(number) * FACTORS[unit]
     nanos = math.ceil(exact * 10**9)
@@ -40,7 +40,7 @@ def test_the_value_is_the_number_times_the_unit_rounded_away_from_nothing(parts)
 
 
 @given(texts)
-def test_the_canonical_text_has_the_same_value_and_is_canonical(parts):
+def test_canonical_text_has_the_same_value(parts):
     text = "".join(parts)
     value, family = quantity.parse(text), quantity.family(text)
     canonical = quantity.canonical(value, family)
@@ -49,7 +49,7 @@ def test_the_canonical_text_has_the_same_value_and_is_canonical(parts):
 
 
 @given(texts)
-def test_the_canonical_text_is_a_whole_number_with_the_largest_unit(parts):
+def test_canonical_text_is_a_whole_number_with_the_largest_unit(parts):
     canonical = quantity.canonical(quantity.parse("".join(parts)))
     digits = canonical.lstrip("-").rstrip("numkMGTPE")
     assert digits.isdigit()
@@ -89,7 +89,7 @@ def test_examples(text, canonical):
 
 
 @pytest.mark.parametrize("text", ["", "Gi", "1 Gi", "1gi", "1KB", "1,5", "--1", "1e", "1eG", "0x10", "१", "1\n", "."])
-def test_what_is_no_quantity_is_refused(text):
+def test_invalid_quantity_is_refused(text):
     with pytest.raises(ValueError, match="is not a quantity; write a number"):
         quantity.parse(text)
 

@@ -1,4 +1,4 @@
-"""The log of a run, as people read it."""
+"""The log of a run for people."""
 
 import re
 import time
@@ -55,7 +55,7 @@ def step_finished(**fields):
     return StepFinished(**(given_fields | fields))
 
 
-def test_a_whole_run():
+def test_log_of_a_run():
     events = [
         RunStarted(START, "ci-1", "team", "uid"),
         TaskStarted(START + 0.2, "build", None, 0, "build", {}),
@@ -116,18 +116,18 @@ publish  Skipped    -        -      Parent Tasks were skipped
         ({"reason": "Cancelled", "exit_code": 143}, "compile: cancelled: exit code 143: ended by SIGTERM"),
     ],
 )
-def test_how_a_step_ends(fields, words):
+def test_ends_of_steps(fields, words):
     (line,) = RunLog().lines(step_finished(**fields))
     assert line == f"22:13:20   +0.0s  build         {words}"
 
 
-def test_a_run_that_ends_without_a_task():
+def test_run_that_ends_without_a_task():
     lines = RunLog().lines(RunFinished(START, "Cancelled", "Cancelled", "nothing ran", {}))
     assert lines[-1] == "22:13:20   +0.0s                run Cancelled (Cancelled): nothing ran"
 
 
 @given(st.text())
-def test_no_text_breaks_a_line_or_reaches_the_terminal(text):
+def test_hidden_characters_are_escaped(text):
     for event in (
         RunWarning(START, text),
         TaskSkipped(START, text, text),
@@ -139,7 +139,7 @@ def test_no_text_breaks_a_line_or_reaches_the_terminal(text):
 
 
 @given(st.text(min_size=1000), st.integers(1, 60))
-def test_the_summary_fits_a_termination_message(message, tasks):
+def test_summary_fits_a_termination_message(message, tasks):
     log = RunLog()
     for number in range(tasks):
         log.lines(TaskFinished(START, f"t{number}", None, 0, "Failed", "Failed", message))
@@ -147,7 +147,7 @@ def test_the_summary_fits_a_termination_message(message, tasks):
     assert len(summary.encode()) <= SUMMARY_BYTES
 
 
-def test_combinations_are_called_by_their_values():
+def test_combinations_are_named_by_their_values():
     log = RunLog()
     log.lines(MatrixExpanded(START, "test", ["go=1.21", "go=1.22"]))
     (line,) = log.lines(TaskStarted(START, "test", 1, 0, "test-1", {"go": "1.22"}))
@@ -164,7 +164,7 @@ def test_skipped_task_shows_the_deciding_expression():
     assert line.endswith(f"skipped: When Expressions evaluated to false: {message}")
 
 
-def test_the_start_of_a_sidecar_is_told():
+def test_start_of_a_sidecar_is_logged():
     assert (
         RunLog()
         .lines(SidecarStarted(START, "a", None, 0, "db", "a-db"))[0]
@@ -172,7 +172,7 @@ def test_the_start_of_a_sidecar_is_told():
     )
 
 
-def test_a_sidecar_that_ends_early_is_told():
+def test_early_end_of_a_sidecar_is_logged():
     ended = SidecarFinished(START, "a", None, 0, "db", "a-db", 1, "Error", "", START, START + 1)
     assert RunLog().lines(ended)[0].endswith("db: Sidecar ended before the Steps did: exit code 1")
 
@@ -185,16 +185,16 @@ def test_a_sidecar_that_ends_early_is_told():
         ("node pressure", "killed: out of memory: node pressure"),
     ],
 )
-def test_why_a_sidecar_was_killed_is_said_once(message, words):
+def test_reason_why_a_sidecar_was_killed_is_logged_once(message, words):
     ended = SidecarFinished(START, "a", None, 0, "db", "a-db", 137, "OOMKilled", message, START, START + 1)
     assert RunLog().lines(ended)[0].endswith(f"db: Sidecar ended before the Steps did: {words}")
 
 
-def test_what_is_hidden_is_seen():
+def test_hidden_characters_in_warnings_are_visible():
     assert "abc\\u202edef\\x07" in RunLog().lines(RunWarning(START, "abc\u202edef\x07"))[0]
 
 
-def test_params_are_listed_unless_the_name_lists_them():
+def test_params_are_listed_unless_the_name_has_them():
     assert describe_start("m[go=1.22]", 0, {"go": "1.22"}) == "started"
     assert describe_start("m[0:go=1.22]", 1, {"go": "1.22"}) == "attempt 2 started (go=1.22)"
     assert describe_start("m", 0, {}) == "started"

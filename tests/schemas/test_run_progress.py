@@ -1,4 +1,4 @@
-"""The fold of a run's events: what it says of a run is what the coordinator says in the finished document."""
+"""The fold of a run's events agrees with the coordinator's finished document."""
 
 import pytest
 from observed import run
@@ -24,19 +24,19 @@ OF_PIPELINES = {"conditions", "startTime", "completionTime", "finallyStartTime"}
 
 
 def in_events(status):
-    """Return as much of a status as events say."""
+    """Return the part of a status that follows from events."""
     if isinstance(status, list):
         return [in_events(each) for each in status]
     if not isinstance(status, dict):
         return status
     left_out = ONLY_THE_COORDINATOR_KNOWS | (OF_PIPELINES if "childReferences" in status else set())
     if "exitCode" in status:
-        left_out = {"reason"}  # may be OOMKilled though the event says TimedOut; `terminationReason` is compared
+        left_out = {"reason"}  # may be OOMKilled although the event has TimedOut; `terminationReason` is compared
     return {name: in_events(value) for name, value in status.items() if name not in left_out}
 
 
 @pytest.mark.parametrize("first", range(0, 400, 100))
-def test_the_fold_of_a_run_is_what_the_coordinator_knows_at_its_end(first):
+def test_progress_agrees_with_the_coordinator(first):
     for seed in range(first, first + 100):
         case = random_case(seed)
         simulation = run(case)
@@ -46,14 +46,14 @@ def test_the_fold_of_a_run_is_what_the_coordinator_knows_at_its_end(first):
         assert in_events(document["status"]) == in_events(simulation.document["status"]), seed
 
 
-def test_events_may_begin_in_the_middle_of_a_run():
+def test_events_may_start_in_the_middle_of_a_run():
     progress = progress_of(None, [StepFinished(5, "a", None, 1, "x", "a-x", 3, "Error", "", 4, 5, 0.1, 1)])
     (task,) = progress.tasks
     assert (task.status, task.attempt, task.started) == ("Running", 1, 5)
     assert [(step.name, step.exit_code, step.seconds) for step in task.failed_steps] == [("x", 3, 1)]
 
 
-def test_a_task_that_is_cancelled_between_two_attempts_leaves_the_last_one_as_it_was():
+def test_cancelling_between_attempts_keeps_the_last_attempt():
     progress = progress_of(
         None,
         [
@@ -68,14 +68,14 @@ def test_a_task_that_is_cancelled_between_two_attempts_leaves_the_last_one_as_it
     assert (attempt.status, attempt.ended) == ("Failed", 2)
 
 
-def test_what_runs_is_what_has_started_and_not_ended():
+def test_running_steps():
     events = [TaskStarted(1, "a", None, 0, "a", {}), StepStarted(1, "a", None, 0, "x", "a-x")]
     assert [step.container for step in progress_of(None, events).tasks[0].running_steps] == ["a-x"]
     events.append(TaskFinished(2, "a", None, 0, "Failed", "StepFailed", "", will_retry=True))
     assert progress_of(None, events).tasks[0].running_steps == ()
 
 
-def test_combinations_take_the_place_of_their_task_in_their_order():
+def test_combinations_replace_their_task_in_order():
     plan = Plan(Pipeline("p", tasks=(Task("m"), Task("z", after=("m",)))), {})
     events = [MatrixExpanded(1, "m", ["go=1", "go=2"]), TaskFinished(2, "m", 1, 0, "Succeeded", "Succeeded", "")]
     progress = progress_of(plan, events)
@@ -85,7 +85,7 @@ def test_combinations_take_the_place_of_their_task_in_their_order():
     assert progress.waits_for(progress.tasks[2]) == ()
 
 
-def test_an_inner_pipeline_that_is_skipped_is_a_skipped_task():
+def test_skipped_nested_pipeline_is_a_skipped_task():
     inner = Pipeline("inner", tasks=(Task("a"), Task("b")))
     plan = Plan(Pipeline("p", tasks=(Task("scan", pipeline=inner), Task("z"))), {"kind": "PipelineRun"})
     events = [RunStarted(0, "run", "ci", "uid"), TaskSkipped(1, "scan", "Parent Tasks were skipped")]
@@ -96,7 +96,7 @@ def test_an_inner_pipeline_that_is_skipped_is_a_skipped_task():
     assert "pipelineRuns" not in status
 
 
-def test_a_document_before_the_end_lists_the_attempts_so_far():
+def test_document_before_the_end_lists_the_attempts():
     task = Task("a", steps=(Step("x"),), slots=(Slot("a", ("a-x",)),), retries=1)
     plan = Plan(Pipeline("p", tasks=(task,)), {"kind": "PipelineRun"})
     events = [

@@ -1,4 +1,4 @@
-"""What one Tekton object tells about itself."""
+"""Problems of single Tekton objects."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def problems(model: type[Model], document: dict[str, Any]) -> list[str]:
         ({"b": 1, "a": ["ü", None, False]}, '{"a":["ü",null,false],"b":1}'),
     ],
 )
-def test_a_param_s_value_is_what_tekton_makes_of_it(value, expected):
+def test_param_values_are_converted_as_by_tekton(value, expected):
     assert Param.model_validate({"name": "x", "value": value}).value == expected
 
 
-def test_a_param_without_a_value_is_refused():
+def test_param_without_a_value_is_refused():
     with pytest.raises(ValidationError):
         Param.model_validate({"name": "x"})
 
@@ -65,7 +65,7 @@ def test_a_param_without_a_value_is_refused():
         ({"default": 5}, "string"),
     ],
 )
-def test_the_type_of_a_param_is_inferred(declaration, value_type):
+def test_type_of_a_param_is_inferred(declaration, value_type):
     assert ParamSpec.model_validate({"name": "x", **declaration}).value_type == value_type
 
 
@@ -270,7 +270,7 @@ def test_problems_of_a_pipeline_task(task, expected):
 
 
 @pytest.mark.parametrize("field", ["taskRef", "taskSpec"])
-def test_a_custom_task_is_known_by_its_api_version_or_kind(field):
+def test_custom_task_is_recognised_by_its_api_version_or_kind(field):
     attribute = {"taskRef": "task_ref", "taskSpec": "task_spec"}[field]
     for given, custom in [({"apiVersion": "x/v1", "kind": "Y"}, True), ({"kind": "Task"}, False)]:
         rest = {"name": "x"} if field == "taskRef" else ({} if custom else {"steps": [STEP]})
@@ -313,7 +313,7 @@ def test_problems_of_a_workspace_binding(binding, expected):
     assert problems(WorkspaceBinding, {"name": "x", **binding}) == expected
 
 
-def test_a_run_needs_one_pipeline_and_each_name_once():
+def test_run_needs_one_pipeline_and_unique_names():
     document = {
         "params": [{"name": "a", "value": "x"}, {"name": "a", "value": "y"}],
         "workspaces": [{"name": "w", "emptyDir": {}}, {"name": "w", "emptyDir": {}}],
@@ -325,7 +325,7 @@ def test_a_run_needs_one_pipeline_and_each_name_once():
     ]
 
 
-def test_a_task_run_with_resources_for_the_whole_and_for_steps_is_refused():
+def test_task_run_with_resources_at_both_levels_is_refused():
     document = {
         "taskRef": {"name": "x"},
         "computeResources": {"limits": {"cpu": "1"}},
@@ -354,11 +354,11 @@ def test_problems_of_a_name(metadata, expected):
     assert problems(Task, document) == expected
 
 
-def test_names_of_fields_may_differ_in_upper_and_lower_case():
+def test_field_names_are_case_insensitive():
     assert WorkspaceUsage.model_validate({"name": "x", "mountpath": "/y"}).mount_path == "/y"
 
 
-def test_a_whole_run_with_every_kind_of_field_is_given_back_as_it_came():
+def test_complete_run_round_trips():
     document = {
         "apiVersion": "tekton.dev/v1",
         "kind": "PipelineRun",

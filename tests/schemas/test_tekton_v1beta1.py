@@ -97,7 +97,7 @@ def document(kind: str, spec: dict, version: str) -> dict:
         ),
     ],
 )
-def test_what_has_another_name_or_place_is_moved(kind, old, new):
+def test_renamed_and_moved_fields_are_converted(kind, old, new):
     before = document(kind, old, "v1beta1")
     untouched = copy.deepcopy(before)
     rewritten = to_v1(before)
@@ -138,7 +138,7 @@ def lines(text: str) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_a_wrong_value_is_told_with_the_name_and_place_in_the_file():
+def test_wrong_value_is_reported_with_its_name_in_the_file():
     assert lines("""\
 apiVersion: tekton.dev/v1beta1
 kind: PipelineRun
@@ -158,7 +158,7 @@ spec:
     ]
 
 
-def test_what_is_gone_is_told():
+def test_removed_fields_are_reported():
     assert lines("""\
 apiVersion: tekton.dev/v1beta1
 kind: PipelineRun
@@ -210,7 +210,7 @@ spec:
 
 
 @pytest.mark.parametrize("field", DROPPED)
-def test_what_tekton_drops_of_a_step_is_dropped_with_a_warning(field):
+def test_step_fields_dropped_by_tekton_cause_a_warning(field):
     text = f"{field}: {DROPPED[field]}"
     documents = load(["-"], io.BytesIO(OLDER.format(text, f", {text}").encode()))
     assert [str(warning) for warning in documents.warnings] == [
@@ -223,18 +223,18 @@ def test_what_tekton_drops_of_a_step_is_dropped_with_a_warning(field):
     assert field not in task.spec.to_kubernetes()["steps"][0]
 
 
-def test_a_name_of_a_step_template_is_dropped():
+def test_name_of_a_step_template_is_dropped():
     (warning,) = load(["-"], io.BytesIO(OLDER.format("name: old", "").encode())).warnings
     assert str(warning).startswith("<stdin>:5:24: warning: spec.stepTemplate.name: a stepTemplate has no name since v1")
 
 
-def test_fields_that_ask_for_nothing_are_dropped_without_a_word():
+def test_removed_fields_without_effect_are_dropped_silently():
     empty = "name: '', resources: {}, ports: [], tty: false, livenessProbe: null"
     text = OLDER.format(empty, ", resources: {}, stdin: false") + "  resources: {}\n"
     assert load(["-"], io.BytesIO(text.encode())).warnings == ()
 
 
-def test_a_cluster_task_is_a_task_beside_one_of_the_same_name():
+def test_cluster_task_beside_a_task_of_the_same_name():
     text = OLDER.format("", "").replace("kind: Task", "kind: ClusterTask") + "---\n" + OLDER.format("", "")
     documents = load(["-"], io.BytesIO(text.encode()))
     assert [(each.kind, each.is_cluster_task) for each in documents] == [("Task", True), ("Task", False)]
@@ -254,19 +254,19 @@ def test_a_cluster_task_is_a_task_beside_one_of_the_same_name():
         ("Run", "it is now CustomRun"),
     ],
 )
-def test_a_kind_that_is_gone_is_told_with_what_took_its_place(kind, instead):
+def test_removed_kind_is_reported_with_its_replacement(kind, instead):
     text = f"apiVersion: tekton.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: x}}\n"
     assert lines(text) == [f"<stdin>:2:7: kind: Tekton has no {kind} any more; {instead}"]
 
 
 @pytest.mark.parametrize("spec", [None, [], "x", {"tasks": 5}, {"tasks": [5]}, {"taskRunSpecs": {}}, {"steps": [None]}])
 @pytest.mark.parametrize("kind", ["Pipeline", "PipelineRun", "Task", "TaskRun"])
-def test_what_has_another_shape_is_left_to_validation(kind, spec):
+def test_malformed_documents_are_left_to_validation(kind, spec):
     given = {"apiVersion": "tekton.dev/v1beta1", "kind": kind, "spec": spec}
     assert to_v1(given).data == {**given, "apiVersion": "tekton.dev/v1"}
 
 
-def test_the_origin_of_a_path_is_that_of_its_longest_moved_beginning():
+def test_origin_of_a_moved_path():
     origins = {("a", "b"): ("x",), ("a", "b", 0, "c"): ("x", 0, "y")}
     assert origin(("a", "b", 0, "c", "d"), origins) == ("x", 0, "y", "d")
     assert origin(("a", "b", 1), origins) == ("x", 1)

@@ -1,4 +1,4 @@
-"""References in texts: what is one, what it means, and that a value is never scanned for references again."""
+"""References in texts: their syntax, their meaning, and that values are never scanned for references again."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SCOPE = Scope(
         ("$(inputs.params.word)", Reference("$(inputs.params.word)", ("params", "word"))),
     ],
 )
-def test_what_is_a_reference(text: str, expected: Reference):
+def test_references_are_recognized(text: str, expected: Reference):
     assert only_reference(text) == expected
     assert list(references(f"a {text} b")) == [expected]
 
@@ -58,7 +58,7 @@ def test_what_is_a_reference(text: str, expected: Reference):
         "$(cat params.x)",
     ],
 )
-def test_what_is_left_to_the_shell(text: str):
+def test_shell_syntax_is_not_a_reference(text: str):
     assert list(references(text)) == []
     assert substitute(text, SCOPE) == text
 
@@ -82,7 +82,7 @@ def test_substitute(text: str, expected: str):
 @pytest.mark.parametrize(
     "text", ["a $(params.list[*])", "$(params.list)", "$(params.object[*])", "$(params.list[3])", "$(params.word[0])"]
 )
-def test_what_has_no_place_in_a_text(text: str):
+def test_values_that_cannot_be_inserted(text: str):
     with pytest.raises(EvaluationError):
         substitute(text, SCOPE)
 
@@ -101,7 +101,7 @@ def test_lists_and_values():
     assert evaluate({"k": "$(params.word)"}, SCOPE) == {"k": "inner"}
 
 
-def test_a_name_that_is_none():
+def test_quoted_path():
     assert parse_path("workspaces['a.b'].path") == ("workspaces", "a.b", "path")
     with pytest.raises(ValueError, match="not the name of a variable"):
         parse_path("no such thing")
@@ -111,8 +111,8 @@ NAMES = st.text("abcxyz-_09", min_size=1, max_size=5)
 
 
 @given(values=st.dictionaries(NAMES, st.text()), pieces=st.lists(st.tuples(st.text("ab $()"), NAMES), max_size=6))
-def test_a_text_is_its_pieces_with_values_between(values: dict[str, str], pieces: list[tuple[str, str]]):
-    """However values look, each lands where its reference stood, and nothing else changes."""
+def test_substitution_of_random_texts(values: dict[str, str], pieces: list[tuple[str, str]]):
+    """Any value replaces its reference, and nothing else changes."""
     text = "".join(f"{before}$(params.{name})" for before, name in pieces)
     expected = "".join(before + values.get(name, f"$(params.{name})") for before, name in pieces)
     assert substitute(text, Scope({("params", name): value for name, value in values.items()})) == expected

@@ -7,7 +7,7 @@ Rules:
 - The test decides what happens in a Pod (`set_status`, `write_log`), or a `kubelet` runs it for real
   (``host_kubelet``).
 - The test also causes failures: `refuse`, `answer_next`, `throttle`, `set_node`, `cut_logs`,
-  `drop_streams`, `forget_versions`, `replace`, `stop`. The answers are those of Kubernetes' source (``api_answers``).
+  `drop_streams`, `forget_versions`, `replace`, `stop`. The answers come from Kubernetes' source (``api_answers``).
 """
 
 from __future__ import annotations

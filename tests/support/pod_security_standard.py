@@ -1,6 +1,6 @@
 """The profile "restricted" of the Pod Security Standards, as its page in the Kubernetes docs has it: fields and values.
 
-Written from the standard alone, for Linux Pods outside of user namespaces. Nothing here knows how monopod makes Pods.
+Written only from the standard, for Linux Pods outside of user namespaces. Nothing here knows how monopod makes Pods.
 """
 
 from __future__ import annotations

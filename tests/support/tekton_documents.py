@@ -1,4 +1,4 @@
-"""The fields of a finished PipelineRun or TaskRun: those of Tekton's Go types, with the requirements of its CRDs.
+"""The fields of a finished PipelineRun or TaskRun: Tekton's Go types, and the requirements of its CRDs.
 
 Written from pkg/apis/pipeline/v1 (pipelinerun_types.go, taskrun_types.go, artifact_types.go, provenance.go) and
 k8s.io/api/core/v1 (ContainerState). ``taskRuns`` and ``pipelineRuns`` are monopod's own, as v1beta1 had the former.

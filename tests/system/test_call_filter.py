@@ -1,4 +1,4 @@
-"""The filter of system calls: its numbers against the kernel's headers, and what it decides, in a small machine."""
+"""The filter of system calls: its numbers compared to the kernel's headers, and its decisions in a BPF interpreter."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVERY_ABI = [(machine, abi) for machine, abis in ABIS.items() for abi in abis]
 
 
 def decision(code: bytes, abi: int, number: int, arguments=(), byte_order="little"):
-    """Return what the filter says of a call: ALLOWED, or the number of the error."""
+    """Return the filter's decision on a call: ALLOWED, or the number of the error."""
     letter = "<" if byte_order == "little" else ">"
     words = [*arguments, *([0] * (6 - len(arguments)))]
     data = struct.pack(f"{letter}IIQ6Q", number, abi, 0, *words)
@@ -63,7 +63,7 @@ def test_keyrings_and_cgroup_namespaces_are_refused_in_every_abi(machine, abi):
     assert decision(code, abi.audit, 0, [NEW_CGROUP], order) == ALLOWED
 
 
-def test_x32_is_the_same_and_another_abi_can_call_nothing():
+def test_x32_is_filtered_too_and_other_abis_are_blocked():
     code = program(ABIS["x86_64"])
     abi = ABIS["x86_64"][0]
     assert decision(code, abi.audit, abi.keys[2] | X32) == errno.ENOSYS
@@ -72,7 +72,7 @@ def test_x32_is_the_same_and_another_abi_can_call_nothing():
 
 
 @pytest.mark.parametrize("abi", {abi.audit: abi for _, abi in EVERY_ABI if abi.audit in HEADERS}.values())
-def test_the_numbers_are_those_of_the_kernels_headers(abi):
+def test_numbers_agree_with_the_kernel_headers(abi):
     ziglang = importlib.util.find_spec("ziglang")
     if ziglang is None or ziglang.origin is None:
         pytest.skip("ziglang, which has these headers, is not installed")

@@ -1,4 +1,4 @@
-"""Copies over connections that break: whatever happens, the receiver has all or knows that it has not."""
+"""Copies over connections that break: the receiver has everything or knows that it does not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from monopod.system.tree_reading import ChangedError, UnreadableError
 
 
 class Receiver:
-    """Keeps the segments; fails at one of them, if that is wanted."""
+    """Keeps the segments; fails at one of them on request."""
 
     def __init__(self, fails_at=None):
         self.digests, self.segments, self.is_finished, self.fails_at = [], [], False, fails_at
@@ -39,7 +39,7 @@ class Receiver:
 
 
 class Line:
-    """A connection through a proxy that breaks it after so many bytes from the sender, or damages one of them."""
+    """A connection through a proxy that breaks it after some bytes from the sender, or damages a byte."""
 
     def __init__(self, cut=None, damage=None):
         self.cut, self.damage, self.passed = cut, damage, 0
@@ -91,7 +91,7 @@ def channel(end):
 
 
 def copy(segments, receiver, sent, reports=None, **line):
-    """Copy over one connection; return the errors of both sides, and what the receiver said."""
+    """Copy over one connection; return the errors of both sides, and the receiver's message."""
     errors, said = [None, None], []
 
     def receiving():
@@ -121,7 +121,7 @@ def random_segments(count, length=5000, seed=1):
     return [generator.randbytes(length) for _ in range(count)]
 
 
-def test_a_copy_over_a_good_connection():
+def test_copy_over_a_good_connection():
     segments, receiver, reports = random_segments(30), Receiver(), []
     errors, said = copy(iter(segments), receiver, [], reports)
     assert errors == [None, None]
@@ -139,7 +139,7 @@ def test_nothing_to_copy():
 
 @settings(max_examples=25, deadline=None)
 @given(cuts=st.lists(st.integers(0, 60_000), min_size=1, max_size=6))
-def test_a_copy_continues_after_each_break_and_sends_nothing_twice(cuts):
+def test_copy_continues_after_breaks_without_repetition(cuts):
     segments, receiver, sent = random_segments(20), Receiver(), []
     for cut in cuts:
         errors, said = copy(iter(segments), receiver, sent, cut=cut)
@@ -153,7 +153,7 @@ def test_a_copy_continues_after_each_break_and_sends_nothing_twice(cuts):
     assert receiver.segments == segments
 
 
-def test_the_segments_that_are_there_are_not_sent_again():
+def test_existing_segments_are_not_sent_again():
     segments, receiver, sent = random_segments(20), Receiver(), []
     copy(iter(segments), receiver, sent, cut=60_000)
     had = len(receiver.segments)
@@ -167,7 +167,7 @@ def test_the_segments_that_are_there_are_not_sent_again():
 
 
 @pytest.mark.parametrize("position", [60, 3000, 20_000])
-def test_a_damaged_byte_is_noticed(position):
+def test_damaged_byte_is_detected(position):
     segments, receiver, sent = random_segments(10), Receiver(), []
     errors, _ = copy(iter(segments), receiver, sent, damage=position)
     assert isinstance(errors[0], BrokenError)
@@ -176,7 +176,7 @@ def test_a_damaged_byte_is_noticed(position):
     assert not receiver.is_finished
 
 
-def test_files_that_changed_meanwhile_are_not_mixed():
+def test_changed_files_are_not_mixed():
     receiver, sent = Receiver(), []
     copy(iter(random_segments(20)), receiver, sent, cut=60_000)
     errors, _ = copy(iter(random_segments(20, seed=2)), receiver, sent)
@@ -184,7 +184,7 @@ def test_files_that_changed_meanwhile_are_not_mixed():
     assert not receiver.is_finished
 
 
-def test_a_new_sender_cannot_continue_with_other_files():
+def test_new_sender_cannot_continue_with_other_files():
     receiver = Receiver()
     copy(iter(random_segments(20)), receiver, [], cut=60_000)
     errors, _ = copy(iter(random_segments(20, seed=2)), receiver, [])
@@ -199,13 +199,13 @@ def test_fewer_files_than_before_are_a_change():
     assert [type(error) for error in errors] == [ChangedError, ChangedError]
 
 
-def test_the_sender_learns_why_the_receiver_failed():
+def test_sender_gets_the_error_of_the_receiver():
     errors, _ = copy(iter(random_segments(40)), Receiver(fails_at=7), [])
     assert isinstance(errors[0], FailedError)
     assert str(errors[0]) == "No space left on device"
 
 
-def test_the_receiver_learns_why_the_sender_failed():
+def test_receiver_gets_the_error_of_the_sender():
     def segments():
         yield from random_segments(3)
         raise UnreadableError("cannot read key: Permission denied")
@@ -218,7 +218,7 @@ def test_the_receiver_learns_why_the_sender_failed():
     assert not receiver.is_finished
 
 
-def test_a_receiver_that_is_slow_holds_the_sender_back():
+def test_slow_receiver_limits_the_sender():
     handed_out, gate = [], threading.Event()
 
     class Slow(Receiver):
@@ -240,7 +240,7 @@ def test_a_receiver_that_is_slow_holds_the_sender_back():
     assert most[0] <= 3 + WINDOW
 
 
-def test_a_connection_on_which_nothing_comes_is_broken(monkeypatch):
+def test_silent_connection_is_broken(monkeypatch):
     monkeypatch.setattr(file_transfer, "QUIET_SECONDS", 0)
     ends = socket.socketpair()
     with ends[0], ends[1], pytest.raises(BrokenError, match="nothing was received"):
@@ -259,7 +259,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_hostile_sender_gets_nothing_written(data):
+def test_hostile_sender_writes_nothing(data):
     receiver = Receiver()
     ends = socket.socketpair()
     with ends[0], ends[1]:
@@ -281,7 +281,7 @@ def test_noise_from_a_receiver_ends_the_sender(data):
             send(channel(ends[1]), iter([b"x"]), [])
 
 
-def test_a_reader_that_is_gone_is_a_broken_connection():
+def test_closed_reader_is_a_broken_connection():
     reader, writer = os.pipe()
     os.close(reader)
     try:

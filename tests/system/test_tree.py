@@ -1,4 +1,4 @@
-"""Trees of files: read as segments, written again; and what a hostile segment cannot do."""
+"""Trees of files: read as segments and written again; and hostile segments."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read(root):
 
 
 def contents(root):
-    """What is below a directory: the kind, the mode, the time and the content of everything."""
+    """Return the kind, the mode, the time and the content of everything below a directory."""
     found = {}
     for folder, directories, files in os.walk(os.fsencode(root)):
         for name in (*directories, *files):
@@ -81,7 +81,7 @@ def make(place, node):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(st.dictionaries(NAMES, TREES, max_size=4))
-def test_any_tree_comes_back_as_it_was(tmp_path_factory, tree):
+def test_any_tree_round_trips(tmp_path_factory, tree):
     folder = tmp_path_factory.mktemp("tree")
     source, target = folder / "source", folder / "target"
     make(os.fsencode(source), ("directory", tree, 0o755))
@@ -95,7 +95,7 @@ def test_any_tree_comes_back_as_it_was(tmp_path_factory, tree):
     assert contents(target).keys() == without_set_id.keys()
 
 
-def test_a_large_file_is_in_parts_and_a_sparse_file_stays_sparse(tmp_path):
+def test_large_file_is_split_and_sparse_file_stays_sparse(tmp_path):
     source, target = tmp_path / "source", tmp_path / "target"
     source.mkdir(), target.mkdir()
     (source / "large").write_bytes(os.urandom(5 * SEGMENT_BYTES + 7))
@@ -119,7 +119,7 @@ def test_a_large_file_is_in_parts_and_a_sparse_file_stays_sparse(tmp_path):
     assert measure(os.fsencode(source)).files == 3
 
 
-def test_a_single_file_is_read_by_its_name(tmp_path):
+def test_single_file_is_read_by_its_name(tmp_path):
     (tmp_path / "report.xml").write_text("<x/>")
     (tmp_path / "target").mkdir()
     write(tmp_path / "target", read(tmp_path / "report.xml"))
@@ -143,17 +143,17 @@ def test_only_wanted_paths_are_read(tmp_path):
     assert (b"a/b/c", False) not in asked
 
 
-def test_what_is_no_file_is_left_out(tmp_path):
+def test_special_files_are_left_out(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     assert read(tmp_path) == []
 
 
-def test_what_is_not_there_cannot_be_read(tmp_path):
+def test_missing_path_cannot_be_read(tmp_path):
     with pytest.raises(UnreadableError, match=r"cannot read .*/nowhere: No such file"):
         read(tmp_path / "nowhere")
 
 
-def test_a_file_that_changes_meanwhile_is_an_error(tmp_path):
+def test_file_that_changes_while_it_is_read_is_an_error(tmp_path):
     (tmp_path / "log").write_bytes(bytes(3 * SEGMENT_BYTES))
     segments = read_segments(os.fsencode(tmp_path))
     next(segments)
@@ -207,7 +207,7 @@ def test_nothing_is_written_outside(tmp_path, entries):
     assert outside.stat().st_mode & 0o777 == 0o711
 
 
-def test_links_that_lead_out_are_left_out(tmp_path):
+def test_links_that_escape_are_left_out(tmp_path):
     entries = [
         Entry(b"in", "link", target=b"x"),
         Entry(b"out", "link", target=b"../x"),
@@ -235,7 +235,7 @@ def test_moving_merges_directories_and_follows_no_link(tmp_path):
     assert (elsewhere / "x").read_text() == "elsewhere/x"
 
 
-def test_a_directory_is_not_replaced_by_a_file_and_then_nothing_is_moved(tmp_path):
+def test_file_cannot_replace_a_directory(tmp_path):
     for path in ("source/a", "source/z", "target/z/x"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(path)

@@ -18,7 +18,7 @@ from monopod.runner.display.background_output import BackgroundStream, SpillBuff
 
 
 @given(steps=st.lists(st.one_of(st.binary(max_size=40), st.just(None))), in_memory=st.integers(0, 30))
-def test_what_comes_first_goes_first(steps, in_memory, tmp_path_factory):
+def test_output_is_first_in_first_out(steps, in_memory, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "IN_MEMORY", in_memory)
         patch.setattr(module, "SEGMENT_BYTES", 50)
@@ -74,7 +74,7 @@ def test_writing_does_not_wait_for_the_reader(pipe, opened):
     assert found == [text.encode()]
 
 
-def test_two_streams_to_the_same_place_stay_in_order(pipe, opened):
+def test_two_streams_to_one_file_stay_in_order(pipe, opened):
     expected = "".join(f"{number}\n" for number in range(1000))
     with opened():
         for number in range(1000):
@@ -82,7 +82,7 @@ def test_two_streams_to_the_same_place_stay_in_order(pipe, opened):
     assert pipe[0].read(len(expected)) == expected.encode()
 
 
-def test_with_a_full_disk_writing_waits_for_the_reader(pipe, opened, monkeypatch, tmp_path):
+def test_writing_waits_for_the_reader_on_a_full_disk(pipe, opened, monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
     text = "x" * (module.IN_MEMORY * 4)
     thread, found = read_all(pipe[0], len(text))
@@ -92,7 +92,7 @@ def test_with_a_full_disk_writing_waits_for_the_reader(pipe, opened, monkeypatch
     assert found == [text.encode()]
 
 
-def test_a_reader_that_exits_is_reported_immediately(pipe, opened):
+def test_closed_reader_is_reported_immediately(pipe, opened):
     reported = threading.Event()
 
     def write():
@@ -107,7 +107,7 @@ def test_a_reader_that_exits_is_reported_immediately(pipe, opened):
         write()
 
 
-def test_an_earlier_loss_is_reported(pipe, opened):
+def test_earlier_loss_is_reported(pipe, opened):
     reported = threading.Event()
 
     def write():
@@ -122,7 +122,7 @@ def test_an_earlier_loss_is_reported(pipe, opened):
         write()
 
 
-def test_a_device_that_takes_nothing():
+def test_device_that_accepts_nothing():
     with open("/dev/full", "w") as full:
         reported = []
         written = BackgroundStream(full.fileno(), lambda: reported.append(True))
@@ -132,7 +132,7 @@ def test_a_device_that_takes_nothing():
         written.end()
 
 
-def test_a_stream_without_a_descriptor_stays_as_it_is(monkeypatch):
+def test_stream_without_a_descriptor_is_not_replaced(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
     with background_output():

@@ -1,7 +1,7 @@
 """Nothing that monopod prints into the log of a CI system is executed as a command, from any source.
 
-What each system takes for a command is written down here once more, as its documentation (and the source of its agent)
-has it, and held against all that is printed.
+The commands of each system are defined here independently, from its documentation and the source of its agent,
+and compared to everything that is printed.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def written(variable, *texts):
 
 
 @pytest.mark.parametrize("variable", SYSTEMS)
-def test_no_text_is_a_command(variable):
+def test_text_is_never_a_command(variable):
     before = "".join(f"{command}\n" for command in COMMANDS)
     after = written(variable, before)
     assert forged(variable, before)
@@ -112,19 +112,19 @@ def test_no_text_is_a_command(variable):
 
 @pytest.mark.parametrize("variable", SYSTEMS)
 @given(st.lists(st.sampled_from([*COMMANDS, "\n", "\r", " ", "#", "##", ":", "::", "--", "-", "\x1b[1m", "a", "["])))
-def test_no_texts_are_a_command_together(variable, pieces):
+def test_joined_texts_are_never_a_command(variable, pieces):
     after = written(variable, *pieces)
     assert forged(variable, after) == []
     assert after.replace("\\", "") == "".join(pieces)
 
 
-def test_what_is_no_command_stays_as_it_is():
+def test_other_text_is_not_changed():
     text = "std::vector\n# ## heading\n[--- a/file]\n  --- b\n##vs[\nsections_start\n-----BEGIN\n"
     for variable in SYSTEMS:
         assert written(variable, text) == text
 
 
-def test_only_the_system_that_reads_the_log_is_heeded():
+def test_only_commands_of_the_detected_system_are_escaped():
     assert written("GITLAB_CI", "::error::x\n##vso[x]\n") == "::error::x\n##vso[x]\n"
     assert written("CI", "::error::x\n##vso[x]\n") == ":\\:error::x\n##vso\\[x]\n"
     for environment in ({}, {"CI": ""}, {"CI": "false"}, {"GITHUB_ACTIONS": "false"}):
@@ -132,8 +132,8 @@ def test_only_the_system_that_reads_the_log_is_heeded():
         assert ci_log.guarded(stream, environment) is stream
 
 
-def test_below_sudo_the_system_is_found_around_it(monkeypatch):
-    """sudo takes the variables of CI systems away from what it starts."""
+def test_system_is_detected_below_sudo(monkeypatch):
+    """sudo removes the variables of CI systems from the environment."""
     code = (
         "import os\n"
         "from monopod.runner.display.ci_systems import *\n"
@@ -149,7 +149,7 @@ def test_below_sudo_the_system_is_found_around_it(monkeypatch):
 
 
 @pytest.mark.parametrize("variable", SYSTEMS)
-def test_no_line_name_or_summary_of_a_run_is_a_command(sample, feed_all, variable):
+def test_lines_names_and_summaries_are_never_commands(sample, feed_all, variable):
     for command in COMMANDS:
         plan = sample.plan(sample.task("t", command), sample.task("m", "s", index_count=1), sample.task("u", "s"))
         follower = Follower(plan)
@@ -180,7 +180,7 @@ def test_no_line_name_or_summary_of_a_run_is_a_command(sample, feed_all, variabl
 
 
 @pytest.mark.parametrize("variable", SYSTEMS)
-def test_documents_say_the_same_without_a_command(variable, monkeypatch):
+def test_documents_have_no_commands(variable, monkeypatch):
     document = {"a": list(COMMANDS), "b": {"script": "#!/bin/sh\n" + "\n".join(COMMANDS)}}
     for write, read in (
         (lambda: ci_log.write_json(json.dumps(document, ensure_ascii=False) + "\n"), json.loads),
@@ -233,8 +233,8 @@ HOSTILE = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variable", SYSTEMS)
-def test_a_hostile_run_commands_no_ci_system(variable, tmp_path):
-    """The real command, with both streams in one log, as CI systems have it."""
+def test_hostile_run_cannot_command_a_ci_system(variable, tmp_path):
+    """The real command, with both streams in one log, as in CI systems."""
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(HOSTILE))
     outside = {name: value for name, value in os.environ.items() if name not in (*SYSTEMS, "CI")}
     program = [sys.executable, "-c", "import sys; from monopod.runner.program import main; sys.exit(main())"]

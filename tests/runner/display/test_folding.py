@@ -1,4 +1,4 @@
-"""Folds in the logs of CI systems: their marks, and which lines are in them."""
+"""Folds in the logs of CI systems: their markers and their lines."""
 
 import io
 
@@ -33,7 +33,7 @@ MARKS = {
 
 
 @pytest.mark.parametrize("variable", MARKS)
-def test_the_marks_of_each_system(variable):
+def test_fold_markers_of_each_system(variable):
     value, begin, end = MARKS[variable]
     folding = folding_of({"CI": "true", variable: value})
     arguments = ("test[1] 100%", identifier("test[1]", 7), 1_700_000_000)
@@ -42,13 +42,13 @@ def test_the_marks_of_each_system(variable):
 
 
 @pytest.mark.parametrize("environment", [{}, {"CI": "true"}, {"GITHUB_ACTIONS": ""}, {"GITLAB_CI": "false"}])
-def test_elsewhere_there_are_none(environment):
+def test_no_folds_elsewhere(environment):
     assert folding_of(environment) is None
 
 
 @pytest.fixture
 def feed(sample):
-    """Two Tasks that run at the same time, and one after them."""
+    """Two parallel Tasks, and a Task after them."""
     plan = sample.plan(
         sample.task("build", "make"),
         sample.task("lint", "run", index_count=2),
@@ -90,7 +90,7 @@ def folded(feed, feed_all):
     return folded
 
 
-def test_each_task_has_a_fold_and_its_end_is_outside(folded):
+def test_every_task_has_a_fold_and_its_end_is_outside(folded):
     assert folded({"GITHUB_ACTIONS": "true"}) == (
         """\
 Run ci-x7k2p started in namespace default
@@ -134,7 +134,7 @@ def test_folds_without_an_end_are_followed_by_a_heading(folded):
     ]
 
 
-def test_every_fold_of_gitlab_has_an_identifier_of_its_own(folded):
+def test_folds_of_gitlab_have_unique_identifiers(folded):
     text = folded({"GITLAB_CI": "true"})
     begun = [part.split("\r")[0].split(":")[1] for part in text.split("section_start:")[1:]]
     ended = [part.split("\r")[0].split(":")[1] for part in text.split("section_end:")[1:]]

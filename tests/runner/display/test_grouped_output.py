@@ -7,7 +7,7 @@ from monopod.runner.display.grouped_output import IN_MEMORY, GroupedOutput
 
 
 class Groups:
-    """Records what is written."""
+    """Records the written lines."""
 
     def __init__(self):
         self.written = []
@@ -27,7 +27,7 @@ class Groups:
         self.open = None
 
 
-def test_one_task_streams_and_the_others_follow_as_one_group():
+def test_one_task_streams_while_others_are_grouped():
     groups = Groups()
     output = GroupedOutput(groups)
     output.add("a", "a1")
@@ -43,7 +43,7 @@ def test_one_task_streams_and_the_others_follow_as_one_group():
     assert output.current == "b"
     output.add("b", "b3")
     output.write_between("warning")
-    output.add("c", "c2")  # a Sidecar that says farewell
+    output.add("c", "c2")  # a Sidecar with late output
     output.close()
     assert "".join(f"{line}\n" for line in groups.written) == (
         """\
@@ -70,7 +70,7 @@ c2
     )
 
 
-def test_a_silent_task_has_no_group():
+def test_silent_task_has_no_group():
     groups = Groups()
     output = GroupedOutput(groups)
     output.add("a", "a1")
@@ -81,7 +81,7 @@ def test_a_silent_task_has_no_group():
     assert groups.written == ["<a>", "a1", "</a>", "done", "<c>", "c1", "</c>"]
 
 
-def test_a_large_buffer_moves_to_a_file():
+def test_large_buffer_moves_to_a_file():
     groups = Groups()
     output = GroupedOutput(groups)
     output.add("a", "a1")

@@ -1,4 +1,4 @@
-"""The live view on terminals of several sizes: what a person sees, on a small terminal of our own."""
+"""The live view on terminals of several sizes, on our own small terminal emulator."""
 
 import io
 import itertools
@@ -19,7 +19,7 @@ from monopod.schemas.run_events import RunWarning
 
 
 class View:
-    """A live display with its follower, on a terminal of some size."""
+    """A live display with its follower, on a terminal with a given size."""
 
     def __init__(self, plan, width, height, now, options, pod):
         self.terminal = Screen(width, height)
@@ -71,7 +71,7 @@ def view(start):
         each.display.close(None)
 
 
-def test_a_run_at_80_columns(view, failed_run):
+def test_run_at_80_columns(view, failed_run):
     plan, feed = failed_run
     run = view(plan, 80, 24)
     run.feed(feed[:14], seconds=0.5)
@@ -122,7 +122,7 @@ Tasks Completed: 3 (Failed: 1, Cancelled 0), Skipped: 2
     )
 
 
-def test_a_run_at_40_columns(view, failed_run):
+def test_run_at_40_columns(view, failed_run):
     plan, feed = failed_run
     run = view(plan, 40, 12)
     run.feed(feed[:14])
@@ -185,7 +185,7 @@ def test_no_line_is_lost_at_any_size(view, sample, width, height):
     assert [each for each in seen if each in written[::30]] == written[::30]
 
 
-def test_a_tall_pipeline_fits_the_terminal(view, sample):
+def test_tall_pipeline_fits_the_terminal(view, sample):
     plan = sample.plan(*(sample.task(f"task-{number:02}", "run", after=()) for number in range(40)))
     run = view(plan, 60, 10)
     run.feed([sample.run_started()])
@@ -208,7 +208,7 @@ def test_a_tall_pipeline_fits_the_terminal(view, sample):
     )
 
 
-def test_it_draws_only_when_something_changed(view, sample, start):
+def test_view_is_drawn_only_when_something_changed(view, sample, start):
     run = view(sample.plan(sample.task("build", "run")), 80, 24)
     run.feed([sample.run_started(), sample.task_started("build", 1), sample.step_started("build", "run", 1)])
     writes = run.terminal.writes
@@ -235,12 +235,12 @@ def test_it_draws_only_when_something_changed(view, sample, start):
         ({}, False),
     ],
 )
-def test_where_a_live_view_is_welcome(environment, live):
+def test_terminals_with_a_live_view(environment, live):
     assert is_live(Screen(80, 24), environment) is live
     assert not is_live(io.StringIO(), environment)
 
 
-def test_one_task_scrolls_by_above_the_last_lines_of_the_others(view, sample):
+def test_output_of_one_task_scrolls_above_the_view(view, sample):
     plan = sample.plan(sample.task("build", "make"), sample.task("lint", "ruff"), sample.task("test", "run"))
     run = view(plan, 80, 24)
     names = ("build", "make"), ("lint", "ruff"), ("test", "run")
@@ -288,7 +288,7 @@ test run   │ wide 日本語 words
     assert lines[last : last + 2] == ["test run   │ wide 日本語        words", "test run   │ more"]
 
 
-def test_a_matrix_and_a_deep_pipeline(view, sample):
+def test_matrix_and_nested_pipeline(view, sample):
     tasks = [sample.task("t0", "run", index_count=2)]
     tasks += [sample.task(f"t{number}", "run", after=(f"t{number - 1}",)) for number in range(1, 12)]
     run = view(sample.plan(*tasks), 60, 30)
@@ -306,7 +306,7 @@ def test_a_matrix_and_a_deep_pipeline(view, sample):
 
 
 class MeasuredPod:
-    """A Pod whose containers use more each time one looks."""
+    """A Pod whose containers use more each time they are measured."""
 
     def __init__(self):
         self.asked = []
@@ -317,7 +317,7 @@ class MeasuredPod:
         return {name: ContainerUsage(number * 1.5, number << 28) for name in containers}
 
 
-def test_what_runs_is_shown_with_its_cpu_and_memory(view, sample):
+def test_running_tasks_show_cpu_and_memory(view, sample):
     pod = MeasuredPod()
     run = view(sample.plan(sample.task("build", "make"), sample.task("test", "run", after=("build",))), 80, 24, pod)
     run.feed([sample.run_started(), sample.task_started("build", 1), sample.step_started("build", "make", 1)])
@@ -330,7 +330,7 @@ def test_what_runs_is_shown_with_its_cpu_and_memory(view, sample):
     ]
 
 
-def test_no_message_harms_the_terminal(view, sample):
+def test_messages_cannot_harm_the_terminal(view, sample):
     run = view(sample.plan(sample.task("build", "make")), 80, 24)
     run.feed([sample.run_started(), sample.task_started("build", 1)])
     run.feed([sample.task_finished("build", 2, "Failed", message="no file \x1b[2J\x1b]0;title\x07'a\nb'")])
@@ -340,7 +340,7 @@ def test_no_message_harms_the_terminal(view, sample):
     assert run.terminal.rows[0] == "a notice"
 
 
-def test_it_can_be_quiet(view, failed_run):
+def test_quiet_view(view, failed_run):
     plan, feed = failed_run
     run = view(plan, 80, 24, selection=Selection(quiet=True))
     run.feed(feed)
@@ -350,7 +350,7 @@ def test_it_can_be_quiet(view, failed_run):
     assert run.terminal.cursor_is_visible
 
 
-def test_only_some_lines_scroll_by_with_the_time(view, failed_run, start):
+def test_selected_lines_with_timestamps(view, failed_run, start):
     plan, feed = failed_run
     options = {"timestamps": True, "clock": lambda: start}
     run = view(plan, 80, 24, selection=Selection([Source("clone")]), **options)
@@ -365,7 +365,7 @@ def test_only_some_lines_scroll_by_with_the_time(view, failed_run, start):
 
 
 @pytest.mark.parametrize("sizes", list(itertools.permutations([(80, 24), (40, 10), (200, 50)])))
-def test_it_follows_the_size_of_the_terminal(view, failed_run, sizes):
+def test_view_fits_a_resized_terminal(view, failed_run, sizes):
     plan, feed = failed_run
     run = view(plan, *sizes[0])
     run.feed(feed[:14])
@@ -376,7 +376,7 @@ def test_it_follows_the_size_of_the_terminal(view, failed_run, sizes):
         assert all(len(row) < width for row in rows)
 
 
-def test_a_terminal_of_ascii_alone(view, failed_run):
+def test_ascii_terminal(view, failed_run):
     plan, feed = failed_run
     run = view(plan, 80, 24)
     run.display._ascii = True

@@ -28,7 +28,7 @@ def show(sample, feed_all, start):
     return show
 
 
-def test_a_failed_run(show, failed_run):
+def test_failed_run(show, failed_run):
     assert show(*failed_run, logs="/tmp/kept") == (
         """\
 Run ci-x7k2p started in namespace default
@@ -68,7 +68,7 @@ Kept in /tmp/kept
     )
 
 
-def test_a_failure_shows_its_command_and_how_to_see_the_output(show, failed_run):
+def test_failure_shows_its_command_and_where_the_output_is(show, failed_run):
     plan, feed = failed_run
     tasks = tuple(
         task._replace(
@@ -95,7 +95,7 @@ TASK """
     )
 
 
-def test_the_table_shortens_the_reason_of_a_failed_task(show, sample):
+def test_table_shortens_the_reason_of_a_failed_task(show, sample):
     reason = "failed to pull its image: cannot pull registry.example.com/team/app:1: " + 8 * "no route to host "
     feed = [
         sample.run_started(),
@@ -111,7 +111,7 @@ def test_the_table_shortens_the_reason_of_a_failed_task(show, sample):
     assert any(line.startswith("build  Failed") and line.endswith("…") for line in lines)
 
 
-def test_only_some_lines(show, failed_run):
+def test_selected_lines(show, failed_run):
     text = show(*failed_run, selection=Selection([Source("clone"), Source("report", None, "print")]))
     assert text.startswith(
         """\
@@ -136,7 +136,7 @@ def test_quiet(show, failed_run):
     )
 
 
-def test_timestamps_are_those_of_reading(show, failed_run, start):
+def test_timestamps_are_the_times_of_reading(show, failed_run, start):
     clock = iter(range(100))
     lines = show(*failed_run, timestamps=True, clock=lambda: start + next(clock) / 8).splitlines()
     assert lines[0] == "2023-11-14T22:13:20.000Z Run ci-x7k2p started in namespace default"
@@ -145,11 +145,11 @@ def test_timestamps_are_those_of_reading(show, failed_run, start):
     assert lines[lines.index("") + 1].startswith("=== unit-tests : pytest failed")
 
 
-def test_colours_of_the_steps_are_kept_where_wanted(show, failed_run):
+def test_colours_of_steps_are_kept_if_enabled(show, failed_run):
     assert "[unit-tests : pytest] \x1b[31mE  assert 1 == 2\x1b[0m\n" in show(*failed_run, colours=True)
 
 
-def test_retries_and_a_matrix(show, sample):
+def test_retries_and_matrix(show, sample):
     plan = sample.plan(sample.task("flaky", "try", retries=2), sample.task("build", "make", index_count=2))
     text = show(
         plan,

@@ -1,4 +1,4 @@
-"""What a Step writes cannot do anything to the terminal but colour its own line."""
+"""The output of a Step cannot affect the terminal except by colouring its own line."""
 
 import re
 
@@ -25,18 +25,18 @@ from monopod.runner.display.printable import RESET, printable
         ("\u061c\u200e\u200f\u202a\u2069 \u2028 \x00", "\\u061c\\u200e\\u200f\\u202a\\u2069 \\u2028 \\x00"),
     ],
 )
-def test_control_sequences_are_left_out_and_what_is_hidden_is_shown(text, plain):
+def test_control_sequences_are_removed_and_hidden_characters_shown(text, plain):
     assert printable(text, colours=True) == printable(text, colours=False) == plain
 
 
-def test_colours_stay_only_where_wanted_and_end_with_the_line():
+def test_colours_are_optional_and_end_with_the_line():
     assert printable("\x1b[1;31mred", colours=True) == "\x1b[1;31mred" + RESET
     assert printable("\x1b[31mred\x1b[0m", colours=True) == "\x1b[31mred\x1b[0m"
     assert printable("\x1b[31mred\x1b[m", colours=False) == "red"
 
 
 @given(st.text(st.one_of(st.sampled_from("\x1b[]m0;1?PX\\\x07\x9b\x9dJH"), st.characters())))
-def test_nothing_but_colours_is_left_of_controls(text):
+def test_only_colours_remain_of_control_sequences(text):
     kept = printable(text, colours=True)
     assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", re.sub(r"\x1b\[[0-9;:]*m", "", kept))
     assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", printable(text, colours=False))

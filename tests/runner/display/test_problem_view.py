@@ -1,4 +1,4 @@
-"""A problem on a terminal: wrapped, with its source line and a caret under what it is about."""
+"""A problem on a terminal: wrapped, with its source line and a caret."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ spec:
 
 
 def under_caret(lines: list[str]) -> str:
-    """What the caret and the tildes of the last line are under, in the line above."""
+    """Return the text above the caret and the tildes of the last line."""
     source, carets = lines[-2], lines[-1]
     match = re.search(r"\^~*", carets)
     assert match is not None
@@ -69,7 +69,7 @@ def rendered(folder: Path, line: str, column: int, width: int = 80, message: str
     ],
 )
 @pytest.mark.parametrize("width", [24, 40, 80, 200])
-def test_the_caret_is_under_what_is_wrong(tmp_path, line, column, expected, width):
+def test_caret_is_under_the_mistake(tmp_path, line, column, expected, width):
     lines = rendered(tmp_path, line, column, width)
     shown = under_caret(lines)
     assert shown == expected or (expected.startswith(shown) and shown)
@@ -78,7 +78,7 @@ def test_the_caret_is_under_what_is_wrong(tmp_path, line, column, expected, widt
 
 @settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(line=st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=300), data=st.data())
-def test_any_line_fits_and_has_a_caret_within_it(tmp_path, line, data):
+def test_any_line_fits_with_its_caret(tmp_path, line, data):
     column = data.draw(st.integers(1, len(line) + 1))
     width = data.draw(st.integers(20, 120))
     lines = rendered(tmp_path, line, column, width)
@@ -87,7 +87,7 @@ def test_any_line_fits_and_has_a_caret_within_it(tmp_path, line, data):
         assert "^" in lines[-1] or "^" not in "".join(lines)
 
 
-def test_a_message_is_wrapped_between_words(tmp_path):
+def test_message_is_wrapped_between_words(tmp_path):
     lines = rendered(tmp_path, "a: b", 4, 60, "one two three four five " * 10)
     message = [each for each in lines if "|" not in each]
     assert len(message) > 3
@@ -95,7 +95,7 @@ def test_a_message_is_wrapped_between_words(tmp_path):
     assert " ".join(" ".join(message).split()).endswith("one two three four five")
 
 
-def test_the_caret_is_at_the_reference_inside_a_script(tmp_path):
+def test_caret_is_at_the_reference_in_a_script(tmp_path):
     lines = BROKEN.splitlines()
     found = spot(Position("p.yaml", 8, 13), "spec.steps[0].script: $(params.verison): there is no param", lines)
     assert found is not None
@@ -103,19 +103,19 @@ def test_the_caret_is_at_the_reference_inside_a_script(tmp_path):
 
 
 @pytest.mark.parametrize("position", [Position("p"), Position("p", 99, 1), Position("missing", 1, 1)])
-def test_a_position_that_is_not_in_the_file_has_no_source(position, tmp_path, monkeypatch):
+def test_position_outside_of_the_file_has_no_source(position, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("p").write_text("one\n")
     assert ProblemView(80, False).render(Problem(position, "m", "invalid")) == f"{position}: error: m"
 
 
-def test_what_is_not_a_regular_file_is_not_read_again(tmp_path):
+def test_only_regular_files_are_read_again(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     problem = Problem(Position(str(tmp_path / "fifo")), "m", "invalid")
     assert "\n" not in ProblemView(200, False).render(problem)
 
 
-def test_without_a_terminal_it_is_one_line_a_problem(tmp_path):
+def test_problems_are_one_line_without_a_terminal(tmp_path):
     stream = io.StringIO()
     print_problems([Problem(Position("p", 1, 2), "long " * 60, "invalid")], stream)
     assert stream.getvalue() == f"p:1:2: {'long ' * 60}\n"
@@ -123,7 +123,7 @@ def test_without_a_terminal_it_is_one_line_a_problem(tmp_path):
 
 @pytest.mark.parametrize("no_colour", ["", "1"])
 @pytest.mark.parametrize("command", ["check", "compile"])
-def test_the_command_shows_source_and_colour_on_a_terminal(tmp_path, command, no_colour):
+def test_command_shows_source_and_colour_on_a_terminal(tmp_path, command, no_colour):
     (tmp_path / "p.yaml").write_text(BROKEN)
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "NO_COLOR": no_colour}
     with Terminal([MONOPOD, command, "-f", str(tmp_path / "p.yaml")], environment, 72, 40) as terminal:

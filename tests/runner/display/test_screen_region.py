@@ -1,4 +1,4 @@
-"""The part of a terminal that is drawn again and again."""
+"""The part of a terminal that is redrawn."""
 
 import pytest
 from screen import Screen
@@ -7,7 +7,7 @@ from monopod.runner.display.screen_region import ScreenRegion, reflows
 
 
 class Recorder:
-    """Keeps what is written, and shows it."""
+    """Records the written text, and shows it."""
 
     def __init__(self, width, height):
         self.screen = Screen(width, height)
@@ -43,7 +43,7 @@ def test_only_rows_that_changed_are_written(terminal):
     assert terminal.screen.rows[:5] == ["1", "2", "3", "4", ""]
 
 
-def test_lines_scroll_by_above_and_stay(terminal):
+def test_lines_scroll_above_the_region(terminal):
     region = ScreenRegion(terminal)
     region.draw(["a" * 45], ["row 1", "row 2"], SIZE)
     assert terminal.screen.rows == ["a" * 20, "a" * 20, "a" * 5, "row 1", "row 2", ""]
@@ -56,7 +56,7 @@ def test_lines_scroll_by_above_and_stay(terminal):
     assert terminal.screen.cursor_is_visible
 
 
-def test_without_rows_there_are_only_lines(terminal):
+def test_region_without_rows(terminal):
     region = ScreenRegion(terminal)
     region.draw(["one"], [], SIZE)
     region.draw(["two"], [], SIZE)
@@ -65,14 +65,14 @@ def test_without_rows_there_are_only_lines(terminal):
     assert "\x1b[?25" not in "".join(terminal.written)
 
 
-def test_rows_that_were_wrapped_anew_are_all_replaced(terminal):
+def test_rewrapped_rows_are_replaced(terminal):
     region = ScreenRegion(terminal, reflows=True)
     region.draw([], ["\x1b[31m123456789\x1b[0m", "日本語日本", ""], SIZE)
     region.draw([], ["1", "2", "3"], (8, 6))  # 9 and 10 cells take two rows each of eight columns
     assert terminal.written[-1].startswith("\x1b[?2026h\r\x1b[4A\x1b[J")
 
 
-def test_elsewhere_no_line_above_is_touched(terminal):
+def test_lines_above_are_kept_on_other_terminals(terminal):
     region = ScreenRegion(terminal)
     region.draw(["kept"], ["123456789", "123456789"], SIZE)
     region.draw([], ["1", "2"], (8, 6))
@@ -80,7 +80,7 @@ def test_elsewhere_no_line_above_is_touched(terminal):
     assert terminal.screen.rows[0] == "kept"
 
 
-def test_which_terminals_wrap_anew():
+def test_terminals_that_rewrap_lines():
     assert reflows({"TERM": "tmux-256color", "TMUX": "/tmp/tmux-0/default,1,0"})
     assert reflows({"TERM": "xterm-kitty"})
     assert reflows({"TERM": "foot"})

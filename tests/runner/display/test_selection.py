@@ -15,7 +15,7 @@ from monopod.schemas.run_events import MatrixExpanded, RunWarning, SidecarFinish
 @pytest.fixture
 def tested(sample):
     """A Plan with a matrix of three, a Sidecar, and a Task that runs a Pipeline."""
-    inner = plan.Pipeline("scans", tasks=(sample.task("codeql", "run"), sample.task("secrets", "run", "tell")))
+    inner = plan.Pipeline("scans", tasks=(sample.task("codeql", "run"), sample.task("secrets", "run", "show")))
     test = sample.task("test", "make", index_count=3)
     test = test._replace(sidecars=(plan.Sidecar(plan.Step("db")),))
     return sample.plan(sample.task("build", "compile", "link"), test, plan.Task("scan", pipeline=inner))
@@ -32,11 +32,11 @@ def tested(sample):
         ("test/make", Source("test", None, "make")),
         ("scan", Source("scan")),
         ("scan/codeql", Source("scan/codeql")),
-        ("scan/secrets/tell", Source("scan/secrets", None, "tell")),
-        ("scan/tell", Source("scan", None, "tell")),
+        ("scan/secrets/show", Source("scan/secrets", None, "show")),
+        ("scan/show", Source("scan", None, "show")),
     ],
 )
-def test_what_a_name_means(tested, name, source):
+def test_meaning_of_names(tested, name, source):
     assert find_sources([name], [tested]) == (source,)
 
 
@@ -54,7 +54,7 @@ def test_what_a_name_means(tested, name, source):
         ("test[3]", "the matrix combinations of Task 'test' are 0 to 2"),
     ],
 )
-def test_names_that_do_not_exist(tested, name, problem):
+def test_unknown_names(tested, name, problem):
     with pytest.raises(Problems) as raised:
         find_sources(["build", name], [tested])
     assert [str(each) for each in raised.value.problems] == [f"--logs {name}: {problem}"]
@@ -62,7 +62,7 @@ def test_names_that_do_not_exist(tested, name, problem):
 
 @pytest.fixture
 def matrices(sample):
-    """Matrices whose values are in the files (one by a param of the run), and one whose values a Task writes."""
+    """Matrices with values from the files (one from a param of the run), and a matrix with values from a Task."""
     versions = plan.Matrix((plan.Param("go", ("1.21", "1.22")),), pinned=True)
     images = plan.Matrix((plan.Param("image", ("$(params.images[*])",)),), pinned=True)
     written = plan.Matrix((plan.Param("dir", "$(tasks.list.results.dirs[*])"),))
@@ -87,7 +87,7 @@ def matrices(sample):
         ("lint[9]", Source("lint", "9")),
     ],
 )
-def test_a_combination_is_named_by_its_values_or_its_index(matrices, name, source):
+def test_combination_is_named_by_its_values_or_its_index(matrices, name, source):
     assert find_sources([name], [matrices]) == (source,)
 
 
@@ -100,14 +100,14 @@ def test_a_combination_is_named_by_its_values_or_its_index(matrices, name, sourc
         ("test[go=1.21]/mak", "Task 'test' has no Step 'mak' (did you mean 'make'?)"),
     ],
 )
-def test_combinations_that_do_not_exist(matrices, name, problem):
+def test_unknown_combinations(matrices, name, problem):
     with pytest.raises(Problems) as raised:
         find_sources([name], [matrices])
     assert [str(each) for each in raised.value.problems] == [f"--logs {name}: {problem}"]
 
 
 @pytest.mark.parametrize("combination", ["1", "go=1.22"])
-def test_a_combination_is_shown_however_it_is_named(sample, combination):
+def test_combination_is_shown_under_every_name(sample, combination):
     selection = Selection([Source("test", combination)])
     selection.shows(MatrixExpanded(0, "test", ["go=1.21", "go=1.22"]))
     assert selection.shows(OutputLine("test[go=1.22]", "make", "text"))
@@ -116,13 +116,13 @@ def test_a_combination_is_shown_however_it_is_named(sample, combination):
     assert not selection.shows(sample.task_started("test", 1, index=0))
 
 
-def test_a_sidecar_that_crashes_is_always_shown():
+def test_crashed_sidecar_is_always_shown():
     quiet = Selection(quiet=True)
     assert quiet.shows(SidecarFinished(0, "a", None, 0, "db", "a-db", 1, "Error", "", 0, 1))
     assert not quiet.shows(SidecarFinished(0, "a", None, 0, "db", "a-db", 0, "Completed", "", 0, 1))
 
 
-def test_of_several_runs_one_must_have_it(sample, tested):
+def test_one_of_several_runs_must_have_the_name(sample, tested):
     assert find_sources(["deploy"], [tested, sample.plan(sample.task("deploy", "run"))]) == (Source("deploy"),)
 
 
@@ -139,11 +139,11 @@ def test_of_several_runs_one_must_have_it(sample, tested):
         (Source("scan/codeql"), "scan", "run", False),
     ],
 )
-def test_whose_lines_are_meant(source, task, step, is_covered):
+def test_sources_cover_lines(source, task, step, is_covered):
     assert source.covers(task, step, InstanceNames()) is is_covered
 
 
-def test_what_is_shown(sample):
+def test_selection_of_events(sample):
     selected = Selection([Source("build", None, "link")])
     quiet = Selection(quiet=True)
     quiet_but = Selection([Source("build")], quiet=True)
@@ -166,6 +166,6 @@ def test_what_is_shown(sample):
     assert shown_by(RunWarning(1.0, "text")) == [True] * 4
 
 
-def test_the_command_line_without_them():
+def test_command_line_without_line_options():
     line = "run -f x.yaml --logs a -q -p name=--logs --logs=b/c --quiet -p quiet=1 -- --logs"
     assert " ".join(without_line_options(line.split(" "))) == "run -f x.yaml -p name=--logs -p quiet=1 -- --logs"

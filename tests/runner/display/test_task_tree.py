@@ -1,4 +1,4 @@
-"""The DAG as a tree, and which Tasks are shown if there are more than rows."""
+"""The DAG as a tree, and the selection of Tasks if there are more Tasks than rows."""
 
 import networkx
 from hypothesis import given
@@ -13,7 +13,7 @@ def shape(tasks, chosen=None):
     return [f"{'.' * len(branch.guides)}{branch.task.label}" for branch in tree(chosen or tasks, tasks)]
 
 
-def test_below_the_last_of_those_it_waits_for():
+def test_task_is_below_its_last_dependency():
     tasks = [
         TaskState("report", is_final=True),
         TaskState("publish", after=("docs", "integration")),
@@ -43,7 +43,7 @@ def test_below_the_last_of_those_it_waits_for():
     assert [branch.guides for branch in tree(chosen, tasks)] == [(), (True,), (False,), ()]
 
 
-def test_what_is_chosen():
+def test_selection_of_tasks():
     states = {"Succeeded": 50, "Waiting": 50, "Failed": 1, "Running": 2}
     tasks = [TaskState(f"{status}{n}", status=status) for status, count in states.items() for n in range(count)]
     chosen, others = choose(tasks, 6)
@@ -54,7 +54,7 @@ def test_what_is_chosen():
     assert choose(tasks, -1)[0] == []
 
 
-def test_those_that_come_next_are_chosen_first():
+def test_next_tasks_are_selected_first():
     tasks = [
         TaskState("c", after=("b",)),
         TaskState("b", after=("a",)),
@@ -66,7 +66,7 @@ def test_those_that_come_next_are_chosen_first():
 
 
 @given(st.data())
-def test_every_task_is_there_once_below_one_that_it_waits_for(data):
+def test_every_task_appears_once_below_a_dependency(data):
     count = data.draw(st.integers(1, 12))
     order = data.draw(st.permutations(range(count)))
     after = {

@@ -1,4 +1,4 @@
-"""Recorded runs to report: one that failed in many ways, and what a hostile Step writes."""
+"""Recorded runs to report: a run that failed in many ways, and hostile output."""
 
 import pytest
 from recorded import recorded_run
@@ -18,7 +18,7 @@ HOSTILE = [
 
 @pytest.fixture(scope="session")
 def a_run(sample):
-    """A Plan and what happened: a failure, a retry, a matrix, skipped Tasks, finally, hostile names and values."""
+    """A Plan and its events: a failure, a retry, a matrix, skipped Tasks, finally, hostile names and values."""
     plan = sample.plan(
         sample.task("clone", "fetch", params=(Param("url", "$(params.url)"), Param("list", ("a", "$(params.url)")))),
         sample.task("unit-tests", "install", "pytest", "coverage", after=("clone",)),

@@ -78,13 +78,13 @@ def test_runs(failed, monopod, folder):
     assert row.split()[:2] == [failed, "Failed"]
     assert row.split()[-2:] == ["host", "shop.yaml"]
     assert monopod("runs", "-o", "name").stdout == f"{failed}\n"
-    (told,) = json.loads(monopod("runs", "-o", "json").stdout)
-    assert (told["name"], told["status"], told["pipeline"], told["files"]) == (failed, "Failed", "shop", ["shop.yaml"])
-    assert told["directory"] == f"{folder}/state/monopod/runs/{failed}"
-    assert Path(told["directory"]).stat().st_mode & 0o777 == 0o700
+    (run,) = json.loads(monopod("runs", "-o", "json").stdout)
+    assert (run["name"], run["status"], run["pipeline"], run["files"]) == (failed, "Failed", "shop", ["shop.yaml"])
+    assert run["directory"] == f"{folder}/state/monopod/runs/{failed}"
+    assert Path(run["directory"]).stat().st_mode & 0o777 == 0o700
 
 
-def test_the_page(failed, monopod, folder):
+def test_page(failed, monopod, folder):
     monopod("report", failed, "-o", "report.html")
     text = (folder / "report.html").read_text()
     assert "&lt;b&gt;no&lt;/b&gt;" in text
@@ -94,7 +94,7 @@ def test_the_page(failed, monopod, folder):
     assert monopod("report", "shop").stdout == text
 
 
-def test_reports_of_the_run_are_those_of_the_record(failed, monopod, folder):
+def test_reports_of_the_run_match_its_record(failed, monopod, folder):
     for form, file in (("junit", "junit.xml"), ("trace", "trace.json")):
         assert monopod("report", "--format", form).stdout == (folder / file).read_text()
     suites = {suite.name: suite.failures for suite in junitparser.JUnitXml.fromfile(str(folder / "junit.xml"))}
@@ -108,12 +108,12 @@ def test_explain(failed, monopod):
     lines = monopod("explain").stdout.splitlines()
     assert lines[0].startswith(f"{failed} Failed in ")
     assert lines[2] == "Critical path: the Tasks that determined how long the run took"
-    told = json.loads(monopod("explain", failed, "-o", "json").stdout)
-    assert [each["task"] for each in told["criticalPath"]] == ["build", "test"]
+    explained = json.loads(monopod("explain", failed, "-o", "json").stdout)
+    assert [each["task"] for each in explained["criticalPath"]] == ["build", "test"]
 
 
 def test_logs_of_a_run_on_this_machine_names_report(failed, monopod):
-    """Without a cluster, or without such a Pod in it."""
+    """Without a cluster, or with a cluster that does not have the Pod."""
     expected = f"monopod logs: run '{failed}' ran on this machine; use `monopod report {failed} -o {failed}.html`\n"
     assert monopod("logs", failed, "--context", "none", expected=2).stderr == expected
 
@@ -138,7 +138,7 @@ def test_reports_are_written_without_a_record(failed, monopod, folder):
     assert junitparser.JUnitXml.fromfile(str(folder / "other.xml")).failures == 1
 
 
-def test_an_unwritable_report_is_reported_before_anything_runs(failed, monopod):
+def test_unwritable_report_is_reported_before_anything_runs(failed, monopod):
     done = monopod("run", "-f", "shop.yaml", "--junit", "nowhere/junit.xml", expected=2)
     assert done.stderr == "monopod run: nowhere/junit.xml: No such file or directory\n"
     assert len(monopod("runs", "-o", "name").stdout.splitlines()) == 1
@@ -159,7 +159,7 @@ def test_several_runs_are_in_one_report(failed, monopod, folder):
     assert names == ["second.2", "first.2", "second", "first"]
 
 
-def test_an_active_run_and_a_killed_one(folder, monopod):
+def test_active_and_killed_runs(folder, monopod):
     (folder / "gate").mkdir()
     os.mkfifo(folder / "gate" / "fifo")
     script = "echo it waits; cat $(workspaces.gate.path)/fifo"

@@ -56,7 +56,7 @@ def test_limits_come_from_the_pod():
     assert memory_limits(pod) == {"a": "512Mi"}
 
 
-def test_what_was_skipped_because_of_what(sample):
+def test_consequences_of_failures(sample):
     inner = plan.Pipeline("inner", tasks=(sample.task("one", "run"), sample.task("two", "run", after=("one",))))
     tested = sample.plan(
         sample.task("late", "run", after=("deploy",)),  # listed before its dependency
@@ -99,7 +99,7 @@ def test_what_was_skipped_because_of_what(sample):
     assert lint.consequences == [("skipped as a result", "notes")]
 
 
-def test_many_are_counted(sample):
+def test_many_skipped_tasks_are_counted(sample):
     tasks = [
         sample.task("build", "make"),
         *(sample.task(f"t{number}", "run", after=("build",)) for number in range(20)),

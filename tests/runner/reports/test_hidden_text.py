@@ -1,4 +1,4 @@
-"""Control characters and direction marks are seen on the page and in JUnit XML, wherever they come from."""
+"""Control characters and direction marks are visible on the page and in JUnit XML, regardless of their source."""
 
 import re
 
@@ -12,12 +12,12 @@ HOSTILE = "admin\u202e\u2066 // \x07\u200f\u061c\x85\u2028"
 SHOWN = "admin\\u202e\\u2066 // \\x07\\u200f\\u061c\\x85\\u2028"
 
 
-def test_a_text_shows_all_that_is_in_it():
+def test_hidden_characters_are_made_visible():
     assert visible(HOSTILE + "\n\r\t") == SHOWN + "\\n\\r\t"
     assert visible_lines("a\n" + HOSTILE) == "a\n" + SHOWN
 
 
 @pytest.mark.parametrize("made", [escaped, lambda text: tag("p", text), lambda text: tag("a", "x", title=text), _text])
-def test_no_report_hides_it(made):
+def test_reports_make_hidden_characters_visible(made):
     assert SHOWN in made(HOSTILE)
     assert not re.search(HIDDEN, made(HOSTILE).replace("\n", ""))

@@ -1,4 +1,4 @@
-"""Runs as JUnit XML: valid by a schema, read by two libraries of other people's, and true."""
+"""Runs as JUnit XML: valid by a schema, readable by two independent libraries, and correct."""
 
 import io
 from pathlib import Path
@@ -28,7 +28,7 @@ def outcomes(suite):
     return {case.name: [type(each).__name__ for each in case.result] for case in suite}
 
 
-def test_each_task_is_a_suite(suites):
+def test_every_task_is_a_suite(suites):
     assert list(suites) == [
         f"shop-x7k2p.{name}"
         for name in ("clone", "unit-tests", "scan[0]", "scan[1]", "flaky", "docs", "deploy", "report")
@@ -36,8 +36,8 @@ def test_each_task_is_a_suite(suites):
     assert suites["shop-x7k2p.unit-tests"].time == pytest.approx(8.2, abs=0.001)
 
 
-def test_another_reader_finds_the_same(run, suites):
-    """It takes the properties of all suites for those of one, so it is given one suite at a time."""
+def test_another_library_reads_the_same(run, suites):
+    """It mixes the properties of all suites, so it reads one suite at a time."""
     known = {"Failure": "failure", "Error": "error", "Skipped": "skipped"}
     for element in ElementTree.fromstring(junit([run])):
         found, _ = xunitparser.parse(io.StringIO(ElementTree.tostring(element, encoding="unicode")))
@@ -46,7 +46,7 @@ def test_another_reader_finds_the_same(run, suites):
         assert read == {name: known[kinds[0]] if kinds else "success" for name, kinds in expected.items()}
 
 
-def test_each_step_is_a_test_case(suites):
+def test_every_step_is_a_test_case(suites):
     assert outcomes(suites["shop-x7k2p.unit-tests"]) == {"install": [], "pytest": ["Failure"], "coverage": ["Skipped"]}
     assert outcomes(suites["shop-x7k2p.flaky"]) == {"try": []}
     assert outcomes(suites["shop-x7k2p.docs"]) == {"build": ["Skipped"]}
@@ -57,14 +57,14 @@ def test_each_step_is_a_test_case(suites):
     assert skipped.result[0].message == "Skipped: When Expressions evaluated to false"
 
 
-def test_the_totals_are_those_of_the_cases(run):
+def test_totals_are_the_sums_of_the_cases(run):
     whole = junitparser.JUnitXml.fromstring(junit([run, run]).encode())
-    told = (whole.tests, whole.failures, whole.errors)
+    totals = (whole.tests, whole.failures, whole.errors)
     whole.update_statistics()
-    assert told == (whole.tests, whole.failures, whole.errors) == (20, 2, 0)
+    assert totals == (whole.tests, whole.failures, whole.errors) == (20, 2, 0)
 
 
-def test_a_task_that_could_not_start_has_a_case_that_says_so(tmp_path, sample):
+def test_task_that_could_not_start_has_an_error(tmp_path, sample):
     plan = sample.plan(sample.task("a", "b"))
     feed = [
         sample.run_started(),

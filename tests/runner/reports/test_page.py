@@ -1,4 +1,4 @@
-"""The page of a run, without a browser: what is in it, and that nothing a run wrote becomes markup."""
+"""The page of a run, without a browser: its contents, and that the output of a run never becomes markup."""
 
 import re
 from html.parser import HTMLParser
@@ -20,7 +20,7 @@ EMPTY = {"meta", "link", "input", "br"}
 
 
 class Elements(HTMLParser):
-    """Reads a page strictly: every element is closed, and by its own name."""
+    """Reads a page strictly: every element is closed by its own name."""
 
     def __init__(self, text):
         super().__init__()
@@ -47,7 +47,7 @@ def elements(run):
     return Elements(page(run))
 
 
-def test_nothing_is_loaded_from_anywhere(elements):
+def test_page_loads_nothing(elements):
     for name, attributes in elements.found:
         for key in ("src", "href", "srcset", "action", "data"):
             value = attributes.get(key, "#")
@@ -55,7 +55,7 @@ def test_nothing_is_loaded_from_anywhere(elements):
     assert [name for name, _ in elements.found].count("script") == 1
 
 
-def test_nothing_a_run_wrote_is_markup(elements):
+def test_output_of_a_run_is_never_markup(elements):
     names = {name for name, _ in elements.found}
     assert not names & {"img", "b", "iframe", "object"}
     for _, attributes in elements.found:
@@ -74,7 +74,7 @@ def test_ids_are_unique_and_links_have_targets(elements):
     assert {"log-unit-tests-pytest", "task-deploy", "log-flaky-try", "log-flaky-try-2"} <= targets
 
 
-def test_the_page_has_everything(elements):
+def test_page_is_complete(elements):
     text = re.sub(r"\s+", " ", "".join(elements.texts))
     for expected in (
         "exit code 1",
@@ -94,7 +94,7 @@ def test_the_page_has_everything(elements):
         assert expected in text
 
 
-def test_combinations_that_share_slots_wait_for_their_turn(tmp_path, sample):
+def test_combinations_that_share_slots(tmp_path, sample):
     plan = sample.plan(sample.task("test", "make", index_count=4))
     feed = [sample.run_started()]
     for index in range(4):
@@ -120,7 +120,7 @@ def test_combinations_that_share_slots_wait_for_their_turn(tmp_path, sample):
     )
 
 
-def test_a_run_that_never_began(tmp_path, sample):
+def test_run_without_tasks(tmp_path, sample):
     run = recorded_run(tmp_path, sample.plan(sample.task("a", "b")), [sample.run_started()])
     text = "".join(Elements(page(run)).texts)
     assert "the process that followed the run was killed" in text
@@ -136,7 +136,7 @@ def test_text_stays_text(content, value, more):
     assert parsed.found[0][1]["title"] == visible_lines(value)
 
 
-def test_html_is_put_together():
+def test_html_is_joined():
     assert joined("<", None, [Html("<br>"), "&"]) == "&lt;<br>&amp;"
     assert tag("input", type="checkbox", checked=True, disabled=False) == '<input type="checkbox" checked>'
 
@@ -160,7 +160,7 @@ def test_colours(written, markup):
 
 
 @given(st.text(alphabet=st.characters() | st.sampled_from("\x1b[;m0123489")))
-def test_no_text_breaks_out_of_its_line(written):
+def test_text_cannot_break_out_of_its_line(written):
     parsed = Elements(f"<pre>{coloured_text(written)}</pre>")
     assert {name for name, _ in parsed.found} <= {"pre", "span"}
     assert all(set(attributes) <= {"class"} for _, attributes in parsed.found)
@@ -180,12 +180,12 @@ def test_shares_are_fair(wanted, total):
     assert sum(shares.values()) <= total
     assert all(shares[source] <= amount for source, amount in wanted.items())
     short = [shares[source] for source, amount in wanted.items() if shares[source] < amount]
-    if short:  # then all is given out, and nobody who gets less than he wants gets much less than anybody else
+    if short:  # then everything is distributed, and nobody who gets less than wanted gets much less than another
         assert sum(shares.values()) > total - len(wanted)
         assert max(shares.values()) - min(short) <= 1
 
 
-def test_much_output_is_bounded_and_numbered(run):
+def test_much_output_is_limited_and_numbered(run):
     logs = {log.source.step: log for log in logs_of(run, most_bytes=3000, most_lines=10_000)}
     large, small = logs["install"], logs["print"]
     assert (small.left_out, len(small.beginning)) == (0, 1)
@@ -197,7 +197,7 @@ def test_much_output_is_bounded_and_numbered(run):
     assert sum(len(line.text) for line in (*large.beginning, *large.end)) <= 3000
 
 
-def test_lines_are_numbered_from_where_they_are():
+def test_lines_keep_their_numbers():
     lines = [Line(10.0, f"line {number}") for number in range(1000)]
     chunks = list(lines_markup(lines, 501, 9.0))
     assert [int(re.search('data-first="(\\d+)"', chunk)[1]) for chunk in chunks] == [501, 901, 1301]
@@ -205,7 +205,7 @@ def test_lines_are_numbered_from_where_they_are():
     assert 'style="counter-reset:line 900" data-t="+1.0s">line 400\n' in chunks[1]
 
 
-def test_the_command_of_a_failed_step_is_shown(tmp_path, sample):
+def test_command_of_a_failed_step_is_shown(tmp_path, sample):
     made = sample.task("test", "pytest")
     step = made.steps[0]._replace(script="#!/bin/sh\nset -e\npytest -q <tests>\nexit 0\n")
     feed = [

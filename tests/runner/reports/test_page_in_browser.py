@@ -1,4 +1,4 @@
-"""The page of a run in a real browser: what it shows, the keyboard, accessibility, and hostile output."""
+"""The page of a run in a real browser: its contents, the keyboard, accessibility, and hostile output."""
 
 import json
 from importlib import resources
@@ -45,14 +45,14 @@ def visible(driver, selector):
 
 
 def wait_for(driver, script):
-    """Let the browser tell when it is so."""
+    """Wait in the browser until a condition holds."""
     driver.set_script_timeout(30)
     driver.execute_async_script(
         f"const done = arguments[0]; (function look() {{ if ({script}) done(); else setTimeout(look, 20); }})()"
     )
 
 
-def test_what_failed_comes_first(driver):
+def test_failures_come_first(driver):
     headings = [each.text for each in driver.find_elements(By.TAG_NAME, "h2")]
     assert headings == ["What failed", "Tasks", "Timeline", "Where the time went", "Params and Results", "Output"]
     assert "exit code 1" in driver.find_element(By.ID, "failures").text
@@ -68,8 +68,8 @@ def test_hostile_output_does_nothing(driver):
     assert driver.execute_script("return document.querySelectorAll('img, iframe, object, embed, b').length") == 0
 
 
-def test_the_policy_lets_no_other_script_run(driver, run, tmp_path):
-    """Even if something were not escaped: the same page with a script and a handler put into it."""
+def test_policy_blocks_other_scripts(driver, run, tmp_path):
+    """Even if a text were not escaped: the same page with an inserted script and handler."""
     text = page(run).replace("<footer>", "<script>window.hacked = 1</script><p onclick='1'>x</p><footer>", 1)
     (tmp_path / "page.html").write_text(text)
     driver.get((tmp_path / "page.html").as_uri())
@@ -79,14 +79,14 @@ def test_the_policy_lets_no_other_script_run(driver, run, tmp_path):
     assert any("Content Security Policy" in each for each in refused)
 
 
-def test_a_link_to_a_step_opens_its_output(driver):
+def test_link_to_a_step_opens_its_output(driver):
     assert visible(driver, "#log-unit-tests-pytest .chunk") == []
     driver.find_element(By.CSS_SELECTOR, "#failures a[href='#log-unit-tests-pytest']").click()
     wait_for(driver, "document.getElementById('log-unit-tests-pytest').open")
     assert len(visible(driver, "#log-unit-tests-pytest .chunk")) == 1
 
 
-def test_an_address_leads_to_a_line(driver, address):
+def test_address_scrolls_to_a_line(driver, address):
     driver.get(f"{address}#log-unit-tests-install.777")
     driver.refresh()
     (line,) = driver.find_elements(By.CSS_SELECTOR, ".target")
@@ -128,8 +128,8 @@ def test_search(driver):
     assert found.text == "no matches"
 
 
-def test_by_keyboard_alone(driver):
-    """The first key leads to the content; each Task opens with the keyboard; nothing is a trap."""
+def test_keyboard_only(driver):
+    """The first key leads to the content, each Task opens with the keyboard, and the focus is never trapped."""
     driver.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
     assert driver.switch_to.active_element.text == "Skip to the content"
     driver.switch_to.active_element.send_keys(Keys.ENTER)
@@ -152,7 +152,7 @@ def test_by_keyboard_alone(driver):
     assert {"task-clone", "task-scan-0", "task-report", "query", "next", "switch-wrap", "log-report-print"} <= reached
 
 
-def test_the_switches_need_no_script(address):
+def test_switches_work_without_scripts(address):
     with chromium(javascript=False) as driver:
         driver.get(address)
         assert visible(driver, "#search") == []
@@ -166,12 +166,12 @@ def test_the_switches_need_no_script(address):
 
 
 def sticks_out(driver):
-    """By how many pixels the page is wider than the window."""
+    """Return by how many pixels the page is wider than the window."""
     return driver.execute_script("const page = document.documentElement; return page.scrollWidth - page.clientWidth")
 
 
 @pytest.mark.parametrize("seconds", [1.0, 1.02, 1.53, 6.01, 119])
-def test_no_time_at_the_end_of_the_axis_sticks_out_of_a_telephone(tmp_path, sample, seconds):
+def test_time_axis_fits_a_phone(tmp_path, sample, seconds):
     plan = sample.plan(sample.task("a", "b"))
     feed = [
         sample.run_started(),
@@ -188,8 +188,8 @@ def test_no_time_at_the_end_of_the_axis_sticks_out_of_a_telephone(tmp_path, samp
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 375], ids=["wide", "phone"])
-def test_accessible_to_all(address, dark, width):
-    """axe-core finds nothing wrong by WCAG 2.1 AA and its best practices, everything opened; nothing sticks out."""
+def test_accessibility(address, dark, width):
+    """axe-core finds no violations of WCAG 2.1 AA and its best practices with everything opened; nothing overflows."""
     with chromium(width=width, height=800, dark=dark) as driver:
         driver.get(address)
         driver.execute_script("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
@@ -208,7 +208,7 @@ def test_accessible_to_all(address, dark, width):
 
 
 def test_100_000_lines(tmp_path, sample):
-    """They can be searched, and only what is looked at is laid out."""
+    """They can be searched, and only visible lines are laid out."""
     plan = sample.plan(sample.task("a", "b"))
     feed = [
         sample.run_started(),

@@ -30,10 +30,10 @@ SCHEMA = xmlschema.XMLSchema(str(Path(__file__).with_name("junit.xsd")))
 def test_reports_match_what_happened(first, tmp_path):
     for seed in range(first, min(first + PART, FIRST + COUNT)):
         case = random_case(seed)
-        told = simulated(case).reported
-        run = recorded_run(tmp_path / str(seed), case.plan, told)
+        events = simulated(case).reported
+        run = recorded_run(tmp_path / str(seed), case.plan, events)
         try:
-            check_tasks(run, told)
+            check_tasks(run, events)
             check_values(run)
             check_times(run)
             check_reports(run)
@@ -41,12 +41,12 @@ def test_reports_match_what_happened(first, tmp_path):
             raise AssertionError(f"seed {seed}") from error
 
 
-def check_tasks(run: RecordedRun, told):
-    attempts = [event for event in told if isinstance(event, TaskStarted)]
+def check_tasks(run: RecordedRun, events):
+    attempts = [event for event in events if isinstance(event, TaskStarted)]
     assert sum(len(task.attempts) for task in run.tasks) == len(attempts)
-    steps = [event for event in told if isinstance(event, StepFinished)]
+    steps = [event for event in events if isinstance(event, StepFinished)]
     assert sum(len(attempt.steps) for task in run.tasks for attempt in task.attempts) == len(steps)
-    assert run.started == next(event.at for event in told if isinstance(event, RunStarted))
+    assert run.started == next(event.at for event in events if isinstance(event, RunStarted))
     assert all(task.state.is_over for task in run.tasks)
     for task in run.tasks:
         assert task.label not in task.before

@@ -17,7 +17,7 @@ LIMITS = {"build-make": "512Mi"}
 WORDS = "killed: out of memory, limit 512Mi"
 
 
-def test_a_step_that_ran_out_of_memory(tmp_path, sample, feed_all):
+def test_step_that_ran_out_of_memory(tmp_path, sample, feed_all):
     plan = sample.plan(sample.task("build", "make"))
     feed = [
         sample.run_started(),

@@ -1,4 +1,4 @@
-"""The critical path of a DAG and what changes it, on known graphs and against brute force."""
+"""The critical path of a DAG and changes of it, on known graphs and compared to brute force."""
 
 import itertools
 
@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from monopod.runner.reports.schedule import Schedule
 
 
-def test_no_nodes_take_no_time():
+def test_empty_graph():
     assert (Schedule({}, ()).length, Schedule({}, ()).critical_path, Schedule({}, ()).widest) == (0, (), 0)
 
 
-def test_a_diamond():
+def test_diamond():
     diamond = Schedule({"a": 1, "b": 5, "c": 2, "d": 1}, [("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")])
     assert diamond.critical_path == ("a", "b", "d")
     assert diamond.critical_edges == (("a", "b"), ("b", "d"))
@@ -25,12 +25,12 @@ def test_a_diamond():
     assert diamond.without_edges([("a", "c")]).length == 7
 
 
-def test_nodes_that_depend_on_nothing_go_on_at_once():
+def test_independent_nodes_run_in_parallel():
     apart = Schedule({"a": 3, "b": 4, "c": 1}, ())
     assert (apart.length, apart.critical_path, apart.widest) == (4, ("b",), 3)
 
 
-def test_a_cycle_is_refused():
+def test_cycle_is_refused():
     with pytest.raises(ValueError, match="has a cycle"):
         Schedule({"a": 1, "b": 1}, [("a", "b"), ("b", "a")])
 
@@ -46,7 +46,7 @@ def dags(draw):
 
 
 def slowest_chain(seconds, edges):
-    """Brute force: no order of the nodes is known, every sequence of them is looked at."""
+    """Brute force: try every sequence of nodes without knowing their order."""
     allowed = set(edges)
     longest = 0
     for count in range(1, len(seconds) + 1):

@@ -1,4 +1,4 @@
-"""Where the time of runs went, of known runs and of random ones."""
+"""Where the time of runs went, for known runs and random runs."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from monopod.schemas.plan import Matrix
 @pytest.fixture
 def spent(tmp_path, sample):
     def spent(plan, times, *, total, extra=()):
-        """Each of `times` is (Task, index, slot, started, began, ended)."""
+        """`times` are tuples (Task, index, slot, started, began, ended)."""
         feed = [sample.run_started(), *extra]
         for task, index, slot, started, began, ended in times:
             container = f"{slot}-step"
@@ -35,11 +35,11 @@ def _step(sample, task, index, container, began, ended):
     return event._replace(container=container, start=event.start + began, cpu=ended - began)
 
 
-def told(changes):
+def seconds_saved(changes):
     return {each.what: round(each.saved, 6) for each in changes}
 
 
-def test_a_known_run(spent, sample):
+def test_known_run(spent, sample):
     plan = sample.plan(
         sample.task("clone", "step"),
         sample.task("unit-tests", "step", after=("clone",)),
@@ -65,8 +65,8 @@ def test_a_known_run(spent, sample):
         ("clone", 2, "its container"),
     ]
     assert (found.work, found.shortest, found.peak, found.widest) == (259, 169, 2, 2)
-    assert told(found.changes) == {
-        "if unit-tests took no time": 65,  # then build decides
+    assert seconds_saved(found.changes) == {
+        "if unit-tests took no time": 65,  # then build determines the end
         "if docs took no time": 35,
         "if docs did not depend on unit-tests": 35,
         "if clone took no time": 10,
@@ -91,11 +91,11 @@ def test_combinations_that_take_turns(spent, sample):
         ("scan[2]", 30, "its turn, after scan[1]"),
         ("scan[1]", 10, "its turn, after scan[0]"),
     ]
-    assert told(found.changes)["if all combinations of scan ran in parallel"] == 15
+    assert seconds_saved(found.changes)["if all combinations of scan ran in parallel"] == 15
     assert (found.shortest, found.peak, found.widest) == (20, 1, 3)
 
 
-def test_a_skipped_task_takes_no_time_but_hands_on(spent, sample):
+def test_skipped_task_takes_no_time(spent, sample):
     plan = sample.plan(
         sample.task("a", "step"), sample.task("b", "step", after=("a",)), sample.task("c", "step", after=("b",))
     )
@@ -117,7 +117,7 @@ def test_nothing_has_run(spent, sample):
 
 @st.composite
 def runs(draw):
-    """Random Tasks, each after some of those before it, that wait and take some whole seconds."""
+    """Random Tasks that depend on earlier Tasks, and wait and run for whole seconds."""
     count = draw(st.integers(1, 6))
     tasks, ends = [], []
     for number in range(count):

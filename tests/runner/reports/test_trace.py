@@ -1,4 +1,4 @@
-"""Runs as OpenTelemetry spans: read by the official classes of the protocol, and true."""
+"""Runs as OpenTelemetry spans: readable by the official classes of the protocol, and correct."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from monopod.runner.reports.trace import trace
 
 
 def read(text):
-    """Read OTLP JSON. Its identities are hexadecimal, where protobuf's JSON takes base64."""
+    """Read OTLP JSON. Its identities are hexadecimal instead of protobuf's base64."""
 
     def converted(value, key=""):
         if isinstance(value, dict):
@@ -39,7 +39,7 @@ def tree(spans, parent=b""):
     return {span.name: tree(spans, span.span_id) for span in spans if span.parent_span_id == parent}
 
 
-def test_spans_are_the_run_its_tasks_attempts_and_steps(spans):
+def test_spans_of_run_tasks_attempts_and_steps(spans):
     assert tree(spans) == {
         "shop-x7k2p": {
             "clone": {"fetch": {}},
@@ -72,6 +72,6 @@ def test_times_status_and_links(spans, start):
     assert step["monopod.step.peak_memory_bytes"].int_value == 1000 * 1024
 
 
-def test_the_same_run_gives_the_same_trace(run):
+def test_same_run_gives_the_same_trace(run):
     assert trace([run]) == trace([run])
     assert len(read(trace([run, run])).resource_spans) == 2
