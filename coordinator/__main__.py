@@ -1,8 +1,10 @@
 """The program of the coordinator's container: ``python3 -m monopod.coordinator [OPTION]... [--] PIECE...``
 
 Takes the Plan in pieces (``monopod.schemas.plan.encode``) and the run's name from the environment (the downward API),
-runs the coordinator, and reports on standard output what happens. After the run it stays until SIGTERM: a native
-sidecar that exits would be restarted. With ``--end-with-run``, as an ordinary container, it exits on its own.
+runs the coordinator, and reports on standard output what happens. After the run it exits when all containers have
+ended, or on SIGTERM. If it ended before them, kubelet would restart it; if it waited for SIGTERM, the Pod would end a
+second later, since kubelet would notice two ends one after the other. With ``--end-with-run``, as an ordinary
+container, it does not wait for containers that have not started.
 
 SIGTERM and SIGINT before the end cancel the run, SIGUSR1 and SIGUSR2 cancel and stop it gracefully (Tekton:
 CancelledRunFinally, StoppedRunFinally). After SIGTERM it exits at the end of the run. Deleting the Pod sends SIGTERM;

@@ -74,6 +74,11 @@ if TYPE_CHECKING:
     from monopod.coordinator.cel_process import CelProcesses, Evaluation
 
 SWEEP_SECONDS = 0.25
+LAST_SWEEP_SECONDS = 0.02
+"""The time between sweeps right after the run, when all that is left is that the last containers end."""
+LAST_SWEEPS_SECONDS = 2.0
+SETTLE_SECONDS = 0.05
+"""How long the container runtime may take to notice the end of the last container before the coordinator ends."""
 RINGS_PER_SWEEP = 1000
 """A ring that wakes the coordinator more often than this is ignored until the next sweep: a Step may ring forever."""
 _CONTAINERS_PER_TURN = 32
@@ -147,7 +152,8 @@ class Coordinator:
     ) -> None:
         """Open the control directories and the journal. Raises OSError, JournalError.
 
-        With `ends_with_run` it exits on its own, once the run is over and all containers are gone.
+        It exits on its own once the run is over and all containers are gone. With `ends_with_run` it does not wait for
+        containers that have not started.
         """
         self._engine = engine
         self._listener = listener
@@ -177,6 +183,8 @@ class Coordinator:
         self._evaluation: Evaluation | None = None
         self._give_up_at: float | None = None
         self._exit_code: int | None = None
+        self._exit_at: float | None = None
+        self._quick_sweeps_until = 0.0
         self._terminated = False
         self._next_sweep = 0.0
         self._unswept: list[_Container] = []
@@ -205,11 +213,22 @@ class Coordinator:
         self._process_events()
         while self._exit_code is None or not (self._terminated or self._may_exit()):
             self._wait()
+        for number in _CANCEL_MODES:
+            signal.signal(number, signal.SIG_IGN)  # one that arrives now must not change the exit code
         return self._exit_code
 
     def _may_exit(self) -> bool:
-        """Whether it may exit after the run: no container is left. One that starts later finds its `exit`."""
-        return self._ends_with_run and not any(container.ready for container in self._watched.values())
+        """Whether it may exit after the run without SIGTERM, because no container is left.
+
+        An ordinary container that starts later finds its `exit`. A native sidecar would be restarted then, so it waits
+        for all containers.
+        """
+        if self._ends_with_run:
+            return not any(container.ready for container in self._watched.values())
+        if self._watched:
+            return False
+        self._exit_at = self._now() + SETTLE_SECONDS if self._exit_at is None else self._exit_at
+        return self._now() >= self._exit_at
 
     def _now(self) -> float:
         """Return the seconds since the epoch, regardless of changes to the machine's clock since the start."""
@@ -243,13 +262,13 @@ class Coordinator:
             self._end_evaluation(self._evaluation)
         self._fire_timers(now)
         if now >= self._next_sweep and not self._unswept:
-            self._next_sweep = now + SWEEP_SECONDS
+            self._next_sweep = now + (LAST_SWEEP_SECONDS if now < self._quick_sweeps_until else SWEEP_SECONDS)
             self._begin_sweep()
         self._sweep(now)
 
     def _seconds_to_wait(self) -> float | None:
         sweep = self._next_sweep if self._watched else None
-        times = (self._timers.next_at(), self._give_up_at, sweep)
+        times = (self._timers.next_at(), self._give_up_at, sweep, self._exit_at)
         if self._unused_slots or self._unswept:
             return 0
         given = [at for at in times if at is not None]
@@ -445,6 +464,7 @@ class Coordinator:
                 self._containers[name].exit_code = code
             case Finish(code=code):
                 self._exit_code = code
+                self._next_sweep, self._quick_sweeps_until = 0, self._now() + LAST_SWEEPS_SECONDS
             case _:
                 self._note_question(command)
 

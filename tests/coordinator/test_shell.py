@@ -286,6 +286,37 @@ def test_only_termination_is_handled_after_the_end(pod, number):
     assert len((pod.root / "state/journal").read_text().splitlines()) == 1
 
 
+@pytest.mark.parametrize("has_started", [True, False])
+def test_it_stays_after_the_end_until_all_containers_have_ended(pod, has_started):
+    """A native sidecar that ends before them would be started again."""
+    pod = pod()
+
+    def script(event):
+        assert isinstance(event, Begun)
+        if has_started:
+            pod.start()
+        return [Finish(3)]
+
+    pod.script = script
+    waits = []
+    with pod.coordinator() as coordinator:
+        wait = coordinator._wait
+
+        def counted():
+            waits.append(coordinator._may_exit())
+            if len(waits) == 3:
+                if not has_started:
+                    pod.start()
+            elif len(waits) == 6:
+                pod.die()
+            wait()
+
+        coordinator._wait = counted
+        assert coordinator.run(BEGUN) == 3
+    assert len(waits) > 6
+    assert not any(waits[:6])
+
+
 class TestDeath:
     def test_dropped_lock_is_a_death(self, pod):
         pod = pod()
