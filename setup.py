@@ -45,12 +45,12 @@ class BuildWithRuntime(build_py):
         super().run()
         builder = load_builder()
         try:
-            builder.build_all(self.package() / "entrypoint" / "bin", self.distribution.get_version())
+            builder.build_all(self.package_directory() / "entrypoint" / "bin", self.distribution.get_version())
         except builder.BuildError as error:
             raise CompileError(str(error)) from error
-        pack_runtime(self.package())
+        pack_runtime(self.package_directory())
 
-    def package(self):
+    def package_directory(self):
         """Return the directory of the package that is built."""
         return ROOT if self.editable_mode else Path(self.build_lib, "monopod")
 
@@ -59,7 +59,7 @@ class BuildWithRuntime(build_py):
         if self.editable_mode:
             return super().get_outputs(include_bytecode)
         built = [f"entrypoint/bin/entrypoint-{machine}" for machine in load_builder().TARGETS]
-        paths = [str(self.package() / name) for name in (*built, "runtime/packed/runtime.json")]
+        paths = [str(self.package_directory() / name) for name in (*built, "runtime/packed/runtime.json")]
         return list(dict.fromkeys([*super().get_outputs(include_bytecode), *paths]))
 
 
